@@ -1,0 +1,38 @@
+# Thin: the build is meson's. People need `make run` and `make test`; developers `make check`.
+SHELL = /bin/sh
+PY    = /usr/bin/python3
+
+.PHONY: all run check test deps clean help
+
+all: build/build.ninja
+	ninja -C build
+
+help:
+	@echo "make run    install what is missing, build, start, play the main story on real VMs"
+	@echo "make test   install what is missing, build, run every suite"
+	@echo "make check  build, unit tests and lint, in under a minute"
+	@echo "make clean  remove what was built (guest images included)"
+
+deps:
+	@scripts/deps
+
+run: deps all
+	@scripts/story
+
+# build: as shipped. build-san: everything again under ASan and UBSan, for the unit tests.
+build/build.ninja:
+	meson setup build >/dev/null
+build-san/build.ninja:
+	meson setup build-san -Dbuildtype=debug -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+
+check: build/build.ninja build-san/build.ninja
+	ninja -C build
+	ninja -C build-san
+	meson test -C build-san --no-rebuild --print-errorlogs --suite unit --suite replay
+	@tests/lint/run
+
+test: deps
+	@tests/run
+
+clean:
+	rm -rf build build-san build-clang build-fuzz

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole files: read with a bound, replace atomically, lock a directory. */
+#ifndef ANYVF_BASE_FILE_H
+#define ANYVF_BASE_FILE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+int file_read(const char *path, size_t max_size, char **out, size_t *size, struct err *e);
+int file_replace(const char *path, const void *data, size_t size, mode_t mode, struct err *e);
+int file_mkdirs(const char *path, mode_t mode, struct err *e);
+int file_lock(const char *path, struct err *e);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Daemon log: one line an event, a sentence and then key=value pairs. */
+#ifndef ANYVF_BASE_LOG_H
+#define ANYVF_BASE_LOG_H
+
+#include "base/util.h"
+
+/* err: an operator must act. warn: degraded, continues. info: state changes. debug: for us. */
+enum log_level { LOG_LEVEL_ERR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+void log_open(const char *ident, enum log_level max);
+void log_write(enum log_level level, const char *what, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* log_warn("guest broke its ring", "pf=%s vf=%u", pf, vf); the format may be "" */
+#define log_err(what, ...) log_write(LOG_LEVEL_ERR, what, __VA_ARGS__)
+#define log_warn(what, ...) log_write(LOG_LEVEL_WARN, what, __VA_ARGS__)
+#define log_info(what, ...) log_write(LOG_LEVEL_INFO, what, __VA_ARGS__)
+#define log_debug(what, ...) log_write(LOG_LEVEL_DEBUG, what, __VA_ARGS__)
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ethernet addresses: 6 bytes, as on the wire. */
+#ifndef ANYVF_BASE_MAC_H
+#define ANYVF_BASE_MAC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/err.h"
+
+#define MAC_LEN 6
+#define MAC_STR_LEN 18 /* "aa:bb:cc:dd:ee:ff" and its NUL */
+
+struct mac {
+	uint8_t b[MAC_LEN]; /* in wire order */
+};
+
+int mac_parse(const char *text, struct mac *out, struct err *e);
+const char *mac_format(const struct mac *mac, char out[MAC_STR_LEN]);
+void mac_random(struct mac *out, const uint8_t prefix[3]);
+
+static inline bool mac_is_zero(const struct mac *m)
+{
+	return !(m->b[0] | m->b[1] | m->b[2] | m->b[3] | m->b[4] | m->b[5]);
+}
+static inline bool mac_is_multicast(const struct mac *m)
+{
+	return m->b[0] & 1;
+}
+static inline bool mac_equal(const struct mac *a, const struct mac *b)
+{
+	return !memcmp(a, b, MAC_LEN);
+}
+/* The address in the low 48 bits, first wire byte highest: a key for tables. */
+static inline uint64_t mac_to_u64(const struct mac *m)
+{
+	return (uint64_t)m->b[0] << 40 | (uint64_t)m->b[1] << 32 | (uint64_t)m->b[2] << 24 |
+	       (uint64_t)m->b[3] << 16 | (uint64_t)m->b[4] << 8 | m->b[5];
+}
+
+#endif

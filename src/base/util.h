@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Small macros everybody uses: array length, container_of, ownership by
+ * cleanup attribute. No function lives here.
+ */
+#ifndef ANYVF_BASE_UTIL_H
+#define ANYVF_BASE_UTIL_H
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)                                                                                  \
+	({                                                                                         \
+		__auto_type min_a_ = (a);                                                          \
+		__auto_type min_b_ = (b);                                                          \
+		min_a_ < min_b_ ? min_a_ : min_b_;                                                 \
+	})
+#define MAX(a, b)                                                                                  \
+	({                                                                                         \
+		__auto_type max_a_ = (a);                                                          \
+		__auto_type max_b_ = (b);                                                          \
+		max_a_ > max_b_ ? max_a_ : max_b_;                                                 \
+	})
+#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/*
+ * Ownership of locals: auto_of(json_decref) json_t *j = ...; frees on every
+ * way out. A type's free function is announced once, in its header, with
+ * AUTO_DEFINE(type pointer, free function); frees accept NULL.
+ */
+#define AUTO_DEFINE(type, fn)                                                                      \
+	static inline void fn##_auto_(type *p)                                                     \
+	{                                                                                          \
+		if (*p)                                                                            \
+			fn(*p);                                                                    \
+	}
+#define auto_of(fn) __attribute__((cleanup(fn##_auto_)))
+
+/* Gives up ownership of a local: *out = take(img). */
+#define take(p)                                                                                    \
+	({                                                                                         \
+		__auto_type take_p_ = (p);                                                         \
+		(p) = NULL;                                                                        \
+		take_p_;                                                                           \
+	})
+#define take_fd(fd)                                                                                \
+	({                                                                                         \
+		int take_fd_ = (fd);                                                               \
+		(fd) = -1;                                                                         \
+		take_fd_;                                                                          \
+	})
+
+static inline void auto_free_(void *p)
+{
+	free(*(void **)p);
+}
+static inline void auto_close_(const int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+#define auto_free __attribute__((cleanup(auto_free_)))
+#define auto_close __attribute__((cleanup(auto_close_)))
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control protocol: JSON-RPC 2.0, one object a line (at most CTL_LINE_MAX
+ * bytes) over a Unix stream socket. The server maps methods to struct pf_ops;
+ * the client has one call for any method and one to find a PF's daemon.
+ *
+ * Methods (params -> result); member names are the words of the field tables:
+ *   pf.add      {name, uplink, uplink_arg, host_if, numvfs, mode, ...} -> {}
+ *   pf.del      {pf}                                          -> {}
+ *   pf.set      {pf, by_agent?, set: {...}, vfs: [{vf, set: {...}}]}  -> {}
+ *   pf.list     {}                                            -> [name]
+ *   pf.get      {pf, vfs: bool}  -> {config, status, vfs?: [vf.get's result]}
+ *   vf.get      {pf, vf}         -> {vf, config, attach, status, stats}
+ *   vf.attach   {pf, vf, kind, socket?, client?, tap?, netns?} -> {socket}
+ *   vf.detach   {pf, vf}                                      -> {}
+ *   vf.release  {pf, vf}                                      -> {}
+ *   vf.filter   {pf, vf, filter: {main_mac, macs, mcasts, promisc, allmulti} | null} -> {}
+ *   svc.add     {pf, name, mac, vlan, mtu, netns}             -> {}
+ *   svc.del     {pf, name}                                    -> {}
+ *   svc.list    {}                                            -> [{...}]
+ *   mirror.add  {name, from_pf, from_vf, dir, to_pf, to_vf}   -> {}
+ *   mirror.del  {name}                                        -> {}
+ *   mirror.list {}                                            -> [{config..., mirrored, dropped}]
+ *   daemon.info {}                                            -> {kind, version, pid}
+ *
+ * An error is {code, message}: code is the negative errno, or JSON-RPC's own
+ * -32700 (parse), -32600 (request), -32601 (method), -32602 (params).
+ */
+#ifndef ANYVF_CTL_CTL_H
+#define ANYVF_CTL_CTL_H
+
+#include "base/loop.h"
+#include "model/pf_ops.h"
+
+#define CTL_LINE_MAX (1U << 20)
+#define CTL_RUN_DIR "/run/anyvf"	  /* unless ANYVF_RUN_DIR says otherwise */
+
+struct ctl_server;
+
+/* The socket gets mode 0660. @ops and @ctx outlive the server. */
+int ctl_serve(struct loop *loop, const char *path, const struct pf_ops *ops, void *ctx,
+	      struct ctl_server **out, struct err *e);
+void ctl_server_free(struct ctl_server *srv);
+AUTO_DEFINE(struct ctl_server *, ctl_server_free)
+
+struct ctl_client;
+
+const char *ctl_run_dir(void);
+int ctl_open(const char *path, struct ctl_client **out, struct err *e);
+void ctl_close(struct ctl_client *c);
+AUTO_DEFINE(struct ctl_client *, ctl_close)
+/* Takes @params (may be NULL). Blocks up to timeout_ms. *result may be NULL if not wanted. */
+int ctl_call(struct ctl_client *c, const char *method, json_t *params, int timeout_ms,
+	     json_t **result, struct err *e);
+/* Asks swd.sock and hwd.sock of the run directory which of them has the PF. */
+int ctl_open_pf(const char *run_dir, const char *pf, struct ctl_client **out, struct err *e);
+
+/* Struct <-> JSON of whole nouns, shared by server and clients. */
+json_t *ctl_vf_info_to_json(unsigned int vf, const struct vf_info *info);
+int ctl_vf_info_from_json(const json_t *j, struct vf_info *out, struct err *e);
+json_t *ctl_pf_info_to_json(const struct pf_info *info);
+int ctl_pf_info_from_json(const json_t *j, struct pf_info *out, struct err *e);
+
+#endif

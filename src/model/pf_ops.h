@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The verbs every kind of PF has: the software switch, the hardware daemon and
+ * the fake of the tests implement these and nothing else; ctl serves them.
+ *
+ * All run in the control thread, block no longer than a fsync, are atomic
+ * (validate all, then apply all, undo on failure), and return 0 or a negative
+ * errno, the one the kernel gives for the same request where there is one:
+ * -ENODEV unknown PF, -EINVAL VF out of range or value refused, -EBUSY in use,
+ * -EEXIST, -ENOENT, -EOPNOTSUPP. `ctx` is the implementation's own.
+ */
+#ifndef ANYVF_MODEL_PF_OPS_H
+#define ANYVF_MODEL_PF_OPS_H
+
+#include "model/pf.h"
+
+struct vf_change {
+	unsigned int vf;
+	uint32_t changed;	/* bits by enum vf_field; only these members of want count */
+	struct vf_config want;
+};
+
+/* One command line of `link set`, applied as a whole or not at all. */
+struct pf_change {
+	uint32_t changed;	/* bits by enum pf_field */
+	struct pf_config want;
+	bool by_agent;		/* the agent's own write: clears "overridden", else it sets it */
+	unsigned int n_vfs;
+	struct vf_change *vfs;	/* array of n_vfs, in order; a VF may occur twice */
+};
+
+struct pf_ops {
+	const char *kind; /* "sw", "hw", "fake" */
+
+	int (*pf_add)(void *ctx, const struct pf_config *want, struct err *e);
+	int (*pf_del)(void *ctx, const char *pf, struct err *e);
+	int (*pf_set)(void *ctx, const char *pf, const struct pf_change *change, struct err *e);
+	/* Names into out[max]; returns how many there are. */
+	int (*pf_list)(void *ctx, char (*out)[PF_NAME_LEN + 1], unsigned int max);
+	int (*pf_get)(void *ctx, const char *pf, struct pf_info *out, struct err *e);
+
+	int (*vf_get)(void *ctx, const char *pf, unsigned int vf, struct vf_info *out,
+		      struct err *e);
+	/* want->socket may be ""; the path used is in vf_get() afterwards. */
+	int (*vf_attach)(void *ctx, const char *pf, unsigned int vf, const struct vf_attach *want,
+			 struct err *e);
+	int (*vf_detach)(void *ctx, const char *pf, unsigned int vf, struct err *e);
+	/* Detach, forget guest addresses, all settings back to default, statistics to zero. */
+	int (*vf_release)(void *ctx, const char *pf, unsigned int vf, struct err *e);
+	/* filter NULL: the source of filters is gone. Refused addresses are no error. */
+	int (*vf_filter)(void *ctx, const char *pf, unsigned int vf, const struct vf_filter *filter,
+			 struct err *e);
+
+	int (*svc_add)(void *ctx, const struct svc_config *want, struct err *e);
+	int (*svc_del)(void *ctx, const char *pf, const char *name, struct err *e);
+	/* i counts from 0; -ENOENT past the end. */
+	int (*svc_get)(void *ctx, unsigned int i, struct svc_config *out);
+
+	int (*mirror_add)(void *ctx, const struct mirror_config *want, struct err *e);
+	int (*mirror_del)(void *ctx, const char *name, struct err *e);
+	int (*mirror_get)(void *ctx, unsigned int i, struct mirror_info *out);
+};
+
+#endif

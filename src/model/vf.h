@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a VF is: the settings an operator owns (struct vf_config), what it is
+ * plugged into (struct vf_attach), what its guest asked for (struct vf_filter),
+ * and what is observed (struct vf_status, struct vf_stats).
+ */
+#ifndef ANYVF_MODEL_VF_H
+#define ANYVF_MODEL_VF_H
+
+#include "base/field.h"
+#include "base/mac.h"
+#include "base/vlan.h"
+
+#define VF_MAX 256	   /* VFs a PF */
+#define VF_NAME_LEN 64	   /* port ids, server names; without the NUL */
+#define VF_PATH_LEN 107	   /* sun_path without the NUL */
+#define VF_MACS_UNTRUSTED 18 /* guest addresses an untrusted VF may have (sriov.md B4) */
+#define VF_MACS_TRUSTED 1024
+
+enum vf_link { VF_LINK_AUTO, VF_LINK_ENABLE, VF_LINK_DISABLE }; /* IFLA_VF_LINK_STATE_* */
+enum vf_proto { VF_PROTO_8021Q, VF_PROTO_8021AD };
+
+/* Rows of vf_fields[], and so bits of every `changed` mask; kernel order (do_setvfinfo). */
+enum vf_field {
+	VF_FIELD_MAC,
+	VF_FIELD_VLAN,
+	VF_FIELD_QOS,
+	VF_FIELD_PROTO,
+	VF_FIELD_MAX_TX_RATE,
+	VF_FIELD_MIN_TX_RATE,
+	VF_FIELD_SPOOFCHK,
+	VF_FIELD_STATE,
+	VF_FIELD_QUERY_RSS,
+	VF_FIELD_TRUST,
+	VF_FIELD_TRUNK, /* from here on: words no kernel tool owns */
+	VF_FIELD_MTU,
+	VF_FIELD_PORT_ID,
+	VF_FIELD_SERVER,
+	VF_FIELD_N
+};
+
+/* Writer: control of the daemon that owns the PF. Plain data: copy, compare and send it. */
+struct vf_config {
+	struct mac mac;		 /* administrative MAC; zero: none, the guest may choose */
+	uint16_t vlan;		 /* port VLAN (VST); 0: none; 1..4095 (4095 matches no frame) */
+	uint8_t qos;		 /* 802.1p priority the switch inserts, 0..7 */
+	uint8_t proto;		 /* enum vf_proto of the inserted tag */
+	uint32_t max_tx_mbit;	 /* shaper, Mbit/s; 0: no limit */
+	uint32_t min_tx_mbit;	 /* guaranteed share, Mbit/s; 0: none */
+	bool spoofchk;		 /* drop foreign source addresses and VLANs */
+	uint8_t link;		 /* enum vf_link */
+	bool query_rss;		 /* stored and shown; nothing to query in software */
+	bool trust;		 /* guest may change its addresses, exceed quotas, be promiscuous */
+	struct vlan_set trunk;	 /* tags the guest may use (VGT); unset: any; empty: untagged only */
+	uint16_t mtu;		 /* bytes of payload; 0: the PF's */
+	char port_id[VF_NAME_LEN + 1]; /* OpenStack port this VF is leased to; "": none */
+	char server[VF_NAME_LEN + 1];  /* server that uses it, for people */
+};
+
+enum vf_attach_kind { VF_ATTACH_NONE, VF_ATTACH_VHOST, VF_ATTACH_TAP };
+
+enum vf_attach_field {
+	VF_ATTACH_FIELD_KIND,
+	VF_ATTACH_FIELD_SOCKET,
+	VF_ATTACH_FIELD_CLIENT,
+	VF_ATTACH_FIELD_TAP,
+	VF_ATTACH_FIELD_NETNS,
+};
+
+/* What a VF is plugged into: at most one thing. */
+struct vf_attach {
+	uint8_t kind;			/* enum vf_attach_kind */
+	char socket[VF_PATH_LEN + 1];	/* vhost: path; "": RUN_DIR/vhost/PF-N.sock */
+	bool client;			/* vhost: we connect, QEMU listens; else the other way */
+	char tap[16];			/* tap: interface name */
+	char netns[VF_NAME_LEN + 1];	/* tap: name under /run/netns; "": the daemon's own */
+};
+
+/*
+ * The guest driver's wishes, as its NIC's mailbox would carry them. The agent
+ * reads them from QEMU (query-rx-filter). A full replacement each time.
+ */
+struct vf_filter {
+	struct mac main_mac;	/* address of the guest's interface */
+	unsigned int n_macs;	/* further unicast addresses */
+	unsigned int n_mcasts;	/* joined multicast groups */
+	struct mac *macs;	/* array of n_macs */
+	struct mac *mcasts;	/* array of n_mcasts */
+	bool promisc;		/* all unicast that matched nobody */
+	bool allmulti;		/* all multicast of the VF's VLANs */
+};
+
+/* Why a frame was dropped, seen from one VF. Rows of drop_names[] / drop_help[]. */
+enum drop {
+	DROP_SPOOF_MAC,	   /* from the VF: source MAC is not one of its own */
+	DROP_SPOOF_VLAN,   /* from the VF: tag not allowed (VST or trunk) */
+	DROP_LINK_DOWN,	   /* either way: VF or PF link is down */
+	DROP_NO_DEST,	   /* from the VF: unknown unicast and no uplink to take it */
+	DROP_VLAN,	   /* to the VF: MAC matched, VLAN did not */
+	DROP_NO_BUFFER,	   /* to the VF: receive ring or tap queue full */
+	DROP_NOT_READY,	   /* to the VF: nothing attached, or driver not up */
+	DROP_OVERSIZE,	   /* above the MTU of a side */
+	DROP_RUNT,	   /* from the VF: shorter than an Ethernet header */
+	DROP_MALFORMED,	   /* from the VF: descriptors or offload header make no sense */
+	DROP_OFFLOAD,	   /* to the VF: needs an offload neither side can do */
+	DROP_N
+};
+extern const char *const drop_names[DROP_N + 1];
+extern const char *const drop_help[DROP_N];
+
+/* Sums over all queues, made by the reader. Directions are the VF's: rx = to the guest. */
+struct vf_stats {
+	uint64_t rx_packets, rx_bytes, rx_multicast, rx_broadcast;
+	uint64_t tx_packets, tx_bytes;
+	uint64_t mirrored;	/* copies of this VF's frames sent to mirrors */
+	uint64_t drops[DROP_N];
+};
+
+/* Writer: the daemon that owns the PF; read-only for everyone else. */
+struct vf_status {
+	bool connected;		   /* vhost: a front end is there; tap: the netdev exists */
+	bool link_up;		   /* what the guest should see */
+	unsigned int n_queues;	   /* queue pairs running */
+	uint64_t features;	   /* negotiated virtio features */
+	bool filter_known;	   /* some source serves guest filters of this VF */
+	bool promisc, allmulti;	   /* as granted */
+	unsigned int n_accepted, n_refused, n_mcasts;
+	struct mac accepted[VF_MACS_UNTRUSTED]; /* the first so many, for people */
+	struct mac refused[VF_MACS_UNTRUSTED];
+	char pci_slot[16];	   /* synthetic, by first-offset/stride: 0000:05:10.2 */
+	char overridden[128];	   /* words set by hand since the agent wrote them: "mac,vlan" */
+};
+
+struct vf_info {
+	struct vf_config config;
+	struct vf_attach attach;
+	struct vf_status status;
+	struct vf_stats stats;
+};
+
+extern const struct field vf_fields[];
+extern const struct field vf_attach_fields[];
+
+void vf_config_default(struct vf_config *out);
+int vf_config_check(const struct vf_config *want, uint32_t changed, struct err *e);
+
+#endif

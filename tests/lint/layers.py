@@ -1,0 +1,43 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Who may include whom: rooms see only the rooms below them, foreign headers only their own room."""
+import pathlib
+import re
+import sys
+
+ROOMS = {
+    'base': '', 'model': 'base', 'ctl': 'base model', 'veb': 'base model', 'sw': 'base model veb',
+    'hw': 'base model', 'httpc': 'base', 'store': 'base httpc', 'api': 'base model store',
+    'agent': 'base model ctl httpc', 'cli': 'base model ctl httpc',
+    'daemons': 'base model ctl veb sw hw httpc store api agent cli',
+}
+# Foreign header -> the rooms that may include it. libc and jansson are everybody's.
+FOREIGN = [
+    (r'rte_|dpdk/', 'sw'), (r'linux/virtio|linux/if_tun|linux/if_packet|linux/vhost', 'sw'),
+    (r'libmnl|linux/if_link|linux/rtnetlink', 'hw'), (r'curl/', 'httpc'), (r'sqlite3', 'store'),
+    (r'microhttpd|sodium', 'api'), (r'libvirt/', 'agent'), (r'ini\.h', 'base'), (r'pcap', 'cli'),
+]
+
+
+def check(root):
+    """Yield one line a violation under root/src."""
+    for path in sorted((root / 'src').rglob('*.[ch]')):
+        room = path.relative_to(root / 'src').parts[0]
+        may = set(ROOMS[room].split()) | {room}
+        for n, line in enumerate(path.read_text().splitlines(), 1):
+            where = f'{path.relative_to(root)}:{n}'
+            own = re.match(r'#include "(\w+)/', line)
+            if own and own[1] not in may:
+                yield f'{where}: {room}/ may not include {own[1]}/'
+            elif re.match(r'#include "', line) and not own:
+                yield f'{where}: our headers are included as "room/file.h"'
+            foreign = re.match(r'#include <(.+)>', line)
+            for pattern, rooms in FOREIGN if foreign and room != 'daemons' else ():
+                if re.match(pattern, foreign[1]) and room not in rooms.split():
+                    yield f'{where}: <{foreign[1]}> belongs to {rooms}/ alone'
+
+
+if __name__ == '__main__':
+    bad = list(check(pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else '.')))
+    print('\n'.join(bad) if bad else 'layers: ok')
+    sys.exit(bool(bad))
