@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control loop. One epoll set; timers are a short sorted-on-demand list, since a daemon has
+ * tens of them; posts from other threads arrive through an eventfd. Sources deleted inside a
+ * callback are only marked and freed after the turn, so a pending event never meets freed memory.
+ */
+#include "base/loop.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <time.h>
+
+#define EVENTS_PER_TURN 64
+
+struct loop_fd {
+	struct loop *loop;
+	int fd;
+	bool dead;		/* deleted; freed after the turn */
+	loop_fd_fn fn;
+	void *arg;
+	struct loop_fd *next;	/* in loop->fds or loop->dead_fds */
+};
+
+struct loop_timer {
+	struct loop *loop;
+	uint64_t due_ms;	/* CLOCK_MONOTONIC; 0: not armed */
+	uint64_t every_ms;	/* 0: once */
+	bool dead;
+	loop_fn fn;
+	void *arg;
+	struct loop_timer *next;
+};
+
+struct post {
+	loop_fn fn;
+	void *arg;
+	struct post *next;
+};
+
+struct sig {
+	int signo;
+	loop_fn fn;
+	void *arg;
+	struct sig *next;
+};
+
+struct loop {
+	int ep;
+	int wake;		/* eventfd: posts are waiting, or loop_stop() was called */
+	int sigfd;		/* -1 until the first signal is asked for */
+	sigset_t sigs;
+	bool stopped;		/* __atomic: loop_stop() may come from any thread */
+	struct loop_fd *fds;
+	struct loop_timer *timers;
+	struct sig *signals;
+	pthread_mutex_t posts_lock;
+	struct post *posts, **posts_tail;
+};
+
+static void run_posts(void *arg, uint32_t events)
+{
+	struct loop *loop = arg;
+	struct post *list;
+	uint64_t n;
+
+	if (read(loop->wake, &n, sizeof(n)) < 0 && errno != EAGAIN)
+		return;
+	pthread_mutex_lock(&loop->posts_lock);
+	list = loop->posts;
+	loop->posts = NULL;
+	loop->posts_tail = &loop->posts;
+	pthread_mutex_unlock(&loop->posts_lock);
+	while (list) {
+		struct post *p = list;
+
+		list = p->next;
+		p->fn(p->arg);
+		free(p);
+	}
+}
+
+static void run_signals(void *arg, uint32_t events)
+{
+	struct loop *loop = arg;
+	struct signalfd_siginfo info;
+
+	while (read(loop->sigfd, &info, sizeof(info)) == sizeof(info))
+		for (struct sig *s = loop->signals; s; s = s->next)
+			if (s->signo == (int)info.ssi_signo)
+				s->fn(s->arg);
+}
+
+/**
+ * loop_now_ms() - The loop's clock
+ *
+ * Return: CLOCK_MONOTONIC in milliseconds.
+ */
+uint64_t loop_now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/**
+ * loop_new() - Make an event loop
+ * @e: error text, may be NULL
+ *
+ * Return: the loop, freed with loop_free(); NULL when the kernel or the heap refuses.
+ */
+struct loop *loop_new(struct err *e)
+{
+	struct loop *loop = calloc(1, sizeof(*loop));
+
+	if (!loop) {
+		err_set(e, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	loop->sigfd = -1;
+	sigemptyset(&loop->sigs);
+	loop->posts_tail = &loop->posts;
+	pthread_mutex_init(&loop->posts_lock, NULL);
+	loop->ep = epoll_create1(EPOLL_CLOEXEC);
+	loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (loop->ep < 0 || loop->wake < 0 ||
+	    !loop_fd_add(loop, loop->wake, EPOLLIN, run_posts, loop)) {
+		err_errno(e, "event loop");
+		loop_free(loop);
+		return NULL;
+	}
+	return loop;
+}
+
+static void reap(struct loop *loop, bool all)
+{
+	for (struct loop_fd **p = &loop->fds; *p;) {
+		struct loop_fd *s = *p;
+
+		if (all || s->dead) {
+			*p = s->next;
+			free(s);
+		} else {
+			p = &s->next;
+		}
+	}
+	for (struct loop_timer **p = &loop->timers; *p;) {
+		struct loop_timer *t = *p;
+
+		if (all || t->dead) {
+			*p = t->next;
+			free(t);
+		} else {
+			p = &t->next;
+		}
+	}
+}
+
+/**
+ * loop_free() - Free the loop and every source still in it
+ * @loop: may be NULL; not running
+ *
+ * Posts not yet run are dropped without being called. Descriptors stay open: they are the callers'.
+ */
+void loop_free(struct loop *loop)
+{
+	if (!loop)
+		return;
+	reap(loop, true);
+	while (loop->signals) {
+		struct sig *s = take(loop->signals);
+
+		loop->signals = s->next;
+		free(s);
+	}
+	while (loop->posts) {
+		struct post *p = take(loop->posts);
+
+		loop->posts = p->next;
+		free(p);
+	}
+	pthread_mutex_destroy(&loop->posts_lock);
+	auto_close_(&loop->sigfd);
+	auto_close_(&loop->wake);
+	auto_close_(&loop->ep);
+	free(loop);
+}
+
+/**
+ * loop_fd_add() - Watch a descriptor
+ * @loop:   loop
+ * @fd:     descriptor, stays the caller's
+ * @events: EPOLLIN and so on; EPOLLERR and EPOLLHUP come anyway
+ * @fn:     called with @arg and what happened
+ * @arg:    for @fn
+ *
+ * Return: the source, or NULL with errno set.
+ * Context: the loop's thread.
+ */
+struct loop_fd *loop_fd_add(struct loop *loop, int fd, uint32_t events, loop_fd_fn fn, void *arg)
+{
+	struct loop_fd *s = calloc(1, sizeof(*s));
+	struct epoll_event ev = { .events = events, .data.ptr = s };
+
+	if (!s)
+		return NULL;
+	*s = (struct loop_fd){ .loop = loop, .fd = fd, .fn = fn, .arg = arg, .next = loop->fds };
+	if (epoll_ctl(loop->ep, EPOLL_CTL_ADD, fd, &ev)) {
+		free(s);
+		return NULL;
+	}
+	loop->fds = s;
+	return s;
+}
+
+/**
+ * loop_fd_set() - Change what is watched for
+ * @src:    source
+ * @events: as in loop_fd_add()
+ *
+ * Return: 0 or a negative errno.
+ */
+int loop_fd_set(struct loop_fd *src, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.ptr = src };
+
+	return epoll_ctl(src->loop->ep, EPOLL_CTL_MOD, src->fd, &ev) ? -errno : 0;
+}
+
+/**
+ * loop_fd_del() - Stop watching
+ * @src: may be NULL; not used again after this
+ *
+ * Context: the loop's thread, before the descriptor is closed; safe inside any callback.
+ */
+void loop_fd_del(struct loop_fd *src)
+{
+	if (!src)
+		return;
+	epoll_ctl(src->loop->ep, EPOLL_CTL_DEL, src->fd, NULL);
+	src->dead = true;
+}
+
+/**
+ * loop_timer_add() - Call a function later, once or again and again
+ * @loop:     loop
+ * @first_ms: from now; 0: in the next turn
+ * @every_ms: period after that; 0: once
+ * @fn:       called with @arg
+ * @arg:      for @fn
+ *
+ * Return: the timer, which stays until loop_timer_del(); NULL when out of memory.
+ */
+struct loop_timer *loop_timer_add(struct loop *loop, uint64_t first_ms, uint64_t every_ms,
+				  loop_fn fn, void *arg)
+{
+	struct loop_timer *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	*t = (struct loop_timer){ .loop = loop, .fn = fn, .arg = arg, .next = loop->timers };
+	loop->timers = t;
+	loop_timer_set(t, first_ms, every_ms);
+	return t;
+}
+
+/**
+ * loop_timer_set() - Arm a timer anew
+ * @timer:    timer, running or spent
+ * @first_ms: from now; UINT64_MAX: never
+ * @every_ms: period after that; 0: once
+ */
+void loop_timer_set(struct loop_timer *timer, uint64_t first_ms, uint64_t every_ms)
+{
+	timer->due_ms = first_ms == UINT64_MAX ? 0 : loop_now_ms() + first_ms;
+	timer->every_ms = every_ms;
+}
+
+/**
+ * loop_timer_del() - Forget a timer
+ * @timer: may be NULL; not used again after this
+ */
+void loop_timer_del(struct loop_timer *timer)
+{
+	if (timer)
+		timer->dead = true;
+}
+
+/**
+ * loop_signal_add() - Receive a signal as a callback
+ * @loop:  loop
+ * @signo: blocked in this thread from now on; do it before threads start: they inherit it
+ * @fn:    called with @arg
+ * @arg:   for @fn
+ *
+ * Return: 0 or a negative errno.
+ */
+int loop_signal_add(struct loop *loop, int signo, loop_fn fn, void *arg)
+{
+	struct sig *s = calloc(1, sizeof(*s));
+	int fd;
+
+	if (!s)
+		return -ENOMEM;
+	*s = (struct sig){ .signo = signo, .fn = fn, .arg = arg, .next = loop->signals };
+	sigaddset(&loop->sigs, signo);
+	pthread_sigmask(SIG_BLOCK, &loop->sigs, NULL);
+	fd = signalfd(loop->sigfd, &loop->sigs, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd >= 0 && loop->sigfd < 0) {
+		loop->sigfd = fd;
+		if (!loop_fd_add(loop, fd, EPOLLIN, run_signals, loop))
+			fd = -1;
+	}
+	if (fd < 0) {
+		int rc = -errno;
+
+		free(s);
+		return rc;
+	}
+	loop->signals = s;
+	return 0;
+}
+
+/**
+ * loop_post() - Run a function in the loop's thread
+ * @loop: loop
+ * @fn:   called with @arg in a later turn, in order of posting
+ * @arg:  for @fn; whoever posts decides who frees it
+ *
+ * Return: 0 or -ENOMEM.
+ * Context: any thread.
+ */
+int loop_post(struct loop *loop, loop_fn fn, void *arg)
+{
+	struct post *p = malloc(sizeof(*p));
+	uint64_t one = 1;
+
+	if (!p)
+		return -ENOMEM;
+	*p = (struct post){ .fn = fn, .arg = arg };
+	pthread_mutex_lock(&loop->posts_lock);
+	*loop->posts_tail = p;
+	loop->posts_tail = &p->next;
+	pthread_mutex_unlock(&loop->posts_lock);
+	/* EAGAIN: the counter is full, so the loop wakes anyway */
+	return write(loop->wake, &one, sizeof(one)) < 0 && errno != EAGAIN ? -errno : 0;
+}
+
+static int ms_to_next_timer(const struct loop *loop, int most_ms)
+{
+	uint64_t now = loop_now_ms();
+	int wait = most_ms;
+
+	for (const struct loop_timer *t = loop->timers; t; t = t->next) {
+		uint64_t left;
+
+		if (t->dead || !t->due_ms)
+			continue;
+		left = t->due_ms > now ? t->due_ms - now : 0;
+		if (wait < 0 || left < (uint64_t)wait)
+			wait = (int)MIN(left, (uint64_t)3600000);
+	}
+	return wait;
+}
+
+static void run_timers(struct loop *loop)
+{
+	uint64_t now = loop_now_ms();
+
+	for (struct loop_timer *t = loop->timers; t; t = t->next) {
+		if (t->dead || !t->due_ms || t->due_ms > now)
+			continue;
+		t->due_ms = t->every_ms ? now + t->every_ms : 0;
+		t->fn(t->arg);
+	}
+}
+
+/**
+ * loop_turn() - Wait for events once and run their callbacks
+ * @loop:       loop
+ * @timeout_ms: longest wait; -1: until something happens
+ *
+ * Return: number of descriptor events handled, or a negative errno. For tests and short waits;
+ * daemons call loop_run().
+ */
+int loop_turn(struct loop *loop, int timeout_ms)
+{
+	struct epoll_event ev[EVENTS_PER_TURN];
+	int n = epoll_wait(loop->ep, ev, EVENTS_PER_TURN, ms_to_next_timer(loop, timeout_ms));
+
+	if (n < 0)
+		n = errno == EINTR ? 0 : -errno;
+	for (int i = 0; i < n; i++) {
+		struct loop_fd *s = ev[i].data.ptr;
+
+		if (!s->dead)
+			s->fn(s->arg, ev[i].events);
+	}
+	run_timers(loop);
+	reap(loop, false);
+	return n;
+}
+
+/**
+ * loop_run() - Run until loop_stop()
+ * @loop: loop
+ *
+ * Return: 0, or the negative errno of a failed wait.
+ */
+int loop_run(struct loop *loop)
+{
+	int rc = 0;
+
+	while (rc >= 0 && !__atomic_load_n(&loop->stopped, __ATOMIC_ACQUIRE))
+		rc = loop_turn(loop, -1);
+	__atomic_store_n(&loop->stopped, false, __ATOMIC_RELEASE);
+	return rc < 0 ? rc : 0;
+}
+
+/**
+ * loop_stop() - Make loop_run() return after its current turn
+ * @loop: loop
+ *
+ * Context: any thread, any callback.
+ */
+void loop_stop(struct loop *loop)
+{
+	uint64_t one = 1;
+
+	__atomic_store_n(&loop->stopped, true, __ATOMIC_RELEASE);
+	if (write(loop->wake, &one, sizeof(one)) < 0)
+		return; /* the counter is full: it wakes anyway */
+}

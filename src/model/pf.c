@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Field tables, defaults and checks of the PF, its service ports and mirrors. */
+#include "model/pf.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+
+static const char *const mode_names[] = { "veb", "vepa", NULL };
+static const char *const uplink_names[] = { "none", "dev", "dpdk", NULL };
+static const char *const dir_names[] = { "in", "out", "both", NULL };
+
+#define P(word, type, member, max, names, help)                                                    \
+	{ word, type, offsetof(struct pf_config, member), max, names, help }
+/* Order: enum pf_field. */
+const struct field pf_fields[] = {
+	P("name", FIELD_STR, name, PF_NAME_LEN, NULL, "name of the PF"),
+	P("uplink", FIELD_ENUM, uplink, 0, uplink_names, "what the PF's wire is"),
+	P("uplink_arg", FIELD_STR, uplink_arg, 255, NULL, "netdev or DPDK device arguments"),
+	P("host_if", FIELD_BOOL, host_if, 0, NULL, "host interface with the PF's name"),
+	P("numvfs", FIELD_U16, numvfs, VF_MAX, NULL, "number of VFs, 0 to 256"),
+	P("mode", FIELD_ENUM, mode, 0, mode_names, "bridge mode"),
+	P("mac", FIELD_MAC, mac, 0, NULL, "address of the PF, zero to choose one"),
+	P("mtu", FIELD_U16, mtu, 9216, NULL, "largest payload in bytes, 68 to 9216"),
+	P("up", FIELD_BOOL, up, 0, NULL, "administrative state"),
+	P("force", FIELD_BOOL, force, 0, NULL, "take the default route's netdev as uplink"),
+	FIELD_END
+};
+static_assert(ARRAY_LEN(pf_fields) == PF_FIELD_N + 1, "a row a field");
+
+#define S(word, type, member, max, help)                                                           \
+	{ word, type, offsetof(struct svc_config, member), max, NULL, help }
+const struct field svc_fields[] = {
+	S("pf", FIELD_STR, pf, PF_NAME_LEN, "PF the port belongs to"),
+	S("name", FIELD_STR, name, SVC_NAME_LEN, "interface name"),
+	S("mac", FIELD_MAC, mac, 0, "address, zero to choose one"),
+	S("vlan", FIELD_U16, vlan, 4094, "VLAN, 0 for untagged"),
+	S("mtu", FIELD_U16, mtu, 9216, "largest payload in bytes, 0 for the PF's"),
+	S("netns", FIELD_STR, netns, VF_NAME_LEN, "network namespace"),
+	FIELD_END
+};
+
+#define M(word, type, member, max, names, help)                                                    \
+	{ word, type, offsetof(struct mirror_config, member), max, names, help }
+const struct field mirror_fields[] = {
+	M("name", FIELD_STR, name, MIRROR_NAME_LEN, NULL, "name of the mirror"),
+	M("from_pf", FIELD_STR, from_pf, PF_NAME_LEN, NULL, "PF of the watched VF"),
+	M("from_vf", FIELD_U16, from_vf, VF_MAX - 1, NULL, "the watched VF"),
+	M("dir", FIELD_ENUM, dir, 0, dir_names, "in: towards the VM, out: from it, or both"),
+	M("to_pf", FIELD_STR, to_pf, PF_NAME_LEN, NULL, "PF of the watching VF"),
+	M("to_vf", FIELD_U16, to_vf, VF_MAX - 1, NULL, "the watching VF"),
+	FIELD_END
+};
+
+/**
+ * pf_config_default() - Settings of a PF nothing was said about
+ * @out: no uplink, no host interface, no VFs, VEB, MTU 1500, up
+ */
+void pf_config_default(struct pf_config *out)
+{
+	*out = (struct pf_config){ .mtu = 1500, .up = true };
+}
+
+/* What the kernel takes as an interface name (dev_valid_name), less what a shell would mangle. */
+static bool name_valid(const char *name)
+{
+	if (!*name || *name == '-' || *name == '.')
+		return false;
+	for (const char *p = name; *p; p++)
+		if (!isalnum((unsigned char)*p) && *p != '-' && *p != '_' && *p != '.')
+			return false;
+	return true;
+}
+
+/**
+ * pf_config_check() - Does this PF make sense?
+ * @want: all settings of the PF as they would be
+ * @e:    error text that names the word, may be NULL
+ *
+ * Return: 0 or -EINVAL.
+ */
+int pf_config_check(const struct pf_config *want, struct err *e)
+{
+	if (!name_valid(want->name))
+		return err_set(e, -EINVAL, "\"%s\" cannot be a PF's name", want->name);
+	if (want->uplink == UPLINK_NONE ? *want->uplink_arg : !*want->uplink_arg)
+		return err_set(e, -EINVAL, "uplink %s %s", uplink_names[want->uplink],
+			       want->uplink == UPLINK_NONE ? "takes no device" : "needs a device");
+	if (want->numvfs > VF_MAX)
+		return err_set(e, -EINVAL, "numvfs %u is above %u", want->numvfs, VF_MAX);
+	if (mac_is_multicast(&want->mac))
+		return err_set(e, -EINVAL, "mac is a multicast address");
+	if (want->mtu < 68 || want->mtu > 9216)
+		return err_set(e, -EINVAL, "mtu %u is not in 68..9216", want->mtu);
+	return 0;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The VF's field tables, defaults and checks. Read by ctl, cli, sw and hw. */
+#include "model/vf.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#define F(word, type, member, max, names, help)                                                    \
+	{ word, type, offsetof(struct vf_config, member), max, names, help }
+
+static const char *const link_names[] = { "auto", "enable", "disable", NULL };
+static const char *const proto_names[] = { "802.1Q", "802.1ad", NULL };
+
+/* Order: enum vf_field, which is the kernel's order of applying. */
+const struct field vf_fields[] = {
+	F("mac", FIELD_MAC, mac, 0, NULL, "administrative MAC address, zero for none"),
+	F("vlan", FIELD_U16, vlan, 4095, NULL, "port VLAN, 0 for none"),
+	F("qos", FIELD_U8, qos, 0, NULL, "802.1p priority of the port VLAN, 0 to 7"),
+	F("proto", FIELD_ENUM, proto, 0, proto_names, "tag protocol of the port VLAN"),
+	F("max_tx_rate", FIELD_U32, max_tx_mbit, 0, NULL, "transmit limit in Mbit/s, 0 for none"),
+	F("min_tx_rate", FIELD_U32, min_tx_mbit, 0, NULL, "transmit share in Mbit/s, 0 for none"),
+	F("spoofchk", FIELD_BOOL, spoofchk, 0, NULL, "drop frames with a foreign source"),
+	F("state", FIELD_ENUM, link, 0, link_names, "link state the guest sees"),
+	F("query_rss", FIELD_BOOL, query_rss, 0, NULL, "guest may query RSS settings"),
+	F("trust", FIELD_BOOL, trust, 0, NULL, "guest may change its addresses"),
+	F("trunk", FIELD_VLANS, trunk, 0, NULL, "tags the guest may use: any, none or a list"),
+	F("mtu", FIELD_U16, mtu, 9216, NULL, "largest payload in bytes, 0 for the PF's"),
+	F("port_id", FIELD_STR, port_id, VF_NAME_LEN, NULL, "OpenStack port that leases the VF"),
+	F("server", FIELD_STR, server, VF_NAME_LEN, NULL, "server that uses the VF"),
+	FIELD_END
+};
+static_assert(ARRAY_LEN(vf_fields) == VF_FIELD_N + 1, "a row a field");
+
+static const char *const attach_names[] = { "none", "vhost", "tap", NULL };
+
+#define A(word, type, member, max, names, help)                                                    \
+	{ word, type, offsetof(struct vf_attach, member), max, names, help }
+const struct field vf_attach_fields[] = {
+	A("kind", FIELD_ENUM, kind, 0, attach_names, "what the VF is plugged into"),
+	A("socket", FIELD_STR, socket, VF_PATH_LEN, NULL, "vhost-user socket"),
+	A("client", FIELD_BOOL, client, 0, NULL, "the VM's side listens on the socket"),
+	A("tap", FIELD_STR, tap, 15, NULL, "name of the tap"),
+	A("netns", FIELD_STR, netns, VF_NAME_LEN, NULL, "network namespace of the tap"),
+	FIELD_END
+};
+
+const char *const drop_names[DROP_N + 1] = {
+	[DROP_SPOOF_MAC] = "spoof_mac",	  [DROP_SPOOF_VLAN] = "spoof_vlan",
+	[DROP_LINK_DOWN] = "link_down",	  [DROP_NO_DEST] = "no_destination",
+	[DROP_VLAN] = "vlan",		  [DROP_NO_BUFFER] = "no_buffer",
+	[DROP_NOT_READY] = "not_ready",	  [DROP_OVERSIZE] = "oversize",
+	[DROP_RUNT] = "runt",		  [DROP_MALFORMED] = "malformed",
+	[DROP_OFFLOAD] = "offload",
+};
+
+const char *const drop_help[DROP_N] = {
+	[DROP_SPOOF_MAC] = "sent with a source MAC that is not the VF's",
+	[DROP_SPOOF_VLAN] = "sent with a tag the VF may not use",
+	[DROP_LINK_DOWN] = "link of the VF or its PF is down",
+	[DROP_NO_DEST] = "sent to an unknown address, and there is no uplink",
+	[DROP_VLAN] = "addressed to the VF's MAC in a VLAN it is not in",
+	[DROP_NO_BUFFER] = "the receiver had no free buffer",
+	[DROP_NOT_READY] = "nothing is attached, or its driver is not up",
+	[DROP_OVERSIZE] = "larger than the MTU",
+	[DROP_RUNT] = "shorter than an Ethernet header",
+	[DROP_MALFORMED] = "descriptors or offload header make no sense",
+	[DROP_OFFLOAD] = "needs an offload the receiver does not have",
+};
+
+/**
+ * vf_config_default() - Settings of a new or released VF
+ * @out: igb's defaults: no MAC, no VLAN, spoof check on, link auto, no trust, any tag
+ */
+void vf_config_default(struct vf_config *out)
+{
+	*out = (struct vf_config){ .spoofchk = true };
+}
+
+/**
+ * vf_config_check() - Would a PF driver take these settings?
+ * @want:    all settings of the VF as they would be afterwards
+ * @changed: bits by enum vf_field of what the request names; only these are checked
+ * @e:       error text, may be NULL
+ *
+ * The kernel's answers for netdevsim (sriov.md A1): any VLAN 0..4095, any rate, no multicast MAC.
+ *
+ * Return: 0 or -EINVAL.
+ */
+int vf_config_check(const struct vf_config *want, uint32_t changed, struct err *e)
+{
+	char mac[MAC_STR_LEN];
+
+	if (changed & 1U << VF_FIELD_MAC && mac_is_multicast(&want->mac))
+		return err_set(e, -EINVAL, "mac %s is a multicast address",
+			       mac_format(&want->mac, mac));
+	if (changed & 1U << VF_FIELD_VLAN && want->vlan > 4095)
+		return err_set(e, -EINVAL, "vlan %u is above 4095", want->vlan);
+	if (changed & 1U << VF_FIELD_QOS && want->qos > 7)
+		return err_set(e, -EINVAL, "qos %u is above 7", want->qos);
+	if (changed & (1U << VF_FIELD_MAX_TX_RATE | 1U << VF_FIELD_MIN_TX_RATE) &&
+	    want->max_tx_mbit && want->min_tx_mbit > want->max_tx_mbit)
+		return err_set(e, -EINVAL, "min_tx_rate %u is above max_tx_rate %u",
+			       want->min_tx_mbit, want->max_tx_mbit);
+	if (changed & 1U << VF_FIELD_MTU && want->mtu && (want->mtu < 68 || want->mtu > 9216))
+		return err_set(e, -EINVAL, "mtu %u is not in 68..9216", want->mtu);
+	return 0;
+}

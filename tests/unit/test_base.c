@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* base: text forms, files, the loop, children, configuration. */
+#include "unit/unit.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/cidr.h"
+#include "base/conf.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/loop.h"
+#include "base/mac.h"
+#include "base/sock.h"
+#include "base/spawn.h"
+#include "base/uuid.h"
+#include "base/vlan.h"
+
+static char dir[64];
+
+static int make_dir(void **state)
+{
+	strcpy(dir, "/tmp/anyvf-unit-XXXXXX");
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+	const char *const argv[] = { "rm", "-rf", dir, NULL };
+
+	return spawn_run(argv, 5000, NULL, 0, NULL);
+}
+
+static void err_keeps_the_first_message(void **state)
+{
+	struct err e = { 0 };
+
+	assert_int_equal(err_set(&e, -EINVAL, "VLAN %d", 5000), -EINVAL);
+	err_set(&e, -EIO, "later");
+	err_prefix(&e, "port %s", "p1");
+	assert_string_equal(e.msg, "port p1: VLAN 5000");
+	err_set(NULL, -EIO, "nobody listens");
+}
+
+static void mac_reads_what_it_writes_and_refuses_the_rest(void **state)
+{
+	static const char *const bad[] = { "", "a", "00:11:22:33:44", "00:11:22:33:44:55:66",
+					   "00:11:22:33:44:5g", "001122334455", "00:11:22:33:44:555",
+					   "00::11:22:33:44" };
+	struct mac m = { 0 };
+	char text[MAC_STR_LEN];
+
+	assert_int_equal(mac_parse("FA:16:3e:0:9:55", &m, NULL), 0);
+	assert_string_equal(mac_format(&m, text), "fa:16:3e:00:09:55");
+	assert_int_equal(mac_to_u64(&m), 0xfa163e000955);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_int_equal(mac_parse(bad[i], &m, NULL), -EINVAL);
+	mac_random(&m, NULL);
+	assert_false(mac_is_multicast(&m) || mac_is_zero(&m));
+}
+
+static void vlan_lists_survive_a_round_trip(void **state)
+{
+	static const char *const good[] = { "any", "none", "0", "10,20-30", "0-4095" };
+	static const struct {
+		const char *text;
+		int rc;
+	} bad[] = { { "", -EINVAL },   { "4096", -ERANGE }, { "30-20", -ERANGE },
+		    { "10,", -EINVAL }, { "1-2-3", -EINVAL }, { "x", -EINVAL }, { "-5", -EINVAL } };
+	struct vlan_set v;
+	char text[64];
+
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		assert_int_equal(vlan_set_parse(good[i], &v, NULL), 0);
+		assert_true(vlan_set_format(&v, text, sizeof(text)) > 0);
+		assert_string_equal(text, good[i]);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_int_equal(vlan_set_parse(bad[i].text, &v, NULL), bad[i].rc);
+	vlan_set_parse("1,3,5", &v, NULL);
+	assert_int_equal(vlan_set_format(&v, text, 4), -ENOSPC);
+}
+
+static void cidr_masks_compares_and_prints(void **state)
+{
+	char text[CIDR_STR_LEN];
+	struct cidr a, b;
+	struct ip ip;
+
+	assert_int_equal(cidr_parse("10.20.0.77/24", &a, NULL), 0);
+	assert_string_equal(cidr_format(&a, text), "10.20.0.0/24");
+	ip = cidr_last(&a);
+	assert_string_equal(ip_format(&ip, text), "10.20.0.255");
+	assert_true(cidr_contains(&a, &ip));
+	ip.n++;
+	assert_false(cidr_contains(&a, &ip));
+	cidr_parse("10.0.0.0/8", &b, NULL);
+	assert_true(cidr_overlaps(&a, &b) && cidr_overlaps(&b, &a));
+	cidr_parse("2001:db8::1/64", &b, NULL);
+	assert_string_equal(cidr_format(&b, text), "2001:db8::/64");
+	assert_false(cidr_overlaps(&a, &b));
+	cidr_parse("::/0", &b, NULL);
+	assert_int_equal(b.len, 0);
+	assert_int_equal(cidr_parse("10.0.0.0/33", &b, NULL), -EINVAL);
+	assert_int_equal(cidr_parse("10.0.0.0/", &b, NULL), -EINVAL);
+	assert_int_equal(cidr_parse("10.0.0/8", &b, NULL), -EINVAL);
+	assert_int_equal(ip_parse("1.2.3.4.5", &ip, NULL), -EINVAL);
+}
+
+static void uuid_makes_what_it_accepts(void **state)
+{
+	char id[UUID_STR_LEN], hex[33];
+
+	uuid_new(id);
+	assert_true(uuid_valid(id));
+	assert_int_equal(id[14], '4');
+	uuid_new_hex(hex);
+	assert_int_equal(strlen(hex), 32);
+	assert_false(uuid_valid(hex));
+	assert_false(uuid_valid(""));
+	id[8] = 'a';
+	assert_false(uuid_valid(id));
+}
+
+static void file_replace_is_whole_or_nothing(void **state)
+{
+	char path[128];
+	auto_free char *text = NULL;
+	struct err e = { 0 };
+	size_t size;
+
+	snprintf(path, sizeof(path), "%s/a/b/file", dir);
+	assert_int_equal(file_replace(path, "x", 1, 0600, &e), -ENOENT);
+	snprintf(path, sizeof(path), "%s/a/b", dir);
+	assert_int_equal(file_mkdirs(path, 0700, NULL), 0);
+	assert_int_equal(file_mkdirs(path, 0700, NULL), 0);
+	strcat(path, "/file");
+	assert_int_equal(file_replace(path, "one", 3, 0600, NULL), 0);
+	assert_int_equal(file_replace(path, "second", 6, 0600, NULL), 0);
+	assert_int_equal(file_read(path, 100, &text, &size, NULL), 0);
+	assert_string_equal(text, "second");
+	assert_int_equal(file_read(path, 3, &text, &size, &(struct err){ 0 }), -EFBIG);
+}
+
+static void file_lock_names_the_holder(void **state)
+{
+	char path[128], pid[32];
+	struct err e = { 0 };
+	auto_close int a = -1;
+
+	snprintf(path, sizeof(path), "%s/lock", dir);
+	a = file_lock(path, NULL);
+	assert_true(a >= 0);
+	assert_int_equal(file_lock(path, &e), -EBUSY);
+	snprintf(pid, sizeof(pid), "process %d", (int)getpid());
+	assert_non_null(strstr(e.msg, pid));
+}
+
+struct seen {
+	struct loop *loop;
+	struct loop_fd *src;
+	int calls;
+};
+
+static void note(void *arg)
+{
+	struct seen *s = arg;
+
+	if (++s->calls == 3)
+		loop_stop(s->loop);
+}
+
+static void delete_itself(void *arg, uint32_t events)
+{
+	struct seen *s = arg;
+
+	loop_fd_del(s->src);
+	note(s);
+}
+
+static void loop_runs_timers_posts_signals_and_fds(void **state)
+{
+	auto_of(loop_free) struct loop *loop = loop_new(NULL);
+	struct seen s = { .loop = loop };
+	int pair[2];
+	struct loop_timer *t;
+
+	assert_int_equal(sock_pair(pair, NULL), 0);
+	assert_int_equal(loop_signal_add(loop, SIGUSR1, note, &s), 0);
+	t = loop_timer_add(loop, 0, 0, note, &s);
+	loop_post(loop, note, &s);
+	kill(getpid(), SIGUSR1);
+	assert_int_equal(loop_run(loop), 0);
+	assert_int_equal(s.calls, 3);
+	loop_timer_del(t);
+
+	s.calls = 0;
+	s.src = loop_fd_add(loop, pair[0], EPOLLIN, delete_itself, &s);
+	assert_int_equal(send(pair[1], "x", 1, 0), 1);
+	loop_turn(loop, 1000);
+	loop_turn(loop, 0);
+	assert_int_equal(s.calls, 1);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void sockets_pass_descriptors(void **state)
+{
+	int pair[2], got = -1;
+	unsigned int n = 1;
+	char byte;
+	struct stat a, b;
+
+	assert_int_equal(sock_pair(pair, NULL), 0);
+	assert_int_equal(sock_send_fds(pair[0], "x", 1, (int[]){ pair[0], pair[1] }, 2), 0);
+	assert_int_equal(sock_recv_fds(pair[1], &byte, 1, &got, &n), 1);
+	assert_int_equal(n, 1); /* room for one: the second was closed */
+	fstat(pair[0], &a);
+	fstat(got, &b);
+	assert_int_equal(a.st_ino, b.st_ino);
+	close(got);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void spawn_run_reports_output_status_and_time(void **state)
+{
+	const char *const hello[] = { "sh", "-c", "echo hello", NULL };
+	const char *const fail[] = { "sh", "-c", "echo wrong >&2; exit 3", NULL };
+	const char *const slow[] = { "sleep", "20", NULL };
+	const char *const none[] = { "/nonexistent/program", NULL };
+	char out[64];
+	struct err e = { 0 };
+
+	assert_int_equal(spawn_run(hello, 5000, out, sizeof(out), NULL), 0);
+	assert_string_equal(out, "hello\n");
+	assert_int_equal(spawn_run(fail, 5000, NULL, 0, &e), -EIO);
+	assert_non_null(strstr(e.msg, "exit 3"));
+	assert_non_null(strstr(e.msg, "wrong"));
+	assert_int_equal(spawn_run(slow, 50, NULL, 0, NULL), -ETIMEDOUT);
+	assert_int_equal(spawn_run(none, 5000, NULL, 0, NULL), -EIO);
+}
+
+static void on_exit_status(void *arg, int status)
+{
+	*(int *)arg = status;
+}
+
+static void spawn_start_tells_of_the_end(void **state)
+{
+	auto_of(loop_free) struct loop *loop = loop_new(NULL);
+	const char *const argv[] = { "sleep", "20", NULL };
+	int status = -1;
+	struct spawn *c = spawn_start(loop, argv, NULL, on_exit_status, &status, NULL);
+
+	assert_non_null(c);
+	assert_true(spawn_pid(c) > 0);
+	spawn_kill(c, SIGTERM);
+	while (status == -1)
+		loop_turn(loop, 1000);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	assert_int_equal(spawn_kill(c, SIGTERM), -ESRCH);
+	spawn_free(c);
+}
+
+static void conf_refuses_what_it_does_not_know(void **state)
+{
+	auto_of(conf_free) struct conf *c = NULL;
+	char path[128];
+	struct err e = { 0 };
+	static const char good[] = "[api]\nlisten = 127.0.0.1:7000\n[pf.p2p1]\nnumvfs = 4\n"
+				   "[pf.p2p2]\nuplink = dev eth1\n";
+	static const char typo[] = "[api]\n\nlisen = 1\n";
+	static const char junk[] = "[api]\nlisten\n";
+
+	snprintf(path, sizeof(path), "%s/anyvf.conf", dir);
+	assert_int_equal(conf_open(path, &c, NULL), 0);
+	assert_string_equal(conf_get(c, "api", "listen"), "127.0.0.1:5000");
+	conf_free(take(c));
+
+	file_replace(path, good, strlen(good), 0600, NULL);
+	assert_int_equal(conf_open(path, &c, NULL), 0);
+	assert_string_equal(conf_get(c, "api", "listen"), "127.0.0.1:7000");
+	assert_string_equal(conf_get(c, "pf.p2p1", "numvfs"), "4");
+	assert_string_equal(conf_get(c, "pf.p2p2", "numvfs"), "8");
+	assert_string_equal(conf_instance(c, "pf", 1), "p2p2");
+	assert_null(conf_instance(c, "pf", 2));
+	assert_true(conf_bool(c, "agent", "rx_filter"));
+	conf_free(take(c));
+
+	file_replace(path, typo, strlen(typo), 0600, NULL);
+	assert_int_equal(conf_open(path, &c, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "line 3"));
+	assert_non_null(strstr(e.msg, "\"lisen\""));
+	file_replace(path, junk, strlen(junk), 0600, NULL);
+	assert_int_equal(conf_open(path, &c, NULL), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(err_keeps_the_first_message),
+		cmocka_unit_test(mac_reads_what_it_writes_and_refuses_the_rest),
+		cmocka_unit_test(vlan_lists_survive_a_round_trip),
+		cmocka_unit_test(cidr_masks_compares_and_prints),
+		cmocka_unit_test(uuid_makes_what_it_accepts),
+		cmocka_unit_test(file_replace_is_whole_or_nothing),
+		cmocka_unit_test(file_lock_names_the_holder),
+		cmocka_unit_test(loop_runs_timers_posts_signals_and_fds),
+		cmocka_unit_test(sockets_pass_descriptors),
+		cmocka_unit_test(spawn_run_reports_output_status_and_time),
+		cmocka_unit_test(spawn_start_tells_of_the_end),
+		cmocka_unit_test(conf_refuses_what_it_does_not_know),
+	};
+
+	return cmocka_run_group_tests_name("base", tests, make_dir, remove_dir);
+}

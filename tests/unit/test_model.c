@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* model: the field tables read and write every noun; checks answer as the kernel does. */
+#include "unit/unit.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "model/pf.h"
+
+static void vf_json_round_trip_keeps_every_member(void **state)
+{
+	struct vf_config a, b;
+	uint32_t changed = 0;
+
+	vf_config_default(&a);
+	a.mac = (struct mac){ { 0xfa, 0x16, 0x3e, 1, 2, 3 } };
+	a.vlan = 100;
+	a.qos = 7;
+	a.proto = VF_PROTO_8021AD;
+	a.max_tx_mbit = 4000000000;
+	a.link = VF_LINK_DISABLE;
+	vlan_set_parse("10,20-30", &a.trunk, NULL);
+	strcpy(a.server, "vm1");
+	vf_config_default(&b);
+	auto_of(json_decref) json_t *j = fields_to_json(vf_fields, &a);
+	assert_int_equal(fields_from_json(vf_fields, &b, j, &changed, NULL), 0);
+	assert_int_equal(changed, (1U << VF_FIELD_N) - 1);
+	assert_int_equal(fields_diff(vf_fields, &a, &b), 0);
+}
+
+static void fields_from_json_refuses_by_name(void **state)
+{
+	static const struct {
+		const char *json, *word;
+		int rc;
+	} cases[] = {
+		{ "{\"vlan\": 5000}", "vlan", -ERANGE },
+		{ "{\"vlan\": -1}", "vlan", -EINVAL },
+		{ "{\"vlan\": \"5\"}", "vlan", -EINVAL },
+		{ "{\"vlna\": 5}", "vlna", -EINVAL },
+		{ "{\"trust\": 1}", "trust", -EINVAL },
+		{ "{\"mac\": \"x\"}", "\"x\"", -EINVAL },
+		{ "{\"mac\": \"\\u0000\"}", "mac", -EINVAL },
+		{ "{\"state\": \"up\"}", "auto, enable, disable", -EINVAL },
+		{ "[]", "object", -EINVAL },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct vf_config vf;
+		struct err e = { 0 };
+		auto_of(json_decref) json_t *j = json_loads(cases[i].json, JSON_ALLOW_NUL, NULL);
+
+		vf_config_default(&vf);
+		assert_int_equal(fields_from_json(vf_fields, &vf, j, NULL, &e), cases[i].rc);
+		assert_non_null(strstr(e.msg, cases[i].word));
+	}
+}
+
+static void field_words_read_what_they_write(void **state)
+{
+	static const char *const words[][2] = {
+		{ "mac", "fa:16:3e:00:00:01" }, { "vlan", "7" }, { "spoofchk", "off" },
+		{ "state", "enable" }, { "trunk", "none" }, { "server", "vm" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		const struct field *f = field_find(vf_fields, words[i][0]);
+		struct vf_config vf = { 0 };
+		char text[64];
+
+		assert_int_equal(field_parse(f, &vf, words[i][1], NULL), 0);
+		field_format(f, &vf, text, sizeof(text));
+		assert_string_equal(text, words[i][1]);
+	}
+	assert_int_equal(field_parse(field_find(vf_fields, "vlan"), &(struct vf_config){ 0 }, "7x",
+				     NULL), -EINVAL);
+}
+
+static void vf_check_answers_as_the_kernel(void **state)
+{
+	struct vf_config vf;
+
+	vf_config_default(&vf);
+	assert_int_equal(vf_config_check(&vf, ~0U, NULL), 0);
+	vf.mac.b[0] = 1;
+	assert_int_equal(vf_config_check(&vf, 1U << VF_FIELD_MAC, NULL), -EINVAL);
+	assert_int_equal(vf_config_check(&vf, 1U << VF_FIELD_VLAN, NULL), 0);
+	vf_config_default(&vf);
+	vf.qos = 8;
+	assert_int_equal(vf_config_check(&vf, 1U << VF_FIELD_QOS, NULL), -EINVAL);
+	vf_config_default(&vf);
+	vf.min_tx_mbit = 200;
+	vf.max_tx_mbit = 100;
+	assert_int_equal(vf_config_check(&vf, 1U << VF_FIELD_MIN_TX_RATE, NULL), -EINVAL);
+	vf.max_tx_mbit = 0;
+	assert_int_equal(vf_config_check(&vf, 1U << VF_FIELD_MIN_TX_RATE, NULL), 0);
+}
+
+static void pf_check_names_the_word(void **state)
+{
+	struct pf_config pf;
+	struct err e = { 0 };
+
+	pf_config_default(&pf);
+	assert_int_equal(pf_config_check(&pf, NULL), -EINVAL);
+	strcpy(pf.name, "p2p1");
+	assert_int_equal(pf_config_check(&pf, NULL), 0);
+	pf.uplink = UPLINK_DEV;
+	assert_int_equal(pf_config_check(&pf, &e), -EINVAL);
+	assert_string_equal(e.msg, "uplink dev needs a device");
+	strcpy(pf.name, "a/b");
+	assert_int_equal(pf_config_check(&pf, NULL), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(vf_json_round_trip_keeps_every_member),
+		cmocka_unit_test(fields_from_json_refuses_by_name),
+		cmocka_unit_test(field_words_read_what_they_write),
+		cmocka_unit_test(vf_check_answers_as_the_kernel),
+		cmocka_unit_test(pf_check_names_the_word),
+	};
+
+	return cmocka_run_group_tests_name("model", tests, NULL, NULL);
+}
