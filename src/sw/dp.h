@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The data plane as control sees it: ports by number, one published snapshot,
+ * counters out, address hints out. Nothing of DPDK shows here, so control is
+ * tested against a fake dp.c. All calls are made by the control thread.
+ *
+ * A port number is the index of its policy in struct veb_snap. Counters and the
+ * rate belong to the number, not to what is plugged in: they outlive a detach.
+ */
+#ifndef ANYVF_SW_DP_H
+#define ANYVF_SW_DP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/mac.h"
+#include "model/vf.h"
+
+#define DP_NAME_LEN 31	/* port names for logs, without the NUL: "p2p1 vf 12" */
+
+struct dp;
+struct port;	 /* sw/port.h */
+struct veb_snap; /* veb/snap.h */
+
+struct dp_opts {
+	const char *cores;    /* list as 2,4-6: one worker each for now the first; NULL: choose one */
+	const char *prefix;   /* unique among DPDK processes of the host; NULL: from our pid */
+	bool busy;	      /* workers never sleep */
+	bool huge;	      /* memory of DPDK in huge pages; else none are needed */
+	unsigned int mem_mib; /* DPDK's own heap; 0: 64 */
+};
+
+/* What a port's attachment looks like now. */
+struct dp_port_status {
+	bool attached;	       /* something is plugged in */
+	bool connected;	       /* vhost: a front end is there; others: the device exists */
+	unsigned int n_queues; /* queue pairs running */
+	uint64_t features;     /* virtio features negotiated; 0 for others */
+	bool broken;	       /* the guest broke a ring; that queue is stopped until it resets */
+};
+
+/* A source address seen from a port that veb wants control to judge. */
+struct dp_hint {
+	uint16_t port; /* port number */
+	struct mac mac;
+};
+
+/* Copies made for one mirror slot (struct veb_mirror). */
+struct dp_mirror_stats {
+	uint64_t mirrored; /* delivered */
+	uint64_t dropped;  /* no room, or nothing attached */
+};
+
+int dp_open(const struct dp_opts *opts, struct dp **out, struct err *e);
+void dp_close(struct dp *dp);
+AUTO_DEFINE(struct dp *, dp_close)
+
+/* Takes @snap (veb_snap_free); the one before it is freed when no worker can see it any more. */
+void dp_publish(struct dp *dp, struct veb_snap *snap);
+
+/* vhost-user. client: we connect and keep trying (QEMU listens); else we listen on path. */
+int dp_vhost_add(struct dp *dp, uint16_t port, const char *name, const char *path, bool client,
+		 struct err *e);
+/* Any other kind. Takes @port also on failure (its ops->free is called). */
+int dp_port_add(struct dp *dp, uint16_t id, const char *name, struct port *port, struct err *e);
+/* Unplug and free what is there; no worker touches it afterwards. Nothing there: no-op. */
+void dp_port_del(struct dp *dp, uint16_t port);
+void dp_port_status(const struct dp *dp, uint16_t port, struct dp_port_status *out);
+
+/* Limit of what the port may send, Mbit/s; 0: none. Frames wait in the sender's ring. */
+void dp_rate_set(struct dp *dp, uint16_t port, uint32_t mbit);
+
+void dp_stats_get(const struct dp *dp, uint16_t port, struct vf_stats *out);
+void dp_stats_reset(struct dp *dp, uint16_t port);
+void dp_mirror_stats_get(const struct dp *dp, uint16_t slot, struct dp_mirror_stats *out);
+void dp_mirror_stats_reset(struct dp *dp, uint16_t slot);
+
+/* Readable (level) while hints wait; too many at once are forgotten, they come again. */
+int dp_hint_fd(const struct dp *dp);
+unsigned int dp_hints_take(struct dp *dp, struct dp_hint *out, unsigned int max);
+
+#endif

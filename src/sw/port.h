@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the worker sees of a port: sources that yield bursts of frames, and a
+ * sink that takes everything one burst has for it in one go. vhost rings, taps,
+ * packet sockets and DPDK devices implement struct port_ops; each operation
+ * costs one indirect call a burst.
+ *
+ * A turn of the worker on one source:
+ *	n = ops->rx(queue, burst)         frames point into the sender's memory
+ *	veb_forward(...)
+ *	ops->tx(port, batch)              for each destination used
+ *	ops->rx_done(queue)               the sender gets its buffers back
+ */
+#ifndef ANYVF_SW_PORT_H
+#define ANYVF_SW_PORT_H
+
+#include "sw/dp.h"
+#include "veb/frame.h"
+#include "veb/veb.h"
+
+#define PORT_BURST 128	/* most frames of one rx() */
+#define PORT_SEGS 2048	/* most further payload segments of one rx(), all frames together */
+#define PORT_QUEUES 128 /* most sources of one port */
+#define PORT_BATCH 512	/* most frames of one tx() */
+
+struct port;
+
+/*
+ * One source of a port, embedded in the port's own struct.
+ * Writer of the first block: the port, while the source is stopped. Of `running`: dp.
+ * Of the rest: the worker that polls it.
+ */
+struct port_queue {
+	struct port *port;
+	uint16_t index; /* of this source in port->queues[] */
+	int fd;		/* readable, edge-triggered, when frames come after arm(true); -1: poll */
+	bool slow_rx;	/* rx() costs a syscall: one empty rx() is enough to go idle */
+
+	bool running; /* atomic; false: leave it alone */
+
+	bool polled;	     /* in the worker's poll list; else it waits for fd */
+	int64_t credit;	     /* bytes this source may still have delivered in its turn */
+	uint64_t idle_since; /* TSC of the last rx() that yielded something */
+};
+
+/* What one rx() yields. Owner: the worker; reused for every burst. */
+struct port_burst {
+	unsigned int max;	/* in: most frames wanted, 1..PORT_BURST */
+	uint32_t max_bytes;	/* in: stop behind the frame that reaches this */
+	unsigned int n;		/* out: frames; also the return value of rx() */
+	unsigned int n_segs;	/* out: segs[] used */
+	bool more;		/* out: frames may be left for the next turn */
+	uint32_t drops[DROP_N]; /* out: frames of the sender that rx() itself refused */
+	struct frame frames[PORT_BURST];
+	struct frame_seg segs[PORT_SEGS];
+};
+
+/* One frame for one destination. */
+struct port_item {
+	const struct frame *frame;
+	uint32_t tags[2]; /* to write, outer first; for frame_header() */
+	uint16_t mirror;  /* 0: the frame itself; else 1 + slot of the mirror it is for */
+};
+
+/* All of a burst for one destination, in order. */
+struct port_batch {
+	const struct port_item *items;
+	unsigned int n;
+	unsigned int flow;	     /* same value, same order: chooses among a sink's queues */
+	struct vf_stats *stats;	     /* of the destination; by port_delivered(), port_dropped() */
+	struct dp_mirror_stats *mirrors; /* VEB_MIRRORS_MAX of them; likewise */
+	uint8_t *scratch;	     /* PORT_SCRATCH bytes for software offloads */
+};
+#define PORT_SCRATCH (2 * 65536 + 4096)
+
+struct port_ops {
+	const char *kind;
+	/*
+	 * Fill @b (max, max_bytes are set, other counts are zero). Frames and payload stay
+	 * valid until rx_done(). Must not block. !b->more means it was found empty.
+	 */
+	unsigned int (*rx)(struct port_queue *q, struct port_burst *b);
+	/* Give back the buffers of the last rx(); once for each, also if it yielded 0. May be NULL. */
+	void (*rx_done)(struct port_queue *q);
+	/*
+	 * on: ask for notification by fd; true if frames are there already (it stays polled
+	 * then). off: none wanted any more. NULL: fd notifies by itself after an empty rx().
+	 */
+	bool (*arm)(struct port_queue *q, bool on);
+	/* Deliver or drop each item and account it. Must not block. NULL: takes nothing. */
+	void (*tx)(struct port *port, struct port_batch *b);
+	/* Fill connected, n_queues, features, broken. Control thread. */
+	void (*status)(const struct port *port, struct dp_port_status *out);
+	/* Close and free, when no worker can see the port any more. Control thread. */
+	void (*free)(struct port *port);
+};
+
+/* Embedded in the struct of each kind. Writer: its maker, before dp_port_add(); then dp. */
+struct port {
+	const struct port_ops *ops;
+	struct port_queue *queues[PORT_QUEUES]; /* sources; the first n_queues are set */
+	unsigned int n_queues;
+	uint16_t id;		    /* set by dp */
+	char name[DP_NAME_LEN + 1]; /* set by dp */
+};
+
+/* Account one delivered item: the tags count, the vnet header does not. */
+static inline void port_delivered(struct port_batch *b, const struct port_item *it)
+{
+	const struct frame *f = it->frame;
+	unsigned int tags = (it->tags[0] ? FRAME_TAG_LEN : 0) + (it->tags[1] ? FRAME_TAG_LEN : 0);
+
+	veb_count(&b->stats->rx_packets, 1);
+	veb_count(&b->stats->rx_bytes, f->len + tags);
+	if (unlikely(frame_is_multicast(f)))
+		veb_count(frame_is_broadcast(f) ? &b->stats->rx_broadcast : &b->stats->rx_multicast,
+			  1);
+	if (unlikely(it->mirror))
+		veb_count(&b->mirrors[it->mirror - 1].mirrored, 1);
+}
+
+/* Account one item that could not be delivered. */
+static inline void port_dropped(struct port_batch *b, const struct port_item *it, enum drop why)
+{
+	veb_count(&b->stats->drops[why], 1);
+	if (unlikely(it->mirror))
+		veb_count(&b->mirrors[it->mirror - 1].dropped, 1);
+}
+
+#endif
