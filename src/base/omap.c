@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ordered map as a skip list (Pugh, CACM 33(6), 1990): the store in memory and the API's cache and indexes. */
+/* Ordered map as a skip list (Pugh, CACM 33(6), 1990): the store in memory, the API cache. */
 #include "base/omap.h"
 
 #include <stdint.h>

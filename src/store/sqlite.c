@@ -43,8 +43,9 @@ static int fail(struct db *db, struct err *e, const char *what)
 	static const struct {
 		int code, error;
 	} map[] = {
-		{ SQLITE_FULL, -ENOSPC },    { SQLITE_READONLY, -EROFS },   { SQLITE_BUSY, -EBUSY },
-		{ SQLITE_CORRUPT, -EBADMSG }, { SQLITE_NOTADB, -EBADMSG }, { SQLITE_NOMEM, -ENOMEM },
+		{ SQLITE_FULL, -ENOSPC },     { SQLITE_READONLY, -EROFS },
+		{ SQLITE_BUSY, -EBUSY },      { SQLITE_NOMEM, -ENOMEM },
+		{ SQLITE_CORRUPT, -EBADMSG }, { SQLITE_NOTADB, -EBADMSG },
 		{ SQLITE_CANTOPEN, -ENOENT },
 	};
 	int code = sqlite3_errcode(db->sql) & 0xff, rc = -EIO;

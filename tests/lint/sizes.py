@@ -6,7 +6,7 @@ import re
 import statistics
 import sys
 
-FUNC = re.compile(r'^(?!typedef|struct \w+ \{|enum|union|#|\s|/|\*|\}|extern)(?P<head>[A-Za-z_][^;{}=]*?\b(?P<name>\w+)\([^;{}]*\))\s*\n\{\n(?P<body>.*?)\n\}\n',
+FUNC = re.compile(r'^(?!typedef|AUTO_DEFINE|struct \w+ \{|enum|union|#|\s|/|\*|\}|extern)(?P<head>[A-Za-z_][^;{}=]*?\b(?P<name>\w+)\([^;{}]*\))\s*\n\{\n(?P<body>.*?)\n\}\n',
                   re.S | re.M)
 
 
