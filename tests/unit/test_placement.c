@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Claims about src/api/placement.c: which host a server goes to, and what is said when none can
+ * take it. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "api/placement.h"
+#include "base/field.h"
+
+/* Two PFs: p1 serves physnet1 (2 VFs), p12 serves physnet1 and physnet2 (2 VFs). */
+struct bed {
+	json_t *net1, *both, *slots;
+	struct place_pf pfs[2];
+	struct place_host host[2];
+};
+
+static int setup(void **state)
+{
+	struct bed *b = calloc(1, sizeof(*b));
+
+	b->net1 = json_pack("[s]", "physnet1");
+	b->both = json_pack("[s,s]", "physnet1", "physnet2");
+	b->slots = json_pack("[s,s]", "0000:05:10.0", "0000:05:10.2");
+	b->pfs[0] = (struct place_pf){ .name = "p12", .physnets = b->both, .numvfs = 2 };
+	b->pfs[1] = (struct place_pf){
+		.name = "p1", .physnets = b->net1, .pci_slots = b->slots, .numvfs = 2
+	};
+	for (int i = 0; i < 2; i++)
+		b->host[i] = (struct place_host){ .name = i ? "h2" : "h1",
+						  .alive = true,
+						  .vcpus = 2,
+						  .memory_mb = 1000,
+						  .pfs = b->pfs,
+						  .n_pfs = 2 };
+	*state = b;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct bed *b = *state;
+
+	json_decref(b->net1);
+	json_decref(b->both);
+	json_decref(b->slots);
+	free(b);
+	return 0;
+}
+
+static void host_with_most_memory_left_wins(void **state)
+{
+	struct bed *b = *state;
+	struct place_want want = { .vcpus = 1, .memory_mb = 100 };
+	unsigned int out;
+
+	b->host[0].memory_used_mb = 500;
+	assert_int_equal(placement_choose(b->host, 2, &want, &out, NULL), 0);
+	assert_int_equal(out, 1);
+}
+
+static void dead_host_gets_nothing_and_is_named(void **state)
+{
+	struct bed *b = *state;
+	struct place_want want = { .vcpus = 1, .memory_mb = 100 };
+	struct err e = { 0 };
+	unsigned int out;
+
+	b->host[0].alive = false;
+	b->host[0].silent_s = 37;
+	assert_int_equal(placement_choose(b->host, 1, &want, &out, &e), -ENOSPC);
+	assert_non_null(strstr(e.msg, "host h1: its agent is dead (no heartbeat for 37 s)"));
+}
+
+static void no_host_at_all_is_said(void **state)
+{
+	struct place_want want = { .vcpus = 1 };
+	struct err e = { 0 };
+	unsigned int out;
+
+	assert_int_equal(placement_choose(NULL, 0, &want, &out, &e), -ENOSPC);
+	assert_non_null(strstr(e.msg, "No host has registered"));
+}
+
+static void wanted_host_is_the_only_one_asked(void **state)
+{
+	struct bed *b = *state;
+	struct place_want want = { .host = "h2", .vcpus = 1 };
+	unsigned int out;
+
+	assert_int_equal(placement_choose(b->host, 2, &want, &out, NULL), 0);
+	assert_int_equal(out, 1);
+	want.host = "h3";
+	assert_int_equal(placement_choose(b->host, 2, &want, &out, NULL), -ENOSPC);
+}
+
+static void memory_and_cpus_must_suffice(void **state)
+{
+	struct bed *b = *state;
+	struct place_want big = { .vcpus = 1, .memory_mb = 1001 }, many = { .vcpus = 33 };
+	struct err e = { 0 };
+
+	assert_int_equal(placement_fits(&b->host[0], &big, &e), -ENOMEM);
+	assert_string_equal(e.msg, "1001 MB of memory needed, 1000 of 1000 left");
+	assert_int_equal(placement_fits(&b->host[0], &many, NULL), -ENOMEM);
+}
+
+static void unserved_physical_network_is_named(void **state)
+{
+	struct bed *b = *state;
+	struct place_port port = { .physnet = "physnet9" };
+	struct place_want want = { .ports = &port, .n_ports = 1 };
+	struct err e = { 0 };
+
+	assert_int_equal(placement_fits(&b->host[0], &want, &e), -ENXIO);
+	assert_string_equal(e.msg, "no PF serves physical network physnet9");
+}
+
+static void pf_nobody_else_needs_is_used_first(void **state)
+{
+	struct bed *b = *state;
+	struct place_port port = { .physnet = "physnet1" };
+	unsigned int pf, vf;
+
+	assert_int_equal(placement_pick_vf(b->pfs, 2, &port, &pf, &vf, NULL), 0);
+	assert_int_equal(pf, 1);
+	assert_int_equal(vf, 0);
+}
+
+static void server_with_more_ports_than_free_vfs_is_refused_with_counts(void **state)
+{
+	struct bed *b = *state;
+	struct place_port ports[3] = { { "physnet2" }, { "physnet2" }, { "physnet2" } };
+	struct place_want want = { .ports = ports, .n_ports = 3 };
+	struct err e = { 0 };
+
+	assert_int_equal(placement_fits(&b->host[0], &want, &e), -ENOSPC);
+	assert_string_equal(e.msg, "PF p12 (physnet2) has no free VF: 2 of 2 in use");
+	want.n_ports = 2;
+	assert_int_equal(placement_fits(&b->host[0], &want, NULL), 0);
+}
+
+static void all_vfs_of_all_serving_pfs_count(void **state)
+{
+	struct bed *b = *state;
+	struct place_port ports[4] = {
+		{ "physnet1" }, { "physnet1" }, { "physnet1" }, { "physnet1" }
+	};
+	struct place_want want = { .ports = ports, .n_ports = 4 };
+
+	assert_int_equal(placement_fits(&b->host[0], &want, NULL), 0);
+	place_pf_take(&b->pfs[0], 1);
+	assert_int_equal(placement_fits(&b->host[0], &want, NULL), -ENOSPC);
+}
+
+static void pci_slot_is_this_vf_or_none(void **state)
+{
+	struct bed *b = *state;
+	struct place_port ports[2] = { { "physnet1" }, { "physnet1", "0000:05:10.0" } };
+	struct place_want want = { .ports = ports, .n_ports = 2 };
+	unsigned int pf, vf;
+
+	assert_int_equal(placement_fits(&b->host[0], &want, NULL), 0);
+	ports[0].pci_slot = "0000:05:10.2";
+	assert_int_equal(placement_pick_vf(b->pfs, 2, &ports[0], &pf, &vf, NULL), 0);
+	assert_int_equal(vf, 1);
+	place_pf_take(&b->pfs[1], 1);
+	assert_int_equal(placement_fits(&b->host[0], &want, NULL), -ENOSPC);
+}
+
+static void vf_numbers_beyond_the_map_do_no_harm(void **state)
+{
+	struct bed *b = *state;
+	struct place_port port = { .physnet = "physnet2" };
+	unsigned int pf, vf;
+
+	place_pf_take(&b->pfs[0], 100000);
+	b->pfs[0].numvfs = 100000;
+	assert_int_equal(placement_pick_vf(b->pfs, 2, &port, &pf, &vf, NULL), 0);
+	assert_int_equal(vf, 0);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(host_with_most_memory_left_wins),
+		CASE(dead_host_gets_nothing_and_is_named),
+		CASE(no_host_at_all_is_said),
+		CASE(wanted_host_is_the_only_one_asked),
+		CASE(memory_and_cpus_must_suffice),
+		CASE(unserved_physical_network_is_named),
+		CASE(pf_nobody_else_needs_is_used_first),
+		CASE(server_with_more_ports_than_free_vfs_is_refused_with_counts),
+		CASE(all_vfs_of_all_serving_pfs_count),
+		CASE(pci_slot_is_this_vf_or_none),
+		CASE(vf_numbers_beyond_the_map_do_no_harm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

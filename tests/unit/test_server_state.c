@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Claims about src/api/server_state.c: statuses, allowed actions, what reports do. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "api/server_state.h"
+#include "base/field.h"
+
+#define NOW "2026-11-22T15:16:20Z"
+
+static json_t *server(const char *vm_state, const char *task)
+{
+	return json_pack("{s:s,s:s,s:s?,s:s,s:i}", "id", "S", "vm_state", vm_state, "task_state",
+			 task, "host", "h1", "power_state", POWER_NONE);
+}
+
+static json_t *wish(const char *power, int reboot)
+{
+	return json_pack("{s:i,s:s,s:i}", "generation", 3, "power", power, "reboot", reboot);
+}
+
+static json_t *report(const char *status, int power_state, int reboot)
+{
+	return json_pack("{s:i,s:s,s:i,s:i}", "generation", 3, "status", status, "power_state",
+			 power_state, "reboot", reboot);
+}
+
+static void states_show_as_novas_status(void **state)
+{
+	static const char *const want[][3] = {
+		{ "building", "spawning", "BUILD" },
+		{ "active", NULL, "ACTIVE" },
+		{ "active", "powering-off", "ACTIVE" },
+		{ "active", "rebooting", "REBOOT" },
+		{ "active", "rebooting_hard", "HARD_REBOOT" },
+		{ "stopped", NULL, "SHUTOFF" },
+		{ "error", NULL, "ERROR" },
+		{ "melted", NULL, "UNKNOWN" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+		auto_of(json_decref) json_t *s = server(want[i][0], want[i][1]);
+		assert_string_equal(server_status(s), want[i][2]);
+	}
+}
+
+static void actions_are_allowed_and_refused_in_novas_words(void **state)
+{
+	static const struct {
+		const char *vm, *task, *action, *says;
+	} t[] = {
+		{ "stopped", NULL, "start", NULL },
+		{ "active", NULL, "start",
+		  "Cannot 'start' instance S while it is in vm_state active" },
+		{ "active", NULL, "stop", NULL },
+		{ "active", "powering-off", "stop",
+		  "Cannot 'stop' instance S while it is in task_state powering-off" },
+		{ "stopped", NULL, "reboot",
+		  "Cannot 'reboot' instance S while it is in vm_state stopped" },
+		{ "stopped", NULL, "reboot_hard", NULL },
+		{ "active", "rebooting", "reboot_hard", NULL },
+		{ "active", "deleting", "reboot_hard",
+		  "Cannot 'reboot' instance S while it is in task_state deleting" },
+		{ "building", "spawning", "delete", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		auto_of(json_decref) json_t *s = server(t[i].vm, t[i].task);
+		struct err e = { 0 };
+
+		assert_int_equal(server_may(s, t[i].action, &e), t[i].says ? -EBUSY : 0);
+		assert_string_equal(e.msg, t[i].says ? t[i].says : "");
+	}
+}
+
+static void server_without_host_is_not_ready(void **state)
+{
+	auto_of(json_decref) json_t *s = server("error", NULL);
+	struct err e = { 0 };
+
+	json_object_set_new(s, "host", json_null());
+	assert_int_equal(server_may(s, "start", &e), -EBUSY);
+	assert_string_equal(e.msg, "Instance S is not ready");
+	assert_int_equal(server_may(s, "delete", NULL), 0);
+}
+
+static void first_active_report_ends_the_build(void **state)
+{
+	auto_of(json_decref) json_t *s = server("building", "spawning"), *w = wish("on", 0);
+	auto_of(json_decref) json_t *r = report("ACTIVE", POWER_RUNNING, 0);
+
+	assert_int_equal(server_report(s, w, r, NOW), SERVER_CHANGED);
+	assert_string_equal(server_status(s), "ACTIVE");
+	assert_string_equal(json_string_value(json_object_get(s, "launched_at")), NOW);
+	assert_int_equal(server_report(s, w, r, "later"), SERVER_SAME);
+}
+
+static void active_report_does_not_end_a_stop(void **state)
+{
+	auto_of(json_decref) json_t *s = server("active", "powering-off"), *w = wish("off", 0);
+	auto_of(json_decref) json_t *r = report("ACTIVE", POWER_RUNNING, 0);
+	auto_of(json_decref) json_t *off = report("SHUTOFF", POWER_OFF, 0);
+
+	server_report(s, w, r, NOW);
+	assert_string_equal(json_string_value(json_object_get(s, "task_state")), "powering-off");
+	assert_int_equal(server_report(s, w, off, NOW), SERVER_CHANGED);
+	assert_string_equal(server_status(s), "SHUTOFF");
+}
+
+static void reboot_ends_with_the_report_that_counts_it(void **state)
+{
+	auto_of(json_decref) json_t *s = server("active", "rebooting"), *w = wish("on", 2);
+	auto_of(json_decref) json_t *early = report("ACTIVE", POWER_RUNNING, 1);
+	auto_of(json_decref) json_t *done = report("ACTIVE", POWER_RUNNING, 2);
+
+	server_report(s, w, early, NOW);
+	assert_string_equal(server_status(s), "REBOOT");
+	server_report(s, w, done, NOW);
+	assert_string_equal(server_status(s), "ACTIVE");
+}
+
+static void guest_that_powers_off_itself_changes_the_wish(void **state)
+{
+	auto_of(json_decref) json_t *s = server("active", NULL), *w = wish("on", 0);
+	auto_of(json_decref) json_t *r = report("SHUTOFF", POWER_OFF, 0);
+
+	assert_int_equal(server_report(s, w, r, NOW), SERVER_STOPPED);
+	assert_string_equal(server_status(s), "SHUTOFF");
+}
+
+static void shutoff_while_starting_is_not_the_end(void **state)
+{
+	auto_of(json_decref) json_t *s = server("stopped", "powering-on"), *w = wish("on", 0);
+	auto_of(json_decref) json_t *r = report("SHUTOFF", POWER_OFF, 0);
+
+	assert_int_not_equal(server_report(s, w, r, NOW), SERVER_STOPPED);
+	assert_string_equal(json_string_value(json_object_get(s, "task_state")), "powering-on");
+}
+
+static void error_report_carries_its_reason_and_active_heals(void **state)
+{
+	auto_of(json_decref) json_t *s = server("building", "spawning"), *w = wish("on", 0);
+	auto_of(json_decref) json_t *r = report("ERROR", POWER_NONE, 0);
+	auto_of(json_decref) json_t *ok = report("ACTIVE", POWER_RUNNING, 0);
+
+	json_object_set_new(r, "fault", json_pack("{s:s}", "message", "no such image"));
+	assert_int_equal(server_report(s, w, r, NOW), SERVER_CHANGED);
+	assert_string_equal(server_status(s), "ERROR");
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(s, "fault"), "message")),
+		"no such image");
+	server_report(s, w, ok, NOW);
+	assert_null(json_object_get(s, "fault"));
+}
+
+static void server_being_deleted_stays_so(void **state)
+{
+	auto_of(json_decref) json_t *s = server("active", "deleting"), *w = wish("on", 0);
+	auto_of(json_decref) json_t *r = report("ACTIVE", POWER_RUNNING, 0);
+
+	server_report(s, w, r, NOW);
+	assert_string_equal(json_string_value(json_object_get(s, "task_state")), "deleting");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(states_show_as_novas_status),
+		cmocka_unit_test(actions_are_allowed_and_refused_in_novas_words),
+		cmocka_unit_test(server_without_host_is_not_ready),
+		cmocka_unit_test(first_active_report_ends_the_build),
+		cmocka_unit_test(active_report_does_not_end_a_stop),
+		cmocka_unit_test(reboot_ends_with_the_report_that_counts_it),
+		cmocka_unit_test(guest_that_powers_off_itself_changes_the_wish),
+		cmocka_unit_test(shutoff_while_starting_is_not_the_end),
+		cmocka_unit_test(error_report_carries_its_reason_and_active_heals),
+		cmocka_unit_test(server_being_deleted_stays_so),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
