@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading of foreign frame bytes, for every source: header, offload header, first payload bytes. */
+#include "veb/frame.h"
+
+#include <errno.h>
+
+static bool is_tpid(uint16_t type)
+{
+	return type == htons(TPID_8021Q) || type == htons(TPID_8021AD);
+}
+
+/**
+ * frame_parse() - Take a frame's Ethernet header apart
+ * @f:     gets dst, src, type, tag and len; other members are untouched
+ * @bytes: a private copy of the first min(len, FRAME_PARSE_LEN) bytes of the frame
+ * @len:   bytes of the whole frame, without FCS
+ *
+ * The outer 802.1Q or 802.1ad tag goes to f->tag (IEEE 802.1Q, 9.6); an inner
+ * one stays what it is, payload behind the ethertype.
+ *
+ * Return: bytes consumed, 14 or 18: the payload starts there. 0 if the frame is
+ * shorter than its header or longer than FRAME_LEN_MAX; f is then untouched.
+ * Context: any thread; pure.
+ */
+int frame_parse(struct frame *f, const uint8_t *bytes, uint32_t len)
+{
+	uint32_t tag = 0;
+	uint16_t type;
+
+	if (len < FRAME_HDR_LEN || len > FRAME_LEN_MAX)
+		return 0;
+	memcpy(&type, bytes + 2 * MAC_LEN, sizeof(type));
+	if (is_tpid(type)) {
+		if (len < FRAME_HDR_LEN + FRAME_TAG_LEN)
+			return 0;
+		memcpy(&tag, bytes + 2 * MAC_LEN, sizeof(tag));
+		tag = ntohl(tag);
+		memcpy(&type, bytes + 2 * MAC_LEN + FRAME_TAG_LEN, sizeof(type));
+	}
+	memcpy(&f->dst, bytes, MAC_LEN);
+	memcpy(&f->src, bytes + MAC_LEN, MAC_LEN);
+	f->type = type;
+	f->tag = tag;
+	f->len = tag ? len - FRAME_TAG_LEN : len;
+	return tag ? FRAME_HDR_LEN + FRAME_TAG_LEN : FRAME_HDR_LEN;
+}
+
+static bool gso_known(uint8_t gso_type)
+{
+	switch (gso_type & ~FRAME_GSO_ECN) {
+	case FRAME_GSO_NONE:
+		return gso_type == FRAME_GSO_NONE;
+	case FRAME_GSO_UDP:
+	case FRAME_GSO_UDP_L4:
+		return !(gso_type & FRAME_GSO_ECN);
+	case FRAME_GSO_TCPV4:
+	case FRAME_GSO_TCPV6:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/**
+ * frame_set_offload() - Check a virtio-net header and put it into canonical form
+ * @f:           a frame that frame_parse() filled; gets the offload members
+ * @flags:       as the sender wrote them; bits we do not know are cleared
+ * @gso_type:    enum frame_gso
+ * @hdr_len:     a hint; cut to the frame
+ * @gso_size:    payload bytes a segment
+ * @csum_start:  offsets as the sender counts them, its own tag included
+ * @csum_offset: from csum_start
+ *
+ * Return: false if the header contradicts itself or the frame (virtio 1.2,
+ * 5.1.6.2: a GSO frame needs a checksum and a size, the checksum lies inside
+ * the frame); f is then untouched.
+ * Context: any thread; pure. Header fields are the caller's private copies.
+ */
+bool frame_set_offload(struct frame *f, uint8_t flags, uint8_t gso_type, uint16_t hdr_len,
+		       uint16_t gso_size, uint16_t csum_start, uint16_t csum_offset)
+{
+	unsigned int shift = f->tag ? FRAME_TAG_LEN : 0;
+	bool csum = flags & FRAME_NEEDS_CSUM;
+	bool gso = gso_type != FRAME_GSO_NONE;
+
+	if (!gso_known(gso_type) || (gso && (!csum || !gso_size)))
+		return false;
+	if (csum && (csum_start < FRAME_HDR_LEN + shift ||
+		     (uint32_t)csum_start - shift + csum_offset + 2 > f->len))
+		return false;
+	f->flags = csum ? FRAME_NEEDS_CSUM : flags & FRAME_DATA_VALID;
+	f->gso_type = gso_type;
+	f->gso_size = gso ? gso_size : 0;
+	f->csum_start = csum ? (uint16_t)(csum_start - shift) : 0;
+	f->csum_offset = csum ? csum_offset : 0;
+	hdr_len = hdr_len > shift ? (uint16_t)(hdr_len - shift) : 0;
+	f->hdr_len = gso ? (uint16_t)MIN((uint32_t)hdr_len, f->len) : 0;
+	return true;
+}
+
+/**
+ * frame_peek() - Copy payload bytes out of the sender's memory
+ * @f:      a frame with its segments
+ * @offset: from the first byte behind the ethertype
+ * @out:    gets at most @len bytes
+ * @len:    bytes wanted
+ *
+ * The sender may rewrite its memory afterwards, so what is seen here may steer
+ * convenience (DHCP stays on the host), never safety.
+ *
+ * Return: bytes copied; fewer than @len where the frame ends before.
+ * Context: the worker that holds the burst.
+ */
+unsigned int frame_peek(const struct frame *f, uint32_t offset, void *out, unsigned int len)
+{
+	const struct frame_seg *seg = &f->data;
+	unsigned int done = 0;
+
+	for (unsigned int i = 0; i <= f->n_more && done < len; i++) {
+		if (offset < seg->len) {
+			uint32_t n = MIN(seg->len - offset, len - done);
+
+			memcpy((uint8_t *)out + done, seg->base + offset, n);
+			done += n;
+			offset = 0;
+		} else {
+			offset -= seg->len;
+		}
+		seg = f->more + i;
+	}
+	return done;
+}

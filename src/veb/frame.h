@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One Ethernet frame on its way through the switch: a private copy of the
+ * header that was checked, and pointers to the payload, which stays in the
+ * sender's memory until a sink copies it. Sources fill it, veb decides over it,
+ * sinks write it out.
+ *
+ * Canonical form: the outer VLAN tag, if any, is taken out of the header into
+ * `tag`; lengths and offload offsets count as if it had never been there.
+ */
+#ifndef ANYVF_VEB_FRAME_H
+#define ANYVF_VEB_FRAME_H
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <endian.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/mac.h"
+
+#define FRAME_HDR_LEN 14     /* dst, src, ethertype */
+#define FRAME_TAG_LEN 4	     /* one VLAN tag */
+#define FRAME_HDR_MAX 22     /* with two tags */
+#define FRAME_PARSE_LEN 18   /* what frame_parse() wants to see of a frame */
+#define FRAME_LEN_MAX 65550u /* longest frame a source may bring, GSO included */
+
+#define TPID_8021Q 0x8100u
+#define TPID_8021AD 0x88a8u
+#define TAG_VID(tag) ((tag) & 0xfffu)
+#define TAG_PCP(tag) ((tag) >> 13 & 7u)
+#define TAG_MAKE(tpid, pcp, vid) ((uint32_t)(tpid) << 16 | (uint32_t)(pcp) << 13 | (vid))
+
+/* Values are those of struct virtio_net_hdr (virtio 1.2, 5.1.6), so nothing is converted. */
+enum frame_flag { FRAME_NEEDS_CSUM = 1, FRAME_DATA_VALID = 2 };
+enum frame_gso {
+	FRAME_GSO_NONE = 0,
+	FRAME_GSO_TCPV4 = 1,
+	FRAME_GSO_UDP = 3, /* IP fragmentation (UFO) */
+	FRAME_GSO_TCPV6 = 4,
+	FRAME_GSO_UDP_L4 = 5, /* UDP segmentation (USO) */
+	FRAME_GSO_ECN = 0x80, /* or-ed to the TCP types */
+};
+
+/* A piece of payload in the sender's memory; may change under us, so copy it once, never check it. */
+struct frame_seg {
+	const uint8_t *base;
+	uint32_t len; /* bytes */
+};
+
+/* Writer: the source that yields it; whoever holds the burst afterwards only reads. */
+struct frame {
+	struct mac dst, src;	      /* as on the wire; dst, src, type are 14 bytes in a row */
+	uint16_t type;		      /* ethertype behind the outer tag, network order */
+	uint16_t n_more;	      /* payload segments behind the first */
+	uint32_t tag;		      /* TPID << 16 | TCI as the sender put it; 0: none */
+	uint32_t len;		      /* bytes of the untagged frame, header included, no FCS */
+	struct frame_seg data;	      /* first payload segment: what follows the ethertype */
+	const struct frame_seg *more; /* n_more further ones, in the worker's array */
+	uint8_t flags;		      /* enum frame_flag */
+	uint8_t gso_type;	      /* enum frame_gso */
+	uint16_t hdr_len;	      /* a hint, as in virtio; from the start of the untagged frame */
+	uint16_t gso_size;	      /* payload bytes a segment; 0 without GSO */
+	uint16_t csum_start;	      /* from the start of the untagged frame */
+	uint16_t csum_offset;	      /* from csum_start */
+	uint32_t cookie;	      /* the source's own, a descriptor head for instance */
+};
+static_assert(sizeof(struct frame) == 64, "a frame is one cache line");
+static_assert(offsetof(struct frame, type) == 12, "dst, src, type stand as on the wire");
+
+int frame_parse(struct frame *f, const uint8_t *bytes, uint32_t len);
+bool frame_set_offload(struct frame *f, uint8_t flags, uint8_t gso_type, uint16_t hdr_len,
+		       uint16_t gso_size, uint16_t csum_start, uint16_t csum_offset);
+unsigned int frame_peek(const struct frame *f, uint32_t offset, void *out, unsigned int len);
+
+/* Addresses as 48-bit keys, first wire byte lowest, as veb_mac_key() makes them: one load each. */
+static inline uint64_t frame_dst_key(const struct frame *f)
+{
+	uint64_t v;
+
+	memcpy(&v, (const uint8_t *)f + offsetof(struct frame, dst), sizeof(v));
+	return le64toh(v) & 0xffffffffffffull;
+}
+static inline uint64_t frame_src_key(const struct frame *f)
+{
+	uint64_t v;
+
+	memcpy(&v, (const uint8_t *)f + offsetof(struct frame, src), sizeof(v));
+	return le64toh(v) & 0xffffffffffffull;
+}
+static inline bool frame_is_multicast(const struct frame *f)
+{
+	return f->dst.b[0] & 1;
+}
+static inline bool frame_is_broadcast(const struct frame *f)
+{
+	return frame_dst_key(f) == 0xffffffffffffull;
+}
+
+/*
+ * Bytes that count against an MTU: without Ethernet header and outer tag; of a
+ * GSO frame one segment. hdr_len is only a hint (Linux writes the length of its
+ * linear part), so the headers are csum_start plus the shortest L4 header.
+ */
+static inline uint32_t frame_mtu_bytes(const struct frame *f)
+{
+	if (likely(f->gso_type == FRAME_GSO_NONE))
+		return f->len - FRAME_HDR_LEN;
+	if (f->gso_type == FRAME_GSO_UDP || f->gso_type == FRAME_GSO_UDP_L4)
+		return f->csum_start + 8u + f->gso_size - FRAME_HDR_LEN;
+	return f->csum_start + 20u + f->gso_size - FRAME_HDR_LEN;
+}
+
+/*
+ * The header a sink writes: dst, src, up to two tags (outer first, 0: none),
+ * ethertype. Returns its bytes, 14..22; the payload follows. Offload offsets
+ * move by the same number above FRAME_HDR_LEN.
+ */
+static inline unsigned int frame_header(const struct frame *f, const uint32_t tags[2],
+					uint8_t out[FRAME_HDR_MAX])
+{
+	unsigned int n = 2 * MAC_LEN;
+
+	memcpy(out, &f->dst, 2 * MAC_LEN);
+	for (unsigned int i = 0; i < 2 && tags[i]; i++, n += FRAME_TAG_LEN) {
+		uint32_t be = htonl(tags[i]);
+
+		memcpy(out + n, &be, sizeof(be));
+	}
+	memcpy(out + n, &f->type, 2);
+	return n + 2;
+}
+
+#endif

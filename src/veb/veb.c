@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The forwarding rules (reference: 82576/82599 pool model, mlx5 legacy FDB,
+ * IEEE 802.1Q 8.6): first pass of a burst. Each frame is accepted or dropped at
+ * its ingress, then gets its destinations; nothing is copied or freed here.
+ */
+#include "veb/veb.h"
+
+#define PREFETCH_CHUNK 32 /* FIB entries asked for ahead of their use */
+
+/* The burst at hand. */
+struct burst {
+	const struct veb_snap *s;
+	const struct veb_domain *dom;
+	const struct veb_port *src;
+	struct veb_out *out;
+	struct vf_stats *stats;		   /* of src */
+	const struct veb_fib_entry *prune; /* VEPA: owners of the frame's source, or NULL */
+	bool from_uplink;
+};
+
+/* One accepted frame. */
+struct item {
+	const struct frame *f;
+	uint16_t index;	  /* in the burst */
+	uint32_t vlan;	  /* TPID << 16 | VID it belongs to; 0: untagged or priority-tagged */
+	uint32_t tags[2]; /* it carries inside the switch, outer first */
+};
+
+/**
+ * veb_out_new() - Make the scratch memory of one worker
+ * @stats: array of VEB_PORTS_MAX counters that this worker alone writes; borrowed
+ *
+ * Return: an empty out, or NULL without memory.
+ * Context: control, before the worker starts.
+ */
+struct veb_out *veb_out_new(struct vf_stats *stats)
+{
+	struct veb_out *out;
+
+	if (posix_memalign((void **)&out, 64, sizeof(*out)))
+		return NULL;
+	memset(out, 0, sizeof(*out));
+	out->stats = stats;
+	return out;
+}
+
+/**
+ * veb_out_free() - Free a worker's scratch memory
+ * @out: or NULL
+ *
+ * Context: control, after the worker ended.
+ */
+void veb_out_free(struct veb_out *out)
+{
+	free(out);
+}
+
+static void drop(struct burst *b, uint16_t port, enum drop reason)
+{
+	veb_count(&b->out->stats[port].drops[reason], 1);
+}
+
+static void node_add(struct burst *b, const struct item *it, uint16_t to, uint16_t mirror,
+		     uint32_t outer, uint32_t inner)
+{
+	struct veb_out *out = b->out;
+	struct veb_bin *bin = &out->bins[to];
+	uint16_t at = (uint16_t)out->n_nodes++;
+
+	out->nodes[at] = (struct veb_node){ .frame = it->index, .next = VEB_END, .mirror = mirror,
+					    .from = b->src->id, .tags = { outer, inner } };
+	if (bin->n++) {
+		out->nodes[bin->tail].next = at;
+	} else {
+		bin->head = at;
+		out->used[out->n_used++] = to;
+	}
+	bin->tail = at;
+}
+
+/* Copies for mirrors get the frame as the mirrored VM sees it; its sender never does. */
+static void mirror_all(struct burst *b, const struct item *it, const struct veb_mirror *mirrors,
+		       unsigned int n, uint16_t of, uint32_t outer, uint32_t inner)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		const struct veb_port *to = b->s->ports[mirrors[i].to];
+
+		if (!to || to == b->src || !(to->flags & VEB_LINK_UP))
+			continue;
+		node_add(b, it, to->id, (uint16_t)(mirrors[i].slot + 1), outer, inner);
+		veb_count(&b->out->stats[of].mirrored, 1);
+	}
+}
+
+/* Whether frames of a VLAN reach a port: 802.1Q, 8.6.2 and 8.8; VST ports see theirs only. */
+static bool vlan_member(const struct veb_port *p, uint32_t vlan)
+{
+	if (p->vst)
+		return p->vst == vlan;
+	if (!vlan || p->flags & VEB_TRUNK_ANY)
+		return true;
+	return vlan >> 16 == TPID_8021Q && vlan_set_has(&p->trunk, TAG_VID(vlan));
+}
+
+static bool entry_has(const struct veb_snap *s, const struct veb_fib_entry *entry, uint16_t id)
+{
+	uint16_t one;
+	const uint16_t *owners = veb_fib_owners(s, entry, &one);
+
+	for (unsigned int i = 0; i < entry->n; i++)
+		if (owners[i] == id)
+			return true;
+	return false;
+}
+
+static bool is_own(const struct veb_snap *s, const struct veb_port *p, uint64_t mac_key)
+{
+	const struct veb_fib_entry *entry;
+
+	if (likely(mac_key == p->mac))
+		return true;
+	if (p->n_macs < 2)
+		return false;
+	entry = veb_fib_find(s, veb_fib_key(p->domain, mac_key));
+	return entry && entry_has(s, entry, p->id);
+}
+
+/* A request for an address; said once while the snapshot stays. */
+static void learn(struct burst *b, const struct frame *f)
+{
+	struct veb_out *out = b->out;
+	uint64_t mac_key = frame_src_key(f);
+	uint64_t key = (uint64_t)b->src->id << 48 | mac_key;
+	uint64_t *seen = &out->learn_cache[key * 0x9e3779b97f4a7c15ull >> 56];
+
+	if (out->learn_gen != b->s->gen) {
+		memset(out->learn_cache, 0, sizeof(out->learn_cache));
+		out->learn_gen = b->s->gen;
+	}
+	if (!mac_key || *seen == key || out->n_learns == VEB_LEARNS_MAX)
+		return;
+	*seen = key;
+	out->learns[out->n_learns++] = (struct veb_learn){ b->src->id, f->src };
+}
+
+static bool type_is_tag(uint16_t type)
+{
+	return type == htons(TPID_8021Q) || type == htons(TPID_8021AD);
+}
+
+/*
+ * The VLAN of a frame and the tags it carries from here on; false: violation.
+ * A priority tag (VID 0) says nothing about the VLAN, but in front of a second
+ * tag it would smuggle that one past a trunk list. VID 4095 is reserved.
+ */
+static bool classify(const struct veb_port *p, const struct frame *f, struct item *it)
+{
+	uint32_t vid = TAG_VID(f->tag);
+
+	it->tags[0] = f->tag;
+	it->tags[1] = 0;
+	it->vlan = vid ? f->tag & 0xffff0fffu : 0;
+	if (likely(!f->tag && !p->vst))
+		return true;
+	if (vid == 4095 || TAG_VID(p->vst) == 4095)
+		return false;
+	if (f->tag && !vid && type_is_tag(f->type) && !(p->flags & VEB_TRUNK_ANY))
+		return false;
+	if (!p->vst)
+		return vlan_member(p, it->vlan);
+	if (vid) { /* a guest's own tag: only a customer tag below a service tag */
+		if (p->vst >> 16 != TPID_8021AD || f->tag >> 16 != TPID_8021Q)
+			return false;
+		it->tags[1] = f->tag;
+	}
+	it->tags[0] = p->vst_tag;
+	it->vlan = p->vst;
+	return true;
+}
+
+/* Ingress rules of the sender's port; counts and returns false if the frame is dropped. */
+static bool admit(struct burst *b, struct item *it)
+{
+	const struct veb_port *p = b->src;
+	const struct frame *f = it->f;
+
+	if (unlikely(!classify(p, f, it))) {
+		drop(b, p->id, DROP_SPOOF_VLAN);
+		return false;
+	}
+	if (p->flags & (VEB_SPOOFCHK | VEB_LEARN) && unlikely(frame_src_key(f) != p->mac) &&
+	    !is_own(b->s, p, frame_src_key(f))) {
+		if (p->flags & VEB_LEARN && !mac_is_multicast(&f->src))
+			learn(b, f);
+		if (p->flags & VEB_SPOOFCHK) {
+			drop(b, p->id, DROP_SPOOF_MAC);
+			return false;
+		}
+	}
+	if (unlikely(frame_mtu_bytes(f) > p->mtu)) {
+		drop(b, p->id, DROP_OVERSIZE);
+		return false;
+	}
+	return true;
+}
+
+/* Gives the frame to a member whose VLAN was matched, with its mirrors. */
+static void deliver(struct burst *b, const struct item *it, uint16_t to)
+{
+	const struct veb_port *q = b->s->ports[to];
+	uint32_t outer = it->tags[0], inner = it->tags[1];
+
+	if (unlikely(b->prune) && entry_has(b->s, b->prune, to))
+		return;
+	if (unlikely(!(q->flags & VEB_LINK_UP))) {
+		drop(b, to, DROP_LINK_DOWN);
+		return;
+	}
+	if (unlikely(frame_mtu_bytes(it->f) > q->mtu)) {
+		drop(b, to, DROP_OVERSIZE);
+		return;
+	}
+	if (q->vst) {
+		outer = inner;
+		inner = 0;
+	}
+	node_add(b, it, to, 0, outer, inner);
+	if (unlikely(q->n_in))
+		mirror_all(b, it, q->in, q->n_in, to, outer, inner);
+}
+
+/* Out by the wire. `only`: the frame has no other destination, so its sender hears of a drop. */
+static void send_uplink(struct burst *b, const struct item *it, bool only)
+{
+	uint16_t up = b->dom->uplink;
+
+	if (up == VEB_NO_PORT || !(b->s->ports[up]->flags & VEB_LINK_UP)) {
+		if (only)
+			drop(b, b->src->id, up == VEB_NO_PORT ? DROP_NO_DEST : DROP_LINK_DOWN);
+		return;
+	}
+	deliver(b, it, up);
+}
+
+/* RFC 2131: to UDP port 67 of everyone; RFC 8415: to UDP port 547 of ff02::1:2. */
+static bool frame_is_dhcp_request(const struct frame *f)
+{
+	static const struct mac all_dhcp_v6 = { { 0x33, 0x33, 0, 1, 0, 2 } };
+	uint8_t h[64];
+	unsigned int n, at;
+
+	if (f->type == htons(0x0800) && frame_is_broadcast(f)) {
+		n = frame_peek(f, 0, h, sizeof(h));
+		at = n ? (h[0] & 15u) * 4 : 0;
+		return n > 9 && h[0] >> 4 == 4 && h[9] == 17 && at >= 20 && at + 4 <= n &&
+		       (h[at + 2] << 8 | h[at + 3]) == 67;
+	}
+	if (f->type == htons(0x86dd) && mac_equal(&f->dst, &all_dhcp_v6)) {
+		n = frame_peek(f, 0, h, 44);
+		return n == 44 && h[6] == 17 && (h[42] << 8 | h[43]) == 547;
+	}
+	return false;
+}
+
+static bool member_wants(const struct burst *b, const struct veb_member *m, uint32_t vlan)
+{
+	if (m->id == b->src->id || !(m->flags & VEB_LINK_UP))
+		return false;
+	if (m->vst || !vlan || m->flags & VEB_TRUNK_ANY)
+		return m->vst == vlan || (!m->vst && (!vlan || m->flags & VEB_TRUNK_ANY));
+	return vlan_member(b->s->ports[m->id], vlan);
+}
+
+/* Broadcast and multicast: the members of the VLAN but the sender, and the wire. */
+static void flood(struct burst *b, const struct item *it)
+{
+	const struct veb_domain *dom = b->dom;
+	const struct veb_fib_entry *joined = NULL;
+	bool everyone = frame_is_broadcast(it->f);
+	bool keep = dom->dhcp && b->src->kind == VEB_VF && frame_is_dhcp_request(it->f);
+	bool kept = false;
+
+	if (!everyone)
+		joined = veb_fib_find(b->s, veb_fib_key(b->src->domain, frame_dst_key(it->f)));
+	for (unsigned int i = 0; i < dom->n_members; i++) {
+		const struct veb_member *m = &dom->members[i];
+
+		if (!member_wants(b, m, it->vlan))
+			continue;
+		if (!everyone && !(m->flags & VEB_ALLMULTI) &&
+		    !(joined && entry_has(b->s, joined, m->id)))
+			continue;
+		kept |= m->flags & VEB_DHCP;
+		deliver(b, it, m->id);
+	}
+	if (!b->from_uplink && !(keep && kept))
+		send_uplink(b, it, false);
+}
+
+/* From the wire and for nobody: the default port, and VFs that asked for what is unmatched. */
+static void deliver_unmatched(struct burst *b, const struct item *it)
+{
+	const struct veb_domain *dom = b->dom;
+	bool found = false;
+
+	for (unsigned int i = 0; (dom->promisc || dom->host != VEB_NO_PORT) && i < dom->n_members;
+	     i++) {
+		const struct veb_member *m = &dom->members[i];
+
+		if ((m->id == dom->host || m->flags & VEB_PROMISC) &&
+		    member_wants(b, m, it->vlan)) {
+			deliver(b, it, m->id);
+			found = true;
+		}
+	}
+	if (!found)
+		drop(b, b->src->id, DROP_NO_DEST);
+}
+
+/*
+ * Every owner whose VLANs hold the frame's gets it, and only then it stays
+ * inside. An owner in another VLAN is no owner (unlike igb, which would lose
+ * the frame on both sides).
+ */
+static void unicast(struct burst *b, const struct item *it)
+{
+	const struct veb_fib_entry *entry =
+		veb_fib_find(b->s, veb_fib_key(b->src->domain, frame_dst_key(it->f)));
+	bool hit = false;
+	uint16_t one;
+
+	if (likely(entry)) {
+		const uint16_t *owners = veb_fib_owners(b->s, entry, &one);
+
+		for (unsigned int i = 0; i < entry->n; i++) {
+			if (unlikely(!vlan_member(b->s->ports[owners[i]], it->vlan))) {
+				drop(b, owners[i], DROP_VLAN);
+				continue;
+			}
+			hit = true;
+			if (likely(owners[i] != b->src->id))
+				deliver(b, it, owners[i]);
+			else if (entry->n == 1)
+				drop(b, b->src->id, DROP_NO_DEST);
+		}
+	}
+	if (likely(hit))
+		return;
+	if (b->from_uplink)
+		deliver_unmatched(b, it);
+	else
+		send_uplink(b, it, true);
+}
+
+static void forward(struct burst *b, struct item *it)
+{
+	const struct veb_port *src = b->src;
+
+	if (unlikely(src->n_out))
+		mirror_all(b, it, src->out, src->n_out, src->id, it->f->tag, 0);
+	if (unlikely(b->dom->vepa)) {
+		if (!b->from_uplink) {
+			send_uplink(b, it, true);
+			return;
+		}
+		b->prune = veb_fib_find(b->s, veb_fib_key(src->domain, frame_src_key(it->f)));
+	}
+	if (unlikely(frame_is_multicast(it->f)))
+		flood(b, it);
+	else
+		unicast(b, it);
+}
+
+static void prefetch(const struct burst *b, const struct frame *frames, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		uint64_t key = veb_fib_key(b->src->domain, frame_dst_key(&frames[i]));
+
+		__builtin_prefetch(&b->s->fib[veb_fib_slot(b->s, key)]);
+	}
+}
+
+/**
+ * veb_forward() - Decide the fate of a burst of frames from one port
+ * @s:      the snapshot, the same for the whole burst
+ * @src:    port id the frames came from
+ * @frames: array of @n parsed frames
+ * @n:      1..VEB_BURST_MAX
+ * @out:    the worker's; chains are appended to what it holds. Node frame
+ *          indexes are indexes into @frames, so reset before a new burst
+ *
+ * A frame without a node at return was dropped and counted. Counters of the
+ * sender (tx_*, drops of ingress) and of destinations that may not have it
+ * (VLAN, link, MTU) are added to out->stats; sums of a burst, not per frame,
+ * where every frame counts.
+ *
+ * Return: frames decided. Fewer than @n: out is full; deliver it, reset it, and
+ * call again with the rest. At least one with an empty out.
+ * Context: a worker, between quiescent states. No heap, no lock, no syscall.
+ */
+unsigned int veb_forward(const struct veb_snap *s, uint16_t src, const struct frame *frames,
+			 unsigned int n, struct veb_out *out)
+{
+	const struct veb_port *p = s->ports[src];
+	struct burst b = { .s = s, .src = p, .out = out, .stats = &out->stats[src] };
+	uint64_t packets = 0, bytes = 0;
+	unsigned int i;
+
+	if (unlikely(!p || !(p->flags & VEB_LINK_UP))) {
+		veb_count(&b.stats->drops[DROP_LINK_DOWN], n);
+		return n;
+	}
+	b.dom = &s->domains[p->domain];
+	b.from_uplink = p->kind == VEB_UPLINK;
+	for (i = 0; i < n && out->n_nodes + b.dom->max_nodes <= VEB_NODES_MAX; i++) {
+		struct item it = { .f = &frames[i], .index = (uint16_t)i };
+
+		if (i % PREFETCH_CHUNK == 0)
+			prefetch(&b, &frames[i], MIN(n - i, (unsigned int)PREFETCH_CHUNK));
+		if (unlikely(!admit(&b, &it)))
+			continue;
+		packets++;
+		bytes += frames[i].len;
+		forward(&b, &it);
+	}
+	veb_count(&b.stats->tx_packets, packets);
+	veb_count(&b.stats->tx_bytes, bytes);
+	return i;
+}

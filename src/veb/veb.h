@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The forwarding decision: a burst of frames from one port in, chains of copies
+ * per destination port out (the two passes of VALE). A sink then walks one
+ * chain, reserves its slots once and copies.
+ */
+#ifndef ANYVF_VEB_VEB_H
+#define ANYVF_VEB_VEB_H
+
+#include "model/vf.h"
+#include "veb/frame.h"
+#include "veb/snap.h"
+
+#define VEB_BURST_MAX 1024  /* frames a call */
+#define VEB_NODES_MAX 8192  /* copies an out can hold; above any snapshot's max_nodes */
+#define VEB_LEARNS_MAX 16   /* hints a call */
+#define VEB_LEARN_CACHE 256 /* hints not repeated while the snapshot stays */
+#define VEB_END 0xffffu	    /* end of a chain */
+
+/* One copy to deliver. */
+struct veb_node {
+	uint16_t frame;	  /* index into the burst */
+	uint16_t next;	  /* node index or VEB_END */
+	uint16_t mirror;  /* 0: the frame itself; else 1 + slot of the mirror it is for */
+	uint16_t from;	  /* port id the burst came from */
+	uint32_t tags[2]; /* to write, outer first; 0: none. For frame_header() */
+};
+
+/* The chain of one destination, in the order the frames came. */
+struct veb_bin {
+	uint16_t head, tail; /* node indexes */
+	uint32_t n;	     /* nodes; 0: not used in this burst */
+};
+
+/* A source address that is not (yet) the port's own: a request, judged by control. */
+struct veb_learn {
+	uint16_t port;
+	struct mac mac;
+};
+
+/*
+ * Owned by one worker, a few hundred kB, from veb_out_new(). Between veb_forward()
+ * and veb_out_reset() the bins hold what is to be delivered; index i of used[]
+ * and bins[] are independent: bins[used[i]] is the i-th chain.
+ */
+struct veb_out {
+	unsigned int n_used;
+	unsigned int n_nodes;
+	unsigned int n_learns;
+	struct vf_stats *stats; /* VEB_PORTS_MAX of them, this worker's; veb adds tx_*, mirrored
+				   and drops of its own making; the sink adds rx_* and the rest */
+	uint64_t learn_gen;	/* snapshot learn_cache is about; 0: forget it */
+	struct veb_learn learns[VEB_LEARNS_MAX];
+	uint16_t used[VEB_PORTS_MAX]; /* destinations with a chain, in order of first use */
+	struct veb_bin bins[VEB_PORTS_MAX];
+	struct veb_node nodes[VEB_NODES_MAX];
+	uint64_t learn_cache[VEB_LEARN_CACHE]; /* port << 48 | MAC */
+};
+
+struct veb_out *veb_out_new(struct vf_stats *stats);
+void veb_out_free(struct veb_out *out);
+AUTO_DEFINE(struct veb_out *, veb_out_free)
+
+unsigned int veb_forward(const struct veb_snap *s, uint16_t src, const struct frame *frames,
+			 unsigned int n, struct veb_out *out);
+
+/* Forgets the chains that were delivered; cheap: only the used bins are touched. */
+static inline void veb_out_reset(struct veb_out *out)
+{
+	for (unsigned int i = 0; i < out->n_used; i++)
+		out->bins[out->used[i]].n = 0;
+	out->n_used = 0;
+	out->n_nodes = 0;
+	out->n_learns = 0;
+}
+
+/* Counters have one writer, the worker; readers load them relaxed (conventions 22). */
+static inline void veb_count(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+#endif

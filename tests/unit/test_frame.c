@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* veb/frame and veb/meter: foreign headers become canonical ones; a rate holds on any clock. */
+#include "unit/unit.h"
+
+#include <string.h>
+
+#include "veb/frame.h"
+#include "veb/meter.h"
+
+static const uint8_t plain[18] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 8, 0, 0x45 };
+static const uint8_t tagged[18] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x81, 0, 0xa0, 5, 8, 0 };
+static const uint8_t service[18] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x88, 0xa8, 0, 5, 0x81, 0 };
+
+static void frame_parse_takes_the_outer_tag_out(void **state)
+{
+	static const struct {
+		const uint8_t *bytes;
+		uint32_t len;
+		int consumed;
+		uint32_t out_len, tag;
+		uint16_t type;
+	} cases[] = {
+		{ plain, 60, 14, 60, 0, 0x0800 },
+		{ plain, 14, 14, 14, 0, 0x0800 },
+		{ plain, 13, 0, 0, 0, 0 },
+		{ plain, 0, 0, 0, 0, 0 },
+		{ plain, FRAME_LEN_MAX, 14, FRAME_LEN_MAX, 0, 0x0800 },
+		{ plain, FRAME_LEN_MAX + 1, 0, 0, 0, 0 },
+		{ tagged, 64, 18, 60, 0x8100a005, 0x0800 },
+		{ tagged, 17, 0, 0, 0, 0 },
+		{ service, 64, 18, 60, 0x88a80005, 0x8100 },
+	};
+
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
+		struct frame f = { 0 };
+
+		assert_int_equal(frame_parse(&f, cases[i].bytes, cases[i].len), cases[i].consumed);
+		assert_int_equal(f.len, cases[i].out_len);
+		assert_int_equal(f.tag, cases[i].tag);
+		assert_int_equal(ntohs(f.type), cases[i].type);
+	}
+}
+
+static void frame_header_writes_what_was_parsed(void **state)
+{
+	uint8_t out[FRAME_HDR_MAX];
+	struct frame f = { 0 };
+
+	frame_parse(&f, tagged, 64);
+	assert_int_equal(frame_header(&f, (uint32_t[2]){ f.tag, 0 }, out), 18);
+	assert_memory_equal(out, tagged, 18);
+	assert_int_equal(frame_header(&f, (uint32_t[2]){ 0, 0 }, out), 14);
+	assert_memory_equal(out + 12, "\x08\x00", 2);
+	assert_int_equal(frame_header(&f, (uint32_t[2]){ 0x88a80064, f.tag }, out), 22);
+	assert_memory_equal(out + 12, "\x88\xa8\x00\x64\x81\x00\xa0\x05\x08\x00", 10);
+}
+
+static void offload_headers_that_contradict_themselves_are_refused(void **state)
+{
+	static const struct {
+		const uint8_t *bytes;
+		uint8_t flags, gso_type;
+		uint16_t hdr_len, gso_size, csum_start, csum_offset;
+		bool ok;
+		uint16_t start_out, hdr_out;
+	} cases[] = {
+		{ plain, 0, 0, 0, 0, 0, 0, true, 0, 0 },
+		{ plain, 1, 0, 0, 0, 34, 16, true, 34, 0 },
+		{ tagged, 1, 0, 0, 0, 38, 16, true, 34, 0 },
+		{ tagged, 1, 1, 58, 1448, 38, 16, true, 34, 54 },
+		{ plain, 1, 1, 65535, 1448, 34, 16, true, 34, 1000 },
+		{ plain, 1, 0x81, 54, 1448, 34, 16, true, 34, 54 },
+		{ plain, 1, 0x83, 54, 1448, 34, 16, false, 0, 0 },
+		{ plain, 1, 0x80, 54, 1448, 34, 16, false, 0, 0 },
+		{ plain, 1, 2, 54, 1448, 34, 16, false, 0, 0 },
+		{ plain, 1, 1, 54, 0, 34, 16, false, 0, 0 },
+		{ plain, 0, 1, 54, 1448, 34, 16, false, 0, 0 },
+		{ plain, 1, 0, 0, 0, 13, 16, false, 0, 0 },
+		{ tagged, 1, 0, 0, 0, 17, 16, false, 0, 0 },
+		{ plain, 1, 0, 0, 0, 34, 965, false, 0, 0 },
+		{ plain, 1, 0, 0, 0, 34, 964, true, 34, 0 },
+		{ plain, 1, 0, 0, 0, 65535, 65535, false, 0, 0 },
+		{ plain, 0xfe, 0, 0, 0, 65535, 65535, true, 0, 0 },
+	};
+
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
+		struct frame f = { 0 };
+
+		frame_parse(&f, cases[i].bytes, cases[i].bytes == tagged ? 1004 : 1000);
+		assert_int_equal(frame_set_offload(&f, cases[i].flags, cases[i].gso_type,
+						   cases[i].hdr_len, cases[i].gso_size,
+						   cases[i].csum_start, cases[i].csum_offset),
+				 cases[i].ok);
+		assert_int_equal(f.csum_start, cases[i].start_out);
+		assert_int_equal(f.hdr_len, cases[i].hdr_out);
+		assert_int_equal(f.flags & ~(FRAME_NEEDS_CSUM | FRAME_DATA_VALID), 0);
+	}
+}
+
+static void frame_peek_gathers_over_segments(void **state)
+{
+	const uint8_t bytes[] = "0123456789";
+	const struct frame_seg more[] = { { bytes + 3, 0 }, { bytes + 3, 4 }, { bytes + 7, 3 } };
+	const struct frame f = { .data = { bytes, 3 }, .more = more, .n_more = 3 };
+	char out[16] = "";
+
+	assert_int_equal(frame_peek(&f, 0, out, 10), 10);
+	assert_memory_equal(out, "0123456789", 10);
+	assert_int_equal(frame_peek(&f, 2, out, 3), 3);
+	assert_memory_equal(out, "234", 3);
+	assert_int_equal(frame_peek(&f, 8, out, 10), 2);
+	assert_int_equal(frame_peek(&f, 10, out, 1), 0);
+	assert_int_equal(frame_peek(&f, UINT32_MAX, out, 1), 0);
+}
+
+/* Sends 1000-byte frames whenever there is room, for 10 s of a clock; returns the bytes. */
+static uint64_t meter_drive(uint32_t mbit, uint64_t hz)
+{
+	struct meter m;
+	uint64_t now = 12345, end = now + 10 * hz, sent = 0;
+
+	meter_init(&m, mbit, hz, now);
+	while (now < end) {
+		uint64_t room = meter_room(&m, now), turn = 0;
+
+		if (!room) {
+			now += meter_wait(&m, now);
+			continue;
+		}
+		for (; turn < room; turn += 1000)
+			;
+		meter_spend(&m, turn);
+		sent += turn;
+	}
+	return sent;
+}
+
+static void meter_holds_the_rate_within_a_percent(void **state)
+{
+	static const uint32_t rates[] = { 10, 100, 1000, 25000, 100000 };
+	static const uint64_t clocks[] = { 1000, 1000000, 3000000000 };
+
+	for (unsigned int i = 0; i < ARRAY_LEN(rates); i++) {
+		for (unsigned int k = 0; k < ARRAY_LEN(clocks); k++) {
+			uint64_t want = (uint64_t)rates[i] * 1250000;
+			uint64_t sent = meter_drive(rates[i], clocks[k]);
+
+			assert_in_range(sent, want * 99 / 100, want * 101 / 100);
+		}
+	}
+}
+
+static void meter_bounds_the_burst_and_without_a_rate_has_room(void **state)
+{
+	struct meter m;
+
+	meter_init(&m, 1000, 1000, 0);
+	assert_int_equal(meter_room(&m, 1000000), 500000); /* 4 ms at 1 Gbit/s */
+	meter_spend(&m, 600000);
+	assert_int_equal(meter_room(&m, 1000000), 0);
+	assert_int_equal(meter_wait(&m, 1000000), 1); /* 100,001 bytes at 125,000 a tick */
+	assert_int_equal(meter_room(&m, 999999), 0);  /* a clock that steps back */
+	meter_init(&m, 0, 1000, 0);
+	assert_true(meter_room(&m, 0) == UINT64_MAX);
+	meter_spend(&m, UINT64_MAX / 2);
+	assert_int_equal(meter_wait(&m, 0), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(frame_parse_takes_the_outer_tag_out),
+		cmocka_unit_test(frame_header_writes_what_was_parsed),
+		cmocka_unit_test(offload_headers_that_contradict_themselves_are_refused),
+		cmocka_unit_test(frame_peek_gathers_over_segments),
+		cmocka_unit_test(meter_holds_the_rate_within_a_percent),
+		cmocka_unit_test(meter_bounds_the_burst_and_without_a_rate_has_room),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,616 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* veb: who gets a frame, with which tags, and who hears of a drop. Expectation tables over one world. */
+#include "unit/unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "veb/frame.h"
+#include "veb/veb.h"
+
+/* Ports of the world; letters in expectations. A-E and the rest of domain 0, X of domain 1. */
+enum { A, B, C, D, E, UP, HOST, SVC, X, N_PORTS };
+static const char letters[] = "ABCDEUHSX";
+
+#define VLAN(v) TAG_MAKE(TPID_8021Q, 0, v)
+#define STAG(v) TAG_MAKE(TPID_8021AD, 0, v)
+
+static struct mac mac_of(unsigned int port)
+{
+	return (struct mac){ { 2, 0, 0, 0, 0, (uint8_t)(port + 1) } };
+}
+
+struct world {
+	struct veb_port_conf conf[N_PORTS];
+	struct mac macs[N_PORTS][4];
+	bool absent[N_PORTS];
+	bool vepa;
+	struct veb_snap *snap;
+	struct vf_stats stats[VEB_PORTS_MAX];
+	struct veb_out *out;
+	struct frame f;
+	uint8_t payload[64];
+};
+
+static struct world *world_new(void)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	for (uint16_t i = 0; i < N_PORTS; i++) {
+		w->macs[i][0] = mac_of(i);
+		w->conf[i] = (struct veb_port_conf){ .id = i, .kind = VEB_VF, .flags = VEB_LINK_UP,
+						     .mtu = 1500, .n_macs = 1,
+						     .macs = w->macs[i] };
+	}
+	w->conf[UP].kind = VEB_UPLINK;
+	w->conf[UP].n_macs = 0;
+	w->conf[HOST].kind = VEB_HOST;
+	w->conf[SVC].kind = VEB_SVC;
+	w->absent[SVC] = true;
+	w->conf[X].domain = 1;
+	w->out = veb_out_new(w->stats);
+	return w;
+}
+
+static void world_build(struct world *w)
+{
+	struct veb_port *ports[N_PORTS];
+	unsigned int n = 0;
+
+	veb_snap_free(w->snap);
+	for (unsigned int i = 0; i < N_PORTS; i++)
+		if (!w->absent[i])
+			ports[n++] = veb_port_new(&w->conf[i]);
+	assert_int_equal(veb_snap_build(ports, n, w->vepa, &w->snap, NULL), 0);
+	while (n--)
+		veb_port_put(ports[n]);
+}
+
+static void world_free(struct world *w)
+{
+	veb_snap_free(w->snap);
+	veb_out_free(w->out);
+	free(w);
+}
+AUTO_DEFINE(struct world *, world_free)
+
+static struct frame frame_make(const struct mac *dst, const struct mac *src, uint32_t tag)
+{
+	static const uint8_t zeros[46];
+
+	return (struct frame){ .dst = *dst, .src = *src, .type = htons(0x0800), .tag = tag,
+			       .len = 60, .data = { zeros, sizeof(zeros) } };
+}
+
+/* Destinations of the last burst of one frame: letters in port order, mirror copies in lower case. */
+static const char *reached(const struct world *w)
+{
+	static char text[64];
+	unsigned int n = 0;
+
+	for (unsigned int port = 0; port < N_PORTS; port++) {
+		const struct veb_bin *bin = &w->out->bins[port];
+
+		for (unsigned int i = 0, at = bin->head; i < bin->n; i++) {
+			const struct veb_node *node = &w->out->nodes[at];
+
+			text[n++] = (char)(letters[port] + (node->mirror ? 'a' - 'A' : 0));
+			at = node->next;
+		}
+	}
+	text[n] = '\0';
+	return text;
+}
+
+static const char *emit(struct world *w, unsigned int from, const struct frame *f)
+{
+	veb_out_reset(w->out);
+	assert_int_equal(veb_forward(w->snap, (uint16_t)from, f, 1, w->out), 1);
+	return reached(w);
+}
+
+static const char *send_to(struct world *w, unsigned int from, struct mac dst, uint32_t tag)
+{
+	struct mac src = from == UP ? (struct mac){ { 2, 9, 9, 9, 9, 9 } } : mac_of(from);
+
+	w->f = frame_make(&dst, &src, tag);
+	return emit(w, from, &w->f);
+}
+
+/* Tags of the copy for a port, as two numbers. */
+static const uint32_t *tags_at(const struct world *w, unsigned int port)
+{
+	assert_int_equal(w->out->bins[port].n, 1);
+	return w->out->nodes[w->out->bins[port].head].tags;
+}
+
+static uint64_t drops(const struct world *w, unsigned int port, enum drop reason)
+{
+	return w->stats[port].drops[reason];
+}
+
+static const struct mac bcast = { { 255, 255, 255, 255, 255, 255 } };
+static const struct mac group = { { 1, 0, 0x5e, 1, 2, 3 } };
+static const struct mac stranger = { { 2, 7, 7, 7, 7, 7 } };
+
+static void two_vfs_of_one_mac_both_receive_and_the_sender_does_not(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+
+	w->macs[B][1] = mac_of(C);
+	w->conf[B].n_macs = 2;
+	world_build(w);
+	assert_string_equal(send_to(w, A, mac_of(C), 0), "BC");
+	assert_string_equal(send_to(w, UP, mac_of(C), 0), "BC");
+	assert_string_equal(send_to(w, B, mac_of(C), 0), "C");
+	assert_string_equal(send_to(w, C, mac_of(C), 0), "B");
+	assert_string_equal(send_to(w, A, mac_of(A), 0), "");
+	assert_int_equal(drops(w, A, DROP_NO_DEST), 1);
+}
+
+static void unknown_unicast_goes_to_the_uplink_or_the_default_port_only(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+
+	world_build(w);
+	assert_string_equal(send_to(w, A, stranger, 0), "U");
+	assert_string_equal(send_to(w, HOST, stranger, 0), "U");
+	assert_string_equal(send_to(w, UP, stranger, 0), "H");
+	assert_string_equal(send_to(w, X, mac_of(A), 0), "");
+	assert_int_equal(drops(w, X, DROP_NO_DEST), 1);
+	w->conf[C].flags |= VEB_PROMISC;
+	world_build(w);
+	assert_string_equal(send_to(w, UP, stranger, 0), "CH");
+	assert_string_equal(send_to(w, UP, mac_of(A), 0), "A");
+	assert_string_equal(send_to(w, A, stranger, 0), "U");
+	w->absent[UP] = w->absent[HOST] = true;
+	world_build(w);
+	assert_string_equal(send_to(w, A, stranger, 0), "");
+	assert_int_equal(drops(w, A, DROP_NO_DEST), 1);
+}
+
+static void broadcast_reaches_the_vlan_and_the_wire_but_not_the_sender(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	struct vlan_set none = { .set = true }, list = { .set = true };
+
+	vlan_set_range(&list, 10, 11, true);
+	w->conf[B].vlan = 10;
+	w->conf[C].trunk = &none;
+	w->conf[D].trunk = &list;
+	w->absent[SVC] = false;
+	w->conf[SVC].vlan = 10;
+	world_build(w);
+	assert_string_equal(send_to(w, A, bcast, 0), "CDEUH");
+	assert_string_equal(send_to(w, UP, bcast, 0), "ACDEH");
+	assert_string_equal(send_to(w, A, bcast, VLAN(10)), "BDEUHS");
+	assert_string_equal(send_to(w, A, bcast, VLAN(12)), "EUH");
+	assert_string_equal(send_to(w, B, bcast, 0), "ADEUHS");
+	assert_string_equal(send_to(w, A, bcast, TAG_MAKE(TPID_8021Q, 5, 0)), "CDEUH");
+	assert_string_equal(send_to(w, A, bcast, STAG(10)), "EUH");
+	assert_string_equal(send_to(w, C, bcast, VLAN(10)), "");
+	assert_int_equal(drops(w, C, DROP_SPOOF_VLAN), 1);
+	assert_string_equal(send_to(w, D, bcast, VLAN(11)), "AEUH");
+	assert_string_equal(send_to(w, D, bcast, VLAN(12)), "");
+	assert_string_equal(send_to(w, D, bcast, STAG(10)), "");
+	assert_string_equal(send_to(w, A, bcast, VLAN(4095)), "");
+}
+
+static void multicast_reaches_who_joined_or_hears_all(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+
+	w->conf[B].n_groups = w->conf[C].n_groups = w->conf[D].n_groups = 1;
+	w->conf[B].groups = w->conf[C].groups = w->conf[D].groups = &group;
+	w->conf[C].vlan = 7;
+	w->conf[D].flags |= VEB_ALLMULTI;
+	w->conf[E].flags |= VEB_ALLMULTI;
+	world_build(w);
+	assert_string_equal(send_to(w, A, group, 0), "BDEUH");
+	assert_string_equal(send_to(w, UP, group, 0), "BDEH");
+	assert_string_equal(send_to(w, UP, group, VLAN(7)), "BCDEH");
+	assert_string_equal(send_to(w, A, (struct mac){ { 1, 0, 0x5e, 9, 9, 9 } }, 0), "DEUH");
+}
+
+static void port_vlan_is_inserted_with_priority_and_stripped(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+
+	w->conf[A].vlan = w->conf[B].vlan = 100;
+	w->conf[A].qos = 5;
+	w->conf[C].vlan = 200;
+	world_build(w);
+	assert_string_equal(send_to(w, A, mac_of(B), 0), "B");
+	assert_int_equal(tags_at(w, B)[0], 0);
+	assert_string_equal(send_to(w, A, stranger, 0), "U");
+	assert_int_equal(tags_at(w, UP)[0], TAG_MAKE(TPID_8021Q, 5, 100));
+	assert_int_equal(tags_at(w, UP)[1], 0);
+	assert_string_equal(send_to(w, UP, mac_of(A), TAG_MAKE(TPID_8021Q, 3, 100)), "A");
+	assert_int_equal(tags_at(w, A)[0], 0);
+	assert_string_equal(send_to(w, UP, mac_of(A), 0), "H");
+	assert_int_equal(drops(w, A, DROP_VLAN), 1);
+	assert_string_equal(send_to(w, UP, mac_of(A), STAG(100)), "H");
+	assert_string_equal(send_to(w, A, mac_of(E), 0), "E");
+	assert_int_equal(tags_at(w, E)[0], TAG_MAKE(TPID_8021Q, 5, 100));
+}
+
+static void address_in_another_vlan_is_no_exact_hit(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+
+	w->conf[A].vlan = 100;
+	w->conf[C].vlan = 200;
+	world_build(w);
+	assert_string_equal(send_to(w, A, mac_of(C), 0), "U");
+	assert_int_equal(drops(w, C, DROP_VLAN), 1);
+}
+
+static void guest_tag_on_a_port_vlan_is_dropped_and_counted(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+
+	w->conf[A].vlan = 100;
+	world_build(w);
+	assert_string_equal(send_to(w, A, stranger, VLAN(5)), "");
+	assert_string_equal(send_to(w, A, stranger, VLAN(100)), "");
+	assert_string_equal(send_to(w, A, stranger, STAG(5)), "");
+	assert_int_equal(drops(w, A, DROP_SPOOF_VLAN), 3);
+	assert_int_equal(w->stats[A].tx_packets, 0);
+	assert_string_equal(send_to(w, A, stranger, TAG_MAKE(TPID_8021Q, 6, 0)), "U");
+	assert_int_equal(tags_at(w, UP)[0], VLAN(100));
+	w->conf[A].vlan = 4095;
+	world_build(w);
+	assert_string_equal(send_to(w, A, bcast, 0), "");
+}
+
+static void service_tag_leaves_the_customer_tag(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+
+	w->conf[A].vlan = w->conf[B].vlan = 100;
+	w->conf[A].ad = w->conf[B].ad = true;
+	world_build(w);
+	assert_string_equal(send_to(w, A, stranger, VLAN(5)), "U");
+	assert_int_equal(tags_at(w, UP)[0], STAG(100));
+	assert_int_equal(tags_at(w, UP)[1], VLAN(5));
+	assert_string_equal(send_to(w, A, mac_of(B), VLAN(5)), "B");
+	assert_int_equal(tags_at(w, B)[0], VLAN(5));
+	assert_int_equal(tags_at(w, B)[1], 0);
+	assert_string_equal(send_to(w, UP, mac_of(B), STAG(100)), "B");
+	assert_int_equal(tags_at(w, B)[0], 0);
+	assert_string_equal(send_to(w, UP, mac_of(B), VLAN(100)), "H");
+	assert_string_equal(send_to(w, A, stranger, STAG(5)), "");
+}
+
+static void priority_tag_does_not_smuggle_a_second_tag(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	struct vlan_set none = { .set = true };
+	struct mac src = mac_of(A);
+
+	w->conf[A].trunk = &none;
+	world_build(w);
+	w->f = frame_make(&stranger, &src, TAG_MAKE(TPID_8021Q, 1, 0));
+	assert_string_equal(emit(w, A, &w->f), "U");
+	w->f.type = htons(TPID_8021Q);
+	assert_string_equal(emit(w, A, &w->f), "");
+	assert_int_equal(drops(w, A, DROP_SPOOF_VLAN), 1);
+}
+
+static void foreign_source_is_dropped_with_spoof_check_and_forwarded_without(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+
+	w->macs[A][1] = (struct mac){ { 2, 0, 0, 0, 1, 1 } };
+	w->conf[A].n_macs = 2;
+	w->conf[A].flags |= VEB_SPOOFCHK;
+	world_build(w);
+	w->f = frame_make(&stranger, &w->macs[A][1], 0);
+	assert_string_equal(emit(w, A, &w->f), "U");
+	w->f.src = mac_of(B);
+	assert_string_equal(emit(w, A, &w->f), "");
+	w->f.src = bcast;
+	assert_string_equal(emit(w, A, &w->f), "");
+	assert_int_equal(drops(w, A, DROP_SPOOF_MAC), 2);
+	w->conf[A].flags = VEB_LINK_UP | VEB_LEARN;
+	world_build(w);
+	w->f.src = stranger;
+	assert_string_equal(emit(w, A, &w->f), "U");
+	assert_int_equal(w->out->n_learns, 1);
+	assert_true(mac_equal(&w->out->learns[0].mac, &stranger));
+	emit(w, A, &w->f);
+	assert_int_equal(w->out->n_learns, 0); /* said once a snapshot */
+	w->f.src = mac_of(A);
+	emit(w, A, &w->f);
+	assert_int_equal(w->out->n_learns, 0);
+	world_build(w);
+	w->f.src = stranger;
+	emit(w, A, &w->f);
+	assert_int_equal(w->out->n_learns, 1);
+}
+
+static void closed_links_stop_both_ways_and_count(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+
+	w->conf[B].flags = 0;
+	world_build(w);
+	assert_string_equal(send_to(w, B, mac_of(A), 0), "");
+	assert_int_equal(drops(w, B, DROP_LINK_DOWN), 1);
+	assert_string_equal(send_to(w, A, mac_of(B), 0), "");
+	assert_int_equal(drops(w, B, DROP_LINK_DOWN), 2);
+	assert_string_equal(send_to(w, A, bcast, 0), "CDEUH");
+	w->conf[UP].flags = 0; /* the wire is down, VFs still talk */
+	world_build(w);
+	assert_string_equal(send_to(w, A, mac_of(C), 0), "C");
+	assert_string_equal(send_to(w, A, stranger, 0), "");
+	assert_int_equal(drops(w, A, DROP_LINK_DOWN), 1);
+}
+
+static void oversize_counts_at_the_side_that_is_too_small(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	static const struct {
+		uint32_t len;
+		uint8_t gso_type;
+		uint16_t gso_size, csum_start;
+		const char *to;
+	} cases[] = {
+		{ 1514, FRAME_GSO_NONE, 0, 0, "C" },
+		{ 1515, FRAME_GSO_NONE, 0, 0, "" },
+		{ 60000, FRAME_GSO_TCPV4, 1448, 34, "C" },
+		{ 60000, FRAME_GSO_TCPV4 | FRAME_GSO_ECN, 1460, 34, "C" },
+		{ 60000, FRAME_GSO_TCPV4, 1461, 34, "" },
+		{ 60000, FRAME_GSO_UDP_L4, 1472, 34, "C" },
+		{ 60000, FRAME_GSO_UDP_L4, 1473, 34, "" },
+		{ 60000, FRAME_GSO_TCPV6, 65000, 54, "" },
+	};
+
+	w->conf[B].mtu = 9000;
+	world_build(w);
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
+		struct mac dst = mac_of(C), src = mac_of(B);
+
+		w->f = frame_make(&dst, &src, 0);
+		w->f.len = cases[i].len;
+		w->f.gso_type = cases[i].gso_type;
+		w->f.gso_size = cases[i].gso_size;
+		w->f.csum_start = cases[i].csum_start;
+		assert_string_equal(emit(w, B, &w->f), cases[i].to);
+	}
+	assert_int_equal(drops(w, C, DROP_OVERSIZE), 3);
+	assert_int_equal(drops(w, B, DROP_OVERSIZE), 1);
+	w->f.gso_type = FRAME_GSO_NONE;
+	assert_string_equal(emit(w, A, &w->f), "");
+	assert_int_equal(drops(w, A, DROP_OVERSIZE), 1);
+}
+
+static void vepa_sends_all_to_the_uplink_and_prunes_its_own(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	struct mac src = mac_of(A);
+
+	w->vepa = true;
+	world_build(w);
+	assert_string_equal(send_to(w, A, mac_of(B), 0), "U");
+	assert_string_equal(send_to(w, A, bcast, 0), "U");
+	assert_string_equal(send_to(w, HOST, mac_of(B), 0), "U");
+	w->f = frame_make(&bcast, &src, 0);
+	assert_string_equal(emit(w, UP, &w->f), "BCDEH"); /* reflected: A does not hear itself */
+	assert_string_equal(send_to(w, UP, mac_of(B), 0), "B");
+	w->absent[UP] = true;
+	world_build(w);
+	assert_string_equal(send_to(w, A, mac_of(B), 0), "");
+	assert_int_equal(drops(w, A, DROP_NO_DEST), 1);
+}
+
+static void mirrors_copy_what_the_vm_sees(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	const struct veb_mirror to_e = { E, 3 }, to_x = { X, 4 };
+
+	w->conf[A].vlan = 100;
+	w->conf[A].n_in = w->conf[A].n_out = 1;
+	w->conf[A].in = &to_e;
+	w->conf[A].out = &to_x; /* in the other domain */
+	w->conf[B].vlan = 100;
+	w->conf[E].vlan = 200;
+	w->conf[E].mtu = 100;
+	w->conf[A].flags |= VEB_SPOOFCHK;
+	world_build(w);
+	assert_string_equal(send_to(w, A, mac_of(B), 0), "Bx");
+	assert_int_equal(tags_at(w, X)[0], 0);
+	assert_int_equal(w->out->nodes[w->out->bins[X].head].mirror, 5);
+	assert_string_equal(send_to(w, B, mac_of(A), 0), "Ae");
+	assert_string_equal(send_to(w, UP, mac_of(A), VLAN(100)), "Ae");
+	assert_int_equal(tags_at(w, E)[0], 0);
+	assert_int_equal(w->stats[A].mirrored, 3);
+	/* Only what was accepted: a wrong source, a wrong tag, a wrong VLAN are not. */
+	w->f = frame_make(&bcast, &stranger, 0);
+	assert_string_equal(emit(w, A, &w->f), "");
+	assert_string_equal(send_to(w, UP, mac_of(A), 0), "H");
+	/* The mirror's own link must be up; its MAC and VLAN do not matter. */
+	w->conf[X].flags = 0;
+	world_build(w);
+	assert_string_equal(send_to(w, A, mac_of(B), 0), "B");
+}
+
+static void mirrored_tag_is_the_guests_own(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	const struct veb_mirror both = { E, 0 };
+
+	w->conf[A].n_in = w->conf[A].n_out = 1;
+	w->conf[A].in = w->conf[A].out = &both;
+	w->conf[E].vlan = 9;
+	world_build(w);
+	assert_string_equal(send_to(w, A, mac_of(B), TAG_MAKE(TPID_8021Q, 4, 6)), "Be");
+	assert_int_equal(tags_at(w, E)[0], TAG_MAKE(TPID_8021Q, 4, 6));
+	assert_string_equal(send_to(w, UP, mac_of(A), TAG_MAKE(TPID_8021Q, 4, 6)), "Ae");
+	assert_int_equal(tags_at(w, E)[0], TAG_MAKE(TPID_8021Q, 4, 6));
+	assert_string_equal(send_to(w, E, mac_of(A), VLAN(9)), ""); /* VST sender with a tag */
+	w->conf[E].vlan = 0;
+	world_build(w);
+	assert_string_equal(send_to(w, E, mac_of(A), 0), "A"); /* E does not hear itself */
+}
+
+static void a_mirror_is_never_mirrored(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	const struct veb_mirror to_c = { C, 0 }, to_d = { D, 1 };
+
+	w->conf[A].n_out = 1;
+	w->conf[A].out = &to_c;
+	w->conf[C].n_in = 1;
+	w->conf[C].in = &to_d;
+	world_build(w);
+	assert_string_equal(send_to(w, A, mac_of(B), 0), "Bc");
+	assert_string_equal(send_to(w, A, mac_of(C), 0), "cCd");
+}
+
+static void dhcp_requests_stay_where_a_service_port_answers(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	static uint8_t request[60] = { [0] = 0x45, [9] = 17, [23] = 67 };
+	static const struct mac dhcp6 = { { 0x33, 0x33, 0, 1, 0, 2 } };
+	static uint8_t request6[60] = { [0] = 0x60, [6] = 17, [42] = 2, [43] = 0x23 };
+
+	w->absent[SVC] = false;
+	w->conf[SVC].flags |= VEB_DHCP;
+	w->conf[SVC].vlan = 10;
+	w->conf[A].vlan = 10;
+	world_build(w);
+	send_to(w, A, bcast, 0);
+	w->f.data = (struct frame_seg){ request, sizeof(request) };
+	assert_string_equal(emit(w, A, &w->f), "BCDEHS");
+	assert_string_equal(emit(w, B, &w->f), "CDEUH"); /* untagged: nobody answers here */
+	request[23] = 68;
+	assert_string_equal(emit(w, A, &w->f), "BCDEUHS");
+	request[23] = 67;
+	/* the same bytes in two pieces */
+	const struct frame_seg rest = { request + 21, sizeof(request) - 21 };
+	w->f.data.len = 21;
+	w->f.more = &rest;
+	w->f.n_more = 1;
+	assert_string_equal(emit(w, A, &w->f), "BCDEHS");
+	w->f.n_more = 0; /* cut short: not one */
+	assert_string_equal(emit(w, A, &w->f), "BCDEUHS");
+	w->f.dst = dhcp6;
+	w->f.type = htons(0x86dd);
+	w->f.data = (struct frame_seg){ request6, sizeof(request6) };
+	assert_string_equal(emit(w, A, &w->f), "HS");
+}
+
+static void counters_equal_frames(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	struct frame burst[100];
+	unsigned int n = 0;
+
+	w->conf[A].flags |= VEB_SPOOFCHK;
+	world_build(w);
+	for (unsigned int i = 0; i < ARRAY_LEN(burst); i++) {
+		struct mac dst = mac_of(i % 2 ? B : C), src = mac_of(i % 10 ? A : D);
+
+		burst[i] = frame_make(&dst, &src, 0);
+	}
+	assert_int_equal(veb_forward(w->snap, A, burst, ARRAY_LEN(burst), w->out), 100);
+	assert_int_equal(w->stats[A].tx_packets, 90);
+	assert_int_equal(w->stats[A].tx_bytes, 90 * 60);
+	assert_int_equal(drops(w, A, DROP_SPOOF_MAC), 10);
+	assert_int_equal(w->out->bins[B].n, 50);
+	assert_int_equal(w->out->bins[C].n, 40);
+	for (unsigned int at = w->out->bins[B].head; at != VEB_END; at = w->out->nodes[at].next)
+		assert_int_equal(w->out->nodes[at].frame, 2 * n++ + 1); /* in order */
+	assert_int_equal(n, 50);
+	veb_out_reset(w->out);
+	assert_int_equal(w->out->bins[B].n, 0);
+}
+
+static void a_full_out_gives_back_the_rest_of_the_burst(void **state)
+{
+	static struct frame burst[VEB_BURST_MAX];
+	static struct vf_stats stats[VEB_PORTS_MAX];
+	auto_of(veb_out_free) struct veb_out *out = veb_out_new(stats);
+	auto_of(veb_snap_free) struct veb_snap *s = NULL;
+	struct veb_port *ports[300];
+	unsigned int done = 0, copies = 0, calls = 0;
+
+	for (uint16_t i = 0; i < ARRAY_LEN(ports); i++) {
+		struct veb_port_conf conf = { .id = i, .flags = VEB_LINK_UP };
+
+		ports[i] = veb_port_new(&conf);
+	}
+	assert_int_equal(veb_snap_build(ports, ARRAY_LEN(ports), 0, &s, NULL), 0);
+	for (unsigned int i = 0; i < ARRAY_LEN(ports); i++)
+		veb_port_put(ports[i]);
+	for (unsigned int i = 0; i < VEB_BURST_MAX; i++)
+		burst[i] = frame_make(&bcast, &stranger, 0);
+	for (; done < VEB_BURST_MAX; calls++) {
+		veb_out_reset(out);
+		done += veb_forward(s, 0, burst + done, VEB_BURST_MAX - done, out);
+		copies += out->n_nodes;
+	}
+	assert_int_equal(copies, VEB_BURST_MAX * 299);
+	assert_int_equal(stats[0].tx_packets, VEB_BURST_MAX);
+	assert_true(calls > 1);
+}
+
+static void fib_finds_every_address_of_256_vfs(void **state)
+{
+	auto_of(veb_snap_free) struct veb_snap *s = NULL;
+	struct veb_port *ports[256];
+	struct mac macs[40];
+
+	for (uint16_t i = 0; i < 256; i++) {
+		struct veb_port_conf conf = { .id = i, .domain = i % 3, .n_macs = 40, .macs = macs };
+
+		for (uint8_t k = 0; k < 40; k++)
+			macs[k] = (struct mac){ { 2, 0, 0, 0, (uint8_t)i, k } };
+		macs[39] = macs[38];		      /* said twice, owned once */
+		macs[37] = (struct mac){ { 2, 1 } }; /* everybody's */
+		ports[i] = veb_port_new(&conf);
+	}
+	assert_int_equal(veb_snap_build(ports, 256, 0, &s, NULL), 0);
+	for (uint16_t i = 0; i < 256; i++) {
+		veb_port_put(ports[i]);
+		for (uint8_t k = 0; k < 39; k++) {
+			struct mac m = { { 2, 0, 0, 0, (uint8_t)i, k } };
+			const struct veb_fib_entry *entry;
+
+			entry = veb_fib_find(s, veb_fib_key(i % 3, veb_mac_key(&m)));
+			assert_true(k == 37 ? !entry : entry && entry->n == 1 && entry->first == i);
+		}
+	}
+	struct mac all = { { 2, 1 } };
+	assert_int_equal(veb_fib_find(s, veb_fib_key(0, veb_mac_key(&all)))->n, 86);
+	assert_null(veb_fib_find(s, veb_fib_key(3, veb_mac_key(&all))));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(two_vfs_of_one_mac_both_receive_and_the_sender_does_not),
+		cmocka_unit_test(unknown_unicast_goes_to_the_uplink_or_the_default_port_only),
+		cmocka_unit_test(broadcast_reaches_the_vlan_and_the_wire_but_not_the_sender),
+		cmocka_unit_test(multicast_reaches_who_joined_or_hears_all),
+		cmocka_unit_test(port_vlan_is_inserted_with_priority_and_stripped),
+		cmocka_unit_test(address_in_another_vlan_is_no_exact_hit),
+		cmocka_unit_test(guest_tag_on_a_port_vlan_is_dropped_and_counted),
+		cmocka_unit_test(service_tag_leaves_the_customer_tag),
+		cmocka_unit_test(priority_tag_does_not_smuggle_a_second_tag),
+		cmocka_unit_test(foreign_source_is_dropped_with_spoof_check_and_forwarded_without),
+		cmocka_unit_test(closed_links_stop_both_ways_and_count),
+		cmocka_unit_test(oversize_counts_at_the_side_that_is_too_small),
+		cmocka_unit_test(vepa_sends_all_to_the_uplink_and_prunes_its_own),
+		cmocka_unit_test(mirrors_copy_what_the_vm_sees),
+		cmocka_unit_test(mirrored_tag_is_the_guests_own),
+		cmocka_unit_test(a_mirror_is_never_mirrored),
+		cmocka_unit_test(dhcp_requests_stay_where_a_service_port_answers),
+		cmocka_unit_test(counters_equal_frames),
+		cmocka_unit_test(a_full_out_gives_back_the_rest_of_the_burst),
+		cmocka_unit_test(fib_finds_every_address_of_256_vfs),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
