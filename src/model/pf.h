@@ -5,7 +5,7 @@
 
 #include "model/vf.h"
 
-#define PF_MAX 64	  /* PFs a daemon */
+#define PFS_MAX 64	  /* PFs a daemon (PF_MAX is the socket family's) */
 #define PF_NAME_LEN 15	  /* IFNAMSIZ without the NUL */
 #define MIRROR_NAME_LEN 63
 #define SVC_NAME_LEN 15
