@@ -24,7 +24,8 @@
  *   daemon.info {}                                            -> {kind, version, pid}
  *
  * An error is {code, message}: code is the negative errno, or JSON-RPC's own
- * -32700 (parse), -32600 (request), -32601 (method), -32602 (params).
+ * -32700 (parse), -32600 (request), -32601 (method), -32602 (params); to a caller
+ * of ctl_call() they are -EPROTO, -EPROTO, -ENOSYS and -EINVAL.
  */
 #ifndef ANYVF_CTL_CTL_H
 #define ANYVF_CTL_CTL_H
@@ -33,6 +34,9 @@
 #include "model/pf_ops.h"
 
 #define CTL_LINE_MAX (1U << 20)
+#define CTL_OUT_MAX (4U << 20)		  /* unread replies a client may pile up */
+#define CTL_CLIENTS_MAX 64		  /* the next one replaces the longest idle */
+#define CTL_TIMEOUT_MS 10000		  /* what a person waits for a daemon */
 #define CTL_RUN_DIR "/run/anyvf"	  /* unless ANYVF_RUN_DIR says otherwise */
 
 struct ctl_server;
@@ -54,11 +58,16 @@ int ctl_call(struct ctl_client *c, const char *method, json_t *params, int timeo
 	     json_t **result, struct err *e);
 /* Asks swd.sock and hwd.sock of the run directory which of them has the PF. */
 int ctl_open_pf(const char *run_dir, const char *pf, struct ctl_client **out, struct err *e);
+/* The names of the sockets ctl_open_pf() asks, in the run directory; ends with NULL. */
+extern const char *const ctl_socks[];
 
 /* Struct <-> JSON of whole nouns, shared by server and clients. */
 json_t *ctl_vf_info_to_json(unsigned int vf, const struct vf_info *info);
 int ctl_vf_info_from_json(const json_t *j, struct vf_info *out, struct err *e);
 json_t *ctl_pf_info_to_json(const struct pf_info *info);
 int ctl_pf_info_from_json(const json_t *j, struct pf_info *out, struct err *e);
+json_t *ctl_vf_filter_to_json(const struct vf_filter *filter);
+int ctl_vf_filter_from_json(const json_t *j, struct vf_filter *out, struct err *e);
+void ctl_vf_filter_fini(struct vf_filter *filter);
 
 #endif

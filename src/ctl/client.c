@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The caller's end of the control socket: one blocking call for any method. For CLI and agent. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/buf.h"
+#include "base/sock.h"
+#include "ctl/ctl.h"
+#include "ctl/method.h"
+
+#define REPLY_MAX (CTL_OUT_MAX + CTL_LINE_MAX)
+
+struct ctl_client {
+	int fd;
+	struct buf in; /* bytes of replies not read yet */
+	json_int_t id; /* of the last request */
+};
+
+const char *const ctl_socks[] = { "swd.sock", "hwd.sock", NULL };
+
+/**
+ * ctl_run_dir() - Directory of the sockets
+ *
+ * Return: ANYVF_RUN_DIR from the environment, else CTL_RUN_DIR. Not to be freed.
+ */
+const char *ctl_run_dir(void)
+{
+	const char *dir = getenv("ANYVF_RUN_DIR");
+
+	return dir && *dir ? dir : CTL_RUN_DIR;
+}
+
+/**
+ * ctl_open() - Connect to a daemon
+ * @path: its socket
+ * @out:  the connection, ends with ctl_close(); one thread at a time may use it
+ * @e:    error text, may be NULL
+ *
+ * Return: 0, -ENOENT or -ECONNREFUSED (no daemon), -EACCES, -ENOMEM.
+ */
+int ctl_open(const char *path, struct ctl_client **out, struct err *e)
+{
+	struct ctl_client *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return err_set(e, -ENOMEM, "out of memory");
+	c->fd = sock_connect_unix(path, e);
+	if (c->fd < 0) {
+		int rc = c->fd;
+
+		free(c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}
+
+/**
+ * ctl_close() - Disconnect
+ * @c: connection or NULL
+ */
+void ctl_close(struct ctl_client *c)
+{
+	if (!c)
+		return;
+	close(c->fd);
+	buf_fini(&c->in);
+	free(c);
+}
+
+static int wait_for(struct ctl_client *c, short events, uint64_t deadline_ms, struct err *e)
+{
+	uint64_t now = loop_now_ms();
+	struct pollfd p = { .fd = c->fd, .events = events };
+	int n = poll(&p, 1, deadline_ms > now ? (int)(deadline_ms - now) : 0);
+
+	if (n > 0 || (n < 0 && errno == EINTR))
+		return 0;
+	return n ? err_errno(e, "poll") : err_set(e, -ETIMEDOUT, "the daemon does not answer");
+}
+
+static int send_all(struct ctl_client *c, const char *data, size_t size, uint64_t deadline_ms,
+		    struct err *e)
+{
+	while (size) {
+		ssize_t n = send(c->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+		int rc;
+
+		if (n >= 0) {
+			data += n;
+			size -= (size_t)n;
+			continue;
+		}
+		if (errno != EAGAIN && errno != EINTR)
+			return err_errno(e, "cannot write to the daemon");
+		rc = wait_for(c, POLLOUT, deadline_ms, e);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* The next line of the daemon as JSON. */
+static int read_reply(struct ctl_client *c, uint64_t deadline_ms, json_t **out, struct err *e)
+{
+	char chunk[65536];
+	size_t from = 0;
+
+	for (;;) {
+		char *end = c->in.len ? memchr(c->in.data + from, '\n', c->in.len - from) : NULL;
+		ssize_t n;
+		int rc;
+
+		if (end) {
+			size_t len = (size_t)(end - c->in.data);
+
+			*out = json_loadb(c->in.data, len, 0, NULL);
+			buf_drop(&c->in, len + 1);
+			return *out ? 0 : err_set(e, -EPROTO, "the daemon's reply is not JSON");
+		}
+		from = c->in.len;
+		rc = wait_for(c, POLLIN, deadline_ms, e);
+		if (rc)
+			return rc;
+		n = recv(c->fd, chunk, sizeof(chunk), MSG_DONTWAIT);
+		if (!n)
+			return err_set(e, -ECONNRESET, "the daemon closed the connection");
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return err_errno(e, "cannot read from the daemon");
+		if (n > 0 && buf_add(&c->in, chunk, (size_t)n, REPLY_MAX))
+			return err_set(e, -EMSGSIZE, "the daemon's reply is too long");
+	}
+}
+
+static int error_of(const json_t *error, struct err *e)
+{
+	json_int_t code = json_integer_value(json_object_get(error, "code"));
+	const char *message = json_string_value(json_object_get(error, "message"));
+	int rc = code < 0 && code > -4096 ? (int)code : -EPROTO;
+
+	if (code == RPC_PARAMS)
+		rc = -EINVAL;
+	else if (code == RPC_METHOD)
+		rc = -ENOSYS;
+	return err_set(e, rc, "%s", message ? message : strerror(-rc));
+}
+
+/**
+ * ctl_call() - Ask the daemon to do something and wait for its answer
+ * @c:		connection
+ * @method:	name, see ctl.h
+ * @params:	object, a reference the call takes; NULL: none
+ * @timeout_ms: longest wait
+ * @result:	new reference on success; may be NULL if not wanted
+ * @e:		error text, may be NULL
+ *
+ * Return: 0; the verb's own negative errno; -EINVAL (bad parameters), -ENOSYS (unknown method),
+ * -EPROTO, -ETIMEDOUT, -ECONNRESET, -EPIPE (the connection is of no further use).
+ */
+int ctl_call(struct ctl_client *c, const char *method, json_t *params, int timeout_ms,
+	     json_t **result, struct err *e)
+{
+	uint64_t deadline_ms = loop_now_ms() + (uint64_t)MAX(timeout_ms, 0);
+	auto_of(json_decref) json_t *req =
+		json_pack("{s:s, s:I, s:s, s:o}", "jsonrpc", "2.0", "id", ++c->id, "method", method,
+			  "params", params ? params : json_object());
+	auto_free char *line = req ? json_dumps(req, JSON_COMPACT) : NULL;
+	json_t *reply = NULL;
+	int rc;
+
+	if (!line)
+		return err_set(e, -ENOMEM, "out of memory");
+	rc = send_all(c, line, strlen(line), deadline_ms, e);
+	if (!rc)
+		rc = send_all(c, "\n", 1, deadline_ms, e);
+	while (!rc) { /* replies to calls that timed out may come first; id null: it saw no id */
+		rc = read_reply(c, deadline_ms, &reply, e);
+		const json_t *id = json_object_get(reply, "id");
+		if (rc || !json_is_integer(id) || json_integer_value(id) == c->id)
+			break;
+		json_decref(reply);
+	}
+	if (rc)
+		return rc;
+	if (json_object_get(reply, "error"))
+		rc = error_of(json_object_get(reply, "error"), e);
+	else if (result)
+		*result = json_incref(json_object_get(reply, "result"));
+	json_decref(reply);
+	return rc;
+}
+
+static bool has_pf(struct ctl_client *c, const char *pf)
+{
+	auto_of(json_decref) json_t *names = NULL;
+	const json_t *name;
+	size_t i;
+
+	if (ctl_call(c, "pf.list", NULL, CTL_TIMEOUT_MS, &names, NULL))
+		return false;
+	json_array_foreach (names, i, name) {
+		if (!strcmp(json_string_value(name), pf))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * ctl_open_pf() - Connect to the daemon that has a PF
+ * @run_dir: directory of the sockets
+ * @pf:	     name
+ * @out:     the connection, ends with ctl_close()
+ * @e:	     error text, may be NULL
+ *
+ * Return: 0, -ENODEV (no daemon has it), -ECONNREFUSED (no daemon runs), -EACCES.
+ */
+int ctl_open_pf(const char *run_dir, const char *pf, struct ctl_client **out, struct err *e)
+{
+	unsigned int n_daemons = 0;
+	char path[512];
+
+	for (unsigned int i = 0; ctl_socks[i]; i++) {
+		auto_of(ctl_close) struct ctl_client *c = NULL;
+		int rc;
+
+		snprintf(path, sizeof(path), "%s/%s", run_dir, ctl_socks[i]);
+		rc = ctl_open(path, &c, NULL);
+		if (rc == -EACCES)
+			return err_set(e, rc, "no permission to use %s", path);
+		if (rc)
+			continue;
+		n_daemons++;
+		if (has_pf(c, pf)) {
+			*out = take(c);
+			return 0;
+		}
+	}
+	if (!n_daemons)
+		return err_set(e, -ECONNREFUSED, "no anyvf daemon runs in %s", run_dir);
+	return err_set(e, -ENODEV, "there is no PF %s", pf);
+}

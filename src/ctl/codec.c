@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whole nouns as JSON and back: vf_info, pf_info, vf_filter. Settings come from
+ * the model's field tables; what is only observed has its tables here.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "ctl/ctl.h"
+
+#define R(type, word, kind, member, max)                                                           \
+	{                                                                                          \
+		word, kind, offsetof(struct type, member), max, NULL, NULL                         \
+	}
+
+static const struct field stats_fields[] = {
+	R(vf_stats, "rx_packets", FIELD_U64, rx_packets, 0),
+	R(vf_stats, "rx_bytes", FIELD_U64, rx_bytes, 0),
+	R(vf_stats, "rx_multicast", FIELD_U64, rx_multicast, 0),
+	R(vf_stats, "rx_broadcast", FIELD_U64, rx_broadcast, 0),
+	R(vf_stats, "tx_packets", FIELD_U64, tx_packets, 0),
+	R(vf_stats, "tx_bytes", FIELD_U64, tx_bytes, 0),
+	R(vf_stats, "mirrored", FIELD_U64, mirrored, 0),
+	FIELD_END
+};
+
+static const struct field vf_status_fields[] = {
+	R(vf_status, "connected", FIELD_BOOL, connected, 0),
+	R(vf_status, "link_up", FIELD_BOOL, link_up, 0),
+	R(vf_status, "n_queues", FIELD_U32, n_queues, 0),
+	R(vf_status, "features", FIELD_U64, features, 0),
+	R(vf_status, "filter_known", FIELD_BOOL, filter_known, 0),
+	R(vf_status, "promisc", FIELD_BOOL, promisc, 0),
+	R(vf_status, "allmulti", FIELD_BOOL, allmulti, 0),
+	R(vf_status, "n_accepted", FIELD_U32, n_accepted, 0),
+	R(vf_status, "n_refused", FIELD_U32, n_refused, 0),
+	R(vf_status, "n_mcasts", FIELD_U32, n_mcasts, 0),
+	R(vf_status, "pci_slot", FIELD_STR, pci_slot, 15),
+	R(vf_status, "overridden", FIELD_STR, overridden, 127),
+	FIELD_END
+};
+
+static const struct field pf_status_fields[] = { R(pf_status, "kind", FIELD_STR, kind, 7),
+						 R(pf_status, "ifindex", FIELD_U32, ifindex, 0),
+						 R(pf_status, "carrier", FIELD_BOOL, carrier, 0),
+						 R(pf_status, "pci_slot", FIELD_STR, pci_slot, 15),
+						 FIELD_END };
+
+static const struct field filter_fields[] = { R(vf_filter, "main_mac", FIELD_MAC, main_mac, 0),
+					      R(vf_filter, "promisc", FIELD_BOOL, promisc, 0),
+					      R(vf_filter, "allmulti", FIELD_BOOL, allmulti, 0),
+					      FIELD_END };
+
+/* Splits @j: the members named in @special go to out[], the others are read by table. */
+static int read_mixed(const struct field *fields, void *obj, const json_t *j,
+		      const char *const special[], const json_t *out[], struct err *e)
+{
+	auto_of(json_decref) json_t *plain = NULL;
+
+	if (!json_is_object(j))
+		return err_set(e, -EINVAL, "a JSON object is needed");
+	plain = json_copy((json_t *)(uintptr_t)j);
+	if (!plain)
+		return err_set(e, -ENOMEM, "out of memory");
+	for (unsigned int i = 0; special[i]; i++) {
+		out[i] = json_object_get(j, special[i]);
+		json_object_del(plain, special[i]);
+	}
+	return fields_from_json(fields, obj, plain, NULL, e);
+}
+
+static json_t *macs_to_json(const struct mac *macs, unsigned int n)
+{
+	auto_of(json_decref) json_t *list = json_array();
+	char text[MAC_STR_LEN];
+
+	for (unsigned int i = 0; i < n; i++)
+		if (json_array_append_new(list, json_string(mac_format(&macs[i], text))))
+			return NULL;
+	return take(list);
+}
+
+/* At most @max addresses into out[]; a missing list (NULL) is an empty one. */
+static int macs_from_json(const json_t *list, const char *word, struct mac *out, size_t max,
+			  struct err *e)
+{
+	const json_t *v;
+	size_t i;
+
+	if (list && (!json_is_array(list) || json_array_size(list) > max))
+		return err_set(e, -EINVAL, "%s must be a list of at most %zu addresses", word, max);
+	json_array_foreach (list, i, v) {
+		const char *text = json_string_value(v);
+
+		if (!text)
+			return err_set(e, -EINVAL, "%s must be strings", word);
+		if (mac_parse(text, &out[i], e))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static json_t *stats_to_json(const struct vf_stats *stats)
+{
+	auto_of(json_decref) json_t *j = fields_to_json(stats_fields, stats);
+	auto_of(json_decref) json_t *drops = json_object();
+
+	for (unsigned int i = 0; i < DROP_N; i++)
+		if (json_object_set_new(drops, drop_names[i],
+					json_integer((json_int_t)stats->drops[i])))
+			return NULL;
+	return json_object_set(j, "drops", drops) ? NULL : take(j);
+}
+
+static int stats_from_json(const json_t *j, struct vf_stats *out, struct err *e)
+{
+	static const char *const special[] = { "drops", NULL };
+	const json_t *drops;
+	int rc = read_mixed(stats_fields, out, j, special, &drops, e);
+
+	if (rc)
+		return rc;
+	for (unsigned int i = 0; i < DROP_N; i++)
+		out->drops[i] = (uint64_t)json_integer_value(json_object_get(drops, drop_names[i]));
+	return 0;
+}
+
+static json_t *vf_status_to_json(const struct vf_status *s)
+{
+	const unsigned int shown = ARRAY_LEN(s->accepted);
+	auto_of(json_decref) json_t *j = fields_to_json(vf_status_fields, s);
+
+	if (json_object_set_new(j, "accepted",
+				macs_to_json(s->accepted, MIN(s->n_accepted, shown))) ||
+	    json_object_set_new(j, "refused", macs_to_json(s->refused, MIN(s->n_refused, shown))))
+		return NULL;
+	return take(j);
+}
+
+static int vf_status_from_json(const json_t *j, struct vf_status *out, struct err *e)
+{
+	static const char *const special[] = { "accepted", "refused", NULL };
+	const json_t *lists[2];
+	int rc = read_mixed(vf_status_fields, out, j, special, lists, e);
+
+	if (!rc)
+		rc = macs_from_json(lists[0], "accepted", out->accepted, VF_MACS_UNTRUSTED, e);
+	if (!rc)
+		rc = macs_from_json(lists[1], "refused", out->refused, VF_MACS_UNTRUSTED, e);
+	return rc;
+}
+
+/**
+ * ctl_vf_info_to_json() - A VF as vf.get answers it
+ * @vf:   its number
+ * @info: settings and observations
+ *
+ * Return: a new reference; NULL when out of memory.
+ */
+json_t *ctl_vf_info_to_json(unsigned int vf, const struct vf_info *info)
+{
+	auto_of(json_decref) json_t *j = json_object();
+
+	if (json_object_set_new(j, "vf", json_integer(vf)) ||
+	    json_object_set_new(j, "config", fields_to_json(vf_fields, &info->config)) ||
+	    json_object_set_new(j, "attach", fields_to_json(vf_attach_fields, &info->attach)) ||
+	    json_object_set_new(j, "status", vf_status_to_json(&info->status)) ||
+	    json_object_set_new(j, "stats", stats_to_json(&info->stats)))
+		return NULL;
+	return take(j);
+}
+
+/**
+ * ctl_vf_info_from_json() - Read what ctl_vf_info_to_json() wrote
+ * @j:   one VF
+ * @out: filled on success
+ * @e:   error text, may be NULL
+ *
+ * Return: 0, -EINVAL or -ERANGE.
+ */
+int ctl_vf_info_from_json(const json_t *j, struct vf_info *out, struct err *e)
+{
+	struct vf_info info = { 0 };
+	int rc;
+
+	vf_config_default(&info.config);
+	rc = fields_from_json(vf_fields, &info.config, json_object_get(j, "config"), NULL, e);
+	if (!rc)
+		rc = fields_from_json(vf_attach_fields, &info.attach, json_object_get(j, "attach"),
+				      NULL, e);
+	if (!rc)
+		rc = vf_status_from_json(json_object_get(j, "status"), &info.status, e);
+	if (!rc)
+		rc = stats_from_json(json_object_get(j, "stats"), &info.stats, e);
+	if (!rc)
+		*out = info;
+	return rc;
+}
+
+/**
+ * ctl_pf_info_to_json() - A PF as pf.get answers it, without its VFs
+ * @info: settings and observations
+ *
+ * Return: a new reference; NULL when out of memory.
+ */
+json_t *ctl_pf_info_to_json(const struct pf_info *info)
+{
+	auto_of(json_decref) json_t *j = json_object(), *status = NULL;
+
+	status = fields_to_json(pf_status_fields, &info->status);
+	if (json_object_set_new(status, "uplink", stats_to_json(&info->status.uplink)) ||
+	    json_object_set_new(status, "host", stats_to_json(&info->status.host)) ||
+	    json_object_set_new(j, "config", fields_to_json(pf_fields, &info->config)) ||
+	    json_object_set(j, "status", status))
+		return NULL;
+	return take(j);
+}
+
+/**
+ * ctl_pf_info_from_json() - Read what ctl_pf_info_to_json() wrote
+ * @j:   one PF; its member "vfs", if any, is not looked at
+ * @out: filled on success
+ * @e:   error text, may be NULL
+ *
+ * Return: 0, -EINVAL or -ERANGE.
+ */
+int ctl_pf_info_from_json(const json_t *j, struct pf_info *out, struct err *e)
+{
+	static const char *const special[] = { "uplink", "host", NULL };
+	const json_t *stats[2];
+	struct pf_info info = { 0 };
+	int rc;
+
+	pf_config_default(&info.config);
+	rc = fields_from_json(pf_fields, &info.config, json_object_get(j, "config"), NULL, e);
+	if (!rc)
+		rc = read_mixed(pf_status_fields, &info.status, json_object_get(j, "status"),
+				special, stats, e);
+	if (!rc)
+		rc = stats_from_json(stats[0], &info.status.uplink, e);
+	if (!rc)
+		rc = stats_from_json(stats[1], &info.status.host, e);
+	if (!rc)
+		*out = info;
+	return rc;
+}
+
+/**
+ * ctl_vf_filter_to_json() - A guest's wishes as vf.filter's parameter
+ * @filter: addresses and modes; NULL: nobody reads them any more
+ *
+ * Return: a new reference; NULL when out of memory.
+ */
+json_t *ctl_vf_filter_to_json(const struct vf_filter *filter)
+{
+	auto_of(json_decref) json_t *j = NULL;
+
+	if (!filter)
+		return json_null();
+	j = fields_to_json(filter_fields, filter);
+	if (json_object_set_new(j, "macs", macs_to_json(filter->macs, filter->n_macs)) ||
+	    json_object_set_new(j, "mcasts", macs_to_json(filter->mcasts, filter->n_mcasts)))
+		return NULL;
+	return take(j);
+}
+
+/**
+ * ctl_vf_filter_from_json() - Read a guest's wishes
+ * @j:   object; its lists are as long as the line they came in allows
+ * @out: filled on success; the caller's, ends with ctl_vf_filter_fini()
+ * @e:   error text, may be NULL
+ *
+ * Return: 0, -EINVAL or -ENOMEM.
+ */
+int ctl_vf_filter_from_json(const json_t *j, struct vf_filter *out, struct err *e)
+{
+	static const char *const special[] = { "macs", "mcasts", NULL };
+	struct vf_filter filter = { 0 };
+	const json_t *lists[2];
+	int rc = read_mixed(filter_fields, &filter, j, special, lists, e);
+
+	if (rc)
+		return rc;
+	filter.n_macs = (unsigned int)json_array_size(lists[0]);
+	filter.n_mcasts = (unsigned int)json_array_size(lists[1]);
+	filter.macs = calloc(filter.n_macs + 1U, sizeof(*filter.macs));
+	filter.mcasts = calloc(filter.n_mcasts + 1U, sizeof(*filter.mcasts));
+	if (!filter.macs || !filter.mcasts)
+		rc = err_set(e, -ENOMEM, "out of memory");
+	if (!rc)
+		rc = macs_from_json(lists[0], "macs", filter.macs, filter.n_macs, e);
+	if (!rc)
+		rc = macs_from_json(lists[1], "mcasts", filter.mcasts, filter.n_mcasts, e);
+	if (rc) {
+		ctl_vf_filter_fini(&filter);
+		return rc;
+	}
+	*out = filter;
+	return 0;
+}
+
+/**
+ * ctl_vf_filter_fini() - Free the lists of a filter that was read
+ * @filter: filter
+ */
+void ctl_vf_filter_fini(struct vf_filter *filter)
+{
+	free(filter->macs);
+	free(filter->mcasts);
+	*filter = (struct vf_filter){ 0 };
+}

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The methods of the control protocol: a table that says which members a
+ * request must and may have, and one short function a method. Everything that
+ * comes from a client is read through field tables before a function sees it.
+ */
+#include "ctl/method.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "ctl/ctl.h"
+
+#define CHANGES_MAX 1024 /* VF groups in one pf.set: four times what a PF can have */
+
+/* What a request is about: members many methods share. */
+struct target {
+	char pf[PF_NAME_LEN + 1];
+	uint32_t vf;
+	char name[MIRROR_NAME_LEN + 1];
+	bool vfs;
+	bool by_agent;
+};
+
+#define T(word, type, member, max)                                                                 \
+	{                                                                                          \
+		word, type, offsetof(struct target, member), max, NULL, NULL                       \
+	}
+static const struct field target_fields[] = {
+	T("pf", FIELD_STR, pf, PF_NAME_LEN),	     T("vf", FIELD_U32, vf, 0),
+	T("name", FIELD_STR, name, MIRROR_NAME_LEN), T("vfs", FIELD_BOOL, vfs, 0),
+	T("by_agent", FIELD_BOOL, by_agent, 0),	     FIELD_END
+};
+enum { T_PF = 1, T_VF = 2, T_NAME = 4, T_VFS = 8, T_BY_AGENT = 16 }; /* bits of its rows */
+
+/* A request whose parameters have been read. */
+struct call {
+	const struct pf_ops *ops;
+	void *ctx;
+	const json_t *params; /* for the members a method reads itself */
+	struct target t;
+	union {
+		struct pf_config pf;
+		struct vf_attach attach;
+		struct svc_config svc;
+		struct mirror_config mirror;
+	} body;
+	int code; /* error code to answer instead of the errno */
+};
+
+struct method {
+	const char *name;
+	uint32_t need;		  /* members of target_fields, T_* */
+	uint32_t may;		  /* further ones */
+	const struct field *body; /* table of the other members, NULL: there are none */
+	uint32_t body_need;	  /* bits of its rows that must be given */
+	const char *const *own;	  /* members the function reads itself */
+	int (*fn)(struct call *c, json_t **result, struct err *e);
+};
+
+static int bad_params(struct call *c)
+{
+	c->code = RPC_PARAMS;
+	return -EINVAL;
+}
+
+static int no_memory(struct err *e)
+{
+	return err_set(e, -ENOMEM, "out of memory");
+}
+
+static int pf_add(struct call *c, json_t **result, struct err *e)
+{
+	return c->ops->pf_add(c->ctx, &c->body.pf, e);
+}
+
+static int pf_del(struct call *c, json_t **result, struct err *e)
+{
+	return c->ops->pf_del(c->ctx, c->t.pf, e);
+}
+
+/* One element of pf.set's "vfs": {vf, set: {...}} */
+static int read_vf_change(const json_t *j, struct vf_change *out, struct err *e)
+{
+	const json_t *vf = json_object_get(j, "vf");
+	const char *key;
+	json_t *v;
+
+	json_object_foreach ((json_t *)(uintptr_t)j, key, v) {
+		if (strcmp(key, "vf") && strcmp(key, "set"))
+			return err_set(e, -EINVAL, "unknown member \"%.64s\"", key);
+	}
+	if (!json_is_integer(vf) || json_integer_value(vf) < 0 ||
+	    json_integer_value(vf) > UINT32_MAX)
+		return err_set(e, -EINVAL, "vf must be a number from 0 up");
+	out->vf = (unsigned int)json_integer_value(vf);
+	vf_config_default(&out->want);
+	return fields_from_json(vf_fields, &out->want, json_object_get(j, "set"), &out->changed, e);
+}
+
+static int pf_set(struct call *c, json_t **result, struct err *e)
+{
+	const json_t *set = json_object_get(c->params, "set");
+	const json_t *vfs = json_object_get(c->params, "vfs");
+	struct pf_change change = { .by_agent = c->t.by_agent };
+	auto_free struct vf_change *changes = NULL;
+
+	pf_config_default(&change.want);
+	if (set && fields_from_json(pf_fields, &change.want, set, &change.changed, e))
+		return bad_params(c);
+	if (vfs && (!json_is_array(vfs) || json_array_size(vfs) > CHANGES_MAX)) {
+		err_set(e, -EINVAL, "vfs must be a list of at most %d", CHANGES_MAX);
+		return bad_params(c);
+	}
+	change.n_vfs = (unsigned int)json_array_size(vfs);
+	changes = calloc(change.n_vfs + 1U, sizeof(*changes));
+	if (!changes)
+		return no_memory(e);
+	for (unsigned int i = 0; i < change.n_vfs; i++)
+		if (read_vf_change(json_array_get(vfs, i), &changes[i], e))
+			return bad_params(c);
+	change.vfs = changes;
+	return c->ops->pf_set(c->ctx, c->t.pf, &change, e);
+}
+
+static int pf_list(struct call *c, json_t **result, struct err *e)
+{
+	char names[PFS_MAX][PF_NAME_LEN + 1];
+	int n = c->ops->pf_list(c->ctx, names, PFS_MAX);
+	auto_of(json_decref) json_t *list = json_array();
+
+	for (int i = 0; i < MIN(n, PFS_MAX); i++)
+		if (json_array_append_new(list, json_string(names[i])))
+			return no_memory(e);
+	*result = take(list);
+	return n < 0 ? n : 0;
+}
+
+static int vf_get(struct call *c, json_t **result, struct err *e)
+{
+	struct vf_info info;
+	int rc = c->ops->vf_get(c->ctx, c->t.pf, c->t.vf, &info, e);
+
+	if (rc)
+		return rc;
+	*result = ctl_vf_info_to_json(c->t.vf, &info);
+	return *result ? 0 : no_memory(e);
+}
+
+static int pf_get(struct call *c, json_t **result, struct err *e)
+{
+	auto_of(json_decref) json_t *pf = NULL, *vfs = NULL;
+	struct pf_info info;
+	int rc = c->ops->pf_get(c->ctx, c->t.pf, &info, e);
+
+	if (rc)
+		return rc;
+	pf = ctl_pf_info_to_json(&info);
+	vfs = json_array();
+	for (c->t.vf = 0; c->t.vfs && c->t.vf < info.config.numvfs; c->t.vf++) {
+		json_t *vf = NULL;
+
+		rc = vf_get(c, &vf, e);
+		if (rc)
+			return rc;
+		if (json_array_append_new(vfs, vf))
+			return no_memory(e);
+	}
+	if (c->t.vfs && json_object_set(pf, "vfs", vfs))
+		return no_memory(e);
+	*result = take(pf);
+	return *result ? 0 : no_memory(e);
+}
+
+static int vf_attach(struct call *c, json_t **result, struct err *e)
+{
+	struct vf_info info;
+	int rc = c->ops->vf_attach(c->ctx, c->t.pf, c->t.vf, &c->body.attach, e);
+
+	if (!rc)
+		rc = c->ops->vf_get(c->ctx, c->t.pf, c->t.vf, &info, e);
+	if (!rc)
+		*result = json_pack("{s:s}", "socket", info.attach.socket);
+	return rc;
+}
+
+static int vf_detach(struct call *c, json_t **result, struct err *e)
+{
+	return c->ops->vf_detach(c->ctx, c->t.pf, c->t.vf, e);
+}
+
+static int vf_release(struct call *c, json_t **result, struct err *e)
+{
+	return c->ops->vf_release(c->ctx, c->t.pf, c->t.vf, e);
+}
+
+static int vf_filter(struct call *c, json_t **result, struct err *e)
+{
+	const json_t *j = json_object_get(c->params, "filter");
+	struct vf_filter filter = { 0 };
+	int rc;
+
+	if (!json_is_null(j) && ctl_vf_filter_from_json(j, &filter, e))
+		return bad_params(c);
+	rc = c->ops->vf_filter(c->ctx, c->t.pf, c->t.vf, json_is_null(j) ? NULL : &filter, e);
+	ctl_vf_filter_fini(&filter);
+	return rc;
+}
+
+static int svc_add(struct call *c, json_t **result, struct err *e)
+{
+	return c->ops->svc_add(c->ctx, &c->body.svc, e);
+}
+
+static int svc_del(struct call *c, json_t **result, struct err *e)
+{
+	return c->ops->svc_del(c->ctx, c->t.pf, c->t.name, e);
+}
+
+static int svc_list(struct call *c, json_t **result, struct err *e)
+{
+	auto_of(json_decref) json_t *list = json_array();
+	struct svc_config svc;
+
+	for (unsigned int i = 0; !c->ops->svc_get(c->ctx, i, &svc); i++)
+		if (json_array_append_new(list, fields_to_json(svc_fields, &svc)))
+			return no_memory(e);
+	*result = take(list);
+	return 0;
+}
+
+static int mirror_add(struct call *c, json_t **result, struct err *e)
+{
+	return c->ops->mirror_add(c->ctx, &c->body.mirror, e);
+}
+
+static int mirror_del(struct call *c, json_t **result, struct err *e)
+{
+	return c->ops->mirror_del(c->ctx, c->t.name, e);
+}
+
+static int mirror_list(struct call *c, json_t **result, struct err *e)
+{
+	auto_of(json_decref) json_t *list = json_array();
+	struct mirror_info m;
+
+	for (unsigned int i = 0; !c->ops->mirror_get(c->ctx, i, &m); i++) {
+		json_t *j = fields_to_json(mirror_fields, &m.config);
+
+		if (json_array_append_new(list, j) ||
+		    json_object_set_new(j, "mirrored", json_integer((json_int_t)m.mirrored)) ||
+		    json_object_set_new(j, "dropped", json_integer((json_int_t)m.dropped)))
+			return no_memory(e);
+	}
+	*result = take(list);
+	return 0;
+}
+
+static int daemon_info(struct call *c, json_t **result, struct err *e)
+{
+	*result = json_pack("{s:s, s:s, s:i}", "kind", c->ops->kind, "version", ANYVF_VERSION,
+			    "pid", (int)getpid());
+	return 0;
+}
+
+static const char *const own_set[] = { "set", "vfs", NULL };
+static const char *const own_filter[] = { "filter", NULL };
+#define ATTACH_NEED 1	/* kind */
+#define SVC_NEED    3	/* pf, name */
+#define MIRROR_NEED 067 /* all but dir */
+
+static const struct method methods[] = {
+	{ "pf.add", 0, 0, pf_fields, 1U << PF_FIELD_NAME, NULL, pf_add },
+	{ "pf.del", T_PF, 0, NULL, 0, NULL, pf_del },
+	{ "pf.set", T_PF, T_BY_AGENT, NULL, 0, own_set, pf_set },
+	{ "pf.list", 0, 0, NULL, 0, NULL, pf_list },
+	{ "pf.get", T_PF, T_VFS, NULL, 0, NULL, pf_get },
+	{ "vf.get", T_PF | T_VF, 0, NULL, 0, NULL, vf_get },
+	{ "vf.attach", T_PF | T_VF, 0, vf_attach_fields, ATTACH_NEED, NULL, vf_attach },
+	{ "vf.detach", T_PF | T_VF, 0, NULL, 0, NULL, vf_detach },
+	{ "vf.release", T_PF | T_VF, 0, NULL, 0, NULL, vf_release },
+	{ "vf.filter", T_PF | T_VF, 0, NULL, 0, own_filter, vf_filter },
+	{ "svc.add", 0, 0, svc_fields, SVC_NEED, NULL, svc_add },
+	{ "svc.del", T_PF | T_NAME, 0, NULL, 0, NULL, svc_del },
+	{ "svc.list", 0, 0, NULL, 0, NULL, svc_list },
+	{ "mirror.add", 0, 0, mirror_fields, MIRROR_NEED, NULL, mirror_add },
+	{ "mirror.del", T_NAME, 0, NULL, 0, NULL, mirror_del },
+	{ "mirror.list", 0, 0, NULL, 0, NULL, mirror_list },
+	{ "daemon.info", 0, 0, NULL, 0, NULL, daemon_info },
+};
+
+static bool is_own(const struct method *m, const char *key)
+{
+	for (unsigned int i = 0; m->own && m->own[i]; i++)
+		if (!strcmp(m->own[i], key))
+			return true;
+	return false;
+}
+
+static int check_need(const struct field *fields, uint32_t need, uint32_t have, struct err *e)
+{
+	for (unsigned int i = 0; need & ~have; i++, need >>= 1, have >>= 1)
+		if (need & ~have & 1)
+			return err_set(e, -EINVAL, "%s is missing", fields[i].word);
+	return 0;
+}
+
+static void body_default(const struct method *m, struct call *c)
+{
+	if (m->body == pf_fields)
+		pf_config_default(&c->body.pf);
+	else if (m->body == mirror_fields)
+		c->body.mirror.dir = MIRROR_BOTH;
+}
+
+/* Sorts the members by who reads them, then reads target and body through their tables. */
+static int read_params(const struct method *m, struct call *c, struct err *e)
+{
+	static const struct field no_fields[] = { FIELD_END };
+	auto_of(json_decref) json_t *target = json_object(), *body = json_object();
+	const struct field *fields = m->body ? m->body : no_fields;
+	uint32_t have = 0, body_have = 0;
+	const char *key;
+	json_t *v;
+
+	json_object_foreach ((json_t *)(uintptr_t)c->params, key, v) {
+		const struct field *f = field_find(target_fields, key);
+		bool is_target = f && (m->need | m->may) >> (f - target_fields) & 1;
+
+		if (!is_own(m, key) && json_object_set(is_target ? target : body, key, v))
+			return no_memory(e);
+	}
+	body_default(m, c);
+	if (fields_from_json(target_fields, &c->t, target, &have, e) ||
+	    check_need(target_fields, m->need, have, e) ||
+	    fields_from_json(fields, &c->body, body, &body_have, e) ||
+	    check_need(fields, m->body_need, body_have, e))
+		return bad_params(c);
+	return 0;
+}
+
+static const struct method *find_method(const char *name)
+{
+	for (const struct method *m = methods; m < methods + ARRAY_LEN(methods); m++)
+		if (!strcmp(m->name, name))
+			return m;
+	return NULL;
+}
+
+/**
+ * ctl_answer_error() - An error reply
+ * @id:      the request's id, NULL when it is not known
+ * @code:    negative errno or enum rpc_error
+ * @message: for people
+ *
+ * Return: one line without its end, the caller's to free; NULL when out of memory.
+ */
+char *ctl_answer_error(const json_t *id, int code, const char *message)
+{
+	auto_of(json_decref) json_t *reply =
+		json_pack("{s:s, s:O?, s:{s:i, s:s}}", "jsonrpc", "2.0", "id", id, "error", "code",
+			  code, "message", message);
+
+	if (!reply) /* a message that is not UTF-8 */
+		reply = json_pack("{s:s, s:O?, s:{s:i, s:s}}", "jsonrpc", "2.0", "id", id, "error",
+				  "code", code, "message", strerror(code > -4096 ? -code : EINVAL));
+	return json_dumps(reply, JSON_COMPACT);
+}
+
+static char *answer_request(const struct pf_ops *ops, void *ctx, const json_t *req)
+{
+	static const char *const known[] = { "jsonrpc", "id", "method", "params" };
+	const json_t *id = json_object_get(req, "id"), *params = json_object_get(req, "params");
+	const char *name = json_string_value(json_object_get(req, "method"));
+	auto_of(json_decref) json_t *none = json_object(), *result = NULL, *reply = NULL;
+	struct call c = { .ops = ops, .ctx = ctx, .params = params ? params : none };
+	size_t n_known = 0;
+	struct err e = { 0 };
+	int rc;
+
+	for (unsigned int i = 0; i < ARRAY_LEN(known); i++)
+		n_known += json_object_get(req, known[i]) != NULL;
+	if (!name || n_known != json_object_size(req) || !json_is_object(c.params) ||
+	    json_is_object(id) || json_is_array(id))
+		return ctl_answer_error(NULL, RPC_REQUEST, "not a JSON-RPC 2.0 request");
+	const struct method *m = find_method(name);
+	if (!m) {
+		err_set(&e, RPC_METHOD, "unknown method \"%.64s\"", name);
+		return ctl_answer_error(id, RPC_METHOD, e.msg);
+	}
+	rc = read_params(m, &c, &e);
+	if (!rc)
+		rc = m->fn(&c, &result, &e);
+	if (rc)
+		return ctl_answer_error(id, c.code ? c.code : rc, *e.msg ? e.msg : strerror(-rc));
+	reply = json_pack("{s:s, s:O?, s:O}", "jsonrpc", "2.0", "id", id, "result",
+			  result ? result : none);
+	return reply ? json_dumps(reply, JSON_COMPACT)
+		     : ctl_answer_error(id, -ENOMEM, "out of memory");
+}
+
+/**
+ * ctl_answer() - Do what one request line asks
+ * @ops:  verbs of the daemon
+ * @ctx:  theirs
+ * @line: bytes of the line, any at all
+ * @len:  how many, without the line's end
+ *
+ * Source: JSON-RPC 2.0, sections 4 and 5, without batches; a request without an id is answered
+ * like any other, with id null.
+ *
+ * Return: the reply without its line's end, the caller's to free; NULL when out of memory.
+ * Context: control thread.
+ */
+char *ctl_answer(const struct pf_ops *ops, void *ctx, const char *line, size_t len)
+{
+	json_error_t why;
+	auto_of(json_decref) json_t *req = json_loadb(line, len, JSON_REJECT_DUPLICATES, &why);
+
+	if (!req && json_error_code(&why) == json_error_out_of_memory)
+		return ctl_answer_error(NULL, -ENOMEM, "out of memory");
+	if (!req)
+		return ctl_answer_error(NULL, RPC_PARSE, why.text);
+	return answer_request(ops, ctx, req);
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The daemon's end of the control socket: accepts clients, cuts their bytes
+ * into lines, answers each through method.c. A client costs at most one line
+ * of input and CTL_OUT_MAX bytes of unread replies; past that it is dropped.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/sock.h"
+#include "ctl/ctl.h"
+#include "ctl/method.h"
+
+/* One client. Writer: control. */
+struct conn {
+	struct ctl_server *srv;
+	int fd;
+	struct loop_fd *src;
+	struct buf in;	/* bytes without a line's end yet */
+	struct buf out; /* replies the client has not taken */
+	bool ended;	/* it will send no more: close once out is empty */
+	uint64_t used;	/* srv->clock when it last said something */
+	struct conn *next;
+};
+
+struct ctl_server {
+	struct loop *loop;
+	int fd;
+	struct loop_fd *src;
+	const struct pf_ops *ops;
+	void *ctx;
+	char path[VF_PATH_LEN + 1]; /* removed at the end */
+	struct conn *conns;
+	unsigned int n_conns;
+	uint64_t clock; /* counts reads of all clients */
+};
+
+static void conn_free(struct conn *c)
+{
+	struct conn **at = &c->srv->conns;
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	c->srv->n_conns--;
+	loop_fd_del(c->src);
+	close(c->fd);
+	buf_fini(&c->in);
+	buf_fini(&c->out);
+	free(c);
+}
+
+/* Takes @reply. */
+static int conn_reply(struct conn *c, char *reply)
+{
+	int rc = reply ? buf_add(&c->out, reply, strlen(reply), CTL_OUT_MAX) : -ENOMEM;
+
+	free(reply);
+	return rc ? rc : buf_add(&c->out, "\n", 1, CTL_OUT_MAX);
+}
+
+/* Sends what the socket takes. */
+static int conn_flush(struct conn *c)
+{
+	while (c->out.len) {
+		ssize_t n = send(c->fd, c->out.data, c->out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n < 0)
+			return -errno;
+		buf_drop(&c->out, (size_t)n);
+	}
+	if (c->ended && !c->out.len)
+		return -EPIPE;
+	return loop_fd_set(c->src, (c->ended ? 0 : EPOLLIN) | (c->out.len ? EPOLLOUT : 0));
+}
+
+/* Answers every whole line of c->in; those before byte @from are known to have no end. */
+static int conn_answer(struct conn *c, size_t from)
+{
+	size_t start = 0;
+	int rc = 0;
+
+	while (!rc && from < c->in.len) {
+		char *end = memchr(c->in.data + from, '\n', c->in.len - from);
+
+		if (!end)
+			break;
+		from = (size_t)(end - c->in.data) + 1;
+		rc = conn_reply(c, ctl_answer(c->srv->ops, c->srv->ctx, c->in.data + start,
+					      from - start - 1));
+		start = from;
+	}
+	if (start)
+		buf_drop(&c->in, start);
+	if (!rc && c->in.len > CTL_LINE_MAX) {
+		c->ended = true;
+		rc = conn_reply(c, ctl_answer_error(NULL, RPC_REQUEST, "the line is too long"));
+	}
+	return rc;
+}
+
+static int conn_read(struct conn *c)
+{
+	char chunk[65536];
+	size_t known = c->in.len;
+	ssize_t n = recv(c->fd, chunk, sizeof(chunk), MSG_DONTWAIT);
+	int rc;
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	c->used = ++c->srv->clock;
+	if (!n) {
+		c->ended = true;
+		return 0;
+	}
+	rc = buf_add(&c->in, chunk, (size_t)n, CTL_LINE_MAX + sizeof(chunk));
+	return rc ? rc : conn_answer(c, known);
+}
+
+static void on_conn(void *arg, uint32_t events)
+{
+	struct conn *c = arg;
+	int rc = 0;
+
+	if (events & EPOLLIN && !c->ended)
+		rc = conn_read(c);
+	else if (events & (EPOLLHUP | EPOLLERR))
+		rc = -EPIPE;
+	if (!rc)
+		rc = conn_flush(c);
+	if (rc)
+		conn_free(c);
+}
+
+static void evict_idle(struct ctl_server *srv)
+{
+	struct conn *idle = srv->conns;
+
+	for (struct conn *c = srv->conns; c; c = c->next)
+		if (c->used < idle->used)
+			idle = c;
+	conn_free(idle);
+}
+
+static void on_accept(void *arg, uint32_t events)
+{
+	struct ctl_server *srv = arg;
+	int fd = accept4(srv->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct conn *c;
+
+	if (fd < 0)
+		return;
+	if (srv->n_conns >= CTL_CLIENTS_MAX)
+		evict_idle(srv);
+	c = calloc(1, sizeof(*c));
+	if (c)
+		c->src = loop_fd_add(srv->loop, fd, EPOLLIN, on_conn, c);
+	if (!c || !c->src) {
+		log_warn("control client refused", "out of memory or descriptors");
+		free(c);
+		close(fd);
+		return;
+	}
+	c->srv = srv;
+	c->fd = fd;
+	c->used = ++srv->clock;
+	c->next = srv->conns;
+	srv->conns = c;
+	srv->n_conns++;
+}
+
+/**
+ * ctl_serve() - Serve a daemon's verbs on a Unix socket
+ * @loop: the control loop; outlives the server
+ * @path: socket, gets mode 0660; a stale one is replaced (the caller holds the directory's lock)
+ * @ops:  verbs; all are called in the loop's thread. Outlives the server.
+ * @ctx:  theirs
+ * @out:  the server, ends with ctl_server_free()
+ * @e:    error text, may be NULL
+ *
+ * Return: 0, -ENAMETOOLONG, -ENOMEM or what socket, bind and listen say.
+ * Context: control thread.
+ */
+int ctl_serve(struct loop *loop, const char *path, const struct pf_ops *ops, void *ctx,
+	      struct ctl_server **out, struct err *e)
+{
+	auto_of(ctl_server_free) struct ctl_server *srv = NULL;
+
+	if (strlen(path) > VF_PATH_LEN)
+		return err_set(e, -ENAMETOOLONG, "%s is too long for a socket", path);
+	srv = calloc(1, sizeof(*srv));
+	if (!srv)
+		return err_set(e, -ENOMEM, "out of memory");
+	srv->loop = loop;
+	srv->ops = ops;
+	srv->ctx = ctx;
+	srv->fd = sock_listen_unix(path, 0660, e);
+	if (srv->fd < 0)
+		return srv->fd;
+	memcpy(srv->path, path, strlen(path) + 1);
+	srv->src = loop_fd_add(loop, srv->fd, EPOLLIN, on_accept, srv);
+	if (!srv->src)
+		return err_set(e, -ENOMEM, "out of memory");
+	*out = take(srv);
+	return 0;
+}
+
+/**
+ * ctl_server_free() - Drop all clients and remove the socket
+ * @srv: server or NULL
+ *
+ * Context: control thread.
+ */
+void ctl_server_free(struct ctl_server *srv)
+{
+	if (!srv)
+		return;
+	while (srv->conns)
+		conn_free(srv->conns);
+	if (srv->src)
+		loop_fd_del(srv->src);
+	if (srv->fd >= 0)
+		close(srv->fd);
+	if (*srv->path)
+		unlink(srv->path);
+	free(srv);
+}

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ctl: every method round-trips to its verb; whatever a client sends or does not read harms only itself. */
+#include "unit/unit.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/sock.h"
+#include "ctl/ctl.h"
+#include "ctl/method.h"
+#include "lib/fake_pf.h"
+
+/* A daemon of fake PFs in a private directory; its loop is turned by the test or by a thread. */
+struct rig {
+	struct fake_pfs *pfs;
+	struct loop *loop;
+	struct ctl_server *srv;
+	char dir[32], path[64];
+	pthread_t thread;
+	bool threaded;
+};
+
+static int rig_setup(void **state)
+{
+	struct rig *r = calloc(1, sizeof(*r));
+	struct pf_config pf;
+
+	strcpy(r->dir, "/tmp/ctl-test-XXXXXX");
+	assert_non_null(mkdtemp(r->dir));
+	snprintf(r->path, sizeof(r->path), "%s/swd.sock", r->dir);
+	r->pfs = fake_pfs_new();
+	r->loop = loop_new(NULL);
+	assert_int_equal(ctl_serve(r->loop, r->path, &fake_pf_ops, r->pfs, &r->srv, NULL), 0);
+	pf_config_default(&pf);
+	strcpy(pf.name, "p2p1");
+	pf.numvfs = 4;
+	assert_int_equal(fake_pf_ops.pf_add(r->pfs, &pf, NULL), 0);
+	*state = r;
+	return 0;
+}
+
+static void *run_loop(void *arg)
+{
+	loop_run(arg);
+	return NULL;
+}
+
+static int thread_setup(void **state)
+{
+	struct rig *r;
+
+	rig_setup(state);
+	r = *state;
+	r->threaded = true;
+	return pthread_create(&r->thread, NULL, run_loop, r->loop);
+}
+
+static void stop_loop(void *arg)
+{
+	loop_stop(arg);
+}
+
+static int rig_teardown(void **state)
+{
+	struct rig *r = *state;
+
+	if (r->threaded) {
+		loop_post(r->loop, stop_loop, r->loop);
+		pthread_join(r->thread, NULL);
+	}
+	ctl_server_free(r->srv);
+	loop_free(r->loop);
+	fake_pfs_free(r->pfs);
+	rmdir(r->dir);
+	free(r);
+	return 0;
+}
+
+static json_t *ask(struct rig *r, const char *line)
+{
+	auto_free char *reply = ctl_answer(&fake_pf_ops, r->pfs, line, strlen(line));
+	json_t *j = json_loads(reply, 0, NULL);
+
+	assert_non_null(j);
+	return j;
+}
+
+static void bad_lines_get_their_error_code(void **state)
+{
+	static const struct {
+		const char *line;
+		int code;
+		const char *says;
+	} cases[] = {
+		{ "", RPC_PARSE, "" },
+		{ "{", RPC_PARSE, "" },
+		{ "nonsense", RPC_PARSE, "" },
+		{ "{\"method\":\"pf.list\",\"method\":\"pf.del\"}", RPC_PARSE, "duplicate" },
+		{ "[]", RPC_REQUEST, "" },
+		{ "{}", RPC_REQUEST, "" },
+		{ "{\"id\":1,\"method\":5}", RPC_REQUEST, "" },
+		{ "{\"id\":1,\"method\":\"pf.list\",\"params\":[]}", RPC_REQUEST, "" },
+		{ "{\"id\":{},\"method\":\"pf.list\"}", RPC_REQUEST, "" },
+		{ "{\"id\":1,\"method\":\"pf.list\",\"extra\":1}", RPC_REQUEST, "" },
+		{ "{\"id\":1,\"method\":\"pf.destroy\"}", RPC_METHOD, "\"pf.destroy\"" },
+		{ "{\"id\":1,\"method\":\"pf.list\",\"params\":{\"x\":1}}", RPC_PARAMS, "\"x\"" },
+		{ "{\"id\":1,\"method\":\"pf.get\"}", RPC_PARAMS, "pf is missing" },
+		{ "{\"id\":1,\"method\":\"pf.get\",\"params\":{\"pf\":5}}", RPC_PARAMS, "pf" },
+		{ "{\"id\":1,\"method\":\"pf.get\",\"params\":{\"pf\":\"p2p1\",\"vf\":1}}",
+		  RPC_PARAMS, "\"vf\"" },
+		{ "{\"id\":1,\"method\":\"vf.get\",\"params\":{\"pf\":\"p2p1\",\"vf\":-1}}",
+		  RPC_PARAMS, "vf" },
+		{ "{\"id\":1,\"method\":\"vf.get\",\"params\":{\"pf\":\"p2p1\",\"vf\":4}}", -EINVAL,
+		  "no VF 4" },
+		{ "{\"id\":1,\"method\":\"vf.get\",\"params\":{\"pf\":\"eth9\",\"vf\":0}}", -ENODEV,
+		  "eth9" },
+		{ "{\"id\":1,\"method\":\"pf.add\",\"params\":{\"name\":\"p2p1\"}}", -EEXIST,
+		  "p2p1" },
+		{ "{\"id\":1,\"method\":\"pf.add\",\"params\":{\"name\":\"x\",\"mode\":\"hub\"}}",
+		  RPC_PARAMS, "veb, vepa" },
+		{ "{\"id\":1,\"method\":\"pf.set\",\"params\":{\"pf\":\"p2p1\",\"vfs\":{}}}",
+		  RPC_PARAMS, "list" },
+		{ "{\"id\":1,\"method\":\"pf.set\",\"params\":{\"pf\":\"p2p1\",\"vfs\":[5]}}",
+		  RPC_PARAMS, "vf" },
+		{ "{\"id\":1,\"method\":\"pf.set\",\"params\":{\"pf\":\"p2p1\",\"vfs\":"
+		  "[{\"vf\":0,\"set\":{\"vlan\":\"1\"}}]}}",
+		  RPC_PARAMS, "vlan" },
+		{ "{\"id\":1,\"method\":\"vf.filter\",\"params\":{\"pf\":\"p2p1\",\"vf\":0}}",
+		  RPC_PARAMS, "object" },
+		{ "{\"id\":1,\"method\":\"vf.filter\",\"params\":{\"pf\":\"p2p1\",\"vf\":0,"
+		  "\"filter\":{\"macs\":[1]}}}",
+		  RPC_PARAMS, "macs" },
+		{ "{\"id\":1,\"method\":\"mirror.add\",\"params\":{\"name\":\"m\",\"from_pf\":"
+		  "\"p2p1\"}}",
+		  RPC_PARAMS, "from_vf is missing" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		auto_of(json_decref) json_t *reply = ask(*state, cases[i].line);
+		const json_t *error = json_object_get(reply, "error");
+		const char *message = json_string_value(json_object_get(error, "message"));
+
+		if (json_integer_value(json_object_get(error, "code")) != cases[i].code ||
+		    !strstr(message, cases[i].says))
+			fail_msg("%s -> %s", cases[i].line, json_dumps(reply, 0));
+	}
+}
+
+static void one_bad_vf_leaves_the_others_unset(void **state)
+{
+	struct rig *r = *state;
+
+	json_decref(ask(r, "{\"id\":1,\"method\":\"pf.set\",\"params\":{\"pf\":\"p2p1\",\"set\":"
+			   "{\"up\":false},\"vfs\":[{\"vf\":0,\"set\":{\"vlan\":5}},"
+			   "{\"vf\":1,\"set\":{\"mac\":\"01:00:5e:00:00:01\"}}]}}"));
+	assert_int_equal(fake_vf(r->pfs, "p2p1", 0)->config.vlan, 0);
+	assert_true(fake_pf(r->pfs, "p2p1")->config.up);
+}
+
+static void infos_round_trip(void **state)
+{
+	struct vf_info a = { 0 }, b;
+	struct pf_info p = { 0 }, q;
+
+	vf_config_default(&a.config);
+	a.config.vlan = 100;
+	vlan_set_parse("none", &a.config.trunk, NULL);
+	a.attach.kind = VF_ATTACH_VHOST;
+	strcpy(a.attach.socket, "/run/x.sock");
+	a.status.features = 1ULL << 32 | 5;
+	a.status.n_accepted = 40;
+	a.status.accepted[17].b[5] = 9;
+	a.status.n_refused = 1;
+	strcpy(a.status.overridden, "mac,vlan");
+	a.stats.rx_bytes = 1ULL << 50;
+	a.stats.drops[DROP_N - 1] = 7;
+	auto_of(json_decref) json_t *j = ctl_vf_info_to_json(3, &a);
+	assert_int_equal(ctl_vf_info_from_json(j, &b, NULL), 0);
+	auto_of(json_decref) json_t *k = ctl_vf_info_to_json(3, &b);
+	assert_true(json_equal(j, k));
+	assert_int_equal(b.stats.drops[DROP_N - 1], 7);
+	assert_int_equal(b.status.accepted[17].b[5], 9);
+	pf_config_default(&p.config);
+	strcpy(p.status.kind, "sw");
+	p.status.uplink.drops[DROP_RUNT] = 3;
+	auto_of(json_decref) json_t *l = ctl_pf_info_to_json(&p);
+	assert_int_equal(ctl_pf_info_from_json(l, &q, NULL), 0);
+	assert_int_equal(q.status.uplink.drops[DROP_RUNT], 3);
+	assert_int_equal(ctl_pf_info_from_json(k, &q, NULL), -EINVAL);
+}
+
+static void filters_round_trip(void **state)
+{
+	struct mac macs[3] = { { { 2, 0, 0, 0, 0, 1 } }, { { 2, 0, 0, 0, 0, 2 } } };
+	struct vf_filter a = { .n_macs = 2, .n_mcasts = 1, .macs = macs, .mcasts = macs + 2 }, b;
+
+	a.allmulti = true;
+	auto_of(json_decref) json_t *j = ctl_vf_filter_to_json(&a);
+	assert_int_equal(ctl_vf_filter_from_json(j, &b, NULL), 0);
+	assert_int_equal(b.n_macs, 2);
+	assert_int_equal(b.n_mcasts, 1);
+	assert_true(b.allmulti && mac_equal(&b.macs[1], &macs[1]));
+	ctl_vf_filter_fini(&b);
+}
+
+static void every_method_reaches_its_verb(void **state)
+{
+	static const struct {
+		const char *method, *params;
+		int rc;
+	} calls[] = {
+		{ "daemon.info", "{}", 0 },
+		{ "pf.add", "{\"name\":\"p2p2\",\"numvfs\":2}", 0 },
+		{ "pf.set", "{\"pf\":\"p2p2\",\"set\":{\"numvfs\":3}}", 0 },
+		{ "vf.attach", "{\"pf\":\"p2p2\",\"vf\":2,\"kind\":\"vhost\"}", 0 },
+		{ "vf.attach", "{\"pf\":\"p2p2\",\"vf\":2,\"kind\":\"tap\",\"tap\":\"t\"}",
+		  -EBUSY },
+		{ "pf.del", "{\"pf\":\"p2p2\"}", -EBUSY },
+		{ "vf.filter", "{\"pf\":\"p2p2\",\"vf\":2,\"filter\":null}", 0 },
+		{ "vf.detach", "{\"pf\":\"p2p2\",\"vf\":2}", 0 },
+		{ "vf.release", "{\"pf\":\"p2p2\",\"vf\":2}", 0 },
+		{ "svc.add", "{\"pf\":\"p2p2\",\"name\":\"dhcp0\",\"vlan\":7}", 0 },
+		{ "svc.list", "{}", 0 },
+		{ "svc.del", "{\"pf\":\"p2p2\",\"name\":\"dhcp0\"}", 0 },
+		{ "mirror.add",
+		  "{\"name\":\"m\",\"from_pf\":\"p2p1\",\"from_vf\":1,\"to_pf\":\"p2p1\",\"to_vf\":"
+		  "2}",
+		  0 },
+		{ "mirror.list", "{}", 0 },
+		{ "mirror.del", "{\"name\":\"m\"}", 0 },
+		{ "mirror.del", "{\"name\":\"m\"}", -ENOENT },
+		{ "pf.get", "{\"pf\":\"p2p2\",\"vfs\":true}", 0 },
+		{ "pf.del", "{\"pf\":\"p2p2\"}", 0 },
+		{ "no.such", "{}", -ENOSYS },
+	};
+	struct rig *r = *state;
+	auto_of(ctl_close) struct ctl_client *c = NULL;
+
+	assert_int_equal(ctl_open_pf(r->dir, "p2p1", &c, NULL), 0);
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+		struct err e = { 0 };
+		json_t *result = NULL;
+		int rc = ctl_call(c, calls[i].method, json_loads(calls[i].params, 0, NULL), 5000,
+				  &result, &e);
+
+		if (rc != calls[i].rc)
+			fail_msg("%s %s -> %d %s", calls[i].method, calls[i].params, rc, e.msg);
+		json_decref(result);
+	}
+}
+
+static void missing_pf_and_missing_daemon_are_told_apart(void **state)
+{
+	struct rig *r = *state;
+	struct ctl_client *c = NULL;
+
+	assert_int_equal(ctl_open_pf(r->dir, "eth9", &c, NULL), -ENODEV);
+	assert_int_equal(ctl_open_pf("/nonexistent", "p2p1", &c, NULL), -ECONNREFUSED);
+	assert_null(c);
+}
+
+static void turn(struct rig *r, int times)
+{
+	while (times--)
+		loop_turn(r->loop, 0);
+}
+
+static void line_may_come_in_pieces_and_two_at_once(void **state)
+{
+	static const char text[] =
+		"{\"id\":1,\"method\":\"pf.list\"}\n{\"id\":2,\"method\":\"pf.list\"}\n";
+	struct rig *r = *state;
+	char reply[256] = "";
+	auto_close int fd = sock_connect_unix(r->path, NULL);
+
+	for (size_t i = 0; i < 20; i++) {
+		assert_int_equal(send(fd, text + i, 1, 0), 1);
+		turn(r, 2);
+	}
+	assert_true(recv(fd, reply, sizeof(reply), MSG_DONTWAIT) < 0);
+	assert_true(send(fd, text + 20, sizeof(text) - 21, 0) > 0);
+	shutdown(fd, SHUT_WR);
+	turn(r, 4);
+	assert_true(recv(fd, reply, sizeof(reply) - 1, MSG_DONTWAIT) > 0);
+	assert_non_null(strstr(reply, "\"id\":1"));
+	assert_non_null(strstr(reply, "\"id\":2"));
+}
+
+static void line_above_a_megabyte_is_refused_and_dropped(void **state)
+{
+	struct rig *r = *state;
+	auto_close int fd = sock_connect_unix(r->path, NULL);
+	auto_free char *blob = malloc(65536);
+	char reply[256] = "";
+	ssize_t n = 0;
+
+	memset(blob, ' ', 65536);
+	for (size_t sent = 0; n >= 0 && sent < CTL_LINE_MAX + 200000; turn(r, 2)) {
+		n = send(fd, blob, 65536, MSG_DONTWAIT | MSG_NOSIGNAL);
+		sent += n > 0 ? (size_t)n : 0;
+	}
+	turn(r, 4);
+	assert_true(recv(fd, reply, sizeof(reply) - 1, MSG_DONTWAIT) > 0);
+	assert_non_null(strstr(reply, "too long"));
+	assert_true(send(fd, "x", 1, MSG_NOSIGNAL) < 0);
+}
+
+static void client_that_never_reads_is_dropped_and_others_served(void **state)
+{
+	struct rig *r = *state;
+	auto_close int deaf = sock_connect_unix(r->path, NULL);
+	auto_close int fd = sock_connect_unix(r->path, NULL);
+	static const char line[] =
+		"{\"id\":1,\"method\":\"pf.get\",\"params\":{\"pf\":\"p2p1\",\"vfs\":true}}\n";
+	char reply[64];
+	ssize_t n = 0;
+	int rounds = 0;
+
+	while (n >= 0 && rounds++ < 100000) {
+		n = send(deaf, line, sizeof(line) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+		turn(r, 1);
+	}
+	assert_int_equal(errno, EPIPE);
+	assert_true(send(fd, "{}\n", 3, 0) == 3);
+	turn(r, 2);
+	assert_true(recv(fd, reply, sizeof(reply), MSG_DONTWAIT) > 0);
+}
+
+static void crowd_replaces_the_longest_idle(void **state)
+{
+	struct rig *r = *state;
+	int fds[CTL_CLIENTS_MAX + 1];
+	char reply[64];
+
+	for (unsigned int i = 0; i <= CTL_CLIENTS_MAX; i++) {
+		fds[i] = sock_connect_unix(r->path, NULL);
+		assert_true(fds[i] >= 0);
+		turn(r, 1);
+		if (i ==
+		    CTL_CLIENTS_MAX - 1) { /* the oldest says something: the second is idlest */
+			assert_int_equal(send(fds[0], "{}\n", 3, 0), 3);
+			turn(r, 2);
+		}
+	}
+	turn(r, 2);
+	assert_true(recv(fds[0], reply, sizeof(reply), MSG_DONTWAIT) > 0);
+	assert_int_equal(recv(fds[1], reply, sizeof(reply), MSG_DONTWAIT), 0);
+	for (unsigned int i = 0; i <= CTL_CLIENTS_MAX; i++)
+		close(fds[i]);
+	turn(r, 4);
+}
+
+#define IN_TURNS(fn)  cmocka_unit_test_setup_teardown(fn, rig_setup, rig_teardown)
+#define IN_THREAD(fn) cmocka_unit_test_setup_teardown(fn, thread_setup, rig_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_TURNS(bad_lines_get_their_error_code),
+		IN_TURNS(one_bad_vf_leaves_the_others_unset),
+		cmocka_unit_test(infos_round_trip),
+		cmocka_unit_test(filters_round_trip),
+		IN_THREAD(every_method_reaches_its_verb),
+		IN_THREAD(missing_pf_and_missing_daemon_are_told_apart),
+		IN_TURNS(line_may_come_in_pieces_and_two_at_once),
+		IN_TURNS(line_above_a_megabyte_is_refused_and_dropped),
+		IN_TURNS(client_that_never_reads_is_dropped_and_others_served),
+		IN_TURNS(crowd_replaces_the_longest_idle),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
