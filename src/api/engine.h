@@ -144,8 +144,10 @@ struct service {
 	const char *url;    /* catalog: below public_url: "/network", "/compute/v2.1" */
 	enum fault_style style;
 	const struct resource *const *resources; /* NULL at the end; or NULL */
-	const struct route *routes;		 /* { NULL } at the end; or NULL; looked at first */
+	const struct route *const *routes; /* tables of routes, each with { NULL } at its end; NULL at
+					    * the end; or NULL; looked at first */
 	const struct periodic *periodics;	 /* { 0, NULL } at the end; or NULL */
+	int (*begin)(struct call *c); /* before each handler and resource: may refuse; or NULL */
 	int (*start)(struct call *c);		 /* at every start, before the first request; or NULL */
 };
 
