@@ -23,10 +23,14 @@
 		__auto_type max_b_ = (b);                                                          \
 		max_a_ > max_b_ ? max_a_ : max_b_;                                                 \
 	})
+#ifndef container_of /* DPDK's headers bring the same one */
 #define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#endif
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
+#ifndef likely
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+#endif
 
 /*
  * Ownership of locals: auto_of(json_decref) json_t *j = ...; frees on every

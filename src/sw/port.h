@@ -51,7 +51,7 @@ struct port_burst {
 	unsigned int n_segs;	/* out: segs[] used */
 	bool more;		/* out: frames may be left for the next turn */
 	uint32_t drops[DROP_N]; /* out: frames of the sender that rx() itself refused */
-	struct frame frames[PORT_BURST];
+	struct frame frames[PORT_BURST] __attribute__((aligned(64)));
 	struct frame_seg segs[PORT_SEGS];
 };
 

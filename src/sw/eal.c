@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DPDK's environment: for librte_vhost, RCU and uplink drivers. Threads, memory
+ * and logs stay ours, no file is left behind, no device is taken.
+ */
+#include <errno.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <sched.h>
+#include <stdio.h>
+
+#include "sw/dp_priv.h"
+
+#define MEM_MIB 64
+
+static bool eal_started; /* once a process: DPDK cannot start twice */
+
+/* "2,4-6"; "" leaves the set empty and *first -1. */
+static int cores_parse(const char *list, cpu_set_t *out, int *first, struct err *e)
+{
+	const char *p = list;
+
+	CPU_ZERO(out);
+	*first = -1;
+	while (*p) {
+		unsigned int a, b;
+		int n = 0;
+
+		if (sscanf(p, "%u-%u%n", &a, &b, &n) != 2) {
+			n = 0;
+			if (sscanf(p, "%u%n", &a, &n) != 1)
+				break;
+			b = a;
+		}
+		if (a > b || b >= CPU_SETSIZE || (p[n] != ',' && p[n]))
+			break;
+		*first = *first < 0 ? (int)a : *first;
+		for (; a <= b; a++)
+			CPU_SET(a, out);
+		p += n + (p[n] == ',');
+	}
+	if (*p)
+		return err_set(e, -EINVAL, "\"%s\" is not a list of cores", list);
+	return 0;
+}
+
+/* CPUs for everything but workers, as DPDK's --lcores wants them: 0@(0,2,3). */
+static void lcores_format(const cpu_set_t *workers, char *out, size_t size)
+{
+	cpu_set_t all;
+	size_t n = (size_t)snprintf(out, size, "0@(");
+	bool some = false;
+
+	sched_getaffinity(0, sizeof(all), &all);
+	for (int pass = 0; pass < 2 && !some; pass++)
+		for (int i = 0; i < CPU_SETSIZE && n + 8 < size; i++) {
+			if (!CPU_ISSET(i, &all) || (!pass && CPU_ISSET(i, workers)))
+				continue;
+			n += (size_t)snprintf(out + n, size - n, "%s%d", some ? "," : "", i);
+			some = true;
+		}
+	snprintf(out + n, size - n, ")");
+}
+
+/**
+ * eal_start() - Start DPDK's environment, once a process
+ * @opts: what dp_open() was given
+ * @cpu:  gets the first worker's CPU, -1: any
+ * @e:    may be NULL
+ *
+ * Return: 0; -EINVAL bad core list; -EALREADY; what DPDK said.
+ * Context: control, before any other thread; it is moved off the workers' CPUs.
+ */
+int eal_start(const struct dp_opts *opts, int *cpu, struct err *e)
+{
+	char lcores[4096], mem[16], prefix[64];
+	cpu_set_t workers;
+	int rc;
+
+	if (eal_started)
+		return err_set(e, -EALREADY, "the data plane was started in this process before");
+	rc = cores_parse(opts->cores ? opts->cores : "", &workers, cpu, e);
+	if (rc)
+		return rc;
+	lcores_format(&workers, lcores, sizeof(lcores));
+	snprintf(mem, sizeof(mem), "%u", opts->mem_mib ? opts->mem_mib : MEM_MIB);
+	if (opts->prefix)
+		snprintf(prefix, sizeof(prefix), "%s", opts->prefix);
+	else
+		snprintf(prefix, sizeof(prefix), "anyvf-%d", getpid());
+
+	const char *argv[] = {
+		"anyvf-swd", "--lcores", lcores, "-m", mem, "--file-prefix", prefix, "--no-shconf",
+		"--no-telemetry", "--iova-mode=va", "--log-level=*:error",
+		"-a", "0000:00:00.0", /* an allow list of nothing: no device is taken unasked */
+		opts->huge ? "--in-memory" : "--no-huge",
+		"--single-file-segments",
+	};
+	int argc = (int)ARRAY_LEN(argv) - !opts->huge;
+
+	if (rte_eal_init(argc, (char **)(uintptr_t)argv) < 0)
+		return err_set(e, -rte_errno, "DPDK does not start: %s", rte_strerror(rte_errno));
+	eal_started = true;
+	return 0;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vhost.c (rings, library callbacks) and vhost_sock.c (sockets, helper thread) share this. */
+#ifndef ANYVF_SW_VHOST_PRIV_H
+#define ANYVF_SW_VHOST_PRIV_H
+
+#include <rte_vhost.h>
+
+#include "sw/dp_priv.h"
+#include "sw/vq.h"
+
+#define DEVICES_MAX 1024	  /* of librte_vhost */
+#define SOCKETS_MAX 1022	  /* descriptors its poll set has room for */
+#define RINGS_MAX (2 * PORT_QUEUES) /* of one device */
+
+/* One ring of a device; even indexes are to the guest, odd ones from it. */
+struct vhost_ring {
+	struct port_queue src; /* odd: the source. even: only `running` is used */
+	struct vq ring;
+	bool enabled;	       /* ready and enabled, says the library */
+	bool reported;	       /* broken, and the helper was told; writer: the worker */
+	bool logged;	       /* broken, and the log says so; writer: the helper */
+};
+
+struct vhost_port;
+
+/* Work for the helper thread. */
+struct job {
+	struct vhost_port *port;
+	bool add;     /* open the socket; else close it and free the port */
+	bool waited;  /* somebody waits for the result, and frees the job */
+	bool done;
+	int rc;
+	struct err err;
+	struct job *next;
+};
+
+/* Writer: the library's thread, under queues_lock, unless said otherwise. */
+struct vhost_port {
+	struct port port;
+	struct vhost_lib *lib;
+	char path[VF_PATH_LEN + 1];
+	bool client;
+	int vid;	/* of the connection, -1: none */
+	bool mem_valid; /* mem is the front end's table */
+	struct gmem mem;
+	uint64_t features;
+	unsigned int n_rx;		      /* atomic; ring pairs 0..n_rx-1 run to the guest */
+	struct vhost_ring *rings[RINGS_MAX];  /* made when first seen, freed with the port */
+	struct vhost_port *next;	      /* in lib->ports */
+	bool open;			      /* the library has the socket; writer: the helper */
+	bool closing;			      /* rings are not started any more */
+	struct job close_job;		      /* so that closing cannot fail for memory */
+};
+
+struct vhost_lib {
+	struct dp *dp;
+	struct vhost_port *ports;		/* sockets the library has; guarded by queues_lock */
+	struct vhost_port *by_vid[DEVICES_MAX]; /* guarded by queues_lock */
+
+	pthread_t helper;
+	int wake_fd;		   /* eventfd: jobs, stop, or a broken ring */
+	pthread_mutex_t jobs_lock; /* guards the rest */
+	pthread_cond_t jobs_done;
+	struct job *jobs;	/* oldest first */
+	unsigned int n_sockets; /* descriptors in use; a listener counts two */
+	bool stop;
+};
+
+extern struct vhost_lib *vhost_lib; /* librte_vhost's callbacks have no argument */
+extern const struct port_ops vhost_port_ops;
+extern const struct rte_vhost_device_ops vhost_callbacks;
+
+void vhost_free(struct port *port);
+
+#endif

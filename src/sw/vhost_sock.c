@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sockets of vhost-user ports. They are opened and closed by a helper thread,
+ * because closing waits for librte_vhost's own thread and calls back in the
+ * caller; the helper also writes the log lines that a worker must not.
+ */
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/sock.h"
+#include "sw/vhost_priv.h"
+
+#define REGISTER_TIMEOUT_S 5
+
+#define FEATURE(f) (1ull << (f))
+/*
+ * Not here: EVENT_IDX (the library would decide kicks by an index it does not
+ * know), IOMMU_PLATFORM, LOG_ALL (no dirty log yet), RING_PACKED, UFO.
+ */
+#define FEATURES                                                                                   \
+	(FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_F_ANY_LAYOUT) |                              \
+	 FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | FEATURE(VHOST_USER_F_PROTOCOL_FEATURES) |          \
+	 FEATURE(VIRTIO_NET_F_MRG_RXBUF) | FEATURE(VIRTIO_NET_F_CSUM) |                            \
+	 FEATURE(VIRTIO_NET_F_GUEST_CSUM) | FEATURE(VIRTIO_NET_F_HOST_TSO4) |                      \
+	 FEATURE(VIRTIO_NET_F_HOST_TSO6) | FEATURE(VIRTIO_NET_F_HOST_ECN) |                        \
+	 FEATURE(VIRTIO_NET_F_GUEST_TSO4) | FEATURE(VIRTIO_NET_F_GUEST_TSO6) |                     \
+	 FEATURE(VIRTIO_NET_F_GUEST_ECN) | FEATURE(VIRTIO_NET_F_MTU) | FEATURE(VIRTIO_NET_F_MQ) |  \
+	 FEATURE(VIRTIO_NET_F_CTRL_VQ) | FEATURE(VIRTIO_NET_F_CTRL_RX) |                           \
+	 FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR) | FEATURE(VIRTIO_NET_F_GUEST_ANNOUNCE) |              \
+	 FEATURE(VIRTIO_NET_F_STATUS))
+/* Protocol features; postcopy, log and slave file descriptors are not among them. */
+#define PROTOCOL                                                                                   \
+	(FEATURE(VHOST_USER_PROTOCOL_F_MQ) | FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) |            \
+	 FEATURE(VHOST_USER_PROTOCOL_F_NET_MTU) | FEATURE(VHOST_USER_PROTOCOL_F_STATUS))
+
+struct vhost_lib *vhost_lib;
+
+/* A file left by somebody who is gone; librte_vhost does not bind over it. */
+static int socket_clear(const char *path, struct err *e)
+{
+	auto_close int fd = -1;
+	struct stat st;
+
+	if (lstat(path, &st))
+		return 0;
+	if (!S_ISSOCK(st.st_mode))
+		return err_set(e, -EEXIST, "%s is there and no socket", path);
+	fd = sock_connect_unix(path, NULL);
+	if (fd >= 0)
+		return err_set(e, -EADDRINUSE, "somebody listens on %s", path);
+	return unlink(path) ? err_errno(e, "%s", path) : 0;
+}
+
+static void ports_link(struct vhost_port *vp, bool in)
+{
+	struct vhost_port **p = &vp->lib->ports;
+
+	pthread_mutex_lock(&vp->lib->dp->queues_lock);
+	if (in) {
+		vp->next = *p;
+		*p = vp;
+	} else {
+		while (*p && *p != vp)
+			p = &(*p)->next;
+		if (*p)
+			*p = vp->next;
+	}
+	pthread_mutex_unlock(&vp->lib->dp->queues_lock);
+}
+
+static bool path_taken(struct vhost_lib *lib, const char *path)
+{
+	struct vhost_port *vp;
+
+	pthread_mutex_lock(&lib->dp->queues_lock);
+	for (vp = lib->ports; vp && strcmp(vp->path, path); vp = vp->next)
+		;
+	pthread_mutex_unlock(&lib->dp->queues_lock);
+	return vp;
+}
+
+static int socket_open(struct vhost_port *vp, struct err *e)
+{
+	uint64_t flags = vp->client ? RTE_VHOST_USER_CLIENT : 0, protocol = 0;
+	const char *path = vp->path;
+	int rc;
+
+	if (path_taken(vp->lib, path))
+		return err_set(e, -EADDRINUSE, "another port has %s", path);
+	rc = vp->client ? 0 : socket_clear(path, e);
+	if (rc)
+		return rc;
+	if (rte_vhost_driver_register(path, flags))
+		return err_set(e, -EIO, "%s: librte_vhost does not take it", path);
+	ports_link(vp, true);
+	rte_vhost_driver_get_protocol_features(path, &protocol);
+	if (rte_vhost_driver_set_features(path, FEATURES) ||
+	    rte_vhost_driver_set_protocol_features(path, protocol & PROTOCOL) ||
+	    rte_vhost_driver_callback_register(path, &vhost_callbacks) ||
+	    rte_vhost_driver_start(path)) {
+		rc = err_set(e, errno ? -errno : -EIO, "cannot open %s: %s", path,
+			     strerror(errno ? errno : EIO));
+		rte_vhost_driver_unregister(path);
+		ports_link(vp, false);
+		return rc;
+	}
+	if (!vp->client)
+		(void)chmod(path, 0660);
+	vp->open = true;
+	return 0;
+}
+
+static void port_close(struct vhost_port *vp)
+{
+	struct vhost_lib *lib = vp->lib;
+
+	if (vp->open) {
+		rte_vhost_driver_unregister(vp->path);
+		ports_link(vp, false);
+	}
+	pthread_mutex_lock(&lib->jobs_lock);
+	lib->n_sockets -= vp->client ? 1 : 2;
+	pthread_mutex_unlock(&lib->jobs_lock);
+	for (unsigned int i = 0; i < RINGS_MAX; i++)
+		free(vp->rings[i]);
+	free(vp);
+}
+
+static void breaks_log(struct vhost_lib *lib)
+{
+	pthread_mutex_lock(&lib->dp->queues_lock);
+	for (struct vhost_port *vp = lib->ports; vp; vp = vp->next)
+		for (unsigned int i = 0; i < RINGS_MAX; i++) {
+			struct vhost_ring *r = vp->rings[i];
+
+			if (!r || !r->src.running || !r->ring.broken || r->logged)
+				continue;
+			r->logged = true;
+			log_warn("guest broke its ring, the queue is stopped",
+				 "port=\"%s\" q=%u", vp->port.name, i);
+		}
+	pthread_mutex_unlock(&lib->dp->queues_lock);
+}
+
+static struct job *job_next(struct vhost_lib *lib, bool *stop)
+{
+	struct job *job;
+
+	pthread_mutex_lock(&lib->jobs_lock);
+	job = lib->jobs;
+	if (job)
+		lib->jobs = job->next;
+	*stop = lib->stop;
+	pthread_mutex_unlock(&lib->jobs_lock);
+	return job;
+}
+
+static void job_do(struct vhost_lib *lib, struct job *job)
+{
+	bool waited;
+
+	if (!job->add) {
+		port_close(job->port); /* the job is part of it */
+		return;
+	}
+	job->rc = socket_open(job->port, &job->err);
+	pthread_mutex_lock(&lib->jobs_lock);
+	waited = job->waited;
+	job->done = true;
+	pthread_cond_broadcast(&lib->jobs_done);
+	pthread_mutex_unlock(&lib->jobs_lock);
+	if (!waited)
+		free(job);
+}
+
+static void *helper_main(void *arg)
+{
+	struct vhost_lib *lib = arg;
+	eventfd_t count;
+	struct job *job;
+	bool stop;
+
+	for (;;) {
+		while ((job = job_next(lib, &stop)))
+			job_do(lib, job);
+		if (stop)
+			return NULL;
+		breaks_log(lib);
+		(void)eventfd_read(lib->wake_fd, &count);
+	}
+}
+
+static void job_post(struct vhost_lib *lib, struct job *job)
+{
+	struct job **p = &lib->jobs;
+
+	pthread_mutex_lock(&lib->jobs_lock);
+	while (*p)
+		p = &(*p)->next;
+	*p = job;
+	pthread_mutex_unlock(&lib->jobs_lock);
+	(void)eventfd_write(lib->wake_fd, 1);
+}
+
+/**
+ * vhost_free() - Close the socket and free the port, as struct port_ops says
+ * @port: out of the worker's sight; freed by the helper, later
+ *
+ * Context: control. Does not wait.
+ */
+void vhost_free(struct port *port)
+{
+	struct vhost_port *vp = container_of(port, struct vhost_port, port);
+
+	pthread_mutex_lock(&vp->lib->dp->queues_lock);
+	vp->closing = true;
+	pthread_mutex_unlock(&vp->lib->dp->queues_lock);
+	vp->close_job = (struct job){ .port = vp };
+	job_post(vp->lib, &vp->close_job);
+}
+
+/**
+ * vhost_new() - A port for a vhost-user socket that is not open yet
+ * @lib:    helper
+ * @path:   of the socket; at most VF_PATH_LEN
+ * @client: true: we connect; false: we listen
+ * @out:    gets the port; ops->free frees it
+ * @e:      may be NULL
+ *
+ * Return: 0; -ENAMETOOLONG; -ENOSPC: librte_vhost has no room for another; -ENOMEM.
+ * Context: control.
+ */
+int vhost_new(struct vhost_lib *lib, const char *path, bool client, struct port **out,
+	      struct err *e)
+{
+	unsigned int need = client ? 1 : 2;
+	struct vhost_port *vp;
+	bool fits;
+
+	if (strlen(path) > VF_PATH_LEN)
+		return err_set(e, -ENAMETOOLONG, "socket path %s is longer than %u", path,
+			       VF_PATH_LEN);
+	vp = calloc(1, sizeof(*vp));
+	if (!vp)
+		return err_set(e, -ENOMEM, "no memory for a vhost port");
+	pthread_mutex_lock(&lib->jobs_lock);
+	fits = lib->n_sockets + need <= SOCKETS_MAX;
+	lib->n_sockets += fits ? need : 0;
+	pthread_mutex_unlock(&lib->jobs_lock);
+	if (!fits) {
+		free(vp);
+		return err_set(e, -ENOSPC,
+			       "no more vhost sockets: librte_vhost watches %u, a listener takes 2",
+			       SOCKETS_MAX);
+	}
+	vp->port.ops = &vhost_port_ops;
+	vp->lib = lib;
+	vp->client = client;
+	vp->vid = -1;
+	snprintf(vp->path, sizeof(vp->path), "%s", path);
+	*out = &vp->port;
+	return 0;
+}
+
+/**
+ * vhost_register() - Open the socket of a port that dp knows by now
+ * @port: from vhost_new(), named
+ * @e:    may be NULL
+ *
+ * Return: 0; -EADDRINUSE; -EEXIST: a file that is no socket is in the way; what
+ * bind() said; -ETIMEDOUT: it may open later, free the port.
+ * Context: control. Waits for the helper, which may be closing other sockets.
+ */
+int vhost_register(struct port *port, struct err *e)
+{
+	struct vhost_port *vp = container_of(port, struct vhost_port, port);
+	struct job *job = calloc(1, sizeof(*job));
+	struct timespec until;
+	int rc = 0;
+
+	if (!job)
+		return err_set(e, -ENOMEM, "no memory for a vhost port");
+	*job = (struct job){ .port = vp, .add = true, .waited = true };
+	job_post(vp->lib, job);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += REGISTER_TIMEOUT_S;
+	pthread_mutex_lock(&vp->lib->jobs_lock);
+	while (!job->done && !rc)
+		rc = pthread_cond_clockwait(&vp->lib->jobs_done, &vp->lib->jobs_lock,
+					    CLOCK_MONOTONIC, &until);
+	job->waited = job->done;
+	pthread_mutex_unlock(&vp->lib->jobs_lock);
+	if (!job->waited)
+		return err_set(e, -ETIMEDOUT, "%s: librte_vhost is busy", vp->path);
+	rc = job->rc ? err_set(e, job->rc, "%s", job->err.msg) : 0;
+	free(job);
+	return rc;
+}
+
+/**
+ * vhost_open() - Start the helper
+ * @dp:  data plane
+ * @out: gets it; vhost_close() ends it
+ * @e:   may be NULL
+ *
+ * Return: 0; -ENOMEM; what eventfd() or thread creation said.
+ * Context: control, once a process.
+ */
+int vhost_open(struct dp *dp, struct vhost_lib **out, struct err *e)
+{
+	struct vhost_lib *lib = calloc(1, sizeof(*lib));
+	int rc;
+
+	if (!lib)
+		return err_set(e, -ENOMEM, "no memory for vhost");
+	lib->dp = dp;
+	lib->wake_fd = eventfd(0, EFD_CLOEXEC);
+	pthread_mutex_init(&lib->jobs_lock, NULL);
+	pthread_cond_init(&lib->jobs_done, NULL);
+	vhost_lib = lib;
+	rc = lib->wake_fd < 0 ? errno : pthread_create(&lib->helper, NULL, helper_main, lib);
+	if (rc) {
+		if (lib->wake_fd >= 0)
+			close(lib->wake_fd);
+		free(lib);
+		return err_set(e, -rc, "vhost helper: %s", strerror(rc));
+	}
+	pthread_setname_np(lib->helper, "anyvf-vhost");
+	*out = lib;
+	return 0;
+}
+
+/**
+ * vhost_close() - End the helper, after all sockets that were freed are closed
+ * @lib: helper or NULL; freed
+ *
+ * Context: control.
+ */
+void vhost_close(struct vhost_lib *lib)
+{
+	if (!lib)
+		return;
+	pthread_mutex_lock(&lib->jobs_lock);
+	lib->stop = true;
+	pthread_mutex_unlock(&lib->jobs_lock);
+	(void)eventfd_write(lib->wake_fd, 1);
+	pthread_join(lib->helper, NULL);
+	pthread_cond_destroy(&lib->jobs_done);
+	pthread_mutex_destroy(&lib->jobs_lock);
+	close(lib->wake_fd);
+	free(lib);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What both directions of a ring do: vq.c (from the guest), vq_rx.c (to it). */
+#ifndef ANYVF_SW_VQ_PRIV_H
+#define ANYVF_SW_VQ_PRIV_H
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+#include <sys/eventfd.h>
+
+#include "sw/copy.h"
+#include "sw/offload.h"
+#include "sw/vq.h"
+
+/* After this the compiler cannot go back to guest memory for what was copied from it. */
+static inline void guest_copy_done(void)
+{
+	__asm__ volatile("" : : : "memory");
+}
+
+static inline struct vring_desc desc_read(const struct vring_desc *at)
+{
+	struct vring_desc d;
+
+	memcpy(&d, at, sizeof(d));
+	guest_copy_done();
+	return d;
+}
+
+/* Buffers the driver offers. More than the ring holds: it is broken. */
+static inline unsigned int vq_available(struct vq *v)
+{
+	uint16_t n = (uint16_t)(__atomic_load_n(&v->avail->idx, __ATOMIC_ACQUIRE) - v->avail_next);
+
+	if (unlikely(n > (unsigned int)v->mask + 1)) {
+		v->broken = true;
+		return 0;
+	}
+	return n;
+}
+
+static inline void used_put(struct vq *v, uint32_t head, uint32_t len)
+{
+	struct vring_used_elem *u = &v->used->ring[v->used_next++ & v->mask];
+
+	u->id = head;
+	u->len = len;
+}
+
+/* Show the driver all used_put() since the last time; interrupt it if it wants. */
+static inline void used_publish(struct vq *v)
+{
+	if (v->published == v->used_next)
+		return;
+	v->published = v->used_next;
+	__atomic_store_n(&v->used->idx, v->used_next, __ATOMIC_RELEASE);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* idx before flags (virtio 1.2, 2.7.7) */
+	if (v->call_fd >= 0 && !(GUEST_READ(v->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT))
+		(void)eventfd_write(v->call_fd, 1);
+}
+
+int vq_chain_read(struct vq *v, struct vring_desc d, uint16_t flag, struct frame_seg *out,
+		     unsigned int max);
+
+#endif

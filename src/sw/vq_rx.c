@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Batches of frames into a guest's receive ring: the one copy of each delivered
+ * frame. Slots are leased for the whole batch before the first copy.
+ */
+#include "sw/vq_priv.h"
+
+static inline unsigned int item_tags_len(const struct port_item *it)
+{
+	return (it->tags[0] ? FRAME_TAG_LEN : 0) + (it->tags[1] ? FRAME_TAG_LEN : 0);
+}
+
+static inline uint32_t item_len(const struct port_item *it)
+{
+	return VQ_HDR_LEN + it->frame->len + item_tags_len(it);
+}
+
+/* virtio-net header and Ethernet header as the receiver gets them; returns their length. */
+static unsigned int head_write(uint8_t *to, const struct port_item *it, uint32_t can,
+			       uint16_t n_chains)
+{
+	struct offload_hdr h = offload_header(it->frame, item_tags_len(it), can);
+
+	memcpy(to, &h, sizeof(h));
+	memcpy(to + sizeof(h), &n_chains, sizeof(n_chains));
+	return VQ_HDR_LEN + frame_header(it->frame, it->tags, to + VQ_HDR_LEN);
+}
+
+/* The copy of the common frame: headers from our own copy, payload from the sender's memory. */
+static inline void lease_fill(const struct vq *v, uint8_t *to, const struct port_item *it)
+{
+	const struct frame *f = it->frame;
+
+	to += head_write(to, it, v->can, 1);
+	copy_bytes(to, f->data.base, f->data.len);
+	to += f->data.len;
+	for (unsigned int i = 0; i < f->n_more; i++) {
+		copy_bytes(to, f->more[i].base, f->more[i].len);
+		to += f->more[i].len;
+	}
+}
+
+/* A place in a list of writable segments. */
+struct cursor {
+	const struct frame_seg *seg;
+	uint32_t off;
+};
+
+/* The list has room for all of it: the caller counted. */
+static void cursor_put(struct cursor *c, const uint8_t *from, uint32_t len)
+{
+	while (len) {
+		uint32_t part = MIN(c->seg->len - c->off, len);
+
+		copy_bytes((uint8_t *)(uintptr_t)c->seg->base + c->off, from, part);
+		from += part;
+		len -= part;
+		c->off += part;
+		if (c->off == c->seg->len)
+			*c = (struct cursor){ c->seg + 1, 0 };
+	}
+}
+
+/* Chains leased for one frame. */
+struct chains {
+	struct frame_seg segs[VQ_CHAIN_MAX];
+	unsigned int n_segs;
+	uint64_t room; /* bytes */
+	uint16_t n;
+};
+
+/*
+ * Take chains until @need bytes fit; used_put() already said how much of each.
+ * 0, or why the frame is dropped; then the ring is as before, except that a
+ * malformed chain is given back empty.
+ */
+static int chains_lease(struct vq *v, unsigned int available, uint32_t need, struct chains *c)
+{
+	uint16_t avail_was = v->avail_next, used_was = v->used_next;
+	uint32_t head, first_head = 0;
+	int n, why = -DROP_NO_BUFFER;
+
+	c->n_segs = 0;
+	c->room = 0;
+	c->n = 0;
+	while (c->room < need) {
+		unsigned int first = c->n_segs;
+		uint64_t room = 0;
+
+		if (c->n == available || c->n_segs == VQ_CHAIN_MAX)
+			goto undo_leases;
+		if (c->n && !v->mergeable) {
+			why = -DROP_OVERSIZE;
+			goto undo_leases;
+		}
+		head = GUEST_READ(v->avail->ring[v->avail_next & v->mask]);
+		if (head > v->mask) {
+			v->broken = true;
+			goto undo_leases;
+		}
+		first_head = c->n ? first_head : head;
+		n = vq_chain_read(v, desc_read(&v->desc[head]), VRING_DESC_F_WRITE, &c->segs[first],
+			       VQ_CHAIN_MAX - first);
+		if (n <= 0)
+			goto give_first_back;
+		v->avail_next++;
+		for (; c->n_segs < first + (unsigned int)n; c->n_segs++)
+			room += c->segs[c->n_segs].len;
+		used_put(v, head, (uint32_t)MIN(room, (uint64_t)need - c->room));
+		c->room += room;
+		c->n++;
+	}
+	return 0;
+
+give_first_back: /* empty, else the guest would never get past it */
+	v->used_next = used_was;
+	used_put(v, first_head, 0);
+	v->avail_next = (uint16_t)(avail_was + 1);
+	return -DROP_MALFORMED;
+undo_leases:
+	v->avail_next = avail_was;
+	v->used_next = used_was;
+	return why;
+}
+
+/* Any frame into any chains. Returns chains used, or minus the reason of the drop. */
+static int deliver_chains(struct vq *v, const struct port_item *it, unsigned int available)
+{
+	uint8_t head[VQ_HDR_LEN + FRAME_HDR_MAX];
+	const struct frame *f = it->frame;
+	struct chains c;
+	struct cursor at = { c.segs, 0 };
+	int rc;
+
+	rc = chains_lease(v, available, item_len(it), &c);
+	if (rc)
+		return rc;
+	cursor_put(&at, head, head_write(head, it, v->can, c.n));
+	cursor_put(&at, f->data.base, f->data.len);
+	for (unsigned int i = 0; i < f->n_more; i++)
+		cursor_put(&at, f->more[i].base, f->more[i].len);
+	return c.n;
+}
+
+/* A frame brought down for this receiver, piece by piece. */
+struct lowered {
+	struct vq *v;
+	const struct port_item *it;
+	unsigned int left; /* chains available */
+	unsigned int n;	   /* pieces delivered */
+	int why;	   /* minus the reason of the first drop; 0: none */
+};
+
+static bool deliver_piece(void *arg, const struct frame *piece)
+{
+	struct lowered *l = arg;
+	struct port_item it = *l->it;
+	int rc;
+
+	it.frame = piece;
+	rc = deliver_chains(l->v, &it, l->left);
+	if (rc < 0) {
+		l->why = rc;
+		return false;
+	}
+	l->left -= (unsigned int)rc;
+	l->n++;
+	return true;
+}
+
+/* The uncommon item. Returns chains used. */
+static unsigned int deliver_slow(struct vq *v, struct port_batch *b, const struct port_item *it,
+				 unsigned int available)
+{
+	uint16_t was = v->avail_next;
+	int rc;
+
+	if (offload_needs(it->frame) & ~v->can) {
+		struct lowered l = { .v = v, .it = it, .left = available };
+
+		rc = offload_lower(it->frame, b->scratch, deliver_piece, &l);
+		if (rc)
+			rc = -DROP_OFFLOAD;
+		else if (!l.n)
+			rc = l.why;
+	} else {
+		rc = deliver_chains(v, it, available);
+	}
+	if (rc < 0)
+		port_dropped(b, it, (enum drop) - rc);
+	else
+		port_delivered(b, it);
+	return (uint16_t)(v->avail_next - was);
+}
+
+/* The place for an item in one writable descriptor, taken; NULL: it needs the slow way. */
+static inline uint8_t *lease_single(struct vq *v, const struct port_item *it)
+{
+	uint32_t head = GUEST_READ(v->avail->ring[v->avail_next & v->mask]);
+	uint32_t need = item_len(it);
+	struct vring_desc d;
+	uint8_t *at;
+
+	if (unlikely(head > v->mask || offload_needs(it->frame) & ~v->can))
+		return NULL;
+	d = desc_read(&v->desc[head]);
+	if (unlikely(d.flags != VRING_DESC_F_WRITE || d.len < need))
+		return NULL;
+	at = gmem_at(v->mem, &v->last_region, d.addr, d.len);
+	if (unlikely(!at))
+		return NULL;
+	v->avail_next++;
+	used_put(v, head, need);
+	copy_prefetch_write(at);
+	if (need > 64)
+		copy_prefetch_write(at + 64);
+	return at;
+}
+
+/**
+ * vq_deliver() - Put a batch of frames into a guest's receive ring
+ * @v: ring
+ * @b: batch; see struct port_ops, tx()
+ *
+ * Slots are leased for all, then the copies are made, then the used index is
+ * published once and the driver interrupted once, if it wants.
+ *
+ * Context: the worker that delivers to the ring.
+ */
+void vq_deliver(struct vq *v, struct port_batch *b)
+{
+	uint8_t *leases[PORT_BATCH];
+	unsigned int left = v->broken ? 0 : vq_available(v);
+
+	for (unsigned int i = 0; i < b->n; i++) {
+		const struct port_item *it = &b->items[i];
+
+		leases[i] = NULL;
+		if (unlikely(!left || v->broken)) {
+			port_dropped(b, it, v->broken ? DROP_NOT_READY : DROP_NO_BUFFER);
+			continue;
+		}
+		leases[i] = lease_single(v, it);
+		left -= likely(leases[i]) ? 1 : deliver_slow(v, b, it, left);
+	}
+	for (unsigned int i = 0; i < b->n; i++) {
+		if (unlikely(!leases[i]))
+			continue;
+		lease_fill(v, leases[i], &b->items[i]);
+		port_delivered(b, &b->items[i]);
+	}
+	used_publish(v);
+}

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The polling thread: each source in turn, a burst through veb, each destination
+ * once. Turns are bounded in delivered copies and bytes. A source that stays
+ * empty leaves the poll list and waits for its kick; with nothing to poll the
+ * thread sleeps. On this path: no heap, no lock, no log, no syscall but the kick
+ * and, while some source waits, a look at epoll now and then.
+ */
+#include <errno.h>
+#include <rte_cycles.h>
+#include <rte_pause.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include "sw/dp_priv.h"
+#include "veb/meter.h"
+
+#define QUANTUM (256 * 1024)	/* bytes a source may have delivered in one turn */
+#define COPY_COST 256		/* bytes that one delivered copy costs beside its own */
+#define IDLE_US 50		/* empty that long: leave the poll list */
+#define IDLE_POLL_US 1000	/* a source without fd: empty that long, look less often */
+#define IDLE_POLL_EVERY_US 100	/* how often then */
+#define EVENTS_EVERY_US 20	/* how often a busy worker looks at epoll */
+#define EVENTS_MAX 64
+#define EVENT_WAKE UINT64_MAX	/* epoll data of our own eventfd */
+#define FOREVER UINT64_MAX
+
+struct worker {
+	struct dp *dp;
+	pthread_t thread;
+	int epfd, wake_fd;
+	bool stop; /* atomic */
+
+	uint64_t gen;	  /* of the list of sources in use */
+	uint64_t hz;	  /* TSC ticks a second */
+	uint64_t events_at; /* TSC of the last look at epoll */
+	struct veb_out *out;
+	struct port_burst burst;
+	struct port_item items[PORT_BATCH];
+	uint8_t scratch[PORT_SCRATCH];
+	struct meter meters[VEB_PORTS_MAX];
+	uint32_t rates[VEB_PORTS_MAX]; /* what meters[] are set to */
+};
+
+static uint64_t ticks(const struct worker *w, uint64_t us)
+{
+	return w->hz / 1000000 * us;
+}
+
+static uint64_t event_of(const struct port_queue *q)
+{
+	return (uint64_t)q->port->id << 16 | q->index;
+}
+
+/* The source behind an event, if it still runs: the event may be older than its end. */
+static struct port_queue *event_source(struct worker *w, uint64_t data)
+{
+	struct port *p = __atomic_load_n(&w->dp->ports[data >> 16], __ATOMIC_ACQUIRE);
+	struct port_queue *q = NULL;
+
+	if (p)
+		q = __atomic_load_n(&p->queues[data & 0xffff], __ATOMIC_ACQUIRE);
+	return q && __atomic_load_n(&q->running, __ATOMIC_ACQUIRE) ? q : NULL;
+}
+
+/* Sleep until something happens or @until; 0: only look. Offline, so nobody waits for us. */
+static int events_wait(struct worker *w, struct epoll_event *ev, uint64_t now, uint64_t until)
+{
+	struct timespec ts = { 0 };
+	uint64_t ns;
+	int n;
+
+	if (!until)
+		return epoll_wait(w->epfd, ev, EVENTS_MAX, 0);
+	if (until != FOREVER) {
+		ns = until > now ? (until - now) * 1000 / (w->hz / 1000000 + 1) : 0;
+		ts = (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+	}
+	rte_rcu_qsbr_thread_offline(w->dp->qsbr, 0);
+	n = epoll_pwait2(w->epfd, ev, EVENTS_MAX, until == FOREVER ? NULL : &ts, NULL);
+	rte_rcu_qsbr_thread_online(w->dp->qsbr, 0);
+	return n;
+}
+
+/* Sources that were kicked go back to the poll list. */
+static void events_take(struct worker *w, uint64_t now, uint64_t until)
+{
+	struct epoll_event ev[EVENTS_MAX];
+	int n = events_wait(w, ev, now, until);
+	struct dp_sources *list = __atomic_load_n(&w->dp->sources, __ATOMIC_ACQUIRE);
+
+	w->events_at = now = rte_rdtsc();
+	for (int i = 0; i < n; i++) {
+		struct port_queue *q;
+		uint64_t count;
+
+		if (ev[i].data.u64 == EVENT_WAKE) {
+			(void)eventfd_read(w->wake_fd, &count);
+			continue;
+		}
+		q = event_source(w, ev[i].data.u64);
+		if (!q || q->polled)
+			continue;
+		q->polled = true;
+		q->idle_since = now;
+		if (q->port->ops->arm)
+			q->port->ops->arm(q, false);
+		if (list->gen == w->gen)
+			list->active[list->n_active++] = q;
+	}
+}
+
+/* A new list: what is polled stays polled. */
+static void sources_adopt(struct worker *w, struct dp_sources *list)
+{
+	list->n_active = 0;
+	for (unsigned int i = 0; i < list->n; i++)
+		if (list->all[i]->polled)
+			list->active[list->n_active++] = list->all[i];
+	w->gen = list->gen;
+}
+
+static void hints_put(struct worker *w, const struct veb_out *out)
+{
+	struct dp_hints *h = &w->dp->hints;
+	unsigned int head = h->head;
+
+	for (unsigned int i = 0; i < out->n_learns; i++) {
+		if (head - __atomic_load_n(&h->tail, __ATOMIC_ACQUIRE) == DP_HINTS_MAX)
+			break;
+		h->ring[head++ % DP_HINTS_MAX] =
+			(struct dp_hint){ out->learns[i].port, out->learns[i].mac };
+	}
+	__atomic_store_n(&h->head, head, __ATOMIC_RELEASE);
+	if (!__atomic_exchange_n(&h->told, true, __ATOMIC_ACQ_REL))
+		(void)eventfd_write(h->fd, 1);
+}
+
+static void batch_deliver(struct worker *w, uint16_t to, unsigned int n, unsigned int flow)
+{
+	struct port *p = __atomic_load_n(&w->dp->ports[to], __ATOMIC_ACQUIRE);
+	struct port_batch b = { .items = w->items, .n = n, .flow = flow,
+				.stats = &w->dp->stats[to], .mirrors = w->dp->mirrors,
+				.scratch = w->scratch };
+
+	if (likely(p && p->ops->tx)) {
+		p->ops->tx(p, &b);
+		return;
+	}
+	for (unsigned int i = 0; i < n; i++)
+		port_dropped(&b, &b.items[i], DROP_NOT_READY);
+}
+
+/* The second pass: each destination once. Returns what it cost, in bytes. */
+static int64_t deliver(struct worker *w, const struct frame *frames, unsigned int flow)
+{
+	struct veb_out *out = w->out;
+	int64_t cost = (int64_t)out->n_nodes * COPY_COST;
+
+	for (unsigned int u = 0; u < out->n_used; u++) {
+		uint16_t to = out->used[u];
+		unsigned int n = 0;
+
+		for (uint16_t i = out->bins[to].head; i != VEB_END; i = out->nodes[i].next) {
+			const struct veb_node *node = &out->nodes[i];
+			const struct frame *f = &frames[node->frame];
+
+			w->items[n++] = (struct port_item){ f, { node->tags[0], node->tags[1] },
+							    node->mirror };
+			cost += f->len;
+			if (n == PORT_BATCH) {
+				batch_deliver(w, to, n, flow);
+				n = 0;
+			}
+		}
+		if (n)
+			batch_deliver(w, to, n, flow);
+	}
+	if (unlikely(out->n_learns))
+		hints_put(w, out);
+	veb_out_reset(out);
+	return cost;
+}
+
+/* Bytes the port may send now by its rate limit; 0: none before *until. */
+static uint64_t rate_room(struct worker *w, uint16_t id, uint64_t now, uint64_t *until)
+{
+	uint32_t mbit = __atomic_load_n(&w->dp->rates[id], __ATOMIC_RELAXED);
+	struct meter *m = &w->meters[id];
+	uint64_t room;
+
+	if (likely(mbit == w->rates[id] && !mbit))
+		return UINT64_MAX;
+	if (mbit != w->rates[id]) {
+		meter_init(m, mbit, w->hz, now);
+		w->rates[id] = mbit;
+	}
+	room = meter_room(m, now);
+	*until = room ? 0 : now + meter_wait(m, now);
+	return room;
+}
+
+/* Count what rx() itself refused and what the sender used up of its rate. */
+static void account(struct worker *w, uint16_t id, const struct port_burst *b)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned int i = 0; i < DROP_N; i++)
+		if (unlikely(b->drops[i]))
+			veb_count(&w->dp->stats[id].drops[i], b->drops[i]);
+	if (likely(!w->rates[id]))
+		return;
+	for (unsigned int i = 0; i < b->n; i++)
+		bytes += b->frames[i].len;
+	meter_spend(&w->meters[id], bytes);
+}
+
+/*
+ * One turn of one source. Returns when it wants the next: 0: at once; else it
+ * has nothing to do before that tick. An idle one clears q->polled.
+ */
+static uint64_t turn(struct worker *w, const struct veb_snap *snap, struct port_queue *q,
+		     uint64_t now)
+{
+	const struct port_ops *ops = q->port->ops;
+	struct port_burst *b = &w->burst;
+	uint16_t id = q->port->id;
+	uint64_t until = 0, room = rate_room(w, id, now, &until);
+
+	q->credit = MIN(q->credit + QUANTUM, (int64_t)QUANTUM);
+	if (unlikely(!room || q->credit <= 0))
+		return until;
+	b->max = PORT_BURST;
+	b->max_bytes = (uint32_t)MIN(room, (uint64_t)q->credit);
+	b->n = b->n_segs = 0;
+	b->more = false;
+	memset(b->drops, 0, sizeof(b->drops));
+	ops->rx(q, b);
+	for (unsigned int done = 0; done < b->n;) {
+		unsigned int n = veb_forward(snap, id, b->frames + done, b->n - done, w->out);
+
+		q->credit -= deliver(w, b->frames + done, q->index);
+		done += n;
+	}
+	account(w, id, b);
+	if (ops->rx_done)
+		ops->rx_done(q);
+	if (b->n || b->more) {
+		q->idle_since = now;
+		return 0;
+	}
+	if (w->dp->busy)
+		return 0;
+	if (q->fd < 0)
+		return now - q->idle_since < ticks(w, IDLE_POLL_US) ?
+			       0 :
+			       now + ticks(w, IDLE_POLL_EVERY_US);
+	if (!q->slow_rx && now - q->idle_since < ticks(w, IDLE_US))
+		return 0;
+	if (!ops->arm || !ops->arm(q, true))
+		q->polled = false;
+	return q->polled ? 0 : FOREVER;
+}
+
+/* Every polled source once. Returns when something is to be done again; 0: at once. */
+static uint64_t round_of_turns(struct worker *w, struct dp_sources *list,
+			       const struct veb_snap *snap)
+{
+	uint64_t next = FOREVER;
+
+	for (unsigned int i = 0; i < list->n_active;) {
+		struct port_queue *q = list->active[i];
+		uint64_t until;
+
+		if (unlikely(!__atomic_load_n(&q->running, __ATOMIC_ACQUIRE)))
+			q->polled = false;
+		until = q->polled ? turn(w, snap, q, rte_rdtsc()) : FOREVER;
+		next = MIN(next, until);
+		if (q->polled)
+			i++;
+		else
+			list->active[i] = list->active[--list->n_active];
+	}
+	return next;
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	struct dp *dp = w->dp;
+
+	rte_rcu_qsbr_thread_online(dp->qsbr, 0);
+	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
+		struct dp_sources *list = __atomic_load_n(&dp->sources, __ATOMIC_ACQUIRE);
+		const struct veb_snap *snap = __atomic_load_n(&dp->snap, __ATOMIC_ACQUIRE);
+		uint64_t next = FOREVER, now;
+
+		if (list->gen != w->gen)
+			sources_adopt(w, list);
+		if (snap)
+			next = round_of_turns(w, list, snap);
+		rte_rcu_qsbr_quiescent(dp->qsbr, 0);
+		now = rte_rdtsc();
+		if (next && !(dp->busy && snap))
+			events_take(w, now, next);
+		else if (list->n_active < list->n && now - w->events_at > ticks(w, EVENTS_EVERY_US))
+			events_take(w, now, 0);
+		else
+			rte_pause();
+	}
+	rte_rcu_qsbr_thread_offline(dp->qsbr, 0);
+	return NULL;
+}
+
+static void worker_free(struct worker *w)
+{
+	if (w->epfd >= 0)
+		close(w->epfd);
+	if (w->wake_fd >= 0)
+		close(w->wake_fd);
+	veb_out_free(w->out);
+	free(w);
+}
+
+static int thread_start(struct worker *w, int cpu)
+{
+	pthread_attr_t attr;
+	cpu_set_t cpus;
+	int rc;
+
+	pthread_attr_init(&attr);
+	if (cpu >= 0) {
+		CPU_ZERO(&cpus);
+		CPU_SET(cpu, &cpus);
+		pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
+	}
+	rc = pthread_create(&w->thread, &attr, worker_main, w);
+	pthread_attr_destroy(&attr);
+	if (!rc)
+		pthread_setname_np(w->thread, "anyvf-worker");
+	return -rc;
+}
+
+/**
+ * worker_start() - Start the polling thread
+ * @dp:  data plane; qsbr, sources and stats are there, the rest may come later
+ * @cpu: to pin it to; -1: where the scheduler likes
+ * @out: gets the worker; end it with worker_stop()
+ * @e:   may be NULL
+ *
+ * Return: 0, -ENOMEM, or what epoll, eventfd or thread creation said (-EINVAL: no such CPU).
+ * Context: control.
+ */
+int worker_start(struct dp *dp, int cpu, struct worker **out, struct err *e)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = EVENT_WAKE };
+	struct worker *w = aligned_alloc(64, (sizeof(*w) + 63) & ~63ul);
+	int rc;
+
+	if (!w)
+		return err_set(e, -ENOMEM, "no memory for a worker");
+	memset(w, 0, sizeof(*w));
+	w->dp = dp;
+	w->hz = rte_get_tsc_hz();
+	w->epfd = epoll_create1(EPOLL_CLOEXEC);
+	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	w->out = veb_out_new(dp->stats);
+	if (!w->out || w->epfd < 0 || w->wake_fd < 0 ||
+	    epoll_ctl(w->epfd, EPOLL_CTL_ADD, w->wake_fd, &ev)) {
+		rc = w->out ? err_errno(e, "worker") :
+			      err_set(e, -ENOMEM, "no memory for a worker");
+		worker_free(w);
+		return rc;
+	}
+	rte_rcu_qsbr_thread_register(dp->qsbr, 0);
+	rc = thread_start(w, cpu);
+	if (rc) {
+		rte_rcu_qsbr_thread_unregister(dp->qsbr, 0);
+		worker_free(w);
+		return err_set(e, rc, "worker thread on CPU %d: %s", cpu, strerror(-rc));
+	}
+	*out = w;
+	return 0;
+}
+
+/**
+ * worker_stop() - End the polling thread
+ * @w: worker or NULL; freed
+ *
+ * Context: control. Waits for the turn the thread is in.
+ */
+void worker_stop(struct worker *w)
+{
+	if (!w)
+		return;
+	__atomic_store_n(&w->stop, true, __ATOMIC_RELAXED);
+	worker_wake(w);
+	pthread_join(w->thread, NULL);
+	rte_rcu_qsbr_thread_unregister(w->dp->qsbr, 0);
+	worker_free(w);
+}
+
+/**
+ * worker_watch() - Let a source's kick wake the worker
+ * @w: worker
+ * @q: source that is not running; its fd may be -1
+ *
+ * Return: 0, or what epoll said; then the source can only be polled.
+ * Context: any thread, under queues_lock.
+ */
+int worker_watch(struct worker *w, struct port_queue *q)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u64 = event_of(q) };
+
+	if (q->fd < 0)
+		return 0;
+	return epoll_ctl(w->epfd, EPOLL_CTL_ADD, q->fd, &ev) ? -errno : 0;
+}
+
+/**
+ * worker_unwatch() - Forget a source's descriptor before it is closed
+ * @w: worker
+ * @q: source
+ *
+ * Closing alone would not do: the front end holds the same eventfd.
+ *
+ * Context: any thread, under queues_lock.
+ */
+void worker_unwatch(struct worker *w, struct port_queue *q)
+{
+	if (q->fd >= 0)
+		(void)epoll_ctl(w->epfd, EPOLL_CTL_DEL, q->fd, NULL);
+}
+
+/**
+ * worker_wake() - Make a sleeping worker look at everything once
+ * @w: worker
+ *
+ * Context: any thread.
+ */
+void worker_wake(struct worker *w)
+{
+	(void)eventfd_write(w->wake_fd, 1);
+}
