@@ -7,12 +7,13 @@
 #ifndef ANYVF_SW_FDPORT_H
 #define ANYVF_SW_FDPORT_H
 
-#include <sys/uio.h>
+#include <linux/virtio_net.h>
+#include <sys/types.h>
 
 #include "sw/port.h"
 
-#define FDPORT_READS 64		 /* most reads a turn: each is a syscall */
-#define FDPORT_ARENA (256 << 10) /* bytes of frames a turn; pages never used cost nothing */
+#define FDPORT_READS 64u	  /* most reads a turn: each is a syscall */
+#define FDPORT_ARENA (256u << 10) /* bytes of frames a turn; pages never used cost nothing */
 
 struct fdport {
 	struct port port;
@@ -24,14 +25,17 @@ struct fdport {
 };
 
 /*
- * Reads one frame behind the header at iov[0] into iov[1]. *tag: TPID << 16 | TCI that came
- * beside the bytes, 0 if none. Returns bytes with the header, or a negative errno.
+ * Reads one frame: its offload header to *h, the rest to *bytes, where there is room for
+ * FDPORT_ROOM bytes and FRAME_TAG_LEN before; *bytes may be moved back by a tag.
+ * Returns bytes of the frame or a negative errno.
  */
-typedef ssize_t (*fdport_read_fn)(struct fdport *fp, struct iovec iov[2], uint32_t *tag);
+typedef ssize_t (*fdport_read_fn)(int fd, struct virtio_net_hdr *h, uint8_t **bytes);
+
+#define FDPORT_ROOM (FRAME_LEN_MAX + 1u) /* one more than may come, so that longer ones show */
 
 int fdport_new(int fd, const struct port_ops *ops, struct fdport **out, struct err *e);
 void fdport_free(struct port *port);
-unsigned int fdport_rx(struct port_queue *q, struct port_burst *b, fdport_read_fn read_fn);
+unsigned int fdport_rx(struct port_queue *q, struct port_burst *b, fdport_read_fn read_one);
 void fdport_tx(struct port *port, struct port_batch *b);
 
 #endif

@@ -19,6 +19,7 @@ struct uplink_state {
 int uplink_dev_open(struct parent *p, const char *netdev, bool force, struct port **out,
 		    struct err *e);
 int uplink_dpdk_open(const char *devargs, struct port **out, struct err *e);
+int uplink_dpdk_state(const struct port *port, struct uplink_state *out);
 int uplink_state(const struct port *port, struct uplink_state *out);
 
 #endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ports of one descriptor, over a datagram socket pair that stands for a tap. */
+#include <errno.h>
+#include <linux/virtio_net.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <cmocka.h>
+
+#include "sw/fdport.h"
+#include "sw/offload.h"
+
+static struct fdport *fp;
+static int far; /* the other end of fp->fd */
+static struct port_burst burst;
+static struct vf_stats stats;
+static uint8_t scratch[PORT_SCRATCH];
+
+static ssize_t read_one(int fd, struct virtio_net_hdr *h, uint8_t **bytes)
+{
+	struct iovec iov[2] = { { h, sizeof(*h) }, { *bytes, FDPORT_ROOM } };
+	ssize_t n = readv(fd, iov, 2);
+
+	return n < 0 ? -errno : n - (ssize_t)sizeof(*h);
+}
+
+static const struct port_ops ops = { .kind = "test", .tx = fdport_tx, .free = fdport_free };
+
+static int setup(void **state)
+{
+	int pair[2];
+
+	memset(&burst, 0, sizeof(burst));
+	memset(&stats, 0, sizeof(stats));
+	burst.max = PORT_BURST;
+	burst.max_bytes = UINT32_MAX;
+	return socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, pair) ||
+	       fdport_new(pair[0], &ops, &fp, NULL) || (far = pair[1]) < 0;
+}
+
+static int teardown(void **state)
+{
+	fdport_free(&fp->port);
+	close(far);
+	return 0;
+}
+
+/* A frame of @len bytes from the far end, with the given offload header. */
+static void far_send(struct virtio_net_hdr h, const void *head, size_t head_len, size_t len)
+{
+	static uint8_t bytes[sizeof(h) + FRAME_LEN_MAX + 16];
+
+	memset(bytes, 'x', sizeof(bytes));
+	memcpy(bytes, &h, sizeof(h));
+	memcpy(bytes + sizeof(h), head, head_len);
+	assert_int_equal(send(far, bytes, sizeof(h) + len, 0), sizeof(h) + len);
+}
+
+static const uint8_t plain[14] = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x08, 0x00 };
+static const uint8_t tagged[18] = { 2, 0, 0, 0,	   0,	 1,    2,    0,	   0,
+				    0, 0, 2, 0x81, 0x00, 0x60, 0x64, 0x08, 0x00 };
+
+static void frames_are_read_with_their_tag_and_offload(void **state)
+{
+	struct virtio_net_hdr csum = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+				       .csum_start = 38,
+				       .csum_offset = 16 };
+
+	far_send((struct virtio_net_hdr){ 0 }, plain, sizeof(plain), 60);
+	far_send(csum, tagged, sizeof(tagged), 100);
+	assert_int_equal(fdport_rx(&fp->queue, &burst, read_one), 2);
+	assert_false(burst.more);
+	assert_int_equal(burst.frames[0].len, 60);
+	assert_int_equal(burst.frames[0].tag, 0);
+	assert_int_equal(burst.frames[0].data.len, 46);
+	assert_int_equal(burst.frames[1].len, 96);
+	assert_int_equal(burst.frames[1].tag, TAG_MAKE(TPID_8021Q, 3, 100));
+	assert_int_equal(burst.frames[1].csum_start, 34);
+	assert_int_equal(burst.frames[1].data.len, 82);
+	assert_int_equal(burst.frames[1].data.base[0], 'x');
+}
+
+static void nonsense_is_counted_by_reason(void **state)
+{
+	struct virtio_net_hdr bad = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 60000 };
+
+	far_send((struct virtio_net_hdr){ 0 }, plain, 13, 13);
+	far_send(bad, plain, sizeof(plain), 60);
+	far_send((struct virtio_net_hdr){ 0 }, plain, sizeof(plain), FRAME_LEN_MAX + 1);
+	far_send((struct virtio_net_hdr){ 0 }, plain, sizeof(plain), 60);
+	assert_int_equal(fdport_rx(&fp->queue, &burst, read_one), 1);
+	assert_int_equal(burst.drops[DROP_RUNT], 1);
+	assert_int_equal(burst.drops[DROP_MALFORMED], 1);
+	assert_int_equal(burst.drops[DROP_OVERSIZE], 1);
+}
+
+static void a_turn_is_bounded_in_frames_and_bytes(void **state)
+{
+	for (int i = 0; i < 4; i++)
+		far_send((struct virtio_net_hdr){ 0 }, plain, sizeof(plain), 1000);
+	burst.max = 1;
+	assert_int_equal(fdport_rx(&fp->queue, &burst, read_one), 1);
+	assert_true(burst.more);
+	burst.max = PORT_BURST;
+	burst.max_bytes = 1500;
+	burst.n = 0;
+	assert_int_equal(fdport_rx(&fp->queue, &burst, read_one), 2);
+	assert_true(burst.more);
+	assert_ptr_not_equal(burst.frames[0].data.base, burst.frames[1].data.base);
+	burst.n = 0;
+	assert_int_equal(fdport_rx(&fp->queue, &burst, read_one), 1);
+	assert_false(burst.more);
+}
+
+static void tx(const struct frame *f, uint32_t tag)
+{
+	struct port_item item = { .frame = f, .tags = { tag } };
+	struct port_batch b = { .items = &item, .n = 1, .stats = &stats, .scratch = scratch };
+
+	fdport_tx(&fp->port, &b);
+}
+
+static struct frame frame_make(const char *text, uint32_t len)
+{
+	struct frame f = { .data = { (const uint8_t *)text, len }, .len = FRAME_HDR_LEN + len };
+
+	memcpy(&f.dst, plain, sizeof(plain));
+	return f;
+}
+
+static void a_tag_is_inserted_and_moves_the_checksum(void **state)
+{
+	struct frame f = frame_make("0123456789", 10);
+	uint8_t got[128];
+	struct virtio_net_hdr h;
+
+	f.flags = FRAME_NEEDS_CSUM;
+	f.csum_start = 14;
+	f.csum_offset = 6;
+	tx(&f, TAG_MAKE(TPID_8021Q, 3, 100));
+	assert_int_equal(recv(far, got, sizeof(got), 0), sizeof(h) + 28);
+	memcpy(&h, got, sizeof(h));
+	assert_int_equal(h.csum_start, 18);
+	assert_memory_equal(got + sizeof(h), tagged, sizeof(tagged));
+	assert_memory_equal(got + sizeof(h) + 18, "0123456789", 10);
+	assert_int_equal(stats.rx_packets, 1);
+	assert_int_equal(stats.rx_bytes, 28);
+}
+
+static void payload_in_many_pieces_arrives_whole(void **state)
+{
+	static struct frame_seg segs[1000];
+	struct frame f = frame_make("a", 1);
+	uint8_t got[2048];
+
+	for (unsigned int i = 0; i < ARRAY_LEN(segs); i++)
+		segs[i] = (struct frame_seg){ (const uint8_t *)"bcdefghij" + i % 9, 1 };
+	f.more = segs;
+	f.n_more = ARRAY_LEN(segs);
+	f.len += ARRAY_LEN(segs);
+	tx(&f, 0);
+	assert_int_equal(recv(far, got, sizeof(got), 0), sizeof(struct virtio_net_hdr) + 1015);
+	for (unsigned int i = 0; i < ARRAY_LEN(segs); i++)
+		assert_int_equal(got[sizeof(struct virtio_net_hdr) + 15 + i], 'b' + i % 9);
+}
+
+static void would_block_and_a_lost_device_are_counted_drops(void **state)
+{
+	struct frame f = frame_make("x", 1);
+	unsigned int n = 0;
+
+	while (!stats.drops[DROP_NO_BUFFER] && n++ < 100000)
+		tx(&f, 0);
+	assert_int_equal(stats.drops[DROP_NO_BUFFER], 1);
+	shutdown(fp->fd, SHUT_RDWR);
+	close(far);
+	far = -1;
+	signal(SIGPIPE, SIG_IGN);
+	tx(&f, 0);
+	assert_int_equal(stats.drops[DROP_NOT_READY], 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(frames_are_read_with_their_tag_and_offload, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(nonsense_is_counted_by_reason, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_turn_is_bounded_in_frames_and_bytes, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_tag_is_inserted_and_moves_the_checksum, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(payload_in_many_pieces_arrives_whole, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(would_block_and_a_lost_device_are_counted_drops,
+						setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
