@@ -239,6 +239,7 @@ int ctl_open_pf(const char *run_dir, const char *pf, struct ctl_client **out, st
 		}
 	}
 	if (!n_daemons)
-		return err_set(e, -ECONNREFUSED, "no anyvf daemon runs in %s", run_dir);
+		return err_set(e, -ECONNREFUSED, "no anyvf daemon runs in %s (try: anyvf up)",
+			       run_dir);
 	return err_set(e, -ENODEV, "there is no PF %s", pf);
 }

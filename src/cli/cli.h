@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line `anyvf`: what all its objects share. Options, the words
+ * still to read, the texts iproute2 refuses with, and the way to the daemons.
+ */
+#ifndef ANYVF_CLI_CLI_H
+#define ANYVF_CLI_CLI_H
+
+#include "ctl/ctl.h"
+
+/* Exit codes, iproute2's. */
+enum { CLI_OK = 0, CLI_FAIL = 1, CLI_KERNEL = 2, CLI_USAGE = 255 };
+
+/* One run of the program: its options, and its words in order. */
+struct cli {
+	bool json, pretty, details, oneline, brief;
+	unsigned int stats;  /* how often -s was given */
+	char *const *words;  /* next word; ends with NULL */
+	const char *run_dir; /* of the daemons' sockets */
+};
+
+/* An object of the command line: `anyvf pf ...`. */
+struct cli_object {
+	const char *word;
+	int (*run)(struct cli *cli); /* words start behind the object; answers the exit code */
+	const char *help;	     /* one line */
+	const char *usage;	     /* `anyvf OBJECT help` */
+};
+extern const struct cli_object cli_objects[]; /* ends with word NULL */
+
+int cli_main(int argc, char *const argv[]);
+
+/* args.c: words and refusals */
+const char *cli_next(struct cli *cli);
+bool cli_accept(struct cli *cli, const char *word);
+bool cli_matches(const char *prefix, const char *word);
+bool cli_u32(const char *text, uint32_t *out);
+bool cli_int(const char *text, int *out);
+int cli_incomplete(void);
+int cli_wrong(const char *arg, const char *why);
+int cli_missing(const char *key);
+int cli_garbage(const char *key, const char *arg);
+int cli_duplicate(const char *key, const char *arg);
+int cli_unknown(const char *object, const char *command);
+int cli_error(const struct err *e);
+
+/* reach.c: the daemons */
+int cli_call_pf(struct cli *cli, const char *pf, const char *method, json_t *params,
+		json_t **result, struct err *e);
+int cli_call_any(struct cli *cli, const char *method, json_t *params, json_t **result,
+		 struct err *e);
+int cli_call_all(struct cli *cli, const char *method, json_t **results, struct err *e);
+
+/* out.c: JSON as iproute2 writes it */
+int cli_print_json(const struct cli *cli, const json_t *value);
+json_t *cli_fields_json(const struct field *fields, const void *obj, uint32_t changed);
+
+/* link_set.c, link_show.c, noun.c, noun_show.c, up.c, status.c, console.c */
+int cli_link(struct cli *cli);
+int cli_link_set(struct cli *cli);
+int cli_link_show(struct cli *cli);
+int cli_pf(struct cli *cli);
+int cli_vf(struct cli *cli);
+int cli_mirror(struct cli *cli);
+int cli_svc(struct cli *cli);
+
+#endif

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `anyvf link set`: the grammar of iproute2 6.1 (ip/iplink.c there), in tables.
+ * A line is read whole into one pf.set request and sent if all of it is good,
+ * so it applies as a whole or not at all, however many VFs it names.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+#define MTU_MIN 68
+#define MTU_MAX 9216 /* pf_config_check() */
+#define UNSET	(-1)
+
+/* The line so far. Functions that read words answer an exit code, CLI_OK to go on. */
+struct line {
+	struct cli *cli;
+	const char *dev;
+	bool dev_known;	 /* asked for, and there */
+	json_t *set;	 /* words of the PF */
+	json_t *vfs;	 /* [{vf, set}] */
+	int refusal;	 /* errno the kernel would answer; nobody needs to be asked */
+	size_t addr_len; /* of `address`, 0: not given */
+	bool mtu_given;
+};
+
+/* One `vf N ...` group. */
+struct group {
+	struct line *line;
+	json_t *set;
+	int64_t vf;
+	int64_t rate, max, min; /* Mbit/s or UNSET */
+};
+
+struct vf_word {
+	const char *word;
+	int (*read)(struct group *g, const struct vf_word *w, const char *value);
+	const char *label; /* of the value in refusals, or the JSON member where they differ */
+};
+
+static void refuse(struct line *l, int rc)
+{
+	if (!l->refusal)
+		l->refusal = rc;
+}
+
+static int find_dev(struct line *l, struct err *e)
+{
+	auto_of(ctl_close) struct ctl_client *c = NULL;
+	int rc = l->dev_known ? 0 : ctl_open_pf(l->cli->run_dir, l->dev, &c, e);
+
+	l->dev_known = !rc;
+	return rc;
+}
+
+static int no_device(const struct line *l, int rc, const struct err *e)
+{
+	if (rc != -ENODEV)
+		return cli_error(e);
+	fprintf(stderr, "Cannot find device \"%s\"\n", l->dev);
+	return CLI_FAIL;
+}
+
+static int bad_length(size_t len)
+{
+	fprintf(stderr, "Invalid address length %zu - must be %d bytes\n", len, MAC_LEN);
+	return CLI_FAIL;
+}
+
+/*
+ * Link-layer addresses in all of iproute2's spellings: hexadecimal numbers up to
+ * ff between colons, or four decimal bytes between dots. Length 0: refused.
+ */
+static size_t lladdr_parse(const char *text, uint8_t out[32])
+{
+	const char *part = text;
+	struct in_addr ip;
+	size_t n = 0;
+
+	if (strchr(text, '.')) {
+		if (inet_aton(text, &ip)) {
+			memcpy(out, &ip, sizeof(ip));
+			return sizeof(ip);
+		}
+		fprintf(stderr, "\"%s\" is invalid lladdr.\n", text);
+		return 0;
+	}
+	while (part && n < 32) {
+		const char *end = strchrnul(part, ':');
+		auto_free char *one = strndup(part, (size_t)(end - part));
+		unsigned int byte;
+
+		if (!one || sscanf(one, "%x", &byte) != 1 || byte > 255) {
+			fprintf(stderr, "\"%s\" is invalid lladdr.\n", one ? one : "");
+			return 0;
+		}
+		out[n++] = (uint8_t)byte;
+		part = *end ? end + 1 : NULL;
+	}
+	return n;
+}
+
+static json_t *lladdr_json(const uint8_t addr[32])
+{
+	char text[MAC_STR_LEN];
+	struct mac mac;
+
+	memcpy(mac.b, addr, MAC_LEN);
+	return json_string(mac_format(&mac, text));
+}
+
+static int read_mac(struct group *g, const struct vf_word *w, const char *value)
+{
+	uint8_t addr[32];
+	size_t len = lladdr_parse(value, addr);
+
+	if (!len)
+		return CLI_FAIL;
+	if (len != MAC_LEN) /* of a device that is not there, iproute2 does not know the length */
+		return find_dev(g->line, NULL) ? CLI_OK : bad_length(len);
+	json_object_set_new(g->set, w->word, lladdr_json(addr));
+	return CLI_OK;
+}
+
+/* 802.1Q and 802.1ad by name or number; other protocols iproute2 knows are refused by name. */
+static int proto_parse(const char *text, const char **out)
+{
+	static const char *const others[] = { "loop",	 "ip",	 "ipv4", "arp", "ipv6", "all",
+					      "mpls_uc", "lldp", "aarp", "ipx", "rarp" };
+	uint32_t n = 0;
+
+	if (cli_u32(text, &n) && n > UINT16_MAX)
+		return cli_wrong(text, "protocol is invalid\n");
+	*out = !strcasecmp(text, "802.1Q") || n == 0x8100    ? "802.1Q"
+	       : !strcasecmp(text, "802.1ad") || n == 0x88a8 ? "802.1ad"
+							     : NULL;
+	if (*out)
+		return CLI_OK;
+	for (unsigned int i = 0; !n && i < ARRAY_LEN(others); i++)
+		n = !strcasecmp(text, others[i]);
+	if (n || cli_u32(text, &n))
+		return cli_wrong(text, "Invalid \"vlan protocol\" value - supported 802.1Q, "
+				       "802.1ad\n");
+	return cli_wrong(text, "protocol is invalid\n");
+}
+
+/* vlan ID [qos N] [proto P]; a second vlan after 802.1ad makes a list, which nobody takes. */
+static int read_vlan(struct group *g, const struct vf_word *w, const char *value)
+{
+	struct cli *cli = g->line->cli;
+	const char *proto = "802.1Q";
+	uint32_t vlan, qos = 0;
+
+	if (!cli_u32(value, &vlan) || vlan > 4095)
+		return cli_wrong(value, "Invalid \"vlan\" value\n");
+	if (*cli->words && cli_matches(*cli->words, "qos")) {
+		cli_next(cli);
+		value = cli_next(cli);
+		if (!value)
+			return cli_incomplete();
+		if (!cli_u32(value, &qos))
+			return cli_wrong(value, "Invalid \"qos\" value\n");
+	}
+	if (*cli->words && cli_matches(*cli->words, "proto")) {
+		cli_next(cli);
+		value = cli_next(cli);
+		if (!value)
+			return cli_incomplete();
+		if (proto_parse(value, &proto))
+			return CLI_USAGE;
+	}
+	if (qos > 7)
+		refuse(g->line, -EINVAL);
+	if (!strcmp(proto, "802.1ad") && *cli->words && cli_matches(*cli->words, w->word))
+		refuse(g->line, -EOPNOTSUPP);
+	json_object_set_new(g->set, "vlan", json_integer(vlan));
+	json_object_set_new(g->set, "qos", json_integer(qos & 7));
+	json_object_set_new(g->set, "proto", json_string(proto));
+	return CLI_OK;
+}
+
+static int read_rate(struct group *g, const struct vf_word *w, const char *value)
+{
+	int64_t *to = !strcmp(w->word, "rate")		? &g->rate
+		      : !strcmp(w->word, "max_tx_rate") ? &g->max
+							: &g->min;
+	char why[64];
+	uint32_t n;
+
+	snprintf(why, sizeof(why), "Invalid \"%s\" value\n", w->label);
+	if (!cli_u32(value, &n))
+		return cli_wrong(value, why);
+	*to = n;
+	return CLI_OK;
+}
+
+static int read_on_off(struct group *g, const struct vf_word *w, const char *value)
+{
+	bool off = cli_matches(value, "off");
+
+	if (!off && !cli_matches(value, "on")) {
+		fprintf(stderr,
+			"Error: argument of \"%s\" must be one of \"off\", \"on\", not \"%s\"\n",
+			w->word, value);
+		return CLI_FAIL;
+	}
+	json_object_set_new(g->set, w->word, json_boolean(!off));
+	return CLI_OK;
+}
+
+static int read_state(struct group *g, const struct vf_word *w, const char *value)
+{
+	static const char *const states[] = { "auto", "enable", "disable" };
+
+	for (unsigned int i = 0; i < ARRAY_LEN(states); i++) {
+		if (!cli_matches(value, states[i]))
+			continue;
+		json_object_set_new(g->set, w->word, json_string(states[i]));
+		return CLI_OK;
+	}
+	return cli_wrong(value, "Invalid \"state\" value\n");
+}
+
+/* GUIDs belong to InfiniBand: the kernel refuses them on Ethernet. */
+static int read_guid(struct group *g, const struct vf_word *w, const char *value)
+{
+	unsigned int b[8];
+	int n = 0;
+
+	if (strlen(value) != 23 ||
+	    sscanf(value, "%2x:%2x:%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4],
+		   &b[5], &b[6], &b[7], &n) != 8 ||
+	    n != 23)
+		return cli_wrong(value, "Invalid GUID format\n");
+	refuse(g->line, -EOPNOTSUPP);
+	return CLI_OK;
+}
+
+/* The first word that an abbreviation fits wins: iproute2's order. */
+static const struct vf_word vf_words[] = {
+	{ "mac", read_mac, NULL },
+	{ "vlan", read_vlan, NULL },
+	{ "rate", read_rate, "rate" },
+	{ "max_tx_rate", read_rate, "max tx rate" },
+	{ "min_tx_rate", read_rate, "min tx rate" },
+	{ "spoofchk", read_on_off, NULL },
+	{ "query_rss", read_on_off, NULL },
+	{ "trust", read_on_off, NULL },
+	{ "state", read_state, NULL },
+	{ "node_guid", read_guid, NULL },
+	{ "port_guid", read_guid, NULL },
+};
+
+/* The half of min/max the line does not give is the VF's present one. */
+static int read_back_rates(struct group *g)
+{
+	auto_of(json_decref) json_t *vf = NULL;
+	struct err e = { 0 };
+	const json_t *config;
+	int rc = cli_call_pf(g->line->cli, g->line->dev, "vf.get",
+			     json_pack("{s:I}", "vf", (json_int_t)g->vf), &vf, &e);
+
+	if (rc == -ENODEV) {
+		fprintf(stderr, "Device %s does not exist\n", g->line->dev);
+		return CLI_FAIL;
+	}
+	if (rc && rc != -EINVAL) /* no such VF: pf.set will say so */
+		return cli_error(&e);
+	config = json_object_get(vf, "config");
+	if (g->max == UNSET)
+		g->max = json_integer_value(json_object_get(config, "max_tx_rate"));
+	if (g->min == UNSET)
+		g->min = json_integer_value(json_object_get(config, "min_tx_rate"));
+	return CLI_OK;
+}
+
+/* The legacy word `rate` sets the maximum, unless a new word does. */
+static int finish_rates(struct group *g)
+{
+	bool is_new = g->max != UNSET || g->min != UNSET;
+
+	if (g->max == UNSET)
+		g->max = g->rate;
+	if (is_new && (g->max == UNSET || g->min == UNSET)) {
+		int rc = read_back_rates(g);
+
+		if (rc)
+			return rc;
+	}
+	if (is_new && g->max && g->min > g->max) {
+		fprintf(stderr, "Invalid min_tx_rate %d - must be <= max_tx_rate %d\n",
+			(int)(uint32_t)g->min, (int)(uint32_t)g->max);
+		return CLI_FAIL;
+	}
+	if (g->max != UNSET)
+		json_object_set_new(g->set, "max_tx_rate", json_integer(g->max));
+	if (is_new)
+		json_object_set_new(g->set, "min_tx_rate", json_integer(g->min));
+	return CLI_OK;
+}
+
+static const struct vf_word *find_vf_word(const char *word)
+{
+	for (unsigned int i = 0; word && i < ARRAY_LEN(vf_words); i++)
+		if (cli_matches(word, vf_words[i].word))
+			return &vf_words[i];
+	return NULL;
+}
+
+/* vf N WORD VALUE ...: reads as far as the words are a VF's. */
+static int read_vf(struct line *l, const char *number)
+{
+	struct group g = { .line = l, .rate = UNSET, .max = UNSET, .min = UNSET };
+	const struct vf_word *w;
+	unsigned int n_words = 0;
+	int vf, rc;
+
+	if (!cli_int(number, &vf))
+		return cli_wrong(number, "Invalid \"vf\" value\n");
+	if (!l->dev)
+		return cli_missing("dev");
+	if (vf < 0)
+		refuse(l, -EINVAL);
+	g.vf = vf;
+	g.set = json_object();
+	json_array_append_new(l->vfs, json_pack("{s:I, s:o}", "vf", (json_int_t)vf, "set", g.set));
+	for (; (w = find_vf_word(*l->cli->words)); n_words++) {
+		const char *value;
+
+		cli_next(l->cli);
+		value = cli_next(l->cli);
+		if (!value)
+			return cli_incomplete();
+		rc = w->read(&g, w, value);
+		if (rc)
+			return rc;
+	}
+	rc = finish_rates(&g);
+	return rc ? rc : n_words ? CLI_OK : cli_incomplete();
+}
+
+static int read_up(struct line *l, const char *word)
+{
+	json_object_set_new(l->set, "up", json_boolean(!strcmp(word, "up")));
+	return CLI_OK;
+}
+
+static int read_address(struct line *l, const char *value)
+{
+	uint8_t addr[32];
+
+	l->addr_len = lladdr_parse(value, addr);
+	if (!l->addr_len)
+		return CLI_FAIL;
+	if (l->addr_len != MAC_LEN)
+		return CLI_OK; /* refused at the end, if the device is there */
+	if (addr[0] & 1 || !memcmp(addr, "\0\0\0\0\0", MAC_LEN))
+		refuse(l, -EADDRNOTAVAIL);
+	json_object_set_new(l->set, "mac", lladdr_json(addr));
+	return CLI_OK;
+}
+
+static int read_mtu(struct line *l, const char *value)
+{
+	int mtu;
+
+	if (l->mtu_given)
+		return cli_duplicate("mtu", value);
+	if (!cli_int(value, &mtu))
+		return cli_wrong(value, "Invalid \"mtu\" value\n");
+	l->mtu_given = true;
+	json_object_set_new(l->set, "mtu", json_integer(mtu));
+	return CLI_OK;
+}
+
+static const struct dev_word {
+	const char *word;
+	int (*read)(struct line *l, const char *value);
+	bool has_value, abbreviates;
+} dev_words[] = {
+	{ "up", read_up, false, false },	 { "down", read_up, false, false },
+	{ "address", read_address, true, true }, { "mtu", read_mtu, true, false },
+	{ "vf", read_vf, true, false },
+};
+
+static int read_dev(struct line *l, const char *word)
+{
+	if (!strcmp(word, "dev"))
+		word = cli_next(l->cli);
+	if (!word)
+		return cli_incomplete();
+	if (l->dev)
+		return cli_garbage("dev", word);
+	if (!*word || strpbrk(word, "/ \t\n"))
+		return cli_wrong(word, "\"dev\" not a valid ifname");
+	l->dev = word;
+	return CLI_OK;
+}
+
+static int read_word(struct line *l, const char *word)
+{
+	for (unsigned int i = 0; i < ARRAY_LEN(dev_words); i++) {
+		const struct dev_word *w = &dev_words[i];
+		const char *value = word;
+
+		if (w->abbreviates ? !cli_matches(word, w->word) : strcmp(word, w->word))
+			continue;
+		if (w->has_value)
+			value = cli_next(l->cli);
+		return value ? w->read(l, value) : cli_incomplete();
+	}
+	return read_dev(l, word);
+}
+
+/* Refusals of the kernel: its own words alone where it is the one to ask, ours added elsewhere. */
+static int kernel_says(int rc, const struct err *e)
+{
+	static const int own[] = { EINVAL, EOPNOTSUPP, EPROTONOSUPPORT, EADDRNOTAVAIL, EPERM };
+
+	fprintf(stderr, "RTNETLINK answers: %s\n", strerror(-rc));
+	for (unsigned int i = 0; i < ARRAY_LEN(own); i++)
+		if (rc == -own[i])
+			return CLI_KERNEL;
+	fprintf(stderr, "Error: %s.\n", e->msg);
+	return CLI_KERNEL;
+}
+
+/* What the kernel checks of the PF's own words before any VF's. */
+static int check_mtu(const struct line *l)
+{
+	json_int_t mtu = json_integer_value(json_object_get(l->set, "mtu"));
+
+	if (!l->mtu_given || (mtu >= MTU_MIN && mtu <= MTU_MAX))
+		return CLI_OK;
+	fprintf(stderr, "Error: mtu %s.\n",
+		mtu < MTU_MIN ? "less than device minimum" : "greater than device maximum");
+	return CLI_KERNEL;
+}
+
+static int send_line(struct line *l)
+{
+	struct err e = { 0 };
+	int rc = find_dev(l, &e);
+
+	if (rc)
+		return no_device(l, rc, &e);
+	if (l->addr_len && l->addr_len != MAC_LEN)
+		return bad_length(l->addr_len);
+	rc = check_mtu(l);
+	if (rc)
+		return rc;
+	rc = l->refusal;
+	if (!rc && json_object_size(l->set) + json_array_size(l->vfs))
+		rc = cli_call_pf(l->cli, l->dev, "pf.set",
+				 json_pack("{s:O, s:O}", "set", l->set, "vfs", l->vfs), NULL, &e);
+	if (rc == -ENODEV)
+		return no_device(l, rc, &e);
+	return rc ? kernel_says(rc, &e) : CLI_OK;
+}
+
+/**
+ * cli_link_set() - anyvf link set [dev] PF [up|down] [mtu M] [address A] [vf N WORD VALUE ...]...
+ * @cli: words start behind `set`
+ *
+ * Return: 0; 255 and 1 for what iproute2 refuses itself; 2 for what the kernel would.
+ */
+int cli_link_set(struct cli *cli)
+{
+	auto_of(json_decref) json_t *set = json_object(), *vfs = NULL;
+	struct line l = { .cli = cli, .set = set };
+	const char *word;
+
+	l.vfs = vfs = json_array();
+	while ((word = cli_next(cli))) {
+		int rc = read_word(&l, word);
+
+		if (rc)
+			return rc;
+	}
+	if (l.dev)
+		return send_line(&l);
+	fputs("Not enough information: \"dev\" argument is required.\n", stderr);
+	return CLI_USAGE;
+}

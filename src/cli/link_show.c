@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `anyvf link show`: PFs and their VFs as iproute2 6.1 prints links and vfinfo
+ * (ip/ipaddress.c there), text and JSON. Source: reference of issue 2, part 1.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+#define N_COLS 7 /* of a PF's statistics: bytes, packets, errors, dropped, ... */
+
+struct flag {
+	const char *name;
+	bool (*is_set)(const struct pf_info *pf);
+};
+
+static bool always(const struct pf_info *pf)
+{
+	return true;
+}
+
+static bool is_up(const struct pf_info *pf)
+{
+	return pf->config.up;
+}
+
+static bool is_running(const struct pf_info *pf)
+{
+	return pf->config.up && pf->status.carrier;
+}
+
+static bool no_carrier(const struct pf_info *pf)
+{
+	return pf->config.up && !pf->status.carrier;
+}
+
+/* Order: print_link_flags() */
+static const struct flag flags[] = {
+	{ "NO-CARRIER", no_carrier }, { "BROADCAST", always },
+	{ "MULTICAST", always },      { "UP", is_up },
+	{ "LOWER_UP", is_running },
+};
+
+/* Facts of -d: what a kernel netdev has, the same for every PF of ours. */
+static const struct detail {
+	const char *text, *json;
+	unsigned int value;
+	const char *name; /* instead of a value */
+} details[] = {
+	{ "promiscuity", "promiscuity", 0, NULL },
+	{ " allmulti", "allmulti", 0, NULL },
+	{ "minmtu", "min_mtu", 68, NULL },
+	{ "maxmtu", "max_mtu", 9216, NULL },
+	{ "addrgenmode", "inet6_addr_gen_mode", 0, "eui64" },
+	{ "numtxqueues", "num_tx_queues", 1, NULL },
+	{ "numrxqueues", "num_rx_queues", 1, NULL },
+	{ "gso_max_size", "gso_max_size", 65536, NULL },
+	{ "gso_max_segs", "gso_max_segs", 65535, NULL },
+	{ "tso_max_size", "tso_max_size", 65536, NULL },
+	{ "tso_max_segs", "tso_max_segs", 65535, NULL },
+	{ "gro_max_size", "gro_max_size", 65536, NULL },
+	{ "parentbus", "parentbus", 0, "pci" },
+};
+
+static const char *oper_state(const struct pf_info *pf)
+{
+	return is_running(pf) ? "UP" : "DOWN";
+}
+
+/* Line break, or what -o prints instead. */
+static const char *eol(const struct cli *cli)
+{
+	return cli->oneline ? "\\" : "\n";
+}
+
+/* Drops as the VF's driver would count them: on the way to the guest, or from it. */
+static uint64_t vf_drops(const struct vf_stats *s, bool to_guest)
+{
+	static const bool is_rx[DROP_N] = {
+		[DROP_VLAN] = true,
+		[DROP_NO_BUFFER] = true,
+		[DROP_NOT_READY] = true,
+		[DROP_OFFLOAD] = true,
+	};
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < DROP_N; i++)
+		if (is_rx[i] == to_guest)
+			sum += s->drops[i];
+	return sum;
+}
+
+static void print_flags(const struct pf_info *pf)
+{
+	const char *sep = "<";
+
+	for (unsigned int i = 0; i < ARRAY_LEN(flags); i++) {
+		if (!flags[i].is_set(pf))
+			continue;
+		printf("%s%s", sep, flags[i].name);
+		sep = ",";
+	}
+	putchar('>');
+}
+
+static void print_details(const struct pf_info *pf)
+{
+	for (unsigned int i = 0; i < ARRAY_LEN(details); i++)
+		if (details[i].name)
+			printf(" %s %s", details[i].text, details[i].name);
+		else
+			printf(" %s %u", details[i].text, details[i].value);
+	printf(" parentdev %s ", pf->status.pci_slot);
+}
+
+/* One direction: headings and numbers, each as wide as both directions need. */
+static void print_columns(const struct cli *cli, const char *head, const char *const names[],
+			  const uint64_t *values, const int *widths)
+{
+	printf("%s    %s %*s", eol(cli), head, widths[0] - 4, names[0]);
+	for (unsigned int i = 1; i < N_COLS; i++)
+		printf(" %*s", widths[i], names[i]);
+	printf("%s    ", eol(cli));
+	for (unsigned int i = 0; i < N_COLS - 1; i++)
+		printf("%*" PRIu64 " ", widths[i], values[i]);
+}
+
+static void print_pf_stats(const struct cli *cli, const struct pf_info *pf)
+{
+	static const char *const rx_names[] = { "bytes",  "packets", "errors", "dropped",
+						"missed", "mcast",   "" };
+	static const char *const tx_names[] = { "bytes",   "packets", "errors", "dropped",
+						"carrier", "collsns", "" };
+	const struct vf_stats *s = &pf->status.uplink;
+	uint64_t rx[] = { s->rx_bytes, s->rx_packets, 0, vf_drops(s, true), 0, s->rx_multicast };
+	uint64_t tx[] = { s->tx_bytes, s->tx_packets, 0, vf_drops(s, false), 0, 0 };
+	int widths[N_COLS] = { 10, 7, 6, 7, 7, 7, 10 };
+
+	for (unsigned int i = 0; i < ARRAY_LEN(rx); i++) {
+		widths[i] = MAX(widths[i], snprintf(NULL, 0, "%" PRIu64, rx[i]));
+		widths[i] = MAX(widths[i], snprintf(NULL, 0, "%" PRIu64, tx[i]));
+	}
+	print_columns(cli, "RX:", rx_names, rx, widths);
+	print_columns(cli, "TX:", tx_names, tx, widths);
+}
+
+static void print_pf(const struct cli *cli, const struct pf_info *pf)
+{
+	char mac[MAC_STR_LEN];
+
+	mac_format(&pf->config.mac, mac);
+	if (cli->brief) {
+		printf("%-16s %-14s %s ", pf->config.name, oper_state(pf), mac);
+		print_flags(pf);
+		fputs(" \n", stdout);
+		return;
+	}
+	printf("%u: %s: ", pf->status.ifindex, pf->config.name);
+	print_flags(pf);
+	printf(" mtu %u qdisc noop state %s mode DEFAULT group default qlen 1000%s", pf->config.mtu,
+	       oper_state(pf), eol(cli));
+	printf("    link/ether %s brd ff:ff:ff:ff:ff:ff", mac);
+	if (cli->details)
+		print_details(pf);
+	if (cli->stats)
+		print_pf_stats(cli, pf);
+}
+
+static void print_vf_stats(const struct cli *cli, const struct vf_stats *s)
+{
+	printf("%s    RX: bytes  packets  mcast   bcast   dropped %s    ", eol(cli), eol(cli));
+	printf("%10" PRIu64 " %8" PRIu64 " %7" PRIu64 " %7" PRIu64 " %8" PRIu64 " ", s->rx_bytes,
+	       s->rx_packets, s->rx_multicast, s->rx_broadcast, vf_drops(s, true));
+	printf("%s    TX: bytes  packets   dropped %s    ", eol(cli), eol(cli));
+	printf("%10" PRIu64 " %8" PRIu64 " %8" PRIu64 " ", s->tx_bytes, s->tx_packets,
+	       vf_drops(s, false));
+}
+
+static const char *enum_word(enum vf_field field, uint8_t value)
+{
+	return vf_fields[field].names[value];
+}
+
+static const char *on_off(bool on)
+{
+	return on ? "on" : "off";
+}
+
+/* Order and conditions: print_vfinfo() */
+static void print_vf(const struct cli *cli, unsigned int vf, const struct vf_info *info)
+{
+	const struct vf_config *c = &info->config;
+	char mac[MAC_STR_LEN];
+
+	printf("%s    vf %u     link/ether %s brd ff:ff:ff:ff:ff:ff", eol(cli), vf,
+	       mac_format(&c->mac, mac));
+	if (c->vlan)
+		printf(", vlan %u", c->vlan);
+	if (c->qos)
+		printf(", qos %u", c->qos);
+	if (c->proto != VF_PROTO_8021Q)
+		printf(", vlan protocol %s", enum_word(VF_FIELD_PROTO, c->proto));
+	if (c->max_tx_mbit)
+		printf(", tx rate %u (Mbps), max_tx_rate %uMbps", c->max_tx_mbit, c->max_tx_mbit);
+	if (c->min_tx_mbit)
+		printf(", min_tx_rate %uMbps", c->min_tx_mbit);
+	printf(", spoof checking %s, link-state %s, trust %s, query_rss %s", on_off(c->spoofchk),
+	       enum_word(VF_FIELD_STATE, c->link), on_off(c->trust), on_off(c->query_rss));
+	if (cli->stats)
+		print_vf_stats(cli, &info->stats);
+}
+
+static void put_int(json_t *j, const char *key, uint64_t value)
+{
+	json_object_set_new(j, key, json_integer((json_int_t)value));
+}
+
+static void put_str(json_t *j, const char *key, const char *value)
+{
+	json_object_set_new(j, key, json_string(value));
+}
+
+static json_t *vf_stats_json(const struct vf_stats *s)
+{
+	json_t *rx = json_object(), *tx = json_object();
+
+	put_int(rx, "bytes", s->rx_bytes);
+	put_int(rx, "packets", s->rx_packets);
+	put_int(rx, "multicast", s->rx_multicast);
+	put_int(rx, "broadcast", s->rx_broadcast);
+	put_int(rx, "dropped", vf_drops(s, true));
+	put_int(tx, "tx_bytes", s->tx_bytes);
+	put_int(tx, "tx_packets", s->tx_packets);
+	put_int(tx, "dropped", vf_drops(s, false));
+	return json_pack("{s:o, s:o}", "rx", rx, "tx", tx);
+}
+
+static json_t *vf_json(const struct cli *cli, unsigned int vf, const struct vf_info *info)
+{
+	json_t *j = json_object(), *vlan = json_object();
+	const struct vf_config *c = &info->config;
+	char mac[MAC_STR_LEN];
+
+	put_int(j, "vf", vf);
+	put_str(j, "link_type", "ether");
+	put_str(j, "address", mac_format(&c->mac, mac));
+	put_str(j, "broadcast", "ff:ff:ff:ff:ff:ff");
+	if (c->vlan)
+		put_int(vlan, "vlan", c->vlan);
+	if (c->qos)
+		put_int(vlan, "qos", c->qos);
+	if (c->proto != VF_PROTO_8021Q)
+		put_str(vlan, "protocol", enum_word(VF_FIELD_PROTO, c->proto));
+	json_object_set_new(j, "vlan_list", json_pack("[o]", vlan));
+	if (c->max_tx_mbit)
+		put_int(j, "tx_rate", c->max_tx_mbit);
+	json_object_set_new(j, "rate",
+			    json_pack("{s:I, s:I}", "max_tx", (json_int_t)c->max_tx_mbit, "min_tx",
+				      (json_int_t)c->min_tx_mbit));
+	json_object_set_new(j, "spoofchk", json_boolean(c->spoofchk));
+	put_str(j, "link_state", enum_word(VF_FIELD_STATE, c->link));
+	json_object_set_new(j, "trust", json_boolean(c->trust));
+	json_object_set_new(j, "query_rss_en", json_boolean(c->query_rss));
+	if (cli->stats)
+		json_object_set_new(j, "stats", vf_stats_json(&info->stats));
+	return j;
+}
+
+static json_t *pf_stats_json(const struct vf_stats *s)
+{
+	json_t *rx = json_object(), *tx = json_object();
+
+	put_int(rx, "bytes", s->rx_bytes);
+	put_int(rx, "packets", s->rx_packets);
+	put_int(rx, "errors", 0);
+	put_int(rx, "dropped", vf_drops(s, true));
+	put_int(rx, "over_errors", 0);
+	put_int(rx, "multicast", s->rx_multicast);
+	put_int(tx, "bytes", s->tx_bytes);
+	put_int(tx, "packets", s->tx_packets);
+	put_int(tx, "errors", 0);
+	put_int(tx, "dropped", vf_drops(s, false));
+	put_int(tx, "carrier_errors", 0);
+	put_int(tx, "collisions", 0);
+	return json_pack("{s:o, s:o}", "rx", rx, "tx", tx);
+}
+
+static json_t *flags_json(const struct pf_info *pf)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < ARRAY_LEN(flags); i++)
+		if (flags[i].is_set(pf))
+			json_array_append_new(list, json_string(flags[i].name));
+	return list;
+}
+
+static json_t *brief_json(const struct pf_info *pf)
+{
+	json_t *j = json_object();
+	char mac[MAC_STR_LEN];
+
+	put_str(j, "ifname", pf->config.name);
+	put_str(j, "operstate", oper_state(pf));
+	put_str(j, "address", mac_format(&pf->config.mac, mac));
+	json_object_set_new(j, "flags", flags_json(pf));
+	return j;
+}
+
+static json_t *pf_json(const struct cli *cli, const struct pf_info *pf)
+{
+	json_t *j = json_object();
+	char mac[MAC_STR_LEN];
+
+	put_int(j, "ifindex", pf->status.ifindex);
+	put_str(j, "ifname", pf->config.name);
+	json_object_set_new(j, "flags", flags_json(pf));
+	put_int(j, "mtu", pf->config.mtu);
+	put_str(j, "qdisc", "noop");
+	put_str(j, "operstate", oper_state(pf));
+	put_str(j, "linkmode", "DEFAULT");
+	put_str(j, "group", "default");
+	put_int(j, "txqlen", 1000);
+	put_str(j, "link_type", "ether");
+	put_str(j, "address", mac_format(&pf->config.mac, mac));
+	put_str(j, "broadcast", "ff:ff:ff:ff:ff:ff");
+	for (unsigned int i = 0; cli->details && i < ARRAY_LEN(details); i++)
+		json_object_set_new(j, details[i].json,
+				    details[i].name ? json_string(details[i].name)
+						    : json_integer(details[i].value));
+	if (cli->details)
+		put_str(j, "parentdev", pf->status.pci_slot);
+	if (cli->stats)
+		json_object_set_new(j, "stats64", pf_stats_json(&pf->status.uplink));
+	return j;
+}
+
+/* Prints one PF, or appends it to @list when that is not NULL. */
+static int show_pf(const struct cli *cli, const json_t *got, json_t *list, struct err *e)
+{
+	const json_t *vfs = json_object_get(got, "vfs"), *vf;
+	json_t *j = NULL, *vfinfo = NULL;
+	struct pf_info pf;
+	size_t i;
+	int rc = ctl_pf_info_from_json(got, &pf, e);
+
+	if (rc)
+		return rc;
+	if (list) {
+		j = cli->brief ? brief_json(&pf) : pf_json(cli, &pf);
+		json_array_append_new(list, j);
+		vfinfo = json_array();
+		if (json_array_size(vfs) && !cli->brief)
+			json_object_set(j, "vfinfo_list", vfinfo);
+	} else {
+		print_pf(cli, &pf);
+	}
+	json_array_foreach (vfs, i, vf) {
+		struct vf_info info;
+
+		if (cli->brief)
+			break;
+		rc = ctl_vf_info_from_json(vf, &info, e);
+		if (rc)
+			break;
+		if (list)
+			json_array_append_new(vfinfo, vf_json(cli, (unsigned int)i, &info));
+		else
+			print_vf(cli, (unsigned int)i, &info);
+	}
+	if (!list && !cli->brief)
+		putchar('\n');
+	json_decref(vfinfo);
+	return rc;
+}
+
+static int no_device(const char *dev, int rc, const struct err *e)
+{
+	if (rc != -ENODEV)
+		return cli_error(e);
+	fprintf(stderr, "Device \"%s\" does not exist.\n", dev);
+	return CLI_FAIL;
+}
+
+/* All PFs of @names; with @only_up just those that are. */
+static int show_named(struct cli *cli, const json_t *names, bool only_up)
+{
+	auto_of(json_decref) json_t *list = cli->json ? json_array() : NULL;
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach (names, i, name) {
+		const char *pf = json_string_value(name);
+		auto_of(json_decref) json_t *got = NULL;
+		struct err e = { 0 };
+		int rc = cli_call_pf(cli, pf, "pf.get", json_pack("{s:b}", "vfs", 1), &got, &e);
+		const json_t *config = json_object_get(got, "config");
+
+		if (!rc && (!only_up || json_is_true(json_object_get(config, "up"))))
+			rc = show_pf(cli, got, list, &e);
+		if (rc)
+			return no_device(pf, rc, &e);
+	}
+	return list ? cli_print_json(cli, list) : fflush(stdout) ? CLI_FAIL : CLI_OK;
+}
+
+/**
+ * cli_link_show() - anyvf link show [[dev] PF] [up]
+ * @cli: words start behind `show`
+ *
+ * Return: 0; 255 for a bad line; 1 when there is no such PF or no daemon.
+ */
+int cli_link_show(struct cli *cli)
+{
+	auto_of(json_decref) json_t *names = NULL;
+	const char *dev = NULL, *word;
+	struct err e = { 0 };
+	bool only_up = false;
+
+	while ((word = cli_next(cli))) {
+		if (!strcmp(word, "up")) {
+			only_up = true;
+			continue;
+		}
+		if (!strcmp(word, "dev"))
+			word = cli_next(cli);
+		if (!word)
+			return cli_incomplete();
+		if (dev)
+			return cli_garbage("dev", word);
+		dev = word;
+	}
+	if (dev)
+		names = json_pack("[s]", dev);
+	else if (cli_call_all(cli, "pf.list", &names, &e))
+		return cli_error(&e);
+	if (!names) /* not UTF-8 */
+		return no_device(dev, -ENODEV, &e);
+	return show_named(cli, names, only_up);
+}
