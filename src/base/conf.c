@@ -39,6 +39,7 @@ static const struct conf_key conf_keys[] = {
 	{ "api", "store", "" },	     /* "": sqlite:STATE_DIR/api.db */
 	{ "api", "openrc", "/etc/anyvf/openrc" },
 	{ "api", "token_hours", "12" },
+	{ "api", "heartbeat_s", "5" }, /* hosts' agents report this often; three missed: dead */
 	{ "agent", "api", "" }, /* "": http://LISTEN */
 	{ "agent", "credentials", "/etc/anyvf/agent.json" },
 	{ "agent", "libvirt_uri", "qemu:///system" },

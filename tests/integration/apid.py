@@ -1,0 +1,341 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A private anyvf-apid, clients that speak plain HTTP to it, and a stand-in for a host's agent.
+
+`Cloud` is what most tests want: a started daemon with an admin, a member (demo) and helpers that
+make the usual things. `FakeAgent` speaks docs/agent-api.md as a remote host would.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+import uuid
+
+import requests
+
+from conftest import DAEMONS, wait_for
+
+CONF = """
+[host]
+name = h1
+state_dir = {dir}
+[api]
+listen = 127.0.0.1:{port}
+openrc = {dir}/openrc
+heartbeat_s = 1
+[network]
+flat_networks = *
+network_vlan_ranges = physnet1:100:199,physnet2:200:210
+"""
+
+
+def free_port():
+    """A TCP port of this moment."""
+    with socket.socket() as sock:
+        sock.bind(('127.0.0.1', 0))
+        return sock.getsockname()[1]
+
+
+def read_openrc(path):
+    """The variables an openrc file exports."""
+    text = pathlib.Path(path).read_text()
+    return dict(re.findall(r"^export (\w+)=['\"]?(.*?)['\"]?$", text, re.M))
+
+
+class Apid:
+    """One anyvf-apid with its own directory and port."""
+
+    def __init__(self, directory, conf=''):
+        self.dir = pathlib.Path(directory)
+        self.port = free_port()
+        self.url = f'http://127.0.0.1:{self.port}'
+        self.conf = self.dir / 'anyvf.conf'
+        self.conf.write_text(CONF.format(dir=self.dir, port=self.port) + conf)
+        self.log = self.dir / 'apid.log'
+        self.proc = None
+
+    def start(self):
+        """Start and wait until it answers."""
+        with open(self.log, 'ab') as log:
+            self.proc = subprocess.Popen([DAEMONS / 'anyvf-apid', '--config', self.conf,
+                                          '--state-dir', self.dir, '--openrc', self.dir / 'openrc'],
+                                         stdout=log, stderr=log)
+
+        def answers():
+            assert self.proc.poll() is None, f'anyvf-apid ended:\n{self.log.read_text()}'
+            with contextlib.suppress(OSError):
+                return requests.get(self.url + '/identity/v3', timeout=5).ok
+        wait_for(answers, 20, f'anyvf-apid at {self.url}')
+        return self
+
+    def stop(self, signo=signal.SIGTERM):
+        """End it; the exit code."""
+        if self.proc is None:
+            return 0
+        self.proc.send_signal(signo)
+        try:
+            return self.proc.wait(10)
+        finally:
+            self.proc.kill()
+            self.proc.wait()
+            self.proc = None
+
+    def env(self, rc='openrc'):
+        """Environment for the real clients."""
+        return {**{k: v for k, v in os.environ.items() if not k.startswith('OS_')},
+                **read_openrc(self.dir / rc), 'LC_ALL': 'C.UTF-8'}
+
+    def cli(self, *words, rc='openrc', check=True):
+        """Run one of the real clients, as Debian has them; its completed process."""
+        got = subprocess.run(words, env=self.env(rc), text=True, capture_output=True, timeout=120,
+                             check=False)
+        if check:
+            assert got.returncode == 0, f'{words}: {got.stdout}{got.stderr}'
+        return got
+
+
+class Client:
+    """Who asks: a user with a token. Replies are requests.Response."""
+
+    def __init__(self, apid, user, password, project='admin'):
+        self.url = apid.url
+        self.http = requests.Session()
+        self.http.trust_env = False
+        ident = {'methods': ['password'],
+                 'password': {'user': {'name': user, 'domain': {'id': 'default'},
+                                       'password': password}}}
+        body = {'auth': {'identity': ident, 'scope': {
+            'project': {'name': project, 'domain': {'id': 'default'}}}}}
+        got = self.http.post(self.url + '/identity/v3/auth/tokens', json=body, timeout=30)
+        assert got.status_code == 201, got.text
+        self.http.headers['X-Auth-Token'] = got.headers['X-Subject-Token']
+        token = got.json()['token']
+        self.project_id, self.user_id = token['project']['id'], token['user']['id']
+
+    def call(self, method, path, body=None, status=None, timeout=60, **headers):
+        """One request; with `status` its reply must have it. Returns the JSON, or the reply."""
+        got = self.http.request(method, self.url + path, json=body, timeout=timeout,
+                                headers={k.replace('_', '-'): v for k, v in headers.items()})
+        if status is None:
+            return got
+        assert got.status_code == status, f'{method} {path}: {got.status_code} {got.text}'
+        return got.json() if got.content else None
+
+    def get(self, path, **kw):
+        return self.call('GET', path, status=kw.pop('status', 200), **kw)
+
+    def post(self, path, body, status=201, **kw):
+        return self.call('POST', path, body, status=status, **kw)
+
+    def put(self, path, body, status=200, **kw):
+        return self.call('PUT', path, body, status=status, **kw)
+
+    def delete(self, path, status=204, **kw):
+        return self.call('DELETE', path, status=status, **kw)
+
+
+class Cloud:
+    """A running daemon and the usual things in it."""
+
+    def __init__(self, directory, conf=''):
+        self.apid = Apid(directory, conf).start()
+        self.agents = []
+        self.login()
+
+    def login(self):
+        """Fresh clients; needed again only where tokens do not matter to the test."""
+        def client(rc):
+            env = read_openrc(self.apid.dir / rc)
+            return Client(self.apid, env['OS_USERNAME'], env['OS_PASSWORD'], env['OS_PROJECT_NAME'])
+        self.admin, self.demo = client('openrc'), client('demo-openrc')
+
+    def close(self):
+        for agent in self.agents:
+            agent.stop()
+        self.apid.stop()
+
+    def network(self, client=None, subnet=True, **attrs):
+        """A network with a /24 (unless subnet is False); its document."""
+        client = client or self.admin
+        attrs.setdefault('name', f'net-{uuid.uuid4().hex[:8]}')
+        net = client.post('/network/v2.0/networks', {'network': attrs})['network']
+        if subnet:
+            client.post('/network/v2.0/subnets', {'subnet': {
+                'network_id': net['id'], 'ip_version': 4, 'cidr': '10.20.0.0/24'}})
+        return net
+
+    def port(self, net, client=None, **attrs):
+        body = {'port': {'network_id': net['id'], 'binding:vnic_type': 'direct', **attrs}}
+        return (client or self.admin).post('/network/v2.0/ports', body)['port']
+
+    def show_port(self, port):
+        return self.admin.get(f"/network/v2.0/ports/{port['id']}")['port']
+
+    def flavor(self, **attrs):
+        body = {'name': f'f-{uuid.uuid4().hex[:8]}', 'ram': 128, 'vcpus': 1, 'disk': 1, **attrs}
+        return self.admin.post('/compute/v2.1/flavors', {'flavor': body}, 200)['flavor']
+
+    def image(self, **attrs):
+        """A small public image with content; its document."""
+        body = {'name': 'img', 'disk_format': 'raw', 'container_format': 'bare',
+                'visibility': 'public', **attrs}
+        image = self.admin.post('/image/v2/images', body)
+        got = self.admin.http.put(f"{self.apid.url}/image/v2/images/{image['id']}/file",
+                                  data=b'kernel' * 100, timeout=30,
+                                  headers={'Content-Type': 'application/octet-stream'})
+        assert got.status_code == 204, got.text
+        return image
+
+    def boot(self, flavor, image, nics, client=None, status=202, **attrs):
+        """POST /servers; the reply's server."""
+        body = {'server': {'name': 'vm', 'flavorRef': flavor['id'], 'imageRef': image['id'],
+                           'networks': nics, **attrs}}
+        got = (client or self.admin).post('/compute/v2.1/servers', body, status)
+        return got['server'] if status == 202 else got
+
+    def server(self, server, client=None):
+        return (client or self.admin).get(f"/compute/v2.1/servers/{server['id']}")['server']
+
+    def wait_status(self, server, status, timeout=10):
+        """The server once it has the status."""
+        return wait_for(lambda: (lambda s: s if s['status'] == status else None)(
+            self.server(server)), timeout, f'status {status}')
+
+    def wait_gone(self, server, timeout=10):
+        wait_for(lambda: self.admin.call('GET', f"/compute/v2.1/servers/{server['id']}")
+                 .status_code == 404, timeout, 'end of the server')
+
+    def action(self, server, word, args=None, status=202, client=None):
+        return (client or self.admin).post(f"/compute/v2.1/servers/{server['id']}/action",
+                                           {word: args}, status)
+
+    def agent(self, host='h1', auto=True, **inventory):
+        """A stand-in for a host's agent; the user of hosts but the first is made here."""
+        if host == 'h1':
+            creds = json.loads((self.apid.dir / 'agent.json').read_text())
+        else:
+            creds = self.agent_user(host)
+        agent = FakeAgent(self.apid, host, creds, auto, **inventory)
+        self.agents.append(agent)
+        return agent.start()
+
+    def agent_user(self, host):
+        name, password = f'anyvf-agent-{host}', 'secret'
+        idv3, admin = '/identity/v3', self.admin
+        project = admin.get(f'{idv3}/projects?name=service')['projects'][0]['id']
+        role = admin.get(f'{idv3}/roles?name=agent')['roles'][0]['id']
+        user = admin.post(f'{idv3}/users', {'user': {
+            'name': name, 'password': password, 'domain_id': 'default'}})['user']['id']
+        admin.put(f'{idv3}/projects/{project}/users/{user}/roles/{role}', None, 204)
+        return {'username': name, 'password': password}
+
+
+class FakeAgent:
+    """Obeys the wishes of one host at once, as the real agent would in a while.
+
+    auto False: it only sends heartbeats; the test reports by hand.
+    """
+
+    def __init__(self, apid, host, creds, auto=True, numvfs=4, physnets=('physnet1',), busy=(),
+                 vcpus=4, memory_mb=4096):
+        self.host, self.auto, self.apid = host, auto, apid
+        self.base = f'/anyvf/v1/hosts/{host}'
+        self.client = Client(apid, creds['username'], creds['password'], 'service')
+        self.inventory = {
+            'pfs': [{'name': 'p2p1', 'physical_networks': list(physnets), 'numvfs': numvfs,
+                     'pci_slots': [f'0000:05:{0x10 + i // 8:02x}.{i % 8}' for i in range(numvfs)],
+                     'busy': list(busy)}],
+            'vcpus': vcpus, 'memory_mb': memory_mb, 'disk_gb': 80,
+            'hypervisor': {'type': 'QEMU', 'version': 7002022}}
+        self.docs = {}
+        self.revision = 0
+        self.ignore = set()  # kinds of documents that are not answered
+        self.events = 0      # documents seen through the watch
+        self.halt = threading.Event()
+        self.threads = []
+
+    def start(self):
+        self.heartbeat()
+        self.read()
+        self.halt.clear()
+        jobs = [self.beat] + ([self.follow] if self.auto else [])
+        self.threads = [threading.Thread(target=job, daemon=True) for job in jobs]
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def stop(self):
+        self.halt.set()
+        for thread in self.threads:
+            thread.join(5)
+        self.threads = []
+
+    def heartbeat(self):
+        return self.client.put(self.base, self.inventory)
+
+    def beat(self):
+        while not self.halt.wait(0.5):
+            with contextlib.suppress(requests.RequestException, AssertionError):
+                self.heartbeat()
+
+    def read(self):
+        """All wishes, as after a start."""
+        docs = self.client.get(self.base + '/desired')
+        self.revision = docs.pop('revision')
+        self.docs = docs
+        return docs
+
+    def watch(self, timeout=40):
+        """The next changes."""
+        return self.client.call('GET', f'/anyvf/v1/watch?host={self.host}&revision={self.revision}',
+                                timeout=timeout)
+
+    def follow(self):
+        for kind, docs in list(self.docs.items()):
+            for ident, doc in list(docs.items()):
+                self.obey(kind, ident, doc)
+        while not self.halt.is_set():
+            try:
+                got = self.watch(timeout=1)
+            except requests.RequestException:
+                time.sleep(0.02)
+                continue
+            if got.status_code != 200:
+                self.read()
+                continue
+            got = got.json()
+            self.revision = got['revision']
+            for event in got['events']:
+                self.events += 1
+                docs = self.docs[event['kind']]
+                if event['doc'] is None:
+                    docs.pop(event['id'], None)
+                else:
+                    docs[event['id']] = event['doc']
+                    self.obey(event['kind'], event['id'], event['doc'])
+
+    def report(self, kind, ident, status=204, **body):
+        return self.client.put(f'{self.base}/{kind}/{ident}', body, status)
+
+    def obey(self, kind, ident, doc):
+        if kind in self.ignore:
+            return
+        body = {'generation': doc.get('generation')}
+        if kind == 'server' and doc['deleted']:
+            body['status'] = 'DELETED'
+        elif kind == 'server':
+            body.update(status='ACTIVE' if doc['power'] == 'on' else 'SHUTOFF',
+                        power_state=1 if doc['power'] == 'on' else 4, reboot=doc['reboot'])
+        elif kind == 'port':
+            body['status'] = 'RELEASED' if doc['released'] else 'ACTIVE'
+        elif kind == 'network':
+            body['status'] = 'ACTIVE'
+        else:
+            body = {'output': f"console of {doc['server']} {doc['length']}\n"}
+        with contextlib.suppress(requests.RequestException, AssertionError):
+            self.report(kind, ident, **body)
