@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command line's first words: options, then the object that reads the rest. */
-#include "cli/cli.h"
+#include "cli/noun.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,10 +12,41 @@ static const char link_usage[] =
 	"            [max_tx_rate MBPS] [min_tx_rate MBPS] [spoofchk on|off] [query_rss on|off]\n"
 	"            [trust on|off] [state auto|enable|disable]]...\n";
 
+static const char pf_usage[] =
+	"anyvf pf add PF [uplink none | uplink dev NETDEV [force] | uplink dpdk DEVARGS]\n"
+	"       [host-if on|off] [numvfs N] [mode veb|vepa] [mtu MTU] [mac LLADDR]\n"
+	"anyvf pf set PF WORD VALUE ...    (the words of add)\n"
+	"anyvf pf del PF\n"
+	"anyvf [-j [-p]] pf show [PF]\n";
+
+static const char vf_usage[] =
+	"anyvf vf attach PF N vhost [socket PATH] [client]\n"
+	"anyvf vf attach PF N tap NAME [netns NS]\n"
+	"anyvf vf detach PF N\n"
+	"anyvf vf release PF N             (detach, and back to the defaults)\n"
+	"anyvf vf set PF N WORD VALUE ...\n"
+	"anyvf [-j [-p]] vf show [PF [N]]\n";
+
+static const char mirror_usage[] = "anyvf mirror add NAME from vf PF N [in|out|both] to vf PF N\n"
+				   "anyvf mirror del NAME\n"
+				   "anyvf [-j [-p]] mirror show [NAME]\n";
+
+static const char svc_usage[] =
+	"anyvf svc add PF NAME [mac LLADDR] [vlan ID] [mtu MTU] [netns NS]\n"
+	"anyvf svc del PF NAME\n"
+	"anyvf [-j [-p]] svc show [PF]\n";
+
 /* link is abbreviated as iproute2 does; the other objects are not iproute2's. */
 const struct cli_object cli_objects[] = {
-	{ "link", cli_link, "VF settings in the words of ip-link(8)", link_usage },
-	{ NULL, NULL, NULL, NULL },
+	{ "link", cli_link, "VF settings in the words of ip-link(8)", link_usage, NULL, 0 },
+	{ "pf", cli_pf, "physical functions: add, set, del, show", pf_usage, pf_fields,
+	  PF_SET_WORDS },
+	{ "vf", cli_vf, "what VFs are plugged into, and what they are not by ip-link(8)", vf_usage,
+	  vf_fields, VF_SET_WORDS },
+	{ "mirror", cli_mirror, "copy a VF's frames to another VF", mirror_usage, NULL, 0 },
+	{ "svc", cli_svc, "service ports: taps on a PF, with no VF", svc_usage, svc_fields,
+	  SVC_ADD_WORDS },
+	{ NULL, NULL, NULL, NULL, NULL, 0 },
 };
 
 static void print_objects(FILE *to)
@@ -29,6 +60,9 @@ static void print_objects(FILE *to)
 static int print_usage(const struct cli_object *o)
 {
 	printf("%s", o->usage);
+	for (const struct field *f = o->fields; f && f->word; f++)
+		if (o->words >> (f - o->fields) & 1)
+			printf("  %-12s %s\n", f->word, f->help);
 	return CLI_OK;
 }
 

@@ -25,6 +25,8 @@ struct cli_object {
 	int (*run)(struct cli *cli); /* words start behind the object; answers the exit code */
 	const char *help;	     /* one line */
 	const char *usage;	     /* `anyvf OBJECT help` */
+	const struct field *fields;  /* table of its words, may be NULL */
+	uint32_t words;		     /* bit i: row i is one of them */
 };
 extern const struct cli_object cli_objects[]; /* ends with word NULL */
 

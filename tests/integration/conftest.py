@@ -259,3 +259,38 @@ def swd_maker():
 def swd(swd_maker):
     """A running private switch."""
     return swd_maker().start()
+
+
+class Fake:
+    """A daemon of fake PFs with p2p1, and the CLI at it: for words and texts, no frames."""
+
+    def __init__(self, directory):
+        self.dir = directory
+        self.env = {**os.environ, 'ANYVF_RUN_DIR': directory, 'ANYVF': str(DAEMONS / 'anyvf')}
+        self.proc = subprocess.Popen([BUILD / 'tests' / 'lib' / 'fake_pfd', f'{directory}/swd.sock'])
+        wait_for(lambda: os.path.exists(f'{directory}/swd.sock'))
+        self.ctl = Ctl(f'{directory}/swd.sock')
+        self.ctl.call('pf.add', name='p2p1', numvfs=4, mac='02:00:00:00:01:00')
+
+    def run(self, *words, program=DAEMONS / 'anyvf'):
+        """Exit code, stdout, stderr of `anyvf WORDS`."""
+        done = run(program, *words, check=False, env=self.env)
+        return done.returncode, done.stdout, done.stderr
+
+    def link(self, words):
+        return self.run('link', *words.split())
+
+    def stop(self):
+        self.ctl.close()
+        self.proc.terminate()
+        self.proc.wait(10)
+
+
+@pytest.fixture
+def fake():
+    """A running daemon of fake PFs."""
+    directory = tempfile.mkdtemp(prefix='anyvf-fake-')
+    made = Fake(directory)
+    yield made
+    made.stop()
+    shutil.rmtree(directory)

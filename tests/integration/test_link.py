@@ -6,13 +6,10 @@ REFUSED are asked of the real `ip` in the same test, on a veth of a namespace of
 """
 import json
 import os
-import shutil
-import subprocess
-import tempfile
 
 import pytest
 
-from conftest import BUILD, DAEMONS, Ctl, run, wait_for
+from conftest import DAEMONS, run
 
 ZERO = '00:00:00:00:00:00'
 INVALID = 'RTNETLINK answers: Invalid argument\n'
@@ -91,37 +88,6 @@ p2p1 vf 1 r x|p2p1 vf 1 n x|p2p1 vf 1 p x|p2p1 vf 1 v x|p2p1 vf 1 vlan 1 spoofch
 SHOW_REFUSED = ['show nosuch', 'show dev', 'show p2p1 p2p1', 'show p2p1 bogus', 'sho nosuch', 'l nosuch',
                 'shows', 'foo', 'show dev p2p1 dev p2p1', 'show thisnameisfartoolong', 'li nosuch']
 OBJECTS = ['foo', 'linkx', '-x link', '-sd link']
-
-
-class Fake:
-    """A daemon of fake PFs with p2p1, and the CLI at it."""
-
-    def __init__(self, directory):
-        self.dir = directory
-        self.proc = subprocess.Popen([BUILD / 'tests' / 'lib' / 'fake_pfd', f'{directory}/swd.sock'])
-        wait_for(lambda: os.path.exists(f'{directory}/swd.sock'))
-        self.ctl = Ctl(f'{directory}/swd.sock')
-        self.ctl.call('pf.add', name='p2p1', numvfs=4, mac='02:00:00:00:01:00')
-
-    def run(self, *words):
-        """Exit code, stdout, stderr of `anyvf WORDS`."""
-        done = run(DAEMONS / 'anyvf', *words, check=False,
-                   env={**os.environ, 'ANYVF_RUN_DIR': self.dir})
-        return done.returncode, done.stdout, done.stderr
-
-    def link(self, words):
-        return self.run('link', *words.split())
-
-
-@pytest.fixture
-def fake():
-    directory = tempfile.mkdtemp(prefix='anyvf-link-')
-    made = Fake(directory)
-    yield made
-    made.ctl.close()
-    made.proc.terminate()
-    made.proc.wait(10)
-    shutil.rmtree(directory)
 
 
 def vf_line(vf, mac=ZERO, words='', spoof='off', state='auto', trust='off', rss='off'):

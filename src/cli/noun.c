@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The nouns that are anyvf's own: pf, vf, mirror and svc. A command reads its
+ * names by position and everything else as pairs of word and value through the
+ * model's field tables, then is one control call. What `show` prints is in
+ * noun_show.c.
+ */
+#include "cli/noun.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+struct command {
+	const char *word;
+	int (*run)(struct cli *cli);
+};
+
+static int usage(const struct err *e)
+{
+	cli_error(e);
+	return CLI_USAGE;
+}
+
+/* "host-if" is the row "host_if": people type dashes. */
+static bool same_word(const char *typed, const char *word)
+{
+	for (; *typed && *word; typed++, word++)
+		if (*typed != *word && !(*typed == '-' && *word == '_'))
+			return false;
+	return *typed == *word;
+}
+
+static const struct field *find_word(const struct field *fields, uint32_t allowed, const char *word)
+{
+	for (unsigned int i = 0; fields[i].word; i++)
+		if (allowed >> i & 1 && same_word(word, fields[i].word))
+			return &fields[i];
+	return NULL;
+}
+
+static int unknown_word(const struct field *fields, uint32_t allowed, const char *word)
+{
+	const char *sep = "";
+
+	fprintf(stderr, "Error: \"%s\" is not a word of this command; it takes ", word);
+	for (unsigned int i = 0; fields[i].word; i++) {
+		if (!(allowed >> i & 1))
+			continue;
+		fprintf(stderr, "%s%s", sep, fields[i].word);
+		sep = ", ";
+	}
+	fputs(".\n", stderr);
+	return CLI_USAGE;
+}
+
+/* uplink none | dev NETDEV [force] | dpdk DEVARGS: three members by one word */
+static int read_uplink(struct cli *cli, struct pf_config *pf, uint32_t *changed, struct err *e)
+{
+	const char *kind = cli_next(cli), *arg = "";
+
+	if (!kind)
+		return cli_incomplete();
+	if (field_parse(&pf_fields[PF_FIELD_UPLINK], pf, kind, e))
+		return usage(e);
+	if (pf->uplink != UPLINK_NONE)
+		arg = cli_next(cli);
+	if (!arg)
+		return cli_incomplete();
+	if (field_parse(&pf_fields[PF_FIELD_UPLINK_ARG], pf, arg, e))
+		return usage(e);
+	pf->force = pf->uplink == UPLINK_DEV && cli_accept(cli, "force");
+	*changed |= BIT(PF_FIELD_UPLINK) | BIT(PF_FIELD_UPLINK_ARG) | BIT(PF_FIELD_FORCE);
+	return CLI_OK;
+}
+
+/* Pairs of word and value to the line's end. */
+static int read_words(struct cli *cli, const struct field *fields, uint32_t allowed, void *obj,
+		      uint32_t *changed)
+{
+	struct err e = { 0 };
+	const char *word;
+
+	while ((word = cli_next(cli))) {
+		const struct field *f = find_word(fields, allowed, word);
+		const char *value;
+		int rc;
+
+		if (!f)
+			return unknown_word(fields, allowed, word);
+		if (f == &pf_fields[PF_FIELD_UPLINK]) {
+			rc = read_uplink(cli, obj, changed, &e);
+			if (rc)
+				return rc;
+			continue;
+		}
+		value = cli_next(cli);
+		if (!value)
+			return cli_incomplete();
+		if (field_parse(f, obj, value, &e))
+			return usage(&e);
+		*changed |= BIT(f - fields);
+	}
+	return CLI_OK;
+}
+
+static int answer(int rc, const struct err *e)
+{
+	return rc ? cli_error(e) : CLI_OK;
+}
+
+/**
+ * noun_read_vf() - Take "PF N" from the line
+ * @cli: run
+ * @pf:  gets the PF's name
+ * @vf:  gets the VF's number
+ *
+ * Return: CLI_OK, or the exit code of a refusal that has been printed.
+ */
+int noun_read_vf(struct cli *cli, const char **pf, uint32_t *vf)
+{
+	const char *number;
+
+	*pf = cli_next(cli);
+	number = cli_next(cli);
+	if (!*pf || !number)
+		return cli_incomplete();
+	if (!cli_u32(number, vf) || *vf >= VF_MAX)
+		return cli_wrong(number, "not the number of a VF");
+	return CLI_OK;
+}
+
+/**
+ * noun_end() - Is the line read to its end?
+ * @cli: run
+ *
+ * Return: CLI_OK, or CLI_USAGE after printing the word too many.
+ */
+int noun_end(struct cli *cli)
+{
+	return *cli->words ? cli_wrong(*cli->words, "one word too many") : CLI_OK;
+}
+
+static int pf_add(struct cli *cli)
+{
+	const char *name = cli_next(cli);
+	struct err e = { 0 };
+	uint32_t changed = BIT(PF_FIELD_NAME);
+	struct pf_config pf;
+	int rc;
+
+	if (!name)
+		return cli_incomplete();
+	pf_config_default(&pf);
+	if (field_parse(&pf_fields[PF_FIELD_NAME], &pf, name, &e))
+		return usage(&e);
+	rc = read_words(cli, pf_fields, PF_SET_WORDS, &pf, &changed);
+	if (rc)
+		return rc;
+	if (pf_config_check(&pf, &e))
+		return cli_error(&e);
+	return answer(
+		cli_call_any(cli, "pf.add", cli_fields_json(pf_fields, &pf, changed), NULL, &e),
+		&e);
+}
+
+static int pf_set(struct cli *cli)
+{
+	const char *name = cli_next(cli);
+	struct err e = { 0 };
+	struct pf_config pf;
+	uint32_t changed = 0;
+	json_t *params;
+	int rc;
+
+	if (!name)
+		return cli_incomplete();
+	pf_config_default(&pf);
+	rc = read_words(cli, pf_fields, PF_SET_WORDS, &pf, &changed);
+	if (rc)
+		return rc;
+	if (!changed)
+		return cli_incomplete();
+	params = json_pack("{s:o}", "set", cli_fields_json(pf_fields, &pf, changed));
+	return answer(cli_call_pf(cli, name, "pf.set", params, NULL, &e), &e);
+}
+
+static int pf_del(struct cli *cli)
+{
+	const char *name = cli_next(cli);
+	struct err e = { 0 };
+
+	if (!name)
+		return cli_incomplete();
+	if (noun_end(cli))
+		return CLI_USAGE;
+	return answer(cli_call_pf(cli, name, "pf.del", NULL, NULL, &e), &e);
+}
+
+/* vhost [socket PATH] [client] | tap NAME [netns NS] */
+static int read_attach(struct cli *cli, struct vf_attach *a, uint32_t *changed)
+{
+	const char *kind = cli_next(cli), *value;
+	struct err e = { 0 };
+
+	*changed = BIT(VF_ATTACH_FIELD_KIND);
+	if (!kind)
+		return cli_incomplete();
+	if (field_parse(&vf_attach_fields[VF_ATTACH_FIELD_KIND], a, kind, &e))
+		return usage(&e);
+	if (a->kind == VF_ATTACH_NONE)
+		return cli_wrong(kind, "use: anyvf vf detach");
+	if (a->kind == VF_ATTACH_TAP) {
+		value = cli_next(cli);
+		if (!value)
+			return cli_incomplete();
+		if (field_parse(&vf_attach_fields[VF_ATTACH_FIELD_TAP], a, value, &e))
+			return usage(&e);
+		*changed |= BIT(VF_ATTACH_FIELD_TAP);
+		return read_words(cli, vf_attach_fields, BIT(VF_ATTACH_FIELD_NETNS), a, changed);
+	}
+	while (*cli->words) { /* client stands alone, so this is no list of pairs */
+		if (cli_accept(cli, "client")) {
+			a->client = true;
+			*changed |= BIT(VF_ATTACH_FIELD_CLIENT);
+			continue;
+		}
+		if (!cli_accept(cli, "socket"))
+			return cli_wrong(*cli->words, "expected \"socket PATH\" or \"client\"");
+		value = cli_next(cli);
+		if (!value)
+			return cli_incomplete();
+		if (field_parse(&vf_attach_fields[VF_ATTACH_FIELD_SOCKET], a, value, &e))
+			return usage(&e);
+		*changed |= BIT(VF_ATTACH_FIELD_SOCKET);
+	}
+	return CLI_OK;
+}
+
+/* Prints the vhost socket's path: the one thing the caller may not know. */
+static int vf_attach(struct cli *cli)
+{
+	auto_of(json_decref) json_t *result = NULL;
+	struct vf_attach a = { 0 };
+	struct err e = { 0 };
+	uint32_t vf, changed;
+	json_t *params;
+	const char *pf;
+	int rc = noun_read_vf(cli, &pf, &vf);
+
+	if (!rc)
+		rc = read_attach(cli, &a, &changed);
+	if (rc)
+		return rc;
+	params = cli_fields_json(vf_attach_fields, &a, changed);
+	json_object_set_new(params, "vf", json_integer(vf));
+	rc = cli_call_pf(cli, pf, "vf.attach", params, &result, &e);
+	if (rc)
+		return cli_error(&e);
+	if (cli->json)
+		return cli_print_json(cli, result);
+	if (a.kind == VF_ATTACH_VHOST)
+		puts(json_string_value(json_object_get(result, "socket")));
+	return CLI_OK;
+}
+
+static int vf_do(struct cli *cli, const char *method)
+{
+	struct err e = { 0 };
+	const char *pf;
+	uint32_t vf;
+	int rc = noun_read_vf(cli, &pf, &vf);
+
+	if (!rc)
+		rc = noun_end(cli);
+	if (rc)
+		return rc;
+	return answer(cli_call_pf(cli, pf, method, json_pack("{s:i}", "vf", (int)vf), NULL, &e),
+		      &e);
+}
+
+static int vf_detach(struct cli *cli)
+{
+	return vf_do(cli, "vf.detach");
+}
+
+static int vf_release(struct cli *cli)
+{
+	return vf_do(cli, "vf.release");
+}
+
+static int vf_set(struct cli *cli)
+{
+	struct vf_config config;
+	struct err e = { 0 };
+	uint32_t vf, changed = 0;
+	json_t *params;
+	const char *pf;
+	int rc = noun_read_vf(cli, &pf, &vf);
+
+	vf_config_default(&config);
+	if (!rc)
+		rc = read_words(cli, vf_fields, VF_SET_WORDS, &config, &changed);
+	if (rc)
+		return rc;
+	if (!changed)
+		return cli_incomplete();
+	params = json_pack("{s:[{s:i, s:o}]}", "vfs", "vf", (int)vf, "set",
+			   cli_fields_json(vf_fields, &config, changed));
+	return answer(cli_call_pf(cli, pf, "pf.set", params, NULL, &e), &e);
+}
+
+/* KEYWORD vf PF N */
+static int read_end(struct cli *cli, const char *keyword, const char **pf, uint32_t *vf)
+{
+	const char *first = *cli->words;
+
+	if (first && !cli_accept(cli, keyword))
+		return cli_wrong(first,
+				 keyword[0] == 't' ? "expected \"to\"" : "expected \"from\"");
+	first = *cli->words;
+	if (first && !cli_accept(cli, "vf"))
+		return cli_wrong(first, "expected \"vf\"");
+	return noun_read_vf(cli, pf, vf);
+}
+
+/* mirror add NAME from vf PF N [in|out|both] to vf PF N */
+static int mirror_add(struct cli *cli)
+{
+	const char *name = cli_next(cli), *from_pf, *to_pf, *dir = "both";
+	static const char *const dirs[] = { "in", "out", "both" };
+	struct err e = { 0 };
+	uint32_t from_vf, to_vf;
+	int rc;
+
+	if (!name)
+		return cli_incomplete();
+	rc = read_end(cli, "from", &from_pf, &from_vf);
+	for (unsigned int i = 0; !rc && i < ARRAY_LEN(dirs); i++)
+		if (cli_accept(cli, dirs[i])) {
+			dir = dirs[i];
+			break;
+		}
+	if (!rc)
+		rc = read_end(cli, "to", &to_pf, &to_vf);
+	if (!rc)
+		rc = noun_end(cli);
+	if (rc)
+		return rc;
+	return answer(cli_call_any(cli, "mirror.add",
+				   json_pack("{s:s, s:s, s:i, s:s, s:s, s:i}", "name", name,
+					     "from_pf", from_pf, "from_vf", (int)from_vf, "dir",
+					     dir, "to_pf", to_pf, "to_vf", (int)to_vf),
+				   NULL, &e),
+		      &e);
+}
+
+static int mirror_del(struct cli *cli)
+{
+	const char *name = cli_next(cli);
+	struct err e = { 0 };
+
+	if (!name)
+		return cli_incomplete();
+	if (noun_end(cli))
+		return CLI_USAGE;
+	return answer(cli_call_any(cli, "mirror.del", json_pack("{s:s}", "name", name), NULL, &e),
+		      &e);
+}
+
+static int svc_add(struct cli *cli)
+{
+	const char *pf = cli_next(cli), *name = cli_next(cli);
+	struct svc_config svc = { 0 };
+	struct err e = { 0 };
+	uint32_t changed = 0;
+	json_t *params;
+	int rc;
+
+	if (!pf || !name)
+		return cli_incomplete();
+	rc = read_words(cli, svc_fields, SVC_ADD_WORDS, &svc, &changed);
+	if (rc)
+		return rc;
+	params = cli_fields_json(svc_fields, &svc, changed);
+	json_object_set_new(params, "name", json_string(name));
+	return answer(cli_call_pf(cli, pf, "svc.add", params, NULL, &e), &e);
+}
+
+static int svc_del(struct cli *cli)
+{
+	const char *pf = cli_next(cli), *name = cli_next(cli);
+	struct err e = { 0 };
+
+	if (!pf || !name)
+		return cli_incomplete();
+	if (noun_end(cli))
+		return CLI_USAGE;
+	return answer(cli_call_pf(cli, pf, "svc.del", json_pack("{s:s}", "name", name), NULL, &e),
+		      &e);
+}
+
+/* Without a command an object is shown, as `ip link` is. */
+static int run(struct cli *cli, const char *object, const struct command *commands)
+{
+	const char *word = cli_next(cli);
+
+	for (const struct command *c = commands; c->word; c++)
+		if (!strcmp(word ? word : "show", c->word))
+			return c->run(cli);
+	return cli_unknown(object, word);
+}
+
+/**
+ * cli_pf() - anyvf pf add|set|del|show
+ * @cli: words start behind `pf`
+ *
+ * Return: the exit code.
+ */
+int cli_pf(struct cli *cli)
+{
+	static const struct command commands[] = {
+		{ "add", pf_add },	  { "set", pf_set }, { "del", pf_del },
+		{ "show", noun_show_pf }, { NULL, NULL },
+	};
+
+	return run(cli, "pf", commands);
+}
+
+/**
+ * cli_vf() - anyvf vf attach|detach|release|set|show
+ * @cli: words start behind `vf`
+ *
+ * Return: the exit code.
+ */
+int cli_vf(struct cli *cli)
+{
+	static const struct command commands[] = {
+		{ "attach", vf_attach }, { "detach", vf_detach },  { "release", vf_release },
+		{ "set", vf_set },	 { "show", noun_show_vf }, { NULL, NULL },
+	};
+
+	return run(cli, "vf", commands);
+}
+
+/**
+ * cli_mirror() - anyvf mirror add|del|show
+ * @cli: words start behind `mirror`
+ *
+ * Return: the exit code.
+ */
+int cli_mirror(struct cli *cli)
+{
+	static const struct command commands[] = {
+		{ "add", mirror_add },
+		{ "del", mirror_del },
+		{ "show", noun_show_mirror },
+		{ NULL, NULL },
+	};
+
+	return run(cli, "mirror", commands);
+}
+
+/**
+ * cli_svc() - anyvf svc add|del|show
+ * @cli: words start behind `svc`
+ *
+ * Return: the exit code.
+ */
+int cli_svc(struct cli *cli)
+{
+	static const struct command commands[] = {
+		{ "add", svc_add },
+		{ "del", svc_del },
+		{ "show", noun_show_svc },
+		{ NULL, NULL },
+	};
+
+	return run(cli, "svc", commands);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What noun.c (commands that change) and noun_show.c (commands that print) share. */
+#ifndef ANYVF_CLI_NOUN_H
+#define ANYVF_CLI_NOUN_H
+
+#include "cli/cli.h"
+
+#define BIT(n) (1U << (n))
+/* Rows of the model's tables that are words of a command. */
+#define PF_SET_WORDS                                                                               \
+	(BIT(PF_FIELD_UPLINK) | BIT(PF_FIELD_HOST_IF) | BIT(PF_FIELD_NUMVFS) |                     \
+	 BIT(PF_FIELD_MODE) | BIT(PF_FIELD_MAC) | BIT(PF_FIELD_MTU))
+#define VF_SET_WORDS  (BIT(VF_FIELD_PORT_ID) - 1)
+#define SVC_ADD_WORDS (BIT(2) | BIT(3) | BIT(4) | BIT(5)) /* mac, vlan, mtu, netns */
+
+int noun_read_vf(struct cli *cli, const char **pf, uint32_t *vf);
+int noun_end(struct cli *cli);
+
+int noun_show_pf(struct cli *cli);
+int noun_show_vf(struct cli *cli);
+int noun_show_mirror(struct cli *cli);
+int noun_show_svc(struct cli *cli);
+
+#endif

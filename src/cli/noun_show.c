@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `anyvf pf|vf|mirror|svc show`. With -j the daemons' own answers, always as a
+ * list; as text the same facts in lines for people, defaults left out.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/noun.h"
+
+static int done(void)
+{
+	return fflush(stdout) || ferror(stdout) ? CLI_FAIL : CLI_OK;
+}
+
+/* " word value" of each row that is not as @plain has it; how many there were. */
+static unsigned int print_changes(const struct field *fields, uint32_t skip, const void *obj,
+				  const void *plain)
+{
+	unsigned int n = 0;
+	char text[512];
+
+	for (unsigned int i = 0; fields[i].word; i++) {
+		if (skip >> i & 1 || field_equal(&fields[i], obj, plain))
+			continue;
+		if (field_format(&fields[i], obj, text, sizeof(text)) < 0)
+			strcpy(text, "...");
+		printf("%s%s %s", n++ ? ", " : "", fields[i].word, text);
+	}
+	return n;
+}
+
+static void print_drops(const struct vf_stats *s)
+{
+	for (unsigned int i = 0; i < DROP_N; i++)
+		if (s->drops[i])
+			printf("    dropped %" PRIu64 " %s: %s\n", s->drops[i], drop_names[i],
+			       drop_help[i]);
+}
+
+static void print_counts(const char *what, const struct vf_stats *s)
+{
+	printf("    %s: rx %" PRIu64 " packets %" PRIu64 " bytes, tx %" PRIu64 " packets %" PRIu64
+	       " bytes\n",
+	       what, s->rx_packets, s->rx_bytes, s->tx_packets, s->tx_bytes);
+}
+
+static void print_pf(const struct pf_info *pf)
+{
+	const struct pf_config *c = &pf->config;
+	const char *const *uplinks = pf_fields[PF_FIELD_UPLINK].names;
+	const char *const *modes = pf_fields[PF_FIELD_MODE].names;
+	char mac[MAC_STR_LEN];
+
+	printf("%s: %s, %s, %s, uplink %s%s%s\n", c->name, pf->status.kind, c->up ? "up" : "down",
+	       pf->status.carrier ? "carrier" : "no carrier", uplinks[c->uplink],
+	       *c->uplink_arg ? " " : "", c->uplink_arg);
+	printf("    numvfs %u, mode %s, mtu %u, mac %s, host-if %s, pci %s\n", c->numvfs,
+	       modes[c->mode], c->mtu, mac_format(&c->mac, mac), c->host_if ? "on" : "off",
+	       pf->status.pci_slot);
+	if (c->uplink != UPLINK_NONE)
+		print_counts("wire", &pf->status.uplink);
+	if (c->host_if)
+		print_counts("host", &pf->status.host);
+	print_drops(&pf->status.uplink);
+}
+
+static void print_attachment(const struct vf_info *vf)
+{
+	const struct vf_attach *a = &vf->attach;
+	const struct vf_status *s = &vf->status;
+
+	switch ((enum vf_attach_kind)a->kind) {
+	case VF_ATTACH_NONE:
+		printf("not attached");
+		break;
+	case VF_ATTACH_VHOST:
+		printf("vhost %s %s, %s", a->client ? "client" : "server", a->socket,
+		       s->connected ? "connected" : "waiting for its guest");
+		if (s->connected)
+			printf(", %u queue pair%s, features 0x%" PRIx64, s->n_queues,
+			       s->n_queues == 1 ? "" : "s", s->features);
+		break;
+	case VF_ATTACH_TAP:
+		printf("tap %s%s%s, %s", a->tap, *a->netns ? " netns " : "", a->netns,
+		       s->connected ? "there" : "missing");
+		break;
+	}
+	printf(", link %s\n", s->link_up ? "up" : "down");
+}
+
+static void print_macs(const char *what, const struct mac *macs, unsigned int n)
+{
+	unsigned int shown = MIN(n, (unsigned int)VF_MACS_UNTRUSTED);
+	char text[MAC_STR_LEN];
+
+	if (!n)
+		return;
+	printf("    %s", what);
+	for (unsigned int i = 0; i < shown; i++)
+		printf(" %s", mac_format(&macs[i], text));
+	if (n > shown)
+		printf(" and %u more", n - shown);
+	putchar('\n');
+}
+
+static void print_vf(const char *pf, unsigned int n, const struct vf_info *vf)
+{
+	const struct vf_status *s = &vf->status;
+	struct vf_config plain;
+
+	printf("%s vf %u: ", pf, n);
+	print_attachment(vf);
+	vf_config_default(&plain);
+	printf("    set: ");
+	if (!print_changes(vf_fields, 1U << VF_FIELD_PORT_ID | 1U << VF_FIELD_SERVER, &vf->config,
+			   &plain))
+		printf("nothing");
+	printf("; pci %s\n", s->pci_slot);
+	if (*s->overridden)
+		printf("    set by hand since the agent wrote: %s\n", s->overridden);
+	if (*vf->config.port_id)
+		printf("    port %s, server %s\n", vf->config.port_id,
+		       *vf->config.server ? vf->config.server : "none");
+	print_macs("guest's addresses", s->accepted, s->n_accepted);
+	print_macs("refused to the guest", s->refused, s->n_refused);
+	if (s->filter_known)
+		printf("    guest's filter: %u multicast groups%s%s\n", s->n_mcasts,
+		       s->promisc ? ", promiscuous" : "", s->allmulti ? ", all multicast" : "");
+	print_counts("traffic", &vf->stats);
+	if (vf->stats.mirrored)
+		printf("    mirrored %" PRIu64 "\n", vf->stats.mirrored);
+	print_drops(&vf->stats);
+}
+
+/* The names to show: the one given, or all. */
+static int read_pfs(struct cli *cli, json_t **names)
+{
+	const char *name = cli_next(cli);
+	struct err e = { 0 };
+
+	if (name)
+		*names = json_pack("[s]", name);
+	else if (cli_call_all(cli, "pf.list", names, &e))
+		return cli_error(&e);
+	return *names ? CLI_OK : cli_wrong(name, "not the name of a PF");
+}
+
+/**
+ * noun_show_pf() - anyvf pf show [PF]
+ * @cli: words start behind `show`
+ *
+ * Return: the exit code.
+ */
+int noun_show_pf(struct cli *cli)
+{
+	auto_of(json_decref) json_t *names = NULL, *list = json_array();
+	const json_t *name;
+	size_t i;
+	int rc = read_pfs(cli, &names);
+
+	if (!rc)
+		rc = noun_end(cli);
+	if (rc)
+		return rc;
+	json_array_foreach (names, i, name) {
+		json_t *pf = NULL;
+		struct pf_info info;
+		struct err e = { 0 };
+
+		if (cli_call_pf(cli, json_string_value(name), "pf.get", NULL, &pf, &e))
+			return cli_error(&e);
+		json_array_append_new(list, pf);
+		if (cli->json)
+			continue;
+		if (ctl_pf_info_from_json(pf, &info, &e))
+			return cli_error(&e);
+		print_pf(&info);
+	}
+	return cli->json ? cli_print_json(cli, list) : done();
+}
+
+static int show_vf(const struct cli *cli, const char *pf, const json_t *vf, json_t *list)
+{
+	struct err e = { 0 };
+	struct vf_info info;
+
+	if (cli->json) {
+		json_t *j = json_pack("{s:s}", "pf", pf);
+
+		json_object_update(j, (json_t *)(uintptr_t)vf);
+		json_array_append_new(list, j);
+		return CLI_OK;
+	}
+	if (ctl_vf_info_from_json(vf, &info, &e))
+		return cli_error(&e);
+	print_vf(pf, (unsigned int)json_integer_value(json_object_get(vf, "vf")), &info);
+	return CLI_OK;
+}
+
+static int show_one_vf(struct cli *cli, json_t *list)
+{
+	auto_of(json_decref) json_t *got = NULL;
+	struct err e = { 0 };
+	const char *pf;
+	uint32_t vf;
+	int rc = noun_read_vf(cli, &pf, &vf);
+
+	if (!rc)
+		rc = noun_end(cli);
+	if (rc)
+		return rc;
+	if (cli_call_pf(cli, pf, "vf.get", json_pack("{s:i}", "vf", (int)vf), &got, &e))
+		return cli_error(&e);
+	return show_vf(cli, pf, got, list);
+}
+
+static int show_all_vfs(struct cli *cli, json_t *list)
+{
+	auto_of(json_decref) json_t *names = NULL;
+	const json_t *name, *vf;
+	size_t i, k;
+	int rc = read_pfs(cli, &names);
+
+	if (rc)
+		return rc;
+	json_array_foreach (names, i, name) {
+		const char *pf = json_string_value(name);
+		auto_of(json_decref) json_t *got = NULL;
+		struct err e = { 0 };
+
+		if (cli_call_pf(cli, pf, "pf.get", json_pack("{s:b}", "vfs", 1), &got, &e))
+			return cli_error(&e);
+		json_array_foreach (json_object_get(got, "vfs"), k, vf) {
+			rc = show_vf(cli, pf, vf, list);
+			if (rc)
+				return rc;
+		}
+	}
+	return CLI_OK;
+}
+
+/**
+ * noun_show_vf() - anyvf vf show [PF [N]]
+ * @cli: words start behind `show`
+ *
+ * Return: the exit code.
+ */
+int noun_show_vf(struct cli *cli)
+{
+	auto_of(json_decref) json_t *list = json_array();
+	bool one = cli->words[0] && cli->words[1];
+	int rc = one ? show_one_vf(cli, list) : show_all_vfs(cli, list);
+
+	if (rc)
+		return rc;
+	return cli->json ? cli_print_json(cli, list) : done();
+}
+
+/* Prints the elements of @list whose member @key is @value, or all. */
+static int show_list(struct cli *cli, const char *method, const char *key,
+		     void (*print)(const json_t *item))
+{
+	auto_of(json_decref) json_t *list = NULL, *chosen = json_array();
+	const char *value = cli_next(cli);
+	struct err e = { 0 };
+	json_t *item;
+	size_t i;
+
+	if (noun_end(cli))
+		return CLI_USAGE;
+	if (cli_call_any(cli, method, NULL, &list, &e))
+		return cli_error(&e);
+	json_array_foreach (list, i, item) {
+		if (value && strcmp(json_string_value(json_object_get(item, key)), value))
+			continue;
+		json_array_append(chosen, item);
+		if (!cli->json)
+			print(item);
+	}
+	if (value && !json_array_size(chosen)) {
+		err_set(&e, -ENOENT, "there is nothing with the %s %s", key, value);
+		return cli_error(&e);
+	}
+	return cli->json ? cli_print_json(cli, chosen) : done();
+}
+
+static void print_mirror(const json_t *m)
+{
+	const char *name, *from_pf, *dir, *to_pf;
+	json_int_t mirrored, dropped;
+	int from_vf, to_vf;
+
+	if (json_unpack((json_t *)(uintptr_t)m, "{s:s, s:s, s:i, s:s, s:s, s:i, s:I, s:I}", "name",
+			&name, "from_pf", &from_pf, "from_vf", &from_vf, "dir", &dir, "to_pf",
+			&to_pf, "to_vf", &to_vf, "mirrored", &mirrored, "dropped", &dropped))
+		return;
+	printf("%s: from vf %s %d %s to vf %s %d, mirrored %lld, dropped %lld\n", name, from_pf,
+	       from_vf, dir, to_pf, to_vf, (long long)mirrored, (long long)dropped);
+}
+
+/**
+ * noun_show_mirror() - anyvf mirror show [NAME]
+ * @cli: words start behind `show`
+ *
+ * Return: the exit code.
+ */
+int noun_show_mirror(struct cli *cli)
+{
+	return show_list(cli, "mirror.list", "name", print_mirror);
+}
+
+static void print_svc(const json_t *s)
+{
+	struct svc_config svc = { 0 }, plain = { 0 };
+
+	if (fields_from_json(svc_fields, &svc, s, NULL, NULL))
+		return;
+	printf("%s: %s: ", svc.pf, svc.name);
+	print_changes(svc_fields, 3, &svc, &plain);
+	putchar('\n');
+}
+
+/**
+ * noun_show_svc() - anyvf svc show [PF]
+ * @cli: words start behind `show`
+ *
+ * Return: the exit code.
+ */
+int noun_show_svc(struct cli *cli)
+{
+	return show_list(cli, "svc.list", "pf", print_svc);
+}

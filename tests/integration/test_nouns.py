@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`anyvf pf|vf|mirror|svc`: each command is one call, each refusal names the offending word."""
+import json
+
+from conftest import DAEMONS, run
+
+
+def ok(fake, line):
+    code, out, err = fake.run(*line.split())
+    assert (code, err) == (0, ''), f'{line}: {err}'
+    return out
+
+
+def test_pf_takes_every_word_of_its_table(fake):
+    ok(fake, 'pf add p3p1 uplink dev veth9 force host-if on numvfs 7 mode vepa mtu 9000 mac 02:00:00:00:00:07')
+    config = fake.ctl.call('pf.get', pf='p3p1')['config']
+    assert config == {'name': 'p3p1', 'uplink': 'dev', 'uplink_arg': 'veth9', 'host_if': True, 'numvfs': 7,
+                      'mode': 'vepa', 'mac': '02:00:00:00:00:07', 'mtu': 9000, 'up': True, 'force': True}
+    ok(fake, 'pf set p3p1 numvfs 3 uplink none')
+    config = json.loads(ok(fake, '-j pf show p3p1'))[0]['config']
+    assert (config['numvfs'], config['uplink'], config['uplink_arg']) == (3, 'none', '')
+    ok(fake, 'pf set p3p1 uplink dpdk net_tap0,iface=x')
+    assert 'uplink dpdk net_tap0,iface=x' in ok(fake, 'pf show p3p1')
+    ok(fake, 'pf del p3p1')
+    assert [pf['config']['name'] for pf in json.loads(ok(fake, '-j pf'))] == ['p2p1']
+
+
+def test_vf_is_attached_set_shown_and_released(fake):
+    assert ok(fake, 'vf attach p2p1 1 vhost socket /tmp/x.sock client') == '/tmp/x.sock\n'
+    ok(fake, 'vf attach p2p1 2 tap t0 netns blue')
+    ok(fake, 'vf set p2p1 1 trunk 10,20-30 mtu 9000 mac 02:00:00:00:00:09 trust on')
+    text = ok(fake, 'vf show p2p1 1')
+    assert 'vhost client /tmp/x.sock, waiting' in text and 'trunk 10,20-30, mtu 9000' in text
+    assert 'tap t0 netns blue' in ok(fake, 'vf show p2p1')
+    vf = json.loads(ok(fake, 'vf show p2p1 2 -j'))[0]
+    assert (vf['pf'], vf['vf'], vf['attach']['tap'], vf['attach']['netns']) == ('p2p1', 2, 't0', 'blue')
+    assert fake.run('pf', 'set', 'p2p1', 'numvfs', '2') == (1, '', 'Error: VF 2 of p2p1 is attached.\n')
+    ok(fake, 'vf detach p2p1 2')
+    ok(fake, 'vf release p2p1 1')
+    assert 'not attached' in ok(fake, 'vf show p2p1 1') and 'set: nothing' in ok(fake, 'vf show p2p1 1')
+    assert len(json.loads(ok(fake, '-j vf show'))) == 4
+
+
+def test_mirror_and_service_port_come_and_go(fake):
+    ok(fake, 'mirror add m from vf p2p1 1 in to vf p2p1 2')
+    ok(fake, 'mirror add n from vf p2p1 1 to vf p2p1 3')
+    assert ok(fake, 'mirror show m') == 'm: from vf p2p1 1 in to vf p2p1 2, mirrored 0, dropped 0\n'
+    assert [m['dir'] for m in json.loads(ok(fake, '-j mirror show'))] == ['in', 'both']
+    ok(fake, 'mirror del m')
+    assert fake.run('mirror', 'show', 'm')[0] == 1
+    ok(fake, 'svc add p2p1 dhcp0 vlan 5 mtu 1400 mac 02:00:00:00:00:0a netns blue')
+    assert ok(fake, 'svc show') == 'p2p1: dhcp0: mac 02:00:00:00:00:0a, vlan 5, mtu 1400, netns blue\n'
+    ok(fake, 'svc del p2p1 dhcp0')
+    assert json.loads(ok(fake, '-j svc show')) == []
+
+
+def test_refusals_name_the_word(fake):
+    cases = {
+        'pf': 0, 'pf bogus': '"bogus"', 'pf add': 'not complete', 'pf add x foo 1': '"foo"', 'pf add x uplink': 'not complete',
+        'pf add x uplink hub y': '"hub"', 'pf add x uplink dev': 'not complete', 'pf add x numvfs': 'not complete',
+        'pf add x numvfs many': '"many"', 'pf add x numvfs 257': '257', 'pf add a/b': '"a/b"', 'pf add p2p1': 'p2p1',
+        'pf add averyverylongname': 'longer', 'pf add x mtu 5': 'mtu 5', 'pf set p2p1': 'not complete', 'pf del': 'not complete',
+        'pf del nosuch': 'nosuch', 'pf del p2p1 now': '"now"', 'vf attach p2p1': 'not complete', 'vf attach p2p1 x tap t': '"x"',
+        'vf attach p2p1 256 tap t': '"256"', 'vf attach p2p1 1': 'not complete', 'vf attach p2p1 1 cable': '"cable"',
+        'vf attach p2p1 1 tap': 'not complete', 'vf attach p2p1 1 tap interface-name-too-long': 'longer', 'vf attach p2p1 1 none': 'detach',
+        'vf attach p2p1 1 vhost foo': '"foo"', 'vf attach p2p1 1 vhost socket': 'not complete', 'vf attach p2p1 9 vhost': 'no VF 9',
+        'vf detach p2p1 1': 'not attached', 'vf set p2p1 1': 'not complete', 'vf set p2p1 1 trunk 5-1': '"5-1"',
+        'vf set p2p1 1 vlan 5000': '5000', 'vf set p2p1 1 qos 8': 'qos 8', 'vf set p2p1 1 port_id x': '"port_id"',
+        'vf show nosuch': 'nosuch', 'vf show p2p1 9': 'no VF 9', 'vf show p2p1 1 2': '"2"', 'mirror add': 'not complete',
+        'mirror add m frm': '"frm"', 'mirror add m from pf': '"pf"', 'mirror add m from vf p2p1 1 sideways to': '"sideways"',
+        'mirror add m from vf p2p1 1 to vf p2p1 9': 'no VF 9', 'mirror del nosuch': 'nosuch', 'svc add p2p1': 'not complete',
+        'svc add p2p1 x vlan 5000': '5000', 'svc del p2p1 x': 'x', 'bogus': '"bogus"',
+    }
+    for line, says in cases.items():
+        code, _, err = fake.run(*line.split())
+        assert code == 0 if says == 0 else code in (1, 255) and says in err, f'{line}: {code} {err}'
+    assert len(fake.ctl.call('pf.list')) == 1
+
+
+def test_every_object_has_help(fake):
+    top = ok(fake, 'help')
+    for word in 'link', 'pf', 'vf', 'mirror', 'svc':
+        assert f'  {word} ' in top and f'anyvf ' in ok(fake, f'{word} help')
+    assert 'tags the guest may use' in ok(fake, 'vf help')
+
+
+def test_no_daemon_is_told_with_the_way_to_start_it(tmp_path):
+    for line in 'pf show', 'pf add x', 'vf show p2p1 1', 'mirror show':
+        done = run(DAEMONS / 'anyvf', *line.split(), check=False, env={'ANYVF_RUN_DIR': str(tmp_path)})
+        assert done.returncode == 1 and 'anyvf up' in done.stderr, line
