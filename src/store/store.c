@@ -112,21 +112,19 @@ static int remember(struct store *st, const struct store_op *op)
 /**
  * store_apply() - Run a transaction
  * @st:       the store
- * @txn:      at most 128 operations; left as it is
+ * @txn:      left as it is
  * @revision: if not NULL, the version of what was put
  * @e:        why not
  *
  * Later calls see the changes at once; they are durable, and watchers hear of them, after
  * store_flush(). Nothing changes if a comparison or anything else fails.
  *
- * Return: 0; -EAGAIN if a comparison failed; -E2BIG; the engine's errno (-ENOSPC, -EIO...).
+ * Return: 0; -EAGAIN if a comparison failed; the engine's errno (-ENOSPC, -EIO...).
  */
 int store_apply(struct store *st, const struct store_txn *txn, uint64_t *revision, struct err *e)
 {
 	int rc;
 
-	if (txn->n_ops > STORE_OPS_MAX)
-		return err_set(e, -E2BIG, "transaction of %u operations", txn->n_ops);
 	if (st->n_applied - st->n_flushed > HISTORY - STORE_OPS_MAX)
 		return err_set(e, -EBUSY, "too many changes wait for a flush");
 	rc = st->backend->apply(st->db, txn, st->revision + 1, e);
@@ -271,15 +269,17 @@ int store_changes(struct store *st, uint64_t after, const char *prefix, store_ev
 static int add_op(struct store_txn *txn, enum store_op_kind kind, const char *key,
 		  uint64_t version, json_t *doc)
 {
+	unsigned int used = kind == STORE_CHECK ? txn->n_checks : txn->n_ops - txn->n_checks;
 	char *copy;
 
-	if (txn->n_ops == STORE_OPS_MAX)
+	if (used == STORE_OPS_MAX)
 		return -E2BIG;
 	if (!key[0] || strlen(key) > STORE_KEY_LEN)
 		return -EINVAL;
 	copy = strdup(key);
 	if (!copy)
 		return -ENOMEM;
+	txn->n_checks += kind == STORE_CHECK;
 	txn->ops[txn->n_ops++] = (struct store_op){ kind, copy, version, json_incref(doc) };
 	return 0;
 }
@@ -332,5 +332,5 @@ void store_txn_clear(struct store_txn *txn)
 		free(txn->ops[i].key);
 		json_decref(txn->ops[i].doc);
 	}
-	txn->n_ops = 0;
+	txn->n_ops = txn->n_checks = 0;
 }

@@ -17,7 +17,7 @@
 #include "base/field.h"
 
 #define STORE_KEY_LEN 255 /* longest key, in bytes */
-#define STORE_OPS_MAX 128 /* operations of one transaction, comparisons included (etcd's limit) */
+#define STORE_OPS_MAX 128 /* comparisons, and changes, of one transaction (etcd's limits) */
 #define STORE_SCHEMA 1	  /* version of what is in the documents; older is upgraded, newer refused */
 
 struct store;
@@ -31,8 +31,8 @@ struct store_op {
 	json_t *doc;	  /* STORE_PUT: owned reference */
 };
 struct store_txn {
-	struct store_op ops[STORE_OPS_MAX]; /* comparisons may stand anywhere: all are made first */
-	unsigned int n_ops;
+	struct store_op ops[2 * STORE_OPS_MAX]; /* comparisons may stand anywhere: made first */
+	unsigned int n_ops, n_checks; /* n_checks of n_ops are comparisons */
 };
 
 /* A change that is on disk. doc is NULL for a deletion; key and doc are borrowed. */
