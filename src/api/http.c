@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libmicrohttpd as an event source of our loop (external epoll, no threads). A
+ * request that is not answered at once is a suspended connection.
+ */
+#include "api/http.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+
+#define CONNECTIONS_MAX 1000
+#define DRAIN_MAX (64u << 20) /* longest body that is read only to be refused politely */
+#define BATCHES_MAX 64	      /* rounds of one turn before the loop gets its other work */
+
+enum conn_state { CONN_IDLE, CONN_READING, CONN_ANSWERING };
+
+struct conn { /* one client connection */
+	struct conn *next, **prev; /* in http->conns */
+	int fd;			   /* libmicrohttpd's */
+	enum conn_state state;	   /* what it waits for */
+	uint64_t since_ms;	   /* when that began */
+};
+
+struct http_req {
+	struct http *http;	     /* server */
+	struct MHD_Connection *mhd;  /* connection it came by */
+	struct conn *conn;	     /* the same, ours */
+	char *target;		     /* as sent */
+	const char *method;	     /* libmicrohttpd's */
+	char *body;		     /* in memory, or NULL; ends with a NUL of its own */
+	size_t size, room;	     /* of body: used, allocated */
+	char *path;		     /* file that gets the body, or NULL */
+	int fd;			     /* of that file, or -1 */
+	int error;		     /* why the body is not complete, or 0 */
+	bool begun, suspended;	     /* headers were seen; waits for http_reply() */
+	struct MHD_Response *response; /* to be queued */
+	unsigned int status;	     /* of response */
+	struct http_req *next, **prev; /* in http->suspended */
+};
+
+struct http {
+	struct http_opts opts;
+	struct MHD_Daemon *mhd;
+	struct loop_fd *source;	    /* libmicrohttpd's epoll descriptor */
+	struct loop_timer *timer;   /* its next timeout */
+	struct loop_timer *sweeper; /* closes slow connections */
+	struct conn *conns;	    /* all connections */
+	struct http_req *suspended; /* requests without an answer */
+	bool resumed;		    /* a connection was resumed: run again */
+};
+
+#define LIST_ADD(head, item)                                                                       \
+	do {                                                                                       \
+		(item)->next = (head);                                                             \
+		(item)->prev = &(head);                                                            \
+		if (head)                                                                          \
+			(head)->prev = &(item)->next;                                              \
+		(head) = (item);                                                                   \
+	} while (0)
+#define LIST_DEL(item)                                                                             \
+	do {                                                                                       \
+		*(item)->prev = (item)->next;                                                      \
+		if ((item)->next)                                                                  \
+			(item)->next->prev = (item)->prev;                                         \
+	} while (0)
+
+static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd)
+{
+	struct http_req *req = calloc(1, sizeof(*req));
+	const union MHD_ConnectionInfo *info;
+
+	if (!req)
+		return NULL;
+	info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	req->http = arg;
+	req->mhd = mhd;
+	req->conn = info ? info->socket_context : NULL;
+	req->fd = -1;
+	req->target = strdup(target);
+	return req;
+}
+
+static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
+			 enum MHD_RequestTerminationCode why)
+{
+	struct http_req *req = *context;
+
+	if (!req)
+		return;
+	if (req->suspended)
+		LIST_DEL(req);
+	if (req->response)
+		MHD_destroy_response(req->response);
+	if (req->conn) {
+		req->conn->state = CONN_IDLE;
+		req->conn->since_ms = loop_now_ms();
+	}
+	if (req->fd >= 0)
+		close(req->fd);
+	if (req->path)
+		unlink(req->path); /* whoever wanted to keep the file renamed it */
+	free(req->path);
+	free(req->body);
+	free(req->target);
+	free(req);
+	*context = NULL;
+}
+
+static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
+			  enum MHD_ConnectionNotificationCode code)
+{
+	struct http *http = arg;
+	struct conn *conn = *context;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		const union MHD_ConnectionInfo *info =
+			MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+		conn = calloc(1, sizeof(*conn));
+		if (!conn || !info) {
+			free(conn);
+			return;
+		}
+		conn->fd = info->connect_fd;
+		conn->since_ms = loop_now_ms();
+		LIST_ADD(http->conns, conn);
+		*context = conn;
+	} else if (conn) {
+		LIST_DEL(conn);
+		free(conn);
+		*context = NULL;
+	}
+}
+
+static void keep_in_memory(struct http_req *req, const char *data, size_t size)
+{
+	size_t room = MAX(req->room, (size_t)4096);
+	char *body;
+
+	if (size > req->http->opts.body_max || req->size + size > req->http->opts.body_max) {
+		req->error = -EFBIG;
+		return;
+	}
+	while (room < req->size + size + 1)
+		room *= 2;
+	if (room != req->room) {
+		body = realloc(req->body, room);
+		if (!body) {
+			req->error = -ENOMEM;
+			return;
+		}
+		req->body = body;
+		req->room = room;
+	}
+	memcpy(req->body + req->size, data, size);
+	req->size += size;
+	req->body[req->size] = '\0';
+}
+
+/* At most one connection buffer a call, so the loop goes on; the page cache takes it. */
+static void keep_in_file(struct http_req *req, const char *data, size_t size)
+{
+	/* A long upload may take its time as long as it moves. */
+	if (req->conn && req->size >> 20 != (req->size + size) >> 20)
+		req->conn->since_ms = loop_now_ms();
+	while (size && !req->error) {
+		ssize_t n = write(req->fd, data, size);
+
+		if (n < 0 && errno != EINTR)
+			req->error = -errno;
+		if (n > 0) {
+			data += n;
+			size -= (size_t)n;
+			req->size += (size_t)n;
+		}
+	}
+}
+
+static void begin(struct http_req *req)
+{
+	struct http *http = req->http;
+	const char *length = http_header(req, "Content-Length");
+
+	req->begun = true;
+	if (req->conn) {
+		req->conn->state = CONN_READING;
+		req->conn->since_ms = loop_now_ms();
+	}
+	req->path = http->opts.begin ? http->opts.begin(http->opts.arg, req) : NULL;
+	if (req->path) {
+		req->fd = open(req->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+		if (req->fd < 0)
+			req->error = -errno;
+	} else if (length && strtoull(length, NULL, 10) > http->opts.body_max) {
+		req->error = -EFBIG;
+	}
+}
+
+static enum MHD_Result answer(struct http_req *req)
+{
+	enum MHD_Result ok = MHD_queue_response(req->mhd, req->status, req->response);
+
+	MHD_destroy_response(take(req->response));
+	return ok;
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const char *url,
+				  const char *method, const char *version, const char *data,
+				  size_t *size, void **context)
+{
+	struct http *http = arg;
+	struct http_req *req = *context;
+
+	if (!req || !req->target)
+		return MHD_NO;
+	if (req->response)
+		return answer(req);
+	if (!req->begun) {
+		const char *length = http_header(req, "Content-Length");
+
+		req->method = method;
+		begin(req);
+		/* Far too long: answer now; libmicrohttpd closes the connection. */
+		if (req->error != -EFBIG || !length || strtoull(length, NULL, 10) <= DRAIN_MAX)
+			return MHD_YES;
+	} else if (*size) {
+		if (!req->error && req->fd >= 0)
+			keep_in_file(req, data, *size);
+		else if (!req->error)
+			keep_in_memory(req, data, *size);
+		*size = 0;
+		return MHD_YES;
+	}
+	if (req->conn)
+		req->conn->state = CONN_ANSWERING;
+	http->opts.handle(http->opts.arg, req);
+	if (req->response)
+		return answer(req);
+	req->suspended = true;
+	LIST_ADD(http->suspended, req);
+	MHD_suspend_connection(mhd);
+	return MHD_YES;
+}
+
+static void turn(void *arg)
+{
+	struct http *http = arg;
+	MHD_UNSIGNED_LONG_LONG wait_ms;
+	unsigned int rounds = 0;
+
+	do {
+		http->resumed = false;
+		MHD_run(http->mhd);
+		http->opts.batch(http->opts.arg);
+	} while (http->resumed && ++rounds < BATCHES_MAX);
+	if (MHD_get_timeout(http->mhd, &wait_ms) == MHD_YES)
+		loop_timer_set(http->timer, wait_ms, 0);
+	else
+		loop_timer_set(http->timer, UINT64_MAX, 0);
+}
+
+static void on_ready(void *arg, uint32_t events)
+{
+	turn(arg);
+}
+
+/* libmicrohttpd's own timeout starts again with every byte; a slow client must not live on that. */
+static void sweep(void *arg)
+{
+	struct http *http = arg;
+	uint64_t now_ms = loop_now_ms();
+
+	for (struct conn *conn = http->conns; conn; conn = conn->next)
+		if (conn->state != CONN_ANSWERING && now_ms - conn->since_ms > http->opts.slow_ms)
+			shutdown(conn->fd, SHUT_RDWR);
+}
+
+static int resolve(const char *listen, struct addrinfo **out, struct err *e)
+{
+	static const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_PASSIVE,
+					       .ai_socktype = SOCK_STREAM };
+	const char *port = strrchr(listen, ':');
+	char host[128];
+
+	if (!port || port - listen >= (int)sizeof(host))
+		return err_set(e, -EINVAL, "\"%s\" is not ADDRESS:PORT", listen);
+	snprintf(host, sizeof(host), "%.*s", (int)(port - listen), listen);
+	if (host[0] == '[' && host[strlen(host) - 1] == ']') {
+		host[strlen(host) - 1] = '\0';
+		memmove(host, host + 1, strlen(host));
+	}
+	if (getaddrinfo(host, port + 1, &hints, out) != 0)
+		return err_set(e, -EINVAL, "\"%s\" is not ADDRESS:PORT", listen);
+	return 0;
+}
+
+static int listen_on(const char *where, struct err *e)
+{
+	struct addrinfo *ai = NULL;
+	auto_close int fd = -1;
+	int rc = resolve(where, &ai, e), one = 1;
+
+	if (rc)
+		return rc;
+	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
+	    bind(fd, ai->ai_addr, ai->ai_addrlen) || listen(fd, 128))
+		rc = err_errno(e, "cannot listen on %s", where);
+	freeaddrinfo(ai);
+	return rc ? rc : take_fd(fd);
+}
+
+static int start(struct http *http, int fd, struct err *e)
+{
+	const union MHD_DaemonInfo *info;
+	int epoll_fd;
+
+	http->mhd = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, http,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536, MHD_OPTION_URI_LOG_CALLBACK,
+		on_target, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+		MHD_OPTION_CONNECTION_TIMEOUT, http->opts.slow_ms / 1000 + 1, MHD_OPTION_END);
+	if (!http->mhd) {
+		close(fd);
+		return err_set(e, -EIO, "the HTTP server does not start");
+	}
+	info = MHD_get_daemon_info(http->mhd, MHD_DAEMON_INFO_EPOLL_FD);
+	epoll_fd = info ? info->epoll_fd : -1;
+	http->source = loop_fd_add(http->opts.loop, epoll_fd, EPOLLIN, on_ready, http);
+	http->timer = loop_timer_add(http->opts.loop, UINT64_MAX, 0, turn, http);
+	http->sweeper = loop_timer_add(http->opts.loop, 1000, http->opts.slow_ms / 4, sweep, http);
+	return http->source && http->timer && http->sweeper ? 0 : -ENOMEM;
+}
+
+/**
+ * http_open() - Listen and serve
+ * @opts: copied; its strings, functions and loop are borrowed for the server's life
+ * @out:  the server, to be closed with http_close()
+ * @e:    why not
+ *
+ * Return: 0; -EINVAL for a bad address; -EADDRINUSE and other errno of bind(2); -ENOMEM.
+ */
+int http_open(const struct http_opts *opts, struct http **out, struct err *e)
+{
+	auto_of(http_close) struct http *http = calloc(1, sizeof(*http));
+	int rc;
+
+	if (!http)
+		return -ENOMEM;
+	http->opts = *opts;
+	rc = listen_on(opts->listen, e);
+	if (rc < 0)
+		return rc;
+	rc = start(http, rc, e);
+	if (rc)
+		return rc;
+	*out = take(http);
+	return 0;
+}
+
+/**
+ * http_close() - Stop serving
+ * @http: server or NULL; requests without an answer get 503
+ */
+void http_close(struct http *http)
+{
+	static const struct http_answer bye = { .status = MHD_HTTP_SERVICE_UNAVAILABLE, .fd = -1 };
+
+	if (!http)
+		return;
+	while (http->suspended)
+		http_reply(http->suspended, &bye);
+	if (http->mhd) {
+		MHD_run(http->mhd);
+		MHD_stop_daemon(http->mhd);
+	}
+	loop_fd_del(http->source);
+	loop_timer_del(http->timer);
+	loop_timer_del(http->sweeper);
+	free(http);
+}
+
+/**
+ * http_method() - The request's method
+ * @req: request
+ */
+const char *http_method(const struct http_req *req)
+{
+	return req->method;
+}
+
+/**
+ * http_target() - The request's target as it was sent, query included
+ * @req: request
+ */
+const char *http_target(const struct http_req *req)
+{
+	return req->target;
+}
+
+/**
+ * http_header() - A header of the request
+ * @req:  request
+ * @name: in any case
+ *
+ * Return: its first value, valid until the answer; NULL if there is none.
+ */
+const char *http_header(const struct http_req *req, const char *name)
+{
+	return MHD_lookup_connection_value(req->mhd, MHD_HEADER_KIND, name);
+}
+
+/**
+ * http_body() - The body kept in memory
+ * @req:  request that is complete
+ * @size: its bytes; a NUL that is not counted follows
+ *
+ * Return: the body; NULL if there was none or it went to a file.
+ */
+const char *http_body(const struct http_req *req, size_t *size)
+{
+	*size = req->fd < 0 ? req->size : 0;
+	return req->body;
+}
+
+/**
+ * http_file() - The file the body went to
+ * @req: request
+ *
+ * It is removed after the answer unless it was renamed.
+ *
+ * Return: the path begin() gave, or NULL.
+ */
+const char *http_file(const struct http_req *req)
+{
+	return req->path;
+}
+
+/**
+ * http_body_error() - Why the body is not complete
+ * @req: request
+ *
+ * Return: 0; -EFBIG if it was longer than body_max; -ENOSPC and other errno of write(2).
+ */
+int http_body_error(const struct http_req *req)
+{
+	return req->error;
+}
+
+/**
+ * http_reply() - Answer a request, once
+ * @req:    request; gone at some time after the call
+ * @answer: status, headers and body; takes body and fd
+ *
+ * Context: the loop's thread, within handle() or at any later time.
+ */
+void http_reply(struct http_req *req, const struct http_answer *answer)
+{
+	struct MHD_Response *response;
+
+	if (answer->fd >= 0) {
+		response = MHD_create_response_from_fd64(answer->size, answer->fd);
+		if (!response)
+			close(answer->fd);
+	} else {
+		response = MHD_create_response_from_buffer(
+			answer->body ? answer->size : 0, answer->body,
+			answer->body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+		if (!response)
+			free(answer->body);
+	}
+	for (const char *const *h = answer->headers; response && h && h[0] && h[1]; h += 2)
+		MHD_add_response_header(response, h[0], h[1]);
+	req->response = response;
+	req->status = response ? answer->status : MHD_HTTP_INTERNAL_SERVER_ERROR;
+	if (!req->suspended)
+		return;
+	LIST_DEL(req);
+	req->suspended = false;
+	MHD_resume_connection(req->mhd);
+	req->http->resumed = true;
+	loop_timer_set(req->http->timer, 0, 0);
+}

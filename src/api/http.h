@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The HTTP/1.1 server: bytes to requests, answers to bytes. It knows nothing
+ * of services. Everything runs in the loop's thread.
+ */
+#ifndef ANYVF_API_HTTP_H
+#define ANYVF_API_HTTP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/loop.h"
+
+struct http;
+struct http_req;
+
+struct http_opts {
+	struct loop *loop;    /* borrowed */
+	const char *listen;   /* "127.0.0.1:5000", "[::1]:5000" */
+	size_t body_max;      /* bytes of a body kept in memory; more is read and dropped */
+	unsigned int slow_ms; /* a request must be here in that time; an idle connection is closed */
+	/* Headers are here: a malloc'ed path of the file to receive the body, or NULL for memory. */
+	char *(*begin)(void *arg, struct http_req *req);
+	/* The request is complete; answer now or later with http_reply(). */
+	void (*handle)(void *arg, struct http_req *req);
+	/* All requests that were there have been handled: time to commit. */
+	void (*batch)(void *arg);
+	void *arg;
+};
+
+struct http_answer {
+	unsigned int status;
+	const char *const *headers; /* name, value, name, value, NULL; or NULL */
+	char *body;		    /* malloc'ed, taken; or NULL */
+	size_t size;		    /* of body or file */
+	int fd;			    /* a file to send, taken; -1: body */
+};
+
+int http_open(const struct http_opts *opts, struct http **out, struct err *e);
+void http_close(struct http *http);
+AUTO_DEFINE(struct http *, http_close)
+
+const char *http_method(const struct http_req *req);
+const char *http_target(const struct http_req *req); /* as sent: "/v3/users?name=x" */
+const char *http_header(const struct http_req *req, const char *name);
+const char *http_body(const struct http_req *req, size_t *size);
+const char *http_file(const struct http_req *req); /* path begin() gave, or NULL */
+int http_body_error(const struct http_req *req); /* -EFBIG, or why the file was not written; or 0 */
+void http_reply(struct http_req *req, const struct http_answer *answer);
+
+#endif

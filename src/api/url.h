@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Request targets: percent decoding and query arguments, from bytes a client sent. */
+#ifndef ANYVF_API_URL_H
+#define ANYVF_API_URL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define ARGS_MAX 128 /* arguments of one query */
+
+struct arg {
+	char *name, *value; /* decoded, inside args.text; value is "" when there was no '=' */
+};
+struct args {
+	char *text; /* owned: the storage of all names and values */
+	struct arg all[ARGS_MAX];
+	unsigned int n;
+};
+
+bool url_decode(char *text, bool plus_is_space);
+char *url_encode(const char *text);
+int args_parse(const char *query, struct args *out);
+void args_free(struct args *args);
+const char *args_get(const struct args *args, const char *name, unsigned int i);
+
+#endif
