@@ -89,6 +89,8 @@ struct resource {
 	int (*show)(struct call *c, const json_t *doc, json_t *out);
 	/* May the caller see it? NULL: own project, shared, or admin. */
 	bool (*visible)(const struct call *c, const json_t *doc);
+	/* Is it in lists? NULL: whatever is visible. (Nova: other projects' only with all_tenants.) */
+	bool (*listed)(const struct call *c, const json_t *doc);
 };
 
 /* Documents of a resource. */

@@ -18,12 +18,12 @@
 #include "base/log.h"
 
 #define CONNECTIONS_MAX 1000
-#define DRAIN_MAX (64u << 20) /* longest body that is read only to be refused politely */
-#define BATCHES_MAX 64	      /* rounds of one turn before the loop gets its other work */
+#define DRAIN_MAX	(64u << 20) /* longest body that is read only to be refused politely */
+#define BATCHES_MAX	64	    /* rounds of one turn before the loop gets its other work */
 
 enum conn_state { CONN_IDLE, CONN_READING, CONN_ANSWERING };
 
-struct conn { /* one client connection */
+struct conn {			   /* one client connection */
 	struct conn *next, **prev; /* in http->conns */
 	int fd;			   /* libmicrohttpd's */
 	enum conn_state state;	   /* what it waits for */
@@ -31,19 +31,19 @@ struct conn { /* one client connection */
 };
 
 struct http_req {
-	struct http *http;	     /* server */
-	struct MHD_Connection *mhd;  /* connection it came by */
-	struct conn *conn;	     /* the same, ours */
-	char *target;		     /* as sent */
-	const char *method;	     /* libmicrohttpd's */
-	char *body;		     /* in memory, or NULL; ends with a NUL of its own */
-	size_t size, room;	     /* of body: used, allocated */
-	char *path;		     /* file that gets the body, or NULL */
-	int fd;			     /* of that file, or -1 */
-	int error;		     /* why the body is not complete, or 0 */
-	bool begun, suspended;	     /* headers were seen; waits for http_reply() */
+	struct http *http;	       /* server */
+	struct MHD_Connection *mhd;    /* connection it came by */
+	struct conn *conn;	       /* the same, ours */
+	char *target;		       /* as sent */
+	const char *method;	       /* libmicrohttpd's */
+	char *body;		       /* in memory, or NULL; ends with a NUL of its own */
+	size_t size, room;	       /* of body: used, allocated */
+	char *path;		       /* file that gets the body, or NULL */
+	int fd;			       /* of that file, or -1 */
+	int error;		       /* why the body is not complete, or 0 */
+	bool begun, suspended;	       /* headers were seen; waits for http_reply() */
 	struct MHD_Response *response; /* to be queued */
-	unsigned int status;	     /* of response */
+	unsigned int status;	       /* of response */
 	struct http_req *next, **prev; /* in http->suspended */
 };
 
@@ -329,8 +329,8 @@ static int start(struct http *http, int fd, struct err *e)
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536, MHD_OPTION_URI_LOG_CALLBACK,
 		on_target, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
-		MHD_OPTION_CONNECTION_TIMEOUT, http->opts.slow_ms / 1000 + 1, MHD_OPTION_END);
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_CONNECTION_TIMEOUT,
+		http->opts.slow_ms / 1000 + 1, MHD_OPTION_END);
 	if (!http->mhd) {
 		close(fd);
 		return err_set(e, -EIO, "the HTTP server does not start");

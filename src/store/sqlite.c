@@ -32,10 +32,10 @@ static const char *const steps[STORE_SCHEMA] = {
 };
 
 struct db {
-	sqlite3 *sql;		   /* the one connection */
-	sqlite3_stmt *stmts[Q_N];  /* prepared queries */
-	bool in_group;		   /* a transaction is open */
-	bool group_lost;	   /* SQLite rolled the open group back by itself */
+	sqlite3 *sql;		  /* the one connection */
+	sqlite3_stmt *stmts[Q_N]; /* prepared queries */
+	bool in_group;		  /* a transaction is open */
+	bool group_lost;	  /* SQLite rolled the open group back by itself */
 };
 
 static int fail(struct db *db, struct err *e, const char *what)
@@ -136,8 +136,10 @@ static int sqlite_open(const char *where, void **out, uint64_t *revision, struct
 	    SQLITE_OK)
 		return fail(db, e, where);
 	/* Exclusive: one process, no shared memory file, a second opener is told so. */
-	rc = run(db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
-		     "PRAGMA synchronous = FULL; PRAGMA cache_size = -4096", e);
+	rc = run(db,
+		 "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
+		 "PRAGMA synchronous = FULL; PRAGMA cache_size = -4096",
+		 e);
 	rc = rc ? rc : upgrade(db, where, e);
 	rc = rc ? rc : number(db, "SELECT revision FROM meta", &n, e);
 	if (rc) {

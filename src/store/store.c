@@ -10,7 +10,7 @@
 
 #include "store/backend.h"
 
-#define HISTORY 8192 /* changes kept for store_changes(); older ones are "too long ago" */
+#define HISTORY	 8192 /* changes kept for store_changes(); older ones are "too long ago" */
 #define WATCHERS 4
 
 struct change {
@@ -266,8 +266,8 @@ int store_changes(struct store *st, uint64_t after, const char *prefix, store_ev
 	return 0;
 }
 
-static int add_op(struct store_txn *txn, enum store_op_kind kind, const char *key,
-		  uint64_t version, json_t *doc)
+static int add_op(struct store_txn *txn, enum store_op_kind kind, const char *key, uint64_t version,
+		  json_t *doc)
 {
 	unsigned int used = kind == STORE_CHECK ? txn->n_checks : txn->n_ops - txn->n_checks;
 	char *copy;

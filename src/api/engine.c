@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The engine's outside: opens the cache over the store, starts services and the HTTP server. */
+#include "api/engine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/impl.h"
+#include "base/file.h"
+#include "base/uuid.h"
+
+#define BODY_MAX (2u << 20) /* bytes of a JSON body */
+#define SLOW_MS	 60000	    /* a request that takes longer to arrive is cut off */
+
+struct periodic_run {
+	struct engine *eng;
+	const struct service *service;
+	const struct periodic *what;
+	struct loop_timer *timer;
+	struct periodic_run *next;
+};
+
+static void on_request(void *arg, struct http_req *req)
+{
+	static const struct http_answer no_memory = { .status = 503, .fd = -1 };
+	struct call *c = run_new(arg, req);
+
+	if (c)
+		run_call(c);
+	else
+		http_reply(req, &no_memory);
+}
+
+/* An upload goes to a file, if its route and its token are good. */
+static char *on_begin(void *arg, struct http_req *req)
+{
+	struct engine *eng = arg;
+	struct call *c = run_new(eng, req);
+	char *path = NULL, id[UUID_STR_LEN];
+
+	uuid_new(id);
+	if (c && !route_find(c, http_method(req), http_target(req)) &&
+	    c->priv->route_flags & ROUTE_UPLOAD && !route_authenticate(c) &&
+	    asprintf(&path, "%s/upload/%s", eng->opts.state_dir, id) < 0)
+		path = NULL;
+	call_free(c);
+	return path;
+}
+
+static void run_periodic(void *arg)
+{
+	struct periodic_run *run = arg;
+	struct call *c = run_new(run->eng, NULL);
+
+	if (!c)
+		return;
+	c->service = run->service;
+	c->priv->handle = run->what->run;
+	run_call(c);
+	run_batch(run->eng);
+}
+
+static int start_service(struct engine *eng, const struct service *s, struct err *e)
+{
+	struct call *c = s->start ? run_new(eng, NULL) : NULL;
+	int rc = 0;
+
+	if (c) {
+		c->service = s;
+		c->now_us = run_now_us();
+		rc = s->start(c);
+		rc = rc ? rc : run_commit(c);
+		rc = rc ? rc : store_flush(eng->opts.store, e);
+		eng->dirty = false;
+		if (rc)
+			err_set(e, rc, "%s: %s", s->prefix,
+				c->priv->fault_status ? c->priv->fault_text : strerror(-rc));
+		call_free(c);
+	}
+	for (const struct periodic *p = s->periodics; p && p->run && !rc; p++) {
+		struct periodic_run *run = calloc(1, sizeof(*run));
+
+		if (!run)
+			return -ENOMEM;
+		*run = (struct periodic_run){ eng, s, p, NULL, eng->periodics };
+		run->timer =
+			loop_timer_add(eng->opts.loop, p->every_ms, p->every_ms, run_periodic, run);
+		eng->periodics = run;
+	}
+	return rc;
+}
+
+static int start(struct engine *eng, struct err *e)
+{
+	auto_free char *uploads = NULL;
+	int rc = 0;
+
+	if (asprintf(&uploads, "%s/upload", eng->opts.state_dir) < 0)
+		return -ENOMEM;
+	rc = file_mkdirs(uploads, 0750, e);
+	rc = rc ? rc : run_load(eng, e);
+	for (const struct service *const *s = eng->opts.services; *s && !rc; s++)
+		rc = start_service(eng, *s, e);
+	store_watch(eng->opts.store, run_on_change, eng);
+	return rc;
+}
+
+/**
+ * engine_open() - Load the store and serve
+ * @opts: copied; everything it names is borrowed for the engine's life
+ * @out:  the engine, to be closed with engine_close()
+ * @e:    why not
+ *
+ * opts->listen NULL: no HTTP server (tests).
+ *
+ * Return: 0; errors of the store, of a service's start(), of http_open().
+ * Context: the thread that runs the loop, as everything in this room but jobs.
+ */
+int engine_open(const struct engine_opts *opts, struct engine **out, struct err *e)
+{
+	auto_of(engine_close) struct engine *eng = calloc(1, sizeof(*eng));
+	int rc;
+
+	if (!eng)
+		return -ENOMEM;
+	eng->opts = *opts;
+	if (!opts->public_url || !opts->public_url[0]) {
+		snprintf(eng->public_url, sizeof(eng->public_url), "http://%s",
+			 opts->listen ? opts->listen : "127.0.0.1:5000");
+		eng->opts.public_url = eng->public_url;
+	}
+	eng->cache = cache_new(opts->services, e);
+	eng->jobs = jobs_new(opts->loop, e);
+	if (!eng->cache || !eng->jobs)
+		return err_set(e, -ENOMEM, "out of memory");
+	rc = start(eng, e);
+	if (!rc && opts->listen) {
+		struct http_opts http = { .loop = opts->loop,
+					  .listen = opts->listen,
+					  .body_max = BODY_MAX,
+					  .slow_ms = SLOW_MS,
+					  .begin = on_begin,
+					  .handle = on_request,
+					  .batch = run_batch,
+					  .arg = eng };
+
+		rc = http_open(&http, &eng->http, e);
+	}
+	if (rc)
+		return rc;
+	*out = take(eng);
+	return 0;
+}
+
+/**
+ * engine_close() - Stop serving
+ * @eng: engine or NULL; waiting requests get 503. The loop must not run afterwards
+ */
+void engine_close(struct engine *eng)
+{
+	struct periodic_run *run;
+
+	if (!eng)
+		return;
+	jobs_free(eng->jobs);
+	for (struct call *c; (c = eng->parked ? eng->parked : eng->held);) {
+		run_unlink(c);
+		call_free(c);
+	}
+	http_close(eng->http);
+	while ((run = eng->periodics)) {
+		eng->periodics = run->next;
+		loop_timer_del(run->timer);
+		free(run);
+	}
+	cache_free(eng->cache);
+	free(eng);
+}

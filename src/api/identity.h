@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Identity v3: users, projects, roles, who has which role where, and tokens.
+ * The engine asks who is behind a token; the rest is shared by identity*.c.
+ */
+#ifndef ANYVF_API_IDENTITY_H
+#define ANYVF_API_IDENTITY_H
+
+#include "api/engine.h"
+
+#define PASSWORD_HASH_LEN 128 /* with its NUL, as crypto_pwhash_STRBYTES */
+
+extern const struct resource domain_resource, project_resource, user_resource, role_resource;
+extern const struct route auth_routes[], grant_routes[], catalog_routes[];
+
+int identity_authenticate(struct call *c, const char *token, struct auth *out);
+
+/* What a token says; it is signed, not stored. */
+struct token {
+	char user_id[64];
+	char scope[80];	    /* "project:ID", "domain:ID", "system", or "" */
+	char methods[32];   /* "password", "token", or both with a comma */
+	char audit_id[40];  /* names this token */
+	char parent_id[40]; /* names the one it came from; "" for a login */
+	int64_t issued_us, expires_us; /* wall clock */
+};
+int token_make_key(struct call *c);
+int token_sign(struct call *c, const struct token *t, char **out);
+int token_read(struct call *c, const char *text, struct token *out);
+int token_revoke(struct call *c, const struct token *t);
+int token_purge(struct call *c);
+
+/* Grants: /grant/USER/SCOPE/ROLE. */
+int grant_put(struct call *c, const char *user_id, const char *scope, const char *role_id);
+json_t *grant_roles(struct call *c, const char *user_id, const char *scope, unsigned int *mask);
+int grant_drop(struct call *c, const char *user_id, const char *scope);
+
+/* Passwords: work for call_job(). */
+struct password {
+	char *text;		      /* what the client says */
+	char hash[PASSWORD_HASH_LEN]; /* in: to compare with, or ""; out: of a new password */
+	bool ok;		      /* text fits hash, or hash was made */
+};
+struct password *password_new(const char *text, const char *hash);
+void password_free(void *password);
+void password_verify(void *password);
+void password_hash(void *password);
+
+json_t *identity_catalog(struct call *c);
+int identity_bootstrap(struct call *c);
+const json_t *identity_by_name(struct call *c, const struct resource *r, const char *name,
+			       const char *domain_id);
+
+#endif

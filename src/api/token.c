@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tokens: a few words of JSON and their HMAC, so that nothing is stored for
+ * one and any replica with the same store can check it. A revoked token, and
+ * what was derived from it, is named by a document until it would have expired.
+ */
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/identity.h"
+
+#define MAC_BYTES crypto_auth_BYTES
+#define TOKEN_MAX 2000 /* characters */
+#define VARIANT	  sodium_base64_VARIANT_URLSAFE_NO_PADDING
+
+static int read_key(struct call *c, unsigned char key[crypto_auth_KEYBYTES])
+{
+	const json_t *doc = call_get(c, "/secret/token");
+	const char *text = json_string_value(json_object_get(doc, "key"));
+	size_t len;
+
+	if (!text ||
+	    sodium_hex2bin(key, crypto_auth_KEYBYTES, text, strlen(text), NULL, &len, NULL) ||
+	    len != crypto_auth_KEYBYTES)
+		return -ENOKEY;
+	return 0;
+}
+
+/**
+ * token_make_key() - Store a new signing key
+ * @c: call; all tokens there are become invalid
+ *
+ * Return: 0; as call_put().
+ */
+int token_make_key(struct call *c)
+{
+	unsigned char key[crypto_auth_KEYBYTES];
+	char text[2 * sizeof(key) + 1];
+
+	crypto_auth_keygen(key);
+	sodium_bin2hex(text, sizeof(text), key, sizeof(key));
+	return call_put(c, json_pack("{s:s}", "key", text), "/secret/token");
+}
+
+/**
+ * token_sign() - Make a token
+ * @c:   the call
+ * @t:   what it says
+ * @out: allocated text
+ *
+ * Return: 0; -ENOKEY; -ENOMEM.
+ */
+int token_sign(struct call *c, const struct token *t, char **out)
+{
+	auto_of(json_decref) json_t *words =
+		json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:I}", "u", t->user_id, "s", t->scope, "m",
+			  t->methods, "a", t->audit_id, "p", t->parent_id, "i",
+			  (json_int_t)t->issued_us, "e", (json_int_t)t->expires_us);
+	auto_free char *text = words ? json_dumps(words, JSON_COMPACT) : NULL;
+	unsigned char raw[TOKEN_MAX], key[crypto_auth_KEYBYTES];
+	size_t len = text ? strlen(text) : 0, room;
+	int rc = read_key(c, key);
+
+	if (!text || len + MAC_BYTES > sizeof(raw))
+		return -ENOMEM;
+	if (rc)
+		return rc;
+	crypto_auth(raw, (const unsigned char *)text, len, key);
+	memcpy(raw + MAC_BYTES, text, len);
+	room = sodium_base64_encoded_len(MAC_BYTES + len, VARIANT);
+	*out = malloc(room);
+	if (!*out)
+		return -ENOMEM;
+	sodium_bin2base64(*out, room, raw, MAC_BYTES + len, VARIANT);
+	return 0;
+}
+
+static bool is_revoked(struct call *c, const char *audit_id)
+{
+	return audit_id[0] && call_get(c, "/revoked/%s", audit_id);
+}
+
+/* The words are ours (they were signed); is what they name still there? */
+static int check_words(struct call *c, const struct token *t)
+{
+	const json_t *user = res_get(c, &user_resource, t->user_id), *project;
+	const char *project_id = strncmp(t->scope, "project:", 8) ? NULL : t->scope + 8;
+
+	if (c->now_us >= t->expires_us || !json_is_true(json_object_get(user, "enabled")) ||
+	    t->issued_us < json_integer_value(json_object_get(user, "valid_after_us")) ||
+	    is_revoked(c, t->audit_id) || is_revoked(c, t->parent_id))
+		return -EKEYEXPIRED;
+	project = project_id ? res_get(c, &project_resource, project_id) : NULL;
+	if (project_id && !json_is_true(json_object_get(project, "enabled")))
+		return -EKEYEXPIRED;
+	return 0;
+}
+
+/**
+ * token_read() - Check a token
+ * @c:    the call
+ * @text: what the client sent
+ * @out:  what it says
+ *
+ * Return: 0; -EKEYREJECTED if it is none of ours; -EKEYEXPIRED if it is no longer valid: expired,
+ * revoked, its user or project gone or disabled, the password changed.
+ */
+int token_read(struct call *c, const char *text, struct token *out)
+{
+	unsigned char raw[TOKEN_MAX], key[crypto_auth_KEYBYTES];
+	auto_of(json_decref) json_t *words = NULL;
+	const char *user, *scope, *methods, *audit, *parent;
+	json_int_t issued, expires;
+	struct token t = { 0 };
+	size_t len;
+
+	if (strlen(text) > TOKEN_MAX || read_key(c, key) ||
+	    sodium_base642bin(raw, sizeof(raw), text, strlen(text), NULL, &len, NULL, VARIANT) ||
+	    len <= MAC_BYTES || crypto_auth_verify(raw, raw + MAC_BYTES, len - MAC_BYTES, key))
+		return -EKEYREJECTED;
+	words = json_loadb((char *)raw + MAC_BYTES, len - MAC_BYTES, 0, NULL);
+	if (json_unpack(words, "{s:s,s:s,s:s,s:s,s:s,s:I,s:I}", "u", &user, "s", &scope, "m",
+			&methods, "a", &audit, "p", &parent, "i", &issued, "e", &expires))
+		return -EKEYREJECTED;
+	snprintf(t.user_id, sizeof(t.user_id), "%s", user);
+	snprintf(t.scope, sizeof(t.scope), "%s", scope);
+	snprintf(t.methods, sizeof(t.methods), "%s", methods);
+	snprintf(t.audit_id, sizeof(t.audit_id), "%s", audit);
+	snprintf(t.parent_id, sizeof(t.parent_id), "%s", parent);
+	t.issued_us = issued;
+	t.expires_us = expires;
+	if (check_words(c, &t))
+		return -EKEYEXPIRED;
+	*out = t;
+	return 0;
+}
+
+/**
+ * token_revoke() - Make a token, and what was derived from it, invalid
+ * @c: the call
+ * @t: token
+ *
+ * Return: 0; as call_put().
+ */
+int token_revoke(struct call *c, const struct token *t)
+{
+	return call_put(c, json_pack("{s:I}", "expires_us", (json_int_t)t->expires_us),
+			"/revoked/%s", t->audit_id);
+}
+
+/**
+ * token_purge() - Forget revocations of tokens that have expired
+ * @c: a periodic call
+ *
+ * Return: 0; as call_delete().
+ */
+int token_purge(struct call *c)
+{
+	struct cursor it = call_list(c, "/revoked/");
+	int rc = 0;
+
+	for (unsigned int n = 0; n < STORE_OPS_MAX / 2 && !rc && cursor_next(&it);)
+		if (json_integer_value(json_object_get(it.doc, "expires_us")) < c->now_us) {
+			rc = call_delete(c, "%s", it.key);
+			n++;
+		}
+	return rc;
+}
+
+/**
+ * identity_authenticate() - Who is behind a token?
+ * @c:     the call
+ * @token: X-Auth-Token
+ * @out:   the caller
+ *
+ * Return: 0; -EKEYREJECTED, -EKEYEXPIRED as token_read().
+ */
+int identity_authenticate(struct call *c, const char *token, struct auth *out)
+{
+	struct auth a = { 0 };
+	struct token t;
+	const json_t *user;
+	int rc = token_read(c, token, &t);
+
+	if (rc)
+		return rc;
+	user = res_get(c, &user_resource, t.user_id);
+	snprintf(a.user_id, sizeof(a.user_id), "%s", t.user_id);
+	snprintf(a.user_name, sizeof(a.user_name), "%s",
+		 json_string_value(json_object_get(user, "name")));
+	if (!strncmp(t.scope, "project:", 8))
+		snprintf(a.project_id, sizeof(a.project_id), "%.63s", t.scope + 8);
+	if (t.scope[0])
+		json_decref(grant_roles(c, t.user_id, t.scope, &a.roles));
+	if (t.scope[0] && !a.roles)
+		return -EKEYEXPIRED; /* the last role was taken away */
+	a.admin = a.roles & ROLE_ADMIN;
+	*out = a;
+	return 0;
+}
