@@ -20,16 +20,16 @@
 
 #include "base/mac.h"
 
-#define FRAME_HDR_LEN 14     /* dst, src, ethertype */
-#define FRAME_TAG_LEN 4	     /* one VLAN tag */
-#define FRAME_HDR_MAX 22     /* with two tags */
-#define FRAME_PARSE_LEN 18   /* what frame_parse() wants to see of a frame */
-#define FRAME_LEN_MAX 65550u /* longest frame a source may bring, GSO included */
+#define FRAME_HDR_LEN	14     /* dst, src, ethertype */
+#define FRAME_TAG_LEN	4      /* one VLAN tag */
+#define FRAME_HDR_MAX	22     /* with two tags */
+#define FRAME_PARSE_LEN 18     /* what frame_parse() wants to see of a frame */
+#define FRAME_LEN_MAX	65550u /* longest frame a source may bring, GSO included */
 
-#define TPID_8021Q 0x8100u
-#define TPID_8021AD 0x88a8u
-#define TAG_VID(tag) ((tag) & 0xfffu)
-#define TAG_PCP(tag) ((tag) >> 13 & 7u)
+#define TPID_8021Q		 0x8100u
+#define TPID_8021AD		 0x88a8u
+#define TAG_VID(tag)		 ((tag)&0xfffu)
+#define TAG_PCP(tag)		 ((tag) >> 13 & 7u)
 #define TAG_MAKE(tpid, pcp, vid) ((uint32_t)(tpid) << 16 | (uint32_t)(pcp) << 13 | (vid))
 
 /* Values are those of struct virtio_net_hdr (virtio 1.2, 5.1.6), so nothing is converted. */
@@ -43,7 +43,7 @@ enum frame_gso {
 	FRAME_GSO_ECN = 0x80, /* or-ed to the TCP types */
 };
 
-/* A piece of payload in the sender's memory; may change under us, so copy it once, never check it. */
+/* A piece of payload in the sender's memory; it may change under us: copied once, never checked. */
 struct frame_seg {
 	const uint8_t *base;
 	uint32_t len; /* bytes */
@@ -60,11 +60,11 @@ struct frame {
 	const struct frame_seg *more; /* n_more further ones, in the worker's array */
 	uint8_t flags;		      /* enum frame_flag */
 	uint8_t gso_type;	      /* enum frame_gso */
-	uint16_t hdr_len;	      /* a hint, as in virtio; from the start of the untagged frame */
-	uint16_t gso_size;	      /* payload bytes a segment; 0 without GSO */
-	uint16_t csum_start;	      /* from the start of the untagged frame */
-	uint16_t csum_offset;	      /* from csum_start */
-	uint32_t cookie;	      /* the source's own, a descriptor head for instance */
+	uint16_t hdr_len;     /* a hint, as in virtio; from the start of the untagged frame */
+	uint16_t gso_size;    /* payload bytes a segment; 0 without GSO */
+	uint16_t csum_start;  /* from the start of the untagged frame */
+	uint16_t csum_offset; /* from csum_start */
+	uint32_t cookie;      /* the source's own, a descriptor head for instance */
 };
 static_assert(sizeof(struct frame) == 64, "a frame is one cache line");
 static_assert(offsetof(struct frame, type) == 12, "dst, src, type stand as on the wire");

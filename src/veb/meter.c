@@ -4,8 +4,8 @@
 
 #include "base/util.h"
 
-#define BURST_MS 4	   /* depth of the bucket in time at the full rate */
-#define BURST_MIN 66000u   /* one GSO frame must always fit */
+#define BURST_MS  4	 /* depth of the bucket in time at the full rate */
+#define BURST_MIN 66000u /* one GSO frame must always fit */
 
 /**
  * meter_init() - Set a rate; the bucket starts full
@@ -21,8 +21,11 @@ void meter_init(struct meter *m, uint32_t rate_mbit, uint64_t hz, uint64_t now)
 	uint64_t rate = (uint64_t)rate_mbit * 125000;
 	uint64_t burst = MAX(rate * BURST_MS / 1000, (uint64_t)BURST_MIN);
 
-	*m = (struct meter){ .rate_Bps = rate, .hz = hz, .burst_bytes = burst,
-			     .tokens_bytes = (int64_t)burst, .filled_at = now };
+	*m = (struct meter){ .rate_Bps = rate,
+			     .hz = hz,
+			     .burst_bytes = burst,
+			     .tokens_bytes = (int64_t)burst,
+			     .filled_at = now };
 }
 
 static void fill(struct meter *m, uint64_t now)
@@ -91,5 +94,6 @@ uint64_t meter_wait(const struct meter *m, uint64_t now)
 	if (meter_room(&then, now))
 		return 0;
 	return (uint64_t)(((unsigned __int128)(1 - then.tokens_bytes) * then.hz - then.rest +
-			   then.rate_Bps - 1) / then.rate_Bps);
+			   then.rate_Bps - 1) /
+			  then.rate_Bps);
 }

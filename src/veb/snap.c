@@ -75,6 +75,29 @@ struct veb_port *veb_port_new(const struct veb_port_conf *conf)
 }
 
 /**
+ * veb_port_equal() - Whether two ports say the same
+ * @a: port
+ * @b: port, or NULL
+ *
+ * So that control keeps the block of a port that did not change.
+ *
+ * Return: true if either may stand for the other.
+ * Context: any.
+ */
+bool veb_port_equal(const struct veb_port *a, const struct veb_port *b)
+{
+	size_t n_keys = a->n_macs + a->n_groups, n_mirrors = a->n_in + a->n_out;
+
+	return b && a->id == b->id && a->domain == b->domain && a->flags == b->flags &&
+	       a->kind == b->kind && a->vst_tag == b->vst_tag && a->vst == b->vst &&
+	       a->mtu == b->mtu && a->n_macs == b->n_macs && a->n_groups == b->n_groups &&
+	       a->n_in == b->n_in && a->n_out == b->n_out &&
+	       !memcmp(a->macs, b->macs, n_keys * sizeof(*a->macs)) &&
+	       !memcmp(a->in, b->in, n_mirrors * sizeof(*a->in)) &&
+	       !memcmp(a->trunk.bits, b->trunk.bits, sizeof(a->trunk.bits));
+}
+
+/**
  * veb_port_get() - Take one more reference
  * @p: port, or NULL
  *
@@ -124,8 +147,8 @@ static unsigned int claims_collect(const struct veb_snap *s, struct claim *claim
 
 		for (unsigned int i = 0; p && i < port_n_claims(p); i++)
 			if (p->macs[i])
-				claims[n++] = (struct claim){ veb_fib_key(p->domain, p->macs[i]),
-							      p->id };
+				claims[n++] =
+					(struct claim){ veb_fib_key(p->domain, p->macs[i]), p->id };
 	}
 	qsort(claims, n, sizeof(*claims), claim_cmp);
 	for (unsigned int i = 0; i < n; i++)
@@ -160,8 +183,7 @@ static int fib_build(struct veb_snap *s)
 		bits++;
 	claims = malloc(MAX(n_claims, 1u) * sizeof(*claims));
 	s->owners = malloc(MAX(n_claims, 1u) * sizeof(*s->owners));
-	if (!claims || !s->owners ||
-	    posix_memalign((void **)&s->fib, 64, sizeof(*s->fib) << bits))
+	if (!claims || !s->owners || posix_memalign((void **)&s->fib, 64, sizeof(*s->fib) << bits))
 		return -ENOMEM;
 	memset(s->fib, 0xff, sizeof(*s->fib) << bits);
 	s->fib_shift = 64 - bits;

@@ -19,10 +19,10 @@
 #include "base/mac.h"
 #include "base/vlan.h"
 
-#define VEB_PORTS_MAX 2048   /* port ids are 0..2047, over all PFs of a daemon */
+#define VEB_PORTS_MAX	2048 /* port ids are 0..2047, over all PFs of a daemon */
 #define VEB_DOMAINS_MAX 64   /* PFs a daemon */
 #define VEB_MIRRORS_MAX 256  /* mirror slots are 0..255 */
-#define VEB_NO_PORT 0xffffu
+#define VEB_NO_PORT	0xffffu
 
 enum veb_kind {
 	VEB_VF,	    /* a guest */
@@ -38,7 +38,8 @@ enum veb_flag {
 	VEB_ALLMULTI = 1 << 3,	/* all multicast of its VLANs; every port but a VF has it */
 	VEB_PROMISC = 1 << 4,	/* unicast from the wire that matched nobody */
 	VEB_DHCP = 1 << 5,	/* DHCP requests of its VLAN do not leave by the uplink */
-	VEB_TRUNK_ANY = 1 << 6, /* set by veb_port_new(): no VST and no trunk list */
+	VEB_CONFIRM = 1 << 6,	/* with VEB_LEARN: report the first own address as well */
+	VEB_TRUNK_ANY = 1 << 7, /* set by veb_port_new(): no VST and no trunk list */
 };
 
 /* Where copies of a port's frames go. */
@@ -49,18 +50,18 @@ struct veb_mirror {
 
 /* What control says about a port; everything is copied by veb_port_new(). */
 struct veb_port_conf {
-	uint16_t id;		/* 0..VEB_PORTS_MAX-1 */
-	uint16_t domain;	/* 0..VEB_DOMAINS_MAX-1 */
+	uint16_t id;	 /* 0..VEB_PORTS_MAX-1 */
+	uint16_t domain; /* 0..VEB_DOMAINS_MAX-1 */
 	enum veb_kind kind;
-	uint16_t flags;		/* enum veb_flag */
-	uint16_t vlan;		/* VST; 0: none */
-	uint8_t qos;		/* PCP of the inserted tag */
-	bool ad;		/* the inserted tag is 802.1ad */
-	uint16_t mtu;		/* bytes behind the Ethernet header; 0: no check */
+	uint16_t flags;		      /* enum veb_flag */
+	uint16_t vlan;		      /* VST; 0: none */
+	uint8_t qos;		      /* PCP of the inserted tag */
+	bool ad;		      /* the inserted tag is 802.1ad */
+	uint16_t mtu;		      /* bytes behind the Ethernet header; 0: no check */
 	const struct vlan_set *trunk; /* tags allowed without VST; NULL or unset: any */
-	unsigned int n_macs;	/* own addresses; the first is the one seen most */
+	unsigned int n_macs;	      /* own addresses; the first is the one seen most */
 	const struct mac *macs;
-	unsigned int n_groups;	/* joined multicast groups */
+	unsigned int n_groups; /* joined multicast groups */
 	const struct mac *groups;
 	unsigned int n_in, n_out; /* mirrors of frames to / from this port */
 	const struct veb_mirror *in, *out;
@@ -69,20 +70,21 @@ struct veb_port_conf {
 /* Immutable after veb_port_new(); one cache line is all the fast path reads. */
 struct veb_port {
 	uint16_t id, domain;
-	uint16_t flags;		/* enum veb_flag */
-	uint8_t kind;		/* enum veb_kind */
-	uint32_t vst;		/* TPID << 16 | VID that frames must have; 0: no VST */
-	uint32_t vst_tag;	/* vst with PCP: what is inserted */
-	uint32_t mtu;		/* UINT32_MAX: no check */
-	uint64_t mac;		/* veb_mac_key() of the first own address; 0: none */
+	uint16_t flags;	  /* enum veb_flag */
+	uint8_t kind;	  /* enum veb_kind */
+	uint32_t vst;	  /* TPID << 16 | VID that frames must have; 0: no VST */
+	uint32_t vst_tag; /* vst with PCP: what is inserted */
+	uint32_t mtu;	  /* UINT32_MAX: no check */
+	uint64_t mac;	  /* veb_mac_key() of the first own address; 0: none */
 	uint16_t n_macs, n_groups, n_in, n_out;
 	const struct veb_mirror *in, *out;
-	const uint64_t *macs;	/* keys: n_macs own addresses, then n_groups groups */
-	unsigned int refs;	/* atomic; snapshots and control hold one each */
-	struct vlan_set trunk;	/* members without VST, unless VEB_TRUNK_ANY */
+	const uint64_t *macs;  /* keys: n_macs own addresses, then n_groups groups */
+	unsigned int refs;     /* atomic; snapshots and control hold one each */
+	struct vlan_set trunk; /* members without VST, unless VEB_TRUNK_ANY */
 };
 
 struct veb_port *veb_port_new(const struct veb_port_conf *conf);
+bool veb_port_equal(const struct veb_port *a, const struct veb_port *b);
 struct veb_port *veb_port_get(struct veb_port *p);
 void veb_port_put(struct veb_port *p);
 AUTO_DEFINE(struct veb_port *, veb_port_put)
@@ -113,13 +115,13 @@ struct veb_domain {
 };
 
 struct veb_snap {
-	uint64_t gen;			/* counts snapshots built in this process, from 1 */
-	uint64_t fib_mul;		/* random odd multiplier: guests cannot aim at a bucket */
-	unsigned int fib_shift;		/* 64 - log2(slots) */
+	uint64_t gen;		/* counts snapshots built in this process, from 1 */
+	uint64_t fib_mul;	/* random odd multiplier: guests cannot aim at a bucket */
+	unsigned int fib_shift; /* 64 - log2(slots) */
 	uint32_t fib_mask;
 	struct veb_fib_entry *fib;
 	uint16_t *owners;
-	struct veb_member *members;	/* of all domains */
+	struct veb_member *members; /* of all domains */
 	struct veb_domain domains[VEB_DOMAINS_MAX];
 	struct veb_port *ports[VEB_PORTS_MAX]; /* a reference each, or NULL */
 };

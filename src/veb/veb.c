@@ -68,8 +68,11 @@ static void node_add(struct burst *b, const struct item *it, uint16_t to, uint16
 	struct veb_bin *bin = &out->bins[to];
 	uint16_t at = (uint16_t)out->n_nodes++;
 
-	out->nodes[at] = (struct veb_node){ .frame = it->index, .next = VEB_END, .mirror = mirror,
-					    .from = b->src->id, .tags = { outer, inner } };
+	out->nodes[at] = (struct veb_node){ .frame = it->index,
+					    .next = VEB_END,
+					    .mirror = mirror,
+					    .from = b->src->id,
+					    .tags = { outer, inner } };
 	if (bin->n++) {
 		out->nodes[bin->tail].next = at;
 	} else {
@@ -189,14 +192,15 @@ static bool admit(struct burst *b, struct item *it)
 		drop(b, p->id, DROP_SPOOF_VLAN);
 		return false;
 	}
-	if (p->flags & (VEB_SPOOFCHK | VEB_LEARN) && unlikely(frame_src_key(f) != p->mac) &&
-	    !is_own(b->s, p, frame_src_key(f))) {
+	if (p->flags & (VEB_SPOOFCHK | VEB_LEARN) && unlikely(!is_own(b->s, p, frame_src_key(f)))) {
 		if (p->flags & VEB_LEARN && !mac_is_multicast(&f->src))
 			learn(b, f);
 		if (p->flags & VEB_SPOOFCHK) {
 			drop(b, p->id, DROP_SPOOF_MAC);
 			return false;
 		}
+	} else if (unlikely(p->flags & VEB_CONFIRM) && frame_src_key(f) == p->mac) {
+		learn(b, f);
 	}
 	if (unlikely(frame_mtu_bytes(f) > p->mtu)) {
 		drop(b, p->id, DROP_OVERSIZE);

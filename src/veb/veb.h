@@ -11,11 +11,11 @@
 #include "veb/frame.h"
 #include "veb/snap.h"
 
-#define VEB_BURST_MAX 1024  /* frames a call */
-#define VEB_NODES_MAX 8192  /* copies an out can hold; above any snapshot's max_nodes */
-#define VEB_LEARNS_MAX 16   /* hints a call */
-#define VEB_LEARN_CACHE 256 /* hints not repeated while the snapshot stays */
-#define VEB_END 0xffffu	    /* end of a chain */
+#define VEB_BURST_MAX	1024	/* frames a call */
+#define VEB_NODES_MAX	8192	/* copies an out can hold; above any snapshot's max_nodes */
+#define VEB_LEARNS_MAX	16	/* hints a call */
+#define VEB_LEARN_CACHE 256	/* hints not repeated while the snapshot stays */
+#define VEB_END		0xffffu /* end of a chain */
 
 /* One copy to deliver. */
 struct veb_node {

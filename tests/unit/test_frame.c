@@ -9,7 +9,9 @@
 
 static const uint8_t plain[18] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 8, 0, 0x45 };
 static const uint8_t tagged[18] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x81, 0, 0xa0, 5, 8, 0 };
-static const uint8_t service[18] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x88, 0xa8, 0, 5, 0x81, 0 };
+static const uint8_t service[18] = {
+	1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x88, 0xa8, 0, 5, 0x81
+};
 
 static void frame_parse_takes_the_outer_tag_out(void **state)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* veb: who gets a frame, with which tags, and who hears of a drop. Expectation tables over one world. */
+/* veb: who gets a frame, with which tags, and who hears of a drop. Tables over one world. */
 #include "unit/unit.h"
 
 #include <stdio.h>
@@ -38,8 +38,11 @@ static struct world *world_new(void)
 
 	for (uint16_t i = 0; i < N_PORTS; i++) {
 		w->macs[i][0] = mac_of(i);
-		w->conf[i] = (struct veb_port_conf){ .id = i, .kind = VEB_VF, .flags = VEB_LINK_UP,
-						     .mtu = 1500, .n_macs = 1,
+		w->conf[i] = (struct veb_port_conf){ .id = i,
+						     .kind = VEB_VF,
+						     .flags = VEB_LINK_UP,
+						     .mtu = 1500,
+						     .n_macs = 1,
 						     .macs = w->macs[i] };
 	}
 	w->conf[UP].kind = VEB_UPLINK;
@@ -78,11 +81,15 @@ static struct frame frame_make(const struct mac *dst, const struct mac *src, uin
 {
 	static const uint8_t zeros[46];
 
-	return (struct frame){ .dst = *dst, .src = *src, .type = htons(0x0800), .tag = tag,
-			       .len = 60, .data = { zeros, sizeof(zeros) } };
+	return (struct frame){ .dst = *dst,
+			       .src = *src,
+			       .type = htons(0x0800),
+			       .tag = tag,
+			       .len = 60,
+			       .data = { zeros, sizeof(zeros) } };
 }
 
-/* Destinations of the last burst of one frame: letters in port order, mirror copies in lower case. */
+/* Destinations of the last burst of one frame: letters by port, mirror copies in lower case. */
 static const char *reached(const struct world *w)
 {
 	static char text[64];
@@ -329,6 +336,18 @@ static void foreign_source_is_dropped_with_spoof_check_and_forwarded_without(voi
 	assert_int_equal(w->out->n_learns, 1);
 }
 
+static void first_address_is_reported_where_it_is_to_be_confirmed(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+
+	w->conf[A].flags |= VEB_LEARN | VEB_CONFIRM;
+	world_build(w);
+	assert_string_equal(send_to(w, A, mac_of(B), 0), "B");
+	assert_int_equal(w->out->n_learns, 1);
+	send_to(w, A, mac_of(B), 0);
+	assert_int_equal(w->out->n_learns, 0);
+}
+
 static void closed_links_stop_both_ways_and_count(void **state)
 {
 	auto_of(world_free) struct world *w = world_new();
@@ -563,11 +582,13 @@ static void fib_finds_every_address_of_256_vfs(void **state)
 	struct mac macs[40];
 
 	for (uint16_t i = 0; i < 256; i++) {
-		struct veb_port_conf conf = { .id = i, .domain = i % 3, .n_macs = 40, .macs = macs };
+		const struct veb_port_conf conf = {
+			.id = i, .domain = i % 3, .n_macs = 40, .macs = macs
+		};
 
 		for (uint8_t k = 0; k < 40; k++)
 			macs[k] = (struct mac){ { 2, 0, 0, 0, (uint8_t)i, k } };
-		macs[39] = macs[38];		      /* said twice, owned once */
+		macs[39] = macs[38];		     /* said twice, owned once */
 		macs[37] = (struct mac){ { 2, 1 } }; /* everybody's */
 		ports[i] = veb_port_new(&conf);
 	}
@@ -600,6 +621,7 @@ int main(void)
 		cmocka_unit_test(service_tag_leaves_the_customer_tag),
 		cmocka_unit_test(priority_tag_does_not_smuggle_a_second_tag),
 		cmocka_unit_test(foreign_source_is_dropped_with_spoof_check_and_forwarded_without),
+		cmocka_unit_test(first_address_is_reported_where_it_is_to_be_confirmed),
 		cmocka_unit_test(closed_links_stop_both_ways_and_count),
 		cmocka_unit_test(oversize_counts_at_the_side_that_is_too_small),
 		cmocka_unit_test(vepa_sends_all_to_the_uplink_and_prunes_its_own),

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Judging guest addresses: pure, used by the control half of the software PF. */
+#include "sw/guest.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define REMEMBER_MAX (2 * VF_MACS_TRUSTED) /* addresses of one guest, accepted or not */
+#define LEARNED_MAX  VF_MACS_UNTRUSTED	   /* refused ones remembered of a VF that is learned */
+
+/* An empty guest with room for so many of each; everything is one allocation. */
+static struct guest *guest_alloc(unsigned int n_macs, unsigned int n_mcasts)
+{
+	size_t size = sizeof(struct guest) + n_macs * sizeof(struct guest_mac) +
+		      (n_macs + n_mcasts) * sizeof(struct mac);
+	struct guest *g = calloc(1, size);
+
+	if (!g)
+		return NULL;
+	g->accepted = (struct guest_mac *)(g + 1);
+	g->refused = (struct mac *)(g->accepted + n_macs);
+	g->mcasts = g->refused + n_macs;
+	return g;
+}
+
+/**
+ * guest_free() - Free a guest's wishes
+ * @g: or NULL
+ */
+void guest_free(struct guest *g)
+{
+	free(g);
+}
+
+static const struct guest_mac *find_accepted(const struct guest *g, const struct mac *mac)
+{
+	for (unsigned int i = 0; g && i < g->n_accepted; i++)
+		if (mac_equal(&g->accepted[i].mac, mac))
+			return &g->accepted[i];
+	return NULL;
+}
+
+static bool is_refused(const struct guest *g, const struct mac *mac)
+{
+	for (unsigned int i = 0; i < g->n_refused; i++)
+		if (mac_equal(&g->refused[i], mac))
+			return true;
+	return false;
+}
+
+/* Puts one wish on the list it belongs to. @old holds what was accepted before. */
+static void judge_one(struct guest *g, const struct guest *old, const struct mac *mac,
+		      const struct vf_config *c)
+{
+	const struct guest_mac *before = find_accepted(old, mac);
+	bool free_choice = mac_is_zero(&c->mac) || mac_equal(&c->mac, mac);
+	bool stays = before && (!before->by_trust || c->trust);
+	unsigned int quota = c->trust ? VF_MACS_TRUSTED : VF_MACS_UNTRUSTED;
+
+	if (mac_is_zero(mac) || mac_is_multicast(mac) || find_accepted(g, mac) ||
+	    is_refused(g, mac))
+		return;
+	if ((free_choice || stays || c->trust) && g->n_accepted < quota)
+		g->accepted[g->n_accepted++] = (struct guest_mac){
+			.mac = *mac,
+			.by_trust = !free_choice && (!stays || before->by_trust),
+		};
+	else if (g->n_accepted + g->n_refused < REMEMBER_MAX)
+		g->refused[g->n_refused++] = *mac;
+	else
+		g->n_excess++;
+}
+
+/* The wishes of @old once more, in their order, the accepted first. */
+static void judge_old(struct guest *g, const struct guest *old, const struct vf_config *c)
+{
+	for (unsigned int i = 0; old && i < old->n_accepted; i++)
+		judge_one(g, old, &old->accepted[i].mac, c);
+	for (unsigned int i = 0; old && i < old->n_refused; i++)
+		judge_one(g, old, &old->refused[i], c);
+}
+
+/**
+ * guest_filter() - A guest's driver says all it wants
+ * @old:    what was, or NULL
+ * @filter: a full replacement; NULL: the source of filters is gone, accepted addresses stay
+ * @config: the VF's administrative settings
+ * @out:    the new value; the caller owns it
+ *
+ * Accepted are addresses of a VF without administrative MAC, the administrative
+ * MAC itself, and any address of a trusted VF; an address accepted before stays
+ * while the guest wants it, unless only trust allowed it and that is gone.
+ *
+ * Return: 0 or -ENOMEM.
+ * Context: control; pure.
+ */
+int guest_filter(const struct guest *old, const struct vf_filter *filter,
+		 const struct vf_config *config, struct guest **out)
+{
+	unsigned int n = filter ? MIN(filter->n_macs, 2u * REMEMBER_MAX) + 1
+				: (old ? old->n_accepted + old->n_refused : 0);
+	unsigned int n_mcasts = filter ? MIN(filter->n_mcasts, (unsigned int)VF_MACS_TRUSTED) : 0;
+	struct guest *g = guest_alloc(n, n_mcasts);
+
+	if (!g)
+		return -ENOMEM;
+	if (filter) {
+		g->known = true;
+		g->promisc = filter->promisc;
+		g->allmulti = filter->allmulti;
+		g->main_mac = filter->main_mac;
+		judge_one(g, old, &filter->main_mac, config);
+		for (unsigned int i = 0; i + 1 < n; i++)
+			judge_one(g, old, &filter->macs[i], config);
+		for (unsigned int i = 0; i < n_mcasts; i++)
+			if (mac_is_multicast(&filter->mcasts[i]))
+				g->mcasts[g->n_mcasts++] = filter->mcasts[i];
+		g->n_excess += filter->n_macs - (n - 1) + filter->n_mcasts - n_mcasts;
+	} else {
+		judge_old(g, old, config);
+	}
+	*out = g;
+	return 0;
+}
+
+/**
+ * guest_judge() - Judge all wishes again after an administrative change
+ * @old:    what was, or NULL
+ * @config: the VF's settings from now on
+ * @out:    the new value, NULL if @old is; the caller owns it
+ *
+ * Return: 0 or -ENOMEM.
+ * Context: control; pure.
+ */
+int guest_judge(const struct guest *old, const struct vf_config *config, struct guest **out)
+{
+	struct guest *g;
+
+	if (!old) {
+		*out = NULL;
+		return 0;
+	}
+	g = guest_alloc(old->n_accepted + old->n_refused, old->n_mcasts);
+	if (!g)
+		return -ENOMEM;
+	g->known = old->known;
+	g->promisc = old->promisc;
+	g->allmulti = old->allmulti;
+	g->main_mac = old->main_mac;
+	g->n_excess = old->n_excess;
+	g->n_mcasts = old->n_mcasts;
+	memcpy(g->mcasts, old->mcasts, old->n_mcasts * sizeof(*old->mcasts));
+	judge_old(g, old, config);
+	*out = g;
+	return 0;
+}
+
+/**
+ * guest_learn() - A source address was seen from a VF that no filter source serves
+ * @old:    what was, or NULL
+ * @mac:    the address, newest of all
+ * @config: the VF's settings
+ * @out:    the new value, or NULL if nothing changed; the caller owns it
+ *
+ * A VF with no administrative MAC and no trust has one address, the newest.
+ * Else the address is a wish like any other; what is refused is remembered,
+ * the newest LEARNED_MAX of them.
+ *
+ * Return: 0 or -ENOMEM.
+ * Context: control; pure.
+ */
+int guest_learn(const struct guest *old, const struct mac *mac, const struct vf_config *config,
+		struct guest **out)
+{
+	bool one = mac_is_zero(&config->mac) && !config->trust;
+	unsigned int n_accepted = old && !one ? old->n_accepted : 0;
+	unsigned int n_refused = old && !one ? old->n_refused : 0;
+	unsigned int skip = n_refused >= LEARNED_MAX ? n_refused - LEARNED_MAX + 1 : 0;
+	struct guest *g;
+
+	*out = NULL;
+	if ((old && old->known) || find_accepted(old, mac) || (old && is_refused(old, mac)))
+		return 0;
+	g = guest_alloc(n_accepted + n_refused + 1, 0);
+	if (!g)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < n_accepted; i++)
+		judge_one(g, old, &old->accepted[i].mac, config);
+	for (unsigned int i = skip; i < n_refused; i++)
+		judge_one(g, old, &old->refused[i], config);
+	judge_one(g, old, mac, config);
+	g->main_mac = *mac;
+	*out = g;
+	return 0;
+}
+
+/**
+ * guest_restore() - What a state file says was accepted
+ * @accepted: array of @n addresses
+ * @n:        0..VF_MACS_TRUSTED; 0 gives NULL
+ * @out:      the value; the caller owns it
+ *
+ * Return: 0, -EINVAL (too many), -ENOMEM.
+ * Context: control; pure.
+ */
+int guest_restore(const struct guest_mac *accepted, unsigned int n, struct guest **out)
+{
+	struct guest *g;
+
+	if (n > VF_MACS_TRUSTED)
+		return -EINVAL;
+	if (!n) {
+		*out = NULL;
+		return 0;
+	}
+	g = guest_alloc(n, 0);
+	if (!g)
+		return -ENOMEM;
+	memcpy(g->accepted, accepted, n * sizeof(*accepted));
+	g->n_accepted = n;
+	g->main_mac = accepted[0].mac;
+	*out = g;
+	return 0;
+}
+
+/**
+ * guest_accepted() - Whether an address is among the accepted ones
+ * @g:   guest, or NULL
+ * @mac: address
+ */
+bool guest_accepted(const struct guest *g, const struct mac *mac)
+{
+	return find_accepted(g, mac);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening, closing and the one way a change takes: snapshot, state file, data plane, links. */
+#include "sw/sw.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/log.h"
+#include "sw/sw_int.h"
+
+static_assert(PFS_MAX <= VEB_DOMAINS_MAX, "a PF is a domain");
+
+/**
+ * sw_pf_find() - Find a PF
+ * @sw:   switch
+ * @name: its name
+ * @e:    may be NULL
+ *
+ * Return: the PF, borrowed, or NULL (say -ENODEV).
+ * Context: control.
+ */
+struct sw_pf *sw_pf_find(struct sw *sw, const char *name, struct err *e)
+{
+	for (unsigned int i = 0; i < PFS_MAX; i++)
+		if (sw->pfs[i] && !strcmp(sw->pfs[i]->config.name, name))
+			return sw->pfs[i];
+	err_set(e, -ENODEV, "there is no PF \"%s\"", name);
+	return NULL;
+}
+
+/**
+ * sw_vf_find() - Find a VF
+ * @sw:  switch
+ * @pf:  name of its PF
+ * @vf:  its number
+ * @out: gets the PF, NULL if there is none; then say -ENODEV, else -EINVAL
+ * @e:   may be NULL
+ *
+ * Return: the VF, borrowed, or NULL.
+ * Context: control.
+ */
+struct sw_vf *sw_vf_find(struct sw *sw, const char *pf, unsigned int vf, struct sw_pf **out,
+			 struct err *e)
+{
+	*out = sw_pf_find(sw, pf, e);
+	if (!*out)
+		return NULL;
+	if (vf < (*out)->config.numvfs)
+		return &(*out)->vfs[vf];
+	err_set(e, -EINVAL, "%s has no vf %u", pf, vf);
+	return NULL;
+}
+
+/**
+ * sw_commit() - Put the model in force
+ * @sw: switch whose model holds the new values
+ * @e:  may be NULL
+ *
+ * Return: 0: saved and published; else nothing happened, the caller puts the old values back.
+ * Context: control; blocks for an fsync.
+ */
+int sw_commit(struct sw *sw, struct err *e)
+{
+	auto_of(veb_snap_free) struct veb_snap *snap = NULL;
+	int rc = sw_snap_build(sw, &snap, e);
+
+	if (!rc)
+		rc = sw_state_save(sw, e);
+	if (rc)
+		return rc;
+	dp_publish(sw->opts.dp, take(snap));
+	sw_links_show(sw);
+	return 0;
+}
+
+/* A change nobody waits for, a learned address or a lost wire: in force whatever the disk says. */
+static void commit_soon(void *arg)
+{
+	struct sw *sw = arg;
+	struct veb_snap *snap;
+	struct err e = { 0 };
+
+	sw->hint_again = false; /* workers report addresses once a snapshot */
+	if (!sw_snap_build(sw, &snap, &e)) {
+		dp_publish(sw->opts.dp, snap);
+		sw_links_show(sw);
+	}
+	if (!sw_state_save(sw, &e)) {
+		sw->save_failed = false;
+	} else if (!sw->save_failed) {
+		log_err("settings cannot be saved", "%s", e.msg);
+		sw->save_failed = true;
+	}
+}
+
+static void on_hints(void *arg, uint32_t events)
+{
+	sw_vf_hints(arg);
+}
+
+static void on_tick(void *arg)
+{
+	struct sw *sw = arg;
+
+	if (sw_plug_tick(sw) || sw->save_failed || sw->hint_again)
+		commit_soon(sw);
+}
+
+/**
+ * sw_open() - Start the control half
+ * @opts: what it works with
+ * @out:  the switch; sw_close() ends it
+ * @e:    says what is wrong with the state file
+ *
+ * Reloads the state file and plugs everything in again. What cannot be plugged
+ * in (a netdev or namespace that is gone) is logged, kept, and tried each second.
+ *
+ * Return: 0, -ENOMEM, -EINVAL (state file damaged or newer), or errors of reading it.
+ * Context: the control thread, before its loop runs.
+ */
+int sw_open(const struct sw_opts *opts, struct sw **out, struct err *e)
+{
+	auto_of(sw_close) struct sw *sw = calloc(1, sizeof(*sw));
+	int rc;
+
+	if (!sw)
+		return err_set(e, -ENOMEM, "no memory");
+	sw->opts = *opts;
+	memset(sw->links, -1, sizeof(sw->links));
+	sw->run_dir = strdup(opts->run_dir);
+	sw->state = opts->state ? strdup(opts->state) : NULL;
+	if (!sw->run_dir || (opts->state && !sw->state))
+		return err_set(e, -ENOMEM, "no memory");
+	rc = sw_state_load(sw, e);
+	if (rc)
+		return rc;
+	sw_plug_all(sw);
+	commit_soon(sw);
+	sw->hints = loop_fd_add(opts->loop, dp_hint_fd(opts->dp), EPOLLIN, on_hints, sw);
+	sw->tick = loop_timer_add(opts->loop, SW_TICK_MS, SW_TICK_MS, on_tick, sw);
+	sw->soon = loop_timer_add(opts->loop, UINT32_MAX, 0, commit_soon, sw);
+	if (!sw->hints || !sw->tick || !sw->soon)
+		return err_set(e, -ENOMEM, "no memory");
+	*out = take(sw);
+	return 0;
+}
+
+/**
+ * sw_close() - End the control half; taps stay with the parent, settings in the state file
+ * @sw: or NULL
+ *
+ * Context: control; before dp_close(), which unplugs what is left.
+ */
+void sw_close(struct sw *sw)
+{
+	if (!sw)
+		return;
+	if (sw->hints)
+		loop_fd_del(sw->hints);
+	if (sw->tick)
+		loop_timer_del(sw->tick);
+	if (sw->soon)
+		loop_timer_del(sw->soon);
+	for (unsigned int i = 0; i < PFS_MAX; i++)
+		sw_pf_free(sw->pfs[i]);
+	for (unsigned int i = 0; i < VEB_PORTS_MAX; i++)
+		veb_port_put(sw->blocks[i]);
+	free(sw->saved);
+	free(sw->run_dir);
+	free(sw->state);
+	free(sw);
+}
+
+const struct pf_ops sw_ops = {
+	.kind = "sw",
+	.pf_add = sw_pf_add,
+	.pf_del = sw_pf_del,
+	.pf_set = sw_pf_set,
+	.pf_list = sw_pf_list,
+	.pf_get = sw_pf_get,
+	.vf_get = sw_vf_get,
+	.vf_attach = sw_vf_attach,
+	.vf_detach = sw_vf_detach,
+	.vf_release = sw_vf_release,
+	.vf_filter = sw_vf_filter,
+	.svc_add = sw_svc_add,
+	.svc_del = sw_svc_del,
+	.svc_get = sw_svc_get,
+	.mirror_add = sw_mirror_add,
+	.mirror_del = sw_mirror_del,
+	.mirror_get = sw_mirror_get,
+};

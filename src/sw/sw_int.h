@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the control half of the software PF keeps in memory, shared by sw*.c
+ * alone. Writer and reader: the control thread.
+ *
+ * A verb validates, makes the new values beside the old ones, opens what can
+ * fail, puts the values in place and calls sw_commit(); if that fails, the old
+ * values go back. Only then it closes what is no longer wanted.
+ */
+#ifndef ANYVF_SW_SW_INT_H
+#define ANYVF_SW_SW_INT_H
+
+#include "sw/dp.h"
+#include "sw/guest.h"
+#include "sw/sw.h"
+#include "veb/snap.h"
+
+/* A port: its number has counters and rate; what is plugged in may come and go. */
+struct sw_port {
+	uint16_t id;	 /* port number, VEB_NO_PORT: this port does not exist */
+	bool plugged;	 /* the data plane has it */
+	bool complained; /* that plugging failed was logged */
+	struct port
+		*edge; /* tap or uplink while plugged: borrowed from the data plane; else NULL */
+};
+
+/* What lasts of a VF: a value. */
+struct sw_vf {
+	struct vf_config config;
+	struct vf_attach attach;
+	struct guest *guest; /* owned; NULL: never spoke */
+	uint32_t by_agent;   /* settings the agent wrote last or before a hand did; enum vf_field */
+	uint32_t overridden; /* of these, the ones a hand changed since */
+};
+
+struct sw_svc {
+	struct svc_config config;
+	struct sw_port port;
+};
+
+struct sw_pf {
+	struct pf_config config;
+	uint16_t slot;		  /* index in sw->pfs, domain of the snapshot; lasts */
+	struct sw_vf *vfs;	  /* array of config.numvfs */
+	struct sw_port *vf_ports; /* likewise */
+	struct sw_port uplink, host;
+	bool carrier;	   /* of the wire; true with uplink none */
+	uint16_t wire_mtu; /* 0: not known */
+	unsigned int n_svcs;
+	struct sw_svc *svcs; /* array of n_svcs */
+};
+
+struct sw_mirror {
+	bool used;
+	struct mirror_config config;
+};
+
+struct sw {
+	struct sw_opts opts;
+	char *run_dir, *state;	    /* copies */
+	char *saved;		    /* what the state file holds; NULL: not known */
+	bool save_failed;	    /* logged already */
+	bool hint_again;	    /* an address came too early: have it reported again */
+	struct sw_pf *pfs[PFS_MAX]; /* by slot; NULL: free */
+	struct sw_mirror mirrors[VEB_MIRRORS_MAX]; /* by slot */
+	bool ids[VEB_PORTS_MAX];		   /* port numbers in use */
+	struct veb_port *blocks[VEB_PORTS_MAX];	   /* of the newest snapshot, a reference each */
+	int8_t links[VEB_PORTS_MAX]; /* link shown to a tap's user: 1 up, 0 down, -1 nothing yet */
+	uint64_t learned_at[VEB_PORTS_MAX]; /* when a port last got an address by learning, ms */
+	struct loop_fd *hints;
+	struct loop_timer *tick; /* each second: wires, lost devices */
+	struct loop_timer *soon; /* 10 ms after a change nobody waits for */
+};
+
+#define SW_COALESCE_MS 10
+#define SW_TICK_MS     1000
+
+/* sw.c */
+struct sw_pf *sw_pf_find(struct sw *sw, const char *name, struct err *e);
+struct sw_vf *sw_vf_find(struct sw *sw, const char *pf, unsigned int vf, struct sw_pf **out,
+			 struct err *e);
+int sw_commit(struct sw *sw, struct err *e);
+
+/* sw_plug.c */
+int sw_id_take(struct sw *sw, uint16_t *out, struct err *e);
+void sw_id_give(struct sw *sw, uint16_t *id);
+int sw_plug_uplink(struct sw *sw, struct sw_pf *pf, struct err *e);
+int sw_plug_host(struct sw *sw, struct sw_pf *pf, struct err *e);
+int sw_plug_svc(struct sw *sw, struct sw_pf *pf, struct sw_svc *svc, struct err *e);
+int sw_plug_vf(struct sw *sw, struct sw_pf *pf, unsigned int vf, struct err *e);
+void sw_unplug(struct sw *sw, struct sw_port *port, const char *tap, const char *netns);
+int sw_name_check(const struct sw *sw, const char *name, const char *netns, struct err *e);
+bool sw_plug_tick(struct sw *sw);
+void sw_plug_all(struct sw *sw);
+void sw_links_show(struct sw *sw);
+
+/* sw_snap.c */
+bool sw_vf_link_up(const struct sw_pf *pf, unsigned int vf);
+int sw_snap_build(struct sw *sw, struct veb_snap **out, struct err *e);
+
+/* sw_state.c */
+int sw_state_save(struct sw *sw, struct err *e);
+int sw_state_load(struct sw *sw, struct err *e);
+
+/* sw_pf.c */
+struct sw_pf *sw_pf_new(const struct pf_config *config, unsigned int slot);
+void sw_pf_free(struct sw_pf *pf);
+AUTO_DEFINE(struct sw_pf *, sw_pf_free)
+int sw_pf_add(void *ctx, const struct pf_config *want, struct err *e);
+int sw_pf_del(void *ctx, const char *name, struct err *e);
+int sw_pf_set(void *ctx, const char *name, const struct pf_change *change, struct err *e);
+int sw_pf_list(void *ctx, char (*out)[PF_NAME_LEN + 1], unsigned int max);
+int sw_pf_get(void *ctx, const char *name, struct pf_info *out, struct err *e);
+
+/* sw_vf.c */
+int sw_vf_apply(const struct sw_vf *old, const struct vf_change *change, bool by_agent,
+		struct sw_vf *out, struct err *e);
+int sw_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_info *out, struct err *e);
+int sw_vf_attach(void *ctx, const char *pf, unsigned int vf, const struct vf_attach *want,
+		 struct err *e);
+int sw_vf_detach(void *ctx, const char *pf, unsigned int vf, struct err *e);
+int sw_vf_release(void *ctx, const char *pf, unsigned int vf, struct err *e);
+int sw_vf_filter(void *ctx, const char *pf, unsigned int vf, const struct vf_filter *filter,
+		 struct err *e);
+void sw_vf_hints(struct sw *sw);
+void sw_pci_slot(const struct sw_pf *pf, int vf, char out[16]);
+
+/* sw_svc.c */
+int sw_svc_add(void *ctx, const struct svc_config *want, struct err *e);
+int sw_svc_del(void *ctx, const char *pf, const char *name, struct err *e);
+int sw_svc_get(void *ctx, unsigned int i, struct svc_config *out);
+int sw_mirror_add(void *ctx, const struct mirror_config *want, struct err *e);
+int sw_mirror_del(void *ctx, const char *name, struct err *e);
+int sw_mirror_get(void *ctx, unsigned int i, struct mirror_info *out);
+const struct mirror_config *sw_mirror_of(const struct sw *sw, const char *pf, int vf);
+
+#endif

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the model to the data plane's snapshot: link states, flags, addresses, mirrors. */
+#include <errno.h>
+#include <string.h>
+
+#include "sw/sw_int.h"
+
+/* What one build collects. */
+struct build {
+	struct sw *sw;
+	unsigned int n;
+	struct veb_port *ports[VEB_PORTS_MAX]; /* a reference each */
+};
+
+static bool pf_link_up(const struct sw_pf *pf)
+{
+	return pf->config.up && pf->carrier;
+}
+
+/**
+ * sw_vf_link_up() - The link state a guest should see (sriov.md B6)
+ * @pf: PF
+ * @vf: 0..numvfs-1
+ *
+ * Return: enable and disable decide; auto follows the PF: up and, with an uplink, carrier.
+ * Context: control.
+ */
+bool sw_vf_link_up(const struct sw_pf *pf, unsigned int vf)
+{
+	switch ((enum vf_link)pf->vfs[vf].config.link) {
+	case VF_LINK_ENABLE:
+		return true;
+	case VF_LINK_DISABLE:
+		return false;
+	case VF_LINK_AUTO:
+		return pf_link_up(pf);
+	}
+	return false;
+}
+
+/* Takes a port whose block may be the one of the last snapshot. */
+static int build_add(struct build *b, const struct veb_port_conf *conf)
+{
+	struct veb_port *p = veb_port_new(conf), **last = &b->sw->blocks[conf->id];
+
+	if (!p)
+		return -ENOMEM;
+	if (veb_port_equal(p, *last)) {
+		veb_port_put(p);
+		p = veb_port_get(*last);
+	} else {
+		veb_port_put(*last);
+		*last = veb_port_get(p);
+	}
+	b->ports[b->n++] = p;
+	return 0;
+}
+
+static uint16_t min_mtu(uint16_t a, uint16_t b)
+{
+	return b && b < a ? b : a;
+}
+
+static uint16_t vf_id(struct sw *sw, const char *pf, unsigned int vf)
+{
+	struct sw_pf *to = sw_pf_find(sw, pf, NULL);
+
+	return to && vf < to->config.numvfs ? to->vf_ports[vf].id : VEB_NO_PORT;
+}
+
+/* Mirrors that watch a VF; in[] and out[] have room for all. */
+static void vf_mirrors(struct sw *sw, const struct sw_pf *pf, unsigned int vf,
+		       struct veb_mirror *in, struct veb_mirror *out, struct veb_port_conf *conf)
+{
+	for (uint16_t slot = 0; slot < VEB_MIRRORS_MAX; slot++) {
+		const struct mirror_config *m = &sw->mirrors[slot].config;
+		struct veb_mirror to;
+
+		if (!sw->mirrors[slot].used || m->from_vf != vf ||
+		    strcmp(m->from_pf, pf->config.name))
+			continue;
+		to = (struct veb_mirror){ vf_id(sw, m->to_pf, m->to_vf), slot };
+		if (m->dir != MIRROR_OUT)
+			in[conf->n_in++] = to;
+		if (m->dir != MIRROR_IN)
+			out[conf->n_out++] = to;
+	}
+	conf->in = in;
+	conf->out = out;
+}
+
+static uint16_t vf_flags(const struct sw_pf *pf, unsigned int vf)
+{
+	const struct vf_config *c = &pf->vfs[vf].config;
+	const struct guest *g = pf->vfs[vf].guest;
+	bool named = !mac_is_zero(&c->mac), known = g && g->known;
+	uint16_t flags = 0;
+
+	if (sw_vf_link_up(pf, vf))
+		flags |= VEB_LINK_UP;
+	if (c->spoofchk && (named || known))
+		flags |= VEB_SPOOFCHK;
+	if (!known && (!c->spoofchk || !named))
+		flags |= VEB_LEARN;
+	if (flags & VEB_LEARN && named && !guest_accepted(g, &c->mac))
+		flags |= VEB_CONFIRM;
+	if (!known || (g->allmulti && c->trust))
+		flags |= VEB_ALLMULTI;
+	if (known && g->promisc && c->trust)
+		flags |= VEB_PROMISC;
+	return flags;
+}
+
+/* Accepted addresses and the administrative one; what the guest's frames carry comes first. */
+static unsigned int vf_macs(const struct sw_vf *v, struct mac *macs)
+{
+	const struct guest *g = v->guest;
+	unsigned int n = 0;
+
+	if (g && guest_accepted(g, &g->main_mac))
+		macs[n++] = g->main_mac;
+	if (!mac_is_zero(&v->config.mac) && (!n || !mac_equal(&macs[0], &v->config.mac)))
+		macs[n++] = v->config.mac;
+	for (unsigned int i = 0; g && i < g->n_accepted; i++) {
+		const struct mac *m = &g->accepted[i].mac;
+
+		if (!mac_equal(m, &g->main_mac) && !mac_equal(m, &v->config.mac))
+			macs[n++] = *m;
+	}
+	return n;
+}
+
+static int build_vf(struct build *b, const struct sw_pf *pf, unsigned int vf)
+{
+	const struct sw_vf *v = &pf->vfs[vf];
+	struct veb_mirror in[VEB_MIRRORS_MAX], out[VEB_MIRRORS_MAX];
+	struct mac macs[VF_MACS_TRUSTED + 1];
+	struct veb_port_conf conf = {
+		.id = pf->vf_ports[vf].id,
+		.domain = pf->slot,
+		.kind = VEB_VF,
+		.flags = vf_flags(pf, vf),
+		.vlan = v->config.vlan,
+		.qos = v->config.qos,
+		.ad = v->config.proto == VF_PROTO_8021AD,
+		.trunk = &v->config.trunk,
+		.mtu = v->config.mtu ? v->config.mtu : pf->config.mtu,
+		.n_macs = vf_macs(v, macs),
+		.macs = macs,
+	};
+
+	if (v->guest) {
+		conf.n_groups = v->guest->n_mcasts;
+		conf.groups = v->guest->mcasts;
+	}
+	vf_mirrors(b->sw, pf, vf, in, out, &conf);
+	return build_add(b, &conf);
+}
+
+static int build_svc(struct build *b, const struct sw_pf *pf, const struct sw_svc *svc)
+{
+	const struct vlan_set none = { .set = true };
+	const struct veb_port_conf conf = {
+		.id = svc->port.id,
+		.domain = pf->slot,
+		.kind = VEB_SVC,
+		.flags = VEB_DHCP | (pf->config.up ? VEB_LINK_UP : 0),
+		.vlan = svc->config.vlan,
+		.trunk = &none,
+		.mtu = svc->config.mtu ? svc->config.mtu : pf->config.mtu,
+		.n_macs = 1,
+		.macs = &svc->config.mac,
+	};
+
+	return build_add(b, &conf);
+}
+
+static int build_pf(struct build *b, const struct sw_pf *pf)
+{
+	int rc = 0;
+
+	for (unsigned int i = 0; !rc && i < pf->config.numvfs; i++)
+		rc = build_vf(b, pf, i);
+	for (unsigned int i = 0; !rc && i < pf->n_svcs; i++)
+		rc = build_svc(b, pf, &pf->svcs[i]);
+	if (!rc && pf->uplink.id != VEB_NO_PORT)
+		rc = build_add(b, &(struct veb_port_conf){
+					  .id = pf->uplink.id,
+					  .domain = pf->slot,
+					  .kind = VEB_UPLINK,
+					  .flags = pf_link_up(pf) ? VEB_LINK_UP : 0,
+					  .mtu = min_mtu(pf->config.mtu, pf->wire_mtu),
+				  });
+	if (!rc && pf->host.id != VEB_NO_PORT)
+		rc = build_add(b, &(struct veb_port_conf){
+					  .id = pf->host.id,
+					  .domain = pf->slot,
+					  .kind = VEB_HOST,
+					  .flags = pf->config.up ? VEB_LINK_UP : 0,
+					  .mtu = pf->config.mtu,
+					  .n_macs = 1,
+					  .macs = &pf->config.mac,
+				  });
+	return rc;
+}
+
+/**
+ * sw_snap_build() - Build the snapshot of the model as it is
+ * @sw:  switch
+ * @out: the snapshot, for dp_publish()
+ * @e:   may be NULL
+ *
+ * Ports that say what they said keep their block; the index is built anew.
+ *
+ * Return: 0, -ENOMEM, or as veb_snap_build().
+ * Context: control.
+ */
+int sw_snap_build(struct sw *sw, struct veb_snap **out, struct err *e)
+{
+	auto_free struct build *b = calloc(1, sizeof(*b));
+	uint64_t vepa = 0;
+	int rc = b ? 0 : -ENOMEM;
+
+	if (b)
+		b->sw = sw;
+	for (unsigned int i = 0; !rc && i < PFS_MAX; i++) {
+		if (!sw->pfs[i])
+			continue;
+		if (sw->pfs[i]->config.mode == PF_MODE_VEPA)
+			vepa |= 1ull << i;
+		rc = build_pf(b, sw->pfs[i]);
+	}
+	if (!rc)
+		rc = veb_snap_build(b->ports, b->n, vepa, out, e);
+	while (b && b->n)
+		veb_port_put(b->ports[--b->n]);
+	return rc ? err_set(e, rc, "no memory for a snapshot") : 0;
+}

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state file: one JSON document with a version, replaced as a whole on each
+ * change. Members are the words of the field tables; VFs at their defaults are
+ * left out. A file of a newer version is refused.
+ *
+ *   {"version": 1,
+ *    "pfs": [{"slot": 0, "config": {...}, "svcs": [{...}],
+ *             "vfs": [{"vf": 2, "config": {...}, "attach": {...}, "by_agent": ["mac"],
+ *                      "overridden": [], "accepted": [{"mac": "...", "trust": false}]}]}],
+ *    "mirrors": [{...}]}
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "sw/sw_int.h"
+
+#define STATE_VERSION 1
+#define STATE_MAX     (64u << 20) /* bytes; 2,048 VFs of 1,024 addresses fit */
+
+static json_t *mask_to_json(uint32_t mask)
+{
+	json_t *words = json_array();
+
+	for (unsigned int i = 0; i < VF_FIELD_N; i++)
+		if (mask >> i & 1)
+			json_array_append_new(words, json_string(vf_fields[i].word));
+	return words;
+}
+
+static json_t *accepted_to_json(const struct guest *g)
+{
+	json_t *list = json_array();
+	char mac[MAC_STR_LEN];
+
+	for (unsigned int i = 0; g && i < g->n_accepted; i++)
+		json_array_append_new(list, json_pack("{s:s, s:b}", "mac",
+						      mac_format(&g->accepted[i].mac, mac), "trust",
+						      g->accepted[i].by_trust));
+	return list;
+}
+
+static bool vf_is_default(const struct sw_vf *v)
+{
+	struct vf_config plain;
+
+	vf_config_default(&plain);
+	return v->attach.kind == VF_ATTACH_NONE && !v->by_agent && !v->overridden &&
+	       !(v->guest && v->guest->n_accepted) && !fields_diff(vf_fields, &v->config, &plain);
+}
+
+static json_t *pf_to_json(const struct sw_pf *pf)
+{
+	auto_of(json_decref) json_t *vfs = json_array(), *svcs = json_array();
+
+	for (unsigned int i = 0; i < pf->config.numvfs; i++) {
+		const struct sw_vf *v = &pf->vfs[i];
+
+		if (!vf_is_default(v))
+			json_array_append_new(
+				vfs,
+				json_pack("{s:i, s:o, s:o, s:o, s:o, s:o}", "vf", (int)i, "config",
+					  fields_to_json(vf_fields, &v->config), "attach",
+					  fields_to_json(vf_attach_fields, &v->attach), "by_agent",
+					  mask_to_json(v->by_agent), "overridden",
+					  mask_to_json(v->overridden), "accepted",
+					  accepted_to_json(v->guest)));
+	}
+	for (unsigned int i = 0; i < pf->n_svcs; i++)
+		json_array_append_new(svcs, fields_to_json(svc_fields, &pf->svcs[i].config));
+	return json_pack("{s:i, s:o, s:O, s:O}", "slot", (int)pf->slot, "config",
+			 fields_to_json(pf_fields, &pf->config), "vfs", vfs, "svcs", svcs);
+}
+
+/**
+ * sw_state_save() - Write the model to the state file if the file would change
+ * @sw: switch
+ * @e:  may be NULL
+ *
+ * Return: 0, -ENOMEM, or errors of writing (-ENOSPC, -EROFS, ...): the old file is still there.
+ * Context: control; blocks for an fsync.
+ */
+int sw_state_save(struct sw *sw, struct err *e)
+{
+	auto_of(json_decref) json_t *root = NULL, *pfs = json_array(), *mirrors = json_array();
+	auto_free char *text = NULL;
+	int rc;
+
+	if (!sw->state)
+		return 0;
+	for (unsigned int i = 0; i < PFS_MAX; i++)
+		if (sw->pfs[i])
+			json_array_append_new(pfs, pf_to_json(sw->pfs[i]));
+	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++)
+		if (sw->mirrors[i].used)
+			json_array_append_new(
+				mirrors, fields_to_json(mirror_fields, &sw->mirrors[i].config));
+	root = json_pack("{s:i, s:O, s:O}", "version", STATE_VERSION, "pfs", pfs, "mirrors",
+			 mirrors);
+	text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
+	if (!text)
+		return err_set(e, -ENOMEM, "no memory for the state");
+	if (sw->saved && !strcmp(text, sw->saved))
+		return 0;
+	rc = file_replace(sw->state, text, strlen(text), 0600, e);
+	if (rc) {
+		err_prefix(e, "state file");
+		return rc;
+	}
+	free(sw->saved);
+	sw->saved = take(text);
+	return 0;
+}
+
+static int mask_from_json(const json_t *words, uint32_t *out, struct err *e)
+{
+	uint32_t mask = 0;
+	const json_t *w;
+	size_t i;
+
+	json_array_foreach (words, i, w) {
+		const struct field *f = field_find(vf_fields, json_string_value(w) ?: "");
+
+		if (!f)
+			return err_set(e, -EINVAL, "a word that is no setting");
+		mask |= 1U << (f - vf_fields);
+	}
+	*out = mask;
+	return 0;
+}
+
+static int accepted_from_json(const json_t *list, struct guest **out, struct err *e)
+{
+	struct guest_mac macs[VF_MACS_TRUSTED];
+	unsigned int n = 0;
+	const json_t *item;
+	size_t i;
+	int rc;
+
+	json_array_foreach (list, i, item) {
+		const char *mac = json_string_value(json_object_get(item, "mac"));
+
+		if (n == ARRAY_LEN(macs))
+			return err_set(e, -EINVAL, "too many accepted addresses");
+		rc = mac_parse(mac ? mac : "", &macs[n].mac, e);
+		if (rc)
+			return rc;
+		macs[n++].by_trust = json_is_true(json_object_get(item, "trust"));
+	}
+	return guest_restore(macs, n, out);
+}
+
+static int vf_from_json(struct sw_pf *pf, const json_t *j, struct err *e)
+{
+	const json_t *number = json_object_get(j, "vf");
+	json_int_t vf = json_integer_value(number);
+	struct sw_vf *v;
+	int rc;
+
+	if (!json_is_integer(number) || vf < 0 || vf >= pf->config.numvfs)
+		return err_set(e, -EINVAL, "a vf out of range");
+	v = &pf->vfs[vf];
+	rc = fields_from_json(vf_fields, &v->config, json_object_get(j, "config"), NULL, e);
+	if (!rc)
+		rc = vf_config_check(&v->config, UINT32_MAX, e);
+	if (!rc)
+		rc = fields_from_json(vf_attach_fields, &v->attach, json_object_get(j, "attach"),
+				      NULL, e);
+	if (!rc)
+		rc = mask_from_json(json_object_get(j, "by_agent"), &v->by_agent, e);
+	if (!rc)
+		rc = mask_from_json(json_object_get(j, "overridden"), &v->overridden, e);
+	if (!rc && !v->guest)
+		rc = accepted_from_json(json_object_get(j, "accepted"), &v->guest, e);
+	if (rc)
+		err_prefix(e, "vf %d", (int)vf);
+	return rc;
+}
+
+static int svcs_from_json(struct sw *sw, struct sw_pf *pf, const json_t *list, struct err *e)
+{
+	const json_t *item;
+	size_t i;
+	int rc = 0;
+
+	if (!json_array_size(list))
+		return 0;
+	pf->svcs = calloc(json_array_size(list), sizeof(*pf->svcs));
+	if (!pf->svcs)
+		return err_set(e, -ENOMEM, "no memory");
+	json_array_foreach (list, i, item) {
+		struct sw_svc *svc = &pf->svcs[i];
+
+		rc = fields_from_json(svc_fields, &svc->config, item, NULL, e);
+		if (!rc)
+			rc = sw_id_take(sw, &svc->port.id, e);
+		if (rc)
+			return rc;
+		pf->n_svcs++;
+	}
+	return 0;
+}
+
+static int ids_take(struct sw *sw, struct sw_pf *pf, struct err *e)
+{
+	int rc = 0;
+
+	for (unsigned int i = 0; !rc && i < pf->config.numvfs; i++)
+		rc = sw_id_take(sw, &pf->vf_ports[i].id, e);
+	if (!rc && pf->config.uplink != UPLINK_NONE)
+		rc = sw_id_take(sw, &pf->uplink.id, e);
+	if (!rc && pf->config.host_if)
+		rc = sw_id_take(sw, &pf->host.id, e);
+	return rc;
+}
+
+static int pf_from_json(struct sw *sw, const json_t *j, struct err *e)
+{
+	json_int_t slot = json_integer_value(json_object_get(j, "slot"));
+	struct pf_config config;
+	struct sw_pf *pf;
+	const json_t *item;
+	size_t i;
+	int rc;
+
+	pf_config_default(&config);
+	rc = fields_from_json(pf_fields, &config, json_object_get(j, "config"), NULL, e);
+	if (!rc)
+		rc = pf_config_check(&config, e);
+	if (rc)
+		return rc;
+	if (slot < 0 || slot >= PFS_MAX || sw->pfs[slot] || sw_pf_find(sw, config.name, NULL))
+		return err_set(e, -EINVAL, "two PFs in one place");
+	pf = sw_pf_new(&config, (unsigned int)slot);
+	if (!pf)
+		return err_set(e, -ENOMEM, "no memory");
+	sw->pfs[slot] = pf;
+	rc = ids_take(sw, pf, e);
+	if (!rc)
+		rc = svcs_from_json(sw, pf, json_object_get(j, "svcs"), e);
+	json_array_foreach (json_object_get(j, "vfs"), i, item)
+		if (!rc)
+			rc = vf_from_json(pf, item, e);
+	return rc;
+}
+
+static int mirrors_from_json(struct sw *sw, const json_t *list, struct err *e)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach (list, i, item) {
+		struct mirror_config m = { 0 };
+		struct sw_pf *pf;
+		int rc;
+
+		if (i == VEB_MIRRORS_MAX)
+			return err_set(e, -EINVAL, "too many mirrors");
+		rc = fields_from_json(mirror_fields, &m, item, NULL, e);
+		if (rc)
+			return rc;
+		if (!sw_vf_find(sw, m.from_pf, m.from_vf, &pf, e) ||
+		    !sw_vf_find(sw, m.to_pf, m.to_vf, &pf, e))
+			return -EINVAL;
+		sw->mirrors[i] = (struct sw_mirror){ true, m };
+	}
+	return 0;
+}
+
+static int state_from_json(struct sw *sw, const json_t *root, struct err *e)
+{
+	json_int_t version = json_integer_value(json_object_get(root, "version"));
+	const json_t *item;
+	size_t i;
+	int rc;
+
+	if (version > STATE_VERSION)
+		return err_set(e, -EINVAL, "version %lld is newer than this program's %d",
+			       (long long)version, STATE_VERSION);
+	if (version != STATE_VERSION)
+		return err_set(e, -EINVAL, "no version: not a state file of anyvf-swd");
+	json_array_foreach (json_object_get(root, "pfs"), i, item) {
+		rc = pf_from_json(sw, item, e);
+		if (rc) {
+			err_prefix(e, "PF %zu", i);
+			return rc;
+		}
+	}
+	return mirrors_from_json(sw, json_object_get(root, "mirrors"), e);
+}
+
+/**
+ * sw_state_load() - Read the state file into an empty model
+ * @sw: switch; sw_close() frees what a failure leaves
+ * @e:  names file and place
+ *
+ * No file is an empty switch. Nothing is plugged in yet.
+ *
+ * Return: 0, -EINVAL (damaged, or of a newer version), or errors of reading.
+ * Context: control.
+ */
+int sw_state_load(struct sw *sw, struct err *e)
+{
+	auto_of(json_decref) json_t *root = NULL;
+	auto_free char *text = NULL;
+	json_error_t where;
+	size_t size;
+	int rc;
+
+	if (!sw->state)
+		return 0;
+	rc = file_read(sw->state, STATE_MAX, &text, &size, NULL);
+	if (rc == -ENOENT)
+		return 0;
+	if (rc)
+		return err_set(e, rc, "state file %s: %s", sw->state, strerror(-rc));
+	root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
+	if (!root)
+		return err_set(e, -EINVAL, "state file %s, line %d: %s", sw->state, where.line,
+			       where.text);
+	rc = state_from_json(sw, root, e);
+	if (rc) {
+		err_prefix(e, "state file %s", sw->state);
+		return rc;
+	}
+	sw->saved = take(text);
+	return 0;
+}

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The VF's verbs: show, attach, detach, release, guest filters, learned addresses. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sw/sw_int.h"
+
+#define HINTS_A_TURN   64
+#define LEARN_PAUSE_MS 1000 /* a VF of one address takes a newer one this often at most */
+
+/**
+ * sw_vf_apply() - One VF's words on top of what it is
+ * @old:      what it is
+ * @change:   the words
+ * @by_agent: written by the agent, else by hand
+ * @out:      the new value with a guest of its own; attach is as it was
+ * @e:        may be NULL
+ *
+ * Return: 0, -EINVAL or -ENOMEM.
+ * Context: control; pure.
+ */
+int sw_vf_apply(const struct sw_vf *old, const struct vf_change *change, bool by_agent,
+		struct sw_vf *out, struct err *e)
+{
+	struct sw_vf v = *old;
+	int rc;
+
+	fields_apply(vf_fields, &v.config, &change->want, change->changed);
+	rc = vf_config_check(&v.config, change->changed, e);
+	if (rc)
+		return rc;
+	if (by_agent) {
+		v.by_agent |= change->changed;
+		v.overridden &= ~change->changed;
+	} else {
+		v.overridden |= v.by_agent & fields_diff(vf_fields, &old->config, &v.config);
+	}
+	rc = guest_judge(old->guest, &v.config, &v.guest);
+	if (rc)
+		return err_set(e, rc, "no memory");
+	*out = v;
+	return 0;
+}
+
+/**
+ * sw_pci_slot() - Synthetic PCI address, by SR-IOV's first offset (128) and stride (2), as igb's
+ * @pf:  PF
+ * @vf:  VF number; -1: the PF itself
+ * @out: 0000:05:10.2 for VF 1 of the first PF
+ *
+ * Context: any.
+ */
+void sw_pci_slot(const struct sw_pf *pf, int vf, char out[16])
+{
+	unsigned int rid = vf < 0 ? 0 : 128 + 2 * (unsigned int)vf;
+	unsigned int bus = 5 + pf->slot % 32u * 4 + (rid >> 8);
+
+	snprintf(out, 16, "%04x:%02x:%02x.%x", (pf->slot / 32u) & 0xffffu, bus & 0xffu,
+		 rid >> 3 & 31u, rid & 7u);
+}
+
+static void status_of_guest(const struct sw_vf *v, struct vf_status *s)
+{
+	const struct guest *g = v->guest;
+
+	s->allmulti = !g || !g->known || (g->allmulti && v->config.trust);
+	if (!g)
+		return;
+	s->filter_known = g->known;
+	s->promisc = g->known && g->promisc && v->config.trust;
+	s->n_accepted = g->n_accepted;
+	s->n_refused = g->n_refused + g->n_excess;
+	s->n_mcasts = g->n_mcasts;
+	for (unsigned int i = 0; i < MIN(g->n_accepted, (unsigned int)VF_MACS_UNTRUSTED); i++)
+		s->accepted[i] = g->accepted[i].mac;
+	for (unsigned int i = 0; i < MIN(g->n_refused, (unsigned int)VF_MACS_UNTRUSTED); i++)
+		s->refused[i] = g->refused[i];
+}
+
+static void words_of(uint32_t mask, char *out, size_t size)
+{
+	size_t n = 0;
+
+	*out = '\0';
+	for (unsigned int i = 0; i < VF_FIELD_N; i++)
+		if (mask >> i & 1 && n < size)
+			n += (size_t)snprintf(out + n, size - n, "%s%s", n ? "," : "",
+					      vf_fields[i].word);
+}
+
+/**
+ * sw_vf_get() - struct pf_ops.vf_get
+ * @ctx: struct sw
+ * @pf:  PF
+ * @vf:  VF
+ * @out: everything about the VF
+ * @e:   may be NULL
+ *
+ * Return: 0, -ENODEV, -EINVAL.
+ * Context: control.
+ */
+int sw_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_info *out, struct err *e)
+{
+	struct sw *sw = ctx;
+	struct dp_port_status port = { 0 };
+	struct sw_pf *p;
+	struct sw_vf *v = sw_vf_find(sw, pf, vf, &p, e);
+
+	if (!v)
+		return p ? -EINVAL : -ENODEV;
+	*out = (struct vf_info){ .config = v->config, .attach = v->attach };
+	dp_port_status(sw->opts.dp, p->vf_ports[vf].id, &port);
+	dp_stats_get(sw->opts.dp, p->vf_ports[vf].id, &out->stats);
+	out->status.connected = port.connected;
+	out->status.n_queues = port.n_queues;
+	out->status.features = port.features;
+	out->status.link_up = sw_vf_link_up(p, vf);
+	status_of_guest(v, &out->status);
+	sw_pci_slot(p, (int)vf, out->status.pci_slot);
+	words_of(v->overridden, out->status.overridden, sizeof(out->status.overridden));
+	return 0;
+}
+
+static bool attach_equal(const struct vf_attach *a, const struct vf_attach *b)
+{
+	return !fields_diff(vf_attach_fields, a, b);
+}
+
+/* -EBUSY if another VF has this vhost socket. */
+static int socket_check(const struct sw *sw, const char *path, struct err *e)
+{
+	for (unsigned int i = 0; i < PFS_MAX; i++) {
+		const struct sw_pf *pf = sw->pfs[i];
+
+		for (unsigned int k = 0; pf && k < pf->config.numvfs; k++)
+			if (pf->vfs[k].attach.kind == VF_ATTACH_VHOST &&
+			    !strcmp(pf->vfs[k].attach.socket, path))
+				return err_set(e, -EBUSY, "%s is the socket of %s vf %u", path,
+					       pf->config.name, k);
+	}
+	return 0;
+}
+
+/* The attachment with its defaults filled in and members of other kinds empty. */
+static int attach_resolve(const struct sw *sw, const char *pf, unsigned int vf,
+			  const struct vf_attach *want, struct vf_attach *out, struct err *e)
+{
+	struct vf_attach a = { .kind = want->kind };
+	int n = 0;
+
+	switch ((enum vf_attach_kind)want->kind) {
+	case VF_ATTACH_NONE:
+		return err_set(e, -EINVAL, "nothing to attach %s vf %u to", pf, vf);
+	case VF_ATTACH_VHOST:
+		a.client = want->client;
+		if (*want->socket)
+			memcpy(a.socket, want->socket, sizeof(a.socket));
+		else
+			n = snprintf(a.socket, sizeof(a.socket), "%s/vhost/%s-%u.sock", sw->run_dir,
+				     pf, vf);
+		if (n >= (int)sizeof(a.socket))
+			return err_set(e, -ENAMETOOLONG, "%s is too long for a socket",
+				       sw->run_dir);
+		if (*a.socket != '/')
+			return err_set(e, -EINVAL, "socket %s is no absolute path", a.socket);
+		break;
+	case VF_ATTACH_TAP:
+		memcpy(a.tap, want->tap, sizeof(a.tap));
+		memcpy(a.netns, want->netns, sizeof(a.netns));
+		break;
+	}
+	*out = a;
+	return 0;
+}
+
+/**
+ * sw_vf_attach() - struct pf_ops.vf_attach
+ * @ctx:  struct sw
+ * @pf:   PF
+ * @vf:   VF
+ * @want: what to plug it into; an empty socket gets the default path
+ * @e:    may be NULL
+ *
+ * The same attachment again is no error.
+ *
+ * Return: 0, -ENODEV, -EINVAL, -EBUSY (attached already, or the socket is another's),
+ * -EEXIST (the tap is another's), -ENAMETOOLONG, -EPERM (tap without root), or errors of devices.
+ * Context: control.
+ */
+int sw_vf_attach(void *ctx, const char *pf, unsigned int vf, const struct vf_attach *want,
+		 struct err *e)
+{
+	struct sw *sw = ctx;
+	struct sw_pf *p;
+	struct sw_vf *v = sw_vf_find(sw, pf, vf, &p, e);
+	struct vf_attach attach;
+	int rc;
+
+	if (!v)
+		return p ? -EINVAL : -ENODEV;
+	rc = attach_resolve(sw, pf, vf, want, &attach, e);
+	if (rc)
+		return rc;
+	if (attach_equal(&attach, &v->attach))
+		return 0;
+	if (v->attach.kind != VF_ATTACH_NONE)
+		return err_set(e, -EBUSY, "%s vf %u is attached to %s", pf, vf,
+			       v->attach.kind == VF_ATTACH_TAP ? v->attach.tap : v->attach.socket);
+	rc = attach.kind == VF_ATTACH_TAP ? sw_name_check(sw, attach.tap, attach.netns, e)
+					  : socket_check(sw, attach.socket, e);
+	if (rc)
+		return rc;
+	v->attach = attach;
+	rc = sw_plug_vf(sw, p, vf, e);
+	if (!rc)
+		rc = sw_commit(sw, e);
+	if (!rc)
+		return 0;
+	sw_unplug(sw, &p->vf_ports[vf], attach.tap, attach.netns);
+	v->attach = (struct vf_attach){ 0 };
+	return rc;
+}
+
+/* Puts a new value of a VF in force, and takes the plug out if the new one has none. */
+static int vf_put(struct sw *sw, struct sw_pf *pf, unsigned int vf, const struct sw_vf *next,
+		  struct err *e)
+{
+	struct sw_vf old = pf->vfs[vf];
+	int rc;
+
+	pf->vfs[vf] = *next;
+	rc = sw_commit(sw, e);
+	if (rc) {
+		pf->vfs[vf] = old;
+		if (next->guest != old.guest)
+			guest_free(next->guest);
+		return rc;
+	}
+	if (next->guest != old.guest)
+		guest_free(old.guest);
+	if (next->attach.kind == VF_ATTACH_NONE && old.attach.kind != VF_ATTACH_NONE)
+		sw_unplug(sw, &pf->vf_ports[vf], old.attach.tap, old.attach.netns);
+	return 0;
+}
+
+/**
+ * sw_vf_detach() - struct pf_ops.vf_detach
+ * @ctx: struct sw
+ * @pf:  PF
+ * @vf:  VF; not attached is no error
+ * @e:   may be NULL
+ *
+ * Return: 0, -ENODEV, -EINVAL, or errors of the state file.
+ * Context: control.
+ */
+int sw_vf_detach(void *ctx, const char *pf, unsigned int vf, struct err *e)
+{
+	struct sw *sw = ctx;
+	struct sw_pf *p;
+	struct sw_vf *v = sw_vf_find(sw, pf, vf, &p, e), next;
+
+	if (!v)
+		return p ? -EINVAL : -ENODEV;
+	next = *v;
+	next.attach = (struct vf_attach){ 0 };
+	return vf_put(sw, p, vf, &next, e);
+}
+
+/**
+ * sw_vf_release() - struct pf_ops.vf_release: as if the VF had just been made
+ * @ctx: struct sw
+ * @pf:  PF
+ * @vf:  VF
+ * @e:   may be NULL
+ *
+ * Mirrors from or to it go too: the next user's frames are nobody else's.
+ *
+ * Return: 0, -ENODEV, -EINVAL, or errors of the state file.
+ * Context: control.
+ */
+int sw_vf_release(void *ctx, const char *pf, unsigned int vf, struct err *e)
+{
+	struct sw *sw = ctx;
+	auto_free struct sw_mirror *mirrors = NULL;
+	const struct mirror_config *m;
+	struct sw_vf next = { 0 };
+	struct sw_pf *p;
+	int rc;
+
+	if (!sw_vf_find(sw, pf, vf, &p, e))
+		return p ? -EINVAL : -ENODEV;
+	mirrors = malloc(sizeof(sw->mirrors));
+	if (!mirrors)
+		return err_set(e, -ENOMEM, "no memory");
+	memcpy(mirrors, sw->mirrors, sizeof(sw->mirrors));
+	while ((m = sw_mirror_of(sw, pf, (int)vf)))
+		container_of(m, struct sw_mirror, config)->used = false;
+	vf_config_default(&next.config);
+	rc = vf_put(sw, p, vf, &next, e);
+	if (rc) {
+		memcpy(sw->mirrors, mirrors, sizeof(sw->mirrors));
+		return rc;
+	}
+	dp_rate_set(sw->opts.dp, p->vf_ports[vf].id, 0);
+	dp_stats_reset(sw->opts.dp, p->vf_ports[vf].id);
+	return 0;
+}
+
+/**
+ * sw_vf_filter() - struct pf_ops.vf_filter: the guest's driver says what it wants
+ * @ctx:    struct sw
+ * @pf:     PF
+ * @vf:     VF
+ * @filter: a full replacement; NULL: the source is gone
+ * @e:      may be NULL
+ *
+ * Return: 0 (also if addresses were refused), -ENODEV, -EINVAL, -ENOMEM, or errors of the state
+ * file.
+ * Context: control.
+ */
+int sw_vf_filter(void *ctx, const char *pf, unsigned int vf, const struct vf_filter *filter,
+		 struct err *e)
+{
+	struct sw *sw = ctx;
+	struct sw_pf *p;
+	struct sw_vf *v = sw_vf_find(sw, pf, vf, &p, e), next;
+
+	if (!v)
+		return p ? -EINVAL : -ENODEV;
+	next = *v;
+	if (guest_filter(v->guest, filter, &v->config, &next.guest))
+		return err_set(e, -ENOMEM, "no memory");
+	return vf_put(sw, p, vf, &next, e);
+}
+
+static void hint(struct sw *sw, const struct dp_hint *h)
+{
+	struct sw_pf *pf = sw->blocks[h->port] ? sw->pfs[sw->blocks[h->port]->domain] : NULL;
+	struct guest *g = NULL;
+	unsigned int vf = 0;
+	struct sw_vf *v;
+
+	while (pf && vf < pf->config.numvfs && pf->vf_ports[vf].id != h->port)
+		vf++;
+	if (!pf || vf == pf->config.numvfs)
+		return;
+	v = &pf->vfs[vf];
+	if (mac_is_zero(&v->config.mac) && !v->config.trust && v->guest && v->guest->n_accepted &&
+	    loop_now_ms() - sw->learned_at[h->port] < LEARN_PAUSE_MS) {
+		sw->hint_again = true;
+		return;
+	}
+	if (guest_learn(v->guest, &h->mac, &v->config, &g) || !g)
+		return;
+	guest_free(v->guest);
+	v->guest = g;
+	if (!guest_accepted(g, &h->mac))
+		return;
+	sw->learned_at[h->port] = loop_now_ms();
+	loop_timer_set(sw->soon, SW_COALESCE_MS, 0);
+}
+
+/**
+ * sw_vf_hints() - Judge source addresses the data plane saw
+ * @sw: switch
+ *
+ * Where no filter source serves a VF, a source address counts as a request.
+ * What is accepted is in force 10 ms later.
+ *
+ * Context: control, when dp_hint_fd() is readable; bounded work a call.
+ */
+void sw_vf_hints(struct sw *sw)
+{
+	struct dp_hint hints[HINTS_A_TURN];
+	unsigned int n = dp_hints_take(sw->opts.dp, hints, HINTS_A_TURN);
+
+	for (unsigned int i = 0; i < n; i++)
+		if (hints[i].port < VEB_PORTS_MAX)
+			hint(sw, &hints[i]);
+}

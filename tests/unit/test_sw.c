@@ -1,0 +1,757 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sw control over a fake data plane: the dp_, tap_, uplink_ and parent_ calls it makes are defined
+ * here. What is published is asked with veb_forward(): who would get this frame?
+ */
+#include "unit/unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "sw/sw_int.h"
+#include "sw/tap.h"
+#include "sw/uplink.h"
+#include "veb/veb.h"
+
+static struct {
+	struct veb_snap *snap;
+	unsigned int publishes;
+	bool plugged[VEB_PORTS_MAX];
+	uint32_t rate[VEB_PORTS_MAX];
+	int link[VEB_PORTS_MAX];
+	unsigned int taps_open, taps_closed, uplinks;
+	int open_fails; /* errno of the next openings; 0: they work */
+	struct uplink_state wire;
+	bool wire_gone;
+	struct dp_hint hints[8];
+	unsigned int n_hints;
+	int hint_fd;
+} fake;
+
+/* The fake data plane. */
+void dp_publish(struct dp *dp, struct veb_snap *snap)
+{
+	veb_snap_free(fake.snap);
+	fake.snap = snap;
+	fake.publishes++;
+}
+int dp_vhost_add(struct dp *dp, uint16_t port, const char *name, const char *path, bool client,
+		 struct err *e)
+{
+	if (fake.open_fails)
+		return err_set(e, fake.open_fails, "fake");
+	fake.plugged[port] = true;
+	return 0;
+}
+int dp_port_add(struct dp *dp, uint16_t id, const char *name, struct port *port, struct err *e)
+{
+	fake.plugged[id] = true;
+	port->id = id;
+	return 0;
+}
+void dp_port_del(struct dp *dp, uint16_t port)
+{
+	fake.plugged[port] = false;
+}
+void dp_port_status(const struct dp *dp, uint16_t port, struct dp_port_status *out)
+{
+	*out = (struct dp_port_status){ .connected = fake.plugged[port] };
+}
+void dp_rate_set(struct dp *dp, uint16_t port, uint32_t mbit)
+{
+	fake.rate[port] = mbit;
+}
+void dp_stats_get(const struct dp *dp, uint16_t port, struct vf_stats *out)
+{
+	*out = (struct vf_stats){ .rx_packets = 1, .tx_packets = 2 };
+}
+void dp_stats_reset(struct dp *dp, uint16_t port)
+{
+}
+void dp_mirror_stats_get(const struct dp *dp, uint16_t slot, struct dp_mirror_stats *out)
+{
+	*out = (struct dp_mirror_stats){ 3, 4 };
+}
+void dp_mirror_stats_reset(struct dp *dp, uint16_t slot)
+{
+}
+int dp_hint_fd(const struct dp *dp)
+{
+	return fake.hint_fd;
+}
+unsigned int dp_hints_take(struct dp *dp, struct dp_hint *out, unsigned int max)
+{
+	unsigned int n = fake.n_hints;
+
+	memcpy(out, fake.hints, n * sizeof(*out));
+	fake.n_hints = 0;
+	return n;
+}
+
+/* The fake edges: a port is its struct and nothing behind it. */
+static struct port ports[64];
+static unsigned int n_ports;
+
+int tap_port_open(struct parent *p, const struct tap_want *want, struct port **out, struct err *e)
+{
+	if (fake.open_fails)
+		return err_set(e, fake.open_fails, "fake");
+	fake.taps_open++;
+	*out = &ports[n_ports++ % ARRAY_LEN(ports)];
+	return 0;
+}
+int tap_port_set_link(struct port *port, bool up)
+{
+	fake.link[port->id] = up;
+	return 0;
+}
+bool tap_port_alive(const struct port *port)
+{
+	return true;
+}
+int parent_tap_open(struct parent *p, const struct tap_want *want, int *fd, struct err *e)
+{
+	return -EPERM;
+}
+int parent_tap_close(struct parent *p, const char *name, const char *netns, struct err *e)
+{
+	fake.taps_closed++;
+	return 0;
+}
+int uplink_dev_open(struct parent *p, const char *netdev, bool force, struct port **out,
+		    struct err *e)
+{
+	if (fake.open_fails)
+		return err_set(e, fake.open_fails, "fake");
+	fake.uplinks++;
+	*out = &ports[n_ports++ % ARRAY_LEN(ports)];
+	return 0;
+}
+int uplink_dpdk_open(const char *devargs, struct port **out, struct err *e)
+{
+	return err_set(e, -EINVAL, "fake");
+}
+int uplink_state(const struct port *port, struct uplink_state *out)
+{
+	*out = fake.wire;
+	return fake.wire_gone ? -ENODEV : 0;
+}
+
+/* One switch with a private directory. */
+struct world {
+	char dir[64], state[80];
+	struct loop *loop;
+	struct sw *sw;
+	struct err e;
+	struct vf_stats stats[VEB_PORTS_MAX];
+	struct veb_out *out;
+};
+
+static int world_start(struct world *w)
+{
+	const struct sw_opts opts = { .loop = w->loop, .run_dir = w->dir, .state = w->state };
+
+	w->e = (struct err){ 0 };
+	return sw_open(&opts, &w->sw, &w->e);
+}
+
+/* As after kill -9: what was in memory is gone. */
+static void world_restart(struct world *w)
+{
+	sw_close(w->sw);
+	w->sw = NULL;
+	memset(fake.plugged, 0, sizeof(fake.plugged));
+	memset(fake.rate, 0, sizeof(fake.rate));
+	assert_int_equal(world_start(w), 0);
+}
+
+static int world_setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	memset(&fake, 0, sizeof(fake));
+	fake.hint_fd = eventfd(0, EFD_CLOEXEC);
+	fake.wire = (struct uplink_state){ .carrier = true, .mtu = 1500 };
+	snprintf(w->dir, sizeof(w->dir), "/tmp/anyvf-test-sw-XXXXXX");
+	assert_non_null(mkdtemp(w->dir));
+	snprintf(w->state, sizeof(w->state), "%s/state", w->dir);
+	w->loop = loop_new(NULL);
+	w->out = veb_out_new(w->stats);
+	assert_int_equal(world_start(w), 0);
+	*state = w;
+	return 0;
+}
+
+static int world_teardown(void **state)
+{
+	struct world *w = *state;
+
+	sw_close(w->sw);
+	loop_free(w->loop);
+	veb_out_free(w->out);
+	veb_snap_free(fake.snap);
+	close(fake.hint_fd);
+	unlink(w->state);
+	rmdir(w->dir);
+	free(w);
+	return 0;
+}
+
+static struct pf_config pf_config(const char *name, uint16_t numvfs)
+{
+	struct pf_config c;
+
+	pf_config_default(&c);
+	snprintf(c.name, sizeof(c.name), "%s", name);
+	c.numvfs = numvfs;
+	return c;
+}
+
+static void pf_add(struct world *w, const char *name, uint16_t numvfs)
+{
+	const struct pf_config c = pf_config(name, numvfs);
+
+	assert_int_equal(sw_ops.pf_add(w->sw, &c, &w->e), 0);
+}
+
+/* Words as of a command line: "spoofchk off mac ..." for one VF of p2p1. */
+static int vf_words(struct world *w, unsigned int vf, bool by_agent, const char *words)
+{
+	struct vf_change c = { .vf = vf };
+	struct pf_change change = { .n_vfs = 1, .vfs = &c, .by_agent = by_agent };
+	char text[256], *word, *rest = text;
+
+	snprintf(text, sizeof(text), "%s", words);
+	while ((word = strsep(&rest, " "))) {
+		const struct field *f = field_find(vf_fields, word);
+
+		assert_non_null(f);
+		assert_int_equal(field_parse(f, &c.want, strsep(&rest, " "), NULL), 0);
+		c.changed |= 1U << (f - vf_fields);
+	}
+	w->e = (struct err){ 0 };
+	return sw_ops.pf_set(w->sw, "p2p1", &change, &w->e);
+}
+
+static int pf_words(struct world *w, const char *words)
+{
+	struct pf_change change = { 0 };
+	char text[256], *word, *rest = text;
+
+	snprintf(text, sizeof(text), "%s", words);
+	while ((word = strsep(&rest, " "))) {
+		const struct field *f = field_find(pf_fields, word);
+
+		assert_int_equal(field_parse(f, &change.want, strsep(&rest, " "), NULL), 0);
+		change.changed |= 1U << (f - pf_fields);
+	}
+	w->e = (struct err){ 0 };
+	return sw_ops.pf_set(w->sw, "p2p1", &change, &w->e);
+}
+
+static struct vf_info vf_get(struct world *w, unsigned int vf)
+{
+	struct vf_info info;
+
+	assert_int_equal(sw_ops.vf_get(w->sw, "p2p1", vf, &info, NULL), 0);
+	return info;
+}
+
+static bool has_mac(struct world *w, unsigned int vf)
+{
+	const struct vf_info info = vf_get(w, vf);
+
+	return !mac_is_zero(&info.config.mac);
+}
+
+static struct mac mac(const char *text)
+{
+	struct mac m;
+
+	assert_int_equal(mac_parse(text, &m, NULL), 0);
+	return m;
+}
+
+/* Who of p2p1 gets a frame of a VF: numbers of VFs, U for the wire, in order of numbers. */
+static const char *who(struct world *w, unsigned int from, const char *src, const char *dst)
+{
+	static char text[64];
+	const struct sw_pf *pf = sw_pf_find(w->sw, "p2p1", NULL);
+	const struct frame f = { .dst = mac(dst), .src = mac(src), .len = 60 };
+	unsigned int n = 0;
+
+	veb_out_reset(w->out);
+	veb_forward(fake.snap, pf->vf_ports[from].id, &f, 1, w->out);
+	for (unsigned int i = 0; i < pf->config.numvfs; i++)
+		if (w->out->bins[pf->vf_ports[i].id].n)
+			text[n++] = (char)('0' + i);
+	if (pf->uplink.id != VEB_NO_PORT && w->out->bins[pf->uplink.id].n)
+		text[n++] = 'U';
+	text[n] = '\0';
+	return text;
+}
+
+static int guest_says(struct world *w, unsigned int vf, const char *main_mac)
+{
+	const struct vf_filter f = { .main_mac = mac(main_mac) };
+
+	return sw_ops.vf_filter(w->sw, "p2p1", vf, &f, &w->e);
+}
+
+#define M0  "02:00:00:00:00:40"
+#define M2  "fa:16:3e:a1:43:57"
+#define M59 "fa:16:3e:aa:33:59"
+#define M58 "fa:16:3e:aa:33:58"
+
+static void founding_recipe_holds_step_by_step(void **state)
+{
+	struct world *w = *state;
+
+	pf_add(w, "p2p1", 4);
+	assert_int_equal(vf_words(w, 0, true, "mac " M0), 0);
+	assert_int_equal(vf_words(w, 2, true, "mac " M2 " spoofchk on"), 0);
+	assert_int_equal(vf_words(w, 3, true, "mac " M59), 0);
+	guest_says(w, 2, M2);
+	guest_says(w, 3, M59);
+	assert_string_equal(who(w, 0, M0, M59), "3");
+	/* in the VM: another VM's address; nobody gets it by himself */
+	guest_says(w, 2, M59);
+	assert_string_equal(who(w, 0, M0, M59), "3");
+	assert_int_equal(vf_get(w, 2).status.n_refused, 1);
+	/* on the host */
+	assert_int_equal(pf_words(w, "up off"), 0);
+	assert_int_equal(vf_words(w, 2, false, "mac " M59), 0);
+	assert_int_equal(vf_words(w, 2, false, "spoofchk off"), 0);
+	assert_int_equal(pf_words(w, "up on"), 0);
+	assert_string_equal(who(w, 0, M0, M59), "23");
+	/* the last step */
+	assert_int_equal(vf_words(w, 2, false, "mac " M58), 0);
+	assert_string_equal(who(w, 0, M0, M59), "23");
+	assert_string_equal(who(w, 0, M0, M58), "2");
+	assert_string_equal(who(w, 2, M59, M0), "0");
+	assert_string_equal(vf_get(w, 2).status.overridden, "mac,spoofchk");
+	assert_int_equal(vf_get(w, 3).status.n_accepted, 1);
+	/* it outlives a restart of the switch, whose guests have not spoken yet */
+	world_restart(w);
+	assert_string_equal(who(w, 0, M0, M59), "23");
+	guest_says(w, 2, M59);
+	assert_string_equal(who(w, 0, M0, M59), "23");
+	/* the agent writes anew; release ends it */
+	assert_int_equal(vf_words(w, 2, true, "mac " M2), 0);
+	assert_string_equal(vf_get(w, 2).status.overridden, "spoofchk");
+	assert_int_equal(sw_ops.vf_release(w->sw, "p2p1", 2, NULL), 0);
+	assert_string_equal(who(w, 0, M0, M59), "3");
+}
+
+static void without_the_filter_source_the_recipe_fails(void **state)
+{
+	struct world *w = *state;
+
+	pf_add(w, "p2p1", 4);
+	vf_words(w, 0, true, "mac " M0);
+	vf_words(w, 2, true, "mac " M2);
+	vf_words(w, 3, true, "mac " M59);
+	vf_words(w, 2, false, "mac " M59);
+	vf_words(w, 2, false, "spoofchk off");
+	vf_words(w, 2, false, "mac " M58);
+	assert_string_equal(who(w, 0, M0, M59), "3");
+}
+
+static void seen(struct world *w, unsigned int vf, const char *src)
+{
+	const struct sw_pf *pf = sw_pf_find(w->sw, "p2p1", NULL);
+	unsigned int before = fake.publishes;
+
+	who(w, vf, src, "ff:ff:ff:ff:ff:ff");
+	for (unsigned int i = 0; i < w->out->n_learns; i++)
+		fake.hints[fake.n_hints++] =
+			(struct dp_hint){ pf->vf_ports[vf].id, w->out->learns[i].mac };
+	sw_vf_hints(w->sw);
+	for (unsigned int i = 0; i < 20 && fake.publishes == before; i++)
+		loop_turn(w->loop, 5);
+}
+
+static void on_a_bare_switch_a_source_counts_as_a_request(void **state)
+{
+	struct world *w = *state;
+
+	pf_add(w, "p2p1", 4);
+	vf_words(w, 2, false, "mac " M2);
+	vf_words(w, 3, false, "mac " M59);
+	seen(w, 2, M59); /* spoof check is on: dropped, and no request */
+	assert_int_equal(vf_get(w, 2).status.n_refused, 0);
+	vf_words(w, 2, false, "mac " M59 " spoofchk off");
+	seen(w, 2, M59);
+	vf_words(w, 2, false, "mac " M58);
+	assert_string_equal(who(w, 0, M0, M59), "23");
+	assert_int_equal(vf_get(w, 2).status.n_accepted, 1);
+}
+
+static void a_vf_without_mac_takes_its_newest_source(void **state)
+{
+	struct world *w = *state;
+
+	pf_add(w, "p2p1", 4);
+	assert_string_equal(who(w, 0, M0, M2), "");
+	seen(w, 1, M2);
+	assert_string_equal(who(w, 0, M0, M2), "1");
+	w->sw->learned_at[sw_pf_find(w->sw, "p2p1", NULL)->vf_ports[1].id] = 0;
+	seen(w, 1, M59);
+	assert_string_equal(who(w, 0, M0, M59), "1");
+	assert_string_equal(who(w, 0, M0, M2), "");
+}
+
+static void settings_survive_a_restart(void **state)
+{
+	struct world *w = *state;
+	const struct vf_attach tap = { .kind = VF_ATTACH_TAP, .tap = "tap0", .netns = "ns" };
+	const struct vf_attach vhost = { .kind = VF_ATTACH_VHOST, .client = true };
+	const struct svc_config svc = { .pf = "p2p1", .name = "dhcp0", .vlan = 5 };
+	const struct mirror_config mirror = { "m", "p2p1", 1, MIRROR_BOTH, "p2p1", 2 };
+	struct vf_info before, after;
+	struct pf_info pf, pf_after;
+	struct svc_config svc_out;
+	struct mirror_info mirror_out;
+
+	pf_add(w, "p2p1", 8);
+	assert_int_equal(vf_words(w, 3, true,
+				  "mac " M2 " vlan 100 qos 3 trust on trunk 1,5-9 "
+				  "max_tx_rate 500 port_id abc"),
+			 0);
+	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 3, &tap, NULL), 0);
+	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 7, &vhost, NULL), 0);
+	assert_int_equal(sw_ops.svc_add(w->sw, &svc, NULL), 0);
+	assert_int_equal(sw_ops.mirror_add(w->sw, &mirror, NULL), 0);
+	before = vf_get(w, 3);
+	sw_ops.pf_get(w->sw, "p2p1", &pf, NULL);
+	world_restart(w);
+	after = vf_get(w, 3);
+	assert_int_equal(fields_diff(vf_fields, &before.config, &after.config), 0);
+	assert_int_equal(fields_diff(vf_attach_fields, &before.attach, &after.attach), 0);
+	assert_true(after.status.connected);
+	assert_true(vf_get(w, 7).status.connected);
+	assert_int_equal(fake.rate[sw_pf_find(w->sw, "p2p1", NULL)->vf_ports[3].id], 500);
+	sw_ops.pf_get(w->sw, "p2p1", &pf_after, NULL);
+	assert_int_equal(fields_diff(pf_fields, &pf.config, &pf_after.config), 0);
+	assert_int_equal(sw_ops.svc_get(w->sw, 0, &svc_out), 0);
+	assert_int_equal(svc_out.vlan, 5);
+	assert_int_equal(sw_ops.svc_get(w->sw, 1, &svc_out), -ENOENT);
+	assert_int_equal(sw_ops.mirror_get(w->sw, 0, &mirror_out), 0);
+	assert_string_equal(mirror_out.config.name, "m");
+	assert_int_equal(mirror_out.mirrored, 3);
+}
+
+static void what_cannot_be_plugged_in_at_the_start_comes_later(void **state)
+{
+	struct world *w = *state;
+	const struct vf_attach tap = { .kind = VF_ATTACH_TAP, .tap = "tap0" };
+
+	pf_add(w, "p2p1", 1);
+	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 0, &tap, NULL), 0);
+	fake.open_fails = -ENOENT;
+	world_restart(w);
+	assert_int_equal(vf_get(w, 0).attach.kind, VF_ATTACH_TAP);
+	assert_false(vf_get(w, 0).status.connected);
+	fake.open_fails = 0;
+	assert_true(sw_plug_tick(w->sw));
+	assert_true(vf_get(w, 0).status.connected);
+}
+
+static void state_of_a_newer_version_or_damaged_is_refused(void **state)
+{
+	struct world *w = *state;
+	static const char *const texts[][2] = {
+		{ "{\"version\": 2}", "newer" },
+		{ "{}", "version" },
+		{ "[", "line 1" },
+		{ "", "line" },
+		{ "{\"version\": 1, \"pfs\": [{}]}", "PF 0" },
+		{ "{\"version\": 1, \"pfs\": [{\"slot\": 0, \"config\": {\"name\": \"p\", "
+		  "\"numvfs\": 1}, \"vfs\": [{\"vf\": 1}]}]}",
+		  "vf out of range" },
+		{ "{\"version\": 1, \"pfs\": [{\"slot\": 99, \"config\": {\"name\": \"p\"}}]}",
+		  "place" },
+		{ "{\"version\": 1, \"mirrors\": [{\"name\": \"m\"}]}", "no PF" },
+	};
+
+	sw_close(w->sw);
+	w->sw = NULL;
+	for (unsigned int i = 0; i < ARRAY_LEN(texts); i++) {
+		file_replace(w->state, texts[i][0], strlen(texts[i][0]), 0600, NULL);
+		assert_int_equal(world_start(w), -EINVAL);
+		assert_non_null(strstr(w->e.msg, w->state));
+		assert_non_null(strstr(w->e.msg, texts[i][1]));
+	}
+}
+
+static void a_state_file_that_cannot_be_written_fails_the_command_whole(void **state)
+{
+	struct world *w = *state;
+	const struct vf_attach vhost = { .kind = VF_ATTACH_VHOST };
+	const struct pf_config other = pf_config("p2p2", 2);
+	const struct svc_config svc = { .pf = "p2p1", .name = "dhcp0" };
+	const struct mirror_config mirror = { "m", "p2p1", 0, MIRROR_IN, "p2p1", 1 };
+	struct pf_info info;
+	struct svc_config svc_out;
+	struct mirror_info mirror_out;
+	char *state_path = w->sw->state, nowhere[] = "/proc/nowhere/state";
+	unsigned int publishes;
+
+	pf_add(w, "p2p1", 2);
+	publishes = fake.publishes;
+	w->sw->state = nowhere;
+	assert_true(vf_words(w, 0, false, "mac " M2 " spoofchk off") < 0);
+	assert_non_null(strstr(w->e.msg, "state file"));
+	assert_false(has_mac(w, 0));
+	assert_true(vf_get(w, 0).config.spoofchk);
+	assert_true(pf_words(w, "numvfs 4 uplink dev uplink_arg eth9") < 0);
+	assert_true(sw_ops.vf_attach(w->sw, "p2p1", 0, &vhost, NULL) < 0);
+	assert_true(sw_ops.pf_add(w->sw, &other, NULL) < 0);
+	assert_true(sw_ops.pf_del(w->sw, "p2p1", NULL) < 0);
+	assert_true(sw_ops.svc_add(w->sw, &svc, NULL) < 0);
+	assert_true(sw_ops.mirror_add(w->sw, &mirror, NULL) < 0);
+	assert_int_equal(fake.publishes, publishes);
+	assert_int_equal(vf_get(w, 0).attach.kind, VF_ATTACH_NONE);
+	assert_false(vf_get(w, 0).status.connected);
+	assert_int_equal(sw_ops.pf_get(w->sw, "p2p1", &info, NULL), 0);
+	assert_int_equal(info.config.numvfs, 2);
+	assert_int_equal(info.config.uplink, UPLINK_NONE);
+	assert_int_equal(sw_ops.pf_get(w->sw, "p2p2", &info, NULL), -ENODEV);
+	assert_int_equal(sw_ops.svc_get(w->sw, 0, &svc_out), -ENOENT);
+	assert_int_equal(sw_ops.mirror_get(w->sw, 0, &mirror_out), -ENOENT);
+	for (unsigned int i = 0; i < VEB_PORTS_MAX; i++)
+		assert_false(fake.plugged[i]);
+	w->sw->state = state_path;
+	assert_int_equal(vf_words(w, 0, false, "mac " M2), 0);
+	world_restart(w);
+	assert_true(has_mac(w, 0));
+}
+
+static void one_bad_word_leaves_the_whole_command_out(void **state)
+{
+	struct world *w = *state;
+	struct vf_change vfs[] = {
+		{ .vf = 0, .changed = 1U << VF_FIELD_VLAN, .want.vlan = 5 },
+		{ .vf = 0, .changed = 1U << VF_FIELD_QOS, .want.qos = 3 },
+		{ .vf = 9, .changed = 1U << VF_FIELD_VLAN, .want.vlan = 5 },
+	};
+	const struct pf_change change = { .n_vfs = 3, .vfs = vfs };
+
+	pf_add(w, "p2p1", 2);
+	guest_says(w, 0, M2);
+	assert_int_equal(sw_ops.pf_set(w->sw, "p2p1", &change, NULL), -EINVAL);
+	assert_int_equal(vf_get(w, 0).config.vlan, 0);
+	vfs[2].vf = 1;
+	assert_int_equal(sw_ops.pf_set(w->sw, "p2p1", &change, NULL), 0);
+	assert_int_equal(vf_get(w, 0).config.vlan, 5);
+	assert_int_equal(vf_get(w, 0).config.qos, 3);
+	assert_int_equal(sw_ops.pf_set(w->sw, "p9", &change, NULL), -ENODEV);
+}
+
+static void numvfs_changes_online_but_not_below_a_vf_in_use(void **state)
+{
+	struct world *w = *state;
+	const struct vf_attach vhost = { .kind = VF_ATTACH_VHOST };
+
+	pf_add(w, "p2p1", 4);
+	vf_words(w, 1, false, "mac " M2);
+	assert_int_equal(pf_words(w, "numvfs 8"), 0);
+	assert_string_equal(who(w, 7, M0, M2), "1");
+	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 3, &vhost, NULL), 0);
+	assert_int_equal(pf_words(w, "numvfs 3"), -EBUSY);
+	assert_non_null(strstr(w->e.msg, "p2p1 vf 3"));
+	assert_int_equal(sw_ops.vf_detach(w->sw, "p2p1", 3, NULL), 0);
+	vf_words(w, 2, true, "port_id 1234");
+	assert_int_equal(pf_words(w, "numvfs 2"), -EBUSY);
+	assert_non_null(strstr(w->e.msg, "1234"));
+	assert_int_equal(pf_words(w, "numvfs 3"), 0);
+	assert_int_equal(sw_ops.pf_del(w->sw, "p2p1", NULL), -EBUSY);
+	assert_int_equal(sw_ops.vf_release(w->sw, "p2p1", 2, NULL), 0);
+	assert_int_equal(pf_words(w, "numvfs 0"), 0);
+	assert_int_equal(sw_ops.pf_del(w->sw, "p2p1", NULL), 0);
+	for (unsigned int i = 0; i < VEB_PORTS_MAX; i++)
+		assert_false(w->sw->ids[i]);
+}
+
+static void link_state_follows_the_pf_unless_told_otherwise(void **state)
+{
+	struct world *w = *state;
+	const struct vf_attach tap = { .kind = VF_ATTACH_TAP, .tap = "tap0" };
+
+	pf_add(w, "p2p1", 3);
+	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 0, &tap, NULL), 0);
+	vf_words(w, 1, false, "mac " M2 " state enable");
+	vf_words(w, 2, false, "mac " M59 " state enable");
+	assert_int_equal(fake.link[sw_pf_find(w->sw, "p2p1", NULL)->vf_ports[0].id], 1);
+	assert_int_equal(pf_words(w, "up off"), 0);
+	assert_int_equal(fake.link[sw_pf_find(w->sw, "p2p1", NULL)->vf_ports[0].id], 0);
+	assert_false(vf_get(w, 0).status.link_up);
+	assert_true(vf_get(w, 1).status.link_up);
+	assert_string_equal(who(w, 1, M2, M59), "2"); /* VF to VF with the PF down */
+	assert_int_equal(pf_words(w, "up on uplink dev uplink_arg eth9"), 0);
+	assert_true(vf_get(w, 0).status.link_up);
+	fake.wire.carrier = false;
+	assert_true(sw_plug_tick(w->sw));
+	assert_false(vf_get(w, 0).status.link_up);
+	fake.wire_gone = true; /* the netdev goes and returns */
+	sw_plug_tick(w->sw);
+	fake.wire_gone = false;
+	fake.wire.carrier = true;
+	assert_true(sw_plug_tick(w->sw));
+	assert_true(vf_get(w, 0).status.link_up);
+	vf_words(w, 0, false, "state disable");
+	assert_false(vf_get(w, 0).status.link_up);
+	assert_int_equal(pf_words(w, "uplink none"), 0);
+	assert_string_equal(who(w, 1, M2, M58), "");
+}
+
+static void attachments_are_exclusive_and_idempotent(void **state)
+{
+	struct world *w = *state;
+	struct vf_attach a = { .kind = VF_ATTACH_TAP, .tap = "tap0" };
+	const struct vf_attach vhost = { .kind = VF_ATTACH_VHOST };
+	const struct svc_config svc = { .pf = "p2p1", .name = "tap0" };
+
+	pf_add(w, "p2p1", 4);
+	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 0, &a, NULL), 0);
+	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 0, &a, NULL), 0);
+	assert_int_equal(fake.taps_open, 1);
+	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 1, &a, NULL), -EEXIST);
+	assert_int_equal(sw_ops.svc_add(w->sw, &svc, NULL), -EEXIST);
+	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 0, &vhost, &w->e), -EBUSY);
+	assert_non_null(strstr(w->e.msg, "tap0"));
+	strcpy(a.tap, "a/b");
+	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 1, &a, NULL), -EINVAL);
+	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 4, &a, NULL), -EINVAL);
+	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 1, &vhost, NULL), 0);
+	assert_non_null(strstr(vf_get(w, 1).attach.socket, "/vhost/p2p1-1.sock"));
+	assert_int_equal(sw_ops.vf_detach(w->sw, "p2p1", 0, NULL), 0);
+	assert_int_equal(sw_ops.vf_detach(w->sw, "p2p1", 0, NULL), 0);
+	assert_int_equal(fake.taps_closed, 1);
+	fake.open_fails = -EPERM;
+	strcpy(a.tap, "tap1");
+	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 2, &a, NULL), -EPERM);
+	assert_int_equal(vf_get(w, 2).attach.kind, VF_ATTACH_NONE);
+}
+
+static void release_returns_everything_to_its_default(void **state)
+{
+	struct world *w = *state;
+	const struct vf_attach vhost = { .kind = VF_ATTACH_VHOST };
+	const struct mirror_config mirror = { "m", "p2p1", 0, MIRROR_IN, "p2p1", 1 };
+	struct mirror_info mirror_out;
+	struct vf_config plain;
+
+	pf_add(w, "p2p1", 2);
+	vf_words(w, 0, true, "mac " M2 " vlan 5 spoofchk off trust on trunk none max_tx_rate 9");
+	vf_words(w, 0, true, "port_id x");
+	vf_words(w, 0, false, "vlan 6");
+	sw_ops.vf_attach(w->sw, "p2p1", 0, &vhost, NULL);
+	sw_ops.mirror_add(w->sw, &mirror, NULL);
+	guest_says(w, 0, M59);
+	assert_int_equal(sw_ops.vf_release(w->sw, "p2p1", 0, NULL), 0);
+	struct vf_info info = vf_get(w, 0);
+	vf_config_default(&plain);
+	assert_int_equal(fields_diff(vf_fields, &info.config, &plain), 0);
+	assert_int_equal(info.attach.kind, VF_ATTACH_NONE);
+	assert_int_equal(info.status.n_accepted, 0);
+	assert_string_equal(info.status.overridden, "");
+	assert_false(info.status.connected);
+	assert_int_equal(fake.rate[sw_pf_find(w->sw, "p2p1", NULL)->vf_ports[0].id], 0);
+	assert_int_equal(sw_ops.mirror_get(w->sw, 0, &mirror_out), -ENOENT);
+}
+
+static void mirrors_cross_pfs_and_are_refused_by_name(void **state)
+{
+	struct world *w = *state;
+	struct mirror_config m = { "m", "p2p1", 0, MIRROR_BOTH, "p2p2", 1 };
+
+	pf_add(w, "p2p1", 2);
+	pf_add(w, "p2p2", 2);
+	assert_int_equal(sw_ops.mirror_add(w->sw, &m, NULL), 0);
+	assert_int_equal(sw_ops.mirror_add(w->sw, &m, NULL), -EEXIST);
+	who(w, 0, M0, M2);
+	assert_int_equal(w->out->bins[sw_pf_find(w->sw, "p2p2", NULL)->vf_ports[1].id].n, 1);
+	strcpy(m.name, "n");
+	m.to_vf = 7;
+	assert_int_equal(sw_ops.mirror_add(w->sw, &m, NULL), -EINVAL);
+	strcpy(m.to_pf, "p2p9");
+	assert_int_equal(sw_ops.mirror_add(w->sw, &m, NULL), -ENODEV);
+	strcpy(m.to_pf, "p2p1");
+	m.to_vf = 0;
+	assert_int_equal(sw_ops.mirror_add(w->sw, &m, NULL), -EINVAL);
+	assert_int_equal(sw_ops.pf_del(w->sw, "p2p2", NULL), -EBUSY);
+	assert_int_equal(sw_ops.mirror_del(w->sw, "m", NULL), 0);
+	assert_int_equal(sw_ops.mirror_del(w->sw, "m", NULL), -ENOENT);
+}
+
+static void pci_addresses_follow_first_offset_and_stride(void **state)
+{
+	struct world *w = *state;
+	struct pf_info info;
+
+	pf_add(w, "p2p1", 256);
+	pf_add(w, "p2p2", 1);
+	sw_ops.pf_get(w->sw, "p2p1", &info, NULL);
+	assert_string_equal(info.status.pci_slot, "0000:05:00.0");
+	assert_string_equal(vf_get(w, 0).status.pci_slot, "0000:05:10.0");
+	assert_string_equal(vf_get(w, 1).status.pci_slot, "0000:05:10.2");
+	assert_string_equal(vf_get(w, 7).status.pci_slot, "0000:05:11.6");
+	assert_string_equal(vf_get(w, 255).status.pci_slot, "0000:07:0f.6");
+	sw_ops.pf_get(w->sw, "p2p2", &info, NULL);
+	assert_string_equal(info.status.pci_slot, "0000:09:00.0");
+}
+
+static void pf_add_refuses_what_exists_or_cannot_be(void **state)
+{
+	struct world *w = *state;
+	struct pf_config c = pf_config("p2p1", 2);
+	char names[2][PF_NAME_LEN + 1];
+
+	c.uplink = UPLINK_DEV;
+	strcpy(c.uplink_arg, "eth9");
+	assert_int_equal(sw_ops.pf_add(w->sw, &c, NULL), 0);
+	assert_int_equal(sw_ops.pf_add(w->sw, &c, NULL), -EEXIST);
+	strcpy(c.name, "p2p2");
+	c.numvfs = VF_MAX + 1;
+	assert_int_equal(sw_ops.pf_add(w->sw, &c, NULL), -EINVAL);
+	c.numvfs = 2;
+	assert_int_equal(sw_ops.pf_add(w->sw, &c, &w->e), -EBUSY); /* the wire is taken */
+	assert_non_null(strstr(w->e.msg, "p2p1"));
+	fake.open_fails = -ENODEV;
+	strcpy(c.uplink_arg, "eth8");
+	assert_int_equal(sw_ops.pf_add(w->sw, &c, NULL), -ENODEV);
+	assert_int_equal(sw_ops.pf_list(w->sw, names, 2), 1);
+	assert_string_equal(names[0], "p2p1");
+	assert_int_equal(pf_words(w, "name other"), -EOPNOTSUPP);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(founding_recipe_holds_step_by_step),
+		T(without_the_filter_source_the_recipe_fails),
+		T(on_a_bare_switch_a_source_counts_as_a_request),
+		T(a_vf_without_mac_takes_its_newest_source),
+		T(settings_survive_a_restart),
+		T(what_cannot_be_plugged_in_at_the_start_comes_later),
+		T(state_of_a_newer_version_or_damaged_is_refused),
+		T(a_state_file_that_cannot_be_written_fails_the_command_whole),
+		T(one_bad_word_leaves_the_whole_command_out),
+		T(numvfs_changes_online_but_not_below_a_vf_in_use),
+		T(link_state_follows_the_pf_unless_told_otherwise),
+		T(attachments_are_exclusive_and_idempotent),
+		T(release_returns_everything_to_its_default),
+		T(mirrors_cross_pfs_and_are_refused_by_name),
+		T(pci_addresses_follow_first_offset_and_stride),
+		T(pf_add_refuses_what_exists_or_cannot_be),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
