@@ -157,6 +157,13 @@ static unsigned int claims_collect(const struct veb_snap *s, struct claim *claim
 	return kept;
 }
 
+static uint16_t plain_mtu(const struct veb_port *p)
+{
+	return p->flags & VEB_LINK_UP && !p->vst && !p->n_in
+		       ? (uint16_t)MIN(p->mtu, (uint32_t)UINT16_MAX)
+		       : 0;
+}
+
 static void fib_insert(struct veb_snap *s, const struct claim *claims, unsigned int n,
 		       unsigned int at)
 {
@@ -165,8 +172,9 @@ static void fib_insert(struct veb_snap *s, const struct claim *claims, unsigned 
 	while (s->fib[i].key != UINT64_MAX)
 		i = (i + 1) & s->fib_mask;
 	s->fib[i].key = claims->key;
-	s->fib[i].n = n;
+	s->fib[i].n = (uint16_t)n;
 	s->fib[i].first = n > 1 ? at : claims->port;
+	s->fib[i].plain = n > 1 ? 0 : plain_mtu(s->ports[claims->port]);
 	for (unsigned int k = 0; n > 1 && k < n; k++)
 		s->owners[at + k] = claims[k].port;
 }

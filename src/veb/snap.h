@@ -93,7 +93,9 @@ AUTO_DEFINE(struct veb_port *, veb_port_put)
 struct veb_fib_entry {
 	uint64_t key;	/* domain << 48 | MAC; UINT64_MAX: free */
 	uint32_t first; /* n 1: the port id itself; else index into owners[] */
-	uint32_t n;	/* owners */
+	uint16_t n;	/* owners */
+	uint16_t plain; /* n 1 and its owner has no rules of its own: link up, no port VLAN, no
+			   mirror: then its MTU; else 0 */
 };
 
 /* A member of a domain as flooding sees it. */
