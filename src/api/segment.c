@@ -21,11 +21,11 @@ static int range_parse(const char *text, size_t n, struct vlan_range *out, struc
 			       sizeof(word) - 1);
 	memcpy(word, text, n);
 	word[n] = '\0';
-	if (sscanf(word, " %63[^: ] %n", r.physnet, &end) == 1 && !word[end]) {
+	if (sscanf(word, " %64[^: ] %n", r.physnet, &end) == 1 && !word[end]) {
 		*out = r;
 		return 0;
 	}
-	if (sscanf(word, " %63[^: ] : %4u : %4u %n", r.physnet, &r.first, &r.last, &end) != 3 ||
+	if (sscanf(word, " %64[^: ] : %4u : %4u %n", r.physnet, &r.first, &r.last, &end) != 3 ||
 	    word[end])
 		return err_set(e, -EINVAL,
 			       "'%s' is not physical_network or "
@@ -77,7 +77,7 @@ static bool flat_physnet_known(const char *list, const char *physnet)
 	size_t len = strlen(physnet);
 
 	if (!strcmp(list, "*"))
-		return true;
+		return len;
 	for (const char *p = list; *p; p += strcspn(p, ",")) {
 		p += strspn(p, ", ");
 		if (len && strcspn(p, ", ") == len && !strncmp(p, physnet, len))

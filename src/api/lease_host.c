@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What hosts' agents are to know about ports and networks: /host/HOST/port/ID and
+ * /host/HOST/network/ID (docs/agent-api.md), written from the resources, and kept
+ * in line when those change. A change that concerns more documents than one
+ * transaction can hold leaves /resync/NETWORK behind, which lease_sync() works off.
+ */
+#include "api/lease_host.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Documents changed in a client's own transaction, and in one of lease_sync(). */
+#define SYNC_NOW   16
+#define SYNC_LATER 32
+
+/* As host_doc_put(), but says 1 when it wrote. */
+static int doc_put(struct call *c, const char *host, const char *kind, const char *id, json_t *doc)
+{
+	const json_t *old = call_get(c, "/host/%s/%s/%s", host, kind, id);
+	json_int_t generation = json_integer_value(json_object_get(old, "generation"));
+	int rc;
+
+	if (!doc || json_object_set_new(doc, "generation", json_integer(generation)))
+		return json_decref(doc), -ENOMEM;
+	if (old && json_equal(doc, old))
+		return json_decref(doc), 0;
+	/* Larger than anything this key held before it was last deleted, too: a key changes at most
+	 * that often in a transaction, and each transaction is a revision. */
+	generation =
+		MAX(generation + 1, ((json_int_t)call_revision(c) + 1) * (json_int_t)STORE_OPS_MAX);
+	json_object_set_new(doc, "generation", json_integer(generation));
+	rc = call_put(c, doc, "/host/%s/%s/%s", host, kind, id);
+	return rc ? rc : 1;
+}
+
+/**
+ * host_doc_put() - Write a document for a host's agent
+ * @c:         call
+ * @host:      host
+ * @kind:      "server", "port", "network", "console"
+ * @id:        of what it is about
+ * @doc_taken: taken; its `generation` is set here
+ *
+ * Nothing is written when only the generation would change.
+ *
+ * Return: 0 or a negative errno.
+ */
+int host_doc_put(struct call *c, const char *host, const char *kind, const char *id,
+		 json_t *doc_taken)
+{
+	return MIN(doc_put(c, host, kind, id, doc_taken), 0);
+}
+
+/**
+ * network_vlan() - The VLAN a network has on the wire
+ * @net: network document
+ *
+ * Return: its id; 0 for a flat network.
+ */
+unsigned int network_vlan(const json_t *net)
+{
+	return (unsigned int)json_integer_value(json_object_get(net, "provider:segmentation_id"));
+}
+
+static bool is_trusted(const json_t *port)
+{
+	const json_t *v = json_object_get(json_object_get(port, "binding:profile"), "trusted");
+	const char *text = json_string_value(v);
+
+	return json_is_true(v) || (text && !strcasecmp(text, "true"));
+}
+
+/* A flat network's tenant must not hop into the VLANs of the same PF. */
+static bool is_untagged_only(const json_t *port, const json_t *net)
+{
+	return !network_vlan(net) && !doc_bool(net, "vlan_transparent") && !is_trusted(port);
+}
+
+/**
+ * host_port_put() - Tell a host's agent how a port's VF is to be
+ * @c:    call
+ * @host: host
+ * @port: port document
+ * @l:    its lease
+ *
+ * Return: 1 if that was news, 0 if not, or a negative errno.
+ */
+int host_port_put(struct call *c, const char *host, const json_t *port, const struct lease *l)
+{
+	const json_t *net = res_get(c, &network_resource, doc_str(port, "network_id"));
+	bool up = doc_bool(port, "admin_state_up") && doc_bool(net, "admin_state_up");
+	json_t *doc =
+		json_pack("{s:O,s:O,s:s?,s:O,s:s,s:i,s:s?,s:O,s:i,s:s,s:b,s:b,s:s,s:O,s:O,s:O,s:b}",
+			  "id", json_object_get(port, "id"), "name", json_object_get(port, "name"),
+			  "server", l->server, "network", json_object_get(port, "network_id"), "pf",
+			  l->pf, "vf", (int)l->vf, "pci_slot", l->pci_slot, "mac",
+			  json_object_get(port, "mac_address"), "vlan", (int)network_vlan(net),
+			  "trunk", is_untagged_only(port, net) ? "none" : "any", "spoofchk",
+			  doc_bool(port, "port_security_enabled"), "trust", is_trusted(port),
+			  "state", up ? "auto" : "disable", "mtu", json_object_get(net, "mtu"),
+			  "vnic_type", json_object_get(port, "binding:vnic_type"), "fixed_ips",
+			  json_object_get(port, "fixed_ips"), "released", 0);
+
+	return doc_put(c, host, "port", doc_str(port, "id"), doc);
+}
+
+static const json_t *dhcp_port(struct call *c, const char *network_id)
+{
+	const json_t *row = call_get(c, "/dhcp/%s", network_id);
+
+	return row ? res_get(c, &port_resource, doc_str(row, "port")) : NULL;
+}
+
+static json_t *dhcp_json(struct call *c, const char *network_id)
+{
+	const json_t *port = dhcp_port(c, network_id);
+
+	if (!port)
+		return json_null();
+	return json_pack("{s:O,s:O,s:O}", "port_id", json_object_get(port, "id"), "mac",
+			 json_object_get(port, "mac_address"), "fixed_ips",
+			 json_object_get(port, "fixed_ips"));
+}
+
+static json_t *subnets_json(struct call *c, const char *network_id)
+{
+	static const char *const names[] = { "id",	    "cidr",	    "ip_version",
+					     "gateway_ip",  "enable_dhcp",  "dns_nameservers",
+					     "host_routes", "ipv6_ra_mode", "ipv6_address_mode" };
+	struct cursor it = res_list(c, &subnet_resource, "network_id", network_id);
+	json_t *list = json_array();
+
+	while (cursor_next(&it)) {
+		json_t *one = json_object();
+
+		for (size_t i = 0; i < ARRAY_LEN(names); i++)
+			json_object_set(one, names[i], json_object_get(it.doc, names[i]));
+		json_array_append_new(list, one);
+	}
+	return list;
+}
+
+/**
+ * host_network_put() - Tell a host's agent what it needs to know of a network
+ * @c:    call
+ * @host: host with ports of the network
+ * @net:  network document
+ * @pf:   PF the network's DHCP is to be on
+ *
+ * Return: 1 if that was news, 0 if not, or a negative errno.
+ */
+int host_network_put(struct call *c, const char *host, const json_t *net, const char *pf)
+{
+	const char *id = doc_str(net, "id");
+
+	return doc_put(c, host, "network", id,
+		       json_pack("{s:s,s:O,s:s,s:i,s:O,s:o,s:o}", "id", id, "name",
+				 json_object_get(net, "name"), "pf", pf, "vlan",
+				 (int)network_vlan(net), "mtu", json_object_get(net, "mtu"), "dhcp",
+				 dhcp_json(c, id), "subnets", subnets_json(c, id)));
+}
+
+/* The service port's address in a subnet: the one it has, else a free one. NULL: none is free. */
+static json_t *dhcp_address(struct call *c, const json_t *subnet, const json_t *port)
+{
+	const char *id = doc_str(subnet, "id");
+	char text[IP_STR_LEN];
+	struct ipam_subnet s;
+	struct ip ip;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach (json_object_get(port, "fixed_ips"), i, row)
+		if (!strcmp(doc_str(row, "subnet_id"), id))
+			return json_incref(row);
+	if (subnet_read(subnet, &s))
+		return NULL;
+	if (s.slaac)
+		return json_pack("{s:s}", "subnet_id", id);
+	if (subnet_pick(c, id, &s, &ip)) {
+		/* Pools are for ports that ask; DHCP may stand beside them. */
+		s.n_pools = ipam_default_pools(&s.cidr, &s.gateway, s.pools);
+		if (subnet_pick(c, id, &s, &ip))
+			return NULL;
+	}
+	return json_pack("{s:s,s:s}", "subnet_id", id, "ip_address", ip_format(&ip, text));
+}
+
+/* One address in each subnet with DHCP. */
+static json_t *dhcp_addresses(struct call *c, const json_t *net, const json_t *port)
+{
+	struct cursor it = res_list(c, &subnet_resource, "network_id", doc_str(net, "id"));
+	json_t *ips = json_array();
+
+	while (cursor_next(&it)) {
+		json_t *ip = doc_bool(it.doc, "enable_dhcp") ? dhcp_address(c, it.doc, port) : NULL;
+
+		if (ip)
+			json_array_append_new(ips, ip);
+	}
+	return ips;
+}
+
+/* Takes ips. */
+static int dhcp_create(struct call *c, const json_t *net, json_t *ips)
+{
+	const char *id = doc_str(net, "id"), *project = doc_str(net, "project_id");
+	int64_t limit = res_quota(c, &port_resource, project);
+	const json_t *port;
+	int rc;
+
+	if (limit >= 0 && res_count(c, &port_resource, "project_id", project) >= limit)
+		return json_decref(ips), 0; /* a project at its limit has no room for DHCP */
+	rc = res_create(c, &port_resource,
+			json_pack("{s:s,s:s,s:s,s:o,s:o,s:b,s:[]}", "network_id", id, "project_id",
+				  project, "device_owner", "network:dhcp", "device_id",
+				  json_sprintf("dhcp-%s", id), "fixed_ips", ips,
+				  "port_security_enabled", 0, "security_groups"),
+			&port);
+	return rc ? rc
+		  : call_put(c, json_pack("{s:O}", "port", json_object_get(port, "id")), "/dhcp/%s",
+			     id);
+}
+
+/* Takes ips. */
+static int dhcp_update(struct call *c, const json_t *port, json_t *ips)
+{
+	json_t *copy = json_copy((json_t *)port);
+	int rc;
+
+	if (!copy || json_object_set_new(copy, "fixed_ips", ips))
+		return json_decref(copy), -ENOMEM;
+	rc = port_addresses(c, copy, port);
+	return rc ? json_decref(copy), rc : res_put(c, &port_resource, copy);
+}
+
+/**
+ * dhcp_ensure() - Make a network's service port what its subnets ask for
+ * @c:   call
+ * @net: network with ports on some host
+ *
+ * One port (device_owner network:dhcp) and one address a subnet serve all hosts. It goes with the
+ * last subnet that has DHCP. Where no address is free, or the project is at its limit of ports,
+ * there is no DHCP, as under Neutron.
+ *
+ * Return: 0 or a negative errno.
+ */
+int dhcp_ensure(struct call *c, const json_t *net)
+{
+	const json_t *port = dhcp_port(c, doc_str(net, "id"));
+	json_t *ips = dhcp_addresses(c, net, port);
+
+	if (!json_array_size(ips)) {
+		json_decref(ips);
+		return port ? res_delete(c, &port_resource, doc_str(port, "id")) : 0;
+	}
+	if (!port)
+		return dhcp_create(c, net, ips);
+	if (!json_equal(ips, json_object_get(port, "fixed_ips")))
+		return dhcp_update(c, port, ips);
+	json_decref(ips);
+	return 0;
+}
+
+/* Hosts' documents about one network. Return: how many changed, or a negative errno. */
+static int sync_hosts(struct call *c, const char *id, const json_t *net, int budget)
+{
+	struct cursor it = call_list(c, "/agent/");
+	int n = 0, rc = 0;
+
+	while (n < budget && cursor_next(&it)) {
+		const char *host = it.key + strlen("/agent/");
+		const json_t *have = call_get(c, "/host/%s/network/%s", host, id);
+
+		if (!have)
+			continue;
+		if (net)
+			rc = dhcp_ensure(c, net)
+				     ?: host_network_put(c, host, net, doc_str(have, "pf"));
+		else
+			rc = call_delete(c, "/host/%s/network/%s", host, id) ?: 1;
+		if (rc < 0)
+			return rc;
+		n += rc;
+	}
+	return n;
+}
+
+/* Hosts' documents about the ports of one network. Return: as sync_hosts(). */
+static int sync_ports(struct call *c, const char *id, int budget)
+{
+	struct cursor it = res_list(c, &port_resource, "network_id", id);
+	int n = 0;
+
+	while (n < budget && cursor_next(&it)) {
+		const char *host = doc_str(it.doc, "binding:host_id");
+		const json_t *have =
+			*host ? call_get(c, "/host/%s/port/%s", host, doc_str(it.doc, "id")) : NULL;
+		int rc;
+
+		if (!have || doc_bool(have, "released"))
+			continue;
+		rc = lease_refresh(c, host, it.doc, have);
+		if (rc < 0)
+			return rc;
+		n += rc;
+	}
+	return n;
+}
+
+/* Return: true when all of a network's documents are as they should be; rc by reference. */
+static bool sync_network(struct call *c, const char *id, int budget, int *rc)
+{
+	const json_t *net = res_get(c, &network_resource, id);
+	int n = sync_hosts(c, id, net, budget);
+
+	if (n >= 0 && n < budget && net) {
+		*rc = sync_ports(c, id, budget - n);
+		n = *rc < 0 ? *rc : n + *rc;
+	}
+	*rc = MIN(n, 0);
+	return n < budget;
+}
+
+/**
+ * lease_refresh() - Tell a host's agent what became of a bound port
+ * @c:    call
+ * @host: its host
+ * @port: port document, or what it is about to be
+ * @have: what the agent knows
+ *
+ * Return: as host_port_put().
+ */
+int lease_refresh(struct call *c, const char *host, const json_t *port, const json_t *have)
+{
+	struct lease l = {
+		.server = json_string_value(json_object_get(have, "server")),
+		.pf = doc_str(have, "pf"),
+		.vf = (unsigned int)json_integer_value(json_object_get(have, "vf")),
+		.pci_slot = json_string_value(json_object_get(have, "pci_slot")),
+	};
+
+	return host_port_put(c, host, port, &l);
+}
+
+/**
+ * lease_network_changed() - A network, or one of its subnets, was changed or deleted
+ * @c:          call
+ * @network_id: network
+ *
+ * Agents are told in this transaction if that is few documents, else soon.
+ *
+ * Return: 0 or a negative errno.
+ */
+int lease_network_changed(struct call *c, const char *network_id)
+{
+	int rc;
+
+	if (sync_network(c, network_id, SYNC_NOW, &rc) || rc)
+		return rc;
+	return call_put(c, json_pack("{s:s}", "network", network_id), "/resync/%s", network_id);
+}
+
+/**
+ * lease_sync() - Work off what lease_network_changed() left (struct periodic)
+ * @c: call
+ *
+ * Documents that are right already cost nothing, so each turn starts from the beginning.
+ *
+ * Return: 0 or a negative errno.
+ */
+int lease_sync(struct call *c)
+{
+	struct cursor it = call_list(c, "/resync/");
+	int rc;
+
+	if (!cursor_next(&it))
+		return 0;
+	if (!sync_network(c, it.key + strlen("/resync/"), SYNC_LATER, &rc) || rc)
+		return rc;
+	return call_delete(c, "%s", it.key);
+}

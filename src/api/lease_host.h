@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of leases: the documents hosts' agents follow, as lease.c has them written. */
+#ifndef ANYVF_API_LEASE_HOST_H
+#define ANYVF_API_LEASE_HOST_H
+
+#include "api/lease.h"
+#include "api/network.h"
+
+/* A port's VF, and whom it serves. Strings are borrowed. */
+struct lease {
+	const char *server;   /* NULL: bound without a server of ours */
+	const char *pf;	      /* "p2p1" */
+	unsigned int vf;      /* its number */
+	const char *pci_slot; /* its address; NULL: the agent did not say */
+};
+
+unsigned int network_vlan(const json_t *net);
+int host_port_put(struct call *c, const char *host, const json_t *port, const struct lease *l);
+int host_network_put(struct call *c, const char *host, const json_t *net, const char *pf);
+int lease_refresh(struct call *c, const char *host, const json_t *port, const json_t *have);
+int dhcp_ensure(struct call *c, const json_t *net);
+
+#endif
