@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * anyvf-swd: software PFs. Options, lock and run directory; then the parent
+ * process (sw/parent.h) runs the child: data plane, control, socket, loop.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "base/conf.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "ctl/ctl.h"
+#include "sw/dp.h"
+#include "sw/parent.h"
+#include "sw/sw.h"
+
+#define USER	  "anyvf"
+#define GROUP	  "libvirt-qemu"
+#define FILES_MAX 65536 /* descriptors: 256 VFs with 64 queues each, and taps */
+
+struct swd_opts {
+	const char *run_dir, *state, *config, *cores, *poll;
+	bool huge, privileged, debug;
+};
+
+/* What main() hands to the child. */
+struct swd {
+	struct swd_opts opts;
+	char sock[VF_PATH_LEN + 1];
+	char state[4096];
+};
+
+static const char usage[] =
+	"Usage: anyvf-swd [--run-dir DIR] [--state FILE] [--config FILE] [--cores LIST]\n"
+	"                 [--poll busy|adaptive] [--huge] [--privileged] [--debug]\n";
+
+static int opts_parse(int argc, char **argv, struct swd_opts *o)
+{
+	enum { RUN_DIR, STATE, CONFIG, CORES, POLL, HUGE, PRIVILEGED, DEBUG, HELP, VERSION };
+	static const struct option words[] = {
+		{ "run-dir", required_argument, NULL, RUN_DIR },
+		{ "state", required_argument, NULL, STATE },
+		{ "config", required_argument, NULL, CONFIG },
+		{ "cores", required_argument, NULL, CORES },
+		{ "poll", required_argument, NULL, POLL },
+		{ "huge", no_argument, NULL, HUGE },
+		{ "privileged", no_argument, NULL, PRIVILEGED },
+		{ "debug", no_argument, NULL, DEBUG },
+		{ "help", no_argument, NULL, HELP },
+		{ "version", no_argument, NULL, VERSION },
+		{ 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", words, NULL)) >= 0) {
+		switch (c) {
+		case RUN_DIR:
+			o->run_dir = optarg;
+			break;
+		case STATE:
+			o->state = optarg;
+			break;
+		case CONFIG:
+			o->config = optarg;
+			break;
+		case CORES:
+			o->cores = optarg;
+			break;
+		case POLL:
+			o->poll = optarg;
+			break;
+		case HUGE:
+			o->huge = true;
+			break;
+		case PRIVILEGED:
+			o->privileged = true;
+			break;
+		case DEBUG:
+			o->debug = true;
+			break;
+		case HELP:
+			fputs(usage, stdout);
+			exit(0);
+		case VERSION:
+			puts("anyvf-swd " ANYVF_VERSION);
+			exit(0);
+		default:
+			fputs(usage, stderr);
+			return 2;
+		}
+	}
+	if (optind == argc)
+		return 0;
+	fprintf(stderr, "anyvf-swd: \"%s\" is not an option\n%s", argv[optind], usage);
+	return 2;
+}
+
+/* What no option said, from the configuration. */
+static int opts_complete(struct swd_opts *o, const struct conf *conf, struct swd *swd,
+			 struct err *e)
+{
+	int n;
+
+	o->cores = o->cores ?: conf_get(conf, "switch", "cores");
+	o->poll = o->poll ?: conf_get(conf, "switch", "poll");
+	o->huge |= conf_bool(conf, "switch", "huge");
+	o->privileged |= conf_bool(conf, "switch", "privileged");
+	if (strcmp(o->poll, "busy") && strcmp(o->poll, "adaptive"))
+		return err_set(e, -EINVAL, "poll is busy or adaptive, not \"%s\"", o->poll);
+	n = o->state ? snprintf(swd->state, sizeof(swd->state), "%s", o->state)
+		     : snprintf(swd->state, sizeof(swd->state), "%s/swd.json",
+				conf_get(conf, "host", "state_dir"));
+	if (n >= (int)sizeof(swd->state))
+		return err_set(e, -ENAMETOOLONG, "the state file's name is too long");
+	n = snprintf(swd->sock, sizeof(swd->sock), "%s/swd.sock", o->run_dir);
+	if (n >= (int)sizeof(swd->sock))
+		return err_set(e, -ENAMETOOLONG, "%s: too long for a socket", o->run_dir);
+	return 0;
+}
+
+/* Directories, with the owner and group that the child and QEMU need. */
+static int dirs_make(const struct swd *swd, struct err *e)
+{
+	const struct passwd *pw = geteuid() ? NULL : getpwnam(USER);
+	const struct group *gr = geteuid() ? NULL : getgrnam(GROUP);
+	uid_t uid = pw && !swd->opts.privileged ? pw->pw_uid : (uid_t)-1;
+	char vhost[VF_PATH_LEN + 1], state[sizeof(swd->state)];
+	char *slash;
+	int rc;
+
+	snprintf(vhost, sizeof(vhost), "%s/vhost", swd->opts.run_dir);
+	snprintf(state, sizeof(state), "%s", swd->state);
+	slash = strrchr(state, '/');
+	if (slash && slash != state)
+		*slash = 0;
+	rc = slash && slash != state ? file_mkdirs(state, 0755, e) : 0;
+	rc = rc ?: file_mkdirs(vhost, 0755, e);
+	if (rc)
+		return rc;
+	if (chown(swd->opts.run_dir, uid, (gid_t)-1) ||
+	    chown(vhost, uid, gr ? gr->gr_gid : (gid_t)-1) || chmod(vhost, gr ? 02770 : 0700))
+		return err_errno(e, "%s", vhost);
+	if (uid != (uid_t)-1 && ((slash && chown(state, uid, (gid_t)-1)) ||
+				 (chown(swd->state, uid, (gid_t)-1) && errno != ENOENT)))
+		return err_errno(e, "%s", swd->state);
+	return 0;
+}
+
+static void on_stop(void *loop)
+{
+	loop_stop(loop);
+}
+
+/* Everything of the child, from the data plane up, until the loop ends. */
+static int child_serve(struct parent *parent, const struct swd *swd, struct err *e)
+{
+	struct dp_opts dp_opts = { .cores = swd->opts.cores,
+				   .busy = !strcmp(swd->opts.poll, "busy"),
+				   .huge = swd->opts.huge };
+	auto_of(loop_free) struct loop *loop = loop_new(e);
+	struct sw_opts sw_opts = {
+		.loop = loop, .parent = parent, .run_dir = swd->opts.run_dir, .state = swd->state
+	};
+	auto_of(dp_close) struct dp *dp = NULL;
+	auto_of(sw_close) struct sw *sw = NULL;
+	auto_of(ctl_server_free) struct ctl_server *server = NULL;
+	int rc;
+
+	if (!loop)
+		return -ENOMEM;
+	rc = loop_signal_add(loop, SIGTERM, on_stop, loop);
+	rc = rc ?: loop_signal_add(loop, SIGINT, on_stop, loop);
+	rc = rc ?: dp_open(&dp_opts, &dp, e);
+	if (rc)
+		return rc;
+	sw_opts.dp = dp;
+	rc = sw_open(&sw_opts, &sw, e);
+	rc = rc ?: parent_ready(parent, e);
+	rc = rc ?: ctl_serve(loop, swd->sock, &sw_ops, sw, &server, e);
+	if (rc)
+		return rc;
+	log_info("the switch is up", "socket=%s", swd->sock);
+	return loop_run(loop);
+}
+
+static int child_main(struct parent *parent, void *arg)
+{
+	struct err e = { 0 };
+	int rc = child_serve(parent, arg, &e);
+
+	if (rc)
+		log_err("the switch cannot run", "error=%s", *e.msg ? e.msg : strerror(-rc));
+	return rc ? 1 : 0;
+}
+
+/* The child of a daemon killed a moment ago may still be on its way out: wait for it a little. */
+static int lock_take(const char *path, struct err *e)
+{
+	int fd = file_lock(path, NULL);
+
+	for (int i = 0; i < 10 && fd == -EBUSY; i++) {
+		usleep(50000);
+		fd = file_lock(path, NULL);
+	}
+	return fd < 0 ? file_lock(path, e) : fd;
+}
+
+static int run(struct swd *swd, struct err *e)
+{
+	struct rlimit files = { FILES_MAX, FILES_MAX };
+	struct parent_opts opts = { .user = USER, .group = GROUP };
+	auto_of(conf_free) struct conf *conf = NULL;
+	char path[VF_PATH_LEN + 1];
+	int rc = conf_open(swd->opts.config, &conf, e);
+
+	rc = rc ?: opts_complete(&swd->opts, conf, swd, e);
+	rc = rc ?: dirs_make(swd, e);
+	if (rc)
+		return rc;
+	snprintf(path, sizeof(path), "%s/swd.lock", swd->opts.run_dir);
+	auto_close int lock = lock_take(path, e);
+	if (lock < 0)
+		return lock;
+	if (setrlimit(RLIMIT_NOFILE, &files)) { /* without root: what we may have at most */
+		getrlimit(RLIMIT_NOFILE, &files);
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	opts.keep_privileges = swd->opts.privileged;
+	return parent_run(&opts, child_main, swd);
+}
+
+int main(int argc, char **argv)
+{
+	struct swd swd = { .opts = { .run_dir = ctl_run_dir(), .config = CONF_DEFAULT_PATH } };
+	struct err e = { 0 };
+	int rc = opts_parse(argc, argv, &swd.opts);
+
+	if (rc)
+		return rc;
+	log_open("anyvf-swd", swd.opts.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	signal(SIGPIPE, SIG_IGN);
+	rc = run(&swd, &e);
+	if (rc < 0)
+		log_err("cannot start", "error=%s", e.msg);
+	return rc < 0 ? 1 : rc;
+}

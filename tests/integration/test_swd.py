@@ -1,0 +1,644 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The software PF through the real daemon: taps, namespaces, uplinks, restarts, bad input."""
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+import pytest
+from conftest import Ctl, CtlError, DAEMONS, Netns, need_root, run, unique, wait_for
+
+FLAT = dict(name='p2p1', numvfs=4)
+
+
+def frame(dst, src, payload=b'x' * 46, ethertype=0x88b5, vlan=None):
+    """An Ethernet frame of a local experimental ethertype."""
+    def mac(text):
+        return bytes.fromhex(text.replace(':', ''))
+    tag = struct.pack('!HH', 0x8100, vlan) if vlan is not None else b''
+    return mac(dst) + mac(src) + tag + struct.pack('!H', ethertype) + payload
+
+
+def heard(sock, ethertype=0x88b5, timeout=0.5):
+    """Frames of our ethertype that came within `timeout` seconds of silence."""
+    got, sock_timeout = [], sock.gettimeout()
+    sock.settimeout(timeout)
+    with contextlib.suppress(TimeoutError):
+        while True:
+            data = sock.recv(70000)
+            if data[12:14] == struct.pack('!H', ethertype):
+                got.append(data)
+    sock.settimeout(sock_timeout)
+    return got
+
+
+def mac_of(ns, dev):
+    return json.loads(ns.run('ip', '-j', 'link', 'show', dev).stdout)[0]['address']
+
+
+def ifindex_of(ns, dev):
+    return json.loads(ns.run('ip', '-j', 'link', 'show', dev).stdout)[0]['ifindex']
+
+
+@pytest.fixture
+def pair(swd, netns):
+    """A PF with VFs 0 and 1 as taps in two namespaces, 10.77.0.1 and .2."""
+    swd.call('pf.add', **FLAT)
+    a, b = netns(), netns()
+    a.dev = swd.attach_tap('p2p1', 0, a, addr='10.77.0.1/24')
+    b.dev = swd.attach_tap('p2p1', 1, b, addr='10.77.0.2/24')
+    return swd, a, b
+
+
+@pytest.fixture
+def outside(netns):
+    """A namespace behind a veth; .near is the end in our own namespace, for an uplink."""
+    ns = netns()
+    ns.near, ns.far = unique('vn'), unique('vf')
+    run('ip', 'link', 'add', ns.near, 'type', 'veth', 'peer', 'name', ns.far, 'netns', ns.name)
+    ns.run('ip', 'link', 'set', ns.far, 'up')
+    ns.run('ip', 'addr', 'add', '10.77.0.9/24', 'dev', ns.far)
+    yield ns
+    run('ip', 'link', 'del', ns.near, check=False)
+
+
+class Stream:
+    """A TCP connection between two namespaces that echoes what it gets."""
+
+    def __init__(self, client, server, addr, port=4000):
+        with server.inside():
+            listener = socket.create_server((addr, port))
+        self.thread = threading.Thread(target=self.echo, args=(listener,), daemon=True)
+        self.thread.start()
+        with client.inside():
+            self.sock = socket.create_connection((addr, port), timeout=30)
+
+    def echo(self, listener):
+        with listener, listener.accept()[0] as conn:
+            while data := conn.recv(1 << 20):
+                conn.sendall(data)
+
+    def check(self, size=100_000):
+        """Send bytes, get the same back."""
+        data = os.urandom(size)
+        sender = threading.Thread(target=self.sock.sendall, args=(data,))
+        sender.start()
+        got = bytearray()
+        while len(got) < size:
+            more = self.sock.recv(1 << 20)
+            assert more, 'the connection broke'
+            got += more
+        sender.join()
+        assert hashlib.sha256(got).digest() == hashlib.sha256(data).digest()
+
+    def close(self):
+        self.sock.close()
+        self.thread.join(5)
+
+
+def tcp_counters(ns):
+    """The kernel's TCP counters of a namespace, by name."""
+    lines = ns.run('cat', '/proc/net/snmp', '/proc/net/netstat').stdout.splitlines()
+    out = {}
+    for names, values in zip(lines[::2], lines[1::2]):
+        out.update(zip(names.split()[1:], map(int, values.split()[1:])))
+    return out
+
+
+# ---- traffic ----
+
+def test_two_vfs_on_taps_ping_each_other(pair):
+    swd, a, b = pair
+    assert a.ping('10.77.0.2')
+    stats = swd.vf('p2p1', 1)['stats']
+    assert stats['rx_packets'] >= 3 and stats['tx_packets'] >= 3
+
+
+def test_tcp_between_taps_uses_large_segments_and_right_checksums(pair):
+    swd, a, b = pair
+    before = swd.vf('p2p1', 1)['stats']
+    stream = Stream(a, b, '10.77.0.2')
+    stream.check(20_000_000)
+    stream.close()
+    after = swd.vf('p2p1', 1)['stats']
+    packets = after['rx_packets'] - before['rx_packets']
+    assert (after['rx_bytes'] - before['rx_bytes']) / packets > 3000, 'GSO did not pass'
+    assert tcp_counters(b)['InCsumErrors'] == tcp_counters(a)['InCsumErrors'] == 0
+
+
+def test_port_vlans_separate_vfs_and_tags_stay_outside(swd, netns, outside):
+    swd.call('pf.add', **FLAT, uplink='dev', uplink_arg=outside.near)
+    swd.call('pf.set', pf='p2p1', vfs=[{'vf': n, 'set': {'vlan': v}} for n, v in ((0, 10), (1, 10), (2, 20))])
+    a, b, c = netns(), netns(), netns()
+    for n, ns in enumerate((a, b, c)):
+        swd.attach_tap('p2p1', n, ns, addr=f'10.77.0.{n + 1}/24')
+    outside.run('ip', 'addr', 'flush', 'dev', outside.far)
+    outside.run('ip', 'link', 'add', 'link', outside.far, 'name', 'v10', 'type', 'vlan', 'id', 10)
+    outside.run('ip', 'link', 'set', 'v10', 'up')
+    outside.run('ip', 'addr', 'add', '10.77.0.9/24', 'dev', 'v10')
+    assert a.ping('10.77.0.2')
+    assert not a.ping('10.77.0.3', count=2, wait=0.3)
+    assert a.ping('10.77.0.9') and outside.ping('10.77.0.2')
+    assert not c.ping('10.77.0.9', count=2, wait=0.3)
+
+
+def test_guest_tags_reach_the_wire_when_no_trunk_forbids(swd, netns, outside):
+    swd.call('pf.add', **FLAT, uplink='dev', uplink_arg=outside.near)
+    a = netns()
+    dev = swd.attach_tap('p2p1', 0, a)
+    a.run('ip', 'link', 'add', 'link', dev, 'name', 'v30', 'type', 'vlan', 'id', 30)
+    a.run('ip', 'link', 'set', 'v30', 'up')
+    a.run('ip', 'addr', 'add', '10.78.0.1/24', 'dev', 'v30')
+    outside.run('ip', 'link', 'add', 'link', outside.far, 'name', 'v30', 'type', 'vlan', 'id', 30)
+    outside.run('ip', 'link', 'set', 'v30', 'up')
+    outside.run('ip', 'addr', 'add', '10.78.0.2/24', 'dev', 'v30')
+    assert a.ping('10.78.0.2')
+    stream = Stream(a, outside, '10.78.0.2')
+    stream.check(5_000_000)
+    stream.close()
+    assert tcp_counters(outside)['InCsumErrors'] == tcp_counters(a)['InCsumErrors'] == 0
+    swd.call('pf.set', pf='p2p1', vfs=[{'vf': 0, 'set': {'trunk': 'none'}}])
+    assert not a.ping('10.78.0.2', count=2, wait=0.3)
+    assert swd.drops('p2p1', 0).get('spoof_vlan', 0) > 0
+
+
+def test_veth_uplink_passes_gso_with_right_checksums_both_ways(swd, netns, outside):
+    swd.call('pf.add', **FLAT, uplink='dev', uplink_arg=outside.near)
+    a = netns()
+    swd.attach_tap('p2p1', 0, a, addr='10.77.0.1/24')
+    assert a.ping('10.77.0.9') and outside.ping('10.77.0.1')
+    for client, server, addr in (a, outside, '10.77.0.9'), (outside, a, '10.77.0.1'):
+        before = swd.vf('p2p1', 0)['stats']
+        stream = Stream(client, server, addr)
+        stream.check(20_000_000)
+        stream.close()
+        after = swd.vf('p2p1', 0)['stats']
+        for way in 'rx', 'tx':
+            packets = after[f'{way}_packets'] - before[f'{way}_packets']
+            assert (after[f'{way}_bytes'] - before[f'{way}_bytes']) / packets > 2000, f'no GSO in {way}'
+    assert tcp_counters(a)['InCsumErrors'] == tcp_counters(outside)['InCsumErrors'] == 0
+
+
+def test_udp_over_the_uplink_has_right_checksums(swd, netns, outside):
+    swd.call('pf.add', **FLAT, uplink='dev', uplink_arg=outside.near)
+    a = netns()
+    swd.attach_tap('p2p1', 0, a, addr='10.77.0.1/24')
+    for sender, receiver, addr in (a, outside, '10.77.0.9'), (outside, a, '10.77.0.1'):
+        with receiver.inside():
+            rx = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        rx.bind((addr, 4001))
+        rx.settimeout(5)
+        with sender.inside():
+            tx = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        data = os.urandom(1400)
+        tx.sendto(data, (addr, 4001))
+        assert rx.recv(2000) == data
+        rx.close(), tx.close()
+
+
+def test_host_interface_carries_the_pfs_name_and_reaches_vfs(swd, netns):
+    name = unique('pf')
+    swd.call('pf.add', name=name, numvfs=2, host_if=True)
+    run('ip', 'addr', 'add', '10.79.83.254/24', 'dev', name)
+    a = netns()
+    swd.attach_tap(name, 0, a, addr='10.79.83.1/24')
+    assert a.ping('10.79.83.254')
+    assert swd.call('pf.get', pf=name)['status']['host']['rx_packets'] > 0
+    link = json.loads(run('ip', '-j', 'link', 'show', name).stdout)[0]
+    assert 'UP' in link['flags']
+    assert link['address'] == swd.call('pf.get', pf=name)['config']['mac']
+    swd.call('pf.set', pf=name, set={'host_if': False})
+    wait_for(lambda: run('ip', 'link', 'show', name, check=False).returncode, what='no host interface')
+
+
+def test_service_port_has_mac_and_vlan_and_comes_back_when_deleted(swd, netns):
+    swd.call('pf.add', **FLAT)
+    swd.call('pf.set', pf='p2p1', vfs=[{'vf': 0, 'set': {'vlan': 10}}])
+    a, service = netns(), netns()
+    swd.attach_tap('p2p1', 0, a, addr='10.77.0.1/24')
+    svc = unique('sv')
+    swd.call('svc.add', pf='p2p1', name=svc, mac='fa:16:3e:00:00:01', vlan=10, netns=service.name)
+    service.run('ip', 'link', 'set', svc, 'up')
+    service.run('ip', 'addr', 'add', '10.77.0.5/24', 'dev', svc)
+    assert mac_of(service, svc) == 'fa:16:3e:00:00:01'
+    assert a.ping('10.77.0.5')
+    service.run('ip', 'link', 'del', svc)
+    wait_for(lambda: not service.run('ip', 'link', 'show', svc, check=False).returncode, 5, 'the service port')
+    service.run('ip', 'link', 'set', svc, 'up')
+    service.run('ip', 'addr', 'add', '10.77.0.5/24', 'dev', svc)
+    assert a.ping('10.77.0.5')
+    swd.call('svc.del', pf='p2p1', name=svc)
+    assert service.run('ip', 'link', 'show', svc, check=False).returncode
+    assert swd.call('svc.list') == []
+
+
+# ---- rules ----
+
+def test_mirror_shows_both_directions_on_a_third_vf(pair, netns):
+    swd, a, b = pair
+    c = netns()
+    c.dev = swd.attach_tap('p2p1', 2, c)
+    ear = c.packet_socket(c.dev)
+    src, dst = mac_of(a, a.dev), mac_of(b, b.dev)
+    assert a.ping('10.77.0.2')
+    assert not heard(ear, 0x0800)
+    swd.call('mirror.add', name='m', from_pf='p2p1', from_vf=1, dir='both', to_pf='p2p1', to_vf=2)
+    assert a.ping('10.77.0.2', count=5)
+    icmp = [f for f in heard(ear, 0x0800) if f[23] == 1]
+    assert [f for f in icmp if f[34] == 8] and [f for f in icmp if f[34] == 0]
+    assert {f[6:12].hex(':') for f in icmp} == {src, dst}
+    wait_for(lambda: swd.call('mirror.list')[0]['mirrored'] >= 10, what='the count of mirrored frames')
+    swd.call('mirror.del', name='m')
+    assert a.ping('10.77.0.2') and not heard(ear, 0x0800)
+
+
+def test_spoofed_source_is_dropped_and_counted_until_the_check_is_off(pair):
+    swd, a, b = pair
+    admin = 'fa:16:3e:11:11:11'
+    swd.call('pf.set', pf='p2p1', vfs=[{'vf': 0, 'set': {'mac': admin}}])
+    tx, rx = a.packet_socket(a.dev), b.packet_socket(b.dev)
+    dst = mac_of(b, b.dev)
+    assert b.ping('10.77.0.1', count=1, wait=0.3) in (True, False)  # VF 1's own address is known now
+    tx.send(frame(dst, '02:00:00:00:00:66'))
+    assert not heard(rx)
+    assert swd.drops('p2p1', 0)['spoof_mac'] >= 1
+    tx.send(frame(dst, admin))
+    assert len(heard(rx)) == 1
+    swd.call('pf.set', pf='p2p1', vfs=[{'vf': 0, 'set': {'spoofchk': False}}])
+    tx.send(frame(dst, '02:00:00:00:00:66'))
+    assert len(heard(rx)) == 1
+
+
+def test_unknown_unicast_without_uplink_is_counted_as_no_dest(pair):
+    swd, a, b = pair
+    tx, rx = a.packet_socket(a.dev), b.packet_socket(b.dev)
+    before = swd.drops('p2p1', 0).get('no_dest', 0)
+    tx.send(frame('02:00:00:00:00:99', mac_of(a, a.dev)))
+    wait_for(lambda: swd.drops('p2p1', 0).get('no_dest', 0) == before + 1, what='the drop')
+    assert not heard(rx)
+
+
+def test_link_state_of_a_vf_is_its_taps_carrier_and_stops_traffic(pair):
+    swd, a, b = pair
+    assert a.ping('10.77.0.2')
+
+    def flags():
+        return json.loads(b.run('ip', '-j', 'link', 'show', b.dev).stdout)[0]['flags']
+    assert 'LOWER_UP' in flags()
+    swd.call('pf.set', pf='p2p1', vfs=[{'vf': 1, 'set': {'state': 'disable'}}])
+    wait_for(lambda: 'NO-CARRIER' in flags(), what='NO-CARRIER')
+    assert not a.ping('10.77.0.2', count=2, wait=0.3)
+    swd.call('pf.set', pf='p2p1', vfs=[{'vf': 1, 'set': {'state': 'auto'}}])
+    wait_for(lambda: 'LOWER_UP' in flags(), what='LOWER_UP')
+    assert a.ping('10.77.0.2')
+
+
+def test_pf_down_stops_auto_vfs_and_spares_enabled_ones(pair):
+    swd, a, b = pair
+    swd.call('pf.set', pf='p2p1', set={'up': False})
+    assert not swd.call('pf.get', pf='p2p1')['config']['up']
+    assert not a.ping('10.77.0.2', count=2, wait=0.3)
+    swd.call('pf.set', pf='p2p1', vfs=[{'vf': n, 'set': {'state': 'enable'}} for n in (0, 1)])
+    wait_for(lambda: a.ping('10.77.0.2', count=1), what='VF to VF with the PF down')
+    swd.call('pf.set', pf='p2p1', set={'up': True}, vfs=[{'vf': n, 'set': {'state': 'auto'}} for n in (0, 1)])
+    wait_for(lambda: a.ping('10.77.0.2', count=1), what='traffic with the PF up')
+
+
+def test_oversize_frames_are_counted_not_delivered(pair):
+    swd, a, b = pair
+    assert a.ping('10.77.0.2')
+    a.run('ip', 'link', 'set', a.dev, 'mtu', 4000)
+    assert not a.ping('10.77.0.2', count=2, wait=0.3, size=3000)
+    assert swd.drops('p2p1', 0).get('oversize', 0) + swd.drops('p2p1', 1).get('oversize', 0) >= 2
+
+
+def test_a_tap_that_is_down_counts_drops(pair):
+    swd, a, b = pair
+    assert a.ping('10.77.0.2')
+    dst, tx = mac_of(b, b.dev), a.packet_socket(a.dev)
+    b.run('ip', 'link', 'set', b.dev, 'down')
+    before = sum(swd.drops('p2p1', 1).values())
+    for _ in range(5):
+        tx.send(frame(dst, mac_of(a, a.dev)))
+    wait_for(lambda: sum(swd.drops('p2p1', 1).values()) >= before + 5, what='five drops')
+
+
+# ---- administration ----
+
+def test_numvfs_changes_online_and_refuses_to_cut_an_attached_vf(pair):
+    swd, a, b = pair
+    swd.call('pf.set', pf='p2p1', set={'numvfs': 64})
+    assert swd.call('pf.get', pf='p2p1')['config']['numvfs'] == 64
+    assert a.ping('10.77.0.2')
+    swd.call('pf.set', pf='p2p1', set={'numvfs': 2})
+    with pytest.raises(CtlError, match='VF 1|vf 1') as refused:
+        swd.call('pf.set', pf='p2p1', set={'numvfs': 1})
+    assert refused.value.code == -16
+    with pytest.raises(CtlError):
+        swd.call('pf.set', pf='p2p1', set={'numvfs': 257})
+    assert swd.call('pf.get', pf='p2p1')['config']['numvfs'] == 2
+    assert a.ping('10.77.0.2')
+
+
+def test_detach_removes_the_tap_and_attach_brings_one_back(pair):
+    swd, a, b = pair
+    swd.call('vf.detach', pf='p2p1', vf=1)
+    assert b.run('ip', 'link', 'show', b.dev, check=False).returncode
+    dev = swd.attach_tap('p2p1', 1, b, addr='10.77.0.2/24')
+    assert a.ping('10.77.0.2'), dev
+
+
+@pytest.mark.parametrize('params, code', [
+    (dict(kind='tap', tap='lo'), (-22, -16)),
+    (dict(kind='tap', tap='a/b'), (-22,)),
+    (dict(kind='tap', tap='x' * 40), (-22, -32602, -34, -36)),
+    (dict(kind='tap', tap='edge1', netns='no-such-ns'), (-2,)),
+    (dict(kind='tap', tap='edge1', netns='../../proc/1/ns/net'), (-22,)),
+])
+def test_an_impossible_tap_is_refused_and_leaves_the_vf_alone(swd, params, code):
+    need_root()
+    swd.call('pf.add', **FLAT)
+    with pytest.raises(CtlError) as refused:
+        swd.call('vf.attach', pf='p2p1', vf=0, **params)
+    assert refused.value.code in code, refused.value
+    assert swd.vf('p2p1', 0)['attach']['kind'] == 'none'
+    swd.call('vf.attach', pf='p2p1', vf=0, kind='vhost')
+
+
+def test_the_default_routes_netdev_is_no_uplink_unless_forced(swd_maker, netns):
+    ns = netns()
+    ns.run('ip', 'link', 'add', 'eth9', 'type', 'dummy')
+    ns.run('ip', 'link', 'set', 'eth9', 'up')
+    ns.run('ip', 'addr', 'add', '10.80.0.1/24', 'dev', 'eth9')
+    ns.run('ip', 'route', 'add', 'default', 'via', '10.80.0.2')
+    with ns.inside():
+        swd = swd_maker().start()
+    with pytest.raises(CtlError, match='default route') as refused:
+        swd.call('pf.add', **FLAT, uplink='dev', uplink_arg='eth9')
+    assert refused.value.code == -16
+    swd.call('pf.add', **FLAT, uplink='dev', uplink_arg='eth9', force=True)
+    with pytest.raises(CtlError, match='no-such-dev'):
+        swd.call('pf.add', name='p2p2', uplink='dev', uplink_arg='no-such-dev')
+
+
+def test_uplink_carrier_and_loss_of_the_netdev_are_followed(swd, netns, outside):
+    swd.call('pf.add', **FLAT, uplink='dev', uplink_arg=outside.near)
+    a = netns()
+    swd.attach_tap('p2p1', 0, a, addr='10.77.0.1/24')
+
+    def carrier():
+        return swd.call('pf.get', pf='p2p1')['status']['carrier']
+    wait_for(carrier, what='carrier')
+    outside.run('ip', 'link', 'set', outside.far, 'down')
+    wait_for(lambda: not carrier(), 5, 'no carrier')
+    outside.run('ip', 'link', 'set', outside.far, 'up')
+    wait_for(carrier, 5, 'carrier again')
+    assert a.ping('10.77.0.9')
+    run('ip', 'link', 'del', outside.near)
+    wait_for(lambda: not carrier(), 5, 'no carrier without a netdev')
+    run('ip', 'link', 'add', outside.near, 'type', 'veth', 'peer', 'name', outside.far, 'netns', outside.name)
+    outside.run('ip', 'link', 'set', outside.far, 'up')
+    outside.run('ip', 'addr', 'add', '10.77.0.9/24', 'dev', outside.far)
+    wait_for(carrier, 8, 'carrier on the new netdev')
+    wait_for(lambda: a.ping('10.77.0.9', count=1), what='traffic over the new netdev')
+
+
+def test_dpdk_uplink_carries_traffic(swd_maker, netns, outside):
+    swd = swd_maker('--privileged').start()
+    swd.call('pf.add', **FLAT, uplink='dpdk', uplink_arg=f'net_af_packet0,iface={outside.near}')
+    run('ip', 'link', 'set', outside.near, 'up')
+    # DPDK's af_packet knows neither GSO nor partial checksums
+    outside.run('ethtool', '-K', outside.far, 'tx', 'off', 'tso', 'off', 'gso', 'off')
+    a = netns()
+    swd.attach_tap('p2p1', 0, a, addr='10.77.0.1/24')
+    wait_for(lambda: a.ping('10.77.0.9', count=1), what='traffic over DPDK')
+    stream = Stream(a, outside, '10.77.0.9')
+    stream.check(3_000_000)
+    stream.close()
+    assert tcp_counters(outside)['InCsumErrors'] == 0
+    with pytest.raises(CtlError, match='net_nonsense'):
+        swd.call('pf.add', name='p2p9', uplink='dpdk', uplink_arg='net_nonsense0')
+    swd.call('pf.set', pf='p2p1', set={'uplink': 'none'})
+    assert not a.ping('10.77.0.9', count=1, wait=0.3)
+
+
+# ---- life and death ----
+
+def survive(pair, crash):
+    """Settings, taps and a TCP connection outlive crash(swd); VF 0 has an administrative MAC."""
+    swd, a, b = pair
+    swd.call('pf.set', pf='p2p1', vfs=[{'vf': 3, 'set': {'mac': 'fa:16:3e:00:00:33', 'vlan': 100, 'trust': True}}])
+    index, mac = ifindex_of(b, b.dev), mac_of(b, b.dev)
+    stream = Stream(a, b, '10.77.0.2')
+    stream.check()
+    accepted = wait_for(lambda: swd.vf('p2p1', 1)['status']['accepted'], what='an accepted address')
+    crash(swd)
+    swd.wait_ready()
+    assert ifindex_of(b, b.dev) == index and mac_of(b, b.dev) == mac
+    config = swd.vf('p2p1', 3)['config']
+    assert (config['mac'], config['vlan'], config['trust']) == ('fa:16:3e:00:00:33', 100, True)
+    assert swd.vf('p2p1', 1)['status']['accepted'] == accepted
+    stream.check()
+    stream.close()
+
+
+def test_a_killed_child_is_reborn_and_nobody_notices(pair):
+    def crash(swd):
+        old = swd.child()
+        os.kill(old, signal.SIGKILL)
+        wait_for(lambda: swd.child() not in (old, swd.proc.pid), what='a new child')
+    survive(pair, crash)
+
+
+def test_a_terminated_switch_leaves_taps_for_its_next_start(pair):
+    def crash(swd):
+        assert swd.stop(signal.SIGTERM) == 0
+        swd.start()
+    survive(pair, crash)
+
+
+def test_a_killed_parent_takes_the_child_along_and_taps_stay(pair):
+    def crash(swd):
+        child = swd.child()
+        swd.proc.kill()
+        swd.proc.wait()
+        wait_for(lambda: not pathlib.Path(f'/proc/{child}').exists() or
+                 'Z' in pathlib.Path(f'/proc/{child}/stat').read_text().split(')')[1][:3], what='the end of the child')
+        swd.start()
+    survive(pair, crash)
+
+
+def test_interrupt_ends_quickly_and_takes_taps_along(pair):
+    swd, a, b = pair
+    start = time.monotonic()
+    assert swd.stop(signal.SIGINT) == 0
+    assert time.monotonic() - start < 5
+    assert b.run('ip', 'link', 'show', b.dev, check=False).returncode
+
+
+def test_a_second_daemon_is_refused_by_name(swd):
+    done = subprocess.run([DAEMONS / 'anyvf-swd', '--run-dir', swd.dir, '--state', swd.state],
+                          capture_output=True, text=True, timeout=10)
+    assert done.returncode == 1
+    assert str(swd.proc.pid) in done.stderr and str(swd.dir) in done.stderr
+    assert swd.call('daemon.info')['kind'] == 'sw'
+
+
+def test_two_switches_run_side_by_side(swd_maker, netns):
+    worlds = []
+    for _ in range(2):
+        swd = swd_maker().start()
+        swd.call('pf.add', **FLAT)
+        a, b = netns(), netns()
+        swd.attach_tap('p2p1', 0, a, addr='10.77.0.1/24')
+        swd.attach_tap('p2p1', 1, b, addr='10.77.0.2/24')
+        worlds.append((swd, a, b))
+    for swd, a, b in worlds:
+        assert a.ping('10.77.0.2')
+    worlds[0][0].stop()
+    assert worlds[1][1].ping('10.77.0.2')
+
+
+def test_without_root_vhost_works_and_taps_are_refused_by_name(swd_maker):
+    need_root()
+    swd = swd_maker()
+    os.chmod(swd.dir, 0o777)
+    with open(swd.log, 'ab') as log:
+        swd.proc = subprocess.Popen(['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', '--inh-caps=-all',
+                                     DAEMONS / 'anyvf-swd', '--run-dir', swd.dir, '--state', swd.state],
+                                    stdout=log, stderr=log)
+    swd.wait_ready()
+    swd.call('pf.add', **FLAT)
+    swd.call('vf.attach', pf='p2p1', vf=0, kind='vhost')
+    path = swd.vf('p2p1', 0)['attach']['socket']
+    with socket.socket(socket.AF_UNIX) as front_end:
+        wait_for(lambda: not front_end.connect_ex(path), what='the vhost socket')
+    with pytest.raises(CtlError, match='without root'):
+        swd.call('vf.attach', pf='p2p1', vf=1, kind='tap', tap='edge1')
+    swd.stop()
+
+
+@pytest.fixture
+def small_disk(swd_maker):
+    """A switch whose state file lives on a tmpfs of 64 kB."""
+    need_root()
+    swd = swd_maker()
+    disk = swd.dir / 'disk'
+    disk.mkdir()
+    run('mount', '-t', 'tmpfs', '-o', 'size=64k', 'anyvf-test', disk)
+    swd.state = disk / 'swd.json'
+    swd.disk = disk
+    yield swd.start()
+    swd.stop()
+    run('umount', disk)
+
+
+@pytest.mark.parametrize('how', ['full', 'read-only'])
+def test_an_unwritable_state_file_fails_the_command_and_changes_nothing(small_disk, how):
+    swd = small_disk
+    swd.call('pf.add', **FLAT)
+    swd.call('pf.set', pf='p2p1', vfs=[{'vf': 1, 'set': {'mac': 'fa:16:3e:00:00:01'}}])
+    before = swd.state.read_bytes()
+    if how == 'full':
+        with contextlib.suppress(OSError), open(swd.disk / 'ballast', 'wb', buffering=0) as ballast:
+            while True:
+                ballast.write(b'x' * 4096)
+    else:
+        run('mount', '-o', 'remount,ro', swd.disk)
+    with pytest.raises(CtlError) as refused:
+        swd.call('pf.set', pf='p2p1', vfs=[{'vf': 1, 'set': {'mac': 'fa:16:3e:00:00:02', 'vlan': 7}}])
+    assert refused.value.code in (-28, -30), refused.value
+    config = swd.vf('p2p1', 1)['config']
+    assert (config['mac'], config['vlan']) == ('fa:16:3e:00:00:01', 0)
+    assert swd.state.read_bytes() == before
+    with pytest.raises(CtlError):
+        swd.call('pf.add', name='p2p2')
+    assert swd.call('pf.list') == ['p2p1']
+    if how == 'full':
+        (swd.disk / 'ballast').unlink()
+    else:
+        run('mount', '-o', 'remount,rw', swd.disk)
+    swd.call('pf.set', pf='p2p1', vfs=[{'vf': 1, 'set': {'vlan': 7}}])
+    assert swd.vf('p2p1', 1)['config']['vlan'] == 7
+
+
+@pytest.mark.parametrize('content', [b'', b'{', b'[]', b'{"version": 999}', b'\x00' * 4096])
+def test_a_state_file_that_makes_no_sense_is_refused_with_its_name(swd_maker, content):
+    swd = swd_maker()
+    swd.state.write_bytes(content)
+    done = subprocess.run([DAEMONS / 'anyvf-swd', '--run-dir', swd.dir, '--state', swd.state],
+                          capture_output=True, text=True, timeout=10)
+    assert done.returncode == 1 and str(swd.state) in done.stderr
+    assert swd.state.read_bytes() == content
+
+
+@pytest.mark.parametrize('words', [['--poll', 'lazy'], ['--cores', 'x'], ['--cores', '4000'], ['--nonsense'], ['stray']])
+def test_options_that_make_no_sense_are_refused(swd_maker, words):
+    swd = swd_maker()
+    done = subprocess.run([DAEMONS / 'anyvf-swd', '--run-dir', swd.dir, '--state', swd.state, *words],
+                          capture_output=True, text=True, timeout=10)
+    assert done.returncode in (1, 2) and words[-1] in done.stderr
+
+
+def test_an_unknown_configuration_key_is_an_error_with_its_line(swd_maker):
+    swd = swd_maker()
+    conf = swd.dir / 'anyvf.conf'
+    conf.write_text('[switch]\npoll = adaptive\npole = busy\n')
+    done = subprocess.run([DAEMONS / 'anyvf-swd', '--run-dir', swd.dir, '--state', swd.state, '--config', conf],
+                          capture_output=True, text=True, timeout=10)
+    assert done.returncode == 1 and 'pole' in done.stderr and ':3' in done.stderr
+
+
+# ---- bad input at the control socket ----
+
+@pytest.mark.parametrize('line, code', [
+    (b'{', -32700), (b'\xff\xfe', -32700), (b'[]', -32600), (b'{}', -32600), (b'"x"', -32600),
+    (b'{"jsonrpc":"2.0","id":1,"method":"pf.nonsense"}', -32601),
+    (b'{"jsonrpc":"2.0","id":1,"method":"pf.get","params":{"pf":7}}', -32602),
+    (b'{"jsonrpc":"2.0","id":1,"method":"pf.get","params":[1]}', -32602),
+    (b'{"jsonrpc":"2.0","id":1,"method":"pf.set","params":{"pf":"p2p1","set":{"numvfs":-1}}}', None),
+    (b'{"jsonrpc":"2.0","id":1,"method":"pf.set","params":{"pf":"p2p1","vfs":[{"vf":4,"set":{"vlan":1}}]}}', None),
+    (b'{"jsonrpc":"2.0","id":1,"method":"pf.set","params":{"pf":"p2p1","vfs":{"vf":0}}}', None),
+    (b'[' * 100_000, -32700),
+])
+def test_a_bad_line_gets_an_error_and_harms_nobody(swd, line, code):
+    swd.call('pf.add', **FLAT)
+    with contextlib.closing(Ctl(swd.sock)) as ctl:
+        ctl.sock.sendall(line + b'\n')
+        reply = json.loads(ctl.line())
+        assert 'result' not in reply
+        assert code is None or reply['error']['code'] == code, reply
+    assert swd.call('pf.list') == ['p2p1']
+
+
+def test_a_line_above_the_limit_and_a_client_that_never_reads_are_cut_off(swd):
+    swd.call('pf.add', name='p2p1', numvfs=256)
+    with contextlib.closing(Ctl(swd.sock)) as long:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            long.sock.sendall(b'x' * (2 << 20))
+            long.line()
+    with contextlib.closing(Ctl(swd.sock)) as deaf:
+        deaf.sock.settimeout(2)
+        ask = json.dumps({'jsonrpc': '2.0', 'id': 1, 'method': 'pf.get', 'params': {'pf': 'p2p1', 'vfs': True}}).encode() + b'\n'
+        with contextlib.suppress(TimeoutError, BrokenPipeError, ConnectionResetError):
+            deaf.sock.sendall(ask * 2000)
+        assert swd.call('pf.list') == ['p2p1']
+        rss = int(pathlib.Path(f'/proc/{swd.child()}/statm').read_text().split()[1]) * 4096
+        assert rss < 400 << 20
+    assert swd.call('daemon.info')['pid'] == swd.child()
+
+
+def test_many_clients_at_once_are_served(swd):
+    swd.call('pf.add', **FLAT)
+    clients = [Ctl(swd.sock) for _ in range(100)]
+    for client in clients:
+        assert client.call('pf.list') == ['p2p1']
+    for client in clients:
+        client.close()
