@@ -21,7 +21,10 @@ static inline void copy_16(uint8_t *to, const uint8_t *from)
 	*(copy_v16 *)to = *(const copy_v16 *)from;
 }
 
-/* @len bytes, not overlapping; touches nothing outside either range. */
+/*
+ * @len bytes; touches nothing outside either range. The two may overlap when a
+ * guest with two VFs wants to spoil its own frames: the bytes are its problem.
+ */
 static inline void copy_bytes(uint8_t *to, const uint8_t *from, uint32_t len)
 {
 	if (likely(len >= 16 && len <= COPY_INLINE)) {
@@ -29,7 +32,7 @@ static inline void copy_bytes(uint8_t *to, const uint8_t *from, uint32_t len)
 			copy_16(to + i, from + i);
 		copy_16(to + len - 16, from + len - 16);
 	} else if (len > COPY_INLINE) {
-		memcpy(to, from, len);
+		memmove(to, from, len);
 	} else if (len >= 8) {
 		memcpy(to, from, 8);
 		memcpy(to + len - 8, from + len - 8, 8);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A guest's memory is the input: two rings and whatever they point at. Nothing outside may be touched. */
+#include <linux/virtio_net.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sw/vq.h"
+
+#define RING 8
+#define MEM 8192 /* tx ring at 0, rx ring at 512, the rest is buffers */
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct port_burst burst;
+	static uint8_t scratch[PORT_SCRATCH];
+	static struct dp_mirror_stats mirrors[VEB_MIRRORS_MAX];
+	uint8_t *mem = aligned_alloc(16, MEM);
+	struct gmem gmem = { 2, { { 0, 6000, mem }, { 6000, MEM - 6000, mem + 6000 } } };
+	struct port_item items[PORT_BURST];
+	struct vf_stats stats = { 0 };
+	struct port_batch batch = { .items = items, .stats = &stats, .mirrors = mirrors, .scratch = scratch };
+	struct vq_conf conf = { .size = RING, .mem = &gmem, .call_fd = -1 };
+	struct vq vqs[2];
+
+	memset(mem, 0, MEM);
+	memcpy(mem, data, size < MEM ? size : MEM);
+	conf.features = size & 1 ? 1ull << VIRTIO_NET_F_MRG_RXBUF : 0;
+	for (int i = 0; i < 2; i++) {
+		conf.desc = (void *)(mem + 512 * i);
+		conf.avail = (void *)(mem + 512 * i + 128);
+		conf.used = (void *)(mem + 512 * i + 256);
+		if (!vq_init(&vqs[i], &conf))
+			abort();
+	}
+	burst = (struct port_burst){ .max = PORT_BURST, .max_bytes = UINT32_MAX };
+	batch.n = vq_take(&vqs[0], &burst);
+	for (unsigned int i = 0; i < batch.n; i++)
+		items[i] = (struct port_item){ &burst.frames[i], { i & 1 ? 0x81000064 : 0, 0 }, 0 };
+	vq_deliver(&vqs[1], &batch);
+	vq_give_back(&vqs[0]);
+	free(mem);
+	return 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The driver's side of split virtqueues in a piece of memory: what a guest would
+ * do. Unit tests and the fuzzer use it in one process, vhost_fe.c over a socket.
+ * It keeps to the rules; tests break them by writing to the rings themselves.
+ */
+#ifndef ANYVF_TESTS_DRIVER_H
+#define ANYVF_TESTS_DRIVER_H
+
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#define DRIVER_GPA 0x100000000ull /* where guest memory begins for the guest */
+
+/* Guest memory: [base, base + size) is [DRIVER_GPA, DRIVER_GPA + size) for the guest. */
+struct driver_mem {
+	uint8_t *base;
+	uint64_t size;
+	uint64_t used; /* bytes given out by driver_alloc() */
+};
+
+/* One buffer as the driver names it; from driver_alloc() memory. */
+struct driver_buf {
+	void *at;
+	uint32_t len;
+};
+
+struct driver_ring {
+	struct driver_mem *mem;
+	struct vring_desc *desc;
+	struct vring_avail *avail;
+	struct vring_used *used;
+	uint32_t size;
+	uint16_t next_desc;  /* where the next chain begins; rings are used in order */
+	uint16_t free;	     /* descriptors not in use */
+	uint16_t seen;	     /* used->idx up to which driver_pop() went */
+	uint16_t *chain_len; /* by head: descriptors of its chain */
+};
+
+enum driver_how { DRIVER_DIRECT, DRIVER_INDIRECT };
+
+void *driver_alloc(struct driver_mem *mem, uint64_t size, uint64_t align);
+uint64_t driver_gpa(const struct driver_mem *mem, const void *at);
+void driver_ring_init(struct driver_ring *r, struct driver_mem *mem, uint32_t size);
+void driver_ring_fini(struct driver_ring *r);
+int driver_add(struct driver_ring *r, const struct driver_buf *bufs, unsigned int n, bool write,
+	       enum driver_how how);
+bool driver_pop(struct driver_ring *r, uint32_t *head, uint32_t *len);
+
+#endif

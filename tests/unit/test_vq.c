@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Split rings between two guests in one process: every layout arrives whole, every broken one is harmless. */
+#include "unit.h"
+
+#include <linux/virtio_config.h>
+#include <string.h>
+
+#include "lib/driver.h"
+#include "sw/offload.h"
+#include "sw/vq.h"
+
+#define RING 64
+#define MEM (1u << 20)
+#define MERGEABLE (1ull << VIRTIO_NET_F_MRG_RXBUF)
+#define ALL_OFFLOADS                                                                               \
+	(1ull << VIRTIO_NET_F_GUEST_CSUM | 1ull << VIRTIO_NET_F_GUEST_TSO4 |                        \
+	 1ull << VIRTIO_NET_F_GUEST_TSO6)
+
+struct guest {
+	struct driver_mem mem;
+	struct driver_ring ring;
+	struct gmem gmem;
+	struct vq vq;
+};
+
+static struct guest a, b; /* a sends, b receives */
+static struct port_burst burst;
+static struct vf_stats stats;
+static struct dp_mirror_stats mirrors[VEB_MIRRORS_MAX];
+static uint8_t scratch[PORT_SCRATCH];
+
+static void guest_init(struct guest *g, uint64_t features)
+{
+	struct vq_conf conf;
+
+	memset(g, 0, sizeof(*g));
+	g->mem = (struct driver_mem){ malloc(MEM), MEM, 0 };
+	driver_ring_init(&g->ring, &g->mem, RING);
+	g->gmem.n = 1;
+	g->gmem.regions[0] = (struct gmem_region){ DRIVER_GPA, MEM, g->mem.base };
+	conf = (struct vq_conf){ g->ring.desc, g->ring.avail, g->ring.used, RING, 0, 0, features,
+				 &g->gmem, -1 };
+	assert_true(vq_init(&g->vq, &conf));
+}
+
+static void guest_fini(struct guest *g)
+{
+	driver_ring_fini(&g->ring);
+	free(g->mem.base);
+}
+
+static int setup(void **state)
+{
+	guest_init(&a, 0);
+	guest_init(&b, MERGEABLE | ALL_OFFLOADS);
+	memset(&stats, 0, sizeof(stats));
+	memset(mirrors, 0, sizeof(mirrors));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	guest_fini(&a);
+	guest_fini(&b);
+	return 0;
+}
+
+static unsigned int take_burst(void)
+{
+	burst.max = PORT_BURST;
+	burst.max_bytes = UINT32_MAX;
+	burst.n = burst.n_segs = 0;
+	burst.more = false;
+	memset(burst.drops, 0, sizeof(burst.drops));
+	return vq_take(&a.vq, &burst);
+}
+
+/* What the worker does, with one destination; @tag goes in at delivery. */
+static void forward(uint32_t tag)
+{
+	struct port_item items[PORT_BURST];
+	struct port_batch batch = { .items = items, .n = take_burst(), .stats = &stats,
+				    .mirrors = mirrors, .scratch = scratch };
+
+	for (unsigned int i = 0; i < batch.n; i++)
+		items[i] = (struct port_item){ &burst.frames[i], { tag, 0 }, 0 };
+	vq_deliver(&b.vq, &batch);
+	vq_give_back(&a.vq);
+}
+
+/* A frame of @len bytes behind a virtio-net header, a pattern in its payload. */
+static uint8_t *frame_make(struct driver_mem *mem, uint32_t len)
+{
+	uint8_t *p = driver_alloc(mem, 12 + len, 1);
+
+	for (uint32_t i = 0; i < len; i++)
+		p[12 + i] = (uint8_t)(i * 7 + 1);
+	p[12 + 12] = 0x08;
+	p[12 + 13] = 0x00;
+	return p;
+}
+
+/* Offer @bytes cut into pieces of at most @piece. */
+static void offer(struct driver_ring *r, uint8_t *bytes, uint32_t len, uint32_t piece, bool write,
+		  enum driver_how how)
+{
+	struct driver_buf bufs[RING];
+	unsigned int n = 0;
+
+	for (uint32_t at = 0; at < len; at += piece)
+		bufs[n++] = (struct driver_buf){ bytes + at, MIN(piece, len - at) };
+	assert_true(driver_add(r, bufs, n, write, how) >= 0);
+}
+
+static const uint32_t lens[] = { 14, 15, 17, 18, 19, 30, 60, 64, 100, 300, 1514, 9000 };
+static unsigned int n_arrived;
+static const uint32_t pieces[] = { 1u << 20, 700, 512, 12, 30, 13 };
+
+static void one_frame_arrives(uint32_t len, uint32_t piece, enum driver_how how, uint32_t room,
+			      uint32_t room_piece, enum driver_how room_how)
+{
+	uint8_t *sent, *got;
+	uint32_t head, used, at = 0, chains = 0;
+	uint16_t num;
+
+	setup(NULL);
+	sent = frame_make(&a.mem, len);
+	if ((12 + len + piece - 1) / piece <= RING)
+		offer(&a.ring, sent, 12 + len, piece, false, how);
+	else
+		goto out;
+	got = driver_alloc(&b.mem, 40 * room, 1);
+	for (uint32_t i = 0; i < 12 + len && b.ring.free > room / room_piece + 1; i += room)
+		offer(&b.ring, got + i, room, room_piece, true, room_how);
+	forward(0);
+	if (stats.drops[DROP_NO_BUFFER])
+		goto out; /* pieces too small for this ring */
+	assert_true(driver_pop(&a.ring, &head, &used));
+	assert_int_equal(used, 0);
+	while (driver_pop(&b.ring, &head, &used)) {
+		at += used;
+		chains++;
+	}
+	assert_int_equal(at, 12 + len);
+	assert_int_equal(stats.rx_packets, 1);
+	assert_int_equal(stats.rx_bytes, len);
+	memcpy(&num, got + 10, 2);
+	assert_int_equal(num, chains);
+	assert_memory_equal(got + 12, sent + 12, len);
+	n_arrived++;
+out:
+	teardown(NULL);
+}
+
+static void every_layout_arrives_whole(void **state)
+{
+	static const uint32_t rooms[] = { 10000, 1526, 300 };
+
+	for (unsigned int l = 0; l < ARRAY_LEN(lens); l++)
+		for (unsigned int p = 0; p < ARRAY_LEN(pieces); p++)
+			for (unsigned int r = 0; r < ARRAY_LEN(rooms); r++)
+				for (unsigned int q = 0; q < ARRAY_LEN(pieces); q++)
+					for (unsigned int how = 0; how < 4; how++)
+						one_frame_arrives(lens[l], pieces[p], how & 1,
+								  rooms[r], pieces[q], how >> 1);
+	assert_true(n_arrived > 3400); /* of 5184; the rest needs more descriptors than there are */
+}
+
+static void tag_goes_in_and_moves_the_checksum(void **state)
+{
+	uint8_t *sent = frame_make(&a.mem, 64), *got = driver_alloc(&b.mem, 2000, 1);
+	struct virtio_net_hdr_v1 *h = (void *)sent;
+	struct virtio_net_hdr_v1 out;
+
+	*h = (struct virtio_net_hdr_v1){ .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM };
+	h->csum_start = 34;
+	h->csum_offset = 6;
+	offer(&a.ring, sent, 76, 76, false, DRIVER_DIRECT);
+	offer(&b.ring, got, 2000, 2000, true, DRIVER_DIRECT);
+	forward(TAG_MAKE(TPID_8021Q, 3, 100));
+	memcpy(&out, got, sizeof(out));
+	assert_int_equal(out.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
+	assert_int_equal(out.csum_start, 38);
+	assert_int_equal(out.csum_offset, 6);
+	assert_memory_equal(got + 12, sent + 12, 12);
+	assert_memory_equal(got + 24, "\x81\x00\x60\x64\x08\x00", 6);
+	assert_memory_equal(got + 30, sent + 26, 50);
+	assert_int_equal(b.ring.used->ring[0].len, 80);
+}
+
+static void unready_receiver_costs_frames_and_says_why(void **state)
+{
+	uint8_t *got = driver_alloc(&b.mem, 200, 1);
+
+	for (int i = 0; i < 3; i++)
+		offer(&a.ring, frame_make(&a.mem, 64), 76, 76, false, DRIVER_DIRECT);
+	offer(&b.ring, got, 100, 100, true, DRIVER_DIRECT);
+	forward(0);
+	assert_int_equal(stats.rx_packets, 1);
+	assert_int_equal(stats.drops[DROP_NO_BUFFER], 2);
+	assert_int_equal(a.ring.used->idx, 3);
+}
+
+static void small_buffer_without_mergeable_is_oversize(void **state)
+{
+	uint8_t *got = driver_alloc(&b.mem, 200, 1);
+
+	b.vq.mergeable = false;
+	offer(&a.ring, frame_make(&a.mem, 150), 162, 162, false, DRIVER_DIRECT);
+	offer(&b.ring, got, 100, 100, true, DRIVER_DIRECT);
+	offer(&b.ring, got + 100, 100, 100, true, DRIVER_DIRECT);
+	forward(0);
+	assert_int_equal(stats.drops[DROP_OVERSIZE], 1);
+	assert_int_equal(b.ring.used->idx, 0);
+}
+
+/* What a driver may do wrong, each with one good frame behind it. */
+static void addr_outside(struct vring_desc *d)
+{
+	d->addr = DRIVER_GPA + MEM;
+}
+static void addr_below(struct vring_desc *d)
+{
+	d->addr = DRIVER_GPA - 4;
+}
+static void addr_wraps(struct vring_desc *d)
+{
+	d->addr = UINT64_MAX - 8;
+}
+static void spans_the_end(struct vring_desc *d)
+{
+	d->addr = DRIVER_GPA + MEM - 10;
+}
+static void length_huge(struct vring_desc *d)
+{
+	d->len = UINT32_MAX;
+}
+static void length_zero(struct vring_desc *d)
+{
+	d->len = 0;
+}
+static void wrong_direction(struct vring_desc *d)
+{
+	d->flags ^= VRING_DESC_F_WRITE;
+}
+static void loops(struct vring_desc *d)
+{
+	d->flags |= VRING_DESC_F_NEXT;
+	d->next = 0;
+}
+static void next_outside(struct vring_desc *d)
+{
+	d->flags |= VRING_DESC_F_NEXT;
+	d->next = RING;
+}
+static void table_odd(struct vring_desc *d)
+{
+	d->flags = VRING_DESC_F_INDIRECT;
+	d->len = 24;
+}
+static void table_chained(struct vring_desc *d)
+{
+	d->flags = VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT;
+	d->len = 32;
+}
+/* A table that is the ring itself, whose first descriptor says the same: a loop without a buffer. */
+static void table_is_the_ring(struct vring_desc *d)
+{
+	struct vring_desc *ring = a.ring.desc == d ? a.ring.desc : b.ring.desc;
+
+	*d = (struct vring_desc){ driver_gpa(a.ring.desc == d ? &a.mem : &b.mem, ring), 16 * RING,
+				  VRING_DESC_F_INDIRECT, 0 };
+}
+
+static void (*const mistakes[])(struct vring_desc *) = {
+	addr_outside, addr_below, addr_wraps, spans_the_end, length_huge, length_zero,
+	wrong_direction, loops, next_outside, table_odd, table_chained, table_is_the_ring,
+};
+
+static void sender_mistakes_are_counted_and_passed_over(void **state)
+{
+	for (unsigned int i = 0; i < ARRAY_LEN(mistakes); i++) {
+		uint8_t *got;
+
+		teardown(NULL);
+		setup(NULL);
+		got = driver_alloc(&b.mem, 4000, 1);
+		offer(&a.ring, frame_make(&a.mem, 64), 76, 76, false, DRIVER_DIRECT);
+		offer(&a.ring, frame_make(&a.mem, 80), 92, 92, false, DRIVER_DIRECT);
+		offer(&b.ring, got, 2000, 2000, true, DRIVER_DIRECT);
+		mistakes[i](&a.ring.desc[0]);
+		forward(0);
+		assert_int_equal(burst.drops[DROP_MALFORMED], 1);
+		assert_int_equal(stats.rx_packets, 1);
+		assert_int_equal(stats.rx_bytes, 80);
+		assert_int_equal(a.ring.used->idx, 2);
+		assert_false(a.vq.broken);
+	}
+}
+
+static void receiver_mistakes_cost_one_frame(void **state)
+{
+	for (unsigned int i = 0; i < ARRAY_LEN(mistakes); i++) {
+		uint8_t *got;
+
+		teardown(NULL);
+		setup(NULL);
+		got = driver_alloc(&b.mem, 4000, 1);
+		offer(&a.ring, frame_make(&a.mem, 64), 76, 76, false, DRIVER_DIRECT);
+		offer(&a.ring, frame_make(&a.mem, 80), 92, 92, false, DRIVER_DIRECT);
+		offer(&b.ring, got, 2000, 2000, true, DRIVER_DIRECT);
+		offer(&b.ring, got + 2000, 2000, 2000, true, DRIVER_DIRECT);
+		mistakes[i](&b.ring.desc[0]);
+		forward(0);
+		assert_int_equal(stats.drops[DROP_MALFORMED], 1);
+		assert_int_equal(stats.rx_packets, 1);
+		assert_int_equal(b.ring.used->idx, 2);
+		assert_int_equal(b.ring.used->ring[0].len, 0);
+		assert_int_equal(b.ring.used->ring[1].len, 92);
+		assert_memory_equal(got + 2000 + 26, a.mem.base + (a.ring.desc[1].addr - DRIVER_GPA) + 26,
+				    66);
+	}
+}
+
+static void runaway_index_stops_the_ring(void **state)
+{
+	offer(&a.ring, frame_make(&a.mem, 64), 76, 76, false, DRIVER_DIRECT);
+	a.ring.avail->idx = RING + 1;
+	assert_int_equal(take_burst(), 0);
+	assert_true(a.vq.broken);
+	a.ring.avail->idx = 1;
+	assert_int_equal(take_burst(), 0);
+}
+
+static void bad_head_stops_the_ring(void **state)
+{
+	offer(&a.ring, frame_make(&a.mem, 64), 76, 76, false, DRIVER_DIRECT);
+	offer(&a.ring, frame_make(&a.mem, 64), 76, 76, false, DRIVER_DIRECT);
+	a.ring.avail->ring[1] = RING;
+	assert_int_equal(take_burst(), 1);
+	assert_true(a.vq.broken);
+	vq_give_back(&a.vq);
+
+	offer(&a.ring, frame_make(&a.mem, 64), 76, 76, false, DRIVER_DIRECT);
+	b.ring.avail->ring[0] = 0xffff;
+	b.ring.avail->idx = 1;
+	a.vq.broken = false;
+	a.ring.avail->ring[1] = 1;
+	forward(0);
+	assert_true(b.vq.broken);
+	assert_int_equal(stats.rx_packets, 0);
+}
+
+static void chain_longer_than_the_ring_is_refused(void **state)
+{
+	uint8_t *p = frame_make(&a.mem, 200);
+	struct vring_desc *table = driver_alloc(&a.mem, 16 * (RING + 1), 16);
+
+	for (unsigned int i = 0; i <= RING; i++)
+		table[i] = (struct vring_desc){ driver_gpa(&a.mem, p + i), 1,
+						i < RING ? VRING_DESC_F_NEXT : 0, (uint16_t)(i + 1) };
+	offer(&a.ring, p, 212, 212, false, DRIVER_DIRECT);
+	a.ring.desc[0] = (struct vring_desc){ driver_gpa(&a.mem, table), 16 * (RING + 1),
+					      VRING_DESC_F_INDIRECT, 0 };
+	assert_int_equal(take_burst(), 0);
+	assert_int_equal(burst.drops[DROP_MALFORMED], 1);
+}
+
+static void region_border_is_not_crossed(void **state)
+{
+	uint8_t *p = frame_make(&a.mem, 64);
+	uint64_t cut = (uint64_t)(p - a.mem.base) + 20;
+
+	a.gmem.n = 2;
+	a.gmem.regions[0].size = cut;
+	a.gmem.regions[1] = (struct gmem_region){ DRIVER_GPA + cut, MEM - cut, a.mem.base + cut };
+	offer(&a.ring, p, 76, 76, false, DRIVER_DIRECT);
+	offer(&a.ring, p + 20, 60, 60, false, DRIVER_DIRECT);
+	memset(p + 20, 0, 12);
+	assert_int_equal(take_burst(), 1);
+	assert_int_equal(burst.drops[DROP_MALFORMED], 1);
+	assert_int_equal(burst.frames[0].len, 48);
+}
+
+static void short_and_long_frames_are_told_apart(void **state)
+{
+	uint8_t *p = driver_alloc(&a.mem, 70000, 1);
+
+	offer(&a.ring, p, 12, 12, false, DRIVER_DIRECT);
+	offer(&a.ring, p, 25, 25, false, DRIVER_DIRECT);
+	offer(&a.ring, p, 12 + FRAME_LEN_MAX + 1, 1u << 20, false, DRIVER_DIRECT);
+	assert_int_equal(take_burst(), 0);
+	assert_int_equal(burst.drops[DROP_RUNT], 2);
+	assert_int_equal(burst.drops[DROP_OVERSIZE], 1);
+}
+
+static void header_checked_is_header_delivered(void **state)
+{
+	uint8_t *sent = frame_make(&a.mem, 64), *got = driver_alloc(&b.mem, 2000, 1);
+	struct port_item item = { &burst.frames[0], { 0, 0 }, 0 };
+	struct port_batch batch = { .items = &item, .n = 1, .stats = &stats, .mirrors = mirrors,
+				    .scratch = scratch };
+	uint8_t was[14];
+
+	memcpy(was, sent + 12, 14);
+	offer(&a.ring, sent, 76, 76, false, DRIVER_DIRECT);
+	offer(&b.ring, got, 2000, 2000, true, DRIVER_DIRECT);
+	assert_int_equal(take_burst(), 1);
+	memset(sent, 0xee, 26); /* the guest rewrites it after the check */
+	vq_deliver(&b.vq, &batch);
+	assert_memory_equal(got + 12, was, 14);
+	assert_int_equal(got[0], 0);
+}
+
+static void bad_offload_header_is_malformed(void **state)
+{
+	static const struct virtio_net_hdr_v1 bad[] = {
+		{ .flags = 1, .csum_start = 60, .csum_offset = 10 },
+		{ .flags = 1, .csum_start = 2, .csum_offset = 0 },
+		{ .gso_type = 1, .gso_size = 100 },
+		{ .flags = 1, .gso_type = 1, .csum_start = 34, .csum_offset = 16 },
+		{ .flags = 1, .gso_type = 77, .gso_size = 9, .csum_start = 34, .csum_offset = 16 },
+	};
+
+	for (unsigned int i = 0; i < ARRAY_LEN(bad); i++) {
+		uint8_t *sent = frame_make(&a.mem, 64);
+
+		memcpy(sent, &bad[i], sizeof(bad[i]));
+		offer(&a.ring, sent, 76, 76, false, DRIVER_DIRECT);
+	}
+	assert_int_equal(take_burst(), 0);
+	assert_int_equal(burst.drops[DROP_MALFORMED], ARRAY_LEN(bad));
+}
+
+static void more_than_asked_stays_in_the_ring(void **state)
+{
+	for (int i = 0; i < 10; i++)
+		offer(&a.ring, frame_make(&a.mem, 1000), 1012, 1012, false, DRIVER_DIRECT);
+	burst = (struct port_burst){ .max = 4, .max_bytes = UINT32_MAX };
+	assert_int_equal(vq_take(&a.vq, &burst), 4);
+	assert_true(burst.more);
+	vq_give_back(&a.vq);
+	burst = (struct port_burst){ .max = PORT_BURST, .max_bytes = 2500 };
+	assert_int_equal(vq_take(&a.vq, &burst), 3);
+	assert_true(burst.more);
+	assert_int_equal(a.ring.used->idx, 4);
+	vq_give_back(&a.vq);
+	assert_int_equal(a.ring.used->idx, 7);
+	assert_int_equal(take_burst(), 3);
+	assert_false(burst.more);
+}
+
+static void rings_outside_memory_are_refused(void **state)
+{
+	struct vq_conf good = { a.ring.desc, a.ring.avail, a.ring.used, RING, 0, 0, 0, &a.gmem, -1 };
+	struct vq_conf c;
+	struct vq v;
+
+	c = good;
+	assert_true(vq_init(&v, &c));
+	c.size = 48;
+	assert_false(vq_init(&v, &c));
+	c.size = 65536;
+	assert_false(vq_init(&v, &c));
+	c = good;
+	c.desc = (void *)(a.mem.base + MEM - 16 * RING + 16);
+	assert_false(vq_init(&v, &c));
+	c = good;
+	c.avail = (void *)(a.mem.base + MEM - 4 - 2 * RING + 2);
+	assert_false(vq_init(&v, &c));
+	c = good;
+	c.used = (void *)((uint8_t *)c.used + 2);
+	assert_false(vq_init(&v, &c));
+}
+
+static void arming_tells_of_frames_already_there(void **state)
+{
+	assert_false(vq_arm(&a.vq, true));
+	assert_int_equal(a.ring.used->flags, 0);
+	offer(&a.ring, frame_make(&a.mem, 64), 76, 76, false, DRIVER_DIRECT);
+	assert_true(vq_arm(&a.vq, true));
+	assert_false(vq_arm(&a.vq, false));
+	assert_int_equal(a.ring.used->flags, VRING_USED_F_NO_NOTIFY);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_layout_arrives_whole),
+		T(tag_goes_in_and_moves_the_checksum),
+		T(unready_receiver_costs_frames_and_says_why),
+		T(small_buffer_without_mergeable_is_oversize),
+		T(sender_mistakes_are_counted_and_passed_over),
+		T(receiver_mistakes_cost_one_frame),
+		T(runaway_index_stops_the_ring),
+		T(bad_head_stops_the_ring),
+		T(chain_longer_than_the_ring_is_refused),
+		T(region_border_is_not_crossed),
+		T(short_and_long_frames_are_told_apart),
+		T(header_checked_is_header_delivered),
+		T(bad_offload_header_is_malformed),
+		T(more_than_asked_stays_in_the_ring),
+		T(rings_outside_memory_are_refused),
+		T(arming_tells_of_frames_already_there),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
