@@ -122,14 +122,16 @@ static void sources_adopt(struct worker *w, struct dp_sources *list)
 	w->gen = list->gen;
 }
 
-static void hints_put(struct worker *w, const struct veb_out *out)
+static void hints_put(struct worker *w, struct veb_out *out)
 {
 	struct dp_hints *h = &w->dp->hints;
 	unsigned int head = h->head;
 
 	for (unsigned int i = 0; i < out->n_learns; i++) {
-		if (head - __atomic_load_n(&h->tail, __ATOMIC_ACQUIRE) == DP_HINTS_MAX)
+		if (head - __atomic_load_n(&h->tail, __ATOMIC_ACQUIRE) == DP_HINTS_MAX) {
+			out->learn_gen = 0; /* veb is to say them again */
 			break;
+		}
 		h->ring[head++ % DP_HINTS_MAX] =
 			(struct dp_hint){ out->learns[i].port, out->learns[i].mac };
 	}
