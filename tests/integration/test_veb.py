@@ -1,0 +1,447 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The switching rules through the real switch: raw frames into taps, an uplink, and out again.
+
+One PF with taps on its VFs and a veth pair as its wire; each test sends frames and asks who heard
+them. The numbers are those of sriov.md's checklist B12.
+"""
+import contextlib
+import itertools
+import os
+import select
+import signal
+import socket
+import struct
+import time
+
+import pytest
+from conftest import CtlError, Swd, need_root, run, unique, wait_for
+
+BCAST = 'ff:ff:ff:ff:ff:ff'
+STRANGER = '02:77:00:00:00:01'
+ETHERTYPE = 0x88b5  # local experimental
+WIRE, HOST = 'wire', 'host'
+SOL_PACKET, PACKET_AUXDATA, TP_STATUS_VLAN_VALID, TP_STATUS_VLAN_TPID_VALID = 263, 8, 0x10, 0x40
+
+_serial = itertools.count(1)
+
+
+def mac(text):
+    return bytes.fromhex(text.replace(':', ''))
+
+
+def tag(vid, pcp=0, tpid=0x8100):
+    return struct.pack('!HH', tpid, pcp << 13 | vid)
+
+
+class Port:
+    """A raw socket that hears what its netdev receives, tags restored."""
+
+    def __init__(self, dev):
+        self.dev = dev
+        self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        self.sock.setsockopt(SOL_PACKET, 23, 1)  # PACKET_IGNORE_OUTGOING
+        self.sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+        self.sock.bind((dev, 3))
+        self.sock.setblocking(False)
+
+    def read(self):
+        """All frames that wait; none of a netdev that is down or gone."""
+        got = []
+        with contextlib.suppress(OSError):
+            while True:
+                data, aux, _, _ = self.sock.recvmsg(70000, 64)
+                status, _, _, _, _, tci, tpid = struct.unpack('=IIIHHHH', aux[0][2])
+                if status & TP_STATUS_VLAN_VALID:
+                    tpid = tpid if status & TP_STATUS_VLAN_TPID_VALID else 0x8100
+                    data = data[:12] + struct.pack('!HH', tpid, tci) + data[12:]
+                got.append(data)
+        return got
+
+
+class Lab:
+    """A switch and one PF: VFs 0..5 on taps, a host interface, a wire into this namespace."""
+
+    VFS = 6
+
+    def __init__(self, swd):
+        self.swd = swd
+        self.pf = unique('v')
+        self.inner, self.outer = unique('vei'), unique('veo')
+        run('ip', 'link', 'add', self.inner, 'type', 'veth', 'peer', 'name', self.outer)
+        for dev in self.inner, self.outer:
+            self.quiet(dev)
+        swd.call('pf.add', name=self.pf, numvfs=self.VFS, uplink='dev', uplink_arg=self.inner,
+                 host_if=True)
+        self.ports = {WIRE: Port(self.outer)}
+        for vf in range(self.VFS):
+            name = unique('vet')
+            swd.call('vf.attach', pf=self.pf, vf=vf, kind='tap', tap=name)
+            self.quiet(name)
+            self.ports[vf] = Port(name)
+        self.quiet(self.pf)
+        self.ports[HOST] = Port(self.pf)
+        for vf in range(self.VFS):
+            self.vf(vf, mac=self.mac(vf))
+        wait_for(lambda: self.info()['status']['carrier'], what='carrier')
+
+    @staticmethod
+    def quiet(dev):
+        """Up, and no frames of its own."""
+        run('sysctl', '-qw', f'net.ipv6.conf.{dev}.disable_ipv6=1', check=False)
+        run('ip', 'link', 'set', dev, 'up')
+
+    @staticmethod
+    def mac(vf):
+        return f'02:00:00:00:01:{vf:02x}'
+
+    def info(self):
+        return self.swd.call('pf.get', pf=self.pf, vfs=False)
+
+    def vf(self, n, **words):
+        self.swd.call('pf.set', pf=self.pf, vfs=[{'vf': n, 'set': words}])
+
+    def set(self, **words):
+        self.swd.call('pf.set', pf=self.pf, set=words)
+
+    def filter(self, n, main=None, **words):
+        self.swd.call('vf.filter', pf=self.pf, vf=n,
+                      filter={'main_mac': main or self.mac(n), 'macs': [], 'mcasts': [],
+                              'promisc': False, 'allmulti': False, **words})
+
+    def status(self, n):
+        return self.swd.vf(self.pf, n)['status']
+
+    def drops(self, n, reason):
+        return self.swd.vf(self.pf, n)['stats']['drops'][reason]
+
+    def handled(self, port):
+        """Frames of a port that the switch has dealt with, one way or another."""
+        if port == WIRE:
+            stats = self.info()['status']['uplink']
+            return stats['rx_packets'] + sum(stats['drops'].values())
+        if port == HOST:
+            stats = self.info()['status']['host']
+        else:
+            stats = self.swd.vf(self.pf, port)['stats']
+        return stats['tx_packets'] + sum(stats['drops'].values())
+
+    def send(self, port, dst, src=None, tags=b'', size=60):
+        """Send one frame from a port; {port: [tags it came with]} of all who heard it."""
+        mark = struct.pack('!HI', ETHERTYPE, next(_serial))
+        src = src or (STRANGER if port == WIRE else self.mac(port))
+        before = self.handled(port)
+        for p in self.ports.values():
+            p.read()
+        self.ports[port].sock.send((mac(dst) + mac(src) + tags + mark).ljust(size, b'\0'))
+        wait_for(lambda: self.handled(port) > before, 5, 'the frame in the switch')
+        time.sleep(0.02)  # what the switch wrote is in the receivers' queues by then
+        heard = {}
+        for name, p in self.ports.items():
+            for data in p.read():
+                at = data.find(mark)
+                if at >= 12 and data[:12] == mac(dst) + mac(src):
+                    heard.setdefault(name, []).append(data[12:at])
+        return heard
+
+    def who(self, *args, **kw):
+        """Names of those who heard the frame, VFs first."""
+        return sorted(self.send(*args, **kw), key=str)
+
+    def close(self):
+        for p in self.ports.values():
+            p.sock.close()
+        for vf in range(self.VFS):
+            self.swd.call('vf.release', pf=self.pf, vf=vf)
+        self.swd.call('pf.del', pf=self.pf)
+        run('ip', 'link', 'del', self.outer)
+
+
+@pytest.fixture(scope='module')
+def switch(tmp_path_factory):
+    need_root()
+    made = Swd(tmp_path_factory.mktemp('veb')).start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def lab(switch):
+    made = Lab(switch)
+    yield made
+    made.close()
+
+
+def test_01_two_vfs_of_one_mac_both_receive(lab):
+    lab.vf(3, mac=lab.mac(2))
+    assert lab.who(0, lab.mac(2)) == [2, 3]
+    assert lab.who(WIRE, lab.mac(2)) == [2, 3]
+    assert lab.who(2, lab.mac(2)) == [3]
+
+
+def test_01_founding_recipe_on_a_bare_switch(lab):
+    near = '02:00:00:00:01:f3'
+    assert lab.who(2, BCAST, src=lab.mac(3)) == []  # spoof check is on
+    lab.set(up=False)
+    lab.vf(2, mac=lab.mac(3))
+    lab.vf(2, spoofchk=False)
+    lab.set(up=True)
+    wait_for(lambda: lab.status(2)['link_up'], what='the link')
+    lab.send(2, BCAST, src=lab.mac(3))
+    wait_for(lambda: lab.status(2)['n_accepted'], what='the guest address')
+    lab.vf(2, mac=near)
+    assert lab.who(0, lab.mac(3)) == [2, 3]
+    assert lab.who(0, near) == [2]
+    lab.swd.call('vf.release', pf=lab.pf, vf=2)
+    assert lab.who(0, lab.mac(3)) == [3]
+
+
+def test_02_03_unknown_unicast_goes_to_the_wire_or_the_default_port(lab):
+    assert lab.who(0, STRANGER) == [WIRE]
+    assert lab.who(WIRE, '02:77:00:00:00:99') == [HOST]
+    lab.set(uplink='none')
+    assert lab.who(0, STRANGER) == []
+    assert lab.drops(0, 'no_destination') == 1
+    lab.set(uplink='dev', uplink_arg=lab.inner)
+
+
+def test_04_broadcast_reaches_the_vlan_but_the_sender(lab):
+    lab.vf(4, vlan=7)
+    lab.vf(5, trunk='none')
+    assert lab.who(0, BCAST) == [1, 2, 3, 5, HOST, WIRE]
+    assert lab.who(WIRE, BCAST) == [0, 1, 2, 3, 5, HOST]
+    assert lab.who(0, BCAST, tags=tag(7)) == [1, 2, 3, 4, HOST, WIRE]
+
+
+def test_05_multicast_reaches_who_joined(lab):
+    group = '01:00:5e:01:02:03'
+    lab.filter(1, mcasts=[group])
+    lab.filter(2)
+    lab.filter(3, allmulti=True)
+    lab.vf(3, trust=True)
+    assert lab.who(0, group) == [1, 3, 4, 5, HOST, WIRE]  # 4 and 5: no filter source
+
+
+def test_06_07_port_vlan_is_inserted_and_stripped(lab):
+    lab.vf(0, vlan=100, qos=5)
+    lab.vf(1, vlan=100)
+    assert lab.send(0, lab.mac(1)) == {1: [b'']}
+    assert lab.send(0, STRANGER) == {WIRE: [tag(100, 5)]}
+    assert lab.send(WIRE, lab.mac(0), tags=tag(100)) == {0: [b'']}
+    assert lab.who(WIRE, lab.mac(0)) == [HOST]  # never untagged
+    assert lab.drops(0, 'vlan') == 1
+
+
+def test_08_service_vlan_leaves_the_customer_tag(lab):
+    lab.vf(0, vlan=100, proto='802.1ad')
+    lab.vf(1, vlan=100, proto='802.1ad')
+    assert lab.send(0, STRANGER, tags=tag(5)) == {WIRE: [tag(100, tpid=0x88a8) + tag(5)]}
+    assert lab.send(0, lab.mac(1), tags=tag(5)) == {1: [tag(5)]}
+
+
+def test_09_guest_tags_are_held_to_port_vlan_and_trunk(lab):
+    lab.vf(0, vlan=100)
+    lab.vf(1, trunk='none')
+    lab.vf(2, trunk='10,20')
+    assert lab.who(0, BCAST, tags=tag(5)) == []
+    assert lab.who(1, BCAST, tags=tag(5)) == []
+    assert lab.who(1, BCAST, tags=tag(0, 3)) != []  # a priority tag is no VLAN
+    assert lab.who(2, STRANGER, tags=tag(10)) == [WIRE]
+    assert lab.who(2, STRANGER, tags=tag(11)) == []
+    assert [lab.drops(n, 'spoof_vlan') for n in (0, 1, 2)] == [1, 1, 1]
+
+
+def test_10_spoof_check(lab):
+    assert lab.who(0, BCAST, src=lab.mac(1)) == []
+    assert lab.drops(0, 'spoof_mac') == 1
+    lab.vf(0, spoofchk=False)
+    assert lab.who(0, lab.mac(2), src=STRANGER) == [2]
+
+
+def test_11_12_administrative_mac_holds_the_guest(lab):
+    own = '02:00:00:00:02:01'
+    lab.filter(1, main=own)
+    assert lab.status(1)['refused'] == [own]
+    assert lab.who(0, own) == [WIRE]
+    lab.vf(1, trust=True)
+    assert lab.who(0, own) == [1]
+    lab.vf(1, trust=False)
+    assert lab.who(0, own) == [WIRE]
+    lab.vf(1, mac='00:00:00:00:00:00')
+    assert lab.who(0, own) == [1]
+
+
+def test_12_a_vf_without_mac_takes_its_newest_source(lab):
+    own = '02:00:00:00:03:01'
+    lab.vf(1, mac='00:00:00:00:00:00')
+    lab.send(1, BCAST, src=own)
+    wait_for(lambda: lab.status(1)['accepted'] == [own], what='the learned address')
+    assert lab.who(0, own) == [1]
+
+
+def test_13_trust_changes_without_loss_of_link(lab):
+    for trust in True, False:
+        lab.vf(1, trust=trust)
+        assert lab.status(1)['link_up']
+        assert lab.who(0, lab.mac(1)) == [1]
+
+
+def test_14_promiscuous_means_unmatched_only(lab):
+    lab.filter(1, promisc=True)
+    assert lab.who(WIRE, '02:77:00:00:00:99') == [HOST]
+    lab.vf(1, trust=True)
+    assert lab.who(WIRE, '02:77:00:00:00:99') == [1, HOST]
+    assert lab.who(0, lab.mac(2)) == [2]
+
+
+def test_15_closed_link_stops_both_ways_and_shows(lab):
+    lab.vf(1, state='disable')
+    carrier = f'/sys/class/net/{lab.ports[1].dev}/carrier'
+    assert open(carrier).read().strip() == '0'
+    assert lab.who(0, lab.mac(1)) == []
+    assert lab.drops(1, 'link_down') == 1
+    assert lab.who(0, BCAST) == [2, 3, 4, 5, HOST, WIRE]
+    lab.vf(1, state='auto')
+    assert open(carrier).read().strip() == '1'
+    assert lab.who(0, lab.mac(1)) == [1]
+
+
+def test_16_enabled_links_outlive_the_pf(lab):
+    lab.vf(0, state='enable')
+    lab.vf(1, state='enable')
+    lab.set(up=False)
+    assert not lab.status(2)['link_up']
+    assert lab.who(0, lab.mac(1)) == [1]
+    assert lab.who(0, STRANGER) == []
+    assert lab.drops(0, 'link_down') == 1
+    lab.set(up=True)
+    assert lab.who(0, STRANGER) == [WIRE]
+
+
+def test_16_links_follow_the_wire(lab):
+    run('ip', 'link', 'set', lab.outer, 'down')
+    wait_for(lambda: not lab.status(0)['link_up'], what='the VF link going down')
+    run('ip', 'link', 'set', lab.outer, 'up')
+    wait_for(lambda: lab.status(0)['link_up'], what='the VF link coming back')
+    assert lab.who(0, STRANGER) == [WIRE]
+
+
+def test_19_vepa_sends_local_traffic_out_and_prunes_its_own(lab):
+    lab.set(mode='vepa')
+    assert lab.who(0, lab.mac(1)) == [WIRE]
+    assert lab.who(0, BCAST) == [WIRE]
+    assert lab.who(WIRE, BCAST, src=lab.mac(0)) == [1, 2, 3, 4, 5, HOST]
+    assert lab.who(WIRE, lab.mac(1), src=lab.mac(0)) == [1]
+
+
+def test_20_21_mirrors_show_what_the_vm_sees(lab):
+    def mirror(direction):
+        lab.swd.call('mirror.add', name=f'{lab.pf}m', from_pf=lab.pf, from_vf=1, dir=direction,
+                     to_pf=lab.pf, to_vf=5)
+    lab.vf(1, vlan=100, qos=2)
+    lab.vf(2, vlan=100)
+    lab.vf(5, vlan=9)  # neither its MAC nor its VLAN matters
+    expect = {'in': (None, [b'']), 'out': ([b''], None), 'both': ([b''], [b''])}
+    for direction, (out, into) in expect.items():
+        mirror(direction)
+        assert lab.send(1, lab.mac(2)) == {2: [b''], **({5: out} if out else {})}
+        assert lab.send(2, lab.mac(1)) == {1: [b''], **({5: into} if into else {})}
+        assert lab.who(1, BCAST, src=STRANGER) == []  # only what was accepted
+        lab.swd.call('mirror.del', name=f'{lab.pf}m')
+    lab.vf(1, vlan=0)
+    lab.vf(5, vlan=0)
+    mirror('both')
+    assert lab.send(1, lab.mac(3), tags=tag(6, 4)) == {3: [tag(6, 4)], 5: [tag(6, 4)]}
+    shown, = lab.swd.call('mirror.list')
+    assert shown['mirrored'] == 1 and shown['dropped'] == 0
+    lab.swd.call('mirror.del', name=f'{lab.pf}m')
+
+
+def test_20_mirrors_cross_pfs_and_go_with_the_vf(lab, switch):
+    other = Lab(switch)
+    try:
+        switch.call('mirror.add', name='cross', from_pf=lab.pf, from_vf=1, dir='out',
+                    to_pf=other.pf, to_vf=2)
+        other.ports[2].read()
+        assert lab.who(1, lab.mac(2)) == [2]
+        frames = [f for f in other.ports[2].read() if f[:6] == mac(lab.mac(2))]
+        assert len(frames) == 1
+        with pytest.raises(CtlError, match='vf 0 is attached'):
+            switch.call('pf.del', pf=other.pf)
+        switch.call('vf.release', pf=lab.pf, vf=1)
+        assert switch.call('mirror.list') == []
+    finally:
+        other.close()
+
+
+def test_22_a_dead_mirror_costs_only_its_own_drops(lab):
+    lab.swd.call('mirror.add', name='dead', from_pf=lab.pf, from_vf=1, dir='both', to_pf=lab.pf,
+                 to_vf=5)
+    run('ip', 'link', 'set', lab.ports[5].dev, 'down')
+    for _ in range(20):
+        assert lab.who(1, lab.mac(2)) == [2]
+    shown, = lab.swd.call('mirror.list')
+    assert shown['mirrored'] + shown['dropped'] == 20
+    assert lab.swd.vf(lab.pf, 2)['stats']['rx_packets'] == 20
+    run('ip', 'link', 'set', lab.ports[5].dev, 'up')
+    lab.swd.call('mirror.del', name='dead')
+
+
+def test_24_counters_equal_frames(lab):
+    wire = lab.info()['status']['uplink']['tx_packets']
+    for i in range(30):
+        lab.send(0, lab.mac(1) if i % 3 else BCAST, size=60 + i)
+    stats = lab.swd.vf(lab.pf, 0)['stats']
+    assert stats['tx_packets'] == 30
+    assert stats['tx_bytes'] == sum(60 + i for i in range(30))
+    stats = lab.swd.vf(lab.pf, 1)['stats']
+    assert (stats['rx_packets'], stats['rx_broadcast'], stats['rx_multicast']) == (30, 10, 0)
+    assert lab.info()['status']['uplink']['tx_packets'] - wire == 10
+
+
+def test_dhcp_requests_stay_where_a_service_port_answers(lab):
+    ip = bytes.fromhex('4500003c0000000040110000') + bytes(4) + b'\xff' * 4
+    name = unique('ves')
+    lab.swd.call('svc.add', pf=lab.pf, name=name, vlan=100)
+    Lab.quiet(name)
+    service = Port(name)
+    lab.vf(0, vlan=100)
+    lab.vf(1, vlan=200)
+    for vf, reaches in ((0, ['service']), (1, [WIRE])):
+        for p in (*lab.ports.values(), service):
+            p.read()
+        before = lab.handled(vf)
+        lab.ports[vf].sock.send(mac(BCAST) + mac(lab.mac(vf)) + b'\x08\x00' + ip +
+                                struct.pack('!HHHH', 68, 67, 40, 0) + bytes(32))
+        wait_for(lambda: lab.handled(vf) > before)
+        select.select([service.sock, lab.ports[WIRE].sock], [], [], 2)
+        got = {'service': service.read(), WIRE: lab.ports[WIRE].read()}
+        assert [who for who, frames in got.items() if any(ip in f for f in frames)] == reaches
+    service.sock.close()
+    lab.swd.call('svc.del', pf=lab.pf, name=name)
+
+
+def test_28_release_returns_all_settings(lab):
+    fresh = lab.swd.vf(lab.pf, 4)
+    lab.vf(4, vlan=5, qos=1, spoofchk=False, trust=True, trunk='none', state='enable',
+           max_tx_rate=100, mtu=900)
+    lab.swd.call('vf.release', pf=lab.pf, vf=4)
+    now = lab.swd.vf(lab.pf, 4)
+    assert now['config'] == {**fresh['config'], 'mac': '00:00:00:00:00:00'}
+    assert now['attach']['kind'] == 'none'
+    assert sum(now['stats']['drops'].values()) == now['stats']['tx_packets'] == 0
+
+
+def test_27_kill_9_keeps_settings_and_accepted_addresses(lab, switch):
+    lab.vf(0, vlan=100, qos=3)
+    lab.vf(2, mac=lab.mac(3), spoofchk=False)
+    lab.filter(2, main=lab.mac(3))
+    lab.vf(2, mac=lab.mac(2))
+    before = [switch.vf(lab.pf, n)['config'] for n in range(lab.VFS)]
+    old = switch.child()
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: switch.wait_ready() and switch.child() != old, what='the next life')
+    wait_for(lambda: lab.info()['status']['carrier'], what='carrier')
+    assert [switch.vf(lab.pf, n)['config'] for n in range(lab.VFS)] == before
+    assert lab.status(2)['accepted'] == [lab.mac(3)]
+    assert lab.who(1, lab.mac(3)) == [2, 3]
+    assert lab.send(0, STRANGER) == {WIRE: [tag(100, 3)]}
