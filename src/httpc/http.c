@@ -12,7 +12,7 @@
 
 #define MAX_SIZE_DEFAULT (4U << 20)
 #define HEADERS_MAX_SIZE (64U << 10)
-#define STALL_S 30L
+#define STALL_S		 30L
 
 struct http {
 	CURL *curl; /* keeps the connection between calls */
@@ -206,7 +206,8 @@ static int add_headers(struct curl_slist **list, const struct http_req *req)
  */
 int http_call(struct http *h, const struct http_req *req, struct http_answer *out, struct err *e)
 {
-	struct take t = { .req = req, .http = h,
+	struct take t = { .req = req,
+			  .http = h,
 			  .max_size = req->max_size ? req->max_size : MAX_SIZE_DEFAULT };
 	struct curl_slist *headers = NULL;
 	long status = 0;

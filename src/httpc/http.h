@@ -17,19 +17,19 @@ struct http_req {
 	const char *method; /* "GET", "POST", "PUT", "PATCH", "DELETE" */
 	const char *url;
 	const char *headers[HTTP_HEADERS_MAX]; /* "Name: value"; ends at the first NULL */
-	const void *body;	/* NULL: none */
+	const void *body;		       /* NULL: none */
 	size_t body_size;
-	int timeout_ms;		/* for the whole request; 0: none but the stall limit of 30 s */
-	size_t max_size;	/* largest answer taken into memory; 0: 4 MiB */
-	int out_fd;		/* > 0: a good answer's body goes to this file instead of memory */
+	int timeout_ms;	 /* for the whole request; 0: none but the stall limit of 30 s */
+	size_t max_size; /* largest answer taken into memory; 0: 4 MiB */
+	int out_fd;	 /* > 0: a good answer's body goes to this file instead of memory */
 	const atomic_bool *cancel; /* true ends the request within a second; may be NULL */
 };
 
 struct http_answer {
-	int status;		/* 200, 404, ... */
-	char *body;		/* NUL-terminated; never NULL after success */
-	size_t size;		/* bytes in body */
-	char *headers;		/* "name: value" lines as they came */
+	int status;    /* 200, 404, ... */
+	char *body;    /* NUL-terminated; never NULL after success */
+	size_t size;   /* bytes in body */
+	char *headers; /* "name: value" lines as they came */
 };
 
 struct http;

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Desired state: the API's documents of this host (docs/agent-api.md) as plain
+ * structs. Strings point into the document, which each struct holds.
+ */
+#ifndef ANYVF_AGENT_WANT_H
+#define ANYVF_AGENT_WANT_H
+
+#include "base/cidr.h"
+#include "base/uuid.h"
+#include "model/pf.h"
+
+#define WANT_PORTS_MAX	 32 /* ports a server */
+#define WANT_IPS_MAX	 16 /* addresses a port */
+#define WANT_SUBNETS_MAX 16 /* subnets a network */
+
+/* Members of struct vf_config that the agent writes. */
+#define WANT_VF_FIELDS                                                                             \
+	(1U << VF_FIELD_MAC | 1U << VF_FIELD_VLAN | 1U << VF_FIELD_SPOOFCHK |                      \
+	 1U << VF_FIELD_STATE | 1U << VF_FIELD_TRUST | 1U << VF_FIELD_TRUNK | 1U << VF_FIELD_MTU | \
+	 1U << VF_FIELD_PORT_ID | 1U << VF_FIELD_SERVER)
+
+struct want_ip {
+	struct ip address;
+	const char *subnet; /* id */
+};
+
+struct want_image {
+	const char *id, *disk_format, *checksum; /* checksum: MD5 in hex, "" if not known */
+	const char *kernel_id, *ramdisk_id;	 /* NULL: the disk boots by itself */
+	const char *cmdline;			 /* property os_command_line, or NULL */
+};
+
+struct want_server {
+	json_t *doc; /* owns what the pointers point to */
+	uint64_t generation;
+	const char *id, *name, *project_id;
+	bool on, deleted;
+	unsigned int reboot; /* reboots asked for since the server was made */
+	unsigned int vcpus, memory_mb, disk_gb;
+	struct want_image image;
+	const char *user_data;		   /* base64, or NULL */
+	const char *key_name, *public_key; /* or NULL */
+	const json_t *metadata;		   /* object */
+	unsigned int n_ports;
+	const char *ports[WANT_PORTS_MAX]; /* ids, in order of the guest's NICs */
+};
+
+struct want_port {
+	json_t *doc;
+	uint64_t generation;
+	const char *id, *network, *pf, *pci_slot;
+	const char *server; /* id, or NULL */
+	unsigned int vf;
+	struct vf_config config; /* WANT_VF_FIELDS are set, but for the server's name */
+	bool released;
+	unsigned int n_ips;
+	struct want_ip ips[WANT_IPS_MAX];
+};
+
+struct want_subnet {
+	const char *id;
+	struct cidr cidr;
+	struct ip gateway; /* version 0: none */
+	bool dhcp;
+	const char *ra_mode,
+		*address_mode;	    /* "slaac", "dhcpv6-stateful", "dhcpv6-stateless"; or NULL */
+	const json_t *dns, *routes; /* arrays: of addresses; of {destination, nexthop} */
+};
+
+struct want_net {
+	json_t *doc;
+	uint64_t generation;
+	const char *id, *name, *pf;
+	unsigned int vlan, mtu;
+	bool dhcp; /* some subnet has DHCP */
+	struct mac dhcp_mac;
+	unsigned int n_dhcp_ips, n_subnets;
+	struct want_ip dhcp_ips[WANT_IPS_MAX];
+	struct want_subnet subnets[WANT_SUBNETS_MAX];
+};
+
+int want_server_parse(json_t *doc, struct want_server *out, struct err *e);
+int want_port_parse(json_t *doc, struct want_port *out, struct err *e);
+int want_net_parse(json_t *doc, struct want_net *out, struct err *e);
+void want_doc_put(json_t **doc);
+
+#endif

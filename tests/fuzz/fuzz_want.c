@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The API's documents, through the parser and everything that is written from them. */
+#include "agent/dhcp.h"
+#include "agent/domxml.h"
+#include "agent/drive.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	auto_of(json_decref) json_t *doc = json_loadb((const char *)data, size, 0, NULL);
+	static const struct dhcp_place at = { "anyvf-x", "dhcp-x", "/x" };
+	struct want_server s;
+	struct want_port p;
+	struct want_net n;
+
+	if (doc && !want_server_parse(doc, &s, NULL)) {
+		free(domxml_build(&(struct domxml){ .server = &s, .disk = "", .drive = "",
+						    .console = "" }));
+		json_decref(drive_meta_data(&s));
+		want_doc_put(&s.doc);
+	}
+	if (doc && !want_port_parse(doc, &p, NULL)) {
+		json_decref(drive_network_data((const struct want_port *[]){ &p }, 1,
+					       (const struct want_net *[]){ NULL }));
+		want_doc_put(&p.doc);
+	}
+	if (doc && !want_net_parse(doc, &n, NULL)) {
+		free(dhcp_conf(&n, &at));
+		want_doc_put(&n.doc);
+	}
+	return 0;
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The agent's plan: which step follows from what is wanted and what is there. */
+#include "unit.h"
+
+#include "agent/plan.h"
+
+static void plan_port_does_one_thing_at_a_time(void **state)
+{
+	static const struct {
+		struct want_port want;
+		struct port_have have;
+		enum port_step step;
+	} rows[] = {
+		{ { .server = "s" }, { .known = false }, PORT_STEP_NONE },
+		{ { .server = "s" }, { .known = true }, PORT_STEP_BIND },
+		{ { .server = "s" },
+		  { .known = true, .bound = true, .changed = 4 },
+		  PORT_STEP_SET },
+		{ { .server = "s" }, { .known = true, .bound = true }, PORT_STEP_NONE },
+		{ { .server = "s" },
+		  { .known = true, .bound = true, .socket = true },
+		  PORT_STEP_ATTACH },
+		{ { .server = "s" },
+		  { .known = true, .bound = true, .socket = true, .attached_else = true },
+		  PORT_STEP_NONE },
+		{ { .server = "s" },
+		  { .known = true, .bound = true, .socket = true, .attached = true },
+		  PORT_STEP_NONE },
+		{ { .server = NULL },
+		  { .known = true, .bound = true, .attached = true },
+		  PORT_STEP_DETACH },
+		{ { .server = NULL },
+		  { .known = true, .bound = true, .attached = true, .in_use = true },
+		  PORT_STEP_NONE },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(plan_port(&rows[i].want, &rows[i].have), rows[i].step);
+}
+
+static void plan_port_releases_a_vf_only_after_its_domain(void **state)
+{
+	struct want_port want = { .server = "s", .released = true };
+	struct port_have have = { .known = true, .bound = true, .attached = true, .in_use = true };
+
+	assert_int_equal(plan_port(&want, &have), PORT_STEP_NONE);
+	assert_null(plan_port_status(&want, &have));
+	have.in_use = false;
+	assert_int_equal(plan_port(&want, &have), PORT_STEP_RELEASE);
+	have = (struct port_have){ .known = true };
+	assert_int_equal(plan_port(&want, &have), PORT_STEP_NONE);
+	assert_string_equal(plan_port_status(&want, &have), "RELEASED");
+}
+
+static void plan_port_says_active_when_the_guest_is_plugged_in(void **state)
+{
+	struct want_port want = { .server = "s" };
+	struct port_have have = { .known = true, .bound = true, .attached = true };
+
+	assert_string_equal(plan_port_status(&want, &have), "DOWN");
+	have.connected = true;
+	assert_string_equal(plan_port_status(&want, &have), "ACTIVE");
+	have.known = false;
+	assert_null(plan_port_status(&want, &have));
+}
+
+static void plan_server_follows_the_power_wish(void **state)
+{
+	struct want_server want = { .on = true, .generation = 1 };
+	struct server_have have = { .known = true };
+
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_NONE); /* its VFs are not ready */
+	have.ports_ready = true;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_START);
+	have.domain = DOMAIN_RUNNING;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_NONE);
+	assert_string_equal(plan_server_status(&want, &have), "BUILD");
+	have.was_active = true;
+	assert_string_equal(plan_server_status(&want, &have), "ACTIVE");
+	want.reboot = 1;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_REBOOT);
+	have.reboot = 1;
+	want.on = false;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_STOP);
+	assert_null(plan_server_status(&want, &have));
+	have.domain = DOMAIN_ABSENT;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_NONE);
+	assert_string_equal(plan_server_status(&want, &have), "SHUTOFF");
+	have.known = false;
+	want.on = true;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_NONE);
+}
+
+static void plan_server_leaves_a_guest_off_that_went_off_by_itself(void **state)
+{
+	struct want_server want = { .on = true, .generation = 3 };
+	struct server_have have = { .known = true,
+				    .ports_ready = true,
+				    .files = true,
+				    .halted = true,
+				    .halted_generation = 3 };
+
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_NONE);
+	assert_string_equal(plan_server_status(&want, &have), "SHUTOFF");
+	want.generation = 5; /* "off" and "on" again since then */
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_START);
+	want.generation = 3;
+	have.halted = false; /* another boot of the host */
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_START);
+}
+
+static void plan_server_does_not_repeat_a_start_that_failed(void **state)
+{
+	struct want_server want = { .on = true, .generation = 2 };
+	struct server_have have = {
+		.known = true, .ports_ready = true, .failed = true, .failed_generation = 2
+	};
+
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_NONE);
+	assert_string_equal(plan_server_status(&want, &have), "ERROR");
+	want.generation = 3;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_START);
+}
+
+static void plan_server_deletes_domain_and_files(void **state)
+{
+	struct want_server want = { .on = true, .deleted = true };
+	struct server_have have = { .known = true, .domain = DOMAIN_RUNNING, .files = true };
+
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_DELETE);
+	assert_null(plan_server_status(&want, &have));
+	have.domain = DOMAIN_ABSENT;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_DELETE);
+	have.files = false;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_NONE);
+	assert_string_equal(plan_server_status(&want, &have), "DELETED");
+}
+
+static void plan_net_builds_and_removes_dhcp(void **state)
+{
+	struct net_have have = { .known = true, .wanted = true };
+
+	assert_int_equal(plan_net(&have), NET_STEP_ADD);
+	have.service_port = true; /* of a switch that restarted: its addresses are gone */
+	assert_int_equal(plan_net(&have), NET_STEP_ADD);
+	have.addressed = true;
+	assert_int_equal(plan_net(&have), NET_STEP_START);
+	assert_string_equal(plan_net_status(&have), "DOWN");
+	have.running = have.conf_current = true;
+	assert_int_equal(plan_net(&have), NET_STEP_UPDATE);
+	have.hosts_current = true;
+	assert_int_equal(plan_net(&have), NET_STEP_NONE);
+	assert_string_equal(plan_net_status(&have), "ACTIVE");
+	have.service_port = false; /* deleted by hand: comes back */
+	assert_int_equal(plan_net(&have), NET_STEP_ADD);
+	have.wanted = false;
+	assert_int_equal(plan_net(&have), NET_STEP_REMOVE);
+	have.running = have.files = false;
+	assert_int_equal(plan_net(&have), NET_STEP_NONE);
+	assert_string_equal(plan_net_status(&have), "ACTIVE");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(plan_port_does_one_thing_at_a_time),
+		cmocka_unit_test(plan_port_releases_a_vf_only_after_its_domain),
+		cmocka_unit_test(plan_port_says_active_when_the_guest_is_plugged_in),
+		cmocka_unit_test(plan_server_follows_the_power_wish),
+		cmocka_unit_test(plan_server_leaves_a_guest_off_that_went_off_by_itself),
+		cmocka_unit_test(plan_server_does_not_repeat_a_start_that_failed),
+		cmocka_unit_test(plan_server_deletes_domain_and_files),
+		cmocka_unit_test(plan_net_builds_and_removes_dhcp),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The API's documents as the agent reads them. */
+#include "unit.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "agent/want.h"
+#include "want_docs.h"
+
+static void want_parse_reads_the_documented_members(void **state)
+{
+	auto_of(json_decref) json_t *sd = doc_of(server_doc), *pd = doc_of(port_doc),
+				    *nd = doc_of(net_doc);
+	struct want_server s;
+	struct want_port p;
+	struct want_net n;
+
+	assert_int_equal(want_server_parse(sd, &s, NULL), 0);
+	assert_int_equal(s.generation, 3);
+	assert_true(s.on && !s.deleted);
+	assert_string_equal(s.image.kernel_id, IMAGE_ID);
+	assert_null(s.image.ramdisk_id);
+	assert_string_equal(s.image.cmdline, "quiet");
+	assert_int_equal(s.n_ports, 1);
+	assert_int_equal(want_port_parse(pd, &p, NULL), 0);
+	assert_int_equal(p.vf, 3);
+	assert_true(p.config.trunk.set && p.config.spoofchk);
+	assert_int_equal(p.config.mtu, 1450);
+	assert_string_equal(p.config.port_id, PORT_ID);
+	assert_int_equal(p.n_ips, 2);
+	assert_int_equal(want_net_parse(nd, &n, NULL), 0);
+	assert_int_equal(n.vlan, 120);
+	assert_true(n.dhcp && n.subnets[0].dhcp);
+	assert_int_equal(n.n_subnets, 2);
+	want_doc_put(&s.doc);
+	want_doc_put(&p.doc);
+	want_doc_put(&n.doc);
+	assert_null(s.doc);
+}
+
+/* Sets members of a document and expects the parse to fail and to leave @out alone. */
+#define REFUSES(parse, type, text, ...)                                                            \
+	do {                                                                                       \
+		auto_of(json_decref) json_t *doc_ = doc_of(text), *more_ = json_pack(__VA_ARGS__); \
+		struct type out_ = { .doc = (json_t *)1 };                                         \
+		struct err e_ = { 0 };                                                             \
+		assert_non_null(more_);                                                            \
+		json_object_update(doc_, more_);                                                   \
+		assert_true(parse(doc_, &out_, &e_) < 0);                                          \
+		assert_true(*e_.msg);                                                              \
+		assert_ptr_equal(out_.doc, 1);                                                     \
+	} while (0)
+
+static void want_parse_lets_no_path_or_nonsense_in(void **state)
+{
+	REFUSES(want_server_parse, want_server, server_doc, "{s:s}", "id", "../../etc");
+	REFUSES(want_server_parse, want_server, server_doc, "{s:i}", "vcpus", 0);
+	REFUSES(want_server_parse, want_server, server_doc, "{s:s}", "memory_mb", "many");
+	REFUSES(want_server_parse, want_server, server_doc, "{s:[s]}", "ports", "x/y");
+	REFUSES(want_server_parse, want_server, server_doc, "{s:[i]}", "ports", 7);
+	REFUSES(want_server_parse, want_server, server_doc, "{s:n}", "image");
+	REFUSES(want_server_parse, want_server, server_doc, "{s:{s:s,s:s}}", "image", "id", "/x",
+		"disk_format", "raw");
+	REFUSES(want_port_parse, want_port, port_doc, "{s:i}", "vf", 256);
+	REFUSES(want_port_parse, want_port, port_doc, "{s:i}", "vf", -1);
+	REFUSES(want_port_parse, want_port, port_doc, "{s:s}", "mac", "no");
+	REFUSES(want_port_parse, want_port, port_doc, "{s:s}", "network", "..");
+	REFUSES(want_port_parse, want_port, port_doc, "{s:[{s:s}]}", "fixed_ips", "ip_address",
+		"x");
+	REFUSES(want_net_parse, want_net, net_doc, "{s:i}", "vlan", 4095);
+	REFUSES(want_net_parse, want_net, net_doc, "{s:s}", "pf", "a-name-that-is-too-long");
+	REFUSES(want_net_parse, want_net, net_doc, "{s:{s:s}}", "dhcp", "mac", "x");
+	REFUSES(want_net_parse, want_net, net_doc, "{s:[{s:s,s:s}]}", "subnets", "id", SUBNET_ID,
+		"cidr", "10.0.0.0/99");
+}
+
+static void want_server_parse_needs_no_image_to_delete(void **state)
+{
+	auto_of(json_decref) json_t *doc = doc_of(server_doc);
+	struct want_server s;
+
+	json_object_set_new(doc, "deleted", json_true());
+	json_object_set_new(doc, "image", json_null());
+	assert_int_equal(want_server_parse(doc, &s, NULL), 0);
+	assert_true(s.deleted);
+	want_doc_put(&s.doc);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(want_parse_reads_the_documented_members),
+		cmocka_unit_test(want_parse_lets_no_path_or_nonsense_in),
+		cmocka_unit_test(want_server_parse_needs_no_image_to_delete),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
