@@ -46,6 +46,15 @@ const struct cli_object cli_objects[] = {
 	{ "mirror", cli_mirror, "copy a VF's frames to another VF", mirror_usage, NULL, 0 },
 	{ "svc", cli_svc, "service ports: taps on a PF, with no VF", svc_usage, svc_fields,
 	  SVC_ADD_WORDS },
+	{ "up", cli_up, "start the daemons, and libvirt if nobody did; make the configured PFs",
+	  "anyvf up [--config FILE]\n", NULL, 0 },
+	{ "down", cli_down, "stop the guests, then what `up` started",
+	  "anyvf down [--keep-guests] [--config FILE]\n", NULL, 0 },
+	{ "status", cli_status, "what runs, and why something does not",
+	  "anyvf [-j [-p]] status [--config FILE]\n", NULL, 0 },
+	{ "console", cli_console, "open a server's serial console",
+	  "anyvf console VM [--uri URI] [--config FILE]    (VM: name or id; Ctrl-] leaves)\n", NULL,
+	  0 },
 	{ NULL, NULL, NULL, NULL, NULL, 0 },
 };
 

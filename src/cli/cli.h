@@ -57,7 +57,7 @@ int cli_call_all(struct cli *cli, const char *method, json_t **results, struct e
 int cli_print_json(const struct cli *cli, const json_t *value);
 json_t *cli_fields_json(const struct field *fields, const void *obj, uint32_t changed);
 
-/* link_set.c, link_show.c, noun.c, noun_show.c, up.c, status.c, console.c */
+/* the objects: link_set.c, link_show.c, noun.c, up.c, status.c */
 int cli_link(struct cli *cli);
 int cli_link_set(struct cli *cli);
 int cli_link_show(struct cli *cli);
@@ -65,5 +65,9 @@ int cli_pf(struct cli *cli);
 int cli_vf(struct cli *cli);
 int cli_mirror(struct cli *cli);
 int cli_svc(struct cli *cli);
+int cli_up(struct cli *cli);
+int cli_down(struct cli *cli);
+int cli_status(struct cli *cli);
+int cli_console(struct cli *cli);
 
 #endif

@@ -194,7 +194,7 @@ static int pf_del(struct cli *cli)
 		return cli_incomplete();
 	if (noun_end(cli))
 		return CLI_USAGE;
-	return answer(cli_call_pf(cli, name, "pf.del", NULL, NULL, &e), &e);
+	return answer(cli_call_pf(cli, name, "pf.del", json_object(), NULL, &e), &e);
 }
 
 /* vhost [socket PATH] [client] | tap NAME [netns NS] */

@@ -170,7 +170,7 @@ int noun_show_pf(struct cli *cli)
 		struct pf_info info;
 		struct err e = { 0 };
 
-		if (cli_call_pf(cli, json_string_value(name), "pf.get", NULL, &pf, &e))
+		if (cli_call_pf(cli, json_string_value(name), "pf.get", json_object(), &pf, &e))
 			return cli_error(&e);
 		json_array_append_new(list, pf);
 		if (cli->json)
@@ -271,7 +271,7 @@ static int show_list(struct cli *cli, const char *method, const char *key,
 
 	if (noun_end(cli))
 		return CLI_USAGE;
-	if (cli_call_any(cli, method, NULL, &list, &e))
+	if (cli_call_any(cli, method, json_object(), &list, &e))
 		return cli_error(&e);
 	json_array_foreach (list, i, item) {
 		if (value && strcmp(json_string_value(json_object_get(item, key)), value))

@@ -5,12 +5,18 @@
 
 #include "cli/cli.h"
 
+/* JSON takes no other bytes; this or an empty heap is what stops a request from being made. */
+static int not_text(struct err *e)
+{
+	return err_set(e, -EINVAL, "a word of the command line is not UTF-8");
+}
+
 /**
  * cli_call_pf() - Ask the daemon that has a PF
  * @cli:    run
  * @pf:     name
  * @method: see ctl/ctl.h
- * @params: taken; "pf" is added
+ * @params: taken; "pf" is added. NULL, where making them failed, is refused.
  * @result: new reference, or NULL if not wanted
  * @e:      error text
  *
@@ -20,13 +26,13 @@ int cli_call_pf(struct cli *cli, const char *pf, const char *method, json_t *par
 		json_t **result, struct err *e)
 {
 	auto_of(ctl_close) struct ctl_client *c = NULL;
-	auto_of(json_decref) json_t *p = params ? params : json_object();
-	int rc = ctl_open_pf(cli->run_dir, pf, &c, e);
+	auto_of(json_decref) json_t *p = params;
+	int rc = p ? ctl_open_pf(cli->run_dir, pf, &c, e) : not_text(e);
 
 	if (rc)
 		return rc;
 	if (json_object_set_new(p, "pf", json_string(pf)))
-		return err_set(e, -EINVAL, "\"%s\" cannot be a PF's name", pf);
+		return not_text(e);
 	return ctl_call(c, method, json_incref(p), CTL_TIMEOUT_MS, result, e);
 }
 
@@ -42,7 +48,7 @@ static int open_sock(struct cli *cli, const char *sock, struct ctl_client **out,
  * cli_call_any() - Ask the software switch, which owns what no PF owns
  * @cli:    run
  * @method: see ctl/ctl.h
- * @params: taken, may be NULL
+ * @params: taken. NULL, where making them failed, is refused.
  * @result: new reference, or NULL if not wanted
  * @e:      error text
  *
@@ -52,9 +58,11 @@ int cli_call_any(struct cli *cli, const char *method, json_t *params, json_t **r
 		 struct err *e)
 {
 	auto_of(ctl_close) struct ctl_client *c = NULL;
-	auto_of(json_decref) json_t *p = params ? params : json_object();
-	int rc = open_sock(cli, ctl_socks[0], &c, NULL);
+	auto_of(json_decref) json_t *p = params;
+	int rc = p ? open_sock(cli, ctl_socks[0], &c, NULL) : not_text(e);
 
+	if (!p)
+		return rc;
 	if (rc == -EACCES)
 		return err_set(e, rc, "no permission to use %s/%s", cli->run_dir, ctl_socks[0]);
 	if (rc)

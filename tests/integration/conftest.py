@@ -174,7 +174,8 @@ class Swd:
 
 def run(*argv, check=True, timeout=60, **kw):
     """Run a program; its CompletedProcess with text output. check: fail the test with its words."""
-    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=timeout, **kw)
+    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, errors='replace',
+                          timeout=timeout, **kw)
     if check:
         assert done.returncode == 0, f'{" ".join(map(str, argv))}: {done.stderr or done.stdout}'
     return done

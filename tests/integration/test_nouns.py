@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`anyvf pf|vf|mirror|svc`: each command is one call, each refusal names the offending word."""
 import json
+import os
 
 from conftest import DAEMONS, run
 
@@ -88,3 +89,10 @@ def test_no_daemon_is_told_with_the_way_to_start_it(tmp_path):
     for line in 'pf show', 'pf add x', 'vf show p2p1 1', 'mirror show':
         done = run(DAEMONS / 'anyvf', *line.split(), check=False, env={'ANYVF_RUN_DIR': str(tmp_path)})
         assert done.returncode == 1 and 'anyvf up' in done.stderr, line
+
+
+def test_words_that_are_not_utf8_are_refused(fake):
+    for line in (b'pf set p2p1 uplink dev \xff', b'vf attach p2p1 1 tap \xff', b'mirror add \xff from vf p2p1 1 to vf p2p1 2',
+                 b'svc add p2p1 \xff', b'pf del \xff', b'link show \xff', b'link set \xff vf 1 trust on'):
+        code, _, err = fake.run(*(os.fsdecode(word) for word in line.split()))
+        assert code == 1 and err, line

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One installation of anyvf on this host, private or the system's: where its
+ * configuration, run directory and state are, which programs make it up, and
+ * whether each runs and is ready. For up, down, status and console.
+ */
+#ifndef ANYVF_CLI_SITE_H
+#define ANYVF_CLI_SITE_H
+
+#include <sys/types.h>
+
+#include "base/conf.h"
+#include "cli/cli.h"
+
+/* In the order they are started; stopped in the reverse. */
+enum prog_id { PROG_VIRTLOGD, PROG_LIBVIRTD, PROG_SWD, PROG_APID, PROG_AGENTD, PROG_N };
+
+struct site {
+	struct cli *cli;
+	struct conf *conf;
+	char config[4096]; /* its file, absolute: daemons change directory */
+	const char *uri;   /* of libvirt */
+	bool own_libvirt;  /* the system's libvirt, which `up` starts if nobody did */
+	char token[256];   /* of the API's admin, "" until asked for */
+};
+
+struct prog {
+	const char *name;
+	const char *lock_dir;  /* directory of the file with its pid; NULL: the run directory */
+	const char *lock_file; /* in it */
+	int (*ready)(struct site *site, struct err *e); /* 0 or why not */
+};
+extern const struct prog progs[PROG_N];
+
+int site_open(struct cli *cli, struct site *site);
+void site_close(struct site *site);
+static inline void site_auto_(struct site *site)
+{
+	site_close(site);
+}
+#define auto_site __attribute__((cleanup(site_auto_)))
+
+const char *site_conf(const struct site *site, const char *section, const char *key);
+bool site_uses(const struct site *site, enum prog_id id);
+pid_t site_pid(const struct site *site, enum prog_id id);
+bool site_started(const struct site *site, enum prog_id id);
+void site_mark(const struct site *site, enum prog_id id, pid_t pid);
+
+int cloud_host_alive(struct site *site, struct err *e);
+
+#endif
