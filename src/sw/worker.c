@@ -107,7 +107,8 @@ static void events_take(struct worker *w, uint64_t now, uint64_t until)
 		q->idle_since = now;
 		if (q->port->ops->arm)
 			q->port->ops->arm(q, false);
-		if (list->gen == w->gen)
+		/* A source may be heard before the list that has it is there: adoption takes it. */
+		if (list->gen == w->gen && list->n_active < list->n)
 			list->active[list->n_active++] = q;
 	}
 }
