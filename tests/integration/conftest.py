@@ -253,6 +253,7 @@ def swd_maker():
     yield make
     for swd in made:
         swd.stop()
+        print(f'log of {swd.dir}:', swd.log.read_text() if swd.log.exists() else '', sep='\n')  # shown with a failure
         shutil.rmtree(swd.dir)
 
 
