@@ -24,6 +24,7 @@ static const struct conf_key conf_keys[] = {
 	{ "switch", "cores", "" }, /* "": the last core this process may use */
 	{ "switch", "poll", "adaptive" },
 	{ "switch", "huge", "off" },
+	{ "switch", "user", "anyvf" }, /* of the switch process, if it exists */
 	{ "switch", "privileged", "off" }, /* DPDK uplink drivers that need root */
 	{ "pf.", "uplink", "none" }, /* none | dev NETDEV [force] | dpdk DEVARGS */
 	{ "pf.", "numvfs", "8" },

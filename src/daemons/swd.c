@@ -26,7 +26,7 @@
 #define FILES_MAX 65536 /* descriptors: 256 VFs with 64 queues each, and taps */
 
 struct swd_opts {
-	const char *run_dir, *state, *config, *cores, *poll;
+	const char *run_dir, *state, *config, *cores, *poll, *user;
 	bool huge, privileged, debug;
 };
 
@@ -110,6 +110,7 @@ static int opts_complete(struct swd_opts *o, const struct conf *conf, struct swd
 
 	o->cores = o->cores ?: conf_get(conf, "switch", "cores");
 	o->poll = o->poll ?: conf_get(conf, "switch", "poll");
+	o->user = conf_get(conf, "switch", "user");
 	o->huge |= conf_bool(conf, "switch", "huge");
 	o->privileged |= conf_bool(conf, "switch", "privileged");
 	if (strcmp(o->poll, "busy") && strcmp(o->poll, "adaptive"))
@@ -128,7 +129,7 @@ static int opts_complete(struct swd_opts *o, const struct conf *conf, struct swd
 /* Directories, with the owner and group that the child and QEMU need. */
 static int dirs_make(const struct swd *swd, struct err *e)
 {
-	const struct passwd *pw = geteuid() ? NULL : getpwnam(USER);
+	const struct passwd *pw = geteuid() ? NULL : getpwnam(swd->opts.user);
 	const struct group *gr = geteuid() ? NULL : getgrnam(GROUP);
 	uid_t uid = pw && !swd->opts.privileged ? pw->pw_uid : (uid_t)-1;
 	char vhost[VF_PATH_LEN + 1], state[sizeof(swd->state)];
@@ -215,7 +216,7 @@ static int lock_take(const char *path, struct err *e)
 static int run(struct swd *swd, struct err *e)
 {
 	struct rlimit files = { FILES_MAX, FILES_MAX };
-	struct parent_opts opts = { .user = USER, .group = GROUP };
+	struct parent_opts opts = { .group = GROUP };
 	auto_of(conf_free) struct conf *conf = NULL;
 	char path[VF_PATH_LEN + 1];
 	int rc = conf_open(swd->opts.config, &conf, e);
@@ -233,6 +234,7 @@ static int run(struct swd *swd, struct err *e)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
+	opts.user = swd->opts.user;
 	opts.keep_privileges = swd->opts.privileged;
 	return parent_run(&opts, child_main, swd);
 }

@@ -499,12 +499,36 @@ def survive(pair, crash):
     stream.close()
 
 
+def kill_child(swd):
+    old = swd.child()
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: swd.child() not in (old, swd.proc.pid), what='a new child')
+
+
 def test_a_killed_child_is_reborn_and_nobody_notices(pair):
-    def crash(swd):
-        old = swd.child()
-        os.kill(old, signal.SIGKILL)
-        wait_for(lambda: swd.child() not in (old, swd.proc.pid), what='a new child')
-    survive(pair, crash)
+    survive(pair, kill_child)
+
+
+def test_the_switch_process_is_the_configured_user_and_holds_no_capabilities(swd_maker, netns):
+    swd = swd_maker()
+    conf = swd.dir / 'anyvf.conf'
+    conf.write_text('[switch]\nuser = nobody\n')
+    swd.options = ('--config', conf)
+    swd.start()
+    status = pathlib.Path(f'/proc/{swd.child()}/status').read_text()
+    fields = dict(line.split(':\t', 1) for line in status.splitlines() if ':\t' in line)
+    assert fields['Uid'].split() == ['65534'] * 4
+    assert {int(fields[name], 16) for name in ('CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb')} == {0}
+    assert fields['NoNewPrivs'] == '1'
+    swd.call('pf.add', **FLAT)
+    a, b = netns(), netns()
+    a.dev = swd.attach_tap('p2p1', 0, a, addr='10.77.0.1/24')
+    b.dev = swd.attach_tap('p2p1', 1, b, addr='10.77.0.2/24')
+    assert a.ping('10.77.0.2')
+    survive((swd, a, b), kill_child)
+    assert swd.stop(signal.SIGTERM) == 0
+    swd.start()
+    assert a.ping('10.77.0.2')
 
 
 def test_a_terminated_switch_leaves_taps_for_its_next_start(pair):
