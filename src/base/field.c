@@ -314,6 +314,25 @@ static int field_from_json(const struct field *f, void *obj, const json_t *v, st
 }
 
 /**
+ * fields_to_json_masked() - Some members of a struct as a JSON object
+ * @fields: table of at most 32 rows
+ * @obj:    struct
+ * @mask:   bit i: row i
+ *
+ * Return: a new reference with the members the mask names, in table order; NULL when out of memory.
+ */
+json_t *fields_to_json_masked(const struct field *fields, const void *obj, uint32_t mask)
+{
+	auto_of(json_decref) json_t *j = json_object();
+
+	for (unsigned int i = 0; fields[i].word; i++)
+		if (mask >> i & 1 &&
+		    json_object_set_new(j, fields[i].word, field_to_json(&fields[i], obj)))
+			return NULL;
+	return take(j);
+}
+
+/**
  * fields_from_json() - Set members from a JSON object
  * @fields:  table, at most 32 rows where @changed is wanted
  * @obj:     struct; members the object does not name are left alone. On failure some may be set.

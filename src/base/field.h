@@ -45,6 +45,7 @@ void field_copy(const struct field *f, void *to, const void *from);
 bool field_equal(const struct field *f, const void *a, const void *b);
 
 json_t *fields_to_json(const struct field *fields, const void *obj);
+json_t *fields_to_json_masked(const struct field *fields, const void *obj, uint32_t mask);
 int fields_from_json(const struct field *fields, void *obj, const json_t *json, uint32_t *changed,
 		     struct err *e);
 void fields_apply(const struct field *fields, void *to, const void *from, uint32_t changed);

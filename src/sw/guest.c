@@ -224,6 +224,26 @@ int guest_restore(const struct guest_mac *accepted, unsigned int n, struct guest
 }
 
 /**
+ * guest_same_accepted() - Whether two values accept the same addresses for the same reasons
+ * @a: guest, or NULL
+ * @b: guest, or NULL
+ *
+ * What lasts of a guest is just this, so if it is true the state file need not change.
+ */
+bool guest_same_accepted(const struct guest *a, const struct guest *b)
+{
+	unsigned int n = a ? a->n_accepted : 0;
+
+	if (n != (b ? b->n_accepted : 0))
+		return false;
+	for (unsigned int i = 0; i < n; i++)
+		if (!mac_equal(&a->accepted[i].mac, &b->accepted[i].mac) ||
+		    a->accepted[i].by_trust != b->accepted[i].by_trust)
+			return false;
+	return true;
+}
+
+/**
  * guest_accepted() - Whether an address is among the accepted ones
  * @g:   guest, or NULL
  * @mac: address

@@ -39,6 +39,7 @@ int guest_judge(const struct guest *old, const struct vf_config *config, struct 
 int guest_learn(const struct guest *old, const struct mac *mac, const struct vf_config *config,
 		struct guest **out);
 int guest_restore(const struct guest_mac *accepted, unsigned int n, struct guest **out);
+bool guest_same_accepted(const struct guest *a, const struct guest *b);
 bool guest_accepted(const struct guest *g, const struct mac *mac);
 
 #endif

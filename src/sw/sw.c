@@ -75,18 +75,34 @@ int sw_commit(struct sw *sw, struct err *e)
 	return 0;
 }
 
+/**
+ * sw_publish() - Put a change in force that the state file does not show
+ * @sw: switch
+ * @e:  may be NULL
+ *
+ * Return: 0, or as sw_snap_build(); nothing happened then.
+ * Context: control.
+ */
+int sw_publish(struct sw *sw, struct err *e)
+{
+	struct veb_snap *snap;
+	int rc = sw_snap_build(sw, &snap, e);
+
+	if (rc)
+		return rc;
+	dp_publish(sw->opts.dp, snap);
+	sw_links_show(sw);
+	return 0;
+}
+
 /* A change nobody waits for, a learned address or a lost wire: in force whatever the disk says. */
 static void commit_soon(void *arg)
 {
 	struct sw *sw = arg;
-	struct veb_snap *snap;
 	struct err e = { 0 };
 
 	sw->hint_again = false; /* workers report addresses once a snapshot */
-	if (!sw_snap_build(sw, &snap, &e)) {
-		dp_publish(sw->opts.dp, snap);
-		sw_links_show(sw);
-	}
+	sw_publish(sw, NULL);
 	if (!sw_state_save(sw, &e)) {
 		sw->save_failed = false;
 	} else if (!sw->save_failed) {

@@ -80,6 +80,7 @@ struct sw_pf *sw_pf_find(struct sw *sw, const char *name, struct err *e);
 struct sw_vf *sw_vf_find(struct sw *sw, const char *pf, unsigned int vf, struct sw_pf **out,
 			 struct err *e);
 int sw_commit(struct sw *sw, struct err *e);
+int sw_publish(struct sw *sw, struct err *e);
 
 /* sw_plug.c */
 int sw_id_take(struct sw *sw, uint16_t *out, struct err *e);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The state file: one JSON document with a version, replaced as a whole on each
- * change. Members are the words of the field tables; VFs at their defaults are
- * left out. A file of a newer version is refused.
+ * change. Members are the words of the field tables; what is at its default is
+ * left out of VFs, and such VFs altogether. A file of a newer version is refused.
  *
  *   {"version": 1,
  *    "pfs": [{"slot": 0, "config": {...}, "svcs": [{...}],
@@ -50,6 +50,31 @@ static bool vf_is_default(const struct sw_vf *v)
 	       !(v->guest && v->guest->n_accepted) && !fields_diff(vf_fields, &v->config, &plain);
 }
 
+/* Members at their defaults are left out: most are, and each costs time on every change. */
+static json_t *vf_to_json(const struct sw_vf *v, unsigned int vf)
+{
+	const struct vf_attach loose = { 0 };
+	auto_of(json_decref) json_t *j = json_pack("{s:i}", "vf", (int)vf);
+	struct vf_config plain;
+
+	vf_config_default(&plain);
+	json_object_set_new(j, "config",
+			    fields_to_json_masked(vf_fields, &v->config,
+						  fields_diff(vf_fields, &v->config, &plain)));
+	if (v->attach.kind != VF_ATTACH_NONE)
+		json_object_set_new(
+			j, "attach",
+			fields_to_json_masked(vf_attach_fields, &v->attach,
+					      fields_diff(vf_attach_fields, &v->attach, &loose)));
+	if (v->by_agent)
+		json_object_set_new(j, "by_agent", mask_to_json(v->by_agent));
+	if (v->overridden)
+		json_object_set_new(j, "overridden", mask_to_json(v->overridden));
+	if (v->guest && v->guest->n_accepted)
+		json_object_set_new(j, "accepted", accepted_to_json(v->guest));
+	return take(j);
+}
+
 static json_t *pf_to_json(const struct sw_pf *pf)
 {
 	auto_of(json_decref) json_t *vfs = json_array(), *svcs = json_array();
@@ -58,14 +83,7 @@ static json_t *pf_to_json(const struct sw_pf *pf)
 		const struct sw_vf *v = &pf->vfs[i];
 
 		if (!vf_is_default(v))
-			json_array_append_new(
-				vfs,
-				json_pack("{s:i, s:o, s:o, s:o, s:o, s:o}", "vf", (int)i, "config",
-					  fields_to_json(vf_fields, &v->config), "attach",
-					  fields_to_json(vf_attach_fields, &v->attach), "by_agent",
-					  mask_to_json(v->by_agent), "overridden",
-					  mask_to_json(v->overridden), "accepted",
-					  accepted_to_json(v->guest)));
+			json_array_append_new(vfs, vf_to_json(v, i));
 	}
 	for (unsigned int i = 0; i < pf->n_svcs; i++)
 		json_array_append_new(svcs, fields_to_json(svc_fields, &pf->svcs[i].config));
@@ -153,7 +171,7 @@ static int accepted_from_json(const json_t *list, struct guest **out, struct err
 
 static int vf_from_json(struct sw_pf *pf, const json_t *j, struct err *e)
 {
-	const json_t *number = json_object_get(j, "vf");
+	const json_t *number = json_object_get(j, "vf"), *attach = json_object_get(j, "attach");
 	json_int_t vf = json_integer_value(number);
 	struct sw_vf *v;
 	int rc;
@@ -164,9 +182,8 @@ static int vf_from_json(struct sw_pf *pf, const json_t *j, struct err *e)
 	rc = fields_from_json(vf_fields, &v->config, json_object_get(j, "config"), NULL, e);
 	if (!rc)
 		rc = vf_config_check(&v->config, UINT32_MAX, e);
-	if (!rc)
-		rc = fields_from_json(vf_attach_fields, &v->attach, json_object_get(j, "attach"),
-				      NULL, e);
+	if (!rc && attach)
+		rc = fields_from_json(vf_attach_fields, &v->attach, attach, NULL, e);
 	if (!rc)
 		rc = mask_from_json(json_object_get(j, "by_agent"), &v->by_agent, e);
 	if (!rc)

@@ -222,15 +222,18 @@ int sw_vf_attach(void *ctx, const char *pf, unsigned int vf, const struct vf_att
 	return rc;
 }
 
-/* Puts a new value of a VF in force, and takes the plug out if the new one has none. */
+/*
+ * Puts a new value of a VF in force by sw_commit() or sw_publish(), and takes the plug out if
+ * the new one has none.
+ */
 static int vf_put(struct sw *sw, struct sw_pf *pf, unsigned int vf, const struct sw_vf *next,
-		  struct err *e)
+		  int (*put)(struct sw *sw, struct err *e), struct err *e)
 {
 	struct sw_vf old = pf->vfs[vf];
 	int rc;
 
 	pf->vfs[vf] = *next;
-	rc = sw_commit(sw, e);
+	rc = put(sw, e);
 	if (rc) {
 		pf->vfs[vf] = old;
 		if (next->guest != old.guest)
@@ -264,7 +267,7 @@ int sw_vf_detach(void *ctx, const char *pf, unsigned int vf, struct err *e)
 		return p ? -EINVAL : -ENODEV;
 	next = *v;
 	next.attach = (struct vf_attach){ 0 };
-	return vf_put(sw, p, vf, &next, e);
+	return vf_put(sw, p, vf, &next, sw_commit, e);
 }
 
 /**
@@ -297,7 +300,7 @@ int sw_vf_release(void *ctx, const char *pf, unsigned int vf, struct err *e)
 	while ((m = sw_mirror_of(sw, pf, (int)vf)))
 		container_of(m, struct sw_mirror, config)->used = false;
 	vf_config_default(&next.config);
-	rc = vf_put(sw, p, vf, &next, e);
+	rc = vf_put(sw, p, vf, &next, sw_commit, e);
 	if (rc) {
 		memcpy(sw->mirrors, mirrors, sizeof(sw->mirrors));
 		return rc;
@@ -331,7 +334,8 @@ int sw_vf_filter(void *ctx, const char *pf, unsigned int vf, const struct vf_fil
 	next = *v;
 	if (guest_filter(v->guest, filter, &v->config, &next.guest))
 		return err_set(e, -ENOMEM, "no memory");
-	return vf_put(sw, p, vf, &next, e);
+	return vf_put(sw, p, vf, &next,
+		      guest_same_accepted(v->guest, next.guest) ? sw_publish : sw_commit, e);
 }
 
 static void hint(struct sw *sw, const struct dp_hint *h)

@@ -28,6 +28,21 @@ static void vf_json_round_trip_keeps_every_member(void **state)
 	assert_int_equal(fields_diff(vf_fields, &a, &b), 0);
 }
 
+static void masked_json_has_what_differs(void **state)
+{
+	struct vf_config a, b;
+
+	vf_config_default(&a);
+	b = a;
+	b.vlan = 5;
+	b.trust = true;
+	auto_of(json_decref) json_t *j =
+		fields_to_json_masked(vf_fields, &b, fields_diff(vf_fields, &a, &b));
+	assert_int_equal(json_object_size(j), 2);
+	assert_int_equal(fields_from_json(vf_fields, &a, j, NULL, NULL), 0);
+	assert_int_equal(fields_diff(vf_fields, &a, &b), 0);
+}
+
 static void fields_from_json_refuses_by_name(void **state)
 {
 	static const struct {
@@ -116,6 +131,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(vf_json_round_trip_keeps_every_member),
+		cmocka_unit_test(masked_json_has_what_differs),
 		cmocka_unit_test(fields_from_json_refuses_by_name),
 		cmocka_unit_test(field_words_read_what_they_write),
 		cmocka_unit_test(vf_check_answers_as_the_kernel),
