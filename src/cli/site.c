@@ -67,6 +67,15 @@ const struct prog progs[PROG_N] = {
 	[PROG_AGENTD] = { "anyvf-agentd", NULL, "agentd.lock", cloud_host_alive },
 };
 
+/* Daemons change directory, so no path of theirs may be relative. */
+static int absolute(const char *path, char *out, size_t size, struct err *e)
+{
+	auto_free char *here = *path == '/' ? strdup("") : getcwd(NULL, 0);
+	int n = here ? snprintf(out, size, "%s%s%s", here, *here ? "/" : "", path) : -1;
+
+	return n > 0 && n < (int)size ? 0 : err_set(e, -ENAMETOOLONG, "%s is too long", path);
+}
+
 /**
  * site_open() - Read the options and the configuration
  * @cli:  its words --config FILE are taken
@@ -89,8 +98,10 @@ int site_open(struct cli *cli, struct site *site)
 			return cli_error(&e);
 		}
 	}
-	if (conf_open(site->config, &site->conf, &e))
+	if (absolute(cli->run_dir, site->run_dir, sizeof(site->run_dir), &e) ||
+	    conf_open(site->config, &site->conf, &e))
 		return cli_error(&e);
+	cli->run_dir = site->run_dir;
 	site->uri = site_conf(site, "agent", "libvirt_uri");
 	site->own_libvirt = !strcmp(site->uri, SYSTEM_URI);
 	return CLI_OK;

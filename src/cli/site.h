@@ -19,6 +19,7 @@ struct site {
 	struct cli *cli;
 	struct conf *conf;
 	char config[4096]; /* its file, absolute: daemons change directory */
+	char run_dir[400]; /* absolute; the command's, too */
 	const char *uri;   /* of libvirt */
 	bool own_libvirt;  /* the system's libvirt, which `up` starts if nobody did */
 	char token[256];   /* of the API's admin, "" until asked for */

@@ -3,7 +3,7 @@
 import json
 import os
 
-from conftest import DAEMONS, run
+from conftest import DAEMONS, ROOT, run
 
 
 def ok(fake, line):
@@ -83,6 +83,16 @@ def test_every_object_has_help(fake):
     for word in 'link', 'pf', 'vf', 'mirror', 'svc':
         assert f'  {word} ' in top and f'anyvf ' in ok(fake, f'{word} help')
     assert 'tags the guest may use' in ok(fake, 'vf help')
+
+
+def test_manual_pages_have_every_word_of_help(fake):
+    for word in 'link', 'pf', 'vf', 'mirror', 'svc', 'up', 'down', 'status', 'console':
+        page = 'up' if word in ('up', 'down', 'status', 'console') else word
+        text = (ROOT / 'man' / f'anyvf-{page}.8').read_text()
+        for line in ok(fake, f'{word} help').splitlines():
+            if line.startswith('  ') and not line.startswith('   '):
+                assert line.split()[0] in text, f'{word}: {line}'
+        assert f'Xr anyvf-{page} 8' in (ROOT / 'man' / 'anyvf.8').read_text()
 
 
 def test_no_daemon_is_told_with_the_way_to_start_it(tmp_path):
