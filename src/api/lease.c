@@ -319,7 +319,9 @@ int port_unbind(struct call *c, const char *port_id)
 
 static bool members_equal(const json_t *a, const json_t *b, const char *name)
 {
-	return json_equal(json_object_get(a, name), json_object_get(b, name));
+	const json_t *x = json_object_get(a, name), *y = json_object_get(b, name);
+
+	return x == y || json_equal(x, y); /* two absent ones are equal, too */
 }
 
 /* Does what was changed ask for another VF, or none? */

@@ -324,6 +324,7 @@ static const struct route network_routes[] = {
 	{ "GET", "/v2.0/extensions/{}", extension_show },
 	{ "GET", "/v2.0/availability_zones", zone_list },
 	{ "GET", "/v2.0/security-groups", group_list },
+	{ "GET", "/v2.0/agents/{}", agent_find },
 	{ "GET", "/v2.0/network-ip-availabilities", availability_list, ROUTE_ADMIN },
 	{ "GET", "/v2.0/network-ip-availabilities/{}", availability_show, ROUTE_ADMIN },
 	{ "GET", "/v2.0/quotas", quota_list, ROUTE_ADMIN },

@@ -31,6 +31,7 @@ int tag_replace(struct call *c);
 int tag_delete(struct call *c);
 int tag_clear(struct call *c);
 int group_list(struct call *c);
+int agent_find(struct call *c);
 int availability_list(struct call *c);
 int availability_show(struct call *c);
 

@@ -178,6 +178,24 @@ static bool agent_visible(const struct call *c, const json_t *doc)
 	return c->auth->admin;
 }
 
+/**
+ * agent_find() - GET /v2.0/agents/{id}: agents are kept by host
+ * @c: call
+ *
+ * Return: as a handler.
+ */
+int agent_find(struct call *c)
+{
+	struct cursor it = call_list(c, "/agent/");
+
+	while (c->auth->admin && cursor_next(&it))
+		if (!strcmp(doc_str(it.doc, "id"), c->ids[0]))
+			return call_reply(c, 200,
+					  json_pack("{s:o}", "agent",
+						    res_show(c, &network_agent_resource, it.doc)));
+	return call_fail(c, 404, "AgentNotFound", "Agent %s could not be found", c->ids[0]);
+}
+
 const struct resource network_agent_resource = {
 	.one = "agent",
 	.many = "agents",
