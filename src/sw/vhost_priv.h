@@ -47,6 +47,7 @@ struct vhost_port {
 	unsigned int n_rx;		      /* atomic; ring pairs 0..n_rx-1 run to the guest */
 	struct vhost_ring *rings[RINGS_MAX];  /* made when first seen, freed with the port */
 	struct vhost_port *next;	      /* in lib->ports */
+	uint64_t wait_until_ms;		      /* client: looking for the socket; writer: the helper */
 	bool open;			      /* the library has the socket; writer: the helper */
 	bool closing;			      /* rings are not started any more */
 	struct job close_job;		      /* so that closing cannot fail for memory */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -14,10 +15,13 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/sock.h"
 #include "sw/vhost_priv.h"
 
 #define REGISTER_TIMEOUT_S 5
+#define WAIT_MS 10000	 /* how long we look for a socket to appear, before the library does */
+#define WAIT_EVERY_MS 20 /* how often */
 
 #define FEATURE(f) (1ull << (f))
 /*
@@ -41,6 +45,7 @@
 	 FEATURE(VHOST_USER_PROTOCOL_F_NET_MTU) | FEATURE(VHOST_USER_PROTOCOL_F_STATUS))
 
 struct vhost_lib *vhost_lib;
+
 
 /* A file left by somebody who is gone; librte_vhost does not bind over it. */
 static int socket_clear(const char *path, struct err *e)
@@ -86,6 +91,29 @@ static bool path_taken(struct vhost_lib *lib, const char *path)
 	return vp;
 }
 
+/*
+ * The library tries again only once a second, and a QEMU that serves does not
+ * start its guest before we are there. So as long as its socket is to appear soon,
+ * we look for the file ourselves.
+ */
+static int socket_start(struct vhost_port *vp)
+{
+	if (vp->client && access(vp->path, F_OK) && loop_now_ms() < vp->wait_until_ms)
+		return 0;
+	vp->wait_until_ms = 0;
+	return rte_vhost_driver_start(vp->path);
+}
+
+/* Sockets we wait for, looked at. True while there are some. */
+static bool sockets_watch(struct vhost_lib *lib)
+{
+	bool some = false;
+
+	for (struct vhost_port *vp = lib->ports; vp; vp = vp->next)
+		some |= vp->wait_until_ms && !socket_start(vp) && vp->wait_until_ms;
+	return some;
+}
+
 static int socket_open(struct vhost_port *vp, struct err *e)
 {
 	uint64_t flags = vp->client ? RTE_VHOST_USER_CLIENT : 0, protocol = 0;
@@ -103,8 +131,7 @@ static int socket_open(struct vhost_port *vp, struct err *e)
 	rte_vhost_driver_get_protocol_features(path, &protocol);
 	if (rte_vhost_driver_set_features(path, FEATURES) ||
 	    rte_vhost_driver_set_protocol_features(path, protocol & PROTOCOL) ||
-	    rte_vhost_driver_callback_register(path, &vhost_callbacks) ||
-	    rte_vhost_driver_start(path)) {
+	    rte_vhost_driver_callback_register(path, &vhost_callbacks) || socket_start(vp)) {
 		rc = err_set(e, errno ? -errno : -EIO, "cannot open %s: %s", path,
 			     strerror(errno ? errno : EIO));
 		rte_vhost_driver_unregister(path);
@@ -183,6 +210,7 @@ static void job_do(struct vhost_lib *lib, struct job *job)
 static void *helper_main(void *arg)
 {
 	struct vhost_lib *lib = arg;
+	struct pollfd p = { .fd = lib->wake_fd, .events = POLLIN };
 	eventfd_t count;
 	struct job *job;
 	bool stop;
@@ -193,7 +221,8 @@ static void *helper_main(void *arg)
 		if (stop)
 			return NULL;
 		breaks_log(lib);
-		(void)eventfd_read(lib->wake_fd, &count);
+		if (poll(&p, 1, sockets_watch(lib) ? WAIT_EVERY_MS : -1) > 0)
+			(void)eventfd_read(lib->wake_fd, &count);
 	}
 }
 
@@ -264,6 +293,7 @@ int vhost_new(struct vhost_lib *lib, const char *path, bool client, struct port 
 	vp->lib = lib;
 	vp->client = client;
 	vp->vid = -1;
+	vp->wait_until_ms = client ? loop_now_ms() + WAIT_MS : 0;
 	snprintf(vp->path, sizeof(vp->path), "%s", path);
 	*out = &vp->port;
 	return 0;
@@ -321,7 +351,7 @@ int vhost_open(struct dp *dp, struct vhost_lib **out, struct err *e)
 	if (!lib)
 		return err_set(e, -ENOMEM, "no memory for vhost");
 	lib->dp = dp;
-	lib->wake_fd = eventfd(0, EFD_CLOEXEC);
+	lib->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&lib->jobs_lock, NULL);
 	pthread_cond_init(&lib->jobs_done, NULL);
 	vhost_lib = lib;

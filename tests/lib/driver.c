@@ -51,15 +51,16 @@ void driver_ring_init(struct driver_ring *r, struct driver_mem *mem, uint32_t si
 		.size = size,
 		.free = (uint16_t)size,
 		.chain_len = calloc(size, sizeof(uint16_t)),
+		.tables = calloc(size, sizeof(struct vring_desc *)),
 	};
-	assert(r->chain_len);
+	assert(r->chain_len && r->tables);
 }
 
 /** driver_ring_fini() - Forget a ring; its memory stays the guest's */
 void driver_ring_fini(struct driver_ring *r)
 {
 	free(r->chain_len);
-	r->chain_len = NULL;
+	free(r->tables);
 }
 
 static uint16_t flags_of(bool write, bool next)
@@ -90,7 +91,10 @@ int driver_add(struct driver_ring *r, const struct driver_buf *bufs, unsigned in
 	if (need > r->free)
 		return -1;
 	if (how == DRIVER_INDIRECT) {
-		table = driver_alloc(r->mem, 16ull * n, 16);
+		assert(n <= DRIVER_TABLE);
+		if (!r->tables[head])
+			r->tables[head] = driver_alloc(r->mem, 16ull * DRIVER_TABLE, 16);
+		table = r->tables[head];
 		first = 0;
 		r->desc[head] = (struct vring_desc){ driver_gpa(r->mem, table), 16 * n,
 						     VRING_DESC_F_INDIRECT, 0 };

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#define DRIVER_TABLE 64 /* longest indirect chain */
 #define DRIVER_GPA 0x100000000ull /* where guest memory begins for the guest */
 
 /* Guest memory: [base, base + size) is [DRIVER_GPA, DRIVER_GPA + size) for the guest. */
@@ -38,6 +39,7 @@ struct driver_ring {
 	uint16_t free;	     /* descriptors not in use */
 	uint16_t seen;	     /* used->idx up to which driver_pop() went */
 	uint16_t *chain_len; /* by head: descriptors of its chain */
+	struct vring_desc **tables; /* by head: DRIVER_TABLE entries for indirect chains, or NULL */
 };
 
 enum driver_how { DRIVER_DIRECT, DRIVER_INDIRECT };
