@@ -437,7 +437,8 @@ static int answer(struct query *q, bool brief)
 
 	if (rc)
 		return rc;
-	qsort_r(q->docs, q->n, sizeof(*q->docs), compare_docs, q);
+	if (q->n)
+		qsort_r(q->docs, q->n, sizeof(*q->docs), compare_docs, q);
 	rc = cut_page(q, &first, &last);
 	if (rc)
 		return rc;

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls into an engine without HTTP: for unit tests and fuzz targets. */
+#ifndef ANYVF_TESTS_API_CALL_H
+#define ANYVF_TESTS_API_CALL_H
+
+#include <string.h>
+
+#include "api/impl.h"
+
+/* Runs METHOD TARGET with a body as somebody, up to the commit; the answer's status and JSON. */
+static inline unsigned int api_call(struct engine *eng, const struct auth *who, const char *method,
+				    const char *target, const char *body, json_t **reply)
+{
+	struct call *c = run_new(eng, NULL);
+	unsigned int status;
+	int rc;
+
+	c->now_us = run_now_us();
+	c->auth = who;
+	c->priv->authenticated = true;
+	rc = route_find(c, method, target);
+	if (!rc && body) {
+		c->body = json_loads(body, JSON_DECODE_ANY, NULL);
+		rc = c->body ? 0 : fault_bad_body(c);
+	}
+	if (!rc && c->priv->route_flags & ROUTE_ADMIN && !who->admin)
+		rc = call_fail(c, 403, NULL, "admins only");
+	if (!rc && c->service->begin)
+		rc = c->service->begin(c);
+	if (!rc)
+		rc = c->priv->handle ? c->priv->handle(c)
+				     : c->priv->res_handle(c, c->priv->resource);
+	if (rc < 0)
+		call_undo(c);
+	else
+		rc = run_commit(c);
+	status = c->priv->fault_status ? c->priv->fault_status : rc < 0 ? 500 : c->status;
+	if (reply)
+		*reply = c->priv->fault_status ? fault_json(c) : json_incref(c->reply);
+	call_free(c);
+	return status;
+}
+
+#endif

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Claims about the resource engine, on a resource of the tests' own and the store in memory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "api_call.h"
+
+static const char *const colours[] = { "red", "green", NULL };
+static const struct resource box_resource;
+static const struct rfield box_fields[] = {
+	{ "id", J_UUID, R_FILTER },
+	{ "name", J_STR, R_CREATE | R_UPDATE | R_NEED | R_FILTER, .max = 10 },
+	{ "size", J_INT, R_CREATE | R_UPDATE | R_FILTER, "1", .min = 1, .max = 99 },
+	{ "colour", J_STR, R_CREATE | R_FILTER | R_NULL, .names = colours },
+	{ "shared", J_BOOL, R_CREATE | R_UPDATE | R_ADMIN | R_FILTER, "false" },
+	{ "inside", J_UUID, R_CREATE | R_NULL | R_FILTER, .ref = &box_resource },
+	{ "secret", J_STR, R_SECRET, "\"x\"" },
+	{ "host", J_STR, R_HIDDEN, "\"h1\"" },
+	{ "status", J_STR, 0, "\"ACTIVE\"" },
+	{ "project_id", J_STR, R_CREATE | R_FILTER },
+	{ NULL },
+};
+
+/* The name is unique, as an address would be. */
+static int box_created(struct call *c, const json_t *doc)
+{
+	const char *name = json_string_value(json_object_get(doc, "name"));
+
+	if (call_claim(c, json_object(), "/label/%s", name) == -EEXIST)
+		return call_fail(c, 409, "NameTaken", "Name %s is taken.", name);
+	return 0;
+}
+
+static int box_deleted(struct call *c, const json_t *doc)
+{
+	if (res_count(c, &box_resource, "inside", res_id(doc)))
+		return call_fail(c, 409, "BoxInUse", "Box %s is in use.", res_id(doc));
+	return call_delete(c, "/label/%s", json_string_value(json_object_get(doc, "name")));
+}
+
+static const struct resource box_resource = {
+	.one = "box",
+	.many = "boxes",
+	.label = "Box",
+	.path = "/v2.0/boxes",
+	.flags = RES_SHARED | RES_TENANT | RES_TIMES | RES_REVISION,
+	.fields = box_fields,
+	.quota = "box",
+	.quota_default = 60,
+	.created = box_created,
+	.deleted = box_deleted,
+};
+static const struct resource *const resources[] = { &box_resource, NULL };
+
+/* Waits for a document and shows it. */
+static int wait_for_word(struct call *c)
+{
+	const json_t *word = call_get(c, "/word/1");
+
+	if (word)
+		return call_reply(c, 200, json_incref((json_t *)word));
+	return c->expired ? call_fail(c, 503, NULL, "too late") : call_wait(c, 1000, "/word/");
+}
+static const struct route own[] = { { "GET", "/word", wait_for_word, 0 }, { NULL, NULL, NULL, 0 } };
+static const struct route *const routes[] = { own, NULL };
+static const struct service test_service = {
+	.prefix = "/test", .style = FAULT_NEUTRON, .resources = resources, .routes = routes
+};
+static const struct service *const services[] = { &test_service, NULL };
+
+static const struct auth admin = { "u1", "admin", "p1", ROLE_ADMIN | ROLE_MEMBER, true };
+static const struct auth member = { "u2", "demo", "p2", ROLE_MEMBER, false };
+static const struct auth other = { "u3", "eve", "p3", ROLE_MEMBER, false };
+
+struct fix {
+	char dir[64];
+	struct loop *loop;
+	struct store *store;
+	struct engine *eng;
+};
+
+static void open_fix(struct fix *f, const char *url)
+{
+	struct engine_opts opts = { .services = services, .state_dir = f->dir };
+
+	assert_int_equal(store_open(url, &f->store, NULL), 0);
+	opts.loop = f->loop;
+	opts.store = f->store;
+	assert_int_equal(engine_open(&opts, &f->eng, NULL), 0);
+}
+
+static int setup(void **state)
+{
+	struct fix *f = calloc(1, sizeof(*f));
+
+	strcpy(f->dir, "/tmp/anyvf-engine-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	f->loop = loop_new(NULL);
+	open_fix(f, "mem:");
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fix *f = *state;
+	char cmd[96];
+
+	engine_close(f->eng);
+	store_close(f->store);
+	loop_free(f->loop);
+	snprintf(cmd, sizeof(cmd), "rm -r %s", f->dir);
+	assert_int_equal(system(cmd), 0);
+	free(f);
+	return 0;
+}
+
+/* One call; the answer as text in buf. */
+static unsigned int ask(struct fix *f, const struct auth *who, const char *method,
+			const char *target, const char *body, char buf[4096])
+{
+	auto_of(json_decref) json_t *reply = NULL;
+	unsigned int status = api_call(f->eng, who, method, target, body, &reply);
+	auto_free char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
+
+	snprintf(buf, 4096, "%s", text ? text : "");
+	return status;
+}
+
+static unsigned int make(struct fix *f, const struct auth *who, const char *members, char id[64])
+{
+	char body[600], buf[4096];
+	unsigned int status;
+
+	snprintf(body, sizeof(body), "{\"box\":{%s}}", members);
+	status = ask(f, who, "POST", "/test/v2.0/boxes", body, buf);
+	if (id && status == 201)
+		assert_int_equal(sscanf(buf, "{\"box\":{\"id\":\"%36[^\"]", id), 1);
+	return status;
+}
+
+static void assert_has(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("\"%s\" is not in %s", part, text);
+}
+
+#define FIX                                                                                        \
+	struct fix *f = *state;                                                                    \
+	char buf[4096] = "", id[64] = "", path[128];                                               \
+	(void)buf;                                                                                 \
+	(void)id;                                                                                  \
+	(void)path
+#define AT(id) (snprintf(path, sizeof(path), "/test/v2.0/boxes/%s", id), path)
+
+static void create_fills_defaults_and_stamps(void **state)
+{
+	FIX;
+	assert_int_equal(
+		ask(f, &member, "POST", "/test/v2.0/boxes", "{\"box\":{\"name\":\"a\"}}", buf),
+		201);
+	assert_has(buf,
+		   "\"name\":\"a\",\"size\":1,\"colour\":null,\"shared\":false,\"inside\":null,"
+		   "\"status\":\"ACTIVE\",\"project_id\":\"p2\",\"tenant_id\":\"p2\",\"created_"
+		   "at\":\"20");
+	assert_has(buf, "\"revision_number\":1}");
+	assert_null(strstr(buf, "secret"));
+	assert_null(strstr(buf, "host"));
+}
+
+static void create_refuses_in_neutrons_words(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "{\"box\":{\"name\":\"a\",\"frob\":1}}", "Unrecognized attribute(s) 'frob'" },
+		{ "{\"box\":{\"size\":1}}", "Required attribute 'name' not specified" },
+		{ "{\"box\":{\"name\":null}}",
+		  "Invalid input for name. Reason: 'None' is not a valid string." },
+		{ "{\"box\":{\"name\":\"a\",\"status\":\"x\"}}",
+		  "Attribute 'status' not allowed in POST" },
+		{ "{\"box\":{\"name\":\"12345678901\"}}",
+		  "'12345678901' exceeds maximum length of 10." },
+		{ "{\"box\":{\"name\":\"a\",\"size\":100}}", "'100' is too large" },
+		{ "{\"box\":{\"name\":\"a\",\"size\":\"x\"}}", "'x' is not an integer" },
+		{ "{\"box\":{\"name\":\"a\",\"colour\":\"blue\"}}",
+		  "blue is not in valid_values." },
+		{ "{\"box\":{\"name\":\"a\",\"shared\":\"maybe\"}}",
+		  "'maybe' cannot be converted to boolean." },
+		{ "{\"box\":{\"name\":\"a\",\"inside\":\"abc\"}}", "'abc' is not a valid UUID." },
+		{ "{\"box\":\"x\"}", "Object 'box' contains invalid data" },
+		{ "{\"bax\":{}}", "Unable to find 'box' in request body" },
+		{ "{\"box\":", "Body contains invalid data" },
+		{ "[1]", "Body contains invalid data" },
+	};
+	FIX;
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
+		assert_int_equal(ask(f, &admin, "POST", "/test/v2.0/boxes", cases[i][0], buf), 400);
+		assert_has(buf, cases[i][1]);
+	}
+	ask(f, &admin, "GET", "/test/v2.0/boxes", NULL, buf);
+	assert_string_equal(buf, "{\"boxes\":[]}");
+}
+
+static void reference_must_be_visible(void **state)
+{
+	FIX;
+	char body[200];
+
+	make(f, &member, "\"name\":\"a\"", id);
+	snprintf(body, sizeof(body), "\"name\":\"b\",\"inside\":\"%s\"", id);
+	assert_int_equal(make(f, &other, body, NULL), 404);
+	assert_int_equal(make(f, &member, body, NULL), 201);
+	assert_int_equal(ask(f, &member, "DELETE", AT(id), NULL, buf), 409);
+	assert_has(buf, "BoxInUse");
+	assert_int_equal(ask(f, &member, "GET", AT(id), NULL, buf), 200);
+}
+
+static void policy_keeps_members_apart(void **state)
+{
+	FIX;
+	assert_int_equal(make(f, &member, "\"name\":\"a\",\"shared\":true", NULL), 403);
+	assert_int_equal(make(f, &member, "\"name\":\"a\",\"shared\":false", id), 201);
+	assert_int_equal(ask(f, &other, "GET", AT(id), NULL, buf), 404);
+	assert_has(buf, "\"BoxNotFound\"");
+	assert_int_equal(ask(f, &other, "DELETE", AT(id), NULL, buf), 404);
+	ask(f, &other, "GET", "/test/v2.0/boxes", NULL, buf);
+	assert_string_equal(buf, "{\"boxes\":[]}");
+	assert_int_equal(ask(f, &admin, "PUT", AT(id), "{\"box\":{\"shared\":true}}", buf), 200);
+	assert_int_equal(ask(f, &other, "GET", AT(id), NULL, buf), 200);
+	assert_int_equal(ask(f, &other, "PUT", AT(id), "{\"box\":{\"name\":\"z\"}}", buf), 404);
+	assert_int_equal(ask(f, &member, "PUT", AT(id), "{\"box\":{\"shared\":false}}", buf), 403);
+	assert_has(buf, "(rule:update_box and rule:update_box:shared) is disallowed by policy");
+	assert_int_equal(make(f, &member, "\"name\":\"b\",\"tenant_id\":\"p3\"", NULL), 400);
+	assert_int_equal(make(f, &admin, "\"name\":\"b\",\"tenant_id\":\"p3\"", NULL), 201);
+}
+
+static void update_bumps_the_revision_of_a_change_only(void **state)
+{
+	FIX;
+	make(f, &member, "\"name\":\"a\"", id);
+	ask(f, &member, "PUT", AT(id), "{\"box\":{\"size\":\"5\"}}", buf);
+	assert_has(buf, "\"size\":5,");
+	assert_has(buf, "\"revision_number\":2}");
+	ask(f, &member, "PUT", AT(id), "{\"box\":{\"size\":5}}", buf);
+	assert_has(buf, "\"revision_number\":2}");
+	assert_int_equal(ask(f, &member, "PUT", AT(id), "{\"box\":{\"status\":\"x\"}}", buf), 400);
+	assert_has(buf, "Cannot update read-only attribute status");
+}
+
+static void bulk_is_all_or_nothing(void **state)
+{
+	FIX;
+	assert_int_equal(ask(f, &member, "POST", "/test/v2.0/boxes",
+			     "{\"boxes\":[{\"name\":\"a\"},{\"name\":\"b\"},{\"name\":\"a\"}]}",
+			     buf),
+			 409);
+	assert_has(buf, "Name a is taken.");
+	ask(f, &member, "GET", "/test/v2.0/boxes", NULL, buf);
+	assert_string_equal(buf, "{\"boxes\":[]}");
+	assert_int_equal(ask(f, &member, "POST", "/test/v2.0/boxes",
+			     "{\"boxes\":[{\"name\":\"a\"},{\"name\":\"b\"}]}", buf),
+			 201);
+}
+
+static void quota_is_enforced(void **state)
+{
+	FIX;
+	for (unsigned int i = 0; i < 60; i++) {
+		snprintf(path, sizeof(path), "\"name\":\"n%u\"", i);
+		assert_int_equal(make(f, &member, path, NULL), 201);
+	}
+	assert_int_equal(
+		ask(f, &member, "POST", "/test/v2.0/boxes", "{\"box\":{\"name\":\"z\"}}", buf),
+		409);
+	assert_has(buf, "\"OverQuota\",\"message\":\"Quota exceeded for resources: ['box'].\"");
+	assert_int_equal(make(f, &other, "\"name\":\"z\"", NULL), 201);
+}
+
+static void list_filters_sorts_and_pages(void **state)
+{
+	FIX;
+	make(f, &member, "\"name\":\"b\",\"size\":2,\"colour\":\"red\"", NULL);
+	make(f, &member, "\"name\":\"a\",\"size\":3", NULL);
+	make(f, &member, "\"name\":\"c\",\"size\":1", id);
+	ask(f, &member, "GET", "/test/v2.0/boxes?fields=name&sort_key=name&sort_dir=desc", NULL,
+	    buf);
+	assert_string_equal(buf,
+			    "{\"boxes\":[{\"name\":\"c\"},{\"name\":\"b\"},{\"name\":\"a\"}]}");
+	ask(f, &member, "GET",
+	    "/test/v2.0/boxes?name=a&name=c&fields=size&sort_key=size&sort_dir=asc", NULL, buf);
+	assert_string_equal(buf, "{\"boxes\":[{\"size\":1},{\"size\":3}]}");
+	ask(f, &member, "GET", "/test/v2.0/boxes?colour=red&shared=False&fields=name", NULL, buf);
+	assert_string_equal(buf, "{\"boxes\":[{\"name\":\"b\"}]}");
+	ask(f, &member, "GET", "/test/v2.0/boxes?tenant_id=p9", NULL, buf);
+	assert_string_equal(buf, "{\"boxes\":[]}");
+	ask(f, &member, "GET", "/test/v2.0/boxes?limit=1&sort_key=name&sort_dir=desc&fields=name",
+	    NULL, buf);
+	assert_has(buf, "{\"boxes\":[{\"name\":\"c\"}],\"boxes_links\":[{\"rel\":\"next\"");
+	assert_has(buf, id);
+	snprintf(path, sizeof(path),
+		 "/test/v2.0/boxes?sort_key=name&sort_dir=desc&fields=name&marker=%s", id);
+	ask(f, &member, "GET", path, NULL, buf);
+	assert_string_equal(buf, "{\"boxes\":[{\"name\":\"b\"},{\"name\":\"a\"}]}");
+}
+
+static void list_refuses_what_neutron_refuses(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "frob=1", "['frob'] is invalid attribute for filtering" },
+		{ "status=ACTIVE", "['status'] is invalid attribute for filtering" },
+		{ "limit=-1", "Limit must be an integer 0 or greater and not '-1'." },
+		{ "sort_key=frob&sort_dir=asc", "['frob'] is invalid attribute for sort_keys" },
+		{ "sort_key=name", "The number of sort_keys and sort_dirs must be same" },
+		{ "name=%zz", "The query cannot be read" },
+	};
+	FIX;
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
+		snprintf(path, sizeof(path), "/test/v2.0/boxes?%s", cases[i][0]);
+		assert_int_equal(ask(f, &member, "GET", path, NULL, buf), 400);
+		assert_has(buf, cases[i][1]);
+	}
+	assert_int_equal(ask(f, &member, "GET",
+			     "/test/v2.0/boxes?limit=1&marker=00000000-0000-4000-8000-000000000000",
+			     NULL, buf),
+			 404);
+	assert_int_equal(ask(f, &member, "PATCH", "/test/v2.0/boxes", NULL, buf), 405);
+	assert_int_equal(ask(f, &member, "GET", "/test/v2.0/baxes", NULL, buf), 404);
+	assert_int_equal(ask(f, &member, "GET", "/elsewhere", NULL, buf), 404);
+}
+
+static void a_stale_cache_is_told_and_read_again(void **state)
+{
+	FIX;
+	struct store_txn txn = { .n_ops = 0 };
+	struct call *c;
+	json_t *label = json_object();
+
+	/* Another replica claims the label behind our back. */
+	store_txn_put(&txn, "/label/a", label);
+	store_apply(f->store, &txn, NULL, NULL);
+	store_txn_clear(&txn);
+	json_decref(label);
+	c = run_new(f->eng, NULL);
+	c->service = &test_service;
+	c->auth = &admin;
+	c->body = json_loads("{\"box\":{\"name\":\"a\"}}", 0, NULL);
+	assert_int_equal(res_handle_create(c, &box_resource), 0);
+	assert_int_equal(run_commit(c), -EAGAIN);
+	call_reset(c);
+	assert_int_equal(res_handle_create(c, &box_resource), -EEXIST);
+	assert_has(c->priv->fault_text, "Name a is taken.");
+	call_undo(c);
+	call_free(c);
+	ask(f, &admin, "GET", "/test/v2.0/boxes", NULL, buf);
+	assert_string_equal(buf, "{\"boxes\":[]}");
+}
+
+static unsigned int waited; /* what wait_for_word ended with */
+static int note_word(struct call *c)
+{
+	int rc = wait_for_word(c);
+
+	if (rc != CALL_WAIT)
+		waited = c->expired ? 1 : 100 + c->runs;
+	return rc;
+}
+
+static struct call *start_wait(struct fix *f)
+{
+	struct call *c = run_new(f->eng, NULL);
+
+	waited = 0;
+	c->service = &test_service;
+	c->priv->handle = note_word;
+	run_call(c);
+	return c;
+}
+
+static void a_waiting_call_wakes_on_its_change(void **state)
+{
+	FIX;
+	struct call *c;
+
+	start_wait(f);
+	assert_int_equal(make(f, &member, "\"name\":\"a\"", NULL), 201);
+	run_batch(f->eng);
+	assert_int_equal(waited, 0);
+	c = run_new(f->eng, NULL);
+	call_put(c, json_pack("{s:i}", "n", 1), "/word/1");
+	assert_int_equal(run_commit(c), 0);
+	call_free(c);
+	assert_int_equal(waited, 0);
+	run_batch(f->eng);
+	assert_int_equal(waited, 101);
+}
+
+static void a_failed_flush_takes_the_cache_back(void **state)
+{
+	FIX;
+	struct rlimit old, tight = { 40000, 40000 };
+	char url[96];
+	unsigned int status = 201, n = 0;
+
+	engine_close(take(f->eng));
+	store_close(take(f->store));
+	snprintf(url, sizeof(url), "%s/db", f->dir);
+	open_fix(f, url);
+	assert_int_equal(make(f, &admin, "\"name\":\"kept\"", id), 201);
+	run_batch(f->eng);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	tight.rlim_max = old.rlim_max;
+	setrlimit(RLIMIT_FSIZE, &tight);
+	for (; status == 201 && n < 50; n++) {
+		snprintf(path, sizeof(path), "\"name\":\"lost%u\"", n);
+		status = make(f, &admin, path, NULL);
+	}
+	run_batch(f->eng);
+	setrlimit(RLIMIT_FSIZE, &old);
+	ask(f, &admin, "GET", "/test/v2.0/boxes?fields=name", NULL, buf);
+	assert_string_equal(buf, "{\"boxes\":[{\"name\":\"kept\"}]}");
+	assert_int_equal(make(f, &admin, "\"name\":\"lost0\"", NULL), 201);
+	run_batch(f->eng);
+	assert_int_equal(store_revision(f->store), 2);
+}
+
+static void query_and_path_are_decoded_strictly(void **state)
+{
+	char good[] = "a%2Fb+c%41", bad[] = "%4", nul[] = "a%00b";
+	struct args args;
+
+	assert_true(url_decode(good, true));
+	assert_string_equal(good, "a/b cA");
+	assert_false(url_decode(bad, true));
+	assert_false(url_decode(nul, true));
+	assert_int_equal(args_parse("a=1&&b&a=%20x&=v", &args), 0);
+	assert_int_equal(args.n, 4);
+	assert_string_equal(args_get(&args, "a", 1), " x");
+	assert_string_equal(args_get(&args, "b", 0), "");
+	assert_null(args_get(&args, "a", 2));
+	args_free(&args);
+	assert_int_equal(args_parse("a=%", &args), -EINVAL);
+}
+
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(create_fills_defaults_and_stamps),
+		T(create_refuses_in_neutrons_words),
+		T(reference_must_be_visible),
+		T(policy_keeps_members_apart),
+		T(update_bumps_the_revision_of_a_change_only),
+		T(bulk_is_all_or_nothing),
+		T(quota_is_enforced),
+		T(list_filters_sorts_and_pages),
+		T(list_refuses_what_neutron_refuses),
+		T(a_stale_cache_is_told_and_read_again),
+		T(a_waiting_call_wakes_on_its_change),
+		T(a_failed_flush_takes_the_cache_back),
+		cmocka_unit_test(query_and_path_are_decoded_strictly),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
