@@ -17,8 +17,7 @@ static const char *const queries[Q_N] = {
 	[Q_VERSION] = "SELECT version FROM doc WHERE key = ?1",
 	[Q_GET] = "SELECT version, body FROM doc WHERE key = ?1",
 	[Q_LIST] = "SELECT key, version, body FROM doc WHERE key >= ?1 ORDER BY key",
-	[Q_PUT] = "INSERT INTO doc(key, version, body) VALUES(?1, ?2, ?3) ON CONFLICT(key) "
-		  "DO UPDATE SET version = excluded.version, body = excluded.body",
+	[Q_PUT] = "REPLACE INTO doc(key, version, body) VALUES(?1, ?2, ?3)",
 	[Q_DELETE] = "DELETE FROM doc WHERE key = ?1",
 	[Q_REVISION] = "UPDATE meta SET revision = ?1",
 };
