@@ -32,6 +32,7 @@ enum rfield_flags {
 	R_SECRET = 128,	 /* nobody sees it */
 	R_INDEX = 256,	 /* res_list() and filters find by it without a scan; .ref implies it */
 	R_VIRTUAL = 512, /* not stored: check() takes it out of the document, show() puts it in */
+	R_EACH = 1024,	 /* filter values given more than once must all match, not one of them */
 };
 
 /* Filters by a value that is not the member itself (fixed_ips=ip_address=...). */

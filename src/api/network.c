@@ -216,7 +216,7 @@ static int network_updated(struct call *c, const json_t *doc, const json_t *old)
 static int network_in_use(struct call *c, const char *id)
 {
 	struct cursor it = res_list(c, &port_resource, "network_id", id);
-	char ids[10 * 37 + 1];
+	char ids[20 * 37 + 1];
 	size_t n = 0;
 
 	while (cursor_next(&it) && n + 37 < sizeof(ids))

@@ -70,7 +70,7 @@ static const struct rfield port_fields[] = {
 	{ "device_id", J_STR, R_CREATE | R_UPDATE | R_FILTER | R_INDEX, "\"\"", .max = 255 },
 	{ "device_owner", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255,
 	  .valid = valid_device_owner },
-	{ "fixed_ips", J_LIST, R_CREATE | R_UPDATE | R_FILTER, .valid = valid_fixed_ips,
+	{ "fixed_ips", J_LIST, R_CREATE | R_UPDATE | R_FILTER | R_EACH, .valid = valid_fixed_ips,
 	  .match = match_fixed_ips },
 	{ "allowed_address_pairs", J_LIST, R_CREATE | R_UPDATE, "[]",
 	  .valid = valid_address_pairs },

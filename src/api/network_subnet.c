@@ -126,6 +126,17 @@ static int check_modes(struct call *c, const json_t *doc)
 			 ra, address);
 }
 
+/* A network is divided by its owner. */
+static int check_owner(struct call *c, const json_t *doc)
+{
+	const json_t *net = res_get(c, &network_resource, doc_str(doc, "network_id"));
+
+	if (c->auth->admin || !strcmp(doc_str(net, "project_id"), c->auth->project_id))
+		return 0;
+	return call_fail(c, 403, "PolicyNotAuthorized",
+			 "rule:create_subnet is disallowed by policy");
+}
+
 static int check_overlap(struct call *c, const json_t *doc, const struct ipam_subnet *s)
 {
 	const char *network = doc_str(doc, "network_id");
@@ -194,18 +205,20 @@ static int subnet_check(struct call *c, json_t *doc, const json_t *old)
 	if (rc)
 		return rc;
 	if (!old)
-		rc = check_versions(c, doc, &s) ?: check_modes(c, doc);
+		rc = check_owner(c, doc) ?: check_versions(c, doc, &s) ?: check_modes(c, doc);
 	if (!rc)
 		rc = check_routes(c, doc, &s);
 	if (rc)
 		return rc;
+	if (ipam_check_cidr(&s, &r))
+		return net_refused(c, &r);
 	if (!old) {
 		subnet_complete(doc, &s);
 		rc = check_overlap(c, doc, &s);
 	}
 	if (rc)
 		return rc;
-	if (ipam_check_cidr(&s, &r) || ipam_check_pools(&s, &r) || ipam_check_gateway(&s, &r))
+	if (ipam_check_pools(&s, &r) || ipam_check_gateway(&s, &r))
 		return net_refused(c, &r);
 	return 0;
 }

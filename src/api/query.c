@@ -76,7 +76,7 @@ static bool equals(const json_t *doc, const char *name, const struct rfield *f, 
 	return text && strcmp(text, value) == 0;
 }
 
-/* All filters; values of one name are alternatives. */
+/* All filters; values of one name are alternatives, unless the row says R_EACH. */
 static bool selects(const struct query *q, const json_t *doc)
 {
 	const struct args *args = &q->c->priv->args;
@@ -90,9 +90,12 @@ static bool selects(const struct query *q, const json_t *doc)
 			continue;
 		if (!f && !is_stamp(q->r, name) && !(q->r->flags & RES_FREE_FORM))
 			continue;
-		for (unsigned int j = 0; j < args->n && !any; j++)
-			any = !strcmp(args->all[i].name, args->all[j].name) &&
-			      equals(doc, name, f, args->all[j].value);
+		if (f && f->flags & R_EACH)
+			any = equals(doc, name, f, args->all[i].value);
+		else
+			for (unsigned int j = 0; j < args->n && !any; j++)
+				any = !strcmp(args->all[i].name, args->all[j].name) &&
+				      equals(doc, name, f, args->all[j].value);
 		if (!any)
 			return false;
 	}

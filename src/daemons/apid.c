@@ -14,7 +14,8 @@
 #include "base/loop.h"
 #include "store/store.h"
 
-static const struct service *const services[] = { &identity_service, &network_service, NULL };
+static const struct service *const services[] = { &identity_service, &image_service,
+						 &network_service, NULL };
 
 struct options {
 	const char *config, *listen, *state_dir, *openrc;
