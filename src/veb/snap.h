@@ -91,11 +91,12 @@ AUTO_DEFINE(struct veb_port *, veb_port_put)
 
 /* One way in the FIB: an address of a domain and who owns it. */
 struct veb_fib_entry {
-	uint64_t key;	/* domain << 48 | MAC; UINT64_MAX: free */
-	uint32_t first; /* n 1: the port id itself; else index into owners[] */
-	uint16_t n;	/* owners */
-	uint16_t plain; /* n 1 and its owner has no rules of its own: link up, no port VLAN, no
-			   mirror: then its MTU; else 0 */
+	uint64_t key; /* domain << 48 | MAC; UINT64_MAX: free */
+	uint32_t
+		first; /* n 1: the port id, and its veb_vlan_code() << 16; else index into owners[] */
+	uint16_t n;    /* owners */
+	uint16_t
+		plain; /* n 1, and its owner's link is up and no mirror watches it: its MTU; else 0 */
 };
 
 /* A member of a domain as flooding sees it. */
@@ -140,6 +141,11 @@ static inline uint64_t veb_mac_key(const struct mac *m)
 
 	memcpy(&v, m, sizeof(*m));
 	return le64toh(v);
+}
+/* A port's VLAN in 13 bits: the VID, and whether it is a service VLAN; 0: no VST. */
+static inline uint32_t veb_vlan_code(const struct veb_port *p)
+{
+	return (p->vst & 0xfff) | (p->vst >> 16 == 0x88a8 ? 0x1000 : 0);
 }
 static inline uint64_t veb_fib_key(unsigned int domain, uint64_t mac_key)
 {

@@ -585,7 +585,9 @@ static void world_roll(struct world *w, unsigned int *seed)
 
 		c->flags = (uint16_t)(rand_r(seed) % (VEB_CONFIRM * 2));
 		c->flags |= rand_r(seed) % 4 ? VEB_LINK_UP : 0;
-		c->vlan = i < UP && rand_r(seed) % 4 == 0 ? 7 : 0;
+		c->vlan = i < UP && rand_r(seed) % 2 ? 7 : 0;
+		c->vlan = rand_r(seed) % 50 && c->vlan ? 7 : c->vlan ? 4095 : 0;
+		c->ad = rand_r(seed) % 4 == 0;
 		c->trunk = i < UP && rand_r(seed) % 3 == 0 ? &none : NULL;
 		c->mtu = rand_r(seed) % 3 ? 1500 : 100;
 		c->n_macs = i == UP ? 0 : 1 + (unsigned int)rand_r(seed) % 2;
@@ -616,7 +618,7 @@ static void the_short_cut_decides_as_the_rules_do(void **state)
 		for (unsigned int k = 0; k < 50; k++) {
 			struct mac dst = mac_of((unsigned int)rand_r(&seed) % N_PORTS);
 			struct mac src = mac_of((unsigned int)rand_r(&seed) % N_PORTS);
-			struct frame f = frame_make(&dst, &src, rand_r(&seed) % 3 ? 0 : VLAN(7));
+			struct frame f = frame_make(&dst, &src, rand_r(&seed) % 4 ? 0 : VLAN(7));
 			unsigned int from = (unsigned int)rand_r(&seed) % N_PORTS;
 			char text[64];
 
