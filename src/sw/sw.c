@@ -113,7 +113,19 @@ static void commit_soon(void *arg)
 
 static void on_hints(void *arg, uint32_t events)
 {
-	sw_vf_hints(arg);
+	struct sw *sw = arg;
+
+	if (!sw_vf_hints(sw))
+		return;
+	loop_fd_set(sw->hints, 0);
+	loop_timer_set(sw->more_hints, SW_COALESCE_MS, 0);
+}
+
+static void hints_again(void *arg)
+{
+	struct sw *sw = arg;
+
+	loop_fd_set(sw->hints, EPOLLIN);
 }
 
 static void on_tick(void *arg)
@@ -157,7 +169,8 @@ int sw_open(const struct sw_opts *opts, struct sw **out, struct err *e)
 	sw->hints = loop_fd_add(opts->loop, dp_hint_fd(opts->dp), EPOLLIN, on_hints, sw);
 	sw->tick = loop_timer_add(opts->loop, SW_TICK_MS, SW_TICK_MS, on_tick, sw);
 	sw->soon = loop_timer_add(opts->loop, UINT32_MAX, 0, commit_soon, sw);
-	if (!sw->hints || !sw->tick || !sw->soon)
+	sw->more_hints = loop_timer_add(opts->loop, UINT32_MAX, 0, hints_again, sw);
+	if (!sw->hints || !sw->tick || !sw->soon || !sw->more_hints)
 		return err_set(e, -ENOMEM, "no memory");
 	*out = take(sw);
 	return 0;
@@ -179,6 +192,8 @@ void sw_close(struct sw *sw)
 		loop_timer_del(sw->tick);
 	if (sw->soon)
 		loop_timer_del(sw->soon);
+	if (sw->more_hints)
+		loop_timer_del(sw->more_hints);
 	for (unsigned int i = 0; i < PFS_MAX; i++)
 		sw_pf_free(sw->pfs[i]);
 	for (unsigned int i = 0; i < VEB_PORTS_MAX; i++)

@@ -68,8 +68,9 @@ struct sw {
 	int8_t links[VEB_PORTS_MAX]; /* link shown to a tap's user: 1 up, 0 down, -1 nothing yet */
 	uint64_t learned_at[VEB_PORTS_MAX]; /* when a port last got an address by learning, ms */
 	struct loop_fd *hints;
-	struct loop_timer *tick; /* each second: wires, lost devices */
-	struct loop_timer *soon; /* 10 ms after a change nobody waits for */
+	struct loop_timer *tick;       /* each second: wires, lost devices */
+	struct loop_timer *more_hints; /* after a full turn of hints, the next one */
+	struct loop_timer *soon;       /* 10 ms after a change nobody waits for */
 };
 
 #define SW_COALESCE_MS 10
@@ -123,7 +124,7 @@ int sw_vf_detach(void *ctx, const char *pf, unsigned int vf, struct err *e);
 int sw_vf_release(void *ctx, const char *pf, unsigned int vf, struct err *e);
 int sw_vf_filter(void *ctx, const char *pf, unsigned int vf, const struct vf_filter *filter,
 		 struct err *e);
-void sw_vf_hints(struct sw *sw);
+bool sw_vf_hints(struct sw *sw);
 void sw_pci_slot(const struct sw_pf *pf, int vf, char out[16]);
 
 /* sw_svc.c */

@@ -372,9 +372,11 @@ static void hint(struct sw *sw, const struct dp_hint *h)
  * Where no filter source serves a VF, a source address counts as a request.
  * What is accepted is in force 10 ms later.
  *
+ * Return: true after a full turn: wait a little before the next, or a guest that
+ * changes its source with each frame keeps control from its work.
  * Context: control, when dp_hint_fd() is readable; bounded work a call.
  */
-void sw_vf_hints(struct sw *sw)
+bool sw_vf_hints(struct sw *sw)
 {
 	struct dp_hint hints[HINTS_A_TURN];
 	unsigned int n = dp_hints_take(sw->opts.dp, hints, HINTS_A_TURN);
@@ -382,4 +384,5 @@ void sw_vf_hints(struct sw *sw)
 	for (unsigned int i = 0; i < n; i++)
 		if (hints[i].port < VEB_PORTS_MAX)
 			hint(sw, &hints[i]);
+	return n == HINTS_A_TURN;
 }
