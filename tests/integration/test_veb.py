@@ -325,6 +325,21 @@ def test_16_links_follow_the_wire(lab):
     assert lab.who(0, STRANGER) == [WIRE]
 
 
+def test_17_rate_limit_delays_and_drops_nothing(lab):
+    lab.vf(0, max_tx_rate=5)
+    sent, frame = 200, mac(lab.mac(1)) + mac(lab.mac(0)) + struct.pack('!H', ETHERTYPE)
+    before = lab.swd.vf(lab.pf, 0)['stats']
+    lab.ports[1].read()
+    for _ in range(sent):
+        lab.ports[0].sock.send(frame.ljust(1000, b'x'))
+    # 200 kB at 5 Mbit/s take a third of a second; 66 kB may go at once
+    assert lab.swd.vf(lab.pf, 0)['stats']['tx_packets'] < before['tx_packets'] + sent
+    got = []
+    wait_for(lambda: got.extend(f for f in lab.ports[1].read() if f[:14] == frame)
+             or len(got) == sent, 10, 'the last frame')
+    assert lab.swd.vf(lab.pf, 0)['stats']['drops'] == before['drops']
+
+
 def test_19_vepa_sends_local_traffic_out_and_prunes_its_own(lab):
     lab.set(mode='vepa')
     assert lab.who(0, lab.mac(1)) == [WIRE]
