@@ -373,9 +373,10 @@ int lease_port_check(struct call *c, json_t *port, const json_t *old)
 	rc = take_vf(c, port, to, strcmp(to, was) ? NULL : json_string_value(server), &why);
 	if (rc && !why.msg[0])
 		return rc;
-	if (rc)
-		set_binding(port, to, "binding_failed", json_object());
-	return 0;
+	if (!rc)
+		return 0;
+	set_binding(port, to, "binding_failed", json_object());
+	return have ? unplug(c, was, id) : 0;
 }
 
 /**

@@ -12,6 +12,8 @@
 #include "api/network.h"
 #include "api/segment.h"
 
+#define MTU_MIN 68 /* what IPv4 needs (RFC 791); Neutron takes less, and no host can serve it */
+
 static int valid_not_external(struct call *c, const char *field, json_t **value)
 {
 	if (!json_is_true(*value))
@@ -152,6 +154,11 @@ static int check_mtu(struct call *c, json_t *doc)
 
 	if (!json_integer_value(mtu))
 		json_object_set_new(doc, "mtu", json_integer(max));
+	else if (json_integer_value(mtu) < MTU_MIN)
+		return call_fail(c, 400, "HTTPBadRequest",
+				 "Invalid input for mtu. Reason: '%lld' is too small - must be at "
+				 "least '%d'.",
+				 json_integer_value(mtu), MTU_MIN);
 	else if (json_integer_value(mtu) > max)
 		return call_fail(
 			c, 400, "InvalidInput",

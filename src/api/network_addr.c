@@ -13,6 +13,8 @@
 /* The vendor prefix of Neutron's own addresses (base_mac). */
 static const uint8_t mac_prefix[3] = { 0xfa, 0x16, 0x3e };
 
+#define PORT_IPS_MAX 16 /* what hosts' agents take */
+
 /* One port's addresses while they are worked out. */
 struct addr_plan {
 	struct call *c;
@@ -306,6 +308,12 @@ static int plan_ips(struct addr_plan *p, const json_t *wishes)
 
 	if (!json_is_array(wishes))
 		return plan_default(p);
+	if (json_array_size(wishes) > PORT_IPS_MAX)
+		return call_fail(
+			p->c, 400, "InvalidInput",
+			"Invalid input for operation: Exceeded maximum amount of fixed ips "
+			"per port (%d).",
+			PORT_IPS_MAX);
 	json_array_foreach (wishes, i, wish) {
 		rc = plan_wish(p, wish);
 		if (rc)

@@ -126,11 +126,17 @@ static int check_modes(struct call *c, const json_t *doc)
 			 ra, address);
 }
 
-/* A network is divided by its owner. */
-static int check_owner(struct call *c, const json_t *doc)
-{
-	const json_t *net = res_get(c, &network_resource, doc_str(doc, "network_id"));
+#define SUBNETS_MAX 16 /* of a network: what hosts' agents take */
 
+/* A network is divided by its owner, and not without end. */
+static int check_network(struct call *c, const json_t *doc)
+{
+	const char *id = doc_str(doc, "network_id");
+	const json_t *net = res_get(c, &network_resource, id);
+
+	if (res_count(c, &subnet_resource, "network_id", id) >= SUBNETS_MAX)
+		return call_fail(c, 409, "SubnetLimit", "Network %s has %d subnets already.", id,
+				 SUBNETS_MAX);
 	if (c->auth->admin || !strcmp(doc_str(net, "project_id"), c->auth->project_id))
 		return 0;
 	return call_fail(c, 403, "PolicyNotAuthorized",
@@ -205,7 +211,7 @@ static int subnet_check(struct call *c, json_t *doc, const json_t *old)
 	if (rc)
 		return rc;
 	if (!old)
-		rc = check_owner(c, doc) ?: check_versions(c, doc, &s) ?: check_modes(c, doc);
+		rc = check_network(c, doc) ?: check_versions(c, doc, &s) ?: check_modes(c, doc);
 	if (!rc)
 		rc = check_routes(c, doc, &s);
 	if (rc)
