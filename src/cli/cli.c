@@ -36,33 +36,82 @@ static const char svc_usage[] =
 	"anyvf svc del PF NAME\n"
 	"anyvf [-j [-p]] svc show [PF]\n";
 
-/* link is abbreviated as iproute2 does; the other objects are not iproute2's. */
+/* iproute2's order: the first that an abbreviation fits wins. */
+static const struct cli_command link_commands[] = {
+	{ "set", cli_link_set },  { "change", cli_link_set }, { "show", cli_link_show },
+	{ "lst", cli_link_show }, { "list", cli_link_show },  { NULL, NULL },
+};
+
+static int complete(struct cli *cli);
+
 const struct cli_object cli_objects[] = {
-	{ "link", cli_link, "VF settings in the words of ip-link(8)", link_usage, NULL, 0 },
-	{ "pf", cli_pf, "physical functions: add, set, del, show", pf_usage, pf_fields,
-	  PF_SET_WORDS },
-	{ "vf", cli_vf, "what VFs are plugged into, and what they are not by ip-link(8)", vf_usage,
-	  vf_fields, VF_SET_WORDS },
-	{ "mirror", cli_mirror, "copy a VF's frames to another VF", mirror_usage, NULL, 0 },
-	{ "svc", cli_svc, "service ports: taps on a PF, with no VF", svc_usage, svc_fields,
-	  SVC_ADD_WORDS },
-	{ "up", cli_up, "start the daemons, and libvirt if nobody did; make the configured PFs",
-	  "anyvf up [--config FILE]\n", NULL, 0 },
-	{ "down", cli_down, "stop the guests, then what `up` started",
-	  "anyvf down [--keep-guests] [--config FILE]\n", NULL, 0 },
-	{ "status", cli_status, "what runs, and why something does not",
-	  "anyvf [-j [-p]] status [--config FILE]\n", NULL, 0 },
-	{ "console", cli_console, "open a server's serial console",
-	  "anyvf console VM [--uri URI] [--config FILE]    (VM: name or id; Ctrl-] leaves)\n", NULL,
-	  0 },
-	{ NULL, NULL, NULL, NULL, NULL, 0 },
+	{ .word = "link",
+	  .commands = link_commands,
+	  .help = "VF settings in the words of ip-link(8)",
+	  .usage = link_usage,
+	  .fields = vf_fields,
+	  .words = BIT(VF_FIELD_TRUNK) - 1,
+	  .more = "dev up down mtu address vf rate",
+	  .abbreviates = true },
+	{ .word = "pf",
+	  .commands = cli_pf_commands,
+	  .help = "physical functions: add, set, del, show",
+	  .usage = pf_usage,
+	  .fields = pf_fields,
+	  .words = PF_SET_WORDS,
+	  .more = "none dev dpdk force on off veb vepa" },
+	{ .word = "vf",
+	  .commands = cli_vf_commands,
+	  .help = "what VFs are plugged into, and settings ip-link(8) has no words for",
+	  .usage = vf_usage,
+	  .fields = vf_fields,
+	  .words = VF_SET_WORDS,
+	  .more = "vhost socket client tap netns any none on off" },
+	{ .word = "mirror",
+	  .commands = cli_mirror_commands,
+	  .help = "copy a VF's frames to another VF",
+	  .usage = mirror_usage,
+	  .more = "from vf in out both to" },
+	{ .word = "svc",
+	  .commands = cli_svc_commands,
+	  .help = "service ports: taps on a PF, with no VF",
+	  .usage = svc_usage,
+	  .fields = svc_fields,
+	  .words = SVC_ADD_WORDS },
+	{ .word = "up",
+	  .run = cli_up,
+	  .help = "start the daemons, and libvirt if nobody did; make the configured PFs",
+	  .usage = "anyvf up [--config FILE]\n",
+	  .more = "--config" },
+	{ .word = "down",
+	  .run = cli_down,
+	  .help = "stop the guests, then what `up` started",
+	  .usage = "anyvf down [--keep-guests] [--config FILE]\n",
+	  .more = "--keep-guests --config" },
+	{ .word = "status",
+	  .run = cli_status,
+	  .help = "what runs, and why something does not",
+	  .usage = "anyvf [-j [-p]] status [--config FILE]\n",
+	  .more = "--config" },
+	{ .word = "console",
+	  .run = cli_console,
+	  .help = "open a server's serial console",
+	  .usage = "anyvf console VM [--uri URI] [--config FILE]    (VM: name or id; "
+		   "Ctrl-] leaves)\n",
+	  .more = "--uri --config" },
+	{ .word = "complete",
+	  .run = complete,
+	  .help = NULL, /* the shells' business */
+	  .usage = "anyvf complete [WORD...]    (words that may follow; for shells)\n" },
+	{ .word = NULL },
 };
 
 static void print_objects(FILE *to)
 {
 	fputs("Usage: anyvf [-s] [-d] [-o] [-br] [-j [-p]] OBJECT COMMAND ...\n\n", to);
 	for (const struct cli_object *o = cli_objects; o->word; o++)
-		fprintf(to, "  %-8s %s\n", o->word, o->help);
+		if (o->help)
+			fprintf(to, "  %-8s %s\n", o->word, o->help);
 	fputs("\nanyvf OBJECT help tells an object's commands; see also anyvf(8).\n", to);
 }
 
@@ -125,12 +174,71 @@ static char find_option(const char *word)
 	return 0;
 }
 
+static bool fits(const struct cli_object *o, const char *typed, const char *word)
+{
+	return o->abbreviates ? cli_matches(typed, word) : !strcmp(typed, word);
+}
+
 static const struct cli_object *find_object(const char *word)
 {
 	for (const struct cli_object *o = cli_objects; o->word; o++)
-		if (!strcmp(word, o->word) || (o->run == cli_link && cli_matches(word, o->word)))
+		if (fits(o, word, o->word))
 			return o;
 	return NULL;
+}
+
+/* Without a command an object is shown, as `ip link` is. */
+static int run_object(const struct cli_object *o, struct cli *cli)
+{
+	const char *word;
+
+	if (cli_accept(cli, "help"))
+		return print_usage(o);
+	if (o->run)
+		return o->run(cli);
+	word = cli_next(cli);
+	for (const struct cli_command *c = o->commands; c->word; c++)
+		if (fits(o, word ? word : "show", c->word))
+			return c->run(cli);
+	return cli_unknown(o->word, word);
+}
+
+static void print_pfs(struct cli *cli)
+{
+	auto_of(json_decref) json_t *names = NULL;
+	const json_t *name;
+	size_t i;
+
+	if (cli_call_all(cli, "pf.list", &names, NULL))
+		return;
+	json_array_foreach (names, i, name)
+		puts(json_string_value(name));
+}
+
+/* The words that may follow those given, one a line: objects, commands, then their words. */
+static int complete(struct cli *cli)
+{
+	const char *word = cli_next(cli);
+	const struct cli_object *o = word ? find_object(word) : NULL;
+	const char *at = o && o->more ? o->more : "";
+
+	for (const struct cli_object *any = cli_objects; !word && any->word; any++)
+		if (any->help)
+			puts(any->word);
+	if (!o)
+		return CLI_OK;
+	for (const struct cli_command *c = o->commands; c && c->word && !*cli->words; c++)
+		puts(c->word);
+	if (o->commands && !*cli->words)
+		return CLI_OK;
+	for (const struct field *f = o->fields; f && f->word; f++)
+		if (o->words >> (f - o->fields) & 1)
+			puts(f->word);
+	for (size_t n; (n = strcspn(at, " ")); at += n + (at[n] == ' '))
+		printf("%.*s\n", (int)n, at);
+	if (o->commands)
+		print_pfs(cli);
+	return CLI_OK;
 }
 
 /* Options before the object must be ours; behind it, what is no option is a word. */
@@ -187,30 +295,5 @@ int cli_main(int argc, char *const argv[])
 		fprintf(stderr, "Object \"%s\" is unknown, try \"anyvf help\".\n", word);
 		return CLI_FAIL;
 	}
-	return cli_accept(&cli, "help") ? print_usage(o) : o->run(&cli);
-}
-
-/**
- * cli_link() - anyvf link: which command?
- * @cli: words start behind `link`
- *
- * Return: the exit code.
- */
-int cli_link(struct cli *cli)
-{
-	static const struct {
-		const char *word;
-		int (*run)(struct cli *cli);
-	} commands[] = {
-		{ "set", cli_link_set },  { "change", cli_link_set }, { "show", cli_link_show },
-		{ "lst", cli_link_show }, { "list", cli_link_show },
-	};
-	const char *word = cli_next(cli);
-
-	if (!word)
-		return cli_link_show(cli);
-	for (unsigned int i = 0; i < ARRAY_LEN(commands); i++)
-		if (cli_matches(word, commands[i].word))
-			return commands[i].run(cli);
-	return cli_unknown("link", word);
+	return run_object(o, &cli);
 }

@@ -19,16 +19,27 @@ struct cli {
 	const char *run_dir; /* of the daemons' sockets */
 };
 
-/* An object of the command line: `anyvf pf ...`. */
+/* A command of an object: `anyvf pf add ...`. */
+struct cli_command {
+	const char *word;
+	int (*run)(struct cli *cli); /* words start behind it; answers the exit code */
+};
+
+/* An object of the command line: `anyvf pf ...`. Help and completion are read from the rows. */
 struct cli_object {
 	const char *word;
-	int (*run)(struct cli *cli); /* words start behind the object; answers the exit code */
-	const char *help;	     /* one line */
-	const char *usage;	     /* `anyvf OBJECT help` */
-	const struct field *fields;  /* table of its words, may be NULL */
-	uint32_t words;		     /* bit i: row i is one of them */
+	const struct cli_command *commands; /* ends with word NULL; "show" if none is given */
+	int (*run)(struct cli *cli);	    /* instead of commands: words start behind the object */
+	const char *help;		    /* one line */
+	const char *usage;		    /* `anyvf OBJECT help` */
+	const struct field *fields;	    /* table of its words, may be NULL */
+	uint32_t words;			    /* bit i: row i is one of them */
+	const char *more;		    /* further words, for completion; may be NULL */
+	bool abbreviates;		    /* object and commands, as iproute2 does */
 };
 extern const struct cli_object cli_objects[]; /* ends with word NULL */
+extern const struct cli_command cli_pf_commands[], cli_vf_commands[], cli_mirror_commands[],
+	cli_svc_commands[];
 
 int cli_main(int argc, char *const argv[]);
 
@@ -58,13 +69,8 @@ int cli_print_json(const struct cli *cli, const json_t *value);
 json_t *cli_fields_json(const struct field *fields, const void *obj, uint32_t changed);
 
 /* the objects: link_set.c, link_show.c, noun.c, up.c, status.c */
-int cli_link(struct cli *cli);
 int cli_link_set(struct cli *cli);
 int cli_link_show(struct cli *cli);
-int cli_pf(struct cli *cli);
-int cli_vf(struct cli *cli);
-int cli_mirror(struct cli *cli);
-int cli_svc(struct cli *cli);
 int cli_up(struct cli *cli);
 int cli_down(struct cli *cli);
 int cli_status(struct cli *cli);

@@ -11,11 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-struct command {
-	const char *word;
-	int (*run)(struct cli *cli);
-};
-
 static int usage(const struct err *e)
 {
 	cli_error(e);
@@ -400,81 +395,26 @@ static int svc_del(struct cli *cli)
 		      &e);
 }
 
-/* Without a command an object is shown, as `ip link` is. */
-static int run(struct cli *cli, const char *object, const struct command *commands)
-{
-	const char *word = cli_next(cli);
+const struct cli_command cli_pf_commands[] = {
+	{ "add", pf_add },	  { "set", pf_set }, { "del", pf_del },
+	{ "show", noun_show_pf }, { NULL, NULL },
+};
 
-	for (const struct command *c = commands; c->word; c++)
-		if (!strcmp(word ? word : "show", c->word))
-			return c->run(cli);
-	return cli_unknown(object, word);
-}
+const struct cli_command cli_vf_commands[] = {
+	{ "attach", vf_attach }, { "detach", vf_detach },  { "release", vf_release },
+	{ "set", vf_set },	 { "show", noun_show_vf }, { NULL, NULL },
+};
 
-/**
- * cli_pf() - anyvf pf add|set|del|show
- * @cli: words start behind `pf`
- *
- * Return: the exit code.
- */
-int cli_pf(struct cli *cli)
-{
-	static const struct command commands[] = {
-		{ "add", pf_add },	  { "set", pf_set }, { "del", pf_del },
-		{ "show", noun_show_pf }, { NULL, NULL },
-	};
+const struct cli_command cli_mirror_commands[] = {
+	{ "add", mirror_add },
+	{ "del", mirror_del },
+	{ "show", noun_show_mirror },
+	{ NULL, NULL },
+};
 
-	return run(cli, "pf", commands);
-}
-
-/**
- * cli_vf() - anyvf vf attach|detach|release|set|show
- * @cli: words start behind `vf`
- *
- * Return: the exit code.
- */
-int cli_vf(struct cli *cli)
-{
-	static const struct command commands[] = {
-		{ "attach", vf_attach }, { "detach", vf_detach },  { "release", vf_release },
-		{ "set", vf_set },	 { "show", noun_show_vf }, { NULL, NULL },
-	};
-
-	return run(cli, "vf", commands);
-}
-
-/**
- * cli_mirror() - anyvf mirror add|del|show
- * @cli: words start behind `mirror`
- *
- * Return: the exit code.
- */
-int cli_mirror(struct cli *cli)
-{
-	static const struct command commands[] = {
-		{ "add", mirror_add },
-		{ "del", mirror_del },
-		{ "show", noun_show_mirror },
-		{ NULL, NULL },
-	};
-
-	return run(cli, "mirror", commands);
-}
-
-/**
- * cli_svc() - anyvf svc add|del|show
- * @cli: words start behind `svc`
- *
- * Return: the exit code.
- */
-int cli_svc(struct cli *cli)
-{
-	static const struct command commands[] = {
-		{ "add", svc_add },
-		{ "del", svc_del },
-		{ "show", noun_show_svc },
-		{ NULL, NULL },
-	};
-
-	return run(cli, "svc", commands);
-}
+const struct cli_command cli_svc_commands[] = {
+	{ "add", svc_add },
+	{ "del", svc_del },
+	{ "show", noun_show_svc },
+	{ NULL, NULL },
+};

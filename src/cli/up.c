@@ -130,18 +130,6 @@ static int ended(const struct prog *p, const struct start *s, struct err *e)
 		       s->log);
 }
 
-/* What we started in vain does not stay. */
-static int never_ready(struct site *site, enum prog_id id, struct start *s, const struct err *why,
-		       struct err *e)
-{
-	if (s->child) {
-		kill(s->child, SIGTERM);
-		site_mark(site, id, 0);
-	}
-	return err_set(e, -ETIMEDOUT, "%s is not ready after %d s: %s (see %s)", progs[id].name,
-		       READY_WAIT_MS / 1000, why->msg, *s->log ? s->log : "its log");
-}
-
 static int wait_ready(struct site *site, enum prog_id id, struct start *s, struct err *e)
 {
 	uint64_t end = loop_now_ms() + READY_WAIT_MS;
@@ -156,7 +144,9 @@ static int wait_ready(struct site *site, enum prog_id id, struct start *s, struc
 			return ended(&progs[id], s, e);
 		}
 		if (loop_now_ms() > end)
-			return never_ready(site, id, s, &why, e);
+			return err_set(e, -ETIMEDOUT, "%s is not ready after %d s: %s (see %s)",
+				       progs[id].name, READY_WAIT_MS / 1000, why.msg,
+				       *s->log ? s->log : "its log");
 		usleep(POLL_US);
 	}
 	printf("%-13s %s, pid %d\n", progs[id].name, s->child ? "started" : "runs already",
@@ -190,7 +180,6 @@ static int add_pf(struct site *site, const char *name)
 	unsigned int n = 0;
 
 	snprintf(section, sizeof(section), "pf.%s", name);
-	words[n++] = (char *)(uintptr_t) "add";
 	words[n++] = (char *)(uintptr_t)name;
 	snprintf(text, sizeof(text), "%s", site_conf(site, section, "uplink"));
 	for (unsigned int i = 0; i < ARRAY_LEN(keys); i++) {
@@ -208,7 +197,7 @@ static int add_pf(struct site *site, const char *name)
 			words[n++] = word;
 	}
 	words[n] = NULL;
-	return cli_pf(&cli);
+	return cli_pf_commands[0].run(&cli); /* add */
 }
 
 static bool listed(const json_t *names, const char *name)

@@ -9,19 +9,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static int (*const objects[])(struct cli * cli) = { cli_link, cli_pf, cli_vf, cli_mirror,
-							    cli_svc };
+	static char objects[][9] = { "link", "pf", "vf", "mirror", "svc", "complete" };
 	auto_free char *text = calloc(1, size + 1);
-	char *words[65] = { NULL };
-	struct cli cli = { .words = words, .run_dir = "/nonexistent" };
-	unsigned int n = 0;
+	char *words[66] = { objects[0] }; /* the program's name is nobody's business */
 	char *save, *word;
+	int n = 2;
 
 	if (!size)
 		return 0;
+	setenv("ANYVF_RUN_DIR", "/nonexistent", 1);
+	words[1] = objects[data[0] % ARRAY_LEN(objects)];
 	memcpy(text, data + 1, size - 1);
-	for (word = strtok_r(text, "\n", &save); word && n < 64; word = strtok_r(NULL, "\n", &save))
+	for (word = strtok_r(text, "\n", &save); word && n < 65; word = strtok_r(NULL, "\n", &save))
 		words[n++] = word;
-	objects[data[0] % ARRAY_LEN(objects)](&cli);
+	cli_main(n, words);
 	return 0;
 }

@@ -106,3 +106,12 @@ def test_words_that_are_not_utf8_are_refused(fake):
                  b'svc add p2p1 \xff', b'pf del \xff', b'link show \xff', b'link set \xff vf 1 trust on'):
         code, _, err = fake.run(*(os.fsdecode(word) for word in line.split()))
         assert code == 1 and err, line
+
+
+def test_completion_follows_the_tables(fake):
+    def after(line):
+        return set(ok(fake, f'complete {line}').split())
+    assert {'link', 'pf', 'vf', 'up', 'console'} <= after('') and 'complete' not in after('')
+    assert after('vf') == {'attach', 'detach', 'release', 'set', 'show'}
+    assert {'p2p1', 'trunk', 'spoofchk', 'vhost'} <= after('vf set') and 'port_id' not in after('vf set')
+    assert {'p2p1', 'vf', 'mac', 'rate', 'up'} <= after('link set') and after('nosuch') == set()
