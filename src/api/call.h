@@ -44,6 +44,7 @@ struct engine_opts {
 	const char *public_url;	 /* what links start with, no slash at the end */
 	const char *state_dir;	 /* /var/lib/anyvf: images live below */
 	const char *openrc;	 /* /etc/anyvf/openrc; demo-openrc and agent.json lie beside it */
+	unsigned int client_timeout_ms; /* a request must be here in that time; 0: 60 s */
 	const struct service *const *services; /* NULL at the end */
 };
 

@@ -139,7 +139,9 @@ int engine_open(const struct engine_opts *opts, struct engine **out, struct err 
 		struct http_opts http = { .loop = opts->loop,
 					  .listen = opts->listen,
 					  .body_max = BODY_MAX,
-					  .slow_ms = SLOW_MS,
+					  .slow_ms = opts->client_timeout_ms
+							     ? opts->client_timeout_ms
+							     : SLOW_MS,
 					  .begin = on_begin,
 					  .handle = on_request,
 					  .batch = run_batch,

@@ -202,7 +202,6 @@ static int handle_versions(struct call *c)
 }
 
 const struct route catalog_routes[] = {
-	{ "GET", "", handle_versions, ROUTE_OPEN },
 	{ "GET", "/", handle_versions, ROUTE_OPEN },
 	{ "GET", "/v3", handle_version, ROUTE_OPEN },
 	{ "GET", "/v3/", handle_version, ROUTE_OPEN },

@@ -445,7 +445,6 @@ static int handle_list_schema(struct call *c)
 }
 
 static const struct route own_routes[] = {
-	{ "GET", "", handle_choices, ROUTE_OPEN },
 	{ "GET", "/", handle_choices, ROUTE_OPEN },
 	{ "GET", "/versions", handle_versions, ROUTE_OPEN },
 	{ "GET", "/v2/schemas/image", handle_schema, 0 },

@@ -144,12 +144,14 @@ int route_find(struct call *c, const char *method, const char *target)
 	size_t path_len = strcspn(target, "?"), prefix_len = 0;
 	auto_free char *path = strndup(target, path_len);
 	bool path_known = false;
+	const char *below;
 
 	if (!path)
 		return -ENOMEM;
 	c->method = !strcmp(method, "HEAD") ? "GET" : method;
 	c->service = find_service(p->eng, path, &prefix_len);
-	c->path = strdup(path + (c->service ? prefix_len : 0));
+	below = c->service ? path + prefix_len : path;
+	c->path = strdup(below[0] ? below : "/"); /* "/network" asks for the versions, too */
 	if (!c->path)
 		return -ENOMEM;
 	if (args_parse(target[path_len] ? target + path_len + 1 : NULL, &p->args))

@@ -41,6 +41,7 @@ static const struct conf_key conf_keys[] = {
 	{ "api", "store", "" },	     /* "": sqlite:STATE_DIR/api.db */
 	{ "api", "openrc", "/etc/anyvf/openrc" },
 	{ "api", "token_hours", "12" },
+	{ "api", "client_timeout_s", "60" }, /* a request must be here in that time */
 	{ "api", "heartbeat_s", "5" }, /* hosts' agents report this often; three missed: dead */
 	{ "agent", "api", "" }, /* "": http://LISTEN */
 	{ "agent", "credentials", "/etc/anyvf/agent.json" },

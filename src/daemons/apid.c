@@ -15,7 +15,7 @@
 #include "store/store.h"
 
 static const struct service *const services[] = { &identity_service, &image_service,
-						 &network_service, NULL };
+						  &network_service, NULL };
 
 struct options {
 	const char *config, *listen, *state_dir, *openrc;
@@ -131,13 +131,16 @@ static int serve(const struct options *o, struct err *e)
 	opts.listen = or_conf(o->listen, conf, "api", "listen");
 	opts.public_url = conf_get(conf, "api", "public_url");
 	opts.state_dir = or_conf(o->state_dir, conf, "host", "state_dir");
+	opts.client_timeout_ms =
+		1000 * (unsigned int)strtoul(conf_get(conf, "api", "client_timeout_s"), NULL, 10);
 	opts.openrc = or_conf(o->openrc, conf, "api", "openrc");
 	rc = open_store(conf, opts.state_dir, &store, &lock, e);
 	opts.store = store;
-	rc = rc ? rc : engine_open(&opts, &engine, e);
+	/* Signals first: the engine's helper threads must inherit them blocked. */
 	if (!rc && (loop_signal_add(loop, SIGTERM, on_signal, loop) ||
 		    loop_signal_add(loop, SIGINT, on_signal, loop)))
 		rc = -ENOMEM;
+	rc = rc ? rc : engine_open(&opts, &engine, e);
 	if (rc)
 		return rc;
 	log_info("ready", "listen=%s revision=%llu", opts.listen,

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The API's listener: hostile and slow clients, crashes under load, a second daemon."""
+import concurrent.futures
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+import requests
+
+from apid import Apid, Cloud
+from conftest import DAEMONS, wait_for
+
+NETWORKS = '/network/v2.0/networks'
+
+
+@pytest.fixture(scope='module')
+def cloud(tmp_path_factory):
+    """A daemon that gives a request two seconds to arrive."""
+    made = Cloud(tmp_path_factory.mktemp('http'), '[api]\nclient_timeout_s = 2\n')
+    yield made
+    made.close()
+
+
+def raw(cloud, data, timeout=20.0):
+    """What the daemon answers to bytes until it closes (or the time is over)."""
+    with socket.create_connection(('127.0.0.1', cloud.apid.port), timeout=timeout) as sock:
+        sock.sendall(data)
+        got = b''
+        try:
+            while piece := sock.recv(65536):
+                got += piece
+        except OSError:
+            pass
+        return got
+
+
+def alive(cloud):
+    return cloud.admin.get(NETWORKS)['networks'] is not None
+
+
+@pytest.mark.parametrize('body', [
+    '{"network":', '[1]', '"x"', '5', 'null', '{"network": "x"}', '{"network": []}',
+    '{"network": {"name": "a\\u0000b"}}', '{"network": ' + '[' * 5000 + ']' * 5000 + '}',
+    '{"network": {"name": "\ud800"}}', '\xff\xfe', '{"network": {"mtu": 1e999}}',
+    '{"network": {"mtu": 99999999999999999999}}', '{"network": {"name": {"a": 1}}}'])
+def test_bad_json_is_400(cloud, body):
+    got = cloud.admin.http.post(cloud.apid.url + NETWORKS, timeout=10,
+                                data=body.encode('utf-8', 'surrogatepass'))
+    assert got.status_code == 400, got.text
+    assert set(got.json()['NeutronError']) == {'type', 'message', 'detail'}
+
+
+@pytest.mark.parametrize('path', [NETWORKS, '/identity/v3/auth/tokens', '/image/v2/images'])
+def test_10_mb_body_is_413(cloud, path):
+    got = cloud.admin.http.post(cloud.apid.url + path, data=b'{"x":"' + b'y' * 10_000_000 + b'"}',
+                                timeout=30)
+    assert got.status_code == 413
+    chunks = (b'z' * 100_000 for _ in range(100))
+    got = cloud.admin.http.post(cloud.apid.url + path, data=chunks, timeout=30)
+    assert got.status_code == 413
+    assert alive(cloud)
+
+
+def test_absurd_length_is_refused_at_once(cloud):
+    got = raw(cloud, b'POST ' + NETWORKS.encode() + b' HTTP/1.1\r\nHost: x\r\n'
+              b'Content-Length: 99999999999\r\n\r\n')
+    assert b' 401 ' in got.split(b'\r\n')[0] or b' 413 ' in got.split(b'\r\n')[0]
+
+
+@pytest.mark.parametrize('data', [
+    b'\r\n\r\n\r\n', b'GET\r\n\r\n', b'\x00' * 100, b'GET / HTTP/9.9\r\n\r\n',
+    b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n',
+    b'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n',
+    b'GET /' + b'a' * 100_000 + b' HTTP/1.1\r\nHost: x\r\n\r\n',
+    b'GET / HTTP/1.1\r\nHost: x\r\nX: ' + b'a' * 100_000 + b'\r\n\r\n',
+    b'GET /%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+    b'GET /network/v2.0/%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'])
+def test_bytes_that_are_no_http(cloud, data):
+    got = raw(cloud, data)
+    assert got == b'' or got.startswith(b'HTTP/1.')
+    assert b' 200 ' not in got.split(b'\r\n')[0]
+    assert alive(cloud)
+
+
+@pytest.mark.parametrize('start', [
+    b'', b'GET /identity/v3 HT', b'GET /identity/v3 HTTP/1.1\r\nHost: x\r\n',
+    b'POST /identity/v3/auth/tokens HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{'])
+def test_slow_client_is_cut_off_though_it_dribbles(cloud, start):
+    with socket.create_connection(('127.0.0.1', cloud.apid.port), timeout=1) as sock:
+        sock.sendall(start)
+        began = time.monotonic()
+        with pytest.raises(OSError):
+            while time.monotonic() < began + 15:
+                sock.sendall(b'a' if start else b'')
+                time.sleep(0.2)
+                if not sock.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK):
+                    raise ConnectionResetError
+        assert time.monotonic() < began + 14
+    assert alive(cloud)
+
+
+def test_slow_clients_do_not_hold_up_others(cloud):
+    crowd = [socket.create_connection(('127.0.0.1', cloud.apid.port)) for _ in range(200)]
+    try:
+        for sock in crowd:
+            sock.sendall(b'GET /identity/v3 HTTP/1.1\r\nHost')
+        assert all(alive(cloud) for _ in range(20))
+    finally:
+        for sock in crowd:
+            sock.close()
+
+
+def test_one_connection_serves_many_requests(cloud):
+    with requests.Session() as http:
+        for _ in range(50):
+            got = http.get(cloud.apid.url + '/identity/v3', timeout=5)
+            assert got.status_code == 200
+            assert got.headers['x-openstack-request-id'].startswith('req-')
+    one = b'GET /identity/v3 HTTP/1.1\r\nHost: x\r\n\r\n'
+    last = b'GET /identity/v3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+    assert raw(cloud, one * 5 + last).count(b'HTTP/1.1 200') == 6
+
+
+def test_methods_and_paths_that_are_not_there(cloud):
+    for method, path, status in (
+            ('GET', '/network/v2.0/nope', 404), ('GET', '/network/v2.0', 404),
+            ('GET', '/network/v2.0/', 200), ('PUT', NETWORKS, 405), ('GET', '/nope', 404),
+            ('TRACE', NETWORKS, 405), ('GET', NETWORKS + '/', 404), ('GET', '/network', 200),
+            ('DELETE', '/identity/v3/users', 405), ('GET', '/networks', 404)):
+        got = cloud.admin.http.send(requests.Request(
+            method, cloud.apid.url + path, headers=dict(cloud.admin.http.headers)).prepare(),
+            timeout=10)
+        assert got.status_code == status, (method, path, got.status_code)
+    assert requests.get(cloud.apid.url + '/network/v2.0/nope', timeout=5).status_code == 401
+    assert requests.get(cloud.apid.url + '/image/', timeout=5).status_code == 300
+
+
+def test_too_large_a_transaction_is_413(cloud):
+    many = {'networks': [{'name': f'n{i}'} for i in range(200)]}
+    got = cloud.admin.call('POST', NETWORKS, many)
+    assert got.status_code in (409, 413)
+    assert not [n for n in cloud.admin.get(NETWORKS)['networks'] if n['name'] == 'n0']
+
+
+def test_kill_9_loses_nothing_that_was_answered(tmp_path):
+    cloud = Cloud(tmp_path)
+    try:
+        net = cloud.network()
+        made, pool = [], concurrent.futures.ThreadPoolExecutor(8)
+
+        def create(i):
+            got = requests.post(cloud.apid.url + '/network/v2.0/ports', timeout=10,
+                                headers=dict(cloud.admin.http.headers),
+                                json={'port': {'network_id': net['id'], 'name': f'p{i}'}})
+            if got.status_code == 201:
+                made.append(got.json()['port'])
+        jobs = [pool.submit(create, i) for i in range(200)]
+        wait_for(lambda: len(made) > 30, 20, 'thirty ports')
+        cloud.apid.stop(signal.SIGKILL)
+        concurrent.futures.wait(jobs)
+        cloud.apid.start()
+        kept = {p['id']: p for p in cloud.admin.get('/network/v2.0/ports')['ports']}
+        assert made and all(kept[p['id']]['fixed_ips'] == p['fixed_ips'] for p in made)
+        used = [ip['ip_address'] for p in kept.values() for ip in p['fixed_ips']]
+        assert len(used) == len(set(used))
+        macs = [p['mac_address'] for p in kept.values()]
+        assert len(macs) == len(set(macs))
+    finally:
+        cloud.close()
+
+
+def test_second_daemon_on_a_directory_is_refused(cloud):
+    got = subprocess.run([DAEMONS / 'anyvf-apid', '--config', cloud.apid.conf, '--listen',
+                          '127.0.0.1:0', '--state-dir', cloud.apid.dir, '--openrc',
+                          cloud.apid.dir / 'openrc'], capture_output=True, text=True, timeout=10,
+                         check=False)
+    assert got.returncode == 1 and 'api.lock' in got.stderr
+    assert alive(cloud)
+
+
+def test_start_refuses_what_it_cannot_use(tmp_path):
+    def start(conf, *more):
+        (tmp_path / 'c').write_text(conf)
+        return subprocess.run([DAEMONS / 'anyvf-apid', '--config', tmp_path / 'c', '--state-dir',
+                               tmp_path / 's', '--openrc', tmp_path / 'rc', *more],
+                              capture_output=True, text=True, timeout=10, check=False)
+    got = start('[api]\nlistn = x\n')
+    assert got.returncode == 1 and 'line 2' in got.stderr and 'listn' in got.stderr
+    got = start('[api]\nlisten = nonsense\n')
+    assert got.returncode == 1 and '"nonsense" is not ADDRESS:PORT' in got.stderr
+    got = start('[api]\nstore = oracle:x\n')
+    assert got.returncode == 1 and 'no such kind of store' in got.stderr
+    assert start('', '--frob').returncode == 2
+    (tmp_path / 's2').mkdir()
+    (tmp_path / 's2' / 'api.db').write_bytes(b'this is no database' * 1000)
+    got = start('[api]\nlisten = 127.0.0.1:1\n', '--state-dir', str(tmp_path / 's2'))
+    assert got.returncode == 1 and 'not a database' in got.stderr
+
+
+def test_ready_and_small(tmp_path):
+    """The memory it needs when it has started: far below all daemons' 150 MB."""
+    daemon = Apid(tmp_path).start()
+    try:
+        status = (tmp_path.__class__('/proc') / str(daemon.proc.pid) / 'status').read_text()
+        rss_kb = int(status.split('VmRSS:')[1].split()[0])
+        assert rss_kb < 60_000
+    finally:
+        assert daemon.stop() == 0
+
+
+def test_read_only_state_is_said(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip('needs root')
+    daemon = Apid(tmp_path).start()
+    daemon.stop()
+    if subprocess.run(['mount', '--bind', tmp_path, tmp_path], check=False).returncode:
+        pytest.skip('cannot mount here')
+    try:
+        subprocess.run(['mount', '-o', 'remount,bind,ro', tmp_path], check=True)
+        got = subprocess.run([DAEMONS / 'anyvf-apid', '--config', daemon.conf], text=True,
+                             capture_output=True, timeout=10, check=False)
+        assert got.returncode == 1 and 'Read-only file system' in got.stderr
+    finally:
+        subprocess.run(['umount', '-l', tmp_path], check=True)

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Identity v3: logins, tokens, policy, the first start, and surviving a kill."""
+import signal
+import stat
+
+import openstack
+import pytest
+import requests
+from keystoneauth1 import exceptions, session
+from keystoneauth1.identity import v3
+
+from apid import Apid, Client, read_openrc
+
+V3 = '/identity/v3'
+
+
+@pytest.fixture(scope='module')
+def apid(tmp_path_factory):
+    """One daemon for the tests that leave it as they found it."""
+    daemon = Apid(tmp_path_factory.mktemp('identity')).start()
+    yield daemon
+    daemon.stop()
+
+
+@pytest.fixture(scope='module')
+def admin(apid):
+    return user(apid, 'openrc')
+
+
+@pytest.fixture(scope='module')
+def demo(apid):
+    return user(apid, 'demo-openrc')
+
+
+def user(apid, rc):
+    env = read_openrc(apid.dir / rc)
+    return Client(apid, env['OS_USERNAME'], env['OS_PASSWORD'], env['OS_PROJECT_NAME'])
+
+
+def login(apid, identity, scope=None):
+    """POST /auth/tokens."""
+    auth = {'identity': identity}
+    if scope is not None:
+        auth['scope'] = scope
+    return requests.post(apid.url + V3 + '/auth/tokens', json={'auth': auth}, timeout=30)
+
+
+def by_password(apid, rc='openrc', **change):
+    env = read_openrc(apid.dir / rc)
+    who = {'name': env['OS_USERNAME'], 'domain': {'name': 'Default'},
+           'password': env['OS_PASSWORD'], **change}
+    return {'methods': ['password'], 'password': {'user': who}}
+
+
+def test_first_start_writes_private_credentials(apid):
+    for name in ('openrc', 'demo-openrc', 'agent.json'):
+        assert stat.S_IMODE((apid.dir / name).stat().st_mode) == 0o600
+    assert len(read_openrc(apid.dir / 'openrc')['OS_PASSWORD']) >= 20
+
+
+def test_keystoneauth_logs_in_and_finds_endpoints(apid):
+    env = read_openrc(apid.dir / 'openrc')
+    sess = session.Session(auth=v3.Password(
+        env['OS_AUTH_URL'], username='admin', password=env['OS_PASSWORD'], project_name='admin',
+        user_domain_name='Default', project_domain_name='Default'))
+    assert sess.get_endpoint(service_type='identity') == apid.url + V3
+    assert sess.get_endpoint(service_type='network') == apid.url + '/network'
+    assert sess.get_project_id()
+
+
+def test_openstacksdk_lists_projects_and_users(apid):
+    env = read_openrc(apid.dir / 'openrc')
+    cloud = openstack.connect(
+        load_envvars=False, auth_url=env['OS_AUTH_URL'], username='admin', project_name='admin',
+        password=env['OS_PASSWORD'], user_domain_name='Default', project_domain_name='Default',
+        region_name='RegionOne')
+    assert {p.name for p in cloud.identity.projects()} >= {'admin', 'demo', 'service'}
+    assert cloud.identity.find_user('demo').domain_id == 'default'
+    project = cloud.identity.create_project(name='p-sdk', domain_id='default')
+    assert cloud.identity.update_project(project, description='x').description == 'x'
+    cloud.identity.delete_project(project)
+    assert cloud.identity.find_project('p-sdk') is None
+
+
+def test_token_says_who_where_and_what(apid):
+    got = login(apid, by_password(apid), {'project': {'name': 'admin', 'domain': {'id': 'default'}}})
+    token = got.json()['token']
+    assert got.status_code == 201 and got.headers['X-Subject-Token']
+    assert token['user']['name'] == 'admin' and token['project']['name'] == 'admin'
+    assert {r['name'] for r in token['roles']} == {'admin', 'member', 'reader'}
+    assert {s['type'] for s in token['catalog']} >= {'identity', 'image', 'network'}
+    assert token['methods'] == ['password'] and len(token['audit_ids']) == 1
+
+
+@pytest.mark.parametrize('change', [
+    {'password': 'wrong'}, {'name': 'nobody'}, {'domain': {'name': 'Elsewhere'}}])
+def test_wrong_login_is_401_whatever_is_wrong(apid, change):
+    got = login(apid, by_password(apid, **change))
+    assert got.status_code == 401
+    assert got.json()['error']['message'] == 'The request you have made requires authentication.'
+
+
+@pytest.mark.parametrize('body', [
+    None, [], {}, {'auth': 5}, {'auth': {}}, {'auth': {'identity': {}}},
+    {'auth': {'identity': {'methods': []}}},
+    {'auth': {'identity': {'methods': ['password']}}},
+    {'auth': {'identity': {'methods': ['password'], 'password': {'user': {'name': 'admin'}}}}},
+    {'auth': {'identity': {'methods': ['token'], 'token': {'id': 5}}}}])
+def test_malformed_login_is_400(apid, body):
+    got = requests.post(apid.url + V3 + '/auth/tokens', json=body, timeout=10)
+    assert got.status_code == 400, got.text
+    assert got.json()['error']['code'] == 400
+
+
+def test_project_without_a_role_is_401(apid):
+    scope = {'project': {'name': 'admin', 'domain': {'id': 'default'}}}
+    assert login(apid, by_password(apid, 'demo-openrc'), scope).status_code == 401
+
+
+def test_rescoping_keeps_the_expiry_and_dies_with_its_parent(apid):
+    first = login(apid, by_password(apid), 'unscoped')
+    assert 'project' not in first.json()['token'] and 'roles' not in first.json()['token']
+    again = login(apid, {'methods': ['token'], 'token': {'id': first.headers['X-Subject-Token']}},
+                  {'domain': {'id': 'default'}})
+    assert again.status_code == 201
+    assert again.json()['token']['expires_at'] == first.json()['token']['expires_at']
+    assert again.json()['token']['methods'] == ['password', 'token']
+    head = {'X-Auth-Token': again.headers['X-Subject-Token'],
+            'X-Subject-Token': first.headers['X-Subject-Token']}
+    assert requests.get(apid.url + V3 + '/users', headers=head, timeout=10).status_code == 200
+    assert requests.delete(apid.url + V3 + '/auth/tokens', headers=head,
+                           timeout=10).status_code == 204
+    assert requests.get(apid.url + V3 + '/users', headers=head, timeout=10).status_code == 401
+
+
+def test_system_scope(apid):
+    got = login(apid, by_password(apid), {'system': {'all': True}})
+    assert got.json()['token']['system'] == {'all': True}
+    assert login(apid, by_password(apid, 'demo-openrc'), {'system': {'all': True}}).status_code == 401
+
+
+def test_validate_and_head(apid, admin, demo):
+    mine = demo.http.headers['X-Auth-Token']
+    head = {'X-Subject-Token': mine}
+    got = admin.http.get(apid.url + V3 + '/auth/tokens', headers=head, timeout=10)
+    assert got.json()['token']['user']['name'] == 'demo' and got.headers['X-Subject-Token'] == mine
+    got = admin.http.head(apid.url + V3 + '/auth/tokens', headers=head, timeout=10)
+    assert got.status_code == 200 and not got.content
+    theirs = {'X-Subject-Token': admin.http.headers['X-Auth-Token']}
+    assert demo.http.get(apid.url + V3 + '/auth/tokens', headers=theirs,
+                         timeout=10).status_code == 403
+    bad = {'X-Subject-Token': 'xyz'}
+    assert admin.http.delete(apid.url + V3 + '/auth/tokens', headers=bad,
+                             timeout=10).status_code == 404
+
+
+@pytest.mark.parametrize('token', ['', 'x', 'A' * 3000, 'é', '../..'])
+def test_wrong_token_is_401(apid, token):
+    got = requests.get(apid.url + V3 + '/users', timeout=10,
+                       headers={'X-Auth-Token': token.encode('utf-8')})
+    assert got.status_code == 401
+    assert got.headers['WWW-Authenticate'].startswith('Keystone uri=')
+    assert requests.get(apid.url + V3 + '/users', timeout=10).status_code == 401
+
+
+def test_every_bit_of_a_token_counts(apid, admin):
+    good = admin.http.headers['X-Auth-Token']
+    for at in range(0, len(good), 23):
+        bad = good[:at] + ('A' if good[at] != 'A' else 'B') + good[at + 1:]
+        assert requests.get(apid.url + V3 + '/users', timeout=10,
+                            headers={'X-Auth-Token': bad}).status_code == 401
+
+
+def test_members_see_themselves_only(demo, admin):
+    assert demo.call('GET', V3 + '/users').status_code == 403
+    assert demo.call('GET', V3 + '/projects').status_code == 403
+    assert demo.get(f'{V3}/users/{demo.user_id}')['user']['name'] == 'demo'
+    assert demo.call('GET', f'{V3}/users/{admin.user_id}').status_code == 404
+    assert demo.get(f'{V3}/projects/{demo.project_id}')['project']['name'] == 'demo'
+    assert [p['name'] for p in demo.get(V3 + '/auth/projects')['projects']] == ['demo']
+    for method, path in (('POST', '/users'), ('DELETE', f'/users/{demo.user_id}'),
+                         ('GET', '/role_assignments'), ('POST', '/projects')):
+        assert demo.call(method, V3 + path, {}).status_code == 403, path
+
+
+def test_users_come_and_go_with_their_grants(apid, admin):
+    made = admin.post(V3 + '/users', {'user': {'name': 'ann', 'password': 'first'}})['user']
+    assert made['domain_id'] == 'default' and not {'password', 'password_hash'} & set(made)
+    assert admin.call('POST', V3 + '/users', {'user': {'name': 'ann'}}).status_code == 409
+    member = admin.get(V3 + '/roles?name=member')['roles'][0]['id']
+    grant = f"{V3}/projects/{admin.project_id}/users/{made['id']}/roles/{member}"
+    admin.put(grant, None, 204)
+    ann = Client(apid, 'ann', 'first', 'admin')
+    assert ann.call('GET', '/network/v2.0/networks').status_code == 200
+    admin.call('PATCH', f"{V3}/users/{made['id']}", {'user': {'password': 'second'}}, 200)
+    assert ann.call('GET', '/network/v2.0/networks').status_code == 401
+    ann = Client(apid, 'ann', 'second', 'admin')
+    ann.post(f"{V3}/users/{made['id']}/password",
+             {'user': {'original_password': 'second', 'password': 'third'}}, 204)
+    ann = Client(apid, 'ann', 'third', 'admin')
+    admin.delete(grant)
+    assert ann.call('GET', '/network/v2.0/networks').status_code == 401
+    admin.delete(f"{V3}/users/{made['id']}")
+    assert login(apid, by_password(apid, name='ann', password='third')).status_code == 401
+    admin.post(V3 + '/users', {'user': {'name': 'ann', 'password': 'x'}})
+
+
+@pytest.mark.parametrize('body', [
+    {'user': {}}, {'user': {'name': ''}}, {'user': {'name': 'x', 'domain_id': 'nope'}},
+    {'user': {'name': 'x', 'frob': 1}}, {'user': {'name': 7}}, {'user': []}, {}, []])
+def test_bad_user_is_refused(admin, body):
+    assert admin.call('POST', V3 + '/users', body).status_code in (400, 404)
+
+
+def test_errors_have_keystones_shape(admin):
+    got = admin.call('GET', V3 + '/projects/demo')
+    assert got.status_code == 404
+    assert got.json() == {'error': {'code': 404, 'message': 'Could not find project: demo.',
+                                    'title': 'Not Found'}}
+
+
+def test_real_client(apid):
+    for words in ('token issue', 'catalog list', 'project list', 'user show demo',
+                  'role assignment list --names', 'endpoint list'):
+        assert apid.cli('openstack', *words.split()).stdout
+    assert 'demo' in apid.cli('openstack', 'project', 'list', rc='demo-openrc').stdout
+    assert apid.cli('openstack', 'token', 'revoke', 'xyz', check=False).returncode == 1
+
+
+def test_tokens_and_users_survive_kill_9(tmp_path):
+    daemon = Apid(tmp_path).start()
+    try:
+        admin = user(daemon, 'openrc')
+        admin.post(V3 + '/projects', {'project': {'name': 'kept'}})
+        daemon.stop(signal.SIGKILL)
+        daemon.start()
+        names = [p['name'] for p in admin.get(V3 + '/projects')['projects']]
+        assert 'kept' in names
+        assert daemon.stop() == 0
+    finally:
+        daemon.stop()
+
+
+def test_disabled_user_is_out_at_once(apid, admin):
+    made = admin.post(V3 + '/users', {'user': {'name': 'bob', 'password': 'x'}})['user']
+    with pytest.raises(exceptions.Unauthorized):
+        auth = v3.Password(apid.url + V3, username='bob', password='y', user_domain_id='default')
+        session.Session(auth=auth).get_token()
+    auth = v3.Password(apid.url + V3, username='bob', password='x', user_domain_id='default',
+                       unscoped=True)
+    token = session.Session(auth=auth).get_token()
+    path = f"{apid.url}{V3}/users/{made['id']}"
+    head = {'X-Auth-Token': token}
+    assert requests.get(path, headers=head, timeout=10).status_code == 200
+    admin.call('PATCH', f"{V3}/users/{made['id']}", {'user': {'enabled': False}}, 200)
+    assert requests.get(path, headers=head, timeout=10).status_code == 401
