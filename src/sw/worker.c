@@ -299,16 +299,18 @@ static void *worker_main(void *arg)
 		struct dp_sources *list = __atomic_load_n(&dp->sources, __ATOMIC_ACQUIRE);
 		const struct veb_snap *snap = __atomic_load_n(&dp->snap, __ATOMIC_ACQUIRE);
 		uint64_t next = FOREVER, now;
+		bool some_wait;
 
 		if (list->gen != w->gen)
 			sources_adopt(w, list);
 		if (snap)
 			next = round_of_turns(w, list, snap);
-		rte_rcu_qsbr_quiescent(dp->qsbr, 0);
+		some_wait = list->n_active < list->n;
+		rte_rcu_qsbr_quiescent(dp->qsbr, 0); /* list and snap may be gone now */
 		now = rte_rdtsc();
 		if (next && !(dp->busy && snap))
 			events_take(w, now, next);
-		else if (list->n_active < list->n && now - w->events_at > ticks(w, EVENTS_EVERY_US))
+		else if (some_wait && now - w->events_at > ticks(w, EVENTS_EVERY_US))
 			events_take(w, now, 0);
 		else
 			rte_pause();
