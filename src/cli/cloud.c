@@ -43,19 +43,20 @@ static int ask(struct site *site, const char *method, const char *path, const ch
 	       struct http_answer *out, struct err *e)
 {
 	auto_of(http_close) struct http *http = NULL;
-	char url[512], token[300];
+	auto_free char *token = NULL;
+	char url[512];
 	struct http_req req = { .method = method,
 				.url = url,
-				.headers = { "Content-Type: application/json", token },
+				.headers = { "Content-Type: application/json" },
 				.body = body,
 				.body_size = body ? strlen(body) : 0,
 				.timeout_ms = TIMEOUT_MS };
 	int rc = http_open(&http, e);
 
 	snprintf(url, sizeof(url), "http://%s%s", site_conf(site, "api", "listen"), path);
-	snprintf(token, sizeof(token), "X-Auth-Token: %s", site->token);
-	if (!*site->token)
-		req.headers[1] = NULL;
+	if (site->token && asprintf(&token, "X-Auth-Token: %s", site->token) < 0)
+		return err_set(e, -ENOMEM, "out of memory");
+	req.headers[1] = token;
 	rc = rc ? rc : http_call(http, &req, out, e);
 	if (!rc && out->status != good)
 		rc = err_set(e, -EACCES, "%s answers %d", path, out->status);
@@ -67,11 +68,11 @@ static int login(struct site *site, struct err *e)
 {
 	auto_http_answer struct http_answer answer = { 0 };
 	auto_of(json_decref) json_t *body = NULL;
-	auto_free char *text = NULL, *token = NULL;
+	auto_free char *text = NULL;
 	char password[256];
 	int rc;
 
-	if (*site->token)
+	if (site->token)
 		return 0;
 	rc = read_password(site_conf(site, "api", "openrc"), password, sizeof(password), e);
 	if (rc)
@@ -86,11 +87,8 @@ static int login(struct site *site, struct err *e)
 	rc = ask(site, "POST", "/identity/v3/auth/tokens", text, 201, &answer, e);
 	if (rc)
 		return rc;
-	token = http_header(&answer, "X-Subject-Token");
-	if (!token)
-		return err_set(e, -EPROTO, "the API gave no token");
-	snprintf(site->token, sizeof(site->token), "%s", token);
-	return 0;
+	site->token = http_header(&answer, "X-Subject-Token");
+	return site->token ? 0 : err_set(e, -EPROTO, "the API gave no token");
 }
 
 /**
@@ -115,8 +113,11 @@ int cloud_host_alive(struct site *site, struct err *e)
 		return err_set(e, -ESRCH, "it does not run");
 	rc = login(site, e);
 	rc = rc ? rc : ask(site, "GET", "/compute/v2.1/os-services", NULL, 200, &answer, e);
-	if (rc)
+	if (rc) { /* perhaps an older API's token: ask for another next time */
+		free(site->token);
+		site->token = NULL;
 		return rc;
+	}
 	gethostname(own, sizeof(own) - 1);
 	list = json_loadb(answer.body, answer.size, 0, NULL);
 	json_array_foreach (json_object_get(list, "services"), i, s) {

@@ -108,13 +108,15 @@ int site_open(struct cli *cli, struct site *site)
 }
 
 /**
- * site_close() - Free the configuration
+ * site_close() - Free what it holds
  * @site: site
  */
 void site_close(struct site *site)
 {
 	conf_free(site->conf);
+	free(site->token);
 	site->conf = NULL;
+	site->token = NULL;
 }
 
 /**

@@ -22,7 +22,7 @@ struct site {
 	char run_dir[400]; /* absolute; the command's, too */
 	const char *uri;   /* of libvirt */
 	bool own_libvirt;  /* the system's libvirt, which `up` starts if nobody did */
-	char token[256];   /* of the API's admin, "" until asked for */
+	char *token;	   /* of the API's admin; NULL until asked for */
 };
 
 struct prog {

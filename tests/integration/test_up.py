@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`anyvf up|status|down` on a private installation: its own /run, libvirt, state, ports; no guests.
+
+A mount namespace gives the site its own /run and libvirt directories, so that `up` may start
+libvirtd as on a fresh host without touching this one's.
+"""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+import pytest
+
+from conftest import DAEMONS, need_root, run, wait_for
+
+PROGRAMS = ['virtlogd', 'libvirtd', 'anyvf-swd', 'anyvf-apid', 'anyvf-agentd']
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(('127.0.0.1', 0))
+        return sock.getsockname()[1]
+
+
+class Site:
+    """A mount namespace with an own /run and /var/lib/libvirt, and a configuration."""
+
+    def __init__(self, directory):
+        self.dir = pathlib.Path(directory)
+        self.conf = self.dir / 'anyvf.conf'
+        self.port = free_port()
+        self.write_conf()
+        places = ['/etc/libvirt', '/var/lib/libvirt', '/var/log/libvirt', '/var/cache/libvirt']
+        binds = '; '.join(f'mkdir -p {p} {self.dir}/root{p}; mount --bind {self.dir}/root{p} {p}' for p in places)
+        self.proc = subprocess.Popen(
+            ['unshare', '-m', '--propagation', 'private', 'sh', '-ec',
+             f'{binds}; mount -t tmpfs run /run; mkdir -p /run/netns; echo ready; exec sleep 1000000'],
+            stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        assert self.proc.stdout.readline() == b'ready\n'
+
+    def write_conf(self, more=''):
+        self.conf.write_text(
+            f'[host]\nname = uphost\nstate_dir = {self.dir}/state\nlog_dir = {self.dir}/log\n'
+            f'[api]\nlisten = 127.0.0.1:{self.port}\nopenrc = {self.dir}/etc/openrc\n'
+            f'[agent]\ncredentials = {self.dir}/etc/agent.json\n'
+            '[sriov]\nphysical_device_mappings = physnet1:p2p1\n'
+            f'[pf.p2p1]\nnumvfs = 4\n[pf.p3p1]\nuplink = none\nmode = vepa\nmtu = 9000\n{more}')
+
+    def popen(self, *words):
+        env = {k: v for k, v in os.environ.items() if k != 'ANYVF_RUN_DIR'}
+        return subprocess.Popen(['nsenter', '-m', '-t', str(self.proc.pid), DAEMONS / 'anyvf', *words],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+
+    def run(self, *words):
+        """Exit code, stdout, stderr of `anyvf WORDS` inside."""
+        proc = self.popen(*words)
+        out, err = proc.communicate(timeout=120)
+        return proc.returncode, out, err
+
+    def up(self):
+        return self.run('up', '--config', str(self.conf))
+
+    def down(self, *words):
+        return self.run('down', *words, '--config', str(self.conf))
+
+    def status(self):
+        """{name: state} of the programs."""
+        code, out, err = self.run('-j', 'status', '--config', str(self.conf))
+        found = json.loads(out)
+        assert (code == 0) == found['ready'], err
+        return {d['name']: d for d in found['daemons']}
+
+    def close(self):
+        self.down()
+        self.proc.kill()
+        self.proc.wait()
+
+
+@pytest.fixture
+def site():
+    need_root()
+    for program in 'virtlogd', 'libvirtd':
+        if not shutil.which(program):
+            pytest.skip(f'there is no {program}')
+    directory = tempfile.mkdtemp(prefix='anyvf-up-')
+    made = Site(directory)
+    yield made
+    made.close()
+    shutil.rmtree(directory)
+
+
+def test_up_starts_everything_and_does_nothing_twice(site):
+    code, out, err = site.up()
+    assert (code, err) == (0, ''), err + out
+    for program in PROGRAMS:
+        assert f'{program:13} started' in out
+    first = site.status()
+    assert all(first[p]['ready'] and first[p]['started_by_up'] for p in PROGRAMS)
+    pfs = json.loads(site.run('-j', 'pf', 'show')[1])
+    assert [(p['config']['name'], p['config']['numvfs'], p['config']['mode'], p['config']['mtu']) for p in pfs] == [
+        ('p2p1', 4, 'veb', 1500), ('p3p1', 8, 'vepa', 9000)]
+    code, out, err = site.up()
+    assert (code, err, out.count('runs already'), 'made' in out) == (0, '', 5, False)
+    assert {p: d['pid'] for p, d in site.status().items()} == {p: d['pid'] for p, d in first.items()}
+    code, out, _ = site.down()
+    assert code == 0 and out.count('stopped') == 5
+    assert not any(d['running'] for d in site.status().values())
+    assert site.down() == (0, '', '')
+
+
+def test_two_ups_at_once_start_each_program_once(site):
+    both = [site.popen('up', '--config', str(site.conf)) for _ in range(2)]
+    outs = [proc.communicate(timeout=120) for proc in both]
+    assert [proc.returncode for proc in both] == [0, 0], outs
+    for program in PROGRAMS:
+        assert sum(out.count(f'{program:13} started') for out, _ in outs) == 1
+    assert sum(out.count('p2p1          made') for out, _ in outs) == 1
+
+
+def test_what_died_is_told_and_started_again(site):
+    assert site.up()[0] == 0
+    os.kill(site.status()['anyvf-swd']['pid'], signal.SIGKILL)
+    wait_for(lambda: not site.status()['anyvf-swd']['ready'])
+    assert site.status()['anyvf-swd']['why_not'] == 'it does not run'
+    code, out, err = site.up()
+    assert code == 0 and out.count('started') == 1 and 'made' not in out, out + err
+
+
+def test_down_leaves_what_it_did_not_start(site):
+    proc = subprocess.Popen(['nsenter', '-m', '-t', str(site.proc.pid), DAEMONS / 'anyvf-swd',
+                             '--config', site.conf], stderr=subprocess.DEVNULL)
+    wait_for(lambda: site.status()['anyvf-swd']['ready'])
+    code, out, err = site.up()
+    assert code == 0 and 'anyvf-swd     runs already' in out, err
+    out = site.down()[1]
+    assert 'anyvf-swd     left running' in out and out.count('stopped') == 4
+    assert site.status()['anyvf-swd']['ready']
+    proc.terminate()
+    proc.wait(10)
+
+
+def test_program_that_cannot_start_is_named_with_its_last_words(site):
+    with socket.socket() as busy:
+        busy.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        busy.bind(('127.0.0.1', site.port))
+        busy.listen()
+        code, out, err = site.up()
+    assert code == 1 and 'anyvf-apid ended at once: ' in err and str(site.port) in err, err
+
+
+def test_bad_configuration_is_refused_with_its_line(site):
+    site.write_conf('[pf.p4p1]\nnumfvs = 3\n')
+    code, out, err = site.up()
+    lines = site.conf.read_text().splitlines()
+    assert code == 1 and f'{site.conf}: line {lines.index("numfvs = 3") + 1}: ' in err and 'numfvs' in err
+    assert not out
+    site.write_conf('[pf.p4p1]\nuplink = dev nosuch0\n')
+    code, out, err = site.up()
+    assert code == 1 and 'nosuch0' in err and 'p4p1' in err
+    assert site.run('up', '--config', '/nonexistent.conf')[0] == 1
+    assert site.run('up', 'now')[0] == 255
