@@ -122,6 +122,8 @@ static int last_error(struct err *e, const char *what)
 {
 	const virError *why = virGetLastError();
 
+	if (why && why->domain == VIR_FROM_RPC)
+		return err_set(e, -ENOTCONN, "%s: %s", what, why->message);
 	switch (why ? why->code : VIR_ERR_OK) {
 	case VIR_ERR_NO_DOMAIN:
 		return err_set(e, -ENOENT, "%s: no such domain", what);
@@ -129,7 +131,6 @@ static int last_error(struct err *e, const char *what)
 		return err_set(e, -ETIMEDOUT, "%s: %s", what, why->message);
 	case VIR_ERR_RPC:
 	case VIR_ERR_NO_CONNECT:
-	case VIR_ERR_SYSTEM_ERROR:
 		return err_set(e, -ENOTCONN, "%s: %s", what, why->message);
 	default:
 		return err_set(e, -EIO, "%s: %s", what, why ? why->message : "unknown error");
@@ -271,13 +272,31 @@ static virConnectPtr conn_get(struct virt *v, struct err *e)
 	return conn;
 }
 
+/*
+ * A connection of the call's own: libvirt serves the calls of one connection a few at a time, and
+ * one that a hung QEMU holds up would hold up those of others. An embedded libvirt has no such
+ * limit, and its process has one connection.
+ */
+static virConnectPtr conn_own(struct virt *v, struct err *e)
+{
+	virConnectPtr conn = conn_get(v, e);
+
+	if (!conn || strstr(v->uri, ":///embed"))
+		return conn;
+	virConnectClose(conn);
+	conn = virConnectOpen(v->uri);
+	if (!conn)
+		err_set(e, -ENOTCONN, "libvirt: %s", virGetLastErrorMessage());
+	return conn;
+}
+
 static int domain_get(struct virt *v, const char *server, virConnectPtr *conn, virDomainPtr *dom,
 		      struct err *e)
 {
 	char name[sizeof(DOMXML_PREFIX) + UUID_STR_LEN];
 	int rc;
 
-	*conn = conn_get(v, e);
+	*conn = conn_own(v, e);
 	if (!*conn)
 		return -ENOTCONN;
 	snprintf(name, sizeof(name), DOMXML_PREFIX "%s", server);
@@ -363,7 +382,7 @@ int virt_list(struct virt *v, struct virt_domain **out, unsigned int *n, struct 
  */
 int virt_start(struct virt *v, const char *xml, struct err *e)
 {
-	virConnectPtr conn = conn_get(v, e);
+	virConnectPtr conn = conn_own(v, e);
 	virDomainPtr dom;
 	int rc = 0;
 

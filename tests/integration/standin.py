@@ -213,10 +213,14 @@ class Libvirtd:
         log = open(self.dir / 'libvirtd.log', 'ab')
         self.proc = subprocess.Popen(
             ['unshare', '-m', '--propagation', 'private', 'sh', '-ec',
-             f'{binds}; exec libvirtd --timeout 0 -f /etc/libvirt/libvirtd.conf'],
+             f'{binds}; exec libvirtd -p /run/libvirt/libvirtd.pid -f /etc/libvirt/libvirtd.conf'],
             stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         log.close()
-        wait_for(lambda: self.virsh('version', check=False).returncode == 0, 20, 'libvirtd')
+
+        def answers():
+            assert self.proc.poll() is None, (self.dir / 'libvirtd.log').read_text()
+            return self.virsh('version', check=False).returncode == 0 or time.sleep(0.3)
+        wait_for(answers, 60, 'libvirtd')
         return self
 
     def virsh(self, *words, check=True):

@@ -1,0 +1,521 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The host agent with a real switch, a real libvirt and real guests; the API is the stand-in."""
+import base64
+import contextlib
+import itertools
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+
+import pytest
+
+from conftest import DAEMONS, ROOT, Swd, need_root, run, unique, wait_for
+from standin import Libvirtd, StandIn
+
+sys.path.insert(0, str(ROOT / 'scripts/lib'))
+from guest import Console  # noqa: E402
+
+BOOT_S = 120  # a guest without KVM on a machine that does other things as well
+subnets = itertools.count(1)
+
+
+def alive(pid):
+    """Is the process there, and no zombie?"""
+    with contextlib.suppress(OSError):
+        return pathlib.Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[0] != 'Z'
+    return False
+
+
+class Net:
+    """A network's document and what its ports share."""
+
+    def __init__(self, host, dhcp=True, vlan=0, mtu=1500):
+        self.host, self.id, self.subnet = host, str(uuid.uuid4()), str(uuid.uuid4())
+        self.vlan, self.mtu, self.n = vlan, mtu, next(subnets)
+        self.last = 10
+        self.netns = f'anyvf-{self.id[:8]}'
+        self.dir = host.dir / 'dhcp' / self.id
+        host.api.put('network', {
+            'id': self.id, 'name': f'net{self.n}', 'pf': 'p2p1', 'vlan': vlan, 'mtu': mtu,
+            'dhcp': {'port_id': str(uuid.uuid4()), 'mac': f'fa:16:3e:ff:00:{self.n:02x}',
+                     'fixed_ips': [{'ip_address': self.addr(2), 'subnet_id': self.subnet}]}
+            if dhcp else None,
+            'subnets': [{'id': self.subnet, 'cidr': self.addr('0/24'), 'ip_version': 4,
+                         'gateway_ip': self.addr(1), 'enable_dhcp': dhcp, 'dns_nameservers': [],
+                         'host_routes': [], 'ipv6_ra_mode': None, 'ipv6_address_mode': None}]})
+
+    def addr(self, last):
+        return f'10.77.{self.n}.{last}'
+
+    def dnsmasq(self):
+        """The pid of its dnsmasq, or None."""
+        with contextlib.suppress(OSError, ValueError):
+            pid = int((self.dir / 'pid').read_text())
+            if alive(pid):
+                return pid
+        return None
+
+
+class Server:
+    """A server with one port on a network: documents, domain, console."""
+
+    def __init__(self, host, net, image=None, user_data=None, **members):
+        self.host, self.net = host, net
+        self.id, self.port, self.vf = str(uuid.uuid4()), str(uuid.uuid4()), host.free_vf()
+        net.last += 1
+        self.ip, self.mac = net.addr(net.last), f'fa:16:3e:00:{net.n:02x}:{net.last:02x}'
+        host.api.put('port', {
+            'id': self.port, 'name': '', 'server': self.id, 'network': net.id, 'pf': 'p2p1',
+            'vf': self.vf, 'pci_slot': '', 'mac': self.mac, 'vlan': net.vlan,
+            'trunk': 'any' if net.vlan else 'none', 'spoofchk': True, 'trust': False,
+            'state': 'auto', 'mtu': net.mtu, 'vnic_type': 'direct', 'released': False,
+            'fixed_ips': [{'ip_address': self.ip, 'subnet_id': net.subnet}]})
+        host.api.put('server', {
+            'id': self.id, 'name': f'vm <{self.vf}>', 'project_id': 'p', 'power': 'on',
+            'deleted': False, 'reboot': 0, 'vcpus': 1, 'memory_mb': 160, 'disk_gb': 0,
+            'image': image or host.image, 'key_name': None, 'public_key': None, 'metadata': {},
+            'user_data': base64.b64encode(user_data.encode()).decode() if user_data else None,
+            'config_drive': True, 'ports': [self.port], **members})
+        host.servers.append(self)
+
+    @property
+    def domain(self):
+        return f'anyvf-{self.id}'
+
+    def change(self, **members):
+        self.host.api.change('server', self.id, **members)
+
+    def active(self):
+        self.host.api.wait_status('server', self.id, 'ACTIVE')
+        self.host.api.wait_status('port', self.port, 'ACTIVE')
+        return self
+
+    def said(self):
+        """What its console said so far."""
+        log = self.host.state / 'agent/servers' / self.id / 'console.log'
+        with contextlib.suppress(OSError):
+            return log.read_text(errors='replace')
+        return ''
+
+    def booted(self, times=1):
+        """Wait until it has booted, that is: asked for its addresses."""
+        wait_for(lambda: self.said().count('anyvf-guest: up ') >= times, BOOT_S, f'{self.id}: up')
+        return self
+
+    def console(self):
+        console = Console(self.domain, self.host.libvirt.uri)
+        console.ready()
+        return console
+
+    def qemu(self):
+        """The pid of its QEMU."""
+        path = self.host.libvirt.dir / 'run/qemu' / f'{self.domain}.pid'
+        return int(path.read_text())
+
+    def vf_state(self):
+        return self.host.swd.vf('p2p1', self.vf)
+
+    def delete(self):
+        """As the API ends a server: its domain and its lease."""
+        if self in self.host.servers:
+            self.host.servers.remove(self)
+        api = self.host.api
+        if self.id in api.docs['server']:
+            self.change(deleted=True, power='off')
+            api.change('port', self.port, released=True)
+            api.wait_status('server', self.id, 'DELETED')
+            api.wait_status('port', self.port, 'RELEASED')
+
+
+class Host:
+    """Switch, libvirtd, API stand-in and agent in a directory of their own."""
+
+    def __init__(self, directory, libvirt_uri=None):
+        self.dir = pathlib.Path(directory)
+        os.chmod(self.dir, 0o755)  # QEMU and dnsmasq run as users of their own
+        self.state = self.dir / 'state'
+        self.api = StandIn()
+        self.libvirt = None if libvirt_uri else Libvirtd(self.dir / 'libvirt').start()
+        self.swd = Swd(self.dir).start()
+        self.swd.call('pf.add', name='p2p1', uplink='none', numvfs=16)
+        self.servers, self.agent = [], None
+        guest = ROOT / 'build/guest'
+        run(ROOT / 'scripts/guest-image', timeout=300)
+        kernel = self.api.add_image(guest / 'vmlinuz', 'aki')
+        ramdisk = self.api.add_image(guest / 'initramfs', 'ari')
+        self.image = {**self.api.add_image(guest / 'disk.raw', 'ami',
+                                           os_command_line='console=ttyS0 quiet'),
+                      'kernel_id': kernel['id'], 'ramdisk_id': ramdisk['id']}
+        (self.dir / 'agent.json').write_text(
+            json.dumps({'username': 'anyvf-agent-host1', 'password': 'secret'}))
+        (self.dir / 'anyvf.conf').write_text(
+            f'[host]\nname = host1\nstate_dir = {self.state}\n'
+            '[sriov]\nphysical_device_mappings = physnet1:p2p1,physnet9:absent\n'
+            f'[agent]\napi = {self.api.url}\ncredentials = {self.dir}/agent.json\n'
+            f'libvirt_uri = {libvirt_uri or self.libvirt.uri}\n')
+
+    def free_vf(self):
+        used = {doc['vf'] for doc in self.api.docs['port'].values()}
+        return next(n for n in range(16) if n not in used)
+
+    def start(self, *options):
+        """Start the agent."""
+        with open(self.dir / 'agentd.log', 'ab') as log:
+            self.agent = subprocess.Popen(
+                [DAEMONS / 'anyvf-agentd', '--config', self.dir / 'anyvf.conf', '--run-dir',
+                 self.dir, '--debug', *options], stdout=log, stderr=log)
+        return self
+
+    def stop(self, signo=signal.SIGTERM):
+        """End the agent; its exit code."""
+        self.agent.send_signal(signo)
+        return self.agent.wait(20)
+
+    def restart(self, *options, signo=signal.SIGKILL):
+        self.stop(signo)
+        self.start(*options)
+        wait_for(lambda: self.log().rstrip().split('ready')[-1].count('the API is there'), 20,
+                 'the agent')
+
+    def log(self):
+        return (self.dir / 'agentd.log').read_text()
+
+    def clear(self):
+        """Take everything a test made away."""
+        for server in self.servers[:]:
+            server.delete()
+        for net in list(self.api.docs['network']):
+            self.api.drop('network', net)
+
+    def close(self):
+        """End everything, whatever state it is in."""
+        with contextlib.suppress(Exception):
+            self.clear()
+            wait_for(lambda: not list((self.dir / 'dhcp').glob('*')), 10, 'no DHCP')
+        with contextlib.suppress(Exception):
+            self.stop()
+        for pid in (self.dir / 'dhcp').glob('*/pid'):
+            with contextlib.suppress(Exception):
+                os.kill(int(pid.read_text()), signal.SIGKILL)
+        if self.libvirt:
+            self.libvirt.close()
+        self.swd.stop()
+        self.api.close()
+
+
+def need_guests():
+    """Skip where guests cannot be run."""
+    need_root()
+    for program in 'qemu-system-x86_64', 'libvirtd', 'virsh', 'dnsmasq', 'xorriso', 'busybox':
+        if not shutil.which(program, path=os.environ['PATH'] + ':/usr/sbin:/sbin'):
+            pytest.skip(f'needs {program}')
+
+
+@pytest.fixture(scope='module')
+def the_host():
+    """One host for all tests of this file."""
+    need_guests()
+    directory = tempfile.mkdtemp(prefix='anyvf-ag-')
+    host = Host(directory).start()
+    yield host
+    host.close()
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def host(the_host):
+    """The host, empty before and after each test."""
+    yield the_host
+    the_host.clear()
+
+
+def test_a_server_boots_gets_its_lease_and_leaves_nothing_behind(host):
+    net = Net(host)
+    vm = Server(host, net, user_data='#!/bin/sh\necho user data of $(hostname)\n').active().booted()
+    wait_for(lambda: f'nic eth0 mac {vm.mac} addr {vm.ip}/24 mtu 1500' in vm.said(), 20, 'its address')
+    wait_for(lambda: f'user data of vm-{vm.vf}' in vm.said(), 10, 'its user data')
+    assert vm.mac in (net.dir / 'leases').read_text()
+    config = vm.vf_state()['config']
+    assert (config['mac'], config['port_id'], config['server']) == (vm.mac, vm.port, f'vm <{vm.vf}>')
+    assert (config['vlan'], config['trunk'], config['spoofchk']) == (0, 'none', True)
+    assert 'anyvf-guest: up' in host.api.console(vm.id)
+    assert host.api.console(vm.id, 1).count('\n') <= 1
+    title = host.libvirt.virsh('desc', '--title', vm.domain).stdout.strip()
+    assert title == f'vm <{vm.vf}>'
+
+    vm.delete()
+    assert vm.vf_state()['config']['port_id'] == ''
+    assert vm.vf_state()['attach']['kind'] == 'none'
+    assert vm.domain not in host.libvirt.domains()
+    assert not (host.state / 'agent/servers' / vm.id).exists()
+    wait_for(lambda: not net.dir.exists(), 10, 'the end of its DHCP')
+    assert not pathlib.Path('/run/netns', net.netns).exists()
+    assert host.swd.call('svc.list') == []
+
+
+def test_guests_of_a_network_ping_each_other(host):
+    net = Net(host, mtu=1400)
+    one, two = Server(host, net), Server(host, net)
+    one.booted(), two.booted()
+    assert f'addr {one.ip}/24 mtu 1400' in one.said()
+    console = one.console()
+    assert console.run(f'ping -c 3 -W 5 {two.ip}')[0] == 0
+    # host_mtu: the driver itself knows the limit
+    assert console.run('ip -d link show eth0')[1].count('maxmtu 1400') == 1
+    assert net.dnsmasq()
+    leases = (net.dir / 'leases').read_text()
+    assert one.ip in leases and two.ip in leases
+
+
+def test_without_dhcp_there_is_no_address(host):
+    net = Net(host, dhcp=False)
+    vm = Server(host, net).active().booted()
+    assert f'nic eth0 mac {vm.mac} addr none' in vm.said()
+    assert net.dnsmasq() is None
+    assert vm.ip not in vm.console().run('ip addr show eth0')[1]
+    host.api.wait_status('network', net.id, 'ACTIVE')
+
+
+def test_dhcp_answers_ports_only_and_its_service_port_comes_back(host, netns):
+    net = Net(host)
+    Server(host, net).active()
+    first = wait_for(net.dnsmasq, 10, 'dnsmasq')
+    stranger, spare = netns(), host.free_vf()
+    tap = host.swd.attach_tap('p2p1', spare, stranger)
+    try:
+        ask = ['busybox', 'udhcpc', '-i', tap, '-n', '-q', '-t', '2', '-T', '1', '-f', '-s', '/bin/true']
+        assert stranger.run(*ask, check=False).returncode != 0
+        # the same with a MAC of the network: the address is there for it
+        vm = Server(host, net, power='off')
+        wait_for(lambda: vm.mac in (net.dir / 'hosts').read_text(), 10, 'the host entry')
+        assert net.dnsmasq() == first, 'a new port is no reason for a new dnsmasq'
+        stranger.run('ip', 'link', 'set', tap, 'address', vm.mac)
+        assert stranger.run(*ask, check=False).returncode == 0
+        assert vm.ip in (net.dir / 'leases').read_text()
+
+        host.swd.call('svc.del', pf='p2p1', name=f'dhcp-{net.id[:8]}')
+        wait_for(lambda: len(host.swd.call('svc.list')) == 1, 10, 'the service port')
+        wait_for(net.dnsmasq, 10, 'dnsmasq')
+        wait_for(lambda: stranger.run(*ask, check=False).returncode == 0, 20, 'a lease')
+        os.kill(net.dnsmasq(), signal.SIGKILL)
+        wait_for(net.dnsmasq, 10, 'dnsmasq after its end')
+    finally:
+        host.swd.call('vf.detach', pf='p2p1', vf=spare)
+
+
+def hear(vm):
+    """The unicast addresses the switch accepted from the guest."""
+    return vm.vf_state()['status']['accepted']
+
+
+def test_the_guests_mac_and_groups_arrive_by_qmp(host):
+    vm = Server(host, Net(host)).active().booted()
+    wait_for(lambda: vm.vf_state()['status']['filter_known'], 10, 'the filter')
+    console, other = vm.console(), 'fa:16:3e:99:99:59'
+    groups = vm.vf_state()['status']['n_mcasts']
+    assert console.run('ip maddr add 01:00:5e:01:02:03 dev eth0')[0] == 0
+    wait_for(lambda: vm.vf_state()['status']['n_mcasts'] == groups + 1, 5, 'the group')
+    # the recipe: refused until the host says the same, then kept when the host says another
+    assert console.run(f'ifconfig eth0 down; ifconfig eth0 hw ether {other}; ifconfig eth0 up')[0] == 0
+    wait_for(lambda: other in vm.vf_state()['status']['refused'], 5, 'the refusal')
+    host.swd.cli('link', 'set', 'p2p1', 'vf', str(vm.vf), 'mac', other)
+    wait_for(lambda: other in hear(vm), 5, 'the address')
+    host.swd.cli('link', 'set', 'p2p1', 'vf', str(vm.vf), 'mac', 'fa:16:3e:99:99:58')
+    time.sleep(1.5)  # the agent looks once a second, and must not write
+    assert other in hear(vm)
+    assert vm.vf_state()['config']['mac'] == 'fa:16:3e:99:99:58'
+    assert 'mac' in vm.vf_state()['status']['overridden']
+
+
+def test_without_the_reader_the_guests_mac_does_not_arrive(host):
+    host.restart('--no-rx-filter')
+    try:
+        vm = Server(host, Net(host)).active().booted()
+        assert vm.console().run('ifconfig eth0 down; ifconfig eth0 hw ether fa:16:3e:99:99:59;'
+                                'ifconfig eth0 up')[0] == 0
+        host.swd.cli('link', 'set', 'p2p1', 'vf', str(vm.vf), 'mac', 'fa:16:3e:99:99:59')
+        host.swd.cli('link', 'set', 'p2p1', 'vf', str(vm.vf), 'mac', 'fa:16:3e:99:99:58')
+        time.sleep(2)
+        assert not vm.vf_state()['status']['filter_known']
+        assert hear(vm) == []
+    finally:
+        host.restart()
+
+
+def test_the_vfs_link_is_the_guests_link(host):
+    vm = Server(host, Net(host)).active().booted()
+    console = vm.console()
+
+    def carrier():
+        return console.run('cat /sys/class/net/eth0/carrier')[1].split()[0]
+    assert carrier() == '1'
+    host.swd.cli('link', 'set', 'p2p1', 'vf', str(vm.vf), 'state', 'disable')
+    wait_for(lambda: carrier() == '0', 10, 'no carrier')
+    host.swd.cli('link', 'set', 'p2p1', 'vf', str(vm.vf), 'state', 'auto')
+    wait_for(lambda: carrier() == '1', 10, 'the carrier')
+
+
+def test_a_vf_set_by_hand_stays_until_the_api_says_otherwise(host):
+    vm = Server(host, Net(host)).active()
+    host.swd.cli('link', 'set', 'p2p1', 'vf', str(vm.vf), 'spoofchk', 'off')
+    host.restart()
+    time.sleep(2)
+    assert vm.vf_state()['config']['spoofchk'] is False
+    host.api.change('port', vm.port, trust=True)
+    wait_for(lambda: vm.vf_state()['config']['trust'], 5, 'trust')
+    assert vm.vf_state()['config']['spoofchk'] is False
+    host.api.change('port', vm.port, spoofchk=False)
+    host.api.change('port', vm.port, spoofchk=True)
+    host.api.wait_status('port', vm.port, 'ACTIVE')
+
+
+def test_guests_and_dhcp_outlive_agent_libvirtd_and_switch(host):
+    net = Net(host)
+    one, two = Server(host, net), Server(host, net)
+    one.booted(), two.booted()
+    qemu, dnsmasq = one.qemu(), net.dnsmasq()
+    console = one.console()
+
+    def all_as_it_was():
+        return alive(qemu) and one.qemu() == qemu and net.dnsmasq() == dnsmasq and \
+            host.api.status('server', one.id) == 'ACTIVE'
+    host.restart()
+    assert all_as_it_was()
+    host.libvirt.stop()
+    host.libvirt.start()
+    wait_for(lambda: 'connected to libvirt' in host.log().split('libvirt went away')[-1], 20,
+             'libvirt again')
+    assert all_as_it_was()
+    os.kill(host.swd.child(), signal.SIGKILL)
+    wait_for(lambda: console.run(f'ping -c 1 -W 1 {two.ip}')[0] == 0, 30, 'traffic again')
+    wait_for(lambda: one.vf_state()['status']['filter_known'], 20, 'the filter again')
+    assert all_as_it_was()
+    one.change(power='off')  # all of them still listen
+    host.api.wait_status('server', one.id, 'SHUTOFF')
+
+
+def test_power_follows_the_api_and_a_guest_that_goes_off_is_reported(host):
+    vm = Server(host, Net(host)).active().booted()
+    first = vm.qemu()
+    vm.change(reboot=1)
+    wait_for(lambda: host.api.reports['server', vm.id].get('reboot') == 1, 60, 'the reboot')
+    host.api.wait_status('server', vm.id, 'ACTIVE')
+    assert vm.qemu() != first
+    vm.booted(2).console().run('touch /mnt/kept; sync')
+    with contextlib.suppress(TimeoutError):
+        vm.console().run('poweroff -f', 2)
+    host.api.wait_status('server', vm.id, 'SHUTOFF')
+    assert host.api.reports['server', vm.id]['power_state'] == 4
+    host.restart()
+    time.sleep(2)
+    assert vm.domain not in host.libvirt.domains()
+    vm.change(power='off')  # what the API makes of it
+    host.api.wait_status('server', vm.id, 'SHUTOFF')
+    vm.change(power='on')
+    host.api.wait_status('server', vm.id, 'ACTIVE')
+    vm.booted(3)
+    assert vm.console().run('ls /mnt')[1].count('kept') == 1
+    vm.change(power='off')
+    host.api.wait_status('server', vm.id, 'SHUTOFF')
+    assert vm.domain not in host.libvirt.domains()
+
+
+def test_servers_come_back_after_a_reboot_of_the_host(host):
+    on, off = Server(host, Net(host)).active(), Server(host, Net(host)).active()
+    off.change(power='off')
+    host.api.wait_status('server', off.id, 'SHUTOFF')
+    host.stop(signal.SIGKILL)
+    for name in host.libvirt.domains():
+        host.libvirt.virsh('destroy', name)
+    for record in host.state.glob('agent/servers/*/record'):
+        record.write_text(re.sub('"boot_id":"[^"]*"', '"boot_id":"another"', record.read_text()))
+    host.start()
+    wait_for(lambda: on.domain in host.libvirt.domains(), 30, 'the server')
+    host.api.wait_status('server', on.id, 'ACTIVE')
+    assert off.domain not in host.libvirt.domains()
+
+
+def test_a_start_that_fails_is_told_with_its_reason(host):
+    missing = {**host.image, 'id': str(uuid.uuid4())}
+    vm = Server(host, Net(host), image=missing)
+    host.api.wait_status('server', vm.id, 'ERROR')
+    fault = host.api.reports['server', vm.id]['fault']['message']
+    assert missing['id'] in fault and '404' in fault
+    secret = host.dir / 'secret.qcow2'
+    run('qemu-img', 'create', '-f', 'qcow2', '-b', '/etc/shadow', '-F', 'raw', secret)
+    spy = Server(host, Net(host), image=host.api.add_image(secret, 'qcow2'))
+    host.api.wait_status('server', spy.id, 'ERROR')
+    assert 'refers to another file' in host.api.reports['server', spy.id]['fault']['message']
+    vm.change(image=host.image)
+    vm.active()
+
+
+def test_a_hung_qemu_delays_only_itself(host):
+    net = Net(host)
+    hung = Server(host, net).active().booted()
+    os.kill(hung.qemu(), signal.SIGSTOP)
+    host.swd.cli('link', 'set', 'p2p1', 'vf', str(hung.vf), 'state', 'disable')  # wants QMP
+    other = Server(host, net).active()
+    other.change(power='off')
+    host.api.wait_status('server', other.id, 'SHUTOFF')
+    hung.delete()
+
+
+def test_a_disk_that_boots_by_itself(host):
+    run(ROOT / 'scripts/guest-image', '--qcow2', timeout=300)
+    image = host.api.add_image(ROOT / 'build/guest/guest.qcow2', 'qcow2')
+    vm = Server(host, Net(host), image=image, memory_mb=256).active().booted()
+    assert f'addr {vm.ip}/24' in vm.said()
+
+
+def test_documents_that_make_no_sense_harm_nobody(host):
+    net = Net(host)
+    for kind, ident in ('server', '../../../tmp/x'), ('port', str(uuid.uuid4())), \
+            ('network', str(uuid.uuid4())), ('weather', 'sunny'), ('console', 'a/b'):
+        host.api.docs.setdefault(kind, {})
+        host.api.put(kind, {'id': ident, 'name': 7, 'vf': 'x', 'mac': None, 'server': ident})
+    Server(host, net).active()
+    for docs in host.api.docs.values():
+        for ident in [i for i, doc in docs.items() if doc.get('name') == 7]:
+            docs.pop(ident)
+    host.api.docs.pop('weather')
+    assert host.agent.poll() is None
+
+
+def test_the_inventory_tells_vfs_in_use_by_hand(host):
+    spare = 15
+    host.swd.call('vf.attach', pf='p2p1', vf=spare, kind='tap', tap=unique('age'))
+    try:
+        wait_for(lambda: [pf['busy'] for pf in host.api.hosts[-1][1]['pfs']] == [[spare]], 10, 'busy')
+    finally:
+        host.swd.call('vf.release', pf='p2p1', vf=spare)
+    said = host.api.hosts[-1][1]
+    assert said['pfs'][0]['physical_networks'] == ['physnet1']
+    assert len(said['pfs'][0]['pci_slots']) == 16
+    assert said['vcpus'] >= 1 and said['memory_mb'] > 0 and said['hypervisor']['type'] == 'QEMU'
+    assert host.api.logins >= 1
+
+
+def test_libvirt_embedded_needs_no_daemon():
+    need_guests()
+    directory = tempfile.mkdtemp(prefix='anyvf-em-')
+    root = pathlib.Path(directory, 'embed')
+    (root / 'etc').mkdir(parents=True)
+    (root / 'etc/qemu.conf').write_text('stdio_handler = "file"\n')
+    host = Host(directory, f'qemu:///embed?root={root}').start()
+    try:
+        vm = Server(host, Net(host)).active().booted()
+        assert f'addr {vm.ip}/24' in vm.said()
+        vm.delete()
+        assert host.stop() == 0
+    finally:
+        host.close()
+        shutil.rmtree(directory)
