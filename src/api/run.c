@@ -70,6 +70,7 @@ struct call *run_new(struct engine *eng, struct http_req *req)
 	}
 	uuid_new(id);
 	snprintf(c->request_id, sizeof(c->request_id), "req-%s", id);
+	c->now_us = run_now_us();
 	c->opts = &eng->opts;
 	c->method = "";
 	c->priv->eng = eng;
