@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real Linux guests for tests of the switch: QEMU started by hand, vhost-user NICs, a shell on the serial port."""
+import contextlib
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+from conftest import ROOT, wait_for
+
+sys.path.insert(0, str(ROOT / 'scripts' / 'lib'))
+from guest import Console  # noqa: E402
+
+IMAGE = pathlib.Path(os.environ.get('ANYVF_GUEST', ROOT / 'build' / 'guest'))
+
+
+def image():
+    """The directory of the guest's kernel and initramfs; made if missing."""
+    subprocess.run([ROOT / 'scripts' / 'guest-image', IMAGE], check=True, timeout=600)
+    return IMAGE
+
+
+class Serial(Console):
+    """The guest's shell over a Unix socket."""
+
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX)
+        wait_for(lambda: not self.sock.connect_ex(str(path)), what=f'the serial port {path}')
+        self.fd, self.seen, self.n = self.sock.fileno(), '', 0
+
+    def close(self):
+        self.sock.close()
+
+
+class Guest:
+    """One QEMU under TCG; nics: [(socket path, MAC, serves)], serves: QEMU listens, else it connects.
+
+    Without MSI-X vectors: Debian 12's QEMU crashes with them on vhost-user under TCG.
+    """
+
+    def __init__(self, directory, name, nics):
+        self.name, self.dir = name, pathlib.Path(directory)
+        argv = ['qemu-system-x86_64', '-name', name, '-nodefaults', '-display', 'none', '-accel', 'tcg', '-m', '192',
+                '-object', 'memory-backend-memfd,id=mem,size=192M,share=on', '-machine', 'pc,memory-backend=mem',
+                '-kernel', IMAGE / 'vmlinuz', '-initrd', IMAGE / 'initramfs', '-append', 'console=ttyS0 quiet',
+                '-serial', f'unix:{self.dir}/{name}.serial,server=on,wait=off']
+        for i, (path, mac, serves) in enumerate(nics):
+            argv += ['-chardev', f'socket,id=c{i},path={path},' + ('server=on' if serves else 'reconnect=1'),
+                     '-netdev', f'vhost-user,id=n{i},chardev=c{i}',
+                     '-device', f'virtio-net-pci,netdev=n{i},mac={mac},vectors=0']
+        self.log = open(self.dir / f'{name}.log', 'ab')
+        self.proc = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.shell = Serial(self.dir / f'{self.name}.serial')  # at once: what nobody hears is lost
+
+    def boot(self, timeout=120):
+        """Wait for the guest's word that it is up."""
+        self.shell.wait('anyvf-guest: up', timeout)
+        self.shell.ready()
+        return self
+
+    def run(self, command, timeout=30, check=True):
+        """Output of a shell command in the guest."""
+        code, out = self.shell.run(command, timeout)
+        assert not check or code == 0, f'{self.name}: {command}: {out}'
+        return out
+
+    def ping(self, addr, count=3, options=''):
+        """True if every echo request was answered."""
+        return f'{count} packets received' in self.run(f'ping -q -c {count} -W 2 {options} {addr}', check=False)
+
+    def stop(self):
+        """End it at once."""
+        self.shell.close()
+        with contextlib.suppress(ProcessLookupError):
+            self.proc.kill()
+        self.proc.wait()
+        self.log.close()
