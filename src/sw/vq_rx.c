@@ -26,12 +26,26 @@ static unsigned int head_write(uint8_t *to, const struct port_item *it, uint32_t
 	return VQ_HDR_LEN + frame_header(it->frame, it->tags, to + VQ_HDR_LEN);
 }
 
+/* Headers of a frame without tag and offload, two bytes beyond them spoiled; their length. */
+static inline unsigned int head_write_plain(uint8_t *to, const struct frame *f)
+{
+	static const uint8_t one_buffer[VQ_HDR_LEN] = { [10] = 1 };
+
+	static_assert(offsetof(struct frame, n_more) == 14, "16 bytes are header and n_more");
+	memcpy(to, one_buffer, VQ_HDR_LEN);
+	copy_16(to + VQ_HDR_LEN, (const uint8_t *)f);
+	return VQ_HDR_LEN + FRAME_HDR_LEN;
+}
+
 /* The copy of the common frame: headers from our own copy, payload from the sender's memory. */
 static inline void lease_fill(const struct vq *v, uint8_t *to, const struct port_item *it)
 {
 	const struct frame *f = it->frame;
 
-	to += head_write(to, it, v->can, 1);
+	if (likely(!(f->flags | f->gso_type | it->tags[0] | it->tags[1]) && f->data.len >= 2))
+		to += head_write_plain(to, f);
+	else
+		to += head_write(to, it, v->can, 1);
 	copy_bytes(to, f->data.base, f->data.len);
 	to += f->data.len;
 	for (unsigned int i = 0; i < f->n_more; i++) {
@@ -231,6 +245,7 @@ void vq_deliver(struct vq *v, struct port_batch *b)
 {
 	uint8_t *leases[PORT_BATCH];
 	unsigned int left = v->broken ? 0 : vq_available(v);
+	uint64_t packets = 0, bytes = 0;
 
 	for (unsigned int i = 0; i < b->n; i++) {
 		const struct port_item *it = &b->items[i];
@@ -244,10 +259,19 @@ void vq_deliver(struct vq *v, struct port_batch *b)
 		left -= likely(leases[i]) ? 1 : deliver_slow(v, b, it, left);
 	}
 	for (unsigned int i = 0; i < b->n; i++) {
+		const struct port_item *it = &b->items[i];
+
 		if (unlikely(!leases[i]))
 			continue;
-		lease_fill(v, leases[i], &b->items[i]);
-		port_delivered(b, &b->items[i]);
+		lease_fill(v, leases[i], it);
+		if (unlikely(it->mirror || frame_is_multicast(it->frame))) {
+			port_delivered(b, it);
+			continue;
+		}
+		packets++;
+		bytes += item_len(it) - VQ_HDR_LEN;
 	}
+	veb_count(&b->stats->rx_packets, packets);
+	veb_count(&b->stats->rx_bytes, bytes);
 	used_publish(v);
 }

@@ -4,11 +4,6 @@
 
 #include <errno.h>
 
-static bool is_tpid(uint16_t type)
-{
-	return type == htons(TPID_8021Q) || type == htons(TPID_8021AD);
-}
-
 /**
  * frame_parse() - Take a frame's Ethernet header apart
  * @f:     gets dst, src, type, tag and len; other members are untouched
@@ -30,7 +25,7 @@ int frame_parse(struct frame *f, const uint8_t *bytes, uint32_t len)
 	if (len < FRAME_HDR_LEN || len > FRAME_LEN_MAX)
 		return 0;
 	memcpy(&type, bytes + 2 * MAC_LEN, sizeof(type));
-	if (is_tpid(type)) {
+	if (frame_is_tpid(type)) {
 		if (len < FRAME_HDR_LEN + FRAME_TAG_LEN)
 			return 0;
 		memcpy(&tag, bytes + 2 * MAC_LEN, sizeof(tag));

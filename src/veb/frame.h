@@ -69,6 +69,12 @@ struct frame {
 static_assert(sizeof(struct frame) == 64, "a frame is one cache line");
 static_assert(offsetof(struct frame, type) == 12, "dst, src, type stand as on the wire");
 
+/* Whether an ethertype (network order) is that of a VLAN tag. */
+static inline bool frame_is_tpid(uint16_t type)
+{
+	return type == htons(TPID_8021Q) || type == htons(TPID_8021AD);
+}
+
 int frame_parse(struct frame *f, const uint8_t *bytes, uint32_t len);
 bool frame_set_offload(struct frame *f, uint8_t flags, uint8_t gso_type, uint16_t hdr_len,
 		       uint16_t gso_size, uint16_t csum_start, uint16_t csum_offset);
