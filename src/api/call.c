@@ -384,8 +384,8 @@ void call_reset(struct call *c)
 	json_decref(c->reply);
 	c->reply = NULL;
 	p->fault_status = 0;
-	while (p->n_headers)
-		free(take(p->headers[--p->n_headers]));
+	for (; p->n_headers; p->n_headers--)
+		free(take(p->headers[p->n_headers - 1]));
 	free(take(p->text));
 	free(take(p->text_type));
 	free(take(p->file));

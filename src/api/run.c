@@ -331,7 +331,10 @@ static void park(struct call *c)
 	struct call_priv *p = c->priv;
 	struct engine *eng = p->eng;
 
-	p->wait_after = eng->applied;
+	/* One that only read may have looked at durable changes alone: those of the open group
+	 * count.
+	 */
+	p->wait_after = p->wrote ? eng->applied : store_revision(eng->opts.store);
 	list_add(&eng->parked, c);
 	if (p->job_fn) {
 		p->job_running = true;
