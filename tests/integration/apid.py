@@ -157,7 +157,7 @@ class Cloud:
     def close(self):
         for agent in self.agents:
             agent.stop()
-        self.apid.stop()
+        assert self.apid.stop() == 0, self.apid.log.read_text()[-3000:]
 
     def network(self, client=None, subnet=True, **attrs):
         """A network with a /24 (unless subnet is False); its document."""

@@ -19,7 +19,7 @@ def apid(tmp_path_factory):
     """One daemon for the tests that leave it as they found it."""
     daemon = Apid(tmp_path_factory.mktemp('identity')).start()
     yield daemon
-    daemon.stop()
+    assert daemon.stop() == 0, daemon.log.read_text()[-3000:]
 
 
 @pytest.fixture(scope='module')
