@@ -36,8 +36,8 @@ void retry_later(struct retry *r, const char *what, const char *id, const struct
 	if (strncmp(r->why, e->msg, sizeof(r->why) - 1))
 		log_warn(what, "id=%s why=\"%s\"", id, e->msg);
 	snprintf(r->why, sizeof(r->why), "%.*s", (int)sizeof(r->why) - 1, e->msg);
-	r->at_ms = loop_now_ms() + MIN(500U << MIN(r->n, 6U), RETRY_MAX_MS);
-	r->n++;
+	r->at_ms = loop_now_ms() + MIN(500U << r->n, RETRY_MAX_MS);
+	r->n = MIN(r->n + 1, 6U);
 }
 
 /**

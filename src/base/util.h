@@ -43,7 +43,8 @@
 		if (*p)                                                                            \
 			fn(*p);                                                                    \
 	}
-#define auto_of(fn) __attribute__((cleanup(fn##_auto_)))
+/* unused: some locals are there only to be freed */
+#define auto_of(fn) __attribute__((cleanup(fn##_auto_), unused))
 
 /* Gives up ownership of a local: *out = take(img). */
 #define take(p)                                                                                    \
