@@ -730,6 +730,106 @@ static void pf_add_refuses_what_exists_or_cannot_be(void **state)
 	assert_int_equal(pf_words(w, "name other"), -EOPNOTSUPP);
 }
 
+/* What the model says must be plugged in and numbered, against what is. */
+static void model_is_consistent(struct world *w)
+{
+	unsigned int n_ids = 0, n_plugged = 0, ids = 0, plugged = 0;
+	const char *saved = w->sw->saved;
+
+	for (unsigned int i = 0; i < PFS_MAX; i++) {
+		const struct sw_pf *pf = w->sw->pfs[i];
+
+		if (!pf)
+			continue;
+		n_plugged += (pf->config.uplink != UPLINK_NONE) + pf->config.host_if + pf->n_svcs;
+		n_ids += (pf->config.uplink != UPLINK_NONE) + pf->config.host_if + pf->n_svcs;
+		n_ids += pf->config.numvfs;
+		for (unsigned int k = 0; k < pf->config.numvfs; k++)
+			n_plugged += pf->vfs[k].attach.kind != VF_ATTACH_NONE;
+	}
+	for (unsigned int i = 0; i < VEB_PORTS_MAX; i++) {
+		ids += w->sw->ids[i];
+		plugged += fake.plugged[i];
+	}
+	assert_int_equal(ids, n_ids);
+	assert_int_equal(plugged, n_plugged);
+	assert_int_equal(sw_state_save(w->sw, NULL), 0);
+	assert_ptr_equal(w->sw->saved, saved); /* the file held just this: nothing was written */
+}
+
+/* One command by chance; returns what it did. */
+static int random_command(struct world *w, unsigned int *seed)
+{
+	static const char *const macs[] = { M0, M2, M58, M59, "00:00:00:00:00:00" };
+	static const char *const words[] = { "vlan 5",	  "spoofchk off", "trust on",
+					     "trust off", "mac " M59,	  "mac " M2,
+					     "port_id x", "max_tx_rate 7" };
+	const char *pf = rand_r(seed) % 2 ? "p2p1" : "p2p2";
+	unsigned int vf = (unsigned int)rand_r(seed) % 5;
+	struct vf_attach a = { .kind = (uint8_t)(1 + rand_r(seed) % 2) };
+	const struct vf_filter f = { .main_mac = mac(macs[rand_r(seed) % 5]) };
+	struct mirror_config m = { "", "p2p1", (uint16_t)vf, MIRROR_BOTH, "p2p2", 1 };
+	struct svc_config svc = { .name = "svc0" };
+	struct pf_config c = pf_config(pf, (uint16_t)(rand_r(seed) % 5));
+	char text[64];
+
+	strcpy(svc.pf, pf);
+	snprintf(a.tap, sizeof(a.tap), "tap%u", vf);
+	snprintf(m.name, sizeof(m.name), "m%u", vf);
+	c.host_if = rand_r(seed) % 2;
+	c.uplink = rand_r(seed) % 2 ? UPLINK_DEV : UPLINK_NONE;
+	if (c.uplink)
+		snprintf(c.uplink_arg, sizeof(c.uplink_arg), "eth%u", vf);
+	snprintf(text, sizeof(text), "numvfs %u host_if %s uplink %s", c.numvfs,
+		 c.host_if ? "on" : "off", c.uplink ? "dev uplink_arg eth7" : "none");
+	switch (rand_r(seed) % 14) {
+	case 0:
+		return sw_ops.pf_add(w->sw, &c, NULL);
+	case 1:
+		return rand_r(seed) % 4 ? 0 : sw_ops.pf_del(w->sw, pf, NULL);
+	case 2:
+		return pf_words(w, text);
+	case 3:
+		return sw_ops.vf_attach(w->sw, pf, vf, &a, NULL);
+	case 4:
+		return sw_ops.vf_detach(w->sw, pf, vf, NULL);
+	case 5:
+		return sw_ops.vf_release(w->sw, pf, vf, NULL);
+	case 6:
+		return sw_ops.vf_filter(w->sw, pf, vf, rand_r(seed) % 4 ? &f : NULL, NULL);
+	case 7:
+		return sw_ops.svc_add(w->sw, &svc, NULL);
+	case 8:
+		return sw_ops.svc_del(w->sw, pf, "svc0", NULL);
+	case 9:
+		return sw_ops.mirror_add(w->sw, &m, NULL);
+	case 10:
+		return sw_ops.mirror_del(w->sw, m.name, NULL);
+	default:
+		return vf_words(w, vf, rand_r(seed) % 2, words[rand_r(seed) % ARRAY_LEN(words)]);
+	}
+}
+
+static void commands_that_fail_anywhere_leave_nothing_behind(void **state)
+{
+	struct world *w = *state;
+	char *real = w->sw->state, nowhere[] = "/proc/nowhere/state";
+	unsigned int seed = 7, done = 0;
+
+	pf_add(w, "p2p1", 4);
+	for (unsigned int i = 0; i < 1500; i++) {
+		fake.open_fails = rand_r(&seed) % 4 ? 0 : -EIO;
+		w->sw->state = rand_r(&seed) % 4 ? real : nowhere;
+		done += !random_command(w, &seed);
+		w->sw->state = real;
+		model_is_consistent(w);
+	}
+	assert_in_range(done, 300, 1200);
+	fake.open_fails = 0;
+	world_restart(w);
+	model_is_consistent(w);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -743,6 +843,7 @@ int main(void)
 		T(what_cannot_be_plugged_in_at_the_start_comes_later),
 		T(state_of_a_newer_version_or_damaged_is_refused),
 		T(a_state_file_that_cannot_be_written_fails_the_command_whole),
+		T(commands_that_fail_anywhere_leave_nothing_behind),
 		T(one_bad_word_leaves_the_whole_command_out),
 		T(numvfs_changes_online_but_not_below_a_vf_in_use),
 		T(link_state_follows_the_pf_unless_told_otherwise),
