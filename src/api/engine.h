@@ -97,6 +97,7 @@ struct resource {
 /* Documents of a resource. */
 const json_t *res_get(struct call *c, const struct resource *r, const char *id); /* any, or NULL */
 const json_t *res_find(struct call *c, const struct resource *r, const char *id); /* or 404 */
+bool res_visible(struct call *c, const struct resource *r, const json_t *doc);
 struct cursor res_list(struct call *c, const struct resource *r, const char *field,
 		       const char *value); /* field NULL: all */
 unsigned int res_count(struct call *c, const struct resource *r, const char *field,

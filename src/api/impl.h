@@ -93,7 +93,6 @@ json_t *field_default(const struct rfield *f);
 int field_bool(const json_t *value); /* 1, 0; -1: no boolean */
 
 /* resource.c */
-bool res_visible(struct call *c, const struct resource *r, const json_t *doc);
 const char *res_id(const json_t *doc);
 
 /* query.c */

@@ -15,7 +15,8 @@
 #include "store/store.h"
 
 static const struct service *const services[] = { &identity_service, &image_service,
-						  &network_service, NULL };
+						  &network_service,  &compute_service,
+						  &agents_service,   NULL };
 
 struct options {
 	const char *config, *listen, *state_dir, *openrc;

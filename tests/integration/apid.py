@@ -241,7 +241,7 @@ class FakeAgent:
     auto False: it only sends heartbeats; the test reports by hand.
     """
 
-    def __init__(self, apid, host, creds, auto=True, numvfs=4, physnets=('physnet1',), busy=(),
+    def __init__(self, apid, host, creds, auto=True, numvfs=4, physnets=('physnet1', 'physnet2'), busy=(),
                  vcpus=4, memory_mb=4096):
         self.host, self.auto, self.apid = host, auto, apid
         self.base = f'/anyvf/v1/hosts/{host}'
@@ -255,7 +255,6 @@ class FakeAgent:
         self.docs = {}
         self.revision = 0
         self.ignore = set()  # kinds of documents that are not answered
-        self.events = 0      # documents seen through the watch
         self.halt = threading.Event()
         self.threads = []
 
@@ -283,44 +282,52 @@ class FakeAgent:
             with contextlib.suppress(requests.RequestException, AssertionError):
                 self.heartbeat()
 
+    def wishes(self):
+        """All wishes as they are now; what the agent itself follows is not touched."""
+        return self.client.get(self.base + '/desired')
+
     def read(self):
-        """All wishes, as after a start."""
-        docs = self.client.get(self.base + '/desired')
-        self.revision = docs.pop('revision')
-        self.docs = docs
-        return docs
+        """Begin anew, as after a start: remember all wishes and their revision."""
+        self.docs = self.wishes()
+        self.revision = self.docs.pop('revision')
 
     def watch(self, timeout=40):
         """The next changes."""
         return self.client.call('GET', f'/anyvf/v1/watch?host={self.host}&revision={self.revision}',
                                 timeout=timeout)
 
-    def follow(self):
+    def obey_all(self):
         for kind, docs in list(self.docs.items()):
             for ident, doc in list(docs.items()):
                 self.obey(kind, ident, doc)
+
+    def follow(self):
+        self.obey_all()
         while not self.halt.is_set():
             try:
-                got = self.watch(timeout=1)
-            except requests.RequestException:
+                self.follow_once()
+            except (requests.RequestException, AssertionError):
                 time.sleep(0.02)
-                continue
-            if got.status_code != 200:
-                self.read()
-                continue
-            got = got.json()
-            self.revision = got['revision']
-            for event in got['events']:
-                self.events += 1
-                docs = self.docs[event['kind']]
-                if event['doc'] is None:
-                    docs.pop(event['id'], None)
-                else:
-                    docs[event['id']] = event['doc']
-                    self.obey(event['kind'], event['id'], event['doc'])
 
-    def report(self, kind, ident, status=204, **body):
-        return self.client.put(f'{self.base}/{kind}/{ident}', body, status)
+    def follow_once(self):
+        """Obey the next changes; begin anew when they are too far back, or not to be had."""
+        got = self.watch(timeout=1)
+        if got.status_code != 200:
+            self.read()
+            self.obey_all()
+            return
+        got = got.json()
+        self.revision = got['revision']
+        for event in got['events']:
+            docs = self.docs[event['kind']]
+            if event['doc'] is None:
+                docs.pop(event['id'], None)
+            else:
+                docs[event['id']] = event['doc']
+                self.obey(event['kind'], event['id'], event['doc'])
+
+    def report(self, kind, ident, expect=204, **body):
+        return self.client.put(f"{self.base}/{kind}/{ident}", body, expect)
 
     def obey(self, kind, ident, doc):
         if kind in self.ignore:
@@ -337,5 +344,7 @@ class FakeAgent:
             body['status'] = 'ACTIVE'
         else:
             body = {'output': f"console of {doc['server']} {doc['length']}\n"}
-        with contextlib.suppress(requests.RequestException, AssertionError):
+        try:
             self.report(kind, ident, **body)
+        except (requests.RequestException, AssertionError) as error:
+            print('agent: report', kind, ident, body, error)

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hosts and their agents: the inventory /agent/HOST and who is alive. The
+ * endpoints /anyvf/v1 (docs/agent-api.md) are agents_service in engine.h.
+ */
+#ifndef ANYVF_API_AGENTS_H
+#define ANYVF_API_AGENTS_H
+
+#include "api/call.h"
+
+unsigned int agent_silent_s(const struct call *c, const char *host);
+void agent_seen_time(const struct call *c, const char *host, char out[32]);
+
+#endif

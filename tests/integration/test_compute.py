@@ -1,0 +1,805 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers, placement and leases through the API, with agents that obey at once (apid.FakeAgent).
+
+What a real host makes of the same wishes is tests/integration/test_agent.py's.
+"""
+import base64
+import concurrent.futures
+import json
+import re
+import signal
+import time
+
+import pytest
+import requests
+
+from apid import Cloud
+from conftest import wait_for
+
+NOVA = '/compute/v2.1'
+
+
+@pytest.fixture
+def cloud(tmp_path):
+    made = Cloud(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope='module')
+def shared(tmp_path_factory):
+    """One daemon for tests that leave nothing another could stumble over."""
+    made = Cloud(tmp_path_factory.mktemp('compute'))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope='module')
+def kit(shared):
+    """A flavor, an image and a network."""
+    return shared.flavor(), shared.image(), shared.network()
+
+
+def populate(cloud, **inventory):
+    """A live host, and flavor, image, network."""
+    return cloud.agent(**inventory), cloud.flavor(), cloud.image(), cloud.network()
+
+
+def message(got, status, kind):
+    """The text of a Nova fault."""
+    assert got.status_code == status, got.text
+    fault = got.json()[kind]
+    assert fault['code'] == status
+    return fault['message']
+
+
+# Versions
+
+def test_version_document_says_which_microversions_are_served(shared):
+    version = requests.get(shared.apid.url + NOVA, timeout=5).json()['version']
+    assert version['min_version'] == '2.1' and version['version'] == '2.73'
+
+
+def test_microversion_is_answered_and_too_new_ones_are_refused(shared):
+    got = shared.admin.call('GET', NOVA + '/servers', OpenStack_API_Version='compute 2.61')
+    assert got.headers['X-OpenStack-Nova-API-Version'] == '2.61'
+    assert shared.admin.call('GET', NOVA + '/servers').headers['OpenStack-API-Version'] == \
+        'compute 2.1'
+    for version, status in (('2.74', 406), ('3.1', 400), ('x', 400)):
+        got = shared.admin.call('GET', NOVA + '/servers', X_OpenStack_Nova_API_Version=version)
+        assert got.status_code == status
+
+
+# Flavors
+
+def test_flavor_looks_as_nova_shows_it(shared):
+    flavor = shared.flavor(name='looks', ram=256, disk=2)
+    got = shared.admin.get(f"{NOVA}/flavors/{flavor['id']}")['flavor']
+    assert got['swap'] == '' and got['os-flavor-access:is_public'] is True
+    assert got['rxtx_factor'] == 1.0 and 'extra_specs' not in got and 'description' not in got
+    got = shared.admin.get(f"{NOVA}/flavors/{flavor['id']}",
+                           X_OpenStack_Nova_API_Version='2.61')['flavor']
+    assert got['extra_specs'] == {} and got['description'] is None
+    listed = shared.admin.get(NOVA + '/flavors')['flavors']
+    assert {'id', 'name', 'links'} == set(next(f for f in listed if f['name'] == 'looks'))
+
+
+def test_flavor_names_and_ids_are_unique(shared):
+    shared.flavor(name='once', id='17')
+    body = {'name': 'once', 'ram': 1, 'vcpus': 1, 'disk': 0}
+    got = shared.admin.call('POST', NOVA + '/flavors', {'flavor': body})
+    assert message(got, 409, 'conflictingRequest') == 'Flavor with name once already exists.'
+    got = shared.admin.call('POST', NOVA + '/flavors', {'flavor': {**body, 'name': 'x', 'id': '17'}})
+    assert message(got, 409, 'conflictingRequest') == 'Flavor with ID 17 already exists.'
+
+
+def test_flavor_not_found_is_novas_404(shared):
+    got = shared.admin.call('GET', NOVA + '/flavors/f1')
+    assert message(got, 404, 'itemNotFound') == 'Flavor f1 could not be found.'
+
+
+def test_flavor_is_for_admins_to_make(shared):
+    got = shared.demo.call('POST', NOVA + '/flavors',
+                           {'flavor': {'name': 'mine', 'ram': 1, 'vcpus': 1, 'disk': 0}})
+    assert got.status_code == 403
+
+
+def test_private_flavor_is_seen_by_those_with_access(shared):
+    flavor = shared.flavor(**{'os-flavor-access:is_public': False})
+    path = f"{NOVA}/flavors/{flavor['id']}"
+    assert shared.demo.call('GET', path).status_code == 404
+    shared.admin.post(path + '/action', {'addTenantAccess': {'tenant': shared.demo.project_id}}, 200)
+    shared.demo.get(path)
+    assert len(shared.admin.get(path + '/os-flavor-access')['flavor_access']) == 1
+    shared.admin.post(path + '/action', {'removeTenantAccess': {'tenant': shared.demo.project_id}},
+                      200)
+    assert shared.demo.call('GET', path).status_code == 404
+    names = [f['id'] for f in shared.admin.get(NOVA + '/flavors?is_public=None')['flavors']]
+    assert flavor['id'] in names
+
+
+def test_extra_specs_are_set_shown_and_unset(shared):
+    path = f"{NOVA}/flavors/{shared.flavor()['id']}/os-extra_specs"
+    shared.admin.post(path, {'extra_specs': {'anyvf:queues': '4', 'n': 2}}, 200)
+    assert shared.demo.get(path)['extra_specs'] == {'anyvf:queues': '4', 'n': '2'}
+    shared.admin.put(path + '/n', {'n': '3'})
+    assert shared.demo.get(path + '/n') == {'n': '3'}
+    shared.admin.delete(path + '/n', status=200)
+    assert shared.demo.call('GET', path + '/n').status_code == 404
+
+
+# Keypairs
+
+def test_new_keypair_comes_with_its_private_half_once(shared):
+    pair = shared.demo.post(NOVA + '/os-keypairs', {'keypair': {'name': 'k1'}}, 200)['keypair']
+    assert pair['private_key'].startswith('-----BEGIN OPENSSH PRIVATE KEY-----')
+    shown = shared.demo.get(NOVA + '/os-keypairs/k1')['keypair']
+    assert shown['public_key'] == pair['public_key'] and 'private_key' not in shown
+    assert shown['fingerprint'] == pair['fingerprint']
+    assert [k['keypair']['name'] for k in shared.demo.get(NOVA + '/os-keypairs')['keypairs']] == ['k1']
+    assert shared.admin.call('GET', NOVA + '/os-keypairs/k1').status_code == 404
+    shared.demo.delete(NOVA + '/os-keypairs/k1', X_OpenStack_Nova_API_Version='2.10')
+    assert shared.demo.call('DELETE', NOVA + '/os-keypairs/k1').status_code == 404
+
+
+@pytest.mark.parametrize('body, status', [
+    ({'name': 'k2', 'public_key': 'ssh-rsa JUNK nothing@vague'}, 400),
+    ({'name': 'k2', 'public_key': ''}, 400),
+    ({'name': ''}, 400),
+    ({'name': 'key/'}, 400),
+    ({'name': 'k' * 256}, 400),
+    ({}, 400),
+])
+def test_wrong_keypairs_are_refused(shared, body, status):
+    assert shared.demo.call('POST', NOVA + '/os-keypairs', {'keypair': body}).status_code == status
+
+
+def test_keypair_names_are_unique(shared):
+    shared.demo.post(NOVA + '/os-keypairs', {'keypair': {'name': 'twice'}}, 200)
+    got = shared.demo.call('POST', NOVA + '/os-keypairs', {'keypair': {'name': 'twice'}})
+    assert message(got, 409, 'conflictingRequest') == "Key pair 'twice' already exists."
+
+
+# Quotas
+
+def test_quotas_are_shown_changed_and_reset(shared):
+    path = f'{NOVA}/os-quota-sets/{shared.demo.project_id}'
+    quota = shared.demo.get(path)['quota_set']
+    assert quota['instances'] == 10 and quota['id'] == shared.demo.project_id
+    assert shared.admin.put(path, {'quota_set': {'instances': 3}})['quota_set']['instances'] == 3
+    assert shared.demo.get(path)['quota_set']['instances'] == 3
+    assert shared.demo.call('PUT', path, {'quota_set': {'instances': 9}}).status_code == 403
+    assert shared.admin.call('PUT', path, {'quota_set': {'apples': 9}}).status_code == 400
+    shared.admin.delete(path, status=202)
+    assert shared.demo.get(path)['quota_set']['instances'] == 10
+    assert shared.demo.get(NOVA + '/limits')['limits']['absolute']['maxTotalCores'] == 20
+
+
+def test_full_quota_refuses_the_server_in_novas_words(cloud):
+    _, flavor, image, net = populate(cloud)
+    path = f'{NOVA}/os-quota-sets/{cloud.admin.project_id}'
+    cloud.admin.put(path, {'quota_set': {'cores': 1}})
+    cloud.boot(flavor, image, [{'uuid': net['id']}])
+    body = {'server': {'name': 'x', 'flavorRef': flavor['id'], 'imageRef': image['id'],
+                       'networks': [{'uuid': net['id']}]}}
+    got = cloud.admin.call('POST', NOVA + '/servers', body)
+    assert message(got, 403, 'forbidden') == \
+        'Quota exceeded for cores: Requested 1, but already used 1 of 1 cores'
+
+
+# Boot and life
+
+def test_server_with_a_users_port_boots_on_a_leased_vf(cloud):
+    agent, flavor, image, net = populate(cloud)
+    port = cloud.port(net)
+    server = cloud.boot(flavor, image, [{'port': port['id']}], name='VM1',
+                        user_data=base64.b64encode(b'#!/bin/sh\n').decode(),
+                        metadata={'role': 'web'})
+    shown = cloud.wait_status(server, 'ACTIVE')
+    assert shown['OS-EXT-SRV-ATTR:host'] == 'h1' and shown['OS-EXT-STS:power_state'] == 1
+    assert shown['OS-EXT-STS:task_state'] is None and shown['OS-SRV-USG:launched_at']
+    address = shown['addresses'][net['name']][0]
+    assert address['addr'] == port['fixed_ips'][0]['ip_address']
+    assert address['OS-EXT-IPS-MAC:mac_addr'] == port['mac_address']
+    bound = wait_for(lambda: (lambda p: p if p['status'] == 'ACTIVE' else None)(
+        cloud.show_port(port)))
+    assert bound['device_id'] == server['id'] and bound['device_owner'].startswith('compute:')
+    assert bound['binding:host_id'] == 'h1' and bound['binding:vif_type'] == 'vhostuser'
+    wish = agent.wishes()['server'][server['id']]
+    assert wish['power'] == 'on' and wish['ports'] == [port['id']] and wish['memory_mb'] == 128
+    assert wish['metadata'] == {'role': 'web'} and wish['image']['id'] == image['id']
+    lease = agent.wishes()['port'][port['id']]
+    assert lease['pf'] == 'p2p1' and lease['mac'] == port['mac_address']
+    assert lease['server'] == server['id'] and not lease['released']
+
+
+def test_users_port_survives_its_server_and_the_vf_is_free_again(cloud):
+    agent, flavor, image, net = populate(cloud, numvfs=1)
+    port = cloud.port(net)
+    for _ in range(2):
+        server = cloud.boot(flavor, image, [{'port': port['id']}])
+        cloud.wait_status(server, 'ACTIVE')
+        cloud.admin.delete(f"{NOVA}/servers/{server['id']}")
+        cloud.wait_gone(server)
+        wait_for(lambda: not agent.wishes()['port'], what='return of the VF')
+        left = cloud.show_port(port)
+        assert left['device_id'] == '' and left['binding:host_id'] == ''
+    assert not agent.wishes()['server']
+
+
+def test_port_made_by_the_boot_goes_with_the_server(cloud):
+    agent, flavor, image, net = populate(cloud)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    shown = cloud.wait_status(server, 'ACTIVE')
+    assert shown['addresses'][net['name']]
+    ports = cloud.admin.get(f"/network/v2.0/ports?device_id={server['id']}")['ports']
+    assert len(ports) == 1
+    cloud.admin.delete(f"{NOVA}/servers/{server['id']}")
+    cloud.wait_gone(server)
+    assert not cloud.admin.get(f"/network/v2.0/ports?device_id={server['id']}")['ports']
+    wait_for(lambda: not agent.wishes()['port'], what='return of the VF')
+    assert cloud.admin.call('GET', f"/network/v2.0/ports/{ports[0]['id']}").status_code == 404
+
+
+def test_stop_start_reboot_change_the_wish_and_end_with_reports(cloud):
+    agent, flavor, image, net = populate(cloud)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    cloud.wait_status(server, 'ACTIVE')
+    cloud.action(server, 'os-stop')
+    assert cloud.wait_status(server, 'SHUTOFF')['OS-EXT-STS:power_state'] == 4
+    got = cloud.admin.call('POST', f"{NOVA}/servers/{server['id']}/action", {'os-stop': None})
+    assert message(got, 409, 'conflictingRequest') == \
+        f"Cannot 'stop' instance {server['id']} while it is in vm_state stopped"
+    cloud.action(server, 'os-start')
+    cloud.wait_status(server, 'ACTIVE')
+    cloud.action(server, 'reboot', {'type': 'SOFT'})
+    cloud.wait_status(server, 'ACTIVE')
+    cloud.action(server, 'reboot', {'type': 'HARD'})
+    cloud.wait_status(server, 'ACTIVE')
+    assert agent.wishes()['server'][server['id']]['reboot'] == 2
+    names = [a['action'] for a in cloud.admin.get(
+        f"{NOVA}/servers/{server['id']}/os-instance-actions")['instanceActions']]
+    assert names == ['reboot', 'reboot', 'start', 'stop', 'create']
+
+
+def test_reboot_shows_until_the_agent_counts_it(cloud):
+    agent, flavor, image, net = populate(cloud)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    cloud.wait_status(server, 'ACTIVE')
+    agent.ignore.add('server')
+    cloud.action(server, 'reboot', {'type': 'SOFT'})
+    assert cloud.server(server)['status'] == 'REBOOT'
+    wish = agent.wishes()['server'][server['id']]
+    report = {'generation': wish['generation'], 'status': 'ACTIVE', 'power_state': 1}
+    agent.report('server', server['id'], **report, reboot=0)
+    assert cloud.server(server)['status'] == 'REBOOT'
+    agent.report('server', server['id'], **report, reboot=1)
+    assert cloud.server(server)['status'] == 'ACTIVE'
+
+
+def test_guest_that_powers_itself_off_is_shutoff_and_stays_so(cloud):
+    agent, flavor, image, net = populate(cloud)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    cloud.wait_status(server, 'ACTIVE')
+    agent.ignore.add('server')
+    wish = agent.wishes()['server'][server['id']]
+    agent.report('server', server['id'], generation=wish['generation'], status='SHUTOFF',
+                 power_state=4)
+    assert cloud.server(server)['status'] == 'SHUTOFF'
+    assert agent.wishes()['server'][server['id']]['power'] == 'off'
+
+
+def test_late_report_changes_nothing(cloud):
+    agent, flavor, image, net = populate(cloud)
+    agent.ignore.add('server')
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    old = agent.wishes()['server'][server['id']]['generation']
+    cloud.admin.delete(f"{NOVA}/servers/{server['id']}")
+    agent.report('server', server['id'], 409, generation=old, status='ACTIVE', power_state=1)
+    agent.report('server', 'f' * 8, 409, generation=1, status='ACTIVE')
+    wish = agent.wishes()['server'][server['id']]
+    assert wish['deleted'] and wish['generation'] > old
+    assert cloud.server(server)['OS-EXT-STS:task_state'] == 'deleting'
+
+
+def test_error_report_is_the_servers_fault(cloud):
+    agent, flavor, image, net = populate(cloud)
+    agent.ignore.add('server')
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    wish = agent.wishes()['server'][server['id']]
+    agent.report('server', server['id'], generation=wish['generation'], status='ERROR',
+                 fault={'message': 'the image has no kernel'})
+    shown = cloud.server(server)
+    assert shown['status'] == 'ERROR' and shown['fault']['message'] == 'the image has no kernel'
+
+
+def test_several_servers_of_one_request_get_numbered_names(cloud):
+    _, flavor, image, net = populate(cloud, numvfs=8)
+    cloud.boot(flavor, image, [{'uuid': net['id']}], name='many', min_count=3, max_count=3)
+    servers = cloud.admin.get(NOVA + '/servers?name=many')['servers']
+    assert sorted(s['name'] for s in servers) == ['many-1', 'many-2', 'many-3']
+
+
+def test_rename_and_metadata_reach_the_wish(cloud):
+    agent, flavor, image, net = populate(cloud)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    path = f"{NOVA}/servers/{server['id']}"
+    assert cloud.admin.put(path, {'server': {'name': 'new'}})['server']['name'] == 'new'
+    cloud.admin.post(path + '/metadata', {'metadata': {'a': '1', 'b': '2'}}, 200)
+    cloud.admin.put(path + '/metadata/a', {'meta': {'a': '3'}})
+    cloud.admin.delete(path + '/metadata/b')
+    assert cloud.admin.get(path + '/metadata')['metadata'] == {'a': '3'}
+    assert cloud.admin.call('GET', path + '/metadata/b').status_code == 404
+    wish = agent.wishes()['server'][server['id']]
+    assert wish['name'] == 'new' and wish['metadata'] == {'a': '3'}
+
+
+def test_interfaces_of_a_stopped_server_change(cloud):
+    agent, flavor, image, net = populate(cloud)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    cloud.wait_status(server, 'ACTIVE')
+    path = f"{NOVA}/servers/{server['id']}/os-interface"
+    port = cloud.port(net)
+    body = {'interfaceAttachment': {'port_id': port['id']}}
+    got = cloud.admin.call('POST', path, body)
+    assert 'stop instance' in message(got, 400, 'badRequest')
+    cloud.action(server, 'os-stop')
+    cloud.wait_status(server, 'SHUTOFF')
+    attached = cloud.admin.post(path, body, 200)['interfaceAttachment']
+    assert attached['port_id'] == port['id'] and attached['mac_addr'] == port['mac_address']
+    assert len(cloud.admin.get(path)['interfaceAttachments']) == 2
+    assert port['id'] in agent.wishes()['server'][server['id']]['ports']
+    cloud.admin.delete(f"{path}/{port['id']}", status=202)
+    assert len(cloud.admin.get(path)['interfaceAttachments']) == 1
+    assert cloud.show_port(port)['device_id'] == ''
+
+
+# Whose servers
+
+def test_servers_of_others_are_not_there(cloud):
+    _, flavor, image, net = populate(cloud)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    path = f"{NOVA}/servers/{server['id']}"
+    got = cloud.demo.call('GET', path)
+    assert message(got, 404, 'itemNotFound') == f"Instance {server['id']} could not be found."
+    assert cloud.demo.call('DELETE', path).status_code == 404
+    assert cloud.demo.get(NOVA + '/servers/detail')['servers'] == []
+    assert cloud.demo.call('GET', NOVA + '/servers?all_tenants=1').status_code == 403
+
+
+def test_lists_filter_sort_and_page(cloud):
+    _, flavor, image, net = populate(cloud, numvfs=8)
+    ids = [cloud.boot(flavor, image, [{'uuid': net['id']}], name=n)['id']
+           for n in ('alpha', 'beta', 'gamma')]
+    mine = cloud.network(cloud.demo)
+    own = cloud.boot(flavor, image, [{'uuid': mine['id']}], cloud.demo, name='delta')
+
+    def names(query):
+        return [s['name'] for s in cloud.admin.get(f'{NOVA}/servers{query}')['servers']]
+    assert sorted(names('')) == ['alpha', 'beta', 'gamma']
+    assert sorted(names('?all_tenants=1')) == ['alpha', 'beta', 'delta', 'gamma']
+    assert names('?name=^al') == ['alpha']
+    assert names('?uuid=' + ids[1]) == ['beta']
+    assert names('?status=SUSPENDED') == []
+    assert len(names('?host=h1')) == 3 and names('?host=h9') == []
+    assert names('?sort_key=display_name&sort_dir=asc') == ['alpha', 'beta', 'gamma']
+    page = cloud.admin.get(NOVA + '/servers?limit=2&sort_key=display_name&sort_dir=asc')
+    assert [s['name'] for s in page['servers']] == ['alpha', 'beta'] and page['servers_links']
+    marker = page['servers'][-1]['id']
+    assert names(f'?limit=2&sort_key=display_name&sort_dir=asc&marker={marker}') == ['gamma']
+    assert cloud.admin.call('GET', NOVA + '/servers?marker=x').status_code == 400
+    assert cloud.admin.call('GET', NOVA + '/servers?limit=-1').status_code == 400
+    assert cloud.server(own)['tenant_id'] == cloud.demo.project_id
+
+
+def test_members_do_not_see_where_a_server_runs(cloud):
+    _, flavor, image, _ = populate(cloud)
+    mine = cloud.network(cloud.demo)
+    server = cloud.boot(flavor, image, [{'uuid': mine['id']}], cloud.demo)
+    shown = cloud.server(server, cloud.demo)
+    assert shown['hostId'] and not [k for k in shown if k.startswith('OS-EXT-SRV-ATTR')]
+
+
+def test_microversions_change_what_a_server_shows(cloud):
+    _, flavor, image, net = populate(cloud)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    path = f"{NOVA}/servers/{server['id']}"
+    old = cloud.admin.get(path)['server']
+    new = cloud.admin.get(path, X_OpenStack_Nova_API_Version='2.73')['server']
+    assert old['flavor']['id'] == flavor['id'] and 'description' not in old
+    assert new['flavor']['original_name'] == flavor['name'] and 'id' not in new['flavor']
+    assert new['tags'] == [] and new['locked'] is False and new['host_status'] == 'UP'
+
+
+# Requests that are wrong
+
+@pytest.mark.parametrize('change, status, text', [
+    ({'flavorRef': 'nope'}, 400, 'Flavor nope could not be found.'),
+    ({'imageRef': '0' * 8 + '-0000-0000-0000-' + '0' * 12}, 400, 'Can not find requested image'),
+    ({'imageRef': 'abc'}, 400, 'Invalid imageRef provided.'),
+    ({'key_name': 'nope'}, 400, 'Invalid key_name provided.'),
+    ({'user_data': '!!'}, 400, 'User data needs to be valid base 64.'),
+    ({'name': ''}, 400, 'name'),
+    ({'name': 'x' * 256}, 400, 'name'),
+    ({'networks': [{'uuid': '0' * 8 + '-0000-0000-0000-' + '0' * 12}]}, 400, 'could not be found'),
+    ({'networks': [{'port': '0' * 8 + '-0000-0000-0000-' + '0' * 12}]}, 400, 'could not be found'),
+    ({'networks': [{'uuid': 'abc'}]}, 400, 'networks'),
+    ({'networks': 7}, 400, 'networks'),
+    ({'metadata': {'k': 'v' * 256}}, 400, 'metadata'),
+    ({'metadata': []}, 400, 'metadata'),
+    ({'accessIPv4': '1.2.3'}, 400, 'accessIPv4'),
+    ({'security_groups': [{'name': 'nope'}]}, 400, 'Security group nope not found.'),
+    ({'personality': [{'path': '/x', 'contents': 'eA=='}]}, 400, 'user_data'),
+    ({'block_device_mapping_v2': [{'source_type': 'volume', 'uuid': 'x'}]}, 400, 'Block devices'),
+    ({'min_count': 3, 'max_count': 2}, 400, 'min_count'),
+    ({'availability_zone': 'mars'}, 400, 'zone'),
+    ({'colour': 'red'}, 400, 'colour'),
+    ({'description': 'too new'}, 400, 'description'),
+])
+def test_wrong_servers_are_refused_with_the_reason(shared, kit, change, status, text):
+    flavor, image, net = kit
+    body = {'name': 'x', 'flavorRef': flavor['id'], 'imageRef': image['id'],
+            'networks': [{'uuid': net['id']}], **change}
+    got = shared.admin.call('POST', NOVA + '/servers', {'server': body})
+    assert text in message(got, status, 'badRequest')
+
+
+@pytest.mark.parametrize('word, args', [('os-frobnicate', None), ('reboot', {'type': 'MAYBE'}),
+                                        ('reboot', None), ('os-getConsoleOutput', {'length': 'x'})])
+def test_wrong_actions_are_refused(cloud, word, args):
+    _, flavor, image, net = populate(cloud)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    got = cloud.admin.call('POST', f"{NOVA}/servers/{server['id']}/action", {word: args})
+    assert got.status_code == 400
+    got = cloud.admin.call('POST', f'{NOVA}/servers/nope/action', {word: args})
+    assert got.status_code in (400, 404)
+
+
+def test_port_in_use_is_409(cloud):
+    _, flavor, image, net = populate(cloud)
+    port = cloud.port(net)
+    cloud.boot(flavor, image, [{'port': port['id']}])
+    body = {'server': {'name': 'x', 'flavorRef': flavor['id'], 'imageRef': image['id'],
+                       'networks': [{'port': port['id']}]}}
+    got = cloud.admin.call('POST', NOVA + '/servers', body)
+    assert message(got, 409, 'conflictingRequest') == f"Port {port['id']} is still in use."
+
+
+# Placement
+
+def failed(cloud, server, port=None):
+    """The fault of a server that got no host; its port is binding_failed."""
+    shown = cloud.server(server)
+    assert shown['status'] == 'ERROR' and shown['fault']['code'] == 500
+    assert shown['OS-EXT-SRV-ATTR:host'] is None
+    if port:
+        assert cloud.show_port(port)['binding:vif_type'] == 'binding_failed'
+    return shown['fault']['message']
+
+
+def test_no_host_at_all_is_the_fault(cloud):
+    flavor, image, net = cloud.flavor(), cloud.image(), cloud.network()
+    port = cloud.port(net)
+    fault = failed(cloud, cloud.boot(flavor, image, [{'port': port['id']}]), port)
+    assert 'No host has registered' in fault
+
+
+def test_full_pf_is_the_fault_with_its_counts(cloud):
+    _, flavor, image, net = populate(cloud, numvfs=2, busy=[1])
+    cloud.boot(flavor, image, [{'port': cloud.port(net)['id']}])
+    port = cloud.port(net)
+    server = cloud.boot(flavor, image, [{'port': port['id']}])
+    assert re.search(r'host h1: PF p2p1 \(physnet[12]\) has no free VF: 2 of 2 in use',
+                     failed(cloud, server, port))
+    cloud.admin.delete(f"{NOVA}/servers/{server['id']}")
+    cloud.wait_gone(server)
+    assert cloud.show_port(port)['device_id'] == ''
+
+
+def test_unserved_physical_network_is_the_fault(cloud):
+    _, flavor, image, _ = populate(cloud)
+    net = cloud.network(**{'provider:network_type': 'flat',
+                           'provider:physical_network': 'physnet9'})
+    port = cloud.port(net)
+    fault = failed(cloud, cloud.boot(flavor, image, [{'port': port['id']}]), port)
+    assert 'host h1: no PF serves physical network physnet9' in fault
+
+
+def test_too_much_memory_is_the_fault(cloud):
+    _, _, image, net = populate(cloud, memory_mb=512)
+    server = cloud.boot(cloud.flavor(ram=1024), image, [{'uuid': net['id']}])
+    assert '1024 MB of memory needed, 512 of 512 left' in failed(cloud, server)
+    assert not cloud.admin.get(f"/network/v2.0/ports?device_id={server['id']}")['ports']
+
+
+def test_dead_agent_is_the_fault(cloud):
+    agent, flavor, image, net = populate(cloud)
+    agent.stop()
+    wait_for(lambda: cloud.admin.get(NOVA + '/os-services')['services'][0]['state'] == 'down')
+    port = cloud.port(net)
+    fault = failed(cloud, cloud.boot(flavor, image, [{'port': port['id']}]), port)
+    assert 'host h1: its agent is dead (no heartbeat for' in fault
+    agent.start()
+    assert cloud.admin.get(NOVA + '/os-services')['services'][0]['state'] == 'up'
+
+
+def test_host_with_room_is_chosen_and_can_be_asked_for(cloud):
+    cloud.agent('h1', memory_mb=256)
+    cloud.agent('h2', memory_mb=1024)
+    flavor, image, net = cloud.flavor(), cloud.image(), cloud.network()
+    first = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    asked = cloud.boot(flavor, image, [{'uuid': net['id']}], availability_zone='nova:h1')
+    assert cloud.server(first)['OS-EXT-SRV-ATTR:host'] == 'h2'
+    assert cloud.server(asked)['OS-EXT-SRV-ATTR:host'] == 'h1'
+
+
+def test_pci_slot_of_the_profile_picks_the_vf(cloud):
+    agent, flavor, image, net = populate(cloud)
+    slot = agent.inventory['pfs'][0]['pci_slots'][2]
+    port = cloud.port(net, **{'binding:profile': {'pci_slot': slot}})
+    cloud.wait_status(cloud.boot(flavor, image, [{'port': port['id']}]), 'ACTIVE')
+    assert agent.wishes()['port'][port['id']]['vf'] == 2
+
+
+def test_racing_boots_never_share_the_last_vfs(cloud):
+    agent, flavor, image, net = populate(cloud, numvfs=5)
+    ports = [cloud.port(net) for _ in range(9)]
+    with concurrent.futures.ThreadPoolExecutor(9) as pool:
+        servers = list(pool.map(
+            lambda port: requests.post(
+                cloud.apid.url + NOVA + '/servers', timeout=60,
+                headers=dict(cloud.admin.http.headers),
+                json={'server': {'name': 'race', 'flavorRef': flavor['id'],
+                                 'imageRef': image['id'],
+                                 'networks': [{'port': port['id']}]}}).json()['server'], ports))
+    hosts = [cloud.server(s)['OS-EXT-SRV-ATTR:host'] for s in servers]
+    assert hosts.count('h1') == 5 and hosts.count(None) == 4
+    leases = agent.wishes()['port'].values()
+    assert sorted(doc['vf'] for doc in leases) == [0, 1, 2, 3, 4]
+
+
+# Deletion
+
+def test_server_without_a_host_goes_at_once(cloud):
+    flavor, image, net = cloud.flavor(), cloud.image(), cloud.network()
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    cloud.admin.delete(f"{NOVA}/servers/{server['id']}")
+    assert cloud.admin.call('GET', f"{NOVA}/servers/{server['id']}").status_code == 404
+
+
+def test_server_on_a_dead_host_goes_but_its_lease_waits(cloud):
+    agent, flavor, image, net = populate(cloud, numvfs=1)
+    port = cloud.port(net)
+    server = cloud.boot(flavor, image, [{'port': port['id']}])
+    cloud.wait_status(server, 'ACTIVE')
+    agent.stop()
+    wait_for(lambda: cloud.admin.get(NOVA + '/os-services')['services'][0]['state'] == 'down')
+    cloud.admin.delete(f"{NOVA}/servers/{server['id']}")
+    assert cloud.admin.call('GET', f"{NOVA}/servers/{server['id']}").status_code == 404
+    assert cloud.show_port(port)['device_id'] == ''
+    wishes = agent.wishes()
+    assert wishes['server'][server['id']]['deleted'] and wishes['port'][port['id']]['released']
+    agent.start()
+    wait_for(lambda: not agent.wishes()['server'] and not agent.wishes()['port'], what='the lease\'s end')
+    cloud.wait_status(cloud.boot(flavor, image, [{'port': port['id']}]), 'ACTIVE')
+
+
+def test_host_that_dies_while_deleting_lets_the_server_go(cloud):
+    agent, flavor, image, net = populate(cloud)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    cloud.wait_status(server, 'ACTIVE')
+    agent.ignore.add('server')
+    cloud.admin.delete(f"{NOVA}/servers/{server['id']}")
+    assert cloud.server(server)['OS-EXT-STS:task_state'] == 'deleting'
+    agent.stop()
+    cloud.wait_gone(server)
+    assert agent.wishes()['server'][server['id']]['deleted']
+
+
+def test_locked_server_is_for_its_unlocker_to_delete(cloud):
+    _, flavor, image, _ = populate(cloud)
+    mine = cloud.network(cloud.demo)
+    server = cloud.boot(flavor, image, [{'uuid': mine['id']}], cloud.demo)
+    cloud.action(server, 'lock', client=cloud.demo)
+    assert cloud.demo.call('DELETE', f"{NOVA}/servers/{server['id']}").status_code == 409
+    cloud.action(server, 'unlock', client=cloud.demo)
+    cloud.demo.delete(f"{NOVA}/servers/{server['id']}")
+    cloud.wait_gone(server)
+
+
+# Agents
+
+def test_agent_may_not_touch_another_host(cloud):
+    agent = cloud.agent()
+    for path in ('/anyvf/v1/hosts/h2/desired', '/anyvf/v1/watch?host=h2&revision=0',
+                 '/anyvf/v1/hosts/../desired'):
+        assert agent.client.call('GET', path).status_code in (403, 404)
+    assert agent.client.call('PUT', '/anyvf/v1/hosts/h2', agent.inventory).status_code == 403
+    assert cloud.admin.call('GET', '/anyvf/v1/hosts/h1/desired').status_code == 403
+    assert cloud.demo.call('PUT', '/anyvf/v1/hosts/h1', agent.inventory).status_code == 403
+    assert requests.get(cloud.apid.url + '/anyvf/v1/hosts/h1/desired', timeout=5).status_code == 401
+
+
+@pytest.mark.parametrize('change', [
+    {'pfs': 7}, {'pfs': [7]}, {'pfs': [{'name': 'p'}]}, {'vcpus': -1}, {'vcpus': 'x'},
+    {'memory_mb': 1 << 40}, {'colour': 'red'},
+    {'pfs': [{'name': 'p', 'numvfs': 9999, 'physical_networks': []}]},
+])
+def test_wrong_inventories_are_refused(cloud, change):
+    agent = cloud.agent()
+    got = agent.client.call('PUT', agent.base, {**agent.inventory, **change})
+    assert got.status_code == 400
+
+
+def test_odd_but_well_formed_inventories_do_no_harm(cloud):
+    agent, flavor, image, net = populate(cloud)
+    pf = {'name': 'p2p1', 'numvfs': 2, 'physical_networks': [1, None, 'physnet1', 'physnet2'],
+          'pci_slots': [None, 7, {}], 'busy': ['x', -1, 1 << 40, None]}
+    agent.inventory['pfs'] = [pf]
+    agent.heartbeat()
+    server = cloud.boot(flavor, image, [{'port': cloud.port(net)['id']}])
+    cloud.wait_status(server, 'ACTIVE')
+    cloud.admin.get(NOVA + '/os-hypervisors/detail')
+    cloud.admin.get('/network/v2.0/agents')
+
+
+def test_watch_sleeps_until_its_own_hosts_documents_change(cloud):
+    agent, other = cloud.agent(auto=False), cloud.agent('h2', auto=False)
+    flavor, image, net = cloud.flavor(), cloud.image(), cloud.network()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        agent.read()
+        waiting = pool.submit(agent.watch)
+        cloud.boot(flavor, image, [{'uuid': net['id']}], availability_zone='nova:h2')
+        time.sleep(0.3)
+        assert not waiting.done()
+        server = cloud.boot(flavor, image, [{'uuid': net['id']}], availability_zone='nova:h1')
+        got = waiting.result(10).json()
+    assert {e['kind'] for e in got['events']} == {'server', 'port', 'network'}
+    assert got['revision'] > agent.revision
+    assert server['id'] in [e['id'] for e in got['events']]
+    assert server['id'] not in other.wishes()['server']
+
+
+def test_watch_from_nowhere_is_410_and_from_nonsense_400(cloud):
+    agent = cloud.agent(auto=False)
+    agent.revision = 1 << 60
+    assert agent.watch().status_code == 410
+    agent.revision = 'x'
+    assert agent.watch().status_code == 400
+
+
+def test_heartbeats_that_say_nothing_new_write_nothing(cloud):
+    agent = cloud.agent(auto=False)
+    agent.heartbeat()
+    before = agent.wishes()['revision']
+    for _ in range(20):
+        agent.heartbeat()
+    assert agent.wishes()['revision'] == before
+
+
+def test_hosts_are_services_hypervisors_and_a_zone(cloud):
+    _, flavor, image, net = populate(cloud)
+    cloud.boot(flavor, image, [{'uuid': net['id']}])
+    service = cloud.admin.get(NOVA + '/os-services')['services'][0]
+    assert (service['binary'], service['host'], service['state']) == ('nova-compute', 'h1', 'up')
+    hyper = cloud.admin.get(NOVA + '/os-hypervisors/detail')['hypervisors'][0]
+    assert hyper['memory_mb'] == 4096 and hyper['memory_mb_used'] == 128
+    assert hyper['running_vms'] == 1 and hyper['hypervisor_type'] == 'QEMU'
+    assert cloud.admin.get(NOVA + '/os-hypervisors/statistics')['hypervisor_statistics']['count'] == 1
+    zone = cloud.demo.get(NOVA + '/os-availability-zone')['availabilityZoneInfo'][0]
+    assert zone['zoneName'] == 'nova'
+    assert cloud.demo.call('GET', NOVA + '/os-hypervisors').status_code == 403
+
+
+# Console
+
+def test_console_is_asked_from_the_agent_and_answered(cloud):
+    _, flavor, image, net = populate(cloud)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    cloud.wait_status(server, 'ACTIVE')
+    for args, length in (({}, None), ({'length': None}, None), ({'length': '7'}, 7)):
+        got = cloud.action(server, 'os-getConsoleOutput', args, 200)
+        assert got['output'] == f"console of {server['id']} {length}\n"
+
+
+def test_console_of_a_dead_host_says_so(cloud):
+    agent, flavor, image, net = populate(cloud)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    cloud.wait_status(server, 'ACTIVE')
+    agent.stop()
+    wait_for(lambda: cloud.admin.get(NOVA + '/os-services')['services'][0]['state'] == 'down')
+    got = cloud.admin.call('POST', f"{NOVA}/servers/{server['id']}/action",
+                           {'os-getConsoleOutput': {}})
+    assert 'agent' in message(got, 503, 'serviceUnavailable')
+
+
+def test_answer_nobody_asked_for_is_409(cloud):
+    agent = cloud.agent()
+    agent.report('console', 'nope', 409, output='x')
+    agent.report('console', 'nope', 400, output='x' * 65537)
+
+
+# Restarts
+
+@pytest.mark.parametrize('signo', [signal.SIGTERM, signal.SIGKILL])
+def test_servers_leases_and_wishes_survive_a_restart(cloud, signo):
+    agent, flavor, image, net = populate(cloud, numvfs=2)
+    port = cloud.port(net)
+    server = cloud.boot(flavor, image, [{'port': port['id']}])
+    cloud.wait_status(server, 'ACTIVE')
+    before = agent.wishes()
+    cloud.apid.stop(signo)
+    cloud.apid.start()
+    assert cloud.server(server)['status'] == 'ACTIVE'
+    assert cloud.admin.get(NOVA + '/os-services')['services'][0]['state'] == 'up'
+    after = agent.wishes()
+    assert after['server'] == before['server'] and after['port'] == before['port']
+    cloud.action(server, 'os-stop')
+    cloud.wait_status(server, 'SHUTOFF')
+
+
+# The real clients, in the issue's own words
+
+def test_the_founding_documents_commands_and_back(cloud):
+    cloud.agent()
+    flavor, image, run = cloud.flavor(), cloud.image(), cloud.apid.cli
+    run('neutron', 'net-create', '--provider:physical_network=physnet1',
+        '--provider:network_type=flat', 'NET')
+    run('neutron', 'subnet-create', 'NET', '10.20.0.0/24', '--name', 'SUB',
+        '--allocation-pool=start=10.20.0.10,end=10.20.0.50')
+    nets = cloud.admin.get('/network/v2.0/networks?name=NET')['networks']
+    run('neutron', 'port-create', nets[0]['id'], '--binding:vnic_type', 'direct')
+    port = cloud.admin.get(f"/network/v2.0/ports?network_id={nets[0]['id']}")['ports'][0]
+    out = run('nova', 'boot', '--flavor', flavor['id'], '--image', image['id'],
+              '--nic', f"port-id={port['id']}", 'VM').stdout
+    assert 'BUILD' in out or 'ACTIVE' in out
+    server = cloud.admin.get(NOVA + '/servers?name=VM')['servers'][0]
+    cloud.wait_status(server, 'ACTIVE')
+    out = run('nova', 'list').stdout
+    assert 'VM' in out and f"NET={port['fixed_ips'][0]['ip_address']}" in out
+    assert server['id'] in run('nova', 'show', 'VM').stdout
+    assert 'console of' in run('nova', 'console-log', 'VM').stdout
+    run('nova', 'stop', 'VM')
+    cloud.wait_status(server, 'SHUTOFF')
+    run('nova', 'start', 'VM')
+    cloud.wait_status(server, 'ACTIVE')
+    run('nova', 'reboot', 'VM')
+    cloud.wait_status(server, 'ACTIVE')
+    assert port['id'] in run('nova', 'interface-list', 'VM').stdout
+    assert flavor['name'] in run('nova', 'flavor-list').stdout
+    run('nova', 'delete', 'VM')
+    cloud.wait_gone(server)
+    assert cloud.show_port(port)['device_id'] == ''
+    run('neutron', 'port-delete', port['id'])
+    run('neutron', 'subnet-delete', 'SUB')
+    run('neutron', 'net-delete', 'NET')
+
+
+def test_the_openstack_client_drives_servers(cloud):
+    cloud.agent()
+    image, net, run = cloud.image(), cloud.network(name='net2'), cloud.apid.cli
+    run('openstack', 'flavor', 'create', '--ram', '128', '--disk', '1', '--vcpus', '1', 'f1')
+    assert 'f1' in run('openstack', 'flavor', 'list').stdout
+    run('openstack', 'flavor', 'set', '--property', 'anyvf:queues=4', 'f1')
+    assert 'anyvf:queues' in run('openstack', 'flavor', 'show', 'f1').stdout
+    assert 'PRIVATE KEY' in run('openstack', 'keypair', 'create', 'k1').stdout
+    port = cloud.port(net, name='p1')
+    made = json.loads(run('openstack', 'server', 'create', '--flavor', 'f1', '--image', image['name'],
+                          '--nic', 'port-id=p1', '--key-name', 'k1', '--wait', '-f', 'json',
+                          'vm2').stdout)
+    assert made['status'] == 'ACTIVE'
+    assert port['fixed_ips'][0]['ip_address'] in run('openstack', 'server', 'list').stdout
+    assert 'console of' in run('openstack', 'console', 'log', 'show', 'vm2').stdout
+    server = {'id': made['id']}
+    for verb, status in (('stop', 'SHUTOFF'), ('start', 'ACTIVE'), ('reboot', 'ACTIVE')):
+        run('openstack', 'server', verb, 'vm2')
+        cloud.wait_status(server, status)
+    assert 'vm2' in run('openstack', 'server', 'show', 'vm2').stdout
+    assert 'stop' in run('openstack', 'server', 'event', 'list', 'vm2').stdout
+    for words in (('compute', 'service', 'list'), ('hypervisor', 'list'), ('quota', 'show'),
+                  ('availability', 'zone', 'list'), ('limits', 'show', '--absolute'),
+                  ('keypair', 'list'), ('server', 'group', 'list'), ('server', 'list', '--long')):
+        run('openstack', *words)
+    run('openstack', 'keypair', 'delete', 'k1')
+    run('openstack', 'server', 'delete', '--wait', 'vm2')
+    assert cloud.admin.call('GET', f"{NOVA}/servers/{made['id']}").status_code == 404
