@@ -380,7 +380,7 @@ static int need_member(struct call *c, const struct resource *r, const char *ver
 	if (r->flags & (RES_ADMIN | RES_ADMIN_ONLY) && !c->auth->admin)
 		return call_fail(c, 403, "PolicyNotAuthorized",
 				 "rule:%s_%s is disallowed by policy", verb, r->one);
-	if (!(c->auth->roles & ~(unsigned int)ROLE_READER))
+	if (!(c->auth->roles & (ROLE_ADMIN | ROLE_MEMBER)))
 		return call_fail(c, 403, "PolicyNotAuthorized",
 				 "rule:%s_%s is disallowed by policy", verb, r->one);
 	return 0;

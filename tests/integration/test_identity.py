@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Identity v3: logins, tokens, policy, the first start, and surviving a kill."""
+import json
 import signal
 import stat
 
@@ -254,3 +255,15 @@ def test_disabled_user_is_out_at_once(apid, admin):
     assert requests.get(path, headers=head, timeout=10).status_code == 200
     admin.call('PATCH', f"{V3}/users/{made['id']}", {'user': {'enabled': False}}, 200)
     assert requests.get(path, headers=head, timeout=10).status_code == 401
+
+
+def test_agents_and_readers_change_nothing(apid, admin):
+    creds = json.loads((apid.dir / 'agent.json').read_text())
+    agent = Client(apid, creds['username'], creds['password'], creds['project'])
+    assert agent.call('POST', '/network/v2.0/networks', {'network': {}}).status_code == 403
+    made = admin.post(V3 + '/users', {'user': {'name': 'ray', 'password': 'x'}})['user']
+    reader = admin.get(V3 + '/roles?name=reader')['roles'][0]['id']
+    admin.put(f"{V3}/projects/{admin.project_id}/users/{made['id']}/roles/{reader}", None, 204)
+    ray = Client(apid, 'ray', 'x', 'admin')
+    assert ray.call('GET', '/network/v2.0/networks').status_code == 200
+    assert ray.call('POST', '/image/v2/images', {'name': 'x'}).status_code == 403
