@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "api/engine.h"
 #include "base/conf.h"
@@ -96,13 +97,17 @@ static const char *or_conf(const char *given, const struct conf *conf, const cha
 	return given ? given : conf_get(conf, section, key);
 }
 
-/* The store of the configuration, else api.db in the state directory; one daemon a directory. */
+/*
+ * The store of the configuration, else api.db in the state directory; one daemon a directory.
+ * Guests' disks lie there too, so QEMU's user must get through; the database is for our eyes.
+ */
 static int open_store(const struct conf *conf, const char *state_dir, struct store **out, int *lock,
 		      struct err *e)
 {
 	const char *url = conf_get(conf, "api", "store");
 	auto_free char *path = NULL, *lock_path = NULL;
-	int rc = file_mkdirs(state_dir, 0750, e);
+	int rc = file_mkdirs(state_dir, 0755, e);
+	mode_t mask;
 
 	if (rc)
 		return rc;
@@ -113,7 +118,10 @@ static int open_store(const struct conf *conf, const char *state_dir, struct sto
 	if (rc < 0)
 		return rc;
 	*lock = rc;
-	return store_open(url[0] ? url : path, out, e);
+	mask = umask(077);
+	rc = store_open(url[0] ? url : path, out, e);
+	umask(mask);
+	return rc;
 }
 
 static int serve(const struct options *o, struct err *e)
