@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/spawn.h"
-#include "base/uuid.h"
 #include "cli/site.h"
 
 #define VIRSH_WAIT_MS 10000
@@ -113,18 +112,25 @@ int cli_status(struct cli *cli)
 	return ready ? CLI_OK : CLI_FAIL;
 }
 
-/* Is @domain the one people call @vm? Its own name, the server's id, or the server's name. */
+/*
+ * Is @domain the one people call @vm? By its own name, the server's id or the server's name. On a
+ * terminal virsh may say things about polkit before the title, so any line of its output counts.
+ */
 static bool is_called(const char *uri, const char *domain, const char *vm)
 {
 	const char *const argv[] = { "virsh", "-q", "-c", uri, "desc", "--title", domain, NULL };
-	char title[512] = "";
+	char text[1024] = "", *save, *line;
 
-	if (!strcmp(domain, vm) || (!strncmp(domain, "anyvf-", 6) && !strcmp(domain + 6, vm)))
-		return true;
-	if (spawn_run(argv, VIRSH_WAIT_MS, title, sizeof(title), NULL))
+	if (strncmp(domain, "anyvf-", 6))
 		return false;
-	title[strcspn(title, "\n")] = '\0';
-	return !strcmp(title, vm);
+	if (!strcmp(domain, vm) || !strcmp(domain + 6, vm))
+		return true;
+	if (spawn_run(argv, VIRSH_WAIT_MS, text, sizeof(text), NULL))
+		return false;
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if (!strcmp(line, vm))
+			return true;
+	return false;
 }
 
 /* The running domain of a VM into @out; -ENOENT, or -EEXIST when several have the name. */

@@ -4,6 +4,7 @@
 A mount namespace gives the site its own /run and libvirt directories, so that `up` may start
 libvirtd as on a fresh host without touching this one's.
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -38,7 +39,7 @@ class Site:
         binds = '; '.join(f'mkdir -p {p} {self.dir}/root{p}; mount --bind {self.dir}/root{p} {p}' for p in places)
         self.proc = subprocess.Popen(
             ['unshare', '-m', '--propagation', 'private', 'sh', '-ec',
-             f'{binds}; mount -t tmpfs run /run; mkdir -p /run/netns; echo ready; exec sleep 1000000'],
+             f'{binds}; mount -t tmpfs run /run; mkdir -p /run/netns /run/lock; echo ready; exec sleep 1000000'],
             stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
         assert self.proc.stdout.readline() == b'ready\n'
 
@@ -61,6 +62,29 @@ class Site:
         out, err = proc.communicate(timeout=120)
         return proc.returncode, out, err
 
+    def inside(self, *argv):
+        """Another program inside."""
+        return run('nsenter', '-m', '-t', self.proc.pid, *argv)
+
+    def guests(self):
+        return self.inside('virsh', 'list', '--name').stdout.split()
+
+    def console(self, vm):
+        """What `anyvf console VM` says on a terminal until Ctrl-] leaves it."""
+        ours, theirs = os.openpty()
+        proc = subprocess.Popen(['nsenter', '-m', '-t', str(self.proc.pid), DAEMONS / 'anyvf', 'console', vm, '--config', self.conf],
+                                stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+        os.close(theirs)
+        said = b''
+        with contextlib.suppress(OSError):  # EIO: the last one with the terminal has gone
+            while chunk := os.read(ours, 4096):
+                said += chunk
+                if b'Escape character' in said:
+                    os.write(ours, b'\x1d')
+        os.close(ours)
+        assert proc.wait(60) == 0, said
+        return said.decode()
+
     def up(self):
         return self.run('up', '--config', str(self.conf))
 
@@ -76,6 +100,9 @@ class Site:
 
     def close(self):
         self.down()
+        pids = run('nsenter', '-m', '-t', self.proc.pid, 'sh', '-c', 'cat /run/libvirt/qemu/*.pid', check=False).stdout
+        for pid in pids.split():  # guests that are no server's: down leaves them
+            os.kill(int(pid), signal.SIGKILL)
         self.proc.kill()
         self.proc.wait()
 
@@ -163,3 +190,40 @@ def test_bad_configuration_is_refused_with_its_line(site):
     assert code == 1 and 'nosuch0' in err and 'p4p1' in err
     assert site.run('up', '--config', '/nonexistent.conf')[0] == 1
     assert site.run('up', 'now')[0] == 255
+
+
+def start_guest(site, name, title, disk):
+    """A QEMU without an operating system, defined as the agent defines servers."""
+    disk.parent.mkdir(parents=True, exist_ok=True)
+    disk.write_bytes(b'\0' * 65536)
+    os.chmod(disk, 0o666)
+    xml = site.dir / 'domain.xml'
+    xml.write_text(f"""<domain type='qemu'><name>{name}</name><title>{title}</title><memory unit='MiB'>32</memory>
+        <os><type arch='x86_64' machine='pc'>hvm</type></os><features><acpi/></features><devices>
+        <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{disk}'/><target dev='vda' bus='virtio'/></disk>
+        <serial type='pty'/><console type='pty'/></devices></domain>""")
+    site.inside('virsh', 'define', str(xml))
+    site.inside('virsh', 'start', name)
+
+
+def test_down_ends_the_sites_guests_and_no_others(site):
+    assert site.up()[0] == 0
+    start = site.status()
+    os.kill(start['anyvf-agentd']['pid'], signal.SIGTERM)  # it would not suffer servers the API does not know
+    wait_for(lambda: not site.status()['anyvf-agentd']['running'])
+    ours, other = 'anyvf-11111111-2222-4333-8444-555555555555', 'anyvf-99999999-2222-4333-8444-555555555555'
+    os.chmod(site.dir, 0o755)
+    start_guest(site, ours, 'vm1', site.dir / 'state/agent/servers/x/disk')
+    start_guest(site, other, 'vm1', site.dir / 'elsewhere/disk')
+    assert set(site.guests()) == {ours, other}
+    assert '2 servers are called vm1' in site.run('console', 'vm1', '--config', str(site.conf))[2]
+    assert 'no running VM' in site.run('console', 'vm7', '--config', str(site.conf))[2]
+    site.inside('virsh', 'desc', other, '--live', '--title', 'vm2')
+    for name in 'vm1', 'vm2', ours, ours[6:]:
+        assert 'Connected to domain' in site.console(name)
+    assert site.down('--keep-guests')[0] == 0
+    assert set(site.guests()) == {ours, other} and site.status()['libvirtd']['pid'] == start['libvirtd']['pid']
+    code, out, err = site.down()
+    assert code == 0 and 'guests        1 stopped' in out and 'libvirtd      stopped' in out, out + err
+    running = run('pgrep', '-af', 'guest=anyvf-', check=False).stdout
+    assert other in running and ours not in running
