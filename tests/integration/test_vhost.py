@@ -8,7 +8,7 @@ import time
 
 import pytest
 import vhost
-from conftest import wait_for
+from conftest import CtlError, wait_for
 from vhost import Guest
 
 
@@ -341,3 +341,36 @@ def test_a_detached_guest_is_cut_off_and_may_come_back(switch):
     b = switch.attach(1)
     a.send(frame(mac(1), mac(0), 2))
     assert b.recv() == frame(mac(1), mac(0), 2)
+
+
+def test_a_socket_that_cannot_be_is_refused_by_name(swd):
+    switch = Switch(swd, client=False)
+    (swd.dir / 'file').write_text('not a socket')
+    for path, word in (swd.dir / 'no' / 'where.sock', 'where.sock'), (swd.dir / 'file', 'file'):
+        with pytest.raises(CtlError, match=word):
+            swd.call('vf.attach', pf='p2p1', vf=0, kind='vhost', socket=str(path), client=False)
+    assert switch.vf(0)['attach']['kind'] == 'none'
+    switch.attach(0)
+    with pytest.raises(CtlError):
+        swd.call('vf.attach', pf='p2p1', vf=1, kind='vhost', socket=str(swd.dir / 'vf0.sock'), client=False)
+    switch.close()
+
+
+def test_attaching_before_any_guest_can_be_taken_back(switch):
+    for _ in range(5):
+        switch.swd.call('vf.attach', pf='p2p1', vf=0, kind='vhost', client=True)
+        switch.swd.call('vf.detach', pf='p2p1', vf=0)
+    a, b = switch.attach(0), switch.attach(1)
+    a.send(frame(mac(1), mac(0), 1))
+    assert b.recv() == frame(mac(1), mac(0), 1)
+
+
+def test_256_vfs_have_their_sockets(swd):
+    swd.call('pf.add', name='big', numvfs=256)
+    for n in range(256):
+        swd.call('vf.attach', pf='big', vf=n, kind='vhost', socket=str(swd.dir / f'b{n}.sock'), client=False)
+    first, last = (Guest(swd.dir / f'b{n}.sock', mem_mib=4) for n in (0, 255))
+    first.send(frame(b'\xff' * 6, mac(9), 1))
+    assert last.recv() == frame(b'\xff' * 6, mac(9), 1)
+    first.close()
+    last.close()
