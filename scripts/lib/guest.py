@@ -22,7 +22,8 @@ class Console:
         self.n = 0
 
     def close(self):
-        """Let go of the pty."""
+        """Give the shell its echo back and let go of the pty."""
+        os.write(self.fd, b'stty echo\n')
         os.close(self.fd)
 
     def wait(self, pattern, timeout):
@@ -44,20 +45,18 @@ class Console:
     def run(self, command, timeout=30):
         """Run a shell command in the guest; return (exit status, output)."""
         self.n += 1
-        # The mark is put together by the guest's shell, so that the echo of our typing does not match it.
+        # The mark is put together by the guest's shell, so that an echo of our typing does not match it.
         os.write(self.fd, f'{command}\necho M"ARK"-{self.n}-$?-\n'.encode())
         found = self.wait(rf'MARK-{self.n}-(\d+)-\n', timeout)
-        text = found.string[:found.start()]
-        # Without our own echo: what follows the line with the command, less the echo of the mark.
-        lines = [l for l in text.split('\n') if 'M"ARK"' not in l]
-        at = max((i for i, l in enumerate(lines) if l.rstrip().endswith(command.split('\n')[-1])), default=-1)
-        return int(found[1]), '\n'.join(lines[at + 1:]).strip('\n')
+        lines = [re.sub(r'^(# )+', '', line) for line in found.string[:found.start()].split('\n')]
+        return int(found[1]), '\n'.join(lines).strip('\n')
 
     def ready(self, timeout=120):
-        """Wait until the shell answers."""
+        """Wait until the shell answers, and have it not repeat what we type."""
         end = time.monotonic() + timeout
         while True:
             try:
+                self.run('stty -echo', 3)
                 return self.run('true', 3)
             except TimeoutError:
                 if time.monotonic() > end:
