@@ -193,7 +193,8 @@ static int gather(struct call *c, struct listing *l)
 		}
 		l->servers[l->len++] = it.doc;
 	}
-	qsort_r(l->servers, l->len, sizeof(*l->servers), compare, l);
+	if (l->len)
+		qsort_r(l->servers, l->len, sizeof(*l->servers), compare, l);
 	return 0;
 }
 

@@ -6,6 +6,7 @@ What a real host makes of the same wishes is tests/integration/test_agent.py's.
 import base64
 import concurrent.futures
 import json
+import random
 import re
 import signal
 import time
@@ -463,6 +464,69 @@ def test_port_in_use_is_409(cloud):
                        'networks': [{'port': port['id']}]}}
     got = cloud.admin.call('POST', NOVA + '/servers', body)
     assert message(got, 409, 'conflictingRequest') == f"Port {port['id']} is still in use."
+
+
+ODD = [None, True, 0, -1, 1 << 62, 1.5, '', 'x' * 300, '\0', '\u2603', '../x', '%s%n', [], [None],
+       [[]], {}, {'a': None}, {'': ''}, '0' * 36, 'a' * 70000]
+
+
+def mutated(value, rng):
+    """The same JSON with some parts odd, missing, doubled or added."""
+    if rng.random() < 0.25:
+        return rng.choice(ODD)
+    if isinstance(value, dict):
+        return {rng.choice([k, k, k, '']): mutated(v, rng) for k, v in value.items()
+                if rng.random() > 0.1}
+    if isinstance(value, list):
+        return [mutated(v, rng) for v in value] * rng.choice([1, 1, 2])
+    return value
+
+
+def test_odd_requests_get_an_answer_and_never_a_500(cloud):
+    agent, flavor, image, net = populate(cloud)
+    port = cloud.port(net)
+    server = cloud.boot(flavor, image, [{'port': port['id']}])
+    cloud.wait_status(server, 'ACTIVE')
+    own, kind = f"{NOVA}/servers/{server['id']}", f"{NOVA}/flavors/{flavor['id']}"
+    bodies = [
+        ('POST', NOVA + '/servers', {'server': {
+            'name': 'x', 'flavorRef': flavor['id'], 'imageRef': image['id'], 'min_count': 1,
+            'networks': [{'uuid': net['id'], 'fixed_ip': '10.20.0.9'}], 'metadata': {'a': 'b'},
+            'user_data': 'eA==', 'key_name': None, 'availability_zone': 'nova:h1', 'tags': ['a'],
+            'security_groups': [{'name': 'default'}], 'accessIPv4': '1.2.3.4', 'max_count': 2,
+            'block_device_mapping_v2': [{'source_type': 'image', 'uuid': image['id']}]}}),
+        ('POST', NOVA + '/flavors', {'flavor': {
+            'name': 'q', 'ram': 1, 'vcpus': 1, 'disk': 1, 'rxtx_factor': 1.0, 'id': None}}),
+        ('POST', kind + '/os-extra_specs', {'extra_specs': {'a': 'b'}}),
+        ('POST', kind + '/action', {'addTenantAccess': {'tenant': 'x'}}),
+        ('POST', NOVA + '/os-keypairs', {'keypair': {'name': 'k', 'public_key': 'ssh-rsa AAAA x'}}),
+        ('PUT', f'{NOVA}/os-quota-sets/{cloud.demo.project_id}', {'quota_set': {'cores': 9}}),
+        ('POST', own + '/action', {'reboot': {'type': 'SOFT'}}),
+        ('POST', own + '/action', {'os-getConsoleOutput': {'length': 5}}),
+        ('POST', own + '/action', {'os-resetState': {'state': 'active'}}),
+        ('PUT', own, {'server': {'name': 'y', 'accessIPv6': '::1'}}),
+        ('PUT', own + '/metadata/a', {'meta': {'a': 'c'}}),
+        ('POST', own + '/os-interface', {'interfaceAttachment': {'port_id': port['id']}})]
+    reports = [
+        ('PUT', agent.base, agent.inventory),
+        ('PUT', f"{agent.base}/server/{server['id']}", {
+            'generation': 1, 'status': 'ACTIVE', 'power_state': 1, 'fault': {'message': 'x'}}),
+        ('PUT', f"{agent.base}/port/{port['id']}", {'generation': 1, 'status': 'ACTIVE'}),
+        ('PUT', f'{agent.base}/console/x', {'output': 'x'})]
+    queries = [f'{NOVA}/{q}' for q in (
+        'servers/detail?name={}', 'servers?limit={}', 'servers?sort_key={}', 'servers?marker={}',
+        'servers?ip={}', 'servers?changes-since={}', 'flavors/detail?is_public={}', 'servers/{}',
+        'flavors?minRam={}', 'os-hypervisors/{}', 'os-keypairs/{}', 'os-quota-sets/{}')]
+    words = ['', '%00', '%2e%2e', 'a{9}{9}{9}', '(((', '[', '9' * 30, '-1', '*', '%5c1', '%ff%fe']
+    rng = random.Random(2)
+    for _ in range(400):
+        who, (method, path, body) = rng.choice([
+            (cloud.admin, rng.choice(bodies)), (cloud.demo, rng.choice(bodies)),
+            (agent.client, rng.choice(reports)),
+            (cloud.admin, ('GET', rng.choice(queries).format(rng.choice(words)), None))])
+        body = body and mutated(body, rng)
+        got = who.call(method, path, body, X_OpenStack_Nova_API_Version=rng.choice(['2.1', '2.73']))
+        assert got.status_code < 500, f'{method} {path} {body}: {got.text}'
 
 
 # Placement
