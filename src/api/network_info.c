@@ -4,9 +4,9 @@
  * those that are there), agents, and how full the networks are.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "api/agents.h"
 #include "api/network.h"
 
 static const struct extension {
@@ -128,16 +128,6 @@ static const struct rfield agent_fields[] = {
 	{ NULL },
 };
 
-/* Agents' times are the only ones with a blank in the middle. */
-static void set_time(json_t *out, const char *name, const char *iso)
-{
-	char text[20];
-
-	if (snprintf(text, sizeof(text), "%.19s", iso) > 10)
-		text[10] = ' ';
-	json_object_set_new(out, name, json_string(text));
-}
-
 /* Which physical networks which PFs serve, and how many VFs are leased. */
 static json_t *agent_configurations(struct call *c, const json_t *doc)
 {
@@ -162,13 +152,12 @@ static json_t *agent_configurations(struct call *c, const json_t *doc)
 
 static int agent_show(struct call *c, const json_t *doc, json_t *out)
 {
-	const char *created = doc_str(doc, "created_at"), *updated = doc_str(doc, "updated_at");
-	char now[32];
+	char heard[32];
 
-	call_time(c, now);
-	set_time(out, "created_at", created);
-	set_time(out, "started_at", created);
-	set_time(out, "heartbeat_timestamp", doc_bool(doc, "alive") ? now : updated);
+	agent_seen_time(c, doc_str(doc, "host"), heard);
+	heard[10] = ' '; /* agents' times are the only ones with a blank in the middle */
+	heard[19] = '\0';
+	json_object_set_new(out, "heartbeat_timestamp", json_string(heard));
 	json_object_set_new(out, "configurations", agent_configurations(c, doc));
 	return 0;
 }

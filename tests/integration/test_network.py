@@ -1,0 +1,562 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network service: networks, subnets, ports, their VFs, and the real clients' own words.
+
+Hosts' agents are stood in for (apid.FakeAgent); what they are told and what they report is
+docs/agent-api.md. The real agent is tested elsewhere.
+"""
+import collections
+import concurrent.futures
+import ipaddress
+import json
+import re
+import signal
+
+import pytest
+
+from apid import Cloud
+from conftest import wait_for
+
+V2 = '/network/v2.0'
+
+
+@pytest.fixture(scope='module')
+def shared(tmp_path_factory):
+    """One daemon for the tests of this file; each makes its own networks."""
+    cloud = Cloud(tmp_path_factory.mktemp('network'))
+    yield cloud
+    cloud.close()
+
+
+@pytest.fixture
+def cloud(shared):
+    """The daemon without networks of former tests."""
+    for agent in shared.agents:
+        agent.stop()
+    shared.agents.clear()
+    for port in shared.admin.get(V2 + '/ports')['ports']:
+        shared.admin.delete(f"{V2}/ports/{port['id']}")
+    for net in shared.admin.get(V2 + '/networks')['networks']:
+        shared.admin.delete(f"{V2}/networks/{net['id']}")
+    for host in shared.admin.get(V2 + '/agents')['agents']:
+        if host['host'] == 'h1':
+            quiet = shared.agent('h1')  # returns what former tests left leased
+            wait_for(lambda: not any(quiet.wishes()[k] for k in ('port', 'network')))
+            quiet.stop()
+            shared.agents.clear()
+    return shared
+
+
+def flat(cloud, subnet=True, **attrs):
+    return cloud.network(subnet=subnet, **{'provider:network_type': 'flat',
+                                           'provider:physical_network': 'physnet1', **attrs})
+
+
+def subnet(cloud, net, cidr='10.20.0.0/24', status=201, client=None, **attrs):
+    body = {'network_id': net['id'], 'ip_version': 6 if ':' in cidr else 4, 'cidr': cidr, **attrs}
+    got = (client or cloud.admin).post(V2 + '/subnets', {'subnet': body}, status)
+    return got.get('subnet', got)
+
+
+def bind(cloud, port, host='h1', **attrs):
+    return cloud.admin.put(f"{V2}/ports/{port['id']}",
+                           {'port': {'binding:host_id': host, **attrs}})['port']
+
+
+def change(cloud, kind, doc, **attrs):
+    return cloud.admin.put(f"{V2}/{kind}s/{doc['id']}", {kind: attrs})[kind]
+
+
+def wish(agent, kind, doc):
+    """What the host's agent is told about a port or a network; None if nothing."""
+    return agent.wishes()[kind].get(doc['id'])
+
+
+def pool(first, last):
+    return [{'start': first, 'end': last}]
+
+
+def error_type(reply):
+    return reply.json()['NeutronError']['type']
+
+
+def test_a_port_gets_a_mac_and_an_address_of_the_pool(cloud):
+    net = flat(cloud, subnet=False)
+    sub = subnet(cloud, net, allocation_pools=pool('10.20.0.10', '10.20.0.12'))
+    ports = [cloud.port(net) for _ in range(3)]
+    assert {p['fixed_ips'][0]['ip_address'] for p in ports} == {
+        '10.20.0.10', '10.20.0.11', '10.20.0.12'}
+    assert all(p['fixed_ips'][0]['subnet_id'] == sub['id'] for p in ports)
+    assert all(re.fullmatch('fa:16:3e(:[0-9a-f]{2}){3}', p['mac_address']) for p in ports)
+    full = cloud.admin.call('POST', V2 + '/ports', {'port': {'network_id': net['id']}})
+    assert (full.status_code, error_type(full)) == (409, 'IpAddressGenerationFailure')
+    cloud.admin.delete(f"{V2}/ports/{ports[1]['id']}")
+    again = cloud.port(net)
+    assert again['fixed_ips'] == ports[1]['fixed_ips']
+
+
+def test_no_address_is_given_twice_by_parallel_requests(cloud):
+    net = flat(cloud, subnet=False)
+    subnet(cloud, net, allocation_pools=pool('10.20.0.10', '10.20.0.29'))
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        replies = list(threads.map(lambda _: cloud.admin.call(
+            'POST', V2 + '/ports', {'port': {'network_id': net['id']}}), range(40)))
+    assert collections.Counter(r.status_code for r in replies) == {201: 20, 409: 20}
+    ports = [r.json()['port'] for r in replies if r.status_code == 201]
+    assert len({p['fixed_ips'][0]['ip_address'] for p in ports}) == 20
+    assert len({p['mac_address'] for p in ports}) == 20
+
+
+def test_ipv6_addresses_are_slaac_or_stateful(cloud):
+    net = flat(cloud, subnet=False)
+    subnet(cloud, net, '2001:db8:1::/64', ipv6_ra_mode='slaac', ipv6_address_mode='slaac')
+    subnet(cloud, net, '2001:db8:2::/64', ipv6_ra_mode='dhcpv6-stateful',
+           ipv6_address_mode='dhcpv6-stateful')
+    port = cloud.port(net, mac_address='fa:16:3e:01:67:f8')
+    ips = {ipaddress.ip_address(i['ip_address']) for i in port['fixed_ips']}
+    assert ipaddress.ip_address('2001:db8:1::f816:3eff:fe01:67f8') in ips
+    assert len(ips) == 2 and any(i in ipaddress.ip_network('2001:db8:2::/64') for i in ips)
+    port = change(cloud, 'port', port, mac_address='fa:16:3e:01:67:f9')
+    assert '2001:db8:1:0:f816:3eff:fe01:67f9' in [i['ip_address'] for i in port['fixed_ips']]
+
+
+def test_updating_addresses_frees_the_former_ones(cloud):
+    net = flat(cloud, subnet=False)
+    sub = subnet(cloud, net)
+    port = cloud.port(net, fixed_ips=[{'ip_address': '10.20.0.50'}])
+    port = change(cloud, 'port', port, fixed_ips=[{'ip_address': '10.20.0.50'},
+                                                  {'ip_address': '10.20.0.51'}])
+    assert [i['ip_address'] for i in port['fixed_ips']] == ['10.20.0.50', '10.20.0.51']
+    port = change(cloud, 'port', port, fixed_ips=[{'subnet_id': sub['id']}])
+    assert port['fixed_ips'] == [{'subnet_id': sub['id'], 'ip_address': '10.20.0.50'}]
+    assert cloud.port(net, fixed_ips=[{'ip_address': '10.20.0.51'}])
+
+
+def test_a_tenants_network_gets_a_vlan_of_the_ranges(cloud):
+    net = cloud.network(cloud.demo, subnet=False)
+    assert not any(k.startswith('provider:') for k in net)
+    seen = cloud.admin.get(f"{V2}/networks/{net['id']}")['network']
+    assert seen['provider:network_type'] == 'vlan'
+    ranges = {'physnet1': range(100, 200), 'physnet2': range(200, 211)}
+    assert seen['provider:segmentation_id'] in ranges[seen['provider:physical_network']]
+
+
+def test_vlan_ids_run_out_and_come_back(cloud):
+    nets = [cloud.network(subnet=False, **{'provider:network_type': 'vlan',
+                                           'provider:physical_network': 'physnet2'})
+            for _ in range(11)]
+    assert len({n['provider:segmentation_id'] for n in nets}) == 11
+    more = {'network': {'provider:network_type': 'vlan', 'provider:physical_network': 'physnet2'}}
+    refused = cloud.admin.call('POST', V2 + '/networks', more)
+    assert (refused.status_code, error_type(refused)) == (503, 'NoNetworkAvailable')
+    cloud.admin.delete(f"{V2}/networks/{nets[3]['id']}")
+    again = cloud.admin.post(V2 + '/networks', more)['network']
+    assert again['provider:segmentation_id'] == nets[3]['provider:segmentation_id']
+
+
+def test_members_see_their_own_and_nothing_of_hosts(cloud):
+    net = cloud.network(cloud.demo)
+    port = cloud.port(net, cloud.demo)
+    assert port['binding:vnic_type'] == 'direct'
+    assert not {'binding:host_id', 'binding:profile', 'binding:vif_type',
+                'binding:vif_details'} & port.keys()
+    theirs = flat(cloud)
+    assert cloud.demo.call('GET', f"{V2}/networks/{theirs['id']}").status_code == 404
+    assert [n['id'] for n in cloud.demo.get(V2 + '/networks')['networks']] == [net['id']]
+    body = {'port': {'network_id': net['id'], 'device_owner': 'network:dhcp'}}
+    assert cloud.demo.call('POST', V2 + '/ports', body).status_code == 403
+
+
+def test_a_shared_network_is_used_but_not_divided_by_others(cloud):
+    net = flat(cloud, subnet=False, shared=True)
+    sub = subnet(cloud, net)
+    assert cloud.demo.get(f"{V2}/subnets/{sub['id']}")
+    assert cloud.port(net, cloud.demo)['fixed_ips']
+    subnet(cloud, net, '10.21.0.0/24', 403, cloud.demo)
+    assert cloud.demo.call('DELETE', f"{V2}/subnets/{sub['id']}").status_code == 404
+    refused = cloud.admin.call('PUT', f"{V2}/networks/{net['id']}", {'network': {'shared': False}})
+    assert error_type(refused) == 'InvalidSharedSetting'
+
+
+def test_a_flat_direct_port_is_bound_to_a_vf(cloud):
+    agent, net = cloud.agent('h1', auto=False), flat(cloud)
+    port = bind(cloud, cloud.port(net, name='p'))
+    assert (port['binding:vif_type'], port['status']) == ('vhostuser', 'DOWN')
+    details = port['binding:vif_details']
+    assert (details['port_filter'], details['connectivity'], details['vlan']) == (False, 'l2', '0')
+    told = wish(agent, 'port', port)
+    assert {k: told[k] for k in ('name', 'server', 'network', 'pf', 'vlan', 'trunk', 'spoofchk',
+                                 'trust', 'state', 'mtu', 'vnic_type', 'released')} == {
+        'name': 'p', 'server': None, 'network': net['id'], 'pf': 'p2p1', 'vlan': 0,
+        'trunk': 'none', 'spoofchk': True, 'trust': False, 'state': 'auto', 'mtu': 1500,
+        'vnic_type': 'direct', 'released': False}
+    assert told['mac'] == port['mac_address'] and told['fixed_ips'] == port['fixed_ips']
+    assert told['vf'] == details['vf'] and told['pci_slot'] == details['pci_slot']
+    agent.report('port', port['id'], generation=told['generation'], status='ACTIVE')
+    assert cloud.show_port(port)['status'] == 'ACTIVE'
+
+
+@pytest.mark.parametrize('attrs, told', [
+    ({'provider:network_type': 'vlan', 'provider:segmentation_id': 120},
+     {'vlan': 120, 'trunk': 'any'}),
+    ({'vlan_transparent': True}, {'vlan': 0, 'trunk': 'any'}),
+    ({'mtu': 1400}, {'vlan': 0, 'trunk': 'none', 'mtu': 1400}),
+    ({'port_security_enabled': False}, {'spoofchk': False}),
+    ({'admin_state_up': False}, {'state': 'disable'}),
+])
+def test_the_network_shapes_the_vf(cloud, attrs, told):
+    agent, net = cloud.agent('h1', auto=False), flat(cloud, **attrs)
+    port = bind(cloud, cloud.port(net))
+    assert told.items() <= wish(agent, 'port', port).items()
+    assert port['binding:vif_details']['vlan'] == str(told.get('vlan', 0))
+
+
+@pytest.mark.parametrize('attrs, told', [
+    ({'binding:vnic_type': 'normal'}, {'vnic_type': 'normal', 'trunk': 'none'}),
+    ({'port_security_enabled': False}, {'spoofchk': False}),
+    ({'admin_state_up': False}, {'state': 'disable'}),
+    ({'binding:profile': {'trusted': True}}, {'trust': True, 'trunk': 'any'}),
+    ({'binding:profile': {'trusted': 'true'}}, {'trust': True}),
+    ({'binding:profile': {'pci_slot': '0000:05:10.2'}}, {'vf': 2, 'pci_slot': '0000:05:10.2'}),
+])
+def test_the_port_shapes_the_vf(cloud, attrs, told):
+    agent, net = cloud.agent('h1', auto=False), flat(cloud)
+    port = bind(cloud, cloud.port(net, **attrs))
+    assert told.items() <= wish(agent, 'port', port).items()
+
+
+@pytest.mark.parametrize('attrs, host', [
+    ({}, 'nowhere'), ({}, 'a/b'), ({'binding:vnic_type': 'macvtap'}, 'h1'),
+    ({'binding:vnic_type': 'direct-physical'}, 'h1'),
+    ({'binding:profile': {'pci_slot': '0000:05:1f.0'}}, 'h1'),
+])
+def test_what_no_host_can_serve_is_binding_failed(cloud, attrs, host):
+    agent, net = cloud.agent('h1', auto=False), flat(cloud)
+    port = bind(cloud, cloud.port(net, **attrs), host)
+    assert (port['binding:vif_type'], port['binding:vif_details']) == ('binding_failed', {})
+    assert wish(agent, 'port', port) is None
+
+
+def test_leased_and_busy_vfs_are_not_free(cloud):
+    agent = cloud.agent('h1', auto=False, physnets=['physnet1'], busy=[0, 2])
+    net = flat(cloud)
+    ports = [bind(cloud, cloud.port(net)) for _ in range(3)]
+    assert [p['binding:vif_type'] for p in ports] == ['vhostuser', 'vhostuser', 'binding_failed']
+    assert {wish(agent, 'port', p)['vf'] for p in ports[:2]} == {1, 3}
+    other = cloud.network(**{'provider:network_type': 'vlan',
+                             'provider:physical_network': 'physnet2'})
+    assert bind(cloud, cloud.port(other))['binding:vif_type'] == 'binding_failed'
+
+
+def test_parallel_binds_share_out_the_vfs(cloud):
+    agent, net = cloud.agent('h1', auto=False, numvfs=8), flat(cloud)
+    ports = [cloud.port(net) for _ in range(12)]
+    with concurrent.futures.ThreadPoolExecutor(6) as threads:
+        bound = list(threads.map(lambda p: bind(cloud, p), ports))
+    assert collections.Counter(p['binding:vif_type'] for p in bound) == {
+        'vhostuser': 8, 'binding_failed': 4}
+    assert {d['vf'] for d in agent.wishes()['port'].values()} == set(range(8))
+
+
+def test_a_vf_is_free_only_after_its_agent_returned_it(cloud):
+    agent, net = cloud.agent('h1', auto=False, numvfs=1), flat(cloud)
+    port, other = bind(cloud, cloud.port(net)), cloud.port(net)
+    bound = wish(agent, 'port', port)
+    agent.report('port', port['id'], 409, generation=bound['generation'], status='RELEASED')
+    port = bind(cloud, port, '')
+    assert (port['binding:vif_type'], port['status']) == ('unbound', 'DOWN')
+    told = wish(agent, 'port', port)
+    assert told['released'] and told['generation'] > bound['generation']
+    assert bind(cloud, other)['binding:vif_type'] == 'binding_failed'
+    agent.report('port', port['id'], 409, generation=bound['generation'], status='RELEASED')
+    agent.report('port', port['id'], generation=told['generation'], status='RELEASED')
+    agent.report('port', port['id'], 409, generation=told['generation'], status='RELEASED')
+    assert wish(agent, 'port', port) is None and wish(agent, 'network', net) is None
+    bind(cloud, other, '')
+    assert bind(cloud, other)['binding:vif_type'] == 'vhostuser'
+
+
+def test_a_port_bound_again_before_its_vf_was_returned_keeps_it(cloud):
+    agent, net = cloud.agent('h1', auto=False), flat(cloud)
+    port = bind(cloud, cloud.port(net))
+    first = wish(agent, 'port', port)
+    bind(cloud, port, '')
+    released = wish(agent, 'port', port)
+    bind(cloud, port)
+    second = wish(agent, 'port', port)
+    assert (second['vf'], second['released']) == (first['vf'], False)
+    agent.report('port', port['id'], 409, generation=released['generation'], status='RELEASED')
+    assert wish(agent, 'port', port) == second
+
+
+def test_generations_grow_over_the_end_of_a_lease(cloud):
+    agent, net = cloud.agent('h1', auto=False), flat(cloud)
+    port, last = cloud.port(net), 0
+    for _ in range(3):
+        bind(cloud, port)
+        bind(cloud, port, '')
+        told = wish(agent, 'port', port)
+        assert told['generation'] > last
+        last = told['generation']
+        agent.report('port', port['id'], generation=last, status='RELEASED')
+
+
+def test_deleting_a_bound_port_returns_its_vf(cloud):
+    agent, net = cloud.agent('h1', auto=False), flat(cloud)
+    port = bind(cloud, cloud.port(net))
+    busy = cloud.admin.call('DELETE', f"{V2}/networks/{net['id']}")
+    assert (busy.status_code, error_type(busy)) == (409, 'NetworkInUse')
+    assert port['id'] in busy.json()['NeutronError']['message']
+    cloud.admin.delete(f"{V2}/ports/{port['id']}")
+    told = wish(agent, 'port', port)
+    assert told['released']
+    cloud.admin.delete(f"{V2}/networks/{net['id']}")
+    agent.report('port', port['id'], generation=told['generation'], status='RELEASED')
+    assert not agent.wishes()['port'] and not agent.wishes()['network']
+
+
+def test_a_port_deleted_under_its_server_is_unplugged(cloud):
+    agent, net = cloud.agent('h1', auto=False), flat(cloud)
+    ports = [cloud.port(net) for _ in range(2)]
+    server = cloud.boot(cloud.flavor(), cloud.image(), [{'port': p['id']} for p in ports])
+    assert wish(agent, 'server', server)['ports'] == [p['id'] for p in ports]
+    assert wish(agent, 'port', ports[0])['server'] == server['id']
+    cloud.admin.delete(f"{V2}/ports/{ports[0]['id']}")
+    assert wish(agent, 'server', server)['ports'] == [ports[1]['id']]
+    assert wish(agent, 'port', ports[0])['released']
+    assert not wish(agent, 'port', ports[1])['released']
+    cloud.admin.delete(f"/compute/v2.1/servers/{server['id']}")
+    told = wish(agent, 'server', server)
+    agent.report('server', server['id'], generation=told['generation'], status='DELETED')
+    kept = cloud.show_port(ports[1])
+    assert (kept['device_id'], kept['binding:vif_type']) == ('', 'unbound')
+
+
+def test_the_agent_is_told_of_changes(cloud):
+    agent, net = cloud.agent('h1', auto=False), flat(cloud)
+    port = bind(cloud, cloud.port(net))
+    before = wish(agent, 'port', port)['generation']
+    change(cloud, 'port', port, admin_state_up=False, port_security_enabled=False,
+           security_groups=[], name='other', **{'binding:profile': {'trusted': True}})
+    told = wish(agent, 'port', port)
+    assert (told['state'], told['spoofchk'], told['name'], told['trust'], told['trunk']) == (
+        'disable', False, 'other', True, 'any')
+    assert told['generation'] > before
+    change(cloud, 'network', net, mtu=1300)
+    assert wish(agent, 'port', port)['mtu'] == 1300
+    assert wish(agent, 'network', net)['mtu'] == 1300
+    quiet = wish(agent, 'port', port)['generation']
+    change(cloud, 'port', port, description='nothing a host cares for')
+    assert wish(agent, 'port', port)['generation'] == quiet
+
+
+def test_a_change_of_many_ports_reaches_all_hosts(cloud):
+    agent = cloud.agent('h1', auto=False, numvfs=90)
+    net = flat(cloud)
+    for _ in range(90):
+        bind(cloud, cloud.port(net))
+    change(cloud, 'network', net, mtu=1300)
+    wait_for(lambda: {d['mtu'] for d in agent.wishes()['port'].values()} == {1300}, 15,
+             'the MTU at all ports')
+
+
+def test_one_service_port_serves_a_networks_dhcp(cloud):
+    agent, net = cloud.agent('h1', auto=False), flat(cloud, subnet=False)
+    sub = subnet(cloud, net, dns_nameservers=['9.9.9.9'])
+    owners = f"{V2}/ports?network_id={net['id']}&device_owner=network:dhcp"
+    assert not cloud.admin.get(owners)['ports']
+    first = bind(cloud, cloud.port(net))
+    second = bind(cloud, cloud.port(net))
+    service, = cloud.admin.get(owners)['ports']
+    told = wish(agent, 'network', net)
+    assert told['dhcp'] == {'port_id': service['id'], 'mac': service['mac_address'],
+                            'fixed_ips': service['fixed_ips']}
+    assert (told['pf'], told['vlan'], told['mtu']) == ('p2p1', 0, 1500)
+    assert told['subnets'] == [{k: sub[k] for k in (
+        'id', 'cidr', 'ip_version', 'gateway_ip', 'enable_dhcp', 'dns_nameservers', 'host_routes',
+        'ipv6_ra_mode', 'ipv6_address_mode')}]
+    agent.report('network', net['id'], generation=told['generation'], status='ACTIVE')
+    assert cloud.show_port(service)['status'] == 'ACTIVE'
+    cloud.admin.delete(f"{V2}/ports/{service['id']}")
+    again, = cloud.admin.get(owners)['ports']
+    assert wish(agent, 'network', net)['dhcp']['port_id'] == again['id'] != service['id']
+    for port in (first, second):
+        cloud.admin.delete(f"{V2}/ports/{port['id']}")
+    cloud.admin.delete(f"{V2}/networks/{net['id']}")
+    assert not cloud.admin.get(V2 + '/ports')['ports'] and wish(agent, 'network', net) is None
+
+
+def test_dhcp_follows_its_subnets(cloud):
+    agent, net = cloud.agent('h1', auto=False), flat(cloud, subnet=False)
+    sub = subnet(cloud, net, enable_dhcp=False)
+    bind(cloud, cloud.port(net))
+    assert wish(agent, 'network', net)['dhcp'] is None
+    change(cloud, 'subnet', sub, enable_dhcp=True)
+    ips = wish(agent, 'network', net)['dhcp']['fixed_ips']
+    assert [i['subnet_id'] for i in ips] == [sub['id']]
+    six = subnet(cloud, net, '2001:db8:2::/64', ipv6_ra_mode='dhcpv6-stateful',
+                 ipv6_address_mode='dhcpv6-stateful')
+    told = wish(agent, 'network', net)
+    assert {i['subnet_id'] for i in told['dhcp']['fixed_ips']} == {sub['id'], six['id']}
+    assert len(told['subnets']) == 2
+    cloud.admin.delete(f"{V2}/subnets/{six['id']}")
+    assert [i['subnet_id'] for i in wish(agent, 'network', net)['dhcp']['fixed_ips']] == [sub['id']]
+    change(cloud, 'subnet', sub, enable_dhcp=False)
+    assert wish(agent, 'network', net)['dhcp'] is None
+
+
+def test_dhcp_does_not_take_the_last_address_of_a_pool(cloud):
+    agent, net = cloud.agent('h1', auto=False), flat(cloud, subnet=False)
+    subnet(cloud, net, allocation_pools=pool('10.20.0.10', '10.20.0.11'))
+    ports = [cloud.port(net) for _ in range(2)]
+    assert [bind(cloud, p)['binding:vif_type'] for p in ports] == ['vhostuser'] * 2
+    ip, = wish(agent, 'network', net)['dhcp']['fixed_ips']
+    assert ip['ip_address'] not in ('10.20.0.1', '10.20.0.10', '10.20.0.11')
+
+
+def test_subnets_in_use_stay(cloud):
+    net = flat(cloud, subnet=False)
+    sub = subnet(cloud, net)
+    port = cloud.port(net)
+    busy = cloud.admin.call('DELETE', f"{V2}/subnets/{sub['id']}")
+    assert (busy.status_code, error_type(busy)) == (409, 'SubnetInUse')
+    cloud.admin.delete(f"{V2}/ports/{port['id']}")
+    cloud.admin.delete(f"{V2}/subnets/{sub['id']}")
+
+
+def test_quotas_hold(cloud):
+    net = cloud.network(cloud.demo)
+    quotas = f'{V2}/quotas/{cloud.demo.project_id}'
+    cloud.admin.put(quotas, {'quota': {'port': 2}})
+    try:
+        for _ in range(2):
+            cloud.port(net, cloud.demo)
+        over = cloud.demo.call('POST', V2 + '/ports', {'port': {'network_id': net['id']}})
+        assert (over.status_code, error_type(over)) == (409, 'OverQuota')
+        used = cloud.demo.get(quotas + '/details')['quota']['port']
+        assert used == {'limit': 2, 'used': 2, 'reserved': 0}
+    finally:
+        cloud.admin.delete(quotas)
+
+
+def test_everything_survives_a_crash(tmp_path):
+    cloud = Cloud(tmp_path)
+    try:
+        agent, net = cloud.agent('h1', auto=False), flat(cloud)
+        port = bind(cloud, cloud.port(net))
+        told = wish(agent, 'port', port)
+        cloud.apid.stop(signal.SIGKILL)
+        cloud.apid.start()
+        assert cloud.show_port(port) == port and wish(agent, 'port', port) == told
+        taken = cloud.admin.call('POST', V2 + '/ports', {'port': {
+            'network_id': net['id'], 'mac_address': port['mac_address']}})
+        assert error_type(taken) == 'MacAddressInUse'
+    finally:
+        cloud.close()
+
+
+ODD = [None, True, -1, 1 << 40, 'x', '', 'x' * 300, [], [None], [[]], [{}], {}, {'a': []},
+       [{'ip_address': 1}], [{'subnet_id': None}], [{'start': [], 'end': {}}], '0.0.0.0/0', '::/0']
+
+
+@pytest.mark.parametrize('kind, fields', [
+    ('network', ['name', 'mtu', 'provider:network_type', 'provider:physical_network',
+                 'provider:segmentation_id', 'shared', 'router:external', 'vlan_transparent']),
+    ('subnet', ['network_id', 'ip_version', 'cidr', 'gateway_ip', 'allocation_pools',
+                'dns_nameservers', 'host_routes', 'ipv6_ra_mode', 'ipv6_address_mode']),
+    ('port', ['network_id', 'mac_address', 'fixed_ips', 'allowed_address_pairs', 'device_owner',
+              'extra_dhcp_opts', 'security_groups', 'binding:profile', 'binding:host_id',
+              'binding:vnic_type', 'port_security_enabled']),
+])
+def test_odd_values_are_refused_or_taken_but_never_an_error_of_ours(cloud, kind, fields):
+    net = flat(cloud)
+    base = {'network': {}, 'port': {'network_id': net['id']}, 'subnet': {
+        'network_id': net['id'], 'ip_version': 4, 'cidr': '10.99.0.0/24'}}[kind]
+    for field in fields:
+        for odd in ODD:
+            got = cloud.admin.call('POST', f'{V2}/{kind}s', {kind: {**base, field: odd}})
+            assert got.status_code < 500 or error_type(got) == 'NoNetworkAvailable', (
+                field, odd, got.text)
+            if got.status_code == 201:
+                made = f"{V2}/{kind}s/{got.json()[kind]['id']}"
+                assert cloud.admin.call('PUT', made, {kind: {field: odd}}).status_code < 500
+                cloud.admin.delete(made)
+
+
+def test_tags_are_kept_and_found(cloud):
+    net = flat(cloud)
+    cloud.admin.put(f"{V2}/networks/{net['id']}/tags", {'tags': ['red', 'blue']})
+    found = cloud.admin.get(V2 + '/networks?tags=red,blue&fields=id')['networks']
+    assert found == [{'id': net['id']}]
+    assert not cloud.admin.get(V2 + '/networks?tags=red,green')['networks']
+
+
+def test_agents_are_the_hosts(cloud):
+    cloud.agent('h1', auto=False, physnets=('physnet1', 'physnet2'))
+    agent, = cloud.admin.get(V2 + '/agents?host=h1')['agents']
+    assert agent['alive'] and agent['agent_type'] == 'NIC Switch agent'
+    assert agent['configurations']['device_mappings'] == {
+        'physnet1': ['p2p1'], 'physnet2': ['p2p1']}
+    assert cloud.admin.get(f"{V2}/agents/{agent['id']}")['agent']['host'] == 'h1'
+    assert cloud.demo.get(V2 + '/agents') == {'agents': []}
+
+
+def test_the_founding_documents_own_words(cloud):
+    """Debian's neutron client, as the document writes it, and back."""
+    def neutron(*words):
+        return cloud.apid.cli('neutron', *words).stdout
+
+    def made(text):
+        return re.search(r'^\| id +\| (\S+)', text, re.M)[1]
+    net = made(neutron('net-create', '--provider:physical_network=physnet1',
+                       '--provider:network_type=flat', 'NET'))
+    sub = made(neutron('subnet-create', 'NET', '10.20.0.0/24', '--name', 'SUB',
+                       '--allocation-pool=start=10.20.0.10,end=10.20.0.50'))
+    port = made(neutron('port-create', net, '--binding:vnic-type', 'direct'))
+    shown = cloud.admin.get(f'{V2}/ports/{port}')['port']
+    assert shown['binding:vnic_type'] == 'direct'
+    assert ipaddress.ip_address('10.20.0.10') <= ipaddress.ip_address(
+        shown['fixed_ips'][0]['ip_address']) <= ipaddress.ip_address('10.20.0.50')
+    assert net in neutron('net-list') and '10.20.0.0/24' in neutron('subnet-list')
+    assert shown['mac_address'] in neutron('port-list')
+    assert 'physnet1' in neutron('net-show', 'NET')
+    assert 'Updated' in neutron('port-update', port, '--name', 'P')
+    assert cloud.apid.cli('neutron', 'net-delete', 'NET', check=False).returncode != 0
+    neutron('port-delete', 'P')
+    neutron('subnet-delete', sub)
+    neutron('net-delete', 'NET')
+    assert not cloud.admin.get(V2 + '/networks')['networks']
+    assert 'binding' in neutron('ext-list') and 'network' in neutron('quota-show')
+    neutron('agent-list')
+
+
+def test_the_openstack_clients_words(cloud):
+    def openstack(*words):
+        out = cloud.apid.cli('openstack', *words, '-f', 'json').stdout
+        return json.loads(out)
+
+    def run(*words):
+        return cloud.apid.cli('openstack', *words).stdout
+    net = openstack('network', 'create', '--provider-network-type', 'vlan',
+                    '--provider-physical-network', 'physnet2', '--provider-segment', '2001', 'n')
+    assert net['provider:segmentation_id'] == 2001
+    openstack('subnet', 'create', '--network', 'n', '--subnet-range', '10.30.0.0/24',
+              '--allocation-pool', 'start=10.30.0.10,end=10.30.0.20', 's')
+    port = openstack('port', 'create', '--network', 'n', '--vnic-type', 'direct', '--fixed-ip',
+                     'ip-address=10.30.0.15', '--mac-address', '02:11:22:33:44:55', 'p')
+    assert port['mac_address'] == '02:11:22:33:44:55'
+    run('port', 'set', '--name', 'q', '--no-security-group', '--disable-port-security', 'p')
+    run('port', 'set', '--host', 'h9', '--binding-profile', 'pci_slot=0000:01:01.2', 'q')
+    shown = openstack('port', 'show', 'q')
+    assert shown['binding_vif_type'] == 'binding_failed'
+    assert shown['binding_profile'] == {'pci_slot': '0000:01:01.2'}
+    assert [n['Name'] for n in openstack('network', 'list', '--long')] == ['n']
+    assert [s['Name'] for s in openstack('subnet', 'list')] == ['s']
+    run('network', 'set', '--name', 'm', 'n')
+    run('subnet', 'set', '--dns-nameserver', '9.9.9.9', 's')
+    assert openstack('port', 'list', '--network', 'm')[0]['Name'] == 'q'
+    assert openstack('security', 'group', 'list')[0]['Name'] == 'default'
+    openstack('network', 'agent', 'list')
+    run('port', 'delete', 'q')
+    run('subnet', 'delete', 's')
+    run('network', 'delete', 'm')
+    assert not cloud.admin.get(V2 + '/networks')['networks']
