@@ -416,27 +416,30 @@ static void on_tick(void *arg)
 	agent_evaluate(arg);
 }
 
-/* QEMU makes the sockets, the switch connects: a directory both may use, as design.md has it. */
-static int make_dirs(struct agent *a, struct err *e)
+/* A directory for QEMU's group, which runs as libvirt-qemu; tenants' data is for nobody else. */
+static int make_dir(const char *parent, const char *name, mode_t mode, struct err *e)
 {
-	static const char *const subdirs[] = { "images", "servers", "ports" };
-	const struct group *group = getgrnam("libvirt-qemu");
+	const struct group *group = geteuid() ? NULL : getgrnam("libvirt-qemu");
 	char path[PATH_MAX];
 	int rc;
 
-	for (size_t i = 0; i < ARRAY_LEN(subdirs); i++) {
-		snprintf(path, sizeof(path), "%s/%s", a->dir, subdirs[i]);
-		rc = file_mkdirs(path, 0755, e);
-		if (rc)
-			return rc;
-	}
-	snprintf(path, sizeof(path), "%s/vhost", a->opts.run_dir);
-	rc = file_mkdirs(path, 0770, e);
-	if (rc)
-		return rc;
-	if (group && !geteuid() && (chown(path, (uid_t)-1, group->gr_gid) || chmod(path, 02770)))
+	snprintf(path, sizeof(path), "%s/%s", parent, name);
+	rc = file_mkdirs(path, 0755, e);
+	if (!rc && group && (chown(path, (uid_t)-1, group->gr_gid) || chmod(path, mode)))
 		return err_errno(e, "%s", path);
-	return 0;
+	return rc;
+}
+
+static int make_dirs(struct agent *a, struct err *e)
+{
+	int rc = make_dir(a->dir, "images", 0750, e);
+
+	if (!rc)
+		rc = make_dir(a->dir, "servers", 0750, e);
+	if (!rc)
+		rc = make_dir(a->dir, "ports", 0750, e);
+	/* QEMU makes the sockets there, the switch connects: design.md section 4. */
+	return rc ? rc : make_dir(a->opts.run_dir, "vhost", 02770, e);
 }
 
 static int make_parts(struct agent *a, struct err *e)

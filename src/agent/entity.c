@@ -56,6 +56,21 @@ void record_server(struct agent *a, const struct server *s)
 			       "halted_generation", (json_int_t)s->have.halted_generation));
 }
 
+/* `anyvf down` ended the guests, and says so: the record is older than its word. */
+static bool ended_by_down(const struct agent *a, const char *server)
+{
+	char path[PATH_MAX];
+	struct stat word, record;
+
+	snprintf(path, sizeof(path), "%s/" AGENT_GUESTS_ENDED, a->opts.run_dir);
+	if (stat(path, &word))
+		return false;
+	record_path(a, "servers", server, path);
+	return !stat(path, &record) && (record.st_mtim.tv_sec < word.st_mtim.tv_sec ||
+					(record.st_mtim.tv_sec == word.st_mtim.tv_sec &&
+					 record.st_mtim.tv_nsec < word.st_mtim.tv_nsec));
+}
+
 static void recall_server(struct agent *a, struct server *s)
 {
 	auto_of(json_decref) json_t *r = NULL;
@@ -71,8 +86,8 @@ static void recall_server(struct agent *a, struct server *s)
 			      "reboot", &reboot, "halted", &halted, "halted_generation",
 			      &halted_generation))
 		return;
-	/* Another boot: what ran then did not end by itself. */
-	s->started = started && !strcmp(boot_id, a->boot_id);
+	/* Another boot, or `anyvf down`: what ran then did not end by itself. */
+	s->started = started && !strcmp(boot_id, a->boot_id) && !ended_by_down(a, s->id);
 	s->have.reboot = (unsigned int)reboot;
 	s->have.halted = halted;
 	s->have.halted_generation = (uint64_t)halted_generation;

@@ -22,6 +22,9 @@
 #include "base/log.h"
 #include "base/omap.h"
 
+/* In the run directory; written by `anyvf down` when it has ended the guests. */
+#define AGENT_GUESTS_ENDED "guests-ended"
+
 /* A step that failed is tried again later and later. */
 struct retry {
 	unsigned int n; /* failures in a row */

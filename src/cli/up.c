@@ -352,12 +352,16 @@ static void stop_guests(const struct site *site)
 {
 	uint64_t end = loop_now_ms() + GUEST_WAIT_MS;
 	unsigned int n = each_guest(site, guest_shutdown);
+	char path[512];
 
 	if (!n)
 		return;
 	while (each_guest(site, NULL) && loop_now_ms() < end)
 		usleep(10 * POLL_US);
 	each_guest(site, guest_destroy);
+	/* For the agent: they did not go off by themselves, and come back with the next `up`. */
+	snprintf(path, sizeof(path), "%s/guests-ended", site->cli->run_dir);
+	file_replace(path, "", 0, 0644, NULL);
 	printf("%-13s %u stopped\n", "guests", n);
 }
 

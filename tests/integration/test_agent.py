@@ -443,6 +443,16 @@ def test_servers_come_back_after_a_reboot_of_the_host(host):
     assert off.domain not in host.libvirt.domains()
 
 
+def test_servers_that_anyvf_down_ended_come_back(host):
+    vm = Server(host, Net(host)).active()
+    host.stop()
+    host.libvirt.virsh('destroy', vm.domain)
+    (host.dir / 'guests-ended').touch()
+    host.start()
+    wait_for(lambda: vm.domain in host.libvirt.domains(), 30, 'the server')
+    host.api.wait_status('server', vm.id, 'ACTIVE')
+
+
 def test_a_start_that_fails_is_told_with_its_reason(host):
     missing = {**host.image, 'id': str(uuid.uuid4())}
     vm = Server(host, Net(host), image=missing)
