@@ -294,6 +294,7 @@ static void stop(const struct site *site, enum prog_id id, int signo)
 	}
 	site_mark(site, id, 0);
 	printf("%-13s stopped\n", progs[id].name);
+	fflush(stdout);
 }
 
 /* Is a domain one of this site's? Its disks lie in the site's state directory. */
