@@ -344,6 +344,7 @@ void dp_port_status(const struct dp *dp, uint16_t port, struct dp_port_status *o
 void dp_rate_set(struct dp *dp, uint16_t port, uint32_t mbit)
 {
 	__atomic_store_n(&dp->rates[port], mbit, __ATOMIC_RELAXED);
+	worker_wake(dp->worker); /* it may be waiting for tokens at the old rate */
 }
 
 /* Every member of struct vf_stats is a counter. */

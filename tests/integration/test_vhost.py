@@ -214,6 +214,17 @@ def test_a_guest_that_comes_and_goes_finds_its_vf_again(swd):
     a.close()
 
 
+def test_a_guest_that_reboots_finds_its_rings_where_it_left_them(switch):
+    a, b = switch.attach(0, pairs=2), switch.attach(1, pairs=2)
+    for turn in range(10):
+        for n in range(turn * 7):
+            a.send(frame(mac(1), mac(0), n))
+            assert b.recv() == frame(mac(1), mac(0), n)
+        wait_for(lambda: switch.vf(0)['stats']['tx_packets'] == switch.vf(1)['stats']['rx_packets'])
+        time.sleep(0.01)  # the last buffer goes back after the frame is seen
+        (a, b)[turn % 2].reboot()
+
+
 def test_a_second_front_end_is_turned_away(swd):
     switch = Switch(swd, client=False)
     a, b = switch.attach(0), switch.attach(1)

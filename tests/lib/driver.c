@@ -56,6 +56,16 @@ void driver_ring_init(struct driver_ring *r, struct driver_mem *mem, uint32_t si
 	assert(r->chain_len && r->tables);
 }
 
+/** driver_ring_reset() - Begin anew in the same memory, as a driver that is loaded again */
+void driver_ring_reset(struct driver_ring *r)
+{
+	r->avail->idx = r->used->idx = 0;
+	r->avail->flags = r->used->flags = 0;
+	r->next_desc = r->seen = 0;
+	r->free = (uint16_t)r->size;
+	memset(r->chain_len, 0, r->size * sizeof(r->chain_len[0]));
+}
+
 /** driver_ring_fini() - Forget a ring; its memory stays the guest's */
 void driver_ring_fini(struct driver_ring *r)
 {

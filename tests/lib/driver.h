@@ -47,6 +47,7 @@ enum driver_how { DRIVER_DIRECT, DRIVER_INDIRECT };
 void *driver_alloc(struct driver_mem *mem, uint64_t size, uint64_t align);
 uint64_t driver_gpa(const struct driver_mem *mem, const void *at);
 void driver_ring_init(struct driver_ring *r, struct driver_mem *mem, uint32_t size);
+void driver_ring_reset(struct driver_ring *r);
 void driver_ring_fini(struct driver_ring *r);
 int driver_add(struct driver_ring *r, const struct driver_buf *bufs, unsigned int n, bool write,
 	       enum driver_how how);

@@ -65,7 +65,6 @@ struct fe {
 	uint8_t *rx[FE_PAIRS_MAX];     /* receive buffers: ring_size of rx_len */
 	uint8_t *tx[FE_PAIRS_MAX];     /* transmit slots */
 	uint32_t n_slots, slot[FE_PAIRS_MAX];
-	uint32_t chains[FE_PAIRS_MAX]; /* receive chains offered so far */
 	uint8_t *rx_at[FE_PAIRS_MAX][32768]; /* by head: where its buffer is */
 };
 
@@ -243,8 +242,9 @@ static int memory_open(struct fe *fe)
 	fe->n_slots = 16;
 	for (unsigned int p = 0; p < fe->opts.pairs; p++) {
 		fe->tx[p] = driver_alloc(&fe->mem, (uint64_t)FE_SLOT * fe->n_slots, 64);
+		fe->rx[p] = driver_alloc(&fe->mem, (uint64_t)fe->opts.rx_len * fe->opts.ring_size, 64);
 		for (uint32_t i = 0; i < fe->opts.ring_size / per_chain; i++)
-			rx_offer(fe, p, driver_alloc(&fe->mem, fe->opts.rx_len, 64));
+			rx_offer(fe, p, fe->rx[p] + (uint64_t)i * fe->opts.rx_len);
 	}
 	return 0;
 }
@@ -309,6 +309,31 @@ int fe_reconnect(struct fe *fe, int timeout_ms)
 	for (unsigned int i = 1; !rc && i < 2 * fe->opts.pairs; i += 2)
 		fe_kick(fe, i);
 	return rc;
+}
+
+/** fe_reboot() - What QEMU does when the guest resets and its driver starts again */
+int fe_reboot(struct fe *fe)
+{
+	uint32_t per_chain = fe->opts.rx_indirect ? 1 : fe->opts.rx_pieces;
+	uint64_t base;
+	int rc = 0;
+
+	for (unsigned int i = 0; !rc && i < 2 * fe->opts.pairs; i++) {
+		rc = put_state(fe, SET_VRING_ENABLE, i, 0);
+		rc = rc ? rc : ask(fe, GET_VRING_BASE, i, &base);
+		/* The reply is {index, num}: the back end stopped where the driver sees it. */
+		if (!rc && (uint16_t)(base >> 32) != fe->rings[i].used->idx)
+			rc = -EPROTO;
+		driver_ring_reset(&fe->rings[i]);
+	}
+	for (unsigned int p = 0; p < fe->opts.pairs; p++)
+		for (uint32_t i = 0; i < fe->opts.ring_size / per_chain; i++)
+			rx_offer(fe, p, fe->rx[p] + (uint64_t)i * fe->opts.rx_len);
+	rc = rc ? rc : put_u64(fe, SET_FEATURES, fe->features, -1);
+	rc = rc ? rc : fe_remap(fe, 1);
+	for (unsigned int i = 0; !rc && i < 2 * fe->opts.pairs; i++)
+		rc = ring_start(fe, i);
+	return rc ? rc : ask(fe, GET_FEATURES, 0, &base);
 }
 
 /** fe_connected() - Whether the back end still holds the socket */
