@@ -8,10 +8,21 @@
 extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct service *const services[] = { &identity_service, &image_service,
-						  &network_service, NULL };
-static const struct auth users[] = { { "u1", "admin", "p1", ROLE_ADMIN | ROLE_MEMBER, true },
+						  &network_service,  &compute_service,
+						  &agents_service,   NULL };
+static const struct auth users[] = { { "u1", "anyvf-agent-h1", "p1",
+				       ROLE_ADMIN | ROLE_MEMBER | ROLE_AGENT, true },
 				     { "u2", "demo", "p2", ROLE_MEMBER, false } };
 static char dir[] = "/tmp/anyvf-fuzz-XXXXXX", openrc[64];
+
+static void tidy(void)
+{
+	char cmd[80];
+
+	snprintf(cmd, sizeof(cmd), "rm -r %s", dir);
+	if (system(cmd))
+		perror(dir);
+}
 
 static struct engine *open_engine(void)
 {
@@ -19,6 +30,7 @@ static struct engine *open_engine(void)
 	struct engine *eng = NULL;
 
 	snprintf(openrc, sizeof(openrc), "%s/openrc", mkdtemp(dir));
+	atexit(tidy);
 	opts.loop = loop_new(NULL);
 	if (conf_open("/nonexistent", (struct conf **)&opts.conf, NULL) ||
 	    store_open("mem:", &opts.store, NULL) || engine_open(&opts, &eng, NULL))
