@@ -19,9 +19,11 @@ struct fdport {
 	struct port port;
 	struct port_queue queue;
 	int fd;
-	char netdev[16];      /* uplinks: the netdev's name */
-	unsigned int ifindex; /* uplinks: the netdev the socket is bound to */
-	uint8_t *arena;	      /* FDPORT_ARENA bytes the frames of one turn are read into */
+	char netdev[16];	     /* uplinks: the netdev's name */
+	char netns[VF_NAME_LEN + 1]; /* taps: namespace it was made in */
+	uint64_t netns_id;	     /* taps: netdev_netns_id() then */
+	unsigned int ifindex;	     /* uplinks: the netdev the socket is bound to */
+	uint8_t *arena;		     /* FDPORT_ARENA bytes the frames of one turn are read into */
 };
 
 /*

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #define PACKET_RCVBUF (16 << 20) /* bytes; a burst of GSO frames while the worker is elsewhere */
 
@@ -186,6 +187,25 @@ bool netdev_tap_alive(int fd)
 	struct ifreq ifr = { 0 };
 
 	return !ioctl(fd, TUNGETIFF, &ifr);
+}
+
+/**
+ * netdev_netns_id() - Tell namespaces of one name apart
+ * @netns: name under /run/netns, or "" for the process's own
+ *
+ * An open tap keeps its namespace alive after `ip netns del`, unseen by anyone: whoever holds the
+ * tap compares this number with the one it had when the tap was made.
+ *
+ * Return: a number no other namespace has while this one lives; 0 for "" and for a missing one.
+ * Context: any thread; no privilege needed.
+ */
+uint64_t netdev_netns_id(const char *netns)
+{
+	char path[sizeof("/run/netns/") + VF_NAME_LEN];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/run/netns/%s", netns);
+	return *netns && !stat(path, &st) ? st.st_ino : 0;
 }
 
 /**

@@ -33,6 +33,7 @@ struct netdev_state {
 int netdev_tap_open(const struct tap_want *want, int *fd, struct err *e);
 int netdev_tap_apply(int fd, const struct tap_want *want, bool born, struct err *e);
 bool netdev_tap_alive(int fd);
+uint64_t netdev_netns_id(const char *netns);
 void netdev_tap_remove(int fd);
 int netdev_tap_set_carrier(int fd, bool carrier);
 int netdev_packet_open(const char *name, bool force, int *fd, struct err *e);

@@ -52,6 +52,7 @@ struct parent {
 struct kept {
 	char name[IFNAMSIZ];
 	char netns[VF_NAME_LEN + 1];
+	uint64_t netns_id; /* netdev_netns_id() at its birth */
 	int fd;
 	bool claimed; /* the present child asked for it */
 };
@@ -109,7 +110,7 @@ static int parent_call(struct parent *p, const struct request *req, int *fd, str
  * @e:    says why not
  *
  * Asking again for an open tap applies the settings and gives another descriptor of it. One that
- * was deleted meanwhile is made anew.
+ * was deleted meanwhile, alone or with its namespace, is made anew.
  *
  * Return: 0, -EPERM without root, -ENOSPC above PARENT_TAPS_MAX, else as netdev_tap_open().
  * Context: control; blocks for the parent's answer.
@@ -210,7 +211,8 @@ static int kept_add(struct keeper *k, const struct tap_want *w, int fd)
 	if (!more)
 		return -ENOMEM;
 	k->kept = more;
-	more[k->n_kept] = (struct kept){ .fd = fd, .claimed = true };
+	more[k->n_kept] =
+		(struct kept){ .fd = fd, .claimed = true, .netns_id = netdev_netns_id(w->netns) };
 	memcpy(more[k->n_kept].name, w->name, sizeof(w->name));
 	memcpy(more[k->n_kept].netns, w->netns, sizeof(w->netns));
 	k->n_kept++;
@@ -222,8 +224,8 @@ static int serve_tap_open(struct keeper *k, const struct request *req, int *fd, 
 	struct kept *t = kept_find(k, &req->tap);
 	int rc;
 
-	if (t && !netdev_tap_alive(t->fd)) {
-		kept_drop(k, t, false);
+	if (t && (!netdev_tap_alive(t->fd) || t->netns_id != netdev_netns_id(t->netns))) {
+		kept_drop(k, t, true);
 		t = NULL;
 	}
 	if (t) {

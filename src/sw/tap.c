@@ -56,6 +56,8 @@ int tap_port_open(struct parent *p, const struct tap_want *want, struct port **o
 	if (rc)
 		return rc;
 	take_fd(fd);
+	memcpy(fp->netns, want->netns, sizeof(fp->netns));
+	fp->netns_id = netdev_netns_id(want->netns);
 	*out = &fp->port;
 	return 0;
 }
@@ -82,5 +84,7 @@ int tap_port_set_link(struct port *port, bool up)
  */
 bool tap_port_alive(const struct port *port)
 {
-	return netdev_tap_alive(container_of(port, struct fdport, port)->fd);
+	const struct fdport *fp = container_of(port, struct fdport, port);
+
+	return netdev_tap_alive(fp->fd) && fp->netns_id == netdev_netns_id(fp->netns);
 }

@@ -509,6 +509,42 @@ def test_a_killed_child_is_reborn_and_nobody_notices(pair):
     survive(pair, kill_child)
 
 
+def test_a_tap_moved_and_renamed_by_its_user_stays_plugged_in(swd, netns):
+    swd.call('pf.add', **FLAT)
+    a, b = netns(), netns()
+    tap = unique('t')
+    swd.call('vf.attach', pf='p2p1', vf=0, kind='tap', tap=tap)
+    run('ip', 'link', 'set', tap, 'netns', b.name, 'name', 'eth0')
+    b.run('ip', 'link', 'set', 'eth0', 'up')
+    b.run('ip', 'addr', 'add', '10.77.0.1/24', 'dev', 'eth0')
+    swd.attach_tap('p2p1', 1, a, addr='10.77.0.2/24')
+    assert a.ping('10.77.0.1')
+    kill_child(swd)
+    swd.wait_ready()
+    assert a.ping('10.77.0.1')
+    swd.call('vf.detach', pf='p2p1', vf=0)
+    assert b.run('ip', 'link', 'show', 'eth0', check=False).returncode
+
+
+def test_a_tap_of_a_deleted_namespace_comes_back_with_the_namespace(swd):
+    need_root()
+    swd.call('pf.add', **FLAT)
+    a, b = Netns(), Netns()
+    try:
+        swd.attach_tap('p2p1', 0, a, addr='10.77.0.1/24')
+        tap = swd.attach_tap('p2p1', 1, b, addr='10.77.0.2/24')
+        run('ip', 'netns', 'del', b.name)
+        wait_for(lambda: not swd.vf('p2p1', 1)['status']['connected'], what='the loss of the tap')
+        run('ip', 'netns', 'add', b.name)
+        wait_for(lambda: not b.run('ip', 'link', 'show', tap, check=False).returncode, what='the tap')
+        b.run('ip', 'link', 'set', tap, 'up')
+        b.run('ip', 'addr', 'add', '10.77.0.2/24', 'dev', tap)
+        assert b.ping('10.77.0.1')
+    finally:
+        a.delete()
+        b.delete()
+
+
 def test_the_switch_process_is_the_configured_user_and_holds_no_capabilities(swd_maker, netns):
     swd = swd_maker()
     conf = swd.dir / 'anyvf.conf'
