@@ -241,3 +241,26 @@ def test_a_dead_agent_is_named_in_the_fault(site, vms):
     site.cloud.admin.delete(f"/compute/v2.1/servers/{server['id']}")
     wait_for(lambda: site.cloud.admin.get('/network/v2.0/agents')['agents'][0]['alive'], 20, 'its life')
     site.cloud.wait_status({'id': vms[0].id}, 'ACTIVE')
+
+
+def test_a_server_deleted_while_its_host_was_dead_ends_when_the_agent_returns(site, vms):
+    vm = vms[0]
+    site.agent.kill()
+    site.agent.wait()
+    wait_for(lambda: not site.cloud.admin.get('/network/v2.0/agents')['agents'][0]['alive'], 20, 'its death')
+    site.cli('nova', 'delete', 'vm1')
+    assert site.cloud.admin.call('GET', f'/compute/v2.1/servers/{vm.id}').status_code == 404
+    assert site.cloud.show_port({'id': vm.port})['device_id'] == ''
+    assert site.swd.vf('p2p1', vm.vf)['config']['port_id'] == vm.port  # the guest still has its VF
+    site.start_agent()
+    wait_for(lambda: f'anyvf-{vm.id}' not in site.libvirt.domains(), 30, 'the end of the domain')
+    wait_for(lambda: site.swd.vf('p2p1', vm.vf)['config']['port_id'] == '', 20, 'a free VF')
+
+
+def test_a_port_boots_again_as_soon_as_its_server_is_gone(site, vms):
+    flavor = site.cloud.admin.get('/compute/v2.1/flavors')['flavors'][0]
+    for _ in range(2):
+        server = site.cloud.boot(flavor, {'id': site.image}, [{'port': vms[0].port}])
+        site.cloud.wait_status(server, 'ACTIVE', 60)
+        site.cloud.admin.delete(f"/compute/v2.1/servers/{server['id']}")
+        site.cloud.wait_gone(server, 30)
