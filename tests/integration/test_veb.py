@@ -89,6 +89,12 @@ class Lab:
     def mac(vf):
         return f'02:00:00:00:01:{vf:02x}'
 
+    def wait_running(self, *vfs):
+        """Until the kernel sends through the taps again: it follows carrier within a second."""
+        for vf in vfs:
+            show = ('ip', 'link', 'show', self.ports[vf].dev)
+            wait_for(lambda: 'state DOWN' not in self.ns.run(*show).stdout, what=f'tap of vf {vf}')
+
     def info(self):
         return self.swd.call('pf.get', pf=self.pf, vfs=False)
 
@@ -185,7 +191,7 @@ def test_01_founding_recipe_on_a_bare_switch(lab):
     lab.vf(2, mac=lab.mac(3))
     lab.vf(2, spoofchk=False)
     lab.set(up=True)
-    wait_for(lambda: lab.status(2)['link_up'], what='the link')
+    lab.wait_running(2)
     lab.send(2, BCAST, src=lab.mac(3))
     wait_for(lambda: lab.status(2)['n_accepted'], what='the guest address')
     lab.vf(2, mac=near)
@@ -303,6 +309,7 @@ def test_15_closed_link_stops_both_ways_and_shows(lab):
     assert lab.who(0, BCAST) == [2, 3, 4, 5, HOST, WIRE]
     lab.vf(1, state='auto')
     assert carrier()
+    lab.wait_running(1)
     assert lab.who(0, lab.mac(1)) == [1]
 
 
@@ -323,6 +330,7 @@ def test_16_links_follow_the_wire(lab):
     wait_for(lambda: not lab.status(0)['link_up'], what='the VF link going down')
     lab.ns.run('ip', 'link', 'set', lab.outer, 'up')
     wait_for(lambda: lab.status(0)['link_up'], what='the VF link coming back')
+    lab.wait_running(0)
     assert lab.who(0, STRANGER) == [WIRE]
 
 
@@ -457,6 +465,7 @@ def test_27_kill_9_keeps_settings_and_accepted_addresses(lab, switch):
     os.kill(old, signal.SIGKILL)
     wait_for(lambda: switch.wait_ready() and switch.child() != old, what='the next life')
     wait_for(lambda: lab.info()['status']['carrier'], what='carrier')
+    lab.wait_running(0, 1)
     assert [switch.vf(lab.pf, n)['config'] for n in range(lab.VFS)] == before
     assert lab.status(2)['accepted'] == [lab.mac(3)]
     assert lab.who(1, lab.mac(3)) == [2, 3]
