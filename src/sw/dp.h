@@ -25,7 +25,8 @@ struct veb_snap; /* veb/snap.h */
 
 struct dp_opts {
 	const char *cores;    /* list as 2,4-6: one worker each for now the first; NULL: choose one */
-	const char *prefix;   /* unique among DPDK processes of the host; NULL: from our pid */
+	const char *run_dir;  /* where DPDK makes its (empty) folder; NULL: where it likes */
+	const char *prefix;   /* unique in that folder; NULL: "anyvf", without run_dir from our pid */
 	bool busy;	      /* workers never sleep */
 	bool huge;	      /* memory of DPDK in huge pages; else none are needed */
 	unsigned int mem_mib; /* DPDK's own heap; 0: 64 */

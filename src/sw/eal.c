@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * DPDK's environment: for librte_vhost, RCU and uplink drivers. Threads, memory
- * and logs stay ours, no file is left behind, no device is taken.
+ * and logs stay ours, files stay in the run directory, no device is taken.
  */
 #include <errno.h>
 #include <rte_eal.h>
@@ -84,8 +84,8 @@ int eal_start(const struct dp_opts *opts, int *cpu, struct err *e)
 		return rc;
 	lcores_format(&workers, lcores, sizeof(lcores));
 	snprintf(mem, sizeof(mem), "%u", opts->mem_mib ? opts->mem_mib : MEM_MIB);
-	if (opts->prefix)
-		snprintf(prefix, sizeof(prefix), "%s", opts->prefix);
+	if (opts->prefix || opts->run_dir)
+		snprintf(prefix, sizeof(prefix), "%s", opts->prefix ? opts->prefix : "anyvf");
 	else
 		snprintf(prefix, sizeof(prefix), "anyvf-%d", getpid());
 
@@ -98,7 +98,13 @@ int eal_start(const struct dp_opts *opts, int *cpu, struct err *e)
 	};
 	int argc = (int)ARRAY_LEN(argv) - !opts->huge;
 
-	if (rte_eal_init(argc, (char **)(uintptr_t)argv) < 0)
+	/* Else it is one folder for all users in /tmp, and the first of them owns it. */
+	if (opts->run_dir)
+		setenv("RUNTIME_DIRECTORY", opts->run_dir, 1);
+	rc = rte_eal_init(argc, (char **)(uintptr_t)argv);
+	if (opts->run_dir)
+		unsetenv("RUNTIME_DIRECTORY");
+	if (rc < 0)
 		return err_set(e, -rte_errno, "DPDK does not start: %s", rte_strerror(rte_errno));
 	eal_started = true;
 	return 0;
