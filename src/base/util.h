@@ -49,8 +49,9 @@
 /* Gives up ownership of a local: *out = take(img). */
 #define take(p)                                                                                    \
 	({                                                                                         \
-		__auto_type take_p_ = (p);                                                         \
-		(p) = NULL;                                                                        \
+		__auto_type take_at_ = &(p);                                                       \
+		__auto_type take_p_ = *take_at_;                                                   \
+		*take_at_ = NULL;                                                                  \
 		take_p_;                                                                           \
 	})
 #define take_fd(fd)                                                                                \
