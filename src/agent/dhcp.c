@@ -273,6 +273,17 @@ int dhcp_netns_add(const struct dhcp_place *at, struct err *e)
 	return access(path, F_OK) ? spawn_run(argv, COMMAND_TIMEOUT_MS, NULL, 0, e) : 0;
 }
 
+/* It hears its own advertisements, and must not take an address from them that nobody gave it. */
+static int ignore_adverts(const struct dhcp_place *at, struct err *e)
+{
+	char script[128];
+	const char *const argv[] = { "ip", "netns", "exec", at->netns, "sh", "-c", script, NULL };
+
+	snprintf(script, sizeof(script),
+		 "f=/proc/sys/net/ipv6/conf/%s/accept_ra; [ ! -e $f ] || echo 0 > $f", at->tap);
+	return spawn_run(argv, COMMAND_TIMEOUT_MS, NULL, 0, e);
+}
+
 /**
  * dhcp_address() - Give the service port its addresses and set it up
  * @net: network
@@ -284,8 +295,10 @@ int dhcp_netns_add(const struct dhcp_place *at, struct err *e)
 int dhcp_address(const struct want_net *net, const struct dhcp_place *at, struct err *e)
 {
 	const char *const up[] = { "ip", "-n", at->netns, "link", "set", at->tap, "up", NULL };
-	int rc = spawn_run(up, COMMAND_TIMEOUT_MS, NULL, 0, e);
+	int rc = ignore_adverts(at, e);
 
+	if (!rc)
+		rc = spawn_run(up, COMMAND_TIMEOUT_MS, NULL, 0, e);
 	for (unsigned int i = 0; !rc && i < net->n_dhcp_ips; i++) {
 		const struct want_subnet *sub = subnet_of(net, net->dhcp_ips[i].subnet);
 		const struct ip *ip = &net->dhcp_ips[i].address;

@@ -43,7 +43,7 @@ class Guest:
         self.name, self.dir = name, pathlib.Path(directory)
         argv = ['qemu-system-x86_64', '-name', name, '-nodefaults', '-display', 'none', '-accel', 'tcg', '-m', '192',
                 '-object', 'memory-backend-memfd,id=mem,size=192M,share=on', '-machine', 'pc,memory-backend=mem',
-                '-kernel', IMAGE / 'vmlinuz', '-initrd', IMAGE / 'initramfs', '-append', 'console=ttyS0 quiet',
+                '-kernel', IMAGE / 'vmlinuz', '-initrd', IMAGE / 'initramfs', '-append', (IMAGE / 'cmdline').read_text().strip(),
                 '-serial', f'unix:{self.dir}/{name}.serial,server=on,wait=off']
         for i, (path, mac, serves) in enumerate(nics):
             argv += ['-chardev', f'socket,id=c{i},path={path},' + ('server=on' if serves else 'reconnect=1'),

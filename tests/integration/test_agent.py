@@ -2,6 +2,7 @@
 """The host agent with a real switch, a real libvirt and real guests; the API is the stand-in."""
 import base64
 import contextlib
+import ipaddress
 import itertools
 import json
 import os
@@ -35,25 +36,37 @@ def alive(pid):
 
 
 class Net:
-    """A network's document and what its ports share."""
+    """A network's document and what its ports share; v6: the IPv6 address mode of a second subnet."""
 
-    def __init__(self, host, dhcp=True, vlan=0, mtu=1500):
+    def __init__(self, host, dhcp=True, vlan=0, mtu=1500, v6=None):
         self.host, self.id, self.subnet = host, str(uuid.uuid4()), str(uuid.uuid4())
         self.vlan, self.mtu, self.n = vlan, mtu, next(subnets)
         self.last = 10
         self.netns = f'anyvf-{self.id[:8]}'
         self.dir = host.dir / 'dhcp' / self.id
+        self.subnet6 = v6 and str(uuid.uuid4())
+        service = [{'ip_address': self.addr(2), 'subnet_id': self.subnet}]
+        subnets6 = []
+        if v6:
+            service.append({'ip_address': self.addr6('2'), 'subnet_id': self.subnet6})
+            subnets6 = [{'id': self.subnet6, 'cidr': self.addr6('') + '/64', 'ip_version': 6,
+                         'gateway_ip': self.addr6('1'), 'enable_dhcp': True,
+                         'dns_nameservers': [self.addr6('53')], 'host_routes': [],
+                         'ipv6_ra_mode': v6, 'ipv6_address_mode': v6}]
         host.api.put('network', {
             'id': self.id, 'name': f'net{self.n}', 'pf': 'p2p1', 'vlan': vlan, 'mtu': mtu,
             'dhcp': {'port_id': str(uuid.uuid4()), 'mac': f'fa:16:3e:ff:00:{self.n:02x}',
-                     'fixed_ips': [{'ip_address': self.addr(2), 'subnet_id': self.subnet}]}
-            if dhcp else None,
+                     'fixed_ips': service} if dhcp else None,
             'subnets': [{'id': self.subnet, 'cidr': self.addr('0/24'), 'ip_version': 4,
                          'gateway_ip': self.addr(1), 'enable_dhcp': dhcp, 'dns_nameservers': [],
-                         'host_routes': [], 'ipv6_ra_mode': None, 'ipv6_address_mode': None}]})
+                         'host_routes': [], 'ipv6_ra_mode': None, 'ipv6_address_mode': None},
+                        *subnets6]})
 
     def addr(self, last):
         return f'10.77.{self.n}.{last}'
+
+    def addr6(self, last):
+        return str(ipaddress.ip_address(f'fd00:77:{self.n}::{last}'))
 
     def dnsmasq(self):
         """The pid of its dnsmasq, or None."""
@@ -65,9 +78,9 @@ class Net:
 
 
 class Server:
-    """A server with one port on a network: documents, domain, console."""
+    """A server with one port on a network: documents, domain, console; ip6: its second address."""
 
-    def __init__(self, host, net, image=None, user_data=None, **members):
+    def __init__(self, host, net, image=None, user_data=None, ip6=None, **members):
         self.host, self.net = host, net
         self.id, self.port, self.vf = str(uuid.uuid4()), str(uuid.uuid4()), host.free_vf()
         net.last += 1
@@ -77,7 +90,8 @@ class Server:
             'vf': self.vf, 'pci_slot': '', 'mac': self.mac, 'vlan': net.vlan,
             'trunk': 'any' if net.vlan else 'none', 'spoofchk': True, 'trust': False,
             'state': 'auto', 'mtu': net.mtu, 'vnic_type': 'direct', 'released': False,
-            'fixed_ips': [{'ip_address': self.ip, 'subnet_id': net.subnet}]})
+            'fixed_ips': [{'ip_address': self.ip, 'subnet_id': net.subnet}] +
+                         ([{'ip_address': ip6, 'subnet_id': net.subnet6}] if ip6 else [])})
         host.api.put('server', {
             'id': self.id, 'name': f'vm <{self.vf}>', 'project_id': 'p', 'power': 'on',
             'deleted': False, 'reboot': 0, 'vcpus': 1, 'memory_mb': 160, 'disk_gb': 0,
@@ -152,7 +166,7 @@ class Host:
         kernel = self.api.add_image(guest / 'vmlinuz', 'aki')
         ramdisk = self.api.add_image(guest / 'initramfs', 'ari')
         self.image = {**self.api.add_image(guest / 'disk.raw', 'ami',
-                                           os_command_line='console=ttyS0 quiet'),
+                                           os_command_line=(guest / 'cmdline').read_text().strip()),
                       'kernel_id': kernel['id'], 'ramdisk_id': ramdisk['id']}
         (self.dir / 'agent.json').write_text(
             json.dumps({'username': 'anyvf-agent-host1', 'password': 'secret'}))
@@ -282,6 +296,30 @@ def test_without_dhcp_there_is_no_address(host):
     assert net.dnsmasq() is None
     assert vm.ip not in vm.console().run('ip addr show eth0')[1]
     host.api.wait_status('network', net.id, 'ACTIVE')
+
+
+@pytest.mark.parametrize('mode, last, length', [
+    # SLAAC's address follows from the MAC (RFC 4291, appendix A); a lease is one address
+    ('slaac', lambda net: f'f816:3eff:fe00:{net.n:x}0b', 64),
+    ('dhcpv6-stateless', lambda net: f'f816:3eff:fe00:{net.n:x}0b', 64),
+    ('dhcpv6-stateful', lambda net: 'abc', 128)])
+def test_a_guest_gets_its_ipv6_address(host, mode, last, length):
+    net = Net(host, v6=mode)
+    ip6 = net.addr6(last(net))
+    vm = Server(host, net, ip6=ip6).booted()
+    wait_for(lambda: f'nic eth0 mac {vm.mac} addr {ip6}/{length}' in vm.said(), 60, 'the address')
+    assert f'addr {vm.ip}/24' in vm.said()
+    console = vm.console()
+    assert console.run(f'ping -c 2 -W 5 {net.addr6("2")}')[0] == 0, 'its DHCP service'
+    addresses = console.run('ip -6 -o addr show dev eth0 scope global')[1].splitlines()
+    assert len(addresses) == 1, 'no address beside the one the API gave'
+    assert not console.run('ip -6 route show default')[1], 'the service is no router'
+    if mode != 'slaac':  # RFC 8106 in advertisements, or option 23
+        wait_for(lambda: net.addr6('53') in console.run('cat /etc/resolv.conf')[1], 20, 'the name server')
+    service = run('ip', '-n', net.netns, '-6', '-o', 'addr', 'show', 'scope', 'global').stdout
+    assert service.count('inet6') == 1, 'the service port takes no address from its own advertisements'
+    if mode == 'dhcpv6-stateful':
+        assert ip6 in (net.dir / 'leases').read_text()
 
 
 def test_dhcp_answers_ports_only_and_its_service_port_comes_back(host, netns):
