@@ -117,6 +117,16 @@ static void quiet(void *arg, virErrorPtr error)
 {
 }
 
+/* Of a QEMU that ended libvirt repeats all it said; why it ended is in the last line. */
+static const char *last_line(const char *text)
+{
+	const char *at = text, *nl;
+
+	while ((nl = strchr(at, '\n')) && nl[1])
+		at = nl + 1;
+	return at;
+}
+
 /* What libvirt says of the last call in this thread, as errno and text. */
 static int last_error(struct err *e, const char *what)
 {
@@ -133,7 +143,8 @@ static int last_error(struct err *e, const char *what)
 	case VIR_ERR_NO_CONNECT:
 		return err_set(e, -ENOTCONN, "%s: %s", what, why->message);
 	default:
-		return err_set(e, -EIO, "%s: %s", what, why ? why->message : "unknown error");
+		return err_set(e, -EIO, "%s: %s", what,
+			       why ? last_line(why->message) : "unknown error");
 	}
 }
 
