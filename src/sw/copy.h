@@ -27,7 +27,14 @@ static inline void copy_16(uint8_t *to, const uint8_t *from)
  */
 static inline void copy_bytes(uint8_t *to, const uint8_t *from, uint32_t len)
 {
-	if (likely(len >= 16 && len <= COPY_INLINE)) {
+	if (likely(len - 16 <= 48)) { /* both ends, which may overlap; the common short frame */
+		copy_16(to, from);
+		if (len > 32) {
+			copy_16(to + 16, from + 16);
+			copy_16(to + len - 32, from + len - 32);
+		}
+		copy_16(to + len - 16, from + len - 16);
+	} else if (len > 64 && len <= COPY_INLINE) {
 		for (uint32_t i = 0; i + 16 < len; i += 16)
 			copy_16(to + i, from + i);
 		copy_16(to + len - 16, from + len - 16);

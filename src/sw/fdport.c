@@ -160,7 +160,7 @@ static enum drop tx_reason(int error)
 }
 
 /**
- * fdport_tx() - Write each item of a batch with one writev()
+ * fdport_tx() - Write each frame of a batch with one writev()
  * @port: the port member of a struct fdport
  * @b:    what to deliver
  *
@@ -173,17 +173,18 @@ void fdport_tx(struct port *port, struct port_batch *b)
 	struct fdport *fp = container_of(port, struct fdport, port);
 	struct iovec iov[TX_IOVS];
 	uint8_t head[FRAME_HDR_MAX];
+	const struct port_item *it;
+	const struct frame *f;
 
-	for (unsigned int i = 0; i < b->n; i++) {
-		const struct port_item *it = &b->items[i];
-		const struct frame *f = it->frame;
+	port_batch_each(b, it, f)
+	{
 		unsigned int len = frame_header(f, it->tags, head);
 		struct offload_hdr h = offload_header(f, len - FRAME_HDR_LEN, UINT32_MAX);
 
 		iov[0] = (struct iovec){ &h, sizeof(h) };
 		iov[1] = (struct iovec){ head, len };
 		if (writev(fp->fd, iov, (int)(2 + tx_payload(f, iov + 2, b->scratch))) >= 0)
-			port_delivered(b, it);
+			port_delivered(b, it, f);
 		else
 			port_dropped(b, it, tx_reason(errno));
 	}

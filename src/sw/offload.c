@@ -221,8 +221,7 @@ static int lower_gso(const struct frame *f, const uint8_t *whole, uint32_t len, 
 		struct frame_seg data = { whole + l.payload + off, n };
 		struct frame piece = { .dst = f->dst, .src = f->src, .type = f->type, .tag = f->tag,
 				       .len = FRAME_HDR_LEN + l.payload + n,
-				       .data = { headers, l.payload }, .more = &data, .n_more = 1,
-				       .cookie = f->cookie };
+				       .data = { headers, l.payload }, .more = &data, .n_more = 1 };
 
 		segment_headers(&l, headers, whole, i, off, n);
 		more = fn(arg, &piece);

@@ -21,7 +21,7 @@
 #define PORT_BURST 128	/* most frames of one rx() */
 #define PORT_SEGS 2048	/* most further payload segments of one rx(), all frames together */
 #define PORT_QUEUES 128 /* most sources of one port */
-#define PORT_BATCH 512	/* most frames of one tx() */
+#define PORT_BATCH 512	/* most frames of one tx(), all items together */
 
 struct port;
 
@@ -55,17 +55,18 @@ struct port_burst {
 	struct frame_seg segs[PORT_SEGS];
 };
 
-/* One frame for one destination. */
+/* Frames for one destination that follow each other in the burst and share their fate. */
 struct port_item {
-	const struct frame *frame;
-	uint32_t tags[2]; /* to write, outer first; for frame_header() */
-	uint16_t mirror;  /* 0: the frame itself; else 1 + slot of the mirror it is for */
+	const struct frame *frame; /* the first of n */
+	uint32_t tags[2];	   /* to write, outer first; for frame_header() */
+	uint16_t mirror; /* 0: the frames themselves; else 1 + slot of the mirror they are for */
+	uint16_t n;	 /* frames, at least 1 */
 };
 
 /* All of a burst for one destination, in order. */
 struct port_batch {
 	const struct port_item *items;
-	unsigned int n;
+	unsigned int n;		     /* items; their frames together are at most PORT_BATCH */
 	unsigned int flow;	     /* same value, same order: chooses among a sink's queues */
 	struct vf_stats *stats;	     /* of the destination; by port_delivered(), port_dropped() */
 	struct dp_mirror_stats *mirrors; /* VEB_MIRRORS_MAX of them; likewise */
@@ -87,7 +88,7 @@ struct port_ops {
 	 * then). off: none wanted any more. NULL: fd notifies by itself after an empty rx().
 	 */
 	bool (*arm)(struct port_queue *q, bool on);
-	/* Deliver or drop each item and account it. Must not block. NULL: takes nothing. */
+	/* Deliver or drop each frame of each item and account it. Must not block. NULL: takes nothing. */
 	void (*tx)(struct port *port, struct port_batch *b);
 	/* Fill connected, n_queues, features, broken. Control thread. */
 	void (*status)(const struct port *port, struct dp_port_status *out);
@@ -104,14 +105,22 @@ struct port {
 	char name[DP_NAME_LEN + 1]; /* set by dp */
 };
 
-/* Account one delivered item: the tags count, the vnet header does not. */
-static inline void port_delivered(struct port_batch *b, const struct port_item *it)
-{
-	const struct frame *f = it->frame;
-	unsigned int tags = (it->tags[0] ? FRAME_TAG_LEN : 0) + (it->tags[1] ? FRAME_TAG_LEN : 0);
+/* Every frame @f of every item @it of a batch @b, in order. */
+#define port_batch_each(b, it, f)                                            \
+	for (it = (b)->items; it < (b)->items + (b)->n; it++)                \
+		for (f = it->frame; f < it->frame + it->n; f++)
 
+static inline unsigned int port_tags_len(const struct port_item *it)
+{
+	return (it->tags[0] ? FRAME_TAG_LEN : 0) + (it->tags[1] ? FRAME_TAG_LEN : 0);
+}
+
+/* Account one delivered frame of an item: the tags count, the vnet header does not. */
+static inline void port_delivered(struct port_batch *b, const struct port_item *it,
+				  const struct frame *f)
+{
 	veb_count(&b->stats->rx_packets, 1);
-	veb_count(&b->stats->rx_bytes, f->len + tags);
+	veb_count(&b->stats->rx_bytes, f->len + port_tags_len(it));
 	if (unlikely(frame_is_multicast(f)))
 		veb_count(frame_is_broadcast(f) ? &b->stats->rx_broadcast : &b->stats->rx_multicast,
 			  1);
@@ -119,12 +128,22 @@ static inline void port_delivered(struct port_batch *b, const struct port_item *
 		veb_count(&b->mirrors[it->mirror - 1].mirrored, 1);
 }
 
-/* Account one item that could not be delivered. */
+/* Account one frame of an item that could not be delivered. */
 static inline void port_dropped(struct port_batch *b, const struct port_item *it, enum drop why)
 {
 	veb_count(&b->stats->drops[why], 1);
 	if (unlikely(it->mirror))
 		veb_count(&b->mirrors[it->mirror - 1].dropped, 1);
+}
+
+/* Account all of a batch as dropped. */
+static inline void port_drop_all(struct port_batch *b, enum drop why)
+{
+	const struct port_item *it;
+	const struct frame *f;
+
+	port_batch_each(b, it, f)
+		port_dropped(b, it, why);
 }
 
 #endif

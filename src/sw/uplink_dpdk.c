@@ -33,10 +33,14 @@ struct tx_run {
 	struct dpdk_port *dp;
 	struct port_batch *batch;
 	const struct port_item *item; /* in work */
-	bool complete;		      /* all parts of the item found a place so far */
+	const struct frame *frame;    /* of it, in work */
+	bool complete;		      /* all parts of the frame found a place so far */
 	unsigned int n;
 	struct rte_mbuf *mbufs[TX_BURST];
-	const struct port_item *ends[TX_BURST]; /* the item whose last part the mbuf is, or NULL */
+	struct { /* what is accounted when the mbuf is sent: the frame whose last part it is */
+		const struct port_item *item; /* NULL: nothing */
+		const struct frame *frame;
+	} ends[TX_BURST];
 };
 
 static bool rx_take(struct port_burst *b, const struct rte_mbuf *m)
@@ -95,10 +99,10 @@ static void tx_flush(struct tx_run *run)
 	uint16_t sent = rte_eth_tx_burst(run->dp->id, 0, run->mbufs, (uint16_t)run->n);
 
 	for (unsigned int i = 0; i < run->n; i++)
-		if (run->ends[i] && i < sent)
-			port_delivered(run->batch, run->ends[i]);
-		else if (run->ends[i])
-			port_dropped(run->batch, run->ends[i], DROP_NO_BUFFER);
+		if (run->ends[i].item && i < sent)
+			port_delivered(run->batch, run->ends[i].item, run->ends[i].frame);
+		else if (run->ends[i].item)
+			port_dropped(run->batch, run->ends[i].item, DROP_NO_BUFFER);
 	rte_pktmbuf_free_bulk(run->mbufs + sent, run->n - sent);
 	run->n = 0;
 }
@@ -147,7 +151,7 @@ static bool tx_one(void *arg, const struct frame *f)
 		rte_pktmbuf_free(m);
 		return run->complete = false;
 	}
-	run->ends[run->n] = NULL;
+	run->ends[run->n].item = NULL;
 	run->mbufs[run->n++] = m;
 	return true;
 }
@@ -156,21 +160,23 @@ static void dpdk_tx(struct port *port, struct port_batch *b)
 {
 	struct tx_run run = { .dp = container_of(port, struct dpdk_port, port), .batch = b };
 
-	for (unsigned int i = 0; i < b->n; i++) {
+	port_batch_each(b, run.item, run.frame)
+	{
 		int rc = 0;
 
-		run.item = &b->items[i];
 		run.complete = true;
-		if (offload_needs(run.item->frame))
-			rc = offload_lower(run.item->frame, b->scratch, tx_one, &run);
+		if (offload_needs(run.frame))
+			rc = offload_lower(run.frame, b->scratch, tx_one, &run);
 		else
-			tx_one(&run, run.item->frame);
-		if (rc < 0)
+			tx_one(&run, run.frame);
+		if (rc < 0) {
 			port_dropped(b, run.item, DROP_OFFLOAD);
-		else if (!run.complete)
+		} else if (!run.complete) {
 			port_dropped(b, run.item, DROP_NO_BUFFER);
-		else
-			run.ends[run.n - 1] = run.item;
+		} else {
+			run.ends[run.n - 1].item = run.item;
+			run.ends[run.n - 1].frame = run.frame;
+		}
 	}
 	if (run.n)
 		tx_flush(&run);

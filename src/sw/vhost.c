@@ -65,8 +65,7 @@ static void op_tx(struct port *p, struct port_batch *b)
 	struct vhost_ring *r = n ? vp->rings[2 * (b->flow % n)] : NULL;
 
 	if (unlikely(!r || !__atomic_load_n(&r->src.running, __ATOMIC_ACQUIRE))) {
-		for (unsigned int i = 0; i < b->n; i++)
-			port_dropped(b, &b->items[i], DROP_NOT_READY);
+		port_drop_all(b, DROP_NOT_READY);
 		return;
 	}
 	vq_deliver(&r->ring, b);

@@ -160,11 +160,6 @@ static unsigned int head_parse(struct port_burst *b, struct frame *f, const uint
 	}
 	eth = (unsigned int)frame_parse(f, head + VQ_HDR_LEN, (uint32_t)total - VQ_HDR_LEN);
 	memcpy(&h, head, sizeof(h));
-	if (likely(eth && !(h.flags | h.gso_type))) {
-		memset(&f->flags, 0,
-		       offsetof(struct frame, cookie) - offsetof(struct frame, flags));
-		return VQ_HDR_LEN + eth;
-	}
 	if (!eth) {
 		b->drops[DROP_RUNT]++;
 		return 0;
@@ -178,17 +173,14 @@ static unsigned int head_parse(struct port_burst *b, struct frame *f, const uint
 }
 
 /*
- * The common frame: untagged, asks for no offload. Its header is read with four
+ * The common frame: untagged, asks for no offload. Its header is read with three
  * loads, checked and stored from registers. False: it is another kind, nothing happened.
  */
-static inline bool take_plain(struct port_burst *b, const uint8_t *at, uint32_t len)
+static inline bool take_plain(struct frame *f, const uint8_t *at, uint32_t len)
 {
-	struct frame *f = &b->frames[b->n];
 	uint64_t dst, src;
 	uint16_t offload;
 
-	if (unlikely(len < HEAD_LEN || len > VQ_HDR_LEN + FRAME_LEN_MAX))
-		return false;
 	memcpy(&offload, at, sizeof(offload)); /* flags, gso_type */
 	memcpy(&dst, at + VQ_HDR_LEN, sizeof(dst));
 	memcpy(&src, at + VQ_HDR_LEN + MAC_LEN, sizeof(src)); /* and the type */
@@ -197,29 +189,24 @@ static inline bool take_plain(struct port_burst *b, const uint8_t *at, uint32_t 
 		return false;
 	memcpy(f, &dst, sizeof(dst));
 	memcpy((uint8_t *)f + MAC_LEN, &src, sizeof(src));
-	f->n_more = 0;
-	f->tag = 0;
+	f->hdr_len = 0;
+	memset(&f->tag, 0, offsetof(struct frame, len) - offsetof(struct frame, tag));
 	f->len = len - VQ_HDR_LEN;
+	f->gso_size = f->csum_start = 0;
 	f->data.base = at + VQ_HDR_LEN + FRAME_HDR_LEN;
 	f->data.len = len - VQ_HDR_LEN - FRAME_HDR_LEN;
-	memset(&f->flags, 0, sizeof(*f) - offsetof(struct frame, flags));
-	b->n++;
+	f->csum_offset = 0;
 	return true;
 }
 
-/* Any frame in one descriptor. */
+/* Any frame in one descriptor of at least HEAD_LEN bytes. */
 static void take_single(struct port_burst *b, const uint8_t *at, uint32_t len)
 {
 	struct frame *f = &b->frames[b->n];
 	uint8_t head[HEAD_LEN];
 	unsigned int skip;
 
-	if (likely(len >= HEAD_LEN)) {
-		memcpy(head, at, HEAD_LEN);
-	} else {
-		memset(head, 0, HEAD_LEN);
-		memcpy(head, at, len);
-	}
+	memcpy(head, at, HEAD_LEN);
 	guest_copy_done();
 	skip = head_parse(b, f, head, len);
 	if (unlikely(!skip))
@@ -263,35 +250,52 @@ static bool take_chain(struct vq *v, struct port_burst *b, struct vring_desc d)
 }
 
 struct taken {
-	struct vring_desc desc;
-	const uint8_t *at; /* of a single readable descriptor; else NULL */
+	const uint8_t *at; /* of a single readable descriptor of usual length; NULL: any chain */
+	uint32_t len;
 	uint32_t head;
 };
 
 /* First pass: read descriptors and start the fetch of every frame's first lines. */
 static unsigned int take_descs(struct vq *v, struct taken *out, unsigned int n)
 {
-	for (unsigned int i = 0; i < n; i++) {
-		struct taken *t = &out[i];
-		struct frame_seg seg;
+	struct gmem_region region = v->mem->regions[v->last_region];
+	const uint16_t *ring = v->avail->ring;
+	const struct vring_desc *desc = v->desc;
+	uint16_t next = v->avail_next, mask = v->mask;
 
-		t->head = GUEST_READ(v->avail->ring[(v->avail_next + i) & v->mask]);
-		if (unlikely(t->head > v->mask)) {
+	for (unsigned int i = 0; i < n; i++) {
+		uint32_t head = GUEST_READ(ring[(next + i) & mask]);
+		struct vring_desc d;
+
+		if (unlikely(head > mask)) {
 			v->broken = true;
 			return i;
 		}
-		t->desc = desc_read(&v->desc[t->head]);
-		t->at = NULL;
-		if (unlikely(t->desc.flags & (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT)))
+		d = desc_read(&desc[head]);
+		out[i] = (struct taken){ NULL, d.len, head };
+		if (unlikely(d.flags & (VRING_DESC_F_NEXT | VRING_DESC_F_WRITE |
+					VRING_DESC_F_INDIRECT) ||
+			     d.len - HEAD_LEN > VQ_HDR_LEN + FRAME_LEN_MAX - HEAD_LEN))
 			continue;
-		if (unlikely(!seg_of(v, &t->desc, 0, &seg)))
+		out[i].at = gmem_in(&region, d.addr, d.len);
+		if (unlikely(!out[i].at)) {
+			out[i].at = gmem_at(v->mem, &v->last_region, d.addr, d.len);
+			region = v->mem->regions[v->last_region];
 			continue;
-		t->at = seg.base;
-		copy_prefetch(t->at);
-		if (t->desc.len > 64)
-			copy_prefetch(t->at + 64);
+		}
+		copy_prefetch(out[i].at);
+		copy_prefetch(out[i].at + 64);
 	}
 	return n;
+}
+
+/* The uncommon frame. False: no room for its segments in this burst. */
+static bool take_slow(struct vq *v, struct port_burst *b, const struct taken *t)
+{
+	if (!t->at)
+		return take_chain(v, b, desc_read(&v->desc[t->head]));
+	take_single(b, t->at, t->len);
+	return true;
 }
 
 /**
@@ -307,8 +311,10 @@ static unsigned int take_descs(struct vq *v, struct taken *out, unsigned int n)
  */
 unsigned int vq_take(struct vq *v, struct port_burst *b)
 {
+	struct vring_used_elem *used = v->used->ring;
+	uint16_t used_next = v->used_next, mask = v->mask;
+	unsigned int available, n, i, got = b->n;
 	struct taken taken[PORT_BURST];
-	unsigned int available, n, i;
 	uint64_t bytes = 0;
 
 	if (unlikely(v->broken))
@@ -317,21 +323,24 @@ unsigned int vq_take(struct vq *v, struct port_burst *b)
 	n = take_descs(v, taken, MIN(available, b->max));
 	for (i = 0; i < n && bytes < b->max_bytes; i++) {
 		const struct taken *t = &taken[i];
-		unsigned int had = b->n;
 
-		if (likely(t->at)) {
-			if (unlikely(!take_plain(b, t->at, t->desc.len)))
-				take_single(b, t->at, t->desc.len);
-		} else if (!take_chain(v, b, t->desc)) {
-			break;
+		if (likely(t->at && take_plain(&b->frames[got], t->at, t->len))) {
+			bytes += t->len - VQ_HDR_LEN;
+			got++;
+		} else {
+			b->n = got;
+			if (!take_slow(v, b, t))
+				break;
+			bytes += b->n > got ? b->frames[got].len : 0;
+			got = b->n;
 		}
-		if (b->n > had)
-			bytes += b->frames[had].len;
-		used_put(v, t->head, 0);
+		used_write(&used[(used_next + i) & mask], t->head, 0);
 	}
+	b->n = got;
 	v->avail_next += (uint16_t)i;
+	v->used_next += (uint16_t)i;
 	b->more = i < available && !v->broken;
-	return b->n;
+	return got;
 }
 
 /**

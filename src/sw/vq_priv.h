@@ -38,12 +38,17 @@ static inline unsigned int vq_available(struct vq *v)
 	return n;
 }
 
+/* One store: virtio 1.2, 2.7.8, little-endian. */
+static inline void used_write(struct vring_used_elem *at, uint32_t head, uint32_t len)
+{
+	uint64_t v = (uint64_t)len << 32 | head;
+
+	memcpy(at, &v, sizeof(v));
+}
+
 static inline void used_put(struct vq *v, uint32_t head, uint32_t len)
 {
-	struct vring_used_elem *u = &v->used->ring[v->used_next++ & v->mask];
-
-	u->id = head;
-	u->len = len;
+	used_write(&v->used->ring[v->used_next++ & v->mask], head, len);
 }
 
 /* Show the driver all used_put() since the last time; interrupt it if it wants. */

@@ -5,47 +5,32 @@
  */
 #include "sw/vq_priv.h"
 
-static inline unsigned int item_tags_len(const struct port_item *it)
-{
-	return (it->tags[0] ? FRAME_TAG_LEN : 0) + (it->tags[1] ? FRAME_TAG_LEN : 0);
-}
-
-static inline uint32_t item_len(const struct port_item *it)
-{
-	return VQ_HDR_LEN + it->frame->len + item_tags_len(it);
-}
-
 /* virtio-net header and Ethernet header as the receiver gets them; returns their length. */
-static unsigned int head_write(uint8_t *to, const struct port_item *it, uint32_t can,
-			       uint16_t n_chains)
+static unsigned int head_write(uint8_t *to, const struct port_item *it, const struct frame *f,
+			       uint32_t can, uint16_t n_chains)
 {
-	struct offload_hdr h = offload_header(it->frame, item_tags_len(it), can);
+	struct offload_hdr h = offload_header(f, port_tags_len(it), can);
 
 	memcpy(to, &h, sizeof(h));
 	memcpy(to + sizeof(h), &n_chains, sizeof(n_chains));
-	return VQ_HDR_LEN + frame_header(it->frame, it->tags, to + VQ_HDR_LEN);
-}
-
-/* Headers of a frame without tag and offload, two bytes beyond them spoiled; their length. */
-static inline unsigned int head_write_plain(uint8_t *to, const struct frame *f)
-{
-	static const uint8_t one_buffer[VQ_HDR_LEN] = { [10] = 1 };
-
-	static_assert(offsetof(struct frame, n_more) == 14, "16 bytes are header and n_more");
-	memcpy(to, one_buffer, VQ_HDR_LEN);
-	copy_16(to + VQ_HDR_LEN, (const uint8_t *)f);
-	return VQ_HDR_LEN + FRAME_HDR_LEN;
+	return VQ_HDR_LEN + frame_header(f, it->tags, to + VQ_HDR_LEN);
 }
 
 /* The copy of the common frame: headers from our own copy, payload from the sender's memory. */
-static inline void lease_fill(const struct vq *v, uint8_t *to, const struct port_item *it)
+static inline void fill_plain(uint8_t *to, const struct frame *f)
 {
-	const struct frame *f = it->frame;
+	static const uint8_t one_buffer[16] = { [10] = 1 }; /* num_buffers; then 4 bytes to spare */
 
-	if (likely(!(f->flags | f->gso_type | it->tags[0] | it->tags[1]) && f->data.len >= 2))
-		to += head_write_plain(to, f);
-	else
-		to += head_write(to, it, v->can, 1);
+	copy_16(to, one_buffer);
+	memcpy(to + VQ_HDR_LEN, f, 8);
+	memcpy(to + VQ_HDR_LEN + FRAME_HDR_LEN - 8, (const uint8_t *)f + FRAME_HDR_LEN - 8, 8);
+	copy_bytes(to + VQ_HDR_LEN + FRAME_HDR_LEN, f->data.base, f->data.len);
+}
+
+static void fill_any(const struct vq *v, uint8_t *to, const struct port_item *it,
+		     const struct frame *f)
+{
+	to += head_write(to, it, f, v->can, 1);
 	copy_bytes(to, f->data.base, f->data.len);
 	to += f->data.len;
 	for (unsigned int i = 0; i < f->n_more; i++) {
@@ -114,7 +99,7 @@ static int chains_lease(struct vq *v, unsigned int available, uint32_t need, str
 		}
 		first_head = c->n ? first_head : head;
 		n = vq_chain_read(v, desc_read(&v->desc[head]), VRING_DESC_F_WRITE, &c->segs[first],
-			       VQ_CHAIN_MAX - first);
+				  VQ_CHAIN_MAX - first);
 		if (n <= 0)
 			goto give_first_back;
 		v->avail_next++;
@@ -138,18 +123,18 @@ undo_leases:
 }
 
 /* Any frame into any chains. Returns chains used, or minus the reason of the drop. */
-static int deliver_chains(struct vq *v, const struct port_item *it, unsigned int available)
+static int deliver_chains(struct vq *v, const struct port_item *it, const struct frame *f,
+			  unsigned int available)
 {
 	uint8_t head[VQ_HDR_LEN + FRAME_HDR_MAX];
-	const struct frame *f = it->frame;
 	struct chains c;
 	struct cursor at = { c.segs, 0 };
 	int rc;
 
-	rc = chains_lease(v, available, item_len(it), &c);
+	rc = chains_lease(v, available, VQ_HDR_LEN + f->len + port_tags_len(it), &c);
 	if (rc)
 		return rc;
-	cursor_put(&at, head, head_write(head, it, v->can, c.n));
+	cursor_put(&at, head, head_write(head, it, f, v->can, c.n));
 	cursor_put(&at, f->data.base, f->data.len);
 	for (unsigned int i = 0; i < f->n_more; i++)
 		cursor_put(&at, f->more[i].base, f->more[i].len);
@@ -168,11 +153,9 @@ struct lowered {
 static bool deliver_piece(void *arg, const struct frame *piece)
 {
 	struct lowered *l = arg;
-	struct port_item it = *l->it;
 	int rc;
 
-	it.frame = piece;
-	rc = deliver_chains(l->v, &it, l->left);
+	rc = deliver_chains(l->v, l->it, piece, l->left);
 	if (rc < 0) {
 		l->why = rc;
 		return false;
@@ -182,53 +165,97 @@ static bool deliver_piece(void *arg, const struct frame *piece)
 	return true;
 }
 
-/* The uncommon item. Returns chains used. */
+/* The uncommon frame of an item. Returns chains used. */
 static unsigned int deliver_slow(struct vq *v, struct port_batch *b, const struct port_item *it,
-				 unsigned int available)
+				 const struct frame *f, unsigned int available)
 {
 	uint16_t was = v->avail_next;
 	int rc;
 
-	if (offload_needs(it->frame) & ~v->can) {
+	if (offload_needs(f) & ~v->can) {
 		struct lowered l = { .v = v, .it = it, .left = available };
 
-		rc = offload_lower(it->frame, b->scratch, deliver_piece, &l);
+		rc = offload_lower(f, b->scratch, deliver_piece, &l);
 		if (rc)
 			rc = -DROP_OFFLOAD;
 		else if (!l.n)
 			rc = l.why;
 	} else {
-		rc = deliver_chains(v, it, available);
+		rc = deliver_chains(v, it, f, available);
 	}
 	if (rc < 0)
 		port_dropped(b, it, (enum drop) - rc);
 	else
-		port_delivered(b, it);
+		port_delivered(b, it, f);
 	return (uint16_t)(v->avail_next - was);
 }
 
-/* The place for an item in one writable descriptor, taken; NULL: it needs the slow way. */
-static inline uint8_t *lease_single(struct vq *v, const struct port_item *it)
+/*
+ * Take one writable descriptor for each of @n frames, until one does not fit so simply;
+ * the places go to @out. Returns how many; none of them is accounted yet.
+ */
+static unsigned int lease_run(struct vq *v, const struct frame *f, unsigned int n,
+			      uint32_t overhead, uint8_t **out)
 {
-	uint32_t head = GUEST_READ(v->avail->ring[v->avail_next & v->mask]);
-	uint32_t need = item_len(it);
-	struct vring_desc d;
-	uint8_t *at;
+	struct gmem_region region = v->mem->regions[v->last_region];
+	const uint16_t *ring = v->avail->ring;
+	const struct vring_desc *desc = v->desc;
+	struct vring_used_elem *used = v->used->ring;
+	uint16_t next = v->avail_next, used_next = v->used_next, mask = v->mask;
+	unsigned int i;
 
-	if (unlikely(head > v->mask || offload_needs(it->frame) & ~v->can))
-		return NULL;
-	d = desc_read(&v->desc[head]);
-	if (unlikely(d.flags != VRING_DESC_F_WRITE || d.len < need))
-		return NULL;
-	at = gmem_at(v->mem, &v->last_region, d.addr, d.len);
-	if (unlikely(!at))
-		return NULL;
-	v->avail_next++;
-	used_put(v, head, need);
-	copy_prefetch_write(at);
-	if (need > 64)
+	for (i = 0; i < n; i++) {
+		uint32_t head = GUEST_READ(ring[(next + i) & mask]);
+		uint32_t need = f[i].len + overhead;
+		struct vring_desc d;
+		uint8_t *at;
+
+		if (unlikely(head > mask || offload_needs(&f[i]) & ~v->can))
+			break;
+		d = desc_read(&desc[head]);
+		if (unlikely(d.flags != VRING_DESC_F_WRITE || d.len < need))
+			break;
+		at = gmem_in(&region, d.addr, d.len);
+		if (unlikely(!at)) {
+			at = gmem_at(v->mem, &v->last_region, d.addr, d.len);
+			if (!at)
+				break;
+			region = v->mem->regions[v->last_region];
+		}
+		used_write(&used[(used_next + i) & mask], head, need);
+		copy_prefetch_write(at);
 		copy_prefetch_write(at + 64);
-	return at;
+		out[i] = at;
+	}
+	v->avail_next += (uint16_t)i;
+	v->used_next += (uint16_t)i;
+	return i;
+}
+
+/* First pass: a place for every frame, NULL where the slow way was gone or it was dropped. */
+static void lease_all(struct vq *v, struct port_batch *b, uint8_t **leases)
+{
+	unsigned int left = v->broken ? 0 : vq_available(v);
+
+	for (unsigned int k = 0; k < b->n; k++) {
+		const struct port_item *it = &b->items[k];
+
+		for (unsigned int i = 0; i < it->n; i++) {
+			unsigned int n = lease_run(v, it->frame + i, MIN(it->n - i, left),
+						   VQ_HDR_LEN + port_tags_len(it), leases);
+
+			i += n;
+			leases += n;
+			left -= n;
+			if (i == it->n)
+				break;
+			*leases++ = NULL;
+			if (!left || v->broken)
+				port_dropped(b, it, v->broken ? DROP_NOT_READY : DROP_NO_BUFFER);
+			else
+				left -= deliver_slow(v, b, it, it->frame + i, left);
+		}
+	}
 }
 
 /**
@@ -243,33 +270,28 @@ static inline uint8_t *lease_single(struct vq *v, const struct port_item *it)
  */
 void vq_deliver(struct vq *v, struct port_batch *b)
 {
-	uint8_t *leases[PORT_BATCH];
-	unsigned int left = v->broken ? 0 : vq_available(v);
+	uint8_t *leases[PORT_BATCH], **lease = leases;
 	uint64_t packets = 0, bytes = 0;
+	const struct port_item *it;
+	const struct frame *f;
 
-	for (unsigned int i = 0; i < b->n; i++) {
-		const struct port_item *it = &b->items[i];
+	lease_all(v, b, leases);
+	port_batch_each(b, it, f)
+	{
+		uint8_t *at = *lease++;
 
-		leases[i] = NULL;
-		if (unlikely(!left || v->broken)) {
-			port_dropped(b, it, v->broken ? DROP_NOT_READY : DROP_NO_BUFFER);
+		if (unlikely(!at))
 			continue;
-		}
-		leases[i] = lease_single(v, it);
-		left -= likely(leases[i]) ? 1 : deliver_slow(v, b, it, left);
-	}
-	for (unsigned int i = 0; i < b->n; i++) {
-		const struct port_item *it = &b->items[i];
-
-		if (unlikely(!leases[i]))
-			continue;
-		lease_fill(v, leases[i], it);
-		if (unlikely(it->mirror || frame_is_multicast(it->frame))) {
-			port_delivered(b, it);
+		if (likely(frame_is_plain(f) && !(it->tags[0] | it->tags[1])))
+			fill_plain(at, f);
+		else
+			fill_any(v, at, it, f);
+		if (unlikely(it->mirror || frame_is_multicast(f))) {
+			port_delivered(b, it, f);
 			continue;
 		}
 		packets++;
-		bytes += item_len(it) - VQ_HDR_LEN;
+		bytes += f->len + port_tags_len(it);
 	}
 	veb_count(&b->stats->rx_packets, packets);
 	veb_count(&b->stats->rx_bytes, bytes);

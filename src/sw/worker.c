@@ -152,31 +152,32 @@ static void batch_deliver(struct worker *w, uint16_t to, unsigned int n, unsigne
 		p->ops->tx(p, &b);
 		return;
 	}
-	for (unsigned int i = 0; i < n; i++)
-		port_dropped(&b, &b.items[i], DROP_NOT_READY);
+	port_drop_all(&b, DROP_NOT_READY);
 }
 
 /* The second pass: each destination once. Returns what it cost, in bytes. */
 static int64_t deliver(struct worker *w, const struct frame *frames, unsigned int flow)
 {
 	struct veb_out *out = w->out;
-	int64_t cost = (int64_t)out->n_nodes * COPY_COST;
+	int64_t cost = 0;
 
 	for (unsigned int u = 0; u < out->n_used; u++) {
 		uint16_t to = out->used[u];
-		unsigned int n = 0;
+		unsigned int n = 0, n_frames = 0;
 
 		for (uint16_t i = out->bins[to].head; i != VEB_END; i = out->nodes[i].next) {
 			const struct veb_node *node = &out->nodes[i];
 			const struct frame *f = &frames[node->frame];
 
-			w->items[n++] = (struct port_item){ f, { node->tags[0], node->tags[1] },
-							    node->mirror };
-			cost += f->len;
-			if (n == PORT_BATCH) {
+			if (n_frames + node->n > PORT_BATCH) {
 				batch_deliver(w, to, n, flow);
-				n = 0;
+				n = n_frames = 0;
 			}
+			w->items[n++] = (struct port_item){ f, { node->tags[0], node->tags[1] },
+							    node->mirror, node->n };
+			n_frames += node->n;
+			for (unsigned int k = 0; k < node->n; k++)
+				cost += f[k].len + COPY_COST;
 		}
 		if (n)
 			batch_deliver(w, to, n, flow);

@@ -51,23 +51,33 @@ struct frame_seg {
 
 /* Writer: the source that yields it; whoever holds the burst afterwards only reads. */
 struct frame {
-	struct mac dst, src;	      /* as on the wire; dst, src, type are 14 bytes in a row */
-	uint16_t type;		      /* ethertype behind the outer tag, network order */
-	uint16_t n_more;	      /* payload segments behind the first */
-	uint32_t tag;		      /* TPID << 16 | TCI as the sender put it; 0: none */
-	uint32_t len;		      /* bytes of the untagged frame, header included, no FCS */
-	struct frame_seg data;	      /* first payload segment: what follows the ethertype */
+	struct mac dst, src;   /* as on the wire; dst, src, type are 14 bytes in a row */
+	uint16_t type;	       /* ethertype behind the outer tag, network order */
+	uint16_t hdr_len;      /* a hint, as in virtio; from the start of the untagged frame */
+	uint32_t tag;	       /* TPID << 16 | TCI as the sender put it; 0: none */
+	uint8_t flags;	       /* enum frame_flag */
+	uint8_t gso_type;      /* enum frame_gso */
+	uint16_t n_more;       /* payload segments behind the first */
+	uint32_t len;	       /* bytes of the untagged frame, header included, no FCS */
+	uint16_t gso_size;     /* payload bytes a segment; 0 without GSO */
+	uint16_t csum_start;   /* from the start of the untagged frame */
+	struct frame_seg data; /* first payload segment: what follows the ethertype */
 	const struct frame_seg *more; /* n_more further ones, in the worker's array */
-	uint8_t flags;		      /* enum frame_flag */
-	uint8_t gso_type;	      /* enum frame_gso */
-	uint16_t hdr_len;     /* a hint, as in virtio; from the start of the untagged frame */
-	uint16_t gso_size;    /* payload bytes a segment; 0 without GSO */
-	uint16_t csum_start;  /* from the start of the untagged frame */
-	uint16_t csum_offset; /* from csum_start */
-	uint32_t cookie;      /* the source's own, a descriptor head for instance */
+	uint16_t csum_offset;	      /* from csum_start */
 };
 static_assert(sizeof(struct frame) == 64, "a frame is one cache line");
 static_assert(offsetof(struct frame, type) == 12, "dst, src, type stand as on the wire");
+static_assert(offsetof(struct frame, n_more) == 22,
+	      "tag to n_more are what frame_is_plain() reads");
+
+/* No tag, no offload, one piece of payload: what most frames are. */
+static inline bool frame_is_plain(const struct frame *f)
+{
+	uint64_t v;
+
+	memcpy(&v, &f->tag, sizeof(v));
+	return !v;
+}
 
 /* Whether an ethertype (network order) is that of a VLAN tag. */
 static inline bool frame_is_tpid(uint16_t type)

@@ -20,6 +20,13 @@ struct burst {
 	bool plain;	    /* the sender has no rules of its own: forward_plain() may be tried */
 	bool any_src;	    /* its source addresses are not checked */
 	uint32_t vlan_code; /* of the sender, as in FIB entries */
+
+	/* What forward_plain() found for the frame before: flows come in trains. */
+	uint64_t dst_key;     /* its destination */
+	uint32_t dst_mtu;     /* most bytes a plain frame for it may have; 0: rules decide */
+	uint16_t dst_port;    /* who gets it */
+	unsigned int run_end; /* index behind the frames of `run` */
+	struct veb_node *run; /* node that a next frame for dst_port would extend, or NULL */
 };
 
 /* One accepted frame. */
@@ -64,19 +71,16 @@ static void drop(struct burst *b, uint16_t port, enum drop reason)
 	veb_count(&b->out->stats[port].drops[reason], 1);
 }
 
-static inline __attribute__((always_inline)) void node_add(struct burst *b, const struct item *it,
-							   uint16_t to, uint16_t mirror,
-							   uint32_t outer, uint32_t inner)
+static struct veb_node *node_add(struct burst *b, uint16_t index, uint16_t to, uint16_t mirror,
+				 uint32_t outer, uint32_t inner)
 {
 	struct veb_out *out = b->out;
 	struct veb_bin *bin = &out->bins[to];
 	uint16_t at = (uint16_t)out->n_nodes++;
 
-	out->nodes[at] = (struct veb_node){ .frame = it->index,
-					    .next = VEB_END,
-					    .mirror = mirror,
-					    .from = b->src->id,
-					    .tags = { outer, inner } };
+	out->nodes[at] = (struct veb_node){
+		.frame = index, .n = 1, .next = VEB_END, .mirror = mirror, .tags = { outer, inner }
+	};
 	if (bin->n++) {
 		out->nodes[bin->tail].next = at;
 	} else {
@@ -84,6 +88,7 @@ static inline __attribute__((always_inline)) void node_add(struct burst *b, cons
 		out->used[out->n_used++] = to;
 	}
 	bin->tail = at;
+	return &out->nodes[at];
 }
 
 /* Copies for mirrors get the frame as the mirrored VM sees it; its sender never does. */
@@ -95,7 +100,7 @@ static void mirror_all(struct burst *b, const struct item *it, const struct veb_
 
 		if (!to || to == b->src || !(to->flags & VEB_LINK_UP))
 			continue;
-		node_add(b, it, to->id, (uint16_t)(mirrors[i].slot + 1), outer, inner);
+		node_add(b, it->index, to->id, (uint16_t)(mirrors[i].slot + 1), outer, inner);
 		veb_count(&b->out->stats[of].mirrored, 1);
 	}
 }
@@ -233,7 +238,7 @@ static void deliver(struct burst *b, const struct item *it, uint16_t to)
 		outer = inner;
 		inner = 0;
 	}
-	node_add(b, it, to, 0, outer, inner);
+	node_add(b, it->index, to, 0, outer, inner);
 	if (unlikely(q->n_in))
 		mirror_all(b, it, q->in, q->n_in, to, outer, inner);
 }
@@ -382,11 +387,34 @@ static void forward(struct burst *b, struct item *it)
 
 static void prefetch(const struct burst *b, const struct frame *frames, unsigned int n)
 {
-	for (unsigned int i = 0; i < n; i++) {
-		uint64_t key = veb_fib_key(b->src->domain, frame_dst_key(&frames[i]));
+	uint64_t last = b->dst_key;
 
-		__builtin_prefetch(&b->s->fib[veb_fib_slot(b->s, key)]);
+	for (unsigned int i = 0; i < n; i++) {
+		uint64_t dst_key = frame_dst_key(&frames[i]);
+
+		if (likely(dst_key == last))
+			continue;
+		last = dst_key;
+		__builtin_prefetch(
+			&b->s->fib[veb_fib_slot(b->s, veb_fib_key(b->src->domain, dst_key))]);
 	}
+}
+
+/* Who gets plain frames for an address, and how long they may be; 0: the rules decide. */
+static void plain_find(struct burst *b, uint64_t dst_key)
+{
+	const struct veb_fib_entry *entry;
+
+	b->dst_key = dst_key;
+	b->dst_mtu = 0;
+	b->run = NULL;
+	if (!b->plain || dst_key & 1) /* a group: first bit of the first byte on the wire */
+		return;
+	entry = veb_fib_find(b->s, veb_fib_key(b->src->domain, dst_key));
+	if (!entry || entry->first >> 16 != b->vlan_code || (uint16_t)entry->first == b->src->id)
+		return;
+	b->dst_port = (uint16_t)entry->first;
+	b->dst_mtu = MIN((uint32_t)entry->plain, b->src->mtu);
 }
 
 /*
@@ -396,20 +424,19 @@ static void prefetch(const struct burst *b, const struct frame *frames, unsigned
  */
 static inline bool forward_plain(struct burst *b, const struct frame *f, unsigned int index)
 {
-	const struct veb_fib_entry *entry;
-	uint32_t mtu_bytes = frame_mtu_bytes(f);
-	uint16_t to;
+	uint64_t dst_key = frame_dst_key(f);
 
-	if (!b->plain || f->tag | (f->dst.b[0] & 1) || mtu_bytes > b->src->mtu ||
-	    (frame_src_key(f) != b->src->mac && !b->any_src))
+	if (unlikely(dst_key != b->dst_key))
+		plain_find(b, dst_key);
+	if (unlikely(frame_mtu_bytes(f) > b->dst_mtu || !b->dst_mtu || f->tag ||
+		     (frame_src_key(f) != b->src->mac && !b->any_src)))
 		return false;
-	entry = veb_fib_find(b->s, veb_fib_key(b->src->domain, frame_dst_key(f)));
-	if (!entry || mtu_bytes > entry->plain || entry->first >> 16 != b->vlan_code)
-		return false;
-	to = (uint16_t)entry->first;
-	if (!entry->plain || to == b->src->id)
-		return false;
-	node_add(b, &(struct item){ .index = (uint16_t)index }, to, 0, 0, 0);
+	if (likely(b->run && b->run_end == index)) {
+		b->run->n++;
+	} else {
+		b->run = node_add(b, (uint16_t)index, b->dst_port, 0, 0, 0);
+	}
+	b->run_end = index + 1;
 	return true;
 }
 
@@ -447,6 +474,7 @@ unsigned int veb_forward(const struct veb_snap *s, uint16_t src, const struct fr
 	b.from_uplink = p->kind == VEB_UPLINK;
 	b.any_src = !(p->flags & (VEB_SPOOFCHK | VEB_LEARN));
 	b.vlan_code = veb_vlan_code(p);
+	b.dst_key = UINT64_MAX; /* no address */
 	b.plain = TAG_VID(p->vst) != 4095 && !p->n_out && !b.dom->vepa && !(p->flags & VEB_CONFIRM);
 	for (i = 0; i < n && out->n_nodes + b.dom->max_nodes <= VEB_NODES_MAX; i++) {
 		struct item it = { .f = &frames[i], .index = (uint16_t)i };

@@ -17,12 +17,12 @@
 #define VEB_LEARN_CACHE 256	/* hints not repeated while the snapshot stays */
 #define VEB_END		0xffffu /* end of a chain */
 
-/* One copy to deliver. */
+/* Copies to deliver: of a run of frames that follow each other and share their fate. */
 struct veb_node {
-	uint16_t frame;	  /* index into the burst */
+	uint16_t frame;	  /* index of the first into the burst */
+	uint16_t n;	  /* frames */
 	uint16_t next;	  /* node index or VEB_END */
-	uint16_t mirror;  /* 0: the frame itself; else 1 + slot of the mirror it is for */
-	uint16_t from;	  /* port id the burst came from */
+	uint16_t mirror;  /* 0: the frames themselves; else 1 + slot of the mirror they are for */
 	uint32_t tags[2]; /* to write, outer first; 0: none. For frame_header() */
 };
 

@@ -91,11 +91,11 @@ static uint64_t turn(struct vq *tx, struct vq *rx, const struct veb_snap *snap, 
 			items[b.n++] = (struct port_item){ &burst.frames[out->nodes[i].frame],
 							   { out->nodes[i].tags[0],
 							     out->nodes[i].tags[1] },
-							   out->nodes[i].mirror };
+							   out->nodes[i].mirror,
+							   out->nodes[i].n };
 		veb_out_reset(out);
 	} else {
-		for (; b.n < burst.n; b.n++)
-			items[b.n] = (struct port_item){ &burst.frames[b.n], { 0, 0 }, 0 };
+		items[b.n++] = (struct port_item){ burst.frames, { 0, 0 }, 0, (uint16_t)burst.n };
 	}
 	vq_deliver(rx, &b);
 	vq_give_back(tx);

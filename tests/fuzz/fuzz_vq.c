@@ -35,9 +35,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 	}
 	burst = (struct port_burst){ .max = PORT_BURST, .max_bytes = UINT32_MAX };
-	batch.n = vq_take(&vqs[0], &burst);
-	for (unsigned int i = 0; i < batch.n; i++)
-		items[i] = (struct port_item){ &burst.frames[i], { i & 1 ? 0x81000064 : 0, 0 }, 0 };
+	vq_take(&vqs[0], &burst);
+	for (unsigned int i = 0; i < burst.n; i += items[batch.n++].n) /* runs of 1, 2, 3, 1, ... */
+		items[batch.n] = (struct port_item){ &burst.frames[i],
+						     { i & 1 ? 0x81000064 : 0, 0 }, 0,
+						     (uint16_t)MIN(batch.n % 3 + 1, burst.n - i) };
 	vq_deliver(&vqs[1], &batch);
 	vq_give_back(&vqs[0]);
 	free(mem);

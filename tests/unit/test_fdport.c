@@ -118,7 +118,7 @@ static void a_turn_is_bounded_in_frames_and_bytes(void **state)
 
 static void tx(const struct frame *f, uint32_t tag)
 {
-	struct port_item item = { .frame = f, .tags = { tag } };
+	struct port_item item = { .frame = f, .tags = { tag }, .n = 1 };
 	struct port_batch b = { .items = &item, .n = 1, .stats = &stats, .scratch = scratch };
 
 	fdport_tx(&fp->port, &b);
