@@ -11,8 +11,6 @@
 
 #include "sw/dp_priv.h"
 
-#define THREADS_MAX 64 /* workers a QSBR variable knows */
-
 static struct dp_sources *sources_new(unsigned int n)
 {
 	struct dp_sources *s = calloc(1, sizeof(*s) + 2 * n * sizeof(s->all[0]));
@@ -24,31 +22,77 @@ static struct dp_sources *sources_new(unsigned int n)
 	return s;
 }
 
-static int parts_open(struct dp *dp, int cpu, struct err *e)
+static void worker_close(struct dp_worker *w)
 {
-	size_t size = rte_rcu_qsbr_get_memsize(THREADS_MAX);
+	worker_stop(w->thread);
+	free(w->sources);
+	free(w->stats);
+	free(w);
+}
 
+static int worker_open(struct dp *dp, int cpu, struct err *e)
+{
+	struct dp_worker *w = calloc(1, sizeof(*w));
+	int rc;
+
+	if (w) {
+		w->core.node = assign_node_of_cpu(cpu);
+		w->stats = calloc(VEB_PORTS_MAX, sizeof(*w->stats));
+		w->sources = sources_new(0);
+	}
+	if (!w || !w->stats || !w->sources) {
+		if (w)
+			worker_close(w);
+		return err_set(e, -ENOMEM, "no memory for a worker");
+	}
+	w->sources->gen = 1;
+	dp->workers[dp->n_workers] = w;
+	rc = worker_start(dp, dp->n_workers, cpu, &w->thread, e);
+	if (rc)
+		worker_close(w);
+	else
+		dp->n_workers++;
+	return rc;
+}
+
+static int parts_open(struct dp *dp, const cpu_set_t *cpus, struct err *e)
+{
+	size_t size = rte_rcu_qsbr_get_memsize(DP_WORKERS_MAX);
+	int rc = 0;
+
+	if (CPU_COUNT(cpus) > DP_WORKERS_MAX)
+		return err_set(e, -EINVAL, "%d cores are given, there are %d workers at most",
+			       CPU_COUNT(cpus), DP_WORKERS_MAX);
 	dp->qsbr = aligned_alloc(64, (size + 63) & ~63ul);
-	dp->stats = calloc(VEB_PORTS_MAX, sizeof(*dp->stats));
+	dp->shapers = calloc(VEB_PORTS_MAX, sizeof(*dp->shapers));
 	dp->stats_zero = calloc(VEB_PORTS_MAX, sizeof(*dp->stats_zero));
-	dp->sources = sources_new(0);
-	if (!dp->qsbr || !dp->stats || !dp->stats_zero || !dp->sources)
+	if (!dp->qsbr || !dp->shapers || !dp->stats_zero)
 		return err_set(e, -ENOMEM, "no memory for the data plane");
-	dp->sources->gen = 1;
-	rte_rcu_qsbr_init(dp->qsbr, THREADS_MAX);
-	dp->hints.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (dp->hints.fd < 0)
+	rte_rcu_qsbr_init(dp->qsbr, DP_WORKERS_MAX);
+	dp->hint_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (dp->hint_fd < 0)
 		return err_errno(e, "eventfd");
-	return worker_start(dp, cpu, &dp->worker, e);
+	if (!CPU_COUNT(cpus))
+		return worker_open(dp, -1, e);
+	for (int cpu = 0; cpu < CPU_SETSIZE && !rc; cpu++)
+		if (CPU_ISSET(cpu, cpus))
+			rc = worker_open(dp, cpu, e);
+	return rc;
+}
+
+static void workers_wake(struct dp *dp)
+{
+	for (unsigned int i = 0; i < dp->n_workers; i++)
+		worker_wake(dp->workers[i]->thread);
 }
 
 /**
- * dp_open() - Start DPDK and the worker
+ * dp_open() - Start DPDK and the workers
  * @opts: borrowed
  * @out:  gets the data plane; dp_close() ends it
  * @e:    may be NULL
  *
- * Once a process. Without @opts->cores the worker runs where the scheduler puts it;
+ * Once a process. Without @opts->cores one worker runs where the scheduler puts it;
  * with it, all other threads of DPDK stay off those cores.
  *
  * Return: 0; -EINVAL bad core list or a core this process may not use; -EALREADY;
@@ -58,18 +102,19 @@ static int parts_open(struct dp *dp, int cpu, struct err *e)
 int dp_open(const struct dp_opts *opts, struct dp **out, struct err *e)
 {
 	auto_of(dp_close) struct dp *dp = NULL;
-	int cpu, rc;
+	cpu_set_t cpus;
+	int rc;
 
-	rc = eal_start(opts, &cpu, e);
+	rc = eal_start(opts, &cpus, e);
 	if (rc)
 		return rc;
 	dp = calloc(1, sizeof(*dp));
 	if (!dp)
 		return err_set(e, -ENOMEM, "no memory for the data plane");
-	dp->hints.fd = -1;
+	dp->hint_fd = -1;
 	dp->busy = opts->busy;
 	pthread_mutex_init(&dp->queues_lock, NULL);
-	rc = parts_open(dp, cpu, e);
+	rc = parts_open(dp, &cpus, e);
 	if (!rc)
 		rc = vhost_open(dp, &dp->vhost, e);
 	if (rc)
@@ -79,7 +124,7 @@ int dp_open(const struct dp_opts *opts, struct dp **out, struct err *e)
 }
 
 /**
- * dp_close() - Unplug everything, stop the worker, end DPDK
+ * dp_close() - Unplug everything, stop the workers, end DPDK
  * @dp: data plane or NULL; freed, the snapshot with it
  *
  * Context: control.
@@ -91,13 +136,13 @@ void dp_close(struct dp *dp)
 	for (unsigned int i = 0; i < VEB_PORTS_MAX; i++)
 		dp_port_del(dp, (uint16_t)i);
 	vhost_close(dp->vhost);
-	worker_stop(dp->worker);
+	for (unsigned int i = 0; i < dp->n_workers; i++)
+		worker_close(dp->workers[i]);
 	veb_snap_free(dp->snap);
-	if (dp->hints.fd >= 0)
-		close(dp->hints.fd);
+	if (dp->hint_fd >= 0)
+		close(dp->hint_fd);
 	pthread_mutex_destroy(&dp->queues_lock);
-	free(dp->sources);
-	free(dp->stats);
+	free(dp->shapers);
 	free(dp->stats_zero);
 	free(dp->qsbr);
 	free(dp);
@@ -105,12 +150,12 @@ void dp_close(struct dp *dp)
 }
 
 /**
- * dp_grace() - Wait until the worker holds nothing it loaded before
+ * dp_grace() - Wait until no worker holds anything it loaded before
  * @dp: data plane
  *
- * As long as one round of turns at most; at once if the worker sleeps.
+ * As long as one round of turns at most; at once if the workers sleep.
  *
- * Context: any thread but the worker.
+ * Context: any thread but a worker.
  */
 void dp_grace(struct dp *dp)
 {
@@ -118,7 +163,7 @@ void dp_grace(struct dp *dp)
 }
 
 /**
- * dp_publish() - Make the worker use a new snapshot
+ * dp_publish() - Make the workers use a new snapshot
  * @dp:   data plane
  * @snap: taken
  *
@@ -131,7 +176,7 @@ void dp_publish(struct dp *dp, struct veb_snap *snap)
 	struct veb_snap *old = __atomic_exchange_n(&dp->snap, snap, __ATOMIC_ACQ_REL);
 
 	if (!old) {
-		worker_wake(dp->worker);
+		workers_wake(dp);
 		return;
 	}
 	dp_grace(dp);
@@ -143,14 +188,22 @@ void dp_publish(struct dp *dp, struct veb_snap *snap)
  * @dp: data plane
  * @q:  source of a port in dp->ports; first block filled, not running
  *
- * Its descriptor wakes the worker from now on; if epoll cannot watch it, it is polled.
- * Takes effect with dp_queues_changed_locked().
+ * It gets a worker; its descriptor wakes that one from now on; if epoll cannot watch it, it is
+ * polled. Takes effect with dp_queues_changed_locked().
  *
- * Context: any thread but the worker.
+ * Context: any thread but a worker.
  */
 void dp_queue_start_locked(struct dp *dp, struct port_queue *q)
 {
-	if (worker_watch(dp->worker, q))
+	struct assign_core cores[DP_WORKERS_MAX];
+	unsigned int to;
+
+	for (unsigned int i = 0; i < dp->n_workers; i++)
+		cores[i] = dp->workers[i]->core;
+	to = assign(cores, dp->n_workers, q->node);
+	dp->workers[to]->core.load++;
+	__atomic_store_n(&q->worker, (uint16_t)to, __ATOMIC_RELAXED);
+	if (worker_watch(dp->workers[to]->thread, q))
 		q->fd = -1;
 	q->polled = true;
 	q->credit = 0;
@@ -165,18 +218,19 @@ void dp_queue_start_locked(struct dp *dp, struct port_queue *q)
  *
  * In force after dp_queues_changed_locked().
  *
- * Context: any thread but the worker.
+ * Context: any thread but a worker.
  */
 void dp_queue_stop_locked(struct dp *dp, struct port_queue *q)
 {
 	if (!q->running)
 		return;
 	__atomic_store_n(&q->running, false, __ATOMIC_RELEASE);
-	worker_unwatch(dp->worker, q);
+	worker_unwatch(dp->workers[q->worker]->thread, q);
+	dp->workers[q->worker]->core.load--;
 }
 
-/* Sources that run, of all ports. With list NULL only counts. */
-static unsigned int sources_collect(struct dp *dp, struct port_queue **list)
+/* Sources that run on a worker, of all ports. With list NULL only counts. */
+static unsigned int sources_collect(struct dp *dp, unsigned int worker, struct port_queue **list)
 {
 	unsigned int n = 0;
 
@@ -184,7 +238,8 @@ static unsigned int sources_collect(struct dp *dp, struct port_queue **list)
 		struct port *p = dp->ports[i];
 
 		for (unsigned int k = 0; p && k < p->n_queues; k++) {
-			if (!p->queues[k] || !p->queues[k]->running)
+			if (!p->queues[k] || !p->queues[k]->running ||
+			    p->queues[k]->worker != worker)
 				continue;
 			if (list)
 				list[n] = p->queues[k];
@@ -198,24 +253,28 @@ static unsigned int sources_collect(struct dp *dp, struct port_queue **list)
  * dp_queues_changed_locked() - Put starts and stops in force
  * @dp: data plane
  *
- * On return the worker touches nothing that was stopped. Without memory for a new
- * list that still holds (it looks at `running`), only new sources must wait.
+ * On return no worker touches anything that was stopped. Without memory for a new
+ * list that still holds (they look at `running`), only new sources must wait.
  *
- * Context: any thread but the worker, under queues_lock.
+ * Context: any thread but a worker, under queues_lock.
  */
 void dp_queues_changed_locked(struct dp *dp)
 {
-	struct dp_sources *old = dp->sources, *list = sources_new(sources_collect(dp, NULL));
+	struct dp_sources *old[DP_WORKERS_MAX] = { NULL };
 
-	if (list) {
-		list->n = sources_collect(dp, list->all);
-		list->gen = old->gen + 1;
-		__atomic_store_n(&dp->sources, list, __ATOMIC_RELEASE);
-		worker_wake(dp->worker);
+	for (unsigned int i = 0; i < dp->n_workers; i++) {
+		struct dp_sources *list = sources_new(sources_collect(dp, i, NULL));
+
+		if (!list)
+			continue;
+		list->n = sources_collect(dp, i, list->all);
+		list->gen = dp->workers[i]->sources->gen + 1;
+		old[i] = __atomic_exchange_n(&dp->workers[i]->sources, list, __ATOMIC_ACQ_REL);
+		worker_wake(dp->workers[i]->thread);
 	}
 	dp_grace(dp);
-	if (list)
-		free(old);
+	for (unsigned int i = 0; i < dp->n_workers; i++)
+		free(old[i]);
 }
 
 static int port_publish(struct dp *dp, uint16_t id, const char *name, struct port *port,
@@ -344,7 +403,7 @@ void dp_port_status(const struct dp *dp, uint16_t port, struct dp_port_status *o
 void dp_rate_set(struct dp *dp, uint16_t port, uint32_t mbit)
 {
 	__atomic_store_n(&dp->rates[port], mbit, __ATOMIC_RELAXED);
-	worker_wake(dp->worker); /* it may be waiting for tokens at the old rate */
+	workers_wake(dp); /* one may be waiting for tokens at the old rate */
 }
 
 /* Every member of struct vf_stats is a counter. */
@@ -360,12 +419,17 @@ void dp_rate_set(struct dp *dp, uint16_t port, uint32_t mbit)
  */
 void dp_stats_get(const struct dp *dp, uint16_t port, struct vf_stats *out)
 {
-	const uint64_t *now = (const uint64_t *)&dp->stats[port];
 	const uint64_t *zero = (const uint64_t *)&dp->stats_zero[port];
 	uint64_t *to = (uint64_t *)out;
 
 	for (unsigned int i = 0; i < STATS_WORDS; i++)
-		to[i] = __atomic_load_n(&now[i], __ATOMIC_RELAXED) - zero[i];
+		to[i] = -zero[i];
+	for (unsigned int w = 0; w < dp->n_workers; w++) {
+		const uint64_t *now = (const uint64_t *)&dp->workers[w]->stats[port];
+
+		for (unsigned int i = 0; i < STATS_WORDS; i++)
+			to[i] += __atomic_load_n(&now[i], __ATOMIC_RELAXED);
+	}
 }
 
 /**
@@ -373,17 +437,18 @@ void dp_stats_get(const struct dp *dp, uint16_t port, struct vf_stats *out)
  * @dp:   data plane
  * @port: port number
  *
- * The worker's counters have one writer, so what they show now is remembered.
+ * A worker's counters have one writer, so what they show now is remembered.
  *
  * Context: control.
  */
 void dp_stats_reset(struct dp *dp, uint16_t port)
 {
-	const uint64_t *now = (const uint64_t *)&dp->stats[port];
 	uint64_t *zero = (uint64_t *)&dp->stats_zero[port];
+	struct vf_stats more;
 
+	dp_stats_get(dp, port, &more);
 	for (unsigned int i = 0; i < STATS_WORDS; i++)
-		zero[i] = __atomic_load_n(&now[i], __ATOMIC_RELAXED);
+		zero[i] += ((const uint64_t *)&more)[i];
 }
 
 /**
@@ -396,10 +461,15 @@ void dp_stats_reset(struct dp *dp, uint16_t port)
  */
 void dp_mirror_stats_get(const struct dp *dp, uint16_t slot, struct dp_mirror_stats *out)
 {
-	const struct dp_mirror_stats *now = &dp->mirrors[slot], *zero = &dp->mirrors_zero[slot];
+	const struct dp_mirror_stats *zero = &dp->mirrors_zero[slot];
 
-	out->mirrored = __atomic_load_n(&now->mirrored, __ATOMIC_RELAXED) - zero->mirrored;
-	out->dropped = __atomic_load_n(&now->dropped, __ATOMIC_RELAXED) - zero->dropped;
+	*out = (struct dp_mirror_stats){ -zero->mirrored, -zero->dropped };
+	for (unsigned int w = 0; w < dp->n_workers; w++) {
+		const struct dp_mirror_stats *now = &dp->workers[w]->mirrors[slot];
+
+		out->mirrored += __atomic_load_n(&now->mirrored, __ATOMIC_RELAXED);
+		out->dropped += __atomic_load_n(&now->dropped, __ATOMIC_RELAXED);
+	}
 }
 
 /**
@@ -427,7 +497,7 @@ void dp_mirror_stats_reset(struct dp *dp, uint16_t slot)
  */
 int dp_hint_fd(const struct dp *dp)
 {
-	return dp->hints.fd;
+	return dp->hint_fd;
 }
 
 /**
@@ -441,17 +511,23 @@ int dp_hint_fd(const struct dp *dp)
  */
 unsigned int dp_hints_take(struct dp *dp, struct dp_hint *out, unsigned int max)
 {
-	struct dp_hints *h = &dp->hints;
-	unsigned int head, tail = h->tail, n = 0;
+	unsigned int n = 0;
+	bool left = false;
 	eventfd_t count;
 
-	(void)eventfd_read(h->fd, &count);
-	__atomic_store_n(&h->told, false, __ATOMIC_SEQ_CST);
-	head = __atomic_load_n(&h->head, __ATOMIC_SEQ_CST);
-	while (n < max && tail != head)
-		out[n++] = h->ring[tail++ % DP_HINTS_MAX];
-	__atomic_store_n(&h->tail, tail, __ATOMIC_RELEASE);
-	if (tail != head)
-		(void)eventfd_write(h->fd, 1);
+	(void)eventfd_read(dp->hint_fd, &count);
+	for (unsigned int w = 0; w < dp->n_workers; w++) {
+		struct dp_hints *h = &dp->workers[w]->hints;
+		unsigned int head, tail = h->tail;
+
+		__atomic_store_n(&h->told, false, __ATOMIC_SEQ_CST);
+		head = __atomic_load_n(&h->head, __ATOMIC_SEQ_CST);
+		while (n < max && tail != head)
+			out[n++] = h->ring[tail++ % DP_HINTS_MAX];
+		__atomic_store_n(&h->tail, tail, __ATOMIC_RELEASE);
+		left |= tail != head;
+	}
+	if (left)
+		(void)eventfd_write(dp->hint_fd, 1);
 	return n;
 }

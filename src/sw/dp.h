@@ -24,7 +24,7 @@ struct port;	 /* sw/port.h */
 struct veb_snap; /* veb/snap.h */
 
 struct dp_opts {
-	const char *cores;    /* list as 2,4-6: one worker each for now the first; NULL: choose one */
+	const char *cores;    /* list as 2,4-6, one worker each; NULL: one worker, wherever it likes */
 	const char *run_dir;  /* where DPDK makes its (empty) folder; NULL: where it likes */
 	const char *prefix;   /* unique in that folder; NULL: "anyvf", without run_dir from our pid */
 	bool busy;	      /* workers never sleep */

@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The inside of the data plane, shared by dp.c (control's calls), worker.c (the
- * polling thread) and vhost.c (librte_vhost's threads). Nobody else includes it.
+ * polling threads) and vhost.c (librte_vhost's threads). Nobody else includes it.
  */
 #ifndef ANYVF_SW_DP_PRIV_H
 #define ANYVF_SW_DP_PRIV_H
 
 #include <pthread.h>
 #include <rte_rcu_qsbr.h>
+#include <sched.h>
 
+#include "sw/assign.h"
 #include "sw/port.h"
+#include "sw/spin.h"
+#include "veb/meter.h"
 
-#define DP_HINTS_MAX 1024 /* a power of two */
+#define DP_HINTS_MAX	1024 /* a power of two */
+#define DP_WORKERS_MAX	32
 
 /* Sources to poll. Immutable but for active[], which is the worker's. */
 struct dp_sources {
@@ -25,32 +30,47 @@ struct dp_sources {
 struct dp_hints {
 	struct dp_hint ring[DP_HINTS_MAX];
 	unsigned int head, tail;
-	bool told; /* atomic; fd was written since control looked last */
-	int fd;	   /* eventfd, in control's loop */
+	bool told; /* atomic; dp->hint_fd was written since control looked last */
+};
+
+/* The bucket of a port with a rate limit; all its sources draw from it. */
+struct dp_shaper {
+	struct spin lock; /* guards the rest */
+	struct meter meter;
+	uint32_t mbit; /* what meter is set to */
 };
 
 struct worker;
 struct vhost_lib;
+
+/* What one worker and the others share. Writer: the worker, unless said otherwise. */
+struct dp_worker {
+	struct worker *thread;	    /* writer: control */
+	struct assign_core core;    /* guarded by queues_lock */
+	struct dp_sources *sources; /* atomic; writer: whoever holds queues_lock */
+	struct vf_stats *stats;	    /* VEB_PORTS_MAX */
+	struct dp_mirror_stats mirrors[VEB_MIRRORS_MAX];
+	struct dp_hints hints;
+};
 
 struct dp {
 	struct rte_rcu_qsbr *qsbr;
 	struct veb_snap *snap;		   /* atomic; writer: control */
 	struct port *ports[VEB_PORTS_MAX]; /* atomic pointers; writer: control */
 	uint32_t rates[VEB_PORTS_MAX];	   /* atomic; Mbit/s, 0: none; writer: control */
-	struct vf_stats *stats;		   /* VEB_PORTS_MAX; writer: the worker */
-	struct vf_stats *stats_zero;	   /* likewise; what counts as 0; writer: control */
-	struct dp_mirror_stats mirrors[VEB_MIRRORS_MAX];      /* writer: the worker */
-	struct dp_mirror_stats mirrors_zero[VEB_MIRRORS_MAX]; /* writer: control */
-	struct dp_hints hints;
+	struct dp_shaper *shapers;	   /* VEB_PORTS_MAX */
+	struct vf_stats *stats_zero; /* VEB_PORTS_MAX; what counts as 0; writer: control */
+	struct dp_mirror_stats mirrors_zero[VEB_MIRRORS_MAX]; /* likewise */
+	int hint_fd; /* eventfd, in control's loop: some worker has hints */
 
 	/*
-	 * Guards the list of sources and what is running. Short; never held across
-	 * rte_vhost_driver_*, never taken by the worker.
+	 * Guards the lists of sources and what is running. Short; never held across
+	 * rte_vhost_driver_*, never taken by a worker.
 	 */
 	pthread_mutex_t queues_lock;
-	struct dp_sources *sources; /* atomic; writer: whoever holds queues_lock */
 
-	struct worker *worker;
+	unsigned int n_workers; /* those of workers[] that run */
+	struct dp_worker *workers[DP_WORKERS_MAX];
 	struct vhost_lib *vhost;
 	bool busy;
 };
@@ -62,10 +82,10 @@ void dp_queue_stop_locked(struct dp *dp, struct port_queue *q);
 void dp_queues_changed_locked(struct dp *dp);
 
 /* eal.c */
-int eal_start(const struct dp_opts *opts, int *cpu, struct err *e);
+int eal_start(const struct dp_opts *opts, cpu_set_t *cpus, struct err *e);
 
 /* worker.c */
-int worker_start(struct dp *dp, int cpu, struct worker **out, struct err *e);
+int worker_start(struct dp *dp, unsigned int id, int cpu, struct worker **out, struct err *e);
 void worker_stop(struct worker *w);
 int worker_watch(struct worker *w, struct port_queue *q);
 void worker_unwatch(struct worker *w, struct port_queue *q);

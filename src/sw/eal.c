@@ -15,13 +15,12 @@
 
 static bool eal_started; /* once a process: DPDK cannot start twice */
 
-/* "2,4-6"; "" leaves the set empty and *first -1. */
-static int cores_parse(const char *list, cpu_set_t *out, int *first, struct err *e)
+/* "2,4-6"; "" leaves the set empty. */
+static int cores_parse(const char *list, cpu_set_t *out, struct err *e)
 {
 	const char *p = list;
 
 	CPU_ZERO(out);
-	*first = -1;
 	while (*p) {
 		unsigned int a, b;
 		int n = 0;
@@ -34,7 +33,6 @@ static int cores_parse(const char *list, cpu_set_t *out, int *first, struct err 
 		}
 		if (a > b || b >= CPU_SETSIZE || (p[n] != ',' && p[n]))
 			break;
-		*first = *first < 0 ? (int)a : *first;
 		for (; a <= b; a++)
 			CPU_SET(a, out);
 		p += n + (p[n] == ',');
@@ -65,24 +63,23 @@ static void lcores_format(const cpu_set_t *workers, char *out, size_t size)
 /**
  * eal_start() - Start DPDK's environment, once a process
  * @opts: what dp_open() was given
- * @cpu:  gets the first worker's CPU, -1: any
+ * @cpus: gets the workers' CPUs; none: one worker on any
  * @e:    may be NULL
  *
  * Return: 0; -EINVAL bad core list; -EALREADY; what DPDK said.
  * Context: control, before any other thread; it is moved off the workers' CPUs.
  */
-int eal_start(const struct dp_opts *opts, int *cpu, struct err *e)
+int eal_start(const struct dp_opts *opts, cpu_set_t *cpus, struct err *e)
 {
 	char lcores[4096], mem[16], prefix[64];
-	cpu_set_t workers;
 	int rc;
 
 	if (eal_started)
 		return err_set(e, -EALREADY, "the data plane was started in this process before");
-	rc = cores_parse(opts->cores ? opts->cores : "", &workers, cpu, e);
+	rc = cores_parse(opts->cores ? opts->cores : "", cpus, e);
 	if (rc)
 		return rc;
-	lcores_format(&workers, lcores, sizeof(lcores));
+	lcores_format(cpus, lcores, sizeof(lcores));
 	snprintf(mem, sizeof(mem), "%u", opts->mem_mib ? opts->mem_mib : MEM_MIB);
 	if (opts->prefix || opts->run_dir)
 		snprintf(prefix, sizeof(prefix), "%s", opts->prefix ? opts->prefix : "anyvf");

@@ -44,6 +44,7 @@ int fdport_new(int fd, const struct port_ops *ops, struct fdport **out, struct e
 	fp->queue.port = &fp->port;
 	fp->queue.fd = fd;
 	fp->queue.slow_rx = true;
+	fp->queue.node = -1;
 	fp->queue.running = true;
 	*out = fp;
 	return 0;

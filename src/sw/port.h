@@ -27,7 +27,7 @@ struct port;
 
 /*
  * One source of a port, embedded in the port's own struct.
- * Writer of the first block: the port, while the source is stopped. Of `running`: dp.
+ * Writer of the first block: the port, while the source is stopped. Of the second: dp.
  * Of the rest: the worker that polls it.
  */
 struct port_queue {
@@ -35,8 +35,10 @@ struct port_queue {
 	uint16_t index; /* of this source in port->queues[] */
 	int fd;		/* readable, edge-triggered, when frames come after arm(true); -1: poll */
 	bool slow_rx;	/* rx() costs a syscall: one empty rx() is enough to go idle */
+	int node;	/* NUMA node of the memory it brings frames from; -1: not known */
 
-	bool running; /* atomic; false: leave it alone */
+	bool running;	 /* atomic; false: leave it alone */
+	uint16_t worker; /* atomic; who polls it while it runs */
 
 	bool polled;	     /* in the worker's poll list; else it waits for fd */
 	int64_t credit;	     /* bytes this source may still have delivered in its turn */
@@ -88,7 +90,8 @@ struct port_ops {
 	 * then). off: none wanted any more. NULL: fd notifies by itself after an empty rx().
 	 */
 	bool (*arm)(struct port_queue *q, bool on);
-	/* Deliver or drop each frame of each item and account it. Must not block. NULL: takes nothing. */
+	/* Deliver or drop each frame of each item and account it. Must not block. Several workers may
+	 * call it at once. NULL: takes nothing. */
 	void (*tx)(struct port *port, struct port_batch *b);
 	/* Fill connected, n_queues, features, broken. Control thread. */
 	void (*status)(const struct port *port, struct dp_port_status *out);

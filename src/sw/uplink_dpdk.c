@@ -4,6 +4,7 @@
  * read where the driver put them, and copied into fresh mbufs on the way out.
  * Offloads are done in software, which every driver agrees with.
  */
+#include "sw/spin.h"
 #include "sw/uplink.h"
 
 #include <errno.h>
@@ -23,6 +24,7 @@ struct dpdk_port {
 	struct port port;
 	struct port_queue queue;
 	uint16_t id;			 /* of DPDK */
+	struct spin tx_lock;		 /* guards the device's transmit queue */
 	struct rte_mempool *pool;	 /* of both directions */
 	unsigned int n_held;		 /* mbufs of the last rx() */
 	struct rte_mbuf *held[RX_BURST]; /* freed by rx_done() */
@@ -96,8 +98,11 @@ static void dpdk_rx_done(struct port_queue *q)
 
 static void tx_flush(struct tx_run *run)
 {
-	uint16_t sent = rte_eth_tx_burst(run->dp->id, 0, run->mbufs, (uint16_t)run->n);
+	uint16_t sent;
 
+	spin_lock(&run->dp->tx_lock);
+	sent = rte_eth_tx_burst(run->dp->id, 0, run->mbufs, (uint16_t)run->n);
+	spin_unlock(&run->dp->tx_lock);
 	for (unsigned int i = 0; i < run->n; i++)
 		if (run->ends[i].item && i < sent)
 			port_delivered(run->batch, run->ends[i].item, run->ends[i].frame);
@@ -289,6 +294,7 @@ int uplink_dpdk_open(const char *devargs, struct port **out, struct err *e)
 	d->port.queues[0] = &d->queue;
 	d->queue.port = &d->port;
 	d->queue.fd = -1;
+	d->queue.node = rte_eth_dev_socket_id(d->id);
 	d->queue.running = true;
 	*out = &d->port;
 	return 0;

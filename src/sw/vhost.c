@@ -115,7 +115,9 @@ static struct vhost_ring *ring_get_locked(struct vhost_port *vp, unsigned int i)
 	if (!r)
 		return NULL;
 	memset(r, 0, sizeof(*r));
-	r->src = (struct port_queue){ .port = &vp->port, .index = (uint16_t)(i / 2), .fd = -1 };
+	r->src = (struct port_queue){
+		.port = &vp->port, .index = (uint16_t)(i / 2), .fd = -1, .node = -1
+	};
 	r->ring.broken = true;
 	__atomic_store_n(&vp->rings[i], r, __ATOMIC_RELEASE);
 	if (i % 2) {
@@ -187,6 +189,7 @@ static bool ring_load_locked(struct vhost_port *vp, unsigned int i, struct vhost
 	if (vr.callfd >= 0)
 		(void)fcntl(vr.callfd, F_SETFL, fcntl(vr.callfd, F_GETFL) | O_NONBLOCK);
 	r->src.fd = i % 2 && vr.kickfd >= 0 ? vr.kickfd : -1;
+	r->src.node = assign_node_of_memory(conf.desc);
 	return true;
 }
 
@@ -219,7 +222,10 @@ static void rings_stop_locked(struct vhost_port *vp, unsigned int first, unsigne
 		if (!was[i])
 			continue;
 		any = true;
-		dp_queue_stop_locked(vp->lib->dp, &r->src);
+		if (i % 2)
+			dp_queue_stop_locked(vp->lib->dp, &r->src);
+		else
+			__atomic_store_n(&r->src.running, false, __ATOMIC_RELEASE);
 	}
 	if (!any)
 		return;

@@ -351,5 +351,5 @@ unsigned int vq_take(struct vq *v, struct port_burst *b)
  */
 void vq_give_back(struct vq *v)
 {
-	used_publish(v);
+	used_publish(v, v->published, v->used_next);
 }

@@ -12,6 +12,7 @@
 
 #include "sw/gmem.h"
 #include "sw/port.h"
+#include "sw/spin.h"
 
 #define VQ_SIZE_MAX 32768 /* descriptors (virtio 1.2, 2.7) */
 #define VQ_CHAIN_MAX 1024 /* segments of one frame, however large the ring */
@@ -29,7 +30,11 @@ struct vq_conf {
 	int call_fd;		/* eventfd of the driver's interrupt, -1: none; borrowed */
 };
 
-/* Owned by the worker that polls it (tx) or delivers to it (rx). */
+/*
+ * A ring from the guest is owned by the worker that polls it. To one that goes to the guest any worker
+ * may deliver: places are taken under the lock, copies are made without it, and become visible
+ * to the driver in the order in which the places were taken.
+ */
 struct vq {
 	struct vring_desc *desc;
 	struct vring_avail *avail;
@@ -39,7 +44,8 @@ struct vq {
 	uint16_t mask;	      /* size - 1 */
 	uint16_t avail_next;  /* next entry of avail->ring[] to take */
 	uint16_t used_next;   /* next entry of used->ring[] to write */
-	uint16_t published;   /* used->idx as the driver sees it */
+	uint16_t published;   /* atomic; used->idx as the driver sees it */
+	struct spin lock;     /* to the guest: guards all but published */
 	bool mergeable;	      /* MRG_RXBUF: one frame may take several chains */
 	bool broken;	      /* the driver broke the ring; nothing is done until a reset */
 	uint32_t can;	      /* enum offload bits the driver takes */

@@ -51,13 +51,18 @@ static inline void used_put(struct vq *v, uint32_t head, uint32_t len)
 	used_write(&v->used->ring[v->used_next++ & v->mask], head, len);
 }
 
-/* Show the driver all used_put() since the last time; interrupt it if it wants. */
-static inline void used_publish(struct vq *v)
+/*
+ * Show the driver the used entries @from up to @to, after those before them, which another worker
+ * may still be copying for; interrupt it if it wants.
+ */
+static inline void used_publish(struct vq *v, uint16_t from, uint16_t to)
 {
-	if (v->published == v->used_next)
+	if (from == to)
 		return;
-	v->published = v->used_next;
-	__atomic_store_n(&v->used->idx, v->used_next, __ATOMIC_RELEASE);
+	while (unlikely(__atomic_load_n(&v->published, __ATOMIC_ACQUIRE) != from))
+		spin_pause();
+	__atomic_store_n(&v->used->idx, to, __ATOMIC_RELEASE);
+	__atomic_store_n(&v->published, to, __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* idx before flags (virtio 1.2, 2.7.7) */
 	if (v->call_fd >= 0 && !(GUEST_READ(v->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT))
 		(void)eventfd_write(v->call_fd, 1);

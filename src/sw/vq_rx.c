@@ -266,7 +266,7 @@ static void lease_all(struct vq *v, struct port_batch *b, uint8_t **leases)
  * Slots are leased for all, then the copies are made, then the used index is
  * published once and the driver interrupted once, if it wants.
  *
- * Context: the worker that delivers to the ring.
+ * Context: any worker; several may deliver to one ring.
  */
 void vq_deliver(struct vq *v, struct port_batch *b)
 {
@@ -274,8 +274,13 @@ void vq_deliver(struct vq *v, struct port_batch *b)
 	uint64_t packets = 0, bytes = 0;
 	const struct port_item *it;
 	const struct frame *f;
+	uint16_t from, to;
 
+	spin_lock(&v->lock);
+	from = v->used_next;
 	lease_all(v, b, leases);
+	to = v->used_next;
+	spin_unlock(&v->lock);
 	port_batch_each(b, it, f)
 	{
 		uint8_t *at = *lease++;
@@ -295,5 +300,5 @@ void vq_deliver(struct vq *v, struct port_batch *b)
 	}
 	veb_count(&b->stats->rx_packets, packets);
 	veb_count(&b->stats->rx_bytes, bytes);
-	used_publish(v);
+	used_publish(v, from, to);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The polling thread: each source in turn, a burst through veb, each destination
+ * A polling thread: each of its sources in turn, a burst through veb, each destination
  * once. Turns are bounded in delivered copies and bytes. A source that stays
  * empty leaves the poll list and waits for its kick; with nothing to poll the
  * thread sleeps. On this path: no heap, no lock, no log, no syscall but the kick
@@ -29,6 +29,8 @@
 
 struct worker {
 	struct dp *dp;
+	struct dp_worker *shared; /* dp->workers[id] */
+	unsigned int id;
 	pthread_t thread;
 	int epfd, wake_fd;
 	bool stop; /* atomic */
@@ -40,8 +42,6 @@ struct worker {
 	struct port_burst burst;
 	struct port_item items[PORT_BATCH];
 	uint8_t scratch[PORT_SCRATCH];
-	struct meter meters[VEB_PORTS_MAX];
-	uint32_t rates[VEB_PORTS_MAX]; /* what meters[] are set to */
 };
 
 static uint64_t ticks(const struct worker *w, uint64_t us)
@@ -54,7 +54,7 @@ static uint64_t event_of(const struct port_queue *q)
 	return (uint64_t)q->port->id << 16 | q->index;
 }
 
-/* The source behind an event, if it still runs: the event may be older than its end. */
+/* The source behind an event, if it still runs here: the event may be older than its end. */
 static struct port_queue *event_source(struct worker *w, uint64_t data)
 {
 	struct port *p = __atomic_load_n(&w->dp->ports[data >> 16], __ATOMIC_ACQUIRE);
@@ -62,7 +62,9 @@ static struct port_queue *event_source(struct worker *w, uint64_t data)
 
 	if (p)
 		q = __atomic_load_n(&p->queues[data & 0xffff], __ATOMIC_ACQUIRE);
-	return q && __atomic_load_n(&q->running, __ATOMIC_ACQUIRE) ? q : NULL;
+	if (!q || !__atomic_load_n(&q->running, __ATOMIC_ACQUIRE))
+		return NULL;
+	return __atomic_load_n(&q->worker, __ATOMIC_RELAXED) == w->id ? q : NULL;
 }
 
 /* Sleep until something happens or @until; 0: only look. Offline, so nobody waits for us. */
@@ -78,9 +80,9 @@ static int events_wait(struct worker *w, struct epoll_event *ev, uint64_t now, u
 		ns = until > now ? (until - now) * 1000 / (w->hz / 1000000 + 1) : 0;
 		ts = (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
 	}
-	rte_rcu_qsbr_thread_offline(w->dp->qsbr, 0);
+	rte_rcu_qsbr_thread_offline(w->dp->qsbr, w->id);
 	n = epoll_pwait2(w->epfd, ev, EVENTS_MAX, until == FOREVER ? NULL : &ts, NULL);
-	rte_rcu_qsbr_thread_online(w->dp->qsbr, 0);
+	rte_rcu_qsbr_thread_online(w->dp->qsbr, w->id);
 	return n;
 }
 
@@ -89,7 +91,7 @@ static void events_take(struct worker *w, uint64_t now, uint64_t until)
 {
 	struct epoll_event ev[EVENTS_MAX];
 	int n = events_wait(w, ev, now, until);
-	struct dp_sources *list = __atomic_load_n(&w->dp->sources, __ATOMIC_ACQUIRE);
+	struct dp_sources *list = __atomic_load_n(&w->shared->sources, __ATOMIC_ACQUIRE);
 
 	w->events_at = now = rte_rdtsc();
 	for (int i = 0; i < n; i++) {
@@ -125,7 +127,7 @@ static void sources_adopt(struct worker *w, struct dp_sources *list)
 
 static void hints_put(struct worker *w, struct veb_out *out)
 {
-	struct dp_hints *h = &w->dp->hints;
+	struct dp_hints *h = &w->shared->hints;
 	unsigned int head = h->head;
 
 	for (unsigned int i = 0; i < out->n_learns; i++) {
@@ -138,14 +140,14 @@ static void hints_put(struct worker *w, struct veb_out *out)
 	}
 	__atomic_store_n(&h->head, head, __ATOMIC_RELEASE);
 	if (!__atomic_exchange_n(&h->told, true, __ATOMIC_ACQ_REL))
-		(void)eventfd_write(h->fd, 1);
+		(void)eventfd_write(w->dp->hint_fd, 1);
 }
 
 static void batch_deliver(struct worker *w, uint16_t to, unsigned int n, unsigned int flow)
 {
 	struct port *p = __atomic_load_n(&w->dp->ports[to], __ATOMIC_ACQUIRE);
 	struct port_batch b = { .items = w->items, .n = n, .flow = flow,
-				.stats = &w->dp->stats[to], .mirrors = w->dp->mirrors,
+				.stats = &w->shared->stats[to], .mirrors = w->shared->mirrors,
 				.scratch = w->scratch };
 
 	if (likely(p && p->ops->tx)) {
@@ -192,33 +194,33 @@ static int64_t deliver(struct worker *w, const struct frame *frames, unsigned in
 static uint64_t rate_room(struct worker *w, uint16_t id, uint64_t now, uint64_t *until)
 {
 	uint32_t mbit = __atomic_load_n(&w->dp->rates[id], __ATOMIC_RELAXED);
-	struct meter *m = &w->meters[id];
+	struct dp_shaper *s = &w->dp->shapers[id];
 	uint64_t room;
 
-	if (likely(mbit == w->rates[id] && !mbit))
+	if (likely(!mbit))
 		return UINT64_MAX;
-	if (mbit != w->rates[id]) {
-		meter_init(m, mbit, w->hz, now);
-		w->rates[id] = mbit;
+	spin_lock(&s->lock);
+	if (mbit != s->mbit) {
+		meter_init(&s->meter, mbit, w->hz, now);
+		s->mbit = mbit;
 	}
-	room = meter_room(m, now);
-	*until = room ? 0 : now + meter_wait(m, now);
+	room = meter_room(&s->meter, now);
+	*until = room ? 0 : now + meter_wait(&s->meter, now);
+	spin_unlock(&s->lock);
 	return room;
 }
 
-/* Count what rx() itself refused and what the sender used up of its rate. */
-static void account(struct worker *w, uint16_t id, const struct port_burst *b)
+/* What the sender used up of its rate. */
+static void rate_spend(struct worker *w, uint16_t id, const struct port_burst *b)
 {
+	struct dp_shaper *s = &w->dp->shapers[id];
 	uint64_t bytes = 0;
 
-	for (unsigned int i = 0; i < DROP_N; i++)
-		if (unlikely(b->drops[i]))
-			veb_count(&w->dp->stats[id].drops[i], b->drops[i]);
-	if (likely(!w->rates[id]))
-		return;
 	for (unsigned int i = 0; i < b->n; i++)
 		bytes += b->frames[i].len;
-	meter_spend(&w->meters[id], bytes);
+	spin_lock(&s->lock);
+	meter_spend(&s->meter, bytes);
+	spin_unlock(&s->lock);
 }
 
 /*
@@ -248,7 +250,11 @@ static uint64_t turn(struct worker *w, const struct veb_snap *snap, struct port_
 		q->credit -= deliver(w, b->frames + done, q->index);
 		done += n;
 	}
-	account(w, id, b);
+	for (unsigned int i = 0; i < DROP_N; i++)
+		if (unlikely(b->drops[i]))
+			veb_count(&w->shared->stats[id].drops[i], b->drops[i]);
+	if (unlikely(room != UINT64_MAX))
+		rate_spend(w, id, b);
 	if (ops->rx_done)
 		ops->rx_done(q);
 	if (b->n || b->more) {
@@ -295,9 +301,9 @@ static void *worker_main(void *arg)
 	struct worker *w = arg;
 	struct dp *dp = w->dp;
 
-	rte_rcu_qsbr_thread_online(dp->qsbr, 0);
+	rte_rcu_qsbr_thread_online(dp->qsbr, w->id);
 	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
-		struct dp_sources *list = __atomic_load_n(&dp->sources, __ATOMIC_ACQUIRE);
+		struct dp_sources *list = __atomic_load_n(&w->shared->sources, __ATOMIC_ACQUIRE);
 		const struct veb_snap *snap = __atomic_load_n(&dp->snap, __ATOMIC_ACQUIRE);
 		uint64_t next = FOREVER, now;
 		bool some_wait;
@@ -307,7 +313,7 @@ static void *worker_main(void *arg)
 		if (snap)
 			next = round_of_turns(w, list, snap);
 		some_wait = list->n_active < list->n;
-		rte_rcu_qsbr_quiescent(dp->qsbr, 0); /* list and snap may be gone now */
+		rte_rcu_qsbr_quiescent(dp->qsbr, w->id); /* list and snap may be gone now */
 		now = rte_rdtsc();
 		if (next && !(dp->busy && snap))
 			events_take(w, now, next);
@@ -316,7 +322,7 @@ static void *worker_main(void *arg)
 		else
 			rte_pause();
 	}
-	rte_rcu_qsbr_thread_offline(dp->qsbr, 0);
+	rte_rcu_qsbr_thread_offline(dp->qsbr, w->id);
 	return NULL;
 }
 
@@ -350,8 +356,9 @@ static int thread_start(struct worker *w, int cpu)
 }
 
 /**
- * worker_start() - Start the polling thread
- * @dp:  data plane; qsbr, sources and stats are there, the rest may come later
+ * worker_start() - Start a polling thread
+ * @dp:  data plane; qsbr, hint_fd and workers[@id] are there, the rest may come later
+ * @id:  index into dp->workers, and of the thread for QSBR
  * @cpu: to pin it to; -1: where the scheduler likes
  * @out: gets the worker; end it with worker_stop()
  * @e:   may be NULL
@@ -359,7 +366,7 @@ static int thread_start(struct worker *w, int cpu)
  * Return: 0, -ENOMEM, or what epoll, eventfd or thread creation said (-EINVAL: no such CPU).
  * Context: control.
  */
-int worker_start(struct dp *dp, int cpu, struct worker **out, struct err *e)
+int worker_start(struct dp *dp, unsigned int id, int cpu, struct worker **out, struct err *e)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = EVENT_WAKE };
 	struct worker *w = aligned_alloc(64, (sizeof(*w) + 63) & ~63ul);
@@ -369,10 +376,12 @@ int worker_start(struct dp *dp, int cpu, struct worker **out, struct err *e)
 		return err_set(e, -ENOMEM, "no memory for a worker");
 	memset(w, 0, sizeof(*w));
 	w->dp = dp;
+	w->shared = dp->workers[id];
+	w->id = id;
 	w->hz = rte_get_tsc_hz();
 	w->epfd = epoll_create1(EPOLL_CLOEXEC);
 	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	w->out = veb_out_new(dp->stats);
+	w->out = veb_out_new(w->shared->stats);
 	if (!w->out || w->epfd < 0 || w->wake_fd < 0 ||
 	    epoll_ctl(w->epfd, EPOLL_CTL_ADD, w->wake_fd, &ev)) {
 		rc = w->out ? err_errno(e, "worker") :
@@ -380,10 +389,10 @@ int worker_start(struct dp *dp, int cpu, struct worker **out, struct err *e)
 		worker_free(w);
 		return rc;
 	}
-	rte_rcu_qsbr_thread_register(dp->qsbr, 0);
+	rte_rcu_qsbr_thread_register(dp->qsbr, id);
 	rc = thread_start(w, cpu);
 	if (rc) {
-		rte_rcu_qsbr_thread_unregister(dp->qsbr, 0);
+		rte_rcu_qsbr_thread_unregister(dp->qsbr, id);
 		worker_free(w);
 		return err_set(e, rc, "worker thread on CPU %d: %s", cpu, strerror(-rc));
 	}
@@ -404,7 +413,7 @@ void worker_stop(struct worker *w)
 	__atomic_store_n(&w->stop, true, __ATOMIC_RELAXED);
 	worker_wake(w);
 	pthread_join(w->thread, NULL);
-	rte_rcu_qsbr_thread_unregister(w->dp->qsbr, 0);
+	rte_rcu_qsbr_thread_unregister(w->dp->qsbr, w->id);
 	worker_free(w);
 }
 

@@ -1,32 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a frame costs from ring to ring: two guests in this process, one core, the
- * worker's steps and nothing of the driver timed. Everything is in the cache, so
- * this is the cost of our instructions; `vhost` measures with caches between.
+ * What a frame costs from ring to ring: guests in this process, the worker's steps and
+ * nothing of the driver timed. Everything is in the cache, so this is the cost of our
+ * instructions; `vhost` measures with caches between.
  *
- *	path [--size N] [--burst N] [--no-veb]        prints JSON
+ *	path [--size N] [--burst N] [--no-veb] [--workers N] [--shared]        prints JSON
+ *
+ * Each worker has a sending guest of its own, and a receiving one; --shared: all deliver to the
+ * same. Mfps is the sum over all workers in the time from the first start to the last end.
  */
 #include <getopt.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <x86intrin.h>
 
 #include "lib/driver.h"
 #include "sw/vq.h"
 #include "veb/snap.h"
 
-#define RING 1024
-#define SLOT (2048 + 192) /* not all in the same cache sets */
-#define ROUNDS 20000
-#define MERGEABLE (1ull << VIRTIO_NET_F_MRG_RXBUF)
+#define RING	    1024
+#define SLOT	    (2048 + 192) /* not all in the same cache sets */
+#define ROUNDS	    200000
+#define MEM	    (8u << 20)
+#define WORKERS_MAX 16
+#define MERGEABLE   (1ull << VIRTIO_NET_F_MRG_RXBUF)
 
-static struct driver_mem mem;
-static struct gmem gmem;
-static struct port_burst burst;
-static struct port_item items[PORT_BATCH];
-static struct dp_mirror_stats mirrors[VEB_MIRRORS_MAX];
-static uint8_t scratch[PORT_SCRATCH];
-static uint64_t costs[ROUNDS];
+/* A guest with one ring. */
+struct guest {
+	struct driver_mem mem;
+	struct gmem gmem;
+	struct driver_ring ring;
+	struct vq vq;
+};
+
+/* A worker, its sender, and whom it delivers to. */
+struct lane {
+	unsigned int id;
+	pthread_t thread;
+	struct guest tx, rx, *to;
+	struct vf_stats *stats;
+	struct veb_out *out;
+	struct port_burst burst;
+	struct dp_mirror_stats mirrors[VEB_MIRRORS_MAX];
+	uint8_t scratch[PORT_SCRATCH];
+	uint64_t costs[ROUNDS];
+	struct timespec start, end;
+};
+
+static struct lane lanes[WORKERS_MAX];
+static unsigned int n_lanes = 1, burst_len = PORT_BURST, size = 64;
+static struct veb_snap *snap;
+static bool veb = true;
+static pthread_barrier_t barrier;
 
 static int compare(const void *a, const void *b)
 {
@@ -35,117 +62,168 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void ring_open(struct driver_ring *r, struct vq *v, uint32_t len, bool write)
+static struct mac mac_of(unsigned int port)
+{
+	return (struct mac){ { 2, 0, 0, 0, 0, (uint8_t)(port + 1) } };
+}
+
+/* A guest whose ring is full of buffers; those of a sender hold frames from @src to @dst. */
+static void guest_open(struct guest *g, uint32_t len, bool write, struct mac dst, struct mac src)
 {
 	struct vq_conf conf;
 
-	driver_ring_init(r, &mem, RING);
+	g->mem = (struct driver_mem){ aligned_alloc(4096, MEM), MEM, 0 };
+	g->gmem = (struct gmem){ 1, { { DRIVER_GPA, MEM, g->mem.base } } };
+	driver_ring_init(&g->ring, &g->mem, RING);
 	for (unsigned int i = 0; i < RING; i++) {
-		struct driver_buf buf = { driver_alloc(&mem, SLOT, 64), len };
-		uint8_t eth[14] = { 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x08, 0 };
+		struct driver_buf buf = { driver_alloc(&g->mem, SLOT, 64), len };
+		uint8_t *eth = (uint8_t *)buf.at + VQ_HDR_LEN;
 
-		memcpy((uint8_t *)buf.at + VQ_HDR_LEN, eth, sizeof(eth));
-		driver_add(r, &buf, 1, write, DRIVER_DIRECT);
+		memcpy(eth, &dst, MAC_LEN);
+		memcpy(eth + MAC_LEN, &src, MAC_LEN);
+		eth[12] = 0x08;
+		driver_add(&g->ring, &buf, 1, write, DRIVER_DIRECT);
 	}
-	r->avail->idx = 0;
-	r->avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
-	conf = (struct vq_conf){ r->desc, r->avail, r->used, RING, 0, 0, MERGEABLE, &gmem, -1 };
-	if (!vq_init(v, &conf))
+	g->ring.avail->idx = 0;
+	g->ring.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
+	conf = (struct vq_conf){
+		g->ring.desc, g->ring.avail, g->ring.used, RING, 0, 0, MERGEABLE, &g->gmem, -1
+	};
+	if (!vq_init(&g->vq, &conf))
 		abort();
 }
 
-static struct veb_snap *snap_make(void)
+static void snap_make(void)
 {
-	struct veb_port *ports[2];
-	struct veb_snap *snap = NULL;
+	struct veb_port *ports[2 * WORKERS_MAX];
 	struct err e = { 0 };
 
-	for (unsigned int i = 0; i < 2; i++) {
-		struct mac mac = { { 2, 0, 0, 0, 0, (uint8_t)(i + 1) } };
+	for (unsigned int i = 0; i < 2 * n_lanes; i++) {
+		struct mac mac = mac_of(i);
 		struct veb_port_conf conf = { .id = (uint16_t)i, .kind = VEB_VF, .mtu = 9000,
 					      .flags = VEB_LINK_UP | VEB_SPOOFCHK, .n_macs = 1,
 					      .macs = &mac };
 
 		ports[i] = veb_port_new(&conf);
 	}
-	if (veb_snap_build(ports, 2, 0, &snap, &e))
+	if (veb_snap_build(ports, 2 * n_lanes, 0, &snap, &e))
 		abort();
-	return snap;
 }
 
 /* The worker's turn; returns TSC ticks. */
-static uint64_t turn(struct vq *tx, struct vq *rx, const struct veb_snap *snap, struct veb_out *out,
-		     struct vf_stats *stats, unsigned int n)
+static uint64_t turn(struct lane *l)
 {
-	struct port_batch b = { .items = items, .stats = &stats[1], .mirrors = mirrors,
-				.scratch = scratch };
+	struct port_item items[PORT_BATCH];
+	unsigned int from = 2 * l->id, to = l->to == &lanes[0].rx ? 1 : from + 1;
+	struct port_batch b = { .items = items, .stats = &l->stats[to], .mirrors = l->mirrors,
+				.scratch = l->scratch };
 	uint64_t start = __rdtsc();
 
-	burst.max = n;
-	burst.max_bytes = UINT32_MAX;
-	burst.n = burst.n_segs = 0;
-	vq_take(tx, &burst);
-	if (snap) {
-		veb_forward(snap, 0, burst.frames, burst.n, out);
-		for (uint16_t i = out->bins[1].head; i != VEB_END; i = out->nodes[i].next)
-			items[b.n++] = (struct port_item){ &burst.frames[out->nodes[i].frame],
-							   { out->nodes[i].tags[0],
-							     out->nodes[i].tags[1] },
-							   out->nodes[i].mirror,
-							   out->nodes[i].n };
-		veb_out_reset(out);
+	l->burst.max = burst_len;
+	l->burst.max_bytes = UINT32_MAX;
+	l->burst.n = l->burst.n_segs = 0;
+	vq_take(&l->tx.vq, &l->burst);
+	if (veb) {
+		veb_forward(snap, (uint16_t)from, l->burst.frames, l->burst.n, l->out);
+		for (uint16_t i = l->out->bins[to].head; i != VEB_END; i = l->out->nodes[i].next) {
+			const struct veb_node *node = &l->out->nodes[i];
+
+			items[b.n++] = (struct port_item){ &l->burst.frames[node->frame],
+							   { node->tags[0], node->tags[1] },
+							   node->mirror, node->n };
+		}
+		veb_out_reset(l->out);
 	} else {
-		items[b.n++] = (struct port_item){ burst.frames, { 0, 0 }, 0, (uint16_t)burst.n };
+		items[b.n++] = (struct port_item){ l->burst.frames, { 0, 0 }, 0,
+						   (uint16_t)l->burst.n };
 	}
-	vq_deliver(rx, &b);
-	vq_give_back(tx);
+	vq_deliver(&l->to->vq, &b);
+	vq_give_back(&l->tx.vq);
 	return __rdtsc() - start;
+}
+
+static void *lane_run(void *arg)
+{
+	struct lane *l = arg;
+
+	pthread_barrier_wait(&barrier);
+	clock_gettime(CLOCK_MONOTONIC, &l->start);
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		struct driver_ring *tx = &l->tx.ring, *rx = &l->to->ring;
+
+		tx->avail->idx = (uint16_t)(tx->avail->idx + burst_len);
+		/* the receiver is done with all it got so far, at once */
+		rx->avail->idx = (uint16_t)(*(volatile uint16_t *)&rx->used->idx + RING);
+		l->costs[i] = turn(l);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &l->end);
+	return NULL;
+}
+
+static double seconds(const struct timespec *t)
+{
+	return (double)t->tv_sec + (double)t->tv_nsec / 1e9;
+}
+
+static void report(bool shared)
+{
+	double start = 1e300, end = 0;
+	uint64_t frames = 0;
+
+	for (unsigned int i = 0; i < n_lanes; i++) {
+		start = MIN(start, seconds(&lanes[i].start));
+		end = MAX(end, seconds(&lanes[i].end));
+		for (unsigned int p = 0; p < 2 * n_lanes; p++)
+			frames += lanes[i].stats[p].rx_packets;
+	}
+	qsort(lanes[0].costs, ROUNDS, sizeof(lanes[0].costs[0]), compare);
+	printf("{\"bench\": \"path\", \"size\": %u, \"burst\": %u, \"veb\": %s, \"workers\": %u, "
+	       "\"shared\": %s, \"frames\": %lu, \"tsc_per_frame_p10\": %.1f, "
+	       "\"tsc_per_frame_p50\": %.1f, \"mfps\": %.2f}\n",
+	       size, burst_len, veb ? "true" : "false", n_lanes, shared ? "true" : "false", frames,
+	       (double)lanes[0].costs[ROUNDS / 10] / burst_len,
+	       (double)lanes[0].costs[ROUNDS / 2] / burst_len, (double)frames / (end - start) / 1e6);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "size", 1, NULL, 's' }, { "burst", 1, NULL, 'b' },
-						 { "no-veb", 0, NULL, 'n' }, { 0 } };
-	struct vf_stats *stats = calloc(VEB_PORTS_MAX, sizeof(*stats));
-	unsigned int size = 64, n = PORT_BURST;
-	struct driver_ring rings[2];
-	struct veb_snap *snap;
-	struct veb_out *out;
-	struct vq tx, rx;
-	bool veb = true;
+						 { "no-veb", 0, NULL, 'n' }, { "workers", 1, NULL, 'w' },
+						 { "shared", 0, NULL, 'S' }, { 0 } };
+	bool shared = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c == 's')
-			size = (unsigned int)atoi(optarg);
-		else if (c == 'b')
-			n = (unsigned int)atoi(optarg);
-		else if (c == 'n')
-			veb = false;
-		else
-			return 2;
+		switch (c) {
+		case 's': size = (unsigned int)atoi(optarg); break;
+		case 'b': burst_len = (unsigned int)atoi(optarg); break;
+		case 'w': n_lanes = (unsigned int)atoi(optarg); break;
+		case 'n': veb = false; break;
+		case 'S': shared = true; break;
+		default: return 2;
+		}
 	}
-	if (size < 60 || size > SLOT - VQ_HDR_LEN || n < 1 || n > PORT_BURST || !stats)
+	if (size < 60 || size > SLOT - VQ_HDR_LEN || burst_len < 1 || burst_len > PORT_BURST ||
+	    n_lanes < 1 || n_lanes > WORKERS_MAX)
 		return 2;
-	mem = (struct driver_mem){ aligned_alloc(4096, 8u << 20), 8u << 20, 0 };
-	gmem = (struct gmem){ 1, { { DRIVER_GPA, mem.size, mem.base } } };
-	ring_open(&rings[0], &tx, VQ_HDR_LEN + size, false);
-	ring_open(&rings[1], &rx, SLOT, true);
-	snap = snap_make();
-	out = veb_out_new(stats);
-	for (unsigned int i = 0; i < ROUNDS; i++) {
-		rings[0].avail->idx = (uint16_t)(rings[0].avail->idx + n);
-		rings[1].avail->idx = (uint16_t)(rings[1].used->idx + RING);
-		costs[i] = turn(&tx, &rx, veb ? snap : NULL, out, stats, n);
+	snap_make();
+	pthread_barrier_init(&barrier, NULL, n_lanes);
+	for (unsigned int i = 0; i < n_lanes; i++) {
+		struct lane *l = &lanes[i];
+
+		l->id = i;
+		l->to = shared ? &lanes[0].rx : &l->rx;
+		l->stats = calloc(VEB_PORTS_MAX, sizeof(*l->stats));
+		l->out = veb_out_new(l->stats);
+		guest_open(&l->tx, VQ_HDR_LEN + size, false, mac_of(shared ? 1 : 2 * i + 1),
+			   mac_of(2 * i));
+		guest_open(&l->rx, SLOT, true, mac_of(0), mac_of(0));
 	}
-	qsort(costs, ROUNDS, sizeof(costs[0]), compare);
-	printf("{\"bench\": \"path\", \"size\": %u, \"burst\": %u, \"veb\": %s, \"frames\": %lu, "
-	       "\"tsc_per_frame_p10\": %.1f, \"tsc_per_frame_p50\": %.1f}\n",
-	       size, n, veb ? "true" : "false", stats[1].rx_packets,
-	       (double)costs[ROUNDS / 10] / n, (double)costs[ROUNDS / 2] / n);
-	veb_out_free(out);
+	for (unsigned int i = 0; i < n_lanes; i++)
+		pthread_create(&lanes[i].thread, NULL, lane_run, &lanes[i]);
+	for (unsigned int i = 0; i < n_lanes; i++)
+		pthread_join(lanes[i].thread, NULL);
+	report(shared);
 	veb_snap_free(snap);
-	free(mem.base);
-	free(stats);
 	return 0;
 }

@@ -96,7 +96,8 @@ class Swd:
     def __init__(self, directory, *options):
         self.dir = pathlib.Path(directory)
         self.state = self.dir / 'swd.json'
-        self.options = options
+        cores = os.environ.get('ANYVF_TEST_CORES')  # another number of workers for all tests
+        self.options = [*(['--cores', cores] if cores else []), *options]
         self.proc = None
         self.log = self.dir / 'swd.log'
 

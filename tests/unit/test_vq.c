@@ -3,6 +3,8 @@
 #include "unit.h"
 
 #include <linux/virtio_config.h>
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 #include "lib/driver.h"
@@ -450,6 +452,89 @@ static void more_than_asked_stays_in_the_ring(void **state)
 	assert_false(burst.more);
 }
 
+#define THREADS 3
+#define ROUNDS	400
+#define TRAIN	16
+
+/* A worker that delivers trains of frames; byte 20 of each says whose, bytes 21..24 which. */
+struct deliverer {
+	pthread_t thread;
+	uint8_t id;
+	struct vf_stats stats;
+	uint8_t bytes[TRAIN][64];
+};
+
+static unsigned int deliverers_done; /* atomic */
+
+static void *deliverer_run(void *arg)
+{
+	struct deliverer *d = arg;
+	struct frame frames[TRAIN];
+	struct port_item item = { frames, { 0 }, 0, TRAIN };
+	struct port_batch batch = { .items = &item, .n = 1, .stats = &d->stats };
+
+	for (uint32_t seq = 0; seq < ROUNDS * TRAIN; seq++) {
+		unsigned int i = seq % TRAIN;
+
+		memset(d->bytes[i], d->id * 16 + (int)i, 64);
+		memset(d->bytes[i], 2, 12);
+		d->bytes[i][20] = d->id;
+		memcpy(&d->bytes[i][21], &seq, sizeof(seq));
+		frames[i] = (struct frame){ .len = 64, .data = { d->bytes[i] + 14, 50 } };
+		memcpy(&frames[i], d->bytes[i], 14);
+		if (i < TRAIN - 1)
+			continue;
+		vq_deliver(&b.vq, &batch);
+		sched_yield();
+	}
+	__atomic_add_fetch(&deliverers_done, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void several_workers_may_deliver_to_one_ring(void **state)
+{
+	static struct deliverer workers[THREADS];
+	uint32_t next[THREADS] = { 0 }, head, len, seq;
+	unsigned int received = 0, dropped = 0;
+	uint8_t *buf[RING];
+
+	for (unsigned int i = 0; i < RING; i++) {
+		buf[i] = driver_alloc(&b.mem, 128, 1);
+		offer(&b.ring, buf[i], 128, 128, true, DRIVER_DIRECT);
+	}
+	memset(workers, 0, sizeof(workers));
+	for (uint8_t i = 0; i < THREADS; i++) {
+		workers[i].id = i;
+		pthread_create(&workers[i].thread, NULL, deliverer_run, &workers[i]);
+	}
+	for (;;) {
+		bool all = __atomic_load_n(&deliverers_done, __ATOMIC_ACQUIRE) == THREADS;
+
+		if (!driver_pop(&b.ring, &head, &len)) {
+			if (all)
+				break;
+			sched_yield();
+			continue;
+		}
+		uint8_t *got = buf[head] + 12, id = got[20], *body = got + 25;
+
+		memcpy(&seq, got + 21, sizeof(seq));
+		assert_int_equal(len, 76);
+		assert_true(id < THREADS && seq >= next[id]); /* in each worker's order */
+		next[id] = seq + 1;
+		for (int i = 0; i < 64 - 25; i++)
+			assert_int_equal(body[i], id * 16 + seq % TRAIN);
+		received++;
+		offer(&b.ring, buf[head], 128, 128, true, DRIVER_DIRECT);
+	}
+	for (unsigned int i = 0; i < THREADS; i++) {
+		pthread_join(workers[i].thread, NULL);
+		dropped += (unsigned int)workers[i].stats.drops[DROP_NO_BUFFER];
+	}
+	assert_int_equal(received + dropped, THREADS * ROUNDS * TRAIN);
+	assert_true(received > RING);
+}
+
 static void rings_outside_memory_are_refused(void **state)
 {
 	struct vq_conf good = { a.ring.desc, a.ring.avail, a.ring.used, RING, 0, 0, 0, &a.gmem, -1 };
@@ -502,6 +587,7 @@ int main(void)
 		T(header_checked_is_header_delivered),
 		T(bad_offload_header_is_malformed),
 		T(more_than_asked_stays_in_the_ring),
+		T(several_workers_may_deliver_to_one_ring),
 		T(rings_outside_memory_are_refused),
 		T(arming_tells_of_frames_already_there),
 	};
