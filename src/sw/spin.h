@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The lock of what several workers deliver to. Held for microseconds, by threads that have a core
- * each; never across a system call.
+ * each or should have: a holder that was preempted is given way to.
  */
 #ifndef ANYVF_SW_SPIN_H
 #define ANYVF_SW_SPIN_H
+
+#include <sched.h>
+
+#define SPIN_PATIENCE 4096 /* turns; longer than any copy: who is waited for has lost its core */
 
 struct spin {
 	int taken; /* atomic */
 };
 
-static inline void spin_pause(void)
+/* One turn of waiting for another worker; @turns counts them, from 0. */
+static inline void spin_wait(unsigned int *turns)
 {
+	if (++*turns % SPIN_PATIENCE == 0)
+		sched_yield();
 #ifdef __x86_64__
 	__builtin_ia32_pause();
 #endif
@@ -19,9 +26,11 @@ static inline void spin_pause(void)
 
 static inline void spin_lock(struct spin *s)
 {
+	unsigned int turns = 0;
+
 	while (__atomic_exchange_n(&s->taken, 1, __ATOMIC_ACQUIRE))
 		while (__atomic_load_n(&s->taken, __ATOMIC_RELAXED))
-			spin_pause();
+			spin_wait(&turns);
 }
 
 static inline void spin_unlock(struct spin *s)

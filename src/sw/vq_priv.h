@@ -57,10 +57,12 @@ static inline void used_put(struct vq *v, uint32_t head, uint32_t len)
  */
 static inline void used_publish(struct vq *v, uint16_t from, uint16_t to)
 {
+	unsigned int turns = 0;
+
 	if (from == to)
 		return;
 	while (unlikely(__atomic_load_n(&v->published, __ATOMIC_ACQUIRE) != from))
-		spin_pause();
+		spin_wait(&turns);
 	__atomic_store_n(&v->used->idx, to, __ATOMIC_RELEASE);
 	__atomic_store_n(&v->published, to, __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* idx before flags (virtio 1.2, 2.7.7) */
