@@ -208,6 +208,7 @@ void dp_queue_start_locked(struct dp *dp, struct port_queue *q)
 	q->polled = true;
 	q->credit = 0;
 	q->idle_since = 0;
+	q->gap = UINT32_MAX; /* not known: a second or so */
 	__atomic_store_n(&q->running, true, __ATOMIC_RELEASE);
 }
 

@@ -43,6 +43,7 @@ struct port_queue {
 	bool polled;	     /* in the worker's poll list; else it waits for fd */
 	int64_t credit;	     /* bytes this source may still have delivered in its turn */
 	uint64_t idle_since; /* TSC of the last rx() that yielded something */
+	uint64_t gap;	     /* mean TSC ticks between those, of late */
 };
 
 /* What one rx() yields. Owner: the worker; reused for every burst. */

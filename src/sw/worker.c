@@ -19,7 +19,9 @@
 
 #define QUANTUM (256 * 1024)	/* bytes a source may have delivered in one turn */
 #define COPY_COST 256		/* bytes that one delivered copy costs beside its own */
-#define IDLE_US 50		/* empty that long: leave the poll list */
+#define IDLE_US 50		/* empty that long: leave the poll list ... */
+#define GAP_US 400		/* ... unless its gaps are shorter than this of late: */
+#define GAPS 4			/* then empty for as long as that many of them */
 #define IDLE_POLL_US 1000	/* a source without fd: empty that long, look less often */
 #define IDLE_POLL_EVERY_US 100	/* how often then */
 #define EVENTS_EVERY_US 20	/* how often a busy worker looks at epoll */
@@ -93,7 +95,7 @@ static void events_take(struct worker *w, uint64_t now, uint64_t until)
 	int n = events_wait(w, ev, now, until);
 	struct dp_sources *list = __atomic_load_n(&w->shared->sources, __ATOMIC_ACQUIRE);
 
-	w->events_at = now = rte_rdtsc();
+	w->events_at = rte_rdtsc();
 	for (int i = 0; i < n; i++) {
 		struct port_queue *q;
 		uint64_t count;
@@ -106,7 +108,6 @@ static void events_take(struct worker *w, uint64_t now, uint64_t until)
 		if (!q || q->polled)
 			continue;
 		q->polled = true;
-		q->idle_since = now;
 		if (q->port->ops->arm)
 			q->port->ops->arm(q, false);
 		/* A source may be heard before the list that has it is there: adoption takes it. */
@@ -223,6 +224,27 @@ static void rate_spend(struct worker *w, uint16_t id, const struct port_burst *b
 	spin_unlock(&s->lock);
 }
 
+/* The source had frames: how far apart they come, as a running mean. */
+static void gap_note(struct worker *w, struct port_queue *q, uint64_t now)
+{
+	uint64_t longest = GAPS * ticks(w, GAP_US); /* so that one long pause is soon forgotten */
+	uint64_t gap = MIN(now - q->idle_since, longest);
+
+	q->gap += (int64_t)(gap - q->gap) / 4;
+	q->idle_since = now;
+}
+
+/*
+ * How long an empty source is polled before its kick is waited for. A wake-up costs some 40 us:
+ * worth it where frames come seldom, not for a steady flow of a few thousand bursts a second.
+ */
+static uint64_t patience(const struct worker *w, const struct port_queue *q)
+{
+	uint64_t idle = ticks(w, IDLE_US);
+
+	return q->gap < ticks(w, GAP_US) ? MAX(idle, GAPS * q->gap) : idle;
+}
+
 /*
  * One turn of one source. Returns when it wants the next: 0: at once; else it
  * has nothing to do before that tick. An idle one clears q->polled.
@@ -258,7 +280,7 @@ static uint64_t turn(struct worker *w, const struct veb_snap *snap, struct port_
 	if (ops->rx_done)
 		ops->rx_done(q);
 	if (b->n || b->more) {
-		q->idle_since = now;
+		gap_note(w, q, now);
 		return 0;
 	}
 	if (w->dp->busy)
@@ -267,7 +289,7 @@ static uint64_t turn(struct worker *w, const struct veb_snap *snap, struct port_
 		return now - q->idle_since < ticks(w, IDLE_POLL_US) ?
 			       0 :
 			       now + ticks(w, IDLE_POLL_EVERY_US);
-	if (!q->slow_rx && now - q->idle_since < ticks(w, IDLE_US))
+	if (!q->slow_rx && now - q->idle_since < patience(w, q))
 		return 0;
 	if (!ops->arm || !ops->arm(q, true))
 		q->polled = false;
