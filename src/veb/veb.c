@@ -71,8 +71,11 @@ static void drop(struct burst *b, uint16_t port, enum drop reason)
 	veb_count(&b->out->stats[port].drops[reason], 1);
 }
 
-static struct veb_node *node_add(struct burst *b, uint16_t index, uint16_t to, uint16_t mirror,
-				 uint32_t outer, uint32_t inner)
+static inline __attribute__((always_inline)) struct veb_node *node_add(struct burst *b,
+								       uint16_t index, uint16_t to,
+								       uint16_t mirror,
+								       uint32_t outer,
+								       uint32_t inner)
 {
 	struct veb_out *out = b->out;
 	struct veb_bin *bin = &out->bins[to];
@@ -401,7 +404,7 @@ static void prefetch(const struct burst *b, const struct frame *frames, unsigned
 }
 
 /* Who gets plain frames for an address, and how long they may be; 0: the rules decide. */
-static void plain_find(struct burst *b, uint64_t dst_key)
+static inline __attribute__((always_inline)) void plain_find(struct burst *b, uint64_t dst_key)
 {
 	const struct veb_fib_entry *entry;
 

@@ -72,7 +72,8 @@ static double run(const struct veb_snap *snap, struct veb_out *out, unsigned int
 		for (unsigned int u = 0; u < out->n_used; u++)
 			for (unsigned int at = out->bins[out->used[u]].head; at != VEB_END;
 			     at = out->nodes[at].next)
-				seen += out->nodes[at].n;
+				for (unsigned int k = 0; k < out->nodes[at].n; k++)
+					seen += frames[b][out->nodes[at].frame + k].len;
 		veb_out_reset(out);
 	}
 	assert(seen == (uint64_t)n_frames * 60);
