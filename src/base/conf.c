@@ -21,7 +21,7 @@ static const struct conf_key conf_keys[] = {
 	{ "host", "name", "" }, /* "": the machine's host name */
 	{ "host", "state_dir", "/var/lib/anyvf" },
 	{ "host", "log_dir", "/var/log/anyvf" },
-	{ "switch", "cores", "" }, /* "": the last core this process may use */
+	{ "switch", "cores", "" }, /* "": one worker, on any */
 	{ "switch", "poll", "adaptive" },
 	{ "switch", "huge", "off" },
 	{ "switch", "user", "anyvf" }, /* of the switch process, if it exists */

@@ -416,7 +416,9 @@ int worker_start(struct dp *dp, unsigned int id, int cpu, struct worker **out, s
 	if (rc) {
 		rte_rcu_qsbr_thread_unregister(dp->qsbr, id);
 		worker_free(w);
-		return err_set(e, rc, "worker thread on CPU %d: %s", cpu, strerror(-rc));
+		return rc == -EINVAL ?
+			       err_set(e, rc, "core %d is not there, or not ours to use", cpu) :
+			       err_set(e, rc, "worker thread on core %d: %s", cpu, strerror(-rc));
 	}
 	*out = w;
 	return 0;

@@ -689,7 +689,7 @@ def test_a_state_file_that_makes_no_sense_is_refused_with_its_name(swd_maker, co
     assert swd.state.read_bytes() == content
 
 
-@pytest.mark.parametrize('words', [['--poll', 'lazy'], ['--cores', 'x'], ['--cores', '4000'], ['--nonsense'], ['stray']])
+@pytest.mark.parametrize('words', [['--poll', 'lazy'], ['--cores', 'x'], ['--cores', '4000'], ['--cores', '999'], ['--nonsense'], ['stray']])
 def test_options_that_make_no_sense_are_refused(swd_maker, words):
     swd = swd_maker()
     done = subprocess.run([DAEMONS / 'anyvf-swd', '--run-dir', swd.dir, '--state', swd.state, *words],
