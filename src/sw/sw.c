@@ -102,7 +102,6 @@ static void commit_soon(void *arg)
 	struct err e = { 0 };
 
 	sw->hint_again = false; /* workers report addresses once a snapshot */
-	sw->soon_at = loop_now_ms();
 	sw_publish(sw, NULL);
 	if (!sw_state_save(sw, &e)) {
 		sw->save_failed = false;
@@ -110,27 +109,6 @@ static void commit_soon(void *arg)
 		log_err("settings cannot be saved", "%s", e.msg);
 		sw->save_failed = true;
 	}
-}
-
-/**
- * sw_commit_soon() - Put a change in force that nobody waits for
- * @sw: switch
- *
- * At once if the last one is some time ago, for a guest's first frame is often a question and the
- * answer needs its address; else together with those to come.
- *
- * Context: control.
- */
-void sw_commit_soon(struct sw *sw)
-{
-	uint64_t since = loop_now_ms() - sw->soon_at;
-
-	if (since < SW_COALESCE_MS) {
-		loop_timer_set(sw->soon, (uint32_t)(SW_COALESCE_MS - since), 0);
-		return;
-	}
-	loop_timer_set(sw->soon, UINT32_MAX, 0);
-	commit_soon(sw);
 }
 
 static void on_hints(void *arg, uint32_t events)

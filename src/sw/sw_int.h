@@ -70,8 +70,7 @@ struct sw {
 	struct loop_fd *hints;
 	struct loop_timer *tick;       /* each second: wires, lost devices */
 	struct loop_timer *more_hints; /* after a full turn of hints, the next one */
-	struct loop_timer *soon;       /* changes nobody waits for, those of 10 ms together */
-	uint64_t soon_at;	       /* when the last of them were put in force */
+	struct loop_timer *soon;       /* 10 ms after a change nobody waits for */
 };
 
 #define SW_COALESCE_MS 10
@@ -82,7 +81,6 @@ struct sw_pf *sw_pf_find(struct sw *sw, const char *name, struct err *e);
 struct sw_vf *sw_vf_find(struct sw *sw, const char *pf, unsigned int vf, struct sw_pf **out,
 			 struct err *e);
 int sw_commit(struct sw *sw, struct err *e);
-void sw_commit_soon(struct sw *sw);
 int sw_publish(struct sw *sw, struct err *e);
 
 /* sw_plug.c */

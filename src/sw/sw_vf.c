@@ -338,8 +338,7 @@ int sw_vf_filter(void *ctx, const char *pf, unsigned int vf, const struct vf_fil
 		      guest_same_accepted(v->guest, next.guest) ? sw_publish : sw_commit, e);
 }
 
-/* Returns whether an address was accepted. */
-static bool hint(struct sw *sw, const struct dp_hint *h)
+static void hint(struct sw *sw, const struct dp_hint *h)
 {
 	struct sw_pf *pf = sw->blocks[h->port] ? sw->pfs[sw->blocks[h->port]->domain] : NULL;
 	struct guest *g = NULL;
@@ -349,21 +348,21 @@ static bool hint(struct sw *sw, const struct dp_hint *h)
 	while (pf && vf < pf->config.numvfs && pf->vf_ports[vf].id != h->port)
 		vf++;
 	if (!pf || vf == pf->config.numvfs)
-		return false;
+		return;
 	v = &pf->vfs[vf];
 	if (mac_is_zero(&v->config.mac) && !v->config.trust && v->guest && v->guest->n_accepted &&
 	    loop_now_ms() - sw->learned_at[h->port] < LEARN_PAUSE_MS) {
 		sw->hint_again = true;
-		return false;
+		return;
 	}
 	if (guest_learn(v->guest, &h->mac, &v->config, &g) || !g)
-		return false;
+		return;
 	guest_free(v->guest);
 	v->guest = g;
 	if (!guest_accepted(g, &h->mac))
-		return false;
+		return;
 	sw->learned_at[h->port] = loop_now_ms();
-	return true;
+	loop_timer_set(sw->soon, SW_COALESCE_MS, 0);
 }
 
 /**
@@ -371,7 +370,7 @@ static bool hint(struct sw *sw, const struct dp_hint *h)
  * @sw: switch
  *
  * Where no filter source serves a VF, a source address counts as a request.
- * What is accepted is in force on return, or 10 ms after what was accepted before.
+ * What is accepted is in force 10 ms later.
  *
  * Return: true after a full turn: wait a little before the next, or a guest that
  * changes its source with each frame keeps control from its work.
@@ -381,12 +380,9 @@ bool sw_vf_hints(struct sw *sw)
 {
 	struct dp_hint hints[HINTS_A_TURN];
 	unsigned int n = dp_hints_take(sw->opts.dp, hints, HINTS_A_TURN);
-	bool accepted = false;
 
 	for (unsigned int i = 0; i < n; i++)
 		if (hints[i].port < VEB_PORTS_MAX)
-			accepted |= hint(sw, &hints[i]);
-	if (accepted)
-		sw_commit_soon(sw);
+			hint(sw, &hints[i]);
 	return n == HINTS_A_TURN;
 }

@@ -164,8 +164,6 @@ static int64_t deliver(struct worker *w, const struct frame *frames, unsigned in
 	struct veb_out *out = w->out;
 	int64_t cost = 0;
 
-	if (unlikely(out->n_learns)) /* first: the answer to the frame needs the address */
-		hints_put(w, out);
 	for (unsigned int u = 0; u < out->n_used; u++) {
 		uint16_t to = out->used[u];
 		unsigned int n = 0, n_frames = 0;
@@ -187,6 +185,8 @@ static int64_t deliver(struct worker *w, const struct frame *frames, unsigned in
 		if (n)
 			batch_deliver(w, to, n, flow);
 	}
+	if (unlikely(out->n_learns))
+		hints_put(w, out);
 	veb_out_reset(out);
 	return cost;
 }
