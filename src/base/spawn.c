@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -31,6 +32,8 @@ static void child_exec(const char *const argv[], const struct spawn_opts *o, int
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (!o) /* spawn_run(): without its caller nobody would end it when its time is over */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(null, STDIN_FILENO);
 	if (out_fd >= 0) {
 		dup2(out_fd, STDOUT_FILENO);
@@ -111,6 +114,8 @@ static int drain(int fd, int pidfd, char *out, size_t size, uint64_t deadline)
  * @out:        gets what it printed (stdout and stderr), cut and NUL-terminated; may be NULL
  * @out_size:   size of @out
  * @e:          error text with the last line it printed, may be NULL
+ *
+ * It ends with the calling thread at the latest; what it started itself does not.
  *
  * Return: 0 if it exited with 0; -ETIMEDOUT; -EIO for another exit status; or a negative errno.
  * Context: blocks; not for the control loop of a busy daemon unless the program is quick.

@@ -247,6 +247,31 @@ static void spawn_run_reports_output_status_and_time(void **state)
 	assert_int_equal(spawn_run(none, 5000, NULL, 0, NULL), -EIO);
 }
 
+/* The pipe's end is closed when all who hold it are gone. */
+static void spawn_run_leaves_no_child_behind_a_killed_caller(void **state)
+{
+	static const char *const slow[] = { "sh", "-c", "echo >&3; exec sleep 600", NULL };
+	int pipefd[2];
+	pid_t caller;
+	char byte;
+
+	assert_int_equal(pipe(pipefd), 0);
+	caller = fork();
+	if (!caller) {
+		dup2(pipefd[1], 3);
+		if (pipefd[1] != 3)
+			close(pipefd[1]);
+		spawn_run(slow, 600000, NULL, 0, NULL);
+		_exit(0);
+	}
+	close(pipefd[1]);
+	assert_int_equal(read(pipefd[0], &byte, 1), 1);
+	assert_int_equal(kill(caller, SIGKILL), 0);
+	assert_int_equal(waitpid(caller, NULL, 0), caller);
+	assert_int_equal(read(pipefd[0], &byte, 1), 0);
+	close(pipefd[0]);
+}
+
 static void on_exit_status(void *arg, int status)
 {
 	*(int *)arg = status;
@@ -315,6 +340,7 @@ int main(void)
 		cmocka_unit_test(loop_runs_timers_posts_signals_and_fds),
 		cmocka_unit_test(sockets_pass_descriptors),
 		cmocka_unit_test(spawn_run_reports_output_status_and_time),
+		cmocka_unit_test(spawn_run_leaves_no_child_behind_a_killed_caller),
 		cmocka_unit_test(spawn_start_tells_of_the_end),
 		cmocka_unit_test(conf_refuses_what_it_does_not_know),
 	};
