@@ -4,7 +4,6 @@
  * read where the driver put them, and copied into fresh mbufs on the way out.
  * Offloads are done in software, which every driver agrees with.
  */
-#include "sw/spin.h"
 #include "sw/uplink.h"
 
 #include <errno.h>
@@ -14,6 +13,7 @@
 #include <stdio.h>
 
 #include "sw/offload.h"
+#include "sw/spin.h"
 
 #define RING_LEN 512  /* descriptors each way */
 #define POOL_LEN 2047 /* mbufs: both rings, a burst in hand, some to spare */

@@ -3,7 +3,8 @@
  * A polling thread: each of its sources in turn, a burst through veb, each destination
  * once. Turns are bounded in delivered copies and bytes. A source that stays
  * empty leaves the poll list and waits for its kick; with nothing to poll the
- * thread sleeps. On this path: no heap, no lock, no log, no syscall but the kick
+ * thread sleeps. On this path: no heap, no log, no lock but the short ones of what
+ * workers share (a rate's bucket, the places of a ring to a guest), no syscall but the kick
  * and, while some source waits, a look at epoll now and then.
  */
 #include <errno.h>
