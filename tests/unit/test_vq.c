@@ -453,15 +453,17 @@ static void more_than_asked_stays_in_the_ring(void **state)
 }
 
 #define THREADS 3
-#define ROUNDS	400
+#define ROUNDS	5000
 #define TRAIN	16
+#define LONG	8000 /* of worker 0: it copies while others are done already */
 
 /* A worker that delivers trains of frames; byte 20 of each says whose, bytes 21..24 which. */
 struct deliverer {
 	pthread_t thread;
 	uint8_t id;
+	uint32_t len; /* of its frames */
 	struct vf_stats stats;
-	uint8_t bytes[TRAIN][64];
+	uint8_t bytes[TRAIN][LONG];
 };
 
 static unsigned int deliverers_done; /* atomic */
@@ -476,16 +478,16 @@ static void *deliverer_run(void *arg)
 	for (uint32_t seq = 0; seq < ROUNDS * TRAIN; seq++) {
 		unsigned int i = seq % TRAIN;
 
-		memset(d->bytes[i], d->id * 16 + (int)i, 64);
+		memset(d->bytes[i], d->id * 16 + (int)i, d->len);
 		memset(d->bytes[i], 2, 12);
 		d->bytes[i][20] = d->id;
 		memcpy(&d->bytes[i][21], &seq, sizeof(seq));
-		frames[i] = (struct frame){ .len = 64, .data = { d->bytes[i] + 14, 50 } };
+		frames[i] = (struct frame){ .len = d->len,
+					     .data = { d->bytes[i] + 14, d->len - 14 } };
 		memcpy(&frames[i], d->bytes[i], 14);
 		if (i < TRAIN - 1)
 			continue;
 		vq_deliver(&b.vq, &batch);
-		sched_yield();
 	}
 	__atomic_add_fetch(&deliverers_done, 1, __ATOMIC_RELEASE);
 	return NULL;
@@ -499,12 +501,13 @@ static void several_workers_may_deliver_to_one_ring(void **state)
 	uint8_t *buf[RING];
 
 	for (unsigned int i = 0; i < RING; i++) {
-		buf[i] = driver_alloc(&b.mem, 128, 1);
-		offer(&b.ring, buf[i], 128, 128, true, DRIVER_DIRECT);
+		buf[i] = driver_alloc(&b.mem, LONG + 64, 1);
+		offer(&b.ring, buf[i], LONG + 64, LONG + 64, true, DRIVER_DIRECT);
 	}
 	memset(workers, 0, sizeof(workers));
 	for (uint8_t i = 0; i < THREADS; i++) {
 		workers[i].id = i;
+		workers[i].len = i ? 64 : LONG;
 		pthread_create(&workers[i].thread, NULL, deliverer_run, &workers[i]);
 	}
 	for (;;) {
@@ -519,13 +522,15 @@ static void several_workers_may_deliver_to_one_ring(void **state)
 		uint8_t *got = buf[head] + 12, id = got[20], *body = got + 25;
 
 		memcpy(&seq, got + 21, sizeof(seq));
-		assert_int_equal(len, 76);
 		assert_true(id < THREADS && seq >= next[id]); /* in each worker's order */
+		assert_int_equal(len, 12 + workers[id].len);
+		assert_int_equal(got[workers[id].len - 1], id * 16 + seq % TRAIN);
 		next[id] = seq + 1;
 		for (int i = 0; i < 64 - 25; i++)
 			assert_int_equal(body[i], id * 16 + seq % TRAIN);
 		received++;
-		offer(&b.ring, buf[head], 128, 128, true, DRIVER_DIRECT);
+		memset(buf[head], 0, 12 + workers[id].len);
+		offer(&b.ring, buf[head], LONG + 64, LONG + 64, true, DRIVER_DIRECT);
 	}
 	for (unsigned int i = 0; i < THREADS; i++) {
 		pthread_join(workers[i].thread, NULL);
