@@ -113,6 +113,7 @@ int dp_open(const struct dp_opts *opts, struct dp **out, struct err *e)
 		return err_set(e, -ENOMEM, "no memory for the data plane");
 	dp->hint_fd = -1;
 	dp->busy = opts->busy;
+	dp->run_dir = opts->run_dir;
 	pthread_mutex_init(&dp->queues_lock, NULL);
 	rc = parts_open(dp, &cpus, e);
 	if (!rc)

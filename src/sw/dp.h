@@ -25,7 +25,7 @@ struct veb_snap; /* veb/snap.h */
 
 struct dp_opts {
 	const char *cores;    /* list as 2,4-6, one worker each; NULL: one worker, wherever it likes */
-	const char *run_dir;  /* where DPDK makes its (empty) folder; NULL: where it likes */
+	const char *run_dir;  /* for DPDK's (empty) folder and what outlives us; borrowed; NULL: none */
 	const char *prefix;   /* unique in that folder; NULL: "anyvf", without run_dir from our pid */
 	bool busy;	      /* workers never sleep */
 	bool huge;	      /* memory of DPDK in huge pages; else none are needed */

@@ -72,6 +72,7 @@ struct dp {
 	unsigned int n_workers; /* those of workers[] that run */
 	struct dp_worker *workers[DP_WORKERS_MAX];
 	struct vhost_lib *vhost;
+	const char *run_dir; /* of struct dp_opts; borrowed, or NULL */
 	bool busy;
 };
 

@@ -158,6 +158,22 @@ static void rx_count_locked(struct vhost_port *vp)
 	__atomic_store_n(&vp->n_rx, n, __ATOMIC_RELEASE);
 }
 
+/* What a packed ring needs besides. False: no memory. */
+static bool ring_extend_locked(struct vhost_port *vp, unsigned int i, struct vhost_ring *r,
+			       struct vq_conf *conf)
+{
+	if (!vp->marks)
+		vp->marks = marks_open(vp->lib->dp->run_dir, vp->path);
+	if (conf->size > r->done_size) {
+		free(r->done);
+		r->done = calloc(conf->size, sizeof(r->done[0]));
+		r->done_size = r->done ? conf->size : 0;
+	}
+	conf->done = r->done;
+	conf->mark = vp->marks ? &vp->marks[i] : NULL;
+	return conf->done && conf->mark;
+}
+
 /* Read a ring from the library. False: it is not whole yet. */
 static bool ring_load_locked(struct vhost_port *vp, unsigned int i, struct vhost_ring *r)
 {
@@ -180,6 +196,8 @@ static bool ring_load_locked(struct vhost_port *vp, unsigned int i, struct vhost
 			 vp->port.name, i);
 		return false;
 	}
+	if (conf.features & 1ull << VIRTIO_F_RING_PACKED && !ring_extend_locked(vp, i, r, &conf))
+		return false;
 	if (!vq_init(&r->ring, &conf)) {
 		log_warn("front end gave a ring outside its memory", "port=\"%s\" q=%u",
 			 vp->port.name, i);
@@ -265,7 +283,15 @@ static void port_unlock(void)
 	pthread_mutex_unlock(&vhost_lib->dp->queues_lock);
 }
 
+/* A front end that takes a position from us gives one back: ours is not to outlive it. */
+static void marks_forget_locked(struct vhost_port *vp, unsigned int first, unsigned int last)
+{
+	for (unsigned int i = first; vp->marks && i <= last && i < RINGS_MAX; i++)
+		vp->marks[i].cookie = 0;
+}
+
 /* Messages that change a ring or memory under it: stop before, start after. */
+enum { GET_VRING_BASE = 11, RESET_DEVICE = 34 };
 enum { STOP_NOTHING, STOP_RING_U64, STOP_RING_U32, STOP_ALL, STOP_ALL_MEM };
 static const uint8_t stop_first[] = {
 	[2] = STOP_ALL,	      /* SET_FEATURES */
@@ -274,10 +300,10 @@ static const uint8_t stop_first[] = {
 	[8] = STOP_RING_U32,  /* SET_VRING_NUM */
 	[9] = STOP_RING_U32,  /* SET_VRING_ADDR */
 	[10] = STOP_RING_U32, /* SET_VRING_BASE */
-	[11] = STOP_RING_U32, /* GET_VRING_BASE */
+	[GET_VRING_BASE] = STOP_RING_U32,
 	[12] = STOP_RING_U64, /* SET_VRING_KICK */
 	[13] = STOP_RING_U64, /* SET_VRING_CALL */
-	[34] = STOP_ALL_MEM,  /* RESET_DEVICE */
+	[RESET_DEVICE] = STOP_ALL_MEM,
 	[37] = STOP_ALL_MEM,  /* ADD_MEM_REG */
 	[38] = STOP_ALL_MEM,  /* REM_MEM_REG */
 };
@@ -309,12 +335,15 @@ static bool message_rings(const struct message *m, unsigned int *first, unsigned
 
 static enum rte_vhost_msg_result before_message(int vid, void *msg)
 {
+	const struct message *m = msg;
 	unsigned int first, last;
 	struct vhost_port *vp;
 	bool mem;
 
-	if (message_rings(msg, &first, &last, &mem) && (vp = port_lock(vid))) {
+	if (message_rings(m, &first, &last, &mem) && (vp = port_lock(vid))) {
 		rings_stop_locked(vp, first, last);
+		if (m->request == GET_VRING_BASE || m->request == RESET_DEVICE)
+			marks_forget_locked(vp, first, last);
 		if (mem)
 			vp->mem_valid = false;
 		port_unlock();
@@ -411,6 +440,8 @@ static void on_connection_gone(int vid)
 	vhost_lib->by_vid[vid] = NULL;
 	vp->vid = -1;
 	vp->features = 0;
+	marks_close(vp->lib->dp->run_dir, vp->path, vp->marks);
+	vp->marks = NULL;
 	port_unlock();
 	log_info("front end left", "port=\"%s\"", vp->port.name);
 }

@@ -6,11 +6,12 @@
 #include <rte_vhost.h>
 
 #include "sw/dp_priv.h"
+#include "sw/marks.h"
 #include "sw/vq.h"
 
 #define DEVICES_MAX 1024	  /* of librte_vhost */
 #define SOCKETS_MAX 1022	  /* descriptors its poll set has room for */
-#define RINGS_MAX (2 * PORT_QUEUES) /* of one device */
+#define RINGS_MAX MARKS_N /* of one device */
 
 /* One ring of a device; even indexes are to the guest, odd ones from it. */
 struct vhost_ring {
@@ -19,6 +20,8 @@ struct vhost_ring {
 	bool enabled;	       /* ready and enabled, says the library */
 	bool reported;	       /* broken, and the helper was told; writer: the worker */
 	bool logged;	       /* broken, and the log says so; writer: the helper */
+	uint64_t *done;	       /* packed: of ring; @done_size entries */
+	uint32_t done_size;
 };
 
 struct vhost_port;
@@ -44,6 +47,7 @@ struct vhost_port {
 	bool mem_valid; /* mem is the front end's table */
 	struct gmem mem;
 	uint64_t features;
+	struct vq_mark *marks;		      /* RINGS_MAX; NULL before the first packed ring */
 	unsigned int n_rx;		      /* atomic; ring pairs 0..n_rx-1 run to the guest */
 	struct vhost_ring *rings[RINGS_MAX];  /* made when first seen, freed with the port */
 	struct vhost_port *next;	      /* in lib->ports */

@@ -24,13 +24,12 @@
 #define WAIT_EVERY_MS 20 /* how often */
 
 #define FEATURE(f) (1ull << (f))
-/*
- * Not here: EVENT_IDX (the library would decide kicks by an index it does not
- * know), IOMMU_PLATFORM, LOG_ALL (no dirty log yet), RING_PACKED, UFO.
- */
+/* Not here: IOMMU_PLATFORM, LOG_ALL (no dirty log yet), UFO. */
 #define FEATURES                                                                                   \
 	(FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_F_ANY_LAYOUT) |                              \
-	 FEATURE(VIRTIO_RING_F_INDIRECT_DESC) | FEATURE(VHOST_USER_F_PROTOCOL_FEATURES) |          \
+	 FEATURE(VIRTIO_F_RING_PACKED) | FEATURE(VIRTIO_F_IN_ORDER) |                              \
+	 FEATURE(VIRTIO_RING_F_EVENT_IDX) | FEATURE(VIRTIO_RING_F_INDIRECT_DESC) |                 \
+	 FEATURE(VHOST_USER_F_PROTOCOL_FEATURES) |                                                 \
 	 FEATURE(VIRTIO_NET_F_MRG_RXBUF) | FEATURE(VIRTIO_NET_F_CSUM) |                            \
 	 FEATURE(VIRTIO_NET_F_GUEST_CSUM) | FEATURE(VIRTIO_NET_F_HOST_TSO4) |                      \
 	 FEATURE(VIRTIO_NET_F_HOST_TSO6) | FEATURE(VIRTIO_NET_F_HOST_ECN) |                        \
@@ -155,8 +154,12 @@ static void port_close(struct vhost_port *vp)
 	pthread_mutex_lock(&lib->jobs_lock);
 	lib->n_sockets -= vp->client ? 1 : 2;
 	pthread_mutex_unlock(&lib->jobs_lock);
-	for (unsigned int i = 0; i < RINGS_MAX; i++)
+	marks_close(lib->dp->run_dir, vp->path, vp->marks);
+	for (unsigned int i = 0; i < RINGS_MAX; i++) {
+		if (vp->rings[i])
+			free(vp->rings[i]->done);
 		free(vp->rings[i]);
+	}
 	free(vp);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Split virtqueues from the device's side: reading chains, and bursts of frames
- * out of a guest's transmit ring. A burst is parsed whole before the first byte is
+ * Virtqueues from the device's side: reading chains, and bursts of frames out of
+ * a guest's transmit ring. A burst is parsed whole before the first byte is
  * copied, so that the misses on guest memory overlap; a used index is published
  * once a burst.
  */
@@ -10,7 +10,24 @@
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rings are little-endian");
 static_assert(sizeof(struct vring_desc) == 16, "virtio 1.2, 2.7.5");
 
-#define HEAD_LEN (VQ_HDR_LEN + FRAME_PARSE_LEN)
+static bool split_init(struct vq *v, const struct vq_conf *conf)
+{
+	uint64_t n = conf->size, event = v->event_idx ? 2 : 0;
+
+	if (!n || n > VQ_SIZE_MAX || n & (n - 1) || (uintptr_t)conf->desc % 16 ||
+	    (uintptr_t)conf->avail % 2 || (uintptr_t)conf->used % 4)
+		return false;
+	if (!gmem_holds(conf->mem, conf->desc, 16 * n) ||
+	    !gmem_holds(conf->mem, conf->avail, 4 + 2 * n + event) ||
+	    !gmem_holds(conf->mem, conf->used, 4 + 8 * n + event))
+		return false;
+	v->desc = conf->desc;
+	v->avail = conf->avail;
+	v->used = conf->used;
+	v->avail_next = conf->avail_next;
+	v->used_next = v->published = conf->used_next;
+	return true;
+}
 
 /**
  * vq_init() - Begin with a ring where its last user stopped
@@ -18,31 +35,22 @@ static_assert(sizeof(struct vring_desc) == 16, "virtio 1.2, 2.7.5");
  * @conf: where it is; addresses are ours
  *
  * Return: false, and @v stays unusable, if the parts are not aligned or do not lie
- * in the guest's memory whole (virtio 1.2, 2.7), or the size is no power of two.
+ * in the guest's memory whole (virtio 1.2, 2.7 and 2.8), or the size is not allowed.
  * Context: any thread, while no worker uses @v.
  */
 bool vq_init(struct vq *v, const struct vq_conf *conf)
 {
-	uint32_t n = conf->size;
-
-	memset(v, 0, sizeof(*v));
-	v->broken = true;
-	v->call_fd = -1;
-	if (!n || n > VQ_SIZE_MAX || n & (n - 1) || (uintptr_t)conf->desc % 16 ||
-	    (uintptr_t)conf->avail % 2 || (uintptr_t)conf->used % 4)
-		return false;
-	if (!gmem_holds(conf->mem, conf->desc, 16ull * n) ||
-	    !gmem_holds(conf->mem, conf->avail, 4 + 2ull * n) ||
-	    !gmem_holds(conf->mem, conf->used, 4 + 8ull * n))
-		return false;
 	*v = (struct vq){
-		.desc = conf->desc, .avail = conf->avail, .used = conf->used, .mem = conf->mem,
-		.mask = (uint16_t)(n - 1), .avail_next = conf->avail_next,
-		.used_next = conf->used_next, .published = conf->used_next,
-		.call_fd = conf->call_fd, .can = offload_of_features(conf->features),
+		.mem = conf->mem,
+		.mask = (uint16_t)(conf->size - 1),
+		.call_fd = conf->call_fd,
+		.can = offload_of_features(conf->features),
 		.mergeable = conf->features & 1ull << VIRTIO_NET_F_MRG_RXBUF,
+		.event_idx = conf->features & 1ull << VIRTIO_RING_F_EVENT_IDX,
+		.is_packed = conf->features & 1ull << VIRTIO_F_RING_PACKED,
 	};
-	return true;
+	v->broken = v->is_packed ? !packed_init(v, conf) : !split_init(v, conf);
+	return !v->broken;
 }
 
 /**
@@ -55,21 +63,17 @@ bool vq_init(struct vq *v, const struct vq_conf *conf)
  */
 bool vq_arm(struct vq *v, bool on)
 {
-	*(volatile uint16_t *)&v->used->flags = on ? 0 : VRING_USED_F_NO_NOTIFY;
+	if (v->is_packed)
+		*(volatile uint16_t *)&v->device->flags =
+			on ? VRING_PACKED_EVENT_FLAG_ENABLE : VRING_PACKED_EVENT_FLAG_DISABLE;
+	else if (!v->event_idx)
+		*(volatile uint16_t *)&v->used->flags = on ? 0 : VRING_USED_F_NO_NOTIFY;
+	else if (on) /* once it is passed it asks for nothing more (virtio 1.2, 2.7.10.1) */
+		*(volatile uint16_t *)(void *)&v->used->ring[v->mask + 1] = v->avail_next;
 	if (!on)
 		return false;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* flags before idx (virtio 1.2, 2.7.10) */
-	return GUEST_READ(v->avail->idx) != v->avail_next;
-}
-
-/* One checked descriptor as a segment; its direction must be @flag. */
-static bool seg_of(struct vq *v, const struct vring_desc *d, uint16_t flag, struct frame_seg *out)
-{
-	if (unlikely((d->flags & VRING_DESC_F_WRITE) != flag || !d->len))
-		return false;
-	out->base = gmem_at(v->mem, &v->last_region, d->addr, d->len);
-	out->len = d->len;
-	return out->base;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* before looking (virtio 1.2, 2.7.10) */
+	return v->is_packed ? packed_offers(v) : GUEST_READ(v->avail->idx) != v->avail_next;
 }
 
 /* The table behind an indirect descriptor (virtio 1.2, 2.7.5.3), NULL: refused. */
@@ -82,23 +86,13 @@ static const struct vring_desc *table_of(struct vq *v, const struct vring_desc *
 	return (const void *)gmem_at(v->mem, &v->last_region, d->addr, d->len);
 }
 
-/**
- * vq_chain_read() - All segments of a descriptor chain
- * @v:    ring
- * @d:    our copy of its first descriptor
- * @flag: VRING_DESC_F_WRITE: all are writable; 0: all are readable
- * @out:  array of @max
- * @max:  segments wanted at most
- *
- * Descriptors of the ring, the last of which may stand for a table of further
- * ones. Every segment is counted, so a loop ends where a legal chain must (virtio
- * 1.2, 2.7.5.3.1).
- *
- * Return: segments; 0: malformed; -1: more than @max.
- * Context: the worker of the ring.
+/*
+ * Descriptors of the ring from our copy of the head on, the last of which may stand for a table of
+ * further ones. Every segment is counted, so a loop ends where a legal chain must (virtio 1.2,
+ * 2.7.5.3.1). As chain_read().
  */
-int vq_chain_read(struct vq *v, struct vring_desc d, uint16_t flag, struct frame_seg *out,
-		     unsigned int max)
+static int split_read(struct vq *v, struct vring_desc d, uint16_t flag, struct frame_seg *out,
+		      unsigned int max)
 {
 	unsigned int n = 0, longest = MIN((unsigned int)v->mask + 1, (unsigned int)VQ_CHAIN_MAX);
 	const struct vring_desc *table = v->desc;
@@ -126,6 +120,25 @@ int vq_chain_read(struct vq *v, struct vring_desc d, uint16_t flag, struct frame
 			return 0;
 		d = desc_read(&table[d.next]);
 	}
+}
+
+/**
+ * chain_read() - All segments of a chain the driver offers
+ * @v:    ring
+ * @c:    chain
+ * @flag: VRING_DESC_F_WRITE: all are writable; 0: all are readable
+ * @out:  array of @max
+ * @max:  segments wanted at most
+ *
+ * Return: segments; 0: malformed; -1: more than @max.
+ * Context: the worker of the ring.
+ */
+int chain_read(struct vq *v, const struct vq_chain *c, uint16_t flag, struct frame_seg *out,
+	       unsigned int max)
+{
+	if (v->is_packed)
+		return packed_read(v, c, flag, out, max);
+	return split_read(v, desc_read(&v->desc[c->id]), flag, out, max);
 }
 
 /* Copies the first bytes of @n segments to @to; returns how many, at most @len. */
@@ -199,14 +212,14 @@ static inline bool take_plain(struct frame *f, const uint8_t *at, uint32_t len)
 	return true;
 }
 
-/* Any frame in one descriptor of at least HEAD_LEN bytes. */
+/* Any frame in one descriptor of at least VQ_HEAD_LEN bytes. */
 static void take_single(struct port_burst *b, const uint8_t *at, uint32_t len)
 {
 	struct frame *f = &b->frames[b->n];
-	uint8_t head[HEAD_LEN];
+	uint8_t head[VQ_HEAD_LEN];
 	unsigned int skip;
 
-	memcpy(head, at, HEAD_LEN);
+	memcpy(head, at, VQ_HEAD_LEN);
 	guest_copy_done();
 	skip = head_parse(b, f, head, len);
 	if (unlikely(!skip))
@@ -217,16 +230,16 @@ static void take_single(struct port_burst *b, const uint8_t *at, uint32_t len)
 }
 
 /* Any chain. False: no room for its segments in this burst, leave it for the next. */
-static bool take_chain(struct vq *v, struct port_burst *b, struct vring_desc d)
+static bool take_chain(struct vq *v, struct port_burst *b, const struct vq_chain *c)
 {
 	struct frame_seg *segs = &b->segs[b->n_segs];
 	struct frame *f = &b->frames[b->n];
-	uint8_t head[HEAD_LEN] = { 0 };
+	uint8_t head[VQ_HEAD_LEN] = { 0 };
 	unsigned int skip, i = 0;
 	uint64_t total = 0;
 	int n;
 
-	n = vq_chain_read(v, d, 0, segs, PORT_SEGS - b->n_segs);
+	n = chain_read(v, c, 0, segs, PORT_SEGS - b->n_segs);
 	if (n < 0 && (b->n || b->n_segs))
 		return false;
 	if (n <= 0) {
@@ -235,7 +248,7 @@ static bool take_chain(struct vq *v, struct port_burst *b, struct vring_desc d)
 	}
 	for (int k = 0; k < n; k++)
 		total += segs[k].len;
-	segs_peek(segs, (unsigned int)n, head, HEAD_LEN);
+	segs_peek(segs, (unsigned int)n, head, VQ_HEAD_LEN);
 	skip = head_parse(b, f, head, total);
 	if (!skip)
 		return true;
@@ -249,22 +262,21 @@ static bool take_chain(struct vq *v, struct port_burst *b, struct vring_desc d)
 	return true;
 }
 
-struct taken {
-	const uint8_t *at; /* of a single readable descriptor of usual length; NULL: any chain */
-	uint32_t len;
-	uint32_t head;
-};
-
-/* First pass: read descriptors and start the fetch of every frame's first lines. */
-static unsigned int take_descs(struct vq *v, struct taken *out, unsigned int n)
+/*
+ * First pass: read descriptors and start the fetch of every frame's first lines. Used entries are
+ * written with it: the driver sees none of them before used_publish().
+ */
+static unsigned int split_take(struct vq *v, struct vq_taken *out, unsigned int n)
 {
 	struct gmem_region region = v->mem->regions[v->last_region];
+	struct vring_used_elem *used = v->used->ring;
 	const uint16_t *ring = v->avail->ring;
 	const struct vring_desc *desc = v->desc;
-	uint16_t next = v->avail_next, mask = v->mask;
+	uint16_t next = v->avail_next, used_next = v->used_next, mask = v->mask;
 
 	for (unsigned int i = 0; i < n; i++) {
-		uint32_t head = GUEST_READ(ring[(next + i) & mask]);
+		uint16_t head = GUEST_READ(ring[(next + i) & mask]);
+		struct vq_taken *t = &out[i];
 		struct vring_desc d;
 
 		if (unlikely(head > mask)) {
@@ -272,28 +284,29 @@ static unsigned int take_descs(struct vq *v, struct taken *out, unsigned int n)
 			return i;
 		}
 		d = desc_read(&desc[head]);
-		out[i] = (struct taken){ NULL, d.len, head };
-		if (unlikely(d.flags & (VRING_DESC_F_NEXT | VRING_DESC_F_WRITE |
-					VRING_DESC_F_INDIRECT) ||
-			     d.len - HEAD_LEN > VQ_HDR_LEN + FRAME_LEN_MAX - HEAD_LEN))
+		t->at = NULL;
+		t->len = d.len;
+		t->chain.id = head;
+		used_write(&used[(used_next + i) & mask], head, 0);
+		if (!desc_is_usual(d.flags, d.len))
 			continue;
-		out[i].at = gmem_in(&region, d.addr, d.len);
-		if (unlikely(!out[i].at)) {
-			out[i].at = gmem_at(v->mem, &v->last_region, d.addr, d.len);
+		t->at = gmem_in(&region, d.addr, d.len);
+		if (unlikely(!t->at)) {
+			t->at = gmem_at(v->mem, &v->last_region, d.addr, d.len);
 			region = v->mem->regions[v->last_region];
 			continue;
 		}
-		copy_prefetch(out[i].at);
-		copy_prefetch(out[i].at + 64);
+		copy_prefetch(t->at);
+		copy_prefetch(t->at + 64);
 	}
 	return n;
 }
 
 /* The uncommon frame. False: no room for its segments in this burst. */
-static bool take_slow(struct vq *v, struct port_burst *b, const struct taken *t)
+static bool take_slow(struct vq *v, struct port_burst *b, const struct vq_taken *t)
 {
 	if (!t->at)
-		return take_chain(v, b, desc_read(&v->desc[t->head]));
+		return take_chain(v, b, &t->chain);
 	take_single(b, t->at, t->len);
 	return true;
 }
@@ -311,18 +324,21 @@ static bool take_slow(struct vq *v, struct port_burst *b, const struct taken *t)
  */
 unsigned int vq_take(struct vq *v, struct port_burst *b)
 {
-	struct vring_used_elem *used = v->used->ring;
-	uint16_t used_next = v->used_next, mask = v->mask;
 	unsigned int available, n, i, got = b->n;
-	struct taken taken[PORT_BURST];
+	struct vq_taken taken[PORT_BURST];
 	uint64_t bytes = 0;
 
 	if (unlikely(v->broken))
 		return 0;
-	available = vq_available(v);
-	n = take_descs(v, taken, MIN(available, b->max));
+	if (v->is_packed) {
+		n = packed_take(v, taken, b->max);
+		available = n < b->max ? n : n + 1; /* it may be that there are more */
+	} else {
+		available = vq_available(v);
+		n = split_take(v, taken, MIN(available, b->max));
+	}
 	for (i = 0; i < n && bytes < b->max_bytes; i++) {
-		const struct taken *t = &taken[i];
+		const struct vq_taken *t = &taken[i];
 
 		if (likely(t->at && take_plain(&b->frames[got], t->at, t->len))) {
 			bytes += t->len - VQ_HDR_LEN;
@@ -334,12 +350,15 @@ unsigned int vq_take(struct vq *v, struct port_burst *b)
 			bytes += b->n > got ? b->frames[got].len : 0;
 			got = b->n;
 		}
-		used_write(&used[(used_next + i) & mask], t->head, 0);
 	}
 	b->n = got;
-	v->avail_next += (uint16_t)i;
-	v->used_next += (uint16_t)i;
 	b->more = i < available && !v->broken;
+	if (v->is_packed) {
+		v->avail_next = v->used_next = i ? taken[i - 1].chain.next : v->avail_next;
+	} else {
+		v->avail_next += (uint16_t)i;
+		v->used_next += (uint16_t)i;
+	}
 	return got;
 }
 

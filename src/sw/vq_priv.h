@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What both directions of a ring do: vq.c (from the guest), vq_rx.c (to it). */
+/*
+ * What the parts of a ring share: vq.c (from the guest), vq_rx.c (to it), both for either
+ * layout; vq_packed.c (what is different in packed rings). Asking for the layout costs one
+ * branch a burst, never one a frame.
+ */
 #ifndef ANYVF_SW_VQ_PRIV_H
 #define ANYVF_SW_VQ_PRIV_H
 
@@ -10,6 +14,23 @@
 #include "sw/copy.h"
 #include "sw/offload.h"
 #include "sw/vq.h"
+
+#define VQ_HEAD_LEN (VQ_HDR_LEN + FRAME_PARSE_LEN) /* bytes that are read to judge a frame */
+
+/* A chain of descriptors that the driver offers. */
+struct vq_chain {
+	uint16_t id;   /* split: its head; packed: the driver's buffer id */
+	uint16_t at;   /* packed: position of its first descriptor, */
+	uint16_t n;    /* how many it has in the ring, */
+	uint16_t next; /* and the position behind it */
+};
+
+/* One of a burst from the guest. */
+struct vq_taken {
+	const uint8_t *at; /* of a single readable descriptor of usual length; NULL: any chain */
+	uint32_t len;
+	struct vq_chain chain;
+};
 
 /* After this the compiler cannot go back to guest memory for what was copied from it. */
 static inline void guest_copy_done(void)
@@ -26,12 +47,46 @@ static inline struct vring_desc desc_read(const struct vring_desc *at)
 	return d;
 }
 
-/* Buffers the driver offers. More than the ring holds: it is broken. */
+/* Whether a descriptor is one readable buffer that can hold the head of a frame and no monster. */
+static inline bool desc_is_usual(uint16_t flags, uint32_t len)
+{
+	return likely(!(flags & (VRING_DESC_F_NEXT | VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT)) &&
+		      len - VQ_HEAD_LEN <= VQ_HDR_LEN + FRAME_LEN_MAX - VQ_HEAD_LEN);
+}
+
+/* One checked descriptor as a segment; its direction must be @flag. */
+static inline bool seg_of(struct vq *v, const struct vring_desc *d, uint16_t flag,
+			  struct frame_seg *out)
+{
+	if (unlikely((d->flags & VRING_DESC_F_WRITE) != flag || !d->len))
+		return false;
+	out->base = gmem_at(v->mem, &v->last_region, d->addr, d->len);
+	out->len = d->len;
+	return out->base;
+}
+
+bool packed_init(struct vq *v, const struct vq_conf *conf);
+bool packed_offers(const struct vq *v);
+bool packed_next(struct vq *v, struct vq_chain *c);
+int packed_read(struct vq *v, const struct vq_chain *c, uint16_t flag, struct frame_seg *out,
+		unsigned int max);
+unsigned int packed_take(struct vq *v, struct vq_taken *out, unsigned int max);
+unsigned int packed_lease(struct vq *v, const struct frame *f, unsigned int n, uint32_t overhead,
+			  uint8_t **out);
+void packed_use(struct vq *v, const struct vq_chain *c, uint32_t len);
+void packed_show(struct vq *v, uint16_t from, uint16_t to);
+bool packed_wants_interrupt(const struct vq *v, uint16_t from, uint16_t to);
+
+/* Chains the driver offers; packed: none, or some. More than the ring holds: it is broken. */
 static inline unsigned int vq_available(struct vq *v)
 {
-	uint16_t n = (uint16_t)(__atomic_load_n(&v->avail->idx, __ATOMIC_ACQUIRE) - v->avail_next);
+	unsigned int size = (unsigned int)v->mask + 1;
+	uint16_t n;
 
-	if (unlikely(n > (unsigned int)v->mask + 1)) {
+	if (v->is_packed)
+		return packed_offers(v) ? size : 0;
+	n = (uint16_t)(__atomic_load_n(&v->avail->idx, __ATOMIC_ACQUIRE) - v->avail_next);
+	if (unlikely(n > size)) {
 		v->broken = true;
 		return 0;
 	}
@@ -46,14 +101,41 @@ static inline void used_write(struct vring_used_elem *at, uint32_t head, uint32_
 	memcpy(at, &v, sizeof(v));
 }
 
-static inline void used_put(struct vq *v, uint32_t head, uint32_t len)
+/* The next chain the driver offers; it stays offered. False: none, or the ring is broken. */
+static inline bool chain_next(struct vq *v, struct vq_chain *c)
 {
-	used_write(&v->used->ring[v->used_next++ & v->mask], head, len);
+	if (v->is_packed)
+		return packed_next(v, c);
+	if (!vq_available(v))
+		return false;
+	c->id = GUEST_READ(v->avail->ring[v->avail_next & v->mask]);
+	v->broken = c->id > v->mask;
+	return !v->broken;
+}
+
+/* It is taken, and goes back with @len bytes written when its turn is published. */
+static inline void chain_use(struct vq *v, const struct vq_chain *c, uint32_t len)
+{
+	if (v->is_packed) {
+		packed_use(v, c, len);
+		return;
+	}
+	v->avail_next++;
+	used_write(&v->used->ring[v->used_next++ & v->mask], c->id, len);
+}
+
+static inline bool interrupt_wanted(const struct vq *v, uint16_t from, uint16_t to)
+{
+	if (v->is_packed)
+		return packed_wants_interrupt(v, from, to);
+	if (v->event_idx) /* virtio 1.2, 2.7.7.1 */
+		return vring_need_event(GUEST_READ(v->avail->ring[v->mask + 1]), to, from);
+	return !(GUEST_READ(v->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
 }
 
 /*
- * Show the driver the used entries @from up to @to, after those before them, which another worker
- * may still be copying for; interrupt it if it wants.
+ * Show the driver the chains from position @from up to @to as used, after those before them, which
+ * another worker may still be copying for; interrupt it if it wants.
  */
 static inline void used_publish(struct vq *v, uint16_t from, uint16_t to)
 {
@@ -63,14 +145,18 @@ static inline void used_publish(struct vq *v, uint16_t from, uint16_t to)
 		return;
 	while (unlikely(__atomic_load_n(&v->published, __ATOMIC_ACQUIRE) != from))
 		spin_wait(&turns);
-	__atomic_store_n(&v->used->idx, to, __ATOMIC_RELEASE);
+	if (v->is_packed)
+		packed_show(v, from, to);
+	else
+		__atomic_store_n(&v->used->idx, to, __ATOMIC_RELEASE);
 	__atomic_store_n(&v->published, to, __ATOMIC_RELEASE);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* idx before flags (virtio 1.2, 2.7.7) */
-	if (v->call_fd >= 0 && !(GUEST_READ(v->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT))
+	__atomic_thread_fence(
+		__ATOMIC_SEQ_CST); /* used before what is wanted (virtio 1.2, 2.7.7, 2.8.7) */
+	if (v->call_fd >= 0 && interrupt_wanted(v, from, to))
 		(void)eventfd_write(v->call_fd, 1);
 }
 
-int vq_chain_read(struct vq *v, struct vring_desc d, uint16_t flag, struct frame_seg *out,
-		     unsigned int max);
+int chain_read(struct vq *v, const struct vq_chain *c, uint16_t flag, struct frame_seg *out,
+	       unsigned int max);
 
 #endif

@@ -69,111 +69,95 @@ struct chains {
 };
 
 /*
- * Take chains until @need bytes fit; used_put() already said how much of each.
+ * Take chains until @need bytes fit; chain_use() already said how much of each.
  * 0, or why the frame is dropped; then the ring is as before, except that a
  * malformed chain is given back empty.
  */
-static int chains_lease(struct vq *v, unsigned int available, uint32_t need, struct chains *c)
+static int chains_lease(struct vq *v, uint32_t need, struct chains *c)
 {
 	uint16_t avail_was = v->avail_next, used_was = v->used_next;
-	uint32_t head, first_head = 0;
+	struct vq_chain chain, first = { 0 };
 	int n, why = -DROP_NO_BUFFER;
 
 	c->n_segs = 0;
 	c->room = 0;
 	c->n = 0;
 	while (c->room < need) {
-		unsigned int first = c->n_segs;
 		uint64_t room = 0;
 
-		if (c->n == available || c->n_segs == VQ_CHAIN_MAX)
+		if (c->n_segs == VQ_CHAIN_MAX || !chain_next(v, &chain))
 			goto undo_leases;
 		if (c->n && !v->mergeable) {
 			why = -DROP_OVERSIZE;
 			goto undo_leases;
 		}
-		head = GUEST_READ(v->avail->ring[v->avail_next & v->mask]);
-		if (head > v->mask) {
-			v->broken = true;
-			goto undo_leases;
-		}
-		first_head = c->n ? first_head : head;
-		n = vq_chain_read(v, desc_read(&v->desc[head]), VRING_DESC_F_WRITE, &c->segs[first],
-				  VQ_CHAIN_MAX - first);
+		if (!c->n)
+			first = chain;
+		n = chain_read(v, &chain, VRING_DESC_F_WRITE, &c->segs[c->n_segs],
+			       VQ_CHAIN_MAX - c->n_segs);
 		if (n <= 0)
 			goto give_first_back;
-		v->avail_next++;
-		for (; c->n_segs < first + (unsigned int)n; c->n_segs++)
-			room += c->segs[c->n_segs].len;
-		used_put(v, head, (uint32_t)MIN(room, (uint64_t)need - c->room));
+		for (int i = 0; i < n; i++)
+			room += c->segs[c->n_segs++].len;
+		chain_use(v, &chain, (uint32_t)MIN(room, (uint64_t)need - c->room));
 		c->room += room;
 		c->n++;
 	}
 	return 0;
 
 give_first_back: /* empty, else the guest would never get past it */
-	v->used_next = used_was;
-	used_put(v, first_head, 0);
-	v->avail_next = (uint16_t)(avail_was + 1);
-	return -DROP_MALFORMED;
+	why = -DROP_MALFORMED;
 undo_leases:
 	v->avail_next = avail_was;
 	v->used_next = used_was;
+	if (why == -DROP_MALFORMED)
+		chain_use(v, &first, 0);
 	return why;
 }
 
-/* Any frame into any chains. Returns chains used, or minus the reason of the drop. */
-static int deliver_chains(struct vq *v, const struct port_item *it, const struct frame *f,
-			  unsigned int available)
+/* Any frame into any chains. 0, or minus the reason of the drop. */
+static int deliver_chains(struct vq *v, const struct port_item *it, const struct frame *f)
 {
 	uint8_t head[VQ_HDR_LEN + FRAME_HDR_MAX];
 	struct chains c;
 	struct cursor at = { c.segs, 0 };
 	int rc;
 
-	rc = chains_lease(v, available, VQ_HDR_LEN + f->len + port_tags_len(it), &c);
+	rc = chains_lease(v, VQ_HDR_LEN + f->len + port_tags_len(it), &c);
 	if (rc)
 		return rc;
 	cursor_put(&at, head, head_write(head, it, f, v->can, c.n));
 	cursor_put(&at, f->data.base, f->data.len);
 	for (unsigned int i = 0; i < f->n_more; i++)
 		cursor_put(&at, f->more[i].base, f->more[i].len);
-	return c.n;
+	return 0;
 }
 
 /* A frame brought down for this receiver, piece by piece. */
 struct lowered {
 	struct vq *v;
 	const struct port_item *it;
-	unsigned int left; /* chains available */
-	unsigned int n;	   /* pieces delivered */
-	int why;	   /* minus the reason of the first drop; 0: none */
+	unsigned int n; /* pieces delivered */
+	int why;	/* minus the reason of the first drop; 0: none */
 };
 
 static bool deliver_piece(void *arg, const struct frame *piece)
 {
 	struct lowered *l = arg;
-	int rc;
 
-	rc = deliver_chains(l->v, l->it, piece, l->left);
-	if (rc < 0) {
-		l->why = rc;
-		return false;
-	}
-	l->left -= (unsigned int)rc;
-	l->n++;
-	return true;
+	l->why = deliver_chains(l->v, l->it, piece);
+	l->n += !l->why;
+	return !l->why;
 }
 
-/* The uncommon frame of an item. Returns chains used. */
-static unsigned int deliver_slow(struct vq *v, struct port_batch *b, const struct port_item *it,
-				 const struct frame *f, unsigned int available)
+/* The uncommon frame of an item. */
+static void deliver_slow(struct vq *v, struct port_batch *b, const struct port_item *it,
+			 const struct frame *f)
 {
-	uint16_t was = v->avail_next;
 	int rc;
 
 	if (offload_needs(f) & ~v->can) {
-		struct lowered l = { .v = v, .it = it, .left = available };
+		struct lowered l = { .v = v, .it = it };
 
 		rc = offload_lower(f, b->scratch, deliver_piece, &l);
 		if (rc)
@@ -181,20 +165,19 @@ static unsigned int deliver_slow(struct vq *v, struct port_batch *b, const struc
 		else if (!l.n)
 			rc = l.why;
 	} else {
-		rc = deliver_chains(v, it, f, available);
+		rc = deliver_chains(v, it, f);
 	}
 	if (rc < 0)
 		port_dropped(b, it, (enum drop) - rc);
 	else
 		port_delivered(b, it, f);
-	return (uint16_t)(v->avail_next - was);
 }
 
 /*
  * Take one writable descriptor for each of @n frames, until one does not fit so simply;
  * the places go to @out. Returns how many; none of them is accounted yet.
  */
-static unsigned int lease_run(struct vq *v, const struct frame *f, unsigned int n,
+static unsigned int split_lease(struct vq *v, const struct frame *f, unsigned int n,
 			      uint32_t overhead, uint8_t **out)
 {
 	struct gmem_region region = v->mem->regions[v->last_region];
@@ -232,6 +215,13 @@ static unsigned int lease_run(struct vq *v, const struct frame *f, unsigned int 
 	return i;
 }
 
+static inline unsigned int lease_run(struct vq *v, const struct frame *f, unsigned int n,
+				     uint32_t overhead, uint8_t **out)
+{
+	return v->is_packed ? packed_lease(v, f, n, overhead, out) :
+			      split_lease(v, f, n, overhead, out);
+}
+
 /* First pass: a place for every frame, NULL where the slow way was gone or it was dropped. */
 static void lease_all(struct vq *v, struct port_batch *b, uint8_t **leases)
 {
@@ -246,14 +236,15 @@ static void lease_all(struct vq *v, struct port_batch *b, uint8_t **leases)
 
 			i += n;
 			leases += n;
-			left -= n;
+			left -= v->is_packed ? 0 : n;
 			if (i == it->n)
 				break;
 			*leases++ = NULL;
 			if (!left || v->broken)
 				port_dropped(b, it, v->broken ? DROP_NOT_READY : DROP_NO_BUFFER);
 			else
-				left -= deliver_slow(v, b, it, it->frame + i, left);
+				deliver_slow(v, b, it, it->frame + i);
+			left = v->broken ? 0 : vq_available(v);
 		}
 	}
 }

@@ -4,12 +4,13 @@
  * nothing of the driver timed. Everything is in the cache, so this is the cost of our
  * instructions; `vhost` measures with caches between.
  *
- *	path [--size N] [--burst N] [--no-veb] [--workers N] [--shared]        prints JSON
+ *	path [--size N] [--burst N] [--no-veb] [--packed] [--workers N] [--shared]     prints JSON
  *
  * Each worker has a sending guest of its own, and a receiving one; --shared: all deliver to the
  * same. Mfps is the sum over all workers in the time from the first start to the last end.
  */
 #include <getopt.h>
+#include <linux/virtio_config.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +34,10 @@ struct guest {
 	struct gmem gmem;
 	struct driver_ring ring;
 	struct vq vq;
+	uint32_t len; /* of each buffer */
+	uint16_t offered; /* packed: position up to which it is full */
+	struct vq_mark mark;
+	uint64_t done[RING];
 };
 
 /* A worker, its sender, and whom it delivers to. */
@@ -52,7 +57,7 @@ struct lane {
 static struct lane lanes[WORKERS_MAX];
 static unsigned int n_lanes = 1, burst_len = PORT_BURST, size = 64;
 static struct veb_snap *snap;
-static bool veb = true;
+static bool veb = true, packed;
 static pthread_barrier_t barrier;
 
 static int compare(const void *a, const void *b)
@@ -74,7 +79,11 @@ static void guest_open(struct guest *g, uint32_t len, bool write, struct mac dst
 
 	g->mem = (struct driver_mem){ aligned_alloc(4096, MEM), MEM, 0 };
 	g->gmem = (struct gmem){ 1, { { DRIVER_GPA, MEM, g->mem.base } } };
-	driver_ring_init(&g->ring, &g->mem, RING);
+	if (packed)
+		driver_ring_init_packed(&g->ring, &g->mem, RING);
+	else
+		driver_ring_init(&g->ring, &g->mem, RING);
+	g->len = len;
 	for (unsigned int i = 0; i < RING; i++) {
 		struct driver_buf buf = { driver_alloc(&g->mem, SLOT, 64), len };
 		uint8_t *eth = (uint8_t *)buf.at + VQ_HDR_LEN;
@@ -84,10 +93,15 @@ static void guest_open(struct guest *g, uint32_t len, bool write, struct mac dst
 		eth[12] = 0x08;
 		driver_add(&g->ring, &buf, 1, write, DRIVER_DIRECT);
 	}
-	g->ring.avail->idx = 0;
-	g->ring.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
+	if (!packed) {
+		g->ring.avail->idx = 0;
+		g->ring.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
+	}
 	conf = (struct vq_conf){
-		g->ring.desc, g->ring.avail, g->ring.used, RING, 0, 0, MERGEABLE, &g->gmem, -1
+		.desc = g->ring.desc, .avail = g->ring.avail, .used = g->ring.used, .size = RING,
+		.features = MERGEABLE | (packed ? 1ull << VIRTIO_F_RING_PACKED : 0),
+		.avail_next = packed ? 0x8000 : 0, .mem = &g->gmem, .call_fd = -1,
+		.done = g->done, .mark = &g->mark,
 	};
 	if (!vq_init(&g->vq, &conf))
 		abort();
@@ -142,6 +156,23 @@ static uint64_t turn(struct lane *l)
 	return __rdtsc() - start;
 }
 
+/* The driver offers @n buffers more; those it offered before it has back. */
+static void refill(struct guest *g, unsigned int n, bool write)
+{
+	const uint16_t avail = 1u << VRING_PACKED_DESC_F_AVAIL, used = 1u << VRING_PACKED_DESC_F_USED;
+
+	if (!packed) {
+		g->ring.avail->idx = (uint16_t)(g->ring.avail->idx + n);
+		return;
+	}
+	for (unsigned int i = 0; i < n; i++, g->offered++) {
+		struct vring_packed_desc *d = &g->ring.packed[g->offered % RING];
+
+		d->len = g->len;
+		d->flags = (write ? VRING_DESC_F_WRITE : 0) | (g->offered / RING % 2 ? used : avail);
+	}
+}
+
 static void *lane_run(void *arg)
 {
 	struct lane *l = arg;
@@ -149,11 +180,14 @@ static void *lane_run(void *arg)
 	pthread_barrier_wait(&barrier);
 	clock_gettime(CLOCK_MONOTONIC, &l->start);
 	for (unsigned int i = 0; i < ROUNDS; i++) {
-		struct driver_ring *tx = &l->tx.ring, *rx = &l->to->ring;
+		struct driver_ring *rx = &l->to->ring;
 
-		tx->avail->idx = (uint16_t)(tx->avail->idx + burst_len);
+		refill(&l->tx, burst_len, false);
 		/* the receiver is done with all it got so far, at once */
-		rx->avail->idx = (uint16_t)(*(volatile uint16_t *)&rx->used->idx + RING);
+		if (packed)
+			refill(&l->rx, i ? burst_len : RING, true);
+		else
+			rx->avail->idx = (uint16_t)(*(volatile uint16_t *)&rx->used->idx + RING);
 		l->costs[i] = turn(l);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &l->end);
@@ -177,10 +211,10 @@ static void report(bool shared)
 			frames += lanes[i].stats[p].rx_packets;
 	}
 	qsort(lanes[0].costs, ROUNDS, sizeof(lanes[0].costs[0]), compare);
-	printf("{\"bench\": \"path\", \"size\": %u, \"burst\": %u, \"veb\": %s, \"workers\": %u, "
+	printf("{\"bench\": \"path\", \"size\": %u, \"burst\": %u, \"veb\": %s, \"packed\": %s, \"workers\": %u, "
 	       "\"shared\": %s, \"frames\": %lu, \"tsc_per_frame_p10\": %.1f, "
 	       "\"tsc_per_frame_p50\": %.1f, \"mfps\": %.2f}\n",
-	       size, burst_len, veb ? "true" : "false", n_lanes, shared ? "true" : "false", frames,
+	       size, burst_len, veb ? "true" : "false", packed ? "true" : "false", n_lanes, shared ? "true" : "false", frames,
 	       (double)lanes[0].costs[ROUNDS / 10] / burst_len,
 	       (double)lanes[0].costs[ROUNDS / 2] / burst_len, (double)frames / (end - start) / 1e6);
 }
@@ -189,7 +223,8 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "size", 1, NULL, 's' }, { "burst", 1, NULL, 'b' },
 						 { "no-veb", 0, NULL, 'n' }, { "workers", 1, NULL, 'w' },
-						 { "shared", 0, NULL, 'S' }, { 0 } };
+						 { "shared", 0, NULL, 'S' },
+						 { "packed", 0, NULL, 'p' }, { 0 } };
 	bool shared = false;
 	int c;
 
@@ -200,11 +235,12 @@ int main(int argc, char **argv)
 		case 'w': n_lanes = (unsigned int)atoi(optarg); break;
 		case 'n': veb = false; break;
 		case 'S': shared = true; break;
+		case 'p': packed = true; break;
 		default: return 2;
 		}
 	}
 	if (size < 60 || size > SLOT - VQ_HDR_LEN || burst_len < 1 || burst_len > PORT_BURST ||
-	    n_lanes < 1 || n_lanes > WORKERS_MAX)
+	    n_lanes < 1 || n_lanes > WORKERS_MAX || (packed && shared))
 		return 2;
 	snap_make();
 	pthread_barrier_init(&barrier, NULL, n_lanes);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A guest's memory is the input: two rings and whatever they point at. Nothing outside may be touched. */
+#include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,15 +23,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct vf_stats stats = { 0 };
 	struct port_batch batch = { .items = items, .stats = &stats, .mirrors = mirrors, .scratch = scratch };
 	struct vq_conf conf = { .size = RING, .mem = &gmem, .call_fd = -1 };
+	struct vq_mark marks[2] = { { 0 } };
+	uint64_t done[2][RING] = { { 0 } };
 	struct vq vqs[2];
 
 	memset(mem, 0, MEM);
 	memcpy(mem, data, size < MEM ? size : MEM);
-	conf.features = size & 1 ? 1ull << VIRTIO_NET_F_MRG_RXBUF : 0;
+	conf.features = (size & 1 ? 1ull << VIRTIO_NET_F_MRG_RXBUF : 0) |
+			(size & 2 ? 1ull << VIRTIO_F_RING_PACKED : 0) |
+			(size & 4 ? 1ull << VIRTIO_RING_F_EVENT_IDX : 0);
+	conf.avail_next = size & 2 ? 0x8000 : 0;
 	for (int i = 0; i < 2; i++) {
 		conf.desc = (void *)(mem + 512 * i);
 		conf.avail = (void *)(mem + 512 * i + 128);
 		conf.used = (void *)(mem + 512 * i + 256);
+		conf.mark = &marks[i];
+		conf.done = done[i];
 		if (!vq_init(&vqs[i], &conf))
 			abort();
 	}

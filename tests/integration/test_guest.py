@@ -20,7 +20,9 @@ LEASES = {1: ONE, 2: TWO, 3: '10.77.0.13'}
 
 @pytest.fixture(scope='module')
 def world():
-    """VF 0: a tap with dnsmasq; VFs 1 and 2: guests' eth0, QEMU serves; VF 3: guest two's eth1, the switch serves."""
+    """VF 0: a tap with dnsmasq; VFs 1 and 2: guests' eth0, QEMU serves; VF 3: guest two's eth1, the switch serves.
+
+    Guest one has split rings, guest two packed ones."""
     need_root()
     if not shutil.which('qemu-system-x86_64'):
         pytest.skip('needs qemu-system-x86_64')
@@ -46,10 +48,12 @@ def world():
         paths = {n: swd.vf('p2p1', n)['attach']['socket'] for n in MACS}
         swd.one = Guest(swd.dir, 'one', [(paths[1], MACS[1], True)])
         stack.callback(swd.one.stop)
-        swd.two = Guest(swd.dir, 'two', [(paths[2], MACS[2], True), (paths[3], MACS[3], False)])
+        swd.two = Guest(swd.dir, 'two', [(paths[2], MACS[2], True), (paths[3], MACS[3], False)], packed=True)
         stack.callback(swd.two.stop)
         swd.one.boot()
         swd.two.boot()
+        # Two NICs in one subnet: each is to answer for its own address, or one's neighbour may be the wrong VF.
+        swd.two.run('echo 1 > /proc/sys/net/ipv4/conf/all/arp_ignore')
         yield swd
 
 

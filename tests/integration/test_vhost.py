@@ -26,11 +26,23 @@ def frame(to, source, n, size=64):
     return to + source + b'\x88\xb5' + body
 
 
+# What kinds of rings guests ask for, besides what a test is about.
+RINGS = {'split': 0, 'packed': vhost.PACKED, 'split-events': vhost.EVENT_IDX | vhost.IN_ORDER,
+         'packed-events': vhost.PACKED | vhost.EVENT_IDX | vhost.IN_ORDER}
+every_ring = pytest.mark.parametrize('rings', RINGS, indirect=True)
+both_rings = pytest.mark.parametrize('rings', ['split', 'packed-events'], indirect=True)
+
+
+@pytest.fixture
+def rings(request):
+    return RINGS[getattr(request, 'param', 'split')]
+
+
 class Switch:
     """A private swd with a PF whose VFs are guests of this process; VF i owns mac(i)."""
 
-    def __init__(self, swd, numvfs=4, client=True):
-        self.swd, self.client, self.guests = swd, client, {}
+    def __init__(self, swd, numvfs=4, client=True, rings=0):
+        self.swd, self.client, self.guests, self.rings = swd, client, {}, rings
         swd.call('pf.add', name='p2p1', numvfs=numvfs, mtu=9216)
 
     def attach(self, n, **options):
@@ -40,8 +52,10 @@ class Switch:
         self.swd.call('vf.attach', pf='p2p1', vf=n, kind='vhost', socket=str(path), client=self.client)
         return self.guest(n, **options)
 
-    def guest(self, n, **options):
-        self.guests[n] = Guest(self.swd.dir / f'vf{n}.sock', listen=self.client, **options)
+    def guest(self, n, features=vhost.MRG_RXBUF, **options):
+        features |= self.rings
+        self.guests[n] = Guest(self.swd.dir / f'vf{n}.sock', listen=self.client, features=features, **options)
+        assert self.guests[n].features & features == features
         wait_for(lambda: self.vf(n)['status']['n_queues'] == options.get('pairs', 1), what='rings')
         return self.guests[n]
 
@@ -57,9 +71,9 @@ class Switch:
 
 
 @pytest.fixture
-def switch(swd):
+def switch(swd, rings):
     """A switch with four VFs, client of their sockets as with QEMU under Nova."""
-    made = Switch(swd)
+    made = Switch(swd, rings=rings)
     yield made
     made.close()
 
@@ -67,6 +81,7 @@ def switch(swd):
 SIZES = [60, 64, 65, 100, 127, 128, 129, 255, 256, 257, 300, 1514, 4000, 9014]
 
 
+@both_rings
 @pytest.mark.parametrize('rx', [
     dict(rx_len=16384), dict(rx_len=2048), dict(rx_len=512), dict(rx_len=1200, rx_pieces=4),
     dict(rx_len=2048, rx_pieces=8, rx_indirect=True),
@@ -84,6 +99,7 @@ def test_every_byte_arrives_in_every_layout(switch, tx, rx):
     assert switch.vf(1)['stats']['rx_packets'] == len(sizes) * 3
 
 
+@every_ring
 def test_bursts_arrive_in_order(switch):
     a, b = switch.attach(0), switch.attach(1, ring_size=1024)
     for n in range(3000):
@@ -109,6 +125,7 @@ def test_a_vf_without_a_guest_drops_and_says_so(switch):
     wait_for(lambda: switch.drops(1, 'not_ready') == 1, what='the drop')
 
 
+@both_rings
 def test_a_full_ring_drops_and_says_so(switch):
     a, b = switch.attach(0), switch.attach(1, ring_size=16)
     for n in range(40):
@@ -118,9 +135,14 @@ def test_a_full_ring_drops_and_says_so(switch):
     assert len(b.drain()) == switch.vf(1)['stats']['rx_packets'] == 16
 
 
-@pytest.mark.parametrize('kind', range(7), ids=[
-    'outside', 'spanning', 'zero', 'huge', 'loop', 'long', 'write-only'])
-def test_a_bad_descriptor_is_counted_and_the_queue_goes_on(switch, kind):
+MISTAKES = ['outside', 'spanning', 'zero', 'huge', 'loop', 'long', 'write-only']
+
+
+@pytest.mark.parametrize('mistake, rings', [
+    (kind, layout) for kind in MISTAKES for layout in ('split', 'packed')
+    if (kind, layout) != ('loop', 'packed')], indirect=['rings'])  # that one breaks the queue: the next test
+def test_a_bad_descriptor_is_counted_and_the_queue_goes_on(switch, mistake):
+    kind = MISTAKES.index(mistake)
     a, b, c, d = (switch.attach(n) for n in range(4))
     for n in range(5):
         a.mistake(kind, frame(mac(1), mac(0), 99))
@@ -132,7 +154,8 @@ def test_a_bad_descriptor_is_counted_and_the_queue_goes_on(switch, kind):
     assert b.recv(timeout=0.1) is None
 
 
-@pytest.mark.parametrize('kind', [vhost.BAD_HEAD, vhost.RUNAWAY], ids=['head', 'runaway'])
+@pytest.mark.parametrize('kind, rings', [(vhost.BAD_HEAD, 'split'), (vhost.RUNAWAY, 'split'), (vhost.LOOP, 'packed')],
+                         ids=['head', 'runaway', 'endless'], indirect=['rings'])
 def test_a_broken_ring_stops_alone_and_is_named_in_the_log(switch, kind):
     a, b, c, d = (switch.attach(n) for n in range(4))
     a.mistake(kind, frame(mac(1), mac(0), 99))
@@ -158,6 +181,7 @@ def reopen(switch, n, **options):
         return None
 
 
+@both_rings
 def test_a_header_rewritten_under_the_check_never_passes(switch):
     a, b, c = (switch.attach(n, ring_size=1024) for n in range(3))
     good, spoofed = frame(mac(1), mac(0), 1), frame(mac(1), mac(2), 1)
@@ -171,6 +195,7 @@ def test_a_header_rewritten_under_the_check_never_passes(switch):
     assert all(x[:12] == elsewhere[:12] for x in c.drain())
 
 
+@both_rings
 def test_memory_table_changes_under_traffic_spoil_nothing(switch):
     a, b = switch.attach(0, ring_size=256), switch.attach(1, ring_size=256)
     end, sent = threading.Event(), [0]
@@ -202,8 +227,9 @@ def test_memory_table_changes_under_traffic_spoil_nothing(switch):
     assert arrived + sum(drops.values()) == 3000, drops
 
 
-def test_a_guest_that_comes_and_goes_finds_its_vf_again(swd):
-    switch = Switch(swd, client=False)
+@both_rings
+def test_a_guest_that_comes_and_goes_finds_its_vf_again(swd, rings):
+    switch = Switch(swd, client=False, rings=rings)
     a = switch.attach(0)
     switch.attach(1).close()
     for n in range(30):
@@ -214,6 +240,7 @@ def test_a_guest_that_comes_and_goes_finds_its_vf_again(swd):
     a.close()
 
 
+@both_rings
 def test_a_guest_that_reboots_finds_its_rings_where_it_left_them(switch):
     a, b = switch.attach(0, pairs=2), switch.attach(1, pairs=2)
     for turn in range(10):
@@ -235,6 +262,7 @@ def test_a_second_front_end_is_turned_away(swd):
     switch.close()
 
 
+@both_rings
 def test_queue_pairs_carry_traffic_and_may_be_switched_off(switch):
     a, b = switch.attach(0, pairs=4), switch.attach(1, pairs=4)
     assert switch.vf(0)['status']['n_queues'] == 4
@@ -249,29 +277,51 @@ def test_queue_pairs_carry_traffic_and_may_be_switched_off(switch):
         assert b.recv(0) == frame(mac(1), mac(0), pair)
 
 
+@every_ring
 @pytest.mark.parametrize('kind', ['server', 'client'])
-def test_guests_carry_on_after_the_switch_is_killed(swd, kind):
-    switch = Switch(swd, client=kind == 'client')
-    a, b = switch.attach(0), switch.attach(1)
-    for n in range(20):
+def test_guests_carry_on_after_the_switch_is_killed(swd, kind, rings):
+    switch = Switch(swd, client=kind == 'client', rings=rings)
+    a, b = switch.attach(0, ring_size=64), switch.attach(1, ring_size=64, rx_len=512)
+    for life in range(3):  # a packed ring is in another lap each time
+        for n in range(20 + 50 * life):
+            a.send(frame(mac(1), mac(0), n, 60 + 10 * n), piece=200)
+            assert b.recv() == frame(mac(1), mac(0), n, 60 + 10 * n)
+        last = frame(mac(1), mac(0), n, 60 + 10 * n)
+        os.kill(swd.child(), signal.SIGKILL)
+        wait_for(lambda: not a.connected, what='the end of the connection')
+        a.send(frame(mac(1), mac(0), 1000))  # waits in the ring
+        swd.wait_ready()
+        b.reconnect()
+        wait_for(lambda: switch.vf(1)['status']['n_queues'] == 1, what='the receiver')
+        a.reconnect()
+        got = b.recv(timeout=5)
+        if got == last:  # delivered, but not given back yet when the kill came
+            got = b.recv(timeout=5)
+        assert got == frame(mac(1), mac(0), 1000)
+        for n in range(20):
+            a.send(frame(mac(1), mac(0), n))
+            assert b.recv() == frame(mac(1), mac(0), n)
+            b.send(frame(mac(0), mac(1), n))
+            assert a.recv() == frame(mac(0), mac(1), n)
+    switch.close()
+
+
+@pytest.mark.parametrize('rings', ['packed'], indirect=True)
+def test_a_guest_that_reboots_while_the_switch_is_away_begins_anew(swd, rings):
+    switch = Switch(swd, rings=rings)
+    a, b = switch.attach(0, ring_size=64), switch.attach(1, ring_size=64)
+    for n in range(90):
         a.send(frame(mac(1), mac(0), n))
         assert b.recv() == frame(mac(1), mac(0), n)
     os.kill(swd.child(), signal.SIGKILL)
-    wait_for(lambda: not a.connected, what='the end of the connection')
-    a.send(frame(mac(1), mac(0), 100))  # waits in the ring
+    for guest in a, b:
+        wait_for(lambda: not guest.connected, what='the end of the connection')
+        guest.close()
     swd.wait_ready()
-    b.reconnect()
-    wait_for(lambda: switch.vf(1)['status']['n_queues'] == 1, what='the receiver')
-    a.reconnect()
-    got = b.recv(timeout=5)
-    if got == frame(mac(1), mac(0), 19):  # delivered, but not given back yet when the kill came
-        got = b.recv(timeout=5)
-    assert got == frame(mac(1), mac(0), 100)
-    for n in range(20):
+    a, b = switch.guest(0, ring_size=64), switch.guest(1, ring_size=64)
+    for n in range(90):
         a.send(frame(mac(1), mac(0), n))
         assert b.recv() == frame(mac(1), mac(0), n)
-        b.send(frame(mac(0), mac(1), n))
-        assert a.recv() == frame(mac(0), mac(1), n)
     switch.close()
 
 

@@ -9,6 +9,7 @@ from conftest import BUILD
 
 VERSION_1, CSUM, GUEST_CSUM, MRG_RXBUF = 1 << 32, 1 << 0, 1 << 1, 1 << 15
 GUEST_TSO4, HOST_TSO4 = 1 << 7, 1 << 11
+PACKED, EVENT_IDX, IN_ORDER = 1 << 34, 1 << 29, 1 << 35
 (ADDR_OUTSIDE, ADDR_SPANS, LENGTH_ZERO, LENGTH_HUGE, LOOP, LONG_CHAIN, WRITE_ONLY, BAD_HEAD,
  RUNAWAY) = range(9)
 PLAIN = bytes(12)  # a virtio-net header that asks for nothing

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The front end's side of vhost-user (QEMU docs/interop/vhost-user), split rings. */
+/* The front end's side of vhost-user (QEMU docs/interop/vhost-user). */
 #include "lib/vhost_fe.h"
 
 #include <assert.h>
@@ -142,9 +142,12 @@ static int ring_start(struct fe *fe, unsigned int i)
 				   .used = (uintptr_t)r->used, .avail = (uintptr_t)r->avail } };
 	int rc;
 
-	/* As QEMU after the back end broke: go on at the driver's used index. */
+	/*
+	 * As QEMU after the back end broke: go on at the driver's used index. Of a packed ring it knows
+	 * only where the driver began.
+	 */
 	rc = put_state(fe, SET_VRING_NUM, i, r->size);
-	rc = rc ? rc : put_state(fe, SET_VRING_BASE, i, r->used->idx);
+	rc = rc ? rc : put_state(fe, SET_VRING_BASE, i, r->is_packed ? 0x8000 : r->used->idx);
 	rc = rc ? rc : put(fe, &m, SET_VRING_ADDR, 40, NULL, 0);
 	rc = rc ? rc : put_u64(fe, SET_VRING_CALL, i, fe->call[i]);
 	rc = rc ? rc : put_u64(fe, SET_VRING_KICK, i, fe->kick[i]);
@@ -159,6 +162,10 @@ static int negotiate(struct fe *fe)
 	rc = ask(fe, GET_FEATURES, 0, &offered);
 	fe->features = offered & (fe->opts.features | 1ull << VIRTIO_F_VERSION_1 |
 				  1ull << PROTOCOL_FEATURES | 1ull << VIRTIO_RING_F_INDIRECT_DESC);
+	if (!rc && fe->opts.features & ~fe->features & 1ull << VIRTIO_F_RING_PACKED)
+		return -ENOTSUP; /* the rings are made */
+	for (unsigned int i = 0; i < 2 * fe->opts.pairs; i++)
+		fe->rings[i].event_idx = fe->features & 1ull << VIRTIO_RING_F_EVENT_IDX;
 	rc = rc ? rc : put(fe, &(struct msg){ 0 }, SET_OWNER, 0, NULL, 0);
 	rc = rc ? rc : ask(fe, GET_PROTOCOL_FEATURES, 0, &protocol);
 	rc = rc ? rc : put_u64(fe, SET_PROTOCOL_FEATURES, protocol & 1, -1); /* MQ */
@@ -235,7 +242,10 @@ static int memory_open(struct fe *fe)
 	if (fe->mem.base == MAP_FAILED)
 		return -errno;
 	for (unsigned int i = 0; i < 2 * fe->opts.pairs; i++) {
-		driver_ring_init(&fe->rings[i], &fe->mem, fe->opts.ring_size);
+		if (fe->opts.features & 1ull << VIRTIO_F_RING_PACKED)
+			driver_ring_init_packed(&fe->rings[i], &fe->mem, fe->opts.ring_size);
+		else
+			driver_ring_init(&fe->rings[i], &fe->mem, fe->opts.ring_size);
 		fe->kick[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 		fe->call[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	}
@@ -322,7 +332,7 @@ int fe_reboot(struct fe *fe)
 		rc = put_state(fe, SET_VRING_ENABLE, i, 0);
 		rc = rc ? rc : ask(fe, GET_VRING_BASE, i, &base);
 		/* The reply is {index, num}: the back end stopped where the driver sees it. */
-		if (!rc && (uint16_t)(base >> 32) != fe->rings[i].used->idx)
+		if (!rc && (uint16_t)(base >> 32) != driver_used_pos(&fe->rings[i]))
 			rc = -EPROTO;
 		driver_ring_reset(&fe->rings[i]);
 	}
@@ -370,8 +380,7 @@ struct driver_ring *fe_ring(struct fe *fe, unsigned int index)
 /** fe_kick() - Notify the device, if it wants to be (virtio 1.2, 2.7.13.4.1) */
 void fe_kick(struct fe *fe, unsigned int index)
 {
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!(*(volatile uint16_t *)&fe->rings[index].used->flags & VRING_USED_F_NO_NOTIFY))
+	if (driver_wants_kick(&fe->rings[index]))
 		(void)eventfd_write(fe->kick[index], 1);
 }
 
@@ -404,7 +413,7 @@ int fe_send(struct fe *fe, unsigned int pair, const void *bytes, uint32_t len, u
 	unsigned int n = 0;
 
 	/* A slot is free when at most n_slots - 1 frames are on their way. */
-	for (tx_reap(fe, pair); (uint16_t)(r->avail->idx - r->seen) >= fe->n_slots;
+	for (tx_reap(fe, pair); r->n_out >= fe->n_slots;
 	     tx_reap(fe, pair))
 		if (now_ms() > end)
 			return -ETIMEDOUT;
@@ -428,7 +437,7 @@ static bool rx_wait(struct fe *fe, unsigned int pair, uint64_t end)
 {
 	struct driver_ring *r = &fe->rings[2 * pair];
 
-	while (__atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE) == r->seen) {
+	while (!driver_pending(r) && !driver_want_interrupt(r)) {
 		struct pollfd p = { fe->call[2 * pair], POLLIN, 0 };
 		uint64_t now = now_ms();
 		eventfd_t count;
@@ -475,9 +484,26 @@ int fe_recv(struct fe *fe, unsigned int pair, void *out, uint32_t size, int time
 	return (int)at;
 }
 
+/* A table of more entries than the ring has, all of the same byte. */
+static void *long_table(struct fe *fe, const struct driver_ring *r, uint64_t addr)
+{
+	struct vring_desc *split = driver_alloc(&fe->mem, 16ull * (r->size + 1), 16);
+	struct vring_packed_desc *packed = (void *)split;
+
+	for (uint32_t i = 0; i <= r->size; i++)
+		if (r->is_packed)
+			packed[i] = (struct vring_packed_desc){ addr, 1, 0, 0 };
+		else
+			split[i] = (struct vring_desc){ addr, 1, i < r->size ? VRING_DESC_F_NEXT : 0,
+							(uint16_t)(i + 1) };
+	return split;
+}
+
+/* Spoil the chain of driver_put(), its head descriptor @head of the ring. */
 static void spoil(struct fe *fe, struct driver_ring *r, int head, enum fe_mistake mistake)
 {
-	struct vring_desc *d = &r->desc[head], *table;
+	struct vring_desc *d = &r->desc[r->is_packed ? r->head_at : head]; /* addr, len: in both layouts */
+	uint16_t *flags = r->is_packed ? &r->head_flags : &d->flags;
 
 	switch (mistake) {
 	case FE_ADDR_OUTSIDE:
@@ -493,25 +519,25 @@ static void spoil(struct fe *fe, struct driver_ring *r, int head, enum fe_mistak
 		d->len = UINT32_MAX;
 		break;
 	case FE_LOOP:
-		d->flags |= VRING_DESC_F_NEXT;
-		d->next = (uint16_t)head;
+		*flags |= VRING_DESC_F_NEXT;
+		if (!r->is_packed)
+			d->next = (uint16_t)head;
+		for (uint32_t i = 0; r->is_packed && i < r->size; i++)
+			r->packed[i].flags |= VRING_DESC_F_NEXT;
 		break;
 	case FE_LONG_CHAIN:
-		table = driver_alloc(&fe->mem, 16ull * (r->size + 1), 16);
-		for (uint32_t i = 0; i <= r->size; i++)
-			table[i] = (struct vring_desc){ d->addr, 1, VRING_DESC_F_NEXT,
-							(uint16_t)(i + 1) };
-		table[r->size].flags = 0;
-		*d = (struct vring_desc){ driver_gpa(&fe->mem, table), 16 * (r->size + 1),
-					  VRING_DESC_F_INDIRECT, 0 };
+		d->addr = driver_gpa(&fe->mem, long_table(fe, r, d->addr));
+		d->len = 16 * (r->size + 1);
+		*flags |= VRING_DESC_F_INDIRECT;
 		break;
 	case FE_WRITE_ONLY:
-		d->flags |= VRING_DESC_F_WRITE;
+		*flags |= VRING_DESC_F_WRITE;
 		break;
 	case FE_BAD_HEAD:
-		r->avail->ring[(r->avail->idx - 1) & (r->size - 1)] = (uint16_t)r->size;
+		r->avail->ring[r->avail->idx & (r->size - 1)] = (uint16_t)r->size;
 		break;
 	case FE_RUNAWAY:
+		r->avail->idx = (uint16_t)(r->avail->idx + r->size + 6);
 		break;
 	}
 }
@@ -534,27 +560,15 @@ int fe_break(struct fe *fe, unsigned int pair, enum fe_mistake mistake, const vo
 	uint8_t *slot = fe->tx[pair] + (uint64_t)FE_SLOT * (fe->slot[pair]++ % fe->n_slots);
 	struct driver_ring *r = &fe->rings[2 * pair + 1];
 	struct driver_buf buf = { slot, len };
-	struct vring_avail *real = r->avail, *shadow;
-	uint16_t idx = real->idx;
 	int head;
 
 	tx_reap(fe, pair);
 	memcpy(slot, bytes, len);
-	shadow = calloc(1, 4 + 2ul * r->size);
-	if (!shadow)
-		return -ENOMEM;
-	shadow->idx = idx;
-	r->avail = shadow; /* driver_add() publishes there; we publish for real below */
-	head = driver_add(r, &buf, 1, false, DRIVER_DIRECT);
-	if (head >= 0)
-		spoil(fe, r, head, mistake);
-	real->ring[idx & (r->size - 1)] = shadow->ring[idx & (r->size - 1)];
-	r->avail = real;
-	free(shadow);
+	head = driver_put(r, &buf, 1, false, DRIVER_DIRECT);
 	if (head < 0)
 		return -ENOSPC;
-	__atomic_store_n(&real->idx, (uint16_t)(idx + (mistake == FE_RUNAWAY ? r->size + 7 : 1)),
-			 __ATOMIC_RELEASE);
+	spoil(fe, r, head, mistake);
+	driver_show(r);
 	fe_kick(fe, 2 * pair + 1);
 	return 0;
 }
@@ -588,7 +602,7 @@ uint32_t fe_rewrite(struct fe *fe, unsigned int pair, const void *a, const void 
 			sent++;
 		fe_kick(fe, 2 * pair + 1);
 	}
-	while ((uint16_t)(r->avail->idx - r->seen) && now_ms() < end) {
+	while (r->n_out && now_ms() < end) {
 		memcpy(slot, now_ms() & 1 ? a : b, len);
 		tx_reap(fe, pair);
 	}

@@ -14,9 +14,9 @@
 struct fe_opts {
 	const char *path;
 	bool listen;	    /* as QEMU does; else connect */
-	uint32_t ring_size; /* descriptors, a power of two */
+	uint32_t ring_size; /* descriptors; split: a power of two */
 	uint32_t pairs;	    /* queue pairs, 1..FE_PAIRS_MAX */
-	uint64_t features;  /* wanted; VERSION_1 comes by itself */
+	uint64_t features;  /* wanted; VERSION_1 comes by itself; RING_PACKED: all rings are */
 	uint32_t rx_len;    /* bytes of a receive chain */
 	uint32_t rx_pieces; /* descriptors of a receive chain */
 	bool rx_indirect;
@@ -32,11 +32,11 @@ enum fe_mistake {
 	FE_ADDR_SPANS,	 /* begins in a region, ends outside */
 	FE_LENGTH_ZERO,
 	FE_LENGTH_HUGE,
-	FE_LOOP,	/* a chain that comes back to its head */
+	FE_LOOP,	/* a chain that comes back to its head; packed: breaks the queue */
 	FE_LONG_CHAIN,	/* an indirect chain longer than the ring */
 	FE_WRITE_ONLY,	/* a buffer the device may not read */
-	FE_BAD_HEAD,	/* head descriptor above the ring: breaks the queue */
-	FE_RUNAWAY,	/* avail index more than a ring ahead: breaks the queue */
+	FE_BAD_HEAD,	/* split: head descriptor above the ring: breaks the queue */
+	FE_RUNAWAY,	/* split: avail index more than a ring ahead: breaks the queue */
 };
 
 struct fe *fe_open(const struct fe_opts *opts);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Split rings between two guests in one process: every layout arrives whole, every broken one is harmless. */
+/* Rings of both layouts between two guests in one process: all arrives whole, what is broken is harmless. */
 #include "unit.h"
 
 #include <linux/virtio_config.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "lib/driver.h"
 #include "sw/offload.h"
@@ -13,6 +15,11 @@
 
 #define RING 64
 #define MEM (1u << 20)
+#define WRAP 0x8000u /* in a position of a packed ring */
+#define INDEX 0x7fffu
+#define AVAIL (1u << VRING_PACKED_DESC_F_AVAIL)
+#define PACKED (1ull << VIRTIO_F_RING_PACKED)
+#define EVENT_IDX (1ull << VIRTIO_RING_F_EVENT_IDX)
 #define MERGEABLE (1ull << VIRTIO_NET_F_MRG_RXBUF)
 #define ALL_OFFLOADS                                                                               \
 	(1ull << VIRTIO_NET_F_GUEST_CSUM | 1ull << VIRTIO_NET_F_GUEST_TSO4 |                        \
@@ -23,8 +30,12 @@ struct guest {
 	struct driver_ring ring;
 	struct gmem gmem;
 	struct vq vq;
+	struct vq_conf conf;
+	struct vq_mark mark;
+	uint64_t done[RING];
 };
 
+static bool packed;	  /* the layout of this run */
 static struct guest a, b; /* a sends, b receives */
 static struct port_burst burst;
 static struct vf_stats stats;
@@ -33,16 +44,36 @@ static uint8_t scratch[PORT_SCRATCH];
 
 static void guest_init(struct guest *g, uint64_t features)
 {
-	struct vq_conf conf;
-
 	memset(g, 0, sizeof(*g));
 	g->mem = (struct driver_mem){ malloc(MEM), MEM, 0 };
-	driver_ring_init(&g->ring, &g->mem, RING);
+	if (packed)
+		driver_ring_init_packed(&g->ring, &g->mem, RING);
+	else
+		driver_ring_init(&g->ring, &g->mem, RING);
+	g->ring.event_idx = features & EVENT_IDX;
 	g->gmem.n = 1;
 	g->gmem.regions[0] = (struct gmem_region){ DRIVER_GPA, MEM, g->mem.base };
-	conf = (struct vq_conf){ g->ring.desc, g->ring.avail, g->ring.used, RING, 0, 0, features,
-				 &g->gmem, -1 };
-	assert_true(vq_init(&g->vq, &conf));
+	g->conf = (struct vq_conf){
+		.desc = g->ring.desc, .avail = g->ring.avail, .used = g->ring.used, .size = RING,
+		.avail_next = packed ? WRAP : 0, .mem = &g->gmem, .call_fd = -1,
+		.features = features | (packed ? PACKED : 0), .done = g->done, .mark = &g->mark,
+	};
+	assert_true(vq_init(&g->vq, &g->conf));
+}
+
+/* Chains that went back to the driver. */
+static unsigned int n_used(const struct guest *g)
+{
+	return driver_used_pos(&g->ring) & INDEX;
+}
+
+/* What the device wrote into the next chain it gave back. */
+static uint32_t used_len(struct guest *g)
+{
+	uint32_t head, len;
+
+	assert_true(driver_pop(&g->ring, &head, &len));
+	return len;
 }
 
 static void guest_fini(struct guest *g)
@@ -102,16 +133,19 @@ static uint8_t *frame_make(struct driver_mem *mem, uint32_t len)
 	return p;
 }
 
-/* Offer @bytes cut into pieces of at most @piece. */
-static void offer(struct driver_ring *r, uint8_t *bytes, uint32_t len, uint32_t piece, bool write,
+/* Offer @bytes cut into pieces of at most @piece. Returns what driver_pop() will call it. */
+static unsigned int offer(struct driver_ring *r, uint8_t *bytes, uint32_t len, uint32_t piece, bool write,
 		  enum driver_how how)
 {
 	struct driver_buf bufs[RING];
 	unsigned int n = 0;
+	int at;
 
-	for (uint32_t at = 0; at < len; at += piece)
-		bufs[n++] = (struct driver_buf){ bytes + at, MIN(piece, len - at) };
-	assert_true(driver_add(r, bufs, n, write, how) >= 0);
+	for (uint32_t done = 0; done < len; done += piece)
+		bufs[n++] = (struct driver_buf){ bytes + done, MIN(piece, len - done) };
+	at = driver_add(r, bufs, n, write, how);
+	assert_true(at >= 0);
+	return (unsigned int)at;
 }
 
 static const uint32_t lens[] = { 14, 15, 17, 18, 19, 30, 60, 64, 100, 300, 1514, 9000 };
@@ -187,7 +221,7 @@ static void tag_goes_in_and_moves_the_checksum(void **state)
 	assert_memory_equal(got + 12, sent + 12, 12);
 	assert_memory_equal(got + 24, "\x81\x00\x60\x64\x08\x00", 6);
 	assert_memory_equal(got + 30, sent + 26, 50);
-	assert_int_equal(b.ring.used->ring[0].len, 80);
+	assert_int_equal(used_len(&b), 80);
 }
 
 static void unready_receiver_costs_frames_and_says_why(void **state)
@@ -200,7 +234,7 @@ static void unready_receiver_costs_frames_and_says_why(void **state)
 	forward(0);
 	assert_int_equal(stats.rx_packets, 1);
 	assert_int_equal(stats.drops[DROP_NO_BUFFER], 2);
-	assert_int_equal(a.ring.used->idx, 3);
+	assert_int_equal(n_used(&a), 3);
 }
 
 static void small_buffer_without_mergeable_is_oversize(void **state)
@@ -213,7 +247,7 @@ static void small_buffer_without_mergeable_is_oversize(void **state)
 	offer(&b.ring, got + 100, 100, 100, true, DRIVER_DIRECT);
 	forward(0);
 	assert_int_equal(stats.drops[DROP_OVERSIZE], 1);
-	assert_int_equal(b.ring.used->idx, 0);
+	assert_int_equal(n_used(&b), 0);
 }
 
 /* What a driver may do wrong, each with one good frame behind it. */
@@ -241,10 +275,36 @@ static void length_zero(struct vring_desc *d)
 {
 	d->len = 0;
 }
+/* A descriptor's flags are not at the same place in both layouts; addr and len are. */
+static uint16_t *flags_of(struct vring_desc *d)
+{
+	return packed ? &((struct vring_packed_desc *)(void *)d)->flags : &d->flags;
+}
 static void wrong_direction(struct vring_desc *d)
 {
-	d->flags ^= VRING_DESC_F_WRITE;
+	*flags_of(d) ^= VRING_DESC_F_WRITE;
 }
+static void table_odd(struct vring_desc *d)
+{
+	*flags_of(d) |= VRING_DESC_F_INDIRECT;
+	d->len = 24;
+}
+/* A table that is the ring itself, whose first descriptor says the same: a loop without a buffer. */
+static void table_is_the_ring(struct vring_desc *d)
+{
+	struct guest *g = a.ring.desc == d ? &a : &b;
+
+	d->addr = driver_gpa(&g->mem, g->ring.desc);
+	d->len = 16 * RING;
+	*flags_of(d) = (uint16_t)((*flags_of(d) & ~VRING_DESC_F_WRITE) | VRING_DESC_F_INDIRECT);
+}
+static void table_too_long(struct vring_desc *d)
+{
+	d->addr = DRIVER_GPA;
+	d->len = 16 * (RING + 1);
+	*flags_of(d) |= VRING_DESC_F_INDIRECT;
+}
+/* In a packed ring these three swallow the next descriptor: see an_endless_chain_stops_the_ring(). */
 static void loops(struct vring_desc *d)
 {
 	d->flags |= VRING_DESC_F_NEXT;
@@ -255,33 +315,25 @@ static void next_outside(struct vring_desc *d)
 	d->flags |= VRING_DESC_F_NEXT;
 	d->next = RING;
 }
-static void table_odd(struct vring_desc *d)
-{
-	d->flags = VRING_DESC_F_INDIRECT;
-	d->len = 24;
-}
 static void table_chained(struct vring_desc *d)
 {
 	d->flags = VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT;
 	d->len = 32;
 }
-/* A table that is the ring itself, whose first descriptor says the same: a loop without a buffer. */
-static void table_is_the_ring(struct vring_desc *d)
-{
-	struct vring_desc *ring = a.ring.desc == d ? a.ring.desc : b.ring.desc;
-
-	*d = (struct vring_desc){ driver_gpa(a.ring.desc == d ? &a.mem : &b.mem, ring), 16 * RING,
-				  VRING_DESC_F_INDIRECT, 0 };
-}
 
 static void (*const mistakes[])(struct vring_desc *) = {
 	addr_outside, addr_below, addr_wraps, spans_the_end, length_huge, length_zero,
-	wrong_direction, loops, next_outside, table_odd, table_chained, table_is_the_ring,
+	wrong_direction, table_odd, table_is_the_ring, table_too_long,
+	loops, next_outside, table_chained, /* split only */
 };
+static unsigned int n_mistakes(void)
+{
+	return ARRAY_LEN(mistakes) - (packed ? 3 : 0);
+}
 
 static void sender_mistakes_are_counted_and_passed_over(void **state)
 {
-	for (unsigned int i = 0; i < ARRAY_LEN(mistakes); i++) {
+	for (unsigned int i = 0; i < n_mistakes(); i++) {
 		uint8_t *got;
 
 		teardown(NULL);
@@ -295,14 +347,14 @@ static void sender_mistakes_are_counted_and_passed_over(void **state)
 		assert_int_equal(burst.drops[DROP_MALFORMED], 1);
 		assert_int_equal(stats.rx_packets, 1);
 		assert_int_equal(stats.rx_bytes, 80);
-		assert_int_equal(a.ring.used->idx, 2);
+		assert_int_equal(n_used(&a), 2);
 		assert_false(a.vq.broken);
 	}
 }
 
 static void receiver_mistakes_cost_one_frame(void **state)
 {
-	for (unsigned int i = 0; i < ARRAY_LEN(mistakes); i++) {
+	for (unsigned int i = 0; i < n_mistakes(); i++) {
 		uint8_t *got;
 
 		teardown(NULL);
@@ -316,9 +368,9 @@ static void receiver_mistakes_cost_one_frame(void **state)
 		forward(0);
 		assert_int_equal(stats.drops[DROP_MALFORMED], 1);
 		assert_int_equal(stats.rx_packets, 1);
-		assert_int_equal(b.ring.used->idx, 2);
-		assert_int_equal(b.ring.used->ring[0].len, 0);
-		assert_int_equal(b.ring.used->ring[1].len, 92);
+		assert_int_equal(n_used(&b), 2);
+		assert_int_equal(used_len(&b), 0);
+		assert_int_equal(used_len(&b), 92);
 		assert_memory_equal(got + 2000 + 26, a.mem.base + (a.ring.desc[1].addr - DRIVER_GPA) + 26,
 				    66);
 	}
@@ -332,6 +384,23 @@ static void runaway_index_stops_the_ring(void **state)
 	assert_true(a.vq.broken);
 	a.ring.avail->idx = 1;
 	assert_int_equal(take_burst(), 0);
+}
+
+static void an_endless_chain_stops_the_ring(void **state)
+{
+	offer(&a.ring, frame_make(&a.mem, 64), 76, 76, false, DRIVER_DIRECT);
+	for (unsigned int i = 0; i < RING; i++)
+		a.ring.packed[i].flags |= VRING_DESC_F_NEXT;
+	assert_int_equal(take_burst(), 0);
+	assert_true(a.vq.broken);
+
+	a.vq.broken = false;
+	a.ring.packed[0].flags ^= VRING_DESC_F_NEXT;
+	for (unsigned int i = 0; i < RING; i++)
+		b.ring.packed[i].flags = VRING_DESC_F_NEXT | VRING_DESC_F_WRITE | AVAIL;
+	forward(0);
+	assert_true(b.vq.broken);
+	assert_int_equal(stats.rx_packets, 0);
 }
 
 static void bad_head_stops_the_ring(void **state)
@@ -362,8 +431,9 @@ static void chain_longer_than_the_ring_is_refused(void **state)
 		table[i] = (struct vring_desc){ driver_gpa(&a.mem, p + i), 1,
 						i < RING ? VRING_DESC_F_NEXT : 0, (uint16_t)(i + 1) };
 	offer(&a.ring, p, 212, 212, false, DRIVER_DIRECT);
-	a.ring.desc[0] = (struct vring_desc){ driver_gpa(&a.mem, table), 16 * (RING + 1),
-					      VRING_DESC_F_INDIRECT, 0 };
+	a.ring.desc[0].addr = driver_gpa(&a.mem, table);
+	a.ring.desc[0].len = 16 * (RING + 1);
+	*flags_of(&a.ring.desc[0]) |= VRING_DESC_F_INDIRECT;
 	assert_int_equal(take_burst(), 0);
 	assert_int_equal(burst.drops[DROP_MALFORMED], 1);
 }
@@ -445,9 +515,9 @@ static void more_than_asked_stays_in_the_ring(void **state)
 	burst = (struct port_burst){ .max = PORT_BURST, .max_bytes = 2500 };
 	assert_int_equal(vq_take(&a.vq, &burst), 3);
 	assert_true(burst.more);
-	assert_int_equal(a.ring.used->idx, 4);
+	assert_int_equal(n_used(&a), 4);
 	vq_give_back(&a.vq);
-	assert_int_equal(a.ring.used->idx, 7);
+	assert_int_equal(n_used(&a), 7);
 	assert_int_equal(take_burst(), 3);
 	assert_false(burst.more);
 }
@@ -501,10 +571,12 @@ static void several_workers_may_deliver_to_one_ring(void **state)
 	uint8_t *buf[RING];
 
 	for (unsigned int i = 0; i < RING; i++) {
-		buf[i] = driver_alloc(&b.mem, LONG + 64, 1);
-		offer(&b.ring, buf[i], LONG + 64, LONG + 64, true, DRIVER_DIRECT);
+		uint8_t *at = driver_alloc(&b.mem, LONG + 64, 1);
+
+		buf[offer(&b.ring, at, LONG + 64, LONG + 64, true, DRIVER_DIRECT)] = at;
 	}
 	memset(workers, 0, sizeof(workers));
+	deliverers_done = 0;
 	for (uint8_t i = 0; i < THREADS; i++) {
 		workers[i].id = i;
 		workers[i].len = i ? 64 : LONG;
@@ -519,7 +591,7 @@ static void several_workers_may_deliver_to_one_ring(void **state)
 			sched_yield();
 			continue;
 		}
-		uint8_t *got = buf[head] + 12, id = got[20], *body = got + 25;
+		uint8_t *at = buf[head], *got = at + 12, id = got[20], *body = got + 25;
 
 		memcpy(&seq, got + 21, sizeof(seq));
 		assert_true(id < THREADS && seq >= next[id]); /* in each worker's order */
@@ -529,8 +601,8 @@ static void several_workers_may_deliver_to_one_ring(void **state)
 		for (int i = 0; i < 64 - 25; i++)
 			assert_int_equal(body[i], id * 16 + seq % TRAIN);
 		received++;
-		memset(buf[head], 0, 12 + workers[id].len);
-		offer(&b.ring, buf[head], LONG + 64, LONG + 64, true, DRIVER_DIRECT);
+		memset(at, 0, 12 + workers[id].len);
+		buf[offer(&b.ring, at, LONG + 64, LONG + 64, true, DRIVER_DIRECT)] = at;
 	}
 	for (unsigned int i = 0; i < THREADS; i++) {
 		pthread_join(workers[i].thread, NULL);
@@ -542,60 +614,215 @@ static void several_workers_may_deliver_to_one_ring(void **state)
 
 static void rings_outside_memory_are_refused(void **state)
 {
-	struct vq_conf good = { a.ring.desc, a.ring.avail, a.ring.used, RING, 0, 0, 0, &a.gmem, -1 };
-	struct vq_conf c;
+	uint8_t *end = a.mem.base + MEM;
+	struct vq_conf c = a.conf;
 	struct vq v;
 
-	c = good;
 	assert_true(vq_init(&v, &c));
-	c.size = 48;
-	assert_false(vq_init(&v, &c));
 	c.size = 65536;
 	assert_false(vq_init(&v, &c));
-	c = good;
-	c.desc = (void *)(a.mem.base + MEM - 16 * RING + 16);
+	c.size = 0;
 	assert_false(vq_init(&v, &c));
-	c = good;
-	c.avail = (void *)(a.mem.base + MEM - 4 - 2 * RING + 2);
+	c.size = 48;
+	assert_int_equal(vq_init(&v, &c), packed);
+	c = a.conf;
+	c.desc = (void *)(end - 16 * RING + 16);
 	assert_false(vq_init(&v, &c));
-	c = good;
+	c = a.conf;
+	c.avail = (void *)(packed ? end - 2 : end - 4 - 2 * RING + 2);
+	assert_false(vq_init(&v, &c));
+	c = a.conf;
 	c.used = (void *)((uint8_t *)c.used + 2);
 	assert_false(vq_init(&v, &c));
+	if (!packed) { /* the event index lies behind the ring */
+		c = a.conf;
+		c.avail = (void *)(end - 4 - 2 * RING);
+		assert_true(vq_init(&v, &c));
+		c.features |= EVENT_IDX;
+		assert_false(vq_init(&v, &c));
+	} else {
+		c = a.conf;
+		c.avail_next = RING;
+		assert_false(vq_init(&v, &c));
+	}
 }
 
 static void arming_tells_of_frames_already_there(void **state)
 {
 	assert_false(vq_arm(&a.vq, true));
-	assert_int_equal(a.ring.used->flags, 0);
+	assert_true(driver_wants_kick(&a.ring));
 	offer(&a.ring, frame_make(&a.mem, 64), 76, 76, false, DRIVER_DIRECT);
 	assert_true(vq_arm(&a.vq, true));
 	assert_false(vq_arm(&a.vq, false));
-	assert_int_equal(a.ring.used->flags, VRING_USED_F_NO_NOTIFY);
+	assert_false(driver_wants_kick(&a.ring));
+}
+
+/* Positions of a ring pass 65535 and many laps; what is asked for by index is told once. */
+static void an_event_index_is_obeyed_both_ways(void **state)
+{
+	uint8_t *sent = frame_make(&a.mem, 64), *got = driver_alloc(&b.mem, 2000, 1);
+	uint32_t head, len;
+	eventfd_t count;
+	int fd = eventfd(0, EFD_NONBLOCK);
+
+	teardown(NULL);
+	guest_init(&a, EVENT_IDX);
+	guest_init(&b, EVENT_IDX | MERGEABLE);
+	sent = frame_make(&a.mem, 64);
+	got = driver_alloc(&b.mem, 2000, 1);
+	b.vq.call_fd = fd;
+	for (unsigned int i = 0; i < 70000; i++) {
+		bool ask = i % 7 == 3, arm = i % 5 == 2, told;
+
+		offer(&b.ring, got, 2000, 2000, true, DRIVER_DIRECT);
+		if (ask)
+			assert_false(driver_want_interrupt(&b.ring));
+		if (arm)
+			assert_false(vq_arm(&a.vq, true));
+		offer(&a.ring, sent, 76, 76, false, DRIVER_DIRECT);
+		told = driver_wants_kick(&a.ring);
+		if (i > 3)
+			assert_int_equal(told, arm);
+		vq_arm(&a.vq, false);
+		forward(0);
+		told = !eventfd_read(fd, &count);
+		if (i > 3) /* before it was asked for the first time, the index says 0 */
+			assert_int_equal(told, ask);
+		assert_true(driver_pop(&a.ring, &head, &len) && driver_pop(&b.ring, &head, &len));
+		assert_int_equal(len, 76);
+	}
+	assert_int_equal(stats.rx_packets, 70000);
+	close(fd);
+}
+
+/* Forget all but what a crash leaves, and begin again as a front end that knows only the beginning. */
+static void crash(struct guest *g)
+{
+	memset(g->done, 0xee, sizeof(g->done));
+	assert_true(vq_init(&g->vq, &g->conf));
+}
+
+static void a_packed_ring_goes_on_after_a_crash(void **state)
+{
+	uint8_t *sent = frame_make(&a.mem, 64), *got = driver_alloc(&b.mem, 4000, 1);
+	uint32_t head, len;
+
+	for (unsigned int i = 0; i < 40 * RING; i++) {
+		struct vring_packed_desc was[RING];
+		uint16_t before = a.vq.published;
+
+		offer(&b.ring, got, 2000, i % 3 ? 2000 : 500, true, i % 4 ? DRIVER_DIRECT : DRIVER_INDIRECT);
+		offer(&a.ring, sent, 76, i % 5 ? 76 : 20, false, DRIVER_DIRECT);
+		if (i % 2) { /* between taking and giving back: sent again */
+			assert_int_equal(take_burst(), 1);
+			crash(&a);
+		}
+		memcpy(was, a.ring.packed, sizeof(was));
+		forward(0);
+		if (i % 7 == 1) { /* between mark and ring: sent again */
+			memcpy(a.ring.packed, was, sizeof(was));
+			crash(&a);
+			assert_int_equal(a.vq.avail_next, before);
+			assert_true(driver_pop(&b.ring, &head, &len));
+			offer(&b.ring, got, 2000, 2000, true, DRIVER_DIRECT);
+			forward(0);
+		}
+		assert_true(driver_pop(&a.ring, &head, &len) && driver_pop(&b.ring, &head, &len));
+		assert_int_equal(len, 76);
+		if (i % 3 == 0) {
+			crash(&a);
+			crash(&b);
+		}
+		assert_int_equal(a.vq.avail_next, a.ring.seen);
+		assert_int_equal(b.vq.avail_next, b.ring.seen);
+	}
+}
+
+/* A guest that rebooted while nobody looked: the mark is of another life, wherever that ended. */
+static void a_packed_ring_begun_anew_is_not_mistaken(void **state)
+{
+	uint8_t *sent = frame_make(&a.mem, 64);
+	uint32_t head, len;
+
+	for (unsigned int life = 1; life < 4 * RING; life++) {
+		for (unsigned int i = 0; i < life; i++) {
+			offer(&a.ring, sent, 76, 76, false, DRIVER_DIRECT);
+			take_burst();
+			vq_give_back(&a.vq);
+			assert_true(driver_pop(&a.ring, &head, &len));
+		}
+		driver_ring_reset(&a.ring);
+		for (unsigned int i = 0; i < life % (RING + 1); i++)
+			offer(&a.ring, sent, 76, 76, false, DRIVER_DIRECT);
+		crash(&a);
+		assert_int_equal(a.vq.avail_next, WRAP);
+		assert_int_equal(take_burst(), life % (RING + 1));
+		vq_give_back(&a.vq);
+		driver_ring_reset(&a.ring);
+		a.mark = (struct vq_mark){ 0 };
+		crash(&a);
+	}
+}
+
+static void a_packed_ring_may_have_any_size(void **state)
+{
+	uint8_t *sent = frame_make(&a.mem, 64);
+	uint32_t head, len;
+
+	for (uint32_t size = 1; size <= RING; size++) {
+		driver_ring_fini(&a.ring);
+		driver_ring_init_packed(&a.ring, &a.mem, size);
+		a.conf.size = size;
+		a.conf.packed = a.ring.packed;
+		a.conf.driver = a.ring.driver;
+		a.conf.device = a.ring.device;
+		a.mark = (struct vq_mark){ 0 };
+		crash(&a);
+		for (unsigned int i = 0; i < 5 * size; i++) {
+			bool chained = size > 2 && i % 3;
+
+			offer(&a.ring, sent, 76, chained ? 30 : 76, false, DRIVER_DIRECT);
+			assert_int_equal(take_burst(), 1);
+			vq_give_back(&a.vq);
+			assert_true(driver_pop(&a.ring, &head, &len));
+			assert_int_equal(a.vq.avail_next, a.ring.seen);
+		}
+		crash(&a);
+		assert_int_equal(a.vq.avail_next, a.ring.seen);
+	}
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+#define BOTH                                                                                       \
+	cmocka_unit_test(every_layout_arrives_whole), T(tag_goes_in_and_moves_the_checksum),       \
+		T(unready_receiver_costs_frames_and_says_why),                                     \
+		T(small_buffer_without_mergeable_is_oversize),                                     \
+		T(sender_mistakes_are_counted_and_passed_over),                                    \
+		T(receiver_mistakes_cost_one_frame), T(chain_longer_than_the_ring_is_refused),     \
+		T(region_border_is_not_crossed), T(short_and_long_frames_are_told_apart),          \
+		T(header_checked_is_header_delivered), T(bad_offload_header_is_malformed),         \
+		T(more_than_asked_stays_in_the_ring), T(several_workers_may_deliver_to_one_ring),  \
+		T(rings_outside_memory_are_refused), T(arming_tells_of_frames_already_there),      \
+		T(an_event_index_is_obeyed_both_ways)
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_layout_arrives_whole),
-		T(tag_goes_in_and_moves_the_checksum),
-		T(unready_receiver_costs_frames_and_says_why),
-		T(small_buffer_without_mergeable_is_oversize),
-		T(sender_mistakes_are_counted_and_passed_over),
-		T(receiver_mistakes_cost_one_frame),
+	const struct CMUnitTest split_tests[] = {
+		BOTH,
 		T(runaway_index_stops_the_ring),
 		T(bad_head_stops_the_ring),
-		T(chain_longer_than_the_ring_is_refused),
-		T(region_border_is_not_crossed),
-		T(short_and_long_frames_are_told_apart),
-		T(header_checked_is_header_delivered),
-		T(bad_offload_header_is_malformed),
-		T(more_than_asked_stays_in_the_ring),
-		T(several_workers_may_deliver_to_one_ring),
-		T(rings_outside_memory_are_refused),
-		T(arming_tells_of_frames_already_there),
 	};
+	const struct CMUnitTest packed_tests[] = {
+		BOTH,
+		T(an_endless_chain_stops_the_ring),
+		T(a_packed_ring_goes_on_after_a_crash),
+		T(a_packed_ring_begun_anew_is_not_mistaken),
+		T(a_packed_ring_may_have_any_size),
+	};
+	int failed = cmocka_run_group_tests_name("split", split_tests, NULL, NULL);
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	packed = true;
+	n_arrived = 0;
+	return failed + cmocka_run_group_tests_name("packed", packed_tests, NULL, NULL);
 }

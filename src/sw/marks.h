@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The marks of a NIC's packed rings in a file, which a crash of the switch leaves. */
+#ifndef ANYVF_SW_MARKS_H
+#define ANYVF_SW_MARKS_H
+
+#include "sw/port.h"
+#include "sw/vq.h"
+
+#define MARKS_N (2 * PORT_QUEUES) /* rings of a NIC */
+
+struct vq_mark *marks_open(const char *dir, const char *socket);
+void marks_close(const char *dir, const char *socket, struct vq_mark *marks);
+
+#endif
