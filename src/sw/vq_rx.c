@@ -60,50 +60,58 @@ static void cursor_put(struct cursor *c, const uint8_t *from, uint32_t len)
 	}
 }
 
-/* Chains leased for one frame. */
-struct chains {
-	struct frame_seg segs[VQ_CHAIN_MAX];
-	unsigned int n_segs;
-	uint64_t room; /* bytes */
-	uint16_t n;
-};
+#define POOL (2 * (1 + VQ_CHAIN_MAX)) /* so that one more frame of any kind fits a pool half full */
 
 /*
- * Take chains until @need bytes fit; chain_use() already said how much of each.
- * 0, or why the frame is dropped; then the ring is as before, except that a
- * malformed chain is given back empty.
+ * Where the frames of a batch go, taken before the first is copied. One of at[] is the only buffer
+ * of its frame; or it points into the pool: to a head whose len is the number of chains, and behind
+ * it their segments. No chains: the frame is dealt with.
  */
-static int chains_lease(struct vq *v, uint32_t need, struct chains *c)
+struct leases {
+	uint8_t *at[PORT_BATCH];
+	struct frame_seg pool[POOL]; /* the first is for all that is dealt with */
+	unsigned int n_pool;
+};
+
+static inline bool in_pool(const struct leases *l, const uint8_t *at)
+{
+	return (uintptr_t)at - (uintptr_t)l->pool < sizeof(l->pool);
+}
+
+/*
+ * Take chains until @need bytes fit; chain_use() already said how much of each. Their segments go
+ * behind @head, room for VQ_CHAIN_MAX of them. Returns segments; or minus the reason why the frame
+ * is dropped, and the ring is as before, except that a malformed chain is given back empty.
+ */
+static int chains_lease(struct vq *v, uint32_t need, struct frame_seg *head)
 {
 	uint16_t avail_was = v->avail_next, used_was = v->used_next;
 	struct vq_chain chain, first = { 0 };
+	unsigned int n_segs = 0, n_chains = 0;
+	uint64_t room = 0;
 	int n, why = -DROP_NO_BUFFER;
 
-	c->n_segs = 0;
-	c->room = 0;
-	c->n = 0;
-	while (c->room < need) {
-		uint64_t room = 0;
+	while (room < need) {
+		uint64_t before = room;
 
-		if (c->n_segs == VQ_CHAIN_MAX || !chain_next(v, &chain))
+		if (n_segs == VQ_CHAIN_MAX || !chain_next(v, &chain))
 			goto undo_leases;
-		if (c->n && !v->mergeable) {
+		if (n_chains && !v->mergeable) {
 			why = -DROP_OVERSIZE;
 			goto undo_leases;
 		}
-		if (!c->n)
+		if (!n_chains++)
 			first = chain;
-		n = chain_read(v, &chain, VRING_DESC_F_WRITE, &c->segs[c->n_segs],
-			       VQ_CHAIN_MAX - c->n_segs);
+		n = chain_read(v, &chain, VRING_DESC_F_WRITE, &head[1 + n_segs],
+			       VQ_CHAIN_MAX - n_segs);
 		if (n <= 0)
 			goto give_first_back;
 		for (int i = 0; i < n; i++)
-			room += c->segs[c->n_segs++].len;
-		chain_use(v, &chain, (uint32_t)MIN(room, (uint64_t)need - c->room));
-		c->room += room;
-		c->n++;
+			room += head[1 + n_segs++].len;
+		chain_use(v, &chain, (uint32_t)MIN(room, (uint64_t)need) - (uint32_t)before);
 	}
-	return 0;
+	*head = (struct frame_seg){ NULL, n_chains };
+	return (int)n_segs;
 
 give_first_back: /* empty, else the guest would never get past it */
 	why = -DROP_MALFORMED;
@@ -115,62 +123,70 @@ undo_leases:
 	return why;
 }
 
-/* Any frame into any chains. 0, or minus the reason of the drop. */
-static int deliver_chains(struct vq *v, const struct port_item *it, const struct frame *f)
+/* Any frame into the chains behind @head. */
+static void fill_chains(const struct vq *v, const struct frame_seg *head,
+			const struct port_item *it, const struct frame *f)
 {
-	uint8_t head[VQ_HDR_LEN + FRAME_HDR_MAX];
-	struct chains c;
-	struct cursor at = { c.segs, 0 };
-	int rc;
+	uint8_t bytes[VQ_HDR_LEN + FRAME_HDR_MAX];
+	struct cursor at = { head + 1, 0 };
 
-	rc = chains_lease(v, VQ_HDR_LEN + f->len + port_tags_len(it), &c);
-	if (rc)
-		return rc;
-	cursor_put(&at, head, head_write(head, it, f, v->can, c.n));
+	cursor_put(&at, bytes, head_write(bytes, it, f, v->can, (uint16_t)head->len));
 	cursor_put(&at, f->data.base, f->data.len);
 	for (unsigned int i = 0; i < f->n_more; i++)
 		cursor_put(&at, f->more[i].base, f->more[i].len);
-	return 0;
 }
 
 /* A frame brought down for this receiver, piece by piece. */
 struct lowered {
 	struct vq *v;
 	const struct port_item *it;
-	unsigned int n; /* pieces delivered */
-	int why;	/* minus the reason of the first drop; 0: none */
+	struct frame_seg *head; /* room for one piece */
+	unsigned int n;		/* pieces delivered */
+	int why;		/* minus the reason of the first drop; 0: none */
 };
 
+/* A piece lives no longer than this call, so it is copied at once. */
 static bool deliver_piece(void *arg, const struct frame *piece)
 {
 	struct lowered *l = arg;
+	int n = chains_lease(l->v, VQ_HDR_LEN + piece->len + port_tags_len(l->it), l->head);
 
-	l->why = deliver_chains(l->v, l->it, piece);
-	l->n += !l->why;
-	return !l->why;
+	l->why = MIN(n, 0);
+	if (n < 0)
+		return false;
+	fill_chains(l->v, l->head, l->it, piece);
+	l->n++;
+	return true;
 }
 
-/* The uncommon frame of an item. */
-static void deliver_slow(struct vq *v, struct port_batch *b, const struct port_item *it,
-			 const struct frame *f)
+static int deliver_lowered(struct vq *v, struct port_batch *b, const struct port_item *it,
+			   const struct frame *f, struct frame_seg *head)
 {
-	int rc;
+	struct lowered l = { .v = v, .it = it, .head = head };
 
-	if (offload_needs(f) & ~v->can) {
-		struct lowered l = { .v = v, .it = it };
+	if (offload_lower(f, b->scratch, deliver_piece, &l))
+		return -DROP_OFFLOAD;
+	return l.n ? 0 : l.why;
+}
 
-		rc = offload_lower(f, b->scratch, deliver_piece, &l);
-		if (rc)
-			rc = -DROP_OFFLOAD;
-		else if (!l.n)
-			rc = l.why;
-	} else {
-		rc = deliver_chains(v, it, f);
-	}
-	if (rc < 0)
-		port_dropped(b, it, (enum drop) - rc);
-	else
+/* The uncommon frame of an item: a place in the pool, or it is dealt with. */
+static uint8_t *lease_slow(struct vq *v, struct port_batch *b, const struct port_item *it,
+			   const struct frame *f, struct leases *l)
+{
+	bool lower = offload_needs(f) & ~v->can;
+	struct frame_seg *head = &l->pool[l->n_pool];
+	int n;
+
+	n = lower ? deliver_lowered(v, b, it, f, head)
+		  : chains_lease(v, VQ_HDR_LEN + f->len + port_tags_len(it), head);
+	if (n < 0)
+		port_dropped(b, it, (enum drop) - n);
+	else if (lower)
 		port_delivered(b, it, f);
+	if (n <= 0)
+		return (uint8_t *)l->pool;
+	l->n_pool += 1 + (unsigned int)n;
+	return (uint8_t *)head;
 }
 
 /*
@@ -178,7 +194,7 @@ static void deliver_slow(struct vq *v, struct port_batch *b, const struct port_i
  * the places go to @out. Returns how many; none of them is accounted yet.
  */
 static unsigned int split_lease(struct vq *v, const struct frame *f, unsigned int n,
-			      uint32_t overhead, uint8_t **out)
+				uint32_t overhead, uint8_t **out)
 {
 	struct gmem_region region = v->mem->regions[v->last_region];
 	const uint16_t *ring = v->avail->ring;
@@ -218,35 +234,86 @@ static unsigned int split_lease(struct vq *v, const struct frame *f, unsigned in
 static inline unsigned int lease_run(struct vq *v, const struct frame *f, unsigned int n,
 				     uint32_t overhead, uint8_t **out)
 {
-	return v->is_packed ? packed_lease(v, f, n, overhead, out) :
-			      split_lease(v, f, n, overhead, out);
+	return v->is_packed ? packed_lease(v, f, n, overhead, out)
+			    : split_lease(v, f, n, overhead, out);
 }
 
-/* First pass: a place for every frame, NULL where the slow way was gone or it was dropped. */
-static void lease_all(struct vq *v, struct port_batch *b, uint8_t **leases)
-{
-	unsigned int left = v->broken ? 0 : vq_available(v);
+/* A place among the frames of a batch. */
+struct place {
+	unsigned int item, frame;
+};
 
-	for (unsigned int k = 0; k < b->n; k++) {
+/* First pass: a place for every frame from @from on, while the pool lasts. Returns where it ends. */
+static struct place lease_all(struct vq *v, struct port_batch *b, struct place from,
+			      struct leases *l)
+{
+	unsigned int left = v->broken ? 0 : vq_available(v), i = from.frame;
+	uint8_t **at = l->at;
+
+	l->pool[0].len = 0;
+	l->n_pool = 1;
+	for (unsigned int k = from.item; k < b->n; k++, i = 0) {
 		const struct port_item *it = &b->items[k];
 
-		for (unsigned int i = 0; i < it->n; i++) {
+		for (; i < it->n; i++) {
 			unsigned int n = lease_run(v, it->frame + i, MIN(it->n - i, left),
-						   VQ_HDR_LEN + port_tags_len(it), leases);
+						   VQ_HDR_LEN + port_tags_len(it), at);
 
 			i += n;
-			leases += n;
+			at += n;
 			left -= v->is_packed ? 0 : n;
 			if (i == it->n)
 				break;
-			*leases++ = NULL;
-			if (!left || v->broken)
+			if (l->n_pool > POOL / 2)
+				return (struct place){ k, i };
+			if (likely(left && !v->broken)) {
+				*at++ = lease_slow(v, b, it, it->frame + i, l);
+			} else {
 				port_dropped(b, it, v->broken ? DROP_NOT_READY : DROP_NO_BUFFER);
-			else
-				deliver_slow(v, b, it, it->frame + i);
+				*at++ = (uint8_t *)l->pool;
+			}
 			left = v->broken ? 0 : vq_available(v);
 		}
 	}
+	return (struct place){ b->n, 0 };
+}
+
+/* Second pass: copy the frames from @from to @to to their places. */
+static void copy_all(struct vq *v, struct port_batch *b, struct place from, struct place to,
+		     const struct leases *l)
+{
+	uint64_t packets = 0, bytes = 0;
+	uint8_t *const *lease = l->at;
+
+	for (unsigned int k = from.item, i = from.frame; k < b->n && k <= to.item; k++, i = 0) {
+		const struct port_item *it = &b->items[k];
+		unsigned int end = k == to.item ? to.frame : it->n;
+
+		for (; i < end; i++) {
+			const struct frame *f = it->frame + i;
+			uint8_t *at = *lease++;
+
+			if (unlikely(in_pool(l, at))) {
+				const struct frame_seg *head = (const void *)at;
+
+				if (!head->len)
+					continue;
+				fill_chains(v, head, it, f);
+			} else if (likely(frame_is_plain(f) && !(it->tags[0] | it->tags[1]))) {
+				fill_plain(at, f);
+			} else {
+				fill_any(v, at, it, f);
+			}
+			if (unlikely(it->mirror || frame_is_multicast(f))) {
+				port_delivered(b, it, f);
+				continue;
+			}
+			packets++;
+			bytes += f->len + port_tags_len(it);
+		}
+	}
+	veb_count(&b->stats->rx_packets, packets);
+	veb_count(&b->stats->rx_bytes, bytes);
 }
 
 /**
@@ -261,35 +328,17 @@ static void lease_all(struct vq *v, struct port_batch *b, uint8_t **leases)
  */
 void vq_deliver(struct vq *v, struct port_batch *b)
 {
-	uint8_t *leases[PORT_BATCH], **lease = leases;
-	uint64_t packets = 0, bytes = 0;
-	const struct port_item *it;
-	const struct frame *f;
+	struct place at = { 0, 0 }, end;
+	struct leases leases;
 	uint16_t from, to;
 
-	spin_lock(&v->lock);
-	from = v->used_next;
-	lease_all(v, b, leases);
-	to = v->used_next;
-	spin_unlock(&v->lock);
-	port_batch_each(b, it, f)
-	{
-		uint8_t *at = *lease++;
-
-		if (unlikely(!at))
-			continue;
-		if (likely(frame_is_plain(f) && !(it->tags[0] | it->tags[1])))
-			fill_plain(at, f);
-		else
-			fill_any(v, at, it, f);
-		if (unlikely(it->mirror || frame_is_multicast(f))) {
-			port_delivered(b, it, f);
-			continue;
-		}
-		packets++;
-		bytes += f->len + port_tags_len(it);
+	for (; at.item < b->n; at = end) {
+		spin_lock(&v->lock);
+		from = v->used_next;
+		end = lease_all(v, b, at, &leases);
+		to = v->used_next;
+		spin_unlock(&v->lock);
+		copy_all(v, b, at, end, &leases);
+		used_publish(v, from, to);
 	}
-	veb_count(&b->stats->rx_packets, packets);
-	veb_count(&b->stats->rx_bytes, bytes);
-	used_publish(v, from, to);
 }

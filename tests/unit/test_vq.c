@@ -544,6 +544,7 @@ static void *deliverer_run(void *arg)
 	struct frame frames[TRAIN];
 	struct port_item item = { frames, { 0 }, 0, TRAIN };
 	struct port_batch batch = { .items = &item, .n = 1, .stats = &d->stats };
+	uint64_t dropped;
 
 	for (uint32_t seq = 0; seq < ROUNDS * TRAIN; seq++) {
 		unsigned int i = seq % TRAIN;
@@ -557,7 +558,10 @@ static void *deliverer_run(void *arg)
 		memcpy(&frames[i], d->bytes[i], 14);
 		if (i < TRAIN - 1)
 			continue;
+		dropped = d->stats.drops[DROP_NO_BUFFER];
 		vq_deliver(&b.vq, &batch);
+		if (d->stats.drops[DROP_NO_BUFFER] != dropped)
+			sched_yield(); /* to the receiver */
 	}
 	__atomic_add_fetch(&deliverers_done, 1, __ATOMIC_RELEASE);
 	return NULL;
@@ -573,7 +577,7 @@ static void several_workers_may_deliver_to_one_ring(void **state)
 	for (unsigned int i = 0; i < RING; i++) {
 		uint8_t *at = driver_alloc(&b.mem, LONG + 64, 1);
 
-		buf[offer(&b.ring, at, LONG + 64, LONG + 64, true, DRIVER_DIRECT)] = at;
+		buf[offer(&b.ring, at, LONG + 64, i % 3 ? LONG + 64 : 3000, true, DRIVER_INDIRECT)] = at;
 	}
 	memset(workers, 0, sizeof(workers));
 	deliverers_done = 0;
@@ -602,7 +606,8 @@ static void several_workers_may_deliver_to_one_ring(void **state)
 			assert_int_equal(body[i], id * 16 + seq % TRAIN);
 		received++;
 		memset(at, 0, 12 + workers[id].len);
-		buf[offer(&b.ring, at, LONG + 64, LONG + 64, true, DRIVER_DIRECT)] = at;
+		buf[offer(&b.ring, at, LONG + 64, received % 3 ? LONG + 64 : 3000, true,
+			  received % 3 ? DRIVER_DIRECT : DRIVER_INDIRECT)] = at;
 	}
 	for (unsigned int i = 0; i < THREADS; i++) {
 		pthread_join(workers[i].thread, NULL);
