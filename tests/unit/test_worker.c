@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Turns of a worker, over the real data plane with ports of our own: sources that always have
+ * frames and sinks that count. Counts alone decide, so a slow machine changes nothing.
+ */
+#include <semaphore.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "sw/port.h"
+#include "veb/snap.h"
+
+#define VFS	  65		/* one floods the other 64 */
+#define COPY_COST 256		/* of a copy beside its bytes, as worker.c has it */
+#define TURNS	  1000		/* of the neighbour, measured */
+#define GIVE_UP	  (100 * TURNS) /* turns of the flooder: the neighbour gets none */
+
+enum { FLOODER, NEIGHBOUR, OTHER };
+
+/* A VF. What its source brings is fixed before it starts. Writer of the rest: the worker. */
+struct vf {
+	struct port port;
+	struct port_queue source;
+	struct mac dst;
+	uint32_t len;	/* of its frames, bytes; 0: it is silent */
+	uint64_t turns; /* that yielded frames */
+	uint64_t cost;	/* of copies made of its frames, wherever they went */
+};
+
+static struct vf vfs[VFS];
+static bool go; /* atomic: sources have frames */
+static sem_t over;
+static char run_dir[] = "/tmp/anyvf-test-XXXXXX";
+
+static struct mac mac_of(unsigned int n)
+{
+	return (struct mac){ { 2, 0, 0, 0, 0, (uint8_t)n } };
+}
+
+static unsigned int op_rx(struct port_queue *q, struct port_burst *b)
+{
+	static const uint8_t payload[9216];
+	struct vf *vf = (struct vf *)q->port;
+	uint32_t bytes = 0;
+
+	if (!vf->len || !__atomic_load_n(&go, __ATOMIC_ACQUIRE))
+		return 0;
+	vf->turns++;
+	if (vfs[NEIGHBOUR].turns == TURNS || vfs[FLOODER].turns == GIVE_UP) {
+		__atomic_store_n(&go, false, __ATOMIC_RELEASE);
+		sem_post(&over);
+		return 0;
+	}
+	for (; b->n < b->max && bytes < b->max_bytes; bytes += vf->len)
+		b->frames[b->n++] = (struct frame){ .dst = vf->dst,
+						    .src = mac_of(q->port->id),
+						    .type = htons(0x88b5),
+						    .len = vf->len,
+						    .data = { payload, vf->len - FRAME_HDR_LEN } };
+	b->more = true;
+	return b->n;
+}
+
+static void op_tx(struct port *port, struct port_batch *b)
+{
+	const struct port_item *it;
+	const struct frame *f;
+
+	port_batch_each(b, it, f)
+	{
+		vfs[f->src.b[5]].cost += f->len + COPY_COST;
+		port_delivered(b, it, f);
+	}
+}
+
+static void op_free(struct port *port)
+{
+}
+
+static const struct port_ops ops = { .kind = "test", .rx = op_rx, .tx = op_tx, .free = op_free };
+
+static void snap_publish(struct dp *dp)
+{
+	struct veb_port *ports[VFS];
+	struct veb_snap *snap;
+
+	for (unsigned int i = 0; i < VFS; i++) {
+		struct mac mac = mac_of(i);
+
+		ports[i] = veb_port_new(
+			&(struct veb_port_conf){ .id = (uint16_t)i,
+						 .kind = VEB_VF,
+						 .mtu = 9000,
+						 .n_macs = 1,
+						 .macs = &mac,
+						 .flags = VEB_LINK_UP | VEB_SPOOFCHK });
+	}
+	assert_int_equal(veb_snap_build(ports, VFS, 0, &snap, NULL), 0);
+	for (unsigned int i = 0; i < VFS; i++)
+		veb_port_put(ports[i]);
+	dp_publish(dp, snap);
+}
+
+static int setup(void **state)
+{
+	struct dp_opts opts = { .run_dir = mkdtemp(run_dir), .busy = true, .mem_mib = 16 };
+	struct err e = { 0 };
+	struct dp *dp;
+
+	if (dp_open(&opts, &dp, &e)) {
+		fprintf(stderr, "%s\n", e.msg);
+		return -1;
+	}
+	snap_publish(dp);
+	*state = dp;
+	return sem_init(&over, 0, 0);
+}
+
+static int teardown(void **state)
+{
+	static const char *const below[] = { "/dpdk/anyvf", "/dpdk", "" }; /* DPDK's folders */
+	char path[64];
+
+	dp_close(*state);
+	for (unsigned int i = 0; i < ARRAY_LEN(below); i++) {
+		snprintf(path, sizeof(path), "%s%s", run_dir, below[i]);
+		if (rmdir(path))
+			return -1;
+	}
+	return 0;
+}
+
+/* Both send all they may until the neighbour had TURNS turns. */
+static void run(struct dp *dp, uint32_t flooder_len, uint32_t neighbour_len)
+{
+	for (unsigned int i = 0; i < VFS; i++) {
+		struct vf *vf = &vfs[i];
+
+		*vf = (struct vf){
+			.port = { .ops = &ops, .queues = { &vf->source }, .n_queues = 1 },
+			.source = { .port = &vf->port, .fd = -1, .node = -1 }
+		};
+	}
+	vfs[FLOODER].len = flooder_len;
+	vfs[FLOODER].dst = (struct mac){ { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } };
+	vfs[NEIGHBOUR].len = neighbour_len;
+	vfs[NEIGHBOUR].dst = mac_of(OTHER);
+	for (uint16_t i = 0; i < VFS; i++)
+		assert_int_equal(dp_port_add(dp, i, "test", &vfs[i].port, NULL), 0);
+	__atomic_store_n(&go, true, __ATOMIC_RELEASE);
+	sem_wait(&over);
+	for (uint16_t i = 0; i < VFS; i++)
+		dp_port_del(dp, i);
+	assert_int_equal(vfs[NEIGHBOUR].turns, TURNS);
+}
+
+/*
+ * A broadcast costs 64 copies, and its sender has to wait for as many turns as they are worth.
+ * What one burst overdraws, 128 frames to all, is little beside what is measured.
+ */
+static void a_flood_of_broadcasts_leaves_the_neighbour_its_share(void **state)
+{
+	static const uint32_t flooder_lens[] = { 64, 1514 };
+
+	for (unsigned int i = 0; i < ARRAY_LEN(flooder_lens); i++) {
+		run(*state, flooder_lens[i], 1514);
+		print_message("broadcasts of %u bytes cost %.2f times the neighbour's frames\n",
+			      flooder_lens[i],
+			      (double)vfs[FLOODER].cost / (double)vfs[NEIGHBOUR].cost);
+		assert_in_range(vfs[FLOODER].cost, vfs[NEIGHBOUR].cost / 2,
+				vfs[NEIGHBOUR].cost * 2);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_flood_of_broadcasts_leaves_the_neighbour_its_share),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
