@@ -243,7 +243,7 @@ struct place {
 	unsigned int item, frame;
 };
 
-/* First pass: a place for every frame from @from on, while the pool lasts. Returns where it ends. */
+/* First pass: a place for each frame from @from on, while the pool lasts. Returns where it ends. */
 static struct place lease_all(struct vq *v, struct port_batch *b, struct place from,
 			      struct leases *l)
 {

@@ -6,12 +6,11 @@
  *
  *	latency_gen CORE SAMPLES SOCKET0 SOCKET1 PAUSE_US...
  */
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench.h"
 #include "lib/vhost_fe.h"
 
 #define SIZE	    64
@@ -19,21 +18,6 @@
 #define SAMPLES_MAX 100000
 
 static double took_us[SAMPLES_MAX];
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
 
 /* One frame from @a to @b, awaited without a system call. */
 static void pass(struct fe *a, struct fe *b, const uint8_t *frame)
@@ -69,7 +53,7 @@ static void measure(struct fe *a, struct fe *b, unsigned int n, uint64_t pause_u
 		pass(b, a, back);
 		took_us[i] = (double)(now_ns() - start) / 1000;
 	}
-	qsort(took_us, n, sizeof(took_us[0]), compare);
+	qsort(took_us, n, sizeof(took_us[0]), compare_double);
 	printf("{\"pause_us\": %lu, \"samples\": %u, \"p50_us\": %.1f, \"p99_us\": %.1f, "
 	       "\"max_us\": %.1f}",
 	       pause_us, n, took_us[n / 2], took_us[n * 99 / 100], took_us[n - 1]);
@@ -79,16 +63,13 @@ int main(int argc, char **argv)
 {
 	struct fe *guests[2];
 	unsigned int samples;
-	cpu_set_t cpus;
 
 	if (argc < 6)
 		return 2;
 	samples = (unsigned int)atoi(argv[2]);
 	if (!samples || samples > SAMPLES_MAX)
 		return 2;
-	CPU_ZERO(&cpus);
-	CPU_SET(atoi(argv[1]), &cpus);
-	sched_setaffinity(0, sizeof(cpus), &cpus);
+	pin_to(atoi(argv[1]));
 	for (int i = 0; i < 2; i++) {
 		struct fe_opts opts = { .path = argv[3 + i],
 					.ring_size = 256,

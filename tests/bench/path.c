@@ -10,35 +10,20 @@
  * same. Mfps is the sum over all workers in the time from the first start to the last end.
  */
 #include <getopt.h>
-#include <linux/virtio_config.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <x86intrin.h>
 
-#include "lib/driver.h"
-#include "sw/vq.h"
+#include "bench.h"
+#include "guest.h"
 #include "veb/snap.h"
 
 #define RING	    1024
-#define SLOT	    (2048 + 192) /* not all in the same cache sets */
 #define ROUNDS	    200000
 #define MEM	    (8u << 20)
 #define WORKERS_MAX 16
-#define MERGEABLE   (1ull << VIRTIO_NET_F_MRG_RXBUF)
-
-/* A guest with one ring. */
-struct guest {
-	struct driver_mem mem;
-	struct gmem gmem;
-	struct driver_ring ring;
-	struct vq vq;
-	uint32_t len; /* of each buffer */
-	uint16_t offered; /* packed: position up to which it is full */
-	struct vq_mark mark;
-	uint64_t done[RING];
-};
 
 /* A worker, its sender, and whom it delivers to. */
 struct lane {
@@ -60,51 +45,27 @@ static struct veb_snap *snap;
 static bool veb = true, packed;
 static pthread_barrier_t barrier;
 
-static int compare(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 static struct mac mac_of(unsigned int port)
 {
 	return (struct mac){ { 2, 0, 0, 0, 0, (uint8_t)(port + 1) } };
 }
 
-/* A guest whose ring is full of buffers; those of a sender hold frames from @src to @dst. */
-static void guest_open(struct guest *g, uint32_t len, bool write, struct mac dst, struct mac src)
+/* A guest with memory of its own; the frames of a sender go from @src to @dst. */
+static void guest_make(struct guest *g, uint32_t len, bool write, struct mac dst, struct mac src)
 {
-	struct vq_conf conf;
+	struct driver_mem *mem = malloc(sizeof(*mem));
+	uint8_t *slots;
 
-	g->mem = (struct driver_mem){ aligned_alloc(4096, MEM), MEM, 0 };
-	g->gmem = (struct gmem){ 1, { { DRIVER_GPA, MEM, g->mem.base } } };
-	if (packed)
-		driver_ring_init_packed(&g->ring, &g->mem, RING);
-	else
-		driver_ring_init(&g->ring, &g->mem, RING);
-	g->len = len;
+	*mem = guest_memory(MEM);
+	slots = driver_alloc(mem, (uint64_t)RING * GUEST_SLOT, 64);
 	for (unsigned int i = 0; i < RING; i++) {
-		struct driver_buf buf = { driver_alloc(&g->mem, SLOT, 64), len };
-		uint8_t *eth = (uint8_t *)buf.at + VQ_HDR_LEN;
+		uint8_t *eth = guest_frame(slots, i);
 
 		memcpy(eth, &dst, MAC_LEN);
 		memcpy(eth + MAC_LEN, &src, MAC_LEN);
 		eth[12] = 0x08;
-		driver_add(&g->ring, &buf, 1, write, DRIVER_DIRECT);
 	}
-	if (!packed) {
-		g->ring.avail->idx = 0;
-		g->ring.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
-	}
-	conf = (struct vq_conf){
-		.desc = g->ring.desc, .avail = g->ring.avail, .used = g->ring.used, .size = RING,
-		.features = MERGEABLE | (packed ? 1ull << VIRTIO_F_RING_PACKED : 0),
-		.avail_next = packed ? 0x8000 : 0, .mem = &g->gmem, .call_fd = -1,
-		.done = g->done, .mark = &g->mark,
-	};
-	if (!vq_init(&g->vq, &conf))
-		abort();
+	guest_open(g, mem, RING, slots, len, write, packed);
 }
 
 static void snap_make(void)
@@ -156,23 +117,6 @@ static uint64_t turn(struct lane *l)
 	return __rdtsc() - start;
 }
 
-/* The driver offers @n buffers more; those it offered before it has back. */
-static void refill(struct guest *g, unsigned int n, bool write)
-{
-	const uint16_t avail = 1u << VRING_PACKED_DESC_F_AVAIL, used = 1u << VRING_PACKED_DESC_F_USED;
-
-	if (!packed) {
-		g->ring.avail->idx = (uint16_t)(g->ring.avail->idx + n);
-		return;
-	}
-	for (unsigned int i = 0; i < n; i++, g->offered++) {
-		struct vring_packed_desc *d = &g->ring.packed[g->offered % RING];
-
-		d->len = g->len;
-		d->flags = (write ? VRING_DESC_F_WRITE : 0) | (g->offered / RING % 2 ? used : avail);
-	}
-}
-
 static void *lane_run(void *arg)
 {
 	struct lane *l = arg;
@@ -180,14 +124,8 @@ static void *lane_run(void *arg)
 	pthread_barrier_wait(&barrier);
 	clock_gettime(CLOCK_MONOTONIC, &l->start);
 	for (unsigned int i = 0; i < ROUNDS; i++) {
-		struct driver_ring *rx = &l->to->ring;
-
-		refill(&l->tx, burst_len, false);
-		/* the receiver is done with all it got so far, at once */
-		if (packed)
-			refill(&l->rx, i ? burst_len : RING, true);
-		else
-			rx->avail->idx = (uint16_t)(*(volatile uint16_t *)&rx->used->idx + RING);
+		guest_send(&l->tx, burst_len);
+		guest_refill(l->to);
 		l->costs[i] = turn(l);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &l->end);
@@ -210,8 +148,9 @@ static void report(bool shared)
 		for (unsigned int p = 0; p < 2 * n_lanes; p++)
 			frames += lanes[i].stats[p].rx_packets;
 	}
-	qsort(lanes[0].costs, ROUNDS, sizeof(lanes[0].costs[0]), compare);
-	printf("{\"bench\": \"path\", \"size\": %u, \"burst\": %u, \"veb\": %s, \"packed\": %s, \"workers\": %u, "
+	qsort(lanes[0].costs, ROUNDS, sizeof(lanes[0].costs[0]), compare_u64);
+	printf("{\"bench\": \"path\", \"size\": %u, \"burst\": %u, \"veb\": %s, \"packed\": %s, "
+	       "\"workers\": %u, "
 	       "\"shared\": %s, \"frames\": %lu, \"tsc_per_frame_p10\": %.1f, "
 	       "\"tsc_per_frame_p50\": %.1f, \"mfps\": %.2f}\n",
 	       size, burst_len, veb ? "true" : "false", packed ? "true" : "false", n_lanes, shared ? "true" : "false", frames,
@@ -239,7 +178,7 @@ int main(int argc, char **argv)
 		default: return 2;
 		}
 	}
-	if (size < 60 || size > SLOT - VQ_HDR_LEN || burst_len < 1 || burst_len > PORT_BURST ||
+	if (size < 60 || size > GUEST_SLOT - VQ_HDR_LEN || burst_len < 1 || burst_len > PORT_BURST ||
 	    n_lanes < 1 || n_lanes > WORKERS_MAX || (packed && shared))
 		return 2;
 	snap_make();
@@ -251,9 +190,9 @@ int main(int argc, char **argv)
 		l->to = shared ? &lanes[0].rx : &l->rx;
 		l->stats = calloc(VEB_PORTS_MAX, sizeof(*l->stats));
 		l->out = veb_out_new(l->stats);
-		guest_open(&l->tx, VQ_HDR_LEN + size, false, mac_of(shared ? 1 : 2 * i + 1),
+		guest_make(&l->tx, VQ_HDR_LEN + size, false, mac_of(shared ? 1 : 2 * i + 1),
 			   mac_of(2 * i));
-		guest_open(&l->rx, SLOT, true, mac_of(0), mac_of(0));
+		guest_make(&l->rx, GUEST_SLOT, true, mac_of(0), mac_of(0));
 	}
 	for (unsigned int i = 0; i < n_lanes; i++)
 		pthread_create(&lanes[i].thread, NULL, lane_run, &lanes[i]);

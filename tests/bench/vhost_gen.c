@@ -6,11 +6,10 @@
  *
  *	vhost_gen SECONDS SIZE CORE SOCKET0 SOCKET1
  */
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench.h"
 #include "lib/vhost_fe.h"
 
 #define RING 1024
@@ -19,21 +18,6 @@
 #define SLICES_MAX 16384
 
 static double slices[SLICES_MAX];
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
 
 static uint8_t *buffer_of(struct driver_ring *r, unsigned int i)
 {
@@ -96,13 +80,10 @@ int main(int argc, char **argv)
 	uint64_t seq = 0, sum = 0, sent = 0, got = 0, slice_got = 0, start, slice_at, end, now;
 	struct fe *fes[2];
 	unsigned int n = 0;
-	cpu_set_t cpus;
 
 	if (argc != 6)
 		return 2;
-	CPU_ZERO(&cpus);
-	CPU_SET((unsigned int)atoi(argv[3]), &cpus);
-	sched_setaffinity(0, sizeof(cpus), &cpus);
+	pin_to(atoi(argv[3]));
 	for (int i = 0; i < 2; i++) {
 		opts.path = argv[4 + i];
 		fes[i] = fe_open(&opts);
@@ -125,7 +106,7 @@ int main(int argc, char **argv)
 		slice_at = now;
 		slice_got = got;
 	}
-	qsort(slices, n, sizeof(slices[0]), compare);
+	qsort(slices, n, sizeof(slices[0]), compare_double);
 	printf("{\"sent\": %lu, \"received\": %lu, \"mpps\": %.3f, \"slice_p50\": %.3f, "
 	       "\"slice_p90\": %.3f, \"sum\": %lu}\n",
 	       sent, got, (double)got * 1000 / (double)(now - start), n ? slices[n / 2] : 0,
