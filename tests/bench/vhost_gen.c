@@ -2,9 +2,11 @@
 /*
  * Two guests that flood: the first sends to the second as fast as its ring takes,
  * writing every frame before it is offered and reading every one that arrives.
- * Run by tests/bench/vhost; prints JSON.
+ * Run by tests/bench/vhost and scale; prints JSON.
  *
- *	vhost_gen SECONDS SIZE CORE SOCKET0 SOCKET1
+ *	vhost_gen SECONDS SIZE CORE SOCKET0 SOCKET1 [slices]
+ *
+ * slices: every slice as well, as [CLOCK_MONOTONIC of its end in ns, Mpps].
  */
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +20,7 @@
 #define SLICES_MAX 16384
 
 static double slices[SLICES_MAX];
+static uint64_t slice_ends[SLICES_MAX];
 
 static uint8_t *buffer_of(struct driver_ring *r, unsigned int i)
 {
@@ -72,6 +75,19 @@ static uint64_t turn_rx(struct driver_ring *r, uint64_t *sum)
 	return n;
 }
 
+static void slices_print(unsigned int n, bool all)
+{
+	if (all)
+		printf("\"slices\": [");
+	for (unsigned int i = 0; all && i < n; i++)
+		printf("%s[%lu, %.3f]", i ? ", " : "", slice_ends[i], slices[i]);
+	if (all)
+		printf("], ");
+	qsort(slices, n, sizeof(slices[0]), compare_double);
+	printf("\"slice_p50\": %.3f, \"slice_p90\": %.3f}\n", n ? slices[n / 2] : 0,
+	       n ? slices[n * 9 / 10] : 0);
+}
+
 int main(int argc, char **argv)
 {
 	struct fe_opts opts = { .ring_size = RING, .pairs = 1, .rx_len = ROOM, .rx_pieces = 1,
@@ -81,7 +97,7 @@ int main(int argc, char **argv)
 	struct fe *fes[2];
 	unsigned int n = 0;
 
-	if (argc != 6)
+	if (argc != 6 && argc != 7)
 		return 2;
 	pin_to(atoi(argv[3]));
 	for (int i = 0; i < 2; i++) {
@@ -102,15 +118,14 @@ int main(int argc, char **argv)
 		got += turn_rx(fe_ring(fes[1], 0), &sum);
 		if (now - slice_at < SLICE_NS || n == SLICES_MAX)
 			continue;
+		slice_ends[n] = now;
 		slices[n++] = (double)(got - slice_got) * 1000 / (double)(now - slice_at);
 		slice_at = now;
 		slice_got = got;
 	}
-	qsort(slices, n, sizeof(slices[0]), compare_double);
-	printf("{\"sent\": %lu, \"received\": %lu, \"mpps\": %.3f, \"slice_p50\": %.3f, "
-	       "\"slice_p90\": %.3f, \"sum\": %lu}\n",
-	       sent, got, (double)got * 1000 / (double)(now - start), n ? slices[n / 2] : 0,
-	       n ? slices[n * 9 / 10] : 0, sum);
+	printf("{\"sent\": %lu, \"received\": %lu, \"mpps\": %.3f, \"sum\": %lu, ", sent, got,
+	       (double)got * 1000 / (double)(now - start), sum);
+	slices_print(n, argc == 7);
 	fe_close(fes[0]);
 	fe_close(fes[1]);
 	return 0;
