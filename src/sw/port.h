@@ -42,6 +42,7 @@ struct port_queue {
 
 	bool polled;	     /* in the worker's poll list; else it waits for fd */
 	int64_t credit;	     /* bytes this source may still have delivered in its turn */
+	uint32_t frame_cost; /* of them, what a frame of its last burst took */
 	uint64_t idle_since; /* TSC of the last rx() that yielded something */
 	uint64_t gap;	     /* mean TSC ticks between those, of late */
 };

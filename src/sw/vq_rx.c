@@ -282,7 +282,7 @@ static struct place lease_all(struct vq *v, struct port_batch *b, struct place f
 static void copy_all(struct vq *v, struct port_batch *b, struct place from, struct place to,
 		     const struct leases *l)
 {
-	uint64_t packets = 0, bytes = 0;
+	uint64_t packets = 0, bytes = 0, groups[2] = { 0, 0 };
 	uint8_t *const *lease = l->at;
 
 	for (unsigned int k = from.item, i = from.frame; k < b->n && k <= to.item; k++, i = 0) {
@@ -304,16 +304,22 @@ static void copy_all(struct vq *v, struct port_batch *b, struct place from, stru
 			} else {
 				fill_any(v, at, it, f);
 			}
-			if (unlikely(it->mirror || frame_is_multicast(f))) {
+			if (unlikely(it->mirror)) {
 				port_delivered(b, it, f);
 				continue;
 			}
 			packets++;
 			bytes += f->len + port_tags_len(it);
+			if (unlikely(frame_is_multicast(f)))
+				groups[frame_is_broadcast(f)]++;
 		}
 	}
 	veb_count(&b->stats->rx_packets, packets);
 	veb_count(&b->stats->rx_bytes, bytes);
+	if (unlikely(groups[0] | groups[1])) {
+		veb_count(&b->stats->rx_multicast, groups[0]);
+		veb_count(&b->stats->rx_broadcast, groups[1]);
+	}
 }
 
 /**

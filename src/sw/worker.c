@@ -246,23 +246,25 @@ static uint64_t patience(const struct worker *w, const struct port_queue *q)
 	return q->gap < ticks(w, GAP_US) ? MAX(idle, GAPS * q->gap) : idle;
 }
 
-/*
- * One turn of one source. Returns when it wants the next: 0: at once; else it
- * has nothing to do before that tick. An idle one clears q->polled.
- */
-static uint64_t turn(struct worker *w, const struct veb_snap *snap, struct port_queue *q,
-		     uint64_t now)
+/* Frames that @credit pays for, by what the last ones cost. */
+static unsigned int burst_max(const struct port_queue *q)
+{
+	if (likely((int64_t)q->frame_cost * PORT_BURST <= q->credit))
+		return PORT_BURST;
+	return (unsigned int)MAX(q->credit / q->frame_cost, 1);
+}
+
+/* One burst of a source, of at most @room bytes. */
+static void burst_forward(struct worker *w, const struct veb_snap *snap, struct port_queue *q,
+			  uint64_t room)
 {
 	const struct port_ops *ops = q->port->ops;
 	struct port_burst *b = &w->burst;
 	uint16_t id = q->port->id;
-	uint64_t until = 0, room = rate_room(w, id, now, &until);
+	int64_t credit = q->credit;
 
-	q->credit = MIN(q->credit + QUANTUM, (int64_t)QUANTUM);
-	if (unlikely(!room || q->credit <= 0))
-		return until;
-	b->max = PORT_BURST;
-	b->max_bytes = (uint32_t)MIN(room, (uint64_t)q->credit);
+	b->max = burst_max(q);
+	b->max_bytes = (uint32_t)MIN(room, (uint64_t)credit);
 	b->n = b->n_segs = 0;
 	b->more = false;
 	memset(b->drops, 0, sizeof(b->drops));
@@ -280,7 +282,32 @@ static uint64_t turn(struct worker *w, const struct veb_snap *snap, struct port_
 		rate_spend(w, id, b);
 	if (ops->rx_done)
 		ops->rx_done(q);
-	if (b->n || b->more) {
+	if (b->n)
+		q->frame_cost = (uint32_t)(credit - q->credit) / b->n;
+}
+
+/*
+ * One turn of one source: as many bursts as its credit pays for, so that small frames buy as much as
+ * large ones. Returns when it wants the next: 0: at once; else it has nothing to do before that tick.
+ * An idle one clears q->polled.
+ */
+static uint64_t turn(struct worker *w, const struct veb_snap *snap, struct port_queue *q,
+		     uint64_t now, bool alone)
+{
+	const struct port_ops *ops = q->port->ops;
+	const struct port_burst *b = &w->burst;
+	uint64_t until = 0, room;
+	bool some = false;
+
+	q->credit = MIN(q->credit + QUANTUM, (int64_t)QUANTUM);
+	do {
+		room = rate_room(w, q->port->id, now, &until);
+		if (unlikely(!room || q->credit <= 0))
+			return until;
+		burst_forward(w, snap, q, room);
+		some |= b->n || b->more;
+	} while (b->n == PORT_BURST && !alone);
+	if (some) {
 		gap_note(w, q, now);
 		return 0;
 	}
@@ -309,7 +336,7 @@ static uint64_t round_of_turns(struct worker *w, struct dp_sources *list,
 
 		if (unlikely(!__atomic_load_n(&q->running, __ATOMIC_ACQUIRE)))
 			q->polled = false;
-		until = q->polled ? turn(w, snap, q, rte_rdtsc()) : FOREVER;
+		until = q->polled ? turn(w, snap, q, rte_rdtsc(), list->n_active == 1) : FOREVER;
 		next = MIN(next, until);
 		if (q->polled)
 			i++;

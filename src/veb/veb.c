@@ -79,13 +79,20 @@ static inline __attribute__((always_inline)) struct veb_node *node_add(struct bu
 {
 	struct veb_out *out = b->out;
 	struct veb_bin *bin = &out->bins[to];
-	uint16_t at = (uint16_t)out->n_nodes++;
+	struct veb_node *tail = &out->nodes[bin->tail];
+	uint16_t at;
 
+	if (bin->n && tail->frame + tail->n == index && tail->mirror == mirror &&
+	    tail->tags[0] == outer && tail->tags[1] == inner) {
+		tail->n++;
+		return tail;
+	}
+	at = (uint16_t)out->n_nodes++;
 	out->nodes[at] = (struct veb_node){
 		.frame = index, .n = 1, .next = VEB_END, .mirror = mirror, .tags = { outer, inner }
 	};
 	if (bin->n++) {
-		out->nodes[bin->tail].next = at;
+		tail->next = at;
 	} else {
 		bin->head = at;
 		out->used[out->n_used++] = to;

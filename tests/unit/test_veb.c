@@ -546,6 +546,24 @@ static void counters_equal_frames(void **state)
 	assert_int_equal(w->out->bins[B].n, 0);
 }
 
+static void a_train_to_all_is_one_run_for_each(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	struct frame burst[9];
+
+	world_build(w);
+	for (unsigned int i = 0; i < ARRAY_LEN(burst); i++)
+		burst[i] = frame_make(&bcast, &w->macs[A][0], 0);
+	burst[6] = frame_make(&w->macs[B][0], &w->macs[A][0], 0); /* B's run goes on, the others' ends */
+	assert_int_equal(veb_forward(w->snap, A, burst, ARRAY_LEN(burst), w->out), 9);
+	assert_int_equal(w->out->bins[B].n, 1);
+	assert_int_equal(w->out->nodes[w->out->bins[B].head].n, 9);
+	assert_int_equal(w->out->bins[C].n, 2);
+	assert_int_equal(w->out->nodes[w->out->bins[C].head].n, 6);
+	assert_int_equal(w->out->nodes[w->out->bins[C].tail].n, 2);
+	veb_out_reset(w->out);
+}
+
 static void a_full_out_gives_back_the_rest_of_the_burst(void **state)
 {
 	static struct frame burst[VEB_BURST_MAX];
@@ -564,13 +582,13 @@ static void a_full_out_gives_back_the_rest_of_the_burst(void **state)
 	for (unsigned int i = 0; i < ARRAY_LEN(ports); i++)
 		veb_port_put(ports[i]);
 	for (unsigned int i = 0; i < VEB_BURST_MAX; i++)
-		burst[i] = frame_make(&bcast, &stranger, 0);
+		burst[i] = frame_make(i % 2 ? &stranger : &bcast, &stranger, 0); /* no runs */
 	for (; done < VEB_BURST_MAX; calls++) {
 		veb_out_reset(out);
 		done += veb_forward(s, 0, burst + done, VEB_BURST_MAX - done, out);
 		copies += out->n_nodes;
 	}
-	assert_int_equal(copies, VEB_BURST_MAX * 299);
+	assert_int_equal(copies, VEB_BURST_MAX / 2 * 299);
 	assert_int_equal(stats[0].tx_packets, VEB_BURST_MAX);
 	assert_true(calls > 1);
 }
@@ -727,6 +745,7 @@ int main(void)
 		cmocka_unit_test(a_mirror_is_never_mirrored),
 		cmocka_unit_test(dhcp_requests_stay_where_a_service_port_answers),
 		cmocka_unit_test(counters_equal_frames),
+		cmocka_unit_test(a_train_to_all_is_one_run_for_each),
 		cmocka_unit_test(a_full_out_gives_back_the_rest_of_the_burst),
 		cmocka_unit_test(the_short_cut_decides_as_the_rules_do),
 		cmocka_unit_test(fib_finds_every_address_of_256_vfs),
