@@ -36,15 +36,15 @@ class Serial(Console):
 class Guest:
     """One QEMU under TCG; nics: [(socket path, MAC, serves)], serves: QEMU listens, else it connects; packed rings or split.
 
-    Without MSI-X vectors: Debian 12's QEMU crashes with them on vhost-user under TCG.
+    Without MSI-X vectors: Debian 12's QEMU crashes with them on vhost-user under TCG. initrd: another than the image's.
     """
 
-    def __init__(self, directory, name, nics, packed=False):
+    def __init__(self, directory, name, nics, packed=False, initrd=IMAGE / 'initramfs'):
         self.name, self.dir = name, pathlib.Path(directory)
         packed = 'on' if packed else 'off'
         argv = ['qemu-system-x86_64', '-name', name, '-nodefaults', '-display', 'none', '-accel', 'tcg', '-m', '192',
                 '-object', 'memory-backend-memfd,id=mem,size=192M,share=on', '-machine', 'pc,memory-backend=mem',
-                '-kernel', IMAGE / 'vmlinuz', '-initrd', IMAGE / 'initramfs', '-append', (IMAGE / 'cmdline').read_text().strip(),
+                '-kernel', IMAGE / 'vmlinuz', '-initrd', initrd, '-append', (IMAGE / 'cmdline').read_text().strip(),
                 '-serial', f'unix:{self.dir}/{name}.serial,server=on,wait=off']
         for i, (path, mac, serves) in enumerate(nics):
             argv += ['-chardev', f'socket,id=c{i},path={path},' + ('server=on' if serves else 'reconnect=1'),
@@ -52,7 +52,11 @@ class Guest:
                      '-device', f'virtio-net-pci,netdev=n{i},mac={mac},vectors=0,packed={packed}']
         self.log = open(self.dir / f'{name}.log', 'ab')
         self.proc = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-        self.shell = Serial(self.dir / f'{self.name}.serial')  # at once: what nobody hears is lost
+        try:
+            self.shell = Serial(self.dir / f'{self.name}.serial')  # at once: what nobody hears is lost
+        except BaseException:
+            self.proc.kill()
+            raise
 
     def boot(self, timeout=120):
         """Wait for the guest's word that it is up."""
