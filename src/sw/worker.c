@@ -287,9 +287,9 @@ static void burst_forward(struct worker *w, const struct veb_snap *snap, struct 
 }
 
 /*
- * One turn of one source: as many bursts as its credit pays for, so that small frames buy as much as
- * large ones. Returns when it wants the next: 0: at once; else it has nothing to do before that tick.
- * An idle one clears q->polled.
+ * One turn of one source: as many bursts as its credit pays for, so that small frames buy as much
+ * as large ones. Returns when it wants the next: 0: at once; else it has nothing to do before that
+ * tick. An idle one clears q->polled.
  */
 static uint64_t turn(struct worker *w, const struct veb_snap *snap, struct port_queue *q,
 		     uint64_t now, bool alone)
