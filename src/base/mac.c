@@ -57,10 +57,14 @@ int mac_parse(const char *text, struct mac *out, struct err *e)
  */
 const char *mac_format(const struct mac *mac, char out[MAC_STR_LEN])
 {
-	const uint8_t *b = mac->b;
+	static const char digits[] = "0123456789abcdef";
+	char *at = out;
 
-	snprintf(out, MAC_STR_LEN, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4],
-		 b[5]);
+	for (unsigned int i = 0; i < MAC_LEN; i++) { /* state files hold thousands of them */
+		*at++ = digits[mac->b[i] >> 4];
+		*at++ = digits[mac->b[i] & 15];
+		*at++ = i < MAC_LEN - 1 ? ':' : '\0';
+	}
 	return out;
 }
 

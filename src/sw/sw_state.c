@@ -7,10 +7,14 @@
  *   {"version": 1,
  *    "pfs": [{"slot": 0, "config": {...}, "svcs": [{...}],
  *             "vfs": [{"vf": 2, "config": {...}, "attach": {...}, "by_agent": ["mac"],
- *                      "overridden": [], "accepted": [{"mac": "...", "trust": false}]}]}],
+ *                      "overridden": [], "accepted": "02:... 02:...*"}]}],
  *    "mirrors": [{...}]}
+ *
+ * Accepted addresses are one text a VF, those of trust with a star: a trusted VF has up to 1,024,
+ * and they are written with every change.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -31,14 +35,16 @@ static json_t *mask_to_json(uint32_t mask)
 
 static json_t *accepted_to_json(const struct guest *g)
 {
-	json_t *list = json_array();
-	char mac[MAC_STR_LEN];
+	char text[VF_MACS_TRUSTED * (MAC_STR_LEN + 1)], *at = text;
 
-	for (unsigned int i = 0; g && i < g->n_accepted; i++)
-		json_array_append_new(list, json_pack("{s:s, s:b}", "mac",
-						      mac_format(&g->accepted[i].mac, mac), "trust",
-						      g->accepted[i].by_trust));
-	return list;
+	for (unsigned int i = 0; i < g->n_accepted && i < VF_MACS_TRUSTED; i++) {
+		mac_format(&g->accepted[i].mac, at);
+		at += MAC_STR_LEN - 1;
+		if (g->accepted[i].by_trust)
+			*at++ = '*';
+		*at++ = ' ';
+	}
+	return json_stringn(text, at > text ? (size_t)(at - text - 1) : 0);
 }
 
 static bool vf_is_default(const struct sw_vf *v)
@@ -148,23 +154,29 @@ static int mask_from_json(const json_t *words, uint32_t *out, struct err *e)
 	return 0;
 }
 
-static int accepted_from_json(const json_t *list, struct guest **out, struct err *e)
+static int accepted_from_json(const json_t *text, struct guest **out, struct err *e)
 {
 	struct guest_mac macs[VF_MACS_TRUSTED];
+	const char *at = json_string_value(text) ?: "";
 	unsigned int n = 0;
-	const json_t *item;
-	size_t i;
-	int rc;
 
-	json_array_foreach (list, i, item) {
-		const char *mac = json_string_value(json_object_get(item, "mac"));
+	if (text && !json_is_string(text))
+		return err_set(e, -EINVAL, "accepted addresses are no text");
+	while (*at) {
+		size_t len = strcspn(at, " "), star = len && at[len - 1] == '*';
+		char mac[MAC_STR_LEN];
+		int rc;
 
 		if (n == ARRAY_LEN(macs))
 			return err_set(e, -EINVAL, "too many accepted addresses");
-		rc = mac_parse(mac ? mac : "", &macs[n].mac, e);
+		if (len - star >= sizeof(mac))
+			return err_set(e, -EINVAL, "an accepted address is too long");
+		snprintf(mac, sizeof(mac), "%.*s", (int)(len - star), at);
+		rc = mac_parse(mac, &macs[n].mac, e);
 		if (rc)
 			return rc;
-		macs[n++].by_trust = json_is_true(json_object_get(item, "trust"));
+		macs[n++].by_trust = star;
+		at += len + strspn(at + len, " ");
 	}
 	return guest_restore(macs, n, out);
 }
