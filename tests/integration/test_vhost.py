@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """VFs attached by vhost-user through the real daemon: every ring layout, hostile guests, restarts."""
+import contextlib
+import ctypes
+import itertools
+import multiprocessing
 import os
 import signal
 import struct
@@ -51,6 +55,13 @@ class Switch:
         self.swd.call('pf.set', pf='p2p1', vfs=[{'vf': n, 'set': {'mac': text(mac(n))}}])
         self.swd.call('vf.attach', pf='p2p1', vf=n, kind='vhost', socket=str(path), client=self.client)
         return self.guest(n, **options)
+
+    def plug(self, n):
+        """Give VF n its MAC and a socket without a guest, to be served by the switch; its path."""
+        path = self.swd.dir / f'vf{n}.sock'
+        self.swd.call('pf.set', pf='p2p1', vfs=[{'vf': n, 'set': {'mac': text(mac(n))}}])
+        self.swd.call('vf.attach', pf='p2p1', vf=n, kind='vhost', socket=str(path), client=False)
+        return path
 
     def guest(self, n, features=vhost.MRG_RXBUF, **options):
         features |= self.rings
@@ -497,3 +508,285 @@ def test_256_vfs_have_their_sockets(swd):
     assert last.recv() == frame(b'\xff' * 6, mac(9), 1)
     first.close()
     last.close()
+
+
+# ---- Faults at full speed, beside a flow that must not notice. ----
+
+FORK = multiprocessing.get_context('fork')  # the child has our library loaded, and guests of its own
+FLOW = [frame(mac(1), mac(0), n, 60 + n * 37 % 1455) for n in range(1000)]
+
+
+def flow(a, b, bursts=1):
+    """Numbered frames from VF 0 to VF 1, of which every one must arrive, in order, every byte right."""
+    for burst in range(bursts):
+        some = FLOW[burst % 10 * 100:][:100]
+        for sent in some:
+            a.send(sent)
+        for sent in some:
+            assert b.recv(timeout=10) == sent
+
+
+class Beside:
+    """body(self, *args) in a process of its own; what it and we tell each other is in shared memory."""
+
+    def __init__(self, body, *args):
+        self.shared = FORK.RawArray('Q', 3)  # it is to end, it did, what it counted
+        self.child = FORK.Process(target=self.run, args=(body, args))
+        self.child.start()
+
+    def run(self, body, args):
+        """In the child. Its guests stay connected until it is killed."""
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: not to outlive us
+        body(self, *args)
+        self.shared[1] = 1
+        signal.pause()
+
+    @property
+    def going(self):
+        """For the body: whether to go on."""
+        return not self.shared[0]
+
+    def note(self):
+        """For the body: one more was done."""
+        self.shared[2] += 1
+
+    @property
+    def done(self):
+        assert self.child.is_alive(), 'the front end beside failed'
+        return self.shared[2]
+
+    def end(self):
+        """Let the body end; what it counted."""
+        self.shared[0] = 1
+        wait_for(lambda: self.done and self.shared[1], what='the end of the front end beside')
+        return self.done
+
+
+@contextlib.contextmanager
+def beside(body, *args):
+    """A Beside that has begun; its process is killed with the block, whatever it does then."""
+    made = Beside(body, *args)
+    try:
+        wait_for(lambda: made.done, what=body.__name__)
+        yield made
+    finally:
+        made.child.kill()
+        made.child.join()
+
+
+def front_end(path, **options):
+    """A guest in a process beside; the switch may not have noticed yet that the one before is gone."""
+    while True:
+        with contextlib.suppress(OSError):
+            return Guest(path, mem_mib=4, **options)
+
+
+def numbers(guest, sender):
+    """What came from VF `sender` to VF 3: the numbers, each frame whole."""
+    got = guest.drain(quiet=0)
+    count = [struct.unpack('!I', f[14:18])[0] for f in got]
+    assert got == [frame(mac(3), mac(sender), n) for n in count]
+    return count
+
+
+def breaks_rules(me, path):
+    """All mistakes at full speed, good frames between; what breaks the ring ends a life, and the next begins."""
+    n, good = 0, frame(mac(3), mac(2), 0)
+    for worst in itertools.cycle([vhost.BAD_HEAD, vhost.RUNAWAY]):
+        if not me.going:
+            return
+        guest = front_end(path)
+        for kind in range(vhost.BAD_HEAD):
+            for _ in range(60):
+                guest.mistake(kind, good)  # may lie where the good one does that is still on its way
+            n, good = n + 1, frame(mac(3), mac(2), n)
+            guest.send(good)  # returns when less than 16 frames are on their way
+        guest.mistake(worst, good)
+        guest.close()
+        me.note()
+
+
+def test_broken_rules_at_full_speed_harm_nobody_beside(switch):
+    a, b, c = (switch.attach(n, ring_size=1024) for n in (0, 1, 3))
+    got = []
+    with beside(breaks_rules, switch.plug(2)) as bad:
+        wait_for(lambda: flow(a, b) or got.extend(numbers(c, 2)) or bad.done >= 100, timeout=30, what='100 lives')
+        lives = bad.end()
+    flow(a, b)
+    got += numbers(c, 2)
+    assert len(set(got)) == len(got) and got == sorted(got)
+    # all but what was left in the ring at the end of a life
+    assert 6 * lives <= len(got) == switch.vf(2)['stats']['tx_packets'] <= 7 * lives
+    assert (7 * 60 - 16) * lives < switch.drops(2, 'malformed') <= (7 * 60 + 1) * lives
+    assert switch.swd.drops('p2p1', 2).keys() == {'malformed'}
+    assert not any(switch.swd.drops('p2p1', n) for n in (0, 1, 3))
+    assert 'guest broke its ring' in switch.swd.log.read_text()
+
+
+def test_a_guest_that_never_refills_its_ring_harms_only_itself(switch):
+    a, b, deaf = (switch.attach(n, ring_size=256) for n in (0, 1, 2))
+    for n in range(60):
+        for k in range(100):
+            a.send(frame(mac(2), mac(0), k))
+            a.send(FLOW[k])
+        for k in range(100):
+            assert b.recv() == FLOW[k]
+    assert not switch.swd.drops('p2p1', 0) and not switch.swd.drops('p2p1', 1)
+    assert switch.vf(2)['stats']['rx_packets'] == 256
+    assert switch.swd.drops('p2p1', 2) == {'no_buffer': 6000 - 256}
+    assert deaf.drain() == [frame(mac(2), mac(0), n % 100) for n in range(256)]
+
+
+def broadcasts(me, path):
+    """As many as the switch takes."""
+    guest, sent = front_end(path), frame(b'\xff' * 6, mac(2), 1)
+    while me.going:
+        guest.send(sent)
+        me.note()
+
+
+@pytest.mark.parametrize('bound', [{'vlan': 10}, {'max_tx_rate': 4}], ids=str)
+def test_a_flood_of_broadcasts_ends_at_its_vlan_and_its_rate(switch, bound):
+    """In a VLAN of its own at full speed; in that of the flow held by a rate whose bucket their rings can take."""
+    a, b, c = (switch.attach(n, ring_size=4096) for n in (0, 1, 3))
+    vlan = 'vlan' in bound
+    for n in (2, 3) if vlan else (2,):
+        switch.swd.call('pf.set', pf='p2p1', vfs=[{'vf': n, 'set': bound}])
+    for n in (0, 1) if vlan else ():  # without one of their own they would hear all
+        switch.swd.call('pf.set', pf='p2p1', vfs=[{'vf': n, 'set': {'vlan': 20}}])
+    got = {0: 0, 1: 0, 3: 0}
+    told = frame(b'\xff' * 6, mac(2), 1)
+
+    def turn():
+        for sent in FLOW[:100]:
+            a.send(sent)
+        for sent in FLOW[:100]:
+            while (frame_ := b.recv(timeout=10)) == told:
+                got[1] += 1
+            assert frame_ == sent
+        for n, guest in (0, a), (3, c):
+            for _ in range(1000):
+                if not (frame_ := guest.recv(timeout=0)):
+                    break
+                assert frame_ == told
+                got[n] += 1
+    with beside(broadcasts, switch.plug(2)) as flood:
+        wait_for(lambda: turn() or flood.done > (50000 if vlan else 3000), timeout=30, what='the flood')
+        sent = flood.end()
+        wait_for(lambda: switch.vf(2)['stats']['tx_packets'] == sent, what='the last of the flood')
+    for n, guest in (0, a), (1, b), (3, c):
+        rest = guest.drain(quiet=0.1)
+        assert set(rest) <= {told}
+        got[n] += len(rest)
+    assert got[3] + switch.drops(3, 'no_buffer') == sent
+    assert (got[0], got[1]) == ((0, 0) if vlan else (sent, sent))
+    assert not switch.swd.drops('p2p1', 0) and not switch.swd.drops('p2p1', 1)
+
+
+def numbered(me, path):
+    """Frames for VF 3 as fast as it goes."""
+    guest = front_end(path)
+    for n in itertools.count():
+        guest.send(frame(mac(3), mac(2), n % 1000))
+        me.note()
+
+
+def test_a_front_end_killed_in_a_burst_takes_nobody_along(switch):
+    a, b, c = (switch.attach(n, ring_size=1024) for n in (0, 1, 3))
+    path, arrived, told = switch.plug(2), 0, 0
+    for _ in range(8):
+        with beside(numbered, path) as sender:
+            for turn in range(6):
+                flow(a, b)
+                for n in range(100):  # it never refills its own ring either
+                    a.send(frame(mac(2), mac(0), n))
+                    told += 1
+                if turn == 3:
+                    os.kill(sender.child.pid, signal.SIGKILL)
+                if turn == 4:
+                    wait_for(lambda: not switch.vf(2)['status']['n_queues'], what='the end of its rings')
+        got = c.drain(quiet=0.05)
+        assert got == [frame(mac(3), mac(2), n % 1000) for n in range(len(got))]
+        arrived += len(got)
+    flow(a, b)
+    assert arrived == switch.vf(3)['stats']['rx_packets'] > 0
+    lost = switch.swd.drops('p2p1', 2)
+    assert set(lost) == {'no_buffer', 'not_ready'}
+    assert switch.vf(2)['stats']['rx_packets'] + sum(lost.values()) == told
+    assert not switch.swd.drops('p2p1', 0) and not switch.swd.drops('p2p1', 1)
+    switch.client = False
+    again = switch.guest(2)
+    a.send(frame(mac(2), mac(0), 7))
+    assert again.recv() == frame(mac(2), mac(0), 7)
+    again.send(frame(mac(1), mac(2), 8))
+    assert b.recv() == frame(mac(1), mac(2), 8)
+
+
+def reconnects(me, path):
+    """Sends a frame, leaves at once and comes back to its rings."""
+    guest = front_end(path)
+    for n in itertools.count():
+        guest.send(frame(mac(3), mac(2), n))
+        me.note()
+        if not me.going:
+            return
+        while guest.lib.fe_reconnect(guest.fe, 10000):
+            pass  # its old connection is not gone yet
+
+
+def remaps(me, path):
+    """Sends a frame and changes its memory table."""
+    guest = front_end(path)
+    for n in itertools.count():
+        guest.send(frame(mac(3), mac(2), n))
+        me.note()
+        if not me.going:
+            return
+        guest.remap(1 + n % 2)
+
+
+@pytest.mark.parametrize('body', [reconnects, remaps])
+def test_a_front_end_that_changes_all_the_time_loses_nothing_and_costs_nobody(switch, body):
+    a, b, c = (switch.attach(n, ring_size=1024) for n in (0, 1, 3))
+    got = []
+    with beside(body, switch.plug(2)) as busy:
+        wait_for(lambda: flow(a, b) or got.extend(numbers(c, 2)) or busy.done > 1000, timeout=30,
+                 what=body.__name__)
+        sent = busy.end()
+        wait_for(lambda: switch.vf(2)['stats']['tx_packets'] >= sent, what='the last frame')
+        flow(a, b)
+    assert got + numbers(c, 2) == list(range(sent))
+    assert not any(switch.swd.drops('p2p1', n) for n in range(4))
+
+
+def test_bursts_under_way_survive_kills_of_the_switch(swd):
+    """Both ways, three times. A frame may come twice if the kill was between its delivery and its return."""
+    switch = Switch(swd)
+    a, b = switch.attach(0), switch.attach(1)
+    for _ in range(3):
+        flow(a, b, 3)
+        for n in range(15):  # as many as the front end has on their way at once
+            a.send(frame(mac(1), mac(0), n))
+            b.send(frame(mac(0), mac(1), n))
+            if n == 6:
+                os.kill(swd.child(), signal.SIGKILL)
+        wait_for(lambda: not a.connected and not b.connected, what='the end of the connections')
+        swd.wait_ready()
+        b.reconnect()
+        wait_for(lambda: switch.vf(1)['status']['n_queues'] == 1, what='one of them')
+        a.reconnect()
+        wait_for(lambda: switch.vf(0)['status']['n_queues'] == 1, what='the other')
+        early = switch.drops(0, 'not_ready')  # sent by b before a was there
+        for guest, n, lost in (b, 1, 0), (a, 0, early):
+            got = guest.drain()
+            count = [struct.unpack('!I', f[14:18])[0] for f in got]
+            assert got == [frame(mac(n), mac(1 - n), k) for k in count]
+            back = [i for i in range(1, len(count)) if count[i] <= count[i - 1]]
+            assert len(back) <= 1, f'in order, but for one return: {count}'
+            assert len(set(count)) >= 15 - lost, count
+    flow(a, b)
+    flow_back = [frame(mac(0), mac(1), n) for n in range(50)]
+    for sent in flow_back:
+        b.send(sent)
+    assert [a.recv() for _ in flow_back] == flow_back
+    switch.close()
