@@ -42,21 +42,29 @@ static int cores_parse(const char *list, cpu_set_t *out, struct err *e)
 	return 0;
 }
 
-/* CPUs for everything but workers, as DPDK's --lcores wants them: 0@(0,2,3). */
-static void lcores_format(const cpu_set_t *workers, char *out, size_t size)
+/* CPUs for everything but workers; all if workers have all. */
+static cpu_set_t cpus_beside(const cpu_set_t *workers)
 {
-	cpu_set_t all;
+	cpu_set_t all, out;
+
+	sched_getaffinity(0, sizeof(all), &all);
+	CPU_AND(&out, &all, workers);
+	CPU_XOR(&out, &all, &out);
+	return CPU_COUNT(&out) ? out : all;
+}
+
+/* CPUs as DPDK's --lcores wants them: 0@(0,2,3). */
+static void lcores_format(const cpu_set_t *cpus, char *out, size_t size)
+{
 	size_t n = (size_t)snprintf(out, size, "0@(");
 	bool some = false;
 
-	sched_getaffinity(0, sizeof(all), &all);
-	for (int pass = 0; pass < 2 && !some; pass++)
-		for (int i = 0; i < CPU_SETSIZE && n + 8 < size; i++) {
-			if (!CPU_ISSET(i, &all) || (!pass && CPU_ISSET(i, workers)))
-				continue;
-			n += (size_t)snprintf(out + n, size - n, "%s%d", some ? "," : "", i);
-			some = true;
-		}
+	for (int i = 0; i < CPU_SETSIZE && n + 8 < size; i++) {
+		if (!CPU_ISSET(i, cpus))
+			continue;
+		n += (size_t)snprintf(out + n, size - n, "%s%d", some ? "," : "", i);
+		some = true;
+	}
 	snprintf(out + n, size - n, ")");
 }
 
@@ -72,6 +80,7 @@ static void lcores_format(const cpu_set_t *workers, char *out, size_t size)
 int eal_start(const struct dp_opts *opts, cpu_set_t *cpus, struct err *e)
 {
 	char lcores[4096], mem[16], prefix[64];
+	cpu_set_t beside;
 	int rc;
 
 	if (eal_started)
@@ -79,7 +88,13 @@ int eal_start(const struct dp_opts *opts, cpu_set_t *cpus, struct err *e)
 	rc = cores_parse(opts->cores ? opts->cores : "", cpus, e);
 	if (rc)
 		return rc;
-	lcores_format(cpus, lcores, sizeof(lcores));
+	/*
+	 * DPDK's own threads get the CPUs of this thread that are no lcore's; if none is left,
+	 * those of the lcore. So workers' CPUs must not be left.
+	 */
+	beside = cpus_beside(cpus);
+	sched_setaffinity(0, sizeof(beside), &beside);
+	lcores_format(&beside, lcores, sizeof(lcores));
 	snprintf(mem, sizeof(mem), "%u", opts->mem_mib ? opts->mem_mib : MEM_MIB);
 	if (opts->prefix || opts->run_dir)
 		snprintf(prefix, sizeof(prefix), "%s", opts->prefix ? opts->prefix : "anyvf");

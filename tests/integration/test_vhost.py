@@ -5,6 +5,7 @@ import ctypes
 import itertools
 import multiprocessing
 import os
+import pathlib
 import signal
 import struct
 import threading
@@ -399,6 +400,22 @@ def two_workers(swd_maker):
     made = Switch(swd_maker('--cores', ','.join(map(str, cores))).start())
     yield made
     made.close()
+
+
+def test_nothing_but_the_worker_runs_on_its_core(swd_maker):
+    core, *others = sorted(os.sched_getaffinity(0))
+    if not others:
+        pytest.skip('needs two cores')
+    swd = swd_maker()
+    swd.options = ['--cores', str(core)]
+    switch = Switch(swd.start())
+    switch.attach(0)  # librte_vhost has its thread now
+    cpus = {}
+    for task in pathlib.Path(f'/proc/{swd.child()}/task').iterdir():
+        cpus.setdefault((task / 'comm').read_text().strip(), set()).update(os.sched_getaffinity(int(task.name)))
+    assert cpus.pop('anyvf-worker') == {core}
+    assert 'vhost-events' in cpus and not [name for name in cpus if core in cpus[name]], cpus
+    switch.close()
 
 
 def test_workers_share_a_destination_and_keep_each_senders_order(two_workers):
