@@ -103,23 +103,25 @@ static int split_read(struct vq *v, struct vring_desc d, uint16_t flag, struct f
 		if (d.flags & VRING_DESC_F_INDIRECT) {
 			table = nested ? NULL : table_of(v, &d, &size);
 			if (!table)
-				return 0;
+				break;
 			nested = true;
 			d = desc_read(table);
 			continue;
 		}
 		if (n == longest)
-			return 0;
+			break;
 		if (n == max)
 			return -1;
 		if (!seg_of(v, &d, flag, &out[n++]))
-			return 0;
+			break;
 		if (!(d.flags & VRING_DESC_F_NEXT))
 			return (int)n;
 		if (d.next >= size)
-			return 0;
+			break;
 		d = desc_read(&table[d.next]);
 	}
+	v->waste += n;
+	return 0;
 }
 
 /**
@@ -229,7 +231,10 @@ static void take_single(struct port_burst *b, const uint8_t *at, uint32_t len)
 	b->n++;
 }
 
-/* Any chain. False: no room for its segments in this burst, leave it for the next. */
+/*
+ * Any chain. False: no room for its segments in this burst, or too many were read for nothing
+ * already; leave it for the next.
+ */
 static bool take_chain(struct vq *v, struct port_burst *b, const struct vq_chain *c)
 {
 	struct frame_seg *segs = &b->segs[b->n_segs];
@@ -239,6 +244,8 @@ static bool take_chain(struct vq *v, struct port_burst *b, const struct vq_chain
 	uint64_t total = 0;
 	int n;
 
+	if (v->waste >= VQ_WASTE_MAX)
+		return false;
 	n = chain_read(v, c, 0, segs, PORT_SEGS - b->n_segs);
 	if (n < 0 && (b->n || b->n_segs))
 		return false;
@@ -317,7 +324,8 @@ static bool take_slow(struct vq *v, struct port_burst *b, const struct vq_taken 
  * @b: burst; see struct port_ops, rx()
  *
  * Frames that make no sense are counted in b->drops and their buffers go back
- * with the others. A ring that makes no sense is marked broken and yields no more.
+ * with the others; one that makes no sense at length ends the burst. A ring that
+ * makes no sense is marked broken and yields no more.
  *
  * Return: frames in b->frames.
  * Context: the worker of the ring. Payload stays valid until vq_give_back().
@@ -330,6 +338,7 @@ unsigned int vq_take(struct vq *v, struct port_burst *b)
 
 	if (unlikely(v->broken))
 		return 0;
+	v->waste = 0;
 	if (v->is_packed) {
 		n = packed_take(v, taken, b->max);
 		available = n < b->max ? n : n + 1; /* it may be that there are more */

@@ -20,6 +20,7 @@
 
 #define VQ_SIZE_MAX 32768 /* descriptors (virtio 1.2, 2.7) */
 #define VQ_CHAIN_MAX 1024 /* segments of one frame, however large the ring */
+#define VQ_WASTE_MAX VQ_CHAIN_MAX /* segments read for nothing in one burst, until it ends */
 #define VQ_HDR_LEN 12     /* struct virtio_net_hdr with num_buffers (VERSION_1) */
 
 /*
@@ -78,6 +79,7 @@ struct vq {
 	};
 	const struct gmem *mem;
 	uint32_t last_region; /* cache of gmem_at() */
+	uint32_t waste;	      /* segments read for nothing in this burst */
 	uint16_t mask;	      /* size - 1 */
 	uint16_t avail_next;  /* position of the next chain to take */
 	uint16_t used_next;   /* split: of the next used entry; packed: the same as avail_next */

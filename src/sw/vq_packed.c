@@ -169,8 +169,10 @@ static int table_read(struct vq *v, const struct vring_desc *d, uint16_t flag,
 	for (uint32_t i = 0; i < n; i++) {
 		struct vring_desc e = packed_desc(&table[i]);
 
-		if (e.flags & VRING_DESC_F_INDIRECT || !seg_of(v, &e, flag, &out[i]))
+		if (e.flags & VRING_DESC_F_INDIRECT || !seg_of(v, &e, flag, &out[i])) {
+			v->waste += i;
 			return 0;
+		}
 	}
 	return (int)n;
 }
@@ -179,26 +181,28 @@ static int table_read(struct vq *v, const struct vring_desc *d, uint16_t flag,
 int packed_read(struct vq *v, const struct vq_chain *c, uint16_t flag, struct frame_seg *out,
 		unsigned int max)
 {
-	unsigned int n = c->n, size = size_of(v), longest = MIN(size, (unsigned int)VQ_CHAIN_MAX);
+	unsigned int longest = MIN(size_of(v), (unsigned int)VQ_CHAIN_MAX);
+	unsigned int i, n = c->n, size = size_of(v);
+	int more = n > longest ? 0 : 1;
 
-	if (n > longest)
-		return 0;
-	for (unsigned int i = 0; i < n; i++) {
+	for (i = 0; i < n && more > 0; i++) {
 		struct vring_desc d = packed_desc(&v->packed[pos_add(size, c->at, i) & INDEX]);
 
 		if (d.flags & VRING_DESC_F_INDIRECT) {
-			int more = i < n - 1
-					   ? 0
-					   : table_read(v, &d, flag, out + i, max - i, longest - i);
-
-			return more <= 0 ? more : (int)i + more;
+			more = i < n - 1 ? 0 : table_read(v, &d, flag, out + i, max - i,
+							  longest - i);
+			if (more > 0)
+				return (int)i + more;
+		} else if (i == max) {
+			more = -1;
+		} else {
+			more = seg_of(v, &d, flag, &out[i]);
 		}
-		if (i == max)
-			return -1;
-		if (!seg_of(v, &d, flag, &out[i]))
-			return 0;
 	}
-	return (int)n;
+	if (more > 0)
+		return (int)n;
+	v->waste += more ? 0 : i;
+	return more;
 }
 
 /* What packed_show() is to write for a chain: length, id, and how many descriptors it had. */
@@ -220,17 +224,18 @@ void packed_use(struct vq *v, const struct vq_chain *c, uint32_t len)
  * @out: array of @max
  * @max: chains wanted
  *
- * Return: chains found; fewer than @max: no more are offered, or the ring is broken.
+ * Return: chains found; fewer than @max: no more are offered, the chains were long, or the ring
+ * is broken.
  */
 unsigned int packed_take(struct vq *v, struct vq_taken *out, unsigned int max)
 {
 	struct gmem_region region = v->mem->regions[v->last_region];
 	const struct vring_packed_desc *ring = v->packed;
 	uint64_t *done = v->done;
-	unsigned int i, size = size_of(v);
+	unsigned int i, size = size_of(v), walked = 0;
 	uint16_t pos = v->avail_next;
 
-	for (i = 0; i < max; i++) {
+	for (i = 0; i < max && walked < VQ_WASTE_MAX; i++) {
 		struct vring_desc d = packed_desc(&ring[pos & INDEX]);
 		struct vq_taken *t = &out[i];
 
@@ -244,6 +249,7 @@ unsigned int packed_take(struct vq *v, struct vq_taken *out, unsigned int max)
 				break;
 			done[pos & INDEX] = done_of(t->chain.id, t->chain.n, 0);
 			pos = t->chain.next;
+			walked += t->chain.n;
 			continue;
 		}
 		done[pos & INDEX] = done_of(d.next, 1, 0);

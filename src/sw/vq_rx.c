@@ -116,6 +116,7 @@ static int chains_lease(struct vq *v, uint32_t need, struct frame_seg *head)
 give_first_back: /* empty, else the guest would never get past it */
 	why = -DROP_MALFORMED;
 undo_leases:
+	v->waste += n_segs;
 	v->avail_next = avail_was;
 	v->used_next = used_was;
 	if (why == -DROP_MALFORMED)
@@ -243,13 +244,18 @@ struct place {
 	unsigned int item, frame;
 };
 
-/* First pass: a place for each frame from @from on, while the pool lasts. Returns where it ends. */
+/*
+ * First pass: a place for each frame from @from on, while the pool lasts. Returns where it ends. A
+ * ring that cost too much for nothing gets no more the slow way in this batch: whoever delivers
+ * has others to serve.
+ */
 static struct place lease_all(struct vq *v, struct port_batch *b, struct place from,
 			      struct leases *l)
 {
 	unsigned int left = v->broken ? 0 : vq_available(v), i = from.frame;
 	uint8_t **at = l->at;
 
+	v->waste = 0;
 	l->pool[0].len = 0;
 	l->n_pool = 1;
 	for (unsigned int k = from.item; k < b->n; k++, i = 0) {
@@ -266,7 +272,7 @@ static struct place lease_all(struct vq *v, struct port_batch *b, struct place f
 				break;
 			if (l->n_pool > POOL / 2)
 				return (struct place){ k, i };
-			if (likely(left && !v->broken)) {
+			if (likely(left && !v->broken && v->waste < VQ_WASTE_MAX)) {
 				*at++ = lease_slow(v, b, it, it->frame + i, l);
 			} else {
 				port_dropped(b, it, v->broken ? DROP_NOT_READY : DROP_NO_BUFFER);

@@ -438,6 +438,69 @@ static void chain_longer_than_the_ring_is_refused(void **state)
 	assert_int_equal(burst.drops[DROP_MALFORMED], 1);
 }
 
+/* A ring as long as a chain may be, each descriptor of which is a mistake of that length. */
+static void fill_with_waste(struct guest *g, bool write)
+{
+	static uint64_t done[VQ_CHAIN_MAX];
+	struct driver_ring *r = &g->ring;
+	uint8_t *byte = driver_alloc(&g->mem, 1, 1);
+	struct vring_packed_desc *table = driver_alloc(&g->mem, 16 * VQ_CHAIN_MAX, 16);
+
+	driver_ring_fini(r);
+	if (packed)
+		driver_ring_init_packed(r, &g->mem, VQ_CHAIN_MAX);
+	else
+		driver_ring_init(r, &g->mem, VQ_CHAIN_MAX);
+	g->mark = (struct vq_mark){ 0 };
+	g->conf.size = VQ_CHAIN_MAX;
+	g->conf.desc = r->desc;
+	g->conf.avail = r->avail;
+	g->conf.used = r->used;
+	g->conf.done = done;
+	assert_true(vq_init(&g->vq, &g->conf));
+	for (unsigned int i = 0; i < VQ_CHAIN_MAX; i++) /* all but the last are good */
+		table[i] = (struct vring_packed_desc){ driver_gpa(&g->mem, byte), i < VQ_CHAIN_MAX - 1, 0,
+						       write ? VRING_DESC_F_WRITE : 0 };
+	for (uint16_t i = 0; i < VQ_CHAIN_MAX; i++) {
+		struct driver_buf buf = { packed ? (void *)table : byte, packed ? 16 * VQ_CHAIN_MAX : 1 };
+
+		assert_true(driver_add(r, &buf, 1, write, DRIVER_DIRECT) >= 0);
+		*flags_of(&r->desc[i]) |= packed ? VRING_DESC_F_INDIRECT : VRING_DESC_F_NEXT;
+		if (!packed)
+			r->desc[i].next = i;
+	}
+}
+
+static void long_mistakes_of_a_sender_end_the_burst(void **state)
+{
+	fill_with_waste(&a, false);
+	for (unsigned int i = 0; i < VQ_CHAIN_MAX; i++) {
+		assert_int_equal(take_burst(), 0);
+		assert_in_range(burst.drops[DROP_MALFORMED], 1, 2);
+		vq_give_back(&a.vq);
+		if (!burst.more)
+			break;
+	}
+	assert_int_equal(a.vq.avail_next, (uint16_t)(a.conf.avail_next + (packed ? -WRAP : VQ_CHAIN_MAX)));
+	assert_int_equal(take_burst(), 0);
+	assert_int_equal(burst.drops[DROP_MALFORMED], 0);
+}
+
+static void long_mistakes_of_a_receiver_are_read_once_a_batch(void **state)
+{
+	uint8_t *bytes = frame_make(&a.mem, 60);
+
+	fill_with_waste(&b, true);
+	for (unsigned int i = 0; i < 32; i++)
+		offer(&a.ring, bytes, 72, 72, false, DRIVER_DIRECT);
+	forward(0);
+	assert_int_equal(n_used(&a), 32);
+	assert_in_range(n_used(&b), 1, 2);
+	assert_int_equal(stats.drops[DROP_MALFORMED], n_used(&b));
+	assert_int_equal(stats.drops[DROP_NO_BUFFER], 32 - n_used(&b));
+	assert_int_equal(stats.rx_packets, 0);
+}
+
 static void region_border_is_not_crossed(void **state)
 {
 	uint8_t *p = frame_make(&a.mem, 64);
@@ -809,7 +872,8 @@ static void a_packed_ring_may_have_any_size(void **state)
 		T(header_checked_is_header_delivered), T(bad_offload_header_is_malformed),         \
 		T(more_than_asked_stays_in_the_ring), T(several_workers_may_deliver_to_one_ring),  \
 		T(rings_outside_memory_are_refused), T(arming_tells_of_frames_already_there),      \
-		T(an_event_index_is_obeyed_both_ways)
+		T(an_event_index_is_obeyed_both_ways), T(long_mistakes_of_a_sender_end_the_burst), \
+		T(long_mistakes_of_a_receiver_are_read_once_a_batch)
 
 int main(void)
 {
