@@ -19,7 +19,8 @@
 #include "veb/meter.h"
 
 #define QUANTUM (256 * 1024)	/* bytes a source may have delivered in one turn */
-#define COPY_COST 256		/* bytes that one delivered copy costs beside its own */
+#define COPY_COST 256		/* bytes that one delivered copy costs beside its own, */
+				/* and a frame at least, wherever it goes */
 #define IDLE_US 50		/* empty that long: leave the poll list ... */
 #define GAP_US 400		/* ... unless its gaps are shorter than this of late: */
 #define GAPS 4			/* then empty for as long as that many of them */
@@ -261,10 +262,10 @@ static void burst_forward(struct worker *w, const struct veb_snap *snap, struct 
 	const struct port_ops *ops = q->port->ops;
 	struct port_burst *b = &w->burst;
 	uint16_t id = q->port->id;
-	int64_t credit = q->credit;
+	int64_t cost = 0;
 
 	b->max = burst_max(q);
-	b->max_bytes = (uint32_t)MIN(room, (uint64_t)credit);
+	b->max_bytes = (uint32_t)MIN(room, (uint64_t)q->credit);
 	b->n = b->n_segs = 0;
 	b->more = false;
 	memset(b->drops, 0, sizeof(b->drops));
@@ -272,7 +273,7 @@ static void burst_forward(struct worker *w, const struct veb_snap *snap, struct 
 	for (unsigned int done = 0; done < b->n;) {
 		unsigned int n = veb_forward(snap, id, b->frames + done, b->n - done, w->out);
 
-		q->credit -= deliver(w, b->frames + done, q->index);
+		cost += deliver(w, b->frames + done, q->index);
 		done += n;
 	}
 	for (unsigned int i = 0; i < DROP_N; i++)
@@ -282,8 +283,11 @@ static void burst_forward(struct worker *w, const struct veb_snap *snap, struct 
 		rate_spend(w, id, b);
 	if (ops->rx_done)
 		ops->rx_done(q);
-	if (b->n)
-		q->frame_cost = (uint32_t)(credit - q->credit) / b->n;
+	if (!b->n)
+		return;
+	cost = MAX(cost, (int64_t)b->n * COPY_COST); /* else a turn of drops would never end */
+	q->frame_cost = (uint32_t)(cost / b->n);
+	q->credit -= cost;
 }
 
 /*
@@ -292,7 +296,7 @@ static void burst_forward(struct worker *w, const struct veb_snap *snap, struct 
  * tick. An idle one clears q->polled.
  */
 static uint64_t turn(struct worker *w, const struct veb_snap *snap, struct port_queue *q,
-		     uint64_t now, bool alone)
+		     uint64_t now)
 {
 	const struct port_ops *ops = q->port->ops;
 	const struct port_burst *b = &w->burst;
@@ -306,7 +310,7 @@ static uint64_t turn(struct worker *w, const struct veb_snap *snap, struct port_
 			return until;
 		burst_forward(w, snap, q, room);
 		some |= b->n || b->more;
-	} while (b->n == PORT_BURST && !alone);
+	} while (b->n == PORT_BURST);
 	if (some) {
 		gap_note(w, q, now);
 		return 0;
@@ -336,7 +340,7 @@ static uint64_t round_of_turns(struct worker *w, struct dp_sources *list,
 
 		if (unlikely(!__atomic_load_n(&q->running, __ATOMIC_ACQUIRE)))
 			q->polled = false;
-		until = q->polled ? turn(w, snap, q, rte_rdtsc(), list->n_active == 1) : FOREVER;
+		until = q->polled ? turn(w, snap, q, rte_rdtsc()) : FOREVER;
 		next = MIN(next, until);
 		if (q->polled)
 			i++;

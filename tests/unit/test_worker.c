@@ -135,7 +135,7 @@ static int teardown(void **state)
 }
 
 /* Both send all they may until the neighbour had TURNS turns. */
-static void run(struct dp *dp, uint32_t flooder_len, uint32_t neighbour_len)
+static void run(struct dp *dp, struct mac to, uint32_t flooder_len, uint32_t neighbour_len)
 {
 	for (unsigned int i = 0; i < VFS; i++) {
 		struct vf *vf = &vfs[i];
@@ -146,7 +146,7 @@ static void run(struct dp *dp, uint32_t flooder_len, uint32_t neighbour_len)
 		};
 	}
 	vfs[FLOODER].len = flooder_len;
-	vfs[FLOODER].dst = (struct mac){ { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } };
+	vfs[FLOODER].dst = to;
 	vfs[NEIGHBOUR].len = neighbour_len;
 	vfs[NEIGHBOUR].dst = mac_of(OTHER);
 	for (uint16_t i = 0; i < VFS; i++)
@@ -161,10 +161,11 @@ static void run(struct dp *dp, uint32_t flooder_len, uint32_t neighbour_len)
 /* A broadcast costs 64 copies, and its sender has to wait for as many turns as they are worth. */
 static void a_flood_of_broadcasts_leaves_the_neighbour_its_share(void **state)
 {
+	static const struct mac all = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } };
 	static const uint32_t lens[][2] = { { 64, 1514 }, { 1514, 1514 }, { 64, 64 }, { 1514, 64 } };
 
 	for (unsigned int i = 0; i < ARRAY_LEN(lens); i++) {
-		run(*state, lens[i][0], lens[i][1]);
+		run(*state, all, lens[i][0], lens[i][1]);
 		print_message("broadcasts of %u bytes cost %.2f times the neighbour's frames of %u\n",
 			      lens[i][0], (double)vfs[FLOODER].cost / (double)vfs[NEIGHBOUR].cost,
 			      lens[i][1]);
@@ -173,10 +174,19 @@ static void a_flood_of_broadcasts_leaves_the_neighbour_its_share(void **state)
 	}
 }
 
+/* What nobody gets costs its sender too, else its turn would never end. */
+static void a_flood_for_nobody_leaves_the_neighbour_its_turns(void **state)
+{
+	run(*state, mac_of(VFS), 64, 64);
+	assert_int_equal(vfs[NEIGHBOUR].turns, TURNS);
+	assert_in_range(vfs[FLOODER].turns, TURNS / 16, TURNS * 16);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_flood_of_broadcasts_leaves_the_neighbour_its_share),
+		cmocka_unit_test(a_flood_for_nobody_leaves_the_neighbour_its_turns),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
