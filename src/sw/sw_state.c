@@ -4,7 +4,7 @@
  * change. Members are the words of the field tables; what is at its default is
  * left out of VFs, and such VFs altogether. A file of a newer version is refused.
  *
- *   {"version": 1,
+ *   {"version": 2,
  *    "pfs": [{"slot": 0, "config": {...}, "svcs": [{...}],
  *             "vfs": [{"vf": 2, "config": {...}, "attach": {...}, "by_agent": ["mac"],
  *                      "overridden": [], "accepted": "02:... 02:...*"}]}],
@@ -20,7 +20,7 @@
 #include "base/file.h"
 #include "sw/sw_int.h"
 
-#define STATE_VERSION 1
+#define STATE_VERSION 2 /* 1 is read, too */
 #define STATE_MAX     (64u << 20) /* bytes; 2,048 VFs of 1,024 addresses fit */
 
 static json_t *mask_to_json(uint32_t mask)
@@ -154,31 +154,50 @@ static int mask_from_json(const json_t *words, uint32_t *out, struct err *e)
 	return 0;
 }
 
-static int accepted_from_json(const json_t *text, struct guest **out, struct err *e)
+/* One address behind the @n in @macs. */
+static int accepted_add(struct guest_mac *macs, unsigned int *n, const char *text, size_t len,
+			bool by_trust, struct err *e)
+{
+	char mac[MAC_STR_LEN];
+	int rc;
+
+	if (*n == VF_MACS_TRUSTED)
+		return err_set(e, -EINVAL, "too many accepted addresses");
+	if (len >= sizeof(mac))
+		return err_set(e, -EINVAL, "an accepted address is too long");
+	snprintf(mac, sizeof(mac), "%.*s", (int)len, text);
+	rc = mac_parse(mac, &macs[*n].mac, e);
+	if (rc)
+		return rc;
+	macs[(*n)++].by_trust = by_trust;
+	return 0;
+}
+
+/* A text; in version 1 a list of {"mac": ..., "trust": ...}. */
+static int accepted_from_json(const json_t *j, struct guest **out, struct err *e)
 {
 	struct guest_mac macs[VF_MACS_TRUSTED];
-	const char *at = json_string_value(text) ?: "";
+	const char *at = json_string_value(j) ?: "";
 	unsigned int n = 0;
+	const json_t *item;
+	int rc = 0;
+	size_t i;
 
-	if (text && !json_is_string(text))
+	if (j && !json_is_string(j) && !json_is_array(j))
 		return err_set(e, -EINVAL, "accepted addresses are no text");
-	while (*at) {
+	while (!rc && *at) {
 		size_t len = strcspn(at, " "), star = len && at[len - 1] == '*';
-		char mac[MAC_STR_LEN];
-		int rc;
 
-		if (n == ARRAY_LEN(macs))
-			return err_set(e, -EINVAL, "too many accepted addresses");
-		if (len - star >= sizeof(mac))
-			return err_set(e, -EINVAL, "an accepted address is too long");
-		snprintf(mac, sizeof(mac), "%.*s", (int)(len - star), at);
-		rc = mac_parse(mac, &macs[n].mac, e);
-		if (rc)
-			return rc;
-		macs[n++].by_trust = star;
+		rc = accepted_add(macs, &n, at, len - star, star, e);
 		at += len + strspn(at + len, " ");
 	}
-	return guest_restore(macs, n, out);
+	json_array_foreach (j, i, item) {
+		const char *mac = json_string_value(json_object_get(item, "mac")) ?: "";
+
+		rc = rc ?: accepted_add(macs, &n, mac, strlen(mac),
+					json_is_true(json_object_get(item, "trust")), e);
+	}
+	return rc ?: guest_restore(macs, n, out);
 }
 
 static int vf_from_json(struct sw_pf *pf, const json_t *j, struct err *e)
@@ -307,7 +326,7 @@ static int state_from_json(struct sw *sw, const json_t *root, struct err *e)
 	if (version > STATE_VERSION)
 		return err_set(e, -EINVAL, "version %lld is newer than this program's %d",
 			       (long long)version, STATE_VERSION);
-	if (version != STATE_VERSION)
+	if (version < 1)
 		return err_set(e, -EINVAL, "no version: not a state file of anyvf-swd");
 	json_array_foreach (json_object_get(root, "pfs"), i, item) {
 		rc = pf_from_json(sw, item, e);

@@ -461,11 +461,43 @@ static void what_cannot_be_plugged_in_at_the_start_comes_later(void **state)
 	assert_true(vf_get(w, 0).status.connected);
 }
 
+#define VF_STATE(version, accepted)                                                                \
+	"{\"version\": " version ", \"pfs\": [{\"slot\": 0, \"config\": {\"name\": \"p2p1\", "          \
+	"\"numvfs\": 1}, \"vfs\": [{\"vf\": 0, \"config\": {}, \"accepted\": " accepted "}]}]}"
+
+static void accepted_addresses_are_read_from_both_versions(void **state)
+{
+	static const char *const texts[] = {
+		VF_STATE("1", "[{\"mac\": \"" M59 "\", \"trust\": false}, {\"mac\": \"" M2
+			      "\", \"trust\": true}]"),
+		VF_STATE("2", "\"" M59 " " M2 "*\""),
+	};
+	struct world *w = *state;
+
+	for (unsigned int i = 0; i < ARRAY_LEN(texts); i++) {
+		const struct guest *g;
+
+		sw_close(w->sw);
+		w->sw = NULL;
+		file_replace(w->state, texts[i], strlen(texts[i]), 0600, NULL);
+		assert_int_equal(world_start(w), 0);
+		for (unsigned int again = 0; again < 2; again++) {
+			g = w->sw->pfs[0]->vfs[0].guest;
+			assert_int_equal(g->n_accepted, 2);
+			for (unsigned int k = 0; k < 2; k++)
+				assert_int_equal(g->accepted[k].by_trust,
+						 g->accepted[k].mac.b[5] == 0x57);
+			assert_int_equal(sw_state_save(w->sw, NULL), 0);
+			world_restart(w);
+		}
+	}
+}
+
 static void state_of_a_newer_version_or_damaged_is_refused(void **state)
 {
 	struct world *w = *state;
 	static const char *const texts[][2] = {
-		{ "{\"version\": 2}", "newer" },
+		{ "{\"version\": 3}", "newer" },
 		{ "{}", "version" },
 		{ "[", "line 1" },
 		{ "", "line" },
@@ -476,6 +508,9 @@ static void state_of_a_newer_version_or_damaged_is_refused(void **state)
 		{ "{\"version\": 1, \"pfs\": [{\"slot\": 99, \"config\": {\"name\": \"p\"}}]}",
 		  "place" },
 		{ "{\"version\": 1, \"mirrors\": [{\"name\": \"m\"}]}", "no PF" },
+		{ VF_STATE("2", "5"), "no text" },
+		{ VF_STATE("2", "\"" M2 " " M2 "0\""), "too long" },
+		{ VF_STATE("2", "\"" M2 " *\""), "address" },
 	};
 
 	sw_close(w->sw);
@@ -841,6 +876,7 @@ int main(void)
 		T(a_vf_without_mac_takes_its_newest_source),
 		T(settings_survive_a_restart),
 		T(what_cannot_be_plugged_in_at_the_start_comes_later),
+		T(accepted_addresses_are_read_from_both_versions),
 		T(state_of_a_newer_version_or_damaged_is_refused),
 		T(a_state_file_that_cannot_be_written_fails_the_command_whole),
 		T(commands_that_fail_anywhere_leave_nothing_behind),
