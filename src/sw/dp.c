@@ -5,7 +5,6 @@
 #include "sw/dp.h"
 
 #include <errno.h>
-#include <rte_eal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 
@@ -147,7 +146,7 @@ void dp_close(struct dp *dp)
 	free(dp->stats_zero);
 	free(dp->qsbr);
 	free(dp);
-	rte_eal_cleanup();
+	eal_stop();
 }
 
 /**

@@ -84,6 +84,7 @@ void dp_queues_changed_locked(struct dp *dp);
 
 /* eal.c */
 int eal_start(const struct dp_opts *opts, cpu_set_t *cpus, struct err *e);
+void eal_stop(void);
 
 /* worker.c */
 int worker_start(struct dp *dp, unsigned int id, int cpu, struct worker **out, struct err *e);

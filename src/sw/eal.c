@@ -121,3 +121,14 @@ int eal_start(const struct dp_opts *opts, cpu_set_t *cpus, struct err *e)
 	eal_started = true;
 	return 0;
 }
+
+/**
+ * eal_stop() - End DPDK, and remove the folder it made
+ *
+ * Context: control, once a process, after eal_start() and when nothing uses DPDK any more.
+ */
+void eal_stop(void)
+{
+	rte_eal_cleanup();
+	(void)rmdir(rte_eal_get_runtime_dir()); /* without run_dir nobody uses its name again */
+}

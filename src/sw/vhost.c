@@ -186,8 +186,8 @@ static bool ring_load_locked(struct vhost_port *vp, unsigned int i, struct vhost
 	    rte_vhost_get_negotiated_features(vp->vid, &conf.features))
 		return false;
 	conf.desc = vr.desc;
-	conf.avail = vr.avail;
-	conf.used = vr.used;
+	conf.driver = vr.avail;
+	conf.device = vr.used;
 	conf.size = vr.size;
 	conf.call_fd = vr.callfd;
 	vp->features = conf.features;
@@ -196,8 +196,11 @@ static bool ring_load_locked(struct vhost_port *vp, unsigned int i, struct vhost
 			 vp->port.name, i);
 		return false;
 	}
-	if (conf.features & 1ull << VIRTIO_F_RING_PACKED && !ring_extend_locked(vp, i, r, &conf))
+	if (conf.features & 1ull << VIRTIO_F_RING_PACKED &&
+	    !ring_extend_locked(vp, i, r, &conf)) {
+		log_warn("no memory for a packed ring", "port=\"%s\" q=%u", vp->port.name, i);
 		return false;
+	}
 	if (!vq_init(&r->ring, &conf)) {
 		log_warn("front end gave a ring outside its memory", "port=\"%s\" q=%u",
 			 vp->port.name, i);
@@ -291,21 +294,34 @@ static void marks_forget_locked(struct vhost_port *vp, unsigned int first, unsig
 }
 
 /* Messages that change a ring or memory under it: stop before, start after. */
-enum { GET_VRING_BASE = 11, RESET_DEVICE = 34 };
+enum {
+	SET_FEATURES = 2,
+	RESET_OWNER = 4,
+	SET_MEM_TABLE = 5,
+	SET_VRING_NUM = 8,
+	SET_VRING_ADDR = 9,
+	SET_VRING_BASE = 10,
+	GET_VRING_BASE = 11,
+	SET_VRING_KICK = 12,
+	SET_VRING_CALL = 13,
+	RESET_DEVICE = 34,
+	ADD_MEM_REG = 37,
+	REM_MEM_REG = 38,
+};
 enum { STOP_NOTHING, STOP_RING_U64, STOP_RING_U32, STOP_ALL, STOP_ALL_MEM };
 static const uint8_t stop_first[] = {
-	[2] = STOP_ALL,	      /* SET_FEATURES */
-	[4] = STOP_ALL_MEM,   /* RESET_OWNER */
-	[5] = STOP_ALL_MEM,   /* SET_MEM_TABLE */
-	[8] = STOP_RING_U32,  /* SET_VRING_NUM */
-	[9] = STOP_RING_U32,  /* SET_VRING_ADDR */
-	[10] = STOP_RING_U32, /* SET_VRING_BASE */
+	[SET_FEATURES] = STOP_ALL,
+	[RESET_OWNER] = STOP_ALL_MEM,
+	[SET_MEM_TABLE] = STOP_ALL_MEM,
+	[SET_VRING_NUM] = STOP_RING_U32,
+	[SET_VRING_ADDR] = STOP_RING_U32,
+	[SET_VRING_BASE] = STOP_RING_U32,
 	[GET_VRING_BASE] = STOP_RING_U32,
-	[12] = STOP_RING_U64, /* SET_VRING_KICK */
-	[13] = STOP_RING_U64, /* SET_VRING_CALL */
+	[SET_VRING_KICK] = STOP_RING_U64,
+	[SET_VRING_CALL] = STOP_RING_U64,
 	[RESET_DEVICE] = STOP_ALL_MEM,
-	[37] = STOP_ALL_MEM,  /* ADD_MEM_REG */
-	[38] = STOP_ALL_MEM,  /* REM_MEM_REG */
+	[ADD_MEM_REG] = STOP_ALL_MEM,
+	[REM_MEM_REG] = STOP_ALL_MEM,
 };
 
 /* The beginning of every vhost-user message. */

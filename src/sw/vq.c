@@ -15,15 +15,15 @@ static bool split_init(struct vq *v, const struct vq_conf *conf)
 	uint64_t n = conf->size, event = v->event_idx ? 2 : 0;
 
 	if (!n || n > VQ_SIZE_MAX || n & (n - 1) || (uintptr_t)conf->desc % 16 ||
-	    (uintptr_t)conf->avail % 2 || (uintptr_t)conf->used % 4)
+	    (uintptr_t)conf->driver % 2 || (uintptr_t)conf->device % 4)
 		return false;
 	if (!gmem_holds(conf->mem, conf->desc, 16 * n) ||
-	    !gmem_holds(conf->mem, conf->avail, 4 + 2 * n + event) ||
-	    !gmem_holds(conf->mem, conf->used, 4 + 8 * n + event))
+	    !gmem_holds(conf->mem, conf->driver, 4 + 2 * n + event) ||
+	    !gmem_holds(conf->mem, conf->device, 4 + 8 * n + event))
 		return false;
 	v->desc = conf->desc;
-	v->avail = conf->avail;
-	v->used = conf->used;
+	v->avail = conf->driver;
+	v->used = conf->device;
 	v->avail_next = conf->avail_next;
 	v->used_next = v->published = conf->used_next;
 	return true;
@@ -297,12 +297,7 @@ static unsigned int split_take(struct vq *v, struct vq_taken *out, unsigned int 
 		used_write(&used[(used_next + i) & mask], head, 0);
 		if (!desc_is_usual(d.flags, d.len))
 			continue;
-		t->at = gmem_in(&region, d.addr, d.len);
-		if (unlikely(!t->at)) {
-			t->at = gmem_at(v->mem, &v->last_region, d.addr, d.len);
-			region = v->mem->regions[v->last_region];
-			continue;
-		}
+		t->at = buffer_at(v, &region, d.addr, d.len);
 		copy_prefetch(t->at);
 		copy_prefetch(t->at + 64);
 	}

@@ -38,18 +38,7 @@ struct vq_mark {
 
 /* Where a ring is and where to go on. */
 struct vq_conf {
-	union {
-		struct vring_desc *desc;
-		struct vring_packed_desc *packed;
-	};
-	union {
-		struct vring_avail *avail;
-		struct vring_packed_desc_event *driver;
-	};
-	union {
-		struct vring_used *used;
-		struct vring_packed_desc_event *device;
-	};
+	void *desc, *driver, *device; /* the areas of a ring, as virtio 1.2, 2.6 calls them */
 	uint32_t size; /* descriptors; split: a power of two */
 	uint16_t avail_next, used_next;
 	uint64_t features;	/* negotiated virtio features */
@@ -91,7 +80,7 @@ struct vq {
 	bool broken;	  /* the driver broke the ring; nothing is done until a reset */
 	uint32_t can;	  /* enum offload bits the driver takes */
 	int call_fd;
-	uint64_t *done;	      /* packed: by first descriptor, what used_put() said of a chain */
+	uint64_t *done;	      /* packed: by first descriptor, what chain_use() said of a chain */
 	struct vq_mark *mark; /* packed */
 };
 

@@ -73,14 +73,16 @@ static uint16_t cookie_make(void)
  */
 static struct vq_mark packed_restore(const struct vq_conf *c)
 {
+	const struct vring_packed_desc_event *device = c->device;
+	const struct vring_packed_desc *ring = c->desc;
 	struct vq_mark m = *c->mark;
 
 	if (!m.cookie || m.size != c->size || (m.last & INDEX) >= m.size ||
-	    GUEST_READ(c->device->off_wrap) != m.cookie)
+	    GUEST_READ(device->off_wrap) != m.cookie)
 		return (struct vq_mark){ c->avail_next, c->avail_next, (uint16_t)c->size,
 					 cookie_make() };
 	if (m.last != m.next &&
-	    !(GUEST_READ(c->packed[m.last & INDEX].flags) & USED) != !(m.last & WRAP))
+	    !(GUEST_READ(ring[m.last & INDEX].flags) & USED) != !(m.last & WRAP))
 		m.next = m.last; /* stopped between mark and ring */
 	return m;
 }
@@ -97,10 +99,10 @@ bool packed_init(struct vq *v, const struct vq_conf *conf)
 {
 	uint32_t n = conf->size;
 
-	if (!n || n > VQ_SIZE_MAX || (uintptr_t)conf->packed % 16 || (uintptr_t)conf->driver % 4 ||
+	if (!n || n > VQ_SIZE_MAX || (uintptr_t)conf->desc % 16 || (uintptr_t)conf->driver % 4 ||
 	    (uintptr_t)conf->device % 4)
 		return false;
-	if (!gmem_holds(conf->mem, conf->packed, 16ull * n) ||
+	if (!gmem_holds(conf->mem, conf->desc, 16ull * n) ||
 	    !gmem_holds(conf->mem, conf->driver, 4) || !gmem_holds(conf->mem, conf->device, 4))
 		return false;
 	*conf->mark = packed_restore(conf);
@@ -108,10 +110,10 @@ bool packed_init(struct vq *v, const struct vq_conf *conf)
 		conf->mark->cookie = 0;
 		return false;
 	}
-	*(volatile uint16_t *)&conf->device->off_wrap = conf->mark->cookie;
-	v->packed = conf->packed;
+	v->packed = conf->desc;
 	v->driver = conf->driver;
 	v->device = conf->device;
+	*(volatile uint16_t *)&v->device->off_wrap = conf->mark->cookie;
 	v->done = conf->done;
 	v->mark = conf->mark;
 	v->avail_next = v->used_next = v->published = conf->mark->next;
@@ -256,12 +258,7 @@ unsigned int packed_take(struct vq *v, struct vq_taken *out, unsigned int max)
 		pos = pos_add(size, pos, 1);
 		if (!desc_is_usual(d.flags, d.len))
 			continue;
-		t->at = gmem_in(&region, d.addr, d.len);
-		if (unlikely(!t->at)) {
-			t->at = gmem_at(v->mem, &v->last_region, d.addr, d.len);
-			region = v->mem->regions[v->last_region];
-			continue;
-		}
+		t->at = buffer_at(v, &region, d.addr, d.len);
 		copy_prefetch(t->at);
 		copy_prefetch(t->at + 64);
 	}
@@ -287,13 +284,9 @@ unsigned int packed_lease(struct vq *v, const struct frame *f, unsigned int n, u
 			break;
 		if (unlikely((d.flags & ~(AVAIL | USED)) != VRING_DESC_F_WRITE || d.len < need))
 			break;
-		at = gmem_in(&region, d.addr, d.len);
-		if (unlikely(!at)) {
-			at = gmem_at(v->mem, &v->last_region, d.addr, d.len);
-			if (!at)
-				break;
-			region = v->mem->regions[v->last_region];
-		}
+		at = buffer_at(v, &region, d.addr, d.len);
+		if (unlikely(!at))
+			break;
 		done[pos & INDEX] = done_of(d.next, 1, need);
 		copy_prefetch_write(at);
 		copy_prefetch_write(at + 64);
@@ -328,8 +321,7 @@ void packed_show(struct vq *v, uint16_t from, uint16_t to)
 
 		flags |= (uint32_t)done ? VRING_DESC_F_WRITE : 0;
 		m.last = pos;
-		m.next = pos_add(size, pos,
-				 1); /* so the common chain need not wait for its length */
+		m.next = pos_add(size, pos, 1); /* the common chain need not wait for its length */
 		if (unlikely(done >> 48 != 1))
 			m.next = pos_add(size, pos, (unsigned int)(done >> 48));
 		memcpy(&word, &m, sizeof(word));

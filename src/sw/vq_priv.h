@@ -54,6 +54,19 @@ static inline bool desc_is_usual(uint16_t flags, uint32_t len)
 		      len - VQ_HEAD_LEN <= VQ_HDR_LEN + FRAME_LEN_MAX - VQ_HEAD_LEN);
 }
 
+/* As gmem_at(), with the region that matched last in registers: for loops over descriptors. */
+static inline uint8_t *buffer_at(struct vq *v, struct gmem_region *region, uint64_t addr,
+				 uint32_t len)
+{
+	uint8_t *at = gmem_in(region, addr, len);
+
+	if (likely(at))
+		return at;
+	at = gmem_at(v->mem, &v->last_region, addr, len);
+	*region = v->mem->regions[v->last_region];
+	return at;
+}
+
 /* One checked descriptor as a segment; its direction must be @flag. */
 static inline bool seg_of(struct vq *v, const struct vring_desc *d, uint16_t flag,
 			  struct frame_seg *out)

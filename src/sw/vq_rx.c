@@ -215,13 +215,9 @@ static unsigned int split_lease(struct vq *v, const struct frame *f, unsigned in
 		d = desc_read(&desc[head]);
 		if (unlikely(d.flags != VRING_DESC_F_WRITE || d.len < need))
 			break;
-		at = gmem_in(&region, d.addr, d.len);
-		if (unlikely(!at)) {
-			at = gmem_at(v->mem, &v->last_region, d.addr, d.len);
-			if (!at)
-				break;
-			region = v->mem->regions[v->last_region];
-		}
+		at = buffer_at(v, &region, d.addr, d.len);
+		if (unlikely(!at))
+			break;
 		used_write(&used[(used_next + i) & mask], head, need);
 		copy_prefetch_write(at);
 		copy_prefetch_write(at + 64);

@@ -70,7 +70,7 @@ static inline void guest_open(struct guest *g, struct driver_mem *mem, uint32_t 
 	g->mark = (struct vq_mark){ 0 };
 	g->done = calloc(size, sizeof(*g->done));
 	conf = (struct vq_conf){
-		.desc = g->ring.desc, .avail = g->ring.avail, .used = g->ring.used, .size = size,
+		.desc = g->ring.desc, .driver = g->ring.driver, .device = g->ring.device, .size = size,
 		.features = 1ull << VIRTIO_NET_F_MRG_RXBUF |
 			    (packed ? 1ull << VIRTIO_F_RING_PACKED : 0),
 		.avail_next = packed ? 0x8000 : 0, .mem = &g->gmem, .call_fd = -1,

@@ -34,9 +34,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			(size & 4 ? 1ull << VIRTIO_RING_F_EVENT_IDX : 0);
 	conf.avail_next = size & 2 ? 0x8000 : 0;
 	for (int i = 0; i < 2; i++) {
-		conf.desc = (void *)(mem + 512 * i);
-		conf.avail = (void *)(mem + 512 * i + 128);
-		conf.used = (void *)(mem + 512 * i + 256);
+		conf.desc = (mem + 512 * i);
+		conf.driver = (mem + 512 * i + 128);
+		conf.device = (mem + 512 * i + 256);
 		conf.mark = &marks[i];
 		conf.done = done[i];
 		if (!vq_init(&vqs[i], &conf))

@@ -54,7 +54,7 @@ static void guest_init(struct guest *g, uint64_t features)
 	g->gmem.n = 1;
 	g->gmem.regions[0] = (struct gmem_region){ DRIVER_GPA, MEM, g->mem.base };
 	g->conf = (struct vq_conf){
-		.desc = g->ring.desc, .avail = g->ring.avail, .used = g->ring.used, .size = RING,
+		.desc = g->ring.desc, .driver = g->ring.driver, .device = g->ring.device, .size = RING,
 		.avail_next = packed ? WRAP : 0, .mem = &g->gmem, .call_fd = -1,
 		.features = features | (packed ? PACKED : 0), .done = g->done, .mark = &g->mark,
 	};
@@ -454,8 +454,8 @@ static void fill_with_waste(struct guest *g, bool write)
 	g->mark = (struct vq_mark){ 0 };
 	g->conf.size = VQ_CHAIN_MAX;
 	g->conf.desc = r->desc;
-	g->conf.avail = r->avail;
-	g->conf.used = r->used;
+	g->conf.driver = r->driver;
+	g->conf.device = r->device;
 	g->conf.done = done;
 	assert_true(vq_init(&g->vq, &g->conf));
 	for (unsigned int i = 0; i < VQ_CHAIN_MAX; i++) /* all but the last are good */
@@ -697,14 +697,14 @@ static void rings_outside_memory_are_refused(void **state)
 	c.desc = (void *)(end - 16 * RING + 16);
 	assert_false(vq_init(&v, &c));
 	c = a.conf;
-	c.avail = (void *)(packed ? end - 2 : end - 4 - 2 * RING + 2);
+	c.driver = (void *)(packed ? end - 2 : end - 4 - 2 * RING + 2);
 	assert_false(vq_init(&v, &c));
 	c = a.conf;
-	c.used = (void *)((uint8_t *)c.used + 2);
+	c.device = (uint8_t *)c.device + 2;
 	assert_false(vq_init(&v, &c));
 	if (!packed) { /* the event index lies behind the ring */
 		c = a.conf;
-		c.avail = (void *)(end - 4 - 2 * RING);
+		c.driver = (void *)(end - 4 - 2 * RING);
 		assert_true(vq_init(&v, &c));
 		c.features |= EVENT_IDX;
 		assert_false(vq_init(&v, &c));
@@ -841,7 +841,7 @@ static void a_packed_ring_may_have_any_size(void **state)
 		driver_ring_fini(&a.ring);
 		driver_ring_init_packed(&a.ring, &a.mem, size);
 		a.conf.size = size;
-		a.conf.packed = a.ring.packed;
+		a.conf.desc = a.ring.packed;
 		a.conf.driver = a.ring.driver;
 		a.conf.device = a.ring.device;
 		a.mark = (struct vq_mark){ 0 };

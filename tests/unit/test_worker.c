@@ -122,7 +122,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	static const char *const below[] = { "/dpdk/anyvf", "/dpdk", "" }; /* DPDK's folders */
+	static const char *const below[] = { "/dpdk", "" };
 	char path[64];
 
 	dp_close(*state);
