@@ -12,21 +12,11 @@
  *	faults_gen kill SECONDS CORE SOCKET0 SOCKET1           a paced flow, the switch is killed
  */
 #include <pthread.h>
-#include <sched.h>
-#include <stdio.h>
-#include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "lib/vhost_fe.h"
+#include "flow.h"
 
-#define RING	     1024
-#define ROOM	     2304 /* bytes of a receive buffer */
 #define SIZE	     64
-#define HDR	     12
-#define SEQ_AT	     (HDR + 20) /* where a frame has its number */
-#define SLICE_NS     2000000ull
-#define SLICES_MAX   16384
 #define BURST	     32	      /* frames that guests handle at once, at least */
 #define BESIDE_EVERY 8	      /* turns of the flow between two of the front end beside */
 #define SHARE_RUN    16	      /* frames in a row to one receiver ... */
@@ -49,51 +39,12 @@ struct gen {
 
 static double slices[SLICES_MAX];
 
-static uint64_t clock_ns(clockid_t clock)
+static uint64_t cpu_ns(void)
 {
 	struct timespec ts;
 
-	clock_gettime(clock, &ts);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
-static uint64_t now_ns(void)
-{
-	return clock_ns(CLOCK_MONOTONIC);
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static uint8_t *buffer_of(struct driver_ring *r, unsigned int i)
-{
-	return r->mem->base + (r->desc[i & (RING - 1)].addr - DRIVER_GPA);
-}
-
-static struct fe *guest_open(const char *path, bool listen)
-{
-	struct fe_opts opts = { .path = path,
-				.listen = listen,
-				.ring_size = RING,
-				.pairs = 1,
-				.rx_len = ROOM,
-				.rx_pieces = 1,
-				.mem_mib = 16,
-				.features = 1ull << VIRTIO_NET_F_MRG_RXBUF,
-				.timeout_ms = 10000 };
-	struct fe *fe = fe_open(&opts);
-
-	if (!fe) {
-		perror(path);
-		exit(1);
-	}
-	fe_ring(fe, 0)->avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
-	fe_ring(fe, 1)->avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
-	return fe;
 }
 
 /* ---- The flow. ---- */
@@ -108,12 +59,12 @@ static void prepare(struct gen *g, bool offer)
 {
 	struct driver_ring *tx = fe_ring(g->fes[0], 1);
 
-	for (unsigned int i = 0; i < RING; i++) {
+	for (unsigned int i = 0; i < FLOW_RING; i++) {
 		uint8_t eth[14] = { 2, 0, 0, 0,	   0,	for_third(g, i) ? 3 : 2, 2, 0, 0,
 				    0, 0, 1, 0x88, 0xb5 };
-		struct driver_buf buf = { driver_alloc(tx->mem, ROOM, 64), HDR + SIZE };
+		struct driver_buf buf = { driver_alloc(tx->mem, FLOW_ROOM, 64), FLOW_HDR + SIZE };
 
-		memcpy((uint8_t *)buf.at + HDR, eth, sizeof(eth));
+		memcpy((uint8_t *)buf.at + FLOW_HDR, eth, sizeof(eth));
 		if (offer)
 			driver_add(tx, &buf, 1, false, DRIVER_DIRECT);
 		else
@@ -123,45 +74,6 @@ static void prepare(struct gen *g, bool offer)
 	}
 	if (offer)
 		fe_kick(g->fes[0], 1);
-}
-
-/* Frames given back since the last time are offered again. */
-static void flow_send(struct gen *g)
-{
-	struct driver_ring *r = fe_ring(g->fes[0], 1);
-	uint16_t used = __atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE);
-	uint16_t n = (uint16_t)(used - r->seen);
-
-	if (n < BURST)
-		return;
-	for (; r->seen != used; r->seen++, g->seq++) {
-		uint8_t *at = buffer_of(r, r->seen);
-
-		memset(at, 0, HDR);
-		memcpy(at + SEQ_AT, &g->seq, sizeof(g->seq));
-	}
-	g->sent += n;
-	__atomic_store_n(&r->avail->idx, (uint16_t)(used + RING), __ATOMIC_RELEASE);
-	fe_kick(g->fes[0], 1);
-}
-
-/* Read what came, offer the buffers again. */
-static unsigned int flow_receive(struct gen *g, struct fe *fe)
-{
-	struct driver_ring *r = fe_ring(fe, 0);
-	uint16_t used = __atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE);
-	uint16_t n = (uint16_t)(used - r->seen);
-
-	if (n < BURST)
-		return 0;
-	for (; r->seen != used; r->seen++) {
-		uint64_t word;
-
-		memcpy(&word, buffer_of(r, r->seen) + SEQ_AT, sizeof(word));
-		g->sum += word;
-	}
-	__atomic_store_n(&r->avail->idx, (uint16_t)(used + RING), __ATOMIC_RELEASE);
-	return n;
 }
 
 /* ---- What is beside it. ---- */
@@ -176,7 +88,7 @@ static void offer_again(struct gen *g, unsigned int ring)
 		return;
 	g->acts += (uint16_t)(used - r->seen);
 	r->seen = used;
-	__atomic_store_n(&r->avail->idx, (uint16_t)(used + RING), __ATOMIC_RELEASE);
+	__atomic_store_n(&r->avail->idx, (uint16_t)(used + FLOW_RING), __ATOMIC_RELEASE);
 	fe_kick(g->fes[2], ring);
 }
 
@@ -195,14 +107,14 @@ static void ring_spoil(struct gen *g, unsigned int ring, struct vring_desc bad)
 {
 	struct driver_ring *r = fe_ring(g->fes[2], ring);
 
-	for (unsigned int i = 0; i < RING; i++) {
+	for (unsigned int i = 0; i < FLOW_RING; i++) {
 		r->desc[i] = bad;
 		r->desc[i].next = (uint16_t)i;
 		r->avail->ring[i] = (uint16_t)i;
 	}
 	if (!ring) /* good buffers were offered when it was opened; none was used yet */
 		return;
-	__atomic_store_n(&r->avail->idx, RING, __ATOMIC_RELEASE);
+	__atomic_store_n(&r->avail->idx, FLOW_RING, __ATOMIC_RELEASE);
 	fe_kick(g->fes[2], ring);
 }
 
@@ -220,7 +132,7 @@ static void begin_idle(struct gen *g)
 
 static void begin_outside(struct gen *g)
 {
-	ring_spoil(g, 1, (struct vring_desc){ .addr = 4096, .len = HDR + SIZE });
+	ring_spoil(g, 1, (struct vring_desc){ .addr = 4096, .len = FLOW_HDR + SIZE });
 }
 
 static void begin_loop(struct gen *g)
@@ -242,15 +154,15 @@ static void begin_loop_rx(struct gen *g)
 static void begin_long(struct gen *g)
 {
 	struct driver_mem *mem = fe_ring(g->fes[2], 1)->mem;
-	struct vring_desc *table = driver_alloc(mem, 16 * (RING + 1), 16);
+	struct vring_desc *table = driver_alloc(mem, 16 * (FLOW_RING + 1), 16);
 	uint64_t at = some_bytes(g, 64);
 
-	for (unsigned int i = 0; i <= RING; i++)
-		table[i] = (struct vring_desc){ at, 1, i < RING ? VRING_DESC_F_NEXT : 0,
+	for (unsigned int i = 0; i <= FLOW_RING; i++)
+		table[i] = (struct vring_desc){ at, 1, i < FLOW_RING ? VRING_DESC_F_NEXT : 0,
 						(uint16_t)(i + 1) };
 	ring_spoil(g, 1,
 		   (struct vring_desc){ .addr = driver_gpa(mem, table),
-					.len = 16 * (RING + 1),
+					.len = 16 * (FLOW_RING + 1),
 					.flags = VRING_DESC_F_INDIRECT });
 }
 
@@ -302,7 +214,7 @@ static const struct kind kinds[] = {
 
 static void print_flow(const struct gen *g, unsigned int n, uint64_t cpu, uint64_t wall)
 {
-	qsort(slices, n, sizeof(slices[0]), compare);
+	qsort(slices, n, sizeof(slices[0]), compare_double);
 	printf("{\"sent\": %lu, \"received\": %lu, \"beside\": %lu, \"acts_s\": %.0f, "
 	       "\"cpu\": %.3f, \"mpps\": %.3f, \"slice_p50\": %.3f, \"slice_p90\": %.3f, "
 	       "\"sum\": %lu}\n",
@@ -314,14 +226,14 @@ static void print_flow(const struct gen *g, unsigned int n, uint64_t cpu, uint64
 static void turns(struct gen *g, const struct kind *k, uint64_t ns)
 {
 	uint64_t start = now_ns(), slice_at = start, napped = start, slice_got = 0, now = start;
-	uint64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t cpu = cpu_ns();
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; now < start + ns; i++, now = now_ns()) {
-		flow_send(g);
-		g->got += flow_receive(g, g->fes[1]);
+		g->sent += flow_send(g->fes[0], &g->seq, BURST);
+		g->got += flow_receive(g->fes[1], &g->sum, BURST);
 		if (k->refills)
-			g->got_beside += flow_receive(g, g->fes[2]);
+			g->got_beside += flow_receive(g->fes[2], &g->sum, BURST);
 		if (k->turn && i % BESIDE_EVERY == 0)
 			k->turn(g);
 		if (now - napped > NAP_EVERY_NS) {
@@ -334,7 +246,7 @@ static void turns(struct gen *g, const struct kind *k, uint64_t ns)
 		slice_at = now;
 		slice_got = g->got;
 	}
-	print_flow(g, n, clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu, now - start);
+	print_flow(g, n, cpu_ns() - cpu, now - start);
 }
 
 static int flow_beside(const char *name, uint64_t ns, char **paths)
@@ -349,7 +261,7 @@ static int flow_beside(const char *name, uint64_t ns, char **paths)
 		return 2;
 	g.shared = k->shared;
 	for (int i = 0; i < (k->begin ? 3 : 2); i++)
-		g.fes[i] = guest_open(paths[i], false);
+		g.fes[i] = flow_guest(paths[i], false);
 	if (k->begin)
 		k->begin(&g);
 	if (k->thread && pthread_create(&thread, NULL, k->thread, &g))
@@ -414,15 +326,12 @@ static void paced_send(struct paced *p, uint64_t due)
 	struct gen *g = &p->gen;
 	struct driver_ring *r = fe_ring(g->fes[0], 1);
 	uint16_t idx = r->avail->idx;
-	uint16_t room = (uint16_t)(__atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE) + RING - idx);
+	uint16_t room =
+		(uint16_t)(__atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE) + FLOW_RING - idx);
 	uint64_t n = due - p->held - g->sent;
 
 	for (; n && room; n--, room--) {
-		uint8_t *at = buffer_of(r, idx++);
-
-		memset(at, 0, HDR);
-		memcpy(at + SEQ_AT, &g->sent, sizeof(g->sent));
-		g->sent++;
+		flow_number(r, idx++, g->sent++);
 	}
 	p->held += n;
 	__atomic_store_n(&r->avail->idx, idx, __ATOMIC_RELEASE);
@@ -445,7 +354,7 @@ static void paced_receive(struct paced *p, uint64_t now)
 	for (; r->seen != used; r->seen++) {
 		uint64_t seq;
 
-		memcpy(&seq, buffer_of(r, r->seen) + SEQ_AT, sizeof(seq));
+		memcpy(&seq, flow_buffer(r, r->seen) + FLOW_SEQ, sizeof(seq));
 		p->gen.got++;
 		if (seq < p->expected) {
 			p->again++;
@@ -454,7 +363,7 @@ static void paced_receive(struct paced *p, uint64_t now)
 		p->lost += seq - p->expected;
 		p->expected = seq + 1;
 	}
-	__atomic_store_n(&r->avail->idx, (uint16_t)(used + RING), __ATOMIC_RELEASE);
+	__atomic_store_n(&r->avail->idx, (uint16_t)(used + FLOW_RING), __ATOMIC_RELEASE);
 }
 
 static double since_ms(const struct paced *p, uint64_t t)
@@ -481,7 +390,7 @@ static int flow_killed(uint64_t ns, char **paths)
 	uint64_t start, now, was, looked = 0, tail = 200000000;
 
 	for (int i = 0; i < 2; i++)
-		p.guests[i].fe = p.gen.fes[i] = guest_open(paths[i], true);
+		p.guests[i].fe = p.gen.fes[i] = flow_guest(paths[i], true);
 	prepare(&p.gen, false);
 	puts("ready");
 	fflush(stdout);
@@ -506,13 +415,9 @@ static int flow_killed(uint64_t ns, char **paths)
 
 int main(int argc, char **argv)
 {
-	cpu_set_t cpus;
-
 	if (argc < 6)
 		return 2;
-	CPU_ZERO(&cpus);
-	CPU_SET((unsigned int)atoi(argv[3]), &cpus);
-	sched_setaffinity(0, sizeof(cpus), &cpus);
+	pin_to(atoi(argv[3]));
 	if (!strcmp(argv[1], "kill"))
 		return flow_killed((uint64_t)atoi(argv[2]) * 1000000000ull, argv + 4);
 	return argc == 7 ? flow_beside(argv[1], (uint64_t)atoi(argv[2]) * 1000000000ull, argv + 4)
