@@ -319,6 +319,20 @@ def test_guests_carry_on_after_the_switch_is_killed(swd, kind, rings):
 
 
 @pytest.mark.parametrize('rings', ['packed'], indirect=True)
+def test_positions_of_packed_rings_are_kept_until_a_guest_stops(switch):
+    a, b = switch.attach(0), switch.attach(1)
+    a.send(frame(mac(1), mac(0), 1))
+    assert b.recv() == frame(mac(1), mac(0), 1)
+    kept = switch.swd.dir / 'rings'
+    assert len(list(kept.iterdir())) == 2
+    a.stop()
+    a.close()
+    b.close()  # as a QEMU that was killed: it may be the socket's other end that is gone
+    wait_for(lambda: not switch.vf(0)['status']['connected'] and not switch.vf(1)['status']['connected'], what='their end')
+    assert [f.name.rsplit('+', 1)[1] for f in kept.iterdir()] == ['vf1.sock']
+
+
+@pytest.mark.parametrize('rings', ['packed'], indirect=True)
 def test_a_guest_that_reboots_while_the_switch_is_away_begins_anew(swd, rings):
     switch = Switch(swd, rings=rings)
     a, b = switch.attach(0, ring_size=64), switch.attach(1, ring_size=64)
@@ -739,26 +753,28 @@ def test_a_front_end_killed_in_a_burst_takes_nobody_along(switch):
     assert b.recv() == frame(mac(1), mac(2), 8)
 
 
-def reconnects(me, path):
-    """Sends a frame, leaves at once and comes back to its rings."""
-    guest = front_end(path)
+def frames_one_by_one(me, guest):
+    """Sends a frame for VF 3 at a time, until it is told to end."""
     for n in itertools.count():
         guest.send(frame(mac(3), mac(2), n))
         me.note()
         if not me.going:
             return
+        yield n
+
+
+def reconnects(me, path):
+    """Leaves at once after each frame and comes back to its rings."""
+    guest = front_end(path)
+    for _ in frames_one_by_one(me, guest):
         while guest.lib.fe_reconnect(guest.fe, 10000):
             pass  # its old connection is not gone yet
 
 
 def remaps(me, path):
-    """Sends a frame and changes its memory table."""
+    """Changes its memory table after each frame."""
     guest = front_end(path)
-    for n in itertools.count():
-        guest.send(frame(mac(3), mac(2), n))
-        me.note()
-        if not me.going:
-            return
+    for n in frames_one_by_one(me, guest):
         guest.remap(1 + n % 2)
 
 

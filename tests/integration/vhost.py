@@ -30,7 +30,7 @@ def library():
     lib.fe_features.restype = ctypes.c_uint64
     lib.fe_connected.restype = ctypes.c_bool
     for name in ('close', 'reconnect', 'connected', 'features', 'remap', 'enable', 'send', 'recv',
-                 'break', 'rewrite', 'kick', 'reboot'):
+                 'break', 'rewrite', 'kick', 'stop', 'reboot'):
         fn = getattr(lib, f'fe_{name}')
         fn.argtypes = [ctypes.c_void_p] + {
             'reconnect': [ctypes.c_int], 'remap': [ctypes.c_uint],
@@ -97,6 +97,10 @@ class Guest:
 
     def reconnect(self, timeout=10.0):
         assert self.lib.fe_reconnect(self.fe, int(timeout * 1000)) == 0, 'the switch did not come back'
+
+    def stop(self):
+        rc = self.lib.fe_stop(self.fe)
+        assert rc == 0, os.strerror(-rc)
 
     def reboot(self):
         rc = self.lib.fe_reboot(self.fe)

@@ -321,10 +321,9 @@ int fe_reconnect(struct fe *fe, int timeout_ms)
 	return rc;
 }
 
-/** fe_reboot() - What QEMU does when the guest resets and its driver starts again */
-int fe_reboot(struct fe *fe)
+/** fe_stop() - Take all rings back, as QEMU does when its guest stops or resets; -EPROTO: position wrong */
+int fe_stop(struct fe *fe)
 {
-	uint32_t per_chain = fe->opts.rx_indirect ? 1 : fe->opts.rx_pieces;
 	uint64_t base;
 	int rc = 0;
 
@@ -334,8 +333,19 @@ int fe_reboot(struct fe *fe)
 		/* The reply is {index, num}: the back end stopped where the driver sees it. */
 		if (!rc && (uint16_t)(base >> 32) != driver_used_pos(&fe->rings[i]))
 			rc = -EPROTO;
-		driver_ring_reset(&fe->rings[i]);
 	}
+	return rc;
+}
+
+/** fe_reboot() - What QEMU does when the guest resets and its driver starts again */
+int fe_reboot(struct fe *fe)
+{
+	uint32_t per_chain = fe->opts.rx_indirect ? 1 : fe->opts.rx_pieces;
+	int rc = fe_stop(fe);
+	uint64_t base;
+
+	for (unsigned int i = 0; i < 2 * fe->opts.pairs; i++)
+		driver_ring_reset(&fe->rings[i]);
 	for (unsigned int p = 0; p < fe->opts.pairs; p++)
 		for (uint32_t i = 0; i < fe->opts.ring_size / per_chain; i++)
 			rx_offer(fe, p, fe->rx[p] + (uint64_t)i * fe->opts.rx_len);

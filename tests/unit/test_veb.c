@@ -564,6 +564,38 @@ static void a_train_to_all_is_one_run_for_each(void **state)
 	veb_out_reset(w->out);
 }
 
+/* A frame for C and the next one's copy for C's mirror follow each other, and are not of a kind. */
+static void a_run_ends_where_mirror_or_tags_differ(void **state)
+{
+	static const struct veb_mirror to_c = { C, 3 };
+	static const uint16_t frames[] = { 0, 0, 1 }, mirrors[] = { 4, 0, 4 };
+	auto_of(world_free) struct world *w = world_new();
+	struct frame burst[2];
+	uint16_t at;
+
+	burst[0] = frame_make(&w->macs[B][0], &w->macs[A][0], VLAN(5));
+	burst[1] = frame_make(&w->macs[B][0], &w->macs[A][0], VLAN(6));
+	world_build(w);
+	assert_int_equal(veb_forward(w->snap, A, burst, 2, w->out), 2);
+	assert_int_equal(w->out->bins[B].n, 2);
+	veb_out_reset(w->out);
+
+	w->conf[A].n_out = 1;
+	w->conf[A].out = &to_c;
+	burst[0] = frame_make(&bcast, &w->macs[A][0], 0);
+	burst[1] = frame_make(&w->macs[B][0], &w->macs[A][0], 0);
+	world_build(w);
+	assert_int_equal(veb_forward(w->snap, A, burst, 2, w->out), 2);
+	assert_int_equal(w->out->bins[C].n, 3);
+	at = w->out->bins[C].head;
+	for (unsigned int i = 0; i < 3; at = w->out->nodes[at].next, i++) {
+		assert_int_equal(w->out->nodes[at].n, 1);
+		assert_int_equal(w->out->nodes[at].frame, frames[i]);
+		assert_int_equal(w->out->nodes[at].mirror, mirrors[i]);
+	}
+	veb_out_reset(w->out);
+}
+
 static void a_full_out_gives_back_the_rest_of_the_burst(void **state)
 {
 	static struct frame burst[VEB_BURST_MAX];
@@ -746,6 +778,7 @@ int main(void)
 		cmocka_unit_test(dhcp_requests_stay_where_a_service_port_answers),
 		cmocka_unit_test(counters_equal_frames),
 		cmocka_unit_test(a_train_to_all_is_one_run_for_each),
+		cmocka_unit_test(a_run_ends_where_mirror_or_tags_differ),
 		cmocka_unit_test(a_full_out_gives_back_the_rest_of_the_burst),
 		cmocka_unit_test(the_short_cut_decides_as_the_rules_do),
 		cmocka_unit_test(fib_finds_every_address_of_256_vfs),
