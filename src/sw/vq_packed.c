@@ -288,8 +288,7 @@ unsigned int packed_lease(struct vq *v, const struct frame *f, unsigned int n, u
 		if (unlikely(!at))
 			break;
 		done[pos & INDEX] = done_of(d.next, 1, need);
-		copy_prefetch_write(at);
-		copy_prefetch_write(at + 64);
+		place_prefetch(at);
 		out[i] = at;
 		pos = pos_add(size, pos, 1);
 	}

@@ -16,12 +16,22 @@ static unsigned int head_write(uint8_t *to, const struct port_item *it, const st
 	return VQ_HDR_LEN + frame_header(f, it->tags, to + VQ_HDR_LEN);
 }
 
+static const uint8_t one_buffer[16] = { [10] = 1 }; /* num_buffers; then 4 bytes to spare */
+
+/* The header of the common frame into a line of its own, if it is not there since a lap ago. */
+static inline void fill_header_apart(uint8_t *to)
+{
+	if (unlikely(memcmp(to, one_buffer, VQ_HDR_LEN)))
+		memcpy(to, one_buffer, VQ_HDR_LEN);
+}
+
 /* The copy of the common frame: headers from our own copy, payload from the sender's memory. */
 static inline void fill_plain(uint8_t *to, const struct frame *f)
 {
-	static const uint8_t one_buffer[16] = { [10] = 1 }; /* num_buffers; then 4 bytes to spare */
-
-	copy_16(to, one_buffer);
+	if (header_is_apart(to))
+		fill_header_apart(to);
+	else
+		copy_16(to, one_buffer);
 	memcpy(to + VQ_HDR_LEN, f, 8);
 	memcpy(to + VQ_HDR_LEN + FRAME_HDR_LEN - 8, (const uint8_t *)f + FRAME_HDR_LEN - 8, 8);
 	copy_bytes(to + VQ_HDR_LEN + FRAME_HDR_LEN, f->data.base, f->data.len);
@@ -219,8 +229,7 @@ static unsigned int split_lease(struct vq *v, const struct frame *f, unsigned in
 		if (unlikely(!at))
 			break;
 		used_write(&used[(used_next + i) & mask], head, need);
-		copy_prefetch_write(at);
-		copy_prefetch_write(at + 64);
+		place_prefetch(at);
 		out[i] = at;
 	}
 	v->avail_next += (uint16_t)i;

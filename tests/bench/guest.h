@@ -9,13 +9,14 @@
 #include "sw/vq.h"
 
 #define GUEST_SLOT (2048 + 192) /* bytes of a buffer: not all in the same cache sets */
+#define GUEST_PAGE 4096
 
 struct guest {
 	struct gmem gmem;
 	struct driver_ring ring;
 	struct vq vq;
-	uint32_t len;	  /* of each buffer */
-	uint16_t flags;	  /* packed: of each descriptor, */
+	uint32_t len;	  /* packed: of each descriptor, */
+	uint16_t flags;	  /* and its kind, */
 	uint32_t offered; /* how many were offered so far, */
 	struct vq_mark mark;
 	uint64_t *done;
@@ -31,19 +32,39 @@ static inline struct driver_mem guest_memory(uint64_t size)
 	return mem;
 }
 
+/* The @n buffers of a ring: the first @len bytes of each @slot bytes from @at on. */
+struct guest_bufs {
+	uint8_t *at;
+	uint32_t n, slot, len;
+};
+
 /* The Ethernet header in a buffer. */
-static inline uint8_t *guest_frame(uint8_t *slots, unsigned int i)
+static inline uint8_t *guest_frame(const struct guest_bufs *bufs, unsigned int i)
 {
-	return slots + (uint64_t)i * GUEST_SLOT + VQ_HDR_LEN;
+	return bufs->at + (uint64_t)i * bufs->slot + VQ_HDR_LEN;
+}
+
+/* A buffer as a kernel's driver offers it: long ones as a table of pages. */
+static inline void guest_put(struct driver_ring *ring, uint8_t *at, uint32_t len, bool write)
+{
+	struct driver_buf pages[DRIVER_TABLE];
+	unsigned int n = 0;
+
+	for (uint32_t part; len; at += part, len -= part) {
+		part = MIN(len, (uint32_t)GUEST_PAGE);
+		pages[n++] = (struct driver_buf){ at, part };
+	}
+	driver_put(ring, pages, n, write, n > 1 ? DRIVER_INDIRECT : DRIVER_DIRECT);
 }
 
 /*
- * A ring of @size buffers, all known to it and none offered yet: the first @len bytes of each
- * of @slots. Ring and buffers are in @mem, which may be that of other guests as well.
+ * A ring for @bufs, all known to it and none offered yet. Ring and buffers are in @mem, which may
+ * be that of other guests as well.
  */
-static inline void guest_open(struct guest *g, struct driver_mem *mem, uint32_t size,
-			      uint8_t *slots, uint32_t len, bool write, bool packed)
+static inline void guest_open(struct guest *g, struct driver_mem *mem,
+			      const struct guest_bufs *bufs, bool write, bool packed)
 {
+	uint32_t size = bufs->n;
 	struct vq_conf conf;
 
 	g->gmem = (struct gmem){ 1, { { DRIVER_GPA, mem->size, mem->base } } };
@@ -52,9 +73,7 @@ static inline void guest_open(struct guest *g, struct driver_mem *mem, uint32_t 
 	else
 		driver_ring_init(&g->ring, mem, size);
 	for (unsigned int i = 0; i < size; i++) {
-		struct driver_buf buf = { slots + (uint64_t)i * GUEST_SLOT, len };
-
-		driver_put(&g->ring, &buf, 1, write, DRIVER_DIRECT);
+		guest_put(&g->ring, bufs->at + (uint64_t)i * bufs->slot, bufs->len, write);
 		if (!packed)
 			driver_show(&g->ring);
 	}
@@ -62,16 +81,19 @@ static inline void guest_open(struct guest *g, struct driver_mem *mem, uint32_t 
 		g->ring.avail->idx = 0;
 		g->ring.avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
 	}
-	for (unsigned int i = 0; packed && i < size; i++)
-		g->ring.packed[i].flags = 0;
-	g->len = len;
-	g->flags = write ? VRING_DESC_F_WRITE : 0;
+	if (packed) {
+		g->len = g->ring.packed[0].len;
+		g->flags = g->ring.head_flags & (VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT);
+		for (unsigned int i = 0; i < size; i++)
+			g->ring.packed[i].flags = 0;
+	}
 	g->offered = 0;
 	g->mark = (struct vq_mark){ 0 };
 	g->done = calloc(size, sizeof(*g->done));
 	conf = (struct vq_conf){
 		.desc = g->ring.desc, .driver = g->ring.driver, .device = g->ring.device, .size = size,
-		.features = 1ull << VIRTIO_NET_F_MRG_RXBUF |
+		.features = 1ull << VIRTIO_NET_F_MRG_RXBUF | 1ull << VIRTIO_NET_F_GUEST_CSUM |
+			    1ull << VIRTIO_NET_F_GUEST_TSO4 |
 			    (packed ? 1ull << VIRTIO_F_RING_PACKED : 0),
 		.avail_next = packed ? 0x8000 : 0, .mem = &g->gmem, .call_fd = -1,
 		.done = g->done, .mark = &g->mark,

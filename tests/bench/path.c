@@ -5,10 +5,15 @@
  * instructions; `vhost` measures with caches between.
  *
  *	path [--size N] [--burst N] [--no-veb] [--packed] [--workers N] [--shared]     prints JSON
+ *	path --size 65226 --memcpy
  *
  * Each worker has a sending guest of its own, and a receiving one; --shared: all deliver to the
  * same. Mfps is the sum over all workers in the time from the first start to the last end.
+ * Frames longer than a slot are a kernel guest's: tables of pages, received into mergeable pages.
+ * --memcpy: every other stretch of rounds is memcpy() of the same frames to the same buffers, and
+ * the two are compared.
  */
+#include <assert.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -21,8 +26,9 @@
 #include "veb/snap.h"
 
 #define RING	    1024
+#define RING_LONG   64 /* of frames longer than a slot */
 #define ROUNDS	    200000
-#define MEM	    (8u << 20)
+#define STRETCH	    1000 /* rounds of one kind, with --memcpy */
 #define WORKERS_MAX 16
 
 /* A worker, its sender, and whom it delivers to. */
@@ -30,6 +36,8 @@ struct lane {
 	unsigned int id;
 	pthread_t thread;
 	struct guest tx, rx, *to;
+	struct guest_bufs tx_bufs, rx_bufs;
+	unsigned int copied, filled; /* frames and buffers of turn_memcpy() */
 	struct vf_stats *stats;
 	struct veb_out *out;
 	struct port_burst burst;
@@ -42,7 +50,7 @@ struct lane {
 static struct lane lanes[WORKERS_MAX];
 static unsigned int n_lanes = 1, burst_len = PORT_BURST, size = 64;
 static struct veb_snap *snap;
-static bool veb = true, packed;
+static bool veb = true, packed, beside_memcpy;
 static pthread_barrier_t barrier;
 
 static struct mac mac_of(unsigned int port)
@@ -51,21 +59,28 @@ static struct mac mac_of(unsigned int port)
 }
 
 /* A guest with memory of its own; the frames of a sender go from @src to @dst. */
-static void guest_make(struct guest *g, uint32_t len, bool write, struct mac dst, struct mac src)
+static void guest_make(struct guest *g, struct guest_bufs *bufs, bool write, struct mac dst,
+		       struct mac src)
 {
+	static const struct virtio_net_hdr tso = {
+		VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV4, .hdr_len = 54, .gso_size = 1448,
+		.csum_start = 34, .csum_offset = 16,
+	};
 	struct driver_mem *mem = malloc(sizeof(*mem));
-	uint8_t *slots;
+	uint64_t huge = 2u << 20, need = (uint64_t)bufs->n * (bufs->slot + GUEST_PAGE);
 
-	*mem = guest_memory(MEM);
-	slots = driver_alloc(mem, (uint64_t)RING * GUEST_SLOT, 64);
-	for (unsigned int i = 0; i < RING; i++) {
-		uint8_t *eth = guest_frame(slots, i);
+	*mem = guest_memory((need + huge) / huge * huge);
+	bufs->at = driver_alloc(mem, (uint64_t)bufs->n * bufs->slot, 64);
+	for (unsigned int i = 0; i < bufs->n; i++) {
+		uint8_t *eth = guest_frame(bufs, i);
 
 		memcpy(eth, &dst, MAC_LEN);
 		memcpy(eth + MAC_LEN, &src, MAC_LEN);
 		eth[12] = 0x08;
+		if (bufs->len > GUEST_SLOT)
+			memcpy(eth - VQ_HDR_LEN, &tso, sizeof(tso));
 	}
-	guest_open(g, mem, RING, slots, len, write, packed);
+	guest_open(g, mem, bufs, write, packed);
 }
 
 static void snap_make(void)
@@ -100,6 +115,7 @@ static uint64_t turn(struct lane *l)
 	vq_take(&l->tx.vq, &l->burst);
 	if (veb) {
 		veb_forward(snap, (uint16_t)from, l->burst.frames, l->burst.n, l->out);
+		assert(l->out->n_used == 1);
 		for (uint16_t i = l->out->bins[to].head; i != VEB_END; i = l->out->nodes[i].next) {
 			const struct veb_node *node = &l->out->nodes[i];
 
@@ -117,6 +133,23 @@ static uint64_t turn(struct lane *l)
 	return __rdtsc() - start;
 }
 
+/* What turn() would copy, and nothing else. */
+static uint64_t turn_memcpy(struct lane *l)
+{
+	const struct guest_bufs *tx = &l->tx_bufs, *rx = &l->rx_bufs;
+	uint64_t start = __rdtsc();
+
+	for (unsigned int i = 0; i < burst_len; i++, l->copied++) {
+		const uint8_t *from = tx->at + (uint64_t)(l->copied % tx->n) * tx->slot;
+
+		for (uint32_t done = 0, part; done < tx->len; done += part) {
+			part = MIN(tx->len - done, rx->len);
+			memcpy(rx->at + (uint64_t)(l->filled++ % rx->n) * rx->slot, from + done, part);
+		}
+	}
+	return __rdtsc() - start;
+}
+
 static void *lane_run(void *arg)
 {
 	struct lane *l = arg;
@@ -124,6 +157,10 @@ static void *lane_run(void *arg)
 	pthread_barrier_wait(&barrier);
 	clock_gettime(CLOCK_MONOTONIC, &l->start);
 	for (unsigned int i = 0; i < ROUNDS; i++) {
+		if (beside_memcpy && i / STRETCH % 2) {
+			l->costs[i] = turn_memcpy(l);
+			continue;
+		}
 		guest_send(&l->tx, burst_len);
 		guest_refill(l->to);
 		l->costs[i] = turn(l);
@@ -137,6 +174,35 @@ static double seconds(const struct timespec *t)
 	return (double)t->tv_sec + (double)t->tv_nsec / 1e9;
 }
 
+static uint64_t median(uint64_t *costs, unsigned int n)
+{
+	qsort(costs, n, sizeof(*costs), compare_u64);
+	return costs[n / 2];
+}
+
+/* Neighbouring stretches are compared, for the machine's pace changes. */
+static void report_beside(void)
+{
+	enum { n = ROUNDS / STRETCH / 2 };
+	double ratios[n], ticks[2] = { 0, 0 };
+
+	for (unsigned int i = 0; i < n; i++) {
+		uint64_t *at = &lanes[0].costs[2 * i * STRETCH];
+		double path = (double)median(at, STRETCH);
+		double plain = (double)median(at + STRETCH, STRETCH);
+
+		ratios[i] = plain / path;
+		ticks[0] += path / burst_len / n;
+		ticks[1] += plain / burst_len / n;
+	}
+	qsort(ratios, n, sizeof(ratios[0]), compare_double);
+	printf("{\"bench\": \"path\", \"size\": %u, \"burst\": %u, \"packed\": %s, "
+	       "\"tsc_per_frame\": %.0f, \"tsc_memcpy\": %.0f, \"stretches\": %u, "
+	       "\"to_memcpy_p10\": %.3f, \"to_memcpy_p50\": %.3f, \"to_memcpy_p90\": %.3f}\n",
+	       size, burst_len, packed ? "true" : "false", ticks[0], ticks[1], n, ratios[n / 10],
+	       ratios[n / 2], ratios[n * 9 / 10]);
+}
+
 static void report(bool shared)
 {
 	double start = 1e300, end = 0;
@@ -147,6 +213,10 @@ static void report(bool shared)
 		end = MAX(end, seconds(&lanes[i].end));
 		for (unsigned int p = 0; p < 2 * n_lanes; p++)
 			frames += lanes[i].stats[p].rx_packets;
+	}
+	if (beside_memcpy) {
+		report_beside();
+		return;
 	}
 	qsort(lanes[0].costs, ROUNDS, sizeof(lanes[0].costs[0]), compare_u64);
 	printf("{\"bench\": \"path\", \"size\": %u, \"burst\": %u, \"veb\": %s, \"packed\": %s, "
@@ -163,8 +233,9 @@ int main(int argc, char **argv)
 	static const struct option options[] = { { "size", 1, NULL, 's' }, { "burst", 1, NULL, 'b' },
 						 { "no-veb", 0, NULL, 'n' }, { "workers", 1, NULL, 'w' },
 						 { "shared", 0, NULL, 'S' },
-						 { "packed", 0, NULL, 'p' }, { 0 } };
-	bool shared = false;
+						 { "packed", 0, NULL, 'p' },
+						 { "memcpy", 0, NULL, 'm' }, { 0 } };
+	bool shared = false, is_long;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -175,11 +246,16 @@ int main(int argc, char **argv)
 		case 'n': veb = false; break;
 		case 'S': shared = true; break;
 		case 'p': packed = true; break;
+		case 'm': beside_memcpy = true; break;
 		default: return 2;
 		}
 	}
-	if (size < 60 || size > GUEST_SLOT - VQ_HDR_LEN || burst_len < 1 || burst_len > PORT_BURST ||
-	    n_lanes < 1 || n_lanes > WORKERS_MAX || (packed && shared))
+	is_long = size > GUEST_SLOT - VQ_HDR_LEN;
+	if (is_long) /* so that a burst's pages fit the receiver's ring */
+		burst_len = MIN(burst_len, RING_LONG / 16u);
+	if (size < 60 || size > FRAME_LEN_MAX || burst_len < 1 || burst_len > PORT_BURST ||
+	    n_lanes < 1 || n_lanes > WORKERS_MAX || (packed && shared) ||
+	    (beside_memcpy && n_lanes > 1))
 		return 2;
 	snap_make();
 	pthread_barrier_init(&barrier, NULL, n_lanes);
@@ -190,9 +266,16 @@ int main(int argc, char **argv)
 		l->to = shared ? &lanes[0].rx : &l->rx;
 		l->stats = calloc(VEB_PORTS_MAX, sizeof(*l->stats));
 		l->out = veb_out_new(l->stats);
-		guest_make(&l->tx, VQ_HDR_LEN + size, false, mac_of(shared ? 1 : 2 * i + 1),
+		l->tx_bufs = (struct guest_bufs){ .n = RING, .slot = GUEST_SLOT, .len = VQ_HDR_LEN + size };
+		l->rx_bufs = (struct guest_bufs){ .n = RING, .slot = GUEST_SLOT, .len = GUEST_SLOT };
+		if (is_long) {
+			l->tx_bufs.n = RING_LONG;
+			l->tx_bufs.slot = VQ_HDR_LEN + size + 64;
+			l->rx_bufs.slot = l->rx_bufs.len = GUEST_PAGE;
+		}
+		guest_make(&l->tx, &l->tx_bufs, false, mac_of(shared ? 1 : 2 * i + 1),
 			   mac_of(2 * i));
-		guest_make(&l->rx, GUEST_SLOT, true, mac_of(0), mac_of(0));
+		guest_make(&l->rx, &l->rx_bufs, true, mac_of(0), mac_of(0));
 	}
 	for (unsigned int i = 0; i < n_lanes; i++)
 		pthread_create(&lanes[i].thread, NULL, lane_run, &lanes[i]);

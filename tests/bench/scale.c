@@ -114,9 +114,12 @@ static struct veb_snap *snap_of(const struct setting *set)
 	return snap;
 }
 
-static uint8_t *slots_of(uint8_t *slots, const struct setting *set, unsigned int vf)
+/* A VF's share of the buffers at @slots. */
+static struct guest_bufs bufs_of(uint8_t *slots, const struct setting *set, unsigned int vf,
+				 uint32_t len)
 {
-	return slots + (uint64_t)vf * set->ring * GUEST_SLOT;
+	return (struct guest_bufs){ slots + (uint64_t)vf * set->ring * GUEST_SLOT, set->ring,
+				    GUEST_SLOT, len };
 }
 
 static void bench_open(struct bench *b, const struct setting *set, struct driver_mem *mem)
@@ -124,10 +127,11 @@ static void bench_open(struct bench *b, const struct setting *set, struct driver
 	b->set = set;
 	b->snap = snap_of(set);
 	for (unsigned int v = 0; v < set->vfs; v++) {
-		guest_open(&b->tx[v], mem, set->ring, slots_of(tx_slots, set, v), VQ_HDR_LEN + size,
-			   false, false);
-		guest_open(&b->rx[v], mem, set->ring, slots_of(rx_slots, set, v), GUEST_SLOT, true,
-			   false);
+		struct guest_bufs tx = bufs_of(tx_slots, set, v, VQ_HDR_LEN + size);
+		struct guest_bufs rx = bufs_of(rx_slots, set, v, GUEST_SLOT);
+
+		guest_open(&b->tx[v], mem, &tx, false, false);
+		guest_open(&b->rx[v], mem, &rx, true, false);
 	}
 }
 
@@ -146,10 +150,11 @@ static void frames_write(const struct setting *set)
 	struct mac dst = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } };
 
 	for (unsigned int v = 0; v < set->vfs; v++) {
+		struct guest_bufs bufs = bufs_of(tx_slots, set, v, VQ_HDR_LEN + size);
 		struct mac src = mac_of(v, 0);
 
 		for (unsigned int i = 0; i < set->ring; i++) {
-			uint8_t *eth = guest_frame(slots_of(tx_slots, set, v), i);
+			uint8_t *eth = guest_frame(&bufs, i);
 
 			if (set->to == RANDOM || (set->to == TRAINS && i % 32 == 0))
 				dst = mac_pick(set, v, &seed);
