@@ -12,11 +12,12 @@
 #include <rte_mbuf.h>
 #include <stdio.h>
 
+#include "base/log.h"
 #include "sw/offload.h"
 #include "sw/spin.h"
 
 #define RING_LEN 512  /* descriptors each way */
-#define POOL_LEN 2047 /* mbufs: both rings, a burst in hand, some to spare */
+#define POOL_LEN 8191 /* mbufs: both rings of 2048 (af_xdp fills twice that), bursts in hand */
 #define RX_BURST 64   /* most frames of one rx() */
 #define TX_BURST 32   /* mbufs handed over at once */
 
@@ -281,6 +282,8 @@ int uplink_dpdk_open(const char *devargs, struct port **out, struct err *e)
 		free(d);
 		return err_set(e, rc, "out of memory");
 	}
+	if (!strncmp(devargs, "net_af_xdp", 10) && !rte_eal_has_hugepages())
+		log_warn("af_xdp without huge pages stops under load: start with --huge", "device=%s", devargs);
 	snprintf(pool, sizeof(pool), "uplink%u", d->id);
 	d->pool = rte_pktmbuf_pool_create(pool, POOL_LEN, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
 					  SOCKET_ID_ANY);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two guests that send one frame there and back: how long that takes, after a pause of each of the
- * given lengths. Both wait by polling, as a DPDK application in a guest would; who sends
+ * Two guests that send one frame there and back: how long that takes, after a pause of the given
+ * length. Both wait by polling, as a DPDK application in a guest would; who sends
  * kicks if the switch asked for it. Run by tests/bench/latency; prints JSON.
  *
- *	latency_gen CORE SAMPLES SOCKET0 SOCKET1 PAUSE_US...
+ *	latency_gen CORE SAMPLES SOCKET0 SOCKET1 PAUSE_US
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +55,7 @@ static void measure(struct fe *a, struct fe *b, unsigned int n, uint64_t pause_u
 	}
 	qsort(took_us, n, sizeof(took_us[0]), compare_double);
 	printf("{\"pause_us\": %lu, \"samples\": %u, \"p50_us\": %.1f, \"p99_us\": %.1f, "
-	       "\"max_us\": %.1f}",
+	       "\"max_us\": %.1f}\n",
 	       pause_us, n, took_us[n / 2], took_us[n * 99 / 100], took_us[n - 1]);
 }
 
@@ -64,7 +64,7 @@ int main(int argc, char **argv)
 	struct fe *guests[2];
 	unsigned int samples;
 
-	if (argc < 6)
+	if (argc != 6)
 		return 2;
 	samples = (unsigned int)atoi(argv[2]);
 	if (!samples || samples > SAMPLES_MAX)
@@ -85,15 +85,7 @@ int main(int argc, char **argv)
 		fe_ring(guests[i], 0)->avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
 	}
 	nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
-	putchar('[');
-	for (int i = 5; i < argc; i++) {
-		uint64_t pause_us = strtoull(argv[i], NULL, 10);
-
-		printf("%s", i > 5 ? ", " : "");
-		measure(guests[0], guests[1], pause_us < 10000 ? samples : (samples + 9) / 10,
-			pause_us);
-	}
-	puts("]");
+	measure(guests[0], guests[1], samples, strtoull(argv[5], NULL, 10));
 	for (int i = 0; i < 2; i++)
 		fe_close(guests[i]);
 	return 0;
