@@ -283,7 +283,8 @@ int uplink_dpdk_open(const char *devargs, struct port **out, struct err *e)
 		return err_set(e, rc, "out of memory");
 	}
 	if (!strncmp(devargs, "net_af_xdp", 10) && !rte_eal_has_hugepages())
-		log_warn("af_xdp without huge pages stops under load: start with --huge", "device=%s", devargs);
+		log_warn("af_xdp without huge pages stops under load: start with --huge",
+			 "device=%s", devargs);
 	snprintf(pool, sizeof(pool), "uplink%u", d->id);
 	d->pool = rte_pktmbuf_pool_create(pool, POOL_LEN, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
 					  SOCKET_ID_ANY);

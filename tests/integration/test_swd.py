@@ -479,6 +479,18 @@ def test_dpdk_uplink_carries_traffic(swd_maker, netns, outside):
     assert not a.ping('10.77.0.9', count=1, wait=0.3)
 
 
+def test_dpdk_uplink_on_af_xdp_opens_and_says_what_it_needs(swd_maker, netns, outside):
+    swd = swd_maker('--privileged').start()
+    run('ip', 'link', 'set', outside.near, 'up')
+    with outside.inside():
+        offloads_off(outside.far)
+    swd.call('pf.add', **FLAT, uplink='dpdk', uplink_arg=f'net_af_xdp0,iface={outside.near}')
+    assert 'start with --huge' in swd.log.read_text()
+    a = netns()
+    swd.attach_tap('p2p1', 0, a, addr='10.77.0.1/24')
+    wait_for(lambda: a.ping('10.77.0.9', count=1, size=1400), what='traffic over af_xdp')
+
+
 # ---- life and death ----
 
 def survive(pair, crash):
