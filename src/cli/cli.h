@@ -71,6 +71,7 @@ json_t *cli_fields_json(const struct field *fields, const void *obj, uint32_t ch
 /* the objects: link_set.c, link_show.c, noun.c, up.c, status.c */
 int cli_link_set(struct cli *cli);
 int cli_link_show(struct cli *cli);
+void cli_warn_twins(const char *pf, const struct vf_info *infos, size_t n);
 int cli_up(struct cli *cli);
 int cli_down(struct cli *cli);
 int cli_status(struct cli *cli);

@@ -338,13 +338,34 @@ static json_t *pf_json(const struct cli *cli, const struct pf_info *pf)
 	return j;
 }
 
+/* Its VFs: printed, or appended to @vfinfo when that is not NULL. */
+static int show_vfs(const struct cli *cli, const char *pf, const json_t *vfs, json_t *vfinfo,
+		    struct err *e)
+{
+	size_t n = json_array_size(vfs);
+	auto_free struct vf_info *infos = calloc(n + 1, sizeof(*infos));
+
+	for (size_t i = 0; i < n; i++) {
+		int rc = infos ? ctl_vf_info_from_json(json_array_get(vfs, i), &infos[i], e) :
+				 err_set(e, -ENOMEM, "no memory");
+
+		if (rc)
+			return rc;
+		if (vfinfo)
+			json_array_append_new(vfinfo, vf_json(cli, (unsigned int)i, &infos[i]));
+		else
+			print_vf(cli, (unsigned int)i, &infos[i]);
+	}
+	cli_warn_twins(pf, infos, n);
+	return 0;
+}
+
 /* Prints one PF, or appends it to @list when that is not NULL. */
 static int show_pf(const struct cli *cli, const json_t *got, json_t *list, struct err *e)
 {
-	const json_t *vfs = json_object_get(got, "vfs"), *vf;
+	const json_t *vfs = json_object_get(got, "vfs");
 	json_t *j = NULL, *vfinfo = NULL;
 	struct pf_info pf;
-	size_t i;
 	int rc = ctl_pf_info_from_json(got, &pf, e);
 
 	if (rc)
@@ -358,19 +379,8 @@ static int show_pf(const struct cli *cli, const json_t *got, json_t *list, struc
 	} else {
 		print_pf(cli, &pf);
 	}
-	json_array_foreach (vfs, i, vf) {
-		struct vf_info info;
-
-		if (cli->brief)
-			break;
-		rc = ctl_vf_info_from_json(vf, &info, e);
-		if (rc)
-			break;
-		if (list)
-			json_array_append_new(vfinfo, vf_json(cli, (unsigned int)i, &info));
-		else
-			print_vf(cli, (unsigned int)i, &info);
-	}
+	if (!cli->brief)
+		rc = show_vfs(cli, pf.config.name, vfs, vfinfo, e);
 	if (!list && !cli->brief)
 		putchar('\n');
 	json_decref(vfinfo);

@@ -193,3 +193,15 @@ def test_refusals_are_those_of_the_real_ip(fake):
 def test_without_a_daemon_the_way_to_start_one_is_named():
     done = run(DAEMONS / 'anyvf', 'link', 'show', check=False, env={**os.environ, 'ANYVF_RUN_DIR': '/nonexistent'})
     assert done.returncode == 1 and 'anyvf up' in done.stderr
+
+
+def test_show_warns_of_vfs_that_share_an_address(fake):
+    fake.run('link', 'set', 'p2p1', 'vf', '0', 'mac', '02:aa:bb:cc:dd:01', 'vf', '1', 'mac', '02:aa:bb:cc:dd:02')
+    assert fake.run('link', 'show', 'p2p1')[2] == ''
+    fake.run('link', 'set', 'p2p1', 'vf', '1', 'mac', '02:aa:bb:cc:dd:01', 'vf', '3', 'mac', '02:aa:bb:cc:dd:01')
+    for words in (), ('-j',):
+        code, out, err = fake.run(*words, 'link', 'show', 'p2p1')
+        assert (code, err) == (0, 'Warning: p2p1: MAC 02:aa:bb:cc:dd:01 belongs to vf 0, vf 1 and vf 3: each gets the '
+                                  'frames of all. To copy traffic, see anyvf mirror help.\n')
+    fake.run('link', 'set', 'p2p1', 'vf', '1', 'vlan', '5', 'vf', '3', 'vlan', '6')  # these never meet
+    assert fake.run('link', 'show', 'p2p1')[2] == ''

@@ -197,6 +197,9 @@ def test_01_founding_recipe_on_a_bare_switch(lab):
     lab.vf(2, mac=near)
     assert lab.who(0, lab.mac(3)) == [2, 3]
     assert lab.who(0, near) == [2]
+    assert lab.swd.cli('link', 'show', lab.pf).stderr == (
+        f'Warning: {lab.pf}: MAC {lab.mac(3)} belongs to vf 2 and vf 3: each gets the frames of all.'
+        ' To copy traffic, see anyvf mirror help.\n')
     lab.swd.call('vf.release', pf=lab.pf, vf=2)
     assert lab.who(0, lab.mac(3)) == [3]
 
