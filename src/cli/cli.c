@@ -78,6 +78,12 @@ const struct cli_object cli_objects[] = {
 	  .usage = svc_usage,
 	  .fields = svc_fields,
 	  .words = SVC_ADD_WORDS },
+	{ .word = "top",
+	  .run = cli_top,
+	  .help = "what each VF does right now",
+	  .usage = "anyvf [-j] top [PF] [sort all|rx|tx|rx-pps|tx-pps|drops|mirrored]\n"
+		   "          [every SECONDS] [count N]\n",
+	  .more = "sort every count" },
 	{ .word = "up",
 	  .run = cli_up,
 	  .help = "start the daemons, and libvirt if nobody did; make the configured PFs",

@@ -68,10 +68,11 @@ int cli_call_all(struct cli *cli, const char *method, json_t **results, struct e
 int cli_print_json(const struct cli *cli, const json_t *value);
 json_t *cli_fields_json(const struct field *fields, const void *obj, uint32_t changed);
 
-/* the objects: link_set.c, link_show.c, noun.c, up.c, status.c */
+/* the objects: link_set.c, link_show.c, link_twins.c, noun.c, top.c, up.c, status.c */
 int cli_link_set(struct cli *cli);
 int cli_link_show(struct cli *cli);
 void cli_warn_twins(const char *pf, const struct vf_info *infos, size_t n);
+int cli_top(struct cli *cli);
 int cli_up(struct cli *cli);
 int cli_down(struct cli *cli);
 int cli_status(struct cli *cli);
