@@ -25,7 +25,9 @@ static const char vf_usage[] =
 	"anyvf vf detach PF N\n"
 	"anyvf vf release PF N             (detach, and back to the defaults)\n"
 	"anyvf vf set PF N WORD VALUE ...\n"
-	"anyvf [-j [-p]] vf show [PF [N]]\n";
+	"anyvf [-j [-p]] vf show [PF [N]]\n"
+	"anyvf [-j [-p]] vf drops PF N     (why frames were dropped, with the last for each "
+	"reason)\n";
 
 static const char mirror_usage[] = "anyvf mirror add NAME from vf PF N [in|out|both] to vf PF N\n"
 				   "anyvf mirror del NAME\n"

@@ -402,7 +402,8 @@ const struct cli_command cli_pf_commands[] = {
 
 const struct cli_command cli_vf_commands[] = {
 	{ "attach", vf_attach }, { "detach", vf_detach },  { "release", vf_release },
-	{ "set", vf_set },	 { "show", noun_show_vf }, { NULL, NULL },
+	{ "set", vf_set },	 { "show", noun_show_vf }, { "drops", noun_show_drops },
+	{ NULL, NULL },
 };
 
 const struct cli_command cli_mirror_commands[] = {

@@ -18,6 +18,7 @@ int noun_end(struct cli *cli);
 
 int noun_show_pf(struct cli *cli);
 int noun_show_vf(struct cli *cli);
+int noun_show_drops(struct cli *cli);
 int noun_show_mirror(struct cli *cli);
 int noun_show_svc(struct cli *cli);
 

@@ -259,6 +259,103 @@ int noun_show_vf(struct cli *cli)
 	return cli->json ? cli_print_json(cli, list) : done();
 }
 
+/* How long ago, in the unit a person would choose. */
+static void print_age(json_int_t ms)
+{
+	if (ms < 10000)
+		printf("%lld ms", (long long)ms);
+	else
+		printf("%lld s", (long long)ms / 1000);
+}
+
+/* The last frame dropped for a reason, as far as its header is known. */
+static void print_last(const json_t *last)
+{
+	const char *dst = json_string_value(json_object_get(last, "dst"));
+	const char *src = json_string_value(json_object_get(last, "src"));
+	const char *type = json_string_value(json_object_get(last, "ethertype"));
+	const json_t *tag;
+	size_t i;
+
+	printf("        last ");
+	print_age(json_integer_value(json_object_get(last, "age_ms")));
+	printf(" ago: ");
+	if (!dst) {
+		puts("its header could not be read");
+		return;
+	}
+	printf("to %s", dst);
+	if (src)
+		printf(" from %s", src);
+	json_array_foreach (json_object_get(last, "tags"), i, tag)
+		printf(", %s vlan %lld priority %lld",
+		       json_string_value(json_object_get(tag, "protocol")) ?: "",
+		       (long long)json_integer_value(json_object_get(tag, "vlan")),
+		       (long long)json_integer_value(json_object_get(tag, "priority")));
+	if (type)
+		printf(", ethertype %s", type);
+	printf(", %lld bytes\n", (long long)json_integer_value(json_object_get(last, "length")));
+}
+
+static const char *help_of(const char *reason)
+{
+	for (unsigned int i = 0; i < DROP_N; i++)
+		if (!strcmp(drop_names[i], reason))
+			return drop_help[i];
+	return "";
+}
+
+static void print_drop_list(const char *pf, uint32_t vf, const json_t *drops)
+{
+	const json_t *d, *last;
+	json_int_t sum = 0;
+	size_t i;
+
+	json_array_foreach (drops, i, d)
+		sum += json_integer_value(json_object_get(d, "count"));
+	printf("%s vf %u: %lld dropped\n", pf, vf, (long long)sum);
+	json_array_foreach (drops, i, d) {
+		const char *reason = json_string_value(json_object_get(d, "reason")) ?: "";
+		json_int_t count = json_integer_value(json_object_get(d, "count"));
+
+		if (!count)
+			continue;
+		printf("    %s %lld: %s\n", reason, (long long)count, help_of(reason));
+		last = json_object_get(d, "last");
+		if (last)
+			print_last(last);
+	}
+}
+
+/**
+ * noun_show_drops() - anyvf vf drops PF N
+ * @cli: words start behind `drops`
+ *
+ * Return: the exit code.
+ */
+int noun_show_drops(struct cli *cli)
+{
+	auto_of(json_decref) json_t *got = NULL, *list = NULL;
+	struct err e = { 0 };
+	const char *pf;
+	uint32_t vf;
+	int rc = noun_read_vf(cli, &pf, &vf);
+
+	if (!rc)
+		rc = noun_end(cli);
+	if (rc)
+		return rc;
+	if (cli_call_pf(cli, pf, "vf.drops", json_pack("{s:i}", "vf", (int)vf), &got, &e))
+		return cli_error(&e);
+	if (!cli->json) {
+		print_drop_list(pf, vf, json_object_get(got, "drops"));
+		return done();
+	}
+	list = json_pack("[{s:s, s:i, s:O}]", "pf", pf, "vf", (int)vf, "drops",
+			 json_object_get(got, "drops"));
+	return cli_print_json(cli, list);
+}
+
 /* Prints the elements of @list whose member @key is @value, or all. */
 static int show_list(struct cli *cli, const char *method, const char *key,
 		     void (*print)(const json_t *item))

@@ -4,6 +4,7 @@
  * the model's field tables; what is only observed has its tables here.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "ctl/ctl.h"
@@ -195,6 +196,75 @@ int ctl_vf_info_from_json(const json_t *j, struct vf_info *out, struct err *e)
 	if (!rc)
 		*out = info;
 	return rc;
+}
+
+static unsigned int head_u16(const struct vf_drop *d, unsigned int at)
+{
+	return (unsigned int)(d->head[at] << 8 | d->head[at + 1]);
+}
+
+/* The VLAN tags from *at on, where an ethertype is expected; *at is moved behind them. */
+static json_t *head_tags(const struct vf_drop *d, unsigned int *at)
+{
+	auto_of(json_decref) json_t *tags = json_array();
+
+	for (; *at + 4 <= d->head_len; *at += 4) {
+		unsigned int tpid = head_u16(d, *at), tci = head_u16(d, *at + 2);
+
+		if (tpid != 0x8100 && tpid != 0x88a8)
+			break;
+		if (json_array_append_new(tags, json_pack("{s:s, s:i, s:i}", "protocol",
+							  tpid == 0x8100 ? "802.1Q" : "802.1ad",
+							  "vlan", (int)(tci & 0xfff), "priority",
+							  (int)(tci >> 13))))
+			return NULL;
+	}
+	return take(tags);
+}
+
+/* As much of the header as is known. */
+static json_t *last_to_json(const struct vf_drop *d)
+{
+	auto_of(json_decref) json_t *j = json_pack("{s:I, s:I}", "age_ms", (json_int_t)d->age_ms,
+						   "length", (json_int_t)d->len);
+	static const char *const words[] = { "dst", "src" };
+	unsigned int at = 2 * MAC_LEN;
+	char text[MAC_STR_LEN];
+	struct mac mac;
+	int rc = 0;
+
+	for (unsigned int i = 0; i < 2 && (i + 1) * MAC_LEN <= d->head_len; i++) {
+		memcpy(&mac, d->head + i * MAC_LEN, MAC_LEN);
+		rc |= json_object_set_new(j, words[i], json_string(mac_format(&mac, text)));
+	}
+	rc |= json_object_set_new(j, "tags", head_tags(d, &at));
+	if (at + 2 <= d->head_len) {
+		snprintf(text, sizeof(text), "0x%04x", head_u16(d, at));
+		rc |= json_object_set_new(j, "ethertype", json_string(text));
+	}
+	return rc ? NULL : take(j);
+}
+
+/**
+ * ctl_vf_drops_to_json() - A VF's drops as vf.drops answers them
+ * @vf:    its number
+ * @drops: by enum drop
+ *
+ * Return: a new reference; NULL when out of memory.
+ */
+json_t *ctl_vf_drops_to_json(unsigned int vf, const struct vf_drop drops[DROP_N])
+{
+	auto_of(json_decref) json_t *list = json_array();
+
+	for (unsigned int i = 0; i < DROP_N; i++) {
+		json_t *one = json_pack("{s:s, s:I}", "reason", drop_names[i], "count",
+					(json_int_t)drops[i].count);
+
+		if (json_array_append_new(list, one) ||
+		    (drops[i].seen && json_object_set_new(one, "last", last_to_json(&drops[i]))))
+			return NULL;
+	}
+	return json_pack("{s:i, s:O}", "vf", (int)vf, "drops", list);
 }
 
 /**

@@ -172,6 +172,17 @@ static int pf_get(struct call *c, json_t **result, struct err *e)
 	return *result ? 0 : no_memory(e);
 }
 
+static int vf_drops(struct call *c, json_t **result, struct err *e)
+{
+	struct vf_drop drops[DROP_N];
+	int rc = c->ops->vf_drops(c->ctx, c->t.pf, c->t.vf, drops, e);
+
+	if (rc)
+		return rc;
+	*result = ctl_vf_drops_to_json(c->t.vf, drops);
+	return *result ? 0 : no_memory(e);
+}
+
 static int vf_attach(struct call *c, json_t **result, struct err *e)
 {
 	struct vf_info info;
@@ -276,6 +287,7 @@ static const struct method methods[] = {
 	{ "pf.list", 0, 0, NULL, 0, NULL, pf_list },
 	{ "pf.get", T_PF, T_VFS, NULL, 0, NULL, pf_get },
 	{ "vf.get", T_PF | T_VF, 0, NULL, 0, NULL, vf_get },
+	{ "vf.drops", T_PF | T_VF, 0, NULL, 0, NULL, vf_drops },
 	{ "vf.attach", T_PF | T_VF, 0, vf_attach_fields, ATTACH_NEED, NULL, vf_attach },
 	{ "vf.detach", T_PF | T_VF, 0, NULL, 0, NULL, vf_detach },
 	{ "vf.release", T_PF | T_VF, 0, NULL, 0, NULL, vf_release },

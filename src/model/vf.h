@@ -108,6 +108,18 @@ enum drop {
 extern const char *const drop_names[DROP_N + 1];
 extern const char *const drop_help[DROP_N];
 
+#define DROP_HEAD_MAX 26 /* addresses, three tags, ethertype */
+
+/* What is known of the drops for one reason, and of the last frame among them. */
+struct vf_drop {
+	uint64_t count;
+	bool seen;		     /* the rest is filled */
+	uint64_t age_ms;	     /* since then */
+	uint32_t len;		     /* bytes of that frame with its tags, no FCS */
+	uint8_t head_len;	     /* bytes of head[] that are known; 0: it could not be read */
+	uint8_t head[DROP_HEAD_MAX]; /* its first bytes as on the wire */
+};
+
 /* Sums over all queues, made by the reader. Directions are the VF's: rx = to the guest. */
 struct vf_stats {
 	uint64_t rx_packets, rx_bytes, rx_multicast, rx_broadcast;

@@ -5,6 +5,7 @@
 #include "sw/dp.h"
 
 #include <errno.h>
+#include <rte_cycles.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 
@@ -26,6 +27,7 @@ static void worker_close(struct dp_worker *w)
 	worker_stop(w->thread);
 	free(w->sources);
 	free(w->stats);
+	free(w->losses);
 	free(w);
 }
 
@@ -37,9 +39,10 @@ static int worker_open(struct dp *dp, int cpu, struct err *e)
 	if (w) {
 		w->core.node = assign_node_of_cpu(cpu);
 		w->stats = calloc(VEB_PORTS_MAX, sizeof(*w->stats));
+		w->losses = calloc(VEB_PORTS_MAX * DROP_N, sizeof(*w->losses));
 		w->sources = sources_new(0);
 	}
-	if (!w || !w->stats || !w->sources) {
+	if (!w || !w->stats || !w->losses || !w->sources) {
 		if (w)
 			worker_close(w);
 		return err_set(e, -ENOMEM, "no memory for a worker");
@@ -450,6 +453,50 @@ void dp_stats_reset(struct dp *dp, uint16_t port)
 	dp_stats_get(dp, port, &more);
 	for (unsigned int i = 0; i < STATS_WORDS; i++)
 		zero[i] += ((const uint64_t *)&more)[i];
+}
+
+/* The newest of the workers' notes; false: there is none. */
+static bool loss_newest(const struct dp *dp, unsigned int slot, struct loss *out)
+{
+	struct loss one = { 0 };
+	bool some = false;
+
+	for (unsigned int w = 0; w < dp->n_workers; w++) {
+		if (!loss_get(&dp->workers[w]->losses[slot], &one) || (some && one.at < out->at))
+			continue;
+		*out = one;
+		some = true;
+	}
+	return some;
+}
+
+/**
+ * dp_drops_get() - Read a port's drops, each reason with its last frame
+ * @dp:   data plane
+ * @port: port number
+ * @out:  array of DROP_N, filled
+ *
+ * A note older than the last reset is of a reason whose count is 0, and not shown.
+ *
+ * Context: control.
+ */
+void dp_drops_get(const struct dp *dp, uint16_t port, struct vf_drop out[DROP_N])
+{
+	uint64_t now = rte_rdtsc(), tick_ms = MAX(rte_get_tsc_hz() / 1000, 1ul);
+	struct vf_stats stats;
+	struct loss l = { 0 };
+
+	dp_stats_get(dp, port, &stats);
+	for (unsigned int i = 0; i < DROP_N; i++) {
+		out[i] = (struct vf_drop){ .count = stats.drops[i] };
+		if (!stats.drops[i] || !loss_newest(dp, port * DROP_N + i, &l))
+			continue;
+		out[i].seen = true;
+		out[i].age_ms = now > l.at ? (now - l.at) / tick_ms : 0;
+		out[i].len = l.len;
+		out[i].head_len = l.head_len;
+		memcpy(out[i].head, l.head, sizeof(l.head));
+	}
 }
 
 /**

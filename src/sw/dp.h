@@ -74,6 +74,8 @@ void dp_rate_set(struct dp *dp, uint16_t port, uint32_t mbit);
 
 void dp_stats_get(const struct dp *dp, uint16_t port, struct vf_stats *out);
 void dp_stats_reset(struct dp *dp, uint16_t port);
+/* Drops since the last reset, each reason with its last frame. */
+void dp_drops_get(const struct dp *dp, uint16_t port, struct vf_drop out[DROP_N]);
 void dp_mirror_stats_get(const struct dp *dp, uint16_t slot, struct dp_mirror_stats *out);
 void dp_mirror_stats_reset(struct dp *dp, uint16_t slot);
 

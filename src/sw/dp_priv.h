@@ -49,6 +49,7 @@ struct dp_worker {
 	struct assign_core core;    /* guarded by queues_lock */
 	struct dp_sources *sources; /* atomic; writer: whoever holds queues_lock */
 	struct vf_stats *stats;	    /* VEB_PORTS_MAX */
+	struct loss_slot *losses;   /* VEB_PORTS_MAX times DROP_N */
 	struct dp_mirror_stats mirrors[VEB_MIRRORS_MAX];
 	struct dp_hints hints;
 };

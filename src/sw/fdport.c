@@ -73,12 +73,13 @@ static bool rx_take(struct port_burst *b, const struct virtio_net_hdr *h, const 
 	unsigned int used = (unsigned int)frame_parse(f, bytes, len);
 
 	if (!used) {
-		b->drops[len < FRAME_LEN_MAX ? DROP_RUNT : DROP_OVERSIZE]++;
+		port_refused(b, len < FRAME_LEN_MAX ? DROP_RUNT : DROP_OVERSIZE, bytes,
+			     MIN(len, (uint32_t)FRAME_PARSE_LEN), len);
 		return false;
 	}
 	if (!frame_set_offload(f, h->flags, h->gso_type, h->hdr_len, h->gso_size, h->csum_start,
 			       h->csum_offset)) {
-		b->drops[DROP_MALFORMED]++;
+		port_refused(b, DROP_MALFORMED, bytes, MIN(len, (uint32_t)FRAME_PARSE_LEN), len);
 		return false;
 	}
 	f->data = (struct frame_seg){ bytes + used, len - used };
@@ -187,6 +188,6 @@ void fdport_tx(struct port *port, struct port_batch *b)
 		if (writev(fp->fd, iov, (int)(2 + tx_payload(f, iov + 2, b->scratch))) >= 0)
 			port_delivered(b, it, f);
 		else
-			port_dropped(b, it, tx_reason(errno));
+			port_dropped(b, it, f, tx_reason(errno));
 	}
 }

@@ -54,7 +54,8 @@ struct port_burst {
 	unsigned int n;		/* out: frames; also the return value of rx() */
 	unsigned int n_segs;	/* out: segs[] used */
 	bool more;		/* out: frames may be left for the next turn */
-	uint32_t drops[DROP_N]; /* out: frames of the sender that rx() itself refused */
+	uint32_t drops[DROP_N];	  /* out: frames of the sender that rx() itself refused, */
+	struct loss lost[DROP_N]; /* and where there are any, the last of them; without time */
 	struct frame frames[PORT_BURST] __attribute__((aligned(64)));
 	struct frame_seg segs[PORT_SEGS];
 };
@@ -74,9 +75,24 @@ struct port_batch {
 	unsigned int flow;	     /* same value, same order: chooses among a sink's queues */
 	struct vf_stats *stats;	     /* of the destination; by port_delivered(), port_dropped() */
 	struct dp_mirror_stats *mirrors; /* VEB_MIRRORS_MAX of them; likewise */
+	struct loss_slot *losses;	 /* DROP_N of them, of the destination; NULL: none kept */
+	uint64_t now;			 /* tick for them */
 	uint8_t *scratch;	     /* PORT_SCRATCH bytes for software offloads */
 };
 #define PORT_SCRATCH (2 * 65536 + 4096)
+
+/* rx() refuses a frame of @len bytes, of which it knows the first @n at @head (not guest memory). */
+static inline void port_refused(struct port_burst *b, enum drop why, const uint8_t *head,
+				unsigned int n, uint32_t len)
+{
+	struct loss *l = &b->lost[why];
+
+	b->drops[why]++;
+	l->len = len;
+	l->head_len = (uint8_t)MIN(n, (unsigned int)sizeof(l->head));
+	if (l->head_len)
+		memcpy(l->head, head, l->head_len);
+}
 
 struct port_ops {
 	const char *kind;
@@ -134,8 +150,11 @@ static inline void port_delivered(struct port_batch *b, const struct port_item *
 }
 
 /* Account one frame of an item that could not be delivered. */
-static inline void port_dropped(struct port_batch *b, const struct port_item *it, enum drop why)
+static inline void port_dropped(struct port_batch *b, const struct port_item *it,
+				const struct frame *f, enum drop why)
 {
+	if (b->losses)
+		loss_note(&b->losses[why], f, it->tags, b->now);
 	veb_count(&b->stats->drops[why], 1);
 	if (unlikely(it->mirror))
 		veb_count(&b->mirrors[it->mirror - 1].dropped, 1);
@@ -148,7 +167,7 @@ static inline void port_drop_all(struct port_batch *b, enum drop why)
 	const struct frame *f;
 
 	port_batch_each(b, it, f)
-		port_dropped(b, it, why);
+		port_dropped(b, it, f, why);
 }
 
 #endif

@@ -212,6 +212,7 @@ const struct pf_ops sw_ops = {
 	.pf_list = sw_pf_list,
 	.pf_get = sw_pf_get,
 	.vf_get = sw_vf_get,
+	.vf_drops = sw_vf_drops,
 	.vf_attach = sw_vf_attach,
 	.vf_detach = sw_vf_detach,
 	.vf_release = sw_vf_release,

@@ -118,6 +118,8 @@ int sw_pf_get(void *ctx, const char *name, struct pf_info *out, struct err *e);
 int sw_vf_apply(const struct sw_vf *old, const struct vf_change *change, bool by_agent,
 		struct sw_vf *out, struct err *e);
 int sw_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_info *out, struct err *e);
+int sw_vf_drops(void *ctx, const char *pf, unsigned int vf, struct vf_drop out[DROP_N],
+		struct err *e);
 int sw_vf_attach(void *ctx, const char *pf, unsigned int vf, const struct vf_attach *want,
 		 struct err *e);
 int sw_vf_detach(void *ctx, const char *pf, unsigned int vf, struct err *e);

@@ -122,6 +122,29 @@ int sw_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_info *out, s
 	return 0;
 }
 
+/**
+ * sw_vf_drops() - struct pf_ops.vf_drops
+ * @ctx: struct sw
+ * @pf:  PF
+ * @vf:  VF
+ * @out: filled, by enum drop
+ * @e:   may be NULL
+ *
+ * Return: 0, -ENODEV, -EINVAL.
+ * Context: control.
+ */
+int sw_vf_drops(void *ctx, const char *pf, unsigned int vf, struct vf_drop out[DROP_N],
+		struct err *e)
+{
+	struct sw *sw = ctx;
+	struct sw_pf *p;
+
+	if (!sw_vf_find(sw, pf, vf, &p, e))
+		return p ? -EINVAL : -ENODEV;
+	dp_drops_get(sw->opts.dp, p->vf_ports[vf].id, out);
+	return 0;
+}
+
 static bool attach_equal(const struct vf_attach *a, const struct vf_attach *b)
 {
 	return !fields_diff(vf_attach_fields, a, b);

@@ -56,7 +56,8 @@ static bool rx_take(struct port_burst *b, const struct rte_mbuf *m)
 	unsigned int n = 0;
 
 	if (!used || m->nb_segs > PORT_SEGS - b->n_segs) {
-		b->drops[used || m->pkt_len > FRAME_LEN_MAX ? DROP_OVERSIZE : DROP_RUNT]++;
+		port_refused(b, used || m->pkt_len > FRAME_LEN_MAX ? DROP_OVERSIZE : DROP_RUNT,
+			     head, head ? MIN(m->pkt_len, (uint32_t)sizeof(copy)) : 0, m->pkt_len);
 		return false;
 	}
 	frame_set_offload(f, m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_GOOD ? FRAME_DATA_VALID : 0,
@@ -108,7 +109,8 @@ static void tx_flush(struct tx_run *run)
 		if (run->ends[i].item && i < sent)
 			port_delivered(run->batch, run->ends[i].item, run->ends[i].frame);
 		else if (run->ends[i].item)
-			port_dropped(run->batch, run->ends[i].item, DROP_NO_BUFFER);
+			port_dropped(run->batch, run->ends[i].item, run->ends[i].frame,
+				     DROP_NO_BUFFER);
 	rte_pktmbuf_free_bulk(run->mbufs + sent, run->n - sent);
 	run->n = 0;
 }
@@ -176,9 +178,9 @@ static void dpdk_tx(struct port *port, struct port_batch *b)
 		else
 			tx_one(&run, run.frame);
 		if (rc < 0) {
-			port_dropped(b, run.item, DROP_OFFLOAD);
+			port_dropped(b, run.item, run.frame, DROP_OFFLOAD);
 		} else if (!run.complete) {
-			port_dropped(b, run.item, DROP_NO_BUFFER);
+			port_dropped(b, run.item, run.frame, DROP_NO_BUFFER);
 		} else {
 			run.ends[run.n - 1].item = run.item;
 			run.ends[run.n - 1].frame = run.frame;

@@ -41,7 +41,7 @@ static unsigned int op_rx(struct port_queue *q, struct port_burst *b)
 
 	vq_take(&r->ring, b);
 	if (unlikely(r->ring.broken && !r->reported))
-		b->drops[DROP_MALFORMED]++;
+		port_refused(b, DROP_MALFORMED, NULL, 0, 0);
 	ring_report(r, q->port);
 	return b->n;
 }

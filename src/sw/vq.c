@@ -158,6 +158,18 @@ static uint32_t segs_peek(const struct frame_seg *segs, unsigned int n, uint8_t 
 	return done;
 }
 
+/* Counts a frame by its header bytes (a private copy). Returns 0: nothing of it is used. */
+static unsigned int head_refused(struct port_burst *b, enum drop why, const uint8_t *head,
+				 uint64_t total)
+{
+	uint64_t len = total > VQ_HDR_LEN ? total - VQ_HDR_LEN : 0;
+
+	port_refused(b, why, head + VQ_HDR_LEN,
+		     (unsigned int)MIN(len, (uint64_t)(VQ_HEAD_LEN - VQ_HDR_LEN)),
+		     (uint32_t)MIN(len, (uint64_t)UINT32_MAX));
+	return 0;
+}
+
 /* Header bytes (a private copy) to frame members. Returns bytes to skip, 0: refused. */
 static unsigned int head_parse(struct port_burst *b, struct frame *f, const uint8_t *head,
 			       uint64_t total)
@@ -165,25 +177,17 @@ static unsigned int head_parse(struct port_burst *b, struct frame *f, const uint
 	struct offload_hdr h;
 	unsigned int eth;
 
-	if (unlikely(total < VQ_HDR_LEN + FRAME_HDR_LEN)) {
-		b->drops[DROP_RUNT]++;
-		return 0;
-	}
-	if (unlikely(total > VQ_HDR_LEN + FRAME_LEN_MAX)) {
-		b->drops[DROP_OVERSIZE]++;
-		return 0;
-	}
+	if (unlikely(total < VQ_HDR_LEN + FRAME_HDR_LEN))
+		return head_refused(b, DROP_RUNT, head, total);
+	if (unlikely(total > VQ_HDR_LEN + FRAME_LEN_MAX))
+		return head_refused(b, DROP_OVERSIZE, head, total);
 	eth = (unsigned int)frame_parse(f, head + VQ_HDR_LEN, (uint32_t)total - VQ_HDR_LEN);
 	memcpy(&h, head, sizeof(h));
-	if (!eth) {
-		b->drops[DROP_RUNT]++;
-		return 0;
-	}
+	if (!eth)
+		return head_refused(b, DROP_RUNT, head, total);
 	if (!frame_set_offload(f, h.flags, h.gso_type, h.hdr_len, h.gso_size, h.csum_start,
-			       h.csum_offset)) {
-		b->drops[DROP_MALFORMED]++;
-		return 0;
-	}
+			       h.csum_offset))
+		return head_refused(b, DROP_MALFORMED, head, total);
 	return VQ_HDR_LEN + eth;
 }
 
@@ -250,7 +254,7 @@ static bool take_chain(struct vq *v, struct port_burst *b, const struct vq_chain
 	if (n < 0 && (b->n || b->n_segs))
 		return false;
 	if (n <= 0) {
-		b->drops[DROP_MALFORMED]++;
+		port_refused(b, DROP_MALFORMED, NULL, 0, 0);
 		return true;
 	}
 	for (int k = 0; k < n; k++)

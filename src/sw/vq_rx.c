@@ -191,7 +191,7 @@ static uint8_t *lease_slow(struct vq *v, struct port_batch *b, const struct port
 	n = lower ? deliver_lowered(v, b, it, f, head)
 		  : chains_lease(v, VQ_HDR_LEN + f->len + port_tags_len(it), head);
 	if (n < 0)
-		port_dropped(b, it, (enum drop) - n);
+		port_dropped(b, it, f, (enum drop) - n);
 	else if (lower)
 		port_delivered(b, it, f);
 	if (n <= 0)
@@ -280,7 +280,8 @@ static struct place lease_all(struct vq *v, struct port_batch *b, struct place f
 			if (likely(left && !v->broken && v->waste < VQ_WASTE_MAX)) {
 				*at++ = lease_slow(v, b, it, it->frame + i, l);
 			} else {
-				port_dropped(b, it, v->broken ? DROP_NOT_READY : DROP_NO_BUFFER);
+				port_dropped(b, it, it->frame + i,
+					     v->broken ? DROP_NOT_READY : DROP_NO_BUFFER);
 				*at++ = (uint8_t *)l->pool;
 			}
 			left = v->broken ? 0 : vq_available(v);

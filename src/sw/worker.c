@@ -151,6 +151,7 @@ static void batch_deliver(struct worker *w, uint16_t to, unsigned int n, unsigne
 	struct port *p = __atomic_load_n(&w->dp->ports[to], __ATOMIC_ACQUIRE);
 	struct port_batch b = { .items = w->items, .n = n, .flow = flow,
 				.stats = &w->shared->stats[to], .mirrors = w->shared->mirrors,
+				.losses = &w->shared->losses[to * DROP_N], .now = w->out->now,
 				.scratch = w->scratch };
 
 	if (likely(p && p->ops->tx)) {
@@ -247,6 +248,16 @@ static uint64_t patience(const struct worker *w, const struct port_queue *q)
 	return q->gap < ticks(w, GAP_US) ? MAX(idle, GAPS * q->gap) : idle;
 }
 
+/* Frames of a sender that its source refused for one reason. */
+static void refused(struct worker *w, uint16_t id, unsigned int why)
+{
+	struct loss *last = &w->burst.lost[why];
+
+	last->at = w->out->now;
+	loss_put(&w->shared->losses[id * DROP_N + why], last);
+	veb_count(&w->shared->stats[id].drops[why], w->burst.drops[why]);
+}
+
 /* Frames that @credit pays for, by what the last ones cost. */
 static unsigned int burst_max(const struct port_queue *q)
 {
@@ -278,7 +289,7 @@ static void burst_forward(struct worker *w, const struct veb_snap *snap, struct 
 	}
 	for (unsigned int i = 0; i < DROP_N; i++)
 		if (unlikely(b->drops[i]))
-			veb_count(&w->shared->stats[id].drops[i], b->drops[i]);
+			refused(w, id, i);
 	if (unlikely(room != UINT64_MAX))
 		rate_spend(w, id, b);
 	if (ops->rx_done)
@@ -303,6 +314,7 @@ static uint64_t turn(struct worker *w, const struct veb_snap *snap, struct port_
 	uint64_t until = 0, room;
 	bool some = false;
 
+	w->out->now = now;
 	q->credit = MIN(q->credit + QUANTUM, (int64_t)QUANTUM);
 	do {
 		room = rate_room(w, q->port->id, now, &until);
@@ -436,6 +448,8 @@ int worker_start(struct dp *dp, unsigned int id, int cpu, struct worker **out, s
 	w->epfd = epoll_create1(EPOLL_CLOEXEC);
 	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->out = veb_out_new(w->shared->stats);
+	if (w->out)
+		w->out->losses = w->shared->losses;
 	if (!w->out || w->epfd < 0 || w->wake_fd < 0 ||
 	    epoll_ctl(w->epfd, EPOLL_CTL_ADD, w->wake_fd, &ev)) {
 		rc = w->out ? err_errno(e, "worker") :

@@ -66,9 +66,25 @@ void veb_out_free(struct veb_out *out)
 	free(out);
 }
 
-static void drop(struct burst *b, uint16_t port, enum drop reason)
+/* A port loses a frame that has these tags. */
+static void lose(struct veb_out *out, uint16_t port, const struct frame *f, const uint32_t tags[2],
+		 enum drop reason)
 {
-	veb_count(&b->out->stats[port].drops[reason], 1);
+	if (out->losses)
+		loss_note(&out->losses[port * DROP_N + reason], f, tags, out->now);
+	veb_count(&out->stats[port].drops[reason], 1);
+}
+
+/* The sender hears of a drop: the frame as it was sent. */
+static void drop_sent(struct burst *b, const struct frame *f, enum drop reason)
+{
+	lose(b->out, b->src->id, f, (const uint32_t[2]){ f->tag, 0 }, reason);
+}
+
+/* A destination hears of a drop: the frame as it is in the switch. */
+static void drop_at(struct burst *b, uint16_t port, const struct item *it, enum drop reason)
+{
+	lose(b->out, port, it->f, it->tags, reason);
 }
 
 static inline __attribute__((always_inline)) struct veb_node *node_add(struct burst *b,
@@ -208,21 +224,21 @@ static bool admit(struct burst *b, struct item *it)
 	const struct frame *f = it->f;
 
 	if (unlikely(!classify(p, f, it))) {
-		drop(b, p->id, DROP_SPOOF_VLAN);
+		drop_sent(b, f, DROP_SPOOF_VLAN);
 		return false;
 	}
 	if (p->flags & (VEB_SPOOFCHK | VEB_LEARN) && unlikely(!is_own(b->s, p, frame_src_key(f)))) {
 		if (p->flags & VEB_LEARN && !mac_is_multicast(&f->src))
 			learn(b, f);
 		if (p->flags & VEB_SPOOFCHK) {
-			drop(b, p->id, DROP_SPOOF_MAC);
+			drop_sent(b, f, DROP_SPOOF_MAC);
 			return false;
 		}
 	} else if (unlikely(p->flags & VEB_CONFIRM) && frame_src_key(f) == p->mac) {
 		learn(b, f);
 	}
 	if (unlikely(frame_mtu_bytes(f) > p->mtu)) {
-		drop(b, p->id, DROP_OVERSIZE);
+		drop_sent(b, f, DROP_OVERSIZE);
 		return false;
 	}
 	return true;
@@ -237,11 +253,11 @@ static void deliver(struct burst *b, const struct item *it, uint16_t to)
 	if (unlikely(b->prune) && entry_has(b->s, b->prune, to))
 		return;
 	if (unlikely(!(q->flags & VEB_LINK_UP))) {
-		drop(b, to, DROP_LINK_DOWN);
+		drop_at(b, to, it, DROP_LINK_DOWN);
 		return;
 	}
 	if (unlikely(frame_mtu_bytes(it->f) > q->mtu)) {
-		drop(b, to, DROP_OVERSIZE);
+		drop_at(b, to, it, DROP_OVERSIZE);
 		return;
 	}
 	if (q->vst) {
@@ -260,7 +276,7 @@ static void send_uplink(struct burst *b, const struct item *it, bool only)
 
 	if (up == VEB_NO_PORT || !(b->s->ports[up]->flags & VEB_LINK_UP)) {
 		if (only)
-			drop(b, b->src->id, up == VEB_NO_PORT ? DROP_NO_DEST : DROP_LINK_DOWN);
+			drop_sent(b, it->f, up == VEB_NO_PORT ? DROP_NO_DEST : DROP_LINK_DOWN);
 		return;
 	}
 	deliver(b, it, up);
@@ -338,7 +354,7 @@ static void deliver_unmatched(struct burst *b, const struct item *it)
 		}
 	}
 	if (!found)
-		drop(b, b->src->id, DROP_NO_DEST);
+		drop_sent(b, it->f, DROP_NO_DEST);
 }
 
 /*
@@ -358,14 +374,14 @@ static void unicast(struct burst *b, const struct item *it)
 
 		for (unsigned int i = 0; i < entry->n; i++) {
 			if (unlikely(!vlan_member(b->s->ports[owners[i]], it->vlan))) {
-				drop(b, owners[i], DROP_VLAN);
+				drop_at(b, owners[i], it, DROP_VLAN);
 				continue;
 			}
 			hit = true;
 			if (likely(owners[i] != b->src->id))
 				deliver(b, it, owners[i]);
 			else if (entry->n == 1)
-				drop(b, b->src->id, DROP_NO_DEST);
+				drop_sent(b, it->f, DROP_NO_DEST);
 		}
 	}
 	if (likely(hit))
@@ -477,7 +493,9 @@ unsigned int veb_forward(const struct veb_snap *s, uint16_t src, const struct fr
 	unsigned int i;
 
 	if (unlikely(!p || !(p->flags & VEB_LINK_UP))) {
-		veb_count(&b.stats->drops[DROP_LINK_DOWN], n);
+		veb_count(&b.stats->drops[DROP_LINK_DOWN], n - 1);
+		lose(out, src, &frames[n - 1], (const uint32_t[2]){ frames[n - 1].tag, 0 },
+		     DROP_LINK_DOWN);
 		return n;
 	}
 	b.dom = &s->domains[p->domain];

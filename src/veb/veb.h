@@ -9,6 +9,7 @@
 
 #include "model/vf.h"
 #include "veb/frame.h"
+#include "veb/loss.h"
 #include "veb/snap.h"
 
 #define VEB_BURST_MAX	1024	/* frames a call */
@@ -47,9 +48,11 @@ struct veb_out {
 	unsigned int n_used;
 	unsigned int n_nodes;
 	unsigned int n_learns;
-	struct vf_stats *stats; /* VEB_PORTS_MAX of them, this worker's; veb adds tx_*, mirrored
+	struct vf_stats *stats;	  /* VEB_PORTS_MAX of them, this worker's; veb adds tx_*, mirrored
 				   and drops of its own making; the sink adds rx_* and the rest */
-	uint64_t learn_gen;	/* snapshot learn_cache is about; 0: forget it */
+	struct loss_slot *losses; /* VEB_PORTS_MAX times DROP_N, this worker's; NULL: none kept */
+	uint64_t now;		  /* tick for them; the worker's, once a turn */
+	uint64_t learn_gen;	  /* snapshot learn_cache is about; 0: forget it */
 	struct veb_learn learns[VEB_LEARNS_MAX];
 	uint16_t used[VEB_PORTS_MAX]; /* destinations with a chain, in order of first use */
 	struct veb_bin bins[VEB_PORTS_MAX];

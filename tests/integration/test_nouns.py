@@ -42,6 +42,13 @@ def test_vf_is_attached_set_shown_and_released(fake):
     assert len(json.loads(ok(fake, '-j vf show'))) == 4
 
 
+def test_drops_are_told_by_reason(fake):
+    assert ok(fake, 'vf drops p2p1 1') == 'p2p1 vf 1: 0 dropped\n'
+    shown, = json.loads(ok(fake, '-j vf drops p2p1 1'))
+    assert (shown['pf'], shown['vf']) == ('p2p1', 1)
+    assert {'reason': 'spoof_mac', 'count': 0} in shown['drops']
+
+
 def test_mirror_and_service_port_come_and_go(fake):
     ok(fake, 'mirror add m from vf p2p1 1 in to vf p2p1 2')
     ok(fake, 'mirror add n from vf p2p1 1 to vf p2p1 3')
@@ -67,7 +74,8 @@ def test_refusals_name_the_word(fake):
         'vf attach p2p1 1 vhost foo': '"foo"', 'vf attach p2p1 1 vhost socket': 'not complete', 'vf attach p2p1 9 vhost': 'no VF 9',
         'vf detach p2p1 1': 'not attached', 'vf set p2p1 1': 'not complete', 'vf set p2p1 1 trunk 5-1': '"5-1"',
         'vf set p2p1 1 vlan 5000': '5000', 'vf set p2p1 1 qos 8': 'qos 8', 'vf set p2p1 1 port_id x': '"port_id"',
-        'vf show nosuch': 'nosuch', 'vf show p2p1 9': 'no VF 9', 'vf show p2p1 1 2': '"2"', 'mirror add': 'not complete',
+        'vf drops': 'not complete', 'vf drops p2p1': 'not complete', 'vf drops p2p1 x': '"x"', 'vf drops nosuch 1': 'nosuch',
+        'vf drops p2p1 9': 'no VF 9', 'vf drops p2p1 1 all': '"all"', 'vf show nosuch': 'nosuch', 'vf show p2p1 9': 'no VF 9', 'vf show p2p1 1 2': '"2"', 'mirror add': 'not complete',
         'mirror add m frm': '"frm"', 'mirror add m from pf': '"pf"', 'mirror add m from vf p2p1 1 sideways to': '"sideways"',
         'mirror add m from vf p2p1 1 to vf p2p1 9': 'no VF 9', 'mirror del nosuch': 'nosuch', 'svc add p2p1': 'not complete',
         'svc add p2p1 x vlan 5000': '5000', 'svc del p2p1 x': 'x', 'bogus': '"bogus"',
@@ -112,6 +120,6 @@ def test_completion_follows_the_tables(fake):
     def after(line):
         return set(ok(fake, f'complete {line}').split())
     assert {'link', 'pf', 'vf', 'up', 'console'} <= after('') and 'complete' not in after('')
-    assert after('vf') == {'attach', 'detach', 'release', 'set', 'show'}
+    assert after('vf') == {'attach', 'detach', 'release', 'set', 'show', 'drops'}
     assert {'p2p1', 'trunk', 'spoofchk', 'vhost'} <= after('vf set') and 'port_id' not in after('vf set')
     assert {'p2p1', 'vf', 'mac', 'rate', 'up'} <= after('link set') and after('nosuch') == set()

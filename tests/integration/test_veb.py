@@ -115,6 +115,11 @@ class Lab:
     def drops(self, n, reason):
         return self.swd.vf(self.pf, n)['stats']['drops'][reason]
 
+    def last(self, n, reason):
+        """(count, header of the last one) of a VF's drops for a reason."""
+        drops = {d['reason']: d for d in self.swd.call('vf.drops', pf=self.pf, vf=n)['drops']}
+        return drops[reason]['count'], drops[reason].get('last')
+
     def handled(self, port):
         """Frames of a port that the switch has dealt with, one way or another."""
         if port == WIRE:
@@ -423,6 +428,47 @@ def test_24_counters_equal_frames(lab):
     stats = lab.swd.vf(lab.pf, 1)['stats']
     assert (stats['rx_packets'], stats['rx_broadcast'], stats['rx_multicast']) == (30, 10, 0)
     assert lab.info()['status']['uplink']['tx_packets'] - wire == 10
+
+
+def test_why_was_it_dropped(lab):
+    def head(vf, reason):
+        count, last = lab.last(vf, reason)
+        assert count == 1 and 0 <= last['age_ms'] < 600000
+        tags = [(t['protocol'], t['vlan'], t['priority']) for t in last['tags']]
+        return last['dst'], last['src'], tags, last['ethertype'], last['length']
+
+    assert lab.last(0, 'spoof_mac') == (0, None)
+    lab.send(0, BCAST, src=lab.mac(1), size=77)
+    assert head(0, 'spoof_mac') == (BCAST, lab.mac(1), [], '0x88b5', 77)
+    lab.vf(0, trunk='10')
+    lab.send(0, lab.mac(1), tags=tag(11, 3) + tag(12))
+    assert head(0, 'spoof_vlan') == (lab.mac(1), lab.mac(0),
+                                     [('802.1Q', 11, 3), ('802.1Q', 12, 0)], '0x88b5', 60)
+    lab.vf(1, vlan=100)
+    lab.send(WIRE, lab.mac(1), tags=tag(200))
+    assert head(1, 'vlan') == (lab.mac(1), STRANGER, [('802.1Q', 200, 0)], '0x88b5', 60)
+    lab.vf(2, state='disable')
+    lab.send(3, lab.mac(2))
+    assert head(2, 'link_down') == (lab.mac(2), lab.mac(3), [], '0x88b5', 60)
+    lab.vf(3, mtu=500)
+    lab.send(4, lab.mac(3), size=600)
+    assert head(3, 'oversize') == (lab.mac(3), lab.mac(4), [], '0x88b5', 600)
+    lab.swd.call('vf.detach', pf=lab.pf, vf=5)
+    lab.send(4, lab.mac(5))
+    assert head(5, 'not_ready') == (lab.mac(5), lab.mac(4), [], '0x88b5', 60)
+    lab.set(uplink='none')
+    lab.send(4, STRANGER)
+    assert head(4, 'no_destination') == (STRANGER, lab.mac(4), [], '0x88b5', 60)
+
+    text = lab.swd.cli('vf', 'drops', lab.pf, '0').stdout
+    assert text.startswith(f'{lab.pf} vf 0: 2 dropped\n')
+    assert "    spoof_mac 1: sent with a source MAC that is not the VF's\n        last " in text
+    assert f' ago: to {BCAST} from {lab.mac(1)}, ethertype 0x88b5, 77 bytes\n' in text
+    assert f'from {lab.mac(0)}, 802.1Q vlan 11 priority 3, 802.1Q vlan 12 priority 0, ' in text
+    lab.send(0, BCAST, src=lab.mac(2))
+    assert lab.last(0, 'spoof_mac')[1]['src'] == lab.mac(2)
+    lab.swd.call('vf.release', pf=lab.pf, vf=0)
+    assert lab.last(0, 'spoof_mac') == (0, None)
 
 
 def test_dhcp_requests_stay_where_a_service_port_answers(lab):

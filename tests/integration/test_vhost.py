@@ -77,6 +77,11 @@ class Switch:
     def drops(self, n, reason):
         return self.swd.drops('p2p1', n).get(reason, 0)
 
+    def lost(self, n, reason):
+        """Header of the last frame dropped for a reason."""
+        drops = self.swd.call('vf.drops', pf='p2p1', vf=n)['drops']
+        return next(d['last'] for d in drops if d['reason'] == reason)
+
     def close(self):
         for guest in self.guests.values():
             guest.close()
@@ -145,6 +150,8 @@ def test_a_full_ring_drops_and_says_so(switch):
     wait_for(lambda: switch.vf(1)['stats']['rx_packets'] + switch.drops(1, 'no_buffer') == 40,
              what='all frames')
     assert len(b.drain()) == switch.vf(1)['stats']['rx_packets'] == 16
+    lost = switch.lost(1, 'no_buffer')
+    assert (lost['src'], lost['length']) == (text(mac(0)), 64)
 
 
 MISTAKES = ['outside', 'spanning', 'zero', 'huge', 'loop', 'long', 'write-only']
@@ -164,6 +171,7 @@ def test_a_bad_descriptor_is_counted_and_the_queue_goes_on(switch, mistake):
         assert d.recv() == frame(mac(3), mac(2), n)
     wait_for(lambda: switch.drops(0, 'malformed') == 5, what='the drops')
     assert b.recv(timeout=0.1) is None
+    assert 'dst' not in switch.lost(0, 'malformed')  # what the descriptor meant was never read
 
 
 @pytest.mark.parametrize('kind, rings', [(vhost.BAD_HEAD, 'split'), (vhost.RUNAWAY, 'split'), (vhost.LOOP, 'packed')],

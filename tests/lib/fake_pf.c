@@ -201,6 +201,19 @@ static int fake_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_inf
 	return rc;
 }
 
+static int fake_vf_drops(void *ctx, const char *pf, unsigned int vf, struct vf_drop out[DROP_N],
+			 struct err *e)
+{
+	struct fake_one *p;
+	int rc = need_vf(ctx, pf, vf, &p, e);
+
+	if (rc)
+		return rc;
+	for (unsigned int i = 0; i < DROP_N; i++)
+		out[i] = (struct vf_drop){ .count = p->vfs[vf].stats.drops[i] };
+	return 0;
+}
+
 static int fake_attach(void *ctx, const char *pf, unsigned int vf, const struct vf_attach *want,
 		       struct err *e)
 {
@@ -360,6 +373,7 @@ const struct pf_ops fake_pf_ops = {
 	.pf_list = fake_list,
 	.pf_get = fake_get,
 	.vf_get = fake_vf_get,
+	.vf_drops = fake_vf_drops,
 	.vf_attach = fake_attach,
 	.vf_detach = fake_detach,
 	.vf_release = fake_release,

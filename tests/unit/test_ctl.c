@@ -194,6 +194,48 @@ static void infos_round_trip(void **state)
 	assert_int_equal(ctl_pf_info_from_json(k, &q, NULL), -EINVAL);
 }
 
+static void drops_tell_as_much_of_a_header_as_is_known(void **state)
+{
+	static const char head[DROP_HEAD_MAX + 1] = "\2\0\0\0\0\1\2\0\0\0\0\2"
+						    "\x88\xa8\0\x64\x81\0\xa0\5\x88\xb5";
+	static const struct {
+		unsigned int head_len;
+		const char *last;
+	} cases[] = {
+		{ 22, "{\"age_ms\":9,\"length\":68,\"dst\":\"02:00:00:00:00:01\","
+		      "\"src\":\"02:00:00:00:00:02\",\"tags\":["
+		      "{\"protocol\":\"802.1ad\",\"vlan\":100,\"priority\":0},"
+		      "{\"protocol\":\"802.1Q\",\"vlan\":5,\"priority\":5}],"
+		      "\"ethertype\":\"0x88b5\"}" },
+		{ 18, "{\"age_ms\":9,\"length\":68,\"dst\":\"02:00:00:00:00:01\","
+		      "\"src\":\"02:00:00:00:00:02\",\"tags\":["
+		      "{\"protocol\":\"802.1ad\",\"vlan\":100,\"priority\":0}],"
+		      "\"ethertype\":\"0x8100\"}" },
+		{ 11, "{\"age_ms\":9,\"length\":68,\"dst\":\"02:00:00:00:00:01\",\"tags\":[]}" },
+		{ 0, "{\"age_ms\":9,\"length\":68,\"tags\":[]}" },
+	};
+
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
+		struct vf_drop drops[DROP_N] = { 0 };
+		auto_of(json_decref) json_t *want = json_loads(cases[i].last, 0, NULL), *got = NULL;
+		const json_t *one;
+
+		drops[DROP_RUNT] = (struct vf_drop){ .count = 4,
+						     .seen = true,
+						     .age_ms = 9,
+						     .len = 68,
+						     .head_len = (uint8_t)cases[i].head_len };
+		memcpy(drops[DROP_RUNT].head, head, DROP_HEAD_MAX);
+		got = ctl_vf_drops_to_json(3, drops);
+		one = json_array_get(json_object_get(got, "drops"), DROP_RUNT);
+		assert_string_equal(json_string_value(json_object_get(one, "reason")), "runt");
+		assert_int_equal(json_integer_value(json_object_get(one, "count")), 4);
+		assert_true(json_equal(json_object_get(one, "last"), want));
+		one = json_array_get(json_object_get(got, "drops"), DROP_VLAN);
+		assert_null(json_object_get(one, "last"));
+	}
+}
+
 static void filters_round_trip(void **state)
 {
 	struct mac macs[3] = { { { 2, 0, 0, 0, 0, 1 } }, { { 2, 0, 0, 0, 0, 2 } } };
@@ -364,6 +406,7 @@ int main(void)
 		IN_TURNS(bad_lines_get_their_error_code),
 		IN_TURNS(one_bad_vf_leaves_the_others_unset),
 		cmocka_unit_test(infos_round_trip),
+		cmocka_unit_test(drops_tell_as_much_of_a_header_as_is_known),
 		cmocka_unit_test(filters_round_trip),
 		IN_THREAD(every_method_reaches_its_verb),
 		IN_THREAD(missing_pf_and_missing_daemon_are_told_apart),

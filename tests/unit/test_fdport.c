@@ -94,6 +94,8 @@ static void nonsense_is_counted_by_reason(void **state)
 	far_send((struct virtio_net_hdr){ 0 }, plain, sizeof(plain), 60);
 	assert_int_equal(fdport_rx(&fp->queue, &burst, read_one), 1);
 	assert_int_equal(burst.drops[DROP_RUNT], 1);
+	assert_int_equal(burst.lost[DROP_RUNT].head_len, 13);
+	assert_memory_equal(burst.lost[DROP_RUNT].head, plain, 13);
 	assert_int_equal(burst.drops[DROP_MALFORMED], 1);
 	assert_int_equal(burst.drops[DROP_OVERSIZE], 1);
 }

@@ -69,6 +69,11 @@ void dp_stats_get(const struct dp *dp, uint16_t port, struct vf_stats *out)
 {
 	*out = (struct vf_stats){ .rx_packets = 1, .tx_packets = 2 };
 }
+void dp_drops_get(const struct dp *dp, uint16_t port, struct vf_drop out[DROP_N])
+{
+	for (unsigned int i = 0; i < DROP_N; i++)
+		out[i] = (struct vf_drop){ .count = port };
+}
 void dp_stats_reset(struct dp *dp, uint16_t port)
 {
 }

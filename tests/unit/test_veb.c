@@ -136,6 +136,15 @@ static uint64_t drops(const struct world *w, unsigned int port, enum drop reason
 	return w->stats[port].drops[reason];
 }
 
+/* The note of a port's last loss for a reason. */
+static struct loss lost(const struct world *w, unsigned int port, enum drop reason)
+{
+	struct loss l = { 0 };
+
+	assert_true(loss_get(&w->out->losses[port * DROP_N + reason], &l));
+	return l;
+}
+
 static const struct mac bcast = { { 255, 255, 255, 255, 255, 255 } };
 static const struct mac group = { { 1, 0, 0x5e, 1, 2, 3 } };
 static const struct mac stranger = { { 2, 7, 7, 7, 7, 7 } };
@@ -402,6 +411,56 @@ static void oversize_counts_at_the_side_that_is_too_small(void **state)
 	w->f.gso_type = FRAME_GSO_NONE;
 	assert_string_equal(emit(w, A, &w->f), "");
 	assert_int_equal(drops(w, A, DROP_OVERSIZE), 1);
+}
+
+/* Of a sender as it sent the frame, of a receiver as the switch had it. */
+static void a_drop_leaves_the_frame_with_the_port_that_lost_it(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	static const struct {
+		unsigned int from, to; /* to: N_PORTS for an address nobody has */
+		uint32_t tag;
+		uint32_t len;
+		unsigned int loser;
+		enum drop reason;
+		uint32_t shown; /* outer tag of the note */
+	} cases[] = {
+		{ A, B, VLAN(5), 60, A, DROP_SPOOF_VLAN, VLAN(5) },
+		{ D, A, 0, 1600, D, DROP_OVERSIZE, 0 },
+		{ A, C, 0, 60, C, DROP_LINK_DOWN, TAG_MAKE(TPID_8021Q, 2, 100) },
+		{ C, A, VLAN(7), 60, C, DROP_LINK_DOWN, VLAN(7) },
+		{ UP, A, VLAN(9), 60, A, DROP_VLAN, VLAN(9) },
+		{ X, N_PORTS, VLAN(3), 60, X, DROP_NO_DEST, VLAN(3) },
+		{ E, A, 0, 60, E, DROP_SPOOF_MAC, 0 },
+	};
+	auto_free struct loss_slot *slots = calloc(VEB_PORTS_MAX * DROP_N, sizeof(*slots));
+
+	w->out->losses = slots;
+	w->conf[A].vlan = 100;
+	w->conf[A].qos = 2;
+	w->conf[C].flags = 0;
+	w->conf[E].flags |= VEB_SPOOFCHK;
+	w->conf[E].n_macs = 0;
+	world_build(w);
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
+		unsigned int to = cases[i].to;
+		struct mac dst = to == N_PORTS ? stranger : mac_of(to), src = mac_of(cases[i].from);
+		struct frame f = frame_make(&dst, &src, cases[i].tag);
+		uint32_t tag;
+		struct loss l;
+
+		f.len = cases[i].len;
+		w->out->now = 1000 + i;
+		emit(w, cases[i].from, &f);
+		l = lost(w, cases[i].loser, cases[i].reason);
+		assert_int_equal(drops(w, cases[i].loser, cases[i].reason), 1 + (i == 3));
+		assert_int_equal(l.at, 1000 + i);
+		assert_int_equal(l.len, cases[i].len + (cases[i].shown ? 4 : 0));
+		assert_memory_equal(l.head, &dst, MAC_LEN);
+		assert_memory_equal(l.head + MAC_LEN, &src, MAC_LEN);
+		memcpy(&tag, l.head + 12, 4);
+		assert_int_equal(cases[i].shown ? ntohl(tag) : 0, cases[i].shown);
+	}
 }
 
 static void vepa_sends_all_to_the_uplink_and_prunes_its_own(void **state)
@@ -771,6 +830,7 @@ int main(void)
 		cmocka_unit_test(first_address_is_reported_where_it_is_to_be_confirmed),
 		cmocka_unit_test(closed_links_stop_both_ways_and_count),
 		cmocka_unit_test(oversize_counts_at_the_side_that_is_too_small),
+		cmocka_unit_test(a_drop_leaves_the_frame_with_the_port_that_lost_it),
 		cmocka_unit_test(vepa_sends_all_to_the_uplink_and_prunes_its_own),
 		cmocka_unit_test(mirrors_copy_what_the_vm_sees),
 		cmocka_unit_test(mirrored_tag_is_the_guests_own),

@@ -526,7 +526,11 @@ static void short_and_long_frames_are_told_apart(void **state)
 	offer(&a.ring, p, 12 + FRAME_LEN_MAX + 1, 1u << 20, false, DRIVER_DIRECT);
 	assert_int_equal(take_burst(), 0);
 	assert_int_equal(burst.drops[DROP_RUNT], 2);
+	assert_int_equal(burst.lost[DROP_RUNT].len, 13);
+	assert_int_equal(burst.lost[DROP_RUNT].head_len, 13);
+	assert_memory_equal(burst.lost[DROP_RUNT].head, p + 12, 13);
 	assert_int_equal(burst.drops[DROP_OVERSIZE], 1);
+	assert_int_equal(burst.lost[DROP_OVERSIZE].head_len, 18);
 }
 
 static void header_checked_is_header_delivered(void **state)
