@@ -25,6 +25,7 @@ const struct field vf_fields[] = {
 	F("trust", FIELD_BOOL, trust, 0, NULL, "guest may change its addresses"),
 	F("trunk", FIELD_VLANS, trunk, 0, NULL, "tags the guest may use: any, none or a list"),
 	F("mtu", FIELD_U16, mtu, 9216, NULL, "largest payload in bytes, 0 for the PF's"),
+	F("isolated", FIELD_BOOL, isolated, 0, NULL, "reaches no other isolated VF"),
 	F("port_id", FIELD_STR, port_id, VF_NAME_LEN, NULL, "OpenStack port that leases the VF"),
 	F("server", FIELD_STR, server, VF_NAME_LEN, NULL, "server that uses the VF"),
 	FIELD_END
@@ -50,7 +51,7 @@ const char *const drop_names[DROP_N + 1] = {
 	[DROP_VLAN] = "vlan",		  [DROP_NO_BUFFER] = "no_buffer",
 	[DROP_NOT_READY] = "not_ready",	  [DROP_OVERSIZE] = "oversize",
 	[DROP_RUNT] = "runt",		  [DROP_MALFORMED] = "malformed",
-	[DROP_OFFLOAD] = "offload",
+	[DROP_OFFLOAD] = "offload",	  [DROP_ISOLATED] = "isolated",
 };
 
 const char *const drop_help[DROP_N] = {
@@ -65,6 +66,7 @@ const char *const drop_help[DROP_N] = {
 	[DROP_RUNT] = "shorter than an Ethernet header",
 	[DROP_MALFORMED] = "descriptors or offload header make no sense",
 	[DROP_OFFLOAD] = "needs an offload the receiver does not have",
+	[DROP_ISOLATED] = "sent to a VF that is isolated as this one is",
 };
 
 /**

@@ -34,6 +34,7 @@ enum vf_field {
 	VF_FIELD_TRUST,
 	VF_FIELD_TRUNK, /* from here on: words no kernel tool owns */
 	VF_FIELD_MTU,
+	VF_FIELD_ISOLATED,
 	VF_FIELD_PORT_ID,
 	VF_FIELD_SERVER,
 	VF_FIELD_N
@@ -53,6 +54,7 @@ struct vf_config {
 	bool trust;		 /* guest may change its addresses, exceed quotas, be promiscuous */
 	struct vlan_set trunk;	 /* tags the guest may use (VGT); unset: any; empty: untagged only */
 	uint16_t mtu;		 /* bytes of payload; 0: the PF's */
+	bool isolated;		 /* no frames between this VF and other isolated ones */
 	char port_id[VF_NAME_LEN + 1]; /* OpenStack port this VF is leased to; "": none */
 	char server[VF_NAME_LEN + 1];  /* server that uses it, for people */
 };
@@ -103,6 +105,7 @@ enum drop {
 	DROP_RUNT,	   /* from the VF: shorter than an Ethernet header */
 	DROP_MALFORMED,	   /* from the VF: descriptors or offload header make no sense */
 	DROP_OFFLOAD,	   /* to the VF: needs an offload neither side can do */
+	DROP_ISOLATED,	   /* from the VF: it and the receiver are isolated */
 	DROP_N
 };
 extern const char *const drop_names[DROP_N + 1];

@@ -108,6 +108,8 @@ static uint16_t vf_flags(const struct sw_pf *pf, unsigned int vf)
 		flags |= VEB_ALLMULTI;
 	if (known && g->promisc && c->trust)
 		flags |= VEB_PROMISC;
+	if (c->isolated)
+		flags |= VEB_ISOLATED;
 	return flags;
 }
 

@@ -173,7 +173,7 @@ static void fib_insert(struct veb_snap *s, const struct claim *claims, unsigned 
 		i = (i + 1) & s->fib_mask;
 	s->fib[i].key = claims->key;
 	s->fib[i].n = (uint16_t)n;
-	s->fib[i].first = n > 1 ? at : claims->port | veb_vlan_code(s->ports[claims->port]) << 16;
+	s->fib[i].first = n > 1 ? at : claims->port | veb_port_code(s->ports[claims->port]) << 16;
 	s->fib[i].plain = n > 1 ? 0 : plain_mtu(s->ports[claims->port]);
 	for (unsigned int k = 0; n > 1 && k < n; k++)
 		s->owners[at + k] = claims[k].port;

@@ -40,6 +40,7 @@ enum veb_flag {
 	VEB_DHCP = 1 << 5,	/* DHCP requests of its VLAN do not leave by the uplink */
 	VEB_CONFIRM = 1 << 6,	/* with VEB_LEARN: report the first own address as well */
 	VEB_TRUNK_ANY = 1 << 7, /* set by veb_port_new(): no VST and no trunk list */
+	VEB_ISOLATED = 1 << 8,	/* exchanges no frames with others of this flag (br_private.h) */
 };
 
 /* Where copies of a port's frames go. */
@@ -93,7 +94,7 @@ AUTO_DEFINE(struct veb_port *, veb_port_put)
 struct veb_fib_entry {
 	uint64_t key; /* domain << 48 | MAC; UINT64_MAX: free */
 	uint32_t
-		first; /* n 1: the port id, and its veb_vlan_code() << 16; else index into owners[] */
+		first; /* n 1: the port id, and its veb_port_code() << 16; else index into owners[] */
 	uint16_t n;    /* owners */
 	uint16_t
 		plain; /* n 1, and its owner's link is up and no mirror watches it: its MTU; else 0 */
@@ -146,6 +147,12 @@ static inline uint64_t veb_mac_key(const struct mac *m)
 static inline uint32_t veb_vlan_code(const struct veb_port *p)
 {
 	return (p->vst & 0xfff) | (p->vst >> 16 == 0x88a8 ? 0x1000 : 0);
+}
+/* What a port must have in common with a sender, for the short way: VLAN, and above it isolation. */
+#define VEB_CODE_ISOLATED 0x2000u
+static inline uint32_t veb_port_code(const struct veb_port *p)
+{
+	return veb_vlan_code(p) | (p->flags & VEB_ISOLATED ? VEB_CODE_ISOLATED : 0);
 }
 static inline uint64_t veb_fib_key(unsigned int domain, uint64_t mac_key)
 {

@@ -20,6 +20,8 @@ struct burst {
 	bool plain;	    /* the sender has no rules of its own: forward_plain() may be tried */
 	bool any_src;	    /* its source addresses are not checked */
 	uint32_t vlan_code; /* of the sender, as in FIB entries */
+	uint32_t code_mask; /* the part of an entry's code that must equal it */
+	uint16_t shut;	    /* flag of members that the sender does not reach; 0: it reaches all */
 
 	/* What forward_plain() found for the frame before: flows come in trains. */
 	uint64_t dst_key;     /* its destination */
@@ -304,7 +306,7 @@ static bool frame_is_dhcp_request(const struct frame *f)
 
 static bool member_wants(const struct burst *b, const struct veb_member *m, uint32_t vlan)
 {
-	if (m->id == b->src->id || !(m->flags & VEB_LINK_UP))
+	if (m->id == b->src->id || !(m->flags & VEB_LINK_UP) || m->flags & b->shut)
 		return false;
 	if (m->vst || !vlan || m->flags & VEB_TRUNK_ANY)
 		return m->vst == vlan || (!m->vst && (!vlan || m->flags & VEB_TRUNK_ANY));
@@ -358,33 +360,50 @@ static void deliver_unmatched(struct burst *b, const struct item *it)
 }
 
 /*
- * Every owner whose VLANs hold the frame's gets it, and only then it stays
- * inside. An owner in another VLAN is no owner (unlike igb, which would lose
- * the frame on both sides).
+ * Every owner whose VLANs hold the frame's gets it, unless isolation keeps it out;
+ * false: there is none. An owner in another VLAN is no owner (unlike igb, which
+ * would lose the frame on both sides).
  */
-static void unicast(struct burst *b, const struct item *it)
+static bool deliver_owners(struct burst *b, const struct item *it,
+			   const struct veb_fib_entry *entry)
+{
+	uint16_t one;
+	const uint16_t *owners = veb_fib_owners(b->s, entry, &one);
+	bool hit = false, kept_out = false, given = false;
+
+	for (unsigned int i = 0; i < entry->n; i++) {
+		const struct veb_port *q = b->s->ports[owners[i]];
+
+		if (unlikely(!vlan_member(q, it->vlan))) {
+			drop_at(b, q->id, it, DROP_VLAN);
+			continue;
+		}
+		hit = true;
+		if (unlikely(q == b->src)) {
+			if (entry->n == 1)
+				drop_sent(b, it->f, DROP_NO_DEST);
+		} else if (unlikely(q->flags & b->shut)) {
+			kept_out = true;
+		} else {
+			deliver(b, it, q->id);
+			given = true;
+		}
+	}
+	if (unlikely(kept_out && !given))
+		drop_sent(b, it->f, DROP_ISOLATED);
+	return hit;
+}
+
+/*
+ * What an owner had, or was not to have, stays inside; the rest is for the wire. A function of its
+ * own, or the short way would lack registers.
+ */
+static __attribute__((noinline)) void unicast(struct burst *b, const struct item *it)
 {
 	const struct veb_fib_entry *entry =
 		veb_fib_find(b->s, veb_fib_key(b->src->domain, frame_dst_key(it->f)));
-	bool hit = false;
-	uint16_t one;
 
-	if (likely(entry)) {
-		const uint16_t *owners = veb_fib_owners(b->s, entry, &one);
-
-		for (unsigned int i = 0; i < entry->n; i++) {
-			if (unlikely(!vlan_member(b->s->ports[owners[i]], it->vlan))) {
-				drop_at(b, owners[i], it, DROP_VLAN);
-				continue;
-			}
-			hit = true;
-			if (likely(owners[i] != b->src->id))
-				deliver(b, it, owners[i]);
-			else if (entry->n == 1)
-				drop_sent(b, it->f, DROP_NO_DEST);
-		}
-	}
-	if (likely(hit))
+	if (likely(entry && deliver_owners(b, it, entry)))
 		return;
 	if (b->from_uplink)
 		deliver_unmatched(b, it);
@@ -437,7 +456,8 @@ static inline __attribute__((always_inline)) void plain_find(struct burst *b, ui
 	if (!b->plain || dst_key & 1) /* a group: first bit of the first byte on the wire */
 		return;
 	entry = veb_fib_find(b->s, veb_fib_key(b->src->domain, dst_key));
-	if (!entry || entry->first >> 16 != b->vlan_code || (uint16_t)entry->first == b->src->id)
+	if (!entry || (entry->first >> 16 & b->code_mask) != b->vlan_code ||
+	    (uint16_t)entry->first == b->src->id)
 		return;
 	b->dst_port = (uint16_t)entry->first;
 	b->dst_mtu = MIN((uint32_t)entry->plain, b->src->mtu);
@@ -502,6 +522,8 @@ unsigned int veb_forward(const struct veb_snap *s, uint16_t src, const struct fr
 	b.from_uplink = p->kind == VEB_UPLINK;
 	b.any_src = !(p->flags & (VEB_SPOOFCHK | VEB_LEARN));
 	b.vlan_code = veb_vlan_code(p);
+	b.code_mask = p->flags & VEB_ISOLATED ? UINT16_MAX : UINT16_MAX & ~VEB_CODE_ISOLATED;
+	b.shut = p->flags & VEB_ISOLATED;
 	b.dst_key = UINT64_MAX; /* no address */
 	b.plain = TAG_VID(p->vst) != 4095 && !p->n_out && !b.dom->vepa && !(p->flags & VEB_CONFIRM);
 	for (i = 0; i < n && out->n_nodes + b.dom->max_nodes <= VEB_NODES_MAX; i++) {

@@ -73,7 +73,7 @@ def test_refusals_name_the_word(fake):
         'vf attach p2p1 1 tap': 'not complete', 'vf attach p2p1 1 tap interface-name-too-long': 'longer', 'vf attach p2p1 1 none': 'detach',
         'vf attach p2p1 1 vhost foo': '"foo"', 'vf attach p2p1 1 vhost socket': 'not complete', 'vf attach p2p1 9 vhost': 'no VF 9',
         'vf detach p2p1 1': 'not attached', 'vf set p2p1 1': 'not complete', 'vf set p2p1 1 trunk 5-1': '"5-1"',
-        'vf set p2p1 1 vlan 5000': '5000', 'vf set p2p1 1 qos 8': 'qos 8', 'vf set p2p1 1 port_id x': '"port_id"',
+        'vf set p2p1 1 vlan 5000': '5000', 'vf set p2p1 1 isolated maybe': '"maybe"', 'vf set p2p1 1 qos 8': 'qos 8', 'vf set p2p1 1 port_id x': '"port_id"',
         'vf drops': 'not complete', 'vf drops p2p1': 'not complete', 'vf drops p2p1 x': '"x"', 'vf drops nosuch 1': 'nosuch',
         'vf drops p2p1 9': 'no VF 9', 'vf drops p2p1 1 all': '"all"', 'vf show nosuch': 'nosuch', 'vf show p2p1 9': 'no VF 9', 'vf show p2p1 1 2': '"2"', 'mirror add': 'not complete',
         'mirror add m frm': '"frm"', 'mirror add m from pf': '"pf"', 'mirror add m from vf p2p1 1 sideways to': '"sideways"',

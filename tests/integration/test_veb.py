@@ -471,6 +471,21 @@ def test_why_was_it_dropped(lab):
     assert lab.last(0, 'spoof_mac') == (0, None)
 
 
+def test_isolated_vfs_reach_all_but_one_another(lab):
+    for n in 0, 1:
+        lab.swd.cli('vf', 'set', lab.pf, n, 'isolated', 'on')
+    assert 'isolated on' in lab.swd.cli('vf', 'show', lab.pf, '0').stdout
+    assert lab.who(0, lab.mac(1)) == lab.who(1, lab.mac(0)) == []
+    assert lab.last(0, 'isolated')[0] == 1 and lab.last(0, 'isolated')[1]['dst'] == lab.mac(1)
+    assert lab.who(0, BCAST) == [2, 3, 4, 5, HOST, WIRE]
+    assert lab.who(2, BCAST) == [0, 1, 3, 4, 5, HOST, WIRE]
+    assert lab.who(0, lab.mac(2)) == [2] and lab.who(2, lab.mac(0)) == [0]
+    assert lab.who(WIRE, lab.mac(0)) == [0] and lab.who(0, STRANGER) == [WIRE]
+    assert lab.who(0, lab.info()['config']['mac']) == [HOST]
+    lab.vf(1, isolated=False)
+    assert lab.who(0, lab.mac(1)) == [1]
+
+
 def test_dhcp_requests_stay_where_a_service_port_answers(lab):
     ip = bytes.fromhex('4500003c0000000040110000') + bytes(4) + b'\xff' * 4
     name = unique('ves')
@@ -505,7 +520,7 @@ def test_28_release_returns_all_settings(lab):
 
 
 def test_27_kill_9_keeps_settings_and_accepted_addresses(lab, switch):
-    lab.vf(0, vlan=100, qos=3)
+    lab.vf(0, vlan=100, qos=3, isolated=True)
     lab.vf(2, mac=lab.mac(3), spoofchk=False)
     lab.filter(2, main=lab.mac(3))
     lab.vf(2, mac=lab.mac(2))

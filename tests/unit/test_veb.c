@@ -463,6 +463,37 @@ static void a_drop_leaves_the_frame_with_the_port_that_lost_it(void **state)
 	}
 }
 
+/* As a Linux bridge's `isolated`: those of the flag do not hear one another, all else is as ever. */
+static void isolated_vfs_reach_all_but_one_another(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	static const struct {
+		unsigned int from, to; /* to: N_PORTS for everyone */
+		const char *reached;
+		unsigned int dropped; /* of the sender as isolated */
+	} cases[] = {
+		{ A, B, "", 1 },   { A, C, "C", 0 },	     { C, A, "A", 0 },
+		{ A, D, "E", 0 },  { A, HOST, "H", 0 },	     { UP, A, "A", 0 },
+		{ HOST, A, "A", 0 }, { A, N_PORTS, "CEUH", 0 }, { C, N_PORTS, "ABDEUH", 0 },
+		{ UP, N_PORTS, "ABCDEH", 0 }, { A, A, "", 0 },
+	};
+
+	w->conf[A].flags |= VEB_ISOLATED;
+	w->conf[B].flags |= VEB_ISOLATED;
+	w->conf[D].flags |= VEB_ISOLATED;
+	w->macs[E][1] = mac_of(D); /* one address, two owners: the one that may has it */
+	w->conf[E].n_macs = 2;
+	world_build(w);
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
+		uint64_t was = drops(w, cases[i].from, DROP_ISOLATED);
+		struct mac dst = cases[i].to == N_PORTS ? bcast : mac_of(cases[i].to);
+
+		assert_string_equal(send_to(w, cases[i].from, dst, 0),
+				    cases[i].reached);
+		assert_int_equal(drops(w, cases[i].from, DROP_ISOLATED) - was, cases[i].dropped);
+	}
+}
+
 static void vepa_sends_all_to_the_uplink_and_prunes_its_own(void **state)
 {
 	auto_of(world_free) struct world *w = world_new();
@@ -698,6 +729,7 @@ static void world_roll(struct world *w, unsigned int *seed)
 		c->vlan = rand_r(seed) % 50 && c->vlan ? 7 : c->vlan ? 4095 : 0;
 		c->ad = rand_r(seed) % 4 == 0;
 		c->trunk = i < UP && rand_r(seed) % 3 == 0 ? &none : NULL;
+		c->flags |= rand_r(seed) % 3 ? 0 : VEB_ISOLATED;
 		c->mtu = rand_r(seed) % 3 ? 1500 : 100;
 		c->n_macs = i == UP ? 0 : 1 + (unsigned int)rand_r(seed) % 2;
 		w->macs[i][1] = mac_of((unsigned int)rand_r(seed) % N_PORTS);
@@ -831,6 +863,7 @@ int main(void)
 		cmocka_unit_test(closed_links_stop_both_ways_and_count),
 		cmocka_unit_test(oversize_counts_at_the_side_that_is_too_small),
 		cmocka_unit_test(a_drop_leaves_the_frame_with_the_port_that_lost_it),
+		cmocka_unit_test(isolated_vfs_reach_all_but_one_another),
 		cmocka_unit_test(vepa_sends_all_to_the_uplink_and_prunes_its_own),
 		cmocka_unit_test(mirrors_copy_what_the_vm_sees),
 		cmocka_unit_test(mirrored_tag_is_the_guests_own),
