@@ -29,9 +29,14 @@ static const char vf_usage[] =
 	"anyvf [-j [-p]] vf drops PF N     (why frames were dropped, with the last for each "
 	"reason)\n";
 
-static const char mirror_usage[] = "anyvf mirror add NAME from vf PF N [in|out|both] to vf PF N\n"
-				   "anyvf mirror del NAME\n"
-				   "anyvf [-j [-p]] mirror show [NAME]\n";
+static const char mirror_usage[] =
+	"anyvf mirror add NAME from {vf PF N | pf PF | uplink PF | vlan PF V} [in|out|both]\n"
+	"       [filter vlan LIST | filter ether TYPE | filter pcap EXPR]... [snap BYTES]\n"
+	"       to vf PF N\n"
+	"anyvf mirror set NAME WORD ...    (words of add; \"filter none\" takes the filters away)\n"
+	"anyvf mirror del NAME\n"
+	"anyvf [-j [-p]] mirror show [NAME]\n"
+	"Directions are the VM's: in is what it gets, out what it sends.\n";
 
 static const char svc_usage[] =
 	"anyvf svc add PF NAME [mac LLADDR] [vlan ID] [mtu MTU] [netns NS]\n"
@@ -71,9 +76,9 @@ const struct cli_object cli_objects[] = {
 	  .more = "vhost socket client tap netns any none on off" },
 	{ .word = "mirror",
 	  .commands = cli_mirror_commands,
-	  .help = "copy a VF's frames to another VF",
+	  .help = "copy frames of a VF, PF, wire or VLAN to a VF",
 	  .usage = mirror_usage,
-	  .more = "from vf in out both to" },
+	  .more = "from vf pf uplink vlan in out both filter ether pcap none snap to" },
 	{ .word = "svc",
 	  .commands = cli_svc_commands,
 	  .help = "service ports: taps on a PF, with no VF",

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The nouns that are anyvf's own: pf, vf, mirror and svc. A command reads its
- * names by position and everything else as pairs of word and value through the
- * model's field tables, then is one control call. What `show` prints is in
- * noun_show.c.
+ * The nouns that are anyvf's own: pf, vf and svc; mirror has a grammar of its
+ * own in noun_mirror.c. A command reads its names by position and everything
+ * else as pairs of word and value through the model's field tables, then is one
+ * control call. What `show` prints is in noun_show.c.
  */
 #include "cli/noun.h"
 
@@ -305,64 +305,6 @@ static int vf_set(struct cli *cli)
 	return answer(cli_call_pf(cli, pf, "pf.set", params, NULL, &e), &e);
 }
 
-/* KEYWORD vf PF N */
-static int read_end(struct cli *cli, const char *keyword, const char **pf, uint32_t *vf)
-{
-	const char *first = *cli->words;
-
-	if (first && !cli_accept(cli, keyword))
-		return cli_wrong(first,
-				 keyword[0] == 't' ? "expected \"to\"" : "expected \"from\"");
-	first = *cli->words;
-	if (first && !cli_accept(cli, "vf"))
-		return cli_wrong(first, "expected \"vf\"");
-	return noun_read_vf(cli, pf, vf);
-}
-
-/* mirror add NAME from vf PF N [in|out|both] to vf PF N */
-static int mirror_add(struct cli *cli)
-{
-	const char *name = cli_next(cli), *from_pf, *to_pf, *dir = "both";
-	static const char *const dirs[] = { "in", "out", "both" };
-	struct err e = { 0 };
-	uint32_t from_vf, to_vf;
-	int rc;
-
-	if (!name)
-		return cli_incomplete();
-	rc = read_end(cli, "from", &from_pf, &from_vf);
-	for (unsigned int i = 0; !rc && i < ARRAY_LEN(dirs); i++)
-		if (cli_accept(cli, dirs[i])) {
-			dir = dirs[i];
-			break;
-		}
-	if (!rc)
-		rc = read_end(cli, "to", &to_pf, &to_vf);
-	if (!rc)
-		rc = noun_end(cli);
-	if (rc)
-		return rc;
-	return answer(cli_call_any(cli, "mirror.add",
-				   json_pack("{s:s, s:s, s:i, s:s, s:s, s:i}", "name", name,
-					     "from_pf", from_pf, "from_vf", (int)from_vf, "dir",
-					     dir, "to_pf", to_pf, "to_vf", (int)to_vf),
-				   NULL, &e),
-		      &e);
-}
-
-static int mirror_del(struct cli *cli)
-{
-	const char *name = cli_next(cli);
-	struct err e = { 0 };
-
-	if (!name)
-		return cli_incomplete();
-	if (noun_end(cli))
-		return CLI_USAGE;
-	return answer(cli_call_any(cli, "mirror.del", json_pack("{s:s}", "name", name), NULL, &e),
-		      &e);
-}
-
 static int svc_add(struct cli *cli)
 {
 	const char *pf = cli_next(cli), *name = cli_next(cli);
@@ -403,13 +345,6 @@ const struct cli_command cli_pf_commands[] = {
 const struct cli_command cli_vf_commands[] = {
 	{ "attach", vf_attach }, { "detach", vf_detach },  { "release", vf_release },
 	{ "set", vf_set },	 { "show", noun_show_vf }, { "drops", noun_show_drops },
-	{ NULL, NULL },
-};
-
-const struct cli_command cli_mirror_commands[] = {
-	{ "add", mirror_add },
-	{ "del", mirror_del },
-	{ "show", noun_show_mirror },
 	{ NULL, NULL },
 };
 

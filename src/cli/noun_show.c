@@ -384,18 +384,50 @@ static int show_list(struct cli *cli, const char *method, const char *key,
 	return cli->json ? cli_print_json(cli, chosen) : done();
 }
 
-static void print_mirror(const json_t *m)
+/* "vf p2p1 3": the source as it is typed. */
+static void print_source(const struct mirror_config *m)
 {
-	const char *name, *from_pf, *dir, *to_pf;
-	json_int_t mirrored, dropped;
-	int from_vf, to_vf;
+	printf("from %s %s", mirror_fields[MIRROR_FIELD_FROM].names[m->from], m->from_pf);
+	if (m->from == MIRROR_FROM_VF)
+		printf(" %u", m->from_vf);
+	if (m->from == MIRROR_FROM_VLAN)
+		printf(" %u", m->from_vlan);
+	printf(" %s", mirror_fields[MIRROR_FIELD_DIR].names[m->dir]);
+}
 
-	if (json_unpack((json_t *)(uintptr_t)m, "{s:s, s:s, s:i, s:s, s:s, s:i, s:I, s:I}", "name",
-			&name, "from_pf", &from_pf, "from_vf", &from_vf, "dir", &dir, "to_pf",
-			&to_pf, "to_vf", &to_vf, "mirrored", &mirrored, "dropped", &dropped))
+static void print_filter(const struct mirror_config *m)
+{
+	char list[512];
+
+	if (m->vlans.set) {
+		if (vlan_set_format(&m->vlans, list, sizeof(list)) < 0)
+			strcpy(list, "...");
+		printf(" filter vlan %s", list);
+	}
+	if (m->ether)
+		printf(" filter ether 0x%04x", m->ether);
+	if (*m->pcap)
+		printf(" filter pcap \"%s\"", m->pcap);
+	if (m->snap)
+		printf(" snap %u", m->snap);
+}
+
+static void print_mirror(const json_t *j)
+{
+	auto_of(json_decref) json_t *words = json_copy((json_t *)(uintptr_t)j);
+	struct mirror_config m = { 0 };
+
+	json_object_del(words, "mirrored");
+	json_object_del(words, "dropped");
+	if (fields_from_json(mirror_fields, &m, words, NULL, NULL))
 		return;
-	printf("%s: from vf %s %d %s to vf %s %d, mirrored %lld, dropped %lld\n", name, from_pf,
-	       from_vf, dir, to_pf, to_vf, (long long)mirrored, (long long)dropped);
+	printf("%s: ", m.name);
+	print_source(&m);
+	print_filter(&m);
+	printf(" to vf %s %u", m.to_pf, m.to_vf);
+	printf(", mirrored %lld, dropped %lld\n",
+	       (long long)json_integer_value(json_object_get(j, "mirrored")),
+	       (long long)json_integer_value(json_object_get(j, "dropped")));
 }
 
 /**

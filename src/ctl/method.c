@@ -45,7 +45,8 @@ struct call {
 		struct svc_config svc;
 		struct mirror_config mirror;
 	} body;
-	int code; /* error code to answer instead of the errno */
+	uint32_t body_have; /* bits of its rows that were given */
+	int code;	    /* error code to answer instead of the errno */
 };
 
 struct method {
@@ -242,7 +243,16 @@ static int svc_list(struct call *c, json_t **result, struct err *e)
 
 static int mirror_add(struct call *c, json_t **result, struct err *e)
 {
-	return c->ops->mirror_add(c->ctx, &c->body.mirror, e);
+	struct mirror_config want;
+
+	if (mirror_config_apply(NULL, &c->body.mirror, c->body_have, &want, e))
+		return bad_params(c);
+	return c->ops->mirror_add(c->ctx, &want, e);
+}
+
+static int mirror_set(struct call *c, json_t **result, struct err *e)
+{
+	return c->ops->mirror_set(c->ctx, c->t.name, &c->body.mirror, c->body_have, e);
 }
 
 static int mirror_del(struct call *c, json_t **result, struct err *e)
@@ -256,7 +266,8 @@ static int mirror_list(struct call *c, json_t **result, struct err *e)
 	struct mirror_info m;
 
 	for (unsigned int i = 0; !c->ops->mirror_get(c->ctx, i, &m); i++) {
-		json_t *j = fields_to_json(mirror_fields, &m.config);
+		json_t *j = fields_to_json_masked(mirror_fields, &m.config,
+						  mirror_config_rows(&m.config));
 
 		if (json_array_append_new(list, j) ||
 		    json_object_set_new(j, "mirrored", json_integer((json_int_t)m.mirrored)) ||
@@ -276,9 +287,8 @@ static int daemon_info(struct call *c, json_t **result, struct err *e)
 
 static const char *const own_set[] = { "set", "vfs", NULL };
 static const char *const own_filter[] = { "filter", NULL };
-#define ATTACH_NEED 1	/* kind */
-#define SVC_NEED    3	/* pf, name */
-#define MIRROR_NEED 067 /* all but dir */
+#define ATTACH_NEED 1 /* kind */
+#define SVC_NEED    3 /* pf, name */
 
 static const struct method methods[] = {
 	{ "pf.add", 0, 0, pf_fields, 1U << PF_FIELD_NAME, NULL, pf_add },
@@ -295,7 +305,8 @@ static const struct method methods[] = {
 	{ "svc.add", 0, 0, svc_fields, SVC_NEED, NULL, svc_add },
 	{ "svc.del", T_PF | T_NAME, 0, NULL, 0, NULL, svc_del },
 	{ "svc.list", 0, 0, NULL, 0, NULL, svc_list },
-	{ "mirror.add", 0, 0, mirror_fields, MIRROR_NEED, NULL, mirror_add },
+	{ "mirror.add", 0, 0, mirror_fields, 0, NULL, mirror_add },
+	{ "mirror.set", T_NAME, 0, mirror_fields, 0, NULL, mirror_set },
 	{ "mirror.del", T_NAME, 0, NULL, 0, NULL, mirror_del },
 	{ "mirror.list", 0, 0, NULL, 0, NULL, mirror_list },
 	{ "daemon.info", 0, 0, NULL, 0, NULL, daemon_info },
@@ -321,8 +332,6 @@ static void body_default(const struct method *m, struct call *c)
 {
 	if (m->body == pf_fields)
 		pf_config_default(&c->body.pf);
-	else if (m->body == mirror_fields)
-		c->body.mirror.dir = MIRROR_BOTH;
 }
 
 /* Sorts the members by who reads them, then reads target and body through their tables. */
@@ -331,7 +340,7 @@ static int read_params(const struct method *m, struct call *c, struct err *e)
 	static const struct field no_fields[] = { FIELD_END };
 	auto_of(json_decref) json_t *target = json_object(), *body = json_object();
 	const struct field *fields = m->body ? m->body : no_fields;
-	uint32_t have = 0, body_have = 0;
+	uint32_t have = 0;
 	const char *key;
 	json_t *v;
 
@@ -345,8 +354,8 @@ static int read_params(const struct method *m, struct call *c, struct err *e)
 	body_default(m, c);
 	if (fields_from_json(target_fields, &c->t, target, &have, e) ||
 	    check_need(target_fields, m->need, have, e) ||
-	    fields_from_json(fields, &c->body, body, &body_have, e) ||
-	    check_need(fields, m->body_need, body_have, e))
+	    fields_from_json(fields, &c->body, body, &c->body_have, e) ||
+	    check_need(fields, m->body_need, c->body_have, e))
 		return bad_params(c);
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Field tables, defaults and checks of the PF, its service ports and mirrors. */
+/* Field tables, defaults and checks of the PF and its service ports. */
 #include "model/pf.h"
 
 #include <assert.h>
@@ -8,7 +8,6 @@
 
 static const char *const mode_names[] = { "veb", "vepa", NULL };
 static const char *const uplink_names[] = { "none", "dev", "dpdk", NULL };
-static const char *const dir_names[] = { "in", "out", "both", NULL };
 
 #define P(word, type, member, max, names, help)                                                    \
 	{ word, type, offsetof(struct pf_config, member), max, names, help }
@@ -37,18 +36,6 @@ const struct field svc_fields[] = {
 	S("vlan", FIELD_U16, vlan, 4094, "VLAN, 0 for untagged"),
 	S("mtu", FIELD_U16, mtu, 9216, "largest payload in bytes, 0 for the PF's"),
 	S("netns", FIELD_STR, netns, VF_NAME_LEN, "network namespace"),
-	FIELD_END
-};
-
-#define M(word, type, member, max, names, help)                                                    \
-	{ word, type, offsetof(struct mirror_config, member), max, names, help }
-const struct field mirror_fields[] = {
-	M("name", FIELD_STR, name, MIRROR_NAME_LEN, NULL, "name of the mirror"),
-	M("from_pf", FIELD_STR, from_pf, PF_NAME_LEN, NULL, "PF of the watched VF"),
-	M("from_vf", FIELD_U16, from_vf, VF_MAX - 1, NULL, "the watched VF"),
-	M("dir", FIELD_ENUM, dir, 0, dir_names, "in: towards the VM, out: from it, or both"),
-	M("to_pf", FIELD_STR, to_pf, PF_NAME_LEN, NULL, "PF of the watching VF"),
-	M("to_vf", FIELD_U16, to_vf, VF_MAX - 1, NULL, "the watching VF"),
 	FIELD_END
 };
 

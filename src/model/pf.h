@@ -9,6 +9,8 @@
 #define PF_NAME_LEN 15	  /* IFNAMSIZ without the NUL */
 #define MIRROR_NAME_LEN 63
 #define SVC_NAME_LEN 15
+#define MIRROR_PCAP_LEN 1023 /* of a filter expression */
+#define MIRROR_SNAP_MIN 14u  /* an Ethernet header */
 
 enum pf_mode { PF_MODE_VEB, PF_MODE_VEPA };
 enum uplink_kind { UPLINK_NONE, UPLINK_DEV, UPLINK_DPDK };
@@ -65,16 +67,48 @@ struct svc_config {
 	char netns[VF_NAME_LEN + 1]; /* "": the daemon's own */
 };
 
-enum mirror_dir { MIRROR_IN, MIRROR_OUT, MIRROR_BOTH }; /* the VM's view: in = towards it */
+/* The VM's view: in = towards it. Of a wire: in = what it brings to the VMs. */
+enum mirror_dir { MIRROR_IN, MIRROR_OUT, MIRROR_BOTH };
+enum mirror_from {
+	MIRROR_FROM_VF,
+	MIRROR_FROM_PF,	    /* the PF's own function: its host interface */
+	MIRROR_FROM_UPLINK, /* the wire */
+	MIRROR_FROM_VLAN,   /* each frame of one VLAN, once */
+};
+enum mirror_to { MIRROR_TO_VF };
 
-/* VF to VF for now; further sources and sinks get enum values of their own. */
+enum mirror_field {
+	MIRROR_FIELD_NAME,
+	MIRROR_FIELD_FROM_PF,
+	MIRROR_FIELD_FROM_VF,
+	MIRROR_FIELD_DIR,
+	MIRROR_FIELD_TO_PF,
+	MIRROR_FIELD_TO_VF,
+	MIRROR_FIELD_FROM,
+	MIRROR_FIELD_FROM_VLAN,
+	MIRROR_FIELD_VLANS,
+	MIRROR_FIELD_ETHER,
+	MIRROR_FIELD_PCAP,
+	MIRROR_FIELD_SNAP,
+	MIRROR_FIELD_TO,
+	MIRROR_FIELD_N
+};
+
+/* Members that do not belong to its kinds are zero; mirror_config_apply() sees to it. */
 struct mirror_config {
 	char name[MIRROR_NAME_LEN + 1];
 	char from_pf[PF_NAME_LEN + 1];
 	uint16_t from_vf;
-	uint8_t dir;		 /* enum mirror_dir */
+	uint8_t dir; /* enum mirror_dir */
 	char to_pf[PF_NAME_LEN + 1];
 	uint16_t to_vf;
+	uint8_t from;		/* enum mirror_from */
+	uint16_t from_vlan;	/* 1..4094 */
+	struct vlan_set vlans;	/* only frames of these VLANs; 0: untagged; unset: any */
+	uint16_t ether;		/* only frames of this ethertype, host order; 0: any */
+	char pcap[MIRROR_PCAP_LEN + 1]; /* only frames this expression takes; "": any */
+	uint16_t snap;		/* bytes of a frame that are copied; 0: all */
+	uint8_t to;		/* enum mirror_to */
 };
 struct mirror_info {
 	struct mirror_config config;
@@ -88,5 +122,9 @@ extern const struct field mirror_fields[];
 
 void pf_config_default(struct pf_config *out);
 int pf_config_check(const struct pf_config *want, struct err *e);
+uint32_t mirror_config_rows(const struct mirror_config *c);
+int mirror_config_check(const struct mirror_config *c, struct err *e);
+int mirror_config_apply(const struct mirror_config *old, const struct mirror_config *want,
+			uint32_t changed, struct mirror_config *out, struct err *e);
 
 #endif

@@ -60,6 +60,9 @@ struct pf_ops {
 	int (*svc_get)(void *ctx, unsigned int i, struct svc_config *out);
 
 	int (*mirror_add)(void *ctx, const struct mirror_config *want, struct err *e);
+	/* Words of an existing mirror, as mirror_config_apply() takes them; it counts on. */
+	int (*mirror_set)(void *ctx, const char *name, const struct mirror_config *want,
+			  uint32_t changed, struct err *e);
 	int (*mirror_del)(void *ctx, const char *name, struct err *e);
 	int (*mirror_get)(void *ctx, unsigned int i, struct mirror_info *out);
 };

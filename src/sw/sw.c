@@ -198,6 +198,8 @@ void sw_close(struct sw *sw)
 		sw_pf_free(sw->pfs[i]);
 	for (unsigned int i = 0; i < VEB_PORTS_MAX; i++)
 		veb_port_put(sw->blocks[i]);
+	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++)
+		veb_filter_put(sw->mirrors[i].filter);
 	free(sw->saved);
 	free(sw->run_dir);
 	free(sw->state);
@@ -221,6 +223,7 @@ const struct pf_ops sw_ops = {
 	.svc_del = sw_svc_del,
 	.svc_get = sw_svc_get,
 	.mirror_add = sw_mirror_add,
+	.mirror_set = sw_mirror_set,
 	.mirror_del = sw_mirror_del,
 	.mirror_get = sw_mirror_get,
 };

@@ -53,6 +53,7 @@ struct sw_pf {
 struct sw_mirror {
 	bool used;
 	struct mirror_config config;
+	struct veb_filter *filter; /* a reference; NULL: no condition */
 };
 
 struct sw {
@@ -133,9 +134,15 @@ void sw_pci_slot(const struct sw_pf *pf, int vf, char out[16]);
 int sw_svc_add(void *ctx, const struct svc_config *want, struct err *e);
 int sw_svc_del(void *ctx, const char *pf, const char *name, struct err *e);
 int sw_svc_get(void *ctx, unsigned int i, struct svc_config *out);
+
+/* sw_mirror.c */
 int sw_mirror_add(void *ctx, const struct mirror_config *want, struct err *e);
+int sw_mirror_set(void *ctx, const char *name, const struct mirror_config *want, uint32_t changed,
+		  struct err *e);
 int sw_mirror_del(void *ctx, const char *name, struct err *e);
 int sw_mirror_get(void *ctx, unsigned int i, struct mirror_info *out);
-const struct mirror_config *sw_mirror_of(const struct sw *sw, const char *pf, int vf);
+struct sw_mirror *sw_mirror_of(struct sw *sw, const char *pf, int vf);
+int sw_mirror_load(struct sw *sw, unsigned int slot, const struct mirror_config *config,
+		   struct err *e);
 
 #endif

@@ -160,12 +160,11 @@ int sw_pf_add(void *ctx, const struct pf_config *want, struct err *e)
 }
 
 /* -EBUSY, by name, if a VF from @first on is in use. */
-static int vfs_unused(const struct sw *sw, const struct sw_pf *pf, unsigned int first,
-		      struct err *e)
+static int vfs_unused(struct sw *sw, const struct sw_pf *pf, unsigned int first, struct err *e)
 {
 	for (unsigned int i = first; i < pf->config.numvfs; i++) {
 		const struct sw_vf *v = &pf->vfs[i];
-		const struct mirror_config *m = sw_mirror_of(sw, pf->config.name, (int)i);
+		const struct sw_mirror *m = sw_mirror_of(sw, pf->config.name, (int)i);
 
 		if (v->attach.kind != VF_ATTACH_NONE)
 			return err_set(e, -EBUSY, "%s vf %u is attached", pf->config.name, i);
@@ -174,7 +173,7 @@ static int vfs_unused(const struct sw *sw, const struct sw_pf *pf, unsigned int 
 				       i, v->config.port_id);
 		if (m)
 			return err_set(e, -EBUSY, "%s vf %u is in mirror %s", pf->config.name, i,
-				       m->name);
+				       m->config.name);
 	}
 	return 0;
 }
@@ -192,11 +191,14 @@ int sw_pf_del(void *ctx, const char *name, struct err *e)
 {
 	struct sw *sw = ctx;
 	struct sw_pf *pf = sw_pf_find(sw, name, e);
+	const struct sw_mirror *m = sw_mirror_of(sw, name, -1);
 	int rc;
 
 	if (!pf)
 		return -ENODEV;
 	rc = vfs_unused(sw, pf, 0, e);
+	if (!rc && m)
+		rc = err_set(e, -EBUSY, "%s is in mirror %s", name, m->config.name);
 	if (!rc && pf->n_svcs)
 		rc = err_set(e, -EBUSY, "%s has service port %s", name, pf->svcs[0].config.name);
 	if (rc)
@@ -313,7 +315,7 @@ static void drop_rest(struct sw *sw, struct sw_pf *gone, const struct sw_pf *kep
 	free(gone->vf_ports);
 }
 
-static int pf_set_check(const struct sw *sw, const struct sw_pf *pf, struct pf_config *want,
+static int pf_set_check(struct sw *sw, const struct sw_pf *pf, struct pf_config *want,
 			const struct pf_change *change, struct err *e)
 {
 	int rc;

@@ -38,24 +38,6 @@ bool sw_vf_link_up(const struct sw_pf *pf, unsigned int vf)
 	return false;
 }
 
-/* Takes a port whose block may be the one of the last snapshot. */
-static int build_add(struct build *b, const struct veb_port_conf *conf)
-{
-	struct veb_port *p = veb_port_new(conf), **last = &b->sw->blocks[conf->id];
-
-	if (!p)
-		return -ENOMEM;
-	if (veb_port_equal(p, *last)) {
-		veb_port_put(p);
-		p = veb_port_get(*last);
-	} else {
-		veb_port_put(*last);
-		*last = veb_port_get(p);
-	}
-	b->ports[b->n++] = p;
-	return 0;
-}
-
 static uint16_t min_mtu(uint16_t a, uint16_t b)
 {
 	return b && b < a ? b : a;
@@ -68,25 +50,83 @@ static uint16_t vf_id(struct sw *sw, const char *pf, unsigned int vf)
 	return to && vf < to->config.numvfs ? to->vf_ports[vf].id : VEB_NO_PORT;
 }
 
-/* Mirrors that watch a VF; in[] and out[] have room for all. */
-static void vf_mirrors(struct sw *sw, const struct sw_pf *pf, unsigned int vf,
-		       struct veb_mirror *in, struct veb_mirror *out, struct veb_port_conf *conf)
+/* Which of a port's frames a mirror watches: those to it, those from it. */
+static void watch(const struct mirror_config *m, enum veb_kind kind, unsigned int vf, bool *to,
+		  bool *from)
+{
+	bool in = m->dir != MIRROR_OUT, out = m->dir != MIRROR_IN;
+
+	*to = *from = false;
+	switch ((enum mirror_from)m->from) {
+	case MIRROR_FROM_VF:
+	case MIRROR_FROM_PF:
+		if (m->from == MIRROR_FROM_VF ? kind != VEB_VF || m->from_vf != vf
+					      : kind != VEB_HOST)
+			return;
+		*to = in;
+		*from = out;
+		return;
+	case MIRROR_FROM_UPLINK: /* what VMs send goes to that port */
+		*to = kind == VEB_UPLINK && out;
+		*from = kind == VEB_UPLINK && in;
+		return;
+	case MIRROR_FROM_VLAN: /* once, where it comes in */
+		*from = kind == VEB_VF ? out : in;
+		return;
+	}
+}
+
+/* Arrays of one port's mirrors. */
+struct mirrors {
+	struct veb_mirror to[VEB_MIRRORS_MAX], from[VEB_MIRRORS_MAX];
+};
+
+/* Mirrors that watch a port of @pf; @list holds them while @conf is used. */
+static void port_mirrors(struct sw *sw, const struct sw_pf *pf, unsigned int vf,
+			 struct mirrors *list, struct veb_port_conf *conf)
 {
 	for (uint16_t slot = 0; slot < VEB_MIRRORS_MAX; slot++) {
-		const struct mirror_config *m = &sw->mirrors[slot].config;
-		struct veb_mirror to;
+		const struct sw_mirror *m = &sw->mirrors[slot];
+		struct veb_mirror copy = { .slot = slot, .filter = m->filter };
+		bool to, from;
 
-		if (!sw->mirrors[slot].used || m->from_vf != vf ||
-		    strcmp(m->from_pf, pf->config.name))
+		if (!m->used)
 			continue;
-		to = (struct veb_mirror){ vf_id(sw, m->to_pf, m->to_vf), slot };
-		if (m->dir != MIRROR_OUT)
-			in[conf->n_in++] = to;
-		if (m->dir != MIRROR_IN)
-			out[conf->n_out++] = to;
+		watch(&m->config, conf->kind, vf, &to, &from);
+		if ((!to && !from) || strcmp(m->config.from_pf, pf->config.name))
+			continue;
+		copy.to = vf_id(sw, m->config.to_pf, m->config.to_vf);
+		copy.snap = m->config.snap;
+		copy.inside = m->config.from == MIRROR_FROM_VLAN;
+		if (to)
+			list->to[conf->n_in++] = copy;
+		if (from)
+			list->from[conf->n_out++] = copy;
 	}
-	conf->in = in;
-	conf->out = out;
+	conf->in = list->to;
+	conf->out = list->from;
+}
+
+/* Takes a port with its mirrors; its block may be the one of the last snapshot. */
+static int build_add(struct build *b, const struct sw_pf *pf, unsigned int vf,
+		     struct veb_port_conf *conf)
+{
+	struct veb_port *p, **last = &b->sw->blocks[conf->id];
+	struct mirrors list;
+
+	port_mirrors(b->sw, pf, vf, &list, conf);
+	p = veb_port_new(conf);
+	if (!p)
+		return -ENOMEM;
+	if (veb_port_equal(p, *last)) {
+		veb_port_put(p);
+		p = veb_port_get(*last);
+	} else {
+		veb_port_put(*last);
+		*last = veb_port_get(p);
+	}
+	b->ports[b->n++] = p;
+	return 0;
 }
 
 static uint16_t vf_flags(const struct sw_pf *pf, unsigned int vf)
@@ -135,7 +175,6 @@ static unsigned int vf_macs(const struct sw_vf *v, struct mac *macs)
 static int build_vf(struct build *b, const struct sw_pf *pf, unsigned int vf)
 {
 	const struct sw_vf *v = &pf->vfs[vf];
-	struct veb_mirror in[VEB_MIRRORS_MAX], out[VEB_MIRRORS_MAX];
 	struct mac macs[VF_MACS_TRUSTED + 1];
 	struct veb_port_conf conf = {
 		.id = pf->vf_ports[vf].id,
@@ -155,14 +194,13 @@ static int build_vf(struct build *b, const struct sw_pf *pf, unsigned int vf)
 		conf.n_groups = v->guest->n_mcasts;
 		conf.groups = v->guest->mcasts;
 	}
-	vf_mirrors(b->sw, pf, vf, in, out, &conf);
-	return build_add(b, &conf);
+	return build_add(b, pf, vf, &conf);
 }
 
 static int build_svc(struct build *b, const struct sw_pf *pf, const struct sw_svc *svc)
 {
 	const struct vlan_set none = { .set = true };
-	const struct veb_port_conf conf = {
+	struct veb_port_conf conf = {
 		.id = svc->port.id,
 		.domain = pf->slot,
 		.kind = VEB_SVC,
@@ -174,7 +212,7 @@ static int build_svc(struct build *b, const struct sw_pf *pf, const struct sw_sv
 		.macs = &svc->config.mac,
 	};
 
-	return build_add(b, &conf);
+	return build_add(b, pf, 0, &conf);
 }
 
 static int build_pf(struct build *b, const struct sw_pf *pf)
@@ -186,23 +224,25 @@ static int build_pf(struct build *b, const struct sw_pf *pf)
 	for (unsigned int i = 0; !rc && i < pf->n_svcs; i++)
 		rc = build_svc(b, pf, &pf->svcs[i]);
 	if (!rc && pf->uplink.id != VEB_NO_PORT)
-		rc = build_add(b, &(struct veb_port_conf){
-					  .id = pf->uplink.id,
-					  .domain = pf->slot,
-					  .kind = VEB_UPLINK,
-					  .flags = pf_link_up(pf) ? VEB_LINK_UP : 0,
-					  .mtu = min_mtu(pf->config.mtu, pf->wire_mtu),
-				  });
+		rc = build_add(b, pf, 0,
+			       &(struct veb_port_conf){
+				       .id = pf->uplink.id,
+				       .domain = pf->slot,
+				       .kind = VEB_UPLINK,
+				       .flags = pf_link_up(pf) ? VEB_LINK_UP : 0,
+				       .mtu = min_mtu(pf->config.mtu, pf->wire_mtu),
+			       });
 	if (!rc && pf->host.id != VEB_NO_PORT)
-		rc = build_add(b, &(struct veb_port_conf){
-					  .id = pf->host.id,
-					  .domain = pf->slot,
-					  .kind = VEB_HOST,
-					  .flags = pf->config.up ? VEB_LINK_UP : 0,
-					  .mtu = pf->config.mtu,
-					  .n_macs = 1,
-					  .macs = &pf->config.mac,
-				  });
+		rc = build_add(b, pf, 0,
+			       &(struct veb_port_conf){
+				       .id = pf->host.id,
+				       .domain = pf->slot,
+				       .kind = VEB_HOST,
+				       .flags = pf->config.up ? VEB_LINK_UP : 0,
+				       .mtu = pf->config.mtu,
+				       .n_macs = 1,
+				       .macs = &pf->config.mac,
+			       });
 	return rc;
 }
 

@@ -119,7 +119,9 @@ int sw_state_save(struct sw *sw, struct err *e)
 	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++)
 		if (sw->mirrors[i].used)
 			json_array_append_new(
-				mirrors, fields_to_json(mirror_fields, &sw->mirrors[i].config));
+				mirrors,
+				fields_to_json_masked(mirror_fields, &sw->mirrors[i].config,
+						      mirror_config_rows(&sw->mirrors[i].config)));
 	root = json_pack("{s:i, s:O, s:O}", "version", STATE_VERSION, "pfs", pfs, "mirrors",
 			 mirrors);
 	text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
@@ -300,18 +302,20 @@ static int mirrors_from_json(struct sw *sw, const json_t *list, struct err *e)
 
 	json_array_foreach (list, i, item) {
 		struct mirror_config m = { 0 };
-		struct sw_pf *pf;
+		uint32_t changed = 0;
 		int rc;
 
 		if (i == VEB_MIRRORS_MAX)
 			return err_set(e, -EINVAL, "too many mirrors");
-		rc = fields_from_json(mirror_fields, &m, item, NULL, e);
-		if (rc)
-			return rc;
-		if (!sw_vf_find(sw, m.from_pf, m.from_vf, &pf, e) ||
-		    !sw_vf_find(sw, m.to_pf, m.to_vf, &pf, e))
+		rc = fields_from_json(mirror_fields, &m, item, &changed, e);
+		if (!rc)
+			rc = mirror_config_apply(NULL, &m, changed, &m, e);
+		if (!rc)
+			rc = sw_mirror_load(sw, (unsigned int)i, &m, e);
+		if (rc) {
+			err_prefix(e, "mirror %zu", i);
 			return -EINVAL;
-		sw->mirrors[i] = (struct sw_mirror){ true, m };
+		}
 	}
 	return 0;
 }

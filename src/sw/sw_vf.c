@@ -309,7 +309,7 @@ int sw_vf_release(void *ctx, const char *pf, unsigned int vf, struct err *e)
 {
 	struct sw *sw = ctx;
 	auto_free struct sw_mirror *mirrors = NULL;
-	const struct mirror_config *m;
+	struct sw_mirror *m;
 	struct sw_vf next = { 0 };
 	struct sw_pf *p;
 	int rc;
@@ -321,7 +321,7 @@ int sw_vf_release(void *ctx, const char *pf, unsigned int vf, struct err *e)
 		return err_set(e, -ENOMEM, "no memory");
 	memcpy(mirrors, sw->mirrors, sizeof(sw->mirrors));
 	while ((m = sw_mirror_of(sw, pf, (int)vf)))
-		container_of(m, struct sw_mirror, config)->used = false;
+		m->used = false;
 	vf_config_default(&next.config);
 	rc = vf_put(sw, p, vf, &next, sw_commit, e);
 	if (rc) {

@@ -45,6 +45,9 @@ struct worker {
 	struct veb_out *out;
 	struct port_burst burst;
 	struct port_item items[PORT_BATCH];
+	struct frame cuts[PORT_BATCH]; /* what mirrors with a snap length get, of one batch */
+	struct frame_seg cut_segs[PORT_SEGS];
+	unsigned int n_cuts, n_cut_segs;
 	uint8_t scratch[PORT_SCRATCH];
 };
 
@@ -154,6 +157,7 @@ static void batch_deliver(struct worker *w, uint16_t to, unsigned int n, unsigne
 				.losses = &w->shared->losses[to * DROP_N], .now = w->out->now,
 				.scratch = w->scratch };
 
+	w->n_cuts = w->n_cut_segs = 0;
 	if (likely(p && p->ops->tx)) {
 		p->ops->tx(p, &b);
 		return;
@@ -161,8 +165,34 @@ static void batch_deliver(struct worker *w, uint16_t to, unsigned int n, unsigne
 	port_drop_all(&b, DROP_NOT_READY);
 }
 
+/* Whether a batch of @n frames must go before this node joins it. */
+static bool batch_is_full(const struct worker *w, const struct veb_node *node,
+			  const struct frame *f, unsigned int n)
+{
+	unsigned int n_segs = w->n_cut_segs;
+
+	if (likely(!node->mirror) || n + node->n > PORT_BATCH)
+		return n + node->n > PORT_BATCH;
+	for (unsigned int i = 0; i < node->n; i++)
+		n_segs += f[i].n_more;
+	return n_segs > PORT_SEGS;
+}
+
+/* A run of copies for a mirror with a snap length. There is room: batch_is_full(). */
+static const struct frame *cut_run(struct worker *w, const struct frame *f, unsigned int n,
+				   uint16_t snap)
+{
+	struct frame *first = &w->cuts[w->n_cuts];
+
+	for (unsigned int i = 0; i < n; i++)
+		w->n_cut_segs +=
+			frame_cut(&f[i], snap, &w->cuts[w->n_cuts++], &w->cut_segs[w->n_cut_segs]);
+	return first;
+}
+
 /* The second pass: each destination once. Returns what it cost, in bytes. */
-static int64_t deliver(struct worker *w, const struct frame *frames, unsigned int flow)
+static int64_t deliver(struct worker *w, const struct veb_snap *snap, const struct frame *frames,
+		       unsigned int flow)
 {
 	struct veb_out *out = w->out;
 	int64_t cost = 0;
@@ -175,10 +205,12 @@ static int64_t deliver(struct worker *w, const struct frame *frames, unsigned in
 			const struct veb_node *node = &out->nodes[i];
 			const struct frame *f = &frames[node->frame];
 
-			if (n_frames + node->n > PORT_BATCH) {
+			if (unlikely(batch_is_full(w, node, f, n_frames))) {
 				batch_deliver(w, to, n, flow);
 				n = n_frames = 0;
 			}
+			if (unlikely(node->mirror) && snap->snaps[node->mirror - 1])
+				f = cut_run(w, f, node->n, snap->snaps[node->mirror - 1]);
 			w->items[n++] = (struct port_item){ f, { node->tags[0], node->tags[1] },
 							    node->mirror, node->n };
 			n_frames += node->n;
@@ -284,7 +316,7 @@ static void burst_forward(struct worker *w, const struct veb_snap *snap, struct 
 	for (unsigned int done = 0; done < b->n;) {
 		unsigned int n = veb_forward(snap, id, b->frames + done, b->n - done, w->out);
 
-		cost += deliver(w, b->frames + done, q->index);
+		cost += deliver(w, snap, b->frames + done, q->index);
 		done += n;
 	}
 	for (unsigned int i = 0; i < DROP_N; i++)

@@ -94,6 +94,43 @@ bool frame_set_offload(struct frame *f, uint8_t flags, uint8_t gso_type, uint16_
 }
 
 /**
+ * frame_cut() - The first bytes of a frame, as a frame
+ * @f:    a frame with its segments
+ * @len:  bytes of the untagged frame to keep, FRAME_HDR_LEN at least
+ * @out:  gets the shorter frame, over the same memory; out->cut says by how much
+ * @segs: array of @f->n_more, for its further segments
+ *
+ * What is cut needs no offload any more: its checksum could not be made.
+ *
+ * Return: entries of @segs used.
+ * Context: the worker that holds the burst.
+ */
+unsigned int frame_cut(const struct frame *f, uint32_t len, struct frame *out,
+		       struct frame_seg *segs)
+{
+	uint32_t left = len - FRAME_HDR_LEN;
+	unsigned int n = 0;
+
+	*out = *f;
+	out->cut = 0;
+	if (f->len <= len)
+		return 0;
+	out->cut = f->len - len;
+	out->len = len;
+	out->flags = out->gso_type = 0;
+	out->hdr_len = out->gso_size = out->csum_start = out->csum_offset = 0;
+	out->data.len = MIN(f->data.len, left);
+	left -= out->data.len;
+	for (; left && n < f->n_more; n++) {
+		segs[n] = (struct frame_seg){ f->more[n].base, MIN(f->more[n].len, left) };
+		left -= segs[n].len;
+	}
+	out->n_more = (uint16_t)n;
+	out->more = segs;
+	return n;
+}
+
+/**
  * frame_peek() - Copy payload bytes out of the sender's memory
  * @f:      a frame with its segments
  * @offset: from the first byte behind the ethertype

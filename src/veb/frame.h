@@ -64,6 +64,7 @@ struct frame {
 	struct frame_seg data; /* first payload segment: what follows the ethertype */
 	const struct frame_seg *more; /* n_more further ones, in the worker's array */
 	uint16_t csum_offset;	      /* from csum_start */
+	uint32_t cut;		      /* by frame_cut(): bytes of payload left out; else anything */
 };
 static_assert(sizeof(struct frame) == 64, "a frame is one cache line");
 static_assert(offsetof(struct frame, type) == 12, "dst, src, type stand as on the wire");
@@ -88,6 +89,8 @@ static inline bool frame_is_tpid(uint16_t type)
 int frame_parse(struct frame *f, const uint8_t *bytes, uint32_t len);
 bool frame_set_offload(struct frame *f, uint8_t flags, uint8_t gso_type, uint16_t hdr_len,
 		       uint16_t gso_size, uint16_t csum_start, uint16_t csum_offset);
+unsigned int frame_cut(const struct frame *f, uint32_t len, struct frame *out,
+		       struct frame_seg *segs);
 unsigned int frame_peek(const struct frame *f, uint32_t offset, void *out, unsigned int len);
 
 /* Addresses as 48-bit keys, first wire byte lowest, as veb_mac_key() makes them: one load each. */

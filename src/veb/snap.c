@@ -47,6 +47,8 @@ struct veb_port *veb_port_new(const struct veb_port_conf *conf)
 		mirrors[i] = conf->in[i];
 	for (unsigned int i = 0; i < conf->n_out; i++)
 		mirrors[conf->n_in + i] = conf->out[i];
+	for (unsigned int i = 0; i < conf->n_in + conf->n_out; i++)
+		veb_filter_get(mirrors[i].filter);
 	p->id = conf->id;
 	p->domain = conf->domain;
 	p->kind = (uint8_t)conf->kind;
@@ -119,8 +121,11 @@ struct veb_port *veb_port_get(struct veb_port *p)
  */
 void veb_port_put(struct veb_port *p)
 {
-	if (p && !__atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL))
-		free(p);
+	if (!p || __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	for (unsigned int i = 0; i < (unsigned int)(p->n_in + p->n_out); i++)
+		veb_filter_put(p->in[i].filter);
+	free(p);
 }
 
 static int claim_cmp(const void *va, const void *vb)
@@ -282,6 +287,8 @@ int veb_snap_build(struct veb_port *const *ports, unsigned int n_ports, uint64_t
 	for (unsigned int i = 0; i < n_ports; i++) {
 		assert(!s->ports[ports[i]->id]);
 		s->ports[ports[i]->id] = veb_port_get(ports[i]);
+		for (unsigned int k = 0; k < (unsigned int)(ports[i]->n_in + ports[i]->n_out); k++)
+			s->snaps[ports[i]->in[k].slot] = ports[i]->in[k].snap;
 	}
 	rc = domains_build(s, n_ports, vepa_domains, e);
 	if (!rc)

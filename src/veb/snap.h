@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/mac.h"
 #include "base/vlan.h"
+#include "veb/filter.h"
 
 #define VEB_PORTS_MAX	2048 /* port ids are 0..2047, over all PFs of a daemon */
 #define VEB_DOMAINS_MAX 64   /* PFs a daemon */
@@ -45,8 +46,11 @@ enum veb_flag {
 
 /* Where copies of a port's frames go. */
 struct veb_mirror {
-	uint16_t to;   /* port id, any domain */
-	uint16_t slot; /* number of the mirror, 0..VEB_MIRRORS_MAX-1, for its counters */
+	uint16_t to;	 /* port id, any domain */
+	uint16_t slot;	 /* number of the mirror, 0..VEB_MIRRORS_MAX-1, for its counters */
+	uint16_t snap;	 /* bytes of a frame that are copied, its tags not counted; 0: all */
+	uint16_t inside; /* 1: with the tags frames have in the switch; 0: as the port sees them */
+	const struct veb_filter *filter; /* which frames; NULL: all. A port has a reference */
 };
 
 /* What control says about a port; everything is copied by veb_port_new(). */
@@ -127,6 +131,7 @@ struct veb_snap {
 	uint16_t *owners;
 	struct veb_member *members; /* of all domains */
 	struct veb_domain domains[VEB_DOMAINS_MAX];
+	uint16_t snaps[VEB_MIRRORS_MAX];       /* of struct veb_mirror, by slot */
 	struct veb_port *ports[VEB_PORTS_MAX]; /* a reference each, or NULL */
 };
 

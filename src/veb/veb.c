@@ -125,10 +125,15 @@ static void mirror_all(struct burst *b, const struct item *it, const struct veb_
 {
 	for (unsigned int i = 0; i < n; i++) {
 		const struct veb_port *to = b->s->ports[mirrors[i].to];
+		const uint32_t seen[2] = { outer, inner };
+		const uint32_t *tags = mirrors[i].inside ? it->tags : seen;
 
 		if (!to || to == b->src || !(to->flags & VEB_LINK_UP))
 			continue;
-		node_add(b, it->index, to->id, (uint16_t)(mirrors[i].slot + 1), outer, inner);
+		if (mirrors[i].filter &&
+		    !veb_filter_match(mirrors[i].filter, it->f, it->vlan, tags))
+			continue;
+		node_add(b, it->index, to->id, (uint16_t)(mirrors[i].slot + 1), tags[0], tags[1]);
 		veb_count(&b->out->stats[of].mirrored, 1);
 	}
 }

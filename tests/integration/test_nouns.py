@@ -54,6 +54,12 @@ def test_mirror_and_service_port_come_and_go(fake):
     ok(fake, 'mirror add n from vf p2p1 1 to vf p2p1 3')
     assert ok(fake, 'mirror show m') == 'm: from vf p2p1 1 in to vf p2p1 2, mirrored 0, dropped 0\n'
     assert [m['dir'] for m in json.loads(ok(fake, '-j mirror show'))] == ['in', 'both']
+    ok(fake, 'mirror set m from vlan p2p1 7 out filter vlan 1-3 filter ether 0x86dd snap 96')
+    assert ok(fake, 'mirror show m') == ('m: from vlan p2p1 7 out filter vlan 1-3 filter ether 0x86dd snap 96 to vf p2p1 2, '
+                                         'mirrored 0, dropped 0\n')
+    assert json.loads(ok(fake, '-j mirror show m')) == [
+        {'name': 'm', 'from_pf': 'p2p1', 'dir': 'out', 'to_pf': 'p2p1', 'to_vf': 2, 'from': 'vlan', 'from_vlan': 7,
+         'vlans': '1-3', 'ether': 0x86dd, 'snap': 96, 'to': 'vf', 'mirrored': 0, 'dropped': 0}]
     ok(fake, 'mirror del m')
     assert fake.run('mirror', 'show', 'm')[0] == 1
     ok(fake, 'svc add p2p1 dhcp0 vlan 5 mtu 1400 mac 02:00:00:00:00:0a netns blue')
@@ -76,8 +82,9 @@ def test_refusals_name_the_word(fake):
         'vf set p2p1 1 vlan 5000': '5000', 'vf set p2p1 1 isolated maybe': '"maybe"', 'vf set p2p1 1 qos 8': 'qos 8', 'vf set p2p1 1 port_id x': '"port_id"',
         'vf drops': 'not complete', 'vf drops p2p1': 'not complete', 'vf drops p2p1 x': '"x"', 'vf drops nosuch 1': 'nosuch',
         'vf drops p2p1 9': 'no VF 9', 'vf drops p2p1 1 all': '"all"', 'vf show nosuch': 'nosuch', 'vf show p2p1 9': 'no VF 9', 'vf show p2p1 1 2': '"2"', 'mirror add': 'not complete',
-        'mirror add m frm': '"frm"', 'mirror add m from pf': '"pf"', 'mirror add m from vf p2p1 1 sideways to': '"sideways"',
-        'mirror add m from vf p2p1 1 to vf p2p1 9': 'no VF 9', 'mirror del nosuch': 'nosuch', 'svc add p2p1': 'not complete',
+        'mirror add m frm': '"frm"', 'mirror add m from pf': 'not complete', 'mirror add m from vf p2p1 1 sideways to': '"sideways"',
+        'mirror add m from vf p2p1 1 to vf p2p1 9': 'no VF 9', 'mirror del nosuch': 'nosuch', 'mirror set nosuch in': 'nosuch', 'mirror add m from cable': '"cable"',
+        'mirror set m': 'not complete', 'svc add p2p1': 'not complete',
         'svc add p2p1 x vlan 5000': '5000', 'svc del p2p1 x': 'x', 'bogus': '"bogus"',
     }
     for line, says in cases.items():

@@ -314,7 +314,7 @@ static int fake_mirror_add(void *ctx, const struct mirror_config *want, struct e
 {
 	struct fake_pfs *f = ctx;
 	struct fake_one *p;
-	int rc = need_vf(f, want->from_pf, want->from_vf, &p, e);
+	int rc = need_vf(f, want->from_pf, want->from == MIRROR_FROM_VF ? want->from_vf : 0, &p, e);
 
 	if (!rc)
 		rc = need_vf(f, want->to_pf, want->to_vf, &p, e);
@@ -326,6 +326,19 @@ static int fake_mirror_add(void *ctx, const struct mirror_config *want, struct e
 	if (!rc)
 		f->mirrors[f->n_mirrors++] = (struct mirror_info){ .config = *want };
 	return rc;
+}
+
+static int fake_mirror_set(void *ctx, const char *name, const struct mirror_config *want,
+			   uint32_t changed, struct err *e)
+{
+	struct fake_pfs *f = ctx;
+
+	for (unsigned int i = 0; i < f->n_mirrors; i++)
+		if (!strcmp(f->mirrors[i].config.name, name))
+			return mirror_config_apply(&f->mirrors[i].config, want,
+						   changed & ~(1U << MIRROR_FIELD_NAME),
+						   &f->mirrors[i].config, e);
+	return err_set(e, -ENOENT, "there is no mirror %s", name);
 }
 
 static int fake_mirror_del(void *ctx, const char *name, struct err *e)
@@ -382,6 +395,7 @@ const struct pf_ops fake_pf_ops = {
 	.svc_del = fake_svc_del,
 	.svc_get = fake_svc_get,
 	.mirror_add = fake_mirror_add,
+	.mirror_set = fake_mirror_set,
 	.mirror_del = fake_mirror_del,
 	.mirror_get = fake_mirror_get,
 };

@@ -15,7 +15,7 @@ ROOMS = {
 FOREIGN = [
     (r'rte_|dpdk/', 'sw'), (r'linux/virtio|linux/if_tun|linux/if_packet|linux/vhost', 'sw'),
     (r'libmnl|linux/if_link|linux/rtnetlink', 'hw'), (r'curl/', 'httpc'), (r'sqlite3', 'store'),
-    (r'microhttpd|sodium', 'api'), (r'libvirt/', 'agent'), (r'ini\.h|md5\.h', 'base'), (r'pcap', 'cli'),
+    (r'microhttpd|sodium', 'api'), (r'libvirt/', 'agent'), (r'ini\.h|md5\.h', 'base'), (r'pcap', 'veb cli'),
 ]
 
 

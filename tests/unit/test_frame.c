@@ -168,6 +168,40 @@ static void meter_bounds_the_burst_and_without_a_rate_has_room(void **state)
 	assert_int_equal(meter_wait(&m, 0), 0);
 }
 
+static void frame_cut_keeps_the_first_bytes(void **state)
+{
+	static const uint8_t bytes[100];
+	const struct frame_seg more[] = { { bytes, 20 }, { bytes + 20, 30 } };
+	const struct frame f = { .len = 14 + 10 + 50,
+				 .flags = FRAME_NEEDS_CSUM,
+				 .gso_type = FRAME_GSO_TCPV4,
+				 .gso_size = 5,
+				 .data = { bytes, 10 },
+				 .n_more = 2,
+				 .more = more };
+	static const struct {
+		uint32_t len, out, first;
+		unsigned int used, last;
+	} cases[] = {
+		{ 74, 74, 10, 0, 0 },  { 73, 73, 10, 2, 29 }, { 45, 45, 10, 2, 1 },
+		{ 44, 44, 10, 1, 20 }, { 24, 24, 10, 0, 0 },  { 14, 14, 0, 0, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct frame_seg segs[2];
+		struct frame out;
+
+		assert_int_equal(frame_cut(&f, cases[i].len, &out, segs), cases[i].used);
+		assert_int_equal(out.len, cases[i].out);
+		assert_int_equal(out.cut, 74 - cases[i].out);
+		assert_int_equal(out.data.len, cases[i].first);
+		assert_int_equal(out.n_more, i ? cases[i].used : 2);
+		assert_int_equal(out.gso_type, i ? 0 : FRAME_GSO_TCPV4);
+		if (cases[i].used)
+			assert_int_equal(segs[cases[i].used - 1].len, cases[i].last);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +209,7 @@ int main(void)
 		cmocka_unit_test(frame_header_writes_what_was_parsed),
 		cmocka_unit_test(offload_headers_that_contradict_themselves_are_refused),
 		cmocka_unit_test(frame_peek_gathers_over_segments),
+		cmocka_unit_test(frame_cut_keeps_the_first_bytes),
 		cmocka_unit_test(meter_holds_the_rate_within_a_percent),
 		cmocka_unit_test(meter_bounds_the_burst_and_without_a_rate_has_room),
 	};

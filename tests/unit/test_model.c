@@ -127,6 +127,66 @@ static void pf_check_names_the_word(void **state)
 	assert_int_equal(pf_config_check(&pf, NULL), -EINVAL);
 }
 
+static struct mirror_config mirror_words(const char *text, uint32_t *changed)
+{
+	auto_of(json_decref) json_t *j = json_loads(text, 0, NULL);
+	struct mirror_config m = { 0 };
+
+	assert_int_equal(fields_from_json(mirror_fields, &m, j, changed, NULL), 0);
+	return m;
+}
+
+static void mirror_words_go_with_its_kinds(void **state)
+{
+	static const struct {
+		const char *words, *says;
+	} cases[] = {
+		{ "{'name':'m','from_pf':'p','to_pf':'p','to_vf':1}", "from_vf is missing" },
+		{ "{'name':'m','from':'pf','from_pf':'p','from_vf':0,'to_pf':'p','to_vf':1}",
+		  "from_vf does not go with from pf and to vf" },
+		{ "{'name':'m','from':'vlan','from_pf':'p','to_pf':'p','to_vf':1}",
+		  "from_vlan is missing" },
+		{ "{'name':'','from':'pf','from_pf':'p','to_pf':'p','to_vf':1}", "needs a name" },
+		{ "{'name':'m','from_pf':'p','from_vf':1,'to_pf':'p','to_vf':1}", "own mirror" },
+		{ "{'name':'m','from':'pf','from_pf':'p','to_pf':'p','to_vf':1,'snap':13}",
+		  "snap 13" },
+		{ "{'name':'m','from':'pf','from_pf':'p','to_pf':'p','to_vf':1,'vlans':'1,4095'}",
+		  "\"1,4095\"" },
+		{ "{'name':'m','from':'pf','from_pf':'p','to_pf':'p','to_vf':1,'ether':1535}",
+		  "0x05ff" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct mirror_config m, out = { .snap = 77 };
+		char text[256], *at = strcpy(text, cases[i].words);
+		struct err e = { 0 };
+		uint32_t changed;
+
+		while ((at = strchr(at, '\'')))
+			*at = '"';
+		m = mirror_words(text, &changed);
+		assert_int_not_equal(mirror_config_apply(NULL, &m, changed, &out, &e), 0);
+		if (!strstr(e.msg, cases[i].says))
+			fail_msg("%s: %s", text, e.msg);
+		assert_int_equal(out.snap, 77);
+	}
+}
+
+static void mirror_forgets_the_words_of_its_old_kind(void **state)
+{
+	struct mirror_config m, was = { "m", "p2p1", 7, MIRROR_IN, "p2p1", 2 };
+	uint32_t changed;
+
+	m = mirror_words("{\"from\":\"uplink\",\"snap\":64}", &changed);
+	assert_int_equal(mirror_config_apply(&was, &m, changed, &m, NULL), 0);
+	assert_int_equal(m.from_vf, 0);
+	assert_int_equal(m.dir, MIRROR_IN);
+	assert_string_equal(m.from_pf, "p2p1");
+	assert_int_equal(mirror_config_rows(&m),
+			 0x3f - (1 << MIRROR_FIELD_FROM_VF) + (1 << MIRROR_FIELD_FROM) +
+				 (1 << MIRROR_FIELD_SNAP) + (1 << MIRROR_FIELD_TO));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +196,8 @@ int main(void)
 		cmocka_unit_test(field_words_read_what_they_write),
 		cmocka_unit_test(vf_check_answers_as_the_kernel),
 		cmocka_unit_test(pf_check_names_the_word),
+		cmocka_unit_test(mirror_words_go_with_its_kinds),
+		cmocka_unit_test(mirror_forgets_the_words_of_its_old_kind),
 	};
 
 	return cmocka_run_group_tests_name("model", tests, NULL, NULL);

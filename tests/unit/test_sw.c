@@ -512,7 +512,10 @@ static void state_of_a_newer_version_or_damaged_is_refused(void **state)
 		  "vf out of range" },
 		{ "{\"version\": 1, \"pfs\": [{\"slot\": 99, \"config\": {\"name\": \"p\"}}]}",
 		  "place" },
-		{ "{\"version\": 1, \"mirrors\": [{\"name\": \"m\"}]}", "no PF" },
+		{ "{\"version\": 1, \"mirrors\": [{\"name\": \"m\"}]}", "mirror 0: from_pf" },
+		{ "{\"version\": 1, \"mirrors\": [{\"name\": \"m\", \"from\": \"pf\", \"from_pf\": "
+		  "\"p\", \"to_pf\": \"p\", \"to_vf\": 1}]}",
+		  "no PF" },
 		{ VF_STATE("2", "5"), "no text" },
 		{ VF_STATE("2", "\"" M2 " " M2 "0\""), "too long" },
 		{ VF_STATE("2", "\"" M2 " *\""), "address" },
@@ -729,6 +732,65 @@ static void mirrors_cross_pfs_and_are_refused_by_name(void **state)
 	assert_int_equal(sw_ops.mirror_del(w->sw, "m", NULL), -ENOENT);
 }
 
+static int mirror_line(struct world *w, const char *name, unsigned int from, unsigned int to)
+{
+	struct mirror_config m = { "", "p2p1", (uint16_t)from, MIRROR_BOTH, "p2p1", (uint16_t)to };
+
+	strcpy(m.name, name);
+	w->e.msg[0] = '\0';
+	return sw_ops.mirror_add(w->sw, &m, &w->e);
+}
+
+static void mirror_loops_are_refused_by_whatever_detour(void **state)
+{
+	struct world *w = *state;
+	struct mirror_config to_0 = { .to_vf = 0 };
+
+	pf_add(w, "p2p1", 8);
+	assert_int_equal(mirror_line(w, "a", 0, 1), 0);
+	assert_int_equal(mirror_line(w, "c", 2, 3), 0);
+	assert_int_equal(mirror_line(w, "b", 1, 2), 0);
+	assert_int_equal(mirror_line(w, "d", 0, 2), 0); /* two ways to one end are no loop */
+	assert_int_equal(mirror_line(w, "x", 1, 0), -ELOOP);
+	assert_int_equal(mirror_line(w, "x", 3, 0), -ELOOP);
+	assert_non_null(strstr(w->e.msg, "p2p1 vf 3 by mirror c"));
+	assert_int_equal(sw_ops.mirror_set(w->sw, "c", &to_0, 1 << MIRROR_FIELD_TO_VF, NULL),
+			 -ELOOP);
+	assert_int_equal(mirror_line(w, "x", 4, 0), 0);
+	assert_int_equal(sw_ops.mirror_del(w->sw, "b", NULL), 0);
+	assert_int_equal(sw_ops.mirror_del(w->sw, "d", NULL), 0);
+	assert_int_equal(mirror_line(w, "y", 3, 0), 0);
+}
+
+static void a_mirrors_new_words_are_in_force_and_saved(void **state)
+{
+	struct world *w = *state;
+	struct mirror_config words = { .from = MIRROR_FROM_VLAN, .from_vlan = 5 };
+	struct mirror_info info;
+
+	pf_add(w, "p2p1", 3);
+	assert_int_equal(mirror_line(w, "m", 0, 2), 0);
+	assert_int_equal(sw_ops.mirror_set(w->sw, "n", &words, 0, NULL), -ENOENT);
+	strcpy(words.pcap, "nonsense here");
+	assert_int_equal(sw_ops.mirror_set(w->sw, "m", &words, 1 << MIRROR_FIELD_PCAP, &w->e),
+			 -EINVAL);
+	assert_non_null(strstr(w->e.msg, "nonsense"));
+	strcpy(words.pcap, "ether[0] = 2");
+	assert_int_equal(sw_ops.mirror_set(w->sw, "m", &words,
+					   1 << MIRROR_FIELD_PCAP | 1 << MIRROR_FIELD_FROM |
+						   1 << MIRROR_FIELD_FROM_VLAN,
+					   NULL),
+			 0);
+	assert_int_equal(sw_ops.pf_del(w->sw, "p2p1", NULL), -EBUSY);
+	world_restart(w);
+	assert_int_equal(sw_ops.mirror_get(w->sw, 0, &info), 0);
+	assert_int_equal(info.config.from, MIRROR_FROM_VLAN);
+	assert_int_equal(info.config.from_vlan, 5);
+	assert_int_equal(info.config.from_vf, 0);
+	assert_string_equal(info.config.pcap, "ether[0] = 2");
+	assert_non_null(w->sw->mirrors[0].filter);
+}
+
 static void pci_addresses_follow_first_offset_and_stride(void **state)
 {
 	struct world *w = *state;
@@ -891,6 +953,8 @@ int main(void)
 		T(attachments_are_exclusive_and_idempotent),
 		T(release_returns_everything_to_its_default),
 		T(mirrors_cross_pfs_and_are_refused_by_name),
+		T(mirror_loops_are_refused_by_whatever_detour),
+		T(a_mirrors_new_words_are_in_force_and_saved),
 		T(pci_addresses_follow_first_offset_and_stride),
 		T(pf_add_refuses_what_exists_or_cannot_be),
 	};

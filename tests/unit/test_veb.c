@@ -2,6 +2,7 @@
 /* veb: who gets a frame, with which tags, and who hears of a drop. Tables over one world. */
 #include "unit/unit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -563,6 +564,82 @@ static void mirrored_tag_is_the_guests_own(void **state)
 	assert_string_equal(send_to(w, E, mac_of(A), 0), "A"); /* E does not hear itself */
 }
 
+static void a_filter_lets_pass_what_meets_all_its_conditions(void **state)
+{
+	static const struct {
+		struct veb_filter_conf conf;
+		const char *list;
+		uint32_t tag;
+		const char *who;
+	} cases[] = {
+		{ { .vlan = 6 }, "any", VLAN(6), "Be" },
+		{ { .vlan = 6 }, "any", STAG(6), "Be" },
+		{ { .vlan = 6 }, "any", VLAN(7), "B" },
+		{ { .vlan = 6 }, "any", 0, "B" },
+		{ { .ether = 0x0800 }, "any", VLAN(7), "Be" },
+		{ { .ether = 0x0806 }, "any", 0, "B" },
+		{ { .vlan = 0 }, "0,5-7", 0, "Be" },
+		{ { .vlan = 0 }, "0,5-7", VLAN(7), "Be" },
+		{ { .vlan = 0 }, "0,5-7", VLAN(8), "B" },
+		{ { .ether = 0x0806 }, "7", VLAN(7), "B" },
+		{ { .pcap = "ether dst 02:00:00:00:00:02 and len = 60" }, "any", 0, "Be" },
+		{ { .pcap = "ether src 02:00:00:00:00:02" }, "any", 0, "B" },
+		{ { .pcap = "vlan 7" }, "7-8", VLAN(7), "Be" },
+		{ { .pcap = "vlan 7 and len = 64" }, "7-8", VLAN(7), "Be" },
+		{ { .pcap = "vlan 7" }, "7-8", VLAN(8), "B" },
+		{ { .pcap = "ether[3000] = 0" }, "any", 0, "B" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		auto_of(world_free) struct world *w = world_new();
+		struct veb_mirror m = { E, 3 };
+		struct veb_filter_conf conf = cases[i].conf;
+		struct veb_filter *flt;
+		struct vlan_set list;
+		const char *who;
+
+		vlan_set_parse(cases[i].list, &list, NULL);
+		conf.vlans = &list;
+		assert_int_equal(veb_filter_new(&conf, &flt, NULL), 0);
+		m.filter = flt;
+		w->conf[A].n_out = 1;
+		w->conf[A].out = &m;
+		world_build(w);
+		veb_filter_put(flt); /* the port has its own */
+		who = send_to(w, A, mac_of(B), cases[i].tag);
+		if (strcmp(who, cases[i].who))
+			fail_msg("case %zu: %s", i, who);
+	}
+}
+
+static void filters_are_refused_in_libpcaps_words(void **state)
+{
+	struct veb_filter *flt = (void *)1;
+	struct err e = { 0 };
+
+	assert_int_equal(veb_filter_new(&(struct veb_filter_conf){ .pcap = "" }, &flt, &e), 0);
+	assert_null(flt);
+	assert_int_equal(veb_filter_new(&(struct veb_filter_conf){ .pcap = "tcp (" }, &flt, &e),
+			 -EINVAL);
+	assert_non_null(strstr(e.msg, "pcap \"tcp (\": "));
+	assert_non_null(strstr(e.msg, "syntax error"));
+}
+
+static void a_vlans_mirror_shows_the_tags_of_the_switch(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	const struct veb_mirror inside = { .to = E, .inside = 1, .snap = 99, .slot = 7 };
+
+	w->conf[A].vlan = w->conf[B].vlan = 100;
+	w->conf[A].qos = 3;
+	w->conf[A].n_out = 1;
+	w->conf[A].out = &inside;
+	world_build(w);
+	assert_string_equal(send_to(w, A, mac_of(B), 0), "Be");
+	assert_int_equal(tags_at(w, E)[0], TAG_MAKE(TPID_8021Q, 3, 100));
+	assert_int_equal(w->snap->snaps[7], 99);
+}
+
 static void a_mirror_is_never_mirrored(void **state)
 {
 	auto_of(world_free) struct world *w = world_new();
@@ -867,6 +944,9 @@ int main(void)
 		cmocka_unit_test(vepa_sends_all_to_the_uplink_and_prunes_its_own),
 		cmocka_unit_test(mirrors_copy_what_the_vm_sees),
 		cmocka_unit_test(mirrored_tag_is_the_guests_own),
+		cmocka_unit_test(a_filter_lets_pass_what_meets_all_its_conditions),
+		cmocka_unit_test(filters_are_refused_in_libpcaps_words),
+		cmocka_unit_test(a_vlans_mirror_shows_the_tags_of_the_switch),
 		cmocka_unit_test(a_mirror_is_never_mirrored),
 		cmocka_unit_test(dhcp_requests_stay_where_a_service_port_answers),
 		cmocka_unit_test(counters_equal_frames),

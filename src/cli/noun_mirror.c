@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `anyvf mirror add|set|del`: a sentence of what is watched, which frames of it, and where to. */
+#include <string.h>
+
+#include "cli/noun.h"
+
+/* What the line has said so far. */
+struct sentence {
+	struct mirror_config m;
+	uint32_t changed; /* bits by enum mirror_field */
+	uint32_t typed;	  /* of them, those that were given a value */
+};
+
+/* One word through its row of the table. */
+static int read_field(struct cli *cli, struct sentence *s, enum mirror_field row)
+{
+	const char *value = cli_next(cli);
+	struct err e = { 0 };
+
+	if (!value)
+		return cli_incomplete();
+	if (s->typed & BIT(row))
+		return cli_duplicate(mirror_fields[row].word, value);
+	if (field_parse(&mirror_fields[row], &s->m, value, &e)) {
+		cli_error(&e);
+		return CLI_USAGE;
+	}
+	s->changed |= BIT(row);
+	s->typed |= BIT(row);
+	return CLI_OK;
+}
+
+/* Row by row; stops at the first refusal. */
+static int read_rows(struct cli *cli, struct sentence *s, enum mirror_field kind,
+		     enum mirror_field second, enum mirror_field third)
+{
+	int rc = read_field(cli, s, kind);
+
+	if (!rc && second != MIRROR_FIELD_N)
+		rc = read_field(cli, s, second);
+	if (!rc && third != MIRROR_FIELD_N)
+		rc = read_field(cli, s, third);
+	return rc;
+}
+
+/* from vf PF N | pf PF | uplink PF | vlan PF V */
+static int read_from(struct cli *cli, struct sentence *s)
+{
+	static const enum mirror_field number[] = {
+		[MIRROR_FROM_VF] = MIRROR_FIELD_FROM_VF,
+		[MIRROR_FROM_PF] = MIRROR_FIELD_N,
+		[MIRROR_FROM_UPLINK] = MIRROR_FIELD_N,
+		[MIRROR_FROM_VLAN] = MIRROR_FIELD_FROM_VLAN,
+	};
+	int rc = read_field(cli, s, MIRROR_FIELD_FROM);
+
+	return rc ? rc : read_rows(cli, s, MIRROR_FIELD_FROM_PF, number[s->m.from], MIRROR_FIELD_N);
+}
+
+/* to vf PF N */
+static int read_to(struct cli *cli, struct sentence *s)
+{
+	return read_rows(cli, s, MIRROR_FIELD_TO, MIRROR_FIELD_TO_PF, MIRROR_FIELD_TO_VF);
+}
+
+/* filter vlan LIST | ether TYPE | pcap EXPR | none */
+static int read_filter(struct cli *cli, struct sentence *s)
+{
+	const char *kind = cli_next(cli);
+
+	if (!kind)
+		return cli_incomplete();
+	if (!strcmp(kind, "vlan"))
+		return read_field(cli, s, MIRROR_FIELD_VLANS);
+	if (!strcmp(kind, "ether"))
+		return read_field(cli, s, MIRROR_FIELD_ETHER);
+	if (!strcmp(kind, "pcap"))
+		return read_field(cli, s, MIRROR_FIELD_PCAP);
+	if (strcmp(kind, "none"))
+		return cli_wrong(kind, "expected \"vlan\", \"ether\", \"pcap\" or \"none\"");
+	s->changed |= BIT(MIRROR_FIELD_VLANS) | BIT(MIRROR_FIELD_ETHER) | BIT(MIRROR_FIELD_PCAP);
+	return CLI_OK;
+}
+
+static int read_sentence(struct cli *cli, struct sentence *s)
+{
+	static const struct {
+		const char *word;
+		int (*read)(struct cli *cli, struct sentence *s);
+	} parts[] = { { "from", read_from }, { "filter", read_filter }, { "to", read_to } };
+
+	while (*cli->words) {
+		const char *word = *cli->words;
+		unsigned int i = 0;
+		int rc;
+
+		while (i < ARRAY_LEN(parts) && !cli_accept(cli, parts[i].word))
+			i++;
+		if (i < ARRAY_LEN(parts))
+			rc = parts[i].read(cli, s);
+		else if (!strcmp(word, "in") || !strcmp(word, "out") || !strcmp(word, "both"))
+			rc = read_field(cli, s, MIRROR_FIELD_DIR);
+		else if (cli_accept(cli, "snap"))
+			rc = read_field(cli, s, MIRROR_FIELD_SNAP);
+		else
+			rc = cli_wrong(word, "expected from, in, out, both, filter, snap or to");
+		if (rc)
+			return rc;
+	}
+	return CLI_OK;
+}
+
+static int call(struct cli *cli, const char *method, const char *name, json_t *params)
+{
+	struct err e = { 0 };
+
+	json_object_set_new(params, "name", json_string(name));
+	return cli_call_any(cli, method, params, NULL, &e) ? cli_error(&e) : CLI_OK;
+}
+
+static int mirror_change(struct cli *cli, const char *method, uint32_t need)
+{
+	const char *name = cli_next(cli);
+	struct sentence s = { .changed = 0 };
+	int rc;
+
+	if (!name)
+		return cli_incomplete();
+	rc = read_sentence(cli, &s);
+	if (rc)
+		return rc;
+	if (!s.changed || need & ~s.changed)
+		return cli_incomplete();
+	return call(cli, method, name, cli_fields_json(mirror_fields, &s.m, s.changed));
+}
+
+static int mirror_add(struct cli *cli)
+{
+	return mirror_change(cli, "mirror.add", BIT(MIRROR_FIELD_FROM) | BIT(MIRROR_FIELD_TO));
+}
+
+static int mirror_set(struct cli *cli)
+{
+	return mirror_change(cli, "mirror.set", 0);
+}
+
+static int mirror_del(struct cli *cli)
+{
+	const char *name = cli_next(cli);
+
+	if (!name)
+		return cli_incomplete();
+	return noun_end(cli) ? CLI_USAGE : call(cli, "mirror.del", name, json_object());
+}
+
+const struct cli_command cli_mirror_commands[] = {
+	{ "add", mirror_add },	      { "set", mirror_set }, { "del", mirror_del },
+	{ "show", noun_show_mirror }, { NULL, NULL },
+};

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a mirror is: its field table, which rows belong to which kind, and what makes sense. */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "model/pf.h"
+
+#define BIT(n) (1U << (n))
+/* Rows every mirror has, and rows that may stay at "no such condition". */
+#define ROWS_ALL                                                                                   \
+	(BIT(MIRROR_FIELD_NAME) | BIT(MIRROR_FIELD_FROM) | BIT(MIRROR_FIELD_FROM_PF) |             \
+	 BIT(MIRROR_FIELD_DIR) | BIT(MIRROR_FIELD_TO))
+#define ROWS_OPTIONAL                                                                              \
+	(BIT(MIRROR_FIELD_VLANS) | BIT(MIRROR_FIELD_ETHER) | BIT(MIRROR_FIELD_PCAP) |              \
+	 BIT(MIRROR_FIELD_SNAP))
+#define ROWS_CHOSEN (BIT(MIRROR_FIELD_FROM) | BIT(MIRROR_FIELD_DIR) | BIT(MIRROR_FIELD_TO))
+
+static const char *const dir_names[] = { "in", "out", "both", NULL };
+static const char *const from_names[] = { "vf", "pf", "uplink", "vlan", NULL };
+static const char *const to_names[] = { "vf", NULL };
+
+/* Rows that a kind of source or destination has beside ROWS_ALL. */
+static const uint32_t from_rows[] = {
+	[MIRROR_FROM_VF] = BIT(MIRROR_FIELD_FROM_VF),
+	[MIRROR_FROM_VLAN] = BIT(MIRROR_FIELD_FROM_VLAN),
+};
+static const uint32_t to_rows[] = {
+	[MIRROR_TO_VF] = BIT(MIRROR_FIELD_TO_PF) | BIT(MIRROR_FIELD_TO_VF),
+};
+
+#define M(word, type, member, max, names, help)                                                    \
+	{                                                                                          \
+		word, type, offsetof(struct mirror_config, member), max, names, help               \
+	}
+/* Order: enum mirror_field. */
+const struct field mirror_fields[] = {
+	M("name", FIELD_STR, name, MIRROR_NAME_LEN, NULL, "name of the mirror"),
+	M("from_pf", FIELD_STR, from_pf, PF_NAME_LEN, NULL, "PF of what is watched"),
+	M("from_vf", FIELD_U16, from_vf, VF_MAX - 1, NULL, "the watched VF"),
+	M("dir", FIELD_ENUM, dir, 0, dir_names, "in: towards the VM, out: from it, or both"),
+	M("to_pf", FIELD_STR, to_pf, PF_NAME_LEN, NULL, "PF of the watching VF"),
+	M("to_vf", FIELD_U16, to_vf, VF_MAX - 1, NULL, "the watching VF"),
+	M("from", FIELD_ENUM, from, 0, from_names, "kind of what is watched"),
+	M("from_vlan", FIELD_U16, from_vlan, 4094, NULL, "the watched VLAN, 1 to 4094"),
+	M("vlans", FIELD_VLANS, vlans, 0, NULL, "only frames of these VLANs; 0 is untagged"),
+	M("ether", FIELD_U16, ether, 0, NULL, "only frames of this ethertype"),
+	M("pcap", FIELD_STR, pcap, MIRROR_PCAP_LEN, NULL, "only frames that pcap-filter(7) takes"),
+	M("snap", FIELD_U16, snap, 0, NULL, "bytes of a frame that are copied, 0 for all"),
+	M("to", FIELD_ENUM, to, 0, to_names, "kind of the destination"),
+	FIELD_END
+};
+static_assert(ARRAY_LEN(mirror_fields) == MIRROR_FIELD_N + 1, "a row a field");
+
+static uint32_t rows_of(const struct mirror_config *c)
+{
+	uint32_t rows = ROWS_ALL | ROWS_OPTIONAL | to_rows[c->to];
+
+	return c->from < ARRAY_LEN(from_rows) ? rows | from_rows[c->from] : rows;
+}
+
+/**
+ * mirror_config_rows() - What of a mirror is worth saying
+ * @c: mirror
+ *
+ * Return: bits by enum mirror_field: rows that belong to its kinds, less conditions it has not.
+ */
+uint32_t mirror_config_rows(const struct mirror_config *c)
+{
+	const struct mirror_config plain = { .dir = MIRROR_BOTH };
+
+	return rows_of(c) & (~ROWS_OPTIONAL | fields_diff(mirror_fields, c, &plain));
+}
+
+static int check_filter(const struct mirror_config *c, struct err *e)
+{
+	char list[64];
+	bool some = false;
+
+	if (c->ether && c->ether < 0x600)
+		return err_set(e, -EINVAL, "ether 0x%04x is a length, no type: 0x0600 to 0xffff",
+			       c->ether);
+	if (c->snap && c->snap < MIRROR_SNAP_MIN)
+		return err_set(e, -EINVAL, "snap %u is below %u", c->snap, MIRROR_SNAP_MIN);
+	if (!c->vlans.set)
+		return 0;
+	for (unsigned int i = 0; i < ARRAY_LEN(c->vlans.bits); i++)
+		some |= c->vlans.bits[i] != 0;
+	if (!some)
+		return err_set(e, -EINVAL, "VLAN list \"none\" would let no frame pass");
+	if (vlan_set_has(&c->vlans, 4095)) {
+		vlan_set_format(&c->vlans, list, sizeof(list));
+		return err_set(e, -ERANGE, "VLAN list \"%s\": no frame has VLAN 4095", list);
+	}
+	return 0;
+}
+
+/**
+ * mirror_config_check() - Does this mirror make sense by itself?
+ * @c: all of it
+ * @e: error text that names the word, may be NULL
+ *
+ * Whether its PFs and VFs exist, and loops, are the switch's business.
+ *
+ * Return: 0, -EINVAL or -ERANGE.
+ */
+int mirror_config_check(const struct mirror_config *c, struct err *e)
+{
+	if (!*c->name)
+		return err_set(e, -EINVAL, "a mirror needs a name");
+	if (c->dir > MIRROR_BOTH)
+		return err_set(e, -EINVAL, "a mirror's direction is in, out or both");
+	if (c->from == MIRROR_FROM_VLAN && !c->from_vlan)
+		return err_set(e, -EINVAL, "vlan 0 cannot be watched: 1 to 4094");
+	if (c->from == MIRROR_FROM_VF && c->to == MIRROR_TO_VF && c->from_vf == c->to_vf &&
+	    !strcmp(c->from_pf, c->to_pf))
+		return err_set(e, -EINVAL, "%s vf %u cannot be its own mirror", c->from_pf,
+			       c->from_vf);
+	return check_filter(c, e);
+}
+
+/**
+ * mirror_config_apply() - A mirror with some of its words changed
+ * @old:     what it was; NULL: there was none, defaults are "both" and no condition
+ * @want:    the new words
+ * @changed: which of them count; bits by enum mirror_field
+ * @out:     the whole mirror; untouched on failure
+ * @e:       names a word that is missing or does not go with the mirror's kinds
+ *
+ * A new kind of source or destination needs all of its words, and the old kind's are forgotten.
+ *
+ * Return: 0, -EINVAL or -ERANGE.
+ */
+int mirror_config_apply(const struct mirror_config *old, const struct mirror_config *want,
+			uint32_t changed, struct mirror_config *out, struct err *e)
+{
+	const struct mirror_config plain = { .dir = MIRROR_BOTH };
+	struct mirror_config next = old ? *old : plain;
+	uint32_t had = old ? rows_of(old) : ROWS_CHOSEN | ROWS_OPTIONAL, rows;
+	int rc;
+
+	fields_apply(mirror_fields, &next, want, changed);
+	rows = rows_of(&next);
+	for (unsigned int i = 0; i < MIRROR_FIELD_N; i++) {
+		if (changed & ~rows & BIT(i))
+			return err_set(e, -EINVAL, "%s does not go with from %s and to %s",
+				       mirror_fields[i].word, from_names[next.from],
+				       to_names[next.to]);
+		if (rows & ~had & ~changed & BIT(i))
+			return err_set(e, -EINVAL, "%s is missing", mirror_fields[i].word);
+	}
+	fields_apply(mirror_fields, &next, &plain, BIT(MIRROR_FIELD_N) - 1 - rows);
+	rc = mirror_config_check(&next, e);
+	if (!rc)
+		*out = next;
+	return rc;
+}
