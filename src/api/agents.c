@@ -16,6 +16,7 @@
 #include "api/compute.h"
 #include "api/lease.h"
 #include "api/server_state.h"
+#include "api/tap.h"
 #include "base/log.h"
 #include "base/uuid.h"
 
@@ -209,7 +210,8 @@ static bool split_key(const char *rest, char kind[32], const char **id)
 
 static int desired(struct call *c)
 {
-	static const char *const kinds[] = { "server", "port", "network", "console" };
+	static const char *const kinds[] = { "server",	"port",	    "network",
+					     "console", "tap_flow", "tap_mirror" };
 	const char *host = c->ids[0], *id;
 	char kind[32], prefix[STORE_KEY_LEN];
 	int rc = own_host(c, host);
@@ -352,6 +354,20 @@ static int network_put_report(struct call *c)
 	return rc ? rc : lease_report_network(c, c->ids[0], c->ids[1], c->body);
 }
 
+static int flow_put_report(struct call *c)
+{
+	int rc = own_host(c, c->ids[0]);
+
+	return rc ? rc : tap_report(c, c->ids[0], "tap_flow", c->ids[1], c->body);
+}
+
+static int mirror_put_report(struct call *c)
+{
+	int rc = own_host(c, c->ids[0]);
+
+	return rc ? rc : tap_report(c, c->ids[0], "tap_mirror", c->ids[1], c->body);
+}
+
 /* The answer waits at /console/REQUEST for the client's call (compute_action.c). */
 static int console_put(struct call *c)
 {
@@ -443,6 +459,8 @@ static const struct route routes[] = {
 	{ "PUT", "/v1/hosts/{}/port/{}", port_put_report, 0 },
 	{ "PUT", "/v1/hosts/{}/network/{}", network_put_report, 0 },
 	{ "PUT", "/v1/hosts/{}/console/{}", console_put, 0 },
+	{ "PUT", "/v1/hosts/{}/tap_flow/{}", flow_put_report, 0 },
+	{ "PUT", "/v1/hosts/{}/tap_mirror/{}", mirror_put_report, 0 },
 	{ NULL },
 };
 static const struct route *const all_routes[] = { routes, NULL };

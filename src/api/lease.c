@@ -13,6 +13,7 @@
 
 #include "api/lease_host.h"
 #include "api/placement.h"
+#include "api/tap.h"
 
 #define PFS_MAX 64 /* of one host */
 
@@ -153,6 +154,14 @@ static void set_bound(json_t *port, const char *host, const json_t *net, const s
 	set_binding(port, host, "vhostuser", details);
 }
 
+/* Takes port, whose binding changed: what is copied from and to it follows. */
+static int put_bound(struct call *c, json_t *port)
+{
+	auto_of(json_decref) json_t *held = json_incref(port);
+
+	return res_put(c, &port_resource, port) ?: tap_changed(c, doc_str(held, "id"));
+}
+
 static bool is_bound(const json_t *port)
 {
 	return !strcmp(doc_str(port, "binding:vif_type"), "vhostuser");
@@ -263,7 +272,7 @@ int port_bind(struct call *c, const char *port_id, const char *host, const char 
 	rc = take_vf(c, port, host, server, why);
 	if (!rc && is_bound(old) && strcmp(doc_str(old, "binding:host_id"), host))
 		rc = return_vf(c, doc_str(old, "binding:host_id"), port_id);
-	return rc ? rc : res_put(c, &port_resource, take(port));
+	return rc ? rc : put_bound(c, take(port));
 }
 
 /**
@@ -289,7 +298,7 @@ int port_bind_failed(struct call *c, const char *port_id, const char *host, cons
 		json_object_set_new(port, "device_owner", json_string("compute:nova"));
 	}
 	set_binding(port, host, "binding_failed", json_object());
-	return rc ? json_decref(port), rc : res_put(c, &port_resource, port);
+	return rc ? json_decref(port), rc : put_bound(c, port);
 }
 
 /**
@@ -314,7 +323,7 @@ int port_unbind(struct call *c, const char *port_id)
 	json_object_set_new(port, "device_id", json_string(""));
 	json_object_set_new(port, "device_owner", json_string(""));
 	set_binding(port, "", "unbound", json_object());
-	return rc ? json_decref(port), rc : res_put(c, &port_resource, port);
+	return rc ? json_decref(port), rc : put_bound(c, port);
 }
 
 static bool members_equal(const json_t *a, const json_t *b, const char *name)

@@ -11,6 +11,7 @@
 
 #include "api/network.h"
 #include "api/segment.h"
+#include "api/tap.h"
 
 #define MTU_MIN 68 /* what IPv4 needs (RFC 791); Neutron takes less, and no host can serve it */
 
@@ -301,6 +302,9 @@ static const struct resource *const network_resources[] = {
 	&security_group_resource,
 	&security_group_rule_resource,
 	&network_agent_resource,
+	&tap_service_resource,
+	&tap_flow_resource,
+	&tap_mirror_resource,
 	NULL,
 };
 
@@ -355,6 +359,7 @@ static const struct route *const network_route_tables[] = { network_routes, NULL
 
 static const struct periodic network_periodics[] = {
 	{ 1000, lease_sync },
+	{ 1000, tap_sync },
 	{ 0, NULL },
 };
 

@@ -13,6 +13,7 @@
 extern const struct resource network_resource, subnet_resource, port_resource;
 extern const struct resource security_group_resource, security_group_rule_resource;
 extern const struct resource network_agent_resource;
+extern const struct resource tap_service_resource, tap_flow_resource, tap_mirror_resource;
 
 /* Routes of network_service that are no resource's. */
 int extension_list(struct call *c);

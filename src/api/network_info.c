@@ -67,6 +67,13 @@ static const struct extension {
 	  "Tags on networks, subnets, ports and security groups", "2017-01-01T00:00:00-00:00" },
 	{ "standard-attr-timestamp", "Resource timestamps",
 	  "When an object was created and changed", "2016-09-12T10:00:00-00:00" },
+	{ "taas", "Neutron Tap as a Service", "Neutron Tap as a Service Extension.",
+	  "2015-01-14T10:00:00-00:00" },
+	{ "taas-vlan-filter", "VLAN filtering for Neutron Tap as a Service",
+	  "Neutron Tap as a Service Extension for filtering VLANs.", "2018-01-14T10:00:00-00:00" },
+	{ "tap-mirror", "Tap as a Service GRE or ERSPAN mirror",
+	  "Neutron Tap as a Service extension for GRE or ERSPAN mirroring.",
+	  "2023-05-05T11:45:00-00:00" },
 	{ "vlan-transparent", "Vlantransparent", "Provides Vlan Transparent Networks",
 	  "2015-03-23T09:00:00-07:00" },
 };

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/network.h"
+#include "api/tap.h"
 
 static const char *const vnic_types[] = { "normal",
 					  "direct",
@@ -241,9 +242,16 @@ static int port_check(struct call *c, json_t *port, const json_t *old)
 	return lease_port_check(c, port, old);
 }
 
+static int port_updated(struct call *c, const json_t *port, const json_t *old)
+{
+	return tap_changed(c, doc_str(port, "id"));
+}
+
 static int port_deleted(struct call *c, const json_t *port)
 {
-	return port_addresses_free(c, port) ?: lease_port_gone(c, port);
+	return port_addresses_free(c, port)
+		?: lease_port_gone(c, port)
+		?: tap_changed(c, doc_str(port, "id"));
 }
 
 /* The owner of a network sees who is on it. */
@@ -267,6 +275,7 @@ const struct resource port_resource = {
 	.quota = "port",
 	.quota_default = -1,
 	.check = port_check,
+	.updated = port_updated,
 	.deleted = port_deleted,
 	.visible = port_visible,
 };

@@ -340,7 +340,7 @@ class FakeAgent:
                         power_state=1 if doc['power'] == 'on' else 4, reboot=doc['reboot'])
         elif kind == 'port':
             body['status'] = 'RELEASED' if doc['released'] else 'ACTIVE'
-        elif kind == 'network':
+        elif kind in ('network', 'tap_flow', 'tap_mirror'):
             body['status'] = 'ACTIVE'
         else:
             body = {'output': f"console of {doc['server']} {doc['length']}\n"}

@@ -32,7 +32,7 @@ class StandIn(http.server.ThreadingHTTPServer):
         super().__init__(('127.0.0.1', 0), Handler)
         self.host = host
         self.lock = threading.Condition()
-        self.docs = {kind: {} for kind in ('server', 'port', 'network', 'console')}
+        self.docs = {kind: {} for kind in ('server', 'port', 'network', 'console', 'tap_flow', 'tap_mirror')}
         self.log = []  # (revision, kind, id)
         self.revision = 0
         self.reports = {}  # (kind, id) -> newest report
