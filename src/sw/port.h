@@ -149,25 +149,27 @@ static inline void port_delivered(struct port_batch *b, const struct port_item *
 		veb_count(&b->mirrors[it->mirror - 1].mirrored, 1);
 }
 
-/* Account one frame of an item that could not be delivered. */
+/* Account @n frames of an item, from @f on, that could not be delivered. */
+static inline void port_dropped_run(struct port_batch *b, const struct port_item *it,
+				    const struct frame *f, unsigned int n, enum drop why)
+{
+	if (b->losses)
+		loss_note(&b->losses[why], f + n - 1, it->tags, b->now);
+	veb_count(&b->stats->drops[why], n);
+	if (unlikely(it->mirror))
+		veb_count(&b->mirrors[it->mirror - 1].dropped, n);
+}
 static inline void port_dropped(struct port_batch *b, const struct port_item *it,
 				const struct frame *f, enum drop why)
 {
-	if (b->losses)
-		loss_note(&b->losses[why], f, it->tags, b->now);
-	veb_count(&b->stats->drops[why], 1);
-	if (unlikely(it->mirror))
-		veb_count(&b->mirrors[it->mirror - 1].dropped, 1);
+	port_dropped_run(b, it, f, 1, why);
 }
 
 /* Account all of a batch as dropped. */
 static inline void port_drop_all(struct port_batch *b, enum drop why)
 {
-	const struct port_item *it;
-	const struct frame *f;
-
-	port_batch_each(b, it, f)
-		port_dropped(b, it, f, why);
+	for (unsigned int i = 0; i < b->n; i++)
+		port_dropped_run(b, &b->items[i], b->items[i].frame, b->items[i].n, why);
 }
 
 #endif

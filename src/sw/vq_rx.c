@@ -266,7 +266,7 @@ static struct place lease_all(struct vq *v, struct port_batch *b, struct place f
 	for (unsigned int k = from.item; k < b->n; k++, i = 0) {
 		const struct port_item *it = &b->items[k];
 
-		for (; i < it->n; i++) {
+		while (i < it->n) {
 			unsigned int n = lease_run(v, it->frame + i, MIN(it->n - i, left),
 						   VQ_HDR_LEN + port_tags_len(it), at);
 
@@ -278,11 +278,13 @@ static struct place lease_all(struct vq *v, struct port_batch *b, struct place f
 			if (l->n_pool > POOL / 2)
 				return (struct place){ k, i };
 			if (likely(left && !v->broken && v->waste < VQ_WASTE_MAX)) {
-				*at++ = lease_slow(v, b, it, it->frame + i, l);
-			} else {
-				port_dropped(b, it, it->frame + i,
-					     v->broken ? DROP_NOT_READY : DROP_NO_BUFFER);
-				*at++ = (uint8_t *)l->pool;
+				*at++ = lease_slow(v, b, it, it->frame + i++, l);
+			} else { /* a full ring is full for the rest as well */
+				n = left && !v->broken ? 1 : it->n - i;
+				port_dropped_run(b, it, it->frame + i, n,
+						 v->broken ? DROP_NOT_READY : DROP_NO_BUFFER);
+				for (i += n; n--;)
+					*at++ = (uint8_t *)l->pool;
 			}
 			left = v->broken ? 0 : vq_available(v);
 		}
