@@ -69,6 +69,34 @@ static int read_uplink(struct cli *cli, struct pf_config *pf, uint32_t *changed,
 	return CLI_OK;
 }
 
+/* storm {broadcast | multicast} {RATE | off} ...: as many as there are */
+static int read_storm(struct cli *cli, struct vf_config *config, uint32_t *changed)
+{
+	static const char *const kinds[] = { "broadcast", "multicast" };
+	struct err e = { 0 };
+	unsigned int n = 0, i;
+
+	for (;; n++) {
+		const char *value;
+
+		for (i = 0; i < ARRAY_LEN(kinds) && !cli_accept(cli, kinds[i]); i++)
+			;
+		if (i == ARRAY_LEN(kinds))
+			break;
+		value = cli_next(cli);
+		if (!value)
+			return cli_incomplete();
+		if (field_parse(&vf_fields[VF_FIELD_STORM_BROADCAST + i], config,
+				strcmp(value, "off") ? value : "0", &e))
+			return usage(&e);
+		*changed |= BIT(VF_FIELD_STORM_BROADCAST + i);
+	}
+	if (n)
+		return CLI_OK;
+	return *cli->words ? cli_wrong(*cli->words, "expected \"broadcast\" or \"multicast\"")
+			   : cli_incomplete();
+}
+
 /* Pairs of word and value to the line's end. */
 static int read_words(struct cli *cli, const struct field *fields, uint32_t allowed, void *obj,
 		      uint32_t *changed)
@@ -81,6 +109,12 @@ static int read_words(struct cli *cli, const struct field *fields, uint32_t allo
 		const char *value;
 		int rc;
 
+		if (fields == vf_fields && !strcmp(word, "storm")) {
+			rc = read_storm(cli, obj, changed);
+			if (rc)
+				return rc;
+			continue;
+		}
 		if (!f)
 			return unknown_word(fields, allowed, word);
 		if (f == &pf_fields[PF_FIELD_UPLINK]) {

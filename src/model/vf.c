@@ -26,6 +26,10 @@ const struct field vf_fields[] = {
 	F("trunk", FIELD_VLANS, trunk, 0, NULL, "tags the guest may use: any, none or a list"),
 	F("mtu", FIELD_U16, mtu, 9216, NULL, "largest payload in bytes, 0 for the PF's"),
 	F("isolated", FIELD_BOOL, isolated, 0, NULL, "reaches no other isolated VF"),
+	F("storm_broadcast", FIELD_U32, storm_broadcast, VF_STORM_MAX, NULL,
+	  "broadcast frames a second it may send, 0 for any"),
+	F("storm_multicast", FIELD_U32, storm_multicast, VF_STORM_MAX, NULL,
+	  "multicast frames a second it may send, 0 for any"),
 	F("port_id", FIELD_STR, port_id, VF_NAME_LEN, NULL, "OpenStack port that leases the VF"),
 	F("server", FIELD_STR, server, VF_NAME_LEN, NULL, "server that uses the VF"),
 	FIELD_END
@@ -52,6 +56,8 @@ const char *const drop_names[DROP_N + 1] = {
 	[DROP_NOT_READY] = "not_ready",	  [DROP_OVERSIZE] = "oversize",
 	[DROP_RUNT] = "runt",		  [DROP_MALFORMED] = "malformed",
 	[DROP_OFFLOAD] = "offload",	  [DROP_ISOLATED] = "isolated",
+	[DROP_STORM_BROADCAST] = "storm_broadcast",
+	[DROP_STORM_MULTICAST] = "storm_multicast",
 };
 
 const char *const drop_help[DROP_N] = {
@@ -67,6 +73,8 @@ const char *const drop_help[DROP_N] = {
 	[DROP_MALFORMED] = "descriptors or offload header make no sense",
 	[DROP_OFFLOAD] = "needs an offload the receiver does not have",
 	[DROP_ISOLATED] = "sent to a VF that is isolated as this one is",
+	[DROP_STORM_BROADCAST] = "more broadcast frames a second than the VF may send",
+	[DROP_STORM_MULTICAST] = "more multicast frames a second than the VF may send",
 };
 
 /**

@@ -16,6 +16,7 @@
 #define VF_PATH_LEN 107	   /* sun_path without the NUL */
 #define VF_MACS_UNTRUSTED 18 /* guest addresses an untrusted VF may have (sriov.md B4) */
 #define VF_MACS_TRUSTED 1024
+#define VF_STORM_MAX 10000000u /* frames a second; more than any core switches */
 
 enum vf_link { VF_LINK_AUTO, VF_LINK_ENABLE, VF_LINK_DISABLE }; /* IFLA_VF_LINK_STATE_* */
 enum vf_proto { VF_PROTO_8021Q, VF_PROTO_8021AD };
@@ -35,6 +36,8 @@ enum vf_field {
 	VF_FIELD_TRUNK, /* from here on: words no kernel tool owns */
 	VF_FIELD_MTU,
 	VF_FIELD_ISOLATED,
+	VF_FIELD_STORM_BROADCAST,
+	VF_FIELD_STORM_MULTICAST,
 	VF_FIELD_PORT_ID,
 	VF_FIELD_SERVER,
 	VF_FIELD_N
@@ -55,6 +58,8 @@ struct vf_config {
 	struct vlan_set trunk;	 /* tags the guest may use (VGT); unset: any; empty: untagged only */
 	uint16_t mtu;		 /* bytes of payload; 0: the PF's */
 	bool isolated;		 /* no frames between this VF and other isolated ones */
+	uint32_t storm_broadcast; /* broadcast frames a second it may send; 0: no limit */
+	uint32_t storm_multicast; /* likewise of other multicast */
 	char port_id[VF_NAME_LEN + 1]; /* OpenStack port this VF is leased to; "": none */
 	char server[VF_NAME_LEN + 1];  /* server that uses it, for people */
 };
@@ -106,6 +111,8 @@ enum drop {
 	DROP_MALFORMED,	   /* from the VF: descriptors or offload header make no sense */
 	DROP_OFFLOAD,	   /* to the VF: needs an offload neither side can do */
 	DROP_ISOLATED,	   /* from the VF: it and the receiver are isolated */
+	DROP_STORM_BROADCAST, /* from the VF: above its limits of frames to many */
+	DROP_STORM_MULTICAST,
 	DROP_N
 };
 extern const char *const drop_names[DROP_N + 1];
@@ -143,7 +150,7 @@ struct vf_status {
 	struct mac accepted[VF_MACS_UNTRUSTED]; /* the first so many, for people */
 	struct mac refused[VF_MACS_UNTRUSTED];
 	char pci_slot[16];	   /* synthetic, by first-offset/stride: 0000:05:10.2 */
-	char overridden[128];	   /* words set by hand since the agent wrote them: "mac,vlan" */
+	char overridden[192];	   /* words set by hand since the agent wrote them: "mac,vlan" */
 };
 
 struct vf_info {

@@ -67,8 +67,9 @@ static int parts_open(struct dp *dp, const cpu_set_t *cpus, struct err *e)
 			       CPU_COUNT(cpus), DP_WORKERS_MAX);
 	dp->qsbr = aligned_alloc(64, (size + 63) & ~63ul);
 	dp->shapers = calloc(VEB_PORTS_MAX, sizeof(*dp->shapers));
+	dp->storms = calloc(VEB_PORTS_MAX, sizeof(*dp->storms));
 	dp->stats_zero = calloc(VEB_PORTS_MAX, sizeof(*dp->stats_zero));
-	if (!dp->qsbr || !dp->shapers || !dp->stats_zero)
+	if (!dp->qsbr || !dp->shapers || !dp->storms || !dp->stats_zero)
 		return err_set(e, -ENOMEM, "no memory for the data plane");
 	rte_rcu_qsbr_init(dp->qsbr, DP_WORKERS_MAX);
 	dp->hint_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -146,6 +147,7 @@ void dp_close(struct dp *dp)
 		close(dp->hint_fd);
 	pthread_mutex_destroy(&dp->queues_lock);
 	free(dp->shapers);
+	free(dp->storms);
 	free(dp->stats_zero);
 	free(dp->qsbr);
 	free(dp);

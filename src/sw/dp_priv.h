@@ -60,6 +60,7 @@ struct dp {
 	struct port *ports[VEB_PORTS_MAX]; /* atomic pointers; writer: control */
 	uint32_t rates[VEB_PORTS_MAX];	   /* atomic; Mbit/s, 0: none; writer: control */
 	struct dp_shaper *shapers;	   /* VEB_PORTS_MAX */
+	struct storm *storms;	     /* VEB_PORTS_MAX; writers: the workers */
 	struct vf_stats *stats_zero; /* VEB_PORTS_MAX; what counts as 0; writer: control */
 	struct dp_mirror_stats mirrors_zero[VEB_MIRRORS_MAX]; /* likewise */
 	int hint_fd; /* eventfd, in control's loop: some worker has hints */

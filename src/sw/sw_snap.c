@@ -184,6 +184,8 @@ static int build_vf(struct build *b, const struct sw_pf *pf, unsigned int vf)
 		.vlan = v->config.vlan,
 		.qos = v->config.qos,
 		.ad = v->config.proto == VF_PROTO_8021AD,
+		.storm = { [STORM_BROADCAST] = v->config.storm_broadcast,
+			   [STORM_MULTICAST] = v->config.storm_multicast },
 		.trunk = &v->config.trunk,
 		.mtu = v->config.mtu ? v->config.mtu : pf->config.mtu,
 		.n_macs = vf_macs(v, macs),

@@ -424,6 +424,18 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
+static struct veb_out *worker_out(const struct worker *w)
+{
+	struct veb_out *out = veb_out_new(w->shared->stats);
+
+	if (!out)
+		return NULL;
+	out->losses = w->shared->losses;
+	out->storms = w->dp->storms;
+	out->hz = w->hz;
+	return out;
+}
+
 static void worker_free(struct worker *w)
 {
 	if (w->epfd >= 0)
@@ -479,9 +491,7 @@ int worker_start(struct dp *dp, unsigned int id, int cpu, struct worker **out, s
 	w->hz = rte_get_tsc_hz();
 	w->epfd = epoll_create1(EPOLL_CLOEXEC);
 	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	w->out = veb_out_new(w->shared->stats);
-	if (w->out)
-		w->out->losses = w->shared->losses;
+	w->out = worker_out(w);
 	if (!w->out || w->epfd < 0 || w->wake_fd < 0 ||
 	    epoll_ctl(w->epfd, EPOLL_CTL_ADD, w->wake_fd, &ev)) {
 		rc = w->out ? err_errno(e, "worker") :

@@ -64,6 +64,7 @@ struct veb_port *veb_port_new(const struct veb_port_conf *conf)
 		p->trunk = *conf->trunk;
 	}
 	p->mtu = conf->mtu ? conf->mtu : UINT32_MAX;
+	memcpy(p->storm, conf->storm, sizeof(p->storm));
 	p->mac = conf->n_macs ? macs[0] : 0;
 	p->n_macs = (uint16_t)conf->n_macs;
 	p->n_groups = (uint16_t)conf->n_groups;
@@ -93,8 +94,8 @@ bool veb_port_equal(const struct veb_port *a, const struct veb_port *b)
 	return b && a->id == b->id && a->domain == b->domain && a->flags == b->flags &&
 	       a->kind == b->kind && a->vst_tag == b->vst_tag && a->vst == b->vst &&
 	       a->mtu == b->mtu && a->n_macs == b->n_macs && a->n_groups == b->n_groups &&
-	       a->n_in == b->n_in && a->n_out == b->n_out &&
-	       !memcmp(a->macs, b->macs, n_keys * sizeof(*a->macs)) &&
+	       !memcmp(a->storm, b->storm, sizeof(a->storm)) && a->n_in == b->n_in &&
+	       a->n_out == b->n_out && !memcmp(a->macs, b->macs, n_keys * sizeof(*a->macs)) &&
 	       !memcmp(a->in, b->in, n_mirrors * sizeof(*a->in)) &&
 	       !memcmp(a->trunk.bits, b->trunk.bits, sizeof(a->trunk.bits));
 }

@@ -19,6 +19,7 @@
 #include "base/mac.h"
 #include "base/vlan.h"
 #include "veb/filter.h"
+#include "veb/storm.h"
 
 #define VEB_PORTS_MAX	2048 /* port ids are 0..2047, over all PFs of a daemon */
 #define VEB_DOMAINS_MAX 64   /* PFs a daemon */
@@ -63,6 +64,7 @@ struct veb_port_conf {
 	uint8_t qos;		      /* PCP of the inserted tag */
 	bool ad;		      /* the inserted tag is 802.1ad */
 	uint16_t mtu;		      /* bytes behind the Ethernet header; 0: no check */
+	uint32_t storm[STORM_KINDS];  /* frames to many it may send a second; 0: no limit */
 	const struct vlan_set *trunk; /* tags allowed without VST; NULL or unset: any */
 	unsigned int n_macs;	      /* own addresses; the first is the one seen most */
 	const struct mac *macs;
@@ -83,9 +85,10 @@ struct veb_port {
 	uint64_t mac;	  /* veb_mac_key() of the first own address; 0: none */
 	uint16_t n_macs, n_groups, n_in, n_out;
 	const struct veb_mirror *in, *out;
-	const uint64_t *macs;  /* keys: n_macs own addresses, then n_groups groups */
-	unsigned int refs;     /* atomic; snapshots and control hold one each */
-	struct vlan_set trunk; /* members without VST, unless VEB_TRUNK_ANY */
+	const uint64_t *macs;	     /* keys: n_macs own addresses, then n_groups groups */
+	unsigned int refs;	     /* atomic; snapshots and control hold one each */
+	uint32_t storm[STORM_KINDS]; /* frames to many it may send a second; 0: no limit */
+	struct vlan_set trunk;	     /* members without VST, unless VEB_TRUNK_ANY */
 };
 
 struct veb_port *veb_port_new(const struct veb_port_conf *conf);

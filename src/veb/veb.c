@@ -224,6 +224,20 @@ static bool classify(const struct veb_port *p, const struct frame *f, struct ite
 	return true;
 }
 
+/* Storm control, of frames that may pass otherwise; counts and returns false if one is dropped. */
+static bool storm_passes(struct burst *b, const struct frame *f)
+{
+	enum storm_kind kind = frame_is_broadcast(f) ? STORM_BROADCAST : STORM_MULTICAST;
+	uint32_t rate = b->src->storm[kind];
+	struct veb_out *out = b->out;
+
+	if (!rate || !out->storms ||
+	    storm_take(&out->storms[b->src->id].due[kind], rate, out->hz, out->now))
+		return true;
+	drop_sent(b, f, kind == STORM_BROADCAST ? DROP_STORM_BROADCAST : DROP_STORM_MULTICAST);
+	return false;
+}
+
 /* Ingress rules of the sender's port; counts and returns false if the frame is dropped. */
 static bool admit(struct burst *b, struct item *it)
 {
@@ -248,7 +262,7 @@ static bool admit(struct burst *b, struct item *it)
 		drop_sent(b, f, DROP_OVERSIZE);
 		return false;
 	}
-	return true;
+	return !frame_is_multicast(f) || storm_passes(b, f);
 }
 
 /* Gives the frame to a member whose VLAN was matched, with its mirrors. */

@@ -51,7 +51,8 @@ struct veb_out {
 	struct vf_stats *stats;	  /* VEB_PORTS_MAX of them, this worker's; veb adds tx_*, mirrored
 				   and drops of its own making; the sink adds rx_* and the rest */
 	struct loss_slot *losses; /* VEB_PORTS_MAX times DROP_N, this worker's; NULL: none kept */
-	uint64_t now;		  /* tick for them; the worker's, once a turn */
+	struct storm *storms;	  /* VEB_PORTS_MAX, of all workers; NULL: no storm control */
+	uint64_t now, hz;	  /* tick for both, the worker's, once a turn; and ticks a second */
 	uint64_t learn_gen;	  /* snapshot learn_cache is about; 0: forget it */
 	struct veb_learn learns[VEB_LEARNS_MAX];
 	uint16_t used[VEB_PORTS_MAX]; /* destinations with a chain, in order of first use */

@@ -42,6 +42,14 @@ def test_vf_is_attached_set_shown_and_released(fake):
     assert len(json.loads(ok(fake, '-j vf show'))) == 4
 
 
+def test_storm_limits_are_set_each_alone(fake):
+    ok(fake, 'vf set p2p1 1 mtu 1400 storm multicast 30 broadcast 40 isolated on')
+    ok(fake, 'vf set p2p1 1 storm broadcast off')
+    config = fake.ctl.call('vf.get', pf='p2p1', vf=1)['config']
+    assert [config[word] for word in ('mtu', 'storm_broadcast', 'storm_multicast', 'isolated')] == [1400, 0, 30, True]
+    assert 'isolated on, storm_multicast 30' in ok(fake, 'vf show p2p1 1')
+
+
 def test_drops_are_told_by_reason(fake):
     assert ok(fake, 'vf drops p2p1 1') == 'p2p1 vf 1: 0 dropped\n'
     shown, = json.loads(ok(fake, '-j vf drops p2p1 1'))
@@ -79,7 +87,10 @@ def test_refusals_name_the_word(fake):
         'vf attach p2p1 1 tap': 'not complete', 'vf attach p2p1 1 tap interface-name-too-long': 'longer', 'vf attach p2p1 1 none': 'detach',
         'vf attach p2p1 1 vhost foo': '"foo"', 'vf attach p2p1 1 vhost socket': 'not complete', 'vf attach p2p1 9 vhost': 'no VF 9',
         'vf detach p2p1 1': 'not attached', 'vf set p2p1 1': 'not complete', 'vf set p2p1 1 trunk 5-1': '"5-1"',
-        'vf set p2p1 1 vlan 5000': '5000', 'vf set p2p1 1 isolated maybe': '"maybe"', 'vf set p2p1 1 qos 8': 'qos 8', 'vf set p2p1 1 port_id x': '"port_id"',
+        'vf set p2p1 1 vlan 5000': '5000', 'vf set p2p1 1 isolated maybe': '"maybe"',
+        'vf set p2p1 1 storm': 'not complete', 'vf set p2p1 1 storm unicast 5': '"unicast"', 'vf set p2p1 1 storm broadcast': 'not complete',
+        'vf set p2p1 1 storm broadcast lots': '"lots"', 'vf set p2p1 1 storm multicast 10000001': '10000001',
+        'vf set p2p1 1 storm broadcast 5 unicast 6': '"unicast"', 'vf set p2p1 1 qos 8': 'qos 8', 'vf set p2p1 1 port_id x': '"port_id"',
         'vf drops': 'not complete', 'vf drops p2p1': 'not complete', 'vf drops p2p1 x': '"x"', 'vf drops nosuch 1': 'nosuch',
         'vf drops p2p1 9': 'no VF 9', 'vf drops p2p1 1 all': '"all"', 'vf show nosuch': 'nosuch', 'vf show p2p1 9': 'no VF 9', 'vf show p2p1 1 2': '"2"', 'mirror add': 'not complete',
         'mirror add m frm': '"frm"', 'mirror add m from pf': 'not complete', 'mirror add m from vf p2p1 1 sideways to': '"sideways"',

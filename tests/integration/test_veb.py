@@ -486,6 +486,27 @@ def test_isolated_vfs_reach_all_but_one_another(lab):
     assert lab.who(0, lab.mac(1)) == [1]
 
 
+def test_storm_control_bounds_frames_to_many(lab):
+    def flood(dst, n):
+        before, frame = lab.handled(0), mac(dst) + mac(lab.mac(0)) + struct.pack('!H', ETHERTYPE)
+        lab.ports[1].read()
+        for _ in range(n):
+            lab.ports[0].sock.send(frame.ljust(60, b'x'))
+        wait_for(lambda: lab.handled(0) == before + n, what='all frames in the switch')
+        return sum(f[:14] == frame for f in lab.ports[1].read())
+
+    lab.swd.cli('vf', 'set', lab.pf, '0', 'storm', 'broadcast', '1', 'multicast', '20')
+    assert 'storm_broadcast 1, storm_multicast 20' in lab.swd.cli('vf', 'show', lab.pf, '0').stdout
+    for dst, reason, rate in (BCAST, 'storm_broadcast', 1), ('01:00:5e:01:02:03', 'storm_multicast', 20):
+        passed = flood(dst, 200)
+        assert rate <= passed < 200 and lab.drops(0, reason) == 200 - passed
+        assert lab.last(0, reason)[1]['dst'] == dst
+    assert flood(lab.mac(1), 100) == 100
+    assert lab.who(2, BCAST) == [0, 1, 3, 4, 5, HOST, WIRE]
+    lab.swd.cli('vf', 'set', lab.pf, '0', 'storm', 'broadcast', 'off', 'multicast', 'off')
+    assert flood(BCAST, 200) == 200
+
+
 def test_dhcp_requests_stay_where_a_service_port_answers(lab):
     ip = bytes.fromhex('4500003c0000000040110000') + bytes(4) + b'\xff' * 4
     name = unique('ves')
@@ -520,7 +541,7 @@ def test_28_release_returns_all_settings(lab):
 
 
 def test_27_kill_9_keeps_settings_and_accepted_addresses(lab, switch):
-    lab.vf(0, vlan=100, qos=3, isolated=True)
+    lab.vf(0, vlan=100, qos=3, isolated=True, storm_multicast=9)
     lab.vf(2, mac=lab.mac(3), spoofchk=False)
     lab.filter(2, main=lab.mac(3))
     lab.vf(2, mac=lab.mac(2))

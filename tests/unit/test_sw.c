@@ -418,6 +418,7 @@ static void settings_survive_a_restart(void **state)
 	const struct svc_config svc = { .pf = "p2p1", .name = "dhcp0", .vlan = 5 };
 	const struct mirror_config mirror = { "m", "p2p1", 1, MIRROR_BOTH, "p2p1", 2 };
 	struct vf_info before, after;
+	const struct veb_port *vf_port;
 	struct pf_info pf, pf_after;
 	struct svc_config svc_out;
 	struct mirror_info mirror_out;
@@ -425,7 +426,7 @@ static void settings_survive_a_restart(void **state)
 	pf_add(w, "p2p1", 8);
 	assert_int_equal(vf_words(w, 3, true,
 				  "mac " M2 " vlan 100 qos 3 trust on trunk 1,5-9 "
-				  "max_tx_rate 500 port_id abc"),
+				  "max_tx_rate 500 isolated on storm_broadcast 100 port_id abc"),
 			 0);
 	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 3, &tap, NULL), 0);
 	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 7, &vhost, NULL), 0);
@@ -440,6 +441,9 @@ static void settings_survive_a_restart(void **state)
 	assert_true(after.status.connected);
 	assert_true(vf_get(w, 7).status.connected);
 	assert_int_equal(fake.rate[sw_pf_find(w->sw, "p2p1", NULL)->vf_ports[3].id], 500);
+	vf_port = fake.snap->ports[sw_pf_find(w->sw, "p2p1", NULL)->vf_ports[3].id];
+	assert_int_equal(vf_port->storm[STORM_BROADCAST], 100);
+	assert_true(vf_port->flags & VEB_ISOLATED);
 	sw_ops.pf_get(w->sw, "p2p1", &pf_after, NULL);
 	assert_int_equal(fields_diff(pf_fields, &pf.config, &pf_after.config), 0);
 	assert_int_equal(sw_ops.svc_get(w->sw, 0, &svc_out), 0);

@@ -495,6 +495,54 @@ static void isolated_vfs_reach_all_but_one_another(void **state)
 	}
 }
 
+/* Each kind has its bucket; what is dropped for another reason takes nothing from it. */
+static void storm_control_counts_accepted_frames_of_its_kind(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	auto_free struct storm *storms = calloc(VEB_PORTS_MAX, sizeof(*storms));
+	const struct veb_mirror to_d = { D, 0 };
+	static const struct {
+		unsigned int from;
+		char what; /* b, m, u: to all, to a group, to C; s: to all, with a foreign source */
+		uint64_t now;
+		bool passes;
+	} cases[] = {
+		{ A, 'b', 0, true },	 { A, 's', 0, false },	  { A, 'b', 0, true },
+		{ A, 'b', 0, false },	 { A, 'm', 0, true },	  { A, 'm', 0, false },
+		{ A, 'u', 0, true },	 { B, 'b', 0, true },	  { B, 'b', 0, true },
+		{ B, 'b', 0, true },	 { UP, 'b', 0, true },	  { A, 'b', 499, false },
+		{ A, 'b', 500, true },	 { A, 'b', 501, false },  { A, 'm', 999, false },
+		{ A, 'm', 1000, true },	 { A, 'b', 1499, true },  { A, 'b', 1999, true },
+		{ A, 'b', 60000, true }, { A, 'b', 60000, true }, { A, 'b', 60000, false },
+	};
+
+	w->out->storms = storms;
+	w->out->hz = 1000;
+	w->conf[A].storm[STORM_BROADCAST] = 2;
+	w->conf[A].storm[STORM_MULTICAST] = 1;
+	w->conf[A].flags |= VEB_SPOOFCHK;
+	w->conf[A].n_out = 1;
+	w->conf[A].out = &to_d;
+	world_build(w);
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
+		char what = cases[i].what;
+		struct mac src = what == 's' ? stranger : mac_of(cases[i].from);
+		struct mac dst = what == 'u' ? mac_of(C) : what == 'm' ? group : bcast;
+		struct frame f = frame_make(&dst, &src, 0);
+
+		w->out->now = 5000 + cases[i].now;
+		assert_int_equal(!!*emit(w, cases[i].from, &f), cases[i].passes);
+	}
+	assert_int_equal(drops(w, A, DROP_STORM_BROADCAST), 4);
+	assert_int_equal(drops(w, A, DROP_STORM_MULTICAST), 2);
+	assert_int_equal(drops(w, A, DROP_SPOOF_MAC), 1);
+	assert_int_equal(w->stats[A].mirrored, w->stats[A].tx_packets);
+	assert_int_equal(w->stats[A].tx_packets, 10);
+	world_build(w); /* a new snapshot is no new bucket */
+	w->f = frame_make(&bcast, &w->macs[A][0], 0);
+	assert_string_equal(emit(w, A, &w->f), "");
+}
+
 static void vepa_sends_all_to_the_uplink_and_prunes_its_own(void **state)
 {
 	auto_of(world_free) struct world *w = world_new();
@@ -941,6 +989,7 @@ int main(void)
 		cmocka_unit_test(oversize_counts_at_the_side_that_is_too_small),
 		cmocka_unit_test(a_drop_leaves_the_frame_with_the_port_that_lost_it),
 		cmocka_unit_test(isolated_vfs_reach_all_but_one_another),
+		cmocka_unit_test(storm_control_counts_accepted_frames_of_its_kind),
 		cmocka_unit_test(vepa_sends_all_to_the_uplink_and_prunes_its_own),
 		cmocka_unit_test(mirrors_copy_what_the_vm_sees),
 		cmocka_unit_test(mirrored_tag_is_the_guests_own),
