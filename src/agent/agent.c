@@ -149,6 +149,7 @@ static void look_done(void *arg)
 			if (!((struct net *)n->value)->busy &&
 			    ((struct net *)n->value)->stamp <= l->stamp)
 				observe_net(a, n->value);
+		tap_observe_all(a);
 	} else if (a->view && loop_now_ms() - a->view_ms > VIEW_MAX_AGE_MS) {
 		log_warn("the switch is gone", "why=\"%s\"", l->e.msg);
 		pfs_view_free(take(a->view));
@@ -402,6 +403,7 @@ void agent_evaluate(struct agent *a)
 	entity_drop_gone(a);
 	for (struct omap_node *n = omap_from(a->ports, ""); n; n = n->next[0])
 		hurry |= evaluate_port(a, n->value);
+	hurry |= tap_evaluate_all(a);
 	for (struct omap_node *n = omap_from(a->nets, ""); n; n = n->next[0])
 		hurry |= evaluate_net(a, n->value);
 	for (struct omap_node *n = omap_from(a->servers, ""); n; n = n->next[0])
@@ -455,13 +457,14 @@ static int make_parts(struct agent *a, struct err *e)
 	a->servers = omap_new();
 	a->ports = omap_new();
 	a->nets = omap_new();
+	a->taps = omap_new();
 	a->virt_queue = work_queue_new(a->loop);
 	a->switch_queue = work_queue_new(a->loop);
 	a->watch_queue = work_queue_new(a->loop);
 	a->report_queue = work_queue_new(a->loop);
 	a->tick = loop_timer_add(a->loop, TICK_MS, TICK_MS, on_tick, a);
-	if (!a->servers || !a->ports || !a->nets || !a->virt_queue || !a->switch_queue ||
-	    !a->watch_queue || !a->report_queue || !a->tick)
+	if (!a->servers || !a->ports || !a->nets || !a->taps || !a->virt_queue ||
+	    !a->switch_queue || !a->watch_queue || !a->report_queue || !a->tick)
 		return err_set(e, -ENOMEM, "out of memory");
 	return 0;
 }

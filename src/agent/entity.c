@@ -162,6 +162,18 @@ struct net *entity_net(struct agent *a, const char *id)
 	return lookup(a->nets, id);
 }
 
+/**
+ * entity_tap() - A tap flow or tap mirror by id
+ * @a:  agent
+ * @id: id, may be NULL
+ *
+ * Return: the tap, or NULL.
+ */
+struct tap *entity_tap(struct agent *a, const char *id)
+{
+	return lookup(a->taps, id);
+}
+
 /* A zeroed struct of @size in @map under @id, which is its first member. */
 static void *insert(struct omap *map, const char *id, size_t size)
 {
@@ -210,6 +222,25 @@ static void net_free(struct net *n)
 	free(n->conf);
 	free(n->hosts);
 	free(n);
+}
+
+static void tap_free(struct tap *t)
+{
+	want_doc_put(&t->want.doc);
+	report_fini(&t->report);
+	free(t);
+}
+
+/**
+ * entity_tap_add() - A tap that was not known
+ * @a:  agent
+ * @id: its id
+ *
+ * Return: the tap, without a document; NULL when out of memory.
+ */
+struct tap *entity_tap_add(struct agent *a, const char *id)
+{
+	return insert(a->taps, id, sizeof(struct tap));
 }
 
 static struct server *server_add(struct agent *a, const char *id)
@@ -277,6 +308,25 @@ static struct net *net_add(struct agent *a, const char *id)
 		rc_;                                                                               \
 	})
 
+static int apply_tap(struct agent *a, const char *kind, const char *id, json_t *doc,
+		     struct err *err)
+{
+	struct tap *t = entity_tap(a, id);
+	struct err e = { 0 };
+	int rc;
+
+	if (!t && !(t = entity_tap_add(a, id)))
+		return err_set(err, -ENOMEM, "out of memory");
+	t->kind = !strcmp(kind, "tap_flow") ? "tap_flow" : "tap_mirror";
+	rc = APPLY(t, want_tap_parse);
+	return rc ? err_set(err, rc, "%s", e.msg) : 0;
+}
+
+static bool is_tap(const char *kind)
+{
+	return !strcmp(kind, "tap_flow") || !strcmp(kind, "tap_mirror");
+}
+
 static int apply_doc(struct agent *a, const char *kind, const char *id, json_t *doc)
 {
 	struct err e = { 0 };
@@ -299,6 +349,8 @@ static int apply_doc(struct agent *a, const char *kind, const char *id, json_t *
 			rc = APPLY(n, want_net_parse);
 		if (!rc)
 			snprintf(n->pf, sizeof(n->pf), "%s", n->want.pf);
+	} else if (is_tap(kind)) {
+		rc = apply_tap(a, kind, id, doc, &e);
 	} else {
 		return 0; /* a kind of a later version */
 	}
@@ -313,6 +365,7 @@ static void forget_doc(struct agent *a, const char *kind, const char *id)
 	struct server *s = strcmp(kind, "server") ? NULL : entity_server(a, id);
 	struct port *p = strcmp(kind, "port") ? NULL : entity_port(a, id);
 	struct net *n = strcmp(kind, "network") ? NULL : entity_net(a, id);
+	struct tap *t = is_tap(kind) ? entity_tap(a, id) : NULL;
 
 	if (s)
 		want_doc_put(&s->want.doc);
@@ -320,12 +373,14 @@ static void forget_doc(struct agent *a, const char *kind, const char *id)
 		want_doc_put(&p->want.doc);
 	if (n)
 		want_doc_put(&n->want.doc);
+	if (t)
+		want_doc_put(&t->want.doc);
 }
 
 /**
  * entity_apply() - Take over one document
  * @a:    agent
- * @kind: "server", "port", "network", "console"
+ * @kind: "server", "port", "network", "console", "tap_flow", "tap_mirror"
  * @id:   id
  * @doc:  document, or NULL: it is gone
  */
@@ -374,7 +429,9 @@ static void find_leftovers(struct agent *a)
  */
 void entity_apply_all(struct agent *a, const json_t *desired)
 {
-	static const char *const kinds[] = { "server", "port", "network", "console" };
+	static const char *const kinds[] = { "server",	"port",	    "network",
+					     "console", "tap_flow", "tap_mirror" };
+	auto_of(json_decref) json_t *taps = json_object();
 	const char *id;
 	json_t *doc;
 
@@ -384,6 +441,9 @@ void entity_apply_all(struct agent *a, const json_t *desired)
 	forget_missing(a, "server", a->servers, json_object_get(desired, "server"));
 	forget_missing(a, "port", a->ports, json_object_get(desired, "port"));
 	forget_missing(a, "network", a->nets, json_object_get(desired, "network"));
+	json_object_update(taps, json_object_get(desired, "tap_flow"));
+	json_object_update(taps, json_object_get(desired, "tap_mirror"));
+	forget_missing(a, "tap_flow", a->taps, taps);
 	if (!a->desired_known)
 		find_leftovers(a);
 	a->desired_known = true;
@@ -425,5 +485,13 @@ void entity_drop_gone(struct agent *a)
 		next = n->next[0];
 		if (net_is_gone(net) && !net->busy && !net->report.sending)
 			net_free(omap_remove(a->nets, net->id));
+	}
+	for (struct omap_node *n = omap_from(a->taps, ""); n; n = next) {
+		struct tap *t = n->value;
+
+		next = n->next[0];
+		if (!t->want.doc && t->have.known && !t->have.mirror && !t->busy &&
+		    !t->report.sending)
+			tap_free(omap_remove(a->taps, t->id));
 	}
 }

@@ -138,7 +138,8 @@ void follow_start(struct agent *a)
 /* One PUT under this host's path. */
 struct put_job {
 	struct agent *agent;
-	const char *kind; /* "server", "port", "network", "console"; NULL: the host itself */
+	const char *
+		kind; /* "server", "port", "network", "console", "tap_..."; NULL: the host itself */
 	char id[UUID_STR_LEN + 32];
 	json_t *body;		/* NULL in a console job until it runs */
 	char console[PATH_MAX]; /* file to read */
@@ -217,7 +218,9 @@ static struct report *report_of(struct agent *a, const char *kind, const char *i
 	struct port *p = strcmp(kind, "port") ? NULL : entity_port(a, id);
 	struct net *n = strcmp(kind, "network") ? NULL : entity_net(a, id);
 
-	return s ? &s->report : p ? &p->report : n ? &n->report : NULL;
+	struct tap *t = strncmp(kind, "tap_", 4) ? NULL : entity_tap(a, id);
+
+	return s ? &s->report : p ? &p->report : n ? &n->report : t ? &t->report : NULL;
 }
 
 static void report_done(void *arg)
@@ -312,6 +315,19 @@ static void report_net(struct agent *a, struct net *n)
 				 "status", status, "reason", words_to_json(n->retry.why)));
 }
 
+static void report_tap(struct agent *a, struct tap *t)
+{
+	const char *why = t->want.doc ? plan_tap_refusal(&t->want) : NULL, *status = NULL;
+
+	if (t->want.doc && !t->busy)
+		status = plan_tap_status(&t->want, &t->have, *t->retry.why);
+	if (status)
+		report(a, t->kind, t->id, &t->report,
+		       json_pack("{s:I,s:s,s:o}", "generation", (json_int_t)t->want.generation,
+				 "status", status, "reason",
+				 words_to_json(why ? why : t->retry.why)));
+}
+
 /**
  * follow_evaluate() - Send what is to be said and was not said yet
  * @a: agent
@@ -327,6 +343,8 @@ void follow_evaluate(struct agent *a)
 		report_port(a, n->value);
 	for (struct omap_node *n = omap_from(a->nets, ""); n; n = n->next[0])
 		report_net(a, n->value);
+	for (struct omap_node *n = omap_from(a->taps, ""); n; n = n->next[0])
+		report_tap(a, n->value);
 }
 
 /* The file's last bytes, at most CONSOLE_MAX and the wanted number of lines, as ASCII. */

@@ -47,9 +47,58 @@ static int read_svcs(const json_t *list, struct pfs_pf *pf, struct err *e)
 	return 0;
 }
 
+/* A mirror as it was asked for, without its counters. */
+static int read_mirror(const json_t *item, struct mirror_config *out, struct err *e)
+{
+	auto_of(json_decref) json_t *config = json_object();
+
+	for (const struct field *f = mirror_fields; f->word; f++)
+		if (json_object_get(item, f->word))
+			json_object_set(config, f->word, json_object_get(item, f->word));
+	return fields_from_json(mirror_fields, out, config, NULL, e);
+}
+
+static int read_mirrors(const json_t *list, struct pfs_pf *pf, struct err *e)
+{
+	const json_t *item;
+	size_t i;
+
+	pf->mirrors = calloc(json_array_size(list) + 1, sizeof(*pf->mirrors));
+	if (!pf->mirrors)
+		return err_set(e, -ENOMEM, "out of memory");
+	json_array_foreach (list, i, item) {
+		struct mirror_config *m = &pf->mirrors[pf->n_mirrors];
+		int rc = read_mirror(item, m, e);
+
+		if (rc)
+			return rc;
+		pf->n_mirrors += !strcmp(m->from_pf, pf->info.config.name);
+	}
+	return 0;
+}
+
+/* What the daemon of a PF has beside it. */
+static int observe_daemon(struct ctl_client *c, struct pfs_pf *pf, struct err *e)
+{
+	auto_of(json_decref) json_t *svcs = NULL, *mirrors = NULL, *info = NULL;
+	int rc = ctl_call(c, "svc.list", NULL, TIMEOUT_MS, &svcs, e);
+
+	if (!rc)
+		rc = read_svcs(svcs, pf, e);
+	if (!rc)
+		rc = ctl_call(c, "mirror.list", NULL, TIMEOUT_MS, &mirrors, e);
+	if (!rc)
+		rc = read_mirrors(mirrors, pf, e);
+	if (!rc)
+		rc = ctl_call(c, "daemon.info", NULL, TIMEOUT_MS, &info, e);
+	if (!rc)
+		pf->daemon = (pid_t)json_integer_value(json_object_get(info, "pid"));
+	return rc;
+}
+
 static int observe_one(const char *run_dir, const char *name, struct pfs_pf *pf, struct err *e)
 {
-	auto_of(json_decref) json_t *got = NULL, *svcs = NULL, *info = NULL;
+	auto_of(json_decref) json_t *got = NULL;
 	auto_of(ctl_close) struct ctl_client *c = NULL;
 	int rc = ctl_open_pf(run_dir, name, &c, e);
 
@@ -60,15 +109,7 @@ static int observe_one(const char *run_dir, const char *name, struct pfs_pf *pf,
 		rc = ctl_pf_info_from_json(got, &pf->info, e);
 	if (!rc)
 		rc = read_vfs(json_object_get(got, "vfs"), pf, e);
-	if (!rc)
-		rc = ctl_call(c, "svc.list", NULL, TIMEOUT_MS, &svcs, e);
-	if (!rc)
-		rc = read_svcs(svcs, pf, e);
-	if (!rc)
-		rc = ctl_call(c, "daemon.info", NULL, TIMEOUT_MS, &info, e);
-	if (!rc)
-		pf->daemon = (pid_t)json_integer_value(json_object_get(info, "pid"));
-	return rc;
+	return rc ? rc : observe_daemon(c, pf, e);
 }
 
 /* One `physnet:pf` of the mappings. Pure. */
@@ -146,6 +187,7 @@ void pfs_view_free(struct pfs_view *view)
 	for (unsigned int i = 0; view && i < view->n_pfs; i++) {
 		free(view->pfs[i].vfs);
 		free(view->pfs[i].svcs);
+		free(view->pfs[i].mirrors);
 	}
 	free(view);
 }
@@ -191,6 +233,22 @@ bool pfs_has_svc(const struct pfs_pf *pf, const char *name)
 		if (!strcmp(pf->svcs[i].name, name))
 			return true;
 	return false;
+}
+
+/**
+ * pfs_mirror() - A mirror of a view
+ * @view: view, may be NULL
+ * @name: its name
+ *
+ * Return: the mirror; NULL when the view lacks it.
+ */
+const struct mirror_config *pfs_mirror(const struct pfs_view *view, const char *name)
+{
+	for (unsigned int i = 0; view && i < view->n_pfs; i++)
+		for (unsigned int n = 0; n < view->pfs[i].n_mirrors; n++)
+			if (!strcmp(view->pfs[i].mirrors[n].name, name))
+				return &view->pfs[i].mirrors[n];
+	return NULL;
 }
 
 /* An operator uses it: attached, or set, without a port's lease on it. */
@@ -360,4 +418,35 @@ int pfs_svc_add(const char *run_dir, const struct svc_config *want, struct err *
 int pfs_svc_del(const char *run_dir, const char *pf, const char *name, struct err *e)
 {
 	return call_pf(run_dir, pf, "svc.del", json_pack("{s:s,s:s}", "pf", pf, "name", name), e);
+}
+
+/**
+ * pfs_mirror_add() - Add a mirror
+ * @run_dir: directory of the control sockets
+ * @want:    what it is to be
+ * @e:       error text, may be NULL
+ *
+ * Return: 0 or a negative errno. Context: blocks.
+ */
+int pfs_mirror_add(const char *run_dir, const struct mirror_config *want, struct err *e)
+{
+	return call_pf(run_dir, want->from_pf, "mirror.add", fields_to_json(mirror_fields, want),
+		       e);
+}
+
+/**
+ * pfs_mirror_del() - Remove a mirror
+ * @run_dir: directory of the control sockets
+ * @pf:      name of the PF whose VF it watches
+ * @name:    its name
+ * @e:       error text, may be NULL
+ *
+ * Return: 0, also if it went before; or a negative errno. Context: blocks.
+ */
+int pfs_mirror_del(const char *run_dir, const char *pf, const char *name, struct err *e)
+{
+	struct err why = { 0 };
+	int rc = call_pf(run_dir, pf, "mirror.del", json_pack("{s:s}", "name", name), &why);
+
+	return rc && rc != -ENOENT ? err_set(e, rc, "%s", why.msg) : 0;
 }

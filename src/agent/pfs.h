@@ -12,9 +12,10 @@
 struct pfs_pf {
 	struct pf_info info;
 	pid_t daemon; /* process that has the PF */
-	unsigned int n_vfs, n_svcs;
-	struct vf_info *vfs;	 /* array of n_vfs */
-	struct svc_config *svcs; /* array of n_svcs; those of this PF */
+	unsigned int n_vfs, n_svcs, n_mirrors;
+	struct vf_info *vfs;	       /* array of n_vfs */
+	struct svc_config *svcs;       /* array of n_svcs; those of this PF */
+	struct mirror_config *mirrors; /* array of n_mirrors; those of its VFs */
 };
 
 /* What one look found. Never changed afterwards. */
@@ -29,6 +30,7 @@ AUTO_DEFINE(struct pfs_view *, pfs_view_free)
 const struct pfs_pf *pfs_find(const struct pfs_view *view, const char *pf);
 const struct vf_info *pfs_vf(const struct pfs_view *view, const char *pf, unsigned int vf);
 bool pfs_has_svc(const struct pfs_pf *pf, const char *name);
+const struct mirror_config *pfs_mirror(const struct pfs_view *view, const char *name);
 json_t *pfs_to_inventory(const struct pfs_view *view, const char *mappings);
 
 int pfs_vf_set(const char *run_dir, const char *pf, unsigned int vf, const struct vf_config *want,
@@ -41,5 +43,7 @@ int pfs_vf_filter(const char *run_dir, const char *pf, unsigned int vf, json_t *
 		  struct err *e);
 int pfs_svc_add(const char *run_dir, const struct svc_config *want, struct err *e);
 int pfs_svc_del(const char *run_dir, const char *pf, const char *name, struct err *e);
+int pfs_mirror_add(const char *run_dir, const struct mirror_config *want, struct err *e);
+int pfs_mirror_del(const char *run_dir, const char *pf, const char *name, struct err *e);
 
 #endif

@@ -159,3 +159,53 @@ const char *plan_net_status(const struct net_have *have)
 		return "DOWN";
 	return "ACTIVE";
 }
+
+/**
+ * plan_tap_refusal() - What the switch cannot do for a tap
+ * @want: document
+ *
+ * What cannot be done whole is not done: copies of VLANs nobody asked for are another's secrets.
+ *
+ * Return: a sentence; NULL: nothing.
+ */
+const char *plan_tap_refusal(const struct want_tap *want)
+{
+	if (!want->port)
+		return "This host's switch sends copies to VFs alone, not to an address.";
+	if (want->vlan_filter)
+		return "This host's switch cannot choose what it copies by VLAN.";
+	return NULL;
+}
+
+/**
+ * plan_tap() - The next step for a tap's mirror
+ * @want: document; without one the mirror is a leftover
+ * @have: observed state
+ */
+enum tap_step plan_tap(const struct want_tap *want, const struct tap_have *have)
+{
+	bool wanted = want->doc && have->ports && !plan_tap_refusal(want);
+
+	if (!have->known)
+		return TAP_STEP_NONE;
+	if (have->mirror && (!wanted || !have->current))
+		return TAP_STEP_REMOVE;
+	return wanted && !have->mirror ? TAP_STEP_ADD : TAP_STEP_NONE;
+}
+
+/**
+ * plan_tap_status() - The word to report for a tap flow or tap mirror
+ * @want:   document
+ * @have:   observed state
+ * @failed: its last step failed
+ *
+ * Return: "ACTIVE", "DOWN" or "ERROR"; NULL while there is nothing to say.
+ */
+const char *plan_tap_status(const struct want_tap *want, const struct tap_have *have, bool failed)
+{
+	if (!have->known)
+		return NULL;
+	if (failed || plan_tap_refusal(want))
+		return "ERROR";
+	return have->ports && have->mirror && have->current ? "ACTIVE" : "DOWN";
+}

@@ -87,13 +87,25 @@ struct net {
 	struct report report;
 };
 
+/* A tap flow or tap mirror: a mirror on the switch with a name made of its id. */
+struct tap {
+	char id[UUID_STR_LEN];
+	const char *kind;     /* "tap_flow", "tap_mirror" */
+	struct want_tap want; /* want.doc NULL: a mirror that is to go */
+	struct tap_have have;
+	struct mirror_config found; /* what the switch has, if have.mirror */
+	bool busy;
+	struct retry retry;
+	struct report report;
+};
+
 struct agent {
 	struct loop *loop;
 	struct agent_opts opts;
 	char dir[PATH_MAX - 256]; /* state_dir/agent */
 	char boot_id[HOST_BOOT_ID_LEN];
-	struct omap *servers, *ports, *nets; /* id -> struct */
-	uint64_t clock;			     /* counts steps; orders observations against them */
+	struct omap *servers, *ports, *nets, *taps; /* id -> struct */
+	uint64_t clock; /* counts steps; orders observations against them */
 
 	struct virt *virt;
 	struct work_queue *virt_queue;
@@ -132,6 +144,8 @@ bool retry_due(const struct retry *r);
 struct server *entity_server(struct agent *a, const char *id);
 struct port *entity_port(struct agent *a, const char *id);
 struct net *entity_net(struct agent *a, const char *id);
+struct tap *entity_tap(struct agent *a, const char *id);
+struct tap *entity_tap_add(struct agent *a, const char *id);
 void entity_apply(struct agent *a, const char *kind, const char *id, json_t *doc);
 void entity_apply_all(struct agent *a, const json_t *desired);
 void entity_drop_gone(struct agent *a);
@@ -143,6 +157,10 @@ void step_port(struct agent *a, struct port *p, enum port_step step);
 void step_net(struct agent *a, struct net *n, enum net_step step);
 void step_server(struct agent *a, struct server *s, enum server_step step);
 void step_rescue(struct agent *a, struct server *s);
+
+/* tap.c: mirrors of tap flows */
+void tap_observe_all(struct agent *a);
+bool tap_evaluate_all(struct agent *a);
 
 /* guest.c: the guest's side of a port, over QMP */
 void guest_observe(struct agent *a, struct port *p, const struct vf_info *vf);

@@ -268,6 +268,51 @@ int want_net_parse(json_t *doc, struct want_net *out, struct err *e)
 	return 0;
 }
 
+/* TAAS speaks as the VM does, and so do we: IN is what it receives. */
+static int parse_direction(const char *word, uint8_t *dir, struct err *e)
+{
+	static const char *const words[] = { "IN", "OUT", "BOTH" };
+
+	for (uint8_t i = MIRROR_IN; i <= MIRROR_BOTH; i++)
+		if (word && !strcmp(word, words[i])) {
+			*dir = i;
+			return 0;
+		}
+	return err_set(e, -EINVAL, "\"%.20s\" is no direction", word ? word : "");
+}
+
+/**
+ * want_tap_parse() - The document of a tap flow or tap mirror as a struct
+ * @doc: the document; @out takes a reference of its own
+ * @out: gets the tap, given back with want_doc_put(&out->doc); untouched on failure
+ * @e:   what is wrong with the document, may be NULL
+ *
+ * Return: 0 or -EINVAL. Context: any thread.
+ */
+int want_tap_parse(json_t *doc, struct want_tap *out, struct err *e)
+{
+	struct want_tap t = { .dir = MIRROR_BOTH };
+	json_int_t generation;
+	json_error_t why;
+	int rc;
+
+	if (json_unpack_ex(doc, &why, 0, "{s:I,s:s,s:s}", "generation", &generation, "id", &t.id,
+			   "source_port", &t.source))
+		return bad_doc(e, &why);
+	t.port = optional(doc, "port");
+	t.vlan_filter = optional(doc, "vlan_filter");
+	rc = check_ids((const char *const[]){ t.id, t.source, t.port }, 3, e);
+	if (!rc && json_object_get(doc, "port"))
+		rc = t.port ? parse_direction(optional(doc, "direction"), &t.dir, e)
+			    : err_set(e, -EINVAL, "port is no id");
+	if (rc)
+		return rc;
+	t.generation = (uint64_t)generation;
+	t.doc = json_incref(doc);
+	*out = t;
+	return 0;
+}
+
 /**
  * want_doc_put() - Give a parsed document back
  * @doc: the struct's document; NULL afterwards, and with it the struct's strings are gone

@@ -80,9 +80,21 @@ struct want_net {
 	struct want_subnet subnets[WANT_SUBNETS_MAX];
 };
 
+/* A tap flow or tap mirror: a port whose frames are copied. */
+struct want_tap {
+	json_t *doc;
+	uint64_t generation;
+	const char *id;
+	const char *source;	 /* id of the port that is watched */
+	const char *port;	 /* id of the port that gets the copies; NULL: an address does */
+	const char *vlan_filter; /* VLAN list, or NULL */
+	uint8_t dir;		 /* enum mirror_dir; meant where there is a port */
+};
+
 int want_server_parse(json_t *doc, struct want_server *out, struct err *e);
 int want_port_parse(json_t *doc, struct want_port *out, struct err *e);
 int want_net_parse(json_t *doc, struct want_net *out, struct err *e);
+int want_tap_parse(json_t *doc, struct want_tap *out, struct err *e);
 void want_doc_put(json_t **doc);
 
 #endif

@@ -13,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct want_server s;
 	struct want_port p;
 	struct want_net n;
+	struct want_tap t;
 
 	if (doc && !want_server_parse(doc, &s, NULL)) {
 		free(domxml_build(&(struct domxml){ .server = &s, .disk = "", .drive = "",
@@ -29,5 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		free(dhcp_conf(&n, &at));
 		want_doc_put(&n.doc);
 	}
+	if (doc && !want_tap_parse(doc, &t, NULL))
+		want_doc_put(&t.doc);
 	return 0;
 }

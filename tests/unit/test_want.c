@@ -75,6 +75,29 @@ static void want_parse_lets_no_path_or_nonsense_in(void **state)
 		"cidr", "10.0.0.0/99");
 }
 
+static void want_tap_parse_tells_flows_from_mirrors(void **state)
+{
+	auto_of(json_decref) json_t *fd = doc_of(flow_doc), *md = doc_of(mirror_doc);
+	struct want_tap t;
+
+	assert_int_equal(want_tap_parse(fd, &t, NULL), 0);
+	assert_int_equal(t.generation, 7);
+	assert_string_equal(t.source, PORT_ID);
+	assert_string_equal(t.port, NET_ID);
+	assert_string_equal(t.vlan_filter, "9,18-22");
+	assert_int_equal(t.dir, MIRROR_OUT);
+	want_doc_put(&t.doc);
+	assert_int_equal(want_tap_parse(md, &t, NULL), 0);
+	assert_null(t.port);
+	assert_null(t.vlan_filter);
+	want_doc_put(&t.doc);
+	REFUSES(want_tap_parse, want_tap, flow_doc, "{s:s}", "direction", "in");
+	REFUSES(want_tap_parse, want_tap, flow_doc, "{s:n}", "direction");
+	REFUSES(want_tap_parse, want_tap, flow_doc, "{s:s}", "source_port", "../x");
+	REFUSES(want_tap_parse, want_tap, flow_doc, "{s:i}", "port", 5);
+	REFUSES(want_tap_parse, want_tap, mirror_doc, "{s:n}", "source_port");
+}
+
 static void want_server_parse_needs_no_image_to_delete(void **state)
 {
 	auto_of(json_decref) json_t *doc = doc_of(server_doc);
@@ -92,6 +115,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(want_parse_reads_the_documented_members),
 		cmocka_unit_test(want_parse_lets_no_path_or_nonsense_in),
+		cmocka_unit_test(want_tap_parse_tells_flows_from_mirrors),
 		cmocka_unit_test(want_server_parse_needs_no_image_to_delete),
 	};
 

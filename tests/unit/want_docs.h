@@ -36,6 +36,12 @@ static const char net_doc[] =
 	"{'id':'" SUBNET6_ID "','cidr':'2001:db8::/64','ip_version':6,'gateway_ip':'2001:db8::1',"
 	"'enable_dhcp':true,'dns_nameservers':[],'host_routes':[],"
 	"'ipv6_ra_mode':'slaac','ipv6_address_mode':'slaac'}]}";
+static const char flow_doc[] =
+	"{'generation':7,'id':'" SERVER_ID "','source_port':'" PORT_ID "','port':'" NET_ID
+	"','direction':'OUT','vlan_filter':'9,18-22'}";
+static const char mirror_doc[] =
+	"{'generation':8,'id':'" SERVER_ID "','source_port':'" PORT_ID
+	"','directions':{'IN':101},'remote_ip':'10.0.0.9','mirror_type':'gre'}";
 
 /* JSON with ' for " (and \' for a quote within a string). */
 static inline json_t *doc_of(const char *text)

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tap flows and tap mirrors as the host agent drives them to a real switch; the API is the stand-in."""
+import shutil
+import signal
+import tempfile
+import uuid
+
+import pytest
+
+from conftest import wait_for
+from test_agent import Host, need_guests
+
+HAND = 'by-hand'
+
+
+class Taps:
+    """A host with ports on it and no guests: a VF is a VF."""
+
+    def __init__(self, host):
+        self.host, self.api = host, host.api
+        self.net = str(uuid.uuid4())
+
+    def port(self, vf, **members):
+        """A port that has a VF; its id."""
+        ident = str(uuid.uuid4())
+        self.api.put('port', {'id': ident, 'name': '', 'server': None, 'network': self.net, 'pf': 'p2p1', 'vf': vf,
+                              'pci_slot': '', 'mac': f'fa:16:3e:aa:00:{vf:02x}', 'vlan': 0, 'trunk': 'none',
+                              'spoofchk': True, 'trust': False, 'state': 'auto', 'mtu': 1500,
+                              'vnic_type': 'direct', 'released': False, 'fixed_ips': [], **members})
+        wait_for(lambda: self.host.swd.vf('p2p1', vf)['config']['port_id'] == ident, 10, 'its VF')
+        return ident
+
+    def flow(self, source, port, direction='BOTH', **members):
+        """A tap flow; its id."""
+        return self.api.put('tap_flow', {'id': str(uuid.uuid4()), 'source_port': source, 'port': port,
+                                         'direction': direction, 'vlan_filter': None, **members})['id']
+
+    def mirrors(self):
+        """What the switch mirrors: {name: (from, direction, to)}."""
+        return {m['name']: (m['from_vf'], m['dir'], m['to_vf']) for m in self.host.swd.call('mirror.list')}
+
+    def wait_mirrors(self, want):
+        wait_for(lambda: self.mirrors() == want, 15, f'{want}, not {self.mirrors()}')
+
+    def wait_error(self, kind, ident, words):
+        self.api.wait_status(kind, ident, 'ERROR', 15)
+        assert words in self.api.reports[kind, ident]['reason']
+
+    def clear(self):
+        """As a host without tenants."""
+        for kind in 'tap_flow', 'tap_mirror':
+            for ident in list(self.api.docs[kind]):
+                self.api.drop(kind, ident)
+        for ident in list(self.api.docs['port']):
+            self.api.change('port', ident, released=True)
+        wait_for(lambda: not self.api.docs['port'], 15, 'ports released')
+        for name in self.mirrors():
+            if not name.startswith('tap-'):
+                self.host.swd.call('mirror.del', name=name)
+        self.wait_mirrors({})
+
+
+@pytest.fixture(scope='module')
+def host():
+    """One host for all tests of this file."""
+    need_guests()
+    directory = tempfile.mkdtemp(prefix='anyvf-ta-')
+    host = Host(directory).start()
+    yield host
+    host.close()
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def taps(host):
+    """The host without taps, before and after."""
+    taps = Taps(host)
+    yield taps
+    taps.clear()
+
+
+@pytest.mark.parametrize('direction', ['IN', 'OUT', 'BOTH'])
+def test_a_flow_is_a_mirror_between_its_ports_vfs(taps, direction):
+    flow = taps.flow(taps.port(3), taps.port(5), direction)
+    taps.api.wait_status('tap_flow', flow, 'ACTIVE')
+    assert taps.mirrors() == {f'tap-{flow}': (3, direction.lower(), 5)}
+    assert taps.api.reports['tap_flow', flow]['reason'] == ''
+    taps.api.drop('tap_flow', flow)
+    taps.wait_mirrors({})
+
+
+def test_flows_share_sources_and_service_ports(taps):
+    a, b, c = taps.port(1), taps.port(2), taps.port(3)
+    flows = {taps.flow(a, c, 'IN'): (1, 'in', 3), taps.flow(b, c, 'OUT'): (2, 'out', 3),
+             taps.flow(a, b): (1, 'both', 2)}
+    taps.wait_mirrors({f'tap-{i}': want for i, want in flows.items()})
+
+
+def test_a_flow_waits_for_its_ports_and_ends_with_them(taps):
+    source, late = taps.port(1), str(uuid.uuid4())
+    flow = taps.flow(source, late)
+    taps.api.wait_status('tap_flow', flow, 'DOWN')
+    assert taps.mirrors() == {}
+    target = taps.port(2)
+    taps.api.change('tap_flow', flow, port=target)
+    taps.api.wait_status('tap_flow', flow, 'ACTIVE')
+    taps.api.change('port', source, released=True)
+    taps.api.wait_status('port', source, 'RELEASED')
+    assert taps.mirrors() == {}
+    taps.api.wait_status('tap_flow', flow, 'DOWN')
+    # the VF's next user is nobody's to watch
+    taps.port(1)
+    assert taps.mirrors() == {}
+
+
+def test_a_flow_that_changed_is_made_anew(taps):
+    source, one, two = taps.port(1), taps.port(2), taps.port(4)
+    flow = taps.flow(source, one, 'IN')
+    taps.wait_mirrors({f'tap-{flow}': (1, 'in', 2)})
+    taps.api.change('tap_flow', flow, port=two)
+    taps.wait_mirrors({f'tap-{flow}': (1, 'in', 4)})
+    taps.api.wait_status('tap_flow', flow, 'ACTIVE')
+
+
+def test_what_went_by_hand_comes_back_and_what_is_by_hand_stays(taps):
+    flow = taps.flow(taps.port(1), taps.port(2))
+    taps.api.wait_status('tap_flow', flow, 'ACTIVE')
+    taps.host.swd.cli('mirror', 'add', HAND, 'from', 'vf', 'p2p1', '6', 'in', 'to', 'vf', 'p2p1', '7')
+    taps.host.swd.cli('mirror', 'del', f'tap-{flow}')
+    taps.wait_mirrors({HAND: (6, 'in', 7), f'tap-{flow}': (1, 'both', 2)})
+
+
+def test_flows_outlive_agent_and_switch(taps):
+    kept, dropped = taps.flow(taps.port(1), taps.port(2)), taps.flow(taps.port(3), taps.port(4), 'IN')
+    for flow in kept, dropped:
+        taps.api.wait_status('tap_flow', flow, 'ACTIVE')
+    taps.host.swd.cli('mirror', 'add', HAND, 'from', 'vf', 'p2p1', '6', 'in', 'to', 'vf', 'p2p1', '7')
+    both = {HAND: (6, 'in', 7), f'tap-{kept}': (1, 'both', 2), f'tap-{dropped}': (3, 'in', 4)}
+    taps.host.stop(signal.SIGKILL)
+    assert taps.mirrors() == both
+    taps.api.drop('tap_flow', dropped)  # while nobody looks
+    taps.host.start()
+    del both[f'tap-{dropped}']
+    taps.wait_mirrors(both)
+    taps.host.swd.stop(signal.SIGKILL)
+    taps.host.swd.start()
+    taps.wait_mirrors(both)
+    # a switch that knows nothing any more
+    taps.host.swd.stop(signal.SIGKILL)
+    taps.host.swd.state.unlink()
+    taps.host.swd.start().call('pf.add', name='p2p1', uplink='none', numvfs=16)
+    taps.wait_mirrors({f'tap-{kept}': (1, 'both', 2)})
+    taps.api.wait_status('tap_flow', kept, 'ACTIVE')
+
+
+def test_what_the_switch_cannot_do_is_an_error_and_never_half_done(taps):
+    source, target = taps.port(1), taps.port(2)
+    flow = taps.flow(source, target, vlan_filter='9,18-22')
+    mirror = taps.api.put('tap_mirror', {'id': str(uuid.uuid4()), 'source_port': source, 'directions': {'IN': 7},
+                                         'remote_ip': '10.0.0.9', 'mirror_type': 'gre'})['id']
+    taps.wait_error('tap_flow', flow, 'VLAN')
+    taps.wait_error('tap_mirror', mirror, 'address')
+    assert taps.mirrors() == {}
+    taps.api.change('tap_flow', flow, vlan_filter=None)
+    taps.api.wait_status('tap_flow', flow, 'ACTIVE')
+    taps.api.change('tap_flow', flow, vlan_filter='5')
+    taps.wait_error('tap_flow', flow, 'VLAN')
+    assert taps.mirrors() == {}
+
+
+def test_a_switch_that_is_full_says_so(taps):
+    source, target = taps.port(1), taps.port(2)
+    for i in range(256):
+        taps.host.swd.call('mirror.add', name=f'{HAND}{i}', from_pf='p2p1', from_vf=6, dir='in', to_pf='p2p1', to_vf=7)
+    flow = taps.flow(source, target)
+    taps.wait_error('tap_flow', flow, 'there are 256 mirrors already')
+    taps.host.swd.call('mirror.del', name=f'{HAND}9')
+    taps.api.wait_status('tap_flow', flow, 'ACTIVE')
+
+
+def test_documents_that_make_no_sense_harm_nobody(taps):
+    source, target = taps.port(1), taps.port(2)
+    for members in {'direction': 'UP'}, {'source_port': '../x'}, {'port': 5}, {'id': 'x' * 36}:
+        taps.api.put('tap_flow', {'id': str(uuid.uuid4()), 'source_port': source, 'port': target, 'direction': 'IN',
+                                  'vlan_filter': None, **members})
+    good = taps.flow(source, target)
+    taps.api.wait_status('tap_flow', good, 'ACTIVE')
+    assert f'tap-{good}' in taps.mirrors()
+    for name in list(taps.api.docs['tap_flow']):
+        taps.api.drop('tap_flow', name)
