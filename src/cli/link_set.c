@@ -267,7 +267,11 @@ static int read_back_rates(struct group *g)
 		fprintf(stderr, "Device %s does not exist\n", g->line->dev);
 		return CLI_FAIL;
 	}
-	if (rc && rc != -EINVAL) /* no such VF: pf.set will say so */
+	if (rc == -EINVAL) {
+		fprintf(stderr, "Cannot find VF %d\n", (int)g->vf);
+		return CLI_FAIL;
+	}
+	if (rc)
 		return cli_error(&e);
 	config = json_object_get(vf, "config");
 	if (g->max == UNSET)

@@ -102,8 +102,13 @@ def test_every_vf_word_answers_and_shows_as_on_netdevsim(fake):
 
 
 def test_vf_out_of_range_is_the_kernels_refusal(fake):
-    for words in 'vf 4 mac 02:aa:bb:cc:dd:01', 'vf 4 state auto', 'vf -1 trust on', 'vf 4 max_tx_rate 5', 'vf 70000 rate 1':
+    for words in 'vf 4 mac 02:aa:bb:cc:dd:01', 'vf 4 state auto', 'vf -1 trust on', 'vf 4 max_tx_rate 5 min_tx_rate 1', 'vf 70000 rate 1':
         assert fake.link(f'set p2p1 {words}') == (2, '', INVALID), words
+
+
+def test_vf_out_of_range_has_no_other_rate_to_read(fake):
+    for words, vf in ('vf 4 max_tx_rate 5', 4), ('vf -1 min_tx_rate 5 trust on', -1):
+        assert fake.link(f'set p2p1 {words}') == (1, '', f'Cannot find VF {vf}\n'), words
 
 
 def test_new_pf_shows_as_an_igb(fake):
