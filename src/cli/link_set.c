@@ -6,6 +6,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,12 +20,19 @@
 struct line {
 	struct cli *cli;
 	const char *dev;
-	bool dev_known;	 /* asked for, and there */
-	json_t *set;	 /* words of the PF */
-	json_t *vfs;	 /* [{vf, set}] */
-	int refusal;	 /* errno the kernel would answer; nobody needs to be asked */
+	bool dev_known; /* asked for, and there */
+	json_t *set;	/* words of the PF */
+	json_t *vfs;	/* [{vf, set}] */
+	int refusal; /* errno the kernel would answer to the VF's words, whatever the daemon says */
 	size_t addr_len; /* of `address`, 0: not given */
+	bool addr_bad;	 /* no address for an interface */
 	bool mtu_given;
+};
+
+struct vlan_words {
+	bool given;
+	uint32_t vlan, qos;
+	const char *proto;
 };
 
 /* One `vf N ...` group. */
@@ -32,7 +40,9 @@ struct group {
 	struct line *line;
 	json_t *set;
 	int64_t vf;
-	int64_t rate, max, min; /* Mbit/s or UNSET */
+	int64_t rate, max, min;		 /* Mbit/s or UNSET */
+	struct vlan_words plain, listed; /* of 802.1Q; of 802.1ad, which the kernel applies later */
+	bool is_list, has_guid;		 /* further VLANs, InfiniBand: refused on Ethernet */
 };
 
 struct vf_word {
@@ -40,12 +50,6 @@ struct vf_word {
 	int (*read)(struct group *g, const struct vf_word *w, const char *value);
 	const char *label; /* of the value in refusals, or the JSON member where they differ */
 };
-
-static void refuse(struct line *l, int rc)
-{
-	if (!l->refusal)
-		l->refusal = rc;
-}
 
 static int find_dev(struct line *l, struct err *e)
 {
@@ -147,21 +151,18 @@ static int proto_parse(const char *text, const char **out)
 	return cli_wrong(text, "protocol is invalid\n");
 }
 
-/* vlan ID [qos N] [proto P]; a second vlan after 802.1ad makes a list, which nobody takes. */
-static int read_vlan(struct group *g, const struct vf_word *w, const char *value)
+/* ID [qos N] [proto P] */
+static int read_vlan_words(struct cli *cli, const char *value, struct vlan_words *out)
 {
-	struct cli *cli = g->line->cli;
-	const char *proto = "802.1Q";
-	uint32_t vlan, qos = 0;
-
-	if (!cli_u32(value, &vlan) || vlan > 4095)
+	*out = (struct vlan_words){ .given = true, .proto = "802.1Q" };
+	if (!cli_u32(value, &out->vlan) || out->vlan > 4095)
 		return cli_wrong(value, "Invalid \"vlan\" value\n");
 	if (*cli->words && cli_matches(*cli->words, "qos")) {
 		cli_next(cli);
 		value = cli_next(cli);
 		if (!value)
 			return cli_incomplete();
-		if (!cli_u32(value, &qos))
+		if (!cli_u32(value, &out->qos))
 			return cli_wrong(value, "Invalid \"qos\" value\n");
 	}
 	if (*cli->words && cli_matches(*cli->words, "proto")) {
@@ -169,17 +170,47 @@ static int read_vlan(struct group *g, const struct vf_word *w, const char *value
 		value = cli_next(cli);
 		if (!value)
 			return cli_incomplete();
-		if (proto_parse(value, &proto))
+		if (proto_parse(value, &out->proto))
 			return CLI_USAGE;
 	}
-	if (qos > 7)
-		refuse(g->line, -EINVAL);
-	if (!strcmp(proto, "802.1ad") && *cli->words && cli_matches(*cli->words, w->word))
-		refuse(g->line, -EOPNOTSUPP);
-	json_object_set_new(g->set, "vlan", json_integer(vlan));
-	json_object_set_new(g->set, "qos", json_integer(qos & 7));
-	json_object_set_new(g->set, "proto", json_string(proto));
 	return CLI_OK;
+}
+
+/* A vlan of 802.1Q stands alone; one of 802.1ad begins a list, and the next ones belong to it. */
+static int read_vlan(struct group *g, const struct vf_word *w, const char *value)
+{
+	struct cli *cli = g->line->cli;
+	struct vlan_words first, next;
+	int rc = read_vlan_words(cli, value, &first);
+
+	if (rc)
+		return rc;
+	if (!strcmp(first.proto, "802.1Q")) {
+		g->plain = first;
+		return CLI_OK;
+	}
+	g->listed = first;
+	g->is_list = false;
+	while (*cli->words && cli_matches(*cli->words, w->word)) {
+		cli_next(cli);
+		value = cli_next(cli);
+		if (!value)
+			return cli_incomplete();
+		rc = read_vlan_words(cli, value, &next);
+		if (rc)
+			return rc;
+		g->is_list = true;
+	}
+	return CLI_OK;
+}
+
+static void set_vlan(json_t *set, const struct vlan_words *v)
+{
+	if (!v->given)
+		return;
+	json_object_set_new(set, "vlan", json_integer(v->vlan));
+	json_object_set_new(set, "qos", json_integer(MIN(v->qos, 255U)));
+	json_object_set_new(set, "proto", json_string(v->proto));
 }
 
 static int read_rate(struct group *g, const struct vf_word *w, const char *value)
@@ -235,7 +266,7 @@ static int read_guid(struct group *g, const struct vf_word *w, const char *value
 		   &b[5], &b[6], &b[7], &n) != 8 ||
 	    n != 23)
 		return cli_wrong(value, "Invalid GUID format\n");
-	refuse(g->line, -EOPNOTSUPP);
+	g->has_guid = true;
 	return CLI_OK;
 }
 
@@ -306,6 +337,46 @@ static int finish_rates(struct group *g)
 	return CLI_OK;
 }
 
+/* Would the daemon take these settings of the VF as it is now? -EINVAL if there is no such VF. */
+static int try_settings(const struct group *g, const json_t *set)
+{
+	auto_of(json_decref) json_t *got = NULL;
+	struct vf_info vf;
+	uint32_t changed;
+	int rc = g->vf < 0 ? -EINVAL
+			   : cli_call_pf(g->line->cli, g->line->dev, "vf.get",
+					 json_pack("{s:I}", "vf", (json_int_t)g->vf), &got, NULL);
+
+	if (!rc)
+		rc = ctl_vf_info_from_json(got, &vf, NULL);
+	if (!rc)
+		rc = fields_from_json(vf_fields, &vf.config, set, &changed, NULL);
+	return rc ? rc : vf_config_check(&vf.config, changed, NULL);
+}
+
+/*
+ * What the kernel answers to a group with words that the request does not tell of. It works in an
+ * order of its own (do_setvfinfo), whatever the order of words: the MAC, the VLAN, the VLAN list,
+ * all that is left, and GUIDs at last.
+ */
+static int group_refusal(const struct group *g)
+{
+	auto_of(json_decref) json_t *first = json_object();
+	bool no_vf = g->vf < 0 || g->vf == INT_MAX;
+	int rc = 0;
+
+	if (json_object_get(g->set, "mac"))
+		json_object_set(first, "mac", json_object_get(g->set, "mac"));
+	set_vlan(first, &g->plain);
+	if (g->listed.given && json_object_size(first))
+		rc = try_settings(g, first);
+	if (!rc && g->is_list)
+		rc = -EOPNOTSUPP;
+	if (!rc && (no_vf || (g->has_guid && json_object_size(g->set))))
+		rc = try_settings(g, g->set);
+	return rc ? rc : g->has_guid ? -EOPNOTSUPP : 0;
+}
+
 static const struct vf_word *find_vf_word(const char *word)
 {
 	for (unsigned int i = 0; word && i < ARRAY_LEN(vf_words); i++)
@@ -326,8 +397,6 @@ static int read_vf(struct line *l, const char *number)
 		return cli_wrong(number, "Invalid \"vf\" value\n");
 	if (!l->dev)
 		return cli_missing("dev");
-	if (vf < 0)
-		refuse(l, -EINVAL);
 	g.vf = vf;
 	g.set = json_object();
 	json_array_append_new(l->vfs, json_pack("{s:I, s:o}", "vf", (json_int_t)vf, "set", g.set));
@@ -342,7 +411,10 @@ static int read_vf(struct line *l, const char *number)
 		if (rc)
 			return rc;
 	}
+	set_vlan(g.set, g.listed.given ? &g.listed : &g.plain);
 	rc = finish_rates(&g);
+	if (!l->refusal)
+		l->refusal = group_refusal(&g);
 	return rc ? rc : n_words ? CLI_OK : cli_incomplete();
 }
 
@@ -361,8 +433,7 @@ static int read_address(struct line *l, const char *value)
 		return CLI_FAIL;
 	if (l->addr_len != MAC_LEN)
 		return CLI_OK; /* refused at the end, if the device is there */
-	if (addr[0] & 1 || !memcmp(addr, "\0\0\0\0\0", MAC_LEN))
-		refuse(l, -EADDRNOTAVAIL);
+	l->addr_bad = addr[0] & 1 || !memcmp(addr, "\0\0\0\0\0", MAC_LEN);
 	json_object_set_new(l->set, "mac", lladdr_json(addr));
 	return CLI_OK;
 }
@@ -453,6 +524,8 @@ static int send_line(struct line *l)
 		return no_device(l, rc, &e);
 	if (l->addr_len && l->addr_len != MAC_LEN)
 		return bad_length(l->addr_len);
+	if (l->addr_bad)
+		return kernel_says(-EADDRNOTAVAIL, &e);
 	rc = check_mtu(l);
 	if (rc)
 		return rc;

@@ -111,6 +111,22 @@ def test_vf_out_of_range_has_no_other_rate_to_read(fake):
         assert fake.link(f'set p2p1 {words}') == (1, '', f'Cannot find VF {vf}\n'), words
 
 
+def test_of_several_refusals_the_kernels_first_is_told(fake):
+    before = fake.link('show p2p1')
+    guid, bad, two = 'node_guid 00:11:22:33:44:55:66:77', 'mac 01:00:00:00:00:01', 'vlan 1 proto 802.1ad vlan 2'
+    for words, err in [(f'vf 1 {guid}', UNSUPPORTED), (f'vf 9 {guid}', UNSUPPORTED), (f'vf -1 {guid}', INVALID),
+                       (f'vf 1 {guid} {bad}', INVALID), (f'vf 9 {guid} trust on', INVALID), (f'vf 1 trust on {guid}', UNSUPPORTED),
+                       (f'vf 1 {two} {bad}', INVALID), (f'vf 9 {two}', UNSUPPORTED), (f'vf 9 {two} trust on', UNSUPPORTED),
+                       (f'vf 1 {two} qos 9', UNSUPPORTED), (f'vf 1 {two} trust on vlan 3 qos 9', INVALID),
+                       ('vf 1 vlan 1 qos 9 vlan 3 proto 802.1ad', INVALID), ('mtu 67 address 01:00:00:00:00:01 vf 9 trust on',
+                                                                            'RTNETLINK answers: Cannot assign requested address\n')]:
+        assert fake.link(f'set p2p1 {words}') == (2, '', err), words
+    assert fake.link('show p2p1') == before
+    # a VLAN of 802.1ad is applied behind one of 802.1Q, whatever the order of words
+    assert fake.link('set p2p1 vf 1 vlan 3 proto 802.1ad trust on vlan 5 qos 1') == (0, '', '')
+    assert ', vlan 3, vlan protocol 802.1ad,' in fake.link('show p2p1')[1]
+
+
 def test_new_pf_shows_as_an_igb(fake):
     code, out, err = fake.link('show p2p1')
     index = json.loads(fake.run('-j', 'link')[1])[0]['ifindex']
