@@ -10,7 +10,9 @@
 
 #include "cli/cli.h"
 
-#define N_COLS 7 /* of a PF's statistics: bytes, packets, errors, dropped, ... */
+#define N_COLS	     7	  /* of a PF's statistics: bytes, packets, errors, dropped, ... */
+#define N_ERRORS     5	  /* kinds of them, with -s -s */
+#define IPV6_MIN_MTU 1280 /* below, the kernel's IPv6 lets go of an interface */
 
 struct flag {
 	const char *name;
@@ -65,6 +67,12 @@ static const struct detail {
 	{ "parentbus", "parentbus", 0, "pci" },
 };
 
+/* Of IPv6, and the kernel has nothing to show where that is not on the interface. */
+static bool has_detail(const struct pf_info *pf, const struct detail *d)
+{
+	return pf->config.mtu >= IPV6_MIN_MTU || strcmp(d->text, "addrgenmode");
+}
+
 static const char *oper_state(const struct pf_info *pf)
 {
 	return is_running(pf) ? "UP" : "DOWN";
@@ -108,11 +116,13 @@ static void print_flags(const struct pf_info *pf)
 
 static void print_details(const struct pf_info *pf)
 {
-	for (unsigned int i = 0; i < ARRAY_LEN(details); i++)
-		if (details[i].name)
-			printf(" %s %s", details[i].text, details[i].name);
+	for (const struct detail *d = details; d < details + ARRAY_LEN(details); d++)
+		if (!has_detail(pf, d))
+			continue;
+		else if (d->name)
+			printf(" %s %s", d->text, d->name);
 		else
-			printf(" %s %u", details[i].text, details[i].value);
+			printf(" %s %u", d->text, d->value);
 	printf(" parentdev %s ", pf->status.pci_slot);
 }
 
@@ -128,12 +138,30 @@ static void print_columns(const struct cli *cli, const char *head, const char *c
 		printf("%*" PRIu64 " ", widths[i], values[i]);
 }
 
+/* A second -s: kinds of errors, none of which a software PF has. */
+static void print_errors(const struct cli *cli, const char *head, const char *const names[],
+			 const int *widths)
+{
+	if (cli->stats < 2)
+		return;
+	printf("%s    %s errors:%*s", eol(cli), head, widths[0] - 10, "");
+	for (unsigned int i = 0; i < N_ERRORS; i++)
+		printf(" %*s", widths[i + 1], names[i]);
+	printf("%s    %*s ", eol(cli), widths[0], "");
+	for (unsigned int i = 0; i < N_ERRORS; i++)
+		printf("%*d ", widths[i + 1], 0);
+}
+
 static void print_pf_stats(const struct cli *cli, const struct pf_info *pf)
 {
 	static const char *const rx_names[] = { "bytes",  "packets", "errors", "dropped",
 						"missed", "mcast",   "" };
 	static const char *const tx_names[] = { "bytes",   "packets", "errors", "dropped",
 						"carrier", "collsns", "" };
+	static const char *const rx_errors[N_ERRORS] = { "length", "crc", "frame", "fifo",
+							 "overrun" };
+	static const char *const tx_errors[N_ERRORS] = { "aborted", "fifo", "window", "heartbt",
+							 "transns" };
 	const struct vf_stats *s = &pf->status.uplink;
 	uint64_t rx[] = { s->rx_bytes, s->rx_packets, 0, vf_drops(s, true), 0, s->rx_multicast };
 	uint64_t tx[] = { s->tx_bytes, s->tx_packets, 0, vf_drops(s, false), 0, 0 };
@@ -144,7 +172,9 @@ static void print_pf_stats(const struct cli *cli, const struct pf_info *pf)
 		widths[i] = MAX(widths[i], snprintf(NULL, 0, "%" PRIu64, tx[i]));
 	}
 	print_columns(cli, "RX:", rx_names, rx, widths);
+	print_errors(cli, "RX", rx_errors, widths);
 	print_columns(cli, "TX:", tx_names, tx, widths);
+	print_errors(cli, "TX", tx_errors, widths);
 }
 
 static void print_pf(const struct cli *cli, const struct pf_info *pf)
@@ -269,8 +299,15 @@ static json_t *vf_json(const struct cli *cli, unsigned int vf, const struct vf_i
 	return j;
 }
 
-static json_t *pf_stats_json(const struct vf_stats *s)
+static json_t *pf_stats_json(const struct cli *cli, const struct vf_stats *s)
 {
+	static const char *const rx_errors[N_ERRORS] = {
+		"length_errors", "crc_errors", "frame_errors", "fifo_errors", "missed_errors",
+	};
+	static const char *const tx_errors[N_ERRORS] = {
+		"aborted_errors",   "fifo_errors",     "window_errors",
+		"heartbeat_errors", "carrier_changes",
+	};
 	json_t *rx = json_object(), *tx = json_object();
 
 	put_int(rx, "bytes", s->rx_bytes);
@@ -285,6 +322,10 @@ static json_t *pf_stats_json(const struct vf_stats *s)
 	put_int(tx, "dropped", vf_drops(s, false));
 	put_int(tx, "carrier_errors", 0);
 	put_int(tx, "collisions", 0);
+	for (unsigned int i = 0; cli->stats > 1 && i < N_ERRORS; i++) {
+		put_int(rx, rx_errors[i], 0);
+		put_int(tx, tx_errors[i], 0);
+	}
 	return json_pack("{s:o, s:o}", "rx", rx, "tx", tx);
 }
 
@@ -328,13 +369,14 @@ static json_t *pf_json(const struct cli *cli, const struct pf_info *pf)
 	put_str(j, "address", mac_format(&pf->config.mac, mac));
 	put_str(j, "broadcast", "ff:ff:ff:ff:ff:ff");
 	for (unsigned int i = 0; cli->details && i < ARRAY_LEN(details); i++)
-		json_object_set_new(j, details[i].json,
-				    details[i].name ? json_string(details[i].name)
-						    : json_integer(details[i].value));
+		if (has_detail(pf, &details[i]))
+			json_object_set_new(j, details[i].json,
+					    details[i].name ? json_string(details[i].name)
+							    : json_integer(details[i].value));
 	if (cli->details)
 		put_str(j, "parentdev", pf->status.pci_slot);
 	if (cli->stats)
-		json_object_set_new(j, "stats64", pf_stats_json(&pf->status.uplink));
+		json_object_set_new(j, "stats64", pf_stats_json(cli, &pf->status.uplink));
 	return j;
 }
 
@@ -411,6 +453,8 @@ static int show_named(struct cli *cli, const json_t *names, bool only_up)
 
 		if (!rc && (!only_up || json_is_true(json_object_get(config, "up"))))
 			rc = show_pf(cli, got, list, &e);
+		else if (!rc && list) /* iproute2 opens the object before it looks */
+			json_array_append_new(list, json_object());
 		if (rc)
 			return no_device(pf, rc, &e);
 	}

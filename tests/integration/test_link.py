@@ -140,6 +140,7 @@ def test_new_pf_shows_as_an_igb(fake):
 def test_pf_goes_down_and_up(fake):
     assert fake.link('set p2p1 down') == (0, '', '')
     assert '<BROADCAST,MULTICAST> mtu 1500 qdisc noop state DOWN mode' in fake.link('show p2p1')[1]
+    assert fake.link('show p2p1 up') == (0, '', '') and fake.run('-j', 'link', 'show', 'up') == (0, '[{}]\n', '')
     assert fake.link('set dev p2p1 up mtu 9000 address 02:00:00:00:02:00') == (0, '', '')
     out = fake.link('show p2p1')[1]
     assert '<BROADCAST,MULTICAST,UP,LOWER_UP> mtu 9000' in out and 'link/ether 02:00:00:00:02:00 ' in out
@@ -181,6 +182,22 @@ def test_statistics_stand_in_iproute2s_columns(fake):
                          '             0        0       0       0        0 ',
                          '    TX: bytes  packets   dropped ',
                          '             0        0        0 ']
+
+
+def test_kinds_of_errors_are_shown_when_asked_twice(fake):
+    out = fake.run('-s', '-s', 'link', 'show', 'p2p1')[1].splitlines()
+    assert out[4:6] == ['    RX errors:  length    crc   frame    fifo overrun', '                     0      0       0       0       0 ']
+    assert out[8:10] == ['    TX errors: aborted   fifo  window heartbt transns', '                     0      0       0       0       0 ']
+    stats = json.loads(fake.run('-s', '-s', '-j', 'link')[1])[0]['stats64']
+    assert list(stats['rx'])[6:] == ['length_errors', 'crc_errors', 'frame_errors', 'fifo_errors', 'missed_errors']
+    assert list(stats['tx'])[6:] == ['aborted_errors', 'fifo_errors', 'window_errors', 'heartbeat_errors', 'carrier_changes']
+
+
+def test_address_generation_is_shown_where_ipv6_is(fake):
+    for mtu, there in ('1280', True), ('1279', False), ('1500', True):
+        fake.link(f'set p2p1 mtu {mtu}')
+        assert (' addrgenmode eui64 ' in fake.run('-d', 'link')[1]) == there
+        assert ('inet6_addr_gen_mode' in fake.run('-d', '-j', 'link')[1]) == there
 
 
 def test_options_stand_before_or_behind_the_object(fake):
