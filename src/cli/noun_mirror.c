@@ -57,10 +57,16 @@ static int read_from(struct cli *cli, struct sentence *s)
 	return rc ? rc : read_rows(cli, s, MIRROR_FIELD_FROM_PF, number[s->m.from], MIRROR_FIELD_N);
 }
 
-/* to vf PF N */
+/* to vf PF N | erspan ADDR [id N] [version 1|2] | gre ADDR [id N] */
 static int read_to(struct cli *cli, struct sentence *s)
 {
-	return read_rows(cli, s, MIRROR_FIELD_TO, MIRROR_FIELD_TO_PF, MIRROR_FIELD_TO_VF);
+	int rc = read_field(cli, s, MIRROR_FIELD_TO);
+
+	if (rc)
+		return rc;
+	if (s->m.to == MIRROR_TO_VF)
+		return read_rows(cli, s, MIRROR_FIELD_TO_PF, MIRROR_FIELD_TO_VF, MIRROR_FIELD_N);
+	return read_field(cli, s, MIRROR_FIELD_REMOTE);
 }
 
 /* filter vlan LIST | ether TYPE | pcap EXPR | none */
@@ -82,12 +88,30 @@ static int read_filter(struct cli *cli, struct sentence *s)
 	return CLI_OK;
 }
 
+static int read_snap(struct cli *cli, struct sentence *s)
+{
+	return read_field(cli, s, MIRROR_FIELD_SNAP);
+}
+
+static int read_id(struct cli *cli, struct sentence *s)
+{
+	return read_field(cli, s, MIRROR_FIELD_ID);
+}
+
+static int read_version(struct cli *cli, struct sentence *s)
+{
+	return read_field(cli, s, MIRROR_FIELD_VERSION);
+}
+
 static int read_sentence(struct cli *cli, struct sentence *s)
 {
 	static const struct {
 		const char *word;
 		int (*read)(struct cli *cli, struct sentence *s);
-	} parts[] = { { "from", read_from }, { "filter", read_filter }, { "to", read_to } };
+	} parts[] = {
+		{ "from", read_from }, { "filter", read_filter }, { "to", read_to },
+		{ "snap", read_snap }, { "id", read_id },	  { "version", read_version }
+	};
 
 	while (*cli->words) {
 		const char *word = *cli->words;
@@ -100,10 +124,10 @@ static int read_sentence(struct cli *cli, struct sentence *s)
 			rc = parts[i].read(cli, s);
 		else if (!strcmp(word, "in") || !strcmp(word, "out") || !strcmp(word, "both"))
 			rc = read_field(cli, s, MIRROR_FIELD_DIR);
-		else if (cli_accept(cli, "snap"))
-			rc = read_field(cli, s, MIRROR_FIELD_SNAP);
 		else
-			rc = cli_wrong(word, "expected from, in, out, both, filter, snap or to");
+			rc = cli_wrong(
+				word,
+				"expected from, in, out, both, filter, snap, to, id or version");
 		if (rc)
 			return rc;
 	}

@@ -412,6 +412,19 @@ static void print_filter(const struct mirror_config *m)
 		printf(" snap %u", m->snap);
 }
 
+static void print_destination(const struct mirror_config *m)
+{
+	printf(" to %s ", mirror_fields[MIRROR_FIELD_TO].names[m->to]);
+	if (m->to == MIRROR_TO_VF)
+		printf("%s %u", m->to_pf, m->to_vf);
+	else
+		printf("%s", m->remote);
+	if (m->id)
+		printf(" id %u", m->id);
+	if (m->version)
+		printf(" version %u", m->version);
+}
+
 static void print_mirror(const json_t *j)
 {
 	auto_of(json_decref) json_t *words = json_copy((json_t *)(uintptr_t)j);
@@ -424,7 +437,7 @@ static void print_mirror(const json_t *j)
 	printf("%s: ", m.name);
 	print_source(&m);
 	print_filter(&m);
-	printf(" to vf %s %u", m.to_pf, m.to_vf);
+	print_destination(&m);
 	printf(", mirrored %lld, dropped %lld\n",
 	       (long long)json_integer_value(json_object_get(j, "mirrored")),
 	       (long long)json_integer_value(json_object_get(j, "dropped")));

@@ -4,21 +4,25 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/cidr.h"
 #include "model/pf.h"
 
 #define BIT(n) (1U << (n))
-/* Rows every mirror has, and rows that may stay at "no such condition". */
+/* Rows every mirror has, rows any may have, and rows that need not be said. */
 #define ROWS_ALL                                                                                   \
 	(BIT(MIRROR_FIELD_NAME) | BIT(MIRROR_FIELD_FROM) | BIT(MIRROR_FIELD_FROM_PF) |             \
 	 BIT(MIRROR_FIELD_DIR) | BIT(MIRROR_FIELD_TO))
-#define ROWS_OPTIONAL                                                                              \
+#define ROWS_ANY                                                                                   \
 	(BIT(MIRROR_FIELD_VLANS) | BIT(MIRROR_FIELD_ETHER) | BIT(MIRROR_FIELD_PCAP) |              \
 	 BIT(MIRROR_FIELD_SNAP))
+#define ROWS_OPTIONAL                                                                              \
+	(BIT(MIRROR_FIELD_VLANS) | BIT(MIRROR_FIELD_ETHER) | BIT(MIRROR_FIELD_PCAP) |              \
+	 BIT(MIRROR_FIELD_SNAP) | BIT(MIRROR_FIELD_ID) | BIT(MIRROR_FIELD_VERSION))
 #define ROWS_CHOSEN (BIT(MIRROR_FIELD_FROM) | BIT(MIRROR_FIELD_DIR) | BIT(MIRROR_FIELD_TO))
 
 static const char *const dir_names[] = { "in", "out", "both", NULL };
 static const char *const from_names[] = { "vf", "pf", "uplink", "vlan", NULL };
-static const char *const to_names[] = { "vf", NULL };
+static const char *const to_names[] = { "vf", "erspan", "gre", NULL };
 
 /* Rows that a kind of source or destination has beside ROWS_ALL. */
 static const uint32_t from_rows[] = {
@@ -27,6 +31,9 @@ static const uint32_t from_rows[] = {
 };
 static const uint32_t to_rows[] = {
 	[MIRROR_TO_VF] = BIT(MIRROR_FIELD_TO_PF) | BIT(MIRROR_FIELD_TO_VF),
+	[MIRROR_TO_ERSPAN] =
+		BIT(MIRROR_FIELD_REMOTE) | BIT(MIRROR_FIELD_ID) | BIT(MIRROR_FIELD_VERSION),
+	[MIRROR_TO_GRE] = BIT(MIRROR_FIELD_REMOTE) | BIT(MIRROR_FIELD_ID),
 };
 
 #define M(word, type, member, max, names, help)                                                    \
@@ -48,13 +55,16 @@ const struct field mirror_fields[] = {
 	M("pcap", FIELD_STR, pcap, MIRROR_PCAP_LEN, NULL, "only frames that pcap-filter(7) takes"),
 	M("snap", FIELD_U16, snap, 0, NULL, "bytes of a frame that are copied, 0 for all"),
 	M("to", FIELD_ENUM, to, 0, to_names, "kind of the destination"),
+	M("remote", FIELD_STR, remote, MIRROR_ADDR_LEN, NULL, "address that packets go to"),
+	M("id", FIELD_U32, id, 0, NULL, "ERSPAN's session or GRE's key"),
+	M("version", FIELD_U8, version, 2, NULL, "ERSPAN: 1 is type II, 2 is type III"),
 	FIELD_END
 };
 static_assert(ARRAY_LEN(mirror_fields) == MIRROR_FIELD_N + 1, "a row a field");
 
 static uint32_t rows_of(const struct mirror_config *c)
 {
-	uint32_t rows = ROWS_ALL | ROWS_OPTIONAL | to_rows[c->to];
+	uint32_t rows = ROWS_ALL | ROWS_ANY | to_rows[c->to];
 
 	return c->from < ARRAY_LEN(from_rows) ? rows | from_rows[c->from] : rows;
 }
@@ -70,6 +80,21 @@ uint32_t mirror_config_rows(const struct mirror_config *c)
 	const struct mirror_config plain = { .dir = MIRROR_BOTH };
 
 	return rows_of(c) & (~ROWS_OPTIONAL | fields_diff(mirror_fields, c, &plain));
+}
+
+static int check_remote(const struct mirror_config *c, struct err *e)
+{
+	struct ip ip;
+
+	if (c->to == MIRROR_TO_VF)
+		return 0;
+	if (ip_parse(c->remote, &ip, NULL))
+		return err_set(e, -EINVAL, "\"%s\" is no IP address", c->remote);
+	if (!ip.n || (ip.version == 4 ? (uint32_t)ip.n >= 0xe0000000u : ip.n >> 120 == 0xff))
+		return err_set(e, -EINVAL, "%s is not the address of one host", c->remote);
+	if (c->to == MIRROR_TO_ERSPAN && c->id > 1023)
+		return err_set(e, -ERANGE, "id %u is above 1023", c->id);
+	return 0;
 }
 
 static int check_filter(const struct mirror_config *c, struct err *e)
@@ -106,6 +131,8 @@ static int check_filter(const struct mirror_config *c, struct err *e)
  */
 int mirror_config_check(const struct mirror_config *c, struct err *e)
 {
+	int rc;
+
 	if (!*c->name)
 		return err_set(e, -EINVAL, "a mirror needs a name");
 	if (c->dir > MIRROR_BOTH)
@@ -116,7 +143,8 @@ int mirror_config_check(const struct mirror_config *c, struct err *e)
 	    !strcmp(c->from_pf, c->to_pf))
 		return err_set(e, -EINVAL, "%s vf %u cannot be its own mirror", c->from_pf,
 			       c->from_vf);
-	return check_filter(c, e);
+	rc = check_remote(c, e);
+	return rc ? rc : check_filter(c, e);
 }
 
 /**
@@ -136,7 +164,7 @@ int mirror_config_apply(const struct mirror_config *old, const struct mirror_con
 {
 	const struct mirror_config plain = { .dir = MIRROR_BOTH };
 	struct mirror_config next = old ? *old : plain;
-	uint32_t had = old ? rows_of(old) : ROWS_CHOSEN | ROWS_OPTIONAL, rows;
+	uint32_t had = old ? rows_of(old) : ROWS_CHOSEN, rows;
 	int rc;
 
 	fields_apply(mirror_fields, &next, want, changed);
@@ -146,10 +174,12 @@ int mirror_config_apply(const struct mirror_config *old, const struct mirror_con
 			return err_set(e, -EINVAL, "%s does not go with from %s and to %s",
 				       mirror_fields[i].word, from_names[next.from],
 				       to_names[next.to]);
-		if (rows & ~had & ~changed & BIT(i))
+		if (rows & ~had & ~changed & ~ROWS_OPTIONAL & BIT(i))
 			return err_set(e, -EINVAL, "%s is missing", mirror_fields[i].word);
 	}
 	fields_apply(mirror_fields, &next, &plain, BIT(MIRROR_FIELD_N) - 1 - rows);
+	if (next.to == MIRROR_TO_ERSPAN && !next.version)
+		next.version = 1;
 	rc = mirror_config_check(&next, e);
 	if (!rc)
 		*out = next;

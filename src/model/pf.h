@@ -10,6 +10,7 @@
 #define MIRROR_NAME_LEN 63
 #define SVC_NAME_LEN 15
 #define MIRROR_PCAP_LEN 1023 /* of a filter expression */
+#define MIRROR_ADDR_LEN 45   /* of an IPv6 address in text */
 #define MIRROR_SNAP_MIN 14u  /* an Ethernet header */
 
 enum pf_mode { PF_MODE_VEB, PF_MODE_VEPA };
@@ -75,7 +76,7 @@ enum mirror_from {
 	MIRROR_FROM_UPLINK, /* the wire */
 	MIRROR_FROM_VLAN,   /* each frame of one VLAN, once */
 };
-enum mirror_to { MIRROR_TO_VF };
+enum mirror_to { MIRROR_TO_VF, MIRROR_TO_ERSPAN, MIRROR_TO_GRE };
 
 enum mirror_field {
 	MIRROR_FIELD_NAME,
@@ -91,6 +92,9 @@ enum mirror_field {
 	MIRROR_FIELD_PCAP,
 	MIRROR_FIELD_SNAP,
 	MIRROR_FIELD_TO,
+	MIRROR_FIELD_REMOTE,
+	MIRROR_FIELD_ID,
+	MIRROR_FIELD_VERSION,
 	MIRROR_FIELD_N
 };
 
@@ -109,6 +113,9 @@ struct mirror_config {
 	char pcap[MIRROR_PCAP_LEN + 1]; /* only frames this expression takes; "": any */
 	uint16_t snap;		/* bytes of a frame that are copied; 0: all */
 	uint8_t to;		/* enum mirror_to */
+	char remote[MIRROR_ADDR_LEN + 1]; /* erspan, gre: IPv4 or IPv6 address */
+	uint32_t id;		/* erspan: session, 0..1023; gre: key, 0: none */
+	uint8_t version;	/* erspan: 1 (type II) or 2 (type III) */
 };
 struct mirror_info {
 	struct mirror_config config;

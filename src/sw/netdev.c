@@ -7,10 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <net/if_arp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -320,6 +322,30 @@ int netdev_packet_open(const char *name, bool force, int *fd, struct err *e)
 		if (ioctl(sock, SIOCSIFFLAGS, &ifr))
 			return err_errno(e, "set %s up", name);
 	}
+	*fd = take_fd(sock);
+	return 0;
+}
+
+/**
+ * netdev_gre_open() - Open a raw socket that sends GRE and hears nothing
+ * @v6: over IPv6
+ * @fd: the socket, non-blocking; the kernel makes the IP header; the caller closes it
+ * @e:  says why not
+ *
+ * The host's own GRE would be heard by it, too: a filter that takes nothing keeps it out.
+ *
+ * Return: 0, -EPERM, or the kernel's errno.
+ * Context: a process with CAP_NET_RAW.
+ */
+int netdev_gre_open(bool v6, int *fd, struct err *e)
+{
+	auto_close int sock = socket(v6 ? AF_INET6 : AF_INET,
+				     SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_GRE);
+	struct sock_filter nothing = { BPF_RET | BPF_K, 0, 0, 0 };
+	const struct sock_fprog prog = { 1, &nothing };
+
+	if (sock < 0 || setsockopt(sock, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)))
+		return err_errno(e, "GRE socket");
 	*fd = take_fd(sock);
 	return 0;
 }

@@ -37,6 +37,7 @@ uint64_t netdev_netns_id(const char *netns);
 void netdev_tap_remove(int fd);
 int netdev_tap_set_carrier(int fd, bool carrier);
 int netdev_packet_open(const char *name, bool force, int *fd, struct err *e);
+int netdev_gre_open(bool v6, int *fd, struct err *e);
 bool netdev_has_default_route(const char *name);
 int netdev_state(int sock, const char *name, struct netdev_state *out);
 

@@ -31,11 +31,12 @@
 #define STABLE_MS	 10000 /* a child that lived so long starts the backoff anew */
 #define STOP_GRACE_MS	 3000  /* from SIGTERM to SIGKILL of the child */
 
-enum parent_verb { VERB_TAP_OPEN, VERB_TAP_CLOSE, VERB_PACKET_OPEN, VERB_READY };
+enum parent_verb { VERB_TAP_OPEN, VERB_TAP_CLOSE, VERB_PACKET_OPEN, VERB_GRE_OPEN, VERB_READY };
 
 struct request {
 	uint32_t verb;	     /* enum parent_verb */
 	bool force;	     /* VERB_PACKET_OPEN */
+	bool v6;	     /* VERB_GRE_OPEN */
 	struct tap_want tap; /* VERB_PACKET_OPEN uses the name alone */
 };
 
@@ -163,6 +164,23 @@ int parent_packet_open(struct parent *p, const char *netdev, bool force, int *fd
 }
 
 /**
+ * parent_gre_open() - Have a raw socket for GRE opened
+ * @p:  the parent, or NULL without root
+ * @v6: over IPv6
+ * @fd: see netdev_gre_open(); the caller closes it
+ * @e:  says why not
+ *
+ * Return: 0, -EPERM without root, else as netdev_gre_open().
+ * Context: control; blocks for the parent's answer.
+ */
+int parent_gre_open(struct parent *p, bool v6, int *fd, struct err *e)
+{
+	struct request req = { .verb = VERB_GRE_OPEN, .v6 = v6 };
+
+	return parent_call(p, &req, fd, e);
+}
+
+/**
  * parent_ready() - Say that the child stands: kept taps nobody claimed go
  * @p: the parent, or NULL without root: nothing is said
  * @e: says why not
@@ -269,6 +287,9 @@ static int serve(struct keeper *k, const struct request *req, int *fd, bool *own
 	case VERB_PACKET_OPEN:
 		*owned = true;
 		return netdev_packet_open(req->tap.name, req->force, fd, e);
+	case VERB_GRE_OPEN:
+		*owned = true;
+		return netdev_gre_open(req->v6, fd, e);
 	case VERB_READY:
 		k->ready = true;
 		kept_drop_unclaimed(k);

@@ -66,6 +66,7 @@ struct port_item {
 	uint32_t tags[2];	   /* to write, outer first; for frame_header() */
 	uint16_t mirror; /* 0: the frames themselves; else 1 + slot of the mirror they are for */
 	uint16_t n;	 /* frames, at least 1 */
+	bool cut;	 /* of a mirror with a snap length: frame->cut counts */
 };
 
 /* All of a burst for one destination, in order. */

@@ -156,6 +156,7 @@ int sw_open(const struct sw_opts *opts, struct sw **out, struct err *e)
 	if (!sw)
 		return err_set(e, -ENOMEM, "no memory");
 	sw->opts = *opts;
+	sw_mirrors_init(sw);
 	memset(sw->links, -1, sizeof(sw->links));
 	sw->run_dir = strdup(opts->run_dir);
 	sw->state = opts->state ? strdup(opts->state) : NULL;
@@ -194,12 +195,11 @@ void sw_close(struct sw *sw)
 		loop_timer_del(sw->soon);
 	if (sw->more_hints)
 		loop_timer_del(sw->more_hints);
+	sw_mirrors_close(sw);
 	for (unsigned int i = 0; i < PFS_MAX; i++)
 		sw_pf_free(sw->pfs[i]);
 	for (unsigned int i = 0; i < VEB_PORTS_MAX; i++)
 		veb_port_put(sw->blocks[i]);
-	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++)
-		veb_filter_put(sw->mirrors[i].filter);
 	free(sw->saved);
 	free(sw->run_dir);
 	free(sw->state);

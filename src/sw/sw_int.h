@@ -12,6 +12,7 @@
 
 #include "sw/dp.h"
 #include "sw/guest.h"
+#include "sw/sink.h"
 #include "sw/sw.h"
 #include "veb/snap.h"
 
@@ -54,6 +55,8 @@ struct sw_mirror {
 	bool used;
 	struct mirror_config config;
 	struct veb_filter *filter; /* a reference; NULL: no condition */
+	struct sw_port port;	   /* of a destination that is no VF */
+	uint64_t failed_before;	   /* sinks_failed() of the slot when this mirror began */
 };
 
 struct sw {
@@ -64,8 +67,9 @@ struct sw {
 	bool hint_again;	    /* an address came too early: have it reported again */
 	struct sw_pf *pfs[PFS_MAX]; /* by slot; NULL: free */
 	struct sw_mirror mirrors[VEB_MIRRORS_MAX]; /* by slot */
-	bool ids[VEB_PORTS_MAX];		   /* port numbers in use */
-	struct veb_port *blocks[VEB_PORTS_MAX];	   /* of the newest snapshot, a reference each */
+	struct sinks *sinks;	 /* serves mirrors whose destination is no VF; NULL: none yet */
+	bool ids[VEB_PORTS_MAX]; /* port numbers in use */
+	struct veb_port *blocks[VEB_PORTS_MAX]; /* of the newest snapshot, a reference each */
 	int8_t links[VEB_PORTS_MAX]; /* link shown to a tap's user: 1 up, 0 down, -1 nothing yet */
 	uint64_t learned_at[VEB_PORTS_MAX]; /* when a port last got an address by learning, ms */
 	struct loop_fd *hints;
@@ -142,6 +146,10 @@ int sw_mirror_set(void *ctx, const char *name, const struct mirror_config *want,
 int sw_mirror_del(void *ctx, const char *name, struct err *e);
 int sw_mirror_get(void *ctx, unsigned int i, struct mirror_info *out);
 struct sw_mirror *sw_mirror_of(struct sw *sw, const char *pf, int vf);
+void sw_mirrors_init(struct sw *sw);
+void sw_mirrors_reap(struct sw *sw);
+void sw_mirrors_close(struct sw *sw);
+bool sw_mirrors_tick(struct sw *sw);
 int sw_mirror_load(struct sw *sw, unsigned int slot, const struct mirror_config *config,
 		   struct err *e);
 

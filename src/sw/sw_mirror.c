@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Verbs of mirrors. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "sw/sw_int.h"
+
+/* What a destination that is no VF is opened with. */
+#define SINK_ROWS                                                                                  \
+	(1U << MIRROR_FIELD_TO | 1U << MIRROR_FIELD_REMOTE | 1U << MIRROR_FIELD_ID |               \
+	 1U << MIRROR_FIELD_VERSION | 1U << MIRROR_FIELD_DIR)
 
 static bool is_vf(const char *pf, int vf, const char *other_pf, int other)
 {
@@ -117,28 +123,148 @@ static int filter_make(const struct mirror_config *m, struct veb_filter **out, s
 	return veb_filter_new(&conf, out, e);
 }
 
+/* Opens the destination of @m, which has a port number. */
+static int sink_plug(struct sw *sw, struct sw_mirror *m, struct err *e)
+{
+	char name[DP_NAME_LEN + 1];
+	struct port *edge;
+	int rc = sw->sinks ? 0 : sinks_open(&sw->sinks, e);
+
+	if (!rc)
+		rc = sink_remote_open(sw->sinks, sw->opts.parent, &m->config, &edge, e);
+	if (rc)
+		return rc;
+	snprintf(name, sizeof(name), "mirror %.24s", m->config.name);
+	rc = dp_port_add(sw->opts.dp, m->port.id, name, edge, e);
+	m->port.plugged = !rc;
+	return rc;
+}
+
+static void sink_unplug(struct sw *sw, struct sw_port *port)
+{
+	if (port->id == VEB_NO_PORT)
+		return;
+	sw_unplug(sw, port, NULL, NULL);
+	sw_id_give(sw, &port->id);
+}
+
+/* A destination for @next: that of @old if nothing about it changed. */
+static int sink_take(struct sw *sw, const struct sw_mirror *old, struct sw_mirror *next,
+		     struct err *e)
+{
+	const uint32_t same = fields_diff(mirror_fields, &old->config, &next->config);
+	int rc;
+
+	next->port = (struct sw_port){ .id = VEB_NO_PORT };
+	if (next->config.to == MIRROR_TO_VF)
+		return 0;
+	if (old->used && !(same & SINK_ROWS)) {
+		next->port = old->port;
+		return 0;
+	}
+	rc = sw_id_take(sw, &next->port.id, e);
+	if (!rc)
+		rc = sink_plug(sw, next, e);
+	if (rc)
+		sw_id_give(sw, &next->port.id);
+	return rc;
+}
+
 /* Puts @want in the place of @m, which may be free; on failure nothing happened. */
 static int mirror_put(struct sw *sw, struct sw_mirror *m, const struct mirror_config *want,
 		      struct err *e)
 {
-	struct sw_mirror old = *m;
-	struct veb_filter *filter;
+	struct sw_mirror old = *m, next = *m, *gone = &next;
 	int rc = mirror_config_check(want, e);
 
+	next.config = *want;
 	if (!rc)
 		rc = ends_check(sw, want, e);
 	if (!rc)
 		rc = loop_check(sw, m, want, e);
 	if (!rc)
-		rc = filter_make(want, &filter, e);
+		rc = filter_make(want, &next.filter, e);
 	if (rc)
 		return rc;
-	*m = (struct sw_mirror){ true, *want, filter };
-	rc = sw_commit(sw, e);
-	if (rc)
-		*m = old;
-	veb_filter_put(rc ? filter : old.filter);
+	rc = sink_take(sw, &old, &next, e);
+	if (!rc) {
+		next.used = true;
+		*m = next;
+		rc = sw_commit(sw, e);
+		gone = rc ? &next : &old;
+		*m = rc ? old : next;
+	}
+	veb_filter_put(gone->filter);
+	if (gone->port.id != m->port.id)
+		sink_unplug(sw, &gone->port);
 	return rc;
+}
+
+/**
+ * sw_mirrors_init() - Before the first mirror
+ * @sw: all zero here
+ *
+ * Context: control.
+ */
+void sw_mirrors_init(struct sw *sw)
+{
+	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++)
+		sw->mirrors[i].port.id = VEB_NO_PORT;
+}
+
+/**
+ * sw_mirrors_reap() - Close the destinations of mirrors that are gone for good
+ * @sw: switch whose newest snapshot has them no more
+ *
+ * Context: control.
+ */
+void sw_mirrors_reap(struct sw *sw)
+{
+	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++)
+		if (!sw->mirrors[i].used)
+			sink_unplug(sw, &sw->mirrors[i].port);
+}
+
+/**
+ * sw_mirrors_close() - Close all destinations and free what mirrors own
+ * @sw: switch at its end
+ *
+ * Context: control; waits for the thread of the sinks.
+ */
+void sw_mirrors_close(struct sw *sw)
+{
+	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++) {
+		sink_unplug(sw, &sw->mirrors[i].port);
+		veb_filter_put(sw->mirrors[i].filter);
+	}
+	sinks_close(sw->sinks);
+}
+
+/**
+ * sw_mirrors_tick() - Open the destinations that could not be opened before
+ * @sw: switch
+ *
+ * Return: whether one is open now.
+ * Context: control, at the start and once a second.
+ */
+bool sw_mirrors_tick(struct sw *sw)
+{
+	bool changed = false;
+
+	for (struct sw_mirror *m = sw->mirrors; m < sw->mirrors + VEB_MIRRORS_MAX; m++) {
+		struct err e = { 0 };
+		int rc;
+
+		if (!m->used || m->port.id == VEB_NO_PORT || m->port.plugged)
+			continue;
+		rc = sink_plug(sw, m, &e);
+		if (rc && !m->port.complained)
+			log_warn("mirror's destination cannot be opened", "mirror=%s: %s",
+				 m->config.name, e.msg);
+		m->port.complained = rc;
+		changed |= !rc;
+	}
+	return changed;
 }
 
 /**
@@ -163,6 +289,7 @@ int sw_mirror_add(void *ctx, const struct mirror_config *want, struct err *e)
 		return err_set(e, -ENOSPC, "mirror %s: there are %u mirrors already, the most",
 			       want->name, VEB_MIRRORS_MAX);
 	dp_mirror_stats_reset(sw->opts.dp, slot);
+	sw->mirrors[slot].failed_before = sinks_failed(sw->sinks, slot);
 	return mirror_put(sw, &sw->mirrors[slot], want, e);
 }
 
@@ -216,6 +343,7 @@ int sw_mirror_del(void *ctx, const char *name, struct err *e)
 	m->used = false;
 	rc = sw_commit(sw, e);
 	m->used = rc != 0;
+	sw_mirrors_reap(sw);
 	return rc;
 }
 
@@ -229,7 +357,7 @@ int sw_mirror_del(void *ctx, const char *name, struct err *e)
  * A filter that cannot be made any more (a host's name nobody knows today) lets nothing pass and
  * is logged: for that the switch does not stay down.
  *
- * Return: 0, -ENODEV or -EINVAL.
+ * Return: 0, -ENODEV, -EINVAL or -ENOSPC.
  * Context: control, at the start.
  */
 int sw_mirror_load(struct sw *sw, unsigned int slot, const struct mirror_config *config,
@@ -246,9 +374,10 @@ int sw_mirror_load(struct sw *sw, unsigned int slot, const struct mirror_config 
 		log_err("mirror stays empty", "mirror=%s: %s", config->name, why.msg);
 		rc = veb_filter_new(&(struct veb_filter_conf){ .vlans = &none }, &filter, e);
 	}
-	if (!rc)
-		sw->mirrors[slot] = (struct sw_mirror){ true, *config, filter };
-	return rc;
+	if (rc)
+		return rc;
+	sw->mirrors[slot] = (struct sw_mirror){ true, *config, filter, { .id = VEB_NO_PORT }, 0 };
+	return config->to == MIRROR_TO_VF ? 0 : sw_id_take(sw, &sw->mirrors[slot].port.id, e);
 }
 
 /**
@@ -264,13 +393,16 @@ int sw_mirror_get(void *ctx, unsigned int i, struct mirror_info *out)
 {
 	struct sw *sw = ctx;
 	struct dp_mirror_stats stats;
+	uint64_t failed;
 
 	for (uint16_t slot = 0; slot < VEB_MIRRORS_MAX; slot++) {
 		if (!sw->mirrors[slot].used || i--)
 			continue;
 		dp_mirror_stats_get(sw->opts.dp, slot, &stats);
-		*out = (struct mirror_info){ sw->mirrors[slot].config, stats.mirrored,
-					     stats.dropped };
+		failed = sinks_failed(sw->sinks, slot) - sw->mirrors[slot].failed_before;
+		failed = MIN(failed, stats.mirrored);
+		*out = (struct mirror_info){ sw->mirrors[slot].config, stats.mirrored - failed,
+					     stats.dropped + failed };
 		return 0;
 	}
 	return -ENOENT;

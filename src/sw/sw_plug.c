@@ -356,7 +356,7 @@ bool sw_plug_tick(struct sw *sw)
 		changed |= tick_svcs(sw, pf);
 		changed |= tick_vfs(sw, pf);
 	}
-	return changed;
+	return sw_mirrors_tick(sw) || changed;
 }
 
 /**

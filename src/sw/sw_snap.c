@@ -85,7 +85,7 @@ struct mirrors {
 static void port_mirrors(struct sw *sw, const struct sw_pf *pf, unsigned int vf,
 			 struct mirrors *list, struct veb_port_conf *conf)
 {
-	for (uint16_t slot = 0; slot < VEB_MIRRORS_MAX; slot++) {
+	for (uint16_t slot = 0; pf && slot < VEB_MIRRORS_MAX; slot++) {
 		const struct sw_mirror *m = &sw->mirrors[slot];
 		struct veb_mirror copy = { .slot = slot, .filter = m->filter };
 		bool to, from;
@@ -95,9 +95,12 @@ static void port_mirrors(struct sw *sw, const struct sw_pf *pf, unsigned int vf,
 		watch(&m->config, conf->kind, vf, &to, &from);
 		if ((!to && !from) || strcmp(m->config.from_pf, pf->config.name))
 			continue;
-		copy.to = vf_id(sw, m->config.to_pf, m->config.to_vf);
+		copy.to = m->config.to == MIRROR_TO_VF ? vf_id(sw, m->config.to_pf, m->config.to_vf)
+						       : m->port.id;
 		copy.snap = m->config.snap;
-		copy.inside = m->config.from == MIRROR_FROM_VLAN;
+		copy.flags = m->config.from == MIRROR_FROM_VLAN ? VEB_MIRROR_INSIDE : 0;
+		if (m->config.to == MIRROR_TO_ERSPAN || m->config.to == MIRROR_TO_GRE)
+			copy.flags |= VEB_MIRROR_REMOTE;
 		if (to)
 			list->to[conf->n_in++] = copy;
 		if (from)
@@ -248,6 +251,26 @@ static int build_pf(struct build *b, const struct sw_pf *pf)
 	return rc;
 }
 
+/* Destinations of mirrors that are no VF, each once. */
+static int build_sinks(struct build *b)
+{
+	struct sw_mirror *mirrors = b->sw->mirrors;
+	bool done[VEB_PORTS_MAX] = { false };
+	int rc = 0;
+
+	for (unsigned int i = 0; !rc && i < VEB_MIRRORS_MAX; i++) {
+		uint16_t id = mirrors[i].port.id;
+
+		if (!mirrors[i].used || id == VEB_NO_PORT || done[id])
+			continue;
+		done[id] = true;
+		rc = build_add(b, NULL, 0,
+			       &(struct veb_port_conf){
+				       .id = id, .kind = VEB_SINK, .flags = VEB_LINK_UP });
+	}
+	return rc;
+}
+
 /**
  * sw_snap_build() - Build the snapshot of the model as it is
  * @sw:  switch
@@ -274,6 +297,8 @@ int sw_snap_build(struct sw *sw, struct veb_snap **out, struct err *e)
 			vepa |= 1ull << i;
 		rc = build_pf(b, sw->pfs[i]);
 	}
+	if (!rc)
+		rc = build_sinks(b);
 	if (!rc)
 		rc = veb_snap_build(b->ports, b->n, vepa, out, e);
 	while (b && b->n)

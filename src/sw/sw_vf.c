@@ -328,6 +328,7 @@ int sw_vf_release(void *ctx, const char *pf, unsigned int vf, struct err *e)
 		memcpy(sw->mirrors, mirrors, sizeof(sw->mirrors));
 		return rc;
 	}
+	sw_mirrors_reap(sw);
 	dp_rate_set(sw->opts.dp, p->vf_ports[vf].id, 0);
 	dp_stats_reset(sw->opts.dp, p->vf_ports[vf].id);
 	return 0;

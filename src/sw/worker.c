@@ -204,15 +204,18 @@ static int64_t deliver(struct worker *w, const struct veb_snap *snap, const stru
 		for (uint16_t i = out->bins[to].head; i != VEB_END; i = out->nodes[i].next) {
 			const struct veb_node *node = &out->nodes[i];
 			const struct frame *f = &frames[node->frame];
+			bool cut = false;
 
 			if (unlikely(batch_is_full(w, node, f, n_frames))) {
 				batch_deliver(w, to, n, flow);
 				n = n_frames = 0;
 			}
-			if (unlikely(node->mirror) && snap->snaps[node->mirror - 1])
+			if (unlikely(node->mirror) && snap->snaps[node->mirror - 1]) {
 				f = cut_run(w, f, node->n, snap->snaps[node->mirror - 1]);
+				cut = true;
+			}
 			w->items[n++] = (struct port_item){ f, { node->tags[0], node->tags[1] },
-							    node->mirror, node->n };
+							    node->mirror, node->n, cut };
 			n_frames += node->n;
 			for (unsigned int k = 0; k < node->n; k++)
 				cost += f[k].len + COPY_COST;

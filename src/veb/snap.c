@@ -223,7 +223,7 @@ static void domain_build(struct veb_snap *s, unsigned int number, struct veb_mem
 	for (unsigned int id = 0; id < VEB_PORTS_MAX; id++) {
 		const struct veb_port *p = s->ports[id];
 
-		if (!p || p->domain != number)
+		if (!p || p->kind == VEB_SINK || p->domain != number)
 			continue;
 		d->exists = true;
 		d->max_nodes += 1u + p->n_in;

@@ -31,6 +31,7 @@ enum veb_kind {
 	VEB_UPLINK, /* the wire: at most one a domain */
 	VEB_HOST,   /* the PF's own function, default port for what the wire brings: at most one */
 	VEB_SVC,    /* a service port */
+	VEB_SINK,   /* where mirrors go and nothing comes from; in no domain */
 };
 
 enum veb_flag {
@@ -45,12 +46,18 @@ enum veb_flag {
 	VEB_ISOLATED = 1 << 8,	/* exchanges no frames with others of this flag (br_private.h) */
 };
 
+enum veb_mirror_flag {
+	VEB_MIRROR_INSIDE = 1 << 0, /* with the tags frames have in the switch, not at the port */
+	VEB_MIRROR_REMOTE =
+		1 << 1, /* copies leave in GRE: not of the host's own GRE, or for ever */
+};
+
 /* Where copies of a port's frames go. */
 struct veb_mirror {
-	uint16_t to;	 /* port id, any domain */
-	uint16_t slot;	 /* number of the mirror, 0..VEB_MIRRORS_MAX-1, for its counters */
-	uint16_t snap;	 /* bytes of a frame that are copied, its tags not counted; 0: all */
-	uint16_t inside; /* 1: with the tags frames have in the switch; 0: as the port sees them */
+	uint16_t to;	/* port id, any domain */
+	uint16_t slot;	/* number of the mirror, 0..VEB_MIRRORS_MAX-1, for its counters */
+	uint16_t snap;	/* bytes of a frame that are copied, its tags not counted; 0: all */
+	uint16_t flags; /* enum veb_mirror_flag */
 	const struct veb_filter *filter; /* which frames; NULL: all. A port has a reference */
 };
 

@@ -119,6 +119,17 @@ static inline __attribute__((always_inline)) struct veb_node *node_add(struct bu
 	return &out->nodes[at];
 }
 
+/* GRE in IPv4 or IPv6, fragments included. */
+static bool frame_is_gre(const struct frame *f)
+{
+	uint8_t h[41] = { 0 };
+	unsigned int n = frame_peek(f, 0, h, sizeof(h));
+
+	if (f->type == htons(0x0800))
+		return n > 9 && h[9] == 47;
+	return f->type == htons(0x86dd) && (h[6] == 47 || (h[6] == 44 && h[40] == 47));
+}
+
 /* Copies for mirrors get the frame as the mirrored VM sees it; its sender never does. */
 static void mirror_all(struct burst *b, const struct item *it, const struct veb_mirror *mirrors,
 		       unsigned int n, uint16_t of, uint32_t outer, uint32_t inner)
@@ -126,9 +137,12 @@ static void mirror_all(struct burst *b, const struct item *it, const struct veb_
 	for (unsigned int i = 0; i < n; i++) {
 		const struct veb_port *to = b->s->ports[mirrors[i].to];
 		const uint32_t seen[2] = { outer, inner };
-		const uint32_t *tags = mirrors[i].inside ? it->tags : seen;
+		const uint32_t *tags = mirrors[i].flags & VEB_MIRROR_INSIDE ? it->tags : seen;
 
 		if (!to || to == b->src || !(to->flags & VEB_LINK_UP))
+			continue;
+		if (mirrors[i].flags & VEB_MIRROR_REMOTE && b->src->kind == VEB_HOST &&
+		    frame_is_gre(it->f))
 			continue;
 		if (mirrors[i].filter &&
 		    !veb_filter_match(mirrors[i].filter, it->f, it->vlan, tags))

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mirrors through the real switch: what is copied, how much of it, where to, and what is refused."""
+import os
+import shutil
+import signal
 import socket
+import struct
 
 import pytest
-from conftest import CtlError
+from conftest import CtlError, Netns, run, unique, wait_for
 from test_veb import BCAST, HOST, STRANGER, WIRE, Lab, lab, mac, switch, tag  # noqa: F401
 
 EAR = 5  # the VF that listens
@@ -174,3 +178,150 @@ def test_there_is_an_end_to_mirrors(lab, mirror):
     assert i == 256 and len(lab.swd.call('mirror.list')) == 256
     heard = lab.send(0, STRANGER)
     assert len(heard[WIRE]) == 1 and len(heard[EAR]) == 42
+
+
+# ---- to another host ----
+
+class Far:
+    """Another host, 10.9.0.2 and fd09::2, on a link of its own; what comes to it in GRE."""
+
+    def __init__(self, lab):
+        self.lab, self.ns, self.near = lab, Netns(), unique('mn')
+        dev = unique('mf')
+        lab.ns.run('ip', 'link', 'add', self.near, 'type', 'veth', 'peer', 'name', dev, 'netns', self.ns.name)
+        self.ns.run('sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=0')
+        lab.ns.run('sysctl', '-qw', f'net.ipv6.conf.{self.near}.disable_ipv6=0')
+        for ns, name, n in (lab.ns, self.near, 1), (self.ns, dev, 2):
+            ns.run('sysctl', '-qw', f'net.ipv6.conf.{name}.disable_ipv6=0')
+            ns.run('ip', 'addr', 'add', f'10.9.0.{n}/24', 'dev', name)
+            ns.run('ip', 'addr', 'add', f'fd09::{n}/64', 'dev', name, 'nodad')
+            ns.run('ip', 'link', 'set', name, 'up')
+        assert lab.ns.ping('10.9.0.2', count=1) and lab.ns.ping('fd09::2', count=1)
+        self.sock = self.ns.packet_socket(dev, timeout=5)
+
+    def packet(self):
+        """GRE flags, protocol and what follows them, of the next GRE packet."""
+        while True:
+            data = self.sock.recv(70000)
+            if data[12:14] == b'\x08\x00' and data[23] == 47:
+                gre = data[14 + (data[14] & 15) * 4:14 + int.from_bytes(data[16:18], 'big')]
+            elif data[12:14] == b'\x86\xdd' and data[20] == 47:
+                gre = data[54:54 + int.from_bytes(data[18:20], 'big')]
+            else:
+                continue
+            self.last = data
+            return *struct.unpack('!HH', gre[:4]), gre[4:]
+
+    def tshark(self, *fields):
+        """The last packet's fields as tshark reads them; None where it is not installed."""
+        if not shutil.which('tshark'):
+            return None
+        pcap = struct.pack('=IHHiIII', 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1)
+        pcap += struct.pack('=IIII', 0, 0, len(self.last), len(self.last)) + self.last
+        path = self.lab.swd.dir / 'one.pcap'
+        path.write_bytes(pcap)
+        return run('tshark', '-nr', path, '-T', 'fields', *(w for f in fields for w in ('-e', f))).stdout.rstrip('\n').split('\t')
+
+    def close(self):
+        self.sock.close()
+        self.lab.ns.run('ip', 'link', 'del', self.near)
+        self.ns.delete()
+
+
+@pytest.fixture
+def far(lab):
+    made = Far(lab)
+    yield made
+    made.close()
+
+
+def test_erspan_type_2_carries_the_frame_with_its_tag(lab, mirror, far):
+    mirror('add m from vf @ 0 to erspan 10.9.0.2 id 102')
+    for seq, (tags, vlan) in enumerate([(b'', 0), (tag(20, 5), 20)]):
+        assert lab.send(0, lab.mac(1), tags=tags) == {1: [tags]}
+        flags, proto, rest = far.packet()
+        number, first, second, index = struct.unpack('!IHHI', rest[:12])
+        assert (flags, proto, number) == (0x1000, 0x88be, seq)
+        assert (first >> 12, first & 0xfff) == (1, vlan)
+        assert (second >> 13, second >> 11 & 3, second >> 10 & 1, second & 0x3ff) == (5 if tags else 0, 3 if tags else 0, 0, 102)
+        assert index == 0x102  # as Open vSwitch does: the digits read as hexadecimal
+        assert rest[12:24 + len(tags)] == mac(lab.mac(1)) + mac(lab.mac(0)) + tags and len(rest) == 12 + 60
+        assert far.tshark('erspan.spanid', 'erspan.vlan', 'erspan.cos', 'erspan.index', 'eth.dst') in (
+            None, ['102', str(vlan), '5' if tags else '0', '258', far.last[:6].hex(':') + ',' + lab.mac(1)])
+    mirror('set m snap 40')
+    lab.send(0, lab.mac(1))
+    _, _, rest = far.packet()
+    assert rest[6] >> 2 & 1 == 1 and len(rest) == 12 + 40  # T: truncated
+    wait_for(lambda: counts(lab) == (3, 0), what='the counts')
+
+
+def test_erspan_type_3_and_ipv6(lab, mirror, far):
+    mirror('add m from vf @ 0 in to erspan fd09::2 id 1023 version 2')
+    lab.send(1, lab.mac(0), tags=tag(7, 2))
+    flags, proto, rest = far.packet()
+    seq, first, second, stamp, third = struct.unpack('!IHHII', rest[:16])
+    assert (flags, proto, seq) == (0x1000, 0x22eb, 0)
+    assert (first >> 12, first & 0xfff, second >> 13, second & 0x3ff) == (2, 7, 2, 1023)
+    assert (third >> 3 & 1, third >> 1 & 3, third >> 6 & 31) == (1, 0, 0)  # egress, units of 100 us, Ethernet
+    assert stamp and rest[16:28] == mac(lab.mac(0)) + mac(lab.mac(1))
+    assert far.tshark('erspan.version', 'erspan.spanid', 'erspan.direction') in (None, ['2', '1023', '1'], ['2', '1023', 'True'])
+
+
+def test_gre_carries_its_key(lab, mirror, far):
+    mirror('add m from uplink @ out to gre 10.9.0.2 id 70000')
+    lab.send(0, STRANGER, tags=tag(9))
+    flags, proto, rest = far.packet()
+    assert (flags, proto, int.from_bytes(rest[:4], 'big')) == (0x2000, 0x6558, 70000)
+    assert rest[4:20] == mac(STRANGER) + mac(lab.mac(0)) + tag(9)
+    mirror('set m id 0')
+    lab.send(0, STRANGER)
+    flags, proto, rest = far.packet()
+    assert (flags, proto, rest[:6]) == (0, 0x6558, mac(STRANGER))
+
+
+def test_a_long_frame_comes_in_fragments_and_nobody_there_is_counted(lab, mirror, far):
+    mirror('add m from vf @ 0 to gre 10.9.0.2')
+    lab.send(0, lab.mac(1), size=1500)
+    far.packet()
+    mirror('set m to gre 203.0.113.9')  # no route
+    lab.send(0, lab.mac(1))
+    wait_for(lambda: counts(lab) == (1, 1), what='a drop without a route')
+    mirror('set m to gre 10.9.0.77')  # nobody answers there
+    lab.send(0, lab.mac(1))
+    wait_for(lambda: counts(lab) == (1, 2), 10, what='a drop without a neighbour')
+    assert lab.who(0, lab.mac(1)) == [1]
+
+
+def test_remote_mirrors_do_not_feed_themselves(lab, mirror, far):
+    """The far host behind the PF's own wire: the mirror's packets leave by what it watches."""
+    lab.ns.run('ip', 'addr', 'add', '10.8.0.1/24', 'dev', lab.pf)
+    lab.ns.run('ip', 'neigh', 'add', '10.8.0.2', 'lladdr', STRANGER, 'dev', lab.pf)
+    mirror('add m from uplink @ out to erspan 10.8.0.2')
+    assert lab.who(0, '02:77:00:00:00:55') == [WIRE]
+    wait_for(lambda: lab.info()['status']['uplink']['tx_packets'] >= 2, what='the packet on the wire')
+    assert lab.who(0, '02:77:00:00:00:56') == [WIRE]
+    assert counts(lab)[0] == 2
+
+
+def test_remote_mirrors_outlive_the_switch(lab, mirror, far, switch):
+    mirror('add m from vf @ 0 filter pcap', f'ether dst {lab.mac(1)} or vlan 9', 'to erspan 10.9.0.2 id 5')
+    before = lab.swd.call('mirror.list')
+    os.kill(switch.child(), signal.SIGKILL)
+    wait_for(lambda: switch.wait_ready(), what='the next life')
+    assert lab.swd.call('mirror.list') == before
+    wait_for(lambda: lab.info()['status']['carrier'], what='carrier')
+    lab.wait_running(0, 1)
+    lab.send(0, lab.mac(1))
+    assert far.packet()[2][6:8] == (5).to_bytes(2, 'big')
+
+
+def test_remote_refusals_name_the_word(lab, mirror):
+    for line, says in {
+        'to erspan 10.9.0': '10.9.0', 'to erspan host.example': 'host.example', 'to erspan 0.0.0.0': '0.0.0.0', 'to gre 224.0.0.1': '224.0.0.1',
+        'to gre ff02::1': 'ff02::1', 'to gre 255.255.255.255': '255.255.255.255', 'to erspan 10.9.0.2 id 1024': 'id 1024',
+        'to erspan 10.9.0.2 version 3': 'version 3', 'to gre 10.9.0.2 version 1': 'version does not go', 'to vf @ 1 id 5': 'id does not go',
+        'to gre 10.9.0.2 id 4294967296': '4294967296', 'to erspan': 'not complete', 'to erspan 10.9.0.2 id': 'not complete',
+    }.items():
+        done = mirror(f'add m from vf @ 0 {line}', check=False)
+        assert done.returncode in (1, 255) and says in done.stderr, f'{line}: {done.stderr}'
+    assert lab.swd.call('mirror.list') == []

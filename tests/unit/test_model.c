@@ -154,6 +154,16 @@ static void mirror_words_go_with_its_kinds(void **state)
 		  "\"1,4095\"" },
 		{ "{'name':'m','from':'pf','from_pf':'p','to_pf':'p','to_vf':1,'ether':1535}",
 		  "0x05ff" },
+		{ "{'name':'m','from':'pf','from_pf':'p','to':'gre'}", "remote is missing" },
+		{ "{'name':'m','from':'pf','from_pf':'p','to':'gre','remote':'1.2.3'}",
+		  "\"1.2.3\"" },
+		{ "{'name':'m','from':'pf','from_pf':'p','to':'gre','remote':'::'}", ":: is not" },
+		{ "{'name':'m','from':'pf','from_pf':'p','to':'gre','remote':'1.2.3.4',"
+		  "'version':1}",
+		  "version does not go with from pf and to gre" },
+		{ "{'name':'m','from':'pf','from_pf':'p','to':'erspan','remote':'1.2.3.4',"
+		  "'id':1024}",
+		  "id 1024" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -187,6 +197,22 @@ static void mirror_forgets_the_words_of_its_old_kind(void **state)
 				 (1 << MIRROR_FIELD_SNAP) + (1 << MIRROR_FIELD_TO));
 }
 
+static void a_mirror_to_elsewhere_needs_no_vf_and_has_a_version(void **state)
+{
+	struct mirror_config m, was = { "m", "p2p1", 7, MIRROR_IN, "p2p1", 2 };
+	uint32_t changed;
+
+	m = mirror_words("{\"to\":\"erspan\",\"remote\":\"10.0.0.1\"}", &changed);
+	assert_int_equal(mirror_config_apply(&was, &m, changed, &m, NULL), 0);
+	assert_string_equal(m.to_pf, "");
+	assert_int_equal(m.version, 1);
+	was = m;
+	m = mirror_words("{\"to\":\"gre\",\"id\":70000}", &changed);
+	assert_int_equal(mirror_config_apply(&was, &m, changed, &m, NULL), 0);
+	assert_string_equal(m.remote, "10.0.0.1");
+	assert_int_equal(m.version, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -198,6 +224,7 @@ int main(void)
 		cmocka_unit_test(pf_check_names_the_word),
 		cmocka_unit_test(mirror_words_go_with_its_kinds),
 		cmocka_unit_test(mirror_forgets_the_words_of_its_old_kind),
+		cmocka_unit_test(a_mirror_to_elsewhere_needs_no_vf_and_has_a_version),
 	};
 
 	return cmocka_run_group_tests_name("model", tests, NULL, NULL);

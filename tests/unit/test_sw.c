@@ -30,6 +30,8 @@ static struct {
 	struct dp_hint hints[8];
 	unsigned int n_hints;
 	int hint_fd;
+	uint64_t failed; /* frames that sinks lost */
+	struct port edge;
 } fake;
 
 /* The fake data plane. */
@@ -101,6 +103,24 @@ unsigned int dp_hints_take(struct dp *dp, struct dp_hint *out, unsigned int max)
 static struct port ports[64];
 static unsigned int n_ports;
 
+int sinks_open(struct sinks **out, struct err *e)
+{
+	*out = (struct sinks *)&fake;
+	return 0;
+}
+void sinks_close(struct sinks *s)
+{
+}
+uint64_t sinks_failed(const struct sinks *s, uint16_t slot)
+{
+	return s ? fake.failed : 0;
+}
+int sink_remote_open(struct sinks *s, struct parent *p, const struct mirror_config *m,
+		     struct port **out, struct err *e)
+{
+	*out = &fake.edge;
+	return fake.open_fails ? err_set(e, fake.open_fails, "fake") : 0;
+}
 int tap_port_open(struct parent *p, const struct tap_want *want, struct port **out, struct err *e)
 {
 	if (fake.open_fails)
@@ -795,6 +815,48 @@ static void a_mirrors_new_words_are_in_force_and_saved(void **state)
 	assert_non_null(w->sw->mirrors[0].filter);
 }
 
+static void a_mirror_to_elsewhere_has_a_port_while_it_is_there(void **state)
+{
+	struct world *w = *state;
+	struct mirror_config m = { .name = "m",
+				   .from_pf = "p2p1",
+				   .to = MIRROR_TO_GRE,
+				   .remote = "10.0.0.1" };
+	const struct mirror_config words = { .id = 5, .to = MIRROR_TO_VF, .to_pf = "p2p1" };
+	struct mirror_info info;
+
+	pf_add(w, "p2p1", 2);
+	fake.open_fails = -EPERM;
+	assert_int_equal(sw_ops.mirror_add(w->sw, &m, NULL), -EPERM);
+	fake.open_fails = 0;
+	assert_int_equal(w->sw->mirrors[0].port.id, VEB_NO_PORT);
+	assert_int_equal(sw_ops.mirror_add(w->sw, &m, NULL), 0);
+	assert_true(fake.plugged[w->sw->mirrors[0].port.id]);
+	assert_non_null(fake.snap->ports[w->sw->mirrors[0].port.id]);
+	fake.failed = 2;
+	assert_int_equal(sw_ops.mirror_get(w->sw, 0, &info), 0);
+	assert_int_equal(info.mirrored, 1);
+	assert_int_equal(info.dropped, 6);
+	assert_int_equal(sw_ops.mirror_set(w->sw, "m", &words, 1 << MIRROR_FIELD_ID, NULL), 0);
+	assert_true(fake.plugged[w->sw->mirrors[0].port.id]);
+	fake.open_fails = -EPERM; /* as after a restart whose parent refuses */
+	world_restart(w);
+	assert_false(w->sw->mirrors[0].port.plugged);
+	fake.open_fails = 0;
+	assert_true(sw_mirrors_tick(w->sw));
+	assert_true(fake.plugged[w->sw->mirrors[0].port.id]);
+	assert_int_equal(sw_ops.mirror_set(w->sw, "m", &words,
+					   1 << MIRROR_FIELD_TO | 1 << MIRROR_FIELD_TO_PF |
+						   1 << MIRROR_FIELD_TO_VF,
+					   &w->e),
+			 -EINVAL); /* to itself */
+	assert_int_equal(sw_ops.vf_release(w->sw, "p2p1", 0, NULL), 0);
+	assert_int_equal(w->sw->mirrors[0].port.id, VEB_NO_PORT);
+	for (unsigned int i = 0; i < VEB_PORTS_MAX; i++)
+		assert_false(fake.plugged[i]);
+	fake.failed = 0;
+}
+
 static void pci_addresses_follow_first_offset_and_stride(void **state)
 {
 	struct world *w = *state;
@@ -957,6 +1019,7 @@ int main(void)
 		T(attachments_are_exclusive_and_idempotent),
 		T(release_returns_everything_to_its_default),
 		T(mirrors_cross_pfs_and_are_refused_by_name),
+		T(a_mirror_to_elsewhere_has_a_port_while_it_is_there),
 		T(mirror_loops_are_refused_by_whatever_detour),
 		T(a_mirrors_new_words_are_in_force_and_saved),
 		T(pci_addresses_follow_first_offset_and_stride),

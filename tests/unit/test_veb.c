@@ -676,7 +676,7 @@ static void filters_are_refused_in_libpcaps_words(void **state)
 static void a_vlans_mirror_shows_the_tags_of_the_switch(void **state)
 {
 	auto_of(world_free) struct world *w = world_new();
-	const struct veb_mirror inside = { .to = E, .inside = 1, .snap = 99, .slot = 7 };
+	const struct veb_mirror inside = { .to = E, .flags = VEB_MIRROR_INSIDE, .snap = 99, .slot = 7 };
 
 	w->conf[A].vlan = w->conf[B].vlan = 100;
 	w->conf[A].qos = 3;
