@@ -430,8 +430,8 @@ int pfs_svc_del(const char *run_dir, const char *pf, const char *name, struct er
  */
 int pfs_mirror_add(const char *run_dir, const struct mirror_config *want, struct err *e)
 {
-	return call_pf(run_dir, want->from_pf, "mirror.add", fields_to_json(mirror_fields, want),
-		       e);
+	return call_pf(run_dir, want->from_pf, "mirror.add",
+		       fields_to_json_masked(mirror_fields, want, mirror_config_rows(want)), e);
 }
 
 /**

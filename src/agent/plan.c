@@ -161,20 +161,15 @@ const char *plan_net_status(const struct net_have *have)
 }
 
 /**
- * plan_tap_refusal() - What the switch cannot do for a tap
+ * plan_tap_refusal() - What cannot be done for a tap
  * @want: document
- *
- * What cannot be done whole is not done: copies of VLANs nobody asked for are another's secrets.
  *
  * Return: a sentence; NULL: nothing.
  */
 const char *plan_tap_refusal(const struct want_tap *want)
 {
-	if (!want->port)
-		return "This host's switch sends copies to VFs alone, not to an address.";
-	if (want->vlan_filter)
-		return "This host's switch cannot choose what it copies by VLAN.";
-	return NULL;
+	return want->port ? NULL
+			  : "This host's agent sends copies to VFs alone, not to an address.";
 }
 
 /**

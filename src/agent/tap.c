@@ -42,7 +42,8 @@ static bool mirror_wanted(struct agent *a, const struct tap *t, struct mirror_co
 		return false;
 	*out = (struct mirror_config){ .from_vf = (uint16_t)from->vf,
 				       .dir = t->want.dir,
-				       .to_vf = (uint16_t)to->vf };
+				       .to_vf = (uint16_t)to->vf,
+				       .vlans = t->want.vlans };
 	mirror_name(t->id, out->name);
 	snprintf(out->from_pf, sizeof(out->from_pf), "%s", from->pf);
 	snprintf(out->to_pf, sizeof(out->to_pf), "%s", to->pf);

@@ -287,7 +287,7 @@ static int parse_direction(const char *word, uint8_t *dir, struct err *e)
  * @out: gets the tap, given back with want_doc_put(&out->doc); untouched on failure
  * @e:   what is wrong with the document, may be NULL
  *
- * Return: 0 or -EINVAL. Context: any thread.
+ * Return: 0, -EINVAL or -ERANGE. Context: any thread.
  */
 int want_tap_parse(json_t *doc, struct want_tap *out, struct err *e)
 {
@@ -300,11 +300,12 @@ int want_tap_parse(json_t *doc, struct want_tap *out, struct err *e)
 			   "source_port", &t.source))
 		return bad_doc(e, &why);
 	t.port = optional(doc, "port");
-	t.vlan_filter = optional(doc, "vlan_filter");
 	rc = check_ids((const char *const[]){ t.id, t.source, t.port }, 3, e);
 	if (!rc && json_object_get(doc, "port"))
 		rc = t.port ? parse_direction(optional(doc, "direction"), &t.dir, e)
 			    : err_set(e, -EINVAL, "port is no id");
+	if (!rc && optional(doc, "vlan_filter"))
+		rc = vlan_set_parse(optional(doc, "vlan_filter"), &t.vlans, e);
 	if (rc)
 		return rc;
 	t.generation = (uint64_t)generation;

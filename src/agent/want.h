@@ -85,10 +85,10 @@ struct want_tap {
 	json_t *doc;
 	uint64_t generation;
 	const char *id;
-	const char *source;	 /* id of the port that is watched */
-	const char *port;	 /* id of the port that gets the copies; NULL: an address does */
-	const char *vlan_filter; /* VLAN list, or NULL */
-	uint8_t dir;		 /* enum mirror_dir; meant where there is a port */
+	const char *source;    /* id of the port that is watched */
+	const char *port;      /* id of the port that gets the copies; NULL: an address does */
+	struct vlan_set vlans; /* only frames of these are copied; unset: any */
+	uint8_t dir;	       /* enum mirror_dir; meant where there is a port */
 };
 
 int want_server_parse(json_t *doc, struct want_server *out, struct err *e);

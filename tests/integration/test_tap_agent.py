@@ -39,6 +39,10 @@ class Taps:
         """What the switch mirrors: {name: (from, direction, to)}."""
         return {m['name']: (m['from_vf'], m['dir'], m['to_vf']) for m in self.host.swd.call('mirror.list')}
 
+    def filters(self):
+        """The VLANs of mirrors: {name: list, or None for all}."""
+        return {m['name']: m.get('vlans') for m in self.host.swd.call('mirror.list')}
+
     def wait_mirrors(self, want):
         wait_for(lambda: self.mirrors() == want, 15, f'{want}, not {self.mirrors()}')
 
@@ -153,18 +157,23 @@ def test_flows_outlive_agent_and_switch(taps):
     taps.api.wait_status('tap_flow', kept, 'ACTIVE')
 
 
-def test_what_the_switch_cannot_do_is_an_error_and_never_half_done(taps):
+def test_a_vlan_filter_is_the_mirrors(taps):
     source, target = taps.port(1), taps.port(2)
     flow = taps.flow(source, target, vlan_filter='9,18-22')
-    mirror = taps.api.put('tap_mirror', {'id': str(uuid.uuid4()), 'source_port': source, 'directions': {'IN': 7},
-                                         'remote_ip': '10.0.0.9', 'mirror_type': 'gre'})['id']
-    taps.wait_error('tap_flow', flow, 'VLAN')
-    taps.wait_error('tap_mirror', mirror, 'address')
-    assert taps.mirrors() == {}
+    taps.api.wait_status('tap_flow', flow, 'ACTIVE')
+    assert taps.filters() == {f'tap-{flow}': '9,18-22'}
+    taps.api.change('tap_flow', flow, vlan_filter='5')
+    taps.api.wait_status('tap_flow', flow, 'ACTIVE')
+    assert taps.filters() == {f'tap-{flow}': '5'}
     taps.api.change('tap_flow', flow, vlan_filter=None)
     taps.api.wait_status('tap_flow', flow, 'ACTIVE')
-    taps.api.change('tap_flow', flow, vlan_filter='5')
-    taps.wait_error('tap_flow', flow, 'VLAN')
+    assert taps.filters() == {f'tap-{flow}': None}
+
+
+def test_what_cannot_be_done_is_an_error(taps):
+    mirror = taps.api.put('tap_mirror', {'id': str(uuid.uuid4()), 'source_port': taps.port(1), 'directions': {'IN': 7},
+                                         'remote_ip': '10.0.0.9', 'mirror_type': 'gre'})['id']
+    taps.wait_error('tap_mirror', mirror, 'address')
     assert taps.mirrors() == {}
 
 

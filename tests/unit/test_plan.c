@@ -164,7 +164,6 @@ static void plan_tap_keeps_the_mirror_that_is_wanted_and_no_other(void **state)
 {
 	json_t *doc = (json_t *)state; /* only whether there is one counts */
 	const struct want_tap flow = { .doc = doc, .port = "p" }, none = { .port = "p" };
-	const struct want_tap filtered = { .doc = doc, .port = "p", .vlan_filter = "9" };
 	const struct want_tap remote = { .doc = doc };
 	const struct {
 		const struct want_tap *want;
@@ -186,11 +185,6 @@ static void plan_tap_keeps_the_mirror_that_is_wanted_and_no_other(void **state)
 		{ &flow, { .known = true, .mirror = true }, TAP_STEP_REMOVE, "DOWN" },
 		{ &none, { .known = true, .mirror = true }, TAP_STEP_REMOVE, "DOWN" },
 		{ &none, { .known = true }, TAP_STEP_NONE, "DOWN" },
-		{ &filtered, { .known = true, .ports = true }, TAP_STEP_NONE, "ERROR" },
-		{ &filtered,
-		  { .known = true, .ports = true, .mirror = true, .current = true },
-		  TAP_STEP_REMOVE,
-		  "ERROR" },
 		{ &remote, { .known = true, .ports = true }, TAP_STEP_NONE, "ERROR" },
 	};
 
