@@ -67,9 +67,10 @@ static int parts_open(struct dp *dp, const cpu_set_t *cpus, struct err *e)
 			       CPU_COUNT(cpus), DP_WORKERS_MAX);
 	dp->qsbr = aligned_alloc(64, (size + 63) & ~63ul);
 	dp->shapers = calloc(VEB_PORTS_MAX, sizeof(*dp->shapers));
+	dp->floors = calloc(VEB_PORTS_MAX, sizeof(*dp->floors));
 	dp->storms = calloc(VEB_PORTS_MAX, sizeof(*dp->storms));
 	dp->stats_zero = calloc(VEB_PORTS_MAX, sizeof(*dp->stats_zero));
-	if (!dp->qsbr || !dp->shapers || !dp->storms || !dp->stats_zero)
+	if (!dp->qsbr || !dp->shapers || !dp->floors || !dp->storms || !dp->stats_zero)
 		return err_set(e, -ENOMEM, "no memory for the data plane");
 	rte_rcu_qsbr_init(dp->qsbr, DP_WORKERS_MAX);
 	dp->hint_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -147,6 +148,7 @@ void dp_close(struct dp *dp)
 		close(dp->hint_fd);
 	pthread_mutex_destroy(&dp->queues_lock);
 	free(dp->shapers);
+	free(dp->floors);
 	free(dp->storms);
 	free(dp->stats_zero);
 	free(dp->qsbr);
@@ -211,7 +213,7 @@ void dp_queue_start_locked(struct dp *dp, struct port_queue *q)
 	if (worker_watch(dp->workers[to]->thread, q))
 		q->fd = -1;
 	q->polled = true;
-	q->credit = 0;
+	q->purse = (struct purse){ 0 };
 	q->idle_since = 0;
 	q->gap = UINT32_MAX; /* not known: a second or so */
 	__atomic_store_n(&q->running, true, __ATOMIC_RELEASE);
@@ -399,16 +401,18 @@ void dp_port_status(const struct dp *dp, uint16_t port, struct dp_port_status *o
 }
 
 /**
- * dp_rate_set() - Limit what a port may send
+ * dp_rate_set() - Bound what a port may send, and what it can rely on
  * @dp:   data plane
  * @port: port number
- * @mbit: 10^6 bit a second; 0: no limit
+ * @max:  10^6 bit a second; 0: no limit
+ * @min:  likewise, kept for it on a worker that has too much to do; 0: a share as others
  *
  * Context: control.
  */
-void dp_rate_set(struct dp *dp, uint16_t port, uint32_t mbit)
+void dp_rate_set(struct dp *dp, uint16_t port, uint32_t max, uint32_t min)
 {
-	__atomic_store_n(&dp->rates[port], mbit, __ATOMIC_RELAXED);
+	__atomic_store_n(&dp->rates[port].max, max, __ATOMIC_RELAXED);
+	__atomic_store_n(&dp->rates[port].min, min, __ATOMIC_RELAXED);
 	workers_wake(dp); /* one may be waiting for tokens at the old rate */
 }
 

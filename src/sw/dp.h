@@ -69,8 +69,8 @@ int dp_port_add(struct dp *dp, uint16_t id, const char *name, struct port *port,
 void dp_port_del(struct dp *dp, uint16_t port);
 void dp_port_status(const struct dp *dp, uint16_t port, struct dp_port_status *out);
 
-/* Limit of what the port may send, Mbit/s; 0: none. Frames wait in the sender's ring. */
-void dp_rate_set(struct dp *dp, uint16_t port, uint32_t mbit);
+/* What the port may send, Mbit/s, 0: no limit (frames wait in the sender's ring); and can rely on. */
+void dp_rate_set(struct dp *dp, uint16_t port, uint32_t max, uint32_t min);
 
 void dp_stats_get(const struct dp *dp, uint16_t port, struct vf_stats *out);
 void dp_stats_reset(struct dp *dp, uint16_t port);

@@ -33,7 +33,12 @@ struct dp_hints {
 	bool told; /* atomic; dp->hint_fd was written since control looked last */
 };
 
-/* The bucket of a port with a rate limit; all its sources draw from it. */
+/* Rates of a port, Mbit/s, 0: none. Atomic; writer: control. */
+struct dp_rate {
+	uint32_t max, min;
+};
+
+/* The bucket of a port with a rate; all its sources draw from it. */
 struct dp_shaper {
 	struct spin lock; /* guards the rest */
 	struct meter meter;
@@ -58,8 +63,9 @@ struct dp {
 	struct rte_rcu_qsbr *qsbr;
 	struct veb_snap *snap;		   /* atomic; writer: control */
 	struct port *ports[VEB_PORTS_MAX]; /* atomic pointers; writer: control */
-	uint32_t rates[VEB_PORTS_MAX];	   /* atomic; Mbit/s, 0: none; writer: control */
-	struct dp_shaper *shapers;	   /* VEB_PORTS_MAX */
+	struct dp_rate rates[VEB_PORTS_MAX];
+	struct dp_shaper *shapers; /* VEB_PORTS_MAX; what ports may send by their maximum rate */
+	struct dp_shaper *floors;  /* VEB_PORTS_MAX; what they are owed by their minimum rate */
 	struct storm *storms;	     /* VEB_PORTS_MAX; writers: the workers */
 	struct vf_stats *stats_zero; /* VEB_PORTS_MAX; what counts as 0; writer: control */
 	struct dp_mirror_stats mirrors_zero[VEB_MIRRORS_MAX]; /* likewise */

@@ -15,6 +15,7 @@
 #define ANYVF_SW_PORT_H
 
 #include "sw/dp.h"
+#include "sw/purse.h"
 #include "veb/frame.h"
 #include "veb/veb.h"
 
@@ -41,8 +42,8 @@ struct port_queue {
 	uint16_t worker; /* atomic; who polls it while it runs */
 
 	bool polled;	     /* in the worker's poll list; else it waits for fd */
-	int64_t credit;	     /* bytes this source may still have delivered in its turn */
-	uint32_t frame_cost; /* of them, what a frame of its last burst took */
+	struct purse purse;  /* what it may still have delivered in its turn */
+	uint32_t frame_cost; /* of that, what a frame of its last burst took */
 	uint64_t idle_since; /* TSC of the last rx() that yielded something */
 	uint64_t gap;	     /* mean TSC ticks between those, of late */
 };

@@ -9,6 +9,7 @@
 
 #define PF_OUI	    ((const uint8_t[3]){ 0x02, 0xaf, 0x00 }) /* locally administered */
 #define OWN_IFINDEX 100000 /* PFs without a host interface count from here */
+#define RATE_BITS   (1U << VF_FIELD_MAX_TX_RATE | 1U << VF_FIELD_MIN_TX_RATE)
 #define UPLINK_BITS (1U << PF_FIELD_UPLINK | 1U << PF_FIELD_UPLINK_ARG)
 
 static void port_none(struct sw_port *p)
@@ -338,10 +339,13 @@ static void pf_set_after(struct sw *sw, struct sw_pf *pf, const struct pf_change
 {
 	const uint32_t host_bits = 1U << PF_FIELD_MAC | 1U << PF_FIELD_MTU | 1U << PF_FIELD_UP;
 
-	for (unsigned int i = 0; i < change->n_vfs; i++)
-		if (change->vfs[i].changed & 1U << VF_FIELD_MAX_TX_RATE)
-			dp_rate_set(sw->opts.dp, pf->vf_ports[change->vfs[i].vf].id,
-				    pf->vfs[change->vfs[i].vf].config.max_tx_mbit);
+	for (unsigned int i = 0; i < change->n_vfs; i++) {
+		unsigned int vf = change->vfs[i].vf;
+
+		if (change->vfs[i].changed & RATE_BITS)
+			dp_rate_set(sw->opts.dp, pf->vf_ports[vf].id,
+				    pf->vfs[vf].config.max_tx_mbit, pf->vfs[vf].config.min_tx_mbit);
+	}
 	if (change->changed & host_bits && pf->host.plugged)
 		sw_plug_host(sw, pf, NULL);
 }

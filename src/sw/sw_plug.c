@@ -27,7 +27,7 @@ int sw_id_take(struct sw *sw, uint16_t *out, struct err *e)
 		sw->links[id] = -1;
 		sw->learned_at[id] = 0;
 		dp_stats_reset(sw->opts.dp, id);
-		dp_rate_set(sw->opts.dp, id, 0);
+		dp_rate_set(sw->opts.dp, id, 0, 0);
 		*out = id;
 		return 0;
 	}
@@ -371,7 +371,8 @@ void sw_plug_all(struct sw *sw)
 		struct sw_pf *pf = sw->pfs[i];
 
 		for (unsigned int k = 0; pf && k < pf->config.numvfs; k++)
-			dp_rate_set(sw->opts.dp, pf->vf_ports[k].id, pf->vfs[k].config.max_tx_mbit);
+			dp_rate_set(sw->opts.dp, pf->vf_ports[k].id, pf->vfs[k].config.max_tx_mbit,
+				    pf->vfs[k].config.min_tx_mbit);
 	}
 	sw_plug_tick(sw);
 }

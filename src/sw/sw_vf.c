@@ -329,7 +329,7 @@ int sw_vf_release(void *ctx, const char *pf, unsigned int vf, struct err *e)
 		return rc;
 	}
 	sw_mirrors_reap(sw);
-	dp_rate_set(sw->opts.dp, p->vf_ports[vf].id, 0);
+	dp_rate_set(sw->opts.dp, p->vf_ports[vf].id, 0, 0);
 	dp_stats_reset(sw->opts.dp, p->vf_ports[vf].id);
 	return 0;
 }

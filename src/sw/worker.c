@@ -18,7 +18,7 @@
 #include "sw/dp_priv.h"
 #include "veb/meter.h"
 
-#define QUANTUM (256 * 1024)	/* bytes a source may have delivered in one turn */
+#define RATE_DEPTH_MS 4		/* of a rate limit's bucket */
 #define COPY_COST 256		/* bytes that one delivered copy costs beside its own, */
 				/* and a frame at least, wherever it goes */
 #define IDLE_US 50		/* empty that long: leave the poll list ... */
@@ -229,18 +229,15 @@ static int64_t deliver(struct worker *w, const struct veb_snap *snap, const stru
 	return cost;
 }
 
-/* Bytes the port may send now by its rate limit; 0: none before *until. */
-static uint64_t rate_room(struct worker *w, uint16_t id, uint64_t now, uint64_t *until)
+/* Bytes in a bucket; 0: none before *until. */
+static uint64_t bucket_room(struct dp_shaper *s, uint32_t mbit, uint32_t depth_ms, uint64_t hz,
+			    uint64_t now, uint64_t *until)
 {
-	uint32_t mbit = __atomic_load_n(&w->dp->rates[id], __ATOMIC_RELAXED);
-	struct dp_shaper *s = &w->dp->shapers[id];
 	uint64_t room;
 
-	if (likely(!mbit))
-		return UINT64_MAX;
 	spin_lock(&s->lock);
 	if (mbit != s->mbit) {
-		meter_init(&s->meter, mbit, w->hz, now);
+		meter_init(&s->meter, mbit, depth_ms, hz, now);
 		s->mbit = mbit;
 	}
 	room = meter_room(&s->meter, now);
@@ -249,17 +246,47 @@ static uint64_t rate_room(struct worker *w, uint16_t id, uint64_t now, uint64_t 
 	return room;
 }
 
-/* What the sender used up of its rate. */
-static void rate_spend(struct worker *w, uint16_t id, const struct port_burst *b)
+static void bucket_spend(struct dp_shaper *s, uint64_t bytes)
 {
-	struct dp_shaper *s = &w->dp->shapers[id];
+	spin_lock(&s->lock);
+	meter_spend(&s->meter, bytes);
+	spin_unlock(&s->lock);
+}
+
+/* Bytes the port may send now by its rate limit; 0: none before *until. */
+static uint64_t rate_room(struct worker *w, uint16_t id, uint64_t now, uint64_t *until)
+{
+	uint32_t mbit = __atomic_load_n(&w->dp->rates[id].max, __ATOMIC_RELAXED);
+
+	if (likely(!mbit))
+		return UINT64_MAX;
+	return bucket_room(&w->dp->shapers[id], mbit, RATE_DEPTH_MS, w->hz, now, until);
+}
+
+/* Bytes the port is owed by its minimum rate. */
+static uint64_t rate_owed(struct worker *w, uint16_t id, uint64_t now)
+{
+	uint32_t mbit = __atomic_load_n(&w->dp->rates[id].min, __ATOMIC_RELAXED);
+	uint64_t until;
+
+	if (likely(!mbit))
+		return 0;
+	return bucket_room(&w->dp->floors[id], mbit, PURSE_OWED_MS, w->hz, now, &until);
+}
+
+/* What the sender used up of its rates: the bytes of the burst, also returned. */
+static uint64_t rate_spend(struct worker *w, struct port_queue *q, bool limited)
+{
+	const struct port_burst *b = &w->burst;
 	uint64_t bytes = 0;
 
 	for (unsigned int i = 0; i < b->n; i++)
 		bytes += b->frames[i].len;
-	spin_lock(&s->lock);
-	meter_spend(&s->meter, bytes);
-	spin_unlock(&s->lock);
+	if (limited)
+		bucket_spend(&w->dp->shapers[q->port->id], bytes);
+	if (q->purse.owed)
+		bucket_spend(&w->dp->floors[q->port->id], purse_serve(&q->purse, bytes));
+	return bytes;
 }
 
 /* The source had frames: how far apart they come, as a running mean. */
@@ -293,25 +320,26 @@ static void refused(struct worker *w, uint16_t id, unsigned int why)
 	veb_count(&w->shared->stats[id].drops[why], w->burst.drops[why]);
 }
 
-/* Frames that @credit pays for, by what the last ones cost. */
-static unsigned int burst_max(const struct port_queue *q)
+/* Frames that @budget pays for, by what the last ones cost. */
+static unsigned int burst_max(const struct port_queue *q, int64_t budget)
 {
-	if (likely((int64_t)q->frame_cost * PORT_BURST <= q->credit))
+	if (likely((int64_t)q->frame_cost * PORT_BURST <= budget))
 		return PORT_BURST;
-	return (unsigned int)MAX(q->credit / q->frame_cost, 1);
+	return (unsigned int)MAX(budget / q->frame_cost, 1);
 }
 
-/* One burst of a source, of at most @room bytes. */
+/* One burst of a source, of at most @room bytes, that should cost at most @budget. */
 static void burst_forward(struct worker *w, const struct veb_snap *snap, struct port_queue *q,
-			  uint64_t room)
+			  uint64_t room, int64_t budget)
 {
 	const struct port_ops *ops = q->port->ops;
 	struct port_burst *b = &w->burst;
 	uint16_t id = q->port->id;
+	uint64_t bytes = 0;
 	int64_t cost = 0;
 
-	b->max = burst_max(q);
-	b->max_bytes = (uint32_t)MIN(room, (uint64_t)q->credit);
+	b->max = burst_max(q, budget);
+	b->max_bytes = (uint32_t)MIN(MIN(room, (uint64_t)budget), (uint64_t)UINT32_MAX);
 	b->n = b->n_segs = 0;
 	b->more = false;
 	memset(b->drops, 0, sizeof(b->drops));
@@ -325,19 +353,19 @@ static void burst_forward(struct worker *w, const struct veb_snap *snap, struct 
 	for (unsigned int i = 0; i < DROP_N; i++)
 		if (unlikely(b->drops[i]))
 			refused(w, id, i);
-	if (unlikely(room != UINT64_MAX))
-		rate_spend(w, id, b);
+	if (unlikely(room != UINT64_MAX || q->purse.owed))
+		bytes = rate_spend(w, q, room != UINT64_MAX);
 	if (ops->rx_done)
 		ops->rx_done(q);
 	if (!b->n)
 		return;
 	cost = MAX(cost, (int64_t)b->n * COPY_COST); /* else a turn of drops would never end */
 	q->frame_cost = (uint32_t)(cost / b->n);
-	q->credit -= cost;
+	purse_charge(&q->purse, cost, (int64_t)bytes + (int64_t)b->n * COPY_COST);
 }
 
 /*
- * One turn of one source: as many bursts as its credit pays for, so that small frames buy as much
+ * One turn of one source: as many bursts as its purse pays for, so that small frames buy as much
  * as large ones. Returns when it wants the next: 0: at once; else it has nothing to do before that
  * tick. An idle one clears q->polled.
  */
@@ -350,14 +378,16 @@ static uint64_t turn(struct worker *w, const struct veb_snap *snap, struct port_
 	bool some = false;
 
 	w->out->now = now;
-	q->credit = MIN(q->credit + QUANTUM, (int64_t)QUANTUM);
+	purse_open(&q->purse, rate_owed(w, q->port->id, now));
 	do {
+		int64_t budget = purse_budget(&q->purse);
+
 		room = rate_room(w, q->port->id, now, &until);
-		if (unlikely(!room || q->credit <= 0))
+		if (unlikely(!room || budget <= 0))
 			return until;
-		burst_forward(w, snap, q, room);
+		burst_forward(w, snap, q, room, budget);
 		some |= b->n || b->more;
-	} while (b->n == PORT_BURST);
+	} while (b->n == PORT_BURST || unlikely(q->purse.owed && b->n && b->more));
 	if (some) {
 		gap_note(w, q, now);
 		return 0;

@@ -4,22 +4,22 @@
 
 #include "base/util.h"
 
-#define BURST_MS  4	 /* depth of the bucket in time at the full rate */
 #define BURST_MIN 66000u /* one GSO frame must always fit */
 
 /**
  * meter_init() - Set a rate; the bucket starts full
  * @m:         meter
  * @rate_mbit: 10^6 bit a second, Ethernet header included, FCS not; 0: no limit
+ * @depth_ms:  depth of the bucket in time at the full rate; at least a GSO frame fits
  * @hz:        ticks a second of the clock behind @now
  * @now:       tick
  *
  * Context: the worker that polls the source.
  */
-void meter_init(struct meter *m, uint32_t rate_mbit, uint64_t hz, uint64_t now)
+void meter_init(struct meter *m, uint32_t rate_mbit, uint32_t depth_ms, uint64_t hz, uint64_t now)
 {
 	uint64_t rate = (uint64_t)rate_mbit * 125000;
-	uint64_t burst = MAX(rate * BURST_MS / 1000, (uint64_t)BURST_MIN);
+	uint64_t burst = MAX(rate * depth_ms / 1000, (uint64_t)BURST_MIN);
 
 	*m = (struct meter){ .rate_Bps = rate,
 			     .hz = hz,

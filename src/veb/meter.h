@@ -20,7 +20,7 @@ struct meter {
 	uint64_t rest;	      /* remainder of that division, below hz */
 };
 
-void meter_init(struct meter *m, uint32_t rate_mbit, uint64_t hz, uint64_t now);
+void meter_init(struct meter *m, uint32_t rate_mbit, uint32_t depth_ms, uint64_t hz, uint64_t now);
 uint64_t meter_room(struct meter *m, uint64_t now);
 void meter_spend(struct meter *m, uint64_t bytes);
 uint64_t meter_wait(const struct meter *m, uint64_t now);

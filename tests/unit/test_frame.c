@@ -121,7 +121,7 @@ static uint64_t meter_drive(uint32_t mbit, uint64_t hz)
 	struct meter m;
 	uint64_t now = 12345, end = now + hz, sent = 0;
 
-	meter_init(&m, mbit, hz, now);
+	meter_init(&m, mbit, 4, hz, now);
 	while (now < end) {
 		uint64_t room = meter_room(&m, now), turn = 0;
 
@@ -156,13 +156,13 @@ static void meter_bounds_the_burst_and_without_a_rate_has_room(void **state)
 {
 	struct meter m;
 
-	meter_init(&m, 1000, 1000, 0);
+	meter_init(&m, 1000, 4, 1000, 0);
 	assert_int_equal(meter_room(&m, 1000000), 500000); /* 4 ms at 1 Gbit/s */
 	meter_spend(&m, 600000);
 	assert_int_equal(meter_room(&m, 1000000), 0);
 	assert_int_equal(meter_wait(&m, 1000000), 1); /* 100,001 bytes at 125,000 a tick */
 	assert_int_equal(meter_room(&m, 999999), 0);  /* a clock that steps back */
-	meter_init(&m, 0, 1000, 0);
+	meter_init(&m, 0, 4, 1000, 0);
 	assert_true(meter_room(&m, 0) == UINT64_MAX);
 	meter_spend(&m, UINT64_MAX / 2);
 	assert_int_equal(meter_wait(&m, 0), 0);

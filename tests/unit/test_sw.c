@@ -21,7 +21,7 @@ static struct {
 	struct veb_snap *snap;
 	unsigned int publishes;
 	bool plugged[VEB_PORTS_MAX];
-	uint32_t rate[VEB_PORTS_MAX];
+	uint32_t rate[VEB_PORTS_MAX], rate_min[VEB_PORTS_MAX];
 	int link[VEB_PORTS_MAX];
 	unsigned int taps_open, taps_closed, uplinks;
 	int open_fails; /* errno of the next openings; 0: they work */
@@ -63,9 +63,10 @@ void dp_port_status(const struct dp *dp, uint16_t port, struct dp_port_status *o
 {
 	*out = (struct dp_port_status){ .connected = fake.plugged[port] };
 }
-void dp_rate_set(struct dp *dp, uint16_t port, uint32_t mbit)
+void dp_rate_set(struct dp *dp, uint16_t port, uint32_t max, uint32_t min)
 {
-	fake.rate[port] = mbit;
+	fake.rate[port] = max;
+	fake.rate_min[port] = min;
 }
 void dp_stats_get(const struct dp *dp, uint16_t port, struct vf_stats *out)
 {
@@ -191,6 +192,7 @@ static void world_restart(struct world *w)
 	w->sw = NULL;
 	memset(fake.plugged, 0, sizeof(fake.plugged));
 	memset(fake.rate, 0, sizeof(fake.rate));
+	memset(fake.rate_min, 0, sizeof(fake.rate_min));
 	assert_int_equal(world_start(w), 0);
 }
 
@@ -446,7 +448,7 @@ static void settings_survive_a_restart(void **state)
 	pf_add(w, "p2p1", 8);
 	assert_int_equal(vf_words(w, 3, true,
 				  "mac " M2 " vlan 100 qos 3 trust on trunk 1,5-9 "
-				  "max_tx_rate 500 isolated on storm_broadcast 100 port_id abc"),
+				  "max_tx_rate 500 min_tx_rate 40 isolated on storm_broadcast 100 port_id abc"),
 			 0);
 	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 3, &tap, NULL), 0);
 	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 7, &vhost, NULL), 0);
@@ -461,6 +463,7 @@ static void settings_survive_a_restart(void **state)
 	assert_true(after.status.connected);
 	assert_true(vf_get(w, 7).status.connected);
 	assert_int_equal(fake.rate[sw_pf_find(w->sw, "p2p1", NULL)->vf_ports[3].id], 500);
+	assert_int_equal(fake.rate_min[sw_pf_find(w->sw, "p2p1", NULL)->vf_ports[3].id], 40);
 	vf_port = fake.snap->ports[sw_pf_find(w->sw, "p2p1", NULL)->vf_ports[3].id];
 	assert_int_equal(vf_port->storm[STORM_BROADCAST], 100);
 	assert_true(vf_port->flags & VEB_ISOLATED);

@@ -182,11 +182,24 @@ static void a_flood_for_nobody_leaves_the_neighbour_its_turns(void **state)
 	assert_in_range(vfs[FLOODER].turns, TURNS / 16, TURNS * 16);
 }
 
+/* More than the worker can do is promised, so the other gets what is left over: its credit. */
+static void a_minimum_rate_buys_turns_on_a_busy_worker(void **state)
+{
+	dp_rate_set(*state, NEIGHBOUR, 0, 4000000);
+	run(*state, mac_of(OTHER), 1514, 1514);
+	assert_true(vfs[NEIGHBOUR].cost > 4 * vfs[FLOODER].cost);
+	dp_rate_set(*state, NEIGHBOUR, 0, 0);
+	run(*state, mac_of(OTHER), 1514, 1514);
+	assert_in_range(vfs[FLOODER].cost, vfs[NEIGHBOUR].cost * 2 / 3,
+			vfs[NEIGHBOUR].cost * 3 / 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_flood_of_broadcasts_leaves_the_neighbour_its_share),
 		cmocka_unit_test(a_flood_for_nobody_leaves_the_neighbour_its_turns),
+		cmocka_unit_test(a_minimum_rate_buys_turns_on_a_busy_worker),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
