@@ -33,7 +33,8 @@ static const char vf_usage[] =
 static const char mirror_usage[] =
 	"anyvf mirror add NAME from {vf PF N | pf PF | uplink PF | vlan PF V} [in|out|both]\n"
 	"       [filter vlan LIST | filter ether TYPE | filter pcap EXPR]... [snap BYTES]\n"
-	"       to {vf PF N | erspan ADDR [id N] [version 1|2] | gre ADDR [id N]}\n"
+	"       to {vf PF N | tap NAME | file PATH | erspan ADDR [id N] [version 1|2] |\n"
+	"           gre ADDR [id N]}\n"
 	"anyvf mirror set NAME WORD ...    (words of add; \"filter none\" takes the filters away)\n"
 	"anyvf mirror del NAME\n"
 	"anyvf [-j [-p]] mirror show [NAME]\n"
@@ -77,9 +78,10 @@ const struct cli_object cli_objects[] = {
 	  .more = "vhost socket client tap netns any none storm broadcast multicast on off" },
 	{ .word = "mirror",
 	  .commands = cli_mirror_commands,
-	  .help = "copy frames of a VF, PF, wire or VLAN to a VF or another host",
+	  .help = "copy frames of a VF, PF, wire or VLAN to a VF, tap, file or another host",
 	  .usage = mirror_usage,
-	  .more = "from vf pf uplink vlan in out both filter ether pcap none snap to erspan gre id "
+	  .more = "from vf pf uplink vlan in out both filter ether pcap none "
+		  "snap to tap file erspan gre id "
 		  "version" },
 	{ .word = "svc",
 	  .commands = cli_svc_commands,

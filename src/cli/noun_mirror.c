@@ -57,7 +57,7 @@ static int read_from(struct cli *cli, struct sentence *s)
 	return rc ? rc : read_rows(cli, s, MIRROR_FIELD_FROM_PF, number[s->m.from], MIRROR_FIELD_N);
 }
 
-/* to vf PF N | erspan ADDR [id N] [version 1|2] | gre ADDR [id N] */
+/* to vf PF N | tap NAME | file PATH | erspan ADDR [id N] [version 1|2] | gre ADDR [id N] */
 static int read_to(struct cli *cli, struct sentence *s)
 {
 	int rc = read_field(cli, s, MIRROR_FIELD_TO);
@@ -66,6 +66,10 @@ static int read_to(struct cli *cli, struct sentence *s)
 		return rc;
 	if (s->m.to == MIRROR_TO_VF)
 		return read_rows(cli, s, MIRROR_FIELD_TO_PF, MIRROR_FIELD_TO_VF, MIRROR_FIELD_N);
+	if (s->m.to == MIRROR_TO_TAP)
+		return read_field(cli, s, MIRROR_FIELD_TAP);
+	if (s->m.to == MIRROR_TO_FILE)
+		return read_field(cli, s, MIRROR_FIELD_FILE);
 	return read_field(cli, s, MIRROR_FIELD_REMOTE);
 }
 

@@ -418,7 +418,7 @@ static void print_destination(const struct mirror_config *m)
 	if (m->to == MIRROR_TO_VF)
 		printf("%s %u", m->to_pf, m->to_vf);
 	else
-		printf("%s", m->remote);
+		printf("%s%s%s", m->tap, m->file, m->remote); /* two are empty */
 	if (m->id)
 		printf(" id %u", m->id);
 	if (m->version)

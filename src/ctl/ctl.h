@@ -20,7 +20,7 @@
  *   svc.add     {pf, name, mac, vlan, mtu, netns}             -> {}
  *   svc.del     {pf, name}                                    -> {}
  *   svc.list    {}                                            -> [{...}]
- *   mirror.add  {name, from?, from_pf, from_vf | from_vlan, dir?, to?, to_pf, to_vf | remote, id?, version?,
+ *   mirror.add  {name, from?, from_pf, from_vf | from_vlan, dir?, to?, to_pf, to_vf | tap | file | remote, id?, version?,
  *                vlans?, ether?, pcap?, snap?}                -> {}
  *   mirror.set  {name, words of mirror.add that change}       -> {}
  *   mirror.del  {name}                                        -> {}

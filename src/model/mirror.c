@@ -22,7 +22,7 @@
 
 static const char *const dir_names[] = { "in", "out", "both", NULL };
 static const char *const from_names[] = { "vf", "pf", "uplink", "vlan", NULL };
-static const char *const to_names[] = { "vf", "erspan", "gre", NULL };
+static const char *const to_names[] = { "vf", "erspan", "gre", "tap", "file", NULL };
 
 /* Rows that a kind of source or destination has beside ROWS_ALL. */
 static const uint32_t from_rows[] = {
@@ -34,6 +34,8 @@ static const uint32_t to_rows[] = {
 	[MIRROR_TO_ERSPAN] =
 		BIT(MIRROR_FIELD_REMOTE) | BIT(MIRROR_FIELD_ID) | BIT(MIRROR_FIELD_VERSION),
 	[MIRROR_TO_GRE] = BIT(MIRROR_FIELD_REMOTE) | BIT(MIRROR_FIELD_ID),
+	[MIRROR_TO_TAP] = BIT(MIRROR_FIELD_TAP),
+	[MIRROR_TO_FILE] = BIT(MIRROR_FIELD_FILE),
 };
 
 #define M(word, type, member, max, names, help)                                                    \
@@ -58,6 +60,8 @@ const struct field mirror_fields[] = {
 	M("remote", FIELD_STR, remote, MIRROR_ADDR_LEN, NULL, "address that packets go to"),
 	M("id", FIELD_U32, id, 0, NULL, "ERSPAN's session or GRE's key"),
 	M("version", FIELD_U8, version, 2, NULL, "ERSPAN: 1 is type II, 2 is type III"),
+	M("tap", FIELD_STR, tap, 15, NULL, "netdev made for the mirror"),
+	M("file", FIELD_STR, file, MIRROR_FILE_LEN, NULL, "absolute path of a pcapng file"),
 	FIELD_END
 };
 static_assert(ARRAY_LEN(mirror_fields) == MIRROR_FIELD_N + 1, "a row a field");
@@ -82,11 +86,13 @@ uint32_t mirror_config_rows(const struct mirror_config *c)
 	return rows_of(c) & (~ROWS_OPTIONAL | fields_diff(mirror_fields, c, &plain));
 }
 
-static int check_remote(const struct mirror_config *c, struct err *e)
+static int check_destination(const struct mirror_config *c, struct err *e)
 {
 	struct ip ip;
 
-	if (c->to == MIRROR_TO_VF)
+	if (c->to == MIRROR_TO_FILE && *c->file != '/')
+		return err_set(e, -EINVAL, "file \"%s\" is no absolute path", c->file);
+	if (c->to != MIRROR_TO_ERSPAN && c->to != MIRROR_TO_GRE)
 		return 0;
 	if (ip_parse(c->remote, &ip, NULL))
 		return err_set(e, -EINVAL, "\"%s\" is no IP address", c->remote);
@@ -143,7 +149,7 @@ int mirror_config_check(const struct mirror_config *c, struct err *e)
 	    !strcmp(c->from_pf, c->to_pf))
 		return err_set(e, -EINVAL, "%s vf %u cannot be its own mirror", c->from_pf,
 			       c->from_vf);
-	rc = check_remote(c, e);
+	rc = check_destination(c, e);
 	return rc ? rc : check_filter(c, e);
 }
 

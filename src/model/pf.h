@@ -11,6 +11,7 @@
 #define SVC_NAME_LEN 15
 #define MIRROR_PCAP_LEN 1023 /* of a filter expression */
 #define MIRROR_ADDR_LEN 45   /* of an IPv6 address in text */
+#define MIRROR_FILE_LEN 255
 #define MIRROR_SNAP_MIN 14u  /* an Ethernet header */
 
 enum pf_mode { PF_MODE_VEB, PF_MODE_VEPA };
@@ -76,7 +77,13 @@ enum mirror_from {
 	MIRROR_FROM_UPLINK, /* the wire */
 	MIRROR_FROM_VLAN,   /* each frame of one VLAN, once */
 };
-enum mirror_to { MIRROR_TO_VF, MIRROR_TO_ERSPAN, MIRROR_TO_GRE };
+enum mirror_to {
+	MIRROR_TO_VF,
+	MIRROR_TO_ERSPAN,
+	MIRROR_TO_GRE,
+	MIRROR_TO_TAP,
+	MIRROR_TO_FILE,
+};
 
 enum mirror_field {
 	MIRROR_FIELD_NAME,
@@ -95,6 +102,8 @@ enum mirror_field {
 	MIRROR_FIELD_REMOTE,
 	MIRROR_FIELD_ID,
 	MIRROR_FIELD_VERSION,
+	MIRROR_FIELD_TAP,
+	MIRROR_FIELD_FILE,
 	MIRROR_FIELD_N
 };
 
@@ -116,6 +125,8 @@ struct mirror_config {
 	char remote[MIRROR_ADDR_LEN + 1]; /* erspan, gre: IPv4 or IPv6 address */
 	uint32_t id;		/* erspan: session, 0..1023; gre: key, 0: none */
 	uint8_t version;	/* erspan: 1 (type II) or 2 (type III) */
+	char tap[16];		/* tap: interface name, in the switch's own namespace */
+	char file[MIRROR_FILE_LEN + 1]; /* file: absolute path */
 };
 struct mirror_info {
 	struct mirror_config config;

@@ -20,5 +20,7 @@ uint64_t sinks_failed(const struct sinks *s, uint16_t slot);
 
 int sink_remote_open(struct sinks *s, struct parent *p, const struct mirror_config *m,
 		     struct port **out, struct err *e);
+int sink_file_open(struct sinks *s, const struct mirror_config *m, struct port **out,
+		   struct err *e);
 
 #endif

@@ -6,11 +6,13 @@
 
 #include "base/log.h"
 #include "sw/sw_int.h"
+#include "sw/tap.h"
 
 /* What a destination that is no VF is opened with. */
 #define SINK_ROWS                                                                                  \
 	(1U << MIRROR_FIELD_TO | 1U << MIRROR_FIELD_REMOTE | 1U << MIRROR_FIELD_ID |               \
-	 1U << MIRROR_FIELD_VERSION | 1U << MIRROR_FIELD_DIR)
+	 1U << MIRROR_FIELD_VERSION | 1U << MIRROR_FIELD_DIR | 1U << MIRROR_FIELD_TAP |            \
+	 1U << MIRROR_FIELD_FILE)
 
 static bool is_vf(const char *pf, int vf, const char *other_pf, int other)
 {
@@ -123,29 +125,73 @@ static int filter_make(const struct mirror_config *m, struct veb_filter **out, s
 	return veb_filter_new(&conf, out, e);
 }
 
+/* Another mirror with the tap of @m, or NULL: taps may be shared, the last one takes it along. */
+static const struct sw_mirror *tap_sharer(const struct sw *sw, const struct sw_mirror *m)
+{
+	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++) {
+		const struct sw_mirror *other = &sw->mirrors[i];
+
+		if (other != m && other->used && other->config.to == MIRROR_TO_TAP &&
+		    !strcmp(other->config.tap, m->config.tap))
+			return other;
+	}
+	return NULL;
+}
+
+/* A tap that nobody reads from: what the host sends into it stays there. */
+static int tap_open(struct sw *sw, const struct sw_mirror *m, struct port **out, struct err *e)
+{
+	struct tap_want want = { .up = true };
+	int rc = tap_sharer(sw, m) ? 0 : sw_name_check(sw, m->config.tap, "", e);
+
+	memcpy(want.name, m->config.tap, sizeof(want.name));
+	if (!rc)
+		rc = tap_port_open(sw->opts.parent, &want, out, e);
+	if (!rc)
+		(*out)->n_queues = 0;
+	return rc;
+}
+
+static int sink_open(struct sw *sw, const struct sw_mirror *m, struct port **out, struct err *e)
+{
+	int rc = 0;
+
+	if (m->config.to == MIRROR_TO_TAP)
+		return tap_open(sw, m, out, e);
+	if (!sw->sinks)
+		rc = sinks_open(&sw->sinks, e);
+	if (rc)
+		return rc;
+	if (m->config.to == MIRROR_TO_FILE)
+		return sink_file_open(sw->sinks, &m->config, out, e);
+	return sink_remote_open(sw->sinks, sw->opts.parent, &m->config, out, e);
+}
+
 /* Opens the destination of @m, which has a port number. */
 static int sink_plug(struct sw *sw, struct sw_mirror *m, struct err *e)
 {
 	char name[DP_NAME_LEN + 1];
 	struct port *edge;
-	int rc = sw->sinks ? 0 : sinks_open(&sw->sinks, e);
+	int rc = sink_open(sw, m, &edge, e);
 
-	if (!rc)
-		rc = sink_remote_open(sw->sinks, sw->opts.parent, &m->config, &edge, e);
 	if (rc)
 		return rc;
 	snprintf(name, sizeof(name), "mirror %.24s", m->config.name);
 	rc = dp_port_add(sw->opts.dp, m->port.id, name, edge, e);
 	m->port.plugged = !rc;
+	m->port.edge = rc ? NULL : edge;
 	return rc;
 }
 
-static void sink_unplug(struct sw *sw, struct sw_port *port)
+/* @stay: a tap stays with the parent, for the next life. */
+static void sink_unplug(struct sw *sw, struct sw_mirror *m, bool stay)
 {
-	if (port->id == VEB_NO_PORT)
+	bool tap = m->config.to == MIRROR_TO_TAP && !stay && !tap_sharer(sw, m);
+
+	if (m->port.id == VEB_NO_PORT)
 		return;
-	sw_unplug(sw, port, NULL, NULL);
-	sw_id_give(sw, &port->id);
+	sw_unplug(sw, &m->port, tap ? m->config.tap : NULL, "");
+	sw_id_give(sw, &m->port.id);
 }
 
 /* A destination for @next: that of @old if nothing about it changed. */
@@ -196,7 +242,7 @@ static int mirror_put(struct sw *sw, struct sw_mirror *m, const struct mirror_co
 	}
 	veb_filter_put(gone->filter);
 	if (gone->port.id != m->port.id)
-		sink_unplug(sw, &gone->port);
+		sink_unplug(sw, gone, false);
 	return rc;
 }
 
@@ -222,7 +268,7 @@ void sw_mirrors_reap(struct sw *sw)
 {
 	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++)
 		if (!sw->mirrors[i].used)
-			sink_unplug(sw, &sw->mirrors[i].port);
+			sink_unplug(sw, &sw->mirrors[i], false);
 }
 
 /**
@@ -234,7 +280,7 @@ void sw_mirrors_reap(struct sw *sw)
 void sw_mirrors_close(struct sw *sw)
 {
 	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++) {
-		sink_unplug(sw, &sw->mirrors[i].port);
+		sink_unplug(sw, &sw->mirrors[i], true);
 		veb_filter_put(sw->mirrors[i].filter);
 	}
 	sinks_close(sw->sinks);
@@ -255,7 +301,12 @@ bool sw_mirrors_tick(struct sw *sw)
 		struct err e = { 0 };
 		int rc;
 
-		if (!m->used || m->port.id == VEB_NO_PORT || m->port.plugged)
+		if (!m->used || m->port.id == VEB_NO_PORT)
+			continue;
+		if (m->config.to == MIRROR_TO_TAP && m->port.plugged &&
+		    !tap_port_alive(m->port.edge))
+			sw_unplug(sw, &m->port, NULL, NULL);
+		if (m->port.plugged)
 			continue;
 		rc = sink_plug(sw, m, &e);
 		if (rc && !m->port.complained)

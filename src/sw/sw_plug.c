@@ -234,6 +234,13 @@ int sw_name_check(const struct sw *sw, const char *name, const char *netns, stru
 	if (!*name || strlen(name) > 15 || !strcmp(name, ".") || !strcmp(name, "..") ||
 	    strpbrk(name, "/: \t\n%") || strchr(netns, '/') || *netns == '.')
 		return err_set(e, -EINVAL, "\"%s\" in \"%s\" is no interface name", name, netns);
+	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++) {
+		const struct mirror_config *m = &sw->mirrors[i].config;
+
+		if (sw->mirrors[i].used && m->to == MIRROR_TO_TAP &&
+		    sw->mirrors[i].port.plugged && same_tap(name, netns, m->tap, ""))
+			return err_set(e, -EEXIST, "%s is the tap of mirror %s", name, m->name);
+	}
 	for (unsigned int i = 0; i < PFS_MAX; i++) {
 		const struct sw_pf *pf = sw->pfs[i];
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mirrors through the real switch: what is copied, how much of it, where to, and what is refused."""
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -325,3 +326,107 @@ def test_remote_refusals_name_the_word(lab, mirror):
         done = mirror(f'add m from vf @ 0 {line}', check=False)
         assert done.returncode in (1, 255) and says in done.stderr, f'{line}: {done.stderr}'
     assert lab.swd.call('mirror.list') == []
+
+
+# ---- on this host ----
+
+def blocks(path):
+    """(type, body) of each block of a pcapng file; the file must end with a whole one."""
+    data, got = path.read_bytes(), []
+    while data:
+        kind, size = struct.unpack('=II', data[:8])
+        assert 12 <= size <= len(data) and data[size - 4:size] == data[4:8]
+        got.append((kind, data[8:size - 4]))
+        data = data[size:]
+    return got
+
+
+def packets(path):
+    """(frame, original length) of a capture's packets."""
+    found = [body for kind, body in blocks(path) if kind == 6]
+    return [(body[20:20 + struct.unpack('=I', body[12:16])[0]], struct.unpack('=I', body[16:20])[0]) for body in found]
+
+
+@pytest.fixture
+def box(lab):
+    """A folder of 128 KiB that the switch may write to."""
+    path = lab.swd.dir / 'box'
+    path.mkdir()
+    run('mount', '-t', 'tmpfs', '-o', 'size=128k', 'none', path)
+    status = pathlib.Path(f'/proc/{lab.swd.child()}').stat()
+    os.chown(path, status.st_uid, status.st_gid)
+    yield path
+    run('umount', '-l', path)
+    path.rmdir()
+
+
+def test_a_tap_is_made_for_the_mirror_and_goes_with_it(lab, mirror):
+    dev = unique('mt')
+    mirror(f'add m from vf @ 0 to tap {dev}')
+    mirror(f'add n from vf @ 1 out to tap {dev}')
+    lab.quiet(dev)
+    ear = lab.ns.packet_socket(dev, timeout=5)
+    lab.send(0, lab.mac(1), tags=tag(7))
+    assert ear.recv(2000)[:12] == mac(lab.mac(1)) + mac(lab.mac(0))
+    lab.send(1, lab.mac(2))
+    assert ear.recv(2000)[:12] == mac(lab.mac(2)) + mac(lab.mac(1))
+    mirror('del n')
+    lab.send(0, lab.mac(1))
+    assert ear.recv(2000)[:12] == mac(lab.mac(1)) + mac(lab.mac(0))
+    assert counts(lab) == (2, 0)
+    with pytest.raises(CtlError, match='tap of mirror m'):
+        lab.swd.call('svc.add', pf=lab.pf, name=dev)
+    with pytest.raises(CtlError, match='vf 3'):
+        lab.swd.call('mirror.set', name='m', tap=lab.ports[3].dev)
+    mirror('del m')
+    assert lab.ns.run('ip', 'link', 'show', dev, check=False).returncode != 0
+    ear.close()
+
+
+def test_a_file_is_pcapng_and_is_continued(lab, mirror, box):
+    path = box / 'cap'
+    mirror(f'add m from vf @ 0 snap 60 to file {path}')
+    lab.send(0, lab.mac(1), tags=tag(7), size=100)
+    lab.send(1, lab.mac(0))
+    wait_for(lambda: len(packets(path)) == 2, what='two packets in the file')
+    (first, long), (second, short) = packets(path)
+    assert first[:16] == mac(lab.mac(1)) + mac(lab.mac(0)) + tag(7) and (len(first), long) == (64, 100)
+    assert second[:12] == mac(lab.mac(0)) + mac(lab.mac(1)) and short == len(second) == 60
+    mirror('del m')
+    mirror(f'add n from vf @ 0 to file {path}')
+    lab.send(0, lab.mac(1))
+    wait_for(lambda: len(packets(path)) == 3, what='the third')
+    assert [kind for kind, _ in blocks(path)] == [0x0a0d0d0a, 1, 6, 6, 0x0a0d0d0a, 1, 6]
+    if shutil.which('tshark'):
+        assert run('tshark', '-nr', path, '-T', 'fields', '-e', 'eth.dst').stdout.split() == [lab.mac(1), lab.mac(0), lab.mac(1)]
+
+
+def test_a_full_disk_costs_copies_and_nothing_else(lab, mirror, box):
+    path = box / 'cap'
+    mirror(f'add m from vf @ 0 to file {path}')
+    lab.send(0, lab.mac(1))
+    wait_for(lambda: len(packets(path)) == 1, what='a packet in the file')
+    (box / 'rest').write_bytes(bytes((os.statvfs(box).f_bavail) * os.statvfs(box).f_bsize))
+    sent = 1
+    while counts(lab)[1] == 0:
+        assert lab.who(0, lab.mac(1), size=1400) == [1]
+        sent += 1
+        assert sent < 20
+    wait_for(lambda: sum(counts(lab)) == sent, what='all counted')
+    assert len(packets(path)) == counts(lab)[0]
+    assert 'takes no more' in lab.swd.log.read_text()
+    (box / 'rest').unlink()
+    lab.send(0, lab.mac(1))
+    wait_for(lambda: len(packets(path)) == counts(lab)[0] and sum(counts(lab)) == sent + 1, what='a packet more')
+
+
+def test_local_refusals_name_the_word(lab, mirror, box):
+    (box / 'text').write_text('hello')
+    for line, says in {
+        'to tap': 'not complete', 'to tap a/b': 'a/b', 'to tap interface-name-too-long': 'longer', f'to tap {lab.pf}': lab.pf,
+        'to file': 'not complete', 'to file cap': '"cap"', 'to file /nowhere/cap': '/nowhere/cap', f'to file {box}/text': 'no pcapng',
+        f'to file {box}': str(box), 'to file /dev/null': '/dev/null', 'to tap x id 5': 'id does not go',
+    }.items():
+        done = mirror(f'add m from vf @ 0 {line}', check=False)
+        assert done.returncode in (1, 255) and says in done.stderr, f'{line}: {done.stderr}'
+    assert lab.swd.call('mirror.list') == [] and (box / 'text').read_text() == 'hello'

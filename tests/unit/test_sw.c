@@ -122,6 +122,11 @@ int sink_remote_open(struct sinks *s, struct parent *p, const struct mirror_conf
 	*out = &fake.edge;
 	return fake.open_fails ? err_set(e, fake.open_fails, "fake") : 0;
 }
+int sink_file_open(struct sinks *s, const struct mirror_config *m, struct port **out,
+		   struct err *e)
+{
+	return sink_remote_open(s, NULL, m, out, e);
+}
 int tap_port_open(struct parent *p, const struct tap_want *want, struct port **out, struct err *e)
 {
 	if (fake.open_fails)
@@ -860,6 +865,31 @@ static void a_mirror_to_elsewhere_has_a_port_while_it_is_there(void **state)
 	fake.failed = 0;
 }
 
+static void a_tap_of_two_mirrors_goes_with_the_last(void **state)
+{
+	struct world *w = *state;
+	struct mirror_config m = {
+		.name = "m", .from_pf = "p2p1", .to = MIRROR_TO_TAP, .tap = "mon0"
+	};
+	const struct vf_attach tap = { .kind = VF_ATTACH_TAP, .tap = "mon0" };
+	unsigned int closed = fake.taps_closed;
+
+	pf_add(w, "p2p1", 2);
+	assert_int_equal(sw_ops.mirror_add(w->sw, &m, NULL), 0);
+	strcpy(m.name, "n");
+	assert_int_equal(sw_ops.mirror_add(w->sw, &m, NULL), 0);
+	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 0, &tap, NULL), -EEXIST);
+	world_restart(w);
+	assert_int_equal(fake.taps_closed, closed);
+	assert_int_equal(sw_ops.mirror_del(w->sw, "m", NULL), 0);
+	assert_int_equal(fake.taps_closed, closed);
+	assert_int_equal(sw_ops.mirror_del(w->sw, "n", NULL), 0);
+	assert_int_equal(fake.taps_closed, closed + 1);
+	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 0, &tap, NULL), 0);
+	strcpy(m.tap, "mon0");
+	assert_int_equal(sw_ops.mirror_add(w->sw, &m, NULL), -EEXIST);
+}
+
 static void pci_addresses_follow_first_offset_and_stride(void **state)
 {
 	struct world *w = *state;
@@ -1023,6 +1053,7 @@ int main(void)
 		T(release_returns_everything_to_its_default),
 		T(mirrors_cross_pfs_and_are_refused_by_name),
 		T(a_mirror_to_elsewhere_has_a_port_while_it_is_there),
+		T(a_tap_of_two_mirrors_goes_with_the_last),
 		T(mirror_loops_are_refused_by_whatever_detour),
 		T(a_mirrors_new_words_are_in_force_and_saved),
 		T(pci_addresses_follow_first_offset_and_stride),
