@@ -4,6 +4,7 @@
  * RFC 2784 and 2890 (GRE, key, sequence), draft-foschiano-erspan-03 (types II, III).
  */
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <linux/errqueue.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "base/cidr.h"
 #include "sw/sink_priv.h"
 
+#define PIECES_MAX     1u /* behind the first, of what offload_lower() makes */
 #define GRE_KEY	       0x2000u
 #define GRE_SEQ	       0x1000u
 #define GRE_TEB	       0x6558u /* transparent Ethernet bridging */
@@ -141,13 +143,16 @@ static bool remote_packet(void *arg, const struct frame *f)
 {
 	struct remote *r = arg;
 	uint8_t tunnel[TUNNEL_HDR_MAX], head[FRAME_HDR_MAX];
-	struct iovec iov[] = {
+	struct iovec iov[PIECES_MAX + 3] = {
 		{ tunnel, tunnel_header(&r->tunnel, r->seq++, r->now, tunnel) },
 		{ head, frame_header(f, r->now->tags, head) },
 		{ (void *)(uintptr_t)f->data.base, f->data.len },
 	};
-	const struct msghdr msg = { .msg_iov = iov, .msg_iovlen = ARRAY_LEN(iov) };
+	const struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 3u + f->n_more };
 
+	assert(f->n_more <= PIECES_MAX);
+	for (unsigned int i = 0; i < f->n_more; i++)
+		iov[3 + i] = (struct iovec){ (void *)(uintptr_t)f->more[i].base, f->more[i].len };
 	if (!send_one(r, &msg))
 		r->lost = true;
 	return true;

@@ -293,6 +293,41 @@ def test_a_long_frame_comes_in_fragments_and_nobody_there_is_counted(lab, mirror
     assert lab.who(0, lab.mac(1)) == [1]
 
 
+def ones_sum(data):
+    total = sum(struct.unpack(f'!{len(data) // 2}H', data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return total
+
+
+def test_a_large_segment_leaves_as_what_a_wire_has(lab, mirror, far):
+    """TCP of 3000 bytes that its sender left to the NIC to cut and to sum up."""
+    mirror('add m from vf @ 0 to gre 10.9.0.2')
+    body = bytes(range(250)) * 12
+    addrs = bytes([10, 0, 0, 1, 10, 0, 0, 2])
+    ip = struct.pack('!BBHHHBBH', 0x45, 0, 40 + len(body), 1, 0x4000, 64, 6, 0) + addrs
+    ip = ip[:10] + struct.pack('!H', 0xffff - ones_sum(ip)) + ip[12:]
+    pseudo = ones_sum(addrs + struct.pack('!HH', 6, 20 + len(body)))
+    tcp = struct.pack('!HHIIBBHHH', 1, 2, 1000, 0, 0x50, 0x10, 5000, pseudo, 0)
+    vnet = struct.pack('=BBHHHH', 1, 1, 54, 1000, 34, 16)
+    with lab.ns.inside():
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        sock.setsockopt(263, 15, 1)  # SOL_PACKET, PACKET_VNET_HDR
+        sock.bind((lab.ports[0].dev, 0x0800))
+    sock.send(vnet + mac(lab.mac(1)) + mac(lab.mac(0)) + b'\x08\x00' + ip + tcp + body)
+    sock.close()
+    got = b''
+    while len(got) < len(body):
+        inner = far.packet()[2]
+        size = int.from_bytes(inner[16:18], 'big')
+        assert inner[:6] == mac(lab.mac(1)) and size <= 1040 and len(inner) == 14 + size
+        segment = inner[34:14 + size]
+        assert ones_sum(inner[14:34]) == 0xffff
+        assert ones_sum(addrs + struct.pack('!HH', 6, len(segment)) + segment) == 0xffff
+        got += segment[20:]
+    assert got == body
+
+
 def test_remote_mirrors_do_not_feed_themselves(lab, mirror, far):
     """The far host behind the PF's own wire: the mirror's packets leave by what it watches."""
     lab.ns.run('ip', 'addr', 'add', '10.8.0.1/24', 'dev', lab.pf)
