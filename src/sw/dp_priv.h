@@ -15,8 +15,8 @@
 #include "sw/spin.h"
 #include "veb/meter.h"
 
-#define DP_HINTS_MAX	1024 /* a power of two */
-#define DP_WORKERS_MAX	32
+#define DP_HINTS_MAX   1024 /* a power of two */
+#define DP_WORKERS_MAX 32
 
 /* Sources to poll. Immutable but for active[], which is the worker's. */
 struct dp_sources {
@@ -45,6 +45,30 @@ struct dp_shaper {
 	uint32_t mbit; /* what meter is set to */
 };
 
+/* Bytes in a bucket; 0: none before *until. */
+static inline uint64_t bucket_room(struct dp_shaper *s, uint32_t mbit, uint32_t depth_ms,
+				   uint64_t hz, uint64_t now, uint64_t *until)
+{
+	uint64_t room;
+
+	spin_lock(&s->lock);
+	if (mbit != s->mbit) {
+		meter_init(&s->meter, mbit, depth_ms, hz, now);
+		s->mbit = mbit;
+	}
+	room = meter_room(&s->meter, now);
+	*until = room ? 0 : now + meter_wait(&s->meter, now);
+	spin_unlock(&s->lock);
+	return room;
+}
+
+static inline void bucket_spend(struct dp_shaper *s, uint64_t bytes)
+{
+	spin_lock(&s->lock);
+	meter_spend(&s->meter, bytes);
+	spin_unlock(&s->lock);
+}
+
 struct worker;
 struct vhost_lib;
 
@@ -64,8 +88,8 @@ struct dp {
 	struct veb_snap *snap;		   /* atomic; writer: control */
 	struct port *ports[VEB_PORTS_MAX]; /* atomic pointers; writer: control */
 	struct dp_rate rates[VEB_PORTS_MAX];
-	struct dp_shaper *shapers; /* VEB_PORTS_MAX; what ports may send by their maximum rate */
-	struct dp_shaper *floors;  /* VEB_PORTS_MAX; what they are owed by their minimum rate */
+	struct dp_shaper *shapers;   /* VEB_PORTS_MAX; what ports may send by their maximum rate */
+	struct dp_shaper *floors;    /* VEB_PORTS_MAX; what they are owed by their minimum rate */
 	struct storm *storms;	     /* VEB_PORTS_MAX; writers: the workers */
 	struct vf_stats *stats_zero; /* VEB_PORTS_MAX; what counts as 0; writer: control */
 	struct dp_mirror_stats mirrors_zero[VEB_MIRRORS_MAX]; /* likewise */

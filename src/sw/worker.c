@@ -229,30 +229,6 @@ static int64_t deliver(struct worker *w, const struct veb_snap *snap, const stru
 	return cost;
 }
 
-/* Bytes in a bucket; 0: none before *until. */
-static uint64_t bucket_room(struct dp_shaper *s, uint32_t mbit, uint32_t depth_ms, uint64_t hz,
-			    uint64_t now, uint64_t *until)
-{
-	uint64_t room;
-
-	spin_lock(&s->lock);
-	if (mbit != s->mbit) {
-		meter_init(&s->meter, mbit, depth_ms, hz, now);
-		s->mbit = mbit;
-	}
-	room = meter_room(&s->meter, now);
-	*until = room ? 0 : now + meter_wait(&s->meter, now);
-	spin_unlock(&s->lock);
-	return room;
-}
-
-static void bucket_spend(struct dp_shaper *s, uint64_t bytes)
-{
-	spin_lock(&s->lock);
-	meter_spend(&s->meter, bytes);
-	spin_unlock(&s->lock);
-}
-
 /* Bytes the port may send now by its rate limit; 0: none before *until. */
 static uint64_t rate_room(struct worker *w, uint16_t id, uint64_t now, uint64_t *until)
 {
