@@ -454,6 +454,16 @@ static bool net_is_gone(const struct net *n)
 	return !n->want.doc && n->have.known && plan_net(&n->have) == NET_STEP_NONE;
 }
 
+/* What the last look found counts: what is planned about it may be older than the wish's end. */
+static bool tap_is_gone(const struct tap *t)
+{
+	bool found = false;
+
+	for (unsigned int leg = 0; leg < WANT_LEGS; leg++)
+		found |= *t->found[leg].name != '\0';
+	return !t->want.doc && t->have.known && !found;
+}
+
 /**
  * entity_drop_gone() - Free what nobody wants and nothing is left of
  * @a: agent
@@ -490,8 +500,7 @@ void entity_drop_gone(struct agent *a)
 		struct tap *t = n->value;
 
 		next = n->next[0];
-		if (!t->want.doc && t->have.known && !t->have.mirror && !t->busy &&
-		    !t->report.sending)
+		if (tap_is_gone(t) && !t->busy && !t->report.sending)
 			tap_free(omap_remove(a->taps, t->id));
 	}
 }

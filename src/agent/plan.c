@@ -161,46 +161,30 @@ const char *plan_net_status(const struct net_have *have)
 }
 
 /**
- * plan_tap_refusal() - What cannot be done for a tap
- * @want: document
- *
- * Return: a sentence; NULL: nothing.
+ * plan_tap() - The next step for a tap's mirrors
+ * @have: observed state against what is wanted
  */
-const char *plan_tap_refusal(const struct want_tap *want)
+enum tap_step plan_tap(const struct tap_have *have)
 {
-	return want->port ? NULL
-			  : "This host's agent sends copies to VFs alone, not to an address.";
-}
-
-/**
- * plan_tap() - The next step for a tap's mirror
- * @want: document; without one the mirror is a leftover
- * @have: observed state
- */
-enum tap_step plan_tap(const struct want_tap *want, const struct tap_have *have)
-{
-	bool wanted = want->doc && have->ports && !plan_tap_refusal(want);
-
 	if (!have->known)
 		return TAP_STEP_NONE;
-	if (have->mirror && (!wanted || !have->current))
+	if (have->surplus)
 		return TAP_STEP_REMOVE;
-	return wanted && !have->mirror ? TAP_STEP_ADD : TAP_STEP_NONE;
+	return have->missing ? TAP_STEP_ADD : TAP_STEP_NONE;
 }
 
 /**
  * plan_tap_status() - The word to report for a tap flow or tap mirror
- * @want:   document
  * @have:   observed state
  * @failed: its last step failed
  *
  * Return: "ACTIVE", "DOWN" or "ERROR"; NULL while there is nothing to say.
  */
-const char *plan_tap_status(const struct want_tap *want, const struct tap_have *have, bool failed)
+const char *plan_tap_status(const struct tap_have *have, bool failed)
 {
 	if (!have->known)
 		return NULL;
-	if (failed || plan_tap_refusal(want))
+	if (failed)
 		return "ERROR";
-	return have->ports && have->mirror && have->current ? "ACTIVE" : "DOWN";
+	return have->ports && !have->surplus && !have->missing ? "ACTIVE" : "DOWN";
 }

@@ -73,27 +73,26 @@ struct net_have {
 
 enum tap_step {
 	TAP_STEP_NONE,
-	TAP_STEP_ADD,	 /* the mirror on the switch */
+	TAP_STEP_ADD,	 /* a mirror on the switch */
 	TAP_STEP_REMOVE, /* also one that is not as it should be: it is made anew */
 };
 
 struct tap_have {
 	bool known;   /* the API has told its wishes, and the switch its mirrors */
 	bool ports;   /* its ports have their VFs here */
-	bool mirror;  /* the switch has a mirror with its name */
-	bool current; /* ... between these VFs, in this direction */
+	bool surplus; /* the switch has a mirror with its name that is not wanted so */
+	bool missing; /* the switch lacks a mirror of it */
 };
 
 enum port_step plan_port(const struct want_port *want, const struct port_have *have);
 enum server_step plan_server(const struct want_server *want, const struct server_have *have);
 enum net_step plan_net(const struct net_have *have);
-enum tap_step plan_tap(const struct want_tap *want, const struct tap_have *have);
+enum tap_step plan_tap(const struct tap_have *have);
 
 const char *plan_port_status(const struct want_port *want, const struct port_have *have);
 const char *plan_server_status(const struct want_server *want, const struct server_have *have);
 int plan_power_state(const struct server_have *have);
 const char *plan_net_status(const struct net_have *have);
-const char *plan_tap_refusal(const struct want_tap *want);
-const char *plan_tap_status(const struct want_tap *want, const struct tap_have *have, bool failed);
+const char *plan_tap_status(const struct tap_have *have, bool failed);
 
 #endif

@@ -87,13 +87,13 @@ struct net {
 	struct report report;
 };
 
-/* A tap flow or tap mirror: a mirror on the switch with a name made of its id. */
+/* A tap flow or tap mirror: mirrors on the switch with names made of its id. */
 struct tap {
 	char id[UUID_STR_LEN];
 	const char *kind;     /* "tap_flow", "tap_mirror" */
-	struct want_tap want; /* want.doc NULL: a mirror that is to go */
+	struct want_tap want; /* want.doc NULL: mirrors that are to go */
 	struct tap_have have;
-	struct mirror_config found; /* what the switch has, if have.mirror */
+	struct mirror_config found[WANT_LEGS]; /* what the switch has; no name: nothing */
 	bool busy;
 	struct retry retry;
 	struct report report;

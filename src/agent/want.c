@@ -2,6 +2,7 @@
 /* The API's documents, checked and unpacked. What passes here is safe in paths and commands. */
 #include "agent/want.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -269,16 +270,52 @@ int want_net_parse(json_t *doc, struct want_net *out, struct err *e)
 }
 
 /* TAAS speaks as the VM does, and so do we: IN is what it receives. */
-static int parse_direction(const char *word, uint8_t *dir, struct err *e)
-{
-	static const char *const words[] = { "IN", "OUT", "BOTH" };
+static const char *const tap_directions[] = { "IN", "OUT", "BOTH" };
+static_assert(ARRAY_LEN(tap_directions) == WANT_LEGS, "a leg a direction");
 
+static int parse_flow(const json_t *doc, struct want_tap *t, struct err *e)
+{
+	const char *word = optional(doc, "direction"), *vlans = optional(doc, "vlan_filter");
+
+	t->port = optional(doc, "port");
+	if (!t->port)
+		return err_set(e, -EINVAL, "port is no id");
 	for (uint8_t i = MIRROR_IN; i <= MIRROR_BOTH; i++)
-		if (word && !strcmp(word, words[i])) {
-			*dir = i;
-			return 0;
-		}
-	return err_set(e, -EINVAL, "\"%.20s\" is no direction", word ? word : "");
+		if (word && !strcmp(word, tap_directions[i]))
+			t->legs[MIRROR_BOTH] = (struct want_leg){ true, i };
+	if (!t->legs[MIRROR_BOTH].wanted)
+		return err_set(e, -EINVAL, "\"%.20s\" is no direction", word ? word : "");
+	return vlans ? vlan_set_parse(vlans, &t->vlans, e) : 0;
+}
+
+/* Two directions with one tunnel id are one mirror. */
+static int parse_mirror(const json_t *doc, struct want_tap *t, struct err *e)
+{
+	const json_t *directions = json_object_get(doc, "directions");
+	const char *type = optional(doc, "mirror_type");
+	struct want_leg *in = &t->legs[MIRROR_IN], *out = &t->legs[MIRROR_OUT];
+
+	t->remote = optional(doc, "remote_ip");
+	t->to = type && !strcmp(type, "gre") ? MIRROR_TO_GRE : MIRROR_TO_ERSPAN;
+	if (!t->remote || strlen(t->remote) > MIRROR_ADDR_LEN || !type ||
+	    (t->to == MIRROR_TO_ERSPAN && strcmp(type, "erspanv1")))
+		return err_set(e, -EINVAL, "remote_ip or mirror_type is missing or unknown");
+	for (uint8_t i = MIRROR_IN; i <= MIRROR_OUT; i++) {
+		const json_t *id = json_object_get(directions, tap_directions[i]);
+		json_int_t n = json_integer_value(id);
+
+		if (id && (!json_is_integer(id) || n < 0 || n > UINT32_MAX))
+			return err_set(e, -EINVAL, "%s has no tunnel id", tap_directions[i]);
+		if (id)
+			t->legs[i] = (struct want_leg){ true, i, (uint32_t)n };
+	}
+	if (!in->wanted && !out->wanted)
+		return err_set(e, -EINVAL, "directions are missing");
+	if (in->wanted && out->wanted && in->id == out->id) {
+		t->legs[MIRROR_BOTH] = (struct want_leg){ true, MIRROR_BOTH, in->id };
+		in->wanted = out->wanted = false;
+	}
+	return 0;
 }
 
 /**
@@ -291,7 +328,7 @@ static int parse_direction(const char *word, uint8_t *dir, struct err *e)
  */
 int want_tap_parse(json_t *doc, struct want_tap *out, struct err *e)
 {
-	struct want_tap t = { .dir = MIRROR_BOTH };
+	struct want_tap t = { .to = MIRROR_TO_VF };
 	json_int_t generation;
 	json_error_t why;
 	int rc;
@@ -299,13 +336,10 @@ int want_tap_parse(json_t *doc, struct want_tap *out, struct err *e)
 	if (json_unpack_ex(doc, &why, 0, "{s:I,s:s,s:s}", "generation", &generation, "id", &t.id,
 			   "source_port", &t.source))
 		return bad_doc(e, &why);
-	t.port = optional(doc, "port");
-	rc = check_ids((const char *const[]){ t.id, t.source, t.port }, 3, e);
-	if (!rc && json_object_get(doc, "port"))
-		rc = t.port ? parse_direction(optional(doc, "direction"), &t.dir, e)
-			    : err_set(e, -EINVAL, "port is no id");
-	if (!rc && optional(doc, "vlan_filter"))
-		rc = vlan_set_parse(optional(doc, "vlan_filter"), &t.vlans, e);
+	rc = json_object_get(doc, "mirror_type") ? parse_mirror(doc, &t, e)
+						 : parse_flow(doc, &t, e);
+	if (!rc)
+		rc = check_ids((const char *const[]){ t.id, t.source, t.port }, 3, e);
 	if (rc)
 		return rc;
 	t.generation = (uint64_t)generation;

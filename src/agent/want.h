@@ -80,15 +80,26 @@ struct want_net {
 	struct want_subnet subnets[WANT_SUBNETS_MAX];
 };
 
+/* One mirror of a tap: a flow has one, a tap mirror one for each tunnel id. */
+struct want_leg {
+	bool wanted;
+	uint8_t dir; /* enum mirror_dir */
+	uint32_t id; /* of the tunnel; 0 in a flow */
+};
+
+#define WANT_LEGS 3 /* by enum mirror_dir for tap mirrors; a flow's is the last */
+
 /* A tap flow or tap mirror: a port whose frames are copied. */
 struct want_tap {
 	json_t *doc;
 	uint64_t generation;
 	const char *id;
 	const char *source;    /* id of the port that is watched */
-	const char *port;      /* id of the port that gets the copies; NULL: an address does */
+	const char *port;      /* id of the port that gets the copies; NULL: remote does */
+	const char *remote;    /* IP address, or NULL */
+	uint8_t to;	       /* enum mirror_to */
 	struct vlan_set vlans; /* only frames of these are copied; unset: any */
-	uint8_t dir;	       /* enum mirror_dir; meant where there is a port */
+	struct want_leg legs[WANT_LEGS];
 };
 
 int want_server_parse(json_t *doc, struct want_server *out, struct err *e);

@@ -37,7 +37,7 @@ class Taps:
 
     def mirrors(self):
         """What the switch mirrors: {name: (from, direction, to)}."""
-        return {m['name']: (m['from_vf'], m['dir'], m['to_vf']) for m in self.host.swd.call('mirror.list')}
+        return {m['name']: (m['from_vf'], m['dir'], m.get('to_vf')) for m in self.host.swd.call('mirror.list')}
 
     def filters(self):
         """The VLANs of mirrors: {name: list, or None for all}."""
@@ -170,11 +170,28 @@ def test_a_vlan_filter_is_the_mirrors(taps):
     assert taps.filters() == {f'tap-{flow}': None}
 
 
-def test_what_cannot_be_done_is_an_error(taps):
-    mirror = taps.api.put('tap_mirror', {'id': str(uuid.uuid4()), 'source_port': taps.port(1), 'directions': {'IN': 7},
-                                         'remote_ip': '10.0.0.9', 'mirror_type': 'gre'})['id']
-    taps.wait_error('tap_mirror', mirror, 'address')
-    assert taps.mirrors() == {}
+def test_a_tap_mirror_is_a_mirror_for_each_tunnel(taps):
+    doc = {'id': str(uuid.uuid4()), 'source_port': taps.port(1), 'directions': {'IN': 7, 'OUT': 8},
+           'remote_ip': '10.0.0.9', 'mirror_type': 'erspanv1'}
+    ident = taps.api.put('tap_mirror', doc)['id']
+
+    def there():
+        return {m['name'].removeprefix(f'tap-{ident}'): (m['from_vf'], m['dir'], m['to'], m['remote'], m.get('id'),
+                                                         m.get('version')) for m in taps.host.swd.call('mirror.list')}
+    for change, want in (
+            ({}, {'-in': (1, 'in', 'erspan', '10.0.0.9', 7, 1), '-out': (1, 'out', 'erspan', '10.0.0.9', 8, 1)}),
+            ({'directions': {'OUT': 9}}, {'-out': (1, 'out', 'erspan', '10.0.0.9', 9, 1)}),
+            ({'directions': {'IN': 7, 'OUT': 7}, 'mirror_type': 'gre'},
+             {'': (1, 'both', 'gre', '10.0.0.9', 7, None)}),
+            ({'remote_ip': '2001:db8::5'}, {'': (1, 'both', 'gre', '2001:db8::5', 7, None)})):
+        if change:
+            taps.api.change('tap_mirror', ident, **change)
+        taps.api.wait_status('tap_mirror', ident, 'ACTIVE', 20)
+        assert there() == want
+    taps.api.change('tap_mirror', ident, remote_ip='224.0.0.1')
+    taps.wait_error('tap_mirror', ident, '224.0.0.1')
+    taps.api.drop('tap_mirror', ident)
+    taps.wait_mirrors({})
 
 
 def test_a_switch_that_is_full_says_so(taps):

@@ -85,11 +85,14 @@ static void want_tap_parse_tells_flows_from_mirrors(void **state)
 	assert_string_equal(t.source, PORT_ID);
 	assert_string_equal(t.port, NET_ID);
 	assert_true(t.vlans.set && vlan_set_has(&t.vlans, 22) && !vlan_set_has(&t.vlans, 23));
-	assert_int_equal(t.dir, MIRROR_OUT);
+	assert_true(t.legs[MIRROR_BOTH].wanted && t.legs[MIRROR_BOTH].dir == MIRROR_OUT);
+	assert_int_equal(t.to, MIRROR_TO_VF);
 	want_doc_put(&t.doc);
 	assert_int_equal(want_tap_parse(md, &t, NULL), 0);
 	assert_null(t.port);
-	assert_false(t.vlans.set);
+	assert_false(t.vlans.set || t.legs[MIRROR_OUT].wanted);
+	assert_int_equal(t.legs[MIRROR_IN].id, 101);
+	assert_int_equal(t.to, MIRROR_TO_GRE);
 	want_doc_put(&t.doc);
 	REFUSES(want_tap_parse, want_tap, flow_doc, "{s:s}", "direction", "in");
 	REFUSES(want_tap_parse, want_tap, flow_doc, "{s:n}", "direction");
@@ -97,6 +100,9 @@ static void want_tap_parse_tells_flows_from_mirrors(void **state)
 	REFUSES(want_tap_parse, want_tap, flow_doc, "{s:s}", "source_port", "../x");
 	REFUSES(want_tap_parse, want_tap, flow_doc, "{s:i}", "port", 5);
 	REFUSES(want_tap_parse, want_tap, mirror_doc, "{s:n}", "source_port");
+	REFUSES(want_tap_parse, want_tap, mirror_doc, "{s:s}", "mirror_type", "vxlan");
+	REFUSES(want_tap_parse, want_tap, mirror_doc, "{s:{s:i}}", "directions", "IN", -1);
+	REFUSES(want_tap_parse, want_tap, mirror_doc, "{s:{}}", "directions");
 }
 
 static void want_server_parse_needs_no_image_to_delete(void **state)
