@@ -311,11 +311,11 @@ static void burst_forward(struct worker *w, const struct veb_snap *snap, struct 
 	const struct port_ops *ops = q->port->ops;
 	struct port_burst *b = &w->burst;
 	uint16_t id = q->port->id;
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, most = MIN(room, (uint64_t)budget);
 	int64_t cost = 0;
 
 	b->max = burst_max(q, budget);
-	b->max_bytes = (uint32_t)MIN(MIN(room, (uint64_t)budget), (uint64_t)UINT32_MAX);
+	b->max_bytes = (uint32_t)MIN(most, (uint64_t)UINT32_MAX);
 	b->n = b->n_segs = 0;
 	b->more = false;
 	memset(b->drops, 0, sizeof(b->drops));
