@@ -66,7 +66,8 @@ def end_flow(site, flow):
 def watched(vms, done=None):
     """What the watcher's tcpdump wrote while the first guest pinged the second: {(source, kind, sequence)}."""
     one, two, watcher = vms
-    watcher.run('rm -f /tmp/dump; tcpdump -l -n -i eth0 icmp > /tmp/dump 2> /tmp/err &')
+    # an old /tmp/err would say that it listens before it does
+    watcher.run('rm -f /tmp/dump /tmp/err; tcpdump -l -n -i eth0 icmp > /tmp/dump 2> /tmp/err &')
     wait_for(lambda: 'listening' in watcher.run('cat /tmp/err')[1], 20, 'tcpdump')
 
     def seen():
