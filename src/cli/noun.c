@@ -293,19 +293,35 @@ static int vf_attach(struct cli *cli)
 	return CLI_OK;
 }
 
-static int vf_do(struct cli *cli, const char *method)
+/**
+ * noun_call_vf() - A verb that wants no more than "PF N", which end the line
+ * @cli:    words start at PF
+ * @method: the verb's, see ctl/ctl.h
+ * @pf:     gets the PF's name, borrowed from the line
+ * @vf:     gets N
+ * @got:    gets a new reference to what was answered, or NULL if not wanted
+ *
+ * Return: the exit code; what was wrong is told.
+ */
+int noun_call_vf(struct cli *cli, const char *method, const char **pf, uint32_t *vf, json_t **got)
 {
 	struct err e = { 0 };
-	const char *pf;
-	uint32_t vf;
-	int rc = noun_read_vf(cli, &pf, &vf);
+	int rc = noun_read_vf(cli, pf, vf);
 
 	if (!rc)
 		rc = noun_end(cli);
 	if (rc)
 		return rc;
-	return answer(cli_call_pf(cli, pf, method, json_pack("{s:i}", "vf", (int)vf), NULL, &e),
+	return answer(cli_call_pf(cli, *pf, method, json_pack("{s:i}", "vf", (int)*vf), got, &e),
 		      &e);
+}
+
+static int vf_do(struct cli *cli, const char *method)
+{
+	const char *pf;
+	uint32_t vf;
+
+	return noun_call_vf(cli, method, &pf, &vf, NULL);
 }
 
 static int vf_detach(struct cli *cli)

@@ -14,6 +14,7 @@
 #define SVC_ADD_WORDS (BIT(2) | BIT(3) | BIT(4) | BIT(5)) /* mac, vlan, mtu, netns */
 
 int noun_read_vf(struct cli *cli, const char **pf, uint32_t *vf);
+int noun_call_vf(struct cli *cli, const char *method, const char **pf, uint32_t *vf, json_t **got);
 int noun_end(struct cli *cli);
 
 int noun_show_pf(struct cli *cli);

@@ -203,17 +203,12 @@ static int show_vf(const struct cli *cli, const char *pf, const json_t *vf, json
 static int show_one_vf(struct cli *cli, json_t *list)
 {
 	auto_of(json_decref) json_t *got = NULL;
-	struct err e = { 0 };
 	const char *pf;
 	uint32_t vf;
-	int rc = noun_read_vf(cli, &pf, &vf);
+	int rc = noun_call_vf(cli, "vf.get", &pf, &vf, &got);
 
-	if (!rc)
-		rc = noun_end(cli);
 	if (rc)
 		return rc;
-	if (cli_call_pf(cli, pf, "vf.get", json_pack("{s:i}", "vf", (int)vf), &got, &e))
-		return cli_error(&e);
 	return show_vf(cli, pf, got, list);
 }
 
@@ -336,17 +331,12 @@ static void print_drop_list(const char *pf, uint32_t vf, const json_t *drops)
 int noun_show_drops(struct cli *cli)
 {
 	auto_of(json_decref) json_t *got = NULL, *list = NULL;
-	struct err e = { 0 };
 	const char *pf;
 	uint32_t vf;
-	int rc = noun_read_vf(cli, &pf, &vf);
+	int rc = noun_call_vf(cli, "vf.drops", &pf, &vf, &got);
 
-	if (!rc)
-		rc = noun_end(cli);
 	if (rc)
 		return rc;
-	if (cli_call_pf(cli, pf, "vf.drops", json_pack("{s:i}", "vf", (int)vf), &got, &e))
-		return cli_error(&e);
 	if (!cli->json) {
 		print_drop_list(pf, vf, json_object_get(got, "drops"));
 		return done();
