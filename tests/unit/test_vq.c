@@ -224,6 +224,25 @@ static void tag_goes_in_and_moves_the_checksum(void **state)
 	assert_int_equal(used_len(&b), 80);
 }
 
+/* Where a buffer's header ends a cache line, it is only written where it is not right already. */
+static void a_header_of_an_old_frame_is_replaced(void **state)
+{
+	static const struct virtio_net_hdr_v1 right = { .num_buffers = 1 };
+	uint8_t *room = driver_alloc(&b.mem, 256, 1);
+	uint8_t *got = room + (-(uintptr_t)room & 63) + 64 - VQ_HDR_LEN;
+
+	for (unsigned int i = 0; i < 2 * sizeof(right); i++) {
+		memcpy(got, &right, sizeof(right));
+		if (i < sizeof(right))
+			got[i] ^= 0x11;
+		offer(&a.ring, frame_make(&a.mem, 64), 76, 76, false, DRIVER_DIRECT);
+		offer(&b.ring, got, 76, 76, true, DRIVER_DIRECT);
+		forward(0);
+		assert_memory_equal(got, &right, sizeof(right));
+		assert_int_equal(used_len(&b), 76);
+	}
+}
+
 static void unready_receiver_costs_frames_and_says_why(void **state)
 {
 	uint8_t *got = driver_alloc(&b.mem, 200, 1);
@@ -868,6 +887,7 @@ static void a_packed_ring_may_have_any_size(void **state)
 
 #define BOTH                                                                                       \
 	cmocka_unit_test(every_layout_arrives_whole), T(tag_goes_in_and_moves_the_checksum),       \
+		T(a_header_of_an_old_frame_is_replaced),                                           \
 		T(unready_receiver_costs_frames_and_says_why),                                     \
 		T(small_buffer_without_mergeable_is_oversize),                                     \
 		T(sender_mistakes_are_counted_and_passed_over),                                    \
