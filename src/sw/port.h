@@ -167,11 +167,17 @@ static inline void port_dropped(struct port_batch *b, const struct port_item *it
 	port_dropped_run(b, it, f, 1, why);
 }
 
-/* Account all of a batch as dropped. */
+/* Account the rest of a batch as dropped: frame @f of item @it and all behind it. */
+static inline void port_drop_rest(struct port_batch *b, const struct port_item *it,
+				  const struct frame *f, enum drop why)
+{
+	port_dropped_run(b, it, f, it->n - (unsigned int)(f - it->frame), why);
+	while (++it < b->items + b->n)
+		port_dropped_run(b, it, it->frame, it->n, why);
+}
 static inline void port_drop_all(struct port_batch *b, enum drop why)
 {
-	for (unsigned int i = 0; i < b->n; i++)
-		port_dropped_run(b, &b->items[i], b->items[i].frame, b->items[i].n, why);
+	port_drop_rest(b, b->items, b->items->frame, why);
 }
 
 #endif

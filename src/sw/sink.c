@@ -57,31 +57,38 @@ static uint32_t put(struct sink *s, uint64_t head, uint64_t tail, const struct p
 	return size;
 }
 
-/* Workers: never waits for the thread. */
-static void sink_tx(struct port *port, struct port_batch *b)
+/* A batch behind @head, until the ring is full. Returns the new head. */
+static uint64_t put_all(struct sink *s, uint64_t head, struct port_batch *b, uint64_t now_ns)
 {
-	struct sink *s = sink_of(port);
+	uint64_t tail = __atomic_load_n(&s->tail, __ATOMIC_ACQUIRE);
 	const struct port_item *it;
 	const struct frame *f;
-	struct timespec now;
-	uint64_t head, tail, now_ns;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-	spin_lock(&s->lock);
-	head = s->head;
-	tail = __atomic_load_n(&s->tail, __ATOMIC_ACQUIRE);
 	port_batch_each(b, it, f)
 	{
 		uint32_t size = put(s, head, tail, it, f, now_ns);
 
+		if (!size) {
+			port_drop_rest(b, it, f, DROP_NO_BUFFER);
+			return head;
+		}
 		head += size;
-		if (size)
-			port_delivered(b, it, f);
-		else
-			port_dropped(b, it, f, DROP_NO_BUFFER);
+		port_delivered(b, it, f);
 	}
-	__atomic_store_n(&s->head, head, __ATOMIC_SEQ_CST);
+	return head;
+}
+
+/* Workers: never waits for the thread. */
+static void sink_tx(struct port *port, struct port_batch *b)
+{
+	struct sink *s = sink_of(port);
+	struct timespec now;
+	uint64_t now_ns;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	spin_lock(&s->lock);
+	__atomic_store_n(&s->head, put_all(s, s->head, b, now_ns), __ATOMIC_SEQ_CST);
 	spin_unlock(&s->lock);
 	if (__atomic_load_n(&s->sinks->asleep, __ATOMIC_SEQ_CST))
 		wake(s->sinks);

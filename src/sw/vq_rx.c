@@ -81,6 +81,7 @@ struct leases {
 	uint8_t *at[PORT_BATCH];
 	struct frame_seg pool[POOL]; /* the first is for all that is dealt with */
 	unsigned int n_pool;
+	bool last; /* the ring took all it could: what is behind these was dropped */
 };
 
 static inline bool in_pool(const struct leases *l, const uint8_t *at)
@@ -250,9 +251,9 @@ struct place {
 };
 
 /*
- * First pass: a place for each frame from @from on, while the pool lasts. Returns where it ends. A
- * ring that cost too much for nothing gets no more the slow way in this batch: whoever delivers
- * has others to serve.
+ * First pass: a place for each frame from @from on, while the pool and the ring last. Returns where
+ * it ends. A ring that cost too much for nothing gets no more the slow way in this batch: whoever
+ * delivers has others to serve.
  */
 static struct place lease_all(struct vq *v, struct port_batch *b, struct place from,
 			      struct leases *l)
@@ -263,6 +264,7 @@ static struct place lease_all(struct vq *v, struct port_batch *b, struct place f
 	v->waste = 0;
 	l->pool[0].len = 0;
 	l->n_pool = 1;
+	l->last = false;
 	for (unsigned int k = from.item; k < b->n; k++, i = 0) {
 		const struct port_item *it = &b->items[k];
 
@@ -277,14 +279,17 @@ static struct place lease_all(struct vq *v, struct port_batch *b, struct place f
 				break;
 			if (l->n_pool > POOL / 2)
 				return (struct place){ k, i };
-			if (likely(left && !v->broken && v->waste < VQ_WASTE_MAX)) {
+			if (!left || v->broken) { /* a full ring is full for the rest as well */
+				port_drop_rest(b, it, it->frame + i,
+					       v->broken ? DROP_NOT_READY : DROP_NO_BUFFER);
+				l->last = true;
+				return (struct place){ k, i };
+			}
+			if (likely(v->waste < VQ_WASTE_MAX)) {
 				*at++ = lease_slow(v, b, it, it->frame + i++, l);
-			} else { /* a full ring is full for the rest as well */
-				n = left && !v->broken ? 1 : it->n - i;
-				port_dropped_run(b, it, it->frame + i, n,
-						 v->broken ? DROP_NOT_READY : DROP_NO_BUFFER);
-				for (i += n; n--;)
-					*at++ = (uint8_t *)l->pool;
+			} else {
+				port_dropped(b, it, it->frame + i++, DROP_NO_BUFFER);
+				*at++ = (uint8_t *)l->pool;
 			}
 			left = v->broken ? 0 : vq_available(v);
 		}
@@ -302,6 +307,7 @@ static void copy_all(struct vq *v, struct port_batch *b, struct place from, stru
 	for (unsigned int k = from.item, i = from.frame; k < b->n && k <= to.item; k++, i = 0) {
 		const struct port_item *it = &b->items[k];
 		unsigned int end = k == to.item ? to.frame : it->n;
+		uint64_t before = packets;
 
 		for (; i < end; i++) {
 			const struct frame *f = it->frame + i;
@@ -318,15 +324,13 @@ static void copy_all(struct vq *v, struct port_batch *b, struct place from, stru
 			} else {
 				fill_any(v, at, it, f);
 			}
-			if (unlikely(it->mirror)) {
-				port_delivered(b, it, f);
-				continue;
-			}
 			packets++;
 			bytes += f->len + port_tags_len(it);
 			if (unlikely(frame_is_multicast(f)))
 				groups[frame_is_broadcast(f)]++;
 		}
+		if (unlikely(it->mirror))
+			veb_count(&b->mirrors[it->mirror - 1].mirrored, packets - before);
 	}
 	veb_count(&b->stats->rx_packets, packets);
 	veb_count(&b->stats->rx_bytes, bytes);
@@ -352,7 +356,7 @@ void vq_deliver(struct vq *v, struct port_batch *b)
 	struct leases leases;
 	uint16_t from, to;
 
-	for (; at.item < b->n; at = end) {
+	do {
 		spin_lock(&v->lock);
 		from = v->used_next;
 		end = lease_all(v, b, at, &leases);
@@ -360,5 +364,6 @@ void vq_deliver(struct vq *v, struct port_batch *b)
 		spin_unlock(&v->lock);
 		copy_all(v, b, at, end, &leases);
 		used_publish(v, from, to);
-	}
+		at = end;
+	} while (at.item < b->n && !leases.last);
 }

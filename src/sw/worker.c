@@ -167,11 +167,11 @@ static void batch_deliver(struct worker *w, uint16_t to, unsigned int n, unsigne
 
 /* Whether a batch of @n frames must go before this node joins it. */
 static bool batch_is_full(const struct worker *w, const struct veb_node *node,
-			  const struct frame *f, unsigned int n)
+			  const struct frame *f, bool cut, unsigned int n)
 {
 	unsigned int n_segs = w->n_cut_segs;
 
-	if (likely(!node->mirror) || n + node->n > PORT_BATCH)
+	if (likely(!cut) || n + node->n > PORT_BATCH)
 		return n + node->n > PORT_BATCH;
 	for (unsigned int i = 0; i < node->n; i++)
 		n_segs += f[i].n_more;
@@ -199,29 +199,31 @@ static int64_t deliver(struct worker *w, const struct veb_snap *snap, const stru
 
 	for (unsigned int u = 0; u < out->n_used; u++) {
 		uint16_t to = out->used[u];
+		const uint64_t *taken = &w->shared->stats[to].rx_packets, before = *taken;
 		unsigned int n = 0, n_frames = 0;
+		int64_t bytes = 0;
 
 		for (uint16_t i = out->bins[to].head; i != VEB_END; i = out->nodes[i].next) {
 			const struct veb_node *node = &out->nodes[i];
 			const struct frame *f = &frames[node->frame];
-			bool cut = false;
+			uint16_t len = node->mirror ? snap->snaps[node->mirror - 1] : 0;
 
-			if (unlikely(batch_is_full(w, node, f, n_frames))) {
+			if (unlikely(batch_is_full(w, node, f, len, n_frames))) {
 				batch_deliver(w, to, n, flow);
 				n = n_frames = 0;
 			}
-			if (unlikely(node->mirror) && snap->snaps[node->mirror - 1]) {
-				f = cut_run(w, f, node->n, snap->snaps[node->mirror - 1]);
-				cut = true;
-			}
+			if (unlikely(len))
+				f = cut_run(w, f, node->n, len);
 			w->items[n++] = (struct port_item){ f, { node->tags[0], node->tags[1] },
-							    node->mirror, node->n, cut };
+							    node->mirror, node->n, len };
 			n_frames += node->n;
 			for (unsigned int k = 0; k < node->n; k++)
-				cost += f[k].len + COPY_COST;
+				bytes += f[k].len + COPY_COST;
 		}
 		if (n)
 			batch_deliver(w, to, n, flow);
+		/* One that takes nothing, a mirror's perhaps, is not the sender's loss. */
+		cost += likely(*taken != before) ? bytes : out->bins[to].n * COPY_COST;
 	}
 	if (unlikely(out->n_learns))
 		hints_put(w, out);

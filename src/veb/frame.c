@@ -162,3 +162,46 @@ unsigned int frame_peek(const struct frame *f, uint32_t offset, void *out, unsig
 	}
 	return done;
 }
+
+/**
+ * frame_is_gre() - GRE in IPv4 or IPv6, fragments included
+ * @f: frame
+ *
+ * Context: the worker that holds the burst.
+ */
+bool frame_is_gre(const struct frame *f)
+{
+	uint8_t h[41] = { 0 };
+	unsigned int n = frame_peek(f, 0, h, sizeof(h));
+
+	if (f->type == htons(0x0800))
+		return n > 9 && h[9] == 47;
+	return f->type == htons(0x86dd) && (h[6] == 47 || (h[6] == 44 && h[40] == 47));
+}
+
+/**
+ * frame_is_dhcp_request() - What a DHCP client sends to all servers
+ * @f: frame
+ *
+ * RFC 2131: to UDP port 67 of everyone; RFC 8415: to UDP port 547 of ff02::1:2.
+ *
+ * Context: the worker that holds the burst.
+ */
+bool frame_is_dhcp_request(const struct frame *f)
+{
+	static const struct mac all_dhcp_v6 = { { 0x33, 0x33, 0, 1, 0, 2 } };
+	uint8_t h[64];
+	unsigned int n, at;
+
+	if (f->type == htons(0x0800) && frame_is_broadcast(f)) {
+		n = frame_peek(f, 0, h, sizeof(h));
+		at = n ? (h[0] & 15u) * 4 : 0;
+		return n > 9 && h[0] >> 4 == 4 && h[9] == 17 && at >= 20 && at + 4 <= n &&
+		       (h[at + 2] << 8 | h[at + 3]) == 67;
+	}
+	if (f->type == htons(0x86dd) && mac_equal(&f->dst, &all_dhcp_v6)) {
+		n = frame_peek(f, 0, h, 44);
+		return n == 44 && h[6] == 17 && (h[42] << 8 | h[43]) == 547;
+	}
+	return false;
+}

@@ -92,6 +92,8 @@ bool frame_set_offload(struct frame *f, uint8_t flags, uint8_t gso_type, uint16_
 unsigned int frame_cut(const struct frame *f, uint32_t len, struct frame *out,
 		       struct frame_seg *segs);
 unsigned int frame_peek(const struct frame *f, uint32_t offset, void *out, unsigned int len);
+bool frame_is_gre(const struct frame *f);
+bool frame_is_dhcp_request(const struct frame *f);
 
 /* Addresses as 48-bit keys, first wire byte lowest, as veb_mac_key() makes them: one load each. */
 static inline uint64_t frame_dst_key(const struct frame *f)

@@ -165,7 +165,7 @@ static unsigned int claims_collect(const struct veb_snap *s, struct claim *claim
 
 static uint16_t plain_mtu(const struct veb_port *p)
 {
-	return p->flags & VEB_LINK_UP && (p->vst & 0xfff) != 4095 && !p->n_in
+	return p->flags & VEB_LINK_UP && (p->vst & 0xfff) != 4095
 		       ? (uint16_t)MIN(p->mtu, (uint32_t)UINT16_MAX)
 		       : 0;
 }

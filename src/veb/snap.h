@@ -110,8 +110,7 @@ struct veb_fib_entry {
 	uint32_t
 		first; /* n 1: the port id, and its veb_port_code() << 16; else index into owners[] */
 	uint16_t n;    /* owners */
-	uint16_t
-		plain; /* n 1, and its owner's link is up and no mirror watches it: its MTU; else 0 */
+	uint16_t plain; /* n 1, and its owner's link is up: its MTU; else 0 */
 };
 
 /* A member of a domain as flooding sees it. */
@@ -163,11 +162,14 @@ static inline uint32_t veb_vlan_code(const struct veb_port *p)
 {
 	return (p->vst & 0xfff) | (p->vst >> 16 == 0x88a8 ? 0x1000 : 0);
 }
-/* What a port must have in common with a sender, for the short way: VLAN, and above it isolation. */
+/* What the short way asks of a destination: its VLAN, if it is isolated, if mirrors watch it. */
+#define VEB_CODE_VLAN	  0x1fffu
 #define VEB_CODE_ISOLATED 0x2000u
+#define VEB_CODE_WATCHED  0x4000u
 static inline uint32_t veb_port_code(const struct veb_port *p)
 {
-	return veb_vlan_code(p) | (p->flags & VEB_ISOLATED ? VEB_CODE_ISOLATED : 0);
+	return veb_vlan_code(p) | (p->flags & VEB_ISOLATED ? VEB_CODE_ISOLATED : 0) |
+	       (p->n_in ? VEB_CODE_WATCHED : 0);
 }
 static inline uint64_t veb_fib_key(unsigned int domain, uint64_t mac_key)
 {

@@ -4,32 +4,9 @@
  * IEEE 802.1Q 8.6): first pass of a burst. Each frame is accepted or dropped at
  * its ingress, then gets its destinations; nothing is copied or freed here.
  */
-#include "veb/veb.h"
+#include "veb/veb_priv.h"
 
 #define PREFETCH_CHUNK 32 /* FIB entries asked for ahead of their use */
-
-/* The burst at hand. */
-struct burst {
-	const struct veb_snap *s;
-	const struct veb_domain *dom;
-	const struct veb_port *src;
-	struct veb_out *out;
-	struct vf_stats *stats;		   /* of src */
-	const struct veb_fib_entry *prune; /* VEPA: owners of the frame's source, or NULL */
-	bool from_uplink;
-	bool plain;	    /* the sender has no rules of its own: forward_plain() may be tried */
-	bool any_src;	    /* its source addresses are not checked */
-	uint32_t vlan_code; /* of the sender, as in FIB entries */
-	uint32_t code_mask; /* the part of an entry's code that must equal it */
-	uint16_t shut;	    /* flag of members that the sender does not reach; 0: it reaches all */
-
-	/* What forward_plain() found for the frame before: flows come in trains. */
-	uint64_t dst_key;     /* its destination */
-	uint32_t dst_mtu;     /* most bytes a plain frame for it may have; 0: rules decide */
-	uint16_t dst_port;    /* who gets it */
-	unsigned int run_end; /* index behind the frames of `run` */
-	struct veb_node *run; /* node that a next frame for dst_port would extend, or NULL */
-};
 
 /* One accepted frame. */
 struct item {
@@ -89,57 +66,16 @@ static void drop_at(struct burst *b, uint16_t port, const struct item *it, enum 
 	lose(b->out, port, it->f, it->tags, reason);
 }
 
-static inline __attribute__((always_inline)) struct veb_node *node_add(struct burst *b,
-								       uint16_t index, uint16_t to,
-								       uint16_t mirror,
-								       uint32_t outer,
-								       uint32_t inner)
-{
-	struct veb_out *out = b->out;
-	struct veb_bin *bin = &out->bins[to];
-	struct veb_node *tail = &out->nodes[bin->tail];
-	uint16_t at;
-
-	if (bin->n && tail->frame + tail->n == index && tail->mirror == mirror &&
-	    tail->tags[0] == outer && tail->tags[1] == inner) {
-		tail->n++;
-		return tail;
-	}
-	at = (uint16_t)out->n_nodes++;
-	out->nodes[at] = (struct veb_node){
-		.frame = index, .n = 1, .next = VEB_END, .mirror = mirror, .tags = { outer, inner }
-	};
-	if (bin->n++) {
-		tail->next = at;
-	} else {
-		bin->head = at;
-		out->used[out->n_used++] = to;
-	}
-	bin->tail = at;
-	return &out->nodes[at];
-}
-
-/* GRE in IPv4 or IPv6, fragments included. */
-static bool frame_is_gre(const struct frame *f)
-{
-	uint8_t h[41] = { 0 };
-	unsigned int n = frame_peek(f, 0, h, sizeof(h));
-
-	if (f->type == htons(0x0800))
-		return n > 9 && h[9] == 47;
-	return f->type == htons(0x86dd) && (h[6] == 47 || (h[6] == 44 && h[40] == 47));
-}
-
 /* Copies for mirrors get the frame as the mirrored VM sees it; its sender never does. */
 static void mirror_all(struct burst *b, const struct item *it, const struct veb_mirror *mirrors,
 		       unsigned int n, uint16_t of, uint32_t outer, uint32_t inner)
 {
 	for (unsigned int i = 0; i < n; i++) {
-		const struct veb_port *to = b->s->ports[mirrors[i].to];
+		const struct veb_port *to = mirror_port(b, &mirrors[i]);
 		const uint32_t seen[2] = { outer, inner };
 		const uint32_t *tags = mirrors[i].flags & VEB_MIRROR_INSIDE ? it->tags : seen;
 
-		if (!to || to == b->src || !(to->flags & VEB_LINK_UP))
+		if (!to)
 			continue;
 		if (mirrors[i].flags & VEB_MIRROR_REMOTE && b->src->kind == VEB_HOST &&
 		    frame_is_gre(it->f))
@@ -317,26 +253,6 @@ static void send_uplink(struct burst *b, const struct item *it, bool only)
 	deliver(b, it, up);
 }
 
-/* RFC 2131: to UDP port 67 of everyone; RFC 8415: to UDP port 547 of ff02::1:2. */
-static bool frame_is_dhcp_request(const struct frame *f)
-{
-	static const struct mac all_dhcp_v6 = { { 0x33, 0x33, 0, 1, 0, 2 } };
-	uint8_t h[64];
-	unsigned int n, at;
-
-	if (f->type == htons(0x0800) && frame_is_broadcast(f)) {
-		n = frame_peek(f, 0, h, sizeof(h));
-		at = n ? (h[0] & 15u) * 4 : 0;
-		return n > 9 && h[0] >> 4 == 4 && h[9] == 17 && at >= 20 && at + 4 <= n &&
-		       (h[at + 2] << 8 | h[at + 3]) == 67;
-	}
-	if (f->type == htons(0x86dd) && mac_equal(&f->dst, &all_dhcp_v6)) {
-		n = frame_peek(f, 0, h, 44);
-		return n == 44 && h[6] == 17 && (h[42] << 8 | h[43]) == 547;
-	}
-	return false;
-}
-
 static bool member_wants(const struct burst *b, const struct veb_member *m, uint32_t vlan)
 {
 	if (m->id == b->src->id || !(m->flags & VEB_LINK_UP) || m->flags & b->shut)
@@ -483,6 +399,10 @@ static inline __attribute__((always_inline)) void plain_find(struct burst *b, ui
 {
 	const struct veb_fib_entry *entry;
 
+	if (unlikely(b->n_also)) {
+		also_end(b);
+		b->n_also = 0;
+	}
 	b->dst_key = dst_key;
 	b->dst_mtu = 0;
 	b->run = NULL;
@@ -494,6 +414,9 @@ static inline __attribute__((always_inline)) void plain_find(struct burst *b, ui
 		return;
 	b->dst_port = (uint16_t)entry->first;
 	b->dst_mtu = MIN((uint32_t)entry->plain, b->src->mtu);
+	if (unlikely((entry->first >> 16 | b->watched) & VEB_CODE_WATCHED) && b->dst_mtu &&
+	    !also_find(b))
+		b->dst_mtu = 0;
 }
 
 /*
@@ -513,7 +436,11 @@ static inline bool forward_plain(struct burst *b, const struct frame *f, unsigne
 	if (likely(b->run && b->run_end == index)) {
 		b->run->n++;
 	} else {
+		if (unlikely(b->n_also))
+			also_end(b);
 		b->run = node_add(b, (uint16_t)index, b->dst_port, 0, 0, 0);
+		if (unlikely(b->n_also))
+			also_begin(b, index);
 	}
 	b->run_end = index + 1;
 	return true;
@@ -541,7 +468,8 @@ unsigned int veb_forward(const struct veb_snap *s, uint16_t src, const struct fr
 			 unsigned int n, struct veb_out *out)
 {
 	const struct veb_port *p = s->ports[src];
-	struct burst b = { .s = s, .src = p, .out = out, .stats = &out->stats[src] };
+	struct also also[ALSO_MAX];
+	struct burst b = { .s = s, .src = p, .out = out, .stats = &out->stats[src], .also = also };
 	uint64_t packets = 0, bytes = 0;
 	unsigned int i;
 
@@ -555,10 +483,11 @@ unsigned int veb_forward(const struct veb_snap *s, uint16_t src, const struct fr
 	b.from_uplink = p->kind == VEB_UPLINK;
 	b.any_src = !(p->flags & (VEB_SPOOFCHK | VEB_LEARN));
 	b.vlan_code = veb_vlan_code(p);
-	b.code_mask = p->flags & VEB_ISOLATED ? UINT16_MAX : UINT16_MAX & ~VEB_CODE_ISOLATED;
+	b.code_mask = VEB_CODE_VLAN | (p->flags & VEB_ISOLATED ? VEB_CODE_ISOLATED : 0);
+	b.watched = p->n_out ? VEB_CODE_WATCHED : 0;
 	b.shut = p->flags & VEB_ISOLATED;
 	b.dst_key = UINT64_MAX; /* no address */
-	b.plain = TAG_VID(p->vst) != 4095 && !p->n_out && !b.dom->vepa && !(p->flags & VEB_CONFIRM);
+	b.plain = TAG_VID(p->vst) != 4095 && !b.dom->vepa && !(p->flags & VEB_CONFIRM);
 	for (i = 0; i < n && out->n_nodes + b.dom->max_nodes <= VEB_NODES_MAX; i++) {
 		struct item it = { .f = &frames[i], .index = (uint16_t)i };
 
@@ -572,6 +501,8 @@ unsigned int veb_forward(const struct veb_snap *s, uint16_t src, const struct fr
 		packets++;
 		bytes += frames[i].len;
 	}
+	if (unlikely(b.n_also))
+		also_end(&b);
 	veb_count(&b.stats->tx_packets, packets);
 	veb_count(&b.stats->tx_bytes, bytes);
 	return i;

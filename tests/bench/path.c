@@ -5,12 +5,14 @@
  * instructions; `vhost` measures with caches between.
  *
  *	path [--size N] [--burst N] [--no-veb] [--packed] [--workers N] [--shared]
- *	     [--rounds N]     prints JSON
+ *	     [--mirrors N] [--stalled] [--rounds N]     prints JSON
  *	path --size 65226 --memcpy
  *
  * Each worker has a sending guest of its own, and a receiving one; --shared: all deliver to the
  * same. Mfps is the sum over all workers in the time from the first start to the last end.
  * Frames longer than a slot are a kernel guest's: tables of pages, received into mergeable pages.
+ * --mirrors: of what the first worker's sender sends so many further guests get copies, at the
+ * frame's cost; --stalled: they never refill their rings.
  * --memcpy: every other stretch of rounds is memcpy() of the same frames to the same buffers, and
  * the two are compared.
  */
@@ -31,6 +33,7 @@
 #define ROUNDS	    200000
 #define STRETCH	    1000 /* rounds of one kind, with --memcpy */
 #define WORKERS_MAX 16
+#define MIRRORS_MAX 4
 
 /* A worker, its sender, and whom it delivers to. */
 struct lane {
@@ -43,12 +46,17 @@ struct lane {
 	struct veb_out *out;
 	struct port_burst burst;
 	struct dp_mirror_stats mirrors[VEB_MIRRORS_MAX];
+	struct loss_slot losses[DROP_N];
 	uint8_t scratch[PORT_SCRATCH];
 	uint64_t costs[ROUNDS];
 	struct timespec start, end;
 };
 
 static struct lane lanes[WORKERS_MAX];
+static struct guest watchers[MIRRORS_MAX]; /* their ports follow those of the lanes */
+static struct guest_bufs watcher_bufs[MIRRORS_MAX];
+static unsigned int n_watchers;
+static bool stalled;
 static unsigned int n_lanes = 1, burst_len = PORT_BURST, size = 64, rounds = ROUNDS;
 static struct veb_snap *snap;
 static bool veb = true, packed, beside_memcpy;
@@ -86,19 +94,41 @@ static void guest_make(struct guest *g, struct guest_bufs *bufs, bool write, str
 
 static void snap_make(void)
 {
-	struct veb_port *ports[2 * WORKERS_MAX];
+	struct veb_port *ports[2 * WORKERS_MAX + MIRRORS_MAX];
+	struct veb_mirror mirrors[MIRRORS_MAX];
+	unsigned int n = 2 * n_lanes + n_watchers;
 	struct err e = { 0 };
 
-	for (unsigned int i = 0; i < 2 * n_lanes; i++) {
+	for (uint16_t i = 0; i < n_watchers; i++)
+		mirrors[i] = (struct veb_mirror){ .to = (uint16_t)(2 * n_lanes + i), .slot = i };
+	for (unsigned int i = 0; i < n; i++) {
 		struct mac mac = mac_of(i);
 		struct veb_port_conf conf = { .id = (uint16_t)i, .kind = VEB_VF, .mtu = 9000,
 					      .flags = VEB_LINK_UP | VEB_SPOOFCHK, .n_macs = 1,
-					      .macs = &mac };
+					      .macs = &mac, .out = mirrors,
+					      .n_out = i ? 0 : n_watchers };
 
 		ports[i] = veb_port_new(&conf);
 	}
-	if (veb_snap_build(ports, 2 * n_lanes, 0, &snap, &e))
+	if (veb_snap_build(ports, n, 0, &snap, &e))
 		abort();
+}
+
+/* What the burst has for one port. */
+static void deliver(struct lane *l, struct port_batch *b, struct port_item *items, uint16_t to)
+{
+	struct guest *g = to < 2 * n_lanes ? l->to : &watchers[to - 2 * n_lanes];
+
+	b->n = 0;
+	b->stats = &l->stats[to];
+	for (uint16_t i = l->out->bins[to].head; i != VEB_END; i = l->out->nodes[i].next) {
+		const struct veb_node *node = &l->out->nodes[i];
+
+		items[b->n++] = (struct port_item){ &l->burst.frames[node->frame],
+						    { node->tags[0], node->tags[1] },
+						    node->mirror, node->n };
+	}
+	vq_deliver(&g->vq, b);
 }
 
 /* The worker's turn; returns TSC ticks. tests/bench/instructions counts what runs in it. */
@@ -107,7 +137,7 @@ static __attribute__((noinline)) uint64_t turn(struct lane *l)
 	struct port_item items[PORT_BATCH];
 	unsigned int from = 2 * l->id, to = l->to == &lanes[0].rx ? 1 : from + 1;
 	struct port_batch b = { .items = items, .stats = &l->stats[to], .mirrors = l->mirrors,
-				.scratch = l->scratch };
+				.losses = l->losses, .scratch = l->scratch };
 	uint64_t start = __rdtsc();
 
 	l->burst.max = burst_len;
@@ -116,20 +146,15 @@ static __attribute__((noinline)) uint64_t turn(struct lane *l)
 	vq_take(&l->tx.vq, &l->burst);
 	if (veb) {
 		veb_forward(snap, (uint16_t)from, l->burst.frames, l->burst.n, l->out);
-		assert(l->out->n_used == 1);
-		for (uint16_t i = l->out->bins[to].head; i != VEB_END; i = l->out->nodes[i].next) {
-			const struct veb_node *node = &l->out->nodes[i];
-
-			items[b.n++] = (struct port_item){ &l->burst.frames[node->frame],
-							   { node->tags[0], node->tags[1] },
-							   node->mirror, node->n };
-		}
+		assert(l->out->n_used == 1 + (from ? 0 : n_watchers));
+		for (unsigned int u = 0; u < l->out->n_used; u++)
+			deliver(l, &b, items, l->out->used[u]);
 		veb_out_reset(l->out);
 	} else {
 		items[b.n++] = (struct port_item){ l->burst.frames, { 0, 0 }, 0,
 						   (uint16_t)l->burst.n };
+		vq_deliver(&l->to->vq, &b);
 	}
-	vq_deliver(&l->to->vq, &b);
 	vq_give_back(&l->tx.vq);
 	return __rdtsc() - start;
 }
@@ -164,6 +189,8 @@ static void *lane_run(void *arg)
 		}
 		guest_send(&l->tx, burst_len);
 		guest_refill(l->to);
+		for (unsigned int k = 0; k < n_watchers && !stalled; k++)
+			guest_refill(&watchers[k]);
 		l->costs[i] = turn(l);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &l->end);
@@ -235,6 +262,8 @@ int main(int argc, char **argv)
 						 { "no-veb", 0, NULL, 'n' }, { "workers", 1, NULL, 'w' },
 						 { "shared", 0, NULL, 'S' },
 						 { "packed", 0, NULL, 'p' },
+						 { "mirrors", 1, NULL, 'M' },
+						 { "stalled", 0, NULL, 'd' },
 						 { "memcpy", 0, NULL, 'm' },
 						 { "rounds", 1, NULL, 'r' }, { 0 } };
 	bool shared = false, is_long;
@@ -248,6 +277,8 @@ int main(int argc, char **argv)
 		case 'n': veb = false; break;
 		case 'S': shared = true; break;
 		case 'p': packed = true; break;
+		case 'M': n_watchers = (unsigned int)atoi(optarg); break;
+		case 'd': stalled = true; break;
 		case 'r': rounds = (unsigned int)atoi(optarg); break;
 		case 'm': beside_memcpy = true; break;
 		default: return 2;
@@ -258,6 +289,7 @@ int main(int argc, char **argv)
 		burst_len = MIN(burst_len, RING_LONG / 16u);
 	if (size < 60 || size > FRAME_LEN_MAX || burst_len < 1 || burst_len > PORT_BURST ||
 	    n_lanes < 1 || n_lanes > WORKERS_MAX || (packed && shared) ||
+	    n_watchers > (veb ? MIRRORS_MAX : 0) ||
 	    (beside_memcpy && (n_lanes > 1 || rounds != ROUNDS)) || rounds < 1 || rounds > ROUNDS)
 		return 2;
 	snap_make();
@@ -279,6 +311,10 @@ int main(int argc, char **argv)
 		guest_make(&l->tx, &l->tx_bufs, false, mac_of(shared ? 1 : 2 * i + 1),
 			   mac_of(2 * i));
 		guest_make(&l->rx, &l->rx_bufs, true, mac_of(0), mac_of(0));
+	}
+	for (unsigned int i = 0; i < n_watchers; i++) {
+		watcher_bufs[i] = lanes[0].rx_bufs;
+		guest_make(&watchers[i], &watcher_bufs[i], true, mac_of(0), mac_of(0));
 	}
 	for (unsigned int i = 0; i < n_lanes; i++)
 		pthread_create(&lanes[i].thread, NULL, lane_run, &lanes[i]);

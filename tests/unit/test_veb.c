@@ -24,6 +24,7 @@ static struct mac mac_of(unsigned int port)
 struct world {
 	struct veb_port_conf conf[N_PORTS];
 	struct mac macs[N_PORTS][4];
+	struct veb_mirror mirrors[N_PORTS][2][3]; /* of frames to, from the port; by world_roll() */
 	bool absent[N_PORTS];
 	bool vepa;
 	struct veb_snap *snap;
@@ -593,6 +594,28 @@ static void mirrors_copy_what_the_vm_sees(void **state)
 	assert_string_equal(send_to(w, A, mac_of(B), 0), "B");
 }
 
+/* Copies leave in GRE by the host itself, whose frames would be copied for ever. */
+static void a_tunnel_is_not_mirrored_into_itself(void **state)
+{
+	static const uint8_t zeros[46], gre[46] = { 0x45, [9] = 47 };
+	auto_of(world_free) struct world *w = world_new();
+	const struct veb_mirror tunnel = { .to = X, .flags = VEB_MIRROR_REMOTE };
+	struct frame f = frame_make(&w->macs[A][0], &w->macs[HOST][0], 0);
+
+	w->conf[A].in = w->conf[HOST].out = &tunnel;
+	for (uint16_t in = 0; in < 2; in++) {
+		w->conf[A].n_in = in;
+		w->conf[HOST].n_out = !in;
+		world_build(w);
+		f.data.base = zeros;
+		assert_string_equal(emit(w, HOST, &f), "Ax");
+		f.data.base = gre;
+		assert_string_equal(emit(w, HOST, &f), "A");
+	}
+	f.src = w->macs[B][0];
+	assert_string_equal(emit(w, B, &f), "Ax"); /* a guest's own is as good as any */
+}
+
 static void mirrored_tag_is_the_guests_own(void **state)
 {
 	auto_of(world_free) struct world *w = world_new();
@@ -840,6 +863,17 @@ static void a_full_out_gives_back_the_rest_of_the_burst(void **state)
 	assert_true(calls > 1);
 }
 
+static unsigned int mirrors_roll(struct veb_mirror *m, unsigned int *seed)
+{
+	unsigned int n = rand_r(seed) % 4 ? 0 : 1 + (unsigned int)rand_r(seed) % 2;
+
+	for (unsigned int i = 0; i < n; i++)
+		m[i] = (struct veb_mirror){ .to = (uint16_t)(rand_r(seed) % (N_PORTS + 1)),
+					    .slot = (uint16_t)(rand_r(seed) % 4),
+					    .flags = (uint16_t)(rand_r(seed) % 4) };
+	return n;
+}
+
 /* A world by chance; the same seed gives the same one. */
 static void world_roll(struct world *w, unsigned int *seed)
 {
@@ -849,7 +883,7 @@ static void world_roll(struct world *w, unsigned int *seed)
 		struct veb_port_conf *c = &w->conf[i];
 
 		c->flags = (uint16_t)(rand_r(seed) % (VEB_CONFIRM * 2));
-		c->flags |= rand_r(seed) % 4 ? VEB_LINK_UP : 0;
+		c->flags |= rand_r(seed) % 4 || i == X ? VEB_LINK_UP : 0;
 		c->vlan = i < UP && rand_r(seed) % 2 ? 7 : 0;
 		c->vlan = rand_r(seed) % 50 && c->vlan ? 7 : c->vlan ? 4095 : 0;
 		c->ad = rand_r(seed) % 4 == 0;
@@ -858,7 +892,10 @@ static void world_roll(struct world *w, unsigned int *seed)
 		c->mtu = rand_r(seed) % 3 ? 1500 : 100;
 		c->n_macs = i == UP ? 0 : 1 + (unsigned int)rand_r(seed) % 2;
 		w->macs[i][1] = mac_of((unsigned int)rand_r(seed) % N_PORTS);
-		c->n_in = 0;
+		c->in = w->mirrors[i][0];
+		c->out = w->mirrors[i][1];
+		c->n_in = mirrors_roll(w->mirrors[i][0], seed);
+		c->n_out = mirrors_roll(w->mirrors[i][1], seed);
 	}
 	w->vepa = rand_r(seed) % 4 == 0;
 }
@@ -888,13 +925,26 @@ static unsigned int copies_list(const struct world *w, uint32_t (*list)[5])
 
 #define TRAIN 24
 
-/* A mirror to nowhere takes the short cut away from every sender and changes nothing else. */
+/* Nodes for mirrors that hold several frames. */
+static unsigned int mirror_runs(const struct veb_out *out)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < out->n_nodes; i++)
+		n += out->nodes[i].mirror && out->nodes[i].n > 1;
+	return n;
+}
+
+/* A mirror whose filter nothing meets takes the short cut away from its port and changes nothing else. */
 static void the_short_cut_decides_as_the_rules_do(void **state)
 {
-	static const struct veb_mirror nowhere = { 99, 0 };
-	static uint32_t lists[2][TRAIN * N_PORTS][5];
-	unsigned int seed = 1, shorter = 0, runs = 0;
+	static uint32_t lists[2][4 * TRAIN * N_PORTS][5];
+	unsigned int seed = 1, shorter = 0, runs = 0, mirrored = 0;
+	struct veb_mirror nothing = { .to = X };
+	struct veb_filter *flt;
 
+	assert_int_equal(veb_filter_new(&(struct veb_filter_conf){ .ether = 1 }, &flt, NULL), 0);
+	nothing.filter = flt;
 	for (unsigned int round = 0; round < 300; round++) {
 		auto_of(world_free) struct world *a = world_new(), *b = world_new();
 		unsigned int again = seed;
@@ -902,8 +952,7 @@ static void the_short_cut_decides_as_the_rules_do(void **state)
 		world_roll(a, &seed);
 		world_roll(b, &again);
 		for (unsigned int i = 0; i < N_PORTS; i++) {
-			b->conf[i].n_out = 1;
-			b->conf[i].out = &nowhere;
+			b->mirrors[i][1][b->conf[i].n_out++] = nothing;
 		}
 		world_build(a);
 		world_build(b);
@@ -931,11 +980,14 @@ static void the_short_cut_decides_as_the_rules_do(void **state)
 			assert_memory_equal(lists[0], lists[1], n * sizeof(lists[0][0]));
 			shorter += n;
 			runs += n - a->out->n_nodes;
+			mirrored += mirror_runs(a->out);
 		}
 		assert_memory_equal(a->stats, b->stats, sizeof(a->stats));
 	}
 	assert_true(shorter > 10000);
 	assert_true(runs > 1000); /* frames that joined the run before them */
+	assert_true(mirrored > 1000);
+	veb_filter_put(flt);
 }
 
 static void fib_finds_every_address_of_256_vfs(void **state)
@@ -992,6 +1044,7 @@ int main(void)
 		cmocka_unit_test(storm_control_counts_accepted_frames_of_its_kind),
 		cmocka_unit_test(vepa_sends_all_to_the_uplink_and_prunes_its_own),
 		cmocka_unit_test(mirrors_copy_what_the_vm_sees),
+		cmocka_unit_test(a_tunnel_is_not_mirrored_into_itself),
 		cmocka_unit_test(mirrored_tag_is_the_guests_own),
 		cmocka_unit_test(a_filter_lets_pass_what_meets_all_its_conditions),
 		cmocka_unit_test(filters_are_refused_in_libpcaps_words),

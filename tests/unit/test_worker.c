@@ -27,6 +27,7 @@ struct vf {
 	struct port_queue source;
 	struct mac dst;
 	uint32_t len;	/* of its frames, bytes; 0: it is silent */
+	bool full;	/* its guest takes no more frames */
 	uint64_t turns; /* that yielded frames */
 	uint64_t cost;	/* of copies made of its frames, wherever they went */
 };
@@ -72,6 +73,10 @@ static void op_tx(struct port *port, struct port_batch *b)
 
 	port_batch_each(b, it, f)
 	{
+		if (((struct vf *)port)->full) {
+			port_dropped(b, it, f, DROP_NO_BUFFER);
+			continue;
+		}
 		vfs[f->src.b[5]].cost += f->len + COPY_COST;
 		port_delivered(b, it, f);
 	}
@@ -134,15 +139,17 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Both send all they may until the neighbour had TURNS turns. */
-static void run(struct dp *dp, struct mac to, uint32_t flooder_len, uint32_t neighbour_len)
+/* Both send all they may until the neighbour had TURNS turns; of the other guests @full take none. */
+static void run_beside(struct dp *dp, struct mac to, uint32_t flooder_len, uint32_t neighbour_len,
+		       unsigned int full)
 {
 	for (unsigned int i = 0; i < VFS; i++) {
 		struct vf *vf = &vfs[i];
 
 		*vf = (struct vf){
 			.port = { .ops = &ops, .queues = { &vf->source }, .n_queues = 1 },
-			.source = { .port = &vf->port, .fd = -1, .node = -1 }
+			.source = { .port = &vf->port, .fd = -1, .node = -1 },
+			.full = i >= VFS - full,
 		};
 	}
 	vfs[FLOODER].len = flooder_len;
@@ -156,6 +163,11 @@ static void run(struct dp *dp, struct mac to, uint32_t flooder_len, uint32_t nei
 	for (uint16_t i = 0; i < VFS; i++)
 		dp_port_del(dp, i);
 	assert_int_equal(vfs[NEIGHBOUR].turns, TURNS);
+}
+
+static void run(struct dp *dp, struct mac to, uint32_t flooder_len, uint32_t neighbour_len)
+{
+	run_beside(dp, to, flooder_len, neighbour_len, 0);
 }
 
 /* A broadcast costs 64 copies, and its sender has to wait for as many turns as they are worth. */
@@ -172,6 +184,15 @@ static void a_flood_of_broadcasts_leaves_the_neighbour_its_share(void **state)
 		assert_in_range(vfs[FLOODER].cost, vfs[NEIGHBOUR].cost * 2 / 3,
 				vfs[NEIGHBOUR].cost * 3 / 2);
 	}
+}
+
+/* Copies that stalled guests, mirrors perhaps, do not take are not charged as if they did. */
+static void a_stalled_destination_costs_the_sender_nearly_nothing(void **state)
+{
+	static const struct mac all = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } };
+
+	run_beside(*state, all, 64, 64, VFS - OTHER - 1);
+	assert_in_range(vfs[FLOODER].cost, vfs[NEIGHBOUR].cost / 2, vfs[NEIGHBOUR].cost * 3 / 2);
 }
 
 /* What nobody gets costs its sender too, else its turn would never end. */
@@ -198,6 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_flood_of_broadcasts_leaves_the_neighbour_its_share),
+		cmocka_unit_test(a_stalled_destination_costs_the_sender_nearly_nothing),
 		cmocka_unit_test(a_flood_for_nobody_leaves_the_neighbour_its_turns),
 		cmocka_unit_test(a_minimum_rate_buys_turns_on_a_busy_worker),
 	};
