@@ -13,10 +13,11 @@ static bool find(struct burst *b, const struct veb_mirror *mirrors, unsigned int
 {
 	for (unsigned int i = 0; i < n; i++) {
 		const struct veb_mirror *m = &mirrors[i];
+		enum veb_filter_says says = veb_filter_vlan(m->filter, b->src->vst);
 
-		if (!mirror_port(b, m))
+		if (!mirror_port(b, m) || says == VEB_FILTER_NONE)
 			continue;
-		if (b->n_also == ALSO_MAX || m->to == b->dst_port || m->filter ||
+		if (b->n_also == ALSO_MAX || m->to == b->dst_port || says == VEB_FILTER_SOME ||
 		    (m->flags & VEB_MIRROR_REMOTE && b->src->kind == VEB_HOST))
 			return false;
 		for (unsigned int k = 0; k < b->n_also; k++)

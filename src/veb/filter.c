@@ -96,6 +96,25 @@ void veb_filter_put(const struct veb_filter *flt)
 }
 
 /**
+ * veb_filter_vlan() - Which frames of a VLAN are to be mirrored
+ * @flt:  filter, or NULL: there is none
+ * @vlan: TPID << 16 | VID, 0: untagged
+ *
+ * Return: none, all, or VEB_FILTER_SOME: ask veb_filter_match() about each.
+ * Context: a worker, for mirrored ports alone.
+ */
+enum veb_filter_says veb_filter_vlan(const struct veb_filter *flt, uint32_t vlan)
+{
+	if (!flt)
+		return VEB_FILTER_ALL;
+	if (flt->vlan && TAG_VID(vlan) != flt->vlan)
+		return VEB_FILTER_NONE;
+	if (flt->vlans.set && !vlan_set_has(&flt->vlans, TAG_VID(vlan)))
+		return VEB_FILTER_NONE;
+	return flt->ether || flt->prog.bf_insns ? VEB_FILTER_SOME : VEB_FILTER_ALL;
+}
+
+/**
  * veb_filter_match() - Whether a frame is to be mirrored
  * @flt:  filter
  * @f:    frame
@@ -111,9 +130,7 @@ bool veb_filter_match(const struct veb_filter *flt, const struct frame *f, uint3
 	uint8_t bytes[VEB_FILTER_PEEK];
 	unsigned int n;
 
-	if (flt->vlan && TAG_VID(vlan) != flt->vlan)
-		return false;
-	if (flt->vlans.set && !vlan_set_has(&flt->vlans, TAG_VID(vlan)))
+	if (veb_filter_vlan(flt, vlan) == VEB_FILTER_NONE)
 		return false;
 	if (flt->ether && f->type != flt->ether)
 		return false;

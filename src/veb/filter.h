@@ -18,9 +18,13 @@ struct veb_filter_conf {
 
 struct veb_filter;
 
+/* What a filter says of a VLAN's frames without looking at one. */
+enum veb_filter_says { VEB_FILTER_NONE, VEB_FILTER_ALL, VEB_FILTER_SOME };
+
 int veb_filter_new(const struct veb_filter_conf *conf, struct veb_filter **out, struct err *e);
 const struct veb_filter *veb_filter_get(const struct veb_filter *flt);
 void veb_filter_put(const struct veb_filter *flt);
+enum veb_filter_says veb_filter_vlan(const struct veb_filter *flt, uint32_t vlan);
 bool veb_filter_match(const struct veb_filter *flt, const struct frame *f, uint32_t vlan,
 		      const uint32_t tags[2]);
 

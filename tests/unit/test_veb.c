@@ -863,6 +863,16 @@ static void a_full_out_gives_back_the_rest_of_the_burst(void **state)
 	assert_true(calls > 1);
 }
 
+static struct veb_filter *filter_of(uint16_t vlan, uint16_t ether)
+{
+	struct veb_filter *flt;
+
+	assert_int_equal(veb_filter_new(&(struct veb_filter_conf){ vlan, .ether = ether }, &flt, NULL), 0);
+	return flt;
+}
+
+static struct veb_filter *vlan_filters[2]; /* of VLAN 7, in which some are, and of 8 */
+
 static unsigned int mirrors_roll(struct veb_mirror *m, unsigned int *seed)
 {
 	unsigned int n = rand_r(seed) % 4 ? 0 : 1 + (unsigned int)rand_r(seed) % 2;
@@ -870,7 +880,8 @@ static unsigned int mirrors_roll(struct veb_mirror *m, unsigned int *seed)
 	for (unsigned int i = 0; i < n; i++)
 		m[i] = (struct veb_mirror){ .to = (uint16_t)(rand_r(seed) % (N_PORTS + 1)),
 					    .slot = (uint16_t)(rand_r(seed) % 4),
-					    .flags = (uint16_t)(rand_r(seed) % 4) };
+					    .flags = (uint16_t)(rand_r(seed) % 4),
+					    .filter = rand_r(seed) % 2 ? NULL : vlan_filters[rand_r(seed) % 2] };
 	return n;
 }
 
@@ -940,11 +951,11 @@ static void the_short_cut_decides_as_the_rules_do(void **state)
 {
 	static uint32_t lists[2][4 * TRAIN * N_PORTS][5];
 	unsigned int seed = 1, shorter = 0, runs = 0, mirrored = 0;
-	struct veb_mirror nothing = { .to = X };
-	struct veb_filter *flt;
+	struct veb_filter *none = filter_of(0, 1);
+	const struct veb_mirror nothing = { .to = X, .filter = none };
 
-	assert_int_equal(veb_filter_new(&(struct veb_filter_conf){ .ether = 1 }, &flt, NULL), 0);
-	nothing.filter = flt;
+	for (uint16_t i = 0; i < 2; i++)
+		vlan_filters[i] = filter_of((uint16_t)(7 + i), 0);
 	for (unsigned int round = 0; round < 300; round++) {
 		auto_of(world_free) struct world *a = world_new(), *b = world_new();
 		unsigned int again = seed;
@@ -987,7 +998,9 @@ static void the_short_cut_decides_as_the_rules_do(void **state)
 	assert_true(shorter > 10000);
 	assert_true(runs > 1000); /* frames that joined the run before them */
 	assert_true(mirrored > 1000);
-	veb_filter_put(flt);
+	for (unsigned int i = 0; i < 2; i++)
+		veb_filter_put(vlan_filters[i]);
+	veb_filter_put(none);
 }
 
 static void fib_finds_every_address_of_256_vfs(void **state)
