@@ -25,6 +25,19 @@ void vlan_set_range(struct vlan_set *v, unsigned int first, unsigned int last, b
 	}
 }
 
+/**
+ * vlan_set_merge() - Add or remove the members of a list
+ * @v:      set; becomes a set one if it was unset, at @list alone if that is added
+ * @list:   set
+ * @member: true adds
+ */
+void vlan_set_merge(struct vlan_set *v, const struct vlan_set *list, bool member)
+{
+	v->set = true;
+	for (unsigned int i = 0; i < VLAN_N / 64; i++)
+		v->bits[i] = member ? v->bits[i] | list->bits[i] : v->bits[i] & ~list->bits[i];
+}
+
 static int parse_vid(const char **p, unsigned int *out)
 {
 	char *end;

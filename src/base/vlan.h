@@ -19,6 +19,7 @@ struct vlan_set {
 int vlan_set_parse(const char *text, struct vlan_set *out, struct err *e);
 int vlan_set_format(const struct vlan_set *v, char *out, size_t size);
 void vlan_set_range(struct vlan_set *v, unsigned int first, unsigned int last, bool member);
+void vlan_set_merge(struct vlan_set *v, const struct vlan_set *list, bool member);
 
 static inline bool vlan_set_has(const struct vlan_set *v, unsigned int vid)
 {

@@ -25,6 +25,7 @@ static const char vf_usage[] =
 	"anyvf vf detach PF N\n"
 	"anyvf vf release PF N             (detach, and back to the defaults)\n"
 	"anyvf vf set PF N WORD VALUE ...\n"
+	"anyvf vf set PF N trunk add|rem LIST [native VLAN|none]\n"
 	"anyvf vf set PF N storm [broadcast RATE|off] [multicast RATE|off]\n"
 	"anyvf [-j [-p]] vf show [PF [N]]\n"
 	"anyvf [-j [-p]] vf drops PF N     (why frames were dropped, with the last for each "
@@ -75,7 +76,8 @@ const struct cli_object cli_objects[] = {
 	  .usage = vf_usage,
 	  .fields = vf_fields,
 	  .words = VF_SET_WORDS,
-	  .more = "vhost socket client tap netns any none storm broadcast multicast on off" },
+	  .more = "vhost socket client tap netns any none add rem "
+		  "storm broadcast multicast on off" },
 	{ .word = "mirror",
 	  .commands = cli_mirror_commands,
 	  .help = "copy frames of a VF, PF, wire or VLAN to a VF, tap, file or another host",

@@ -97,7 +97,29 @@ static int read_storm(struct cli *cli, struct vf_config *config, uint32_t *chang
 			   : cli_incomplete();
 }
 
-/* Pairs of word and value to the line's end. */
+/* Behind "trunk": add LIST | rem LIST, for the daemon to do; false: it is a trunk itself. */
+static bool read_trunk(struct cli *cli, struct vf_change *c, int *rc)
+{
+	bool add = cli_accept(cli, "add");
+	struct vlan_set list;
+	struct err e = { 0 };
+	const char *text;
+
+	if (!add && !cli_accept(cli, "rem"))
+		return false;
+	text = cli_next(cli);
+	if (!text)
+		*rc = cli_incomplete();
+	else if (!strcmp(text, "any") || !strcmp(text, "none"))
+		*rc = cli_wrong(text, "expected a list of VLANs");
+	else if (vlan_set_parse(text, &list, &e))
+		*rc = usage(&e);
+	else
+		vlan_set_merge(add ? &c->trunk_add : &c->trunk_rem, &list, true);
+	return true;
+}
+
+/* Pairs of word and value to the line's end; VFs' are words of a struct vf_change. */
 static int read_words(struct cli *cli, const struct field *fields, uint32_t allowed, void *obj,
 		      uint32_t *changed)
 {
@@ -123,9 +145,18 @@ static int read_words(struct cli *cli, const struct field *fields, uint32_t allo
 				return rc;
 			continue;
 		}
+		rc = CLI_OK;
+		if (f == &vf_fields[VF_FIELD_TRUNK] &&
+		    read_trunk(cli, container_of(obj, struct vf_change, want), &rc)) {
+			if (rc)
+				return rc;
+			continue;
+		}
 		value = cli_next(cli);
 		if (!value)
 			return cli_incomplete();
+		if (f == &vf_fields[VF_FIELD_NATIVE] && !strcmp(value, "none"))
+			value = "0";
 		if (field_parse(f, obj, value, &e))
 			return usage(&e);
 		*changed |= BIT(f - fields);
@@ -336,22 +367,20 @@ static int vf_release(struct cli *cli)
 
 static int vf_set(struct cli *cli)
 {
-	struct vf_config config;
+	struct vf_change c = { 0 };
 	struct err e = { 0 };
-	uint32_t vf, changed = 0;
 	json_t *params;
 	const char *pf;
-	int rc = noun_read_vf(cli, &pf, &vf);
+	int rc = noun_read_vf(cli, &pf, &c.vf);
 
-	vf_config_default(&config);
+	vf_config_default(&c.want);
 	if (!rc)
-		rc = read_words(cli, vf_fields, VF_SET_WORDS, &config, &changed);
+		rc = read_words(cli, vf_fields, VF_SET_WORDS, &c.want, &c.changed);
 	if (rc)
 		return rc;
-	if (!changed)
+	if (!c.changed && !c.trunk_add.set && !c.trunk_rem.set)
 		return cli_incomplete();
-	params = json_pack("{s:[{s:i, s:o}]}", "vfs", "vf", (int)vf, "set",
-			   cli_fields_json(vf_fields, &config, changed));
+	params = json_pack("{s:[o]}", "vfs", ctl_vf_change_to_json(&c));
 	return answer(cli_call_pf(cli, pf, "pf.set", params, NULL, &e), &e);
 }
 

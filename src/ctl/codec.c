@@ -315,6 +315,52 @@ int ctl_pf_info_from_json(const json_t *j, struct pf_info *out, struct err *e)
 	return rc;
 }
 
+static const struct field change_fields[] = {
+	R(vf_change, "vf", FIELD_U32, vf, 0),
+	R(vf_change, "trunk_add", FIELD_VLANS, trunk_add, 0),
+	R(vf_change, "trunk_rem", FIELD_VLANS, trunk_rem, 0),
+	FIELD_END
+};
+
+/**
+ * ctl_vf_change_to_json() - Settings of one VF as an element of pf.set's "vfs"
+ * @change: what is to change
+ *
+ * Return: a new reference; NULL when out of memory.
+ */
+json_t *ctl_vf_change_to_json(const struct vf_change *change)
+{
+	const struct vf_change plain = { .vf = ~change->vf }; /* it is always told */
+	json_t *j = fields_to_json_masked(change_fields, change,
+					  fields_diff(change_fields, change, &plain));
+
+	json_object_set_new(j, "set",
+			    fields_to_json_masked(vf_fields, &change->want, change->changed));
+	return j;
+}
+
+/**
+ * ctl_vf_change_from_json() - Read an element of pf.set's "vfs"
+ * @j:   {vf, set?: {...}, trunk_add?, trunk_rem?}
+ * @out: all zero; filled on success
+ * @e:   error text that names the member, may be NULL
+ *
+ * Return: 0, -EINVAL or -ERANGE.
+ */
+int ctl_vf_change_from_json(const json_t *j, struct vf_change *out, struct err *e)
+{
+	static const char *const special[] = { "set", NULL };
+	const json_t *set;
+	int rc = read_mixed(change_fields, out, j, special, &set, e);
+
+	vf_config_default(&out->want);
+	if (!rc && !json_object_get(j, "vf"))
+		rc = err_set(e, -EINVAL, "vf is missing");
+	if (!rc && set)
+		rc = fields_from_json(vf_fields, &out->want, set, &out->changed, e);
+	return rc;
+}
+
 /**
  * ctl_vf_filter_to_json() - A guest's wishes as vf.filter's parameter
  * @filter: addresses and modes; NULL: nobody reads them any more

@@ -7,7 +7,7 @@
  * Methods (params -> result); member names are the words of the field tables:
  *   pf.add      {name, uplink, uplink_arg, host_if, numvfs, mode, ...} -> {}
  *   pf.del      {pf}                                          -> {}
- *   pf.set      {pf, by_agent?, set: {...}, vfs: [{vf, set: {...}}]}  -> {}
+ *   pf.set      {pf, by_agent?, set: {...}, vfs: [{vf, set?: {...}, trunk_add?, trunk_rem?}]} -> {}
  *   pf.list     {}                                            -> [name]
  *   pf.get      {pf, vfs: bool}  -> {config, status, vfs?: [vf.get's result]}
  *   vf.get      {pf, vf}         -> {vf, config, attach, status, stats}
@@ -71,6 +71,8 @@ json_t *ctl_vf_drops_to_json(unsigned int vf, const struct vf_drop drops[DROP_N]
 int ctl_vf_info_from_json(const json_t *j, struct vf_info *out, struct err *e);
 json_t *ctl_pf_info_to_json(const struct pf_info *info);
 int ctl_pf_info_from_json(const json_t *j, struct pf_info *out, struct err *e);
+json_t *ctl_vf_change_to_json(const struct vf_change *change);
+int ctl_vf_change_from_json(const json_t *j, struct vf_change *out, struct err *e);
 json_t *ctl_vf_filter_to_json(const struct vf_filter *filter);
 int ctl_vf_filter_from_json(const json_t *j, struct vf_filter *out, struct err *e);
 void ctl_vf_filter_fini(struct vf_filter *filter);

@@ -80,25 +80,6 @@ static int pf_del(struct call *c, json_t **result, struct err *e)
 	return c->ops->pf_del(c->ctx, c->t.pf, e);
 }
 
-/* One element of pf.set's "vfs": {vf, set: {...}} */
-static int read_vf_change(const json_t *j, struct vf_change *out, struct err *e)
-{
-	const json_t *vf = json_object_get(j, "vf");
-	const char *key;
-	json_t *v;
-
-	json_object_foreach ((json_t *)(uintptr_t)j, key, v) {
-		if (strcmp(key, "vf") && strcmp(key, "set"))
-			return err_set(e, -EINVAL, "unknown member \"%.64s\"", key);
-	}
-	if (!json_is_integer(vf) || json_integer_value(vf) < 0 ||
-	    json_integer_value(vf) > UINT32_MAX)
-		return err_set(e, -EINVAL, "vf must be a number from 0 up");
-	out->vf = (unsigned int)json_integer_value(vf);
-	vf_config_default(&out->want);
-	return fields_from_json(vf_fields, &out->want, json_object_get(j, "set"), &out->changed, e);
-}
-
 static int pf_set(struct call *c, json_t **result, struct err *e)
 {
 	const json_t *set = json_object_get(c->params, "set");
@@ -118,7 +99,7 @@ static int pf_set(struct call *c, json_t **result, struct err *e)
 	if (!changes)
 		return no_memory(e);
 	for (unsigned int i = 0; i < change.n_vfs; i++)
-		if (read_vf_change(json_array_get(vfs, i), &changes[i], e))
+		if (ctl_vf_change_from_json(json_array_get(vfs, i), &changes[i], e))
 			return bad_params(c);
 	change.vfs = changes;
 	return c->ops->pf_set(c->ctx, c->t.pf, &change, e);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Field tables, defaults and checks of the PF and its service ports. */
-#include "model/pf.h"
+#include "model/pf_ops.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -79,5 +79,52 @@ int pf_config_check(const struct pf_config *want, struct err *e)
 		return err_set(e, -EINVAL, "mac is a multicast address");
 	if (want->mtu < 68 || want->mtu > 9216)
 		return err_set(e, -EINVAL, "mtu %u is not in 68..9216", want->mtu);
+	return 0;
+}
+
+/* Tags a guest may use: not the priority tag's 0, which is no VLAN, and not the reserved 4095. */
+static int trunk_check(const struct vlan_set *list, struct err *e)
+{
+	for (unsigned int vid = 0; vid < VLAN_N; vid += VLAN_N - 1)
+		if (list->set && vlan_set_has(list, vid))
+			return err_set(e, -EINVAL, "trunk: VLAN %u is not in 1..4094", vid);
+	return 0;
+}
+
+/**
+ * vf_change_apply() - A command's words on top of what a VF is
+ * @old:    what it is
+ * @change: the words
+ * @pf:     its PF as it will be
+ * @out:    gets the result; untouched on failure
+ * @e:      names the word, may be NULL
+ *
+ * What is added to a trunk that lets any tag pass makes it a list of just that.
+ *
+ * Return: 0 or -EINVAL.
+ */
+int vf_change_apply(const struct vf_config *old, const struct vf_change *change,
+		    const struct pf_config *pf, struct vf_config *out, struct err *e)
+{
+	struct vf_config v = *old;
+	int rc = trunk_check(&change->trunk_add, e);
+
+	fields_apply(vf_fields, &v, &change->want, change->changed);
+	if (!rc)
+		rc = trunk_check(&change->trunk_rem, e);
+	if (!rc && change->changed & 1U << VF_FIELD_TRUNK)
+		rc = trunk_check(&v.trunk, e);
+	if (!rc)
+		rc = vf_config_check(&v, change->changed, e);
+	if (rc)
+		return rc;
+	if (change->trunk_add.set)
+		vlan_set_merge(&v.trunk, &change->trunk_add, true);
+	if (change->trunk_rem.set && !v.trunk.set)
+		return err_set(e, -EINVAL, "trunk rem: the trunk is unset and lets any tag pass; "
+					   "set a list first");
+	if (change->trunk_rem.set)
+		vlan_set_merge(&v.trunk, &change->trunk_rem, false);
+	*out = v;
 	return 0;
 }

@@ -18,6 +18,7 @@ struct vf_change {
 	unsigned int vf;
 	uint32_t changed;	/* bits by enum vf_field; only these members of want count */
 	struct vf_config want;
+	struct vlan_set trunk_add, trunk_rem; /* then, in this order, to the trunk; unset: nothing */
 };
 
 /* One command line of `link set`, applied as a whole or not at all. */
@@ -28,6 +29,9 @@ struct pf_change {
 	unsigned int n_vfs;
 	struct vf_change *vfs;	/* array of n_vfs, in order; a VF may occur twice */
 };
+
+int vf_change_apply(const struct vf_config *old, const struct vf_change *change,
+		    const struct pf_config *pf, struct vf_config *out, struct err *e);
 
 struct pf_ops {
 	const char *kind; /* "sw", "hw", "fake" */

@@ -24,6 +24,7 @@ const struct field vf_fields[] = {
 	F("query_rss", FIELD_BOOL, query_rss, 0, NULL, "guest may query RSS settings"),
 	F("trust", FIELD_BOOL, trust, 0, NULL, "guest may change its addresses"),
 	F("trunk", FIELD_VLANS, trunk, 0, NULL, "tags the guest may use: any, none or a list"),
+	F("native", FIELD_U16, native, 4094, NULL, "VLAN of its untagged frames, 0 for none"),
 	F("mtu", FIELD_U16, mtu, 9216, NULL, "largest payload in bytes, 0 for the PF's"),
 	F("isolated", FIELD_BOOL, isolated, 0, NULL, "reaches no other isolated VF"),
 	F("storm_broadcast", FIELD_U32, storm_broadcast, VF_STORM_MAX, NULL,
@@ -111,6 +112,10 @@ int vf_config_check(const struct vf_config *want, uint32_t changed, struct err *
 	    want->max_tx_mbit && want->min_tx_mbit > want->max_tx_mbit)
 		return err_set(e, -EINVAL, "min_tx_rate %u is above max_tx_rate %u",
 			       want->min_tx_mbit, want->max_tx_mbit);
+	if (changed & (1U << VF_FIELD_VLAN | 1U << VF_FIELD_NATIVE) && want->vlan && want->native)
+		return err_set(e, -EINVAL, "native %u and vlan %u exclude each other: a port VLAN "
+					   "is what untagged frames belong to", want->native,
+			       want->vlan);
 	if (changed & 1U << VF_FIELD_MTU && want->mtu && (want->mtu < 68 || want->mtu > 9216))
 		return err_set(e, -EINVAL, "mtu %u is not in 68..9216", want->mtu);
 	return 0;

@@ -34,6 +34,7 @@ enum vf_field {
 	VF_FIELD_QUERY_RSS,
 	VF_FIELD_TRUST,
 	VF_FIELD_TRUNK, /* from here on: words no kernel tool owns */
+	VF_FIELD_NATIVE,
 	VF_FIELD_MTU,
 	VF_FIELD_ISOLATED,
 	VF_FIELD_STORM_BROADCAST,
@@ -56,6 +57,7 @@ struct vf_config {
 	bool query_rss;		 /* stored and shown; nothing to query in software */
 	bool trust;		 /* guest may change its addresses, exceed quotas, be promiscuous */
 	struct vlan_set trunk;	 /* tags the guest may use (VGT); unset: any; empty: untagged only */
+	uint16_t native;	 /* VLAN of its untagged frames without VST, 1..4094; 0: none */
 	uint16_t mtu;		 /* bytes of payload; 0: the PF's */
 	bool isolated;		 /* no frames between this VF and other isolated ones */
 	uint32_t storm_broadcast; /* broadcast frames a second it may send; 0: no limit */

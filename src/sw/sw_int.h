@@ -120,8 +120,8 @@ int sw_pf_list(void *ctx, char (*out)[PF_NAME_LEN + 1], unsigned int max);
 int sw_pf_get(void *ctx, const char *name, struct pf_info *out, struct err *e);
 
 /* sw_vf.c */
-int sw_vf_apply(const struct sw_vf *old, const struct vf_change *change, bool by_agent,
-		struct sw_vf *out, struct err *e);
+int sw_vf_apply(const struct sw_vf *old, const struct vf_change *change,
+		const struct pf_config *pf, bool by_agent, struct sw_vf *out, struct err *e);
 int sw_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_info *out, struct err *e);
 int sw_vf_drops(void *ctx, const char *pf, unsigned int vf, struct vf_drop out[DROP_N],
 		struct err *e);

@@ -253,7 +253,7 @@ static int next_apply(const struct sw_pf *old, struct sw_pf *next, const struct 
 		if (c->vf >= next->config.numvfs)
 			return err_set(e, -EINVAL, "%s has no vf %u", next->config.name, c->vf);
 		v = &next->vfs[c->vf];
-		rc = sw_vf_apply(v, c, change->by_agent, &made, e);
+		rc = sw_vf_apply(v, c, &next->config, change->by_agent, &made, e);
 		if (rc) {
 			err_prefix(e, "%s vf %u", next->config.name, c->vf);
 			return rc;

@@ -190,6 +190,7 @@ static int build_vf(struct build *b, const struct sw_pf *pf, unsigned int vf)
 		.storm = { [STORM_BROADCAST] = v->config.storm_broadcast,
 			   [STORM_MULTICAST] = v->config.storm_multicast },
 		.trunk = &v->config.trunk,
+		.native = v->config.native,
 		.mtu = v->config.mtu ? v->config.mtu : pf->config.mtu,
 		.n_macs = vf_macs(v, macs),
 		.macs = macs,

@@ -13,6 +13,7 @@
  * sw_vf_apply() - One VF's words on top of what it is
  * @old:      what it is
  * @change:   the words
+ * @pf:       settings of its PF as they will be
  * @by_agent: written by the agent, else by hand
  * @out:      the new value with a guest of its own; attach is as it was
  * @e:        may be NULL
@@ -20,14 +21,12 @@
  * Return: 0, -EINVAL or -ENOMEM.
  * Context: control; pure.
  */
-int sw_vf_apply(const struct sw_vf *old, const struct vf_change *change, bool by_agent,
-		struct sw_vf *out, struct err *e)
+int sw_vf_apply(const struct sw_vf *old, const struct vf_change *change,
+		const struct pf_config *pf, bool by_agent, struct sw_vf *out, struct err *e)
 {
 	struct sw_vf v = *old;
-	int rc;
+	int rc = vf_change_apply(&old->config, change, pf, &v.config, e);
 
-	fields_apply(vf_fields, &v.config, &change->want, change->changed);
-	rc = vf_config_check(&v.config, change->changed, e);
 	if (rc)
 		return rc;
 	if (by_agent) {

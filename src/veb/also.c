@@ -13,7 +13,7 @@ static bool find(struct burst *b, const struct veb_mirror *mirrors, unsigned int
 {
 	for (unsigned int i = 0; i < n; i++) {
 		const struct veb_mirror *m = &mirrors[i];
-		enum veb_filter_says says = veb_filter_vlan(m->filter, b->src->vst);
+		enum veb_filter_says says = veb_filter_vlan(m->filter, b->src->pvid);
 
 		if (!mirror_port(b, m) || says == VEB_FILTER_NONE)
 			continue;
@@ -26,7 +26,7 @@ static bool find(struct burst *b, const struct veb_mirror *mirrors, unsigned int
 		b->also[b->n_also++] = (struct also){
 			.to = m->to,
 			.mirror = (uint16_t)(m->slot + 1),
-			.tag = m->flags & VEB_MIRROR_INSIDE ? b->src->vst_tag : 0,
+			.tag = m->flags & VEB_MIRROR_INSIDE ? b->src->pvid_tag : 0,
 			.mirrored = &b->out->stats[of].mirrored,
 		};
 	}

@@ -52,17 +52,20 @@ struct veb_port *veb_port_new(const struct veb_port_conf *conf)
 	p->id = conf->id;
 	p->domain = conf->domain;
 	p->kind = (uint8_t)conf->kind;
-	p->flags = conf->flags & (uint16_t)~VEB_TRUNK_ANY;
+	p->flags = conf->flags & (uint16_t)~(VEB_TRUNK_ANY | VEB_VST);
 	if (conf->kind != VEB_VF)
 		p->flags |= VEB_ALLMULTI;
 	if (conf->vlan) {
-		p->vst = TAG_MAKE(conf->ad ? TPID_8021AD : TPID_8021Q, 0, conf->vlan);
-		p->vst_tag = p->vst | TAG_MAKE(0, conf->qos, 0);
+		p->flags |= VEB_VST;
+		p->pvid = TAG_MAKE(conf->ad ? TPID_8021AD : TPID_8021Q, 0, conf->vlan);
+		p->pvid_tag = p->pvid | TAG_MAKE(0, conf->qos, 0);
 	} else if (!conf->trunk || !conf->trunk->set) {
 		p->flags |= VEB_TRUNK_ANY;
 	} else {
 		p->trunk = *conf->trunk;
 	}
+	if (!conf->vlan && conf->native)
+		p->pvid = p->pvid_tag = TAG_MAKE(TPID_8021Q, 0, conf->native);
 	p->mtu = conf->mtu ? conf->mtu : UINT32_MAX;
 	memcpy(p->storm, conf->storm, sizeof(p->storm));
 	p->mac = conf->n_macs ? macs[0] : 0;
@@ -92,7 +95,7 @@ bool veb_port_equal(const struct veb_port *a, const struct veb_port *b)
 	size_t n_keys = a->n_macs + a->n_groups, n_mirrors = a->n_in + a->n_out;
 
 	return b && a->id == b->id && a->domain == b->domain && a->flags == b->flags &&
-	       a->kind == b->kind && a->vst_tag == b->vst_tag && a->vst == b->vst &&
+	       a->kind == b->kind && a->pvid_tag == b->pvid_tag && a->pvid == b->pvid &&
 	       a->mtu == b->mtu && a->n_macs == b->n_macs && a->n_groups == b->n_groups &&
 	       !memcmp(a->storm, b->storm, sizeof(a->storm)) && a->n_in == b->n_in &&
 	       a->n_out == b->n_out && !memcmp(a->macs, b->macs, n_keys * sizeof(*a->macs)) &&
@@ -165,7 +168,7 @@ static unsigned int claims_collect(const struct veb_snap *s, struct claim *claim
 
 static uint16_t plain_mtu(const struct veb_port *p)
 {
-	return p->flags & VEB_LINK_UP && (p->vst & 0xfff) != 4095
+	return p->flags & VEB_LINK_UP && (p->pvid & 0xfff) != 4095
 		       ? (uint16_t)MIN(p->mtu, (uint32_t)UINT16_MAX)
 		       : 0;
 }
@@ -236,7 +239,7 @@ static void domain_build(struct veb_snap *s, unsigned int number, struct veb_mem
 			d->host = p->id;
 		d->promisc |= !!(p->flags & VEB_PROMISC);
 		d->dhcp |= !!(p->flags & VEB_DHCP);
-		members[d->n_members++] = (struct veb_member){ p->id, p->flags, p->vst };
+		members[d->n_members++] = (struct veb_member){ p->id, p->flags, p->pvid };
 	}
 	d->max_nodes += most_out;
 }

@@ -43,6 +43,7 @@ enum veb_flag {
 	VEB_DHCP = 1 << 5,	/* DHCP requests of its VLAN do not leave by the uplink */
 	VEB_CONFIRM = 1 << 6,	/* with VEB_LEARN: report the first own address as well */
 	VEB_TRUNK_ANY = 1 << 7, /* set by veb_port_new(): no VST and no trunk list */
+	VEB_VST = 1 << 9,	/* set by veb_port_new(): only frames of its pvid, all untagged */
 	VEB_ISOLATED = 1 << 8,	/* exchanges no frames with others of this flag (br_private.h) */
 };
 
@@ -73,6 +74,7 @@ struct veb_port_conf {
 	uint16_t mtu;		      /* bytes behind the Ethernet header; 0: no check */
 	uint32_t storm[STORM_KINDS];  /* frames to many it may send a second; 0: no limit */
 	const struct vlan_set *trunk; /* tags allowed without VST; NULL or unset: any */
+	uint16_t native;	      /* VLAN of untagged frames without VST; 0: none */
 	unsigned int n_macs;	      /* own addresses; the first is the one seen most */
 	const struct mac *macs;
 	unsigned int n_groups; /* joined multicast groups */
@@ -86,8 +88,8 @@ struct veb_port {
 	uint16_t id, domain;
 	uint16_t flags;	  /* enum veb_flag */
 	uint8_t kind;	  /* enum veb_kind */
-	uint32_t vst;	  /* TPID << 16 | VID that frames must have; 0: no VST */
-	uint32_t vst_tag; /* vst with PCP: what is inserted */
+	uint32_t pvid;	  /* TPID << 16 | VID its untagged frames belong to; 0: none */
+	uint32_t pvid_tag; /* pvid with PCP: what is inserted */
 	uint32_t mtu;	  /* UINT32_MAX: no check */
 	uint64_t mac;	  /* veb_mac_key() of the first own address; 0: none */
 	uint16_t n_macs, n_groups, n_in, n_out;
@@ -95,7 +97,7 @@ struct veb_port {
 	const uint64_t *macs;	     /* keys: n_macs own addresses, then n_groups groups */
 	unsigned int refs;	     /* atomic; snapshots and control hold one each */
 	uint32_t storm[STORM_KINDS]; /* frames to many it may send a second; 0: no limit */
-	struct vlan_set trunk;	     /* members without VST, unless VEB_TRUNK_ANY */
+	struct vlan_set trunk;	     /* tagged members, unless VEB_TRUNK_ANY; none with VST */
 };
 
 struct veb_port *veb_port_new(const struct veb_port_conf *conf);
@@ -117,7 +119,7 @@ struct veb_fib_entry {
 struct veb_member {
 	uint16_t id;
 	uint16_t flags; /* of the port */
-	uint32_t vst;	/* of the port */
+	uint32_t pvid;	/* of the port */
 };
 
 struct veb_domain {
@@ -157,10 +159,10 @@ static inline uint64_t veb_mac_key(const struct mac *m)
 	memcpy(&v, m, sizeof(*m));
 	return le64toh(v);
 }
-/* A port's VLAN in 13 bits: the VID, and whether it is a service VLAN; 0: no VST. */
+/* VLAN of a port's untagged frames in 13 bits: the VID, and whether it is a service VLAN. */
 static inline uint32_t veb_vlan_code(const struct veb_port *p)
 {
-	return (p->vst & 0xfff) | (p->vst >> 16 == 0x88a8 ? 0x1000 : 0);
+	return (p->pvid & 0xfff) | (p->pvid >> 16 == 0x88a8 ? 0x1000 : 0);
 }
 /* What the short way asks of a destination: its VLAN, if it is isolated, if mirrors watch it. */
 #define VEB_CODE_VLAN	  0x1fffu

@@ -91,10 +91,10 @@ static void mirror_all(struct burst *b, const struct item *it, const struct veb_
 /* Whether frames of a VLAN reach a port: 802.1Q, 8.6.2 and 8.8; VST ports see theirs only. */
 static bool vlan_member(const struct veb_port *p, uint32_t vlan)
 {
-	if (p->vst)
-		return p->vst == vlan;
-	if (!vlan || p->flags & VEB_TRUNK_ANY)
+	if (p->pvid == vlan)
 		return true;
+	if (!vlan || p->flags & VEB_TRUNK_ANY)
+		return vlan;
 	return vlan >> 16 == TPID_8021Q && vlan_set_has(&p->trunk, TAG_VID(vlan));
 }
 
@@ -139,11 +139,6 @@ static void learn(struct burst *b, const struct frame *f)
 	out->learns[out->n_learns++] = (struct veb_learn){ b->src->id, f->src };
 }
 
-static bool type_is_tag(uint16_t type)
-{
-	return type == htons(TPID_8021Q) || type == htons(TPID_8021AD);
-}
-
 /*
  * The VLAN of a frame and the tags it carries from here on; false: violation.
  * A priority tag (VID 0) says nothing about the VLAN, but in front of a second
@@ -156,21 +151,23 @@ static bool classify(const struct veb_port *p, const struct frame *f, struct ite
 	it->tags[0] = f->tag;
 	it->tags[1] = 0;
 	it->vlan = vid ? f->tag & 0xffff0fffu : 0;
-	if (likely(!f->tag && !p->vst))
+	if (likely(!f->tag && !p->pvid))
 		return true;
-	if (vid == 4095 || TAG_VID(p->vst) == 4095)
+	if (vid == 4095 || TAG_VID(p->pvid) == 4095)
 		return false;
-	if (f->tag && !vid && type_is_tag(f->type) && !(p->flags & VEB_TRUNK_ANY))
+	if (f->tag && !vid && frame_is_tpid(f->type) && !(p->flags & VEB_TRUNK_ANY))
 		return false;
-	if (!p->vst)
+	if (!(p->flags & VEB_VST) && (vid || !p->pvid))
 		return vlan_member(p, it->vlan);
 	if (vid) { /* a guest's own tag: only a customer tag below a service tag */
-		if (p->vst >> 16 != TPID_8021AD || f->tag >> 16 != TPID_8021Q)
+		if (p->pvid >> 16 != TPID_8021AD || f->tag >> 16 != TPID_8021Q)
 			return false;
 		it->tags[1] = f->tag;
 	}
-	it->tags[0] = p->vst_tag;
-	it->vlan = p->vst;
+	it->tags[0] = p->pvid_tag;
+	if (!(p->flags & VEB_VST)) /* a priority tag's stays: 802.1Q, 6.9.1 */
+		it->tags[0] |= f->tag & 0xf000u;
+	it->vlan = p->pvid;
 	return true;
 }
 
@@ -215,6 +212,16 @@ static bool admit(struct burst *b, struct item *it)
 	return !frame_is_multicast(f) || storm_passes(b, f);
 }
 
+/*
+ * Whether a member gets the frame without its outer tag: frames of its own VLAN. Not if that would
+ * uncover a second tag to a guest with a trunk: it would say that the frame is of that VLAN.
+ */
+static bool strips(const struct veb_port *q, const struct item *it)
+{
+	return q->pvid && q->pvid == it->vlan &&
+	       (q->flags & VEB_VST || !frame_is_tpid(it->f->type));
+}
+
 /* Gives the frame to a member whose VLAN was matched, with its mirrors. */
 static void deliver(struct burst *b, const struct item *it, uint16_t to)
 {
@@ -231,7 +238,7 @@ static void deliver(struct burst *b, const struct item *it, uint16_t to)
 		drop_at(b, to, it, DROP_OVERSIZE);
 		return;
 	}
-	if (q->vst) {
+	if (strips(q, it)) {
 		outer = inner;
 		inner = 0;
 	}
@@ -257,8 +264,10 @@ static bool member_wants(const struct burst *b, const struct veb_member *m, uint
 {
 	if (m->id == b->src->id || !(m->flags & VEB_LINK_UP) || m->flags & b->shut)
 		return false;
-	if (m->vst || !vlan || m->flags & VEB_TRUNK_ANY)
-		return m->vst == vlan || (!m->vst && (!vlan || m->flags & VEB_TRUNK_ANY));
+	if (m->pvid == vlan)
+		return true;
+	if (!vlan || m->flags & (VEB_TRUNK_ANY | VEB_VST))
+		return vlan && m->flags & VEB_TRUNK_ANY;
 	return vlan_member(b->s->ports[m->id], vlan);
 }
 
@@ -487,7 +496,7 @@ unsigned int veb_forward(const struct veb_snap *s, uint16_t src, const struct fr
 	b.watched = p->n_out ? VEB_CODE_WATCHED : 0;
 	b.shut = p->flags & VEB_ISOLATED;
 	b.dst_key = UINT64_MAX; /* no address */
-	b.plain = TAG_VID(p->vst) != 4095 && !b.dom->vepa && !(p->flags & VEB_CONFIRM);
+	b.plain = TAG_VID(p->pvid) != 4095 && !b.dom->vepa && !(p->flags & VEB_CONFIRM);
 	for (i = 0; i < n && out->n_nodes + b.dom->max_nodes <= VEB_NODES_MAX; i++) {
 		struct item it = { .f = &frames[i], .index = (uint16_t)i };
 

@@ -50,6 +50,24 @@ def test_storm_limits_are_set_each_alone(fake):
     assert 'isolated on, storm_multicast 30' in ok(fake, 'vf show p2p1 1')
 
 
+def test_trunk_lists_are_added_to_and_removed_from(fake):
+    def trunk(words):
+        ok(fake, f'vf set p2p1 1 {words}')
+        config = fake.ctl.call('vf.get', pf='p2p1', vf=1)['config']
+        return config['trunk'], config['native']
+
+    assert trunk('trunk add 10,20-30 native 5') == ('10,20-30', 5)
+    assert 'trunk 10,20-30, native 5' in ok(fake, 'vf show p2p1 1')
+    assert trunk('trunk add 40 trunk add 31 trunk rem 10') == ('20-31,40', 5)
+    assert trunk('vlan 0') == ('20-31,40', 5)
+    assert trunk('native none trunk rem 20-31 mtu 1400') == ('40', 0)
+    assert trunk('trunk rem 40') == ('none', 0)
+    assert 'trunk none' in ok(fake, 'vf show p2p1 1')
+    assert fake.run(*'vf set p2p1 1 trunk any trunk rem 5'.split())[2].startswith('Error: trunk rem: the trunk is unset')
+    assert trunk('native 5') == ('none', 5)  # nothing of the refused line was done
+    assert fake.run(*'vf set p2p1 1 vlan 7'.split())[0] == 1 and fake.link('set p2p1 vf 1 vlan 7')[0] == 2
+
+
 def test_drops_are_told_by_reason(fake):
     assert ok(fake, 'vf drops p2p1 1') == 'p2p1 vf 1: 0 dropped\n'
     shown, = json.loads(ok(fake, '-j vf drops p2p1 1'))
@@ -87,6 +105,12 @@ def test_refusals_name_the_word(fake):
         'vf attach p2p1 1 tap': 'not complete', 'vf attach p2p1 1 tap interface-name-too-long': 'longer', 'vf attach p2p1 1 none': 'detach',
         'vf attach p2p1 1 vhost foo': '"foo"', 'vf attach p2p1 1 vhost socket': 'not complete', 'vf attach p2p1 9 vhost': 'no VF 9',
         'vf detach p2p1 1': 'not attached', 'vf set p2p1 1': 'not complete', 'vf set p2p1 1 trunk 5-1': '"5-1"',
+        'vf set p2p1 1 trunk add': 'not complete', 'vf set p2p1 1 trunk rem': 'not complete', 'vf set p2p1 1 trunk add 30-20': '"30-20"',
+        'vf set p2p1 1 trunk add 4095': '4095', 'vf set p2p1 1 trunk rem 7,4096': '"7,4096"', 'vf set p2p1 1 trunk add 0': 'VLAN 0 ',
+        'vf set p2p1 1 trunk add any': '"any"', 'vf set p2p1 1 trunk rem none': '"none"', 'vf set p2p1 1 trunk add x': '"x"',
+        'vf set p2p1 1 trunk add 5,': '"5,"', 'vf set p2p1 1 trunk 10,4095': '4095', 'vf set p2p1 1 trunk rem 5': 'trunk is unset',
+        'vf set p2p1 1 native 4095': '4095', 'vf set p2p1 1 native x': '"x"', 'vf set p2p1 1 native': 'not complete',
+        'vf set p2p1 1 native 5 vlan 7': 'native 5 and vlan 7', 'vf set p2p1 1 native -1': '"-1"',
         'vf set p2p1 1 vlan 5000': '5000', 'vf set p2p1 1 isolated maybe': '"maybe"',
         'vf set p2p1 1 storm': 'not complete', 'vf set p2p1 1 storm unicast 5': '"unicast"', 'vf set p2p1 1 storm broadcast': 'not complete',
         'vf set p2p1 1 storm broadcast lots': '"lots"', 'vf set p2p1 1 storm multicast 10000001': '10000001',

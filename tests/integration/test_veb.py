@@ -264,6 +264,58 @@ def test_09_guest_tags_are_held_to_port_vlan_and_trunk(lab):
     assert [lab.drops(n, 'spoof_vlan') for n in (0, 1, 2)] == [1, 1, 1]
 
 
+def test_09_trunk_lists_are_added_to_and_removed_from(lab):
+    def trunk(*words):
+        return lab.swd.cli('vf', 'set', lab.pf, 2, *words)
+
+    def passes():
+        return [vid for vid in (10, 20, 25, 30) if lab.who(2, STRANGER, tags=tag(vid))]
+
+    assert passes() == [10, 20, 25, 30]
+    trunk('trunk', 'add', '10')  # to a trunk of any tags: a list of this one
+    assert passes() == [10]
+    trunk('trunk', 'add', '20-30', 'trunk', 'rem', '25')
+    assert passes() == [10, 20, 30]
+    assert lab.who(0, lab.mac(2), tags=tag(25)) == [WIRE] and lab.who(0, lab.mac(2), tags=tag(30)) == [2]
+    assert lab.who(0, BCAST, tags=tag(10)) == [1, 2, 3, 4, 5, HOST, WIRE]
+    assert lab.who(0, BCAST, tags=tag(25)) == [1, 3, 4, 5, HOST, WIRE]
+    trunk('vlan', '0')  # no port VLAN is not: no trunk
+    assert passes() == [10, 20, 30]
+    assert 'trunk 10,20-24,26-30' in lab.swd.cli('vf', 'show', lab.pf, 2).stdout
+    trunk('trunk', 'rem', '1-4094')
+    assert passes() == [] and lab.who(2, STRANGER) == [WIRE]
+    trunk('trunk', 'any')
+    refused = lab.swd.cli('vf', 'set', lab.pf, 2, 'trunk', 'rem', '10', check=False)
+    assert (refused.returncode, refused.stderr) == (
+        1, f'Error: {lab.pf} vf 2: trunk rem: the trunk is unset and lets any tag pass; set a list first.\n')
+
+
+def test_09_native_vlan_is_untagged_at_the_guest(lab):
+    lab.swd.cli('vf', 'set', lab.pf, 0, 'trunk', 'add', '10', 'native', '5')
+    lab.vf(1, native=5)
+    lab.vf(2, vlan=5)
+    for there in lab.mac(1), lab.mac(2):
+        assert list(lab.send(0, there).values()) == [[b'']]
+    assert lab.send(0, STRANGER) == {WIRE: [tag(5)]}
+    assert lab.send(0, STRANGER, tags=tag(0, 3)) == {WIRE: [tag(5, 3)]}
+    assert lab.send(0, STRANGER, tags=tag(5, 2)) == {WIRE: [tag(5, 2)]}
+    assert lab.send(0, STRANGER, tags=tag(10)) == {WIRE: [tag(10)]}
+    assert lab.who(0, STRANGER, tags=tag(11)) == [] and lab.drops(0, 'spoof_vlan') == 1
+    assert lab.send(WIRE, lab.mac(0), tags=tag(5, 4)) == {0: [b'']}
+    assert lab.send(WIRE, lab.mac(0), tags=tag(10)) == {0: [tag(10)]}
+    assert lab.who(WIRE, lab.mac(0)) == [HOST] and lab.drops(0, 'vlan') == 1  # what is untagged is not its own
+    assert lab.send(WIRE, lab.mac(0), tags=tag(5) + tag(10)) == {0: [tag(5) + tag(10)]}  # is not made one of VLAN 10
+    heard = lab.send(0, BCAST)
+    assert heard == {1: [b''], 2: [b''], **{who: [tag(5)] for who in (3, 4, 5, HOST, WIRE)}}
+    assert lab.who(3, BCAST) == [4, 5, HOST, WIRE]
+    assert 'trunk 10, native 5' in lab.swd.cli('vf', 'show', lab.pf, 0).stdout
+    for words in ({'vlan': 7}, {'native': 7, 'vlan': 7}):
+        with pytest.raises(CtlError, match=r'vf 0: native \d and vlan 7 exclude each other'):
+            lab.vf(0, **words)
+    lab.swd.cli('vf', 'set', lab.pf, 0, 'native', 'none')
+    assert lab.send(0, STRANGER) == {WIRE: [b'']}
+
+
 def test_10_spoof_check(lab):
     assert lab.who(0, BCAST, src=lab.mac(1)) == []
     assert lab.drops(0, 'spoof_mac') == 1
@@ -533,6 +585,7 @@ def test_28_release_returns_all_settings(lab):
     fresh = lab.swd.vf(lab.pf, 4)
     lab.vf(4, vlan=5, qos=1, spoofchk=False, trust=True, trunk='none', state='enable',
            max_tx_rate=100, mtu=900)
+    lab.vf(4, vlan=0, native=6)
     lab.swd.call('vf.release', pf=lab.pf, vf=4)
     now = lab.swd.vf(lab.pf, 4)
     assert now['config'] == {**fresh['config'], 'mac': '00:00:00:00:00:00'}
@@ -542,6 +595,7 @@ def test_28_release_returns_all_settings(lab):
 
 def test_27_kill_9_keeps_settings_and_accepted_addresses(lab, switch):
     lab.vf(0, vlan=100, qos=3, isolated=True, storm_multicast=9)
+    lab.vf(5, trunk='8', native=9)
     lab.vf(2, mac=lab.mac(3), spoofchk=False)
     lab.filter(2, main=lab.mac(3))
     lab.vf(2, mac=lab.mac(2))

@@ -154,8 +154,7 @@ static int fake_set(void *ctx, const char *pf, const struct pf_change *change, s
 
 		if (c->vf >= want.numvfs)
 			return err_set(e, -EINVAL, "%s has no VF %u", pf, c->vf);
-		fields_apply(vf_fields, &next[c->vf], &c->want, c->changed);
-		rc = vf_config_check(&next[c->vf], c->changed, e);
+		rc = vf_change_apply(&next[c->vf], c, &want, &next[c->vf], e);
 	}
 	if (rc)
 		return rc;

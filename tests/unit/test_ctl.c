@@ -126,7 +126,18 @@ static void bad_lines_get_their_error_code(void **state)
 		{ "{\"id\":1,\"method\":\"pf.set\",\"params\":{\"pf\":\"p2p1\",\"vfs\":{}}}",
 		  RPC_PARAMS, "list" },
 		{ "{\"id\":1,\"method\":\"pf.set\",\"params\":{\"pf\":\"p2p1\",\"vfs\":[5]}}",
-		  RPC_PARAMS, "vf" },
+		  RPC_PARAMS, "object" },
+		{ "{\"id\":1,\"method\":\"pf.set\",\"params\":{\"pf\":\"p2p1\",\"vfs\":[{}]}}",
+		  RPC_PARAMS, "vf is missing" },
+		{ "{\"id\":1,\"method\":\"pf.set\",\"params\":{\"pf\":\"p2p1\",\"vfs\":"
+		  "[{\"vf\":0,\"trunk\":\"1\"}]}}",
+		  RPC_PARAMS, "\"trunk\"" },
+		{ "{\"id\":1,\"method\":\"pf.set\",\"params\":{\"pf\":\"p2p1\",\"vfs\":"
+		  "[{\"vf\":0,\"trunk_add\":\"5-1\"}]}}",
+		  RPC_PARAMS, "\"5-1\"" },
+		{ "{\"id\":1,\"method\":\"pf.set\",\"params\":{\"pf\":\"p2p1\",\"vfs\":"
+		  "[{\"vf\":0,\"trunk_add\":\"4095\"}]}}",
+		  -EINVAL, "4095" },
 		{ "{\"id\":1,\"method\":\"pf.set\",\"params\":{\"pf\":\"p2p1\",\"vfs\":"
 		  "[{\"vf\":0,\"set\":{\"vlan\":\"1\"}}]}}",
 		  RPC_PARAMS, "vlan" },
@@ -160,6 +171,22 @@ static void one_bad_vf_leaves_the_others_unset(void **state)
 			   "{\"vf\":1,\"set\":{\"mac\":\"01:00:5e:00:00:01\"}}]}}"));
 	assert_int_equal(fake_vf(r->pfs, "p2p1", 0)->config.vlan, 0);
 	assert_true(fake_pf(r->pfs, "p2p1")->config.up);
+}
+
+static void vf_changes_round_trip(void **state)
+{
+	struct vf_change a = { .vf = 3, .changed = 1U << VF_FIELD_VLAN, .want.vlan = 7 }, b = { 0 };
+
+	vlan_set_parse("10,20-30", &a.trunk_rem, NULL);
+	auto_of(json_decref) json_t *j = ctl_vf_change_to_json(&a);
+	auto_of(json_decref) json_t *want =
+		json_pack("{s:i, s:s, s:{s:i}}", "vf", 3, "trunk_rem", "10,20-30", "set", "vlan", 7);
+	assert_true(json_equal(j, want));
+	assert_int_equal(ctl_vf_change_from_json(j, &b, NULL), 0);
+	assert_int_equal(b.changed, a.changed);
+	assert_int_equal(b.want.vlan, 7);
+	assert_false(b.trunk_add.set);
+	assert_true(b.trunk_rem.set && vlan_set_has(&b.trunk_rem, 25));
 }
 
 static void infos_round_trip(void **state)
@@ -405,6 +432,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_TURNS(bad_lines_get_their_error_code),
 		IN_TURNS(one_bad_vf_leaves_the_others_unset),
+		cmocka_unit_test(vf_changes_round_trip),
 		cmocka_unit_test(infos_round_trip),
 		cmocka_unit_test(drops_tell_as_much_of_a_header_as_is_known),
 		cmocka_unit_test(filters_round_trip),

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "model/pf.h"
+#include "model/pf_ops.h"
 
 static void vf_json_round_trip_keeps_every_member(void **state)
 {
@@ -109,6 +109,77 @@ static void vf_check_answers_as_the_kernel(void **state)
 	assert_int_equal(vf_config_check(&vf, 1U << VF_FIELD_MIN_TX_RATE, NULL), -EINVAL);
 	vf.max_tx_mbit = 0;
 	assert_int_equal(vf_config_check(&vf, 1U << VF_FIELD_MIN_TX_RATE, NULL), 0);
+}
+
+/* add and rem change the list that is there; unset is not the empty list. */
+static void trunk_lists_are_added_to_and_removed_from(void **state)
+{
+	static const struct {
+		const char *was, *set, *add, *rem, *is; /* set NULL: not said; is: trunk or error */
+		int rc;
+	} cases[] = {
+		{ "any", NULL, "10,20-30", "any", "10,20-30", 0 },
+		{ "none", NULL, "10", "any", "10", 0 },
+		{ "10", NULL, "8-9,12", "any", "8-10,12", 0 },
+		{ "10", NULL, "10", "any", "10", 0 },
+		{ "10,20-30", NULL, "any", "25", "10,20-24,26-30", 0 },
+		{ "10", NULL, "any", "5", "10", 0 },
+		{ "10", NULL, "any", "1-4094", "none", 0 },
+		{ "10", NULL, "11", "10", "11", 0 },
+		{ "any", NULL, "10-12", "11", "10,12", 0 },
+		{ "10", "20", "21", "any", "20-21", 0 },
+		{ "10", "any", "21", "any", "21", 0 },
+		{ "any", NULL, "any", "5", "trunk rem: the trunk is unset", -EINVAL },
+		{ "10", "any", "any", "10", "trunk rem: the trunk is unset", -EINVAL },
+		{ "10", NULL, "0", "any", "trunk: VLAN 0 ", -EINVAL },
+		{ "10", NULL, "1,4095", "any", "trunk: VLAN 4095 ", -EINVAL },
+		{ "10", NULL, "any", "4000-4095", "trunk: VLAN 4095 ", -EINVAL },
+		{ "10", "0-5", "any", "any", "trunk: VLAN 0 ", -EINVAL },
+	};
+	const struct pf_config pf = { .mtu = 1500 };
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct vf_change c = { .changed = cases[i].set ? 1U << VF_FIELD_TRUNK : 0 };
+		struct vf_config vf, out;
+		struct err e = { 0 };
+		char text[64];
+
+		vf_config_default(&vf);
+		vlan_set_parse(cases[i].was, &vf.trunk, NULL);
+		vlan_set_parse(cases[i].set ? cases[i].set : "any", &c.want.trunk, NULL);
+		vlan_set_parse(cases[i].add, &c.trunk_add, NULL);
+		vlan_set_parse(cases[i].rem, &c.trunk_rem, NULL);
+		assert_int_equal(vf_change_apply(&vf, &c, &pf, &out, &e), cases[i].rc);
+		if (cases[i].rc) {
+			assert_non_null(strstr(e.msg, cases[i].is));
+			continue;
+		}
+		vlan_set_format(&out.trunk, text, sizeof(text));
+		assert_string_equal(text, cases[i].is);
+	}
+}
+
+static void a_port_vlan_has_no_native_one_and_leaves_the_trunk(void **state)
+{
+	struct vf_change native = { .changed = 1U << VF_FIELD_NATIVE, .want.native = 5 };
+	struct vf_change vlan = { .changed = 1U << VF_FIELD_VLAN, .want.vlan = 100 };
+	const struct pf_config pf = { .mtu = 1500 };
+	struct vf_config vf, out;
+	struct err e = { 0 };
+
+	vf_config_default(&vf);
+	vlan_set_parse("10", &vf.trunk, NULL);
+	assert_int_equal(vf_change_apply(&vf, &native, &pf, &vf, NULL), 0);
+	assert_int_equal(vf_change_apply(&vf, &vlan, &pf, &out, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "native 5 and vlan 100"));
+	native.want.native = 0;
+	assert_int_equal(vf_change_apply(&vf, &native, &pf, &vf, NULL), 0);
+	assert_int_equal(vf_change_apply(&vf, &vlan, &pf, &vf, NULL), 0);
+	native.want.native = 5;
+	assert_int_equal(vf_change_apply(&vf, &native, &pf, &out, NULL), -EINVAL);
+	vlan.want.vlan = 0;
+	assert_int_equal(vf_change_apply(&vf, &vlan, &pf, &vf, NULL), 0);
+	assert_true(vf.trunk.set && vlan_set_has(&vf.trunk, 10)); /* vlan 0 is no trunk word */
 }
 
 static void pf_check_names_the_word(void **state)
@@ -224,6 +295,8 @@ int main(void)
 		cmocka_unit_test(fields_from_json_refuses_by_name),
 		cmocka_unit_test(field_words_read_what_they_write),
 		cmocka_unit_test(vf_check_answers_as_the_kernel),
+		cmocka_unit_test(trunk_lists_are_added_to_and_removed_from),
+		cmocka_unit_test(a_port_vlan_has_no_native_one_and_leaves_the_trunk),
 		cmocka_unit_test(pf_check_names_the_word),
 		cmocka_unit_test(mirror_words_go_with_its_kinds),
 		cmocka_unit_test(mirror_forgets_the_words_of_its_old_kind),

@@ -455,6 +455,7 @@ static void settings_survive_a_restart(void **state)
 				  "mac " M2 " vlan 100 qos 3 trust on trunk 1,5-9 "
 				  "max_tx_rate 500 min_tx_rate 40 isolated on storm_broadcast 100 port_id abc"),
 			 0);
+	assert_int_equal(vf_words(w, 4, false, "trunk 1,5-9 native 6"), 0);
 	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 3, &tap, NULL), 0);
 	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 7, &vhost, NULL), 0);
 	assert_int_equal(sw_ops.svc_add(w->sw, &svc, NULL), 0);
@@ -464,6 +465,7 @@ static void settings_survive_a_restart(void **state)
 	world_restart(w);
 	after = vf_get(w, 3);
 	assert_int_equal(fields_diff(vf_fields, &before.config, &after.config), 0);
+	assert_int_equal(vf_get(w, 4).config.native, 6);
 	assert_int_equal(fields_diff(vf_attach_fields, &before.attach, &after.attach), 0);
 	assert_true(after.status.connected);
 	assert_true(vf_get(w, 7).status.connected);
@@ -713,6 +715,71 @@ static void attachments_are_exclusive_and_idempotent(void **state)
 	assert_int_equal(vf_get(w, 2).attach.kind, VF_ATTACH_NONE);
 }
 
+static int trunk_words(struct world *w, const char *add, const char *rem)
+{
+	struct vf_change c = { 0 };
+	struct pf_change change = { .n_vfs = 1, .vfs = &c };
+
+	vlan_set_parse(add, &c.trunk_add, NULL);
+	vlan_set_parse(rem, &c.trunk_rem, NULL);
+	w->e = (struct err){ 0 };
+	return sw_ops.pf_set(w->sw, "p2p1", &change, &w->e);
+}
+
+static void assert_trunk(struct world *w, const char *is)
+{
+	const struct vf_info info = vf_get(w, 0);
+	char text[64];
+
+	vlan_set_format(&info.config.trunk, text, sizeof(text));
+	assert_string_equal(text, is);
+}
+
+/* By hand, on a VF that the agent has set: it writes what changed in its wish and nothing else. */
+static void trunk_lists_change_where_they_are(void **state)
+{
+	struct world *w = *state;
+
+	pf_add(w, "p2p1", 2);
+	vf_words(w, 0, true, "mac " M2 " vlan 0 trunk none mtu 1400");
+	assert_int_equal(trunk_words(w, "10,20-30", "any"), 0);
+	assert_int_equal(trunk_words(w, "any", "20-29"), 0);
+	assert_trunk(w, "10,30");
+	assert_string_equal(vf_get(w, 0).status.overridden, "trunk");
+	assert_int_equal(vf_words(w, 0, false, "native 5"), 0);
+	assert_int_equal(vf_words(w, 0, true, "mtu 1300"), 0);
+	assert_int_equal(vf_words(w, 0, false, "vlan 0"), 0);
+	assert_int_equal(vf_words(w, 0, true, "vlan 100"), -EINVAL);
+	assert_non_null(strstr(w->e.msg, "p2p1 vf 0: native 5 and vlan 100"));
+	world_restart(w);
+	assert_trunk(w, "10,30");
+	assert_int_equal(vf_get(w, 0).config.native, 5);
+	assert_int_equal(vf_get(w, 0).config.mtu, 1300);
+	assert_int_equal(trunk_words(w, "any", "10,30"), 0);
+	assert_trunk(w, "none");
+	vf_words(w, 0, false, "trunk any");
+	assert_int_equal(trunk_words(w, "any", "10"), -EINVAL);
+	assert_non_null(strstr(w->e.msg, "p2p1 vf 0: trunk rem: the trunk is unset"));
+	assert_trunk(w, "any");
+}
+
+/* Versions before `add` took 0 and 4095 in a list; they meant nothing then, and mean nothing now. */
+static void lists_of_older_state_files_are_read(void **state)
+{
+	static const char text[] =
+		"{\"version\": 2, \"pfs\": [{\"slot\": 0, \"config\": {\"name\": \"p2p1\", "
+		"\"numvfs\": 1}, \"vfs\": [{\"vf\": 0, \"config\": {\"trunk\": \"0,7,4095\"}}]}]}";
+	struct world *w = *state;
+
+	sw_close(w->sw);
+	w->sw = NULL;
+	file_replace(w->state, text, strlen(text), 0600, NULL);
+	assert_int_equal(world_start(w), 0);
+	assert_int_equal(vf_get(w, 0).config.native, 0);
+	assert_int_equal(trunk_words(w, "8", "any"), 0);
+	assert_trunk(w, "0,7-8,4095");
+}
+
 static void release_returns_everything_to_its_default(void **state)
 {
 	struct world *w = *state;
@@ -724,7 +791,7 @@ static void release_returns_everything_to_its_default(void **state)
 	pf_add(w, "p2p1", 2);
 	vf_words(w, 0, true, "mac " M2 " vlan 5 spoofchk off trust on trunk none max_tx_rate 9");
 	vf_words(w, 0, true, "port_id x");
-	vf_words(w, 0, false, "vlan 6");
+	vf_words(w, 0, false, "vlan 0 native 6 mtu 1200");
 	sw_ops.vf_attach(w->sw, "p2p1", 0, &vhost, NULL);
 	sw_ops.mirror_add(w->sw, &mirror, NULL);
 	guest_says(w, 0, M59);
@@ -1050,6 +1117,8 @@ int main(void)
 		T(numvfs_changes_online_but_not_below_a_vf_in_use),
 		T(link_state_follows_the_pf_unless_told_otherwise),
 		T(attachments_are_exclusive_and_idempotent),
+		T(trunk_lists_change_where_they_are),
+		T(lists_of_older_state_files_are_read),
 		T(release_returns_everything_to_its_default),
 		T(mirrors_cross_pfs_and_are_refused_by_name),
 		T(a_mirror_to_elsewhere_has_a_port_while_it_is_there),

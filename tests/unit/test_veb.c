@@ -300,6 +300,92 @@ static void service_tag_leaves_the_customer_tag(void **state)
 	assert_string_equal(send_to(w, A, stranger, STAG(5)), "");
 }
 
+/* A-D have native VLAN 5: A any tag, B none, C 10 alone, D the same and a guest that sends QinQ. */
+static void native_vlan_is_untagged_at_the_guest_and_tagged_in_the_switch(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	struct vlan_set none = { .set = true }, list = { .set = true };
+	static const struct {
+		unsigned int from, to; /* to: N_PORTS for everyone, UP for a stranger */
+		uint32_t tag;
+		const char *reached;
+		unsigned int at; /* a port that was reached */
+		uint32_t there;	 /* tag of its copy */
+	} cases[] = {
+		{ A, UP, 0, "U", UP, VLAN(5) },
+		{ A, UP, TAG_MAKE(TPID_8021Q, 6, 0), "U", UP, TAG_MAKE(TPID_8021Q, 6, 5) },
+		{ A, UP, TAG_MAKE(TPID_8021Q, 3, 5), "U", UP, TAG_MAKE(TPID_8021Q, 3, 5) },
+		{ B, UP, VLAN(5), "U", UP, VLAN(5) }, /* the native VLAN needs no place in the list */
+		{ B, UP, VLAN(10), "", N_PORTS, 0 },
+		{ C, UP, VLAN(10), "U", UP, VLAN(10) },
+		{ C, UP, VLAN(11), "", N_PORTS, 0 },
+		{ B, UP, STAG(5), "", N_PORTS, 0 },
+		{ A, UP, STAG(5), "U", UP, STAG(5) },
+		{ A, B, 0, "B", B, 0 },
+		{ A, B, VLAN(5), "B", B, 0 },
+		{ A, E, 0, "E", E, VLAN(5) }, /* E: a trunk of any tags */
+		{ E, A, 0, "U", UP, 0 },      /* what is untagged in the switch is not theirs */
+		{ E, A, VLAN(5), "A", A, 0 },
+		{ E, A, STAG(5), "A", A, STAG(5) },
+		{ E, C, VLAN(10), "C", C, VLAN(10) },
+		{ UP, A, TAG_MAKE(TPID_8021Q, 4, 5), "A", A, 0 },
+		{ UP, B, 0, "H", HOST, 0 },
+		{ A, N_PORTS, 0, "BCDEUHS", SVC, 0 },
+		{ A, N_PORTS, VLAN(10), "CDEUH", C, VLAN(10) },
+		{ E, N_PORTS, 0, "UH", HOST, 0 },
+		{ UP, N_PORTS, VLAN(5), "ABCDEHS", B, 0 },
+	};
+
+	vlan_set_range(&list, 10, 10, true);
+	for (unsigned int i = A; i <= D; i++)
+		w->conf[i].native = 5;
+	w->conf[B].trunk = &none;
+	w->conf[C].trunk = w->conf[D].trunk = &list;
+	w->absent[SVC] = false;
+	w->conf[SVC].vlan = 5;
+	world_build(w);
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
+		unsigned int to = cases[i].to;
+		struct mac dst = to == N_PORTS ? bcast : to == UP ? stranger : mac_of(to);
+
+		assert_string_equal(send_to(w, cases[i].from, dst, cases[i].tag), cases[i].reached);
+		if (cases[i].at != N_PORTS)
+			assert_int_equal(tags_at(w, cases[i].at)[0], cases[i].there);
+	}
+	assert_int_equal(drops(w, B, DROP_SPOOF_VLAN), 2);
+	assert_int_equal(drops(w, C, DROP_SPOOF_VLAN), 1);
+	w->conf[A].vlan = 7; /* a port VLAN comes first, should both be said */
+	world_build(w);
+	assert_string_equal(send_to(w, A, stranger, 0), "U");
+	assert_int_equal(tags_at(w, UP)[0], VLAN(7));
+	assert_string_equal(send_to(w, UP, mac_of(A), VLAN(5)), "H");
+}
+
+/* Without its own the inner tag would speak to a trunk's guest, of a VLAN the sender is not in. */
+static void native_vlan_is_not_stripped_off_a_second_tag(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	struct vlan_set list = { .set = true };
+	struct mac src = mac_of(A), dst = mac_of(B);
+
+	vlan_set_range(&list, 20, 20, true);
+	w->conf[A].native = w->conf[B].native = 5;
+	w->conf[B].trunk = &list;
+	w->conf[C].vlan = 5;
+	world_build(w);
+	w->f = frame_make(&dst, &src, VLAN(5));
+	w->f.type = htons(TPID_8021Q); /* and VLAN 20, say */
+	assert_string_equal(emit(w, A, &w->f), "B");
+	assert_int_equal(tags_at(w, B)[0], VLAN(5));
+	w->f.dst = mac_of(C); /* a port VLAN is one of QinQ's, as ever */
+	assert_string_equal(emit(w, A, &w->f), "C");
+	assert_int_equal(tags_at(w, C)[0], 0);
+	w->f = frame_make(&dst, &src, TAG_MAKE(TPID_8021Q, 1, 0));
+	w->f.type = htons(TPID_8021Q);
+	assert_string_equal(emit(w, A, &w->f), "B");
+	assert_int_equal(tags_at(w, B)[0], TAG_MAKE(TPID_8021Q, 1, 5));
+}
+
 static void priority_tag_does_not_smuggle_a_second_tag(void **state)
 {
 	auto_of(world_free) struct world *w = world_new();
@@ -888,7 +974,7 @@ static unsigned int mirrors_roll(struct veb_mirror *m, unsigned int *seed)
 /* A world by chance; the same seed gives the same one. */
 static void world_roll(struct world *w, unsigned int *seed)
 {
-	static const struct vlan_set none = { .set = true };
+	static const struct vlan_set lists[2] = { { .set = true }, { .set = true, .bits = { 1 << 7 } } };
 
 	for (unsigned int i = 0; i < N_PORTS; i++) {
 		struct veb_port_conf *c = &w->conf[i];
@@ -898,7 +984,8 @@ static void world_roll(struct world *w, unsigned int *seed)
 		c->vlan = i < UP && rand_r(seed) % 2 ? 7 : 0;
 		c->vlan = rand_r(seed) % 50 && c->vlan ? 7 : c->vlan ? 4095 : 0;
 		c->ad = rand_r(seed) % 4 == 0;
-		c->trunk = i < UP && rand_r(seed) % 3 == 0 ? &none : NULL;
+		c->trunk = i < UP && rand_r(seed) % 3 == 0 ? &lists[rand_r(seed) % 2] : NULL;
+		c->native = i < UP && rand_r(seed) % 3 == 0 ? 7 : 0;
 		c->flags |= rand_r(seed) % 3 ? 0 : VEB_ISOLATED;
 		c->mtu = rand_r(seed) % 3 ? 1500 : 100;
 		c->n_macs = i == UP ? 0 : 1 + (unsigned int)rand_r(seed) % 2;
@@ -1047,6 +1134,8 @@ int main(void)
 		cmocka_unit_test(address_in_another_vlan_is_no_exact_hit),
 		cmocka_unit_test(guest_tag_on_a_port_vlan_is_dropped_and_counted),
 		cmocka_unit_test(service_tag_leaves_the_customer_tag),
+		cmocka_unit_test(native_vlan_is_untagged_at_the_guest_and_tagged_in_the_switch),
+		cmocka_unit_test(native_vlan_is_not_stripped_off_a_second_tag),
 		cmocka_unit_test(priority_tag_does_not_smuggle_a_second_tag),
 		cmocka_unit_test(foreign_source_is_dropped_with_spoof_check_and_forwarded_without),
 		cmocka_unit_test(first_address_is_reported_where_it_is_to_be_confirmed),
