@@ -88,7 +88,7 @@ static void print_attachment(const struct vf_info *vf)
 		       s->connected ? "there" : "missing");
 		break;
 	}
-	printf(", link %s\n", s->link_up ? "up" : "down");
+	printf(", link %s, mtu %u\n", s->link_up ? "up" : "down", s->mtu);
 }
 
 static void print_macs(const char *what, const struct mac *macs, unsigned int n)

@@ -37,6 +37,7 @@ static const struct field vf_status_fields[] = {
 	R(vf_status, "n_refused", FIELD_U32, n_refused, 0),
 	R(vf_status, "n_mcasts", FIELD_U32, n_mcasts, 0),
 	R(vf_status, "pci_slot", FIELD_STR, pci_slot, 15),
+	R(vf_status, "mtu", FIELD_U16, mtu, 0),
 	R(vf_status, "overridden", FIELD_STR, overridden, 191),
 	FIELD_END
 };

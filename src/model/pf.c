@@ -118,6 +118,8 @@ int vf_change_apply(const struct vf_config *old, const struct vf_change *change,
 		rc = vf_config_check(&v, change->changed, e);
 	if (rc)
 		return rc;
+	if (change->changed & 1U << VF_FIELD_MTU && v.mtu > pf->mtu)
+		return err_set(e, -EINVAL, "mtu %u is above the PF's %u", v.mtu, pf->mtu);
 	if (change->trunk_add.set)
 		vlan_set_merge(&v.trunk, &change->trunk_add, true);
 	if (change->trunk_rem.set && !v.trunk.set)

@@ -139,6 +139,11 @@ extern const struct field svc_fields[];
 extern const struct field mirror_fields[];
 
 void pf_config_default(struct pf_config *out);
+/* What holds for a VF: its own MTU, and never more than the PF's. */
+static inline uint16_t vf_mtu(const struct vf_config *vf, const struct pf_config *pf)
+{
+	return vf->mtu && vf->mtu < pf->mtu ? vf->mtu : pf->mtu;
+}
 int pf_config_check(const struct pf_config *want, struct err *e);
 uint32_t mirror_config_rows(const struct mirror_config *c);
 int mirror_config_check(const struct mirror_config *c, struct err *e);

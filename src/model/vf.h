@@ -152,6 +152,7 @@ struct vf_status {
 	struct mac accepted[VF_MACS_UNTRUSTED]; /* the first so many, for people */
 	struct mac refused[VF_MACS_UNTRUSTED];
 	char pci_slot[16];	   /* synthetic, by first-offset/stride: 0000:05:10.2 */
+	uint16_t mtu;		   /* in force, see vf_mtu() */
 	char overridden[192];	   /* words set by hand since the agent wrote them: "mac,vlan" */
 };
 

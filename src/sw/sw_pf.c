@@ -334,20 +334,25 @@ static int pf_set_check(struct sw *sw, const struct sw_pf *pf, struct pf_config 
 	return rc ? rc : vfs_unused(sw, pf, want->numvfs, e);
 }
 
-/* What cannot fail a command any more: rates, and the host interface's own settings. */
+/* What cannot fail a command any more: rates, and the settings of netdevs. */
 static void pf_set_after(struct sw *sw, struct sw_pf *pf, const struct pf_change *change)
 {
 	const uint32_t host_bits = 1U << PF_FIELD_MAC | 1U << PF_FIELD_MTU | 1U << PF_FIELD_UP;
+	bool mtus = change->changed & 1U << PF_FIELD_MTU;
 
 	for (unsigned int i = 0; i < change->n_vfs; i++) {
 		unsigned int vf = change->vfs[i].vf;
 
+		mtus |= change->vfs[i].changed >> VF_FIELD_MTU & 1;
 		if (change->vfs[i].changed & RATE_BITS)
 			dp_rate_set(sw->opts.dp, pf->vf_ports[vf].id,
 				    pf->vfs[vf].config.max_tx_mbit, pf->vfs[vf].config.min_tx_mbit);
 	}
 	if (change->changed & host_bits && pf->host.plugged)
 		sw_plug_host(sw, pf, NULL);
+	for (unsigned int i = 0; mtus && i < pf->config.numvfs; i++)
+		if (pf->vf_ports[i].plugged && pf->vfs[i].attach.kind == VF_ATTACH_TAP)
+			sw_plug_vf(sw, pf, i, NULL);
 }
 
 /**

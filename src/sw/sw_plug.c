@@ -73,6 +73,16 @@ static int plug_tap(struct sw *sw, struct sw_port *p, const char *name, const st
 	return rc ? rc : plug(sw, p, name, edge, e);
 }
 
+/* The parent applies the settings of a tap it has; our own descriptor of it stays. */
+static int tap_again(struct sw *sw, const struct tap_want *want, struct err *e)
+{
+	int fd, rc = parent_tap_open(sw->opts.parent, want, &fd, e);
+
+	if (!rc)
+		close(fd);
+	return rc;
+}
+
 /**
  * sw_plug_uplink() - Open a PF's wire
  * @sw: switch
@@ -121,16 +131,11 @@ int sw_plug_host(struct sw *sw, struct sw_pf *pf, struct err *e)
 				 .mtu = pf->config.mtu,
 				 .up = pf->config.up };
 	char name[DP_NAME_LEN + 1];
-	int fd, rc;
 
 	snprintf(want.name, sizeof(want.name), "%s", pf->config.name);
 	snprintf(name, sizeof(name), "%s host", pf->config.name);
-	if (!pf->host.plugged)
-		return plug_tap(sw, &pf->host, name, &want, e);
-	rc = parent_tap_open(sw->opts.parent, &want, &fd, e);
-	if (!rc)
-		close(fd);
-	return rc;
+	return pf->host.plugged ? tap_again(sw, &want, e)
+				: plug_tap(sw, &pf->host, name, &want, e);
 }
 
 /**
@@ -157,10 +162,10 @@ int sw_plug_svc(struct sw *sw, struct sw_pf *pf, struct sw_svc *svc, struct err 
 }
 
 /**
- * sw_plug_vf() - Open what a VF is attached to
+ * sw_plug_vf() - Open what a VF is attached to, or apply its settings to its tap anew
  * @sw: switch
  * @pf: its PF
- * @vf: its number; not plugged in
+ * @vf: its number; plugged in only with a tap
  * @e:  may be NULL
  *
  * Return: 0 (also when it is attached to nothing), or as dp_vhost_add() and parent_tap_open().
@@ -172,7 +177,7 @@ int sw_plug_vf(struct sw *sw, struct sw_pf *pf, unsigned int vf, struct err *e)
 	struct sw_port *p = &pf->vf_ports[vf];
 	struct tap_want want = { .mac = v->config.mac,
 				 .mac_at_birth = true,
-				 .mtu = v->config.mtu ? v->config.mtu : pf->config.mtu };
+				 .mtu = vf_mtu(&v->config, &pf->config) };
 	char name[DP_NAME_LEN + 1];
 	int rc;
 
@@ -187,7 +192,7 @@ int sw_plug_vf(struct sw *sw, struct sw_pf *pf, unsigned int vf, struct err *e)
 	case VF_ATTACH_TAP:
 		memcpy(want.name, v->attach.tap, sizeof(want.name));
 		memcpy(want.netns, v->attach.netns, sizeof(want.netns));
-		return plug_tap(sw, p, name, &want, e);
+		return p->plugged ? tap_again(sw, &want, e) : plug_tap(sw, p, name, &want, e);
 	}
 	return -EINVAL;
 }

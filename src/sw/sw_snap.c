@@ -191,7 +191,7 @@ static int build_vf(struct build *b, const struct sw_pf *pf, unsigned int vf)
 			   [STORM_MULTICAST] = v->config.storm_multicast },
 		.trunk = &v->config.trunk,
 		.native = v->config.native,
-		.mtu = v->config.mtu ? v->config.mtu : pf->config.mtu,
+		.mtu = vf_mtu(&v->config, &pf->config),
 		.n_macs = vf_macs(v, macs),
 		.macs = macs,
 	};

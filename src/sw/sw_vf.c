@@ -115,6 +115,7 @@ int sw_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_info *out, s
 	out->status.n_queues = port.n_queues;
 	out->status.features = port.features;
 	out->status.link_up = sw_vf_link_up(p, vf);
+	out->status.mtu = vf_mtu(&v->config, &p->config);
 	status_of_guest(v, &out->status);
 	sw_pci_slot(p, (int)vf, out->status.pci_slot);
 	words_of(v->overridden, out->status.overridden, sizeof(out->status.overridden));

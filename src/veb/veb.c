@@ -185,6 +185,14 @@ static bool storm_passes(struct burst *b, const struct frame *f)
 	return false;
 }
 
+/* Tags do not count, but frame_mtu_bytes() takes an inner one for payload. */
+static bool is_oversize(const struct frame *f, uint32_t mtu)
+{
+	uint32_t bytes = frame_mtu_bytes(f);
+
+	return unlikely(bytes > mtu) && bytes - (frame_is_tpid(f->type) ? FRAME_TAG_LEN : 0) > mtu;
+}
+
 /* Ingress rules of the sender's port; counts and returns false if the frame is dropped. */
 static bool admit(struct burst *b, struct item *it)
 {
@@ -205,7 +213,7 @@ static bool admit(struct burst *b, struct item *it)
 	} else if (unlikely(p->flags & VEB_CONFIRM) && frame_src_key(f) == p->mac) {
 		learn(b, f);
 	}
-	if (unlikely(frame_mtu_bytes(f) > p->mtu)) {
+	if (unlikely(is_oversize(f, p->mtu))) {
 		drop_sent(b, f, DROP_OVERSIZE);
 		return false;
 	}
@@ -234,7 +242,7 @@ static void deliver(struct burst *b, const struct item *it, uint16_t to)
 		drop_at(b, to, it, DROP_LINK_DOWN);
 		return;
 	}
-	if (unlikely(frame_mtu_bytes(it->f) > q->mtu)) {
+	if (unlikely(is_oversize(it->f, q->mtu))) {
 		drop_at(b, to, it, DROP_OVERSIZE);
 		return;
 	}

@@ -29,9 +29,9 @@ def test_pf_takes_every_word_of_its_table(fake):
 def test_vf_is_attached_set_shown_and_released(fake):
     assert ok(fake, 'vf attach p2p1 1 vhost socket /tmp/x.sock client') == '/tmp/x.sock\n'
     ok(fake, 'vf attach p2p1 2 tap t0 netns blue')
-    ok(fake, 'vf set p2p1 1 trunk 10,20-30 mtu 9000 mac 02:00:00:00:00:09 trust on')
+    ok(fake, 'vf set p2p1 1 trunk 10,20-30 mtu 1400 mac 02:00:00:00:00:09 trust on')
     text = ok(fake, 'vf show p2p1 1')
-    assert 'vhost client /tmp/x.sock, waiting' in text and 'trunk 10,20-30, mtu 9000' in text
+    assert 'vhost client /tmp/x.sock, waiting' in text and 'trunk 10,20-30, mtu 1400' in text
     assert 'tap t0 netns blue' in ok(fake, 'vf show p2p1')
     vf = json.loads(ok(fake, 'vf show p2p1 2 -j'))[0]
     assert (vf['pf'], vf['vf'], vf['attach']['tap'], vf['attach']['netns']) == ('p2p1', 2, 't0', 'blue')
@@ -40,6 +40,21 @@ def test_vf_is_attached_set_shown_and_released(fake):
     ok(fake, 'vf release p2p1 1')
     assert 'not attached' in ok(fake, 'vf show p2p1 1') and 'set: nothing' in ok(fake, 'vf show p2p1 1')
     assert len(json.loads(ok(fake, '-j vf show'))) == 4
+
+
+def test_a_vf_has_the_smaller_mtu_of_its_own_and_the_pfs(fake):
+    def mtus():
+        vf = fake.ctl.call('vf.get', pf='p2p1', vf=1)
+        return vf['config']['mtu'], vf['status']['mtu']
+
+    assert 'mtu 1500\n' in ok(fake, 'vf show p2p1 1')
+    ok(fake, 'vf set p2p1 1 mtu 1450')
+    ok(fake, 'pf set p2p1 mtu 1400')
+    assert mtus() == (1450, 1400) and 'mtu 1400\n    set: mtu 1450;' in ok(fake, 'vf show p2p1 1')
+    ok(fake, 'pf set p2p1 mtu 9000')
+    assert mtus() == (1450, 1450)
+    ok(fake, 'vf set p2p1 1 mtu 0')
+    assert mtus() == (0, 9000)
 
 
 def test_storm_limits_are_set_each_alone(fake):
@@ -109,6 +124,7 @@ def test_refusals_name_the_word(fake):
         'vf set p2p1 1 trunk add 4095': '4095', 'vf set p2p1 1 trunk rem 7,4096': '"7,4096"', 'vf set p2p1 1 trunk add 0': 'VLAN 0 ',
         'vf set p2p1 1 trunk add any': '"any"', 'vf set p2p1 1 trunk rem none': '"none"', 'vf set p2p1 1 trunk add x': '"x"',
         'vf set p2p1 1 trunk add 5,': '"5,"', 'vf set p2p1 1 trunk 10,4095': '4095', 'vf set p2p1 1 trunk rem 5': 'trunk is unset',
+        'vf set p2p1 1 mtu 1501': "mtu 1501 is above the PF's 1500", 'vf set p2p1 1 mtu 67': 'mtu 67', 'vf set p2p1 1 mtu big': '"big"',
         'vf set p2p1 1 native 4095': '4095', 'vf set p2p1 1 native x': '"x"', 'vf set p2p1 1 native': 'not complete',
         'vf set p2p1 1 native 5 vlan 7': 'native 5 and vlan 7', 'vf set p2p1 1 native -1': '"-1"',
         'vf set p2p1 1 vlan 5000': '5000', 'vf set p2p1 1 isolated maybe': '"maybe"',

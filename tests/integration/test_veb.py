@@ -581,6 +581,33 @@ def test_dhcp_requests_stay_where_a_service_port_answers(lab):
     lab.swd.call('svc.del', pf=lab.pf, name=name)
 
 
+def test_an_mtu_is_the_taps_too_and_bounds_what_passes(lab):
+    def tap_mtu(vf, mtu=None):
+        dev = lab.ports[vf].dev
+        if mtu:
+            lab.ns.run('ip', 'link', 'set', dev, 'mtu', mtu)
+        return int(lab.ns.run('cat', f'/sys/class/net/{dev}/mtu').stdout)
+
+    lab.vf(0, mtu=1000)
+    lab.vf(1, mtu=900)
+    assert [tap_mtu(vf) for vf in (0, 1, 2)] == [1000, 900, 1500]
+    assert tap_mtu(0, 1500) == 1500  # its user may, and gains nothing
+    assert lab.who(0, lab.mac(2), size=1014) == [2] and lab.who(0, lab.mac(2), size=1015) == []
+    assert lab.last(0, 'oversize')[1]['length'] == 1015
+    assert lab.who(2, lab.mac(1), size=914) == [1] and lab.who(2, lab.mac(1), size=915) == []
+    assert lab.who(2, BCAST, size=1014) == [0, 3, 4, 5, HOST, WIRE]
+    assert lab.who(WIRE, BCAST, size=1015) == [2, 3, 4, 5, HOST]
+    assert [lab.drops(n, 'oversize') for n in range(6)] == [2, 3, 0, 0, 0, 0]
+    assert lab.swd.cli('vf', 'set', lab.pf, 2, 'mtu', 1501, check=False).stderr == (
+        f"Error: {lab.pf} vf 2: mtu 1501 is above the PF's 1500.\n")
+    lab.set(mtu=950)
+    assert [tap_mtu(vf) for vf in (0, 1, 2)] == [950, 900, 950]
+    assert 'link up, mtu 950\n    set: ' in lab.swd.cli('vf', 'show', lab.pf, 0).stdout
+    assert lab.who(2, lab.mac(3), size=964) == [3]
+    lab.set(mtu=1500)
+    assert [tap_mtu(vf) for vf in (0, 1, 2)] == [1000, 900, 1500]
+
+
 def test_28_release_returns_all_settings(lab):
     fresh = lab.swd.vf(lab.pf, 4)
     lab.vf(4, vlan=5, qos=1, spoofchk=False, trust=True, trunk='none', state='enable',

@@ -413,6 +413,56 @@ def test_checksum_is_finished_for_a_guest_that_cannot(switch):
     assert ones(got[26:34] + struct.pack('!HH', 6, len(got) - 34) + got[34:]) == 0xffff
 
 
+@both_rings
+def test_an_mtu_is_of_the_payload_of_a_frame_or_segment(switch):
+    everyone = bytes([255] * 6)
+    features = vhost.MRG_RXBUF | vhost.CSUM | vhost.HOST_TSO4 | vhost.GUEST_CSUM | vhost.GUEST_TSO4
+    guests = [switch.attach(n, features=features) for n in range(3)]
+    for n, mtu in enumerate((1500, 1400, 9000)):
+        switch.swd.cli('vf', 'set', 'p2p1', n, 'mtu', mtu)
+
+    def fate(source, to, data, header=vhost.PLAIN, tags=b''):
+        """Who hears the bytes behind the addresses, and who counts them as too long."""
+        before = [switch.drops(n, 'oversize') for n in range(3)]
+        end = frame(everyone, mac(source), 0)
+        guests[source].send((to if to == everyone else mac(to)) + mac(source) + tags + data, header=header)
+        guests[source].send(end)
+        heard = []
+        for n in {0, 1, 2} - {source}:
+            while (got := guests[n].recv()) != end:
+                assert got, 'the last frame did not come'
+                heard.append(n)
+        return heard, [n for n in range(3) if switch.drops(n, 'oversize') > before[n]]
+
+    def payload(mtu):
+        return frame(b'', b'', 7, mtu + 14)[:mtu + 2]
+
+    def segments(size, tag_len=0):
+        return {'data': ipv4_tcp(20000)[12:],
+                'header': vhost.header(1, 1, 54 + tag_len, size, 34 + tag_len, 16)}
+
+    c_tag, s_tag = bytes.fromhex('81000005'), bytes.fromhex('88a80007')
+    for tags in b'', c_tag, s_tag + c_tag:  # tags do not count
+        assert fate(0, 2, payload(1500), tags=tags) == ([2], [])
+        assert fate(0, 2, payload(1501), tags=tags) == ([], [0])
+        assert fate(0, 1, payload(1400), tags=tags) == ([1], [])
+        assert fate(0, 1, payload(1401), tags=tags) == ([], [1])
+    assert fate(0, everyone, payload(1401)) == ([2], [1])
+    assert fate(2, everyone, payload(9000)) == ([], [0, 1])
+    assert fate(2, everyone, payload(1400)) == ([0, 1], [])
+    assert fate(2, 1, **segments(1360)) == ([1], [])  # and 40 bytes of IP and TCP
+    assert fate(2, 1, **segments(1361)) == ([], [1])
+    assert fate(2, 1, tags=c_tag, **segments(1360, 4)) == ([1], [])
+    assert fate(2, 1, tags=c_tag, **segments(1361, 4)) == ([], [1])
+    assert fate(0, 2, **segments(1460)) == ([2], [])
+    assert fate(0, 2, **segments(1461)) == ([], [0])
+    for n in range(3):
+        switch.swd.cli('vf', 'set', 'p2p1', n, 'vlan', 7)  # nor does a port VLAN's
+    assert fate(0, 2, payload(1500)) == ([2], []) and fate(0, 2, payload(1501)) == ([], [0])
+    switch.swd.cli('pf', 'set', 'p2p1', 'mtu', 1300)  # the PF's bounds them all
+    assert fate(2, 0, payload(1300)) == ([0], []) and fate(2, 0, payload(1301)) == ([], [2])
+
+
 @pytest.fixture
 def two_workers(swd_maker):
     """A switch with a worker on each of two cores."""

@@ -195,9 +195,11 @@ static int fake_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_inf
 	struct fake_one *p;
 	int rc = need_vf(ctx, pf, vf, &p, e);
 
-	if (!rc)
-		*out = p->vfs[vf];
-	return rc;
+	if (rc)
+		return rc;
+	*out = p->vfs[vf];
+	out->status.mtu = vf_mtu(&out->config, &p->info.config);
+	return 0;
 }
 
 static int fake_vf_drops(void *ctx, const char *pf, unsigned int vf, struct vf_drop out[DROP_N],

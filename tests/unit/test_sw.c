@@ -31,6 +31,7 @@ static struct {
 	unsigned int n_hints;
 	int hint_fd;
 	uint64_t failed; /* frames that sinks lost */
+	uint16_t applied_mtu; /* to a tap that is open */
 	struct port edge;
 } fake;
 
@@ -146,6 +147,7 @@ bool tap_port_alive(const struct port *port)
 }
 int parent_tap_open(struct parent *p, const struct tap_want *want, int *fd, struct err *e)
 {
+	fake.applied_mtu = want->mtu;
 	return -EPERM;
 }
 int parent_tap_close(struct parent *p, const char *name, const char *netns, struct err *e)
@@ -715,6 +717,50 @@ static void attachments_are_exclusive_and_idempotent(void **state)
 	assert_int_equal(vf_get(w, 2).attach.kind, VF_ATTACH_NONE);
 }
 
+static uint32_t mtu_of(struct world *w, unsigned int vf)
+{
+	uint32_t mtu = fake.snap->ports[sw_pf_find(w->sw, "p2p1", NULL)->vf_ports[vf].id]->mtu;
+
+	assert_int_equal(vf_get(w, vf).status.mtu, mtu);
+	return mtu;
+}
+
+/* As below a NIC's port: its MTU bounds them all, and what they were set to comes back with it. */
+static void mtu_of_a_vf_is_never_above_the_pfs(void **state)
+{
+	const struct vf_attach tap = { .kind = VF_ATTACH_TAP, .tap = "tap0" };
+	struct vf_change both = { .changed = 1U << VF_FIELD_MTU, .want.mtu = 9000 };
+	struct pf_change change = { .changed = 1U << PF_FIELD_MTU, .want.mtu = 9000, .n_vfs = 1,
+				    .vfs = &both };
+	struct world *w = *state;
+
+	pf_add(w, "p2p1", 2);
+	sw_ops.vf_attach(w->sw, "p2p1", 1, &tap, NULL);
+	assert_int_equal(vf_words(w, 0, false, "mtu 1501"), -EINVAL);
+	assert_non_null(strstr(w->e.msg, "p2p1 vf 0: mtu 1501 is above the PF's 1500"));
+	assert_int_equal(vf_words(w, 0, false, "mtu 67"), -EINVAL);
+	assert_int_equal(mtu_of(w, 0), 1500);
+	assert_int_equal(sw_ops.pf_set(w->sw, "p2p1", &change, NULL), 0);
+	assert_int_equal(mtu_of(w, 0), 9000);
+	assert_int_equal(mtu_of(w, 1), 9000);
+	fake.applied_mtu = 0;
+	assert_int_equal(vf_words(w, 1, false, "mtu 4000"), 0);
+	assert_int_equal(fake.applied_mtu, 4000); /* the tap's own */
+	assert_int_equal(pf_words(w, "mtu 1400"), 0);
+	assert_int_equal(fake.applied_mtu, 1400);
+	assert_int_equal(mtu_of(w, 0), 1400);
+	assert_int_equal(vf_words(w, 0, false, "trust on"), 0); /* no word of it */
+	world_restart(w);
+	assert_int_equal(mtu_of(w, 1), 1400);
+	assert_int_equal(pf_words(w, "mtu 8000"), 0);
+	assert_int_equal(mtu_of(w, 0), 8000);
+	assert_int_equal(mtu_of(w, 1), 4000);
+	assert_int_equal(vf_get(w, 0).config.mtu, 9000);
+	assert_int_equal(vf_words(w, 0, false, "mtu 0"), 0);
+	assert_int_equal(vf_get(w, 0).config.mtu, 0);
+	assert_int_equal(mtu_of(w, 0), 8000);
+}
+
 static int trunk_words(struct world *w, const char *add, const char *rem)
 {
 	struct vf_change c = { 0 };
@@ -1117,6 +1163,7 @@ int main(void)
 		T(numvfs_changes_online_but_not_below_a_vf_in_use),
 		T(link_state_follows_the_pf_unless_told_otherwise),
 		T(attachments_are_exclusive_and_idempotent),
+		T(mtu_of_a_vf_is_never_above_the_pfs),
 		T(trunk_lists_change_where_they_are),
 		T(lists_of_older_state_files_are_read),
 		T(release_returns_everything_to_its_default),

@@ -501,6 +501,49 @@ static void oversize_counts_at_the_side_that_is_too_small(void **state)
 	assert_int_equal(drops(w, A, DROP_OVERSIZE), 1);
 }
 
+/* Neither the guest's tags nor the switch's count, whichever way the frame goes; and of many
+ * receivers only the one it is too long for goes without. */
+static void tags_do_not_count_against_an_mtu(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	static const struct {
+		unsigned int from, to; /* to: N_PORTS for everyone */
+		uint32_t tag;
+		bool second; /* tag below it */
+		uint32_t len; /* without the outer tag */
+		const char *reached;
+		unsigned int loser;
+	} cases[] = {
+		{ C, D, VLAN(5), false, 1514, "D", N_PORTS }, { C, D, VLAN(5), false, 1515, "", C },
+		{ C, D, VLAN(5), true, 1518, "D", N_PORTS },  { C, D, VLAN(5), true, 1519, "", C },
+		{ UP, D, VLAN(5), true, 1518, "D", N_PORTS }, { HOST, D, VLAN(5), true, 1519, "", D },
+		{ A, B, VLAN(6), false, 1514, "B", N_PORTS }, { A, B, 0, false, 1515, "", A },
+		{ UP, B, STAG(9), true, 1518, "B", N_PORTS }, { HOST, B, STAG(9), true, 1519, "", B },
+		{ HOST, N_PORTS, 0, false, 1415, "CDU", E },  { HOST, N_PORTS, 0, false, 1414, "CDEU", N_PORTS },
+	};
+
+	w->conf[A].vlan = w->conf[B].vlan = 9;
+	w->conf[A].ad = w->conf[B].ad = true;
+	w->conf[E].mtu = 1400;
+	w->conf[HOST].mtu = w->conf[UP].mtu = 9000;
+	world_build(w);
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
+		struct mac dst = cases[i].to == N_PORTS ? bcast : mac_of(cases[i].to);
+		struct mac src = mac_of(cases[i].from);
+		uint64_t before[N_PORTS];
+
+		for (unsigned int port = 0; port < N_PORTS; port++)
+			before[port] = drops(w, port, DROP_OVERSIZE);
+		w->f = frame_make(&dst, &src, cases[i].tag);
+		w->f.len = cases[i].len;
+		w->f.type = htons(cases[i].second ? TPID_8021Q : 0x0800);
+		assert_string_equal(emit(w, cases[i].from, &w->f), cases[i].reached);
+		for (unsigned int port = 0; port < N_PORTS; port++)
+			assert_int_equal(drops(w, port, DROP_OVERSIZE) - before[port],
+					 port == cases[i].loser);
+	}
+}
+
 /* Of a sender as it sent the frame, of a receiver as the switch had it. */
 static void a_drop_leaves_the_frame_with_the_port_that_lost_it(void **state)
 {
@@ -1141,6 +1184,7 @@ int main(void)
 		cmocka_unit_test(first_address_is_reported_where_it_is_to_be_confirmed),
 		cmocka_unit_test(closed_links_stop_both_ways_and_count),
 		cmocka_unit_test(oversize_counts_at_the_side_that_is_too_small),
+		cmocka_unit_test(tags_do_not_count_against_an_mtu),
 		cmocka_unit_test(a_drop_leaves_the_frame_with_the_port_that_lost_it),
 		cmocka_unit_test(isolated_vfs_reach_all_but_one_another),
 		cmocka_unit_test(storm_control_counts_accepted_frames_of_its_kind),
