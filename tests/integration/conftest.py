@@ -98,6 +98,7 @@ class Swd:
         self.state = self.dir / 'swd.json'
         cores = os.environ.get('ANYVF_TEST_CORES')  # another number of workers for all tests
         self.options = [*(['--cores', cores] if cores else []), *options]
+        self.program = DAEMONS / 'anyvf-swd'
         self.proc = None
         self.log = self.dir / 'swd.log'
 
@@ -109,7 +110,7 @@ class Swd:
         """Start and wait until the control socket answers."""
         with open(self.log, 'ab') as log:
             self.proc = subprocess.Popen(
-                [DAEMONS / 'anyvf-swd', '--run-dir', self.dir, '--state', self.state,
+                [self.program, '--run-dir', self.dir, '--state', self.state,
                  *self.options], stdout=log, stderr=log)
         self.wait_ready()
         return self

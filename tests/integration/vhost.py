@@ -30,7 +30,7 @@ def library():
     lib.fe_features.restype = ctypes.c_uint64
     lib.fe_connected.restype = ctypes.c_bool
     for name in ('close', 'reconnect', 'connected', 'features', 'remap', 'enable', 'send', 'recv',
-                 'break', 'rewrite', 'kick', 'stop', 'reboot'):
+                 'break', 'rewrite', 'repeat', 'kick', 'stop', 'reboot'):
         fn = getattr(lib, f'fe_{name}')
         fn.argtypes = [ctypes.c_void_p] + {
             'reconnect': [ctypes.c_int], 'remap': [ctypes.c_uint],
@@ -39,7 +39,8 @@ def library():
             'recv': [ctypes.c_uint, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_int],
             'break': [ctypes.c_uint, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32],
             'rewrite': [ctypes.c_uint, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint32,
-                        ctypes.c_uint32]}.get(name, [])
+                        ctypes.c_uint32],
+            'repeat': [ctypes.c_uint, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_uint32]}.get(name, [])
     return lib
 
 
@@ -94,6 +95,10 @@ class Guest:
     def rewrite(self, a, b, times, pair=0):
         """Send `times` frames whose bytes change between a and b all the while."""
         return self.lib.fe_rewrite(self.fe, pair, PLAIN + a, PLAIN + b, 12 + len(a), times)
+
+    def repeat(self, frame, times, pair=0):
+        """Offer a frame up to `times` times, or until the ring is full; how many."""
+        return self.lib.fe_repeat(self.fe, pair, PLAIN + frame, 12 + len(frame), times)
 
     def reconnect(self, timeout=10.0):
         assert self.lib.fe_reconnect(self.fe, int(timeout * 1000)) == 0, 'the switch did not come back'

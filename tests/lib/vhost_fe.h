@@ -56,6 +56,8 @@ int fe_break(struct fe *fe, unsigned int pair, enum fe_mistake mistake, const vo
 	     uint32_t len);
 uint32_t fe_rewrite(struct fe *fe, unsigned int pair, const void *a, const void *b, uint32_t len,
 		    uint32_t times);
+uint32_t fe_repeat(struct fe *fe, unsigned int pair, const void *bytes, uint32_t len,
+		   uint32_t times);
 
 struct driver_ring *fe_ring(struct fe *fe, unsigned int index);
 void fe_kick(struct fe *fe, unsigned int index);

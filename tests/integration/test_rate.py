@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rates and shares of the real switch, on counts: tests/lib/clock.c gives it a clock that these tests move.
+
+Either the test moves the time (a limit), or the work does (an overload): then the switch is a worker of 10 Gbit/s, however
+slow the machine is. It stops at the end of each step, its senders fill their rings, and it goes on.
+"""
+import collections
+import mmap
+import os
+import struct
+
+import pytest
+from conftest import BUILD, wait_for
+from test_vhost import Switch, frame, mac
+
+MS = 1_000_000
+FOREVER = (1 << 64) - 1
+COPY_COST = 256  # of a frame beside its bytes, as in worker.c
+
+
+class Clock:
+    """struct clock of tests/lib/clock.c."""
+
+    def __init__(self, path):
+        path.write_bytes(struct.pack('=QQQ', 1, FOREVER, 0))
+        with open(path, 'r+b') as file:
+            self.words = memoryview(mmap.mmap(file.fileno(), 24)).cast('Q')
+
+    @property
+    def now(self):
+        return self.words[0]
+
+    def move(self, ns):
+        self.words[0] += ns
+
+    def work(self, mbit):
+        """From now on time passes by the work done, and stands still until step()."""
+        self.words[1], self.words[2] = self.now, 8_000_000 // mbit
+
+    def step(self, ns):
+        """Let work be done for so long."""
+        self.words[1] = end = self.now + ns
+        wait_for(lambda: self.now >= end, what='work for all of the time')
+
+
+@pytest.fixture
+def clock(tmp_path, monkeypatch):
+    monkeypatch.setenv('ANYVF_TEST_CLOCK', str(tmp_path / 'clock'))
+    return Clock(tmp_path / 'clock')
+
+
+@pytest.fixture
+def switch(clock, swd_maker):
+    """A switch with one worker on the clock, and four VFs."""
+    swd = swd_maker()
+    swd.options = ['--cores', str(max(os.sched_getaffinity(0)))]
+    swd.program = BUILD / 'tests' / 'lib' / 'swd_clock'
+    made = Switch(swd.start())
+    yield made
+    made.close()
+
+
+def rates(switch, **of):
+    """vf0={'max_tx_rate': 5} and so on."""
+    switch.swd.call('pf.set', pf='p2p1', vfs=[{'vf': int(vf[2:]), 'set': rate} for vf, rate in of.items()])
+
+
+@pytest.mark.parametrize('mbit', [10, 100, 1000])
+def test_17_rate_within_a_percent_and_burst_bounded(switch, clock, mbit):
+    size, ms = 1000, mbit * 125  # bytes: of a frame, in a millisecond
+    depth = max(4 * ms, 66000)
+    a, b = switch.attach(0, ring_size=4096), switch.attach(1, ring_size=4096, mem_mib=24)
+    rates(switch, vf0={'max_tx_rate': mbit})
+    sent = frame(mac(1), mac(0), 7, size)
+    got = 0
+
+    def passed(total):
+        """All that may pass by now did."""
+        nonlocal got
+        for _ in range(total - got):
+            a.repeat(sent, 4096)
+            assert b.recv(timeout=10) == sent
+        assert not b.recv(timeout=0.01)
+        got = total
+        assert switch.vf(0)['stats']['tx_packets'] == switch.vf(1)['stats']['rx_packets'] == total
+
+    passed(-(-depth // size))  # a full bucket; only the last frame may be overdrawn
+    for step in range(1, 26):
+        clock.move(4 * MS)
+        passed(-(-(depth + 4 * step * ms) // size))
+    assert abs((got * size - depth) / (100 * ms) - 1) < 0.01
+    clock.move(10_000 * MS)  # what was not used is not saved up
+    passed(got + -(-depth // size))
+    assert not switch.swd.drops('p2p1', 0) and not switch.swd.drops('p2p1', 1)
+
+
+def shares(switch, clock, offered, steps=10):
+    """Frames of VFs 0 to 2 that VF 3 heard in `steps` times 4 ms, after as long a warm-up, and the time of it in ms."""
+    heard, receiver, begin = collections.Counter(), switch.guests[3], 0
+    for step in range(2 * steps):
+        if step == steps:
+            heard.clear()
+            begin = clock.now
+        for vf, n in enumerate(offered):
+            switch.guests[vf].repeat(frame(mac(3), mac(vf), vf, 9000), n)
+        clock.step(4 * MS)
+        while got := receiver.recv(timeout=0):
+            heard[got[11] - 1] += 1
+    return [heard[vf] for vf in range(3)], (clock.now - begin) / MS
+
+
+@pytest.fixture
+def overload(switch, clock):
+    """Three senders to one receiver. 9000 bytes are 7.4 us of the worker: 135 frames a ms, 9720 Mbit/s."""
+    for vf in range(3):
+        switch.attach(vf, ring_size=1024)
+    switch.attach(3, ring_size=8192, mem_mib=32)
+    clock.work(10_000)
+    return switch
+
+
+ALL = 10_000 * 9000 // (9000 + COPY_COST)  # Mbit/s of frames
+
+
+@pytest.mark.parametrize('minimum, offered, want', [
+    ((0, 0, 0), (4096, 4096, 4096), (ALL / 3, ALL / 3, ALL / 3)),
+    ((6000, 0, 0), (4096, 4096, 4096), (6000, (ALL - 6000) / 2, (ALL - 6000) / 2)),
+    ((5000, 3000, 0), (4096, 4096, 4096), (5000, 3000, ALL - 8000)),
+    ((1000, 0, 0), (4096, 4096, 4096), (ALL / 3, ALL / 3, ALL / 3)),  # the fair share is more
+    ((6000, 0, 0), (0, 4096, 4096), (0, ALL / 2, ALL / 2)),  # not wanted, so the others'
+    ((6000, 0, 0), (56, 4096, 4096), (1008, (ALL - 1008) / 2, (ALL - 1008) / 2)),
+], ids=str)
+def test_18_min_rates_hold_under_overload_and_the_rest_is_shared(overload, clock, minimum, offered, want):
+    rates(overload, **{f'vf{vf}': {'min_tx_rate': mbit} for vf, mbit in enumerate(minimum)})
+    frames, ms = shares(overload, clock, offered)
+    got = [n * 9000 * 8 / ms / 1000 for n in frames]
+    print([round(g) for g in got], [round(w) for w in want])
+    assert all(abs(g - w) <= 0.05 * ALL for g, w in zip(got, want))
+    assert sum(got) > 0.98 * ALL  # none of the worker's time is left over
+    assert overload.swd.drops('p2p1', 3) == {}
