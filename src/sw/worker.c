@@ -259,7 +259,7 @@ static uint64_t rate_spend(struct worker *w, struct port_queue *q, bool limited)
 	uint64_t bytes = 0;
 
 	for (unsigned int i = 0; i < b->n; i++)
-		bytes += b->frames[i].len;
+		bytes += b->frames[i].len + (b->frames[i].tag ? FRAME_TAG_LEN : 0);
 	if (limited)
 		bucket_spend(&w->dp->shapers[q->port->id], bytes);
 	if (q->purse.owed)

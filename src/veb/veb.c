@@ -514,6 +514,7 @@ unsigned int veb_forward(const struct veb_snap *s, uint16_t src, const struct fr
 			if (unlikely(!admit(&b, &it)))
 				continue;
 			forward(&b, &it);
+			bytes += frames[i].tag ? FRAME_TAG_LEN : 0;
 		}
 		packets++;
 		bytes += frames[i].len;

@@ -471,15 +471,42 @@ def test_22_a_dead_mirror_costs_only_its_own_drops(lab):
 
 
 def test_24_counters_equal_frames(lab):
-    wire = lab.info()['status']['uplink']['tx_packets']
-    for i in range(30):
-        lab.send(0, lab.mac(1) if i % 3 else BCAST, size=60 + i)
-    stats = lab.swd.vf(lab.pf, 0)['stats']
-    assert stats['tx_packets'] == 30
-    assert stats['tx_bytes'] == sum(60 + i for i in range(30))
-    stats = lab.swd.vf(lab.pf, 1)['stats']
-    assert (stats['rx_packets'], stats['rx_broadcast'], stats['rx_multicast']) == (30, 10, 0)
-    assert lab.info()['status']['uplink']['tx_packets'] - wire == 10
+    """Every counter of VFs, wire and host interface is the sum of the frames that were sent there and heard there."""
+    group, host, foreign = '01:00:5e:01:02:03', lab.info()['config']['mac'], '02:77:00:00:00:03'
+    for n, words in {1: {'vlan': 100, 'qos': 2}, 2: {'trunk': '7'}, 3: {'state': 'disable'}, 4: {'mtu': 500},
+                     5: {'vlan': 4094}}.items():  # it hears copies alone
+        lab.vf(n, **words)
+    lab.swd.call('mirror.add', name='m', from_pf=lab.pf, from_vf=0, dir='both', to_pf=lab.pf, to_vf=5)
+
+    def counters():
+        status = lab.info()['status']
+        return {**{vf: lab.swd.vf(lab.pf, vf)['stats'] for vf in range(lab.VFS)}, WIRE: status['uplink'], HOST: status['host']}
+    want = counters()
+    for port, dst, words, lost in [
+            (0, lab.mac(2), {}, None), (0, BCAST, {}, None), (0, group, {'tags': tag(7, 3)}, None), (0, STRANGER, {'tags': tag(9)}, None),
+            (2, lab.mac(0), {'tags': tag(7)}, None), (2, lab.mac(0), {'tags': tag(8)}, (2, 'spoof_vlan')), (2, BCAST, {}, None),
+            (1, STRANGER, {}, None), (1, BCAST, {}, None), (1, lab.mac(0), {'tags': tag(5)}, (1, 'spoof_vlan')),
+            (4, host, {}, None), (4, lab.mac(0), {'src': lab.mac(2)}, (4, 'spoof_mac')), (4, lab.mac(3), {}, (3, 'link_down')),
+            (0, lab.mac(4), {'size': 600}, (4, 'oversize')), (4, BCAST, {'size': 700}, (4, 'oversize')),
+            (WIRE, lab.mac(0), {'tags': tag(5, 1)}, None), (WIRE, lab.mac(1), {'tags': tag(100)}, None), (WIRE, group, {}, None),
+            (WIRE, lab.mac(1), {}, (1, 'vlan')), (WIRE, foreign, {}, None), (HOST, BCAST, {'src': host}, None), (HOST, lab.mac(2), {'src': host}, None)]:
+        for size in (words['size'],) if 'size' in words else (60, 499):
+            heard = lab.send(port, dst, **{**words, 'size': size})
+            if lost:
+                want[lost[0]]['drops'][lost[1]] += 1
+            if not lost or lost[0] != port:
+                want[port]['rx_packets' if port == WIRE else 'tx_packets'] += 1
+                want[port]['rx_bytes' if port == WIRE else 'tx_bytes'] += size
+            bare = size - len(words.get('tags', b''))
+            for who, tags in heard.items():
+                want[who]['tx_packets' if who == WIRE else 'rx_packets'] += len(tags)
+                want[who]['tx_bytes' if who == WIRE else 'rx_bytes'] += sum(bare + len(t) for t in tags)
+                if who != WIRE and dst in (BCAST, group):
+                    want[who]['rx_broadcast' if dst == BCAST else 'rx_multicast'] += len(tags)
+            want[0]['mirrored'] += len(heard.get(5, []))
+    assert counters() == want
+    assert want[0]['mirrored'] == lab.swd.call('mirror.list')[0]['mirrored'] > 20
+    lab.swd.call('mirror.del', name='m')
 
 
 def test_why_was_it_dropped(lab):

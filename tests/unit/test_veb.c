@@ -898,11 +898,11 @@ static void counters_equal_frames(void **state)
 	for (unsigned int i = 0; i < ARRAY_LEN(burst); i++) {
 		struct mac dst = mac_of(i % 2 ? B : C), src = mac_of(i % 10 ? A : D);
 
-		burst[i] = frame_make(&dst, &src, 0);
+		burst[i] = frame_make(&dst, &src, i % 2 ? 0 : VLAN(7));
 	}
 	assert_int_equal(veb_forward(w->snap, A, burst, ARRAY_LEN(burst), w->out), 100);
 	assert_int_equal(w->stats[A].tx_packets, 90);
-	assert_int_equal(w->stats[A].tx_bytes, 90 * 60);
+	assert_int_equal(w->stats[A].tx_bytes, 90 * 60 + 40 * FRAME_TAG_LEN);
 	assert_int_equal(drops(w, A, DROP_SPOOF_MAC), 10);
 	assert_int_equal(w->out->bins[B].n, 50);
 	assert_int_equal(w->out->bins[C].n, 40);
