@@ -388,7 +388,7 @@ def test_without_the_reader_the_guests_mac_does_not_arrive(host):
         host.restart()
 
 
-def test_the_vfs_link_is_the_guests_link(host):
+def test_15_the_vfs_link_is_the_guests_link(host):
     vm = Server(host, Net(host)).active().booted()
     console = vm.console()
 

@@ -205,7 +205,7 @@ def kill_parent(world):
 
 
 @pytest.mark.parametrize('crash', [kill_child, restart, kill_parent])
-def test_a_guests_tcp_connection_outlives_the_switch(world, crash):
+def test_27_a_guests_tcp_connection_outlives_the_switch(world, crash):
     ticks = Ticks(world, world.one, 6000)
     other = Ticks(world, world.two, 6001)
     ticks.more(), other.more()

@@ -225,7 +225,7 @@ def lines_of(text):
     return [line for line in text.replace('\n', '|').split('|') if line]
 
 
-def test_every_word_is_answered_and_shown_as_by_the_kernel(pair):
+def test_25_every_word_is_answered_and_shown_as_by_the_kernel(pair):
     for line in lines_of(GRAMMAR):
         pair.step(line)
 
@@ -236,12 +236,12 @@ def test_recorded_answers_are_still_those_of_the_kernel(pair):
             pair.step(f'p2p1 vf 1 {words}')
 
 
-def test_refusals_are_those_of_the_kernel(pair):
+def test_26_refusals_are_those_of_the_kernel(pair):
     for line in lines_of(REFUSED):
         assert pair.step(line), line
 
 
-def test_every_option_shows_what_the_kernel_shows(pair):
+def test_25_every_option_shows_what_the_kernel_shows(pair):
     pair.agree(ALL_SHOWS)
     for line in lines_of("""p2p1 vf 1 mac 02:aa:bb:cc:dd:01 vlan 100 qos 3 proto 802.1ad rate 100 min_tx_rate 5 trust on state enable
             p2p1 vf 2 vlan 5 query_rss on spoofchk off state disable|p2p1 vf 3 max_tx_rate 9|p2p1 down|p2p1 mtu 1400|p2p1 up"""):
@@ -331,7 +331,7 @@ class Lines:
         return words
 
 
-def test_random_lines_are_answered_and_shown_as_by_the_kernel(pair):
+def test_25_26_random_lines_are_answered_and_shown_as_by_the_kernel(pair):
     seed = os.environ.get('ANYVF_SAME_SEED', '20261126')
     n = int(os.environ.get('ANYVF_SAME_LINES', '500'))
     print(f'ANYVF_SAME_SEED={seed} ANYVF_SAME_LINES={n}')

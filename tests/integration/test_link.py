@@ -95,13 +95,13 @@ def vf_line(vf, mac=ZERO, words='', spoof='off', state='auto', trust='off', rss=
             f'link-state {state}, trust {trust}, query_rss {rss}')
 
 
-def test_every_vf_word_answers_and_shows_as_on_netdevsim(fake):
+def test_25_every_vf_word_answers_and_shows_as_on_netdevsim(fake):
     for words, code, err, shown in ACCEPTED:
         assert fake.link(f'set dev p2p1 vf 1 {words}') == (code, '', err), words
         assert fake.link('show p2p1')[1].splitlines()[3] == vf_line(1, **shown), words
 
 
-def test_vf_out_of_range_is_the_kernels_refusal(fake):
+def test_26_vf_out_of_range_is_the_kernels_refusal(fake):
     for words in 'vf 4 mac 02:aa:bb:cc:dd:01', 'vf 4 state auto', 'vf -1 trust on', 'vf 4 max_tx_rate 5 min_tx_rate 1', 'vf 70000 rate 1':
         assert fake.link(f'set p2p1 {words}') == (2, '', INVALID), words
 
@@ -146,7 +146,7 @@ def test_pf_goes_down_and_up(fake):
     assert '<BROADCAST,MULTICAST,UP,LOWER_UP> mtu 9000' in out and 'link/ether 02:00:00:00:02:00 ' in out
 
 
-def test_json_has_iproute2s_keys_in_their_order(fake):
+def test_25_json_has_iproute2s_keys_in_their_order(fake):
     fake.link('set p2p1 vf 0 vlan 5 qos 2 rate 10 vf 3 mac 02:aa:bb:cc:dd:01')
     out = fake.run('-j', 'link', 'show', 'p2p1')[1]
     assert out.startswith('[{"ifindex":') and out.endswith('}]}]\n')
@@ -220,7 +220,7 @@ def needs_real_ip():
         pytest.skip('the installed ip is not 6.1')
 
 
-def test_refusals_are_those_of_the_real_ip(fake):
+def test_26_refusals_are_those_of_the_real_ip(fake):
     needs_real_ip()
     lines = [f'link set {w}' for w in REFUSED.replace('\n', '|').split('|')] + [f'link {w}' for w in SHOW_REFUSED] + OBJECTS
     for words in dict.fromkeys(lines):

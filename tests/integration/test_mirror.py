@@ -32,7 +32,7 @@ def counts(lab, name='m'):
     return found['mirrored'], found['dropped']
 
 
-def test_directions_are_the_vms(lab, mirror):
+def test_20_directions_are_the_vms(lab, mirror):
     mirror('add m from vf @ 0 out to vf @ 5')
     assert lab.who(0, lab.mac(1)) == [1, EAR]
     assert lab.who(1, lab.mac(0)) == [0]
@@ -44,7 +44,7 @@ def test_directions_are_the_vms(lab, mirror):
     assert counts(lab) == (3, 0)
 
 
-def test_the_wire_and_the_host_interface_are_sources(lab, mirror):
+def test_20_the_wire_and_the_host_interface_are_sources(lab, mirror):
     mirror('add m from uplink @ out to vf @ 5')
     assert lab.who(0, STRANGER) == [EAR, WIRE]
     assert lab.who(0, lab.mac(1)) == [1]
@@ -59,7 +59,7 @@ def test_the_wire_and_the_host_interface_are_sources(lab, mirror):
     assert lab.who(WIRE, lab.mac(0)) == [0]
 
 
-def test_a_vlan_is_seen_whole_with_its_tag_each_frame_once(lab, mirror):
+def test_20_21_a_vlan_is_seen_whole_with_its_tag_each_frame_once(lab, mirror):
     lab.vf(0, vlan=100, qos=3)
     lab.vf(1, vlan=100)
     lab.vf(EAR, trunk='none')
@@ -141,7 +141,7 @@ def test_mirrors_cross_pfs_and_hold_them(lab, mirror, switch):
         other.close()
 
 
-def test_full_destination_is_counted_and_the_source_loses_nothing(lab, mirror):
+def test_22_a_destination_without_a_guest_is_counted_and_costs_nothing(lab, mirror):
     lab.swd.call('vf.detach', pf=lab.pf, vf=EAR)
     mirror('add m from vf @ 0 to vf @ 5')
     assert lab.who(0, lab.mac(1)) == [1]
@@ -236,7 +236,7 @@ def far(lab):
     made.close()
 
 
-def test_erspan_type_2_carries_the_frame_with_its_tag(lab, mirror, far):
+def test_23_erspan_type_2_carries_the_frame_with_its_tag(lab, mirror, far):
     mirror('add m from vf @ 0 to erspan 10.9.0.2 id 102')
     for seq, (tags, vlan) in enumerate([(b'', 0), (tag(20, 5), 20)]):
         assert lab.send(0, lab.mac(1), tags=tags) == {1: [tags]}
@@ -256,7 +256,7 @@ def test_erspan_type_2_carries_the_frame_with_its_tag(lab, mirror, far):
     wait_for(lambda: counts(lab) == (3, 0), what='the counts')
 
 
-def test_erspan_type_3_and_ipv6(lab, mirror, far):
+def test_23_erspan_type_3_and_ipv6(lab, mirror, far):
     mirror('add m from vf @ 0 in to erspan fd09::2 id 1023 version 2')
     lab.send(1, lab.mac(0), tags=tag(7, 2))
     flags, proto, rest = far.packet()

@@ -226,13 +226,27 @@ def test_04_broadcast_reaches_the_vlan_but_the_sender(lab):
     assert lab.who(0, BCAST, tags=tag(7)) == [1, 2, 3, 4, HOST, WIRE]
 
 
-def test_05_multicast_reaches_who_joined(lab):
-    group = '01:00:5e:01:02:03'
+def test_05_multicast_reaches_who_joined_or_hears_all(lab):
+    group, other = '01:00:5e:01:02:03', '01:00:5e:01:02:04'
+    assert lab.who(0, group) == [1, 2, 3, 4, 5, HOST, WIRE]  # nobody told what their guests joined
+    lab.filter(0)
     lab.filter(1, mcasts=[group])
-    lab.filter(2)
+    lab.filter(2, mcasts=[other])
     lab.filter(3, allmulti=True)
+    lab.filter(4, mcasts=[group])
+    lab.vf(4, vlan=7)
+    lab.filter(5)
+    assert lab.who(0, group) == [1, HOST, WIRE]  # to hear all takes trust
     lab.vf(3, trust=True)
-    assert lab.who(0, group) == [1, 3, 4, 5, HOST, WIRE]  # 4 and 5: no filter source
+    assert lab.who(0, group) == [1, 3, HOST, WIRE]
+    assert lab.who(WIRE, group) == [1, 3, HOST]
+    assert lab.who(WIRE, group, tags=tag(7)) == [1, 3, 4, HOST]
+    assert lab.who(1, other) == [2, 3, HOST, WIRE]
+    assert lab.who(0, '01:00:5e:01:02:05') == [3, HOST, WIRE]
+    lab.filter(1)
+    lab.vf(3, trust=False)
+    assert lab.who(0, group) == [HOST, WIRE]
+    assert lab.who(0, BCAST) == [1, 2, 3, 5, HOST, WIRE]
 
 
 def test_06_07_port_vlan_is_inserted_and_stripped(lab):
@@ -240,16 +254,30 @@ def test_06_07_port_vlan_is_inserted_and_stripped(lab):
     lab.vf(1, vlan=100)
     assert lab.send(0, lab.mac(1)) == {1: [b'']}
     assert lab.send(0, STRANGER) == {WIRE: [tag(100, 5)]}
-    assert lab.send(WIRE, lab.mac(0), tags=tag(100)) == {0: [b'']}
-    assert lab.who(WIRE, lab.mac(0)) == [HOST]  # never untagged
-    assert lab.drops(0, 'vlan') == 1
+    assert lab.send(WIRE, lab.mac(0), tags=tag(100, 3)) == {0: [b'']}
+    assert lab.send(2, lab.mac(0), tags=tag(100, 3)) == {0: [b'']}
+    # never untagged, nor of another VLAN
+    assert lab.who(WIRE, lab.mac(0)) == [HOST]
+    assert lab.who(WIRE, lab.mac(0), tags=tag(0, 3)) == [HOST]
+    assert lab.who(WIRE, lab.mac(0), tags=tag(101)) == [HOST]
+    assert lab.who(WIRE, lab.mac(0), tags=tag(100, tpid=0x88a8)) == [HOST]
+    assert lab.who(2, lab.mac(0)) == [WIRE]
+    assert lab.drops(0, 'vlan') == 5
+    assert lab.who(WIRE, BCAST) == [2, 3, 4, 5, HOST]
+    assert lab.who(2, '01:00:5e:01:02:03') == [3, 4, 5, HOST, WIRE]
 
 
 def test_08_service_vlan_leaves_the_customer_tag(lab):
     lab.vf(0, vlan=100, proto='802.1ad')
     lab.vf(1, vlan=100, proto='802.1ad')
-    assert lab.send(0, STRANGER, tags=tag(5)) == {WIRE: [tag(100, tpid=0x88a8) + tag(5)]}
-    assert lab.send(0, lab.mac(1), tags=tag(5)) == {1: [tag(5)]}
+    lab.vf(2, vlan=100)
+    assert lab.send(0, STRANGER, tags=tag(5, 6)) == {WIRE: [tag(100, tpid=0x88a8) + tag(5, 6)]}
+    assert lab.send(0, STRANGER) == {WIRE: [tag(100, tpid=0x88a8)]}
+    assert lab.send(0, lab.mac(1), tags=tag(5, 6)) == {1: [tag(5, 6)]}
+    assert lab.send(WIRE, lab.mac(1), tags=tag(100, 3, 0x88a8) + tag(5, 6)) == {1: [tag(5, 6)]}
+    assert lab.send(WIRE, lab.mac(1), tags=tag(100, tpid=0x88a8)) == {1: [b'']}
+    assert lab.who(WIRE, lab.mac(1), tags=tag(100)) == [HOST]  # the customer's, not ours
+    assert lab.who(0, lab.mac(1), tags=tag(5, tpid=0x88a8)) == [] and lab.drops(0, 'spoof_vlan') == 1
 
 
 def test_09_guest_tags_are_held_to_port_vlan_and_trunk(lab):
@@ -257,11 +285,13 @@ def test_09_guest_tags_are_held_to_port_vlan_and_trunk(lab):
     lab.vf(1, trunk='none')
     lab.vf(2, trunk='10,20')
     assert lab.who(0, BCAST, tags=tag(5)) == []
+    assert lab.who(0, BCAST, tags=tag(100)) == []  # not even its own
+    assert lab.send(0, STRANGER, tags=tag(0, 3)) == {WIRE: [tag(100)]}
     assert lab.who(1, BCAST, tags=tag(5)) == []
     assert lab.who(1, BCAST, tags=tag(0, 3)) != []  # a priority tag is no VLAN
     assert lab.who(2, STRANGER, tags=tag(10)) == [WIRE]
     assert lab.who(2, STRANGER, tags=tag(11)) == []
-    assert [lab.drops(n, 'spoof_vlan') for n in (0, 1, 2)] == [1, 1, 1]
+    assert [lab.drops(n, 'spoof_vlan') for n in (0, 1, 2)] == [2, 1, 1]
 
 
 def test_09_trunk_lists_are_added_to_and_removed_from(lab):
@@ -318,9 +348,13 @@ def test_09_native_vlan_is_untagged_at_the_guest(lab):
 
 def test_10_spoof_check(lab):
     assert lab.who(0, BCAST, src=lab.mac(1)) == []
-    assert lab.drops(0, 'spoof_mac') == 1
+    assert lab.who(0, lab.mac(2), src=STRANGER) == []
+    assert lab.drops(0, 'spoof_mac') == 2
     lab.vf(0, spoofchk=False)
     assert lab.who(0, lab.mac(2), src=STRANGER) == [2]
+    assert lab.drops(0, 'spoof_mac') == 2
+    lab.vf(0, spoofchk=True)
+    assert lab.who(0, lab.mac(2), src=lab.mac(1)) == []
 
 
 def test_11_12_administrative_mac_holds_the_guest(lab):
@@ -345,10 +379,14 @@ def test_12_a_vf_without_mac_takes_its_newest_source(lab):
 
 
 def test_13_trust_changes_without_loss_of_link(lab):
-    for trust in True, False:
+    def changes():
+        return lab.ns.run('cat', f'/sys/class/net/{lab.ports[1].dev}/carrier_changes').stdout
+    before = changes()
+    for trust in True, False, True, False:
         lab.vf(1, trust=trust)
         assert lab.status(1)['link_up']
         assert lab.who(0, lab.mac(1)) == [1]
+    assert changes() == before
 
 
 def test_14_promiscuous_means_unmatched_only(lab):
@@ -385,9 +423,16 @@ def test_16_enabled_links_outlive_the_pf(lab):
     assert lab.who(0, STRANGER) == [WIRE]
 
 
-def test_16_links_follow_the_wire(lab):
+def test_16_links_follow_the_wire_unless_enabled(lab):
+    for n in 1, 2:
+        lab.vf(n, state='enable')
     lab.ns.run('ip', 'link', 'set', lab.outer, 'down')
     wait_for(lambda: not lab.status(0)['link_up'], what='the VF link going down')
+    assert lab.status(1)['link_up'] and lab.status(2)['link_up']
+    assert lab.who(1, lab.mac(2)) == [2] and lab.who(2, lab.mac(1)) == [1]
+    assert lab.who(1, BCAST) == [2, HOST]
+    assert lab.who(1, STRANGER) == [] and lab.drops(1, 'link_down') == 1
+    assert lab.who(1, lab.mac(0)) == [] and lab.drops(0, 'link_down') == 1
     lab.ns.run('ip', 'link', 'set', lab.outer, 'up')
     wait_for(lambda: lab.status(0)['link_up'], what='the VF link coming back')
     lab.wait_running(0)
@@ -457,6 +502,22 @@ def test_20_mirrors_cross_pfs_and_go_with_the_vf(lab, switch):
         other.close()
 
 
+def test_21_a_mirrored_frame_is_the_frame(lab):
+    """Byte for byte, tags and all, what the VM sent and what it got."""
+    lab.swd.call('mirror.add', name='m', from_pf=lab.pf, from_vf=1, dir='both', to_pf=lab.pf, to_vf=5)
+    for sender, size in itertools.product((1, 2), (60, 61, 1500)):
+        for tags in b'', tag(6), tag(4094, 7), tag(3, 1, 0x88a8), tag(3, 1, 0x88a8) + tag(9, 5), tag(0, 5):
+            head = mac(lab.mac(3 - sender)) + mac(lab.mac(sender)) + tags + struct.pack('!H', ETHERTYPE)
+            sent = head + bytes(i * 31 + size & 255 for i in range(size - 14))
+            for p in lab.ports.values():
+                p.read()
+            lab.ports[sender].sock.send(sent)
+            for vf in 3 - sender, 5:
+                assert wait_for(lambda vf=vf: [f for f in lab.ports[vf].read() if f[:12] == head[:12]]) == [sent]
+    assert lab.swd.call('mirror.list')[0]['mirrored'] == 36
+    lab.swd.call('mirror.del', name='m')
+
+
 def test_22_a_dead_mirror_costs_only_its_own_drops(lab):
     lab.swd.call('mirror.add', name='dead', from_pf=lab.pf, from_vf=1, dir='both', to_pf=lab.pf,
                  to_vf=5)
@@ -476,6 +537,7 @@ def test_24_counters_equal_frames(lab):
     for n, words in {1: {'vlan': 100, 'qos': 2}, 2: {'trunk': '7'}, 3: {'state': 'disable'}, 4: {'mtu': 500},
                      5: {'vlan': 4094}}.items():  # it hears copies alone
         lab.vf(n, **words)
+    lab.ns.run('ip', 'link', 'set', lab.ports[4].dev, 'mtu', 1500)  # or the kernel would not send what is too long
     lab.swd.call('mirror.add', name='m', from_pf=lab.pf, from_vf=0, dir='both', to_pf=lab.pf, to_vf=5)
 
     def counters():
@@ -635,31 +697,55 @@ def test_an_mtu_is_the_taps_too_and_bounds_what_passes(lab):
     assert [tap_mtu(vf) for vf in (0, 1, 2)] == [1000, 900, 1500]
 
 
+# A value for each setting of a VF that is not its default, but for `native`: it excludes a port VLAN.
+SETTINGS = {'mac': '02:00:00:00:04:04', 'vlan': 5, 'qos': 1, 'proto': '802.1ad', 'max_tx_rate': 100, 'min_tx_rate': 10,
+            'spoofchk': False, 'state': 'enable', 'query_rss': True, 'trust': True, 'trunk': '7-9', 'mtu': 900, 'isolated': True,
+            'storm_broadcast': 8, 'storm_multicast': 9, 'port_id': 'b12', 'server': 'vm'}
+
+
 def test_28_release_returns_all_settings(lab):
-    fresh = lab.swd.vf(lab.pf, 4)
-    lab.vf(4, vlan=5, qos=1, spoofchk=False, trust=True, trunk='none', state='enable',
-           max_tx_rate=100, mtu=900)
+    lab.swd.call('vf.release', pf=lab.pf, vf=5)  # as one that was never used
+    fresh = lab.swd.vf(lab.pf, 5)
+    lab.vf(4, **SETTINGS)
+    lab.filter(4, main=lab.mac(3), macs=['02:00:00:00:04:05'], mcasts=['01:00:5e:01:02:03'], promisc=True, allmulti=True)
+    lab.swd.call('mirror.add', name='m', from_pf=lab.pf, from_vf=4, dir='in', to_pf=lab.pf, to_vf=1)
+    lab.ports[4].sock.send(mac(BCAST) + mac(lab.mac(4)) + tag(6, tpid=0x88a8) + bytes(60))
+    wait_for(lambda: lab.drops(4, 'spoof_vlan'), what='a drop')
+    used = lab.swd.vf(lab.pf, 4)
+    assert {word for word in fresh['config'] if used['config'][word] == fresh['config'][word]} == {'native'}, 'not in SETTINGS'
     lab.vf(4, vlan=0, native=6)
+    assert used['status']['accepted'] == [lab.mac(3), '02:00:00:00:04:05'] and used['status']['promisc']
     lab.swd.call('vf.release', pf=lab.pf, vf=4)
     now = lab.swd.vf(lab.pf, 4)
-    assert now['config'] == {**fresh['config'], 'mac': '00:00:00:00:00:00'}
-    assert now['attach']['kind'] == 'none'
-    assert sum(now['stats']['drops'].values()) == now['stats']['tx_packets'] == 0
+    assert now['status'].pop('pci_slot') != fresh['status'].pop('pci_slot')
+    assert now == {**fresh, 'vf': 4}
+    assert lab.swd.call('mirror.list') == [] and lab.last(4, 'spoof_vlan') == (0, None)
+    name = unique('vet')
+    lab.swd.call('vf.attach', pf=lab.pf, vf=4, kind='tap', tap=name)
+    lab.quiet(name)
+    lab.ports[4].sock.close()
+    lab.ports[4] = Port(lab.ns, name)
+    assert lab.who(0, BCAST) == [1, 2, 3, 4, HOST, WIRE]
+    assert lab.who(0, lab.mac(3)) == [3] and lab.who(0, '02:00:00:00:04:05') == [WIRE]
 
 
 def test_27_kill_9_keeps_settings_and_accepted_addresses(lab, switch):
     lab.vf(0, vlan=100, qos=3, isolated=True, storm_multicast=9)
-    lab.vf(5, trunk='8', native=9)
+    lab.vf(5, **SETTINGS)
+    lab.vf(4, native=6)
     lab.vf(2, mac=lab.mac(3), spoofchk=False)
     lab.filter(2, main=lab.mac(3))
     lab.vf(2, mac=lab.mac(2))
-    before = [switch.vf(lab.pf, n)['config'] for n in range(lab.VFS)]
+    def config():
+        return [lab.info()['config'], *(switch.vf(lab.pf, n)['config'] for n in range(lab.VFS))]
+    before = config()
+    assert before[-1] == {**SETTINGS, 'native': 0}
     old = switch.child()
     os.kill(old, signal.SIGKILL)
     wait_for(lambda: switch.wait_ready() and switch.child() != old, what='the next life')
     wait_for(lambda: lab.info()['status']['carrier'], what='carrier')
     lab.wait_running(0, 1)
-    assert [switch.vf(lab.pf, n)['config'] for n in range(lab.VFS)] == before
+    assert config() == before
     assert lab.status(2)['accepted'] == [lab.mac(3)]
     assert lab.who(1, lab.mac(3)) == [2, 3]
     assert lab.send(0, STRANGER) == {WIRE: [tag(100, 3)]}

@@ -299,7 +299,7 @@ def test_queue_pairs_carry_traffic_and_may_be_switched_off(switch):
 
 @every_ring
 @pytest.mark.parametrize('kind', ['server', 'client'])
-def test_guests_carry_on_after_the_switch_is_killed(swd, kind, rings):
+def test_27_guests_carry_on_after_the_switch_is_killed(swd, kind, rings):
     switch = Switch(swd, client=kind == 'client', rings=rings)
     a, b = switch.attach(0, ring_size=64), switch.attach(1, ring_size=64, rx_len=512)
     for life in range(3):  # a packed ring is in another lap each time
@@ -554,6 +554,40 @@ def test_a_rate_limit_delays_and_loses_nothing(switch):
     print(f'100 frames of 1514 bytes at 10 Mbit/s took {took:.3f} s')
 
 
+@both_rings
+def test_13_trust_changes_cost_no_frame_and_no_ring(switch):
+    a, b = switch.attach(0), switch.attach(1)
+    before, log = [switch.vf(n)['status'] for n in (0, 1)], switch.swd.log.read_text()
+    for n in range(60):
+        a.send(frame(mac(1), mac(0), n))
+        b.send(frame(mac(0), mac(1), n))
+        switch.swd.call('pf.set', pf='p2p1', vfs=[{'vf': vf, 'set': {'trust': not n % 2}} for vf in (0, 1)])
+        a.send(frame(mac(1), mac(0), n + 1))
+        assert [b.recv(), b.recv(), a.recv()] == [frame(mac(1), mac(0), n), frame(mac(1), mac(0), n + 1), frame(mac(0), mac(1), n)]
+    assert a.connected and b.connected and switch.swd.log.read_text() == log  # nobody left, no ring was stopped
+    assert [switch.vf(n)['status'] for n in (0, 1)] == before
+    assert not switch.swd.drops('p2p1', 0) and not switch.swd.drops('p2p1', 1)
+
+
+@both_rings
+def test_15_link_disable_stops_a_guest_both_ways(switch):
+    a, b, c = (switch.attach(n) for n in range(3))
+    switch.swd.call('pf.set', pf='p2p1', vfs=[{'vf': 1, 'set': {'state': 'disable'}}])
+    assert not switch.vf(1)['status']['link_up']
+    for to in mac(0), b'\xff' * 6:
+        b.send(frame(to, mac(1), 1))
+    for to in mac(1), b'\xff' * 6, mac(2):
+        a.send(frame(to, mac(0), 2))
+    assert [c.recv(), c.recv()] == [frame(b'\xff' * 6, mac(0), 2), frame(mac(2), mac(0), 2)]
+    wait_for(lambda: switch.drops(1, 'link_down') == 3, what='two that it sent, one that was for it')
+    assert a.drain() == b.drain() == c.drain() == []
+    assert switch.vf(1)['stats']['tx_packets'] == switch.vf(1)['stats']['rx_packets'] == 0
+    switch.swd.call('pf.set', pf='p2p1', vfs=[{'vf': 1, 'set': {'state': 'auto'}}])
+    a.send(frame(mac(1), mac(0), 3))
+    b.send(frame(mac(0), mac(1), 4))
+    assert (b.recv(), a.recv()) == (frame(mac(1), mac(0), 3), frame(mac(0), mac(1), 4))
+
+
 def test_a_detached_guest_is_cut_off_and_may_come_back(switch):
     a, b = switch.attach(0), switch.attach(1)
     switch.swd.call('vf.detach', pf='p2p1', vf=1)
@@ -724,6 +758,20 @@ def test_a_guest_that_never_refills_its_ring_harms_only_itself(switch):
     assert switch.vf(2)['stats']['rx_packets'] == 256
     assert switch.swd.drops('p2p1', 2) == {'no_buffer': 6000 - 256}
     assert deaf.drain() == [frame(mac(2), mac(0), n % 100) for n in range(256)]
+
+
+@both_rings
+def test_22_a_mirror_that_nobody_reads_costs_its_source_no_frame(switch):
+    a, b, slow = (switch.attach(n, ring_size=256) for n in range(3))
+    switch.swd.call('mirror.add', name='m', from_pf='p2p1', from_vf=0, dir='both', to_pf='p2p1', to_vf=2)
+    flow(a, b, 10)
+    assert not switch.swd.drops('p2p1', 0) and not switch.swd.drops('p2p1', 1)
+    shown, = switch.swd.call('mirror.list')
+    assert (shown['mirrored'], shown['dropped']) == (256, 744)
+    assert switch.swd.drops('p2p1', 2) == {'no_buffer': 744}
+    assert slow.drain() == FLOW[:256]
+    b.send(frame(mac(0), mac(1), 7))  # it reads again, and hears again
+    assert a.recv() == slow.recv() == frame(mac(0), mac(1), 7)
 
 
 def broadcasts(me, path):
