@@ -462,6 +462,64 @@ def test_19_vepa_sends_local_traffic_out_and_prunes_its_own(lab):
     assert lab.who(WIRE, lab.mac(1), src=lab.mac(0)) == [1]
 
 
+@contextlib.contextmanager
+def reflected(lab):
+    """A bridge at the wire's end that sends frames back out of the port they came in by, as VEPA wants it."""
+    name = unique('ver')
+    for words in (f'ip link add {name} type bridge mcast_snooping 0', f'ip link set {name} up',
+                  f'ip link set {lab.outer} master {name}', f'bridge link set dev {lab.outer} hairpin on'):
+        lab.ns.run(*words.split())
+    lab.swd.cli('pf', 'set', lab.pf, 'mode', 'vepa')
+    yield
+    lab.swd.cli('pf', 'set', lab.pf, 'mode', 'veb')
+    lab.ns.run('ip', 'link', 'del', name)
+
+
+def test_19_vepa_local_traffic_comes_back_by_the_reflecting_switch(lab):
+    group = '01:00:5e:01:02:03'
+    with reflected(lab):
+        assert ', mode vepa, ' in lab.swd.cli('pf', 'show', lab.pf).stdout
+        wire = lab.info()['status']['uplink']
+        assert lab.send(0, lab.mac(1)) == {WIRE: [b''], 1: [b'']}
+        now = lab.info()['status']['uplink']
+        assert [now[way] - wire[way] for way in ('tx_packets', 'rx_packets')] == [1, 1]
+        assert lab.send(0, BCAST) == {port: [b''] for port in (1, 2, 3, 4, 5, HOST, WIRE)}
+        assert lab.who(HOST, lab.mac(1), src=lab.info()['config']['mac']) == [1, WIRE]
+        lab.filter(0, mcasts=[group])
+        lab.filter(1, mcasts=[group])
+        lab.filter(2)
+        assert lab.who(0, group) == [1, 3, 4, 5, HOST, WIRE]
+        lab.vf(0, vlan=100, qos=3)
+        lab.vf(1, vlan=100)
+        assert lab.send(0, lab.mac(1)) == {WIRE: [tag(100, 3)], 1: [b'']}
+        assert lab.send(0, BCAST) == {WIRE: [tag(100, 3)], 1: [b''], **{port: [tag(100, 3)] for port in (2, 3, 4, 5, HOST)}}
+    assert lab.send(0, lab.mac(1)) == {1: [b'']}
+
+
+def test_19_vepa_prunes_by_all_addresses_of_the_sender(lab):
+    extra, own = '02:00:00:00:04:01', '02:00:00:00:04:02'
+    lab.vf(0, trust=True)
+    lab.filter(0, macs=[extra], promisc=True)
+    lab.vf(1, mac='00:00:00:00:00:00')
+    lab.send(1, BCAST, src=own)
+    wait_for(lambda: lab.status(1)['accepted'] == [own], what='the learned address')
+    with reflected(lab):
+        assert lab.send(0, BCAST, src=extra) == {port: [b''] for port in (1, 2, 3, 4, 5, HOST, WIRE)}
+        assert lab.who(1, BCAST, src=own) == [0, 2, 3, 4, 5, HOST, WIRE]
+        assert lab.who(0, STRANGER) == [HOST, WIRE]  # nobody's: not its own, promiscuous as it is
+        assert lab.who(2, STRANGER) == [0, HOST, WIRE]
+        assert lab.drops(0, 'no_destination') == lab.drops(1, 'no_destination') == 0
+
+
+def test_19_vepa_and_isolation_leave_it_to_the_reflecting_switch(lab):
+    lab.vf(0, isolated=True)
+    lab.vf(1, isolated=True)
+    with reflected(lab):
+        assert lab.who(0, lab.mac(1)) == [1, WIRE]
+        lab.ns.run('bridge', 'link', 'set', 'dev', lab.outer, 'hairpin', 'off')
+        assert lab.who(0, lab.mac(1)) == lab.who(0, BCAST) == [WIRE]
+
+
 def test_20_21_mirrors_show_what_the_vm_sees(lab):
     def mirror(direction):
         lab.swd.call('mirror.add', name=f'{lab.pf}m', from_pf=lab.pf, from_vf=1, dir=direction,

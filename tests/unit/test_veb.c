@@ -673,19 +673,57 @@ static void storm_control_counts_accepted_frames_of_its_kind(void **state)
 	assert_string_equal(emit(w, A, &w->f), "");
 }
 
+/* Each frame as its sender's, and then as the switch at the uplink reflects it. */
 static void vepa_sends_all_to_the_uplink_and_prunes_its_own(void **state)
 {
 	auto_of(world_free) struct world *w = world_new();
-	struct mac src = mac_of(A);
+	static const struct mac second = { { 2, 0, 0, 0, 1, 1 } }; /* of A */
+	const struct {
+		unsigned int from;
+		const struct mac *src, *dst; /* src NULL: its first one */
+		uint32_t tag;
+		const char *out, *back;
+	} cases[] = {
+		{ A, NULL, &w->macs[B][0], 0, "U", "B" },
+		{ A, NULL, &bcast, 0, "U", "BDEHS" },
+		{ A, &second, &bcast, 0, "U", "BDEHS" },
+		{ A, NULL, &group, 0, "U", "BEHS" }, /* it joined, too */
+		{ A, NULL, &stranger, 0, "U", "EH" },
+		{ A, NULL, &w->macs[A][0], 0, "U", "" },
+		{ A, NULL, &bcast, VLAN(7), "U", "BCDEHS" },
+		{ B, NULL, &w->macs[A][0], 0, "U", "A" }, /* isolated: for the other switch to say */
+		{ C, NULL, &bcast, 0, "U", "ABDEHS" },
+		{ C, NULL, &w->macs[A][0], 0, "U", "A" },
+		{ D, NULL, &bcast, 0, "U", "ABHS" }, /* E has D's address */
+		{ E, NULL, &stranger, 0, "U", "H" }, /* promiscuous, but its own */
+		{ HOST, NULL, &w->macs[B][0], 0, "U", "B" },
+		{ HOST, NULL, &stranger, 0, "U", "E" },
+		{ SVC, NULL, &bcast, 0, "U", "ABDEH" },
+	};
 
 	w->vepa = true;
+	w->macs[A][1] = second;
+	w->macs[E][1] = mac_of(D);
+	w->conf[A].n_macs = w->conf[E].n_macs = 2;
+	w->conf[A].n_groups = w->conf[B].n_groups = 1;
+	w->conf[A].groups = w->conf[B].groups = &group;
+	w->conf[A].flags |= VEB_ISOLATED;
+	w->conf[B].flags |= VEB_ISOLATED;
+	w->conf[C].vlan = 7;
+	w->conf[E].flags |= VEB_PROMISC | VEB_ALLMULTI;
+	w->absent[SVC] = false;
 	world_build(w);
-	assert_string_equal(send_to(w, A, mac_of(B), 0), "U");
-	assert_string_equal(send_to(w, A, bcast, 0), "U");
-	assert_string_equal(send_to(w, HOST, mac_of(B), 0), "U");
-	w->f = frame_make(&bcast, &src, 0);
-	assert_string_equal(emit(w, UP, &w->f), "BCDEH"); /* reflected: A does not hear itself */
-	assert_string_equal(send_to(w, UP, mac_of(B), 0), "B");
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct mac *src = cases[i].src ? cases[i].src : &w->macs[cases[i].from][0];
+
+		w->f = frame_make(cases[i].dst, src, cases[i].tag);
+		assert_string_equal(emit(w, cases[i].from, &w->f), cases[i].out);
+		w->f.tag = tags_at(w, UP)[0];
+		assert_string_equal(emit(w, UP, &w->f), cases[i].back);
+	}
+	for (unsigned int port = 0; port < N_PORTS; port++) /* what is pruned is not lost */
+		for (unsigned int reason = 0; reason < DROP_N; reason++)
+			assert_int_equal(drops(w, port, reason), 0);
 	w->absent[UP] = true;
 	world_build(w);
 	assert_string_equal(send_to(w, A, mac_of(B), 0), "");
