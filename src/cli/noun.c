@@ -155,7 +155,8 @@ static int read_words(struct cli *cli, const struct field *fields, uint32_t allo
 		value = cli_next(cli);
 		if (!value)
 			return cli_incomplete();
-		if (f == &vf_fields[VF_FIELD_NATIVE] && !strcmp(value, "none"))
+		if ((f == &vf_fields[VF_FIELD_NATIVE] && !strcmp(value, "none")) ||
+		    (f == &vf_fields[VF_FIELD_LEARNING] && !strcmp(value, "off")))
 			value = "0";
 		if (field_parse(f, obj, value, &e))
 			return usage(&e);

@@ -126,6 +126,7 @@ static void print_vf(const char *pf, unsigned int n, const struct vf_info *vf)
 		       *vf->config.server ? vf->config.server : "none");
 	print_macs("guest's addresses", s->accepted, s->n_accepted);
 	print_macs("refused to the guest", s->refused, s->n_refused);
+	print_macs("learned behind the guest", s->learned, s->n_learned);
 	if (s->filter_known)
 		printf("    guest's filter: %u multicast groups%s%s\n", s->n_mcasts,
 		       s->promisc ? ", promiscuous" : "", s->allmulti ? ", all multicast" : "");

@@ -36,6 +36,7 @@ static const struct field vf_status_fields[] = {
 	R(vf_status, "n_accepted", FIELD_U32, n_accepted, 0),
 	R(vf_status, "n_refused", FIELD_U32, n_refused, 0),
 	R(vf_status, "n_mcasts", FIELD_U32, n_mcasts, 0),
+	R(vf_status, "n_learned", FIELD_U32, n_learned, 0),
 	R(vf_status, "pci_slot", FIELD_STR, pci_slot, 15),
 	R(vf_status, "mtu", FIELD_U16, mtu, 0),
 	R(vf_status, "overridden", FIELD_STR, overridden, 191),
@@ -134,21 +135,24 @@ static json_t *vf_status_to_json(const struct vf_status *s)
 
 	if (json_object_set_new(j, "accepted",
 				macs_to_json(s->accepted, MIN(s->n_accepted, shown))) ||
-	    json_object_set_new(j, "refused", macs_to_json(s->refused, MIN(s->n_refused, shown))))
+	    json_object_set_new(j, "refused", macs_to_json(s->refused, MIN(s->n_refused, shown))) ||
+	    json_object_set_new(j, "learned", macs_to_json(s->learned, MIN(s->n_learned, shown))))
 		return NULL;
 	return take(j);
 }
 
 static int vf_status_from_json(const json_t *j, struct vf_status *out, struct err *e)
 {
-	static const char *const special[] = { "accepted", "refused", NULL };
-	const json_t *lists[2];
+	static const char *const special[] = { "accepted", "refused", "learned", NULL };
+	const json_t *lists[3];
 	int rc = read_mixed(vf_status_fields, out, j, special, lists, e);
 
 	if (!rc)
 		rc = macs_from_json(lists[0], "accepted", out->accepted, VF_MACS_UNTRUSTED, e);
 	if (!rc)
 		rc = macs_from_json(lists[1], "refused", out->refused, VF_MACS_UNTRUSTED, e);
+	if (!rc)
+		rc = macs_from_json(lists[2], "learned", out->learned, VF_MACS_UNTRUSTED, e);
 	return rc;
 }
 

@@ -16,6 +16,7 @@
 #define VF_PATH_LEN 107	   /* sun_path without the NUL */
 #define VF_MACS_UNTRUSTED 18 /* guest addresses an untrusted VF may have (sriov.md B4) */
 #define VF_MACS_TRUSTED 1024
+#define VF_LEARNED_MAX 1024 /* addresses learned behind a guest */
 #define VF_STORM_MAX 10000000u /* frames a second; more than any core switches */
 
 enum vf_link { VF_LINK_AUTO, VF_LINK_ENABLE, VF_LINK_DISABLE }; /* IFLA_VF_LINK_STATE_* */
@@ -39,6 +40,7 @@ enum vf_field {
 	VF_FIELD_ISOLATED,
 	VF_FIELD_STORM_BROADCAST,
 	VF_FIELD_STORM_MULTICAST,
+	VF_FIELD_LEARNING,
 	VF_FIELD_PORT_ID,
 	VF_FIELD_SERVER,
 	VF_FIELD_N
@@ -62,6 +64,7 @@ struct vf_config {
 	bool isolated;		 /* no frames between this VF and other isolated ones */
 	uint32_t storm_broadcast; /* broadcast frames a second it may send; 0: no limit */
 	uint32_t storm_multicast; /* likewise of other multicast */
+	uint16_t learning;	  /* most addresses learned behind the guest; 0: none are */
 	char port_id[VF_NAME_LEN + 1]; /* OpenStack port this VF is leased to; "": none */
 	char server[VF_NAME_LEN + 1];  /* server that uses it, for people */
 };
@@ -148,9 +151,10 @@ struct vf_status {
 	uint64_t features;	   /* negotiated virtio features */
 	bool filter_known;	   /* some source serves guest filters of this VF */
 	bool promisc, allmulti;	   /* as granted */
-	unsigned int n_accepted, n_refused, n_mcasts;
+	unsigned int n_accepted, n_refused, n_mcasts, n_learned;
 	struct mac accepted[VF_MACS_UNTRUSTED]; /* the first so many, for people */
 	struct mac refused[VF_MACS_UNTRUSTED];
+	struct mac learned[VF_MACS_UNTRUSTED];
 	char pci_slot[16];	   /* synthetic, by first-offset/stride: 0000:05:10.2 */
 	uint16_t mtu;		   /* in force, see vf_mtu() */
 	char overridden[192];	   /* words set by hand since the agent wrote them: "mac,vlan" */

@@ -585,3 +585,16 @@ unsigned int dp_hints_take(struct dp *dp, struct dp_hint *out, unsigned int max)
 		(void)eventfd_write(dp->hint_fd, 1);
 	return n;
 }
+
+/**
+ * dp_heard_take() - Which learned addresses were heard of since the last call
+ * @dp:  data plane
+ * @out: filled; ask with veb_heard_of()
+ *
+ * Context: control.
+ */
+void dp_heard_take(struct dp *dp, struct veb_heard *out)
+{
+	for (unsigned int i = 0; i < ARRAY_LEN(out->words); i++)
+		out->words[i] = __atomic_exchange_n(&dp->heard.words[i], 0, __ATOMIC_RELAXED);
+}

@@ -22,6 +22,7 @@
 struct dp;
 struct port;	 /* sw/port.h */
 struct veb_snap; /* veb/snap.h */
+struct veb_heard; /* veb/veb.h */
 
 struct dp_opts {
 	const char *cores;    /* list as 2,4-6, one worker each; NULL: one worker, wherever it likes */
@@ -82,5 +83,6 @@ void dp_mirror_stats_reset(struct dp *dp, uint16_t slot);
 /* Readable (level) while hints wait; too many at once are forgotten, they come again. */
 int dp_hint_fd(const struct dp *dp);
 unsigned int dp_hints_take(struct dp *dp, struct dp_hint *out, unsigned int max);
+void dp_heard_take(struct dp *dp, struct veb_heard *out);
 
 #endif

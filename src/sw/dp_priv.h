@@ -91,6 +91,7 @@ struct dp {
 	struct dp_shaper *shapers;   /* VEB_PORTS_MAX; what ports may send by their maximum rate */
 	struct dp_shaper *floors;    /* VEB_PORTS_MAX; what they are owed by their minimum rate */
 	struct storm *storms;	     /* VEB_PORTS_MAX; writers: the workers */
+	struct veb_heard heard;	     /* likewise */
 	struct vf_stats *stats_zero; /* VEB_PORTS_MAX; what counts as 0; writer: control */
 	struct dp_mirror_stats mirrors_zero[VEB_MIRRORS_MAX]; /* likewise */
 	int hint_fd; /* eventfd, in control's loop: some worker has hints */

@@ -115,7 +115,7 @@ static void on_hints(void *arg, uint32_t events)
 {
 	struct sw *sw = arg;
 
-	if (!sw_vf_hints(sw))
+	if (!sw_learn_hints(sw))
 		return;
 	loop_fd_set(sw->hints, 0);
 	loop_timer_set(sw->more_hints, SW_COALESCE_MS, 0);
@@ -126,6 +126,11 @@ static void hints_again(void *arg)
 	struct sw *sw = arg;
 
 	loop_fd_set(sw->hints, EPOLLIN);
+}
+
+static void on_age(void *arg)
+{
+	sw_learned_age(arg);
 }
 
 static void on_tick(void *arg)
@@ -169,9 +174,10 @@ int sw_open(const struct sw_opts *opts, struct sw **out, struct err *e)
 	commit_soon(sw);
 	sw->hints = loop_fd_add(opts->loop, dp_hint_fd(opts->dp), EPOLLIN, on_hints, sw);
 	sw->tick = loop_timer_add(opts->loop, SW_TICK_MS, SW_TICK_MS, on_tick, sw);
+	sw->age = loop_timer_add(opts->loop, SW_AGE_MS, SW_AGE_MS, on_age, sw);
 	sw->soon = loop_timer_add(opts->loop, UINT32_MAX, 0, commit_soon, sw);
 	sw->more_hints = loop_timer_add(opts->loop, UINT32_MAX, 0, hints_again, sw);
-	if (!sw->hints || !sw->tick || !sw->soon || !sw->more_hints)
+	if (!sw->hints || !sw->tick || !sw->age || !sw->soon || !sw->more_hints)
 		return err_set(e, -ENOMEM, "no memory");
 	*out = take(sw);
 	return 0;
@@ -191,6 +197,8 @@ void sw_close(struct sw *sw)
 		loop_fd_del(sw->hints);
 	if (sw->tick)
 		loop_timer_del(sw->tick);
+	if (sw->age)
+		loop_timer_del(sw->age);
 	if (sw->soon)
 		loop_timer_del(sw->soon);
 	if (sw->more_hints)
@@ -198,8 +206,10 @@ void sw_close(struct sw *sw)
 	sw_mirrors_close(sw);
 	for (unsigned int i = 0; i < PFS_MAX; i++)
 		sw_pf_free(sw->pfs[i]);
-	for (unsigned int i = 0; i < VEB_PORTS_MAX; i++)
+	for (uint16_t i = 0; i < VEB_PORTS_MAX; i++) {
 		veb_port_put(sw->blocks[i]);
+		sw_learned_trim(sw, i, 0);
+	}
 	free(sw->saved);
 	free(sw->run_dir);
 	free(sw->state);

@@ -71,15 +71,18 @@ struct sw {
 	bool ids[VEB_PORTS_MAX]; /* port numbers in use */
 	struct veb_port *blocks[VEB_PORTS_MAX]; /* of the newest snapshot, a reference each */
 	int8_t links[VEB_PORTS_MAX]; /* link shown to a tap's user: 1 up, 0 down, -1 nothing yet */
+	struct sw_learned *learned[VEB_PORTS_MAX]; /* sw_learn.c; behind VFs, by port; NULL: none */
 	uint64_t learned_at[VEB_PORTS_MAX]; /* when a port last got an address by learning, ms */
 	struct loop_fd *hints;
 	struct loop_timer *tick;       /* each second: wires, lost devices */
+	struct loop_timer *age;	       /* each half minute: learned addresses that are silent */
 	struct loop_timer *more_hints; /* after a full turn of hints, the next one */
 	struct loop_timer *soon;       /* 10 ms after a change nobody waits for */
 };
 
 #define SW_COALESCE_MS 10
 #define SW_TICK_MS     1000
+#define SW_AGE_MS      30000
 
 /* sw.c */
 struct sw_pf *sw_pf_find(struct sw *sw, const char *name, struct err *e);
@@ -100,6 +103,14 @@ int sw_name_check(const struct sw *sw, const char *name, const char *netns, stru
 bool sw_plug_tick(struct sw *sw);
 void sw_plug_all(struct sw *sw);
 void sw_links_show(struct sw *sw);
+
+/* sw_learn.c */
+bool sw_learn_hints(struct sw *sw);
+unsigned int sw_learned_get(const struct sw *sw, const struct sw_pf *pf, unsigned int vf,
+			    struct mac *out);
+void sw_learned_show(const struct sw *sw, uint16_t id, struct vf_status *out);
+void sw_learned_trim(struct sw *sw, uint16_t id, unsigned int max);
+void sw_learned_age(struct sw *sw);
 
 /* sw_snap.c */
 bool sw_vf_link_up(const struct sw_pf *pf, unsigned int vf);
@@ -131,7 +142,6 @@ int sw_vf_detach(void *ctx, const char *pf, unsigned int vf, struct err *e);
 int sw_vf_release(void *ctx, const char *pf, unsigned int vf, struct err *e);
 int sw_vf_filter(void *ctx, const char *pf, unsigned int vf, const struct vf_filter *filter,
 		 struct err *e);
-bool sw_vf_hints(struct sw *sw);
 void sw_pci_slot(const struct sw_pf *pf, int vf, char out[16]);
 
 /* sw_svc.c */

@@ -344,6 +344,8 @@ static void pf_set_after(struct sw *sw, struct sw_pf *pf, const struct pf_change
 		unsigned int vf = change->vfs[i].vf;
 
 		mtus |= change->vfs[i].changed >> VF_FIELD_MTU & 1;
+		if (change->vfs[i].changed >> VF_FIELD_LEARNING & 1)
+			sw_learned_trim(sw, pf->vf_ports[vf].id, pf->vfs[vf].config.learning);
 		if (change->vfs[i].changed & RATE_BITS)
 			dp_rate_set(sw->opts.dp, pf->vf_ports[vf].id,
 				    pf->vfs[vf].config.max_tx_mbit, pf->vfs[vf].config.min_tx_mbit);

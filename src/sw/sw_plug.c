@@ -48,6 +48,7 @@ void sw_id_give(struct sw *sw, uint16_t *id)
 	sw->ids[*id] = false;
 	veb_port_put(sw->blocks[*id]);
 	sw->blocks[*id] = NULL;
+	sw_learned_trim(sw, *id, 0);
 	*id = VEB_NO_PORT;
 }
 

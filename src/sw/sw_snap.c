@@ -143,6 +143,8 @@ static uint16_t vf_flags(const struct sw_pf *pf, unsigned int vf)
 		flags |= VEB_LINK_UP;
 	if (c->spoofchk && (named || known))
 		flags |= VEB_SPOOFCHK;
+	if (c->learning)
+		flags |= VEB_LEARN | VEB_LEARNED;
 	if (!known && (!c->spoofchk || !named))
 		flags |= VEB_LEARN;
 	if (flags & VEB_LEARN && named && !guest_accepted(g, &c->mac))
@@ -178,7 +180,9 @@ static unsigned int vf_macs(const struct sw_vf *v, struct mac *macs)
 static int build_vf(struct build *b, const struct sw_pf *pf, unsigned int vf)
 {
 	const struct sw_vf *v = &pf->vfs[vf];
-	struct mac macs[VF_MACS_TRUSTED + 1];
+	struct mac macs[VF_MACS_TRUSTED + 1 + VF_LEARNED_MAX];
+	unsigned int n_macs = vf_macs(v, macs);
+	unsigned int n_learned = sw_learned_get(b->sw, pf, vf, macs + n_macs);
 	struct veb_port_conf conf = {
 		.id = pf->vf_ports[vf].id,
 		.domain = pf->slot,
@@ -192,10 +196,12 @@ static int build_vf(struct build *b, const struct sw_pf *pf, unsigned int vf)
 		.trunk = &v->config.trunk,
 		.native = v->config.native,
 		.mtu = vf_mtu(&v->config, &pf->config),
-		.n_macs = vf_macs(v, macs),
+		.n_macs = n_macs + n_learned,
 		.macs = macs,
 	};
 
+	if (n_learned < v->config.learning)
+		conf.flags |= VEB_ROOM;
 	if (v->guest) {
 		conf.n_groups = v->guest->n_mcasts;
 		conf.groups = v->guest->mcasts;

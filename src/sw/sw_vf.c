@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The VF's verbs: show, attach, detach, release, guest filters, learned addresses. */
+/* The VF's verbs: show, attach, detach, release, guest filters. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "sw/sw_int.h"
-
-#define HINTS_A_TURN   64
-#define LEARN_PAUSE_MS 1000 /* a VF of one address takes a newer one this often at most */
 
 /**
  * sw_vf_apply() - One VF's words on top of what it is
@@ -117,6 +114,7 @@ int sw_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_info *out, s
 	out->status.link_up = sw_vf_link_up(p, vf);
 	out->status.mtu = vf_mtu(&v->config, &p->config);
 	status_of_guest(v, &out->status);
+	sw_learned_show(sw, p->vf_ports[vf].id, &out->status);
 	sw_pci_slot(p, (int)vf, out->status.pci_slot);
 	words_of(v->overridden, out->status.overridden, sizeof(out->status.overridden));
 	return 0;
@@ -265,8 +263,10 @@ static int vf_put(struct sw *sw, struct sw_pf *pf, unsigned int vf, const struct
 	}
 	if (next->guest != old.guest)
 		guest_free(old.guest);
-	if (next->attach.kind == VF_ATTACH_NONE && old.attach.kind != VF_ATTACH_NONE)
+	if (next->attach.kind == VF_ATTACH_NONE && old.attach.kind != VF_ATTACH_NONE) {
 		sw_unplug(sw, &pf->vf_ports[vf], old.attach.tap, old.attach.netns);
+		sw_learned_trim(sw, pf->vf_ports[vf].id, 0);
+	}
 	return 0;
 }
 
@@ -360,53 +360,4 @@ int sw_vf_filter(void *ctx, const char *pf, unsigned int vf, const struct vf_fil
 		return err_set(e, -ENOMEM, "no memory");
 	return vf_put(sw, p, vf, &next,
 		      guest_same_accepted(v->guest, next.guest) ? sw_publish : sw_commit, e);
-}
-
-static void hint(struct sw *sw, const struct dp_hint *h)
-{
-	struct sw_pf *pf = sw->blocks[h->port] ? sw->pfs[sw->blocks[h->port]->domain] : NULL;
-	struct guest *g = NULL;
-	unsigned int vf = 0;
-	struct sw_vf *v;
-
-	while (pf && vf < pf->config.numvfs && pf->vf_ports[vf].id != h->port)
-		vf++;
-	if (!pf || vf == pf->config.numvfs)
-		return;
-	v = &pf->vfs[vf];
-	if (mac_is_zero(&v->config.mac) && !v->config.trust && v->guest && v->guest->n_accepted &&
-	    loop_now_ms() - sw->learned_at[h->port] < LEARN_PAUSE_MS) {
-		sw->hint_again = true;
-		return;
-	}
-	if (guest_learn(v->guest, &h->mac, &v->config, &g) || !g)
-		return;
-	guest_free(v->guest);
-	v->guest = g;
-	if (!guest_accepted(g, &h->mac))
-		return;
-	sw->learned_at[h->port] = loop_now_ms();
-	loop_timer_set(sw->soon, SW_COALESCE_MS, 0);
-}
-
-/**
- * sw_vf_hints() - Judge source addresses the data plane saw
- * @sw: switch
- *
- * Where no filter source serves a VF, a source address counts as a request.
- * What is accepted is in force 10 ms later.
- *
- * Return: true after a full turn: wait a little before the next, or a guest that
- * changes its source with each frame keeps control from its work.
- * Context: control, when dp_hint_fd() is readable; bounded work a call.
- */
-bool sw_vf_hints(struct sw *sw)
-{
-	struct dp_hint hints[HINTS_A_TURN];
-	unsigned int n = dp_hints_take(sw->opts.dp, hints, HINTS_A_TURN);
-
-	for (unsigned int i = 0; i < n; i++)
-		if (hints[i].port < VEB_PORTS_MAX)
-			hint(sw, &hints[i]);
-	return n == HINTS_A_TURN;
 }

@@ -443,6 +443,7 @@ static struct veb_out *worker_out(const struct worker *w)
 		return NULL;
 	out->losses = w->shared->losses;
 	out->storms = w->dp->storms;
+	out->heard = &w->dp->heard;
 	out->hz = w->hz;
 	return out;
 }

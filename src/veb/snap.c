@@ -239,6 +239,7 @@ static void domain_build(struct veb_snap *s, unsigned int number, struct veb_mem
 			d->host = p->id;
 		d->promisc |= !!(p->flags & VEB_PROMISC);
 		d->dhcp |= !!(p->flags & VEB_DHCP);
+		d->learned |= !!(p->flags & VEB_LEARNED);
 		members[d->n_members++] = (struct veb_member){ p->id, p->flags, p->pvid };
 	}
 	d->max_nodes += most_out;

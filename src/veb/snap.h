@@ -43,6 +43,8 @@ enum veb_flag {
 	VEB_DHCP = 1 << 5,	/* DHCP requests of its VLAN do not leave by the uplink */
 	VEB_CONFIRM = 1 << 6,	/* with VEB_LEARN: report the first own address as well */
 	VEB_TRUNK_ANY = 1 << 7, /* set by veb_port_new(): no VST and no trunk list */
+	VEB_LEARNED = 1 << 11,	/* addresses may have been learned behind it: note who is heard */
+	VEB_ROOM = 1 << 12,	/* and one more may be: from nobody's address frames pass */
 	VEB_VST = 1 << 9,	/* set by veb_port_new(): only frames of its pvid, all untagged */
 	VEB_ISOLATED = 1 << 8,	/* exchanges no frames with others of this flag (br_private.h) */
 };
@@ -130,6 +132,7 @@ struct veb_domain {
 	unsigned int max_nodes; /* most copies one frame can become, mirrors included */
 	bool promisc;		/* some member has VEB_PROMISC */
 	bool dhcp;		/* some member has VEB_DHCP */
+	bool learned;		/* some member has VEB_LEARNED */
 	const struct veb_member *members;
 };
 

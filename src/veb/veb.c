@@ -193,6 +193,32 @@ static bool is_oversize(const struct frame *f, uint32_t mtu)
 	return unlikely(bytes > mtu) && bytes - (frame_is_tpid(f->type) ? FRAME_TAG_LEN : 0) > mtu;
 }
 
+/* An address learned behind the VF lives. */
+static void hear(struct burst *b, uint64_t mac_key)
+{
+	unsigned int bit = veb_heard_bit(b->src->id, mac_key);
+
+	if (b->out->heard && !veb_heard_of(b->out->heard, bit))
+		__atomic_fetch_or(&b->out->heard->words[bit / 64], 1ull << bit % 64,
+				  __ATOMIC_RELAXED);
+}
+
+static bool is_known(struct burst *b, const struct frame *f)
+{
+	return veb_fib_find(b->s, veb_fib_key(b->src->domain, frame_src_key(f)));
+}
+
+/* A source that is not (yet) the VF's own: whether the frame may pass. */
+static bool foreign_passes(struct burst *b, const struct frame *f)
+{
+	const struct veb_port *p = b->src;
+	bool proper = frame_src_key(f) && !mac_is_multicast(&f->src);
+
+	if (p->flags & VEB_LEARN && proper)
+		learn(b, f);
+	return !(p->flags & VEB_SPOOFCHK) || (p->flags & VEB_ROOM && proper && !is_known(b, f));
+}
+
 /* Ingress rules of the sender's port; counts and returns false if the frame is dropped. */
 static bool admit(struct burst *b, struct item *it)
 {
@@ -204,13 +230,15 @@ static bool admit(struct burst *b, struct item *it)
 		return false;
 	}
 	if (p->flags & (VEB_SPOOFCHK | VEB_LEARN) && unlikely(!is_own(b->s, p, frame_src_key(f)))) {
-		if (p->flags & VEB_LEARN && !mac_is_multicast(&f->src))
-			learn(b, f);
-		if (p->flags & VEB_SPOOFCHK) {
+		if (!foreign_passes(b, f)) {
 			drop_sent(b, f, DROP_SPOOF_MAC);
 			return false;
 		}
 	} else if (unlikely(p->flags & VEB_CONFIRM) && frame_src_key(f) == p->mac) {
+		learn(b, f);
+	} else if (unlikely(p->flags & VEB_LEARNED) && frame_src_key(f) != p->mac) {
+		hear(b, frame_src_key(f));
+	} else if (unlikely(b->moves) && frame_src_key(f) != p->mac && is_known(b, f)) {
 		learn(b, f);
 	}
 	if (unlikely(is_oversize(f, p->mtu))) {
@@ -504,7 +532,9 @@ unsigned int veb_forward(const struct veb_snap *s, uint16_t src, const struct fr
 	b.watched = p->n_out ? VEB_CODE_WATCHED : 0;
 	b.shut = p->flags & VEB_ISOLATED;
 	b.dst_key = UINT64_MAX; /* no address */
-	b.plain = TAG_VID(p->pvid) != 4095 && !b.dom->vepa && !(p->flags & VEB_CONFIRM);
+	b.moves = b.dom->learned && !b.dom->vepa && (p->kind == VEB_UPLINK || p->kind == VEB_HOST);
+	b.plain = TAG_VID(p->pvid) != 4095 && !b.dom->vepa && !b.moves &&
+		  !(p->flags & VEB_CONFIRM);
 	for (i = 0; i < n && out->n_nodes + b.dom->max_nodes <= VEB_NODES_MAX; i++) {
 		struct item it = { .f = &frames[i], .index = (uint16_t)i };
 

@@ -33,7 +33,29 @@ struct veb_bin {
 	uint32_t n;	     /* nodes; 0: not used in this burst */
 };
 
-/* A source address that is not (yet) the port's own: a request, judged by control. */
+/*
+ * Which learned addresses were heard of since control last looked: a bit a hash of port and
+ * address, so a false one keeps an address longer, never shorter. Atomic words.
+ */
+#define VEB_HEARD_BITS 16
+struct veb_heard {
+	uint64_t words[(1u << VEB_HEARD_BITS) / 64];
+};
+
+static inline unsigned int veb_heard_bit(uint16_t port, uint64_t mac_key)
+{
+	return (unsigned int)(((uint64_t)port << 48 | mac_key) * 0x9e3779b97f4a7c15ull >>
+			      (64 - VEB_HEARD_BITS));
+}
+static inline bool veb_heard_of(const struct veb_heard *h, unsigned int bit)
+{
+	return __atomic_load_n(&h->words[bit / 64], __ATOMIC_RELAXED) >> bit % 64 & 1;
+}
+
+/*
+ * A source address that is not (yet) the port's own: a request, judged by control. From the wire
+ * or the host interface: an address learned behind a VF is elsewhere.
+ */
 struct veb_learn {
 	uint16_t port;
 	struct mac mac;
@@ -51,6 +73,7 @@ struct veb_out {
 	struct vf_stats *stats;	  /* VEB_PORTS_MAX of them, this worker's; veb adds tx_*, mirrored
 				   and drops of its own making; the sink adds rx_* and the rest */
 	struct loss_slot *losses; /* VEB_PORTS_MAX times DROP_N, this worker's; NULL: none kept */
+	struct veb_heard *heard;  /* of all workers; NULL: not noted */
 	struct storm *storms;	  /* VEB_PORTS_MAX, of all workers; NULL: no storm control */
 	uint64_t now, hz;	  /* tick for both, the worker's, once a turn; and ticks a second */
 	uint64_t learn_gen;	  /* snapshot learn_cache is about; 0: forget it */

@@ -25,6 +25,7 @@ struct burst {
 	struct vf_stats *stats;		   /* of src */
 	const struct veb_fib_entry *prune; /* VEPA: owners of the frame's source, or NULL */
 	bool from_uplink;
+	bool moves;	    /* what it sends may have been learned behind a VF */
 	bool plain;	    /* the sender has no rules of its own: forward_plain() may be tried */
 	bool any_src;	    /* its source addresses are not checked */
 	uint32_t vlan_code; /* of the sender, as in FIB entries */

@@ -378,6 +378,38 @@ def test_12_a_vf_without_mac_takes_its_newest_source(lab):
     assert lab.who(0, own) == [1]
 
 
+def test_12_addresses_behind_a_guest_are_learned_to_a_bound(lab):
+    """A bridge in the guest: spoof check stays on, containers are reached, and only so many."""
+    one, two, three = (f'02:00:00:00:09:0{n}' for n in (1, 2, 3))
+
+    def learned(vf=0):
+        return sorted(lab.status(vf)['learned'])
+    lab.swd.cli('vf', 'set', lab.pf, 0, 'learning', 2)
+    for n, behind in enumerate((one, two), 1):
+        assert lab.who(0, lab.mac(1), src=behind) == [1]  # from its first frame
+        wait_for(lambda n=n: len(learned()) == n, what='the address')
+    assert lab.who(0, lab.mac(1), src=three) == [] and lab.drops(0, 'spoof_mac') == 1
+    assert lab.who(0, lab.mac(1), src=lab.mac(2)) == [] and lab.drops(0, 'spoof_mac') == 2
+    assert learned() == [one, two]
+    assert lab.who(1, one) == lab.who(WIRE, two) == lab.who(1, lab.mac(0)) == [0]
+    assert lab.who(1, three) == [WIRE]
+    assert 'learning 2' in (shown := lab.swd.cli('vf', 'show', lab.pf, 0).stdout) and f'learned behind the guest {one} {two}' in shown
+    lab.send(WIRE, lab.mac(1), src=one)  # it went away
+    wait_for(lambda: learned() == [two], what='the address to go')
+    lab.vf(1, learning=1)
+
+    def moved():
+        lab.send(1, BCAST, src=two)
+        return (learned(), learned(1)) == ([], [two])
+    wait_for(moved, what='the move')  # a second after it was learned, or later
+    assert lab.who(2, two) == [1]
+    lab.swd.cli('vf', 'set', lab.pf, 1, 'learning', 'off')
+    assert learned(1) == [] and lab.who(2, two) == [WIRE]
+    assert lab.who(1, BCAST, src=two) == []
+    bad = lab.swd.cli('vf', 'set', lab.pf, 1, 'learning', '1025', check=False)
+    assert bad.returncode and 'learning' in bad.stderr and '1024' in bad.stderr
+
+
 def test_13_trust_changes_without_loss_of_link(lab):
     def changes():
         return lab.ns.run('cat', f'/sys/class/net/{lab.ports[1].dev}/carrier_changes').stdout
@@ -758,7 +790,7 @@ def test_an_mtu_is_the_taps_too_and_bounds_what_passes(lab):
 # A value for each setting of a VF that is not its default, but for `native`: it excludes a port VLAN.
 SETTINGS = {'mac': '02:00:00:00:04:04', 'vlan': 5, 'qos': 1, 'proto': '802.1ad', 'max_tx_rate': 100, 'min_tx_rate': 10,
             'spoofchk': False, 'state': 'enable', 'query_rss': True, 'trust': True, 'trunk': '7-9', 'mtu': 900, 'isolated': True,
-            'storm_broadcast': 8, 'storm_multicast': 9, 'port_id': 'b12', 'server': 'vm'}
+            'storm_broadcast': 8, 'storm_multicast': 9, 'learning': 7, 'port_id': 'b12', 'server': 'vm'}
 
 
 def test_28_release_returns_all_settings(lab):

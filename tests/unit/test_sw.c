@@ -29,6 +29,7 @@ static struct {
 	bool wire_gone;
 	struct dp_hint hints[8];
 	unsigned int n_hints;
+	struct veb_heard heard;
 	int hint_fd;
 	uint64_t failed; /* frames that sinks lost */
 	uint16_t applied_mtu; /* to a tap that is open */
@@ -99,6 +100,12 @@ unsigned int dp_hints_take(struct dp *dp, struct dp_hint *out, unsigned int max)
 	memcpy(out, fake.hints, n * sizeof(*out));
 	fake.n_hints = 0;
 	return n;
+}
+
+void dp_heard_take(struct dp *dp, struct veb_heard *out)
+{
+	*out = fake.heard;
+	fake.heard = (struct veb_heard){ 0 };
 }
 
 /* The fake edges: a port is its struct and nothing behind it. */
@@ -400,11 +407,12 @@ static void seen(struct world *w, unsigned int vf, const char *src)
 	const struct sw_pf *pf = sw_pf_find(w->sw, "p2p1", NULL);
 	unsigned int before = fake.publishes;
 
+	w->out->learn_gen = 0; /* a look before this one was not told */
 	who(w, vf, src, "ff:ff:ff:ff:ff:ff");
 	for (unsigned int i = 0; i < w->out->n_learns; i++)
 		fake.hints[fake.n_hints++] =
 			(struct dp_hint){ pf->vf_ports[vf].id, w->out->learns[i].mac };
-	sw_vf_hints(w->sw);
+	sw_learn_hints(w->sw);
 	for (unsigned int i = 0; i < 20 && fake.publishes == before; i++)
 		loop_turn(w->loop, 5);
 }
@@ -439,6 +447,114 @@ static void a_vf_without_mac_takes_its_newest_source(void **state)
 	assert_string_equal(who(w, 0, M0, M2), "");
 }
 
+#define BEHIND "02:00:00:00:00:91"
+#define BEHIND2 "02:00:00:00:00:92"
+#define BEHIND3 "02:00:00:00:00:93"
+
+/* VFs 1 and 2 learn two addresses each; spoof check is on. */
+static struct world *learners(void **state)
+{
+	const struct vf_attach taps[] = { { VF_ATTACH_TAP, .tap = "tap1" }, { VF_ATTACH_TAP, .tap = "tap2" } };
+	struct world *w = *state;
+
+	pf_add(w, "p2p1", 4);
+	vf_words(w, 0, false, "mac " M0);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(vf_words(w, 1 + i, false, i ? "mac " M2 " learning 2" : "mac " M58 " learning 2"), 0);
+		assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 1 + i, &taps[i], NULL), 0);
+	}
+	w->out->heard = &fake.heard;
+	return w;
+}
+
+/* So that it may lose an address to another. */
+static void pause_over(struct world *w)
+{
+	memset(w->sw->learned_at, 0, sizeof(w->sw->learned_at));
+}
+
+static void addresses_behind_a_guest_are_learned_up_to_a_bound(void **state)
+{
+	struct world *w = learners(state);
+
+	assert_string_equal(who(w, 1, BEHIND, M0), "0"); /* from the first frame */
+	assert_string_equal(who(w, 0, M0, BEHIND), "");
+	seen(w, 1, BEHIND);
+	assert_string_equal(who(w, 0, M0, BEHIND), "1");
+	assert_string_equal(who(w, 1, BEHIND2, M0), "0");
+	seen(w, 1, BEHIND2);
+	assert_string_equal(who(w, 0, M0, BEHIND2), "1");
+	assert_string_equal(who(w, 1, BEHIND3, M0), ""); /* no room */
+	seen(w, 1, BEHIND3);
+	assert_int_equal(vf_get(w, 1).status.n_learned, 2);
+	assert_string_equal(who(w, 1, M58, M0), "0");
+	assert_string_equal(who(w, 0, M0, M58), "1");
+	assert_int_equal(vf_get(w, 1).status.n_refused, 0);
+	vf_words(w, 1, false, "learning 1"); /* the oldest stay */
+	assert_string_equal(who(w, 0, M0, BEHIND), "1");
+	assert_string_equal(who(w, 0, M0, BEHIND2), "");
+	sw_ops.vf_detach(w->sw, "p2p1", 1, NULL);
+	assert_string_equal(who(w, 0, M0, BEHIND), "");
+	assert_int_equal(vf_get(w, 1).status.n_learned, 0);
+}
+
+static void what_somebody_has_by_right_is_never_learned(void **state)
+{
+	struct world *w = learners(state);
+
+	assert_string_equal(who(w, 1, M2, M0), ""); /* nor does it pass once */
+	seen(w, 1, M2);
+	assert_int_equal(vf_get(w, 1).status.n_learned, 0);
+	assert_string_equal(who(w, 0, M0, M2), "2");
+	assert_string_equal(who(w, 1, "00:00:00:00:00:00", M0), "");
+	assert_string_equal(who(w, 1, "03:00:00:00:00:01", M0), "");
+	seen(w, 1, BEHIND);
+	vf_words(w, 3, false, "mac " BEHIND); /* it had no owner then */
+	assert_string_equal(who(w, 0, M0, BEHIND), "3");
+}
+
+static void a_learned_address_moves_but_not_at_once(void **state)
+{
+	struct world *w = learners(state);
+	const struct sw_pf *pf = sw_pf_find(w->sw, "p2p1", NULL);
+
+	seen(w, 1, BEHIND);
+	seen(w, 2, BEHIND);
+	assert_string_equal(who(w, 0, M0, BEHIND), "1");
+	pause_over(w);
+	seen(w, 2, BEHIND);
+	assert_string_equal(who(w, 0, M0, BEHIND), "2");
+	/* Seen from the wire, it is behind no VF any more: once said, once done. */
+	assert_int_equal(pf_words(w, "up on uplink dev uplink_arg eth9"), 0);
+	veb_out_reset(w->out);
+	veb_forward(fake.snap, pf->uplink.id, &(struct frame){ .src = mac(BEHIND), .dst = mac(M0), .len = 60 }, 1, w->out);
+	assert_int_equal(w->out->n_learns, 1);
+	fake.hints[fake.n_hints++] = (struct dp_hint){ pf->uplink.id, w->out->learns[0].mac };
+	sw_learn_hints(w->sw);
+	assert_int_equal(vf_get(w, 2).status.n_learned, 0);
+}
+
+static void learned_addresses_go_when_they_are_silent(void **state)
+{
+	struct world *w = learners(state);
+
+	seen(w, 1, BEHIND);
+	seen(w, 1, BEHIND2);
+	for (unsigned int i = 0; i < 10; i++) {
+		who(w, 1, BEHIND, M0);
+		sw_learned_age(w->sw);
+	}
+	assert_int_equal(vf_get(w, 1).status.n_learned, 2); /* 300 s, and no less */
+	sw_learned_age(w->sw);
+	assert_int_equal(vf_get(w, 1).status.n_learned, 1);
+	assert_true(mac_equal(&vf_get(w, 1).status.learned[0], &(struct mac){ { 2, 0, 0, 0, 0, 0x91 } }));
+	for (unsigned int i = 0; i < 9; i++)
+		sw_learned_age(w->sw);
+	assert_int_equal(vf_get(w, 1).status.n_learned, 1);
+	sw_learned_age(w->sw);
+	assert_int_equal(vf_get(w, 1).status.n_learned, 0);
+}
+
 static void settings_survive_a_restart(void **state)
 {
 	struct world *w = *state;
@@ -456,7 +572,7 @@ static void settings_survive_a_restart(void **state)
 	assert_int_equal(pf_words(w, "mode vepa"), 0);
 	assert_int_equal(vf_words(w, 3, true,
 				  "mac " M2 " vlan 100 qos 3 trust on trunk 1,5-9 "
-				  "max_tx_rate 500 min_tx_rate 40 isolated on storm_broadcast 100 port_id abc"),
+				  "max_tx_rate 500 min_tx_rate 40 isolated on storm_broadcast 100 learning 64 port_id abc"),
 			 0);
 	assert_int_equal(vf_words(w, 4, false, "trunk 1,5-9 native 6"), 0);
 	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 3, &tap, NULL), 0);
@@ -1155,6 +1271,10 @@ int main(void)
 		T(without_the_filter_source_the_recipe_fails),
 		T(on_a_bare_switch_a_source_counts_as_a_request),
 		T(a_vf_without_mac_takes_its_newest_source),
+		T(addresses_behind_a_guest_are_learned_up_to_a_bound),
+		T(what_somebody_has_by_right_is_never_learned),
+		T(a_learned_address_moves_but_not_at_once),
+		T(learned_addresses_go_when_they_are_silent),
 		T(settings_survive_a_restart),
 		T(what_cannot_be_plugged_in_at_the_start_comes_later),
 		T(accepted_addresses_are_read_from_both_versions),

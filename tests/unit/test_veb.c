@@ -1068,6 +1068,8 @@ static void world_roll(struct world *w, unsigned int *seed)
 		c->trunk = i < UP && rand_r(seed) % 3 == 0 ? &lists[rand_r(seed) % 2] : NULL;
 		c->native = i < UP && rand_r(seed) % 3 == 0 ? 7 : 0;
 		c->flags |= rand_r(seed) % 3 ? 0 : VEB_ISOLATED;
+		c->flags |= rand_r(seed) % 8 || i >= UP ? 0 : VEB_LEARN | VEB_LEARNED;
+		c->flags |= c->flags & VEB_LEARNED && rand_r(seed) % 2 ? VEB_ROOM : 0;
 		c->mtu = rand_r(seed) % 3 ? 1500 : 100;
 		c->n_macs = i == UP ? 0 : 1 + (unsigned int)rand_r(seed) % 2;
 		w->macs[i][1] = mac_of((unsigned int)rand_r(seed) % N_PORTS);
