@@ -184,20 +184,19 @@ def test_there_is_an_end_to_mirrors(lab, mirror):
 # ---- to another host ----
 
 class Far:
-    """Another host, 10.9.0.2 and fd09::2, on a link of its own; what comes to it in GRE."""
+    """Another host, NET.2 and NET6::2, on a link of its own to NET.1 and NET6::1 in `ns`; what comes to it in GRE."""
 
-    def __init__(self, lab):
-        self.lab, self.ns, self.near = lab, Netns(), unique('mn')
+    def __init__(self, ns, directory, net='10.9.0', net6='fd09'):
+        self.here, self.dir, self.ns, self.near, self.addr = ns, directory, Netns(), unique('mn'), f'{net}.2'
         dev = unique('mf')
-        lab.ns.run('ip', 'link', 'add', self.near, 'type', 'veth', 'peer', 'name', dev, 'netns', self.ns.name)
+        ns.run('ip', 'link', 'add', self.near, 'type', 'veth', 'peer', 'name', dev, 'netns', self.ns.name)
         self.ns.run('sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=0')
-        lab.ns.run('sysctl', '-qw', f'net.ipv6.conf.{self.near}.disable_ipv6=0')
-        for ns, name, n in (lab.ns, self.near, 1), (self.ns, dev, 2):
-            ns.run('sysctl', '-qw', f'net.ipv6.conf.{name}.disable_ipv6=0')
-            ns.run('ip', 'addr', 'add', f'10.9.0.{n}/24', 'dev', name)
-            ns.run('ip', 'addr', 'add', f'fd09::{n}/64', 'dev', name, 'nodad')
-            ns.run('ip', 'link', 'set', name, 'up')
-        assert lab.ns.ping('10.9.0.2', count=1) and lab.ns.ping('fd09::2', count=1)
+        for side, name, n in (ns, self.near, 1), (self.ns, dev, 2):
+            side.run('sysctl', '-qw', f'net.ipv6.conf.{name}.disable_ipv6=0')
+            side.run('ip', 'addr', 'add', f'{net}.{n}/24', 'dev', name)
+            side.run('ip', 'addr', 'add', f'{net6}::{n}/64', 'dev', name, 'nodad')
+            side.run('ip', 'link', 'set', name, 'up')
+        assert ns.ping(self.addr, count=1) and ns.ping(f'{net6}::2', count=1)
         self.sock = self.ns.packet_socket(dev, timeout=5)
 
     def packet(self):
@@ -219,19 +218,19 @@ class Far:
             return None
         pcap = struct.pack('=IHHiIII', 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1)
         pcap += struct.pack('=IIII', 0, 0, len(self.last), len(self.last)) + self.last
-        path = self.lab.swd.dir / 'one.pcap'
+        path = self.dir / 'one.pcap'
         path.write_bytes(pcap)
         return run('tshark', '-nr', path, '-T', 'fields', *(w for f in fields for w in ('-e', f))).stdout.rstrip('\n').split('\t')
 
     def close(self):
         self.sock.close()
-        self.lab.ns.run('ip', 'link', 'del', self.near)
+        self.here.run('ip', 'link', 'del', self.near)
         self.ns.delete()
 
 
 @pytest.fixture
 def far(lab):
-    made = Far(lab)
+    made = Far(lab.ns, lab.swd.dir)
     yield made
     made.close()
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tap flows and tap mirrors as the host agent drives them to a real switch; the API is the stand-in."""
+import os
 import shutil
 import signal
 import tempfile
@@ -7,8 +8,10 @@ import uuid
 
 import pytest
 
-from conftest import wait_for
+from conftest import Netns, run, wait_for
 from test_agent import Host, need_guests
+from test_mirror import Far
+from test_veb import ETHERTYPE, mac
 
 HAND = 'by-hand'
 
@@ -192,6 +195,52 @@ def test_a_tap_mirror_is_a_mirror_for_each_tunnel(taps):
     taps.wait_error('tap_mirror', ident, '224.0.0.1')
     taps.api.drop('tap_mirror', ident)
     taps.wait_mirrors({})
+
+
+class Here(Netns):
+    """The namespace of the tests, as one of theirs."""
+
+    def __init__(self):
+        self.name = ''
+
+    def run(self, *argv, **kw):
+        return run(*argv, **kw)
+
+
+@pytest.fixture
+def far(taps):
+    """The host that tap mirrors name; two runs beside each other have different ones."""
+    pid = os.getpid()
+    made = Far(Here(), taps.host.dir, f'198.{18 + (pid >> 8 & 1)}.{pid & 255}', f'fd09:{pid & 0xffff:x}')
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize('kind', ['erspanv1', 'gre'])
+def test_a_tap_mirrors_frames_arrive_at_its_remote_host(taps, far, netns, kind):
+    """Each direction of the port in its own tunnel, as tshark reads it there."""
+    ns = netns()
+    ports = {vf: taps.port(vf) for vf in (1, 2)}
+    socks = {}
+    for vf in ports:
+        name = taps.host.swd.attach_tap('p2p1', vf, ns)
+        wait_for(lambda name=name: 'state DOWN' not in ns.run('ip', 'link', 'show', name).stdout, what='its carrier')
+        socks[vf] = ns.packet_socket(name)
+    doc = taps.api.put('tap_mirror', {'id': str(uuid.uuid4()), 'source_port': ports[1], 'directions': {'IN': 7, 'OUT': 8},
+                                      'remote_ip': far.addr, 'mirror_type': kind})
+    taps.api.wait_status('tap_mirror', doc['id'], 'ACTIVE', 20)
+    for source, to, tunnel in (1, 2, 8), (2, 1, 7), (1, 2, 8):
+        dst, src = (f'fa:16:3e:aa:00:{vf:02x}' for vf in (to, source))
+        sent = mac(dst) + mac(src) + ETHERTYPE.to_bytes(2, 'big') + bytes(range(60))
+        socks[source].send(sent)
+        assert socks[to].recv(2000) == sent
+        flags, proto, rest = far.packet()
+        assert (flags, proto) == {'erspanv1': (0x1000, 0x88be), 'gre': (0x2000, 0x6558)}[kind]
+        assert rest.endswith(sent)
+        read = far.tshark('erspan.spanid' if kind == 'erspanv1' else 'gre.key', 'eth.dst', 'eth.src')
+        assert read is None or int(read[0], 0) == tunnel and [field.split(',')[1] for field in read[1:]] == [dst, src]
+    for sock in socks.values():
+        sock.close()
 
 
 def test_a_switch_that_is_full_says_so(taps):
