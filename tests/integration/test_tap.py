@@ -3,12 +3,14 @@
 
 The agent is stood in for; the real one is in test_agent.py, the whole with guests in test_tap_cloud.py.
 """
+import json
+import re
 import uuid
 
 import pytest
 
 from apid import Cloud
-from conftest import wait_for
+from conftest import ROOT, wait_for
 
 V2 = '/network/v2.0'
 TAAS = V2 + '/taas'
@@ -337,3 +339,15 @@ def test_the_real_client_makes_shows_and_deletes(cloud, net):
     tap('flow', 'delete', 'tf-cli')
     tap('service', 'delete', 'ts-cli')
     assert 'ts-cli' not in tap('service', 'list')
+
+
+def test_the_words_of_the_readme_work_as_typed(cloud, net):
+    ports = [port(cloud, net, 'h1') for _ in range(2)]
+    ids = {'WATCHERS_PORT_ID': ports[1]['id'], 'PORT_ID': ports[0]['id'], 'demo-openrc': 'demo-openrc', '/etc/anyvf': str(cloud.apid.dir)}
+    source, tap, *lines = re.findall(r'^    \$ (.*)', (ROOT / 'README.md').read_text().split('## Watching a VM')[1].split('\n## ')[0], re.M)
+    for line in lines:
+        script = re.sub('|'.join(ids), lambda m: ids[m[0]], '\n'.join([source, tap, line]))
+        (kind, made), = json.loads(cloud.apid.cli('bash', '-euc', script, rc='demo-openrc').stdout).items()
+        ids['TAP_SERVICE_ID'] = made['id']  # what the next line asks for
+        assert f'{kind}s' in line and show(cloud, kind, made)['id'] == made['id']
+    assert len(lines) == 3
