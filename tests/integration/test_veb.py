@@ -378,7 +378,7 @@ def test_12_a_vf_without_mac_takes_its_newest_source(lab):
     assert lab.who(0, own) == [1]
 
 
-def test_12_addresses_behind_a_guest_are_learned_to_a_bound(lab):
+def test_11_addresses_behind_a_guest_are_learned_to_a_bound(lab):
     """A bridge in the guest: spoof check stays on, containers are reached, and only so many."""
     one, two, three = (f'02:00:00:00:09:0{n}' for n in (1, 2, 3))
 
