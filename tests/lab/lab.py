@@ -5,6 +5,8 @@
         lab.run('modprobe', 'netdevsim')
         done = lab.run('ip', '-j', 'link')           # .code .out .err
         dones = lab.run_all([['true'], ['ip', 'l']])  # one round trip
+
+The NIC is netdevsim, or Intel's 82576 where igb_qemu() has a QEMU that emulates one: Lab(directory, *igb(MAC), qemu=...).
 """
 import collections
 import os
@@ -28,17 +30,30 @@ def image():
     return IMAGE
 
 
+def igb_qemu():
+    """A QEMU that has an igb (made if missing or old), or None and why there is none to be had."""
+    done = subprocess.run([ROOT / 'tests' / 'lab' / 'qemu', IMAGE], stderr=subprocess.PIPE, text=True, timeout=900, check=False)
+    assert done.returncode in (0, 77), done.stderr
+    return (None, done.stderr.strip()) if done.returncode else (IMAGE / 'qemu', '')
+
+
+def igb(mac):
+    """Devices of a guest: an igb that has this MAC, alone on its wire (a hub of QEMU's)."""
+    return ['-netdev', 'hubport,hubid=0,id=wire', '-device', 'pcie-root-port,id=root',
+            '-device', f'igb,bus=root,netdev=wire,romfile=,mac={mac}']
+
+
 class Lab:
     """One booted guest. Everything of it ends with close()."""
 
-    def __init__(self, directory, *devices, timeout=120):
+    def __init__(self, directory, *devices, qemu='qemu-system-x86_64', timeout=120):
         """directory: gets console and QEMU's words; devices: more arguments for QEMU; timeout: seconds for any answer."""
         at = image()
         self.console = pathlib.Path(directory) / 'lab.console'
         self.log = pathlib.Path(directory) / 'lab.log'
         self.sock, theirs = socket.socketpair()
         self.sock.settimeout(timeout)
-        argv = ['qemu-system-x86_64', '-name', 'anyvf-lab', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
+        argv = [qemu, '-name', 'anyvf-lab', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
                 '-machine', 'q35,accel=tcg', '-m', '256', '-kernel', at / 'vmlinux', '-initrd', at / 'initramfs',
                 '-append', CMDLINE, '-serial', f'file:{self.console}', '-device', 'virtio-serial-pci',
                 '-chardev', f'socket,id=port,fd={theirs.fileno()}', '-device', 'virtserialport,chardev=port,nr=1', *devices]
