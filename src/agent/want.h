@@ -18,7 +18,7 @@
 #define WANT_VF_FIELDS                                                                             \
 	(1U << VF_FIELD_MAC | 1U << VF_FIELD_VLAN | 1U << VF_FIELD_SPOOFCHK |                      \
 	 1U << VF_FIELD_STATE | 1U << VF_FIELD_TRUST | 1U << VF_FIELD_TRUNK | 1U << VF_FIELD_MTU | \
-	 1U << VF_FIELD_PORT_ID | 1U << VF_FIELD_SERVER)
+	 1U << VF_FIELD_ALLOWED | 1U << VF_FIELD_PORT_ID | 1U << VF_FIELD_SERVER)
 
 struct want_ip {
 	struct ip address;

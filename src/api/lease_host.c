@@ -71,6 +71,27 @@ static bool is_trusted(const json_t *port)
 	return json_is_true(v) || (text && !strcasecmp(text, "true"));
 }
 
+/* MACs of the port's address pairs beside its own, as the VF's word `allowed` has them. */
+static json_t *allowed_macs(const json_t *port)
+{
+	struct mac_list list = { 0 };
+	char text[MAC_LIST_MAX * MAC_STR_LEN];
+	const json_t *pair;
+	size_t i;
+
+	json_array_foreach (json_object_get(port, "allowed_address_pairs"), i, pair) {
+		struct mac_list one;
+		struct mac own;
+
+		if (!mac_list_parse(doc_str(pair, "mac_address"), &one, NULL) && one.n &&
+		    (mac_parse(doc_str(port, "mac_address"), &own, NULL) ||
+		     !mac_equal(&own, &one.macs[0])))
+			mac_list_merge(&list, &one, true, NULL);
+	}
+	mac_list_format(&list, text, sizeof(text));
+	return json_string(text);
+}
+
 /* A flat network's tenant must not hop into the VLANs of the same PF. */
 static bool is_untagged_only(const json_t *port, const json_t *net)
 {
@@ -91,7 +112,7 @@ int host_port_put(struct call *c, const char *host, const json_t *port, const st
 	const json_t *net = res_get(c, &network_resource, doc_str(port, "network_id"));
 	bool up = doc_bool(port, "admin_state_up") && doc_bool(net, "admin_state_up");
 	json_t *doc =
-		json_pack("{s:O,s:O,s:s?,s:O,s:s,s:i,s:s?,s:O,s:i,s:s,s:b,s:b,s:s,s:O,s:O,s:O,s:b}",
+		json_pack("{s:O,s:O,s:s?,s:O,s:s,s:i,s:s?,s:O,s:i,s:s,s:b,s:b,s:s,s:O,s:O,s:O,s:b,s:o}",
 			  "id", json_object_get(port, "id"), "name", json_object_get(port, "name"),
 			  "server", l->server, "network", json_object_get(port, "network_id"), "pf",
 			  l->pf, "vf", (int)l->vf, "pci_slot", l->pci_slot, "mac",
@@ -100,7 +121,8 @@ int host_port_put(struct call *c, const char *host, const json_t *port, const st
 			  doc_bool(port, "port_security_enabled"), "trust", is_trusted(port),
 			  "state", up ? "auto" : "disable", "mtu", json_object_get(net, "mtu"),
 			  "vnic_type", json_object_get(port, "binding:vnic_type"), "fixed_ips",
-			  json_object_get(port, "fixed_ips"), "released", 0);
+			  json_object_get(port, "fixed_ips"), "released", 0, "allowed",
+			  allowed_macs(port));
 
 	return doc_put(c, host, "port", doc_str(port, "id"), doc);
 }

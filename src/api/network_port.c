@@ -10,6 +10,8 @@
 #include "api/network.h"
 #include "api/tap.h"
 
+#define ADDRESS_PAIRS_MAX 10 /* Neutron's max_allowed_address_pair */
+
 static const char *const vnic_types[] = { "normal",
 					  "direct",
 					  "macvtap",
@@ -98,7 +100,9 @@ static bool is_service_port(const json_t *port)
 /* On another project's (shared) network a member may not choose what could be somebody's. */
 static int check_foreign(struct call *c, const json_t *port, const json_t *old, const json_t *net)
 {
-	static const char *const names[] = { "mac_address", "fixed_ips", "port_security_enabled" };
+	enum { PAIRS };
+	static const char *const names[] = { [PAIRS] = "allowed_address_pairs", "mac_address",
+					     "fixed_ips", "port_security_enabled" };
 	const char *verb = old ? "update" : "create";
 
 	if (c->auth->admin || is_service_port(port) ||
@@ -107,7 +111,8 @@ static int check_foreign(struct call *c, const json_t *port, const json_t *old, 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		json_t *v = json_object_get(port, names[i]);
 
-		if (json_is_null(v) || (old && json_equal(v, json_object_get(old, names[i]))))
+		if (json_is_null(v) || (old && json_equal(v, json_object_get(old, names[i]))) ||
+		    (i == PAIRS && !json_array_size(v))) /* what everybody has */
 			continue;
 		return call_fail(c, 403, "PolicyNotAuthorized",
 				 "(rule:%s_port and rule:%s_port:%s) is disallowed by policy", verb,
@@ -165,8 +170,13 @@ static void complete_pairs(json_t *port)
 
 static int check_pairs(struct call *c, const json_t *port)
 {
-	if (doc_bool(port, "port_security_enabled") ||
-	    !json_array_size(json_object_get(port, "allowed_address_pairs")))
+	size_t n = json_array_size(json_object_get(port, "allowed_address_pairs"));
+
+	if (n > ADDRESS_PAIRS_MAX)
+		return call_fail(c, 400, "AllowedAddressPairExhausted",
+				 "The number of allowed address pair exceeds the maximum %u.",
+				 ADDRESS_PAIRS_MAX);
+	if (doc_bool(port, "port_security_enabled") || !n)
 		return 0;
 	return call_fail(
 		c, 409, "AddressPairAndPortSecurityRequired",

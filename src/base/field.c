@@ -47,6 +47,7 @@ static uint64_t num_get(const struct field *f, const void *obj)
 	case FIELD_MAC:
 	case FIELD_STR:
 	case FIELD_VLANS:
+	case FIELD_MACS:
 		break;
 	}
 	return 0;
@@ -77,6 +78,7 @@ static int num_set(const struct field *f, void *obj, uint64_t n, struct err *e)
 	case FIELD_STR:
 	case FIELD_ENUM:
 	case FIELD_VLANS:
+	case FIELD_MACS:
 		return -EINVAL;
 	}
 	return 0;
@@ -146,6 +148,8 @@ int field_parse(const struct field *f, void *obj, const char *text, struct err *
 		return enum_set(f, obj, text, e);
 	case FIELD_VLANS:
 		return vlan_set_parse(text, p, e);
+	case FIELD_MACS:
+		return mac_list_parse(text, p, e);
 	case FIELD_U8:
 	case FIELD_U16:
 	case FIELD_U32:
@@ -166,7 +170,7 @@ int field_parse(const struct field *f, void *obj, const char *text, struct err *
  * @out:  text, cut at @size
  * @size: bytes
  *
- * Return: length of the text, or -ENOSPC when a VLAN list was cut.
+ * Return: length of the text, or -ENOSPC when a list was cut.
  */
 int field_format(const struct field *f, const void *obj, char *out, size_t size)
 {
@@ -184,6 +188,8 @@ int field_format(const struct field *f, const void *obj, char *out, size_t size)
 		return snprintf(out, size, "%s", f->names[*(const uint8_t *)p]);
 	case FIELD_VLANS:
 		return vlan_set_format(p, out, size);
+	case FIELD_MACS:
+		return mac_list_format(p, out, size);
 	case FIELD_U8:
 	case FIELD_U16:
 	case FIELD_U32:
@@ -228,6 +234,8 @@ static size_t member_size(const struct field *f)
 		return f->max + 1;
 	case FIELD_VLANS:
 		return sizeof(struct vlan_set);
+	case FIELD_MACS:
+		return sizeof(struct mac_list);
 	}
 	return 0;
 }

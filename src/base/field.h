@@ -26,6 +26,7 @@ enum field_type {
 	FIELD_STR,   /* char[max + 1] */
 	FIELD_ENUM,  /* uint8_t index into names[], which ends with NULL */
 	FIELD_VLANS, /* struct vlan_set */
+	FIELD_MACS,  /* struct mac_list */
 };
 
 struct field {

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/util.h"
 #include "base/uuid.h"
 
 static int hex_digit(char c)
@@ -80,4 +81,114 @@ void mac_random(struct mac *out, const uint8_t prefix[3])
 		memcpy(out->b, prefix, 3);
 	else
 		out->b[0] = (uint8_t)((out->b[0] & 0xfc) | 0x02);
+}
+
+static int list_set(struct mac_list *l, const struct mac *mac, bool member, struct err *e)
+{
+	unsigned int at = 0;
+	bool there;
+
+	while (at < l->n && memcmp(&l->macs[at], mac, MAC_LEN) < 0)
+		at++;
+	there = at < l->n && mac_equal(&l->macs[at], mac);
+	if (there == member)
+		return 0;
+	if (member && l->n == MAC_LIST_MAX)
+		return err_set(e, -EINVAL, "more than %u addresses", MAC_LIST_MAX);
+	if (member) {
+		memmove(&l->macs[at + 1], &l->macs[at], (l->n++ - at) * sizeof(*mac));
+		l->macs[at] = *mac;
+	} else {
+		memmove(&l->macs[at], &l->macs[at + 1], (--l->n - at) * sizeof(*mac));
+		l->macs[l->n] = (struct mac){ { 0 } };
+	}
+	return 0;
+}
+
+/**
+ * mac_list_parse() - Read addresses with commas between
+ * @text: or "none"
+ * @out:  untouched on failure
+ * @e:    names what is no address, may be NULL
+ *
+ * Return: 0, or -EINVAL, also for more than MAC_LIST_MAX.
+ */
+int mac_list_parse(const char *text, struct mac_list *out, struct err *e)
+{
+	struct mac_list list = { 0 };
+	const char *p = text;
+
+	while (strcmp(text, "none")) {
+		char one[MAC_STR_LEN + 1];
+		size_t len = strcspn(p, ",");
+		struct mac mac;
+		int rc;
+
+		snprintf(one, sizeof(one), "%.*s", (int)MIN(len, sizeof(one)), p);
+		rc = mac_parse(one, &mac, e);
+		if (!rc)
+			rc = list_set(&list, &mac, true, e);
+		if (rc)
+			return rc;
+		p += len;
+		if (!*p++)
+			break;
+	}
+	*out = list;
+	return 0;
+}
+
+/**
+ * mac_list_format() - Write addresses as mac_list_parse() reads them
+ * @l:    list
+ * @out:  text, cut at @size
+ * @size: bytes; MAC_LIST_MAX * MAC_STR_LEN are enough
+ *
+ * Return: length of the text, or -ENOSPC when it was cut.
+ */
+int mac_list_format(const struct mac_list *l, char *out, size_t size)
+{
+	size_t n = (size_t)snprintf(out, size, "%s", l->n ? "" : "none");
+	char mac[MAC_STR_LEN];
+
+	for (unsigned int i = 0; i < l->n && n < size; i++)
+		n += (size_t)snprintf(out + n, size - n, "%s%s", i ? "," : "",
+				      mac_format(&l->macs[i], mac));
+	return n < size ? (int)n : -ENOSPC;
+}
+
+/**
+ * mac_list_merge() - Add or remove the members of another list
+ * @l:      changed, but not on failure
+ * @other:  list
+ * @member: true adds
+ * @e:      may be NULL
+ *
+ * Return: 0, or -EINVAL: more than MAC_LIST_MAX.
+ */
+int mac_list_merge(struct mac_list *l, const struct mac_list *other, bool member, struct err *e)
+{
+	struct mac_list next = *l;
+
+	for (unsigned int i = 0; i < other->n; i++) {
+		int rc = list_set(&next, &other->macs[i], member, e);
+
+		if (rc)
+			return rc;
+	}
+	*l = next;
+	return 0;
+}
+
+/**
+ * mac_list_has() - Whether an address is a member
+ * @l:   list
+ * @mac: address
+ */
+bool mac_list_has(const struct mac_list *l, const struct mac *mac)
+{
+	for (unsigned int i = 0; i < l->n; i++)
+		if (mac_equal(&l->macs[i], mac))
+			return true;
+	return false;
 }

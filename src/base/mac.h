@@ -16,8 +16,20 @@ struct mac {
 	uint8_t b[MAC_LEN]; /* in wire order */
 };
 
+#define MAC_LIST_MAX 32
+
+/* A few addresses, in order, each once; the rest of the array is zero. */
+struct mac_list {
+	uint8_t n;
+	struct mac macs[MAC_LIST_MAX];
+};
+
 int mac_parse(const char *text, struct mac *out, struct err *e);
 const char *mac_format(const struct mac *mac, char out[MAC_STR_LEN]);
+int mac_list_parse(const char *text, struct mac_list *out, struct err *e);
+int mac_list_format(const struct mac_list *l, char *out, size_t size);
+int mac_list_merge(struct mac_list *l, const struct mac_list *other, bool member, struct err *e);
+bool mac_list_has(const struct mac_list *l, const struct mac *mac);
 void mac_random(struct mac *out, const uint8_t prefix[3]);
 
 static inline bool mac_is_zero(const struct mac *m)

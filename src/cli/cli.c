@@ -26,6 +26,7 @@ static const char vf_usage[] =
 	"anyvf vf release PF N             (detach, and back to the defaults)\n"
 	"anyvf vf set PF N WORD VALUE ...\n"
 	"anyvf vf set PF N trunk add|rem LIST [native VLAN|none]\n"
+	"anyvf vf set PF N allowed [add|rem] MAC[,MAC ...]|none\n"
 	"anyvf vf set PF N learning N|off  (addresses behind a bridge in the guest)\n"
 	"anyvf vf set PF N storm [broadcast RATE|off] [multicast RATE|off]\n"
 	"anyvf [-j [-p]] vf show [PF [N]]\n"

@@ -97,25 +97,40 @@ static int read_storm(struct cli *cli, struct vf_config *config, uint32_t *chang
 			   : cli_incomplete();
 }
 
-/* Behind "trunk": add LIST | rem LIST, for the daemon to do; false: it is a trunk itself. */
-static bool read_trunk(struct cli *cli, struct vf_change *c, int *rc)
+/* A list of VLANs or addresses, to add or to remove; not one of the words that stand for a list. */
+static int read_some(struct cli *cli, bool macs, struct vf_change *c, bool add)
 {
-	bool add = cli_accept(cli, "add");
-	struct vlan_set list;
+	const char *text = cli_next(cli);
+	struct vlan_set vlans;
+	struct mac_list list;
 	struct err e = { 0 };
-	const char *text;
 
+	if (!text)
+		return cli_incomplete();
+	if (!strcmp(text, "any") || !strcmp(text, "none"))
+		return cli_wrong(text, macs ? "expected a list of addresses" :
+					      "expected a list of VLANs");
+	if (macs ? mac_list_parse(text, &list, &e) : vlan_set_parse(text, &vlans, &e))
+		return usage(&e);
+	if (!macs)
+		vlan_set_merge(add ? &c->trunk_add : &c->trunk_rem, &vlans, true);
+	else if (mac_list_merge(add ? &c->allowed_add : &c->allowed_rem, &list, true, &e))
+		return usage(&e);
+	return 0;
+}
+
+/* Behind "trunk" and "allowed": add LIST | rem LIST, for the daemon to do; false: the list itself. */
+static bool read_list(struct cli *cli, const struct field *f, void *want, int *rc)
+{
+	bool macs = f == &vf_fields[VF_FIELD_ALLOWED];
+	bool add;
+
+	if (!macs && f != &vf_fields[VF_FIELD_TRUNK])
+		return false;
+	add = cli_accept(cli, "add");
 	if (!add && !cli_accept(cli, "rem"))
 		return false;
-	text = cli_next(cli);
-	if (!text)
-		*rc = cli_incomplete();
-	else if (!strcmp(text, "any") || !strcmp(text, "none"))
-		*rc = cli_wrong(text, "expected a list of VLANs");
-	else if (vlan_set_parse(text, &list, &e))
-		*rc = usage(&e);
-	else
-		vlan_set_merge(add ? &c->trunk_add : &c->trunk_rem, &list, true);
+	*rc = read_some(cli, macs, container_of(want, struct vf_change, want), add);
 	return true;
 }
 
@@ -146,8 +161,7 @@ static int read_words(struct cli *cli, const struct field *fields, uint32_t allo
 			continue;
 		}
 		rc = CLI_OK;
-		if (f == &vf_fields[VF_FIELD_TRUNK] &&
-		    read_trunk(cli, container_of(obj, struct vf_change, want), &rc)) {
+		if (read_list(cli, f, obj, &rc)) {
 			if (rc)
 				return rc;
 			continue;
@@ -379,7 +393,8 @@ static int vf_set(struct cli *cli)
 		rc = read_words(cli, vf_fields, VF_SET_WORDS, &c.want, &c.changed);
 	if (rc)
 		return rc;
-	if (!c.changed && !c.trunk_add.set && !c.trunk_rem.set)
+	if (!c.changed && !c.trunk_add.set && !c.trunk_rem.set && !c.allowed_add.n &&
+	    !c.allowed_rem.n)
 		return cli_incomplete();
 	params = json_pack("{s:[o]}", "vfs", ctl_vf_change_to_json(&c));
 	return answer(cli_call_pf(cli, pf, "pf.set", params, NULL, &e), &e);

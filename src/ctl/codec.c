@@ -324,6 +324,8 @@ static const struct field change_fields[] = {
 	R(vf_change, "vf", FIELD_U32, vf, 0),
 	R(vf_change, "trunk_add", FIELD_VLANS, trunk_add, 0),
 	R(vf_change, "trunk_rem", FIELD_VLANS, trunk_rem, 0),
+	R(vf_change, "allowed_add", FIELD_MACS, allowed_add, 0),
+	R(vf_change, "allowed_rem", FIELD_MACS, allowed_rem, 0),
 	FIELD_END
 };
 
@@ -346,7 +348,7 @@ json_t *ctl_vf_change_to_json(const struct vf_change *change)
 
 /**
  * ctl_vf_change_from_json() - Read an element of pf.set's "vfs"
- * @j:   {vf, set?: {...}, trunk_add?, trunk_rem?}
+ * @j:   {vf, set?: {...}, trunk_add?, trunk_rem?, allowed_add?, allowed_rem?}
  * @out: all zero; filled on success
  * @e:   error text that names the member, may be NULL
  *

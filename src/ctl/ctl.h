@@ -7,7 +7,8 @@
  * Methods (params -> result); member names are the words of the field tables:
  *   pf.add      {name, uplink, uplink_arg, host_if, numvfs, mode, ...} -> {}
  *   pf.del      {pf}                                          -> {}
- *   pf.set      {pf, by_agent?, set: {...}, vfs: [{vf, set?: {...}, trunk_add?, trunk_rem?}]} -> {}
+ *   pf.set      {pf, by_agent?, set: {...}, vfs: [{vf, set?: {...}, trunk_add?, trunk_rem?,
+ *                                                  allowed_add?, allowed_rem?}]} -> {}
  *   pf.list     {}                                            -> [name]
  *   pf.get      {pf, vfs: bool}  -> {config, status, vfs?: [vf.get's result]}
  *   vf.get      {pf, vf}         -> {vf, config, attach, status, stats}

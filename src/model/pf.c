@@ -91,6 +91,17 @@ static int trunk_check(const struct vlan_set *list, struct err *e)
 	return 0;
 }
 
+static int allowed_check(const struct mac_list *list, struct err *e)
+{
+	char text[MAC_STR_LEN];
+
+	for (unsigned int i = 0; i < list->n; i++)
+		if (mac_is_zero(&list->macs[i]) || mac_is_multicast(&list->macs[i]))
+			return err_set(e, -EINVAL, "%s is no address of one station",
+				       mac_format(&list->macs[i], text));
+	return 0;
+}
+
 /**
  * vf_change_apply() - A command's words on top of what a VF is
  * @old:    what it is
@@ -127,6 +138,15 @@ int vf_change_apply(const struct vf_config *old, const struct vf_change *change,
 					   "set a list first");
 	if (change->trunk_rem.set)
 		vlan_set_merge(&v.trunk, &change->trunk_rem, false);
+	rc = mac_list_merge(&v.allowed, &change->allowed_add, true, e);
+	if (!rc)
+		rc = mac_list_merge(&v.allowed, &change->allowed_rem, false, e);
+	if (!rc)
+		rc = allowed_check(&v.allowed, e);
+	if (rc) {
+		err_prefix(e, "allowed");
+		return rc;
+	}
 	*out = v;
 	return 0;
 }

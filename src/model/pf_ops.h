@@ -19,6 +19,7 @@ struct vf_change {
 	uint32_t changed;	/* bits by enum vf_field; only these members of want count */
 	struct vf_config want;
 	struct vlan_set trunk_add, trunk_rem; /* then, in this order, to the trunk; unset: nothing */
+	struct mac_list allowed_add, allowed_rem; /* likewise, to the allowed addresses */
 };
 
 /* One command line of `link set`, applied as a whole or not at all. */

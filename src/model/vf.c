@@ -31,6 +31,8 @@ const struct field vf_fields[] = {
 	  "broadcast frames a second it may send, 0 for any"),
 	F("storm_multicast", FIELD_U32, storm_multicast, VF_STORM_MAX, NULL,
 	  "multicast frames a second it may send, 0 for any"),
+	F("allowed", FIELD_MACS, allowed, 0, NULL,
+	  "further addresses of the guest, without trust"),
 	F("learning", FIELD_U16, learning, VF_LEARNED_MAX, NULL,
 	  "most addresses learned behind the guest, 0 for none"),
 	F("port_id", FIELD_STR, port_id, VF_NAME_LEN, NULL, "OpenStack port that leases the VF"),

@@ -40,6 +40,7 @@ enum vf_field {
 	VF_FIELD_ISOLATED,
 	VF_FIELD_STORM_BROADCAST,
 	VF_FIELD_STORM_MULTICAST,
+	VF_FIELD_ALLOWED,
 	VF_FIELD_LEARNING,
 	VF_FIELD_PORT_ID,
 	VF_FIELD_SERVER,
@@ -64,6 +65,7 @@ struct vf_config {
 	bool isolated;		 /* no frames between this VF and other isolated ones */
 	uint32_t storm_broadcast; /* broadcast frames a second it may send; 0: no limit */
 	uint32_t storm_multicast; /* likewise of other multicast */
+	struct mac_list allowed;  /* further addresses of the guest, without its asking or trust */
 	uint16_t learning;	  /* most addresses learned behind the guest; 0: none are */
 	char port_id[VF_NAME_LEN + 1]; /* OpenStack port this VF is leased to; "": none */
 	char server[VF_NAME_LEN + 1];  /* server that uses it, for people */

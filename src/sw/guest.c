@@ -53,7 +53,8 @@ static void judge_one(struct guest *g, const struct guest *old, const struct mac
 		      const struct vf_config *c)
 {
 	const struct guest_mac *before = find_accepted(old, mac);
-	bool free_choice = mac_is_zero(&c->mac) || mac_equal(&c->mac, mac);
+	bool free_choice = mac_is_zero(&c->mac) || mac_equal(&c->mac, mac) ||
+			   mac_list_has(&c->allowed, mac);
 	bool stays = before && (!before->by_trust || c->trust);
 	unsigned int quota = c->trust ? VF_MACS_TRUSTED : VF_MACS_UNTRUSTED;
 

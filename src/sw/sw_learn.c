@@ -56,7 +56,9 @@ static bool has_own(const struct sw_vf *v)
 static bool is_owned(const struct sw_pf *pf, const struct mac *mac)
 {
 	for (unsigned int i = 0; i < pf->config.numvfs; i++)
-		if (mac_equal(&pf->vfs[i].config.mac, mac) || guest_accepted(pf->vfs[i].guest, mac))
+		if (mac_equal(&pf->vfs[i].config.mac, mac) ||
+		    mac_list_has(&pf->vfs[i].config.allowed, mac) ||
+		    guest_accepted(pf->vfs[i].guest, mac))
 			return true;
 	for (unsigned int i = 0; i < pf->n_svcs; i++)
 		if (mac_equal(&pf->svcs[i].config.mac, mac))

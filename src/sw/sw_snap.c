@@ -171,16 +171,20 @@ static unsigned int vf_macs(const struct sw_vf *v, struct mac *macs)
 	for (unsigned int i = 0; g && i < g->n_accepted; i++) {
 		const struct mac *m = &g->accepted[i].mac;
 
-		if (!mac_equal(m, &g->main_mac) && !mac_equal(m, &v->config.mac))
+		if (!mac_equal(m, &g->main_mac) && !mac_equal(m, &v->config.mac) &&
+		    !mac_list_has(&v->config.allowed, m))
 			macs[n++] = *m;
 	}
+	for (unsigned int i = 0; i < v->config.allowed.n; i++)
+		if (!n || !mac_equal(&macs[0], &v->config.allowed.macs[i]))
+			macs[n++] = v->config.allowed.macs[i];
 	return n;
 }
 
 static int build_vf(struct build *b, const struct sw_pf *pf, unsigned int vf)
 {
 	const struct sw_vf *v = &pf->vfs[vf];
-	struct mac macs[VF_MACS_TRUSTED + 1 + VF_LEARNED_MAX];
+	struct mac macs[VF_MACS_TRUSTED + 1 + MAC_LIST_MAX + VF_LEARNED_MAX];
 	unsigned int n_macs = vf_macs(v, macs);
 	unsigned int n_learned = sw_learned_get(b->sw, pf, vf, macs + n_macs);
 	struct veb_port_conf conf = {

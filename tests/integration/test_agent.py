@@ -409,6 +409,8 @@ def test_a_vf_set_by_hand_stays_until_the_api_says_otherwise(host):
     assert vm.vf_state()['config']['spoofchk'] is False
     host.api.change('port', vm.port, trust=True)
     wait_for(lambda: vm.vf_state()['config']['trust'], 5, 'trust')
+    host.api.change('port', vm.port, allowed='00:00:5e:00:01:07')
+    wait_for(lambda: vm.vf_state()['config']['allowed'] == '00:00:5e:00:01:07', 5, 'the address')
     assert vm.vf_state()['config']['spoofchk'] is False
     host.api.change('port', vm.port, spoofchk=False)
     host.api.change('port', vm.port, spoofchk=True)

@@ -170,11 +170,26 @@ def test_a_shared_network_is_used_but_not_divided_by_others(cloud):
     net = flat(cloud, subnet=False, shared=True)
     sub = subnet(cloud, net)
     assert cloud.demo.get(f"{V2}/subnets/{sub['id']}")
-    assert cloud.port(net, cloud.demo)['fixed_ips']
+    port = cloud.port(net, cloud.demo)
+    assert port['fixed_ips']
     subnet(cloud, net, '10.21.0.0/24', 403, cloud.demo)
+    theirs = {'allowed_address_pairs': [{'ip_address': '10.0.0.7', 'mac_address': cloud.port(net)['mac_address']}]}
+    for refused in (cloud.demo.call('PUT', f"{V2}/ports/{port['id']}", {'port': theirs}),
+                    cloud.demo.call('POST', f'{V2}/ports', {'port': {'network_id': net['id'], **theirs}})):
+        assert refused.status_code == 403 and ':allowed_address_pairs)' in refused.text
+    change(cloud, 'port', port, **theirs)
+    cloud.demo.put(f"{V2}/ports/{port['id']}", {'port': {'name': 'mine'}})
     assert cloud.demo.call('DELETE', f"{V2}/subnets/{sub['id']}").status_code == 404
     refused = cloud.admin.call('PUT', f"{V2}/networks/{net['id']}", {'network': {'shared': False}})
     assert error_type(refused) == 'InvalidSharedSetting'
+
+
+def test_address_pairs_are_ten_at_most(cloud):
+    port = cloud.port(flat(cloud))
+    pairs = [{'ip_address': f'10.0.0.{n}', 'mac_address': f'02:00:00:00:00:{n:02x}'} for n in range(1, 12)]
+    assert len(change(cloud, 'port', port, allowed_address_pairs=pairs[:10])['allowed_address_pairs']) == 10
+    refused = cloud.admin.call('PUT', f"{V2}/ports/{port['id']}", {'port': {'allowed_address_pairs': pairs}})
+    assert (refused.status_code, error_type(refused)) == (400, 'AllowedAddressPairExhausted')
 
 
 def test_a_flat_direct_port_is_bound_to_a_vf(cloud):
@@ -216,6 +231,10 @@ def test_the_network_shapes_the_vf(cloud, attrs, told):
     ({'admin_state_up': False}, {'state': 'disable'}),
     ({'binding:profile': {'trusted': True}}, {'trust': True, 'trunk': 'any'}),
     ({'binding:profile': {'trusted': 'true'}}, {'trust': True}),
+    ({'mac_address': 'fa:16:3e:00:00:01', 'allowed_address_pairs': [
+        {'ip_address': '10.0.0.7'}, {'ip_address': '10.0.0.8', 'mac_address': '00:00:5e:00:01:07'}, {'ip_address': '10.0.0.9',
+         'mac_address': '00:00:5e:00:01:07'}]}, {'allowed': '00:00:5e:00:01:07'}),
+    ({}, {'allowed': 'none'}),
     ({'binding:profile': {'pci_slot': '0000:05:10.2'}}, {'vf': 2, 'pci_slot': '0000:05:10.2'}),
 ])
 def test_the_port_shapes_the_vf(cloud, attrs, told):

@@ -378,6 +378,27 @@ def test_12_a_vf_without_mac_takes_its_newest_source(lab):
     assert lab.who(0, own) == [1]
 
 
+def test_10_11_allowed_addresses_need_no_trust(lab):
+    """A floating address of VRRP: both VFs may use it, and frames for it reach both."""
+    shared, other = '00:00:5e:00:01:07', '00:00:5e:00:01:08'
+    for vf in 0, 1:
+        assert lab.who(vf, BCAST, src=shared) == []
+        lab.swd.cli('vf', 'set', lab.pf, vf, 'allowed', 'add', shared)
+    assert lab.who(0, lab.mac(2), src=shared) == [2] and lab.who(0, lab.mac(2), src=other) == []
+    assert lab.who(2, shared) == lab.who(WIRE, shared) == [0, 1]
+    assert lab.who(0, shared) == [1]
+    lab.swd.cli('vf', 'set', lab.pf, 0, 'allowed', 'add', f'{other},{lab.mac(3)}', 'allowed', 'rem', shared)
+    assert lab.who(2, other) == [0] and lab.who(2, shared) == [1] and lab.who(0, BCAST, src=shared) == []
+    assert f'allowed {other},{lab.mac(3)}' in lab.swd.cli('vf', 'show', lab.pf, 0).stdout
+    for words, said in (('add', '02:00'), '"02:00" is no MAC'), (('01:00:5e:01:02:03',), 'allowed: 01:00:5e:01:02:03 is no address of one station'), (
+            ('add', 'none'), 'list of addresses'), (('add', ','.join(f'02:00:00:00:0a:{n:02x}' for n in range(32))), 'more than 32'):
+        refused = lab.swd.cli('vf', 'set', lab.pf, 0, 'allowed', *words, check=False)
+        assert refused.returncode and said in refused.stderr, refused.stderr
+    assert lab.swd.vf(lab.pf, 0)['config']['allowed'] == f'{other},{lab.mac(3)}'
+    lab.swd.cli('vf', 'set', lab.pf, 0, 'allowed', 'none')
+    assert lab.who(0, BCAST, src=other) == []
+
+
 def test_11_addresses_behind_a_guest_are_learned_to_a_bound(lab):
     """A bridge in the guest: spoof check stays on, containers are reached, and only so many."""
     one, two, three = (f'02:00:00:00:09:0{n}' for n in (1, 2, 3))
@@ -790,7 +811,7 @@ def test_an_mtu_is_the_taps_too_and_bounds_what_passes(lab):
 # A value for each setting of a VF that is not its default, but for `native`: it excludes a port VLAN.
 SETTINGS = {'mac': '02:00:00:00:04:04', 'vlan': 5, 'qos': 1, 'proto': '802.1ad', 'max_tx_rate': 100, 'min_tx_rate': 10,
             'spoofchk': False, 'state': 'enable', 'query_rss': True, 'trust': True, 'trunk': '7-9', 'mtu': 900, 'isolated': True,
-            'storm_broadcast': 8, 'storm_multicast': 9, 'learning': 7, 'port_id': 'b12', 'server': 'vm'}
+            'storm_broadcast': 8, 'storm_multicast': 9, 'allowed': '02:00:00:00:04:06', 'learning': 7, 'port_id': 'b12', 'server': 'vm'}
 
 
 def test_28_release_returns_all_settings(lab):

@@ -447,6 +447,29 @@ static void a_vf_without_mac_takes_its_newest_source(void **state)
 	assert_string_equal(who(w, 0, M0, M2), "");
 }
 
+static void allowed_addresses_are_the_vfs_without_trust(void **state)
+{
+	struct world *w = *state;
+
+	pf_add(w, "p2p1", 4);
+	vf_words(w, 0, false, "mac " M0);
+	vf_words(w, 2, false, "mac " M2);
+	assert_string_equal(who(w, 2, M58, M0), "");
+	assert_int_equal(vf_words(w, 2, false, "allowed " M59 "," M58), 0);
+	assert_string_equal(who(w, 2, M58, M0), "0");
+	assert_string_equal(who(w, 0, M0, M58), "2");
+	assert_string_equal(who(w, 0, M0, M59), "2");
+	assert_string_equal(who(w, 2, M2, M0), "0");
+	world_restart(w);
+	assert_string_equal(who(w, 0, M0, M59), "2");
+	assert_int_equal(vf_words(w, 2, false, "allowed " M59 ",00:00:00:00:00:00"), -EINVAL);
+	assert_int_equal(vf_words(w, 2, false, "allowed 01:00:5e:00:00:01"), -EINVAL);
+	assert_string_equal(who(w, 0, M0, M58), "2");
+	assert_int_equal(vf_words(w, 2, false, "allowed none"), 0);
+	assert_string_equal(who(w, 0, M0, M58), "");
+	assert_string_equal(who(w, 2, M58, M0), "");
+}
+
 #define BEHIND "02:00:00:00:00:91"
 #define BEHIND2 "02:00:00:00:00:92"
 #define BEHIND3 "02:00:00:00:00:93"
@@ -1271,6 +1294,7 @@ int main(void)
 		T(without_the_filter_source_the_recipe_fails),
 		T(on_a_bare_switch_a_source_counts_as_a_request),
 		T(a_vf_without_mac_takes_its_newest_source),
+		T(allowed_addresses_are_the_vfs_without_trust),
 		T(addresses_behind_a_guest_are_learned_up_to_a_bound),
 		T(what_somebody_has_by_right_is_never_learned),
 		T(a_learned_address_moves_but_not_at_once),
