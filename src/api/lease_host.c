@@ -112,7 +112,8 @@ int host_port_put(struct call *c, const char *host, const json_t *port, const st
 	const json_t *net = res_get(c, &network_resource, doc_str(port, "network_id"));
 	bool up = doc_bool(port, "admin_state_up") && doc_bool(net, "admin_state_up");
 	json_t *doc =
-		json_pack("{s:O,s:O,s:s?,s:O,s:s,s:i,s:s?,s:O,s:i,s:s,s:b,s:b,s:s,s:O,s:O,s:O,s:b,s:o}",
+		json_pack("{s:O,s:O,s:s?,s:O,s:s,s:i,s:s?,s:O,s:i,s:s,s:b,s:b,s:s,s:O,s:O,s:O,s:b,"
+			  "s:o}",
 			  "id", json_object_get(port, "id"), "name", json_object_get(port, "name"),
 			  "server", l->server, "network", json_object_get(port, "network_id"), "pf",
 			  l->pf, "vf", (int)l->vf, "pci_slot", l->pci_slot, "mac",

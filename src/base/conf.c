@@ -32,6 +32,7 @@ static const struct conf_key conf_keys[] = {
 	{ "pf.", "mode", "veb" },
 	{ "pf.", "mtu", "1500" },
 	{ "pf.", "mac", "" },
+	{ "pf.", "unknown_unicast", "uplink" },
 	{ "sriov", "physical_device_mappings", "" }, /* physnet1:p2p1,physnet2:p2p2 */
 	{ "network", "flat_networks", "*" },
 	{ "network", "network_vlan_ranges", "" }, /* physnet1:100:199,physnet2 */

@@ -15,6 +15,7 @@ static const char link_usage[] =
 static const char pf_usage[] =
 	"anyvf pf add PF [uplink none | uplink dev NETDEV [force] | uplink dpdk DEVARGS]\n"
 	"       [host-if on|off] [numvfs N] [mode veb|vepa] [mtu MTU] [mac LLADDR]\n"
+	"       [unknown-unicast uplink|both]\n"
 	"anyvf pf set PF WORD VALUE ...    (the words of add)\n"
 	"anyvf pf del PF\n"
 	"anyvf [-j [-p]] pf show [PF]\n";
@@ -27,6 +28,7 @@ static const char vf_usage[] =
 	"anyvf vf set PF N WORD VALUE ...\n"
 	"anyvf vf set PF N trunk add|rem LIST [native VLAN|none]\n"
 	"anyvf vf set PF N allowed [add|rem] MAC[,MAC ...]|none\n"
+	"anyvf vf set PF N promisc off|unmatched|true (at most this, if a trusted guest asks)\n"
 	"anyvf vf set PF N learning N|off  (addresses behind a bridge in the guest)\n"
 	"anyvf vf set PF N storm [broadcast RATE|off] [multicast RATE|off]\n"
 	"anyvf [-j [-p]] vf show [PF [N]]\n"
@@ -71,7 +73,7 @@ const struct cli_object cli_objects[] = {
 	  .usage = pf_usage,
 	  .fields = pf_fields,
 	  .words = PF_SET_WORDS,
-	  .more = "none dev dpdk force on off veb vepa" },
+	  .more = "none dev dpdk force on off veb vepa both" },
 	{ .word = "vf",
 	  .commands = cli_vf_commands,
 	  .help = "what VFs are plugged into, and settings ip-link(8) has no words for",
@@ -79,7 +81,7 @@ const struct cli_object cli_objects[] = {
 	  .fields = vf_fields,
 	  .words = VF_SET_WORDS,
 	  .more = "vhost socket client tap netns any none add rem "
-		  "storm broadcast multicast on off" },
+		  "storm broadcast multicast on off unmatched true" },
 	{ .word = "mirror",
 	  .commands = cli_mirror_commands,
 	  .help = "copy frames of a VF, PF, wire or VLAN to a VF, tap, file or another host",

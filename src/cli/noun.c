@@ -119,7 +119,7 @@ static int read_some(struct cli *cli, bool macs, struct vf_change *c, bool add)
 	return 0;
 }
 
-/* Behind "trunk" and "allowed": add LIST | rem LIST, for the daemon to do; false: the list itself. */
+/* Behind "trunk" and "allowed": add or rem LIST, for the daemon to do; false: the list itself. */
 static bool read_list(struct cli *cli, const struct field *f, void *want, int *rc)
 {
 	bool macs = f == &vf_fields[VF_FIELD_ALLOWED];

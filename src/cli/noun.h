@@ -9,7 +9,8 @@
 /* Rows of the model's tables that are words of a command. */
 #define PF_SET_WORDS                                                                               \
 	(BIT(PF_FIELD_UPLINK) | BIT(PF_FIELD_HOST_IF) | BIT(PF_FIELD_NUMVFS) |                     \
-	 BIT(PF_FIELD_MODE) | BIT(PF_FIELD_MAC) | BIT(PF_FIELD_MTU))
+	 BIT(PF_FIELD_MODE) | BIT(PF_FIELD_MAC) | BIT(PF_FIELD_MTU) |                              \
+	 BIT(PF_FIELD_UNKNOWN_UNICAST))
 #define VF_SET_WORDS  (BIT(VF_FIELD_PORT_ID) - 1)
 #define SVC_ADD_WORDS (BIT(2) | BIT(3) | BIT(4) | BIT(5)) /* mac, vlan, mtu, netns */
 

@@ -52,14 +52,15 @@ static void print_pf(const struct pf_info *pf)
 	const struct pf_config *c = &pf->config;
 	const char *const *uplinks = pf_fields[PF_FIELD_UPLINK].names;
 	const char *const *modes = pf_fields[PF_FIELD_MODE].names;
+	const char *const *unknown = pf_fields[PF_FIELD_UNKNOWN_UNICAST].names;
 	char mac[MAC_STR_LEN];
 
 	printf("%s: %s, %s, %s, uplink %s%s%s\n", c->name, pf->status.kind, c->up ? "up" : "down",
 	       pf->status.carrier ? "carrier" : "no carrier", uplinks[c->uplink],
 	       *c->uplink_arg ? " " : "", c->uplink_arg);
-	printf("    numvfs %u, mode %s, mtu %u, mac %s, host-if %s, pci %s\n", c->numvfs,
-	       modes[c->mode], c->mtu, mac_format(&c->mac, mac), c->host_if ? "on" : "off",
-	       pf->status.pci_slot);
+	printf("    numvfs %u, mode %s, mtu %u, mac %s, host-if %s, unknown-unicast %s, pci %s\n",
+	       c->numvfs, modes[c->mode], c->mtu, mac_format(&c->mac, mac),
+	       c->host_if ? "on" : "off", unknown[c->unknown_unicast], pf->status.pci_slot);
 	if (c->uplink != UPLINK_NONE)
 		print_counts("wire", &pf->status.uplink);
 	if (c->host_if)
@@ -128,8 +129,12 @@ static void print_vf(const char *pf, unsigned int n, const struct vf_info *vf)
 	print_macs("refused to the guest", s->refused, s->n_refused);
 	print_macs("learned behind the guest", s->learned, s->n_learned);
 	if (s->filter_known)
-		printf("    guest's filter: %u multicast groups%s%s\n", s->n_mcasts,
-		       s->promisc ? ", promiscuous" : "", s->allmulti ? ", all multicast" : "");
+		printf("    guest's filter: %u multicast groups%s\n", s->n_mcasts,
+		       s->allmulti ? ", all multicast" : "");
+	if (s->promisc)
+		printf("    promiscuous: %s\n", s->promisc == VF_PROMISC_TRUE
+						       ? "all unicast of its VLANs"
+						       : "unicast from the wire for nobody");
 	print_counts("traffic", &vf->stats);
 	if (vf->stats.mirrored)
 		printf("    mirrored %" PRIu64 "\n", vf->stats.mirrored);

@@ -173,7 +173,8 @@ static int bring_up(struct site *site, enum prog_id first, enum prog_id last, st
 /* [pf.NAME] of the configuration as the words of `anyvf pf add`. */
 static int add_pf(struct site *site, const char *name)
 {
-	static const char *const keys[] = { "uplink", "numvfs", "host_if", "mode", "mtu", "mac" };
+	static const char *const keys[] = { "uplink", "numvfs", "host_if", "mode", "mtu", "mac",
+					    "unknown_unicast" };
 	char section[64], text[1024];
 	char *words[32], *save, *word;
 	struct cli cli = { .words = words, .run_dir = site->cli->run_dir };

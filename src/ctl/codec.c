@@ -31,7 +31,7 @@ static const struct field vf_status_fields[] = {
 	R(vf_status, "n_queues", FIELD_U32, n_queues, 0),
 	R(vf_status, "features", FIELD_U64, features, 0),
 	R(vf_status, "filter_known", FIELD_BOOL, filter_known, 0),
-	R(vf_status, "promisc", FIELD_BOOL, promisc, 0),
+	{ "promisc", FIELD_ENUM, offsetof(struct vf_status, promisc), 0, vf_promisc_names, NULL },
 	R(vf_status, "allmulti", FIELD_BOOL, allmulti, 0),
 	R(vf_status, "n_accepted", FIELD_U32, n_accepted, 0),
 	R(vf_status, "n_refused", FIELD_U32, n_refused, 0),

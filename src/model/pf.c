@@ -7,6 +7,7 @@
 #include <errno.h>
 
 static const char *const mode_names[] = { "veb", "vepa", NULL };
+static const char *const unknown_names[] = { "uplink", "both", NULL };
 static const char *const uplink_names[] = { "none", "dev", "dpdk", NULL };
 
 #define P(word, type, member, max, names, help)                                                    \
@@ -23,6 +24,8 @@ const struct field pf_fields[] = {
 	P("mtu", FIELD_U16, mtu, 9216, NULL, "largest payload in bytes, 68 to 9216"),
 	P("up", FIELD_BOOL, up, 0, NULL, "administrative state"),
 	P("force", FIELD_BOOL, force, 0, NULL, "take the default route's netdev as uplink"),
+	P("unknown_unicast", FIELD_ENUM, unknown_unicast, 0, unknown_names,
+	  "where VFs' unicast to unknown addresses goes"),
 	FIELD_END
 };
 static_assert(ARRAY_LEN(pf_fields) == PF_FIELD_N + 1, "a row a field");

@@ -15,6 +15,7 @@
 #define MIRROR_SNAP_MIN 14u  /* an Ethernet header */
 
 enum pf_mode { PF_MODE_VEB, PF_MODE_VEPA };
+enum unknown_unicast { UNKNOWN_UPLINK, UNKNOWN_BOTH };
 enum uplink_kind { UPLINK_NONE, UPLINK_DEV, UPLINK_DPDK };
 
 enum pf_field {
@@ -28,6 +29,7 @@ enum pf_field {
 	PF_FIELD_MTU,
 	PF_FIELD_UP,
 	PF_FIELD_FORCE,
+	PF_FIELD_UNKNOWN_UNICAST,
 	PF_FIELD_N
 };
 
@@ -43,6 +45,7 @@ struct pf_config {
 	uint16_t mtu;		  /* 68..9216; default 1500 */
 	bool up;		  /* administrative state; new PFs are up */
 	bool force;		  /* uplink may be the default route's netdev */
+	uint8_t unknown_unicast;  /* enum unknown_unicast: where VFs' goes */
 };
 
 struct pf_status {

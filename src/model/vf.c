@@ -10,6 +10,7 @@
 
 static const char *const link_names[] = { "auto", "enable", "disable", NULL };
 static const char *const proto_names[] = { "802.1Q", "802.1ad", NULL };
+const char *const vf_promisc_names[] = { "off", "unmatched", "true", NULL };
 
 /* Order: enum vf_field, which is the kernel's order of applying. */
 const struct field vf_fields[] = {
@@ -35,6 +36,8 @@ const struct field vf_fields[] = {
 	  "further addresses of the guest, without trust"),
 	F("learning", FIELD_U16, learning, VF_LEARNED_MAX, NULL,
 	  "most addresses learned behind the guest, 0 for none"),
+	F("promisc", FIELD_ENUM, promisc, 0, vf_promisc_names,
+	  "unicast a trusted guest may ask for beside its own"),
 	F("port_id", FIELD_STR, port_id, VF_NAME_LEN, NULL, "OpenStack port that leases the VF"),
 	F("server", FIELD_STR, server, VF_NAME_LEN, NULL, "server that uses the VF"),
 	FIELD_END
@@ -84,11 +87,12 @@ const char *const drop_help[DROP_N] = {
 
 /**
  * vf_config_default() - Settings of a new or released VF
- * @out: igb's defaults: no MAC, no VLAN, spoof check on, link auto, no trust, any tag
+ * @out: igb's defaults: no MAC, no VLAN, spoof check on, link auto, no trust, any tag,
+ *       promiscuous of what matched nobody
  */
 void vf_config_default(struct vf_config *out)
 {
-	*out = (struct vf_config){ .spoofchk = true };
+	*out = (struct vf_config){ .spoofchk = true, .promisc = VF_PROMISC_UNMATCHED };
 }
 
 /**

@@ -21,6 +21,7 @@
 
 enum vf_link { VF_LINK_AUTO, VF_LINK_ENABLE, VF_LINK_DISABLE }; /* IFLA_VF_LINK_STATE_* */
 enum vf_proto { VF_PROTO_8021Q, VF_PROTO_8021AD };
+enum vf_promisc { VF_PROMISC_OFF, VF_PROMISC_UNMATCHED, VF_PROMISC_TRUE };
 
 /* Rows of vf_fields[], and so bits of every `changed` mask; kernel order (do_setvfinfo). */
 enum vf_field {
@@ -42,6 +43,7 @@ enum vf_field {
 	VF_FIELD_STORM_MULTICAST,
 	VF_FIELD_ALLOWED,
 	VF_FIELD_LEARNING,
+	VF_FIELD_PROMISC,
 	VF_FIELD_PORT_ID,
 	VF_FIELD_SERVER,
 	VF_FIELD_N
@@ -67,6 +69,7 @@ struct vf_config {
 	uint32_t storm_multicast; /* likewise of other multicast */
 	struct mac_list allowed;  /* further addresses of the guest, without its asking or trust */
 	uint16_t learning;	  /* most addresses learned behind the guest; 0: none are */
+	uint8_t promisc;	  /* enum vf_promisc: most that is granted to the guest */
 	char port_id[VF_NAME_LEN + 1]; /* OpenStack port this VF is leased to; "": none */
 	char server[VF_NAME_LEN + 1];  /* server that uses it, for people */
 };
@@ -100,7 +103,7 @@ struct vf_filter {
 	unsigned int n_mcasts;	/* joined multicast groups */
 	struct mac *macs;	/* array of n_macs */
 	struct mac *mcasts;	/* array of n_mcasts */
-	bool promisc;		/* all unicast that matched nobody */
+	bool promisc;		/* unicast that is not its own: enum vf_promisc says which */
 	bool allmulti;		/* all multicast of the VF's VLANs */
 };
 
@@ -152,7 +155,8 @@ struct vf_status {
 	unsigned int n_queues;	   /* queue pairs running */
 	uint64_t features;	   /* negotiated virtio features */
 	bool filter_known;	   /* some source serves guest filters of this VF */
-	bool promisc, allmulti;	   /* as granted */
+	uint8_t promisc;	   /* enum vf_promisc, as granted */
+	bool allmulti;		   /* likewise */
 	unsigned int n_accepted, n_refused, n_mcasts, n_learned;
 	struct mac accepted[VF_MACS_UNTRUSTED]; /* the first so many, for people */
 	struct mac refused[VF_MACS_UNTRUSTED];
@@ -171,6 +175,7 @@ struct vf_info {
 
 extern const struct field vf_fields[];
 extern const struct field vf_attach_fields[];
+extern const char *const vf_promisc_names[];
 
 void vf_config_default(struct vf_config *out);
 int vf_config_check(const struct vf_config *want, uint32_t changed, struct err *e);

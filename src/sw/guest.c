@@ -253,3 +253,20 @@ bool guest_accepted(const struct guest *g, const struct mac *mac)
 {
 	return find_accepted(g, mac);
 }
+
+/**
+ * guest_promisc() - What unicast beside its own a VF gets
+ * @g:      guest, or NULL
+ * @config: the VF's settings
+ *
+ * With trust, and if the guest asks for it. Of a VF that no filter source serves nobody knows what
+ * the guest asks for: the operator who says `true` does it for him.
+ *
+ * Return: what is granted.
+ */
+enum vf_promisc guest_promisc(const struct guest *g, const struct vf_config *config)
+{
+	bool asked = g && g->known ? g->promisc : config->promisc == VF_PROMISC_TRUE;
+
+	return config->trust && asked ? (enum vf_promisc)config->promisc : VF_PROMISC_OFF;
+}

@@ -40,6 +40,7 @@ int guest_learn(const struct guest *old, const struct mac *mac, const struct vf_
 		struct guest **out);
 int guest_restore(const struct guest_mac *accepted, unsigned int n, struct guest **out);
 bool guest_same_accepted(const struct guest *a, const struct guest *b);
+enum vf_promisc guest_promisc(const struct guest *g, const struct vf_config *config);
 bool guest_accepted(const struct guest *g, const struct mac *mac);
 
 #endif

@@ -134,6 +134,8 @@ static int build_add(struct build *b, const struct sw_pf *pf, unsigned int vf,
 
 static uint16_t vf_flags(const struct sw_pf *pf, unsigned int vf)
 {
+	static const uint16_t promisc[] = { [VF_PROMISC_UNMATCHED] = VEB_PROMISC,
+					    [VF_PROMISC_TRUE] = VEB_PROMISC | VEB_PROMISC_ALL };
 	const struct vf_config *c = &pf->vfs[vf].config;
 	const struct guest *g = pf->vfs[vf].guest;
 	bool named = !mac_is_zero(&c->mac), known = g && g->known;
@@ -151,8 +153,7 @@ static uint16_t vf_flags(const struct sw_pf *pf, unsigned int vf)
 		flags |= VEB_CONFIRM;
 	if (!known || (g->allmulti && c->trust))
 		flags |= VEB_ALLMULTI;
-	if (known && g->promisc && c->trust)
-		flags |= VEB_PROMISC;
+	flags |= promisc[guest_promisc(g, c)];
 	if (c->isolated)
 		flags |= VEB_ISOLATED;
 	return flags;
@@ -231,6 +232,12 @@ static int build_svc(struct build *b, const struct sw_pf *pf, const struct sw_sv
 	return build_add(b, pf, 0, &conf);
 }
 
+static uint16_t host_flags(const struct pf_config *c)
+{
+	return (c->up ? VEB_LINK_UP : 0) |
+	       (c->unknown_unicast == UNKNOWN_BOTH ? VEB_UNKNOWN : 0);
+}
+
 static int build_pf(struct build *b, const struct sw_pf *pf)
 {
 	int rc = 0;
@@ -254,7 +261,7 @@ static int build_pf(struct build *b, const struct sw_pf *pf)
 				       .id = pf->host.id,
 				       .domain = pf->slot,
 				       .kind = VEB_HOST,
-				       .flags = pf->config.up ? VEB_LINK_UP : 0,
+				       .flags = host_flags(&pf->config),
 				       .mtu = pf->config.mtu,
 				       .n_macs = 1,
 				       .macs = &pf->config.mac,

@@ -61,10 +61,10 @@ static void status_of_guest(const struct sw_vf *v, struct vf_status *s)
 	const struct guest *g = v->guest;
 
 	s->allmulti = !g || !g->known || (g->allmulti && v->config.trust);
+	s->promisc = guest_promisc(g, &v->config);
 	if (!g)
 		return;
 	s->filter_known = g->known;
-	s->promisc = g->known && g->promisc && v->config.trust;
 	s->n_accepted = g->n_accepted;
 	s->n_refused = g->n_refused + g->n_excess;
 	s->n_mcasts = g->n_mcasts;

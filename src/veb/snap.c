@@ -238,6 +238,7 @@ static void domain_build(struct veb_snap *s, unsigned int number, struct veb_mem
 		if (p->kind == VEB_HOST)
 			d->host = p->id;
 		d->promisc |= !!(p->flags & VEB_PROMISC);
+		d->promisc_all |= !!(p->flags & VEB_PROMISC_ALL);
 		d->dhcp |= !!(p->flags & VEB_DHCP);
 		d->learned |= !!(p->flags & VEB_LEARNED);
 		members[d->n_members++] = (struct veb_member){ p->id, p->flags, p->pvid };

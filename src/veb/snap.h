@@ -40,6 +40,7 @@ enum veb_flag {
 	VEB_LEARN = 1 << 2,	/* report sources that are not the port's */
 	VEB_ALLMULTI = 1 << 3,	/* all multicast of its VLANs; every port but a VF has it */
 	VEB_PROMISC = 1 << 4,	/* unicast from the wire that matched nobody */
+	VEB_PROMISC_ALL = 1 << 10, /* with VEB_PROMISC: all unicast of its VLANs */
 	VEB_DHCP = 1 << 5,	/* DHCP requests of its VLAN do not leave by the uplink */
 	VEB_CONFIRM = 1 << 6,	/* with VEB_LEARN: report the first own address as well */
 	VEB_TRUNK_ANY = 1 << 7, /* set by veb_port_new(): no VST and no trunk list */
@@ -47,6 +48,7 @@ enum veb_flag {
 	VEB_ROOM = 1 << 12,	/* and one more may be: from nobody's address frames pass */
 	VEB_VST = 1 << 9,	/* set by veb_port_new(): only frames of its pvid, all untagged */
 	VEB_ISOLATED = 1 << 8,	/* exchanges no frames with others of this flag (br_private.h) */
+	VEB_UNKNOWN = 1 << 13,	/* of VEB_HOST: unicast from inside that matched nobody, too */
 };
 
 enum veb_mirror_flag {
@@ -131,6 +133,7 @@ struct veb_domain {
 	unsigned int n_members; /* all ports but the uplink */
 	unsigned int max_nodes; /* most copies one frame can become, mirrors included */
 	bool promisc;		/* some member has VEB_PROMISC */
+	bool promisc_all;	/* some member has VEB_PROMISC_ALL */
 	bool dhcp;		/* some member has VEB_DHCP */
 	bool learned;		/* some member has VEB_LEARNED */
 	const struct veb_member *members;

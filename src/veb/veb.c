@@ -354,6 +354,35 @@ static void deliver_unmatched(struct burst *b, const struct item *it)
 }
 
 /*
+ * From inside and for nobody: the wire, and the PF's own function if it asked for that, as a
+ * bridge on it may know the address.
+ */
+static void send_unmatched(struct burst *b, const struct item *it)
+{
+	uint16_t id = b->dom->host;
+	const struct veb_port *host = id == VEB_NO_PORT ? NULL : b->s->ports[id];
+	bool both = host && host != b->src && host->flags & VEB_UNKNOWN &&
+		    host->flags & VEB_LINK_UP && vlan_member(host, it->vlan);
+
+	if (both)
+		deliver(b, it, id);
+	send_uplink(b, it, !both);
+}
+
+/* VFs that get all unicast of their VLANs, but not again what owners (of @entry) had. */
+static void deliver_promisc(struct burst *b, const struct item *it,
+			    const struct veb_fib_entry *entry)
+{
+	for (unsigned int i = 0; i < b->dom->n_members; i++) {
+		const struct veb_member *m = &b->dom->members[i];
+
+		if (m->flags & VEB_PROMISC_ALL && member_wants(b, m, it->vlan) &&
+		    !(entry && entry_has(b->s, entry, m->id)))
+			deliver(b, it, m->id);
+	}
+}
+
+/*
  * Every owner whose VLANs hold the frame's gets it, unless isolation keeps it out;
  * false: there is none. An owner in another VLAN is no owner (unlike igb, which
  * would lose the frame on both sides).
@@ -397,12 +426,15 @@ static __attribute__((noinline)) void unicast(struct burst *b, const struct item
 	const struct veb_fib_entry *entry =
 		veb_fib_find(b->s, veb_fib_key(b->src->domain, frame_dst_key(it->f)));
 
-	if (likely(entry && deliver_owners(b, it, entry)))
-		return;
-	if (b->from_uplink)
-		deliver_unmatched(b, it);
-	else
-		send_uplink(b, it, true);
+	if (unlikely(!entry || !deliver_owners(b, it, entry))) {
+		if (b->from_uplink) {
+			deliver_unmatched(b, it); /* to promiscuous VFs of either kind */
+			return;
+		}
+		send_unmatched(b, it);
+	}
+	if (unlikely(b->dom->promisc_all))
+		deliver_promisc(b, it, entry);
 }
 
 static void forward(struct burst *b, struct item *it)
@@ -534,7 +566,7 @@ unsigned int veb_forward(const struct veb_snap *s, uint16_t src, const struct fr
 	b.dst_key = UINT64_MAX; /* no address */
 	b.moves = b.dom->learned && !b.dom->vepa && (p->kind == VEB_UPLINK || p->kind == VEB_HOST);
 	b.plain = TAG_VID(p->pvid) != 4095 && !b.dom->vepa && !b.moves &&
-		  !(p->flags & VEB_CONFIRM);
+		  !b.dom->promisc_all && !(p->flags & VEB_CONFIRM);
 	for (i = 0; i < n && out->n_nodes + b.dom->max_nodes <= VEB_NODES_MAX; i++) {
 		struct item it = { .f = &frames[i], .index = (uint16_t)i };
 

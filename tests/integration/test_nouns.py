@@ -13,10 +13,11 @@ def ok(fake, line):
 
 
 def test_pf_takes_every_word_of_its_table(fake):
-    ok(fake, 'pf add p3p1 uplink dev veth9 force host-if on numvfs 7 mode vepa mtu 9000 mac 02:00:00:00:00:07')
+    ok(fake, 'pf add p3p1 uplink dev veth9 force host-if on numvfs 7 mode vepa mtu 9000 mac 02:00:00:00:00:07 '
+             'unknown-unicast both')
     config = fake.ctl.call('pf.get', pf='p3p1')['config']
     assert config == {'name': 'p3p1', 'uplink': 'dev', 'uplink_arg': 'veth9', 'host_if': True, 'numvfs': 7,
-                      'mode': 'vepa', 'mac': '02:00:00:00:00:07', 'mtu': 9000, 'up': True, 'force': True}
+                      'mode': 'vepa', 'mac': '02:00:00:00:00:07', 'mtu': 9000, 'up': True, 'force': True, 'unknown_unicast': 'both'}
     ok(fake, 'pf set p3p1 numvfs 3 uplink none')
     config = json.loads(ok(fake, '-j pf show p3p1'))[0]['config']
     assert (config['numvfs'], config['uplink'], config['uplink_arg']) == (3, 'none', '')
@@ -63,6 +64,20 @@ def test_storm_limits_are_set_each_alone(fake):
     config = fake.ctl.call('vf.get', pf='p2p1', vf=1)['config']
     assert [config[word] for word in ('mtu', 'storm_broadcast', 'storm_multicast', 'isolated')] == [1400, 0, 30, True]
     assert 'isolated on, storm_multicast 30' in ok(fake, 'vf show p2p1 1')
+
+
+def test_promiscuity_and_unknown_unicast_are_words_of_their_own(fake):
+    ok(fake, 'vf set p2p1 1 promisc true')
+    assert fake.ctl.call('vf.get', pf='p2p1', vf=1)['config']['promisc'] == 'true'
+    assert 'set: promisc true;' in ok(fake, 'vf show p2p1 1')
+    ok(fake, 'vf set p2p1 1 promisc unmatched')
+    assert 'set: nothing;' in ok(fake, 'vf show p2p1 1')
+    ok(fake, 'pf set p2p1 unknown-unicast both')
+    assert fake.ctl.call('pf.get', pf='p2p1')['config']['unknown_unicast'] == 'both'
+    assert 'unknown-unicast both' in ok(fake, 'pf show p2p1')
+    for line, words in ('vf set p2p1 1 promisc on', 'off unmatched true'), ('pf set p2p1 unknown_unicast on', 'uplink both'):
+        code, _, err = fake.run(*line.split())
+        assert code == 255 and '"on"' in err and all(word in err for word in words.split()), err
 
 
 def test_trunk_lists_are_added_to_and_removed_from(fake):

@@ -218,6 +218,55 @@ def test_02_03_unknown_unicast_goes_to_the_wire_or_the_default_port(lab):
     lab.set(uplink='dev', uplink_arg=lab.inner)
 
 
+def test_02_unknown_unicast_reaches_the_host_interface_too_where_it_asks(lab):
+    def unknown(where):
+        lab.swd.cli('pf', 'set', lab.pf, 'unknown-unicast', where)
+        assert lab.info()['config']['unknown_unicast'] == where
+        assert f'unknown-unicast {where}' in lab.swd.cli('pf', 'show', lab.pf).stdout
+    lab.vf(2, vlan=7)
+    unknown('both')
+    assert lab.send(0, STRANGER) == {WIRE: [b''], HOST: [b'']}
+    assert lab.send(0, STRANGER, tags=tag(9)) == lab.send(0, STRANGER, tags=tag(9)) == {WIRE: [tag(9)], HOST: [tag(9)]}
+    assert lab.send(2, STRANGER) == {WIRE: [tag(7)], HOST: [tag(7)]}
+    assert lab.who(0, lab.mac(1)) == [1]
+    assert lab.who(HOST, STRANGER, src=lab.info()['config']['mac']) == [WIRE]
+    assert lab.who(WIRE, '02:77:00:00:00:99') == [HOST]
+    lab.set(uplink='none')
+    assert lab.who(0, STRANGER) == [HOST] and lab.drops(0, 'no_destination') == 0
+    unknown('uplink')
+    assert lab.who(0, STRANGER) == [] and lab.drops(0, 'no_destination') == 1
+    lab.set(uplink='dev', uplink_arg=lab.inner)
+    wait_for(lambda: lab.info()['status']['carrier'], what='carrier')
+    lab.wait_running(0)
+    lab.set(mode='vepa', unknown_unicast='both')
+    assert lab.who(0, STRANGER) == [WIRE]
+    bad = lab.swd.cli('pf', 'set', lab.pf, 'unknown-unicast', 'all', check=False)
+    assert bad.returncode and 'unknown_unicast' in bad.stderr and 'uplink' in bad.stderr and 'both' in bad.stderr
+
+
+def test_02_a_vf_reaches_what_a_bridge_on_the_host_interface_has(lab, netns):
+    """A bridge with the host interface and a namespace, whose address the PF was never told."""
+    guest, behind, name, veth, peer = netns(), netns(), unique('vbr'), unique('vbi'), unique('vbo')
+    for words in (f'ip link add {name} type bridge mcast_snooping 0',
+                  f'ip link add {veth} type veth peer name {peer} netns {behind.name}',
+                  f'ip link set {lab.pf} master {name}', f'ip link set {veth} master {name}',
+                  f'ip link set {name} up', f'ip link set {veth} up'):
+        lab.ns.run(*words.split())
+    behind.run('ip', 'link', 'set', peer, 'up')
+    behind.run('ip', 'addr', 'add', '192.0.2.2/24', 'dev', peer)
+    lab.swd.call('vf.release', pf=lab.pf, vf=5)
+    lab.vf(5, mac=lab.mac(5))
+    lab.swd.attach_tap(lab.pf, 5, ns=guest, addr='192.0.2.1/24', mac=lab.mac(5))
+    assert not guest.ping('192.0.2.2', count=1, wait=1)
+    foreign = behind.run('cat', f'/sys/class/net/{peer}/address').stdout.strip()
+    assert foreign in guest.run('ip', 'neigh').stdout  # asked by broadcast; what follows went to the wire
+    lab.set(unknown_unicast='both')
+    assert guest.ping('192.0.2.2')
+    lab.set(unknown_unicast='uplink')
+    assert not guest.ping('192.0.2.2', count=1, wait=1)
+    lab.ns.run('ip', 'link', 'del', name)
+
+
 def test_04_broadcast_reaches_the_vlan_but_the_sender(lab):
     lab.vf(4, vlan=7)
     lab.vf(5, trunk='none')
@@ -448,6 +497,62 @@ def test_14_promiscuous_means_unmatched_only(lab):
     lab.vf(1, trust=True)
     assert lab.who(WIRE, '02:77:00:00:00:99') == [1, HOST]
     assert lab.who(0, lab.mac(2)) == [2]
+
+
+def test_14_promiscuous_vfs_get_what_the_operators_word_says(lab):
+    """VF 1: a trusted guest that asks. Whatever it hears, senders and owners notice nothing."""
+    unmatched = '02:77:00:00:00:99'
+
+    def hears(word):
+        """Whether VF 1 gets unicast of the wire for nobody, for VF 2, of VF 0 for VF 2, for the wire; from the host."""
+        lab.swd.cli('vf', 'set', lab.pf, 1, 'promisc', word)
+        cases = (WIRE, unmatched, [HOST]), (WIRE, lab.mac(2), [2]), (0, lab.mac(2), [2]), (0, STRANGER, [WIRE])
+        heard = [lab.who(*case[:2]) for case in cases] + [lab.who(HOST, lab.mac(2), src=host)]
+        assert [[w for w in who if w != 1] for who in heard] == [*(case[2] for case in cases), [2]]
+        return [1 in who for who in heard], lab.status(1)['promisc']
+    host = lab.info()['config']['mac']
+    lab.filter(1, promisc=True)
+    assert hears('true') == ([False] * 5, 'off')  # not trusted
+    lab.vf(1, trust=True)
+    assert hears('off') == ([False] * 5, 'off')
+    assert hears('unmatched') == ([True] + [False] * 4, 'unmatched')
+    assert 'promiscuous: unicast from the wire for nobody' in lab.swd.cli('vf', 'show', lab.pf, 1).stdout
+    before = lab.swd.vf(lab.pf, 0)['stats'], lab.swd.vf(lab.pf, 1)['stats']['rx_packets']
+    assert hears('true') == ([True] * 5, 'true')
+    shown = lab.swd.cli('vf', 'show', lab.pf, 1).stdout
+    assert 'promisc true' in shown and 'promiscuous: all unicast of its VLANs' in shown
+    now = lab.swd.vf(lab.pf, 0)['stats'], lab.swd.vf(lab.pf, 1)['stats']['rx_packets']
+    assert now[0]['tx_packets'] - before[0]['tx_packets'] == 2 and now[0]['drops'] == before[0]['drops']
+    assert now[1] - before[1] == 5
+    lab.filter(1)
+    assert hears('true') == ([False] * 5, 'off')  # its guest does not ask
+    bad = lab.swd.cli('vf', 'set', lab.pf, 1, 'promisc', 'on', check=False)
+    assert bad.returncode and all(word in bad.stderr for word in ('promisc', 'off', 'unmatched', 'true'))
+
+
+def test_14_truly_promiscuous_vfs_stay_in_their_vlans_and_apart(lab):
+    """VFs that nobody reads filters of: the operator's word is enough, with trust."""
+    lab.vf(1, promisc='true')
+    assert lab.who(0, lab.mac(2)) == [2] and lab.status(1)['promisc'] == 'off'
+    lab.vf(1, trust=True)
+    lab.vf(3, trust=True, promisc='true', vlan=7)
+    assert lab.who(0, lab.mac(2)) == [1, 2] and lab.who(1, lab.mac(2)) == [2]
+    assert lab.send(0, lab.mac(2), tags=tag(7)) == {1: [tag(7)], 2: [tag(7)], 3: [b'']}
+    assert lab.send(3, STRANGER) == {1: [tag(7)], WIRE: [tag(7)]}
+    lab.vf(1, trunk='9')
+    assert lab.send(0, lab.mac(2), tags=tag(7)) == {2: [tag(7)], 3: [b'']}
+    assert lab.send(0, lab.mac(2), tags=tag(9)) == {1: [tag(9)], 2: [tag(9)]}
+    lab.vf(2, mac=lab.mac(1))
+    assert lab.send(0, lab.mac(1)) == {1: [b''], 2: [b'']}  # an owner, too: once
+    for vf in 0, 1:
+        lab.vf(vf, isolated=True)
+    assert lab.who(0, lab.mac(4)) == [4] and lab.who(4, lab.mac(0)) == [0, 1]
+    lab.vf(1, state='disable')
+    assert lab.who(4, lab.mac(0)) == [0] and lab.drops(1, 'link_down') == 0
+    lab.vf(1, state='auto', isolated=False)
+    with reflected(lab):
+        assert lab.who(0, lab.mac(4)) == [1, 4, WIRE]
+        assert lab.who(1, lab.mac(4)) == [4, WIRE]
 
 
 def test_15_closed_link_stops_both_ways_and_shows(lab):
@@ -811,7 +916,7 @@ def test_an_mtu_is_the_taps_too_and_bounds_what_passes(lab):
 # A value for each setting of a VF that is not its default, but for `native`: it excludes a port VLAN.
 SETTINGS = {'mac': '02:00:00:00:04:04', 'vlan': 5, 'qos': 1, 'proto': '802.1ad', 'max_tx_rate': 100, 'min_tx_rate': 10,
             'spoofchk': False, 'state': 'enable', 'query_rss': True, 'trust': True, 'trunk': '7-9', 'mtu': 900, 'isolated': True,
-            'storm_broadcast': 8, 'storm_multicast': 9, 'allowed': '02:00:00:00:04:06', 'learning': 7, 'port_id': 'b12', 'server': 'vm'}
+            'storm_broadcast': 8, 'storm_multicast': 9, 'allowed': '02:00:00:00:04:06', 'learning': 7, 'promisc': 'true', 'port_id': 'b12', 'server': 'vm'}
 
 
 def test_28_release_returns_all_settings(lab):
@@ -825,7 +930,7 @@ def test_28_release_returns_all_settings(lab):
     used = lab.swd.vf(lab.pf, 4)
     assert {word for word in fresh['config'] if used['config'][word] == fresh['config'][word]} == {'native'}, 'not in SETTINGS'
     lab.vf(4, vlan=0, native=6)
-    assert used['status']['accepted'] == [lab.mac(3), '02:00:00:00:04:05'] and used['status']['promisc']
+    assert used['status']['accepted'] == [lab.mac(3), '02:00:00:00:04:05'] and used['status']['promisc'] == 'true'
     lab.swd.call('vf.release', pf=lab.pf, vf=4)
     now = lab.swd.vf(lab.pf, 4)
     assert now['status'].pop('pci_slot') != fresh['status'].pop('pci_slot')

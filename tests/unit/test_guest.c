@@ -183,6 +183,38 @@ static void a_lost_filter_source_keeps_what_was_accepted(void **state)
 	assert_false(lost->known);
 }
 
+/* Trust, the guest's wish, and the operator's word: all three. */
+static void promiscuity_takes_trust_a_wish_and_the_operators_word(void **state)
+{
+	enum { UNASKED, ASKED, UNSERVED };
+	static const struct {
+		bool trust;
+		uint8_t word, guest, granted;
+	} cases[] = {
+		{ true, VF_PROMISC_OFF, ASKED, VF_PROMISC_OFF },
+		{ true, VF_PROMISC_OFF, UNSERVED, VF_PROMISC_OFF },
+		{ true, VF_PROMISC_UNMATCHED, UNASKED, VF_PROMISC_OFF },
+		{ true, VF_PROMISC_UNMATCHED, ASKED, VF_PROMISC_UNMATCHED },
+		{ false, VF_PROMISC_UNMATCHED, ASKED, VF_PROMISC_OFF },
+		{ true, VF_PROMISC_UNMATCHED, UNSERVED, VF_PROMISC_OFF },
+		{ true, VF_PROMISC_TRUE, UNASKED, VF_PROMISC_OFF },
+		{ true, VF_PROMISC_TRUE, ASKED, VF_PROMISC_TRUE },
+		{ false, VF_PROMISC_TRUE, ASKED, VF_PROMISC_OFF },
+		{ true, VF_PROMISC_TRUE, UNSERVED, VF_PROMISC_TRUE },
+		{ false, VF_PROMISC_TRUE, UNSERVED, VF_PROMISC_OFF },
+	};
+
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct vf_config c = { .trust = cases[i].trust, .promisc = cases[i].word };
+		const struct guest g = { .known = cases[i].guest != UNSERVED,
+					 .promisc = cases[i].guest == ASKED };
+
+		assert_int_equal(guest_promisc(&g, &c), cases[i].granted);
+		if (!g.known)
+			assert_int_equal(guest_promisc(NULL, &c), cases[i].granted);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +225,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_unicast_address_is_ignored),
 		cmocka_unit_test(learned_addresses_follow_the_same_rule),
 		cmocka_unit_test(refused_learned_addresses_are_remembered_but_not_without_end),
+		cmocka_unit_test(promiscuity_takes_trust_a_wish_and_the_operators_word),
 		cmocka_unit_test(a_lost_filter_source_keeps_what_was_accepted),
 	};
 

@@ -592,10 +592,10 @@ static void settings_survive_a_restart(void **state)
 	struct mirror_info mirror_out;
 
 	pf_add(w, "p2p1", 8);
-	assert_int_equal(pf_words(w, "mode vepa"), 0);
+	assert_int_equal(pf_words(w, "mode vepa unknown_unicast both"), 0);
 	assert_int_equal(vf_words(w, 3, true,
 				  "mac " M2 " vlan 100 qos 3 trust on trunk 1,5-9 "
-				  "max_tx_rate 500 min_tx_rate 40 isolated on storm_broadcast 100 learning 64 port_id abc"),
+				  "max_tx_rate 500 min_tx_rate 40 isolated on storm_broadcast 100 learning 64 promisc true port_id abc"),
 			 0);
 	assert_int_equal(vf_words(w, 4, false, "trunk 1,5-9 native 6"), 0);
 	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 3, &tap, NULL), 0);
@@ -615,7 +615,8 @@ static void settings_survive_a_restart(void **state)
 	assert_int_equal(fake.rate_min[sw_pf_find(w->sw, "p2p1", NULL)->vf_ports[3].id], 40);
 	vf_port = fake.snap->ports[sw_pf_find(w->sw, "p2p1", NULL)->vf_ports[3].id];
 	assert_int_equal(vf_port->storm[STORM_BROADCAST], 100);
-	assert_true(vf_port->flags & VEB_ISOLATED);
+	assert_true(vf_port->flags & VEB_ISOLATED && vf_port->flags & VEB_PROMISC_ALL);
+	assert_int_equal(vf_get(w, 3).status.promisc, VF_PROMISC_TRUE);
 	sw_ops.pf_get(w->sw, "p2p1", &pf_after, NULL);
 	assert_int_equal(fields_diff(pf_fields, &pf.config, &pf_after.config), 0);
 	assert_true(pf_after.config.mode == PF_MODE_VEPA && fake.snap->domains[0].vepa);
@@ -978,7 +979,7 @@ static void release_returns_everything_to_its_default(void **state)
 	pf_add(w, "p2p1", 2);
 	vf_words(w, 0, true, "mac " M2 " vlan 5 spoofchk off trust on trunk none max_tx_rate 9");
 	vf_words(w, 0, true, "port_id x");
-	vf_words(w, 0, false, "vlan 0 native 6 mtu 1200");
+	vf_words(w, 0, false, "vlan 0 native 6 mtu 1200 promisc off");
 	sw_ops.vf_attach(w->sw, "p2p1", 0, &vhost, NULL);
 	sw_ops.mirror_add(w->sw, &mirror, NULL);
 	guest_says(w, 0, M59);

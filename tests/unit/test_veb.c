@@ -187,6 +187,163 @@ static void unknown_unicast_goes_to_the_uplink_or_the_default_port_only(void **s
 	assert_int_equal(drops(w, A, DROP_NO_DEST), 1);
 }
 
+/* A bridge on the host interface may know who it is for. */
+static void unknown_unicast_reaches_the_host_interface_too_where_it_asks(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	static const struct {
+		unsigned int from, to; /* to: N_PORTS for an address nobody has */
+		uint32_t tag;
+		uint16_t up, host, host_vlan; /* flags of these */
+		const char *reached;
+		unsigned int loser; /* N_PORTS: nobody */
+		enum drop reason;
+	} cases[] = {
+		{ A, N_PORTS, 0, VEB_LINK_UP, VEB_LINK_UP, 0, "UH", N_PORTS, 0 },
+		{ A, N_PORTS, VLAN(9), VEB_LINK_UP, VEB_LINK_UP, 0, "UH", N_PORTS, 0 },
+		{ A, N_PORTS, VLAN(9), VEB_LINK_UP, VEB_LINK_UP, 9, "UH", N_PORTS, 0 },
+		{ A, N_PORTS, 0, VEB_LINK_UP, VEB_LINK_UP, 9, "U", N_PORTS, 0 },
+		{ SVC, N_PORTS, 0, VEB_LINK_UP, VEB_LINK_UP, 0, "UH", N_PORTS, 0 },
+		{ D, N_PORTS, 0, VEB_LINK_UP, VEB_LINK_UP, 0, "UH", N_PORTS, 0 },
+		{ HOST, N_PORTS, 0, VEB_LINK_UP, VEB_LINK_UP, 0, "U", N_PORTS, 0 },
+		{ UP, N_PORTS, 0, VEB_LINK_UP, VEB_LINK_UP, 0, "H", N_PORTS, 0 },
+		{ A, B, 0, VEB_LINK_UP, VEB_LINK_UP, 0, "B", N_PORTS, 0 },
+		{ A, A, 0, VEB_LINK_UP, VEB_LINK_UP, 0, "", A, DROP_NO_DEST },
+		{ D, E, 0, VEB_LINK_UP, VEB_LINK_UP, 0, "", D, DROP_ISOLATED },
+		{ A, C, 0, VEB_LINK_UP, VEB_LINK_UP, 0, "UH", C, DROP_VLAN }, /* of another VLAN */
+		{ A, N_PORTS, 0, VEB_LINK_UP, 0, 0, "U", N_PORTS, 0 },
+		{ A, N_PORTS, 0, 0, VEB_LINK_UP, 0, "H", N_PORTS, 0 },
+		{ A, N_PORTS, 0, 0, 0, 0, "", A, DROP_LINK_DOWN },
+		{ X, N_PORTS, 0, VEB_LINK_UP, VEB_LINK_UP, 0, "", X, DROP_NO_DEST },
+	};
+
+	w->conf[C].vlan = 100;
+	w->conf[D].flags |= VEB_ISOLATED;
+	w->conf[E].flags |= VEB_ISOLATED;
+	w->absent[SVC] = false;
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
+		unsigned int to = cases[i].to;
+
+		w->conf[UP].flags = cases[i].up;
+		w->conf[HOST].flags = cases[i].host | VEB_UNKNOWN;
+		w->conf[HOST].vlan = cases[i].host_vlan;
+		world_build(w);
+		memset(w->stats, 0, sizeof(w->stats));
+		assert_string_equal(send_to(w, cases[i].from, to == N_PORTS ? stranger : mac_of(to),
+					    cases[i].tag),
+				    cases[i].reached);
+		for (unsigned int port = 0; port < N_PORTS; port++)
+			for (unsigned int reason = 0; reason < DROP_N; reason++)
+				assert_int_equal(drops(w, port, reason),
+						 port == cases[i].loser && reason == cases[i].reason);
+	}
+	w->conf[HOST].flags |= VEB_LINK_UP;
+	w->absent[UP] = true;
+	world_build(w);
+	assert_string_equal(send_to(w, A, stranger, 0), "H");
+	assert_int_equal(drops(w, A, DROP_NO_DEST), 0);
+	assert_string_equal(send_to(w, HOST, stranger, 0), "");
+	assert_int_equal(drops(w, HOST, DROP_NO_DEST), 1);
+	w->absent[UP] = false;
+	w->vepa = true;
+	world_build(w);
+	assert_string_equal(send_to(w, A, stranger, 0), "U");
+}
+
+/* C: untagged and VLAN 7; E: VLAN 7 as its port VLAN. Both see it all, once, within their VLANs. */
+static void truly_promiscuous_vfs_get_all_unicast_of_their_vlans(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	const struct vlan_set list = { .set = true, .bits = { 1 << 7 } };
+	static const struct {
+		unsigned int from, to; /* to: N_PORTS for an address nobody has */
+		uint32_t tag;
+		const char *reached;
+		unsigned int loser; /* N_PORTS: nobody */
+		enum drop reason;
+	} cases[] = {
+		{ A, B, 0, "BC", N_PORTS, 0 },
+		{ A, C, 0, "C", N_PORTS, 0 }, /* its own, once */
+		{ A, E, VLAN(7), "CE", N_PORTS, 0 },
+		{ C, A, 0, "A", N_PORTS, 0 }, /* not what it sent */
+		{ A, A, 0, "C", A, DROP_NO_DEST }, /* a listener is no destination */
+		{ A, N_PORTS, 0, "CU", N_PORTS, 0 },
+		{ A, N_PORTS, VLAN(7), "CEU", N_PORTS, 0 },
+		{ A, N_PORTS, VLAN(8), "U", N_PORTS, 0 },
+		{ A, B, VLAN(7), "BCE", N_PORTS, 0 },
+		{ A, B, VLAN(8), "B", N_PORTS, 0 },
+		{ A, B, STAG(7), "B", N_PORTS, 0 },
+		{ D, A, 0, "ACE", N_PORTS, 0 }, /* from a port VLAN 7 */
+		{ E, D, 0, "CD", N_PORTS, 0 },
+		{ HOST, A, 0, "AC", N_PORTS, 0 },
+		{ A, HOST, 0, "CH", N_PORTS, 0 },
+		{ UP, A, 0, "AC", N_PORTS, 0 },
+		{ UP, A, VLAN(7), "ACE", N_PORTS, 0 },
+		{ UP, N_PORTS, 0, "CH", N_PORTS, 0 },
+		{ UP, N_PORTS, VLAN(7), "CEH", N_PORTS, 0 },
+		{ A, D, 0, "CU", D, DROP_VLAN },
+		{ X, N_PORTS, 0, "", X, DROP_NO_DEST },
+	};
+
+	w->conf[C].trunk = &list;
+	w->conf[D].vlan = w->conf[E].vlan = 7;
+	w->conf[C].flags |= VEB_PROMISC | VEB_PROMISC_ALL;
+	w->conf[E].flags |= VEB_PROMISC | VEB_PROMISC_ALL;
+	world_build(w);
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
+		unsigned int to = cases[i].to;
+
+		memset(w->stats, 0, sizeof(w->stats));
+		assert_string_equal(send_to(w, cases[i].from, to == N_PORTS ? stranger : mac_of(to),
+					    cases[i].tag),
+				    cases[i].reached);
+		for (unsigned int port = 0; port < N_PORTS; port++)
+			for (unsigned int reason = 0; reason < DROP_N; reason++)
+				assert_int_equal(drops(w, port, reason),
+						 port == cases[i].loser && reason == cases[i].reason);
+	}
+	assert_string_equal(send_to(w, D, stranger, 0), "CEU");
+	assert_int_equal(tags_at(w, C)[0], VLAN(7));
+	assert_int_equal(tags_at(w, E)[0], 0);
+}
+
+static void truly_promiscuous_vfs_are_held_to_links_mtus_and_isolation(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	const struct veb_mirror to_e = { E, 3 };
+
+	w->conf[C].flags |= VEB_PROMISC | VEB_PROMISC_ALL | VEB_ISOLATED;
+	w->conf[A].flags |= VEB_ISOLATED;
+	w->conf[C].mtu = 60;
+	w->conf[C].n_in = 1;
+	w->conf[C].in = &to_e;
+	w->macs[C][1] = mac_of(B); /* an owner of B's address beside it */
+	w->conf[C].n_macs = 2;
+	world_build(w);
+	assert_string_equal(send_to(w, A, mac_of(D), 0), "D");
+	assert_string_equal(send_to(w, A, mac_of(B), 0), "B");
+	assert_string_equal(send_to(w, D, mac_of(A), 0), "ACe"); /* a mirror of what it gets */
+	assert_string_equal(send_to(w, D, mac_of(B), 0), "BCe");
+	w->f.len = 75;
+	assert_string_equal(emit(w, D, &w->f), "B");
+	assert_int_equal(drops(w, C, DROP_OVERSIZE), 1);
+	w->f.dst = mac_of(A);
+	assert_string_equal(emit(w, D, &w->f), "A");
+	assert_int_equal(drops(w, C, DROP_OVERSIZE), 2);
+	w->vepa = true;
+	world_build(w);
+	assert_string_equal(send_to(w, D, mac_of(A), 0), "U");
+	w->f.len = 60;
+	assert_string_equal(emit(w, UP, &w->f), "ACe"); /* as reflected */
+	assert_string_equal(send_to(w, C, stranger, 0), "U");
+	assert_string_equal(emit(w, UP, &w->f), "H"); /* pruned: its own */
+	w->vepa = false;
+	w->conf[C].flags &= (uint16_t)~VEB_LINK_UP;
+	world_build(w);
+	assert_string_equal(send_to(w, D, mac_of(A), 0), "A");
+	assert_int_equal(drops(w, C, DROP_LINK_DOWN), 0); /* was not for it */
+}
+
 static void broadcast_reaches_the_vlan_and_the_wire_but_not_the_sender(void **state)
 {
 	auto_of(world_free) struct world *w = world_new();
@@ -1069,6 +1226,8 @@ static void world_roll(struct world *w, unsigned int *seed)
 		c->native = i < UP && rand_r(seed) % 3 == 0 ? 7 : 0;
 		c->flags |= rand_r(seed) % 3 ? 0 : VEB_ISOLATED;
 		c->flags |= rand_r(seed) % 8 || i >= UP ? 0 : VEB_LEARN | VEB_LEARNED;
+		c->flags |= rand_r(seed) % 16 || i >= UP ? 0 : VEB_PROMISC | VEB_PROMISC_ALL;
+		c->flags |= i == HOST && rand_r(seed) % 2 ? VEB_UNKNOWN : 0;
 		c->flags |= c->flags & VEB_LEARNED && rand_r(seed) % 2 ? VEB_ROOM : 0;
 		c->mtu = rand_r(seed) % 3 ? 1500 : 100;
 		c->n_macs = i == UP ? 0 : 1 + (unsigned int)rand_r(seed) % 2;
@@ -1211,6 +1370,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(two_vfs_of_one_mac_both_receive_and_the_sender_does_not),
 		cmocka_unit_test(unknown_unicast_goes_to_the_uplink_or_the_default_port_only),
+		cmocka_unit_test(unknown_unicast_reaches_the_host_interface_too_where_it_asks),
+		cmocka_unit_test(truly_promiscuous_vfs_get_all_unicast_of_their_vlans),
+		cmocka_unit_test(truly_promiscuous_vfs_are_held_to_links_mtus_and_isolation),
 		cmocka_unit_test(broadcast_reaches_the_vlan_and_the_wire_but_not_the_sender),
 		cmocka_unit_test(multicast_reaches_who_joined_or_hears_all),
 		cmocka_unit_test(port_vlan_is_inserted_with_priority_and_stripped),
