@@ -588,6 +588,34 @@ def test_15_link_disable_stops_a_guest_both_ways(switch):
     assert (b.recv(), a.recv()) == (frame(mac(1), mac(0), 3), frame(mac(0), mac(1), 4))
 
 
+@both_rings
+def test_24_counters_equal_what_guests_sent_and_got(switch):
+    guests = [switch.attach(n) for n in range(4)]
+    switch.swd.call('pf.set', pf='p2p1', vfs=[{'vf': 3, 'set': {'vlan': 4094}}])  # it hears copies alone
+    switch.swd.call('mirror.add', name='m', from_pf='p2p1', from_vf=0, dir='both', to_pf='p2p1', to_vf=3)
+    everyone, group, tagged = b'\xff' * 6, b'\x01\x00\x5e\x01\x02\x03', b'\x81\x00\x60\x07'
+    want = [dict.fromkeys(('tx_packets', 'tx_bytes', 'rx_packets', 'rx_bytes', 'rx_broadcast', 'rx_multicast'), 0) for _ in guests]
+    for n in range(120):
+        sender, to = n % 3, (mac((n + 1) % 3), everyone, group, everyone, mac((n + 2) % 3))[n % 5]
+        sent = frame(to, mac(sender), n, 60 + 9 * n)
+        sent = sent[:12] + (tagged if n % 7 < 3 else b'') + sent[12:]
+        guests[sender].send(sent, piece=n % 2 * 500)
+        want[sender]['tx_packets'] += 1
+        want[sender]['tx_bytes'] += len(sent)
+        wait_for(lambda sender=sender: switch.vf(sender)['stats']['tx_packets'] == want[sender]['tx_packets'], what='the frame')
+    for guest, counters in zip(guests, want):
+        for got in guest.drain():
+            counters['rx_packets'] += 1
+            counters['rx_bytes'] += len(got)
+            counters['rx_broadcast'] += got[:6] == everyone
+            counters['rx_multicast'] += got[:6] == group
+    for n, counters in enumerate(want):
+        stats = switch.vf(n)['stats']
+        assert {word: stats[word] for word in counters} == counters and not switch.swd.drops('p2p1', n)
+    assert switch.vf(0)['stats']['mirrored'] == want[3]['rx_packets'] > 80
+    assert sum(counters['rx_packets'] for counters in want[:3]) == 48 + 2 * 72  # one each, and two
+
+
 def test_a_detached_guest_is_cut_off_and_may_come_back(switch):
     a, b = switch.attach(0), switch.attach(1)
     switch.swd.call('vf.detach', pf='p2p1', vf=1)
