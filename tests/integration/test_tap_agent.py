@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tap flows and tap mirrors as the host agent drives them to a real switch; the API is the stand-in."""
 import os
-import shutil
 import signal
-import tempfile
 import uuid
 
 import pytest
 
 from conftest import Netns, run, wait_for
-from test_agent import Host, need_guests
+from test_agent import the_host  # noqa: F401
 from test_mirror import Far
 from test_veb import ETHERTYPE, mac
 
@@ -67,21 +65,10 @@ class Taps:
         self.wait_mirrors({})
 
 
-@pytest.fixture(scope='module')
-def host():
-    """One host for all tests of this file."""
-    need_guests()
-    directory = tempfile.mkdtemp(prefix='anyvf-ta-')
-    host = Host(directory).start()
-    yield host
-    host.close()
-    shutil.rmtree(directory)
-
-
 @pytest.fixture
-def taps(host):
+def taps(the_host):
     """The host without taps, before and after."""
-    taps = Taps(host)
+    taps = Taps(the_host)
     yield taps
     taps.clear()
 

@@ -1,28 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tap as a Service from a tenant's request to a third guest's tcpdump: API, agent, switch and real VMs on direct ports."""
 import re
-import shutil
 import signal
-import tempfile
 
 import pytest
 
 from conftest import wait_for
-from test_agent import need_guests
-from test_cloud import Site, Vm
+from test_cloud import Vm, site  # noqa: F401
 
 TAAS = '/network/v2.0/taas'
-
-
-@pytest.fixture(scope='module')
-def site():
-    """One site for all tests of this file."""
-    need_guests()
-    directory = tempfile.mkdtemp(prefix='anyvf-tc-')
-    site = Site(directory)
-    yield site
-    site.close()
-    shutil.rmtree(directory)
 
 
 @pytest.fixture(scope='module')
