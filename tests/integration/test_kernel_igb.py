@@ -16,7 +16,7 @@ import pytest
 
 from test_kernel_same import ALL_SHOWS, GRAMMAR, MAC, N_VFS, NORMAL, Lines, Pair, lines_of
 from test_link import INVALID, UNSUPPORTED
-from lab import igb, igb_qemu  # test_kernel_same has told where
+from lab import igb, igb_qemu  # its path is there since test_kernel_same
 
 # (what of a line, what the kernel then says, the reason in igb_main.c of 6.1)
 OTHERWISE = [
