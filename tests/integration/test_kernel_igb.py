@@ -103,7 +103,7 @@ def pair(booted):
     return booted
 
 
-def test_every_word_is_answered_and_shown_as_by_igb(pair):
+def test_25_26_every_word_is_answered_and_shown_as_by_igb(pair):
     for line in lines_of(GRAMMAR):
         pair.step(line)
     assert pair.seen == {pattern for pattern, *_ in OTHERWISE}
@@ -119,7 +119,7 @@ class IgbLines(Lines):
         return ['address', self.of(self.MACS[:3], self.NO_MACS)]
 
 
-def test_random_lines_are_answered_and_shown_as_by_igb(pair):
+def test_25_26_random_lines_are_answered_and_shown_as_by_igb(pair):
     seed = os.environ.get('ANYVF_SAME_SEED', '20261126')
     n = int(os.environ.get('ANYVF_SAME_IGB_LINES', '200'))
     print(f'ANYVF_SAME_SEED={seed} ANYVF_SAME_IGB_LINES={n}')
