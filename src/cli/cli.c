@@ -45,6 +45,12 @@ static const char mirror_usage[] =
 	"anyvf [-j [-p]] mirror show [NAME]\n"
 	"Directions are the VM's: in is what it gets, out what it sends.\n";
 
+static const char capture_usage[] =
+	"anyvf capture PF {vf N | pf | uplink | vlan V} [in|out|both] [drops] [filter EXPR]\n"
+	"      [-c PACKETS] [-s BYTES] [-w FILE|-]\n"
+	"Writes pcapng: anyvf capture p2p1 vf 2 | tcpdump -nr -\n"
+	"Directions are the VM's; drops shows what the switch dropped too, with the reason.\n";
+
 static const char svc_usage[] =
 	"anyvf svc add PF NAME [mac LLADDR] [vlan ID] [mtu MTU] [netns NS]\n"
 	"anyvf svc del PF NAME\n"
@@ -89,6 +95,12 @@ const struct cli_object cli_objects[] = {
 	  .more = "from vf pf uplink vlan in out both filter ether pcap none "
 		  "snap to tap file erspan gre id "
 		  "version" },
+	{ .word = "capture",
+	  .run = cli_capture,
+	  .help = "frames of a VF, PF, wire or VLAN as pcapng, for tcpdump and Wireshark",
+	  .usage = capture_usage,
+	  .more = "vf pf uplink vlan in out both drops filter -c -s -w",
+	  .own_options = true },
 	{ .word = "svc",
 	  .commands = cli_svc_commands,
 	  .help = "service ports: taps on a PF, with no VF",
@@ -259,9 +271,17 @@ static int complete(struct cli *cli)
 			puts(f->word);
 	for (size_t n; (n = strcspn(at, " ")); at += n + (at[n] == ' '))
 		printf("%.*s\n", (int)n, at);
-	if (o->commands)
+	if (o->commands || o->own_options)
 		print_pfs(cli);
 	return CLI_OK;
+}
+
+/* Whether the object, the first word, wants to read options itself. */
+static bool reads_options(char *const words[], unsigned int n)
+{
+	const struct cli_object *o = n ? find_object(words[0]) : NULL;
+
+	return o && o->own_options;
 }
 
 /* Options before the object must be ours; behind it, what is no option is a word. */
@@ -270,7 +290,7 @@ static int split_words(struct cli *cli, int argc, char *const argv[], char **wor
 	unsigned int n = 0;
 
 	for (int i = 1; i < argc; i++) {
-		char what = find_option(argv[i]);
+		char what = reads_options(words, n) ? 0 : find_option(argv[i]);
 
 		if (argv[i][0] == '-' && !n && !what) {
 			fprintf(stderr, "Option \"%s\" is unknown, try \"anyvf -help\".\n",

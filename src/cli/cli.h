@@ -35,6 +35,7 @@ struct cli_object {
 	const struct field *fields;	    /* table of its words, may be NULL */
 	uint32_t words;			    /* bit i: row i is one of them */
 	const char *more;		    /* further words, for completion; may be NULL */
+	bool own_options;		    /* what begins with a dash behind it is a word */
 	bool abbreviates;		    /* object and commands, as iproute2 does */
 };
 extern const struct cli_object cli_objects[]; /* ends with word NULL */
@@ -68,10 +69,11 @@ int cli_call_all(struct cli *cli, const char *method, json_t **results, struct e
 int cli_print_json(const struct cli *cli, const json_t *value);
 json_t *cli_fields_json(const struct field *fields, const void *obj, uint32_t changed);
 
-/* the objects: link_set.c, link_show.c, link_twins.c, noun.c, top.c, up.c, status.c */
+/* the objects: link_set.c, link_show.c, link_twins.c, noun.c, noun_mirror.c, top.c, up.c, status.c */
 int cli_link_set(struct cli *cli);
 int cli_link_show(struct cli *cli);
 void cli_warn_twins(const char *pf, const struct vf_info *infos, size_t n);
+int cli_capture(struct cli *cli);
 int cli_top(struct cli *cli);
 int cli_up(struct cli *cli);
 int cli_down(struct cli *cli);

@@ -18,6 +18,15 @@ int noun_read_vf(struct cli *cli, const char **pf, uint32_t *vf);
 int noun_call_vf(struct cli *cli, const char *method, const char **pf, uint32_t *vf, json_t **got);
 int noun_end(struct cli *cli);
 
+/* What `anyvf capture` was asked for. */
+struct noun_capture {
+	const char *pf;
+	json_t *params;	  /* of the control call */
+	uint32_t count;	  /* packets; 0: until it is stopped */
+	const char *path; /* file; NULL: standard output */
+};
+int capture_run(struct cli *cli, const struct noun_capture *want);
+
 int noun_show_pf(struct cli *cli);
 int noun_show_vf(struct cli *cli);
 int noun_show_drops(struct cli *cli);

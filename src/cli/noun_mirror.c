@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `anyvf mirror add|set|del`: a sentence of what is watched, which frames of it, and where to. */
+/*
+ * `anyvf mirror add|set|del`: a sentence of what is watched, which frames of it, and where to.
+ * `anyvf capture` is such a sentence without an end.
+ */
 #include <string.h>
 
 #include "cli/noun.h"
+
+#define CAPTURE_SNAP_MAX 262144u /* tcpdump's */
 
 /* What the line has said so far. */
 struct sentence {
@@ -179,6 +184,90 @@ static int mirror_del(struct cli *cli)
 	if (!name)
 		return cli_incomplete();
 	return noun_end(cli) ? CLI_USAGE : call(cli, "mirror.del", name, json_object());
+}
+
+/* PF {vf N | pf | uplink | vlan V} */
+static int read_watched(struct cli *cli, struct sentence *s)
+{
+	int rc = read_rows(cli, s, MIRROR_FIELD_FROM_PF, MIRROR_FIELD_FROM, MIRROR_FIELD_N);
+
+	if (!rc && s->m.from == MIRROR_FROM_VF)
+		rc = read_field(cli, s, MIRROR_FIELD_FROM_VF);
+	if (!rc && s->m.from == MIRROR_FROM_VLAN)
+		rc = read_field(cli, s, MIRROR_FIELD_FROM_VLAN);
+	return rc;
+}
+
+/* -c N | -s BYTES | -w FILE: tcpdump's. Bytes above any frame's are all. */
+static int read_option(struct cli *cli, const char *option, struct sentence *s,
+		       struct noun_capture *want)
+{
+	const char *value = cli_next(cli);
+	uint32_t n;
+
+	if (!value)
+		return cli_incomplete();
+	if (option[1] == 'w') {
+		want->path = strcmp(value, "-") ? value : NULL;
+		return CLI_OK;
+	}
+	if (!cli_u32(value, &n) || *value == '-')
+		return cli_wrong(value, "not a number");
+	if (option[1] == 'c') {
+		want->count = n;
+		return n ? CLI_OK : cli_wrong(value, "a capture of no packets");
+	}
+	if (n > CAPTURE_SNAP_MAX || (n && n < MIRROR_SNAP_MIN))
+		return cli_wrong(value, "a packet's bytes are 14 to 262144, or 0 for all");
+	s->m.snap = (uint16_t)(n <= UINT16_MAX ? n : 0);
+	s->changed |= BIT(MIRROR_FIELD_SNAP);
+	return CLI_OK;
+}
+
+static int read_capture(struct cli *cli, struct sentence *s, struct noun_capture *want)
+{
+	int rc = read_watched(cli, s);
+
+	while (!rc && *cli->words) {
+		const char *word = *cli->words;
+
+		if (!strcmp(word, "in") || !strcmp(word, "out") || !strcmp(word, "both")) {
+			rc = read_field(cli, s, MIRROR_FIELD_DIR);
+		} else if (cli_accept(cli, "filter")) {
+			rc = read_field(cli, s, MIRROR_FIELD_PCAP);
+		} else if (cli_accept(cli, "drops")) {
+			s->m.drops = true;
+			s->changed |= BIT(MIRROR_FIELD_DROPS);
+		} else if (cli_accept(cli, "-c") || cli_accept(cli, "-s") ||
+			   cli_accept(cli, "-w")) {
+			rc = read_option(cli, word, s, want);
+		} else {
+			rc = cli_wrong(word,
+				       "expected in, out, both, drops, filter, -c, -s or -w");
+		}
+	}
+	return rc;
+}
+
+/**
+ * cli_capture() - anyvf capture
+ * @cli: words start behind `capture`
+ *
+ * Return: the exit code.
+ */
+int cli_capture(struct cli *cli)
+{
+	auto_of(json_decref) json_t *params = NULL;
+	struct noun_capture want = { 0 };
+	struct sentence s = { 0 };
+	int rc = read_capture(cli, &s, &want);
+
+	if (rc)
+		return rc;
+	params = cli_fields_json(mirror_fields, &s.m, s.changed);
+	want.pf = s.m.from_pf;
+	want.params = params;
+	return capture_run(cli, &want);
 }
 
 const struct cli_command cli_mirror_commands[] = {

@@ -17,6 +17,7 @@ struct ctl_client {
 	int fd;
 	struct buf in; /* bytes of replies not read yet */
 	json_int_t id; /* of the last request */
+	int given;     /* goes with the next one; borrowed, -1: none */
 };
 
 const char *const ctl_socks[] = { "swd.sock", "hwd.sock", NULL };
@@ -47,6 +48,7 @@ int ctl_open(const char *path, struct ctl_client **out, struct err *e)
 
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
+	c->given = -1;
 	c->fd = sock_connect_unix(path, e);
 	if (c->fd < 0) {
 		int rc = c->fd;
@@ -69,6 +71,16 @@ void ctl_close(struct ctl_client *c)
 	close(c->fd);
 	buf_fini(&c->in);
 	free(c);
+}
+
+/**
+ * ctl_give() - Let the next call take a descriptor along
+ * @c:  connection
+ * @fd: borrowed until that call has returned
+ */
+void ctl_give(struct ctl_client *c, int fd)
+{
+	c->given = fd;
 }
 
 static int wait_for(struct ctl_client *c, short events, uint64_t deadline_ms, struct err *e)
@@ -101,6 +113,19 @@ static int send_all(struct ctl_client *c, const char *data, size_t size, uint64_
 			return rc;
 	}
 	return 0;
+}
+
+/* The end of a line, with what is to go with it. */
+static int send_end(struct ctl_client *c, uint64_t deadline_ms, struct err *e)
+{
+	int rc = c->given < 0 ? 0 : wait_for(c, POLLOUT, deadline_ms, e);
+
+	if (c->given < 0)
+		return send_all(c, "\n", 1, deadline_ms, e);
+	if (!rc)
+		rc = sock_send_fds(c->fd, "\n", 1, &c->given, 1);
+	c->given = -1;
+	return rc ? err_set(e, rc, "cannot write to the daemon") : 0;
 }
 
 /* The next line of the daemon as JSON. */
@@ -175,7 +200,7 @@ int ctl_call(struct ctl_client *c, const char *method, json_t *params, int timeo
 		return err_set(e, -ENOMEM, "out of memory");
 	rc = send_all(c, line, strlen(line), deadline_ms, e);
 	if (!rc)
-		rc = send_all(c, "\n", 1, deadline_ms, e);
+		rc = send_end(c, deadline_ms, e);
 	while (!rc) { /* replies to calls that timed out may come first; id null: it saw no id */
 		rc = read_reply(c, deadline_ms, &reply, e);
 		const json_t *id = json_object_get(reply, "id");

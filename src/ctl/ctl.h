@@ -26,6 +26,8 @@
  *   mirror.set  {name, words of mirror.add that change}       -> {}
  *   mirror.del  {name}                                        -> {}
  *   mirror.list {}                                            -> [{config..., mirrored, dropped}]
+ *   capture     {words of mirror.add but name and to; drops?}, with a descriptor  -> {}; frames go
+ *                as pcapng into the descriptor, a stream socket, until its other end writes no more
  *   daemon.info {}                                            -> {kind, version, pid}
  *
  * An error is {code, message}: code is the negative errno, or JSON-RPC's own
@@ -61,6 +63,8 @@ AUTO_DEFINE(struct ctl_client *, ctl_close)
 /* Takes @params (may be NULL). Blocks up to timeout_ms. *result may be NULL if not wanted. */
 int ctl_call(struct ctl_client *c, const char *method, json_t *params, int timeout_ms,
 	     json_t **result, struct err *e);
+/* The next call takes a descriptor along, which stays ours. */
+void ctl_give(struct ctl_client *c, int fd);
 /* Asks swd.sock and hwd.sock of the run directory which of them has the PF. */
 int ctl_open_pf(const char *run_dir, const char *pf, struct ctl_client **out, struct err *e);
 /* The names of the sockets ctl_open_pf() asks, in the run directory; ends with NULL. */

@@ -38,6 +38,7 @@ struct call {
 	const struct pf_ops *ops;
 	void *ctx;
 	const json_t *params; /* for the members a method reads itself */
+	int fd;		      /* that came with the request, borrowed; -1: none */
 	struct target t;
 	union {
 		struct pf_config pf;
@@ -259,6 +260,24 @@ static int mirror_list(struct call *c, json_t **result, struct err *e)
 	return 0;
 }
 
+static int capture(struct call *c, json_t **result, struct err *e)
+{
+	uint32_t have = c->body_have | 1U << MIRROR_FIELD_NAME | 1U << MIRROR_FIELD_TO;
+	struct mirror_config want;
+
+	strcpy(c->body.mirror.name, "capture");
+	c->body.mirror.to = MIRROR_TO_CAPTURE;
+	if (mirror_config_apply(NULL, &c->body.mirror, have, &want, e))
+		return bad_params(c);
+	if (c->fd < 0) {
+		err_set(e, -EINVAL, "no descriptor came with the request");
+		return bad_params(c);
+	}
+	if (!c->ops->capture)
+		return err_set(e, -EOPNOTSUPP, "%s cannot be captured from", want.from_pf);
+	return c->ops->capture(c->ctx, &want, c->fd, e);
+}
+
 static int daemon_info(struct call *c, json_t **result, struct err *e)
 {
 	*result = json_pack("{s:s, s:s, s:i}", "kind", c->ops->kind, "version", ANYVF_VERSION,
@@ -290,6 +309,7 @@ static const struct method methods[] = {
 	{ "mirror.set", T_NAME, 0, mirror_fields, 0, NULL, mirror_set },
 	{ "mirror.del", T_NAME, 0, NULL, 0, NULL, mirror_del },
 	{ "mirror.list", 0, 0, NULL, 0, NULL, mirror_list },
+	{ "capture", 0, 0, mirror_fields, 0, NULL, capture },
 	{ "daemon.info", 0, 0, NULL, 0, NULL, daemon_info },
 };
 
@@ -369,13 +389,13 @@ char *ctl_answer_error(const json_t *id, int code, const char *message)
 	return json_dumps(reply, JSON_COMPACT);
 }
 
-static char *answer_request(const struct pf_ops *ops, void *ctx, const json_t *req)
+static char *answer_request(const struct pf_ops *ops, void *ctx, const json_t *req, int fd)
 {
 	static const char *const known[] = { "jsonrpc", "id", "method", "params" };
 	const json_t *id = json_object_get(req, "id"), *params = json_object_get(req, "params");
 	const char *name = json_string_value(json_object_get(req, "method"));
 	auto_of(json_decref) json_t *none = json_object(), *result = NULL, *reply = NULL;
-	struct call c = { .ops = ops, .ctx = ctx, .params = params ? params : none };
+	struct call c = { .ops = ops, .ctx = ctx, .params = params ? params : none, .fd = fd };
 	size_t n_known = 0;
 	struct err e = { 0 };
 	int rc;
@@ -407,6 +427,7 @@ static char *answer_request(const struct pf_ops *ops, void *ctx, const json_t *r
  * @ctx:  theirs
  * @line: bytes of the line, any at all
  * @len:  how many, without the line's end
+ * @fd:   descriptor that came with it, borrowed; -1: none
  *
  * Source: JSON-RPC 2.0, sections 4 and 5, without batches; a request without an id is answered
  * like any other, with id null.
@@ -414,7 +435,7 @@ static char *answer_request(const struct pf_ops *ops, void *ctx, const json_t *r
  * Return: the reply without its line's end, the caller's to free; NULL when out of memory.
  * Context: control thread.
  */
-char *ctl_answer(const struct pf_ops *ops, void *ctx, const char *line, size_t len)
+char *ctl_answer(const struct pf_ops *ops, void *ctx, const char *line, size_t len, int fd)
 {
 	json_error_t why;
 	auto_of(json_decref) json_t *req = json_loadb(line, len, JSON_REJECT_DUPLICATES, &why);
@@ -423,5 +444,5 @@ char *ctl_answer(const struct pf_ops *ops, void *ctx, const char *line, size_t l
 		return ctl_answer_error(NULL, -ENOMEM, "out of memory");
 	if (!req)
 		return ctl_answer_error(NULL, RPC_PARSE, why.text);
-	return answer_request(ops, ctx, req);
+	return answer_request(ops, ctx, req, fd);
 }

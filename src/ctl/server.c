@@ -22,6 +22,7 @@ struct conn {
 	struct loop_fd *src;
 	struct buf in;	/* bytes without a line's end yet */
 	struct buf out; /* replies the client has not taken */
+	int given;	/* descriptor that came with the line at hand; -1: none */
 	bool ended;	/* it will send no more: close once out is empty */
 	uint64_t used;	/* srv->clock when it last said something */
 	struct conn *next;
@@ -39,6 +40,12 @@ struct ctl_server {
 	uint64_t clock; /* counts reads of all clients */
 };
 
+static void give_back(struct conn *c)
+{
+	if (c->given >= 0)
+		close(take_fd(c->given));
+}
+
 static void conn_free(struct conn *c)
 {
 	struct conn **at = &c->srv->conns;
@@ -49,6 +56,7 @@ static void conn_free(struct conn *c)
 	c->srv->n_conns--;
 	loop_fd_del(c->src);
 	close(c->fd);
+	give_back(c);
 	buf_fini(&c->in);
 	buf_fini(&c->out);
 	free(c);
@@ -95,7 +103,8 @@ static int conn_answer(struct conn *c, size_t from)
 			break;
 		from = (size_t)(end - c->in.data) + 1;
 		rc = conn_reply(c, ctl_answer(c->srv->ops, c->srv->ctx, c->in.data + start,
-					      from - start - 1));
+					      from - start - 1, c->given));
+		give_back(c);
 		start = from;
 	}
 	if (start)
@@ -111,11 +120,16 @@ static int conn_read(struct conn *c)
 {
 	char chunk[65536];
 	size_t known = c->in.len;
-	ssize_t n = recv(c->fd, chunk, sizeof(chunk), MSG_DONTWAIT);
-	int rc;
+	unsigned int n_fds = 1;
+	int rc, fd = -1;
+	ssize_t n = sock_recv_fds(c->fd, chunk, sizeof(chunk), &fd, &n_fds);
 
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+		return n == -EAGAIN ? 0 : (int)n;
+	if (n_fds) {
+		give_back(c);
+		c->given = fd;
+	}
 	c->used = ++c->srv->clock;
 	if (!n) {
 		c->ended = true;
@@ -171,6 +185,7 @@ static void on_accept(void *arg, uint32_t events)
 	}
 	c->srv = srv;
 	c->fd = fd;
+	c->given = -1;
 	c->used = ++srv->clock;
 	c->next = srv->conns;
 	srv->conns = c;

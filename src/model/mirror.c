@@ -17,12 +17,14 @@
 	 BIT(MIRROR_FIELD_SNAP))
 #define ROWS_OPTIONAL                                                                              \
 	(BIT(MIRROR_FIELD_VLANS) | BIT(MIRROR_FIELD_ETHER) | BIT(MIRROR_FIELD_PCAP) |              \
-	 BIT(MIRROR_FIELD_SNAP) | BIT(MIRROR_FIELD_ID) | BIT(MIRROR_FIELD_VERSION))
+	 BIT(MIRROR_FIELD_SNAP) | BIT(MIRROR_FIELD_ID) | BIT(MIRROR_FIELD_VERSION) |               \
+	 BIT(MIRROR_FIELD_DROPS))
 #define ROWS_CHOSEN (BIT(MIRROR_FIELD_FROM) | BIT(MIRROR_FIELD_DIR) | BIT(MIRROR_FIELD_TO))
 
 static const char *const dir_names[] = { "in", "out", "both", NULL };
 static const char *const from_names[] = { "vf", "pf", "uplink", "vlan", NULL };
-static const char *const to_names[] = { "vf", "erspan", "gre", "tap", "file", NULL };
+static const char *const to_names[] = { "vf",  "erspan", "gre", "tap",
+					"file", "capture", NULL };
 
 /* Rows that a kind of source or destination has beside ROWS_ALL. */
 static const uint32_t from_rows[] = {
@@ -36,6 +38,7 @@ static const uint32_t to_rows[] = {
 	[MIRROR_TO_GRE] = BIT(MIRROR_FIELD_REMOTE) | BIT(MIRROR_FIELD_ID),
 	[MIRROR_TO_TAP] = BIT(MIRROR_FIELD_TAP),
 	[MIRROR_TO_FILE] = BIT(MIRROR_FIELD_FILE),
+	[MIRROR_TO_CAPTURE] = BIT(MIRROR_FIELD_DROPS),
 };
 
 #define M(word, type, member, max, names, help)                                                    \
@@ -62,6 +65,7 @@ const struct field mirror_fields[] = {
 	M("version", FIELD_U8, version, 2, NULL, "ERSPAN: 1 is type II, 2 is type III"),
 	M("tap", FIELD_STR, tap, 15, NULL, "netdev made for the mirror"),
 	M("file", FIELD_STR, file, MIRROR_FILE_LEN, NULL, "absolute path of a pcapng file"),
+	M("drops", FIELD_BOOL, drops, 0, NULL, "dropped frames as well, with the reason"),
 	FIELD_END
 };
 static_assert(ARRAY_LEN(mirror_fields) == MIRROR_FIELD_N + 1, "a row a field");
@@ -139,6 +143,8 @@ int mirror_config_check(const struct mirror_config *c, struct err *e)
 {
 	int rc;
 
+	if (c->drops && c->from == MIRROR_FROM_VLAN)
+		return err_set(e, -EINVAL, "drops are told of a VF, PF or uplink, not of a vlan");
 	if (!*c->name)
 		return err_set(e, -EINVAL, "a mirror needs a name");
 	if (c->dir > MIRROR_BOTH)

@@ -86,6 +86,7 @@ enum mirror_to {
 	MIRROR_TO_GRE,
 	MIRROR_TO_TAP,
 	MIRROR_TO_FILE,
+	MIRROR_TO_CAPTURE, /* whoever asked, while it listens; never saved, no name */
 };
 
 enum mirror_field {
@@ -107,6 +108,7 @@ enum mirror_field {
 	MIRROR_FIELD_VERSION,
 	MIRROR_FIELD_TAP,
 	MIRROR_FIELD_FILE,
+	MIRROR_FIELD_DROPS,
 	MIRROR_FIELD_N
 };
 
@@ -130,6 +132,7 @@ struct mirror_config {
 	uint8_t version;	/* erspan: 1 (type II) or 2 (type III) */
 	char tap[16];		/* tap: interface name, in the switch's own namespace */
 	char file[MIRROR_FILE_LEN + 1]; /* file: absolute path */
+	bool drops; /* capture: what was dropped as well, with the reason */
 };
 struct mirror_info {
 	struct mirror_config config;

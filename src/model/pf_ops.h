@@ -70,6 +70,11 @@ struct pf_ops {
 			  uint32_t changed, struct err *e);
 	int (*mirror_del)(void *ctx, const char *name, struct err *e);
 	int (*mirror_get)(void *ctx, unsigned int i, struct mirror_info *out);
+	/*
+	 * Frames as pcapng into @fd, a stream socket, until the other end writes no more or is
+	 * gone. @fd stays the caller's, who closes it. May be NULL.
+	 */
+	int (*capture)(void *ctx, const struct mirror_config *want, int fd, struct err *e);
 };
 
 #endif

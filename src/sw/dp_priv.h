@@ -74,6 +74,7 @@ struct vhost_lib;
 
 /* What one worker and the others share. Writer: the worker, unless said otherwise. */
 struct dp_worker {
+	struct dp *dp;
 	struct worker *thread;	    /* writer: control */
 	struct assign_core core;    /* guarded by queues_lock */
 	struct dp_sources *sources; /* atomic; writer: whoever holds queues_lock */
@@ -118,6 +119,9 @@ void dp_queues_changed_locked(struct dp *dp);
 /* eal.c */
 int eal_start(const struct dp_opts *opts, cpu_set_t *cpus, struct err *e);
 void eal_stop(void);
+
+/* lost.c */
+void lost_head(struct dp_worker *w, uint16_t id, const struct loss *what, enum drop why);
 
 /* worker.c */
 int worker_start(struct dp *dp, unsigned int id, int cpu, struct worker **out, struct err *e);

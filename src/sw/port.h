@@ -24,6 +24,7 @@
 #define PORT_QUEUES 128 /* most sources of one port */
 #define PORT_BATCH 512	/* most frames of one tx(), all items together */
 
+struct dp_worker;
 struct port;
 
 /*
@@ -65,7 +66,7 @@ struct port_burst {
 struct port_item {
 	const struct frame *frame; /* the first of n */
 	uint32_t tags[2];	   /* to write, outer first; for frame_header() */
-	uint16_t mirror; /* 0: the frames themselves; else 1 + slot of the mirror they are for */
+	uint16_t mirror;	   /* 0: the frames themselves; else for a mirror: VEB_MARK_*() */
 	uint16_t n;	 /* frames, at least 1 */
 	bool cut;	 /* of a mirror with a snap length: frame->cut counts */
 };
@@ -78,6 +79,7 @@ struct port_batch {
 	struct vf_stats *stats;	     /* of the destination; by port_delivered(), port_dropped() */
 	struct dp_mirror_stats *mirrors; /* VEB_MIRRORS_MAX of them; likewise */
 	struct loss_slot *losses;	 /* DROP_N of them, of the destination; NULL: none kept */
+	struct dp_worker *worker;	 /* whose they are; NULL: no capture sees what is lost */
 	uint64_t now;			 /* tick for them */
 	uint8_t *scratch;	     /* PORT_SCRATCH bytes for software offloads */
 };
@@ -148,18 +150,22 @@ static inline void port_delivered(struct port_batch *b, const struct port_item *
 		veb_count(frame_is_broadcast(f) ? &b->stats->rx_broadcast : &b->stats->rx_multicast,
 			  1);
 	if (unlikely(it->mirror))
-		veb_count(&b->mirrors[it->mirror - 1].mirrored, 1);
+		veb_count(&b->mirrors[VEB_MARK_SLOT(it->mirror)].mirrored, 1);
 }
+
+/* lost.c */
+void lost_run(const struct port_batch *b, const struct port_item *it, const struct frame *f,
+	      unsigned int n, enum drop why);
 
 /* Account @n frames of an item, from @f on, that could not be delivered. */
 static inline void port_dropped_run(struct port_batch *b, const struct port_item *it,
 				    const struct frame *f, unsigned int n, enum drop why)
 {
 	if (b->losses)
-		loss_note(&b->losses[why], f + n - 1, it->tags, b->now);
+		lost_run(b, it, f, n, why);
 	veb_count(&b->stats->drops[why], n);
 	if (unlikely(it->mirror))
-		veb_count(&b->mirrors[it->mirror - 1].dropped, n);
+		veb_count(&b->mirrors[VEB_MARK_SLOT(it->mirror)].dropped, n);
 }
 static inline void port_dropped(struct port_batch *b, const struct port_item *it,
 				const struct frame *f, enum drop why)

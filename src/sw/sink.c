@@ -39,17 +39,19 @@ static struct sink *sink_of(struct port *port)
 static uint32_t put(struct sink *s, uint64_t head, uint64_t tail, const struct port_item *it,
 		    const struct frame *f, uint64_t now_ns)
 {
-	uint32_t payload = f->len - FRAME_HDR_LEN;
+	uint32_t all = f->len - FRAME_HDR_LEN;
+	uint32_t payload = s->snap ? MIN(all, s->snap - (uint32_t)FRAME_HDR_LEN) : all;
 	uint32_t size = (uint32_t)(sizeof(struct sink_frame) + payload + 63) & ~63u;
 	struct sink_frame *sf = (void *)(s->ring + head % SINK_RING_SIZE);
 
 	if (SINK_RING_SIZE - (head - tail) < size)
 		return 0;
 	*sf = (struct sink_frame){ .size = size,
-				   .cut = it->cut ? f->cut : 0,
+				   .cut = (it->cut ? f->cut : 0) + all - payload,
 				   .time_ns = now_ns,
 				   .tags = { it->tags[0], it->tags[1] },
-				   .slot = (uint16_t)(it->mirror - 1),
+				   .slot = VEB_MARK_SLOT(it->mirror),
+				   .mark = it->mirror,
 				   .frame = *f };
 	sf->frame.data =
 		(struct frame_seg){ (uint8_t *)(sf + 1), frame_peek(f, 0, sf + 1, payload) };
@@ -57,10 +59,19 @@ static uint32_t put(struct sink *s, uint64_t head, uint64_t tail, const struct p
 	return size;
 }
 
+static uint64_t time_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 /* A batch behind @head, until the ring is full. Returns the new head. */
 static uint64_t put_all(struct sink *s, uint64_t head, struct port_batch *b, uint64_t now_ns)
 {
 	uint64_t tail = __atomic_load_n(&s->tail, __ATOMIC_ACQUIRE);
+	const uint64_t *drops = &b->stats->drops[DROP_NO_BUFFER], before = *drops;
 	const struct port_item *it;
 	const struct frame *f;
 
@@ -70,6 +81,7 @@ static uint64_t put_all(struct sink *s, uint64_t head, struct port_batch *b, uin
 
 		if (!size) {
 			port_drop_rest(b, it, f, DROP_NO_BUFFER);
+			veb_count(&s->refused, *drops - before);
 			return head;
 		}
 		head += size;
@@ -78,20 +90,58 @@ static uint64_t put_all(struct sink *s, uint64_t head, struct port_batch *b, uin
 	return head;
 }
 
+/* What was put in up to @head is the thread's now. */
+static void put_end(struct sink *s, uint64_t head)
+{
+	__atomic_store_n(&s->head, head, __ATOMIC_SEQ_CST);
+	spin_unlock(&s->lock);
+	if (__atomic_load_n(&s->sinks->asleep, __ATOMIC_SEQ_CST))
+		wake(s->sinks);
+}
+
 /* Workers: never waits for the thread. */
 static void sink_tx(struct port *port, struct port_batch *b)
 {
 	struct sink *s = sink_of(port);
-	struct timespec now;
-	uint64_t now_ns;
+	uint64_t now_ns = time_now_ns();
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	spin_lock(&s->lock);
-	__atomic_store_n(&s->head, put_all(s, s->head, b, now_ns), __ATOMIC_SEQ_CST);
-	spin_unlock(&s->lock);
-	if (__atomic_load_n(&s->sinks->asleep, __ATOMIC_SEQ_CST))
-		wake(s->sinks);
+	put_end(s, put_all(s, s->head, b, now_ns));
+}
+
+/**
+ * sink_put_head() - A frame of which no more is known than was noted
+ * @port: a sink's
+ * @what: note of it
+ * @mark: VEB_MARK_*(); it is counted with nobody
+ *
+ * Context: a worker.
+ */
+void sink_put_head(struct port *port, const struct loss *what, uint16_t mark)
+{
+	const uint32_t size = (sizeof(struct sink_frame) + DROP_HEAD_MAX + 63) & ~63u;
+	uint64_t now_ns = time_now_ns();
+	struct sink *s = sink_of(port);
+	struct sink_frame *sf;
+	uint64_t head;
+
+	spin_lock(&s->lock);
+	head = s->head;
+	if (SINK_RING_SIZE - (head - __atomic_load_n(&s->tail, __ATOMIC_ACQUIRE)) < size) {
+		veb_count(&s->refused, 1);
+		spin_unlock(&s->lock);
+		return;
+	}
+	sf = (void *)(s->ring + head % SINK_RING_SIZE);
+	*sf = (struct sink_frame){ .size = size,
+				   .cut = what->len - MIN(what->len, (uint32_t)what->head_len),
+				   .time_ns = now_ns,
+				   .slot = VEB_MARK_SLOT(mark),
+				   .mark = mark,
+				   .raw = true };
+	memcpy(sf + 1, what->head, what->head_len);
+	sf->frame.data = (struct frame_seg){ (uint8_t *)(sf + 1), what->head_len };
+	put_end(s, head + size);
 }
 
 static void sink_status(const struct port *port, struct dp_port_status *out)
@@ -313,6 +363,39 @@ int sinks_open(struct sinks **out, struct err *e)
 }
 
 /**
+ * sinks_stop() - Let the thread end, when it has taken what the rings still hold
+ * @s: every sink's port is freed; then sinks_ended() or sinks_close()
+ *
+ * Context: control; does not wait.
+ */
+void sinks_stop(struct sinks *s)
+{
+	__atomic_store_n(&s->stop, true, __ATOMIC_SEQ_CST);
+	wake(s);
+}
+
+static void sinks_free(struct sinks *s)
+{
+	close(s->wake_fd);
+	free(s);
+}
+
+/**
+ * sinks_ended() - Free the thread if it has ended by itself
+ * @s: stopped
+ *
+ * Return: whether it had; then @s is gone.
+ * Context: control; does not wait.
+ */
+bool sinks_ended(struct sinks *s)
+{
+	if (pthread_tryjoin_np(s->thread, NULL))
+		return false;
+	sinks_free(s);
+	return true;
+}
+
+/**
  * sinks_close() - End the thread, when it has taken what the rings still hold
  * @s: or NULL; every sink's port is freed
  *
@@ -322,9 +405,7 @@ void sinks_close(struct sinks *s)
 {
 	if (!s)
 		return;
-	__atomic_store_n(&s->stop, true, __ATOMIC_SEQ_CST);
-	wake(s);
+	sinks_stop(s);
 	pthread_join(s->thread, NULL);
-	close(s->wake_fd);
-	free(s);
+	sinks_free(s);
 }

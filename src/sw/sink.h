@@ -10,6 +10,7 @@
 #include "model/pf.h"
 #include "sw/parent.h"
 
+struct loss;
 struct port;
 struct sinks; /* the thread and all sinks it serves */
 
@@ -17,9 +18,14 @@ int sinks_open(struct sinks **out, struct err *e);
 void sinks_close(struct sinks *s);
 AUTO_DEFINE(struct sinks *, sinks_close)
 uint64_t sinks_failed(const struct sinks *s, uint16_t slot);
+void sinks_stop(struct sinks *s);
+bool sinks_ended(struct sinks *s);
+void sink_put_head(struct port *port, const struct loss *what, uint16_t mark);
 
 int sink_remote_open(struct sinks *s, struct parent *p, const struct mirror_config *m,
 		     struct port **out, struct err *e);
+int sink_capture_open(struct sinks *s, const struct mirror_config *m, int fd, struct port **out,
+		      struct err *e);
 int sink_file_open(struct sinks *s, const struct mirror_config *m, struct port **out,
 		   struct err *e);
 

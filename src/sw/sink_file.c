@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mirrored frames into a file, as pcapng (draft-ietf-opsawg-pcapng, 4.1 to 4.3). A
- * file that is there is continued by a section of its own. Each write holds whole
- * blocks, so several mirrors may write to one file.
+ * Mirrored frames into a file, as pcapng. A file that is there is continued by a
+ * section of its own. Each write holds whole blocks, so several mirrors may write
+ * to one file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,13 +10,9 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
-#include "sw/sink_priv.h"
+#include "sw/pcapng.h"
 
 #define BUFFER_SIZE    (256u << 10)
-#define BLOCK_SECTION  0x0a0d0d0au
-#define BLOCK_PACKET   6u
-#define BLOCK_EXTRA    32u	  /* bytes of a packet block around its data */
-#define SECTION_LENGTH UINT64_MAX /* not known */
 
 struct file {
 	struct sink sink; /* first */
@@ -28,21 +24,6 @@ struct file {
 	char path[MIRROR_FILE_LEN + 1];
 	uint8_t buffer[BUFFER_SIZE];
 };
-
-/* A section and its one interface: Ethernet, times in nanoseconds. Native byte order. */
-struct start {
-	uint32_t type, size, magic;
-	uint16_t major, minor;
-	uint64_t length;
-	uint32_t size_again;
-	uint32_t if_type, if_size;
-	uint16_t link_type, reserved;
-	uint32_t snap;
-	uint16_t res_code, res_len; /* option if_tsresol */
-	uint8_t res[4];
-	uint32_t end_of_options;
-	uint32_t if_size_again;
-} __attribute__((packed));
 
 /* All of it or, after putting the file's end back, nothing. */
 static int write_whole(int fd, const void *bytes, size_t size)
@@ -62,23 +43,9 @@ static int write_whole(int fd, const void *bytes, size_t size)
 
 static int start_write(int fd)
 {
-	const struct start s = {
-		.type = BLOCK_SECTION,
-		.size = 28,
-		.magic = 0x1a2b3c4d,
-		.major = 1,
-		.length = SECTION_LENGTH,
-		.size_again = 28,
-		.if_type = 1,
-		.if_size = 32,
-		.link_type = 1,
-		.res_code = 9,
-		.res_len = 1,
-		.res = { 9 },
-		.if_size_again = 32,
-	};
+	uint8_t start[PCAPNG_START_MAX];
 
-	return write_whole(fd, &s, sizeof(s));
+	return write_whole(fd, start, pcapng_start(start, &(struct pcapng_if){ NULL }));
 }
 
 static void file_flush(struct sink *s)
@@ -97,31 +64,14 @@ static void file_flush(struct sink *s)
 	f->used = f->n = 0;
 }
 
-static uint8_t *put32(uint8_t *at, uint32_t v)
-{
-	memcpy(at, &v, sizeof(v));
-	return at + sizeof(v);
-}
-
 static void file_frame(struct sink *s, const struct sink_frame *sf)
 {
 	struct file *f = container_of(s, struct file, sink);
-	uint8_t head[FRAME_HDR_MAX], *at;
-	uint32_t head_len = frame_header(&sf->frame, sf->tags, head);
-	uint32_t len = head_len + sf->frame.data.len, padded = (len + 3) & ~3u;
 
-	if (f->used + BLOCK_EXTRA + padded > sizeof(f->buffer))
+	if (f->used + PCAPNG_EXTRA + FRAME_HDR_MAX + sf->frame.data.len > sizeof(f->buffer))
 		file_flush(s);
 	f->slot = sf->slot;
-	at = f->buffer + f->used;
-	at = put32(put32(at, BLOCK_PACKET), BLOCK_EXTRA + padded);
-	at = put32(put32(put32(at, 0), (uint32_t)(sf->time_ns >> 32)), (uint32_t)sf->time_ns);
-	at = put32(put32(at, len), len + sf->cut);
-	memcpy(at, head, head_len);
-	memcpy(at + head_len, sf->frame.data.base, sf->frame.data.len);
-	memset(at + len, 0, padded - len);
-	put32(at + padded, BLOCK_EXTRA + padded);
-	f->used += BLOCK_EXTRA + padded;
+	f->used += pcapng_packet(f->buffer + f->used, sf, 0, NULL);
 	f->n++;
 }
 
@@ -150,7 +100,7 @@ static int file_check(int fd, const char *path, struct err *e)
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, -EINVAL, "file %s is no regular file", path);
 	if (st.st_size &&
-	    (pread(fd, &first, sizeof(first), 0) != sizeof(first) || first != BLOCK_SECTION))
+	    (pread(fd, &first, sizeof(first), 0) != sizeof(first) || first != PCAPNG_SECTION))
 		return err_set(e, -EEXIST, "file %s is there and no pcapng capture", path);
 	return 0;
 }

@@ -17,6 +17,8 @@ struct sink_frame {
 	uint64_t time_ns;   /* CLOCK_REALTIME of its burst */
 	uint32_t tags[2];   /* it carries, outer first */
 	uint16_t slot;	    /* of the mirror */
+	uint16_t mark;	    /* VEB_MARK_*() */
+	bool raw;	    /* data is the frame from its first byte on, nothing else of it is known */
 	struct frame frame; /* data points behind this record */
 };
 
@@ -36,11 +38,13 @@ struct sink {
 	const struct sink_ops *ops;
 	struct sinks *sinks;
 	struct sink *next; /* of the thread's list */
+	uint16_t snap;	   /* bytes of a frame that are kept, tags not counted; 0: all */
 	bool closing;	   /* atomic; no worker sees it any more: empty, then free it */
 	uint8_t *ring; /* SINK_RING_SIZE bytes, mapped twice in a row, so that no record is torn */
 	struct spin lock; /* guards head: several workers may deliver at once */
 	uint64_t head;	  /* atomic; bytes ever put in */
 	uint64_t tail;	  /* atomic; bytes ever taken; writer: the thread */
+	uint64_t refused; /* atomic; frames there was no room for; guarded by lock */
 };
 
 int sink_init(struct sink *s, const struct sink_ops *ops, struct sinks *sinks, struct err *e);

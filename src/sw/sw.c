@@ -137,6 +137,7 @@ static void on_tick(void *arg)
 {
 	struct sw *sw = arg;
 
+	sw_captures_tick(sw);
 	if (sw_plug_tick(sw) || sw->save_failed || sw->hint_again)
 		commit_soon(sw);
 }
@@ -236,4 +237,5 @@ const struct pf_ops sw_ops = {
 	.mirror_set = sw_mirror_set,
 	.mirror_del = sw_mirror_del,
 	.mirror_get = sw_mirror_get,
+	.capture = sw_capture,
 };

@@ -51,12 +51,15 @@ struct sw_pf {
 	struct sw_svc *svcs; /* array of n_svcs */
 };
 
+struct sw_capture;
+
 struct sw_mirror {
 	bool used;
 	struct mirror_config config;
 	struct veb_filter *filter; /* a reference; NULL: no condition */
 	struct sw_port port;	   /* of a destination that is no VF */
 	uint64_t failed_before;	   /* sinks_failed() of the slot when this mirror began */
+	struct sw_capture *capture; /* whom it is for; NULL: it is a mirror of its own */
 };
 
 struct sw {
@@ -67,6 +70,7 @@ struct sw {
 	bool hint_again;	    /* an address came too early: have it reported again */
 	struct sw_pf *pfs[PFS_MAX]; /* by slot; NULL: free */
 	struct sw_mirror mirrors[VEB_MIRRORS_MAX]; /* by slot */
+	struct sw_capture *captures; /* list; those that end included */
 	struct sinks *sinks;	 /* serves mirrors whose destination is no VF; NULL: none yet */
 	bool ids[VEB_PORTS_MAX]; /* port numbers in use */
 	struct veb_port *blocks[VEB_PORTS_MAX]; /* of the newest snapshot, a reference each */
@@ -155,12 +159,23 @@ int sw_mirror_set(void *ctx, const char *name, const struct mirror_config *want,
 		  struct err *e);
 int sw_mirror_del(void *ctx, const char *name, struct err *e);
 int sw_mirror_get(void *ctx, unsigned int i, struct mirror_info *out);
-struct sw_mirror *sw_mirror_of(struct sw *sw, const char *pf, int vf);
+int sw_mirror_new(struct sw *sw, const struct mirror_config *want, struct sw_capture *capture,
+		  struct err *e);
+struct sw_mirror *sw_mirror_of(struct sw *sw, const char *pf, int vf, bool captures);
 void sw_mirrors_init(struct sw *sw);
 void sw_mirrors_reap(struct sw *sw);
 void sw_mirrors_close(struct sw *sw);
 bool sw_mirrors_tick(struct sw *sw);
 int sw_mirror_load(struct sw *sw, unsigned int slot, const struct mirror_config *config,
 		   struct err *e);
+
+/* sw_capture.c */
+int sw_capture(void *ctx, const struct mirror_config *want, int fd, struct err *e);
+int sw_capture_plug(struct sw_capture *c, const struct mirror_config *m, struct port **out,
+		    struct err *e);
+void sw_capture_unplugged(struct sw_capture *c);
+void sw_captures_sweep(struct sw *sw);
+void sw_captures_tick(struct sw *sw);
+void sw_captures_close(struct sw *sw);
 
 #endif

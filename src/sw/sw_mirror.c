@@ -29,17 +29,20 @@ static int source_vf(const struct mirror_config *m)
  * @sw: switch
  * @pf: PF
  * @vf: VF; -1: the PF's wire, own interface and VLANs
+ * @captures: whether a capture is such a mirror too
  *
  * Return: the first such mirror, borrowed, or NULL.
  * Context: control.
  */
-struct sw_mirror *sw_mirror_of(struct sw *sw, const char *pf, int vf)
+struct sw_mirror *sw_mirror_of(struct sw *sw, const char *pf, int vf, bool captures)
 {
 	for (struct sw_mirror *m = sw->mirrors; m < sw->mirrors + VEB_MIRRORS_MAX; m++) {
 		const struct mirror_config *c = &m->config;
 
-		if (m->used && (is_vf(c->from_pf, source_vf(c), pf, vf) ||
-				(c->to == MIRROR_TO_VF && is_vf(c->to_pf, c->to_vf, pf, vf))))
+		if (!m->used || (m->capture && !captures))
+			continue;
+		if (is_vf(c->from_pf, source_vf(c), pf, vf) ||
+		    (c->to == MIRROR_TO_VF && is_vf(c->to_pf, c->to_vf, pf, vf)))
 			return m;
 	}
 	return NULL;
@@ -48,7 +51,8 @@ struct sw_mirror *sw_mirror_of(struct sw *sw, const char *pf, int vf)
 static struct sw_mirror *mirror_find(struct sw *sw, const char *name)
 {
 	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++)
-		if (sw->mirrors[i].used && !strcmp(sw->mirrors[i].config.name, name))
+		if (sw->mirrors[i].used && !sw->mirrors[i].capture &&
+		    !strcmp(sw->mirrors[i].config.name, name))
 			return &sw->mirrors[i];
 	return NULL;
 }
@@ -158,6 +162,8 @@ static int sink_open(struct sw *sw, const struct sw_mirror *m, struct port **out
 
 	if (m->config.to == MIRROR_TO_TAP)
 		return tap_open(sw, m, out, e);
+	if (m->config.to == MIRROR_TO_CAPTURE)
+		return sw_capture_plug(m->capture, &m->config, out, e);
 	if (!sw->sinks)
 		rc = sinks_open(&sw->sinks, e);
 	if (rc)
@@ -192,6 +198,8 @@ static void sink_unplug(struct sw *sw, struct sw_mirror *m, bool stay)
 		return;
 	sw_unplug(sw, &m->port, tap ? m->config.tap : NULL, "");
 	sw_id_give(sw, &m->port.id);
+	if (m->capture)
+		sw_capture_unplugged(take(m->capture));
 }
 
 /* A destination for @next: that of @old if nothing about it changed. */
@@ -283,6 +291,7 @@ void sw_mirrors_close(struct sw *sw)
 		sink_unplug(sw, &sw->mirrors[i], true);
 		veb_filter_put(sw->mirrors[i].filter);
 	}
+	sw_captures_close(sw);
 	sinks_close(sw->sinks);
 }
 
@@ -319,29 +328,55 @@ bool sw_mirrors_tick(struct sw *sw)
 }
 
 /**
- * sw_mirror_add() - struct pf_ops.mirror_add
- * @ctx:  struct sw
- * @want: the mirror; its PFs may be different ones
- * @e:    may be NULL
+ * sw_mirror_new() - Put a mirror or a capture into a free slot
+ * @sw:      switch
+ * @want:    what is watched, and where to
+ * @capture: whom it is for; borrowed until sw_capture_unplugged(), or this failed
+ * @e:       may be NULL
  *
- * Return: 0, -ENODEV, -EINVAL, -ERANGE, -ELOOP, -EEXIST, -ENOSPC, or errors of the state file.
+ * Return: 0, -ENODEV, -EINVAL, -ERANGE, -ELOOP, -ENOSPC, or errors of the state file.
  * Context: control.
  */
-int sw_mirror_add(void *ctx, const struct mirror_config *want, struct err *e)
+int sw_mirror_new(struct sw *sw, const struct mirror_config *want, struct sw_capture *capture,
+		  struct err *e)
 {
-	struct sw *sw = ctx;
+	struct sw_mirror *m;
 	uint16_t slot = 0;
+	int rc;
 
-	if (mirror_find(sw, want->name))
-		return err_set(e, -EEXIST, "mirror %s exists", want->name);
 	while (slot < VEB_MIRRORS_MAX && sw->mirrors[slot].used)
 		slot++;
 	if (slot == VEB_MIRRORS_MAX)
 		return err_set(e, -ENOSPC, "mirror %s: there are %u mirrors already, the most",
 			       want->name, VEB_MIRRORS_MAX);
 	dp_mirror_stats_reset(sw->opts.dp, slot);
-	sw->mirrors[slot].failed_before = sinks_failed(sw->sinks, slot);
-	return mirror_put(sw, &sw->mirrors[slot], want, e);
+	m = &sw->mirrors[slot];
+	m->failed_before = sinks_failed(sw->sinks, slot);
+	m->capture = capture;
+	rc = mirror_put(sw, m, want, e);
+	if (rc)
+		m->capture = NULL;
+	return rc;
+}
+
+/**
+ * sw_mirror_add() - struct pf_ops.mirror_add
+ * @ctx:  struct sw
+ * @want: the mirror; its PFs may be different ones
+ * @e:    may be NULL
+ *
+ * Return: 0, -EEXIST, or as sw_mirror_new().
+ * Context: control.
+ */
+int sw_mirror_add(void *ctx, const struct mirror_config *want, struct err *e)
+{
+	struct sw *sw = ctx;
+
+	if (want->to == MIRROR_TO_CAPTURE)
+		return err_set(e, -EINVAL, "a mirror cannot go to a capture: use anyvf capture");
+	if (mirror_find(sw, want->name))
+		return err_set(e, -EEXIST, "mirror %s exists", want->name);
+	return sw_mirror_new(sw, want, NULL, e);
 }
 
 static int no_mirror(const char *name, struct err *e)
@@ -370,6 +405,8 @@ int sw_mirror_set(void *ctx, const char *name, const struct mirror_config *want,
 
 	if (!m)
 		return no_mirror(name, e);
+	if (changed & 1U << MIRROR_FIELD_TO && want->to == MIRROR_TO_CAPTURE)
+		return err_set(e, -EINVAL, "a mirror cannot go to a capture: use anyvf capture");
 	rc = mirror_config_apply(&m->config, want, changed & ~(1U << MIRROR_FIELD_NAME), &next, e);
 	return rc ? rc : mirror_put(sw, m, &next, e);
 }
@@ -427,7 +464,8 @@ int sw_mirror_load(struct sw *sw, unsigned int slot, const struct mirror_config 
 	}
 	if (rc)
 		return rc;
-	sw->mirrors[slot] = (struct sw_mirror){ true, *config, filter, { .id = VEB_NO_PORT }, 0 };
+	sw->mirrors[slot] = (struct sw_mirror){ true, *config, filter, { .id = VEB_NO_PORT }, 0,
+						 NULL };
 	return config->to == MIRROR_TO_VF ? 0 : sw_id_take(sw, &sw->mirrors[slot].port.id, e);
 }
 
@@ -447,7 +485,7 @@ int sw_mirror_get(void *ctx, unsigned int i, struct mirror_info *out)
 	uint64_t failed;
 
 	for (uint16_t slot = 0; slot < VEB_MIRRORS_MAX; slot++) {
-		if (!sw->mirrors[slot].used || i--)
+		if (!sw->mirrors[slot].used || sw->mirrors[slot].capture || i--)
 			continue;
 		dp_mirror_stats_get(sw->opts.dp, slot, &stats);
 		failed = sinks_failed(sw->sinks, slot) - sw->mirrors[slot].failed_before;

@@ -165,7 +165,7 @@ static int vfs_unused(struct sw *sw, const struct sw_pf *pf, unsigned int first,
 {
 	for (unsigned int i = first; i < pf->config.numvfs; i++) {
 		const struct sw_vf *v = &pf->vfs[i];
-		const struct sw_mirror *m = sw_mirror_of(sw, pf->config.name, (int)i);
+		const struct sw_mirror *m = sw_mirror_of(sw, pf->config.name, (int)i, false);
 
 		if (v->attach.kind != VF_ATTACH_NONE)
 			return err_set(e, -EBUSY, "%s vf %u is attached", pf->config.name, i);
@@ -192,7 +192,7 @@ int sw_pf_del(void *ctx, const char *name, struct err *e)
 {
 	struct sw *sw = ctx;
 	struct sw_pf *pf = sw_pf_find(sw, name, e);
-	const struct sw_mirror *m = sw_mirror_of(sw, name, -1);
+	const struct sw_mirror *m = sw_mirror_of(sw, name, -1, false);
 	int rc;
 
 	if (!pf)
@@ -210,6 +210,7 @@ int sw_pf_del(void *ctx, const char *name, struct err *e)
 		sw->pfs[pf->slot] = pf;
 		return rc;
 	}
+	sw_captures_sweep(sw);
 	ports_give(sw, pf);
 	sw_pf_free(pf);
 	return 0;
@@ -355,6 +356,8 @@ static void pf_set_after(struct sw *sw, struct sw_pf *pf, const struct pf_change
 	for (unsigned int i = 0; mtus && i < pf->config.numvfs; i++)
 		if (pf->vf_ports[i].plugged && pf->vfs[i].attach.kind == VF_ATTACH_TAP)
 			sw_plug_vf(sw, pf, i, NULL);
+	if (change->changed & 1U << PF_FIELD_NUMVFS)
+		sw_captures_sweep(sw);
 }
 
 /**

@@ -81,6 +81,14 @@ struct mirrors {
 	struct veb_mirror to[VEB_MIRRORS_MAX], from[VEB_MIRRORS_MAX];
 };
 
+/* A capture's copies tell which way they went, as the VM sees it, or the PF's interface. */
+static struct veb_mirror marked(struct veb_mirror copy, const struct sw_mirror *m, bool out)
+{
+	if (m->capture && out)
+		copy.flags |= VEB_MIRROR_OUT;
+	return copy;
+}
+
 /* Mirrors that watch a port of @pf; @list holds them while @conf is used. */
 static void port_mirrors(struct sw *sw, const struct sw_pf *pf, unsigned int vf,
 			 struct mirrors *list, struct veb_port_conf *conf)
@@ -97,14 +105,17 @@ static void port_mirrors(struct sw *sw, const struct sw_pf *pf, unsigned int vf,
 			continue;
 		copy.to = m->config.to == MIRROR_TO_VF ? vf_id(sw, m->config.to_pf, m->config.to_vf)
 						       : m->port.id;
-		copy.snap = m->config.snap;
+		copy.snap = m->capture ? 0 : m->config.snap; /* its sink does that */
 		copy.flags = m->config.from == MIRROR_FROM_VLAN ? VEB_MIRROR_INSIDE : 0;
 		if (m->config.to == MIRROR_TO_ERSPAN || m->config.to == MIRROR_TO_GRE)
 			copy.flags |= VEB_MIRROR_REMOTE;
+		if (m->config.drops)
+			copy.flags |= VEB_MIRROR_DROPS;
 		if (to)
-			list->to[conf->n_in++] = copy;
+			list->to[conf->n_in++] = marked(copy, m, conf->kind == VEB_UPLINK);
 		if (from)
-			list->from[conf->n_out++] = copy;
+			list->from[conf->n_out++] = marked(copy, m, conf->kind == VEB_VF ||
+							     m->config.from == MIRROR_FROM_PF);
 	}
 	conf->in = list->to;
 	conf->out = list->from;

@@ -117,7 +117,7 @@ int sw_state_save(struct sw *sw, struct err *e)
 		if (sw->pfs[i])
 			json_array_append_new(pfs, pf_to_json(sw->pfs[i]));
 	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++)
-		if (sw->mirrors[i].used)
+		if (sw->mirrors[i].used && !sw->mirrors[i].capture)
 			json_array_append_new(
 				mirrors,
 				fields_to_json_masked(mirror_fields, &sw->mirrors[i].config,

@@ -320,7 +320,7 @@ int sw_vf_release(void *ctx, const char *pf, unsigned int vf, struct err *e)
 	if (!mirrors)
 		return err_set(e, -ENOMEM, "no memory");
 	memcpy(mirrors, sw->mirrors, sizeof(sw->mirrors));
-	while ((m = sw_mirror_of(sw, pf, (int)vf)))
+	while ((m = sw_mirror_of(sw, pf, (int)vf, true)))
 		m->used = false;
 	vf_config_default(&next.config);
 	rc = vf_put(sw, p, vf, &next, sw_commit, e);

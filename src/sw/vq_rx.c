@@ -330,7 +330,8 @@ static void copy_all(struct vq *v, struct port_batch *b, struct place from, stru
 				groups[frame_is_broadcast(f)]++;
 		}
 		if (unlikely(it->mirror))
-			veb_count(&b->mirrors[it->mirror - 1].mirrored, packets - before);
+			veb_count(&b->mirrors[VEB_MARK_SLOT(it->mirror)].mirrored,
+				  packets - before);
 	}
 	veb_count(&b->stats->rx_packets, packets);
 	veb_count(&b->stats->rx_bytes, bytes);

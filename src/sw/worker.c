@@ -154,7 +154,8 @@ static void batch_deliver(struct worker *w, uint16_t to, unsigned int n, unsigne
 	struct port *p = __atomic_load_n(&w->dp->ports[to], __ATOMIC_ACQUIRE);
 	struct port_batch b = { .items = w->items, .n = n, .flow = flow,
 				.stats = &w->shared->stats[to], .mirrors = w->shared->mirrors,
-				.losses = &w->shared->losses[to * DROP_N], .now = w->out->now,
+				.losses = &w->shared->losses[to * DROP_N],
+				.worker = w->shared, .now = w->out->now,
 				.scratch = w->scratch };
 
 	w->n_cuts = w->n_cut_segs = 0;
@@ -206,7 +207,8 @@ static int64_t deliver(struct worker *w, const struct veb_snap *snap, const stru
 		for (uint16_t i = out->bins[to].head; i != VEB_END; i = out->nodes[i].next) {
 			const struct veb_node *node = &out->nodes[i];
 			const struct frame *f = &frames[node->frame];
-			uint16_t len = node->mirror ? snap->snaps[node->mirror - 1] : 0;
+			uint16_t len = node->mirror ?
+						       snap->snaps[VEB_MARK_SLOT(node->mirror)] : 0;
 
 			if (unlikely(batch_is_full(w, node, f, len, n_frames))) {
 				batch_deliver(w, to, n, flow);
@@ -296,6 +298,7 @@ static void refused(struct worker *w, uint16_t id, unsigned int why)
 	last->at = w->out->now;
 	loss_put(&w->shared->losses[id * DROP_N + why], last);
 	veb_count(&w->shared->stats[id].drops[why], w->burst.drops[why]);
+	lost_head(w->shared, id, last, why);
 }
 
 /* Frames that @budget pays for, by what the last ones cost. */
@@ -499,6 +502,7 @@ int worker_start(struct dp *dp, unsigned int id, int cpu, struct worker **out, s
 	memset(w, 0, sizeof(*w));
 	w->dp = dp;
 	w->shared = dp->workers[id];
+	w->shared->dp = dp;
 	w->id = id;
 	w->hz = rte_get_tsc_hz();
 	w->epfd = epoll_create1(EPOLL_CLOEXEC);

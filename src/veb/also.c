@@ -25,7 +25,7 @@ static bool find(struct burst *b, const struct veb_mirror *mirrors, unsigned int
 				return false;
 		b->also[b->n_also++] = (struct also){
 			.to = m->to,
-			.mirror = (uint16_t)(m->slot + 1),
+			.mirror = veb_mark(m),
 			.tag = m->flags & VEB_MIRROR_INSIDE ? b->src->pvid_tag : 0,
 			.mirrored = &b->out->stats[of].mirrored,
 		};

@@ -55,6 +55,8 @@ enum veb_mirror_flag {
 	VEB_MIRROR_INSIDE = 1 << 0, /* with the tags frames have in the switch, not at the port */
 	VEB_MIRROR_REMOTE =
 		1 << 1, /* copies leave in GRE: not of the host's own GRE, or for ever */
+	VEB_MIRROR_DROPS = 1 << 2, /* what the port lost as well; a capture's */
+	VEB_MIRROR_OUT = 1 << 9,   /* copies are marked as sent, in the VM's view */
 };
 
 /* Where copies of a port's frames go. */

@@ -6,6 +6,8 @@
  */
 #include "veb/veb_priv.h"
 
+#include "veb/lost.h"
+
 #define PREFETCH_CHUNK 32 /* FIB entries asked for ahead of their use */
 
 /* One accepted frame. */
@@ -45,25 +47,16 @@ void veb_out_free(struct veb_out *out)
 	free(out);
 }
 
-/* A port loses a frame that has these tags. */
-static void lose(struct veb_out *out, uint16_t port, const struct frame *f, const uint32_t tags[2],
-		 enum drop reason)
-{
-	if (out->losses)
-		loss_note(&out->losses[port * DROP_N + reason], f, tags, out->now);
-	veb_count(&out->stats[port].drops[reason], 1);
-}
-
 /* The sender hears of a drop: the frame as it was sent. */
 static void drop_sent(struct burst *b, const struct frame *f, enum drop reason)
 {
-	lose(b->out, b->src->id, f, (const uint32_t[2]){ f->tag, 0 }, reason);
+	veb_lose_sent(b->s, b->out, b->src->id, f, reason);
 }
 
 /* A destination hears of a drop: the frame as it is in the switch. */
 static void drop_at(struct burst *b, uint16_t port, const struct item *it, enum drop reason)
 {
-	lose(b->out, port, it->f, it->tags, reason);
+	veb_lose_at(b->s, b->out, port, it->f, it->tags, reason);
 }
 
 /* Copies for mirrors get the frame as the mirrored VM sees it; its sender never does. */
@@ -83,7 +76,7 @@ static void mirror_all(struct burst *b, const struct item *it, const struct veb_
 		if (mirrors[i].filter &&
 		    !veb_filter_match(mirrors[i].filter, it->f, it->vlan, tags))
 			continue;
-		node_add(b, it->index, to->id, (uint16_t)(mirrors[i].slot + 1), tags[0], tags[1]);
+		node_add(b, it->index, to->id, veb_mark(&mirrors[i]), tags[0], tags[1]);
 		veb_count(&b->out->stats[of].mirrored, 1);
 	}
 }
@@ -550,12 +543,9 @@ unsigned int veb_forward(const struct veb_snap *s, uint16_t src, const struct fr
 	uint64_t packets = 0, bytes = 0;
 	unsigned int i;
 
-	if (unlikely(!p || !(p->flags & VEB_LINK_UP))) {
-		veb_count(&b.stats->drops[DROP_LINK_DOWN], n - 1);
-		lose(out, src, &frames[n - 1], (const uint32_t[2]){ frames[n - 1].tag, 0 },
-		     DROP_LINK_DOWN);
-		return n;
-	}
+	out->burst = frames;
+	if (unlikely(!p || !(p->flags & VEB_LINK_UP)))
+		return veb_lose_all(s, out, src, n);
 	b.dom = &s->domains[p->domain];
 	b.from_uplink = p->kind == VEB_UPLINK;
 	b.any_src = !(p->flags & (VEB_SPOOFCHK | VEB_LEARN));

@@ -23,9 +23,19 @@ struct veb_node {
 	uint16_t frame;	  /* index of the first into the burst */
 	uint16_t n;	  /* frames */
 	uint16_t next;	  /* node index or VEB_END */
-	uint16_t mirror;  /* 0: the frames themselves; else 1 + slot of the mirror they are for */
+	uint16_t mirror;  /* 0: the frames themselves; else for a mirror: VEB_MARK_*() */
 	uint32_t tags[2]; /* to write, outer first; 0: none. For frame_header() */
 };
+
+/* A copy's mark: 1 + slot of its mirror, VEB_MIRROR_OUT or not, 1 + reason if it was dropped. */
+#define VEB_MARK_SLOT(mark) (((mark) & 0x1ffu) - 1u)
+#define VEB_MARK_DROP(why)  ((uint16_t)(((why) + 1u) << 10))
+#define VEB_MARK_WHY(mark)  ((mark) >> 10) /* 0: it was not dropped */
+static_assert(VEB_MIRRORS_MAX < 0x200 && DROP_N < 0x40, "a mark is 16 bits");
+static inline uint16_t veb_mark(const struct veb_mirror *m)
+{
+	return (uint16_t)((m->slot + 1u) | (m->flags & VEB_MIRROR_OUT));
+}
 
 /* The chain of one destination, in the order the frames came. */
 struct veb_bin {
@@ -76,6 +86,7 @@ struct veb_out {
 	struct veb_heard *heard;  /* of all workers; NULL: not noted */
 	struct storm *storms;	  /* VEB_PORTS_MAX, of all workers; NULL: no storm control */
 	uint64_t now, hz;	  /* tick for both, the worker's, once a turn; and ticks a second */
+	const struct frame *burst; /* the frames at hand */
 	uint64_t learn_gen;	  /* snapshot learn_cache is about; 0: forget it */
 	struct veb_learn learns[VEB_LEARNS_MAX];
 	uint16_t used[VEB_PORTS_MAX]; /* destinations with a chain, in order of first use */

@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static char objects[][9] = { "link", "pf", "vf", "mirror", "svc", "complete" };
+	static char objects[][9] = { "link", "pf", "vf", "mirror", "svc", "capture", "complete" };
 	auto_free char *text = calloc(1, size + 1);
 	char *words[66] = { objects[0] }; /* the program's name is nobody's business */
 	char *save, *word;

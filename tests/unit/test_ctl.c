@@ -83,7 +83,7 @@ static int rig_teardown(void **state)
 
 static json_t *ask(struct rig *r, const char *line)
 {
-	auto_free char *reply = ctl_answer(&fake_pf_ops, r->pfs, line, strlen(line));
+	auto_free char *reply = ctl_answer(&fake_pf_ops, r->pfs, line, strlen(line), -1);
 	json_t *j = json_loads(reply, 0, NULL);
 
 	assert_non_null(j);
@@ -146,6 +146,11 @@ static void bad_lines_get_their_error_code(void **state)
 		{ "{\"id\":1,\"method\":\"vf.filter\",\"params\":{\"pf\":\"p2p1\",\"vf\":0,"
 		  "\"filter\":{\"macs\":[1]}}}",
 		  RPC_PARAMS, "macs" },
+		{ "{\"id\":1,\"method\":\"capture\",\"params\":{\"from_pf\":\"p2p1\",\"from_vf\":"
+		  "1}}",
+		  RPC_PARAMS, "no descriptor" },
+		{ "{\"id\":1,\"method\":\"capture\",\"params\":{\"from_pf\":\"p2p1\"}}", RPC_PARAMS,
+		  "from_vf is missing" },
 		{ "{\"id\":1,\"method\":\"mirror.add\",\"params\":{\"name\":\"m\",\"from_pf\":"
 		  "\"p2p1\"}}",
 		  RPC_PARAMS, "from_vf is missing" },

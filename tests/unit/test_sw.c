@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -129,6 +130,18 @@ int sink_remote_open(struct sinks *s, struct parent *p, const struct mirror_conf
 {
 	*out = &fake.edge;
 	return fake.open_fails ? err_set(e, fake.open_fails, "fake") : 0;
+}
+void sinks_stop(struct sinks *s)
+{
+}
+bool sinks_ended(struct sinks *s)
+{
+	return true;
+}
+int sink_capture_open(struct sinks *s, const struct mirror_config *m, int fd, struct port **out,
+		      struct err *e)
+{
+	return sink_remote_open(s, NULL, m, out, e);
 }
 int sink_file_open(struct sinks *s, const struct mirror_config *m, struct port **out,
 		   struct err *e)
@@ -1120,6 +1133,82 @@ static void a_mirror_to_elsewhere_has_a_port_while_it_is_there(void **state)
 	fake.failed = 0;
 }
 
+/* Starts one; the client's end of its socket. */
+static int capture(struct world *w, uint16_t vf)
+{
+	const struct mirror_config m = {
+		.name = "capture", .from_pf = "p2p1", .from_vf = vf, .to = MIRROR_TO_CAPTURE
+	};
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	assert_int_equal(sw_ops.capture(w->sw, &m, fds[1], NULL), 0);
+	close(fds[1]);
+	return fds[0];
+}
+
+static void a_capture_lasts_as_long_as_its_client_and_its_source(void **state)
+{
+	struct mirror_config m = { .name = "m", .from_pf = "p2p1", .to = MIRROR_TO_CAPTURE };
+	struct world *w = *state;
+	struct mirror_info info;
+	uint16_t ids[3];
+	int fds[3];
+
+	pf_add(w, "p2p1", 3);
+	for (uint16_t i = 0; i < 3; i++) {
+		fds[i] = capture(w, i);
+		ids[i] = w->sw->mirrors[i].port.id;
+		assert_true(fake.plugged[ids[i]]);
+		assert_non_null(fake.snap->ports[ids[i]]);
+	}
+	assert_int_equal(sw_ops.mirror_get(w->sw, 0, &info), -ENOENT);
+	assert_int_equal(sw_ops.mirror_del(w->sw, "capture", NULL), -ENOENT);
+	assert_int_equal(sw_ops.mirror_add(w->sw, &m, NULL), -EINVAL);
+	shutdown(fds[1], SHUT_WR);
+	loop_turn(w->loop, 0);
+	assert_false(fake.plugged[ids[1]]);
+	assert_false(w->sw->mirrors[1].used);
+	assert_int_equal(pf_words(w, "numvfs 1"), 0); /* captures hold nobody */
+	assert_false(fake.plugged[ids[2]]);
+	assert_true(fake.plugged[ids[0]]);
+	sw_captures_tick(w->sw);
+	assert_non_null(w->sw->captures);
+	assert_int_equal(sw_ops.vf_release(w->sw, "p2p1", 0, NULL), 0);
+	assert_false(fake.plugged[ids[0]]);
+	sw_captures_tick(w->sw);
+	assert_null(w->sw->captures);
+	for (unsigned int i = 0; i < 3; i++)
+		close(fds[i]);
+	close(capture(w, 0));
+	world_restart(w);
+	assert_false(w->sw->mirrors[0].used);
+}
+
+static void a_capture_that_cannot_begin_leaves_nothing(void **state)
+{
+	struct mirror_config m = { .name = "capture", .from_pf = "p2p1", .to = MIRROR_TO_CAPTURE };
+	struct world *w = *state;
+	int fds[2];
+
+	pf_add(w, "p2p1", 1);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	m.from_vf = 1;
+	assert_int_equal(sw_ops.capture(w->sw, &m, fds[1], NULL), -EINVAL);
+	m.from_vf = 0;
+	fake.open_fails = -EPERM;
+	assert_int_equal(sw_ops.capture(w->sw, &m, fds[1], NULL), -EPERM);
+	fake.open_fails = 0;
+	strcpy(m.pcap, "nonsense");
+	assert_int_equal(sw_ops.capture(w->sw, &m, fds[1], NULL), -EINVAL);
+	assert_false(w->sw->mirrors[0].used);
+	assert_null(w->sw->mirrors[0].capture);
+	sw_captures_tick(w->sw);
+	assert_null(w->sw->captures);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void a_tap_of_two_mirrors_goes_with_the_last(void **state)
 {
 	struct world *w = *state;
@@ -1316,6 +1405,8 @@ int main(void)
 		T(release_returns_everything_to_its_default),
 		T(mirrors_cross_pfs_and_are_refused_by_name),
 		T(a_mirror_to_elsewhere_has_a_port_while_it_is_there),
+		T(a_capture_lasts_as_long_as_its_client_and_its_source),
+		T(a_capture_that_cannot_begin_leaves_nothing),
 		T(a_tap_of_two_mirrors_goes_with_the_last),
 		T(mirror_loops_are_refused_by_whatever_detour),
 		T(a_mirrors_new_words_are_in_force_and_saved),

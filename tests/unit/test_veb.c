@@ -940,6 +940,78 @@ static void a_tunnel_is_not_mirrored_into_itself(void **state)
 	assert_string_equal(emit(w, B, &f), "Ax"); /* a guest's own is as good as any */
 }
 
+/* A letter a copy for E: o: sent, i: gets, and of the dropped ones the reason's number. */
+static const char *marks(const struct world *w)
+{
+	static char text[64];
+	const struct veb_bin *bin = &w->out->bins[E];
+	char *to = text;
+
+	*to = '\0';
+	for (unsigned int i = 0, at = bin->head; i < bin->n; i++) {
+		const struct veb_node *node = &w->out->nodes[at];
+
+		assert_int_equal(VEB_MARK_SLOT(node->mirror), 255);
+		for (unsigned int k = 0; k < node->n; k++)
+			to += sprintf(to, "%c", node->mirror & VEB_MIRROR_OUT ? 'o' : 'i');
+		if (VEB_MARK_WHY(node->mirror))
+			to += sprintf(to, "%u ", VEB_MARK_WHY(node->mirror) - 1u);
+		at = node->next;
+	}
+	return text;
+}
+
+static void a_capture_sees_what_was_dropped_and_why(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	struct veb_mirror in = { E, 255, 0, VEB_MIRROR_DROPS },
+			  out = { E, 255, 0, VEB_MIRROR_DROPS | VEB_MIRROR_OUT };
+	struct frame burst[4];
+
+	w->conf[A].n_in = w->conf[A].n_out = 1;
+	w->conf[A].in = &in;
+	w->conf[A].out = &out;
+	w->conf[A].flags |= VEB_SPOOFCHK;
+	w->conf[A].vlan = 100;
+	w->conf[B].vlan = 100;
+	w->conf[E].kind = VEB_SINK;
+	w->absent[UP] = true;
+	world_build(w);
+	/* as switched; refused at the entry; accepted, but for nobody: there once all the same */
+	burst[0] = burst[1] = frame_make(&w->macs[B][0], &w->macs[A][0], 0);
+	burst[1].src = stranger;
+	burst[2] = burst[3] = frame_make(&stranger, &w->macs[A][0], 0);
+	veb_out_reset(w->out);
+	assert_int_equal(veb_forward(w->snap, A, burst, 4, w->out), 4);
+	assert_string_equal(marks(w), "oo0 o3 o3 ");
+	assert_int_equal(drops(w, A, DROP_NO_DEST), 2);
+	/* a train that was mirrored, and its last frame is lost: only that is marked */
+	burst[1] = burst[0];
+	veb_out_reset(w->out);
+	assert_int_equal(veb_forward(w->snap, A, burst, 3, w->out), 3);
+	assert_string_equal(marks(w), "ooo3 ");
+	/* towards it */
+	assert_string_equal(send_to(w, C, mac_of(A), 0), "e");
+	assert_string_equal(marks(w), "i4 ");
+	/* nobody asked */
+	in.flags = out.flags = 0;
+	world_build(w);
+	send_to(w, C, mac_of(A), 0);
+	assert_string_equal(marks(w), "");
+	/* without link, in one go, and as far as there is room */
+	out.flags = VEB_MIRROR_DROPS | VEB_MIRROR_OUT;
+	w->conf[A].flags &= (uint16_t)~VEB_LINK_UP;
+	world_build(w);
+	veb_out_reset(w->out);
+	assert_int_equal(veb_forward(w->snap, A, burst, 4, w->out), 4);
+	assert_string_equal(marks(w), "o2 o2 o2 o2 ");
+	assert_int_equal(drops(w, A, DROP_LINK_DOWN), 4);
+	w->out->n_nodes = VEB_NODES_MAX;
+	assert_int_equal(veb_forward(w->snap, A, burst, 4, w->out), 0);
+	assert_int_equal(drops(w, A, DROP_LINK_DOWN), 4);
+	w->out->n_nodes = 0;
+}
+
 static void mirrored_tag_is_the_guests_own(void **state)
 {
 	auto_of(world_free) struct world *w = world_new();
@@ -1393,6 +1465,7 @@ int main(void)
 		cmocka_unit_test(vepa_sends_all_to_the_uplink_and_prunes_its_own),
 		cmocka_unit_test(mirrors_copy_what_the_vm_sees),
 		cmocka_unit_test(a_tunnel_is_not_mirrored_into_itself),
+		cmocka_unit_test(a_capture_sees_what_was_dropped_and_why),
 		cmocka_unit_test(mirrored_tag_is_the_guests_own),
 		cmocka_unit_test(a_filter_lets_pass_what_meets_all_its_conditions),
 		cmocka_unit_test(filters_are_refused_in_libpcaps_words),
