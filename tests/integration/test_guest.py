@@ -6,11 +6,12 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 import threading
 
 import pytest
-from conftest import Netns, Swd, need_root, unique, wait_for
+from conftest import DAEMONS, Netns, Swd, need_root, run, unique, wait_for
 from guests import Guest, image
 
 HOST, ONE, TWO, OTHER = '10.77.0.1', '10.77.0.11', '10.77.0.12', '10.78.0.2'
@@ -63,6 +64,28 @@ def test_guests_get_addresses_and_ping_each_other_and_the_tap(world):
     assert world.one.ping(TWO) and world.two.ping(HOST) and world.ns.ping(ONE)
     assert world.two.ping(HOST, options='-I eth1')
     assert world.vf('p2p1', 1)['status']['connected'] and world.vf('p2p1', 3)['status']['connected']
+
+
+def test_a_capture_shows_a_guests_pings_and_what_was_dropped_of_them(world):
+    """As typed from anyvf-capture(8): piped into tcpdump, and with the reasons into a file."""
+    path = world.dir / 'icmp.pcapng'
+    env = {**os.environ, 'ANYVF_RUN_DIR': str(world.dir)}
+    line = f'{DAEMONS}/anyvf capture p2p1 vf 1 filter icmp -c 4 | tcpdump -nr -; {DAEMONS}/anyvf capture p2p1 vf 1 out drops filter icmp -c 3 -w {path}'
+    both = subprocess.Popen(['sh', '-c', line], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1)
+    assert both.stderr.readline().startswith('capturing')
+    assert world.one.ping(TWO, count=2)
+    while 'capturing' not in both.stderr.readline():
+        pass
+    world.one.run(f'ping -c 1 -W 1 {TWO}', check=False)
+    world.call('pf.set', pf='p2p1', vfs=[{'vf': 1, 'set': {'mac': MACS[3]}}])  # its own is a stranger's now
+    world.one.run(f'ping -c 2 -W 1 {TWO}', check=False)
+    world.call('pf.set', pf='p2p1', vfs=[{'vf': 1, 'set': {'mac': MACS[1]}}])
+    seen = both.stdout.read()
+    assert both.wait(20) == 0
+    assert seen.count(f'IP {ONE} > {TWO}: ICMP echo request') == 2 and seen.count(f'IP {TWO} > {ONE}: ICMP echo reply') == 2
+    assert f'IP {ONE} > {TWO}: ICMP echo request' in run('tcpdump', '-nr', path).stdout
+    assert path.read_bytes().count(b'dropped: spoof_mac: sent with a source MAC') == 2
+    assert world.one.ping(TWO)
 
 
 def bad_checksums(guest):
