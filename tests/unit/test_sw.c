@@ -605,7 +605,7 @@ static void settings_survive_a_restart(void **state)
 	struct mirror_info mirror_out;
 
 	pf_add(w, "p2p1", 8);
-	assert_int_equal(pf_words(w, "mode vepa unknown_unicast both"), 0);
+	assert_int_equal(pf_words(w, "mode vepa host_if on unknown_unicast both"), 0);
 	assert_int_equal(vf_words(w, 3, true,
 				  "mac " M2 " vlan 100 qos 3 trust on trunk 1,5-9 "
 				  "max_tx_rate 500 min_tx_rate 40 isolated on storm_broadcast 100 learning 64 promisc true port_id abc"),
@@ -633,6 +633,7 @@ static void settings_survive_a_restart(void **state)
 	sw_ops.pf_get(w->sw, "p2p1", &pf_after, NULL);
 	assert_int_equal(fields_diff(pf_fields, &pf.config, &pf_after.config), 0);
 	assert_true(pf_after.config.mode == PF_MODE_VEPA && fake.snap->domains[0].vepa);
+	assert_true(fake.snap->ports[fake.snap->domains[0].host]->flags & VEB_UNKNOWN);
 	assert_int_equal(sw_ops.svc_get(w->sw, 0, &svc_out), 0);
 	assert_int_equal(svc_out.vlan, 5);
 	assert_int_equal(sw_ops.svc_get(w->sw, 1, &svc_out), -ENOENT);
