@@ -207,8 +207,8 @@ static int64_t deliver(struct worker *w, const struct veb_snap *snap, const stru
 		for (uint16_t i = out->bins[to].head; i != VEB_END; i = out->nodes[i].next) {
 			const struct veb_node *node = &out->nodes[i];
 			const struct frame *f = &frames[node->frame];
-			uint16_t len = node->mirror ?
-						       snap->snaps[VEB_MARK_SLOT(node->mirror)] : 0;
+			uint16_t mark = node->mirror;
+			uint16_t len = mark ? snap->snaps[VEB_MARK_SLOT(mark)] : 0;
 
 			if (unlikely(batch_is_full(w, node, f, len, n_frames))) {
 				batch_deliver(w, to, n, flow);
@@ -217,7 +217,7 @@ static int64_t deliver(struct worker *w, const struct veb_snap *snap, const stru
 			if (unlikely(len))
 				f = cut_run(w, f, node->n, len);
 			w->items[n++] = (struct port_item){ f, { node->tags[0], node->tags[1] },
-							    node->mirror, node->n, len };
+							    mark, node->n, len };
 			n_frames += node->n;
 			for (unsigned int k = 0; k < node->n; k++)
 				bytes += f[k].len + COPY_COST;
