@@ -978,8 +978,35 @@ static void lists_of_older_state_files_are_read(void **state)
 	file_replace(w->state, text, strlen(text), 0600, NULL);
 	assert_int_equal(world_start(w), 0);
 	assert_int_equal(vf_get(w, 0).config.native, 0);
+	assert_int_equal(vf_get(w, 0).config.promisc, VF_PROMISC_UNMATCHED);
+	assert_int_equal(w->sw->pfs[0]->config.unknown_unicast, UNKNOWN_UPLINK);
 	assert_int_equal(trunk_words(w, "8", "any"), 0);
 	assert_trunk(w, "0,7-8,4095");
+}
+
+static bool host_hears_unknown(const struct world *w)
+{
+	return fake.snap->ports[w->sw->pfs[0]->host.id]->flags & VEB_UNKNOWN;
+}
+
+static void unknown_unicast_follows_the_host_interface_and_a_restart(void **state)
+{
+	struct world *w = *state;
+	struct pf_config c = pf_config("p2p1", 1);
+
+	c.host_if = true;
+	assert_int_equal(sw_ops.pf_add(w->sw, &c, &w->e), 0);
+	assert_false(host_hears_unknown(w));
+	assert_int_equal(pf_words(w, "unknown_unicast both"), 0);
+	assert_true(host_hears_unknown(w));
+	world_restart(w);
+	assert_true(host_hears_unknown(w));
+	assert_int_equal(pf_words(w, "host_if off"), 0);
+	assert_int_equal(fake.snap->domains[0].host, VEB_NO_PORT);
+	assert_int_equal(pf_words(w, "host_if on"), 0);
+	assert_true(host_hears_unknown(w));
+	assert_int_equal(pf_words(w, "unknown_unicast uplink"), 0);
+	assert_false(host_hears_unknown(w));
 }
 
 static void release_returns_everything_to_its_default(void **state)
@@ -1403,6 +1430,7 @@ int main(void)
 		T(mtu_of_a_vf_is_never_above_the_pfs),
 		T(trunk_lists_change_where_they_are),
 		T(lists_of_older_state_files_are_read),
+		T(unknown_unicast_follows_the_host_interface_and_a_restart),
 		T(release_returns_everything_to_its_default),
 		T(mirrors_cross_pfs_and_are_refused_by_name),
 		T(a_mirror_to_elsewhere_has_a_port_while_it_is_there),
