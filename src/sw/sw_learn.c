@@ -80,7 +80,7 @@ static void forget_all(struct sw *sw, const struct sw_pf *pf, const struct mac *
 	}
 }
 
-/* Who has learned an address, and may lose it by now; NULL: nobody. False: not yet. */
+/* Whether the VF that has learned an address may lose it by now, or none has. */
 static bool may_move(struct sw *sw, const struct sw_pf *pf, const struct mac *mac)
 {
 	for (unsigned int i = 0; i < pf->config.numvfs; i++) {
@@ -123,7 +123,7 @@ static void learn_behind(struct sw *sw, const struct sw_pf *pf, unsigned int vf,
  * @sw:  switch
  * @pf:  its PF
  * @vf:  VF of it
- * @out: gets them, room for VF_LEARNED_MAX; those that somebody has by right are left out
+ * @out: gets them, room for VF_LEARNED_MAX
  *
  * Return: how many; never more than the VF's setting.
  * Context: control.
@@ -136,8 +136,7 @@ unsigned int sw_learned_get(const struct sw *sw, const struct sw_pf *pf, unsigne
 	unsigned int max = v->attach.kind == VF_ATTACH_NONE ? 0 : v->config.learning, n = 0;
 
 	for (unsigned int i = 0; l && i < l->n && n < max; i++)
-		if (!is_owned(pf, &l->macs[i].mac))
-			out[n++] = l->macs[i].mac;
+		out[n++] = l->macs[i].mac;
 	return n;
 }
 
@@ -159,7 +158,7 @@ void sw_learned_show(const struct sw *sw, uint16_t id, struct vf_status *out)
 }
 
 /**
- * sw_learned_trim() - Forget learned addresses of a port but the oldest
+ * sw_learned_trim() - Forget learned addresses of a port but the first
  * @sw:  switch
  * @id:  port
  * @max: how many stay

@@ -213,6 +213,7 @@ static int build_vf(struct build *b, const struct sw_pf *pf, unsigned int vf)
 		.native = v->config.native,
 		.mtu = vf_mtu(&v->config, &pf->config),
 		.n_macs = n_macs + n_learned,
+		.n_learned = n_learned,
 		.macs = macs,
 	};
 

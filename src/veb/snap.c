@@ -14,6 +14,7 @@
 struct claim {
 	uint64_t key;
 	uint16_t port;
+	bool learned; /* and so only of who has no better: a right to it */
 };
 
 /**
@@ -70,6 +71,7 @@ struct veb_port *veb_port_new(const struct veb_port_conf *conf)
 	memcpy(p->storm, conf->storm, sizeof(p->storm));
 	p->mac = conf->n_macs ? macs[0] : 0;
 	p->n_macs = (uint16_t)conf->n_macs;
+	p->n_learned = (uint16_t)conf->n_learned;
 	p->n_groups = (uint16_t)conf->n_groups;
 	p->n_in = (uint16_t)conf->n_in;
 	p->n_out = (uint16_t)conf->n_out;
@@ -97,6 +99,7 @@ bool veb_port_equal(const struct veb_port *a, const struct veb_port *b)
 	return b && a->id == b->id && a->domain == b->domain && a->flags == b->flags &&
 	       a->kind == b->kind && a->pvid_tag == b->pvid_tag && a->pvid == b->pvid &&
 	       a->mtu == b->mtu && a->n_macs == b->n_macs && a->n_groups == b->n_groups &&
+	       a->n_learned == b->n_learned &&
 	       !memcmp(a->storm, b->storm, sizeof(a->storm)) && a->n_in == b->n_in &&
 	       a->n_out == b->n_out && !memcmp(a->macs, b->macs, n_keys * sizeof(*a->macs)) &&
 	       !memcmp(a->in, b->in, n_mirrors * sizeof(*a->in)) &&
@@ -138,7 +141,16 @@ static int claim_cmp(const void *va, const void *vb)
 
 	if (a->key != b->key)
 		return a->key < b->key ? -1 : 1;
+	if (a->learned != b->learned)
+		return a->learned - b->learned;
 	return (int)a->port - (int)b->port;
+}
+
+/* Whether a claim adds to the one before: not the same, nor one that was learned to a right. */
+static bool claim_adds(const struct claim *before, const struct claim *c)
+{
+	return before->key != c->key ||
+	       (before->learned == c->learned && before->port != c->port);
 }
 
 /* Ports with all multicast need no entry for a group: flooding finds them. */
@@ -156,12 +168,15 @@ static unsigned int claims_collect(const struct veb_snap *s, struct claim *claim
 
 		for (unsigned int i = 0; p && i < port_n_claims(p); i++)
 			if (p->macs[i])
-				claims[n++] =
-					(struct claim){ veb_fib_key(p->domain, p->macs[i]), p->id };
+				claims[n++] = (struct claim){
+					.key = veb_fib_key(p->domain, p->macs[i]),
+					.port = p->id,
+					.learned = i < p->n_macs && i + p->n_learned >= p->n_macs,
+				};
 	}
 	qsort(claims, n, sizeof(*claims), claim_cmp);
 	for (unsigned int i = 0; i < n; i++)
-		if (!kept || claim_cmp(&claims[kept - 1], &claims[i]))
+		if (!kept || claim_adds(&claims[kept - 1], &claims[i]))
 			claims[kept++] = claims[i];
 	return kept;
 }

@@ -83,6 +83,7 @@ struct veb_port_conf {
 	uint16_t native;	      /* VLAN of untagged frames without VST; 0: none */
 	unsigned int n_macs;	      /* own addresses; the first is the one seen most */
 	const struct mac *macs;
+	unsigned int n_learned;	      /* the last so many of them, unless another port has them by right */
 	unsigned int n_groups; /* joined multicast groups */
 	const struct mac *groups;
 	unsigned int n_in, n_out; /* mirrors of frames to / from this port */
@@ -99,6 +100,7 @@ struct veb_port {
 	uint32_t mtu;	  /* UINT32_MAX: no check */
 	uint64_t mac;	  /* veb_mac_key() of the first own address; 0: none */
 	uint16_t n_macs, n_groups, n_in, n_out;
+	uint16_t n_learned; /* the last so many of n_macs */
 	const struct veb_mirror *in, *out;
 	const uint64_t *macs;	     /* keys: n_macs own addresses, then n_groups groups */
 	unsigned int refs;	     /* atomic; snapshots and control hold one each */
