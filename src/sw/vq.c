@@ -191,9 +191,23 @@ static unsigned int head_parse(struct port_burst *b, struct frame *f, const uint
 	return VQ_HDR_LEN + eth;
 }
 
+/* The tag of a frame that was taken as if it had none: into f->tag. */
+static void take_tag(struct frame *f)
+{
+	uint16_t tag[2]; /* TCI, and the type behind it */
+
+	memcpy(tag, f->data.base, sizeof(tag));
+	guest_copy_done();
+	f->tag = (uint32_t)ntohs(f->type) << 16 | ntohs(tag[0]);
+	f->type = tag[1];
+	f->len -= FRAME_TAG_LEN;
+	f->data.base += FRAME_TAG_LEN;
+	f->data.len -= FRAME_TAG_LEN;
+}
+
 /*
- * The common frame: untagged, asks for no offload. Its header is read with three
- * loads, checked and stored from registers. False: it is another kind, nothing happened.
+ * The common frame: asks for no offload. Its header is read with three loads, checked and stored
+ * from registers. @len: VQ_HEAD_LEN at least. False: it is another kind, nothing happened.
  */
 static inline bool take_plain(struct frame *f, const uint8_t *at, uint32_t len)
 {
@@ -204,7 +218,7 @@ static inline bool take_plain(struct frame *f, const uint8_t *at, uint32_t len)
 	memcpy(&dst, at + VQ_HDR_LEN, sizeof(dst));
 	memcpy(&src, at + VQ_HDR_LEN + MAC_LEN, sizeof(src)); /* and the type */
 	guest_copy_done();
-	if (unlikely(offload || frame_is_tpid((uint16_t)(src >> 48))))
+	if (unlikely(offload))
 		return false;
 	memcpy(f, &dst, sizeof(dst));
 	memcpy((uint8_t *)f + MAC_LEN, &src, sizeof(src));
@@ -215,6 +229,8 @@ static inline bool take_plain(struct frame *f, const uint8_t *at, uint32_t len)
 	f->data.base = at + VQ_HDR_LEN + FRAME_HDR_LEN;
 	f->data.len = len - VQ_HDR_LEN - FRAME_HDR_LEN;
 	f->csum_offset = 0;
+	if (unlikely(frame_is_tpid(f->type)))
+		take_tag(f);
 	return true;
 }
 

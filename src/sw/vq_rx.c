@@ -26,15 +26,21 @@ static inline void fill_header_apart(uint8_t *to)
 }
 
 /* The copy of the common frame: headers from our own copy, payload from the sender's memory. */
-static inline void fill_plain(uint8_t *to, const struct frame *f)
+static inline void fill_plain(uint8_t *to, const struct frame *f, const uint32_t tags[2])
 {
 	if (header_is_apart(to))
 		fill_header_apart(to);
 	else
 		copy_16(to, one_buffer);
-	memcpy(to + VQ_HDR_LEN, f, 8);
-	memcpy(to + VQ_HDR_LEN + FRAME_HDR_LEN - 8, (const uint8_t *)f + FRAME_HDR_LEN - 8, 8);
-	copy_bytes(to + VQ_HDR_LEN + FRAME_HDR_LEN, f->data.base, f->data.len);
+	to += VQ_HDR_LEN;
+	if (likely(!tags[0])) {
+		memcpy(to, f, 8);
+		memcpy(to + FRAME_HDR_LEN - 8, (const uint8_t *)f + FRAME_HDR_LEN - 8, 8);
+		to += FRAME_HDR_LEN;
+	} else {
+		to += frame_header(f, tags, to);
+	}
+	copy_bytes(to, f->data.base, f->data.len);
 }
 
 static void fill_any(const struct vq *v, uint8_t *to, const struct port_item *it,
@@ -319,8 +325,8 @@ static void copy_all(struct vq *v, struct port_batch *b, struct place from, stru
 				if (!head->len)
 					continue;
 				fill_chains(v, head, it, f);
-			} else if (likely(frame_is_plain(f) && !(it->tags[0] | it->tags[1]))) {
-				fill_plain(at, f);
+			} else if (likely(frame_is_plain(f))) {
+				fill_plain(at, f, it->tags);
 			} else {
 				fill_any(v, at, it, f);
 			}

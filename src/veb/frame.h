@@ -68,15 +68,15 @@ struct frame {
 };
 static_assert(sizeof(struct frame) == 64, "a frame is one cache line");
 static_assert(offsetof(struct frame, type) == 12, "dst, src, type stand as on the wire");
-static_assert(offsetof(struct frame, n_more) == 22,
-	      "tag to n_more are what frame_is_plain() reads");
+static_assert(offsetof(struct frame, n_more) - offsetof(struct frame, flags) == 2,
+	      "flags to n_more are what frame_is_plain() reads");
 
-/* No tag, no offload, one piece of payload: what most frames are. */
+/* No offload, one piece of payload: what most frames are. */
 static inline bool frame_is_plain(const struct frame *f)
 {
-	uint64_t v;
+	uint32_t v;
 
-	memcpy(&v, &f->tag, sizeof(v));
+	memcpy(&v, &f->flags, sizeof(v));
 	return !v;
 }
 

@@ -81,16 +81,6 @@ static void mirror_all(struct burst *b, const struct item *it, const struct veb_
 	}
 }
 
-/* Whether frames of a VLAN reach a port: 802.1Q, 8.6.2 and 8.8; VST ports see theirs only. */
-static bool vlan_member(const struct veb_port *p, uint32_t vlan)
-{
-	if (p->pvid == vlan)
-		return true;
-	if (!vlan || p->flags & VEB_TRUNK_ANY)
-		return vlan;
-	return vlan >> 16 == TPID_8021Q && vlan_set_has(&p->trunk, TAG_VID(vlan));
-}
-
 static bool entry_has(const struct veb_snap *s, const struct veb_fib_entry *entry, uint16_t id)
 {
 	uint16_t one;
@@ -102,16 +92,21 @@ static bool entry_has(const struct veb_snap *s, const struct veb_fib_entry *entr
 	return false;
 }
 
-static bool is_own(const struct veb_snap *s, const struct veb_port *p, uint64_t mac_key)
+/* Whether a source is the sender's; the short way need not ask again while it stays. */
+static bool is_own(struct burst *b, uint64_t mac_key)
 {
+	const struct veb_port *p = b->src;
 	const struct veb_fib_entry *entry;
 
-	if (likely(mac_key == p->mac))
-		return true;
-	if (p->n_macs < 2)
-		return false;
-	entry = veb_fib_find(s, veb_fib_key(p->domain, mac_key));
-	return entry && entry_has(s, entry, p->id);
+	if (mac_key != p->mac) {
+		if (p->n_macs < 2)
+			return false;
+		entry = veb_fib_find(b->s, veb_fib_key(p->domain, mac_key));
+		if (!entry || !entry_has(b->s, entry, p->id))
+			return false;
+	}
+	b->src_key = mac_key;
+	return true;
 }
 
 /* A request for an address; said once while the snapshot stays. */
@@ -222,7 +217,7 @@ static bool admit(struct burst *b, struct item *it)
 		drop_sent(b, f, DROP_SPOOF_VLAN);
 		return false;
 	}
-	if (p->flags & (VEB_SPOOFCHK | VEB_LEARN) && unlikely(!is_own(b->s, p, frame_src_key(f)))) {
+	if (p->flags & (VEB_SPOOFCHK | VEB_LEARN) && unlikely(!is_own(b, frame_src_key(f)))) {
 		if (!foreign_passes(b, f)) {
 			drop_sent(b, f, DROP_SPOOF_MAC);
 			return false;
@@ -464,9 +459,10 @@ static void prefetch(const struct burst *b, const struct frame *frames, unsigned
 	}
 }
 
-/* Who gets plain frames for an address, and how long they may be; 0: the rules decide. */
-static inline __attribute__((always_inline)) void plain_find(struct burst *b, uint64_t dst_key)
+/* Who gets frames like @f by the short way, and how long they may be; 0: the rules decide. */
+static inline __attribute__((always_inline)) void plain_find(struct burst *b, const struct frame *f)
 {
+	uint64_t dst_key = frame_dst_key(f);
 	const struct veb_fib_entry *entry;
 
 	if (unlikely(b->n_also)) {
@@ -475,11 +471,18 @@ static inline __attribute__((always_inline)) void plain_find(struct burst *b, ui
 	}
 	b->dst_key = dst_key;
 	b->dst_mtu = 0;
+	b->tag = f->tag;
+	b->tag_len = f->tag ? FRAME_TAG_LEN : 0;
+	b->dst_tag = 0;
 	b->run = NULL;
 	if (!b->plain || dst_key & 1) /* a group: first bit of the first byte on the wire */
 		return;
 	entry = veb_fib_find(b->s, veb_fib_key(b->src->domain, dst_key));
-	if (!entry || (entry->first >> 16 & b->code_mask) != b->vlan_code ||
+	if (unlikely(!entry || f->tag)) {
+		plain_find_tagged(b, entry);
+		return;
+	}
+	if ((entry->first >> 16 & b->code_mask) != b->vlan_code ||
 	    (uint16_t)entry->first == b->src->id)
 		return;
 	b->dst_port = (uint16_t)entry->first;
@@ -490,25 +493,23 @@ static inline __attribute__((always_inline)) void plain_find(struct burst *b, ui
 }
 
 /*
- * The common frame decided without a detour: untagged unicast of a sender with
- * nothing special to one owner with nothing special in the same VLAN. False: nothing was done,
- * the rules above decide. They would say the same; this only says it sooner.
+ * The common frame decided without a detour: unicast of a sender with nothing special to one
+ * place with nothing special in the same VLAN. False: nothing was done, the rules above decide.
+ * They would say the same; this only says it sooner.
  */
 static inline bool forward_plain(struct burst *b, const struct frame *f, unsigned int index)
 {
-	uint64_t dst_key = frame_dst_key(f);
-
-	if (unlikely(dst_key != b->dst_key))
-		plain_find(b, dst_key);
-	if (unlikely(frame_mtu_bytes(f) > b->dst_mtu || !b->dst_mtu || f->tag ||
-		     (frame_src_key(f) != b->src->mac && !b->any_src)))
+	if (unlikely(frame_dst_key(f) != b->dst_key || f->tag != b->tag))
+		plain_find(b, f);
+	if (unlikely(frame_mtu_bytes(f) > b->dst_mtu || !b->dst_mtu ||
+		     (frame_src_key(f) != b->src_key && !b->any_src)))
 		return false;
 	if (likely(b->run && b->run_end == index)) {
 		b->run->n++;
 	} else {
 		if (unlikely(b->n_also))
 			also_end(b);
-		b->run = node_add(b, (uint16_t)index, b->dst_port, 0, 0, 0);
+		b->run = node_add(b, (uint16_t)index, b->dst_port, 0, b->dst_tag, 0);
 		if (unlikely(b->n_also))
 			also_begin(b, index);
 	}
@@ -554,6 +555,7 @@ unsigned int veb_forward(const struct veb_snap *s, uint16_t src, const struct fr
 	b.watched = p->n_out ? VEB_CODE_WATCHED : 0;
 	b.shut = p->flags & VEB_ISOLATED;
 	b.dst_key = UINT64_MAX; /* no address */
+	b.src_key = p->mac;
 	b.moves = b.dom->learned && !b.dom->vepa && (p->kind == VEB_UPLINK || p->kind == VEB_HOST);
 	b.plain = TAG_VID(p->pvid) != 4095 && !b.dom->vepa && !b.moves &&
 		  !b.dom->promisc_all && !(p->flags & VEB_CONFIRM);
@@ -566,10 +568,9 @@ unsigned int veb_forward(const struct veb_snap *s, uint16_t src, const struct fr
 			if (unlikely(!admit(&b, &it)))
 				continue;
 			forward(&b, &it);
-			bytes += frames[i].tag ? FRAME_TAG_LEN : 0;
 		}
 		packets++;
-		bytes += frames[i].len;
+		bytes += frames[i].len + b.tag_len;
 	}
 	if (unlikely(b.n_also))
 		also_end(&b);

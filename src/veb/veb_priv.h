@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What veb.c (the rules) shares with also.c. Nobody else includes it. */
+/* What veb.c (the rules) shares with plain.c (the short way). Nobody else includes it. */
 #ifndef ANYVF_VEB_VEB_PRIV_H
 #define ANYVF_VEB_VEB_PRIV_H
 
@@ -34,7 +34,11 @@ struct burst {
 	uint16_t shut;	    /* flag of members that the sender does not reach; 0: it reaches all */
 
 	/* What forward_plain() found for the frame before: flows come in trains. */
+	uint64_t src_key;	/* a source that is the sender's own */
 	uint64_t dst_key;	/* its destination */
+	uint32_t tag;		/* as it was sent */
+	uint32_t tag_len;	/* bytes of that tag */
+	uint32_t dst_tag;	/* as dst_port gets it */
 	uint32_t dst_mtu;	/* most bytes a plain frame for it may have; 0: rules decide */
 	uint16_t dst_port;	/* who gets it */
 	unsigned int run_end;	/* index behind the frames of `run` */
@@ -75,6 +79,16 @@ static inline __attribute__((always_inline)) struct veb_node *node_add(struct bu
 	return &out->nodes[at];
 }
 
+/* Whether frames of a VLAN reach a port: 802.1Q, 8.6.2 and 8.8; VST ports see theirs only. */
+static inline bool vlan_member(const struct veb_port *p, uint32_t vlan)
+{
+	if (p->pvid == vlan)
+		return true;
+	if (!vlan || p->flags & VEB_TRUNK_ANY)
+		return vlan;
+	return vlan >> 16 == TPID_8021Q && vlan_set_has(&p->trunk, TAG_VID(vlan));
+}
+
 /* Where copies for a mirror of the sender's frames go, or NULL: nowhere. */
 static inline const struct veb_port *mirror_port(const struct burst *b, const struct veb_mirror *m)
 {
@@ -83,6 +97,7 @@ static inline const struct veb_port *mirror_port(const struct burst *b, const st
 	return to && to != b->src && to->flags & VEB_LINK_UP ? to : NULL;
 }
 
+void plain_find_tagged(struct burst *b, const struct veb_fib_entry *entry);
 bool also_find(struct burst *b);
 void also_begin(struct burst *b, unsigned int index);
 void also_end(struct burst *b);

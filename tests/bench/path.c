@@ -5,7 +5,7 @@
  * instructions; `vhost` measures with caches between.
  *
  *	path [--size N] [--burst N] [--no-veb] [--packed] [--workers N] [--shared]
- *	     [--mirrors N] [--stalled] [--rounds N]     prints JSON
+ *	     [--mirrors N] [--stalled] [--tagged] [--rounds N]     prints JSON
  *	path --size 65226 --memcpy
  *
  * Each worker has a sending guest of its own, and a receiving one; --shared: all deliver to the
@@ -13,6 +13,7 @@
  * Frames longer than a slot are a kernel guest's: tables of pages, received into mergeable pages.
  * --mirrors: of what the first worker's sender sends so many further guests get copies, at the
  * frame's cost; --stalled: they never refill their rings.
+ * --tagged: frames carry a VLAN tag of the guest's own, and all ports hear any tag.
  * --memcpy: every other stretch of rounds is memcpy() of the same frames to the same buffers, and
  * the two are compared.
  */
@@ -56,7 +57,7 @@ static struct lane lanes[WORKERS_MAX];
 static struct guest watchers[MIRRORS_MAX]; /* their ports follow those of the lanes */
 static struct guest_bufs watcher_bufs[MIRRORS_MAX];
 static unsigned int n_watchers;
-static bool stalled;
+static bool stalled, tagged;
 static unsigned int n_lanes = 1, burst_len = PORT_BURST, size = 64, rounds = ROUNDS;
 static struct veb_snap *snap;
 static bool veb = true, packed, beside_memcpy;
@@ -85,7 +86,7 @@ static void guest_make(struct guest *g, struct guest_bufs *bufs, bool write, str
 
 		memcpy(eth, &dst, MAC_LEN);
 		memcpy(eth + MAC_LEN, &src, MAC_LEN);
-		eth[12] = 0x08;
+		memcpy(eth + 12, tagged ? "\x81\x00\x00\x0a\x08" : "\x08", tagged ? 5 : 1);
 		if (bufs->len > GUEST_SLOT)
 			memcpy(eth - VQ_HDR_LEN, &tso, sizeof(tso));
 	}
@@ -104,7 +105,8 @@ static void snap_make(void)
 	for (unsigned int i = 0; i < n; i++) {
 		struct mac mac = mac_of(i);
 		struct veb_port_conf conf = { .id = (uint16_t)i, .kind = VEB_VF, .mtu = 9000,
-					      .flags = VEB_LINK_UP | VEB_SPOOFCHK, .n_macs = 1,
+					      .flags = VEB_LINK_UP | VEB_SPOOFCHK |
+						       (tagged ? VEB_TRUNK_ANY : 0), .n_macs = 1,
 					      .macs = &mac, .out = mirrors,
 					      .n_out = i ? 0 : n_watchers };
 
@@ -264,6 +266,7 @@ int main(int argc, char **argv)
 						 { "packed", 0, NULL, 'p' },
 						 { "mirrors", 1, NULL, 'M' },
 						 { "stalled", 0, NULL, 'd' },
+						 { "tagged", 0, NULL, 't' },
 						 { "memcpy", 0, NULL, 'm' },
 						 { "rounds", 1, NULL, 'r' }, { 0 } };
 	bool shared = false, is_long;
@@ -278,6 +281,7 @@ int main(int argc, char **argv)
 		case 'S': shared = true; break;
 		case 'p': packed = true; break;
 		case 'M': n_watchers = (unsigned int)atoi(optarg); break;
+		case 't': tagged = true; break;
 		case 'd': stalled = true; break;
 		case 'r': rounds = (unsigned int)atoi(optarg); break;
 		case 'm': beside_memcpy = true; break;

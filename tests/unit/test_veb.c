@@ -29,6 +29,7 @@ struct world {
 	bool vepa;
 	struct veb_snap *snap;
 	struct vf_stats stats[VEB_PORTS_MAX];
+	struct veb_heard heard;
 	struct veb_out *out;
 	struct frame f;
 	uint8_t payload[64];
@@ -54,6 +55,7 @@ static struct world *world_new(void)
 	w->absent[SVC] = true;
 	w->conf[X].domain = 1;
 	w->out = veb_out_new(w->stats);
+	w->out->heard = &w->heard;
 	return w;
 }
 
@@ -1303,6 +1305,7 @@ static void world_roll(struct world *w, unsigned int *seed)
 		c->flags |= c->flags & VEB_LEARNED && rand_r(seed) % 2 ? VEB_ROOM : 0;
 		c->mtu = rand_r(seed) % 3 ? 1500 : 100;
 		c->n_macs = i == UP ? 0 : 1 + (unsigned int)rand_r(seed) % 2;
+		c->n_learned = c->flags & VEB_LEARNED ? c->n_macs - 1 : 0;
 		w->macs[i][1] = mac_of((unsigned int)rand_r(seed) % N_PORTS);
 		c->in = w->mirrors[i][0];
 		c->out = w->mirrors[i][1];
@@ -1337,6 +1340,28 @@ static unsigned int copies_list(const struct world *w, uint32_t (*list)[5])
 
 #define TRAIN 24
 
+/* Frames that follow each other often are alike; a change is to somebody, or the wire, or a tag. */
+static void train_roll(struct frame *train, unsigned int from, unsigned int *seed)
+{
+	static const uint32_t tags[] = { 0, 0, 0, VLAN(7), VLAN(7), STAG(7), VLAN(8), TAG_MAKE(TPID_8021Q, 3, 7),
+					 TAG_MAKE(TPID_8021Q, 3, 0), VLAN(4095) };
+	struct mac dst = mac_of((unsigned int)rand_r(seed) % (N_PORTS + 2));
+	uint32_t tag = tags[(unsigned int)rand_r(seed) % ARRAY_LEN(tags)];
+
+	for (unsigned int i = 0; i < TRAIN; i++) {
+		struct mac src = mac_of(rand_r(seed) % 4 ? from : from ^ 1);
+
+		if (rand_r(seed) % 6 == 0)
+			dst = mac_of((unsigned int)rand_r(seed) % (N_PORTS + 2));
+		if (rand_r(seed) % 6 == 0)
+			tag = tags[(unsigned int)rand_r(seed) % ARRAY_LEN(tags)];
+		train[i] = frame_make(&dst, &src, tag);
+		train[i].len = rand_r(seed) % 4 ? 60 : 1000;
+		if (tag && rand_r(seed) % 8 == 0)
+			train[i].type = htons(TPID_8021Q);
+	}
+}
+
 /* Nodes for mirrors that hold several frames. */
 static unsigned int mirror_runs(const struct veb_out *out)
 {
@@ -1370,17 +1395,9 @@ static void the_short_cut_decides_as_the_rules_do(void **state)
 		world_build(b);
 		for (unsigned int k = 0; k < 50; k++) {
 			unsigned int from = (unsigned int)rand_r(&seed) % N_PORTS, n = TRAIN;
-			struct mac dst = mac_of((unsigned int)rand_r(&seed) % N_PORTS);
 			struct frame train[TRAIN];
 
-			for (unsigned int i = 0; i < TRAIN; i++) {
-				struct mac src = mac_of(rand_r(&seed) % 4 ? from : from ^ 1);
-
-				if (rand_r(&seed) % 4 == 0)
-					dst = mac_of((unsigned int)rand_r(&seed) % N_PORTS);
-				train[i] = frame_make(&dst, &src, rand_r(&seed) % 6 ? 0 : VLAN(7));
-				train[i].len = rand_r(&seed) % 4 ? 60 : 1000;
-			}
+			train_roll(train, from, &seed);
 			if (a->absent[from])
 				continue;
 			veb_out_reset(a->out);
@@ -1390,11 +1407,15 @@ static void the_short_cut_decides_as_the_rules_do(void **state)
 			n = copies_list(a, lists[0]);
 			assert_int_equal(copies_list(b, lists[1]), n);
 			assert_memory_equal(lists[0], lists[1], n * sizeof(lists[0][0]));
+			assert_int_equal(a->out->n_learns, b->out->n_learns);
+			assert_memory_equal(a->out->learns, b->out->learns,
+					    a->out->n_learns * sizeof(a->out->learns[0]));
 			shorter += n;
 			runs += n - a->out->n_nodes;
 			mirrored += mirror_runs(a->out);
 		}
 		assert_memory_equal(a->stats, b->stats, sizeof(a->stats));
+		assert_memory_equal(&a->heard, &b->heard, sizeof(a->heard));
 	}
 	assert_true(shorter > 10000);
 	assert_true(runs > 1000); /* frames that joined the run before them */
