@@ -13,7 +13,10 @@
 #include <sys/eventfd.h>
 
 #include "base/log.h"
+#include "base/sock.h"
 #include "sw/vhost_priv.h"
+
+#define HURRY_S 2 /* for the rest of a message that has begun */
 
 /* ---- What the worker calls. ---- */
 
@@ -419,7 +422,10 @@ static const struct rte_vhost_user_extern_ops hooks = {
 	.post_msg_handle = after_message,
 };
 
-/* One front end a socket: the second is turned away. */
+/*
+ * One front end a socket: the second is turned away. The library has one thread for all and waits
+ * in it for the rest of a message, so nobody may take long over that.
+ */
 static int on_connection(int vid)
 {
 	struct vhost_port *vp;
@@ -438,6 +444,8 @@ static int on_connection(int vid)
 		rc = rte_vhost_extern_callback_register(vid, &hooks, NULL);
 	}
 	pthread_mutex_unlock(&vhost_lib->dp->queues_lock);
+	if (!rc && !sock_hurry_unix(path, HURRY_S))
+		log_debug("a socket that may keep others waiting", "socket=%s", path);
 	if (!rc)
 		log_info("front end connected", "port=\"%s\" socket=%s", vp->port.name, path);
 	return rc;

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pathlib
 import signal
+import socket
 import struct
 import threading
 import time
@@ -270,6 +271,40 @@ def test_a_guest_that_reboots_finds_its_rings_where_it_left_them(switch):
         wait_for(lambda: switch.vf(0)['stats']['tx_packets'] == switch.vf(1)['stats']['rx_packets'])
         time.sleep(0.01)  # the last buffer goes back after the frame is seen
         (a, b)[turn % 2].reboot()
+
+
+def half_a_message(path, listen):
+    """A connection on which a front end began SET_FEATURES and never went on."""
+    with socket.socket(socket.AF_UNIX) as door:
+        if listen:
+            door.bind(str(path))
+            door.listen()
+            yield
+            held, _ = door.accept()
+        else:
+            yield
+            held = door.dup()
+            held.connect(str(path))
+    with held:
+        held.settimeout(30)
+        held.sendall(struct.pack('<III', 2, 1, 8))
+        yield held
+
+
+@pytest.mark.parametrize('client', [True, False])
+def test_half_a_message_keeps_nobody_waiting(swd, client):
+    """librte_vhost has one thread for all front ends, and waits in it for the rest."""
+    switch = Switch(swd, client=client)
+    path = swd.dir / 'vf3.sock'
+    front = half_a_message(path, client)
+    next(front)
+    swd.call('vf.attach', pf='p2p1', vf=3, kind='vhost', socket=str(path), client=client)
+    held = next(front)
+    a, b = switch.attach(0), switch.attach(1)
+    flow(a, b)
+    assert held.recv(1) == b''
+    front.close()
+    switch.close()
 
 
 def test_a_second_front_end_is_turned_away(swd):

@@ -229,6 +229,39 @@ static void sockets_pass_descriptors(void **state)
 	close(pair[1]);
 }
 
+static bool hurries(int fd)
+{
+	struct timeval got;
+	socklen_t size = sizeof(got);
+
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &got, &size), 0);
+	return got.tv_sec == 3;
+}
+
+static void sockets_of_a_path_are_bounded(void **state)
+{
+	char folder[] = "/tmp/anyvf-test-XXXXXX", path[2][64];
+	int listeners[2], ends[2];
+
+	assert_non_null(mkdtemp(folder));
+	for (int i = 0; i < 2; i++) {
+		snprintf(path[i], sizeof(path[i]), "%s/%d", folder, i);
+		listeners[i] = sock_listen_unix(path[i], 0600, NULL);
+		ends[i] = sock_connect_unix(path[i], NULL);
+		assert_true(ends[i] >= 0);
+	}
+	assert_int_equal(sock_hurry_unix(path[0], 3), 2);
+	assert_true(hurries(listeners[0]) && hurries(ends[0]));
+	assert_false(hurries(listeners[1]) || hurries(ends[1]));
+	for (int i = 0; i < 2; i++) {
+		close(listeners[i]);
+		close(ends[i]);
+		unlink(path[i]);
+	}
+	rmdir(folder);
+	assert_int_equal(sock_hurry_unix(path[0], 3), 0);
+}
+
 static void spawn_run_reports_output_status_and_time(void **state)
 {
 	const char *const hello[] = { "sh", "-c", "echo hello", NULL };
@@ -339,6 +372,7 @@ int main(void)
 		cmocka_unit_test(file_lock_names_the_holder),
 		cmocka_unit_test(loop_runs_timers_posts_signals_and_fds),
 		cmocka_unit_test(sockets_pass_descriptors),
+		cmocka_unit_test(sockets_of_a_path_are_bounded),
 		cmocka_unit_test(spawn_run_reports_output_status_and_time),
 		cmocka_unit_test(spawn_run_leaves_no_child_behind_a_killed_caller),
 		cmocka_unit_test(spawn_start_tells_of_the_end),
