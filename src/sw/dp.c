@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The data plane's calls for control (dp.h), and what starts and stops sources.
- */
+/* The data plane's calls for control (dp.h). */
 #include "sw/dp.h"
 
 #include <errno.h>
@@ -10,17 +8,6 @@
 #include <sys/eventfd.h>
 
 #include "sw/dp_priv.h"
-
-static struct dp_sources *sources_new(unsigned int n)
-{
-	struct dp_sources *s = calloc(1, sizeof(*s) + 2 * n * sizeof(s->all[0]));
-
-	if (!s)
-		return NULL;
-	s->all = (struct port_queue **)(s + 1);
-	s->active = s->all + n;
-	return s;
-}
 
 static void worker_close(struct dp_worker *w)
 {
@@ -188,101 +175,6 @@ void dp_publish(struct dp *dp, struct veb_snap *snap)
 	}
 	dp_grace(dp);
 	veb_snap_free(old);
-}
-
-/**
- * dp_queue_start_locked() - A source is ready to be polled
- * @dp: data plane
- * @q:  source of a port in dp->ports; first block filled, not running
- *
- * It gets a worker; its descriptor wakes that one from now on; if epoll cannot watch it, it is
- * polled. Takes effect with dp_queues_changed_locked().
- *
- * Context: any thread but a worker.
- */
-void dp_queue_start_locked(struct dp *dp, struct port_queue *q)
-{
-	struct assign_core cores[DP_WORKERS_MAX];
-	unsigned int to;
-
-	for (unsigned int i = 0; i < dp->n_workers; i++)
-		cores[i] = dp->workers[i]->core;
-	to = assign(cores, dp->n_workers, q->node);
-	dp->workers[to]->core.load++;
-	__atomic_store_n(&q->worker, (uint16_t)to, __ATOMIC_RELAXED);
-	if (worker_watch(dp->workers[to]->thread, q))
-		q->fd = -1;
-	q->polled = true;
-	q->purse = (struct purse){ 0 };
-	q->idle_since = 0;
-	q->gap = UINT32_MAX; /* not known: a second or so */
-	__atomic_store_n(&q->running, true, __ATOMIC_RELEASE);
-}
-
-/**
- * dp_queue_stop_locked() - A source must not be touched any more
- * @dp: data plane
- * @q:  source; may be stopped already
- *
- * In force after dp_queues_changed_locked().
- *
- * Context: any thread but a worker.
- */
-void dp_queue_stop_locked(struct dp *dp, struct port_queue *q)
-{
-	if (!q->running)
-		return;
-	__atomic_store_n(&q->running, false, __ATOMIC_RELEASE);
-	worker_unwatch(dp->workers[q->worker]->thread, q);
-	dp->workers[q->worker]->core.load--;
-}
-
-/* Sources that run on a worker, of all ports. With list NULL only counts. */
-static unsigned int sources_collect(struct dp *dp, unsigned int worker, struct port_queue **list)
-{
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < VEB_PORTS_MAX; i++) {
-		struct port *p = dp->ports[i];
-
-		for (unsigned int k = 0; p && k < p->n_queues; k++) {
-			if (!p->queues[k] || !p->queues[k]->running ||
-			    p->queues[k]->worker != worker)
-				continue;
-			if (list)
-				list[n] = p->queues[k];
-			n++;
-		}
-	}
-	return n;
-}
-
-/**
- * dp_queues_changed_locked() - Put starts and stops in force
- * @dp: data plane
- *
- * On return no worker touches anything that was stopped. Without memory for a new
- * list that still holds (they look at `running`), only new sources must wait.
- *
- * Context: any thread but a worker, under queues_lock.
- */
-void dp_queues_changed_locked(struct dp *dp)
-{
-	struct dp_sources *old[DP_WORKERS_MAX] = { NULL };
-
-	for (unsigned int i = 0; i < dp->n_workers; i++) {
-		struct dp_sources *list = sources_new(sources_collect(dp, i, NULL));
-
-		if (!list)
-			continue;
-		list->n = sources_collect(dp, i, list->all);
-		list->gen = dp->workers[i]->sources->gen + 1;
-		old[i] = __atomic_exchange_n(&dp->workers[i]->sources, list, __ATOMIC_ACQ_REL);
-		worker_wake(dp->workers[i]->thread);
-	}
-	dp_grace(dp);
-	for (unsigned int i = 0; i < dp->n_workers; i++)
-		free(old[i]);
 }
 
 static int port_publish(struct dp *dp, uint16_t id, const char *name, struct port *port,

@@ -61,6 +61,9 @@ AUTO_DEFINE(struct dp *, dp_close)
 /* Takes @snap (veb_snap_free); the one before it is freed when no worker can see it any more. */
 void dp_publish(struct dp *dp, struct veb_snap *snap);
 
+/* While held, no source is polled: frames wait with their senders. */
+void dp_hold(struct dp *dp, bool held);
+
 /* vhost-user. client: we connect and keep trying (QEMU listens); else we listen on path. */
 int dp_vhost_add(struct dp *dp, uint16_t port, const char *name, const char *path, bool client,
 		 struct err *e);

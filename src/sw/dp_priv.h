@@ -102,6 +102,7 @@ struct dp {
 	 * rte_vhost_driver_*, never taken by a worker.
 	 */
 	pthread_mutex_t queues_lock;
+	bool held; /* no source is polled; guarded by it */
 
 	unsigned int n_workers; /* those of workers[] that run */
 	struct dp_worker *workers[DP_WORKERS_MAX];
@@ -112,6 +113,9 @@ struct dp {
 
 /* dp.c */
 void dp_grace(struct dp *dp);
+
+/* sources.c */
+struct dp_sources *sources_new(unsigned int n);
 void dp_queue_start_locked(struct dp *dp, struct port_queue *q);
 void dp_queue_stop_locked(struct dp *dp, struct port_queue *q);
 void dp_queues_changed_locked(struct dp *dp);

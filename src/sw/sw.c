@@ -142,6 +142,20 @@ static void on_tick(void *arg)
 		commit_soon(sw);
 }
 
+/*
+ * Frames of the first guest that is back would be lost while the others are not: they wait. For
+ * guests that are connected, not for those that may be off, and not for one that takes long.
+ */
+static void on_settle(void *arg)
+{
+	struct sw *sw = arg;
+
+	if (sw_is_settling(sw) && loop_now_ms() < sw->settle_until_ms)
+		return;
+	loop_timer_set(sw->settle, UINT32_MAX, 0);
+	dp_hold(sw->opts.dp, false);
+}
+
 /**
  * sw_open() - Start the control half
  * @opts: what it works with
@@ -150,6 +164,7 @@ static void on_tick(void *arg)
  *
  * Reloads the state file and plugs everything in again. What cannot be plugged
  * in (a netdev or namespace that is gone) is logged, kept, and tried each second.
+ * Senders wait until all front ends that are back have rings, but not for long.
  *
  * Return: 0, -ENOMEM, -EINVAL (state file damaged or newer), or errors of reading it.
  * Context: the control thread, before its loop runs.
@@ -171,14 +186,17 @@ int sw_open(const struct sw_opts *opts, struct sw **out, struct err *e)
 	rc = sw_state_load(sw, e);
 	if (rc)
 		return rc;
+	dp_hold(opts->dp, true);
 	sw_plug_all(sw);
 	commit_soon(sw);
+	sw->settle_until_ms = loop_now_ms() + SW_SETTLE_MS;
+	sw->settle = loop_timer_add(opts->loop, 0, SW_SETTLE_LOOK_MS, on_settle, sw);
 	sw->hints = loop_fd_add(opts->loop, dp_hint_fd(opts->dp), EPOLLIN, on_hints, sw);
 	sw->tick = loop_timer_add(opts->loop, SW_TICK_MS, SW_TICK_MS, on_tick, sw);
 	sw->age = loop_timer_add(opts->loop, SW_AGE_MS, SW_AGE_MS, on_age, sw);
 	sw->soon = loop_timer_add(opts->loop, UINT32_MAX, 0, commit_soon, sw);
 	sw->more_hints = loop_timer_add(opts->loop, UINT32_MAX, 0, hints_again, sw);
-	if (!sw->hints || !sw->tick || !sw->age || !sw->soon || !sw->more_hints)
+	if (!sw->settle || !sw->hints || !sw->tick || !sw->age || !sw->soon || !sw->more_hints)
 		return err_set(e, -ENOMEM, "no memory");
 	*out = take(sw);
 	return 0;
@@ -196,6 +214,8 @@ void sw_close(struct sw *sw)
 		return;
 	if (sw->hints)
 		loop_fd_del(sw->hints);
+	if (sw->settle)
+		loop_timer_del(sw->settle);
 	if (sw->tick)
 		loop_timer_del(sw->tick);
 	if (sw->age)

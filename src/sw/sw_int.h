@@ -78,6 +78,8 @@ struct sw {
 	struct sw_learned *learned[VEB_PORTS_MAX]; /* sw_learn.c; behind VFs, by port; NULL: none */
 	uint64_t learned_at[VEB_PORTS_MAX]; /* when a port last got an address by learning, ms */
 	struct loop_fd *hints;
+	struct loop_timer *settle;     /* at the start: until all that are back can be reached */
+	uint64_t settle_until_ms;
 	struct loop_timer *tick;       /* each second: wires, lost devices */
 	struct loop_timer *age;	       /* each half minute: learned addresses that are silent */
 	struct loop_timer *more_hints; /* after a full turn of hints, the next one */
@@ -86,6 +88,8 @@ struct sw {
 
 #define SW_COALESCE_MS 10
 #define SW_TICK_MS     1000
+#define SW_SETTLE_MS   300 /* after a start, for front ends that connected at once */
+#define SW_SETTLE_LOOK_MS 5
 #define SW_AGE_MS      30000
 
 /* sw.c */
@@ -106,6 +110,7 @@ void sw_unplug(struct sw *sw, struct sw_port *port, const char *tap, const char 
 int sw_name_check(const struct sw *sw, const char *name, const char *netns, struct err *e);
 bool sw_plug_tick(struct sw *sw);
 void sw_plug_all(struct sw *sw);
+bool sw_is_settling(const struct sw *sw);
 void sw_links_show(struct sw *sw);
 
 /* sw_learn.c */

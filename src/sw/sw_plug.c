@@ -390,6 +390,29 @@ void sw_plug_all(struct sw *sw)
 	sw_plug_tick(sw);
 }
 
+/**
+ * sw_is_settling() - Whether some front end is there and its rings are not yet
+ * @sw: switch
+ *
+ * Context: control.
+ */
+bool sw_is_settling(const struct sw *sw)
+{
+	struct dp_port_status port;
+
+	for (unsigned int i = 0; i < PFS_MAX; i++) {
+		const struct sw_pf *pf = sw->pfs[i];
+
+		for (unsigned int k = 0; pf && k < pf->config.numvfs; k++) {
+			dp_port_status(sw->opts.dp, pf->vf_ports[k].id, &port);
+			if (pf->vfs[k].attach.kind == VF_ATTACH_VHOST && port.connected &&
+			    !port.n_queues)
+				return true;
+		}
+	}
+	return false;
+}
+
 static void show(struct sw *sw, const struct sw_port *p, bool up)
 {
 	if (!p->plugged || !p->edge || sw->links[p->id] == up)

@@ -35,6 +35,8 @@ static struct {
 	uint64_t failed; /* frames that sinks lost */
 	uint16_t applied_mtu; /* to a tap that is open */
 	struct port edge;
+	bool held;
+	unsigned int n_queues; /* of whatever is plugged in */
 } fake;
 
 /* The fake data plane. */
@@ -43,6 +45,10 @@ void dp_publish(struct dp *dp, struct veb_snap *snap)
 	veb_snap_free(fake.snap);
 	fake.snap = snap;
 	fake.publishes++;
+}
+void dp_hold(struct dp *dp, bool held)
+{
+	fake.held = held;
 }
 int dp_vhost_add(struct dp *dp, uint16_t port, const char *name, const char *path, bool client,
 		 struct err *e)
@@ -64,7 +70,7 @@ void dp_port_del(struct dp *dp, uint16_t port)
 }
 void dp_port_status(const struct dp *dp, uint16_t port, struct dp_port_status *out)
 {
-	*out = (struct dp_port_status){ .connected = fake.plugged[port] };
+	*out = (struct dp_port_status){ .connected = fake.plugged[port], .n_queues = fake.n_queues };
 }
 void dp_rate_set(struct dp *dp, uint16_t port, uint32_t max, uint32_t min)
 {
@@ -721,6 +727,41 @@ static void state_of_a_newer_version_or_damaged_is_refused(void **state)
 		assert_non_null(strstr(w->e.msg, w->state));
 		assert_non_null(strstr(w->e.msg, texts[i][1]));
 	}
+}
+
+static void senders_wait_at_the_start_for_who_is_back(void **state)
+{
+	const struct vf_attach vhost = { .kind = VF_ATTACH_VHOST, .client = true };
+	struct world *w = *state;
+
+	assert_true(fake.held); /* until the loop runs: there is nobody to wait for */
+	loop_turn(w->loop, 1000);
+	assert_false(fake.held);
+	pf_add(w, "p2p1", 2);
+	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 1, &vhost, NULL), 0);
+	assert_false(fake.held);
+
+	world_restart(w);
+	w->sw->settle_until_ms = UINT64_MAX;
+	for (unsigned int i = 0; i < 5; i++) {
+		loop_turn(w->loop, 1000);
+		assert_true(fake.held); /* it is there, and has no rings */
+	}
+	fake.n_queues = 1;
+	while (fake.held)
+		loop_turn(w->loop, 1000);
+
+	fake.n_queues = 0;
+	world_restart(w);
+	w->sw->settle_until_ms = 0; /* long ago */
+	while (fake.held)
+		loop_turn(w->loop, 1000);
+
+	world_restart(w);
+	fake.plugged[sw_pf_find(w->sw, "p2p1", NULL)->vf_ports[1].id] = false; /* it is off */
+	w->sw->settle_until_ms = UINT64_MAX;
+	while (fake.held)
+		loop_turn(w->loop, 1000);
 }
 
 static void a_state_file_that_cannot_be_written_fails_the_command_whole(void **state)
@@ -1421,6 +1462,7 @@ int main(void)
 		T(what_cannot_be_plugged_in_at_the_start_comes_later),
 		T(accepted_addresses_are_read_from_both_versions),
 		T(state_of_a_newer_version_or_damaged_is_refused),
+		T(senders_wait_at_the_start_for_who_is_back),
 		T(a_state_file_that_cannot_be_written_fails_the_command_whole),
 		T(commands_that_fail_anywhere_leave_nothing_behind),
 		T(one_bad_word_leaves_the_whole_command_out),
