@@ -149,7 +149,9 @@ static void hints_put(struct worker *w, struct veb_out *out)
 		(void)eventfd_write(w->dp->hint_fd, 1);
 }
 
-static void batch_deliver(struct worker *w, uint16_t to, unsigned int n, unsigned int flow)
+/* Copies for a mirror come here also if its destination's link is down, to be counted. */
+static void batch_deliver(struct worker *w, const struct veb_snap *snap, uint16_t to,
+			  unsigned int n, unsigned int flow)
 {
 	struct port *p = __atomic_load_n(&w->dp->ports[to], __ATOMIC_ACQUIRE);
 	struct port_batch b = { .items = w->items, .n = n, .flow = flow,
@@ -159,6 +161,10 @@ static void batch_deliver(struct worker *w, uint16_t to, unsigned int n, unsigne
 				.scratch = w->scratch };
 
 	w->n_cuts = w->n_cut_segs = 0;
+	if (unlikely(w->items->mirror) && !(snap->ports[to]->flags & VEB_LINK_UP)) {
+		port_drop_all(&b, DROP_LINK_DOWN);
+		return;
+	}
 	if (likely(p && p->ops->tx)) {
 		p->ops->tx(p, &b);
 		return;
@@ -211,7 +217,7 @@ static int64_t deliver(struct worker *w, const struct veb_snap *snap, const stru
 			uint16_t len = mark ? snap->snaps[VEB_MARK_SLOT(mark)] : 0;
 
 			if (unlikely(batch_is_full(w, node, f, len, n_frames))) {
-				batch_deliver(w, to, n, flow);
+				batch_deliver(w, snap, to, n, flow);
 				n = n_frames = 0;
 			}
 			if (unlikely(len))
@@ -223,7 +229,7 @@ static int64_t deliver(struct worker *w, const struct veb_snap *snap, const stru
 				bytes += f[k].len + COPY_COST;
 		}
 		if (n)
-			batch_deliver(w, to, n, flow);
+			batch_deliver(w, snap, to, n, flow);
 		/* One that takes nothing, a mirror's perhaps, is not the sender's loss. */
 		cost += likely(*taken != before) ? bytes : out->bins[to].n * COPY_COST;
 	}

@@ -89,12 +89,12 @@ static inline bool vlan_member(const struct veb_port *p, uint32_t vlan)
 	return vlan >> 16 == TPID_8021Q && vlan_set_has(&p->trunk, TAG_VID(vlan));
 }
 
-/* Where copies for a mirror of the sender's frames go, or NULL: nowhere. */
+/* Where copies for a mirror of the sender's frames go, its link up or not, or NULL: nowhere. */
 static inline const struct veb_port *mirror_port(const struct burst *b, const struct veb_mirror *m)
 {
 	const struct veb_port *to = b->s->ports[m->to];
 
-	return to && to != b->src && to->flags & VEB_LINK_UP ? to : NULL;
+	return to != b->src ? to : NULL;
 }
 
 void plain_find_tagged(struct burst *b, const struct veb_fib_entry *entry);

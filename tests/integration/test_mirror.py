@@ -44,6 +44,18 @@ def test_20_directions_are_the_vms(lab, mirror):
     assert counts(lab) == (3, 0)
 
 
+def test_copies_for_a_link_that_is_down_are_counted(lab, mirror):
+    mirror('add m from vf @ 0 both to vf @ 5')
+    lab.vf(EAR, state='disable')
+    assert lab.who(0, lab.mac(1)) == [1]
+    assert lab.who(1, lab.mac(0)) == [0]
+    assert counts(lab) == (0, 2)
+    assert lab.swd.drops(lab.pf, EAR) == {'link_down': 2}
+    lab.vf(EAR, state='auto')
+    assert lab.who(0, lab.mac(1)) == [1, EAR]
+    assert counts(lab) == (1, 2)
+
+
 def test_20_the_wire_and_the_host_interface_are_sources(lab, mirror):
     mirror('add m from uplink @ out to vf @ 5')
     assert lab.who(0, STRANGER) == [EAR, WIRE]
