@@ -232,6 +232,10 @@ int capture_run(struct cli *cli, const struct noun_capture *want)
 	if (!c)
 		return CLI_FAIL;
 	c->want = want;
+	if (!want->path && fcntl(STDOUT_FILENO, F_GETFD) < 0) { /* a socket of ours would be it */
+		err_errno(&e, "standard output");
+		return cli_error(&e);
+	}
 	if (!want->path && isatty(STDOUT_FILENO)) {
 		err_set(&e, -EINVAL,
 			"standard output is a terminal: pipe it into \"tcpdump -r -\", "

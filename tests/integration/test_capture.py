@@ -414,7 +414,7 @@ def test_refusals_name_the_word_and_leave_nothing(lab, capture, tmp_path):
     wait_for(lambda: threads(lab) == 0, 15, what='nothing left')
 
 
-def test_a_full_disk_and_a_terminal_are_told(lab, capture):
+def test_a_full_disk_a_terminal_and_no_output_are_told(lab, capture):
     c = capture('vf 0 -w /dev/full')
     assert c.end(signo=None) == (1, 'Error: /dev/full: No space left on device.\n')
     near, far = os.openpty()
@@ -423,6 +423,9 @@ def test_a_full_disk_and_a_terminal_are_told(lab, capture):
     assert done.returncode == 1 and 'terminal' in done.stderr and '-w FILE' in done.stderr
     os.close(near)
     os.close(far)
+    done = subprocess.run(f'{DAEMONS}/anyvf capture {lab.pf} vf 0 >&-', shell=True, stderr=subprocess.PIPE, text=True, timeout=20,
+                          env={**os.environ, 'ANYVF_RUN_DIR': str(lab.swd.dir)})
+    assert (done.returncode, done.stderr) == (1, 'Error: standard output: Bad file descriptor.\n')
 
 
 def test_a_disk_that_fills_up_leaves_whole_blocks(lab, capture):
