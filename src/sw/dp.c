@@ -255,7 +255,7 @@ int dp_port_add(struct dp *dp, uint16_t id, const char *name, struct port *port,
  * @dp:   data plane
  * @port: port number; nothing there: no-op
  *
- * On return no frame passes and ops->free was called.
+ * On return no frame passes, no hint of it waits, and ops->free was called.
  *
  * Context: control.
  */
@@ -272,6 +272,7 @@ void dp_port_del(struct dp *dp, uint16_t port)
 	__atomic_store_n(&dp->ports[port], NULL, __ATOMIC_RELEASE);
 	dp_queues_changed_locked(dp);
 	pthread_mutex_unlock(&dp->queues_lock);
+	hints_void(dp, port);
 	p->ops->free(p);
 }
 
@@ -432,61 +433,4 @@ void dp_mirror_stats_reset(struct dp *dp, uint16_t slot)
 	dp_mirror_stats_get(dp, slot, &more);
 	zero->mirrored = was.mirrored + more.mirrored;
 	zero->dropped = was.dropped + more.dropped;
-}
-
-/**
- * dp_hint_fd() - What to watch for address hints
- * @dp: data plane
- *
- * Return: descriptor, readable while hints wait; stays the data plane's.
- * Context: control.
- */
-int dp_hint_fd(const struct dp *dp)
-{
-	return dp->hint_fd;
-}
-
-/**
- * dp_hints_take() - Fetch address hints
- * @dp:  data plane
- * @out: array of @max
- * @max: entries
- *
- * Return: entries filled; fewer than @max means all were taken.
- * Context: control.
- */
-unsigned int dp_hints_take(struct dp *dp, struct dp_hint *out, unsigned int max)
-{
-	unsigned int n = 0;
-	bool left = false;
-	eventfd_t count;
-
-	(void)eventfd_read(dp->hint_fd, &count);
-	for (unsigned int w = 0; w < dp->n_workers; w++) {
-		struct dp_hints *h = &dp->workers[w]->hints;
-		unsigned int head, tail = h->tail;
-
-		__atomic_store_n(&h->told, false, __ATOMIC_SEQ_CST);
-		head = __atomic_load_n(&h->head, __ATOMIC_SEQ_CST);
-		while (n < max && tail != head)
-			out[n++] = h->ring[tail++ % DP_HINTS_MAX];
-		__atomic_store_n(&h->tail, tail, __ATOMIC_RELEASE);
-		left |= tail != head;
-	}
-	if (left)
-		(void)eventfd_write(dp->hint_fd, 1);
-	return n;
-}
-
-/**
- * dp_heard_take() - Which learned addresses were heard of since the last call
- * @dp:  data plane
- * @out: filled; ask with veb_heard_of()
- *
- * Context: control.
- */
-void dp_heard_take(struct dp *dp, struct veb_heard *out)
-{
-	for (unsigned int i = 0; i < ARRAY_LEN(out->words); i++)
-		out->words[i] = __atomic_exchange_n(&dp->heard.words[i], 0, __ATOMIC_RELAXED);
 }

@@ -44,7 +44,7 @@ struct dp_port_status {
 
 /* A source address seen from a port that veb wants control to judge. */
 struct dp_hint {
-	uint16_t port; /* port number */
+	uint16_t port; /* port number; VEB_NO_PORT: it is void */
 	struct mac mac;
 };
 

@@ -26,7 +26,7 @@ struct dp_sources {
 	struct port_queue **active; /* array of n: the first n_active are polled */
 };
 
-/* Ring of hints. Writer of head: the worker; of tail: control. */
+/* Ring of hints. Writer of head: the worker; of tail, and of what is between them: control. */
 struct dp_hints {
 	struct dp_hint ring[DP_HINTS_MAX];
 	unsigned int head, tail;
@@ -123,6 +123,9 @@ void dp_queues_changed_locked(struct dp *dp);
 /* eal.c */
 int eal_start(const struct dp_opts *opts, cpu_set_t *cpus, struct err *e);
 void eal_stop(void);
+
+/* hints.c */
+void hints_void(struct dp *dp, uint16_t port);
 
 /* lost.c */
 void lost_head(struct dp_worker *w, uint16_t id, const struct loss *what, enum drop why);

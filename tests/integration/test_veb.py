@@ -427,6 +427,21 @@ def test_12_a_vf_without_mac_takes_its_newest_source(lab):
     assert lab.who(0, own) == [1]
 
 
+def test_12_what_is_heard_of_late_is_not_the_next_users(lab):
+    """Addresses that a guest told by its frames go with its attachment, judged yet or not."""
+    lab.vf(1, mac='00:00:00:00:00:00')
+    for n in range(4000):
+        lab.ports[1].sock.send(mac(BCAST) + struct.pack('!HI', 0x0277, n) + bytes(48))
+    lab.swd.call('vf.release', pf=lab.pf, vf=1)
+    lab.vf(2, mac='00:00:00:00:00:00')
+
+    def told():
+        lab.send(2, BCAST, src=STRANGER)
+        return lab.status(2)['accepted'] == [STRANGER]
+    wait_for(told, what='what was said later')
+    assert lab.status(1)['accepted'] == []
+
+
 def test_10_11_allowed_addresses_need_no_trust(lab):
     """A floating address of VRRP: both VFs may use it, and frames for it reach both."""
     shared, other = '00:00:5e:00:01:07', '00:00:5e:00:01:08'
