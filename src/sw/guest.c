@@ -53,18 +53,18 @@ static void judge_one(struct guest *g, const struct guest *old, const struct mac
 		      const struct vf_config *c)
 {
 	const struct guest_mac *before = find_accepted(old, mac);
-	bool free_choice = mac_is_zero(&c->mac) || mac_equal(&c->mac, mac) ||
-			   mac_list_has(&c->allowed, mac);
-	bool stays = before && (!before->by_trust || c->trust);
+	bool free_choice = mac_is_zero(&c->mac) || mac_equal(&c->mac, mac);
+	bool granted = c->trust || mac_list_has(&c->allowed, mac);
+	bool stays = before && (!before->by_grant || granted);
 	unsigned int quota = c->trust ? VF_MACS_TRUSTED : VF_MACS_UNTRUSTED;
 
 	if (mac_is_zero(mac) || mac_is_multicast(mac) || find_accepted(g, mac) ||
 	    is_refused(g, mac))
 		return;
-	if ((free_choice || stays || c->trust) && g->n_accepted < quota)
+	if ((free_choice || stays || granted) && g->n_accepted < quota)
 		g->accepted[g->n_accepted++] = (struct guest_mac){
 			.mac = *mac,
-			.by_trust = !free_choice && (!stays || before->by_trust),
+			.by_grant = !free_choice && (!stays || before->by_grant),
 		};
 	else if (g->n_accepted + g->n_refused < REMEMBER_MAX)
 		g->refused[g->n_refused++] = *mac;
@@ -89,8 +89,9 @@ static void judge_old(struct guest *g, const struct guest *old, const struct vf_
  * @out:    the new value; the caller owns it
  *
  * Accepted are addresses of a VF without administrative MAC, the administrative
- * MAC itself, and any address of a trusted VF; an address accepted before stays
- * while the guest wants it, unless only trust allowed it and that is gone.
+ * MAC itself, those on its list of allowed ones, and any address of a trusted VF;
+ * an address accepted before stays while the guest wants it, unless only trust or
+ * the list allowed it and that is gone.
  *
  * Return: 0 or -ENOMEM.
  * Context: control; pure.
@@ -239,7 +240,7 @@ bool guest_same_accepted(const struct guest *a, const struct guest *b)
 		return false;
 	for (unsigned int i = 0; i < n; i++)
 		if (!mac_equal(&a->accepted[i].mac, &b->accepted[i].mac) ||
-		    a->accepted[i].by_trust != b->accepted[i].by_trust)
+		    a->accepted[i].by_grant != b->accepted[i].by_grant)
 			return false;
 	return true;
 }

@@ -12,7 +12,7 @@
 
 struct guest_mac {
 	struct mac mac;
-	bool by_trust; /* accepted only because the VF was trusted: goes with the trust */
+	bool by_grant; /* only as the VF was trusted, or by its list: goes with that */
 };
 
 /* Immutable. */

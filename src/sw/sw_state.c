@@ -10,7 +10,7 @@
  *                      "overridden": [], "accepted": "02:... 02:...*"}]}],
  *    "mirrors": [{...}]}
  *
- * Accepted addresses are one text a VF, those of trust with a star: a trusted VF has up to 1,024,
+ * Accepted addresses are one text a VF, those of a grant with a star: a trusted VF has up to 1,024,
  * and they are written with every change.
  */
 #include <errno.h>
@@ -40,7 +40,7 @@ static json_t *accepted_to_json(const struct guest *g)
 	for (unsigned int i = 0; i < g->n_accepted && i < VF_MACS_TRUSTED; i++) {
 		mac_format(&g->accepted[i].mac, at);
 		at += MAC_STR_LEN - 1;
-		if (g->accepted[i].by_trust)
+		if (g->accepted[i].by_grant)
 			*at++ = '*';
 		*at++ = ' ';
 	}
@@ -158,7 +158,7 @@ static int mask_from_json(const json_t *words, uint32_t *out, struct err *e)
 
 /* One address behind the @n in @macs. */
 static int accepted_add(struct guest_mac *macs, unsigned int *n, const char *text, size_t len,
-			bool by_trust, struct err *e)
+			bool by_grant, struct err *e)
 {
 	char mac[MAC_STR_LEN];
 	int rc;
@@ -171,7 +171,7 @@ static int accepted_add(struct guest_mac *macs, unsigned int *n, const char *tex
 	rc = mac_parse(mac, &macs[*n].mac, e);
 	if (rc)
 		return rc;
-	macs[(*n)++].by_trust = by_trust;
+	macs[(*n)++].by_grant = by_grant;
 	return 0;
 }
 

@@ -489,6 +489,28 @@ static void allowed_addresses_are_the_vfs_without_trust(void **state)
 	assert_string_equal(who(w, 2, M58, M0), "");
 }
 
+static void an_address_that_was_allowed_goes_with_the_list(void **state)
+{
+	struct world *w = *state;
+	struct mac more = mac(M59);
+	const struct vf_filter f = { .main_mac = mac(M2), .n_macs = 1, .macs = &more };
+
+	pf_add(w, "p2p1", 4);
+	vf_words(w, 0, false, "mac " M0);
+	vf_words(w, 2, false, "mac " M2 " allowed " M59);
+	assert_int_equal(sw_ops.vf_filter(w->sw, "p2p1", 2, &f, NULL), 0);
+	assert_int_equal(vf_get(w, 2).status.n_accepted, 2);
+	world_restart(w);
+	assert_int_equal(sw_ops.vf_filter(w->sw, "p2p1", 2, &f, NULL), 0);
+	assert_string_equal(who(w, 2, M59, M0), "0");
+	assert_int_equal(vf_words(w, 2, false, "allowed none"), 0);
+	assert_string_equal(who(w, 2, M59, M0), "");
+	assert_string_equal(who(w, 0, M0, M59), "");
+	assert_int_equal(vf_get(w, 2).status.n_refused, 1);
+	vf_words(w, 2, false, "trust on"); /* it still asks */
+	assert_string_equal(who(w, 2, M59, M0), "0");
+}
+
 #define BEHIND "02:00:00:00:00:91"
 #define BEHIND2 "02:00:00:00:00:92"
 #define BEHIND3 "02:00:00:00:00:93"
@@ -688,7 +710,7 @@ static void accepted_addresses_are_read_from_both_versions(void **state)
 			g = w->sw->pfs[0]->vfs[0].guest;
 			assert_int_equal(g->n_accepted, 2);
 			for (unsigned int k = 0; k < 2; k++)
-				assert_int_equal(g->accepted[k].by_trust,
+				assert_int_equal(g->accepted[k].by_grant,
 						 g->accepted[k].mac.b[5] == 0x57);
 			assert_int_equal(sw_state_save(w->sw, NULL), 0);
 			world_restart(w);
@@ -1454,6 +1476,7 @@ int main(void)
 		T(on_a_bare_switch_a_source_counts_as_a_request),
 		T(a_vf_without_mac_takes_its_newest_source),
 		T(allowed_addresses_are_the_vfs_without_trust),
+		T(an_address_that_was_allowed_goes_with_the_list),
 		T(addresses_behind_a_guest_are_learned_up_to_a_bound),
 		T(what_somebody_has_by_right_is_never_learned),
 		T(a_learned_address_moves_but_not_at_once),
