@@ -119,21 +119,33 @@ static void learn_behind(struct sw *sw, const struct sw_pf *pf, unsigned int vf,
 }
 
 /**
+ * sw_learned_max() - Most addresses that may be learned behind a VF as it is
+ * @v: VF
+ *
+ * Return: its setting; 0 while nobody is plugged in, or has an address beside which others are
+ * learned: the first of a port's is its own, and passes the spoof check unasked.
+ * Context: control.
+ */
+unsigned int sw_learned_max(const struct sw_vf *v)
+{
+	return v->attach.kind == VF_ATTACH_NONE || !has_own(v) ? 0 : v->config.learning;
+}
+
+/**
  * sw_learned_get() - Addresses learned behind a port, as a snapshot needs them
  * @sw:  switch
  * @pf:  its PF
  * @vf:  VF of it
  * @out: gets them, room for VF_LEARNED_MAX
  *
- * Return: how many; never more than the VF's setting.
+ * Return: how many; never more than sw_learned_max().
  * Context: control.
  */
 unsigned int sw_learned_get(const struct sw *sw, const struct sw_pf *pf, unsigned int vf,
 			    struct mac *out)
 {
 	const struct sw_learned *l = sw->learned[pf->vf_ports[vf].id];
-	const struct sw_vf *v = &pf->vfs[vf];
-	unsigned int max = v->attach.kind == VF_ATTACH_NONE ? 0 : v->config.learning, n = 0;
+	unsigned int max = sw_learned_max(&pf->vfs[vf]), n = 0;
 
 	for (unsigned int i = 0; l && i < l->n && n < max; i++)
 		out[n++] = l->macs[i].mac;

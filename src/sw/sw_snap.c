@@ -217,7 +217,7 @@ static int build_vf(struct build *b, const struct sw_pf *pf, unsigned int vf)
 		.macs = macs,
 	};
 
-	if (n_learned < v->config.learning)
+	if (n_learned < sw_learned_max(v))
 		conf.flags |= VEB_ROOM;
 	if (v->guest) {
 		conf.n_groups = v->guest->n_mcasts;

@@ -598,6 +598,22 @@ static void a_learned_address_moves_but_not_at_once(void **state)
 	assert_int_equal(vf_get(w, 2).status.n_learned, 0);
 }
 
+static void a_learned_address_is_no_right_without_an_own_one(void **state)
+{
+	struct world *w = learners(state);
+
+	vf_words(w, 1, false, "mac 00:00:00:00:00:00");
+	guest_says(w, 1, M58);
+	seen(w, 1, BEHIND);
+	assert_string_equal(who(w, 0, M0, BEHIND), "1");
+	vf_words(w, 3, false, "mac " BEHIND);
+	assert_string_equal(who(w, 1, BEHIND, M0), "");
+	guest_says(w, 1, "00:00:00:00:00:00");
+	assert_string_equal(who(w, 1, BEHIND, M0), "");
+	assert_string_equal(who(w, 1, BEHIND2, M0), ""); /* nor does it pass what is not learned */
+	assert_string_equal(who(w, 0, M0, BEHIND), "3");
+}
+
 static void learned_addresses_go_when_they_are_silent(void **state)
 {
 	struct world *w = learners(state);
@@ -1480,6 +1496,7 @@ int main(void)
 		T(addresses_behind_a_guest_are_learned_up_to_a_bound),
 		T(what_somebody_has_by_right_is_never_learned),
 		T(a_learned_address_moves_but_not_at_once),
+		T(a_learned_address_is_no_right_without_an_own_one),
 		T(learned_addresses_go_when_they_are_silent),
 		T(settings_survive_a_restart),
 		T(what_cannot_be_plugged_in_at_the_start_comes_later),
