@@ -101,6 +101,7 @@ static void commit_soon(void *arg)
 	struct sw *sw = arg;
 	struct err e = { 0 };
 
+	sw->due = false;
 	sw->hint_again = false; /* workers report addresses once a snapshot */
 	sw_publish(sw, NULL);
 	if (!sw_state_save(sw, &e)) {

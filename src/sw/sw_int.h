@@ -67,6 +67,7 @@ struct sw {
 	char *run_dir, *state;	    /* copies */
 	char *saved;		    /* what the state file holds; NULL: not known */
 	bool save_failed;	    /* logged already */
+	bool due;		    /* soon is armed */
 	bool hint_again;	    /* an address came too early: have it reported again */
 	struct sw_pf *pfs[PFS_MAX]; /* by slot; NULL: free */
 	struct sw_mirror mirrors[VEB_MIRRORS_MAX]; /* by slot */

@@ -40,10 +40,12 @@ static void learned_del(struct sw_learned *l, unsigned int i)
 	l->macs[i] = l->macs[--l->n];
 }
 
-/* In force 10 ms later. */
+/* In force 10 ms later; what comes until then does not put it off. */
 static void soon(struct sw *sw)
 {
-	loop_timer_set(sw->soon, SW_COALESCE_MS, 0);
+	if (!sw->due)
+		loop_timer_set(sw->soon, SW_COALESCE_MS, 0);
+	sw->due = true;
 }
 
 /* Whether a VF has an address of its own, beside which others can be learned. */
@@ -250,7 +252,7 @@ static void hint(struct sw *sw, const struct dp_hint *h)
 	if (!guest_accepted(g, &h->mac))
 		return;
 	sw->learned_at[h->port] = loop_now_ms();
-	loop_timer_set(sw->soon, SW_COALESCE_MS, 0);
+	soon(sw);
 }
 
 /**

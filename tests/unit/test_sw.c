@@ -614,6 +614,23 @@ static void a_learned_address_is_no_right_without_an_own_one(void **state)
 	assert_string_equal(who(w, 0, M0, BEHIND), "3");
 }
 
+static void a_flow_of_new_addresses_holds_up_nobody(void **state)
+{
+	struct world *w = learners(state);
+	const struct sw_pf *pf = sw_pf_find(w->sw, "p2p1", NULL);
+	unsigned int before;
+
+	vf_words(w, 1, false, "learning 1000");
+	before = fake.publishes;
+	for (uint8_t i = 0; i < 20; i++) {
+		fake.hints[fake.n_hints++] =
+			(struct dp_hint){ pf->vf_ports[1].id, { { 2, 0, 0, 0, 1, i } } };
+		sw_learn_hints(w->sw);
+		loop_turn(w->loop, 5);
+	}
+	assert_true(fake.publishes > before);
+}
+
 static void learned_addresses_go_when_they_are_silent(void **state)
 {
 	struct world *w = learners(state);
@@ -1496,6 +1513,7 @@ int main(void)
 		T(addresses_behind_a_guest_are_learned_up_to_a_bound),
 		T(what_somebody_has_by_right_is_never_learned),
 		T(a_learned_address_moves_but_not_at_once),
+		T(a_flow_of_new_addresses_holds_up_nobody),
 		T(a_learned_address_is_no_right_without_an_own_one),
 		T(learned_addresses_go_when_they_are_silent),
 		T(settings_survive_a_restart),
