@@ -244,7 +244,7 @@ static int mirror_put(struct sw *sw, struct sw_mirror *m, const struct mirror_co
 	if (!rc) {
 		next.used = true;
 		*m = next;
-		rc = sw_commit(sw, e);
+		rc = next.capture ? sw_publish(sw, e) : sw_commit(sw, e);
 		gone = rc ? &next : &old;
 		*m = rc ? old : next;
 	}
@@ -334,7 +334,7 @@ bool sw_mirrors_tick(struct sw *sw)
  * @capture: whom it is for; borrowed until sw_capture_unplugged(), or this failed
  * @e:       may be NULL
  *
- * Return: 0, -ENODEV, -EINVAL, -ERANGE, -ELOOP, -ENOSPC, or errors of the state file.
+ * Return: 0, -ENODEV, -EINVAL, -ERANGE, -ELOOP, -ENOSPC; of a mirror errors of the state file.
  * Context: control.
  */
 int sw_mirror_new(struct sw *sw, const struct mirror_config *want, struct sw_capture *capture,

@@ -1309,6 +1309,19 @@ static void a_capture_lasts_as_long_as_its_client_and_its_source(void **state)
 	assert_false(w->sw->mirrors[0].used);
 }
 
+static void a_capture_needs_no_disk(void **state)
+{
+	struct world *w = *state;
+
+	pf_add(w, "p2p1", 1);
+	free(w->sw->saved); /* as when the last change is not on the disk yet */
+	w->sw->saved = NULL;
+	unlink(w->state);
+	assert_int_equal(mkdir(w->state, 0700), 0); /* and cannot be written */
+	close(capture(w, 0));
+	assert_int_equal(rmdir(w->state), 0);
+}
+
 static void a_capture_that_cannot_begin_leaves_nothing(void **state)
 {
 	struct mirror_config m = { .name = "capture", .from_pf = "p2p1", .to = MIRROR_TO_CAPTURE };
@@ -1535,6 +1548,7 @@ int main(void)
 		T(mirrors_cross_pfs_and_are_refused_by_name),
 		T(a_mirror_to_elsewhere_has_a_port_while_it_is_there),
 		T(a_capture_lasts_as_long_as_its_client_and_its_source),
+		T(a_capture_needs_no_disk),
 		T(a_capture_that_cannot_begin_leaves_nothing),
 		T(a_tap_of_two_mirrors_goes_with_the_last),
 		T(mirror_loops_are_refused_by_whatever_detour),
