@@ -5,6 +5,7 @@
  * fills and what comes then is counted. Users: sw_capture.c.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -109,7 +110,8 @@ static int fd_check(int fd, struct err *e)
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) || domain != AF_UNIX ||
 	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) || type != SOCK_STREAM)
 		return err_set(e, -EINVAL, "a capture needs a Unix stream socket to write to");
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)))
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) ||
+	    fcntl(fd, F_SETFL, 0)) /* it blocks: the thread waits in send() alone */
 		return err_errno(e, "capture");
 	return 0;
 }
@@ -118,7 +120,7 @@ static int fd_check(int fd, struct err *e)
  * sink_capture_open() - A destination that is a listening client
  * @s:   a thread of its own
  * @m:   the capture
- * @fd:  a Unix stream socket, borrowed until @s ended; shut down at the end
+ * @fd:  a Unix stream socket, borrowed until @s ended; made to block, shut down at the end
  * @out: the port, for dp_port_add()
  * @e:   may be NULL
  *

@@ -2,9 +2,11 @@
 /* sinks: rings that never wait for their thread, and what stands in front of a frame on its way. */
 #include "unit/unit.h"
 
+#include <fcntl.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "sw/sink_priv.h"
 
@@ -89,6 +91,24 @@ static void a_full_ring_drops_and_what_was_in_it_arrives(void **state)
 	assert_in_range(slow.flushes, 1, n);
 }
 
+/* Whatever its client made of the socket: with O_NONBLOCK the thread would try without end. */
+static void a_capture_waits_for_its_reader(void **state)
+{
+	const struct mirror_config m = { .name = "capture", .from_pf = "p", .to = MIRROR_TO_CAPTURE };
+	struct port *port;
+	struct sinks *s;
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	assert_int_equal(sinks_open(&s, NULL), 0);
+	assert_int_equal(sink_capture_open(s, &m, fds[0], &port, NULL), 0);
+	assert_false(fcntl(fds[0], F_GETFL) & O_NONBLOCK);
+	port->ops->free(port);
+	sinks_close(s);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void headers_are_as_the_drafts_have_them(void **state)
 {
 	static const struct {
@@ -140,6 +160,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_ring_drops_and_what_was_in_it_arrives),
+		cmocka_unit_test(a_capture_waits_for_its_reader),
 		cmocka_unit_test(headers_are_as_the_drafts_have_them),
 	};
 
