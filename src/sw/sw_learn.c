@@ -236,7 +236,7 @@ static void hint(struct sw *sw, const struct dp_hint *h)
 		return;
 	}
 	v = &pf->vfs[vf];
-	if (v->config.learning && has_own(v)) {
+	if (v->config.learning && has_own(v) && !mac_equal(&v->config.mac, &h->mac)) {
 		learn_behind(sw, pf, vf, &h->mac);
 		return;
 	}

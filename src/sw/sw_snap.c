@@ -150,6 +150,7 @@ static uint16_t vf_flags(const struct sw_pf *pf, unsigned int vf)
 	const struct vf_config *c = &pf->vfs[vf].config;
 	const struct guest *g = pf->vfs[vf].guest;
 	bool named = !mac_is_zero(&c->mac), known = g && g->known;
+	bool asks = !known && (!c->spoofchk || !named); /* by its frames */
 	uint16_t flags = 0;
 
 	if (sw_vf_link_up(pf, vf))
@@ -158,9 +159,9 @@ static uint16_t vf_flags(const struct sw_pf *pf, unsigned int vf)
 		flags |= VEB_SPOOFCHK;
 	if (c->learning)
 		flags |= VEB_LEARN | VEB_LEARNED;
-	if (!known && (!c->spoofchk || !named))
+	if (asks)
 		flags |= VEB_LEARN;
-	if (flags & VEB_LEARN && named && !guest_accepted(g, &c->mac))
+	if (asks && named && !guest_accepted(g, &c->mac))
 		flags |= VEB_CONFIRM;
 	if (!known || (g->allmulti && c->trust))
 		flags |= VEB_ALLMULTI;

@@ -631,6 +631,23 @@ static void a_flow_of_new_addresses_holds_up_nobody(void **state)
 	assert_true(fake.publishes > before);
 }
 
+static void who_learns_is_asked_for_his_own_address_once(void **state)
+{
+	struct world *w = learners(state);
+	const struct sw_pf *pf = sw_pf_find(w->sw, "p2p1", NULL);
+	struct veb_port *const *port = &w->sw->blocks[pf->vf_ports[1].id];
+
+	assert_false((*port)->flags & VEB_CONFIRM); /* it would take the short way from its frames */
+	vf_words(w, 1, false, "spoofchk off");
+	assert_true((*port)->flags & VEB_CONFIRM);
+	seen(w, 1, M58);
+	assert_false((*port)->flags & VEB_CONFIRM);
+	seen(w, 1, BEHIND);
+	assert_int_equal(vf_get(w, 1).status.n_learned, 1);
+	vf_words(w, 1, false, "mac " M59); /* the recipe holds */
+	assert_string_equal(who(w, 0, M0, M58), "1");
+}
+
 static void learned_addresses_go_when_they_are_silent(void **state)
 {
 	struct world *w = learners(state);
@@ -1526,6 +1543,7 @@ int main(void)
 		T(addresses_behind_a_guest_are_learned_up_to_a_bound),
 		T(what_somebody_has_by_right_is_never_learned),
 		T(a_learned_address_moves_but_not_at_once),
+		T(who_learns_is_asked_for_his_own_address_once),
 		T(a_flow_of_new_addresses_holds_up_nobody),
 		T(a_learned_address_is_no_right_without_an_own_one),
 		T(learned_addresses_go_when_they_are_silent),
