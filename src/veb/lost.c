@@ -92,7 +92,7 @@ void veb_lose_sent(const struct veb_snap *s, struct veb_out *out, uint16_t port,
  * @out:    of the burst
  * @port:   the destination
  * @f:      frame of out->burst
- * @tags:   it has in the switch, outer first
+ * @tags:   it has in the switch or would have at the port, outer first
  * @reason: why
  *
  * Context: a worker.

@@ -53,10 +53,11 @@ static void drop_sent(struct burst *b, const struct frame *f, enum drop reason)
 	veb_lose_sent(b->s, b->out, b->src->id, f, reason);
 }
 
-/* A destination hears of a drop: the frame as it is in the switch. */
-static void drop_at(struct burst *b, uint16_t port, const struct item *it, enum drop reason)
+/* A destination hears of a drop: the frame as it is in the switch, or would have left it. */
+static void drop_at(struct burst *b, uint16_t port, const struct item *it, const uint32_t tags[2],
+		    enum drop reason)
 {
-	veb_lose_at(b->s, b->out, port, it->f, it->tags, reason);
+	veb_lose_at(b->s, b->out, port, it->f, tags, reason);
 }
 
 /* Copies for mirrors get the frame as the mirrored VM sees it; its sender never does. */
@@ -250,25 +251,22 @@ static bool strips(const struct veb_port *q, const struct item *it)
 static void deliver(struct burst *b, const struct item *it, uint16_t to)
 {
 	const struct veb_port *q = b->s->ports[to];
-	uint32_t outer = it->tags[0], inner = it->tags[1];
+	bool bare = strips(q, it);
+	const uint32_t tags[2] = { it->tags[bare], bare ? 0 : it->tags[1] };
 
 	if (unlikely(b->prune) && entry_has(b->s, b->prune, to))
 		return;
 	if (unlikely(!(q->flags & VEB_LINK_UP))) {
-		drop_at(b, to, it, DROP_LINK_DOWN);
+		drop_at(b, to, it, tags, DROP_LINK_DOWN);
 		return;
 	}
 	if (unlikely(is_oversize(it->f, q->mtu))) {
-		drop_at(b, to, it, DROP_OVERSIZE);
+		drop_at(b, to, it, tags, DROP_OVERSIZE);
 		return;
 	}
-	if (strips(q, it)) {
-		outer = inner;
-		inner = 0;
-	}
-	node_add(b, it->index, to, 0, outer, inner);
+	node_add(b, it->index, to, 0, tags[0], tags[1]);
 	if (unlikely(q->n_in))
-		mirror_all(b, it, q->in, q->n_in, to, outer, inner);
+		mirror_all(b, it, q->in, q->n_in, to, tags[0], tags[1]);
 }
 
 /* Out by the wire. `only`: the frame has no other destination, so its sender hears of a drop. */
@@ -386,7 +384,7 @@ static bool deliver_owners(struct burst *b, const struct item *it,
 		const struct veb_port *q = b->s->ports[owners[i]];
 
 		if (unlikely(!vlan_member(q, it->vlan))) {
-			drop_at(b, q->id, it, DROP_VLAN);
+			drop_at(b, q->id, it, it->tags, DROP_VLAN);
 			continue;
 		}
 		hit = true;

@@ -703,7 +703,7 @@ static void tags_do_not_count_against_an_mtu(void **state)
 	}
 }
 
-/* Of a sender as it sent the frame, of a receiver as the switch had it. */
+/* Of a sender as it sent the frame, of a receiver as the switch had it or would have given it. */
 static void a_drop_leaves_the_frame_with_the_port_that_lost_it(void **state)
 {
 	auto_of(world_free) struct world *w = world_new();
@@ -1012,6 +1012,37 @@ static void a_capture_sees_what_was_dropped_and_why(void **state)
 	assert_int_equal(veb_forward(w->snap, A, burst, 4, w->out), 0);
 	assert_int_equal(drops(w, A, DROP_LINK_DOWN), 4);
 	w->out->n_nodes = 0;
+}
+
+/* Its filter, and who asks for the last drop, see what the VM would have: no tag of its port VLAN. */
+static void a_drop_on_the_way_to_a_vm_is_shown_as_the_vm_would_see_it(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	auto_free struct loss_slot *slots = calloc(VEB_PORTS_MAX * DROP_N, sizeof(*slots));
+	struct veb_mirror in = { E, 255, 0, VEB_MIRROR_DROPS };
+	struct veb_filter *flt;
+
+	assert_int_equal(veb_filter_new(&(struct veb_filter_conf){ .pcap = "ip" }, &flt, NULL), 0);
+	in.filter = flt;
+	w->out->losses = slots;
+	w->conf[A].n_in = 1;
+	w->conf[A].in = &in;
+	w->conf[A].vlan = w->conf[B].vlan = 100;
+	w->conf[E].kind = VEB_SINK;
+	world_build(w);
+	assert_string_equal(send_to(w, B, mac_of(A), 0), "Ae");
+	w->conf[A].mtu = 40;
+	world_build(w);
+	assert_string_equal(send_to(w, B, mac_of(A), 0), "e");
+	assert_int_equal(VEB_MARK_WHY(w->out->nodes[0].mirror), 1 + DROP_OVERSIZE);
+	assert_int_equal(lost(w, A, DROP_OVERSIZE).len, 60);
+	w->conf[A].flags = 0;
+	world_build(w);
+	assert_string_equal(send_to(w, B, mac_of(A), 0), "e");
+	assert_int_equal(lost(w, A, DROP_LINK_DOWN).len, 60);
+	assert_string_equal(send_to(w, C, mac_of(A), VLAN(7)), "U"); /* of another VLAN: with its tag */
+	assert_int_equal(lost(w, A, DROP_VLAN).len, 64);
+	veb_filter_put(flt);
 }
 
 static void mirrored_tag_is_the_guests_own(void **state)
@@ -1487,6 +1518,7 @@ int main(void)
 		cmocka_unit_test(mirrors_copy_what_the_vm_sees),
 		cmocka_unit_test(a_tunnel_is_not_mirrored_into_itself),
 		cmocka_unit_test(a_capture_sees_what_was_dropped_and_why),
+		cmocka_unit_test(a_drop_on_the_way_to_a_vm_is_shown_as_the_vm_would_see_it),
 		cmocka_unit_test(mirrored_tag_is_the_guests_own),
 		cmocka_unit_test(a_filter_lets_pass_what_meets_all_its_conditions),
 		cmocka_unit_test(filters_are_refused_in_libpcaps_words),
