@@ -51,6 +51,16 @@ struct sw_pf {
 	struct sw_svc *svcs; /* array of n_svcs */
 };
 
+/* Addresses learned behind one port. Writer: sw_learn.c. */
+struct sw_learned {
+	unsigned int n;
+	struct {
+		struct mac mac;
+		uint8_t idle; /* looks since it was heard of */
+		uint64_t since_ms; /* learned then */
+	} macs[VF_LEARNED_MAX];
+};
+
 struct sw_capture;
 
 struct sw_mirror {
@@ -77,7 +87,7 @@ struct sw {
 	struct veb_port *blocks[VEB_PORTS_MAX]; /* of the newest snapshot, a reference each */
 	int8_t links[VEB_PORTS_MAX]; /* link shown to a tap's user: 1 up, 0 down, -1 nothing yet */
 	struct sw_learned *learned[VEB_PORTS_MAX]; /* sw_learn.c; behind VFs, by port; NULL: none */
-	uint64_t learned_at[VEB_PORTS_MAX]; /* when a port last got an address by learning, ms */
+	uint64_t learned_at[VEB_PORTS_MAX]; /* when a port last took a newer address for its own, ms */
 	struct loop_fd *hints;
 	struct loop_timer *settle;     /* at the start: until all that are back can be reached */
 	uint64_t settle_until_ms;

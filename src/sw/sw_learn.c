@@ -17,15 +17,6 @@
 			    /* and loses a learned one to another VF */
 #define IDLE_MAX       (300000 / SW_AGE_MS) /* looks without a frame; 300 s, as Linux bridges */
 
-/* Of one port. */
-struct sw_learned {
-	unsigned int n;
-	struct {
-		struct mac mac;
-		uint8_t idle; /* looks since it was heard of */
-	} macs[VF_LEARNED_MAX];
-};
-
 static unsigned int learned_find(const struct sw_learned *l, const struct mac *mac)
 {
 	unsigned int i = 0;
@@ -88,9 +79,9 @@ static bool may_move(struct sw *sw, const struct sw_pf *pf, const struct mac *ma
 	for (unsigned int i = 0; i < pf->config.numvfs; i++) {
 		uint16_t id = pf->vf_ports[i].id;
 		const struct sw_learned *l = sw->learned[id];
+		unsigned int at = learned_find(l, mac);
 
-		if (l && learned_find(l, mac) < l->n &&
-		    loop_now_ms() - sw->learned_at[id] < LEARN_PAUSE_MS)
+		if (l && at < l->n && loop_now_ms() - l->macs[at].since_ms < LEARN_PAUSE_MS)
 			return false;
 	}
 	return true;
@@ -115,8 +106,8 @@ static void learn_behind(struct sw *sw, const struct sw_pf *pf, unsigned int vf,
 		return;
 	forget_all(sw, pf, mac);
 	l->macs[l->n].mac = *mac;
+	l->macs[l->n].since_ms = loop_now_ms();
 	l->macs[l->n++].idle = 0;
-	sw->learned_at[id] = loop_now_ms();
 	soon(sw);
 }
 
