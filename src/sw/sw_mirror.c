@@ -359,6 +359,11 @@ int sw_mirror_new(struct sw *sw, const struct mirror_config *want, struct sw_cap
 	return rc;
 }
 
+static int no_capture(struct err *e)
+{
+	return err_set(e, -EINVAL, "a mirror cannot go to a capture: use anyvf capture");
+}
+
 /**
  * sw_mirror_add() - struct pf_ops.mirror_add
  * @ctx:  struct sw
@@ -373,7 +378,7 @@ int sw_mirror_add(void *ctx, const struct mirror_config *want, struct err *e)
 	struct sw *sw = ctx;
 
 	if (want->to == MIRROR_TO_CAPTURE)
-		return err_set(e, -EINVAL, "a mirror cannot go to a capture: use anyvf capture");
+		return no_capture(e);
 	if (mirror_find(sw, want->name))
 		return err_set(e, -EEXIST, "mirror %s exists", want->name);
 	return sw_mirror_new(sw, want, NULL, e);
@@ -406,7 +411,7 @@ int sw_mirror_set(void *ctx, const char *name, const struct mirror_config *want,
 	if (!m)
 		return no_mirror(name, e);
 	if (changed & 1U << MIRROR_FIELD_TO && want->to == MIRROR_TO_CAPTURE)
-		return err_set(e, -EINVAL, "a mirror cannot go to a capture: use anyvf capture");
+		return no_capture(e);
 	rc = mirror_config_apply(&m->config, want, changed & ~(1U << MIRROR_FIELD_NAME), &next, e);
 	return rc ? rc : mirror_put(sw, m, &next, e);
 }
@@ -454,7 +459,7 @@ int sw_mirror_load(struct sw *sw, unsigned int slot, const struct mirror_config 
 	const struct vlan_set none = { .set = true };
 	struct veb_filter *filter;
 	struct err why = { 0 };
-	int rc = ends_check(sw, config, e);
+	int rc = config->to == MIRROR_TO_CAPTURE ? no_capture(e) : ends_check(sw, config, e);
 
 	if (rc)
 		return rc;

@@ -789,6 +789,10 @@ static void state_of_a_newer_version_or_damaged_is_refused(void **state)
 		{ "{\"version\": 1, \"mirrors\": [{\"name\": \"m\", \"from\": \"pf\", \"from_pf\": "
 		  "\"p\", \"to_pf\": \"p\", \"to_vf\": 1}]}",
 		  "no PF" },
+		{ "{\"version\": 1, \"pfs\": [{\"slot\": 0, \"config\": {\"name\": \"p\", \"numvfs\": "
+		  "1}}], \"mirrors\": [{\"name\": \"m\", \"from_pf\": \"p\", \"from_vf\": 0, "
+		  "\"to\": \"capture\"}]}",
+		  "capture" },
 		{ VF_STATE("2", "5"), "no text" },
 		{ VF_STATE("2", "\"" M2 " " M2 "0\""), "too long" },
 		{ VF_STATE("2", "\"" M2 " *\""), "address" },
