@@ -61,6 +61,13 @@ struct sw_learned {
 	} macs[VF_LEARNED_MAX];
 };
 
+/* An address that was learned behind a VF and then heard from outside. */
+struct sw_outside {
+	struct mac mac;
+	uint16_t pf; /* its slot */
+	uint64_t since_ms;
+};
+
 struct sw_capture;
 
 struct sw_mirror {
@@ -88,6 +95,7 @@ struct sw {
 	int8_t links[VEB_PORTS_MAX]; /* link shown to a tap's user: 1 up, 0 down, -1 nothing yet */
 	struct sw_learned *learned[VEB_PORTS_MAX]; /* sw_learn.c; behind VFs, by port; NULL: none */
 	uint64_t learned_at[VEB_PORTS_MAX]; /* when a port last took a newer address for its own, ms */
+	struct sw_outside outside[64]; /* sw_learn.c; by hash, the newest */
 	struct loop_fd *hints;
 	struct loop_timer *settle;     /* at the start: until all that are back can be reached */
 	uint64_t settle_until_ms;

@@ -14,7 +14,7 @@
 
 #define HINTS_A_TURN   64
 #define LEARN_PAUSE_MS 1000 /* a VF of one address takes a newer one this often at most, */
-			    /* and loses a learned one to another VF */
+			    /* and a learned one goes to another VF, or comes from the wire */
 #define IDLE_MAX       (300000 / SW_AGE_MS) /* looks without a frame; 300 s, as Linux bridges */
 
 static unsigned int learned_find(const struct sw_learned *l, const struct mac *mac)
@@ -59,9 +59,11 @@ static bool is_owned(const struct sw_pf *pf, const struct mac *mac)
 	return mac_equal(&pf->config.mac, mac);
 }
 
-/* An address is behind no VF of the PF any more. */
-static void forget_all(struct sw *sw, const struct sw_pf *pf, const struct mac *mac)
+/* An address is behind no VF of the PF any more. Whether it was. */
+static bool forget_all(struct sw *sw, const struct sw_pf *pf, const struct mac *mac)
 {
+	bool some = false;
+
 	for (unsigned int i = 0; i < pf->config.numvfs; i++) {
 		struct sw_learned *l = sw->learned[pf->vf_ports[i].id];
 		unsigned int at = learned_find(l, mac);
@@ -69,13 +71,26 @@ static void forget_all(struct sw *sw, const struct sw_pf *pf, const struct mac *
 		if (l && at < l->n) {
 			learned_del(l, at);
 			soon(sw);
+			some = true;
 		}
 	}
+	return some;
 }
 
-/* Whether the VF that has learned an address may lose it by now, or none has. */
+/* Where it is remembered that an address was taken from a VF by the wire, until another has it. */
+static struct sw_outside *outside(struct sw *sw, const struct sw_pf *pf, const struct mac *mac)
+{
+	return &sw->outside[veb_heard_bit(pf->slot, veb_mac_key(mac)) % ARRAY_LEN(sw->outside)];
+}
+
+/* Whether who has an address, a VF that learned it or the wire, may lose it by now, or none has. */
 static bool may_move(struct sw *sw, const struct sw_pf *pf, const struct mac *mac)
 {
+	const struct sw_outside *o = outside(sw, pf, mac);
+
+	if (o->pf == pf->slot && mac_equal(&o->mac, mac) &&
+	    loop_now_ms() - o->since_ms < LEARN_PAUSE_MS)
+		return false;
 	for (unsigned int i = 0; i < pf->config.numvfs; i++) {
 		uint16_t id = pf->vf_ports[i].id;
 		const struct sw_learned *l = sw->learned[id];
@@ -223,7 +238,9 @@ static void hint(struct sw *sw, const struct dp_hint *h)
 	if (!pf)
 		return;
 	if (vf == pf->config.numvfs) { /* the wire, the host interface */
-		forget_all(sw, pf, &h->mac);
+		if (forget_all(sw, pf, &h->mac))
+			*outside(sw, pf, &h->mac) =
+				(struct sw_outside){ h->mac, pf->slot, loop_now_ms() };
 		return;
 	}
 	v = &pf->vfs[vf];

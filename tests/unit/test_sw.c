@@ -599,6 +599,13 @@ static void a_learned_address_moves_but_not_at_once(void **state)
 	fake.hints[fake.n_hints++] = (struct dp_hint){ pf->uplink.id, w->out->learns[0].mac };
 	sw_learn_hints(w->sw);
 	assert_int_equal(vf_get(w, 2).status.n_learned, 0);
+	seen(w, 2, BEHIND); /* nor does it come back at once */
+	assert_int_equal(vf_get(w, 2).status.n_learned, 0);
+	seen(w, 2, BEHIND3);
+	assert_int_equal(vf_get(w, 2).status.n_learned, 1);
+	memset(w->sw->outside, 0, sizeof(w->sw->outside));
+	seen(w, 2, BEHIND);
+	assert_int_equal(vf_get(w, 2).status.n_learned, 2);
 }
 
 static void a_learned_address_is_no_right_without_an_own_one(void **state)
