@@ -227,8 +227,10 @@ static bool admit(struct burst *b, struct item *it)
 		learn(b, f);
 	} else if (unlikely(p->flags & VEB_LEARNED) && frame_src_key(f) != p->mac) {
 		hear(b, frame_src_key(f));
-	} else if (unlikely(b->moves) && frame_src_key(f) != p->mac && is_known(b, f)) {
-		learn(b, f);
+	} else if (unlikely(b->moves)) {
+		if (frame_src_key(f) != p->mac && is_known(b, f))
+			learn(b, f);
+		b->src_key = frame_src_key(f);
 	}
 	if (unlikely(is_oversize(f, p->mtu))) {
 		drop_sent(b, f, DROP_OVERSIZE);
@@ -547,7 +549,6 @@ unsigned int veb_forward(const struct veb_snap *s, uint16_t src, const struct fr
 		return veb_lose_all(s, out, src, n);
 	b.dom = &s->domains[p->domain];
 	b.from_uplink = p->kind == VEB_UPLINK;
-	b.any_src = !(p->flags & (VEB_SPOOFCHK | VEB_LEARN));
 	b.vlan_code = veb_vlan_code(p);
 	b.code_mask = VEB_CODE_VLAN | (p->flags & VEB_ISOLATED ? VEB_CODE_ISOLATED : 0);
 	b.watched = p->n_out ? VEB_CODE_WATCHED : 0;
@@ -555,8 +556,9 @@ unsigned int veb_forward(const struct veb_snap *s, uint16_t src, const struct fr
 	b.dst_key = UINT64_MAX; /* no address */
 	b.src_key = p->mac;
 	b.moves = b.dom->learned && !b.dom->vepa && (p->kind == VEB_UPLINK || p->kind == VEB_HOST);
-	b.plain = TAG_VID(p->pvid) != 4095 && !b.dom->vepa && !b.moves &&
-		  !b.dom->promisc_all && !(p->flags & VEB_CONFIRM);
+	b.any_src = !(p->flags & (VEB_SPOOFCHK | VEB_LEARN)) && !b.moves;
+	b.plain = TAG_VID(p->pvid) != 4095 && !b.dom->vepa && !b.dom->promisc_all &&
+		  !(p->flags & VEB_CONFIRM);
 	for (i = 0; i < n && out->n_nodes + b.dom->max_nodes <= VEB_NODES_MAX; i++) {
 		struct item it = { .f = &frames[i], .index = (uint16_t)i };
 

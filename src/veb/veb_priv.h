@@ -34,7 +34,7 @@ struct burst {
 	uint16_t shut;	    /* flag of members that the sender does not reach; 0: it reaches all */
 
 	/* What forward_plain() found for the frame before: flows come in trains. */
-	uint64_t src_key;	/* a source that is the sender's own */
+	uint64_t src_key;	/* a source that was looked at, and may pass */
 	uint64_t dst_key;	/* its destination */
 	uint32_t tag;		/* as it was sent */
 	uint32_t tag_len;	/* bytes of that tag */

@@ -592,6 +592,29 @@ static void foreign_source_is_dropped_with_spoof_check_and_forwarded_without(voi
 	assert_int_equal(w->out->n_learns, 1);
 }
 
+static void a_learned_address_is_reported_from_the_wire_in_a_train_too(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+	const struct mac away = { { 2, 9, 9, 9, 9, 9 } }, a = mac_of(A);
+	struct frame train[4];
+
+	w->conf[E].flags |= VEB_LEARN | VEB_LEARNED;
+	w->macs[E][1] = stranger;
+	w->conf[E].n_macs = 2;
+	w->conf[E].n_learned = 1;
+	world_build(w);
+	for (unsigned int i = 0; i < 4; i++)
+		train[i] = frame_make(&a, i == 2 ? &stranger : &away, 0);
+	for (unsigned int times = 0; times < 2; times++) {
+		veb_out_reset(w->out);
+		assert_int_equal(veb_forward(w->snap, UP, train, 4, w->out), 4);
+		assert_int_equal(w->out->n_nodes, 1);
+		assert_int_equal(w->out->nodes[0].n, 4);
+		assert_int_equal(w->out->n_learns, !times); /* said once a snapshot */
+	}
+	assert_true(mac_equal(&w->out->learns[0].mac, &stranger));
+}
+
 static void first_address_is_reported_where_it_is_to_be_confirmed(void **state)
 {
 	auto_of(world_free) struct world *w = world_new();
@@ -1507,6 +1530,7 @@ int main(void)
 		cmocka_unit_test(native_vlan_is_not_stripped_off_a_second_tag),
 		cmocka_unit_test(priority_tag_does_not_smuggle_a_second_tag),
 		cmocka_unit_test(foreign_source_is_dropped_with_spoof_check_and_forwarded_without),
+		cmocka_unit_test(a_learned_address_is_reported_from_the_wire_in_a_train_too),
 		cmocka_unit_test(first_address_is_reported_where_it_is_to_be_confirmed),
 		cmocka_unit_test(closed_links_stop_both_ways_and_count),
 		cmocka_unit_test(oversize_counts_at_the_side_that_is_too_small),
