@@ -19,6 +19,10 @@ def check(root):
     for section, key in re.findall(r'^\t\{ "([\w.]+)", "(\w+)",', (root / 'src/base/conf.c').read_text(), re.M):
         if not re.search(rf'\b{key}\b', text):
             yield f'man/anyvf.conf.5: says nothing of {key} in [{section}]'
+    for path in sorted(man.glob('anyvf-*.8')):
+        text = path.read_text()
+        if re.search(r'^\.Nm anyvf \w', text, re.M) and re.search(r'^\.Nm$', text.partition('.Sh SYNOPSIS')[2].partition('.Sh ')[0], re.M):
+            yield f'{path.relative_to(root)}: a bare .Nm in the synopsis is shown as "anyvf", without the object'
     for path in sorted(man.glob('*.[1-8]')) if shutil.which('mandoc') else ():
         lint = subprocess.run(['mandoc', '-Tlint', '-Wwarning', str(path)], capture_output=True, text=True, check=False)
         for line in lint.stdout.splitlines():
