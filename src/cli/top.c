@@ -17,7 +17,8 @@
 
 #include "cli/cli.h"
 
-#define HISTORY 24 /* intervals a line shows */
+#define HISTORY	  24 /* intervals a line shows */
+#define COL_WIDTH 9  /* characters; with a PF's usual name all columns stand on a screen of 80 */
 
 /* What a row is ordered by, and the key that asks for it. */
 enum column { COL_RX, COL_TX, COL_RX_PPS, COL_TX_PPS, COL_DROPS, COL_MIRRORED, COL_N };
@@ -172,46 +173,65 @@ static int rows_read(struct top *t, double secs, struct err *e)
 	return 0;
 }
 
-static void print_history(const struct row *r)
+/* The newest @n intervals, to the row's own scale. */
+static void print_history(const struct row *r, unsigned int n)
 {
 	static const char *const levels[] = { " ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
 	double most = 0;
 
 	for (unsigned int i = 0; i < HISTORY; i++)
 		most = MAX(most, r->history[i]);
-	for (unsigned int i = 0; i < HISTORY; i++)
+	for (unsigned int i = HISTORY - n; i < HISTORY; i++)
 		fputs(levels[most > 0 ? (unsigned int)(r->history[i] / most * 8 + 0.5) : 0],
 		      stdout);
 }
 
-/* Lines of the screen that rows may take. */
-static size_t rows_shown(const struct top *t)
+/* How much of the table the screen has room for: rows, and intervals behind each. */
+static void room_left(const struct top *t, int name_width, size_t *rows, unsigned int *intervals)
 {
+	const int used = name_width + COL_N * (COL_WIDTH + 1) + 2;
 	struct winsize size;
 
-	if (!t->is_tty || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || size.ws_row < 3)
-		return t->n;
-	return MIN(t->n, (size_t)size.ws_row - 2);
+	*rows = t->n;
+	*intervals = HISTORY;
+	if (!t->is_tty || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_row || !size.ws_col)
+		return;
+	*rows = MIN(t->n, (size_t)MAX(size.ws_row - 2, 1));
+	*intervals = (unsigned int)MIN(MAX(size.ws_col - used, 0), HISTORY);
+}
+
+/* As wide as the longest: the columns behind it are in line. */
+static int names_width(const struct top *t)
+{
+	size_t width = 0;
+
+	for (size_t i = 0; i < t->n; i++)
+		width = MAX(width, strlen(t->rows[i].pf));
+	return (int)width + 7; /* " vf 255" */
 }
 
 static void print_table(const struct top *t)
 {
 	const char *end = t->is_tty ? "\033[K\n" : "\n";
+	const int width = names_width(t);
+	unsigned int intervals;
+	size_t rows;
 
-	printf("%s%-16s", t->is_tty ? "\033[H" : "", "VF");
+	room_left(t, width, &rows, &intervals);
+	printf("%s%-*s", t->is_tty ? "\033[H" : "", width, "VF");
 	for (unsigned int i = 0; i < COL_N; i++)
-		printf(" %11s", columns[i].head);
+		printf(" %*s", COL_WIDTH, columns[i].head);
 	fputs(end, stdout);
-	for (size_t i = 0; i < rows_shown(t); i++) {
+	for (size_t i = 0; i < rows; i++) {
 		const struct row *r = &t->rows[i];
 		char name[PF_NAME_LEN + 16];
 
 		snprintf(name, sizeof(name), "%s vf %u", r->pf, r->vf);
-		printf("%-16s", name);
+		printf("%-*s", width, name);
 		for (unsigned int k = 0; k < COL_N; k++)
-			printf(k <= COL_TX ? " %11.2f" : " %11.0f", r->rates[k]);
+			printf(" %*.*f", COL_WIDTH, k <= COL_TX ? 2 : 0, r->rates[k]);
 		fputs("  ", stdout);
-		print_history(r);
+		print_history(r, intervals);
 		fputs(end, stdout);
 	}
 	if (!t->n)
@@ -356,11 +376,12 @@ int cli_top(struct cli *cli)
 		raw = was;
 		raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
 		tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-		fputs("\033[?1049h\033[?25l", stdout); /* another screen, no cursor */
+		fputs("\033[?1049h\033[?25l\033[?7l",
+		      stdout); /* another screen, no cursor, no wrapping */
 	}
 	rc = run(&t, &e);
 	if (t.is_tty) {
-		fputs("\033[?25h\033[?1049l", stdout);
+		fputs("\033[?7h\033[?25h\033[?1049l", stdout);
 		fflush(stdout);
 		tcsetattr(STDIN_FILENO, TCSANOW, &was);
 	}

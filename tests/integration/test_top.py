@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """`anyvf top`: rates of real frames, in order, as text, JSON and on a terminal."""
+import fcntl
 import json
 import os
 import pty
+import re
 import select
 import signal
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -67,6 +71,32 @@ def test_a_terminal_is_drawn_and_left_as_it_was(busy):
         assert b'\033[?1049l' in os.read(master, 65536)
         assert subprocess.run(['stty', '-a'], stdin=slave, capture_output=True).stdout == before
     os.close(master), os.close(slave)
+
+
+def screen(busy, rows, columns):
+    """The lines `top` draws on a terminal of this size, its escapes and the help below left out."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
+    top = subprocess.Popen([DAEMONS / 'anyvf', 'top'], stdin=slave, stdout=slave, stderr=slave,
+                           env={**os.environ, 'ANYVF_RUN_DIR': str(busy.dir), 'TERM': 'xterm'})
+    seen, end = b'', time.monotonic() + 20
+    while b'q quits' not in seen and time.monotonic() < end:
+        if select.select([master], [], [], 0.2)[0]:
+            seen += os.read(master, 65536)
+    os.write(master, b'q')
+    assert top.wait(10) == 0
+    os.close(master), os.close(slave)
+    assert b'\033[?7l' in seen, 'what does not fit is cut, not wrapped'
+    return re.sub(r'\033\[[?0-9]*[A-Za-z]', '', seen.decode()).split('\r\n')[:-1]
+
+
+def test_a_table_fits_the_screen(busy):
+    lines = screen(busy, 24, 80)
+    assert len(lines) == 4 and max(map(len, lines)) <= 80 and lines[0].endswith('copies/s'), lines
+    assert '█' in ''.join(lines), 'there is room for the line of the last intervals'
+    assert len(screen(busy, 4, 80)) == 3
+    assert len(screen(busy, 1, 20)) == 2
+    assert max(map(len, screen(busy, 24, 200))) > 80
 
 
 def test_refusals_name_the_word(busy):
