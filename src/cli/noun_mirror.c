@@ -25,7 +25,8 @@ static int read_field(struct cli *cli, struct sentence *s, enum mirror_field row
 	if (!value)
 		return cli_incomplete();
 	if (s->typed & BIT(row))
-		return cli_duplicate(mirror_fields[row].word, value);
+		return cli_duplicate(
+			row == MIRROR_FIELD_DIR ? "direction" : mirror_fields[row].word, value);
 	if (field_parse(&mirror_fields[row], &s->m, value, &e)) {
 		cli_error(&e);
 		return CLI_USAGE;
@@ -33,6 +34,24 @@ static int read_field(struct cli *cli, struct sentence *s, enum mirror_field row
 	s->changed |= BIT(row);
 	s->typed |= BIT(row);
 	return CLI_OK;
+}
+
+/* A kind of source or destination: one of the first @n names of its row. */
+static int read_kind(struct cli *cli, struct sentence *s, enum mirror_field row, unsigned int n,
+		     const char *expected)
+{
+	const char *word = *cli->words;
+	bool known = !word;
+
+	for (unsigned int i = 0; i < n && !known; i++)
+		known = !strcmp(word, mirror_fields[row].names[i]);
+	return known ? read_field(cli, s, row) : cli_wrong(word, expected);
+}
+
+static int read_from_kind(struct cli *cli, struct sentence *s)
+{
+	return read_kind(cli, s, MIRROR_FIELD_FROM, MIRROR_FROM_VLAN + 1,
+			 "expected \"vf\", \"pf\", \"uplink\" or \"vlan\"");
 }
 
 /* Row by row; stops at the first refusal. */
@@ -57,7 +76,7 @@ static int read_from(struct cli *cli, struct sentence *s)
 		[MIRROR_FROM_UPLINK] = MIRROR_FIELD_N,
 		[MIRROR_FROM_VLAN] = MIRROR_FIELD_FROM_VLAN,
 	};
-	int rc = read_field(cli, s, MIRROR_FIELD_FROM);
+	int rc = read_from_kind(cli, s);
 
 	return rc ? rc : read_rows(cli, s, MIRROR_FIELD_FROM_PF, number[s->m.from], MIRROR_FIELD_N);
 }
@@ -65,7 +84,8 @@ static int read_from(struct cli *cli, struct sentence *s)
 /* to vf PF N | tap NAME | file PATH | erspan ADDR [id N] [version 1|2] | gre ADDR [id N] */
 static int read_to(struct cli *cli, struct sentence *s)
 {
-	int rc = read_field(cli, s, MIRROR_FIELD_TO);
+	int rc = read_kind(cli, s, MIRROR_FIELD_TO, MIRROR_TO_CAPTURE, /* the last, and our own */
+			   "expected \"vf\", \"tap\", \"file\", \"erspan\" or \"gre\"");
 
 	if (rc)
 		return rc;
@@ -162,8 +182,10 @@ static int mirror_change(struct cli *cli, const char *method, uint32_t need)
 	rc = read_sentence(cli, &s);
 	if (rc)
 		return rc;
-	if (!s.changed || need & ~s.changed)
+	if (!s.changed)
 		return cli_incomplete();
+	if (need & ~s.changed)
+		return cli_missing(need & ~s.changed & BIT(MIRROR_FIELD_FROM) ? "from" : "to");
 	return call(cli, method, name, cli_fields_json(mirror_fields, &s.m, s.changed));
 }
 
