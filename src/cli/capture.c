@@ -177,8 +177,9 @@ static int finish(struct capture *c)
 		return CLI_OK;
 	if (c->out > STDERR_FILENO && fsync(c->out) && errno != EINVAL && errno != EROFS)
 		return write_failed(c, -1);
-	fprintf(stderr, "%llu packets captured\n%llu packets dropped by the ring\n",
-		(unsigned long long)c->n, (unsigned long long)c->dropped);
+	if (!c->want->quiet)
+		fprintf(stderr, "%llu packets captured\n%llu packets dropped by the ring\n",
+			(unsigned long long)c->n, (unsigned long long)c->dropped);
 	if (c->enough && c->told)
 		return CLI_OK;
 	err_set(&e, -ECONNRESET, "%s",
@@ -245,7 +246,8 @@ int capture_run(struct cli *cli, const struct noun_capture *want)
 	if (request(cli, c, &e) || output_open(c, &e))
 		return cli_error(&e);
 	signals_set(c);
-	fprintf(stderr, "capturing, Ctrl-C ends it\n");
+	if (!want->quiet)
+		fprintf(stderr, "capturing, Ctrl-C ends it\n");
 	rc = pump(c);
 	return rc ? rc : finish(c);
 }

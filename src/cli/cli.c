@@ -47,7 +47,7 @@ static const char mirror_usage[] =
 
 static const char capture_usage[] =
 	"anyvf capture PF {vf N | pf | uplink | vlan V} [in|out|both] [drops] [filter EXPR]\n"
-	"      [-c PACKETS] [-s BYTES] [-w FILE|-]\n"
+	"      [-c PACKETS] [-s BYTES] [-w FILE|-] [-q]\n"
 	"Writes pcapng: anyvf capture p2p1 vf 2 | tcpdump -nr -\n"
 	"Directions are the VM's; drops shows what the switch dropped too, with the reason.\n";
 
@@ -99,7 +99,7 @@ const struct cli_object cli_objects[] = {
 	  .run = cli_capture,
 	  .help = "frames of a VF, PF, wire or VLAN as pcapng, for tcpdump and Wireshark",
 	  .usage = capture_usage,
-	  .more = "vf pf uplink vlan in out both drops filter -c -s -w",
+	  .more = "vf pf uplink vlan in out both drops filter -c -s -w -q",
 	  .own_options = true },
 	{ .word = "svc",
 	  .commands = cli_svc_commands,

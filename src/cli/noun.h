@@ -24,6 +24,7 @@ struct noun_capture {
 	json_t *params;	  /* of the control call */
 	uint32_t count;	  /* packets; 0: until it is stopped */
 	const char *path; /* file; NULL: standard output */
+	bool quiet;	  /* tell errors alone */
 };
 int capture_run(struct cli *cli, const struct noun_capture *want);
 

@@ -211,8 +211,13 @@ static int mirror_del(struct cli *cli)
 /* PF {vf N | pf | uplink | vlan V} */
 static int read_watched(struct cli *cli, struct sentence *s)
 {
-	int rc = read_rows(cli, s, MIRROR_FIELD_FROM_PF, MIRROR_FIELD_FROM, MIRROR_FIELD_N);
+	int rc = CLI_OK;
 
+	if (*cli->words && **cli->words == '-')
+		return cli_wrong(*cli->words, "expected a PF, -c, -s, -w or -q");
+	rc = read_field(cli, s, MIRROR_FIELD_FROM_PF);
+	if (!rc)
+		rc = read_from_kind(cli, s);
 	if (!rc && s->m.from == MIRROR_FROM_VF)
 		rc = read_field(cli, s, MIRROR_FIELD_FROM_VF);
 	if (!rc && s->m.from == MIRROR_FROM_VLAN)
@@ -220,13 +225,25 @@ static int read_watched(struct cli *cli, struct sentence *s)
 	return rc;
 }
 
-/* -c N | -s BYTES | -w FILE: tcpdump's. Bytes above any frame's are all. */
-static int read_option(struct cli *cli, const char *option, struct sentence *s,
-		       struct noun_capture *want)
+static bool is_option(const char *word)
 {
-	const char *value = cli_next(cli);
+	return !strcmp(word, "-q") || (word[0] == '-' && word[1] && strchr("csw", word[1]));
+}
+
+/*
+ * -q | -c N | -s BYTES | -w FILE: as tcpdump has them, with a blank before the value or without.
+ * Bytes above any frame's are all.
+ */
+static int read_option(struct cli *cli, struct sentence *s, struct noun_capture *want)
+{
+	const char *option = cli_next(cli), *value;
 	uint32_t n;
 
+	if (option[1] == 'q') {
+		want->quiet = true;
+		return CLI_OK;
+	}
+	value = option[2] ? option + 2 : cli_next(cli);
 	if (!value)
 		return cli_incomplete();
 	if (option[1] == 'w') {
@@ -234,7 +251,8 @@ static int read_option(struct cli *cli, const char *option, struct sentence *s,
 		return CLI_OK;
 	}
 	if (!cli_u32(value, &n) || *value == '-')
-		return cli_wrong(value, "not a number");
+		return cli_wrong(value, option[1] == 'c' ? "not a number of packets"
+							 : "not a number of bytes");
 	if (option[1] == 'c') {
 		want->count = n;
 		return n ? CLI_OK : cli_wrong(value, "a capture of no packets");
@@ -246,10 +264,21 @@ static int read_option(struct cli *cli, const char *option, struct sentence *s,
 	return CLI_OK;
 }
 
+static int read_options(struct cli *cli, struct sentence *s, struct noun_capture *want)
+{
+	int rc = CLI_OK;
+
+	while (!rc && *cli->words && is_option(*cli->words))
+		rc = read_option(cli, s, want);
+	return rc;
+}
+
 static int read_capture(struct cli *cli, struct sentence *s, struct noun_capture *want)
 {
-	int rc = read_watched(cli, s);
+	int rc = read_options(cli, s, want);
 
+	if (!rc)
+		rc = read_watched(cli, s);
 	while (!rc && *cli->words) {
 		const char *word = *cli->words;
 
@@ -260,12 +289,11 @@ static int read_capture(struct cli *cli, struct sentence *s, struct noun_capture
 		} else if (cli_accept(cli, "drops")) {
 			s->m.drops = true;
 			s->changed |= BIT(MIRROR_FIELD_DROPS);
-		} else if (cli_accept(cli, "-c") || cli_accept(cli, "-s") ||
-			   cli_accept(cli, "-w")) {
-			rc = read_option(cli, word, s, want);
+		} else if (is_option(word)) {
+			rc = read_options(cli, s, want);
 		} else {
 			rc = cli_wrong(word,
-				       "expected in, out, both, drops, filter, -c, -s or -w");
+				       "expected in, out, both, drops, filter, -c, -s, -w or -q");
 		}
 	}
 	return rc;

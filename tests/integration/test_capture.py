@@ -389,6 +389,18 @@ def ask(lab, **words):
     return ours
 
 
+def test_options_stand_anywhere_and_quiet_says_nothing(lab):
+    got = lab.swd.dir / unique('cap')
+    argv = [DAEMONS / 'anyvf', 'capture', '-q', '-c2', lab.pf, 'vf', '0', 'out', f'-w{got}']
+    proc = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            env={**os.environ, 'ANYVF_RUN_DIR': str(lab.swd.dir)})
+    wait_for(lambda: threads(lab) == 1, what='the capture')
+    lab.send(0, lab.mac(1))
+    lab.send(0, lab.mac(1))
+    assert (*proc.communicate(timeout=20), proc.returncode) == ('', '', 0)
+    assert len(tshark(got, 'frame.len')) == 2
+
+
 def test_refusals_name_the_word_and_leave_nothing(lab, capture, tmp_path):
     kept = tmp_path / 'kept'
     kept.write_text('mine')
@@ -399,6 +411,7 @@ def test_refusals_name_the_word_and_leave_nothing(lab, capture, tmp_path):
         f'{lab.pf} vf 0 -s 999999': '"999999"', f'{lab.pf} vf 0 -w': 'not complete', f'{lab.pf} vf 0 -x': '"-x"', f'{lab.pf} vf 0 filter': 'not complete',
         f'{lab.pf} vf 0 filter frobnicate': 'pcap "frobnicate"', f'{lab.pf} vf 0 filter host(': 'pcap "host("', f'{lab.pf} vlan 0': 'vlan 0',
         f'{lab.pf} vlan 4095': '4095', f'{lab.pf} vlan 5 drops': 'drops', f'{lab.pf} vf 0 filter {"x" * 1024}': 'longer',
+        f'-c 1 {lab.pf} 2': '"2" is wrong: expected "vf"', f'-n {lab.pf} vf 0': '"-n"', '-c1': 'not complete', f'{lab.pf} vf 0 -cx': '"x"',
         f'{lab.pf} vf 9 -w {kept}': 'vf 9', f'{lab.pf} vf 0 -w {tmp_path}': str(tmp_path), f'{lab.pf} vf 0 -w /nowhere/cap': '/nowhere/cap: No such file',
     }.items():
         done = lab.swd.cli('capture', *line.split(), check=False)
