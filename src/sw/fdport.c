@@ -153,10 +153,10 @@ static enum drop tx_reason(int error)
 		return DROP_OVERSIZE;
 	case EINVAL:
 		return DROP_OFFLOAD;
-	case EIO: /* a tap that is down */
-	case ENETDOWN:
+	case ENETDOWN: /* an uplink */
 		return DROP_LINK_DOWN;
-	default: /* EBADFD, ENXIO: the netdev is gone; control opens it anew */
+	case EIO: /* a tap that its user has down: a driver that is not up */
+	default:  /* EBADFD, ENXIO: the netdev is gone; control opens it anew */
 		return DROP_NOT_READY;
 	}
 }

@@ -6,6 +6,7 @@ them. The numbers are those of sriov.md's checklist B12.
 """
 import contextlib
 import itertools
+import json
 import os
 import select
 import signal
@@ -580,6 +581,18 @@ def test_15_closed_link_stops_both_ways_and_shows(lab):
     assert lab.who(0, BCAST) == [2, 3, 4, 5, HOST, WIRE]
     lab.vf(1, state='auto')
     assert carrier()
+    lab.wait_running(1)
+    assert lab.who(0, lab.mac(1)) == [1]
+
+
+def test_a_tap_that_is_down_is_a_driver_that_is_not_up(lab):
+    lab.ns.run('ip', 'link', 'set', lab.ports[1].dev, 'down')
+    lab.ports[0].sock.send(mac(lab.mac(1)) + mac(lab.mac(0)) + b'\x88\xb5' + bytes(46))
+    wait_for(lambda: lab.drops(1, 'not_ready') == 1, what='the drop')
+    assert lab.drops(1, 'link_down') == 0 and lab.status(1)['link_up']
+    vf = json.loads(lab.swd.cli('-s', '-j', 'link', 'show', lab.pf).stdout)[0]['vfinfo_list'][1]['stats']
+    assert (vf['rx']['dropped'], vf['tx']['dropped']) == (1, 0)
+    lab.quiet(lab.ports[1].dev)
     lab.wait_running(1)
     assert lab.who(0, lab.mac(1)) == [1]
 
