@@ -17,6 +17,19 @@ struct veb_filter {
 	struct bpf_program prog; /* bf_insns NULL: none */
 };
 
+/* Whether a program loads from above the frame: what Linux alone knows of one, and nobody here. */
+static bool asks_the_kernel(const struct bpf_program *prog)
+{
+	for (unsigned int i = 0; i < prog->bf_len; i++) {
+		const struct bpf_insn *in = &prog->bf_insns[i];
+
+		if (BPF_CLASS(in->code) == BPF_LD && BPF_MODE(in->code) == BPF_ABS &&
+		    (int32_t)in->k < 0)
+			return true;
+	}
+	return false;
+}
+
 static int compile(const char *text, struct bpf_program *out, struct err *e)
 {
 	pcap_t *dead = pcap_open_dead(DLT_EN10MB, VEB_FILTER_PEEK);
@@ -24,8 +37,15 @@ static int compile(const char *text, struct bpf_program *out, struct err *e)
 
 	if (!dead)
 		return err_set(e, -ENOMEM, "no memory for a filter");
-	if (pcap_compile(dead, out, text, 1, PCAP_NETMASK_UNKNOWN))
+	if (pcap_compile(dead, out, text, 1, PCAP_NETMASK_UNKNOWN)) {
 		rc = err_set(e, -EINVAL, "pcap \"%s\": %s", text, pcap_geterr(dead));
+	} else if (asks_the_kernel(out)) { /* inbound, outbound, ifindex */
+		rc = err_set(e, -EINVAL,
+			     "pcap \"%s\" asks for more than is in a frame; "
+			     "its direction is a word of its own, in or out",
+			     text);
+		pcap_freecode(out);
+	}
 	pcap_close(dead);
 	return rc;
 }

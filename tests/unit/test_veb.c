@@ -1148,6 +1148,23 @@ static void filters_are_refused_in_libpcaps_words(void **state)
 	assert_non_null(strstr(e.msg, "syntax error"));
 }
 
+static void filters_that_only_a_kernel_could_answer_are_refused(void **state)
+{
+	static const char *const exprs[] = { "inbound", "tcp and outbound", "ifindex 3",
+					     "ether[0xfffff004:2] = 1" };
+
+	for (unsigned int i = 0; i < ARRAY_LEN(exprs); i++) {
+		struct veb_filter *flt;
+		struct err e = { 0 };
+
+		assert_int_equal(
+			veb_filter_new(&(struct veb_filter_conf){ .pcap = exprs[i] }, &flt, &e),
+			-EINVAL);
+		assert_null(flt);
+		assert_non_null(strstr(e.msg, exprs[i]));
+	}
+}
+
 static void a_vlans_mirror_shows_the_tags_of_the_switch(void **state)
 {
 	auto_of(world_free) struct world *w = world_new();
@@ -1546,6 +1563,7 @@ int main(void)
 		cmocka_unit_test(mirrored_tag_is_the_guests_own),
 		cmocka_unit_test(a_filter_lets_pass_what_meets_all_its_conditions),
 		cmocka_unit_test(filters_are_refused_in_libpcaps_words),
+		cmocka_unit_test(filters_that_only_a_kernel_could_answer_are_refused),
 		cmocka_unit_test(a_vlans_mirror_shows_the_tags_of_the_switch),
 		cmocka_unit_test(a_mirror_is_never_mirrored),
 		cmocka_unit_test(dhcp_requests_stay_where_a_service_port_answers),
