@@ -86,6 +86,8 @@ static int read_storm(struct cli *cli, struct vf_config *config, uint32_t *chang
 		value = cli_next(cli);
 		if (!value)
 			return cli_incomplete();
+		if (*changed & BIT(VF_FIELD_STORM_BROADCAST + i))
+			return cli_duplicate(kinds[i], value);
 		if (field_parse(&vf_fields[VF_FIELD_STORM_BROADCAST + i], config,
 				strcmp(value, "off") ? value : "0", &e))
 			return usage(&e);
@@ -108,8 +110,8 @@ static int read_some(struct cli *cli, bool macs, struct vf_change *c, bool add)
 	if (!text)
 		return cli_incomplete();
 	if (!strcmp(text, "any") || !strcmp(text, "none"))
-		return cli_wrong(text, macs ? "expected a list of addresses" :
-					      "expected a list of VLANs");
+		return cli_wrong(text, macs ? "expected a list of addresses"
+					    : "expected a list of VLANs");
 	if (macs ? mac_list_parse(text, &list, &e) : vlan_set_parse(text, &vlans, &e))
 		return usage(&e);
 	if (!macs)
@@ -134,7 +136,7 @@ static bool read_list(struct cli *cli, const struct field *f, void *want, int *r
 	return true;
 }
 
-/* Pairs of word and value to the line's end; VFs' are words of a struct vf_change. */
+/* Pairs of word and value to the line's end, each once; VFs' are words of a struct vf_change. */
 static int read_words(struct cli *cli, const struct field *fields, uint32_t allowed, void *obj,
 		      uint32_t *changed)
 {
@@ -154,14 +156,16 @@ static int read_words(struct cli *cli, const struct field *fields, uint32_t allo
 		}
 		if (!f)
 			return unknown_word(fields, allowed, word);
-		if (f == &pf_fields[PF_FIELD_UPLINK]) {
-			rc = read_uplink(cli, obj, changed, &e);
+		rc = CLI_OK;
+		if (read_list(cli, f, obj, &rc)) {
 			if (rc)
 				return rc;
 			continue;
 		}
-		rc = CLI_OK;
-		if (read_list(cli, f, obj, &rc)) {
+		if (*changed & BIT(f - fields) && *cli->words)
+			return cli_duplicate(f->word, *cli->words);
+		if (f == &pf_fields[PF_FIELD_UPLINK]) {
+			rc = read_uplink(cli, obj, changed, &e);
 			if (rc)
 				return rc;
 			continue;
