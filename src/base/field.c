@@ -105,8 +105,8 @@ static int str_set(const struct field *f, void *obj, const char *text, struct er
 	size_t n = strlen(text);
 
 	if (n > f->max)
-		return err_set(e, -ERANGE, "%s is longer than %llu characters", f->word,
-			       (unsigned long long)f->max);
+		return err_set(e, -ERANGE, "%s \"%.40s%s\" is longer than %llu characters", f->word,
+			       text, n > 40 ? "..." : "", (unsigned long long)f->max);
 	memcpy((char *)obj + f->offset, text, n + 1);
 	return 0;
 }
@@ -120,6 +120,14 @@ static int bool_set(const struct field *f, void *obj, const char *text, struct e
 			       text);
 	*(bool *)((char *)obj + f->offset) = on;
 	return 0;
+}
+
+/* Those who read a value know no row. */
+static int named(const struct field *f, int rc, struct err *e)
+{
+	if (rc)
+		err_prefix(e, "%s", f->word);
+	return rc;
 }
 
 /**
@@ -141,15 +149,15 @@ int field_parse(const struct field *f, void *obj, const char *text, struct err *
 	case FIELD_BOOL:
 		return bool_set(f, obj, text, e);
 	case FIELD_MAC:
-		return mac_parse(text, p, e);
+		return named(f, mac_parse(text, p, e), e);
 	case FIELD_STR:
 		return str_set(f, obj, text, e);
 	case FIELD_ENUM:
 		return enum_set(f, obj, text, e);
 	case FIELD_VLANS:
-		return vlan_set_parse(text, p, e);
+		return named(f, vlan_set_parse(text, p, e), e);
 	case FIELD_MACS:
-		return mac_list_parse(text, p, e);
+		return named(f, mac_list_parse(text, p, e), e);
 	case FIELD_U8:
 	case FIELD_U16:
 	case FIELD_U32:

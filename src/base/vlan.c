@@ -82,7 +82,8 @@ int vlan_set_parse(const char *text, struct vlan_set *out, struct err *e)
 				return err_set(e, rc, "VLAN list \"%s\": ids are 0..4095, "
 						      "ranges run upwards", text);
 			if (rc || (*p && *p != ','))
-				return err_set(e, -EINVAL, "\"%s\" is no VLAN list", text);
+				return err_set(e, -EINVAL, "\"%s\" is no VLAN list, as 10,20-30",
+					       text);
 			vlan_set_range(&v, first, last, true);
 		} while (*p++ == ',');
 	}

@@ -112,8 +112,10 @@ static int read_some(struct cli *cli, bool macs, struct vf_change *c, bool add)
 	if (!strcmp(text, "any") || !strcmp(text, "none"))
 		return cli_wrong(text, macs ? "expected a list of addresses"
 					    : "expected a list of VLANs");
-	if (macs ? mac_list_parse(text, &list, &e) : vlan_set_parse(text, &vlans, &e))
+	if (macs ? mac_list_parse(text, &list, &e) : vlan_set_parse(text, &vlans, &e)) {
+		err_prefix(&e, "%s", macs ? "allowed" : "trunk");
 		return usage(&e);
+	}
 	if (!macs)
 		vlan_set_merge(add ? &c->trunk_add : &c->trunk_rem, &vlans, true);
 	else if (mac_list_merge(add ? &c->allowed_add : &c->allowed_rem, &list, true, &e))
@@ -285,10 +287,10 @@ static int read_attach(struct cli *cli, struct vf_attach *a, uint32_t *changed)
 	*changed = BIT(VF_ATTACH_FIELD_KIND);
 	if (!kind)
 		return cli_incomplete();
-	if (field_parse(&vf_attach_fields[VF_ATTACH_FIELD_KIND], a, kind, &e))
-		return usage(&e);
-	if (a->kind == VF_ATTACH_NONE)
+	if (!strcmp(kind, "none"))
 		return cli_wrong(kind, "use: anyvf vf detach");
+	if (field_parse(&vf_attach_fields[VF_ATTACH_FIELD_KIND], a, kind, NULL))
+		return cli_wrong(kind, "expected \"vhost\" or \"tap\"");
 	if (a->kind == VF_ATTACH_TAP) {
 		value = cli_next(cli);
 		if (!value)

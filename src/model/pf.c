@@ -71,6 +71,8 @@ static bool name_valid(const char *name)
  */
 int pf_config_check(const struct pf_config *want, struct err *e)
 {
+	char mac[MAC_STR_LEN];
+
 	if (!name_valid(want->name))
 		return err_set(e, -EINVAL, "\"%s\" cannot be a PF's name", want->name);
 	if (want->uplink == UPLINK_NONE ? *want->uplink_arg : !*want->uplink_arg)
@@ -79,7 +81,8 @@ int pf_config_check(const struct pf_config *want, struct err *e)
 	if (want->numvfs > VF_MAX)
 		return err_set(e, -EINVAL, "numvfs %u is above %u", want->numvfs, VF_MAX);
 	if (mac_is_multicast(&want->mac))
-		return err_set(e, -EINVAL, "mac is a multicast address");
+		return err_set(e, -EINVAL, "mac %s is a multicast address",
+			       mac_format(&want->mac, mac));
 	if (want->mtu < 68 || want->mtu > 9216)
 		return err_set(e, -EINVAL, "mtu %u is not in 68..9216", want->mtu);
 	return 0;

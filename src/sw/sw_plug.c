@@ -238,8 +238,10 @@ static bool same_tap(const char *name, const char *netns, const char *other,
 int sw_name_check(const struct sw *sw, const char *name, const char *netns, struct err *e)
 {
 	if (!*name || strlen(name) > 15 || !strcmp(name, ".") || !strcmp(name, "..") ||
-	    strpbrk(name, "/: \t\n%") || strchr(netns, '/') || *netns == '.')
-		return err_set(e, -EINVAL, "\"%s\" in \"%s\" is no interface name", name, netns);
+	    strpbrk(name, "/: \t\n%"))
+		return err_set(e, -EINVAL, "\"%s\" is no interface name", name);
+	if (strchr(netns, '/') || *netns == '.')
+		return err_set(e, -EINVAL, "\"%s\" is no name of a network namespace", netns);
 	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++) {
 		const struct mirror_config *m = &sw->mirrors[i].config;
 

@@ -469,7 +469,7 @@ def test_a_full_disk_costs_copies_and_nothing_else(lab, mirror, box):
 def test_local_refusals_name_the_word(lab, mirror, box):
     (box / 'text').write_text('hello')
     for line, says in {
-        'to tap': 'not complete', 'to tap a/b': 'a/b', 'to tap interface-name-too-long': 'longer', f'to tap {lab.pf}': lab.pf,
+        'to tap': 'not complete', 'to tap a/b': '"a/b" is no interface name', 'to tap interface-name-too-long': 'longer', f'to tap {lab.pf}': lab.pf,
         'to file': 'not complete', 'to file cap': '"cap"', 'to file /nowhere/cap': '/nowhere/cap', f'to file {box}/text': 'no pcapng',
         f'to file {box}': str(box), 'to file /dev/null': '/dev/null', 'to tap x id 5': 'id does not go',
     }.items():
