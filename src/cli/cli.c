@@ -110,7 +110,7 @@ const struct cli_object cli_objects[] = {
 	{ .word = "top",
 	  .run = cli_top,
 	  .help = "what each VF does right now",
-	  .usage = "anyvf [-j] top [PF] [sort all|rx|tx|rx-pps|tx-pps|drops|mirrored]\n"
+	  .usage = "anyvf [-j [-p]] top [PF] [sort all|rx|tx|rx-pps|tx-pps|drops|mirrored]\n"
 		   "          [every SECONDS] [count N]\n",
 	  .more = "sort every count" },
 	{ .word = "up",
@@ -155,7 +155,7 @@ static int print_usage(const struct cli_object *o)
 	printf("%s", o->usage);
 	for (const struct field *f = o->fields; f && f->word; f++)
 		if (o->words >> (f - o->fields) & 1)
-			printf("  %-12s %s\n", f->word, f->help);
+			printf("  %-15s %s\n", f->word, f->help);
 	return CLI_OK;
 }
 
@@ -222,12 +222,29 @@ static const struct cli_object *find_object(const char *word)
 	return NULL;
 }
 
+/*
+ * Whether help is asked for: by the word behind the object or its command, or by an option at the
+ * line's end. `link` answers options as `ip link` does.
+ */
+static bool wants_help(const struct cli_object *o, const struct cli *cli)
+{
+	const char *last = NULL;
+	size_t n = 0;
+
+	while (cli->words[n])
+		last = cli->words[n++];
+	if (!n || o->abbreviates)
+		return n && !strcmp(cli->words[0], "help");
+	return !strcmp(cli->words[0], "help") || find_option(last) == 'h' ||
+	       (o->commands && n == 2 && !strcmp(last, "help") && strcmp(cli->words[0], "del"));
+}
+
 /* Without a command an object is shown, as `ip link` is. */
 static int run_object(const struct cli_object *o, struct cli *cli)
 {
 	const char *word;
 
-	if (cli_accept(cli, "help"))
+	if (wants_help(o, cli))
 		return print_usage(o);
 	if (o->run)
 		return o->run(cli);

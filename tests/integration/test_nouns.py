@@ -169,6 +169,9 @@ def test_every_object_has_help(fake):
     for word in 'link', 'pf', 'vf', 'mirror', 'svc':
         assert f'  {word} ' in top and f'anyvf ' in ok(fake, f'{word} help')
     assert 'tags the guest may use' in ok(fake, 'vf help')
+    for line in 'vf --help', 'vf set help', 'mirror add m -h', 'capture p2p1 vf 2 --help', 'top -help', 'console --help', 'up --help':
+        assert ok(fake, line) == ok(fake, f'{line.split()[0]} help')
+    assert fake.run('link', '--help')[0] == 255 and fake.run('pf', 'del', 'help')[0] == 1
 
 
 def test_manual_pages_have_every_word_of_help(fake):
