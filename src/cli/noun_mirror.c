@@ -7,6 +7,8 @@
 
 #include "cli/noun.h"
 
+#define FILTER_ROWS                                                                                \
+	(BIT(MIRROR_FIELD_VLANS) | BIT(MIRROR_FIELD_ETHER) | BIT(MIRROR_FIELD_PCAP))
 #define CAPTURE_SNAP_MAX 262144u /* tcpdump's */
 
 /* What the line has said so far. */
@@ -113,7 +115,9 @@ static int read_filter(struct cli *cli, struct sentence *s)
 		return read_field(cli, s, MIRROR_FIELD_PCAP);
 	if (strcmp(kind, "none"))
 		return cli_wrong(kind, "expected \"vlan\", \"ether\", \"pcap\" or \"none\"");
-	s->changed |= BIT(MIRROR_FIELD_VLANS) | BIT(MIRROR_FIELD_ETHER) | BIT(MIRROR_FIELD_PCAP);
+	if (s->typed & FILTER_ROWS)
+		return cli_wrong(kind, "no filter, after one was given");
+	s->changed |= FILTER_ROWS;
 	return CLI_OK;
 }
 

@@ -180,6 +180,8 @@ int mirror_config_apply(const struct mirror_config *old, const struct mirror_con
 	int rc;
 
 	fields_apply(mirror_fields, &next, want, changed);
+	if (old && next.to != old->to && !(changed & BIT(MIRROR_FIELD_ID)))
+		next.id = 0; /* a session is no key */
 	rows = rows_of(&next);
 	for (unsigned int i = 0; i < MIRROR_FIELD_N; i++) {
 		if (changed & ~rows & BIT(i))

@@ -174,6 +174,7 @@ def test_refusals_name_the_word_and_change_nothing(lab, mirror):
         'add o from vf @ 3 filter pcap host( to vf @ 4': 'pcap "host("', 'add o from vf @ 3 snap 5 to vf @ 4': 'snap 5',
         'add o from vf @ 3 snap 99999 to vf @ 4': '99999', 'add o from vf @ 3 out in to vf @ 4': '"in"', 'add o from vf @ 3': '"to" is required',
         'add o to vf @ 3': '"from" is required', 'add o from vf @ 3 to capture': 'expected "vf", "tap"', 'add o from port @ 3 to vf @ 4': '"port"', 'add o from vf @ 3 to wall': '"wall"',
+        'set m filter vlan 5 filter none': '"none"',
         'set m': 'not complete', 'set nosuch in': 'nosuch', 'set m filter pcap ((((': '((((', 'set m from vf @ 7': 'vf 7', 'del nosuch': 'nosuch',
         'add o from vf @ 3 filter pcap ' + 'x' * 1024 + ' to vf @ 4': 'longer',
     }.items():

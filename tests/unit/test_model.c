@@ -285,6 +285,14 @@ static void a_mirror_to_elsewhere_needs_no_vf_and_has_a_version(void **state)
 	assert_int_equal(mirror_config_apply(&was, &m, changed, &m, NULL), 0);
 	assert_string_equal(m.remote, "10.0.0.1");
 	assert_int_equal(m.version, 0);
+	was = m;
+	m = mirror_words("{\"remote\":\"10.0.0.2\"}", &changed);
+	assert_int_equal(mirror_config_apply(&was, &m, changed, &m, NULL), 0);
+	assert_int_equal(m.id, 70000);
+	was = m;
+	m = mirror_words("{\"to\":\"erspan\"}", &changed);
+	assert_int_equal(mirror_config_apply(&was, &m, changed, &m, NULL), 0);
+	assert_int_equal(m.id, 0);
 }
 
 int main(void)
