@@ -1344,14 +1344,36 @@ static struct veb_filter *vlan_filters[2]; /* of VLAN 7, in which some are, and 
 
 static unsigned int mirrors_roll(struct veb_mirror *m, unsigned int *seed)
 {
+	static const uint16_t to[] = { A, B, C, D, UP, HOST, SVC, X, N_PORTS }; /* E: capture_roll() */
 	unsigned int n = rand_r(seed) % 4 ? 0 : 1 + (unsigned int)rand_r(seed) % 2;
 
 	for (unsigned int i = 0; i < n; i++)
-		m[i] = (struct veb_mirror){ .to = (uint16_t)(rand_r(seed) % (N_PORTS + 1)),
+		m[i] = (struct veb_mirror){ .to = to[(unsigned int)rand_r(seed) % ARRAY_LEN(to)],
 					    .slot = (uint16_t)(rand_r(seed) % 4),
 					    .flags = (uint16_t)(rand_r(seed) % 4),
 					    .filter = rand_r(seed) % 2 ? NULL : vlan_filters[rand_r(seed) % 2] };
 	return n;
+}
+
+/* Often E is a capture of what somebody gets, sends and loses. */
+static void capture_roll(struct world *w, unsigned int *seed)
+{
+	static const uint16_t of[] = { A, B, UP, HOST };
+	unsigned int i = of[(unsigned int)rand_r(seed) % ARRAY_LEN(of)], which = (unsigned int)rand_r(seed) % 6;
+	struct veb_mirror m = { .to = E, .slot = 5, .flags = VEB_MIRROR_DROPS };
+	struct veb_port_conf *c = &w->conf[i];
+
+	m.filter = rand_r(seed) % 2 ? NULL : vlan_filters[rand_r(seed) % 2];
+	if (which > 3)
+		return;
+	w->conf[E].kind = VEB_SINK;
+	w->conf[E].flags = VEB_LINK_UP;
+	w->conf[E].n_macs = w->conf[E].n_learned = w->conf[E].n_in = w->conf[E].n_out = 0;
+	if (which != 1)
+		w->mirrors[i][0][c->n_in++] = m;
+	m.flags |= VEB_MIRROR_OUT;
+	if (which && c->n_out < 2) /* the test adds one more */
+		w->mirrors[i][1][c->n_out++] = m;
 }
 
 /* A world by chance; the same seed gives the same one. */
@@ -1383,6 +1405,7 @@ static void world_roll(struct world *w, unsigned int *seed)
 		c->n_in = mirrors_roll(w->mirrors[i][0], seed);
 		c->n_out = mirrors_roll(w->mirrors[i][1], seed);
 	}
+	capture_roll(w, seed);
 	w->vepa = rand_r(seed) % 4 == 0;
 }
 
@@ -1469,7 +1492,7 @@ static void the_short_cut_decides_as_the_rules_do(void **state)
 			struct frame train[TRAIN];
 
 			train_roll(train, from, &seed);
-			if (a->absent[from])
+			if (a->absent[from] || a->conf[from].kind == VEB_SINK)
 				continue;
 			veb_out_reset(a->out);
 			veb_out_reset(b->out);
