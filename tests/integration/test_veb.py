@@ -188,6 +188,11 @@ def test_01_two_vfs_of_one_mac_both_receive(lab):
     assert lab.who(0, lab.mac(2)) == [2, 3]
     assert lab.who(WIRE, lab.mac(2)) == [2, 3]
     assert lab.who(2, lab.mac(2)) == [3]
+    # nor is the only one that has it echoed, whichever way the frame goes
+    assert lab.who(0, lab.mac(0)) == lab.who(0, lab.mac(0), tags=tag(7)) == [] and lab.drops(0, 'no_destination') == 2
+    lab.vf(2, vlan=7)
+    lab.vf(3, vlan=8)
+    assert [lab.who(0, lab.mac(2), tags=tag(vid)) for vid in (7, 8, 9)] == [[2], [3], [WIRE]]  # one in each network
 
 
 def test_01_founding_recipe_on_a_bare_switch(lab):

@@ -165,7 +165,13 @@ static void two_vfs_of_one_mac_both_receive_and_the_sender_does_not(void **state
 	assert_string_equal(send_to(w, B, mac_of(C), 0), "C");
 	assert_string_equal(send_to(w, C, mac_of(C), 0), "B");
 	assert_string_equal(send_to(w, A, mac_of(A), 0), "");
-	assert_int_equal(drops(w, A, DROP_NO_DEST), 1);
+	assert_string_equal(send_to(w, A, mac_of(A), VLAN(7)), "");
+	assert_int_equal(drops(w, A, DROP_NO_DEST), 2);
+	w->conf[B].vlan = 7; /* one in each network */
+	w->conf[C].vlan = 8;
+	world_build(w);
+	assert_string_equal(send_to(w, A, mac_of(C), VLAN(7)), "B");
+	assert_string_equal(send_to(w, A, mac_of(C), VLAN(8)), "C");
 }
 
 static void unknown_unicast_goes_to_the_uplink_or_the_default_port_only(void **state)
