@@ -182,6 +182,8 @@ static void unknown_unicast_goes_to_the_uplink_or_the_default_port_only(void **s
 	assert_string_equal(send_to(w, A, stranger, 0), "U");
 	assert_string_equal(send_to(w, HOST, stranger, 0), "U");
 	assert_string_equal(send_to(w, UP, stranger, 0), "H");
+	assert_string_equal(send_to(w, UP, stranger, VLAN(9)), "H");
+	assert_string_equal(send_to(w, A, stranger, VLAN(9)), "U");
 	assert_string_equal(send_to(w, X, mac_of(A), 0), "");
 	assert_int_equal(drops(w, X, DROP_NO_DEST), 1);
 	w->conf[C].flags |= VEB_PROMISC;
@@ -189,7 +191,12 @@ static void unknown_unicast_goes_to_the_uplink_or_the_default_port_only(void **s
 	assert_string_equal(send_to(w, UP, stranger, 0), "CH");
 	assert_string_equal(send_to(w, UP, mac_of(A), 0), "A");
 	assert_string_equal(send_to(w, A, stranger, 0), "U");
-	w->absent[UP] = w->absent[HOST] = true;
+	w->conf[C].flags = VEB_LINK_UP;
+	w->absent[HOST] = true;
+	world_build(w);
+	assert_string_equal(send_to(w, UP, stranger, 0), "");
+	assert_int_equal(drops(w, UP, DROP_NO_DEST), 1);
+	w->absent[UP] = true;
 	world_build(w);
 	assert_string_equal(send_to(w, A, stranger, 0), "");
 	assert_int_equal(drops(w, A, DROP_NO_DEST), 1);
