@@ -278,11 +278,15 @@ def test_02_a_vf_reaches_what_a_bridge_on_the_host_interface_has(lab, netns):
 
 
 def test_04_broadcast_reaches_the_vlan_but_the_sender(lab):
+    lab.vf(3, trunk='7,9')
     lab.vf(4, vlan=7)
     lab.vf(5, trunk='none')
     assert lab.who(0, BCAST) == [1, 2, 3, 5, HOST, WIRE]
     assert lab.who(WIRE, BCAST) == [0, 1, 2, 3, 5, HOST]
     assert lab.who(0, BCAST, tags=tag(7)) == [1, 2, 3, 4, HOST, WIRE]
+    assert lab.who(0, BCAST, tags=tag(8)) == [1, 2, HOST, WIRE]
+    assert lab.who(WIRE, BCAST, tags=tag(7)) == [0, 1, 2, 3, 4, HOST]
+    assert lab.who(4, BCAST) == [0, 1, 2, 3, HOST, WIRE]  # of its VLAN
 
 
 def test_05_multicast_reaches_who_joined_or_hears_all(lab):
