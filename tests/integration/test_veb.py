@@ -319,6 +319,9 @@ def test_06_07_port_vlan_is_inserted_and_stripped(lab):
     assert lab.send(0, STRANGER) == {WIRE: [tag(100, 5)]}
     assert lab.send(WIRE, lab.mac(0), tags=tag(100, 3)) == {0: [b'']}
     assert lab.send(2, lab.mac(0), tags=tag(100, 3)) == {0: [b'']}
+    assert lab.send(0, lab.mac(2)) == {2: [tag(100, 5)]}
+    assert lab.send(0, BCAST) == {1: [b''], **{who: [tag(100, 5)] for who in (2, 3, 4, 5, HOST, WIRE)}}
+    assert lab.send(WIRE, BCAST, tags=tag(100, 3)) == {0: [b''], 1: [b''], **{who: [tag(100, 3)] for who in (2, 3, 4, 5, HOST)}}
     # never untagged, nor of another VLAN
     assert lab.who(WIRE, lab.mac(0)) == [HOST]
     assert lab.who(WIRE, lab.mac(0), tags=tag(0, 3)) == [HOST]

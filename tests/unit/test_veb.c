@@ -420,7 +420,19 @@ static void port_vlan_is_inserted_with_priority_and_stripped(void **state)
 	assert_string_equal(send_to(w, UP, mac_of(A), 0), "H");
 	assert_int_equal(drops(w, A, DROP_VLAN), 1);
 	assert_string_equal(send_to(w, UP, mac_of(A), STAG(100)), "H");
+	assert_string_equal(send_to(w, UP, mac_of(A), TAG_MAKE(TPID_8021Q, 3, 0)), "H");
 	assert_string_equal(send_to(w, A, mac_of(E), 0), "E");
+	assert_int_equal(tags_at(w, E)[0], TAG_MAKE(TPID_8021Q, 5, 100));
+	/* to many: the same */
+	w->conf[B].flags |= VEB_ALLMULTI;
+	world_build(w);
+	assert_string_equal(send_to(w, UP, bcast, 0), "DEH");
+	assert_string_equal(send_to(w, UP, bcast, TAG_MAKE(TPID_8021Q, 3, 0)), "DEH");
+	assert_string_equal(send_to(w, UP, group, 0), "H");
+	assert_string_equal(send_to(w, UP, group, VLAN(100)), "BH");
+	assert_int_equal(tags_at(w, B)[0], 0);
+	assert_string_equal(send_to(w, A, bcast, 0), "BDEUH");
+	assert_int_equal(tags_at(w, B)[0], 0);
 	assert_int_equal(tags_at(w, E)[0], TAG_MAKE(TPID_8021Q, 5, 100));
 }
 
