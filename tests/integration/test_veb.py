@@ -334,11 +334,13 @@ def test_06_07_port_vlan_is_inserted_and_stripped(lab):
 
 
 def test_08_service_vlan_leaves_the_customer_tag(lab):
-    lab.vf(0, vlan=100, proto='802.1ad')
+    lab.vf(0, vlan=100, qos=4, proto='802.1ad')
     lab.vf(1, vlan=100, proto='802.1ad')
     lab.vf(2, vlan=100)
-    assert lab.send(0, STRANGER, tags=tag(5, 6)) == {WIRE: [tag(100, tpid=0x88a8) + tag(5, 6)]}
-    assert lab.send(0, STRANGER) == {WIRE: [tag(100, tpid=0x88a8)]}
+    service = tag(100, 4, 0x88a8)
+    assert lab.send(0, STRANGER, tags=tag(5, 6)) == {WIRE: [service + tag(5, 6)]}
+    assert lab.send(0, STRANGER) == {WIRE: [service]}
+    assert lab.send(0, BCAST, tags=tag(5, 6)) == {1: [tag(5, 6)], **{who: [service + tag(5, 6)] for who in (3, 4, 5, HOST, WIRE)}}
     assert lab.send(0, lab.mac(1), tags=tag(5, 6)) == {1: [tag(5, 6)]}
     assert lab.send(WIRE, lab.mac(1), tags=tag(100, 3, 0x88a8) + tag(5, 6)) == {1: [tag(5, 6)]}
     assert lab.send(WIRE, lab.mac(1), tags=tag(100, tpid=0x88a8)) == {1: [b'']}

@@ -471,10 +471,17 @@ static void service_tag_leaves_the_customer_tag(void **state)
 
 	w->conf[A].vlan = w->conf[B].vlan = 100;
 	w->conf[A].ad = w->conf[B].ad = true;
+	w->conf[A].qos = 4;
 	world_build(w);
-	assert_string_equal(send_to(w, A, stranger, VLAN(5)), "U");
-	assert_int_equal(tags_at(w, UP)[0], STAG(100));
-	assert_int_equal(tags_at(w, UP)[1], VLAN(5));
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_string_equal(send_to(w, A, i ? bcast : stranger, TAG_MAKE(TPID_8021Q, 6, 5)),
+				    i ? "BCDEUH" : "U");
+		assert_int_equal(tags_at(w, UP)[0], TAG_MAKE(TPID_8021AD, 4, 100));
+		assert_int_equal(tags_at(w, UP)[1], TAG_MAKE(TPID_8021Q, 6, 5));
+	}
+	assert_int_equal(tags_at(w, B)[0], TAG_MAKE(TPID_8021Q, 6, 5));
+	assert_string_equal(send_to(w, A, stranger, 0), "U");
+	assert_int_equal(tags_at(w, UP)[0], TAG_MAKE(TPID_8021AD, 4, 100));
 	assert_string_equal(send_to(w, A, mac_of(B), VLAN(5)), "B");
 	assert_int_equal(tags_at(w, B)[0], VLAN(5));
 	assert_int_equal(tags_at(w, B)[1], 0);
