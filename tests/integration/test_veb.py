@@ -219,6 +219,10 @@ def test_02_03_unknown_unicast_goes_to_the_wire_or_the_default_port(lab):
     assert lab.who(0, STRANGER) == [WIRE]
     assert lab.who(WIRE, '02:77:00:00:00:99') == [HOST]
     assert lab.send(0, STRANGER, tags=tag(9)) == {WIRE: [tag(9)]}
+    lab.vf(1, trust=True)
+    lab.filter(1, promisc=True)
+    assert lab.who(0, STRANGER) == lab.who(0, STRANGER, tags=tag(9)) == [WIRE]  # what is unmatched is so on the wire
+    lab.filter(1)
     assert lab.send(WIRE, '02:77:00:00:00:99', tags=tag(9)) == {HOST: [tag(9)]}
     lab.set(host_if=False)
     assert lab.who(WIRE, '02:77:00:00:00:99') == [] and lab.info()['status']['uplink']['drops']['no_destination'] == 1
