@@ -452,6 +452,30 @@ static void on_a_bare_switch_a_source_counts_as_a_request(void **state)
 	assert_int_equal(vf_get(w, 2).status.n_accepted, 1);
 }
 
+/* With trust, and if the guest asks; of a guest that nobody hears it is not known, so all is its. */
+static void groups_are_the_guests_and_all_multicast_takes_trust(void **state)
+{
+	static struct mac joined = { { 1, 0, 0x5e, 1, 2, 3 } };
+	static const struct {
+		bool trust, allmulti;
+		const char *all, *who; /* of any group, of the joined one */
+	} cases[] = { { false, false, "", "1" }, { false, true, "", "1" }, { true, false, "", "1" }, { true, true, "1", "1" } };
+	struct world *w = *state;
+
+	pf_add(w, "p2p1", 2);
+	vf_words(w, 0, false, "mac " M0);
+	assert_string_equal(who(w, 0, M0, "01:00:5e:09:09:09"), "1");
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct vf_filter f = { .main_mac = mac(M2), .n_mcasts = 1, .mcasts = &joined, .allmulti = cases[i].allmulti };
+
+		assert_int_equal(sw_ops.vf_filter(w->sw, "p2p1", 1, &f, NULL), 0);
+		vf_words(w, 1, false, cases[i].trust ? "trust on" : "trust off");
+		assert_string_equal(who(w, 0, M0, "01:00:5e:09:09:09"), cases[i].all);
+		assert_string_equal(who(w, 0, M0, "01:00:5e:01:02:03"), cases[i].who);
+		assert_int_equal(vf_get(w, 1).status.allmulti, *cases[i].all == '1');
+	}
+}
+
 static void a_vf_without_mac_takes_its_newest_source(void **state)
 {
 	struct world *w = *state;
@@ -1551,6 +1575,7 @@ int main(void)
 		T(founding_recipe_holds_step_by_step),
 		T(without_the_filter_source_the_recipe_fails),
 		T(on_a_bare_switch_a_source_counts_as_a_request),
+		T(groups_are_the_guests_and_all_multicast_takes_trust),
 		T(a_vf_without_mac_takes_its_newest_source),
 		T(allowed_addresses_are_the_vfs_without_trust),
 		T(an_address_that_was_allowed_goes_with_the_list),
