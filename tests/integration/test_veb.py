@@ -364,6 +364,14 @@ def test_09_guest_tags_are_held_to_port_vlan_and_trunk(lab):
     assert lab.who(2, STRANGER, tags=tag(10)) == [WIRE]
     assert lab.who(2, STRANGER, tags=tag(11)) == []
     assert [lab.drops(n, 'spoof_vlan') for n in (0, 1, 2)] == [2, 1, 1]
+    for spoofchk in True, False:  # that is about addresses: VLANs are held in any case
+        lab.vf(0, spoofchk=spoofchk)
+        for dst in BCAST, STRANGER, lab.mac(3):
+            assert lab.who(0, dst, tags=tag(5)) == lab.who(0, dst, tags=tag(100)) == []
+    assert lab.who(1, STRANGER, tags=tag(0, 3) + tag(5)) == []  # nor is one smuggled below a priority tag
+    for dst in BCAST, STRANGER, lab.mac(4):
+        assert lab.who(3, dst, tags=tag(4095)) == []  # reserved
+    assert [lab.drops(n, 'spoof_vlan') for n in (0, 1, 2, 3)] == [14, 2, 1, 3]
 
 
 def test_09_trunk_lists_are_added_to_and_removed_from(lab):
