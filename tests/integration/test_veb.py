@@ -429,10 +429,11 @@ def test_09_native_vlan_is_untagged_at_the_guest(lab):
 def test_10_spoof_check(lab):
     assert lab.who(0, BCAST, src=lab.mac(1)) == []
     assert lab.who(0, lab.mac(2), src=STRANGER) == []
-    assert lab.drops(0, 'spoof_mac') == 2
+    assert lab.who(0, BCAST, src=STRANGER, tags=tag(7)) == lab.who(0, lab.mac(2), src=lab.mac(1), tags=tag(7)) == []
+    assert lab.drops(0, 'spoof_mac') == 4
     lab.vf(0, spoofchk=False)
-    assert lab.who(0, lab.mac(2), src=STRANGER) == [2]
-    assert lab.drops(0, 'spoof_mac') == 2
+    assert lab.who(0, lab.mac(2), src=STRANGER) == lab.who(0, lab.mac(2), src=STRANGER, tags=tag(7)) == [2]
+    assert lab.drops(0, 'spoof_mac') == 4
     lab.vf(0, spoofchk=True)
     assert lab.who(0, lab.mac(2), src=lab.mac(1)) == []
 

@@ -607,6 +607,12 @@ static void foreign_source_is_dropped_with_spoof_check_and_forwarded_without(voi
 	w->f.src = bcast;
 	assert_string_equal(emit(w, A, &w->f), "");
 	assert_int_equal(drops(w, A, DROP_SPOOF_MAC), 2);
+	for (unsigned int i = 0; i < 4; i++) { /* whatever it is, and for whom */
+		w->f = frame_make(i % 2 ? &bcast : &w->macs[C][0], &stranger, i / 2 ? VLAN(7) : 0);
+		assert_string_equal(emit(w, A, &w->f), "");
+		assert_int_equal(drops(w, A, DROP_SPOOF_MAC), 3 + i);
+	}
+	w->f = frame_make(&stranger, &stranger, 0);
 	w->conf[A].flags = VEB_LINK_UP | VEB_LEARN;
 	world_build(w);
 	w->f.src = stranger;
