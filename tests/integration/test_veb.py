@@ -440,15 +440,26 @@ def test_10_spoof_check(lab):
 
 def test_11_12_administrative_mac_holds_the_guest(lab):
     own = '02:00:00:00:02:01'
+    more = [f'02:00:00:00:02:{n:02x}' for n in range(2, 22)]
+
+    def passes():
+        """Whether the guest is reached by its own MAC, and may send from it."""
+        return lab.who(0, own) == [1], lab.who(1, lab.mac(0), src=own) == [0]
     lab.filter(1, main=own)
     assert lab.status(1)['refused'] == [own]
-    assert lab.who(0, own) == [WIRE]
+    assert passes() == (False, False) and lab.who(0, own) == [WIRE] and lab.drops(1, 'spoof_mac') == 1
+    assert lab.who(0, lab.mac(1)) == [1] and lab.who(1, lab.mac(0)) == [0]
     lab.vf(1, trust=True)
-    assert lab.who(0, own) == [1]
+    assert passes() == (True, True) and lab.who(1, lab.mac(0), src=lab.mac(2)) == []  # it did not ask for that
     lab.vf(1, trust=False)
-    assert lab.who(0, own) == [WIRE]
+    assert passes() == (False, False) and lab.who(0, own) == [WIRE]
     lab.vf(1, mac='00:00:00:00:00:00')
-    assert lab.who(0, own) == [1]
+    assert passes() == (True, True)
+    assert lab.who(0, lab.mac(1)) == [WIRE] and lab.who(1, lab.mac(0), src=lab.mac(1)) == []
+    lab.filter(1, main=own, macs=more)  # without trust 18 in all
+    assert [lab.who(0, m) for m in more[16:18]] == [[1], [WIRE]] and lab.status(1)['n_refused'] == 3
+    lab.vf(1, trust=True)
+    assert [lab.who(0, m) for m in more[16:]] == [[1]] * 4
 
 
 def test_12_a_vf_without_mac_takes_its_newest_source(lab):

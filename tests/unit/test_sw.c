@@ -476,6 +476,34 @@ static void groups_are_the_guests_and_all_multicast_takes_trust(void **state)
 	}
 }
 
+/* To and from it: the spoof check is on, and trust is no leave to use what the guest never asked for. */
+static void an_administrative_mac_holds_the_guest_both_ways(void **state)
+{
+	static const struct {
+		const char *words, *from_own, *to_own, *from_admin;
+	} cases[] = {
+		{ "mac " M2, "", "", "0" },
+		{ "trust on", "0", "1", "0" },
+		{ "trust off", "", "", "0" },
+		{ "mac 00:00:00:00:00:00", "0", "1", "" },
+		{ "mac " M59, "0", "1", "" },
+		{ "spoofchk off", "0", "1", "0" },
+	};
+	struct world *w = *state;
+
+	pf_add(w, "p2p1", 2);
+	vf_words(w, 0, false, "mac " M0);
+	vf_words(w, 1, false, "mac " M2);
+	guest_says(w, 1, M59);
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
+		assert_int_equal(vf_words(w, 1, false, cases[i].words), 0);
+		assert_string_equal(who(w, 1, M59, M0), cases[i].from_own);
+		assert_string_equal(who(w, 0, M0, M59), cases[i].to_own);
+		assert_string_equal(who(w, 1, M2, M0), cases[i].from_admin);
+		assert_string_equal(who(w, 1, M58, M0), i == 5 ? "0" : "");
+	}
+}
+
 static void a_vf_without_mac_takes_its_newest_source(void **state)
 {
 	struct world *w = *state;
@@ -1576,6 +1604,7 @@ int main(void)
 		T(without_the_filter_source_the_recipe_fails),
 		T(on_a_bare_switch_a_source_counts_as_a_request),
 		T(groups_are_the_guests_and_all_multicast_takes_trust),
+		T(an_administrative_mac_holds_the_guest_both_ways),
 		T(a_vf_without_mac_takes_its_newest_source),
 		T(allowed_addresses_are_the_vfs_without_trust),
 		T(an_address_that_was_allowed_goes_with_the_list),
