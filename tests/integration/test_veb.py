@@ -463,11 +463,15 @@ def test_11_12_administrative_mac_holds_the_guest(lab):
 
 
 def test_12_a_vf_without_mac_takes_its_newest_source(lab):
-    own = '02:00:00:00:03:01'
+    own, newer = '02:00:00:00:03:01', '02:00:00:00:03:02'
     lab.vf(1, mac='00:00:00:00:00:00')
-    lab.send(1, BCAST, src=own)
-    wait_for(lambda: lab.status(1)['accepted'] == [own], what='the learned address')
-    assert lab.who(0, own) == [1]
+
+    def takes(source):
+        assert lab.who(1, BCAST, src=source) == [0, 2, 3, 4, 5, HOST, WIRE]
+        return lab.status(1)['accepted'] == [source]
+    for source, before in (own, STRANGER), (newer, own):
+        wait_for(lambda source=source: takes(source), what='the learned address')  # a second after the one before
+        assert lab.who(0, source) == [1] and lab.who(0, before) == [WIRE]
 
 
 def test_12_what_is_heard_of_late_is_not_the_next_users(lab):
