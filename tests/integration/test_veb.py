@@ -545,11 +545,15 @@ def test_11_addresses_behind_a_guest_are_learned_to_a_bound(lab):
 def test_13_trust_changes_without_loss_of_link(lab):
     def changes():
         return lab.ns.run('cat', f'/sys/class/net/{lab.ports[1].dev}/carrier_changes').stdout
+    group = '01:00:5e:01:02:03'
+    lab.filter(1, mcasts=[group])
+    lab.filter(2)
     before = changes()
     for trust in True, False, True, False:
         lab.vf(1, trust=trust)
         assert lab.status(1)['link_up']
-        assert lab.who(0, lab.mac(1)) == [1]
+        assert lab.who(0, lab.mac(1)) == [1] and lab.who(1, lab.mac(0)) == [0]
+        assert lab.who(0, group) == [1, 3, 4, 5, HOST, WIRE]  # nor is forgotten what its guest joined
     assert changes() == before
 
 

@@ -24,6 +24,7 @@ static struct {
 	bool plugged[VEB_PORTS_MAX];
 	uint32_t rate[VEB_PORTS_MAX], rate_min[VEB_PORTS_MAX];
 	int link[VEB_PORTS_MAX];
+	unsigned int links_set;
 	unsigned int taps_open, taps_closed, uplinks;
 	int open_fails; /* errno of the next openings; 0: they work */
 	struct uplink_state wire;
@@ -165,6 +166,7 @@ int tap_port_open(struct parent *p, const struct tap_want *want, struct port **o
 int tap_port_set_link(struct port *port, bool up)
 {
 	fake.link[port->id] = up;
+	fake.links_set++;
 	return 0;
 }
 bool tap_port_alive(const struct port *port)
@@ -1023,6 +1025,30 @@ static void link_state_follows_the_pf_unless_told_otherwise(void **state)
 	assert_string_equal(who(w, 1, M2, M58), "");
 }
 
+/* Trust off, on and off again: the guest's link, plug and groups stay as they are. */
+static void trust_changes_without_a_reset(void **state)
+{
+	static struct mac joined = { { 1, 0, 0x5e, 1, 2, 3 } };
+	const struct vf_filter f = { .main_mac = mac(M2), .n_mcasts = 1, .mcasts = &joined };
+	const struct vf_attach tap = { .kind = VF_ATTACH_TAP, .tap = "tap1" };
+	struct world *w = *state;
+
+	pf_add(w, "p2p1", 2);
+	vf_words(w, 0, false, "mac " M0);
+	vf_words(w, 1, false, "mac " M2);
+	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 1, &tap, NULL), 0);
+	assert_int_equal(sw_ops.vf_filter(w->sw, "p2p1", 1, &f, NULL), 0);
+	fake.links_set = fake.taps_open = 0;
+	for (unsigned int i = 0; i < 3; i++) {
+		vf_words(w, 1, false, i % 2 ? "trust on" : "trust off");
+		assert_true(vf_get(w, 1).status.link_up);
+		assert_string_equal(who(w, 0, M0, M2), "1");
+		assert_string_equal(who(w, 1, M2, M0), "0");
+		assert_string_equal(who(w, 0, M0, "01:00:5e:01:02:03"), "1");
+	}
+	assert_int_equal(fake.links_set + fake.taps_open + fake.taps_closed, 0);
+}
+
 static void attachments_are_exclusive_and_idempotent(void **state)
 {
 	struct world *w = *state;
@@ -1625,6 +1651,7 @@ int main(void)
 		T(one_bad_word_leaves_the_whole_command_out),
 		T(numvfs_changes_online_but_not_below_a_vf_in_use),
 		T(link_state_follows_the_pf_unless_told_otherwise),
+		T(trust_changes_without_a_reset),
 		T(attachments_are_exclusive_and_idempotent),
 		T(mtu_of_a_vf_is_never_above_the_pfs),
 		T(trunk_lists_change_where_they_are),
