@@ -563,6 +563,10 @@ def test_14_promiscuous_means_unmatched_only(lab):
     lab.vf(1, trust=True)
     assert lab.who(WIRE, '02:77:00:00:00:99') == [1, HOST]
     assert lab.who(0, lab.mac(2)) == [2]
+    lab.filter(3, promisc=True)
+    lab.vf(3, trust=True, vlan=7)  # of its VLAN
+    assert lab.who(WIRE, '02:77:00:00:00:99') == [1, HOST]
+    assert lab.send(WIRE, '02:77:00:00:00:99', tags=tag(7)) == {1: [tag(7)], 3: [b''], HOST: [tag(7)]}
 
 
 def test_14_promiscuous_vfs_get_what_the_operators_word_says(lab):

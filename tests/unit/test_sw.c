@@ -1049,6 +1049,35 @@ static void trust_changes_without_a_reset(void **state)
 	assert_int_equal(fake.links_set + fake.taps_open + fake.taps_closed, 0);
 }
 
+static void promiscuity_is_what_the_operators_word_says(void **state)
+{
+	static const struct {
+		const char *words;
+		unsigned int flags;
+		const char *who; /* gets unicast of VF 0 for VF 1 */
+	} cases[] = {
+		{ "promisc true", 0, "1" }, /* not trusted */
+		{ "trust on", VEB_PROMISC | VEB_PROMISC_ALL, "12" },
+		{ "promisc unmatched", VEB_PROMISC, "1" },
+		{ "promisc off", 0, "1" },
+	};
+	const struct vf_filter f = { .main_mac = mac(M58), .promisc = true };
+	struct world *w = *state;
+
+	pf_add(w, "p2p1", 3);
+	vf_words(w, 0, false, "mac " M0);
+	vf_words(w, 1, false, "mac " M2);
+	assert_int_equal(sw_ops.vf_filter(w->sw, "p2p1", 2, &f, NULL), 0);
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct veb_port *p;
+
+		assert_int_equal(vf_words(w, 2, false, cases[i].words), 0);
+		p = fake.snap->ports[sw_pf_find(w->sw, "p2p1", NULL)->vf_ports[2].id];
+		assert_int_equal(p->flags & (VEB_PROMISC | VEB_PROMISC_ALL), cases[i].flags);
+		assert_string_equal(who(w, 0, M0, M2), cases[i].who);
+	}
+}
+
 static void attachments_are_exclusive_and_idempotent(void **state)
 {
 	struct world *w = *state;
@@ -1652,6 +1681,7 @@ int main(void)
 		T(numvfs_changes_online_but_not_below_a_vf_in_use),
 		T(link_state_follows_the_pf_unless_told_otherwise),
 		T(trust_changes_without_a_reset),
+		T(promiscuity_is_what_the_operators_word_says),
 		T(attachments_are_exclusive_and_idempotent),
 		T(mtu_of_a_vf_is_never_above_the_pfs),
 		T(trunk_lists_change_where_they_are),
