@@ -676,9 +676,15 @@ static void closed_links_stop_both_ways_and_count(void **state)
 	assert_string_equal(send_to(w, A, mac_of(B), 0), "");
 	assert_int_equal(drops(w, B, DROP_LINK_DOWN), 2);
 	assert_string_equal(send_to(w, A, bcast, 0), "CDEUH");
+	assert_int_equal(drops(w, B, DROP_LINK_DOWN), 2); /* it is not one of all */
+	assert_string_equal(send_to(w, A, mac_of(B), VLAN(7)), "");
+	assert_string_equal(send_to(w, UP, mac_of(B), 0), "");
+	assert_string_equal(send_to(w, B, bcast, 0), "");
+	assert_int_equal(drops(w, B, DROP_LINK_DOWN), 5);
 	w->conf[UP].flags = 0; /* the wire is down, VFs still talk */
 	world_build(w);
 	assert_string_equal(send_to(w, A, mac_of(C), 0), "C");
+	assert_string_equal(send_to(w, A, bcast, 0), "CDEH");
 	assert_string_equal(send_to(w, A, stranger, 0), "");
 	assert_int_equal(drops(w, A, DROP_LINK_DOWN), 1);
 }
