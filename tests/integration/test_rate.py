@@ -65,13 +65,15 @@ def rates(switch, **of):
     switch.swd.call('pf.set', pf='p2p1', vfs=[{'vf': int(vf[2:]), 'set': rate} for vf, rate in of.items()])
 
 
-@pytest.mark.parametrize('mbit', [10, 100, 1000])
-def test_17_rate_within_a_percent_and_burst_bounded(switch, clock, mbit):
-    size, ms = 1000, mbit * 125  # bytes: of a frame, in a millisecond
+@pytest.mark.parametrize('mbit, tag', [(10, b''), (100, b'\x81\x00\x60\x07'), (1000, b'')], ids=str)
+def test_17_rate_within_a_percent_and_burst_bounded(switch, clock, mbit, tag):
+    size, ms = 1000, mbit * 125  # bytes: of a frame with its tag, in a millisecond
     depth = max(4 * ms, 66000)
     a, b = switch.attach(0, ring_size=4096), switch.attach(1, ring_size=4096, mem_mib=24)
+    free = switch.attach(2)
     rates(switch, vf0={'max_tx_rate': mbit})
-    sent = frame(mac(1), mac(0), 7, size)
+    sent = frame(mac(1), mac(0), 7, size - len(tag))
+    sent = sent[:12] + tag + sent[12:]
     got = 0
 
     def passed(total):
@@ -91,6 +93,8 @@ def test_17_rate_within_a_percent_and_burst_bounded(switch, clock, mbit):
     assert abs((got * size - depth) / (100 * ms) - 1) < 0.01
     clock.move(10_000 * MS)  # what was not used is not saved up
     passed(got + -(-depth // size))
+    assert free.repeat(frame(mac(1), mac(2), 8, size), 250) == 250  # nobody else is limited
+    assert [b.recv(timeout=10) for _ in range(250)] == 250 * [frame(mac(1), mac(2), 8, size)]
     assert not switch.swd.drops('p2p1', 0) and not switch.swd.drops('p2p1', 1)
 
 

@@ -152,6 +152,18 @@ static void meter_holds_the_rate_within_a_percent(void **state)
 	}
 }
 
+/* A worker that asks more often than bytes grow loses none of them. */
+static void meter_keeps_the_fractions_of_a_byte(void **state)
+{
+	struct meter m;
+
+	meter_init(&m, 10, 4, 1000000000, 0); /* a byte in 800 ticks */
+	meter_spend(&m, 66000);
+	for (uint64_t now = 0; now <= 8000000; now += 300)
+		meter_room(&m, now);
+	assert_int_equal(meter_room(&m, 8000000), 10000);
+}
+
 static void meter_bounds_the_burst_and_without_a_rate_has_room(void **state)
 {
 	struct meter m;
@@ -211,6 +223,7 @@ int main(void)
 		cmocka_unit_test(frame_peek_gathers_over_segments),
 		cmocka_unit_test(frame_cut_keeps_the_first_bytes),
 		cmocka_unit_test(meter_holds_the_rate_within_a_percent),
+		cmocka_unit_test(meter_keeps_the_fractions_of_a_byte),
 		cmocka_unit_test(meter_bounds_the_burst_and_without_a_rate_has_room),
 	};
 

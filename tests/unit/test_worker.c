@@ -215,6 +215,15 @@ static void a_minimum_rate_buys_turns_on_a_busy_worker(void **state)
 			vfs[NEIGHBOUR].cost * 3 / 2);
 }
 
+/* 1 Mbit/s are a bucket of 44 frames and some hundred bytes a ms; the other has all the turns it wants. */
+static void a_maximum_rate_holds_its_own_port_alone(void **state)
+{
+	dp_rate_set(*state, FLOODER, 1, 0);
+	run(*state, mac_of(OTHER), 1514, 1514);
+	dp_rate_set(*state, FLOODER, 0, 0);
+	assert_true(vfs[FLOODER].cost > 0 && vfs[NEIGHBOUR].cost > 16 * vfs[FLOODER].cost);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +231,7 @@ int main(void)
 		cmocka_unit_test(a_stalled_destination_costs_the_sender_nearly_nothing),
 		cmocka_unit_test(a_flood_for_nobody_leaves_the_neighbour_its_turns),
 		cmocka_unit_test(a_minimum_rate_buys_turns_on_a_busy_worker),
+		cmocka_unit_test(a_maximum_rate_holds_its_own_port_alone),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
