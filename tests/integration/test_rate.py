@@ -142,3 +142,10 @@ def test_18_min_rates_hold_under_overload_and_the_rest_is_shared(overload, clock
     assert all(abs(g - w) <= 0.05 * ALL for g, w in zip(got, want))
     assert sum(got) > 0.98 * ALL  # none of the worker's time is left over
     assert overload.swd.drops('p2p1', 3) == {}
+
+
+def test_18_promises_above_what_is_there_are_kept_in_proportion(overload, clock):
+    rates(overload, vf0={'min_tx_rate': 8000}, vf1={'min_tx_rate': 4000})
+    frames, _ = shares(overload, clock, (4096, 4096, 4096), steps=20)
+    print(frames)
+    assert 1.8 < frames[0] / frames[1] < 2.2 and frames[2] > 0
