@@ -7,6 +7,7 @@ slow the machine is. It stops at the end of each step, its senders fill their ri
 import collections
 import mmap
 import os
+import signal
 import struct
 
 import pytest
@@ -96,6 +97,19 @@ def test_17_rate_within_a_percent_and_burst_bounded(switch, clock, mbit, tag):
     assert free.repeat(frame(mac(1), mac(2), 8, size), 250) == 250  # nobody else is limited
     assert [b.recv(timeout=10) for _ in range(250)] == 250 * [frame(mac(1), mac(2), 8, size)]
     assert not switch.swd.drops('p2p1', 0) and not switch.swd.drops('p2p1', 1)
+
+
+def test_27_a_limit_outlives_the_switch(switch):
+    a, b = switch.attach(0), switch.attach(1)
+    rates(switch, vf0={'max_tx_rate': 5})
+    os.kill(switch.swd.child(), signal.SIGKILL)
+    wait_for(lambda: not a.connected and not b.connected, what='the end of the connections')
+    switch.swd.wait_ready()
+    b.reconnect()
+    wait_for(lambda: switch.vf(1)['status']['n_queues'] == 1, what='the receiver')
+    a.reconnect()
+    assert a.repeat(frame(mac(1), mac(0), 7, 1000), 200) == 200
+    assert [b.recv(timeout=10) for _ in range(66)] == 66 * [frame(mac(1), mac(0), 7, 1000)] and not b.recv(timeout=0.1)  # a full bucket
 
 
 def shares(switch, clock, offered, steps=10):
