@@ -112,6 +112,21 @@ def test_27_a_limit_outlives_the_switch(switch):
     assert [b.recv(timeout=10) for _ in range(66)] == 66 * [frame(mac(1), mac(0), 7, 1000)] and not b.recv(timeout=0.1)  # a full bucket
 
 
+def new_owner(switch, vf, **options):
+    """Release a VF, and give it to another guest."""
+    switch.guests[vf].close()
+    switch.swd.call('vf.release', pf='p2p1', vf=vf)
+    return switch.attach(vf, **options)
+
+
+def test_28_release_lifts_the_limit(switch):
+    switch.attach(0)
+    b = switch.attach(1)
+    rates(switch, vf0={'max_tx_rate': 5})
+    assert new_owner(switch, 0).repeat(frame(mac(1), mac(0), 7, 1000), 200) == 200
+    assert [b.recv(timeout=10) for _ in range(200)] == 200 * [frame(mac(1), mac(0), 7, 1000)]
+
+
 def shares(switch, clock, offered, steps=10):
     """Frames of VFs 0 to 2 that VF 3 heard in `steps` times 4 ms, after as long a warm-up, and the time of it in ms."""
     heard, receiver, begin = collections.Counter(), switch.guests[3], 0
@@ -163,3 +178,10 @@ def test_18_promises_above_what_is_there_are_kept_in_proportion(overload, clock)
     frames, _ = shares(overload, clock, (4096, 4096, 4096), steps=20)
     print(frames)
     assert 1.8 < frames[0] / frames[1] < 2.2 and frames[2] > 0
+
+
+def test_28_release_takes_the_minimum_back(overload, clock):
+    rates(overload, vf0={'min_tx_rate': 8000})
+    new_owner(overload, 0, ring_size=1024)
+    frames, _ = shares(overload, clock, (4096, 4096, 4096))
+    assert max(frames) < 1.1 * min(frames)

@@ -1003,21 +1003,27 @@ SETTINGS = {'mac': '02:00:00:00:04:04', 'vlan': 5, 'qos': 1, 'proto': '802.1ad',
 
 def test_28_release_returns_all_settings(lab):
     lab.swd.call('vf.release', pf=lab.pf, vf=5)  # as one that was never used
-    fresh = lab.swd.vf(lab.pf, 5)
+    fresh, behind = lab.swd.vf(lab.pf, 5), '02:00:00:00:04:07'
+    lab.swd.call('pf.set', pf=lab.pf, by_agent=True, vfs=[{'vf': 4, 'set': {'trust': False}}])
     lab.vf(4, **SETTINGS)
+    lab.send(4, BCAST, src=behind)
+    wait_for(lambda: lab.status(4)['learned'] == [behind], what='the learned address')
     lab.filter(4, main=lab.mac(3), macs=['02:00:00:00:04:05'], mcasts=['01:00:5e:01:02:03'], promisc=True, allmulti=True)
     lab.swd.call('mirror.add', name='m', from_pf=lab.pf, from_vf=4, dir='in', to_pf=lab.pf, to_vf=1)
+    lab.swd.call('mirror.add', name='other', from_pf=lab.pf, from_vf=2, dir='in', to_pf=lab.pf, to_vf=1)
     lab.ports[4].sock.send(mac(BCAST) + mac(lab.mac(4)) + tag(6, tpid=0x88a8) + bytes(60))
     wait_for(lambda: lab.drops(4, 'spoof_vlan'), what='a drop')
     used = lab.swd.vf(lab.pf, 4)
     assert {word for word in fresh['config'] if used['config'][word] == fresh['config'][word]} == {'native'}, 'not in SETTINGS'
     lab.vf(4, vlan=0, native=6)
     assert used['status']['accepted'] == [lab.mac(3), '02:00:00:00:04:05'] and used['status']['promisc'] == 'true'
+    assert used['status']['overridden'] == 'trust'
     lab.swd.call('vf.release', pf=lab.pf, vf=4)
     now = lab.swd.vf(lab.pf, 4)
     assert now['status'].pop('pci_slot') != fresh['status'].pop('pci_slot')
     assert now == {**fresh, 'vf': 4}
-    assert lab.swd.call('mirror.list') == [] and lab.last(4, 'spoof_vlan') == (0, None)
+    assert [m['name'] for m in lab.swd.call('mirror.list')] == ['other'] and lab.last(4, 'spoof_vlan') == (0, None)
+    lab.swd.call('mirror.del', name='other')
     name = unique('vet')
     lab.swd.call('vf.attach', pf=lab.pf, vf=4, kind='tap', tap=name)
     lab.quiet(name)
@@ -1025,6 +1031,8 @@ def test_28_release_returns_all_settings(lab):
     lab.ports[4] = Port(lab.ns, name)
     assert lab.who(0, BCAST) == [1, 2, 3, 4, HOST, WIRE]
     assert lab.who(0, lab.mac(3)) == [3] and lab.who(0, '02:00:00:00:04:05') == [WIRE]
+    lab.vf(4, learning=7)  # nor does another's setting bring back what was learned
+    assert lab.who(0, behind) == [WIRE]
 
 
 def test_27_kill_9_keeps_settings_and_accepted_addresses(lab, switch):

@@ -24,7 +24,7 @@ static struct {
 	bool plugged[VEB_PORTS_MAX];
 	uint32_t rate[VEB_PORTS_MAX], rate_min[VEB_PORTS_MAX];
 	int link[VEB_PORTS_MAX];
-	unsigned int links_set;
+	unsigned int links_set, resets[VEB_PORTS_MAX];
 	unsigned int taps_open, taps_closed, uplinks;
 	int open_fails; /* errno of the next openings; 0: they work */
 	struct uplink_state wire;
@@ -89,6 +89,7 @@ void dp_drops_get(const struct dp *dp, uint16_t port, struct vf_drop out[DROP_N]
 }
 void dp_stats_reset(struct dp *dp, uint16_t port)
 {
+	fake.resets[port]++;
 }
 void dp_mirror_stats_get(const struct dp *dp, uint16_t slot, struct dp_mirror_stats *out)
 {
@@ -1248,26 +1249,42 @@ static void release_returns_everything_to_its_default(void **state)
 	struct world *w = *state;
 	const struct vf_attach vhost = { .kind = VF_ATTACH_VHOST };
 	const struct mirror_config mirror = { "m", "p2p1", 0, MIRROR_IN, "p2p1", 1 };
+	const struct mirror_config other = { "other", "p2p1", 1, MIRROR_IN, "p2p1", 2 };
 	struct mirror_info mirror_out;
 	struct vf_config plain;
+	unsigned int resets;
+	uint16_t id;
 
-	pf_add(w, "p2p1", 2);
-	vf_words(w, 0, true, "mac " M2 " vlan 5 spoofchk off trust on trunk none max_tx_rate 9");
-	vf_words(w, 0, true, "port_id x");
-	vf_words(w, 0, false, "vlan 0 native 6 mtu 1200 promisc off");
+	pf_add(w, "p2p1", 3);
+	id = sw_pf_find(w->sw, "p2p1", NULL)->vf_ports[0].id;
+	vf_config_default(&plain);
+	vf_words(w, 0, true, "mac " M2 " vlan 5 qos 1 proto 802.1ad spoofchk off trust on trunk none max_tx_rate 9 min_tx_rate 5");
+	vf_words(w, 0, true, "port_id x server vm state enable query_rss on isolated on storm_broadcast 8 storm_multicast 9 "
+			     "learning 7 allowed " M58 " mtu 1200 promisc true");
+	struct vf_info info = vf_get(w, 0);
+	assert_int_equal(fields_diff(vf_fields, &info.config, &plain), ((1U << VF_FIELD_N) - 1) & ~(1U << VF_FIELD_NATIVE));
+	vf_words(w, 0, false, "vlan 0 native 6 promisc off");
 	sw_ops.vf_attach(w->sw, "p2p1", 0, &vhost, NULL);
 	sw_ops.mirror_add(w->sw, &mirror, NULL);
+	sw_ops.mirror_add(w->sw, &other, NULL);
+	seen(w, 0, BEHIND);
 	guest_says(w, 0, M59);
+	info = vf_get(w, 0);
+	assert_true(info.status.n_learned == 1 && info.status.n_accepted == 1);
+	resets = fake.resets[id];
 	assert_int_equal(sw_ops.vf_release(w->sw, "p2p1", 0, NULL), 0);
-	struct vf_info info = vf_get(w, 0);
-	vf_config_default(&plain);
+	info = vf_get(w, 0);
 	assert_int_equal(fields_diff(vf_fields, &info.config, &plain), 0);
 	assert_int_equal(info.attach.kind, VF_ATTACH_NONE);
 	assert_int_equal(info.status.n_accepted, 0);
 	assert_string_equal(info.status.overridden, "");
 	assert_false(info.status.connected);
-	assert_int_equal(fake.rate[sw_pf_find(w->sw, "p2p1", NULL)->vf_ports[0].id], 0);
-	assert_int_equal(sw_ops.mirror_get(w->sw, 0, &mirror_out), -ENOENT);
+	assert_int_equal(info.status.n_learned, 0);
+	assert_int_equal(fake.rate[id] + fake.rate_min[id], 0);
+	assert_int_equal(fake.resets[id], resets + 1);
+	assert_int_equal(sw_ops.mirror_get(w->sw, 0, &mirror_out), 0);
+	assert_string_equal(mirror_out.config.name, "other");
+	assert_int_equal(sw_ops.mirror_get(w->sw, 1, &mirror_out), -ENOENT);
 }
 
 static void mirrors_cross_pfs_and_are_refused_by_name(void **state)
