@@ -695,6 +695,8 @@ def test_17_rate_limit_delays_and_drops_nothing(lab):
 
 
 def test_19_vepa_sends_local_traffic_out_and_prunes_its_own(lab):
+    for dst, who in (BCAST, [0, 1, 2, 3, 4, 5, HOST]), (lab.mac(0), [0]):  # a VEB does not: VRRP and bonding ask for their own
+        assert lab.who(WIRE, dst, src=lab.mac(0)) == who
     lab.set(mode='vepa')
     assert lab.who(0, lab.mac(1)) == [WIRE]
     assert lab.who(0, BCAST) == [WIRE]

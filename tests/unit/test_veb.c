@@ -899,6 +899,17 @@ static void storm_control_counts_accepted_frames_of_its_kind(void **state)
 	assert_string_equal(emit(w, A, &w->f), "");
 }
 
+static void a_veb_does_not_prune(void **state)
+{
+	auto_of(world_free) struct world *w = world_new();
+
+	world_build(w);
+	for (unsigned int i = 0; i < 4; i++) {
+		w->f = frame_make(i % 2 ? &bcast : &w->macs[A][0], &w->macs[A][0], i / 2 ? VLAN(7) : 0);
+		assert_string_equal(emit(w, UP, &w->f), i % 2 ? "ABCDEH" : "A");
+	}
+}
+
 /* Each frame as its sender's, and then as the switch at the uplink reflects it. */
 static void vepa_sends_all_to_the_uplink_and_prunes_its_own(void **state)
 {
@@ -1622,6 +1633,7 @@ int main(void)
 		cmocka_unit_test(a_drop_leaves_the_frame_with_the_port_that_lost_it),
 		cmocka_unit_test(isolated_vfs_reach_all_but_one_another),
 		cmocka_unit_test(storm_control_counts_accepted_frames_of_its_kind),
+		cmocka_unit_test(a_veb_does_not_prune),
 		cmocka_unit_test(vepa_sends_all_to_the_uplink_and_prunes_its_own),
 		cmocka_unit_test(mirrors_copy_what_the_vm_sees),
 		cmocka_unit_test(a_tunnel_is_not_mirrored_into_itself),
