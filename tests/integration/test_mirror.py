@@ -33,15 +33,18 @@ def counts(lab, name='m'):
 
 
 def test_20_directions_are_the_vms(lab, mirror):
+    lab.vf(EAR, vlan=4094)  # it hears copies alone
     mirror('add m from vf @ 0 out to vf @ 5')
     assert lab.who(0, lab.mac(1)) == [1, EAR]
     assert lab.who(1, lab.mac(0)) == [0]
+    assert lab.who(0, BCAST) == [1, 2, 3, 4, EAR, HOST, WIRE] and EAR not in lab.who(1, BCAST)
     mirror('set m in')
+    assert lab.who(1, BCAST) == [0, 2, 3, 4, EAR, HOST, WIRE] and EAR not in lab.who(0, BCAST)
     assert lab.who(0, lab.mac(1)) == [1]
     assert lab.who(1, lab.mac(0)) == [0, EAR]
     assert lab.who(WIRE, lab.mac(0)) == [0, EAR]
     assert lab.who(0, lab.mac(1), src=STRANGER) == []  # not accepted, so not mirrored
-    assert counts(lab) == (3, 0)
+    assert counts(lab) == (5, 0)
 
 
 def test_copies_for_a_link_that_is_down_are_counted(lab, mirror):
@@ -64,6 +67,8 @@ def test_20_the_wire_and_the_host_interface_are_sources(lab, mirror):
     mirror('set m in')
     assert lab.who(0, STRANGER) == [WIRE]
     assert lab.send(WIRE, lab.mac(0), tags=tag(7)) == {0: [tag(7)], EAR: [tag(7)]}
+    mirror('set m both')
+    assert lab.who(0, STRANGER) == [EAR, WIRE] and lab.who(WIRE, lab.mac(0)) == [0, EAR]
     host = lab.info()['config']['mac']
     mirror('set m from pf @ both')
     assert lab.who(0, host) == [EAR, HOST]
@@ -79,10 +84,15 @@ def test_20_21_a_vlan_is_seen_whole_with_its_tag_each_frame_once(lab, mirror):
     assert lab.send(0, lab.mac(1)) == {1: [b''], EAR: [tag(100, 3)]}
     assert lab.send(0, BCAST)[EAR] == [tag(100, 3)]
     assert lab.send(WIRE, lab.mac(0), tags=tag(100)) == {0: [b''], EAR: [tag(100)]}
+    host = lab.info()['config']['mac']
+    assert lab.send(HOST, lab.mac(0), src=host, tags=tag(100)) == {0: [b''], EAR: [tag(100)]}
     assert EAR not in lab.send(2, lab.mac(3))
     mirror('set m in')
     assert lab.who(0, lab.mac(1)) == [1]
-    assert lab.who(WIRE, lab.mac(0), tags=tag(100)) == [0, EAR]
+    assert lab.who(WIRE, lab.mac(0), tags=tag(100)) == lab.who(HOST, lab.mac(0), src=host, tags=tag(100)) == [0, EAR]
+    mirror('set m out')
+    assert lab.who(0, lab.mac(1)) == [1, EAR]
+    assert lab.who(WIRE, lab.mac(0), tags=tag(100)) == lab.who(HOST, lab.mac(0), src=host, tags=tag(100)) == [0]
     mirror('set m from vf @ 0 both')
     assert lab.send(0, lab.mac(1)) == {1: [b''], EAR: [b'']}  # as the VM sees it
 
@@ -129,7 +139,8 @@ def test_many_mirrors_of_one_source_and_many_sources_to_one_destination(lab, mir
     assert (len(heard[EAR]), len(heard[4]), len(heard[1])) == (2, 1, 1)
     assert [counts(lab, name) for name in 'abc'] == [(1, 0)] * 3
     mirror('del a')
-    assert len(lab.send(0, lab.mac(1))[EAR]) == 1
+    mirror('add d from vf @ 0 out to vf @ 3')
+    assert lab.send(0, lab.mac(1)) == {who: [b''] for who in (1, 3, 4, EAR)}
 
 
 def test_mirrors_cross_pfs_and_hold_them(lab, mirror, switch):

@@ -1320,6 +1320,66 @@ static int mirror_line(struct world *w, const char *name, unsigned int from, uns
 	return sw_ops.mirror_add(w->sw, &m, &w->e);
 }
 
+/* Frames a to j, and which of them VF 3 hears, whose VLAN is its own: once each. */
+static void mirrors_watch_what_their_words_say(void **state)
+{
+	enum { WIRE = 8, HOST };
+	static const struct {
+		unsigned int from; /* VF, or one of these */
+		const char *src, *dst;
+		uint16_t vlan;
+	} frames[] = {
+		{ 0, M0, M2, 0 },   { 1, M2, M0, 0 },	   { 0, M0, BEHIND, 0 },  { WIRE, BEHIND, M0, 0 },
+		{ 0, M0, M59, 0 },  { HOST, M59, M0, 0 },  { 0, M0, M58, 100 },	  { 2, M58, BEHIND, 0 },
+		{ WIRE, BEHIND, M58, 100 }, { HOST, M59, M58, 100 },
+	};
+	static const struct {
+		uint8_t from, vf_or_vlan;
+		const char *in, *out, *both;
+	} cases[] = {
+		{ MIRROR_FROM_VF, 1, "a", "b", "ab" },
+		{ MIRROR_FROM_VF, 2, "gij", "h", "ghij" },
+		{ MIRROR_FROM_UPLINK, 0, "di", "ch", "cdhi" },
+		{ MIRROR_FROM_PF, 0, "e", "fj", "efj" },
+		{ MIRROR_FROM_VLAN, 100, "ij", "gh", "ghij" },
+	};
+	struct world *w = *state;
+	const struct sw_pf *pf;
+
+	pf_add(w, "p2p1", 4);
+	vf_words(w, 0, false, "mac " M0);
+	vf_words(w, 1, false, "mac " M2);
+	vf_words(w, 2, false, "vlan 100 mac " M58);
+	vf_words(w, 3, false, "vlan 4094");
+	assert_int_equal(pf_words(w, "host_if on uplink dev uplink_arg eth9 mac " M59), 0);
+	pf = sw_pf_find(w->sw, "p2p1", NULL);
+	for (unsigned int i = 0; i < 3 * ARRAY_LEN(cases); i++) {
+		const char *want[] = { cases[i / 3].in, cases[i / 3].out, cases[i / 3].both };
+		static const uint8_t dirs[] = { MIRROR_IN, MIRROR_OUT, MIRROR_BOTH };
+		struct mirror_config m = { "m", "p2p1", cases[i / 3].vf_or_vlan, dirs[i % 3], "p2p1", 3, cases[i / 3].from, cases[i / 3].vf_or_vlan };
+		char heard[16] = "";
+
+		if (m.from != MIRROR_FROM_VF)
+			m.from_vf = 0;
+		if (m.from != MIRROR_FROM_VLAN)
+			m.from_vlan = 0;
+		assert_int_equal(sw_ops.mirror_add(w->sw, &m, &w->e), 0);
+		for (unsigned int k = 0; k < ARRAY_LEN(frames); k++) {
+			const struct frame f = { .dst = mac(frames[k].dst), .src = mac(frames[k].src), .len = 60,
+						 .tag = frames[k].vlan ? TAG_MAKE(TPID_8021Q, 0, frames[k].vlan) : 0 };
+			unsigned int from = frames[k].from;
+
+			veb_out_reset(w->out);
+			veb_forward(fake.snap, from == WIRE ? pf->uplink.id : from == HOST ? pf->host.id : pf->vf_ports[from].id,
+				    &f, 1, w->out);
+			for (unsigned int n = 0; n < w->out->bins[pf->vf_ports[3].id].n; n++)
+				snprintf(heard + strlen(heard), 2, "%c", 'a' + k);
+		}
+		assert_string_equal(heard, want[i % 3]);
+		assert_int_equal(sw_ops.mirror_del(w->sw, "m", NULL), 0);
+	}
+}
+
 static void mirror_loops_are_refused_by_whatever_detour(void **state)
 {
 	struct world *w = *state;
@@ -1711,6 +1771,7 @@ int main(void)
 		T(a_capture_needs_no_disk),
 		T(a_capture_that_cannot_begin_leaves_nothing),
 		T(a_tap_of_two_mirrors_goes_with_the_last),
+		T(mirrors_watch_what_their_words_say),
 		T(mirror_loops_are_refused_by_whatever_detour),
 		T(a_mirrors_new_words_are_in_force_and_saved),
 		T(pci_addresses_follow_first_offset_and_stride),

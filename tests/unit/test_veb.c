@@ -992,10 +992,18 @@ static void mirrors_copy_what_the_vm_sees(void **state)
 	w->f = frame_make(&bcast, &stranger, 0);
 	assert_string_equal(emit(w, A, &w->f), "");
 	assert_string_equal(send_to(w, UP, mac_of(A), 0), "H");
+	/* What goes to many, too. */
+	assert_string_equal(send_to(w, A, bcast, 0), "BCDUHx");
+	assert_string_equal(send_to(w, B, bcast, 0), "ACDeUH");
 	/* The mirror's own MAC and VLAN do not matter; if its link is down the worker counts. */
 	w->conf[X].flags = 0;
 	world_build(w);
 	assert_string_equal(send_to(w, A, mac_of(B), 0), "Bx");
+	w->conf[A].n_out = 2; /* several of one source */
+	w->conf[A].out = (const struct veb_mirror[]){ { E, 3 }, { D, 4 } };
+	world_build(w);
+	assert_string_equal(send_to(w, A, mac_of(B), 0), "Bde");
+	assert_string_equal(send_to(w, A, bcast, 0), "BCdDeUH");
 }
 
 /* Copies leave in GRE by the host itself, whose frames would be copied for ever. */
