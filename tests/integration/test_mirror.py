@@ -95,6 +95,23 @@ def test_20_21_a_vlan_is_seen_whole_with_its_tag_each_frame_once(lab, mirror):
     assert lab.who(WIRE, lab.mac(0), tags=tag(100)) == lab.who(HOST, lab.mac(0), src=host, tags=tag(100)) == [0]
     mirror('set m from vf @ 0 both')
     assert lab.send(0, lab.mac(1)) == {1: [b''], EAR: [b'']}  # as the VM sees it
+    assert lab.send(1, BCAST)[EAR] == lab.send(0, BCAST)[EAR] == [b'']
+
+
+def test_21_both_tags_of_a_service_vlan_are_the_copys(lab, mirror):
+    guests, both = tag(5, 6), tag(100, 3, 0x88a8) + tag(5, 6)
+    for vf in 0, 1:
+        lab.vf(vf, vlan=100, qos=3, proto='802.1ad')
+    lab.vf(EAR, trunk='none')
+    mirror('add m from vlan @ 100 to vf @ 5')
+    for dst, who in (lab.mac(1), 1), (BCAST, 1), (STRANGER, WIRE):
+        heard = lab.send(0, dst, tags=guests)
+        assert heard[EAR] == [both] and heard[who] == [guests if who == 1 else both]
+    mirror('set m from uplink @ out')
+    assert lab.send(0, STRANGER, tags=guests) == {WIRE: [both], EAR: [both]}
+    for source in 0, 1:
+        mirror(f'set m from vf @ {source} both')
+        assert lab.send(0, lab.mac(1), tags=guests) == {1: [guests], EAR: [guests]}
 
 
 def test_filters_choose_by_vlan_ethertype_and_expression(lab, mirror):

@@ -995,6 +995,7 @@ static void mirrors_copy_what_the_vm_sees(void **state)
 	/* What goes to many, too. */
 	assert_string_equal(send_to(w, A, bcast, 0), "BCDUHx");
 	assert_string_equal(send_to(w, B, bcast, 0), "ACDeUH");
+	assert_int_equal(tags_at(w, E)[0], 0); /* as the VM gets it, not as the switch has it */
 	/* The mirror's own MAC and VLAN do not matter; if its link is down the worker counts. */
 	w->conf[X].flags = 0;
 	world_build(w);
@@ -1144,6 +1145,8 @@ static void mirrored_tag_is_the_guests_own(void **state)
 	assert_int_equal(tags_at(w, E)[0], TAG_MAKE(TPID_8021Q, 4, 6));
 	assert_string_equal(send_to(w, UP, mac_of(A), TAG_MAKE(TPID_8021Q, 4, 6)), "Ae");
 	assert_int_equal(tags_at(w, E)[0], TAG_MAKE(TPID_8021Q, 4, 6));
+	assert_string_equal(send_to(w, A, bcast, TAG_MAKE(TPID_8021Q, 4, 6)), "BCDeUH");
+	assert_int_equal(tags_at(w, E)[0], TAG_MAKE(TPID_8021Q, 4, 6));
 	assert_string_equal(send_to(w, E, mac_of(A), VLAN(9)), ""); /* VST sender with a tag */
 	w->conf[E].vlan = 0;
 	world_build(w);
@@ -1241,6 +1244,11 @@ static void a_vlans_mirror_shows_the_tags_of_the_switch(void **state)
 	assert_string_equal(send_to(w, A, mac_of(B), 0), "Be");
 	assert_int_equal(tags_at(w, E)[0], TAG_MAKE(TPID_8021Q, 3, 100));
 	assert_int_equal(w->snap->snaps[7], 99);
+	w->conf[A].ad = w->conf[B].ad = true; /* both of QinQ */
+	world_build(w);
+	assert_string_equal(send_to(w, A, mac_of(B), TAG_MAKE(TPID_8021Q, 6, 5)), "Be");
+	assert_int_equal(tags_at(w, E)[0], TAG_MAKE(TPID_8021AD, 3, 100));
+	assert_int_equal(tags_at(w, E)[1], TAG_MAKE(TPID_8021Q, 6, 5));
 }
 
 static void a_mirror_is_never_mirrored(void **state)
