@@ -185,7 +185,8 @@ def test_22_a_destination_without_a_guest_is_counted_and_costs_nothing(lab, mirr
     lab.swd.call('vf.detach', pf=lab.pf, vf=EAR)
     mirror('add m from vf @ 0 to vf @ 5')
     assert lab.who(0, lab.mac(1)) == [1]
-    assert counts(lab) == (0, 1)
+    assert lab.who(0, BCAST) == [1, 2, 3, 4, HOST, WIRE]
+    assert counts(lab) == (0, 2)
 
 
 def test_refusals_name_the_word_and_change_nothing(lab, mirror):

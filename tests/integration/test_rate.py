@@ -185,3 +185,11 @@ def test_28_release_takes_the_minimum_back(overload, clock):
     new_owner(overload, 0, ring_size=1024)
     frames, _ = shares(overload, clock, (4096, 4096, 4096))
     assert max(frames) < 1.1 * min(frames)
+
+
+def test_22_a_mirror_that_nobody_reads_costs_its_source_no_share(overload, clock):
+    overload.swd.call('pf.set', pf='p2p1', set={'numvfs': 5})
+    overload.attach(4, ring_size=64)
+    overload.swd.call('mirror.add', name='m', from_pf='p2p1', from_vf=0, dir='out', to_pf='p2p1', to_vf=4)
+    frames, _ = shares(overload, clock, (4096, 4096, 4096))
+    assert max(frames) < 1.1 * min(frames) and overload.swd.call('mirror.list')[0]['dropped'] > frames[0]
