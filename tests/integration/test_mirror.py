@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import struct
+import time
 
 import pytest
 from conftest import CtlError, Netns, run, unique, wait_for
@@ -298,15 +299,24 @@ def test_23_erspan_type_2_carries_the_frame_with_its_tag(lab, mirror, far):
 
 
 def test_23_erspan_type_3_and_ipv6(lab, mirror, far):
+    def tenths():
+        return time.time_ns() // 100000
     mirror('add m from vf @ 0 in to erspan fd09::2 id 1023 version 2')
+    before = tenths()
     lab.send(1, lab.mac(0), tags=tag(7, 2))
     flags, proto, rest = far.packet()
+    after = tenths()
     seq, first, second, stamp, third = struct.unpack('!IHHII', rest[:16])
     assert (flags, proto, seq) == (0x1000, 0x22eb, 0)
     assert (first >> 12, first & 0xfff, second >> 13, second & 0x3ff) == (2, 7, 2, 1023)
     assert (third >> 3 & 1, third >> 1 & 3, third >> 6 & 31) == (1, 0, 0)  # egress, units of 100 us, Ethernet
-    assert stamp and rest[16:28] == mac(lab.mac(0)) + mac(lab.mac(1))
+    assert (stamp - before) % 2**32 <= after - before and rest[16:28] == mac(lab.mac(0)) + mac(lab.mac(1))
     assert far.tshark('erspan.version', 'erspan.spanid', 'erspan.direction') in (None, ['2', '1023', '1'], ['2', '1023', 'True'])
+    mirror('set m both snap 40')
+    lab.send(0, lab.mac(1))
+    _, _, rest = far.packet()
+    _, first, second, _, third = struct.unpack('!IHHII', rest[:16])
+    assert (first & 0xfff, second >> 13, second >> 10 & 1, third >> 3 & 1) == (0, 0, 1, 0) and len(rest) == 16 + 40  # T: truncated
 
 
 def test_gre_carries_its_key(lab, mirror, far):
