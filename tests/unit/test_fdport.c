@@ -153,6 +153,23 @@ static void a_tag_is_inserted_and_moves_the_checksum(void **state)
 	assert_int_equal(stats.rx_bytes, 28);
 }
 
+/* To one, to a group and to all, without a tag and with one, which counts. */
+static void counters_equal_frames(void **state)
+{
+	static const struct mac dsts[] = { { { 2 } }, { { 1, 0, 0x5e } }, { { 255, 255, 255, 255, 255, 255 } } };
+
+	for (unsigned int i = 0; i < 6; i++) {
+		struct frame f = frame_make("0123456789", 10);
+
+		f.dst = dsts[i % 3];
+		tx(&f, i / 3 ? TAG_MAKE(TPID_8021Q, 3, 100) : 0);
+	}
+	assert_int_equal(stats.rx_packets, 6);
+	assert_int_equal(stats.rx_bytes, 6 * 24 + 3 * FRAME_TAG_LEN);
+	assert_int_equal(stats.rx_multicast, 2);
+	assert_int_equal(stats.rx_broadcast, 2);
+}
+
 static void payload_in_many_pieces_arrives_whole(void **state)
 {
 	static struct frame_seg segs[1000];
@@ -196,6 +213,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(a_tag_is_inserted_and_moves_the_checksum, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(counters_equal_frames, setup, teardown),
 		cmocka_unit_test_setup_teardown(payload_in_many_pieces_arrives_whole, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(would_block_and_a_lost_device_are_counted_drops,

@@ -1244,6 +1244,19 @@ static void unknown_unicast_follows_the_host_interface_and_a_restart(void **stat
 	assert_false(host_hears_unknown(w));
 }
 
+/* The port of the wire sends what comes in by it. */
+static void the_wires_counters_are_the_pfs_view(void **state)
+{
+	struct world *w = *state;
+	struct pf_info pf;
+
+	pf_add(w, "p2p1", 1);
+	assert_int_equal(pf_words(w, "host_if on uplink dev uplink_arg eth9"), 0);
+	assert_int_equal(sw_ops.pf_get(w->sw, "p2p1", &pf, NULL), 0);
+	assert_true(pf.status.uplink.rx_packets == 2 && pf.status.uplink.tx_packets == 1);
+	assert_true(pf.status.host.rx_packets == 1 && pf.status.host.tx_packets == 2);
+}
+
 static void release_returns_everything_to_its_default(void **state)
 {
 	struct world *w = *state;
@@ -1764,6 +1777,7 @@ int main(void)
 		T(trunk_lists_change_where_they_are),
 		T(lists_of_older_state_files_are_read),
 		T(unknown_unicast_follows_the_host_interface_and_a_restart),
+		T(the_wires_counters_are_the_pfs_view),
 		T(release_returns_everything_to_its_default),
 		T(mirrors_cross_pfs_and_are_refused_by_name),
 		T(a_mirror_to_elsewhere_has_a_port_while_it_is_there),

@@ -996,6 +996,7 @@ static void mirrors_copy_what_the_vm_sees(void **state)
 	assert_string_equal(send_to(w, A, bcast, 0), "BCDUHx");
 	assert_string_equal(send_to(w, B, bcast, 0), "ACDeUH");
 	assert_int_equal(tags_at(w, E)[0], 0); /* as the VM gets it, not as the switch has it */
+	assert_int_equal(w->stats[A].mirrored, 5);
 	/* The mirror's own MAC and VLAN do not matter; if its link is down the worker counts. */
 	w->conf[X].flags = 0;
 	world_build(w);

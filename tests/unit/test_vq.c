@@ -224,6 +224,26 @@ static void tag_goes_in_and_moves_the_checksum(void **state)
 	assert_int_equal(used_len(&b), 80);
 }
 
+/* As in test_fdport.c. */
+static void counters_equal_frames(void **state)
+{
+	static const uint8_t dsts[][6] = { { 2 }, { 1, 0, 0x5e }, { 255, 255, 255, 255, 255, 255 } };
+
+	for (unsigned int i = 0; i < 6; i++) {
+		uint8_t *sent = frame_make(&a.mem, 64);
+
+		memcpy(sent + 12, dsts[i % 3], 6);
+		offer(&a.ring, sent, 76, 76, false, DRIVER_DIRECT);
+		offer(&b.ring, driver_alloc(&b.mem, 2000, 1), 2000, 2000, true, DRIVER_DIRECT);
+		if (i % 3 == 2)
+			forward(i / 3 ? TAG_MAKE(TPID_8021Q, 3, 100) : 0);
+	}
+	assert_int_equal(stats.rx_packets, 6);
+	assert_int_equal(stats.rx_bytes, 6 * 64 + 3 * FRAME_TAG_LEN);
+	assert_int_equal(stats.rx_multicast, 2);
+	assert_int_equal(stats.rx_broadcast, 2);
+}
+
 /* Where a buffer's header ends a cache line, it is only written where it is not right already. */
 static void a_header_of_an_old_frame_is_replaced(void **state)
 {
@@ -887,6 +907,7 @@ static void a_packed_ring_may_have_any_size(void **state)
 
 #define BOTH                                                                                       \
 	cmocka_unit_test(every_layout_arrives_whole), T(tag_goes_in_and_moves_the_checksum),       \
+		T(counters_equal_frames),                                           \
 		T(a_header_of_an_old_frame_is_replaced),                                           \
 		T(unready_receiver_costs_frames_and_says_why),                                     \
 		T(small_buffer_without_mergeable_is_oversize),                                     \
