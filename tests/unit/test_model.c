@@ -101,6 +101,11 @@ static void vf_check_answers_as_the_kernel(void **state)
 	assert_int_equal(vf_config_check(&vf, 1U << VF_FIELD_MAC, NULL), -EINVAL);
 	assert_int_equal(vf_config_check(&vf, 1U << VF_FIELD_VLAN, NULL), 0);
 	vf_config_default(&vf);
+	assert_int_equal(field_parse(field_find(vf_fields, "vlan"), &vf, "4095", NULL), 0); /* which no frame has */
+	assert_int_equal(vf_config_check(&vf, 1U << VF_FIELD_VLAN, NULL), 0);
+	vf.vlan = 4096;
+	assert_int_equal(vf_config_check(&vf, 1U << VF_FIELD_VLAN, NULL), -EINVAL);
+	vf_config_default(&vf);
 	vf.qos = 8;
 	assert_int_equal(vf_config_check(&vf, 1U << VF_FIELD_QOS, NULL), -EINVAL);
 	vf_config_default(&vf);
