@@ -1038,15 +1038,24 @@ def test_28_release_returns_all_settings(lab):
 
 
 def test_27_kill_9_keeps_settings_and_accepted_addresses(lab, switch):
+    own, service = '02:00:00:00:02:01', unique('ves')
     lab.vf(0, vlan=100, qos=3, isolated=True, storm_multicast=9)
+    switch.call('pf.set', pf=lab.pf, by_agent=True, vfs=[{'vf': 5, 'set': {'trust': False}}])
     lab.vf(5, **SETTINGS)
+    lab.set(unknown_unicast='both')
+    lab.vf(1, trust=True)
+    lab.filter(1, main=own)
+    switch.call('svc.add', pf=lab.pf, name=service, vlan=4093)
+    switch.call('mirror.add', name='m', from_pf=lab.pf, from_vf=1, dir='out', to_pf=lab.pf, to_vf=4)
     lab.vf(4, native=6)
     lab.vf(2, mac=lab.mac(3), spoofchk=False)
     lab.filter(2, main=lab.mac(3))
     lab.vf(2, mac=lab.mac(2))
     def config():
-        return [lab.info()['config'], *(switch.vf(lab.pf, n)['config'] for n in range(lab.VFS))]
+        shown = [switch.call('svc.list'), switch.call('mirror.list'), switch.vf(lab.pf, 5)['status']['overridden']]
+        return [*shown, lab.info()['config'], *(switch.vf(lab.pf, n)['config'] for n in range(lab.VFS))]
     before = config()
+    assert before[2] == 'trust' and [len(shown) for shown in before[:2]] == [1, 1]
     assert before[-1] == {**SETTINGS, 'native': 0}
     old = switch.child()
     os.kill(old, signal.SIGKILL)
@@ -1055,5 +1064,10 @@ def test_27_kill_9_keeps_settings_and_accepted_addresses(lab, switch):
     lab.wait_running(0, 1)
     assert config() == before
     assert lab.status(2)['accepted'] == [lab.mac(3)]
-    assert lab.who(1, lab.mac(3)) == [2, 3]
-    assert lab.send(0, STRANGER) == {WIRE: [tag(100, 3)]}
+    assert lab.who(1, lab.mac(3)) == [2, 3, 4]  # and the mirror
+    assert lab.send(0, STRANGER) == {WIRE: [tag(100, 3)], HOST: [tag(100, 3)]}
+    assert lab.status(1)['accepted'] == [own]
+    lab.vf(1, trust=False)  # which is why it was accepted
+    assert lab.status(1)['accepted'] == [] and lab.who(3, own) == [HOST, WIRE]
+    switch.call('mirror.del', name='m')
+    switch.call('svc.del', pf=lab.pf, name=service)
