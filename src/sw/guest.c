@@ -40,14 +40,6 @@ static const struct guest_mac *find_accepted(const struct guest *g, const struct
 	return NULL;
 }
 
-static bool is_refused(const struct guest *g, const struct mac *mac)
-{
-	for (unsigned int i = 0; i < g->n_refused; i++)
-		if (mac_equal(&g->refused[i], mac))
-			return true;
-	return false;
-}
-
 /* Puts one wish on the list it belongs to. @old holds what was accepted before. */
 static void judge_one(struct guest *g, const struct guest *old, const struct mac *mac,
 		      const struct vf_config *c)
@@ -59,7 +51,7 @@ static void judge_one(struct guest *g, const struct guest *old, const struct mac
 	unsigned int quota = c->trust ? VF_MACS_TRUSTED : VF_MACS_UNTRUSTED;
 
 	if (mac_is_zero(mac) || mac_is_multicast(mac) || find_accepted(g, mac) ||
-	    is_refused(g, mac))
+	    guest_refused(g, mac))
 		return;
 	if ((free_choice || stays || granted) && g->n_accepted < quota)
 		g->accepted[g->n_accepted++] = (struct guest_mac){
@@ -181,7 +173,7 @@ int guest_learn(const struct guest *old, const struct mac *mac, const struct vf_
 	struct guest *g;
 
 	*out = NULL;
-	if ((old && old->known) || find_accepted(old, mac) || (old && is_refused(old, mac)))
+	if ((old && old->known) || find_accepted(old, mac) || guest_refused(old, mac))
 		return 0;
 	g = guest_alloc(n_accepted + n_refused + 1, 0);
 	if (!g)
@@ -253,6 +245,19 @@ bool guest_same_accepted(const struct guest *a, const struct guest *b)
 bool guest_accepted(const struct guest *g, const struct mac *mac)
 {
 	return find_accepted(g, mac);
+}
+
+/**
+ * guest_refused() - Whether an address is among the refused ones that are remembered
+ * @g:   guest, or NULL
+ * @mac: address
+ */
+bool guest_refused(const struct guest *g, const struct mac *mac)
+{
+	for (unsigned int i = 0; g && i < g->n_refused; i++)
+		if (mac_equal(&g->refused[i], mac))
+			return true;
+	return false;
 }
 
 /**

@@ -42,5 +42,6 @@ int guest_restore(const struct guest_mac *accepted, unsigned int n, struct guest
 bool guest_same_accepted(const struct guest *a, const struct guest *b);
 enum vf_promisc guest_promisc(const struct guest *g, const struct vf_config *config);
 bool guest_accepted(const struct guest *g, const struct mac *mac);
+bool guest_refused(const struct guest *g, const struct mac *mac);
 
 #endif

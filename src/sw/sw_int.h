@@ -32,6 +32,7 @@ struct sw_vf {
 	struct guest *guest; /* owned; NULL: never spoke */
 	uint32_t by_agent;   /* settings the agent wrote last or before a hand did; enum vf_field */
 	uint32_t overridden; /* of these, the ones a hand changed since */
+	uint8_t n_said;	     /* refusals of its guest that were logged */
 };
 
 struct sw_svc {

@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "sw/sw_int.h"
+
+#define SAID_MAX 16 /* refusals said of one VF until it is released: its guest may ask for ever */
 
 /**
  * sw_vf_apply() - One VF's words on top of what it is
@@ -334,6 +337,31 @@ int sw_vf_release(void *ctx, const char *pf, unsigned int vf, struct err *e)
 	return 0;
 }
 
+static void say(struct sw_vf *v, const char *pf, unsigned int vf, const char *what)
+{
+	if (v->n_said >= SAID_MAX)
+		return;
+	v->n_said++;
+	log_info("guest is refused what it asks for", "pf=%s vf=%u what=%s%s", pf, vf, what,
+		 v->n_said == SAID_MAX ? ": more is not said of this VF" : "");
+}
+
+/* What the guest of @v is refused and did not ask for as @old yet (sriov.md B4). */
+static void refusals_say(struct sw_vf *v, const struct guest *old, const char *pf, unsigned int vf)
+{
+	const struct guest *g = v->guest;
+	char mac[MAC_STR_LEN];
+
+	for (unsigned int i = 0; i < g->n_refused && v->n_said < SAID_MAX; i++)
+		if (!guest_refused(old, &g->refused[i]))
+			say(v, pf, vf, mac_format(&g->refused[i], mac));
+	if (g->allmulti && !(old && old->allmulti) && !v->config.trust)
+		say(v, pf, vf, "allmulti");
+	if (g->promisc && !(old && old->promisc) &&
+	    guest_promisc(g, &v->config) == VF_PROMISC_OFF)
+		say(v, pf, vf, "promisc");
+}
+
 /**
  * sw_vf_filter() - struct pf_ops.vf_filter: the guest's driver says what it wants
  * @ctx:    struct sw
@@ -358,6 +386,7 @@ int sw_vf_filter(void *ctx, const char *pf, unsigned int vf, const struct vf_fil
 	next = *v;
 	if (guest_filter(v->guest, filter, &v->config, &next.guest))
 		return err_set(e, -ENOMEM, "no memory");
+	refusals_say(&next, v->guest, pf, vf);
 	return vf_put(sw, p, vf, &next,
 		      guest_same_accepted(v->guest, next.guest) ? sw_publish : sw_commit, e);
 }

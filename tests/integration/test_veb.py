@@ -442,9 +442,18 @@ def test_11_12_administrative_mac_holds_the_guest(lab):
     own = '02:00:00:00:02:01'
     more = [f'02:00:00:00:02:{n:02x}' for n in range(2, 22)]
 
+    def said():
+        return [line.split(f'pf={lab.pf} ')[1] for line in lab.swd.log.read_text().splitlines() if f'pf={lab.pf} vf=' in line]
+
     def passes():
         """Whether the guest is reached by its own MAC, and may send from it."""
         return lab.who(0, own) == [1], lab.who(1, lab.mac(0), src=own) == [0]
+    lab.filter(1, main=own)
+    lab.filter(1, main=own, promisc=True, allmulti=True)
+    lab.filter(1, main=own)
+    assert said() == [f'vf=1 what={what}' for what in (own, 'allmulti', 'promisc')]  # each once
+    lab.filter(1, main=own, macs=more)
+    assert len(said()) == 16 and said()[-1] == f'vf=1 what={more[12]}: more is not said of this VF'
     lab.filter(1, main=own)
     assert lab.status(1)['refused'] == [own]
     assert passes() == (False, False) and lab.who(0, own) == [WIRE] and lab.drops(1, 'spoof_mac') == 1
