@@ -147,7 +147,7 @@ def test_pf_goes_down_and_up(fake):
 
 
 def test_25_json_has_iproute2s_keys_in_their_order(fake):
-    fake.link('set p2p1 vf 0 vlan 5 qos 2 rate 10 vf 3 mac 02:aa:bb:cc:dd:01')
+    fake.link('set p2p1 vf 0 vlan 5 qos 2 rate 10 vf 2 vlan 3 proto 802.1ad vf 3 mac 02:aa:bb:cc:dd:01')
     out = fake.run('-j', 'link', 'show', 'p2p1')[1]
     assert out.startswith('[{"ifindex":') and out.endswith('}]}]\n')
     vfs = out[out.index('"vfinfo_list":[') + 15:]
@@ -155,6 +155,7 @@ def test_25_json_has_iproute2s_keys_in_their_order(fake):
         '{"vf":0,"link_type":"ether","address":"00:00:00:00:00:00","broadcast":"ff:ff:ff:ff:ff:ff",'
         '"vlan_list":[{"vlan":5,"qos":2}],"tx_rate":10,"rate":{"max_tx":10,"min_tx":0},"spoofchk":true,'
         '"link_state":"auto","trust":false,"query_rss_en":false},{"vf":1,')
+    assert '{"vf":2,' in vfs and '"vlan_list":[{"vlan":3,"protocol":"802.1ad"}],"rate"' in vfs
     assert ('"operstate":"UP","linkmode":"DEFAULT","group":"default","txqlen":1000,"link_type":"ether",'
             '"address":"02:00:00:00:01:00","broadcast":"ff:ff:ff:ff:ff:ff","vfinfo_list"') in out
     detailed = json.loads(fake.run('-d', '-s', '-j', 'link')[1])[0]

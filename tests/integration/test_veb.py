@@ -880,6 +880,28 @@ def test_24_counters_equal_frames(lab):
     lab.swd.call('mirror.del', name='m')
 
 
+def test_25_statistics_are_the_vfs_counters(lab):
+    """As columns and in JSON, of a VF whose numbers all differ."""
+    for n, dst in enumerate((lab.mac(1), '01:00:5e:01:02:03', BCAST), 1):
+        for _ in range(n):
+            lab.send(0, dst, size=60 + n)
+    lab.send(1, lab.mac(0))
+    for _ in range(2):
+        lab.send(1, lab.mac(0), src=STRANGER)
+        lab.send(0, lab.mac(1), tags=tag(7))
+    lab.vf(1, trunk='none')
+    for _ in range(4):
+        lab.send(0, lab.mac(1), tags=tag(7))
+    rx, tx = (61 + 2 * 62 + 3 * 63 + 2 * 60, 8, 2, 3, 4), (60, 1, 2)
+    lines = lab.swd.cli('-s', 'link', 'show', lab.pf).stdout.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith('    vf 1 '))
+    assert lines[at + 1:at + 5] == ['    RX: bytes  packets  mcast   bcast   dropped ', '    %10d %8d %7d %7d %8d ' % rx,
+                                    '    TX: bytes  packets   dropped ', '    %10d %8d %8d ' % tx]
+    stats = json.loads(lab.swd.cli('-s', '-j', 'link', 'show', lab.pf).stdout)[0]['vfinfo_list'][1]['stats']
+    assert [*stats['rx'].items()] == [*zip(('bytes', 'packets', 'multicast', 'broadcast', 'dropped'), rx)]
+    assert [*stats['tx'].items()] == [*zip(('tx_bytes', 'tx_packets', 'dropped'), tx)]
+
+
 def test_why_was_it_dropped(lab):
     def head(vf, reason):
         count, last = lab.last(vf, reason)
