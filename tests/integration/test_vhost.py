@@ -971,7 +971,9 @@ def test_bursts_under_way_survive_kills_of_the_switch(swd):
     a, b = switch.attach(0), switch.attach(1)
     for _ in range(3):
         flow(a, b, 3)
-        for n in range(15):  # as many as the front end has on their way at once
+        a.send(frame(mac(1), mac(0), 0))  # when it is there, buffers of all before it are back
+        assert b.recv() == frame(mac(1), mac(0), 0)
+        for n in range(15):  # with it, as many as the front end has on their way at once
             a.send(frame(mac(1), mac(0), n))
             b.send(frame(mac(0), mac(1), n))
             if n == 6:
