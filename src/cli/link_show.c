@@ -84,23 +84,6 @@ static const char *eol(const struct cli *cli)
 	return cli->oneline ? "\\" : "\n";
 }
 
-/* Drops as the VF's driver would count them: on the way to the guest, or from it. */
-static uint64_t vf_drops(const struct vf_stats *s, bool to_guest)
-{
-	static const bool is_rx[DROP_N] = {
-		[DROP_VLAN] = true,
-		[DROP_NO_BUFFER] = true,
-		[DROP_NOT_READY] = true,
-		[DROP_OFFLOAD] = true,
-	};
-	uint64_t sum = 0;
-
-	for (unsigned int i = 0; i < DROP_N; i++)
-		if (is_rx[i] == to_guest)
-			sum += s->drops[i];
-	return sum;
-}
-
 static void print_flags(const struct pf_info *pf)
 {
 	const char *sep = "<";
@@ -163,8 +146,8 @@ static void print_pf_stats(const struct cli *cli, const struct pf_info *pf)
 	static const char *const tx_errors[N_ERRORS] = { "aborted", "fifo", "window", "heartbt",
 							 "transns" };
 	const struct vf_stats *s = &pf->status.uplink;
-	uint64_t rx[] = { s->rx_bytes, s->rx_packets, 0, vf_drops(s, true), 0, s->rx_multicast };
-	uint64_t tx[] = { s->tx_bytes, s->tx_packets, 0, vf_drops(s, false), 0, 0 };
+	uint64_t rx[] = { s->rx_bytes, s->rx_packets, 0, s->rx_dropped, 0, s->rx_multicast };
+	uint64_t tx[] = { s->tx_bytes, s->tx_packets, 0, vf_stats_tx_dropped(s), 0, 0 };
 	int widths[N_COLS] = { 10, 7, 6, 7, 7, 7, 10 };
 
 	for (unsigned int i = 0; i < ARRAY_LEN(rx); i++) {
@@ -203,10 +186,10 @@ static void print_vf_stats(const struct cli *cli, const struct vf_stats *s)
 {
 	printf("%s    RX: bytes  packets  mcast   bcast   dropped %s    ", eol(cli), eol(cli));
 	printf("%10" PRIu64 " %8" PRIu64 " %7" PRIu64 " %7" PRIu64 " %8" PRIu64 " ", s->rx_bytes,
-	       s->rx_packets, s->rx_multicast, s->rx_broadcast, vf_drops(s, true));
+	       s->rx_packets, s->rx_multicast, s->rx_broadcast, s->rx_dropped);
 	printf("%s    TX: bytes  packets   dropped %s    ", eol(cli), eol(cli));
 	printf("%10" PRIu64 " %8" PRIu64 " %8" PRIu64 " ", s->tx_bytes, s->tx_packets,
-	       vf_drops(s, false));
+	       vf_stats_tx_dropped(s));
 }
 
 static const char *enum_word(enum vf_field field, uint8_t value)
@@ -261,10 +244,10 @@ static json_t *vf_stats_json(const struct vf_stats *s)
 	put_int(rx, "packets", s->rx_packets);
 	put_int(rx, "multicast", s->rx_multicast);
 	put_int(rx, "broadcast", s->rx_broadcast);
-	put_int(rx, "dropped", vf_drops(s, true));
+	put_int(rx, "dropped", s->rx_dropped);
 	put_int(tx, "tx_bytes", s->tx_bytes);
 	put_int(tx, "tx_packets", s->tx_packets);
-	put_int(tx, "dropped", vf_drops(s, false));
+	put_int(tx, "dropped", vf_stats_tx_dropped(s));
 	return json_pack("{s:o, s:o}", "rx", rx, "tx", tx);
 }
 
@@ -313,13 +296,13 @@ static json_t *pf_stats_json(const struct cli *cli, const struct vf_stats *s)
 	put_int(rx, "bytes", s->rx_bytes);
 	put_int(rx, "packets", s->rx_packets);
 	put_int(rx, "errors", 0);
-	put_int(rx, "dropped", vf_drops(s, true));
+	put_int(rx, "dropped", s->rx_dropped);
 	put_int(rx, "over_errors", 0);
 	put_int(rx, "multicast", s->rx_multicast);
 	put_int(tx, "bytes", s->tx_bytes);
 	put_int(tx, "packets", s->tx_packets);
 	put_int(tx, "errors", 0);
-	put_int(tx, "dropped", vf_drops(s, false));
+	put_int(tx, "dropped", vf_stats_tx_dropped(s));
 	put_int(tx, "carrier_errors", 0);
 	put_int(tx, "collisions", 0);
 	for (unsigned int i = 0; cli->stats > 1 && i < N_ERRORS; i++) {

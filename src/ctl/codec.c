@@ -22,6 +22,7 @@ static const struct field stats_fields[] = {
 	R(vf_stats, "tx_packets", FIELD_U64, tx_packets, 0),
 	R(vf_stats, "tx_bytes", FIELD_U64, tx_bytes, 0),
 	R(vf_stats, "mirrored", FIELD_U64, mirrored, 0),
+	R(vf_stats, "rx_dropped", FIELD_U64, rx_dropped, 0),
 	FIELD_END
 };
 

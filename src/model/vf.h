@@ -145,8 +145,19 @@ struct vf_stats {
 	uint64_t rx_packets, rx_bytes, rx_multicast, rx_broadcast;
 	uint64_t tx_packets, tx_bytes;
 	uint64_t mirrored;	/* copies of this VF's frames sent to mirrors */
+	uint64_t rx_dropped;	/* of drops[]: frames on their way to the guest */
 	uint64_t drops[DROP_N];
 };
+
+/* Of drops[]: frames that came from the guest. */
+static inline uint64_t vf_stats_tx_dropped(const struct vf_stats *s)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < DROP_N; i++)
+		sum += s->drops[i];
+	return sum - MIN(s->rx_dropped, sum); /* they are not read at one moment */
+}
 
 /* Writer: the daemon that owns the PF; read-only for everyone else. */
 struct vf_status {

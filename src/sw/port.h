@@ -164,6 +164,7 @@ static inline void port_dropped_run(struct port_batch *b, const struct port_item
 	if (b->losses)
 		lost_run(b, it, f, n, why);
 	veb_count(&b->stats->drops[why], n);
+	veb_count(&b->stats->rx_dropped, n);
 	if (unlikely(it->mirror))
 		veb_count(&b->mirrors[VEB_MARK_SLOT(it->mirror)].dropped, n);
 }

@@ -459,6 +459,7 @@ int sw_pf_get(void *ctx, const char *name, struct pf_info *out, struct err *e)
 	info.status.uplink.rx_bytes = wire.tx_bytes;
 	info.status.uplink.tx_packets = wire.rx_packets;
 	info.status.uplink.tx_bytes = wire.rx_bytes;
+	info.status.uplink.rx_dropped = vf_stats_tx_dropped(&wire);
 	info.status.uplink.rx_multicast = info.status.uplink.rx_broadcast = 0;
 	if (pf->host.id != VEB_NO_PORT)
 		dp_stats_get(sw->opts.dp, pf->host.id, &info.status.host);

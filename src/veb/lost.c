@@ -104,6 +104,7 @@ void veb_lose_at(const struct veb_snap *s, struct veb_out *out, uint16_t port,
 	struct veb_node what;
 
 	lose(out, port, f, tags, reason);
+	veb_count(&out->stats[port].rx_dropped, 1);
 	if (likely(!p->n_in))
 		return;
 	what = copy_of(out, f, tags, reason);

@@ -648,6 +648,24 @@ def test_15_closed_link_stops_both_ways_and_shows(lab):
     assert lab.who(0, lab.mac(1)) == [1]
 
 
+def test_drops_stand_in_the_column_of_their_direction(lab):
+    def dropped():
+        shown, = json.loads(lab.swd.cli('-s', '-j', 'link', 'show', lab.pf).stdout)
+        return [(s['rx']['dropped'], s['tx']['dropped']) for s in (shown['vfinfo_list'][1]['stats'], shown['stats64'])]
+    lab.vf(1, state='disable')
+    lab.send(0, lab.mac(1))
+    assert dropped() == [(1, 0), (0, 0)]
+    lab.send(WIRE, lab.mac(1))
+    lab.send(1, lab.mac(0))
+    assert dropped() == [(2, 1), (0, 0)]
+    lab.vf(1, state='auto', mtu=500)
+    lab.wait_running(1)
+    lab.send(0, lab.mac(1), size=1000)
+    lab.set(host_if=False)
+    lab.send(WIRE, STRANGER)
+    assert dropped() == [(3, 1), (1, 0)]
+
+
 def test_a_tap_that_is_down_is_a_driver_that_is_not_up(lab):
     lab.ns.run('ip', 'link', 'set', lab.ports[1].dev, 'down')
     lab.ports[0].sock.send(mac(lab.mac(1)) + mac(lab.mac(0)) + b'\x88\xb5' + bytes(46))
