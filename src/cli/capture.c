@@ -183,7 +183,8 @@ static int finish(struct capture *c)
 	if (c->enough && c->told)
 		return CLI_OK;
 	err_set(&e, -ECONNRESET, "%s",
-		c->told ? "the switch ended the capture: what was watched is gone, or the switch is"
+		c->told ? "the switch ended the capture: what was watched is gone or was released, "
+			  "or the switch ends"
 			: "the switch has gone");
 	return cli_error(&e);
 }

@@ -112,7 +112,7 @@ const struct cli_object cli_objects[] = {
 	  .help = "what each VF does right now",
 	  .usage = "anyvf [-j [-p]] top [PF] [sort all|rx|tx|rx-pps|tx-pps|drops|mirrored]\n"
 		   "          [every SECONDS] [count N]\n",
-	  .more = "sort every count" },
+	  .more = "sort every count all rx tx rx-pps tx-pps drops mirrored" },
 	{ .word = "up",
 	  .run = cli_up,
 	  .help = "start the daemons, and libvirt if nobody did; make the configured PFs",
@@ -288,7 +288,7 @@ static int complete(struct cli *cli)
 			puts(f->word);
 	for (size_t n; (n = strcspn(at, " ")); at += n + (at[n] == ' '))
 		printf("%.*s\n", (int)n, at);
-	if (o->commands || o->own_options)
+	if (o->commands || o->own_options || o->run == cli_top)
 		print_pfs(cli);
 	return CLI_OK;
 }
@@ -329,14 +329,7 @@ static int split_words(struct cli *cli, int argc, char *const argv[], char **wor
 	return CLI_OK;
 }
 
-/**
- * cli_main() - Run one command line
- * @argc: as main() has it
- * @argv: likewise
- *
- * Return: the exit code.
- */
-int cli_main(int argc, char *const argv[])
+static int run(int argc, char *const argv[])
 {
 	auto_free char **words = calloc((size_t)argc + 1, sizeof(*words));
 	struct cli cli = { .words = words, .run_dir = ctl_run_dir() };
@@ -356,4 +349,22 @@ int cli_main(int argc, char *const argv[])
 		return CLI_FAIL;
 	}
 	return run_object(o, &cli);
+}
+
+/**
+ * cli_main() - Run one command line
+ * @argc: as main() has it
+ * @argv: likewise
+ *
+ * Return: the exit code.
+ */
+int cli_main(int argc, char *const argv[])
+{
+	int rc = run(argc, argv);
+	struct err e = { 0 };
+
+	if (!fflush(stdout) && !ferror(stdout))
+		return rc;
+	err_errno(&e, "standard output");
+	return rc ? rc : cli_error(&e);
 }

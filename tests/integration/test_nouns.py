@@ -2,6 +2,7 @@
 """`anyvf pf|vf|mirror|svc`: each command is one call, each refusal names the offending word."""
 import json
 import os
+import subprocess
 
 from conftest import DAEMONS, ROOT, run
 
@@ -25,6 +26,19 @@ def test_pf_takes_every_word_of_its_table(fake):
     assert 'uplink dpdk net_tap0,iface=x' in ok(fake, 'pf show p3p1')
     ok(fake, 'pf del p3p1')
     assert [pf['config']['name'] for pf in json.loads(ok(fake, '-j pf'))] == ['p2p1']
+
+
+def test_an_output_that_takes_nothing_is_an_error():
+    for words in ['help'], ['complete', 'mirror'], ['vf', '--help']:
+        with open('/dev/full', 'w', encoding='ascii') as full:
+            done = subprocess.run([DAEMONS / 'anyvf', *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert (done.returncode, done.stderr) == (1, 'Error: standard output: No space left on device.\n'), words
+
+
+def test_words_that_may_follow_are_told(fake):
+    assert {'mirror', 'top'} <= set(ok(fake, 'complete').split())
+    assert {'add', 'set', 'del', 'show'} == set(ok(fake, 'complete mirror').split())
+    assert {'sort', 'drops', 'rx-pps', 'p2p1'} <= set(ok(fake, 'complete top').split())
 
 
 def test_vf_is_attached_set_shown_and_released(fake):
