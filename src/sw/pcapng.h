@@ -10,6 +10,7 @@
 
 #define PCAPNG_SECTION	 0x0a0d0d0au /* type of the first block */
 #define PCAPNG_START_MAX 2048u	     /* bytes of pcapng_start() at most */
+#define PCAPNG_BLOCK_MAX 131072u     /* more bytes than any block of ours has */
 #define PCAPNG_EXTRA	 256u	     /* bytes of a packet's block but the packet, at most */
 
 /* The one interface of a section; any may be NULL. */
@@ -23,5 +24,6 @@ uint32_t pcapng_start(uint8_t *at, const struct pcapng_if *i);
 uint32_t pcapng_packet(uint8_t *at, const struct sink_frame *sf, uint32_t flags,
 		       const char *comment);
 uint32_t pcapng_stats(uint8_t *at, uint64_t time_ns, uint64_t received, uint64_t dropped);
+ssize_t pcapng_whole(const uint8_t *bytes, size_t size, bool all);
 
 #endif

@@ -7,12 +7,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/log.h"
 #include "sw/pcapng.h"
 
 #define BUFFER_SIZE    (256u << 10)
+#define MEND_SIZE      (1u << 20) /* bytes of a file's end that are looked at; some blocks */
 
 struct file {
 	struct sink sink; /* first */
@@ -105,6 +107,27 @@ static int file_check(int fd, const char *path, struct err *e)
 	return 0;
 }
 
+/*
+ * A crash in the middle of a write left part of a block: without it what we write can be read.
+ * Not while another mirror writes to the file: each holds a lock on it.
+ */
+static void file_mend(int fd, const char *path)
+{
+	auto_free uint8_t *end = malloc(MEND_SIZE);
+	struct stat st;
+	off_t from;
+	ssize_t n, whole;
+
+	if (!end || flock(fd, LOCK_EX | LOCK_NB) || fstat(fd, &st))
+		return;
+	from = st.st_size > MEND_SIZE ? (st.st_size - MEND_SIZE + 3) & ~(off_t)3 : 0;
+	n = pread(fd, end, MEND_SIZE, from);
+	whole = n > 0 && from + n == st.st_size ? pcapng_whole(end, (size_t)n, !from) : -1;
+	if (whole >= 0 && whole < n && !ftruncate(fd, from + whole))
+		log_warn("mirror's file ended in the middle of a block, which is cut off",
+			 "file=%s bytes=%zd", path, n - whole);
+}
+
 /**
  * sink_file_open() - A destination that is a file
  * @s:   the thread
@@ -129,6 +152,8 @@ int sink_file_open(struct sinks *s, const struct mirror_config *m, struct port *
 	rc = file_check(fd, m->file, e);
 	if (rc)
 		return rc;
+	file_mend(fd, m->file);
+	(void)flock(fd, LOCK_SH | LOCK_NB);
 	rc = start_write(fd);
 	if (rc)
 		return err_set(e, rc, "file %s: %s", m->file, strerror(-rc));

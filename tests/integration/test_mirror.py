@@ -487,6 +487,25 @@ def test_a_file_is_pcapng_and_is_continued(lab, mirror, box):
         assert run('tshark', '-nr', path, '-T', 'fields', '-e', 'eth.dst').stdout.split() == [lab.mac(1), lab.mac(0), lab.mac(1)]
 
 
+def test_a_file_that_was_cut_short_is_mended_but_under_nobody(lab, mirror, box):
+    path = box / 'cap'
+    mirror(f'add m from vf @ 0 to file {path}')
+    for _ in range(3):
+        lab.send(0, lab.mac(1))
+    wait_for(lambda: len(packets(path)) == 3, what='the packets in the file')
+    os.truncate(path, path.stat().st_size - 30)  # as kill -9 in a write would
+    size = path.stat().st_size
+    mirror(f'add other from vf @ 1 to file {path}')  # m might be writing: nothing is cut off
+    assert path.stat().st_size > size
+    for name in 'm', 'other':
+        mirror(f'del {name}')
+    os.truncate(path, size)
+    mirror(f'add m from vf @ 0 to file {path}')
+    lab.send(0, lab.mac(1))
+    wait_for(lambda: len(packets(path)) == 3, what='the packet of the next life')
+    assert [kind for kind, _ in blocks(path)] == [0x0a0d0d0a, 1, 6, 6, 0x0a0d0d0a, 1, 6]
+
+
 def test_a_full_disk_costs_copies_and_nothing_else(lab, mirror, box):
     path = box / 'cap'
     mirror(f'add m from vf @ 0 to file {path}')

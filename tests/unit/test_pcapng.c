@@ -113,6 +113,29 @@ static void statistics_tell_both_counts(void **state)
 	assert_int_equal(len, 8);
 }
 
+/* However many bytes are left of a file, and from wherever they are looked at. */
+static void a_file_that_was_cut_short_ends_with_its_last_whole_block(void **state)
+{
+	static const uint8_t payload[6] = { 6, 0, 0, 0, 32, 0 };
+	struct sink_frame sf = { .frame = { .len = 20, .data = { payload, sizeof(payload) } } };
+	size_t ends[4] = { [0] = pcapng_start(block, &(struct pcapng_if){ NULL }) }, last = 0;
+
+	for (unsigned int i = 1; i < 4; i++)
+		ends[i] = ends[i - 1] + pcapng_packet(block + ends[i - 1], &sf, 0, "or so");
+	for (size_t size = ends[0]; size <= ends[3]; size++) {
+		if (last < 3 && size == ends[last + 1])
+			last++;
+		assert_int_equal(pcapng_whole(block, size, true), ends[last]);
+		if (last > 1) /* from the middle of the first packet on */
+			assert_int_equal(pcapng_whole(block + ends[0] + 8, size - ends[0] - 8, false),
+					 ends[last] - ends[0] - 8);
+	}
+	block[ends[2] + 4] = 4;
+	assert_int_equal(pcapng_whole(block, ends[3], true), -1);
+	assert_int_equal(pcapng_whole(block, 0, true), -1);
+	assert_int_equal(pcapng_whole(payload, sizeof(payload), false), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -120,6 +143,7 @@ int main(void)
 		cmocka_unit_test(a_packet_has_its_bytes_flags_and_comment),
 		cmocka_unit_test(the_longest_start_and_comment_fit),
 		cmocka_unit_test(statistics_tell_both_counts),
+		cmocka_unit_test(a_file_that_was_cut_short_ends_with_its_last_whole_block),
 	};
 
 	return cmocka_run_group_tests_name("pcapng", tests, NULL, NULL);
