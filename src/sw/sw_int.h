@@ -138,7 +138,8 @@ bool sw_learn_hints(struct sw *sw);
 unsigned int sw_learned_max(const struct sw_vf *v);
 unsigned int sw_learned_get(const struct sw *sw, const struct sw_pf *pf, unsigned int vf,
 			    struct mac *out);
-void sw_learned_show(const struct sw *sw, uint16_t id, struct vf_status *out);
+void sw_learned_show(const struct sw *sw, const struct sw_pf *pf, unsigned int vf,
+		     struct vf_status *out);
 void sw_learned_trim(struct sw *sw, uint16_t id, unsigned int max);
 void sw_learned_age(struct sw *sw);
 

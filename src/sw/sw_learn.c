@@ -163,16 +163,18 @@ unsigned int sw_learned_get(const struct sw *sw, const struct sw_pf *pf, unsigne
 /**
  * sw_learned_show() - Fill what vf.get tells of learned addresses
  * @sw:  switch
- * @id:  port of the VF
- * @out: n_learned and learned are filled
+ * @pf:  its PF
+ * @vf:  VF of it
+ * @out: n_learned and learned are filled, with those that are in force
  *
  * Context: control.
  */
-void sw_learned_show(const struct sw *sw, uint16_t id, struct vf_status *out)
+void sw_learned_show(const struct sw *sw, const struct sw_pf *pf, unsigned int vf,
+		     struct vf_status *out)
 {
-	const struct sw_learned *l = sw->learned[id];
+	const struct sw_learned *l = sw->learned[pf->vf_ports[vf].id];
 
-	out->n_learned = l ? l->n : 0;
+	out->n_learned = l ? MIN(l->n, sw_learned_max(&pf->vfs[vf])) : 0;
 	for (unsigned int i = 0; i < MIN(out->n_learned, (unsigned int)VF_MACS_UNTRUSTED); i++)
 		out->learned[i] = l->macs[i].mac;
 }

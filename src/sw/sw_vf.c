@@ -117,7 +117,7 @@ int sw_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_info *out, s
 	out->status.link_up = sw_vf_link_up(p, vf);
 	out->status.mtu = vf_mtu(&v->config, &p->config);
 	status_of_guest(v, &out->status);
-	sw_learned_show(sw, p->vf_ports[vf].id, &out->status);
+	sw_learned_show(sw, p, vf, &out->status);
 	sw_pci_slot(p, (int)vf, out->status.pci_slot);
 	words_of(v->overridden, out->status.overridden, sizeof(out->status.overridden));
 	return 0;

@@ -2,6 +2,8 @@
 /* Frames that the rules drop: noted, counted, and copied to the captures that ask for them. */
 #include "veb/lost.h"
 
+#include "veb/veb_priv.h"
+
 static void lose(struct veb_out *out, uint16_t port, const struct frame *f, const uint32_t tags[2],
 		 enum drop reason)
 {
@@ -18,20 +20,11 @@ static struct veb_node *copy_node(struct veb_out *out, const struct veb_mirror *
 {
 	struct veb_bin *bin = &out->bins[m->to];
 	struct veb_node *tail = &out->nodes[bin->tail];
-	uint16_t at;
 
 	if (bin->n && tail->mirror == veb_mark(m) && tail->frame + tail->n == index + 1 &&
 	    --tail->n == 0)
 		return tail;
-	at = (uint16_t)out->n_nodes++;
-	if (bin->n++) {
-		tail->next = at;
-	} else {
-		bin->head = at;
-		out->used[out->n_used++] = m->to;
-	}
-	bin->tail = at;
-	return &out->nodes[at];
+	return node_append(out, m->to);
 }
 
 /* To the captures among @mirrors that ask for what is dropped. */

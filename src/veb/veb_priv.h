@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What veb.c (the rules) shares with plain.c (the short way). Nobody else includes it. */
+/* What veb.c (the rules), plain.c (the short way) and lost.c share. Nobody else includes it. */
 #ifndef ANYVF_VEB_VEB_PRIV_H
 #define ANYVF_VEB_VEB_PRIV_H
 
@@ -48,6 +48,23 @@ struct burst {
 	struct also *also; /* ALSO_MAX of them */
 };
 
+/* A place behind the copies that a destination has already. */
+static inline __attribute__((always_inline)) struct veb_node *node_append(struct veb_out *out,
+									  uint16_t to)
+{
+	struct veb_bin *bin = &out->bins[to];
+	uint16_t at = (uint16_t)out->n_nodes++;
+
+	if (bin->n++) {
+		out->nodes[bin->tail].next = at;
+	} else {
+		bin->head = at;
+		out->used[out->n_used++] = to;
+	}
+	bin->tail = at;
+	return &out->nodes[at];
+}
+
 /* A copy of a frame, behind those its destination has already; it joins the last if that goes on. */
 static inline __attribute__((always_inline)) struct veb_node *node_add(struct burst *b,
 								       uint16_t index, uint16_t to,
@@ -57,26 +74,18 @@ static inline __attribute__((always_inline)) struct veb_node *node_add(struct bu
 {
 	struct veb_out *out = b->out;
 	struct veb_bin *bin = &out->bins[to];
-	struct veb_node *tail = &out->nodes[bin->tail];
-	uint16_t at;
+	struct veb_node *tail = &out->nodes[bin->tail], *node;
 
 	if (bin->n && tail->frame + tail->n == index && tail->mirror == mirror &&
 	    tail->tags[0] == outer && tail->tags[1] == inner) {
 		tail->n++;
 		return tail;
 	}
-	at = (uint16_t)out->n_nodes++;
-	out->nodes[at] = (struct veb_node){
+	node = node_append(out, to);
+	*node = (struct veb_node){
 		.frame = index, .n = 1, .next = VEB_END, .mirror = mirror, .tags = { outer, inner }
 	};
-	if (bin->n++) {
-		tail->next = at;
-	} else {
-		bin->head = at;
-		out->used[out->n_used++] = to;
-	}
-	bin->tail = at;
-	return &out->nodes[at];
+	return node;
 }
 
 /* Whether frames of a VLAN reach a port: 802.1Q, 8.6.2 and 8.8; VST ports see theirs only. */
