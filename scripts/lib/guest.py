@@ -57,7 +57,9 @@ class Console:
         while True:
             try:
                 self.run('stty -echo', 3)
-                return self.run('true', 3)
+                answer = self.run('true', 3)
+                if not answer[1] or time.monotonic() > end:  # else a shell that had just started put the echo back
+                    return answer
             except TimeoutError:
                 if time.monotonic() > end:
                     raise
