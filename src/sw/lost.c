@@ -62,7 +62,7 @@ void lost_run(const struct port_batch *b, const struct port_item *it, const stru
 		for (unsigned int k = 0; to && k < n; k += item.n) {
 			item.frame = f + k;
 			if (!m->filter ||
-			    veb_filter_match(m->filter, f + k, it->tags[0] & 0xffff0fffu, it->tags))
+			    veb_filter_match(m->filter, f + k, TAG_VLAN(it->tags[0]), it->tags))
 				give(b, m, to, &item);
 		}
 	}
@@ -77,7 +77,7 @@ static bool head_matches(const struct veb_filter *filter, const struct loss *wha
 		return !filter;
 	f.data = (struct frame_seg){ what->head + used, what->head_len - (uint32_t)used };
 	f.n_more = 0;
-	return veb_filter_match(filter, &f, f.tag & 0xffff0fffu, (const uint32_t[2]){ f.tag, 0 });
+	return veb_filter_match(filter, &f, TAG_VLAN(f.tag), (const uint32_t[2]){ f.tag, 0 });
 }
 
 /**

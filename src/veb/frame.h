@@ -29,6 +29,7 @@
 #define TPID_8021Q		 0x8100u
 #define TPID_8021AD		 0x88a8u
 #define TAG_VID(tag)		 ((tag)&0xfffu)
+#define TAG_VLAN(tag)		 ((tag)&0xffff0fffu) /* TPID << 16 | VID */
 #define TAG_PCP(tag)		 ((tag) >> 13 & 7u)
 #define TAG_MAKE(tpid, pcp, vid) ((uint32_t)(tpid) << 16 | (uint32_t)(pcp) << 13 | (vid))
 

@@ -37,7 +37,7 @@ static void copy(const struct veb_snap *s, struct veb_out *out, const struct fra
 		if (!(m->flags & VEB_MIRROR_DROPS) || !s->ports[m->to])
 			continue;
 		if (m->filter &&
-		    !veb_filter_match(m->filter, f, what->tags[0] & 0xffff0fffu, what->tags))
+		    !veb_filter_match(m->filter, f, TAG_VLAN(what->tags[0]), what->tags))
 			continue;
 		node = copy_node(out, m, what->frame);
 		*node = *what;

@@ -10,7 +10,7 @@
 static bool takes_tag(const struct veb_port *p, uint32_t tag)
 {
 	return TAG_VID(tag) && TAG_VID(tag) != 4095 && !(p->flags & VEB_VST) &&
-	       vlan_member(p, tag & 0xffff0fffu);
+	       vlan_member(p, TAG_VLAN(tag));
 }
 
 /* The one owner of an address, if nothing keeps frames of a VLAN from it, or NULL. */
@@ -38,7 +38,7 @@ static const struct veb_port *wire(const struct burst *b)
 }
 
 /**
- * plain_find_tagged() - Who gets frames with a tag, or frames for nobody, by the short way
+ * plain_find_other() - Who gets frames with a tag, or frames for nobody, by the short way
  * @b:     burst; tag and dst_key are set, dst_mtu is 0
  * @entry: of dst_key, or NULL
  *
@@ -46,10 +46,10 @@ static const struct veb_port *wire(const struct burst *b)
  *
  * Context: the worker.
  */
-void plain_find_tagged(struct burst *b, const struct veb_fib_entry *entry)
+void plain_find_other(struct burst *b, const struct veb_fib_entry *entry)
 {
 	const struct veb_port *p = b->src, *q;
-	uint32_t vlan = b->tag ? b->tag & 0xffff0fffu : p->pvid;
+	uint32_t vlan = b->tag ? TAG_VLAN(b->tag) : p->pvid;
 
 	if (b->tag && !takes_tag(p, b->tag))
 		return;
@@ -73,7 +73,7 @@ static bool find(struct burst *b, const struct veb_mirror *mirrors, unsigned int
 
 	for (unsigned int i = 0; i < n; i++) {
 		const struct veb_mirror *m = &mirrors[i];
-		enum veb_filter_says says = veb_filter_vlan(m->filter, inside & 0xffff0fffu);
+		enum veb_filter_says says = veb_filter_vlan(m->filter, TAG_VLAN(inside));
 
 		if (!mirror_port(b, m) || says == VEB_FILTER_NONE)
 			continue;

@@ -139,7 +139,7 @@ static bool classify(const struct veb_port *p, const struct frame *f, struct ite
 
 	it->tags[0] = f->tag;
 	it->tags[1] = 0;
-	it->vlan = vid ? f->tag & 0xffff0fffu : 0;
+	it->vlan = vid ? TAG_VLAN(f->tag) : 0;
 	if (likely(!f->tag && !p->pvid))
 		return true;
 	if (vid == 4095 || TAG_VID(p->pvid) == 4095)
@@ -479,7 +479,7 @@ static inline __attribute__((always_inline)) void plain_find(struct burst *b, co
 		return;
 	entry = veb_fib_find(b->s, veb_fib_key(b->src->domain, dst_key));
 	if (unlikely(!entry || f->tag)) {
-		plain_find_tagged(b, entry);
+		plain_find_other(b, entry);
 		return;
 	}
 	if ((entry->first >> 16 & b->code_mask) != b->vlan_code ||

@@ -106,7 +106,7 @@ static inline const struct veb_port *mirror_port(const struct burst *b, const st
 	return to != b->src ? to : NULL;
 }
 
-void plain_find_tagged(struct burst *b, const struct veb_fib_entry *entry);
+void plain_find_other(struct burst *b, const struct veb_fib_entry *entry);
 bool also_find(struct burst *b);
 void also_begin(struct burst *b, unsigned int index);
 void also_end(struct burst *b);

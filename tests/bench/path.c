@@ -5,7 +5,7 @@
  * instructions; `vhost` measures with caches between.
  *
  *	path [--size N] [--burst N] [--no-veb] [--packed] [--workers N] [--shared]
- *	     [--mirrors N] [--stalled] [--tagged] [--rounds N]     prints JSON
+ *	     [--mirrors N] [--stalled] [--tagged] [--further] [--wire] [--rounds N]     prints JSON
  *	path --size 65226 --memcpy
  *
  * Each worker has a sending guest of its own, and a receiving one; --shared: all deliver to the
@@ -14,6 +14,8 @@
  * --mirrors: of what the first worker's sender sends so many further guests get copies, at the
  * frame's cost; --stalled: they never refill their rings.
  * --tagged: frames carry a VLAN tag of the guest's own, and all ports hear any tag.
+ * --further: they come from an address that is not their sender's first; --wire: they are for
+ * nobody, and so for the uplink.
  * --memcpy: every other stretch of rounds is memcpy() of the same frames to the same buffers, and
  * the two are compared.
  */
@@ -57,7 +59,7 @@ static struct lane lanes[WORKERS_MAX];
 static struct guest watchers[MIRRORS_MAX]; /* their ports follow those of the lanes */
 static struct guest_bufs watcher_bufs[MIRRORS_MAX];
 static unsigned int n_watchers;
-static bool stalled, tagged;
+static bool stalled, tagged, further, wire;
 static unsigned int n_lanes = 1, burst_len = PORT_BURST, size = 64, rounds = ROUNDS;
 static struct veb_snap *snap;
 static bool veb = true, packed, beside_memcpy;
@@ -103,11 +105,13 @@ static void snap_make(void)
 	for (uint16_t i = 0; i < n_watchers; i++)
 		mirrors[i] = (struct veb_mirror){ .to = (uint16_t)(2 * n_lanes + i), .slot = i };
 	for (unsigned int i = 0; i < n; i++) {
-		struct mac mac = mac_of(i);
-		struct veb_port_conf conf = { .id = (uint16_t)i, .kind = VEB_VF, .mtu = 9000,
+		struct mac macs[] = { mac_of(further ? i + 100 : i), mac_of(i) };
+		struct veb_port_conf conf = { .id = (uint16_t)i, .mtu = 9000,
+					      .kind = wire && i == 1 ? VEB_UPLINK : VEB_VF,
 					      .flags = VEB_LINK_UP | VEB_SPOOFCHK |
-						       (tagged ? VEB_TRUNK_ANY : 0), .n_macs = 1,
-					      .macs = &mac, .out = mirrors,
+						       (tagged ? VEB_TRUNK_ANY : 0),
+					      .n_macs = wire && i == 1 ? 0 : 1 + further,
+					      .macs = macs, .out = mirrors,
 					      .n_out = i ? 0 : n_watchers };
 
 		ports[i] = veb_port_new(&conf);
@@ -267,6 +271,7 @@ int main(int argc, char **argv)
 						 { "mirrors", 1, NULL, 'M' },
 						 { "stalled", 0, NULL, 'd' },
 						 { "tagged", 0, NULL, 't' },
+						 { "further", 0, NULL, 'f' }, { "wire", 0, NULL, 'W' },
 						 { "memcpy", 0, NULL, 'm' },
 						 { "rounds", 1, NULL, 'r' }, { 0 } };
 	bool shared = false, is_long;
@@ -282,6 +287,8 @@ int main(int argc, char **argv)
 		case 'p': packed = true; break;
 		case 'M': n_watchers = (unsigned int)atoi(optarg); break;
 		case 't': tagged = true; break;
+		case 'f': further = true; break;
+		case 'W': wire = true; break;
 		case 'd': stalled = true; break;
 		case 'r': rounds = (unsigned int)atoi(optarg); break;
 		case 'm': beside_memcpy = true; break;

@@ -51,16 +51,22 @@ def test_text_is_one_table_an_interval(busy):
     assert '█' in tables[1] and 'p2p1 vf 1' in tables[1] and '\033' not in out
 
 
+def drawn(busy, master, slave):
+    """`top` on a terminal, and what it wrote until its first table was whole."""
+    top = subprocess.Popen([DAEMONS / 'anyvf', 'top'], stdin=slave, stdout=slave, stderr=slave,
+                           env={**os.environ, 'ANYVF_RUN_DIR': str(busy.dir), 'TERM': 'xterm'})
+    seen, end = b'', time.monotonic() + 20
+    while b'q quits' not in seen and time.monotonic() < end:
+        if select.select([master], [], [], 0.2)[0]:
+            seen += os.read(master, 65536)
+    return top, seen
+
+
 def test_a_terminal_is_drawn_and_left_as_it_was(busy):
     master, slave = pty.openpty()
     before = subprocess.run(['stty', '-a'], stdin=slave, capture_output=True).stdout
     for ending in b'q', signal.SIGINT:
-        top = subprocess.Popen([DAEMONS / 'anyvf', 'top'], stdin=slave, stdout=slave, stderr=slave,
-                               env={**os.environ, 'ANYVF_RUN_DIR': str(busy.dir), 'TERM': 'xterm'})
-        seen, end = b'', time.monotonic() + 20
-        while b'q quits' not in seen and time.monotonic() < end:
-            if select.select([master], [], [], 0.2)[0]:
-                seen += os.read(master, 65536)
+        top, seen = drawn(busy, master, slave)
         assert b'p2p1 vf 1' in seen
         if ending == b'q':
             os.write(master, b'd' + ending)
@@ -77,12 +83,7 @@ def screen(busy, rows, columns):
     """The lines `top` draws on a terminal of this size, its escapes and the help below left out."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
-    top = subprocess.Popen([DAEMONS / 'anyvf', 'top'], stdin=slave, stdout=slave, stderr=slave,
-                           env={**os.environ, 'ANYVF_RUN_DIR': str(busy.dir), 'TERM': 'xterm'})
-    seen, end = b'', time.monotonic() + 20
-    while b'q quits' not in seen and time.monotonic() < end:
-        if select.select([master], [], [], 0.2)[0]:
-            seen += os.read(master, 65536)
+    top, seen = drawn(busy, master, slave)
     os.write(master, b'q')
     assert top.wait(10) == 0
     os.close(master), os.close(slave)

@@ -156,9 +156,13 @@ static void run_beside(struct dp *dp, struct mac to, uint32_t flooder_len, uint3
 	vfs[FLOODER].dst = to;
 	vfs[NEIGHBOUR].len = neighbour_len;
 	vfs[NEIGHBOUR].dst = mac_of(OTHER);
+	dp_hold(dp, true);
 	for (uint16_t i = 0; i < VFS; i++)
 		assert_int_equal(dp_port_add(dp, i, "test", &vfs[i].port, NULL), 0);
 	__atomic_store_n(&go, true, __ATOMIC_RELEASE);
+	usleep(1000); /* thousands of rounds of a worker that polls */
+	assert_int_equal(vfs[FLOODER].turns, 0);
+	dp_hold(dp, false);
 	sem_wait(&over);
 	for (uint16_t i = 0; i < VFS; i++)
 		dp_port_del(dp, i);
