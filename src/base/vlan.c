@@ -77,10 +77,10 @@ int vlan_set_parse(const char *text, struct vlan_set *out, struct err *e)
 				rc = parse_vid(&p, &last);
 			}
 			if (!rc && last < first)
-				rc = -ERANGE;
+				return err_set(e, -ERANGE, "\"%s\": range %u-%u runs backwards",
+					       text, first, last);
 			if (rc == -ERANGE)
-				return err_set(e, rc, "VLAN list \"%s\": ids are 0..4095, "
-						      "ranges run upwards", text);
+				return err_set(e, rc, "\"%s\": no VLAN is above 4095", text);
 			if (rc || (*p && *p != ','))
 				return err_set(e, -EINVAL, "\"%s\" is no VLAN list, as 10,20-30",
 					       text);
