@@ -15,6 +15,7 @@ help:
 
 deps:
 	@scripts/deps
+	@scripts/accounts
 
 run: deps all
 	@scripts/story
