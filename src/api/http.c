@@ -28,6 +28,7 @@ struct conn {			   /* one client connection */
 	int fd;			   /* libmicrohttpd's */
 	enum conn_state state;	   /* what it waits for */
 	uint64_t since_ms;	   /* when that began */
+	char peer[INET6_ADDRSTRLEN]; /* who is at the other end; "" if that cannot be told */
 };
 
 struct http_req {
@@ -115,6 +116,21 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 	*context = NULL;
 }
 
+/* IPv4 that came by a listener of both families (RFC 4291 2.5.5.2) is shown as IPv4. */
+static void peer_text(const struct sockaddr *sa, char out[INET6_ADDRSTRLEN])
+{
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)sa;
+
+	out[0] = '\0';
+	if (sa->sa_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)sa)->sin_addr, out,
+			  INET6_ADDRSTRLEN);
+	else if (sa->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+		inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], out, INET6_ADDRSTRLEN);
+	else if (sa->sa_family == AF_INET6)
+		inet_ntop(AF_INET6, &in6->sin6_addr, out, INET6_ADDRSTRLEN);
+}
+
 static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 			  enum MHD_ConnectionNotificationCode code)
 {
@@ -124,6 +140,8 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		const union MHD_ConnectionInfo *info =
 			MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+		const union MHD_ConnectionInfo *address =
+			MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 
 		conn = calloc(1, sizeof(*conn));
 		if (!conn || !info) {
@@ -132,6 +150,8 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 		}
 		conn->fd = info->connect_fd;
 		conn->since_ms = loop_now_ms();
+		if (address)
+			peer_text(address->client_addr, conn->peer);
 		LIST_ADD(http->conns, conn);
 		*context = conn;
 	} else if (conn) {
@@ -419,6 +439,18 @@ const char *http_target(const struct http_req *req)
 const char *http_header(const struct http_req *req, const char *name)
 {
 	return MHD_lookup_connection_value(req->mhd, MHD_HEADER_KIND, name);
+}
+
+/**
+ * http_peer() - Who is at the other end of the connection
+ * @req: request
+ *
+ * Return: its address as text, IPv4 always in dotted form; "" if it cannot be told. Valid as long
+ * as the request.
+ */
+const char *http_peer(const struct http_req *req)
+{
+	return req->conn ? req->conn->peer : "";
 }
 
 /**

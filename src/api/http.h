@@ -43,6 +43,7 @@ AUTO_DEFINE(struct http *, http_close)
 const char *http_method(const struct http_req *req);
 const char *http_target(const struct http_req *req); /* as sent: "/v3/users?name=x" */
 const char *http_header(const struct http_req *req, const char *name);
+const char *http_peer(const struct http_req *req); /* "192.0.2.7", "2001:db8::7" */
 const char *http_body(const struct http_req *req, size_t *size);
 const char *http_file(const struct http_req *req); /* path begin() gave, or NULL */
 int http_body_error(const struct http_req *req); /* -EFBIG, or why the file was not written; or 0 */
