@@ -17,23 +17,32 @@
 #include <sys/wait.h>
 
 struct spawn {
-	pid_t pid;		/* 0 once reaped */
+	pid_t pid; /* 0 once reaped */
 	int pidfd;
 	struct loop_fd *src;
 	spawn_exit_fn fn;
 	void *arg;
 };
 
+/* A program that runs to its end: who it is. */
+struct once {
+	const struct cage *cage; /* or NULL */
+	struct cage_account account;
+};
+
+/* A caged program learns nothing from our environment. */
+static char path_word[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+static char *const bare[] = { path_word, NULL };
+
 /* In the child, after fork: only async-signal-safe calls. Errors leave as exit status 127. */
-static void child_exec(const char *const argv[], const struct spawn_opts *o, int out_fd)
+static void child_exec(const char *const argv[], const struct spawn_opts *o,
+		       const struct once *once, int out_fd)
 {
 	sigset_t none;
 	int null = open("/dev/null", O_RDWR);
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (!o) /* spawn_run(): without its caller nobody would end it when its time is over */
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(null, STDIN_FILENO);
 	if (out_fd >= 0) {
 		dup2(out_fd, STDOUT_FILENO);
@@ -52,20 +61,27 @@ static void child_exec(const char *const argv[], const struct spawn_opts *o, int
 	}
 	if (o && o->workdir && chdir(o->workdir))
 		_exit(127);
-	execvp(argv[0], (char *const *)(uintptr_t)argv);
+	if (once && once->cage && cage_enter(once->cage, &once->account)) {
+		dprintf(STDERR_FILENO, "as %s: %s\n", once->cage->user, strerror(errno));
+		_exit(127);
+	}
+	/* Without its caller nobody would end it in time. A change of account clears it: late. */
+	if (once)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	execvpe(argv[0], (char *const *)(uintptr_t)argv, once && once->cage ? bare : environ);
 	dprintf(STDERR_FILENO, "%s: %s\n", argv[0], strerror(errno));
 	_exit(127);
 }
 
-static pid_t fork_exec(const char *const argv[], const struct spawn_opts *o, int out_fd,
-		       int *pidfd, struct err *e)
+static pid_t fork_exec(const char *const argv[], const struct spawn_opts *o,
+		       const struct once *once, int out_fd, int *pidfd, struct err *e)
 {
 	pid_t pid = fork();
 
 	if (pid < 0)
 		return err_errno(e, "fork");
 	if (!pid)
-		child_exec(argv, o, out_fd);
+		child_exec(argv, o, once, out_fd);
 	*pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (*pidfd < 0) {
 		err_errno(e, "pidfd_open");
@@ -122,20 +138,40 @@ static int drain(int fd, int pidfd, char *out, size_t size, uint64_t deadline)
  */
 int spawn_run(const char *const argv[], int timeout_ms, char *out, size_t out_size, struct err *e)
 {
+	return spawn_run_caged(argv, NULL, timeout_ms, out, out_size, e);
+}
+
+/**
+ * spawn_run_caged() - Run a program that reads a stranger's bytes to its end
+ * @argv:       as spawn_run()
+ * @cage:       account, limits and descriptors; NULL: those of spawn_run()
+ * @timeout_ms: as spawn_run()
+ * @out:        as spawn_run()
+ * @out_size:   of @out
+ * @e:          error text, may be NULL
+ *
+ * Return: as spawn_run(); -ENOENT without the cage's account. Context: as spawn_run().
+ */
+int spawn_run_caged(const char *const argv[], const struct cage *cage, int timeout_ms, char *out,
+		    size_t out_size, struct err *e)
+{
+	struct once once = { .cage = cage };
 	char own[512] = "";
 	char *words = out ? out : own;
 	int pipefd[2], status;
 	auto_close int rd = -1, pidfd = -1;
 	pid_t pid;
-	int rc;
+	int rc = cage ? cage_account(cage, &once.account, e) : 0;
 
+	if (rc)
+		return rc;
 	if (!out)
 		out_size = sizeof(own);
 	words[0] = '\0';
 	if (pipe2(pipefd, O_CLOEXEC))
 		return err_errno(e, "pipe");
 	rd = pipefd[0];
-	pid = fork_exec(argv, NULL, pipefd[1], &pidfd, e);
+	pid = fork_exec(argv, NULL, &once, pipefd[1], &pidfd, e);
 	close(pipefd[1]);
 	if (pid < 0)
 		return pid;
@@ -179,8 +215,7 @@ static void child_ended(void *arg, uint32_t events)
  * ends with status 127.
  */
 struct spawn *spawn_start(struct loop *loop, const char *const argv[],
-			  const struct spawn_opts *opts, spawn_exit_fn fn, void *arg,
-			  struct err *e)
+			  const struct spawn_opts *opts, spawn_exit_fn fn, void *arg, struct err *e)
 {
 	struct spawn *c = calloc(1, sizeof(*c));
 	auto_close int log = -1;
@@ -197,7 +232,7 @@ struct spawn *spawn_start(struct loop *loop, const char *const argv[],
 			goto fail;
 		}
 	}
-	c->pid = fork_exec(argv, opts, log, &c->pidfd, e);
+	c->pid = fork_exec(argv, opts, NULL, log, &c->pidfd, e);
 	if (c->pid < 0)
 		goto fail;
 	c->src = loop_fd_add(loop, c->pidfd, EPOLLIN, child_ended, c);

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include "base/cage.h"
 #include "base/loop.h"
 
 struct spawn;
@@ -19,6 +20,8 @@ struct spawn_opts {
 };
 
 int spawn_run(const char *const argv[], int timeout_ms, char *out, size_t out_size, struct err *e);
+int spawn_run_caged(const char *const argv[], const struct cage *cage, int timeout_ms, char *out,
+		    size_t out_size, struct err *e);
 struct spawn *spawn_start(struct loop *loop, const char *const argv[],
 			  const struct spawn_opts *opts, spawn_exit_fn fn, void *arg,
 			  struct err *e);
