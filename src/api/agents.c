@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The host agents' API, /anyvf/v1: inventory and heartbeats, desired documents
- * and their watch, reports, console answers (docs/agent-api.md). When a host was
- * last heard is kept in memory, so that a heartbeat that says nothing new costs
- * no write; /agent/HOST is written when the inventory changes and when the host
- * dies or comes back. Replicas will need the time in the store.
+ * and their watch, reports, console answers (docs/agent-api.md). /agent/HOST is
+ * written when the inventory changes and when the host dies (liveness.c) or comes
+ * back.
  */
 #include "api/agents.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "api/compute.h"
 #include "api/lease.h"
@@ -20,93 +18,9 @@
 #include "base/log.h"
 #include "base/uuid.h"
 
-#define MISSED_MAX	 3     /* heartbeats a live host may miss */
 #define WATCH_MS	 30000 /* a watch without events ends after this */
 #define CONSOLE_MAX	 65536 /* bytes of console text taken from an agent */
 #define CONSOLE_STALE_US (60 * 1000000LL)
-#define MAX_HOSTS	 4096
-
-/* When a host's heartbeat was heard last. Writer and readers: the loop. */
-struct seen {
-	char *host;
-	int64_t at_us; /* as call.now_us */
-};
-static struct {
-	struct seen *list;
-	unsigned int len;
-	int64_t started_us; /* the first call of this process: silence counts from here */
-} heard;
-
-static unsigned int heartbeat_s(const struct call *c)
-{
-	int s = atoi(conf_get(c->opts->conf, "api", "heartbeat_s"));
-
-	return s > 0 ? (unsigned int)s : 5;
-}
-
-static struct seen *seen_find(const char *host)
-{
-	for (unsigned int i = 0; i < heard.len; i++)
-		if (!strcmp(heard.list[i].host, host))
-			return &heard.list[i];
-	return NULL;
-}
-
-static int seen_touch(const struct call *c, const char *host)
-{
-	struct seen *s = seen_find(host), *list;
-
-	if (!s) {
-		if (heard.len == MAX_HOSTS)
-			return -ENOSPC;
-		list = realloc(heard.list, (heard.len + 1) * sizeof(*list));
-		if (!list)
-			return -ENOMEM;
-		heard.list = list;
-		s = &list[heard.len];
-		s->host = strdup(host);
-		if (!s->host)
-			return -ENOMEM;
-		heard.len++;
-	}
-	s->at_us = c->now_us;
-	return 0;
-}
-
-static int64_t seen_us(const struct call *c, const char *host)
-{
-	const struct seen *s = seen_find(host);
-
-	if (!heard.started_us)
-		heard.started_us = c->now_us;
-	return s ? s->at_us : heard.started_us;
-}
-
-/**
- * agent_silent_s() - How long a host was not heard
- * @c:    the call
- * @host: its name
- *
- * Return: seconds since its last heartbeat, or since this process started.
- */
-unsigned int agent_silent_s(const struct call *c, const char *host)
-{
-	return (unsigned int)(MAX(c->now_us - seen_us(c, host), 0) / 1000000);
-}
-
-/**
- * agent_seen_time() - When a host was heard last, for os-services and agents
- * @c:    the call
- * @host: its name
- * @out:  "2026-11-22T15:20:44.000000"
- */
-void agent_seen_time(const struct call *c, const char *host, char out[32])
-{
-	time_t t = (time_t)(seen_us(c, host) / 1000000);
-	struct tm tm;
-
-	strftime(out, 32, "%Y-%m-%dT%H:%M:%S.000000", gmtime_r(&t, &tm));
-}
 
 /* An agent may only name its own host: its user is anyvf-agent-HOST and has the role. */
 static int own_host(struct call *c, const char *host)
@@ -180,7 +94,7 @@ static int host_put(struct call *c)
 	if (!rc)
 		rc = accept_pfs(c, doc);
 	if (!rc)
-		rc = seen_touch(c, host);
+		rc = agent_heard(c, host);
 	if (rc) {
 		json_decref(doc);
 		return rc;
@@ -192,7 +106,9 @@ static int host_put(struct call *c)
 	if (!old || !json_equal((json_t *)old, doc))
 		rc = call_put(c, json_incref(doc), "/agent/%s", host);
 	json_decref(doc);
-	return rc ? rc : call_reply(c, 200, json_pack("{s:i}", "heartbeat_s", (int)heartbeat_s(c)));
+	return rc ? rc
+		  : call_reply(c, 200,
+			       json_pack("{s:i}", "heartbeat_s", (int)agent_heartbeat_s(c)));
 }
 
 /* "/host/HOST/KIND/ID" behind "/host/HOST/"; false when the key has no such form. */
@@ -389,43 +305,6 @@ static int console_put(struct call *c)
 	return rc ? rc : call_reply(c, 204, NULL);
 }
 
-/* Servers whose end was asked for do not wait in the lists for a host that died meanwhile. */
-static int end_deleting(struct call *c, const char *host)
-{
-	struct cursor it = res_list(c, &server_resource, "host", host);
-	int rc = 0;
-
-	while (!rc && cursor_next(&it)) {
-		const char *task = doc_text(it.doc, "task_state");
-
-		if (task && !strcmp(task, "deleting"))
-			rc = server_end(c, it.doc);
-	}
-	return rc;
-}
-
-/* Marks hosts that missed their heartbeats; one host a run, so that a transaction stays small. */
-static int find_dead(struct call *c)
-{
-	struct cursor it = call_list(c, "/agent/");
-	unsigned int limit = MISSED_MAX * heartbeat_s(c);
-
-	while (cursor_next(&it)) {
-		const char *host = doc_text(it.doc, "host");
-
-		if (!json_is_true(json_object_get(it.doc, "alive")) ||
-		    agent_silent_s(c, host) <= limit)
-			continue;
-		log_warn("a host's agent is silent", "host=%s seconds=%u", host,
-			 agent_silent_s(c, host));
-		json_t *doc = json_copy((json_t *)it.doc);
-		json_object_set_new(doc, "alive", json_false());
-		int rc = call_put(c, doc, "/agent/%s", host);
-		return rc ? rc : end_deleting(c, host);
-	}
-	return 0;
-}
-
 static bool is_stale(const struct call *c, const json_t *doc)
 {
 	return c->now_us - doc_int(doc, "at_us") > CONSOLE_STALE_US;
@@ -465,7 +344,8 @@ static const struct route routes[] = {
 };
 static const struct route *const all_routes[] = { routes, NULL };
 static const struct periodic periodics[] = {
-	{ 1000, find_dead },
+	{ 1000, liveness_mark },
+	{ 1000, liveness_end_deleting },
 	{ 20000, drop_stale_consoles },
 	{ 0, NULL },
 };

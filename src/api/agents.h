@@ -8,7 +8,13 @@
 
 #include "api/call.h"
 
+/* liveness.c */
+unsigned int agent_heartbeat_s(const struct call *c);
+int agent_heard(const struct call *c, const char *host);
+bool agent_alive(struct call *c, const char *host);
 unsigned int agent_silent_s(const struct call *c, const char *host);
 void agent_seen_time(const struct call *c, const char *host, char out[32]);
+int liveness_mark(struct call *c);
+int liveness_end_deleting(struct call *c);
 
 #endif

@@ -59,6 +59,7 @@ struct call {
 	const json_t *body;		  /* parsed JSON, NULL if the request had none */
 	char request_id[48];		  /* req-UUID */
 	int64_t now_us;			  /* wall clock, microseconds since 1970 */
+	int64_t mono_us;		  /* monotonic clock: how long something lasts, in microseconds */
 
 	/* Kept from run to run of a handler that waits. */
 	unsigned int runs;		  /* how often it answered CALL_WAIT before */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/agents.h"
 #include "api/compute.h"
 #include "api/lease.h"
 #include "api/network.h"
@@ -147,7 +148,7 @@ static int console_ask(struct call *c, const json_t *server, const json_t *lengt
 	if (!host)
 		return call_fail(c, 409, "InstanceNotReady", "Instance %s is not ready",
 				 doc_text(server, "id"));
-	if (!json_is_true(json_object_get(call_get(c, "/agent/%s", host), "alive")))
+	if (!agent_alive(c, host))
 		return call_fail(c, 503, "ServiceUnavailable",
 				 "The console is out of reach: the agent of its host is dead");
 	uuid_new(request);

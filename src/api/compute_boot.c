@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/agents.h"
 #include "api/compute_boot.h"
 #include "api/lease.h"
 #include "api/network.h"
@@ -233,9 +234,11 @@ static bool vf_returns(struct call *c, const struct boot *b, bool own)
 	struct cursor hosts = call_list(c, "/agent/");
 
 	while (cursor_next(&hosts)) {
-		struct cursor it = call_list(c, "/host/%s/port/", doc_text(hosts.doc, "host"));
+		const char *host = doc_text(hosts.doc, "host");
+		struct cursor it = call_list(c, "/host/%s/port/", host);
+		bool alive = agent_alive(c, host);
 
-		while (json_is_true(json_object_get(hosts.doc, "alive")) && cursor_next(&it)) {
+		while (alive && cursor_next(&it)) {
 			bool wanted = !own;
 
 			for (unsigned int i = 0; i < b->n_nics; i++)

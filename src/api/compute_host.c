@@ -39,7 +39,7 @@ static int host_fill(struct call *c, const json_t *agent, struct place_host *h)
 
 	*h = (struct place_host){
 		.name = name,
-		.alive = json_is_true(json_object_get(agent, "alive")),
+		.alive = agent_alive(c, name),
 		.silent_s = agent_silent_s(c, name),
 		.vcpus = (unsigned int)doc_int(agent, "vcpus"),
 		.vcpus_used = l.vcpus,
@@ -99,9 +99,9 @@ static json_t *updated_at(struct call *c, const json_t *agent)
 	return json_string(text);
 }
 
-static const char *state_of(const json_t *agent)
+static const char *state_of(struct call *c, const json_t *agent)
 {
-	return json_is_true(json_object_get(agent, "alive")) ? "up" : "down";
+	return agent_alive(c, doc_text(agent, "host")) ? "up" : "down";
 }
 
 /* Before 2.53 numbers, from then on the agent's UUID. */
@@ -126,7 +126,7 @@ static int services_list(struct call *c)
 		json_t *s =
 			json_pack("{s:o,s:s,s:O,s:s,s:s,s:s,s:o,s:n}", "id", host_id(c, it.doc, n),
 				  "binary", "nova-compute", "host", json_object_get(it.doc, "host"),
-				  "zone", "nova", "status", "enabled", "state", state_of(it.doc),
+				  "zone", "nova", "status", "enabled", "state", state_of(c, it.doc),
 				  "updated_at", updated_at(c, it.doc), "disabled_reason");
 		if (compute_minor(c) >= 11)
 			json_object_set_new(s, "forced_down", json_false());
@@ -139,7 +139,7 @@ static json_t *hypervisor_brief(struct call *c, const json_t *agent, unsigned in
 {
 	return json_pack("{s:o,s:O,s:s,s:s}", "id", host_id(c, agent, number),
 			 "hypervisor_hostname", json_object_get(agent, "host"), "state",
-			 state_of(agent), "status", "enabled");
+			 state_of(c, agent), "status", "enabled");
 }
 
 static void put_load(json_t *out, const json_t *agent, struct load l)
@@ -256,7 +256,7 @@ static int zones_detail(struct call *c)
 	json_t *hosts = json_object();
 
 	while (cursor_next(&it)) {
-		bool alive = json_is_true(json_object_get(it.doc, "alive"));
+		bool alive = agent_alive(c, doc_text(it.doc, "host"));
 
 		json_object_set_new(hosts, doc_text(it.doc, "host"),
 				    json_pack("{s:{s:b,s:b,s:o}}", "nova-compute", "available",

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/agents.h"
 #include "api/compute.h"
 #include "api/lease.h"
 #include "api/network.h"
@@ -16,7 +17,8 @@
 
 static const struct rfield server_fields[] = {
 	{ "id", J_UUID },	    { "name", J_STR }, { "project_id", J_STR, R_INDEX },
-	{ "host", J_STR, R_INDEX }, { NULL },
+	{ "host", J_STR, R_INDEX }, { "task_state", J_STR, R_INDEX },
+	{ NULL },
 };
 
 const struct resource server_resource = {
@@ -157,11 +159,6 @@ int server_end(struct call *c, const json_t *server)
 	return rc ? rc : res_delete(c, &server_resource, doc_text(held, "id"));
 }
 
-static bool host_is_alive(struct call *c, const char *host)
-{
-	return host && json_is_true(json_object_get(call_get(c, "/agent/%s", host), "alive"));
-}
-
 /* A live host ends the domain first; otherwise the server goes now, and the wish waits for the
  * host. */
 static int server_delete(struct call *c)
@@ -179,7 +176,7 @@ static int server_delete(struct call *c)
 	rc = server_wish(c, server, true);
 	if (rc)
 		return rc;
-	if (host_is_alive(c, doc_text(server, "host")))
+	if (agent_alive(c, doc_text(server, "host")))
 		rc = server_put(c, json_incref(server));
 	else
 		rc = server_end(c, server);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/agents.h"
 #include "api/compute.h"
 #include "api/network.h"
 #include "api/server_state.h"
@@ -181,11 +182,10 @@ static json_t *view_root_device(struct call *c, const json_t *s)
 static json_t *view_host_status(struct call *c, const json_t *s)
 {
 	const char *host = doc_text(s, "host");
-	const json_t *agent = host ? call_get(c, "/agent/%s", host) : NULL;
 
 	if (!host)
 		return json_string("");
-	return json_string(json_is_true(json_object_get(agent, "alive")) ? "UP" : "UNKNOWN");
+	return json_string(agent_alive(c, host) ? "UP" : "UNKNOWN");
 }
 
 /* In Nova's order. make NULL: the stored member as it is; a make that returns NULL leaves it out.

@@ -108,6 +108,7 @@ int run_load(struct engine *eng, struct err *e);
 void run_on_change(void *arg, const struct store_event *ev);
 void run_batch(void *arg);
 int64_t run_now_us(void);
+int64_t run_mono_us(void);
 
 /* route.c */
 int route_find(struct call *c, const char *method, const char *target);

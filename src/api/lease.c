@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/agents.h"
 #include "api/lease_host.h"
 #include "api/placement.h"
 #include "api/tap.h"
@@ -181,7 +182,7 @@ static int check_host(struct call *c, const json_t *port, const char *host, stru
 		return rc;
 	if (!agent)
 		return err_set(why, -ENOENT, "no agent reports such a host");
-	if (!doc_bool(agent, "alive"))
+	if (!agent_alive(c, host))
 		return err_set(why, -EHOSTDOWN, "its agent is silent");
 	return 0;
 }

@@ -164,6 +164,7 @@ static int agent_show(struct call *c, const json_t *doc, json_t *out)
 	agent_seen_time(c, doc_str(doc, "host"), heard);
 	heard[10] = ' '; /* agents' times are the only ones with a blank in the middle */
 	heard[19] = '\0';
+	json_object_set_new(out, "alive", json_boolean(agent_alive(c, doc_str(doc, "host"))));
 	json_object_set_new(out, "heartbeat_timestamp", json_string(heard));
 	json_object_set_new(out, "configurations", agent_configurations(c, doc));
 	return 0;

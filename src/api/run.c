@@ -71,6 +71,7 @@ struct call *run_new(struct engine *eng, struct http_req *req)
 	uuid_new(id);
 	snprintf(c->request_id, sizeof(c->request_id), "req-%s", id);
 	c->now_us = run_now_us();
+	c->mono_us = run_mono_us();
 	c->opts = &eng->opts;
 	c->method = "";
 	c->priv->eng = eng;
@@ -176,6 +177,14 @@ int run_commit(struct call *c)
 	return rc;
 }
 
+static int64_t clock_us(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * 1000000ll + ts.tv_nsec / 1000;
+}
+
 /**
  * run_now_us() - Wall clock
  *
@@ -183,10 +192,17 @@ int run_commit(struct call *c)
  */
 int64_t run_now_us(void)
 {
-	struct timespec ts;
+	return clock_us(CLOCK_REALTIME);
+}
 
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return ts.tv_sec * 1000000ll + ts.tv_nsec / 1000;
+/**
+ * run_mono_us() - Clock that nobody sets
+ *
+ * Return: microseconds since some moment of this boot.
+ */
+int64_t run_mono_us(void)
+{
+	return clock_us(CLOCK_MONOTONIC);
 }
 
 static int run_once(struct call *c)
@@ -195,6 +211,7 @@ static int run_once(struct call *c)
 	int rc = 0;
 
 	c->now_us = run_now_us();
+	c->mono_us = run_mono_us();
 	if (!p->handle && !p->res_handle)
 		rc = route_run(c);
 	if (!rc && p->req && c->service->begin)

@@ -14,8 +14,8 @@ import time
 import pytest
 import requests
 
-from apid import Cloud
-from conftest import wait_for
+from apid import Cloud, FakeAgent
+from conftest import BUILD, wait_for
 
 NOVA = '/compute/v2.1'
 
@@ -585,6 +585,26 @@ def test_dead_agent_is_the_fault(cloud):
     assert 'host h1: its agent is dead (no heartbeat for' in fault
     agent.start()
     assert cloud.admin.get(NOVA + '/os-services')['services'][0]['state'] == 'up'
+
+
+def test_a_step_of_the_wall_clock_ends_no_host(tmp_path, monkeypatch):
+    ahead = tmp_path / 'ahead'
+    ahead.write_text('0')
+    monkeypatch.setenv('ANYVF_TEST_WALL', str(ahead))
+    monkeypatch.setenv('LD_PRELOAD', str(BUILD / 'tests' / 'lib' / 'wall.so'))
+    monkeypatch.setenv('ASAN_OPTIONS', 'verify_asan_link_order=0')
+    monkeypatch.setattr(FakeAgent, 'beat', lambda self: None)
+    cloud = Cloud(tmp_path, '[api]\nheartbeat_s = 100\n')
+    monkeypatch.delenv('LD_PRELOAD')
+    flavor, image, net = populate(cloud)[1:]
+    for step in (3600, -3600):
+        ahead.write_text(str(step))
+        time.sleep(1.1)  # who looks for dead hosts looked
+        service = cloud.admin.get(NOVA + '/os-services')['services'][0]
+        assert service['state'] == 'up'
+        cloud.wait_status(cloud.boot(flavor, image, [{'uuid': net['id']}]), 'ACTIVE')
+    assert service['updated_at'][:13] != time.strftime('%Y-%m-%dT%H', time.gmtime())  # it did step
+    cloud.close()
 
 
 def test_host_with_room_is_chosen_and_can_be_asked_for(cloud):

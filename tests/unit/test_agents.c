@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Claims about hosts and their agents, with clocks that the test sets and the store in memory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+
+#include "api/agents.h"
+#include "api/compute.h"
+#include "api/network.h"
+#include "api_call.h"
+
+#define SECOND INT64_C(1000000)
+#define SILENT (16 * SECOND) /* heartbeat_s is 5 */
+#define HOSTS  300
+
+static const struct resource *const resources[] = { &server_resource,	     &flavor_resource,
+						    &port_resource,	     &network_resource,
+						    &subnet_resource,	     &tap_service_resource,
+						    &tap_flow_resource,	     &tap_mirror_resource,
+						    &network_agent_resource, NULL };
+static const struct route *const tables[] = { host_routes, server_routes, NULL };
+static const struct service test_service = {
+	.prefix = "/test", .style = FAULT_NOVA, .resources = resources, .routes = tables
+};
+static const struct service *const services[] = { &test_service, &agents_service, NULL };
+
+static const struct auth admin = { "u1", "admin", "p1", ROLE_ADMIN | ROLE_MEMBER, true };
+static struct auth agent = { "u2", "", "p2", ROLE_AGENT, false };
+
+static struct {
+	char dir[64];
+	struct loop *loop;
+	struct store *store;
+	struct conf *conf;
+	struct engine *eng;
+	int64_t wall, mono; /* what calls believe the time to be */
+} f;
+
+static int setup(void **state)
+{
+	struct engine_opts opts = { .services = services, .state_dir = f.dir };
+
+	strcpy(f.dir, "/tmp/anyvf-agents-XXXXXX");
+	assert_non_null(mkdtemp(f.dir));
+	f.loop = loop_new(NULL);
+	assert_int_equal(conf_open("/nonexistent", &f.conf, NULL), 0);
+	assert_int_equal(store_open("mem:", &f.store, NULL), 0);
+	opts.loop = f.loop;
+	opts.store = f.store;
+	opts.conf = f.conf;
+	assert_int_equal(engine_open(&opts, &f.eng, NULL), 0);
+	f.wall = run_now_us();
+	f.mono += 1000 * SECOND; /* the hosts of the test before are no concern of this one */
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char cmd[96];
+
+	engine_close(f.eng);
+	store_close(f.store);
+	conf_free(f.conf);
+	loop_free(f.loop);
+	snprintf(cmd, sizeof(cmd), "rm -r %s", f.dir);
+	return system(cmd);
+}
+
+static struct call *new_call(const struct auth *who)
+{
+	struct call *c = run_new(f.eng, NULL);
+
+	c->now_us = f.wall;
+	c->mono_us = f.mono;
+	c->auth = who;
+	c->priv->authenticated = true;
+	return c;
+}
+
+/* A request up to the commit. Return: its status; the answer's JSON by reference. */
+static unsigned int ask(const struct auth *who, const char *method, const char *target,
+			const char *body, json_t **reply)
+{
+	struct call *c = new_call(who);
+	unsigned int status;
+	int rc = route_find(c, method, target);
+
+	c->body = body ? json_loads(body, 0, NULL) : NULL;
+	if (!rc)
+		rc = c->priv->handle(c);
+	if (rc >= 0)
+		assert_int_equal(run_commit(c), 0);
+	else
+		call_undo(c);
+	status = c->priv->fault_status ? c->priv->fault_status : c->status;
+	if (reply)
+		*reply = json_incref(c->reply);
+	call_free(c);
+	return status;
+}
+
+/* What the engine does with a periodic: runs and commits until it waits no more. Return: how often. */
+static unsigned int run_all(int (*run)(struct call *c))
+{
+	struct call *c = new_call(&admin);
+	unsigned int n = 0;
+	int rc;
+
+	c->service = &agents_service;
+	do {
+		call_reset(c);
+		rc = run(c);
+		assert_true(rc >= 0);
+		assert_int_equal(run_commit(c), 0);
+		n++;
+	} while (rc == CALL_WAIT);
+	call_free(c);
+	return n;
+}
+
+static void beat(const char *host)
+{
+	char target[80];
+
+	snprintf(target, sizeof(target), "/anyvf/v1/hosts/%s", host);
+	snprintf(agent.user_name, sizeof(agent.user_name), "anyvf-agent-%s", host);
+	assert_int_equal(ask(&agent, "PUT", target,
+			     "{\"pfs\": [], \"vcpus\": 4, \"memory_mb\": 4096}", NULL),
+			 200);
+}
+
+static void beat_all(void)
+{
+	char host[16];
+
+	for (int i = 0; i < HOSTS; i++) {
+		snprintf(host, sizeof(host), "h%d", i);
+		beat(host);
+	}
+}
+
+/* How many hosts GET /os-services says are up. */
+static unsigned int count_up(void)
+{
+	auto_of(json_decref) json_t *reply = NULL;
+	unsigned int n = 0;
+	json_t *service;
+	size_t i;
+
+	assert_int_equal(ask(&admin, "GET", "/test/v2.1/os-services", NULL, &reply), 200);
+	json_array_foreach (json_object_get(reply, "services"), i, service)
+		n += !strcmp(json_string_value(json_object_get(service, "state")), "up");
+	return n;
+}
+
+/* How many /agent/HOST say alive. */
+static unsigned int count_marked_alive(void)
+{
+	struct call *c = new_call(&admin);
+	struct cursor it = call_list(c, "/agent/");
+	unsigned int n = 0;
+
+	while (cursor_next(&it))
+		n += json_is_true(json_object_get(it.doc, "alive"));
+	call_free(c);
+	return n;
+}
+
+static void a_step_of_the_wall_clock_ends_no_host(void **state)
+{
+	static const int64_t steps[] = { 120 * SECOND, -86400 * SECOND, 3650 * 86400 * SECOND };
+
+	beat("h1");
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		f.wall += steps[i];
+		run_all(liveness_mark);
+		assert_int_equal(count_up(), 1);
+		assert_int_equal(count_marked_alive(), 1);
+	}
+}
+
+static void a_silent_host_is_down_though_the_wall_clock_stands(void **state)
+{
+	beat("h1");
+	f.mono += SILENT - 2 * SECOND;
+	assert_int_equal(count_up(), 1);
+	f.mono += 2 * SECOND;
+	f.wall -= 3600 * SECOND;
+	assert_int_equal(count_up(), 0);
+	run_all(liveness_mark);
+	beat("h1");
+	assert_int_equal(count_up(), 1);
+	assert_int_equal(count_marked_alive(), 1);
+}
+
+static void a_rack_dies_at_once(void **state)
+{
+	beat_all();
+	assert_int_equal(count_up(), HOSTS);
+	f.mono += SILENT;
+	assert_int_equal(count_up(), 0); /* before any of them is marked */
+	assert_int_equal(count_marked_alive(), HOSTS);
+	assert_int_equal(run_all(liveness_mark), (HOSTS + STORE_OPS_MAX - 1) / STORE_OPS_MAX);
+	assert_int_equal(count_marked_alive(), 0);
+}
+
+static void placement_counts_on_no_silent_host(void **state)
+{
+	struct place_host *hosts;
+	struct call *c;
+	unsigned int n, alive = 0;
+
+	beat_all();
+	f.mono += SILENT;
+	beat("h7");
+	c = new_call(&admin);
+	n = hosts_load(c, &hosts);
+	for (unsigned int i = 0; i < n; i++) {
+		alive += hosts[i].alive;
+		assert_true(hosts[i].alive == !strcmp(hosts[i].name, "h7"));
+	}
+	assert_int_equal(n, HOSTS);
+	assert_int_equal(alive, 1);
+	hosts_free(hosts, n);
+	call_free(c);
+}
+
+/* A server on a host, as far as its end needs it. */
+static void make_server(int i, const char *task)
+{
+	struct call *c = new_call(&admin);
+
+	c->service = &test_service;
+	assert_int_equal(res_create(c, &server_resource,
+				    json_pack("{s:s,s:s,s:o,s:o,s:[]}", "name", "vm", "project_id",
+					      "p1", "host", json_sprintf("h%d", i), "task_state",
+					      task ? json_string(task) : json_null(), "ports"),
+				    NULL),
+			 0);
+	assert_int_equal(run_commit(c), 0);
+	call_free(c);
+}
+
+static void servers_being_deleted_do_not_wait_for_dead_hosts(void **state)
+{
+	struct call *c;
+
+	beat_all();
+	for (int i = 0; i < 2 * HOSTS; i++)
+		make_server(i % HOSTS, i < HOSTS ? "deleting" : NULL);
+	assert_int_equal(run_all(liveness_end_deleting), 1);
+	f.mono += SILENT;
+	beat("h7");
+	run_all(liveness_end_deleting);
+	c = new_call(&admin);
+	assert_int_equal(res_count(c, &server_resource, "task_state", "deleting"), 1);
+	assert_int_equal(res_count(c, &server_resource, "project_id", "p1"), HOSTS + 1);
+	call_free(c);
+}
+
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_step_of_the_wall_clock_ends_no_host),
+		T(a_silent_host_is_down_though_the_wall_clock_stands),
+		T(a_rack_dies_at_once),
+		T(placement_counts_on_no_silent_host),
+		T(servers_being_deleted_do_not_wait_for_dead_hosts),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
