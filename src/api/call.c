@@ -291,6 +291,17 @@ const char *call_upload(const struct call *c)
 }
 
 /**
+ * call_digest() - The checksums of that file, taken while it arrived
+ * @c: the call
+ *
+ * Return: valid as long as the call; NULL if there is no file.
+ */
+const struct digest *call_digest(const struct call *c)
+{
+	return c->priv->req ? http_digest(c->priv->req) : NULL;
+}
+
+/**
  * call_wait() - Run the handler again later
  * @c:          the call
  * @timeout_ms: at the latest after this time, with c->expired set
@@ -313,19 +324,22 @@ int call_wait(struct call *c, uint32_t timeout_ms, const char *prefix_fmt, ...)
 /**
  * call_job() - Run a function on a helper thread, then the handler again
  * @c:        the call
+ * @lane:     whose threads
  * @fn:       the slow part; sees only @arg
  * @arg:      kept as c->job until the call ends; then freed
  * @free_arg: frees @arg
  *
  * Return: CALL_WAIT, for `return call_job(...)`; -ENOMEM for a NULL @arg.
  */
-int call_job(struct call *c, void (*fn)(void *arg), void *arg, void (*free_arg)(void *arg))
+int call_job(struct call *c, enum lane_id lane, void (*fn)(void *arg), void *arg,
+	     void (*free_arg)(void *arg))
 {
 	if (!arg)
 		return -ENOMEM;
 	if (c->job && c->priv->job_free)
 		c->priv->job_free(c->job);
 	c->job = arg;
+	c->priv->job_lane = lane;
 	c->priv->job_fn = fn;
 	c->priv->job_free = free_arg;
 	return CALL_WAIT;

@@ -17,6 +17,7 @@
 #include "base/field.h"
 #include "store/store.h"
 
+struct digest;
 struct engine;
 struct service;
 struct resource;
@@ -104,12 +105,22 @@ int call_reply_text(struct call *c, unsigned int status, const char *type, const
 int call_reply_file(struct call *c, const char *path, const char *type);
 void call_header(struct call *c, const char *name, const char *value);
 const char *call_upload(const struct call *c); /* path of the file an upload route received */
+const struct digest *call_digest(const struct call *c); /* its checksums */
+
+/* Helper threads by what they do; a lane never waits for another. */
+enum lane_id {
+	LANE_LOGIN, /* passwords of strangers */
+	LANE_KNOWN, /* passwords of users who are known where they come from */
+	LANE_FILE,  /* images to disk */
+	LANES
+};
 
 /* Waiting: the handler runs again when a document under the prefix changed, or after timeout_ms
  * (c->expired), with what it put so far committed. call_job() runs fn(arg) on a helper thread
- * (two at most; fn sees only arg) and then the handler again with c->job == arg. */
+ * of the lane (two a lane; fn sees only arg) and then the handler again with c->job == arg. */
 int call_wait(struct call *c, uint32_t timeout_ms, const char *prefix_fmt, ...) PRINTF_LIKE(3, 4);
-int call_job(struct call *c, void (*fn)(void *arg), void *arg, void (*free_arg)(void *arg));
+int call_job(struct call *c, enum lane_id lane, void (*fn)(void *arg), void *arg,
+	     void (*free_arg)(void *arg));
 
 /* The store's revision, and what changed under a prefix after one: -ESTALE if that is too long ago. */
 uint64_t call_revision(const struct call *c);

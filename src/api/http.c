@@ -15,6 +15,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "api/digest.h"
 #include "base/log.h"
 
 #define CONNECTIONS_MAX 1000
@@ -41,6 +42,7 @@ struct http_req {
 	size_t size, room;	       /* of body: used, allocated */
 	char *path;		       /* file that gets the body, or NULL */
 	int fd;			       /* of that file, or -1 */
+	struct digest *digest;	       /* of what went to that file */
 	int error;		       /* why the body is not complete, or 0 */
 	bool begun, suspended;	       /* headers were seen; waits for http_reply() */
 	struct MHD_Response *response; /* to be queued */
@@ -110,6 +112,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 	if (req->path)
 		unlink(req->path); /* whoever wanted to keep the file renamed it */
 	free(req->path);
+	free(req->digest);
 	free(req->body);
 	free(req->target);
 	free(req);
@@ -186,12 +189,16 @@ static void keep_in_memory(struct http_req *req, const char *data, size_t size)
 	req->body[req->size] = '\0';
 }
 
-/* At most one connection buffer a call, so the loop goes on; the page cache takes it. */
+/*
+ * At most one connection buffer a call, so the loop goes on; the page cache takes it, and the
+ * checksums cost less here than to read it again.
+ */
 static void keep_in_file(struct http_req *req, const char *data, size_t size)
 {
 	/* A long upload may take its time as long as it moves. */
 	if (req->conn && req->size >> 20 != (req->size + size) >> 20)
 		req->conn->since_ms = loop_now_ms();
+	digest_update(req->digest, data, size);
 	while (size && !req->error) {
 		ssize_t n = write(req->fd, data, size);
 
@@ -217,9 +224,14 @@ static void begin(struct http_req *req)
 	}
 	req->path = http->opts.begin ? http->opts.begin(http->opts.arg, req) : NULL;
 	if (req->path) {
+		req->digest = malloc(sizeof(*req->digest));
 		req->fd = open(req->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
 		if (req->fd < 0)
 			req->error = -errno;
+		if (!req->digest)
+			req->error = -ENOMEM;
+		else
+			digest_init(req->digest);
 	} else if (length && strtoull(length, NULL, 10) > http->opts.body_max) {
 		req->error = -EFBIG;
 	}
@@ -477,6 +489,17 @@ const char *http_body(const struct http_req *req, size_t *size)
 const char *http_file(const struct http_req *req)
 {
 	return req->path;
+}
+
+/**
+ * http_digest() - Checksums of the file the body went to
+ * @req: request
+ *
+ * Return: those of the bytes so far, valid as long as the request; NULL if there is no file.
+ */
+const struct digest *http_digest(const struct http_req *req)
+{
+	return req->digest;
 }
 
 /**

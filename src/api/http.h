@@ -11,6 +11,7 @@
 
 #include "base/loop.h"
 
+struct digest;
 struct http;
 struct http_req;
 
@@ -46,6 +47,7 @@ const char *http_header(const struct http_req *req, const char *name);
 const char *http_peer(const struct http_req *req); /* "192.0.2.7", "2001:db8::7" */
 const char *http_body(const struct http_req *req, size_t *size);
 const char *http_file(const struct http_req *req); /* path begin() gave, or NULL */
+const struct digest *http_digest(const struct http_req *req); /* of that file's bytes, or NULL */
 int http_body_error(const struct http_req *req); /* -EFBIG, or why the file was not written; or 0 */
 void http_reply(struct http_req *req, const struct http_answer *answer);
 

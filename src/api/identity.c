@@ -276,7 +276,8 @@ static int with_hash(struct call *c, int (*handle)(struct call *c, const struct 
 	const char *text = str(json_object_get(c->body, "user"), "password");
 
 	if (text[0] && !c->job && c->auth->admin)
-		return call_job(c, password_hash, password_new(text, NULL), password_free);
+		return call_job(c, LANE_KNOWN, password_hash, password_new(text, NULL),
+				password_free);
 	return handle(c, &user_resource);
 }
 
@@ -306,13 +307,14 @@ static int change_password(struct call *c)
 		return call_fail(c, 403, NULL,
 				 "You are not authorized to perform the requested action.");
 	if (!done)
-		return call_job(c, password_verify, password_new(old, str(user, "password_hash")),
-				password_free);
+		return call_job(c, LANE_KNOWN, password_verify,
+				password_new(old, str(user, "password_hash")), password_free);
 	if (!done->ok)
 		return call_fail(c, 401, NULL,
 				 "The request you have made requires authentication.");
 	if (c->runs == 1)
-		return call_job(c, password_hash, password_new(text, NULL), password_free);
+		return call_job(c, LANE_KNOWN, password_hash, password_new(text, NULL),
+				password_free);
 	doc = json_copy((json_t *)user);
 	json_object_set_new(doc, "password_hash", json_string(done->hash));
 	json_object_set_new(doc, "valid_after_us", json_integer(c->now_us));

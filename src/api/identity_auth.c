@@ -220,7 +220,7 @@ static int login_by_password(struct call *c, const json_t *identity)
 	if (!json_is_string(json_object_get(given, "password")))
 		return malformed(c, "password");
 	if (!checked)
-		return call_job(c, password_verify,
+		return call_job(c, LANE_LOGIN, password_verify,
 				password_new(str(given, "password"), str(user, "password_hash")),
 				password_free);
 	if (!checked->ok || !json_is_true(json_object_get(user, "enabled")) ||

@@ -1,32 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Image v2: the bytes. An upload arrives in a file of its own, is hashed and
- * synced on a helper thread, takes its place as STATE/images/ID, and only then
- * the document says "active". A file without a document is swept away.
+ * Image v2: the bytes. An upload is hashed while it arrives in a file of its
+ * own, synced on a helper thread, takes its place as STATE/images/ID, and only
+ * then the document says "active". A file without a document is swept away.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
+#include "api/digest.h"
 #include "api/image.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/md5.h"
 
 #define ORPHAN_S 600 /* a file without a document lives so long */
 
-/* What the helper thread finds out about a file. */
+/* What the helper thread finds out about a file, beside what is known of it. */
 struct upload {
 	char *path;
+	struct digest_text sums;
 	int error; /* negative errno, or 0 */
 	int64_t size, virtual_size;
-	char checksum[2 * MD5_LEN + 1]; /* MD5, for Glance's clients */
-	char sha512[2 * crypto_hash_sha512_BYTES + 1];
 };
 
 static const char *str(const json_t *doc, const char *name)
@@ -51,9 +49,9 @@ static void upload_free(void *arg)
 	free(up);
 }
 
-static struct upload *upload_new(const char *path)
+static struct upload *upload_new(const char *path, const struct digest *digest)
 {
-	struct upload *up = path ? calloc(1, sizeof(*up)) : NULL;
+	struct upload *up = path && digest ? calloc(1, sizeof(*up)) : NULL;
 
 	if (!up)
 		return NULL;
@@ -62,6 +60,7 @@ static struct upload *upload_new(const char *path)
 		free(up);
 		return NULL;
 	}
+	digest_text(digest, &up->sums);
 	return up;
 }
 
@@ -77,41 +76,20 @@ static int64_t virtual_size(const unsigned char *head, int64_t size)
 	return n;
 }
 
-static int hash_file(struct upload *up, int fd)
-{
-	static const size_t room = 1 << 18;
-	auto_free unsigned char *buf = calloc(1, room);
-	crypto_hash_sha512_state sha;
-	unsigned char digest[crypto_hash_sha512_BYTES], md5_digest[MD5_LEN];
-	struct md5 md5;
-	ssize_t n;
-
-	if (!buf)
-		return -ENOMEM;
-	crypto_hash_sha512_init(&sha);
-	md5_init(&md5);
-	while ((n = read(fd, buf, room)) > 0) {
-		if (!up->size)
-			up->virtual_size = virtual_size(buf, n);
-		up->size += n;
-		md5_update(&md5, buf, (size_t)n);
-		crypto_hash_sha512_update(&sha, buf, (size_t)n);
-	}
-	if (n < 0 || fsync(fd))
-		return -errno;
-	md5_final(&md5, md5_digest);
-	crypto_hash_sha512_final(&sha, digest);
-	sodium_bin2hex(up->checksum, sizeof(up->checksum), md5_digest, sizeof(md5_digest));
-	sodium_bin2hex(up->sha512, sizeof(up->sha512), digest, sizeof(digest));
-	return 0;
-}
-
-static void upload_hash(void *arg)
+/* On disk it must be before the document says so; that may take seconds. */
+static void upload_sync(void *arg)
 {
 	struct upload *up = arg;
 	auto_close int fd = open(up->path, O_RDONLY | O_CLOEXEC);
+	unsigned char head[512] = { 0 };
+	struct stat st;
 
-	up->error = fd < 0 ? -errno : hash_file(up, fd);
+	if (fd < 0 || fstat(fd, &st) || pread(fd, head, sizeof(head), 0) < 0 || fsync(fd)) {
+		up->error = -errno;
+		return;
+	}
+	up->size = st.st_size;
+	up->virtual_size = virtual_size(head, st.st_size);
 }
 
 static int check_queued(struct call *c, const json_t *doc)
@@ -147,9 +125,9 @@ static int activate(struct call *c, const json_t *old, const struct upload *up)
 	rc |= json_object_set_new(doc, "size", json_integer(up->size));
 	rc |= json_object_set_new(doc, "virtual_size",
 				  json_integer(qcow2 ? up->virtual_size : up->size));
-	rc |= json_object_set_new(doc, "checksum", json_string(up->checksum));
+	rc |= json_object_set_new(doc, "checksum", json_string(up->sums.md5));
 	rc |= json_object_set_new(doc, "os_hash_algo", json_string("sha512"));
-	rc |= json_object_set_new(doc, "os_hash_value", json_string(up->sha512));
+	rc |= json_object_set_new(doc, "os_hash_value", json_string(up->sums.sha512));
 	rc = res_put(c, &image_resource, doc) ?: (rc ? -ENOMEM : 0);
 	return rc ? rc : call_reply(c, 204, NULL);
 }
@@ -163,7 +141,8 @@ static int handle_upload(struct call *c)
 	if (rc)
 		return rc;
 	if (!up)
-		return call_job(c, upload_hash, upload_new(call_upload(c)), upload_free);
+		return call_job(c, LANE_FILE, upload_sync,
+				upload_new(call_upload(c), call_digest(c)), upload_free);
 	if (up->error)
 		return call_fail(c, up->error == -ENOSPC ? 507 : 500, NULL,
 				 "The image cannot be kept: %s", strerror(-up->error));

@@ -46,6 +46,7 @@ struct call_priv {
 	uint64_t wait_after;	   /* wake for later revisions only */
 	struct loop_timer *timer;  /* ends the wait */
 	bool ready;		   /* something it waits for happened */
+	enum lane_id job_lane;
 	void (*job_fn)(void *arg); /* to run on a helper thread */
 	void (*job_free)(void *arg);
 	bool job_running;	   /* a helper thread may touch c->job */
@@ -74,8 +75,8 @@ struct engine {
 
 struct jobs *jobs_new(struct loop *loop, struct err *e);
 void jobs_free(struct jobs *jobs);
-int jobs_add(struct jobs *jobs, void (*work)(void *arg), void *work_arg, void (*done)(void *arg),
-	     void *done_arg);
+int jobs_add(struct jobs *jobs, enum lane_id which, uint64_t owner, void (*work)(void *arg),
+	     void *work_arg, void (*done)(void *arg), void *done_arg);
 
 /* fault.c */
 json_t *fault_json(const struct call *c);

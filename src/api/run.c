@@ -343,6 +343,18 @@ static void on_job_done(void *arg)
 	run_batch(eng);
 }
 
+/* Whose turn a job is: the user's, of strangers the address's (FNV-1a). */
+static uint64_t job_owner(const struct call *c)
+{
+	const struct call_priv *p = c->priv;
+	const char *who = p->authenticated ? p->auth.user_id : p->req ? http_peer(p->req) : "";
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (; *who; who++)
+		hash = (hash ^ (unsigned char)*who) * 0x100000001b3;
+	return hash;
+}
+
 static void park(struct call *c)
 {
 	struct call_priv *p = c->priv;
@@ -355,9 +367,11 @@ static void park(struct call *c)
 	list_add(&eng->parked, c);
 	if (p->job_fn) {
 		p->job_running = true;
-		if (!jobs_add(eng->jobs, p->job_fn, c->job, on_job_done, c))
+		if (!jobs_add(eng->jobs, p->job_lane, job_owner(c), p->job_fn, c->job, on_job_done,
+			      c))
 			return;
 		p->job_running = false;
+		call_header(c, "Retry-After", "1");
 		call_fail(c, 503, "ServiceUnavailable", "Too many requests wait already.");
 	} else {
 		p->timer = loop_timer_add(eng->opts.loop, p->wait_ms, 0, on_wait_over, c);
