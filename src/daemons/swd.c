@@ -164,7 +164,8 @@ static int child_serve(struct parent *parent, const struct swd *swd, struct err 
 {
 	struct dp_opts dp_opts = { .cores = swd->opts.cores,
 				   .busy = !strcmp(swd->opts.poll, "busy"),
-				   .huge = swd->opts.huge, .run_dir = swd->opts.run_dir };
+				   .huge = swd->opts.huge, .run_dir = swd->opts.run_dir,
+				   .beat = parent_beat, .beat_arg = parent };
 	auto_of(loop_free) struct loop *loop = loop_new(e);
 	struct sw_opts sw_opts = {
 		.loop = loop, .parent = parent, .run_dir = swd->opts.run_dir, .state = swd->state

@@ -4,9 +4,13 @@
 
 #include <errno.h>
 #include <rte_cycles.h>
+#include <rte_pause.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
+#include "base/log.h"
+#include "base/loop.h"
 #include "sw/dp_priv.h"
 
 static void worker_close(struct dp_worker *w)
@@ -106,9 +110,11 @@ int dp_open(const struct dp_opts *opts, struct dp **out, struct err *e)
 	dp->busy = opts->busy;
 	dp->run_dir = opts->run_dir;
 	pthread_mutex_init(&dp->queues_lock, NULL);
+	dp->beat = opts->beat;
+	dp->beat_arg = opts->beat_arg;
 	rc = parts_open(dp, &cpus, e);
-	if (!rc)
-		rc = vhost_open(dp, &dp->vhost, e);
+	rc = rc ?: vhost_open(dp, &dp->vhost, e);
+	rc = rc ?: watchdog_start(dp, &dp->watchdog, e);
 	if (rc)
 		return rc;
 	*out = take(dp);
@@ -128,6 +134,7 @@ void dp_close(struct dp *dp)
 	for (unsigned int i = 0; i < VEB_PORTS_MAX; i++)
 		dp_port_del(dp, (uint16_t)i);
 	vhost_close(dp->vhost);
+	watchdog_stop(dp->watchdog);
 	for (unsigned int i = 0; i < dp->n_workers; i++)
 		worker_close(dp->workers[i]);
 	veb_snap_free(dp->snap);
@@ -143,17 +150,48 @@ void dp_close(struct dp *dp)
 	eal_stop();
 }
 
+#define GRACE_WARN_MS  500
+#define GRACE_SPINS    1000 /* a round is mostly shorter; then the core is somebody else's */
+#define GRACE_SLEEP_US 50
+
+/* Who has not been quiescent since @token: its turn takes too long. */
+static void grace_warn(struct dp *dp, uint64_t token, uint64_t ms)
+{
+	for (unsigned int i = 0; i < dp->n_workers; i++) {
+		uint64_t cnt = __atomic_load_n(&dp->qsbr->qsbr_cnt[i].cnt, __ATOMIC_RELAXED);
+		const struct dp_pulse *pulse = &dp->workers[i]->pulse;
+		const struct port *p = dp->ports[pulse->at];
+
+		if (cnt != __RTE_QSBR_CNT_THR_OFFLINE && cnt < token)
+			log_warn("a worker holds up a change",
+				 "worker=%u tid=%d port=\"%s\" waited_ms=%lu", i, pulse->tid,
+				 p ? p->name : "", ms);
+	}
+}
+
 /**
  * dp_grace() - Wait until no worker holds anything it loaded before
  * @dp: data plane
  *
- * As long as one round of turns at most; at once if the workers sleep.
+ * As long as one round of turns at most; at once if the workers sleep. From GRACE_WARN_MS on the
+ * log says, seldomer and seldomer, which worker is waited for, and at which port it is.
  *
  * Context: any thread but a worker.
  */
 void dp_grace(struct dp *dp)
 {
-	rte_rcu_qsbr_synchronize(dp->qsbr, RTE_QSBR_THRID_INVALID);
+	uint64_t token = rte_rcu_qsbr_start(dp->qsbr), begun = loop_now_ms(), warn = GRACE_WARN_MS;
+
+	for (unsigned int turns = 0; rte_rcu_qsbr_check(dp->qsbr, token, false) != 1; turns++) {
+		if (turns < GRACE_SPINS)
+			rte_pause();
+		else
+			usleep(GRACE_SLEEP_US);
+		if (loop_now_ms() - begun >= warn) {
+			grace_warn(dp, token, warn);
+			warn *= 2;
+		}
+	}
 }
 
 /**
@@ -188,6 +226,19 @@ static int port_publish(struct dp *dp, uint16_t id, const char *name, struct por
 	snprintf(port->name, sizeof(port->name), "%s", name);
 	__atomic_store_n(&dp->ports[id], port, __ATOMIC_RELEASE);
 	return 0;
+}
+
+/**
+ * dp_control_turn() - Show the watchdog that control is alive
+ * @dp: data plane
+ *
+ * Context: control, about once a second.
+ */
+void dp_control_turn(struct dp *dp)
+{
+	__atomic_store_n(&dp->control.rounds, dp->control.rounds + 1, __ATOMIC_RELAXED);
+	if (!dp->control.tid)
+		__atomic_store_n(&dp->control.tid, gettid(), __ATOMIC_RELEASE);
 }
 
 /**

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/mac.h"
@@ -31,6 +32,9 @@ struct dp_opts {
 	bool busy;	      /* workers never sleep */
 	bool huge;	      /* memory of DPDK in huge pages; else none are needed */
 	unsigned int mem_mib; /* DPDK's own heap; 0: 64 */
+	/* Called once a second, from thread @tid of its own, as long as that runs; NULL: not. */
+	void (*beat)(void *arg, pid_t tid);
+	void *beat_arg;
 };
 
 /* What a port's attachment looks like now. */
@@ -57,6 +61,9 @@ struct dp_mirror_stats {
 int dp_open(const struct dp_opts *opts, struct dp **out, struct err *e);
 void dp_close(struct dp *dp);
 AUTO_DEFINE(struct dp *, dp_close)
+
+/* Control is alive; once called it is to be called again and again. */
+void dp_control_turn(struct dp *dp);
 
 /* Takes @snap (veb_snap_free); the one before it is freed when no worker can see it any more. */
 void dp_publish(struct dp *dp, struct veb_snap *snap);

@@ -71,6 +71,15 @@ static inline void bucket_spend(struct dp_shaper *s, uint64_t bytes)
 
 struct worker;
 struct vhost_lib;
+struct watchdog;
+
+/* What a thread shows the watchdog. Atomic; writer: the thread. */
+struct dp_pulse {
+	uint64_t rounds; /* counts on */
+	pid_t tid;	 /* 0: it has not begun */
+	uint16_t at;	 /* the port whose turn it is */
+	bool asleep;	 /* waits for work */
+};
 
 /* What one worker and the others share. Writer: the worker, unless said otherwise. */
 struct dp_worker {
@@ -82,6 +91,7 @@ struct dp_worker {
 	struct loss_slot *losses;   /* VEB_PORTS_MAX times DROP_N */
 	struct dp_mirror_stats mirrors[VEB_MIRRORS_MAX];
 	struct dp_hints hints;
+	struct dp_pulse pulse;
 };
 
 struct dp {
@@ -107,6 +117,10 @@ struct dp {
 	unsigned int n_workers; /* those of workers[] that run */
 	struct dp_worker *workers[DP_WORKERS_MAX];
 	struct vhost_lib *vhost;
+	struct watchdog *watchdog;
+	struct dp_pulse control; /* asleep and at mean nothing */
+	void (*beat)(void *arg, pid_t tid); /* of struct dp_opts */
+	void *beat_arg;
 	const char *run_dir; /* of struct dp_opts; borrowed, or NULL */
 	bool busy;
 };
@@ -125,10 +139,15 @@ int eal_start(const struct dp_opts *opts, cpu_set_t *cpus, struct err *e);
 void eal_stop(void);
 
 /* hints.c */
+void hints_put(struct dp_worker *w, struct veb_out *out);
 void hints_void(struct dp *dp, uint16_t port);
 
 /* lost.c */
 void lost_head(struct dp_worker *w, uint16_t id, const struct loss *what, enum drop why);
+
+/* watchdog.c */
+int watchdog_start(struct dp *dp, struct watchdog **out, struct err *e);
+void watchdog_stop(struct watchdog *d);
 
 /* worker.c */
 int worker_start(struct dp *dp, unsigned int id, int cpu, struct worker **out, struct err *e);

@@ -5,6 +5,31 @@
 #include "sw/dp_priv.h"
 
 /**
+ * hints_put() - Tell control the addresses that veb wants judged
+ * @w:   worker
+ * @out: of its last veb_forward(); what does not fit is to be said again
+ *
+ * Context: the worker.
+ */
+void hints_put(struct dp_worker *w, struct veb_out *out)
+{
+	struct dp_hints *h = &w->hints;
+	unsigned int head = h->head;
+
+	for (unsigned int i = 0; i < out->n_learns; i++) {
+		if (head - __atomic_load_n(&h->tail, __ATOMIC_ACQUIRE) == DP_HINTS_MAX) {
+			out->learn_gen = 0;
+			break;
+		}
+		h->ring[head++ % DP_HINTS_MAX] =
+			(struct dp_hint){ out->learns[i].port, out->learns[i].mac };
+	}
+	__atomic_store_n(&h->head, head, __ATOMIC_RELEASE);
+	if (!__atomic_exchange_n(&h->told, true, __ATOMIC_ACQ_REL))
+		(void)eventfd_write(w->dp->hint_fd, 1);
+}
+
+/**
  * hints_void() - Forget what waits to be told of a port
  * @dp:   data plane
  * @port: port number; its sources are stopped, so no worker says more

@@ -25,18 +25,29 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/sock.h"
+#include "sw/watch.h"
 
 #define BACKOFF_FIRST_MS 100U
 #define BACKOFF_MAX_MS	 5000U
 #define STABLE_MS	 10000 /* a child that lived so long starts the backoff anew */
 #define STOP_GRACE_MS	 3000  /* from SIGTERM to SIGKILL of the child */
+#define LOOK_MS		 1000  /* between two looks at a child that beats */
+#define BEAT_HANG_MS	 5000  /* without a beat, though it could have sent some */
 
-enum parent_verb { VERB_TAP_OPEN, VERB_TAP_CLOSE, VERB_PACKET_OPEN, VERB_GRE_OPEN, VERB_READY };
+enum parent_verb {
+	VERB_TAP_OPEN,
+	VERB_TAP_CLOSE,
+	VERB_PACKET_OPEN,
+	VERB_GRE_OPEN,
+	VERB_READY,
+	VERB_BEAT, /* has no reply */
+};
 
 struct request {
 	uint32_t verb;	     /* enum parent_verb */
 	bool force;	     /* VERB_PACKET_OPEN */
 	bool v6;	     /* VERB_GRE_OPEN */
+	int32_t tid;	     /* VERB_BEAT */
 	struct tap_want tap; /* VERB_PACKET_OPEN uses the name alone */
 };
 
@@ -72,6 +83,12 @@ struct keeper {
 	uint64_t born_ms;     /* of the present child */
 	uint64_t deadline_ms; /* next life, or end of the grace to stop; 0: none */
 	unsigned int backoff_ms;
+	struct beats {
+		struct watch watch;
+		uint64_t n;	/* heard of the present child */
+		uint64_t look_ms; /* next look at it; 0: it does not beat */
+		int fd;		/* of watch_open() at the thread that beats */
+	} beats;
 	unsigned int n_kept;
 	struct kept *kept; /* array of n_kept */
 };
@@ -197,6 +214,24 @@ int parent_ready(struct parent *p, struct err *e)
 	return p ? parent_call(p, &req, NULL, e) : 0;
 }
 
+/**
+ * parent_beat() - Say that the child does not hang
+ * @arg: the parent, or NULL without root: nothing is said
+ * @tid: the calling thread
+ *
+ * From the first on, a child that could beat and does not is ended and started again.
+ *
+ * Context: any one thread, about once a second; never blocks.
+ */
+void parent_beat(void *arg, pid_t tid)
+{
+	const struct parent *p = arg;
+	struct request req = { .verb = VERB_BEAT, .tid = tid };
+
+	if (p)
+		(void)send(p->sock, &req, sizeof(req), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /* ---- the parent's end ---- */
 
 static struct kept *kept_find(struct keeper *k, const struct tap_want *w)
@@ -294,8 +329,40 @@ static int serve(struct keeper *k, const struct request *req, int *fd, bool *own
 		k->ready = true;
 		kept_drop_unclaimed(k);
 		return 0;
+	case VERB_BEAT:
+		break;
 	}
 	return err_set(e, -EINVAL, "unknown verb %u", req->verb);
+}
+
+static void on_beat(struct keeper *k, pid_t tid)
+{
+	if (!k->beats.n++)
+		k->beats.fd = watch_open(k->pid, tid);
+	if (k->beats.fd >= 0 && !k->beats.look_ms)
+		k->beats.look_ms = loop_now_ms() + LOOK_MS;
+}
+
+static void beats_forget(struct keeper *k)
+{
+	if (k->beats.n && k->beats.fd >= 0)
+		close(k->beats.fd);
+	k->beats = (struct beats){ .fd = -1 };
+}
+
+/* The thread that beats sleeps between two beats: also asleep it could have run. */
+static void on_look(struct keeper *k)
+{
+	struct watch_look look = { .now_ms = loop_now_ms(), .rounds = k->beats.n };
+
+	k->beats.look_ms = look.now_ms + LOOK_MS;
+	watch_read(k->beats.fd, &look);
+	if (watch_step(&k->beats.watch, &look, true) < BEAT_HANG_MS)
+		return;
+	log_err("the switch process hangs and is ended", "pid=%d state=%c hung_ms=%u", k->pid,
+		look.state, k->beats.watch.hung_ms);
+	beats_forget(k);
+	kill(k->pid, SIGKILL);
 }
 
 static void on_request(struct keeper *k)
@@ -312,6 +379,10 @@ static void on_request(struct keeper *k)
 		k->sock = -1;
 		if (n > 0 && k->pid)
 			kill(k->pid, SIGKILL);
+		return;
+	}
+	if (req.verb == VERB_BEAT) {
+		on_beat(k, req.tid);
 		return;
 	}
 	req.tap.name[sizeof(req.tap.name) - 1] = 0;
@@ -412,6 +483,7 @@ static void child_start_later(struct keeper *k)
 
 static void child_ended(struct keeper *k, int status)
 {
+	beats_forget(k);
 	k->pid = 0;
 	if (k->sock >= 0)
 		close(k->sock);
@@ -457,17 +529,23 @@ static void on_deadline(struct keeper *k)
 		child_start_later(k);
 }
 
+/* Milliseconds to the next thing that is due, -1: none. */
+static int wait_ms(const struct keeper *k)
+{
+	uint64_t now = loop_now_ms(), next = UINT64_MAX;
+
+	next = k->deadline_ms ?: next;
+	next = k->beats.look_ms ? MIN(next, k->beats.look_ms) : next;
+	return next == UINT64_MAX ? -1 : next > now ? (int)(next - now) : 0;
+}
+
 static void keeper_run(struct keeper *k)
 {
 	while (k->pid || !k->stopping) {
 		struct pollfd fds[] = { { .fd = k->signals, .events = POLLIN },
 					{ .fd = k->sock, .events = POLLIN } };
-		uint64_t now = loop_now_ms();
-		int wait = !k->deadline_ms	  ? -1
-			   : k->deadline_ms > now ? (int)(k->deadline_ms - now)
-						  : 0;
 
-		if (poll(fds, ARRAY_LEN(fds), wait) < 0 && errno != EINTR)
+		if (poll(fds, ARRAY_LEN(fds), wait_ms(k)) < 0 && errno != EINTR)
 			break;
 		if (fds[1].revents)
 			on_request(k);
@@ -475,6 +553,8 @@ static void keeper_run(struct keeper *k)
 			on_signal(k);
 		if (k->deadline_ms && loop_now_ms() >= k->deadline_ms)
 			on_deadline(k);
+		if (k->beats.look_ms && loop_now_ms() >= k->beats.look_ms)
+			on_look(k);
 	}
 }
 
@@ -493,7 +573,8 @@ static void keeper_run(struct keeper *k)
  */
 int parent_run(const struct parent_opts *opts, parent_child_fn fn, void *arg)
 {
-	struct keeper k = { .opts = opts, .fn = fn, .arg = arg, .sock = -1, .code = 1 };
+	struct keeper k = { .opts = opts, .fn = fn, .arg = arg, 
+			    .sock = -1, .code = 1, .beats = { .fd = -1 } };
 	sigset_t set, old;
 
 	if (geteuid())

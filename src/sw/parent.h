@@ -25,6 +25,7 @@ typedef int (*parent_child_fn)(struct parent *p, void *arg);
 
 int parent_run(const struct parent_opts *opts, parent_child_fn fn, void *arg);
 int parent_ready(struct parent *p, struct err *e);
+void parent_beat(void *p, pid_t tid);
 int parent_tap_open(struct parent *p, const struct tap_want *want, int *fd, struct err *e);
 int parent_tap_close(struct parent *p, const char *name, const char *netns, struct err *e);
 int parent_gre_open(struct parent *p, bool v6, int *fd, struct err *e);

@@ -138,6 +138,7 @@ static void on_tick(void *arg)
 {
 	struct sw *sw = arg;
 
+	dp_control_turn(sw->opts.dp);
 	sw_captures_tick(sw);
 	if (sw_plug_tick(sw) || sw->save_failed || sw->hint_again)
 		commit_soon(sw);

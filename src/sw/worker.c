@@ -87,9 +87,11 @@ static int events_wait(struct worker *w, struct epoll_event *ev, uint64_t now, u
 		ns = until > now ? (until - now) * 1000 / (w->hz / 1000000 + 1) : 0;
 		ts = (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
 	}
+	__atomic_store_n(&w->shared->pulse.asleep, true, __ATOMIC_RELAXED);
 	rte_rcu_qsbr_thread_offline(w->dp->qsbr, w->id);
 	n = epoll_pwait2(w->epfd, ev, EVENTS_MAX, until == FOREVER ? NULL : &ts, NULL);
 	rte_rcu_qsbr_thread_online(w->dp->qsbr, w->id);
+	__atomic_store_n(&w->shared->pulse.asleep, false, __ATOMIC_RELAXED);
 	return n;
 }
 
@@ -129,24 +131,6 @@ static void sources_adopt(struct worker *w, struct dp_sources *list)
 		if (list->all[i]->polled)
 			list->active[list->n_active++] = list->all[i];
 	w->gen = list->gen;
-}
-
-static void hints_put(struct worker *w, struct veb_out *out)
-{
-	struct dp_hints *h = &w->shared->hints;
-	unsigned int head = h->head;
-
-	for (unsigned int i = 0; i < out->n_learns; i++) {
-		if (head - __atomic_load_n(&h->tail, __ATOMIC_ACQUIRE) == DP_HINTS_MAX) {
-			out->learn_gen = 0; /* veb is to say them again */
-			break;
-		}
-		h->ring[head++ % DP_HINTS_MAX] =
-			(struct dp_hint){ out->learns[i].port, out->learns[i].mac };
-	}
-	__atomic_store_n(&h->head, head, __ATOMIC_RELEASE);
-	if (!__atomic_exchange_n(&h->told, true, __ATOMIC_ACQ_REL))
-		(void)eventfd_write(w->dp->hint_fd, 1);
 }
 
 /* Copies for a mirror come here also if its destination's link is down, to be counted. */
@@ -234,7 +218,7 @@ static int64_t deliver(struct worker *w, const struct veb_snap *snap, const stru
 		cost += likely(*taken != before) ? bytes : out->bins[to].n * COPY_COST;
 	}
 	if (unlikely(out->n_learns))
-		hints_put(w, out);
+		hints_put(w->shared, out);
 	veb_out_reset(out);
 	return cost;
 }
@@ -404,6 +388,7 @@ static uint64_t round_of_turns(struct worker *w, struct dp_sources *list,
 
 		if (unlikely(!__atomic_load_n(&q->running, __ATOMIC_ACQUIRE)))
 			q->polled = false;
+		__atomic_store_n(&w->shared->pulse.at, q->port->id, __ATOMIC_RELAXED);
 		until = q->polled ? turn(w, snap, q, rte_rdtsc()) : FOREVER;
 		next = MIN(next, until);
 		if (q->polled)
@@ -418,7 +403,9 @@ static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 	struct dp *dp = w->dp;
+	struct dp_pulse *pulse = &w->shared->pulse;
 
+	__atomic_store_n(&pulse->tid, gettid(), __ATOMIC_RELEASE);
 	rte_rcu_qsbr_thread_online(dp->qsbr, w->id);
 	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
 		struct dp_sources *list = __atomic_load_n(&w->shared->sources, __ATOMIC_ACQUIRE);
@@ -431,6 +418,7 @@ static void *worker_main(void *arg)
 		if (snap)
 			next = round_of_turns(w, list, snap);
 		some_wait = list->n_active < list->n;
+		__atomic_store_n(&pulse->rounds, pulse->rounds + 1, __ATOMIC_RELAXED);
 		rte_rcu_qsbr_quiescent(dp->qsbr, w->id); /* list and snap may be gone now */
 		now = rte_rdtsc();
 		if (next && !(dp->busy && snap))

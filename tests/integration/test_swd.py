@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import struct
@@ -15,7 +16,7 @@ import threading
 import time
 
 import pytest
-from conftest import Ctl, CtlError, DAEMONS, Netns, need_root, run, unique, wait_for
+from conftest import BUILD, Ctl, CtlError, DAEMONS, Netns, need_root, run, unique, wait_for
 
 FLAT = dict(name='p2p1', numvfs=4)
 
@@ -764,3 +765,75 @@ def test_many_clients_at_once_are_served(swd):
         assert client.call('pf.list') == ['p2p1']
     for client in clients:
         client.close()
+
+
+# ---- a hung switch is a dead one ----
+
+HANG_TYPE = b'\x88\xb5'  # for swd_hang: tests/lib/hang.c
+
+
+@pytest.fixture
+def hanging(swd_maker, netns):
+    """A switch that hangs when told so, two VFs in namespaces, and how to tell it: by a frame of VF 0."""
+    swd = swd_maker()
+    swd.program = BUILD / 'tests' / 'lib' / 'swd_hang'
+    swd.start()
+    swd.call('pf.add', **FLAT)
+    a, b = netns(), netns()
+    a.dev = swd.attach_tap('p2p1', 0, a, addr='10.77.0.1/24')
+    b.dev = swd.attach_tap('p2p1', 1, b, addr='10.77.0.2/24')
+    assert a.ping('10.77.0.2')
+    sock = a.packet_socket(a.dev)
+    src = bytes.fromhex(mac_of(a, a.dev).replace(':', ''))
+    yield swd, a, b, lambda how: sock.send(b'\xff' * 6 + src + HANG_TYPE + how + bytes(60))
+    sock.close()
+
+
+def log_has(swd, words, timeout=30):
+    wait_for(lambda: words in swd.log.read_text(), timeout, f'"{words}" in the log')
+
+
+@pytest.mark.parametrize('how, state', [(b'c', 'R'), (b's', 'S')], ids=['computes', 'sleeps'])
+def test_a_worker_that_hangs_is_named_with_its_stack_and_the_switch_is_started_again(hanging, how, state):
+    swd, a, b, tell = hanging
+    stream = Stream(a, b, '10.77.0.2')
+    stream.check()
+    old = swd.child()
+    tell(how)
+    wait_for(lambda: swd.child() not in (old, swd.proc.pid), 30, 'a new child')
+    log = swd.log.read_text()
+    assert 'the switch hangs and ends itself thread=worker' in log
+    assert f'port="p2p1 vf 0" state={state}' in log
+    assert '__wrap_veb_forward' in log  # the stack, down to who hangs
+    swd.wait_ready()
+    stream.check()
+    stream.close()
+    assert a.ping('10.77.0.2')
+
+
+def test_a_change_that_waits_long_names_the_worker_and_nobody_dies(hanging):
+    swd, a, b, tell = hanging
+    old = swd.child()
+    tell(b't')
+    swd.call('pf.set', pf='p2p1', vfs=[{'vf': 3, 'set': {'vlan': 100}}])
+    assert re.search(r'a worker holds up a change.* port="p2p1 vf 0" waited_ms=500', swd.log.read_text())
+    assert a.ping('10.77.0.2') and swd.child() == old
+
+
+def test_a_stopped_switch_is_no_hung_one(hanging):
+    swd, a, b, _ = hanging
+    old = swd.child()
+    os.kill(old, signal.SIGSTOP)
+    time.sleep(7)  # longer than what a hang is allowed
+    os.kill(old, signal.SIGCONT)
+    assert a.ping('10.77.0.2') and swd.child() == old
+
+
+def test_a_switch_whose_watchdog_is_stuck_is_ended_by_the_parent(hanging):
+    swd, a, b, tell = hanging
+    old = swd.child()
+    tell(b'b')
+    wait_for(lambda: swd.child() not in (old, swd.proc.pid), 30, 'a new child')
+    log_has(swd, 'the switch process hangs and is ended')
+    swd.wait_ready()
+    assert a.ping('10.77.0.2')

@@ -47,6 +47,9 @@ void dp_publish(struct dp *dp, struct veb_snap *snap)
 	fake.snap = snap;
 	fake.publishes++;
 }
+void dp_control_turn(struct dp *dp)
+{
+}
 void dp_hold(struct dp *dp, bool held)
 {
 	fake.held = held;

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * anyvf-swd that hangs when a frame says so: linked over veb_forward() and parent_beat(). The
+ * ethertype is one for local experiments (IEEE 802-2014, 9.2.3), its first byte of payload says how.
+ */
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sw/parent.h"
+#include "veb/veb.h"
+
+static bool beats_stopped; /* atomic */
+
+unsigned int __real_veb_forward(const struct veb_snap *s, uint16_t src, const struct frame *frames,
+				unsigned int n, struct veb_out *out);
+unsigned int __wrap_veb_forward(const struct veb_snap *s, uint16_t src, const struct frame *frames,
+				unsigned int n, struct veb_out *out);
+void __real_parent_beat(void *p, pid_t tid);
+void __wrap_parent_beat(void *p, pid_t tid);
+
+unsigned int __wrap_veb_forward(const struct veb_snap *s, uint16_t src, const struct frame *frames,
+				unsigned int n, struct veb_out *out)
+{
+	uint8_t how = frames->type == htons(ETH_P_802_EX1) && frames->data.len
+			      ? *(const volatile uint8_t *)frames->data.base
+			      : 0;
+
+	switch (how) {
+	case 'c': /* computes for ever */
+		for (volatile unsigned int i = 0;; i++)
+			;
+	case 's': /* sleeps in a call, as it would in a fault nobody answers */
+		for (;;)
+			pause();
+	case 't': /* takes its time, and comes back */
+		nanosleep(&(struct timespec){ .tv_nsec = 900000000 }, NULL);
+		break;
+	case 'b': /* the thread that beats is stuck */
+		__atomic_store_n(&beats_stopped, true, __ATOMIC_RELAXED);
+		break;
+	}
+	return __real_veb_forward(s, src, frames, n, out);
+}
+
+void __wrap_parent_beat(void *p, pid_t tid)
+{
+	if (__atomic_load_n(&beats_stopped, __ATOMIC_RELAXED))
+		pause();
+	__real_parent_beat(p, tid);
+}
