@@ -11,6 +11,7 @@
 #include "base/uuid.h"
 
 #define BODY_MAX (2u << 20) /* bytes of a JSON body */
+#define OPEN_BODY_MAX (16u << 10) /* of one that needs no token: a login */
 #define SLOW_MS	 60000	    /* a request that takes longer to arrive is cut off */
 
 struct periodic_run {
@@ -32,20 +33,25 @@ static void on_request(void *arg, struct http_req *req)
 		http_reply(req, &no_memory);
 }
 
-/* An upload goes to a file, if its route and its token are good. */
-static char *on_begin(void *arg, struct http_req *req)
+/*
+ * Who sends it decides whether a body is read, and how much of it: nothing without a token where
+ * one is needed, and an upload goes to a file.
+ */
+static void on_begin(void *arg, struct http_req *req, struct http_intake *intake)
 {
 	struct engine *eng = arg;
 	struct call *c = run_new(eng, req);
-	char *path = NULL, id[UUID_STR_LEN];
+	char id[UUID_STR_LEN];
 
 	uuid_new(id);
-	if (c && !route_find(c, http_method(req), http_target(req)) &&
-	    c->priv->route_flags & ROUTE_UPLOAD && !route_authenticate(c) &&
-	    asprintf(&path, "%s/upload/%s", eng->opts.state_dir, id) < 0)
-		path = NULL;
+	intake->refuse = !c || route_admit(c);
+	if (!intake->refuse) {
+		intake->body_max = c->priv->authenticated ? BODY_MAX : OPEN_BODY_MAX;
+		if (c->priv->route_flags & ROUTE_UPLOAD &&
+		    asprintf(&intake->file, "%s/upload/%s", eng->opts.state_dir, id) < 0)
+			intake->file = NULL;
+	}
 	call_free(c);
-	return path;
 }
 
 static void run_periodic(void *arg)
@@ -138,7 +144,6 @@ int engine_open(const struct engine_opts *opts, struct engine **out, struct err 
 	if (!rc && opts->listen) {
 		struct http_opts http = { .loop = opts->loop,
 					  .listen = opts->listen,
-					  .body_max = BODY_MAX,
 					  .slow_ms = opts->client_timeout_ms
 							     ? opts->client_timeout_ms
 							     : SLOW_MS,

@@ -16,11 +16,11 @@
 #include <sys/socket.h>
 
 #include "api/digest.h"
+#include "api/linger.h"
 #include "base/log.h"
 
 #define CONNECTIONS_MAX 1000
-#define DRAIN_MAX	(64u << 20) /* longest body that is read only to be refused politely */
-#define BATCHES_MAX	64	    /* rounds of one turn before the loop gets its other work */
+#define BATCHES_MAX	64 /* rounds of one turn before the loop gets its other work */
 
 enum conn_state { CONN_IDLE, CONN_READING, CONN_ANSWERING };
 
@@ -29,6 +29,7 @@ struct conn {			   /* one client connection */
 	int fd;			   /* libmicrohttpd's */
 	enum conn_state state;	   /* what it waits for */
 	uint64_t since_ms;	   /* when that began */
+	bool unread;		   /* what was answered last was not read to its end */
 	char peer[INET6_ADDRSTRLEN]; /* who is at the other end; "" if that cannot be told */
 };
 
@@ -38,6 +39,7 @@ struct http_req {
 	struct conn *conn;	       /* the same, ours */
 	char *target;		       /* as sent */
 	const char *method;	       /* libmicrohttpd's */
+	size_t body_max;	       /* bytes kept in memory */
 	char *body;		       /* in memory, or NULL; ends with a NUL of its own */
 	size_t size, room;	       /* of body: used, allocated */
 	char *path;		       /* file that gets the body, or NULL */
@@ -45,6 +47,7 @@ struct http_req {
 	struct digest *digest;	       /* of what went to that file */
 	int error;		       /* why the body is not complete, or 0 */
 	bool begun, suspended;	       /* headers were seen; waits for http_reply() */
+	bool refused;		       /* its body is not wanted */
 	struct MHD_Response *response; /* to be queued */
 	unsigned int status;	       /* of response */
 	struct http_req *next, **prev; /* in http->suspended */
@@ -56,6 +59,7 @@ struct http {
 	struct loop_fd *source;	    /* libmicrohttpd's epoll descriptor */
 	struct loop_timer *timer;   /* its next timeout */
 	struct loop_timer *sweeper; /* closes slow connections */
+	struct lingers *lingers;    /* connections that end */
 	struct conn *conns;	    /* all connections */
 	struct http_req *suspended; /* requests without an answer */
 	bool resumed;		    /* a connection was resumed: run again */
@@ -80,6 +84,7 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd
 {
 	struct http_req *req = calloc(1, sizeof(*req));
 	const union MHD_ConnectionInfo *info;
+	char *query;
 
 	if (!req)
 		return NULL;
@@ -89,6 +94,14 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd
 	req->conn = info ? info->socket_context : NULL;
 	req->fd = -1;
 	req->target = strdup(target);
+	/*
+	 * The arguments are ours to parse (url.c). libmicrohttpd would do it next, and without room
+	 * for them in the connection's memory the request would never be answered: its buffer,
+	 * which is where target lies, loses them here.
+	 */
+	query = strchr(target, '?');
+	if (query)
+		query[1] = '\0';
 	return req;
 }
 
@@ -158,6 +171,8 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 		LIST_ADD(http->conns, conn);
 		*context = conn;
 	} else if (conn) {
+		if (conn->unread)
+			linger_add(http->lingers, conn->fd);
 		LIST_DEL(conn);
 		free(conn);
 		*context = NULL;
@@ -169,7 +184,7 @@ static void keep_in_memory(struct http_req *req, const char *data, size_t size)
 	size_t room = MAX(req->room, (size_t)4096);
 	char *body;
 
-	if (size > req->http->opts.body_max || req->size + size > req->http->opts.body_max) {
+	if (size > req->body_max || req->size + size > req->body_max) {
 		req->error = -EFBIG;
 		return;
 	}
@@ -212,29 +227,42 @@ static void keep_in_file(struct http_req *req, const char *data, size_t size)
 	}
 }
 
+static void open_file(struct http_req *req)
+{
+	req->digest = malloc(sizeof(*req->digest));
+	if (!req->digest) {
+		req->error = -ENOMEM;
+		return;
+	}
+	digest_init(req->digest);
+	req->fd = open(req->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	if (req->fd < 0)
+		req->error = -errno;
+}
+
+/* Nobody's bytes are kept before it is known who sends them and how many are wanted. */
 static void begin(struct http_req *req)
 {
-	struct http *http = req->http;
 	const char *length = http_header(req, "Content-Length");
+	struct http_intake intake = { 0 };
 
 	req->begun = true;
 	if (req->conn) {
 		req->conn->state = CONN_READING;
 		req->conn->since_ms = loop_now_ms();
 	}
-	req->path = http->opts.begin ? http->opts.begin(http->opts.arg, req) : NULL;
-	if (req->path) {
-		req->digest = malloc(sizeof(*req->digest));
-		req->fd = open(req->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-		if (req->fd < 0)
-			req->error = -errno;
-		if (!req->digest)
-			req->error = -ENOMEM;
-		else
-			digest_init(req->digest);
-	} else if (length && strtoull(length, NULL, 10) > http->opts.body_max) {
+	req->http->opts.begin(req->http->opts.arg, req, &intake);
+	req->path = intake.file;
+	req->body_max = intake.body_max;
+	if (intake.refuse)
+		req->error = -ECANCELED;
+	else if (!req->path && length && strtoull(length, NULL, 10) > req->body_max)
 		req->error = -EFBIG;
-	}
+	else if (req->path)
+		open_file(req);
+	req->refused = req->error;
+	if (req->conn && req->refused)
+		req->conn->unread = length || http_header(req, "Transfer-Encoding");
 }
 
 static enum MHD_Result answer(struct http_req *req)
@@ -257,13 +285,10 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
 	if (req->response)
 		return answer(req);
 	if (!req->begun) {
-		const char *length = http_header(req, "Content-Length");
-
 		req->method = method;
 		begin(req);
-		/* Far too long: answer now; libmicrohttpd closes the connection. */
-		if (req->error != -EFBIG || !length || strtoull(length, NULL, 10) <= DRAIN_MAX)
-			return MHD_YES;
+		if (!req->refused)
+			return MHD_YES; /* else answer now; libmicrohttpd closes the connection */
 	} else if (*size) {
 		if (!req->error && req->fd >= 0)
 			keep_in_file(req, data, *size);
@@ -372,7 +397,8 @@ static int start(struct http *http, int fd, struct err *e)
 	http->source = loop_fd_add(http->opts.loop, epoll_fd, EPOLLIN, on_ready, http);
 	http->timer = loop_timer_add(http->opts.loop, UINT64_MAX, 0, turn, http);
 	http->sweeper = loop_timer_add(http->opts.loop, 1000, http->opts.slow_ms / 4, sweep, http);
-	return http->source && http->timer && http->sweeper ? 0 : -ENOMEM;
+	http->lingers = linger_new(http->opts.loop);
+	return http->source && http->timer && http->sweeper && http->lingers ? 0 : -ENOMEM;
 }
 
 /**
@@ -420,6 +446,7 @@ void http_close(struct http *http)
 	loop_fd_del(http->source);
 	loop_timer_del(http->timer);
 	loop_timer_del(http->sweeper);
+	linger_free(http->lingers);
 	free(http);
 }
 
@@ -506,7 +533,8 @@ const struct digest *http_digest(const struct http_req *req)
  * http_body_error() - Why the body is not complete
  * @req: request
  *
- * Return: 0; -EFBIG if it was longer than body_max; -ENOSPC and other errno of write(2).
+ * Return: 0; -ECANCELED if begin() refused it; -EFBIG if it was longer than body_max; -ENOSPC and
+ * other errno of write(2).
  */
 int http_body_error(const struct http_req *req)
 {

@@ -15,13 +15,19 @@ struct digest;
 struct http;
 struct http_req;
 
+/* What begin() makes of a request whose headers are here; zeroed before. */
+struct http_intake {
+	bool refuse;	 /* handle() now: the body is not wanted, and none is there then */
+	size_t body_max; /* bytes of the body kept in memory; 413 past them */
+	char *file;	 /* malloc'ed, taken: a file of this path gets the body; or NULL */
+};
+
 struct http_opts {
 	struct loop *loop;    /* borrowed */
 	const char *listen;   /* "127.0.0.1:5000", "[::1]:5000" */
-	size_t body_max;      /* bytes of a body kept in memory; more is read and dropped */
 	unsigned int slow_ms; /* a request must be here in that time; an idle connection is closed */
-	/* Headers are here: a malloc'ed path of the file to receive the body, or NULL for memory. */
-	char *(*begin)(void *arg, struct http_req *req);
+	/* Headers are here: is a body wanted, and where? */
+	void (*begin)(void *arg, struct http_req *req, struct http_intake *intake);
 	/* The request is complete; answer now or later with http_reply(). */
 	void (*handle)(void *arg, struct http_req *req);
 	/* All requests that were there have been handled: time to commit. */
@@ -48,7 +54,7 @@ const char *http_peer(const struct http_req *req); /* "192.0.2.7", "2001:db8::7"
 const char *http_body(const struct http_req *req, size_t *size);
 const char *http_file(const struct http_req *req); /* path begin() gave, or NULL */
 const struct digest *http_digest(const struct http_req *req); /* of that file's bytes, or NULL */
-int http_body_error(const struct http_req *req); /* -EFBIG, or why the file was not written; or 0 */
+int http_body_error(const struct http_req *req); /* why the body is not complete, or 0 */
 void http_reply(struct http_req *req, const struct http_answer *answer);
 
 #endif

@@ -113,8 +113,8 @@ int64_t run_mono_us(void);
 
 /* route.c */
 int route_find(struct call *c, const char *method, const char *target);
+int route_admit(struct call *c);
 int route_run(struct call *c);
-int route_authenticate(struct call *c);
 
 /* call.c */
 void call_undo(struct call *c);

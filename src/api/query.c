@@ -88,6 +88,8 @@ static bool selects(const struct query *q, const json_t *doc)
 
 		if (is_word(name) || (f && !(f->flags & R_FILTER)))
 			continue;
+		if (args->all[i].again && !(f && f->flags & R_EACH))
+			continue; /* was an alternative of the first */
 		if (!f && !is_stamp(q->r, name) && !(q->r->flags & RES_FREE_FORM))
 			continue;
 		if (f && f->flags & R_EACH)

@@ -130,6 +130,20 @@ static int find_resource(struct call *c, const char *method, bool *path_known)
 	return -ENOENT;
 }
 
+/* Fills in c->auth from the token, if the route needs one. */
+static int authenticate(struct call *c)
+{
+	struct call_priv *p = c->priv;
+	const char *token = call_header_in(c, "X-Auth-Token");
+
+	if (p->route_flags & ROUTE_OPEN || p->authenticated)
+		return 0;
+	if (!token || identity_authenticate(c, token, &p->auth))
+		return fault_unauthorized(c);
+	p->authenticated = true;
+	return 0;
+}
+
 /**
  * route_find() - Find a request's handler
  * @c:      a new call; gets service, path, ids, query arguments and handler
@@ -145,6 +159,7 @@ int route_find(struct call *c, const char *method, const char *target)
 	auto_free char *path = strndup(target, path_len);
 	bool path_known = false;
 	const char *below;
+	int rc;
 
 	if (!path)
 		return -ENOMEM;
@@ -154,38 +169,23 @@ int route_find(struct call *c, const char *method, const char *target)
 	c->path = strdup(below[0] ? below : "/"); /* "/network" asks for the versions, too */
 	if (!c->path)
 		return -ENOMEM;
-	if (args_parse(target[path_len] ? target + path_len + 1 : NULL, &p->args))
+	rc = args_parse(target[path_len] ? target + path_len + 1 : NULL, &p->args);
+	if (rc == -E2BIG)
+		return call_fail(c, 414, "HTTPRequestURITooLong",
+				 "The query has more than %u arguments.", ARGS_MAX);
+	if (rc)
 		return call_fail(c, 400, "HTTPBadRequest", "The query cannot be read");
 	if (!c->service)
 		return fault_no_route(c);
 	if (!find_route(c, c->method, &path_known) || !find_resource(c, c->method, &path_known))
 		return 0;
 	/* No token, no hint what there is. */
-	if (route_authenticate(c))
+	if (authenticate(c))
 		return -EACCES;
 	if (path_known)
 		return call_fail(c, 405, "HTTPMethodNotAllowed",
 				 "The method %.20s is not allowed for this resource.", method);
 	return fault_no_route(c);
-}
-
-/**
- * route_authenticate() - Fill in c->auth from the request's token, if the route needs one
- * @c: call with its route
- *
- * Return: 0; a 401 fault.
- */
-int route_authenticate(struct call *c)
-{
-	struct call_priv *p = c->priv;
-	const char *token = call_header_in(c, "X-Auth-Token");
-
-	if (p->route_flags & ROUTE_OPEN || p->authenticated)
-		return 0;
-	if (!token || identity_authenticate(c, token, &p->auth))
-		return fault_unauthorized(c);
-	p->authenticated = true;
-	return 0;
 }
 
 static int parse_body(struct call *c)
@@ -206,6 +206,24 @@ static int parse_body(struct call *c)
 }
 
 /**
+ * route_admit() - Everything that the headers decide: the route, who asks, may he?
+ * @c: a new call with a request
+ *
+ * Return: 0; a fault.
+ */
+int route_admit(struct call *c)
+{
+	struct http_req *req = c->priv->req;
+	int rc = route_find(c, http_method(req), http_target(req));
+
+	rc = rc ? rc : authenticate(c);
+	if (!rc && c->priv->route_flags & ROUTE_ADMIN && !c->auth->admin)
+		rc = call_fail(c, 403, "PolicyNotAuthorized",
+			       "You are not authorized to perform the requested action.");
+	return rc;
+}
+
+/**
  * route_run() - Everything before the first run of a handler
  * @c: a new call with a request
  *
@@ -213,12 +231,5 @@ static int parse_body(struct call *c)
  */
 int route_run(struct call *c)
 {
-	struct http_req *req = c->priv->req;
-	int rc = route_find(c, http_method(req), http_target(req));
-
-	rc = rc ? rc : route_authenticate(c);
-	if (!rc && c->priv->route_flags & ROUTE_ADMIN && !c->auth->admin)
-		rc = call_fail(c, 403, "PolicyNotAuthorized",
-			       "You are not authorized to perform the requested action.");
-	return rc ? rc : parse_body(c);
+	return route_admit(c) ?: parse_body(c);
 }

@@ -72,6 +72,15 @@ char *url_encode(const char *text)
 	return out;
 }
 
+/* Marks repeated names, so that nobody has to look for them again for each document. */
+static void mark_repeated(struct args *args)
+{
+	for (unsigned int i = 1; i < args->n; i++)
+		for (unsigned int j = 0; j < i && !args->all[i].again; j++)
+			args->all[i].again = !args->all[j].again &&
+					     !strcmp(args->all[i].name, args->all[j].name);
+}
+
 /**
  * args_parse() - Take a query apart
  * @query: what stands behind '?', or NULL
@@ -79,15 +88,20 @@ char *url_encode(const char *text)
  *
  * Empty arguments ("a&&b") are skipped; the order and repetitions are kept.
  *
- * Return: 0; -EINVAL for a broken escape; -E2BIG for more than 128 arguments; -ENOMEM.
+ * Return: 0; -EINVAL for a broken escape; -E2BIG for more than 512 arguments; -ENOMEM.
  */
 int args_parse(const char *query, struct args *out)
 {
 	auto_free char *text = strdup(query ? query : "");
+	auto_free struct arg *all = NULL;
 	struct args args = { .n = 0 };
+	size_t room = 1;
 	char *save = NULL;
 
-	if (!text)
+	for (const char *p = text; p && *p; p++)
+		room += *p == '&';
+	all = calloc(MIN(room, (size_t)ARGS_MAX), sizeof(*all));
+	if (!text || !all)
 		return -ENOMEM;
 	for (char *word = strtok_r(text, "&", &save); word; word = strtok_r(NULL, "&", &save)) {
 		char *value = strchr(word, '=');
@@ -100,9 +114,11 @@ int args_parse(const char *query, struct args *out)
 			value = word + strlen(word);
 		if (!url_decode(word, true) || !url_decode(value, true))
 			return -EINVAL;
-		args.all[args.n++] = (struct arg){ word, value };
+		all[args.n++] = (struct arg){ word, value, false };
 	}
 	args.text = take(text);
+	args.all = take(all);
+	mark_repeated(&args);
 	*out = args;
 	return 0;
 }
@@ -114,8 +130,8 @@ int args_parse(const char *query, struct args *out)
 void args_free(struct args *args)
 {
 	free(args->text);
-	args->text = NULL;
-	args->n = 0;
+	free(args->all);
+	*args = (struct args){ 0 };
 }
 
 /**

@@ -6,14 +6,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define ARGS_MAX 128 /* arguments of one query */
+#define ARGS_MAX 512 /* arguments of one query: some 200 ids come in one, clients say */
 
 struct arg {
 	char *name, *value; /* decoded, inside args.text; value is "" when there was no '=' */
+	bool again;	    /* an argument before it has the same name */
 };
 struct args {
-	char *text; /* owned: the storage of all names and values */
-	struct arg all[ARGS_MAX];
+	char *text;	 /* owned: the storage of all names and values */
+	struct arg *all; /* owned */
 	unsigned int n;
 };
 

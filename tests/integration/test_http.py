@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The API's listener: hostile and slow clients, crashes under load, a second daemon."""
 import concurrent.futures
+import contextlib
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -68,6 +70,82 @@ def test_absurd_length_is_refused_at_once(cloud):
     got = raw(cloud, b'POST ' + NETWORKS.encode() + b' HTTP/1.1\r\nHost: x\r\n'
               b'Content-Length: 99999999999\r\n\r\n')
     assert b' 401 ' in got.split(b'\r\n')[0] or b' 413 ' in got.split(b'\r\n')[0]
+
+
+def head(method, path, *lines):
+    return '\r\n'.join([f'{method} {path} HTTP/1.1', 'Host: x', *lines, '', '']).encode()
+
+
+def rss_mb(cloud):
+    status = pathlib.Path(f'/proc/{cloud.apid.proc.pid}/status').read_text()
+    return int(status.split('VmRSS:')[1].split()[0]) >> 10
+
+
+@pytest.mark.parametrize('length', ['Content-Length: 2000000', 'Content-Length: 1',
+                                    'Transfer-Encoding: chunked'])
+@pytest.mark.parametrize('token', ['X-Junk: 1', 'X-Auth-Token: nonsense'])
+def test_no_body_is_awaited_without_a_token(cloud, length, token):
+    """The answer is there while the client has sent nothing but its headers."""
+    for method, path in ('POST', NETWORKS), ('PUT', '/image/v2/images/x/file'), ('PUT', NETWORKS):
+        got = raw(cloud, head(method, path, length, token))
+        assert got.startswith(b'HTTP/1.1 401 '), (method, path, got)
+    assert not list((cloud.apid.dir / 'upload').iterdir())
+
+
+def test_bodies_without_a_token_take_no_memory(cloud):
+    before = rss_mb(cloud)
+    with contextlib.ExitStack() as socks:
+        for _ in range(50):
+            sock = socks.enter_context(socket.create_connection(('127.0.0.1', cloud.apid.port), 10))
+            with contextlib.suppress(OSError):
+                sock.sendall(head('POST', NETWORKS, 'Content-Length: 2097152') + bytes(2_000_000))
+        assert alive(cloud)
+        assert rss_mb(cloud) < before + 20
+
+
+def test_who_is_refused_may_finish_and_read_why(cloud):
+    """No reset takes the answer away from a client that first sends all it has."""
+    with socket.create_connection(('127.0.0.1', cloud.apid.port), timeout=10) as sock:
+        sock.sendall(head('POST', NETWORKS, 'Content-Length: 8000000'))
+        wait_for(lambda: sock.recv(1, socket.MSG_PEEK), 10, 'the answer')
+        for _ in range(8):
+            sock.sendall(bytes(1_000_000))
+        got = b''
+        while piece := sock.recv(65536):
+            got += piece
+        assert got.startswith(b'HTTP/1.1 401 ')
+
+
+def test_a_login_is_short(cloud):
+    path = '/identity/v3/auth/tokens'
+    got = raw(cloud, head('POST', path, 'Content-Length: 20000'))
+    assert got.startswith(b'HTTP/1.1 413 ')
+    body = b'{"auth": {"identity": {"methods": ["' + b'x' * 15_000 + b'"]}}}'
+    got = requests.post(cloud.apid.url + path, data=body, timeout=10)
+    assert got.status_code == 401
+
+
+def test_ids_that_clients_pack_into_a_query(cloud):
+    ids = [f'{i:08x}-0000-4000-8000-000000000000' for i in range(200)]
+    net = cloud.network(subnet=False)
+    ids[150] = net['id']
+    got = cloud.admin.get(NETWORKS + '?' + '&'.join(f'id={i}' for i in ids))
+    assert [n['id'] for n in got['networks']] == [net['id']]
+    cloud.admin.delete(f"{NETWORKS}/{net['id']}")
+
+
+@pytest.mark.parametrize('n', [600, 1000, 4000, 20000])
+def test_too_much_before_the_body_is_said_at_once(cloud, n):
+    token = f"X-Auth-Token: {cloud.admin.http.headers['X-Auth-Token']}"
+    for target, *lines in (
+            [NETWORKS + '?' + '&'.join(['name=x'] * n)], [NETWORKS + '?' + '&' .join(['a'] * n)],
+            [NETWORKS, *[f'X-{i}: a' for i in range(2 * n)]],
+            [NETWORKS, 'Cookie: ' + ';'.join(f'a{i}=b' for i in range(2 * n))],
+            [NETWORKS, 'X-Junk: ' + 'a' * 120 * n], ['/' + 'a' * 120 * n]):
+        for more in [], ['Content-Length: 5']:
+            got = raw(cloud, head('GET', target, *lines, token, *more), timeout=1.5)
+            assert got[:13] in (b'HTTP/1.1 414 ', b'HTTP/1.1 431 '), (target[:40], got[:60])
+    assert alive(cloud)
 
 
 @pytest.mark.parametrize('data', [
