@@ -492,6 +492,11 @@ int agent_open(struct loop *loop, const struct agent_opts *opts, struct agent **
 	a->heartbeat_s = 5;
 	snprintf(a->dir, sizeof(a->dir), "%s/agent", opts->state_dir);
 	host_boot_id(a->boot_id);
+	rc = collectors_parse(opts->collectors, &a->collectors, e);
+	if (rc) {
+		err_prefix(e, "[taas] collectors");
+		return rc;
+	}
 	rc = make_dirs(a, e);
 	if (!rc)
 		rc = make_parts(a, e);

@@ -18,6 +18,7 @@ struct agent_opts {
 	const char *api;	 /* base URL */
 	const char *credentials; /* file */
 	const char *libvirt_uri;
+	const char *collectors; /* 192.0.2.0/24,...: where tap mirrors may go */
 	bool rx_filter; /* tell the switch what guests ask of their NICs */
 };
 

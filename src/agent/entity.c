@@ -319,6 +319,8 @@ static int apply_tap(struct agent *a, const char *kind, const char *id, json_t *
 		return err_set(err, -ENOMEM, "out of memory");
 	t->kind = !strcmp(kind, "tap_flow") ? "tap_flow" : "tap_mirror";
 	rc = APPLY(t, want_tap_parse);
+	if (!rc)
+		want_tap_judge(&t->want, &a->collectors);
 	return rc ? err_set(err, rc, "%s", e.msg) : 0;
 }
 

@@ -317,13 +317,13 @@ static void report_net(struct agent *a, struct net *n)
 
 static void report_tap(struct agent *a, struct tap *t)
 {
-	const char *status =
-		t->want.doc && !t->busy ? plan_tap_status(&t->have, *t->retry.why) : NULL;
+	const char *why = *t->want.refused ? t->want.refused : t->retry.why;
+	const char *status = t->want.doc && !t->busy ? plan_tap_status(&t->have, *why) : NULL;
 
 	if (status)
 		report(a, t->kind, t->id, &t->report,
 		       json_pack("{s:I,s:s,s:o}", "generation", (json_int_t)t->want.generation,
-				 "status", status, "reason", words_to_json(t->retry.why)));
+				 "status", status, "reason", words_to_json(why)));
 }
 
 /**

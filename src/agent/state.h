@@ -102,6 +102,7 @@ struct tap {
 struct agent {
 	struct loop *loop;
 	struct agent_opts opts;
+	struct collectors collectors; /* from opts */
 	char dir[PATH_MAX - 256]; /* state_dir/agent */
 	char boot_id[HOST_BOOT_ID_LEN];
 	struct omap *servers, *ports, *nets, *taps; /* id -> struct */

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static int bad_doc(struct err *e, const json_error_t *why)
@@ -296,6 +297,7 @@ static int parse_mirror(const json_t *doc, struct want_tap *t, struct err *e)
 	struct want_leg *in = &t->legs[MIRROR_IN], *out = &t->legs[MIRROR_OUT];
 
 	t->remote = optional(doc, "remote_ip");
+	t->by_admin = json_is_true(json_object_get(doc, "by_admin"));
 	t->to = type && !strcmp(type, "gre") ? MIRROR_TO_GRE : MIRROR_TO_ERSPAN;
 	if (!t->remote || strlen(t->remote) > MIRROR_ADDR_LEN || !type ||
 	    (t->to == MIRROR_TO_ERSPAN && strcmp(type, "erspanv1")))
@@ -346,6 +348,23 @@ int want_tap_parse(json_t *doc, struct want_tap *out, struct err *e)
 	t.doc = json_incref(doc);
 	*out = t;
 	return 0;
+}
+
+/**
+ * want_tap_judge() - Judge by this host's configuration where a tap's frames may go
+ * @t:      parsed; `refused` is set
+ * @listed: the collectors this host allows
+ *
+ * Context: any thread.
+ */
+void want_tap_judge(struct want_tap *t, const struct collectors *listed)
+{
+	struct err e = { 0 };
+	struct ip ip;
+
+	if (t->remote && !ip_parse(t->remote, &ip, &e))
+		collector_judge(listed, &ip, t->by_admin, &e);
+	snprintf(t->refused, sizeof(t->refused), "%.255s", e.msg);
 }
 
 /**

@@ -8,6 +8,7 @@
 
 #include "base/cidr.h"
 #include "base/uuid.h"
+#include "model/collector.h"
 #include "model/pf.h"
 
 #define WANT_PORTS_MAX	 32 /* ports a server */
@@ -97,6 +98,8 @@ struct want_tap {
 	const char *source;    /* id of the port that is watched */
 	const char *port;      /* id of the port that gets the copies; NULL: remote does */
 	const char *remote;    /* IP address, or NULL */
+	bool by_admin;	       /* remote was chosen by an admin of the cloud */
+	char refused[256]; /* by want_tap_judge(): why frames may not go there; "": they may */
 	uint8_t to;	       /* enum mirror_to */
 	struct vlan_set vlans; /* only frames of these are copied; unset: any */
 	struct want_leg legs[WANT_LEGS];
@@ -106,6 +109,7 @@ int want_server_parse(json_t *doc, struct want_server *out, struct err *e);
 int want_port_parse(json_t *doc, struct want_port *out, struct err *e);
 int want_net_parse(json_t *doc, struct want_net *out, struct err *e);
 int want_tap_parse(json_t *doc, struct want_tap *out, struct err *e);
+void want_tap_judge(struct want_tap *t, const struct collectors *listed);
 void want_doc_put(json_t **doc);
 
 #endif

@@ -12,6 +12,7 @@
 #include "api/network.h"
 #include "api/segment.h"
 #include "api/tap.h"
+#include "model/collector.h"
 
 #define MTU_MIN 68 /* what IPv4 needs (RFC 791); Neutron takes less, and no host can serve it */
 
@@ -366,9 +367,12 @@ static const struct periodic network_periodics[] = {
 /* A configuration nobody can work with is told before the first request. */
 static int network_start(struct call *c)
 {
+	struct collectors collectors;
 	struct vlan_ranges ranges;
 	struct err e = { 0 };
 
+	if (collectors_parse(conf_get(c->opts->conf, "taas", "collectors"), &collectors, &e))
+		return call_fail(c, 500, "Configuration", "[taas] collectors: %s", e.msg);
 	if (vlan_ranges_parse(conf_get(c->opts->conf, "network", "network_vlan_ranges"), &ranges,
 			      &e))
 		return call_fail(c, 500, "Configuration", "[network] network_vlan_ranges: %s",

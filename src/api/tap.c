@@ -17,6 +17,7 @@
 #include "api/lease.h"
 #include "api/network.h"
 #include "base/vlan.h"
+#include "model/collector.h"
 
 /* Flows and mirrors changed in a client's own transaction, and in one of tap_sync(): each is at
  * most three operations, and a tap service as many as SERVICE_COST of them. */
@@ -119,6 +120,7 @@ static const struct rfield mirror_fields[] = {
 	{ "status", J_STR, R_FILTER, "\"DOWN\"" },
 	{ "status_reason", J_STR, 0, "\"\"" },
 	{ "host", J_STR, R_SECRET, "\"\"" },
+	{ "by_admin", J_BOOL, R_SECRET, "false" },
 	{ NULL },
 };
 
@@ -241,11 +243,12 @@ static json_t *wish_of(struct call *c, const struct resource *r, const json_t *d
 				 json_object_get(service, "port_id"), "direction",
 				 json_object_get(doc, "direction"), "vlan_filter",
 				 json_object_get(doc, "vlan_filter"));
-	return json_pack("{s:O,s:O,s:O,s:O,s:O}", "id", json_object_get(doc, "id"), "source_port",
-			 json_object_get(doc, "port_id"), "directions",
+	return json_pack("{s:O,s:O,s:O,s:O,s:O,s:b}", "id", json_object_get(doc, "id"),
+			 "source_port", json_object_get(doc, "port_id"), "directions",
 			 json_object_get(doc, "directions"), "remote_ip",
 			 json_object_get(doc, "remote_ip"), "mirror_type",
-			 json_object_get(doc, "mirror_type"));
+			 json_object_get(doc, "mirror_type"), "by_admin",
+			 doc_bool(doc, "by_admin"));
 }
 
 /* As host_doc_put() for its host's agent, but says 1 when that was news. */
@@ -354,6 +357,27 @@ static int claim_tunnels(struct call *c, const json_t *doc)
 	return 0;
 }
 
+/* Who copies frames to an address has hosts send there, with their own address. */
+static int check_collector(struct call *c, const char *remote_ip)
+{
+	struct collectors listed = { .n = 0 };
+	struct err e = { 0 };
+	struct ip ip;
+	int rc = ip_parse(remote_ip, &ip, NULL);
+
+	if (!rc)
+		rc = collectors_parse(conf_get(c->opts->conf, "taas", "collectors"), &listed, &e);
+	if (!rc)
+		rc = collector_judge(&listed, &ip, c->auth->admin, &e);
+	if (rc == -EPERM)
+		return call_fail(c, 403, "PolicyNotAuthorized",
+				 "A tap mirror may go to collectors that the operator allows: %s.",
+				 e.msg);
+	return rc ? call_fail(c, 400, "HTTPBadRequest",
+			      "Invalid input for remote_ip. Reason: %s.", e.msg)
+		  : 0;
+}
+
 static int mirror_check(struct call *c, json_t *doc, const json_t *old)
 {
 	bool gre = !strcmp(doc_str(doc, "mirror_type"), "gre");
@@ -371,7 +395,10 @@ static int mirror_check(struct call *c, json_t *doc, const json_t *old)
 					 "0..%lld, which %s can carry.",
 					 key, (long long)json_integer_value(v), (long long)max,
 					 doc_str(doc, "mirror_type"));
+	json_object_set_new(doc, "by_admin", json_boolean(c->auth->admin));
 	rc = check_own_port(c, doc_str(doc, "port_id"));
+	if (!rc)
+		rc = check_collector(c, doc_str(doc, "remote_ip"));
 	return rc ? rc : claim_tunnels(c, doc);
 }
 

@@ -37,6 +37,7 @@ static const struct conf_key conf_keys[] = {
 	{ "network", "flat_networks", "*" },
 	{ "network", "network_vlan_ranges", "" }, /* physnet1:100:199,physnet2 */
 	{ "network", "global_physnet_mtu", "1500" },
+	{ "taas", "collectors", "" }, /* 192.0.2.0/24,2001:db8::/64; "": none for members */
 	{ "api", "listen", "127.0.0.1:5000" },
 	{ "api", "public_url", "" }, /* "": http://LISTEN */
 	{ "api", "store", "" },	     /* "": sqlite:STATE_DIR/api.db */

@@ -58,6 +58,7 @@ static int read_conf(struct daemon *d, const struct conf *conf, struct err *e)
 	d->opts.state_dir = conf_get(conf, "host", "state_dir");
 	d->opts.mappings = conf_get(conf, "sriov", "physical_device_mappings");
 	d->opts.credentials = conf_get(conf, "agent", "credentials");
+	d->opts.collectors = conf_get(conf, "taas", "collectors");
 	d->opts.libvirt_uri = conf_get(conf, "agent", "libvirt_uri");
 	d->opts.rx_filter = d->opts.rx_filter && conf_bool(conf, "agent", "rx_filter");
 	return 0;

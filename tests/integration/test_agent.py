@@ -173,6 +173,7 @@ class Host:
         (self.dir / 'anyvf.conf').write_text(
             f'[host]\nname = host1\nstate_dir = {self.state}\n'
             '[sriov]\nphysical_device_mappings = physnet1:p2p1,physnet9:absent\n'
+            '[taas]\ncollectors = 10.0.0.0/24, 198.18.0.0/15, 2001:db8::/32\n'
             f'[agent]\napi = {self.api.url}\ncredentials = {self.dir}/agent.json\n'
             f'libvirt_uri = {libvirt_uri or self.libvirt.uri}\n')
 

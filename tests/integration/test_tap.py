@@ -20,7 +20,7 @@ NOBODY = '00000000-0000-4000-8000-000000000000'
 @pytest.fixture(scope='module')
 def cloud(tmp_path_factory):
     """One daemon for the tests of this file, with two hosts."""
-    cloud = Cloud(tmp_path_factory.mktemp('tap'))
+    cloud = Cloud(tmp_path_factory.mktemp('tap'), '[taas]\ncollectors = 10.0.0.0/24, 192.0.2.9, 2001:db8::5\n')
     for host in 'h1', 'h2':
         cloud.agent(host, numvfs=64)
     yield cloud
@@ -280,7 +280,7 @@ def test_a_tap_mirror_has_neutrons_members(cloud, net):
     told = wish(cloud, 'tap_mirror', made)
     assert told.pop('generation') > 0
     assert told == {'id': made['id'], 'source_port': source['id'], 'directions': {'IN': 101, 'OUT': 102},
-                    'remote_ip': '2001:db8::5', 'mirror_type': 'erspanv1'}
+                    'remote_ip': '2001:db8::5', 'mirror_type': 'erspanv1', 'by_admin': False}
     path = f"{TAAS}/tap_mirrors/{made['id']}"
     for member in 'port_id', 'directions', 'remote_ip', 'mirror_type':
         cloud.demo.put(path, {'tap_mirror': {member: good[member]}}, 400)
@@ -351,3 +351,20 @@ def test_the_words_of_the_readme_work_as_typed(cloud, net):
         ids['TAP_SERVICE_ID'] = made['id']  # what the next line asks for
         assert f'{kind}s' in line and show(cloud, kind, made)['id'] == made['id']
     assert len(lines) == 3
+
+
+def test_members_mirrors_go_to_collectors_the_operator_allows(cloud, net):
+    watched = port(cloud, net)['id']
+    for client, remote, code in ((cloud.demo, '10.0.0.77', 201), (cloud.demo, '::ffff:10.0.0.77', 201),
+                                 (cloud.demo, '10.0.1.1', 403), (cloud.demo, '2001:db8::6', 403),
+                                 (cloud.demo, '127.0.0.1', 400), (cloud.demo, '::ffff:127.0.0.1', 400),
+                                 (cloud.admin, '10.0.1.1', 201), (cloud.admin, '2001:db8::6', 201),
+                                 (cloud.admin, '169.254.169.254', 400), (cloud.admin, '::1', 400),
+                                 (cloud.admin, '255.255.255.255', 400), (cloud.admin, 'ff02::1', 400)):
+        got = make(client, 'tap_mirror', code, port_id=watched, directions={'IN': 300}, mirror_type='gre',
+                   remote_ip=remote)
+        if code == 201:
+            assert wish(cloud, 'tap_mirror', got) is None and 'by_admin' not in got
+            client.delete(f"{TAAS}/tap_mirrors/{got['id']}")
+        else:
+            assert '[taas] collectors' in got['NeutronError']['message'], got

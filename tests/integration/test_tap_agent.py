@@ -179,7 +179,12 @@ def test_a_tap_mirror_is_a_mirror_for_each_tunnel(taps):
         taps.api.wait_status('tap_mirror', ident, 'ACTIVE', 20)
         assert there() == want
     taps.api.change('tap_mirror', ident, remote_ip='224.0.0.1')
-    taps.wait_error('tap_mirror', ident, '224.0.0.1')
+    taps.wait_error('tap_mirror', ident, '224.0.0.1 is a multicast address')
+    taps.wait_mirrors({})
+    taps.api.change('tap_mirror', ident, remote_ip='10.0.1.9')
+    taps.wait_error('tap_mirror', ident, '[taas] collectors of anyvf.conf does not allow 10.0.1.9')
+    taps.api.change('tap_mirror', ident, by_admin=True)
+    taps.api.wait_status('tap_mirror', ident, 'ACTIVE', 20)
     taps.api.drop('tap_mirror', ident)
     taps.wait_mirrors({})
 

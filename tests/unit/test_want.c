@@ -105,6 +105,38 @@ static void want_tap_parse_tells_flows_from_mirrors(void **state)
 	REFUSES(want_tap_parse, want_tap, mirror_doc, "{s:{}}", "directions");
 }
 
+/* The host's own configuration has the last word, whatever the API says. */
+static void want_tap_judge_lets_frames_go_to_allowed_hosts_alone(void **state)
+{
+	static const struct {
+		const char *listed, *change, *remote, *why;
+	} cases[] = {
+		{ "10.0.0.0/24", "{s:s}", "10.0.0.9", "" },
+		{ "10.0.1.0/24", "{s:s}", "10.0.0.9", "does not allow 10.0.0.9" },
+		{ "", "{s:s}", "10.0.0.9", "does not allow 10.0.0.9" },
+		{ "", "{s:s,s:b}", "10.0.0.9", "" },
+		{ "0.0.0.0/0", "{s:s,s:b}", "127.0.0.1", "a loopback address" },
+		{ "", "{s:s}", "nonsense", "not a valid IP address" },
+	};
+	struct want_tap t;
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		auto_of(json_decref) json_t *doc = doc_of(mirror_doc);
+		struct collectors listed;
+
+		json_object_update_new(doc, json_pack(cases[i].change, "remote_ip", cases[i].remote,
+						      "by_admin", 1));
+		assert_int_equal(collectors_parse(cases[i].listed, &listed, NULL), 0);
+		assert_int_equal(want_tap_parse(doc, &t, NULL), 0);
+		want_tap_judge(&t, &listed);
+		if (!*cases[i].why)
+			assert_string_equal(t.refused, "");
+		else if (!strstr(t.refused, cases[i].why))
+			fail_msg("%zu: \"%s\"", i, t.refused);
+		want_doc_put(&t.doc);
+	}
+}
+
 static void want_server_parse_needs_no_image_to_delete(void **state)
 {
 	auto_of(json_decref) json_t *doc = doc_of(server_doc);
@@ -123,6 +155,7 @@ int main(void)
 		cmocka_unit_test(want_parse_reads_the_documented_members),
 		cmocka_unit_test(want_parse_lets_no_path_or_nonsense_in),
 		cmocka_unit_test(want_tap_parse_tells_flows_from_mirrors),
+		cmocka_unit_test(want_tap_judge_lets_frames_go_to_allowed_hosts_alone),
 		cmocka_unit_test(want_server_parse_needs_no_image_to_delete),
 	};
 
