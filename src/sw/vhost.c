@@ -130,6 +130,27 @@ static struct vhost_ring *ring_get_locked(struct vhost_port *vp, unsigned int i)
 	return r;
 }
 
+/**
+ * vhost_port_break() - A front end took its memory away: no ring of it is used any more
+ * @vp: port with a front end
+ *
+ * Context: any thread that may touch the port's rings, signal handlers too.
+ */
+void vhost_port_break(struct vhost_port *vp)
+{
+	__atomic_store_n(&vp->lost, true, __ATOMIC_RELEASE);
+	for (unsigned int i = 0; i < RINGS_MAX; i++)
+		if (vp->rings[i])
+			__atomic_store_n(&vp->rings[i]->ring.broken, true, __ATOMIC_RELAXED);
+}
+
+/* Other memory, or another front end: what was lost before is forgotten. */
+static void mem_forget_locked(struct vhost_port *vp)
+{
+	vp->mem_valid = false;
+	vp->lost = vp->lost_logged = false;
+}
+
 /* The front end's memory table, once after each change; no ring runs then. */
 static bool mem_load_locked(struct vhost_port *vp)
 {
@@ -183,7 +204,8 @@ static bool ring_load_locked(struct vhost_port *vp, unsigned int i, struct vhost
 	struct vq_conf conf = { .mem = &vp->mem };
 	struct rte_vhost_vring vr;
 
-	if (!mem_load_locked(vp) || rte_vhost_get_vhost_vring(vp->vid, (uint16_t)i, &vr) ||
+	if (vp->lost || !mem_load_locked(vp) ||
+	    rte_vhost_get_vhost_vring(vp->vid, (uint16_t)i, &vr) ||
 	    !vr.desc || !vr.avail || !vr.used ||
 	    rte_vhost_get_vring_base(vp->vid, (uint16_t)i, &conf.avail_next, &conf.used_next) ||
 	    rte_vhost_get_negotiated_features(vp->vid, &conf.features))
@@ -359,12 +381,13 @@ static enum rte_vhost_msg_result before_message(int vid, void *msg)
 	struct vhost_port *vp;
 	bool mem;
 
+	vhost_fault_serving(vid);
 	if (message_rings(m, &first, &last, &mem) && (vp = port_lock(vid))) {
 		rings_stop_locked(vp, first, last);
 		if (m->request == GET_VRING_BASE || m->request == RESET_DEVICE)
 			marks_forget_locked(vp, first, last);
 		if (mem)
-			vp->mem_valid = false;
+			mem_forget_locked(vp);
 		port_unlock();
 	}
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
@@ -380,6 +403,7 @@ static enum rte_vhost_msg_result after_message(int vid, void *msg)
 		rings_start_locked(vp, first, last);
 		port_unlock();
 	}
+	vhost_fault_serving(-1);
 	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 }
 
@@ -439,7 +463,7 @@ static int on_connection(int vid)
 		;
 	if (vp && vp->vid < 0) {
 		vp->vid = vid;
-		vp->mem_valid = false;
+		mem_forget_locked(vp);
 		vhost_lib->by_vid[vid] = vp;
 		rc = rte_vhost_extern_callback_register(vid, &hooks, NULL);
 	}

@@ -54,6 +54,8 @@ struct vhost_port {
 	uint64_t wait_until_ms;		      /* client: looking for the socket; writer: the helper */
 	bool open;			      /* the library has the socket; writer: the helper */
 	bool closing;			      /* rings are not started any more */
+	bool lost;			      /* atomic; memory went away: no ring starts without other */
+	bool lost_logged;		      /* and the log says so; writer: the helper */
 	struct job close_job;		      /* so that closing cannot fail for memory */
 };
 
@@ -76,5 +78,9 @@ extern const struct port_ops vhost_port_ops;
 extern const struct rte_vhost_device_ops vhost_callbacks;
 
 void vhost_free(struct port *port);
+void vhost_port_break(struct vhost_port *vp);
+
+int vhost_fault_init(void);
+void vhost_fault_serving(int vid);
 
 #endif

@@ -166,7 +166,11 @@ static void port_close(struct vhost_port *vp)
 static void breaks_log(struct vhost_lib *lib)
 {
 	pthread_mutex_lock(&lib->dp->queues_lock);
-	for (struct vhost_port *vp = lib->ports; vp; vp = vp->next)
+	for (struct vhost_port *vp = lib->ports; vp; vp = vp->next) {
+		if (vp->lost && !vp->lost_logged)
+			log_warn("front end took its memory away, its device is stopped",
+				 "port=\"%s\"", vp->port.name);
+		vp->lost_logged = vp->lost;
 		for (unsigned int i = 0; i < RINGS_MAX; i++) {
 			struct vhost_ring *r = vp->rings[i];
 
@@ -176,6 +180,7 @@ static void breaks_log(struct vhost_lib *lib)
 			log_warn("guest broke its ring, the queue is stopped",
 				 "port=\"%s\" q=%u", vp->port.name, i);
 		}
+	}
 	pthread_mutex_unlock(&lib->dp->queues_lock);
 }
 
@@ -358,7 +363,8 @@ int vhost_open(struct dp *dp, struct vhost_lib **out, struct err *e)
 	pthread_mutex_init(&lib->jobs_lock, NULL);
 	pthread_cond_init(&lib->jobs_done, NULL);
 	vhost_lib = lib;
-	rc = lib->wake_fd < 0 ? errno : pthread_create(&lib->helper, NULL, helper_main, lib);
+	rc = lib->wake_fd < 0 ? errno : -vhost_fault_init();
+	rc = rc ?: pthread_create(&lib->helper, NULL, helper_main, lib);
 	if (rc) {
 		if (lib->wake_fd >= 0)
 			close(lib->wake_fd);

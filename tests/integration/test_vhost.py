@@ -217,6 +217,35 @@ def test_a_header_rewritten_under_the_check_never_passes(switch):
 
 
 @both_rings
+@pytest.mark.parametrize('touch', ['tx', 'rx', 'message'])
+def test_memory_taken_away_breaks_that_device_alone(swd, rings, touch):
+    switch = Switch(swd, client=False, rings=rings)
+    a, b, c = (switch.attach(n) for n in range(3))
+    child = switch.swd.child()
+    a.truncate()
+    if touch == 'tx':  # the worker reads its ring
+        a.kick(1)
+    elif touch == 'rx':  # a worker delivers to it
+        b.send(frame(b'\xff' * 6, mac(1), 1))
+        assert c.recv() == frame(b'\xff' * 6, mac(1), 1)
+    else:  # the library looks at its rings
+        a.remap(2)
+        a.kick(1)
+        b.send(frame(mac(0), mac(1), 1))
+    wait_for(lambda: 'front end took its memory away' in switch.swd.log.read_text(), what='the log line')
+    for n in range(5):
+        b.send(frame(mac(2), mac(1), n))
+        assert c.recv() == frame(mac(2), mac(1), n)
+    b.send(frame(mac(0), mac(1), 9))
+    wait_for(lambda: switch.drops(0, 'not_ready'), what='a frame that nobody takes')
+    assert switch.swd.child() == child
+    a.close()  # another guest finds all as new
+    a = wait_for(lambda: reopen(switch, 0), what='a new front end')
+    a.send(frame(mac(1), mac(0), 7))
+    assert b.recv() == frame(mac(1), mac(0), 7)
+
+
+@both_rings
 def test_memory_table_changes_under_traffic_spoil_nothing(switch):
     a, b = switch.attach(0, ring_size=256), switch.attach(1, ring_size=256)
     end, sent = threading.Event(), [0]

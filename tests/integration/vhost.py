@@ -30,7 +30,7 @@ def library():
     lib.fe_features.restype = ctypes.c_uint64
     lib.fe_connected.restype = ctypes.c_bool
     for name in ('close', 'reconnect', 'connected', 'features', 'remap', 'enable', 'send', 'recv',
-                 'break', 'rewrite', 'repeat', 'kick', 'stop', 'reboot'):
+                 'break', 'rewrite', 'repeat', 'kick', 'stop', 'reboot', 'truncate'):
         fn = getattr(lib, f'fe_{name}')
         fn.argtypes = [ctypes.c_void_p] + {
             'reconnect': [ctypes.c_int], 'remap': [ctypes.c_uint],
@@ -102,6 +102,13 @@ class Guest:
 
     def reconnect(self, timeout=10.0):
         assert self.lib.fe_reconnect(self.fe, int(timeout * 1000)) == 0, 'the switch did not come back'
+
+    def truncate(self):
+        """Take the memory away under the switch."""
+        assert self.lib.fe_truncate(self.fe) == 0
+
+    def kick(self, index):
+        self.lib.fe_kick(self.fe, index)
 
     def stop(self):
         rc = self.lib.fe_stop(self.fe)

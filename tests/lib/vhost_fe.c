@@ -135,6 +135,23 @@ int fe_remap(struct fe *fe, unsigned int regions)
 	return ask(fe, GET_FEATURES, 0, &ignored); /* messages are handled in order */
 }
 
+/** fe_truncate() - Take the memory away that the back end has mapped; ours becomes a copy of it */
+int fe_truncate(struct fe *fe)
+{
+	void *copy = malloc(fe->mem.size);
+	int rc = copy ? 0 : -ENOMEM;
+
+	if (!rc)
+		memcpy(copy, fe->mem.base, fe->mem.size);
+	if (!rc && mmap(fe->mem.base, fe->mem.size, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != (void *)fe->mem.base)
+		rc = -errno;
+	if (!rc)
+		memcpy(fe->mem.base, copy, fe->mem.size);
+	free(copy);
+	return rc || !ftruncate(fe->memfd, 0) ? rc : -errno;
+}
+
 static int ring_start(struct fe *fe, unsigned int i)
 {
 	struct driver_ring *r = &fe->rings[i];

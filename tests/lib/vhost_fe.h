@@ -45,6 +45,7 @@ int fe_reconnect(struct fe *fe, int timeout_ms);
 bool fe_connected(struct fe *fe);
 uint64_t fe_features(const struct fe *fe);
 int fe_remap(struct fe *fe, unsigned int regions);
+int fe_truncate(struct fe *fe);
 int fe_stop(struct fe *fe);
 int fe_reboot(struct fe *fe);
 int fe_enable(struct fe *fe, unsigned int pair, bool on);
