@@ -2,6 +2,10 @@
 /* From wanted and observed state to the next step, and to the words reported up. */
 #include "agent/plan.h"
 
+#include <errno.h>
+
+#define STARTS_MAX 3 /* of a domain that libvirt does not bring up, for one document */
+
 /**
  * plan_port() - The next step for a port's VF
  * @want: document
@@ -106,6 +110,30 @@ const char *plan_server_status(const struct want_server *want, const struct serv
 	if (!there && stays_halted(want, have))
 		return "SHUTOFF";
 	return there && have->was_active ? "ACTIVE" : "BUILD";
+}
+
+/**
+ * plan_start_again() - Is a server whose start failed to be started again, by itself?
+ * @rc:     why it failed
+ * @begun:  libvirt was asked to start the domain
+ * @starts: how often libvirt did not bring it up since the document changed, this time included
+ *
+ * What passes by itself is tried until it did. A domain that does not come up may have been killed,
+ * so it gets two more tries; all else is the server's own fault, and ends in ERROR.
+ */
+bool plan_start_again(int rc, bool begun, unsigned int starts)
+{
+	switch (rc) {
+	case -ENOTCONN:
+	case -ETIMEDOUT:
+	case -ECONNREFUSED:
+	case -ECANCELED:
+	case -EAGAIN:
+	case -ENOMEM:
+		return true;
+	default:
+		return begun && starts < STARTS_MAX;
+	}
 }
 
 /**

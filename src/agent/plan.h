@@ -91,6 +91,7 @@ enum tap_step plan_tap(const struct tap_have *have);
 
 const char *plan_port_status(const struct want_port *want, const struct port_have *have);
 const char *plan_server_status(const struct want_server *want, const struct server_have *have);
+bool plan_start_again(int rc, bool begun, unsigned int starts);
 int plan_power_state(const struct server_have *have);
 const char *plan_net_status(const struct net_have *have);
 const char *plan_tap_status(const struct tap_have *have, bool failed);

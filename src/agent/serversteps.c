@@ -29,6 +29,7 @@ struct server_job {
 	bool kvm, no_msix;
 	char dir[PATH_MAX - 64];
 	int rc;
+	bool begun; /* libvirt was asked to start the domain */
 	bool ended; /* the domain was ended, whatever came then */
 	struct err e;
 };
@@ -105,6 +106,7 @@ static int start_domain(struct server_job *j, const struct domxml *files)
 	d.n_ports = j->n_ports;
 	d.ports = ports;
 	xml = domxml_build(&d);
+	j->begun = xml;
 	return xml ? virt_start(j->agent->virt, xml, &j->e)
 		   : err_set(&j->e, -ENOMEM, "out of memory");
 }
@@ -197,13 +199,6 @@ static void server_run(void *arg)
 	}
 }
 
-/* Failures that pass by themselves; all others are the server's fault and end in ERROR. */
-static bool is_transient(int rc)
-{
-	return rc == -ENOTCONN || rc == -ETIMEDOUT || rc == -ECONNREFUSED || rc == -ECANCELED ||
-	       rc == -EAGAIN || rc == -ENOMEM;
-}
-
 static void started(struct agent *a, struct server *s, const struct server_job *j)
 {
 	log_info("started a server", "id=%s accel=%s", s->id, j->kvm ? "kvm" : "tcg");
@@ -212,6 +207,7 @@ static void started(struct agent *a, struct server *s, const struct server_job *
 	s->have.reboot = j->want.reboot;
 	s->have.halted = s->have.failed = s->have.was_active = false;
 	s->fault[0] = '\0';
+	s->starts = 0;
 	s->started = true;
 	record_server(a, s);
 }
@@ -221,7 +217,11 @@ static void start_failed(struct server *s, const struct server_job *j)
 	s->have.files = true;
 	if (j->ended)
 		s->have.domain = DOMAIN_ABSENT;
-	if (is_transient(j->rc))
+	if (s->starts_generation != j->want.generation)
+		s->starts = 0;
+	s->starts_generation = j->want.generation;
+	s->starts += j->begun;
+	if (plan_start_again(j->rc, j->begun, s->starts))
 		return;
 	s->have.failed = true;
 	s->have.failed_generation = j->want.generation;

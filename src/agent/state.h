@@ -50,7 +50,9 @@ struct server {
 	struct work_queue *steps; /* domain and disks */
 	struct work_queue *qmp;	  /* monitor: may hang without delaying the steps */
 	struct retry retry;
-	char fault[256]; /* why the start failed for good */
+	unsigned int starts;	    /* that libvirt did not bring up, ... */
+	uint64_t starts_generation; /* ... for this document */
+	char fault[256];	    /* why the start failed for good */
 	struct report report;
 };
 

@@ -513,6 +513,36 @@ def test_a_start_that_fails_is_told_with_its_reason(host):
     vm.active()
 
 
+def kill_in_start(vm, dead):
+    """End QEMU by force while it waits for its VF."""
+    def starting():
+        with contextlib.suppress(OSError, ValueError):
+            pid = vm.qemu()
+            return pid if alive(pid) and pid not in dead else None
+        return None
+    pid = wait_for(starting, 20, f'start {len(dead) + 1}')
+    os.kill(pid, signal.SIGKILL)
+    dead.add(pid)
+
+
+def test_a_qemu_killed_in_its_start_is_started_again(host):
+    """A VF in use by hand is not attached, so QEMU waits for it as long as the test wants."""
+    net, vf, dead = Net(host), host.free_vf(), set()
+    host.swd.call('vf.attach', pf='p2p1', vf=vf, kind='tap', tap=unique('agk'))
+    vm = Server(host, net)
+    assert vm.vf == vf
+    for _ in range(3):
+        kill_in_start(vm, dead)
+    host.api.wait_status('server', vm.id, 'ERROR')
+    assert host.api.reports['server', vm.id]['fault']['message'].startswith('libvirt')
+    vm.change(reboot=1)  # asked for again
+    for _ in range(2):
+        kill_in_start(vm, dead)
+    wait_for(lambda: host.libvirt.domains() == [vm.domain], 20, 'the third start')
+    host.swd.call('vf.detach', pf='p2p1', vf=vf)
+    vm.active()
+
+
 def test_a_hung_qemu_delays_only_itself(host):
     net = Net(host)
     hung = Server(host, net).active().booted()

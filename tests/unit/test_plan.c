@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The agent's plan: which step follows from what is wanted and what is there. */
+#include <errno.h>
+
 #include "unit.h"
 
 #include "agent/plan.h"
@@ -185,6 +187,22 @@ static void plan_tap_takes_away_before_it_adds(void **state)
 	assert_null(plan_tap_status(&(struct tap_have){ .missing = true }, true));
 }
 
+static void plan_start_again_gives_a_killed_domain_two_more_tries(void **state)
+{
+	static const int pass[] = { -ENOTCONN,	-ETIMEDOUT, -ECONNREFUSED,
+				    -ECANCELED, -EAGAIN,    -ENOMEM };
+	static const int stay[] = { -EIO, -ENOENT, -EINVAL, -EACCES, -ENOSPC };
+
+	for (unsigned int starts = 0; starts < 9; starts++)
+		for (int begun = 0; begun < 2; begun++) {
+			for (size_t i = 0; i < ARRAY_LEN(pass); i++)
+				assert_true(plan_start_again(pass[i], begun, starts));
+			for (size_t i = 0; i < ARRAY_LEN(stay); i++)
+				assert_int_equal(plan_start_again(stay[i], begun, starts),
+						 begun && starts < 3);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +215,7 @@ int main(void)
 		cmocka_unit_test(plan_server_deletes_domain_and_files),
 		cmocka_unit_test(plan_net_builds_and_removes_dhcp),
 		cmocka_unit_test(plan_tap_takes_away_before_it_adds),
+		cmocka_unit_test(plan_start_again_gives_a_killed_domain_two_more_tries),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
