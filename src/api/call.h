@@ -37,14 +37,19 @@ struct auth {
 	bool admin;	     /* has ROLE_ADMIN */
 };
 
+struct first;
+
 struct engine_opts {
 	struct loop *loop;	 /* the daemon's */
 	struct store *store;	 /* open */
 	const struct conf *conf; /* anyvf.conf */
 	const char *listen;	 /* "127.0.0.1:5000" */
 	const char *public_url;	 /* what links start with, no slash at the end */
-	const char *state_dir;	 /* /var/lib/anyvf: images live below */
+	const char *state_dir;	 /* /var/lib/anyvf/api: images live below */
 	const char *openrc;	 /* /etc/anyvf/openrc; demo-openrc and agent.json lie beside it */
+	/* Makes and writes the first users' passwords; NULL: first_write(), by this process */
+	int (*first)(void *arg, struct first *out, struct err *e);
+	void *first_arg;
 	unsigned int client_timeout_ms; /* a request must be here in that time; 0: 60 s */
 	const struct service *const *services; /* NULL at the end */
 };

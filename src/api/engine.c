@@ -113,12 +113,25 @@ static int start(struct engine *eng, struct err *e)
 }
 
 /**
+ * engine_public_url() - What links and the catalog begin with
+ * @opts: listen, and public_url if the configuration says one
+ * @out:  gets it
+ */
+void engine_public_url(const struct engine_opts *opts, char out[ENGINE_URL_LEN])
+{
+	if (opts->public_url && *opts->public_url)
+		snprintf(out, ENGINE_URL_LEN, "%s", opts->public_url);
+	else
+		snprintf(out, ENGINE_URL_LEN, "http://%s", opts->listen ?: "127.0.0.1:5000");
+}
+
+/**
  * engine_open() - Load the store and serve
  * @opts: copied; everything it names is borrowed for the engine's life
  * @out:  the engine, to be closed with engine_close()
  * @e:    why not
  *
- * opts->listen NULL: no HTTP server (tests).
+ * opts->listen NULL: no HTTP server (tests, and a start that only prepares).
  *
  * Return: 0; errors of the store, of a service's start(), of http_open().
  * Context: the thread that runs the loop, as everything in this room but jobs.
@@ -131,11 +144,8 @@ int engine_open(const struct engine_opts *opts, struct engine **out, struct err 
 	if (!eng)
 		return -ENOMEM;
 	eng->opts = *opts;
-	if (!opts->public_url || !opts->public_url[0]) {
-		snprintf(eng->public_url, sizeof(eng->public_url), "http://%s",
-			 opts->listen ? opts->listen : "127.0.0.1:5000");
-		eng->opts.public_url = eng->public_url;
-	}
+	engine_public_url(opts, eng->public_url);
+	eng->opts.public_url = eng->public_url;
 	eng->cache = cache_new(opts->services, e);
 	eng->jobs = jobs_new(opts->loop, e);
 	if (!eng->cache || !eng->jobs)

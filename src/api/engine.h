@@ -159,6 +159,9 @@ extern const struct service identity_service, image_service, network_service, co
 	agents_service;
 
 /* The daemon's side: all strings of opts are borrowed for the engine's life. */
+#define ENGINE_URL_LEN 512 /* with its NUL */
+
+void engine_public_url(const struct engine_opts *opts, char out[ENGINE_URL_LEN]);
 int engine_open(const struct engine_opts *opts, struct engine **out, struct err *e);
 void engine_close(struct engine *eng);
 AUTO_DEFINE(struct engine *, engine_close)

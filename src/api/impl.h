@@ -70,7 +70,7 @@ struct engine {
 	bool dirty;		 /* the store has transactions to flush */
 	bool woken;		 /* a parked call is ready */
 	uint64_t applied;	 /* newest revision applied */
-	char public_url[256];	 /* when opts gave none */
+	char public_url[ENGINE_URL_LEN];
 };
 
 struct jobs *jobs_new(struct loop *loop, struct err *e);

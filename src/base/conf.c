@@ -39,12 +39,14 @@ static const struct conf_key conf_keys[] = {
 	{ "network", "global_physnet_mtu", "1500" },
 	{ "taas", "collectors", "" }, /* 192.0.2.0/24,2001:db8::/64; "": none for members */
 	{ "api", "listen", "127.0.0.1:5000" },
+	{ "api", "user", "anyvf-api" }, /* root: stay root */
 	{ "api", "public_url", "" }, /* "": http://LISTEN */
-	{ "api", "store", "" },	     /* "": sqlite:STATE_DIR/api.db */
+	{ "api", "store", "" },	     /* "": sqlite:STATE_DIR/api/api.db */
 	{ "api", "openrc", "/etc/anyvf/openrc" },
 	{ "api", "token_hours", "12" },
 	{ "api", "client_timeout_s", "60" }, /* a request must be here in that time */
 	{ "api", "heartbeat_s", "5" }, /* hosts' agents report this often; three missed: dead */
+	{ "agent", "user", "anyvf-agent" },
 	{ "agent", "api", "" }, /* "": http://LISTEN */
 	{ "agent", "credentials", "/etc/anyvf/agent.json" },
 	{ "agent", "libvirt_uri", "qemu:///system" },

@@ -63,7 +63,7 @@ const struct prog progs[PROG_N] = {
 	[PROG_VIRTLOGD] = { "virtlogd", "/run", "virtlogd.pid", virtlogd_ready },
 	[PROG_LIBVIRTD] = { "libvirtd", "/run", "libvirtd.pid", libvirtd_ready },
 	[PROG_SWD] = { "anyvf-swd", NULL, "swd.lock", swd_ready },
-	[PROG_APID] = { "anyvf-apid", "", "api.lock", apid_ready },
+	[PROG_APID] = { "anyvf-apid", "", "api/api.lock", apid_ready },
 	[PROG_AGENTD] = { "anyvf-agentd", NULL, "agentd.lock", cloud_host_alive },
 };
 

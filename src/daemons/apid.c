@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* anyvf-apid: the OpenStack APIs and the agents' API on one listener, over one store. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "api/engine.h"
+#include "api/first.h"
+#include "base/account.h"
 #include "base/conf.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/wall.h"
 #include "store/store.h"
 
 static const struct service *const services[] = { &identity_service, &image_service,
@@ -21,12 +27,12 @@ static const struct service *const services[] = { &identity_service, &image_serv
 
 struct options {
 	const char *config, *listen, *state_dir, *openrc;
-	bool verbose;
+	bool verbose, prepare;
 };
 
 static const char usage[] =
 	"usage: anyvf-apid [--config FILE] [--listen ADDRESS:PORT] [--state-dir DIR]\n"
-	"                  [--openrc FILE] [--verbose]\n";
+	"                  [--openrc FILE] [--verbose] [--prepare]\n";
 
 static int parse_options(int argc, char **argv, struct options *o)
 {
@@ -36,6 +42,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{ "state-dir", required_argument, NULL, 's' },
 		{ "openrc", required_argument, NULL, 'o' },
 		{ "verbose", no_argument, NULL, 'v' },
+		{ "prepare", no_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
@@ -58,6 +65,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'v':
 			o->verbose = true;
+			break;
+		case 'p':
+			o->prepare = true;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -97,22 +107,123 @@ static const char *or_conf(const char *given, const struct conf *conf, const cha
 	return given ? given : conf_get(conf, section, key);
 }
 
-/*
- * The store of the configuration, else api.db in the state directory; one daemon a directory.
- * Guests' disks lie there too, so QEMU's user must get through; the database is for our eyes.
- */
-static int open_store(const struct conf *conf, const char *state_dir, struct store **out, int *lock,
-		      struct err *e)
-{
-	const char *url = conf_get(conf, "api", "store");
-	auto_free char *path = NULL, *lock_path = NULL;
-	int rc = file_mkdirs(state_dir, 0755, e);
-	mode_t mask;
+/* What the API keeps in its state directory. api.db comes last: see move_old(). */
+static const char *const owned[] = { "images",	   "upload", "api.db-journal", "api.db-wal",
+				     "api.db-shm", "api.db", NULL };
 
+/* What main() finds out before anything is opened. */
+struct apid {
+	const struct conf *conf;
+	struct engine_opts opts;
+	char state_dir[PATH_MAX], store_dir[PATH_MAX], public_url[ENGINE_URL_LEN];
+	int helper;	  /* descriptor of first_helper_start(), or -1 */
+	pid_t helper_pid; /* 0: none */
+};
+
+/*
+ * Older versions kept all this in the state directory of all daemons. Nobody opens the store before
+ * all is moved, and what was moved is not there to be moved again, so it may end at any point.
+ */
+static int move_old(const char *from, const char *to, struct err *e)
+{
+	auto_close int old = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_close int new = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool settled = !faccessat(new, "api.db", F_OK, 0);
+
+	for (const char *const *name = owned; *name; name++) {
+		if (settled && !strncmp(*name, "api.db", 6))
+			continue;
+		if (renameat2(old, *name, new, *name, RENAME_NOREPLACE) && errno != ENOENT &&
+		    errno != EEXIST)
+			return err_errno(e, "move %s/%s to %s", from, *name, to);
+	}
+	return 0;
+}
+
+/* The API's own directory: what the option says, or a part of the host's, taken over if need be. */
+static int make_state_dir(struct apid *d, const struct options *o, struct err *e)
+{
+	const char *host = conf_get(d->conf, "host", "state_dir");
+	char path[PATH_MAX];
+	auto_close int lock = -1;
+	int rc;
+
+	snprintf(d->state_dir, sizeof(d->state_dir), o->state_dir ? "%s" : "%s/api",
+		 o->state_dir ?: host);
+	rc = file_mkdirs(d->state_dir, 0711, e);
+	if (!rc && !realpath(d->state_dir, path))
+		rc = err_errno(e, "%s", d->state_dir);
 	if (rc)
 		return rc;
-	if (asprintf(&lock_path, "%s/api.lock", state_dir) < 0 ||
-	    asprintf(&path, "sqlite:%s/api.db", state_dir) < 0)
+	strcpy(d->state_dir, path);
+	setenv("SQLITE_TMPDIR", d->state_dir, 1); /* the only place that is surely writable */
+	snprintf(path, sizeof(path), "%s/api.lock", host);
+	if ( o->state_dir || access(path, F_OK))
+		return rc;
+	lock = file_lock(path, e); /* an older version's that runs */
+	rc = lock < 0 ? lock : move_old(host, d->state_dir, e);
+	return rc ?: unlink(path) ? err_errno(e, "%s", path) : 0;
+}
+
+/* Where [api] store puts a database that is not in the state directory; else NULL. */
+static const char *store_dir(struct apid *d)
+{
+	const char *url = conf_get(d->conf, "api", "store");
+
+	if (strncmp(url, "sqlite:/", 8))
+		return NULL;
+	snprintf(d->store_dir, sizeof(d->store_dir), "%s", url + 7);
+	*strrchr(d->store_dir, '/') = '\0';
+	return strcmp(d->store_dir, d->state_dir) ? d->store_dir : NULL;
+}
+
+/* Gives up root for the account of the configuration; a helper stays until all is open. */
+static int leave_root(struct apid *d, struct err *e)
+{
+	const char *user = conf_get(d->conf, "api", "user");
+	struct first_place first = { d->opts.openrc, d->public_url,
+				     conf_get(d->conf, "host", "name") };
+	const char *dirs[] = { d->state_dir, store_dir(d), NULL };
+	struct account own, agent;
+	int rc;
+
+	if (geteuid())
+		return 0;
+	if (!strcmp(user, ACCOUNT_ROOT)) {
+		log_warn("the API reads strangers' requests as root", "key=\"[api] user\"");
+		return 0;
+	}
+	rc = account_find(user, &own, e);
+	if (!rc && !account_find(conf_get(d->conf, "agent", "user"), &agent, NULL))
+		first.agent = agent.uid;
+	rc = rc ?: account_give(d->state_dir, owned, 0711, &own, e);
+	rc = rc ?: first_helper_start(&first, &d->helper, &d->helper_pid, e);
+	rc = rc ?: wall_build(dirs, &own, e);
+	if (rc)
+		return rc;
+	d->opts.first = first_helper_ask;
+	d->opts.first_arg = &d->helper;
+	return account_become(&own, e);
+}
+
+static void end_helper(struct apid *d)
+{
+	auto_close_(&d->helper);
+	d->helper = -1;
+	if (d->helper_pid)
+		waitpid(d->helper_pid, NULL, 0);
+}
+
+/* The store of the configuration, else api.db in the state directory; one daemon a directory. */
+static int open_store(struct apid *d, struct store **out, int *lock, struct err *e)
+{
+	const char *url = conf_get(d->conf, "api", "store");
+	auto_free char *path = NULL, *lock_path = NULL;
+	mode_t mask;
+	int rc;
+
+	if (asprintf(&lock_path, "%s/api.lock", d->state_dir) < 0 ||
+	    asprintf(&path, "sqlite:%s/api.db", d->state_dir) < 0)
 		return -ENOMEM;
 	rc = file_lock(lock_path, e);
 	if (rc < 0)
@@ -121,40 +232,64 @@ static int open_store(const struct conf *conf, const char *state_dir, struct sto
 	mask = umask(077);
 	rc = store_open(url[0] ? url : path, out, e);
 	umask(mask);
+	d->opts.store = *out;
 	return rc;
 }
 
-static int serve(const struct options *o, struct err *e)
+static void read_opts(struct apid *d, const struct options *o)
 {
-	auto_of(conf_free) struct conf *conf = NULL;
+	const struct conf *conf = d->conf;
+
+	d->opts.conf = conf;
+	d->opts.services = services;
+	d->opts.listen = or_conf(o->listen, conf, "api", "listen");
+	d->opts.public_url = conf_get(conf, "api", "public_url");
+	engine_public_url(&d->opts, d->public_url);
+	d->opts.public_url = d->public_url;
+	d->opts.state_dir = d->state_dir;
+	d->opts.client_timeout_ms =
+		1000 * (unsigned int)strtoul(conf_get(conf, "api", "client_timeout_s"), NULL, 10);
+	d->opts.openrc = or_conf(o->openrc, conf, "api", "openrc");
+}
+
+/* Opens everything and serves; with --prepare, it ends when all is open. */
+static int serve(struct apid *d, const struct options *o, struct err *e)
+{
 	auto_of(loop_free) struct loop *loop = loop_new(e);
 	auto_close int lock = -1;
 	auto_of(store_close) struct store *store = NULL;
 	auto_of(engine_close) struct engine *engine = NULL;
-	struct engine_opts opts = { .loop = loop, .services = services };
-	int rc = loop ? conf_open(o->config, &conf, e) : -ENOMEM;
+	int rc = loop ? open_store(d, &store, &lock, e) : -ENOMEM;
 
-	if (rc)
-		return rc;
-	opts.conf = conf;
-	opts.listen = or_conf(o->listen, conf, "api", "listen");
-	opts.public_url = conf_get(conf, "api", "public_url");
-	opts.state_dir = or_conf(o->state_dir, conf, "host", "state_dir");
-	opts.client_timeout_ms =
-		1000 * (unsigned int)strtoul(conf_get(conf, "api", "client_timeout_s"), NULL, 10);
-	opts.openrc = or_conf(o->openrc, conf, "api", "openrc");
-	rc = open_store(conf, opts.state_dir, &store, &lock, e);
-	opts.store = store;
+	d->opts.loop = loop;
 	/* Signals first: the engine's helper threads must inherit them blocked. */
 	if (!rc && (loop_signal_add(loop, SIGTERM, on_signal, loop) ||
 		    loop_signal_add(loop, SIGINT, on_signal, loop)))
 		rc = -ENOMEM;
-	rc = rc ? rc : engine_open(&opts, &engine, e);
-	if (rc)
+	if (o->prepare)
+		d->opts.listen = NULL;
+	rc = rc ? rc : engine_open(&d->opts, &engine, e);
+	end_helper(d);
+	if (rc || o->prepare)
 		return rc;
-	log_info("ready", "listen=%s revision=%llu", opts.listen,
+	log_info("ready", "listen=%s revision=%llu", d->opts.listen,
 		 (unsigned long long)store_revision(store));
 	return loop_run(loop);
+}
+
+static int run(const struct options *o, struct err *e)
+{
+	auto_of(conf_free) struct conf *conf = NULL;
+	struct apid d = { .helper = -1 };
+	int rc = conf_open(o->config, &conf, e);
+
+	if (rc)
+		return rc;
+	d.conf = conf;
+	read_opts(&d, o);
+	rc = make_state_dir(&d, o, e);
+	rc = rc ?: leave_root(&d, e);
+	return rc ?: serve(&d, o, e);
 }
 
 int main(int argc, char **argv)
@@ -168,7 +303,7 @@ int main(int argc, char **argv)
 	log_open("anyvf-apid", o.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	raise_fd_limit();
-	rc = serve(&o, &e);
+	rc = run(&o, &e);
 	if (rc)
 		fprintf(stderr, "anyvf-apid: %s\n", e.msg[0] ? e.msg : strerror(-rc));
 	return rc ? 1 : 0;

@@ -52,6 +52,9 @@ class Apid:
 
     def __init__(self, directory, conf=''):
         self.dir = pathlib.Path(directory)
+        self.state = self.dir / 'api'
+        if not os.path.lexists(self.dir / 'api.db'):
+            (self.dir / 'api.db').symlink_to('api/api.db')  # for sqlite3 by hand
         self.port = free_port()
         self.url = f'http://127.0.0.1:{self.port}'
         self.conf = self.dir / 'anyvf.conf'
@@ -62,9 +65,7 @@ class Apid:
     def start(self):
         """Start and wait until it answers."""
         with open(self.log, 'ab') as log:
-            self.proc = subprocess.Popen([DAEMONS / 'anyvf-apid', '--config', self.conf,
-                                          '--state-dir', self.dir, '--openrc', self.dir / 'openrc'],
-                                         stdout=log, stderr=log)
+            self.proc = subprocess.Popen([DAEMONS / 'anyvf-apid', '--config', self.conf], stdout=log, stderr=log)
 
         def answers():
             assert self.proc.poll() is None, f'anyvf-apid ended:\n{self.log.read_text()}'

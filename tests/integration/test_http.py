@@ -252,8 +252,7 @@ def test_kill_9_loses_nothing_that_was_answered(tmp_path):
 
 def test_second_daemon_on_a_directory_is_refused(cloud):
     got = subprocess.run([DAEMONS / 'anyvf-apid', '--config', cloud.apid.conf, '--listen',
-                          '127.0.0.1:0', '--state-dir', cloud.apid.dir, '--openrc',
-                          cloud.apid.dir / 'openrc'], capture_output=True, text=True, timeout=10,
+                          '127.0.0.1:0', '--state-dir', cloud.apid.state], capture_output=True, text=True, timeout=10,
                          check=False)
     assert got.returncode == 1 and 'api.lock' in got.stderr
     assert alive(cloud)

@@ -53,7 +53,7 @@ def test_upload_has_size_and_checksums(cloud):
     assert got.content == data
     assert upload(cloud.demo, image, b'again').status_code == 409
     cloud.demo.delete(f"{V2}/{image['id']}")
-    assert not (cloud.apid.dir / 'images' / image['id']).exists()
+    assert not (cloud.apid.state / 'images' / image['id']).exists()
     assert cloud.demo.call('GET', f"{V2}/{image['id']}").status_code == 404
 
 
@@ -157,7 +157,7 @@ def test_upload_needs_formats_a_token_and_an_owner(cloud):
     got = cloud.demo.http.put(f"{cloud.demo.url}{V2}/{bare['id']}/file", data=b'x' * 100000,
                               headers={**OCTETS, 'X-Auth-Token': 'wrong'}, timeout=10)
     assert got.status_code == 401
-    assert not list((cloud.apid.dir / 'upload').iterdir())
+    assert not list((cloud.apid.state / 'upload').iterdir())
 
 
 def test_protected_image_stays(cloud):
@@ -212,7 +212,7 @@ def test_full_disk_fails_cleanly(tmp_path):
     """On a file system of 4 MB: the upload is refused, the image stays queued, the API lives."""
     if os.geteuid() != 0:
         pytest.skip('needs root')
-    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=4m', 'anyvf-test', tmp_path],
+    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=4m,mode=755', 'anyvf-test', tmp_path],
                       check=False).returncode:
         pytest.skip('cannot mount a tmpfs here')
     try:
@@ -222,7 +222,7 @@ def test_full_disk_fails_cleanly(tmp_path):
             got = upload(full.demo, image, os.urandom(8 << 20))
             assert got.status_code == 507, got.text
             assert full.demo.get(f"{V2}/{image['id']}")['status'] == 'queued'
-            assert not list((tmp_path / 'upload').iterdir())
+            assert not list((full.apid.state / 'upload').iterdir())
             assert upload(full.demo, image, b'small').status_code == 204
             (tmp_path / 'filler').write_bytes(b'x')
             subprocess.run(['dd', 'if=/dev/zero', f'of={tmp_path}/filler', 'bs=4k'],
@@ -242,7 +242,7 @@ def test_full_disk_fails_cleanly(tmp_path):
 def test_broken_upload_is_swept(tmp_path):
     daemon = Apid(tmp_path).start()
     daemon.stop(signal.SIGKILL)
-    (tmp_path / 'upload' / 'left').write_text('x')
+    (daemon.state / 'upload' / 'left').write_text('x')
     daemon.start()
-    assert not list((tmp_path / 'upload').iterdir())
+    assert not list((daemon.state / 'upload').iterdir())
     daemon.stop()

@@ -114,6 +114,7 @@ def site():
         if not shutil.which(program):
             pytest.skip(f'there is no {program}')
     directory = tempfile.mkdtemp(prefix='anyvf-up-')
+    os.chmod(directory, 0o711)  # QEMU and the daemons run as users of their own
     made = Site(directory)
     yield made
     made.close()
@@ -212,7 +213,6 @@ def test_down_ends_the_sites_guests_and_no_others(site):
     os.kill(start['anyvf-agentd']['pid'], signal.SIGTERM)  # it would not suffer servers the API does not know
     wait_for(lambda: not site.status()['anyvf-agentd']['running'])
     ours, other = 'anyvf-11111111-2222-4333-8444-555555555555', 'anyvf-99999999-2222-4333-8444-555555555555'
-    os.chmod(site.dir, 0o755)
     start_guest(site, ours, 'vm1', site.dir / 'state/agent/servers/x/disk')
     start_guest(site, other, 'vm1', site.dir / 'elsewhere/disk')
     assert set(site.guests()) == {ours, other}
