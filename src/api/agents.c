@@ -68,7 +68,7 @@ static int accept_pfs(struct call *c, json_t *host)
 
 	json_array_foreach (json_object_get(host, "pfs"), i, pf) {
 		int rc = json_is_object(pf)
-				 ? fields_accept(c, pf_rows, pf, false, &good)
+				 ? fields_accept_known(c, pf_rows, pf, &good)
 				 : call_fail(c, 400, NULL, "pfs: a list of objects is needed");
 		if (rc) {
 			json_decref(pfs);
@@ -90,7 +90,7 @@ static int host_put(struct call *c)
 	int rc = own_host(c, host);
 
 	if (!rc)
-		rc = fields_accept(c, host_rows, c->body, false, &doc);
+		rc = fields_accept_known(c, host_rows, c->body, &doc);
 	if (!rc)
 		rc = accept_pfs(c, doc);
 	if (!rc)
@@ -242,7 +242,7 @@ static int server_put_report(struct call *c)
 	int rc = own_host(c, host);
 
 	if (!rc)
-		rc = fields_accept(c, server_rows, c->body, false, &report);
+		rc = fields_accept_known(c, server_rows, c->body, &report);
 	if (rc)
 		return rc;
 	if (!wish || doc_int(wish, "generation") != doc_int(report, "generation"))

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/impl.h"
+
 #define SEP		"\001"
 #define INDEX_VALUE_MAX 200 /* bytes of a value in an index key */
 
@@ -118,12 +120,12 @@ static int index_doc(struct cache *cache, const struct resource *r, const char *
 		     const json_t *doc, struct cache_row *row)
 {
 	for (const struct rfield *f = r->fields; f->name; f++) {
-		const json_t *value = json_object_get(doc, f->name);
+		auto_of(json_decref) json_t *value = is_indexed(r, f) ? field_value(f, doc) : NULL;
 		char name[2 * STORE_KEY_LEN], buf[32];
 		const char *text = value ? json_text(value, buf) : NULL;
 		struct omap_node *node;
 
-		if (!text || !is_indexed(r, f))
+		if (!text)
 			continue;
 		index_key(name, sizeof(name), r, f->name, text, key);
 		if (!row) {

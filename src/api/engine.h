@@ -117,6 +117,8 @@ int res_handle_delete(struct call *c, const struct resource *r);
 
 /* Validates what a client gave against rows: R_CREATE (or R_UPDATE) members with their types,
  * unknown ones refused, defaults filled in on create. *doc: a new object. */
+int fields_accept_known(struct call *c, const struct rfield *rows, const json_t *given,
+			json_t **doc);
 int fields_accept(struct call *c, const struct rfield *rows, const json_t *given, bool update,
 		  json_t **doc);
 

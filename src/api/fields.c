@@ -196,6 +196,22 @@ json_t *field_default(const struct rfield *f)
 	return value;
 }
 
+/**
+ * field_value() - What a document has for a row
+ * @f:   row
+ * @doc: document
+ *
+ * One that was written before there was the row has the row's default.
+ *
+ * Return: a new reference.
+ */
+json_t *field_value(const struct rfield *f, const json_t *doc)
+{
+	json_t *value = json_object_get(doc, f->name);
+
+	return value ? json_incref(value) : field_default(f);
+}
+
 /* Is there a row for each member, and may it be given here? */
 static int check_names(struct call *c, const struct resource *r, const struct rfield *rows,
 		       const json_t *given, bool update)
@@ -308,6 +324,32 @@ int fields_take(struct call *c, const struct resource *r, const struct rfield *r
 		return rc;
 	*out = take(doc);
 	return 0;
+}
+
+/**
+ * fields_accept_known() - Judge what an agent said, which may know more words than we do
+ * @c:     the call
+ * @rows:  what may be given
+ * @given: what was; members no row names are passed over
+ * @doc:   a new object: what was given and named, and the defaults
+ *
+ * A host that was upgraded before the API stays alive; clients are told of each word that is not
+ * understood (fields_accept()).
+ *
+ * Return: 0; a fault.
+ */
+int fields_accept_known(struct call *c, const struct rfield *rows, const json_t *given,
+			json_t **doc)
+{
+	auto_of(json_decref) json_t *known = json_is_object(given) ? json_object() : NULL;
+
+	for (const struct rfield *f = rows; known && f->name; f++) {
+		json_t *value = json_object_get(given, f->name);
+
+		if (value && json_object_set(known, f->name, value))
+			return -ENOMEM;
+	}
+	return fields_take(c, NULL, rows, known, false, doc);
 }
 
 /**

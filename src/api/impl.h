@@ -91,6 +91,7 @@ int fault_unauthorized(struct call *c);
 int fields_take(struct call *c, const struct resource *r, const struct rfield *rows,
 		const json_t *given, bool update, json_t **out);
 json_t *field_default(const struct rfield *f);
+json_t *field_value(const struct rfield *f, const json_t *doc);
 int field_bool(const json_t *value); /* 1, 0; -1: no boolean */
 
 /* resource.c */

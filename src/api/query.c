@@ -11,8 +11,9 @@
 #define PAGE_MAX      1000 /* of services that page by themselves */
 
 struct sort_key {
-	const char *name; /* member */
-	bool down;	  /* largest first */
+	const char *name;	/* member */
+	const struct rfield *f; /* its row; NULL: a stamp */
+	bool down;		/* largest first */
 };
 
 struct query {
@@ -56,10 +57,16 @@ static bool is_stamp(const struct resource *r, const char *name)
 	return r->flags & RES_TIMES && (!strcmp(name, "created_at") || !strcmp(name, "updated_at"));
 }
 
+/* A member, or what its row says of documents without it. Return: a new reference, or NULL. */
+static json_t *value_of(const json_t *doc, const char *name, const struct rfield *f)
+{
+	return f ? field_value(f, doc) : json_incref(json_object_get(doc, name));
+}
+
 /* One value of one filter against one document. f NULL: a member no row names. */
 static bool equals(const json_t *doc, const char *name, const struct rfield *f, const char *value)
 {
-	const json_t *member = json_object_get(doc, name);
+	auto_of(json_decref) json_t *member = value_of(doc, name, f);
 	const char *text;
 	char buf[32];
 
@@ -140,7 +147,7 @@ static int add_key(struct query *q, const char *name, const char *dir)
 		return call_fail(q->c, 400, "HTTPBadRequest",
 				 "The sort_dirs must be one of ['asc', 'desc']");
 	if (q->n_keys < SORT_KEYS_MAX - 1)
-		q->keys[q->n_keys++] = (struct sort_key){ name, !strcmp(dir, "desc") };
+		q->keys[q->n_keys++] = (struct sort_key){ name, f, !strcmp(dir, "desc") };
 	return 0;
 }
 
@@ -190,8 +197,8 @@ static int parse_order(struct query *q)
 	if (!rc && sort && is_style(q, FAULT_GLANCE))
 		rc = parse_sort(q, sort);
 	if (!rc && !q->n_keys && newest && q->r->flags & RES_TIMES)
-		q->keys[q->n_keys++] = (struct sort_key){ "created_at", true };
-	q->keys[q->n_keys++] = (struct sort_key){ "id", false };
+		q->keys[q->n_keys++] = (struct sort_key){ "created_at", NULL, true };
+	q->keys[q->n_keys++] = (struct sort_key){ "id", NULL, false };
 	return rc;
 }
 
@@ -285,11 +292,13 @@ static int compare_docs(const void *a, const void *b, void *arg)
 	const json_t *const *x = a, *const *y = b;
 
 	for (unsigned int i = 0; i < q->n_keys; i++) {
-		int way = compare_values(json_object_get(*x, q->keys[i].name),
-					 json_object_get(*y, q->keys[i].name));
+		const struct sort_key *key = &q->keys[i];
+		auto_of(json_decref) json_t *a_value = value_of(*x, key->name, key->f);
+		auto_of(json_decref) json_t *b_value = value_of(*y, key->name, key->f);
+		int way = compare_values(a_value, b_value);
 
 		if (way)
-			return q->keys[i].down ? -way : way;
+			return key->down ? -way : way;
 	}
 	return 0;
 }

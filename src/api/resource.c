@@ -141,6 +141,12 @@ int64_t res_quota(struct call *c, const struct resource *r, const char *project_
 	return json_is_integer(limit) ? json_integer_value(limit) : r->quota_default;
 }
 
+/* A member that an older version did not keep is null. */
+static int set_shown(json_t *out, const char *name, json_t *value)
+{
+	return json_object_set_new(out, name, value ? json_incref(value) : json_null());
+}
+
 /**
  * res_show() - A document as the caller gets it
  * @c:   the call
@@ -156,18 +162,15 @@ json_t *res_show(struct call *c, const struct resource *r, const json_t *doc)
 	int rc = 0;
 
 	for (const struct rfield *f = r->fields; out && f->name; f++) {
-		json_t *value = json_object_get(doc, f->name);
-
 		if (f->flags & (R_SECRET | R_VIRTUAL) || (f->flags & R_HIDDEN && !c->auth->admin))
 			continue;
-		rc |= value ? json_object_set(out, f->name, value)
-			    : json_object_set_new(out, f->name, field_default(f));
+		rc |= json_object_set_new(out, f->name, field_value(f, doc));
 	}
 	if (r->flags & RES_TENANT)
-		rc |= json_object_set(out, "tenant_id", json_object_get(doc, "project_id"));
+		rc |= set_shown(out, "tenant_id", json_object_get(doc, "project_id"));
 	for (unsigned int i = 0; i < ARRAY_LEN(stamps); i++)
 		if (r->flags & (i < 2 ? RES_TIMES : RES_REVISION))
-			rc |= json_object_set(out, stamps[i], json_object_get(doc, stamps[i]));
+			rc |= set_shown(out, stamps[i], json_object_get(doc, stamps[i]));
 	if (r->flags & RES_FREE_FORM)
 		rc |= json_object_update_missing(out, (json_t *)doc);
 	if (c->service && c->service->style == FAULT_KEYSTONE && r->path) {

@@ -558,7 +558,7 @@ int tap_report(struct call *c, const char *host, const char *kind, const char *i
 		strcmp(kind, tap_flow_resource.one) ? &tap_mirror_resource : &tap_flow_resource;
 	const json_t *wish = call_get(c, "/host/%s/%s/%s", host, kind, id);
 	auto_of(json_decref) json_t *said = NULL;
-	int rc = fields_accept(c, report_rows, report, false, &said);
+	int rc = fields_accept_known(c, report_rows, report, &said);
 
 	if (rc)
 		return rc;

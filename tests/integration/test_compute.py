@@ -706,7 +706,7 @@ def test_agent_may_not_touch_another_host(cloud):
 
 @pytest.mark.parametrize('change', [
     {'pfs': 7}, {'pfs': [7]}, {'pfs': [{'name': 'p'}]}, {'vcpus': -1}, {'vcpus': 'x'},
-    {'memory_mb': 1 << 40}, {'colour': 'red'},
+    {'memory_mb': 1 << 40},
     {'pfs': [{'name': 'p', 'numvfs': 9999, 'physical_networks': []}]},
 ])
 def test_wrong_inventories_are_refused(cloud, change):

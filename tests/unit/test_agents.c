@@ -169,6 +169,48 @@ static unsigned int count_marked_alive(void)
 	return n;
 }
 
+/* Agents may be newer than the API; their words are not those of tenants. */
+static void unknown_words_of_agents_are_passed_over(void **state)
+{
+	static const char *const bodies[] = {
+		"{\"pfs\": [], \"vcpus\": 4, \"memory_mb\": 4096, \"numa\": [1, {\"x\": 2}]}",
+		"{\"pfs\": [{\"name\": \"p\", \"physical_networks\": [], \"numvfs\": 1, "
+		"\"driver\": \"ice\"}],"
+		"\"vcpus\": 4, \"memory_mb\": 4096}",
+	};
+
+	strcpy(agent.user_name, "anyvf-agent-h1");
+	for (size_t i = 0; i < ARRAY_LEN(bodies); i++)
+		assert_int_equal(ask(&agent, "PUT", "/anyvf/v1/hosts/h1", bodies[i], NULL), 200);
+	assert_int_equal(count_up(), 1);
+	assert_int_equal(
+		ask(&agent, "PUT", "/anyvf/v1/hosts/h1", "{\"vcpus\": 4, \"numa\": 1}", NULL), 400);
+}
+
+/* Each kind of report with a word more. */
+static void unknown_words_of_reports_are_passed_over(void **state)
+{
+	static const char *const kinds[] = { "server", "port", "network", "tap_flow",
+					     "tap_mirror" };
+	char target[80];
+	struct call *c;
+
+	strcpy(agent.user_name, "anyvf-agent-h1");
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		c = new_call(&admin);
+		assert_int_equal(call_put(c, json_pack("{s:i,s:b}", "generation", 5, "deleted", 0),
+					  "/host/h1/%s/x", kinds[i]),
+				 0);
+		assert_int_equal(run_commit(c), 0);
+		call_free(c);
+		snprintf(target, sizeof(target), "/anyvf/v1/hosts/h1/%s/x", kinds[i]);
+		assert_int_equal(
+			ask(&agent, "PUT", target,
+			    "{\"generation\": 5, \"status\": \"ACTIVE\", \"seen_by\": [1]}", NULL),
+			204);
+	}
+}
+
 static void a_step_of_the_wall_clock_ends_no_host(void **state)
 {
 	static const int64_t steps[] = { 120 * SECOND, -86400 * SECOND, 3650 * 86400 * SECOND };
@@ -266,6 +308,8 @@ static void servers_being_deleted_do_not_wait_for_dead_hosts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(unknown_words_of_agents_are_passed_over),
+		T(unknown_words_of_reports_are_passed_over),
 		T(a_step_of_the_wall_clock_ends_no_host),
 		T(a_silent_host_is_down_though_the_wall_clock_stands),
 		T(a_rack_dies_at_once),

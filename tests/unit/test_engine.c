@@ -24,6 +24,7 @@ static const struct rfield box_fields[] = {
 	{ "secret", J_STR, R_SECRET, "\"x\"" },
 	{ "host", J_STR, R_HIDDEN, "\"h1\"" },
 	{ "status", J_STR, 0, "\"ACTIVE\"" },
+	{ "label", J_STR, R_SECRET | R_INDEX, "\"none\"" },
 	{ "project_id", J_STR, R_CREATE | R_FILTER },
 	{ NULL },
 };
@@ -309,6 +310,58 @@ static void list_filters_sorts_and_pages(void **state)
 	assert_string_equal(buf, "{\"boxes\":[{\"name\":\"b\"},{\"name\":\"a\"}]}");
 }
 
+/* What an older version wrote lacks members of rows that came since. */
+static void old_documents_have_the_defaults_of_new_rows(void **state)
+{
+	static const char id[] = "5f8b5b0e-28e4-4b0c-a8a0-c30b8c4d1bb1";
+	static const char *const finds[] = { "size=1", "shared=false", "colour=",
+					     "id=5f8b5b0e-28e4-"
+					     "4b0c-a8a0-c30b8c4d1bb1",
+					     "size=1&shared=0" };
+	static const char *const misses[] = { "size=2", "shared=true", "colour=red" };
+	struct fix *f = *state;
+	char buf[4096], path[128];
+	struct call *c = run_new(f->eng, NULL);
+
+	assert_int_equal(
+		call_put(c, json_pack("{s:s,s:s,s:s}", "id", id, "name", "old", "project_id", "p2"),
+			 "/box/%s", id),
+		0);
+	assert_int_equal(run_commit(c), 0);
+	call_free(c);
+	for (size_t i = 0; i < ARRAY_LEN(finds) + ARRAY_LEN(misses); i++) {
+		bool found = i < ARRAY_LEN(finds);
+
+		snprintf(path, sizeof(path), "/test/v2.0/boxes?fields=name&%s",
+			 found ? finds[i] : misses[i - ARRAY_LEN(finds)]);
+		assert_int_equal(ask(f, &member, "GET", path, NULL, buf), 200);
+		if (strcmp(buf, found ? "{\"boxes\":[{\"name\":\"old\"}]}" : "{\"boxes\":[]}"))
+			fail_msg("%s: %s", path, buf);
+	}
+	make(f, &member, "\"name\":\"new\",\"size\":2", NULL);
+	ask(f, &member, "GET", "/test/v2.0/boxes?fields=name&sort_key=size&sort_dir=asc", NULL,
+	    buf);
+	assert_string_equal(buf, "{\"boxes\":[{\"name\":\"old\"},{\"name\":\"new\"}]}");
+}
+
+/* A row that is found by its index, and has a default. */
+static void old_documents_are_found_by_new_indexes(void **state)
+{
+	struct fix *f = *state;
+	struct call *c = run_new(f->eng, NULL);
+
+	assert_int_equal(call_put(c, json_pack("{s:s}", "id", "b1"), "/box/b1"), 0);
+	assert_int_equal(res_count(c, &box_resource, "label", "none"), 1);
+	assert_int_equal(call_put(c, json_pack("{s:s,s:s}", "id", "b1", "label", "x"), "/box/b1"),
+			 0);
+	assert_int_equal(res_count(c, &box_resource, "label", "none"), 0);
+	assert_int_equal(res_count(c, &box_resource, "label", "x"), 1);
+	assert_int_equal(call_delete(c, "/box/b1"), 0);
+	assert_int_equal(res_count(c, &box_resource, "label", "none"), 0);
+	call_undo(c);
+	call_free(c);
+}
+
 static void list_refuses_what_neutron_refuses(void **state)
 {
 	static const char *const cases[][2] = {
@@ -461,6 +514,8 @@ int main(void)
 		T(bulk_is_all_or_nothing),
 		T(quota_is_enforced),
 		T(list_filters_sorts_and_pages),
+		T(old_documents_have_the_defaults_of_new_rows),
+		T(old_documents_are_found_by_new_indexes),
 		T(list_refuses_what_neutron_refuses),
 		T(a_stale_cache_is_told_and_read_again),
 		T(a_waiting_call_wakes_on_its_change),
