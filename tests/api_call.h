@@ -18,13 +18,11 @@ static inline unsigned int api_call(struct engine *eng, const struct auth *who, 
 	c->now_us = run_now_us();
 	c->auth = who;
 	c->priv->authenticated = true;
-	rc = route_find(c, method, target);
+	rc = route_find(c, method, target) ?: policy_judge(c);
 	if (!rc && body) {
 		c->body = json_loads(body, JSON_DECODE_ANY, NULL);
 		rc = c->body ? 0 : fault_bad_body(c);
 	}
-	if (!rc && c->priv->route_flags & ROUTE_ADMIN && !who->admin)
-		rc = call_fail(c, 403, NULL, "admins only");
 	if (!rc && c->service->begin)
 		rc = c->service->begin(c);
 	if (!rc)

@@ -22,14 +22,10 @@
 #define CONSOLE_MAX	 65536 /* bytes of console text taken from an agent */
 #define CONSOLE_STALE_US (60 * 1000000LL)
 
-/* An agent may only name its own host: its user is anyvf-agent-HOST and has the role. */
+/* An agent may only name its own host. */
 static int own_host(struct call *c, const char *host)
 {
-	static const char prefix[] = "anyvf-agent-";
-
-	if (host && *host && !strchr(host, '/') && (c->auth->roles & ROLE_AGENT) &&
-	    !strncmp(c->auth->user_name, prefix, strlen(prefix)) &&
-	    !strcmp(c->auth->user_name + strlen(prefix), host))
+	if (caller_is_agent_of(c, host))
 		return 0;
 	return call_fail(c, 403, "Forbidden", "The agent of host %s alone may do this",
 			 host ? host : "?");
@@ -331,15 +327,15 @@ static int drop_stale_consoles(struct call *c)
 }
 
 static const struct route routes[] = {
-	{ "PUT", "/v1/hosts/{}", host_put, 0 },
-	{ "GET", "/v1/hosts/{}/desired", desired, 0 },
-	{ "GET", "/v1/watch", watch, 0 },
-	{ "PUT", "/v1/hosts/{}/server/{}", server_put_report, 0 },
-	{ "PUT", "/v1/hosts/{}/port/{}", port_put_report, 0 },
-	{ "PUT", "/v1/hosts/{}/network/{}", network_put_report, 0 },
-	{ "PUT", "/v1/hosts/{}/console/{}", console_put, 0 },
-	{ "PUT", "/v1/hosts/{}/tap_flow/{}", flow_put_report, 0 },
-	{ "PUT", "/v1/hosts/{}/tap_mirror/{}", mirror_put_report, 0 },
+	{ "PUT", "/v1/hosts/{}", host_put, RULE_AGENT },
+	{ "GET", "/v1/hosts/{}/desired", desired, RULE_AGENT },
+	{ "GET", "/v1/watch", watch, RULE_AGENT },
+	{ "PUT", "/v1/hosts/{}/server/{}", server_put_report, RULE_AGENT },
+	{ "PUT", "/v1/hosts/{}/port/{}", port_put_report, RULE_AGENT },
+	{ "PUT", "/v1/hosts/{}/network/{}", network_put_report, RULE_AGENT },
+	{ "PUT", "/v1/hosts/{}/console/{}", console_put, RULE_AGENT },
+	{ "PUT", "/v1/hosts/{}/tap_flow/{}", flow_put_report, RULE_AGENT },
+	{ "PUT", "/v1/hosts/{}/tap_mirror/{}", mirror_put_report, RULE_AGENT },
 	{ NULL },
 };
 static const struct route *const all_routes[] = { routes, NULL };

@@ -29,12 +29,16 @@ struct omap;
 
 enum role { ROLE_ADMIN = 1, ROLE_MEMBER = 2, ROLE_READER = 4, ROLE_SERVICE = 8, ROLE_AGENT = 16 };
 
-/* Who asks, from a token that was checked. */
+enum scope { SCOPE_NONE, SCOPE_PROJECT, SCOPE_DOMAIN, SCOPE_SYSTEM };
+
+/* Who asks, from a token that was checked. Roles and scope are policy.c's to judge. */
 struct auth {
 	char user_id[64], user_name[256];
-	char project_id[64]; /* "" for a token without a project */
-	unsigned int roles;  /* enum role, or-ed: the roles that policy looks at */
-	bool admin;	     /* has ROLE_ADMIN */
+	char home_id[64];    /* the user's domain */
+	enum scope scope;    /* what the token is good for */
+	char project_id[64]; /* of SCOPE_PROJECT, else "" */
+	char domain_id[64];  /* of SCOPE_DOMAIN, else "" */
+	unsigned int roles;  /* enum role, or-ed: those of the scope that policy looks at */
 };
 
 struct first;

@@ -100,8 +100,6 @@ static int compute_begin(struct call *c)
 	int minor = text ? parse_minor(text) : 1;
 	char value[32];
 
-	if (c->auth && c->auth->roles == ROLE_READER && strcmp(c->method, "GET"))
-		return call_fail(c, 403, "Forbidden", "Readers may not change anything");
 	if (minor < 0)
 		return call_fail(c, 400, "BadRequest",
 				 "API Version String %s is of invalid format. It must be of format "
@@ -210,12 +208,12 @@ static int server_groups_list(struct call *c)
 }
 
 static const struct route own_routes[] = {
-	{ "GET", "", versions_list, ROUTE_OPEN },
-	{ "GET", "/", versions_list, ROUTE_OPEN },
-	{ "GET", "/v2.1", version_show, ROUTE_OPEN },
-	{ "GET", "/v2.1/", version_show, ROUTE_OPEN },
-	{ "GET", "/v2.1/extensions", extensions_list, 0 },
-	{ "GET", "/v2.1/os-server-groups", server_groups_list, 0 },
+	{ "GET", "", versions_list, RULE_OPEN },
+	{ "GET", "/", versions_list, RULE_OPEN },
+	{ "GET", "/v2.1", version_show, RULE_OPEN },
+	{ "GET", "/v2.1/", version_show, RULE_OPEN },
+	{ "GET", "/v2.1/extensions", extensions_list, RULE_READ },
+	{ "GET", "/v2.1/os-server-groups", server_groups_list, RULE_READ },
 	{ NULL },
 };
 

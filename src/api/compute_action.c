@@ -18,7 +18,7 @@
 
 static int refuse_locked(struct call *c, const json_t *server)
 {
-	if (!json_is_true(json_object_get(server, "locked")) || c->auth->admin)
+	if (!json_is_true(json_object_get(server, "locked")) || caller_is_admin(c))
 		return 0;
 	return call_fail(c, 409, "InstanceIsLocked", "Instance %s is locked",
 			 doc_text(server, "id"));
@@ -121,11 +121,6 @@ static int do_reset(struct call *c, const json_t *args)
 	const json_t *old = server_find(c, c->ids[0]);
 	const char *state = doc_text(args, "state");
 
-	if (!c->auth->admin)
-		return call_fail(
-			c, 403, "Forbidden",
-			"Policy doesn't allow os_compute_api:os-admin-actions:reset_state to be "
-			"performed.");
 	if (!old)
 		return -ENOENT;
 	if (!state || (strcmp(state, "active") && strcmp(state, "error")))
@@ -210,23 +205,29 @@ static int server_action(struct call *c)
 	static const struct {
 		const char *word;
 		int (*act)(struct call *c, const json_t *args);
+		enum rule rule;
 	} actions[] = {
-		{ "os-start", do_start },
-		{ "os-stop", do_stop },
-		{ "reboot", do_reboot },
-		{ "lock", do_lock },
-		{ "unlock", do_unlock },
-		{ "os-resetState", do_reset },
-		{ "os-getConsoleOutput", do_console },
+		{ "os-start", do_start, RULE_WRITE },
+		{ "os-stop", do_stop, RULE_WRITE },
+		{ "reboot", do_reboot, RULE_WRITE },
+		{ "lock", do_lock, RULE_WRITE },
+		{ "unlock", do_unlock, RULE_WRITE },
+		{ "os-resetState", do_reset, RULE_ADMIN },
+		{ "os-getConsoleOutput", do_console, RULE_WRITE },
 	};
 	const char *word = json_object_iter_key(json_object_iter((json_t *)c->body));
 
 	if (!word || json_object_size(c->body) != 1)
 		return call_fail(c, 400, "BadRequest", "There is no such action: %s",
 				 word ? word : "");
-	for (size_t i = 0; i < ARRAY_LEN(actions); i++)
-		if (!strcmp(word, actions[i].word))
-			return actions[i].act(c, json_object_get(c->body, word));
+	for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
+		if (strcmp(word, actions[i].word))
+			continue;
+		if (!caller_may(c, actions[i].rule))
+			return call_fail(c, 403, "Forbidden",
+					 "Policy doesn't allow %s to be performed.", word);
+		return actions[i].act(c, json_object_get(c->body, word));
+	}
 	if (!server_find(c, c->ids[0]))
 		return -ENOENT;
 	return call_fail(c, 400, "BadRequest", "There is no such action: %s", word);
@@ -457,16 +458,16 @@ static int addresses_list(struct call *c)
 }
 
 const struct route action_routes[] = {
-	{ "POST", "/v2.1/servers/{}/action", server_action, 0 },
-	{ "POST", "/v2.1/servers/{}/remote-consoles", remote_console, 0 },
-	{ "GET", "/v2.1/servers/{}/os-instance-actions", actions_list, 0 },
-	{ "GET", "/v2.1/servers/{}/os-instance-actions/{}", action_show, 0 },
-	{ "GET", "/v2.1/servers/{}/os-interface", interfaces_list, 0 },
-	{ "GET", "/v2.1/servers/{}/os-interface/{}", interface_show, 0 },
-	{ "POST", "/v2.1/servers/{}/os-interface", interface_attach, 0 },
-	{ "DELETE", "/v2.1/servers/{}/os-interface/{}", interface_detach, 0 },
-	{ "GET", "/v2.1/servers/{}/os-volume_attachments", volumes_list, 0 },
-	{ "GET", "/v2.1/servers/{}/os-security-groups", groups_list, 0 },
-	{ "GET", "/v2.1/servers/{}/ips", addresses_list, 0 },
+	{ "POST", "/v2.1/servers/{}/action", server_action, RULE_WRITE },
+	{ "POST", "/v2.1/servers/{}/remote-consoles", remote_console, RULE_WRITE },
+	{ "GET", "/v2.1/servers/{}/os-instance-actions", actions_list, RULE_READ },
+	{ "GET", "/v2.1/servers/{}/os-instance-actions/{}", action_show, RULE_READ },
+	{ "GET", "/v2.1/servers/{}/os-interface", interfaces_list, RULE_READ },
+	{ "GET", "/v2.1/servers/{}/os-interface/{}", interface_show, RULE_READ },
+	{ "POST", "/v2.1/servers/{}/os-interface", interface_attach, RULE_WRITE },
+	{ "DELETE", "/v2.1/servers/{}/os-interface/{}", interface_detach, RULE_WRITE },
+	{ "GET", "/v2.1/servers/{}/os-volume_attachments", volumes_list, RULE_READ },
+	{ "GET", "/v2.1/servers/{}/os-security-groups", groups_list, RULE_READ },
+	{ "GET", "/v2.1/servers/{}/ips", addresses_list, RULE_READ },
 	{ NULL },
 };

@@ -28,7 +28,7 @@ static bool flavor_visible(const struct call *c, const json_t *doc)
 {
 	if (json_is_true(json_object_get(doc, PUBLIC)) || has_access(doc, c->auth->project_id))
 		return true;
-	return c->auth->admin &&
+	return caller_is_admin(c) &&
 	       (c->ids[0] || strcmp(c->method, "GET") || call_arg(c, "is_public"));
 }
 
@@ -136,7 +136,9 @@ const struct resource flavor_resource = {
 	.many = "flavors",
 	.label = "Flavor",
 	.path = "/v2.1/flavors",
-	.flags = RES_GLOBAL | RES_ADMIN | RES_OK_ON_CREATE,
+	.flags = RES_GLOBAL | RES_OK_ON_CREATE,
+	.read = RULE_READ,
+	.write = RULE_ADMIN,
 	.fields = flavor_fields,
 	.brief = brief,
 	.check = flavor_check,
@@ -356,13 +358,13 @@ static int flavor_delete(struct call *c)
 }
 
 const struct route flavor_routes[] = {
-	{ "DELETE", "/v2.1/flavors/{}", flavor_delete, ROUTE_ADMIN },
-	{ "GET", "/v2.1/flavors/{}/os-extra_specs", specs_list, 0 },
-	{ "POST", "/v2.1/flavors/{}/os-extra_specs", specs_create, ROUTE_ADMIN },
-	{ "GET", "/v2.1/flavors/{}/os-extra_specs/{}", spec_show, 0 },
-	{ "PUT", "/v2.1/flavors/{}/os-extra_specs/{}", spec_update, ROUTE_ADMIN },
-	{ "DELETE", "/v2.1/flavors/{}/os-extra_specs/{}", spec_delete, ROUTE_ADMIN },
-	{ "GET", "/v2.1/flavors/{}/os-flavor-access", access_list, ROUTE_ADMIN },
-	{ "POST", "/v2.1/flavors/{}/action", flavor_action, ROUTE_ADMIN },
+	{ "DELETE", "/v2.1/flavors/{}", flavor_delete, RULE_ADMIN },
+	{ "GET", "/v2.1/flavors/{}/os-extra_specs", specs_list, RULE_READ },
+	{ "POST", "/v2.1/flavors/{}/os-extra_specs", specs_create, RULE_ADMIN },
+	{ "GET", "/v2.1/flavors/{}/os-extra_specs/{}", spec_show, RULE_READ },
+	{ "PUT", "/v2.1/flavors/{}/os-extra_specs/{}", spec_update, RULE_ADMIN },
+	{ "DELETE", "/v2.1/flavors/{}/os-extra_specs/{}", spec_delete, RULE_ADMIN },
+	{ "GET", "/v2.1/flavors/{}/os-flavor-access", access_list, RULE_ADMIN },
+	{ "POST", "/v2.1/flavors/{}/action", flavor_action, RULE_ADMIN },
 	{ NULL },
 };

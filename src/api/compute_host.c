@@ -269,12 +269,12 @@ static int zones_detail(struct call *c)
 }
 
 const struct route host_routes[] = {
-	{ "GET", "/v2.1/os-services", services_list, ROUTE_ADMIN },
-	{ "GET", "/v2.1/os-hypervisors", hypervisors_list, ROUTE_ADMIN },
-	{ "GET", "/v2.1/os-hypervisors/detail", hypervisors_detail, ROUTE_ADMIN },
-	{ "GET", "/v2.1/os-hypervisors/statistics", hypervisors_statistics, ROUTE_ADMIN },
-	{ "GET", "/v2.1/os-hypervisors/{}", hypervisor_show, ROUTE_ADMIN },
-	{ "GET", "/v2.1/os-availability-zone", zones_list, 0 },
-	{ "GET", "/v2.1/os-availability-zone/detail", zones_detail, ROUTE_ADMIN },
+	{ "GET", "/v2.1/os-services", services_list, RULE_ADMIN },
+	{ "GET", "/v2.1/os-hypervisors", hypervisors_list, RULE_ADMIN },
+	{ "GET", "/v2.1/os-hypervisors/detail", hypervisors_detail, RULE_ADMIN },
+	{ "GET", "/v2.1/os-hypervisors/statistics", hypervisors_statistics, RULE_ADMIN },
+	{ "GET", "/v2.1/os-hypervisors/{}", hypervisor_show, RULE_ADMIN },
+	{ "GET", "/v2.1/os-availability-zone", zones_list, RULE_READ },
+	{ "GET", "/v2.1/os-availability-zone/detail", zones_detail, RULE_ADMIN },
 	{ NULL },
 };

@@ -32,7 +32,7 @@ static const char *owner_of(const struct call *c)
 {
 	const char *user = compute_minor(c) >= 10 ? call_arg(c, "user_id") : NULL;
 
-	return user && c->auth->admin ? user : c->auth->user_id;
+	return user && caller_is_admin(c) ? user : c->auth->user_id;
 }
 
 static json_t *keypair_view(const struct call *c, const json_t *k, bool whole)
@@ -175,9 +175,9 @@ static int keypair_delete(struct call *c)
 }
 
 const struct route keypair_routes[] = {
-	{ "GET", "/v2.1/os-keypairs", keypair_list, 0 },
-	{ "POST", "/v2.1/os-keypairs", keypair_create, 0 },
-	{ "GET", "/v2.1/os-keypairs/{}", keypair_show, 0 },
-	{ "DELETE", "/v2.1/os-keypairs/{}", keypair_delete, 0 },
+	{ "GET", "/v2.1/os-keypairs", keypair_list, RULE_READ },
+	{ "POST", "/v2.1/os-keypairs", keypair_create, RULE_WRITE },
+	{ "GET", "/v2.1/os-keypairs/{}", keypair_show, RULE_READ },
+	{ "DELETE", "/v2.1/os-keypairs/{}", keypair_delete, RULE_WRITE },
 	{ NULL },
 };

@@ -132,7 +132,8 @@ static bool passes(struct call *c, const json_t *s)
 {
 	for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
 		const struct filter *f = &filters[i];
-		const char *value = f->admin && !c->auth->admin ? NULL : call_arg(c, f->arg), *has;
+		const char *value = f->admin && !caller_is_admin(c) ? NULL : call_arg(c, f->arg),
+			   *has;
 
 		if (!value)
 			continue;
@@ -212,7 +213,7 @@ static int check_listing(struct call *c, struct listing *l, long *limit)
 		   *text = call_arg(c, "limit"), *status = call_arg(c, "status");
 	char *end;
 
-	if (wants_all(c) && !c->auth->admin)
+	if (wants_all(c) && !caller_is_admin(c))
 		return call_fail(
 			c, 403, "Forbidden",
 			"Policy doesn't allow os_compute_api:servers:detail:get_all_tenants to be "

@@ -118,7 +118,7 @@ static json_t *quota_view(struct call *c, const char *project_id, bool defaults)
 
 static int refuse_foreign(struct call *c)
 {
-	if (c->auth->admin || !strcmp(c->ids[0], c->auth->project_id))
+	if (caller_owns(c, c->ids[0]))
 		return 0;
 	return call_fail(c, 403, "Forbidden",
 			 "Policy doesn't allow os_compute_api:os-quota-sets:show to be performed.");
@@ -251,7 +251,7 @@ static size_t row_of(const char *quota)
 
 static int limits_show(struct call *c)
 {
-	const char *asked = c->auth->admin ? call_arg(c, "tenant_id") : NULL;
+	const char *asked = caller_is_admin(c) ? call_arg(c, "tenant_id") : NULL;
 	const char *project = asked ? asked : c->auth->project_id;
 	struct usage u = usage_of(c, project);
 	json_t *out = json_object();
@@ -271,11 +271,11 @@ static int limits_show(struct call *c)
 }
 
 const struct route quota_routes[] = {
-	{ "GET", "/v2.1/limits", limits_show, 0 },
-	{ "GET", "/v2.1/os-quota-sets/{}", quota_show, 0 },
-	{ "GET", "/v2.1/os-quota-sets/{}/defaults", quota_defaults, 0 },
-	{ "GET", "/v2.1/os-quota-sets/{}/detail", quota_detail, 0 },
-	{ "PUT", "/v2.1/os-quota-sets/{}", quota_update, ROUTE_ADMIN },
-	{ "DELETE", "/v2.1/os-quota-sets/{}", quota_delete, ROUTE_ADMIN },
+	{ "GET", "/v2.1/limits", limits_show, RULE_READ },
+	{ "GET", "/v2.1/os-quota-sets/{}", quota_show, RULE_READ },
+	{ "GET", "/v2.1/os-quota-sets/{}/defaults", quota_defaults, RULE_READ },
+	{ "GET", "/v2.1/os-quota-sets/{}/detail", quota_detail, RULE_READ },
+	{ "PUT", "/v2.1/os-quota-sets/{}", quota_update, RULE_ADMIN },
+	{ "DELETE", "/v2.1/os-quota-sets/{}", quota_delete, RULE_ADMIN },
 	{ NULL },
 };

@@ -224,7 +224,7 @@ static int find_zone(struct call *c, struct boot *b)
 				 "The requested availability zone is not available");
 	if (!colon || !colon[1])
 		return 0;
-	if (!c->auth->admin)
+	if (!caller_is_admin(c))
 		return call_fail(
 			c, 403, "Forbidden",
 			"Policy doesn't allow os_compute_api:servers:create:forced_host to be "
@@ -293,7 +293,7 @@ static int add_only_network(struct call *c, struct boot *b)
 	while (cursor_next(&it)) {
 		const char *project = doc_text(it.doc, "project_id");
 
-		if (strcmp(project ? project : "", c->auth->project_id) &&
+		if (!caller_is_in(c, project ? project : "") &&
 		    !json_is_true(json_object_get(it.doc, "shared")))
 			continue;
 		if (only)

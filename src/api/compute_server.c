@@ -168,7 +168,7 @@ static int server_delete(struct call *c)
 
 	if (!old)
 		return -ENOENT;
-	if (json_is_true(json_object_get(old, "locked")) && !c->auth->admin)
+	if (json_is_true(json_object_get(old, "locked")) && !caller_is_admin(c))
 		return call_fail(c, 409, "InstanceIsLocked", "Instance %s is locked", c->ids[0]);
 	auto_of(json_decref) json_t *server = json_copy((json_t *)old);
 	server_begin(server, "delete");
@@ -332,17 +332,17 @@ static int metadata_update(struct call *c)
 }
 
 const struct route server_routes[] = {
-	{ "GET", "/v2.1/servers", server_list_brief, 0 },
-	{ "GET", "/v2.1/servers/detail", server_list_detail, 0 },
-	{ "POST", "/v2.1/servers", server_create, 0 },
-	{ "GET", "/v2.1/servers/{}", server_show, 0 },
-	{ "PUT", "/v2.1/servers/{}", server_update, 0 },
-	{ "DELETE", "/v2.1/servers/{}", server_delete, 0 },
-	{ "GET", "/v2.1/servers/{}/metadata", metadata_list, 0 },
-	{ "POST", "/v2.1/servers/{}/metadata", metadata_set, 0 },
-	{ "PUT", "/v2.1/servers/{}/metadata", metadata_set, 0 },
-	{ "GET", "/v2.1/servers/{}/metadata/{}", metadata_show, 0 },
-	{ "PUT", "/v2.1/servers/{}/metadata/{}", metadata_update, 0 },
-	{ "DELETE", "/v2.1/servers/{}/metadata/{}", metadata_delete, 0 },
+	{ "GET", "/v2.1/servers", server_list_brief, RULE_READ },
+	{ "GET", "/v2.1/servers/detail", server_list_detail, RULE_READ },
+	{ "POST", "/v2.1/servers", server_create, RULE_WRITE },
+	{ "GET", "/v2.1/servers/{}", server_show, RULE_READ },
+	{ "PUT", "/v2.1/servers/{}", server_update, RULE_WRITE },
+	{ "DELETE", "/v2.1/servers/{}", server_delete, RULE_WRITE },
+	{ "GET", "/v2.1/servers/{}/metadata", metadata_list, RULE_READ },
+	{ "POST", "/v2.1/servers/{}/metadata", metadata_set, RULE_WRITE },
+	{ "PUT", "/v2.1/servers/{}/metadata", metadata_set, RULE_WRITE },
+	{ "GET", "/v2.1/servers/{}/metadata/{}", metadata_show, RULE_READ },
+	{ "PUT", "/v2.1/servers/{}/metadata/{}", metadata_update, RULE_WRITE },
+	{ "DELETE", "/v2.1/servers/{}/metadata/{}", metadata_delete, RULE_WRITE },
 	{ NULL },
 };

@@ -273,7 +273,7 @@ json_t *server_view(struct call *c, const json_t *server)
 		const char *member = col->member ? col->member : col->key;
 		json_t *value;
 
-		if (compute_minor(c) < col->since || (col->admin && !c->auth->admin))
+		if (compute_minor(c) < col->since || (col->admin && !caller_is_admin(c)))
 			continue;
 		if (col->make)
 			value = col->make(c, server);

@@ -133,7 +133,8 @@ void engine_public_url(const struct engine_opts *opts, char out[ENGINE_URL_LEN])
  *
  * opts->listen NULL: no HTTP server (tests, and a start that only prepares).
  *
- * Return: 0; errors of the store, of a service's start(), of http_open().
+ * Return: 0; -EINVAL for a route without a rule; errors of the store, of a service's start(), of
+ * http_open().
  * Context: the thread that runs the loop, as everything in this room but jobs.
  */
 int engine_open(const struct engine_opts *opts, struct engine **out, struct err *e)
@@ -146,6 +147,9 @@ int engine_open(const struct engine_opts *opts, struct engine **out, struct err 
 	eng->opts = *opts;
 	engine_public_url(opts, eng->public_url);
 	eng->opts.public_url = eng->public_url;
+	rc = policy_check(opts->services, e);
+	if (rc)
+		return rc;
 	eng->cache = cache_new(opts->services, e);
 	eng->jobs = jobs_new(opts->loop, e);
 	if (!eng->cache || !eng->jobs)

@@ -8,7 +8,7 @@
 #ifndef ANYVF_API_ENGINE_H
 #define ANYVF_API_ENGINE_H
 
-#include "api/call.h"
+#include "api/policy.h"
 #include "base/loop.h"
 
 enum jtype {
@@ -53,20 +53,18 @@ struct rfield {
 };
 
 enum resource_flags {
-	RES_GLOBAL = 1,	     /* belongs to no project: every caller sees it */
-	RES_SHARED = 2,	     /* its member `shared` opens it to all projects for reading */
-	RES_ADMIN = 4,	     /* only admins may create, update, delete */
-	RES_ADMIN_ONLY = 8,  /* ... or see it */
-	RES_HEX_ID = 16,     /* ids are 32 hex digits (Keystone) */
-	RES_TIMES = 32,	     /* created_at, updated_at are kept */
-	RES_REVISION = 64,   /* revision_number is kept */
-	RES_TENANT = 128,    /* shows project_id as tenant_id too, accepts and filters by it */
-	RES_NO_CREATE = 256, /* 405 */
-	RES_NO_UPDATE = 512,
-	RES_NO_DELETE = 1024,
-	RES_PATCH = 2048,    /* updates come as PATCH (Keystone) */
-	RES_OK_ON_CREATE = 4096, /* POST answers 200 (Nova) */
-	RES_FREE_FORM = 8192, /* members no row names are kept as they are */
+	RES_GLOBAL = 1,	    /* belongs to no project: every caller sees it */
+	RES_SHARED = 2,	    /* its member `shared` opens it to all projects for reading */
+	RES_HEX_ID = 4,	    /* ids are 32 hex digits (Keystone) */
+	RES_TIMES = 8,	    /* created_at, updated_at are kept */
+	RES_REVISION = 16,  /* revision_number is kept */
+	RES_TENANT = 32,    /* shows project_id as tenant_id too, accepts and filters by it */
+	RES_NO_CREATE = 64, /* 405 */
+	RES_NO_UPDATE = 128,
+	RES_NO_DELETE = 256,
+	RES_PATCH = 512,	 /* updates come as PATCH (Keystone) */
+	RES_OK_ON_CREATE = 1024, /* POST answers 200 (Nova) */
+	RES_FREE_FORM = 2048,	 /* members no row names are kept as they are */
 };
 
 struct resource {
@@ -75,6 +73,7 @@ struct resource {
 	const char *path;	/* below the service's prefix: "/v2.0/networks"; NULL: no routes */
 	const char *kind;	/* documents are /KIND/ID; NULL: `one` */
 	unsigned int flags;	/* RES_... */
+	enum rule read, write;	/* who may GET, who may do the rest; needed where path is */
 	const char *owner;	/* member that holds the project; NULL: "project_id" */
 	const struct rfield *fields; /* id, project_id, created_at... included, in order of output */
 	const char *const *brief; /* Nova: what PATH shows; PATH/detail shows all. NULL: all */
@@ -92,11 +91,14 @@ struct resource {
 	bool (*visible)(const struct call *c, const json_t *doc);
 	/* Is it in lists? NULL: whatever is visible. (Nova: other projects' only with all_tenants.) */
 	bool (*listed)(const struct call *c, const json_t *doc);
+	/* May the caller, who sees it and passes .write, change it? NULL: own project, or admin. */
+	bool (*owned)(const struct call *c, const json_t *doc);
 };
 
 /* Documents of a resource. */
 const json_t *res_get(struct call *c, const struct resource *r, const char *id); /* any, or NULL */
 const json_t *res_find(struct call *c, const struct resource *r, const char *id); /* or 404 */
+int fault_not_found(struct call *c, const struct resource *r, const char *id);	  /* that 404 */
 bool res_visible(struct call *c, const struct resource *r, const json_t *doc);
 struct cursor res_list(struct call *c, const struct resource *r, const char *field,
 		       const char *value); /* field NULL: all */
@@ -124,14 +126,13 @@ int fields_accept(struct call *c, const struct rfield *rows, const json_t *given
 
 /* A custom endpoint. "{}" stands for one path segment: c->ids[]. */
 enum route_flags {
-	ROUTE_OPEN = 1,	  /* no token needed (one that is given is not looked at) */
-	ROUTE_ADMIN = 2,  /* 403 unless admin */
-	ROUTE_UPLOAD = 4, /* the body goes to a file: call_upload() */
+	ROUTE_UPLOAD = 1, /* the body goes to a file: call_upload() */
 };
 struct route {
 	const char *method;
 	const char *path; /* "/v2.1/servers/{}/action" */
 	int (*handle)(struct call *c);
+	enum rule rule;	    /* who may use it */
 	unsigned int flags; /* ROUTE_... */
 };
 

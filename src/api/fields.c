@@ -267,7 +267,7 @@ static int check_policy(struct call *c, const struct resource *r, const struct r
 	bool refused = false;
 
 	snprintf(rule, sizeof(rule), "rule:%s_%s", verb, one);
-	for (const struct rfield *f = rows; f->name && !c->auth->admin; f++) {
+	for (const struct rfield *f = rows; f->name && !caller_is_admin(c); f++) {
 		auto_of(json_decref) json_t *dflt = NULL;
 
 		if (!(f->flags & R_ADMIN) || !json_object_get(given, f->name))

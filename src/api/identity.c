@@ -35,6 +35,19 @@ const json_t *identity_by_name(struct call *c, const struct resource *r, const c
 	return NULL;
 }
 
+/**
+ * identity_enabled() - May a user or project be used: it and its domain are enabled
+ * @c:   the call
+ * @doc: user or project, or NULL
+ */
+bool identity_enabled(struct call *c, const json_t *doc)
+{
+	const json_t *domain = res_get(c, &domain_resource, str(doc, "domain_id"));
+
+	return json_is_true(json_object_get(doc, "enabled")) &&
+	       json_is_true(json_object_get(domain, "enabled"));
+}
+
 /* Names are unique in their domain: /name/KIND/DOMAIN/HASH, a hash since names may be long. */
 static void name_key(char out[STORE_KEY_LEN], const struct resource *r, const json_t *doc)
 {
@@ -77,12 +90,6 @@ static int free_name(struct call *c, const struct resource *r, const json_t *doc
 	return call_delete(c, "%s", key);
 }
 
-/* Domains and roles: a name, nothing else. */
-static int check_domain(struct call *c, json_t *doc, const json_t *old)
-{
-	return claim_name(c, &domain_resource, doc, old);
-}
-
 static int check_role(struct call *c, json_t *doc, const json_t *old)
 {
 	return claim_name(c, &role_resource, doc, old);
@@ -111,21 +118,54 @@ static int deleted_role(struct call *c, const json_t *doc)
 	return rc;
 }
 
-/* A project or user lives in a domain; the caller's default one if it says none. */
+/* A project or user lives in a domain: if it says none, the one the token is of, or the default. */
 static int set_domain(struct call *c, json_t *doc)
 {
-	if (str(doc, "domain_id")[0])
+	const char *own = c->auth->domain_id;
+
+	if (!str(doc, "domain_id")[0] &&
+	    json_object_set_new(doc, "domain_id", json_string(own[0] ? own : "default")))
+		return -ENOMEM;
+	if (caller_reaches(c, str(doc, "domain_id")))
 		return 0;
-	return json_object_set_new(doc, "domain_id", json_string("default")) ? -ENOMEM : 0;
+	return fault_not_found(c, &domain_resource, str(doc, "domain_id"));
+}
+
+/* What was signed before something was disabled does not come back with it. */
+static int end_tokens(struct call *c, json_t *doc, const json_t *old)
+{
+	if (json_is_true(json_object_get(doc, "enabled")) ||
+	    !json_is_true(json_object_get(old, "enabled")))
+		return 0;
+	return json_object_set_new(doc, "valid_after_us", json_integer(c->now_us)) ? -ENOMEM : 0;
+}
+
+static int check_domain(struct call *c, json_t *doc, const json_t *old)
+{
+	return end_tokens(c, doc, old) ?: claim_name(c, &domain_resource, doc, old);
+}
+
+/* Its parent is its domain or another project there. */
+static int check_parent(struct call *c, json_t *doc)
+{
+	const char *parent = str(doc, "parent_id"), *domain = str(doc, "domain_id");
+	const json_t *above;
+
+	if (!parent[0])
+		return json_object_set_new(doc, "parent_id", json_string(domain)) ? -ENOMEM : 0;
+	if (!strcmp(parent, domain))
+		return 0;
+	above = res_find(c, &project_resource, parent);
+	if (above && !strcmp(str(above, "domain_id"), domain))
+		return 0;
+	return fault_not_found(c, &project_resource, parent);
 }
 
 static int check_project(struct call *c, json_t *doc, const json_t *old)
 {
-	int rc = set_domain(c, doc);
+	int rc = set_domain(c, doc) ?: end_tokens(c, doc, old);
 
-	if (!rc && !str(doc, "parent_id")[0])
-		rc = json_object_set(doc, "parent_id", json_object_get(doc, "domain_id"));
-	return rc ? -ENOMEM : claim_name(c, &project_resource, doc, old);
+	return rc ?: check_parent(c, doc) ?: claim_name(c, &project_resource, doc, old);
 }
 
 static int deleted_project(struct call *c, const json_t *doc)
@@ -136,17 +176,45 @@ static int deleted_project(struct call *c, const json_t *doc)
 	return grant_drop(c, NULL, scope) ?: free_name(c, &project_resource, doc);
 }
 
+/* One's own, and those of the domains one looks after. */
 static bool project_visible(const struct call *c, const json_t *doc)
 {
-	return c->auth->admin || !strcmp(str(doc, "id"), c->auth->project_id);
+	return caller_is_in(c, str(doc, "id")) || caller_reaches(c, str(doc, "domain_id"));
+}
+
+static bool domain_visible(const struct call *c, const json_t *doc)
+{
+	return !strcmp(str(doc, "id"), c->auth->home_id) || caller_reaches(c, str(doc, "id"));
+}
+
+/* Who may change what lives in a domain: its admin, but not what has power beyond it. */
+static bool is_changed_by(const struct call *c, const json_t *doc, const char *user,
+			  const char *scope)
+{
+	return caller_is_admin(c) ||
+	       (caller_reaches(c, str(doc, "domain_id")) && !grant_beyond(c, user, scope));
+}
+
+static bool project_owned(const struct call *c, const json_t *doc)
+{
+	char scope[80];
+
+	snprintf(scope, sizeof(scope), "project:%s", str(doc, "id"));
+	return is_changed_by(c, doc, NULL, scope);
 }
 
 /* The hash that a job made of the new password goes into the document. */
 static int check_user(struct call *c, json_t *doc, const json_t *old)
 {
 	const struct password *made = c->job;
-	int rc = set_domain(c, doc);
+	const char *project = str(doc, "default_project_id");
+	int rc = set_domain(c, doc) ?: end_tokens(c, doc, old);
 
+	if (rc)
+		return rc;
+	if (project[0] && strcmp(project, str(old, "default_project_id")) &&
+	    !res_find(c, &project_resource, project))
+		return -ENOENT;
 	if (json_object_get(doc, "password"))
 		json_object_del(doc, "password");
 	if (made && made->ok) {
@@ -164,7 +232,13 @@ static int deleted_user(struct call *c, const json_t *doc)
 
 static bool user_visible(const struct call *c, const json_t *doc)
 {
-	return c->auth->admin || !strcmp(str(doc, "id"), c->auth->user_id);
+	return !strcmp(str(doc, "id"), c->auth->user_id) ||
+	       caller_reaches(c, str(doc, "domain_id"));
+}
+
+static bool user_owned(const struct call *c, const json_t *doc)
+{
+	return is_changed_by(c, doc, str(doc, "id"), NULL);
 }
 
 static const struct rfield domain_fields[] = {
@@ -174,6 +248,7 @@ static const struct rfield domain_fields[] = {
 	{ "enabled", J_BOOL, R_CREATE | R_UPDATE | R_FILTER, "true" },
 	{ "tags", J_LIST, R_CREATE, "[]" },
 	{ "options", J_OBJ, R_CREATE, "{}" },
+	{ "valid_after_us", J_INT, R_SECRET, "0" },
 	{ NULL },
 };
 static const struct rfield project_fields[] = {
@@ -186,6 +261,7 @@ static const struct rfield project_fields[] = {
 	{ "is_domain", J_BOOL, R_CREATE | R_FILTER, "false" },
 	{ "tags", J_LIST, R_CREATE | R_UPDATE, "[]" },
 	{ "options", J_OBJ, R_CREATE | R_UPDATE, "{}" },
+	{ "valid_after_us", J_INT, R_SECRET, "0" },
 	{ NULL },
 };
 static const struct rfield user_fields[] = {
@@ -212,42 +288,53 @@ static const struct rfield role_fields[] = {
 	{ NULL },
 };
 
-#define IDENTITY_FLAGS (RES_GLOBAL | RES_ADMIN | RES_HEX_ID | RES_PATCH)
+#define IDENTITY_FLAGS (RES_GLOBAL | RES_HEX_ID | RES_PATCH)
 
 const struct resource domain_resource = {
 	.one = "domain",
 	.many = "domains",
 	.path = "/v3/domains",
 	.flags = IDENTITY_FLAGS,
+	.read = RULE_SELF,
+	.write = RULE_ADMIN,
 	.fields = domain_fields,
 	.check = check_domain,
 	.deleted = deleted_domain,
+	.visible = domain_visible,
 };
 const struct resource project_resource = {
 	.one = "project",
 	.many = "projects",
 	.path = "/v3/projects",
 	.flags = IDENTITY_FLAGS,
+	.read = RULE_SELF,
+	.write = RULE_MANAGE,
 	.fields = project_fields,
 	.check = check_project,
 	.deleted = deleted_project,
 	.visible = project_visible,
+	.owned = project_owned,
 };
 const struct resource user_resource = {
 	.one = "user",
 	.many = "users",
 	.path = "/v3/users",
 	.flags = IDENTITY_FLAGS,
+	.read = RULE_SELF,
+	.write = RULE_MANAGE,
 	.fields = user_fields,
 	.check = check_user,
 	.deleted = deleted_user,
 	.visible = user_visible,
+	.owned = user_owned,
 };
 const struct resource role_resource = {
 	.one = "role",
 	.many = "roles",
 	.path = "/v3/roles",
 	.flags = IDENTITY_FLAGS,
+	.read = RULE_LOOK,
+	.write = RULE_ADMIN,
 	.fields = role_fields,
 	.check = check_role,
 	.deleted = deleted_role,
@@ -275,7 +362,7 @@ static int with_hash(struct call *c, int (*handle)(struct call *c, const struct 
 {
 	const char *text = str(json_object_get(c->body, "user"), "password");
 
-	if (text[0] && !c->job && c->auth->admin)
+	if (text[0] && !c->job)
 		return call_job(c, LANE_KNOWN, password_hash, password_new(text, NULL),
 				password_free);
 	return handle(c, &user_resource);
@@ -323,13 +410,13 @@ static int change_password(struct call *c)
 }
 
 static const struct route own_routes[] = {
-	{ "GET", "/v3/domains", list_domains, ROUTE_ADMIN },
-	{ "GET", "/v3/projects", list_projects, ROUTE_ADMIN },
-	{ "GET", "/v3/users", list_users, ROUTE_ADMIN },
-	{ "POST", "/v3/users", create_user, ROUTE_ADMIN },
-	{ "PATCH", "/v3/users/{}", update_user, ROUTE_ADMIN },
-	{ "POST", "/v3/users/{}/password", change_password, 0 },
-	{ NULL, NULL, NULL, 0 },
+	{ "GET", "/v3/domains", list_domains, RULE_LOOK },
+	{ "GET", "/v3/projects", list_projects, RULE_LOOK },
+	{ "GET", "/v3/users", list_users, RULE_LOOK },
+	{ "POST", "/v3/users", create_user, RULE_MANAGE },
+	{ "PATCH", "/v3/users/{}", update_user, RULE_MANAGE },
+	{ "POST", "/v3/users/{}/password", change_password, RULE_SELF },
+	{ NULL },
 };
 static const struct route *const routes[] = { own_routes, auth_routes, grant_routes, catalog_routes,
 					      NULL };

@@ -34,6 +34,7 @@ int token_purge(struct call *c);
 int grant_put(struct call *c, const char *user_id, const char *scope, const char *role_id);
 json_t *grant_roles(struct call *c, const char *user_id, const char *scope, unsigned int *mask);
 int grant_drop(struct call *c, const char *user_id, const char *scope);
+bool grant_beyond(const struct call *c, const char *user_id, const char *scope);
 
 /* Passwords: work for call_job(). */
 struct password {
@@ -48,6 +49,7 @@ void password_hash(void *password);
 
 json_t *identity_catalog(struct call *c);
 int identity_bootstrap(struct call *c);
+bool identity_enabled(struct call *c, const json_t *doc);
 const json_t *identity_by_name(struct call *c, const struct resource *r, const char *name,
 			       const char *domain_id);
 

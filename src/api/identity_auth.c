@@ -69,7 +69,7 @@ static int parse_scope(struct call *c, const json_t *scope, const json_t *user, 
 		return 0;
 	if (json_is_object(project)) {
 		doc = find_named(c, &project_resource, project);
-		if (!json_is_true(json_object_get(doc, "enabled")))
+		if (!identity_enabled(c, doc))
 			return unauthorized(c);
 		snprintf(out, 80, "project:%s", str(doc, "id"));
 	} else if (json_is_object(domain)) {
@@ -223,7 +223,7 @@ static int login_by_password(struct call *c, const json_t *identity)
 		return call_job(c, LANE_LOGIN, password_verify,
 				password_new(str(given, "password"), str(user, "password_hash")),
 				password_free);
-	if (!checked->ok || !json_is_true(json_object_get(user, "enabled")) ||
+	if (!checked->ok || !identity_enabled(c, user) ||
 	    strcmp(checked->hash, str(user, "password_hash")) != 0)
 		return unauthorized(c);
 	return issue(c, user, NULL);
@@ -249,8 +249,8 @@ static int handle_login(struct call *c)
 	return call_fail(c, 401, NULL, "Attempted to authenticate with an unsupported method.");
 }
 
-/* The token in X-Subject-Token; the caller's own, anybody's for admins and services. */
-static int read_subject(struct call *c, struct token *t)
+/* The token in X-Subject-Token; the caller's own, anybody's for who passes a rule. */
+static int read_subject(struct call *c, enum rule others, struct token *t)
 {
 	const char *text = call_header_in(c, "X-Subject-Token"), *own;
 
@@ -259,7 +259,7 @@ static int read_subject(struct call *c, struct token *t)
 	if (token_read(c, text, t))
 		return call_fail(c, 404, NULL, "Could not recognize token");
 	own = call_header_in(c, "X-Auth-Token");
-	if (c->auth->admin || c->auth->roles & ROLE_SERVICE || (own && !strcmp(own, text)) ||
+	if (caller_may(c, others) || (own && !strcmp(own, text)) ||
 	    !strcmp(c->auth->user_id, t->user_id))
 		return 0;
 	return call_fail(c, 403, NULL, "You are not authorized to perform the requested action.");
@@ -268,7 +268,7 @@ static int read_subject(struct call *c, struct token *t)
 static int handle_validate(struct call *c)
 {
 	struct token t;
-	int rc = read_subject(c, &t);
+	int rc = read_subject(c, RULE_VALIDATE, &t);
 
 	if (rc)
 		return rc;
@@ -279,16 +279,17 @@ static int handle_validate(struct call *c)
 static int handle_revoke(struct call *c)
 {
 	struct token t;
-	int rc = read_subject(c, &t) ?: token_revoke(c, &t);
+	int rc = read_subject(c, RULE_ADMIN, &t) ?: token_revoke(c, &t);
 
 	return rc ? rc : call_reply(c, 204, NULL);
 }
 
-/* Scopes the caller has a role on. */
+/* Scopes a user has a role on: all of one's own, of another's those one sees. */
 static json_t *own_scopes(struct call *c, const struct resource *r, const char *user_id)
 {
 	struct cursor it = call_list(c, "/grant/%s/", user_id);
 	size_t len = strlen(r->one);
+	bool own = !strcmp(user_id, c->auth->user_id);
 	json_t *list = json_array();
 	const char *last = "";
 
@@ -300,7 +301,8 @@ static json_t *own_scopes(struct call *c, const struct resource *r, const char *
 			continue;
 		last = scope; /* grants of one scope follow each other */
 		doc = res_get(c, r, scope + len + 1);
-		if (json_is_true(json_object_get(doc, "enabled")))
+		if (json_is_true(json_object_get(doc, "enabled")) &&
+		    (own || res_visible(c, r, doc)))
 			json_array_append_new(list, res_show(c, r, doc));
 	}
 	return list;
@@ -338,19 +340,18 @@ static int handle_system(struct call *c)
 
 static int handle_user_projects(struct call *c)
 {
-	if (!c->auth->admin && strcmp(c->ids[0], c->auth->user_id) != 0)
-		return call_fail(c, 403, NULL,
-				 "You are not authorized to perform the requested action.");
+	if (!res_find(c, &user_resource, c->ids[0]))
+		return -ENOENT;
 	return reply_scopes(c, &project_resource, c->ids[0]);
 }
 
 const struct route auth_routes[] = {
-	{ "POST", "/v3/auth/tokens", handle_login, ROUTE_OPEN },
-	{ "GET", "/v3/auth/tokens", handle_validate, 0 },
-	{ "DELETE", "/v3/auth/tokens", handle_revoke, 0 },
-	{ "GET", "/v3/auth/projects", handle_projects, 0 },
-	{ "GET", "/v3/auth/domains", handle_domains, 0 },
-	{ "GET", "/v3/auth/system", handle_system, 0 },
-	{ "GET", "/v3/users/{}/projects", handle_user_projects, 0 },
-	{ NULL, NULL, NULL, 0 },
+	{ "POST", "/v3/auth/tokens", handle_login, RULE_OPEN },
+	{ "GET", "/v3/auth/tokens", handle_validate, RULE_SELF },
+	{ "DELETE", "/v3/auth/tokens", handle_revoke, RULE_SELF },
+	{ "GET", "/v3/auth/projects", handle_projects, RULE_SELF },
+	{ "GET", "/v3/auth/domains", handle_domains, RULE_SELF },
+	{ "GET", "/v3/auth/system", handle_system, RULE_SELF },
+	{ "GET", "/v3/users/{}/projects", handle_user_projects, RULE_SELF },
+	{ NULL },
 };

@@ -202,16 +202,16 @@ static int handle_versions(struct call *c)
 }
 
 const struct route catalog_routes[] = {
-	{ "GET", "/", handle_versions, ROUTE_OPEN },
-	{ "GET", "/v3", handle_version, ROUTE_OPEN },
-	{ "GET", "/v3/", handle_version, ROUTE_OPEN },
-	{ "GET", "/v3/auth/catalog", handle_catalog, 0 },
-	{ "GET", "/v3/services", handle_services, ROUTE_ADMIN },
-	{ "GET", "/v3/services/{}", handle_service, ROUTE_ADMIN },
-	{ "GET", "/v3/endpoints", handle_endpoints, ROUTE_ADMIN },
-	{ "GET", "/v3/endpoints/{}", handle_endpoint, ROUTE_ADMIN },
-	{ "GET", "/v3/regions", handle_regions, 0 },
-	{ "GET", "/v3/regions/{}", handle_region, 0 },
-	{ "GET", "/v3/groups", handle_groups, ROUTE_ADMIN },
-	{ NULL, NULL, NULL, 0 },
+	{ "GET", "/", handle_versions, RULE_OPEN },
+	{ "GET", "/v3", handle_version, RULE_OPEN },
+	{ "GET", "/v3/", handle_version, RULE_OPEN },
+	{ "GET", "/v3/auth/catalog", handle_catalog, RULE_SELF },
+	{ "GET", "/v3/services", handle_services, RULE_ADMIN },
+	{ "GET", "/v3/services/{}", handle_service, RULE_ADMIN },
+	{ "GET", "/v3/endpoints", handle_endpoints, RULE_ADMIN },
+	{ "GET", "/v3/endpoints/{}", handle_endpoint, RULE_ADMIN },
+	{ "GET", "/v3/regions", handle_regions, RULE_SELF },
+	{ "GET", "/v3/regions/{}", handle_region, RULE_SELF },
+	{ "GET", "/v3/groups", handle_groups, RULE_LOOK },
+	{ NULL },
 };

@@ -109,11 +109,53 @@ int grant_drop(struct call *c, const char *user_id, const char *scope)
 	return rc;
 }
 
+static unsigned int role_bit(const json_t *role)
+{
+	for (unsigned int i = 0; i < ARRAY_LEN(known_roles); i++)
+		if (!strcmp(known_roles[i].name, str(role, "name")))
+			return known_roles[i].bit;
+	return 0;
+}
+
+/**
+ * grant_beyond() - Is there a grant that is not the caller's to give?
+ * @c:       the call
+ * @user_id: of this user; NULL: anybody's
+ * @scope:   on this scope; NULL: any
+ *
+ * Whoever may change such a user (his password) or project has the power that was granted.
+ */
+bool grant_beyond(const struct call *c, const char *user_id, const char *scope)
+{
+	struct call *call = (struct call *)c;
+	struct cursor it =
+		user_id ? call_list(call, "/grant/%s/", user_id) : call_list(call, "/grant/");
+
+	while (cursor_next(&it))
+		if ((!scope || !strcmp(str(it.doc, "scope"), scope)) &&
+		    !caller_may_grant(c, str(it.doc, "scope"),
+				      role_bit(res_get(call, &role_resource, str(it.doc, "role")))))
+			return true;
+	return false;
+}
+
 /* The scope, user and role of /projects/{}/users/{}/roles/{} and its like. */
 struct where {
 	char scope[80];
 	const char *user, *role; /* role NULL: all */
 };
+
+/* A domain, project or user that the caller looks after; one that is only his own is not enough. */
+static const json_t *find_reached(struct call *c, const struct resource *r, const char *id)
+{
+	const json_t *doc = res_find(c, r, id);
+	const char *domain = str(doc, r == &domain_resource ? "id" : "domain_id");
+
+	if (!doc || caller_reaches(c, domain))
+		return doc;
+	fault_not_found(c, r, id);
+	return NULL;
+}
 
 static int parse_where(struct call *c, struct where *w)
 {
@@ -125,7 +167,7 @@ static int parse_where(struct call *c, struct where *w)
 	else if (!strncmp(c->path, "/v3/domains/", 12))
 		of = &domain_resource;
 	if (of) {
-		if (!res_find(c, of, c->ids[n]))
+		if (!find_reached(c, of, c->ids[n]))
 			return -ENOENT;
 		snprintf(w->scope, sizeof(w->scope), "%s:%s", of->one, c->ids[n++]);
 	} else {
@@ -133,15 +175,25 @@ static int parse_where(struct call *c, struct where *w)
 	}
 	w->user = c->ids[n++];
 	w->role = c->ids[n];
-	if (!res_find(c, &user_resource, w->user))
+	if (!find_reached(c, &user_resource, w->user))
 		return -ENOENT;
 	return w->role && !res_find(c, &role_resource, w->role) ? -ENOENT : 0;
+}
+
+/* As parse_where(), for one who gives the role or takes it away. */
+static int parse_change(struct call *c, struct where *w)
+{
+	int rc = parse_where(c, w);
+
+	if (rc || caller_may_grant(c, w->scope, role_bit(res_get(c, &role_resource, w->role))))
+		return rc;
+	return call_fail(c, 403, NULL, "The role %s is not yours to give or take here.", w->role);
 }
 
 static int handle_put(struct call *c)
 {
 	struct where w;
-	int rc = parse_where(c, &w) ?: grant_put(c, w.user, w.scope, w.role);
+	int rc = parse_change(c, &w) ?: grant_put(c, w.user, w.scope, w.role);
 
 	return rc ? rc : call_reply(c, 204, NULL);
 }
@@ -149,7 +201,7 @@ static int handle_put(struct call *c)
 static int handle_delete(struct call *c)
 {
 	struct where w;
-	int rc = parse_where(c, &w);
+	int rc = parse_change(c, &w);
 
 	if (rc)
 		return rc;
@@ -247,6 +299,18 @@ static bool is_wanted(struct call *c, const json_t *grant)
 	return !domain || (!strncmp(scope, "domain:", 7) && !strcmp(scope + 7, domain));
 }
 
+/* The admin of a domain sees what is granted on it and on its projects. */
+static bool is_reached(struct call *c, const json_t *grant)
+{
+	const char *scope = str(grant, "scope");
+	const json_t *project;
+
+	if (!strncmp(scope, "domain:", 7))
+		return caller_reaches(c, scope + 7);
+	project = strncmp(scope, "project:", 8) ? NULL : res_get(c, &project_resource, scope + 8);
+	return caller_reaches(c, str(project, "domain_id")); /* the system is in no domain */
+}
+
 static int handle_assignments(struct call *c)
 {
 	auto_of(json_decref) json_t *list = json_array();
@@ -254,7 +318,7 @@ static int handle_assignments(struct call *c)
 	char self[300];
 
 	while (cursor_next(&it))
-		if (is_wanted(c, it.doc))
+		if (is_wanted(c, it.doc) && is_reached(c, it.doc))
 			json_array_append_new(list, assignment(c, it.doc));
 	snprintf(self, sizeof(self), "%s/identity/v3/role_assignments", c->opts->public_url);
 	return call_reply(c, 200,
@@ -262,18 +326,18 @@ static int handle_assignments(struct call *c)
 				    "next", "self", self, "previous"));
 }
 
-#define GRANTS(path)                                                                               \
-	{ "PUT", path "/users/{}/roles/{}", handle_put, ROUTE_ADMIN },                             \
-		{ "DELETE", path "/users/{}/roles/{}", handle_delete, ROUTE_ADMIN },               \
-		{ "GET", path "/users/{}/roles/{}", handle_check, ROUTE_ADMIN },                   \
+#define GRANTS(path, look, manage)                                                                 \
+	{ "PUT", path "/users/{}/roles/{}", handle_put, manage },                                  \
+		{ "DELETE", path "/users/{}/roles/{}", handle_delete, manage },                    \
+		{ "GET", path "/users/{}/roles/{}", handle_check, look },                          \
 	{                                                                                          \
-		"GET", path "/users/{}/roles", handle_roles, ROUTE_ADMIN                           \
+		"GET", path "/users/{}/roles", handle_roles, look                                  \
 	}
 
 const struct route grant_routes[] = {
-	GRANTS("/v3/projects/{}"),
-	GRANTS("/v3/domains/{}"),
-	GRANTS("/v3/system"),
-	{ "GET", "/v3/role_assignments", handle_assignments, ROUTE_ADMIN },
-	{ NULL, NULL, NULL, 0 },
+	GRANTS("/v3/projects/{}", RULE_LOOK, RULE_MANAGE),
+	GRANTS("/v3/domains/{}", RULE_LOOK, RULE_MANAGE),
+	GRANTS("/v3/system", RULE_ADMIN, RULE_ADMIN),
+	{ "GET", "/v3/role_assignments", handle_assignments, RULE_LOOK },
+	{ NULL },
 };

@@ -80,7 +80,7 @@ static int check_image(struct call *c, json_t *doc, const json_t *old)
 	size_t i;
 	int rc = 0;
 
-	if (!strcmp(str(doc, "visibility"), "public") && !c->auth->admin &&
+	if (!strcmp(str(doc, "visibility"), "public") && !caller_is_admin(c) &&
 	    strcmp(str(old, "visibility"), "public") != 0)
 		return call_fail(c, 403, NULL,
 				 "You are not authorized to complete publicize_image "
@@ -105,15 +105,14 @@ static bool is_member(struct call *c, const json_t *doc)
 
 static bool is_own(const struct call *c, const json_t *doc)
 {
-	return c->auth->admin ||
-	       (c->auth->project_id[0] && !strcmp(str(doc, "owner"), c->auth->project_id));
+	return caller_owns(c, str(doc, "owner"));
 }
 
 static bool image_visible(const struct call *c, const json_t *doc)
 {
 	const char *visibility = str(doc, "visibility");
 
-	return is_own(c, doc) || c->auth->roles & ROLE_AGENT || !strcmp(visibility, "public") ||
+	return is_own(c, doc) || caller_is_agent(c) || !strcmp(visibility, "public") ||
 	       !strcmp(visibility, "community") ||
 	       (!strcmp(visibility, "shared") && is_member((struct call *)c, doc));
 }
@@ -163,6 +162,8 @@ const struct resource image_resource = {
 	.label = "Image",
 	.path = "/v2/images",
 	.flags = RES_TIMES | RES_FREE_FORM | RES_NO_UPDATE,
+	.read = RULE_READ,
+	.write = RULE_WRITE,
 	.owner = "owner",
 	.fields = image_fields,
 	.check = check_image,
@@ -317,7 +318,7 @@ static int list_members(struct call *c)
 	}
 	it = call_list(c, "/image_member/%s/", c->ids[0]);
 	while (cursor_next(&it))
-		if (is_own(c, image) || !strcmp(str(it.doc, "member_id"), c->auth->project_id))
+		if (is_own(c, image) || caller_is_in(c, str(it.doc, "member_id")))
 			json_array_append(list, (json_t *)it.doc);
 	return call_reply(c, 200,
 			  json_pack("{s:o,s:s}", "members", list, "schema", "/v2/schemas/members"));
@@ -367,7 +368,7 @@ static int update_member(struct call *c)
 		return -ENOENT;
 	if (!old)
 		return call_fail(c, 404, NULL, "Member %s is not there.", c->ids[1]);
-	if (!c->auth->admin && strcmp(c->ids[1], c->auth->project_id) != 0)
+	if (!caller_owns(c, c->ids[1]))
 		return call_fail(c, 403, NULL, "Only the member may change its status.");
 	if (!is_in(states, status))
 		return call_fail(c, 400, NULL, "Invalid status: %s", status);
@@ -445,19 +446,19 @@ static int handle_list_schema(struct call *c)
 }
 
 static const struct route own_routes[] = {
-	{ "GET", "/", handle_choices, ROUTE_OPEN },
-	{ "GET", "/versions", handle_versions, ROUTE_OPEN },
-	{ "GET", "/v2/schemas/image", handle_schema, 0 },
-	{ "GET", "/v2/schemas/images", handle_list_schema, 0 },
-	{ "POST", "/v2/images", create_image, 0 },
-	{ "PATCH", "/v2/images/{}", patch_image, 0 },
-	{ "PUT", "/v2/images/{}/tags/{}", put_tag, 0 },
-	{ "DELETE", "/v2/images/{}/tags/{}", delete_tag, 0 },
-	{ "GET", "/v2/images/{}/members", list_members, 0 },
-	{ "POST", "/v2/images/{}/members", add_member, 0 },
-	{ "PUT", "/v2/images/{}/members/{}", update_member, 0 },
-	{ "DELETE", "/v2/images/{}/members/{}", remove_member, 0 },
-	{ NULL, NULL, NULL, 0 },
+	{ "GET", "/", handle_choices, RULE_OPEN },
+	{ "GET", "/versions", handle_versions, RULE_OPEN },
+	{ "GET", "/v2/schemas/image", handle_schema, RULE_READ },
+	{ "GET", "/v2/schemas/images", handle_list_schema, RULE_READ },
+	{ "POST", "/v2/images", create_image, RULE_WRITE },
+	{ "PATCH", "/v2/images/{}", patch_image, RULE_WRITE },
+	{ "PUT", "/v2/images/{}/tags/{}", put_tag, RULE_WRITE },
+	{ "DELETE", "/v2/images/{}/tags/{}", delete_tag, RULE_WRITE },
+	{ "GET", "/v2/images/{}/members", list_members, RULE_READ },
+	{ "POST", "/v2/images/{}/members", add_member, RULE_WRITE },
+	{ "PUT", "/v2/images/{}/members/{}", update_member, RULE_WRITE },
+	{ "DELETE", "/v2/images/{}/members/{}", remove_member, RULE_WRITE },
+	{ NULL },
 };
 static const struct route *const routes[] = { own_routes, image_file_routes, NULL };
 static const struct periodic periodics[] = { { 300000, image_sweep }, { 0, NULL } };

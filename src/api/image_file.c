@@ -238,8 +238,8 @@ int image_start(struct call *c)
 }
 
 const struct route image_file_routes[] = {
-	{ "PUT", "/v2/images/{}/file", handle_upload, ROUTE_UPLOAD },
-	{ "GET", "/v2/images/{}/file", handle_download, 0 },
-	{ "DELETE", "/v2/images/{}", handle_delete, 0 },
-	{ NULL, NULL, NULL, 0 },
+	{ "PUT", "/v2/images/{}/file", handle_upload, RULE_WRITE, ROUTE_UPLOAD },
+	{ "GET", "/v2/images/{}/file", handle_download, RULE_CONTENT },
+	{ "DELETE", "/v2/images/{}", handle_delete, RULE_WRITE },
+	{ NULL },
 };

@@ -28,6 +28,7 @@ struct call_priv {
 	int (*handle)(struct call *c); /* a route's; NULL: res_handle_* of resource */
 	int (*res_handle)(struct call *c, const struct resource *r);
 	const struct resource *resource;
+	enum rule rule; /* of the route */
 	unsigned int route_flags;
 
 	struct undo undo[CHANGES_MAX];
@@ -82,7 +83,6 @@ int jobs_add(struct jobs *jobs, enum lane_id which, uint64_t owner, void (*work)
 json_t *fault_json(const struct call *c);
 char *fault_html(const struct call *c);
 int fault_bad_value(struct call *c, const char *field, const char *fmt, ...) PRINTF_LIKE(3, 4);
-int fault_not_found(struct call *c, const struct resource *r, const char *id);
 int fault_no_route(struct call *c);
 int fault_bad_body(struct call *c);
 int fault_unauthorized(struct call *c);

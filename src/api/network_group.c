@@ -91,6 +91,8 @@ const struct resource security_group_rule_resource = {
 	.label = "SecurityGroupRule",
 	.path = "/v2.0/security-group-rules",
 	.flags = RES_TENANT | RES_TIMES | RES_REVISION | RES_NO_UPDATE,
+	.read = RULE_READ,
+	.write = RULE_WRITE,
 	.fields = rule_fields,
 	.quota = "security_group_rule",
 	.quota_default = 100,
@@ -172,7 +174,7 @@ static int group_deleted(struct call *c, const json_t *doc)
 
 	if (group_has_port(c, id))
 		return call_fail(c, 409, "SecurityGroupInUse", "Security Group %s in use.", id);
-	if (is_default(doc) && !c->auth->admin)
+	if (is_default(doc) && !caller_is_admin(c))
 		return call_fail(c, 409, "SecurityGroupCannotRemoveDefault",
 				 "Insufficient rights for removing default security group.");
 	while (!rc && cursor_next(&it))
@@ -199,6 +201,8 @@ const struct resource security_group_resource = {
 	.label = "SecurityGroup",
 	.path = "/v2.0/security-groups",
 	.flags = RES_TENANT | RES_TIMES | RES_REVISION,
+	.read = RULE_READ,
+	.write = RULE_WRITE,
 	.fields = group_fields,
 	.quota = "security_group",
 	.quota_default = 10,

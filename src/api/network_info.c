@@ -172,7 +172,7 @@ static int agent_show(struct call *c, const json_t *doc, json_t *out)
 
 static bool agent_visible(const struct call *c, const json_t *doc)
 {
-	return c->auth->admin;
+	return caller_is_admin(c);
 }
 
 /**
@@ -185,7 +185,7 @@ int agent_find(struct call *c)
 {
 	struct cursor it = call_list(c, "/agent/");
 
-	while (c->auth->admin && cursor_next(&it))
+	while (caller_is_admin(c) && cursor_next(&it))
 		if (!strcmp(doc_str(it.doc, "id"), c->ids[0]))
 			return call_reply(c, 200,
 					  json_pack("{s:o}", "agent",
@@ -199,6 +199,8 @@ const struct resource network_agent_resource = {
 	.label = "Agent",
 	.path = "/v2.0/agents",
 	.flags = RES_GLOBAL | RES_NO_CREATE | RES_NO_UPDATE | RES_NO_DELETE,
+	.read = RULE_READ,
+	.write = RULE_ADMIN,
 	.fields = agent_fields,
 	.show = agent_show,
 	.visible = agent_visible,

@@ -28,7 +28,7 @@ static const char *const vnic_types[] = { "normal",
 /* Service ports are made by us and by admins. */
 static int valid_device_owner(struct call *c, const char *field, json_t **value)
 {
-	if (c->auth->admin || strncmp(json_string_value(*value), "network:", 8))
+	if (caller_is_admin(c) || strncmp(json_string_value(*value), "network:", 8))
 		return 0;
 	return call_fail(c, 403, "PolicyNotAuthorized",
 			 "(rule:create_port and rule:create_port:%s) is disallowed by policy",
@@ -105,8 +105,8 @@ static int check_foreign(struct call *c, const json_t *port, const json_t *old, 
 					     "fixed_ips", "port_security_enabled" };
 	const char *verb = old ? "update" : "create";
 
-	if (c->auth->admin || is_service_port(port) ||
-	    !strcmp(doc_str(net, "project_id"), c->auth->project_id))
+	if (caller_is_admin(c) || is_service_port(port) ||
+	    caller_is_in(c, doc_str(net, "project_id")))
 		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		json_t *v = json_object_get(port, names[i]);
@@ -269,10 +269,10 @@ static bool port_visible(const struct call *c, const json_t *port)
 {
 	const json_t *net;
 
-	if (c->auth->admin || !strcmp(doc_str(port, "project_id"), c->auth->project_id))
+	if (caller_owns(c, doc_str(port, "project_id")))
 		return true;
 	net = res_get((struct call *)c, &network_resource, doc_str(port, "network_id"));
-	return net && !strcmp(doc_str(net, "project_id"), c->auth->project_id);
+	return net && caller_is_in(c, doc_str(net, "project_id"));
 }
 
 const struct resource port_resource = {
@@ -281,6 +281,8 @@ const struct resource port_resource = {
 	.label = "Port",
 	.path = "/v2.0/ports",
 	.flags = RES_TENANT | RES_TIMES | RES_REVISION,
+	.read = RULE_READ,
+	.write = RULE_WRITE,
 	.fields = port_fields,
 	.quota = "port",
 	.quota_default = -1,

@@ -55,14 +55,9 @@ static json_t *limits(struct call *c, const char *project)
 	return out;
 }
 
-static int forbidden(struct call *c, const char *rule)
+static int forbidden(struct call *c)
 {
-	return call_fail(c, 403, "PolicyNotAuthorized", "rule:%s is disallowed by policy", rule);
-}
-
-static bool is_own(const struct call *c)
-{
-	return c->auth->admin || !strcmp(c->ids[0], c->auth->project_id);
+	return call_fail(c, 403, "PolicyNotAuthorized", "rule:get_quota is disallowed by policy");
 }
 
 /**
@@ -95,8 +90,8 @@ int quota_list(struct call *c)
  */
 int quota_show(struct call *c)
 {
-	if (!is_own(c))
-		return forbidden(c, "get_quota");
+	if (!caller_owns(c, c->ids[0]))
+		return forbidden(c);
 	return call_reply(c, 200, json_pack("{s:o}", "quota", limits(c, c->ids[0])));
 }
 
@@ -110,8 +105,8 @@ int quota_default(struct call *c)
 {
 	json_t *out = json_object();
 
-	if (!is_own(c))
-		return json_decref(out), forbidden(c, "get_quota");
+	if (!caller_owns(c, c->ids[0]))
+		return json_decref(out), forbidden(c);
 	for (size_t i = 0; i < ARRAY_LEN(quota_rows); i++) {
 		const struct quota_row *row = &quota_rows[i];
 
@@ -132,8 +127,8 @@ int quota_details(struct call *c)
 {
 	json_t *out = json_object();
 
-	if (!is_own(c))
-		return json_decref(out), forbidden(c, "get_quota");
+	if (!caller_owns(c, c->ids[0]))
+		return json_decref(out), forbidden(c);
 	for (size_t i = 0; i < ARRAY_LEN(quota_rows); i++) {
 		const struct quota_row *row = &quota_rows[i];
 		json_int_t used =
@@ -161,7 +156,7 @@ int quota_tenant(struct call *c)
 
 /**
  * quota_update() - PUT /v2.0/quotas/{project}
- * @c: call; admins only
+ * @c: call of an admin
  *
  * Return: as a handler.
  */
@@ -173,8 +168,6 @@ int quota_update(struct call *c)
 	json_t *doc;
 	int rc;
 
-	if (!c->auth->admin)
-		return forbidden(c, "update_quota");
 	if (!json_is_object(given))
 		return call_fail(c, 400, "HTTPBadRequest",
 				 "Unable to find 'quota' in request body");
@@ -189,16 +182,13 @@ int quota_update(struct call *c)
 
 /**
  * quota_delete() - DELETE /v2.0/quotas/{project}: back to the defaults
- * @c: call; admins only
+ * @c: call of an admin
  *
  * Return: as a handler.
  */
 int quota_delete(struct call *c)
 {
-	int rc;
+	int rc = call_delete(c, "/quota/%s", c->ids[0]);
 
-	if (!c->auth->admin)
-		return forbidden(c, "delete_quota");
-	rc = call_delete(c, "/quota/%s", c->ids[0]);
 	return rc ? rc : call_reply(c, 204, NULL);
 }

@@ -137,7 +137,7 @@ static int check_network(struct call *c, const json_t *doc)
 	if (res_count(c, &subnet_resource, "network_id", id) >= SUBNETS_MAX)
 		return call_fail(c, 409, "SubnetLimit", "Network %s has %d subnets already.", id,
 				 SUBNETS_MAX);
-	if (c->auth->admin || !strcmp(doc_str(net, "project_id"), c->auth->project_id))
+	if (caller_owns(c, doc_str(net, "project_id")))
 		return 0;
 	return call_fail(c, 403, "PolicyNotAuthorized",
 			 "rule:create_subnet is disallowed by policy");
@@ -281,9 +281,8 @@ static bool subnet_visible(const struct call *c, const json_t *doc)
 	const json_t *net =
 		res_get((struct call *)c, &network_resource, doc_str(doc, "network_id"));
 
-	return c->auth->admin || !strcmp(doc_str(doc, "project_id"), c->auth->project_id) ||
-	       (net && (doc_bool(net, "shared") ||
-			!strcmp(doc_str(net, "project_id"), c->auth->project_id)));
+	return caller_owns(c, doc_str(doc, "project_id")) ||
+	       (net && (doc_bool(net, "shared") || caller_is_in(c, doc_str(net, "project_id"))));
 }
 
 const struct resource subnet_resource = {
@@ -292,6 +291,8 @@ const struct resource subnet_resource = {
 	.label = "Subnet",
 	.path = "/v2.0/subnets",
 	.flags = RES_TENANT | RES_TIMES | RES_REVISION,
+	.read = RULE_READ,
+	.write = RULE_WRITE,
 	.fields = subnet_fields,
 	.quota = "subnet",
 	.quota_default = -1,

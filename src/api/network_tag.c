@@ -29,7 +29,7 @@ static const json_t *tagged_own(struct call *c, const struct resource **out)
 {
 	const json_t *doc = tagged(c, out);
 
-	if (!doc || c->auth->admin || !strcmp(doc_str(doc, "project_id"), c->auth->project_id))
+	if (!doc || caller_owns(c, doc_str(doc, "project_id")))
 		return doc;
 	call_fail(c, 404, "HTTPNotFound", "The resource could not be found.");
 	return NULL;

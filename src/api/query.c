@@ -137,7 +137,7 @@ static int add_key(struct query *q, const char *name, const char *dir)
 	name = alias(q->r, name);
 	f = resource_field(q->r, name);
 	if ((!f && !is_stamp(q->r, name)) || (f && f->flags & (R_VIRTUAL | R_SECRET)) ||
-	    (f && f->flags & R_HIDDEN && !q->c->auth->admin)) {
+	    (f && f->flags & R_HIDDEN && !caller_is_admin(q->c))) {
 		if (is_style(q, FAULT_NOVA)) /* it sorts by columns we do not have */
 			return 0;
 		return call_fail(q->c, 400, "HTTPBadRequest",

@@ -38,8 +38,7 @@ const char *res_id(const json_t *doc)
 
 static bool is_own(const struct call *c, const struct resource *r, const json_t *doc)
 {
-	return c->auth->admin || !has_owner(r) ||
-	       (c->auth->project_id[0] && !strcmp(str(doc, owner_field(r)), c->auth->project_id));
+	return !has_owner(r) || caller_owns(c, str(doc, owner_field(r)));
 }
 
 /**
@@ -50,8 +49,6 @@ static bool is_own(const struct call *c, const struct resource *r, const json_t 
  */
 bool res_visible(struct call *c, const struct resource *r, const json_t *doc)
 {
-	if (r->flags & RES_ADMIN_ONLY && !c->auth->admin)
-		return false;
 	if (r->visible)
 		return r->visible(c, doc);
 	return is_own(c, r, doc) ||
@@ -162,7 +159,8 @@ json_t *res_show(struct call *c, const struct resource *r, const json_t *doc)
 	int rc = 0;
 
 	for (const struct rfield *f = r->fields; out && f->name; f++) {
-		if (f->flags & (R_SECRET | R_VIRTUAL) || (f->flags & R_HIDDEN && !c->auth->admin))
+		if (f->flags & (R_SECRET | R_VIRTUAL) ||
+		    (f->flags & R_HIDDEN && !caller_is_admin(c)))
 			continue;
 		rc |= json_object_set_new(out, f->name, field_value(f, doc));
 	}
@@ -346,7 +344,7 @@ static int set_owner(struct call *c, const struct resource *r, json_t *doc)
 	if (!has_owner(r))
 		return 0;
 	if (given && given[0]) {
-		if (c->auth->admin || !strcmp(given, c->auth->project_id))
+		if (caller_owns(c, given))
 			return 0;
 		return call_fail(c, c->service->style == FAULT_NEUTRON ? 400 : 403,
 				 "HTTPBadRequest",
@@ -376,17 +374,6 @@ static int create_given(struct call *c, const struct resource *r, const json_t *
 static bool is_flat(const struct call *c) /* Glance has no envelopes */
 {
 	return c->service->style == FAULT_GLANCE;
-}
-
-static int need_member(struct call *c, const struct resource *r, const char *verb)
-{
-	if (r->flags & (RES_ADMIN | RES_ADMIN_ONLY) && !c->auth->admin)
-		return call_fail(c, 403, "PolicyNotAuthorized",
-				 "rule:%s_%s is disallowed by policy", verb, r->one);
-	if (!(c->auth->roles & (ROLE_ADMIN | ROLE_MEMBER)))
-		return call_fail(c, 403, "PolicyNotAuthorized",
-				 "rule:%s_%s is disallowed by policy", verb, r->one);
-	return 0;
 }
 
 /* What the envelope holds; a fault in the service's words if that is no object. */
@@ -440,11 +427,11 @@ int res_handle_create(struct call *c, const struct resource *r)
 	const json_t *many = json_object_get(c->body, r->many), *given;
 	unsigned int status = r->flags & RES_OK_ON_CREATE ? 200 : 201;
 	json_t *out = NULL;
-	int rc = need_member(c, r, "create");
+	int rc;
 
-	if (!rc && json_is_array(many) && c->service->style == FAULT_NEUTRON)
+	if (json_is_array(many) && c->service->style == FAULT_NEUTRON)
 		return create_many(c, r, many);
-	rc = rc ? rc : open_envelope(c, r, &given);
+	rc = open_envelope(c, r, &given);
 	rc = rc ? rc : create_given(c, r, given, &out);
 	if (rc)
 		return rc;
@@ -474,13 +461,11 @@ int res_handle_show(struct call *c, const struct resource *r)
 }
 
 /* The document c->ids[0] if the caller may change it; NULL with a fault. */
-static const json_t *find_own(struct call *c, const struct resource *r, const char *verb)
+static const json_t *find_own(struct call *c, const struct resource *r)
 {
 	const json_t *doc = res_find(c, r, c->ids[0]);
 
-	if (!doc || need_member(c, r, verb))
-		return NULL;
-	if (is_own(c, r, doc))
+	if (!doc || (r->owned ? r->owned(c, doc) : is_own(c, r, doc)))
 		return doc;
 	if (c->service->style == FAULT_NEUTRON)
 		fault_no_route(c); /* as recorded: a shared object is not there for writing */
@@ -498,7 +483,7 @@ static const json_t *find_own(struct call *c, const struct resource *r, const ch
  */
 int res_handle_update(struct call *c, const struct resource *r)
 {
-	auto_of(json_decref) json_t *old = json_incref((json_t *)find_own(c, r, "update"));
+	auto_of(json_decref) json_t *old = json_incref((json_t *)find_own(c, r));
 	auto_of(json_decref) json_t *doc = NULL, *renamed = NULL, *changes = NULL;
 	const json_t *given;
 	json_t *out;
@@ -536,7 +521,7 @@ int res_handle_update(struct call *c, const struct resource *r)
  */
 int res_handle_delete(struct call *c, const struct resource *r)
 {
-	const json_t *doc = find_own(c, r, "delete");
+	const json_t *doc = find_own(c, r);
 	int rc = doc ? res_delete(c, r, res_id(doc)) : -ENOENT;
 
 	return rc ? rc : call_reply(c, 204, NULL);
@@ -552,9 +537,5 @@ int res_handle_delete(struct call *c, const struct resource *r)
  */
 int res_handle_list(struct call *c, const struct resource *r, bool brief)
 {
-	/* Neutron shows members an empty list instead. */
-	if (r->flags & RES_ADMIN_ONLY && !c->auth->admin && c->service->style != FAULT_NEUTRON)
-		return call_fail(c, 403, "PolicyNotAuthorized",
-				 "rule:get_%s is disallowed by policy", r->one);
 	return query_list(c, r, brief);
 }

@@ -61,6 +61,7 @@ static int find_in_table(struct call *c, const struct route *r, const char *meth
 		if (strcmp(r->method, method) != 0)
 			continue;
 		c->priv->handle = r->handle;
+		c->priv->rule = r->rule;
 		c->priv->route_flags = r->flags;
 		return 0;
 	}
@@ -124,6 +125,7 @@ static int find_resource(struct call *c, const char *method, bool *path_known)
 			continue;
 		c->priv->res_handle = resource_handler(c, *r, c->path + len, method, path_known);
 		c->priv->resource = *r;
+		c->priv->rule = !strcmp(method, "GET") ? (*r)->read : (*r)->write;
 		if (c->priv->res_handle)
 			return 0;
 	}
@@ -136,7 +138,7 @@ static int authenticate(struct call *c)
 	struct call_priv *p = c->priv;
 	const char *token = call_header_in(c, "X-Auth-Token");
 
-	if (p->route_flags & ROUTE_OPEN || p->authenticated)
+	if (p->rule == RULE_OPEN || p->authenticated)
 		return 0;
 	if (!token || identity_authenticate(c, token, &p->auth))
 		return fault_unauthorized(c);
@@ -214,13 +216,10 @@ static int parse_body(struct call *c)
 int route_admit(struct call *c)
 {
 	struct http_req *req = c->priv->req;
-	int rc = route_find(c, http_method(req), http_target(req));
 
-	rc = rc ? rc : authenticate(c);
-	if (!rc && c->priv->route_flags & ROUTE_ADMIN && !c->auth->admin)
-		rc = call_fail(c, 403, "PolicyNotAuthorized",
-			       "You are not authorized to perform the requested action.");
-	return rc;
+	return route_find(c, http_method(req), http_target(req))
+		       ?: authenticate(c)
+		       ?: policy_judge(c);
 }
 
 /**

@@ -19,8 +19,8 @@
 #define ROUNDS_MAX  100 /* flushes in a row before the loop does other things */
 
 static const struct auth system_auth = { .user_name = "anyvf-apid",
-					 .roles = ROLE_ADMIN,
-					 .admin = true };
+					 .scope = SCOPE_SYSTEM,
+					 .roles = ROLE_ADMIN };
 
 static void list_add(struct call **head, struct call *c)
 {

@@ -129,7 +129,7 @@ static int check_own_port(struct call *c, const char *id)
 {
 	const json_t *port = res_get(c, &port_resource, id);
 
-	if (c->auth->admin || !strcmp(doc_str(port, "project_id"), c->auth->project_id))
+	if (caller_owns(c, doc_str(port, "project_id")))
 		return 0;
 	return call_fail(c, 404, "PortNotFound", "Port %s could not be found.", id);
 }
@@ -181,6 +181,8 @@ const struct resource tap_service_resource = {
 	.label = "TapService",
 	.path = "/v2.0/taas/tap_services",
 	.flags = RES_TENANT,
+	.read = RULE_READ,
+	.write = RULE_WRITE,
 	.fields = service_fields,
 	.check = service_check,
 	.updated = service_updated,
@@ -326,6 +328,8 @@ const struct resource tap_flow_resource = {
 	.label = "TapFlow",
 	.path = "/v2.0/taas/tap_flows",
 	.flags = RES_TENANT,
+	.read = RULE_READ,
+	.write = RULE_WRITE,
 	.fields = flow_fields,
 	.check = flow_check,
 	.created = flow_created,
@@ -368,7 +372,7 @@ static int check_collector(struct call *c, const char *remote_ip)
 	if (!rc)
 		rc = collectors_parse(conf_get(c->opts->conf, "taas", "collectors"), &listed, &e);
 	if (!rc)
-		rc = collector_judge(&listed, &ip, c->auth->admin, &e);
+		rc = collector_judge(&listed, &ip, caller_is_admin(c), &e);
 	if (rc == -EPERM)
 		return call_fail(c, 403, "PolicyNotAuthorized",
 				 "A tap mirror may go to collectors that the operator allows: %s.",
@@ -395,7 +399,7 @@ static int mirror_check(struct call *c, json_t *doc, const json_t *old)
 					 "0..%lld, which %s can carry.",
 					 key, (long long)json_integer_value(v), (long long)max,
 					 doc_str(doc, "mirror_type"));
-	json_object_set_new(doc, "by_admin", json_boolean(c->auth->admin));
+	json_object_set_new(doc, "by_admin", json_boolean(caller_is_admin(c)));
 	rc = check_own_port(c, doc_str(doc, "port_id"));
 	if (!rc)
 		rc = check_collector(c, doc_str(doc, "remote_ip"));
@@ -426,6 +430,8 @@ const struct resource tap_mirror_resource = {
 	.label = "TapMirror",
 	.path = "/v2.0/taas/tap_mirrors",
 	.flags = RES_TENANT,
+	.read = RULE_READ,
+	.write = RULE_WRITE,
 	.fields = mirror_fields,
 	.check = mirror_check,
 	.created = mirror_created,

@@ -77,23 +77,49 @@ int token_sign(struct call *c, const struct token *t, char **out)
 	return 0;
 }
 
+static const char *text_of(const json_t *doc, const char *name)
+{
+	const char *text = json_string_value(json_object_get(doc, name));
+
+	return text ? text : "";
+}
+
 static bool is_revoked(struct call *c, const char *audit_id)
 {
 	return audit_id[0] && call_get(c, "/revoked/%s", audit_id);
 }
 
+static bool is_older(const struct token *t, const json_t *doc)
+{
+	return t->issued_us < json_integer_value(json_object_get(doc, "valid_after_us"));
+}
+
+/* A user, project or domain as it must be while a token names it. */
+static bool holds(struct call *c, const struct token *t, const json_t *doc)
+{
+	return identity_enabled(c, doc) && !is_older(t, doc) &&
+	       !is_older(t, res_get(c, &domain_resource, text_of(doc, "domain_id")));
+}
+
+/* Is what the token is good for still there? */
+static bool scope_holds(struct call *c, const struct token *t)
+{
+	const json_t *domain;
+
+	if (!strncmp(t->scope, "project:", 8))
+		return holds(c, t, res_get(c, &project_resource, t->scope + 8));
+	if (strncmp(t->scope, "domain:", 7) != 0)
+		return true;
+	domain = res_get(c, &domain_resource, t->scope + 7);
+	return json_is_true(json_object_get(domain, "enabled")) && !is_older(t, domain);
+}
+
 /* The words are ours (they were signed); is what they name still there? */
 static int check_words(struct call *c, const struct token *t)
 {
-	const json_t *user = res_get(c, &user_resource, t->user_id), *project;
-	const char *project_id = strncmp(t->scope, "project:", 8) ? NULL : t->scope + 8;
-
-	if (c->now_us >= t->expires_us || !json_is_true(json_object_get(user, "enabled")) ||
-	    t->issued_us < json_integer_value(json_object_get(user, "valid_after_us")) ||
-	    is_revoked(c, t->audit_id) || is_revoked(c, t->parent_id))
-		return -EKEYEXPIRED;
-	project = project_id ? res_get(c, &project_resource, project_id) : NULL;
-	if (project_id && !json_is_true(json_object_get(project, "enabled")))
+	if (c->now_us >= t->expires_us || is_revoked(c, t->audit_id) ||
+	    is_revoked(c, t->parent_id) || !holds(c, t, res_get(c, &user_resource, t->user_id)) ||
+	    !scope_holds(c, t))
 		return -EKEYEXPIRED;
 	return 0;
 }
@@ -169,6 +195,19 @@ int token_purge(struct call *c)
 	return rc;
 }
 
+static void set_scope(struct auth *a, const char *scope)
+{
+	if (!strncmp(scope, "project:", 8)) {
+		a->scope = SCOPE_PROJECT;
+		snprintf(a->project_id, sizeof(a->project_id), "%.63s", scope + 8);
+	} else if (!strncmp(scope, "domain:", 7)) {
+		a->scope = SCOPE_DOMAIN;
+		snprintf(a->domain_id, sizeof(a->domain_id), "%.63s", scope + 7);
+	} else if (scope[0]) {
+		a->scope = SCOPE_SYSTEM;
+	}
+}
+
 /**
  * identity_authenticate() - Who is behind a token?
  * @c:     the call
@@ -179,6 +218,7 @@ int token_purge(struct call *c)
  */
 int identity_authenticate(struct call *c, const char *token, struct auth *out)
 {
+	auto_of(json_decref) json_t *roles = NULL;
 	struct auth a = { 0 };
 	struct token t;
 	const json_t *user;
@@ -188,15 +228,13 @@ int identity_authenticate(struct call *c, const char *token, struct auth *out)
 		return rc;
 	user = res_get(c, &user_resource, t.user_id);
 	snprintf(a.user_id, sizeof(a.user_id), "%s", t.user_id);
-	snprintf(a.user_name, sizeof(a.user_name), "%s",
-		 json_string_value(json_object_get(user, "name")));
-	if (!strncmp(t.scope, "project:", 8))
-		snprintf(a.project_id, sizeof(a.project_id), "%.63s", t.scope + 8);
-	if (t.scope[0])
-		json_decref(grant_roles(c, t.user_id, t.scope, &a.roles));
-	if (t.scope[0] && !a.roles)
+	snprintf(a.user_name, sizeof(a.user_name), "%s", text_of(user, "name"));
+	snprintf(a.home_id, sizeof(a.home_id), "%s", text_of(user, "domain_id"));
+	set_scope(&a, t.scope);
+	if (a.scope)
+		roles = grant_roles(c, t.user_id, t.scope, &a.roles);
+	if (a.scope && !json_array_size(roles))
 		return -EKEYEXPIRED; /* the last role was taken away */
-	a.admin = a.roles & ROLE_ADMIN;
 	*out = a;
 	return 0;
 }

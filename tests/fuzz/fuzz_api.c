@@ -10,9 +10,10 @@ extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const struct service *const services[] = { &identity_service, &image_service,
 						  &network_service,  &compute_service,
 						  &agents_service,   NULL };
-static const struct auth users[] = { { "u1", "anyvf-agent-h1", "p1",
-				       ROLE_ADMIN | ROLE_MEMBER | ROLE_AGENT, true },
-				     { "u2", "demo", "p2", ROLE_MEMBER, false } };
+static const struct auth users[] = {
+	{ "u1", "anyvf-agent-h1", "default", SCOPE_PROJECT, "p1", "", ROLE_ADMIN | ROLE_AGENT },
+	{ "u2", "demo", "default", SCOPE_PROJECT, "p2", "", ROLE_MEMBER },
+};
 static char dir[] = "/tmp/anyvf-fuzz-XXXXXX", openrc[64];
 
 static void tidy(void)

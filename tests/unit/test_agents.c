@@ -27,8 +27,8 @@ static const struct service test_service = {
 };
 static const struct service *const services[] = { &test_service, &agents_service, NULL };
 
-static const struct auth admin = { "u1", "admin", "p1", ROLE_ADMIN | ROLE_MEMBER, true };
-static struct auth agent = { "u2", "", "p2", ROLE_AGENT, false };
+static const struct auth admin = { "u1", "admin", "default", SCOPE_PROJECT, "p1", "", ROLE_ADMIN };
+static struct auth agent = { "u2", "", "default", SCOPE_PROJECT, "p2", "", ROLE_AGENT };
 
 static struct {
 	char dir[64];

@@ -52,6 +52,8 @@ static const struct resource box_resource = {
 	.label = "Box",
 	.path = "/v2.0/boxes",
 	.flags = RES_SHARED | RES_TENANT | RES_TIMES | RES_REVISION,
+	.read = RULE_READ,
+	.write = RULE_WRITE,
 	.fields = box_fields,
 	.quota = "box",
 	.quota_default = 60,
@@ -69,16 +71,16 @@ static int wait_for_word(struct call *c)
 		return call_reply(c, 200, json_incref((json_t *)word));
 	return c->expired ? call_fail(c, 503, NULL, "too late") : call_wait(c, 1000, "/word/");
 }
-static const struct route own[] = { { "GET", "/word", wait_for_word, 0 }, { NULL, NULL, NULL, 0 } };
+static const struct route own[] = { { "GET", "/word", wait_for_word, RULE_READ }, { NULL } };
 static const struct route *const routes[] = { own, NULL };
 static const struct service test_service = {
 	.prefix = "/test", .style = FAULT_NEUTRON, .resources = resources, .routes = routes
 };
 static const struct service *const services[] = { &test_service, NULL };
 
-static const struct auth admin = { "u1", "admin", "p1", ROLE_ADMIN | ROLE_MEMBER, true };
-static const struct auth member = { "u2", "demo", "p2", ROLE_MEMBER, false };
-static const struct auth other = { "u3", "eve", "p3", ROLE_MEMBER, false };
+static const struct auth admin = { "u1", "admin", "default", SCOPE_PROJECT, "p1", "", ROLE_ADMIN };
+static const struct auth member = { "u2", "demo", "default", SCOPE_PROJECT, "p2", "", ROLE_MEMBER };
+static const struct auth other = { "u3", "eve", "default", SCOPE_PROJECT, "p3", "", ROLE_MEMBER };
 
 struct fix {
 	char dir[64];
