@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #define F(word, type, member, max, names, help)                                                    \
 	{ word, type, offsetof(struct vf_config, member), max, names, help }
@@ -127,4 +128,51 @@ int vf_config_check(const struct vf_config *want, uint32_t changed, struct err *
 	if (changed & 1U << VF_FIELD_MTU && want->mtu && (want->mtu < 68 || want->mtu > 9216))
 		return err_set(e, -EINVAL, "mtu %u is not in 68..9216", want->mtu);
 	return 0;
+}
+
+/* Whether @next has a tag that @now has not; an unset list has all. */
+static bool tags_widen(const struct vlan_set *now, const struct vlan_set *next)
+{
+	bool more = now->set && !next->set;
+
+	for (unsigned int i = 0; now->set && i < ARRAY_LEN(now->bits); i++)
+		more |= next->bits[i] & ~now->bits[i];
+	return more;
+}
+
+/* Whether a source address passes under @next that did not under @now. */
+static bool sources_widen(const struct vf_config *now, const struct vf_config *next)
+{
+	bool more = !next->spoofchk || !mac_equal(&now->mac, &next->mac) ||
+		    next->learning > now->learning;
+
+	for (unsigned int i = 0; i < next->allowed.n; i++)
+		more |= !mac_list_has(&now->allowed, &next->allowed.macs[i]);
+	return more && now->spoofchk;
+}
+
+/**
+ * vf_config_widens() - May a frame of the VF do what it might not before, or is it elsewhere?
+ * @now:  settings in force
+ * @next: settings that follow
+ *
+ * A frame is judged when the switch takes it, which is later than when it was sent. After a change
+ * that lets it speak as somebody else, to somebody else, in another VLAN, or for another port of
+ * OpenStack, it would go by rules that were not there when it was sent. Whoever makes such a
+ * change sees to it that no frame does (dp_port_pause()).
+ *
+ * What only bounds an amount (rates, storm control, MTU) and what the VF hears (promisc) do not
+ * count; nor does trust: addresses come with it only as the guest asks for them, and its changes
+ * cost no frame (docs/conformance.md, 13).
+ *
+ * Return: true if so.
+ * Context: any; pure.
+ */
+bool vf_config_widens(const struct vf_config *now, const struct vf_config *next)
+{
+	return now->vlan != next->vlan || (next->vlan && now->proto != next->proto) ||
+	       now->native != next->native || tags_widen(&now->trunk, &next->trunk) ||
+	       sources_widen(now, next) || (now->isolated && !next->isolated) ||
+	       (now->link == VF_LINK_DISABLE && next->link != VF_LINK_DISABLE) ||
+	       strcmp(now->port_id, next->port_id);
 }

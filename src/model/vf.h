@@ -190,5 +190,6 @@ extern const char *const vf_promisc_names[];
 
 void vf_config_default(struct vf_config *out);
 int vf_config_check(const struct vf_config *want, uint32_t changed, struct err *e);
+bool vf_config_widens(const struct vf_config *now, const struct vf_config *next);
 
 #endif

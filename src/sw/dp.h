@@ -70,6 +70,9 @@ void dp_publish(struct dp *dp, struct veb_snap *snap);
 
 /* While held, no source is polled: frames wait with their senders. */
 void dp_hold(struct dp *dp, bool held);
+/* Likewise those of one port, whatever is plugged in; stale: what waits until then is dropped. */
+void dp_port_pause(struct dp *dp, uint16_t port);
+void dp_port_resume(struct dp *dp, uint16_t port, bool stale);
 
 /* vhost-user. client: we connect and keep trying (QEMU listens); else we listen on path. */
 int dp_vhost_add(struct dp *dp, uint16_t port, const char *name, const char *path, bool client,

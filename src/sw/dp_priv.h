@@ -113,6 +113,7 @@ struct dp {
 	 */
 	pthread_mutex_t queues_lock;
 	bool held; /* no source is polled; guarded by it */
+	bool paused[VEB_PORTS_MAX]; /* none of this port's; guarded by it */
 
 	unsigned int n_workers; /* those of workers[] that run */
 	struct dp_worker *workers[DP_WORKERS_MAX];

@@ -23,6 +23,7 @@
 #define PORT_SEGS 2048	/* most further payload segments of one rx(), all frames together */
 #define PORT_QUEUES 128 /* most sources of one port */
 #define PORT_BATCH 512	/* most frames of one tx(), all items together */
+#define PORT_STALE 32768u /* most frames that wait at a source: a guest's largest ring */
 
 struct dp_worker;
 struct port;
@@ -47,6 +48,8 @@ struct port_queue {
 	uint32_t frame_cost; /* of that, what a frame of its last burst took */
 	uint64_t idle_since; /* TSC of the last rx() that yielded something */
 	uint64_t gap;	     /* mean TSC ticks between those, of late */
+	uint32_t stale;	     /* atomic; frames, while it is not found empty, that go nowhere; */
+			     /* dp writes it as long as no worker has the source */
 };
 
 /* What one rx() yields. Owner: the worker; reused for every burst. */
@@ -84,6 +87,14 @@ struct port_batch {
 	uint8_t *scratch;	     /* PORT_SCRATCH bytes for software offloads */
 };
 #define PORT_SCRATCH (2 * 65536 + 4096)
+
+/* After a burst of stale frames: it was the last if nothing is left, or what waited is gone. */
+static inline void port_stale_gone(struct port_queue *q, const struct port_burst *b)
+{
+	unsigned int n = MAX(b->n, 1u); /* what makes no sense went as well */
+
+	__atomic_store_n(&q->stale, b->more && q->stale > n ? q->stale - n : 0, __ATOMIC_RELAXED);
+}
 
 /* rx() refuses a frame of @len bytes, of which it knows the first @n at @head (not guest memory). */
 static inline void port_refused(struct port_burst *b, enum drop why, const uint8_t *head,
@@ -126,6 +137,7 @@ struct port {
 	const struct port_ops *ops;
 	struct port_queue *queues[PORT_QUEUES]; /* sources; the first n_queues are set */
 	unsigned int n_queues;
+	bool stale;		    /* set by dp, under its lock: what a new source brings first is */
 	uint16_t id;		    /* set by dp */
 	char name[DP_NAME_LEN + 1]; /* set by dp */
 };

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which sources are polled, and by which worker: starts and stops, from any thread but a worker. */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "sw/dp.h"
 #include "sw/dp_priv.h"
+
+#define STALE_MS 200 /* most that control waits for the drops of a port; as a rule it is none */
 
 /**
  * sources_new() - A list of sources for a worker
@@ -76,7 +79,7 @@ static unsigned int sources_collect(struct dp *dp, unsigned int worker, struct p
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < VEB_PORTS_MAX && !dp->held; i++) {
-		struct port *p = dp->ports[i];
+		struct port *p = dp->paused[i] ? NULL : dp->ports[i];
 
 		for (unsigned int k = 0; p && k < p->n_queues; k++) {
 			if (!p->queues[k] || !p->queues[k]->running ||
@@ -133,4 +136,64 @@ void dp_hold(struct dp *dp, bool held)
 	dp->held = held;
 	dp_queues_changed_locked(dp);
 	pthread_mutex_unlock(&dp->queues_lock);
+}
+
+/**
+ * dp_port_pause() - Leave the sources of one port alone until dp_port_resume()
+ * @dp:   data plane
+ * @port: port number, whatever is or will be plugged in
+ *
+ * On return all frames that were taken from it were delivered. What comes waits with its sender.
+ *
+ * Context: control.
+ */
+void dp_port_pause(struct dp *dp, uint16_t port)
+{
+	pthread_mutex_lock(&dp->queues_lock);
+	dp->paused[port] = true;
+	dp_queues_changed_locked(dp);
+	pthread_mutex_unlock(&dp->queues_lock);
+}
+
+/* Whether a worker still has to drop what waits at a port. */
+static bool stale_left(struct dp *dp, uint16_t port)
+{
+	const struct port *p = dp->ports[port];
+	bool left = false;
+
+	pthread_mutex_lock(&dp->queues_lock);
+	for (unsigned int i = 0; p && !dp->held && i < p->n_queues; i++)
+		left |= p->queues[i] && p->queues[i]->running &&
+			__atomic_load_n(&p->queues[i]->stale, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&dp->queues_lock);
+	return left;
+}
+
+/**
+ * dp_port_resume() - Poll the sources of a port again
+ * @dp:    data plane
+ * @port:  port number
+ * @stale: what waits there was sent under rules that are not in force any more: it is dropped as
+ *         by a link that was down; also in rings of a front end that has not given them yet
+ *
+ * Which frame is stale does not depend on time; that it returns when the last one is gone does:
+ * after STALE_MS the worker is left alone with a sender that fills its queue as fast as it is read.
+ *
+ * Context: control.
+ */
+void dp_port_resume(struct dp *dp, uint16_t port, bool stale)
+{
+	struct port *p = dp->ports[port];
+
+	pthread_mutex_lock(&dp->queues_lock);
+	dp->paused[port] = false;
+	if (p && stale)
+		p->stale = true;
+	for (unsigned int i = 0; p && stale && i < p->n_queues; i++)
+		if (p->queues[i])
+			__atomic_store_n(&p->queues[i]->stale, PORT_STALE, __ATOMIC_RELAXED);
+	dp_queues_changed_locked(dp);
+	pthread_mutex_unlock(&dp->queues_lock);
+	for (unsigned int ms = 0; stale && ms < STALE_MS && stale_left(dp, port); ms++)
+		usleep(1000);
 }

@@ -116,6 +116,8 @@ struct sw {
 struct sw_pf *sw_pf_find(struct sw *sw, const char *name, struct err *e);
 struct sw_vf *sw_vf_find(struct sw *sw, const char *pf, unsigned int vf, struct sw_pf **out,
 			 struct err *e);
+int sw_prepare(struct sw *sw, struct veb_snap **out, struct err *e);
+void sw_enforce(struct sw *sw, struct veb_snap *snap);
 int sw_commit(struct sw *sw, struct err *e);
 int sw_publish(struct sw *sw, struct err *e);
 

@@ -360,6 +360,25 @@ static void pf_set_after(struct sw *sw, struct sw_pf *pf, const struct pf_change
 		sw_captures_sweep(sw);
 }
 
+/* What VFs that may do more from now on have queued until now goes by neither rules. */
+static void pf_enforce(struct sw *sw, const struct sw_pf *old, const struct sw_pf *next,
+		       struct veb_snap *snap)
+{
+	unsigned int n = MIN(old->config.numvfs, next->config.numvfs);
+	bool widens[VF_MAX] = { false };
+
+	for (unsigned int i = 0; i < n; i++) {
+		widens[i] = next->vf_ports[i].plugged &&
+			    vf_config_widens(&old->vfs[i].config, &next->vfs[i].config);
+		if (widens[i])
+			dp_port_pause(sw->opts.dp, next->vf_ports[i].id);
+	}
+	sw_enforce(sw, snap);
+	for (unsigned int i = 0; i < n; i++)
+		if (widens[i])
+			dp_port_resume(sw->opts.dp, next->vf_ports[i].id, true);
+}
+
 /**
  * sw_pf_set() - struct pf_ops.pf_set: one command line, as a whole or not at all
  * @ctx:    struct sw
@@ -375,6 +394,7 @@ int sw_pf_set(void *ctx, const char *name, const struct pf_change *change, struc
 {
 	struct sw *sw = ctx;
 	struct sw_pf *pf = sw_pf_find(sw, name, e), old, next;
+	struct veb_snap *snap;
 	int rc;
 
 	if (!pf)
@@ -390,13 +410,14 @@ int sw_pf_set(void *ctx, const char *name, const struct pf_change *change, struc
 		rc = next_ports(sw, &old, &next, change, e);
 	if (!rc) {
 		*pf = next;
-		rc = sw_commit(sw, e);
+		rc = sw_prepare(sw, &snap, e);
 	}
 	if (rc) {
 		*pf = old;
 		drop_rest(sw, &next, &old);
 		return rc;
 	}
+	pf_enforce(sw, &old, pf, snap);
 	drop_rest(sw, &old, &next);
 	pf_set_after(sw, pf, change);
 	return 0;

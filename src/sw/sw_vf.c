@@ -206,7 +206,8 @@ static int attach_resolve(const struct sw *sw, const char *pf, unsigned int vf,
  * @want: what to plug it into; an empty socket gets the default path
  * @e:    may be NULL
  *
- * The same attachment again is no error.
+ * The same attachment again is no error. What its user queued before is never sent: it was queued
+ * under the rules of whatever it was plugged into then.
  *
  * Return: 0, -ENODEV, -EINVAL, -EBUSY (attached already, or the socket is another's),
  * -EEXIST (the tap is another's), -ENAMETOOLONG, -EPERM (tap without root), or errors of devices.
@@ -236,28 +237,33 @@ int sw_vf_attach(void *ctx, const char *pf, unsigned int vf, const struct vf_att
 	if (rc)
 		return rc;
 	v->attach = attach;
+	dp_port_pause(sw->opts.dp, p->vf_ports[vf].id);
 	rc = sw_plug_vf(sw, p, vf, e);
 	if (!rc)
 		rc = sw_commit(sw, e);
-	if (!rc)
-		return 0;
-	sw_unplug(sw, &p->vf_ports[vf], attach.tap, attach.netns);
-	v->attach = (struct vf_attach){ 0 };
+	if (rc) {
+		sw_unplug(sw, &p->vf_ports[vf], attach.tap, attach.netns);
+		v->attach = (struct vf_attach){ 0 };
+	}
+	dp_port_resume(sw->opts.dp, p->vf_ports[vf].id, true);
 	return rc;
 }
 
 /*
- * Puts a new value of a VF in force by sw_commit() or sw_publish(), and takes the plug out if
- * the new one has none.
+ * Puts a new value of a VF in force, prepared by sw_prepare() or, if the state file does not show
+ * it, sw_snap_build(). If it has no plug, the old one is out before: no frame of its user goes by
+ * the new rules, and none that they let pass reaches him.
  */
 static int vf_put(struct sw *sw, struct sw_pf *pf, unsigned int vf, const struct sw_vf *next,
-		  int (*put)(struct sw *sw, struct err *e), struct err *e)
+		  int (*prepare)(struct sw *sw, struct veb_snap **out, struct err *e),
+		  struct err *e)
 {
 	struct sw_vf old = pf->vfs[vf];
+	struct veb_snap *snap;
 	int rc;
 
 	pf->vfs[vf] = *next;
-	rc = put(sw, e);
+	rc = prepare(sw, &snap, e);
 	if (rc) {
 		pf->vfs[vf] = old;
 		if (next->guest != old.guest)
@@ -270,6 +276,7 @@ static int vf_put(struct sw *sw, struct sw_pf *pf, unsigned int vf, const struct
 		sw_unplug(sw, &pf->vf_ports[vf], old.attach.tap, old.attach.netns);
 		sw_learned_trim(sw, pf->vf_ports[vf].id, 0);
 	}
+	sw_enforce(sw, snap);
 	return 0;
 }
 
@@ -293,7 +300,7 @@ int sw_vf_detach(void *ctx, const char *pf, unsigned int vf, struct err *e)
 		return p ? -EINVAL : -ENODEV;
 	next = *v;
 	next.attach = (struct vf_attach){ 0 };
-	return vf_put(sw, p, vf, &next, sw_commit, e);
+	return vf_put(sw, p, vf, &next, sw_prepare, e);
 }
 
 /**
@@ -326,7 +333,7 @@ int sw_vf_release(void *ctx, const char *pf, unsigned int vf, struct err *e)
 	while ((m = sw_mirror_of(sw, pf, (int)vf, true)))
 		m->used = false;
 	vf_config_default(&next.config);
-	rc = vf_put(sw, p, vf, &next, sw_commit, e);
+	rc = vf_put(sw, p, vf, &next, sw_prepare, e);
 	if (rc) {
 		memcpy(sw->mirrors, mirrors, sizeof(sw->mirrors));
 		return rc;
@@ -388,5 +395,5 @@ int sw_vf_filter(void *ctx, const char *pf, unsigned int vf, const struct vf_fil
 		return err_set(e, -ENOMEM, "no memory");
 	refusals_say(&next, v->guest, pf, vf);
 	return vf_put(sw, p, vf, &next,
-		      guest_same_accepted(v->guest, next.guest) ? sw_publish : sw_commit, e);
+		      guest_same_accepted(v->guest, next.guest) ? sw_snap_build : sw_prepare, e);
 }

@@ -119,7 +119,8 @@ static struct vhost_ring *ring_get_locked(struct vhost_port *vp, unsigned int i)
 		return NULL;
 	memset(r, 0, sizeof(*r));
 	r->src = (struct port_queue){
-		.port = &vp->port, .index = (uint16_t)(i / 2), .fd = -1, .node = -1
+		.port = &vp->port, .index = (uint16_t)(i / 2), .fd = -1, .node = -1,
+		.stale = vp->port.stale ? PORT_STALE : 0,
 	};
 	r->ring.broken = true;
 	__atomic_store_n(&vp->rings[i], r, __ATOMIC_RELEASE);
@@ -247,6 +248,8 @@ static void ring_start_locked(struct vhost_port *vp, unsigned int i)
 	if (!r || r->src.running || !r->enabled || vp->closing || !ring_load_locked(vp, i, r))
 		return;
 	r->reported = r->logged = false;
+	if (r->src.stale && !vq_arm(&r->ring, true))
+		r->src.stale = 0; /* nothing waits there */
 	vq_arm(&r->ring, false);
 	if (i % 2)
 		dp_queue_start_locked(vp->lib->dp, &r->src);

@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 
 #include "sw/dp_priv.h"
+#include "veb/lost.h"
 #include "veb/meter.h"
 
 #define RATE_DEPTH_MS 4		/* of a rate limit's bucket */
@@ -127,9 +128,13 @@ static void events_take(struct worker *w, uint64_t now, uint64_t until)
 static void sources_adopt(struct worker *w, struct dp_sources *list)
 {
 	list->n_active = 0;
-	for (unsigned int i = 0; i < list->n; i++)
-		if (list->all[i]->polled)
-			list->active[list->n_active++] = list->all[i];
+	for (unsigned int i = 0; i < list->n; i++) {
+		struct port_queue *q = list->all[i];
+
+		q->polled |= __atomic_load_n(&q->stale, __ATOMIC_RELAXED) > 0;
+		if (q->polled)
+			list->active[list->n_active++] = q;
+	}
 	w->gen = list->gen;
 }
 
@@ -299,6 +304,16 @@ static unsigned int burst_max(const struct port_queue *q, int64_t budget)
 	return (unsigned int)MAX(budget / q->frame_cost, 1);
 }
 
+/* The first pass. What is stale finds its link down, whatever the snapshot says. */
+static unsigned int decide(struct worker *w, const struct veb_snap *snap,
+			   const struct port_queue *q, const struct frame *frames, unsigned int n)
+{
+	if (likely(!q->stale))
+		return veb_forward(snap, q->port->id, frames, n, w->out);
+	w->out->burst = frames;
+	return veb_lose_all(snap, w->out, q->port->id, n);
+}
+
 /* One burst of a source, of at most @room bytes, that should cost at most @budget. */
 static void burst_forward(struct worker *w, const struct veb_snap *snap, struct port_queue *q,
 			  uint64_t room, int64_t budget)
@@ -316,11 +331,13 @@ static void burst_forward(struct worker *w, const struct veb_snap *snap, struct 
 	memset(b->drops, 0, sizeof(b->drops));
 	ops->rx(q, b);
 	for (unsigned int done = 0; done < b->n;) {
-		unsigned int n = veb_forward(snap, id, b->frames + done, b->n - done, w->out);
+		unsigned int n = decide(w, snap, q, b->frames + done, b->n - done);
 
 		cost += deliver(w, snap, b->frames + done, q->index);
 		done += n;
 	}
+	if (unlikely(q->stale))
+		port_stale_gone(q, b);
 	for (unsigned int i = 0; i < DROP_N; i++)
 		if (unlikely(b->drops[i]))
 			refused(w, id, i);
@@ -353,7 +370,7 @@ static uint64_t turn(struct worker *w, const struct veb_snap *snap, struct port_
 	do {
 		int64_t budget = purse_budget(&q->purse);
 
-		room = rate_room(w, q->port->id, now, &until);
+		room = q->stale ? UINT64_MAX : rate_room(w, q->port->id, now, &until);
 		if (unlikely(!room || budget <= 0))
 			return until;
 		burst_forward(w, snap, q, room, budget);

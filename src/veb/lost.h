@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What veb does with a frame it drops: note it, count it, show it to captures. For veb.c alone. */
+/* What veb does with a frame it drops: note it, count it, show it to captures. For veb.c, and the worker. */
 #ifndef ANYVF_VEB_LOST_H
 #define ANYVF_VEB_LOST_H
 

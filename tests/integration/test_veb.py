@@ -12,6 +12,7 @@ import select
 import signal
 import socket
 import struct
+import threading
 
 import pytest
 from conftest import CtlError, Netns, Swd, need_root, unique, wait_for
@@ -72,15 +73,21 @@ class Lab:
                  host_if=True)
         self.ports = {WIRE: Port(self.ns, self.outer)}
         for vf in range(self.VFS):
-            name = unique('vet')
-            swd.call('vf.attach', pf=self.pf, vf=vf, kind='tap', tap=name)
-            self.quiet(name)
-            self.ports[vf] = Port(self.ns, name)
+            self.plug(vf)
         self.quiet(self.pf)
         self.ports[HOST] = Port(self.ns, self.pf)
         for vf in range(self.VFS):
             self.vf(vf, mac=self.mac(vf))
         wait_for(lambda: self.info()['status']['carrier'], what='carrier')
+
+    def plug(self, vf):
+        """Give a VF that has none a tap, a new one."""
+        name = unique('vet')
+        self.swd.call('vf.attach', pf=self.pf, vf=vf, kind='tap', tap=name)
+        self.quiet(name)
+        if vf in self.ports:
+            self.ports[vf].sock.close()
+        self.ports[vf] = Port(self.ns, name)
 
     def quiet(self, dev):
         """Up, and no frames of its own."""
@@ -1077,15 +1084,36 @@ def test_28_release_returns_all_settings(lab):
     assert now == {**fresh, 'vf': 4}
     assert [m['name'] for m in lab.swd.call('mirror.list')] == ['other'] and lab.last(4, 'spoof_vlan') == (0, None)
     lab.swd.call('mirror.del', name='other')
-    name = unique('vet')
-    lab.swd.call('vf.attach', pf=lab.pf, vf=4, kind='tap', tap=name)
-    lab.quiet(name)
-    lab.ports[4].sock.close()
-    lab.ports[4] = Port(lab.ns, name)
+    lab.plug(4)
     assert lab.who(0, BCAST) == [1, 2, 3, 4, HOST, WIRE]
     assert lab.who(0, lab.mac(3)) == [3] and lab.who(0, '02:00:00:00:04:05') == [WIRE]
     lab.vf(4, learning=7)  # nor does another's setting bring back what was learned
     assert lab.who(0, behind) == [WIRE]
+
+
+def test_28_nothing_leaves_its_vlan_while_a_vf_is_released(lab):
+    flood, leaks, halt = (mac(BCAST) + mac(lab.mac(0)) + struct.pack('!H', ETHERTYPE)).ljust(60, b'\0'), 0, threading.Event()
+
+    def send():
+        while not halt.is_set():
+            with contextlib.suppress(OSError):
+                lab.ports[0].sock.send(flood)
+
+    for vf in range(1, lab.VFS):
+        lab.vf(vf, trunk='none')  # these hear what is untagged
+    for _ in range(8):
+        lab.vf(0, mac=lab.mac(0), vlan=100)
+        halt.clear()
+        sender = threading.Thread(target=send)
+        sender.start()
+        wait_for(lambda: lab.ports[WIRE].read(), what='the flood')
+        lab.swd.call('vf.release', pf=lab.pf, vf=0)
+        halt.set()
+        sender.join()
+        leaks += sum(data[12:14] != b'\x81\0' for data in lab.ports[WIRE].read())
+        leaks += sum(len(lab.ports[vf].read()) for vf in range(1, lab.VFS))
+        lab.plug(0)
+    assert not leaks
 
 
 def test_27_kill_9_keeps_settings_and_accepted_addresses(lab, switch):

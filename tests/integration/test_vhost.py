@@ -653,6 +653,34 @@ def test_15_link_disable_stops_a_guest_both_ways(switch):
 
 
 @both_rings
+def test_28_what_waits_in_a_ring_goes_by_no_later_rules(switch):
+    a, b = switch.attach(0), switch.attach(1)
+    old, new = frame(b'\xff' * 6, mac(0), 1, 1514), frame(b'\xff' * 6, mac(0), 2)
+
+    def set_vf(vf=0, **words):
+        switch.swd.call('pf.set', pf='p2p1', vfs=[{'vf': vf, 'set': words}])
+
+    set_vf(1, trunk='none')
+    for widened in dict(vlan=0), dict(vlan=0, spoofchk=False):
+        set_vf(vlan=100, max_tx_rate=1, spoofchk=True)  # a frame each 12 ms: the others wait
+        assert a.repeat(old, 200) > 100
+        before = switch.drops(0, 'link_down')
+        set_vf(**widened, max_tx_rate=0)
+        a.send(new)
+        assert b.recv() == new and switch.drops(0, 'link_down') > before + 100
+    set_vf(vlan=100, max_tx_rate=1)
+    a.repeat(old, 200)
+    switch.swd.call('vf.release', pf='p2p1', vf=0)
+    assert a.repeat(old, 200) and b.drain() == []
+    switch.swd.call('vf.attach', pf='p2p1', vf=0, kind='vhost', socket=str(switch.swd.dir / 'vf0.sock'), client=True)
+    a.reconnect()
+    wait_for(lambda: switch.vf(0)['status']['n_queues'], what='rings')
+    wait_for(lambda: switch.drops(0, 'link_down') > 100, what='the rest of the last tenant')
+    a.send(new)
+    assert b.recv() == new
+
+
+@both_rings
 def test_24_counters_equal_what_guests_sent_and_got(switch):
     guests = [switch.attach(n) for n in range(4)]
     switch.swd.call('pf.set', pf='p2p1', vfs=[{'vf': 3, 'set': {'vlan': 4094}}])  # it hears copies alone

@@ -117,6 +117,75 @@ static void vf_check_answers_as_the_kernel(void **state)
 }
 
 /* add and rem change the list that is there; unset is not the empty list. */
+/* Each setting by itself, there and back; the VF has an address and its spoof check is on. */
+static void what_widens_a_vf_is_known_of_every_setting(void **state)
+{
+	enum { NEITHER, THERE, BACK, BOTH };
+	static const struct {
+		enum vf_field field;
+		const char *with, *from, *to;
+		unsigned int widens; /* THERE: by from -> to; BACK: by to -> from */
+	} rows[] = {
+		{ VF_FIELD_MAC, "", "02:00:00:00:00:01", "02:00:00:00:00:02", BOTH },
+		{ VF_FIELD_MAC, "", "00:00:00:00:00:00", "02:00:00:00:00:02", BOTH },
+		{ VF_FIELD_MAC, "spoofchk off", "02:00:00:00:00:01", "02:00:00:00:00:02", NEITHER },
+		{ VF_FIELD_VLAN, "", "0", "100", BOTH },
+		{ VF_FIELD_VLAN, "", "100", "200", BOTH },
+		{ VF_FIELD_QOS, "vlan 100", "0", "7", NEITHER },
+		{ VF_FIELD_PROTO, "", "802.1Q", "802.1ad", NEITHER },
+		{ VF_FIELD_PROTO, "vlan 100", "802.1Q", "802.1ad", BOTH },
+		{ VF_FIELD_MAX_TX_RATE, "", "0", "9", NEITHER },
+		{ VF_FIELD_MIN_TX_RATE, "", "0", "9", NEITHER },
+		{ VF_FIELD_SPOOFCHK, "", "on", "off", THERE },
+		{ VF_FIELD_STATE, "", "disable", "auto", THERE },
+		{ VF_FIELD_STATE, "", "disable", "enable", THERE },
+		{ VF_FIELD_STATE, "", "auto", "enable", NEITHER },
+		{ VF_FIELD_QUERY_RSS, "", "off", "on", NEITHER },
+		{ VF_FIELD_TRUST, "", "off", "on", NEITHER },
+		{ VF_FIELD_TRUNK, "", "5", "any", THERE },
+		{ VF_FIELD_TRUNK, "", "none", "4094", THERE },
+		{ VF_FIELD_TRUNK, "", "5-7", "7", BACK },
+		{ VF_FIELD_TRUNK, "", "5,6", "6,7", BOTH },
+		{ VF_FIELD_NATIVE, "", "0", "5", BOTH },
+		{ VF_FIELD_NATIVE, "", "5", "6", BOTH },
+		{ VF_FIELD_MTU, "", "1000", "0", NEITHER },
+		{ VF_FIELD_ISOLATED, "", "on", "off", THERE },
+		{ VF_FIELD_STORM_BROADCAST, "", "5", "0", NEITHER },
+		{ VF_FIELD_STORM_MULTICAST, "", "5", "0", NEITHER },
+		{ VF_FIELD_ALLOWED, "", "none", "02:00:00:00:00:03", THERE },
+		{ VF_FIELD_ALLOWED, "", "02:00:00:00:00:03", "02:00:00:00:00:04", BOTH },
+		{ VF_FIELD_ALLOWED, "spoofchk off", "none", "02:00:00:00:00:03", NEITHER },
+		{ VF_FIELD_LEARNING, "", "4", "5", THERE },
+		{ VF_FIELD_PROMISC, "", "off", "true", NEITHER },
+		{ VF_FIELD_PORT_ID, "", "a", "b", BOTH },
+		{ VF_FIELD_SERVER, "", "a", "b", NEITHER },
+	};
+	uint32_t seen = 0;
+
+	for (unsigned int i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct field *f = &vf_fields[rows[i].field];
+		char with[32], *value = with;
+		struct vf_config from, to;
+		const char *word;
+
+		vf_config_default(&from);
+		from.mac = (struct mac){ { 2, 0, 0, 0, 0, 9 } };
+		snprintf(with, sizeof(with), "%s", rows[i].with);
+		word = strsep(&value, " ");
+		if (value)
+			assert_int_equal(field_parse(field_find(vf_fields, word), &from, value, NULL), 0);
+		to = from;
+		assert_int_equal(field_parse(f, &from, rows[i].from, NULL), 0);
+		assert_int_equal(field_parse(f, &to, rows[i].to, NULL), 0);
+		print_message("%s: %s -> %s\n", f->word, rows[i].from, rows[i].to);
+		assert_int_equal(vf_config_widens(&from, &to), rows[i].widens & THERE);
+		assert_int_equal(vf_config_widens(&to, &from), rows[i].widens >> 1);
+		assert_false(vf_config_widens(&from, &from));
+		seen |= 1U << rows[i].field;
+	}
+	assert_int_equal(seen, (1U << VF_FIELD_N) - 1);
+}
+
 static void trunk_lists_are_added_to_and_removed_from(void **state)
 {
 	static const struct {
@@ -308,6 +377,7 @@ int main(void)
 		cmocka_unit_test(fields_from_json_refuses_by_name),
 		cmocka_unit_test(field_words_read_what_they_write),
 		cmocka_unit_test(vf_check_answers_as_the_kernel),
+		cmocka_unit_test(what_widens_a_vf_is_known_of_every_setting),
 		cmocka_unit_test(trunk_lists_are_added_to_and_removed_from),
 		cmocka_unit_test(a_port_vlan_has_no_native_one_and_leaves_the_trunk),
 		cmocka_unit_test(pf_check_names_the_word),

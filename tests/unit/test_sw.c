@@ -38,7 +38,17 @@ static struct {
 	struct port edge;
 	bool held;
 	unsigned int n_queues; /* of whatever is plugged in */
+	char calls[64]; /* in their order: see called() */
 } fake;
+
+/* P: publish, d: port deleted, a: added, h: held, r and R: resumed, R dropping what waited. */
+static void called(char what)
+{
+	size_t n = strlen(fake.calls);
+
+	if (n + 1 < sizeof(fake.calls))
+		fake.calls[n] = what;
+}
 
 /* The fake data plane. */
 void dp_publish(struct dp *dp, struct veb_snap *snap)
@@ -46,6 +56,7 @@ void dp_publish(struct dp *dp, struct veb_snap *snap)
 	veb_snap_free(fake.snap);
 	fake.snap = snap;
 	fake.publishes++;
+	called('P');
 }
 void dp_control_turn(struct dp *dp)
 {
@@ -60,7 +71,16 @@ int dp_vhost_add(struct dp *dp, uint16_t port, const char *name, const char *pat
 	if (fake.open_fails)
 		return err_set(e, fake.open_fails, "fake");
 	fake.plugged[port] = true;
+	called('a');
 	return 0;
+}
+void dp_port_pause(struct dp *dp, uint16_t port)
+{
+	called('h');
+}
+void dp_port_resume(struct dp *dp, uint16_t port, bool stale)
+{
+	called(stale ? 'R' : 'r');
 }
 int dp_port_add(struct dp *dp, uint16_t id, const char *name, struct port *port, struct err *e)
 {
@@ -71,6 +91,7 @@ int dp_port_add(struct dp *dp, uint16_t id, const char *name, struct port *port,
 void dp_port_del(struct dp *dp, uint16_t port)
 {
 	fake.plugged[port] = false;
+	called('d');
 }
 void dp_port_status(const struct dp *dp, uint16_t port, struct dp_port_status *out)
 {
@@ -1303,6 +1324,47 @@ static void release_returns_everything_to_its_default(void **state)
 	assert_int_equal(sw_ops.mirror_get(w->sw, 1, &mirror_out), -ENOENT);
 }
 
+/* Between the last frame by the old rules and the first by the new the user is off, or unplugged. */
+static void nobodys_frames_go_by_rules_he_did_not_send_them_under(void **state)
+{
+	static const struct {
+		const char *words, *calls;
+	} changes[] = {
+		{ "vlan 200", "hPR" }, { "vlan 0", "hPR" }, { "qos 0 max_tx_rate 5 mtu 900", "P" },
+		{ "trunk 5", "P" }, { "trunk 5,6", "hPR" }, { "trust on", "P" },
+		{ "spoofchk off", "hPR" }, { "spoofchk on", "P" }, { "port_id x", "hPR" },
+	};
+	const struct vf_attach vhost = { .kind = VF_ATTACH_VHOST };
+	struct world *w = *state;
+	char *state_path = w->sw->state, nowhere[] = "/proc/nowhere/state";
+
+	pf_add(w, "p2p1", 2);
+	vf_words(w, 0, false, "mac " M0 " vlan 100");
+	memset(fake.calls, 0, sizeof(fake.calls));
+	sw_ops.vf_attach(w->sw, "p2p1", 0, &vhost, NULL);
+	assert_string_equal(fake.calls, "haPR"); /* what his ring held before is not sent */
+	for (unsigned int i = 0; i < ARRAY_LEN(changes); i++) {
+		memset(fake.calls, 0, sizeof(fake.calls));
+		assert_int_equal(vf_words(w, 0, false, changes[i].words), 0);
+		assert_string_equal(fake.calls, changes[i].calls);
+	}
+	memset(fake.calls, 0, sizeof(fake.calls));
+	w->sw->state = nowhere;
+	assert_true(vf_words(w, 0, false, "vlan 300") < 0);
+	assert_true(sw_ops.vf_release(w->sw, "p2p1", 0, NULL) < 0);
+	assert_true(sw_ops.vf_detach(w->sw, "p2p1", 0, NULL) < 0);
+	assert_string_equal(fake.calls, ""); /* and his plug stayed where it was */
+	w->sw->state = state_path;
+	assert_int_equal(sw_ops.vf_release(w->sw, "p2p1", 0, NULL), 0);
+	assert_string_equal(fake.calls, "dP");
+	sw_ops.vf_attach(w->sw, "p2p1", 0, &vhost, NULL);
+	memset(fake.calls, 0, sizeof(fake.calls));
+	assert_int_equal(sw_ops.vf_detach(w->sw, "p2p1", 0, NULL), 0);
+	assert_string_equal(fake.calls, "dP");
+	assert_int_equal(vf_words(w, 0, false, "vlan 300"), 0);
+	assert_string_equal(fake.calls, "dPP"); /* nobody is there to be held */
+}
+
 static void mirrors_cross_pfs_and_are_refused_by_name(void **state)
 {
 	struct world *w = *state;
@@ -1782,6 +1844,7 @@ int main(void)
 		T(unknown_unicast_follows_the_host_interface_and_a_restart),
 		T(the_wires_counters_are_the_pfs_view),
 		T(release_returns_everything_to_its_default),
+		T(nobodys_frames_go_by_rules_he_did_not_send_them_under),
 		T(mirrors_cross_pfs_and_are_refused_by_name),
 		T(a_mirror_to_elsewhere_has_a_port_while_it_is_there),
 		T(a_capture_lasts_as_long_as_its_client_and_its_source),

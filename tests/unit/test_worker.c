@@ -30,6 +30,8 @@ struct vf {
 	bool full;	/* its guest takes no more frames */
 	uint64_t turns; /* that yielded frames */
 	uint64_t cost;	/* of copies made of its frames, wherever they went */
+	unsigned int waiting; /* atomic: frames in its queue; others' are made as they are read */
+	unsigned int got;     /* frames that were delivered to it */
 };
 
 static struct vf vfs[VFS];
@@ -82,11 +84,41 @@ static void op_tx(struct port *port, struct port_batch *b)
 	}
 }
 
+/* A queue that can be empty. */
+static unsigned int op_rx_queue(struct port_queue *q, struct port_burst *b)
+{
+	struct vf *vf = (struct vf *)q->port;
+	unsigned int n = MIN(__atomic_load_n(&vf->waiting, __ATOMIC_ACQUIRE), b->max);
+
+	for (unsigned int i = 0; i < n; i++)
+		b->frames[b->n++] = (struct frame){ .dst = vf->dst,
+						    .src = mac_of(q->port->id),
+						    .type = htons(0x88b5),
+						    .len = FRAME_HDR_LEN };
+	b->more = __atomic_sub_fetch(&vf->waiting, n, __ATOMIC_ACQ_REL);
+	return n;
+}
+
+static void op_tx_queue(struct port *port, struct port_batch *b)
+{
+	const struct port_item *it;
+	const struct frame *f;
+
+	port_batch_each(b, it, f)
+	{
+		port_delivered(b, it, f);
+		__atomic_add_fetch(&((struct vf *)port)->got, 1, __ATOMIC_RELEASE);
+	}
+}
+
 static void op_free(struct port *port)
 {
 }
 
 static const struct port_ops ops = { .kind = "test", .rx = op_rx, .tx = op_tx, .free = op_free };
+static const struct port_ops queue_ops = {
+	.kind = "queue", .rx = op_rx_queue, .tx = op_tx_queue, .free = op_free
+};
 
 static void snap_publish(struct dp *dp)
 {
@@ -228,6 +260,65 @@ static void a_maximum_rate_holds_its_own_port_alone(void **state)
 	assert_true(vfs[FLOODER].cost > 0 && vfs[NEIGHBOUR].cost > 16 * vfs[FLOODER].cost);
 }
 
+static void queue_plug(struct dp *dp, unsigned int n, unsigned int to)
+{
+	struct vf *vf = &vfs[n];
+
+	*vf = (struct vf){
+		.port = { .ops = &queue_ops, .queues = { &vf->source }, .n_queues = 1 },
+		.source = { .port = &vf->port, .fd = -1, .node = -1 },
+		.dst = mac_of(to),
+	};
+	assert_int_equal(dp_port_add(dp, (uint16_t)n, "test", &vf->port, NULL), 0);
+}
+
+static void sent(unsigned int from, unsigned int n)
+{
+	__atomic_store_n(&vfs[from].waiting, n, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&vfs[from].waiting, __ATOMIC_ACQUIRE))
+		usleep(100);
+}
+
+static uint64_t link_down(struct dp *dp, uint16_t port)
+{
+	struct vf_stats stats;
+
+	dp_stats_get(dp, port, &stats);
+	return stats.drops[DROP_LINK_DOWN];
+}
+
+/* The frames that wait when a port goes on go by no rules; those after them do, and the others'. */
+static void what_a_paused_port_was_given_is_dropped_or_goes_on(void **state)
+{
+	struct dp *dp = *state;
+	uint64_t before;
+
+	queue_plug(dp, FLOODER, OTHER);
+	queue_plug(dp, NEIGHBOUR, FLOODER);
+	queue_plug(dp, OTHER, OTHER);
+	before = link_down(dp, FLOODER);
+	dp_port_pause(dp, FLOODER);
+	vfs[FLOODER].waiting = 1000;
+	sent(NEIGHBOUR, 300); /* rounds of the worker, and the paused port hears */
+	assert_int_equal(vfs[FLOODER].waiting, 1000);
+	dp_rate_set(dp, FLOODER, 1, 0); /* a rate does not put it off */
+	dp_port_resume(dp, FLOODER, true);
+	dp_rate_set(dp, FLOODER, 0, 0);
+	assert_int_equal(vfs[FLOODER].waiting, 0);
+	assert_int_equal(link_down(dp, FLOODER), before + 1000);
+	sent(FLOODER, 1);
+	dp_port_pause(dp, FLOODER);
+	vfs[FLOODER].waiting = 200;
+	dp_port_resume(dp, FLOODER, false);
+	while (__atomic_load_n(&vfs[OTHER].got, __ATOMIC_ACQUIRE) < 201)
+		usleep(100);
+	assert_int_equal(link_down(dp, FLOODER), before + 1000);
+	assert_int_equal(vfs[OTHER].got, 201);
+	assert_int_equal(vfs[FLOODER].got, 300);
+	for (uint16_t i = 0; i <= OTHER; i++)
+		dp_port_del(dp, i);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +327,7 @@ int main(void)
 		cmocka_unit_test(a_flood_for_nobody_leaves_the_neighbour_its_turns),
 		cmocka_unit_test(a_minimum_rate_buys_turns_on_a_busy_worker),
 		cmocka_unit_test(a_maximum_rate_holds_its_own_port_alone),
+		cmocka_unit_test(what_a_paused_port_was_given_is_dropped_or_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
