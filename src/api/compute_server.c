@@ -76,19 +76,29 @@ void server_note_action(struct call *c, json_t *server, const char *action)
 	json_object_set_new(server, "actions", list);
 }
 
+/* Has the port a VF of the server's host, for this server? Not when an admin bound it elsewhere. */
+static bool is_plugged(struct call *c, const json_t *server, const char *port)
+{
+	const json_t *doc = call_get(c, "/host/%s/port/%s", doc_text(server, "host"), port);
+	const char *user = doc_text(doc, "server");
+
+	return user && !strcmp(user, doc_text(server, "id")) &&
+	       !json_is_true(json_object_get(doc, "released"));
+}
+
 static json_t *port_ids(struct call *c, const json_t *server)
 {
 	json_t *list = json_array(), *entry;
 	size_t i;
 
 	json_array_foreach (json_object_get(server, "ports"), i, entry)
-		if (res_get(c, &port_resource, doc_text(entry, "id")))
+		if (is_plugged(c, server, doc_text(entry, "id")))
 			json_array_append(list, json_object_get(entry, "id"));
 	return list;
 }
 
 /**
- * server_wish() - Tell the server's host what is wished for (docs/agent-api.md)
+ * server_wish() - Tell the server's host what is wished for (docs/agent-api.md): nobody else does
  * @c:       the call
  * @server:  stored document; one without a host has no wish
  * @deleted: the domain and its disks shall go
@@ -117,6 +127,24 @@ int server_wish(struct call *c, const json_t *server, bool deleted)
 		json_object_set_new(wish, same[i], value ? json_incref(value) : json_null());
 	}
 	return host_doc_put(c, host, "server", doc_text(server, "id"), wish);
+}
+
+/**
+ * server_ports_changed() - A port that serves a server left its host, or came back
+ * @c:  the call; the port's document for the host's agent says so already
+ * @id: the server; one that is gone, or going, needs no word
+ *
+ * Return: 0 or what server_wish() says.
+ */
+int server_ports_changed(struct call *c, const char *id)
+{
+	const json_t *server = res_get(c, &server_resource, id), *wish;
+	const char *host = doc_text(server, "host");
+
+	wish = host ? call_get(c, "/host/%s/server/%s", host, id) : NULL;
+	if (!wish || json_is_true(json_object_get(wish, "deleted")))
+		return 0;
+	return server_wish(c, server, false);
 }
 
 /* The user's ports are his again; those made at boot go. */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "api/agents.h"
+#include "api/compute.h"
 #include "api/lease_host.h"
 #include "api/placement.h"
 #include "api/tap.h"
@@ -223,23 +224,13 @@ static int return_vf(struct call *c, const char *host, const char *id)
 	return host_doc_put(c, host, "port", id, doc);
 }
 
-/* A running server loses a port that was taken from under it: its host unplugs it. */
+/* As return_vf(), for a port that was taken from under its server, which is told. */
 static int unplug(struct call *c, const char *host, const char *id)
 {
-	const char *server = doc_str(host_doc(c, host, "port", id), "server");
-	const json_t *doc = *server ? host_doc(c, host, "server", server) : NULL;
-	json_t *copy, *ports, *port;
-	size_t i;
+	auto_of(json_decref) json_t *had = json_incref((json_t *)host_doc(c, host, "port", id));
+	const char *server = doc_str(had, "server");
 
-	if (!doc || doc_bool(doc, "deleted"))
-		return 0;
-	ports = json_array();
-	json_array_foreach (json_object_get(doc, "ports"), i, port)
-		if (!json_is_string(port) || strcmp(json_string_value(port), id))
-			json_array_append(ports, port);
-	copy = json_copy((json_t *)doc);
-	json_object_set_new(copy, "ports", ports);
-	return host_doc_put(c, host, "server", server, copy);
+	return return_vf(c, host, id) ?: *server ? server_ports_changed(c, server) : 0;
 }
 
 /**
@@ -343,13 +334,35 @@ static bool binding_changed(const json_t *port, const json_t *old)
 			      json_object_get(old, "binding:profile"), "pci_slot");
 }
 
+/* Binds to what binding:host_id says now; on the host it was on it stays @server's. */
+static int rebind(struct call *c, json_t *port, const char *was, const char *server)
+{
+	auto_free char *to = strdup(doc_str(port, "binding:host_id")); /* is replaced */
+	struct err why = { 0 };
+	int rc;
+
+	if (!to)
+		return -ENOMEM;
+	if (!*to) {
+		set_binding(port, "", "unbound", json_object());
+		return 0;
+	}
+	rc = take_vf(c, port, to, strcmp(to, was) ? NULL : server, &why);
+	if (rc && !why.msg[0])
+		return rc;
+	if (rc)
+		set_binding(port, to, "binding_failed", json_object());
+	return 0;
+}
+
 /**
  * lease_port_check() - Let the binding follow a port's attributes, in the port's check()
  * @c:    call
  * @port: what the port is about to be; binding:vif_type, vif_details and status are set
  * @old:  what it is; NULL on create
  *
- * Binding to a host that cannot serve the port is no error: it is `binding_failed`.
+ * Binding to a host that cannot serve the port is no error: it is `binding_failed`. A server whose
+ * port leaves its host is without it from then on, wherever the port goes.
  *
  * Return: 0 or a negative errno.
  */
@@ -358,35 +371,18 @@ int lease_port_check(struct call *c, json_t *port, const json_t *old)
 	const char *host = doc_str(port, "binding:host_id"), *id = doc_str(port, "id");
 	const char *was = doc_str(old, "binding:host_id");
 	const json_t *have = is_bound(old) ? host_doc(c, was, "port", id) : NULL;
-	auto_of(json_decref) json_t *server = json_incref(json_object_get(have, "server"));
-	auto_free char *to = NULL;
-	struct err why = { 0 };
-	int rc = 0;
+	auto_of(json_decref) json_t *held = json_incref((json_t *)have);
+	const char *server = json_string_value(json_object_get(held, "server"));
+	int rc;
 
 	if (old && !binding_changed(port, old))
 		return have ? MIN(lease_refresh(c, host, port, have), 0) : 0;
 	if (!old && !*host)
 		return 0;
-	if (have && strcmp(host, was))
-		rc = unplug(c, was, id);
-	if (have && !rc)
-		rc = return_vf(c, was, id);
-	if (rc)
-		return rc;
-	if (!*host) {
-		set_binding(port, "", "unbound", json_object());
-		return 0;
-	}
-	to = strdup(host); /* set_binding() replaces the document's own */
-	if (!to)
-		return -ENOMEM;
-	rc = take_vf(c, port, to, strcmp(to, was) ? NULL : json_string_value(server), &why);
-	if (rc && !why.msg[0])
-		return rc;
+	rc = have ? return_vf(c, was, id) : 0;
 	if (!rc)
-		return 0;
-	set_binding(port, to, "binding_failed", json_object());
-	return have ? unplug(c, was, id) : 0;
+		rc = rebind(c, port, was, server);
+	return rc || !server ? rc : server_ports_changed(c, server);
 }
 
 /**
@@ -406,8 +402,7 @@ int lease_port_gone(struct call *c, const json_t *port)
 		rc = call_delete(c, "/dhcp/%s", net);
 		return rc ? rc : lease_network_changed(c, net);
 	}
-	rc = unplug(c, host, id);
-	return rc ? rc : return_vf(c, host, id);
+	return unplug(c, host, id);
 }
 
 /* The lease ends; the last of a network's ports on a host takes the network's document along. */

@@ -333,6 +333,41 @@ def test_deleting_a_bound_port_returns_its_vf(cloud):
     assert not agent.wishes()['port'] and not agent.wishes()['network']
 
 
+def test_a_port_bound_elsewhere_has_left_its_server(cloud):
+    agent, net = cloud.agent('h1', auto=False), flat(cloud)
+    other = cloud.agent('h2', auto=False)
+    ports = [cloud.port(net) for _ in range(2)]
+    server = cloud.boot(cloud.flavor(), cloud.image(), [{'port': p['id']} for p in ports],
+                        availability_zone='nova:h1')
+    told = wish(agent, 'server', server)
+    change(cloud, 'port', ports[1], **{'binding:profile': {'trusted': True}})
+    assert wish(agent, 'server', server) == told  # what does not leave is no news
+    bind(cloud, ports[0], 'h2')
+    assert wish(agent, 'server', server)['ports'] == [ports[1]['id']]
+    assert wish(other, 'port', ports[0])['server'] is None
+    cloud.admin.put(f"/compute/v2.1/servers/{server['id']}", {'server': {'name': 'other'}})
+    assert wish(agent, 'server', server)['ports'] == [ports[1]['id']]  # nor does it come back
+    agent.report('port', ports[0]['id'], generation=wish(agent, 'port', ports[0])['generation'], status='RELEASED')
+    bind(cloud, ports[0], 'h1')
+    agent.report('server', server['id'], generation=wish(agent, 'server', server)['generation'], status='ACTIVE')
+    cloud.action(server, 'os-stop')
+    told = wish(agent, 'server', server)
+    assert told['ports'] == [ports[1]['id']] and told['power'] == 'off'
+
+
+def test_a_port_that_changed_its_vf_stays_its_servers(cloud):
+    agent, net = cloud.agent('h1', auto=False), flat(cloud)
+    port = cloud.port(net)
+    server = cloud.boot(cloud.flavor(), cloud.image(), [{'port': port['id']}], availability_zone='nova:h1')
+    told, vf = wish(agent, 'server', server), wish(agent, 'port', port)
+    slot = vf['pci_slot']
+    change(cloud, 'port', port, **{'binding:profile': {'pci_slot': slot}})  # the one it has
+    assert wish(agent, 'port', port)['server'] == server['id'] and not wish(agent, 'port', port)['released']
+    assert wish(agent, 'server', server) == told
+    change(cloud, 'port', port, **{'binding:profile': {'pci_slot': slot[:-1] + '3'}})  # not before that one is back
+    assert wish(agent, 'server', server)['ports'] == [] and wish(agent, 'port', port)['released']
+
+
 def test_a_port_deleted_under_its_server_is_unplugged(cloud):
     agent, net = cloud.agent('h1', auto=False), flat(cloud)
     ports = [cloud.port(net) for _ in range(2)]
