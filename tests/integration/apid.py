@@ -18,6 +18,7 @@ import uuid
 
 import requests
 
+import clients
 from conftest import DAEMONS, wait_for
 
 CONF = """
@@ -93,8 +94,7 @@ class Apid:
 
     def cli(self, *words, rc='openrc', check=True):
         """Run one of the real clients, as Debian has them; its completed process."""
-        got = subprocess.run(words, env=self.env(rc), text=True, capture_output=True, timeout=120,
-                             check=False)
+        got = clients.run(words, self.env(rc))
         if check:
             assert got.returncode == 0, f'{words}: {got.stdout}{got.stderr}'
         return got
