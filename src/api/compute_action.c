@@ -399,7 +399,7 @@ static int interface_attach(struct call *c)
 		return call_fail(c, 400, "PortInUse", "Port %s is still in use.", id);
 	if (refuse_running(c, server))
 		return -EINVAL;
-	if (port_bind(c, id, doc_text(server, "host"), doc_text(server, "id"), &why))
+	if (port_bind(c, id, doc_text(server, "host"), doc_text(server, "id"), NULL, &why))
 		return call_fail(c, 400, "InterfaceAttachFailed",
 				 "Failed to attach network adapter device to %s: %s", c->ids[0],
 				 why.msg);

@@ -126,8 +126,9 @@ static int want_ports(struct call *c, const struct boot *b, struct place_port *p
 	return 0;
 }
 
-/* Chooses a host; -ENOSPC with the reason when none can take the server. */
-static int place(struct call *c, const struct boot *b, json_t *server, struct err *why)
+/* Chooses a host and the VFs there; -ENOSPC with the reason when none can take the server. */
+static int place(struct call *c, const struct boot *b, json_t *server,
+		 struct place_vf vfs[NICS_MAX], struct err *why)
 {
 	auto_of(json_decref) json_t *made = json_array();
 	struct place_port ports[NICS_MAX];
@@ -145,7 +146,7 @@ static int place(struct call *c, const struct boot *b, json_t *server, struct er
 	if (rc)
 		return rc;
 	n = hosts_load(c, &hosts);
-	rc = placement_choose(hosts, n, &want, &chosen, why);
+	rc = placement_choose(hosts, n, &want, &chosen, vfs, why);
 	if (!rc)
 		doc_set_text(server, "host", hosts[chosen].name);
 	hosts_free(hosts, n);
@@ -180,8 +181,9 @@ static int make_port(struct call *c, const struct boot *b, const struct nic *nic
 	return rc;
 }
 
-/* Each port is made if need be, bound to the host, and written down in the server. */
-static int plug_ports(struct call *c, const struct boot *b, json_t *server)
+/* Each port is made if need be, bound to its VF, and written down in the server. */
+static int plug_ports(struct call *c, const struct boot *b, json_t *server,
+		      const struct place_vf *vfs)
 {
 	json_t *list = json_object_get(server, "ports");
 	const char *host = doc_text(server, "host"), *id;
@@ -199,7 +201,8 @@ static int plug_ports(struct call *c, const struct boot *b, json_t *server)
 			return rc;
 		json_t *entry = json_pack("{s:s,s:b}", "id", id, "made", !nic->port);
 		json_array_append_new(list, entry);
-		rc = port_bind(c, doc_text(entry, "id"), host, doc_text(server, "id"), &why);
+		rc = port_bind(c, doc_text(entry, "id"), host, doc_text(server, "id"), &vfs[i],
+			       &why);
 		if (rc)
 			return call_fail(c, 409, "PortBindingFailed", "Port %s cannot be bound: %s",
 					 doc_text(entry, "id"), why.msg);
@@ -260,12 +263,13 @@ static bool may_wait(const struct call *c)
 
 static int boot_one(struct call *c, const struct boot *b, json_t *server, bool first)
 {
+	struct place_vf vfs[NICS_MAX];
 	struct err why = { 0 };
 	int rc;
 
 	if (first && may_wait(c) && vf_returns(c, b, true))
 		return call_wait(c, RETURN_MS, "/vf/");
-	rc = place(c, b, server, &why);
+	rc = place(c, b, server, vfs, &why);
 	if (rc == -ENOSPC && first && may_wait(c) && vf_returns(c, b, false))
 		return call_wait(c, RETURN_MS, "/vf/");
 	server_note_action(c, server, "create");
@@ -273,7 +277,7 @@ static int boot_one(struct call *c, const struct boot *b, json_t *server, bool f
 		err_set(&why, 0, "A port has a vnic type that no VF serves: direct and normal do");
 	else if (rc && rc != -ENOSPC)
 		return rc;
-	rc = rc ? keep_failed(c, b, server, why.msg) : plug_ports(c, b, server);
+	rc = rc ? keep_failed(c, b, server, why.msg) : plug_ports(c, b, server, vfs);
 	if (!rc)
 		rc = res_create(c, &server_resource, json_incref(server), NULL);
 	return rc ? rc : server_wish(c, server, false);

@@ -50,6 +50,7 @@ static int host_fill(struct call *c, const json_t *agent, struct place_host *h)
 	if (!h->pfs)
 		return -1;
 	h->n_pfs = lease_pfs(c, name, h->pfs, PFS_MAX);
+	h->homes = lease_homes(c, name);
 	return 0;
 }
 
@@ -86,8 +87,10 @@ unsigned int hosts_load(struct call *c, struct place_host **out)
  */
 void hosts_free(struct place_host *hosts, unsigned int n)
 {
-	for (unsigned int i = 0; i < n; i++)
+	for (unsigned int i = 0; i < n; i++) {
 		free(hosts[i].pfs);
+		json_decref(hosts[i].homes);
+	}
 	free(hosts);
 }
 

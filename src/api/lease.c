@@ -72,6 +72,23 @@ unsigned int lease_pfs(struct call *c, const char *host, struct place_pf *pfs, u
 }
 
 /**
+ * lease_homes() - On which PF of a host its networks are: their DHCP is there
+ * @c:    call
+ * @host: host
+ *
+ * Return: a new object, {network id: PF}; NULL without memory.
+ */
+json_t *lease_homes(struct call *c, const char *host)
+{
+	struct cursor it = call_list(c, "/host/%s/network/", host);
+	json_t *homes = json_object();
+
+	while (homes && cursor_next(&it))
+		json_object_set(homes, it.key + it.prefix_len, json_object_get(it.doc, "pf"));
+	return homes;
+}
+
+/**
  * lease_want() - What placement must find for a port
  * @c:    call
  * @port: port document
@@ -89,6 +106,7 @@ int lease_want(struct call *c, const json_t *port, struct place_port *out)
 	if (strcmp(vnic, "direct") && strcmp(vnic, "normal"))
 		return -EOPNOTSUPP;
 	*out = (struct place_port){
+		.network = doc_str(net, "id"),
 		.physnet = doc_str(net, "provider:physical_network"),
 		.pci_slot = json_string_value(
 			json_object_get(json_object_get(port, "binding:profile"), "pci_slot")),
@@ -96,40 +114,38 @@ int lease_want(struct call *c, const json_t *port, struct place_port *out)
 	return 0;
 }
 
-/* A VF of the host; a network stays on one PF while it can, for its DHCP is there. */
-static int choose(struct call *c, const char *host, const json_t *port,
-		  const struct place_port *want, struct lease *out, struct err *why)
+/* The VF for one port of the host, as placement chooses it for those of a server. */
+static int choose(struct call *c, const char *host, const struct place_port *want,
+		  struct place_vf *out, struct err *why)
 {
-	const char *pf = doc_str(host_doc(c, host, "network", doc_str(port, "network_id")), "pf");
+	auto_of(json_decref) json_t *homes = lease_homes(c, host);
 	struct place_pf pfs[PFS_MAX];
-	unsigned int n = lease_pfs(c, host, pfs, PFS_MAX), i = 0, one = 0, vf;
-	int rc = -ENXIO;
+	struct place_host h = { .pfs = pfs, .homes = homes };
 
-	while (i < n && strcmp(pfs[i].name, pf))
-		i++;
-	if (i < n)
-		rc = placement_pick_vf(&pfs[i], 1, want, &one, &vf, NULL);
-	i += one;
-	if (rc)
-		rc = placement_pick_vf(pfs, n, want, &i, &vf, why);
-	if (rc)
-		return rc;
-	out->pf = pfs[i].name;
-	out->vf = vf;
-	out->pci_slot = json_string_value(json_array_get(pfs[i].pci_slots, vf));
-	return call_claim(c, json_pack("{s:O}", "port", json_object_get(port, "id")),
-			  "/vf/%s/%s/%u", host, out->pf, vf);
+	h.n_pfs = lease_pfs(c, host, pfs, PFS_MAX);
+	return placement_assign(&h, want, 1, out, why);
 }
 
-/* The VF the port has there, or had and has not returned yet, else a free one. */
+/* The VF the port has there, or had and has not returned yet, else @vf, else a free one. */
 static int find_vf(struct call *c, const char *host, const json_t *port,
-		   const struct place_port *want, struct lease *out, struct err *why)
+		   const struct place_port *want, const struct place_vf *vf, struct lease *out,
+		   struct err *why)
 {
 	const json_t *have = host_doc(c, host, "port", doc_str(port, "id"));
 	const char *slot = json_string_value(json_object_get(have, "pci_slot"));
+	struct place_vf chosen;
+	int rc = have || vf ? 0 : choose(c, host, want, &chosen, why);
 
-	if (!have)
-		return choose(c, host, port, want, out, why);
+	if (rc)
+		return rc;
+	if (!have) {
+		chosen = vf ? *vf : chosen;
+		out->pf = chosen.pf;
+		out->vf = chosen.vf;
+		out->pci_slot = chosen.pci_slot;
+		return call_claim(c, json_pack("{s:O}", "port", json_object_get(port, "id")),
+				  "/vf/%s/%s/%u", host, out->pf, out->vf);
+	}
 	out->pf = doc_str(have, "pf");
 	out->vf = (unsigned int)json_integer_value(json_object_get(have, "vf"));
 	out->pci_slot = slot;
@@ -190,7 +206,7 @@ static int check_host(struct call *c, const json_t *port, const char *host, stru
 
 /* Leases a VF and says so in port, which the caller puts. Without a VF nothing changes. */
 static int take_vf(struct call *c, json_t *port, const char *host, const char *server,
-		   struct err *why)
+		   const struct place_vf *vf, struct err *why)
 {
 	const json_t *net = res_get(c, &network_resource, doc_str(port, "network_id"));
 	struct lease l = { .server = server };
@@ -198,7 +214,7 @@ static int take_vf(struct call *c, json_t *port, const char *host, const char *s
 	int rc = check_host(c, port, host, &want, why);
 
 	if (!rc)
-		rc = find_vf(c, host, port, &want, &l, why);
+		rc = find_vf(c, host, port, &want, vf, &l, why);
 	if (rc) {
 		if (why->msg[0])
 			err_prefix(why, "host %s", host);
@@ -239,6 +255,7 @@ static int unplug(struct call *c, const char *host, const char *id)
  * @port_id: port
  * @host:    host
  * @server:  server it will serve, which becomes its device; NULL: none of ours
+ * @vf:      a free VF of the host that placement chose for it; NULL: any that suits
  * @why:     the reason of a refusal, a sentence with the host's name; not NULL, empty
  *
  * A port bound to another host leaves it.
@@ -249,7 +266,7 @@ static int unplug(struct call *c, const char *host, const char *id)
  * Without a reason: the call failed.
  */
 int port_bind(struct call *c, const char *port_id, const char *host, const char *server,
-	      struct err *why)
+	      const struct place_vf *vf, struct err *why)
 {
 	const json_t *old = res_get(c, &port_resource, port_id);
 	auto_of(json_decref) json_t *port = json_copy((json_t *)old);
@@ -261,7 +278,7 @@ int port_bind(struct call *c, const char *port_id, const char *host, const char 
 		json_object_set_new(port, "device_id", json_string(server));
 		json_object_set_new(port, "device_owner", json_string("compute:nova"));
 	}
-	rc = take_vf(c, port, host, server, why);
+	rc = take_vf(c, port, host, server, vf, why);
 	if (!rc && is_bound(old) && strcmp(doc_str(old, "binding:host_id"), host))
 		rc = return_vf(c, doc_str(old, "binding:host_id"), port_id);
 	return rc ? rc : put_bound(c, take(port));
@@ -347,7 +364,7 @@ static int rebind(struct call *c, json_t *port, const char *was, const char *ser
 		set_binding(port, "", "unbound", json_object());
 		return 0;
 	}
-	rc = take_vf(c, port, to, strcmp(to, was) ? NULL : server, &why);
+	rc = take_vf(c, port, to, strcmp(to, was) ? NULL : server, NULL, &why);
 	if (rc && !why.msg[0])
 		return rc;
 	if (rc)

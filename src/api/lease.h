@@ -20,8 +20,10 @@
 struct call;
 struct place_pf;
 struct place_port;
+struct place_vf;
 
 /* What placement needs. Members point into documents of the call. */
+json_t *lease_homes(struct call *c, const char *host);
 unsigned int lease_pfs(struct call *c, const char *host, struct place_pf *pfs, unsigned int max);
 int lease_want(struct call *c, const json_t *port, struct place_port *out);
 
@@ -30,7 +32,7 @@ int lease_want(struct call *c, const json_t *port, struct place_port *out);
  * them back. server NULL: bound by binding:host_id, without a server of ours.
  */
 int port_bind(struct call *c, const char *port_id, const char *host, const char *server,
-	      struct err *why);
+	      const struct place_vf *vf, struct err *why);
 int port_bind_failed(struct call *c, const char *port_id, const char *host, const char *server);
 int port_unbind(struct call *c, const char *port_id);
 

@@ -57,22 +57,13 @@ static int vf_of(const struct place_pf *pf, const char *pci_slot)
 	return -1;
 }
 
-/**
- * placement_pick_vf() - Choose the PF and VF for one port on one host
- * @pfs:   the host's PFs
- * @n_pfs: their number
- * @port:  what the port needs
- * @pf:    set to the index of the PF chosen
- * @vf:    set to the number of the VF chosen
- * @e:     the reason of a refusal
- *
- * Of the PFs that serve the physical network, the one with fewest other physical networks wins,
- * then the one with most free VFs, so that a PF others may need stays free for them.
- *
- * Return: 0; -ENXIO when no PF serves the physical network; -ENOSPC when none of its VFs is free.
+/*
+ * Of the PFs that serve the physical network, the network's own wins, as its DHCP is there; then
+ * the one with fewest other physical networks, then the one with most free VFs, so that a PF others
+ * may need stays free for them.
  */
-int placement_pick_vf(const struct place_pf *pfs, unsigned int n_pfs, const struct place_port *port,
-		      unsigned int *pf, unsigned int *vf, struct err *e)
+static int pick_pf(const struct place_pf *pfs, unsigned int n_pfs, const struct place_port *port,
+		   const char *home, const struct place_pf **out, struct err *e)
 {
 	const struct place_pf *best = NULL, *full = NULL;
 
@@ -85,13 +76,16 @@ int placement_pick_vf(const struct place_pf *pfs, unsigned int n_pfs, const stru
 		full = p;
 		if (vf_of(p, port->pci_slot) < 0)
 			continue;
+		if (home && !strcmp(p->name, home)) {
+			*out = p;
+			return 0;
+		}
 		if (!best || nets < json_array_size(best->physnets) ||
 		    (nets == json_array_size(best->physnets) && free_vfs(p) > free_vfs(best)))
 			best = p;
 	}
 	if (best) {
-		*pf = (unsigned int)(best - pfs);
-		*vf = (unsigned int)vf_of(best, port->pci_slot);
+		*out = best;
 		return 0;
 	}
 	if (!full)
@@ -103,42 +97,85 @@ int placement_pick_vf(const struct place_pf *pfs, unsigned int n_pfs, const stru
 		       port->physnet, full->numvfs - free_vfs(full), full->numvfs);
 }
 
-/* Ports that name their VF are served first: the others can take any. */
-static int ports_fit(const struct place_host *host, const struct place_want *want, struct err *e)
+/* The PF of a port's network: where its DHCP is, or is about to be by the first port of it. */
+static const char *home_of(const json_t *homes, const struct place_port *ports,
+			   const struct place_vf *vfs, unsigned int n, unsigned int port)
 {
-	unsigned int n_pfs = MIN(host->n_pfs, MAX_PFS), pf, vf;
+	const char *network = ports[port].network;
+
+	if (network && json_object_get(homes, network))
+		return json_string_value(json_object_get(homes, network));
+	for (unsigned int i = 0; network && i < n; i++)
+		if (vfs[i].pf && ports[i].network && !strcmp(ports[i].network, network))
+			return vfs[i].pf;
+	return NULL;
+}
+
+/* Ports that name their VF are served first: the others can take any. */
+static int assign(const struct place_host *host, const struct place_port *ports,
+		  unsigned int n_ports, bool at_home, struct place_vf *vfs, struct err *e)
+{
+	unsigned int n_pfs = MIN(host->n_pfs, MAX_PFS);
 	struct place_pf pfs[MAX_PFS];
 
 	memcpy(pfs, host->pfs, n_pfs * sizeof(pfs[0]));
-	for (int slotted = 1; slotted >= 0; slotted--) {
-		for (unsigned int i = 0; i < want->n_ports; i++) {
-			const struct place_port *port = &want->ports[i];
+	memset(vfs, 0, n_ports * sizeof(*vfs));
+	for (unsigned int i = 0; i < 2 * n_ports; i++) {
+		unsigned int n = i % n_ports, vf;
+		const struct place_port *port = &ports[n];
+		const char *home = at_home ? home_of(host->homes, ports, vfs, n_ports, n) : NULL;
+		const struct place_pf *p = NULL;
+		int rc;
 
-			if ((port->pci_slot != NULL) != slotted)
-				continue;
-			int rc = placement_pick_vf(pfs, n_pfs, port, &pf, &vf, e);
-			if (rc)
-				return rc;
-			place_pf_take(&pfs[pf], vf);
-		}
+		if (!port->pci_slot != (i >= n_ports))
+			continue;
+		rc = pick_pf(pfs, n_pfs, port, home, &p, e);
+		if (rc)
+			return rc;
+		vf = (unsigned int)vf_of(p, port->pci_slot);
+		vfs[n] = (struct place_vf){ p->name, vf,
+					    json_string_value(json_array_get(p->pci_slots, vf)) };
+		place_pf_take(&pfs[p - pfs], vf);
 	}
 	return 0;
+}
+
+/**
+ * placement_assign() - Choose the VFs of ports on one host
+ * @host:    its PFs and homes count
+ * @ports:   what the ports need
+ * @n_ports: 0..PLACE_MAX_PORTS
+ * @vfs:     set to each port's VF; on failure of no meaning
+ * @e:       the reason of a refusal
+ *
+ * Networks stay on their PFs, or leave them if the ports fit in no other way.
+ *
+ * Return: 0; -ENXIO when no PF serves a physical network; -ENOSPC when no VF is free. Pure.
+ */
+int placement_assign(const struct place_host *host, const struct place_port *ports,
+		     unsigned int n_ports, struct place_vf *vfs, struct err *e)
+{
+	assert(n_ports <= PLACE_MAX_PORTS);
+	return assign(host, ports, n_ports, true, vfs, NULL)
+		       ? assign(host, ports, n_ports, false, vfs, e)
+		       : 0;
 }
 
 /**
  * placement_fits() - Whether a host can take a server now
  * @host: the host with what is used of it
  * @want: what the server needs
+ * @vfs:  as placement_assign()
  * @e:    the first reason against it, one sentence without the host's name
  *
- * Return: 0; -EHOSTDOWN when its agent is silent; -ENXIO or -ENOSPC as placement_pick_vf(); -ENOMEM
+ * Return: 0; -EHOSTDOWN when its agent is silent; -ENXIO or -ENOSPC as placement_assign(); -ENOMEM
  * when virtual CPUs or memory do not suffice.
  */
-int placement_fits(const struct place_host *host, const struct place_want *want, struct err *e)
+int placement_fits(const struct place_host *host, const struct place_want *want,
+		   struct place_vf *vfs, struct err *e)
 {
 	unsigned int cpus = host->vcpus * PLACE_CPU_RATIO;
 
-	assert(want->n_ports <= PLACE_MAX_PORTS);
 	if (!host->alive)
 		return err_set(e, -EHOSTDOWN, "its agent is dead (no heartbeat for %u s)",
 			       host->silent_s);
@@ -149,7 +186,7 @@ int placement_fits(const struct place_host *host, const struct place_want *want,
 		return err_set(e, -ENOMEM, "%u MB of memory needed, %u of %u left", want->memory_mb,
 			       host->memory_mb - MIN(host->memory_mb, host->memory_used_mb),
 			       host->memory_mb);
-	return ports_fit(host, want, e);
+	return placement_assign(host, want->ports, want->n_ports, vfs, e);
 }
 
 static unsigned int memory_left(const struct place_host *host)
@@ -163,14 +200,17 @@ static unsigned int memory_left(const struct place_host *host)
  * @n_hosts: their number, 0 too
  * @want:    what the server needs
  * @out:     set to the index of the host with most memory left among those that can take it
+ * @vfs:     set to the VF of each port on that host
  * @e:       on refusal every host's reason in turn, as far as the buffer goes
  *
  * Return: 0; -ENOSPC when no host can take it. Pure.
  */
 int placement_choose(const struct place_host *hosts, unsigned int n_hosts,
-		     const struct place_want *want, unsigned int *out, struct err *e)
+		     const struct place_want *want, unsigned int *out, struct place_vf *vfs,
+		     struct err *e)
 {
 	const struct place_host *best = NULL;
+	struct place_vf mine[PLACE_MAX_PORTS];
 	char reasons[400] = "";
 	size_t len = 0;
 
@@ -180,9 +220,11 @@ int placement_choose(const struct place_host *hosts, unsigned int n_hosts,
 
 		if (want->host && strcmp(want->host, h->name))
 			continue;
-		if (!placement_fits(h, want, &why)) {
-			if (!best || memory_left(h) > memory_left(best))
-				best = h;
+		if (!placement_fits(h, want, mine, &why)) {
+			if (best && memory_left(h) <= memory_left(best))
+				continue;
+			best = h;
+			memcpy(vfs, mine, want->n_ports * sizeof(*vfs));
 		} else if (len < sizeof(reasons)) {
 			len += (size_t)snprintf(reasons + len, sizeof(reasons) - len,
 						"%shost %s: %s", len ? "; " : "", h->name, why.msg);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Placement: which host takes a server. Pure: hosts and wishes in, one host or
- * the reasons of all of them out. Used by POST /servers, whose transaction then
- * leases the VFs; a race for the last VF shows there, as a key conflict.
+ * the reasons of all of them out, and the VF of each port. Used by POST /servers,
+ * whose transaction then leases these VFs; a race for the last VF shows there, as a
+ * key conflict. A port that is bound alone gets its VF by the same choice.
  */
 #ifndef ANYVF_API_PLACEMENT_H
 #define ANYVF_API_PLACEMENT_H
@@ -33,12 +34,21 @@ struct place_host {
 	unsigned int memory_mb, memory_used_mb;
 	struct place_pf *pfs; /* owned by the caller */
 	unsigned int n_pfs;
+	json_t *homes; /* {network id: the PF its DHCP is on}; owned by the caller, may be NULL */
 };
 
 /* One port the server needs a VF for. */
 struct place_port {
 	const char *physnet;  /* the physical network of its network */
 	const char *pci_slot; /* this VF and no other; NULL: any */
+	const char *network;  /* its id; NULL: of no matter */
+};
+
+/* What a port gets. Strings are the PF's. */
+struct place_vf {
+	const char *pf;
+	unsigned int vf;
+	const char *pci_slot; /* NULL: not known */
 };
 
 struct place_want {
@@ -49,10 +59,12 @@ struct place_want {
 };
 
 int placement_choose(const struct place_host *hosts, unsigned int n_hosts,
-		     const struct place_want *want, unsigned int *out, struct err *e);
-int placement_fits(const struct place_host *host, const struct place_want *want, struct err *e);
-int placement_pick_vf(const struct place_pf *pfs, unsigned int n_pfs, const struct place_port *port,
-		      unsigned int *pf, unsigned int *vf, struct err *e);
+		     const struct place_want *want, unsigned int *out, struct place_vf *vfs,
+		     struct err *e);
+int placement_fits(const struct place_host *host, const struct place_want *want,
+		   struct place_vf *vfs, struct err *e);
+int placement_assign(const struct place_host *host, const struct place_port *ports,
+		     unsigned int n_ports, struct place_vf *vfs, struct err *e);
 void place_pf_take(struct place_pf *pf, unsigned int vf);
 
 #endif

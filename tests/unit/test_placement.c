@@ -20,6 +20,8 @@ struct bed {
 	struct place_host host[2];
 };
 
+static struct place_vf vfs[PLACE_MAX_PORTS];
+
 static int setup(void **state)
 {
 	struct bed *b = calloc(1, sizeof(*b));
@@ -53,6 +55,12 @@ static int teardown(void **state)
 	return 0;
 }
 
+static void assert_vf(unsigned int port, const char *pf, unsigned int vf)
+{
+	if (strcmp(vfs[port].pf, pf) || vfs[port].vf != vf)
+		fail_msg("port %u: VF %u of %s", port, vfs[port].vf, vfs[port].pf);
+}
+
 static void host_with_most_memory_left_wins(void **state)
 {
 	struct bed *b = *state;
@@ -60,7 +68,7 @@ static void host_with_most_memory_left_wins(void **state)
 	unsigned int out;
 
 	b->host[0].memory_used_mb = 500;
-	assert_int_equal(placement_choose(b->host, 2, &want, &out, NULL), 0);
+	assert_int_equal(placement_choose(b->host, 2, &want, &out, vfs, NULL), 0);
 	assert_int_equal(out, 1);
 }
 
@@ -73,7 +81,7 @@ static void dead_host_gets_nothing_and_is_named(void **state)
 
 	b->host[0].alive = false;
 	b->host[0].silent_s = 37;
-	assert_int_equal(placement_choose(b->host, 1, &want, &out, &e), -ENOSPC);
+	assert_int_equal(placement_choose(b->host, 1, &want, &out, vfs, &e), -ENOSPC);
 	assert_non_null(strstr(e.msg, "host h1: its agent is dead (no heartbeat for 37 s)"));
 }
 
@@ -83,7 +91,7 @@ static void no_host_at_all_is_said(void **state)
 	struct err e = { 0 };
 	unsigned int out;
 
-	assert_int_equal(placement_choose(NULL, 0, &want, &out, &e), -ENOSPC);
+	assert_int_equal(placement_choose(NULL, 0, &want, &out, vfs, &e), -ENOSPC);
 	assert_non_null(strstr(e.msg, "No host has registered"));
 }
 
@@ -93,10 +101,10 @@ static void wanted_host_is_the_only_one_asked(void **state)
 	struct place_want want = { .host = "h2", .vcpus = 1 };
 	unsigned int out;
 
-	assert_int_equal(placement_choose(b->host, 2, &want, &out, NULL), 0);
+	assert_int_equal(placement_choose(b->host, 2, &want, &out, vfs, NULL), 0);
 	assert_int_equal(out, 1);
 	want.host = "h3";
-	assert_int_equal(placement_choose(b->host, 2, &want, &out, NULL), -ENOSPC);
+	assert_int_equal(placement_choose(b->host, 2, &want, &out, vfs, NULL), -ENOSPC);
 }
 
 static void memory_and_cpus_must_suffice(void **state)
@@ -105,9 +113,9 @@ static void memory_and_cpus_must_suffice(void **state)
 	struct place_want big = { .vcpus = 1, .memory_mb = 1001 }, many = { .vcpus = 33 };
 	struct err e = { 0 };
 
-	assert_int_equal(placement_fits(&b->host[0], &big, &e), -ENOMEM);
+	assert_int_equal(placement_fits(&b->host[0], &big, vfs, &e), -ENOMEM);
 	assert_string_equal(e.msg, "1001 MB of memory needed, 1000 of 1000 left");
-	assert_int_equal(placement_fits(&b->host[0], &many, NULL), -ENOMEM);
+	assert_int_equal(placement_fits(&b->host[0], &many, vfs, NULL), -ENOMEM);
 }
 
 static void unserved_physical_network_is_named(void **state)
@@ -117,7 +125,7 @@ static void unserved_physical_network_is_named(void **state)
 	struct place_want want = { .ports = &port, .n_ports = 1 };
 	struct err e = { 0 };
 
-	assert_int_equal(placement_fits(&b->host[0], &want, &e), -ENXIO);
+	assert_int_equal(placement_fits(&b->host[0], &want, vfs, &e), -ENXIO);
 	assert_string_equal(e.msg, "no PF serves physical network physnet9");
 }
 
@@ -125,11 +133,9 @@ static void pf_nobody_else_needs_is_used_first(void **state)
 {
 	struct bed *b = *state;
 	struct place_port port = { .physnet = "physnet1" };
-	unsigned int pf, vf;
 
-	assert_int_equal(placement_pick_vf(b->pfs, 2, &port, &pf, &vf, NULL), 0);
-	assert_int_equal(pf, 1);
-	assert_int_equal(vf, 0);
+	assert_int_equal(placement_assign(&b->host[0], &port, 1, vfs, NULL), 0);
+	assert_vf(0, "p1", 0);
 }
 
 static void server_with_more_ports_than_free_vfs_is_refused_with_counts(void **state)
@@ -139,10 +145,10 @@ static void server_with_more_ports_than_free_vfs_is_refused_with_counts(void **s
 	struct place_want want = { .ports = ports, .n_ports = 3 };
 	struct err e = { 0 };
 
-	assert_int_equal(placement_fits(&b->host[0], &want, &e), -ENOSPC);
+	assert_int_equal(placement_fits(&b->host[0], &want, vfs, &e), -ENOSPC);
 	assert_string_equal(e.msg, "PF p12 (physnet2) has no free VF: 2 of 2 in use");
 	want.n_ports = 2;
-	assert_int_equal(placement_fits(&b->host[0], &want, NULL), 0);
+	assert_int_equal(placement_fits(&b->host[0], &want, vfs, NULL), 0);
 }
 
 static void all_vfs_of_all_serving_pfs_count(void **state)
@@ -153,9 +159,76 @@ static void all_vfs_of_all_serving_pfs_count(void **state)
 	};
 	struct place_want want = { .ports = ports, .n_ports = 4 };
 
-	assert_int_equal(placement_fits(&b->host[0], &want, NULL), 0);
+	assert_int_equal(placement_fits(&b->host[0], &want, vfs, NULL), 0);
 	place_pf_take(&b->pfs[0], 1);
-	assert_int_equal(placement_fits(&b->host[0], &want, NULL), -ENOSPC);
+	assert_int_equal(placement_fits(&b->host[0], &want, vfs, NULL), -ENOSPC);
+}
+
+/* p12 is the network's, though p1 would do; when it is full p1 does. */
+static void a_network_stays_on_its_pf_while_it_can(void **state)
+{
+	struct bed *b = *state;
+	struct place_port ports[3] = { { "physnet1", NULL, "n1" },
+				       { "physnet1", NULL, "n1" },
+				       { "physnet1", NULL, "n1" } };
+
+	b->host[0].homes = json_pack("{s:s}", "n1", "p12");
+	assert_int_equal(placement_assign(&b->host[0], ports, 3, vfs, NULL), 0);
+	assert_vf(0, "p12", 0);
+	assert_vf(1, "p12", 1);
+	assert_vf(2, "p1", 0);
+	json_decref(b->host[0].homes);
+}
+
+/* A network that is nowhere yet follows its first port; one that names its VF is the first. */
+static void ports_of_a_new_network_go_together(void **state)
+{
+	struct bed *b = *state;
+	struct place_port ports[3] = { { "physnet1", NULL, "n1" },
+				       { "physnet1", "0000:05:10.2", "n2" },
+				       { "physnet1", NULL, "n2" } };
+
+	b->pfs[0].numvfs = 8;
+	b->pfs[0].physnets = b->net1; /* and has more free VFs */
+	assert_int_equal(placement_assign(&b->host[0], ports, 3, vfs, NULL), 0);
+	assert_vf(0, "p12", 0);
+	assert_vf(1, "p1", 1);
+	assert_vf(2, "p1", 0);
+}
+
+/* At home the network of the first port would take p12's last VF from the second. */
+static void a_network_leaves_its_pf_where_the_ports_fit_in_no_other_way(void **state)
+{
+	struct bed *b = *state;
+	struct place_port ports[2] = { { "physnet1", NULL, "n1" }, { "physnet2", NULL, "n2" } };
+	struct place_want want = { .ports = ports, .n_ports = 2 };
+
+	place_pf_take(&b->pfs[0], 0);
+	b->host[0].homes = json_pack("{s:s}", "n1", "p12");
+	assert_int_equal(placement_fits(&b->host[0], &want, vfs, NULL), 0);
+	assert_vf(0, "p1", 0);
+	assert_vf(1, "p12", 1);
+	json_decref(b->host[0].homes);
+}
+
+/* The host that wins is not the last one looked at. */
+static void the_vfs_are_those_of_the_host_chosen(void **state)
+{
+	struct bed *b = *state;
+	struct place_pf full[2] = { b->pfs[0], b->pfs[1] };
+	struct place_port port = { .physnet = "physnet1" };
+	struct place_want want = { .ports = &port, .n_ports = 1 };
+	unsigned int out;
+
+	place_pf_take(&full[1], 0);
+	b->host[1].pfs = full;
+	b->host[1].memory_used_mb = 500;
+	assert_int_equal(placement_choose(b->host, 2, &want, &out, vfs, NULL), 0);
+	assert_int_equal(out, 0);
+	assert_vf(0, "p1", 0);
+	want.host = "h2";
+	assert_int_equal(placement_choose(b->host, 2, &want, &out, vfs, NULL), 0);
+	assert_vf(0, "p1", 1);
 }
 
 static void pci_slot_is_this_vf_or_none(void **state)
@@ -163,26 +236,25 @@ static void pci_slot_is_this_vf_or_none(void **state)
 	struct bed *b = *state;
 	struct place_port ports[2] = { { "physnet1" }, { "physnet1", "0000:05:10.0" } };
 	struct place_want want = { .ports = ports, .n_ports = 2 };
-	unsigned int pf, vf;
 
-	assert_int_equal(placement_fits(&b->host[0], &want, NULL), 0);
+	assert_int_equal(placement_fits(&b->host[0], &want, vfs, NULL), 0);
 	ports[0].pci_slot = "0000:05:10.2";
-	assert_int_equal(placement_pick_vf(b->pfs, 2, &ports[0], &pf, &vf, NULL), 0);
-	assert_int_equal(vf, 1);
+	assert_int_equal(placement_assign(&b->host[0], &ports[0], 1, vfs, NULL), 0);
+	assert_vf(0, "p1", 1);
+	assert_string_equal(vfs[0].pci_slot, "0000:05:10.2");
 	place_pf_take(&b->pfs[1], 1);
-	assert_int_equal(placement_fits(&b->host[0], &want, NULL), -ENOSPC);
+	assert_int_equal(placement_fits(&b->host[0], &want, vfs, NULL), -ENOSPC);
 }
 
 static void vf_numbers_beyond_the_map_do_no_harm(void **state)
 {
 	struct bed *b = *state;
 	struct place_port port = { .physnet = "physnet2" };
-	unsigned int pf, vf;
 
 	place_pf_take(&b->pfs[0], 100000);
 	b->pfs[0].numvfs = 100000;
-	assert_int_equal(placement_pick_vf(b->pfs, 2, &port, &pf, &vf, NULL), 0);
-	assert_int_equal(vf, 0);
+	assert_int_equal(placement_assign(&b->host[0], &port, 1, vfs, NULL), 0);
+	assert_vf(0, "p12", 0);
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -199,6 +271,10 @@ int main(void)
 		CASE(pf_nobody_else_needs_is_used_first),
 		CASE(server_with_more_ports_than_free_vfs_is_refused_with_counts),
 		CASE(all_vfs_of_all_serving_pfs_count),
+		CASE(a_network_stays_on_its_pf_while_it_can),
+		CASE(ports_of_a_new_network_go_together),
+		CASE(a_network_leaves_its_pf_where_the_ports_fit_in_no_other_way),
+		CASE(the_vfs_are_those_of_the_host_chosen),
 		CASE(pci_slot_is_this_vf_or_none),
 		CASE(vf_numbers_beyond_the_map_do_no_harm),
 	};
