@@ -44,27 +44,28 @@ static json_t *hostname_of(const char *name, const char *id)
 }
 
 /* The image as the agent needs it; a copy, so that deleting the image does no harm. */
-static json_t *image_embed(const json_t *image)
+static json_t *image_embed(const struct boot *b)
 {
 	static const char *const own[] = {
-		"id",	      "name",	      "disk_format",   "container_format",
-		"size",	      "checksum",     "kernel_id",     "ramdisk_id",
-		"min_ram",    "min_disk",     "status",	       "visibility",
-		"protected",  "tags",	      "owner",	       "created_at",
-		"updated_at", "file",	      "schema",	       "self",
-		"os_hidden",  "os_hash_algo", "os_hash_value", "virtual_size",
-		"direct_url", "locations"
+		"id",	    "name",	 "disk_format", "container_format", "size",
+		"checksum", "kernel_id", "ramdisk_id",	"os_hash_value",    "virtual_size",
+		"min_ram",  "min_disk",	 "status",	"visibility",	    "protected",
+		"tags",	    "owner",	 "created_at",	"updated_at",	    "file",
+		"schema",   "self",	 "os_hidden",	"os_hash_algo",	    "direct_url",
+		"locations"
 	};
-	json_t *out = json_object(), *properties = json_copy((json_t *)image);
+	json_t *out = json_object(), *properties = json_copy((json_t *)b->image);
 
 	for (size_t i = 0; i < ARRAY_LEN(own); i++) {
-		if (i < 8) {
-			json_t *value = json_object_get(image, own[i]);
+		if (i < 10) {
+			json_t *value = json_object_get(b->image, own[i]);
 			json_object_set_new(out, own[i], value ? json_incref(value) : json_null());
 		}
 		json_object_del(properties, own[i]);
 	}
 	json_object_set_new(out, "properties", properties);
+	json_object_set(out, "kernel_hash", json_object_get(b->kernel, "os_hash_value"));
+	json_object_set(out, "ramdisk_hash", json_object_get(b->ramdisk, "os_hash_value"));
 	return out;
 }
 
@@ -83,8 +84,8 @@ static json_t *server_document(struct call *c, const struct boot *b, const char 
 			"project_id", c->auth->project_id, "user_id", c->auth->user_id, "vm_state",
 			"building", "task_state", "spawning", "power_state", POWER_NONE, "host",
 			"power", "on", "reboot", 0, "asked", 0, "flavor", flavor_embed(b->flavor),
-			"image", image_embed(b->image), "locked", 0, "locked_reason",
-			"reservation_id", reservation, "launch_index", (int)index);
+			"image", image_embed(b), "locked", 0, "locked_reason", "reservation_id",
+			reservation, "launch_index", (int)index);
 	json_object_update_new(
 		doc, json_pack("{s:O,s:O,s:O,s:O,s:O,s:O,s:O,s:O,s:O?,s:[],s:o}", "metadata",
 			       json_object_get(b->given, "metadata"), "user_data",

@@ -18,6 +18,7 @@ struct nic {
 struct boot {
 	json_t *given; /* the checked request */
 	const json_t *flavor, *image, *key;
+	const json_t *kernel, *ramdisk; /* the image's; or NULL */
 	struct nic nics[NICS_MAX];
 	unsigned int n_nics;
 	unsigned int count; /* of servers */

@@ -13,6 +13,7 @@
 #include "api/compute_boot.h"
 #include "api/image.h"
 #include "api/network.h"
+#include "base/imghdr.h"
 #include "base/uuid.h"
 
 #define USER_DATA_MAX 65535 /* characters of base64, as in Nova */
@@ -175,29 +176,72 @@ static const char *image_id(struct call *c, const struct boot *b)
 	return NULL;
 }
 
+/* An image as the caller sees it, active; NULL after call_fail(). */
+static const json_t *active_image(struct call *c, const char *id)
+{
+	const json_t *image = uuid_valid(id) ? res_get(c, &image_resource, id) : NULL;
+
+	if (!image || !res_visible(c, &image_resource, image))
+		call_fail(c, 400, "ImageNotFound", "Can not find requested image");
+	else if (strcmp(doc_text(image, "status"), "active"))
+		call_fail(c, 400, "ImageNotActive", "Image %s is not active.", id);
+	else
+		return image;
+	return NULL;
+}
+
+/* The image's kernel or ramdisk, named by a property: who boots must see it. */
+static int find_part(struct call *c, const struct boot *b, const char *property,
+		     const char *disk_format, const json_t **out)
+{
+	const char *id = doc_text(b->image, property), *format;
+
+	if (!id || !*id)
+		return 0;
+	*out = active_image(c, id);
+	if (!*out)
+		return -EINVAL;
+	format = doc_text(*out, "disk_format");
+	if (format && !strcmp(format, disk_format))
+		return 0;
+	return call_fail(c, 400, "ImageUnacceptable",
+			 "Image %s is unacceptable: as %s it must be of the disk format %s", id,
+			 property, disk_format);
+}
+
+static int check_disk(struct call *c, const struct boot *b)
+{
+	int64_t disk = doc_int(b->flavor, "disk"), size = doc_int(b->image, "size");
+	const char *format = doc_text(b->image, "disk_format");
+
+	if (!format || !imghdr_driver(format))
+		return call_fail(c, 400, "ImageUnacceptable",
+				 "Image %s is unacceptable: servers do not boot from the disk "
+				 "format %s",
+				 doc_text(b->image, "id"), format ? format : "null");
+	size = MAX(size, doc_int(b->image, "virtual_size"));
+	if (!disk || (size <= disk * GIB && doc_int(b->image, "min_disk") <= disk))
+		return 0;
+	return call_fail(c, 400, "FlavorDiskSmallerThanImage",
+			 "Flavor's disk is too small for requested image. Flavor disk is %lld "
+			 "bytes, image is %lld bytes.",
+			 (long long)(disk * GIB), (long long)size);
+}
+
 static int find_image(struct call *c, struct boot *b)
 {
 	const char *id = image_id(c, b);
-	int64_t disk = doc_int(b->flavor, "disk");
+	int rc;
 
-	if (!id)
+	b->image = id ? active_image(c, id) : NULL;
+	if (!b->image)
 		return -EINVAL;
-	b->image = res_get(c, &image_resource, id);
-	if (!b->image || !res_visible(c, &image_resource, b->image))
-		return call_fail(c, 400, "ImageNotFound", "Can not find requested image");
-	if (strcmp(doc_text(b->image, "status"), "active"))
-		return call_fail(c, 400, "ImageNotActive", "Image %s is not active.", id);
 	if (doc_int(b->image, "min_ram") > doc_int(b->flavor, "ram"))
 		return call_fail(c, 400, "FlavorMemoryTooSmall",
 				 "Flavor's memory is too small for requested image.");
-	if (disk &&
-	    (doc_int(b->image, "size") > disk * GIB || doc_int(b->image, "min_disk") > disk))
-		return call_fail(
-			c, 400, "FlavorDiskSmallerThanImage",
-			"Flavor's disk is too small for requested image. Flavor disk is %lld "
-			"bytes, image is %lld bytes.",
-			(long long)(disk * GIB), (long long)doc_int(b->image, "size"));
-	return 0;
+	rc = check_disk(c, b);
+	rc = rc ? rc : find_part(c, b, "kernel_id", "aki", &b->kernel);
+	return rc ? rc : find_part(c, b, "ramdisk_id", "ari", &b->ramdisk);
 }
 
 static int find_key(struct call *c, struct boot *b)

@@ -47,6 +47,8 @@ static void on_begin(void *arg, struct http_req *req, struct http_intake *intake
 	intake->refuse = !c || route_admit(c);
 	if (!intake->refuse) {
 		intake->body_max = c->priv->authenticated ? BODY_MAX : OPEN_BODY_MAX;
+		if (c->priv->route_flags & ROUTE_UPLOAD)
+			intake->body_max = c->priv->room;
 		if (c->priv->route_flags & ROUTE_UPLOAD &&
 		    asprintf(&intake->file, "%s/upload/%s", eng->opts.state_dir, id) < 0)
 			intake->file = NULL;

@@ -134,6 +134,8 @@ struct route {
 	int (*handle)(struct call *c);
 	enum rule rule;	    /* who may use it */
 	unsigned int flags; /* ROUTE_... */
+	/* ROUTE_UPLOAD: how many bytes may come, asked before they do; a fault: none. Or NULL */
+	int64_t (*room)(struct call *c);
 };
 
 /* Runs as an admin call without a request. */

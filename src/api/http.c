@@ -213,6 +213,10 @@ static void keep_in_file(struct http_req *req, const char *data, size_t size)
 	/* A long upload may take its time as long as it moves. */
 	if (req->conn && req->size >> 20 != (req->size + size) >> 20)
 		req->conn->since_ms = loop_now_ms();
+	if (size > req->body_max - req->size) {
+		req->error = -EFBIG;
+		return;
+	}
 	digest_update(req->digest, data, size);
 	while (size && !req->error) {
 		ssize_t n = write(req->fd, data, size);
@@ -256,7 +260,7 @@ static void begin(struct http_req *req)
 	req->body_max = intake.body_max;
 	if (intake.refuse)
 		req->error = -ECANCELED;
-	else if (!req->path && length && strtoull(length, NULL, 10) > req->body_max)
+	else if (length && strtoull(length, NULL, 10) > req->body_max)
 		req->error = -EFBIG;
 	else if (req->path)
 		open_file(req);

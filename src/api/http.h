@@ -18,7 +18,7 @@ struct http_req;
 /* What begin() makes of a request whose headers are here; zeroed before. */
 struct http_intake {
 	bool refuse;	 /* handle() now: the body is not wanted, and none is there then */
-	size_t body_max; /* bytes of the body kept in memory; 413 past them */
+	size_t body_max; /* bytes of the body that are kept; 413 past them */
 	char *file;	 /* malloc'ed, taken: a file of this path gets the body; or NULL */
 };
 

@@ -13,10 +13,8 @@ static const char *const disk_formats[] = { "ami", "ari",   "aki", "vhd", "vhdx"
 static const char *const container_formats[] = { "ami", "ari",	  "aki",	"bare", "ovf",
 						 "ova", "docker", "compressed", NULL };
 static const char *const visibilities[] = { "public", "private", "shared", "community", NULL };
-static const char *const reserved[] = { "self",	     "file",	   "schema", "stores",
-					"locations", "direct_url", NULL };
-
-#define R_BOTH (R_CREATE | R_UPDATE)
+#define R_BOTH	    (R_CREATE | R_UPDATE)
+#define MEMBERS_MAX 100U /* of an image: they go with it in one transaction */
 
 static const struct rfield image_fields[] = {
 	{ "id", J_UUID, R_CREATE | R_FILTER },
@@ -31,7 +29,7 @@ static const struct rfield image_fields[] = {
 	{ "protected", J_BOOL, R_BOTH | R_FILTER, "false" },
 	{ "min_ram", J_INT, R_BOTH, "0", .min = 0, .max = INT32_MAX },
 	{ "min_disk", J_INT, R_BOTH, "0", .min = 0, .max = INT32_MAX },
-	{ "owner", J_STR, R_CREATE | R_FILTER },
+	{ "owner", J_STR, R_CREATE | R_FILTER | R_INDEX },
 	{ "os_hidden", J_BOOL, R_BOTH | R_FILTER, "false" },
 	{ "os_hash_algo", J_STR, 0 },
 	{ "os_hash_value", J_STR, R_FILTER },
@@ -62,39 +60,13 @@ static const struct rfield *row_of(const char *name)
 	return NULL;
 }
 
-static int check_property(struct call *c, const char *key, const json_t *value)
+/**
+ * image_is_row() - Does the table have a member of this name?
+ * @name: member
+ */
+bool image_is_row(const char *name)
 {
-	if (is_in(reserved, key))
-		return call_fail(c, 403, NULL, "Attribute '%s' is reserved.", key);
-	if (strlen(key) > 255)
-		return call_fail(c, 400, NULL, "A property's name is too long.");
-	if (!json_is_string(value) && !json_is_null(value))
-		return call_fail(c, 400, NULL, "Property '%s' must be a string.", key);
-	return 0;
-}
-
-static int check_image(struct call *c, json_t *doc, const json_t *old)
-{
-	const json_t *value, *tag;
-	const char *key;
-	size_t i;
-	int rc = 0;
-
-	if (!strcmp(str(doc, "visibility"), "public") && !caller_is_admin(c) &&
-	    strcmp(str(old, "visibility"), "public") != 0)
-		return call_fail(c, 403, NULL,
-				 "You are not authorized to complete publicize_image "
-				 "action.");
-	json_array_foreach (json_object_get(doc, "tags"), i, tag)
-		if (!json_is_string(tag) || json_string_length(tag) > 255)
-			return call_fail(c, 400, NULL,
-					 "Tags are strings of at most 255 characters.");
-	if (json_object_size(doc) > 128)
-		return call_fail(c, 413, NULL, "The limit of 128 properties is exceeded.");
-	json_object_foreach (doc, key, value)
-		if (!rc && !row_of(key) && strcmp(key, "created_at") && strcmp(key, "updated_at"))
-			rc = check_property(c, key, value);
-	return rc;
+	return row_of(name) != NULL;
 }
 
 static bool is_member(struct call *c, const json_t *doc)
@@ -108,12 +80,29 @@ static bool is_own(const struct call *c, const json_t *doc)
 	return caller_owns(c, str(doc, "owner"));
 }
 
+/* A host's agent gets the images that servers of its host are made of, and no others. */
+static bool is_wanted(struct call *c, const char *id)
+{
+	static const char *const names[] = { "id", "kernel_id", "ramdisk_id" };
+	const char *host = caller_host(c);
+	struct cursor it;
+
+	if (!host)
+		return false;
+	it = call_list(c, "/host/%s/server/", host);
+	while (cursor_next(&it))
+		for (size_t i = 0; i < ARRAY_LEN(names); i++)
+			if (!strcmp(str(json_object_get(it.doc, "image"), names[i]), id))
+				return true;
+	return false;
+}
+
 static bool image_visible(const struct call *c, const json_t *doc)
 {
 	const char *visibility = str(doc, "visibility");
 
-	return is_own(c, doc) || caller_is_agent(c) || !strcmp(visibility, "public") ||
-	       !strcmp(visibility, "community") ||
+	return is_own(c, doc) || is_wanted((struct call *)c, str(doc, "id")) ||
+	       !strcmp(visibility, "public") || !strcmp(visibility, "community") ||
 	       (!strcmp(visibility, "shared") && is_member((struct call *)c, doc));
 }
 
@@ -153,7 +142,10 @@ static int image_deleted(struct call *c, const json_t *doc)
 				 str(doc, "id"));
 	while (!rc && cursor_next(&it))
 		rc = call_delete(c, "%s", it.key);
-	return rc;
+	/* Whoever knows the id may have kept the bytes under it: it names no other image. */
+	return rc ? rc
+		  : call_put(c, json_pack("{s:I}", "deleted_at", (json_int_t)(c->now_us / 1000000)),
+			     "/image_gone/%s", str(doc, "id"));
 }
 
 const struct resource image_resource = {
@@ -166,7 +158,7 @@ const struct resource image_resource = {
 	.write = RULE_WRITE,
 	.owner = "owner",
 	.fields = image_fields,
-	.check = check_image,
+	.check = image_check,
 	.deleted = image_deleted,
 	.show = image_show,
 	.visible = image_visible,
@@ -210,6 +202,7 @@ static int patch_step(struct call *c, const json_t *step, json_t *doc, json_t *g
 	const char *op = str(step, "op"), *path = str(step, "path");
 	const json_t *value = json_object_get(step, "value");
 	bool remove = !strcmp(op, "remove");
+	const struct rfield *row;
 	char name[256];
 	size_t n = 0;
 
@@ -220,17 +213,32 @@ static int patch_step(struct call *c, const json_t *step, json_t *doc, json_t *g
 			    : p[0] == '~' && p[1] == '0' ? (p++, '~')
 							 : *p;
 	name[n] = '\0';
-	if (remove && row_of(name))
+	row = row_of(name);
+	if (image_is_reserved(name) || (row && !(row->flags & R_UPDATE)))
+		return call_fail(c, 403, NULL, "Attribute '%s' is read-only.", name);
+	if (remove && row)
 		return call_fail(c, 403, NULL, "Property '%s' may not be removed.", name);
 	if (!remove && strcmp(op, "add") != 0 && strcmp(op, "replace") != 0)
 		return call_fail(c, 400, NULL, "Invalid patch operation: %s", op);
 	if (!remove && !value)
 		return call_fail(c, 400, NULL, "The patch of %s has no value.", path);
-	if (strcmp(op, "add") != 0 && !row_of(name) && !json_object_get(doc, name))
+	if (strcmp(op, "add") != 0 && !row && !json_object_get(doc, name))
 		return call_fail(c, 409, NULL, "Property %s does not exist.", name);
 	if (remove)
 		return json_object_del(doc, name);
-	return json_object_set(row_of(name) ? given : doc, name, (json_t *)value) ? -ENOMEM : 0;
+	return json_object_set(row ? given : doc, name, (json_t *)value) ? -ENOMEM : 0;
+}
+
+static int check_patch_type(struct call *c)
+{
+	static const char type[] = "application/openstack-images-v2.1-json-patch";
+	const char *sent = call_header_in(c, "Content-Type");
+	size_t len = sent ? strcspn(sent, "; ") : 0;
+
+	if (len == strlen(type) && !strncasecmp(sent, type, len))
+		return 0;
+	call_header(c, "Accept-Patch", type);
+	return call_fail(c, 415, NULL, "A patch of an image is %s", type);
 }
 
 static int patch_image(struct call *c)
@@ -243,6 +251,9 @@ static int patch_image(struct call *c)
 
 	if (!old)
 		return -ENOENT;
+	rc = check_patch_type(c);
+	if (rc)
+		return rc;
 	if (!json_is_array(c->body))
 		return call_fail(c, 400, NULL,
 				 "Request body must be a JSON array of operation "
@@ -254,7 +265,7 @@ static int patch_image(struct call *c)
 		return rc;
 	if (json_object_update(doc, changes))
 		return -ENOMEM;
-	rc = check_image(c, doc, old);
+	rc = image_check(c, doc, old);
 	rc = rc ? rc : res_put(c, &image_resource, json_incref(doc));
 	if (rc)
 		return rc;
@@ -287,7 +298,7 @@ static int change_tag(struct call *c, bool add)
 		json_decref(doc);
 		return call_fail(c, 404, NULL, "Tag %s is not there.", c->ids[1]);
 	}
-	rc = check_image(c, doc, old);
+	rc = image_check(c, doc, old);
 	if (rc) {
 		json_decref(doc);
 		return rc;
@@ -345,6 +356,8 @@ static int add_member(struct call *c)
 {
 	const char *member = str(c->body, "member");
 	const json_t *image = image_find_own(c);
+	struct cursor it;
+	unsigned int n = 0;
 
 	if (!image)
 		return -ENOENT;
@@ -354,6 +367,14 @@ static int add_member(struct call *c)
 		return call_fail(c, 403, NULL, "Only shared images have members.");
 	if (call_get(c, "/image_member/%s/%s", c->ids[0], member))
 		return call_fail(c, 409, NULL, "Member %s is already there.", member);
+	it = call_list(c, "/image_member/%s/", c->ids[0]);
+	while (cursor_next(&it))
+		n++;
+	if (n >= MEMBERS_MAX)
+		return call_fail(c, 413, NULL,
+				 "The limit has been exceeded on the number of allowed image "
+				 "members for this image. Attempted: %u, Maximum: %u",
+				 n + 1, MEMBERS_MAX);
 	return put_member(c, member, "pending", NULL);
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Image v2: the bytes. An upload is hashed while it arrives in a file of its
- * own, synced on a helper thread, takes its place as STATE/images/ID, and only
- * then the document says "active". A file without a document is swept away.
+ * own, synced and judged on a helper thread, takes its place as STATE/images/ID,
+ * and only then the document says "active". A file without a document is swept
+ * away.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -15,16 +16,24 @@
 #include "api/digest.h"
 #include "api/image.h"
 #include "base/file.h"
+#include "base/imghdr.h"
 #include "base/log.h"
 
-#define ORPHAN_S 600 /* a file without a document lives so long */
+#define ORPHAN_S   600		/* a file without a document lives so long */
+#define GONE_S	   (30 * 86400) /* a deleted image's id is not given again so long */
+#define GONE_SWEEP 100		/* ids forgotten in one transaction */
 
 /* What the helper thread finds out about a file, beside what is known of it. */
 struct upload {
 	char *path;
+	char disk_format[16]; /* what its owner says it is */
 	struct digest_text sums;
-	int error; /* negative errno, or 0 */
-	int64_t size, virtual_size;
+	int error;     /* negative errno, or 0 */
+	int judgement; /* imghdr_judge_file()'s; why in its words */
+	struct err why;
+	int64_t size;
+	uint64_t virtual_size;
+	bool kept; /* has its place */
 };
 
 static const char *str(const json_t *doc, const char *name)
@@ -49,7 +58,8 @@ static void upload_free(void *arg)
 	free(up);
 }
 
-static struct upload *upload_new(const char *path, const struct digest *digest)
+static struct upload *upload_new(const char *path, const struct digest *digest,
+				 const char *disk_format)
 {
 	struct upload *up = path && digest ? calloc(1, sizeof(*up)) : NULL;
 
@@ -60,20 +70,9 @@ static struct upload *upload_new(const char *path, const struct digest *digest)
 		free(up);
 		return NULL;
 	}
+	snprintf(up->disk_format, sizeof(up->disk_format), "%s", disk_format);
 	digest_text(digest, &up->sums);
 	return up;
-}
-
-/* A qcow2 header (version 2 and 3) holds the disk's size in bytes 24..31. */
-static int64_t virtual_size(const unsigned char *head, int64_t size)
-{
-	int64_t n = 0;
-
-	if (size < 72 || memcmp(head, "QFI\373", 4) != 0)
-		return size;
-	for (unsigned int i = 24; i < 32; i++)
-		n = (int64_t)((uint64_t)n << 8 | head[i]);
-	return n;
 }
 
 /* On disk it must be before the document says so; that may take seconds. */
@@ -81,15 +80,14 @@ static void upload_sync(void *arg)
 {
 	struct upload *up = arg;
 	auto_close int fd = open(up->path, O_RDONLY | O_CLOEXEC);
-	unsigned char head[512] = { 0 };
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) || pread(fd, head, sizeof(head), 0) < 0 || fsync(fd)) {
+	if (fd < 0 || fstat(fd, &st) || fsync(fd)) {
 		up->error = -errno;
 		return;
 	}
 	up->size = st.st_size;
-	up->virtual_size = virtual_size(head, st.st_size);
+	up->judgement = imghdr_judge_file(fd, up->disk_format, &up->virtual_size, &up->why);
 }
 
 static int check_queued(struct call *c, const json_t *doc)
@@ -105,26 +103,57 @@ static int check_queued(struct call *c, const json_t *doc)
 	return 0;
 }
 
-static int activate(struct call *c, const json_t *old, const struct upload *up)
+/*
+ * Bytes of another format are no upload of this image: 415, as in Glance. Bytes that are what they
+ * are called, but may not be used, end the image; who waits for it is not left waiting.
+ */
+static int refuse(struct call *c, const json_t *old, const struct upload *up)
 {
-	auto_free char *path = image_path(c, str(old, "id"));
-	bool qcow2 = !strcmp(str(old, "disk_format"), "qcow2");
-	json_t *doc = json_copy((json_t *)old);
-	int rc = 0;
+	json_t *doc;
 
-	if (!path || !doc)
-		rc = -ENOMEM;
-	/* Not pure, but harmless to repeat: until the commit nobody looks at the file. */
-	else if (rename(up->path, path))
-		rc = call_fail(c, 500, NULL, "The image cannot be kept: %s", strerror(errno));
-	if (rc) {
+	if (up->judgement == -EMEDIUMTYPE)
+		return call_fail(c, 415, NULL, "The image is not accepted: %s.", up->why.msg);
+	if (up->judgement != -EINVAL)
+		return call_fail(c, 500, NULL, "The image cannot be judged: %s", up->why.msg);
+	log_warn("refused an image", "id=%s owner=%s why=\"%s\"", str(old, "id"), str(old, "owner"),
+		 up->why.msg);
+	doc = json_copy((json_t *)old);
+	if (json_object_set_new(doc, "status", json_string("killed")) ||
+	    json_object_set_new(doc, IMAGE_REFUSED, json_string(up->why.msg))) {
 		json_decref(doc);
-		return rc;
+		return -ENOMEM;
 	}
+	return res_put(c, &image_resource, doc) ?: call_reply(c, 204, NULL);
+}
+
+/* To its place, and on disk there. */
+static int keep(struct call *c, struct upload *up, const char *id)
+{
+	auto_free char *path = image_path(c, id), *dir = image_path(c, "");
+	auto_close int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (!path || !dir)
+		return -ENOMEM;
+	if (up->kept)
+		return 0;
+	if (fd < 0 || rename(up->path, path) || fsync(fd))
+		return call_fail(c, 500, NULL, "The image cannot be kept: %s", strerror(errno));
+	up->kept = true;
+	return 0;
+}
+
+static int activate(struct call *c, const json_t *old, struct upload *up)
+{
+	json_t *doc;
+	/* Not pure, but done once: until the commit nobody looks at the file. */
+	int rc = keep(c, up, str(old, "id"));
+
+	if (rc)
+		return rc;
+	doc = json_copy((json_t *)old);
 	rc |= json_object_set_new(doc, "status", json_string("active"));
 	rc |= json_object_set_new(doc, "size", json_integer(up->size));
-	rc |= json_object_set_new(doc, "virtual_size",
-				  json_integer(qcow2 ? up->virtual_size : up->size));
+	rc |= json_object_set_new(doc, "virtual_size", json_integer((json_int_t)up->virtual_size));
 	rc |= json_object_set_new(doc, "checksum", json_string(up->sums.md5));
 	rc |= json_object_set_new(doc, "os_hash_algo", json_string("sha512"));
 	rc |= json_object_set_new(doc, "os_hash_value", json_string(up->sums.sha512));
@@ -132,21 +161,35 @@ static int activate(struct call *c, const json_t *old, const struct upload *up)
 	return rc ? rc : call_reply(c, 204, NULL);
 }
 
+/* Before the bytes come: how many may. */
+static int64_t upload_room(struct call *c)
+{
+	const json_t *doc = image_find_own(c);
+	int rc = doc ? check_queued(c, doc) : -ENOENT;
+
+	return rc ? rc : image_room(c, str(doc, "owner"));
+}
+
 static int handle_upload(struct call *c)
 {
 	const json_t *doc = image_find_own(c);
-	const struct upload *up = c->job;
+	struct upload *up = c->job;
 	int rc = doc ? check_queued(c, doc) : -ENOENT;
 
 	if (rc)
 		return rc;
 	if (!up)
 		return call_job(c, LANE_FILE, upload_sync,
-				upload_new(call_upload(c), call_digest(c)), upload_free);
+				upload_new(call_upload(c), call_digest(c), str(doc, "disk_format")),
+				upload_free);
 	if (up->error)
 		return call_fail(c, up->error == -ENOSPC ? 507 : 500, NULL,
 				 "The image cannot be kept: %s", strerror(-up->error));
-	return activate(c, doc, up);
+	if (strcmp(up->disk_format, str(doc, "disk_format")) != 0)
+		return call_fail(c, 409, NULL, "The image's format was changed meanwhile.");
+	if (up->judgement)
+		return refuse(c, doc, up);
+	return image_check_room(c, str(doc, "owner"), up->size) ?: activate(c, doc, up);
 }
 
 static int handle_download(struct call *c)
@@ -207,15 +250,25 @@ static void sweep_dir(struct call *c, const char *name, int64_t older_than_s)
 }
 
 /**
- * image_sweep() - Remove image files whose document is gone
+ * image_sweep() - Remove image files whose document is gone, and forget ids deleted long ago
  * @c: a periodic call
  *
  * Return: 0.
  */
 int image_sweep(struct call *c)
 {
+	struct cursor it = call_list(c, "/image_gone/");
+	int64_t before = c->now_us / 1000000 - GONE_S;
+	unsigned int n = 0;
+	int rc = 0;
+
 	sweep_dir(c, "images", ORPHAN_S);
-	return 0;
+	while (!rc && n < GONE_SWEEP && cursor_next(&it))
+		if (json_integer_value(json_object_get(it.doc, "deleted_at")) < before) {
+			rc = call_delete(c, "%s", it.key);
+			n++;
+		}
+	return rc;
 }
 
 /**
@@ -238,7 +291,7 @@ int image_start(struct call *c)
 }
 
 const struct route image_file_routes[] = {
-	{ "PUT", "/v2/images/{}/file", handle_upload, RULE_WRITE, ROUTE_UPLOAD },
+	{ "PUT", "/v2/images/{}/file", handle_upload, RULE_WRITE, ROUTE_UPLOAD, upload_room },
 	{ "GET", "/v2/images/{}/file", handle_download, RULE_CONTENT },
 	{ "DELETE", "/v2/images/{}", handle_delete, RULE_WRITE },
 	{ NULL },

@@ -30,6 +30,8 @@ struct call_priv {
 	const struct resource *resource;
 	enum rule rule; /* of the route */
 	unsigned int route_flags;
+	int64_t (*ask_room)(struct call *c); /* a route's, or NULL */
+	size_t room;			     /* bytes of an upload that are taken */
 
 	struct undo undo[CHANGES_MAX];
 	unsigned int n_undo;

@@ -172,20 +172,34 @@ bool caller_is_agent(const struct call *c)
 }
 
 /**
+ * caller_host() - Whose agent is the caller?
+ * @c: the call
+ *
+ * Its user is anyvf-agent-HOST of the default domain: a name of another domain is another's.
+ *
+ * Return: the host, borrowed; NULL for any other caller.
+ */
+const char *caller_host(const struct call *c)
+{
+	static const char prefix[] = "anyvf-agent-";
+	const char *host = c->auth->user_name + strlen(prefix);
+
+	if (!caller_is_agent(c) || strcmp(c->auth->home_id, "default") != 0 ||
+	    strncmp(c->auth->user_name, prefix, strlen(prefix)) != 0)
+		return NULL;
+	return *host && !strchr(host, '/') ? host : NULL;
+}
+
+/**
  * caller_is_agent_of() - Is the caller the agent of a host?
  * @c:    the call
  * @host: any text or NULL
- *
- * Its user is anyvf-agent-HOST of the default domain: a name of another domain is another's.
  */
 bool caller_is_agent_of(const struct call *c, const char *host)
 {
-	static const char prefix[] = "anyvf-agent-";
+	const char *own = caller_host(c);
 
-	return host && *host && !strchr(host, '/') && caller_is_agent(c) &&
-	       !strcmp(c->auth->home_id, "default") &&
-	       !strncmp(c->auth->user_name, prefix, strlen(prefix)) &&
-	       !strcmp(c->auth->user_name + strlen(prefix), host);
+	return own && host && !strcmp(own, host);
 }
 
 /**

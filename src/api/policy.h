@@ -38,6 +38,7 @@ bool caller_is_admin(const struct call *c);
 bool caller_is_in(const struct call *c, const char *project_id);
 bool caller_owns(const struct call *c, const char *project_id);
 bool caller_is_agent(const struct call *c);
+const char *caller_host(const struct call *c);
 bool caller_is_agent_of(const struct call *c, const char *host);
 bool caller_reaches(const struct call *c, const char *domain_id);
 bool caller_may_grant(const struct call *c, const char *scope, unsigned int role);

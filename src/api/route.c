@@ -63,6 +63,7 @@ static int find_in_table(struct call *c, const struct route *r, const char *meth
 		c->priv->handle = r->handle;
 		c->priv->rule = r->rule;
 		c->priv->route_flags = r->flags;
+		c->priv->ask_room = r->room;
 		return 0;
 	}
 	return -ENOENT;
@@ -190,6 +191,14 @@ int route_find(struct call *c, const char *method, const char *target)
 	return fault_no_route(c);
 }
 
+static int find_room(struct call *c)
+{
+	int64_t room = c->priv->ask_room ? c->priv->ask_room(c) : INT64_MAX;
+
+	c->priv->room = (size_t)MAX(room, (int64_t)0);
+	return room < 0 ? (int)room : 0;
+}
+
 static int parse_body(struct call *c)
 {
 	size_t size;
@@ -219,7 +228,8 @@ int route_admit(struct call *c)
 
 	return route_find(c, http_method(req), http_target(req))
 		       ?: authenticate(c)
-		       ?: policy_judge(c);
+		       ?: policy_judge(c)
+		       ?: find_room(c);
 }
 
 /**

@@ -89,7 +89,7 @@ def test_no_body_is_awaited_without_a_token(cloud, length, token):
     for method, path in ('POST', NETWORKS), ('PUT', '/image/v2/images/x/file'), ('PUT', NETWORKS):
         got = raw(cloud, head(method, path, length, token))
         assert got.startswith(b'HTTP/1.1 401 '), (method, path, got)
-    assert not list((cloud.apid.dir / 'upload').iterdir())
+    assert not list((cloud.apid.state / 'upload').iterdir())
 
 
 def test_bodies_without_a_token_take_no_memory(cloud):

@@ -3,6 +3,8 @@
 import hashlib
 import os
 import signal
+import socket
+import struct
 import subprocess
 import uuid
 
@@ -109,7 +111,11 @@ def test_json_patch(cloud):
                 {'op': 'add', 'path': '/a~1b', 'value': 'c'}, {'op': 'remove', 'path': '/foo'})
     assert got.status_code == 200, got.text
     assert got.json()['name'] == 'n2' and got.json()['a/b'] == 'c' and 'foo' not in got.json()
-    for step, status in (({'op': 'replace', 'path': '/status', 'value': 'active'}, 400),
+    for step, status in (({'op': 'replace', 'path': '/status', 'value': 'active'}, 403),
+                         ({'op': 'add', 'path': '/created_at', 'value': {'a': [1]}}, 403),
+                         ({'op': 'replace', 'path': '/updated_at', 'value': 'x'}, 403),
+                         ({'op': 'add', 'path': '/os_glance_refused', 'value': 'x'}, 403),
+                         ({'op': 'replace', 'path': '/os_hash_value', 'value': 'x'}, 403),
                          ({'op': 'remove', 'path': '/name'}, 403),
                          ({'op': 'replace', 'path': '/nope', 'value': 'x'}, 409),
                          ({'op': 'add', 'path': '/self', 'value': 'x'}, 403),
@@ -167,16 +173,194 @@ def test_protected_image_stays(cloud):
     cloud.demo.delete(f"{V2}/{image['id']}")
 
 
-def test_agents_see_every_image(cloud):
-    import json
+def test_agents_get_the_images_of_their_servers_alone(cloud):
+    agent = cloud.agent('h1')
+    parts = {name: active(cloud.demo, disk_format=kind, container_format=kind, visibility='private')
+             for name, kind in (('kernel_id', 'aki'), ('ramdisk_id', 'ari'))}
+    image = active(cloud.demo, visibility='private',
+                   **{name: part['id'] for name, part in parts.items()})
+    other = active(cloud.demo, visibility='private')
+    wanted = [image, *parts.values()]
 
-    from apid import Client
-    creds = json.loads((cloud.apid.dir / 'agent.json').read_text())
-    agent = Client(cloud.apid, creds['username'], creds['password'], creds['project'])
-    image = create(cloud.demo, visibility='private')
-    upload(cloud.demo, image, b'bits')
-    got = agent.http.get(f"{agent.url}{V2}/{image['id']}/file", timeout=10)
-    assert got.content == b'bits'
+    def seen():
+        return [agent.client.call('GET', f"{V2}/{i['id']}/file").status_code for i in [*wanted, other]]
+
+    assert seen() == [404] * 4
+    server = cloud.boot(cloud.flavor(), image, [{'uuid': cloud.network(cloud.demo)['id']}], cloud.demo)
+    assert seen() == [200, 200, 200, 404]
+    wish = agent.wishes()['server'][server['id']]['image']
+    for member, doc in ('os_hash_value', image), ('kernel_hash', parts['kernel_id']), \
+            ('ramdisk_hash', parts['ramdisk_id']):
+        assert wish[member] == cloud.demo.get(f"{V2}/{doc['id']}")['os_hash_value']
+    cloud.demo.delete(f"/compute/v2.1/servers/{server['id']}")
+    cloud.wait_gone(server)
+    assert seen() == [404] * 4
+
+
+def qcow2(size=1 << 20, backing=b''):
+    """An empty qcow2 of a virtual size; backing: the file it names."""
+    at = 200 if backing else 0
+    head = struct.pack('>4sIQIIQIIQQIIQ', b'QFI\xfb', 2, at, len(backing), 16, size, 0,
+                       max(1, -(-size // (512 << 20))), 1 << 16, 1 << 17, 1, 0, 0)
+    data = bytearray(3 << 16)
+    data[:len(head)] = head
+    data[at:at + len(backing)] = backing or data[:0]
+    return bytes(data)
+
+
+def words(value):
+    """A parameter's part of a test's name: bytes have none."""
+    return value if isinstance(value, str) else ''
+
+
+def active(client, data=b'bits' * 100, **attrs):
+    """An image with content; its document."""
+    image = create(client, **attrs)
+    assert upload(client, image, data).status_code == 204
+    return image
+
+
+@pytest.mark.parametrize('disk_format,data', [
+    ('qcow2', b'x' * 4096), ('raw', qcow2()), ('aki', qcow2()), ('iso', b'x' * 40000),
+    ('raw', b'KDMV' + bytes(4096)), ('vmdk', qcow2())], ids=words)
+def test_bytes_of_another_format_are_no_upload(cloud, disk_format, data):
+    image = create(cloud.demo, disk_format=disk_format)
+    got = upload(cloud.demo, image, data)
+    assert got.status_code == 415 and 'The image is not accepted: the bytes are' in got.text
+    assert cloud.demo.get(f"{V2}/{image['id']}")['status'] == 'queued'
+    assert not (cloud.apid.state / 'images' / image['id']).exists()
+    assert patch(cloud.demo, image, {'op': 'replace', 'path': '/disk_format', 'value': 'qcow2'},
+                 {'op': 'replace', 'path': '/container_format', 'value': 'bare'}).status_code == 200
+    assert upload(cloud.demo, image, qcow2()).status_code == 204
+    assert cloud.demo.get(f"{V2}/{image['id']}")['status'] == 'active'
+
+
+@pytest.mark.parametrize('data,why', [
+    (qcow2(backing=b'/etc/shadow'), 'refers to another file'), (qcow2(1 << 50), 'a disk of'),
+    (qcow2()[:1 << 16], 'L1 table'), (qcow2()[:75], 'no end')], ids=words)
+def test_an_image_that_may_not_be_used_ends_with_the_reason(cloud, data, why):
+    image = create(cloud.demo, disk_format='qcow2')
+    assert upload(cloud.demo, image, data).status_code == 204
+    got = cloud.demo.get(f"{V2}/{image['id']}")
+    assert got['status'] == 'killed' and why in got['os_glance_refused']
+    assert got['size'] is None and not (cloud.apid.state / 'images' / image['id']).exists()
+    assert cloud.demo.call('GET', f"{V2}/{image['id']}/file").status_code == 204
+    assert upload(cloud.demo, image, qcow2()).status_code == 409
+    reply = cloud.boot(cloud.flavor(), image, [], cloud.demo, 400)
+    assert 'is not active' in reply['badRequest']['message']
+    cloud.demo.delete(f"{V2}/{image['id']}")
+
+
+def test_what_an_image_is_stays_and_its_id_is_spent(cloud):
+    image = active(cloud.demo)
+    for path, value in ('/disk_format', 'qcow2'), ('/container_format', 'ovf'):
+        got = patch(cloud.demo, image, {'op': 'replace', 'path': path, 'value': value})
+        assert got.status_code == 403 and 'can be only replaced for a queued image' in got.text
+    assert patch(cloud.demo, image, {'op': 'replace', 'path': '/name', 'value': 'n'}).status_code == 200
+    cloud.demo.delete(f"{V2}/{image['id']}")
+    for client in cloud.demo, cloud.admin:
+        assert client.call('POST', V2, {'id': image['id'], 'name': 'again'}).status_code == 409
+
+
+def test_only_a_json_patch_is_a_patch(cloud):
+    image, body = create(cloud.demo), '[{"op": "replace", "path": "/name", "value": "n"}]'
+    for kind, status in ('application/json', 415), ('text/plain', 415), \
+            ('application/openstack-images-v2.1-json-patch; charset=utf-8', 200):
+        got = cloud.demo.http.patch(f"{cloud.demo.url}{V2}/{image['id']}", data=body, timeout=10,
+                                    headers={'Content-Type': kind})
+        assert got.status_code == status, kind
+        assert status == 200 or 'json-patch' in got.headers['Accept-Patch']
+
+
+def test_documents_are_bounded(cloud):
+    for body in ({'p': 'y' * 70000}, {f'p{n}': 'x' for n in range(129)}, {'tags': [str(n) for n in range(129)]},
+                 {f'p{n}': 'y' * 1000 for n in range(70)}):
+        assert cloud.demo.call('POST', V2, body).status_code == 413
+    for body in ({'x' * 256: 'y'}, {'tags': ['x' * 256]}):
+        assert cloud.demo.call('POST', V2, body).status_code == 400
+    for body in ({'created_at': 'x'}, {'os_glance_x': 'y'}, {'self': 'x'}):
+        assert cloud.demo.call('POST', V2, body).status_code == 403
+    image = create(cloud.demo, **{f'p{n}': 'x' for n in range(128)})
+    assert patch(cloud.demo, image, {'op': 'add', 'path': '/one', 'value': 'more'}).status_code == 413
+    got = patch(cloud.demo, image, {'op': 'replace', 'path': '/p1', 'value': 'y' * 70000})
+    assert got.status_code == 413 and cloud.demo.get(f"{V2}/{image['id']}")['p1'] == 'x'
+    for n in range(100):
+        cloud.demo.post(f"{V2}/{image['id']}/members", {'member': f'm{n}'}, 200)
+    assert cloud.demo.call('POST', f"{V2}/{image['id']}/members", {'member': 'x'}).status_code == 413
+    cloud.demo.delete(f"{V2}/{image['id']}")
+
+
+def declared(client, image, length):
+    """The status of an upload that says how much it will be, and sends nothing."""
+    url = client.url.removeprefix('http://')
+    host, port = url.split(':')
+    with socket.create_connection((host, int(port)), 10) as sock:
+        head = (f"PUT {V2}/{image['id']}/file HTTP/1.1\r\nHost: {url}\r\nContent-Length: {length}\r\n"
+                f"X-Auth-Token: {client.http.headers['X-Auth-Token']}\r\n\r\n")
+        sock.sendall(head.encode())
+        return int(sock.recv(100).split()[1])
+
+
+def test_quotas_of_a_project(tmp_path):
+    cloud = Cloud(tmp_path, '[image]\nquota_images = 3\nquota_gb = 1\nquota_properties = 1\n')
+    try:
+        images = [create(cloud.demo) for _ in range(3)]
+        got = cloud.demo.call('POST', V2, {'name': 'x'})
+        assert got.status_code == 413 and 'image_count_total is over limit of 3' in got.text
+        create(cloud.admin)
+        assert patch(cloud.demo, images[0], {'op': 'add', 'path': '/a', 'value': 'x'},
+                     {'op': 'add', 'path': '/b', 'value': 'x'}).status_code == 413
+        assert declared(cloud.demo, images[0], 2 << 30) == 413
+        gone = {'id': str(uuid.uuid4())}
+        assert declared(cloud.demo, gone, 2 << 30) == 404
+        assert cloud.demo.get(f"{V2}/{images[0]['id']}")['status'] == 'queued'
+        assert upload(cloud.demo, images[0], b'x' * 1000).status_code == 204
+        assert declared(cloud.demo, images[0], 2 << 30) == 409
+        assert declared(cloud.demo, images[1], (1 << 30) - 999) == 413
+    finally:
+        cloud.close()
+    cloud = Cloud(tmp_path, '[image]\nquota_gb = 0\n')
+    try:
+        assert upload(cloud.demo, images[1], (b'x' * 100 for _ in range(9))).status_code == 413
+        assert upload(cloud.demo, images[1], b'').status_code == 204
+    finally:
+        cloud.close()
+
+
+def test_a_boot_looks_images_up_as_its_caller(cloud):
+    nics = [{'uuid': cloud.network(cloud.demo)['id']}]
+    kernel = active(cloud.admin, disk_format='aki', container_format='aki', visibility='public')
+    ramdisk = {'disk_format': 'ari', 'container_format': 'ari'}
+
+    def boot(**attrs):
+        image = active(cloud.demo, **attrs)
+        reply = cloud.boot(cloud.flavor(), image, nics, cloud.demo, 400)
+        return reply['badRequest']['message']
+
+    private = active(cloud.admin, visibility='private', **ramdisk)
+    queued = create(cloud.demo, **ramdisk)
+    for name, part in ('ramdisk_id', private), ('kernel_id', private), \
+            ('kernel_id', {'id': str(uuid.uuid4())}), ('kernel_id', {'id': '../x'}):
+        assert boot(**{'kernel_id': kernel['id'], name: part['id']}) == 'Can not find requested image'
+    assert 'not active' in boot(kernel_id=kernel['id'], ramdisk_id=queued['id'])
+    assert 'disk format aki' in boot(kernel_id=active(cloud.demo)['id'])
+    assert 'disk format ari' in boot(kernel_id=kernel['id'], ramdisk_id=kernel['id'])
+    assert 'do not boot from the disk format aki' in boot(disk_format='aki')
+    assert 'do not boot from the disk format vhdx' in boot(disk_format='vhdx', data=b'vhdxfile')
+    assert 'image is 1099511627776 bytes' in boot(disk_format='qcow2', data=qcow2(1 << 40) + bytes(16 << 10))
+
+
+def test_a_member_answers_for_himself_alone(cloud):
+    image = create(cloud.admin)
+    path = f"{V2}/{image['id']}/members"
+    for member in cloud.demo.project_id, 'another':
+        cloud.admin.post(path, {'member': member}, 200)
+    for status in 'accepted', 'rejected':
+        got = cloud.demo.call('PUT', f'{path}/another', {'status': status})
+        assert got.status_code == 403
+        assert cloud.demo.put(f'{path}/{cloud.demo.project_id}', {'status': status})['status'] == status
+    said = {m['member_id']: m['status'] for m in cloud.admin.get(path)['members']}
+    assert said == {cloud.demo.project_id: 'rejected', 'another': 'pending'}
 
 
 def test_openstacksdk(cloud, tmp_path):
