@@ -24,8 +24,14 @@ static const struct conf_key conf_keys[] = {
 	{ "switch", "cores", "" }, /* "": one worker, on any */
 	{ "switch", "poll", "adaptive" },
 	{ "switch", "huge", "off" },
-	{ "switch", "user", "anyvf" }, /* of the switch process, if it exists */
+	{ "switch", "user", "anyvf" }, /* of the process that maps guests' memory */
 	{ "switch", "privileged", "off" }, /* DPDK uplink drivers that need root */
+	{ "switch", "uplinks", "" },    /* eth1 bond*; "": any but the default route's */
+	{ "switch", "taps", "*" },      /* names that taps may have */
+	{ "switch", "adopt_taps", "" }, /* taps of others that may be used */
+	{ "switch", "mirror_dirs", "" }, /* "": LOG_DIR/mirrors */
+	{ "switch", "socket_dirs", "" }, /* beside RUN_DIR/vhost */
+	{ "switch", "vhost_users", "" }, /* front ends beside root and libvirt-qemu */
 	{ "pf.", "uplink", "none" }, /* none | dev NETDEV [force] | dpdk DEVARGS */
 	{ "pf.", "numvfs", "8" },
 	{ "pf.", "host_if", "off" },

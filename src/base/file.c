@@ -5,29 +5,28 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
 /**
- * file_read() - Read a whole file
- * @path:     file
+ * file_read_fd() - Read what is left of an open file
+ * @fd:       readable; stays the caller's
+ * @path:     its name, for the error
  * @max_size: larger files are refused, bytes
  * @out:      the bytes and a NUL behind them; the caller frees it
  * @size:     number of bytes without that NUL; may be NULL
  * @e:        error text, may be NULL
  *
- * Return: 0, -EFBIG, -ENOMEM, or what open() and read() say (-ENOENT, ...).
+ * Return: 0, -EFBIG, -ENOMEM, or what read() says.
  */
-int file_read(const char *path, size_t max_size, char **out, size_t *size, struct err *e)
+int file_read_fd(int fd, const char *path, size_t max_size, char **out, size_t *size, struct err *e)
 {
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
 	auto_free char *buf = NULL;
 	size_t have = 0, room = 0;
 
-	if (fd < 0)
-		return err_errno(e, "%s", path);
 	for (;;) {
 		ssize_t n;
 
@@ -56,6 +55,23 @@ int file_read(const char *path, size_t max_size, char **out, size_t *size, struc
 	return 0;
 }
 
+/**
+ * file_read() - Read a whole file
+ * @path:     file
+ * @max_size: larger files are refused, bytes
+ * @out:      the bytes and a NUL behind them; the caller frees it
+ * @size:     number of bytes without that NUL; may be NULL
+ * @e:        error text, may be NULL
+ *
+ * Return: 0, -EFBIG, -ENOMEM, or what open() and read() say (-ENOENT, ...).
+ */
+int file_read(const char *path, size_t max_size, char **out, size_t *size, struct err *e)
+{
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? err_errno(e, "%s", path) : file_read_fd(fd, path, max_size, out, size, e);
+}
+
 static int write_all(int fd, const char *data, size_t size)
 {
 	while (size) {
@@ -71,6 +87,21 @@ static int write_all(int fd, const char *data, size_t size)
 	return 0;
 }
 
+/**
+ * file_fill() - Write all of a file's bytes, and have them on the disk
+ * @fd:   writable; stays the caller's
+ * @data: bytes
+ * @size: how many
+ *
+ * Return: 0 or a negative errno (-ENOSPC, ...): then some may have been written.
+ */
+int file_fill(int fd, const void *data, size_t size)
+{
+	int rc = write_all(fd, data, size);
+
+	return rc ? rc : fsync(fd) ? -errno : 0;
+}
+
 /* A rename is only durable once the directory is. */
 static void sync_dir_of(const char *path)
 {
@@ -81,6 +112,58 @@ static void sync_dir_of(const char *path)
 	fd = open(dirname(dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0)
 		fsync(fd);
+}
+
+static int new_name(const char *path, char out[PATH_MAX], struct err *e)
+{
+	if (snprintf(out, PATH_MAX, "%s.new", path) >= PATH_MAX)
+		return err_set(e, -ENAMETOOLONG, "%s: name too long", path);
+	return 0;
+}
+
+/**
+ * file_new() - First half of file_replace(): a file for the new bytes, beside the old
+ * @path: file; "@path.new" is made, and one that is there already is gone
+ * @mode: permissions of the new file
+ * @fd:   to be filled by file_fill(), perhaps by a process with fewer rights; the caller closes it
+ * @e:    error text, may be NULL
+ *
+ * Return: 0 or a negative errno.
+ */
+int file_new(const char *path, mode_t mode, int *fd, struct err *e)
+{
+	auto_close int made = -1;
+	char tmp[PATH_MAX];
+	int rc = new_name(path, tmp, e);
+
+	if (rc)
+		return rc;
+	if (unlink(tmp) && errno != ENOENT)
+		return err_errno(e, "%s", tmp);
+	made = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (made < 0 || fchmod(made, mode))
+		return err_errno(e, "%s", tmp);
+	*fd = take_fd(made);
+	return 0;
+}
+
+/**
+ * file_put() - Second half of file_replace(): the new bytes take the place of the old
+ * @path: as it was given to file_new(); the file is synced
+ * @e:    error text, may be NULL
+ *
+ * Return: 0 or a negative errno; the old file is then as it was.
+ */
+int file_put(const char *path, struct err *e)
+{
+	char tmp[PATH_MAX];
+	int rc = new_name(path, tmp, e);
+
+	if (!rc && rename(tmp, path))
+		rc = err_errno(e, "%s", path);
+	if (!rc)
+		sync_dir_of(path);
+	return rc;
 }
 
 /**
@@ -99,24 +182,20 @@ static void sync_dir_of(const char *path)
  */
 int file_replace(const char *path, const void *data, size_t size, mode_t mode, struct err *e)
 {
-	char tmp[4096];
 	auto_close int fd = -1;
-	int rc;
+	char tmp[PATH_MAX];
+	int rc = file_new(path, mode, &fd, e);
 
-	if (snprintf(tmp, sizeof(tmp), "%s.new", path) >= (int)sizeof(tmp))
-		return err_set(e, -ENAMETOOLONG, "%s: name too long", path);
-	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
-	if (fd < 0)
-		return err_errno(e, "%s", tmp);
-	rc = write_all(fd, data, size);
-	if (!rc && (fchmod(fd, mode) || fsync(fd) || rename(tmp, path)))
-		rc = -errno;
-	if (rc) {
+	if (rc)
+		return rc;
+	rc = file_fill(fd, data, size);
+	if (rc)
+		err_set(e, rc, "%s: %s", path, strerror(-rc));
+	else
+		rc = file_put(path, e);
+	if (rc && !new_name(path, tmp, NULL))
 		unlink(tmp);
-		return err_set(e, rc, "%s: %s", path, strerror(-rc));
-	}
-	sync_dir_of(path);
-	return 0;
+	return rc;
 }
 
 /**

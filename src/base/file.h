@@ -9,6 +9,11 @@
 #include "base/err.h"
 
 int file_read(const char *path, size_t max_size, char **out, size_t *size, struct err *e);
+int file_read_fd(int fd, const char *path, size_t max_size, char **out, size_t *size,
+		 struct err *e);
+int file_new(const char *path, mode_t mode, int *fd, struct err *e);
+int file_fill(int fd, const void *data, size_t size);
+int file_put(const char *path, struct err *e);
 int file_replace(const char *path, const void *data, size_t size, mode_t mode, struct err *e);
 int file_mkdirs(const char *path, mode_t mode, struct err *e);
 int file_lock(const char *path, struct err *e);

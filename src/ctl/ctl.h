@@ -51,6 +51,9 @@ struct ctl_server;
 /* The socket gets mode 0660. @ops and @ctx outlive the server. */
 int ctl_serve(struct loop *loop, const char *path, const struct pf_ops *ops, void *ctx,
 	      struct ctl_server **out, struct err *e);
+/* On a socket that listens already and stays the caller's. */
+int ctl_serve_on(struct loop *loop, int fd, const struct pf_ops *ops, void *ctx,
+		 struct ctl_server **out, struct err *e);
 void ctl_server_free(struct ctl_server *srv);
 AUTO_DEFINE(struct ctl_server *, ctl_server_free)
 

@@ -34,7 +34,7 @@ struct ctl_server {
 	struct loop_fd *src;
 	const struct pf_ops *ops;
 	void *ctx;
-	char path[VF_PATH_LEN + 1]; /* removed at the end */
+	char path[VF_PATH_LEN + 1]; /* removed at the end with fd; "": both are the caller's */
 	struct conn *conns;
 	unsigned int n_conns;
 	uint64_t clock; /* counts reads of all clients */
@@ -193,6 +193,36 @@ static void on_accept(void *arg, uint32_t events)
 }
 
 /**
+ * ctl_serve_on() - Serve a PF provider to whoever connects to a listening socket
+ * @loop: loop of the control thread
+ * @fd:   the socket, non-blocking; stays the caller's, who made its file and removes it
+ * @ops:  the provider
+ * @ctx:  handed to @ops
+ * @out:  gets the server; ctl_server_free() ends it
+ * @e:    says why not
+ *
+ * Return: 0 or -ENOMEM.
+ * Context: control.
+ */
+int ctl_serve_on(struct loop *loop, int fd, const struct pf_ops *ops, void *ctx,
+		 struct ctl_server **out, struct err *e)
+{
+	auto_of(ctl_server_free) struct ctl_server *srv = calloc(1, sizeof(*srv));
+
+	if (!srv)
+		return err_set(e, -ENOMEM, "out of memory");
+	srv->loop = loop;
+	srv->ops = ops;
+	srv->ctx = ctx;
+	srv->fd = fd;
+	srv->src = loop_fd_add(loop, fd, EPOLLIN, on_accept, srv);
+	if (!srv->src)
+		return err_set(e, -ENOMEM, "out of memory");
+	*out = take(srv);
+	return 0;
+}
+
+/**
  * ctl_serve() - Serve a daemon's verbs on a Unix socket
  * @loop: the control loop; outlives the server
  * @path: socket, gets mode 0660; a stale one is replaced (the caller holds the directory's lock)
@@ -207,24 +237,17 @@ static void on_accept(void *arg, uint32_t events)
 int ctl_serve(struct loop *loop, const char *path, const struct pf_ops *ops, void *ctx,
 	      struct ctl_server **out, struct err *e)
 {
-	auto_of(ctl_server_free) struct ctl_server *srv = NULL;
+	auto_close int fd = -1;
+	int rc;
 
 	if (strlen(path) > VF_PATH_LEN)
 		return err_set(e, -ENAMETOOLONG, "%s is too long for a socket", path);
-	srv = calloc(1, sizeof(*srv));
-	if (!srv)
-		return err_set(e, -ENOMEM, "out of memory");
-	srv->loop = loop;
-	srv->ops = ops;
-	srv->ctx = ctx;
-	srv->fd = sock_listen_unix(path, 0660, e);
-	if (srv->fd < 0)
-		return srv->fd;
-	memcpy(srv->path, path, strlen(path) + 1);
-	srv->src = loop_fd_add(loop, srv->fd, EPOLLIN, on_accept, srv);
-	if (!srv->src)
-		return err_set(e, -ENOMEM, "out of memory");
-	*out = take(srv);
+	fd = sock_listen_unix(path, 0660, e);
+	rc = fd < 0 ? fd : ctl_serve_on(loop, fd, ops, ctx, out, e);
+	if (rc)
+		return rc;
+	take_fd(fd);
+	memcpy((*out)->path, path, strlen(path) + 1);
 	return 0;
 }
 
@@ -242,9 +265,9 @@ void ctl_server_free(struct ctl_server *srv)
 		conn_free(srv->conns);
 	if (srv->src)
 		loop_fd_del(srv->src);
-	if (srv->fd >= 0)
+	if (*srv->path) {
 		close(srv->fd);
-	if (*srv->path)
 		unlink(srv->path);
+	}
 	free(srv);
 }

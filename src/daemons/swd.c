@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <grp.h>
-#include <pwd.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,13 +16,15 @@
 #include "base/conf.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/sock.h"
 #include "ctl/ctl.h"
 #include "sw/dp.h"
 #include "sw/parent.h"
+#include "sw/parent_rules.h"
 #include "sw/sw.h"
 
-#define USER	  "anyvf"
-#define GROUP	  "libvirt-qemu"
+#define GROUP	  "anyvf"	  /* may use the control socket */
+#define QEMU	  "libvirt-qemu" /* group that may use vhost-user sockets */
 #define FILES_MAX 65536 /* descriptors: 256 VFs with 64 queues each, and taps */
 
 struct swd_opts {
@@ -33,8 +35,12 @@ struct swd_opts {
 /* What main() hands to the child. */
 struct swd {
 	struct swd_opts opts;
+	char run_dir[PATH_MAX]; /* absolute, as of the next two */
 	char sock[VF_PATH_LEN + 1];
-	char state[4096];
+	char state[PATH_MAX];
+	int listen; /* on sock; over all lives of the child */
+	struct parent_rules rules;
+	struct parent_opts parent;
 };
 
 static const char usage[] =
@@ -102,11 +108,44 @@ static int opts_parse(int argc, char **argv, struct swd_opts *o)
 	return 2;
 }
 
+/* A daemon's directory may change; so may what a relative name means. */
+static int absolute(const char *name, char out[PATH_MAX], struct err *e)
+{
+	char cwd[PATH_MAX] = "";
+
+	if (*name != '/' && !getcwd(cwd, sizeof(cwd)))
+		return err_errno(e, "working directory");
+	if (snprintf(out, PATH_MAX, "%s%s%s", cwd, *cwd ? "/" : "", name) >= PATH_MAX)
+		return err_set(e, -ENAMETOOLONG, "%s is too long", name);
+	for (size_t n = strlen(out); n > 1 && out[n - 1] == '/';)
+		out[--n] = 0;
+	return 0;
+}
+
+static int paths_complete(struct swd_opts *o, const struct conf *conf, struct swd *swd,
+			  struct err *e)
+{
+	char state[PATH_MAX];
+	int rc = absolute(o->run_dir, swd->run_dir, e);
+
+	if (snprintf(state, sizeof(state), "%s/swd.json", conf_get(conf, "host", "state_dir")) >=
+	    (int)sizeof(state))
+		return err_set(e, -ENAMETOOLONG, "the state file's name is too long");
+	rc = rc ?: absolute(o->state ?: state, swd->state, e);
+	if (rc)
+		return rc;
+	if (snprintf(swd->sock, sizeof(swd->sock), "%s/swd.sock", swd->run_dir) >=
+	    (int)sizeof(swd->sock))
+		return err_set(e, -ENAMETOOLONG, "%s: too long for a socket", swd->run_dir);
+	snprintf(state, sizeof(state), "%s", swd->state);
+	*strrchr(state, '/') = 0;
+	return *state ? file_mkdirs(state, 0755, e) : 0;
+}
+
 /* What no option said, from the configuration. */
 static int opts_complete(struct swd_opts *o, const struct conf *conf, struct swd *swd,
 			 struct err *e)
 {
-	int n;
 
 	o->cores = o->cores ?: conf_get(conf, "switch", "cores");
 	o->poll = o->poll ?: conf_get(conf, "switch", "poll");
@@ -115,42 +154,40 @@ static int opts_complete(struct swd_opts *o, const struct conf *conf, struct swd
 	o->privileged |= conf_bool(conf, "switch", "privileged");
 	if (strcmp(o->poll, "busy") && strcmp(o->poll, "adaptive"))
 		return err_set(e, -EINVAL, "poll is busy or adaptive, not \"%s\"", o->poll);
-	n = o->state ? snprintf(swd->state, sizeof(swd->state), "%s", o->state)
-		     : snprintf(swd->state, sizeof(swd->state), "%s/swd.json",
-				conf_get(conf, "host", "state_dir"));
-	if (n >= (int)sizeof(swd->state))
-		return err_set(e, -ENAMETOOLONG, "the state file's name is too long");
-	n = snprintf(swd->sock, sizeof(swd->sock), "%s/swd.sock", o->run_dir);
-	if (n >= (int)sizeof(swd->sock))
-		return err_set(e, -ENAMETOOLONG, "%s: too long for a socket", o->run_dir);
-	return 0;
+	return paths_complete(o, conf, swd, e);
 }
 
-/* Directories, with the owner and group that the child and QEMU need. */
-static int dirs_make(const struct swd *swd, struct err *e)
+/*
+ * What others reach us by. Control sockets are for root and the group anyvf, vhost-user sockets for
+ * QEMU's; the directories of both are ours, so that nobody puts another in their place.
+ */
+static int dirs_make(struct swd *swd, struct err *e)
 {
-	const struct passwd *pw = geteuid() ? NULL : getpwnam(swd->opts.user);
-	const struct group *gr = geteuid() ? NULL : getgrnam(GROUP);
-	uid_t uid = pw && !swd->opts.privileged ? pw->pw_uid : (uid_t)-1;
-	char vhost[VF_PATH_LEN + 1], state[sizeof(swd->state)];
-	char *slash;
-	int rc;
+	const struct group *gr = geteuid() ? NULL : getgrnam(QEMU);
+	struct confine *c = &swd->parent.confine;
+	int rc = file_mkdirs(swd->rules.vhost_dir, 0755, e);
 
-	snprintf(vhost, sizeof(vhost), "%s/vhost", swd->opts.run_dir);
-	snprintf(state, sizeof(state), "%s", swd->state);
-	slash = strrchr(state, '/');
-	if (slash && slash != state)
-		*slash = 0;
-	rc = slash && slash != state ? file_mkdirs(state, 0755, e) : 0;
-	rc = rc ?: file_mkdirs(vhost, 0755, e);
+	swd->parent.qemu = gr ? gr->gr_gid : (gid_t)-1;
 	if (rc)
 		return rc;
-	if (chown(swd->opts.run_dir, uid, (gid_t)-1) ||
-	    chown(vhost, uid, gr ? gr->gr_gid : (gid_t)-1) || chmod(vhost, gr ? 02770 : 0700))
-		return err_errno(e, "%s", vhost);
-	if (uid != (uid_t)-1 && ((slash && chown(state, uid, (gid_t)-1)) ||
-				 (chown(swd->state, uid, (gid_t)-1) && errno != ENOENT)))
-		return err_errno(e, "%s", swd->state);
+	if (chown(swd->rules.vhost_dir, geteuid(), swd->parent.qemu) ||
+	    chmod(swd->rules.vhost_dir, gr ? 0710 : 0700))
+		return err_errno(e, "%s", swd->rules.vhost_dir);
+	if (geteuid() || c->privileged)
+		return 0;
+	return confine_dirs_make(c, e);
+}
+
+/* Before there is a child: whoever connects while none is there waits. */
+static int control_listen(struct swd *swd, struct err *e)
+{
+	const struct group *gr = geteuid() ? NULL : getgrnam(GROUP);
+
+	swd->listen = sock_listen_unix(swd->sock, 0660, e);
+	if (swd->listen < 0)
+		return swd->listen;
+	if (gr && chown(swd->sock, (uid_t)-1, gr->gr_gid))
+		return err_errno(e, "%s", swd->sock);
 	return 0;
 }
 
@@ -164,11 +201,13 @@ static int child_serve(struct parent *parent, const struct swd *swd, struct err 
 {
 	struct dp_opts dp_opts = { .cores = swd->opts.cores,
 				   .busy = !strcmp(swd->opts.poll, "busy"),
-				   .huge = swd->opts.huge, .run_dir = swd->opts.run_dir,
+				   .huge = swd->opts.huge, .parent = parent,
+				   .run_dir = parent ? "." : swd->run_dir, /* see confine.h */
+				   .peers = &swd->rules.peers,
 				   .beat = parent_beat, .beat_arg = parent };
 	auto_of(loop_free) struct loop *loop = loop_new(e);
 	struct sw_opts sw_opts = {
-		.loop = loop, .parent = parent, .run_dir = swd->opts.run_dir, .state = swd->state
+		.loop = loop, .parent = parent, .run_dir = swd->run_dir, .state = swd->state
 	};
 	auto_of(dp_close) struct dp *dp = NULL;
 	auto_of(sw_close) struct sw *sw = NULL;
@@ -185,7 +224,7 @@ static int child_serve(struct parent *parent, const struct swd *swd, struct err 
 	sw_opts.dp = dp;
 	rc = sw_open(&sw_opts, &sw, e);
 	rc = rc ?: parent_ready(parent, e);
-	rc = rc ?: ctl_serve(loop, swd->sock, &sw_ops, sw, &server, e);
+	rc = rc ?: ctl_serve_on(loop, swd->listen, &sw_ops, sw, &server, e);
 	if (rc)
 		return rc;
 	log_info("the switch is up", "socket=%s", swd->sock);
@@ -214,30 +253,56 @@ static int lock_take(const char *path, struct err *e)
 	return fd < 0 ? file_lock(path, e) : fd;
 }
 
-static int run(struct swd *swd, struct err *e)
+/* What the parent holds, before there is a child. */
+static int prepare(struct swd *swd, const struct conf *conf, struct err *e)
+{
+	struct confine *c = &swd->parent.confine;
+	bool private = strcmp(swd->run_dir, CTL_RUN_DIR);
+	int rc = parent_rules_read(conf, swd->run_dir, private, &swd->rules, e);
+
+	if (rc)
+		return rc;
+	*c = (struct confine){ .run_dir = swd->run_dir, .privileged = swd->opts.privileged };
+	if (!geteuid() && !c->privileged)
+		rc = confine_account(swd->opts.user, c, e);
+	swd->rules.mark = (struct tap_mark){ c->uid, c->gid };
+	swd->parent.rules = &swd->rules;
+	swd->parent.state = swd->state;
+	return rc ?: dirs_make(swd, e);
+}
+
+static void files_limit(void)
 {
 	struct rlimit files = { FILES_MAX, FILES_MAX };
-	struct parent_opts opts = { .group = GROUP };
+
+	if (!setrlimit(RLIMIT_NOFILE, &files))
+		return;
+	getrlimit(RLIMIT_NOFILE, &files); /* without root: what we may have at most */
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static int run(struct swd *swd, struct err *e)
+{
 	auto_of(conf_free) struct conf *conf = NULL;
-	char path[VF_PATH_LEN + 1];
+	char path[PATH_MAX + sizeof("/swd.lock")];
 	int rc = conf_open(swd->opts.config, &conf, e);
 
 	rc = rc ?: opts_complete(&swd->opts, conf, swd, e);
-	rc = rc ?: dirs_make(swd, e);
+	rc = rc ?: prepare(swd, conf, e);
 	if (rc)
 		return rc;
-	snprintf(path, sizeof(path), "%s/swd.lock", swd->opts.run_dir);
+	snprintf(path, sizeof(path), "%s/swd.lock", swd->run_dir);
 	auto_close int lock = lock_take(path, e);
 	if (lock < 0)
 		return lock;
-	if (setrlimit(RLIMIT_NOFILE, &files)) { /* without root: what we may have at most */
-		getrlimit(RLIMIT_NOFILE, &files);
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
-	opts.user = swd->opts.user;
-	opts.keep_privileges = swd->opts.privileged;
-	return parent_run(&opts, child_main, swd);
+	rc = control_listen(swd, e);
+	if (rc)
+		return rc;
+	files_limit();
+	rc = parent_run(&swd->parent, child_main, swd);
+	unlink(swd->sock);
+	return rc;
 }
 
 int main(int argc, char **argv)
@@ -253,5 +318,6 @@ int main(int argc, char **argv)
 	rc = run(&swd, &e);
 	if (rc < 0)
 		log_err("cannot start", "error=%s", e.msg);
+	parent_rules_fini(&swd.rules);
 	return rc < 0 ? 1 : rc;
 }

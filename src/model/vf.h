@@ -87,7 +87,7 @@ enum vf_attach_field {
 /* What a VF is plugged into: at most one thing. */
 struct vf_attach {
 	uint8_t kind;			/* enum vf_attach_kind */
-	char socket[VF_PATH_LEN + 1];	/* vhost: path; "": RUN_DIR/vhost/PF-N.sock */
+	char socket[VF_PATH_LEN + 1];	/* vhost: path; "": RUN_DIR/vhost/PF-N/sock */
 	bool client;			/* vhost: we connect, QEMU listens; else the other way */
 	char tap[16];			/* tap: interface name */
 	char netns[VF_NAME_LEN + 1];	/* tap: name under /run/netns; "": the daemon's own */

@@ -109,6 +109,8 @@ int dp_open(const struct dp_opts *opts, struct dp **out, struct err *e)
 	dp->hint_fd = -1;
 	dp->busy = opts->busy;
 	dp->run_dir = opts->run_dir;
+	dp->parent = opts->parent;
+	dp->peers = opts->peers;
 	pthread_mutex_init(&dp->queues_lock, NULL);
 	dp->beat = opts->beat;
 	dp->beat_arg = opts->beat_arg;

@@ -21,6 +21,8 @@
 #define DP_NAME_LEN 31	/* port names for logs, without the NUL: "p2p1 vf 12" */
 
 struct dp;
+struct parent;
+struct peers;
 struct port;	 /* sw/port.h */
 struct veb_snap; /* veb/snap.h */
 struct veb_heard; /* veb/veb.h */
@@ -32,6 +34,8 @@ struct dp_opts {
 	bool busy;	      /* workers never sleep */
 	bool huge;	      /* memory of DPDK in huge pages; else none are needed */
 	unsigned int mem_mib; /* DPDK's own heap; 0: 64 */
+	struct parent *parent; /* opens vhost-user sockets; NULL: we do */
+	const struct peers *peers; /* who may be a front end; NULL: anyone; borrowed */
 	/* Called once a second, from thread @tid of its own, as long as that runs; NULL: not. */
 	void (*beat)(void *arg, pid_t tid);
 	void *beat_arg;

@@ -122,7 +122,9 @@ struct dp {
 	struct dp_pulse control; /* asleep and at mean nothing */
 	void (*beat)(void *arg, pid_t tid); /* of struct dp_opts */
 	void *beat_arg;
-	const char *run_dir; /* of struct dp_opts; borrowed, or NULL */
+	struct parent *parent; /* of struct dp_opts, as of the next two; borrowed, or NULL */
+	const struct peers *peers;
+	const char *run_dir;
 	bool busy;
 };
 

@@ -21,7 +21,8 @@ struct fdport {
 	int fd;
 	char netdev[16];	     /* uplinks: the netdev's name */
 	char netns[VF_NAME_LEN + 1]; /* taps: namespace it was made in */
-	uint64_t netns_id;	     /* taps: netdev_netns_id() then */
+	uint64_t netns_id;	     /* taps: parent_netns_id() then */
+	struct parent *parent;	     /* taps: who opened it */
 	unsigned int ifindex;	     /* uplinks: the netdev the socket is bound to */
 	uint8_t *arena;		     /* FDPORT_ARENA bytes the frames of one turn are read into */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Opens taps (in any namespace) and packet sockets, and asks netdevs for their
- * state. Only ioctls and /proc, so the root parent needs no netlink code.
+ * state: by ioctls and /proc, and by one netlink message for the owner of a tap.
  */
 #include "sw/netdev.h"
 
@@ -10,7 +10,9 @@
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/if_link.h>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -93,27 +95,122 @@ static int tap_apply(int sock, const char *name, const struct tap_want *w, bool 
 	return 0;
 }
 
-/* The part of netdev_tap_open() that runs inside the namespace. */
-static int tap_create(const struct tap_want *w, int *out, struct err *e)
+/* Calls @each for every attribute in @size bytes at @a. */
+static void attrs_walk(const struct rtattr *a, size_t size, struct tap_look *out,
+		       void (*each)(const struct rtattr *a, struct tap_look *out))
 {
-	struct ifreq ifr = ifreq_of(w->name);
+	for (int left = (int)size; RTA_OK(a, left); a = RTA_NEXT(a, left))
+		each(a, out);
+}
+
+static void look_data(const struct rtattr *a, struct tap_look *out)
+{
+	if (a->rta_type == IFLA_TUN_OWNER && RTA_PAYLOAD(a) == sizeof(uint32_t)) {
+		out->owned = true;
+		memcpy(&out->mark.owner, RTA_DATA(a), sizeof(uint32_t));
+	}
+	if (a->rta_type == IFLA_TUN_GROUP && RTA_PAYLOAD(a) == sizeof(uint32_t)) {
+		out->grouped = true;
+		memcpy(&out->mark.group, RTA_DATA(a), sizeof(uint32_t));
+	}
+}
+
+static void look_info(const struct rtattr *a, struct tap_look *out)
+{
+	if (a->rta_type == IFLA_INFO_KIND)
+		out->tap = !strncmp(RTA_DATA(a), "tun", RTA_PAYLOAD(a));
+	if (a->rta_type == IFLA_INFO_DATA)
+		attrs_walk(RTA_DATA(a), RTA_PAYLOAD(a), out, look_data);
+}
+
+static void look_link(const struct rtattr *a, struct tap_look *out)
+{
+	if (a->rta_type == IFLA_LINKINFO)
+		attrs_walk(RTA_DATA(a), RTA_PAYLOAD(a), out, look_info);
+}
+
+/* RTM_GETLINK of rtnetlink(7); a tun device's owner is in no ioctl. */
+static int tap_look(const char *name, struct tap_look *out, struct err *e)
+{
+	struct {
+		struct nlmsghdr h;
+		struct ifinfomsg link;
+		uint8_t rest[32768];
+	} m = { .h = { NLMSG_LENGTH(sizeof(m.link)), RTM_GETLINK, NLM_F_REQUEST, 0, 0 },
+		.link = { .ifi_index = (int)if_nametoindex(name) } };
+	auto_close int sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	ssize_t n;
+
+	*out = (struct tap_look){ .there = m.link.ifi_index };
+	if (!out->there)
+		return 0;
+	n = sock < 0 ? -1 : send(sock, &m, m.h.nlmsg_len, 0);
+	n = n < 0 ? -1 : recv(sock, &m, sizeof(m), 0);
+	if (n < 0)
+		return err_errno(e, "look at %s", name);
+	if (n < (ssize_t)NLMSG_LENGTH(sizeof(m.link)) || m.h.nlmsg_type != RTM_NEWLINK) {
+		out->there = false; /* it went away meanwhile */
+		return 0;
+	}
+	attrs_walk(IFLA_RTA(&m.link), (size_t)n - NLMSG_LENGTH(sizeof(m.link)), out, look_link);
+	return 0;
+}
+
+/**
+ * netdev_tap_look() - What is there under a tap's name, and whose it is
+ * @name:  interface name
+ * @netns: name under /run/netns, or "" for the process's own
+ * @out:   all false if there is nothing
+ * @e:     says why it cannot be told
+ *
+ * Return: 0, -EINVAL for a bad name, -ENOENT without the namespace, or the kernel's errno.
+ * Context: as netdev_tap_open().
+ */
+int netdev_tap_look(const char *name, const char *netns, struct tap_look *out, struct err *e)
+{
+	int back, rc = name_check(name, e);
+
+	if (!rc)
+		rc = netns_enter(netns, &back, e);
+	if (rc)
+		return rc;
+	rc = tap_look(name, out, e);
+	netns_leave(back);
+	return rc;
+}
+
+/* A tap of @name that must be there, or, with a mark, must not be. */
+static int tap_attach(int fd, const char *name, const struct tap_mark *born, struct err *e)
+{
+	struct ifreq ifr = ifreq_of(name);
+
+	ifr.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (born ? IFF_TUN_EXCL : 0));
+	if (ioctl(fd, TUNSETIFF, &ifr))
+		return errno == EBUSY ? err_errno(e, "tap %s is in use by another program", name)
+		       : errno == EINVAL ? err_errno(e, "%s exists and is no tap", name)
+					 : err_errno(e, "open tap %s", name);
+	if (born && (ioctl(fd, TUNSETOWNER, born->owner) || ioctl(fd, TUNSETGROUP, born->group) ||
+		     ioctl(fd, TUNSETPERSIST, 1)))
+		return err_errno(e, "prepare tap %s", name);
+	return 0;
+}
+
+/* The part of netdev_tap_open() that runs inside the namespace. */
+static int tap_open(const struct tap_want *w, const struct tap_mark *born, int *out, struct err *e)
+{
 	/* What the reader of the tap takes; ports that cannot are served by software. */
 	unsigned int offload = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
-	bool born = !if_nametoindex(w->name);
 	auto_close int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	auto_close int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	int rc;
 
 	if (fd < 0 || sock < 0)
 		return err_errno(e, "open /dev/net/tun");
-	ifr.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-	if (ioctl(fd, TUNSETIFF, &ifr))
-		return errno == EBUSY ? err_errno(e, "tap %s is in use by another program", w->name)
-		       : errno == EINVAL ? err_errno(e, "%s exists and is no tap", w->name)
-					 : err_errno(e, "open tap %s", w->name);
-	if (ioctl(fd, TUNSETOFFLOAD, offload) || ioctl(fd, TUNSETPERSIST, 1))
-		return err_errno(e, "prepare tap %s", w->name);
-	rc = tap_apply(sock, w->name, w, born, e);
+	rc = tap_attach(fd, w->name, born, e);
+	if (!rc && ioctl(fd, TUNSETOFFLOAD, offload))
+		rc = err_errno(e, "prepare tap %s", w->name);
+	if (!rc)
+		rc = tap_apply(sock, w->name, w, born, e);
 	if (rc) {
 		if (born)
 			ioctl(fd, TUNSETPERSIST, 0);
@@ -124,19 +221,21 @@ static int tap_create(const struct tap_want *w, int *out, struct err *e)
 }
 
 /**
- * netdev_tap_open() - Create a tap, or take over one nobody holds
+ * netdev_tap_open() - Make a tap, or open one nobody holds
  * @want: name, namespace and settings
+ * @born: whose it is to be: it is made, and must not be there; NULL: it is there
  * @fd:   the open tap, non-blocking, with virtio-net headers of 10 bytes; the caller closes it
  * @e:    says why not
  *
- * The tap is persistent: it outlives even a kill of the process that holds it,
- * with its addresses and namespace (vhost.md 21), until netdev_tap_remove().
+ * A tap made here is persistent: it outlives even a kill of the process that holds it, with its
+ * addresses and namespace, until netdev_tap_remove().
  *
  * Return: 0, -EINVAL for a bad name or a netdev that is no tap, -EBUSY if another process holds
  * it, -ENOENT without the namespace, -EPERM without privilege, or the kernel's errno.
  * Context: a single-threaded process with CAP_NET_ADMIN and CAP_SYS_ADMIN.
  */
-int netdev_tap_open(const struct tap_want *want, int *fd, struct err *e)
+int netdev_tap_open(const struct tap_want *want, const struct tap_mark *born, int *fd,
+		    struct err *e)
 {
 	int back, rc = name_check(want->name, e);
 
@@ -145,7 +244,7 @@ int netdev_tap_open(const struct tap_want *want, int *fd, struct err *e)
 	rc = netns_enter(want->netns, &back, e);
 	if (rc)
 		return rc;
-	rc = tap_create(want, fd, e);
+	rc = tap_open(want, born, fd, e);
 	netns_leave(back);
 	return rc;
 }
@@ -287,17 +386,15 @@ static int packet_setup(int fd, unsigned int ifindex)
 
 /**
  * netdev_packet_open() - Open a netdev as an uplink and set it up
- * @name:  interface in the process's own namespace
- * @force: also if it carries the default route
- * @fd:    a bound, promiscuous, non-blocking packet socket with 10-byte virtio-net headers and
- *         auxdata (tags) that never sees its own frames; the caller closes it
- * @e:     says why not
+ * @name: interface in the process's own namespace
+ * @fd:   a bound, promiscuous, non-blocking packet socket with 10-byte virtio-net headers and
+ *        auxdata (tags) that never sees its own frames; the caller closes it
+ * @e:    says why not
  *
- * Return: 0, -ENODEV without such a netdev, -EBUSY on the default route's, -EPERM, or the kernel's
- * errno.
+ * Return: 0, -ENODEV without such a netdev, -EPERM, or the kernel's errno.
  * Context: a process with CAP_NET_RAW and CAP_NET_ADMIN.
  */
-int netdev_packet_open(const char *name, bool force, int *fd, struct err *e)
+int netdev_packet_open(const char *name, int *fd, struct err *e)
 {
 	struct ifreq ifr = ifreq_of(name);
 	int rc = name_check(name, e);
@@ -308,9 +405,6 @@ int netdev_packet_open(const char *name, bool force, int *fd, struct err *e)
 	ifindex = if_nametoindex(name);
 	if (!ifindex)
 		return err_set(e, -ENODEV, "there is no netdev %s", name);
-	if (!force && netdev_has_default_route(name))
-		return err_set(e, -EBUSY, "%s carries the default route; only \"force\" takes it",
-			       name);
 	auto_close int sock = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (sock < 0)
 		return err_errno(e, "packet socket");

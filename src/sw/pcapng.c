@@ -2,7 +2,10 @@
 /* Blocks of pcapng, one after the other into a buffer that has room. */
 #include "sw/pcapng.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { BLOCK_INTERFACE = 1, BLOCK_STATS = 5, BLOCK_PACKET = 6 };
 enum { LINKTYPE_ETHERNET = 1 };
@@ -154,6 +157,30 @@ static ssize_t block_size(const uint8_t *at, size_t left)
 	if (size > left)
 		return 0;
 	return u32_at(at + size - 4) == size ? (ssize_t)size : -1;
+}
+
+/**
+ * pcapng_check() - Whether a file may be continued as a capture
+ * @fd:   readable
+ * @path: its name, for the error
+ * @e:    says why not
+ *
+ * Return: 0: it is empty or begins as a capture; -EINVAL: no regular file; -EEXIST: something else.
+ * Context: any thread.
+ */
+int pcapng_check(int fd, const char *path, struct err *e)
+{
+	uint32_t first = 0;
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return err_errno(e, "file %s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, -EINVAL, "file %s is no regular file", path);
+	if (st.st_size &&
+	    (pread(fd, &first, sizeof(first), 0) != sizeof(first) || first != PCAPNG_SECTION))
+		return err_set(e, -EEXIST, "file %s is there and no pcapng capture", path);
+	return 0;
 }
 
 /**

@@ -24,6 +24,7 @@ uint32_t pcapng_start(uint8_t *at, const struct pcapng_if *i);
 uint32_t pcapng_packet(uint8_t *at, const struct sink_frame *sf, uint32_t flags,
 		       const char *comment);
 uint32_t pcapng_stats(uint8_t *at, uint64_t time_ns, uint64_t received, uint64_t dropped);
+int pcapng_check(int fd, const char *path, struct err *e);
 ssize_t pcapng_whole(const uint8_t *bytes, size_t size, bool all);
 
 #endif

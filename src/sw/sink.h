@@ -26,7 +26,7 @@ int sink_remote_open(struct sinks *s, struct parent *p, const struct mirror_conf
 		     struct port **out, struct err *e);
 int sink_capture_open(struct sinks *s, const struct mirror_config *m, int fd, struct port **out,
 		      struct err *e);
-int sink_file_open(struct sinks *s, const struct mirror_config *m, struct port **out,
-		   struct err *e);
+int sink_file_open(struct sinks *s, struct parent *p, const struct mirror_config *m,
+		   struct port **out, struct err *e);
 
 #endif

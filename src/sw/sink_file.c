@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "sw/parent.h"
 #include "sw/pcapng.h"
 
 #define BUFFER_SIZE    (256u << 10)
@@ -91,22 +92,6 @@ static const struct sink_ops file_ops = { .frame = file_frame,
 					  .flush = file_flush,
 					  .free = file_free };
 
-/* Only what is a capture, or empty, is written to. */
-static int file_check(int fd, const char *path, struct err *e)
-{
-	uint32_t first = 0;
-	struct stat st;
-
-	if (fstat(fd, &st))
-		return err_errno(e, "file %s", path);
-	if (!S_ISREG(st.st_mode))
-		return err_set(e, -EINVAL, "file %s is no regular file", path);
-	if (st.st_size &&
-	    (pread(fd, &first, sizeof(first), 0) != sizeof(first) || first != PCAPNG_SECTION))
-		return err_set(e, -EEXIST, "file %s is there and no pcapng capture", path);
-	return 0;
-}
-
 /*
  * A crash in the middle of a write left part of a block: without it what we write can be read.
  * Not while another mirror writes to the file: each holds a lock on it.
@@ -131,25 +116,24 @@ static void file_mend(int fd, const char *path)
 /**
  * sink_file_open() - A destination that is a file
  * @s:   the thread
+ * @p:   the root parent, which opens the file; NULL: with our own rights
  * @m:   mirror with an absolute path
  * @out: the port, for dp_port_add()
  * @e:   names the file
  *
- * Opened with the switch's own rights, not root's. A disk that is full later costs frames.
+ * A disk that is full later costs frames.
  *
- * Return: 0, -EINVAL, -EEXIST, -ENOMEM, or what open() and write() said.
+ * Return: 0, -ENOMEM, or as parent_mirror_open(), pcapng_check() and write().
  * Context: control.
  */
-int sink_file_open(struct sinks *s, const struct mirror_config *m, struct port **out, struct err *e)
+int sink_file_open(struct sinks *s, struct parent *p, const struct mirror_config *m,
+		   struct port **out, struct err *e)
 {
-	auto_close int fd = open(
-		m->file, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0640);
 	auto_free struct file *f = calloc(1, sizeof(*f));
-	int rc;
+	auto_close int fd = -1;
+	int rc = parent_mirror_open(p, m->file, &fd, e);
 
-	if (fd < 0)
-		return err_errno(e, "file %s", m->file);
-	rc = file_check(fd, m->file, e);
+	rc = rc ?: pcapng_check(fd, m->file, e);
 	if (rc)
 		return rc;
 	file_mend(fd, m->file);

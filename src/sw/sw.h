@@ -18,7 +18,7 @@ struct sw_opts {
 	struct loop *loop;
 	struct dp *dp;	       /* the data plane, already running */
 	struct parent *parent; /* opens taps and netdevs; NULL without root */
-	const char *run_dir;   /* vhost sockets are RUN_DIR/vhost/PF-N.sock by default */
+	const char *run_dir;   /* vhost sockets are RUN_DIR/vhost/PF-N/sock by default */
 	const char *state;     /* state file; NULL: settings end with the process */
 };
 

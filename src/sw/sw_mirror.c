@@ -169,7 +169,7 @@ static int sink_open(struct sw *sw, const struct sw_mirror *m, struct port **out
 	if (rc)
 		return rc;
 	if (m->config.to == MIRROR_TO_FILE)
-		return sink_file_open(sw->sinks, &m->config, out, e);
+		return sink_file_open(sw->sinks, sw->opts.parent, &m->config, out, e);
 	return sink_remote_open(sw->sinks, sw->opts.parent, &m->config, out, e);
 }
 

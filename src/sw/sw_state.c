@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/file.h"
+#include "sw/parent.h"
 #include "sw/sw_int.h"
 
 #define STATE_VERSION 2 /* 1 is read, too */
@@ -129,7 +129,7 @@ int sw_state_save(struct sw *sw, struct err *e)
 		return err_set(e, -ENOMEM, "no memory for the state");
 	if (sw->saved && !strcmp(text, sw->saved))
 		return 0;
-	rc = file_replace(sw->state, text, strlen(text), 0600, e);
+	rc = parent_state_save(sw->opts.parent, sw->state, text, strlen(text), e);
 	if (rc) {
 		err_prefix(e, "state file");
 		return rc;
@@ -362,7 +362,7 @@ int sw_state_load(struct sw *sw, struct err *e)
 
 	if (!sw->state)
 		return 0;
-	rc = file_read(sw->state, STATE_MAX, &text, &size, NULL);
+	rc = parent_state_read(sw->opts.parent, sw->state, STATE_MAX, &text, &size, NULL);
 	if (rc == -ENOENT)
 		return 0;
 	if (rc)

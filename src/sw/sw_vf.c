@@ -181,7 +181,7 @@ static int attach_resolve(const struct sw *sw, const char *pf, unsigned int vf,
 		if (*want->socket)
 			memcpy(a.socket, want->socket, sizeof(a.socket));
 		else
-			n = snprintf(a.socket, sizeof(a.socket), "%s/vhost/%s-%u.sock", sw->run_dir,
+			n = snprintf(a.socket, sizeof(a.socket), "%s/vhost/%s-%u/sock", sw->run_dir,
 				     pf, vf);
 		if (n >= (int)sizeof(a.socket))
 			return err_set(e, -ENAMETOOLONG, "%s is too long for a socket",

@@ -57,7 +57,8 @@ int tap_port_open(struct parent *p, const struct tap_want *want, struct port **o
 		return rc;
 	take_fd(fd);
 	memcpy(fp->netns, want->netns, sizeof(fp->netns));
-	fp->netns_id = netdev_netns_id(want->netns);
+	fp->parent = p;
+	fp->netns_id = parent_netns_id(p, want->netns);
 	*out = &fp->port;
 	return 0;
 }
@@ -86,5 +87,5 @@ bool tap_port_alive(const struct port *port)
 {
 	const struct fdport *fp = container_of(port, struct fdport, port);
 
-	return netdev_tap_alive(fp->fd) && fp->netns_id == netdev_netns_id(fp->netns);
+	return netdev_tap_alive(fp->fd) && fp->netns_id == parent_netns_id(fp->parent, fp->netns);
 }

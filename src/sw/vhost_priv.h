@@ -83,4 +83,7 @@ void vhost_port_break(struct vhost_port *vp);
 int vhost_fault_init(void);
 void vhost_fault_serving(int vid);
 
+/* vhost_libc.c */
+void vhost_libc_setup(struct parent *parent, const struct peers *peers);
+
 #endif

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/sock.h"
+#include "sw/parent.h"
 #include "sw/vhost_priv.h"
 
 #define REGISTER_TIMEOUT_S 5
@@ -62,6 +63,26 @@ static int socket_clear(const char *path, struct err *e)
 	return unlink(path) ? err_errno(e, "%s", path) : 0;
 }
 
+/* Whether a socket may be at its place: to be served by us, that must be free. */
+static int place_check(const struct vhost_port *vp, struct err *e)
+{
+	struct parent *parent = vp->lib->dp->parent;
+	int rc;
+
+	if (!parent)
+		return vp->client ? 0 : socket_clear(vp->path, e);
+	rc = parent_socket(parent, SOCKET_LOOK, vp->path, NULL, e);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+static bool is_there(const struct vhost_port *vp)
+{
+	struct parent *parent = vp->lib->dp->parent;
+
+	return !(parent ? parent_socket(parent, SOCKET_LOOK, vp->path, NULL, NULL)
+			: access(vp->path, F_OK));
+}
+
 static void ports_link(struct vhost_port *vp, bool in)
 {
 	struct vhost_port **p = &vp->lib->ports;
@@ -97,7 +118,7 @@ static bool path_taken(struct vhost_lib *lib, const char *path)
  */
 static int socket_start(struct vhost_port *vp)
 {
-	if (vp->client && access(vp->path, F_OK) && loop_now_ms() < vp->wait_until_ms)
+	if (vp->client && loop_now_ms() < vp->wait_until_ms && !is_there(vp))
 		return 0;
 	vp->wait_until_ms = 0;
 	return rte_vhost_driver_start(vp->path);
@@ -121,7 +142,7 @@ static int socket_open(struct vhost_port *vp, struct err *e)
 
 	if (path_taken(vp->lib, path))
 		return err_set(e, -EADDRINUSE, "another port has %s", path);
-	rc = vp->client ? 0 : socket_clear(path, e);
+	rc = place_check(vp, e);
 	if (rc)
 		return rc;
 	if (rte_vhost_driver_register(path, flags))
@@ -137,7 +158,7 @@ static int socket_open(struct vhost_port *vp, struct err *e)
 		ports_link(vp, false);
 		return rc;
 	}
-	if (!vp->client)
+	if (!vp->client && !vp->lib->dp->parent)
 		(void)chmod(path, 0660);
 	vp->open = true;
 	return 0;
@@ -150,6 +171,8 @@ static void port_close(struct vhost_port *vp)
 	if (vp->open) {
 		rte_vhost_driver_unregister(vp->path);
 		ports_link(vp, false);
+		if (lib->dp->parent)
+			(void)parent_socket(lib->dp->parent, SOCKET_CLOSE, vp->path, NULL, NULL);
 	}
 	pthread_mutex_lock(&lib->jobs_lock);
 	lib->n_sockets -= vp->client ? 1 : 2;
@@ -363,6 +386,7 @@ int vhost_open(struct dp *dp, struct vhost_lib **out, struct err *e)
 	pthread_mutex_init(&lib->jobs_lock, NULL);
 	pthread_cond_init(&lib->jobs_done, NULL);
 	vhost_lib = lib;
+	vhost_libc_setup(dp->parent, dp->peers);
 	rc = lib->wake_fd < 0 ? errno : -vhost_fault_init();
 	rc = rc ?: pthread_create(&lib->helper, NULL, helper_main, lib);
 	if (rc) {

@@ -428,11 +428,20 @@ def test_the_default_routes_netdev_is_no_uplink_unless_forced(swd_maker, netns):
     ns.run('ip', 'link', 'set', 'eth9', 'up')
     ns.run('ip', 'addr', 'add', '10.80.0.1/24', 'dev', 'eth9')
     ns.run('ip', 'route', 'add', 'default', 'via', '10.80.0.2')
+    swd = swd_maker()
     with ns.inside():
-        swd = swd_maker().start()
+        swd.start()
     with pytest.raises(CtlError, match='default route') as refused:
         swd.call('pf.add', **FLAT, uplink='dev', uplink_arg='eth9')
     assert refused.value.code == -16
+    with pytest.raises(CtlError, match='uplinks in .switch. of anyvf.conf') as refused:  # who asks may be a guest by now
+        swd.call('pf.add', **FLAT, uplink='dev', uplink_arg='eth9', force=True)
+    assert refused.value.code == -13
+    swd.stop()
+    (swd.dir / 'anyvf.conf').write_text('[pf.p2p1]\nuplink = dev eth9 force\n')
+    swd.options = '--config', swd.dir / 'anyvf.conf'
+    with ns.inside():
+        swd.start()
     swd.call('pf.add', **FLAT, uplink='dev', uplink_arg='eth9', force=True)
     with pytest.raises(CtlError, match='no-such-dev'):
         swd.call('pf.add', name='p2p2', uplink='dev', uplink_arg='no-such-dev')

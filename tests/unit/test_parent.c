@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The two processes of anyvf-swd: restarts, exit codes, kept taps. Tap parts need root. */
+#include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
 #include <net/if.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -15,8 +19,11 @@
 #include <cmocka.h>
 
 #include "sw/parent.h"
+#include "sw/parent_rules.h"
+#include "sw/parent_wire.h"
 
-static char tap_name[IFNAMSIZ]; /* of this run alone: others test beside us */
+/* Of this run alone: others test beside us. */
+static char tap_name[IFNAMSIZ], netns_name[IFNAMSIZ];
 
 /* Shared with the processes under test. */
 static struct shared {
@@ -24,7 +31,15 @@ static struct shared {
 	pid_t child;
 	unsigned int ifindex[4]; /* of the tap, in each life */
 	int rc[4];
+	uint64_t ids[2];
+	struct err e;
 } * sh;
+
+static char run_dir[] = "/tmp/anyvf-parent-XXXXXX"; /* mode 0700: its parents do not matter */
+static char none[1];
+static struct parent_rules rules = { .uplinks = "", .taps = "*", .adopt_taps = "",
+				     .pf_uplinks = none, .forced = none, .mirror_dirs = none,
+				     .socket_dirs = none, .vhost_dir = none, .control = none };
 
 static struct tap_want tap_want(const char *netns)
 {
@@ -38,11 +53,17 @@ static struct tap_want tap_want(const char *netns)
 /* Runs a parent in a process of its own, so that cmocka's stays as it is; returns its exit code. */
 static int run(parent_child_fn fn, int signo)
 {
-	struct parent_opts opts = { 0 };
+	struct parent_opts opts = { .rules = &rules, .qemu = (gid_t)-1 };
 	int status;
 	pid_t pid;
 
 	memset(sh, 0, sizeof(*sh));
+	opts.confine.run_dir = run_dir;
+	if (!geteuid()) {
+		assert_int_equal(confine_account("nobody", &opts.confine, NULL), 0);
+		assert_int_equal(confine_dirs_make(&opts.confine, NULL), 0);
+	}
+	rules.mark = (struct tap_mark){ opts.confine.uid, opts.confine.gid };
 	pid = fork();
 	if (!pid)
 		_exit(parent_run(&opts, fn, NULL));
@@ -147,6 +168,156 @@ static void bad_requests_are_refused_by_errno(void **state)
 	assert_int_equal(sh->rc[3], -ENODEV);
 }
 
+/* As `ip tuntap add` makes it: @owner -1: nobody's. Returns its ifindex. */
+static unsigned int foreign_tap(uid_t owner)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+	auto_close int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	memcpy(ifr.ifr_name, tap_name, sizeof(ifr.ifr_name));
+	assert_false(ioctl(fd, TUNSETIFF, &ifr) || (owner != (uid_t)-1 && ioctl(fd, TUNSETOWNER, owner)) ||
+		     ioctl(fd, TUNSETPERSIST, 1));
+	return if_nametoindex(tap_name);
+}
+
+static void foreign_tap_remove(void)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+	auto_close int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	memcpy(ifr.ifr_name, tap_name, sizeof(ifr.ifr_name));
+	assert_false(ioctl(fd, TUNSETIFF, &ifr) || ioctl(fd, TUNSETPERSIST, 0));
+}
+
+static int child_opens_and_closes(struct parent *p, void *arg)
+{
+	struct tap_want want = tap_want(NULL);
+	int fd = -1;
+
+	sh->rc[0] = parent_tap_open(p, &want, &fd, &sh->e);
+	sh->ifindex[0] = if_nametoindex(tap_name);
+	close(fd);
+	sh->rc[1] = parent_tap_close(p, tap_name, "", NULL);
+	return parent_ready(p, NULL);
+}
+
+static void a_tap_of_others_is_neither_taken_nor_removed(void **state)
+{
+	unsigned int ifindex;
+
+	need_root();
+	ifindex = foreign_tap((uid_t)-1);
+	assert_int_equal(run(child_opens_and_closes, 0), 0);
+	assert_int_equal(sh->rc[0], -EEXIST);
+	assert_non_null(strstr(sh->e.msg, "adopt_taps"));
+	assert_int_equal(if_nametoindex(tap_name), ifindex);
+	rules.adopt_taps = "edg*";
+	assert_int_equal(run(child_opens_and_closes, 0), 0);
+	rules.adopt_taps = "";
+	assert_int_equal(sh->rc[0] | sh->rc[1], 0);
+	assert_int_equal(if_nametoindex(tap_name), ifindex);
+	foreign_tap_remove();
+	ifindex = foreign_tap(rules.mark.owner); /* given to the switch's account */
+	assert_int_equal(run(child_opens_and_closes, 0), 0);
+	assert_int_equal(sh->rc[0] | sh->rc[1], 0);
+	assert_int_equal(if_nametoindex(tap_name), ifindex);
+	foreign_tap_remove();
+}
+
+static int child_leaves_its_tap(struct parent *p, void *arg)
+{
+	struct tap_want want = tap_want(NULL);
+	int fd = -1;
+
+	sh->rc[0] = parent_tap_open(p, &want, &fd, &sh->e);
+	sh->ifindex[0] = if_nametoindex(tap_name);
+	return parent_ready(p, NULL);
+}
+
+static void a_tap_of_ours_is_known_after_both_processes_were_killed(void **state)
+{
+	unsigned int ifindex;
+
+	need_root();
+	assert_int_equal(run(child_leaves_its_tap, 0), 0); /* nothing of the parent is left */
+	assert_int_equal(sh->rc[0], 0);
+	ifindex = sh->ifindex[0];
+	assert_int_equal(if_nametoindex(tap_name), ifindex);
+	assert_int_equal(run(child_opens_and_closes, 0), 0);
+	assert_int_equal(sh->rc[0] | sh->rc[1], 0);
+	assert_int_equal(sh->ifindex[0], ifindex);
+	assert_int_equal(if_nametoindex(tap_name), 0);
+}
+
+static int ip_netns(const char *verb)
+{
+	char line[64];
+
+	snprintf(line, sizeof(line), "ip netns %s %s", verb, netns_name);
+	return system(line);
+}
+
+static int child_outlives_a_namespace(struct parent *p, void *arg)
+{
+	struct tap_want want = tap_want(netns_name);
+	int fd = -1;
+
+	sh->rc[0] = parent_tap_open(p, &want, &fd, &sh->e);
+	sh->ids[0] = parent_netns_id(p, netns_name);
+	__atomic_store_n(&sh->lives, 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&sh->lives, __ATOMIC_ACQUIRE) != 2)
+		usleep(1000);
+	sh->rc[1] = parent_tap_open(p, &want, &fd, &sh->e); /* in the one that has its name now */
+	sh->ids[1] = parent_netns_id(p, netns_name);
+	sh->rc[2] = parent_tap_close(p, tap_name, netns_name, NULL);
+	return 0;
+}
+
+/* Makes a namespace of that name anew when the child has its tap in the first. */
+static int remake(void)
+{
+	int rc = 0;
+
+	while (__atomic_load_n(&sh->lives, __ATOMIC_ACQUIRE) != 1)
+		usleep(1000);
+	rc |= ip_netns("del") | ip_netns("add");
+	__atomic_store_n(&sh->lives, 2, __ATOMIC_RELEASE);
+	return rc;
+}
+
+static void a_namespace_made_anew_gets_a_tap_of_its_own(void **state)
+{
+	pid_t pid;
+	int status;
+
+	need_root();
+	assert_int_equal(ip_netns("add"), 0);
+	sh->lives = 0;
+	pid = fork();
+	if (!pid)
+		_exit(remake());
+	assert_int_equal(run(child_outlives_a_namespace, 0), 0);
+	waitpid(pid, &status, 0);
+	assert_int_equal(ip_netns("del"), 0);
+	assert_int_equal(status, 0);
+	assert_int_equal(sh->rc[0] | sh->rc[1] | sh->rc[2], 0);
+	assert_true(sh->ids[0] && sh->ids[1] && sh->ids[0] != sh->ids[1]);
+}
+
+static int child_says_half(struct parent *p, void *arg)
+{
+	const struct request req = { .verb = VERB_READY };
+
+	sh->lives++;
+	send(p->sock, &req, sizeof(req) / 2, 0);
+	return pause();
+}
+
+static void a_child_that_says_what_ours_never_says_is_killed(void **state)
+{
+	assert_int_equal(geteuid() ? 128 + SIGKILL : run(child_says_half, 0), 128 + SIGKILL);
+}
+
 static int child_tries_privileges(struct parent *p, void *arg)
 {
 	sh->rc[0] = socket(AF_PACKET, SOCK_RAW, 0) < 0 ? errno : 0;
@@ -173,6 +344,17 @@ static void without_root_the_verbs_say_so(void **state)
 	assert_int_equal(parent_ready(NULL, &e), 0);
 }
 
+static int run_dir_remove(void **state)
+{
+	char path[64];
+
+	for (unsigned int i = 0; i < CONFINE_DIRS; i++) {
+		snprintf(path, sizeof(path), "%s/%s", run_dir, confine_dirs[i]);
+		rmdir(path);
+	}
+	return rmdir(run_dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,11 +362,17 @@ int main(void)
 		cmocka_unit_test(tap_survives_the_child_and_goes_with_sigint),
 		cmocka_unit_test(unclaimed_tap_goes_when_the_next_child_is_ready),
 		cmocka_unit_test(bad_requests_are_refused_by_errno),
+		cmocka_unit_test(a_tap_of_others_is_neither_taken_nor_removed),
+		cmocka_unit_test(a_tap_of_ours_is_known_after_both_processes_were_killed),
+		cmocka_unit_test(a_namespace_made_anew_gets_a_tap_of_its_own),
+		cmocka_unit_test(a_child_that_says_what_ours_never_says_is_killed),
 		cmocka_unit_test(child_holds_no_privileges),
 		cmocka_unit_test(without_root_the_verbs_say_so),
 	};
 
 	snprintf(tap_name, sizeof(tap_name), "edg%u", (unsigned int)getpid());
+	snprintf(netns_name, sizeof(netns_name), "edn%u", (unsigned int)getpid());
 	sh = mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	assert(mkdtemp(run_dir));
+	return cmocka_run_group_tests(tests, NULL, run_dir_remove);
 }
