@@ -25,8 +25,25 @@ struct gmem {
 	struct gmem_region regions[GMEM_REGIONS_MAX];
 };
 
+/*
+ * Comes behind every read of guest memory. In a build of tests it plays the guest that rewrites its
+ * memory just then, so that a second read of the same shows every time; else it is nothing.
+ */
+#ifdef GUEST_HOOK
+void guest_hook(void);
+#else
+static inline void guest_hook(void)
+{
+}
+#endif
+
 /* A guest field that is read exactly once: the guest may change it at any time. */
-#define GUEST_READ(x) (*(const volatile __typeof__(x) *)&(x))
+#define GUEST_READ(x)                                                           \
+	({                                                                      \
+		__typeof__(x) once_ = *(const volatile __typeof__(x) *)&(x);    \
+		guest_hook();                                                   \
+		once_;                                                          \
+	})
 
 static inline uint8_t *gmem_in(const struct gmem_region *r, uint64_t gpa, uint32_t len)
 {

@@ -56,9 +56,7 @@ static void op_rx_done(struct port_queue *q)
 
 static bool op_arm(struct port_queue *q, bool on)
 {
-	struct vhost_ring *r = ring_of(q);
-
-	return vq_arm(&r->ring, on) && !r->ring.broken;
+	return vq_arm(&ring_of(q)->ring, on);
 }
 
 static void op_tx(struct port *p, struct port_batch *b)

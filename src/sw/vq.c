@@ -63,6 +63,8 @@ bool vq_init(struct vq *v, const struct vq_conf *conf)
  */
 bool vq_arm(struct vq *v, bool on)
 {
+	if (unlikely(v->broken))
+		return false;
 	if (v->is_packed)
 		*(volatile uint16_t *)&v->device->flags =
 			on ? VRING_PACKED_EVENT_FLAG_ENABLE : VRING_PACKED_EVENT_FLAG_DISABLE;
@@ -307,7 +309,7 @@ static unsigned int split_take(struct vq *v, struct vq_taken *out, unsigned int 
 		struct vring_desc d;
 
 		if (unlikely(head > mask)) {
-			v->broken = true;
+			vq_break(v);
 			return i;
 		}
 		d = desc_read(&desc[head]);
@@ -353,7 +355,6 @@ unsigned int vq_take(struct vq *v, struct port_burst *b)
 
 	if (unlikely(v->broken))
 		return 0;
-	v->waste = 0;
 	if (v->is_packed) {
 		n = packed_take(v, taken, b->max);
 		available = n < b->max ? n : n + 1; /* it may be that there are more */
@@ -361,6 +362,7 @@ unsigned int vq_take(struct vq *v, struct port_burst *b)
 		available = vq_available(v);
 		n = split_take(v, taken, MIN(available, b->max));
 	}
+	v->waste = 0;
 	for (i = 0; i < n && bytes < b->max_bytes; i++) {
 		const struct vq_taken *t = &taken[i];
 

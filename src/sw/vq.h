@@ -51,7 +51,8 @@ struct vq_conf {
 /*
  * A ring from the guest is owned by the worker that polls it. To one that goes to the guest any worker
  * may deliver: places are taken under the lock, copies are made without it, and become visible
- * to the driver in the order in which the places were taken.
+ * to the driver in the order in which the places were taken. Never is more than a lap of the ring out,
+ * taken and not published, whatever the driver offers meanwhile.
  */
 struct vq {
 	union {
@@ -77,7 +78,7 @@ struct vq {
 	bool is_packed;
 	bool event_idx;	  /* the driver's interrupts are asked for by position */
 	bool mergeable;	  /* MRG_RXBUF: one frame may take several chains */
-	bool broken;	  /* the driver broke the ring; nothing is done until a reset */
+	bool broken;	  /* by vq_break(); until a reset nothing is taken, nothing shown */
 	uint32_t can;	  /* enum offload bits the driver takes */
 	int call_fd;
 	uint64_t *done;	      /* packed: by first descriptor, what chain_use() said of a chain */

@@ -17,18 +17,13 @@ static_assert(sizeof(struct vq_mark) == 8, "is stored at once");
 
 #define AVAIL (1u << VRING_PACKED_DESC_F_AVAIL)
 #define USED  (1u << VRING_PACKED_DESC_F_USED)
-#define WRAP  0x8000u /* in a position */
-#define INDEX 0x7fffu
+#define WRAP  VQ_WRAP
+#define INDEX VQ_INDEX
 
 /* Flags of a descriptor that is offered in this lap (virtio 1.2, 2.8.1). */
 static inline uint16_t flags_offered(uint16_t pos)
 {
 	return pos & WRAP ? AVAIL : USED;
-}
-
-static inline unsigned int size_of(const struct vq *v)
-{
-	return (unsigned int)v->mask + 1;
 }
 
 /* The position @n descriptors behind @pos in a ring of @size; @n at most that. */
@@ -45,6 +40,7 @@ static inline struct vring_desc packed_desc(const struct vring_packed_desc *at)
 	struct vring_desc d;
 	uint64_t tail = __atomic_load_n((const uint64_t *)(const void *)&at->len, __ATOMIC_ACQUIRE);
 
+	guest_hook();
 	d.addr = GUEST_READ(at->addr);
 	d.len = (uint32_t)tail;
 	d.next = (uint16_t)(tail >> 32);
@@ -128,14 +124,19 @@ bool packed_offers(const struct vq *v)
 	return desc_offered(&d, v->avail_next);
 }
 
-/* The rest of the chain whose first descriptor is @d at @c->at. False: it never ends. */
-static bool chain_walk(struct vq *v, struct vring_desc d, struct vq_chain *c)
+/*
+ * The rest of the chain whose first descriptor is @d at @c->at; @left of the lap, that one too.
+ * False: it runs into what is out (or is not offered whole while others publish), or never ends.
+ */
+static bool chain_walk(struct vq *v, struct vring_desc d, struct vq_chain *c, unsigned int left)
 {
-	unsigned int size = size_of(v);
+	unsigned int size = vq_size(v);
 
 	for (c->n = 1; d.flags & VRING_DESC_F_NEXT; c->n++) {
-		if (c->n >= size) {
-			v->broken = true;
+		if (c->n >= left) {
+			v->waste += c->n;
+			if (left == size)
+				vq_break(v);
 			return false;
 		}
 		d = packed_desc(&v->packed[pos_add(size, c->at, c->n) & INDEX]);
@@ -149,9 +150,10 @@ static bool chain_walk(struct vq *v, struct vring_desc d, struct vq_chain *c)
 bool packed_next(struct vq *v, struct vq_chain *c)
 {
 	struct vring_desc d = packed_desc(&v->packed[v->avail_next & INDEX]);
+	unsigned int left = vq_left(v);
 
 	c->at = v->avail_next;
-	return desc_offered(&d, c->at) && chain_walk(v, d, c);
+	return left && desc_offered(&d, c->at) && chain_walk(v, d, c, left);
 }
 
 /* The table behind an indirect descriptor (virtio 1.2, 2.8.8). Returns as packed_read() does. */
@@ -183,8 +185,8 @@ static int table_read(struct vq *v, const struct vring_desc *d, uint16_t flag,
 int packed_read(struct vq *v, const struct vq_chain *c, uint16_t flag, struct frame_seg *out,
 		unsigned int max)
 {
-	unsigned int longest = MIN(size_of(v), (unsigned int)VQ_CHAIN_MAX);
-	unsigned int i, n = c->n, size = size_of(v);
+	unsigned int longest = MIN(vq_size(v), (unsigned int)VQ_CHAIN_MAX);
+	unsigned int i, n = c->n, size = vq_size(v);
 	int more = n > longest ? 0 : 1;
 
 	for (i = 0; i < n && more > 0; i++) {
@@ -226,17 +228,18 @@ void packed_use(struct vq *v, const struct vq_chain *c, uint32_t len)
  * @out: array of @max
  * @max: chains wanted
  *
- * Return: chains found; fewer than @max: no more are offered, the chains were long, or the ring
- * is broken.
+ * Return: chains found, a lap of the ring at most; fewer than @max: no more are offered, the chains
+ * were long, or the ring is broken.
  */
 unsigned int packed_take(struct vq *v, struct vq_taken *out, unsigned int max)
 {
 	struct gmem_region region = v->mem->regions[v->last_region];
 	const struct vring_packed_desc *ring = v->packed;
 	uint64_t *done = v->done;
-	unsigned int i, size = size_of(v), walked = 0;
+	unsigned int i, size = vq_size(v), left = vq_left(v), walked = 0;
 	uint16_t pos = v->avail_next;
 
+	max = MIN(max, left);
 	for (i = 0; i < max && walked < VQ_WASTE_MAX; i++) {
 		struct vring_desc d = packed_desc(&ring[pos & INDEX]);
 		struct vq_taken *t = &out[i];
@@ -247,11 +250,13 @@ unsigned int packed_take(struct vq *v, struct vq_taken *out, unsigned int max)
 		t->len = d.len;
 		t->chain = (struct vq_chain){ d.next, pos, 1, pos_add(size, pos, 1) };
 		if (unlikely(d.flags & VRING_DESC_F_NEXT)) {
-			if (!chain_walk(v, d, &t->chain))
+			if (!chain_walk(v, d, &t->chain, left - i))
 				break;
 			done[pos & INDEX] = done_of(t->chain.id, t->chain.n, 0);
 			pos = t->chain.next;
 			walked += t->chain.n;
+			left -= t->chain.n - 1u;
+			max = MIN(max, left);
 			continue;
 		}
 		done[pos & INDEX] = done_of(d.next, 1, 0);
@@ -272,7 +277,7 @@ unsigned int packed_lease(struct vq *v, const struct frame *f, unsigned int n, u
 	struct gmem_region region = v->mem->regions[v->last_region];
 	const struct vring_packed_desc *ring = v->packed;
 	uint64_t *done = v->done;
-	unsigned int i, size = size_of(v);
+	unsigned int i, size = vq_size(v);
 	uint16_t pos = v->avail_next;
 
 	for (i = 0; i < n; i++) {
@@ -302,7 +307,8 @@ unsigned int packed_lease(struct vq *v, const struct frame *f, unsigned int n, u
  * @from: position of the first
  * @to:   position behind the last
  *
- * Each is one store, flags and all, and the mark is moved before it.
+ * Each is one store, flags and all, and the mark is moved before it. They are as many as were
+ * taken: should what was noted of them say otherwise, the ring is broken rather than walked on.
  *
  * Context: the worker whose turn it is.
  */
@@ -311,18 +317,26 @@ void packed_show(struct vq *v, uint16_t from, uint16_t to)
 	const uint64_t *dones = v->done;
 	struct vring_packed_desc *ring = v->packed;
 	struct vq_mark m, *mark = v->mark;
-	unsigned int size = size_of(v);
+	unsigned int size = vq_size(v), left = vq_between(v, from, to);
 
 	m = *mark;
-	for (uint16_t pos = from; pos != to; pos = m.next) {
+	for (uint16_t pos = from; left; pos = m.next, left--) {
 		uint64_t done = dones[pos & INDEX], word;
 		uint64_t flags = pos & WRAP ? AVAIL | USED : 0;
 
 		flags |= (uint32_t)done ? VRING_DESC_F_WRITE : 0;
 		m.last = pos;
 		m.next = pos_add(size, pos, 1); /* the common chain need not wait for its length */
-		if (unlikely(done >> 48 != 1))
-			m.next = pos_add(size, pos, (unsigned int)(done >> 48));
+		if (unlikely(done >> 48 != 1)) {
+			unsigned int n = (unsigned int)(done >> 48);
+
+			if (n - 1 >= left) {
+				vq_break(v);
+				return;
+			}
+			m.next = pos_add(size, pos, n);
+			left -= n - 1;
+		}
 		memcpy(&word, &m, sizeof(word));
 		__atomic_store_n((uint64_t *)(void *)mark, word, __ATOMIC_RELAXED);
 		__atomic_store_n((uint64_t *)(void *)&ring[pos & INDEX].len,
@@ -343,13 +357,12 @@ bool packed_wants_interrupt(const struct vq *v, uint16_t from, uint16_t to)
 	uint32_t word =
 		__atomic_load_n((const uint32_t *)(const void *)v->driver, __ATOMIC_RELAXED);
 	uint16_t flags = word >> 16 & 3, event = word & INDEX;
-	uint16_t n = (uint16_t)((to & INDEX) - (from & INDEX));
+	uint16_t n = (uint16_t)vq_between(v, from, to);
 
+	guest_hook();
 	if (flags != VRING_PACKED_EVENT_FLAG_DESC || !v->event_idx)
 		return flags != VRING_PACKED_EVENT_FLAG_DISABLE;
-	if ((from ^ to) & WRAP)
-		n = (uint16_t)(n + size_of(v));
 	if ((word ^ to) & WRAP)
-		event = (uint16_t)(event - size_of(v));
+		event = (uint16_t)(event - vq_size(v));
 	return vring_need_event(event, to & INDEX, (uint16_t)((to & INDEX) - n));
 }

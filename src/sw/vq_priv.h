@@ -15,6 +15,8 @@
 #include "sw/offload.h"
 #include "sw/vq.h"
 
+#define VQ_WRAP	    0x8000u /* in a position of a packed ring, */
+#define VQ_INDEX    0x7fffu /* and what is below it */
 #define VQ_HEAD_LEN (VQ_HDR_LEN + FRAME_PARSE_LEN) /* bytes that are read to judge a frame */
 
 /* A chain of descriptors that the driver offers. */
@@ -36,6 +38,7 @@ struct vq_taken {
 static inline void guest_copy_done(void)
 {
 	__asm__ volatile("" : : : "memory");
+	guest_hook();
 }
 
 static inline struct vring_desc desc_read(const struct vring_desc *at)
@@ -94,20 +97,51 @@ void packed_use(struct vq *v, const struct vq_chain *c, uint32_t len);
 void packed_show(struct vq *v, uint16_t from, uint16_t to);
 bool packed_wants_interrupt(const struct vq *v, uint16_t from, uint16_t to);
 
-/* Chains the driver offers; packed: none, or some. More than the ring holds: it is broken. */
+/* The driver broke the rules beyond what costs one frame. Atomic, as others may be publishing. */
+static inline void vq_break(struct vq *v)
+{
+	__atomic_store_n(&v->broken, true, __ATOMIC_RELAXED);
+}
+
+static inline unsigned int vq_size(const struct vq *v)
+{
+	return (unsigned int)v->mask + 1;
+}
+
+/* From one position to a later one, a lap at most: chains; packed: descriptors. */
+static inline unsigned int vq_between(const struct vq *v, uint16_t from, uint16_t to)
+{
+	if (!v->is_packed)
+		return (uint16_t)(to - from);
+	return (to & VQ_INDEX) - (from & VQ_INDEX) + ((from ^ to) & VQ_WRAP ? vq_size(v) : 0u);
+}
+
+/*
+ * What is left of a lap, in the units of vq_between(): all but what is out. A driver that keeps to
+ * the rules never offers more; but it sees what was published a moment before published says so.
+ */
+static inline unsigned int vq_left(const struct vq *v)
+{
+	uint16_t published = __atomic_load_n(&v->published, __ATOMIC_ACQUIRE);
+
+	return vq_size(v) - vq_between(v, published, v->used_next);
+}
+
+/* Chains that may be taken; packed: none, or at most so many. Beyond the ring: it is broken. */
 static inline unsigned int vq_available(struct vq *v)
 {
-	unsigned int size = (unsigned int)v->mask + 1;
+	unsigned int left = vq_left(v);
 	uint16_t n;
 
 	if (v->is_packed)
-		return packed_offers(v) ? size : 0;
+		return packed_offers(v) ? left : 0;
 	n = (uint16_t)(__atomic_load_n(&v->avail->idx, __ATOMIC_ACQUIRE) - v->avail_next);
-	if (unlikely(n > size)) {
-		v->broken = true;
+	guest_hook();
+	if (unlikely(n > vq_size(v))) {
+		vq_break(v);
 		return 0;
 	}
-	return n;
+	return MIN(n, left);
 }
 
 /*
@@ -119,6 +153,7 @@ static inline void used_write(struct vring_used_elem *at, uint32_t head, uint32_
 	uint64_t v = (uint64_t)len << 32 | head, was;
 
 	memcpy(&was, at, sizeof(was));
+	guest_hook();
 	if (was != v)
 		memcpy(at, &v, sizeof(v));
 }
@@ -150,8 +185,9 @@ static inline bool chain_next(struct vq *v, struct vq_chain *c)
 	if (!vq_available(v))
 		return false;
 	c->id = GUEST_READ(v->avail->ring[v->avail_next & v->mask]);
-	v->broken = c->id > v->mask;
-	return !v->broken;
+	if (c->id > v->mask)
+		vq_break(v);
+	return c->id <= v->mask;
 }
 
 /* It is taken, and goes back with @len bytes written when its turn is published. */
@@ -176,21 +212,28 @@ static inline bool interrupt_wanted(const struct vq *v, uint16_t from, uint16_t 
 
 /*
  * Show the driver the chains from position @from up to @to as used, after those before them, which
- * another worker may still be copying for; interrupt it if it wants.
+ * another worker may still be copying for; interrupt it if it wants. Of a broken ring nothing is
+ * shown, but turns go on: nobody waits for ever.
  */
 static inline void used_publish(struct vq *v, uint16_t from, uint16_t to)
 {
 	unsigned int turns = 0;
+	bool broken;
 
 	if (from == to)
 		return;
 	while (unlikely(__atomic_load_n(&v->published, __ATOMIC_ACQUIRE) != from))
 		spin_wait(&turns);
-	if (v->is_packed)
+	broken = __atomic_load_n(&v->broken, __ATOMIC_RELAXED);
+	if (unlikely(broken))
+		;
+	else if (v->is_packed)
 		packed_show(v, from, to);
 	else
 		__atomic_store_n(&v->used->idx, to, __ATOMIC_RELEASE);
 	__atomic_store_n(&v->published, to, __ATOMIC_RELEASE);
+	if (unlikely(broken))
+		return;
 	__atomic_thread_fence(
 		__ATOMIC_SEQ_CST); /* used before what is wanted (virtio 1.2, 2.7.7, 2.8.7) */
 	if (v->call_fd >= 0 && interrupt_wanted(v, from, to))

@@ -103,8 +103,8 @@ static inline bool in_pool(const struct leases *l, const uint8_t *at)
 static int chains_lease(struct vq *v, uint32_t need, struct frame_seg *head)
 {
 	uint16_t avail_was = v->avail_next, used_was = v->used_next;
-	struct vq_chain chain, first = { 0 };
-	unsigned int n_segs = 0, n_chains = 0;
+	struct vq_chain chain = { 0 }, first = { 0 };
+	unsigned int n_segs = 0, n_chains = 0, walked = 0;
 	uint64_t room = 0;
 	int n, why = -DROP_NO_BUFFER;
 
@@ -113,6 +113,7 @@ static int chains_lease(struct vq *v, uint32_t need, struct frame_seg *head)
 
 		if (n_segs == VQ_CHAIN_MAX || !chain_next(v, &chain))
 			goto undo_leases;
+		walked += chain.n;
 		if (n_chains && !v->mergeable) {
 			why = -DROP_OVERSIZE;
 			goto undo_leases;
@@ -133,7 +134,7 @@ static int chains_lease(struct vq *v, uint32_t need, struct frame_seg *head)
 give_first_back: /* empty, else the guest would never get past it */
 	why = -DROP_MALFORMED;
 undo_leases:
-	v->waste += n_segs;
+	v->waste += MAX(n_segs, walked);
 	v->avail_next = avail_was;
 	v->used_next = used_was;
 	if (why == -DROP_MALFORMED)
@@ -280,7 +281,7 @@ static struct place lease_all(struct vq *v, struct port_batch *b, struct place f
 
 			i += n;
 			at += n;
-			left -= v->is_packed ? 0 : n;
+			left -= n;
 			if (i == it->n)
 				break;
 			if (l->n_pool > POOL / 2)
