@@ -384,7 +384,7 @@ static int interface_attach(struct call *c)
 	const json_t *in = compute_body(c, "interfaceAttachment");
 	const char *id = doc_text(in, "port_id"), *user;
 	json_t *server = in ? begin(c, "attach_interface", "attach_interface") : NULL;
-	const json_t *port = id ? res_get(c, &port_resource, id) : NULL;
+	const json_t *port = port_own(c, id);
 	auto_of(json_decref) json_t *held = server;
 	struct err why = { 0 };
 
@@ -392,7 +392,7 @@ static int interface_attach(struct call *c)
 		return -EBUSY;
 	if (!id)
 		return call_fail(c, 400, "BadRequest", "A port_id is needed: make the port first");
-	if (!port || !res_visible(c, &port_resource, port))
+	if (!port)
 		return call_fail(c, 404, "PortNotFound", "Port id %s could not be found.", id);
 	user = doc_text(port, "device_id");
 	if (user && *user)

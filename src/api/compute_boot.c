@@ -319,6 +319,20 @@ static int boot_all(struct call *c, struct boot *b)
 	return call_reply(c, 202, reply);
 }
 
+/* A group that is not honoured would be a promise that is not kept; there are none yet. */
+static int refuse_group(struct call *c)
+{
+	const json_t *hints = json_object_get(c->body, "os:scheduler_hints");
+	const char *group;
+
+	hints = hints ? hints : json_object_get(c->body, "OS-SCH-HNT:scheduler_hints");
+	group = doc_text(hints, "group");
+	if (!json_object_get(hints, "group"))
+		return 0;
+	return call_fail(c, 400, "BadRequest", "Instance group %s could not be found.",
+			 group ? group : "");
+}
+
 /**
  * server_create() - POST /servers
  * @c: the call
@@ -333,6 +347,8 @@ int server_create(struct call *c)
 
 	if (!rc && !c->auth->project_id[0])
 		rc = call_fail(c, 403, "Forbidden", "The token has no project");
+	if (!rc)
+		rc = refuse_group(c);
 	if (!rc)
 		rc = boot_read(c, in, &b);
 	if (!rc)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/compute.h"
+#include "api/identity.h"
 #include "api/sshkey.h"
 
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _-"
@@ -135,6 +136,8 @@ static int keypair_create(struct call *c)
 		return call_fail(
 			c, 400, "InvalidKeypair",
 			"Keypair data is invalid: Keypair name contains unsafe characters");
+	if (doc_text(doc, "user_id") && !res_find(c, &user_resource, doc_text(doc, "user_id")))
+		return -ENOENT;
 	rc = keypair_fill(c, doc, &private_key);
 	if (!rc)
 		rc = keypair_store(c, doc);

@@ -222,7 +222,7 @@ static int check_listing(struct call *c, struct listing *l, long *limit)
 		return call_fail(c, 400, "BadRequest", "Invalid status value");
 	l->key = "created_at";
 	for (size_t i = 0; key && i < ARRAY_LEN(sortable); i++)
-		if (!strcmp(key, sortable[i][0]))
+		if (!strcmp(key, sortable[i][0]) && (caller_is_admin(c) || strcmp(key, "host")))
 			l->key = sortable[i][1];
 	l->ascending = dir && !strcmp(dir, "asc");
 	*limit = text ? strtol(text, &end, 10) : LIST_MAX;

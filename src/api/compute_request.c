@@ -146,8 +146,8 @@ static int find_flavor(struct call *c, struct boot *b)
 	    asprintf(&number, "%lld", (long long)json_integer_value(ref)) > 0)
 		id = number;
 	slash = id ? strrchr(id, '/') : NULL;
-	b->flavor = res_get(c, &flavor_resource, slash ? slash + 1 : id);
-	if (b->flavor && res_visible(c, &flavor_resource, b->flavor))
+	b->flavor = res_seen(c, &flavor_resource, slash ? slash + 1 : id);
+	if (b->flavor)
 		return 0;
 	return call_fail(c, 400, "FlavorNotFound", "Flavor %s could not be found.", id ? id : "");
 }
@@ -179,9 +179,9 @@ static const char *image_id(struct call *c, const struct boot *b)
 /* An image as the caller sees it, active; NULL after call_fail(). */
 static const json_t *active_image(struct call *c, const char *id)
 {
-	const json_t *image = uuid_valid(id) ? res_get(c, &image_resource, id) : NULL;
+	const json_t *image = uuid_valid(id) ? res_seen(c, &image_resource, id) : NULL;
 
-	if (!image || !res_visible(c, &image_resource, image))
+	if (!image)
 		call_fail(c, 400, "ImageNotFound", "Can not find requested image");
 	else if (strcmp(doc_text(image, "status"), "active"))
 		call_fail(c, 400, "ImageNotActive", "Image %s is not active.", id);
@@ -280,10 +280,10 @@ static int find_zone(struct call *c, struct boot *b)
 
 static int add_port(struct call *c, struct boot *b, const char *id)
 {
-	const json_t *port = res_get(c, &port_resource, id);
+	const json_t *port = port_own(c, id);
 	const char *user = doc_text(port, "device_id");
 
-	if (!port || !res_visible(c, &port_resource, port))
+	if (!port)
 		return call_fail(c, 400, "PortNotFound", "Port id %s could not be found.", id);
 	if (user && *user)
 		return call_fail(c, 409, "PortInUse", "Port %s is still in use.", id);
@@ -298,9 +298,9 @@ static int add_port(struct call *c, struct boot *b, const char *id)
 
 static int add_network(struct call *c, struct boot *b, const char *id, const char *fixed_ip)
 {
-	const json_t *net = id ? res_get(c, &network_resource, id) : NULL;
+	const json_t *net = res_seen(c, &network_resource, id);
 
-	if (!net || !res_visible(c, &network_resource, net))
+	if (!net)
 		return call_fail(c, 400, "NetworkNotFound", "Network %s could not be found.",
 				 id ? id : "");
 	if (!res_count(c, &subnet_resource, "network_id", id))

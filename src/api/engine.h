@@ -97,6 +97,8 @@ struct resource {
 
 /* Documents of a resource. */
 const json_t *res_get(struct call *c, const struct resource *r, const char *id); /* any, or NULL */
+const json_t *res_seen(struct call *c, const struct resource *r,
+		       const char *id); /* ... that the caller sees */
 const json_t *res_find(struct call *c, const struct resource *r, const char *id); /* or 404 */
 int fault_not_found(struct call *c, const struct resource *r, const char *id);	  /* that 404 */
 bool res_visible(struct call *c, const struct resource *r, const json_t *doc);

@@ -61,6 +61,9 @@ int subnet_pick(struct call *c, const char *id, const struct ipam_subnet *s, str
 int port_addresses(struct call *c, json_t *port, const json_t *old);
 int port_addresses_free(struct call *c, const json_t *port);
 
+/* Ports */
+const json_t *port_own(struct call *c, const char *id);
+
 /* Security groups */
 int group_default(struct call *c, const char *project_id, const char **id);
 

@@ -168,7 +168,7 @@ static int wish_subnet(struct addr_plan *p, const json_t *wish, const json_t **o
 	struct ip ip;
 
 	if (*id) {
-		*out = res_get(p->c, &subnet_resource, id);
+		*out = res_seen(p->c, &subnet_resource, id);
 		if (!*out)
 			return call_fail(p->c, 404, "SubnetNotFound",
 					 "Subnet %s could not be found.", id);

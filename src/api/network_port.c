@@ -145,7 +145,7 @@ static int check_groups(struct call *c, json_t *port, const json_t *old)
 		return 0;
 	json_array_foreach (groups, i, id) {
 		group = json_string_value(id);
-		if (!res_get(c, &security_group_resource, group))
+		if (!res_seen(c, &security_group_resource, group))
 			return call_fail(c, 404, "SecurityGroupNotFound",
 					 "Security group %s does not exist", group);
 	}
@@ -262,6 +262,22 @@ static int port_deleted(struct call *c, const json_t *port)
 	return port_addresses_free(c, port)
 		?: lease_port_gone(c, port)
 		?: tap_changed(c, doc_str(port, "id"));
+}
+
+/**
+ * port_own() - A port that the caller may give to a server
+ * @c:  the call
+ * @id: any text, or NULL
+ *
+ * The owner of a network sees others' ports on it, and they are not his to use.
+ *
+ * Return: borrowed; NULL if there is none.
+ */
+const json_t *port_own(struct call *c, const char *id)
+{
+	const json_t *port = res_seen(c, &port_resource, id);
+
+	return port && caller_owns(c, doc_str(port, "project_id")) ? port : NULL;
 }
 
 /* The owner of a network sees who is on it. */

@@ -57,6 +57,12 @@ static bool is_stamp(const struct resource *r, const char *name)
 	return r->flags & RES_TIMES && (!strcmp(name, "created_at") || !strcmp(name, "updated_at"));
 }
 
+/* A hidden member is not there for who may not see it: what matched it would tell. */
+static bool is_filter(const struct query *q, const struct rfield *f)
+{
+	return f && f->flags & R_FILTER && (!(f->flags & R_HIDDEN) || caller_is_admin(q->c));
+}
+
 /* A member, or what its row says of documents without it. Return: a new reference, or NULL. */
 static json_t *value_of(const json_t *doc, const char *name, const struct rfield *f)
 {
@@ -93,7 +99,7 @@ static bool selects(const struct query *q, const json_t *doc)
 		const struct rfield *f = resource_field(q->r, name);
 		bool any = false;
 
-		if (is_word(name) || (f && !(f->flags & R_FILTER)))
+		if (is_word(name) || (f && !is_filter(q, f)))
 			continue;
 		if (args->all[i].again && !(f && f->flags & R_EACH))
 			continue; /* was an alternative of the first */
@@ -120,7 +126,7 @@ static int check_filters(const struct query *q)
 		const char *name = alias(q->r, args->all[i].name);
 		const struct rfield *f = resource_field(q->r, name);
 
-		if (is_word(name) || (f && f->flags & R_FILTER) || is_stamp(q->r, name))
+		if (is_word(name) || is_filter(q, f) || is_stamp(q->r, name))
 			continue;
 		if (is_style(q, FAULT_NEUTRON))
 			return call_fail(q->c, 400, "HTTPBadRequest",
@@ -257,12 +263,12 @@ static int collect(struct query *q)
 
 		if (call_arg_at(q->c, args->all[i].name, 1) || !f || f->match)
 			continue;
-		if (!strcmp(name, "id") && f->flags & R_FILTER) {
+		if (!strcmp(name, "id") && is_filter(q, f)) {
 			const json_t *doc = res_get(q->c, q->r, args->all[i].value);
 
 			return doc ? collect_one(q, doc) : 0;
 		}
-		if (f->flags & R_FILTER && f->type != J_BOOL && cache_indexed(q->r, name)) {
+		if (is_filter(q, f) && f->type != J_BOOL && cache_indexed(q->r, name)) {
 			field = name;
 			value = args->all[i].value;
 		}

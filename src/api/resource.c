@@ -69,6 +69,21 @@ const json_t *res_get(struct call *c, const struct resource *r, const char *id)
 }
 
 /**
+ * res_seen() - A document by id, if the caller may see it, for who has words of his own
+ * @c:  the call
+ * @r:  resource
+ * @id: any text, or NULL
+ *
+ * Return: borrowed; NULL if there is none, or none for the caller: he is told the same.
+ */
+const json_t *res_seen(struct call *c, const struct resource *r, const char *id)
+{
+	const json_t *doc = res_get(c, r, id);
+
+	return doc && res_visible(c, r, doc) ? doc : NULL;
+}
+
+/**
  * res_find() - A document by id, if the caller may see it
  * @c:  the call
  * @r:  resource
@@ -78,12 +93,11 @@ const json_t *res_get(struct call *c, const struct resource *r, const char *id)
  */
 const json_t *res_find(struct call *c, const struct resource *r, const char *id)
 {
-	const json_t *doc = res_get(c, r, id);
+	const json_t *doc = res_seen(c, r, id);
 
-	if (doc && res_visible(c, r, doc))
-		return doc;
-	fault_not_found(c, r, id ? id : "");
-	return NULL;
+	if (!doc)
+		fault_not_found(c, r, id ? id : "");
+	return doc;
 }
 
 /**

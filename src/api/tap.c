@@ -127,9 +127,7 @@ static const struct rfield mirror_fields[] = {
 /* A network's owner sees others' ports on it, and may still not listen to them. */
 static int check_own_port(struct call *c, const char *id)
 {
-	const json_t *port = res_get(c, &port_resource, id);
-
-	if (caller_owns(c, doc_str(port, "project_id")))
+	if (port_own(c, id))
 		return 0;
 	return call_fail(c, 404, "PortNotFound", "Port %s could not be found.", id);
 }

@@ -146,6 +146,24 @@ def test_new_keypair_comes_with_its_private_half_once(shared):
     assert shared.demo.call('DELETE', NOVA + '/os-keypairs/k1').status_code == 404
 
 
+def test_keypairs_of_others_are_an_admins_to_see(shared):
+    new = {'X_OpenStack_Nova_API_Version': '2.10'}
+    shared.admin.post(NOVA + '/os-keypairs', {'keypair': {'name': 'theirs'}}, 200)
+    shared.demo.post(NOVA + '/os-keypairs', {'keypair': {'name': 'own'}}, 200)
+
+    def names(client, user):
+        got = client.get(f'{NOVA}/os-keypairs?user_id={user.user_id}', **new)['keypairs']
+        return [k['keypair']['name'] for k in got]
+    assert names(shared.admin, shared.demo) == ['own']
+    assert names(shared.demo, shared.admin) == ['own'], 'user_id is passed over'
+    path = f'{NOVA}/os-keypairs/theirs?user_id={shared.admin.user_id}'
+    assert shared.demo.call('GET', path, **new).status_code == 404
+    assert shared.demo.call('DELETE', path, **new).status_code == 404
+    body = {'keypair': {'name': 'k', 'user_id': 'nobody'}}
+    assert shared.admin.call('POST', NOVA + '/os-keypairs', body, **new).status_code == 404
+    shared.demo.delete(NOVA + '/os-keypairs/own', **new)
+
+
 @pytest.mark.parametrize('body, status', [
     ({'name': 'k2', 'public_key': 'ssh-rsa JUNK nothing@vague'}, 400),
     ({'name': 'k2', 'public_key': ''}, 400),

@@ -13,12 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "api/identity.h"
-#include "api_call.h"
-
-static const struct service *const services[] = { &identity_service, &image_service,
-						  &network_service,  &compute_service,
-						  &agents_service,   NULL };
+#include "api_cloud.h"
 
 static const char *const scopes[] = { "none", "project", "domain", "system" };
 static const struct {
@@ -34,12 +29,7 @@ static const struct {
 };
 
 struct fix {
-	char dir[64], openrc[80];
-	struct loop *loop;
-	struct store *store;
-	struct conf *conf;
-	struct engine *eng;
-	json_t *ids;	   /* what $name stands for */
+	struct cloud cloud;
 	json_t *doc_rules; /* docs/policy.md: "GET /path": "rule" */
 	json_t *doc_may;   /* "scope role rule": may he? */
 };
@@ -164,7 +154,7 @@ static void fill_path(const char *path, char out[300])
 /* The rule a request is judged by: what is found first counts, not what a table says. */
 static enum rule rule_of(struct fix *f, const char *method, const char *path)
 {
-	struct call *c = run_new(f->eng, NULL);
+	struct call *c = run_new(f->cloud.eng, NULL);
 	char target[300];
 	enum rule rule;
 
@@ -240,7 +230,7 @@ static void check_callers(void *arg, const char *method, const char *path, enum 
 	for (unsigned int s = 0; s < ARRAY_LEN(scopes); s++)
 		for (unsigned int r = 0; r < (s ? ARRAY_LEN(roles) : 1); r++) {
 			struct auth who = caller((enum scope)s, r);
-			struct call *c = run_new(f->eng, NULL);
+			struct call *c = run_new(f->cloud.eng, NULL);
 			bool may;
 
 			c->auth = &who;
@@ -289,81 +279,17 @@ static void a_route_without_a_rule_does_not_start(void **state)
 
 /* ---- the admin of a domain ---- */
 
-/* text with each $name replaced by its id */
-static char *expand(struct fix *f, const char *text)
-{
-	char *out = NULL, name[32];
-	size_t size;
-	FILE *to = open_memstream(&out, &size);
-
-	while (*text) {
-		size_t len =
-			*text == '$' ? strspn(text + 1, "abcdefghijklmnopqrstuvwxyz0123456789") : 0;
-		const char *id;
-
-		if (!len) {
-			fputc(*text++, to);
-			continue;
-		}
-		snprintf(name, sizeof(name), "%.*s", (int)len, text + 1);
-		id = json_string_value(json_object_get(f->ids, name));
-		if (!id)
-			fail_msg("nothing is called $%s", name);
-		fputs(id, to);
-		text += len + 1;
-	}
-	fclose(to);
-	return out;
-}
-
-static unsigned int ask(struct fix *f, const struct auth *who, const char *method,
-			const char *target, const char *body, json_t **reply)
-{
-	auto_free char *path = expand(f, target), *text = body ? expand(f, body) : NULL;
-
-	return api_call(f->eng, who, method, path, text, reply);
-}
-
-static struct auth cloud_admin = { "u0", "admin", "default", SCOPE_PROJECT, "p0", "", ROLE_ADMIN };
-
-/* Makes something as the cloud's admin; it is called $name from now on. */
-static void make(struct fix *f, const char *name, const char *path, const char *body)
-{
-	auto_of(json_decref) json_t *reply = NULL;
-	json_t *doc;
-
-	assert_int_equal(ask(f, &cloud_admin, "POST", path, body, &reply), 201);
-	doc = json_object_iter_value(json_object_iter(reply));
-	json_object_set(f->ids, name, json_object_get(doc, "id"));
-}
-
-static void grant(struct fix *f, const char *where, const char *user, const char *role)
-{
-	char path[200];
-
-	snprintf(path, sizeof(path), "/identity/v3/%s/users/%s/roles/%s", where, user, role);
-	assert_int_equal(ask(f, &cloud_admin, "PUT", path, NULL, NULL), 204);
-}
-
-/* What the first start made. */
-static void learn(struct fix *f, const struct resource *r, const char *name, const char *as)
-{
-	struct call *c = run_new(f->eng, NULL);
-
-	json_object_set(f->ids, as, json_object_get(identity_by_name(c, r, name, NULL), "id"));
-	call_free(c);
-}
-
-/* Domain d3: ann is nobody, boss is admin of a project elsewhere, root3 of one there, dora is its
- * admin; fin and lab are its projects, and lab is root3's.
+/* Domain d3: ann is nobody, boss is admin of a project elsewhere, root3 of one there, seer reads the
+ * system, dora is its admin; fin and lab are its projects, and lab is root3's.
  */
-static void populate(struct fix *f)
+static void populate(struct cloud *f)
 {
 	static const char *const names[] = { "admin", "member", "reader", "service", "agent" };
 
 	for (unsigned int i = 0; i < ARRAY_LEN(names); i++)
 		learn(f, &role_resource, names[i], names[i]);
 	learn(f, &user_resource, "admin", "theadmin");
+	learn(f, &user_resource, "demo", "far");
 	learn(f, &project_resource, "demo", "demo");
 	make(f, "auditor", "/identity/v3/roles", "{\"role\":{\"name\":\"auditor\"}}");
 	make(f, "d3", "/identity/v3/domains", "{\"domain\":{\"name\":\"d3\"}}");
@@ -378,12 +304,15 @@ static void populate(struct fix *f)
 	     "{\"user\":{\"name\":\"root3\",\"domain_id\":\"$d3\"}}");
 	make(f, "dora", "/identity/v3/users",
 	     "{\"user\":{\"name\":\"dora\",\"domain_id\":\"$d3\"}}");
+	make(f, "seer", "/identity/v3/users",
+	     "{\"user\":{\"name\":\"seer\",\"domain_id\":\"$d3\"}}");
+	grant(f, "system", "$seer", "$reader");
 	grant(f, "projects/$demo", "$boss", "$admin");
 	grant(f, "projects/$lab", "$root3", "$admin");
 	grant(f, "domains/$d3", "$dora", "$admin");
 }
 
-static struct auth of_domain(struct fix *f, unsigned int bits)
+static struct auth of_domain(struct cloud *f, unsigned int bits)
 {
 	struct auth who = { .scope = SCOPE_DOMAIN, .roles = bits };
 
@@ -404,7 +333,7 @@ struct attempt {
 #define USER(m)	   "{\"user\":{" m "}}"
 #define PROJECT(m) "{\"project\":{" m "}}"
 
-static void try_all(struct fix *f, const struct auth *who, const struct attempt *all, size_t n)
+static void try_all(struct cloud *f, const struct auth *who, const struct attempt *all, size_t n)
 {
 	char target[300];
 
@@ -444,6 +373,7 @@ static void the_admin_of_a_domain_stays_in_it(void **state)
 		/* a password changed is a user taken over: not of one with power elsewhere */
 		{ "PATCH", "/users/$boss", USER("\"enabled\":true"), 403 },
 		{ "DELETE", "/users/$boss", NULL, 403 },
+		{ "PATCH", "/users/$seer", USER("\"enabled\":true"), 403 },
 		{ "PATCH", "/users/$root3", USER("\"enabled\":true"), 403 },
 		{ "PATCH", "/users/$dora", USER("\"description\":\"me\""), 200 },
 		/* projects */
@@ -481,10 +411,35 @@ static void the_admin_of_a_domain_stays_in_it(void **state)
 		{ "PATCH", "/roles/$auditor", "{\"role\":{\"name\":\"admin2\"}}", 403 },
 		{ "GET", "/roles", NULL, 200 },
 	};
-	struct fix *f = *state;
+	struct cloud *f = &((struct fix *)*state)->cloud;
 	struct auth dora = of_domain(f, ROLE_ADMIN | ROLE_MEMBER | ROLE_READER);
 
 	try_all(f, &dora, all, ARRAY_LEN(all));
+}
+
+/* His own user is of another domain: he sees himself and his domain, and that is all there. */
+static void an_admin_from_elsewhere_has_no_foot_in_his_home(void **state)
+{
+	static const struct attempt all[] = {
+		{ "GET", "/users/$far", NULL, 200 },
+		{ "GET", "/domains/default", NULL, 200 },
+		{ "PATCH", "/users/$far", USER("\"description\":\"x\""), 403 },
+		{ "DELETE", "/users/$far", NULL, 403 },
+		{ "POST", "/users", USER("\"name\":\"f\",\"domain_id\":\"default\""), 404 },
+		{ "POST", "/projects", PROJECT("\"name\":\"f\",\"domain_id\":\"default\""), 404 },
+		{ "PUT", "/projects/$fin/users/$far/roles/$member", NULL, 404 },
+		{ "PUT", "/domains/$d3/users/$far/roles/$member", NULL, 404 },
+		{ "PUT", "/domains/default/users/$ann/roles/$member", NULL, 404 },
+		{ "GET", "/users/$ann", NULL, 200 },
+		{ "PATCH", "/users/$ann", USER("\"description\":\"y\""), 200 },
+	};
+	struct cloud *f = &((struct fix *)*state)->cloud;
+	struct auth far = of_domain(f, ROLE_ADMIN);
+
+	snprintf(far.user_id, sizeof(far.user_id), "%s",
+		 json_string_value(json_object_get(f->ids, "far")));
+	strcpy(far.home_id, "default");
+	try_all(f, &far, all, ARRAY_LEN(all));
 }
 
 static void a_reader_of_a_domain_changes_nothing(void **state)
@@ -498,7 +453,7 @@ static void a_reader_of_a_domain_changes_nothing(void **state)
 		{ "PUT", "/projects/$fin/users/$ann/roles/$reader", NULL, 403 },
 		{ "DELETE", "/projects/$fin", NULL, 403 },
 	};
-	struct fix *f = *state;
+	struct cloud *f = &((struct fix *)*state)->cloud;
 	struct auth reader = of_domain(f, ROLE_READER);
 
 	try_all(f, &reader, all, ARRAY_LEN(all));
@@ -514,13 +469,13 @@ static void the_clouds_admin_changes_all(void **state)
 		{ "PUT", "/system/users/$ann/roles/$reader", NULL, 204 },
 		{ "DELETE", "/system/users/$ann/roles/$reader", NULL, 204 },
 	};
-	struct fix *f = *state;
+	struct cloud *f = &((struct fix *)*state)->cloud;
 
 	try_all(f, &cloud_admin, all, ARRAY_LEN(all));
 }
 
 /* The ids (or grants' users) of a list's documents. */
-static bool lists(struct fix *f, const struct auth *who, const char *path, const char *many,
+static bool lists(struct cloud *f, const struct auth *who, const char *path, const char *many,
 		  const char *name)
 {
 	auto_of(json_decref) json_t *reply = NULL;
@@ -541,7 +496,7 @@ static bool lists(struct fix *f, const struct auth *who, const char *path, const
 
 static void lists_of_a_domains_admin_end_at_its_border(void **state)
 {
-	struct fix *f = *state;
+	struct cloud *f = &((struct fix *)*state)->cloud;
 	struct auth dora = of_domain(f, ROLE_ADMIN);
 	const char *grants = "/identity/v3/role_assignments";
 
@@ -560,7 +515,7 @@ static void lists_of_a_domains_admin_end_at_its_border(void **state)
 
 static void an_agents_name_counts_in_the_default_domain_alone(void **state)
 {
-	struct fix *f = *state;
+	struct cloud *f = &((struct fix *)*state)->cloud;
 	struct auth who = { "u", "anyvf-agent-h1", "default", SCOPE_PROJECT, "p", "", ROLE_AGENT };
 	struct call *c = run_new(f->eng, NULL);
 
@@ -582,27 +537,12 @@ static void an_agents_name_counts_in_the_default_domain_alone(void **state)
 static int setup(void **state)
 {
 	struct fix *f = calloc(1, sizeof(*f));
-	struct engine_opts opts = { .services = services };
-	struct err e = { 0 };
 
-	strcpy(f->dir, "/tmp/anyvf-policy-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	snprintf(f->openrc, sizeof(f->openrc), "%s/openrc", f->dir);
-	f->ids = json_object();
 	f->doc_rules = json_object();
 	f->doc_may = json_object();
 	read_doc(f);
-	assert_int_equal(store_open("mem:", &f->store, NULL), 0);
-	assert_int_equal(conf_open("/nonexistent", &f->conf, NULL), 0);
-	f->loop = loop_new(NULL);
-	opts.loop = f->loop;
-	opts.store = f->store;
-	opts.conf = f->conf;
-	opts.state_dir = f->dir;
-	opts.openrc = f->openrc;
-	if (engine_open(&opts, &f->eng, &e))
-		fail_msg("%s", e.msg);
-	populate(f);
+	cloud_open(&f->cloud, "");
+	populate(&f->cloud);
 	*state = f;
 	return 0;
 }
@@ -610,17 +550,10 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct fix *f = *state;
-	char cmd[96];
 
-	engine_close(f->eng);
-	store_close(f->store);
-	loop_free(f->loop);
-	conf_free(f->conf);
-	json_decref(f->ids);
+	cloud_close(&f->cloud);
 	json_decref(f->doc_rules);
 	json_decref(f->doc_may);
-	snprintf(cmd, sizeof(cmd), "rm -r %s", f->dir);
-	assert_int_equal(system(cmd), 0);
 	free(f);
 	return 0;
 }
@@ -668,6 +601,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(every_role_in_every_scope_gets_what_the_matrix_says),
 		cmocka_unit_test(a_route_without_a_rule_does_not_start),
 		cmocka_unit_test(the_admin_of_a_domain_stays_in_it),
+		cmocka_unit_test(an_admin_from_elsewhere_has_no_foot_in_his_home),
 		cmocka_unit_test(a_reader_of_a_domain_changes_nothing),
 		cmocka_unit_test(the_clouds_admin_changes_all),
 		cmocka_unit_test(lists_of_a_domains_admin_end_at_its_border),
