@@ -40,24 +40,38 @@ static const struct guest_mac *find_accepted(const struct guest *g, const struct
 	return NULL;
 }
 
-/* Puts one wish on the list it belongs to. @old holds what was accepted before. */
-static void judge_one(struct guest *g, const struct guest *old, const struct mac *mac,
-		      const struct vf_config *c)
+/*
+ * Why a guest may have an address, the reason that lasts longest; a negative number: it may not.
+ * What the operator said of this VF stands beside what he said of another: two VFs of one MAC,
+ * shared addresses and bonds are made that way. What a guest says by itself does not.
+ */
+static int why(const struct guest *old, const struct mac *mac, const struct guest_rules *rules)
 {
 	const struct guest_mac *before = find_accepted(old, mac);
-	bool free_choice = mac_is_zero(&c->mac) || mac_equal(&c->mac, mac);
-	bool granted = c->trust || mac_list_has(&c->allowed, mac);
-	bool stays = before && (!before->by_grant || granted);
-	unsigned int quota = c->trust ? VF_MACS_TRUSTED : VF_MACS_UNTRUSTED;
+	const struct vf_config *c = rules->config;
+
+	if (mac_equal(&c->mac, mac) || (before && before->why == GUEST_BY_MAC))
+		return GUEST_BY_MAC;
+	if ((mac_is_zero(&c->mac) || (before && before->why == GUEST_BY_CHOICE)) &&
+	    !(rules->is_taken && rules->is_taken(rules->arg, mac)))
+		return GUEST_BY_CHOICE;
+	return c->trust || mac_list_has(&c->allowed, mac) ? GUEST_BY_GRANT : -1;
+}
+
+/* Puts one wish on the list it belongs to. @old holds what was accepted before. */
+static void judge_one(struct guest *g, const struct guest *old, const struct mac *mac,
+		      const struct guest_rules *rules)
+{
+	unsigned int quota = rules->config->trust ? VF_MACS_TRUSTED : VF_MACS_UNTRUSTED;
+	int reason;
 
 	if (mac_is_zero(mac) || mac_is_multicast(mac) || find_accepted(g, mac) ||
 	    guest_refused(g, mac))
 		return;
-	if ((free_choice || stays || granted) && g->n_accepted < quota)
-		g->accepted[g->n_accepted++] = (struct guest_mac){
-			.mac = *mac,
-			.by_grant = !free_choice && (!stays || before->by_grant),
-		};
+	reason = g->n_accepted < quota ? why(old, mac, rules) : -1;
+	if (reason >= 0)
+		g->accepted[g->n_accepted++] =
+			(struct guest_mac){ .mac = *mac, .why = (uint8_t)reason };
 	else if (g->n_accepted + g->n_refused < REMEMBER_MAX)
 		g->refused[g->n_refused++] = *mac;
 	else
@@ -65,31 +79,31 @@ static void judge_one(struct guest *g, const struct guest *old, const struct mac
 }
 
 /* The wishes of @old once more, in their order, the accepted first. */
-static void judge_old(struct guest *g, const struct guest *old, const struct vf_config *c)
+static void judge_old(struct guest *g, const struct guest *old, const struct guest_rules *rules)
 {
 	for (unsigned int i = 0; old && i < old->n_accepted; i++)
-		judge_one(g, old, &old->accepted[i].mac, c);
+		judge_one(g, old, &old->accepted[i].mac, rules);
 	for (unsigned int i = 0; old && i < old->n_refused; i++)
-		judge_one(g, old, &old->refused[i], c);
+		judge_one(g, old, &old->refused[i], rules);
 }
 
 /**
  * guest_filter() - A guest's driver says all it wants
  * @old:    what was, or NULL
  * @filter: a full replacement; NULL: the source of filters is gone, accepted addresses stay
- * @config: the VF's administrative settings
+ * @rules:  the VF's administrative settings, and what is taken by others'
  * @out:    the new value; the caller owns it
  *
- * Accepted are addresses of a VF without administrative MAC, the administrative
- * MAC itself, those on its list of allowed ones, and any address of a trusted VF;
- * an address accepted before stays while the guest wants it, unless only trust or
- * the list allowed it and that is gone.
+ * Accepted are addresses of a VF without administrative MAC unless they are by right somebody
+ * else's, the administrative MAC itself, those on its list of allowed ones, and any address of a
+ * trusted VF; an address accepted before stays while the guest wants it, unless only trust or
+ * the list allowed it and that is gone, or the guest chose it and it became somebody else's.
  *
  * Return: 0 or -ENOMEM.
  * Context: control; pure.
  */
 int guest_filter(const struct guest *old, const struct vf_filter *filter,
-		 const struct vf_config *config, struct guest **out)
+		 const struct guest_rules *rules, struct guest **out)
 {
 	unsigned int n = filter ? MIN(filter->n_macs, 2u * REMEMBER_MAX) + 1
 				: (old ? old->n_accepted + old->n_refused : 0);
@@ -103,30 +117,30 @@ int guest_filter(const struct guest *old, const struct vf_filter *filter,
 		g->promisc = filter->promisc;
 		g->allmulti = filter->allmulti;
 		g->main_mac = filter->main_mac;
-		judge_one(g, old, &filter->main_mac, config);
+		judge_one(g, old, &filter->main_mac, rules);
 		for (unsigned int i = 0; i + 1 < n; i++)
-			judge_one(g, old, &filter->macs[i], config);
+			judge_one(g, old, &filter->macs[i], rules);
 		for (unsigned int i = 0; i < n_mcasts; i++)
 			if (mac_is_multicast(&filter->mcasts[i]))
 				g->mcasts[g->n_mcasts++] = filter->mcasts[i];
 		g->n_excess += filter->n_macs - (n - 1) + filter->n_mcasts - n_mcasts;
 	} else {
-		judge_old(g, old, config);
+		judge_old(g, old, rules);
 	}
 	*out = g;
 	return 0;
 }
 
 /**
- * guest_judge() - Judge all wishes again after an administrative change
- * @old:    what was, or NULL
- * @config: the VF's settings from now on
- * @out:    the new value, NULL if @old is; the caller owns it
+ * guest_judge() - Judge all wishes again after an administrative change, of this VF or another
+ * @old:   what was, or NULL
+ * @rules: the VF's settings from now on, and what is taken
+ * @out:   the new value, NULL if @old is; the caller owns it
  *
  * Return: 0 or -ENOMEM.
  * Context: control; pure.
  */
-int guest_judge(const struct guest *old, const struct vf_config *config, struct guest **out)
+int guest_judge(const struct guest *old, const struct guest_rules *rules, struct guest **out)
 {
 	struct guest *g;
 
@@ -144,46 +158,47 @@ int guest_judge(const struct guest *old, const struct vf_config *config, struct 
 	g->n_excess = old->n_excess;
 	g->n_mcasts = old->n_mcasts;
 	memcpy(g->mcasts, old->mcasts, old->n_mcasts * sizeof(*old->mcasts));
-	judge_old(g, old, config);
+	judge_old(g, old, rules);
 	*out = g;
 	return 0;
 }
 
 /**
  * guest_learn() - A source address was seen from a VF that no filter source serves
- * @old:    what was, or NULL
- * @mac:    the address, newest of all
- * @config: the VF's settings
- * @out:    the new value, or NULL if nothing changed; the caller owns it
+ * @old:   what was, or NULL
+ * @mac:   the address, newest of all
+ * @rules: the VF's settings, and what is taken
+ * @out:   the new value, or NULL if nothing changed; the caller owns it
  *
- * A VF with no administrative MAC and no trust has one address, the newest.
+ * A VF with no administrative MAC and no trust has one address, the newest that it may have.
  * Else the address is a wish like any other; what is refused is remembered,
  * the newest LEARNED_MAX of them.
  *
  * Return: 0 or -ENOMEM.
  * Context: control; pure.
  */
-int guest_learn(const struct guest *old, const struct mac *mac, const struct vf_config *config,
+int guest_learn(const struct guest *old, const struct mac *mac, const struct guest_rules *rules,
 		struct guest **out)
 {
-	bool one = mac_is_zero(&config->mac) && !config->trust;
+	bool may = why(old, mac, rules) >= 0;
+	bool one = mac_is_zero(&rules->config->mac) && !rules->config->trust && may;
 	unsigned int n_accepted = old && !one ? old->n_accepted : 0;
 	unsigned int n_refused = old && !one ? old->n_refused : 0;
 	unsigned int skip = n_refused >= LEARNED_MAX ? n_refused - LEARNED_MAX + 1 : 0;
 	struct guest *g;
 
 	*out = NULL;
-	if ((old && old->known) || find_accepted(old, mac) || guest_refused(old, mac))
+	if ((old && old->known) || find_accepted(old, mac) || (guest_refused(old, mac) && !one))
 		return 0;
 	g = guest_alloc(n_accepted + n_refused + 1, 0);
 	if (!g)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < n_accepted; i++)
-		judge_one(g, old, &old->accepted[i].mac, config);
+		judge_one(g, old, &old->accepted[i].mac, rules);
 	for (unsigned int i = skip; i < n_refused; i++)
-		judge_one(g, old, &old->refused[i], config);
-	judge_one(g, old, mac, config);
-	g->main_mac = *mac;
+		judge_one(g, old, &old->refused[i], rules);
+	judge_one(g, old, mac, rules);
+	g->main_mac = may || !old ? *mac : old->main_mac;
 	*out = g;
 	return 0;
 }
@@ -218,6 +233,21 @@ int guest_restore(const struct guest_mac *accepted, unsigned int n, struct guest
 }
 
 /**
+ * guest_hangs_on_others() - Whether what is others' by right may change what a guest has
+ * @g: guest, or NULL
+ *
+ * Return: false: guest_judge() has nothing to do while its own VF's settings stay.
+ */
+bool guest_hangs_on_others(const struct guest *g)
+{
+	unsigned int i = 0;
+
+	while (g && i < g->n_accepted && g->accepted[i].why != GUEST_BY_CHOICE)
+		i++;
+	return g && (i < g->n_accepted || g->n_refused);
+}
+
+/**
  * guest_same_accepted() - Whether two values accept the same addresses for the same reasons
  * @a: guest, or NULL
  * @b: guest, or NULL
@@ -232,7 +262,7 @@ bool guest_same_accepted(const struct guest *a, const struct guest *b)
 		return false;
 	for (unsigned int i = 0; i < n; i++)
 		if (!mac_equal(&a->accepted[i].mac, &b->accepted[i].mac) ||
-		    a->accepted[i].by_grant != b->accepted[i].by_grant)
+		    a->accepted[i].why != b->accepted[i].why)
 			return false;
 	return true;
 }

@@ -10,9 +10,24 @@
 
 #include "model/vf.h"
 
+/* Why an address was accepted, and so how long it stays. */
+enum guest_why {
+	GUEST_BY_CHOICE, /* the VF had no administrative MAC: until it is somebody else's by right */
+	GUEST_BY_MAC,	 /* it was the administrative MAC: for good */
+	GUEST_BY_GRANT,	 /* the VF is trusted, or it is on its list: goes with that */
+};
+
 struct guest_mac {
 	struct mac mac;
-	bool by_grant; /* only as the VF was trusted, or by its list: goes with that */
+	uint8_t why; /* enum guest_why */
+};
+
+/* What the wishes of a VF's guest are judged by. */
+struct guest_rules {
+	const struct vf_config *config; /* the VF's administrative settings */
+	/* Whether an address is by right somebody's but the VF's; NULL: none is */
+	bool (*is_taken)(const void *arg, const struct mac *mac);
+	const void *arg;
 };
 
 /* Immutable. */
@@ -34,11 +49,12 @@ void guest_free(struct guest *g);
 AUTO_DEFINE(struct guest *, guest_free)
 
 int guest_filter(const struct guest *old, const struct vf_filter *filter,
-		 const struct vf_config *config, struct guest **out);
-int guest_judge(const struct guest *old, const struct vf_config *config, struct guest **out);
-int guest_learn(const struct guest *old, const struct mac *mac, const struct vf_config *config,
+		 const struct guest_rules *rules, struct guest **out);
+int guest_judge(const struct guest *old, const struct guest_rules *rules, struct guest **out);
+int guest_learn(const struct guest *old, const struct mac *mac, const struct guest_rules *rules,
 		struct guest **out);
 int guest_restore(const struct guest_mac *accepted, unsigned int n, struct guest **out);
+bool guest_hangs_on_others(const struct guest *g);
 bool guest_same_accepted(const struct guest *a, const struct guest *b);
 enum vf_promisc guest_promisc(const struct guest *g, const struct vf_config *config);
 bool guest_accepted(const struct guest *g, const struct mac *mac);

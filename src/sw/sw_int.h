@@ -52,6 +52,12 @@ struct sw_pf {
 	struct sw_svc *svcs; /* array of n_svcs */
 };
 
+/* Which VF: for who asks of it alone. */
+struct sw_seat {
+	const struct sw_pf *pf;
+	unsigned int vf;
+};
+
 /* Addresses learned behind one port. Writer: sw_learn.c. */
 struct sw_learned {
 	unsigned int n;
@@ -135,6 +141,15 @@ void sw_plug_all(struct sw *sw);
 bool sw_is_settling(const struct sw *sw);
 void sw_links_show(struct sw *sw);
 
+/* sw_guest.c */
+bool sw_mac_is_taken(const struct sw_pf *pf, int beside, const struct mac *mac);
+struct guest_rules sw_guest_rules(const struct sw_seat *seat, const struct vf_config *config);
+int sw_guests_judge(struct sw_pf *pf, const struct sw_vf *kept, unsigned int n_kept,
+		    struct err *e);
+struct sw_vf *sw_guests_save(const struct sw_pf *pf, struct err *e);
+void sw_guests_back(struct sw_pf *pf, struct sw_vf *saved);
+void sw_guests_done(const struct sw_pf *pf, struct sw_vf *saved);
+
 /* sw_learn.c */
 bool sw_learn_hints(struct sw *sw);
 unsigned int sw_learned_max(const struct sw_vf *v);
@@ -164,8 +179,8 @@ int sw_pf_list(void *ctx, char (*out)[PF_NAME_LEN + 1], unsigned int max);
 int sw_pf_get(void *ctx, const char *name, struct pf_info *out, struct err *e);
 
 /* sw_vf.c */
-int sw_vf_apply(const struct sw_vf *old, const struct vf_change *change,
-		const struct pf_config *pf, bool by_agent, struct sw_vf *out, struct err *e);
+int sw_vf_apply(const struct sw_vf *old, const struct vf_change *change, const struct sw_pf *pf,
+		bool by_agent, struct sw_vf *out, struct err *e);
 int sw_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_info *out, struct err *e);
 int sw_vf_drops(void *ctx, const char *pf, unsigned int vf, struct vf_drop out[DROP_N],
 		struct err *e);

@@ -45,18 +45,13 @@ static bool has_own(const struct sw_vf *v)
 	return !mac_is_zero(&v->config.mac) || (v->guest && v->guest->n_accepted);
 }
 
-/* Whether somebody has an address by right. */
+/* Whether somebody has an address by right, or as his guest's own. */
 static bool is_owned(const struct sw_pf *pf, const struct mac *mac)
 {
 	for (unsigned int i = 0; i < pf->config.numvfs; i++)
-		if (mac_equal(&pf->vfs[i].config.mac, mac) ||
-		    mac_list_has(&pf->vfs[i].config.allowed, mac) ||
-		    guest_accepted(pf->vfs[i].guest, mac))
+		if (guest_accepted(pf->vfs[i].guest, mac))
 			return true;
-	for (unsigned int i = 0; i < pf->n_svcs; i++)
-		if (mac_equal(&pf->svcs[i].config.mac, mac))
-			return true;
-	return mac_equal(&pf->config.mac, mac);
+	return sw_mac_is_taken(pf, -1, mac);
 }
 
 /* An address is behind no VF of the PF any more. Whether it was. */
@@ -233,6 +228,8 @@ static void hint(struct sw *sw, const struct dp_hint *h)
 	struct sw_pf *pf = sw->blocks[h->port] ? sw->pfs[sw->blocks[h->port]->domain] : NULL;
 	struct guest *g = NULL;
 	unsigned int vf = 0;
+	struct guest_rules rules;
+	struct sw_seat seat;
 	struct sw_vf *v;
 
 	while (pf && vf < pf->config.numvfs && pf->vf_ports[vf].id != h->port)
@@ -255,7 +252,9 @@ static void hint(struct sw *sw, const struct dp_hint *h)
 		sw->hint_again = true;
 		return;
 	}
-	if (guest_learn(v->guest, &h->mac, &v->config, &g) || !g)
+	seat = (struct sw_seat){ pf, vf };
+	rules = sw_guest_rules(&seat, &v->config);
+	if (guest_learn(v->guest, &h->mac, &rules, &g) || !g)
 		return;
 	guest_free(v->guest);
 	v->guest = g;

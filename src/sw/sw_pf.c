@@ -246,6 +246,8 @@ static int next_vfs(struct sw *sw, const struct sw_pf *old, struct sw_pf *next, 
 static int next_apply(const struct sw_pf *old, struct sw_pf *next, const struct pf_change *change,
 		      struct err *e)
 {
+	bool owners = change->changed & (1U << PF_FIELD_MAC | 1U << PF_FIELD_NUMVFS);
+
 	for (unsigned int i = 0; i < change->n_vfs; i++) {
 		const struct vf_change *c = &change->vfs[i];
 		struct sw_vf made, *v;
@@ -254,7 +256,7 @@ static int next_apply(const struct sw_pf *old, struct sw_pf *next, const struct 
 		if (c->vf >= next->config.numvfs)
 			return err_set(e, -EINVAL, "%s has no vf %u", next->config.name, c->vf);
 		v = &next->vfs[c->vf];
-		rc = sw_vf_apply(v, c, &next->config, change->by_agent, &made, e);
+		rc = sw_vf_apply(v, c, next, change->by_agent, &made, e);
 		if (rc) {
 			err_prefix(e, "%s vf %u", next->config.name, c->vf);
 			return rc;
@@ -262,8 +264,9 @@ static int next_apply(const struct sw_pf *old, struct sw_pf *next, const struct 
 		if (c->vf >= old->config.numvfs || v->guest != old->vfs[c->vf].guest)
 			guest_free(v->guest);
 		*v = made;
+		owners |= c->changed & (1U << VF_FIELD_MAC | 1U << VF_FIELD_ALLOWED);
 	}
-	return 0;
+	return owners ? sw_guests_judge(next, old->vfs, old->config.numvfs, e) : 0;
 }
 
 /* New wire and host interface where the command asks for them. */

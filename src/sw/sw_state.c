@@ -4,14 +4,15 @@
  * change. Members are the words of the field tables; what is at its default is
  * left out of VFs, and such VFs altogether. A file of a newer version is refused.
  *
- *   {"version": 2,
+ *   {"version": 3,
  *    "pfs": [{"slot": 0, "config": {...}, "svcs": [{...}],
  *             "vfs": [{"vf": 2, "config": {...}, "attach": {...}, "by_agent": ["mac"],
- *                      "overridden": [], "accepted": "02:... 02:...*"}]}],
+ *                      "overridden": [], "accepted": "02:... 02:...* 02:...~"}]}],
  *    "mirrors": [{...}]}
  *
- * Accepted addresses are one text a VF, those of a grant with a star: a trusted VF has up to 1,024,
- * and they are written with every change.
+ * Accepted addresses are one text a VF, those of a grant with a star, those the guest chose with a
+ * tilde: a trusted VF has up to 1,024, and they are written with every change. In versions 1 and 2
+ * those of a VF without administrative MAC were chosen.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -20,7 +21,7 @@
 #include "sw/parent.h"
 #include "sw/sw_int.h"
 
-#define STATE_VERSION 2 /* 1 is read, too */
+#define STATE_VERSION 3 /* 1 and 2 are read, too */
 #define STATE_MAX     (64u << 20) /* bytes; 2,048 VFs of 1,024 addresses fit */
 
 static json_t *mask_to_json(uint32_t mask)
@@ -33,6 +34,8 @@ static json_t *mask_to_json(uint32_t mask)
 	return words;
 }
 
+static const char marks[] = { [GUEST_BY_CHOICE] = '~', [GUEST_BY_GRANT] = '*' };
+
 static json_t *accepted_to_json(const struct guest *g)
 {
 	char text[VF_MACS_TRUSTED * (MAC_STR_LEN + 1)], *at = text;
@@ -40,8 +43,8 @@ static json_t *accepted_to_json(const struct guest *g)
 	for (unsigned int i = 0; i < g->n_accepted && i < VF_MACS_TRUSTED; i++) {
 		mac_format(&g->accepted[i].mac, at);
 		at += MAC_STR_LEN - 1;
-		if (g->accepted[i].by_grant)
-			*at++ = '*';
+		if (marks[g->accepted[i].why])
+			*at++ = marks[g->accepted[i].why];
 		*at++ = ' ';
 	}
 	return json_stringn(text, at > text ? (size_t)(at - text - 1) : 0);
@@ -158,7 +161,7 @@ static int mask_from_json(const json_t *words, uint32_t *out, struct err *e)
 
 /* One address behind the @n in @macs. */
 static int accepted_add(struct guest_mac *macs, unsigned int *n, const char *text, size_t len,
-			bool by_grant, struct err *e)
+			enum guest_why why, struct err *e)
 {
 	char mac[MAC_STR_LEN];
 	int rc;
@@ -171,12 +174,18 @@ static int accepted_add(struct guest_mac *macs, unsigned int *n, const char *tex
 	rc = mac_parse(mac, &macs[*n].mac, e);
 	if (rc)
 		return rc;
-	macs[(*n)++].by_grant = by_grant;
+	macs[(*n)++].why = (uint8_t)why;
 	return 0;
 }
 
-/* A text; in version 1 a list of {"mac": ..., "trust": ...}. */
-static int accepted_from_json(const json_t *j, struct guest **out, struct err *e)
+static enum guest_why why_of(char mark, enum guest_why plain)
+{
+	return mark == '*' ? GUEST_BY_GRANT : mark == '~' ? GUEST_BY_CHOICE : plain;
+}
+
+/* A text; in version 1 a list of {"mac": ..., "trust": ...}. @plain: what has no mark. */
+static int accepted_from_json(const json_t *j, enum guest_why plain, struct guest **out,
+			      struct err *e)
 {
 	struct guest_mac macs[VF_MACS_TRUSTED];
 	const char *at = json_string_value(j) ?: "";
@@ -188,21 +197,23 @@ static int accepted_from_json(const json_t *j, struct guest **out, struct err *e
 	if (j && !json_is_string(j) && !json_is_array(j))
 		return err_set(e, -EINVAL, "accepted addresses are no text");
 	while (!rc && *at) {
-		size_t len = strcspn(at, " "), star = len && at[len - 1] == '*';
+		size_t len = strcspn(at, " "), mark = len && strchr("*~", at[len - 1]);
 
-		rc = accepted_add(macs, &n, at, len - star, star, e);
+		rc = accepted_add(macs, &n, at, len - mark, why_of(at[len - mark], plain), e);
 		at += len + strspn(at + len, " ");
 	}
 	json_array_foreach (j, i, item) {
 		const char *mac = json_string_value(json_object_get(item, "mac")) ?: "";
 
+		bool trust = json_is_true(json_object_get(item, "trust"));
+
 		rc = rc ?: accepted_add(macs, &n, mac, strlen(mac),
-					json_is_true(json_object_get(item, "trust")), e);
+					trust ? GUEST_BY_GRANT : plain, e);
 	}
 	return rc ?: guest_restore(macs, n, out);
 }
 
-static int vf_from_json(struct sw_pf *pf, const json_t *j, struct err *e)
+static int vf_from_json(struct sw_pf *pf, json_int_t version, const json_t *j, struct err *e)
 {
 	const json_t *number = json_object_get(j, "vf"), *attach = json_object_get(j, "attach");
 	json_int_t vf = json_integer_value(number);
@@ -222,7 +233,10 @@ static int vf_from_json(struct sw_pf *pf, const json_t *j, struct err *e)
 	if (!rc)
 		rc = mask_from_json(json_object_get(j, "overridden"), &v->overridden, e);
 	if (!rc && !v->guest)
-		rc = accepted_from_json(json_object_get(j, "accepted"), &v->guest, e);
+		rc = accepted_from_json(json_object_get(j, "accepted"),
+					version < 3 && mac_is_zero(&v->config.mac) ?
+						GUEST_BY_CHOICE : GUEST_BY_MAC,
+					&v->guest, e);
 	if (rc)
 		err_prefix(e, "vf %d", (int)vf);
 	return rc;
@@ -265,7 +279,7 @@ static int ids_take(struct sw *sw, struct sw_pf *pf, struct err *e)
 	return rc;
 }
 
-static int pf_from_json(struct sw *sw, const json_t *j, struct err *e)
+static int pf_from_json(struct sw *sw, json_int_t version, const json_t *j, struct err *e)
 {
 	json_int_t slot = json_integer_value(json_object_get(j, "slot"));
 	struct pf_config config;
@@ -291,8 +305,8 @@ static int pf_from_json(struct sw *sw, const json_t *j, struct err *e)
 		rc = svcs_from_json(sw, pf, json_object_get(j, "svcs"), e);
 	json_array_foreach (json_object_get(j, "vfs"), i, item)
 		if (!rc)
-			rc = vf_from_json(pf, item, e);
-	return rc;
+			rc = vf_from_json(pf, version, item, e);
+	return rc ? rc : sw_guests_judge(pf, NULL, 0, e); /* an older program took less care */
 }
 
 static int mirrors_from_json(struct sw *sw, const json_t *list, struct err *e)
@@ -333,7 +347,7 @@ static int state_from_json(struct sw *sw, const json_t *root, struct err *e)
 	if (version < 1)
 		return err_set(e, -EINVAL, "no version: not a state file of anyvf-swd");
 	json_array_foreach (json_object_get(root, "pfs"), i, item) {
-		rc = pf_from_json(sw, item, e);
+		rc = pf_from_json(sw, version, item, e);
 		if (rc) {
 			err_prefix(e, "PF %zu", i);
 			return rc;

@@ -29,6 +29,7 @@ int sw_svc_add(void *ctx, const struct svc_config *want, struct err *e)
 	struct sw *sw = ctx;
 	struct sw_pf *pf = sw_pf_find(sw, want->pf, e);
 	struct sw_svc *svc, *more;
+	struct sw_vf *saved;
 	int rc;
 
 	if (!pf)
@@ -53,13 +54,20 @@ int sw_svc_add(void *ctx, const struct svc_config *want, struct err *e)
 	rc = sw_id_take(sw, &svc->port.id, e);
 	if (!rc)
 		rc = sw_plug_svc(sw, pf, svc, e);
-	if (!rc) {
+	saved = rc ? NULL : sw_guests_save(pf, e);
+	if (saved) {
 		pf->n_svcs++;
-		rc = sw_commit(sw, e);
+		rc = sw_guests_judge(pf, saved, pf->config.numvfs, e);
 		if (!rc)
+			rc = sw_commit(sw, e);
+		if (!rc) {
+			sw_guests_done(pf, saved);
 			return 0;
+		}
+		sw_guests_back(pf, saved);
 		pf->n_svcs--;
 	}
+	rc = rc ? rc : -ENOMEM;
 	if (svc->port.plugged)
 		sw_unplug(sw, &svc->port, svc->config.name, svc->config.netns);
 	sw_id_give(sw, &svc->port.id);

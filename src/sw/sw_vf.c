@@ -13,7 +13,7 @@
  * sw_vf_apply() - One VF's words on top of what it is
  * @old:      what it is
  * @change:   the words
- * @pf:       settings of its PF as they will be
+ * @pf:       its PF as it will be
  * @by_agent: written by the agent, else by hand
  * @out:      the new value with a guest of its own; attach is as it was
  * @e:        may be NULL
@@ -22,10 +22,12 @@
  * Context: control; pure.
  */
 int sw_vf_apply(const struct sw_vf *old, const struct vf_change *change,
-		const struct pf_config *pf, bool by_agent, struct sw_vf *out, struct err *e)
+		const struct sw_pf *pf, bool by_agent, struct sw_vf *out, struct err *e)
 {
+	const struct sw_seat seat = { pf, change->vf };
 	struct sw_vf v = *old;
-	int rc = vf_change_apply(&old->config, change, pf, &v.config, e);
+	const struct guest_rules rules = sw_guest_rules(&seat, &v.config);
+	int rc = vf_change_apply(&old->config, change, &pf->config, &v.config, e);
 
 	if (rc)
 		return rc;
@@ -35,7 +37,7 @@ int sw_vf_apply(const struct sw_vf *old, const struct vf_change *change,
 	} else {
 		v.overridden |= v.by_agent & fields_diff(vf_fields, &old->config, &v.config);
 	}
-	rc = guest_judge(old->guest, &v.config, &v.guest);
+	rc = guest_judge(old->guest, &rules, &v.guest);
 	if (rc)
 		return err_set(e, rc, "no memory");
 	*out = v;
@@ -258,20 +260,25 @@ static int vf_put(struct sw *sw, struct sw_pf *pf, unsigned int vf, const struct
 		  int (*prepare)(struct sw *sw, struct veb_snap **out, struct err *e),
 		  struct err *e)
 {
-	struct sw_vf old = pf->vfs[vf];
+	struct sw_vf old = pf->vfs[vf], *saved = sw_guests_save(pf, e);
 	struct veb_snap *snap;
-	int rc;
+	int rc = 0;
 
-	pf->vfs[vf] = *next;
-	rc = prepare(sw, &snap, e);
-	if (rc) {
-		pf->vfs[vf] = old;
+	if (!saved) {
 		if (next->guest != old.guest)
 			guest_free(next->guest);
+		return -ENOMEM;
+	}
+	pf->vfs[vf] = *next;
+	if (fields_diff(vf_fields, &old.config, &next->config)) /* its addresses are free */
+		rc = sw_guests_judge(pf, saved, pf->config.numvfs, e);
+	if (!rc)
+		rc = prepare(sw, &snap, e);
+	if (rc) {
+		sw_guests_back(pf, saved);
 		return rc;
 	}
-	if (next->guest != old.guest)
-		guest_free(old.guest);
+	sw_guests_done(pf, saved);
 	if (next->attach.kind == VF_ATTACH_NONE && old.attach.kind != VF_ATTACH_NONE) {
 		sw_unplug(sw, &pf->vf_ports[vf], old.attach.tap, old.attach.netns);
 		sw_learned_trim(sw, pf->vf_ports[vf].id, 0);
@@ -387,11 +394,14 @@ int sw_vf_filter(void *ctx, const char *pf, unsigned int vf, const struct vf_fil
 	struct sw *sw = ctx;
 	struct sw_pf *p;
 	struct sw_vf *v = sw_vf_find(sw, pf, vf, &p, e), next;
+	const struct sw_seat seat = { p, vf };
+	struct guest_rules rules;
 
 	if (!v)
 		return p ? -EINVAL : -ENODEV;
 	next = *v;
-	if (guest_filter(v->guest, filter, &v->config, &next.guest))
+	rules = sw_guest_rules(&seat, &v->config);
+	if (guest_filter(v->guest, filter, &rules, &next.guest))
 		return err_set(e, -ENOMEM, "no memory");
 	refusals_say(&next, v->guest, pf, vf);
 	return vf_put(sw, p, vf, &next,

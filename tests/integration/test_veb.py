@@ -490,6 +490,29 @@ def test_12_a_vf_without_mac_takes_its_newest_source(lab):
         assert lab.who(0, source) == [1] and lab.who(0, before) == [WIRE]
 
 
+def test_12_what_is_somebodys_by_right_is_no_guests(lab):
+    lab.swd.call('svc.add', pf=lab.pf, name=unique('ves'), vlan=0)
+    owned = {lab.info()['config']['mac']: [HOST], lab.mac(1): [1], '02:00:00:00:01:fe': [2, 3],
+             **{svc['mac']: [] for svc in lab.swd.call('svc.list')}}
+    for vf in 2, 3:
+        lab.vf(vf, allowed='02:00:00:00:01:fe')  # as of a router that moves
+    lab.vf(0, mac='00:00:00:00:00:00')
+    lab.vf(4, mac='00:00:00:00:00:00')
+    for address, owners in owned.items():
+        assert lab.who(5, address) == owners
+        lab.send(0, BCAST, src=address)
+        wait_for(lambda: address in lab.status(0)['refused'], what='the refusal')
+        lab.filter(4, main=address)
+        assert lab.status(4)['refused'] == [address] and lab.who(5, address) == owners
+    assert not lab.status(0)['accepted'] and not lab.status(4)['accepted']
+    lab.filter(4, main=STRANGER)
+    assert lab.who(5, STRANGER) == [4]
+    lab.vf(3, allowed=STRANGER)
+    assert lab.who(5, STRANGER) == [3] and lab.status(4)['refused'] == [STRANGER]
+    for svc in lab.swd.call('svc.list'):
+        lab.swd.call('svc.del', pf=lab.pf, name=svc['name'])
+
+
 def test_12_what_is_heard_of_late_is_not_the_next_users(lab):
     """Addresses that a guest told by its frames go with its attachment, judged yet or not."""
     lab.vf(1, mac='00:00:00:00:00:00')

@@ -9,13 +9,15 @@
 static const struct mac m41 = { { 2, 0, 0, 0, 0, 0x41 } }, m58 = { { 2, 0, 0, 0, 0, 0x58 } },
 			m59 = { { 2, 0, 0, 0, 0, 0x59 } }, zero;
 
+#define RULES(c) (&(struct guest_rules){ c, NULL, NULL })
+
 static struct guest *filtered(const struct guest *old, const struct mac *main_mac,
 			      const struct vf_config *c)
 {
 	const struct vf_filter f = { .main_mac = *main_mac };
 	struct guest *g;
 
-	assert_int_equal(guest_filter(old, &f, c, &g), 0);
+	assert_int_equal(guest_filter(old, &f, RULES(c), &g), 0);
 	return g;
 }
 
@@ -23,7 +25,7 @@ static struct guest *judged(struct guest *old, const struct vf_config *c)
 {
 	struct guest *g;
 
-	assert_int_equal(guest_judge(old, c, &g), 0);
+	assert_int_equal(guest_judge(old, RULES(c), &g), 0);
 	guest_free(old);
 	return g;
 }
@@ -97,7 +99,7 @@ static void quotas_refuse_and_count_the_excess(void **state)
 
 	for (unsigned int i = 0; i < ARRAY_LEN(macs); i++)
 		macs[i] = (struct mac){ { 2, 1, 0, 0, (uint8_t)(i >> 8), (uint8_t)i } };
-	assert_int_equal(guest_filter(NULL, &f, &c, &g), 0);
+	assert_int_equal(guest_filter(NULL, &f, RULES(&c), &g), 0);
 	assert_int_equal(g->n_accepted, VF_MACS_UNTRUSTED);
 	assert_int_equal(g->n_refused, 1101 - VF_MACS_UNTRUSTED);
 	c.trust = true;
@@ -108,7 +110,7 @@ static void quotas_refuse_and_count_the_excess(void **state)
 	assert_int_equal(g->n_accepted, VF_MACS_UNTRUSTED);
 	guest_free(g);
 	f.n_macs = ARRAY_LEN(macs);
-	assert_int_equal(guest_filter(NULL, &f, &c, &g), 0);
+	assert_int_equal(guest_filter(NULL, &f, RULES(&c), &g), 0);
 	assert_int_equal(g->n_accepted + g->n_refused + g->n_excess, 5001);
 	guest_free(g);
 }
@@ -125,7 +127,7 @@ static void what_is_no_unicast_address_is_ignored(void **state)
 	struct vf_config c = { .mac = zero };
 	auto_of(guest_free) struct guest *g = NULL;
 
-	assert_int_equal(guest_filter(NULL, &f, &c, &g), 0);
+	assert_int_equal(guest_filter(NULL, &f, RULES(&c), &g), 0);
 	assert_int_equal(g->n_accepted, 2);
 	assert_int_equal(g->n_refused, 0);
 	assert_int_equal(g->n_mcasts, 1);
@@ -136,17 +138,17 @@ static void learned_addresses_follow_the_same_rule(void **state)
 	struct vf_config c = { .mac = zero };
 	struct guest *g = NULL, *next;
 
-	assert_int_equal(guest_learn(NULL, &m58, &c, &g), 0);
+	assert_int_equal(guest_learn(NULL, &m58, RULES(&c), &g), 0);
 	assert_true(guest_accepted(g, &m58));
-	assert_int_equal(guest_learn(g, &m58, &c, &next), 0);
+	assert_int_equal(guest_learn(g, &m58, RULES(&c), &next), 0);
 	assert_null(next);
-	assert_int_equal(guest_learn(g, &m59, &c, &next), 0); /* one: the newest */
+	assert_int_equal(guest_learn(g, &m59, RULES(&c), &next), 0); /* one: the newest */
 	assert_true(guest_accepted(next, &m59));
 	assert_false(guest_accepted(next, &m58));
 	guest_free(g);
 	g = next;
 	c.trust = true; /* more need trust */
-	assert_int_equal(guest_learn(g, &m58, &c, &next), 0);
+	assert_int_equal(guest_learn(g, &m58, RULES(&c), &next), 0);
 	assert_int_equal(next->n_accepted, 2);
 	guest_free(g);
 	guest_free(next);
@@ -160,7 +162,7 @@ static void refused_learned_addresses_are_remembered_but_not_without_end(void **
 	for (uint8_t i = 0; i < 100; i++) {
 		const struct mac m = { { 2, 9, 9, 9, 9, i } };
 
-		assert_int_equal(guest_learn(g, &m, &c, &next), 0);
+		assert_int_equal(guest_learn(g, &m, RULES(&c), &next), 0);
 		guest_free(g);
 		g = next;
 	}
@@ -172,13 +174,90 @@ static void refused_learned_addresses_are_remembered_but_not_without_end(void **
 	guest_free(g);
 }
 
+static bool is_59(const void *arg, const struct mac *mac)
+{
+	return mac_equal(mac, &m59);
+}
+
+/* Why the guest of a VF may have an address: all that decides it, and what it had before. */
+static void one_rule_says_whose_an_address_is(void **state)
+{
+	enum { NO = -1, CHOICE = GUEST_BY_CHOICE, MAC = GUEST_BY_MAC, GRANT = GUEST_BY_GRANT };
+	static const struct {
+		const struct mac *mac; /* administrative */
+		bool trust, allowed;
+		int before, free, taken; /* why, if it is nobody's by right, and if it is another's */
+	} rows[] = {
+		{ &zero, false, false, NO, CHOICE, NO },
+		{ &zero, false, false, CHOICE, CHOICE, NO },
+		{ &zero, false, false, MAC, MAC, MAC },
+		{ &zero, false, false, GRANT, CHOICE, NO },
+		{ &zero, true, false, NO, CHOICE, GRANT },
+		{ &zero, true, false, CHOICE, CHOICE, GRANT },
+		{ &zero, false, true, NO, CHOICE, GRANT },
+		{ &zero, false, true, MAC, MAC, MAC },
+		{ &m59, false, false, NO, MAC, MAC },
+		{ &m59, false, false, CHOICE, MAC, MAC },
+		{ &m59, true, true, GRANT, MAC, MAC },
+		{ &m41, false, false, NO, NO, NO },
+		{ &m41, false, false, CHOICE, CHOICE, NO },
+		{ &m41, false, false, MAC, MAC, MAC },
+		{ &m41, false, false, GRANT, NO, NO },
+		{ &m41, true, false, NO, GRANT, GRANT },
+		{ &m41, true, false, CHOICE, CHOICE, GRANT },
+		{ &m41, true, false, GRANT, GRANT, GRANT },
+		{ &m41, false, true, NO, GRANT, GRANT },
+		{ &m41, false, true, MAC, MAC, MAC },
+	};
+
+	for (unsigned int i = 0; i < 2 * ARRAY_LEN(rows); i++) {
+		const int want = i % 2 ? rows[i / 2].taken : rows[i / 2].free;
+		struct vf_config c = { .mac = *rows[i / 2].mac, .trust = rows[i / 2].trust };
+		const struct guest_rules rules = { &c, i % 2 ? is_59 : NULL };
+		const struct guest_mac had = { m59, (uint8_t)rows[i / 2].before };
+		auto_of(guest_free) struct guest *old = NULL, *judged = NULL, *asked = NULL, *seen = NULL;
+		const struct vf_filter f = { .main_mac = m59 };
+
+		c.allowed.n = rows[i / 2].allowed;
+		c.allowed.macs[0] = m59;
+		assert_int_equal(guest_restore(&had, rows[i / 2].before >= 0, &old), 0);
+		assert_int_equal(guest_filter(old, &f, &rules, &asked), 0);
+		assert_int_equal(guest_judge(old, &rules, &judged), 0);
+		assert_int_equal(guest_learn(old, &m59, &rules, &seen), 0);
+		print_message("row %u, %s\n", i / 2, i % 2 ? "taken" : "free");
+		assert_int_equal(guest_accepted(asked, &m59), want >= 0);
+		assert_int_equal(guest_refused(asked, &m59), want < 0);
+		if (want >= 0)
+			assert_int_equal(asked->accepted[0].why, want);
+		assert_int_equal(guest_accepted(judged, &m59), old && want >= 0);
+		assert_int_equal(seen != NULL, !old); /* what it has is nothing new */
+		assert_int_equal(guest_accepted(seen, &m59), !old && want >= 0);
+	}
+}
+
+static void who_may_not_have_an_address_keeps_his_own(void **state)
+{
+	const struct vf_config c = { .mac = zero };
+	const struct guest_rules rules = { &c, is_59 };
+	auto_of(guest_free) struct guest *own = NULL, *tried = NULL, *again = NULL, *freed = NULL;
+
+	assert_int_equal(guest_learn(NULL, &m58, &rules, &own), 0);
+	assert_int_equal(guest_learn(own, &m59, &rules, &tried), 0);
+	assert_true(guest_accepted(tried, &m58) && guest_refused(tried, &m59));
+	assert_true(mac_equal(&tried->main_mac, &m58));
+	assert_int_equal(guest_learn(tried, &m59, &rules, &again), 0);
+	assert_null(again); /* each frame of it is no work */
+	assert_int_equal(guest_learn(tried, &m59, RULES(&c), &freed), 0); /* its owner went */
+	assert_true(guest_accepted(freed, &m59) && freed->n_accepted == 1 && !freed->n_refused);
+}
+
 static void a_lost_filter_source_keeps_what_was_accepted(void **state)
 {
 	struct vf_config c = { .mac = m59 };
 	auto_of(guest_free) struct guest *g = filtered(NULL, &m59, &c);
 	auto_of(guest_free) struct guest *lost = NULL;
 
-	assert_int_equal(guest_filter(g, NULL, &c, &lost), 0);
+	assert_int_equal(guest_filter(g, NULL, RULES(&c), &lost), 0);
 	assert_true(guest_accepted(lost, &m59));
 	assert_false(lost->known);
 }
@@ -227,6 +306,8 @@ int main(void)
 		cmocka_unit_test(refused_learned_addresses_are_remembered_but_not_without_end),
 		cmocka_unit_test(promiscuity_takes_trust_a_wish_and_the_operators_word),
 		cmocka_unit_test(a_lost_filter_source_keeps_what_was_accepted),
+		cmocka_unit_test(one_rule_says_whose_an_address_is),
+		cmocka_unit_test(who_may_not_have_an_address_keeps_his_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

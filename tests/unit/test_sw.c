@@ -402,6 +402,7 @@ static int guest_says(struct world *w, unsigned int vf, const char *main_mac)
 #define M2  "fa:16:3e:a1:43:57"
 #define M59 "fa:16:3e:aa:33:59"
 #define M58 "fa:16:3e:aa:33:58"
+#define OWN "fa:16:3e:aa:33:60"
 
 static void founding_recipe_holds_step_by_step(void **state)
 {
@@ -597,6 +598,86 @@ static void an_address_that_was_allowed_goes_with_the_list(void **state)
 	assert_int_equal(vf_get(w, 2).status.n_refused, 1);
 	vf_words(w, 2, false, "trust on"); /* it still asks */
 	assert_string_equal(who(w, 2, M59, M0), "0");
+}
+
+/* By frames, by a filter, and by learning: nobody takes what is somebody's by right. */
+static void no_guest_takes_what_is_others_by_right(void **state)
+{
+	static const char *const owned[] = { M0, M2, M58, M59 };
+	const struct svc_config svc = { .pf = "p2p1", .name = "dhcp0", .mac = mac(M59) };
+	const struct vf_attach tap = { VF_ATTACH_TAP, .tap = "tap3" };
+	struct world *w = *state;
+
+	pf_add(w, "p2p1", 4);
+	pf_words(w, "host_if on mac " M58);
+	assert_int_equal(sw_ops.svc_add(w->sw, &svc, NULL), 0);
+	vf_words(w, 0, false, "mac " M0 " allowed " M2);
+	vf_words(w, 3, false, "mac " OWN " learning 9");
+	assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 3, &tap, NULL), 0);
+	for (unsigned int i = 0; i < ARRAY_LEN(owned); i++) {
+		seen(w, 1, owned[i]);
+		seen(w, 3, owned[i]);
+		guest_says(w, 2, owned[i]);
+		assert_int_equal(vf_get(w, 2).status.n_refused, 1);
+	}
+	assert_int_equal(vf_get(w, 1).status.n_refused, ARRAY_LEN(owned));
+	for (unsigned int vf = 1; vf < 4; vf++)
+		assert_int_equal(vf_get(w, vf).status.n_accepted + vf_get(w, vf).status.n_learned, 0);
+	/* the operator may give it to both: shared addresses, bonds, the founding recipe */
+	assert_int_equal(vf_words(w, 1, false, "allowed " M2), 0);
+	assert_string_equal(who(w, 3, OWN, M2), "01");
+	assert_int_equal(vf_words(w, 2, false, "trust on"), 0); /* its guest asks for the last */
+	assert_int_equal(vf_get(w, 2).status.n_accepted, 1);
+	assert_int_equal(vf_words(w, 2, false, "trust off"), 0);
+	assert_int_equal(vf_get(w, 2).status.n_accepted, 0);
+}
+
+/* Who was first does not matter: by frames or by a filter, before a restart or after. */
+static void what_becomes_others_by_right_is_lost_to_whom_chose_it(void **state)
+{
+	const struct svc_config svc = { .pf = "p2p1", .name = "dhcp0", .mac = mac(M59) };
+	struct world *w = *state;
+
+	pf_add(w, "p2p1", 4);
+	for (unsigned int way = 0; way < 5; way++) {
+		seen(w, 1, M59);
+		guest_says(w, 2, M59);
+		assert_string_equal(who(w, 0, M0, M59), "12");
+		world_restart(w);
+		assert_string_equal(who(w, 0, M0, M59), "12");
+		guest_says(w, 2, M59);
+		switch (way) {
+		case 0:
+			vf_words(w, 3, false, "mac " M59);
+			break;
+		case 1:
+			vf_words(w, 3, false, "allowed " M59);
+			break;
+		case 2:
+			pf_words(w, "mac " M59);
+			break;
+		case 3:
+			w->sw->state[0] ^= 1; /* a failed command takes nothing */
+			assert_true(sw_ops.svc_add(w->sw, &svc, NULL) < 0);
+			w->sw->state[0] ^= 1;
+			assert_string_equal(who(w, 0, M0, M59), "12");
+			assert_int_equal(sw_ops.svc_add(w->sw, &svc, NULL), 0);
+			break;
+		case 4: /* in one command with the loser's own settings */
+			assert_int_equal(vf_words(w, 1, false, "mac " M0), 0);
+			vf_words(w, 3, false, "mac " M59);
+			break;
+		}
+		assert_string_equal(who(w, 0, M0, M59), way == 2 || way == 3 ? "" : "3");
+		assert_int_equal(vf_get(w, 1).status.n_accepted + vf_get(w, 2).status.n_accepted, 0);
+		assert_int_equal(vf_get(w, 2).status.n_refused, 1);
+		sw_ops.svc_del(w->sw, "p2p1", "dhcp0", NULL);
+		pf_words(w, "mac " M0);
+		sw_ops.vf_release(w->sw, "p2p1", 3, NULL); /* and what nobody has any more is free */
+		assert_int_equal(vf_get(w, 2).status.n_accepted, 1);
+		sw_ops.vf_release(w->sw, "p2p1", 1, NULL);
+		sw_ops.vf_release(w->sw, "p2p1", 2, NULL);
+	}
 }
 
 #define BEHIND "02:00:00:00:00:91"
@@ -836,14 +917,16 @@ static void what_cannot_be_plugged_in_at_the_start_comes_later(void **state)
 
 #define VF_STATE(version, accepted)                                                                \
 	"{\"version\": " version ", \"pfs\": [{\"slot\": 0, \"config\": {\"name\": \"p2p1\", "          \
-	"\"numvfs\": 1}, \"vfs\": [{\"vf\": 0, \"config\": {}, \"accepted\": " accepted "}]}]}"
+	"\"numvfs\": 1}, \"vfs\": [{\"vf\": 0, \"config\": {\"mac\": \"" M0 "\", \"trust\": true}, "  \
+	"\"accepted\": " accepted "}]}]}"
 
-static void accepted_addresses_are_read_from_both_versions(void **state)
+static void accepted_addresses_are_read_from_all_versions(void **state)
 {
 	static const char *const texts[] = {
 		VF_STATE("1", "[{\"mac\": \"" M59 "\", \"trust\": false}, {\"mac\": \"" M2
 			      "\", \"trust\": true}]"),
 		VF_STATE("2", "\"" M59 " " M2 "*\""),
+		VF_STATE("3", "\"" M59 " " M2 "*\""),
 	};
 	struct world *w = *state;
 
@@ -858,8 +941,8 @@ static void accepted_addresses_are_read_from_both_versions(void **state)
 			g = w->sw->pfs[0]->vfs[0].guest;
 			assert_int_equal(g->n_accepted, 2);
 			for (unsigned int k = 0; k < 2; k++)
-				assert_int_equal(g->accepted[k].by_grant,
-						 g->accepted[k].mac.b[5] == 0x57);
+				assert_int_equal(g->accepted[k].why, g->accepted[k].mac.b[5] == 0x57 ?
+							 GUEST_BY_GRANT : GUEST_BY_MAC);
 			assert_int_equal(sw_state_save(w->sw, NULL), 0);
 			world_restart(w);
 		}
@@ -870,7 +953,7 @@ static void state_of_a_newer_version_or_damaged_is_refused(void **state)
 {
 	struct world *w = *state;
 	static const char *const texts[][2] = {
-		{ "{\"version\": 3}", "newer" },
+		{ "{\"version\": 4}", "newer" },
 		{ "{}", "version" },
 		{ "[", "line 1" },
 		{ "", "line" },
@@ -1825,6 +1908,8 @@ int main(void)
 		T(groups_are_the_guests_and_all_multicast_takes_trust),
 		T(an_administrative_mac_holds_the_guest_both_ways),
 		T(a_vf_without_mac_takes_its_newest_source),
+		T(no_guest_takes_what_is_others_by_right),
+		T(what_becomes_others_by_right_is_lost_to_whom_chose_it),
 		T(allowed_addresses_are_the_vfs_without_trust),
 		T(an_address_that_was_allowed_goes_with_the_list),
 		T(addresses_behind_a_guest_are_learned_up_to_a_bound),
@@ -1836,7 +1921,7 @@ int main(void)
 		T(learned_addresses_go_when_they_are_silent),
 		T(settings_survive_a_restart),
 		T(what_cannot_be_plugged_in_at_the_start_comes_later),
-		T(accepted_addresses_are_read_from_both_versions),
+		T(accepted_addresses_are_read_from_all_versions),
 		T(state_of_a_newer_version_or_damaged_is_refused),
 		T(senders_wait_at_the_start_for_who_is_back),
 		T(a_state_file_that_cannot_be_written_fails_the_command_whole),
