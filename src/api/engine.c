@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/impl.h"
+#include "api/policy.h"
 #include "base/file.h"
 #include "base/uuid.h"
 
@@ -47,6 +48,8 @@ static void on_begin(void *arg, struct http_req *req, struct http_intake *intake
 	intake->refuse = !c || route_admit(c);
 	if (!intake->refuse) {
 		intake->body_max = c->priv->authenticated ? BODY_MAX : OPEN_BODY_MAX;
+		if (c->priv->authenticated)
+			intake->class = caller_is_agent(c) ? PEER_AGENT : PEER_TENANT;
 		if (c->priv->route_flags & ROUTE_UPLOAD)
 			intake->body_max = c->priv->room;
 		if (c->priv->route_flags & ROUTE_UPLOAD &&

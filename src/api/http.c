@@ -9,28 +9,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <microhttpd.h>
-#include <netdb.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "api/digest.h"
 #include "api/linger.h"
 #include "base/log.h"
 
-#define CONNECTIONS_MAX 1000
-#define BATCHES_MAX	64 /* rounds of one turn before the loop gets its other work */
+#define CONNECTIONS_MAX 13312u /* 1024 strangers, 4096 tenants, 8192 agents: limit.c */
+#define ACCEPTS_MAX	64     /* more for a moment: who has to go is still closing */
+#define FILES_MAX	1024u  /* descriptors that are no connections: images, those that linger */
+#define BATCHES_MAX	64     /* rounds of one turn before the loop gets its other work */
 
-enum conn_state { CONN_IDLE, CONN_READING, CONN_ANSWERING };
-
-struct conn {			   /* one client connection */
-	struct conn *next, **prev; /* in http->conns */
-	int fd;			   /* libmicrohttpd's */
-	enum conn_state state;	   /* what it waits for */
-	uint64_t since_ms;	   /* when that began */
-	bool unread;		   /* what was answered last was not read to its end */
-	char peer[INET6_ADDRSTRLEN]; /* who is at the other end; "" if that cannot be told */
+struct conn {	      /* one client connection */
+	int fd;	      /* libmicrohttpd's */
+	bool unread;  /* what was answered last was not read to its end */
+	struct peer peer;
+	char address[INET6_ADDRSTRLEN]; /* who is at the other end; "" if that cannot be told */
 };
 
 struct http_req {
@@ -58,9 +55,9 @@ struct http {
 	struct MHD_Daemon *mhd;
 	struct loop_fd *source;	    /* libmicrohttpd's epoll descriptor */
 	struct loop_timer *timer;   /* its next timeout */
-	struct loop_timer *sweeper; /* closes slow connections */
+	struct loop_timer *sweeper; /* ends slow connections */
 	struct lingers *lingers;    /* connections that end */
-	struct conn *conns;	    /* all connections */
+	struct limits *limits;	    /* of connections */
 	struct http_req *suspended; /* requests without an answer */
 	bool resumed;		    /* a connection was resumed: run again */
 };
@@ -117,8 +114,8 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 	if (req->response)
 		MHD_destroy_response(req->response);
 	if (req->conn) {
-		req->conn->state = CONN_IDLE;
-		req->conn->since_ms = loop_now_ms();
+		limit_hold(req->http->limits, &req->conn->peer, 0);
+		limit_wait(req->http->limits, &req->conn->peer, loop_now_ms());
 	}
 	if (req->fd >= 0)
 		close(req->fd);
@@ -147,6 +144,30 @@ static void peer_text(const struct sockaddr *sa, char out[INET6_ADDRSTRLEN])
 		inet_ntop(AF_INET6, &in6->sin6_addr, out, INET6_ADDRSTRLEN);
 }
 
+/* libmicrohttpd sees the end of it in its next turn; what is suspended is never ended so. */
+static void end(struct peer *p)
+{
+	if (p)
+		shutdown(container_of(p, struct conn, peer)->fd, SHUT_RDWR);
+}
+
+static struct conn *conn_new(struct http *http, struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *fd =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *address =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	struct conn *conn = fd ? calloc(1, sizeof(*conn)) : NULL;
+
+	if (!conn)
+		return NULL;
+	conn->fd = fd->connect_fd;
+	if (address)
+		peer_text(address->client_addr, conn->address);
+	end(limit_enter(http->limits, &conn->peer, conn->address, loop_now_ms()));
+	return conn;
+}
+
 static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 			  enum MHD_ConnectionNotificationCode code)
 {
@@ -154,26 +175,11 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 	struct conn *conn = *context;
 
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		const union MHD_ConnectionInfo *info =
-			MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-		const union MHD_ConnectionInfo *address =
-			MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-
-		conn = calloc(1, sizeof(*conn));
-		if (!conn || !info) {
-			free(conn);
-			return;
-		}
-		conn->fd = info->connect_fd;
-		conn->since_ms = loop_now_ms();
-		if (address)
-			peer_text(address->client_addr, conn->peer);
-		LIST_ADD(http->conns, conn);
-		*context = conn;
+		*context = conn_new(http, mhd);
 	} else if (conn) {
 		if (conn->unread)
 			linger_add(http->lingers, conn->fd);
-		LIST_DEL(conn);
+		limit_leave(http->limits, &conn->peer);
 		free(conn);
 		*context = NULL;
 	}
@@ -191,6 +197,10 @@ static void keep_in_memory(struct http_req *req, const char *data, size_t size)
 	while (room < req->size + size + 1)
 		room *= 2;
 	if (room != req->room) {
+		if (!req->conn || limit_hold(req->http->limits, &req->conn->peer, room)) {
+			req->error = -ENOBUFS;
+			return;
+		}
 		body = realloc(req->body, room);
 		if (!body) {
 			req->error = -ENOMEM;
@@ -212,7 +222,7 @@ static void keep_in_file(struct http_req *req, const char *data, size_t size)
 {
 	/* A long upload may take its time as long as it moves. */
 	if (req->conn && req->size >> 20 != (req->size + size) >> 20)
-		req->conn->since_ms = loop_now_ms();
+		limit_wait(req->http->limits, &req->conn->peer, loop_now_ms());
 	if (size > req->body_max - req->size) {
 		req->error = -EFBIG;
 		return;
@@ -249,13 +259,14 @@ static void begin(struct http_req *req)
 {
 	const char *length = http_header(req, "Content-Length");
 	struct http_intake intake = { 0 };
+	struct http *http = req->http;
 
 	req->begun = true;
+	http->opts.begin(http->opts.arg, req, &intake);
 	if (req->conn) {
-		req->conn->state = CONN_READING;
-		req->conn->since_ms = loop_now_ms();
+		limit_wait(http->limits, &req->conn->peer, loop_now_ms());
+		end(limit_rise(http->limits, &req->conn->peer, intake.class, loop_now_ms()));
 	}
-	req->http->opts.begin(req->http->opts.arg, req, &intake);
 	req->path = intake.file;
 	req->body_max = intake.body_max;
 	if (intake.refuse)
@@ -302,7 +313,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
 		return MHD_YES;
 	}
 	if (req->conn)
-		req->conn->state = CONN_ANSWERING;
+		limit_serve(http->limits, &req->conn->peer);
 	http->opts.handle(http->opts.arg, req);
 	if (req->response)
 		return answer(req);
@@ -338,56 +349,38 @@ static void on_ready(void *arg, uint32_t events)
 static void sweep(void *arg)
 {
 	struct http *http = arg;
-	uint64_t now_ms = loop_now_ms();
+	struct peer *p;
 
-	for (struct conn *conn = http->conns; conn; conn = conn->next)
-		if (conn->state != CONN_ANSWERING && now_ms - conn->since_ms > http->opts.slow_ms)
-			shutdown(conn->fd, SHUT_RDWR);
+	while ((p = limit_overdue(http->limits, loop_now_ms())))
+		end(p);
 }
 
-static int resolve(const char *listen, struct addrinfo **out, struct err *e)
+/* As many connections as there are descriptors for, files set apart. */
+static unsigned int connections_max(void)
 {
-	static const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_PASSIVE,
-					       .ai_socktype = SOCK_STREAM };
-	const char *port = strrchr(listen, ':');
-	char host[128];
+	struct rlimit limit = { .rlim_cur = FILES_MAX };
 
-	if (!port || port - listen >= (int)sizeof(host))
-		return err_set(e, -EINVAL, "\"%s\" is not ADDRESS:PORT", listen);
-	snprintf(host, sizeof(host), "%.*s", (int)(port - listen), listen);
-	if (host[0] == '[' && host[strlen(host) - 1] == ']') {
-		host[strlen(host) - 1] = '\0';
-		memmove(host, host + 1, strlen(host));
-	}
-	if (getaddrinfo(host, port + 1, &hints, out) != 0)
-		return err_set(e, -EINVAL, "\"%s\" is not ADDRESS:PORT", listen);
-	return 0;
-}
-
-static int listen_on(const char *where, struct err *e)
-{
-	struct addrinfo *ai = NULL;
-	auto_close int fd = -1;
-	int rc = resolve(where, &ai, e), one = 1;
-
-	if (rc)
-		return rc;
-	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
-	    bind(fd, ai->ai_addr, ai->ai_addrlen) || listen(fd, 128))
-		rc = err_errno(e, "cannot listen on %s", where);
-	freeaddrinfo(ai);
-	return rc ? rc : take_fd(fd);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur -= MIN(limit.rlim_cur / 4, FILES_MAX);
+	return MIN((unsigned int)MIN(limit.rlim_cur, (rlim_t)INT32_MAX), CONNECTIONS_MAX);
 }
 
 static int start(struct http *http, int fd, struct err *e)
 {
 	const union MHD_DaemonInfo *info;
+	unsigned int connections = connections_max();
 	int epoll_fd;
 
+	http->limits = limit_new(connections, http->opts.slow_ms);
+	http->lingers = linger_new(http->opts.loop);
+	if (!http->limits || !http->lingers) {
+		close(fd);
+		return -ENOMEM;
+	}
 	http->mhd = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, http,
-		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+		connections + ACCEPTS_MAX,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536, MHD_OPTION_URI_LOG_CALLBACK,
 		on_target, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_CONNECTION_TIMEOUT,
@@ -401,8 +394,7 @@ static int start(struct http *http, int fd, struct err *e)
 	http->source = loop_fd_add(http->opts.loop, epoll_fd, EPOLLIN, on_ready, http);
 	http->timer = loop_timer_add(http->opts.loop, UINT64_MAX, 0, turn, http);
 	http->sweeper = loop_timer_add(http->opts.loop, 1000, http->opts.slow_ms / 4, sweep, http);
-	http->lingers = linger_new(http->opts.loop);
-	return http->source && http->timer && http->sweeper && http->lingers ? 0 : -ENOMEM;
+	return http->source && http->timer && http->sweeper ? 0 : -ENOMEM;
 }
 
 /**
@@ -421,7 +413,7 @@ int http_open(const struct http_opts *opts, struct http **out, struct err *e)
 	if (!http)
 		return -ENOMEM;
 	http->opts = *opts;
-	rc = listen_on(opts->listen, e);
+	rc = http_listen(opts->listen, e);
 	if (rc < 0)
 		return rc;
 	rc = start(http, rc, e);
@@ -451,6 +443,7 @@ void http_close(struct http *http)
 	loop_timer_del(http->timer);
 	loop_timer_del(http->sweeper);
 	linger_free(http->lingers);
+	limit_free(http->limits);
 	free(http);
 }
 
@@ -493,7 +486,7 @@ const char *http_header(const struct http_req *req, const char *name)
  */
 const char *http_peer(const struct http_req *req)
 {
-	return req->conn ? req->conn->peer : "";
+	return req->conn ? req->conn->address : "";
 }
 
 /**
@@ -570,6 +563,8 @@ void http_reply(struct http_req *req, const struct http_answer *answer)
 	for (const char *const *h = answer->headers; response && h && h[0] && h[1]; h += 2)
 		MHD_add_response_header(response, h[0], h[1]);
 	req->response = response;
+	if (req->conn)
+		limit_send(req->http->limits, &req->conn->peer, answer->size, loop_now_ms());
 	req->status = response ? answer->status : MHD_HTTP_INTERNAL_SERVER_ERROR;
 	if (!req->suspended)
 		return;

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/limit.h"
 #include "base/loop.h"
 
 struct digest;
@@ -17,6 +18,7 @@ struct http_req;
 
 /* What begin() makes of a request whose headers are here; zeroed before. */
 struct http_intake {
+	enum peer_class class; /* of who asks, for the rest of the connection */
 	bool refuse;	 /* handle() now: the body is not wanted, and none is there then */
 	size_t body_max; /* bytes of the body that are kept; 413 past them */
 	char *file;	 /* malloc'ed, taken: a file of this path gets the body; or NULL */
@@ -25,7 +27,8 @@ struct http_intake {
 struct http_opts {
 	struct loop *loop;    /* borrowed */
 	const char *listen;   /* "127.0.0.1:5000", "[::1]:5000" */
-	unsigned int slow_ms; /* a request must be here in that time; an idle connection is closed */
+	unsigned int slow_ms; /* a request must be here in that time; an idle connection is closed;
+			       * strangers get a quarter of it */
 	/* Headers are here: is a body wanted, and where? */
 	void (*begin)(void *arg, struct http_req *req, struct http_intake *intake);
 	/* The request is complete; answer now or later with http_reply(). */
@@ -43,6 +46,7 @@ struct http_answer {
 	int fd;			    /* a file to send, taken; -1: body */
 };
 
+int http_listen(const char *where, struct err *e);
 int http_open(const struct http_opts *opts, struct http **out, struct err *e);
 void http_close(struct http *http);
 AUTO_DEFINE(struct http *, http_close)

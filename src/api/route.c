@@ -207,6 +207,10 @@ static int parse_body(struct call *c)
 
 	if (error == -EFBIG)
 		return call_fail(c, 413, "HTTPRequestEntityTooLarge", "Request is too large.");
+	if (error == -ENOBUFS) {
+		call_header(c, "Retry-After", "1");
+		return call_fail(c, 503, "ServiceUnavailable", "Too many requests wait already.");
+	}
 	if (error)
 		return call_fail(c, error == -ENOSPC ? 507 : 500, "HTTPInternalServerError",
 				 "The request's body cannot be kept: %s", strerror(-error));

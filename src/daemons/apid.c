@@ -97,7 +97,7 @@ static void raise_fd_limit(void)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return;
-	limit.rlim_cur = MIN(limit.rlim_max, (rlim_t)4096);
+	limit.rlim_cur = MIN(limit.rlim_max, (rlim_t)16384);
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 

@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import os
 import pathlib
+import resource
 import signal
 import socket
 import subprocess
@@ -24,6 +25,28 @@ def cloud(tmp_path_factory):
     made = Cloud(tmp_path_factory.mktemp('http'), '[api]\nclient_timeout_s = 2\n')
     yield made
     made.close()
+
+
+@pytest.fixture
+def cloud_of_many(tmp_path):
+    """A daemon with descriptors for 13,312 connections, as a client of as many."""
+    was = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (was[1], was[1]))
+    if was[1] < 16384:
+        pytest.skip('needs 16384 descriptors')
+    made = Cloud(tmp_path)
+    yield made
+    made.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, was)
+
+
+def is_closed(sock):
+    """Has the other side ended the connection?"""
+    sock.setblocking(False)
+    try:
+        return sock.recv(1) == b''
+    except BlockingIOError:
+        return False
 
 
 def raw(cloud, data, timeout=20.0):
@@ -189,6 +212,35 @@ def test_slow_clients_do_not_hold_up_others(cloud):
     finally:
         for sock in crowd:
             sock.close()
+
+
+def test_a_crowd_of_strangers_shuts_nobody_out(cloud_of_many):
+    """1,200 idle connections from as many addresses, 400 of one: the oldest of them make room."""
+    cloud, crowd = cloud_of_many, []
+    ask = head('GET', NETWORKS, f"X-Auth-Token: {cloud.admin.http.headers['X-Auth-Token']}")
+    with contextlib.ExitStack() as socks:
+        def connect(source):
+            sock = socks.enter_context(socket.create_connection(
+                ('127.0.0.1', cloud.apid.port), 10, (source, 0)))
+            crowd.append(sock)
+            return sock
+        member = connect('127.0.0.1')
+        member.sendall(ask)
+        assert member.recv(65536).startswith(b'HTTP/1.1 200 ')
+        oldest = connect('127.0.0.2')
+        before = rss_mb(cloud)
+        for i in range(1200):
+            connect(f'127.1.{i // 250}.{1 + i % 250}')
+        assert alive(cloud)
+        assert oldest.recv(1) == b''
+        for _ in range(400):
+            connect('127.2.0.1')
+        assert requests.get(cloud.apid.url + '/identity/v3', timeout=5).ok
+        assert rss_mb(cloud) < before + 20
+        gone = [sock for sock in crowd[-400:] if is_closed(sock)]
+        assert 100 < len(gone) < 200 and gone == crowd[-400:][:len(gone)]
+        member.sendall(ask)
+        assert member.recv(65536).startswith(b'HTTP/1.1 200 ')
 
 
 def test_one_connection_serves_many_requests(cloud):

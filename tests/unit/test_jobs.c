@@ -102,6 +102,7 @@ static void owners_of_a_lane_take_turns(void **state)
 	wait_done(f, 7);
 	assert_string_equal(f->order, "ababaa");
 	sem_post(&f->gate[1]);
+	wait_done(f, 8);
 }
 
 static void an_owner_that_comes_later_is_not_behind_old_rounds(void **state)
@@ -124,6 +125,7 @@ static void an_owner_that_comes_later_is_not_behind_old_rounds(void **state)
 	wait_done(f, 10);
 	assert_string_equal(f->order, "aaababab"); /* not "aaabbbaa": B has no rounds to make up */
 	sem_post(&f->gate[1]);
+	wait_done(f, 11);
 }
 
 static void one_owner_does_not_fill_a_lane(void **state)
@@ -141,6 +143,7 @@ static void one_owner_does_not_fill_a_lane(void **state)
 	assert_int_equal(n, 256);
 	sem_post(&f->gate[0]);
 	sem_post(&f->gate[1]);
+	wait_done(f, 2 + n);
 }
 
 static void lanes_do_not_wait_for_each_other(void **state)
@@ -156,6 +159,7 @@ static void lanes_do_not_wait_for_each_other(void **state)
 	assert_string_equal(f->order, "kf");
 	sem_post(&f->gate[0]);
 	sem_post(&f->gate[1]);
+	wait_done(f, 4);
 }
 
 int main(void)
