@@ -116,15 +116,18 @@ static void observe_port(struct agent *a, struct port *p)
 static void observe_net(struct agent *a, struct net *n)
 {
 	const struct pfs_pf *pf = pfs_find(a->view, n->pf);
+	const struct svc_config *svc;
 
 	for (unsigned int i = 0; !*n->pf && i < a->view->n_pfs; i++)
-		if (pfs_has_svc(&a->view->pfs[i], n->at.tap))
+		if (pfs_svc(&a->view->pfs[i], n->at.tap))
 			pf = &a->view->pfs[i];
 	if (pf && !*n->pf)
 		snprintf(n->pf, sizeof(n->pf), "%s", pf->info.config.name);
 	n->have.known = a->desired_known && (pf || !n->want.doc);
-	n->have.service_port = pfs_has_svc(pf, n->at.tap);
-	n->have.addressed = pf && n->addressed == pf->daemon;
+	svc = pfs_svc(pf, n->at.tap);
+	n->have.service_port = svc;
+	n->have.addressed = svc && n->addressed == pf->daemon &&
+			    (!n->want.doc || mac_equal(&svc->mac, &n->want.dhcp_mac));
 }
 
 static void look_done(void *arg)

@@ -128,6 +128,17 @@ static void put_subnet6(FILE *f, const struct want_net *net, unsigned int i,
 		fprintf(f, "enable-ra\nra-param=%s,mtu:%u,0,0\n", at->tap, net->mtu);
 }
 
+/* dnsmasq finds these itself; with them, a file of former addresses is not the current one. */
+static void put_place(FILE *f, const struct want_net *net)
+{
+	char mac[MAC_STR_LEN], ip[IP_STR_LEN];
+
+	fprintf(f, "# at %s", mac_format(&net->dhcp_mac, mac));
+	for (unsigned int i = 0; i < net->n_dhcp_ips; i++)
+		fprintf(f, " %s", ip_format(&net->dhcp_ips[i].address, ip));
+	fputc('\n', f);
+}
+
 /**
  * dhcp_conf() - dnsmasq's configuration for a network
  * @net: network with its subnets
@@ -146,6 +157,7 @@ char *dhcp_conf(const struct want_net *net, const struct dhcp_place *at)
 	if (!f)
 		return NULL;
 	fprintf(f, "# network %s, written by anyvf-agentd\n", net->id);
+	put_place(f, net);
 	fprintf(f, "port=0\ninterface=%s\nexcept-interface=lo\nbind-interfaces\n", at->tap);
 	fprintf(f, "no-hosts\nno-resolv\ndhcp-authoritative\ndhcp-ignore=tag:!known\n");
 	fprintf(f, "pid-file=%s/pid\ndhcp-leasefile=%s/leases\ndhcp-hostsfile=%s/hosts\n", at->dir,
@@ -285,7 +297,7 @@ static int ignore_adverts(const struct dhcp_place *at, struct err *e)
 }
 
 /**
- * dhcp_address() - Give the service port its addresses and set it up
+ * dhcp_address() - Give the service port its addresses, and no others, and set it up
  * @net: network
  * @at:  its place; the service port is in the namespace
  * @e:   error text, may be NULL
@@ -295,8 +307,12 @@ static int ignore_adverts(const struct dhcp_place *at, struct err *e)
 int dhcp_address(const struct want_net *net, const struct dhcp_place *at, struct err *e)
 {
 	const char *const up[] = { "ip", "-n", at->netns, "link", "set", at->tap, "up", NULL };
+	const char *const flush[] = { "ip", "-n",   at->netns, "addr",	 "flush",
+				      "dev", at->tap, "scope",   "global", NULL };
 	int rc = ignore_adverts(at, e);
 
+	if (!rc)
+		rc = spawn_run(flush, COMMAND_TIMEOUT_MS, NULL, 0, e);
 	if (!rc)
 		rc = spawn_run(up, COMMAND_TIMEOUT_MS, NULL, 0, e);
 	for (unsigned int i = 0; !rc && i < net->n_dhcp_ips; i++) {

@@ -223,16 +223,18 @@ const struct vf_info *pfs_vf(const struct pfs_view *view, const char *pf, unsign
 }
 
 /**
- * pfs_has_svc() - Is the service port there?
+ * pfs_svc() - A service port of a view
  * @pf:   PF of a view, may be NULL
  * @name: interface name
+ *
+ * Return: the port, or NULL.
  */
-bool pfs_has_svc(const struct pfs_pf *pf, const char *name)
+const struct svc_config *pfs_svc(const struct pfs_pf *pf, const char *name)
 {
 	for (unsigned int i = 0; pf && i < pf->n_svcs; i++)
 		if (!strcmp(pf->svcs[i].name, name))
-			return true;
-	return false;
+			return &pf->svcs[i];
+	return NULL;
 }
 
 /**

@@ -29,7 +29,7 @@ void pfs_view_free(struct pfs_view *view);
 AUTO_DEFINE(struct pfs_view *, pfs_view_free)
 const struct pfs_pf *pfs_find(const struct pfs_view *view, const char *pf);
 const struct vf_info *pfs_vf(const struct pfs_view *view, const char *pf, unsigned int vf);
-bool pfs_has_svc(const struct pfs_pf *pf, const char *name);
+const struct svc_config *pfs_svc(const struct pfs_pf *pf, const char *name);
 const struct mirror_config *pfs_mirror(const struct pfs_view *view, const char *name);
 json_t *pfs_to_inventory(const struct pfs_view *view, const char *mappings);
 

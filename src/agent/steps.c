@@ -109,6 +109,7 @@ struct net_job {
 	struct dhcp_place at;
 	char pf[PF_NAME_LEN + 1];
 	bool service_port;
+	bool other_mac; /* ... of an address that is not wished for any more */
 	pid_t daemon;
 	char *conf, *hosts;
 	int rc;
@@ -126,7 +127,7 @@ static int net_add(struct net_job *j)
 				  .vlan = (uint16_t)want->vlan,
 				  .mtu = (uint16_t)want->mtu };
 	char path[PATH_MAX], daemon[16];
-	bool as_it_was = j->service_port && dhcp_has_addresses(want, &j->at);
+	bool as_it_was = j->service_port && !j->other_mac && dhcp_has_addresses(want, &j->at);
 	int rc = as_it_was ? 0 : dhcp_stop(&j->at, &j->e);
 
 	snprintf(svc.pf, sizeof(svc.pf), "%s", want->pf);
@@ -136,7 +137,9 @@ static int net_add(struct net_job *j)
 		rc = file_mkdirs(j->at.dir, 0755, &j->e);
 	if (!rc)
 		rc = dhcp_netns_add(&j->at, &j->e);
-	if (!rc && !j->service_port)
+	if (!rc && j->other_mac)
+		rc = pfs_svc_del(j->agent->opts.run_dir, j->pf, j->at.tap, &j->e);
+	if (!rc && (!j->service_port || j->other_mac))
 		rc = pfs_svc_add(j->agent->opts.run_dir, &svc, &j->e);
 	if (!rc && !as_it_was)
 		rc = dhcp_address(want, &j->at, &j->e);
@@ -216,6 +219,7 @@ static void net_done(void *arg)
 void step_net(struct agent *a, struct net *n, enum net_step step)
 {
 	const struct pfs_pf *pf = pfs_find(a->view, n->pf);
+	const struct svc_config *svc = pfs_svc(pf, n->at.tap);
 	struct net_job *j = calloc(1, sizeof(*j));
 
 	if (!j)
@@ -224,6 +228,7 @@ void step_net(struct agent *a, struct net *n, enum net_step step)
 	j->step = step;
 	j->at = n->at;
 	j->service_port = n->have.service_port;
+	j->other_mac = svc && !mac_equal(&svc->mac, &n->want.dhcp_mac);
 	j->daemon = pf ? pf->daemon : 0;
 	snprintf(j->net, sizeof(j->net), "%s", n->id);
 	snprintf(j->pf, sizeof(j->pf), "%s", n->pf);

@@ -221,7 +221,7 @@ static int take_vf(struct call *c, json_t *port, const char *host, const char *s
 		return rc;
 	}
 	set_bound(port, host, net, &l);
-	rc = dhcp_ensure(c, net);
+	rc = dhcp_ensure(c, net, host);
 	if (!rc && !host_doc(c, host, "network", doc_str(net, "id")))
 		rc = host_network_put(c, host, net, l.pf);
 	return rc < 0 ? rc : MIN(host_port_put(c, host, port, &l), 0);
@@ -412,17 +412,13 @@ int lease_port_check(struct call *c, json_t *port, const json_t *old)
 int lease_port_gone(struct call *c, const json_t *port)
 {
 	const char *host = doc_str(port, "binding:host_id"), *id = doc_str(port, "id");
-	const char *net = doc_str(port, "network_id");
-	int rc;
+	int rc = strcmp(doc_str(port, "device_owner"), "network:dhcp") ? 0 : dhcp_gone(c, port);
 
-	if (!strcmp(doc_str(port, "device_owner"), "network:dhcp")) {
-		rc = call_delete(c, "/dhcp/%s", net);
-		return rc ? rc : lease_network_changed(c, net);
-	}
-	return unplug(c, host, id);
+	return rc ? MIN(rc, 0) : unplug(c, host, id);
 }
 
-/* The lease ends; the last of a network's ports on a host takes the network's document along. */
+/* The lease ends; the last of a network's ports on a host takes the network's document along, and
+ * its DHCP. */
 static int end_lease(struct call *c, const char *host, const char *id, const json_t *doc)
 {
 	auto_of(json_decref) json_t *was = json_incref((json_t *)doc);
@@ -437,7 +433,9 @@ static int end_lease(struct call *c, const char *host, const char *id, const jso
 	while (!rc && cursor_next(&it))
 		if (!strcmp(doc_str(it.doc, "network"), net))
 			return 0;
-	return rc ? rc : call_delete(c, "/host/%s/network/%s", host, net);
+	if (!rc)
+		rc = call_delete(c, "/host/%s/network/%s", host, net);
+	return rc ? rc : dhcp_end(c, net, host);
 }
 
 /* Sets a port's status if it is another. */

@@ -10,9 +10,11 @@
 #include <errno.h>
 #include <string.h>
 
-/* Documents changed in a client's own transaction, and in one of lease_sync(). */
+/* Operations in a client's own transaction, and in one of lease_sync(): the last host may
+ * take some more, for its document and its service port with a row, a MAC and addresses. */
 #define SYNC_NOW   16
-#define SYNC_LATER 32
+#define SYNC_LATER 64
+#define AGAIN_MS   1 /* until the next transaction of what one cannot hold */
 
 /* As host_doc_put(), but says 1 when it wrote. */
 static int doc_put(struct call *c, const char *host, const char *kind, const char *id, json_t *doc)
@@ -111,39 +113,20 @@ int host_port_put(struct call *c, const char *host, const json_t *port, const st
 {
 	const json_t *net = res_get(c, &network_resource, doc_str(port, "network_id"));
 	bool up = doc_bool(port, "admin_state_up") && doc_bool(net, "admin_state_up");
-	json_t *doc =
-		json_pack("{s:O,s:O,s:s?,s:O,s:s,s:i,s:s?,s:O,s:i,s:s,s:b,s:b,s:s,s:O,s:O,s:O,s:b,"
-			  "s:o}",
-			  "id", json_object_get(port, "id"), "name", json_object_get(port, "name"),
-			  "server", l->server, "network", json_object_get(port, "network_id"), "pf",
-			  l->pf, "vf", (int)l->vf, "pci_slot", l->pci_slot, "mac",
-			  json_object_get(port, "mac_address"), "vlan", (int)network_vlan(net),
-			  "trunk", is_untagged_only(port, net) ? "none" : "any", "spoofchk",
-			  doc_bool(port, "port_security_enabled"), "trust", is_trusted(port),
-			  "state", up ? "auto" : "disable", "mtu", json_object_get(net, "mtu"),
-			  "vnic_type", json_object_get(port, "binding:vnic_type"), "fixed_ips",
-			  json_object_get(port, "fixed_ips"), "released", 0, "allowed",
-			  allowed_macs(port));
+	json_t *doc = json_pack(
+		"{s:O,s:O,s:s?,s:O,s:s,s:i,s:s?,s:O,s:i,s:s,s:b,s:b,s:s,s:O,s:O,s:O,s:b,"
+		"s:o}",
+		"id", json_object_get(port, "id"), "name", json_object_get(port, "name"), "server",
+		l->server, "network", json_object_get(port, "network_id"), "pf", l->pf, "vf",
+		(int)l->vf, "pci_slot", l->pci_slot, "mac", json_object_get(port, "mac_address"),
+		"vlan", (int)network_vlan(net), "trunk",
+		is_untagged_only(port, net) ? "none" : "any", "spoofchk",
+		doc_bool(port, "port_security_enabled"), "trust", is_trusted(port), "state",
+		up ? "auto" : "disable", "mtu", json_object_get(net, "mtu"), "vnic_type",
+		json_object_get(port, "binding:vnic_type"), "fixed_ips",
+		json_object_get(port, "fixed_ips"), "released", 0, "allowed", allowed_macs(port));
 
 	return doc_put(c, host, "port", doc_str(port, "id"), doc);
-}
-
-static const json_t *dhcp_port(struct call *c, const char *network_id)
-{
-	const json_t *row = call_get(c, "/dhcp/%s", network_id);
-
-	return row ? res_get(c, &port_resource, doc_str(row, "port")) : NULL;
-}
-
-static json_t *dhcp_json(struct call *c, const char *network_id)
-{
-	const json_t *port = dhcp_port(c, network_id);
-
-	if (!port)
-		return json_null();
-	return json_pack("{s:O,s:O,s:O}", "port_id", json_object_get(port, "id"), "mac",
-			 json_object_get(port, "mac_address"), "fixed_ips",
-			 json_object_get(port, "fixed_ips"));
 }
 
 static json_t *subnets_json(struct call *c, const char *network_id)
@@ -181,142 +164,46 @@ int host_network_put(struct call *c, const char *host, const json_t *net, const 
 		       json_pack("{s:s,s:O,s:s,s:i,s:O,s:o,s:o}", "id", id, "name",
 				 json_object_get(net, "name"), "pf", pf, "vlan",
 				 (int)network_vlan(net), "mtu", json_object_get(net, "mtu"), "dhcp",
-				 dhcp_json(c, id), "subnets", subnets_json(c, id)));
+				 dhcp_json(c, id, host), "subnets", subnets_json(c, id)));
 }
 
-/* The service port's address in a subnet: the one it has, else a free one. NULL: none is free. */
-static json_t *dhcp_address(struct call *c, const json_t *subnet, const json_t *port)
+/* What one host is told of a network. Return: 1 if that was news, 0, or a negative errno. */
+static int sync_host(struct call *c, const char *host, const char *id, const json_t *net,
+		     const json_t *have)
 {
-	const char *id = doc_str(subnet, "id");
-	char text[IP_STR_LEN];
-	struct ipam_subnet s;
-	struct ip ip;
-	json_t *row;
-	size_t i;
-
-	json_array_foreach (json_object_get(port, "fixed_ips"), i, row)
-		if (!strcmp(doc_str(row, "subnet_id"), id))
-			return json_incref(row);
-	if (subnet_read(subnet, &s))
-		return NULL;
-	if (s.slaac)
-		return json_pack("{s:s}", "subnet_id", id);
-	if (subnet_pick(c, id, &s, &ip)) {
-		/* Pools are for ports that ask; DHCP may stand beside them. */
-		s.n_pools = ipam_default_pools(&s.cidr, &s.gateway, s.pools);
-		if (subnet_pick(c, id, &s, &ip))
-			return NULL;
-	}
-	return json_pack("{s:s,s:s}", "subnet_id", id, "ip_address", ip_format(&ip, text));
-}
-
-/* One address in each subnet with DHCP. */
-static json_t *dhcp_addresses(struct call *c, const json_t *net, const json_t *port)
-{
-	struct cursor it = res_list(c, &subnet_resource, "network_id", doc_str(net, "id"));
-	json_t *ips = json_array();
-
-	while (cursor_next(&it)) {
-		json_t *ip = doc_bool(it.doc, "enable_dhcp") ? dhcp_address(c, it.doc, port) : NULL;
-
-		if (ip)
-			json_array_append_new(ips, ip);
-	}
-	return ips;
-}
-
-/* Takes ips. */
-static int dhcp_create(struct call *c, const json_t *net, json_t *ips)
-{
-	const char *id = doc_str(net, "id"), *project = doc_str(net, "project_id");
-	int64_t limit = res_quota(c, &port_resource, project);
-	const json_t *port;
 	int rc;
 
-	if (limit >= 0 && res_count(c, &port_resource, "project_id", project) >= limit)
-		return json_decref(ips), 0; /* a project at its limit has no room for DHCP */
-	rc = res_create(c, &port_resource,
-			json_pack("{s:s,s:s,s:s,s:o,s:o,s:b,s:[]}", "network_id", id, "project_id",
-				  project, "device_owner", "network:dhcp", "device_id",
-				  json_sprintf("dhcp-%s", id), "fixed_ips", ips,
-				  "port_security_enabled", 0, "security_groups"),
-			&port);
-	return rc ? rc
-		  : call_put(c, json_pack("{s:O}", "port", json_object_get(port, "id")), "/dhcp/%s",
-			     id);
+	if (!net)
+		return call_delete(c, "/host/%s/network/%s", host, id)
+			       ?: dhcp_end(c, id, host) ?: 1;
+	rc = dhcp_ensure(c, net, host) ?: host_network_put(c, host, net, doc_str(have, "pf"));
+	return rc < 0 ? rc : call_get(c, "/host/%s/network/%s", host, id) != have;
 }
 
-/* Takes ips. */
-static int dhcp_update(struct call *c, const json_t *port, json_t *ips)
+/* Hosts' documents about one network; what was done is taken from @left: it ends at zero. */
+static int sync_hosts(struct call *c, const char *id, const json_t *net, int *left)
 {
-	json_t *copy = json_copy((json_t *)port);
-	int rc;
+	struct cursor it = call_list(c, "/agent/");
+	int cost = 5 + 2 * (int)res_count(c, &subnet_resource, "network_id", id);
 
-	if (!copy || json_object_set_new(copy, "fixed_ips", ips))
-		return json_decref(copy), -ENOMEM;
-	rc = port_addresses(c, copy, port);
-	return rc ? json_decref(copy), rc : res_put(c, &port_resource, copy);
-}
+	while (*left > 0 && cursor_next(&it)) {
+		const char *host = it.key + strlen("/agent/");
+		const json_t *have = call_get(c, "/host/%s/network/%s", host, id);
+		int rc = have ? sync_host(c, host, id, net, have) : 0;
 
-/**
- * dhcp_ensure() - Make a network's service port what its subnets ask for
- * @c:   call
- * @net: network with ports on some host
- *
- * One port (device_owner network:dhcp) and one address a subnet serve all hosts. It goes with the
- * last subnet that has DHCP. Where no address is free, or the project is at its limit of ports,
- * there is no DHCP, as under Neutron.
- *
- * Return: 0 or a negative errno.
- */
-int dhcp_ensure(struct call *c, const json_t *net)
-{
-	const json_t *port = dhcp_port(c, doc_str(net, "id"));
-	json_t *ips = dhcp_addresses(c, net, port);
-
-	if (!json_array_size(ips)) {
-		json_decref(ips);
-		return port ? res_delete(c, &port_resource, doc_str(port, "id")) : 0;
+		if (rc < 0)
+			return rc;
+		*left -= rc * cost;
 	}
-	if (!port)
-		return dhcp_create(c, net, ips);
-	if (!json_equal(ips, json_object_get(port, "fixed_ips")))
-		return dhcp_update(c, port, ips);
-	json_decref(ips);
 	return 0;
 }
 
-/* Hosts' documents about one network. Return: how many changed, or a negative errno. */
-static int sync_hosts(struct call *c, const char *id, const json_t *net, int budget)
-{
-	struct cursor it = call_list(c, "/agent/");
-	int n = 0, rc = 0;
-
-	while (n < budget && cursor_next(&it)) {
-		const char *host = it.key + strlen("/agent/");
-		const json_t *have = call_get(c, "/host/%s/network/%s", host, id);
-
-		if (!have)
-			continue;
-		if (net)
-			rc = dhcp_ensure(c, net)
-				     ?: host_network_put(c, host, net, doc_str(have, "pf"));
-		else
-			rc = call_delete(c, "/host/%s/network/%s", host, id) ?: 1;
-		if (rc < 0)
-			return rc;
-		n += rc;
-	}
-	return n;
-}
-
-/* Hosts' documents about the ports of one network. Return: as sync_hosts(). */
-static int sync_ports(struct call *c, const char *id, int budget)
+/* Hosts' documents about the ports of one network; @left as in sync_hosts(). */
+static int sync_ports(struct call *c, const char *id, int *left)
 {
 	struct cursor it = res_list(c, &port_resource, "network_id", id);
-	int n = 0;
 
-	while (n < budget && cursor_next(&it)) {
+	while (*left > 0 && cursor_next(&it)) {
 		const char *host = doc_str(it.doc, "binding:host_id");
 		const json_t *have =
 			*host ? call_get(c, "/host/%s/port/%s", host, doc_str(it.doc, "id")) : NULL;
@@ -327,23 +214,18 @@ static int sync_ports(struct call *c, const char *id, int budget)
 		rc = lease_refresh(c, host, it.doc, have);
 		if (rc < 0)
 			return rc;
-		n += rc;
+		*left -= rc;
 	}
-	return n;
+	return 0;
 }
 
-/* Return: true when all of a network's documents are as they should be; rc by reference. */
-static bool sync_network(struct call *c, const char *id, int budget, int *rc)
+/* All of a network's documents are as they should be if something of @left is left. */
+static int sync_network(struct call *c, const char *id, int *left)
 {
 	const json_t *net = res_get(c, &network_resource, id);
-	int n = sync_hosts(c, id, net, budget);
+	int rc = sync_hosts(c, id, net, left);
 
-	if (n >= 0 && n < budget && net) {
-		*rc = sync_ports(c, id, budget - n);
-		n = *rc < 0 ? *rc : n + *rc;
-	}
-	*rc = MIN(n, 0);
-	return n < budget;
+	return rc || !net ? rc : sync_ports(c, id, left);
 }
 
 /**
@@ -372,16 +254,26 @@ int lease_refresh(struct call *c, const char *host, const json_t *port, const js
  * @c:          call
  * @network_id: network
  *
- * Agents are told in this transaction if that is few documents, else soon.
+ * Agents are told in this transaction if that is little, else soon.
  *
  * Return: 0 or a negative errno.
  */
 int lease_network_changed(struct call *c, const char *network_id)
 {
-	int rc;
+	int left = SYNC_NOW, rc = sync_network(c, network_id, &left);
 
-	if (sync_network(c, network_id, SYNC_NOW, &rc) || rc)
-		return rc;
+	return rc || left > 0 ? rc : lease_resync(c, network_id);
+}
+
+/**
+ * lease_resync() - Have lease_sync() look at a network's documents
+ * @c:          call
+ * @network_id: network
+ *
+ * Return: 0 or a negative errno.
+ */
+int lease_resync(struct call *c, const char *network_id)
+{
 	return call_put(c, json_pack("{s:s}", "network", network_id), "/resync/%s", network_id);
 }
 
@@ -391,16 +283,17 @@ int lease_network_changed(struct call *c, const char *network_id)
  *
  * Documents that are right already cost nothing, so each turn starts from the beginning.
  *
- * Return: 0 or a negative errno.
+ * Return: 0, CALL_WAIT when there is more, or a negative errno.
  */
 int lease_sync(struct call *c)
 {
 	struct cursor it = call_list(c, "/resync/");
-	int rc;
+	int left = SYNC_LATER, rc = dhcp_split(c);
 
-	if (!cursor_next(&it))
-		return 0;
-	if (!sync_network(c, it.key + strlen("/resync/"), SYNC_LATER, &rc) || rc)
+	if (rc || !cursor_next(&it))
 		return rc;
-	return call_delete(c, "%s", it.key);
+	rc = sync_network(c, it.key + strlen("/resync/"), &left);
+	if (!rc && left > 0)
+		rc = call_delete(c, "%s", it.key);
+	return rc ? rc : call_wait(c, AGAIN_MS, "/resync/");
 }

@@ -18,6 +18,13 @@ unsigned int network_vlan(const json_t *net);
 int host_port_put(struct call *c, const char *host, const json_t *port, const struct lease *l);
 int host_network_put(struct call *c, const char *host, const json_t *net, const char *pf);
 int lease_refresh(struct call *c, const char *host, const json_t *port, const json_t *have);
-int dhcp_ensure(struct call *c, const json_t *net);
+int lease_resync(struct call *c, const char *network_id);
+
+/* lease_dhcp.c */
+json_t *dhcp_json(struct call *c, const char *network_id, const char *host);
+int dhcp_ensure(struct call *c, const json_t *net, const char *host);
+int dhcp_end(struct call *c, const char *network_id, const char *host);
+int dhcp_gone(struct call *c, const json_t *port);
+int dhcp_split(struct call *c);
 
 #endif

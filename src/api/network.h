@@ -68,6 +68,7 @@ const json_t *port_own(struct call *c, const char *id);
 int group_default(struct call *c, const char *project_id, const char **id);
 
 /* Leases: what must follow when resources change (lease.c). */
+#define SERVICE_PORTS_NOW 8 /* that a request changes in its own transaction */
 int lease_port_check(struct call *c, json_t *port, const json_t *old);
 int lease_port_gone(struct call *c, const json_t *port);
 int lease_network_changed(struct call *c, const char *network_id);

@@ -258,12 +258,15 @@ static int subnet_deleted(struct call *c, const json_t *doc)
 	const char *id = doc_str(doc, "id");
 	struct cursor it = call_list(c, "/ip/%s/", id);
 	struct ipam_subnet s;
-	int rc = subnet_read(doc, &s);
+	int rc = subnet_read(doc, &s), stripped = 0;
 
 	while (!rc && cursor_next(&it)) {
 		const json_t *port = res_get(c, &port_resource, doc_str(it.doc, "port"));
+		bool service = !strcmp(doc_str(port, "device_owner"), "network:dhcp");
 
-		if (port && !s.slaac && strcmp(doc_str(port, "device_owner"), "network:dhcp"))
+		if (service && stripped++ >= SERVICE_PORTS_NOW)
+			continue; /* lease_sync() does it */
+		if (port && !s.slaac && !service)
 			return call_fail(c, 409, "SubnetInUse",
 					 "Unable to complete operation on subnet %s: One or more "
 					 "ports have an IP allocation from this subnet.",

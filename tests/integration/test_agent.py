@@ -543,6 +543,26 @@ def test_a_qemu_killed_in_its_start_is_started_again(host):
     vm.active()
 
 
+def test_dhcp_moves_to_another_address_of_the_host(host):
+    """As when the API gives each host a service port of its own: the guest goes on, and renews."""
+    net = Net(host)
+    vm = Server(host, net).active().booted()
+    old, mac = host.api.docs['network'][net.id]['dhcp'], f'fa:16:3e:ff:01:{net.n:02x}'
+    for now, address in ({**old, 'mac': mac}, 3), ({**old, 'mac': mac}, 4):
+        now['fixed_ips'] = [{'ip_address': net.addr(address), 'subnet_id': net.subnet}]
+        host.api.change('network', net.id, dhcp=now)
+
+        def moved(address=address):
+            words = run('ip', '-n', net.netns, '-o', 'addr').stdout
+            link = run('ip', '-n', net.netns, 'link').stdout
+            return words.count(' inet 10.') == 1 and f' {net.addr(address)}/24 ' in words and mac in link
+        wait_for(moved, 20, f'DHCP at {net.addr(address)}')
+        host.api.wait_status('network', net.id, 'ACTIVE', 20)
+        wait_for(net.dnsmasq, 10, 'dnsmasq')
+        said = vm.console().run('udhcpc -i eth0 -n -q -t 5')
+        assert f'lease of {vm.ip} obtained from {net.addr(address)}' in said[1], said
+
+
 def test_a_hung_qemu_delays_only_itself(host):
     net = Net(host)
     hung = Server(host, net).active().booted()

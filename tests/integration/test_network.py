@@ -439,6 +439,26 @@ def test_one_service_port_serves_a_networks_dhcp(cloud):
     assert not cloud.admin.get(V2 + '/ports')['ports'] and wish(agent, 'network', net) is None
 
 
+def test_each_host_answers_dhcp_from_a_port_of_its_own(cloud):
+    agents, net = [cloud.agent(h, auto=False) for h in ('h1', 'h2')], flat(cloud)
+    ports = [bind(cloud, cloud.port(net), agent.host) for agent in agents]
+    owners = f"{V2}/ports?network_id={net['id']}&device_owner=network:dhcp"
+    told = [wish(agent, 'network', net)['dhcp'] for agent in agents]
+    assert {d['port_id'] for d in told} == {p['id'] for p in cloud.admin.get(owners)['ports']}
+    for unique in 'port_id', 'mac', 'fixed_ips':
+        assert told[0][unique] != told[1][unique]
+    names = [cloud.show_port({'id': d['port_id']})['device_id'] for d in told]
+    assert names == [f"dhcp{agent.host}-{net['id']}" for agent in agents]
+    cloud.admin.delete(f"{V2}/ports/{told[0]['port_id']}")  # h1 gets another, h2 is not concerned
+    again = wish(agents[0], 'network', net)['dhcp']
+    assert again['port_id'] != told[0]['port_id'] and wish(agents[1], 'network', net)['dhcp'] == told[1]
+    cloud.admin.delete(f"{V2}/ports/{ports[1]['id']}")
+    agents[1].report('port', ports[1]['id'], generation=wish(agents[1], 'port', ports[1])['generation'],
+                     status='RELEASED')
+    assert wish(agents[1], 'network', net) is None
+    assert [p['id'] for p in cloud.admin.get(owners)['ports']] == [again['port_id']]
+
+
 def test_dhcp_follows_its_subnets(cloud):
     agent, net = cloud.agent('h1', auto=False), flat(cloud, subnet=False)
     sub = subnet(cloud, net, enable_dhcp=False)

@@ -11,6 +11,7 @@
 #include "api/compute.h"
 #include "api/network.h"
 #include "api_call.h"
+#include "base/uuid.h"
 
 #define SECOND INT64_C(1000000)
 #define SILENT (16 * SECOND) /* heartbeat_s is 5 */
@@ -303,6 +304,192 @@ static void servers_being_deleted_do_not_wait_for_dead_hosts(void **state)
 	call_free(c);
 }
 
+/* A network with a /16, whose ports are on the first n hosts. */
+static void make_network(const char *id, unsigned int n)
+{
+	struct call *c = new_call(&admin);
+
+	c->service = &network_service;
+	assert_int_equal(res_create(c, &network_resource,
+				    json_pack("{s:s,s:s,s:s,s:s,s:s}", "id", id, "project_id", "p1",
+					      "name", "n", "provider:network_type", "flat",
+					      "provider:physical_network", "physnet1"),
+				    NULL),
+			 0);
+	assert_int_equal(res_create(c, &subnet_resource,
+				    json_pack("{s:s,s:s,s:i,s:s}", "network_id", id, "project_id",
+					      "p1", "ip_version", 4, "cidr", "10.1.0.0/16"),
+				    NULL),
+			 0);
+	assert_int_equal(run_commit(c), 0);
+	for (unsigned int i = 0; i < n; i++) {
+		assert_int_equal(call_put(c, json_pack("{s:s,s:i}", "pf", "p1", "generation", 1),
+					  "/host/h%u/network/%s", i, id),
+				 0);
+		assert_int_equal(run_commit(c), 0);
+	}
+	call_free(c);
+}
+
+/* As the engine does once a second, until nothing is left. */
+static void sync_all(void)
+{
+	run_all(lease_sync);
+	assert_int_equal(run_all(lease_sync), 1);
+}
+
+static void change_network(const char *id)
+{
+	struct call *c = new_call(&admin);
+
+	c->service = &network_service;
+	assert_int_equal(lease_network_changed(c, id), 0);
+	assert_int_equal(run_commit(c), 0);
+	call_free(c);
+	sync_all();
+}
+
+/* No MAC, address or port of a network's DHCP is two hosts'. Return: hosts that have one. */
+static unsigned int count_service_ports(const char *id)
+{
+	static const char *const unique[] = { "port_id", "mac", "ip" };
+	auto_of(json_decref) json_t *seen = json_pack("{s:{},s:{},s:{}}", "port_id", "mac", "ip");
+	struct call *c = new_call(&admin);
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < HOSTS; i++) {
+		const json_t *doc = call_get(c, "/host/h%u/network/%s", i, id);
+		json_t *dhcp = json_object_get(doc, "dhcp");
+
+		if (!json_is_object(dhcp))
+			continue;
+		n++;
+		dhcp = json_copy(dhcp);
+		json_object_set(
+			dhcp, "ip",
+			json_object_get(json_array_get(json_object_get(dhcp, "fixed_ips"), 0),
+					"ip_address"));
+		for (size_t k = 0; k < ARRAY_LEN(unique); k++) {
+			const char *text = doc_text(dhcp, unique[k]);
+
+			assert_non_null(text);
+			assert_null(json_object_get(json_object_get(seen, unique[k]), text));
+			json_object_set_new(json_object_get(seen, unique[k]), text, json_true());
+		}
+		json_decref(dhcp);
+	}
+	assert_int_equal(res_count(c, &port_resource, "network_id", id), n);
+	call_free(c);
+	return n;
+}
+
+static const char net_id[] = "33333333-3333-4333-8333-333333333333";
+
+static void each_host_has_a_service_port_of_its_own(void **state)
+{
+	struct call *c;
+
+	beat_all();
+	make_network(net_id, HOSTS);
+	change_network(net_id);
+	assert_int_equal(count_service_ports(net_id), HOSTS);
+	/* a subnet that goes takes all of them along, and so does the network */
+	c = new_call(&admin);
+	struct cursor it = res_list(c, &subnet_resource, "network_id", net_id);
+	assert_true(cursor_next(&it));
+	c->service = &network_service;
+	assert_int_equal(res_delete(c, &subnet_resource, doc_text(it.doc, "id")), 0);
+	assert_int_equal(run_commit(c), 0);
+	call_free(c);
+	sync_all();
+	assert_int_equal(count_service_ports(net_id), 0);
+}
+
+static void a_network_that_goes_takes_all_service_ports_along(void **state)
+{
+	struct call *c;
+
+	beat_all();
+	make_network(net_id, HOSTS);
+	change_network(net_id);
+	c = new_call(&admin);
+	c->service = &network_service;
+	assert_int_equal(res_delete(c, &network_resource, net_id), 0);
+	assert_int_equal(run_commit(c), 0);
+	call_free(c);
+	sync_all();
+	c = new_call(&admin);
+	assert_int_equal(res_count(c, &port_resource, NULL, NULL), 0);
+	for (unsigned int i = 0; i < HOSTS; i++)
+		assert_null(call_get(c, "/host/h%u/network/%s", i, net_id));
+	struct cursor left = call_list(c, "/dhcp_port/"), ips = call_list(c, "/ip/");
+	assert_false(cursor_next(&left) || cursor_next(&ips));
+	call_free(c);
+}
+
+/* A store of the version that had one service port for all hosts. */
+static void the_port_of_all_hosts_becomes_the_firsts(void **state)
+{
+	const json_t *port;
+	char id[UUID_STR_LEN];
+	struct call *c;
+
+	beat_all();
+	make_network(net_id, 3);
+	c = new_call(&admin);
+	c->service = &network_service;
+	assert_int_equal(
+		res_create(c, &port_resource,
+			   json_pack("{s:s,s:s,s:s,s:s}", "network_id", net_id, "project_id", "p1",
+				     "device_owner", "network:dhcp", "device_id", "dhcp-x"),
+			   &port),
+		0);
+	snprintf(id, sizeof(id), "%s", doc_text(port, "id"));
+	assert_int_equal(call_put(c, json_pack("{s:s}", "port", id), "/dhcp/%s", net_id), 0);
+	assert_int_equal(run_commit(c), 0);
+	call_free(c);
+	sync_all();
+	assert_int_equal(count_service_ports(net_id), 3);
+	c = new_call(&admin);
+	assert_null(call_get(c, "/dhcp/%s", net_id));
+	assert_string_equal(
+		doc_text(json_object_get(call_get(c, "/host/h0/network/%s", net_id), "dhcp"),
+			 "port_id"),
+		id);
+	assert_string_equal(doc_text(res_get(c, &port_resource, id), "device_id"),
+			    "dhcph0-33333333-3333-4333-8333-333333333333");
+	call_free(c);
+}
+
+/* Nobody's: a network without ports on any host; and a row whose port is gone. */
+static void the_port_of_no_host_goes(void **state)
+{
+	const json_t *port;
+	struct call *c;
+
+	beat("h0");
+	make_network(net_id, 0);
+	c = new_call(&admin);
+	c->service = &network_service;
+	assert_int_equal(res_create(c, &port_resource,
+				    json_pack("{s:s,s:s,s:s}", "network_id", net_id, "project_id",
+					      "p1", "device_owner", "network:dhcp"),
+				    &port),
+			 0);
+	assert_int_equal(call_put(c, json_pack("{s:O}", "port", json_object_get(port, "id")),
+				  "/dhcp/%s", net_id),
+			 0);
+	assert_int_equal(call_put(c, json_pack("{s:s}", "port", net_id), "/dhcp/gone"), 0);
+	assert_int_equal(run_commit(c), 0);
+	call_free(c);
+	sync_all();
+	c = new_call(&admin);
+	struct cursor left = call_list(c, "/dhcp/");
+	assert_false(cursor_next(&left));
+	assert_int_equal(res_count(c, &port_resource, NULL, NULL), 0);
+	call_free(c);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -315,6 +502,10 @@ int main(void)
 		T(a_rack_dies_at_once),
 		T(placement_counts_on_no_silent_host),
 		T(servers_being_deleted_do_not_wait_for_dead_hosts),
+		T(each_host_has_a_service_port_of_its_own),
+		T(a_network_that_goes_takes_all_service_ports_along),
+		T(the_port_of_all_hosts_becomes_the_firsts),
+		T(the_port_of_no_host_goes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
