@@ -320,8 +320,7 @@ static unsigned int split_take(struct vq *v, struct vq_taken *out, unsigned int 
 		if (!desc_is_usual(d.flags, d.len))
 			continue;
 		t->at = buffer_at(v, &region, d.addr, d.len);
-		copy_prefetch(t->at);
-		copy_prefetch(t->at + 64);
+		taken_prefetch(t);
 	}
 	return n;
 }

@@ -156,22 +156,32 @@ bool packed_next(struct vq *v, struct vq_chain *c)
 	return left && desc_offered(&d, c->at) && chain_walk(v, d, c, left);
 }
 
+/* As packed_desc(), of a table: it may lie anywhere, and was whole before its chain was offered. */
+static inline struct vring_desc entry_read(const uint8_t *at)
+{
+	struct vring_packed_desc e;
+
+	memcpy(&e, at, sizeof(e));
+	guest_copy_done();
+	return (struct vring_desc){ e.addr, e.len, e.flags, e.id };
+}
+
 /* The table behind an indirect descriptor (virtio 1.2, 2.8.8). Returns as packed_read() does. */
 static int table_read(struct vq *v, const struct vring_desc *d, uint16_t flag,
 		      struct frame_seg *out, unsigned int max, unsigned int longest)
 {
-	const struct vring_packed_desc *table;
-	uint32_t n = d->len / sizeof(*table);
+	const uint8_t *table;
+	uint32_t n = d->len / sizeof(*d);
 
-	if (!n || d->len % sizeof(*table) || n > longest)
+	if (!n || d->len % sizeof(*d) || n > longest)
 		return 0;
-	table = (const void *)gmem_at(v->mem, &v->last_region, d->addr, d->len);
+	table = gmem_at(v->mem, &v->last_region, d->addr, d->len);
 	if (!table)
 		return 0;
 	if (n > max)
 		return -1;
 	for (uint32_t i = 0; i < n; i++) {
-		struct vring_desc e = packed_desc(&table[i]);
+		struct vring_desc e = entry_read(table + i * sizeof(*d));
 
 		if (e.flags & VRING_DESC_F_INDIRECT || !seg_of(v, &e, flag, &out[i])) {
 			v->waste += i;
@@ -264,8 +274,7 @@ unsigned int packed_take(struct vq *v, struct vq_taken *out, unsigned int max)
 		if (!desc_is_usual(d.flags, d.len))
 			continue;
 		t->at = buffer_at(v, &region, d.addr, d.len);
-		copy_prefetch(t->at);
-		copy_prefetch(t->at + 64);
+		taken_prefetch(t);
 	}
 	return i;
 }
