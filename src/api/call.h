@@ -67,6 +67,7 @@ struct call {
 	const char *path;		  /* below the service's prefix: "/v2.0/networks" */
 	char *ids[CALL_IDS_MAX];	  /* what stood for the {} of the route, decoded */
 	const json_t *body;		  /* parsed JSON, NULL if the request had none */
+	struct auth login; /* who logs in, as far as it is known: for the audit log */
 	char request_id[48];		  /* req-UUID */
 	int64_t now_us;			  /* wall clock, microseconds since 1970 */
 	int64_t mono_us;		  /* monotonic clock: how long something lasts, in microseconds */

@@ -152,6 +152,7 @@ int engine_open(const struct engine_opts *opts, struct engine **out, struct err 
 	eng->opts = *opts;
 	engine_public_url(opts, eng->public_url);
 	eng->opts.public_url = eng->public_url;
+	eng->audit.path = opts->conf ? conf_get(opts->conf, "api", "audit_log") : "log";
 	rc = policy_check(opts->services, e);
 	if (rc)
 		return rc;

@@ -129,6 +129,8 @@ int fields_accept(struct call *c, const struct rfield *rows, const json_t *given
 /* A custom endpoint. "{}" stands for one path segment: c->ids[]. */
 enum route_flags {
 	ROUTE_UPLOAD = 1, /* the body goes to a file: call_upload() */
+	ROUTE_LOGIN = 2,  /* makes or ends a token: the audit log says so */
+	ROUTE_GRANT = 4,  /* gives or takes a role: likewise */
 };
 struct route {
 	const char *method;

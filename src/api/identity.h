@@ -27,6 +27,7 @@ struct token {
 int token_make_key(struct call *c);
 int token_sign(struct call *c, const struct token *t, char **out);
 int token_read(struct call *c, const char *text, struct token *out);
+void token_caller(struct call *c, const struct token *t, struct auth *out);
 int token_revoke(struct call *c, const struct token *t);
 int token_purge(struct call *c);
 

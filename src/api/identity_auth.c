@@ -174,6 +174,7 @@ static int issue(struct call *c, const json_t *user, const struct token *from)
 	if (rc)
 		return rc;
 	snprintf(t.user_id, sizeof(t.user_id), "%s", str(user, "id"));
+	token_caller(c, &t, &c->login);
 	uuid_new_hex(t.audit_id);
 	strcpy(t.methods, from ? from->methods : "password");
 	if (from && !strstr(t.methods, "token"))
@@ -219,6 +220,8 @@ static int login_by_password(struct call *c, const json_t *identity)
 		return malformed(c, "user");
 	if (!json_is_string(json_object_get(given, "password")))
 		return malformed(c, "password");
+	snprintf(c->login.user_name, sizeof(c->login.user_name), "%s",
+		 str(given, json_object_get(given, "id") ? "id" : "name"));
 	if (!checked)
 		return call_job(c, LANE_LOGIN, password_verify,
 				password_new(str(given, "password"), str(user, "password_hash")),
@@ -346,9 +349,9 @@ static int handle_user_projects(struct call *c)
 }
 
 const struct route auth_routes[] = {
-	{ "POST", "/v3/auth/tokens", handle_login, RULE_OPEN },
+	{ "POST", "/v3/auth/tokens", handle_login, RULE_OPEN, ROUTE_LOGIN },
 	{ "GET", "/v3/auth/tokens", handle_validate, RULE_SELF },
-	{ "DELETE", "/v3/auth/tokens", handle_revoke, RULE_SELF },
+	{ "DELETE", "/v3/auth/tokens", handle_revoke, RULE_SELF, ROUTE_LOGIN },
 	{ "GET", "/v3/auth/projects", handle_projects, RULE_SELF },
 	{ "GET", "/v3/auth/domains", handle_domains, RULE_SELF },
 	{ "GET", "/v3/auth/system", handle_system, RULE_SELF },

@@ -327,8 +327,8 @@ static int handle_assignments(struct call *c)
 }
 
 #define GRANTS(path, look, manage)                                                                 \
-	{ "PUT", path "/users/{}/roles/{}", handle_put, manage },                                  \
-		{ "DELETE", path "/users/{}/roles/{}", handle_delete, manage },                    \
+	{ "PUT", path "/users/{}/roles/{}", handle_put, manage, ROUTE_GRANT },                     \
+		{ "DELETE", path "/users/{}/roles/{}", handle_delete, manage, ROUTE_GRANT },       \
 		{ "GET", path "/users/{}/roles/{}", handle_check, look },                          \
 	{                                                                                          \
 		"GET", path "/users/{}/roles", handle_roles, look                                  \

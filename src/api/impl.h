@@ -3,6 +3,7 @@
 #ifndef ANYVF_API_IMPL_H
 #define ANYVF_API_IMPL_H
 
+#include "api/audit.h"
 #include "api/cache.h"
 #include "api/engine.h"
 #include "api/http.h"
@@ -64,6 +65,7 @@ struct periodic_run;
 
 struct engine {
 	struct engine_opts opts;
+	struct audit audit;
 	struct http *http;
 	struct cache *cache;
 	struct jobs *jobs;	 /* helper threads */

@@ -295,6 +295,7 @@ static void finish(struct call *c)
 		return;
 	}
 	fill_body(c, &answer);
+	audit_call(&p->eng->audit, c, answer.status);
 	type = body_type(c, &answer);
 	if (type) {
 		headers[n++] = "Content-Type";

@@ -209,6 +209,23 @@ static void set_scope(struct auth *a, const char *scope)
 }
 
 /**
+ * token_caller() - Who holds a token, and for what; without roles
+ * @c:   the call
+ * @t:   token
+ * @out: filled in
+ */
+void token_caller(struct call *c, const struct token *t, struct auth *out)
+{
+	const json_t *user = res_get(c, &user_resource, t->user_id);
+
+	*out = (struct auth){ .roles = 0 };
+	snprintf(out->user_id, sizeof(out->user_id), "%s", t->user_id);
+	snprintf(out->user_name, sizeof(out->user_name), "%s", text_of(user, "name"));
+	snprintf(out->home_id, sizeof(out->home_id), "%s", text_of(user, "domain_id"));
+	set_scope(out, t->scope);
+}
+
+/**
  * identity_authenticate() - Who is behind a token?
  * @c:     the call
  * @token: X-Auth-Token
@@ -219,18 +236,13 @@ static void set_scope(struct auth *a, const char *scope)
 int identity_authenticate(struct call *c, const char *token, struct auth *out)
 {
 	auto_of(json_decref) json_t *roles = NULL;
-	struct auth a = { 0 };
+	struct auth a;
 	struct token t;
-	const json_t *user;
 	int rc = token_read(c, token, &t);
 
 	if (rc)
 		return rc;
-	user = res_get(c, &user_resource, t.user_id);
-	snprintf(a.user_id, sizeof(a.user_id), "%s", t.user_id);
-	snprintf(a.user_name, sizeof(a.user_name), "%s", text_of(user, "name"));
-	snprintf(a.home_id, sizeof(a.home_id), "%s", text_of(user, "domain_id"));
-	set_scope(&a, t.scope);
+	token_caller(c, &t, &a);
 	if (a.scope)
 		roles = grant_roles(c, t.user_id, t.scope, &a.roles);
 	if (a.scope && !json_array_size(roles))

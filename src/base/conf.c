@@ -50,6 +50,7 @@ static const struct conf_key conf_keys[] = {
 	{ "api", "store", "" },	     /* "": sqlite:STATE_DIR/api/api.db */
 	{ "api", "openrc", "/etc/anyvf/openrc" },
 	{ "api", "token_hours", "12" },
+	{ "api", "audit_log", "log" }, /* a file, or the daemon's log */
 	{ "api", "client_timeout_s", "60" }, /* a request must be here in that time */
 	{ "api", "heartbeat_s", "5" }, /* hosts' agents report this often; three missed: dead */
 	{ "agent", "user", "anyvf-agent" },

@@ -27,33 +27,92 @@ void log_open(const char *ident, enum log_level max)
 }
 
 /**
+ * log_stamp() - The time as each line begins with it
+ * @out: UTC, to the millisecond
+ *
+ * Return: out.
+ */
+const char *log_stamp(char out[LOG_STAMP_LEN])
+{
+	struct timespec now;
+	struct tm tm;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	n = strftime(out, LOG_STAMP_LEN, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(out + n, LOG_STAMP_LEN - n, ".%03ldZ", now.tv_nsec / 1000000);
+	return out;
+}
+
+/* Control bytes as \n or \x1b, and what stands in also; cut before what does not fit. */
+static void escape(const char *text, const char *also, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+		char one[8];
+		int len;
+
+		if (*p == '\n')
+			len = snprintf(one, sizeof(one), "\\n");
+		else if (*p < 0x20 || *p == 0x7f)
+			len = snprintf(one, sizeof(one), "\\x%02x", *p);
+		else
+			len = snprintf(one, sizeof(one), "%s%c", strchr(also, *p) ? "\\" : "", *p);
+		if (n + (size_t)len >= size)
+			break;
+		memcpy(out + n, one, (size_t)len);
+		n += (size_t)len;
+	}
+	out[n] = '\0';
+}
+
+/**
+ * log_quote() - A text that somebody else chose, as the value of a key
+ * @text: any bytes
+ * @out:  the text in quotes: nothing in it ends them, or the line; cut if it does not fit
+ * @size: of out, 3 at least
+ *
+ * Return: out.
+ */
+const char *log_quote(const char *text, char *out, size_t size)
+{
+	size_t n;
+
+	out[0] = '"';
+	escape(text, "\"\\", out + 1, size - 2);
+	n = strlen(out);
+	out[n] = '"';
+	out[n + 1] = '\0';
+	return out;
+}
+
+/**
  * log_write() - Write one event as one line
  * @level: see enum log_level
  * @what:  the event as a phrase
  * @fmt:   printf format of "key=value key=value", may be ""
  *
  * The line leaves in one write(), so lines of several threads do not mix. Longer lines are cut.
+ * Whatever the values hold, it stays one line: control bytes are escaped.
  * Context: any thread but a worker: workers count, they do not log.
  */
 void log_write(enum log_level level, const char *what, const char *fmt, ...)
 {
-	char line[1024], stamp[32];
-	struct timespec now;
-	struct tm tm;
+	char said[1024], line[1024], stamp[LOG_STAMP_LEN];
 	size_t n;
 	va_list ap;
 
 	if (level > log_max)
 		return;
-	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(line, sizeof(line) - 1, "%s.%03ldZ %s %s: %s ", stamp, now.tv_nsec / 1000000,
-		 log_ident, level_names[level], what);
-	n = strlen(line);
+	n = (size_t)snprintf(line, sizeof(line) - 1, "%s %s %s: %s ", log_stamp(stamp), log_ident,
+			     level_names[level], what);
+	n = MIN(n, sizeof(line) - 2);
 	va_start(ap, fmt);
-	vsnprintf(line + n, sizeof(line) - 1 - n, fmt, ap);
+	vsnprintf(said, sizeof(said), fmt, ap);
 	va_end(ap);
+	escape(said, "", line + n, sizeof(line) - 1 - n);
 	n = strlen(line);
 	while (n && line[n - 1] == ' ')
 		n--;

@@ -8,6 +8,9 @@
 /* err: an operator must act. warn: degraded, continues. info: state changes. debug: for us. */
 enum log_level { LOG_LEVEL_ERR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
+#define LOG_STAMP_LEN 32
+const char *log_stamp(char out[LOG_STAMP_LEN]); /* "2026-11-28T07:00:00.123Z" */
+const char *log_quote(const char *text, char *out, size_t size);
 void log_open(const char *ident, enum log_level max);
 void log_write(enum log_level level, const char *what, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

@@ -362,3 +362,44 @@ def test_the_admin_of_a_domain_does_not_take_the_cloud(apid, admin):
     for path in ('/network/v2.0/networks', '/compute/v2.1/servers', '/image/v2/images',
                  '/compute/v2.1/os-hypervisors', f'{V3}/services'):
         assert ask(apid, token, path) == 403, path
+
+
+def audit(daemon, since=0):
+    return [line for line in daemon.log.read_text()[since:].splitlines() if ' audit: ' in line]
+
+
+def test_the_audit_log_tells_logins_refusals_grants_and_changes(apid, admin, demo):
+    since = len(apid.log.read_text())
+    got = login(apid, by_password(apid, name='mal"\nlory', password='x'))
+    assert got.status_code == 401
+    request = got.headers['x-openstack-request-id']
+    assert token_of(apid, admin.user_id, 'unscoped', read_openrc(
+        apid.dir / 'openrc')['OS_PASSWORD']).status_code == 201
+    person(admin, 'paul', 'reader')
+    assert demo.call('GET', V3 + '/users').status_code == 403
+    assert demo.call('GET', '/network/v2.0/networks').status_code == 200
+    assert requests.get(apid.url + V3 + '/users', timeout=10).status_code == 401
+    lines = audit(apid, since)
+    events = [line.split(' audit: ')[1].split(' address=')[0] for line in lines]
+    assert events == ['login failed', 'login', 'changed', 'role granted', 'refused', 'refused']
+    assert all(' address=127.0.0.1 ' in line for line in lines)
+    assert f'request={request} ' in lines[0] and r'user="mal\"\nlory"' in lines[0]
+    assert f'user_id={admin.user_id} ' in lines[1] and 'user="admin"' in lines[1]
+    assert f'user_id={admin.user_id} project={admin.project_id} ' in lines[3]
+    assert f'user_id={demo.user_id} project={demo.project_id} method=GET' in lines[4]
+    assert 'user_id=- ' in lines[5] and f'path="{V3}/users"' in lines[5]
+
+
+def test_the_audit_log_may_be_a_file_of_its_own_and_be_renamed(tmp_path):
+    path = tmp_path / 'api' / 'audit.log'
+    path.parent.mkdir(mode=0o777)
+    path.parent.chmod(0o777)
+    daemon = Apid(tmp_path, f'[api]\naudit_log = {path}\n').start()
+    try:
+        user(daemon, 'openrc')
+        assert ' audit: login address=' in path.read_text() and not audit(daemon)
+        path.rename(path.with_suffix('.1'))
+        user(daemon, 'demo-openrc')
+        assert path.read_text().count('\n') == 1 and 'user="demo"' in path.read_text()
+    finally:
+        assert daemon.stop() == 0
