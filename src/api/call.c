@@ -302,6 +302,28 @@ const struct digest *call_digest(const struct call *c)
 }
 
 /**
+ * call_guard() - What guards passwords against guesses
+ * @c: the call
+ *
+ * Return: the engine's; lives as long as its helper threads.
+ */
+struct guard *call_guard(const struct call *c)
+{
+	return c->priv->eng->guard;
+}
+
+/**
+ * call_peer() - The address of who asks
+ * @c: the call
+ *
+ * Return: as http_peer(); "" for a call of our own.
+ */
+const char *call_peer(const struct call *c)
+{
+	return c->priv->req ? http_peer(c->priv->req) : "";
+}
+
+/**
  * call_wait() - Run the handler again later
  * @c:          the call
  * @timeout_ms: at the latest after this time, with c->expired set

@@ -19,6 +19,7 @@
 
 struct digest;
 struct engine;
+struct guard;
 struct service;
 struct resource;
 struct loop;
@@ -124,6 +125,10 @@ enum lane_id {
 	LANE_FILE,  /* images to disk */
 	LANES
 };
+
+/* What guards passwords against guesses, and who asks: http_peer(), "" without a request. */
+struct guard *call_guard(const struct call *c);
+const char *call_peer(const struct call *c);
 
 /* Waiting: the handler runs again when a document under the prefix changed, or after timeout_ms
  * (c->expired), with what it put so far committed. call_job() runs fn(arg) on a helper thread

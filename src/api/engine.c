@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/guard.h"
 #include "api/impl.h"
 #include "api/policy.h"
 #include "base/file.h"
@@ -158,7 +159,8 @@ int engine_open(const struct engine_opts *opts, struct engine **out, struct err 
 		return rc;
 	eng->cache = cache_new(opts->services, e);
 	eng->jobs = jobs_new(opts->loop, e);
-	if (!eng->cache || !eng->jobs)
+	eng->guard = guard_new();
+	if (!eng->cache || !eng->jobs || !eng->guard)
 		return err_set(e, -ENOMEM, "out of memory");
 	rc = start(eng, e);
 	if (!rc && opts->listen) {
@@ -202,5 +204,6 @@ void engine_close(struct engine *eng)
 		free(run);
 	}
 	cache_free(eng->cache);
+	guard_free(eng->guard);
 	free(eng);
 }

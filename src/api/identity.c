@@ -393,12 +393,9 @@ static int change_password(struct call *c)
 	if (!user)
 		return call_fail(c, 403, NULL,
 				 "You are not authorized to perform the requested action.");
-	if (!done)
-		return call_job(c, LANE_KNOWN, password_verify,
-				password_new(old, str(user, "password_hash")), password_free);
-	if (!done->ok)
-		return call_fail(c, 401, NULL,
-				 "The request you have made requires authentication.");
+	rc = password_check(c, str(user, "id"), old, str(user, "password_hash"));
+	if (rc)
+		return rc;
 	if (c->runs == 1)
 		return call_job(c, LANE_KNOWN, password_hash, password_new(text, NULL),
 				password_free);

@@ -7,6 +7,7 @@
 #define ANYVF_API_IDENTITY_H
 
 #include "api/engine.h"
+#include "api/guard.h"
 
 #define PASSWORD_HASH_LEN 128 /* with its NUL, as crypto_pwhash_STRBYTES */
 
@@ -42,10 +43,13 @@ struct password {
 	char *text;		      /* what the client says */
 	char hash[PASSWORD_HASH_LEN]; /* in: to compare with, or ""; out: of a new password */
 	bool ok;		      /* text fits hash, or hash was made */
+	struct guard *guard;	      /* told of the outcome; NULL: of a new password */
+	struct guard_key who;	      /* who tries */
+	uint64_t wait_ms;	      /* nothing was compared: he must wait so long */
 };
 struct password *password_new(const char *text, const char *hash);
 void password_free(void *password);
-void password_verify(void *password);
+int password_check(struct call *c, const char *user, const char *text, const char *hash);
 void password_hash(void *password);
 
 json_t *identity_catalog(struct call *c);

@@ -213,7 +213,9 @@ static int login_by_password(struct call *c, const json_t *identity)
 {
 	const json_t *given = json_object_get(json_object_get(identity, "password"), "user");
 	const json_t *user = json_is_object(given) ? find_named(c, &user_resource, given) : NULL;
-	const struct password *checked = c->job;
+	const char *name = str(user ? user : given, user ? "id" : "name");
+	const struct password *checked;
+	int rc;
 
 	if (!json_is_object(given) ||
 	    (!json_object_get(given, "id") && !json_object_get(given, "name")))
@@ -222,12 +224,11 @@ static int login_by_password(struct call *c, const json_t *identity)
 		return malformed(c, "password");
 	snprintf(c->login.user_name, sizeof(c->login.user_name), "%s",
 		 str(given, json_object_get(given, "id") ? "id" : "name"));
-	if (!checked)
-		return call_job(c, LANE_LOGIN, password_verify,
-				password_new(str(given, "password"), str(user, "password_hash")),
-				password_free);
-	if (!checked->ok || !identity_enabled(c, user) ||
-	    strcmp(checked->hash, str(user, "password_hash")) != 0)
+	rc = password_check(c, name, str(given, "password"), str(user, "password_hash"));
+	if (rc)
+		return rc;
+	checked = c->job; /* the password may have been changed meanwhile */
+	if (!identity_enabled(c, user) || strcmp(checked->hash, str(user, "password_hash")) != 0)
 		return unauthorized(c);
 	return issue(c, user, NULL);
 }

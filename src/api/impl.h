@@ -69,6 +69,7 @@ struct engine {
 	struct http *http;
 	struct cache *cache;
 	struct jobs *jobs;	 /* helper threads */
+	struct guard *guard;	 /* of passwords */
 	struct call *held;	 /* finished in the open group, newest first; answered after its flush */
 	struct call *parked;	 /* wait for a change, a time or a job */
 	struct periodic_run *periodics; /* all services', a list */

@@ -30,7 +30,7 @@ struct peer_list {
 struct peer_group {
 	unsigned int n[PEER_CLASSES];
 	size_t held[PEER_CLASSES];
-	char name[INET6_ADDRSTRLEN];
+	char name[LIMIT_GROUP_LEN];
 };
 
 struct limits {
@@ -59,25 +59,29 @@ static void list_del(struct limits *l, struct peer *p)
 	*(p->next ? &p->next->prev : &list->last) = p->prev;
 }
 
-/* IPv6 hosts choose among the 2^64 addresses of their network (RFC 4291): one group. */
-static void group_name(const char *address, char out[INET6_ADDRSTRLEN])
+/**
+ * limit_group() - What stands for an address
+ * @address: as http_peer() tells it
+ * @out:     the same; of IPv6 its network, as hosts choose among its 2^64 addresses (RFC 4291)
+ */
+void limit_group(const char *address, char out[LIMIT_GROUP_LEN])
 {
 	struct in6_addr in6;
 
-	snprintf(out, INET6_ADDRSTRLEN, "%s", address);
+	snprintf(out, LIMIT_GROUP_LEN, "%s", address);
 	if (inet_pton(AF_INET6, address, &in6) == 1) {
 		memset(&in6.s6_addr[8], 0, 8);
-		inet_ntop(AF_INET6, &in6, out, INET6_ADDRSTRLEN);
+		inet_ntop(AF_INET6, &in6, out, LIMIT_GROUP_LEN);
 	}
 }
 
 static struct peer_group *group_get(struct limits *l, const char *address)
 {
-	char name[INET6_ADDRSTRLEN];
+	char name[LIMIT_GROUP_LEN];
 	struct omap_node *node;
 	struct peer_group *g;
 
-	group_name(address, name);
+	limit_group(address, name);
 	node = omap_find(l->groups, name);
 	if (node)
 		return node->value;

@@ -34,6 +34,8 @@ struct peer {
 	struct peer *next, *prev; /* of its class and state, who came first first */
 };
 
+#define LIMIT_GROUP_LEN 46 /* INET6_ADDRSTRLEN */
+
 struct limits;
 
 struct limits *limit_new(unsigned int connections, unsigned int patience_ms);
@@ -47,6 +49,7 @@ void limit_wait(struct limits *l, struct peer *p, uint64_t now_ms);
 void limit_serve(struct limits *l, struct peer *p);
 void limit_send(struct limits *l, struct peer *p, size_t bytes, uint64_t now_ms);
 struct peer *limit_overdue(struct limits *l, uint64_t now_ms);
+void limit_group(const char *address, char out[LIMIT_GROUP_LEN]);
 int limit_hold(struct limits *l, struct peer *p, size_t bytes);
 
 #endif

@@ -348,7 +348,7 @@ static void on_job_done(void *arg)
 static uint64_t job_owner(const struct call *c)
 {
 	const struct call_priv *p = c->priv;
-	const char *who = p->authenticated ? p->auth.user_id : p->req ? http_peer(p->req) : "";
+	const char *who = p->authenticated ? p->auth.user_id : call_peer(c);
 	uint64_t hash = 0xcbf29ce484222325;
 
 	for (; *who; who++)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The API's listener: hostile and slow clients, crashes under load, a second daemon."""
+import collections
 import concurrent.futures
 import contextlib
 import os
@@ -13,7 +14,7 @@ import time
 import pytest
 import requests
 
-from apid import Apid, Cloud
+from apid import Apid, Cloud, read_openrc
 from conftest import DAEMONS, wait_for
 
 NETWORKS = '/network/v2.0/networks'
@@ -241,6 +242,38 @@ def test_a_crowd_of_strangers_shuts_nobody_out(cloud_of_many):
         assert 100 < len(gone) < 200 and gone == crowd[-400:][:len(gone)]
         member.sendall(ask)
         assert member.recv(65536).startswith(b'HTTP/1.1 200 ')
+
+
+def login(cloud, user, password, source='127.0.0.1'):
+    """The reply to a login from an address of this machine."""
+    ident = {'methods': ['password'], 'password': {'user': {
+        'name': user, 'domain': {'id': 'default'}, 'password': password}}}
+    with requests.Session() as http:
+        http.get_adapter('http://').init_poolmanager(1, 1, source_address=(source, 0))
+        return http.post(cloud.apid.url + '/identity/v3/auth/tokens', timeout=30,
+                         json={'auth': {'identity': ident}})
+
+
+def test_guesses_are_put_off_and_lock_nobody_else_out(cloud):
+    password = read_openrc(cloud.apid.dir / 'demo-openrc')['OS_PASSWORD']
+    got = [login(cloud, 'demo', f'guess{i}', '127.0.3.1') for i in range(7)]
+    assert [g.status_code for g in got] == [401] * 5 + [429] * 2
+    assert 1 <= int(got[-1].headers['Retry-After']) <= 10
+    assert got[-1].json()['error']['code'] == 429
+    assert login(cloud, 'demo', password, '127.0.3.1').status_code == 429
+    assert login(cloud, 'demo', password, '127.0.3.2').status_code == 201
+    got = [login(cloud, 'nobody', 'x', '127.0.3.1').status_code for _ in range(7)]
+    assert got == [401] * 5 + [429] * 2  # as for a user that is there
+
+
+def test_a_flood_of_guesses_delays_no_login_elsewhere(cloud):
+    """Hundreds at once are not even compared: the one from another address has its turn."""
+    password = read_openrc(cloud.apid.dir / 'demo-openrc')['OS_PASSWORD']
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        jobs = [pool.submit(login, cloud, 'demo', 'x', '127.0.4.1') for _ in range(200)]
+        assert login(cloud, 'demo', password, '127.0.4.2').status_code == 201
+        got = collections.Counter(job.result().status_code for job in jobs)
+    assert set(got) <= {401, 429, 503} and got[401] <= 7
 
 
 def test_one_connection_serves_many_requests(cloud):
