@@ -424,15 +424,20 @@ static void on_tick(void *arg)
 /* A directory for QEMU's group, which runs as libvirt-qemu; tenants' data is for nobody else. */
 static int make_dir(const char *parent, const char *name, mode_t mode, struct err *e)
 {
-	const struct group *group = geteuid() ? NULL : getgrnam("libvirt-qemu");
+	const struct group *group = getgrnam("libvirt-qemu");
 	char path[PATH_MAX];
+	struct stat st;
 	int rc;
 
 	snprintf(path, sizeof(path), "%s/%s", parent, name);
 	rc = file_mkdirs(path, 0755, e);
-	if (!rc && group && (chown(path, (uid_t)-1, group->gr_gid) || chmod(path, mode)))
+	if (!rc && stat(path, &st))
+		rc = err_errno(e, "%s", path);
+	if (rc || !group || st.st_uid != geteuid()) /* the switch's is as the switch wants it */
+		return rc;
+	if (chown(path, (uid_t)-1, group->gr_gid) ? errno != EPERM : chmod(path, mode))
 		return err_errno(e, "%s", path);
-	return rc;
+	return 0;
 }
 
 static int make_dirs(struct agent *a, struct err *e)

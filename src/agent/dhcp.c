@@ -7,19 +7,15 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
+#include "agent/root.h"
 #include "base/file.h"
-#include "base/spawn.h"
 
-#define LEASE_S		   86400
-#define COMMAND_TIMEOUT_MS 5000
-#define FILE_MAX	   (1U << 20)
-#define END_TRIES	   50 /* times 20 ms until SIGKILL */
+#define LEASE_S	 86400
+#define FILE_MAX (1U << 20)
 
 /**
  * dhcp_place_of() - Names and paths of a network's DHCP
@@ -29,6 +25,7 @@
  */
 void dhcp_place_of(const char *run_dir, const char *network, struct dhcp_place *out)
 {
+	snprintf(out->network, sizeof(out->network), "%s", network);
 	snprintf(out->netns, sizeof(out->netns), "anyvf-%.8s", network);
 	snprintf(out->tap, sizeof(out->tap), "dhcp-%.8s", network);
 	snprintf(out->dir, sizeof(out->dir), "%s/dhcp/%s", run_dir, network);
@@ -269,95 +266,61 @@ pid_t dhcp_pid(const struct dhcp_place *at)
 	return memmem(cmdline, size, needle, needle_len) ? pid : 0;
 }
 
-/**
- * dhcp_netns_add() - Make the network's namespace, if it is not there
- * @at: place
- * @e:  error text, may be NULL
- *
- * Return: 0 or a negative errno. Context: blocks; not in the loop.
- */
-int dhcp_netns_add(const struct dhcp_place *at, struct err *e)
+/* Its addresses with their prefixes. */
+static unsigned int ips_of(const struct want_net *net, struct root_ip out[WANT_IPS_MAX])
 {
-	const char *const argv[] = { "ip", "netns", "add", at->netns, NULL };
-	char path[64];
+	for (unsigned int i = 0; i < net->n_dhcp_ips; i++) {
+		const struct want_subnet *sub = subnet_of(net, net->dhcp_ips[i].subnet);
 
-	snprintf(path, sizeof(path), "/run/netns/%s", at->netns);
-	return access(path, F_OK) ? spawn_run(argv, COMMAND_TIMEOUT_MS, NULL, 0, e) : 0;
-}
-
-/* It hears its own advertisements, and must not take an address from them that nobody gave it. */
-static int ignore_adverts(const struct dhcp_place *at, struct err *e)
-{
-	char script[128];
-	const char *const argv[] = { "ip", "netns", "exec", at->netns, "sh", "-c", script, NULL };
-
-	snprintf(script, sizeof(script),
-		 "f=/proc/sys/net/ipv6/conf/%s/accept_ra; [ ! -e $f ] || echo 0 > $f", at->tap);
-	return spawn_run(argv, COMMAND_TIMEOUT_MS, NULL, 0, e);
+		out[i].address = net->dhcp_ips[i].address;
+		out[i].len = sub ? sub->cidr.len : out[i].address.version == 6 ? 128 : 32;
+	}
+	return net->n_dhcp_ips;
 }
 
 /**
  * dhcp_address() - Give the service port its addresses, and no others, and set it up
- * @net: network
- * @at:  its place; the service port is in the namespace
+ * @net: network; its service port is in its namespace
  * @e:   error text, may be NULL
  *
  * Return: 0 or a negative errno. Doing it twice does no harm. Context: blocks; not in the loop.
  */
-int dhcp_address(const struct want_net *net, const struct dhcp_place *at, struct err *e)
+int dhcp_address(const struct want_net *net, struct err *e)
 {
-	const char *const up[] = { "ip", "-n", at->netns, "link", "set", at->tap, "up", NULL };
-	const char *const flush[] = { "ip", "-n",   at->netns, "addr",	 "flush",
-				      "dev", at->tap, "scope",   "global", NULL };
-	int rc = ignore_adverts(at, e);
+	struct root_ip ips[WANT_IPS_MAX];
 
-	if (!rc)
-		rc = spawn_run(flush, COMMAND_TIMEOUT_MS, NULL, 0, e);
-	if (!rc)
-		rc = spawn_run(up, COMMAND_TIMEOUT_MS, NULL, 0, e);
-	for (unsigned int i = 0; !rc && i < net->n_dhcp_ips; i++) {
-		const struct want_subnet *sub = subnet_of(net, net->dhcp_ips[i].subnet);
-		const struct ip *ip = &net->dhcp_ips[i].address;
-		char text[IP_STR_LEN], address[IP_STR_LEN + 8];
-		const char *const argv[] = { "ip",   "-n",	at->netns,
-					     "addr", "replace", address,
-					     "dev",  at->tap,	ip->version == 6 ? "nodad" : NULL,
-					     NULL };
-
-		snprintf(address, sizeof(address), "%s/%u", ip_format(ip, text),
-			 sub		    ? sub->cidr.len
-			 : ip->version == 6 ? 128
-					    : 32);
-		rc = spawn_run(argv, COMMAND_TIMEOUT_MS, NULL, 0, e);
-	}
-	return rc;
+	return root_net(ROOT_ADDRESS, net->id, ips, ips_of(net, ips), e);
 }
 
 /**
  * dhcp_has_addresses() - Does the service port still have what dhcp_address() gave it?
  * @net: network
- * @at:  its place
  *
  * Return: true when all addresses are there: the tap outlived its daemon, and dnsmasq still hears
  * it. Context: blocks; not in the loop.
  */
-bool dhcp_has_addresses(const struct want_net *net, const struct dhcp_place *at)
+bool dhcp_has_addresses(const struct want_net *net)
 {
-	const char *const argv[] = { "ip",   "-n",  at->netns, "-o", "addr",
-				     "show", "dev", at->tap,   NULL };
-	char words[16384];
+	struct root_ip ips[WANT_IPS_MAX];
 
-	if (spawn_run(argv, COMMAND_TIMEOUT_MS, words, sizeof(words), NULL))
-		return false;
-	for (unsigned int i = 0; i < net->n_dhcp_ips; i++) {
-		char text[IP_STR_LEN], needle[IP_STR_LEN + 2];
+	return !root_net(ROOT_ADDRESSED, net->id, ips, ips_of(net, ips), NULL);
+}
 
-		snprintf(needle, sizeof(needle), " %s/",
-			 ip_format(&net->dhcp_ips[i].address, text));
-		if (!strstr(words, needle))
-			return false;
-	}
-	return true;
+/**
+ * dhcp_make() - Make the network's directory and namespace, where they are not there
+ * @at: place
+ * @e:  error text, may be NULL
+ *
+ * Return: 0 or a negative errno. Context: blocks; not in the loop.
+ */
+int dhcp_make(const struct dhcp_place *at, struct err *e)
+{
+	bool there = !access(at->dir, F_OK);
+	int rc = file_mkdirs(at->dir, 0775, e);
+
+	if (!rc && !there && chmod(at->dir, 0775)) /* it will be dnsmasq's, and we its group */
+		return err_errno(e, "%s", at->dir);
+	return rc ?: root_net(ROOT_NETNS_ADD, at->network, NULL, 0, e);
 }
 
 /**
@@ -371,20 +334,15 @@ bool dhcp_has_addresses(const struct want_net *net, const struct dhcp_place *at)
  */
 int dhcp_start(const struct dhcp_place *at, const char *conf, const char *hosts, struct err *e)
 {
-	char path[PATH_MAX], conf_arg[PATH_MAX + 16];
-	const char *const argv[] = { "ip", "netns", "exec", at->netns, "dnsmasq", conf_arg, NULL };
+	char path[PATH_MAX];
 	int rc = dhcp_stop(at, e);
 
-	if (!rc)
-		rc = file_mkdirs(at->dir, 0755, e);
+	rc = rc ?: dhcp_make(at, e);
 	path_of(at, "hosts", path);
-	if (!rc)
-		rc = file_replace(path, hosts, strlen(hosts), 0644, e);
+	rc = rc ?: file_replace(path, hosts, strlen(hosts), 0644, e);
 	path_of(at, "conf", path);
-	if (!rc)
-		rc = file_replace(path, conf, strlen(conf), 0644, e);
-	snprintf(conf_arg, sizeof(conf_arg), "--conf-file=%s", path);
-	return rc ? rc : spawn_run(argv, COMMAND_TIMEOUT_MS, NULL, 0, e);
+	rc = rc ?: file_replace(path, conf, strlen(conf), 0644, e);
+	return rc ?: root_net(ROOT_DHCP_START, at->network, NULL, 0, e);
 }
 
 /**
@@ -397,17 +355,12 @@ int dhcp_start(const struct dhcp_place *at, const char *conf, const char *hosts,
  */
 int dhcp_update(const struct dhcp_place *at, const char *hosts, struct err *e)
 {
-	pid_t pid = dhcp_pid(at);
 	char path[PATH_MAX];
 	int rc;
 
 	path_of(at, "hosts", path);
 	rc = file_replace(path, hosts, strlen(hosts), 0644, e);
-	if (rc)
-		return rc;
-	if (!pid || kill(pid, SIGHUP))
-		return err_set(e, -ESRCH, "dnsmasq of %s does not run", at->netns);
-	return 0;
+	return rc ?: root_net(ROOT_DHCP_RELOAD, at->network, NULL, 0, e);
 }
 
 /**
@@ -419,14 +372,7 @@ int dhcp_update(const struct dhcp_place *at, const char *hosts, struct err *e)
  */
 int dhcp_stop(const struct dhcp_place *at, struct err *e)
 {
-	pid_t pid;
-
-	for (int i = 0; (pid = dhcp_pid(at)); i++) {
-		if (kill(pid, i < END_TRIES ? SIGTERM : SIGKILL) && errno != ESRCH)
-			return err_errno(e, "dnsmasq of %s", at->netns);
-		nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
-	}
-	return 0;
+	return root_net(ROOT_DHCP_STOP, at->network, NULL, 0, e);
 }
 
 /**
@@ -438,10 +384,9 @@ int dhcp_stop(const struct dhcp_place *at, struct err *e)
 void dhcp_remove(const struct dhcp_place *at)
 {
 	static const char *const names[] = { "conf", "hosts", "leases", "log", "pid", "swd" };
-	const char *const argv[] = { "ip", "netns", "del", at->netns, NULL };
 	char path[PATH_MAX];
 
-	spawn_run(argv, COMMAND_TIMEOUT_MS, NULL, 0, NULL);
+	root_net(ROOT_NETNS_DEL, at->network, NULL, 0, NULL);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		path_of(at, names[i], path);
 		unlink(path);

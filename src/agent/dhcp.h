@@ -9,11 +9,13 @@
 #include <sys/types.h>
 
 #include "agent/want.h"
+#include "base/uuid.h"
 
 #define DHCP_NAME_LEN 16
 
 /* Where a network's DHCP lives. All derived from the network's id and the run directory. */
 struct dhcp_place {
+	char network[UUID_STR_LEN];
 	char netns[DHCP_NAME_LEN]; /* anyvf-xxxxxxxx */
 	char tap[DHCP_NAME_LEN];   /* dhcp-xxxxxxxx, the service port */
 	char dir[256];		   /* RUN/dhcp/NETWORK */
@@ -26,12 +28,12 @@ char *dhcp_hosts(const struct want_net *net, const struct want_port *const *port
 
 bool dhcp_differs(const struct dhcp_place *at, const char *name, const char *text);
 pid_t dhcp_pid(const struct dhcp_place *at);
-int dhcp_address(const struct want_net *net, const struct dhcp_place *at, struct err *e);
-bool dhcp_has_addresses(const struct want_net *net, const struct dhcp_place *at);
+int dhcp_make(const struct dhcp_place *at, struct err *e);
+int dhcp_address(const struct want_net *net, struct err *e);
+bool dhcp_has_addresses(const struct want_net *net);
 int dhcp_start(const struct dhcp_place *at, const char *conf, const char *hosts, struct err *e);
 int dhcp_update(const struct dhcp_place *at, const char *hosts, struct err *e);
 int dhcp_stop(const struct dhcp_place *at, struct err *e);
-int dhcp_netns_add(const struct dhcp_place *at, struct err *e);
 void dhcp_remove(const struct dhcp_place *at);
 
 #endif

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <pwd.h>
+#include <grp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,9 +14,10 @@
 #include "agent/state.h"
 #include "base/file.h"
 
-#define SHUTDOWN_MS    15000	 /* what a guest gets to end by itself */
-#define PRESS_EVERY_MS 4000	 /* a guest that boots may miss the power button */
-#define QEMU_NO_MSIX   8000000UL /* older ones crash under TCG with MSI-X on vhost-user */
+#define CONSOLE_KEPT   (16U << 20) /* bytes; a longer log begins anew */
+#define SHUTDOWN_MS    15000	   /* what a guest gets to end by itself */
+#define PRESS_EVERY_MS 4000	   /* a guest that boots may miss the power button */
+#define QEMU_NO_MSIX   8000000UL   /* older ones crash under TCG with MSI-X on vhost-user */
 
 /* Copies of all a step needs; the entities may change or go meanwhile. */
 struct server_job {
@@ -39,13 +40,30 @@ static void sleep_ms(long ms)
 	nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
 }
 
-/* libvirt 9 lets QEMU itself open the log of a chardev when virtlogd is not used. */
+/*
+ * libvirt 9 lets QEMU itself open the log of a chardev when virtlogd is not used, and makes it
+ * root's: so QEMU's group may write, and whoever gets into the directory read. One that is root's
+ * by now is made ours again, with what a guest said last.
+ */
 static int make_console(const char *path, struct err *e)
 {
-	auto_close int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-	const struct passwd *user = geteuid() ? NULL : getpwnam("libvirt-qemu");
+	const struct group *group = getgrnam("libvirt-qemu");
+	auto_free char *text = NULL;
+	auto_close int fd = -1;
+	struct stat st;
+	size_t size = 0;
+	int rc = 0;
 
-	if (fd < 0 || (user && fchown(fd, user->pw_uid, user->pw_gid)))
+	if (!lstat(path, &st) && st.st_uid != geteuid() && geteuid()) {
+		file_read(path, CONSOLE_KEPT, &text, &size, NULL);
+		rc = file_replace(path, text ?: "", size, 0664, e);
+	}
+	if (rc)
+		return rc;
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd < 0)
+		return err_errno(e, "%s", path);
+	if (group && !fchown(fd, (uid_t)-1, group->gr_gid) && fchmod(fd, 0664))
 		return err_errno(e, "%s", path);
 	return 0;
 }

@@ -127,22 +127,20 @@ static int net_add(struct net_job *j)
 				  .vlan = (uint16_t)want->vlan,
 				  .mtu = (uint16_t)want->mtu };
 	char path[PATH_MAX], daemon[16];
-	bool as_it_was = j->service_port && !j->other_mac && dhcp_has_addresses(want, &j->at);
+	bool as_it_was = j->service_port && !j->other_mac && dhcp_has_addresses(want);
 	int rc = as_it_was ? 0 : dhcp_stop(&j->at, &j->e);
 
 	snprintf(svc.pf, sizeof(svc.pf), "%s", want->pf);
 	snprintf(svc.name, sizeof(svc.name), "%s", j->at.tap);
 	snprintf(svc.netns, sizeof(svc.netns), "%s", j->at.netns);
 	if (!rc)
-		rc = file_mkdirs(j->at.dir, 0755, &j->e);
-	if (!rc)
-		rc = dhcp_netns_add(&j->at, &j->e);
+		rc = dhcp_make(&j->at, &j->e);
 	if (!rc && j->other_mac)
 		rc = pfs_svc_del(j->agent->opts.run_dir, j->pf, j->at.tap, &j->e);
 	if (!rc && (!j->service_port || j->other_mac))
 		rc = pfs_svc_add(j->agent->opts.run_dir, &svc, &j->e);
 	if (!rc && !as_it_was)
-		rc = dhcp_address(want, &j->at, &j->e);
+		rc = dhcp_address(want, &j->e);
 	snprintf(path, sizeof(path), "%s/swd", j->at.dir);
 	snprintf(daemon, sizeof(daemon), "%d", j->daemon);
 	return rc ? rc : file_replace(path, daemon, strlen(daemon), 0644, &j->e);
@@ -168,7 +166,7 @@ static void net_run(void *arg)
 		j->rc = net_add(j);
 		break;
 	case NET_STEP_START:
-		j->rc = dhcp_address(&j->want, &j->at, &j->e);
+		j->rc = dhcp_address(&j->want, &j->e);
 		if (!j->rc)
 			j->rc = dhcp_start(&j->at, j->conf, j->hosts, &j->e);
 		break;

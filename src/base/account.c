@@ -20,6 +20,7 @@
 #include "base/util.h"
 
 #define CAP_LAST       63 /* bits of a capability set */
+#define GROUPS_MAX     8
 #define TREE_DEPTH_MAX 8  /* directories below one that is given */
 
 /**
@@ -47,6 +48,8 @@ int account_find(const char *name, struct account *out, struct err *e)
 	return 0;
 }
 
+static int give_all(int dir, const struct account *a, unsigned int depth);
+
 /*
  * One entry of @dir and all below that is root's. Symbolic links change hands themselves, never
  * what they point at; a file with a second name is refused, as that name may lie anywhere.
@@ -54,10 +57,8 @@ int account_find(const char *name, struct account *out, struct err *e)
 static int give_entry(int dir, const char *name, const struct account *a, unsigned int depth)
 {
 	auto_close int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	const struct dirent *ent;
 	struct stat st;
 	int rc = 0;
-	DIR *d;
 
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
 		return errno == ENOENT ? 0 : -errno;
@@ -67,14 +68,24 @@ static int give_entry(int dir, const char *name, const struct account *a, unsign
 		return -EMLINK;
 	if (depth > TREE_DEPTH_MAX)
 		return -ELOOP;
-	d = fd >= 0 ? fdopendir(dup(fd)) : NULL;
-	while (d && !rc && (ent = readdir(d)))
-		if (strcmp(ent->d_name, ".") && strcmp(ent->d_name, ".."))
-			rc = give_entry(fd, ent->d_name, a, depth + 1);
-	if (d)
-		closedir(d);
+	if (fd >= 0)
+		rc = give_all(fd, a, depth + 1);
 	if (!rc && fchownat(dir, name, a->uid, a->gid, AT_SYMLINK_NOFOLLOW))
 		rc = -errno;
+	return rc;
+}
+
+static int give_all(int dir, const struct account *a, unsigned int depth)
+{
+	const struct dirent *ent;
+	DIR *d = fdopendir(dup(dir));
+	int rc = d ? 0 : -errno;
+
+	while (!rc && (ent = readdir(d)))
+		if (strcmp(ent->d_name, ".") && strcmp(ent->d_name, ".."))
+			rc = give_entry(dir, ent->d_name, a, depth);
+	if (d)
+		closedir(d);
 	return rc;
 }
 
@@ -82,7 +93,7 @@ static int give_entry(int dir, const char *name, const struct account *a, unsign
  * account_give() - Make a directory an account's own
  * @dir:   directory that is there
  * @names: entries of it that the account gets, with all below them; those that are missing are
- *         passed over. NULL at the end; NULL for none
+ *         passed over. NULL at the end; NULL for all
  * @mode:  of @dir afterwards
  * @a:     the account
  * @e:     error text, may be NULL
@@ -97,21 +108,25 @@ static int give_entry(int dir, const char *name, const struct account *a, unsign
 int account_give(const char *dir, const char *const names[], mode_t mode, const struct account *a,
 		 struct err *e)
 {
-	auto_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_close int fd = -1;
 	struct stat st;
-	int rc;
+	int rc = 0;
 
-	if (fd < 0 || fstat(fd, &st))
+	if (stat(dir, &st))
 		return err_errno(e, "%s", dir);
 	if (st.st_uid == a->uid)
 		return 0;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st))
+		return err_errno(e, "%s", dir);
 	if (st.st_uid || st.st_mode & S_ISVTX)
 		return err_set(e, -EPERM, "%s is not %s's, nor root's to give", dir, a->name);
-	for (; names && *names; names++) {
+	if (!names)
+		rc = give_all(fd, a, 0);
+	for (; names && *names && !rc; names++)
 		rc = give_entry(fd, *names, a, 0);
-		if (rc)
-			return err_set(e, rc, "%s/%s: %s", dir, *names, strerror(-rc));
-	}
+	if (rc)
+		return err_set(e, rc, "what is in %s: %s", dir, strerror(-rc));
 	if (fchown(fd, a->uid, a->gid) || fchmod(fd, mode))
 		return err_errno(e, "%s", dir);
 	return 0;
@@ -119,23 +134,32 @@ int account_give(const char *dir, const char *const names[], mode_t mode, const 
 
 /**
  * account_become() - Become an account for good
- * @a: the account; its groups as group(5) has them
- * @e: error text, may be NULL
+ * @a:      the account
+ * @groups: names of further groups, NULL at the end; those that are missing are passed over
+ * @e:      error text, may be NULL
  *
  * Afterwards: all three user ids are the account's, no capability is left in any set, and
  * no_new_privs keeps set-user-ID programs from giving any.
  *
  * Return: 0 or a negative errno; the process must end then. Context: root's, one thread.
  */
-int account_become(const struct account *a, struct err *e)
+int account_become(const struct account *a, const char *const groups[], struct err *e)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct none[2] = { 0 };
+	gid_t gids[GROUPS_MAX];
+	size_t n = 0;
 
+	for (; *groups && n < GROUPS_MAX; groups++) {
+		const struct group *gr = getgrnam(*groups);
+
+		if (gr)
+			gids[n++] = gr->gr_gid;
+	}
 	for (unsigned long cap = 0; cap <= CAP_LAST; cap++)
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) && errno != EINVAL)
 			return err_errno(e, "become %s", a->name);
-	if (initgroups(a->name, a->gid) || setresgid(a->gid, a->gid, a->gid) ||
+	if (setgroups(n, gids) || setresgid(a->gid, a->gid, a->gid) ||
 	    setresuid(a->uid, a->uid, a->uid) || syscall(SYS_capset, &head, none) ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return err_errno(e, "become %s", a->name);

@@ -53,10 +53,10 @@ static const struct conf_key conf_keys[] = {
 	{ "api", "audit_log", "log" }, /* a file, or the daemon's log */
 	{ "api", "client_timeout_s", "60" }, /* a request must be here in that time */
 	{ "api", "heartbeat_s", "5" }, /* hosts' agents report this often; three missed: dead */
-	{ "agent", "user", "anyvf-agent" },
 	{ "image", "quota_images", "200" }, /* of a project; -1: any number, as below */
 	{ "image", "quota_gb", "500" },
 	{ "image", "quota_properties", "128" }, /* of an image */
+	{ "agent", "user", "" }, /* "": anyvf-agent for qemu:///system, else as it was started */
 	{ "agent", "api", "" }, /* "": http://LISTEN */
 	{ "agent", "credentials", "/etc/anyvf/agent.json" },
 	{ "agent", "libvirt_uri", "qemu:///system" },

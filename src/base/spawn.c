@@ -141,6 +141,19 @@ int spawn_run(const char *const argv[], int timeout_ms, char *out, size_t out_si
 	return spawn_run_caged(argv, NULL, timeout_ms, out, out_size, e);
 }
 
+static spawn_cage_fn cages_by; /* NULL: this process */
+
+/**
+ * spawn_cages_by() - Have caged programs started by somebody else
+ * @fn: does what spawn_run_caged() does, for who cannot change to the cage's account
+ *
+ * Context: once, before any other thread.
+ */
+void spawn_cages_by(spawn_cage_fn fn)
+{
+	cages_by = fn;
+}
+
 /**
  * spawn_run_caged() - Run a program that reads a stranger's bytes to its end
  * @argv:       as spawn_run()
@@ -161,8 +174,11 @@ int spawn_run_caged(const char *const argv[], const struct cage *cage, int timeo
 	int pipefd[2], status;
 	auto_close int rd = -1, pidfd = -1;
 	pid_t pid;
-	int rc = cage ? cage_account(cage, &once.account, e) : 0;
+	int rc;
 
+	if (cage && cages_by)
+		return cages_by(argv, cage, timeout_ms, out, out_size, e);
+	rc = cage ? cage_account(cage, &once.account, e) : 0;
 	if (rc)
 		return rc;
 	if (!out)

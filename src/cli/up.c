@@ -86,13 +86,43 @@ static pid_t start_daemon(const char *const argv[], const char *log, struct err 
 	_exit(127);
 }
 
+/*
+ * The configuration of the libvirtd that we start: the system's, and that members of libvirt, as
+ * the agent is one, may use its socket. Unless told otherwise it asks polkit, which is not there
+ * where no service manager is.
+ */
+static int write_libvirt_conf(const char *path, struct err *e)
+{
+	static const char *const rows[] = { "auth_unix_rw = \"none\"",
+					    "unix_sock_group = \"libvirt\"",
+					    "unix_sock_rw_perms = \"0770\"" };
+	auto_free char *text = NULL, *all = NULL;
+	char key[64];
+	size_t size = 0;
+	FILE *f = open_memstream(&all, &size);
+
+	if (!f)
+		return err_set(e, -ENOMEM, "out of memory");
+	if (file_read("/etc/libvirt/libvirtd.conf", 1 << 20, &text, NULL, NULL))
+		text = strdup("");
+	fprintf(f, "%s\n", text ?: "");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		snprintf(key, sizeof(key), "\n%.*s", (int)strcspn(rows[i], " "), rows[i]);
+		if (!text || (!strstr(text, key) && strncmp(text, key + 1, strlen(key + 1))))
+			fprintf(f, "%s\n", rows[i]);
+	}
+	if (fclose(f))
+		return err_set(e, -ENOMEM, "out of memory");
+	return file_replace(path, all, size, 0644, e);
+}
+
 /* Starts a program that does not run yet. */
 static int start(struct site *site, enum prog_id id, struct start *s, struct err *e)
 {
-	char program[512];
+	char program[512], libvirt[512];
 	const char *const argv[PROG_N][6] = {
 		[PROG_VIRTLOGD] = { program },
-		[PROG_LIBVIRTD] = { program },
+		[PROG_LIBVIRTD] = { program, "--config", libvirt },
 		[PROG_SWD] = { program, "--run-dir", site->cli->run_dir, "--config", site->config },
 		[PROG_APID] = { program, "--config", site->config },
 		[PROG_AGENTD] = { program, "--run-dir", site->cli->run_dir, "--config",
@@ -105,6 +135,9 @@ static int start(struct site *site, enum prog_id id, struct start *s, struct err
 	snprintf(s->log, sizeof(s->log), "%s/%s.log", site_conf(site, "host", "log_dir"),
 		 progs[id].name);
 	find_program(progs[id].name, program, sizeof(program));
+	snprintf(libvirt, sizeof(libvirt), "%s/libvirtd.conf", site->cli->run_dir);
+	if (id == PROG_LIBVIRTD && write_libvirt_conf(libvirt, e))
+		return -EIO;
 	pid = start_daemon(argv[id], s->log, e);
 	if (pid < 0)
 		return pid;
@@ -173,8 +206,8 @@ static int bring_up(struct site *site, enum prog_id first, enum prog_id last, st
 /* [pf.NAME] of the configuration as the words of `anyvf pf add`. */
 static int add_pf(struct site *site, const char *name)
 {
-	static const char *const keys[] = { "uplink", "numvfs", "host_if", "mode", "mtu", "mac",
-					    "unknown_unicast" };
+	static const char *const keys[] = { "uplink", "numvfs", "host_if",	  "mode",
+					    "mtu",    "mac",	"unknown_unicast" };
 	char section[64], text[1024];
 	char *words[32], *save, *word;
 	struct cli cli = { .words = words, .run_dir = site->cli->run_dir };

@@ -2,18 +2,24 @@
 /* anyvf-agentd: the host's agent. Reads options and configuration, then lives in the agent room. */
 #include <errno.h>
 #include <getopt.h>
+#include <grp.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "agent/agent.h"
+#include "agent/root.h"
 #include "base/conf.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "ctl/ctl.h"
 
-#define END_MS 1500 /* waiting HTTP calls end within a second */
+#define END_MS	   1500 /* waiting HTTP calls end within a second */
+#define SYSTEM_URI "qemu:///system"
+#define AGENT_USER "anyvf-agent"
 
 struct daemon {
 	struct loop *loop;
@@ -75,27 +81,92 @@ static int lock_run_dir(const struct daemon *d, int *fd, struct err *e)
 	return *fd < 0 ? *fd : 0;
 }
 
-static int run(struct daemon *d, const struct conf *conf, struct err *e)
+/* The agent itself, in whichever process: 0, or an exit code. */
+static int serve(void *arg)
 {
-	int rc = read_conf(d, conf, e), lock = -1;
+	struct daemon *d = arg;
+	struct err e = { 0 };
+	int rc;
 
-	if (!rc)
-		rc = lock_run_dir(d, &lock, e);
-	if (rc)
-		return rc;
-	d->loop = loop_new(e);
-	if (!d->loop)
-		return -ENOMEM;
-	rc = agent_open(d->loop, &d->opts, &d->agent, e);
+	d->loop = loop_new(&e);
+	rc = d->loop ? agent_open(d->loop, &d->opts, &d->agent, &e) : -ENOMEM;
 	if (!rc)
 		rc = loop_signal_add(d->loop, SIGTERM, on_signal, d);
 	if (!rc)
 		rc = loop_signal_add(d->loop, SIGINT, on_signal, d);
+	if (!rc) {
+		log_info("ready", "host=%s api=%s libvirt=%s run_dir=%s", d->opts.host, d->opts.api,
+			 d->opts.libvirt_uri, d->opts.run_dir);
+		rc = loop_run(d->loop);
+	}
+	if (rc)
+		log_err("cannot run", "why=\"%s\"", e.msg);
+	return rc ? 1 : 0;
+}
+
+/* Whom to become; uid 0: nobody else. QEMU within this process, and private libvirts, need root. */
+static int choose_account(const struct daemon *d, const struct conf *conf, struct account *out,
+			  struct err *e)
+{
+	const char *user = conf_get(conf, "agent", "user");
+
+	*out = (struct account){ .uid = 0 };
+	if (geteuid())
+		return 0;
+	if (!*user)
+		user = strcmp(d->opts.libvirt_uri, SYSTEM_URI) ? ACCOUNT_ROOT : AGENT_USER;
+	if (strcmp(user, ACCOUNT_ROOT))
+		return account_find(user, out, e);
+	log_warn("the agent runs as root", "libvirt=%s key=\"[agent] user\"", d->opts.libvirt_uri);
+	return 0;
+}
+
+/* QEMU makes its sockets there, and the agent, of QEMU's group, removes those of dead ones. */
+static int open_vhost_dir(const struct daemon *d, struct err *e)
+{
+	const struct group *group = getgrnam("libvirt-qemu");
+	char path[PATH_MAX];
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/vhost", d->opts.run_dir);
+	rc = file_mkdirs(path, 0755, e);
+	if (!rc && group && (chown(path, (uid_t)-1, group->gr_gid) || chmod(path, 02770)))
+		return err_errno(e, "%s", path);
+	return rc;
+}
+
+/* Directories and the password become the account's. */
+static int give_all(const struct daemon *d, const struct account *a, struct err *e)
+{
+	char state[PATH_MAX], dhcp[PATH_MAX];
+	struct stat st;
+	int rc;
+
+	snprintf(state, sizeof(state), "%s/agent", d->opts.state_dir);
+	snprintf(dhcp, sizeof(dhcp), "%s/dhcp", d->opts.run_dir);
+	rc = file_mkdirs(state, 0711, e);
+	rc = rc ?: file_mkdirs(dhcp, 0755, e);
+	rc = rc ?: open_vhost_dir(d, e);
+	rc = rc ?: account_give(state, NULL, 0711, a, e);
+	rc = rc ?: account_give(dhcp, NULL, 0755, a, e);
+	if (!rc && !lstat(d->opts.credentials, &st) && S_ISREG(st.st_mode) && !st.st_uid &&
+	    lchown(d->opts.credentials, a->uid, (gid_t)-1))
+		rc = err_errno(e, "%s", d->opts.credentials);
+	return rc;
+}
+
+static int run(struct daemon *d, const struct conf *conf, struct err *e)
+{
+	int rc = read_conf(d, conf, e), lock = -1;
+	struct account own;
+
+	rc = rc ?: choose_account(d, conf, &own, e);
+	rc = rc ?: lock_run_dir(d, &lock, e);
+	rc = rc ?: own.uid ? give_all(d, &own, e) : 0;
 	if (rc)
 		return rc;
-	log_info("ready", "host=%s api=%s libvirt=%s run_dir=%s", d->opts.host, d->opts.api,
-		 d->opts.libvirt_uri, d->opts.run_dir);
-	return loop_run(d->loop);
+	root_here(d->opts.run_dir);
+	return own.uid ? root_split(&own, -1, serve, d) : serve(d);
 }
 
 int main(int argc, char **argv)
@@ -138,7 +209,7 @@ int main(int argc, char **argv)
 	rc = conf_open(config, &conf, &e);
 	if (!rc)
 		rc = run(&d, conf, &e);
-	if (rc)
+	if (rc < 0)
 		log_err("cannot run", "why=\"%s\"", e.msg);
 	fflush(stderr);
 	_exit(rc ? 1 : 0); /* threads of libvirt and of hung guests have no end to wait for */

@@ -181,6 +181,7 @@ static const char *store_dir(struct apid *d)
 static int leave_root(struct apid *d, struct err *e)
 {
 	const char *user = conf_get(d->conf, "api", "user");
+	const char *agent_user = conf_get(d->conf, "agent", "user");
 	struct first_place first = { d->opts.openrc, d->public_url,
 				     conf_get(d->conf, "host", "name") };
 	const char *dirs[] = { d->state_dir, store_dir(d), NULL };
@@ -194,7 +195,8 @@ static int leave_root(struct apid *d, struct err *e)
 		return 0;
 	}
 	rc = account_find(user, &own, e);
-	if (!rc && !account_find(conf_get(d->conf, "agent", "user"), &agent, NULL))
+	agent_user = *agent_user ? agent_user : "anyvf-agent";
+	if (!rc && !account_find(agent_user, &agent, NULL))
 		first.agent = agent.uid;
 	rc = rc ?: account_give(d->state_dir, owned, 0711, &own, e);
 	rc = rc ?: first_helper_start(&first, &d->helper, &d->helper_pid, e);
@@ -203,7 +205,7 @@ static int leave_root(struct apid *d, struct err *e)
 		return rc;
 	d->opts.first = first_helper_ask;
 	d->opts.first_arg = &d->helper;
-	return account_become(&own, e);
+	return account_become(&own, (const char *const[]){ NULL }, e);
 }
 
 static void end_helper(struct apid *d)

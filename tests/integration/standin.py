@@ -199,7 +199,7 @@ class Libvirtd:
         for name in self.PLACES:
             (self.dir / name).mkdir(parents=True, exist_ok=True)
         (self.dir / 'etc/qemu.conf').write_text('stdio_handler = "file"\nsecurity_driver = "none"\n')
-        (self.dir / 'etc/libvirtd.conf').write_text('auth_unix_rw = "none"\n')
+        (self.dir / 'etc/libvirtd.conf').write_text('auth_unix_rw = "none"\nunix_sock_group = "libvirt"\nunix_sock_rw_perms = "0770"\n')
         self.proc = None
 
     @property

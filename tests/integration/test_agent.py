@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import signal
@@ -19,6 +20,7 @@ import uuid
 import pytest
 
 from conftest import DAEMONS, ROOT, Swd, need_root, run, unique, wait_for
+from test_house import holds_nothing, owner, status
 from standin import Libvirtd, StandIn
 
 sys.path.insert(0, str(ROOT / 'scripts/lib'))
@@ -175,7 +177,7 @@ class Host:
             '[sriov]\nphysical_device_mappings = physnet1:p2p1,physnet9:absent\n'
             '[taas]\ncollectors = 10.0.0.0/24, 198.18.0.0/15, 2001:db8::/32\n'
             f'[agent]\napi = {self.api.url}\ncredentials = {self.dir}/agent.json\n'
-            f'libvirt_uri = {libvirt_uri or self.libvirt.uri}\n')
+            f'libvirt_uri = {libvirt_uri or self.libvirt.uri}\n' + ('' if libvirt_uri else 'user = anyvf-agent\n'))
 
     def free_vf(self):
         used = {doc['vf'] for doc in self.api.docs['port'].values()}
@@ -607,6 +609,26 @@ def test_the_inventory_tells_vfs_in_use_by_hand(host):
     assert len(said['pfs'][0]['pci_slots']) == 16
     assert said['vcpus'] >= 1 and said['memory_mb'] > 0 and said['hypervisor']['type'] == 'QEMU'
     assert host.api.logins >= 1
+
+
+def test_the_agent_and_dnsmasq_hold_nothing_of_roots(host):
+    """Beside the agent is root's process, with the verbs of unit `root`; neither outlives the other."""
+    net = Net(host)
+    vm = Server(host, net).active()
+    child, = map(int, pathlib.Path(f'/proc/{host.agent.pid}/task/{host.agent.pid}/children').read_text().split())
+    assert holds_nothing(child, 'anyvf-agent')
+    dhcp = status(wait_for(net.dnsmasq, 10, 'dnsmasq'))
+    assert dhcp['Uid'].split() == [str(pwd.getpwnam('dnsmasq').pw_uid)] * 4 and dhcp['NoNewPrivs'] == '1'
+    assert {int(dhcp[word], 16) for word in ('CapPrm', 'CapEff', 'CapBnd', 'CapAmb')} == {1 << 10 | 1 << 12 | 1 << 13}
+    assert {owner(p) for p in (host.state / 'agent').iterdir()} == {'anyvf-agent'}
+    os.kill(child, signal.SIGKILL)
+    assert host.agent.wait(10) == 1
+    host.start()
+    pid = wait_for(lambda: pathlib.Path(f'/proc/{host.agent.pid}/task/{host.agent.pid}/children').read_text().split(), 10, 'the agent')[0]
+    host.stop(signal.SIGKILL)
+    wait_for(lambda: not alive(int(pid)), 10, 'the end of both')
+    host.start()
+    vm.delete()
 
 
 def test_libvirt_embedded_needs_no_daemon():
