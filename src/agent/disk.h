@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Images, fetched once a host, and the disks of servers on top of them. Calls block. */
+/* The disks of servers, on top of images. Calls block. */
 #ifndef ANYVF_AGENT_DISK_H
 #define ANYVF_AGENT_DISK_H
 
-#include "agent/door.h"
+#include "agent/cache.h"
 
-int disk_image(struct door *door, const char *dir, const char *image, const char *format,
-	       char *path, size_t size, struct err *e);
-int disk_make(const char *base, const char *format, unsigned int size_gb, const char *path,
-	      struct err *e);
+/* Programs that write a server's disks, whatever they read, are nobody on this host. */
+#define DISK_USER "anyvf-image"
+
+int disk_make(const struct cache_file *base, const char *driver, unsigned int size_gb,
+	      const char *path, struct err *e);
 
 #endif

@@ -98,9 +98,13 @@ static void put_devices(FILE *f, const struct domxml *d)
 	put_attr(f,
 		 "    <disk type='file' device='disk'>\n      <driver name='qemu' type='qcow2'/>\n"
 		 "      <source file='",
-		 d->disk,
-		 "'/>\n      <target dev='vda' bus='virtio'/>\n"
-		 "    </disk>\n");
+		 d->disk, "'/>\n");
+	/* The chain ends here, whatever a header says: neither libvirt nor QEMU looks for more. */
+	fprintf(f, "      <backingStore type='file'>\n        <format type='%s'/>\n",
+		d->base_driver);
+	put_attr(f, "        <source file='", d->base,
+		 "'/>\n        <backingStore/>\n      </backingStore>\n"
+		 "      <target dev='vda' bus='virtio'/>\n    </disk>\n");
 	put_attr(f,
 		 "    <disk type='file' device='disk'>\n      <driver name='qemu' type='raw'/>\n"
 		 "      <source file='",

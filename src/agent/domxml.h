@@ -23,6 +23,7 @@ struct domxml {
 	const char *emulator; /* NULL: libvirt's choice */
 	const char *kernel, *initrd, *cmdline; /* kernel NULL: the disk boots */
 	const char *disk;		       /* qcow2 file */
+	const char *base, *base_driver;	       /* what it lies on, and how that is read */
 	const char *drive;		       /* config drive, ISO file */
 	const char *console;		       /* file that gets what the serial console says */
 	unsigned int n_ports;

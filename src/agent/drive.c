@@ -4,10 +4,12 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/disk.h"
 #include "base/file.h"
 #include "base/spawn.h"
 
@@ -180,6 +182,37 @@ static int put_json(const char *dir, const char *name, json_t *doc, struct err *
 	return put_file(dir, name, text, strlen(text), e);
 }
 
+/* xorriso reads the directory it is handed, and prints the ISO. */
+static int write_iso(const char *dir, const char *iso, struct err *e)
+{
+	static const char *const argv[] = { "xorriso",
+					    "-as",
+					    "mkisofs",
+					    "-quiet",
+					    "-V",
+					    "config-2",
+					    "-J",
+					    "-r",
+					    "-o",
+					    "-",
+					    "-graft-points",
+					    "/openstack=/proc/self/fd/3/openstack",
+					    NULL };
+	auto_close int in = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_close int out = open(iso, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	const struct cage cage = { .user = DISK_USER,
+				   .memory = 1U << 30,
+				   .file_size = 64U << 20,
+				   .cpu_s = 30,
+				   .fds = &in,
+				   .n_fds = 1,
+				   .out = out };
+
+	if (in < 0 || out < 0)
+		return err_errno(e, "%s", in < 0 ? dir : iso);
+	return spawn_run_caged(argv, &cage, XORRISO_TIMEOUT_MS, NULL, 0, e);
+}
+
 /**
  * drive_make() - Write a server's config drive
  * @s:       server
@@ -196,8 +229,6 @@ int drive_make(const struct want_server *s, const struct want_port *const *ports
 	       unsigned int n_ports, const struct want_net *const *nets, const char *dir,
 	       const char *iso, struct err *e)
 {
-	const char *const argv[] = { "xorriso", "-as", "mkisofs", "-quiet", "-V", "config-2",
-				     "-J",	"-r",  "-o",	  iso,	    dir,  NULL };
 	auto_free char *user_data = NULL;
 	char path[PATH_MAX];
 	size_t size = 0;
@@ -215,5 +246,5 @@ int drive_make(const struct want_server *s, const struct want_port *const *ports
 	if (!rc && user_data)
 		rc = put_file(dir, "user_data", user_data, size, e);
 	unlink(iso);
-	return rc ? rc : spawn_run(argv, XORRISO_TIMEOUT_MS, NULL, 0, e);
+	return rc ? rc : write_iso(dir, iso, e);
 }

@@ -13,6 +13,7 @@
 #include "agent/drive.h"
 #include "agent/state.h"
 #include "base/file.h"
+#include "base/imghdr.h"
 
 #define CONSOLE_KEPT   (16U << 20) /* bytes; a longer log begins anew */
 #define SHUTDOWN_MS    15000	   /* what a guest gets to end by itself */
@@ -82,23 +83,44 @@ static int make_drive(struct server_job *j, const char *iso)
 	return drive_make(&j->want, ports, j->n_ports, nets, dir, iso, &j->e);
 }
 
-/* Kernel, ramdisk and the image under the disk, from the cache or the API. */
-static int get_images(struct server_job *j, char kernel[PATH_MAX], char initrd[PATH_MAX],
-		      char base[PATH_MAX])
+/* The images a server is made of. */
+struct files {
+	struct cache_file base, kernel, initrd;
+};
+
+static int get_image(struct server_job *j, const struct want_file *want, const char *name,
+		     struct cache_file *out)
+{
+	char cache[PATH_MAX], link[PATH_MAX];
+
+	*out->path = '\0';
+	if (!want->id)
+		return 0;
+	snprintf(cache, sizeof(cache), "%s/images", j->agent->dir);
+	snprintf(link, sizeof(link), "%s/%s", j->dir, name);
+	return cache_get(j->agent->door, cache, want, link, out, &j->e);
+}
+
+/* From the cache or the API. */
+static int get_images(struct server_job *j, struct files *f)
 {
 	const struct want_image *image = &j->want.image;
-	struct door *door = j->agent->door;
-	char cache[PATH_MAX];
-	int rc;
+	int rc = get_image(j, &image->disk, CACHE_BASE, &f->base);
+
+	if (!rc)
+		rc = get_image(j, &image->kernel, CACHE_KERNEL, &f->kernel);
+	if (!rc && image->kernel.id)
+		rc = get_image(j, &image->ramdisk, CACHE_INITRD, &f->initrd);
+	return rc;
+}
+
+static void evict_images(struct server_job *j)
+{
+	char cache[PATH_MAX], servers[PATH_MAX];
 
 	snprintf(cache, sizeof(cache), "%s/images", j->agent->dir);
-	*kernel = *initrd = '\0';
-	rc = disk_image(door, cache, image->id, image->disk_format, base, PATH_MAX, &j->e);
-	if (!rc && image->kernel_id)
-		rc = disk_image(door, cache, image->kernel_id, "aki", kernel, PATH_MAX, &j->e);
-	if (!rc && image->kernel_id && image->ramdisk_id)
-		rc = disk_image(door, cache, image->ramdisk_id, "ari", initrd, PATH_MAX, &j->e);
-	return rc;
+	snprintf(servers, sizeof(servers), "%s/servers", j->agent->dir);
+	cache_evict(cache, servers);
 }
 
 static int start_domain(struct server_job *j, const struct domxml *files)
@@ -131,19 +153,23 @@ static int start_domain(struct server_job *j, const struct domxml *files)
 
 static int start(struct server_job *j)
 {
-	char kernel[PATH_MAX], initrd[PATH_MAX], base[PATH_MAX];
 	char disk[PATH_MAX], iso[PATH_MAX], console[PATH_MAX];
 	const struct want_image *image = &j->want.image;
+	const char *driver = imghdr_driver(image->disk.format);
+	struct files f;
 	int rc;
 
+	if (!driver)
+		return err_set(&j->e, -EINVAL, "no server boots from the disk format %.20s",
+			       image->disk.format);
 	snprintf(disk, sizeof(disk), "%s/disk.qcow2", j->dir);
 	snprintf(iso, sizeof(iso), "%s/config.iso", j->dir);
 	snprintf(console, sizeof(console), "%s/console.log", j->dir);
 	rc = file_mkdirs(j->dir, 0755, &j->e);
 	if (!rc)
-		rc = get_images(j, kernel, initrd, base);
+		rc = get_images(j, &f);
 	if (!rc)
-		rc = disk_make(base, image->disk_format, j->want.disk_gb, disk, &j->e);
+		rc = disk_make(&f.base, driver, j->want.disk_gb, disk, &j->e);
 	if (!rc)
 		rc = make_drive(j, iso);
 	if (!rc)
@@ -152,11 +178,13 @@ static int start(struct server_job *j)
 		return rc;
 	return start_domain(
 		j, &(struct domxml){
-			   .kernel = *kernel ? kernel : NULL,
-			   .initrd = *initrd ? initrd : NULL,
+			   .kernel = *f.kernel.path ? f.kernel.path : NULL,
+			   .initrd = *f.initrd.path ? f.initrd.path : NULL,
 			   .cmdline = image->cmdline ? image->cmdline
 						     : "root=/dev/vda console=tty0 console=ttyS0",
 			   .disk = disk,
+			   .base = f.base.path,
+			   .base_driver = driver,
 			   .drive = iso,
 			   .console = console });
 }
@@ -205,12 +233,14 @@ static void server_run(void *arg)
 		break;
 	case SERVER_STEP_START:
 		j->rc = start(j);
+		evict_images(j);
 		break;
 	case SERVER_STEP_STOP:
 		j->rc = stop(j);
 		break;
 	case SERVER_STEP_DELETE:
 		j->rc = delete_all(j);
+		evict_images(j);
 		break;
 	case SERVER_STEP_NONE:
 		break;

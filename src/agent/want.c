@@ -48,23 +48,39 @@ static int parse_ips(const json_t *list, struct want_ip *ips, unsigned int *n, s
 	return 0;
 }
 
+/* A sum in hex becomes part of a file's name. */
+static int parse_hash(const json_t *image, const char *key, const char **out, struct err *e)
+{
+	const char *hash = optional(image, key);
+	size_t len = hash ? strlen(hash) : 0;
+
+	*out = hash ? hash : "";
+	if (!len || ((len == 128 || len == 32) && strspn(hash, "0123456789abcdef") == len))
+		return 0;
+	return err_set(e, -EINVAL, "%s \"%.60s\" is no checksum", key, hash);
+}
+
 static int parse_image(const json_t *image, struct want_image *out, struct err *e)
 {
 	const json_t *props = json_object_get(image, "properties");
+	bool sha512 = optional(image, "os_hash_value");
+	int rc;
 
 	*out = (struct want_image){
-		.id = optional(image, "id"),
-		.disk_format = optional(image, "disk_format"),
-		.checksum = optional(image, "checksum"),
-		.kernel_id = optional(image, "kernel_id"),
-		.ramdisk_id = optional(image, "ramdisk_id"),
+		.disk = { optional(image, "id"), optional(image, "disk_format") },
+		.kernel = { optional(image, "kernel_id"), "aki" },
+		.ramdisk = { optional(image, "ramdisk_id"), "ari" },
 		.cmdline = optional(props, "os_command_line"),
 	};
-	if (!out->id || !out->disk_format)
+	if (!out->disk.id || !out->disk.format)
 		return err_set(e, -EINVAL, "the server has no image");
-	if (!out->checksum)
-		out->checksum = "";
-	return check_ids((const char *const[]){ out->id, out->kernel_id, out->ramdisk_id }, 3, e);
+	rc = parse_hash(image, sha512 ? "os_hash_value" : "checksum", &out->disk.hash, e);
+	rc = rc ? rc : parse_hash(image, "kernel_hash", &out->kernel.hash, e);
+	rc = rc ? rc : parse_hash(image, "ramdisk_hash", &out->ramdisk.hash, e);
+	return rc ? rc
+		  : check_ids(
+			    (const char *const[]){ out->disk.id, out->kernel.id, out->ramdisk.id },
+			    3, e);
 }
 
 /**

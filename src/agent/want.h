@@ -26,10 +26,17 @@ struct want_ip {
 	const char *subnet; /* id */
 };
 
+/* A file to fetch from the image service. */
+struct want_file {
+	const char *id;	    /* NULL: none */
+	const char *format; /* Glance's disk_format */
+	const char *hash;   /* SHA-512 in hex, or MD5; "" if not known */
+};
+
 struct want_image {
-	const char *id, *disk_format, *checksum; /* checksum: MD5 in hex, "" if not known */
-	const char *kernel_id, *ramdisk_id;	 /* NULL: the disk boots by itself */
-	const char *cmdline;			 /* property os_command_line, or NULL */
+	struct want_file disk;
+	struct want_file kernel, ramdisk; /* without a kernel the disk boots by itself */
+	const char *cmdline;		  /* property os_command_line, or NULL */
 };
 
 struct want_server {
@@ -99,7 +106,7 @@ struct want_tap {
 	const char *port;      /* id of the port that gets the copies; NULL: remote does */
 	const char *remote;    /* IP address, or NULL */
 	bool by_admin;	       /* remote was chosen by an admin of the cloud */
-	char refused[256]; /* by want_tap_judge(): why frames may not go there; "": they may */
+	char refused[256];     /* by want_tap_judge(): why frames may not go there; "": they may */
 	uint8_t to;	       /* enum mirror_to */
 	struct vlan_set vlans; /* only frames of these are copied; unset: any */
 	struct want_leg legs[WANT_LEGS];

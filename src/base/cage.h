@@ -22,6 +22,7 @@ struct cage {
 	const int *fds;	    /* handed in as CAGE_FD and up: /proc/self/fd/3 opens anew what may
 				 * lie where the account cannot go */
 	unsigned int n_fds;
+	int out; /* gets what it prints to its standard output; 0: the caller */
 };
 
 /* Whom to become. */
@@ -31,6 +32,7 @@ struct cage_account {
 };
 
 int cage_account(const struct cage *cage, struct cage_account *out, struct err *e);
+int cage_give(const struct cage *cage, int fd, struct err *e);
 int cage_enter(const struct cage *cage, const struct cage_account *account);
 
 #endif

@@ -16,7 +16,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct want_tap t;
 
 	if (doc && !want_server_parse(doc, &s, NULL)) {
-		free(domxml_build(&(struct domxml){ .server = &s, .disk = "", .drive = "",
+		free(domxml_build(&(struct domxml){ .server = &s,
+						    .disk = "",
+						    .base = "",
+						    .base_driver = "raw",
+						    .drive = "",
 						    .console = "" }));
 		json_decref(drive_meta_data(&s));
 		want_doc_put(&s.doc);

@@ -7,7 +7,6 @@ can be tested without the API, and with documents the API would never write.
 import hashlib
 import http.server
 import json
-import os
 import pathlib
 import re
 import signal
@@ -118,8 +117,9 @@ class StandIn(http.server.ThreadingHTTPServer):
         """Offer a file as an image; returns its description for server documents."""
         ident = str(uuid.uuid4())
         self.images[ident] = pathlib.Path(path)
-        return {'id': ident, 'disk_format': disk_format, 'size': os.path.getsize(path),
-                'checksum': hashlib.md5(pathlib.Path(path).read_bytes()).hexdigest(),
+        data = self.images[ident].read_bytes()
+        return {'id': ident, 'disk_format': disk_format, 'size': len(data),
+                'checksum': hashlib.md5(data).hexdigest(), 'os_hash_value': hashlib.sha512(data).hexdigest(),
                 'kernel_id': None, 'ramdisk_id': None, 'properties': properties}
 
     def console(self, server, length=None):

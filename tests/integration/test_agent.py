@@ -565,6 +565,61 @@ def test_dhcp_moves_to_another_address_of_the_host(host):
         assert f'lease of {vm.ip} obtained from {net.addr(address)}' in said[1], said
 
 
+def test_images_are_judged_where_they_are_used(host):
+    net, cache = Net(host), host.state / 'agent/images'
+    evil, large, good = (host.dir / f'{name}.qcow2' for name in ('evil', 'large', 'good'))
+    secret = host.dir / 'secret'
+    secret.write_text('root:SECRET')
+    secret.chmod(0o600)
+    run('qemu-img', 'create', '-q', '-u', '-f', 'qcow2', '-b', secret, '-F', 'raw', evil, '1M')
+    run('qemu-img', 'create', '-q', '-f', 'qcow2', large, '50T')
+    run('qemu-img', 'create', '-q', '-f', 'qcow2', good, '1M')
+
+    def refused(image, why, **members):
+        vm = Server(host, net, image=image, **members)
+        host.api.wait_status('server', vm.id, 'ERROR')
+        assert why in host.api.reports['server', vm.id]['fault']['message']
+        assert not list(cache.glob('*.part'))
+        vm.delete()
+
+    image = host.api.add_image(evil, 'qcow2')
+    refused(image, 'refers to another file')
+    refused({**host.image, 'kernel_id': image['id'], 'kernel_hash': image['os_hash_value']},
+            'the bytes are qcow2, not aki')
+    refused({**image, 'disk_format': 'raw'}, 'the bytes are qcow2, not raw')
+    refused(image, 'refers to another file')
+    refused({**image, 'disk_format': 'vmdk'}, 'no server boots from the disk format vmdk')
+    refused({**host.api.add_image(good, 'qcow2'), 'os_hash_value': '0' * 128}, 'checksum is wrong')
+    refused({**host.image, 'ramdisk_hash': '0' * 128}, 'checksum is wrong')
+    image = host.api.add_image(good, 'qcow2')
+    planted = cache / f"{image['id']}.qcow2.{image['os_hash_value'][:32]}"
+    shutil.copy(evil, planted)
+    refused(image, 'refers to another file')
+    planted.unlink()
+    refused(host.api.add_image(large, 'qcow2'), 'does not fit 1 GiB', disk_gb=1)
+    assert secret.stat().st_uid == os.geteuid()
+
+
+def test_an_image_on_its_way_holds_up_no_other(host):
+    net, pipe = Net(host), host.dir / 'pipe'
+    data = os.urandom(1000)
+    pipe.write_bytes(data)
+    slow = host.api.add_image(pipe, 'raw')
+    pipe.unlink()
+    os.mkfifo(pipe)
+    waits = [Server(host, net, image=slow) for _ in range(2)]
+    other = host.dir / 'other'
+    other.write_bytes(b'QFI\xfb')
+    quick = Server(host, net, image=host.api.add_image(other, 'raw'))
+    host.api.wait_status('server', quick.id, 'ERROR')
+    assert all(host.api.status('server', vm.id) in (None, 'BUILD') for vm in waits)
+    pipe.write_bytes(b'other bytes')  # the agent's request ends
+    host.api.images[slow['id']] = other
+    for vm in waits:
+        host.api.wait_status('server', vm.id, 'ERROR')
+        assert 'checksum is wrong' in host.api.reports['server', vm.id]['fault']['message']
+
+
 def test_a_hung_qemu_delays_only_itself(host):
     net = Net(host)
     hung = Server(host, net).active().booted()

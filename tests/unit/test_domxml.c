@@ -35,6 +35,8 @@ static struct domxml example(void)
 				.initrd = "/i",
 				.cmdline = "console=ttyS0 <x>",
 				.disk = "/d",
+				.base = "/b",
+				.base_driver = "raw",
 				.drive = "/c",
 				.console = "/log",
 				.n_ports = 1,
@@ -64,7 +66,10 @@ static void domxml_build_writes_a_direct_kernel_guest_on_vhostuser(void **state)
 		"  <on_crash>destroy</on_crash>\n"
 		"  <devices>\n"
 		"    <disk type='file' device='disk'>\n      <driver name='qemu' type='qcow2'/>\n"
-		"      <source file='/d'/>\n      <target dev='vda' bus='virtio'/>\n    </disk>\n"
+		"      <source file='/d'/>\n"
+		"      <backingStore type='file'>\n        <format type='raw'/>\n"
+		"        <source file='/b'/>\n        <backingStore/>\n      </backingStore>\n"
+		"      <target dev='vda' bus='virtio'/>\n    </disk>\n"
 		"    <disk type='file' device='disk'>\n      <driver name='qemu' type='raw'/>\n"
 		"      <source file='/c'/>\n      <target dev='vdb' bus='virtio'/>\n"
 		"      <readonly/>\n    </disk>\n"

@@ -19,8 +19,8 @@ static void want_parse_reads_the_documented_members(void **state)
 	assert_int_equal(want_server_parse(sd, &s, NULL), 0);
 	assert_int_equal(s.generation, 3);
 	assert_true(s.on && !s.deleted);
-	assert_string_equal(s.image.kernel_id, IMAGE_ID);
-	assert_null(s.image.ramdisk_id);
+	assert_string_equal(s.image.kernel.id, IMAGE_ID);
+	assert_null(s.image.ramdisk.id);
 	assert_string_equal(s.image.cmdline, "quiet");
 	assert_int_equal(s.n_ports, 1);
 	assert_int_equal(want_port_parse(pd, &p, NULL), 0);
@@ -62,6 +62,10 @@ static void want_parse_lets_no_path_or_nonsense_in(void **state)
 	REFUSES(want_server_parse, want_server, server_doc, "{s:n}", "image");
 	REFUSES(want_server_parse, want_server, server_doc, "{s:{s:s,s:s}}", "image", "id", "/x",
 		"disk_format", "raw");
+	REFUSES(want_server_parse, want_server, server_doc, "{s:{s:s,s:s,s:s}}", "image", "id",
+		IMAGE_ID, "disk_format", "raw", "os_hash_value", "../../../etc/passwd");
+	REFUSES(want_server_parse, want_server, server_doc, "{s:{s:s,s:s,s:s}}", "image", "id",
+		IMAGE_ID, "disk_format", "raw", "kernel_hash", "/");
 	REFUSES(want_port_parse, want_port, port_doc, "{s:i}", "vf", 256);
 	REFUSES(want_port_parse, want_port, port_doc, "{s:i}", "vf", -1);
 	REFUSES(want_port_parse, want_port, port_doc, "{s:s}", "mac", "no");

@@ -15,7 +15,7 @@
 static const char server_doc[] =
 	"{'generation':3,'id':'" SERVER_ID "','name':'vm <1> & \\'two\\'','project_id':'p1',"
 	"'power':'on','deleted':false,'reboot':0,'vcpus':2,'memory_mb':256,'disk_gb':1,"
-	"'image':{'id':'" IMAGE_ID "','disk_format':'ami','size':5,'checksum':'x',"
+	"'image':{'id':'" IMAGE_ID "','disk_format':'ami','size':5,'checksum':'9dd4e461268c8034f5c8564e155c67a6',"
 	"'kernel_id':'" IMAGE_ID "','ramdisk_id':null,'properties':{'os_command_line':'quiet'}},"
 	"'user_data':'IyEvYmluL3NoCmVjaG8gaGkK','key_name':'k','public_key':'ssh-rsa AAAA me',"
 	"'metadata':{'role':'web'},'config_drive':true,'ports':['" PORT_ID "']}";
