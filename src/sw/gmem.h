@@ -37,6 +37,13 @@ static inline void guest_hook(void)
 }
 #endif
 
+/* After this the compiler cannot go back to guest memory for what was copied from it. */
+static inline void guest_copy_done(void)
+{
+	__asm__ volatile("" : : : "memory");
+	guest_hook();
+}
+
 /* A guest field that is read exactly once: the guest may change it at any time. */
 #define GUEST_READ(x)                                                           \
 	({                                                                      \

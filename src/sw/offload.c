@@ -5,11 +5,12 @@
 #include <errno.h>
 #include <linux/virtio_net.h>
 
+#include "sw/gmem.h"
+
 #define IP4_HDR 20u
 #define IP6_HDR 40u
 #define TCP_HDR 20u
 #define UDP_HDR 8u
-#define HDRS_MAX 512u /* IP and TCP headers with every option, and inner VLAN tags */
 
 #define PIECES_MAX 1024u /* of one frame: a guest's tiny gso_size must not cost us milliseconds */
 
@@ -117,78 +118,74 @@ static uint32_t gather(const struct frame *f, uint8_t *to)
 		memcpy(to + n, f->more[i].base, f->more[i].len);
 		n += f->more[i].len;
 	}
+	guest_copy_done();
 	return n;
 }
 
-/* Where the headers of a GSO frame lie; offsets into the bytes behind the ethertype. */
-struct layout {
-	uint32_t l3, l4, payload; /* IP header, TCP or UDP header, data */
-	uint32_t len;		  /* of it all */
-	bool v6, tcp;
-};
-
-static bool layout_ip(struct layout *l, const uint8_t *p, uint16_t type)
+static bool read_ip(struct offload_cut *c)
 {
-	while ((type == TPID_8021Q || type == TPID_8021AD) && l->l3 + 4 <= l->len) {
-		type = get16(p + l->l3 + 2);
-		l->l3 += FRAME_TAG_LEN;
+	uint16_t type = ntohs(c->frame->type);
+
+	while ((type == TPID_8021Q || type == TPID_8021AD) && c->l3 + 4 <= c->len) {
+		type = get16(c->bytes + c->l3 + 2);
+		c->l3 += FRAME_TAG_LEN;
 	}
-	l->v6 = type == 0x86dd;
-	if (!l->v6 && type != 0x0800)
+	c->v6 = type == 0x86dd;
+	if (!c->v6 && type != 0x0800)
 		return false;
-	if (l->l3 + (l->v6 ? IP6_HDR : IP4_HDR) > l->l4)
+	if (c->l3 + (c->v6 ? IP6_HDR : IP4_HDR) > c->l4)
 		return false;
-	return l->v6 || l->l3 + (p[l->l3] & 15u) * 4 == l->l4;
+	return c->v6 || c->l3 + (c->bytes[c->l3] & 15u) * 4 == c->l4;
 }
 
-static bool layout_read(struct layout *l, const struct frame *f, const uint8_t *p, uint32_t len)
+/* Where the headers of a GSO frame lie. False: they do not fit what it asks for. */
+static bool read_headers(struct offload_cut *c)
 {
-	uint8_t gso = f->gso_type & (uint8_t)~FRAME_GSO_ECN;
+	uint8_t gso = c->frame->gso_type & (uint8_t)~FRAME_GSO_ECN;
 
-	*l = (struct layout){ .l4 = f->csum_start - FRAME_HDR_LEN, .len = len,
-			      .tcp = gso != FRAME_GSO_UDP_L4 };
-	if (gso == FRAME_GSO_UDP || !layout_ip(l, p, ntohs(f->type)))
+	c->tcp = gso != FRAME_GSO_UDP_L4;
+	if (gso == FRAME_GSO_UDP || !read_ip(c))
 		return false;
-	if (l->v6 != (gso == FRAME_GSO_TCPV6) && l->tcp)
+	if (c->v6 != (gso == FRAME_GSO_TCPV6) && c->tcp)
 		return false;
-	if (l->l4 + (l->tcp ? TCP_HDR : UDP_HDR) > len)
+	if (c->l4 + (c->tcp ? TCP_HDR : UDP_HDR) > c->len)
 		return false;
-	l->payload = l->l4 + (l->tcp ? (p[l->l4 + 12] >> 4) * 4u : UDP_HDR);
-	if (l->tcp && l->payload < l->l4 + TCP_HDR)
+	c->payload = c->l4 + (c->tcp ? (c->bytes[c->l4 + 12] >> 4) * 4u : UDP_HDR);
+	if (c->tcp && c->payload < c->l4 + TCP_HDR)
 		return false;
-	return l->payload <= len && l->payload <= HDRS_MAX;
+	return c->payload <= c->len && c->payload <= OFFLOAD_HDRS;
 }
 
 /* Sum over addresses, protocol and length (RFC 9293 3.1, RFC 8200 8.1). */
-static uint64_t sum_pseudo(const struct layout *l, const uint8_t *p, uint32_t l4_len)
+static uint64_t sum_pseudo(const struct offload_cut *c, const uint8_t *p, uint32_t l4_len)
 {
-	uint8_t tail[4] = { 0, l->tcp ? 6 : 17, 0, 0 };
+	uint8_t tail[4] = { 0, c->tcp ? 6 : 17, 0, 0 };
 
 	put16(tail + 2, l4_len);
-	return sum_add(l->v6 ? sum_add(0, p + l->l3 + 8, 32) : sum_add(0, p + l->l3 + 12, 8), tail,
+	return sum_add(c->v6 ? sum_add(0, p + c->l3 + 8, 32) : sum_add(0, p + c->l3 + 12, 8), tail,
 		       sizeof(tail));
 }
 
 /* The headers of segment @i, which carries @n bytes from @off on. */
-static void segment_headers(const struct layout *l, uint8_t *h, const uint8_t *whole, uint32_t i,
-			    uint32_t off, uint32_t n)
+static void segment_headers(const struct offload_cut *c, uint8_t *h, uint32_t i, uint32_t off,
+			    uint32_t n)
 {
-	uint32_t l4_len = l->payload - l->l4 + n;
-	bool last = l->payload + off + n == l->len;
-	uint8_t *ip = h + l->l3, *l4 = h + l->l4, *csum = l4 + (l->tcp ? 16 : 6);
+	uint32_t l4_len = c->payload - c->l4 + n;
+	bool last = c->payload + off + n == c->len;
+	uint8_t *ip = h + c->l3, *l4 = h + c->l4, *csum = l4 + (c->tcp ? 16 : 6);
 	uint64_t sum;
 
-	memcpy(h, whole, l->payload);
-	if (l->v6) {
-		put16(ip + 4, l->l4 - l->l3 - IP6_HDR + l4_len);
+	memcpy(h, c->bytes, c->payload);
+	if (c->v6) {
+		put16(ip + 4, c->l4 - c->l3 - IP6_HDR + l4_len);
 	} else {
-		put16(ip + 2, l->l4 - l->l3 + l4_len);
+		put16(ip + 2, c->l4 - c->l3 + l4_len);
 		put16(ip + 4, get16(ip + 4) + i);
 		memset(ip + 10, 0, 2);
-		sum = (uint16_t)~sum_fold(sum_add(0, ip, l->l4 - l->l3));
+		sum = (uint16_t)~sum_fold(sum_add(0, ip, c->l4 - c->l3));
 		memcpy(ip + 10, &sum, 2);
 	}
-	if (l->tcp) {
+	if (c->tcp) {
 		put32(l4 + 4, ((uint32_t)get16(l4 + 4) << 16 | get16(l4 + 6)) + off);
 		if (!last)
 			l4[13] &= (uint8_t)~(TCP_FIN | TCP_PSH);
@@ -198,77 +195,112 @@ static void segment_headers(const struct layout *l, uint8_t *h, const uint8_t *w
 		put16(l4 + 4, l4_len);
 	}
 	memset(csum, 0, 2);
-	sum = sum_add(sum_pseudo(l, h, l4_len), l4, l->payload - l->l4);
-	sum = sum_add(sum, whole + l->payload + off, n); /* headers are even: words stay words */
+	sum = sum_add(sum_pseudo(c, h, l4_len), l4, c->payload - c->l4);
+	sum = sum_add(sum, c->bytes + c->payload + off, n); /* headers are even: words stay words */
 	sum = (uint16_t)~sum_fold(sum);
-	if (!sum && !l->tcp)
+	if (!sum && !c->tcp)
 		sum = 0xffff; /* RFC 768: 0 would mean none */
 	memcpy(csum, &sum, 2);
 }
 
-static int lower_gso(const struct frame *f, const uint8_t *whole, uint32_t len, uint8_t *headers,
-		     offload_fn fn, void *arg)
+/* The field holds the pseudo header's sum (virtio 1.2, 5.1.6.2). */
+static void finish_csum(struct offload_cut *c)
 {
-	struct layout l;
+	uint16_t sum = (uint16_t)~sum_fold(sum_add(0, c->bytes + c->l4, c->len - c->l4));
 
-	bool more = true;
-
-	if (!layout_read(&l, f, whole, len) || (len - l.payload) / f->gso_size >= PIECES_MAX)
-		return -EINVAL;
-	for (uint32_t off = 0, i = 0; more && (l.payload + off < len || !i);
-	     off += f->gso_size, i++) {
-		uint32_t n = MIN((uint32_t)f->gso_size, len - l.payload - off);
-		struct frame_seg data = { whole + l.payload + off, n };
-		struct frame piece = { .dst = f->dst, .src = f->src, .type = f->type, .tag = f->tag,
-				       .len = FRAME_HDR_LEN + l.payload + n,
-				       .data = { headers, l.payload }, .more = &data, .n_more = 1 };
-
-		segment_headers(&l, headers, whole, i, off, n);
-		more = fn(arg, &piece);
-	}
-	return 0;
-}
-
-static void lower_csum(const struct frame *f, uint8_t *whole, uint32_t len, offload_fn fn,
-		       void *arg)
-{
-	uint32_t start = f->csum_start - FRAME_HDR_LEN, at = start + f->csum_offset;
-	struct frame piece = *f;
-	uint16_t sum;
-
-	/* The field holds the pseudo header's sum (virtio 1.2, 5.1.6.2). */
-	sum = (uint16_t)~sum_fold(sum_add(0, whole + start, len - start));
 	if (!sum)
 		sum = 0xffff; /* the same number; UDP needs this spelling */
-	memcpy(whole + at, &sum, sizeof(sum));
-	piece.flags = 0;
-	piece.hdr_len = piece.csum_start = piece.csum_offset = 0;
-	piece.data = (struct frame_seg){ whole, len };
-	piece.n_more = 0;
-	fn(arg, &piece);
+	memcpy(c->bytes + c->l4 + c->frame->csum_offset, &sum, sizeof(sum));
 }
 
 /**
- * offload_lower() - Turn a frame into frames that need nothing of their receiver
- * @f:       frame that needs a checksum or segmentation (offload_needs())
- * @scratch: OFFLOAD_SCRATCH bytes, private to the caller
+ * offload_begin() - Begin to turn a frame into frames that need nothing of their receiver
+ * @c:       gets what offload_next() goes on with
+ * @f:       frame that needs a checksum or segmentation (offload_needs()); borrowed
+ * @scratch: OFFLOAD_SCRATCH bytes, private to the caller; borrowed as @f
+ *
+ * Its bytes are copied, so the guest cannot change any more what pieces are made of. Checksums are
+ * finished (virtio 1.2, 5.1.6.2), TCP over IPv4 and IPv6 and UDP (USO) are cut at gso_size.
+ *
+ * Return: 0, or -EINVAL if the headers do not fit the offload asked for, it is UFO, or
+ * it would be more than a thousand pieces.
+ * Context: the worker that delivers.
+ */
+int offload_begin(struct offload_cut *c, const struct frame *f, uint8_t *scratch)
+{
+	c->frame = f;
+	c->bytes = scratch;
+	c->len = gather(f, scratch);
+	c->l3 = c->payload = c->done = 0;
+	c->l4 = f->csum_start - FRAME_HDR_LEN;
+	c->n = 1;
+	if (!f->gso_type) {
+		finish_csum(c);
+		return 0;
+	}
+	if (!read_headers(c))
+		return -EINVAL;
+	c->n = MAX((c->len - c->payload + f->gso_size - 1) / f->gso_size, 1u);
+	return c->n > PIECES_MAX ? -EINVAL : 0;
+}
+
+/**
+ * offload_next() - The next frames that a frame is turned into
+ * @c:   from offload_begin(); how many in all is @c->n
+ * @out: array of @max; gets frames over memory that is valid until the next call
+ * @max: OFFLOAD_PIECES at most
+ *
+ * IPv4 identification counts up, FIN and PSH stay on the last segment, CWR on the first, as the
+ * kernel's GSO does.
+ *
+ * Return: frames; 0: that was all.
+ * Context: the worker that delivers.
+ */
+unsigned int offload_next(struct offload_cut *c, struct frame *out, unsigned int max)
+{
+	unsigned int n = MIN(c->n - c->done, max);
+	const struct frame *f = c->frame;
+
+	for (unsigned int k = 0; k < n; k++, c->done++) {
+		uint8_t *headers = c->bytes + 65536 + k * OFFLOAD_HDRS;
+		uint32_t off = c->done * f->gso_size;
+		uint32_t len = MIN((uint32_t)f->gso_size, c->len - c->payload - off);
+
+		out[k] = (struct frame){
+			.dst = f->dst, .src = f->src, .type = f->type, .tag = f->tag
+		};
+		if (!f->gso_type) {
+			out[k].len = f->len;
+			out[k].data = (struct frame_seg){ c->bytes, c->len };
+			continue;
+		}
+		segment_headers(c, headers, c->done, off, len);
+		c->data[k] = (struct frame_seg){ c->bytes + c->payload + off, len };
+		out[k].len = FRAME_HDR_LEN + c->payload + len;
+		out[k].data = (struct frame_seg){ headers, c->payload };
+		out[k].more = &c->data[k];
+		out[k].n_more = 1;
+	}
+	return n;
+}
+
+/**
+ * offload_lower() - offload_begin() and offload_next(), one frame after the other
+ * @f:       as offload_begin() says
+ * @scratch: likewise
  * @fn:      called for each resulting frame, in order, until it returns false
  * @arg:     for @fn
  *
- * Checksums are finished (virtio 1.2, 5.1.6.2), TCP over IPv4 and IPv6 and UDP (USO)
- * are cut at gso_size; IPv4 identification counts up, FIN and PSH stay on the last
- * segment, CWR on the first, as the kernel's GSO does.
- *
- * Return: 0, or -EINVAL if the headers do not fit the offload asked for, it is UFO, or
- * it would be more than a thousand pieces; @fn was not called then.
+ * Return: as offload_begin(); if it is not 0, @fn was not called.
  * Context: the worker that delivers.
  */
 int offload_lower(const struct frame *f, uint8_t *scratch, offload_fn fn, void *arg)
 {
-	uint32_t len = gather(f, scratch);
+	struct offload_cut c;
+	struct frame piece;
+	int rc = offload_begin(&c, f, scratch);
 
-	if (f->gso_type)
-		return lower_gso(f, scratch, len, scratch + OFFLOAD_SCRATCH - HDRS_MAX, fn, arg);
-	lower_csum(f, scratch, len, fn, arg);
-	return 0;
+	while (!rc && offload_next(&c, &piece, 1) && fn(arg, &piece))
+		;
+	return rc;
 }

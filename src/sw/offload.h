@@ -19,13 +19,28 @@ enum offload {
 	OFFLOAD_USO = 1 << 5,
 };
 
-#define OFFLOAD_SCRATCH (65536 + 1024) /* bytes offload_lower() wants */
+#define OFFLOAD_HDRS   512u /* IP and TCP headers with every option, and inner VLAN tags */
+#define OFFLOAD_PIECES 64u  /* most that offload_next() makes at once */
+#define OFFLOAD_SCRATCH (65536 + OFFLOAD_PIECES * OFFLOAD_HDRS) /* bytes offload_begin() wants */
+
+/* A frame on its way to frames that need nothing; for offload_next(). Offsets are behind the ethertype. */
+struct offload_cut {
+	const struct frame *frame;
+	uint8_t *bytes;		  /* our copy of what is behind the ethertype, then room for headers */
+	uint32_t len;		  /* of the copy */
+	uint32_t l3, l4, payload; /* GSO: IP header, TCP or UDP header, data */
+	bool v6, tcp;
+	unsigned int n, done;			/* pieces: in all, made */
+	struct frame_seg data[OFFLOAD_PIECES]; /* of those made last */
+};
 
 /* @f and its payload are valid during the call only. Returns whether to go on. */
 typedef bool (*offload_fn)(void *arg, const struct frame *f);
 
 uint32_t offload_needs_gso(const struct frame *f);
 uint32_t offload_of_features(uint64_t features);
+int offload_begin(struct offload_cut *c, const struct frame *f, uint8_t *scratch);
+unsigned int offload_next(struct offload_cut *c, struct frame *out, unsigned int max);
 int offload_lower(const struct frame *f, uint8_t *scratch, offload_fn fn, void *arg);
 
 static inline uint32_t offload_needs(const struct frame *f)

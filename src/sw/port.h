@@ -85,8 +85,10 @@ struct port_batch {
 	struct dp_worker *worker;	 /* whose they are; NULL: no capture sees what is lost */
 	uint64_t now;			 /* tick for them */
 	uint8_t *scratch;	     /* PORT_SCRATCH bytes for software offloads */
+	uint64_t extra;		     /* out: what they cost, as PORT_COPY_COST counts */
 };
-#define PORT_SCRATCH (2 * 65536 + 4096)
+#define PORT_SCRATCH (2 * 65536 + 4096) /* OFFLOAD_SCRATCH at least */
+#define PORT_COPY_COST 256 /* bytes that one delivered copy costs its sender beside its own */
 
 /* After a burst of stale frames: it was the last if nothing is left, or what waited is gone. */
 static inline void port_stale_gone(struct port_queue *q, const struct port_burst *b)

@@ -69,7 +69,7 @@ struct vq {
 	};
 	const struct gmem *mem;
 	uint32_t last_region; /* cache of gmem_at() */
-	uint32_t waste;	      /* segments read for nothing in this burst */
+	uint32_t waste;	      /* segments read for nothing in this burst, or batch */
 	uint16_t mask;	      /* size - 1 */
 	uint16_t avail_next;  /* position of the next chain to take */
 	uint16_t used_next;   /* split: of the next used entry; packed: the same as avail_next */

@@ -41,13 +41,6 @@ static inline void taken_prefetch(const struct vq_taken *t)
 	copy_prefetch((const void *)((uintptr_t)t->at + 64));
 }
 
-/* After this the compiler cannot go back to guest memory for what was copied from it. */
-static inline void guest_copy_done(void)
-{
-	__asm__ volatile("" : : : "memory");
-	guest_hook();
-}
-
 static inline struct vring_desc desc_read(const struct vring_desc *at)
 {
 	struct vring_desc d;

@@ -76,6 +76,8 @@ static void cursor_put(struct cursor *c, const uint8_t *from, uint32_t len)
 	}
 }
 
+static_assert(PORT_SCRATCH >= OFFLOAD_SCRATCH, "frames are lowered there");
+
 #define POOL (2 * (1 + VQ_CHAIN_MAX)) /* so that one more frame of any kind fits a pool half full */
 
 /*
@@ -87,7 +89,8 @@ struct leases {
 	uint8_t *at[PORT_BATCH];
 	struct frame_seg pool[POOL]; /* the first is for all that is dealt with */
 	unsigned int n_pool;
-	bool last; /* the ring took all it could: what is behind these was dropped */
+	bool full;  /* the ring took all it could: what is behind these was dropped */
+	bool lower; /* what is behind these is to be lowered first */
 };
 
 static inline bool in_pool(const struct leases *l, const uint8_t *at)
@@ -155,55 +158,17 @@ static void fill_chains(const struct vq *v, const struct frame_seg *head,
 		cursor_put(&at, f->more[i].base, f->more[i].len);
 }
 
-/* A frame brought down for this receiver, piece by piece. */
-struct lowered {
-	struct vq *v;
-	const struct port_item *it;
-	struct frame_seg *head; /* room for one piece */
-	unsigned int n;		/* pieces delivered */
-	int why;		/* minus the reason of the first drop; 0: none */
-};
-
-/* A piece lives no longer than this call, so it is copied at once. */
-static bool deliver_piece(void *arg, const struct frame *piece)
-{
-	struct lowered *l = arg;
-	int n = chains_lease(l->v, VQ_HDR_LEN + piece->len + port_tags_len(l->it), l->head);
-
-	l->why = MIN(n, 0);
-	if (n < 0)
-		return false;
-	fill_chains(l->v, l->head, l->it, piece);
-	l->n++;
-	return true;
-}
-
-static int deliver_lowered(struct vq *v, struct port_batch *b, const struct port_item *it,
-			   const struct frame *f, struct frame_seg *head)
-{
-	struct lowered l = { .v = v, .it = it, .head = head };
-
-	if (offload_lower(f, b->scratch, deliver_piece, &l))
-		return -DROP_OFFLOAD;
-	return l.n ? 0 : l.why;
-}
-
 /* The uncommon frame of an item: a place in the pool, or it is dealt with. */
 static uint8_t *lease_slow(struct vq *v, struct port_batch *b, const struct port_item *it,
 			   const struct frame *f, struct leases *l)
 {
-	bool lower = offload_needs(f) & ~v->can;
 	struct frame_seg *head = &l->pool[l->n_pool];
-	int n;
+	int n = chains_lease(v, VQ_HDR_LEN + f->len + port_tags_len(it), head);
 
-	n = lower ? deliver_lowered(v, b, it, f, head)
-		  : chains_lease(v, VQ_HDR_LEN + f->len + port_tags_len(it), head);
-	if (n < 0)
+	if (n < 0) {
 		port_dropped(b, it, f, (enum drop) - n);
-	else if (lower)
-		port_delivered(b, it, f);
-	if (n <= 0)
 		return (uint8_t *)l->pool;
+	}
 	l->n_pool += 1 + (unsigned int)n;
 	return (uint8_t *)head;
 }
@@ -245,6 +210,12 @@ static unsigned int split_lease(struct vq *v, const struct frame *f, unsigned in
 	return i;
 }
 
+/* Whether the driver cannot take a frame as it is. */
+static inline bool is_lowered(const struct vq *v, const struct frame *f)
+{
+	return offload_needs(f) & ~v->can;
+}
+
 static inline unsigned int lease_run(struct vq *v, const struct frame *f, unsigned int n,
 				     uint32_t overhead, uint8_t **out)
 {
@@ -258,9 +229,9 @@ struct place {
 };
 
 /*
- * First pass: a place for each frame from @from on, while the pool and the ring last. Returns where
- * it ends. A ring that cost too much for nothing gets no more the slow way in this batch: whoever
- * delivers has others to serve.
+ * First pass: a place for each frame from @from on, while the pool and the ring last, up to one
+ * that this driver cannot take as it is. Returns where it ends. A ring that cost too much for
+ * nothing gets no more the slow way in this batch: whoever delivers has others to serve.
  */
 static struct place lease_all(struct vq *v, struct port_batch *b, struct place from,
 			      struct leases *l)
@@ -268,10 +239,9 @@ static struct place lease_all(struct vq *v, struct port_batch *b, struct place f
 	unsigned int left = v->broken ? 0 : vq_available(v), i = from.frame;
 	uint8_t **at = l->at;
 
-	v->waste = 0;
 	l->pool[0].len = 0;
 	l->n_pool = 1;
-	l->last = false;
+	l->full = l->lower = false;
 	for (unsigned int k = from.item; k < b->n; k++, i = 0) {
 		const struct port_item *it = &b->items[k];
 
@@ -289,7 +259,11 @@ static struct place lease_all(struct vq *v, struct port_batch *b, struct place f
 			if (!left || v->broken) { /* a full ring is full for the rest as well */
 				port_drop_rest(b, it, it->frame + i,
 					       v->broken ? DROP_NOT_READY : DROP_NO_BUFFER);
-				l->last = true;
+				l->full = true;
+				return (struct place){ k, i };
+			}
+			if (unlikely(is_lowered(v, it->frame + i))) {
+				l->lower = true;
 				return (struct place){ k, i };
 			}
 			if (likely(v->waste < VQ_WASTE_MAX)) {
@@ -348,30 +322,86 @@ static void copy_all(struct vq *v, struct port_batch *b, struct place from, stru
 	}
 }
 
+/*
+ * The frames from @at on, in rounds of what fits the pool. Returns where it ends: behind the last,
+ * or at one that is to be lowered. @waste: segments read for nothing so far, of the whole batch.
+ */
+static struct place deliver_from(struct vq *v, struct port_batch *b, struct place at,
+				 uint32_t *waste)
+{
+	struct leases leases;
+	struct place end;
+	uint16_t from, to;
+
+	do {
+		spin_lock(&v->lock);
+		from = v->used_next;
+		v->waste = *waste;
+		end = lease_all(v, b, at, &leases);
+		*waste = v->waste;
+		to = v->used_next;
+		spin_unlock(&v->lock);
+		copy_all(v, b, at, end, &leases);
+		used_publish(v, from, to);
+		at = end;
+	} while (at.item < b->n && !leases.full && !leases.lower);
+	return leases.full ? (struct place){ b->n, 0 } : at;
+}
+
+/*
+ * A frame brought down for this driver, while nobody waits for us: its pieces are frames as others.
+ * It counts as one, delivered as soon as one of them was.
+ */
+static void deliver_lowered(struct vq *v, struct port_batch *b, const struct port_item *it,
+			    const struct frame *f, uint32_t *waste)
+{
+	struct frame pieces[OFFLOAD_PIECES];
+	struct port_item item = { pieces, { it->tags[0], it->tags[1] }, 0, 0, false };
+	struct vf_stats stats = { 0 };
+	struct port_batch batch = { .items = &item, .n = 1, .stats = &stats };
+	struct offload_cut cut;
+	unsigned int why = 0;
+
+	b->extra += f->len; /* to copy it before it is cut */
+	if (offload_begin(&cut, f, b->scratch)) {
+		port_dropped(b, it, f, DROP_OFFLOAD);
+		return;
+	}
+	while (!stats.rx_dropped &&
+	       (item.n = (uint16_t)offload_next(&cut, pieces, OFFLOAD_PIECES)))
+		deliver_from(v, &batch, (struct place){ 0, 0 }, waste);
+	b->extra += cut.done * PORT_COPY_COST;
+	if (stats.rx_packets) {
+		port_delivered(b, it, f);
+		return;
+	}
+	while (!stats.drops[why])
+		why++;
+	port_dropped(b, it, f, why);
+}
+
 /**
  * vq_deliver() - Put a batch of frames into a guest's receive ring
  * @v: ring
  * @b: batch; see struct port_ops, tx()
  *
  * Slots are leased for all, then the copies are made, then the used index is
- * published once and the driver interrupted once, if it wants.
+ * published once and the driver interrupted once, if it wants. A frame that the driver
+ * cannot take as it is ends a round, and is brought down between two.
  *
  * Context: any worker; several may deliver to one ring.
  */
 void vq_deliver(struct vq *v, struct port_batch *b)
 {
-	struct place at = { 0, 0 }, end;
-	struct leases leases;
-	uint16_t from, to;
+	uint32_t waste = 0;
+	struct place at = deliver_from(v, b, (struct place){ 0, 0 }, &waste);
 
-	do {
-		spin_lock(&v->lock);
-		from = v->used_next;
-		end = lease_all(v, b, at, &leases);
-		to = v->used_next;
-		spin_unlock(&v->lock);
-		copy_all(v, b, at, end, &leases);
-		used_publish(v, from, to);
-		at = end;
-	} while (at.item < b->n && !leases.last);
+	while (unlikely(at.item < b->n)) {
+		const struct port_item *it = &b->items[at.item];
+
+		deliver_lowered(v, b, it, it->frame + at.frame++, &waste);
+		if (at.frame == it->n)
+			at = (struct place){ at.item + 1, 0 };
+		at = deliver_from(v, b, at, &waste);
+	}
 }

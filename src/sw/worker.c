@@ -20,8 +20,7 @@
 #include "veb/meter.h"
 
 #define RATE_DEPTH_MS 4		/* of a rate limit's bucket */
-#define COPY_COST 256		/* bytes that one delivered copy costs beside its own, */
-				/* and a frame at least, wherever it goes */
+#define COPY_COST PORT_COPY_COST /* a frame costs that at least, wherever it goes */
 #define IDLE_US 50		/* empty that long: leave the poll list ... */
 #define GAP_US 400		/* ... unless its gaps are shorter than this of late: */
 #define GAPS 4			/* then empty for as long as that many of them */
@@ -138,9 +137,9 @@ static void sources_adopt(struct worker *w, struct dp_sources *list)
 	w->gen = list->gen;
 }
 
-/* Copies for a mirror come here also if its destination's link is down, to be counted. */
-static void batch_deliver(struct worker *w, const struct veb_snap *snap, uint16_t to,
-			  unsigned int n, unsigned int flow)
+/* Also for a mirror whose destination's link is down, to count. Returns the cost beyond copies. */
+static int64_t batch_deliver(struct worker *w, const struct veb_snap *snap, uint16_t to,
+			     unsigned int n, unsigned int flow)
 {
 	struct port *p = __atomic_load_n(&w->dp->ports[to], __ATOMIC_ACQUIRE);
 	struct port_batch b = { .items = w->items, .n = n, .flow = flow,
@@ -152,13 +151,13 @@ static void batch_deliver(struct worker *w, const struct veb_snap *snap, uint16_
 	w->n_cuts = w->n_cut_segs = 0;
 	if (unlikely(w->items->mirror) && !(snap->ports[to]->flags & VEB_LINK_UP)) {
 		port_drop_all(&b, DROP_LINK_DOWN);
-		return;
+		return 0;
 	}
-	if (likely(p && p->ops->tx)) {
+	if (likely(p && p->ops->tx))
 		p->ops->tx(p, &b);
-		return;
-	}
-	port_drop_all(&b, DROP_NOT_READY);
+	else
+		port_drop_all(&b, DROP_NOT_READY);
+	return (int64_t)b.extra;
 }
 
 /* Whether a batch of @n frames must go before this node joins it. */
@@ -206,7 +205,7 @@ static int64_t deliver(struct worker *w, const struct veb_snap *snap, const stru
 			uint16_t len = mark ? snap->snaps[VEB_MARK_SLOT(mark)] : 0;
 
 			if (unlikely(batch_is_full(w, node, f, len, n_frames))) {
-				batch_deliver(w, snap, to, n, flow);
+				cost += batch_deliver(w, snap, to, n, flow);
 				n = n_frames = 0;
 			}
 			if (unlikely(len))
@@ -218,7 +217,7 @@ static int64_t deliver(struct worker *w, const struct veb_snap *snap, const stru
 				bytes += f[k].len + COPY_COST;
 		}
 		if (n)
-			batch_deliver(w, snap, to, n, flow);
+			cost += batch_deliver(w, snap, to, n, flow);
 		/* One that takes nothing, a mirror's perhaps, is not the sender's loss. */
 		cost += likely(*taken != before) ? bytes : out->bins[to].n * COPY_COST;
 	}

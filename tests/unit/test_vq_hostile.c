@@ -425,6 +425,119 @@ static void an_endless_chain_is_walked_a_few_times_a_batch(void **state)
 	endless_chain(false);
 }
 
+/* ---- Frames that the driver cannot take as they are. ---- */
+
+static unsigned int n_unlocked; /* reads while b's lock is free */
+static unsigned int n_locked, n_locked_max; /* reads in one hold of it */
+static uint16_t locked_from;
+
+static void lock_watch(void)
+{
+	n_unlocked += !b.vq.lock.taken;
+	n_locked = b.vq.lock.taken && locked_from == b.vq.published ? n_locked + 1 : 0;
+	locked_from = b.vq.published;
+	n_locked_max = MAX(n_locked_max, n_locked);
+}
+
+/* A TCP frame over IPv4 of @data bytes of payload as GSO, behind its virtio-net header. */
+static uint8_t *tcp_make(uint32_t data, uint16_t gso_size)
+{
+	uint8_t *bytes = frame_make(&a.mem, 54 + data), *ip = bytes + 12 + 14, *tcp = ip + 20;
+	struct virtio_net_hdr_v1 *h = (void *)bytes;
+
+	*h = (struct virtio_net_hdr_v1){ .flags = 1, .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+					 .hdr_len = 54, .gso_size = gso_size, .csum_start = 34,
+					 .csum_offset = 16 };
+	memset(ip, 0, 40);
+	ip[0] = 0x45;
+	ip[9] = 6;
+	tcp[12] = 0x50;
+	offer(&a.ring, bytes, 12 + 54 + data, 1u << 20, false, DRIVER_DIRECT);
+	return bytes;
+}
+
+#define PIECES_SENT 300 /* so several times what is made at once */
+
+static void a_frame_is_cut_while_nobody_waits(void **state)
+{
+	struct port_item item = { burst.frames, { 0 }, 0, 3 };
+	struct port_batch batch = { .items = &item, .n = 1, .stats = &stats, .mirrors = mirrors,
+				    .scratch = scratch };
+	uint8_t *cut, *rooms;
+
+	setup_sized(RING, 512);
+	b.vq.can = 0;
+	offer(&a.ring, frame_make(&a.mem, 64), 76, 76, false, DRIVER_DIRECT);
+	cut = tcp_make(PIECES_SENT * 100, 100);
+	offer(&a.ring, frame_make(&a.mem, 64), 76, 76, false, DRIVER_DIRECT);
+	rooms = driver_alloc(&b.mem, 200 * (PIECES_SENT + 2), 1);
+	for (unsigned int i = 0; i < PIECES_SENT + 2; i++)
+		offer(&b.ring, rooms + 200 * i, 200, i % 2 ? 200 : 150, true, DRIVER_INDIRECT);
+	assert_int_equal(take_burst(), 3);
+	n_unlocked = n_locked_max = 0;
+	on_read = lock_watch;
+	vq_deliver(&b.vq, &batch);
+	on_read = NULL;
+	assert_true(n_unlocked > 0); /* the sender's memory is read then */
+	assert_in_range(n_locked_max, 1, 16 * OFFLOAD_PIECES);
+	assert_int_equal(stats.rx_packets, 3);
+	assert_int_equal(batch.extra, burst.frames[1].len + PIECES_SENT * PORT_COPY_COST);
+	assert_int_equal(used_len(&b), 76);
+	for (unsigned int i = 0; i < PIECES_SENT; i++) {
+		assert_int_equal(used_len(&b), 12 + 54 + 100);
+		assert_memory_equal(rooms + 200 * (i + 1) + 66, cut + 66 + 100 * i, 100);
+	}
+	assert_int_equal(used_len(&b), 76);
+}
+
+/* What does not fit is lost, the frame counts as delivered as soon as one piece was; else with its reason. */
+static void a_cut_frame_is_counted_once(void **state)
+{
+	struct port_item item = { burst.frames, { 0 }, 0, 1 };
+	struct port_batch batch = { .items = &item, .n = 1, .stats = &stats, .mirrors = mirrors,
+				    .scratch = scratch };
+
+	b.vq.can = 0;
+	b.vq.mergeable = false;
+	rooms_offer(&b, 2);
+	for (unsigned int i = 0; i < 2; i++) {
+		tcp_make(300, 100);
+		assert_int_equal(take_burst(), 1);
+		vq_deliver(&b.vq, &batch);
+		vq_give_back(&a.vq);
+		assert_int_equal(stats.rx_packets, 1);
+		assert_int_equal(stats.drops[DROP_NO_BUFFER], i);
+	}
+	rooms_offer(&b, 2);
+	tcp_make(600, 300);
+	assert_int_equal(take_burst(), 1);
+	vq_deliver(&b.vq, &batch);
+	assert_int_equal(stats.drops[DROP_OVERSIZE], 1);
+	assert_int_equal(stats.rx_dropped, 2);
+}
+
+/* A ring of long mistakes costs a batch of such frames no more than one of others. */
+static void mistakes_are_read_once_a_batch_of_cut_frames(void **state)
+{
+	struct port_item item = { burst.frames, { 0 }, 0, 0 };
+	struct port_batch batch = { .items = &item, .n = 1, .stats = &stats, .mirrors = mirrors,
+				    .scratch = scratch };
+
+	setup_sized(RING, LARGE);
+	b.vq.can = 0;
+	for (unsigned int i = 0; i < 3; i++) { /* a thousand good buffers and one that is none */
+		bytes_offer(&b, VQ_CHAIN_MAX, true);
+		b.ring.desc[(i + 1) * VQ_CHAIN_MAX - 1].addr = 0;
+	}
+	for (unsigned int i = 0; i < 16; i++)
+		tcp_make(1000, 1000);
+	item.n = (uint16_t)take_burst();
+	assert_int_equal(item.n, 16);
+	vq_deliver(&b.vq, &batch);
+	assert_int_equal(stats.drops[DROP_MALFORMED], 1);
+	assert_int_equal(stats.drops[DROP_NO_BUFFER], 15);
+}
+
 /* ---- Advisories of vhost implementations, as rows. ---- */
 
 static struct virtio_net_hdr_v1 *sent; /* of the frame of the row */
@@ -614,6 +727,8 @@ static void a_ring_outside_the_new_memory_is_not_touched(void **state)
 		T(a_frame_has_a_thousand_segments_at_most), T(frames_of_many_buffers_arrive_whole), \
 		T(long_chains_are_taken_a_few_at_a_time),                                           \
 		T(an_endless_chain_is_walked_a_few_times_a_batch),                                  \
+		T(a_frame_is_cut_while_nobody_waits), T(a_cut_frame_is_counted_once),               \
+		T(mistakes_are_read_once_a_batch_of_cut_frames),                                    \
 		T(every_advisory_costs_one_frame_or_the_ring),                                      \
 		T(a_ring_outside_the_new_memory_is_not_touched)
 
