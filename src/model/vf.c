@@ -67,6 +67,7 @@ const char *const drop_names[DROP_N + 1] = {
 	[DROP_OFFLOAD] = "offload",	  [DROP_ISOLATED] = "isolated",
 	[DROP_STORM_BROADCAST] = "storm_broadcast",
 	[DROP_STORM_MULTICAST] = "storm_multicast",
+	[DROP_FLOW_CONTROL] = "flow_control",
 };
 
 const char *const drop_help[DROP_N] = {
@@ -84,6 +85,7 @@ const char *const drop_help[DROP_N] = {
 	[DROP_ISOLATED] = "sent to a VF that is isolated as this one is",
 	[DROP_STORM_BROADCAST] = "more broadcast frames a second than the VF may send",
 	[DROP_STORM_MULTICAST] = "more multicast frames a second than the VF may send",
+	[DROP_FLOW_CONTROL] = "flow control, which a guest may not send",
 };
 
 /**

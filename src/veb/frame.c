@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#define TAGS_MAX 16 /* of one frame that are looked at */
+
 /**
  * frame_parse() - Take a frame's Ethernet header apart
  * @f:     gets dst, src, type, tag and len; other members are untouched
@@ -177,6 +179,26 @@ bool frame_is_gre(const struct frame *f)
 	if (f->type == htons(0x0800))
 		return n > 9 && h[9] == 47;
 	return f->type == htons(0x86dd) && (h[6] == 47 || (h[6] == 44 && h[40] == 47));
+}
+
+/**
+ * frame_is_mac_control() - Flow control, below whatever tags
+ * @f: frame
+ *
+ * A tag below another is in the sender's memory, who may rewrite it after this look; a station
+ * takes flow control from an untagged frame alone, and the switch takes off two tags at most.
+ * A stack of more than TAGS_MAX tags is answered with true: nobody has use for one.
+ *
+ * Context: the worker that holds the burst.
+ */
+bool frame_is_mac_control(const struct frame *f)
+{
+	uint16_t type = f->type;
+
+	for (unsigned int i = 0; frame_is_tpid(type) && i < TAGS_MAX; i++)
+		if (frame_peek(f, i * FRAME_TAG_LEN + 2, &type, sizeof(type)) < sizeof(type))
+			return false;
+	return type == htons(TYPE_MAC_CONTROL) || frame_is_tpid(type);
 }
 
 /**

@@ -28,6 +28,7 @@
 
 #define TPID_8021Q		 0x8100u
 #define TPID_8021AD		 0x88a8u
+#define TYPE_MAC_CONTROL	 0x8808u /* 802.3, annex 31A: pause, priority flow control */
 #define TAG_VID(tag)		 ((tag)&0xfffu)
 #define TAG_VLAN(tag)		 ((tag)&0xffff0fffu) /* TPID << 16 | VID */
 #define TAG_PCP(tag)		 ((tag) >> 13 & 7u)
@@ -87,6 +88,12 @@ static inline bool frame_is_tpid(uint16_t type)
 	return type == htons(TPID_8021Q) || type == htons(TPID_8021AD);
 }
 
+/* Whether frame_is_mac_control() must be asked: most frames show at once that they are none. */
+static inline bool frame_may_be_mac_control(const struct frame *f)
+{
+	return f->type == htons(TYPE_MAC_CONTROL) || frame_is_tpid(f->type);
+}
+
 int frame_parse(struct frame *f, const uint8_t *bytes, uint32_t len);
 bool frame_set_offload(struct frame *f, uint8_t flags, uint8_t gso_type, uint16_t hdr_len,
 		       uint16_t gso_size, uint16_t csum_start, uint16_t csum_offset);
@@ -94,6 +101,7 @@ unsigned int frame_cut(const struct frame *f, uint32_t len, struct frame *out,
 		       struct frame_seg *segs);
 unsigned int frame_peek(const struct frame *f, uint32_t offset, void *out, unsigned int len);
 bool frame_is_gre(const struct frame *f);
+bool frame_is_mac_control(const struct frame *f);
 bool frame_is_dhcp_request(const struct frame *f);
 
 /* Addresses as 48-bit keys, first wire byte lowest, as veb_mac_key() makes them: one load each. */
@@ -110,6 +118,14 @@ static inline uint64_t frame_src_key(const struct frame *f)
 
 	memcpy(&v, (const uint8_t *)f + offsetof(struct frame, src), sizeof(v));
 	return le64toh(v) & 0xffffffffffffull;
+}
+/* Source and ethertype, which follow each other: the key with the type above it. */
+static inline uint64_t frame_src_type(const struct frame *f)
+{
+	uint64_t v;
+
+	memcpy(&v, (const uint8_t *)f + offsetof(struct frame, src), sizeof(v));
+	return le64toh(v);
 }
 static inline bool frame_is_multicast(const struct frame *f)
 {

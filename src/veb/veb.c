@@ -214,6 +214,10 @@ static bool admit(struct burst *b, struct item *it)
 	const struct veb_port *p = b->src;
 	const struct frame *f = it->f;
 
+	if (p->kind == VEB_VF && frame_may_be_mac_control(f) && frame_is_mac_control(f)) {
+		drop_sent(b, f, DROP_FLOW_CONTROL);
+		return false;
+	}
 	if (unlikely(!classify(p, f, it))) {
 		drop_sent(b, f, DROP_SPOOF_VLAN);
 		return false;
@@ -492,6 +496,15 @@ static inline __attribute__((always_inline)) void plain_find(struct burst *b, co
 		b->dst_mtu = 0;
 }
 
+/* Whether the short way may take a source and ethertype that are not those of the frame before. */
+static __attribute__((noinline)) bool plain_source(struct burst *b, const struct frame *f)
+{
+	if (frame_may_be_mac_control(f) || (frame_src_key(f) != b->src_key && !b->any_src))
+		return false;
+	b->src_type = frame_src_type(f);
+	return true;
+}
+
 /*
  * The common frame decided without a detour: unicast of a sender with nothing special to one
  * place with nothing special in the same VLAN. False: nothing was done, the rules above decide.
@@ -502,7 +515,7 @@ static inline bool forward_plain(struct burst *b, const struct frame *f, unsigne
 	if (unlikely(frame_dst_key(f) != b->dst_key || f->tag != b->tag))
 		plain_find(b, f);
 	if (unlikely(frame_mtu_bytes(f) > b->dst_mtu || !b->dst_mtu ||
-		     (frame_src_key(f) != b->src_key && !b->any_src)))
+		     (frame_src_type(f) != b->src_type && !plain_source(b, f))))
 		return false;
 	if (likely(b->run && b->run_end == index)) {
 		b->run->n++;
@@ -555,6 +568,7 @@ unsigned int veb_forward(const struct veb_snap *s, uint16_t src, const struct fr
 	b.shut = p->flags & VEB_ISOLATED;
 	b.dst_key = UINT64_MAX; /* no address */
 	b.src_key = p->mac;
+	b.src_type = p->mac | (uint64_t)0x08 << 48; /* IPv4's */
 	b.moves = b.dom->learned && !b.dom->vepa && (p->kind == VEB_UPLINK || p->kind == VEB_HOST);
 	b.any_src = !(p->flags & (VEB_SPOOFCHK | VEB_LEARN)) && !b.moves;
 	b.plain = TAG_VID(p->pvid) != 4095 && !b.dom->vepa && !b.dom->promisc_all &&

@@ -35,6 +35,7 @@ struct burst {
 
 	/* What forward_plain() found for the frame before: flows come in trains. */
 	uint64_t src_key;	/* a source that was looked at, and may pass */
+	uint64_t src_type;	/* likewise with an ethertype, and so may that: frame_src_type() */
 	uint64_t dst_key;	/* its destination */
 	uint32_t tag;		/* as it was sent */
 	uint32_t tag_len;	/* bytes of that tag */

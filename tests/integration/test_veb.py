@@ -433,6 +433,17 @@ def test_09_native_vlan_is_untagged_at_the_guest(lab):
     assert lab.send(0, STRANGER) == {WIRE: [b'']}
 
 
+def test_10_no_guest_sends_flow_control(lab):
+    for words in dict(), dict(spoofchk=False, trust=True), dict(vlan=9), dict(vlan=9, proto='802.1ad'):
+        lab.vf(0, **words)
+        for tags in b'', tag(0, 5), tag(7), tag(7, tpid=0x88a8), tag(9, tpid=0x88a8) + tag(0), tag(1) + tag(2) + tag(3):
+            before = lab.drops(0, 'flow_control')
+            pause = b'\x88\x08\0\1\xff\xff'
+            assert lab.who(0, '01:80:c2:00:00:01', tags=tags + pause) == lab.who(0, lab.mac(1), tags=tags + pause) == []
+            assert lab.drops(0, 'flow_control') == before + 2
+    assert lab.last(0, 'flow_control')[1]['length'] == 60
+
+
 def test_10_spoof_check(lab):
     assert lab.who(0, BCAST, src=lab.mac(1)) == []
     assert lab.who(0, lab.mac(2), src=STRANGER) == []

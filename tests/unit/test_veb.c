@@ -1448,6 +1448,45 @@ static void capture_roll(struct world *w, unsigned int *seed)
 		w->mirrors[i][1][c->n_out++] = m;
 }
 
+/* With what tags and to whom ever, among other frames or alone; the wire and the host may. */
+static void flow_control_is_no_guests(void **state)
+{
+	static const uint8_t below[][12] = {
+		{ 0, 7, 0x88, 0x08 }, { 0, 0, 0x81, 0, 0, 7, 0x88, 0x08 },
+		{ 0, 7, 0x88, 0xa8, 0, 7, 0x81, 0, 0, 7, 0x88, 0x08 }, { 0, 7, 0x08, 0 },
+	};
+	static const struct mac pause = { { 1, 0x80, 0xc2, 0, 0, 1 } };
+	auto_of(world_free) struct world *w = world_new();
+	const struct mac dsts[] = { pause, mac_of(C), bcast };
+	uint64_t n = 0;
+
+	world_build(w);
+	for (unsigned int i = 0; i < ARRAY_LEN(dsts); i++) {
+		struct frame f = frame_make(&dsts[i], &w->macs[A][0], 0), plain = f;
+		struct frame train[] = { plain, f, plain };
+
+		train[1].type = f.type = htons(TYPE_MAC_CONTROL);
+		assert_string_equal(emit(w, A, &f), "");
+		f.tag = TAG_MAKE(TPID_8021Q, 0, 0);
+		assert_string_equal(emit(w, A, &f), "");
+		f.tag = STAG(7);
+		assert_string_equal(emit(w, A, &f), "");
+		for (unsigned int k = 0; k < ARRAY_LEN(below); k++) {
+			f.tag = k % 2 ? VLAN(7) : STAG(7);
+			f.type = htons(k % 2 ? TPID_8021AD : TPID_8021Q);
+			f.data = (struct frame_seg){ below[k], sizeof(below[k]) };
+			assert_int_equal(!*emit(w, A, &f), k < 3);
+		}
+		n += 6;
+		assert_int_equal(drops(w, A, DROP_FLOW_CONTROL), n);
+		veb_out_reset(w->out);
+		assert_int_equal(veb_forward(w->snap, A, train, 3, w->out), 3); /* in a train */
+		assert_int_equal(drops(w, A, DROP_FLOW_CONTROL), ++n);
+		train[1].type = htons(TYPE_MAC_CONTROL);
+		assert_true(*emit(w, UP, &train[1]));
+	}
+}
+
 /* A world by chance; the same seed gives the same one. */
 static void world_roll(struct world *w, unsigned int *seed)
 {
@@ -1525,6 +1564,8 @@ static void train_roll(struct frame *train, unsigned int from, unsigned int *see
 		train[i].len = rand_r(seed) % 4 ? 60 : 1000;
 		if (tag && rand_r(seed) % 8 == 0)
 			train[i].type = htons(TPID_8021Q);
+		else if (rand_r(seed) % 32 == 0)
+			train[i].type = htons(TYPE_MAC_CONTROL);
 	}
 }
 
@@ -1638,6 +1679,7 @@ int main(void)
 		cmocka_unit_test(address_in_another_vlan_is_no_exact_hit),
 		cmocka_unit_test(guest_tag_on_a_port_vlan_is_dropped_and_counted),
 		cmocka_unit_test(service_tag_leaves_the_customer_tag),
+		cmocka_unit_test(flow_control_is_no_guests),
 		cmocka_unit_test(native_vlan_is_untagged_at_the_guest_and_tagged_in_the_switch),
 		cmocka_unit_test(native_vlan_is_not_stripped_off_a_second_tag),
 		cmocka_unit_test(priority_tag_does_not_smuggle_a_second_tag),
