@@ -84,6 +84,7 @@ static int start_service(struct engine *eng, const struct service *s, struct err
 		rc = s->start(c);
 		rc = rc ? rc : run_commit(c);
 		rc = rc ? rc : store_flush(eng->opts.store, e);
+		run_end_group(eng, false);
 		eng->dirty = false;
 		if (rc)
 			err_set(e, rc, "%s: %s", s->prefix,
@@ -203,6 +204,8 @@ void engine_close(struct engine *eng)
 		loop_timer_del(run->timer);
 		free(run);
 	}
+	run_end_group(eng, false);
+	free(eng->group);
 	cache_free(eng->cache);
 	guard_free(eng->guard);
 	free(eng);

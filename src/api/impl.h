@@ -74,6 +74,9 @@ struct engine {
 	struct call *parked;	 /* wait for a change, a time or a job */
 	struct periodic_run *periodics; /* all services', a list */
 	bool dirty;		 /* the store has transactions to flush */
+	struct undo *group;	 /* what they replaced, oldest first: a flush may fail */
+	size_t n_group, group_room;
+	bool group_lost;	 /* memory did not suffice for that */
 	bool woken;		 /* a parked call is ready */
 	uint64_t applied;	 /* newest revision applied */
 	char public_url[ENGINE_URL_LEN];
@@ -112,6 +115,7 @@ void run_call(struct call *c);
 void run_unlink(struct call *c);
 int run_commit(struct call *c);
 int run_load(struct engine *eng, struct err *e);
+void run_end_group(struct engine *eng, bool back);
 void run_on_change(void *arg, const struct store_event *ev);
 void run_batch(void *arg);
 int64_t run_now_us(void);

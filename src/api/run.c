@@ -124,6 +124,43 @@ static void catch_up(struct engine *eng, const struct store_txn *txn)
 	}
 }
 
+/* Takes what a change replaced, until the group's flush. */
+static void group_add(struct engine *eng, struct undo *taken)
+{
+	if (eng->n_group == eng->group_room) {
+		size_t room = eng->group_room ? 2 * eng->group_room : 64;
+		struct undo *more = realloc(eng->group, room * sizeof(*more));
+
+		if (!more) {
+			eng->group_lost = true;
+			free(taken->key);
+			json_decref(taken->doc);
+			return;
+		}
+		eng->group = more;
+		eng->group_room = room;
+	}
+	eng->group[eng->n_group++] = *taken;
+}
+
+/**
+ * run_end_group() - Forget what the group's changes replaced, or put it back
+ * @eng:  the engine
+ * @back: the flush failed: the cache becomes what it was before the group
+ */
+void run_end_group(struct engine *eng, bool back)
+{
+	while (eng->n_group) {
+		struct undo *u = &eng->group[--eng->n_group];
+
+		if (back)
+			cache_set(eng->cache, u->key, u->version, u->doc);
+		free(u->key);
+		json_decref(u->doc);
+	}
+	eng->group_lost = false;
+}
+
 static void settle(struct call *c, uint64_t revision)
 {
 	struct call_priv *p = c->priv;
@@ -134,8 +171,7 @@ static void settle(struct call *c, uint64_t revision)
 
 		if (row && row->version == 0)
 			row->version = revision;
-		free(u->key);
-		json_decref(u->doc);
+		group_add(p->eng, u);
 	}
 	p->wrote = true;
 	p->eng->dirty = true;
@@ -433,8 +469,10 @@ static void fail_group(struct engine *eng, int rc, const char *why)
 	struct call *held = take(eng->held), *next;
 	struct err e = { 0 };
 
-	if (run_load(eng, &e))
+	if (eng->group_lost && run_load(eng, &e))
 		log_err("the store cannot be read", "why=\"%s\"", e.msg);
+	run_end_group(eng, !eng->group_lost);
+	eng->applied = store_revision(eng->opts.store);
 	for (struct call *c = eng->parked; c; c = next) {
 		next = c->priv->next;
 		if (!c->priv->wrote)
@@ -468,6 +506,7 @@ static void flush(struct engine *eng)
 		fail_group(eng, rc, e.msg);
 		return;
 	}
+	run_end_group(eng, false);
 	for (struct call *c = eng->parked; c; c = c->priv->next)
 		c->priv->wrote = false;
 	while (eng->held)

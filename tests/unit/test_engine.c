@@ -459,6 +459,7 @@ static void a_failed_flush_takes_the_cache_back(void **state)
 {
 	FIX;
 	struct rlimit old, tight = { 40000, 40000 };
+	auto_of(json_decref) json_t *mark = json_object();
 	char url[96];
 	unsigned int status = 201, n = 0;
 
@@ -468,6 +469,7 @@ static void a_failed_flush_takes_the_cache_back(void **state)
 	open_fix(f, url);
 	assert_int_equal(make(f, &admin, "\"name\":\"kept\"", id), 201);
 	run_batch(f->eng);
+	assert_int_equal(cache_set(f->eng->cache, "/mark", 1, mark), 0); /* not in the store */
 	signal(SIGXFSZ, SIG_IGN);
 	getrlimit(RLIMIT_FSIZE, &old);
 	tight.rlim_max = old.rlim_max;
@@ -475,11 +477,14 @@ static void a_failed_flush_takes_the_cache_back(void **state)
 	for (; status == 201 && n < 50; n++) {
 		snprintf(path, sizeof(path), "\"name\":\"lost%u\"", n);
 		status = make(f, &admin, path, NULL);
+		ask(f, &admin, "PUT", AT(id),
+		    n & 1 ? "{\"box\":{\"size\":5}}" : "{\"box\":{\"size\":6}}", buf);
 	}
 	run_batch(f->eng);
 	setrlimit(RLIMIT_FSIZE, &old);
-	ask(f, &admin, "GET", "/test/v2.0/boxes?fields=name", NULL, buf);
-	assert_string_equal(buf, "{\"boxes\":[{\"name\":\"kept\"}]}");
+	ask(f, &admin, "GET", "/test/v2.0/boxes?fields=name&fields=size", NULL, buf);
+	assert_string_equal(buf, "{\"boxes\":[{\"name\":\"kept\",\"size\":1}]}");
+	assert_non_null(cache_get(f->eng->cache, "/mark")); /* the rest was not read again */
 	assert_int_equal(make(f, &admin, "\"name\":\"lost0\"", NULL), 201);
 	run_batch(f->eng);
 	assert_int_equal(store_revision(f->store), 2);
