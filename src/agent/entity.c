@@ -451,9 +451,13 @@ void entity_apply_all(struct agent *a, const json_t *desired)
 	a->desired_known = true;
 }
 
+/* Its document may have gone together with its ports': `wanted` is still that of then. */
 static bool net_is_gone(const struct net *n)
 {
-	return !n->want.doc && n->have.known && plan_net(&n->have) == NET_STEP_NONE;
+	struct net_have have = n->have;
+
+	have.wanted = false;
+	return !n->want.doc && n->have.known && plan_net(&have) == NET_STEP_NONE;
 }
 
 /* What the last look found counts: what is planned about it may be older than the wish's end. */

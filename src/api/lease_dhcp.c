@@ -91,7 +91,7 @@ static int name_port(struct call *c, const char *network_id, const char *host, c
 			"/dhcp_port/%s/%s", network_id, host);
 }
 
-/* Takes ips. The network's hosts are not for the project's quota to count out. */
+/* Takes ips. A project at its limit of ports gets DHCP all the same: its port asks for it. */
 static int dhcp_create(struct call *c, const json_t *net, const char *host, json_t *ips)
 {
 	const char *id = doc_str(net, "id");
