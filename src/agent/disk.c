@@ -23,18 +23,17 @@ static int create(const char *base, const char *driver, uint64_t size, int fd, s
 				   .fds = &fd,
 				   .n_fds = 1 };
 	char bytes[32];
+	int rc;
 	/* -u: the base is not opened; its size is known, and its header was judged. */
 	const char *const argv[] = { "qemu-img", "create", "-q", "-f",	 "qcow2",	    "-u",
 				     "-b",	 base,	   "-F", driver, "/proc/self/fd/3", bytes,
 				     NULL };
-	int rc = cage_give(&cage, fd, e);
 
 	snprintf(bytes, sizeof(bytes), "%" PRIu64, size);
-	if (!rc)
-		rc = spawn_run_caged(argv, &cage, QEMU_IMG_TIMEOUT_MS, NULL, 0, e);
-	if (!rc && fchown(fd, geteuid(), getegid()))
-		rc = err_errno(e, "taking a disk back");
-	return rc;
+	if (fchmod(fd, 0666))
+		return err_errno(e, "opening a disk to " DISK_USER);
+	rc = spawn_run_caged(argv, &cage, QEMU_IMG_TIMEOUT_MS, NULL, 0, e);
+	return rc ? rc : fchmod(fd, 0600) ? err_errno(e, "closing a disk") : 0;
 }
 
 /**
@@ -53,7 +52,7 @@ int disk_make(const struct cache_file *base, const char *driver, unsigned int si
 {
 	uint64_t room = (uint64_t)size_gb << 30, size = size_gb ? room : base->size;
 	auto_close int fd = -1;
-	char part[PATH_MAX];
+	char dir[PATH_MAX], part[PATH_MAX + 8];
 	int rc;
 
 	if (!access(path, F_OK))
@@ -63,7 +62,11 @@ int disk_make(const struct cache_file *base, const char *driver, unsigned int si
 			       "the image's disk of %" PRIu64 " bytes does not fit %u GiB",
 			       base->size, size_gb);
 	size = (size + SECTOR - 1) / SECTOR * SECTOR;
-	snprintf(part, sizeof(part), "%s.part", path);
+	/* qemu-img gets at it by its descriptor, and nobody by its path. */
+	snprintf(dir, sizeof(dir), "%s.new", path);
+	snprintf(part, sizeof(part), "%s/disk", dir);
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		return err_errno(e, "%s", dir);
 	fd = open(part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_errno(e, "%s", part);
@@ -72,5 +75,6 @@ int disk_make(const struct cache_file *base, const char *driver, unsigned int si
 		rc = err_errno(e, "%s", path);
 	if (rc)
 		unlink(part);
+	rmdir(dir);
 	return rc;
 }

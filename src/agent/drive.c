@@ -200,13 +200,14 @@ static int write_iso(const char *dir, const char *iso, struct err *e)
 					    NULL };
 	auto_close int in = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_close int out = open(iso, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	const int fds[] = { in, out };
 	const struct cage cage = { .user = DISK_USER,
 				   .memory = 1U << 30,
 				   .file_size = 64U << 20,
 				   .cpu_s = 30,
-				   .fds = &in,
-				   .n_fds = 1,
-				   .out = out };
+				   .fds = fds,
+				   .n_fds = 2,
+				   .print = true };
 
 	if (in < 0 || out < 0)
 		return err_errno(e, "%s", in < 0 ? dir : iso);

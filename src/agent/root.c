@@ -280,7 +280,8 @@ static int run_tool(const struct root_req *req, const int *fds, char *out, size_
 				   .file_size = req->file_size,
 				   .cpu_s = req->cpu_s,
 				   .fds = fds,
-				   .n_fds = req->n_fds };
+				   .n_fds = req->n_fds,
+				   .print = req->n_fds && req->print };
 
 	split(req, argv);
 	return spawn_run_caged(argv, &cage, (int)req->timeout_ms, out, size, e);

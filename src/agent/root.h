@@ -40,6 +40,7 @@ struct root_req {
 	uint32_t timeout_ms, cpu_s;
 	uint64_t memory, file_size; /* bytes */
 	uint32_t n_words, n_fds;
+	uint32_t print;		    /* as in struct cage */
 	char words[ROOT_WORDS_MAX]; /* one behind the other, each with its NUL */
 };
 

@@ -113,7 +113,8 @@ static int ask_tool(const char *const argv[], const struct cage *cage, int timeo
 				.cpu_s = cage->cpu_s,
 				.memory = cage->memory,
 				.file_size = cage->file_size,
-				.n_fds = cage->n_fds };
+				.n_fds = cage->n_fds,
+				.print = cage->print };
 	size_t have = 0;
 
 	for (; argv[req.n_words]; req.n_words++) {

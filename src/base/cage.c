@@ -51,24 +51,6 @@ int cage_account(const struct cage *cage, struct cage_account *out, struct err *
 	return 0;
 }
 
-/**
- * cage_give() - Let a program in a cage write to a file
- * @cage: cage
- * @fd:   file of the caller's; it is the account's now
- * @e:    error text, may be NULL
- *
- * Return: 0; as cage_account(); the errno of fchown(). Context: any thread.
- */
-int cage_give(const struct cage *cage, int fd, struct err *e)
-{
-	struct cage_account account;
-	int rc = cage_account(cage, &account, e);
-
-	if (!rc && account.uid && fchown(fd, account.uid, account.gid))
-		rc = err_errno(e, "giving a file to %s", cage->user);
-	return rc;
-}
-
 static int limit(__rlimit_resource_t what, uint64_t value)
 {
 	return setrlimit(what, &(struct rlimit){ .rlim_cur = value, .rlim_max = value });
@@ -106,9 +88,9 @@ static int hand_in(const int *fds, unsigned int n)
  */
 int cage_enter(const struct cage *cage, const struct cage_account *account)
 {
-	if (cage->out && dup2(cage->out, STDOUT_FILENO) < 0)
-		return -1;
 	if (hand_in(cage->fds, cage->n_fds))
+		return -1;
+	if (cage->print && dup2(CAGE_FD + (int)cage->n_fds - 1, STDOUT_FILENO) < 0)
 		return -1;
 	umask(077);
 	if (account->uid && unshare(CLONE_NEWNET | CLONE_NEWIPC) && errno != EPERM)

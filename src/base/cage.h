@@ -6,6 +6,7 @@
 #ifndef ANYVF_BASE_CAGE_H
 #define ANYVF_BASE_CAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -22,7 +23,7 @@ struct cage {
 	const int *fds;	    /* handed in as CAGE_FD and up: /proc/self/fd/3 opens anew what may
 				 * lie where the account cannot go */
 	unsigned int n_fds;
-	int out; /* gets what it prints to its standard output; 0: the caller */
+	bool print; /* the last of them gets what it prints to its standard output */
 };
 
 /* Whom to become. */
@@ -32,7 +33,6 @@ struct cage_account {
 };
 
 int cage_account(const struct cage *cage, struct cage_account *out, struct err *e);
-int cage_give(const struct cage *cage, int fd, struct err *e);
 int cage_enter(const struct cage *cage, const struct cage_account *account);
 
 #endif

@@ -47,6 +47,29 @@ static void a_caged_program_has_its_descriptors_and_limits_alone(void **state)
 	close(fds[1]);
 }
 
+static void a_caged_program_prints_into_its_last_descriptor(void **state)
+{
+	const char *const argv[] = { "sh", "-c", "echo bytes; echo words >&2", NULL };
+	int fds[2] = { memfd_create("in", 0), memfd_create("out", 0) };
+	const struct cage cage = { .user = "anyvf-image",
+				   .memory = 1U << 30,
+				   .file_size = 1U << 20,
+				   .cpu_s = 7,
+				   .fds = fds,
+				   .n_fds = 2,
+				   .print = true };
+	char out[64], kept[64] = "";
+
+	if (!geteuid() && !getpwnam("anyvf-image"))
+		skip();
+	assert_int_equal(spawn_run_caged(argv, &cage, 5000, out, sizeof(out), NULL), 0);
+	assert_string_equal(out, "words\n");
+	assert_int_equal(pread(fds[1], kept, sizeof(kept), 0), 6);
+	assert_string_equal(kept, "bytes\n");
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void a_caged_program_is_ended_by_its_limits(void **state)
 {
 	const char *const spin[] = { "sh", "-c", "while :; do :; done", NULL };
@@ -80,6 +103,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_caged_program_has_its_descriptors_and_limits_alone),
+		cmocka_unit_test(a_caged_program_prints_into_its_last_descriptor),
 		cmocka_unit_test(a_caged_program_is_ended_by_its_limits),
 	};
 
