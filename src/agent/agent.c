@@ -459,7 +459,7 @@ static int make_parts(struct agent *a, struct err *e)
 	if (!rc)
 		rc = http_open(&a->report_http, e);
 	if (!rc)
-		rc = door_open(a->opts.api, a->opts.credentials, &a->door, e);
+		rc = door_open(a->opts.api, a->opts.credentials, &a->opts.trust, &a->door, e);
 	if (rc)
 		return rc;
 	a->servers = omap_new();

@@ -19,6 +19,7 @@
 /* Lives as long as the process; used by many threads, each with a session of its own. */
 struct door {
 	char *base, *credentials;
+	struct http_trust trust; /* borrowed strings */
 	atomic_bool cancel;
 	pthread_mutex_t token_lock;
 	char token[512]; /* "": not logged in */
@@ -28,12 +29,14 @@ struct door {
  * door_open() - Prepare to speak with the API; nothing is sent yet
  * @base:        URL of the API, as http://127.0.0.1:5000
  * @credentials: JSON file with "username" and "password", and "project" unless it is "service"
+ * @trust:       for https; its strings are borrowed for the door's life
  * @out:         gets the door; it lives until the process ends
  * @e:           error text, may be NULL
  *
  * Return: 0 or -ENOMEM.
  */
-int door_open(const char *base, const char *credentials, struct door **out, struct err *e)
+int door_open(const char *base, const char *credentials, const struct http_trust *trust,
+	      struct door **out, struct err *e)
 {
 	struct door *d = calloc(1, sizeof(*d));
 
@@ -42,6 +45,7 @@ int door_open(const char *base, const char *credentials, struct door **out, stru
 		free(d);
 		return err_set(e, -ENOMEM, "out of memory");
 	}
+	d->trust = *trust;
 	if (*base && d->base[strlen(base) - 1] == '/')
 		d->base[strlen(base) - 1] = '\0';
 	pthread_mutex_init(&d->token_lock, NULL);
@@ -105,6 +109,7 @@ static int login(struct door *d, struct http *h, struct err *e)
 					   .body = text,
 					   .body_size = text ? strlen(text) : 0,
 					   .timeout_ms = LOGIN_TIMEOUT_MS,
+					   .trust = &d->trust,
 					   .cancel = &d->cancel },
 		       &answer, e);
 	if (rc)
@@ -144,6 +149,7 @@ static int call(struct door *d, struct http *h, struct http_req *req, struct htt
 	char header[600];
 
 	req->cancel = &d->cancel;
+	req->trust = &d->trust;
 	req->headers[0] = header;
 	for (int i = 0;; i++) {
 		int rc = token_header(d, h, header, e);

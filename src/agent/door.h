@@ -9,7 +9,8 @@
 
 struct door;
 
-int door_open(const char *base, const char *credentials, struct door **out, struct err *e);
+int door_open(const char *base, const char *credentials, const struct http_trust *trust,
+	      struct door **out, struct err *e);
 void door_cancel(struct door *d);
 
 int door_call(struct door *d, struct http *h, const char *method, const char *path,

@@ -19,6 +19,7 @@
 
 struct digest;
 struct engine;
+struct http_tls;
 struct guard;
 struct service;
 struct resource;
@@ -49,6 +50,7 @@ struct engine_opts {
 	struct store *store;	 /* open */
 	const struct conf *conf; /* anyvf.conf */
 	const char *listen;	 /* "127.0.0.1:5000" */
+	const struct http_tls *tls; /* of the listener; NULL, or without key: plain HTTP */
 	const char *public_url;	 /* what links start with, no slash at the end */
 	const char *state_dir;	 /* /var/lib/anyvf/api: images live below */
 	const char *openrc;	 /* /etc/anyvf/openrc; demo-openrc and agent.json lie beside it */

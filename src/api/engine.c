@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/guard.h"
+#include "api/http_tls.h"
 #include "api/impl.h"
 #include "api/policy.h"
 #include "base/file.h"
@@ -129,7 +130,20 @@ void engine_public_url(const struct engine_opts *opts, char out[ENGINE_URL_LEN])
 	if (opts->public_url && *opts->public_url)
 		snprintf(out, ENGINE_URL_LEN, "%s", opts->public_url);
 	else
-		snprintf(out, ENGINE_URL_LEN, "http://%s", opts->listen ?: "127.0.0.1:5000");
+		snprintf(out, ENGINE_URL_LEN, "%s://%s",
+			 opts->tls && opts->tls->key ? "https" : "http",
+			 opts->listen ?: "127.0.0.1:5000");
+}
+
+/**
+ * engine_ca_file() - What clients on this machine check the API's certificate with
+ * @opts: its TLS and the configuration
+ *
+ * Return: a path; "" for the system's CAs, or without TLS.
+ */
+const char *engine_ca_file(const struct engine_opts *opts)
+{
+	return opts->tls && opts->tls->key ? conf_get(opts->conf, "agent", "ca_file") : "";
 }
 
 /**
@@ -167,6 +181,7 @@ int engine_open(const struct engine_opts *opts, struct engine **out, struct err 
 	if (!rc && opts->listen) {
 		struct http_opts http = { .loop = opts->loop,
 					  .listen = opts->listen,
+					  .tls = opts->tls,
 					  .slow_ms = opts->client_timeout_ms
 							     ? opts->client_timeout_ms
 							     : SLOW_MS,

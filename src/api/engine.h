@@ -170,6 +170,7 @@ extern const struct service identity_service, image_service, network_service, co
 /* The daemon's side: all strings of opts are borrowed for the engine's life. */
 #define ENGINE_URL_LEN 512 /* with its NUL */
 
+const char *engine_ca_file(const struct engine_opts *opts);
 void engine_public_url(const struct engine_opts *opts, char out[ENGINE_URL_LEN]);
 int engine_open(const struct engine_opts *opts, struct engine **out, struct err *e);
 void engine_close(struct engine *eng);

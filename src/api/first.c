@@ -69,8 +69,10 @@ static int write_openrc(const struct first_place *at, const char *name, const ch
 		     "export OS_PROJECT_DOMAIN_NAME=Default\n"
 		     "export OS_REGION_NAME=RegionOne\n"
 		     "export OS_IDENTITY_API_VERSION=3\n"
-		     "export OS_IMAGE_API_VERSION=2\n",
-		     at->public_url, user, password, user) < 0)
+		     "export OS_IMAGE_API_VERSION=2\n"
+		     "%s%s%s",
+		     at->public_url, user, password, user, *at->ca_file ? "export OS_CACERT=" : "",
+		     at->ca_file, *at->ca_file ? "\n" : "") < 0)
 		return err_set(e, -ENOMEM, "out of memory");
 	return write_beside(at, name, text, 0, e);
 }

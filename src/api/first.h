@@ -21,6 +21,7 @@ struct first {
 struct first_place {
 	const char *openrc;	/* demo-openrc and agent.json lie beside it */
 	const char *public_url; /* of the API, for openrc */
+	const char *ca_file;	/* what clients check it with, for openrc; "": what they have */
 	const char *host;	/* the agent's; "": the machine's name */
 	uid_t agent;		/* owner of agent.json; 0: whoever writes it */
 };

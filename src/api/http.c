@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gnutls/gnutls.h>
 #include <microhttpd.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -15,6 +16,7 @@
 #include <sys/socket.h>
 
 #include "api/digest.h"
+#include "api/http_tls.h"
 #include "api/linger.h"
 #include "base/log.h"
 
@@ -129,21 +131,6 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 	*context = NULL;
 }
 
-/* IPv4 that came by a listener of both families (RFC 4291 2.5.5.2) is shown as IPv4. */
-static void peer_text(const struct sockaddr *sa, char out[INET6_ADDRSTRLEN])
-{
-	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)sa;
-
-	out[0] = '\0';
-	if (sa->sa_family == AF_INET)
-		inet_ntop(AF_INET, &((const struct sockaddr_in *)sa)->sin_addr, out,
-			  INET6_ADDRSTRLEN);
-	else if (sa->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
-		inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], out, INET6_ADDRSTRLEN);
-	else if (sa->sa_family == AF_INET6)
-		inet_ntop(AF_INET6, &in6->sin6_addr, out, INET6_ADDRSTRLEN);
-}
-
 /* libmicrohttpd sees the end of it in its next turn; what is suspended is never ended so. */
 static void end(struct peer *p)
 {
@@ -163,7 +150,7 @@ static struct conn *conn_new(struct http *http, struct MHD_Connection *mhd)
 		return NULL;
 	conn->fd = fd->connect_fd;
 	if (address)
-		peer_text(address->client_addr, conn->address);
+		http_address(address->client_addr, conn->address);
 	end(limit_enter(http->limits, &conn->peer, conn->address, loop_now_ms()));
 	return conn;
 }
@@ -368,6 +355,18 @@ static unsigned int connections_max(void)
 static int start(struct http *http, int fd, struct err *e)
 {
 	const union MHD_DaemonInfo *info;
+	const struct http_tls *tls = http->opts.tls;
+	const bool encrypted = tls && tls->key;
+	/* What is not for plain HTTP stands last: the array ends before it. */
+	struct MHD_OptionItem more[] = {
+		{ encrypted ? MHD_OPTION_HTTPS_MEM_KEY : MHD_OPTION_END, 0,
+		  encrypted ? tls->key : NULL },
+		{ MHD_OPTION_HTTPS_MEM_CERT, 0, encrypted ? tls->certificate : NULL },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (char *)(uintptr_t)HTTP_TLS_PRIORITIES },
+		{ encrypted && tls->client_ca ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0,
+		  encrypted ? tls->client_ca : NULL },
+		{ MHD_OPTION_END, 0, NULL },
+	};
 	unsigned int connections = connections_max();
 	int epoll_fd;
 
@@ -378,13 +377,13 @@ static int start(struct http *http, int fd, struct err *e)
 		return -ENOMEM;
 	}
 	http->mhd = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, http,
-		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-		connections + ACCEPTS_MAX,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536, MHD_OPTION_URI_LOG_CALLBACK,
-		on_target, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_CONNECTION_TIMEOUT,
-		http->opts.slow_ms / 1000 + 1, MHD_OPTION_END);
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (encrypted ? MHD_USE_TLS : 0), 0, NULL,
+		NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+		connections + ACCEPTS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536,
+		MHD_OPTION_URI_LOG_CALLBACK, on_target, http, MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+		MHD_OPTION_CONNECTION_TIMEOUT, http->opts.slow_ms / 1000 + 1, MHD_OPTION_ARRAY,
+		more, MHD_OPTION_END);
 	if (!http->mhd) {
 		close(fd);
 		return err_set(e, -EIO, "the HTTP server does not start");
@@ -487,6 +486,22 @@ const char *http_header(const struct http_req *req, const char *name)
 const char *http_peer(const struct http_req *req)
 {
 	return req->conn ? req->conn->address : "";
+}
+
+/**
+ * http_certified() - Did the client show a certificate of the CA that the listener asks for?
+ * @req: request
+ *
+ * Return: false without TLS, too. Its name is not looked at: the CA signs for agents alone.
+ */
+bool http_certified(const struct http_req *req)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(req->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	unsigned int status = 0;
+
+	return info && info->tls_session &&
+	       !gnutls_certificate_verify_peers2(info->tls_session, &status) && !status;
 }
 
 /**

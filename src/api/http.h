@@ -6,6 +6,7 @@
 #ifndef ANYVF_API_HTTP_H
 #define ANYVF_API_HTTP_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -13,6 +14,7 @@
 #include "base/loop.h"
 
 struct digest;
+struct http_tls;
 struct http;
 struct http_req;
 
@@ -27,6 +29,7 @@ struct http_intake {
 struct http_opts {
 	struct loop *loop;    /* borrowed */
 	const char *listen;   /* "127.0.0.1:5000", "[::1]:5000" */
+	const struct http_tls *tls; /* borrowed while opening; NULL, or without key: plain HTTP */
 	unsigned int slow_ms; /* a request must be here in that time; an idle connection is closed;
 			       * strangers get a quarter of it */
 	/* Headers are here: is a body wanted, and where? */
@@ -46,6 +49,8 @@ struct http_answer {
 	int fd;			    /* a file to send, taken; -1: body */
 };
 
+bool http_is_local(const char *listen);
+void http_address(const struct sockaddr *sa, char out[INET6_ADDRSTRLEN]);
 int http_listen(const char *where, struct err *e);
 int http_open(const struct http_opts *opts, struct http **out, struct err *e);
 void http_close(struct http *http);
@@ -55,6 +60,7 @@ const char *http_method(const struct http_req *req);
 const char *http_target(const struct http_req *req); /* as sent: "/v3/users?name=x" */
 const char *http_header(const struct http_req *req, const char *name);
 const char *http_peer(const struct http_req *req); /* "192.0.2.7", "2001:db8::7" */
+bool http_certified(const struct http_req *req); /* the client showed a good certificate */
 const char *http_body(const struct http_req *req, size_t *size);
 const char *http_file(const struct http_req *req); /* path begin() gave, or NULL */
 const struct digest *http_digest(const struct http_req *req); /* of that file's bytes, or NULL */

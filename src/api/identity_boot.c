@@ -65,8 +65,10 @@ static int make_names(struct call *c)
 static int get_first(struct call *c, struct first *out)
 {
 	const struct engine_opts *o = c->opts;
-	struct first_place at = { o->openrc, o->public_url,
-				  o->conf ? conf_get(o->conf, "host", "name") : "" };
+	struct first_place at = { .openrc = o->openrc,
+				  .public_url = o->public_url,
+				  .ca_file = engine_ca_file(o),
+				  .host = o->conf ? conf_get(o->conf, "host", "name") : "" };
 	struct err e = { 0 };
 
 	if (o->first ? o->first(o->first_arg, out, &e) : first_write(&at, out, &e))

@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/http_tls.h"
 #include "api/identity.h"
 #include "api/impl.h"
+#include "api/policy.h"
 
 static const struct service *find_service(const struct engine *eng, const char *path, size_t *len)
 {
@@ -220,6 +222,15 @@ static int parse_body(struct call *c)
 	return c->body ? 0 : fault_bad_body(c);
 }
 
+/* Where agents have certificates, a token that was stolen from one is not enough. */
+static int certify(struct call *c)
+{
+	if (!c->priv->authenticated || !c->opts->tls || !c->opts->tls->client_ca ||
+	    !caller_is_agent(c) || http_certified(c->priv->req))
+		return 0;
+	return call_fail(c, 403, "PolicyNotAuthorized", "An agent needs its client certificate.");
+}
+
 /**
  * route_admit() - Everything that the headers decide: the route, who asks, may he?
  * @c: a new call with a request
@@ -232,6 +243,7 @@ int route_admit(struct call *c)
 
 	return route_find(c, http_method(req), http_target(req))
 		       ?: authenticate(c)
+		       ?: certify(c)
 		       ?: policy_judge(c)
 		       ?: find_room(c);
 }

@@ -46,7 +46,11 @@ static const struct conf_key conf_keys[] = {
 	{ "taas", "collectors", "" }, /* 192.0.2.0/24,2001:db8::/64; "": none for members */
 	{ "api", "listen", "127.0.0.1:5000" },
 	{ "api", "user", "anyvf-api" }, /* root: stay root */
-	{ "api", "public_url", "" }, /* "": http://LISTEN */
+	{ "api", "tls_certificate", "" }, /* "": plain HTTP */
+	{ "api", "tls_key", "" },
+	{ "api", "tls_client_ca", "" }, /* agents need a certificate of it */
+	{ "api", "plain_http", "off" }, /* beyond this machine */
+	{ "api", "public_url", "" }, /* "": https://LISTEN or http://LISTEN */
 	{ "api", "store", "" },	     /* "": sqlite:STATE_DIR/api/api.db */
 	{ "api", "openrc", "/etc/anyvf/openrc" },
 	{ "api", "token_hours", "12" },
@@ -57,7 +61,10 @@ static const struct conf_key conf_keys[] = {
 	{ "image", "quota_gb", "500" },
 	{ "image", "quota_properties", "128" }, /* of an image */
 	{ "agent", "user", "" }, /* "": anyvf-agent for qemu:///system, else as it was started */
-	{ "agent", "api", "" }, /* "": http://LISTEN */
+	{ "agent", "api", "" }, /* "": conf_api_url() */
+	{ "agent", "ca_file", "" }, /* "": the system's */
+	{ "agent", "client_certificate", "" },
+	{ "agent", "client_key", "" },
 	{ "agent", "credentials", "/etc/anyvf/agent.json" },
 	{ "agent", "libvirt_uri", "qemu:///system" },
 	{ "agent", "rx_filter", "on" },
@@ -208,6 +215,25 @@ bool conf_bool(const struct conf *conf, const char *section, const char *key)
 	const char *v = conf_get(conf, section, key);
 
 	return !strcmp(v, "on") || !strcmp(v, "true") || !strcmp(v, "yes") || !strcmp(v, "1");
+}
+
+/**
+ * conf_api_url() - Where programs of this installation reach the API
+ * @conf: configuration
+ * @out:  [agent] api, else the listener
+ * @size: bytes of @out
+ */
+void conf_api_url(const struct conf *conf, char *out, size_t size)
+{
+	const char *url = conf_get(conf, "agent", "api");
+
+	if (*url)
+		snprintf(out, size, "%s", url);
+	else
+		snprintf(out, size, "%s://%s", *conf_get(conf, "api", "tls_key") ? "https" : "http",
+			 conf_get(conf, "api", "listen"));
+	if (*out && out[strlen(out) - 1] == '/')
+		out[strlen(out) - 1] = '\0';
 }
 
 /**

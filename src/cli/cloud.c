@@ -44,16 +44,19 @@ static int ask(struct site *site, const char *method, const char *path, const ch
 {
 	auto_of(http_close) struct http *http = NULL;
 	auto_free char *token = NULL;
-	char url[512];
+	const struct http_trust trust = { .ca_file = site_conf(site, "agent", "ca_file") };
+	char base[300], url[512];
 	struct http_req req = { .method = method,
 				.url = url,
 				.headers = { "Content-Type: application/json" },
 				.body = body,
 				.body_size = body ? strlen(body) : 0,
-				.timeout_ms = TIMEOUT_MS };
+				.timeout_ms = TIMEOUT_MS,
+				.trust = &trust };
 	int rc = http_open(&http, e);
 
-	snprintf(url, sizeof(url), "http://%s%s", site_conf(site, "api", "listen"), path);
+	conf_api_url(site->conf, base, sizeof(base));
+	snprintf(url, sizeof(url), "%s%s", base, path);
 	if (site->token && asprintf(&token, "X-Auth-Token: %s", site->token) < 0)
 		return err_set(e, -ENOMEM, "out of memory");
 	req.headers[1] = token;

@@ -51,11 +51,15 @@ static int apid_ready(struct site *site, struct err *e)
 {
 	auto_http_answer struct http_answer answer = { 0 };
 	auto_of(http_close) struct http *http = NULL;
+	const struct http_trust trust = { .ca_file = site_conf(site, "agent", "ca_file") };
 	char url[300];
-	struct http_req req = { .method = "GET", .url = url, .timeout_ms = PROBE_TIMEOUT_MS };
+	struct http_req req = { .method = "GET",
+				.url = url,
+				.timeout_ms = PROBE_TIMEOUT_MS,
+				.trust = &trust };
 	int rc = http_open(&http, e);
 
-	snprintf(url, sizeof(url), "http://%s/", site_conf(site, "api", "listen"));
+	conf_api_url(site->conf, url, sizeof(url));
 	return rc ? rc : http_call(http, &req, &answer, e);
 }
 

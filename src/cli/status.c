@@ -29,8 +29,9 @@ static void describe(struct site *site, enum prog_id id, const json_t *pfs, char
 			snprintf(out, size, "no PFs yet (anyvf pf add)");
 		return;
 	case PROG_APID:
-		snprintf(out, size, "http://%s, %s", site_conf(site, "api", "listen"),
-			 site_conf(site, "api", "openrc"));
+		conf_api_url(site->conf, out, size);
+		n = strlen(out);
+		snprintf(out + n, size - n, ", %s", site_conf(site, "api", "openrc"));
 		return;
 	case PROG_AGENTD:
 		snprintf(out, size, "host %s%salive", host, *host ? " " : "");

@@ -48,19 +48,17 @@ static void on_signal(void *arg)
 /* Strings stay in @conf and @d, which live as long as the process. */
 static int read_conf(struct daemon *d, const struct conf *conf, struct err *e)
 {
-	const char *api = conf_get(conf, "agent", "api");
-
 	snprintf(d->host, sizeof(d->host), "%s", conf_get(conf, "host", "name"));
 	if (!*d->host && gethostname(d->host, sizeof(d->host) - 1))
 		return err_errno(e, "gethostname");
-	if (!*api) {
-		snprintf(d->api, sizeof(d->api), "http://%s", conf_get(conf, "api", "listen"));
-		api = d->api;
-	}
+	conf_api_url(conf, d->api, sizeof(d->api));
 	if (d->host[strcspn(d->host, "/?#& ")])
 		return err_set(e, -EINVAL, "[host] name \"%s\" cannot be a host's name", d->host);
 	d->opts.host = d->host;
-	d->opts.api = api;
+	d->opts.api = d->api;
+	d->opts.trust = (struct http_trust){ conf_get(conf, "agent", "ca_file"),
+					     conf_get(conf, "agent", "client_certificate"),
+					     conf_get(conf, "agent", "client_key") };
 	d->opts.state_dir = conf_get(conf, "host", "state_dir");
 	d->opts.mappings = conf_get(conf, "sriov", "physical_device_mappings");
 	d->opts.credentials = conf_get(conf, "agent", "credentials");

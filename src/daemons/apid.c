@@ -13,6 +13,7 @@
 
 #include "api/engine.h"
 #include "api/first.h"
+#include "api/http_tls.h"
 #include "base/account.h"
 #include "base/conf.h"
 #include "base/file.h"
@@ -115,6 +116,7 @@ static const char *const owned[] = { "images",	   "upload", "api.db-journal", "a
 struct apid {
 	const struct conf *conf;
 	struct engine_opts opts;
+	struct http_tls tls;
 	char state_dir[PATH_MAX], store_dir[PATH_MAX], public_url[ENGINE_URL_LEN];
 	int helper;	  /* descriptor of first_helper_start(), or -1 */
 	pid_t helper_pid; /* 0: none */
@@ -182,8 +184,10 @@ static int leave_root(struct apid *d, struct err *e)
 {
 	const char *user = conf_get(d->conf, "api", "user");
 	const char *agent_user = conf_get(d->conf, "agent", "user");
-	struct first_place first = { d->opts.openrc, d->public_url,
-				     conf_get(d->conf, "host", "name") };
+	struct first_place first = { .openrc = d->opts.openrc,
+				     .public_url = d->public_url,
+				     .ca_file = engine_ca_file(&d->opts),
+				     .host = conf_get(d->conf, "host", "name") };
 	const char *dirs[] = { d->state_dir, store_dir(d), NULL };
 	struct account own, agent;
 	int rc;
@@ -245,6 +249,7 @@ static void read_opts(struct apid *d, const struct options *o)
 	d->opts.conf = conf;
 	d->opts.services = services;
 	d->opts.listen = or_conf(o->listen, conf, "api", "listen");
+	d->opts.tls = &d->tls;
 	d->opts.public_url = conf_get(conf, "api", "public_url");
 	engine_public_url(&d->opts, d->public_url);
 	d->opts.public_url = d->public_url;
@@ -288,10 +293,15 @@ static int run(const struct options *o, struct err *e)
 	if (rc)
 		return rc;
 	d.conf = conf;
-	read_opts(&d, o);
-	rc = make_state_dir(&d, o, e);
+	rc = http_tls_read(conf, or_conf(o->listen, conf, "api", "listen"), &d.tls, e);
+	if (!rc) {
+		read_opts(&d, o);
+		rc = make_state_dir(&d, o, e);
+	}
 	rc = rc ?: leave_root(&d, e);
-	return rc ?: serve(&d, o, e);
+	rc = rc ?: serve(&d, o, e);
+	http_tls_fini(&d.tls);
+	return rc;
 }
 
 int main(int argc, char **argv)

@@ -128,6 +128,17 @@ void http_close(struct http *h)
 	free(h);
 }
 
+static void set_trust(CURL *curl, const struct http_trust *t)
+{
+	curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	if (t && t->ca_file && *t->ca_file)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, t->ca_file);
+	if (t && t->certificate && *t->certificate) {
+		curl_easy_setopt(curl, CURLOPT_SSLCERT, t->certificate);
+		curl_easy_setopt(curl, CURLOPT_SSLKEY, t->key);
+	}
+}
+
 /* Options in one place; curl copies strings but not the body. */
 static void prepare(struct http *h, struct take *t, struct curl_slist *headers)
 {
@@ -139,6 +150,7 @@ static void prepare(struct http *h, struct take *t, struct curl_slist *headers)
 	curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(h->curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(h->curl, CURLOPT_NOSIGNAL, 1L);
+	set_trust(h->curl, r->trust);
 	curl_easy_setopt(h->curl, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
 	if (r->timeout_ms) {
 		curl_easy_setopt(h->curl, CURLOPT_TIMEOUT_MS, (long)r->timeout_ms);

@@ -13,6 +13,11 @@
 
 #define HTTP_HEADERS_MAX 8
 
+/* Whom to believe under https, and what to show; "" or NULL: the system's CAs, nothing. Files. */
+struct http_trust {
+	const char *ca_file, *certificate, *key;
+};
+
 struct http_req {
 	const char *method; /* "GET", "POST", "PUT", "PATCH", "DELETE" */
 	const char *url;
@@ -22,6 +27,7 @@ struct http_req {
 	int timeout_ms;	 /* for the whole request; 0: none but the stall limit of 30 s */
 	size_t max_size; /* largest answer taken into memory; 0: 4 MiB */
 	int out_fd;	 /* > 0: a good answer's body goes to this file instead of memory */
+	const struct http_trust *trust; /* NULL: the system's CAs */
 	const atomic_bool *cancel; /* true ends the request within a second; may be NULL */
 };
 
