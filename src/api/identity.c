@@ -417,7 +417,9 @@ static const struct route own_routes[] = {
 };
 static const struct route *const routes[] = { own_routes, auth_routes, grant_routes, catalog_routes,
 					      NULL };
-static const struct periodic periodics[] = { { 600000, token_purge }, { 0, NULL } };
+static const struct periodic periodics[] = { { 600000, token_purge },
+					     { 3600000, token_rotate_key },
+					     { 0, NULL } };
 
 const struct service identity_service = {
 	.type = "identity",

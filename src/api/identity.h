@@ -16,16 +16,21 @@ extern const struct route auth_routes[], grant_routes[], catalog_routes[];
 
 int identity_authenticate(struct call *c, const char *token, struct auth *out);
 
+#define TOKEN_ID_LEN	32 /* characters of an audit id */
+#define TOKEN_CHAIN_MAX 16 /* tokens made one from another */
+
 /* What a token says; it is signed, not stored. */
 struct token {
 	char user_id[64];
 	char scope[80];	    /* "project:ID", "domain:ID", "system", or "" */
 	char methods[32];   /* "password", "token", or both with a comma */
 	char audit_id[40];  /* names this token */
-	char parent_id[40]; /* names the one it came from; "" for a login */
+	char chain[TOKEN_CHAIN_MAX * TOKEN_ID_LEN + 1]; /* those it came from, the login's first */
 	int64_t issued_us, expires_us; /* wall clock */
 };
 int token_make_key(struct call *c);
+int token_rotate_key(struct call *c);
+int64_t token_lifetime_us(const struct call *c);
 int token_sign(struct call *c, const struct token *t, char **out);
 int token_read(struct call *c, const char *text, struct token *out);
 void token_caller(struct call *c, const struct token *t, struct auth *out);
@@ -46,6 +51,7 @@ struct password {
 	struct guard *guard;	      /* told of the outcome; NULL: of a new password */
 	struct guard_key who;	      /* who tries */
 	uint64_t wait_ms;	      /* nothing was compared: he must wait so long */
+	unsigned int hashed;	      /* out: how often Argon2 ran: once, whoever asks */
 };
 struct password *password_new(const char *text, const char *hash);
 void password_free(void *password);

@@ -10,8 +10,6 @@
 #include "api/identity.h"
 #include "base/uuid.h"
 
-#define HOUR_US 3600000000ll
-
 static const char *str(const json_t *doc, const char *name)
 {
 	const char *text = json_string_value(json_object_get(doc, name));
@@ -145,8 +143,8 @@ static json_t *describe(struct call *c, const struct token *t)
 	time_text(t->issued_us, issued);
 	time_text(t->expires_us, expires);
 	json_object_set_new(who, "password_expires_at", json_null());
-	if (t->parent_id[0])
-		json_array_append_new(audit, json_string(t->parent_id));
+	if (t->chain[0])
+		json_array_append_new(audit, json_stringn(t->chain, TOKEN_ID_LEN));
 	body = json_pack("{s:o,s:o,s:o,s:s,s:s}", "methods", split_methods(t->methods), "user", who,
 			 "audit_ids", audit, "expires_at", expires, "issued_at", issued);
 	if (body)
@@ -154,18 +152,11 @@ static json_t *describe(struct call *c, const struct token *t)
 	return body ? json_pack("{s:o}", "token", body) : NULL;
 }
 
-static int64_t lifetime_us(const struct call *c)
-{
-	long hours = strtol(conf_get(c->opts->conf, "api", "token_hours"), NULL, 10);
-
-	return (hours > 0 && hours < 24 * 366 ? hours : 12) * HOUR_US;
-}
-
 /* Signs a token for the user and answers with it. from: the token that was shown, or NULL. */
 static int issue(struct call *c, const json_t *user, const struct token *from)
 {
 	const json_t *scope = json_object_get(json_object_get(c->body, "auth"), "scope");
-	struct token t = { .issued_us = c->now_us, .expires_us = c->now_us + lifetime_us(c) };
+	struct token t = { .issued_us = c->now_us, .expires_us = c->now_us + token_lifetime_us(c) };
 	auto_of(json_decref) json_t *roles = NULL;
 	auto_free char *text = NULL;
 	unsigned int mask = 0;
@@ -180,8 +171,9 @@ static int issue(struct call *c, const json_t *user, const struct token *from)
 	if (from && !strstr(t.methods, "token"))
 		strcat(t.methods, ",token");
 	if (from) {
-		snprintf(t.parent_id, sizeof(t.parent_id), "%s",
-			 from->parent_id[0] ? from->parent_id : from->audit_id);
+		if (snprintf(t.chain, sizeof(t.chain), "%s%s", from->chain, from->audit_id) >=
+		    (int)sizeof(t.chain))
+			return unauthorized(c);	 /* time to log in */
 		t.expires_us = from->expires_us; /* a copy lives no longer */
 	}
 	roles = t.scope[0] ? grant_roles(c, t.user_id, t.scope, &mask) : NULL;
@@ -197,19 +189,17 @@ static int issue(struct call *c, const json_t *user, const struct token *from)
 	return call_reply(c, 201, describe(c, &t));
 }
 
-static int login_by_token(struct call *c, const json_t *identity)
+static int read_login_token(struct call *c, const json_t *identity, struct token *t)
 {
 	const json_t *given = json_object_get(identity, "token");
-	struct token t;
 
 	if (!json_is_string(json_object_get(given, "id")))
 		return malformed(c, "token");
-	if (token_read(c, str(given, "id"), &t))
-		return unauthorized(c);
-	return issue(c, res_get(c, &user_resource, t.user_id), &t);
+	return token_read(c, str(given, "id"), t) ? unauthorized(c) : 0;
 }
 
-static int login_by_password(struct call *c, const json_t *identity)
+/* also: the user whom another method named, or NULL. */
+static int login_by_password(struct call *c, const json_t *identity, const char *also)
 {
 	const json_t *given = json_object_get(json_object_get(identity, "password"), "user");
 	const json_t *user = json_is_object(given) ? find_named(c, &user_resource, given) : NULL;
@@ -228,29 +218,54 @@ static int login_by_password(struct call *c, const json_t *identity)
 	if (rc)
 		return rc;
 	checked = c->job; /* the password may have been changed meanwhile */
-	if (!identity_enabled(c, user) || strcmp(checked->hash, str(user, "password_hash")) != 0)
+	if (!identity_enabled(c, user) || strcmp(checked->hash, str(user, "password_hash")) != 0 ||
+	    (also && strcmp(also, str(user, "id")) != 0))
 		return unauthorized(c);
 	return issue(c, user, NULL);
+}
+
+enum { BY_PASSWORD = 1, BY_TOKEN = 2 };
+
+/* All that the client names has to be shown: one that we do not know is none that we pass over. */
+static int read_methods(struct call *c, const json_t *methods, unsigned int *out)
+{
+	const json_t *method;
+	size_t i;
+
+	*out = 0;
+	json_array_foreach (methods, i, method) {
+		const char *name = json_string_value(method);
+
+		if (!name)
+			return malformed(c, "methods");
+		if (strcmp(name, "password") != 0 && strcmp(name, "token") != 0)
+			return call_fail(c, 401, NULL,
+					 "Attempted to authenticate with an unsupported method.");
+		*out |= strcmp(name, "token") ? BY_PASSWORD : BY_TOKEN;
+	}
+	return *out ? 0 : malformed(c, "methods");
 }
 
 static int handle_login(struct call *c)
 {
 	const json_t *auth = json_object_get(c->body, "auth");
 	const json_t *identity = json_object_get(auth, "identity");
-	const json_t *methods = json_object_get(identity, "methods");
-	const char *method = json_string_value(json_array_get(methods, 0));
+	unsigned int methods;
+	struct token t;
+	int rc;
 
 	if (!json_is_object(auth))
 		return malformed(c, "auth");
 	if (!json_is_object(identity))
 		return malformed(c, "identity");
-	if (!method)
-		return malformed(c, "methods");
-	if (!strcmp(method, "password"))
-		return login_by_password(c, identity);
-	if (!strcmp(method, "token"))
-		return login_by_token(c, identity);
-	return call_fail(c, 401, NULL, "Attempted to authenticate with an unsupported method.");
+	rc = read_methods(c, json_object_get(identity, "methods"), &methods);
+	if (!rc && methods & BY_TOKEN)
+		rc = read_login_token(c, identity, &t);
+	if (rc)
+		return rc;
+	if (methods & BY_PASSWORD)
+		return login_by_password(c, identity, methods & BY_TOKEN ? t.user_id : NULL);
+	return issue(c, res_get(c, &user_resource, t.user_id), &t);
 }
 
 /* The token in X-Subject-Token; the caller's own, anybody's for who passes a rule. */

@@ -63,6 +63,7 @@ void password_hash(void *password)
 {
 	struct password *p = password;
 
+	p->hashed++;
 	p->ok = crypto_pwhash_str(p->hash, p->text, strlen(p->text), PASSES, MEMORY) == 0;
 }
 
@@ -70,6 +71,7 @@ void password_hash(void *password)
 static void compare(struct password *p)
 {
 	if (p->hash[0]) {
+		p->hashed++;
 		p->ok = crypto_pwhash_str_verify(p->hash, p->text, strlen(p->text)) == 0;
 	} else {
 		password_hash(p);

@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tokens: a few words of JSON and their HMAC, so that nothing is stored for
- * one and any replica with the same store can check it. A revoked token, and
- * what was derived from it, is named by a document until it would have expired.
+ * one and any replica with the same store can check it. A revoked token is
+ * named by a document until it would have expired, and a token names all those
+ * it came from. The key is made anew each week; the one before it still reads.
  */
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/identity.h"
 
 #define MAC_BYTES crypto_auth_BYTES
 #define TOKEN_MAX 2000 /* characters */
+#define HOUR_US	  3600000000ll
 #define VARIANT	  sodium_base64_VARIANT_URLSAFE_NO_PADDING
 
-static int read_key(struct call *c, unsigned char key[crypto_auth_KEYBYTES])
+/* which: "key", or "old", the one before it. */
+static int read_key(struct call *c, const char *which, unsigned char key[crypto_auth_KEYBYTES])
 {
 	const json_t *doc = call_get(c, "/secret/token");
-	const char *text = json_string_value(json_object_get(doc, "key"));
+	const char *text = json_string_value(json_object_get(doc, which));
 	size_t len;
 
 	if (!text ||
@@ -29,19 +33,52 @@ static int read_key(struct call *c, unsigned char key[crypto_auth_KEYBYTES])
 }
 
 /**
- * token_make_key() - Store a new signing key
- * @c: call; all tokens there are become invalid
+ * token_make_key() - Store a new signing key; what the last one signed stays good
+ * @c: call
  *
  * Return: 0; as call_put().
  */
 int token_make_key(struct call *c)
 {
+	const json_t *old = json_object_get(call_get(c, "/secret/token"), "key");
 	unsigned char key[crypto_auth_KEYBYTES];
 	char text[2 * sizeof(key) + 1];
 
 	crypto_auth_keygen(key);
 	sodium_bin2hex(text, sizeof(text), key, sizeof(key));
-	return call_put(c, json_pack("{s:s}", "key", text), "/secret/token");
+	return call_put(c,
+			json_pack("{s:s,s:O*,s:I}", "key", text, "old", old, "made_us",
+				  (json_int_t)c->now_us),
+			"/secret/token");
+}
+
+/**
+ * token_lifetime_us() - How long a token is good
+ * @c: the call
+ *
+ * Return: microseconds.
+ */
+int64_t token_lifetime_us(const struct call *c)
+{
+	long hours = strtol(conf_get(c->opts->conf, "api", "token_hours"), NULL, 10);
+
+	return (hours > 0 && hours < 24 * 366 ? hours : 12) * HOUR_US;
+}
+
+/**
+ * token_rotate_key() - Make a new signing key when the time has come
+ * @c: a periodic call
+ *
+ * Once in a week, and never while a token that the last but one signed could be good.
+ *
+ * Return: 0; as call_put().
+ */
+int token_rotate_key(struct call *c)
+{
+	const json_t *made = json_object_get(call_get(c, "/secret/token"), "made_us");
+	int64_t period = MAX(7 * 24 * HOUR_US, token_lifetime_us(c));
+
+	return c->now_us - json_integer_value(made) < period ? 0 : token_make_key(c);
 }
 
 /**
@@ -56,12 +93,12 @@ int token_sign(struct call *c, const struct token *t, char **out)
 {
 	auto_of(json_decref) json_t *words =
 		json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:I}", "u", t->user_id, "s", t->scope, "m",
-			  t->methods, "a", t->audit_id, "p", t->parent_id, "i",
+			  t->methods, "a", t->audit_id, "p", t->chain, "i",
 			  (json_int_t)t->issued_us, "e", (json_int_t)t->expires_us);
 	auto_free char *text = words ? json_dumps(words, JSON_COMPACT) : NULL;
 	unsigned char raw[TOKEN_MAX], key[crypto_auth_KEYBYTES];
 	size_t len = text ? strlen(text) : 0, room;
-	int rc = read_key(c, key);
+	int rc = read_key(c, "key", key);
 
 	if (!text || len + MAC_BYTES > sizeof(raw))
 		return -ENOMEM;
@@ -84,9 +121,13 @@ static const char *text_of(const json_t *doc, const char *name)
 	return text ? text : "";
 }
 
-static bool is_revoked(struct call *c, const char *audit_id)
+/* It, or one that it came from. */
+static bool is_revoked(struct call *c, const struct token *t)
 {
-	return audit_id[0] && call_get(c, "/revoked/%s", audit_id);
+	for (const char *id = t->chain; *id; id += strnlen(id, TOKEN_ID_LEN))
+		if (call_get(c, "/revoked/%.*s", TOKEN_ID_LEN, id))
+			return true;
+	return call_get(c, "/revoked/%s", t->audit_id);
 }
 
 static bool is_older(const struct token *t, const json_t *doc)
@@ -117,11 +158,23 @@ static bool scope_holds(struct call *c, const struct token *t)
 /* The words are ours (they were signed); is what they name still there? */
 static int check_words(struct call *c, const struct token *t)
 {
-	if (c->now_us >= t->expires_us || is_revoked(c, t->audit_id) ||
-	    is_revoked(c, t->parent_id) || !holds(c, t, res_get(c, &user_resource, t->user_id)) ||
-	    !scope_holds(c, t))
+	if (c->now_us >= t->expires_us || is_revoked(c, t) ||
+	    !holds(c, t, res_get(c, &user_resource, t->user_id)) || !scope_holds(c, t))
 		return -EKEYEXPIRED;
 	return 0;
+}
+
+/* By the key of today, or the one before it. */
+static bool is_signed(struct call *c, const unsigned char *raw, size_t len)
+{
+	static const char *const keys[] = { "key", "old" };
+	unsigned char key[crypto_auth_KEYBYTES];
+
+	for (unsigned int i = 0; i < ARRAY_LEN(keys); i++)
+		if (!read_key(c, keys[i], key) &&
+		    !crypto_auth_verify(raw, raw + MAC_BYTES, len - MAC_BYTES, key))
+			return true;
+	return false;
 }
 
 /**
@@ -135,26 +188,26 @@ static int check_words(struct call *c, const struct token *t)
  */
 int token_read(struct call *c, const char *text, struct token *out)
 {
-	unsigned char raw[TOKEN_MAX], key[crypto_auth_KEYBYTES];
+	unsigned char raw[TOKEN_MAX];
 	auto_of(json_decref) json_t *words = NULL;
-	const char *user, *scope, *methods, *audit, *parent;
+	const char *user, *scope, *methods, *audit, *chain;
 	json_int_t issued, expires;
 	struct token t = { 0 };
 	size_t len;
 
-	if (strlen(text) > TOKEN_MAX || read_key(c, key) ||
+	if (strlen(text) > TOKEN_MAX ||
 	    sodium_base642bin(raw, sizeof(raw), text, strlen(text), NULL, &len, NULL, VARIANT) ||
-	    len <= MAC_BYTES || crypto_auth_verify(raw, raw + MAC_BYTES, len - MAC_BYTES, key))
+	    len <= MAC_BYTES || !is_signed(c, raw, len))
 		return -EKEYREJECTED;
 	words = json_loadb((char *)raw + MAC_BYTES, len - MAC_BYTES, 0, NULL);
 	if (json_unpack(words, "{s:s,s:s,s:s,s:s,s:s,s:I,s:I}", "u", &user, "s", &scope, "m",
-			&methods, "a", &audit, "p", &parent, "i", &issued, "e", &expires))
+			&methods, "a", &audit, "p", &chain, "i", &issued, "e", &expires))
 		return -EKEYREJECTED;
 	snprintf(t.user_id, sizeof(t.user_id), "%s", user);
 	snprintf(t.scope, sizeof(t.scope), "%s", scope);
 	snprintf(t.methods, sizeof(t.methods), "%s", methods);
 	snprintf(t.audit_id, sizeof(t.audit_id), "%s", audit);
-	snprintf(t.parent_id, sizeof(t.parent_id), "%s", parent);
+	snprintf(t.chain, sizeof(t.chain), "%s", chain);
 	t.issued_us = issued;
 	t.expires_us = expires;
 	if (check_words(c, &t))

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Claims about tokens, their key and logging in, on clocks of the test's own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+
+#include "api_cloud.h"
+
+#define HOUR_US INT64_C(3600000000)
+#define DAY_US	(24 * HOUR_US)
+
+static struct cloud cloud;
+static int64_t now = 1000 * DAY_US;
+
+/* A user of a name, with the password "pw" or none. */
+static void make_user(const char *name, bool enabled)
+{
+	struct call *c = run_new(cloud.eng, NULL);
+	struct password *p = password_new("pw", NULL);
+	const json_t *doc;
+
+	c->now_us = now;
+	password_hash(p);
+	assert_int_equal(res_create(c, &user_resource,
+				    json_pack("{s:s,s:s,s:b}", "name", name, "password_hash",
+					      p->hash, "enabled", enabled),
+				    &doc),
+			 0);
+	json_object_set(cloud.ids, name, json_object_get(doc, "id"));
+	assert_int_equal(run_commit(c), 0);
+	password_free(p);
+	call_free(c);
+}
+
+static int setup(void **state)
+{
+	struct call *c;
+
+	cloud_open(&cloud, "");
+	c = run_new(cloud.eng, NULL);
+	c->now_us = now;
+	assert_int_equal(token_make_key(c) ?: run_commit(c), 0);
+	call_free(c);
+	make_user("ann", true);
+	make_user("bob", true);
+	make_user("off", false);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	cloud_close(&cloud);
+	return 0;
+}
+
+static struct call *call_at(int64_t us)
+{
+	struct call *c = run_new(cloud.eng, NULL);
+
+	c->now_us = us;
+	return c;
+}
+
+static void finish(struct call *c)
+{
+	assert_int_equal(run_commit(c), 0);
+	call_free(c);
+}
+
+/* ann's token, or one made from another. */
+static char *sign(struct call *c, const char *audit, const struct token *from, struct token *out)
+{
+	struct token t = { .methods = "password",
+			   .issued_us = c->now_us,
+			   .expires_us = c->now_us + 300 * DAY_US };
+	char *text = NULL;
+
+	snprintf(t.user_id, sizeof(t.user_id), "%s",
+		 json_string_value(json_object_get(cloud.ids, "ann")));
+	snprintf(t.audit_id, sizeof(t.audit_id), "%s%s", audit,
+		 "00000000000000000000000000000000" + strlen(audit));
+	if (from)
+		strcat(strcpy(t.chain, from->chain), from->audit_id);
+	assert_int_equal(token_sign(c, &t, &text), 0);
+	*out = t;
+	return text;
+}
+
+static void who_ends_a_token_ends_what_came_from_it_and_nothing_else(void **state)
+{
+	struct call *c = call_at(now);
+	struct token a, b, d, e, f, t;
+	auto_free char *first = sign(c, "a", NULL, &a), *second = sign(c, "b", &a, &b);
+	auto_free char *third = sign(c, "d", &b, &d), *fourth = sign(c, "e", &d, &e);
+	auto_free char *beside = sign(c, "f", &a, &f);
+
+	assert_int_equal(token_revoke(c, &b), 0);
+	assert_int_equal(token_read(c, second, &t), -EKEYEXPIRED);
+	assert_int_equal(token_read(c, third, &t), -EKEYEXPIRED);
+	assert_int_equal(token_read(c, fourth, &t), -EKEYEXPIRED);
+	assert_int_equal(token_read(c, first, &t), 0);
+	assert_int_equal(token_read(c, beside, &t), 0);
+	finish(c);
+}
+
+static void the_longest_chain_is_read_again(void **state)
+{
+	struct call *c = call_at(now);
+	struct token t, back;
+
+	auto_free char *text = sign(c, "0", NULL, &t);
+	for (int i = 0; i < TOKEN_CHAIN_MAX; i++) {
+		char audit[2] = { (char)('A' + i), '\0' };
+		struct token from = t;
+
+		free(text);
+		text = sign(c, audit, &from, &t);
+	}
+	assert_int_equal(strlen(t.chain), TOKEN_CHAIN_MAX * TOKEN_ID_LEN);
+	assert_int_equal(token_read(c, text, &back), 0);
+	assert_string_equal(back.chain, t.chain);
+	finish(c);
+}
+
+static void a_new_key_signs_and_the_one_before_it_still_reads(void **state)
+{
+	struct call *c = call_at(now);
+	struct token t;
+	auto_free char *first = sign(c, "1", NULL, &t), *second = NULL, *again = NULL;
+
+	assert_int_equal(token_rotate_key(c), 0); /* too early */
+	again = sign(c, "1", NULL, &t);
+	assert_string_equal(again, first);
+	finish(c);
+
+	c = call_at(now + 7 * DAY_US);
+	assert_int_equal(token_rotate_key(c), 0);
+	second = sign(c, "1", NULL, &t);
+	assert_string_not_equal(second, first);
+	assert_int_equal(token_read(c, first, &t), 0);
+	assert_int_equal(token_read(c, second, &t), 0);
+	finish(c);
+
+	c = call_at(now + 14 * DAY_US - 1);
+	assert_int_equal(token_rotate_key(c), 0); /* too early for the next */
+	assert_int_equal(token_read(c, first, &t), 0);
+	c->now_us++;
+	assert_int_equal(token_rotate_key(c), 0);
+	assert_int_equal(token_read(c, first, &t), -EKEYREJECTED);
+	assert_int_equal(token_read(c, second, &t), 0);
+	finish(c);
+	now += 14 * DAY_US;
+}
+
+/* ---- logging in ---- */
+
+/* POST /auth/tokens, its job done at once; how often Argon2 ran. */
+static unsigned int log_in(const char *body, unsigned int *status)
+{
+	auto_free char *text = expand(&cloud, body);
+	struct call *c = call_at(now);
+	unsigned int hashed = 0;
+	int rc;
+
+	assert_int_equal(route_find(c, "POST", "/identity/v3/auth/tokens"), 0);
+	c->body = json_loads(text, 0, NULL);
+	assert_non_null(c->body);
+	rc = c->priv->handle(c);
+	if (rc == CALL_WAIT) {
+		c->priv->job_fn(c->job);
+		hashed = ((struct password *)c->job)->hashed;
+		rc = c->priv->handle(c);
+	}
+	*status = rc ? c->priv->fault_status : c->status;
+	call_free(c);
+	return hashed;
+}
+
+#define LOGIN(methods, more) "{\"auth\":{\"identity\":{\"methods\":[" methods "]," more "}}}"
+#define BY(name, password)                                                                         \
+	"\"password\":{\"user\":{\"name\":\"" name "\",\"domain\":{\"id\":\"default\"},"           \
+	"\"password\":\"" password "\"}}"
+
+/* Who measures learns nothing: Argon2 runs once, for whomever. */
+static void every_login_costs_the_same(void **state)
+{
+	static const struct {
+		const char *body;
+		unsigned int status;
+	} rows[] = {
+		{ LOGIN("\"password\"", BY("ann", "pw")), 201 },
+		{ LOGIN("\"password\"", BY("ann", "no")), 401 },
+		{ LOGIN("\"password\"", BY("off", "pw")), 401 },
+		{ LOGIN("\"password\"", BY("off", "no")), 401 },
+		{ LOGIN("\"password\"", BY("nobody", "pw")), 401 },
+		{ LOGIN("\"password\"", BY("nobody", "")), 401 },
+		{ LOGIN("\"password\"",
+			"\"password\":{\"user\":{\"id\":\"x\",\"password\":\"y\"}}"),
+		  401 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		unsigned int status, hashed = log_in(rows[i].body, &status);
+
+		if (status != rows[i].status || hashed != 1)
+			fail_msg("%s: %u, Argon2 ran %u times", rows[i].body, status, hashed);
+	}
+}
+
+static void each_method_that_is_named_must_be_shown(void **state)
+{
+	struct call *c = call_at(now);
+	struct token t;
+	auto_free char *anns = sign(c, "9", NULL, &t);
+	const struct {
+		const char *body;
+		unsigned int status;
+	} rows[] = {
+		{ LOGIN("\"password\",\"totp\"", BY("ann", "pw")), 401 },
+		{ LOGIN("\"totp\",\"password\"", BY("ann", "pw")), 401 },
+		{ LOGIN("\"password\",5", BY("ann", "pw")), 400 },
+		{ LOGIN("", BY("ann", "pw")), 400 },
+		{ LOGIN("\"password\",\"password\"", BY("ann", "pw")), 201 },
+		{ LOGIN("\"token\"", "\"token\":{\"id\":\"$anns\"}"), 201 },
+		{ LOGIN("\"token\"", "\"token\":{\"id\":\"junk\"}"), 401 },
+		{ LOGIN("\"password\",\"token\"", BY("ann", "pw")), 400 },
+		{ LOGIN("\"password\",\"token\"", BY("ann", "pw") ",\"token\":{\"id\":\"junk\"}"),
+		  401 },
+		{ LOGIN("\"password\",\"token\"", BY("ann", "pw") ",\"token\":{\"id\":\"$anns\"}"),
+		  201 },
+		{ LOGIN("\"token\",\"password\"", BY("ann", "no") ",\"token\":{\"id\":\"$anns\"}"),
+		  401 },
+		{ LOGIN("\"token\",\"password\"", BY("bob", "pw") ",\"token\":{\"id\":\"$anns\"}"),
+		  401 },
+	};
+
+	finish(c);
+	json_object_set_new(cloud.ids, "anns", json_string(anns));
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		unsigned int status;
+
+		log_in(rows[i].body, &status);
+		if (status != rows[i].status)
+			fail_msg("%s: %u", rows[i].body, status);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_ends_a_token_ends_what_came_from_it_and_nothing_else),
+		cmocka_unit_test(the_longest_chain_is_read_again),
+		cmocka_unit_test(a_new_key_signs_and_the_one_before_it_still_reads),
+		cmocka_unit_test(every_login_costs_the_same),
+		cmocka_unit_test(each_method_that_is_named_must_be_shown),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
