@@ -14,6 +14,8 @@
 
 #include "api/impl.h"
 
+#define DOC_MAX (256u << 10) /* bytes of JSON */
+
 static int format_key(char key[STORE_KEY_LEN + 1], const char *fmt, va_list ap)
 {
 	int n = vsnprintf(key, STORE_KEY_LEN + 1, fmt, ap);
@@ -129,13 +131,24 @@ static int change(struct call *c, json_t *doc, const char *fmt, va_list ap, bool
 	return rc ? rc : cache_set(c->priv->eng->cache, key, 0, doc);
 }
 
+/* Each document is in every replica's memory; what agents say has bounds of its own. */
+static int check_size(struct call *c, const json_t *doc)
+{
+	if (c->priv->rule == RULE_MISSING || c->priv->rule == RULE_AGENT ||
+	    json_dumpb(doc, NULL, 0, JSON_COMPACT) <= DOC_MAX)
+		return 0;
+	return call_fail(c, 413, "HTTPRequestEntityTooLarge",
+			 "What is to be kept is larger than %u kB.", DOC_MAX >> 10);
+}
+
 /**
  * call_put() - Write a document
  * @c:         the call
  * @doc_taken: an object; taken, also on failure. NULL (a json_pack() that failed): -ENOMEM
  * @key_fmt:   its key
  *
- * Return: 0; -E2BIG past 128 changed keys; -ENAMETOOLONG; -ENOMEM.
+ * Return: 0; -E2BIG past 128 changed keys, or (a fault) for a client's document past 256 kB;
+ * -ENAMETOOLONG; -ENOMEM.
  */
 int call_put(struct call *c, json_t *doc_taken, const char *key_fmt, ...)
 {
@@ -144,9 +157,12 @@ int call_put(struct call *c, json_t *doc_taken, const char *key_fmt, ...)
 
 	if (!doc_taken)
 		return -ENOMEM;
-	va_start(ap, key_fmt);
-	rc = change(c, doc_taken, key_fmt, ap, false);
-	va_end(ap);
+	rc = check_size(c, doc_taken);
+	if (!rc) {
+		va_start(ap, key_fmt);
+		rc = change(c, doc_taken, key_fmt, ap, false);
+		va_end(ap);
+	}
 	json_decref(doc_taken);
 	return rc;
 }

@@ -78,7 +78,7 @@ struct resource {
 	const struct rfield *fields; /* id, project_id, created_at... included, in order of output */
 	const char *const *brief; /* Nova: what PATH shows; PATH/detail shows all. NULL: all */
 	const char *quota;	/* name in quota documents, NULL: unlimited */
-	int64_t quota_default;	/* -1: unlimited */
+	int64_t quota_default;	/* unless [quotas] says another; -1: unlimited */
 	/* Pure. Judges and completes doc; old is NULL on create. */
 	int (*check)(struct call *c, json_t *doc, const json_t *old);
 	/* After the document was put (deleted): further rows of the same transaction. */
@@ -109,6 +109,7 @@ unsigned int res_count(struct call *c, const struct resource *r, const char *fie
 int res_create(struct call *c, const struct resource *r, json_t *attrs_taken, const json_t **doc);
 int res_put(struct call *c, const struct resource *r, json_t *doc_taken);
 int res_delete(struct call *c, const struct resource *r, const char *id);
+int64_t res_quota_default(struct call *c, const struct resource *r);
 int64_t res_quota(struct call *c, const struct resource *r, const char *project_id);
 json_t *res_show(struct call *c, const struct resource *r, const json_t *doc);
 

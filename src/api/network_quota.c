@@ -110,9 +110,9 @@ int quota_default(struct call *c)
 	for (size_t i = 0; i < ARRAY_LEN(quota_rows); i++) {
 		const struct quota_row *row = &quota_rows[i];
 
-		json_object_set_new(
-			out, row->name,
-			json_integer(row->resource ? row->resource->quota_default : row->none));
+		json_object_set_new(out, row->name,
+				    json_integer(row->resource ? res_quota_default(c, row->resource)
+							       : row->none));
 	}
 	return call_reply(c, 200, json_pack("{s:o}", "quota", out));
 }

@@ -135,6 +135,22 @@ unsigned int res_count(struct call *c, const struct resource *r, const char *fie
 }
 
 /**
+ * res_quota_default() - How many of a resource a project may have if nobody said
+ * @c: the call
+ * @r: resource with a quota
+ *
+ * Return: what [quotas] says, else the table; -1: unlimited.
+ */
+int64_t res_quota_default(struct call *c, const struct resource *r)
+{
+	const char *text = c->opts->conf ? conf_get(c->opts->conf, "quotas", r->quota) : "";
+	char *end;
+	long long n = strtoll(text, &end, 10);
+
+	return *text && !*end && n >= -1 ? n : r->quota_default;
+}
+
+/**
  * res_quota() - How many of a resource a project may have
  * @c:          the call
  * @r:          resource
@@ -149,7 +165,7 @@ int64_t res_quota(struct call *c, const struct resource *r, const char *project_
 	if (!r->quota)
 		return -1;
 	limit = json_object_get(call_get(c, "/quota/%s", project_id), r->quota);
-	return json_is_integer(limit) ? json_integer_value(limit) : r->quota_default;
+	return json_is_integer(limit) ? json_integer_value(limit) : res_quota_default(c, r);
 }
 
 /* A member that an older version did not keep is null. */

@@ -57,6 +57,11 @@ static const struct conf_key conf_keys[] = {
 	{ "api", "audit_log", "log" }, /* a file, or the daemon's log */
 	{ "api", "client_timeout_s", "60" }, /* a request must be here in that time */
 	{ "api", "heartbeat_s", "5" }, /* hosts' agents report this often; three missed: dead */
+	{ "quotas", "network", "100" }, /* of a project without its own; -1: any number */
+	{ "quotas", "subnet", "100" },
+	{ "quotas", "port", "500" },
+	{ "quotas", "security_group", "10" },
+	{ "quotas", "security_group_rule", "100" },
 	{ "image", "quota_images", "200" }, /* of a project; -1: any number, as below */
 	{ "image", "quota_gb", "500" },
 	{ "image", "quota_properties", "128" }, /* of an image */

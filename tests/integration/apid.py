@@ -29,6 +29,8 @@ state_dir = {dir}
 listen = 127.0.0.1:{port}
 openrc = {dir}/openrc
 heartbeat_s = 1
+[quotas]
+port = -1
 [network]
 flat_networks = *
 network_vlan_ranges = physnet1:100:199,physnet2:200:210

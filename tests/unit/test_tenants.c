@@ -58,7 +58,8 @@ static void make_image(const char *name, const char *owner)
  */
 static int setup(void **state)
 {
-	cloud_open(&cloud, "[network]\nnetwork_vlan_ranges = physnet1:100:199\n");
+	cloud_open(&cloud, "[network]\nnetwork_vlan_ranges = physnet1:100:199\n"
+			   "[quotas]\nsubnet = 2\n");
 	make_as(&demo, "dnet", NET "/networks", "{\"network\":{\"name\":\"d\"}}");
 	make_as(&demo, "dsub", NET "/subnets",
 		"{\"subnet\":{\"network_id\":\"$dnet\",\"ip_version\":4,\"cidr\":\"10.1.0.0/"
@@ -268,6 +269,43 @@ static void ones_own_id_opens_the_door(void **state)
 	}
 }
 
+/* Lists have bounds of their own; an object of free members has this one. */
+static void a_document_has_its_bounds(void **state)
+{
+	char *body;
+
+	assert_true(asprintf(&body, "{\"project\":{\"name\":\"%s\",\"options\":{\"x\":\"%0*d\"}}}",
+			     "big", 270000, 0) > 0);
+	assert_int_equal(ask(&cloud, &cloud_admin, "POST", "/identity/v3/projects", body, NULL),
+			 413);
+	free(body);
+	assert_true(asprintf(&body, "{\"project\":{\"name\":\"%s\",\"options\":{\"x\":\"%0*d\"}}}",
+			     "big", 250000, 0) > 0);
+	assert_int_equal(ask(&cloud, &cloud_admin, "POST", "/identity/v3/projects", body, NULL),
+			 201);
+	free(body);
+}
+
+static void quotas_have_defaults_that_the_operator_sets(void **state)
+{
+	auto_of(json_decref) json_t *reply = NULL;
+	json_t *quota;
+
+	assert_int_equal(ask(&cloud, &eve, "GET", NET "/quotas/pe", NULL, &reply), 200);
+	quota = json_object_get(reply, "quota");
+	assert_int_equal(json_integer_value(json_object_get(quota, "network")), 100);
+	assert_int_equal(json_integer_value(json_object_get(quota, "port")), 500);
+	assert_int_equal(json_integer_value(json_object_get(quota, "subnet")), 2);
+	make_as(&eve, "e2sub", NET "/subnets",
+		"{\"subnet\":{\"network_id\":\"$enet\",\"ip_version\":4,\"cidr\":\"10.4.0.0/"
+		"24\"}}");
+	assert_int_equal(ask(&cloud, &eve, "POST", NET "/subnets",
+			     "{\"subnet\":{\"network_id\":\"$enet\",\"ip_version\":4,"
+			     "\"cidr\":\"10.5.0.0/24\"}}",
+			     NULL),
+			 409);
+}
+
 static void a_hint_of_a_group_is_not_taken_and_then_forgotten(void **state)
 {
 	char why[2000];
@@ -377,6 +415,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(anothers_id_answers_as_one_that_is_not_there),
 		cmocka_unit_test(ones_own_id_opens_the_door),
+		cmocka_unit_test(a_document_has_its_bounds),
+		cmocka_unit_test(quotas_have_defaults_that_the_operator_sets),
 		cmocka_unit_test(a_hint_of_a_group_is_not_taken_and_then_forgotten),
 		cmocka_unit_test(what_one_may_not_see_is_no_filter),
 		cmocka_unit_test(fields_name_nothing_hidden),
