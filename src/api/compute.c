@@ -154,6 +154,18 @@ json_t *compute_links(const struct call *c, const char *collection, const char *
 }
 
 /**
+ * compute_why() - A reason that names hosts and their PFs, for who may know them
+ * @c:   the call
+ * @why: the reason
+ *
+ * Return: borrowed.
+ */
+const char *compute_why(const struct call *c, const struct err *why)
+{
+	return caller_is_admin(c) ? why->msg : "the reason is for an admin to see";
+}
+
+/**
  * compute_body() - The object inside a request's envelope
  * @c:        the call
  * @envelope: "server", "reboot"

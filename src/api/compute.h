@@ -25,6 +25,7 @@ json_t *compute_bookmark(const struct call *c, const char *collection, const cha
 const json_t *compute_body(struct call *c, const char *envelope);
 const char *doc_text(const json_t *doc, const char *key);
 int64_t doc_int(const json_t *doc, const char *key);
+const char *compute_why(const struct call *c, const struct err *why);
 void name_key(const char *name, char out[NAME_KEY_LEN]);
 void doc_set_text(json_t *doc, const char *key, const char *text);
 

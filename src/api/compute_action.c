@@ -402,7 +402,7 @@ static int interface_attach(struct call *c)
 	if (port_bind(c, id, doc_text(server, "host"), doc_text(server, "id"), NULL, &why))
 		return call_fail(c, 400, "InterfaceAttachFailed",
 				 "Failed to attach network adapter device to %s: %s", c->ids[0],
-				 why.msg);
+				 compute_why(c, &why));
 	int rc = commit(c, with_port(server, id, true), 200);
 	return rc ? rc
 		  : call_reply(c, 200,

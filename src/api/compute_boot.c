@@ -18,6 +18,7 @@
 #include "api/server_state.h"
 #include "base/uuid.h"
 
+#define NO_HOST		"No valid host was found. There are not enough hosts available."
 #define RETURNS_AWAITED 8    /* VFs that came back but did not help, before a boot fails */
 #define RETURN_MS	3000 /* an agent returns a VF within milliseconds */
 
@@ -206,19 +207,22 @@ static int plug_ports(struct call *c, const struct boot *b, json_t *server,
 			       &why);
 		if (rc)
 			return call_fail(c, 409, "PortBindingFailed", "Port %s cannot be bound: %s",
-					 doc_text(entry, "id"), why.msg);
+					 doc_text(entry, "id"), compute_why(c, &why));
 	}
 	return 0;
 }
 
-/* No host: the server is kept to show why, and so are its ports. */
-static int keep_failed(struct call *c, const struct boot *b, json_t *server, const char *why)
+/* No host: the server is kept to show why, and so are its ports. brief: for members, or NULL. */
+static int keep_failed(struct call *c, const struct boot *b, json_t *server, const char *why,
+		       const char *brief)
 {
 	json_t *list = json_object_get(server, "ports");
 	char now[32];
 	int rc = 0;
 
 	server_fail(server, why, call_time(c, now));
+	if (brief)
+		doc_set_text(json_object_get(server, "fault"), "brief", brief);
 	for (unsigned int i = 0; !rc && i < b->n_nics; i++) {
 		const json_t *port = b->nics[i].port;
 
@@ -278,7 +282,8 @@ static int boot_one(struct call *c, const struct boot *b, json_t *server, bool f
 		err_set(&why, 0, "A port has a vnic type that no VF serves: direct and normal do");
 	else if (rc && rc != -ENOSPC)
 		return rc;
-	rc = rc ? keep_failed(c, b, server, why.msg) : plug_ports(c, b, server, vfs);
+	rc = rc ? keep_failed(c, b, server, why.msg, rc == -ENOSPC ? NO_HOST : NULL)
+		: plug_ports(c, b, server, vfs);
 	if (!rc)
 		rc = res_create(c, &server_resource, json_incref(server), NULL);
 	return rc ? rc : server_wish(c, server, false);

@@ -110,9 +110,20 @@ static json_t *view_progress(struct call *c, const json_t *s)
 	return !strcmp(status, "ACTIVE") || !strcmp(status, "BUILD") ? json_integer(0) : NULL;
 }
 
+/* Why each host refused is for admins: members hear no names of hosts, nor how full they are. */
 static json_t *view_fault(struct call *c, const json_t *s)
 {
-	return strcmp(server_status(s), "ERROR") ? NULL : json_incref(json_object_get(s, "fault"));
+	json_t *fault = json_copy(json_object_get(s, "fault"));
+	const char *brief = doc_text(fault, "brief");
+
+	if (brief && !caller_is_admin(c))
+		doc_set_text(fault, "message", brief);
+	if (fault)
+		json_object_del(fault, "brief");
+	if (!strcmp(server_status(s), "ERROR"))
+		return fault;
+	json_decref(fault);
+	return NULL;
 }
 
 static json_t *view_zone(struct call *c, const json_t *s)

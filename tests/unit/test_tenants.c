@@ -269,6 +269,24 @@ static void ones_own_id_opens_the_door(void **state)
 	}
 }
 
+/* Names of hosts and how full they are, are an admin's to know. */
+static void why_no_host_takes_a_server_is_for_admins(void **state)
+{
+	auto_of(json_decref) json_t *mine = NULL, *whole = NULL;
+	const char *brief = "No valid host was found. There are not enough hosts available.";
+	json_t *fault;
+
+	assert_int_equal(ask(&cloud, &eve, "GET", NOVA "/servers/$eserver", NULL, &mine), 200);
+	fault = json_object_get(json_object_get(mine, "server"), "fault");
+	assert_string_equal(json_string_value(json_object_get(fault, "message")), brief);
+	assert_null(json_object_get(fault, "brief"));
+	assert_int_equal(ask(&cloud, &cloud_admin, "GET", NOVA "/servers/$eserver", NULL, &whole),
+			 200);
+	fault = json_object_get(json_object_get(whole, "server"), "fault");
+	assert_string_not_equal(json_string_value(json_object_get(fault, "message")), brief);
+	assert_null(json_object_get(fault, "brief"));
+}
+
 /* Lists have bounds of their own; an object of free members has this one. */
 static void a_document_has_its_bounds(void **state)
 {
@@ -415,6 +433,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(anothers_id_answers_as_one_that_is_not_there),
 		cmocka_unit_test(ones_own_id_opens_the_door),
+		cmocka_unit_test(why_no_host_takes_a_server_is_for_admins),
 		cmocka_unit_test(a_document_has_its_bounds),
 		cmocka_unit_test(quotas_have_defaults_that_the_operator_sets),
 		cmocka_unit_test(a_hint_of_a_group_is_not_taken_and_then_forgotten),
