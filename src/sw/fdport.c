@@ -77,7 +77,7 @@ static bool rx_take(struct port_burst *b, const struct virtio_net_hdr *h, const 
 			     MIN(len, (uint32_t)FRAME_PARSE_LEN), len);
 		return false;
 	}
-	if (!frame_set_offload(f, h->flags, h->gso_type, h->hdr_len, h->gso_size, h->csum_start,
+	if (!frame_set_offload(f, h->flags, h->gso_type, h->gso_size, h->csum_start,
 			       h->csum_offset)) {
 		port_refused(b, DROP_MALFORMED, bytes, MIN(len, (uint32_t)FRAME_PARSE_LEN), len);
 		return false;
@@ -85,6 +85,7 @@ static bool rx_take(struct port_burst *b, const struct virtio_net_hdr *h, const 
 	f->data = (struct frame_seg){ bytes + used, len - used };
 	f->n_more = 0;
 	f->more = NULL;
+	frame_set_hdr_len(f);
 	b->n++;
 	return true;
 }

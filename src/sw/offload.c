@@ -153,6 +153,8 @@ static bool read_headers(struct offload_cut *c)
 	c->payload = c->l4 + (c->tcp ? (c->bytes[c->l4 + 12] >> 4) * 4u : UDP_HDR);
 	if (c->tcp && c->payload < c->l4 + TCP_HDR)
 		return false;
+	if (FRAME_HDR_LEN + c->payload != c->frame->hdr_len)
+		return false; /* rewritten since it was judged by its MTU */
 	return c->payload <= c->len && c->payload <= OFFLOAD_HDRS;
 }
 

@@ -33,7 +33,6 @@ static void tag_restore(struct msghdr *msg, struct virtio_net_hdr *h, uint8_t **
 	memmove(*bytes, *bytes + FRAME_TAG_LEN, 2 * MAC_LEN);
 	memcpy(*bytes + 2 * MAC_LEN, &tag, FRAME_TAG_LEN);
 	h->csum_start = (uint16_t)(h->csum_start + FRAME_TAG_LEN);
-	h->hdr_len = (uint16_t)(h->hdr_len + FRAME_TAG_LEN);
 }
 
 static ssize_t packet_read(int fd, struct virtio_net_hdr *h, uint8_t **bytes)

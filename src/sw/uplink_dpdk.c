@@ -61,7 +61,7 @@ static bool rx_take(struct port_burst *b, const struct rte_mbuf *m)
 		return false;
 	}
 	frame_set_offload(f, m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_GOOD ? FRAME_DATA_VALID : 0,
-			  FRAME_GSO_NONE, 0, 0, 0, 0);
+			  FRAME_GSO_NONE, 0, 0, 0);
 	for (; m; m = m->next) {
 		uint32_t skip = MIN(used, (unsigned int)m->data_len);
 

@@ -187,8 +187,7 @@ static unsigned int head_parse(struct port_burst *b, struct frame *f, const uint
 	memcpy(&h, head, sizeof(h));
 	if (!eth)
 		return head_refused(b, DROP_RUNT, head, total);
-	if (!frame_set_offload(f, h.flags, h.gso_type, h.hdr_len, h.gso_size, h.csum_start,
-			       h.csum_offset))
+	if (!frame_set_offload(f, h.flags, h.gso_type, h.gso_size, h.csum_start, h.csum_offset))
 		return head_refused(b, DROP_MALFORMED, head, total);
 	return VQ_HDR_LEN + eth;
 }
@@ -250,6 +249,8 @@ static void take_single(struct port_burst *b, const uint8_t *at, uint32_t len)
 		return;
 	f->data = (struct frame_seg){ at + skip, len - skip };
 	f->n_more = 0;
+	frame_set_hdr_len(f);
+	guest_copy_done();
 	b->n++;
 }
 
@@ -286,6 +287,8 @@ static bool take_chain(struct vq *v, struct port_burst *b, const struct vq_chain
 	f->data = (struct frame_seg){ segs[i].base + skip, segs[i].len - skip };
 	f->more = &segs[i + 1];
 	f->n_more = (uint16_t)(n - 1 - (int)i);
+	frame_set_hdr_len(f);
+	guest_copy_done();
 	b->n_segs += (unsigned int)n;
 	b->n++;
 	return true;

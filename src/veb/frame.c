@@ -63,7 +63,6 @@ static bool gso_known(uint8_t gso_type)
  * @f:           a frame that frame_parse() filled; gets the offload members
  * @flags:       as the sender wrote them; bits we do not know are cleared
  * @gso_type:    enum frame_gso
- * @hdr_len:     a hint; cut to the frame
  * @gso_size:    payload bytes a segment
  * @csum_start:  offsets as the sender counts them, its own tag included
  * @csum_offset: from csum_start
@@ -73,8 +72,8 @@ static bool gso_known(uint8_t gso_type)
  * the frame); f is then untouched.
  * Context: any thread; pure. Header fields are the caller's private copies.
  */
-bool frame_set_offload(struct frame *f, uint8_t flags, uint8_t gso_type, uint16_t hdr_len,
-		       uint16_t gso_size, uint16_t csum_start, uint16_t csum_offset)
+bool frame_set_offload(struct frame *f, uint8_t flags, uint8_t gso_type, uint16_t gso_size,
+		       uint16_t csum_start, uint16_t csum_offset)
 {
 	unsigned int shift = f->tag ? FRAME_TAG_LEN : 0;
 	bool csum = flags & FRAME_NEEDS_CSUM;
@@ -90,9 +89,32 @@ bool frame_set_offload(struct frame *f, uint8_t flags, uint8_t gso_type, uint16_
 	f->gso_size = gso ? gso_size : 0;
 	f->csum_start = csum ? (uint16_t)(csum_start - shift) : 0;
 	f->csum_offset = csum ? csum_offset : 0;
-	hdr_len = hdr_len > shift ? (uint16_t)(hdr_len - shift) : 0;
-	f->hdr_len = gso ? (uint16_t)MIN((uint32_t)hdr_len, f->len) : 0;
+	f->hdr_len = 0;
 	return true;
+}
+
+/**
+ * frame_set_hdr_len() - Read how long the headers are that each segment of a GSO frame gets
+ * @f: a frame with its segments, whose offload members frame_set_offload() set
+ *
+ * Not as the sender's virtio-net header says, which is a hint (Linux writes the length of its
+ * linear part), but by TCP's data offset (RFC 9293, 3.1), 20 bytes at least; of UDP 8. Read this
+ * once: whoever cuts the frame later refuses it if its headers have another length then.
+ *
+ * Context: the worker that takes the frame.
+ */
+void frame_set_hdr_len(struct frame *f)
+{
+	uint8_t gso = f->gso_type & (uint8_t)~FRAME_GSO_ECN, offset = 0;
+	uint32_t l4 = 8;
+
+	if (gso == FRAME_GSO_NONE)
+		return;
+	if (gso == FRAME_GSO_TCPV4 || gso == FRAME_GSO_TCPV6) {
+		frame_peek(f, f->csum_start - FRAME_HDR_LEN + 12, &offset, 1);
+		l4 = MAX((offset >> 4) * 4u, 20u);
+	}
+	f->hdr_len = (uint16_t)MIN(f->csum_start + l4, (uint32_t)UINT16_MAX);
 }
 
 /**

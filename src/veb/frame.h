@@ -55,7 +55,7 @@ struct frame_seg {
 struct frame {
 	struct mac dst, src;   /* as on the wire; dst, src, type are 14 bytes in a row */
 	uint16_t type;	       /* ethertype behind the outer tag, network order */
-	uint16_t hdr_len;      /* a hint, as in virtio; from the start of the untagged frame */
+	uint16_t hdr_len;      /* GSO: headers of each segment, from the start of the untagged frame */
 	uint32_t tag;	       /* TPID << 16 | TCI as the sender put it; 0: none */
 	uint8_t flags;	       /* enum frame_flag */
 	uint8_t gso_type;      /* enum frame_gso */
@@ -95,8 +95,9 @@ static inline bool frame_may_be_mac_control(const struct frame *f)
 }
 
 int frame_parse(struct frame *f, const uint8_t *bytes, uint32_t len);
-bool frame_set_offload(struct frame *f, uint8_t flags, uint8_t gso_type, uint16_t hdr_len,
-		       uint16_t gso_size, uint16_t csum_start, uint16_t csum_offset);
+bool frame_set_offload(struct frame *f, uint8_t flags, uint8_t gso_type, uint16_t gso_size,
+		       uint16_t csum_start, uint16_t csum_offset);
+void frame_set_hdr_len(struct frame *f);
 unsigned int frame_cut(const struct frame *f, uint32_t len, struct frame *out,
 		       struct frame_seg *segs);
 unsigned int frame_peek(const struct frame *f, uint32_t offset, void *out, unsigned int len);
@@ -137,17 +138,13 @@ static inline bool frame_is_broadcast(const struct frame *f)
 }
 
 /*
- * Bytes that count against an MTU: without Ethernet header and outer tag; of a
- * GSO frame one segment. hdr_len is only a hint (Linux writes the length of its
- * linear part), so the headers are csum_start plus the shortest L4 header.
+ * Bytes that count against an MTU: without Ethernet header and outer tag; of a GSO frame one segment.
  */
 static inline uint32_t frame_mtu_bytes(const struct frame *f)
 {
 	if (likely(f->gso_type == FRAME_GSO_NONE))
 		return f->len - FRAME_HDR_LEN;
-	if (f->gso_type == FRAME_GSO_UDP || f->gso_type == FRAME_GSO_UDP_L4)
-		return f->csum_start + 8u + f->gso_size - FRAME_HDR_LEN;
-	return f->csum_start + 20u + f->gso_size - FRAME_HDR_LEN;
+	return (uint32_t)f->hdr_len + f->gso_size - FRAME_HDR_LEN;
 }
 
 /*

@@ -32,9 +32,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	data += sizeof(h);
 	size -= sizeof(h);
 	used = frame_parse(&f, data, (uint32_t)size);
-	if (!used || !frame_set_offload(&f, h[0] & 0xff, h[0] >> 8, h[1], h[2], h[3], h[4]))
+	if (!used || !frame_set_offload(&f, h[0] & 0xff, h[0] >> 8, h[2], h[3], h[4]))
 		return 0;
 	f.data = (struct frame_seg){ data + used, (uint32_t)size - (uint32_t)used };
+	frame_set_hdr_len(&f);
 	for (uint16_t i = 0; i < 4; i++)
 		assert(veb_forward(snap, i, &f, 1, out) == 1);
 	assert(frame_mtu_bytes(&f) <= FRAME_LEN_MAX * 3);

@@ -423,13 +423,13 @@ def test_a_guest_that_reboots_while_the_switch_is_away_begins_anew(swd, rings):
     switch.close()
 
 
-def ipv4_tcp(size):
-    """An Ethernet frame with IPv4 and TCP headers (54 bytes) and `size` payload bytes; sums unfinished."""
-    total = 40 + size
+def ipv4_tcp(size, options=0):
+    """An Ethernet frame with IPv4 and TCP headers (54 bytes and options) and `size` payload bytes; sums unfinished."""
+    total, size = 40 + options + size, options + size
     ip = bytearray(struct.pack('!BBHHHBBH4s4s', 0x45, 0, total, 1, 0, 64, 6, 0, b'\x0a\0\0\1', b'\x0a\0\0\2'))
     ip[10:12] = struct.pack('!H', ones(bytes(ip)) ^ 0xffff)
     pseudo = ones(bytes(ip[12:20]) + struct.pack('!HH', 6, 20 + size))
-    tcp = struct.pack('!HHIIBBHHH', 1, 2, 1000, 0, 0x50, 0x18, 0xffff, pseudo, 0)
+    tcp = struct.pack('!HHIIBBHHH', 1, 2, 1000, 0, 0x50 + options * 4, 0x18, 0xffff, pseudo, 0)
     return mac(1) + mac(0) + b'\x08\0' + bytes(ip) + tcp + bytes(i * 5 & 255 for i in range(size))
 
 
@@ -501,8 +501,8 @@ def test_an_mtu_is_of_the_payload_of_a_frame_or_segment(switch):
     def payload(mtu):
         return frame(b'', b'', 7, mtu + 14)[:mtu + 2]
 
-    def segments(size, tag_len=0):
-        return {'data': ipv4_tcp(20000)[12:],
+    def segments(size, tag_len=0, options=0):
+        return {'data': ipv4_tcp(20000, options)[12:],
                 'header': vhost.header(1, 1, 54 + tag_len, size, 34 + tag_len, 16)}
 
     c_tag, s_tag = bytes.fromhex('81000005'), bytes.fromhex('88a80007')
@@ -516,6 +516,8 @@ def test_an_mtu_is_of_the_payload_of_a_frame_or_segment(switch):
     assert fate(2, everyone, payload(1400)) == ([0, 1], [])
     assert fate(2, 1, **segments(1360)) == ([1], [])  # and 40 bytes of IP and TCP
     assert fate(2, 1, **segments(1361)) == ([], [1])
+    assert fate(2, 1, **segments(1348, options=12)) == ([1], [])  # and time stamps
+    assert fate(2, 1, **segments(1349, options=12)) == ([], [1])
     assert fate(2, 1, tags=c_tag, **segments(1360, 4)) == ([1], [])
     assert fate(2, 1, tags=c_tag, **segments(1361, 4)) == ([], [1])
     assert fate(0, 2, **segments(1460)) == ([2], [])

@@ -62,27 +62,27 @@ static void offload_headers_that_contradict_themselves_are_refused(void **state)
 	static const struct {
 		const uint8_t *bytes;
 		uint8_t flags, gso_type;
-		uint16_t hdr_len, gso_size, csum_start, csum_offset;
+		uint16_t gso_size, csum_start, csum_offset;
 		bool ok;
-		uint16_t start_out, hdr_out;
+		uint16_t start_out;
 	} cases[] = {
-		{ plain, 0, 0, 0, 0, 0, 0, true, 0, 0 },
-		{ plain, 1, 0, 0, 0, 34, 16, true, 34, 0 },
-		{ tagged, 1, 0, 0, 0, 38, 16, true, 34, 0 },
-		{ tagged, 1, 1, 58, 1448, 38, 16, true, 34, 54 },
-		{ plain, 1, 1, 65535, 1448, 34, 16, true, 34, 1000 },
-		{ plain, 1, 0x81, 54, 1448, 34, 16, true, 34, 54 },
-		{ plain, 1, 0x83, 54, 1448, 34, 16, false, 0, 0 },
-		{ plain, 1, 0x80, 54, 1448, 34, 16, false, 0, 0 },
-		{ plain, 1, 2, 54, 1448, 34, 16, false, 0, 0 },
-		{ plain, 1, 1, 54, 0, 34, 16, false, 0, 0 },
-		{ plain, 0, 1, 54, 1448, 34, 16, false, 0, 0 },
-		{ plain, 1, 0, 0, 0, 13, 16, false, 0, 0 },
-		{ tagged, 1, 0, 0, 0, 17, 16, false, 0, 0 },
-		{ plain, 1, 0, 0, 0, 34, 965, false, 0, 0 },
-		{ plain, 1, 0, 0, 0, 34, 964, true, 34, 0 },
-		{ plain, 1, 0, 0, 0, 65535, 65535, false, 0, 0 },
-		{ plain, 0xfe, 0, 0, 0, 65535, 65535, true, 0, 0 },
+		{ plain, 0, 0, 0, 0, 0, true, 0 },
+		{ plain, 1, 0, 0, 34, 16, true, 34 },
+		{ tagged, 1, 0, 0, 38, 16, true, 34 },
+		{ tagged, 1, 1, 1448, 38, 16, true, 34 },
+		{ plain, 1, 1, 1448, 34, 16, true, 34 },
+		{ plain, 1, 0x81, 1448, 34, 16, true, 34 },
+		{ plain, 1, 0x83, 1448, 34, 16, false, 0 },
+		{ plain, 1, 0x80, 1448, 34, 16, false, 0 },
+		{ plain, 1, 2, 1448, 34, 16, false, 0 },
+		{ plain, 1, 1, 0, 34, 16, false, 0 },
+		{ plain, 0, 1, 1448, 34, 16, false, 0 },
+		{ plain, 1, 0, 0, 13, 16, false, 0 },
+		{ tagged, 1, 0, 0, 17, 16, false, 0 },
+		{ plain, 1, 0, 0, 34, 965, false, 0 },
+		{ plain, 1, 0, 0, 34, 964, true, 34 },
+		{ plain, 1, 0, 0, 65535, 65535, false, 0 },
+		{ plain, 0xfe, 0, 0, 65535, 65535, true, 0 },
 	};
 
 	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
@@ -90,11 +90,10 @@ static void offload_headers_that_contradict_themselves_are_refused(void **state)
 
 		frame_parse(&f, cases[i].bytes, cases[i].bytes == tagged ? 1004 : 1000);
 		assert_int_equal(frame_set_offload(&f, cases[i].flags, cases[i].gso_type,
-						   cases[i].hdr_len, cases[i].gso_size,
+						   cases[i].gso_size,
 						   cases[i].csum_start, cases[i].csum_offset),
 				 cases[i].ok);
 		assert_int_equal(f.csum_start, cases[i].start_out);
-		assert_int_equal(f.hdr_len, cases[i].hdr_out);
 		assert_int_equal(f.flags & ~(FRAME_NEEDS_CSUM | FRAME_DATA_VALID), 0);
 	}
 }
@@ -113,6 +112,37 @@ static void frame_peek_gathers_over_segments(void **state)
 	assert_int_equal(frame_peek(&f, 8, out, 10), 2);
 	assert_int_equal(frame_peek(&f, 10, out, 1), 0);
 	assert_int_equal(frame_peek(&f, UINT32_MAX, out, 1), 0);
+}
+
+static void headers_of_segments_are_as_long_as_tcp_says(void **state)
+{
+	static const struct {
+		uint8_t gso_type, offset; /* the byte at 12 of the TCP header */
+		uint16_t csum_start, hdr_len;
+	} cases[] = {
+		{ FRAME_GSO_NONE, 0x80, 34, 0 },
+		{ FRAME_GSO_TCPV4, 0x50, 34, 54 },
+		{ FRAME_GSO_TCPV4, 0x8f, 34, 66 },
+		{ FRAME_GSO_TCPV4 | FRAME_GSO_ECN, 0xf0, 34, 94 },
+		{ FRAME_GSO_TCPV6, 0x80, 54, 86 },
+		{ FRAME_GSO_TCPV4, 0x00, 34, 54 },	  /* no header is shorter */
+		{ FRAME_GSO_TCPV4, 0xf0, 90, 110 },	  /* outside the frame */
+		{ FRAME_GSO_TCPV4, 0xf0, 65535, 65535 },
+		{ FRAME_GSO_UDP_L4, 0xf0, 34, 42 },
+		{ FRAME_GSO_UDP, 0xf0, 34, 42 },
+	};
+
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
+		uint8_t bytes[80] = { 0 };
+		const struct frame_seg more = { bytes + 30, 50 };
+		struct frame f = { .gso_type = cases[i].gso_type, .csum_start = cases[i].csum_start,
+				   .data = { bytes, 30 }, .more = &more, .n_more = 1 };
+
+		if (f.csum_start + 12 < FRAME_HDR_LEN + 80)
+			bytes[f.csum_start - FRAME_HDR_LEN + 12] = cases[i].offset;
+		frame_set_hdr_len(&f);
+		assert_int_equal(f.hdr_len, cases[i].hdr_len);
+	}
 }
 
 /* Sends 1000-byte frames whenever there is room, for 1 s of a clock; returns the bytes. */
@@ -221,6 +251,7 @@ int main(void)
 		cmocka_unit_test(frame_header_writes_what_was_parsed),
 		cmocka_unit_test(offload_headers_that_contradict_themselves_are_refused),
 		cmocka_unit_test(frame_peek_gathers_over_segments),
+		cmocka_unit_test(headers_of_segments_are_as_long_as_tcp_says),
 		cmocka_unit_test(frame_cut_keeps_the_first_bytes),
 		cmocka_unit_test(meter_holds_the_rate_within_a_percent),
 		cmocka_unit_test(meter_keeps_the_fractions_of_a_byte),

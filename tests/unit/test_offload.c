@@ -129,6 +129,7 @@ static struct frame frame_make(uint8_t *h, uint32_t h_len, bool v6, bool tcp, ui
 	f.n_more = 1;
 	f.csum_start = (uint16_t)(FRAME_HDR_LEN + h_len - (tcp ? 32 : 8));
 	f.csum_offset = tcp ? 16 : 6;
+	f.hdr_len = (uint16_t)(FRAME_HDR_LEN + h_len);
 	return f;
 }
 
@@ -232,17 +233,47 @@ static void headers_that_lie_are_refused(void **state)
 	f.csum_start += 4;
 	assert_int_equal(lower(&f), -EINVAL);
 	f = good;
-	f.gso_size = 1; /* three thousand pieces */
+	f.gso_size = 2; /* 1500 pieces */
 	assert_int_equal(lower(&f), -EINVAL);
 	f = good;
 	f.type = htons(0x1234);
 	assert_int_equal(lower(&f), -EINVAL);
+	h[20 + 12] = 0x70; /* not as long as it was when its MTU was judged */
+	assert_int_equal(lower(&good), -EINVAL);
 	h[20 + 12] = 0x10; /* TCP header of four bytes */
 	assert_int_equal(lower(&good), -EINVAL);
 	h[20 + 12] = 0x80;
 	h[0] = 0x46;
 	assert_int_equal(lower(&good), -EINVAL);
 	assert_int_equal(got.n, 0);
+}
+
+/* RFC 768: a sum of 0 would say that there is none. */
+static void a_udp_sum_of_0_is_spelt_ffff(void **state)
+{
+	struct frame_seg more;
+	uint8_t h[100], end[2];
+	uint32_t n = headers_make(h, false, false, 4);
+	struct frame f = frame_make(h, n, false, false, 4, &more);
+	uint8_t data[4] = { 1, 2, 0, 0 };
+
+	more.base = data;
+	f.gso_type = FRAME_GSO_UDP_L4;
+	f.gso_size = 1000;
+	assert_int_equal(lower(&f), 0);
+	memcpy(end, got.bytes[0] + 26, 2); /* with it as data, all sums to ffff: the field would be 0 */
+	memcpy(data + 2, end, 2);
+	assert_int_equal(lower(&f), 0);
+	assert_int_equal(be16(got.bytes[0] + 26), 0xffff);
+	assert_sums_good(got.bytes[0], got.len[0]);
+}
+
+static void who_did_not_ask_is_told_of_no_checksum(void **state)
+{
+	struct frame f = { .flags = FRAME_DATA_VALID };
+
+	assert_int_equal(offload_header(&f, 0, 0).flags, 0);
+	assert_int_equal(offload_header(&f, 0, OFFLOAD_CSUM).flags, FRAME_DATA_VALID);
 }
 
 static void needs_are_told_by_the_header(void **state)
@@ -270,6 +301,8 @@ int main(void)
 		cmocka_unit_test(segments_are_packets_and_make_the_whole),
 		cmocka_unit_test(inner_tag_is_stepped_over),
 		cmocka_unit_test(headers_that_lie_are_refused),
+		cmocka_unit_test(a_udp_sum_of_0_is_spelt_ffff),
+		cmocka_unit_test(who_did_not_ask_is_told_of_no_checksum),
 		cmocka_unit_test(needs_are_told_by_the_header),
 	};
 

@@ -695,17 +695,19 @@ static void oversize_counts_at_the_side_that_is_too_small(void **state)
 	static const struct {
 		uint32_t len;
 		uint8_t gso_type;
-		uint16_t gso_size, csum_start;
+		uint16_t gso_size, hdr_len;
 		const char *to;
 	} cases[] = {
 		{ 1514, FRAME_GSO_NONE, 0, 0, "C" },
 		{ 1515, FRAME_GSO_NONE, 0, 0, "" },
-		{ 60000, FRAME_GSO_TCPV4, 1448, 34, "C" },
-		{ 60000, FRAME_GSO_TCPV4 | FRAME_GSO_ECN, 1460, 34, "C" },
-		{ 60000, FRAME_GSO_TCPV4, 1461, 34, "" },
-		{ 60000, FRAME_GSO_UDP_L4, 1472, 34, "C" },
-		{ 60000, FRAME_GSO_UDP_L4, 1473, 34, "" },
-		{ 60000, FRAME_GSO_TCPV6, 65000, 54, "" },
+		{ 60000, FRAME_GSO_TCPV4, 1448, 54, "C" },
+		{ 60000, FRAME_GSO_TCPV4 | FRAME_GSO_ECN, 1460, 54, "C" },
+		{ 60000, FRAME_GSO_TCPV4, 1461, 54, "" },
+		{ 60000, FRAME_GSO_TCPV4, 1448, 66, "C" }, /* with time stamps */
+		{ 60000, FRAME_GSO_TCPV4, 1449, 66, "" },
+		{ 60000, FRAME_GSO_UDP_L4, 1472, 42, "C" },
+		{ 60000, FRAME_GSO_UDP_L4, 1473, 42, "" },
+		{ 60000, FRAME_GSO_TCPV6, 65000, 74, "" },
 	};
 
 	w->conf[B].mtu = 9000;
@@ -717,10 +719,10 @@ static void oversize_counts_at_the_side_that_is_too_small(void **state)
 		w->f.len = cases[i].len;
 		w->f.gso_type = cases[i].gso_type;
 		w->f.gso_size = cases[i].gso_size;
-		w->f.csum_start = cases[i].csum_start;
+		w->f.hdr_len = cases[i].hdr_len;
 		assert_string_equal(emit(w, B, &w->f), cases[i].to);
 	}
-	assert_int_equal(drops(w, C, DROP_OVERSIZE), 3);
+	assert_int_equal(drops(w, C, DROP_OVERSIZE), 4);
 	assert_int_equal(drops(w, B, DROP_OVERSIZE), 1);
 	w->f.gso_type = FRAME_GSO_NONE;
 	assert_string_equal(emit(w, A, &w->f), "");
