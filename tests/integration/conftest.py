@@ -272,9 +272,14 @@ class Fake:
         self.dir = directory
         self.env = {**os.environ, 'ANYVF_RUN_DIR': directory, 'ANYVF': str(DAEMONS / 'anyvf')}
         self.proc = subprocess.Popen([BUILD / 'tests' / 'lib' / 'fake_pfd', f'{directory}/swd.sock'])
-        wait_for(lambda: os.path.exists(f'{directory}/swd.sock'))
-        self.ctl = Ctl(f'{directory}/swd.sock')
+        self.ctl = wait_for(self.connected, what='the socket of fake_pfd')
         self.ctl.call('pf.add', name='p2p1', numvfs=4, mac='02:00:00:00:01:00')
+
+    def connected(self):
+        """A connection, once the daemon listens: its socket is there a moment earlier."""
+        with contextlib.suppress(OSError):
+            return Ctl(f'{self.dir}/swd.sock')
+        return None
 
     def run(self, *words, program=DAEMONS / 'anyvf'):
         """Exit code, stdout, stderr of `anyvf WORDS`."""
