@@ -360,6 +360,30 @@ static void conf_refuses_what_it_does_not_know(void **state)
 	assert_int_equal(conf_open(path, &c, NULL), -EINVAL);
 }
 
+static void conf_says_where_the_api_is(void **state)
+{
+	static const struct {
+		const char *conf, *url;
+	} rows[] = {
+		{ "", "http://127.0.0.1:5000" },
+		{ "[api]\nlisten = [::1]:7\n", "http://[::1]:7" },
+		{ "[api]\ntls_key = k\n", "https://127.0.0.1:5000" },
+		{ "[api]\ntls_key = k\n[agent]\napi = https://api.example.net/\n",
+		  "https://api.example.net" },
+	};
+	char path[128], url[64];
+
+	snprintf(path, sizeof(path), "%s/anyvf.conf", dir);
+	for (unsigned int i = 0; i < ARRAY_LEN(rows); i++) {
+		auto_of(conf_free) struct conf *c = NULL;
+
+		file_replace(path, rows[i].conf, strlen(rows[i].conf), 0600, NULL);
+		assert_int_equal(conf_open(path, &c, NULL), 0);
+		conf_api_url(c, url, sizeof(url));
+		assert_string_equal(url, rows[i].url);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -377,6 +401,7 @@ int main(void)
 		cmocka_unit_test(spawn_run_leaves_no_child_behind_a_killed_caller),
 		cmocka_unit_test(spawn_start_tells_of_the_end),
 		cmocka_unit_test(conf_refuses_what_it_does_not_know),
+		cmocka_unit_test(conf_says_where_the_api_is),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, make_dir, remove_dir);
