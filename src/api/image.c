@@ -142,10 +142,7 @@ static int image_deleted(struct call *c, const json_t *doc)
 				 str(doc, "id"));
 	while (!rc && cursor_next(&it))
 		rc = call_delete(c, "%s", it.key);
-	/* Whoever knows the id may have kept the bytes under it: it names no other image. */
-	return rc ? rc
-		  : call_put(c, json_pack("{s:I}", "deleted_at", (json_int_t)(c->now_us / 1000000)),
-			     "/image_gone/%s", str(doc, "id"));
+	return rc ? rc : image_spend(c, doc);
 }
 
 const struct resource image_resource = {
@@ -164,7 +161,7 @@ const struct resource image_resource = {
 	.visible = image_visible,
 	.listed = image_listed,
 };
-static const struct resource *const resources[] = { &image_resource, NULL };
+static const struct resource *const resources[] = { &image_resource, &image_gone_resource, NULL };
 
 /**
  * image_find_own() - The image c->ids[0] if the caller may change it

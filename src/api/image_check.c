@@ -10,6 +10,7 @@
 #define DOCUMENT_MAX 65536 /* bytes of JSON: it is kept in memory, and copied into wishes */
 #define TAGS_MAX     128   /* as Glance's image_tag_quota */
 #define NAME_MAX_LEN 255   /* bytes of a property's or tag's name */
+#define GONE_MAX     1000  /* deleted ids remembered of a project, lest it fills the store */
 
 /* Members that are ours to write, beside those of the table. */
 static const char *const reserved[] = { "self",	      "file",	    "schema",
@@ -113,7 +114,7 @@ static int check_new(struct call *c, const json_t *doc)
 	int64_t max = limit_of(c, "quota_images");
 	unsigned int n = res_count(c, &image_resource, "owner", str(doc, "owner"));
 
-	if (call_get(c, "/image_gone/%s", str(doc, "id")))
+	if (res_get(c, &image_gone_resource, str(doc, "id")))
 		return call_fail(c, 409, NULL, "Image ID %s already exists!", str(doc, "id"));
 	if (n < max)
 		return 0;
@@ -121,6 +122,47 @@ static int check_new(struct call *c, const json_t *doc)
 			 "Resource image_count_total is over limit of %lld due to current usage %u "
 			 "and delta 1",
 			 (long long)max, n);
+}
+
+static const struct rfield gone_fields[] = {
+	{ "id", J_UUID, 0 },
+	{ "owner", J_STR, R_INDEX },
+	{ "deleted_at", J_INT, 0 },
+	{ NULL },
+};
+
+/* Ids of deleted images; nobody sees them. */
+const struct resource image_gone_resource = {
+	.one = "image_gone",
+	.many = "images_gone",
+	.owner = "owner",
+	.fields = gone_fields,
+};
+
+/**
+ * image_spend() - Remember that an id was an image's
+ * @c:   the call
+ * @doc: the image, which goes
+ *
+ * Whoever knows the id may have kept the bytes under it: it names no other image, until
+ * image_sweep() forgets it, or the project deletes a thousand more.
+ *
+ * Return: 0 or what call_put() says.
+ */
+int image_spend(struct call *c, const json_t *doc)
+{
+	struct cursor it = res_list(c, &image_gone_resource, "owner", str(doc, "owner"));
+	json_int_t now_s = c->now_us / 1000000;
+	int rc = 0;
+
+	if (res_count(c, &image_gone_resource, "owner", str(doc, "owner")) >= GONE_MAX &&
+	    cursor_next(&it))
+		rc = call_delete(c, "/image_gone/%s", str(it.doc, "id"));
+	return rc ? rc
+		  : call_put(c,
+			     json_pack("{s:s,s:s,s:I}", "id", str(doc, "id"), "owner",
+				       str(doc, "owner"), "deleted_at", now_s),
+			     "/image_gone/%s", str(doc, "id"));
 }
 
 /**
