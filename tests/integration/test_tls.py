@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from apid import Apid
-from conftest import DAEMONS
+from conftest import DAEMONS, wait_for
 
 TOKENS = '/identity/v3/auth/tokens'
 
@@ -175,6 +175,25 @@ def test_an_agent_needs_its_certificate_where_there_is_a_ca(tmp_path, pki):
         assert apid.ask('GET', path, headers=head, cert=shown['stranger']).status_code == 403
         assert apid.ask('GET', path, headers=head, cert=shown['agent']).status_code != 403
         assert apid.ask('GET', '/network/v2.0/networks', headers=apid.admin()).ok
+
+
+def test_the_agent_comes_with_its_certificate(tmp_path, pki):
+    with running(tmp_path, pki, f'tls_client_ca = {pki}/ca.pem\n') as apid:
+        conf, log = tmp_path / 'agent.conf', tmp_path / 'agent.log'
+        conf.write_text(apid.conf.read_text() + (
+            f'credentials = {tmp_path}/agent.json\nlibvirt_uri = qemu:///embed?root={tmp_path}/libvirt\n'
+            f'client_certificate = {pki}/agent.pem\nclient_key = {pki}/agent.key\n'))
+        with open(log, 'wb') as out:
+            agent = subprocess.Popen([DAEMONS / 'anyvf-agentd', '--config', conf, '--run-dir',
+                                      tmp_path / 'run'], stderr=out)
+        try:
+            head = apid.admin()
+            wait_for(lambda: [s for s in apid.ask('GET', '/compute/v2.1/os-services', headers=head)
+                              .json()['services'] if s['state'] == 'up'], 30, 'a heartbeat')
+        finally:
+            agent.terminate()
+            agent.wait(10)
+        assert f'the API is there url={apid.url}' in log.read_text()
 
 
 def test_a_start_refuses_half_of_it_and_words_in_clear(tmp_path, pki):
