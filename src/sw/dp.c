@@ -133,6 +133,7 @@ void dp_close(struct dp *dp)
 {
 	if (!dp)
 		return;
+	dp->closing = true;
 	for (unsigned int i = 0; i < VEB_PORTS_MAX; i++)
 		dp_port_del(dp, (uint16_t)i);
 	vhost_close(dp->vhost);

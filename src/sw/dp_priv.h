@@ -126,6 +126,7 @@ struct dp {
 	const struct peers *peers;
 	const char *run_dir;
 	bool busy;
+	bool closing; /* dp_close(): what is unplugged comes back with the next of us */
 };
 
 /* dp.c */

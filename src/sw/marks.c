@@ -18,13 +18,17 @@
 
 #define MARKS_SIZE (MARKS_N * sizeof(struct vq_mark))
 
+/* One name a socket: '+' for '/', and '%' before each '+' and '%' that it has itself. */
 static void file_name(char *out, size_t size, const char *dir, const char *socket)
 {
-	int n = snprintf(out, size, "%s/rings/", dir);
+	size_t n = MIN((size_t)snprintf(out, size, "%s/rings/", dir), size - 1);
 
-	snprintf(out + n, size - (size_t)n, "%s", socket);
-	for (char *c = out + n; *c; c++)
-		*c = *c == '/' ? '+' : *c;
+	for (; *socket && n + 2 < size; socket++) {
+		if (*socket == '+' || *socket == '%')
+			out[n++] = '%';
+		out[n++] = *socket == '/' ? '+' : *socket;
+	}
+	out[n] = '\0';
 }
 
 /* Its pages are reserved: a full file system must not stop a worker. */
@@ -90,6 +94,25 @@ void marks_close(const char *dir, const char *socket, struct vq_mark *marks)
 		some |= marks[i].cookie;
 	munmap(marks, MARKS_SIZE);
 	if (!dir || some)
+		return;
+	file_name(name, sizeof(name), dir, socket);
+	(void)unlink(name);
+}
+
+/**
+ * marks_forget() - The NIC is gone for good, and nobody was connected to it: its marks go
+ * @dir:    as it was opened
+ * @socket: likewise
+ *
+ * A front end that is connected when its socket is unplugged may be plugged in elsewhere.
+ *
+ * Context: any thread.
+ */
+void marks_forget(const char *dir, const char *socket)
+{
+	char name[PATH_MAX];
+
+	if (!dir)
 		return;
 	file_name(name, sizeof(name), dir, socket);
 	(void)unlink(name);

@@ -10,5 +10,6 @@
 
 struct vq_mark *marks_open(const char *dir, const char *socket);
 void marks_close(const char *dir, const char *socket, struct vq_mark *marks);
+void marks_forget(const char *dir, const char *socket);
 
 #endif

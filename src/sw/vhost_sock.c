@@ -167,6 +167,7 @@ static int socket_open(struct vhost_port *vp, struct err *e)
 static void port_close(struct vhost_port *vp)
 {
 	struct vhost_lib *lib = vp->lib;
+	bool alone = vp->vid < 0; /* no front end */
 
 	if (vp->open) {
 		rte_vhost_driver_unregister(vp->path);
@@ -178,6 +179,8 @@ static void port_close(struct vhost_port *vp)
 	lib->n_sockets -= vp->client ? 1 : 2;
 	pthread_mutex_unlock(&lib->jobs_lock);
 	marks_close(lib->dp->run_dir, vp->path, vp->marks);
+	if (alone && !lib->dp->closing)
+		marks_forget(lib->dp->run_dir, vp->path);
 	for (unsigned int i = 0; i < RINGS_MAX; i++) {
 		if (vp->rings[i])
 			free(vp->rings[i]->done);

@@ -2,6 +2,7 @@
 /* base: text forms, files, the loop, children, configuration. */
 #include "unit/unit.h"
 
+#include <sys/syscall.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -126,6 +127,29 @@ static void uuid_makes_what_it_accepts(void **state)
 	assert_false(uuid_valid(""));
 	id[8] = 'a';
 	assert_false(uuid_valid(id));
+}
+
+static unsigned int synced_files, synced_dirs;
+
+/* In the place of libc's: whether what a power cut must not take was asked for. */
+int fsync(int fd)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	*(S_ISDIR(st.st_mode) ? &synced_dirs : &synced_files) += 1;
+	return (int)syscall(SYS_fsync, fd);
+}
+
+static void file_replace_is_durable_when_it_returns(void **state)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/durable", dir);
+	synced_files = synced_dirs = 0;
+	assert_int_equal(file_replace(path, "x", 1, 0600, NULL), 0);
+	assert_int_equal(synced_files, 1);
+	assert_int_equal(synced_dirs, 1); /* else the name may be the old one's */
 }
 
 static void file_replace_is_whole_or_nothing(void **state)
@@ -393,6 +417,7 @@ int main(void)
 		cmocka_unit_test(cidr_masks_compares_and_prints),
 		cmocka_unit_test(uuid_makes_what_it_accepts),
 		cmocka_unit_test(file_replace_is_whole_or_nothing),
+		cmocka_unit_test(file_replace_is_durable_when_it_returns),
 		cmocka_unit_test(file_lock_names_the_holder),
 		cmocka_unit_test(loop_runs_timers_posts_signals_and_fds),
 		cmocka_unit_test(sockets_pass_descriptors),

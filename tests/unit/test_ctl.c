@@ -2,6 +2,7 @@
 /* ctl: every method round-trips to its verb; whatever a client sends or does not read harms only itself. */
 #include "unit/unit.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -429,6 +430,33 @@ static void crowd_replaces_the_longest_idle(void **state)
 	turn(r, 4);
 }
 
+static unsigned int fds_open(void)
+{
+	unsigned int n = 0;
+	DIR *d = opendir("/proc/self/fd");
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static void a_client_that_left_holds_no_descriptor(void **state)
+{
+	struct rig *r = *state;
+	unsigned int before = fds_open();
+
+	for (unsigned int i = 0; i < 20; i++) {
+		int fd = sock_connect_unix(r->path, NULL);
+
+		turn(r, 1);
+		close(fd);
+		turn(r, 2);
+	}
+	assert_int_equal(fds_open(), before);
+}
+
 #define IN_TURNS(fn)  cmocka_unit_test_setup_teardown(fn, rig_setup, rig_teardown)
 #define IN_THREAD(fn) cmocka_unit_test_setup_teardown(fn, thread_setup, rig_teardown)
 
@@ -447,6 +475,7 @@ int main(void)
 		IN_TURNS(line_above_a_megabyte_is_refused_and_dropped),
 		IN_TURNS(client_that_never_reads_is_dropped_and_others_served),
 		IN_TURNS(crowd_replaces_the_longest_idle),
+		IN_TURNS(a_client_that_left_holds_no_descriptor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

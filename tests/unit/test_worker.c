@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "sw/port.h"
+#include "sw/dp_priv.h"
 #include "veb/snap.h"
 
 #define VFS	  65		/* one floods the other 64 */
@@ -36,6 +36,9 @@ struct vf {
 
 static struct vf vfs[VFS];
 static bool go; /* atomic: sources have frames */
+static struct dp *held; /* atomic: its worker stays in a turn until control waits for it, or has freed */
+static uint64_t held_token; /* of grace periods, when it began to */
+static bool inside, freed; /* atomic: a turn is held; a snapshot was freed meanwhile */
 static sem_t over;
 static char run_dir[] = "/tmp/anyvf-test-XXXXXX";
 
@@ -44,12 +47,35 @@ static struct mac mac_of(unsigned int n)
 	return (struct mac){ { 2, 0, 0, 0, 0, (uint8_t)n } };
 }
 
+/* The linker's: whoever frees a snapshot. */
+void __real_veb_snap_free(struct veb_snap *snap);
+void __wrap_veb_snap_free(struct veb_snap *snap);
+void __wrap_veb_snap_free(struct veb_snap *snap)
+{
+	__atomic_store_n(&freed, __atomic_load_n(&inside, __ATOMIC_SEQ_CST), __ATOMIC_SEQ_CST);
+	__real_veb_snap_free(snap);
+}
+
+/* In the middle of a turn, over a snapshot, until control is in a grace period or will never be. */
+static void turn_hold(struct dp *dp)
+{
+	__atomic_store_n(&inside, true, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&dp->qsbr->token, __ATOMIC_SEQ_CST) == held_token &&
+	       !__atomic_load_n(&freed, __ATOMIC_SEQ_CST))
+		usleep(100);
+	__atomic_store_n(&held, NULL, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&inside, false, __ATOMIC_SEQ_CST);
+}
+
 static unsigned int op_rx(struct port_queue *q, struct port_burst *b)
 {
 	static const uint8_t payload[9216];
 	struct vf *vf = (struct vf *)q->port;
+	struct dp *dp = __atomic_load_n(&held, __ATOMIC_SEQ_CST);
 	uint32_t bytes = 0;
 
+	if (dp)
+		turn_hold(dp);
 	if (!vf->len || !__atomic_load_n(&go, __ATOMIC_ACQUIRE))
 		return 0;
 	vf->turns++;
@@ -319,9 +345,30 @@ static void what_a_paused_port_was_given_is_dropped_or_goes_on(void **state)
 		dp_port_del(dp, i);
 }
 
+/* The worker is in a turn when the next snapshot comes: the old one lives until that is over. */
+static void a_snapshot_outlives_the_turn_that_uses_it(void **state)
+{
+	struct dp *dp = *state;
+	struct vf *vf = &vfs[FLOODER];
+
+	*vf = (struct vf){ .port = { .ops = &ops, .queues = { &vf->source }, .n_queues = 1 },
+			   .source = { .port = &vf->port, .fd = -1, .node = -1 } };
+	assert_int_equal(dp_port_add(dp, FLOODER, "test", &vf->port, NULL), 0);
+	freed = false;
+	held_token = __atomic_load_n(&dp->qsbr->token, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&held, dp, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&inside, __ATOMIC_SEQ_CST))
+		usleep(100);
+	snap_publish(dp);
+	assert_false(freed);
+	assert_false(inside);
+	dp_port_del(dp, FLOODER);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_snapshot_outlives_the_turn_that_uses_it),
 		cmocka_unit_test(a_flood_of_broadcasts_leaves_the_neighbour_its_share),
 		cmocka_unit_test(a_stalled_destination_costs_the_sender_nearly_nothing),
 		cmocka_unit_test(a_flood_for_nobody_leaves_the_neighbour_its_turns),
