@@ -147,7 +147,7 @@ static int check_size(struct call *c, const json_t *doc)
  * @doc_taken: an object; taken, also on failure. NULL (a json_pack() that failed): -ENOMEM
  * @key_fmt:   its key
  *
- * Return: 0; -E2BIG past 128 changed keys, or (a fault) for a client's document past 256 kB;
+ * Return: 0; -E2BIG past 256 changed keys, or (a fault) for a client's document past 256 kB;
  * -ENAMETOOLONG; -ENOMEM.
  */
 int call_put(struct call *c, json_t *doc_taken, const char *key_fmt, ...)

@@ -105,7 +105,7 @@ struct cursor {
 struct cursor call_list(struct call *c, const char *prefix_fmt, ...) PRINTF_LIKE(2, 3);
 bool cursor_next(struct cursor *it);
 
-/* Changing. All guarded by the versions this call saw. -E2BIG past 128 operations. */
+/* Changing. All guarded by the versions this call saw. -E2BIG past 256 operations. */
 int call_put(struct call *c, json_t *doc_taken, const char *key_fmt, ...) PRINTF_LIKE(3, 4);
 int call_claim(struct call *c, json_t *doc_taken, const char *key_fmt, ...) PRINTF_LIKE(3, 4);
 int call_delete(struct call *c, const char *key_fmt, ...) PRINTF_LIKE(2, 3);

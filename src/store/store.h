@@ -17,7 +17,7 @@
 #include "base/field.h"
 
 #define STORE_KEY_LEN 255 /* longest key, in bytes */
-#define STORE_OPS_MAX 128 /* comparisons, and changes, of one transaction (etcd's limits) */
+#define STORE_OPS_MAX 256 /* comparisons, and changes, of one transaction (etcd: --max-txn-ops) */
 #define STORE_SCHEMA 1	  /* version of what is in the documents; older is upgraded, newer refused */
 
 struct store;

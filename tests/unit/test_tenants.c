@@ -304,6 +304,19 @@ static void a_document_has_its_bounds(void **state)
 	free(body);
 }
 
+/* A port is three keys; a request is one transaction. */
+static void fifty_ports_are_one_request(void **state)
+{
+	auto_of(json_decref) json_t *reply = NULL;
+	char body[8000] = "{\"ports\":[";
+
+	for (int i = 0; i < 50; i++)
+		strcat(body, i ? ",{\"network_id\":\"$enet\"}" : "{\"network_id\":\"$enet\"}");
+	strcat(body, "]}");
+	assert_int_equal(ask(&cloud, &eve, "POST", NET "/ports", body, &reply), 201);
+	assert_int_equal(json_array_size(json_object_get(reply, "ports")), 50);
+}
+
 static void quotas_have_defaults_that_the_operator_sets(void **state)
 {
 	auto_of(json_decref) json_t *reply = NULL;
@@ -435,6 +448,7 @@ int main(void)
 		cmocka_unit_test(ones_own_id_opens_the_door),
 		cmocka_unit_test(why_no_host_takes_a_server_is_for_admins),
 		cmocka_unit_test(a_document_has_its_bounds),
+		cmocka_unit_test(fifty_ports_are_one_request),
 		cmocka_unit_test(quotas_have_defaults_that_the_operator_sets),
 		cmocka_unit_test(a_hint_of_a_group_is_not_taken_and_then_forgotten),
 		cmocka_unit_test(what_one_may_not_see_is_no_filter),
