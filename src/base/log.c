@@ -2,6 +2,7 @@
 /* Daemon log on stderr; whoever starts the daemon decides where that goes. */
 #include "base/log.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -119,4 +120,60 @@ void log_write(enum log_level level, const char *what, const char *fmt, ...)
 	line[n++] = '\n';
 	if (write(STDERR_FILENO, line, n) < 0)
 		return; /* nobody left to tell */
+}
+
+/**
+ * log_pass() - Whether a line may be written
+ * @b:        bucket; changes
+ * @now_ms:   time, never back
+ * @left_out: lines that were not since the last one; set if it may
+ *
+ * Context: any; pure but for the bucket.
+ */
+bool log_pass(struct log_bucket *b, uint64_t now_ms, unsigned int *left_out)
+{
+	if (b->full_ms > now_ms + (LOG_BURST - 1) * LOG_EVERY_MS) {
+		b->left_out++;
+		return false;
+	}
+	b->full_ms = MAX(b->full_ms, now_ms) + LOG_EVERY_MS;
+	*left_out = b->left_out;
+	b->left_out = 0;
+	return true;
+}
+
+/**
+ * log_limited() - Write one event as one line, unless there were many of late
+ * @level: see enum log_level
+ * @b:     of who causes it, and of this kind of line
+ * @what:  the event as a phrase
+ * @fmt:   as for log_write()
+ *
+ * The next line that passes says how many did not: left_out=N.
+ *
+ * Context: any thread but a worker.
+ */
+void log_limited(enum log_level level, struct log_bucket *b, const char *what, const char *fmt, ...)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all buckets */
+	unsigned int left_out = 0;
+	struct timespec now;
+	char text[768];
+	bool pass;
+	va_list ap;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	pthread_mutex_lock(&lock);
+	pass = log_pass(b, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000,
+			&left_out);
+	pthread_mutex_unlock(&lock);
+	if (!pass)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (left_out)
+		log_write(level, what, "%s left_out=%u", text, left_out);
+	else
+		log_write(level, what, "%s", text);
 }

@@ -3,6 +3,9 @@
 #ifndef ANYVF_BASE_LOG_H
 #define ANYVF_BASE_LOG_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/util.h"
 
 /* err: an operator must act. warn: degraded, continues. info: state changes. debug: for us. */
@@ -11,6 +14,21 @@ enum log_level { LOG_LEVEL_ERR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG 
 #define LOG_STAMP_LEN 32
 const char *log_stamp(char out[LOG_STAMP_LEN]); /* "2026-11-28T07:00:00.123Z" */
 const char *log_quote(const char *text, char *out, size_t size);
+/*
+ * A token bucket for lines that somebody else can cause, one for each of them (VF, socket) and kind
+ * of line: LOG_BURST at once, then one each LOG_EVERY_MS. Zero is a full one.
+ */
+struct log_bucket {
+	uint64_t full_ms;      /* when it is full again */
+	unsigned int left_out; /* lines since the last that passed */
+};
+#define LOG_BURST    20u
+#define LOG_EVERY_MS 3000u
+
+bool log_pass(struct log_bucket *b, uint64_t now_ms, unsigned int *left_out);
+void log_limited(enum log_level level, struct log_bucket *b, const char *what, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
+
 void log_open(const char *ident, enum log_level max);
 void log_write(enum log_level level, const char *what, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

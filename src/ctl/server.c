@@ -38,6 +38,7 @@ struct ctl_server {
 	struct conn *conns;
 	unsigned int n_conns;
 	uint64_t clock; /* counts reads of all clients */
+	struct log_bucket refused;
 };
 
 static void give_back(struct conn *c)
@@ -178,7 +179,8 @@ static void on_accept(void *arg, uint32_t events)
 	if (c)
 		c->src = loop_fd_add(srv->loop, fd, EPOLLIN, on_conn, c);
 	if (!c || !c->src) {
-		log_warn("control client refused", "out of memory or descriptors");
+		log_limited(LOG_LEVEL_WARN, &srv->refused, "control client refused",
+			    "out of memory or descriptors");
 		free(c);
 		close(fd);
 		return;

@@ -6,9 +6,12 @@
 #include <errno.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_log.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/log.h"
 #include "sw/dp_priv.h"
 
 #define MEM_MIB 64
@@ -51,6 +54,26 @@ static cpu_set_t cpus_beside(const cpu_set_t *workers)
 	CPU_AND(&out, &all, workers);
 	CPU_XOR(&out, &all, &out);
 	return CPU_COUNT(&out) ? out : all;
+}
+
+/* What DPDK has to say of front ends and devices: one line of ours each, but not without end. */
+static ssize_t dpdk_says(void *cookie, const char *text, size_t size)
+{
+	static struct log_bucket said;
+	const char *end = memchr(text, '\n', size);
+
+	log_limited(LOG_LEVEL_WARN, &said, "DPDK", "%.*s",
+		    (int)(end ? end - text : (ssize_t)size), text);
+	return (ssize_t)size;
+}
+
+/* Its lines stay on stderr where there is no memory for better. */
+static void dpdk_log_open(void)
+{
+	FILE *log = fopencookie(NULL, "w", (cookie_io_functions_t){ .write = dpdk_says });
+
+	if (log && !setvbuf(log, NULL, _IOLBF, BUFSIZ))
+		rte_openlog_stream(log);
 }
 
 /* CPUs as DPDK's --lcores wants them: 0@(0,2,3). */
@@ -119,6 +142,7 @@ int eal_start(const struct dp_opts *opts, cpu_set_t *cpus, struct err *e)
 	if (rc < 0)
 		return err_set(e, -rte_errno, "DPDK does not start: %s", rte_strerror(rte_errno));
 	eal_started = true;
+	dpdk_log_open();
 	return 0;
 }
 

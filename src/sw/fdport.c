@@ -116,9 +116,13 @@ unsigned int fdport_rx(struct port_queue *q, struct port_burst *b, fdport_read_f
 
 		if (n == -ENETDOWN) /* told once; what came before the netdev went down follows */
 			continue;
-		if (n < 0) {
+		if (n == -EAGAIN || n == -EBADFD) { /* empty, or the netdev is gone */
 			b->more = false;
 			break;
+		}
+		if (n < 0) { /* it took the frame along: EINVAL, offloads virtio has no word for */
+			port_refused(b, DROP_MALFORMED, NULL, 0, 0);
+			continue;
 		}
 		if (!rx_take(b, &h, bytes, (uint32_t)n))
 			continue;

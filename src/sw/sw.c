@@ -12,6 +12,8 @@
 
 static_assert(PFS_MAX <= VEB_DOMAINS_MAX, "a PF is a domain");
 
+#define SAVE_SHARE 20 /* after a save nobody asked for, so many times its time without another */
+
 /**
  * sw_pf_find() - Find a PF
  * @sw:   switch
@@ -126,21 +128,36 @@ int sw_publish(struct sw *sw, struct err *e)
 	return rc;
 }
 
-/* A change nobody waits for, a learned address or a lost wire: in force whatever the disk says. */
-static void commit_soon(void *arg)
+/*
+ * A change nobody waits for, a learned address or a lost wire: in force whatever the disk says, and
+ * saved with the next tick, as guests may learn addresses as often as they like.
+ */
+static void publish_soon(void *arg)
 {
 	struct sw *sw = arg;
-	struct err e = { 0 };
 
 	sw->due = false;
 	sw->hint_again = false; /* workers report addresses once a snapshot */
+	sw->unsaved = true;
 	sw_publish(sw, NULL);
+}
+
+/* Because of guests, not more than one part in SAVE_SHARE of control's time is a slow disk's. */
+static void save_soon(struct sw *sw)
+{
+	uint64_t begin_ms = loop_now_ms();
+	struct err e = { 0 };
+
+	if (!sw->unsaved || begin_ms < sw->save_at_ms)
+		return;
+	sw->unsaved = false;
 	if (!sw_state_save(sw, &e)) {
 		sw->save_failed = false;
 	} else if (!sw->save_failed) {
 		log_err("settings cannot be saved", "%s", e.msg);
 		sw->save_failed = true;
 	}
+	sw->save_at_ms = loop_now_ms() + SAVE_SHARE * (loop_now_ms() - begin_ms);
 }
 
 static void on_hints(void *arg, uint32_t events)
@@ -172,7 +189,8 @@ static void on_tick(void *arg)
 	dp_control_turn(sw->opts.dp);
 	sw_captures_tick(sw);
 	if (sw_plug_tick(sw) || sw->save_failed || sw->hint_again)
-		commit_soon(sw);
+		publish_soon(sw);
+	save_soon(sw);
 }
 
 /*
@@ -221,13 +239,14 @@ int sw_open(const struct sw_opts *opts, struct sw **out, struct err *e)
 		return rc;
 	dp_hold(opts->dp, true);
 	sw_plug_all(sw);
-	commit_soon(sw);
+	publish_soon(sw);
+	save_soon(sw);
 	sw->settle_until_ms = loop_now_ms() + SW_SETTLE_MS;
 	sw->settle = loop_timer_add(opts->loop, 0, SW_SETTLE_LOOK_MS, on_settle, sw);
 	sw->hints = loop_fd_add(opts->loop, dp_hint_fd(opts->dp), EPOLLIN, on_hints, sw);
 	sw->tick = loop_timer_add(opts->loop, SW_TICK_MS, SW_TICK_MS, on_tick, sw);
 	sw->age = loop_timer_add(opts->loop, SW_AGE_MS, SW_AGE_MS, on_age, sw);
-	sw->soon = loop_timer_add(opts->loop, UINT32_MAX, 0, commit_soon, sw);
+	sw->soon = loop_timer_add(opts->loop, UINT32_MAX, 0, publish_soon, sw);
 	sw->more_hints = loop_timer_add(opts->loop, UINT32_MAX, 0, hints_again, sw);
 	if (!sw->settle || !sw->hints || !sw->tick || !sw->age || !sw->soon || !sw->more_hints)
 		return err_set(e, -ENOMEM, "no memory");
@@ -245,6 +264,8 @@ void sw_close(struct sw *sw)
 {
 	if (!sw)
 		return;
+	sw->save_at_ms = 0;
+	save_soon(sw);
 	if (sw->hints)
 		loop_fd_del(sw->hints);
 	if (sw->settle)

@@ -92,6 +92,8 @@ struct sw {
 	char *saved;		    /* what the state file holds; NULL: not known */
 	bool save_failed;	    /* logged already */
 	bool due;		    /* soon is armed */
+	bool unsaved;		    /* the model has what nobody waits for */
+	uint64_t save_at_ms;	    /* not before */
 	bool hint_again;	    /* an address came too early: have it reported again */
 	struct sw_pf *pfs[PFS_MAX]; /* by slot; NULL: free */
 	struct sw_mirror mirrors[VEB_MIRRORS_MAX]; /* by slot */

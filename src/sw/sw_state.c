@@ -19,19 +19,26 @@
 #include <string.h>
 
 #include "sw/parent.h"
+#include "base/buf.h"
 #include "sw/sw_int.h"
 
 #define STATE_VERSION 3 /* 1 and 2 are read, too */
 #define STATE_MAX     (64u << 20) /* bytes; 2,048 VFs of 1,024 addresses fit */
 
+struct text {
+	struct buf buf;
+	bool failed;
+};
+
 static json_t *mask_to_json(uint32_t mask)
 {
-	json_t *words = json_array();
+	auto_of(json_decref) json_t *words = json_array();
 
 	for (unsigned int i = 0; i < VF_FIELD_N; i++)
-		if (mask >> i & 1)
-			json_array_append_new(words, json_string(vf_fields[i].word));
-	return words;
+		if (mask >> i & 1 &&
+		    json_array_append_new(words, json_string(vf_fields[i].word)))
+			return NULL;
+	return take(words);
 }
 
 static const char marks[] = { [GUEST_BY_CHOICE] = '~', [GUEST_BY_GRANT] = '*' };
@@ -65,39 +72,64 @@ static json_t *vf_to_json(const struct sw_vf *v, unsigned int vf)
 	const struct vf_attach loose = { 0 };
 	auto_of(json_decref) json_t *j = json_pack("{s:i}", "vf", (int)vf);
 	struct vf_config plain;
+	int rc;
 
 	vf_config_default(&plain);
-	json_object_set_new(j, "config",
-			    fields_to_json_masked(vf_fields, &v->config,
-						  fields_diff(vf_fields, &v->config, &plain)));
+	rc = json_object_set_new(
+		j, "config",
+		fields_to_json_masked(vf_fields, &v->config,
+				      fields_diff(vf_fields, &v->config, &plain)));
 	if (v->attach.kind != VF_ATTACH_NONE)
-		json_object_set_new(
+		rc |= json_object_set_new(
 			j, "attach",
 			fields_to_json_masked(vf_attach_fields, &v->attach,
 					      fields_diff(vf_attach_fields, &v->attach, &loose)));
 	if (v->by_agent)
-		json_object_set_new(j, "by_agent", mask_to_json(v->by_agent));
+		rc |= json_object_set_new(j, "by_agent", mask_to_json(v->by_agent));
 	if (v->overridden)
-		json_object_set_new(j, "overridden", mask_to_json(v->overridden));
+		rc |= json_object_set_new(j, "overridden", mask_to_json(v->overridden));
 	if (v->guest && v->guest->n_accepted)
-		json_object_set_new(j, "accepted", accepted_to_json(v->guest));
-	return take(j);
+		rc |= json_object_set_new(j, "accepted", accepted_to_json(v->guest));
+	return rc ? NULL : take(j);
 }
 
 static json_t *pf_to_json(const struct sw_pf *pf)
 {
 	auto_of(json_decref) json_t *vfs = json_array(), *svcs = json_array();
+	int rc = 0;
 
 	for (unsigned int i = 0; i < pf->config.numvfs; i++) {
 		const struct sw_vf *v = &pf->vfs[i];
 
 		if (!vf_is_default(v))
-			json_array_append_new(vfs, vf_to_json(v, i));
+			rc |= json_array_append_new(vfs, vf_to_json(v, i));
 	}
 	for (unsigned int i = 0; i < pf->n_svcs; i++)
-		json_array_append_new(svcs, fields_to_json(svc_fields, &pf->svcs[i].config));
+		rc |= json_array_append_new(svcs, fields_to_json(svc_fields, &pf->svcs[i].config));
+	if (rc)
+		return NULL;
 	return json_pack("{s:i, s:o, s:O, s:O}", "slot", (int)pf->slot, "config",
 			 fields_to_json(pf_fields, &pf->config), "vfs", vfs, "svcs", svcs);
+}
+
+/* Once it failed it fails: the library goes on behind a key that found no room. */
+static int text_add(const char *bytes, size_t size, void *arg)
+{
+	struct text *t = arg;
+
+	t->failed |= buf_add(&t->buf, bytes, size, STATE_MAX) != 0;
+	return t->failed ? -1 : 0;
+}
+
+/* The document as a text of the caller's, or NULL: no memory. */
+static char *text_of(const json_t *root)
+{
+	struct text t = { 0 };
+
+	if (root && !json_dump_callback(root, text_add, &t, JSON_INDENT(1)) && !t.failed)
+		return t.buf.data;
+	buf_fini(&t.buf);
+	return NULL;
 }
 
 /**
@@ -112,22 +144,23 @@ int sw_state_save(struct sw *sw, struct err *e)
 {
 	auto_of(json_decref) json_t *root = NULL, *pfs = json_array(), *mirrors = json_array();
 	auto_free char *text = NULL;
-	int rc;
+	int rc = 0;
 
 	if (!sw->state)
 		return 0;
 	for (unsigned int i = 0; i < PFS_MAX; i++)
 		if (sw->pfs[i])
-			json_array_append_new(pfs, pf_to_json(sw->pfs[i]));
+			rc |= json_array_append_new(pfs, pf_to_json(sw->pfs[i]));
 	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++)
 		if (sw->mirrors[i].used && !sw->mirrors[i].capture)
-			json_array_append_new(
+			rc |= json_array_append_new(
 				mirrors,
 				fields_to_json_masked(mirror_fields, &sw->mirrors[i].config,
 						      mirror_config_rows(&sw->mirrors[i].config)));
-	root = json_pack("{s:i, s:O, s:O}", "version", STATE_VERSION, "pfs", pfs, "mirrors",
-			 mirrors);
-	text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
+	if (!rc) /* half a model is none */
+		root = json_pack("{s:i, s:O, s:O}", "version", STATE_VERSION, "pfs", pfs, "mirrors",
+				 mirrors);
+	text = text_of(root);
 	if (!text)
 		return err_set(e, -ENOMEM, "no memory for the state");
 	if (sw->saved && !strcmp(text, sw->saved))

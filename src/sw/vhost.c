@@ -216,17 +216,20 @@ static bool ring_load_locked(struct vhost_port *vp, unsigned int i, struct vhost
 	conf.call_fd = vr.callfd;
 	vp->features = conf.features;
 	if (!(conf.features & 1ull << VIRTIO_F_VERSION_1)) {
-		log_warn("guest driver is too old, virtio 1 is needed", "port=\"%s\" q=%u",
+		log_limited(LOG_LEVEL_WARN, &vp->said[SAID_RING],
+			    "guest driver is too old, virtio 1 is needed", "port=\"%s\" q=%u",
 			 vp->port.name, i);
 		return false;
 	}
 	if (conf.features & 1ull << VIRTIO_F_RING_PACKED &&
 	    !ring_extend_locked(vp, i, r, &conf)) {
-		log_warn("no memory for a packed ring", "port=\"%s\" q=%u", vp->port.name, i);
+		log_limited(LOG_LEVEL_WARN, &vp->said[SAID_RING], "no memory for a packed ring",
+			    "port=\"%s\" q=%u", vp->port.name, i);
 		return false;
 	}
 	if (!vq_init(&r->ring, &conf)) {
-		log_warn("front end gave a ring outside its memory", "port=\"%s\" q=%u",
+		log_limited(LOG_LEVEL_WARN, &vp->said[SAID_RING],
+			    "front end gave a ring outside its memory", "port=\"%s\" q=%u",
 			 vp->port.name, i);
 		return false;
 	}
@@ -472,7 +475,8 @@ static int on_connection(int vid)
 	if (!rc && !sock_hurry_unix(path, HURRY_S))
 		log_debug("a socket that may keep others waiting", "socket=%s", path);
 	if (!rc)
-		log_info("front end connected", "port=\"%s\" socket=%s", vp->port.name, path);
+		log_limited(LOG_LEVEL_INFO, &vp->said[SAID_COMES], "front end connected",
+			    "port=\"%s\" socket=%s", vp->port.name, path);
 	return rc;
 }
 
@@ -492,7 +496,8 @@ static void on_connection_gone(int vid)
 	marks_close(vp->lib->dp->run_dir, vp->path, vp->marks);
 	vp->marks = NULL;
 	port_unlock();
-	log_info("front end left", "port=\"%s\"", vp->port.name);
+	log_limited(LOG_LEVEL_INFO, &vp->said[SAID_LEAVES], "front end left",
+		    "port=\"%s\"", vp->port.name);
 }
 
 const struct rte_vhost_device_ops vhost_callbacks = {

@@ -5,6 +5,7 @@
 
 #include <rte_vhost.h>
 
+#include "base/log.h"
 #include "sw/dp_priv.h"
 #include "sw/marks.h"
 #include "sw/vq.h"
@@ -38,6 +39,9 @@ struct job {
 };
 
 /* Writer: the library's thread, under queues_lock, unless said otherwise. */
+/* Kinds of lines about a port. */
+enum { SAID_COMES, SAID_LEAVES, SAID_RING, SAID_BREAKS, SAID_N };
+
 struct vhost_port {
 	struct port port;
 	struct vhost_lib *lib;
@@ -57,6 +61,7 @@ struct vhost_port {
 	bool lost;			      /* atomic; memory went away: no ring starts without other */
 	bool lost_logged;		      /* and the log says so; writer: the helper */
 	struct job close_job;		      /* so that closing cannot fail for memory */
+	struct log_bucket said[SAID_N];	      /* what its front end and guest can make us log */
 };
 
 struct vhost_lib {

@@ -194,8 +194,9 @@ static void breaks_log(struct vhost_lib *lib)
 	pthread_mutex_lock(&lib->dp->queues_lock);
 	for (struct vhost_port *vp = lib->ports; vp; vp = vp->next) {
 		if (vp->lost && !vp->lost_logged)
-			log_warn("front end took its memory away, its device is stopped",
-				 "port=\"%s\"", vp->port.name);
+			log_limited(LOG_LEVEL_WARN, &vp->said[SAID_BREAKS],
+				    "front end took its memory away, its device is stopped",
+				    "port=\"%s\"", vp->port.name);
 		vp->lost_logged = vp->lost;
 		for (unsigned int i = 0; i < RINGS_MAX; i++) {
 			struct vhost_ring *r = vp->rings[i];
@@ -203,8 +204,9 @@ static void breaks_log(struct vhost_lib *lib)
 			if (!r || !r->src.running || !r->ring.broken || r->logged)
 				continue;
 			r->logged = true;
-			log_warn("guest broke its ring, the queue is stopped",
-				 "port=\"%s\" q=%u", vp->port.name, i);
+			log_limited(LOG_LEVEL_WARN, &vp->said[SAID_BREAKS],
+				    "guest broke its ring, the queue is stopped",
+				    "port=\"%s\" q=%u", vp->port.name, i);
 		}
 	}
 	pthread_mutex_unlock(&lib->dp->queues_lock);

@@ -16,6 +16,7 @@
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/mac.h"
 #include "base/sock.h"
@@ -408,6 +409,28 @@ static void conf_says_where_the_api_is(void **state)
 	}
 }
 
+/* A burst, then one a period; the line that passes says how many did not. Others are not held. */
+static void lines_that_others_cause_are_limited(void **state)
+{
+	struct log_bucket b = { 0 }, other = { 0 };
+	unsigned int left_out = 99, passed = 0;
+	uint64_t now = 5000;
+
+	for (unsigned int i = 0; i < 1000; i++)
+		passed += log_pass(&b, now, &left_out);
+	assert_int_equal(passed, LOG_BURST);
+	assert_int_equal(left_out, 0);
+	assert_true(log_pass(&other, now, &left_out));
+	assert_false(log_pass(&b, now + LOG_EVERY_MS - 1, &left_out));
+	assert_true(log_pass(&b, now += LOG_EVERY_MS, &left_out));
+	assert_int_equal(left_out, 1000 - LOG_BURST + 1);
+	assert_false(log_pass(&b, now, &left_out));
+	now += (uint64_t)LOG_BURST * LOG_EVERY_MS * 100; /* full again, and no fuller */
+	for (passed = 0; log_pass(&b, now, &left_out); passed++)
+		assert_int_equal(left_out, passed ? 0 : 1);
+	assert_int_equal(passed, LOG_BURST);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -427,6 +450,7 @@ int main(void)
 		cmocka_unit_test(spawn_start_tells_of_the_end),
 		cmocka_unit_test(conf_refuses_what_it_does_not_know),
 		cmocka_unit_test(conf_says_where_the_api_is),
+		cmocka_unit_test(lines_that_others_cause_are_limited),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, make_dir, remove_dir);

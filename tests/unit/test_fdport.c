@@ -187,6 +187,36 @@ static void payload_in_many_pieces_arrives_whole(void **state)
 		assert_int_equal(got[sizeof(struct virtio_net_hdr) + 15 + i], 'b' + i % 9);
 }
 
+static ssize_t answers[8];
+
+static ssize_t read_scripted(int fd, struct virtio_net_hdr *h, uint8_t **bytes)
+{
+	static unsigned int at;
+	ssize_t n = answers[at++ % ARRAY_LEN(answers)];
+
+	if (n == -EAGAIN)
+		at = 0;
+	*h = (struct virtio_net_hdr){ 0 };
+	memset(*bytes, 0, 60);
+	return n;
+}
+
+/* A packet socket takes the frame along that it cannot tell: what is behind it is not to wait. */
+static void an_odd_error_is_a_counted_drop_and_the_next_frame_is_read(void **state)
+{
+	static const ssize_t script[8] = { 60, -EINVAL, 60, -ENOMEM, -ENETDOWN, 60, -EAGAIN, -EAGAIN };
+
+	memcpy(answers, script, sizeof(answers));
+	assert_int_equal(fdport_rx(&fp->queue, &burst, read_scripted), 3);
+	assert_int_equal(burst.drops[DROP_MALFORMED], 2);
+	assert_false(burst.more);
+	burst.n = 0;
+	answers[1] = -EBADFD; /* its netdev is gone: nothing more to come */
+	assert_int_equal(fdport_rx(&fp->queue, &burst, read_scripted), 1);
+	assert_int_equal(burst.drops[DROP_MALFORMED], 2);
+	assert_false(burst.more);
+}
+
 static void would_block_and_a_lost_device_are_counted_drops(void **state)
 {
 	struct frame f = frame_make("x", 1);
@@ -216,6 +246,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(counters_equal_frames, setup, teardown),
 		cmocka_unit_test_setup_teardown(payload_in_many_pieces_arrives_whole, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(an_odd_error_is_a_counted_drop_and_the_next_frame_is_read,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(would_block_and_a_lost_device_are_counted_drops,
 						setup, teardown),
 	};

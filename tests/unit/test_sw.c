@@ -1064,6 +1064,84 @@ static void a_state_file_that_cannot_be_written_fails_the_command_whole(void **s
 	assert_true(has_mac(w, 0));
 }
 
+/* Allocations of jansson until one fails; none does below 0. */
+static int json_left = -1;
+
+static void *json_alloc(size_t size)
+{
+	return json_left < 0 || json_left-- > 0 ? malloc(size) : NULL;
+}
+
+static void without_memory_the_file_is_the_old_one_or_the_whole_new_one(void **state)
+{
+	const struct svc_config svc = { .pf = "p2p1", .name = "dhcp0" };
+	const struct mirror_config mirror = { "m", "p2p1", 0, MIRROR_IN, "p2p1", 1 };
+	const struct vf_attach vhost = { .kind = VF_ATTACH_VHOST };
+	struct world *w = *state;
+	auto_free char *whole = NULL;
+	int rc = -ENOMEM;
+
+	pf_add(w, "p2p1", 2);
+	vf_words(w, 0, true, "mac " M0);
+	vf_words(w, 0, false, "mac " M59);
+	guest_says(w, 0, M59);
+	sw_ops.vf_attach(w->sw, "p2p1", 0, &vhost, NULL);
+	sw_ops.svc_add(w->sw, &svc, NULL);
+	sw_ops.mirror_add(w->sw, &mirror, NULL);
+	assert_int_equal(file_read(w->state, 1 << 20, &whole, NULL, NULL), 0);
+	json_set_alloc_funcs(json_alloc, free);
+	for (int left = 0; rc; left++) {
+		auto_free char *text = NULL;
+
+		free(w->sw->saved);
+		w->sw->saved = NULL;
+		json_left = left;
+		rc = sw_state_save(w->sw, NULL);
+		json_left = -1;
+		assert_true(!rc || rc == -ENOMEM);
+		assert_int_equal(file_read(w->state, 1 << 20, &text, NULL, NULL), 0);
+		assert_string_equal(text, whole);
+	}
+	json_set_alloc_funcs(malloc, free);
+}
+
+static uint64_t file_inode(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) ? 0 : st.st_ino;
+}
+
+/* A second's worth of addresses is one write; the operator's word is one by itself, with all. */
+static void what_guests_teach_is_saved_once_a_tick(void **state)
+{
+	struct world *w = *state;
+	uint64_t before;
+
+	pf_add(w, "p2p1", 4);
+	loop_timer_set(w->sw->tick, UINT32_MAX, 0);
+	before = file_inode(w->state);
+	for (unsigned int vf = 0; vf < 3; vf++) {
+		seen(w, vf, vf ? vf == 1 ? M2 : M58 : M59);
+		assert_int_equal(vf_get(w, vf).status.n_accepted, 1);
+		assert_int_equal(file_inode(w->state), before); /* in force, and not written */
+	}
+	assert_true(w->sw->unsaved);
+	loop_timer_set(w->sw->tick, 0, 5);
+	while (w->sw->unsaved)
+		loop_turn(w->loop, 5);
+	assert_true(file_inode(w->state) != before);
+	world_restart(w);
+	assert_int_equal(vf_get(w, 1).status.n_accepted, 1);
+	seen(w, 3, OWN);
+	before = file_inode(w->state);
+	assert_int_equal(vf_words(w, 0, false, "vlan 5"), 0);
+	assert_true(file_inode(w->state) != before);
+	w->sw->unsaved = false; /* as kill -9 in this moment */
+	world_restart(w);
+	assert_true(vf_get(w, 0).config.vlan == 5 && vf_get(w, 3).status.n_accepted == 1);
+}
+
 static void one_bad_word_leaves_the_whole_command_out(void **state)
 {
 	struct world *w = *state;
@@ -1926,6 +2004,8 @@ int main(void)
 		T(senders_wait_at_the_start_for_who_is_back),
 		T(a_state_file_that_cannot_be_written_fails_the_command_whole),
 		T(commands_that_fail_anywhere_leave_nothing_behind),
+		T(without_memory_the_file_is_the_old_one_or_the_whole_new_one),
+		T(what_guests_teach_is_saved_once_a_tick),
 		T(one_bad_word_leaves_the_whole_command_out),
 		T(numvfs_changes_online_but_not_below_a_vf_in_use),
 		T(link_state_follows_the_pf_unless_told_otherwise),
