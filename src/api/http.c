@@ -349,7 +349,8 @@ static unsigned int connections_max(void)
 
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur -= MIN(limit.rlim_cur / 4, FILES_MAX);
-	return MIN((unsigned int)MIN(limit.rlim_cur, (rlim_t)INT32_MAX), CONNECTIONS_MAX);
+	limit.rlim_cur = MIN(limit.rlim_cur, (rlim_t)INT32_MAX);
+	return MIN((unsigned int)limit.rlim_cur, CONNECTIONS_MAX);
 }
 
 static int start(struct http *http, int fd, struct err *e)
