@@ -58,6 +58,7 @@ int root_ask(const struct root_req *req, const int *fds, char *out, size_t size,
 int root_net(enum root_verb verb, const char *network, const struct root_ip *ips, unsigned int n,
 	     struct err *e);
 
+void root_ready(void);
 void root_here(const char *run_dir);
 int root_split(const struct account *a, int outside, int (*agent)(void *arg), void *arg);
 

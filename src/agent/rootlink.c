@@ -18,11 +18,13 @@
 
 #include "agent/root.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/sock.h"
 #include "base/spawn.h"
 
 #define OUT_MAX	    65536 /* bytes of a tool's words */
 #define WORKERS_MAX 32
+#define READY	    "READY=1"
 
 struct answer {
 	int32_t rc;
@@ -104,6 +106,21 @@ int root_net(enum root_verb verb, const char *network, const struct root_ip *ips
 	return root_ask(&req, NULL, NULL, 0, e);
 }
 
+/**
+ * root_ready() - The agent stands: have the service manager told
+ *
+ * Only the unit's main process may, which is root's.
+ *
+ * Context: the agent's main thread, once.
+ */
+void root_ready(void)
+{
+	if (link_sock < 0)
+		notify(READY);
+	else
+		sock_send_fds(link_sock, "", 1, NULL, 0);
+}
+
 /* Caged programs of this process are root's to start. */
 static int ask_tool(const char *const argv[], const struct cage *cage, int timeout_ms, char *out,
 		    size_t size, struct err *e)
@@ -158,6 +175,8 @@ static bool on_request(int sock, unsigned int *workers)
 		pid = fork();
 	if (!pid)
 		work(&req, fds, n_fds);
+	if (n == 1) /* root_ready() */
+		notify(READY);
 	*workers += pid > 0;
 	for (unsigned int i = 0; i < n_fds; i++)
 		close(fds[i]); /* without an answer: the asker's read ends */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* anyvf-agentd: the host's agent. Reads options and configuration, then lives in the agent room. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
 #include <limits.h>
@@ -15,21 +16,25 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/notify.h"
 #include "ctl/ctl.h"
 
 #define END_MS	   1500 /* waiting HTTP calls end within a second */
 #define SYSTEM_URI "qemu:///system"
+#define MOUNTS	   "mounts" /* of the host, kept by the service manager */
 #define AGENT_USER "anyvf-agent"
 
 struct daemon {
 	struct loop *loop;
 	struct agent *agent;
 	struct agent_opts opts;
+	bool prepare;
 	char host[256], api[300];
 };
 
 static const char usage[] =
-	"usage: anyvf-agentd [--config FILE] [--run-dir DIR] [--no-rx-filter] [--debug]\n";
+	"usage: anyvf-agentd [--config FILE] [--run-dir DIR] [--no-rx-filter] [--debug]\n"
+	"                    [--prepare]\n";
 
 static void end_now(void *arg)
 {
@@ -93,6 +98,7 @@ static int serve(void *arg)
 	if (!rc)
 		rc = loop_signal_add(d->loop, SIGINT, on_signal, d);
 	if (!rc) {
+		root_ready();
 		log_info("ready", "host=%s api=%s libvirt=%s run_dir=%s", d->opts.host, d->opts.api,
 			 d->opts.libvirt_uri, d->opts.run_dir);
 		rc = loop_run(d->loop);
@@ -163,8 +169,14 @@ static int run(struct daemon *d, const struct conf *conf, struct err *e)
 	rc = rc ?: own.uid ? give_all(d, &own, e) : 0;
 	if (rc)
 		return rc;
+	if (d->prepare) {
+		auto_close int mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+		notify_keep(MOUNTS, mounts);
+		return 0;
+	}
 	root_here(d->opts.run_dir);
-	return own.uid ? root_split(&own, -1, serve, d) : serve(d);
+	return own.uid ? root_split(&own, notify_kept(MOUNTS), serve, d) : serve(d);
 }
 
 int main(int argc, char **argv)
@@ -174,6 +186,7 @@ int main(int argc, char **argv)
 		{ "run-dir", required_argument, NULL, 'r' },
 		{ "no-rx-filter", no_argument, NULL, 'n' },
 		{ "debug", no_argument, NULL, 'd' },
+		{ "prepare", no_argument, NULL, 'p' },
 		{ NULL, 0, NULL, 0 },
 	};
 	static struct daemon d; /* libvirt's threads may use it until the very end */
@@ -194,6 +207,9 @@ int main(int argc, char **argv)
 			break;
 		case 'n':
 			d.opts.rx_filter = false;
+			break;
+		case 'p':
+			d.prepare = true;
 			break;
 		case 'd':
 			level = LOG_LEVEL_DEBUG;

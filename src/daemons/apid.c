@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/notify.h"
 #include "base/wall.h"
 #include "store/store.h"
 
@@ -281,6 +282,7 @@ static int serve(struct apid *d, const struct options *o, struct err *e)
 		return rc;
 	log_info("ready", "listen=%s revision=%llu", d->opts.listen,
 		 (unsigned long long)store_revision(store));
+	notify("READY=1");
 	return loop_run(loop);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/notify.h"
 #include "sw/parent_rules.h"
 #include "sw/parent_wire.h"
 
@@ -161,6 +162,7 @@ static int serve_judged(struct parent_store *s, const struct request *q,
 	switch ((enum parent_verb)q->verb) {
 	case VERB_READY:
 		serve_ready(s);
+		notify("READY=1");
 		return 0;
 	case VERB_TAP_OPEN:
 		return serve_tap_open(s, q, facts->origin, fd, e);
