@@ -15,6 +15,8 @@ MODULES = ['openstackclient.shell', 'openstackclient.compute.client', 'openstack
            'openstackclient.network.client', 'openstackclient.image.client', 'openstackclient.identity.client',
            'neutronclient.shell', 'novaclient.shell', 'novaclient.v2.shell']
 
+CLIENTS = 'openstack', 'neutron', 'nova'
+
 _forks = multiprocessing.get_context('forkserver')
 _forks.set_forkserver_preload(MODULES)
 
@@ -34,7 +36,7 @@ def _main(words, env, out, err):
 
 def run(words, env, timeout=120):
     """Run a client to its end; its subprocess.CompletedProcess. TimeoutExpired as of subprocess.run()."""
-    if '/' in words[0]:  # a program of ours
+    if words[0] not in CLIENTS:  # a program of ours, or a shell
         return subprocess.run(words, env=env, timeout=timeout, capture_output=True, text=True, check=False)
     with tempfile.NamedTemporaryFile() as out, tempfile.NamedTemporaryFile() as err:
         child = _forks.Process(target=_main, args=(words, env, out.name, err.name))
