@@ -110,6 +110,10 @@ static void observe_port(struct agent *a, struct port *p)
 	p->have.attached_else =
 		p->have.bound && vf->attach.kind != VF_ATTACH_NONE && !p->have.attached;
 	p->have.connected = p->have.attached && vf->status.connected;
+	if (p->want.released && p->have.known && !p->have.bound && p->applied_known) {
+		p->applied_known = false; /* by an agent that ended before it could forget */
+		record_port(a, p);
+	}
 	guest_observe(a, p, vf);
 }
 

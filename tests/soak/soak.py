@@ -100,13 +100,18 @@ class Soak:
 
     def mend(self):
         """Start libvirtd anew if it holds a domain whose QEMU is gone; docs/reliability.md."""
-        with contextlib.suppress(subprocess.SubprocessError):
-            with self.libvirtd:
-                names = self.site.libvirt.domains()
-            pids = self.site.dir / 'libvirt/run/qemu'
-            if any(not (pids / f'{name}.pid').exists() for name in names):
-                self.count['libvirtd hung'] += 1
-                self.restart_libvirtd()
+        def lives(name):
+            with contextlib.suppress(OSError, ValueError):
+                return self.is_ours(int((self.site.dir / f'libvirt/run/qemu/{name}.pid').read_text()))
+            return False
+        with self.libvirtd:
+            try:
+                hung = not all(map(lives, self.site.libvirt.domains()))
+            except subprocess.SubprocessError:
+                hung = True
+        if hung:
+            self.count['libvirtd hung'] += 1
+            self.restart_libvirtd()
 
     def killer(self):
         while not self.halt.wait(self.chance.choice((0.1, 0.5, 1, 2, 4))):
