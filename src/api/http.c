@@ -23,6 +23,7 @@
 #define CONNECTIONS_MAX 13312u /* 1024 strangers, 4096 tenants, 8192 agents: limit.c */
 #define ACCEPTS_MAX	64     /* more for a moment: who has to go is still closing */
 #define FILES_MAX	1024u  /* descriptors that are no connections: images, those that linger */
+#define PAUSE_MS	20     /* when a turn brought nothing, and yet there should be more */
 #define BATCHES_MAX	64     /* rounds of one turn before the loop gets its other work */
 
 struct conn {	      /* one client connection */
@@ -62,6 +63,7 @@ struct http {
 	struct limits *limits;	    /* of connections */
 	struct http_req *suspended; /* requests without an answer */
 	bool resumed;		    /* a connection was resumed: run again */
+	bool encrypted, moved;	    /* under TLS; something was told in this turn */
 };
 
 #define LIST_ADD(head, item)                                                                       \
@@ -161,6 +163,7 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 	struct http *http = arg;
 	struct conn *conn = *context;
 
+	http->moved = true;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		*context = conn_new(http, mhd);
 	} else if (conn) {
@@ -282,6 +285,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
 	struct http *http = arg;
 	struct http_req *req = *context;
 
+	http->moved = true;
 	if (!req || !req->target)
 		return MHD_NO;
 	if (req->response)
@@ -316,15 +320,18 @@ static void turn(void *arg)
 	MHD_UNSIGNED_LONG_LONG wait_ms;
 	unsigned int rounds = 0;
 
+	http->moved = false;
 	do {
 		http->resumed = false;
 		MHD_run(http->mhd);
 		http->opts.batch(http->opts.arg);
 	} while (http->resumed && ++rounds < BATCHES_MAX);
-	if (MHD_get_timeout(http->mhd, &wait_ms) == MHD_YES)
-		loop_timer_set(http->timer, wait_ms, 0);
-	else
-		loop_timer_set(http->timer, UINT64_MAX, 0);
+	if (MHD_get_timeout(http->mhd, &wait_ms) != MHD_YES)
+		wait_ms = UINT64_MAX;
+	/* 0 is said of a handshake that is half done, too; what comes next wakes us anyhow. */
+	if (!wait_ms && http->encrypted && !http->moved && !limit_sending(http->limits))
+		wait_ms = PAUSE_MS;
+	loop_timer_set(http->timer, wait_ms, 0);
 }
 
 static void on_ready(void *arg, uint32_t events)
@@ -371,6 +378,7 @@ static int start(struct http *http, int fd, struct err *e)
 	unsigned int connections = connections_max();
 	int epoll_fd;
 
+	http->encrypted = encrypted;
 	http->limits = limit_new(connections, http->opts.slow_ms);
 	http->lingers = linger_new(http->opts.loop);
 	if (!http->limits || !http->lingers) {

@@ -309,6 +309,18 @@ struct peer *limit_overdue(struct limits *l, uint64_t now_ms)
 }
 
 /**
+ * limit_sending() - Is there an answer on its way to anybody?
+ * @l: limits
+ */
+bool limit_sending(const struct limits *l)
+{
+	for (unsigned int class = 0; class < PEER_CLASSES; class++)
+		if (l->lists[class][PEER_SENDING].first)
+			return true;
+	return false;
+}
+
+/**
  * limit_hold() - Memory is wanted for a body
  * @l:	   limits
  * @p:	   counted or not

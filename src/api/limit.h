@@ -50,6 +50,7 @@ void limit_serve(struct limits *l, struct peer *p);
 void limit_send(struct limits *l, struct peer *p, size_t bytes, uint64_t now_ms);
 struct peer *limit_overdue(struct limits *l, uint64_t now_ms);
 void limit_group(const char *address, char out[LIMIT_GROUP_LEN]);
+bool limit_sending(const struct limits *l);
 int limit_hold(struct limits *l, struct peer *p, size_t bytes);
 
 #endif

@@ -108,6 +108,7 @@ static void do_step(struct limits *l, struct peer *peers, const struct step *s)
 		break;
 	case SEND:
 		limit_send(l, p, s->what, s->now_ms);
+		assert_int_equal(limit_sending(l), p->group != NULL);
 		break;
 	case LEAVE:
 		limit_leave(l, p);
@@ -134,6 +135,7 @@ static void each_claim_of_the_table(void **state)
 			do_step(l, peers, s);
 		for (unsigned int n = 0; n < PEERS; n++)
 			limit_leave(l, &peers[n]);
+		assert_false(limit_sending(l));
 		limit_free(l);
 	}
 }
