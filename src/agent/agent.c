@@ -50,14 +50,14 @@ bool retry_due(const struct retry *r)
 }
 
 /**
- * agent_socket_path() - Where a port's domain listens and its VF connects
+ * agent_socket_path() - Where a port's VF listens and its domain connects
  * @a:    agent
  * @port: port id
  * @out:  gets the path
  */
 void agent_socket_path(const struct agent *a, const char *port, char out[VF_PATH_LEN + 1])
 {
-	snprintf(out, VF_PATH_LEN + 1, "%s/vhost/%.11s.sock", a->opts.run_dir, port);
+	snprintf(out, VF_PATH_LEN + 1, "%s/vhost/%.11s/sock", a->opts.run_dir, port);
 }
 
 /**
@@ -104,7 +104,6 @@ static void observe_port(struct agent *a, struct port *p)
 	p->have.changed = p->applied_known ? fields_diff(vf_fields, &p->applied, &p->want.config)
 					   : WANT_VF_FIELDS;
 	p->have.changed &= WANT_VF_FIELDS;
-	p->have.socket = !access(socket, F_OK);
 	p->have.attached = p->have.bound && vf->attach.kind == VF_ATTACH_VHOST &&
 			   !strcmp(vf->attach.socket, socket);
 	p->have.attached_else =
@@ -304,7 +303,7 @@ static bool ports_ready(struct agent *a, const struct want_server *want)
 	for (unsigned int i = 0; i < want->n_ports; i++) {
 		const struct port *p = entity_port(a, want->ports[i]);
 
-		if (!p || !p->want.doc || p->busy || !p->have.known || !p->have.bound ||
+		if (!p || !p->want.doc || p->busy || !p->have.known || !p->have.attached ||
 		    p->have.changed)
 			return false;
 	}
@@ -450,10 +449,7 @@ static int make_dirs(struct agent *a, struct err *e)
 
 	if (!rc)
 		rc = make_dir(a->dir, "servers", 0750, e);
-	if (!rc)
-		rc = make_dir(a->dir, "ports", 0750, e);
-	/* QEMU makes the sockets there, the switch connects: design.md section 4. */
-	return rc ? rc : make_dir(a->opts.run_dir, "vhost", 02770, e);
+	return rc ? rc : make_dir(a->dir, "ports", 0750, e);
 }
 
 static int make_parts(struct agent *a, struct err *e)

@@ -13,7 +13,7 @@ struct agent;
 /* Strings are borrowed for as long as the agent lives. */
 struct agent_opts {
 	const char *host;	 /* name of this host at the API */
-	const char *run_dir;	 /* control sockets; vhost/ and dhcp/ are made in it */
+	const char *run_dir;	 /* control sockets; dhcp/ is made in it */
 	const char *state_dir;	 /* images, disks and records go to its agent/ */
 	const char *mappings;	 /* physnet1:p2p1,... */
 	const char *api;	 /* base URL */

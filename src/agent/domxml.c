@@ -84,7 +84,8 @@ static void put_port(FILE *f, const struct domxml_port *p)
 
 	fprintf(f, "    <interface type='vhostuser'>\n      <mac address='%s'/>\n",
 		mac_format(&p->mac, mac));
-	put_attr(f, "      <source type='unix' path='", p->socket, "' mode='server'/>\n");
+	put_attr(f, "      <source type='unix' path='", p->socket, "' mode='client'>\n");
+	fputs("        <reconnect enabled='yes' timeout='1'/>\n      </source>\n", f);
 	fprintf(f,
 		"      <model type='virtio'/>\n      <alias name='" DOMXML_ALIAS "%s'/>\n"
 		"    </interface>\n",

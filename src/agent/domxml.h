@@ -13,7 +13,7 @@ struct domxml_port {
 	const char *id; /* port id */
 	struct mac mac;
 	unsigned int mtu;   /* told to the guest when it is not 1500 */
-	const char *socket; /* QEMU listens there */
+	const char *socket; /* the switch listens there, QEMU comes again after a restart of it */
 };
 
 struct domxml {

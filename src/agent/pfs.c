@@ -342,7 +342,7 @@ int pfs_vf_set(const char *run_dir, const char *pf, unsigned int vf, const struc
 }
 
 /**
- * pfs_vf_attach() - Let a VF connect to the socket a domain listens on
+ * pfs_vf_attach() - Let a VF listen on the socket a domain connects to
  * @run_dir: directory of the control sockets
  * @pf:      name of the PF
  * @vf:      number
@@ -356,7 +356,7 @@ int pfs_vf_attach(const char *run_dir, const char *pf, unsigned int vf, const ch
 {
 	return call_pf(run_dir, pf, "vf.attach",
 		       json_pack("{s:s,s:i,s:s,s:s,s:b}", "pf", pf, "vf", (int)vf, "kind", "vhost",
-				 "socket", socket, "client", 1),
+				 "socket", socket, "client", 0),
 		       e);
 }
 

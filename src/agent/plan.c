@@ -13,8 +13,7 @@
  *
  * A setting is written at bind and when the document changed, never because the switch differs: a
  * setting made by hand wins until then (design.md section 6). A released VF waits for its domain.
- * A VF is attached when QEMU listens already: its first try then succeeds, and QEMU, which waits
- * for it, goes on at once.
+ * A VF is attached before its domain starts: the switch listens then, and QEMU has only to connect.
  */
 enum port_step plan_port(const struct want_port *want, const struct port_have *have)
 {
@@ -26,7 +25,7 @@ enum port_step plan_port(const struct want_port *want, const struct port_have *h
 		return PORT_STEP_BIND;
 	if (have->changed)
 		return PORT_STEP_SET;
-	if (want->server && have->socket && !have->attached && !have->attached_else)
+	if (want->server && !have->attached && !have->attached_else)
 		return PORT_STEP_ATTACH;
 	if (!want->server && have->attached && !have->in_use)
 		return PORT_STEP_DETACH;

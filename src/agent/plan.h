@@ -13,7 +13,7 @@ enum port_step {
 	PORT_STEP_NONE,
 	PORT_STEP_BIND,	  /* write all settings; what another port left goes first */
 	PORT_STEP_SET,	  /* write what the API changed since the last write */
-	PORT_STEP_ATTACH, /* connect to the domain's socket, once QEMU listens */
+	PORT_STEP_ATTACH, /* listen for the domain's QEMU, which starts then */
 	PORT_STEP_DETACH,
 	PORT_STEP_RELEASE, /* everything back to defaults */
 };
@@ -22,7 +22,6 @@ struct port_have {
 	bool known;	    /* the switch has told the VF's state */
 	bool bound;	    /* the VF carries this port's id */
 	uint32_t changed;   /* bits by enum vf_field: document against the agent's last write */
-	bool socket;	    /* its domain's QEMU has made the socket */
 	bool attached;	    /* to this port's socket */
 	bool attached_else; /* to something of an operator's */
 	bool connected;	    /* the domain's front end is there */
@@ -49,7 +48,7 @@ struct server_have {
 	uint64_t failed_generation; /* generation of the document then */
 	unsigned int reboot;	    /* reboots done */
 	bool rebooting;		    /* a reboot is under way */
-	bool ports_ready;	    /* its VFs are set */
+	bool ports_ready;	    /* its VFs are set and attached */
 	bool was_active;	    /* its ports were connected since it was started */
 };
 

@@ -134,7 +134,6 @@ static int start_domain(struct server_job *j, const struct domxml *files)
 		const struct want_port *p = &j->ports[i];
 
 		agent_socket_path(j->agent, p->id, sockets[i]);
-		unlink(sockets[i]); /* an older QEMU's: nobody listens there */
 		ports[i] = (struct domxml_port){ .id = p->id,
 						 .mac = p->config.mac,
 						 .mtu = p->config.mtu ? p->config.mtu : 1500,

@@ -45,7 +45,6 @@ static void port_run(void *arg)
 		break;
 	case PORT_STEP_RELEASE:
 		j->rc = pfs_vf_do(run_dir, "vf.release", j->pf, j->vf, &j->e);
-		unlink(j->socket);
 		break;
 	case PORT_STEP_NONE:
 		break;

@@ -230,7 +230,7 @@ static int fake_attach(void *ctx, const char *pf, unsigned int vf, const struct 
 	p->vfs[vf].attach = *want;
 	if (want->kind == VF_ATTACH_VHOST && !*want->socket)
 		snprintf(p->vfs[vf].attach.socket, sizeof(p->vfs[vf].attach.socket),
-			 "/run/fake/vhost/%.15s-%u.sock", pf, vf);
+			 "/run/fake/vhost/%.15s-%u/sock", pf, vf);
 	return 0;
 }
 

@@ -12,7 +12,7 @@ static const struct domxml_port ports[] = {
 	{ .id = PORT_ID,
 	  .mac = { { 0xfa, 0x16, 0x3e, 0, 0, 0x11 } },
 	  .mtu = 1450,
-	  .socket = "/run/anyvf/vhost/22222222-22.sock" },
+	  .socket = "/run/anyvf/vhost/22222222-22/sock" },
 };
 
 static int setup(void **state)
@@ -74,8 +74,8 @@ static void domxml_build_writes_a_direct_kernel_guest_on_vhostuser(void **state)
 		"      <source file='/c'/>\n      <target dev='vdb' bus='virtio'/>\n"
 		"      <readonly/>\n    </disk>\n"
 		"    <interface type='vhostuser'>\n      <mac address='fa:16:3e:00:00:11'/>\n"
-		"      <source type='unix' path='/run/anyvf/vhost/22222222-22.sock' "
-		"mode='server'/>\n"
+		"      <source type='unix' path='/run/anyvf/vhost/22222222-22/sock' "
+		"mode='client'>\n        <reconnect enabled='yes' timeout='1'/>\n      </source>\n"
 		"      <model type='virtio'/>\n      <alias name='ua-" PORT_ID "'/>\n"
 		"    </interface>\n"
 		"    <serial type='pty'>\n      <log file='/log' append='on'/>\n"
