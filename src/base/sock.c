@@ -207,3 +207,31 @@ unsigned int sock_hurry_unix(const char *path, unsigned int seconds)
 		closedir(fds);
 	return n;
 }
+
+/**
+ * sock_deafen_unix() - Let our listeners on a Unix socket take nobody any more
+ * @path: of the socket
+ *
+ * close() alone does not do that at once: a thread that waits for the socket holds it until it
+ * wakes.
+ *
+ * Return: how many listened.
+ */
+unsigned int sock_deafen_unix(const char *path)
+{
+	DIR *fds = opendir("/proc/self/fd");
+	struct dirent *entry;
+	unsigned int n = 0;
+
+	while (fds && (entry = readdir(fds))) {
+		int fd = atoi(entry->d_name), listens = 0;
+		socklen_t size = sizeof(listens);
+
+		if (has_name(fd, getsockname, path) &&
+		    !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) && listens)
+			n += !shutdown(fd, SHUT_RDWR);
+	}
+	if (fds)
+		closedir(fds);
+	return n;
+}

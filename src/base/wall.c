@@ -35,6 +35,7 @@ static bool may_pass(const char *dir, const struct account *a)
 static int put_back(int tree, const char *dir, const struct account *a, struct err *e)
 {
 	char part[PATH_MAX];
+	int rc;
 
 	snprintf(part, sizeof(part), "%s", dir);
 	for (char *p = part + 1; (p = strchr(p, '/')); p++) {
@@ -45,9 +46,22 @@ static int put_back(int tree, const char *dir, const struct account *a, struct e
 			return err_errno(e, "%s", part);
 		*p = '/';
 	}
+	rc = file_mkdirs(dir, 0755, e); /* in what was put over one above for another directory */
+	if (rc)
+		return rc;
 	if (move_mount(tree, "", AT_FDCWD, dir, MOVE_MOUNT_F_EMPTY_PATH))
 		return err_errno(e, "%s", dir);
 	return 0;
+}
+
+/* Without other accounts' processes; and a thread gets its name by a write to /proc. */
+static int proc_mount(void)
+{
+	struct mount_attr writable = { .attr_clr = MOUNT_ATTR_RDONLY };
+
+	if (!mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=invisible"))
+		return 0;
+	return mount_setattr(AT_FDCWD, "/proc", 0, &writable, sizeof(writable));
 }
 
 /**
@@ -57,8 +71,8 @@ static int put_back(int tree, const char *dir, const struct account *a, struct e
  * @e:    error text, may be NULL
  *
  * Mounts that are made outside later are seen, but for what is below a directory that @a cannot
- * pass. Where the kernel allows no mount namespace (a container), a warning is logged and nothing
- * is walled.
+ * pass; other accounts' processes are not. Where the kernel allows no mount namespace (a container)
+ * and in a plain chroot, a warning is logged and nothing is walled.
  *
  * Return: 0, also then; or a negative errno. Context: root's, a process of one thread, before
  * account_become().
@@ -75,8 +89,12 @@ int wall_build(const char *const dirs[], const struct account *a, struct err *e)
 			 "why=\"%s\"", strerror(errno));
 		return 0;
 	}
-	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
-		return err_errno(e, "make mounts our own");
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL)) {
+		log_warn("all that the account may write stays writable: / is no mount, but a "
+			 "chroot",
+			 "why=\"%s\"", strerror(errno));
+		return 0;
+	}
 	for (; dirs[n] && n < DIRS_MAX; n++) {
 		trees[n] = open_tree(AT_FDCWD, dirs[n], OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 		if (trees[n] < 0)
@@ -88,5 +106,7 @@ int wall_build(const char *const dirs[], const struct account *a, struct err *e)
 		rc = rc ?: put_back(trees[i], dirs[i], a, e);
 		close(trees[i]);
 	}
+	if (!rc && proc_mount())
+		rc = err_errno(e, "/proc");
 	return rc;
 }

@@ -264,8 +264,8 @@ static int prepare(struct swd *swd, const struct conf *conf, struct err *e)
 		return rc;
 	*c = (struct confine){ .run_dir = swd->run_dir, .privileged = swd->opts.privileged };
 	if (!geteuid() && !c->privileged)
-		rc = confine_account(swd->opts.user, c, e);
-	swd->rules.mark = (struct tap_mark){ c->uid, c->gid };
+		rc = account_find(swd->opts.user, &c->account, e);
+	swd->rules.mark = (struct tap_mark){ c->account.uid, c->account.gid };
 	swd->parent.rules = &swd->rules;
 	swd->parent.state = swd->state;
 	return rc ?: dirs_make(swd, e);

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -19,6 +20,7 @@
 #include "base/loop.h"
 #include "base/sock.h"
 #include "sw/parent_wire.h"
+#include "sw/syscalls.h"
 #include "sw/watch.h"
 
 #define BACKOFF_FIRST_MS 100U
@@ -35,6 +37,7 @@ struct keeper {
 	void *arg;
 	pid_t pid;	      /* the child; 0 between two lives */
 	int sock, signals;    /* to the child; signalfd */
+	int *refused;	      /* shared with it: a system call it may not make ended it; -1: none */
 	bool stopping;	      /* SIGTERM or SIGINT came */
 	bool remove_taps;     /* SIGINT: taps go with us */
 	int code;	      /* our exit code to be */
@@ -117,7 +120,7 @@ static void child_main(struct keeper *k, int sock, pid_t parent)
 	parent_taps_drop(&k->store, false);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (confine_enter(&k->store.opts->confine, &e)) {
+	if (confine_enter(&k->store.opts->confine, k->refused, &e)) {
 		log_err("the switch process cannot be confined", "error=%s", e.msg);
 		_exit(1);
 	}
@@ -139,6 +142,7 @@ static int child_start(struct keeper *k)
 		return -1;
 	}
 	parent_taps_unclaim(&k->store);
+	*k->refused = -1;
 	k->pid = fork();
 	if (!k->pid) {
 		close(pair[0]);
@@ -166,9 +170,19 @@ static void child_start_later(struct keeper *k)
 	k->deadline_ms = loop_now_ms() + k->backoff_ms;
 }
 
+static void refused_log(const struct keeper *k)
+{
+	auto_free char *name = *k->refused < 0 ? NULL : syscalls_name(*k->refused);
+
+	if (*k->refused >= 0)
+		log_err("the switch process made a system call that it may not make",
+			"pid=%d call=%s number=%d", k->pid, name ?: "?", *k->refused);
+}
+
 static void child_ended(struct keeper *k, int status)
 {
 	beats_forget(k);
+	refused_log(k);
 	k->pid = 0;
 	if (k->sock >= 0)
 		close(k->sock);
@@ -268,6 +282,10 @@ int parent_run(const struct parent_opts *opts, parent_child_fn fn, void *arg)
 
 	if (geteuid())
 		return fn(NULL, arg);
+	k.refused = mmap(NULL, sizeof(*k.refused), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (k.refused == MAP_FAILED)
+		return k.code;
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
@@ -278,6 +296,7 @@ int parent_run(const struct parent_opts *opts, parent_child_fn fn, void *arg)
 		keeper_run(&k);
 	parent_taps_drop(&k.store, k.remove_taps);
 	close(k.signals);
+	munmap(k.refused, sizeof(*k.refused));
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	return k.code;
 }

@@ -63,14 +63,34 @@ static int socket_clear(const char *path, struct err *e)
 	return unlink(path) ? err_errno(e, "%s", path) : 0;
 }
 
+/* Without a parent: the directory in RUN_DIR/vhost that is a socket's own is made, or goes. */
+static void own_dir(const struct vhost_port *vp, int (*change)(const char *dir))
+{
+	const char *run_dir = vp->lib->dp->run_dir ?: "";
+	char dir[VF_PATH_LEN + 1];
+	unsigned int n = (unsigned int)(strrchr(vp->path, '/') - vp->path);
+	size_t run = strlen(run_dir);
+
+	snprintf(dir, sizeof(dir), "%.*s", n, vp->path);
+	if (!strncmp(dir, run_dir, run) && !strncmp(dir + run, "/vhost/", strlen("/vhost/")))
+		(void)change(dir);
+}
+
+static int make(const char *dir)
+{
+	return mkdir(dir, 0700);
+}
+
 /* Whether a socket may be at its place: to be served by us, that must be free. */
 static int place_check(const struct vhost_port *vp, struct err *e)
 {
 	struct parent *parent = vp->lib->dp->parent;
 	int rc;
 
-	if (!parent)
+	if (!parent) {
+		own_dir(vp, make);
 		return vp->client ? 0 : socket_clear(vp->path, e);
+	}
 	rc = parent_socket(parent, SOCKET_LOOK, vp->path, NULL, e);
 	return rc == -ENOENT ? 0 : rc;
 }
@@ -170,10 +190,14 @@ static void port_close(struct vhost_port *vp)
 	bool alone = vp->vid < 0; /* no front end */
 
 	if (vp->open) {
+		if (!vp->client)
+			sock_deafen_unix(vp->path);
 		rte_vhost_driver_unregister(vp->path);
 		ports_link(vp, false);
 		if (lib->dp->parent)
 			(void)parent_socket(lib->dp->parent, SOCKET_CLOSE, vp->path, NULL, NULL);
+		else
+			own_dir(vp, rmdir);
 	}
 	pthread_mutex_lock(&lib->jobs_lock);
 	lib->n_sockets -= vp->client ? 1 : 2;

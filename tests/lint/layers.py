@@ -13,7 +13,7 @@ ROOMS = {
 }
 # Foreign header -> the rooms that may include it. libc and jansson are everybody's.
 FOREIGN = [
-    (r'rte_|dpdk/', 'sw'), (r'linux/virtio|linux/if_tun|linux/if_packet|linux/vhost', 'sw'),
+    (r'rte_|dpdk/|seccomp', 'sw'), (r'linux/virtio|linux/if_tun|linux/if_packet|linux/vhost', 'sw'),
     (r'libmnl', 'hw'), (r'linux/if_link|linux/rtnetlink', 'hw sw'), (r'curl/', 'httpc'), (r'sqlite3', 'store'),
     (r'microhttpd|sodium', 'api'), (r'libvirt/', 'agent'), (r'ini\.h|md5\.h', 'base'), (r'pcap', 'veb cli'),
 ]
