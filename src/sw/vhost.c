@@ -322,24 +322,37 @@ static void marks_forget_locked(struct vhost_port *vp, unsigned int first, unsig
 		vp->marks[i].cookie = 0;
 }
 
-/* Messages that change a ring or memory under it: stop before, start after. */
+/*
+ * The requests of the vhost-user protocol that we take: those that need no feature, and those of
+ * features that we offer. The library would handle all others as well: shared memory for logs,
+ * postcopy, inflight descriptors. Some change a ring or memory under it: stop before, start after.
+ */
 enum {
-	SET_FEATURES = 2,
-	RESET_OWNER = 4,
-	SET_MEM_TABLE = 5,
+	GET_FEATURES = 1,
+	SET_FEATURES,
+	SET_OWNER,
+	RESET_OWNER,
+	SET_MEM_TABLE,
 	SET_VRING_NUM = 8,
-	SET_VRING_ADDR = 9,
-	SET_VRING_BASE = 10,
-	GET_VRING_BASE = 11,
-	SET_VRING_KICK = 12,
-	SET_VRING_CALL = 13,
-	RESET_DEVICE = 34,
-	ADD_MEM_REG = 37,
-	REM_MEM_REG = 38,
+	SET_VRING_ADDR,
+	SET_VRING_BASE,
+	GET_VRING_BASE,
+	SET_VRING_KICK,
+	SET_VRING_CALL,
+	SET_VRING_ERR,
+	GET_PROTOCOL_FEATURES,
+	SET_PROTOCOL_FEATURES,
+	GET_QUEUE_NUM,
+	SET_VRING_ENABLE,
+	NET_SET_MTU = 20,
+	SET_STATUS = 39,
+	GET_STATUS,
 };
-enum { STOP_NOTHING, STOP_RING_U64, STOP_RING_U32, STOP_ALL, STOP_ALL_MEM };
-static const uint8_t stop_first[] = {
+enum { REFUSE, TAKE, STOP_RING_U64, STOP_RING_U32, STOP_ALL, STOP_ALL_MEM };
+static const uint8_t requests[] = {
+	[GET_FEATURES] = TAKE,
 	[SET_FEATURES] = STOP_ALL,
+	[SET_OWNER] = TAKE,
 	[RESET_OWNER] = STOP_ALL_MEM,
 	[SET_MEM_TABLE] = STOP_ALL_MEM,
 	[SET_VRING_NUM] = STOP_RING_U32,
@@ -348,10 +361,27 @@ static const uint8_t stop_first[] = {
 	[GET_VRING_BASE] = STOP_RING_U32,
 	[SET_VRING_KICK] = STOP_RING_U64,
 	[SET_VRING_CALL] = STOP_RING_U64,
-	[RESET_DEVICE] = STOP_ALL_MEM,
-	[ADD_MEM_REG] = STOP_ALL_MEM,
-	[REM_MEM_REG] = STOP_ALL_MEM,
+	[SET_VRING_ERR] = TAKE,
+	[GET_PROTOCOL_FEATURES] = TAKE,
+	[SET_PROTOCOL_FEATURES] = TAKE,
+	[GET_QUEUE_NUM] = TAKE,
+	[SET_VRING_ENABLE] = TAKE,
+	[NET_SET_MTU] = TAKE,
+	[SET_STATUS] = TAKE,
+	[GET_STATUS] = TAKE,
 };
+
+/**
+ * vhost_brings_fds() - Whether a request that we take may come with descriptors
+ * @request: number of a vhost-user request
+ *
+ * Context: any thread.
+ */
+bool vhost_brings_fds(uint32_t request)
+{
+	return request == SET_MEM_TABLE || request == SET_VRING_KICK ||
+	       request == SET_VRING_CALL || request == SET_VRING_ERR;
+}
 
 /* The beginning of every vhost-user message. */
 struct message {
@@ -362,11 +392,16 @@ struct message {
 	} payload;
 } __attribute__((packed));
 
+static uint8_t kind_of(const struct message *m)
+{
+	return m->request < ARRAY_LEN(requests) ? requests[m->request] : REFUSE;
+}
+
 /* Which rings a message is about. False: none. */
 static bool message_rings(const struct message *m, unsigned int *first, unsigned int *last,
 			  bool *mem)
 {
-	uint8_t what = m->request < ARRAY_LEN(stop_first) ? stop_first[m->request] : STOP_NOTHING;
+	uint8_t what = kind_of(m);
 
 	*mem = what == STOP_ALL_MEM;
 	*first = 0;
@@ -375,7 +410,7 @@ static bool message_rings(const struct message *m, unsigned int *first, unsigned
 		*first = *last = (unsigned int)m->payload.u64 & 0xff;
 	else if (what == STOP_RING_U32)
 		*first = *last = m->payload.index;
-	return what != STOP_NOTHING;
+	return what > TAKE;
 }
 
 static enum rte_vhost_msg_result before_message(int vid, void *msg)
@@ -385,10 +420,12 @@ static enum rte_vhost_msg_result before_message(int vid, void *msg)
 	struct vhost_port *vp;
 	bool mem;
 
+	if (kind_of(m) == REFUSE)
+		return RTE_VHOST_MSG_RESULT_ERR; /* the library disconnects */
 	vhost_fault_serving(vid);
 	if (message_rings(m, &first, &last, &mem) && (vp = port_lock(vid))) {
 		rings_stop_locked(vp, first, last);
-		if (m->request == GET_VRING_BASE || m->request == RESET_DEVICE)
+		if (m->request == GET_VRING_BASE)
 			marks_forget_locked(vp, first, last);
 		if (mem)
 			mem_forget_locked(vp);

@@ -4,7 +4,9 @@
  * ready-made. So its bind(), connect() and accept() are these: they come before
  * libc's as the program's own. With a root parent a Unix socket's name is bound
  * and connected to there, where the rules are and the right to; what the library
- * has becomes that socket. Who connects to us is looked at.
+ * has becomes that socket. Who connects to us is looked at. And recvmsg() closes
+ * descriptors that come with a message which has no use for them: the library forgets
+ * some of those it refuses.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -114,4 +116,46 @@ int accept(int fd, __SOCKADDR_ARG addr, socklen_t *size)
 	close(got);
 	errno = EPERM;
 	return -1;
+}
+
+#define MESSAGE_HEAD                                                                               \
+	12 /* bytes of a vhost-user message's header; nobody else reads as many at once */
+
+static void fds_close(struct msghdr *msg)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = CMSG_LEN(0); at < c->cmsg_len; at += sizeof(int)) {
+			int fd;
+
+			memcpy(&fd, (uint8_t *)c + at, sizeof(fd));
+			close(fd);
+		}
+	}
+}
+
+/**
+ * recvmsg() - recvmsg(2), without the descriptors of a vhost-user message that takes none
+ * @fd:    socket
+ * @msg:   what is received, and where to
+ * @flags: flags
+ *
+ * The library goes on as if none had come.
+ *
+ * Return: bytes, or -1 and errno.
+ */
+ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	ssize_t n = syscall(SYS_recvmsg, fd, msg, flags);
+	uint32_t request;
+
+	if (n != MESSAGE_HEAD || msg->msg_iov->iov_len != MESSAGE_HEAD || !msg->msg_controllen)
+		return n;
+	memcpy(&request, msg->msg_iov->iov_base, sizeof(request));
+	if (vhost_brings_fds(request))
+		return n;
+	fds_close(msg);
+	msg->msg_controllen = 0;
+	return n;
 }

@@ -84,6 +84,7 @@ extern const struct rte_vhost_device_ops vhost_callbacks;
 
 void vhost_free(struct port *port);
 void vhost_port_break(struct vhost_port *vp);
+bool vhost_brings_fds(uint32_t request);
 
 int vhost_fault_init(void);
 void vhost_fault_serving(int vid);
