@@ -9,6 +9,8 @@
 #include "api/impl.h"
 #include "api/policy.h"
 
+#define VALUES_MAX 65536 /* of a JSON body */
+
 static const struct service *find_service(const struct engine *eng, const char *path, size_t *len)
 {
 	for (const struct service *const *s = eng->opts.services; *s; s++) {
@@ -201,6 +203,26 @@ static int find_room(struct call *c)
 	return room < 0 ? (int)room : 0;
 }
 
+/*
+ * How many values a text can hold: each but the first stands behind a comma or a bracket. A value
+ * takes a hundred times the memory of the two bytes that make it.
+ */
+static size_t count_values(const char *text, size_t size)
+{
+	bool quoted = false;
+	size_t n = 1;
+
+	for (size_t i = 0; i < size; i++) {
+		if (text[i] == '"')
+			quoted = !quoted;
+		else if (quoted)
+			i += text[i] == '\\';
+		else
+			n += text[i] == ',' || text[i] == '[' || text[i] == '{';
+	}
+	return n;
+}
+
 static int parse_body(struct call *c)
 {
 	size_t size;
@@ -218,6 +240,9 @@ static int parse_body(struct call *c)
 				 "The request's body cannot be kept: %s", strerror(-error));
 	if (!size || c->priv->route_flags & ROUTE_UPLOAD)
 		return 0;
+	if (count_values(body, size) > VALUES_MAX)
+		return call_fail(c, 413, "HTTPRequestEntityTooLarge",
+				 "The request has more than %d values.", VALUES_MAX);
 	c->body = json_loadb(body, size, JSON_DECODE_ANY, NULL);
 	return c->body ? 0 : fault_bad_body(c);
 }

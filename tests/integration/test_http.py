@@ -127,6 +127,16 @@ def test_bodies_without_a_token_take_no_memory(cloud):
         assert rss_mb(cloud) < before + 20
 
 
+def test_tiny_values_do_not_multiply_in_memory(cloud):
+    """Two bytes of a body are hundreds in memory: what is not a bracket or comma of a string counts."""
+    before, escaped = rss_mb(cloud), r'"\\\",["'
+    for value, n, status in ('{}', 690_000, 413), ('[]', 65_600, 413), (escaped, 32_000, 400):
+        body = '{"network":[' + ','.join([value] * n) + ']}'
+        got = cloud.demo.http.post(cloud.apid.url + NETWORKS, data=body, timeout=30)
+        assert got.status_code == status, got.text
+    assert rss_mb(cloud) < before + 30
+
+
 def test_who_is_refused_may_finish_and_read_why(cloud):
     """No reset takes the answer away from a client that first sends all it has."""
     with socket.create_connection(('127.0.0.1', cloud.apid.port), timeout=10) as sock:
