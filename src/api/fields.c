@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Validation: what a client gave against a resource's rows, before any hook sees it. */
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -129,14 +130,19 @@ static int check_str(struct call *c, const struct rfield *f, json_t **value)
 	return 0;
 }
 
+/* Of either case (RFC 4122, 3), and kept as we write them: one UUID is one key. */
 static int check_uuid(struct call *c, const struct rfield *f, json_t **value)
 {
 	const char *text = json_string_value(*value);
-	char buf[640];
+	char buf[640], lower[UUID_STR_LEN];
 
 	if (!text || !uuid_valid(text))
 		return fault_bad_value(c, f->name, "%s is not a valid UUID", quoted(*value, buf));
-	return 0;
+	for (size_t i = 0; i < sizeof(lower); i++)
+		lower[i] = (char)tolower((unsigned char)text[i]);
+	json_decref(*value);
+	*value = json_string(lower);
+	return *value ? 0 : -ENOMEM;
 }
 
 static int check_list(struct call *c, const struct rfield *f, json_t **value)

@@ -13,9 +13,9 @@
 #define GONE_MAX     1000  /* deleted ids remembered of a project, lest it fills the store */
 
 /* Members that are ours to write, beside those of the table. */
-static const char *const reserved[] = { "self",	      "file",	    "schema",
-					"stores",     "locations",  "direct_url",
-					"created_at", "updated_at", NULL };
+static const char *const reserved[] = { "self",	      "file",	    "schema",	  "stores",
+					"locations",  "direct_url", "location",	  "deleted",
+					"deleted_at", "created_at", "updated_at", NULL };
 
 static const char *str(const json_t *doc, const char *name)
 {
