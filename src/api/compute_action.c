@@ -90,14 +90,25 @@ static int do_reboot(struct call *c, const json_t *args)
 	return commit(c, server, 202);
 }
 
+/* A lock of another than the server's own project is an operator's, and his to take off. */
 static int set_locked(struct call *c, bool locked, const char *reason)
 {
 	const json_t *old = server_find(c, c->ids[0]);
+	bool owner = old && caller_is_in(c, doc_text(old, "project_id"));
+	const char *by = old ? doc_text(old, "locked_by") : NULL;
 
 	if (!old)
 		return -ENOENT;
+	if (by && !strcmp(by, "admin") && !caller_is_admin(c)) {
+		if (locked)
+			return call_reply(c, 202, NULL);
+		return call_fail(c, 403, "Forbidden",
+				 "Policy doesn't allow os_compute_api:os-lock-server:unlock:"
+				 "unlock_override to be performed.");
+	}
 	json_t *server = json_copy((json_t *)old);
 	json_object_set_new(server, "locked", json_boolean(locked));
+	doc_set_text(server, "locked_by", !locked ? NULL : owner ? "owner" : "admin");
 	doc_set_text(server, "locked_reason", reason);
 	server_note_action(c, server, locked ? "lock" : "unlock");
 	int rc = server_put(c, server);
@@ -106,7 +117,13 @@ static int set_locked(struct call *c, bool locked, const char *reason)
 
 static int do_lock(struct call *c, const json_t *args)
 {
-	return set_locked(c, true, compute_minor(c) >= 73 ? doc_text(args, "locked_reason") : NULL);
+	const char *reason = compute_minor(c) >= 73 ? doc_text(args, "locked_reason") : NULL;
+
+	if (reason && (!*reason || strlen(reason) > 255))
+		return call_fail(c, 400, "BadRequest",
+				 "Invalid input for field/attribute locked_reason: it has 1 to 255 "
+				 "bytes");
+	return set_locked(c, true, reason);
 }
 
 static int do_unlock(struct call *c, const json_t *args)

@@ -220,6 +220,11 @@ static int check_disk(struct call *c, const struct boot *b)
 				 "format %s",
 				 doc_text(b->image, "id"), format ? format : "null");
 	size = MAX(size, doc_int(b->image, "virtual_size"));
+	/* No disk of its own means as large as the image, which whoever uploads it chooses. */
+	if (!disk && !caller_is_admin(c))
+		return call_fail(c, 403, "BootFromVolumeRequiredForZeroDiskFlavor",
+				 "Only volume-backed servers are allowed for flavors with zero "
+				 "disk.");
 	if (!disk || (size <= disk * GIB && doc_int(b->image, "min_disk") <= disk))
 		return 0;
 	return call_fail(c, 400, "FlavorDiskSmallerThanImage",

@@ -712,6 +712,14 @@ def test_locked_server_is_for_its_unlocker_to_delete(cloud):
     cloud.action(server, 'lock', client=cloud.demo)
     assert cloud.demo.call('DELETE', f"{NOVA}/servers/{server['id']}").status_code == 409
     cloud.action(server, 'unlock', client=cloud.demo)
+    cloud.action(server, 'lock')
+    cloud.action(server, 'lock', client=cloud.demo)
+    assert 'unlock_override' in str(cloud.action(server, 'unlock', status=403, client=cloud.demo))
+    assert cloud.demo.call('DELETE', f"{NOVA}/servers/{server['id']}").status_code == 409
+    cloud.action(server, 'unlock')
+    got = cloud.demo.call('POST', f"{NOVA}/servers/{server['id']}/action", {'lock': {'locked_reason': 'x' * 256}},
+                          X_OpenStack_Nova_API_Version='2.73')
+    assert 'locked_reason' in message(got, 400, 'badRequest')
     cloud.demo.delete(f"{NOVA}/servers/{server['id']}")
     cloud.wait_gone(server)
 

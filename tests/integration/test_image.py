@@ -348,6 +348,10 @@ def test_a_boot_looks_images_up_as_its_caller(cloud):
     assert 'disk format ari' in boot(kernel_id=kernel['id'], ramdisk_id=kernel['id'])
     assert 'do not boot from the disk format aki' in boot(disk_format='aki')
     assert 'do not boot from the disk format vhdx' in boot(disk_format='vhdx', data=b'vhdxfile')
+    zero = cloud.flavor(disk=0)
+    refused = cloud.boot(zero, active(cloud.demo), nics, cloud.demo, 403)
+    assert 'flavors with zero disk' in refused['forbidden']['message']
+    cloud.boot(zero, active(cloud.admin), nics, cloud.admin)
     assert 'image is 1099511627776 bytes' in boot(disk_format='qcow2', data=qcow2(1 << 40) + bytes(16 << 10))
 
 

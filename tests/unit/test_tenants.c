@@ -85,9 +85,9 @@ static int setup(void **state)
 		"{\"subnet\":{\"network_id\":\"$shared\",\"ip_version\":4,"
 		"\"cidr\":\"10.3.0.0/24\"}}");
 	make_as(&cloud_admin, "flavor", NOVA "/flavors",
-		"{\"flavor\":{\"name\":\"f\",\"ram\":1,\"disk\":0,\"vcpus\":1}}");
+		"{\"flavor\":{\"name\":\"f\",\"ram\":1,\"disk\":1,\"vcpus\":1}}");
 	make_as(&cloud_admin, "dflavor", NOVA "/flavors",
-		"{\"flavor\":{\"name\":\"g\",\"ram\":1,\"disk\":0,\"vcpus\":1,"
+		"{\"flavor\":{\"name\":\"g\",\"ram\":1,\"disk\":1,\"vcpus\":1,"
 		"\"os-flavor-access:is_public\":false}}");
 	make_image("dimage", "pd");
 	make_image("eimage", "pe");
