@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include <cmocka.h>
 
@@ -146,26 +147,34 @@ static const struct port_ops queue_ops = {
 	.kind = "queue", .rx = op_rx_queue, .tx = op_tx_queue, .free = op_free
 };
 
-static void snap_publish(struct dp *dp)
+/* All VFs up and spoof-checked, but for what @change, or NULL, makes of each. */
+static void snap_publish_as(struct dp *dp, void (*change)(struct veb_port_conf *c))
 {
 	struct veb_port *ports[VFS];
 	struct veb_snap *snap;
 
 	for (unsigned int i = 0; i < VFS; i++) {
 		struct mac mac = mac_of(i);
+		struct veb_port_conf c = { .id = (uint16_t)i,
+					   .kind = VEB_VF,
+					   .mtu = 9000,
+					   .n_macs = 1,
+					   .macs = &mac,
+					   .flags = VEB_LINK_UP | VEB_SPOOFCHK };
 
-		ports[i] = veb_port_new(
-			&(struct veb_port_conf){ .id = (uint16_t)i,
-						 .kind = VEB_VF,
-						 .mtu = 9000,
-						 .n_macs = 1,
-						 .macs = &mac,
-						 .flags = VEB_LINK_UP | VEB_SPOOFCHK });
+		if (change)
+			change(&c);
+		ports[i] = veb_port_new(&c);
 	}
 	assert_int_equal(veb_snap_build(ports, VFS, 0, &snap, NULL), 0);
 	for (unsigned int i = 0; i < VFS; i++)
 		veb_port_put(ports[i]);
 	dp_publish(dp, snap);
+}
+
+static void snap_publish(struct dp *dp)
+{
+	snap_publish_as(dp, NULL);
 }
 
 static int setup(void **state)
@@ -286,16 +295,28 @@ static void a_maximum_rate_holds_its_own_port_alone(void **state)
 	assert_true(vfs[FLOODER].cost > 0 && vfs[NEIGHBOUR].cost > 16 * vfs[FLOODER].cost);
 }
 
-static void queue_plug(struct dp *dp, unsigned int n, unsigned int to)
+/* @fd: what wakes its worker; -1: it is polled. */
+static void queue_plug_fd(struct dp *dp, unsigned int n, unsigned int to, int fd)
 {
 	struct vf *vf = &vfs[n];
 
 	*vf = (struct vf){
 		.port = { .ops = &queue_ops, .queues = { &vf->source }, .n_queues = 1 },
-		.source = { .port = &vf->port, .fd = -1, .node = -1 },
+		.source = { .port = &vf->port, .fd = fd, .slow_rx = true, .node = -1 },
 		.dst = mac_of(to),
 	};
 	assert_int_equal(dp_port_add(dp, (uint16_t)n, "test", &vf->port, NULL), 0);
+}
+
+static void queue_plug(struct dp *dp, unsigned int n, unsigned int to)
+{
+	queue_plug_fd(dp, n, to, -1);
+}
+
+static void queues_unplug(struct dp *dp)
+{
+	for (uint16_t i = 0; i <= OTHER; i++)
+		dp_port_del(dp, i);
 }
 
 static void sent(unsigned int from, unsigned int n)
@@ -341,8 +362,7 @@ static void what_a_paused_port_was_given_is_dropped_or_goes_on(void **state)
 	assert_int_equal(link_down(dp, FLOODER), before + 1000);
 	assert_int_equal(vfs[OTHER].got, 201);
 	assert_int_equal(vfs[FLOODER].got, 300);
-	for (uint16_t i = 0; i <= OTHER; i++)
-		dp_port_del(dp, i);
+	queues_unplug(dp);
 }
 
 /* The worker is in a turn when the next snapshot comes: the old one lives until that is over. */
@@ -365,6 +385,127 @@ static void a_snapshot_outlives_the_turn_that_uses_it(void **state)
 	dp_port_del(dp, FLOODER);
 }
 
+/* Else all sources end up with one worker, as they come and go. */
+static void who_left_is_no_load_of_his_worker(void **state)
+{
+	struct dp *dp = *state;
+
+	for (unsigned int i = 0; i < 3; i++) {
+		queue_plug(dp, FLOODER, OTHER);
+		queue_plug(dp, OTHER, FLOODER);
+		assert_int_equal(dp->workers[0]->core.load, 2);
+		dp_port_del(dp, FLOODER);
+		assert_int_equal(dp->workers[0]->core.load, 1);
+		dp_port_del(dp, OTHER);
+		assert_int_equal(dp->workers[0]->core.load, 0);
+	}
+}
+
+static void until_asleep(struct dp *dp, const struct port_queue *q)
+{
+	while (__atomic_load_n(&q->polled, __ATOMIC_ACQUIRE) ||
+	       !__atomic_load_n(&dp->workers[0]->pulse.asleep, __ATOMIC_ACQUIRE))
+		usleep(100);
+}
+
+/*
+ * A source that moved, and a kick of it that its old worker took out of epoll before: the old one
+ * leaves it alone. Kicks come in order, so with the one behind it that one was seen.
+ */
+static void a_kick_of_anothers_source_is_not_ours(void **state)
+{
+	struct port_queue *moved = &vfs[FLOODER].source;
+	int moved_fd = eventfd(0, EFD_CLOEXEC), fd = eventfd(0, EFD_CLOEXEC);
+	struct dp *dp = *state;
+
+	dp->busy = false;
+	queue_plug_fd(dp, FLOODER, OTHER, moved_fd);
+	queue_plug_fd(dp, NEIGHBOUR, OTHER, fd);
+	until_asleep(dp, moved);
+	until_asleep(dp, &vfs[NEIGHBOUR].source);
+	__atomic_store_n(&moved->worker, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&vfs[FLOODER].waiting, 3, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&vfs[NEIGHBOUR].waiting, 1, __ATOMIC_SEQ_CST);
+	assert_int_equal(eventfd_write(moved_fd, 1), 0);
+	assert_int_equal(eventfd_write(fd, 1), 0);
+	while (__atomic_load_n(&vfs[NEIGHBOUR].waiting, __ATOMIC_SEQ_CST))
+		usleep(100);
+	until_asleep(dp, &vfs[NEIGHBOUR].source);
+	assert_int_equal(vfs[FLOODER].waiting, 3);
+	__atomic_store_n(&moved->worker, 0, __ATOMIC_SEQ_CST);
+	queues_unplug(dp);
+	dp->busy = true;
+	close(moved_fd);
+	close(fd);
+}
+
+static void mirror_to_a_link_that_is_down(struct veb_port_conf *c)
+{
+	static const struct veb_mirror mirror = { .to = OTHER, .flags = VEB_MIRROR_OUT };
+
+	if (c->id == FLOODER) {
+		c->n_out = 1;
+		c->out = &mirror;
+	}
+	if (c->id == OTHER)
+		c->flags &= (uint16_t)~VEB_LINK_UP;
+}
+
+static void a_mirror_brings_nothing_where_the_link_is_down(void **state)
+{
+	struct dp *dp = *state;
+	uint64_t before = link_down(dp, OTHER);
+
+	snap_publish_as(dp, mirror_to_a_link_that_is_down);
+	queue_plug(dp, OTHER, OTHER);
+	queue_plug(dp, NEIGHBOUR, OTHER);
+	queue_plug(dp, FLOODER, NEIGHBOUR);
+	sent(FLOODER, 200);
+	dp_port_del(dp, FLOODER); /* when its turn is over */
+	assert_int_equal(vfs[NEIGHBOUR].got, 200);
+	assert_int_equal(vfs[OTHER].got, 0);
+	assert_int_equal(link_down(dp, OTHER), before + 200);
+	queues_unplug(dp);
+	snap_publish(dp);
+}
+
+static void learn_of_strangers(struct veb_port_conf *c)
+{
+	static const struct mac own = { { 2, 1 } };
+
+	c->flags |= VEB_LEARN;
+	if (c->id <= OTHER)
+		c->macs = &own; /* not what they send from */
+}
+
+/* What two VFs taught, and control did not come to hear before one of them is somebody else's. */
+static void what_a_gone_port_taught_is_forgotten(void **state)
+{
+	struct dp *dp = *state;
+	struct dp_hint hints[16];
+	unsigned int n, n_flooder = 0, n_neighbour = 0;
+
+	snap_publish_as(dp, learn_of_strangers);
+	while (dp_hints_take(dp, hints, ARRAY_LEN(hints)))
+		;
+	queue_plug(dp, FLOODER, OTHER);
+	queue_plug(dp, NEIGHBOUR, OTHER);
+	sent(FLOODER, 1);
+	sent(NEIGHBOUR, 1);
+	dp_port_pause(dp, NEIGHBOUR); /* its turn is over */
+	dp_port_del(dp, FLOODER);
+	n = dp_hints_take(dp, hints, ARRAY_LEN(hints));
+	for (unsigned int i = 0; i < n; i++) {
+		n_flooder += hints[i].port == FLOODER;
+		n_neighbour += hints[i].port == NEIGHBOUR;
+	}
+	assert_int_equal(n_flooder, 0);
+	assert_int_equal(n_neighbour, 1);
+	dp_port_resume(dp, NEIGHBOUR, false);
+	queues_unplug(dp);
+	snap_publish(dp);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +516,10 @@ int main(void)
 		cmocka_unit_test(a_minimum_rate_buys_turns_on_a_busy_worker),
 		cmocka_unit_test(a_maximum_rate_holds_its_own_port_alone),
 		cmocka_unit_test(what_a_paused_port_was_given_is_dropped_or_goes_on),
+		cmocka_unit_test(who_left_is_no_load_of_his_worker),
+		cmocka_unit_test(a_kick_of_anothers_source_is_not_ours),
+		cmocka_unit_test(a_mirror_brings_nothing_where_the_link_is_down),
+		cmocka_unit_test(what_a_gone_port_taught_is_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
