@@ -85,7 +85,7 @@ const char *const drop_help[DROP_N] = {
 	[DROP_ISOLATED] = "sent to a VF that is isolated as this one is",
 	[DROP_STORM_BROADCAST] = "more broadcast frames a second than the VF may send",
 	[DROP_STORM_MULTICAST] = "more multicast frames a second than the VF may send",
-	[DROP_FLOW_CONTROL] = "flow control, which a guest may not send",
+	[DROP_FLOW_CONTROL] = "flow control, or more than two tags, below which it cannot be told",
 };
 
 /**

@@ -123,7 +123,7 @@ enum drop {
 	DROP_ISOLATED,	   /* from the VF: it and the receiver are isolated */
 	DROP_STORM_BROADCAST, /* from the VF: above its limits of frames to many */
 	DROP_STORM_MULTICAST,
-	DROP_FLOW_CONTROL, /* from the VF: MAC control, that would stall a port */
+	DROP_FLOW_CONTROL, /* from the VF: MAC control, that would stall a port, or more than two tags */
 	DROP_N
 };
 extern const char *const drop_names[DROP_N + 1];

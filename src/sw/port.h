@@ -63,6 +63,7 @@ struct port_burst {
 	struct loss lost[DROP_N]; /* and where there are any, the last of them; without time */
 	struct frame frames[PORT_BURST] __attribute__((aligned(64)));
 	struct frame_seg segs[PORT_SEGS];
+	uint8_t inner[PORT_BURST][FRAME_TAG_LEN]; /* second tags of frames: frame_own_inner() */
 };
 
 /* Frames for one destination that follow each other in the burst and share their fate. */

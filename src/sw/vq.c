@@ -192,8 +192,8 @@ static unsigned int head_parse(struct port_burst *b, struct frame *f, const uint
 	return VQ_HDR_LEN + eth;
 }
 
-/* The tag of a frame that was taken as if it had none: into f->tag. */
-static void take_tag(struct frame *f)
+/* The tag of a frame that was taken as if it had none: into f->tag. False: it has two. */
+static bool take_tag(struct frame *f)
 {
 	uint16_t tag[2]; /* TCI, and the type behind it */
 
@@ -204,11 +204,22 @@ static void take_tag(struct frame *f)
 	f->len -= FRAME_TAG_LEN;
 	f->data.base += FRAME_TAG_LEN;
 	f->data.len -= FRAME_TAG_LEN;
+	return !frame_is_tpid(f->type);
+}
+
+/* The second tag of a frame, if any, into the burst: veb judges by it. @segs: n_more + 1. */
+static void take_inner(struct port_burst *b, struct frame *f, struct frame_seg *segs)
+{
+	if (likely(!frame_is_tpid(f->type)))
+		return;
+	frame_own_inner(f, b->inner[b->n], segs);
+	guest_copy_done();
 }
 
 /*
- * The common frame: asks for no offload. Its header is read with three loads, checked and stored
- * from registers. @len: VQ_HEAD_LEN at least. False: it is another kind, nothing happened.
+ * The common frame: asks for no offload and has a tag at most. Its header is read with three
+ * loads, checked and stored from registers. @len: VQ_HEAD_LEN at least. False: it is another kind,
+ * nothing happened.
  */
 static inline bool take_plain(struct frame *f, const uint8_t *at, uint32_t len)
 {
@@ -230,28 +241,34 @@ static inline bool take_plain(struct frame *f, const uint8_t *at, uint32_t len)
 	f->data.base = at + VQ_HDR_LEN + FRAME_HDR_LEN;
 	f->data.len = len - VQ_HDR_LEN - FRAME_HDR_LEN;
 	f->csum_offset = 0;
-	if (unlikely(frame_is_tpid(f->type)))
-		take_tag(f);
-	return true;
+	return likely(!frame_is_tpid(f->type)) || take_tag(f);
 }
 
-/* Any frame in one descriptor of at least VQ_HEAD_LEN bytes. */
-static void take_single(struct port_burst *b, const uint8_t *at, uint32_t len)
+/*
+ * Any frame in one descriptor of at least VQ_HEAD_LEN bytes. False: no room for a segment in this
+ * burst; leave it for the next.
+ */
+static bool take_single(struct port_burst *b, const uint8_t *at, uint32_t len)
 {
 	struct frame *f = &b->frames[b->n];
 	uint8_t head[VQ_HEAD_LEN];
 	unsigned int skip;
 
+	if (unlikely(b->n_segs == PORT_SEGS))
+		return false;
 	memcpy(head, at, VQ_HEAD_LEN);
 	guest_copy_done();
 	skip = head_parse(b, f, head, len);
 	if (unlikely(!skip))
-		return;
+		return true;
 	f->data = (struct frame_seg){ at + skip, len - skip };
 	f->n_more = 0;
+	take_inner(b, f, &b->segs[b->n_segs]);
 	frame_set_hdr_len(f);
 	guest_copy_done();
+	b->n_segs += f->n_more;
 	b->n++;
+	return true;
 }
 
 /*
@@ -287,6 +304,7 @@ static bool take_chain(struct vq *v, struct port_burst *b, const struct vq_chain
 	f->data = (struct frame_seg){ segs[i].base + skip, segs[i].len - skip };
 	f->more = &segs[i + 1];
 	f->n_more = (uint16_t)(n - 1 - (int)i);
+	take_inner(b, f, &segs[i]);
 	frame_set_hdr_len(f);
 	guest_copy_done();
 	b->n_segs += (unsigned int)n;
@@ -331,10 +349,7 @@ static unsigned int split_take(struct vq *v, struct vq_taken *out, unsigned int 
 /* The uncommon frame. False: no room for its segments in this burst. */
 static bool take_slow(struct vq *v, struct port_burst *b, const struct vq_taken *t)
 {
-	if (!t->at)
-		return take_chain(v, b, &t->chain);
-	take_single(b, t->at, t->len);
-	return true;
+	return t->at ? take_single(b, t->at, t->len) : take_chain(v, b, &t->chain);
 }
 
 /**

@@ -4,8 +4,6 @@
 
 #include <errno.h>
 
-#define TAGS_MAX 16 /* of one frame that are looked at */
-
 /**
  * frame_parse() - Take a frame's Ethernet header apart
  * @f:     gets dst, src, type, tag and len; other members are untouched
@@ -204,12 +202,37 @@ bool frame_is_gre(const struct frame *f)
 }
 
 /**
- * frame_is_mac_control() - Flow control, below whatever tags
- * @f: frame
+ * frame_own_inner() - Let a frame's second tag be a copy that its sender cannot rewrite any more
+ * @f:     a frame of two tags at least, with its segments: its type is that of a tag
+ * @inner: gets the tag's TCI and the type behind it; the frame's first payload from now on
+ * @segs:  array of @f->n_more + 1 for what follows; its second entry may be @f->more
  *
- * A tag below another is in the sender's memory, who may rewrite it after this look; a station
- * takes flow control from an untagged frame alone, and the switch takes off two tags at most.
- * A stack of more than TAGS_MAX tags is answered with true: nobody has use for one.
+ * Context: the worker that takes the frame.
+ */
+void frame_own_inner(struct frame *f, uint8_t inner[FRAME_TAG_LEN], struct frame_seg *segs)
+{
+	uint32_t len = frame_peek(f, 0, inner, FRAME_TAG_LEN), skip = len;
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i <= f->n_more; i++) {
+		struct frame_seg seg = i ? f->more[i - 1] : f->data;
+		uint32_t gone = MIN(skip, seg.len);
+
+		skip -= gone;
+		if (seg.len > gone)
+			segs[n++] = (struct frame_seg){ seg.base + gone, seg.len - gone };
+	}
+	f->data = (struct frame_seg){ inner, len };
+	f->more = segs;
+	f->n_more = (uint16_t)n;
+}
+
+/**
+ * frame_is_mac_control() - Flow control, below whatever tags
+ * @f: frame; a second tag is not in its sender's memory: frame_own_inner()
+ *
+ * What lies below more tags than two is the sender's, who may make it flow control after any look,
+ * so it counts as that. A guest needs two at most, its customers' and its own (802.1ad).
  *
  * Context: the worker that holds the burst.
  */
@@ -217,9 +240,8 @@ bool frame_is_mac_control(const struct frame *f)
 {
 	uint16_t type = f->type;
 
-	for (unsigned int i = 0; frame_is_tpid(type) && i < TAGS_MAX; i++)
-		if (frame_peek(f, i * FRAME_TAG_LEN + 2, &type, sizeof(type)) < sizeof(type))
-			return false;
+	if (frame_is_tpid(type) && frame_peek(f, 2, &type, sizeof(type)) < sizeof(type))
+		return false; /* it ends there */
 	return type == htons(TYPE_MAC_CONTROL) || frame_is_tpid(type);
 }
 

@@ -102,6 +102,7 @@ unsigned int frame_cut(const struct frame *f, uint32_t len, struct frame *out,
 		       struct frame_seg *segs);
 unsigned int frame_peek(const struct frame *f, uint32_t offset, void *out, unsigned int len);
 bool frame_is_gre(const struct frame *f);
+void frame_own_inner(struct frame *f, uint8_t inner[FRAME_TAG_LEN], struct frame_seg *segs);
 bool frame_is_mac_control(const struct frame *f);
 bool frame_is_dhcp_request(const struct frame *f);
 

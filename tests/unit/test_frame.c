@@ -43,6 +43,56 @@ static void frame_parse_takes_the_outer_tag_out(void **state)
 	}
 }
 
+/* All that follows the source address, and what is said of it; in one piece or in many. */
+static void flow_control_is_known_below_two_tags_and_assumed_below_more(void **state)
+{
+#define C "\x81\x00\x20\x07"
+#define S "\x88\xa8\x00\x00"
+#define PAUSE "\x88\x08\x00\x01"
+#define IP "\x08\x00\x45\x00"
+	static const struct {
+		const char *bytes;
+		uint32_t len;
+		bool is;
+	} rows[] = {
+		{ PAUSE, 4, true },	    { IP, 4, false },
+		{ C PAUSE, 8, true },	    { S PAUSE, 8, true },      { C IP, 8, false },
+		{ C C PAUSE, 12, true },    { S C PAUSE, 12, true },   { C S PAUSE, 12, true },
+		{ S C IP, 12, false },	    { C S IP, 12, false },     { C C, 8, false },
+		{ C C "\x88", 9, false },   { C C "\x88\x08", 10, true },
+		{ C C C IP, 16, true },	    { S C C PAUSE, 16, true }, { C C C, 12, true },
+		{ C C "\x81\x00", 10, true },
+	};
+
+	for (unsigned int i = 0; i < ARRAY_LEN(rows); i++) {
+		uint8_t bytes[12 + 16 + 4] = { 0 }, inner[FRAME_TAG_LEN], got[16] = { 0 };
+		struct frame_seg segs[16], *more = segs + 1;
+		uint32_t len = 12 + rows[i].len, used;
+		struct frame f = { 0 };
+
+		memcpy(bytes + 12, rows[i].bytes, rows[i].len);
+		used = (uint32_t)frame_parse(&f, bytes, len);
+		assert_int_not_equal(used, 0);
+		f.data = (struct frame_seg){ bytes + used, len - used };
+		assert_int_equal(frame_is_mac_control(&f), rows[i].is);
+		if (!frame_is_tpid(f.type))
+			continue;
+		f.data.len = MIN(len - used, 1u); /* a byte a piece */
+		for (f.more = more; used + 1u + f.n_more < len; f.n_more++)
+			more[f.n_more] = (struct frame_seg){ bytes + used + 1 + f.n_more, 1 };
+		frame_own_inner(&f, inner, segs);
+		assert_int_equal(frame_is_mac_control(&f), rows[i].is);
+		assert_ptr_equal(f.data.base, inner);
+		memset(bytes + used, 0xee, MIN(len - used, 4u));
+		assert_int_equal(frame_peek(&f, 0, got, sizeof(got)), len - used);
+		assert_memory_equal(got, rows[i].bytes + used - 12, len - used);
+	}
+#undef C
+#undef S
+#undef PAUSE
+#undef IP
+}
+
 static void frame_header_writes_what_was_parsed(void **state)
 {
 	uint8_t out[FRAME_HDR_MAX];
@@ -248,6 +298,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frame_parse_takes_the_outer_tag_out),
+		cmocka_unit_test(flow_control_is_known_below_two_tags_and_assumed_below_more),
 		cmocka_unit_test(frame_header_writes_what_was_parsed),
 		cmocka_unit_test(offload_headers_that_contradict_themselves_are_refused),
 		cmocka_unit_test(frame_peek_gathers_over_segments),

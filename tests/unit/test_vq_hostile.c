@@ -718,6 +718,86 @@ static void a_ring_outside_the_new_memory_is_not_touched(void **state)
 	assert_memory_equal(was, a.mem.base, MEM);
 }
 
+static uint8_t *rewritten; /* a type in a frame */
+static unsigned int rewrite_at;
+
+static void pause_after_all(void)
+{
+	if (n_reads == rewrite_at)
+		memcpy(rewritten, "\x88\x08", 2);
+}
+
+/* Below so many tags, in pieces of that size; whatever veb was told, that arrives. */
+static void type_changes_behind_a_read(unsigned int tags, uint32_t piece, unsigned int at)
+{
+	uint8_t *bytes, *room, arrived[2];
+	struct port_item item = { burst.frames, { 0 }, 0, 1 };
+	struct port_batch batch = { .items = &item, .n = 1, .stats = &stats, .mirrors = mirrors,
+				    .scratch = scratch };
+	bool pause;
+
+	teardown(NULL);
+	setup_quiet(NULL);
+	room = driver_alloc(&b.mem, 2000, 1);
+	offer(&b.ring, room, 2000, 2000, true, DRIVER_DIRECT);
+	bytes = frame_make(&a.mem, 64);
+	for (unsigned int i = 0; i < tags; i++)
+		memcpy(bytes + 24 + 4 * i, "\x81\x00\x00\x07", 4);
+	rewritten = bytes + 24 + 4 * tags;
+	memcpy(rewritten, "\x08\x00", 2);
+	offer(&a.ring, bytes, 76, piece, false, DRIVER_DIRECT);
+	n_reads = 0;
+	rewrite_at = at;
+	on_read = pause_after_all;
+	assert_int_equal(take_burst(), 1);
+	on_read = NULL;
+	pause = frame_is_mac_control(&burst.frames[0]);
+	memcpy(rewritten, "\x88\x08", 2);
+	item.tags[0] = burst.frames[0].tag;
+	vq_deliver(&b.vq, &batch);
+	vq_give_back(&a.vq);
+	assert_int_equal(stats.rx_packets, 1);
+	memcpy(arrived, room + (rewritten - bytes), 2);
+	assert_int_equal(pause, arrived[0] == 0x88);
+	memcpy(rewritten, arrived, 2); /* and nothing else is any different */
+	assert_memory_equal(room + 12, bytes + 12, 64);
+}
+
+static void no_frame_becomes_flow_control_after_it_was_judged(void **state)
+{
+	static const uint32_t pieces[] = { 76, 31, 9, 2 };
+
+	for (unsigned int tags = 0; tags <= 2; tags++)
+		for (unsigned int i = 0; i < ARRAY_LEN(pieces); i++)
+			for (unsigned int at = 0; at < 16; at++)
+				type_changes_behind_a_read(tags, pieces[i], at);
+}
+
+static void offer_two_tags(void)
+{
+	uint8_t *bytes = frame_make(&a.mem, 64);
+
+	memcpy(bytes + 24, "\x81\x00\x00\x07\x81\x00", 6);
+	offer(&a.ring, bytes, 76, 76, false, DRIVER_DIRECT);
+}
+
+/* Each such frame takes a segment of the burst's; one that finds none comes with the next. */
+static void second_tags_wait_for_room_in_a_burst(void **state)
+{
+	offer_two_tags();
+	offer_two_tags();
+	burst.max = PORT_BURST;
+	burst.max_bytes = UINT32_MAX;
+	burst.n = 0;
+	burst.n_segs = PORT_SEGS - 1;
+	assert_int_equal(vq_take(&a.vq, &burst), 1);
+	assert_true(burst.more && burst.n_segs == PORT_SEGS);
+	vq_give_back(&a.vq);
+	assert_int_equal(take_burst(), 1);
+	assert_int_equal(burst.n_segs, 1);
+	vq_give_back(&a.vq);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup_quiet, teardown)
 
 #define BOTH                                                                                       \
@@ -730,6 +810,8 @@ static void a_ring_outside_the_new_memory_is_not_touched(void **state)
 		T(a_frame_is_cut_while_nobody_waits), T(a_cut_frame_is_counted_once),               \
 		T(mistakes_are_read_once_a_batch_of_cut_frames),                                    \
 		T(every_advisory_costs_one_frame_or_the_ring),                                      \
+		T(no_frame_becomes_flow_control_after_it_was_judged),                               \
+		T(second_tags_wait_for_room_in_a_burst),                                            \
 		T(a_ring_outside_the_new_memory_is_not_touched)
 
 int main(void)
