@@ -252,9 +252,9 @@ int sw_vf_attach(void *ctx, const char *pf, unsigned int vf, const struct vf_att
 }
 
 /*
- * Puts a new value of a VF in force, prepared by sw_prepare() or, if the state file does not show
- * it, sw_snap_build(). If it has no plug, the old one is out before: no frame of its user goes by
- * the new rules, and none that they let pass reaches him.
+ * Puts a new value of a VF in force, prepared by sw_prepare() or, if nobody waits for the state
+ * file to show it, sw_snap_build(). If it has no plug, the old one is out before: no frame of its
+ * user goes by the new rules, and none that they let pass reaches him.
  */
 static int vf_put(struct sw *sw, struct sw_pf *pf, unsigned int vf, const struct sw_vf *next,
 		  int (*prepare)(struct sw *sw, struct veb_snap **out, struct err *e),
@@ -384,8 +384,10 @@ static void refusals_say(struct sw_vf *v, const struct guest *old, const char *p
  * @filter: a full replacement; NULL: the source is gone
  * @e:      may be NULL
  *
- * Return: 0 (also if addresses were refused), -ENODEV, -EINVAL, -ENOMEM, or errors of the state
- * file.
+ * In force at once; saved with the next tick, as guests may change their filters as often as they
+ * like.
+ *
+ * Return: 0 (also if addresses were refused), -ENODEV, -EINVAL, -ENOMEM.
  * Context: control.
  */
 int sw_vf_filter(void *ctx, const char *pf, unsigned int vf, const struct vf_filter *filter,
@@ -396,6 +398,8 @@ int sw_vf_filter(void *ctx, const char *pf, unsigned int vf, const struct vf_fil
 	struct sw_vf *v = sw_vf_find(sw, pf, vf, &p, e), next;
 	const struct sw_seat seat = { p, vf };
 	struct guest_rules rules;
+	bool lasts; /* what the state file has of it changes */
+	int rc;
 
 	if (!v)
 		return p ? -EINVAL : -ENODEV;
@@ -404,6 +408,8 @@ int sw_vf_filter(void *ctx, const char *pf, unsigned int vf, const struct vf_fil
 	if (guest_filter(v->guest, filter, &rules, &next.guest))
 		return err_set(e, -ENOMEM, "no memory");
 	refusals_say(&next, v->guest, pf, vf);
-	return vf_put(sw, p, vf, &next,
-		      guest_same_accepted(v->guest, next.guest) ? sw_snap_build : sw_prepare, e);
+	lasts = !guest_same_accepted(v->guest, next.guest);
+	rc = vf_put(sw, p, vf, &next, sw_snap_build, e);
+	sw->unsaved |= lasts && !rc;
+	return rc;
 }
