@@ -49,7 +49,7 @@ class Site:
         self.start_agent()
         run(ROOT / 'scripts/guest-image', timeout=300)
         self.image = self.cli(ROOT / 'scripts/guest-register')
-        self.cli('openstack', 'flavor', 'create', '--ram', '160', '--disk', '0', '--vcpus', '1', 'tiny')
+        self.cli('openstack', 'flavor', 'create', '--ram', '160', '--disk', '1', '--vcpus', '1', 'tiny')
 
     def start_agent(self):
         with open(self.dir / 'agentd.log', 'ab') as log:
