@@ -317,8 +317,8 @@ static void old_documents_have_the_defaults_of_new_rows(void **state)
 {
 	static const char id[] = "5f8b5b0e-28e4-4b0c-a8a0-c30b8c4d1bb1";
 	static const char *const finds[] = { "size=1", "shared=false", "colour=",
-					     "id=5f8b5b0e-28e4-"
-					     "4b0c-a8a0-c30b8c4d1bb1",
+					     ("id=5f8b5b0e-28e4-"
+					      "4b0c-a8a0-c30b8c4d1bb1"),
 					     "size=1&shared=0" };
 	static const char *const misses[] = { "size=2", "shared=true", "colour=red" };
 	struct fix *f = *state;

@@ -81,7 +81,7 @@ static char *sign(struct call *c, const char *audit, const struct token *from, s
 	snprintf(t.user_id, sizeof(t.user_id), "%s",
 		 json_string_value(json_object_get(cloud.ids, "ann")));
 	snprintf(t.audit_id, sizeof(t.audit_id), "%s%s", audit,
-		 "00000000000000000000000000000000" + strlen(audit));
+		 &"00000000000000000000000000000000"[strlen(audit)]);
 	if (from)
 		strcat(strcpy(t.chain, from->chain), from->audit_id);
 	assert_int_equal(token_sign(c, &t, &text), 0);
