@@ -23,10 +23,11 @@ void __wrap_parent_beat(void *p, pid_t tid);
 unsigned int __wrap_veb_forward(const struct veb_snap *s, uint16_t src, const struct frame *frames,
 				unsigned int n, struct veb_out *out)
 {
-	uint8_t how = frames->type == htons(ETH_P_802_EX1) && frames->data.len
-			      ? *(const volatile uint8_t *)frames->data.base
-			      : 0;
+	uint8_t how = 0;
 
+	for (unsigned int i = 0; i < n && !how; i++) /* others may have come just before */
+		if (frames[i].type == htons(ETH_P_802_EX1) && frames[i].data.len)
+			how = *(const volatile uint8_t *)frames[i].data.base;
 	switch (how) {
 	case 'c': /* computes for ever */
 		for (volatile unsigned int i = 0;; i++)

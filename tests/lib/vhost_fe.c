@@ -324,15 +324,22 @@ void fe_close(struct fe *fe)
 	free(fe);
 }
 
-/** fe_reconnect() - Meet the back end again after it was gone; memory and rings are as they were */
+/**
+ * fe_reconnect() - Meet the back end again after it was gone; memory and rings are as they were
+ *
+ * The first connection that waits for us may be one that it gave up when its VF was released.
+ */
 int fe_reconnect(struct fe *fe, int timeout_ms)
 {
+	uint64_t end = now_ms() + (uint64_t)timeout_ms;
 	int rc;
 
-	close(fe->sock);
-	fe->sock = -1;
-	rc = sock_open(fe, timeout_ms);
-	rc = rc ? rc : negotiate(fe);
+	do {
+		close(fe->sock);
+		fe->sock = -1;
+		rc = sock_open(fe, timeout_ms);
+		rc = rc ? rc : negotiate(fe);
+	} while (rc == -EPIPE && now_ms() < end);
 	for (unsigned int i = 1; !rc && i < 2 * fe->opts.pairs; i += 2)
 		fe_kick(fe, i);
 	return rc;
