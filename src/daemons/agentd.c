@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <grp.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -125,20 +124,6 @@ static int choose_account(const struct daemon *d, const struct conf *conf, struc
 	return 0;
 }
 
-/* QEMU makes its sockets there, and the agent, of QEMU's group, removes those of dead ones. */
-static int open_vhost_dir(const struct daemon *d, struct err *e)
-{
-	const struct group *group = getgrnam("libvirt-qemu");
-	char path[PATH_MAX];
-	int rc;
-
-	snprintf(path, sizeof(path), "%s/vhost", d->opts.run_dir);
-	rc = file_mkdirs(path, 0755, e);
-	if (!rc && group && (chown(path, (uid_t)-1, group->gr_gid) || chmod(path, 02770)))
-		return err_errno(e, "%s", path);
-	return rc;
-}
-
 /* Directories and the password become the account's. */
 static int give_all(const struct daemon *d, const struct account *a, struct err *e)
 {
@@ -150,7 +135,6 @@ static int give_all(const struct daemon *d, const struct account *a, struct err 
 	snprintf(dhcp, sizeof(dhcp), "%s/dhcp", d->opts.run_dir);
 	rc = file_mkdirs(state, 0711, e);
 	rc = rc ?: file_mkdirs(dhcp, 0755, e);
-	rc = rc ?: open_vhost_dir(d, e);
 	rc = rc ?: account_give(state, NULL, 0711, a, e);
 	rc = rc ?: account_give(dhcp, NULL, 0755, a, e);
 	if (!rc && !lstat(d->opts.credentials, &st) && S_ISREG(st.st_mode) && !st.st_uid &&

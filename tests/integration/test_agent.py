@@ -676,6 +676,7 @@ def test_the_agent_and_dnsmasq_hold_nothing_of_roots(host):
     assert dhcp['Uid'].split() == [str(pwd.getpwnam('dnsmasq').pw_uid)] * 4 and dhcp['NoNewPrivs'] == '1'
     assert {int(dhcp[word], 16) for word in ('CapPrm', 'CapEff', 'CapBnd', 'CapAmb')} == {1 << 10 | 1 << 12 | 1 << 13}
     assert {owner(p) for p in (host.state / 'agent').iterdir()} == {'anyvf-agent'}
+    assert owner(host.dir / 'vhost') == 'root' and not (host.dir / 'vhost').stat().st_mode & 0o022, "the switch's alone"
     os.kill(child, signal.SIGKILL)
     assert host.agent.wait(10) == 1
     host.start()
