@@ -89,6 +89,33 @@ static int give_all(int dir, const struct account *a, unsigned int depth)
 	return rc;
 }
 
+static int give_names(int dir, const char *path, const char *const names[], const struct account *a,
+		      struct err *e)
+{
+	int rc = dir < 0 ? -errno : names ? 0 : give_all(dir, a, 0);
+
+	for (; names && *names && !rc; names++)
+		rc = give_entry(dir, *names, a, 0);
+	return rc ? err_set(e, rc, "what is in %s: %s", path, strerror(-rc)) : 0;
+}
+
+/**
+ * account_give_some() - Make entries of a directory an account's own, but not the directory
+ * @dir:   directory that is there, in which nobody but root and the account changes these names
+ * @names: as for account_give()
+ * @a:     the account
+ * @e:     error text, may be NULL
+ *
+ * Return: 0, or as account_give(). Context: root's.
+ */
+int account_give_some(const char *dir, const char *const names[], const struct account *a,
+		      struct err *e)
+{
+	auto_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return give_names(fd, dir, names, a, e);
+}
+
 /**
  * account_give() - Make a directory an account's own
  * @dir:   directory that is there
@@ -110,7 +137,7 @@ int account_give(const char *dir, const char *const names[], mode_t mode, const 
 {
 	auto_close int fd = -1;
 	struct stat st;
-	int rc = 0;
+	int rc;
 
 	if (stat(dir, &st))
 		return err_errno(e, "%s", dir);
@@ -121,12 +148,9 @@ int account_give(const char *dir, const char *const names[], mode_t mode, const 
 		return err_errno(e, "%s", dir);
 	if (st.st_uid || st.st_mode & S_ISVTX)
 		return err_set(e, -EPERM, "%s is not %s's, nor root's to give", dir, a->name);
-	if (!names)
-		rc = give_all(fd, a, 0);
-	for (; names && *names && !rc; names++)
-		rc = give_entry(fd, *names, a, 0);
+	rc = give_names(fd, dir, names, a, e);
 	if (rc)
-		return err_set(e, rc, "what is in %s: %s", dir, strerror(-rc));
+		return rc;
 	if (fchown(fd, a->uid, a->gid) || fchmod(fd, mode))
 		return err_errno(e, "%s", dir);
 	return 0;

@@ -19,6 +19,8 @@ struct account {
 int account_find(const char *name, struct account *out, struct err *e);
 int account_give(const char *dir, const char *const names[], mode_t mode, const struct account *a,
 		 struct err *e);
+int account_give_some(const char *dir, const char *const names[], const struct account *a,
+		      struct err *e);
 int account_become(const struct account *a, const char *const groups[], struct err *e);
 
 #endif

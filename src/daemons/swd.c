@@ -21,15 +21,17 @@
 #include "sw/dp.h"
 #include "sw/parent.h"
 #include "sw/parent_rules.h"
+#include "sw/rights.h"
 #include "sw/sw.h"
 
 #define GROUP	  "anyvf"	  /* may use the control socket */
 #define QEMU	  "libvirt-qemu" /* group that may use vhost-user sockets */
+#define PARENT	  "anyvf-swd"	 /* account of a parent that is not root */
 #define FILES_MAX 65536 /* descriptors: 256 VFs with 64 queues each, and taps */
 
 struct swd_opts {
 	const char *run_dir, *state, *config, *cores, *poll, *user;
-	bool huge, privileged, debug;
+	bool huge, privileged, debug, prepare;
 };
 
 /* What main() hands to the child. */
@@ -38,20 +40,22 @@ struct swd {
 	char run_dir[PATH_MAX]; /* absolute, as of the next two */
 	char sock[VF_PATH_LEN + 1];
 	char state[PATH_MAX];
-	int listen; /* on sock; over all lives of the child */
+	int listen;  /* on sock; over all lives of the child */
+	bool parted; /* we have what the parent of two processes needs */
 	struct parent_rules rules;
 	struct parent_opts parent;
 };
 
 static const char usage[] =
 	"Usage: anyvf-swd [--run-dir DIR] [--state FILE] [--config FILE] [--cores LIST]\n"
-	"                 [--poll busy|adaptive] [--huge] [--privileged] [--debug]\n";
+	"                 [--poll busy|adaptive] [--huge] [--privileged] [--debug]\n"
+	"                 [--prepare]\n";
 
 static int opts_parse(int argc, char **argv, struct swd_opts *o)
 {
-	enum { RUN_DIR, STATE, CONFIG, CORES, POLL, HUGE, PRIVILEGED, DEBUG, HELP, VERSION };
+	enum { RUN, STATE, CONFIG, CORES, POLL, HUGE, PRIVILEGED, DEBUG, PREPARE, HELP, VERSION };
 	static const struct option words[] = {
-		{ "run-dir", required_argument, NULL, RUN_DIR },
+		{ "run-dir", required_argument, NULL, RUN },
 		{ "state", required_argument, NULL, STATE },
 		{ "config", required_argument, NULL, CONFIG },
 		{ "cores", required_argument, NULL, CORES },
@@ -59,6 +63,7 @@ static int opts_parse(int argc, char **argv, struct swd_opts *o)
 		{ "huge", no_argument, NULL, HUGE },
 		{ "privileged", no_argument, NULL, PRIVILEGED },
 		{ "debug", no_argument, NULL, DEBUG },
+		{ "prepare", no_argument, NULL, PREPARE },
 		{ "help", no_argument, NULL, HELP },
 		{ "version", no_argument, NULL, VERSION },
 		{ 0 },
@@ -67,7 +72,7 @@ static int opts_parse(int argc, char **argv, struct swd_opts *o)
 
 	while ((c = getopt_long(argc, argv, "", words, NULL)) >= 0) {
 		switch (c) {
-		case RUN_DIR:
+		case RUN:
 			o->run_dir = optarg;
 			break;
 		case STATE:
@@ -90,6 +95,9 @@ static int opts_parse(int argc, char **argv, struct swd_opts *o)
 			break;
 		case DEBUG:
 			o->debug = true;
+			break;
+		case PREPARE:
+			o->prepare = true;
 			break;
 		case HELP:
 			fputs(usage, stdout);
@@ -163,7 +171,7 @@ static int opts_complete(struct swd_opts *o, const struct conf *conf, struct swd
  */
 static int dirs_make(struct swd *swd, struct err *e)
 {
-	const struct group *gr = geteuid() ? NULL : getgrnam(QEMU);
+	const struct group *gr = swd->parted ? getgrnam(QEMU) : NULL;
 	struct confine *c = &swd->parent.confine;
 	int rc = file_mkdirs(swd->rules.vhost_dir, 0755, e);
 
@@ -173,7 +181,7 @@ static int dirs_make(struct swd *swd, struct err *e)
 	if (chown(swd->rules.vhost_dir, geteuid(), swd->parent.qemu) ||
 	    chmod(swd->rules.vhost_dir, gr ? 0710 : 0700))
 		return err_errno(e, "%s", swd->rules.vhost_dir);
-	if (geteuid() || c->privileged)
+	if (!swd->parted || c->privileged)
 		return 0;
 	return confine_dirs_make(c, e);
 }
@@ -181,7 +189,7 @@ static int dirs_make(struct swd *swd, struct err *e)
 /* Before there is a child: whoever connects while none is there waits. */
 static int control_listen(struct swd *swd, struct err *e)
 {
-	const struct group *gr = geteuid() ? NULL : getgrnam(GROUP);
+	const struct group *gr = swd->parted ? getgrnam(GROUP) : NULL;
 
 	swd->listen = sock_listen_unix(swd->sock, 0660, e);
 	if (swd->listen < 0)
@@ -263,12 +271,52 @@ static int prepare(struct swd *swd, const struct conf *conf, struct err *e)
 	if (rc)
 		return rc;
 	*c = (struct confine){ .run_dir = swd->run_dir, .privileged = swd->opts.privileged };
-	if (!geteuid() && !c->privileged)
-		rc = account_find(swd->opts.user, &c->account, e);
+	rc = rights_held(e);
+	if (rc < 0)
+		return rc;
+	swd->parted = rc;
+	rc = swd->parted && !c->privileged ? account_find(swd->opts.user, &c->account, e) : 0;
+	if (!rc && swd->parted && c->account.uid == geteuid() && geteuid())
+		rc = err_set(e, -EINVAL, "account \"%s\" cannot be both processes'",
+			     swd->opts.user);
 	swd->rules.mark = (struct tap_mark){ c->account.uid, c->account.gid };
 	swd->parent.rules = &swd->rules;
 	swd->parent.state = swd->state;
 	return rc ?: dirs_make(swd, e);
+}
+
+/* The state file is among others' in STATE_DIR: the sticky bit keeps each its owner's. */
+static int state_give(const struct swd *swd, const struct account *own, struct err *e)
+{
+	char dir[PATH_MAX], next[PATH_MAX + sizeof(".new")], *name;
+	int rc;
+
+	snprintf(dir, sizeof(dir), "%s", swd->state);
+	name = strrchr(dir, '/');
+	*name++ = '\0';
+	snprintf(next, sizeof(next), "%s.new", name);
+	rc = account_give_some(dir, (const char *const[]){ name, next, NULL }, own, e);
+	if (rc || swd->opts.state) /* whose directory that is we do not know */
+		return rc;
+	if (chown(dir, (uid_t)-1, own->gid) || chmod(dir, 01775))
+		return err_errno(e, "%s", dir);
+	return 0;
+}
+
+/* As root, for a parent that is not: directories and files become its own. */
+static int hand_over(const struct swd *swd, const struct conf *conf, struct err *e)
+{
+	static const char *const of_run[] = { "swd.lock", "swd.sock", "vhost", NULL };
+	char mirrors[PATH_MAX];
+	struct account own;
+	int rc = account_find(PARENT, &own, e);
+
+	snprintf(mirrors, sizeof(mirrors), "%s/mirrors", conf_get(conf, "host", "log_dir"));
+	rc = rc ?: account_give_some(swd->run_dir, of_run, &own, e);
+	rc = rc ?: account_give(swd->run_dir, of_run, 0755, &own, e);
+	rc = rc ?: file_mkdirs(mirrors, 0750, e);
+	rc = rc ?: account_give(mirrors, NULL, 0750, &own, e);
+	return rc ?: state_give(swd, &own, e);
 }
 
 static void files_limit(void)
@@ -292,6 +340,8 @@ static int run(struct swd *swd, struct err *e)
 	rc = rc ?: prepare(swd, conf, e);
 	if (rc)
 		return rc;
+	if (swd->opts.prepare)
+		return geteuid() ? 0 : hand_over(swd, conf, e);
 	snprintf(path, sizeof(path), "%s/swd.lock", swd->run_dir);
 	auto_close int lock = lock_take(path, e);
 	if (lock < 0)

@@ -23,7 +23,7 @@ const char *const confine_dirs[CONFINE_DIRS] = { "rings", "dpdk" };
  * The run directory may be closed to others; its account may pass.
  *
  * Return: 0 or a negative errno.
- * Context: at the start, root.
+ * Context: at the start, the parent to be; or root, for one without CAP_CHOWN.
  */
 int confine_dirs_make(const struct confine *c, struct err *e)
 {
@@ -41,8 +41,12 @@ int confine_dirs_make(const struct confine *c, struct err *e)
 		snprintf(path, sizeof(path), "%s/%s", c->run_dir, confine_dirs[i]);
 		if (mkdir(path, 0700) && errno != EEXIST)
 			return err_errno(e, "%s", path);
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0 || fchown(fd, c->account.uid, c->account.gid))
+		fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 || fstat(fd, &st))
+			return err_errno(e, "%s", path);
+		/* A parent without CAP_CHOWN has them from --prepare. */
+		if ((st.st_uid != c->account.uid || st.st_gid != c->account.gid) &&
+		    fchownat(fd, "", c->account.uid, c->account.gid, AT_EMPTY_PATH))
 			return err_errno(e, "%s", path);
 	}
 	return 0;
@@ -67,7 +71,7 @@ static int wall_off(const struct confine *c, struct err *e)
  * @e:       says what failed
  *
  * Return: 0 or a negative errno: do not go on.
- * Context: the child, single-threaded, root.
+ * Context: the child, single-threaded, with the parent's rights.
  */
 int confine_enter(const struct confine *c, int *refused, struct err *e)
 {

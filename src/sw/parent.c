@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The root parent of anyvf-swd: fork, one request after the other, restart of the
+ * The privileged parent of anyvf-swd: fork, one request after the other, restart of the
  * child. What the child may ask for: parent_rules.c; what is done: parent_serve.c.
  */
 #include "sw/parent.h"
@@ -20,6 +20,7 @@
 #include "base/loop.h"
 #include "base/sock.h"
 #include "sw/parent_wire.h"
+#include "sw/rights.h"
 #include "sw/syscalls.h"
 #include "sw/watch.h"
 
@@ -48,14 +49,14 @@ struct keeper {
 		struct watch watch;
 		uint64_t n;	  /* heard of the present child */
 		uint64_t look_ms; /* next look at it; 0: it does not beat */
-		int fd;		  /* of watch_open() at the thread that beats */
+		int fd;		  /* of watch_open() by the thread that beats */
 	} beats;
 };
 
-static void on_beat(struct keeper *k, pid_t tid)
+static void on_beat(struct keeper *k, pid_t tid, int *stat)
 {
-	if (!k->beats.n++)
-		k->beats.fd = watch_open(k->pid, tid);
+	if (!k->beats.n++ && watch_is(*stat, k->pid, tid))
+		k->beats.fd = take_fd(*stat);
 	if (k->beats.fd >= 0 && !k->beats.look_ms)
 		k->beats.look_ms = loop_now_ms() + LOOK_MS;
 }
@@ -86,9 +87,10 @@ static void on_request(struct keeper *k)
 {
 	struct request req;
 	struct reply reply = { 0 };
-	unsigned int n_fds = 0;
+	unsigned int n_fds = 1;
+	auto_close int got = -1;
 	int fd = -1;
-	ssize_t n = sock_recv_fds(k->sock, &req, sizeof(req), NULL, &n_fds);
+	ssize_t n = sock_recv_fds(k->sock, &req, sizeof(req), &got, &n_fds);
 
 	if (n != sizeof(req)) { /* the child is gone, or not ours any more: SIGCHLD follows */
 		close(k->sock);
@@ -98,7 +100,7 @@ static void on_request(struct keeper *k)
 		return;
 	}
 	if (req.verb == VERB_BEAT) {
-		on_beat(k, req.tid);
+		on_beat(k, req.tid, &got);
 		return;
 	}
 	reply.rc = parent_serve(&k->store, &req, &reply.value, &fd, &reply.err);
@@ -265,7 +267,8 @@ static void keeper_run(struct keeper *k)
  *
  * SIGTERM ends both processes and leaves the taps for the next start; SIGINT takes them along.
  * A child that dies otherwise after parent_ready() is started again, with backoff. When the parent
- * dies the child is killed with it. Without root there is no parent: @fn runs here, with NULL.
+ * dies the child is killed with it. Without what rights.h lists there is no parent: @fn runs here,
+ * with NULL.
  *
  * Return: the child's exit code, 128 + signal if a signal ended it before it was ready.
  * Context: the main thread, before any other thread exists and before DPDK.
@@ -280,7 +283,7 @@ int parent_run(const struct parent_opts *opts, parent_child_fn fn, void *arg)
 			    .beats = { .fd = -1 } };
 	sigset_t set, old;
 
-	if (geteuid())
+	if (rights_held(NULL) <= 0)
 		return fn(NULL, arg);
 	k.refused = mmap(NULL, sizeof(*k.refused), PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);

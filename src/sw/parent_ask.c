@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/sock.h"
 #include "sw/parent_wire.h"
+#include "sw/watch.h"
 
 static int ask_locked(struct parent *p, const struct request *req, struct reply *reply, int *got,
 		      struct err *e)
@@ -292,15 +293,23 @@ int parent_ready(struct parent *p, struct err *e)
  * @arg: the parent, or NULL without root: nothing is said
  * @tid: the calling thread
  *
- * From the first on, a child that could beat and does not is ended and started again.
+ * From the first on, a child that could beat and does not is ended and started again. A parent that
+ * is not root sees nothing of another account in /proc, so that one has the thread's file with it.
  *
- * Context: any one thread, about once a second; never blocks.
+ * Context: any one thread, about once a second; never blocks, but for the first time.
  */
 void parent_beat(void *arg, pid_t tid)
 {
-	const struct parent *p = arg;
+	struct parent *p = arg;
 	struct request req = { .verb = VERB_BEAT, .tid = tid };
+	auto_close int fd = -1;
 
-	if (p)
+	if (!p)
+		return;
+	if (p->beaten) {
 		(void)send(p->sock, &req, sizeof(req), MSG_DONTWAIT | MSG_NOSIGNAL);
+		return;
+	}
+	fd = watch_open(getpid(), tid);
+	p->beaten = !sock_send_fds(p->sock, &req, sizeof(req), &fd, fd >= 0 ? 1 : 0);
 }

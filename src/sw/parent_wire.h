@@ -17,7 +17,7 @@
 
 enum parent_verb {
 	VERB_READY,	  /* the child stands */
-	VERB_BEAT,	  /* tid; has no reply */
+	VERB_BEAT,	  /* tid; the first with watch_open() of it; has no reply */
 	VERB_TAP_OPEN,	  /* name, netns, mac, mac_at_birth, mtu, up */
 	VERB_TAP_CLOSE,	  /* name, netns */
 	VERB_NETNS_ID,	  /* netns */
@@ -85,6 +85,7 @@ int parent_socket_close(const struct parent_opts *o, const char *path, struct er
 struct parent {
 	int sock;
 	pthread_mutex_t lock; /* one question at a time: librte_vhost's threads ask, too */
+	bool beaten;	      /* once; of the thread that beats */
 };
 
 int parent_call(struct parent *p, const struct request *req, uint64_t *value, int *fd,

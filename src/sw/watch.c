@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -55,6 +57,28 @@ int watch_open(pid_t pid, pid_t tid)
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+/**
+ * watch_is() - Whether another's descriptor is what watch_open() gives
+ * @fd:  descriptor, or -1
+ * @pid: as for watch_open()
+ * @tid: likewise
+ *
+ * Its own /proc may be another mount: the end of the name and the file system tell.
+ */
+bool watch_is(int fd, pid_t pid, pid_t tid)
+{
+	char link[32], want[64], name[256];
+	struct statfs fs;
+	ssize_t n, len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = snprintf(want, sizeof(want), "/%d/task/%d/stat", pid, tid);
+	n = readlink(link, name, sizeof(name));
+	if (n < len || n == sizeof(name) || memcmp(name + n - len, want, (size_t)len))
+		return false;
+	return !fstatfs(fd, &fs) && fs.f_type == PROC_SUPER_MAGIC;
 }
 
 /**

@@ -28,6 +28,7 @@ struct watch {
 
 unsigned int watch_step(struct watch *w, const struct watch_look *look, bool sleep_counts);
 int watch_open(pid_t pid, pid_t tid);
+bool watch_is(int fd, pid_t pid, pid_t tid);
 void watch_read(int fd, struct watch_look *look);
 
 #endif

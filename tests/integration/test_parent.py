@@ -9,7 +9,7 @@ import stat
 import subprocess
 
 import pytest
-from conftest import CtlError, need_root, run, unique, wait_for
+from conftest import DAEMONS, CtlError, need_root, run, unique, wait_for
 
 PF = dict(name='p2p1', numvfs=4)
 QEMU = 'libvirt-qemu'
@@ -227,3 +227,79 @@ def test_sockets_are_in_the_switchs_directories_or_those_of_the_configuration(sw
     swd.call('vf.attach', pf='p2p1', vf=0, kind='vhost', socket=f'{tmp_path}/in/a.sock', client=False)
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as front:
         front.connect(f'{tmp_path}/in/a.sock')
+
+
+RIGHTS = 'sys_admin', 'net_admin', 'net_raw', 'setuid', 'setgid', 'setpcap', 'kill'
+
+
+def as_parent(*argv, rights=RIGHTS):
+    """The words that run a program as the unit does: its account, capabilities and view of /proc."""
+    caps = ','.join(['-all', *(f'+{right}' for right in rights)])
+    return ['unshare', '--mount', 'sh', '-c', 'mount -t proc -o hidepid=invisible,subset=pid proc /proc && exec "$@"', '-',
+            'setpriv', '--reuid=anyvf-swd', '--regid=anyvf-swd', '--init-groups', f'--bounding-set={caps}', f'--inh-caps={caps}',
+            f'--ambient-caps={caps}', '--no-new-privs', *argv]
+
+
+def as_unit(swd):
+    """A switch whose parent is an account: prepared, and to be started with .start()."""
+    with_conf(swd, f'[host]\nlog_dir = {swd.dir}\n[switch]\nmirror_dirs = {swd.dir}/mirrors\n')
+    run(swd.program, '--run-dir', swd.dir, '--state', swd.state, *swd.options, '--prepare')
+    start = swd.dir / 'start'
+    start.write_text('#!/bin/sh\nexec ' + ' '.join(f"'{word}'" for word in as_parent(str(swd.program))) + ' "$@"\n')
+    start.chmod(0o755)
+    swd.program = start
+    return swd
+
+
+def test_the_parent_can_be_an_account_with_seven_capabilities(swd_maker, netns):
+    need_root()
+    ns, other = netns(), netns()
+    other.run('ip', 'link', 'add', 'eth8', 'type', 'veth', 'peer', 'name', 'eth9')
+    swd = swd_maker()
+    swd.start()  # as root: what it leaves is to be handed over
+    swd.call('pf.add', name='old')
+    mirror_of_old = swd.dir / 'mirrors'
+    swd.stop()
+    with other.inside():
+        as_unit(swd).start()
+    assert swd.call('pf.list') == ['old']
+    swd.call('pf.add', **PF, uplink='dev', uplink_arg='eth8')
+    tap = swd.attach_tap('p2p1', 0, ns, addr='10.219.4.1/24')
+    path = swd.call('vf.attach', pf='p2p1', vf=1, kind='vhost')['socket']
+    mirror(swd, mirror_of_old / 'a')
+    parent, child = status(swd.proc.pid), status(swd.child())
+    assert parent['Uid'] == [str(pwd.getpwnam('anyvf-swd').pw_uid)] * 4 and parent['CapEff'] == parent['CapBnd'] == ['00000000002031e0']
+    assert child['Uid'] == [str(pwd.getpwnam('anyvf').pw_uid)] * 4
+    assert {child[f'Cap{kind}'][0] for kind in ('Inh', 'Prm', 'Eff', 'Bnd', 'Amb')} == {'0' * 16}
+    for place in swd.dir, swd.state, swd.dir / 'vhost', os.path.dirname(path), mirror_of_old / 'a':
+        assert pwd.getpwuid(os.stat(place).st_uid).pw_name == 'anyvf-swd', place
+    connect = f'import socket; socket.socket(socket.AF_UNIX).connect({path!r})'
+    assert as_user(QEMU, '/usr/bin/python3', '-c', connect).returncode == 0
+    assert as_user('anyvf', 'touch', f'{swd.dir}/x').returncode, 'the child may write there'
+    files = f'/proc/{swd.proc.pid}/fd'
+    wait_for(lambda: [True for fd in os.listdir(files) if os.readlink(f'{files}/{fd}').endswith('/stat')], what='its look at the thread that beats')
+    index = run('ip', '-n', ns.name, 'link', 'show', tap).stdout.split(':')[0]
+    old = swd.child()
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: swd.child() not in (old, swd.proc.pid), what='the next child')
+    assert swd.vf('p2p1', 0)['status']['connected']
+    assert run('ip', '-n', ns.name, 'link', 'show', tap).stdout.split(':')[0] == index
+    swd.proc.kill()
+    swd.proc.wait()
+    with other.inside():
+        swd.start()
+    assert swd.vf('p2p1', 0)['status']['connected'] and sorted(swd.call('pf.list')) == ['old', 'p2p1']
+    assert swd.stop(signal.SIGINT) == 0
+    assert run('ip', '-n', ns.name, 'link', 'show', tap, check=False).returncode, 'taken along'
+
+
+def test_a_parent_with_some_of_its_rights_is_refused_and_so_is_one_account_for_both(swd_maker):
+    need_root()
+    swd = as_unit(swd_maker())
+    program = DAEMONS / 'anyvf-swd'
+    argv = '--run-dir', swd.dir, '--state', swd.state, '--config', swd.dir / 'anyvf.conf'
+    done = run(*as_parent(program, *argv, rights=[right for right in RIGHTS if right != 'setuid']), check=False)
+    assert done.returncode == 1 and 'without CAP_SETUID' in done.stderr
+    (swd.dir / 'anyvf.conf').write_text('[switch]\nuser = anyvf-swd\n')
+    done = run(*as_parent(program, *argv), check=False)
+    assert done.returncode == 1 and "cannot be both processes'" in done.stderr

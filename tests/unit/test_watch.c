@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* When a thread hangs, and when it only had no chance to run. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -123,12 +125,37 @@ static void a_look_tells_state_and_cpu_time(void **state)
 	assert_true(watch_open(pid, pid) < 0);
 }
 
+static void anothers_file_of_a_thread_is_told_from_all_others(void **state)
+{
+	pid_t self = getpid();
+	auto_close int own = watch_open(self, self), parent = watch_open(getppid(), getppid());
+	auto_close int status = open("/proc/thread-self/status", O_RDONLY), feigned = -1;
+	char dir[] = "/tmp/anyvf-watch-XXXXXX", path[256];
+
+	assert_true(own >= 0 && parent >= 0 && status >= 0 && mkdtemp(dir));
+	snprintf(path, sizeof(path), "mkdir -p %s/%d/task/%d", dir, self, self);
+	assert_int_equal(system(path), 0);
+	snprintf(path, sizeof(path), "%s/%d/task/%d/stat", dir, self, self);
+	feigned = open(path, O_RDWR | O_CREAT, 0600);
+	assert_true(watch_is(own, self, self));
+	assert_false(watch_is(own, self, self + 1));
+	assert_false(watch_is(own, self + 1, self));
+	assert_false(watch_is(parent, self, self));
+	assert_false(watch_is(status, self, self));
+	assert_true(feigned >= 0);
+	assert_false(watch_is(feigned, self, self)); /* the name is right */
+	assert_false(watch_is(-1, self, self));
+	snprintf(path, sizeof(path), "rm -r %s", dir);
+	assert_int_equal(system(path), 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_time_it_could_have_run_in_counts),
 		cmocka_unit_test(one_round_and_it_does_not_hang),
 		cmocka_unit_test(a_look_tells_state_and_cpu_time),
+		cmocka_unit_test(anothers_file_of_a_thread_is_told_from_all_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
