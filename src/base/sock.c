@@ -180,17 +180,17 @@ static bool has_name(int fd, name_fn name, const char *path)
 
 /**
  * sock_hurry_unix() - Bound how long this process's sockets of a path may block
- * @path:    absolute name of the socket, as the side that listens has it
- * @seconds: after which a read or write fails with EAGAIN
+ * @path: absolute name of the socket, as the side that listens has it
+ * @ms:   after which a read or write fails with EAGAIN
  *
  * For libraries that keep their descriptors to themselves.
  *
  * Return: number of sockets.
  * Context: any thread; a few microseconds for each descriptor that is open.
  */
-unsigned int sock_hurry_unix(const char *path, unsigned int seconds)
+unsigned int sock_hurry_unix(const char *path, unsigned int ms)
 {
-	const struct timeval limit = { .tv_sec = seconds };
+	const struct timeval limit = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
 	DIR *fds = opendir("/proc/self/fd");
 	struct dirent *entry;
 	unsigned int n = 0;

@@ -13,6 +13,6 @@ int sock_pair(int out[2], struct err *e);
 int sock_send_fds(int sock, const void *data, size_t size, const int *fds, unsigned int n_fds);
 ssize_t sock_recv_fds(int sock, void *data, size_t size, int *fds, unsigned int *n_fds);
 unsigned int sock_deafen_unix(const char *path);
-unsigned int sock_hurry_unix(const char *path, unsigned int seconds);
+unsigned int sock_hurry_unix(const char *path, unsigned int ms);
 
 #endif

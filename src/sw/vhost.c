@@ -16,7 +16,7 @@
 #include "base/sock.h"
 #include "sw/vhost_priv.h"
 
-#define HURRY_S 2 /* for the rest of a message that has begun */
+#define HURRY_MS 200 /* for the rest of a message that has begun: it is written in one go */
 
 /* ---- What the worker calls. ---- */
 
@@ -509,7 +509,7 @@ static int on_connection(int vid)
 		rc = rte_vhost_extern_callback_register(vid, &hooks, NULL);
 	}
 	pthread_mutex_unlock(&vhost_lib->dp->queues_lock);
-	if (!rc && !sock_hurry_unix(path, HURRY_S))
+	if (!rc && !sock_hurry_unix(path, HURRY_MS))
 		log_debug("a socket that may keep others waiting", "socket=%s", path);
 	if (!rc)
 		log_limited(LOG_LEVEL_INFO, &vp->said[SAID_COMES], "front end connected",

@@ -260,7 +260,7 @@ static bool hurries(int fd)
 	socklen_t size = sizeof(got);
 
 	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &got, &size), 0);
-	return got.tv_sec == 3;
+	return got.tv_sec == 3 && got.tv_usec == 200000;
 }
 
 static void sockets_of_a_path_are_bounded(void **state)
@@ -275,7 +275,7 @@ static void sockets_of_a_path_are_bounded(void **state)
 		ends[i] = sock_connect_unix(path[i], NULL);
 		assert_true(ends[i] >= 0);
 	}
-	assert_int_equal(sock_hurry_unix(path[0], 3), 2);
+	assert_int_equal(sock_hurry_unix(path[0], 3200), 2);
 	assert_true(hurries(listeners[0]) && hurries(ends[0]));
 	assert_false(hurries(listeners[1]) || hurries(ends[1]));
 	for (int i = 0; i < 2; i++) {
@@ -284,7 +284,7 @@ static void sockets_of_a_path_are_bounded(void **state)
 		unlink(path[i]);
 	}
 	rmdir(folder);
-	assert_int_equal(sock_hurry_unix(path[0], 3), 0);
+	assert_int_equal(sock_hurry_unix(path[0], 3200), 0);
 }
 
 static void spawn_run_reports_output_status_and_time(void **state)
