@@ -62,6 +62,7 @@ int server_valid_access(struct call *c, const char *field, json_t **value);
 /* compute_server.c */
 const json_t *server_find(struct call *c, const char *id);
 int server_put(struct call *c, json_t *server_taken);
+int server_check_size(struct call *c, const json_t *server);
 int server_wish(struct call *c, const json_t *server, bool deleted);
 int server_ports_changed(struct call *c, const char *id);
 int server_end(struct call *c, const json_t *server);

@@ -285,6 +285,8 @@ static int boot_one(struct call *c, const struct boot *b, json_t *server, bool f
 	rc = rc ? keep_failed(c, b, server, why.msg, rc == -ENOSPC ? NO_HOST : NULL)
 		: plug_ports(c, b, server, vfs);
 	if (!rc)
+		rc = server_check_size(c, server);
+	if (!rc)
 		rc = res_create(c, &server_resource, json_incref(server), NULL);
 	return rc ? rc : server_wish(c, server, false);
 }

@@ -14,10 +14,14 @@
 #include "api/server_state.h"
 
 #define ACTIONS_KEPT 20
+#define SERVER_MAX   (224u << 10) /* bytes of JSON */
 
 static const struct rfield server_fields[] = {
-	{ "id", J_UUID },	    { "name", J_STR }, { "project_id", J_STR, R_INDEX },
-	{ "host", J_STR, R_INDEX }, { "task_state", J_STR, R_INDEX },
+	{ "id", J_UUID },
+	{ "name", J_STR },
+	{ "project_id", J_STR, R_INDEX },
+	{ "host", J_STR, R_INDEX },
+	{ "task_state", J_STR, R_INDEX },
 	{ NULL },
 };
 
@@ -51,6 +55,25 @@ const json_t *server_find(struct call *c, const char *id)
 int server_put(struct call *c, json_t *server_taken)
 {
 	return res_put(c, &server_resource, server_taken);
+}
+
+/**
+ * server_check_size() - Has a server room for what actions and its host will add?
+ * @c:      the call
+ * @server: as its user wants it
+ *
+ * A server that fills its document to call_put()'s bound could not be stopped, not even by an
+ * admin.
+ *
+ * Return: 0, or after call_fail() with 413.
+ */
+int server_check_size(struct call *c, const json_t *server)
+{
+	if (json_dumpb(server, NULL, 0, JSON_COMPACT) <= SERVER_MAX)
+		return 0;
+	return call_fail(c, 413, "HTTPRequestEntityTooLarge",
+			 "User data, metadata and properties of the image take more than %u kB.",
+			 SERVER_MAX >> 10);
 }
 
 /**
@@ -287,7 +310,8 @@ static int metadata_put(struct call *c, const json_t *server, json_t *metadata_t
 	auto_of(json_decref) json_t *copy = json_copy((json_t *)server);
 
 	json_object_set_new(copy, "metadata", metadata_taken);
-	int rc = server_put(c, json_incref(copy));
+	int rc = strcmp(c->method, "DELETE") ? server_check_size(c, copy) : 0;
+	rc = rc ? rc : server_put(c, json_incref(copy));
 	return rc ? rc : server_wish(c, copy, false);
 }
 

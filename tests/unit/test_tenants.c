@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "api/compute.h"
 #include "api/image.h"
 #include "api_cloud.h"
 
@@ -304,6 +305,88 @@ static void a_document_has_its_bounds(void **state)
 	free(body);
 }
 
+/* Writes eve's server as no client could: with a member of 300 kB. */
+static void grow_server(void)
+{
+	struct call *c = run_new(cloud.eng, NULL);
+	auto_free char *id = expand(&cloud, "$eserver");
+	json_t *doc = json_copy((json_t *)res_get(c, &server_resource, id));
+
+	json_object_set_new(doc, "user_data", json_sprintf("%0*d", 300000, 0));
+	c->now_us = 1;
+	assert_int_equal(res_put(c, &server_resource, doc), 0);
+	assert_int_equal(run_commit(c), 0);
+	call_free(c);
+}
+
+/* Adds metadata as eve, in items of so many control characters, until there is no room for more. */
+static unsigned int fill_metadata(unsigned int size)
+{
+	unsigned int status = 200;
+	char value[256];
+
+	memset(value, 1, size);
+	value[size] = '\0';
+	for (int i = 0; status == 200; i++) {
+		auto_of(json_decref) json_t *item = NULL;
+		auto_free char *body = NULL;
+		char key[32];
+
+		snprintf(key, sizeof(key), "%u.%d", size, i);
+		item = json_pack("{s:{s:s}}", "metadata", key, value);
+		body = json_dumps(item, 0);
+		status = ask(&cloud, &eve, "POST", NOVA "/servers/$eserver/metadata", body, NULL);
+	}
+	return status;
+}
+
+/* Boots with metadata of 200 kB, and so many bytes of user data. */
+static unsigned int boot_large(int user_data)
+{
+	auto_of(json_decref) json_t *server = NULL;
+	auto_free char *body = NULL;
+	json_t *metadata = json_object();
+	char value[256], key[16];
+
+	memset(value, 1, 255);
+	value[255] = '\0';
+	for (int i = 0; i < 128; i++) {
+		snprintf(key, sizeof(key), "%d", i);
+		json_object_set_new(metadata, key, json_string(value));
+	}
+	server =
+		json_pack("{s:{s:s,s:s,s:s,s:[{s:s}],s:o,s:o}}", "server", "name", "l", "flavorRef",
+			  "$flavor", "imageRef", "$eimage", "networks", "uuid", "$enet", "metadata",
+			  metadata, "user_data", json_sprintf("%0*d", user_data, 0));
+	body = json_dumps(server, 0);
+	return ask(&cloud, &eve, "POST", NOVA "/servers", body, NULL);
+}
+
+/* What its user wrote keeps nobody from stopping a server, and nothing from going. */
+static void a_full_server_obeys_and_goes(void **state)
+{
+	static const char *const steps[] = { "{\"lock\":null}", "{\"unlock\":null}" };
+
+	assert_int_equal(ask(&cloud, &cloud_admin, "PUT", NOVA "/os-quota-sets/pe",
+			     "{\"quota_set\":{\"metadata_items\":-1}}", NULL),
+			 200);
+	assert_int_equal(boot_large(16000), 202);
+	assert_int_equal(boot_large(40000), 413);
+	assert_int_equal(fill_metadata(255), 413);
+	assert_int_equal(fill_metadata(1), 413);
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++)
+		assert_int_equal(
+			ask(&cloud, &eve, "POST", NOVA "/servers/$eserver/action", steps[i], NULL),
+			202);
+	grow_server();
+	assert_int_equal(ask(&cloud, &eve, "POST", NOVA "/servers/$eserver/action", steps[0], NULL),
+			 413);
+	assert_int_equal(
+		ask(&cloud, &eve, "DELETE", NOVA "/servers/$eserver/metadata/1.0", NULL, NULL),
+		204);
+	assert_int_equal(ask(&cloud, &eve, "DELETE", NOVA "/servers/$eserver", NULL, NULL), 204);
+}
+
 /* A port is three keys; a request is one transaction. */
 static void fifty_ports_are_one_request(void **state)
 {
@@ -455,6 +538,7 @@ int main(void)
 		cmocka_unit_test(fields_name_nothing_hidden),
 		cmocka_unit_test(keypairs_of_others_are_admins_to_list),
 		cmocka_unit_test(on_a_shared_network_a_member_chooses_nothing_of_others),
+		cmocka_unit_test(a_full_server_obeys_and_goes),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
