@@ -220,9 +220,7 @@ static int keep_failed(struct call *c, const struct boot *b, json_t *server, con
 	char now[32];
 	int rc = 0;
 
-	server_fail(server, why, call_time(c, now));
-	if (brief)
-		doc_set_text(json_object_get(server, "fault"), "brief", brief);
+	server_fail(server, why, brief, call_time(c, now));
 	for (unsigned int i = 0; !rc && i < b->n_nics; i++) {
 		const json_t *port = b->nics[i].port;
 

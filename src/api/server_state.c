@@ -145,15 +145,16 @@ void server_begin(json_t *server, const char *action)
  * server_fail() - Put a server into ERROR
  * @server:  the call's own copy of the document
  * @message: the fault, for an operator
+ * @brief:   what members hear of it; NULL: the same
  * @now:     "2026-11-22T15:16:20Z"
  */
-void server_fail(json_t *server, const char *message, const char *now)
+void server_fail(json_t *server, const char *message, const char *brief, const char *now)
 {
 	set_text(server, "vm_state", "error");
 	set_text(server, "task_state", NULL);
-	json_object_set_new(
-		server, "fault",
-		json_pack("{s:i,s:s,s:s}", "code", 500, "created", now, "message", message));
+	json_object_set_new(server, "fault",
+			    json_pack("{s:i,s:s,s:s,s:s*}", "code", 500, "created", now, "message",
+				      message, "brief", brief));
 }
 
 static bool wants_power(const json_t *desired)
@@ -232,6 +233,8 @@ enum server_change server_report(json_t *server, const json_t *desired, const js
 	else if (!strcmp(status, "SHUTOFF"))
 		change = report_shutoff(server, desired);
 	else if (!strcmp(status, "ERROR"))
-		server_fail(server, why ? why : "The host reported an error without a reason", now);
+		server_fail(server, why ? why : "The host reported an error without a reason",
+			    "The host could not run the server; the reason is for an admin to see",
+			    now);
 	return json_equal(before, server) ? SERVER_SAME : change;
 }

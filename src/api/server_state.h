@@ -18,7 +18,7 @@ const char *server_status(const json_t *server);
 const char *server_status_vm_state(const char *status);
 int server_may(const json_t *server, const char *action, struct err *e);
 void server_begin(json_t *server, const char *action);
-void server_fail(json_t *server, const char *message, const char *now);
+void server_fail(json_t *server, const char *message, const char *brief, const char *now);
 
 /* What the desired document must follow after a report. */
 enum server_change {

@@ -325,14 +325,17 @@ def test_late_report_changes_nothing(cloud):
 
 
 def test_error_report_is_the_servers_fault(cloud):
-    agent, flavor, image, net = populate(cloud)
+    agent, flavor, image, _ = populate(cloud)
     agent.ignore.add('server')
-    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    net = cloud.network(cloud.demo)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}], cloud.demo)
     wish = agent.wishes()['server'][server['id']]
     agent.report('server', server['id'], generation=wish['generation'], status='ERROR',
-                 fault={'message': 'the image has no kernel'})
-    shown = cloud.server(server)
-    assert shown['status'] == 'ERROR' and shown['fault']['message'] == 'the image has no kernel'
+                 fault={'message': 'libvirt on h1: no kernel'})
+    shown, told = cloud.server(server), cloud.server(server, cloud.demo)
+    assert shown['status'] == 'ERROR' and shown['fault']['message'] == 'libvirt on h1: no kernel'
+    assert told['status'] == 'ERROR' and 'for an admin to see' in told['fault']['message']
+    assert 'brief' not in told['fault'] and 'brief' not in shown['fault']
 
 
 def test_several_servers_of_one_request_get_numbered_names(cloud):
