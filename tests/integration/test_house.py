@@ -47,6 +47,8 @@ def test_the_api_holds_nothing_of_roots(tmp_path):
         assert holds_nothing(apid.proc.pid, 'anyvf-api')
         # the second stands for a closed one, and its own /proc shows it no other account's
         assert writable(apid.proc.pid) <= {str(apid.state), str(tmp_path.parent.parent), '/proc'}
+        rows = [row.split() for row in pathlib.Path(f'/proc/{apid.proc.pid}/mountinfo').read_text().splitlines()]
+        assert {row[4] for row in rows if 'nosuid' not in row[5]} <= {str(apid.state)}
         assert not pathlib.Path(f'/proc/{apid.proc.pid}/task/{apid.proc.pid}/children').read_text(), 'its helper has gone'
         assert {p.name: owner(p) for p in tmp_path.iterdir() if p.name.endswith(('rc', '.json'))} == {
             'openrc': 'root', 'demo-openrc': 'root', 'agent.json': 'anyvf-agent'}
@@ -88,6 +90,25 @@ def test_an_older_versions_files_move_once_whatever_was_moved_before(tmp_path, m
     assert holds_nothing(cloud.apid.proc.pid, 'anyvf-api')
     assert {owner(p) for p in cloud.apid.state.rglob('*')} == {'anyvf-api'}
     assert not [name for name in (*names, 'api.lock') if (tmp_path / name).exists()]
+    assert cloud.admin.call('GET', f"/image/v2/images/{image['id']}/file").content == b'kernel' * 100
+    cloud.close()
+
+
+def test_the_database_moves_after_all_that_belongs_to_it(tmp_path):
+    """Its log cannot be moved, as it is mounted: then the database must not be, as it is nothing without."""
+    need_root()
+    cloud = Cloud(tmp_path)
+    image = cloud.image()
+    cloud.apid.stop(signal.SIGKILL)
+    (tmp_path / 'api.db').unlink()
+    for name in 'images', 'upload', 'api.db-wal', 'api.db', 'api.lock':
+        (cloud.apid.state / name).rename(tmp_path / name)
+    run('chown', '-R', 'root:root', tmp_path)
+    got = run('unshare', '--mount', 'sh', '-c', 'mount --bind "$1" "$1" && shift && exec "$@"', '-', tmp_path / 'api.db-wal',
+              DAEMONS / 'anyvf-apid', '--config', tmp_path / 'anyvf.conf', '--prepare', check=False)
+    assert got.returncode == 1 and 'move' in got.stderr and 'api.db-wal' in got.stderr
+    assert (tmp_path / 'api.db').exists() and not (cloud.apid.state / 'api.db').exists()
+    cloud.apid.start()
     assert cloud.admin.call('GET', f"/image/v2/images/{image['id']}/file").content == b'kernel' * 100
     cloud.close()
 
