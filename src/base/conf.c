@@ -62,6 +62,9 @@ static const struct conf_key conf_keys[] = {
 	{ "quotas", "port", "500" },
 	{ "quotas", "security_group", "10" },
 	{ "quotas", "security_group_rule", "100" },
+	{ "quotas", "tap_service", "100" },
+	{ "quotas", "tap_flow", "500" },
+	{ "quotas", "tap_mirror", "100" },
 	{ "image", "quota_images", "200" }, /* of a project; -1: any number, as below */
 	{ "image", "quota_gb", "500" },
 	{ "image", "quota_properties", "128" }, /* of an image */

@@ -60,7 +60,7 @@ static void make_image(const char *name, const char *owner)
 static int setup(void **state)
 {
 	cloud_open(&cloud, "[network]\nnetwork_vlan_ranges = physnet1:100:199\n"
-			   "[quotas]\nsubnet = 2\n");
+			   "[quotas]\nsubnet = 2\ntap_service = 2\n");
 	make_as(&demo, "dnet", NET "/networks", "{\"network\":{\"name\":\"d\"}}");
 	make_as(&demo, "dsub", NET "/subnets",
 		"{\"subnet\":{\"network_id\":\"$dnet\",\"ip_version\":4,\"cidr\":\"10.1.0.0/"
@@ -417,6 +417,11 @@ static void quotas_have_defaults_that_the_operator_sets(void **state)
 			     "{\"subnet\":{\"network_id\":\"$enet\",\"ip_version\":4,"
 			     "\"cidr\":\"10.5.0.0/24\"}}",
 			     NULL),
+			 409);
+	make_as(&eve, "e2tap", NET "/taas/tap_services",
+		"{\"tap_service\":{\"port_id\":\"$eport\"}}");
+	assert_int_equal(ask(&cloud, &eve, "POST", NET "/taas/tap_services",
+			     "{\"tap_service\":{\"port_id\":\"$eport\"}}", NULL),
 			 409);
 }
 
