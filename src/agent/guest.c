@@ -100,7 +100,8 @@ void guest_observe(struct agent *a, struct port *p, const struct vf_info *vf)
 {
 	bool rings = p->have.connected && vf->status.n_queues > 0;
 
-	if (rings && !p->rings)
+	/* Or the switch was started again, and its guests were back before anybody looked. */
+	if (rings && (!p->rings || (p->filter_sent && !p->qmp_busy && !vf->status.filter_known)))
 		p->filter_due++;
 	if (!p->have.connected)
 		p->guest_link = true; /* QEMU sets the link up when the switch connects */

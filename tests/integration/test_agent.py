@@ -380,6 +380,8 @@ def test_the_guests_mac_and_groups_arrive_by_qmp(host):
     assert other in hear(vm)
     assert vm.vf_state()['config']['mac'] == 'fa:16:3e:99:99:58'
     assert 'mac' in vm.vf_state()['status']['overridden']
+    host.swd.call('vf.filter', pf='p2p1', vf=vm.vf, filter=None)  # as after a restart that nobody saw
+    wait_for(lambda: vm.vf_state()['status']['filter_known'], 10, 'the filter again')
 
 
 def test_without_the_reader_the_guests_mac_does_not_arrive(host):
