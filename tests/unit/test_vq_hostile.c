@@ -773,19 +773,35 @@ static void no_frame_becomes_flow_control_after_it_was_judged(void **state)
 				type_changes_behind_a_read(tags, pieces[i], at);
 }
 
-static void offer_two_tags(void)
+static uint8_t *offer_two_tags(uint8_t inner)
 {
 	uint8_t *bytes = frame_make(&a.mem, 64);
 
-	memcpy(bytes + 24, "\x81\x00\x00\x07\x81\x00", 6);
+	memcpy(bytes + 24, "\x81\x00\x00\x07\x81\x00\x00", 7);
+	bytes[31] = inner;
 	offer(&a.ring, bytes, 76, 76, false, DRIVER_DIRECT);
+	return bytes;
+}
+
+static void second_tags_of_a_burst_stay_with_their_frames(void **state)
+{
+	uint8_t *room = driver_alloc(&b.mem, 3 * 2000, 1), *bytes[3];
+
+	for (unsigned int i = 0; i < 3; i++) {
+		bytes[i] = offer_two_tags((uint8_t)i);
+		offer(&b.ring, room + i * 2000, 2000, 2000, true, DRIVER_DIRECT);
+	}
+	forward(TAG_MAKE(TPID_8021Q, 0, 7));
+	assert_int_equal(stats.rx_packets, 3);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_memory_equal(room + i * 2000 + 12, bytes[i] + 12, 64);
 }
 
 /* Each such frame takes a segment of the burst's; one that finds none comes with the next. */
 static void second_tags_wait_for_room_in_a_burst(void **state)
 {
-	offer_two_tags();
-	offer_two_tags();
+	offer_two_tags(1);
+	offer_two_tags(2);
 	burst.max = PORT_BURST;
 	burst.max_bytes = UINT32_MAX;
 	burst.n = 0;
@@ -811,6 +827,7 @@ static void second_tags_wait_for_room_in_a_burst(void **state)
 		T(mistakes_are_read_once_a_batch_of_cut_frames),                                    \
 		T(every_advisory_costs_one_frame_or_the_ring),                                      \
 		T(no_frame_becomes_flow_control_after_it_was_judged),                               \
+		T(second_tags_of_a_burst_stay_with_their_frames),                                   \
 		T(second_tags_wait_for_room_in_a_burst),                                            \
 		T(a_ring_outside_the_new_memory_is_not_touched)
 
