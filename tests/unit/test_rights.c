@@ -65,7 +65,7 @@ static void architecture_has_the_table(void **state)
 static void the_unit_gives_these_and_no_others(void **state)
 {
 	auto_free char *text = text_of("packaging/systemd/anyvf-swd.service.in");
-	char words[512] = "", line[600];
+	char words[512] = "", line[1200];
 
 	for (const struct right *r = rights; r->name; r++)
 		snprintf(words + strlen(words), sizeof(words) - strlen(words), " %s", r->name);
