@@ -232,7 +232,8 @@ class Cloud:
         idv3, admin = '/identity/v3', self.admin
         project = admin.get(f'{idv3}/projects?name=service')['projects'][0]['id']
         role = admin.get(f'{idv3}/roles?name=agent')['roles'][0]['id']
-        user = admin.post(f'{idv3}/users', {'user': {
+        known = admin.get(f'{idv3}/users?name={name}')['users']
+        user = known[0]['id'] if known else admin.post(f'{idv3}/users', {'user': {
             'name': name, 'password': password, 'domain_id': 'default'}})['user']['id']
         admin.put(f'{idv3}/projects/{project}/users/{user}/roles/{role}', None, 204)
         return {'username': name, 'password': password}

@@ -371,7 +371,7 @@ def test_a_port_that_changed_its_vf_stays_its_servers(cloud):
 def test_a_port_deleted_under_its_server_is_unplugged(cloud):
     agent, net = cloud.agent('h1', auto=False), flat(cloud)
     ports = [cloud.port(net) for _ in range(2)]
-    server = cloud.boot(cloud.flavor(), cloud.image(), [{'port': p['id']} for p in ports])
+    server = cloud.boot(cloud.flavor(), cloud.image(), [{'port': p['id']} for p in ports], availability_zone='nova:h1')
     assert wish(agent, 'server', server)['ports'] == [p['id'] for p in ports]
     assert wish(agent, 'port', ports[0])['server'] == server['id']
     cloud.admin.delete(f"{V2}/ports/{ports[0]['id']}")
