@@ -154,7 +154,8 @@ static int run(struct daemon *d, const struct conf *conf, struct err *e)
 	if (rc)
 		return rc;
 	if (d->prepare) {
-		auto_close int mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+		/* A command with a "+" has mounts of its own, too, if not read-only ones. */
+		auto_close int mounts = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
 
 		notify_keep(MOUNTS, mounts);
 		return 0;

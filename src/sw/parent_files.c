@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files and sockets that the root parent opens for its child. Below a listed
- * directory no component of a name may be a link, whoever made it and whenever:
- * openat2(2) sees to that. What is there already is looked at before it is touched.
+ * Files and sockets that the parent opens for its child. Below a listed directory no component of a
+ * name may be a link, whoever made it and whenever. What is there already is looked at before it is
+ * touched.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include "base/file.h"
@@ -21,13 +20,33 @@
 
 #define FILE_FLAGS (O_RDWR | O_APPEND | O_CLOEXEC | O_NONBLOCK)
 
+/*
+ * A component at a time, each by no link. openat2(2) would do it in one call, but where set-user-ID
+ * bits are kept away by a filter (RestrictSUIDSGID=) it is refused: its flags are out of reach.
+ */
 static int below(int dir, const char *name, int flags, mode_t mode)
 {
-	struct open_how how = { .flags = (uint64_t)flags,
-				.mode = mode,
-				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
+	auto_close int at = -1;
+	char part[NAME_MAX + 1];
 
-	return (int)syscall(SYS_openat2, dir, name, &how, sizeof(how));
+	for (const char *slash; (slash = strchr(name, '/')); name = slash + 1) {
+		int next, n = snprintf(part, sizeof(part), "%.*s", (int)(slash - name), name);
+
+		if (!n)
+			continue;
+		if (n >= (int)sizeof(part) || !strcmp(part, ".."))
+			return errno = EINVAL, -1;
+		next = openat(at < 0 ? dir : at, part,
+			      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (next < 0)
+			return -1;
+		if (at >= 0)
+			close(at);
+		at = next;
+	}
+	if (!strcmp(name, ".."))
+		return errno = EINVAL, -1;
+	return openat(at < 0 ? dir : at, name, flags | O_NOFOLLOW, mode);
 }
 
 /* The listed directory of @path; *rest: the name in it. It is made if it is not there. */
@@ -73,7 +92,7 @@ static int capture_check(int fd, uid_t child, const char *path, struct err *e)
  * @out:  readable, appending; the caller closes it
  * @e:    names the file
  *
- * Return: 0, -EACCES: in no directory of mirrors; -ELOOP, -EXDEV: by a link; -EINVAL: no regular
+ * Return: 0, -EACCES: in no directory of mirrors; -ENOTDIR, -ELOOP: by a link; -EINVAL: no regular
  * file; -EPERM: another's; -EEXIST: no capture; or the kernel's errno.
  * Context: the parent.
  */

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The units: how exposed they are, and that systemd takes each word of them."""
+"""The units: how exposed they are, that systemd takes each word of them, and that the daemons live in them."""
+import pathlib
+import pwd
 import re
 import shutil
+import subprocess
+import time
 
 import pytest
-from conftest import BUILD, run
+from conftest import BUILD, DAEMONS, ROOT, need_root, run
 
 LIMITS = {'apid': 1.5, 'swd': 3.0, 'agentd': 4.0}
 
@@ -30,3 +34,96 @@ def test_systemd_knows_every_word_of_a_unit(daemon):
     got = analyze('verify', '--man=no', BUILD / f'packaging/anyvf-{daemon}.service')
     said = [line for line in got.stderr.splitlines() if f'anyvf-{daemon}.service' in line]
     assert [line for line in said if 'is not executable' not in line] == []
+
+
+# A guest without KVM: whatever may take long has no limit, and what the daemons do not need is not started.
+CMDLINE = ('console=ttyS0 loglevel=7 printk.devkmsg=on panic=-1 net.ifnames=0 no_timer_check tsc=unstable clocksource=hpet apparmor=0 norandmaps mitigations=off '
+           'cryptomgr.notests=1 systemd.unit=check.service systemd.default_timeout_start_sec=infinity systemd.log_target=kmsg '
+           'systemd.default_standard_output=kmsg systemd.default_standard_error=kmsg systemd.show_status=0')
+KEPT = 'systemd-sysctl.service', 'systemd-tmpfiles-setup.service'  # of what systemd starts before all
+CHECK = """#!/bin/sh
+# Says on the second port what became of the units, and of what they were asked for.
+exec >/dev/ttyS1 2>&1
+main() { systemctl show --value -p MainPID "anyvf-$1"; }
+child() { cat "/proc/$1/task/$1/children"; }
+for unit in swd apid agentd; do echo "$unit $(systemctl is-active anyvf-$unit)"; done
+swd=$(main swd)
+child=$(child $swd)
+for pid in $(main apid) $swd $child $(child $(main agentd)); do
+	sed -n 's/^Uid:\\t\\([0-9]*\\).*/\\1/p; s/^CapEff:\\t//p; s/^Seccomp:\\t//p' /proc/$pid/status | tr '\\n' ' '
+	echo
+done
+[ "$(readlink /proc/$(main agentd)/ns/mnt)" = "$(readlink /proc/1/ns/mnt)" ] && echo "root's process is outside"
+[ "$(readlink /proc/$(child $(main agentd))/ns/mnt)" = "$(readlink /proc/1/ns/mnt)" ] || echo "the agent is inside"
+ip netns add later
+anyvf pf add p2p1 numvfs 2 && anyvf vf attach p2p1 0 tap t0 netns later && anyvf vf attach p2p1 1 vhost
+ip -n later link show t0 && ls -l /run/anyvf/vhost
+anyvf mirror add a from pf p2p1 to file /var/log/anyvf/mirrors/a >/dev/null && [ -f /var/log/anyvf/mirrors/a ] && echo file a
+kill -9 $child
+anyvf vf show p2p1 0 >/dev/null && echo "back"
+systemctl kill -s KILL anyvf-swd
+until [ "$(main swd)" != "$swd" ] && [ "$(systemctl is-active anyvf-swd)" = active ] || [ $((n += 1)) = 60 ]; do sleep 0.2; done
+anyvf vf show p2p1 0 && echo "up again"
+ls -l /var/lib/anyvf/swd.json
+echo END
+"""
+
+
+def guest_files(top):
+    """What lies over this machine's root in the guest: units as they are installed, programs, masks, the check."""
+    units, sbin = top / 'etc/systemd/system', top / 'usr/local/sbin'
+    for path in units, sbin, top / 'etc/anyvf', top / 'usr/lib/tmpfiles.d', top / 'etc/profile.d':
+        path.mkdir(parents=True)
+    for daemon in LIMITS:
+        shutil.copy(BUILD / f'packaging/anyvf-{daemon}.service', units)
+        shutil.copy(DAEMONS / f'anyvf-{daemon}', sbin)
+    shutil.copy(DAEMONS / 'anyvf', sbin)
+    shutil.copy(ROOT / 'packaging/tmpfiles.conf', top / 'usr/lib/tmpfiles.d/anyvf.conf')
+    (top / 'etc/anyvf/anyvf.conf').write_text('[host]\nname = h1\n[sriov]\nphysical_device_mappings = physnet1:p2p1\n')
+    names = {path.name for folder in ('/lib', '/etc') for path in pathlib.Path(folder, 'systemd/system').glob('*.target.wants/*')}
+    for name in (names | {'systemd-journald.socket', 'systemd-networkd-wait-online.service', 'networking.service'}) - {*KEPT}:
+        (units / name).symlink_to('/dev/null')
+    (sbin / 'check').write_text(CHECK)
+    (sbin / 'check').chmod(0o755)
+    (units / 'check.service').write_text('[Unit]\nWants=anyvf-apid.service anyvf-swd.service anyvf-agentd.service\n'
+                                         'After=anyvf-apid.service anyvf-swd.service anyvf-agentd.service\n'
+                                         '[Service]\nType=oneshot\nExecStart=/usr/local/sbin/check\n')
+
+
+def boot(top, directory, timeout=85):
+    """Boot it, and give what the check said, and the console."""
+    lab = BUILD / 'lab'
+    done = run(ROOT / 'tests/lab/systemd', lab, check=False, timeout=600)
+    if done.returncode:
+        pytest.skip(f'no kernel for a guest: {done.stderr.strip().splitlines()[-1]}')
+    said, console = directory / 'said', directory / 'console'
+    share = 'local,security_model=none,readonly=on,multidevs=remap'
+    argv = ['qemu-system-x86_64', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-machine', 'q35,accel=tcg', '-cpu', 'max', '-smp', '2',
+            '-m', '1024', '-kernel', lab / 'systemd.vmlinuz', '-initrd', lab / 'systemd.initramfs', '-append', CMDLINE,
+            '-virtfs', f'{share},path=/,mount_tag=host', '-virtfs', f'{share},path={top},mount_tag=test',
+            '-serial', f'file:{console}', '-serial', f'file:{said}']
+    with subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(directory / 'qemu.log', 'wb')) as qemu:
+        try:
+            end = time.monotonic() + timeout
+            while qemu.poll() is None and time.monotonic() < end and b'END' not in (said.read_bytes() if said.exists() else b''):
+                time.sleep(0.2)
+        finally:
+            qemu.kill()
+    return said.read_text(), console.read_text(errors='replace')
+
+
+def test_the_daemons_live_in_their_units(tmp_path):
+    """In a guest whose init is systemd, with this machine's files."""
+    need_root()
+    for program in 'qemu-system-x86_64', 'apt-get', '/lib/systemd/systemd':
+        if not shutil.which(program):
+            pytest.skip(f'there is no {program}')
+    top = tmp_path / 'top'
+    guest_files(top)
+    said, console = boot(top, tmp_path)
+    uid = {name: str(pwd.getpwnam(name).pw_uid) for name in ('anyvf', 'anyvf-swd', 'anyvf-api', 'anyvf-agent')}
+    nothing = '0' * 16 + ' 2'
+    for line in ('swd active', 'apid active', 'agentd active', f'{uid["anyvf-api"]} {nothing}', f'{uid["anyvf-swd"]} 00000000002031e0 2',
+                 f'{uid["anyvf"]} {nothing}', f'{uid["anyvf-agent"]} {nothing}', "root's process is outside", 'the agent is inside',
+                 r'.* anyvf-swd libvirt-qemu .* p2p1-1', r'2: t0: <.*', 'file a', 'back', 'up again', r'.* anyvf-swd anyvf-swd .*/swd.json', 'END'):
+        assert re.search(f'^{line} *\r?$', said, re.M), line + '\n' + said + console[-6000:]
