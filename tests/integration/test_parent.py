@@ -219,8 +219,9 @@ def test_sockets_are_in_the_switchs_directories_or_those_of_the_configuration(sw
     need_root()
     swd = with_conf(swd_maker(), f'[switch]\nsocket_dirs = {tmp_path}/in\n').start()
     swd.call('pf.add', **PF)
-    (tmp_path / 'link').symlink_to('/run')
-    for path in tmp_path / 'out.sock', '/run/anyvf-test.sock', swd.sock, f'{tmp_path}/in/../out.sock':
+    (tmp_path / 'in').mkdir()
+    (tmp_path / 'in/link').symlink_to(tmp_path)
+    for path in tmp_path / 'out.sock', '/run/anyvf-test.sock', swd.sock, f'{tmp_path}/in/../out.sock', f'{tmp_path}/in/link/a.sock':
         for client in True, False:
             with pytest.raises(CtlError):
                 swd.call('vf.attach', pf='p2p1', vf=0, kind='vhost', socket=str(path), client=client)
