@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "api/impl.h"
+#include "engine/impl.h"
 
 /* Runs METHOD TARGET with a body as somebody, up to the commit; the answer's status and JSON. */
 static inline unsigned int api_call(struct engine *eng, const struct auth *who, const char *method,

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "api/identity.h"
 #include "api_call.h"
+#include "identity/identity.h"
 
 static const struct service *const services[] = { &identity_service, &image_service,
 						  &network_service,  &compute_service,

@@ -454,10 +454,10 @@ static int make_dirs(struct agent *a, struct err *e)
 
 static int make_parts(struct agent *a, struct err *e)
 {
-	int rc = http_open(&a->watch_http, e);
+	int rc = httpc_open(&a->watch_http, e);
 
 	if (!rc)
-		rc = http_open(&a->report_http, e);
+		rc = httpc_open(&a->report_http, e);
 	if (!rc)
 		rc = door_open(a->opts.api, a->opts.credentials, &a->opts.trust, &a->door, e);
 	if (rc)

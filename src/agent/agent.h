@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "base/loop.h"
-#include "httpc/http.h"
+#include "httpc/httpc.h"
 
 struct agent;
 
@@ -18,7 +18,7 @@ struct agent_opts {
 	const char *mappings;	 /* physnet1:p2p1,... */
 	const char *api;	 /* base URL */
 	const char *credentials; /* file */
-	struct http_trust trust; /* for https */
+	struct httpc_trust trust; /* for https */
 	const char *libvirt_uri;
 	const char *collectors; /* 192.0.2.0/24,...: where tap mirrors may go */
 	bool rx_filter; /* tell the switch what guests ask of their NICs */

@@ -19,7 +19,7 @@
 /* Lives as long as the process; used by many threads, each with a session of its own. */
 struct door {
 	char *base, *credentials;
-	struct http_trust trust; /* borrowed strings */
+	struct httpc_trust trust; /* borrowed strings */
 	atomic_bool cancel;
 	pthread_mutex_t token_lock;
 	char token[512]; /* "": not logged in */
@@ -35,7 +35,7 @@ struct door {
  *
  * Return: 0 or -ENOMEM.
  */
-int door_open(const char *base, const char *credentials, const struct http_trust *trust,
+int door_open(const char *base, const char *credentials, const struct httpc_trust *trust,
 	      struct door **out, struct err *e)
 {
 	struct door *d = calloc(1, sizeof(*d));
@@ -90,10 +90,10 @@ static int read_login(const struct door *d, json_t **body, struct err *e)
 	return *body ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
-static int login(struct door *d, struct http *h, struct err *e)
+static int login(struct door *d, struct httpc *h, struct err *e)
 {
 	auto_of(json_decref) json_t *body = NULL;
-	auto_http_answer struct http_answer answer = { 0 };
+	auto_httpc_answer struct httpc_answer answer = { 0 };
 	auto_free char *text = NULL, *token = NULL;
 	char url[512];
 	int rc = read_login(d, &body, e);
@@ -102,8 +102,8 @@ static int login(struct door *d, struct http *h, struct err *e)
 		return rc;
 	text = json_dumps(body, JSON_COMPACT);
 	snprintf(url, sizeof(url), "%s/identity/v3/auth/tokens", d->base);
-	rc = http_call(h,
-		       &(struct http_req){ .method = "POST",
+	rc = httpc_call(h,
+		       &(struct httpc_req){ .method = "POST",
 					   .url = url,
 					   .headers = { "Content-Type: application/json" },
 					   .body = text,
@@ -114,7 +114,7 @@ static int login(struct door *d, struct http *h, struct err *e)
 		       &answer, e);
 	if (rc)
 		return rc;
-	token = http_header(&answer, "X-Subject-Token");
+	token = httpc_header(&answer, "X-Subject-Token");
 	if (answer.status != 201 || !token || strlen(token) >= sizeof(d->token))
 		return err_set(e, -EACCES, "the API refuses the agent's login (%d)", answer.status);
 	pthread_mutex_lock(&d->token_lock);
@@ -124,7 +124,7 @@ static int login(struct door *d, struct http *h, struct err *e)
 }
 
 /* The token header; logs in first if there is no token. */
-static int token_header(struct door *d, struct http *h, char out[600], struct err *e)
+static int token_header(struct door *d, struct httpc *h, char out[600], struct err *e)
 {
 	for (int i = 0;; i++) {
 		bool have;
@@ -143,7 +143,7 @@ static int token_header(struct door *d, struct http *h, char out[600], struct er
 }
 
 /* One call with a token; a token that ran out is replaced once. */
-static int call(struct door *d, struct http *h, struct http_req *req, struct http_answer *out,
+static int call(struct door *d, struct httpc *h, struct httpc_req *req, struct httpc_answer *out,
 		struct err *e)
 {
 	char header[600];
@@ -155,10 +155,10 @@ static int call(struct door *d, struct http *h, struct http_req *req, struct htt
 		int rc = token_header(d, h, header, e);
 
 		if (!rc)
-			rc = http_call(h, req, out, e);
+			rc = httpc_call(h, req, out, e);
 		if (rc || out->status != 401 || i)
 			return rc;
-		http_answer_fini(out);
+		httpc_answer_fini(out);
 		pthread_mutex_lock(&d->token_lock);
 		*d->token = '\0';
 		pthread_mutex_unlock(&d->token_lock);
@@ -194,13 +194,13 @@ static int status_to_errno(int status)
  * @e:          error text, may be NULL
  *
  * Return: 0 for a 2xx answer; -EACCES (401, 403), -ENOENT (404), -ESTALE (409, 410), -EIO (other
- * statuses, no JSON); or what http_call() says. Context: blocks.
+ * statuses, no JSON); or what httpc_call() says. Context: blocks.
  */
-int door_call(struct door *d, struct http *h, const char *method, const char *path,
+int door_call(struct door *d, struct httpc *h, const char *method, const char *path,
 	      const json_t *body, int timeout_ms, json_t **answer, struct err *e)
 {
 	auto_free char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-	auto_http_answer struct http_answer got = { 0 };
+	auto_httpc_answer struct httpc_answer got = { 0 };
 	char url[1024];
 	int rc;
 
@@ -208,7 +208,7 @@ int door_call(struct door *d, struct http *h, const char *method, const char *pa
 		return err_set(e, -ENOMEM, "out of memory");
 	snprintf(url, sizeof(url), "%s%s", d->base, path);
 	rc = call(d, h,
-		  &(struct http_req){
+		  &(struct httpc_req){
 			  .method = method,
 			  .url = url,
 			  .headers = { "", body ? "Content-Type: application/json" : NULL },
@@ -238,14 +238,14 @@ int door_call(struct door *d, struct http *h, const char *method, const char *pa
  */
 int door_fetch(struct door *d, const char *path, int fd, struct err *e)
 {
-	auto_of(http_close) struct http *h = NULL;
-	auto_http_answer struct http_answer got = { 0 };
+	auto_of(httpc_close) struct httpc *h = NULL;
+	auto_httpc_answer struct httpc_answer got = { 0 };
 	char url[1024];
-	int rc = http_open(&h, e);
+	int rc = httpc_open(&h, e);
 
 	snprintf(url, sizeof(url), "%s%s", d->base, path);
 	if (!rc)
-		rc = call(d, h, &(struct http_req){ .method = "GET", .url = url, .out_fd = fd },
+		rc = call(d, h, &(struct httpc_req){ .method = "GET", .url = url, .out_fd = fd },
 			  &got, e);
 	if (!rc)
 		rc = status_to_errno(got.status);

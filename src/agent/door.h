@@ -5,15 +5,15 @@
 
 #include <jansson.h>
 
-#include "httpc/http.h"
+#include "httpc/httpc.h"
 
 struct door;
 
-int door_open(const char *base, const char *credentials, const struct http_trust *trust,
+int door_open(const char *base, const char *credentials, const struct httpc_trust *trust,
 	      struct door **out, struct err *e);
 void door_cancel(struct door *d);
 
-int door_call(struct door *d, struct http *h, const char *method, const char *path,
+int door_call(struct door *d, struct httpc *h, const char *method, const char *path,
 	      const json_t *body, int timeout_ms, json_t **answer, struct err *e);
 int door_fetch(struct door *d, const char *path, int fd, struct err *e);
 

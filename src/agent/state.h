@@ -123,7 +123,7 @@ struct agent {
 
 	struct door *door;
 	struct work_queue *watch_queue, *report_queue;
-	struct http *watch_http, *report_http;
+	struct httpc *watch_http, *report_http;
 	int64_t revision; /* of the desired state we follow; -1: read it all */
 	bool desired_known;
 	bool host_sending;

@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "cli/site.h"
-#include "httpc/http.h"
+#include "httpc/httpc.h"
 
 #define TIMEOUT_MS 3000
 
@@ -40,27 +40,27 @@ static int read_password(const char *path, char *out, size_t size, struct err *e
 
 /* Sends @method to a path of the API; the answer must have status @good. */
 static int ask(struct site *site, const char *method, const char *path, const char *body, int good,
-	       struct http_answer *out, struct err *e)
+	       struct httpc_answer *out, struct err *e)
 {
-	auto_of(http_close) struct http *http = NULL;
+	auto_of(httpc_close) struct httpc *http = NULL;
 	auto_free char *token = NULL;
-	const struct http_trust trust = { .ca_file = site_conf(site, "agent", "ca_file") };
+	const struct httpc_trust trust = { .ca_file = site_conf(site, "agent", "ca_file") };
 	char base[300], url[512];
-	struct http_req req = { .method = method,
+	struct httpc_req req = { .method = method,
 				.url = url,
 				.headers = { "Content-Type: application/json" },
 				.body = body,
 				.body_size = body ? strlen(body) : 0,
 				.timeout_ms = TIMEOUT_MS,
 				.trust = &trust };
-	int rc = http_open(&http, e);
+	int rc = httpc_open(&http, e);
 
 	conf_api_url(site->conf, base, sizeof(base));
 	snprintf(url, sizeof(url), "%s%s", base, path);
 	if (site->token && asprintf(&token, "X-Auth-Token: %s", site->token) < 0)
 		return err_set(e, -ENOMEM, "out of memory");
 	req.headers[1] = token;
-	rc = rc ? rc : http_call(http, &req, out, e);
+	rc = rc ? rc : httpc_call(http, &req, out, e);
 	if (!rc && out->status != good)
 		rc = err_set(e, -EACCES, "%s answers %d", path, out->status);
 	return rc;
@@ -69,7 +69,7 @@ static int ask(struct site *site, const char *method, const char *path, const ch
 /* Logs in as admin, once a run. */
 static int login(struct site *site, struct err *e)
 {
-	auto_http_answer struct http_answer answer = { 0 };
+	auto_httpc_answer struct httpc_answer answer = { 0 };
 	auto_of(json_decref) json_t *body = NULL;
 	auto_free char *text = NULL;
 	char password[256];
@@ -90,7 +90,7 @@ static int login(struct site *site, struct err *e)
 	rc = ask(site, "POST", "/identity/v3/auth/tokens", text, 201, &answer, e);
 	if (rc)
 		return rc;
-	site->token = http_header(&answer, "X-Subject-Token");
+	site->token = httpc_header(&answer, "X-Subject-Token");
 	return site->token ? 0 : err_set(e, -EPROTO, "the API gave no token");
 }
 
@@ -104,7 +104,7 @@ static int login(struct site *site, struct err *e)
  */
 int cloud_host_alive(struct site *site, struct err *e)
 {
-	auto_http_answer struct http_answer answer = { 0 };
+	auto_httpc_answer struct httpc_answer answer = { 0 };
 	auto_of(json_decref) json_t *list = NULL;
 	const char *host = site_conf(site, "host", "name");
 	char own[256] = "";

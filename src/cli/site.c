@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/sock.h"
 #include "base/spawn.h"
-#include "httpc/http.h"
+#include "httpc/httpc.h"
 
 #define SYSTEM_URI	 "qemu:///system"
 #define PROBE_TIMEOUT_MS 2000
@@ -49,18 +49,18 @@ static int swd_ready(struct site *site, struct err *e)
 
 static int apid_ready(struct site *site, struct err *e)
 {
-	auto_http_answer struct http_answer answer = { 0 };
-	auto_of(http_close) struct http *http = NULL;
-	const struct http_trust trust = { .ca_file = site_conf(site, "agent", "ca_file") };
+	auto_httpc_answer struct httpc_answer answer = { 0 };
+	auto_of(httpc_close) struct httpc *http = NULL;
+	const struct httpc_trust trust = { .ca_file = site_conf(site, "agent", "ca_file") };
 	char url[300];
-	struct http_req req = { .method = "GET",
+	struct httpc_req req = { .method = "GET",
 				.url = url,
 				.timeout_ms = PROBE_TIMEOUT_MS,
 				.trust = &trust };
-	int rc = http_open(&http, e);
+	int rc = httpc_open(&http, e);
 
 	conf_api_url(site->conf, url, sizeof(url));
-	return rc ? rc : http_call(http, &req, &answer, e);
+	return rc ? rc : httpc_call(http, &req, &answer, e);
 }
 
 const struct prog progs[PROG_N] = {

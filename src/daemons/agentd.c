@@ -60,7 +60,7 @@ static int read_conf(struct daemon *d, const struct conf *conf, struct err *e)
 		return err_set(e, -EINVAL, "[host] name \"%s\" cannot be a host's name", d->host);
 	d->opts.host = d->host;
 	d->opts.api = d->api;
-	d->opts.trust = (struct http_trust){ conf_get(conf, "agent", "ca_file"),
+	d->opts.trust = (struct httpc_trust){ conf_get(conf, "agent", "ca_file"),
 					     conf_get(conf, "agent", "client_certificate"),
 					     conf_get(conf, "agent", "client_key") };
 	d->opts.state_dir = conf_get(conf, "host", "state_dir");

@@ -11,9 +11,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "api/engine.h"
-#include "api/first.h"
-#include "api/http_tls.h"
 #include "base/account.h"
 #include "base/conf.h"
 #include "base/file.h"
@@ -21,6 +18,9 @@
 #include "base/loop.h"
 #include "base/notify.h"
 #include "base/wall.h"
+#include "engine/engine.h"
+#include "http/tls.h"
+#include "identity/first.h"
 #include "store/store.h"
 
 static const struct service *const services[] = { &identity_service, &image_service,

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/ipam.h"
+#include "network/core/ipam.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

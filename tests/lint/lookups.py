@@ -11,6 +11,7 @@ import sys
 
 HEAD = re.compile(r'^[a-z][\w \t*]*?\b(\w+)\([^;]*$', re.M)
 UNCHECKED = re.compile(r'\bres_get\(|\bcall_(?:get|list|put|claim|delete)\([^;]*?\b(?:c->ids\[|call_arg\()')
+ROOMS = 'engine', 'identity', 'hosts', 'network', 'image', 'compute'
 
 
 def functions(text):
@@ -29,12 +30,12 @@ def check(root):
         elif line and not line.startswith('#'):
             yield f'tests/lint/lookups.txt:{n}: wanted: FILE FUNCTION: REASON'
     used = set()
-    for path in sorted((root / 'src/api').glob('*.c')):
+    for path in sorted(p for room in ROOMS for p in (root / 'src' / room).rglob('*.c')):
         text = re.sub(r'/\*.*?\*/', lambda m: re.sub(r'[^\n]', ' ', m[0]), path.read_text(), flags=re.S)
         heads = functions(text)
         for use in UNCHECKED.finditer(text):
             name = next((name for at, name in reversed(heads) if at < use.start()), '?')
-            key = (path.name, name)
+            key = (str(path.relative_to(root / 'src')), name)
             used.add(key)
             if key not in allowed and name != 'res_get':
                 line = text.count('\n', 0, use.start()) + 1

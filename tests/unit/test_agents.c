@@ -7,11 +7,11 @@
 #include <cmocka.h>
 #include <stdio.h>
 
-#include "api/agents.h"
-#include "api/compute.h"
-#include "api/network.h"
 #include "api_call.h"
 #include "base/uuid.h"
+#include "compute/compute.h"
+#include "hosts/agents.h"
+#include "network/core/network.h"
 
 #define SECOND INT64_C(1000000)
 #define SILENT (16 * SECOND) /* heartbeat_s is 5 */

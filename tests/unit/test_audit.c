@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/audit.h"
-#include "api/engine.h"
 #include "base/log.h"
+#include "engine/audit.h"
+#include "engine/engine.h"
 
 static void logins_refusals_grants_and_changes_have_a_line(void **state)
 {

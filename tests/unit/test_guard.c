@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "api/guard.h"
+#include "identity/guard.h"
 
 #define HOME "192.0.2.1"
 #define AWAY "198.51.100.7"

@@ -4,9 +4,9 @@
 
 #include <stdio.h>
 
-#include "api/image.h"
 #include "api_call.h"
 #include "base/uuid.h"
+#include "image/image.h"
 
 #define DAY_US (86400 * INT64_C(1000000))
 #define IMAGES "/image/v2/images"

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/ipam.h"
-#include "api/segment.h"
+#include "network/core/ipam.h"
+#include "network/core/segment.h"
 
 static struct ip ip_of(const char *text)
 {

@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 
-#include "api/impl.h"
+#include "engine/impl.h"
 
 #define A 1
 #define B 2

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/limit.h"
+#include "http/limit.h"
 
 #define PEERS 40
 #define NONE  -1

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Claims about src/api/placement.c: which host a server goes to, and what is said when none can
+/* Claims about src/hosts/placement.c: which host a server goes to, and what is said when none can
  * take it. */
 #include <errno.h>
 #include <setjmp.h>
@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "api/placement.h"
 #include "base/field.h"
+#include "hosts/placement.h"
 
 /* Two PFs: p1 serves physnet1 (2 VFs), p12 serves physnet1 and physnet2 (2 VFs). */
 struct bed {

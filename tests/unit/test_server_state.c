@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Claims about src/api/server_state.c: statuses, allowed actions, what reports do. */
+/* Claims about src/compute/server_state.c: statuses, allowed actions, what reports do. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "api/server_state.h"
 #include "base/field.h"
+#include "compute/server_state.h"
 
 #define NOW "2026-11-22T15:16:20Z"
 

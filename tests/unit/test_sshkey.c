@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Claims about src/api/sshkey.c: which lines are public keys, and that a new pair is a pair. */
+/* Claims about src/compute/sshkey.c: which lines are public keys, and that a new pair is a pair. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <sodium.h>
 
-#include "api/sshkey.h"
+#include "compute/sshkey.h"
 
 /* Its fingerprint below is what `ssh-keygen -E md5 -lf` prints. */
 #define LINE                                                                                       \

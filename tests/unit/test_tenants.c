@@ -10,9 +10,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "api/compute.h"
-#include "api/image.h"
 #include "api_cloud.h"
+#include "compute/compute.h"
+#include "image/image.h"
 
 #define NET	"/network/v2.0"
 #define NOVA	"/compute/v2.1"

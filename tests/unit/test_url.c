@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/url.h"
+#include "http/url.h"
 
 static void arguments_keep_their_order_and_repetitions(void **state)
 {

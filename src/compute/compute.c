@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The compute service: versions, microversions, and what its files share. The
+ * resources and routes themselves stand in compute_*.c.
+ */
+#include "compute/compute.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MIME "application/vnd.openstack.compute+json;version=2.1"
+
+/**
+ * doc_text() - A string member of a document
+ * @doc: object, or NULL
+ * @key: member
+ *
+ * Return: borrowed; NULL when it is missing, null or no string.
+ */
+const char *doc_text(const json_t *doc, const char *key)
+{
+	return json_string_value(json_object_get(doc, key));
+}
+
+/**
+ * doc_int() - A number of a document
+ * @doc: object, or NULL
+ * @key: member
+ *
+ * Return: its value; 0 when it is missing or no integer.
+ */
+int64_t doc_int(const json_t *doc, const char *key)
+{
+	return json_integer_value(json_object_get(doc, key));
+}
+
+/**
+ * doc_set_text() - Set a string member of a document of one's own
+ * @doc:  object
+ * @key:  member
+ * @text: copied; NULL: null
+ */
+void doc_set_text(json_t *doc, const char *key, const char *text)
+{
+	json_object_set_new(doc, key, text ? json_string(text) : json_null());
+}
+
+/**
+ * name_key() - What stands for a name inside a store key
+ * @name: as long as the API allows, any characters
+ * @out:  its hash in hex
+ */
+void name_key(const char *name, char out[NAME_KEY_LEN])
+{
+	unsigned char hash[NAME_KEY_LEN / 2];
+
+	crypto_generichash(hash, sizeof(hash), (const unsigned char *)name, strlen(name), NULL, 0);
+	sodium_bin2hex(out, NAME_KEY_LEN, hash, sizeof(hash));
+}
+
+/* "2.61", "latest"; OpenStack-API-Version has "compute " in front. -1: not a version. */
+static int parse_minor(const char *text)
+{
+	unsigned int minor;
+	char rest;
+
+	if (!strcmp(text, "latest"))
+		return COMPUTE_MINOR_MAX;
+	return sscanf(text, "2.%3u%c", &minor, &rest) == 1 && minor ? (int)minor : -1;
+}
+
+static const char *asked_version(const struct call *c)
+{
+	const char *text = call_header_in(c, "OpenStack-API-Version");
+
+	if (text && !strncmp(text, "compute ", 8))
+		return text + 8;
+	return call_header_in(c, "X-OpenStack-Nova-API-Version");
+}
+
+/**
+ * compute_minor() - The microversion the client asked for
+ * @c: a call of the compute service
+ *
+ * Return: 1..COMPUTE_MINOR_MAX, 1 when it did not ask.
+ */
+unsigned int compute_minor(const struct call *c)
+{
+	const char *text = asked_version(c);
+	int minor = text ? parse_minor(text) : 1;
+
+	return minor < 1 ? 1 : MIN((unsigned int)minor, COMPUTE_MINOR_MAX + 0u);
+}
+
+/* Before each handler: refuses versions that are not served, says which one answers. */
+static int compute_begin(struct call *c)
+{
+	const char *text = asked_version(c);
+	int minor = text ? parse_minor(text) : 1;
+	char value[32];
+
+	if (minor < 0)
+		return call_fail(c, 400, "BadRequest",
+				 "API Version String %s is of invalid format. It must be of format "
+				 "Major.Minor between 2.1 and 2.%d.",
+				 text, COMPUTE_MINOR_MAX);
+	if (minor > COMPUTE_MINOR_MAX)
+		return call_fail(
+			c, 406, "NotAcceptable",
+			"Version 2.%d is not supported by the API. Minimum is 2.1 and maximum is "
+			"2.%d.",
+			minor, COMPUTE_MINOR_MAX);
+	snprintf(value, sizeof(value), "compute 2.%d", minor);
+	call_header(c, "OpenStack-API-Version", value);
+	call_header(c, "X-OpenStack-Nova-API-Version", value + 8);
+	call_header(c, "Vary", "OpenStack-API-Version, X-OpenStack-Nova-API-Version");
+	return 0;
+}
+
+static json_t *link_to(const char *rel, const struct call *c, const char *version,
+		       const char *collection, const char *id)
+{
+	return json_pack(
+		"{s:s,s:o}", "rel", rel, "href",
+		json_sprintf("%s/compute%s/%s/%s", c->opts->public_url, version, collection, id));
+}
+
+/**
+ * compute_bookmark() - The links member of something referred to
+ * @c:          the call
+ * @collection: "flavors", "images"
+ * @id:         of the thing
+ *
+ * Return: a new list with one bookmark.
+ */
+json_t *compute_bookmark(const struct call *c, const char *collection, const char *id)
+{
+	return json_pack("[o]", link_to("bookmark", c, "", collection, id));
+}
+
+/**
+ * compute_links() - The links member of a resource of this service
+ * @c:          the call
+ * @collection: "servers", "flavors"
+ * @id:         of the resource
+ *
+ * Return: a new list: self and bookmark.
+ */
+json_t *compute_links(const struct call *c, const char *collection, const char *id)
+{
+	return json_pack("[o,o]", link_to("self", c, "/v2.1", collection, id),
+			 link_to("bookmark", c, "", collection, id));
+}
+
+/**
+ * compute_why() - A reason that names hosts and their PFs, for who may know them
+ * @c:   the call
+ * @why: the reason
+ *
+ * Return: borrowed.
+ */
+const char *compute_why(const struct call *c, const struct err *why)
+{
+	return caller_is_admin(c) ? why->msg : "the reason is for an admin to see";
+}
+
+/**
+ * compute_body() - The object inside a request's envelope
+ * @c:        the call
+ * @envelope: "server", "reboot"
+ *
+ * Return: borrowed; NULL after call_fail() with 400 when there is no such object.
+ */
+const json_t *compute_body(struct call *c, const char *envelope)
+{
+	const json_t *in = json_object_get(c->body, envelope);
+
+	if (json_is_object(in))
+		return in;
+	call_fail(c, 400, "BadRequest", "Invalid input received: an object '%s' is needed",
+		  envelope);
+	return NULL;
+}
+
+static json_t *version_doc(const struct call *c)
+{
+	char max[16];
+
+	snprintf(max, sizeof(max), "2.%d", COMPUTE_MINOR_MAX);
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:[{s:s,s:o}]}", "id", "v2.1", "status", "CURRENT",
+			 "version", max, "min_version", "2.1", "updated", "2013-07-23T11:33:21Z",
+			 "links", "rel", "self", "href",
+			 json_sprintf("%s/compute/v2.1/", c->opts->public_url));
+}
+
+static int versions_list(struct call *c)
+{
+	return call_reply(c, 200, json_pack("{s:[o]}", "versions", version_doc(c)));
+}
+
+static int version_show(struct call *c)
+{
+	json_t *doc = version_doc(c);
+
+	json_object_set_new(doc, "media-types",
+			    json_pack("[{s:s,s:s}]", "base", "application/json", "type", MIME));
+	return call_reply(c, 200, json_pack("{s:o}", "version", doc));
+}
+
+/* Extensions stopped to exist with microversions; old clients still ask. */
+static int extensions_list(struct call *c)
+{
+	return call_reply(c, 200, json_pack("{s:[]}", "extensions"));
+}
+
+static int server_groups_list(struct call *c)
+{
+	return call_reply(c, 200, json_pack("{s:[]}", "server_groups"));
+}
+
+static const struct route own_routes[] = {
+	{ "GET", "", versions_list, RULE_OPEN },
+	{ "GET", "/", versions_list, RULE_OPEN },
+	{ "GET", "/v2.1", version_show, RULE_OPEN },
+	{ "GET", "/v2.1/", version_show, RULE_OPEN },
+	{ "GET", "/v2.1/extensions", extensions_list, RULE_READ },
+	{ "GET", "/v2.1/os-server-groups", server_groups_list, RULE_READ },
+	{ NULL },
+};
+
+static const struct route *const all_routes[] = { own_routes,	 flavor_routes, keypair_routes,
+						  quota_routes,	 host_routes,	server_routes,
+						  action_routes, NULL };
+static const struct resource *const resources[] = { &flavor_resource, &server_resource, NULL };
+
+const struct service compute_service = {
+	.type = "compute",
+	.name = "nova",
+	.prefix = "/compute",
+	.url = "/compute/v2.1",
+	.style = FAULT_NOVA,
+	.resources = resources,
+	.routes = all_routes,
+	.begin = compute_begin,
+};

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The compute service (Nova's API, 2.1 to 2.73) inside the room: what its files
+ * share. Documents: /flavor/ID, /keypair/ID, /server/ID; a server's wish for its
+ * host's agent is /host/HOST/server/ID (docs/agent-api.md).
+ */
+#ifndef ANYVF_COMPUTE_COMPUTE_H
+#define ANYVF_COMPUTE_COMPUTE_H
+
+#include "engine/engine.h"
+#include "hosts/placement.h"
+
+#define COMPUTE_MINOR_MAX 73 /* the newest microversion served: 2.73 */
+
+extern const struct resource flavor_resource, keypair_resource, server_resource;
+extern const struct route flavor_routes[], keypair_routes[], quota_routes[], host_routes[],
+	server_routes[], action_routes[];
+
+#define NAME_KEY_LEN 33
+
+/* compute.c: what every answer needs */
+unsigned int compute_minor(const struct call *c);
+json_t *compute_links(const struct call *c, const char *collection, const char *id);
+json_t *compute_bookmark(const struct call *c, const char *collection, const char *id);
+const json_t *compute_body(struct call *c, const char *envelope);
+const char *doc_text(const json_t *doc, const char *key);
+int64_t doc_int(const json_t *doc, const char *key);
+const char *compute_why(const struct call *c, const struct err *why);
+void name_key(const char *name, char out[NAME_KEY_LEN]);
+void doc_set_text(json_t *doc, const char *key, const char *text);
+
+/* compute/flavor.c */
+json_t *flavor_embed(const json_t *flavor);
+
+/* compute/keypair.c */
+const json_t *keypair_of(struct call *c, const char *user_id, const char *name);
+
+/* compute/quota.c */
+enum compute_quota { QUOTA_INSTANCES, QUOTA_CORES, QUOTA_RAM, QUOTA_KEYPAIRS, QUOTA_METADATA };
+int64_t quota_limit(struct call *c, const char *project_id, enum compute_quota what);
+int quota_check_servers(struct call *c, const json_t *flavor, unsigned int n);
+
+/* compute/host.c */
+unsigned int hosts_load(struct call *c, struct place_host **out);
+void hosts_free(struct place_host *hosts, unsigned int n);
+
+/* compute/view.c */
+json_t *server_addresses(struct call *c, const json_t *server);
+json_t *server_view(struct call *c, const json_t *server);
+json_t *server_view_brief(struct call *c, const json_t *server);
+
+/* compute/list.c */
+int server_list_brief(struct call *c);
+int server_list_detail(struct call *c);
+
+/* compute/boot.c */
+int server_create(struct call *c);
+int server_check_name(struct call *c, const char *name);
+int server_check_metadata(struct call *c, const json_t *metadata);
+int server_valid_access(struct call *c, const char *field, json_t **value);
+
+/* compute/server.c */
+const json_t *server_find(struct call *c, const char *id);
+int server_put(struct call *c, json_t *server_taken);
+int server_check_size(struct call *c, const json_t *server);
+int server_wish(struct call *c, const json_t *server, bool deleted);
+int server_ports_changed(struct call *c, const char *id);
+int server_end(struct call *c, const json_t *server);
+void server_note_action(struct call *c, json_t *server, const char *action);
+
+#endif

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Flavors: a resource whose members have the names Nova's extensions gave them,
+ * extra specs and the access list of private ones. A server keeps a copy of its
+ * flavor, so deleting one harms nobody.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "compute/compute.h"
+
+#define PUBLIC	"os-flavor-access:is_public"
+#define MAX_INT 2147483647
+
+static bool has_access(const json_t *flavor, const char *project_id)
+{
+	const json_t *p;
+	size_t i;
+
+	json_array_foreach (json_object_get(flavor, "access"), i, p)
+		if (!strcmp(json_string_value(p), project_id))
+			return true;
+	return false;
+}
+
+/* Lists hold the public ones and one's own, unless an admin asks for others by is_public. */
+static bool flavor_visible(const struct call *c, const json_t *doc)
+{
+	if (json_is_true(json_object_get(doc, PUBLIC)) || has_access(doc, c->auth->project_id))
+		return true;
+	return caller_is_admin(c) &&
+	       (c->ids[0] || strcmp(c->method, "GET") || call_arg(c, "is_public"));
+}
+
+static bool match_public(const json_t *doc, const char *value)
+{
+	bool is_public = json_is_true(json_object_get(doc, PUBLIC));
+
+	if (!strcasecmp(value, "none"))
+		return true;
+	return is_public ==
+	       (!strcasecmp(value, "true") || !strcmp(value, "1") || !strcasecmp(value, "t"));
+}
+
+static bool match_min_ram(const json_t *doc, const char *value)
+{
+	return doc_int(doc, "ram") >= atoll(value);
+}
+
+static bool match_min_disk(const json_t *doc, const char *value)
+{
+	return doc_int(doc, "disk") >= atoll(value);
+}
+
+static int valid_rxtx(struct call *c, const char *field, json_t **value)
+{
+	double factor = json_is_string(*value) ? atof(json_string_value(*value))
+					       : json_number_value(*value);
+
+	if (factor <= 0)
+		return call_fail(
+			c, 400, "BadRequest",
+			"Invalid input for field/attribute %s: a positive number is needed", field);
+	json_decref(*value);
+	*value = json_real(factor);
+	return 0;
+}
+
+static const struct rfield flavor_fields[] = {
+	{ "id", J_STR, R_CREATE | R_NULL },
+	{ "name", J_STR, R_CREATE | R_NEED, .min = 1, .max = 255 },
+	{ "ram", J_INT, R_CREATE | R_NEED, .min = 1, .max = MAX_INT },
+	{ "disk", J_INT, R_CREATE | R_NEED, .min = 0, .max = MAX_INT },
+	{ "swap", J_INT, R_CREATE, "0", .min = 0, .max = MAX_INT },
+	{ "OS-FLV-EXT-DATA:ephemeral", J_INT, R_CREATE, "0", .min = 0, .max = MAX_INT },
+	{ "OS-FLV-DISABLED:disabled", J_BOOL, 0, "false" },
+	{ "vcpus", J_INT, R_CREATE | R_NEED, .min = 1, .max = MAX_INT },
+	{ PUBLIC, J_BOOL, R_CREATE, "true" },
+	{ "rxtx_factor", J_ANY, R_CREATE, "1.0", .valid = valid_rxtx },
+	{ "description", J_STR, R_CREATE | R_UPDATE | R_NULL, .max = 65535 },
+	{ "extra_specs", J_OBJ, 0, "{}" },
+	{ "access", J_LIST, R_SECRET, "[]" },
+	{ "is_public", J_STR, R_FILTER | R_VIRTUAL | R_SECRET, .match = match_public },
+	{ "minRam", J_INT, R_FILTER | R_VIRTUAL | R_SECRET, .match = match_min_ram },
+	{ "minDisk", J_INT, R_FILTER | R_VIRTUAL | R_SECRET, .match = match_min_disk },
+	{ NULL },
+};
+
+static int flavor_check(struct call *c, json_t *doc, const json_t *old)
+{
+	const char *id = doc_text(doc, "id"), *name = doc_text(doc, "name");
+	char hash[NAME_KEY_LEN];
+
+	if (old)
+		return 0;
+	if (!name[strspn(name, " \t")])
+		return call_fail(c, 400, "BadRequest",
+				 "Invalid input for field/attribute name: blank");
+	if (id && (strlen(id) > 200 || strchr(id, '/')))
+		return call_fail(c, 400, "BadRequest", "Invalid input for field/attribute id");
+	if (id && res_get(c, &flavor_resource, id))
+		return call_fail(c, 409, "FlavorIdExists", "Flavor with ID %s already exists.", id);
+	name_key(name, hash);
+	if (call_claim(c, json_object(), "/flavor_name/%s", hash))
+		return call_fail(c, 409, "FlavorExists", "Flavor with name %s already exists.",
+				 name);
+	return 0;
+}
+
+static int flavor_deleted(struct call *c, const json_t *doc)
+{
+	char hash[NAME_KEY_LEN];
+
+	name_key(doc_text(doc, "name"), hash);
+	return call_delete(c, "/flavor_name/%s", hash);
+}
+
+static int flavor_show(struct call *c, const json_t *doc, json_t *out)
+{
+	unsigned int minor = compute_minor(c);
+
+	if (!doc_int(doc, "swap"))
+		json_object_set_new(out, "swap", json_string(""));
+	if (minor < 55)
+		json_object_del(out, "description");
+	if (minor < 61)
+		json_object_del(out, "extra_specs");
+	json_object_set_new(out, "links", compute_links(c, "flavors", doc_text(doc, "id")));
+	return 0;
+}
+
+static const char *const brief[] = { "id", "name", "links", NULL };
+
+const struct resource flavor_resource = {
+	.one = "flavor",
+	.many = "flavors",
+	.label = "Flavor",
+	.path = "/v2.1/flavors",
+	.flags = RES_GLOBAL | RES_OK_ON_CREATE,
+	.read = RULE_READ,
+	.write = RULE_ADMIN,
+	.fields = flavor_fields,
+	.brief = brief,
+	.check = flavor_check,
+	.deleted = flavor_deleted,
+	.show = flavor_show,
+	.visible = flavor_visible,
+};
+
+/**
+ * flavor_embed() - The copy of a flavor that a server keeps
+ * @flavor: stored document
+ *
+ * Return: a new object, in the form of microversion 2.47 and with the id.
+ */
+json_t *flavor_embed(const json_t *flavor)
+{
+	return json_pack("{s:O,s:O,s:O,s:O,s:O,s:O,s:O,s:O}", "id", json_object_get(flavor, "id"),
+			 "vcpus", json_object_get(flavor, "vcpus"), "ram",
+			 json_object_get(flavor, "ram"), "disk", json_object_get(flavor, "disk"),
+			 "ephemeral", json_object_get(flavor, "OS-FLV-EXT-DATA:ephemeral"), "swap",
+			 json_object_get(flavor, "swap"), "original_name",
+			 json_object_get(flavor, "name"), "extra_specs",
+			 json_object_get(flavor, "extra_specs"));
+}
+
+static int no_spec(struct call *c, const char *id, const char *key)
+{
+	return call_fail(c, 404, "FlavorExtraSpecsNotFound",
+			 "Flavor %s has no extra specs with key %s.", id, key);
+}
+
+static int specs_list(struct call *c)
+{
+	const json_t *flavor = res_find(c, &flavor_resource, c->ids[0]);
+
+	if (!flavor)
+		return -ENOENT;
+	return call_reply(
+		c, 200, json_pack("{s:O}", "extra_specs", json_object_get(flavor, "extra_specs")));
+}
+
+static int spec_show(struct call *c)
+{
+	const json_t *flavor = res_find(c, &flavor_resource, c->ids[0]);
+	const char *value = doc_text(json_object_get(flavor, "extra_specs"), c->ids[1]);
+
+	if (!flavor)
+		return -ENOENT;
+	if (!value)
+		return no_spec(c, c->ids[0], c->ids[1]);
+	return call_reply(c, 200, json_pack("{s:s}", c->ids[1], value));
+}
+
+/* Keys are letters, digits and " -_.:", values text or numbers (nova: metadata schema). */
+static int specs_accept(struct call *c, const json_t *given, json_t *specs)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach ((json_t *)given, key, value) {
+		const char *text = json_string_value(value);
+
+		if (!*key || strlen(key) > 255 ||
+		    key[strspn(
+			    key,
+			    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_.:")])
+			return call_fail(c, 400, "BadRequest", "Invalid extra spec name '%s'", key);
+		if (json_is_integer(value))
+			json_object_set_new(
+				specs, key,
+				json_sprintf("%lld", (long long)json_integer_value(value)));
+		else if (text && strlen(text) <= 255)
+			json_object_set(specs, key, value);
+		else
+			return call_fail(c, 400, "BadRequest", "Invalid value of extra spec '%s'",
+					 key);
+	}
+	return 0;
+}
+
+static int specs_put(struct call *c, const json_t *flavor, json_t *specs)
+{
+	json_t *copy = json_copy((json_t *)flavor);
+
+	json_object_set_new(copy, "extra_specs", specs);
+	return res_put(c, &flavor_resource, copy);
+}
+
+static int specs_merge(struct call *c, const json_t *given)
+{
+	const json_t *flavor = res_find(c, &flavor_resource, c->ids[0]);
+	int rc;
+
+	if (!flavor)
+		return -ENOENT;
+	json_t *specs = json_copy(json_object_get(flavor, "extra_specs"));
+	rc = specs_accept(c, given, specs);
+	if (rc) {
+		json_decref(specs);
+		return rc;
+	}
+	return specs_put(c, flavor, specs);
+}
+
+static int specs_create(struct call *c)
+{
+	const json_t *given = compute_body(c, "extra_specs");
+	int rc = given ? specs_merge(c, given) : -EINVAL;
+
+	return rc ? rc : call_reply(c, 200, json_pack("{s:O}", "extra_specs", given));
+}
+
+static int spec_update(struct call *c)
+{
+	int rc;
+
+	if (json_object_size(c->body) != 1 || !json_object_get(c->body, c->ids[1]))
+		return call_fail(c, 400, "BadRequest", "Request body and URI mismatch");
+	rc = specs_merge(c, c->body);
+	return rc ? rc : call_reply(c, 200, json_incref((json_t *)c->body));
+}
+
+static int spec_delete(struct call *c)
+{
+	const json_t *flavor = res_find(c, &flavor_resource, c->ids[0]);
+
+	if (!flavor)
+		return -ENOENT;
+	json_t *specs = json_copy(json_object_get(flavor, "extra_specs"));
+	if (json_object_del(specs, c->ids[1])) {
+		json_decref(specs);
+		return no_spec(c, c->ids[0], c->ids[1]);
+	}
+	int rc = specs_put(c, flavor, specs);
+	return rc ? rc : call_reply(c, 200, NULL);
+}
+
+static int access_reply(struct call *c, const json_t *flavor)
+{
+	json_t *list = json_array(), *p;
+	size_t i;
+
+	json_array_foreach (json_object_get(flavor, "access"), i, p)
+		json_array_append_new(list,
+				      json_pack("{s:O,s:O}", "flavor_id",
+						json_object_get(flavor, "id"), "tenant_id", p));
+	return call_reply(c, 200, json_pack("{s:o}", "flavor_access", list));
+}
+
+static int access_list(struct call *c)
+{
+	const json_t *flavor = res_find(c, &flavor_resource, c->ids[0]);
+
+	if (!flavor)
+		return -ENOENT;
+	if (json_is_true(json_object_get(flavor, PUBLIC)))
+		return call_fail(c, 404, "FlavorAccessNotFound",
+				 "Access list not available for public flavors.");
+	return access_reply(c, flavor);
+}
+
+static int access_change(struct call *c, const json_t *flavor, const char *tenant, bool add)
+{
+	json_t *list = json_array(), *p;
+	size_t i;
+
+	if (has_access(flavor, tenant) == add) {
+		json_decref(list);
+		return add ? call_fail(c, 409, "FlavorAccessExists",
+				       "Flavor access already exists for flavor %s and project %s "
+				       "combination.",
+				       c->ids[0], tenant)
+			   : call_fail(c, 404, "FlavorAccessNotFound",
+				       "Flavor access not found for %s / %s combination.",
+				       c->ids[0], tenant);
+	}
+	json_array_foreach (json_object_get(flavor, "access"), i, p)
+		if (strcmp(json_string_value(p), tenant))
+			json_array_append(list, p);
+	if (add)
+		json_array_append_new(list, json_string(tenant));
+	json_t *copy = json_copy((json_t *)flavor);
+	json_object_set_new(copy, "access", list);
+	const json_t *put = copy;
+	int rc = res_put(c, &flavor_resource, json_incref(copy));
+	if (!rc)
+		rc = access_reply(c, put);
+	json_decref(copy);
+	return rc;
+}
+
+/* POST /flavors/ID/action {"addTenantAccess": {"tenant": ID}} */
+static int flavor_action(struct call *c)
+{
+	const json_t *flavor = res_find(c, &flavor_resource, c->ids[0]);
+	const json_t *add = json_object_get(c->body, "addTenantAccess");
+	const json_t *remove = json_object_get(c->body, "removeTenantAccess");
+	const char *tenant = doc_text(add ? add : remove, "tenant");
+
+	if (!flavor)
+		return -ENOENT;
+	if (!tenant || !*tenant)
+		return call_fail(c, 400, "BadRequest",
+				 "addTenantAccess or removeTenantAccess with a tenant");
+	if (add && json_is_true(json_object_get(flavor, PUBLIC)))
+		return call_fail(c, 409, "FlavorIsPublic",
+				 "Can not add access to a public flavor.");
+	return access_change(c, flavor, tenant, add != NULL);
+}
+
+/* Nova says 202 where the engine says 204. */
+static int flavor_delete(struct call *c)
+{
+	int rc = res_handle_delete(c, &flavor_resource);
+
+	return rc ? rc : call_reply(c, 202, NULL);
+}
+
+const struct route flavor_routes[] = {
+	{ "DELETE", "/v2.1/flavors/{}", flavor_delete, RULE_ADMIN },
+	{ "GET", "/v2.1/flavors/{}/os-extra_specs", specs_list, RULE_READ },
+	{ "POST", "/v2.1/flavors/{}/os-extra_specs", specs_create, RULE_ADMIN },
+	{ "GET", "/v2.1/flavors/{}/os-extra_specs/{}", spec_show, RULE_READ },
+	{ "PUT", "/v2.1/flavors/{}/os-extra_specs/{}", spec_update, RULE_ADMIN },
+	{ "DELETE", "/v2.1/flavors/{}/os-extra_specs/{}", spec_delete, RULE_ADMIN },
+	{ "GET", "/v2.1/flavors/{}/os-flavor-access", access_list, RULE_ADMIN },
+	{ "POST", "/v2.1/flavors/{}/action", flavor_action, RULE_ADMIN },
+	{ NULL },
+};

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a server: see server_state.h. The tables mirror what
+ * nova/compute/api.py checks before an action and nova/api/openstack/common.py
+ * makes of the two states.
+ */
+#include "compute/server_state.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/field.h"
+
+/* What clients see; the first row whose states match. task NULL: any task. */
+static const struct {
+	const char *vm_state, *task_state, *status;
+} statuses[] = {
+	{ "active", "rebooting", "REBOOT" },
+	{ "active", "rebooting_hard", "HARD_REBOOT" },
+	{ "active", NULL, "ACTIVE" },
+	{ "building", NULL, "BUILD" },
+	{ "stopped", "rebooting_hard", "HARD_REBOOT" },
+	{ "stopped", NULL, "SHUTOFF" },
+	{ "error", "rebooting_hard", "HARD_REBOOT" },
+	{ "error", NULL, "ERROR" },
+};
+
+/* Which states allow an action, and the task it begins. */
+static const struct action_rule {
+	const char *action;
+	const char *vm_states[4]; /* NULL at the end */
+	bool any_task;		  /* allowed while another task runs */
+	const char *task;	  /* begins; NULL: none */
+} rules[] = {
+	{ "start", { "stopped" }, false, "powering-on" },
+	{ "stop", { "active", "error" }, false, "powering-off" },
+	{ "reboot", { "active" }, false, "rebooting" },
+	{ "reboot_hard", { "active", "stopped", "error" }, true, "rebooting_hard" },
+	{ "attach_interface", { "active", "stopped" }, false, NULL },
+	{ "detach_interface", { "active", "stopped" }, false, NULL },
+	{ "delete", { "active", "stopped", "error" }, true, "deleting" },
+};
+
+static const char *text_of(const json_t *doc, const char *key)
+{
+	return json_string_value(json_object_get(doc, key));
+}
+
+static void set_text(json_t *doc, const char *key, const char *text)
+{
+	json_object_set_new(doc, key, text ? json_string(text) : json_null());
+}
+
+/**
+ * server_status() - The one word clients see
+ * @server: stored document
+ *
+ * Return: "ACTIVE", "BUILD", ...; "UNKNOWN" for states this version does not know.
+ */
+const char *server_status(const json_t *server)
+{
+	const char *vm = text_of(server, "vm_state"), *task = text_of(server, "task_state");
+
+	for (size_t i = 0; vm && i < ARRAY_LEN(statuses); i++) {
+		if (strcmp(vm, statuses[i].vm_state))
+			continue;
+		if (!statuses[i].task_state || (task && !strcmp(task, statuses[i].task_state)))
+			return statuses[i].status;
+	}
+	return "UNKNOWN";
+}
+
+/**
+ * server_status_vm_state() - Whether a word is a status
+ * @status: what a client filters by; case does not matter
+ *
+ * Return: a vm_state that shows as this status, or NULL when no server ever has it.
+ */
+const char *server_status_vm_state(const char *status)
+{
+	for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+		if (!strcasecmp(status, statuses[i].status))
+			return statuses[i].vm_state;
+	return NULL;
+}
+
+static const struct action_rule *rule_of(const char *action)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++)
+		if (!strcmp(rules[i].action, action))
+			return &rules[i];
+	return NULL;
+}
+
+/**
+ * server_may() - Whether an action is allowed now
+ * @server: stored document
+ * @action: "start", "stop", "reboot", "reboot_hard", "delete", "attach_interface",
+ * "detach_interface"
+ * @e:      Nova's sentence (InstanceInvalidState, InstanceNotReady)
+ *
+ * Return: 0; -EBUSY when the states forbid it. A server that never got a host is not ready for
+ * anything but its end; "deleting" forbids everything.
+ */
+int server_may(const json_t *server, const char *action, struct err *e)
+{
+	const struct action_rule *rule = rule_of(action);
+	const char *vm = text_of(server, "vm_state"), *task = text_of(server, "task_state");
+	const char *id = text_of(server, "id"),
+		   *word = strcmp(action, "reboot_hard") ? action : "reboot";
+
+	if (!rule || !vm)
+		return err_set(e, -EBUSY, "Cannot '%s' instance %s", word, id);
+	if (!strcmp(action, "delete"))
+		return 0;
+	if (!text_of(server, "host"))
+		return err_set(e, -EBUSY, "Instance %s is not ready", id);
+	for (int i = 0; i < 4 && rule->vm_states[i]; i++) {
+		if (strcmp(rule->vm_states[i], vm))
+			continue;
+		if (task && (!rule->any_task || !strcmp(task, "deleting")))
+			return err_set(e, -EBUSY,
+				       "Cannot '%s' instance %s while it is in task_state %s", word,
+				       id, task);
+		return 0;
+	}
+	return err_set(e, -EBUSY, "Cannot '%s' instance %s while it is in vm_state %s", word, id,
+		       vm);
+}
+
+/**
+ * server_begin() - Mark that an action was accepted
+ * @server: the call's own copy of the document
+ * @action: one that server_may() allowed
+ */
+void server_begin(json_t *server, const char *action)
+{
+	const struct action_rule *rule = rule_of(action);
+
+	if (rule && rule->task)
+		set_text(server, "task_state", rule->task);
+}
+
+/**
+ * server_fail() - Put a server into ERROR
+ * @server:  the call's own copy of the document
+ * @message: the fault, for an operator
+ * @brief:   what members hear of it; NULL: the same
+ * @now:     "2026-11-22T15:16:20Z"
+ */
+void server_fail(json_t *server, const char *message, const char *brief, const char *now)
+{
+	set_text(server, "vm_state", "error");
+	set_text(server, "task_state", NULL);
+	json_object_set_new(server, "fault",
+			    json_pack("{s:i,s:s,s:s,s:s*}", "code", 500, "created", now, "message",
+				      message, "brief", brief));
+}
+
+static bool wants_power(const json_t *desired)
+{
+	const char *power = text_of(desired, "power");
+
+	return power && !strcmp(power, "on");
+}
+
+static bool reboot_is_owed(const json_t *desired, const json_t *report)
+{
+	return json_integer_value(json_object_get(desired, "reboot")) >
+	       json_integer_value(json_object_get(report, "reboot"));
+}
+
+static void settle(json_t *server, const char *vm_state)
+{
+	set_text(server, "vm_state", vm_state);
+	set_text(server, "task_state", NULL);
+	json_object_del(server, "fault");
+}
+
+/* ACTIVE ends a task only if it is what was wished for. */
+static void report_active(json_t *server, const json_t *desired, const json_t *report,
+			  const char *now)
+{
+	if (!wants_power(desired) || reboot_is_owed(desired, report))
+		return;
+	settle(server, "active");
+	if (!text_of(server, "launched_at"))
+		set_text(server, "launched_at", now);
+}
+
+/* SHUTOFF against the wish is the guest's own doing, unless a task that brings it up still runs. */
+static enum server_change report_shutoff(json_t *server, const json_t *desired)
+{
+	const char *vm = text_of(server, "vm_state");
+	bool busy = text_of(server, "task_state") != NULL;
+
+	if (!wants_power(desired)) {
+		settle(server, "stopped");
+		return SERVER_CHANGED;
+	}
+	if (busy || !vm || strcmp(vm, "active"))
+		return SERVER_CHANGED;
+	settle(server, "stopped");
+	return SERVER_STOPPED;
+}
+
+/**
+ * server_report() - What an agent's report makes of a server
+ * @server:  the call's own copy of the document; changed in place
+ * @desired: the wish the report answers (its generation was compared by the caller)
+ * @report:  {"status", "power_state", "reboot", "fault"}; types were checked by the caller
+ * @now:     time for launched_at and the fault
+ *
+ * DELETED is not handled here: it ends the document.
+ *
+ * Return: whether the document changed, and whether the wish must follow it.
+ */
+enum server_change server_report(json_t *server, const json_t *desired, const json_t *report,
+				 const char *now)
+{
+	const char *status = text_of(report, "status"), *task = text_of(server, "task_state");
+	const json_t *power = json_object_get(report, "power_state");
+	const char *why = text_of(json_object_get(report, "fault"), "message");
+	auto_of(json_decref) json_t *before = json_copy(server);
+	enum server_change change = SERVER_CHANGED;
+
+	if (power)
+		json_object_set(server, "power_state", (json_t *)power);
+	if (task && !strcmp(task, "deleting"))
+		;
+	else if (!strcmp(status, "ACTIVE"))
+		report_active(server, desired, report, now);
+	else if (!strcmp(status, "SHUTOFF"))
+		change = report_shutoff(server, desired);
+	else if (!strcmp(status, "ERROR"))
+		server_fail(server, why ? why : "The host reported an error without a reason",
+			    "The host could not run the server; the reason is for an admin to see",
+			    now);
+	return json_equal(before, server) ? SERVER_SAME : change;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a server: Nova's vm_state and task_state, which action is allowed
+ * when, and what an agent's report makes of them. Pure, on the stored document.
+ */
+#ifndef ANYVF_COMPUTE_SERVER_STATE_H
+#define ANYVF_COMPUTE_SERVER_STATE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum power_state { POWER_NONE = 0, POWER_RUNNING = 1, POWER_PAUSED = 3, POWER_OFF = 4 };
+
+const char *server_status(const json_t *server);
+const char *server_status_vm_state(const char *status);
+int server_may(const json_t *server, const char *action, struct err *e);
+void server_begin(json_t *server, const char *action);
+void server_fail(json_t *server, const char *message, const char *brief, const char *now);
+
+/* What the desired document must follow after a report. */
+enum server_change {
+	SERVER_SAME,	/* nothing new: no write is needed */
+	SERVER_CHANGED, /* the server's document changed */
+	SERVER_STOPPED, /* ... and the guest went off by itself: the wish becomes "off" */
+};
+enum server_change server_report(json_t *server, const json_t *desired, const json_t *report,
+				 const char *now);
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The engine's outside: opens the cache over the store, starts services and the HTTP server. */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/uuid.h"
+#include "engine/impl.h"
+#include "engine/policy.h"
+#include "http/tls.h"
+#include "identity/guard.h"
+
+#define BODY_MAX (2u << 20) /* bytes of a JSON body */
+#define OPEN_BODY_MAX (16u << 10) /* of one that needs no token: a login */
+#define SLOW_MS	 60000	    /* a request that takes longer to arrive is cut off */
+
+struct periodic_run {
+	struct engine *eng;
+	const struct service *service;
+	const struct periodic *what;
+	struct loop_timer *timer;
+	struct periodic_run *next;
+};
+
+static void on_request(void *arg, struct http_req *req)
+{
+	static const struct http_answer no_memory = { .status = 503, .fd = -1 };
+	struct call *c = run_new(arg, req);
+
+	if (c)
+		run_call(c);
+	else
+		http_reply(req, &no_memory);
+}
+
+/*
+ * Who sends it decides whether a body is read, and how much of it: nothing without a token where
+ * one is needed, and an upload goes to a file.
+ */
+static void on_begin(void *arg, struct http_req *req, struct http_intake *intake)
+{
+	struct engine *eng = arg;
+	struct call *c = run_new(eng, req);
+	char id[UUID_STR_LEN];
+
+	uuid_new(id);
+	intake->refuse = !c || route_admit(c);
+	if (!intake->refuse) {
+		intake->body_max = c->priv->authenticated ? BODY_MAX : OPEN_BODY_MAX;
+		if (c->priv->authenticated)
+			intake->class = caller_is_agent(c) ? PEER_AGENT : PEER_TENANT;
+		if (c->priv->route_flags & ROUTE_UPLOAD)
+			intake->body_max = c->priv->room;
+		if (c->priv->route_flags & ROUTE_UPLOAD &&
+		    asprintf(&intake->file, "%s/upload/%s", eng->opts.state_dir, id) < 0)
+			intake->file = NULL;
+	}
+	call_free(c);
+}
+
+static void run_periodic(void *arg)
+{
+	struct periodic_run *run = arg;
+	struct call *c = run_new(run->eng, NULL);
+
+	if (!c)
+		return;
+	c->service = run->service;
+	c->priv->handle = run->what->run;
+	run_call(c);
+	run_batch(run->eng);
+}
+
+static int start_service(struct engine *eng, const struct service *s, struct err *e)
+{
+	struct call *c = s->start ? run_new(eng, NULL) : NULL;
+	int rc = 0;
+
+	if (c) {
+		c->service = s;
+		c->now_us = run_now_us();
+		rc = s->start(c);
+		rc = rc ? rc : run_commit(c);
+		rc = rc ? rc : store_flush(eng->opts.store, e);
+		run_end_group(eng, false);
+		eng->dirty = false;
+		if (rc)
+			err_set(e, rc, "%s: %s", s->prefix,
+				c->priv->fault_status ? c->priv->fault_text : strerror(-rc));
+		call_free(c);
+	}
+	for (const struct periodic *p = s->periodics; p && p->run && !rc; p++) {
+		struct periodic_run *run = calloc(1, sizeof(*run));
+
+		if (!run)
+			return -ENOMEM;
+		*run = (struct periodic_run){ eng, s, p, NULL, eng->periodics };
+		run->timer =
+			loop_timer_add(eng->opts.loop, p->every_ms, p->every_ms, run_periodic, run);
+		eng->periodics = run;
+	}
+	return rc;
+}
+
+static int start(struct engine *eng, struct err *e)
+{
+	auto_free char *uploads = NULL;
+	int rc = 0;
+
+	if (asprintf(&uploads, "%s/upload", eng->opts.state_dir) < 0)
+		return -ENOMEM;
+	rc = file_mkdirs(uploads, 0750, e);
+	rc = rc ? rc : run_load(eng, e);
+	for (const struct service *const *s = eng->opts.services; *s && !rc; s++)
+		rc = start_service(eng, *s, e);
+	store_watch(eng->opts.store, run_on_change, eng);
+	return rc;
+}
+
+/**
+ * engine_public_url() - What links and the catalog begin with
+ * @opts: listen, and public_url if the configuration says one
+ * @out:  gets it
+ */
+void engine_public_url(const struct engine_opts *opts, char out[ENGINE_URL_LEN])
+{
+	if (opts->public_url && *opts->public_url)
+		snprintf(out, ENGINE_URL_LEN, "%s", opts->public_url);
+	else
+		snprintf(out, ENGINE_URL_LEN, "%s://%s",
+			 opts->tls && opts->tls->key ? "https" : "http",
+			 opts->listen ?: "127.0.0.1:5000");
+}
+
+/**
+ * engine_ca_file() - What clients on this machine check the API's certificate with
+ * @opts: its TLS and the configuration
+ *
+ * Return: a path; "" for the system's CAs, or without TLS.
+ */
+const char *engine_ca_file(const struct engine_opts *opts)
+{
+	return opts->tls && opts->tls->key ? conf_get(opts->conf, "agent", "ca_file") : "";
+}
+
+/**
+ * engine_open() - Load the store and serve
+ * @opts: copied; everything it names is borrowed for the engine's life
+ * @out:  the engine, to be closed with engine_close()
+ * @e:    why not
+ *
+ * opts->listen NULL: no HTTP server (tests, and a start that only prepares).
+ *
+ * Return: 0; -EINVAL for a route without a rule; errors of the store, of a service's start(), of
+ * http_open().
+ * Context: the thread that runs the loop, as everything in this room but jobs.
+ */
+int engine_open(const struct engine_opts *opts, struct engine **out, struct err *e)
+{
+	auto_of(engine_close) struct engine *eng = calloc(1, sizeof(*eng));
+	int rc;
+
+	if (!eng)
+		return -ENOMEM;
+	eng->opts = *opts;
+	engine_public_url(opts, eng->public_url);
+	eng->opts.public_url = eng->public_url;
+	eng->audit.path = opts->conf ? conf_get(opts->conf, "api", "audit_log") : "log";
+	rc = policy_check(opts->services, e);
+	if (rc)
+		return rc;
+	eng->cache = cache_new(opts->services, e);
+	eng->jobs = jobs_new(opts->loop, e);
+	eng->guard = guard_new();
+	if (!eng->cache || !eng->jobs || !eng->guard)
+		return err_set(e, -ENOMEM, "out of memory");
+	rc = start(eng, e);
+	if (!rc && opts->listen) {
+		struct http_opts http = { .loop = opts->loop,
+					  .listen = opts->listen,
+					  .tls = opts->tls,
+					  .slow_ms = opts->client_timeout_ms
+							     ? opts->client_timeout_ms
+							     : SLOW_MS,
+					  .begin = on_begin,
+					  .handle = on_request,
+					  .batch = run_batch,
+					  .arg = eng };
+
+		rc = http_open(&http, &eng->http, e);
+	}
+	if (rc)
+		return rc;
+	*out = take(eng);
+	return 0;
+}
+
+/**
+ * engine_close() - Stop serving
+ * @eng: engine or NULL; waiting requests get 503. The loop must not run afterwards
+ */
+void engine_close(struct engine *eng)
+{
+	struct periodic_run *run;
+
+	if (!eng)
+		return;
+	jobs_free(eng->jobs);
+	for (struct call *c; (c = eng->parked ? eng->parked : eng->held);) {
+		run_unlink(c);
+		call_free(c);
+	}
+	http_close(eng->http);
+	while ((run = eng->periodics)) {
+		eng->periodics = run->next;
+		loop_timer_del(run->timer);
+		free(run);
+	}
+	run_end_group(eng, false);
+	free(eng->group);
+	cache_free(eng->cache);
+	guard_free(eng->guard);
+	free(eng);
+}

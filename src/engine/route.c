@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a request's target to its handler: service by prefix, custom routes, then resources. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/impl.h"
+#include "engine/policy.h"
+#include "http/tls.h"
+#include "identity/identity.h"
+
+#define VALUES_MAX 65536 /* of a JSON body */
+
+static const struct service *find_service(const struct engine *eng, const char *path, size_t *len)
+{
+	for (const struct service *const *s = eng->opts.services; *s; s++) {
+		*len = strlen((*s)->prefix);
+		if (strncmp(path, (*s)->prefix, *len) == 0 &&
+		    (path[*len] == '/' || path[*len] == '\0'))
+			return *s;
+	}
+	return NULL;
+}
+
+static void clear_ids(struct call *c)
+{
+	for (unsigned int i = 0; i < CALL_IDS_MAX; i++)
+		free(take(c->ids[i]));
+}
+
+/* Does path match a pattern with {}? Fills c->ids. */
+static bool match(struct call *c, const char *pattern, const char *path)
+{
+	unsigned int n = 0;
+
+	clear_ids(c);
+	while (*pattern) {
+		size_t len;
+
+		if (strncmp(pattern, "{}", 2) != 0) {
+			if (*pattern++ != *path++)
+				return false;
+			continue;
+		}
+		len = strcspn(path, "/");
+		if (!len || n == CALL_IDS_MAX)
+			return false;
+		c->ids[n] = strndup(path, len);
+		if (!c->ids[n] || !url_decode(c->ids[n], false))
+			return false;
+		n++;
+		pattern += 2;
+		path += len;
+	}
+	return !*path;
+}
+
+static int find_in_table(struct call *c, const struct route *r, const char *method,
+			 bool *path_known)
+{
+	for (; r && r->method; r++) {
+		if (!match(c, r->path, c->path))
+			continue;
+		*path_known = true;
+		if (strcmp(r->method, method) != 0)
+			continue;
+		c->priv->handle = r->handle;
+		c->priv->rule = r->rule;
+		c->priv->route_flags = r->flags;
+		c->priv->ask_room = r->room;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static int find_route(struct call *c, const char *method, bool *path_known)
+{
+	const struct route *const *table = c->service->routes;
+	int rc = -ENOENT;
+
+	for (; rc && table && *table; table++)
+		rc = find_in_table(c, *table, method, path_known);
+	return rc;
+}
+
+static int handle_list(struct call *c, const struct resource *r)
+{
+	return res_handle_list(c, r, r->brief != NULL);
+}
+
+static int handle_detail(struct call *c, const struct resource *r)
+{
+	return res_handle_list(c, r, false);
+}
+
+typedef int (*res_handler)(struct call *c, const struct resource *r);
+
+/* rest: what follows the resource's path. */
+static res_handler resource_handler(struct call *c, const struct resource *r, const char *rest,
+				    const char *method, bool *path_known)
+{
+	bool get = !strcmp(method, "GET");
+
+	if (!*rest) {
+		*path_known = true;
+		if (get)
+			return handle_list;
+		return !strcmp(method, "POST") && !(r->flags & RES_NO_CREATE) ? res_handle_create
+									      : NULL;
+	}
+	if (r->brief && get && !strcmp(rest, "/detail"))
+		return handle_detail;
+	if (!match(c, "/{}", rest))
+		return NULL;
+	*path_known = true;
+	if (get)
+		return res_handle_show;
+	if (!strcmp(method, r->flags & RES_PATCH ? "PATCH" : "PUT") && !(r->flags & RES_NO_UPDATE))
+		return res_handle_update;
+	return !strcmp(method, "DELETE") && !(r->flags & RES_NO_DELETE) ? res_handle_delete : NULL;
+}
+
+static int find_resource(struct call *c, const char *method, bool *path_known)
+{
+	for (const struct resource *const *r = c->service->resources; r && *r; r++) {
+		size_t len = (*r)->path ? strlen((*r)->path) : 0;
+
+		if (!len || strncmp(c->path, (*r)->path, len) != 0 ||
+		    (c->path[len] && c->path[len] != '/'))
+			continue;
+		c->priv->res_handle = resource_handler(c, *r, c->path + len, method, path_known);
+		c->priv->resource = *r;
+		c->priv->rule = !strcmp(method, "GET") ? (*r)->read : (*r)->write;
+		if (c->priv->res_handle)
+			return 0;
+	}
+	return -ENOENT;
+}
+
+/* Fills in c->auth from the token, if the route needs one. */
+static int authenticate(struct call *c)
+{
+	struct call_priv *p = c->priv;
+	const char *token = call_header_in(c, "X-Auth-Token");
+
+	if (p->rule == RULE_OPEN || p->authenticated)
+		return 0;
+	if (!token || identity_authenticate(c, token, &p->auth))
+		return fault_unauthorized(c);
+	p->authenticated = true;
+	return 0;
+}
+
+/**
+ * route_find() - Find a request's handler
+ * @c:      a new call; gets service, path, ids, query arguments and handler
+ * @method: as sent; HEAD is served as GET
+ * @target: as sent
+ *
+ * Return: 0; a fault: 400 for a broken target, 404, 405.
+ */
+int route_find(struct call *c, const char *method, const char *target)
+{
+	struct call_priv *p = c->priv;
+	size_t path_len = strcspn(target, "?"), prefix_len = 0;
+	auto_free char *path = strndup(target, path_len);
+	bool path_known = false;
+	const char *below;
+	int rc;
+
+	if (!path)
+		return -ENOMEM;
+	c->method = !strcmp(method, "HEAD") ? "GET" : method;
+	c->service = find_service(p->eng, path, &prefix_len);
+	below = c->service ? path + prefix_len : path;
+	c->path = strdup(below[0] ? below : "/"); /* "/network" asks for the versions, too */
+	if (!c->path)
+		return -ENOMEM;
+	rc = args_parse(target[path_len] ? target + path_len + 1 : NULL, &p->args);
+	if (rc == -E2BIG)
+		return call_fail(c, 414, "HTTPRequestURITooLong",
+				 "The query has more than %u arguments.", ARGS_MAX);
+	if (rc)
+		return call_fail(c, 400, "HTTPBadRequest", "The query cannot be read");
+	if (!c->service)
+		return fault_no_route(c);
+	if (!find_route(c, c->method, &path_known) || !find_resource(c, c->method, &path_known))
+		return 0;
+	/* No token, no hint what there is. */
+	if (authenticate(c))
+		return -EACCES;
+	if (path_known)
+		return call_fail(c, 405, "HTTPMethodNotAllowed",
+				 "The method %.20s is not allowed for this resource.", method);
+	return fault_no_route(c);
+}
+
+static int find_room(struct call *c)
+{
+	int64_t room = c->priv->ask_room ? c->priv->ask_room(c) : INT64_MAX;
+
+	c->priv->room = (size_t)MAX(room, (int64_t)0);
+	return room < 0 ? (int)room : 0;
+}
+
+/*
+ * How many values a text can hold: each but the first stands behind a comma or a bracket. A value
+ * takes a hundred times the memory of the two bytes that make it.
+ */
+static size_t count_values(const char *text, size_t size)
+{
+	bool quoted = false;
+	size_t n = 1;
+
+	for (size_t i = 0; i < size; i++) {
+		if (text[i] == '"')
+			quoted = !quoted;
+		else if (quoted)
+			i += text[i] == '\\';
+		else
+			n += text[i] == ',' || text[i] == '[' || text[i] == '{';
+	}
+	return n;
+}
+
+static int parse_body(struct call *c)
+{
+	size_t size;
+	const char *body = http_body(c->priv->req, &size);
+	int error = http_body_error(c->priv->req);
+
+	if (error == -EFBIG)
+		return call_fail(c, 413, "HTTPRequestEntityTooLarge", "Request is too large.");
+	if (error == -ENOBUFS) {
+		call_header(c, "Retry-After", "1");
+		return call_fail(c, 503, "ServiceUnavailable", "Too many requests wait already.");
+	}
+	if (error)
+		return call_fail(c, error == -ENOSPC ? 507 : 500, "HTTPInternalServerError",
+				 "The request's body cannot be kept: %s", strerror(-error));
+	if (!size || c->priv->route_flags & ROUTE_UPLOAD)
+		return 0;
+	if (count_values(body, size) > VALUES_MAX)
+		return call_fail(c, 413, "HTTPRequestEntityTooLarge",
+				 "The request has more than %d values.", VALUES_MAX);
+	c->body = json_loadb(body, size, JSON_DECODE_ANY, NULL);
+	return c->body ? 0 : fault_bad_body(c);
+}
+
+/* Where agents have certificates, a token that was stolen from one is not enough. */
+static int certify(struct call *c)
+{
+	if (!c->priv->authenticated || !c->opts->tls || !c->opts->tls->client_ca ||
+	    !caller_is_agent(c) || http_certified(c->priv->req))
+		return 0;
+	return call_fail(c, 403, "PolicyNotAuthorized", "An agent needs its client certificate.");
+}
+
+/**
+ * route_admit() - Everything that the headers decide: the route, who asks, may he?
+ * @c: a new call with a request
+ *
+ * Return: 0; a fault.
+ */
+int route_admit(struct call *c)
+{
+	struct http_req *req = c->priv->req;
+
+	return route_find(c, http_method(req), http_target(req))
+		       ?: authenticate(c)
+		       ?: certify(c)
+		       ?: policy_judge(c)
+		       ?: find_room(c);
+}
+
+/**
+ * route_run() - Everything before the first run of a handler
+ * @c: a new call with a request
+ *
+ * Return: 0; a fault.
+ */
+int route_run(struct call *c)
+{
+	return route_admit(c) ?: parse_body(c);
+}

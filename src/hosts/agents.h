@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hosts and their agents: the inventory /agent/HOST and who is alive. The
+ * endpoints /anyvf/v1 (docs/agent-api.md) are agents_service in engine.h.
+ */
+#ifndef ANYVF_HOSTS_AGENTS_H
+#define ANYVF_HOSTS_AGENTS_H
+
+#include "engine/call.h"
+
+/* liveness.c */
+unsigned int agent_heartbeat_s(const struct call *c);
+int agent_heard(const struct call *c, const char *host);
+bool agent_alive(struct call *c, const char *host);
+unsigned int agent_silent_s(const struct call *c, const char *host);
+void agent_seen_time(const struct call *c, const char *host, char out[32]);
+int liveness_mark(struct call *c);
+int liveness_end_deleting(struct call *c);
+
+#endif

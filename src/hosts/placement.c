@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Placement: see placement.h. Refusals are sentences for an operator: host, PF, counts. */
+#include "hosts/placement.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_PFS 64u /* of one host that are looked at */
+
+static bool vf_is_taken(const struct place_pf *pf, unsigned int vf)
+{
+	return pf->taken[vf / 64] >> (vf % 64) & 1;
+}
+
+/**
+ * place_pf_take() - Mark a VF as not free
+ * @pf: PF whose map is changed
+ * @vf: VF number; numbers the map cannot hold are ignored, as no VF has them
+ */
+void place_pf_take(struct place_pf *pf, unsigned int vf)
+{
+	if (vf < PLACE_MAX_VFS)
+		pf->taken[vf / 64] |= 1ULL << (vf % 64);
+}
+
+static unsigned int free_vfs(const struct place_pf *pf)
+{
+	unsigned int n = 0;
+
+	for (unsigned int vf = 0; vf < MIN(pf->numvfs, PLACE_MAX_VFS); vf++)
+		n += !vf_is_taken(pf, vf);
+	return n;
+}
+
+static bool holds(const json_t *strings, const char *text)
+{
+	const json_t *s;
+	size_t i;
+
+	json_array_foreach (strings, i, s)
+		if (json_is_string(s) && !strcmp(json_string_value(s), text))
+			return true;
+	return false;
+}
+
+/* The VF at a PCI address, or the lowest free one; -1 when it is taken or there is none. */
+static int vf_of(const struct place_pf *pf, const char *pci_slot)
+{
+	for (unsigned int vf = 0; vf < MIN(pf->numvfs, PLACE_MAX_VFS); vf++) {
+		const char *slot = json_string_value(json_array_get(pf->pci_slots, vf));
+
+		if (!vf_is_taken(pf, vf) && (!pci_slot || (slot && !strcmp(slot, pci_slot))))
+			return (int)vf;
+	}
+	return -1;
+}
+
+/*
+ * Of the PFs that serve the physical network, the network's own wins, as its DHCP is there; then
+ * the one with fewest other physical networks, then the one with most free VFs, so that a PF others
+ * may need stays free for them.
+ */
+static int pick_pf(const struct place_pf *pfs, unsigned int n_pfs, const struct place_port *port,
+		   const char *home, const struct place_pf **out, struct err *e)
+{
+	const struct place_pf *best = NULL, *full = NULL;
+
+	for (unsigned int i = 0; i < n_pfs; i++) {
+		const struct place_pf *p = &pfs[i];
+		size_t nets = json_array_size(p->physnets);
+
+		if (!holds(p->physnets, port->physnet))
+			continue;
+		full = p;
+		if (vf_of(p, port->pci_slot) < 0)
+			continue;
+		if (home && !strcmp(p->name, home)) {
+			*out = p;
+			return 0;
+		}
+		if (!best || nets < json_array_size(best->physnets) ||
+		    (nets == json_array_size(best->physnets) && free_vfs(p) > free_vfs(best)))
+			best = p;
+	}
+	if (best) {
+		*out = best;
+		return 0;
+	}
+	if (!full)
+		return err_set(e, -ENXIO, "no PF serves physical network %s", port->physnet);
+	if (port->pci_slot)
+		return err_set(e, -ENOSPC, "the VF at %s of PF %s (%s) is not free or not there",
+			       port->pci_slot, full->name, port->physnet);
+	return err_set(e, -ENOSPC, "PF %s (%s) has no free VF: %u of %u in use", full->name,
+		       port->physnet, full->numvfs - free_vfs(full), full->numvfs);
+}
+
+/* The PF of a port's network: where its DHCP is, or is about to be by the first port of it. */
+static const char *home_of(const json_t *homes, const struct place_port *ports,
+			   const struct place_vf *vfs, unsigned int n, unsigned int port)
+{
+	const char *network = ports[port].network;
+
+	if (network && json_object_get(homes, network))
+		return json_string_value(json_object_get(homes, network));
+	for (unsigned int i = 0; network && i < n; i++)
+		if (vfs[i].pf && ports[i].network && !strcmp(ports[i].network, network))
+			return vfs[i].pf;
+	return NULL;
+}
+
+/* Ports that name their VF are served first: the others can take any. */
+static int assign(const struct place_host *host, const struct place_port *ports,
+		  unsigned int n_ports, bool at_home, struct place_vf *vfs, struct err *e)
+{
+	unsigned int n_pfs = MIN(host->n_pfs, MAX_PFS);
+	struct place_pf pfs[MAX_PFS];
+
+	memcpy(pfs, host->pfs, n_pfs * sizeof(pfs[0]));
+	memset(vfs, 0, n_ports * sizeof(*vfs));
+	for (unsigned int i = 0; i < 2 * n_ports; i++) {
+		unsigned int n = i % n_ports, vf;
+		const struct place_port *port = &ports[n];
+		const char *home = at_home ? home_of(host->homes, ports, vfs, n_ports, n) : NULL;
+		const struct place_pf *p = NULL;
+		int rc;
+
+		if (!port->pci_slot != (i >= n_ports))
+			continue;
+		rc = pick_pf(pfs, n_pfs, port, home, &p, e);
+		if (rc)
+			return rc;
+		vf = (unsigned int)vf_of(p, port->pci_slot);
+		vfs[n] = (struct place_vf){ p->name, vf,
+					    json_string_value(json_array_get(p->pci_slots, vf)) };
+		place_pf_take(&pfs[p - pfs], vf);
+	}
+	return 0;
+}
+
+/**
+ * placement_assign() - Choose the VFs of ports on one host
+ * @host:    its PFs and homes count
+ * @ports:   what the ports need
+ * @n_ports: 0..PLACE_MAX_PORTS
+ * @vfs:     set to each port's VF; on failure of no meaning
+ * @e:       the reason of a refusal
+ *
+ * Networks stay on their PFs, or leave them if the ports fit in no other way.
+ *
+ * Return: 0; -ENXIO when no PF serves a physical network; -ENOSPC when no VF is free. Pure.
+ */
+int placement_assign(const struct place_host *host, const struct place_port *ports,
+		     unsigned int n_ports, struct place_vf *vfs, struct err *e)
+{
+	assert(n_ports <= PLACE_MAX_PORTS);
+	return assign(host, ports, n_ports, true, vfs, NULL)
+		       ? assign(host, ports, n_ports, false, vfs, e)
+		       : 0;
+}
+
+/**
+ * placement_fits() - Whether a host can take a server now
+ * @host: the host with what is used of it
+ * @want: what the server needs
+ * @vfs:  as placement_assign()
+ * @e:    the first reason against it, one sentence without the host's name
+ *
+ * Return: 0; -EHOSTDOWN when its agent is silent; -ENXIO or -ENOSPC as placement_assign(); -ENOMEM
+ * when virtual CPUs or memory do not suffice.
+ */
+int placement_fits(const struct place_host *host, const struct place_want *want,
+		   struct place_vf *vfs, struct err *e)
+{
+	unsigned int cpus = host->vcpus * PLACE_CPU_RATIO;
+
+	if (!host->alive)
+		return err_set(e, -EHOSTDOWN, "its agent is dead (no heartbeat for %u s)",
+			       host->silent_s);
+	if (host->vcpus_used + want->vcpus > cpus)
+		return err_set(e, -ENOMEM, "%u virtual CPUs needed, %u of %u left", want->vcpus,
+			       cpus - MIN(cpus, host->vcpus_used), cpus);
+	if (host->memory_used_mb + want->memory_mb > host->memory_mb)
+		return err_set(e, -ENOMEM, "%u MB of memory needed, %u of %u left", want->memory_mb,
+			       host->memory_mb - MIN(host->memory_mb, host->memory_used_mb),
+			       host->memory_mb);
+	return placement_assign(host, want->ports, want->n_ports, vfs, e);
+}
+
+static unsigned int memory_left(const struct place_host *host)
+{
+	return host->memory_mb - host->memory_used_mb;
+}
+
+/**
+ * placement_choose() - Choose the host of a server
+ * @hosts:   all hosts that ever reported
+ * @n_hosts: their number, 0 too
+ * @want:    what the server needs
+ * @out:     set to the index of the host with most memory left among those that can take it
+ * @vfs:     set to the VF of each port on that host
+ * @e:       on refusal every host's reason in turn, as far as the buffer goes
+ *
+ * Return: 0; -ENOSPC when no host can take it. Pure.
+ */
+int placement_choose(const struct place_host *hosts, unsigned int n_hosts,
+		     const struct place_want *want, unsigned int *out, struct place_vf *vfs,
+		     struct err *e)
+{
+	const struct place_host *best = NULL;
+	struct place_vf mine[PLACE_MAX_PORTS];
+	char reasons[400] = "";
+	size_t len = 0;
+
+	for (unsigned int i = 0; i < n_hosts; i++) {
+		const struct place_host *h = &hosts[i];
+		struct err why = { 0 };
+
+		if (want->host && strcmp(want->host, h->name))
+			continue;
+		if (!placement_fits(h, want, mine, &why)) {
+			if (best && memory_left(h) <= memory_left(best))
+				continue;
+			best = h;
+			memcpy(vfs, mine, want->n_ports * sizeof(*vfs));
+		} else if (len < sizeof(reasons)) {
+			len += (size_t)snprintf(reasons + len, sizeof(reasons) - len,
+						"%shost %s: %s", len ? "; " : "", h->name, why.msg);
+		}
+	}
+	if (best) {
+		*out = (unsigned int)(best - hosts);
+		return 0;
+	}
+	if (!len && want->host)
+		return err_set(e, -ENOSPC, "No host named %s has an agent", want->host);
+	if (!len)
+		return err_set(e, -ENOSPC, "No host has registered: no anyvf-agentd reports here");
+	return err_set(e, -ENOSPC, "No host can take the server: %s", reasons);
+}

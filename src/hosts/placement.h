@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Placement: which host takes a server. Pure: hosts and wishes in, one host or
+ * the reasons of all of them out, and the VF of each port. Used by POST /servers,
+ * whose transaction then leases these VFs; a race for the last VF shows there, as a
+ * key conflict. A port that is bound alone gets its VF by the same choice.
+ */
+#ifndef ANYVF_HOSTS_PLACEMENT_H
+#define ANYVF_HOSTS_PLACEMENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define PLACE_MAX_VFS	256u
+#define PLACE_MAX_PORTS 32u /* of one server */
+#define PLACE_CPU_RATIO 16  /* virtual CPUs a host offers for each of its own, as Nova's default */
+
+struct place_pf {
+	const char *name;
+	const json_t *physnets;	 /* strings: the physical networks the PF serves; borrowed */
+	const json_t *pci_slots; /* string i: the PCI address of VF i; borrowed, may be NULL */
+	unsigned int numvfs;
+	uint64_t taken[PLACE_MAX_VFS / 64]; /* bit n: VF n is leased, or busy by hand */
+};
+
+struct place_host {
+	const char *name;
+	bool alive;	       /* its heartbeat is current */
+	unsigned int silent_s; /* seconds since the last one; told when not alive */
+	unsigned int vcpus, vcpus_used;
+	unsigned int memory_mb, memory_used_mb;
+	struct place_pf *pfs; /* owned by the caller */
+	unsigned int n_pfs;
+	json_t *homes; /* {network id: the PF its DHCP is on}; owned by the caller, may be NULL */
+};
+
+/* One port the server needs a VF for. */
+struct place_port {
+	const char *physnet;  /* the physical network of its network */
+	const char *pci_slot; /* this VF and no other; NULL: any */
+	const char *network;  /* its id; NULL: of no matter */
+};
+
+/* What a port gets. Strings are the PF's. */
+struct place_vf {
+	const char *pf;
+	unsigned int vf;
+	const char *pci_slot; /* NULL: not known */
+};
+
+struct place_want {
+	const char *host; /* this host and no other; NULL: any */
+	unsigned int vcpus, memory_mb;
+	const struct place_port *ports;
+	unsigned int n_ports; /* 0..PLACE_MAX_PORTS */
+};
+
+int placement_choose(const struct place_host *hosts, unsigned int n_hosts,
+		     const struct place_want *want, unsigned int *out, struct place_vf *vfs,
+		     struct err *e);
+int placement_fits(const struct place_host *host, const struct place_want *want,
+		   struct place_vf *vfs, struct err *e);
+int placement_assign(const struct place_host *host, const struct place_port *ports,
+		     unsigned int n_ports, struct place_vf *vfs, struct err *e);
+void place_pf_take(struct place_pf *pf, unsigned int vf);
+
+#endif

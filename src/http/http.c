@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libmicrohttpd as an event source of our loop (external epoll, no threads). A
+ * request that is not answered at once is a suspended connection.
+ */
+#include "http/http.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <gnutls/gnutls.h>
+#include <microhttpd.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "http/digest.h"
+#include "http/linger.h"
+#include "http/tls.h"
+
+#define CONNECTIONS_MAX 13312u /* 1024 strangers, 4096 tenants, 8192 agents: limit.c */
+#define ACCEPTS_MAX	64     /* more for a moment: who has to go is still closing */
+#define FILES_MAX	1024u  /* descriptors that are no connections: images, those that linger */
+#define PAUSE_MS	20     /* when a turn brought nothing, and yet there should be more */
+#define BATCHES_MAX	64     /* rounds of one turn before the loop gets its other work */
+
+struct conn {	      /* one client connection */
+	int fd;	      /* libmicrohttpd's */
+	bool unread;  /* what was answered last was not read to its end */
+	struct peer peer;
+	char address[INET6_ADDRSTRLEN]; /* who is at the other end; "" if that cannot be told */
+};
+
+struct http_req {
+	struct http *http;	       /* server */
+	struct MHD_Connection *mhd;    /* connection it came by */
+	struct conn *conn;	       /* the same, ours */
+	char *target;		       /* as sent */
+	const char *method;	       /* libmicrohttpd's */
+	size_t body_max;	       /* bytes kept in memory */
+	char *body;		       /* in memory, or NULL; ends with a NUL of its own */
+	size_t size, room;	       /* of body: used, allocated */
+	char *path;		       /* file that gets the body, or NULL */
+	int fd;			       /* of that file, or -1 */
+	struct digest *digest;	       /* of what went to that file */
+	int error;		       /* why the body is not complete, or 0 */
+	bool begun, suspended;	       /* headers were seen; waits for http_reply() */
+	bool refused;		       /* its body is not wanted */
+	struct MHD_Response *response; /* to be queued */
+	unsigned int status;	       /* of response */
+	struct http_req *next, **prev; /* in http->suspended */
+};
+
+struct http {
+	struct http_opts opts;
+	struct MHD_Daemon *mhd;
+	struct loop_fd *source;	    /* libmicrohttpd's epoll descriptor */
+	struct loop_timer *timer;   /* its next timeout */
+	struct loop_timer *sweeper; /* ends slow connections */
+	struct lingers *lingers;    /* connections that end */
+	struct limits *limits;	    /* of connections */
+	struct http_req *suspended; /* requests without an answer */
+	bool resumed;		    /* a connection was resumed: run again */
+	bool encrypted, moved;	    /* under TLS; something was told in this turn */
+};
+
+#define LIST_ADD(head, item)                                                                       \
+	do {                                                                                       \
+		(item)->next = (head);                                                             \
+		(item)->prev = &(head);                                                            \
+		if (head)                                                                          \
+			(head)->prev = &(item)->next;                                              \
+		(head) = (item);                                                                   \
+	} while (0)
+#define LIST_DEL(item)                                                                             \
+	do {                                                                                       \
+		*(item)->prev = (item)->next;                                                      \
+		if ((item)->next)                                                                  \
+			(item)->next->prev = (item)->prev;                                         \
+	} while (0)
+
+static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd)
+{
+	struct http_req *req = calloc(1, sizeof(*req));
+	const union MHD_ConnectionInfo *info;
+	char *query;
+
+	if (!req)
+		return NULL;
+	info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	req->http = arg;
+	req->mhd = mhd;
+	req->conn = info ? info->socket_context : NULL;
+	req->fd = -1;
+	req->target = strdup(target);
+	/*
+	 * The arguments are ours to parse (url.c). libmicrohttpd would do it next, and without room
+	 * for them in the connection's memory the request would never be answered: its buffer,
+	 * which is where target lies, loses them here.
+	 */
+	query = strchr(target, '?');
+	if (query)
+		query[1] = '\0';
+	return req;
+}
+
+static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
+			 enum MHD_RequestTerminationCode why)
+{
+	struct http_req *req = *context;
+
+	if (!req)
+		return;
+	if (req->suspended)
+		LIST_DEL(req);
+	if (req->response)
+		MHD_destroy_response(req->response);
+	if (req->conn) {
+		limit_hold(req->http->limits, &req->conn->peer, 0);
+		limit_wait(req->http->limits, &req->conn->peer, loop_now_ms());
+	}
+	if (req->fd >= 0)
+		close(req->fd);
+	if (req->path)
+		unlink(req->path); /* whoever wanted to keep the file renamed it */
+	free(req->path);
+	free(req->digest);
+	free(req->body);
+	free(req->target);
+	free(req);
+	*context = NULL;
+}
+
+/* libmicrohttpd sees the end of it in its next turn; what is suspended is never ended so. */
+static void end(struct peer *p)
+{
+	if (p)
+		shutdown(container_of(p, struct conn, peer)->fd, SHUT_RDWR);
+}
+
+static struct conn *conn_new(struct http *http, struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *fd =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *address =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	struct conn *conn = fd ? calloc(1, sizeof(*conn)) : NULL;
+
+	if (!conn)
+		return NULL;
+	conn->fd = fd->connect_fd;
+	if (address)
+		http_address(address->client_addr, conn->address);
+	end(limit_enter(http->limits, &conn->peer, conn->address, loop_now_ms()));
+	return conn;
+}
+
+static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
+			  enum MHD_ConnectionNotificationCode code)
+{
+	struct http *http = arg;
+	struct conn *conn = *context;
+
+	http->moved = true;
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		*context = conn_new(http, mhd);
+	} else if (conn) {
+		if (conn->unread)
+			linger_add(http->lingers, conn->fd);
+		limit_leave(http->limits, &conn->peer);
+		free(conn);
+		*context = NULL;
+	}
+}
+
+static void keep_in_memory(struct http_req *req, const char *data, size_t size)
+{
+	size_t room = MAX(req->room, (size_t)4096);
+	char *body;
+
+	if (size > req->body_max || req->size + size > req->body_max) {
+		req->error = -EFBIG;
+		return;
+	}
+	while (room < req->size + size + 1)
+		room *= 2;
+	if (room != req->room) {
+		if (!req->conn || limit_hold(req->http->limits, &req->conn->peer, room)) {
+			req->error = -ENOBUFS;
+			return;
+		}
+		body = realloc(req->body, room);
+		if (!body) {
+			req->error = -ENOMEM;
+			return;
+		}
+		req->body = body;
+		req->room = room;
+	}
+	memcpy(req->body + req->size, data, size);
+	req->size += size;
+	req->body[req->size] = '\0';
+}
+
+/*
+ * At most one connection buffer a call, so the loop goes on; the page cache takes it, and the
+ * checksums cost less here than to read it again.
+ */
+static void keep_in_file(struct http_req *req, const char *data, size_t size)
+{
+	/* A long upload may take its time as long as it moves. */
+	if (req->conn && req->size >> 20 != (req->size + size) >> 20)
+		limit_wait(req->http->limits, &req->conn->peer, loop_now_ms());
+	if (size > req->body_max - req->size) {
+		req->error = -EFBIG;
+		return;
+	}
+	digest_update(req->digest, data, size);
+	while (size && !req->error) {
+		ssize_t n = write(req->fd, data, size);
+
+		if (n < 0 && errno != EINTR)
+			req->error = -errno;
+		if (n > 0) {
+			data += n;
+			size -= (size_t)n;
+			req->size += (size_t)n;
+		}
+	}
+}
+
+static void open_file(struct http_req *req)
+{
+	req->digest = malloc(sizeof(*req->digest));
+	if (!req->digest) {
+		req->error = -ENOMEM;
+		return;
+	}
+	digest_init(req->digest);
+	req->fd = open(req->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	if (req->fd < 0)
+		req->error = -errno;
+}
+
+/* Nobody's bytes are kept before it is known who sends them and how many are wanted. */
+static void begin(struct http_req *req)
+{
+	const char *length = http_header(req, "Content-Length");
+	struct http_intake intake = { 0 };
+	struct http *http = req->http;
+
+	req->begun = true;
+	http->opts.begin(http->opts.arg, req, &intake);
+	if (req->conn) {
+		limit_wait(http->limits, &req->conn->peer, loop_now_ms());
+		end(limit_rise(http->limits, &req->conn->peer, intake.class, loop_now_ms()));
+	}
+	req->path = intake.file;
+	req->body_max = intake.body_max;
+	if (intake.refuse)
+		req->error = -ECANCELED;
+	else if (length && strtoull(length, NULL, 10) > req->body_max)
+		req->error = -EFBIG;
+	else if (req->path)
+		open_file(req);
+	req->refused = req->error;
+	if (req->conn && req->refused)
+		req->conn->unread = length || http_header(req, "Transfer-Encoding");
+}
+
+static enum MHD_Result answer(struct http_req *req)
+{
+	enum MHD_Result ok = MHD_queue_response(req->mhd, req->status, req->response);
+
+	MHD_destroy_response(take(req->response));
+	return ok;
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const char *url,
+				  const char *method, const char *version, const char *data,
+				  size_t *size, void **context)
+{
+	struct http *http = arg;
+	struct http_req *req = *context;
+
+	http->moved = true;
+	if (!req || !req->target)
+		return MHD_NO;
+	if (req->response)
+		return answer(req);
+	if (!req->begun) {
+		req->method = method;
+		begin(req);
+		if (!req->refused)
+			return MHD_YES; /* else answer now; libmicrohttpd closes the connection */
+	} else if (*size) {
+		if (!req->error && req->fd >= 0)
+			keep_in_file(req, data, *size);
+		else if (!req->error)
+			keep_in_memory(req, data, *size);
+		*size = 0;
+		return MHD_YES;
+	}
+	if (req->conn)
+		limit_serve(http->limits, &req->conn->peer);
+	http->opts.handle(http->opts.arg, req);
+	if (req->response)
+		return answer(req);
+	req->suspended = true;
+	LIST_ADD(http->suspended, req);
+	MHD_suspend_connection(mhd);
+	return MHD_YES;
+}
+
+static void turn(void *arg)
+{
+	struct http *http = arg;
+	MHD_UNSIGNED_LONG_LONG wait_ms;
+	unsigned int rounds = 0;
+
+	http->moved = false;
+	do {
+		http->resumed = false;
+		MHD_run(http->mhd);
+		http->opts.batch(http->opts.arg);
+	} while (http->resumed && ++rounds < BATCHES_MAX);
+	if (MHD_get_timeout(http->mhd, &wait_ms) != MHD_YES)
+		wait_ms = UINT64_MAX;
+	/* 0 is said of a handshake that is half done, too; what comes next wakes us anyhow. */
+	if (!wait_ms && http->encrypted && !http->moved && !limit_sending(http->limits))
+		wait_ms = PAUSE_MS;
+	loop_timer_set(http->timer, wait_ms, 0);
+}
+
+static void on_ready(void *arg, uint32_t events)
+{
+	turn(arg);
+}
+
+/* libmicrohttpd's own timeout starts again with every byte; a slow client must not live on that. */
+static void sweep(void *arg)
+{
+	struct http *http = arg;
+	struct peer *p;
+
+	while ((p = limit_overdue(http->limits, loop_now_ms())))
+		end(p);
+}
+
+/* As many connections as there are descriptors for, files set apart. */
+static unsigned int connections_max(void)
+{
+	struct rlimit limit = { .rlim_cur = FILES_MAX };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur -= MIN(limit.rlim_cur / 4, FILES_MAX);
+	limit.rlim_cur = MIN(limit.rlim_cur, (rlim_t)INT32_MAX);
+	return MIN((unsigned int)limit.rlim_cur, CONNECTIONS_MAX);
+}
+
+static int start(struct http *http, int fd, struct err *e)
+{
+	const union MHD_DaemonInfo *info;
+	const struct http_tls *tls = http->opts.tls;
+	const bool encrypted = tls && tls->key;
+	/* What is not for plain HTTP stands last: the array ends before it. */
+	struct MHD_OptionItem more[] = {
+		{ encrypted ? MHD_OPTION_HTTPS_MEM_KEY : MHD_OPTION_END, 0,
+		  encrypted ? tls->key : NULL },
+		{ MHD_OPTION_HTTPS_MEM_CERT, 0, encrypted ? tls->certificate : NULL },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (char *)(uintptr_t)HTTP_TLS_PRIORITIES },
+		{ encrypted && tls->client_ca ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0,
+		  encrypted ? tls->client_ca : NULL },
+		{ MHD_OPTION_END, 0, NULL },
+	};
+	unsigned int connections = connections_max();
+	int epoll_fd;
+
+	http->encrypted = encrypted;
+	http->limits = limit_new(connections, http->opts.slow_ms);
+	http->lingers = linger_new(http->opts.loop);
+	if (!http->limits || !http->lingers) {
+		close(fd);
+		return -ENOMEM;
+	}
+	http->mhd = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (encrypted ? MHD_USE_TLS : 0), 0, NULL,
+		NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+		connections + ACCEPTS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536,
+		MHD_OPTION_URI_LOG_CALLBACK, on_target, http, MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+		MHD_OPTION_CONNECTION_TIMEOUT, http->opts.slow_ms / 1000 + 1, MHD_OPTION_ARRAY,
+		more, MHD_OPTION_END);
+	if (!http->mhd) {
+		close(fd);
+		return err_set(e, -EIO, "the HTTP server does not start");
+	}
+	info = MHD_get_daemon_info(http->mhd, MHD_DAEMON_INFO_EPOLL_FD);
+	epoll_fd = info ? info->epoll_fd : -1;
+	http->source = loop_fd_add(http->opts.loop, epoll_fd, EPOLLIN, on_ready, http);
+	http->timer = loop_timer_add(http->opts.loop, UINT64_MAX, 0, turn, http);
+	http->sweeper = loop_timer_add(http->opts.loop, 1000, http->opts.slow_ms / 4, sweep, http);
+	return http->source && http->timer && http->sweeper ? 0 : -ENOMEM;
+}
+
+/**
+ * http_open() - Listen and serve
+ * @opts: copied; its strings, functions and loop are borrowed for the server's life
+ * @out:  the server, to be closed with http_close()
+ * @e:    why not
+ *
+ * Return: 0; -EINVAL for a bad address; -EADDRINUSE and other errno of bind(2); -ENOMEM.
+ */
+int http_open(const struct http_opts *opts, struct http **out, struct err *e)
+{
+	auto_of(http_close) struct http *http = calloc(1, sizeof(*http));
+	int rc;
+
+	if (!http)
+		return -ENOMEM;
+	http->opts = *opts;
+	rc = http_listen(opts->listen, e);
+	if (rc < 0)
+		return rc;
+	rc = start(http, rc, e);
+	if (rc)
+		return rc;
+	*out = take(http);
+	return 0;
+}
+
+/**
+ * http_close() - Stop serving
+ * @http: server or NULL; requests without an answer get 503
+ */
+void http_close(struct http *http)
+{
+	static const struct http_answer bye = { .status = MHD_HTTP_SERVICE_UNAVAILABLE, .fd = -1 };
+
+	if (!http)
+		return;
+	while (http->suspended)
+		http_reply(http->suspended, &bye);
+	if (http->mhd) {
+		MHD_run(http->mhd);
+		MHD_stop_daemon(http->mhd);
+	}
+	loop_fd_del(http->source);
+	loop_timer_del(http->timer);
+	loop_timer_del(http->sweeper);
+	linger_free(http->lingers);
+	limit_free(http->limits);
+	free(http);
+}
+
+/**
+ * http_method() - The request's method
+ * @req: request
+ */
+const char *http_method(const struct http_req *req)
+{
+	return req->method;
+}
+
+/**
+ * http_target() - The request's target as it was sent, query included
+ * @req: request
+ */
+const char *http_target(const struct http_req *req)
+{
+	return req->target;
+}
+
+/**
+ * http_header() - A header of the request
+ * @req:  request
+ * @name: in any case
+ *
+ * Return: its first value, valid until the answer; NULL if there is none.
+ */
+const char *http_header(const struct http_req *req, const char *name)
+{
+	return MHD_lookup_connection_value(req->mhd, MHD_HEADER_KIND, name);
+}
+
+/**
+ * http_peer() - Who is at the other end of the connection
+ * @req: request
+ *
+ * Return: its address as text, IPv4 always in dotted form; "" if it cannot be told. Valid as long
+ * as the request.
+ */
+const char *http_peer(const struct http_req *req)
+{
+	return req->conn ? req->conn->address : "";
+}
+
+/**
+ * http_certified() - Did the client show a certificate of the CA that the listener asks for?
+ * @req: request
+ *
+ * Return: false without TLS, too. Its name is not looked at: the CA signs for agents alone.
+ */
+bool http_certified(const struct http_req *req)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(req->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	unsigned int status = 0;
+
+	return info && info->tls_session &&
+	       !gnutls_certificate_verify_peers2(info->tls_session, &status) && !status;
+}
+
+/**
+ * http_body() - The body kept in memory
+ * @req:  request that is complete
+ * @size: its bytes; a NUL that is not counted follows
+ *
+ * Return: the body; NULL if there was none or it went to a file.
+ */
+const char *http_body(const struct http_req *req, size_t *size)
+{
+	*size = req->fd < 0 ? req->size : 0;
+	return req->body;
+}
+
+/**
+ * http_file() - The file the body went to
+ * @req: request
+ *
+ * It is removed after the answer unless it was renamed.
+ *
+ * Return: the path begin() gave, or NULL.
+ */
+const char *http_file(const struct http_req *req)
+{
+	return req->path;
+}
+
+/**
+ * http_digest() - Checksums of the file the body went to
+ * @req: request
+ *
+ * Return: those of the bytes so far, valid as long as the request; NULL if there is no file.
+ */
+const struct digest *http_digest(const struct http_req *req)
+{
+	return req->digest;
+}
+
+/**
+ * http_body_error() - Why the body is not complete
+ * @req: request
+ *
+ * Return: 0; -ECANCELED if begin() refused it; -EFBIG if it was longer than body_max; -ENOSPC and
+ * other errno of write(2).
+ */
+int http_body_error(const struct http_req *req)
+{
+	return req->error;
+}
+
+/**
+ * http_reply() - Answer a request, once
+ * @req:    request; gone at some time after the call
+ * @answer: status, headers and body; takes body and fd
+ *
+ * Context: the loop's thread, within handle() or at any later time.
+ */
+void http_reply(struct http_req *req, const struct http_answer *answer)
+{
+	struct MHD_Response *response;
+
+	if (answer->fd >= 0) {
+		response = MHD_create_response_from_fd64(answer->size, answer->fd);
+		if (!response)
+			close(answer->fd);
+	} else {
+		response = MHD_create_response_from_buffer(
+			answer->body ? answer->size : 0, answer->body,
+			answer->body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+		if (!response)
+			free(answer->body);
+	}
+	for (const char *const *h = answer->headers; response && h && h[0] && h[1]; h += 2)
+		MHD_add_response_header(response, h[0], h[1]);
+	req->response = response;
+	if (req->conn)
+		limit_send(req->http->limits, &req->conn->peer, answer->size, loop_now_ms());
+	req->status = response ? answer->status : MHD_HTTP_INTERNAL_SERVER_ERROR;
+	if (!req->suspended)
+		return;
+	LIST_DEL(req);
+	req->suspended = false;
+	MHD_resume_connection(req->mhd);
+	req->http->resumed = true;
+	loop_timer_set(req->http->timer, 0, 0);
+}

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Identity v3, /v3/auth: logging in, rescoping, checking and revoking tokens. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "base/uuid.h"
+#include "identity/identity.h"
+
+static const char *str(const json_t *doc, const char *name)
+{
+	const char *text = json_string_value(json_object_get(doc, name));
+
+	return text ? text : "";
+}
+
+static int unauthorized(struct call *c)
+{
+	return call_fail(c, 401, NULL, "The request you have made requires authentication.");
+}
+
+static int malformed(struct call *c, const char *what)
+{
+	return call_fail(c, 400, NULL, "Expecting to find %s in the request body.", what);
+}
+
+/* {"id"} or {"name"} of a domain; a missing one is the default domain. */
+static const char *domain_of(struct call *c, const json_t *domain)
+{
+	const json_t *doc;
+
+	if (!domain)
+		return "default";
+	if (json_object_get(domain, "id"))
+		return str(domain, "id");
+	doc = identity_by_name(c, &domain_resource, str(domain, "name"), NULL);
+	return doc ? str(doc, "id") : "";
+}
+
+/* {"id"} or {"name", "domain"} of a user or project. */
+static const json_t *find_named(struct call *c, const struct resource *r, const json_t *named)
+{
+	if (json_object_get(named, "id"))
+		return res_get(c, r, str(named, "id"));
+	return identity_by_name(c, r, str(named, "name"),
+				domain_of(c, json_object_get(named, "domain")));
+}
+
+/* Where the token is to be good for. scope[0] '\0': nowhere. */
+static int parse_scope(struct call *c, const json_t *scope, const json_t *user, char out[80])
+{
+	const json_t *project = json_object_get(scope, "project");
+	const json_t *domain = json_object_get(scope, "domain"), *doc;
+	const char *dflt = str(user, "default_project_id");
+
+	out[0] = '\0';
+	if (!scope) {
+		doc = dflt[0] ? res_get(c, &project_resource, dflt) : NULL;
+		if (doc)
+			snprintf(out, 80, "project:%s", str(doc, "id"));
+		return 0;
+	}
+	if (json_is_string(scope)) /* "unscoped" */
+		return 0;
+	if (json_is_object(project)) {
+		doc = find_named(c, &project_resource, project);
+		if (!identity_enabled(c, doc))
+			return unauthorized(c);
+		snprintf(out, 80, "project:%s", str(doc, "id"));
+	} else if (json_is_object(domain)) {
+		doc = res_get(c, &domain_resource, domain_of(c, domain));
+		if (!json_is_true(json_object_get(doc, "enabled")))
+			return unauthorized(c);
+		snprintf(out, 80, "domain:%s", str(doc, "id"));
+	} else if (json_object_get(scope, "system")) {
+		strcpy(out, "system");
+	} else {
+		return malformed(c, "project, domain or system in the scope");
+	}
+	return 0;
+}
+
+static void time_text(int64_t us, char out[40])
+{
+	time_t s = (time_t)(us / 1000000);
+	struct tm tm;
+
+	gmtime_r(&s, &tm);
+	strftime(out, 40, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(out + strlen(out), 10, ".%06uZ", (unsigned int)(us % 1000000) % 1000000);
+}
+
+static json_t *with_domain(struct call *c, const json_t *doc)
+{
+	const json_t *domain = res_get(c, &domain_resource, str(doc, "domain_id"));
+
+	return json_pack("{s:{s:s,s:s},s:s,s:s}", "domain", "id", str(doc, "domain_id"), "name",
+			 str(domain, "name"), "id", str(doc, "id"), "name", str(doc, "name"));
+}
+
+static json_t *split_methods(const char *methods)
+{
+	const char *comma = strchr(methods, ',');
+
+	return comma ? json_pack("[s%,s]", methods, (size_t)(comma - methods), comma + 1)
+		     : json_pack("[s]", methods);
+}
+
+static void add_scope(struct call *c, json_t *body, const struct token *t)
+{
+	unsigned int mask = 0;
+
+	if (!strncmp(t->scope, "project:", 8)) {
+		json_object_set_new(body, "project",
+				    with_domain(c, res_get(c, &project_resource, t->scope + 8)));
+		json_object_set_new(body, "is_domain", json_false());
+	} else if (!strncmp(t->scope, "domain:", 7)) {
+		const json_t *domain = res_get(c, &domain_resource, t->scope + 7);
+
+		json_object_set_new(body, "domain",
+				    json_pack("{s:s,s:s}", "id", str(domain, "id"), "name",
+					      str(domain, "name")));
+	} else if (t->scope[0]) {
+		json_object_set_new(body, "system", json_pack("{s:b}", "all", 1));
+	}
+	if (!t->scope[0])
+		return;
+	json_object_set_new(body, "roles", grant_roles(c, t->user_id, t->scope, &mask));
+	if (!call_arg(c, "nocatalog"))
+		json_object_set_new(body, "catalog", identity_catalog(c));
+}
+
+/* The body that describes a token. */
+static json_t *describe(struct call *c, const struct token *t)
+{
+	const json_t *user = res_get(c, &user_resource, t->user_id);
+	json_t *who = with_domain(c, user), *body, *audit = json_pack("[s]", t->audit_id);
+	char issued[40], expires[40];
+
+	time_text(t->issued_us, issued);
+	time_text(t->expires_us, expires);
+	json_object_set_new(who, "password_expires_at", json_null());
+	if (t->chain[0])
+		json_array_append_new(audit, json_stringn(t->chain, TOKEN_ID_LEN));
+	body = json_pack("{s:o,s:o,s:o,s:s,s:s}", "methods", split_methods(t->methods), "user", who,
+			 "audit_ids", audit, "expires_at", expires, "issued_at", issued);
+	if (body)
+		add_scope(c, body, t);
+	return body ? json_pack("{s:o}", "token", body) : NULL;
+}
+
+/* Signs a token for the user and answers with it. from: the token that was shown, or NULL. */
+static int issue(struct call *c, const json_t *user, const struct token *from)
+{
+	const json_t *scope = json_object_get(json_object_get(c->body, "auth"), "scope");
+	struct token t = { .issued_us = c->now_us, .expires_us = c->now_us + token_lifetime_us(c) };
+	auto_of(json_decref) json_t *roles = NULL;
+	auto_free char *text = NULL;
+	unsigned int mask = 0;
+	int rc = parse_scope(c, scope, user, t.scope);
+
+	if (rc)
+		return rc;
+	snprintf(t.user_id, sizeof(t.user_id), "%s", str(user, "id"));
+	token_caller(c, &t, &c->login);
+	uuid_new_hex(t.audit_id);
+	strcpy(t.methods, from ? from->methods : "password");
+	if (from && !strstr(t.methods, "token"))
+		strcat(t.methods, ",token");
+	if (from) {
+		if (snprintf(t.chain, sizeof(t.chain), "%s%s", from->chain, from->audit_id) >=
+		    (int)sizeof(t.chain))
+			return unauthorized(c);	 /* time to log in */
+		t.expires_us = from->expires_us; /* a copy lives no longer */
+	}
+	roles = t.scope[0] ? grant_roles(c, t.user_id, t.scope, &mask) : NULL;
+	if (t.scope[0] && !json_array_size(roles)) {
+		if (scope)
+			return unauthorized(c);
+		t.scope[0] = '\0'; /* the default project is a wish, not an order */
+	}
+	rc = token_sign(c, &t, &text);
+	if (rc)
+		return rc;
+	call_header(c, "X-Subject-Token", text);
+	return call_reply(c, 201, describe(c, &t));
+}
+
+static int read_login_token(struct call *c, const json_t *identity, struct token *t)
+{
+	const json_t *given = json_object_get(identity, "token");
+
+	if (!json_is_string(json_object_get(given, "id")))
+		return malformed(c, "token");
+	return token_read(c, str(given, "id"), t) ? unauthorized(c) : 0;
+}
+
+/* also: the user whom another method named, or NULL. */
+static int login_by_password(struct call *c, const json_t *identity, const char *also)
+{
+	const json_t *given = json_object_get(json_object_get(identity, "password"), "user");
+	const json_t *user = json_is_object(given) ? find_named(c, &user_resource, given) : NULL;
+	const char *name = str(user ? user : given, user ? "id" : "name");
+	const struct password *checked;
+	int rc;
+
+	if (!json_is_object(given) ||
+	    (!json_object_get(given, "id") && !json_object_get(given, "name")))
+		return malformed(c, "user");
+	if (!json_is_string(json_object_get(given, "password")))
+		return malformed(c, "password");
+	snprintf(c->login.user_name, sizeof(c->login.user_name), "%s",
+		 str(given, json_object_get(given, "id") ? "id" : "name"));
+	rc = password_check(c, name, str(given, "password"), str(user, "password_hash"));
+	if (rc)
+		return rc;
+	checked = c->job; /* the password may have been changed meanwhile */
+	if (!identity_enabled(c, user) || strcmp(checked->hash, str(user, "password_hash")) != 0 ||
+	    (also && strcmp(also, str(user, "id")) != 0))
+		return unauthorized(c);
+	return issue(c, user, NULL);
+}
+
+enum { BY_PASSWORD = 1, BY_TOKEN = 2 };
+
+/* All that the client names has to be shown: one that we do not know is none that we pass over. */
+static int read_methods(struct call *c, const json_t *methods, unsigned int *out)
+{
+	const json_t *method;
+	size_t i;
+
+	*out = 0;
+	json_array_foreach (methods, i, method) {
+		const char *name = json_string_value(method);
+
+		if (!name)
+			return malformed(c, "methods");
+		if (strcmp(name, "password") != 0 && strcmp(name, "token") != 0)
+			return call_fail(c, 401, NULL,
+					 "Attempted to authenticate with an unsupported method.");
+		*out |= strcmp(name, "token") ? BY_PASSWORD : BY_TOKEN;
+	}
+	return *out ? 0 : malformed(c, "methods");
+}
+
+static int handle_login(struct call *c)
+{
+	const json_t *auth = json_object_get(c->body, "auth");
+	const json_t *identity = json_object_get(auth, "identity");
+	unsigned int methods;
+	struct token t;
+	int rc;
+
+	if (!json_is_object(auth))
+		return malformed(c, "auth");
+	if (!json_is_object(identity))
+		return malformed(c, "identity");
+	rc = read_methods(c, json_object_get(identity, "methods"), &methods);
+	if (!rc && methods & BY_TOKEN)
+		rc = read_login_token(c, identity, &t);
+	if (rc)
+		return rc;
+	if (methods & BY_PASSWORD)
+		return login_by_password(c, identity, methods & BY_TOKEN ? t.user_id : NULL);
+	return issue(c, res_get(c, &user_resource, t.user_id), &t);
+}
+
+/* The token in X-Subject-Token; the caller's own, anybody's for who passes a rule. */
+static int read_subject(struct call *c, enum rule others, struct token *t)
+{
+	const char *text = call_header_in(c, "X-Subject-Token"), *own;
+
+	if (!text)
+		return call_fail(c, 400, NULL, "X-Subject-Token is needed.");
+	if (token_read(c, text, t))
+		return call_fail(c, 404, NULL, "Could not recognize token");
+	own = call_header_in(c, "X-Auth-Token");
+	if (caller_may(c, others) || (own && !strcmp(own, text)) ||
+	    !strcmp(c->auth->user_id, t->user_id))
+		return 0;
+	return call_fail(c, 403, NULL, "You are not authorized to perform the requested action.");
+}
+
+static int handle_validate(struct call *c)
+{
+	struct token t;
+	int rc = read_subject(c, RULE_VALIDATE, &t);
+
+	if (rc)
+		return rc;
+	call_header(c, "X-Subject-Token", call_header_in(c, "X-Subject-Token"));
+	return call_reply(c, 200, describe(c, &t));
+}
+
+static int handle_revoke(struct call *c)
+{
+	struct token t;
+	int rc = read_subject(c, RULE_ADMIN, &t) ?: token_revoke(c, &t);
+
+	return rc ? rc : call_reply(c, 204, NULL);
+}
+
+/* Scopes a user has a role on: all of one's own, of another's those one sees. */
+static json_t *own_scopes(struct call *c, const struct resource *r, const char *user_id)
+{
+	struct cursor it = call_list(c, "/grant/%s/", user_id);
+	size_t len = strlen(r->one);
+	bool own = !strcmp(user_id, c->auth->user_id);
+	json_t *list = json_array();
+	const char *last = "";
+
+	while (list && cursor_next(&it)) {
+		const char *scope = str(it.doc, "scope");
+		const json_t *doc;
+
+		if (strncmp(scope, r->one, len) || scope[len] != ':' || !strcmp(scope, last))
+			continue;
+		last = scope; /* grants of one scope follow each other */
+		doc = res_get(c, r, scope + len + 1);
+		if (json_is_true(json_object_get(doc, "enabled")) &&
+		    (own || res_visible(c, r, doc)))
+			json_array_append_new(list, res_show(c, r, doc));
+	}
+	return list;
+}
+
+static int reply_scopes(struct call *c, const struct resource *r, const char *user_id)
+{
+	char self[400];
+
+	snprintf(self, sizeof(self), "%s/identity%s", c->opts->public_url, c->path);
+	return call_reply(c, 200,
+			  json_pack("{s:o,s:{s:n,s:s,s:n}}", r->many, own_scopes(c, r, user_id),
+				    "links", "next", "self", self, "previous"));
+}
+
+static int handle_projects(struct call *c)
+{
+	return reply_scopes(c, &project_resource, c->auth->user_id);
+}
+
+static int handle_domains(struct call *c)
+{
+	return reply_scopes(c, &domain_resource, c->auth->user_id);
+}
+
+static int handle_system(struct call *c)
+{
+	struct cursor it = call_list(c, "/grant/%s/system/", c->auth->user_id);
+
+	return call_reply(
+		c, 200,
+		json_pack("{s:o}", "system",
+			  cursor_next(&it) ? json_pack("[{s:b}]", "all", 1) : json_array()));
+}
+
+static int handle_user_projects(struct call *c)
+{
+	if (!res_find(c, &user_resource, c->ids[0]))
+		return -ENOENT;
+	return reply_scopes(c, &project_resource, c->ids[0]);
+}
+
+const struct route auth_routes[] = {
+	{ "POST", "/v3/auth/tokens", handle_login, RULE_OPEN, ROUTE_LOGIN },
+	{ "GET", "/v3/auth/tokens", handle_validate, RULE_SELF },
+	{ "DELETE", "/v3/auth/tokens", handle_revoke, RULE_SELF, ROUTE_LOGIN },
+	{ "GET", "/v3/auth/projects", handle_projects, RULE_SELF },
+	{ "GET", "/v3/auth/domains", handle_domains, RULE_SELF },
+	{ "GET", "/v3/auth/system", handle_system, RULE_SELF },
+	{ "GET", "/v3/users/{}/projects", handle_user_projects, RULE_SELF },
+	{ NULL },
+};

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Identity v3: domains, projects, users and roles as tables, and the service that serves them. */
+#include "identity/identity.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *str(const json_t *doc, const char *name)
+{
+	const char *text = json_string_value(json_object_get(doc, name));
+
+	return text ? text : "";
+}
+
+/**
+ * identity_by_name() - Find a document by its name
+ * @c:         the call
+ * @r:         one of the resources of identity
+ * @name:      exact name
+ * @domain_id: where the name is unique; NULL: everywhere
+ *
+ * Return: borrowed; NULL if there is none.
+ */
+const json_t *identity_by_name(struct call *c, const struct resource *r, const char *name,
+			       const char *domain_id)
+{
+	struct cursor it = res_list(c, r, "name", name);
+
+	while (cursor_next(&it))
+		if (!strcmp(str(it.doc, "name"), name) &&
+		    (!domain_id || !strcmp(str(it.doc, "domain_id"), domain_id)))
+			return it.doc;
+	return NULL;
+}
+
+/**
+ * identity_enabled() - May a user or project be used: it and its domain are enabled
+ * @c:   the call
+ * @doc: user or project, or NULL
+ */
+bool identity_enabled(struct call *c, const json_t *doc)
+{
+	const json_t *domain = res_get(c, &domain_resource, str(doc, "domain_id"));
+
+	return json_is_true(json_object_get(doc, "enabled")) &&
+	       json_is_true(json_object_get(domain, "enabled"));
+}
+
+/* Names are unique in their domain: /name/KIND/DOMAIN/HASH, a hash since names may be long. */
+static void name_key(char out[STORE_KEY_LEN], const struct resource *r, const json_t *doc)
+{
+	const char *name = str(doc, "name");
+	unsigned char hash[16];
+	char text[33];
+
+	crypto_generichash(hash, sizeof(hash), (const unsigned char *)name, strlen(name), NULL, 0);
+	snprintf(out, STORE_KEY_LEN, "/name/%s/%.64s/%s", r->one, str(doc, "domain_id"),
+		 sodium_bin2hex(text, sizeof(text), hash, sizeof(hash)));
+}
+
+static int claim_name(struct call *c, const struct resource *r, const json_t *doc,
+		      const json_t *old)
+{
+	char key[STORE_KEY_LEN], old_key[STORE_KEY_LEN] = "";
+	int rc = 0;
+
+	name_key(key, r, doc);
+	if (old)
+		name_key(old_key, r, old);
+	if (!strcmp(key, old_key))
+		return 0;
+	if (old)
+		rc = call_delete(c, "%s", old_key);
+	rc = rc ? rc : call_claim(c, json_object(), "%s", key);
+	if (rc == -EEXIST)
+		return call_fail(c, 409, NULL,
+				 "Conflict occurred attempting to store %s - Duplicate entry found "
+				 "with name %s.",
+				 r->one, str(doc, "name"));
+	return rc;
+}
+
+static int free_name(struct call *c, const struct resource *r, const json_t *doc)
+{
+	char key[STORE_KEY_LEN];
+
+	name_key(key, r, doc);
+	return call_delete(c, "%s", key);
+}
+
+static int check_role(struct call *c, json_t *doc, const json_t *old)
+{
+	return claim_name(c, &role_resource, doc, old);
+}
+
+static int deleted_domain(struct call *c, const json_t *doc)
+{
+	if (!strcmp(str(doc, "id"), "default") || json_is_true(json_object_get(doc, "enabled")))
+		return call_fail(c, 403, NULL,
+				 "Cannot delete a domain that is enabled, please "
+				 "disable it first.");
+	if (res_count(c, &user_resource, "domain_id", str(doc, "id")) ||
+	    res_count(c, &project_resource, "domain_id", str(doc, "id")))
+		return call_fail(c, 403, NULL, "Cannot delete a domain with users or projects.");
+	return free_name(c, &domain_resource, doc);
+}
+
+static int deleted_role(struct call *c, const json_t *doc)
+{
+	struct cursor it = call_list(c, "/grant/");
+	int rc = free_name(c, &role_resource, doc);
+
+	while (!rc && cursor_next(&it))
+		if (!strcmp(str(it.doc, "role"), str(doc, "id")))
+			rc = call_delete(c, "%s", it.key);
+	return rc;
+}
+
+/* A project or user lives in a domain: if it says none, the one the token is of, or the default. */
+static int set_domain(struct call *c, json_t *doc)
+{
+	const char *own = c->auth->domain_id;
+
+	if (!str(doc, "domain_id")[0] &&
+	    json_object_set_new(doc, "domain_id", json_string(own[0] ? own : "default")))
+		return -ENOMEM;
+	if (caller_reaches(c, str(doc, "domain_id")))
+		return 0;
+	return fault_not_found(c, &domain_resource, str(doc, "domain_id"));
+}
+
+/* What was signed before something was disabled does not come back with it. */
+static int end_tokens(struct call *c, json_t *doc, const json_t *old)
+{
+	if (json_is_true(json_object_get(doc, "enabled")) ||
+	    !json_is_true(json_object_get(old, "enabled")))
+		return 0;
+	return json_object_set_new(doc, "valid_after_us", json_integer(c->now_us)) ? -ENOMEM : 0;
+}
+
+static int check_domain(struct call *c, json_t *doc, const json_t *old)
+{
+	return end_tokens(c, doc, old) ?: claim_name(c, &domain_resource, doc, old);
+}
+
+/* Its parent is its domain or another project there. */
+static int check_parent(struct call *c, json_t *doc)
+{
+	const char *parent = str(doc, "parent_id"), *domain = str(doc, "domain_id");
+	const json_t *above;
+
+	if (!parent[0])
+		return json_object_set_new(doc, "parent_id", json_string(domain)) ? -ENOMEM : 0;
+	if (!strcmp(parent, domain))
+		return 0;
+	above = res_find(c, &project_resource, parent);
+	if (above && !strcmp(str(above, "domain_id"), domain))
+		return 0;
+	return fault_not_found(c, &project_resource, parent);
+}
+
+static int check_project(struct call *c, json_t *doc, const json_t *old)
+{
+	int rc = set_domain(c, doc) ?: end_tokens(c, doc, old);
+
+	return rc ?: check_parent(c, doc) ?: claim_name(c, &project_resource, doc, old);
+}
+
+static int deleted_project(struct call *c, const json_t *doc)
+{
+	char scope[80];
+
+	snprintf(scope, sizeof(scope), "project:%s", str(doc, "id"));
+	return grant_drop(c, NULL, scope) ?: free_name(c, &project_resource, doc);
+}
+
+/* One's own, and those of the domains one looks after. */
+static bool project_visible(const struct call *c, const json_t *doc)
+{
+	return caller_is_in(c, str(doc, "id")) || caller_reaches(c, str(doc, "domain_id"));
+}
+
+static bool domain_visible(const struct call *c, const json_t *doc)
+{
+	return !strcmp(str(doc, "id"), c->auth->home_id) || caller_reaches(c, str(doc, "id"));
+}
+
+/* Who may change what lives in a domain: its admin, but not what has power beyond it. */
+static bool is_changed_by(const struct call *c, const json_t *doc, const char *user,
+			  const char *scope)
+{
+	return caller_is_admin(c) ||
+	       (caller_reaches(c, str(doc, "domain_id")) && !grant_beyond(c, user, scope));
+}
+
+static bool project_owned(const struct call *c, const json_t *doc)
+{
+	char scope[80];
+
+	snprintf(scope, sizeof(scope), "project:%s", str(doc, "id"));
+	return is_changed_by(c, doc, NULL, scope);
+}
+
+/* The hash that a job made of the new password goes into the document. */
+static int check_user(struct call *c, json_t *doc, const json_t *old)
+{
+	const struct password *made = c->job;
+	const char *project = str(doc, "default_project_id");
+	int rc = set_domain(c, doc) ?: end_tokens(c, doc, old);
+
+	if (rc)
+		return rc;
+	if (project[0] && strcmp(project, str(old, "default_project_id")) &&
+	    !res_find(c, &project_resource, project))
+		return -ENOENT;
+	if (json_object_get(doc, "password"))
+		json_object_del(doc, "password");
+	if (made && made->ok) {
+		rc |= json_object_set_new(doc, "password_hash", json_string(made->hash));
+		/* Tokens of the old password end; the one being made may be this microsecond's. */
+		rc |= json_object_set_new(doc, "valid_after_us", json_integer(c->now_us));
+	}
+	return rc ? -ENOMEM : claim_name(c, &user_resource, doc, old);
+}
+
+static int deleted_user(struct call *c, const json_t *doc)
+{
+	return grant_drop(c, str(doc, "id"), NULL) ?: free_name(c, &user_resource, doc);
+}
+
+static bool user_visible(const struct call *c, const json_t *doc)
+{
+	return !strcmp(str(doc, "id"), c->auth->user_id) ||
+	       caller_reaches(c, str(doc, "domain_id"));
+}
+
+static bool user_owned(const struct call *c, const json_t *doc)
+{
+	return is_changed_by(c, doc, str(doc, "id"), NULL);
+}
+
+static const struct rfield domain_fields[] = {
+	{ "id", J_STR, R_FILTER },
+	{ "name", J_STR, R_CREATE | R_UPDATE | R_NEED | R_FILTER, .min = 1, .max = 64 },
+	{ "description", J_STR, R_CREATE | R_UPDATE, "\"\"" },
+	{ "enabled", J_BOOL, R_CREATE | R_UPDATE | R_FILTER, "true" },
+	{ "tags", J_LIST, R_CREATE, "[]" },
+	{ "options", J_OBJ, R_CREATE, "{}" },
+	{ "valid_after_us", J_INT, R_SECRET, "0" },
+	{ NULL },
+};
+static const struct rfield project_fields[] = {
+	{ "id", J_STR, R_FILTER },
+	{ "name", J_STR, R_CREATE | R_UPDATE | R_NEED | R_FILTER, .min = 1, .max = 64 },
+	{ "domain_id", J_STR, R_CREATE | R_FILTER | R_INDEX | R_NULL, .ref = &domain_resource },
+	{ "description", J_STR, R_CREATE | R_UPDATE | R_NULL, "\"\"", .max = 4096 },
+	{ "enabled", J_BOOL, R_CREATE | R_UPDATE | R_FILTER, "true" },
+	{ "parent_id", J_STR, R_CREATE | R_FILTER | R_NULL },
+	{ "is_domain", J_BOOL, R_CREATE | R_FILTER, "false" },
+	{ "tags", J_LIST, R_CREATE | R_UPDATE, "[]" },
+	{ "options", J_OBJ, R_CREATE | R_UPDATE, "{}" },
+	{ "valid_after_us", J_INT, R_SECRET, "0" },
+	{ NULL },
+};
+static const struct rfield user_fields[] = {
+	{ "id", J_STR, R_FILTER },
+	{ "name", J_STR, R_CREATE | R_UPDATE | R_NEED | R_FILTER, .min = 1 },
+	{ "domain_id", J_STR, R_CREATE | R_FILTER | R_INDEX | R_NULL, .ref = &domain_resource },
+	{ "enabled", J_BOOL, R_CREATE | R_UPDATE | R_FILTER, "true" },
+	{ "password_expires_at", J_STR, 0 },
+	{ "options", J_OBJ, R_CREATE | R_UPDATE, "{}" },
+	{ "description", J_STR, R_CREATE | R_UPDATE | R_NULL, "\"\"", .max = 4096 },
+	{ "email", J_STR, R_CREATE | R_UPDATE | R_NULL },
+	{ "default_project_id", J_STR, R_CREATE | R_UPDATE | R_NULL },
+	{ "password", J_STR, R_CREATE | R_UPDATE | R_VIRTUAL | R_NULL, .max = 4096 },
+	{ "password_hash", J_STR, R_SECRET },
+	{ "valid_after_us", J_INT, R_SECRET, "0" },
+	{ NULL },
+};
+static const struct rfield role_fields[] = {
+	{ "id", J_STR, R_FILTER },
+	{ "name", J_STR, R_CREATE | R_UPDATE | R_NEED | R_FILTER, .min = 1 },
+	{ "domain_id", J_STR, R_FILTER },
+	{ "description", J_STR, R_CREATE | R_UPDATE | R_NULL, "\"\"" },
+	{ "options", J_OBJ, R_CREATE | R_UPDATE, "{}" },
+	{ NULL },
+};
+
+#define IDENTITY_FLAGS (RES_GLOBAL | RES_HEX_ID | RES_PATCH)
+
+const struct resource domain_resource = {
+	.one = "domain",
+	.many = "domains",
+	.path = "/v3/domains",
+	.flags = IDENTITY_FLAGS,
+	.read = RULE_SELF,
+	.write = RULE_ADMIN,
+	.fields = domain_fields,
+	.check = check_domain,
+	.deleted = deleted_domain,
+	.visible = domain_visible,
+};
+const struct resource project_resource = {
+	.one = "project",
+	.many = "projects",
+	.path = "/v3/projects",
+	.flags = IDENTITY_FLAGS,
+	.read = RULE_SELF,
+	.write = RULE_MANAGE,
+	.fields = project_fields,
+	.check = check_project,
+	.deleted = deleted_project,
+	.visible = project_visible,
+	.owned = project_owned,
+};
+const struct resource user_resource = {
+	.one = "user",
+	.many = "users",
+	.path = "/v3/users",
+	.flags = IDENTITY_FLAGS,
+	.read = RULE_SELF,
+	.write = RULE_MANAGE,
+	.fields = user_fields,
+	.check = check_user,
+	.deleted = deleted_user,
+	.visible = user_visible,
+	.owned = user_owned,
+};
+const struct resource role_resource = {
+	.one = "role",
+	.many = "roles",
+	.path = "/v3/roles",
+	.flags = IDENTITY_FLAGS,
+	.read = RULE_LOOK,
+	.write = RULE_ADMIN,
+	.fields = role_fields,
+	.check = check_role,
+	.deleted = deleted_role,
+};
+static const struct resource *const resources[] = { &domain_resource, &project_resource,
+						    &user_resource, &role_resource, NULL };
+
+static int list_domains(struct call *c)
+{
+	return res_handle_list(c, &domain_resource, false);
+}
+
+static int list_projects(struct call *c)
+{
+	return res_handle_list(c, &project_resource, false);
+}
+
+static int list_users(struct call *c)
+{
+	return res_handle_list(c, &user_resource, false);
+}
+
+/* Hashes user.password of the body first, if there is one. */
+static int with_hash(struct call *c, int (*handle)(struct call *c, const struct resource *r))
+{
+	const char *text = str(json_object_get(c->body, "user"), "password");
+
+	if (text[0] && !c->job)
+		return call_job(c, LANE_KNOWN, password_hash, password_new(text, NULL),
+				password_free);
+	return handle(c, &user_resource);
+}
+
+static int create_user(struct call *c)
+{
+	return with_hash(c, res_handle_create);
+}
+
+static int update_user(struct call *c)
+{
+	return with_hash(c, res_handle_update);
+}
+
+/* One's own password: the old one is verified, then the new one hashed. */
+static int change_password(struct call *c)
+{
+	const json_t *given = json_object_get(c->body, "user"), *user;
+	const char *old = str(given, "original_password"), *text = str(given, "password");
+	const struct password *done = c->job;
+	json_t *doc;
+	int rc;
+
+	if (!old[0] || !text[0])
+		return call_fail(c, 400, NULL, "original_password and password are needed.");
+	user = strcmp(c->ids[0], c->auth->user_id) ? NULL : res_get(c, &user_resource, c->ids[0]);
+	if (!user)
+		return call_fail(c, 403, NULL,
+				 "You are not authorized to perform the requested action.");
+	rc = password_check(c, str(user, "id"), old, str(user, "password_hash"));
+	if (rc)
+		return rc;
+	if (c->runs == 1)
+		return call_job(c, LANE_KNOWN, password_hash, password_new(text, NULL),
+				password_free);
+	doc = json_copy((json_t *)user);
+	json_object_set_new(doc, "password_hash", json_string(done->hash));
+	json_object_set_new(doc, "valid_after_us", json_integer(c->now_us));
+	rc = res_put(c, &user_resource, doc);
+	return rc ? rc : call_reply(c, 204, NULL);
+}
+
+static const struct route own_routes[] = {
+	{ "GET", "/v3/domains", list_domains, RULE_LOOK },
+	{ "GET", "/v3/projects", list_projects, RULE_LOOK },
+	{ "GET", "/v3/users", list_users, RULE_LOOK },
+	{ "POST", "/v3/users", create_user, RULE_MANAGE },
+	{ "PATCH", "/v3/users/{}", update_user, RULE_MANAGE },
+	{ "POST", "/v3/users/{}/password", change_password, RULE_SELF },
+	{ NULL },
+};
+static const struct route *const routes[] = { own_routes, auth_routes, grant_routes, catalog_routes,
+					      NULL };
+static const struct periodic periodics[] = { { 600000, token_purge },
+					     { 3600000, token_rotate_key },
+					     { 0, NULL } };
+
+const struct service identity_service = {
+	.type = "identity",
+	.name = "keystone",
+	.prefix = "/identity",
+	.url = "/identity/v3",
+	.style = FAULT_KEYSTONE,
+	.resources = resources,
+	.routes = routes,
+	.periodics = periodics,
+	.start = identity_bootstrap,
+};

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Identity v3: users, projects, roles, who has which role where, and tokens.
+ * The engine asks who is behind a token; the rest is shared by identity*.c.
+ */
+#ifndef ANYVF_IDENTITY_IDENTITY_H
+#define ANYVF_IDENTITY_IDENTITY_H
+
+#include "engine/engine.h"
+#include "identity/guard.h"
+
+#define PASSWORD_HASH_LEN 128 /* with its NUL, as crypto_pwhash_STRBYTES */
+
+extern const struct resource domain_resource, project_resource, user_resource, role_resource;
+extern const struct route auth_routes[], grant_routes[], catalog_routes[];
+
+int identity_authenticate(struct call *c, const char *token, struct auth *out);
+
+#define TOKEN_ID_LEN	32 /* characters of an audit id */
+#define TOKEN_CHAIN_MAX 16 /* tokens made one from another */
+
+/* What a token says; it is signed, not stored. */
+struct token {
+	char user_id[64];
+	char scope[80];	    /* "project:ID", "domain:ID", "system", or "" */
+	char methods[32];   /* "password", "token", or both with a comma */
+	char audit_id[40];  /* names this token */
+	char chain[TOKEN_CHAIN_MAX * TOKEN_ID_LEN + 1]; /* those it came from, the login's first */
+	int64_t issued_us, expires_us; /* wall clock */
+};
+int token_make_key(struct call *c);
+int token_rotate_key(struct call *c);
+int64_t token_lifetime_us(const struct call *c);
+int token_sign(struct call *c, const struct token *t, char **out);
+int token_read(struct call *c, const char *text, struct token *out);
+void token_caller(struct call *c, const struct token *t, struct auth *out);
+int token_revoke(struct call *c, const struct token *t);
+int token_purge(struct call *c);
+
+/* Grants: /grant/USER/SCOPE/ROLE. */
+int grant_put(struct call *c, const char *user_id, const char *scope, const char *role_id);
+json_t *grant_roles(struct call *c, const char *user_id, const char *scope, unsigned int *mask);
+int grant_drop(struct call *c, const char *user_id, const char *scope);
+bool grant_beyond(const struct call *c, const char *user_id, const char *scope);
+
+/* Passwords: work for call_job(). */
+struct password {
+	char *text;		      /* what the client says */
+	char hash[PASSWORD_HASH_LEN]; /* in: to compare with, or ""; out: of a new password */
+	bool ok;		      /* text fits hash, or hash was made */
+	struct guard *guard;	      /* told of the outcome; NULL: of a new password */
+	struct guard_key who;	      /* who tries */
+	uint64_t wait_ms;	      /* nothing was compared: he must wait so long */
+	unsigned int hashed;	      /* out: how often Argon2 ran: once, whoever asks */
+};
+struct password *password_new(const char *text, const char *hash);
+void password_free(void *password);
+int password_check(struct call *c, const char *user, const char *text, const char *hash);
+void password_hash(void *password);
+
+json_t *identity_catalog(struct call *c);
+int identity_bootstrap(struct call *c);
+bool identity_enabled(struct call *c, const json_t *doc);
+const json_t *identity_by_name(struct call *c, const struct resource *r, const char *name,
+			       const char *domain_id);
+
+#endif

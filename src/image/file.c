@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Image v2: the bytes. An upload is hashed while it arrives in a file of its
+ * own, synced and judged on a helper thread, takes its place as STATE/images/ID,
+ * and only then the document says "active". A file without a document is swept
+ * away.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "base/imghdr.h"
+#include "base/log.h"
+#include "http/digest.h"
+#include "image/image.h"
+
+#define ORPHAN_S   600		/* a file without a document lives so long */
+#define GONE_S	   (30 * 86400) /* a deleted image's id is not given again so long */
+#define GONE_SWEEP 100		/* ids forgotten in one transaction */
+
+/* What the helper thread finds out about a file, beside what is known of it. */
+struct upload {
+	char *path;
+	char disk_format[16]; /* what its owner says it is */
+	struct digest_text sums;
+	int error;     /* negative errno, or 0 */
+	int judgement; /* imghdr_judge_file()'s; why in its words */
+	struct err why;
+	int64_t size;
+	uint64_t virtual_size;
+	bool kept; /* has its place */
+};
+
+static const char *str(const json_t *doc, const char *name)
+{
+	const char *text = json_string_value(json_object_get(doc, name));
+
+	return text ? text : "";
+}
+
+static char *image_path(const struct call *c, const char *id)
+{
+	char *path = NULL;
+
+	return asprintf(&path, "%s/images/%s", c->opts->state_dir, id) < 0 ? NULL : path;
+}
+
+static void upload_free(void *arg)
+{
+	struct upload *up = arg;
+
+	free(up->path);
+	free(up);
+}
+
+static struct upload *upload_new(const char *path, const struct digest *digest,
+				 const char *disk_format)
+{
+	struct upload *up = path && digest ? calloc(1, sizeof(*up)) : NULL;
+
+	if (!up)
+		return NULL;
+	up->path = strdup(path);
+	if (!up->path) {
+		free(up);
+		return NULL;
+	}
+	snprintf(up->disk_format, sizeof(up->disk_format), "%s", disk_format);
+	digest_text(digest, &up->sums);
+	return up;
+}
+
+/* On disk it must be before the document says so; that may take seconds. */
+static void upload_sync(void *arg)
+{
+	struct upload *up = arg;
+	auto_close int fd = open(up->path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) || fsync(fd)) {
+		up->error = -errno;
+		return;
+	}
+	up->size = st.st_size;
+	up->judgement = imghdr_judge_file(fd, up->disk_format, &up->virtual_size, &up->why);
+}
+
+static int check_queued(struct call *c, const json_t *doc)
+{
+	if (!str(doc, "disk_format")[0] || !str(doc, "container_format")[0])
+		return call_fail(c, 400, NULL,
+				 "Properties disk_format, container_format must be set prior to "
+				 "saving data.");
+	if (strcmp(str(doc, "status"), "queued") != 0)
+		return call_fail(c, 409, NULL,
+				 "Image status transition from %s to saving is not allowed",
+				 str(doc, "status"));
+	return 0;
+}
+
+/*
+ * Bytes of another format are no upload of this image: 415, as in Glance. Bytes that are what they
+ * are called, but may not be used, end the image; who waits for it is not left waiting.
+ */
+static int refuse(struct call *c, const json_t *old, const struct upload *up)
+{
+	json_t *doc;
+
+	if (up->judgement == -EMEDIUMTYPE)
+		return call_fail(c, 415, NULL, "The image is not accepted: %s.", up->why.msg);
+	if (up->judgement != -EINVAL)
+		return call_fail(c, 500, NULL, "The image cannot be judged: %s", up->why.msg);
+	log_warn("refused an image", "id=%s owner=%s why=\"%s\"", str(old, "id"), str(old, "owner"),
+		 up->why.msg);
+	doc = json_copy((json_t *)old);
+	if (json_object_set_new(doc, "status", json_string("killed")) ||
+	    json_object_set_new(doc, IMAGE_REFUSED, json_string(up->why.msg))) {
+		json_decref(doc);
+		return -ENOMEM;
+	}
+	return res_put(c, &image_resource, doc) ?: call_reply(c, 204, NULL);
+}
+
+/* To its place, and on disk there. */
+static int keep(struct call *c, struct upload *up, const char *id)
+{
+	auto_free char *path = image_path(c, id), *dir = image_path(c, "");
+	auto_close int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (!path || !dir)
+		return -ENOMEM;
+	if (up->kept)
+		return 0;
+	if (fd < 0 || rename(up->path, path) || fsync(fd))
+		return call_fail(c, 500, NULL, "The image cannot be kept: %s", strerror(errno));
+	up->kept = true;
+	return 0;
+}
+
+static int activate(struct call *c, const json_t *old, struct upload *up)
+{
+	json_t *doc;
+	/* Not pure, but done once: until the commit nobody looks at the file. */
+	int rc = keep(c, up, str(old, "id"));
+
+	if (rc)
+		return rc;
+	doc = json_copy((json_t *)old);
+	rc |= json_object_set_new(doc, "status", json_string("active"));
+	rc |= json_object_set_new(doc, "size", json_integer(up->size));
+	rc |= json_object_set_new(doc, "virtual_size", json_integer((json_int_t)up->virtual_size));
+	rc |= json_object_set_new(doc, "checksum", json_string(up->sums.md5));
+	rc |= json_object_set_new(doc, "os_hash_algo", json_string("sha512"));
+	rc |= json_object_set_new(doc, "os_hash_value", json_string(up->sums.sha512));
+	rc = res_put(c, &image_resource, doc) ?: (rc ? -ENOMEM : 0);
+	return rc ? rc : call_reply(c, 204, NULL);
+}
+
+/* Before the bytes come: how many may. */
+static int64_t upload_room(struct call *c)
+{
+	const json_t *doc = image_find_own(c);
+	int rc = doc ? check_queued(c, doc) : -ENOENT;
+
+	return rc ? rc : image_room(c, str(doc, "owner"));
+}
+
+static int handle_upload(struct call *c)
+{
+	const json_t *doc = image_find_own(c);
+	struct upload *up = c->job;
+	int rc = doc ? check_queued(c, doc) : -ENOENT;
+
+	if (rc)
+		return rc;
+	if (!up)
+		return call_job(c, LANE_FILE, upload_sync,
+				upload_new(call_upload(c), call_digest(c), str(doc, "disk_format")),
+				upload_free);
+	if (up->error)
+		return call_fail(c, up->error == -ENOSPC ? 507 : 500, NULL,
+				 "The image cannot be kept: %s", strerror(-up->error));
+	if (strcmp(up->disk_format, str(doc, "disk_format")) != 0)
+		return call_fail(c, 409, NULL, "The image's format was changed meanwhile.");
+	if (up->judgement)
+		return refuse(c, doc, up);
+	return image_check_room(c, str(doc, "owner"), up->size) ?: activate(c, doc, up);
+}
+
+static int handle_download(struct call *c)
+{
+	const json_t *doc = res_find(c, &image_resource, c->ids[0]);
+	auto_free char *path = NULL;
+
+	if (!doc)
+		return -ENOENT;
+	if (strcmp(str(doc, "status"), "active") != 0)
+		return call_reply(c, 204, NULL);
+	path = image_path(c, str(doc, "id"));
+	if (!path)
+		return -ENOMEM;
+	call_header(c, "Content-Md5", str(doc, "checksum"));
+	return call_reply_file(c, path, "application/octet-stream");
+}
+
+/* First the document; when that is on disk, the file. */
+static int handle_delete(struct call *c)
+{
+	auto_free char *path = image_path(c, c->ids[0]);
+	int rc;
+
+	if (!path)
+		return -ENOMEM;
+	if (c->runs) {
+		unlink(path);
+		return call_reply(c, 204, NULL);
+	}
+	if (!image_find_own(c))
+		return -ENOENT;
+	rc = res_delete(c, &image_resource, c->ids[0]);
+	return rc ? rc : call_wait(c, 1, "/image/%s/", c->ids[0]);
+}
+
+/* Removes files of a directory that no image names (all names: a path of an upload that broke). */
+static void sweep_dir(struct call *c, const char *name, int64_t older_than_s)
+{
+	char path[600];
+	struct dirent *entry;
+	struct stat st;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/%s", c->opts->state_dir, name);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' || res_get(c, &image_resource, entry->d_name) ||
+		    fstatat(dirfd(dir), entry->d_name, &st, 0) ||
+		    st.st_mtime > c->now_us / 1000000 - older_than_s)
+			continue;
+		if (!unlinkat(dirfd(dir), entry->d_name, 0))
+			log_info("removed a file without an image", "file=%s/%s", path,
+				 entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/**
+ * image_sweep() - Remove image files whose document is gone, and forget ids deleted long ago
+ * @c: a periodic call
+ *
+ * Return: 0.
+ */
+int image_sweep(struct call *c)
+{
+	struct cursor it = call_list(c, "/image_gone/");
+	int64_t before = c->now_us / 1000000 - GONE_S;
+	unsigned int n = 0;
+	int rc = 0;
+
+	sweep_dir(c, "images", ORPHAN_S);
+	while (!rc && n < GONE_SWEEP && cursor_next(&it))
+		if (json_integer_value(json_object_get(it.doc, "deleted_at")) < before) {
+			rc = call_delete(c, "%s", it.key);
+			n++;
+		}
+	return rc;
+}
+
+/**
+ * image_start() - Make the directory, remove what a crash left
+ * @c: start call of the service
+ *
+ * Return: 0; a fault.
+ */
+int image_start(struct call *c)
+{
+	auto_free char *path = image_path(c, "");
+	struct err e = { 0 };
+
+	if (!path)
+		return -ENOMEM;
+	if (file_mkdirs(path, 0750, &e))
+		return call_fail(c, 500, NULL, "%s", e.msg);
+	sweep_dir(c, "upload", -1);
+	return 0;
+}
+
+const struct route image_file_routes[] = {
+	{ "PUT", "/v2/images/{}/file", handle_upload, RULE_WRITE, ROUTE_UPLOAD, upload_room },
+	{ "GET", "/v2/images/{}/file", handle_download, RULE_CONTENT },
+	{ "DELETE", "/v2/images/{}", handle_delete, RULE_WRITE },
+	{ NULL },
+};

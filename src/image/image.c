@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Image v2: the image as a table, its rules, JSON patch, tags, members, versions and schemas. */
+#include "image/image.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+static const char *const disk_formats[] = { "ami", "ari",   "aki", "vhd", "vhdx",  "vmdk",
+					    "raw", "qcow2", "vdi", "iso", "ploop", NULL };
+static const char *const container_formats[] = { "ami", "ari",	  "aki",	"bare", "ovf",
+						 "ova", "docker", "compressed", NULL };
+static const char *const visibilities[] = { "public", "private", "shared", "community", NULL };
+#define R_BOTH	    (R_CREATE | R_UPDATE)
+#define MEMBERS_MAX 100U /* of an image: they go with it in one transaction */
+
+static const struct rfield image_fields[] = {
+	{ "id", J_UUID, R_CREATE | R_FILTER },
+	{ "name", J_STR, R_BOTH | R_FILTER | R_NULL },
+	{ "disk_format", J_STR, R_BOTH | R_FILTER | R_NULL, .names = disk_formats },
+	{ "container_format", J_STR, R_BOTH | R_FILTER | R_NULL, .names = container_formats },
+	{ "visibility", J_STR, R_BOTH | R_FILTER, "\"shared\"", .names = visibilities },
+	{ "size", J_INT, 0 },
+	{ "virtual_size", J_INT, 0 },
+	{ "status", J_STR, R_FILTER, "\"queued\"" },
+	{ "checksum", J_STR, R_FILTER },
+	{ "protected", J_BOOL, R_BOTH | R_FILTER, "false" },
+	{ "min_ram", J_INT, R_BOTH, "0", .min = 0, .max = INT32_MAX },
+	{ "min_disk", J_INT, R_BOTH, "0", .min = 0, .max = INT32_MAX },
+	{ "owner", J_STR, R_CREATE | R_FILTER | R_INDEX },
+	{ "os_hidden", J_BOOL, R_BOTH | R_FILTER, "false" },
+	{ "os_hash_algo", J_STR, 0 },
+	{ "os_hash_value", J_STR, R_FILTER },
+	{ "tags", J_LIST, R_BOTH, "[]" },
+	{ NULL },
+};
+
+static const char *str(const json_t *doc, const char *name)
+{
+	const char *text = json_string_value(json_object_get(doc, name));
+
+	return text ? text : "";
+}
+
+static bool is_in(const char *const *words, const char *word)
+{
+	for (; *words; words++)
+		if (!strcmp(*words, word))
+			return true;
+	return false;
+}
+
+static const struct rfield *row_of(const char *name)
+{
+	for (const struct rfield *f = image_fields; f->name; f++)
+		if (!strcmp(f->name, name))
+			return f;
+	return NULL;
+}
+
+/**
+ * image_is_row() - Does the table have a member of this name?
+ * @name: member
+ */
+bool image_is_row(const char *name)
+{
+	return row_of(name) != NULL;
+}
+
+static bool is_member(struct call *c, const json_t *doc)
+{
+	return c->auth->project_id[0] &&
+	       call_get(c, "/image_member/%s/%s", str(doc, "id"), c->auth->project_id);
+}
+
+static bool is_own(const struct call *c, const json_t *doc)
+{
+	return caller_owns(c, str(doc, "owner"));
+}
+
+/* A host's agent gets the images that servers of its host are made of, and no others. */
+static bool is_wanted(struct call *c, const char *id)
+{
+	static const char *const names[] = { "id", "kernel_id", "ramdisk_id" };
+	const char *host = caller_host(c);
+	struct cursor it;
+
+	if (!host)
+		return false;
+	it = call_list(c, "/host/%s/server/", host);
+	while (cursor_next(&it))
+		for (size_t i = 0; i < ARRAY_LEN(names); i++)
+			if (!strcmp(str(json_object_get(it.doc, "image"), names[i]), id))
+				return true;
+	return false;
+}
+
+static bool image_visible(const struct call *c, const json_t *doc)
+{
+	const char *visibility = str(doc, "visibility");
+
+	return is_own(c, doc) || is_wanted((struct call *)c, str(doc, "id")) ||
+	       !strcmp(visibility, "public") || !strcmp(visibility, "community") ||
+	       (!strcmp(visibility, "shared") && is_member((struct call *)c, doc));
+}
+
+/* Hidden and other projects' community images are listed only when asked for. */
+static bool image_listed(const struct call *c, const json_t *doc)
+{
+	const char *asked = call_arg(c, "visibility");
+
+	if (json_is_true(json_object_get(doc, "os_hidden")) && !call_arg(c, "os_hidden"))
+		return false;
+	return is_own(c, doc) || strcmp(str(doc, "visibility"), "community") != 0 ||
+	       (asked && !strcmp(asked, "community"));
+}
+
+static int image_show(struct call *c, const json_t *doc, json_t *out)
+{
+	char self[100], file[110];
+
+	snprintf(self, sizeof(self), "/v2/images/%s", str(doc, "id"));
+	snprintf(file, sizeof(file), "%s/file", self);
+	if (!strcmp(str(doc, "status"), "active"))
+		json_object_set_new(out, "stores", json_string("file"));
+	return json_object_set_new(out, "self", json_string(self)) ||
+			       json_object_set_new(out, "file", json_string(file)) ||
+			       json_object_set_new(out, "schema", json_string("/v2/schemas/image"))
+		       ? -ENOMEM
+		       : 0;
+}
+
+static int image_deleted(struct call *c, const json_t *doc)
+{
+	struct cursor it = call_list(c, "/image_member/%s/", str(doc, "id"));
+	int rc = 0;
+
+	if (json_is_true(json_object_get(doc, "protected")))
+		return call_fail(c, 403, NULL, "Image %s is protected and cannot be deleted.",
+				 str(doc, "id"));
+	while (!rc && cursor_next(&it))
+		rc = call_delete(c, "%s", it.key);
+	return rc ? rc : image_spend(c, doc);
+}
+
+const struct resource image_resource = {
+	.one = "image",
+	.many = "images",
+	.label = "Image",
+	.path = "/v2/images",
+	.flags = RES_TIMES | RES_FREE_FORM | RES_NO_UPDATE,
+	.read = RULE_READ,
+	.write = RULE_WRITE,
+	.owner = "owner",
+	.fields = image_fields,
+	.check = image_check,
+	.deleted = image_deleted,
+	.show = image_show,
+	.visible = image_visible,
+	.listed = image_listed,
+};
+static const struct resource *const resources[] = { &image_resource, &image_gone_resource, NULL };
+
+/**
+ * image_find_own() - The image c->ids[0] if the caller may change it
+ * @c: the call
+ *
+ * Return: borrowed; NULL with a 404 or 403 set.
+ */
+const json_t *image_find_own(struct call *c)
+{
+	const json_t *doc = res_find(c, &image_resource, c->ids[0]);
+
+	if (doc && !is_own(c, doc)) {
+		call_fail(c, 403, NULL, "You are not permitted to modify this image.");
+		return NULL;
+	}
+	return doc;
+}
+
+static int create_image(struct call *c)
+{
+	char url[400];
+	int rc = res_handle_create(c, &image_resource);
+
+	if (rc)
+		return rc;
+	snprintf(url, sizeof(url), "%s/image/v2/images/%s", c->opts->public_url,
+		 str(c->reply, "id"));
+	call_header(c, "Location", url);
+	return 0;
+}
+
+/* One step of a JSON patch (RFC 6902): "add", "replace" or "remove" of one member. */
+static int patch_step(struct call *c, const json_t *step, json_t *doc, json_t *given)
+{
+	const char *op = str(step, "op"), *path = str(step, "path");
+	const json_t *value = json_object_get(step, "value");
+	bool remove = !strcmp(op, "remove");
+	const struct rfield *row;
+	char name[256];
+	size_t n = 0;
+
+	if (path[0] != '/' || strchr(path + 1, '/') || strlen(path) >= sizeof(name))
+		return call_fail(c, 400, NULL, "Invalid patch path: %s", path);
+	for (const char *p = path + 1; *p; p++)
+		name[n++] = p[0] == '~' && p[1] == '1'	 ? (p++, '/')
+			    : p[0] == '~' && p[1] == '0' ? (p++, '~')
+							 : *p;
+	name[n] = '\0';
+	row = row_of(name);
+	if (image_is_reserved(name) || (row && !(row->flags & R_UPDATE)))
+		return call_fail(c, 403, NULL, "Attribute '%s' is read-only.", name);
+	if (remove && row)
+		return call_fail(c, 403, NULL, "Property '%s' may not be removed.", name);
+	if (!remove && strcmp(op, "add") != 0 && strcmp(op, "replace") != 0)
+		return call_fail(c, 400, NULL, "Invalid patch operation: %s", op);
+	if (!remove && !value)
+		return call_fail(c, 400, NULL, "The patch of %s has no value.", path);
+	if (strcmp(op, "add") != 0 && !row && !json_object_get(doc, name))
+		return call_fail(c, 409, NULL, "Property %s does not exist.", name);
+	if (remove)
+		return json_object_del(doc, name);
+	return json_object_set(row ? given : doc, name, (json_t *)value) ? -ENOMEM : 0;
+}
+
+static int check_patch_type(struct call *c)
+{
+	static const char type[] = "application/openstack-images-v2.1-json-patch";
+	const char *sent = call_header_in(c, "Content-Type");
+	size_t len = sent ? strcspn(sent, "; ") : 0;
+
+	if (len == strlen(type) && !strncasecmp(sent, type, len))
+		return 0;
+	call_header(c, "Accept-Patch", type);
+	return call_fail(c, 415, NULL, "A patch of an image is %s", type);
+}
+
+static int patch_image(struct call *c)
+{
+	const json_t *old = image_find_own(c), *step;
+	auto_of(json_decref) json_t *doc = json_copy((json_t *)old);
+	auto_of(json_decref) json_t *given = json_object(), *changes = NULL;
+	size_t i;
+	int rc = 0;
+
+	if (!old)
+		return -ENOENT;
+	rc = check_patch_type(c);
+	if (rc)
+		return rc;
+	if (!json_is_array(c->body))
+		return call_fail(c, 400, NULL,
+				 "Request body must be a JSON array of operation "
+				 "objects.");
+	json_array_foreach (c->body, i, step)
+		rc = rc ? rc : patch_step(c, step, doc, given);
+	rc = rc ? rc : fields_accept(c, image_fields, given, true, &changes);
+	if (rc)
+		return rc;
+	if (json_object_update(doc, changes))
+		return -ENOMEM;
+	rc = image_check(c, doc, old);
+	rc = rc ? rc : res_put(c, &image_resource, json_incref(doc));
+	if (rc)
+		return rc;
+	return call_reply(c, 200,
+			  res_show(c, &image_resource, res_get(c, &image_resource, c->ids[0])));
+}
+
+static int change_tag(struct call *c, bool add)
+{
+	const json_t *old = image_find_own(c), *tag;
+	json_t *tags, *doc;
+	bool had = false;
+	size_t i;
+	int rc;
+
+	if (!old)
+		return -ENOENT;
+	tags = json_array();
+	json_array_foreach (json_object_get(old, "tags"), i, tag) {
+		if (!strcmp(json_string_value(tag), c->ids[1]))
+			had = true;
+		else
+			json_array_append(tags, (json_t *)tag);
+	}
+	if (add)
+		json_array_append_new(tags, json_string(c->ids[1]));
+	doc = json_copy((json_t *)old);
+	json_object_set_new(doc, "tags", tags);
+	if (!add && !had) {
+		json_decref(doc);
+		return call_fail(c, 404, NULL, "Tag %s is not there.", c->ids[1]);
+	}
+	rc = image_check(c, doc, old);
+	if (rc) {
+		json_decref(doc);
+		return rc;
+	}
+	rc = res_put(c, &image_resource, doc);
+	return rc ? rc : call_reply(c, 204, NULL);
+}
+
+static int put_tag(struct call *c)
+{
+	return change_tag(c, true);
+}
+
+static int delete_tag(struct call *c)
+{
+	return change_tag(c, false);
+}
+
+static int list_members(struct call *c)
+{
+	const json_t *image = res_find(c, &image_resource, c->ids[0]);
+	json_t *list = json_array();
+	struct cursor it;
+
+	if (!image) {
+		json_decref(list);
+		return -ENOENT;
+	}
+	it = call_list(c, "/image_member/%s/", c->ids[0]);
+	while (cursor_next(&it))
+		if (is_own(c, image) || caller_is_in(c, str(it.doc, "member_id")))
+			json_array_append(list, (json_t *)it.doc);
+	return call_reply(c, 200,
+			  json_pack("{s:o,s:s}", "members", list, "schema", "/v2/schemas/members"));
+}
+
+static int put_member(struct call *c, const char *member, const char *status, const char *created)
+{
+	char now[32];
+	int rc;
+
+	call_time(c, now);
+	rc = call_put(c,
+		      json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "image_id", c->ids[0], "member_id",
+				member, "status", status, "created_at", created ? created : now,
+				"updated_at", now, "schema", "/v2/schemas/member"),
+		      "/image_member/%s/%s", c->ids[0], member);
+	return rc ? rc
+		  : call_reply(c, 200,
+			       json_incref((json_t *)call_get(c, "/image_member/%s/%s", c->ids[0],
+							      member)));
+}
+
+static int add_member(struct call *c)
+{
+	const char *member = str(c->body, "member");
+	const json_t *image = image_find_own(c);
+	struct cursor it;
+	unsigned int n = 0;
+
+	if (!image)
+		return -ENOENT;
+	if (!member[0] || strchr(member, '/') || strlen(member) > 64)
+		return call_fail(c, 400, NULL, "Member can't be empty");
+	if (strcmp(str(image, "visibility"), "shared") != 0)
+		return call_fail(c, 403, NULL, "Only shared images have members.");
+	if (call_get(c, "/image_member/%s/%s", c->ids[0], member))
+		return call_fail(c, 409, NULL, "Member %s is already there.", member);
+	it = call_list(c, "/image_member/%s/", c->ids[0]);
+	while (cursor_next(&it))
+		n++;
+	if (n >= MEMBERS_MAX)
+		return call_fail(c, 413, NULL,
+				 "The limit has been exceeded on the number of allowed image "
+				 "members for this image. Attempted: %u, Maximum: %u",
+				 n + 1, MEMBERS_MAX);
+	return put_member(c, member, "pending", NULL);
+}
+
+/* The member accepts or rejects; the doc says since when it is one. */
+static int update_member(struct call *c)
+{
+	static const char *const states[] = { "pending", "accepted", "rejected", NULL };
+	const json_t *old = call_get(c, "/image_member/%s/%s", c->ids[0], c->ids[1]);
+	const char *status = str(c->body, "status");
+
+	if (!res_find(c, &image_resource, c->ids[0]))
+		return -ENOENT;
+	if (!old)
+		return call_fail(c, 404, NULL, "Member %s is not there.", c->ids[1]);
+	if (!caller_owns(c, c->ids[1]))
+		return call_fail(c, 403, NULL, "Only the member may change its status.");
+	if (!is_in(states, status))
+		return call_fail(c, 400, NULL, "Invalid status: %s", status);
+	return put_member(c, c->ids[1], status, str(old, "created_at"));
+}
+
+static int remove_member(struct call *c)
+{
+	int rc;
+
+	if (!image_find_own(c))
+		return -ENOENT;
+	if (!call_get(c, "/image_member/%s/%s", c->ids[0], c->ids[1]))
+		return call_fail(c, 404, NULL, "Member %s is not there.", c->ids[1]);
+	rc = call_delete(c, "/image_member/%s/%s", c->ids[0], c->ids[1]);
+	return rc ? rc : call_reply(c, 204, NULL);
+}
+
+static json_t *versions(struct call *c)
+{
+	json_t *list = json_array();
+	char self[300], id[16];
+
+	snprintf(self, sizeof(self), "%s/image/v2/", c->opts->public_url);
+	for (int minor = 9; minor >= 0; minor--) {
+		snprintf(id, sizeof(id), "v2.%d", minor);
+		json_array_append_new(list, json_pack("{s:s,s:s,s:[{s:s,s:s}]}", "id", id, "status",
+						      minor == 9 ? "CURRENT" : "SUPPORTED", "links",
+						      "rel", "self", "href", self));
+	}
+	return json_pack("{s:o}", "versions", list);
+}
+
+static int handle_choices(struct call *c)
+{
+	return call_reply(c, 300, versions(c));
+}
+
+static int handle_versions(struct call *c)
+{
+	return call_reply(c, 200, versions(c));
+}
+
+/* The table as JSON schema, which the glance client builds its commands from. */
+static json_t *schema(void)
+{
+	static const char *const types[] = {
+		[J_STR] = "string", [J_BOOL] = "boolean", [J_INT] = "integer", [J_UUID] = "string",
+		[J_LIST] = "array", [J_OBJ] = "object",	  [J_ANY] = "string"
+	};
+	json_t *properties = json_object();
+
+	for (const struct rfield *f = image_fields; f->name; f++) {
+		json_t *p = json_pack("{s:[s,s]}", "type", "null", types[f->type]);
+
+		if (!(f->flags & R_BOTH))
+			json_object_set_new(p, "readOnly", json_true());
+		json_object_set_new(properties, f->name, p);
+	}
+	return json_pack("{s:s,s:o,s:{s:s},s:[{s:s,s:s}]}", "name", "image", "properties",
+			 properties, "additionalProperties", "type", "string", "links", "rel",
+			 "self", "href", "{self}");
+}
+
+static int handle_schema(struct call *c)
+{
+	return call_reply(c, 200, schema());
+}
+
+static int handle_list_schema(struct call *c)
+{
+	return call_reply(c, 200,
+			  json_pack("{s:s,s:{s:{s:s,s:o}}}", "name", "images", "properties",
+				    "images", "type", "array", "items", schema()));
+}
+
+static const struct route own_routes[] = {
+	{ "GET", "/", handle_choices, RULE_OPEN },
+	{ "GET", "/versions", handle_versions, RULE_OPEN },
+	{ "GET", "/v2/schemas/image", handle_schema, RULE_READ },
+	{ "GET", "/v2/schemas/images", handle_list_schema, RULE_READ },
+	{ "POST", "/v2/images", create_image, RULE_WRITE },
+	{ "PATCH", "/v2/images/{}", patch_image, RULE_WRITE },
+	{ "PUT", "/v2/images/{}/tags/{}", put_tag, RULE_WRITE },
+	{ "DELETE", "/v2/images/{}/tags/{}", delete_tag, RULE_WRITE },
+	{ "GET", "/v2/images/{}/members", list_members, RULE_READ },
+	{ "POST", "/v2/images/{}/members", add_member, RULE_WRITE },
+	{ "PUT", "/v2/images/{}/members/{}", update_member, RULE_WRITE },
+	{ "DELETE", "/v2/images/{}/members/{}", remove_member, RULE_WRITE },
+	{ NULL },
+};
+static const struct route *const routes[] = { own_routes, image_file_routes, NULL };
+static const struct periodic periodics[] = { { 300000, image_sweep }, { 0, NULL } };
+
+const struct service image_service = {
+	.type = "image",
+	.name = "glance",
+	.prefix = "/image",
+	.url = "/image",
+	.style = FAULT_GLANCE,
+	.resources = resources,
+	.routes = routes,
+	.periodics = periodics,
+	.start = image_start,
+};

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Image v2: the table (image.c), what may stand in it (image/check.c), and the
+ * files behind it (image/file.c).
+ */
+#ifndef ANYVF_IMAGE_IMAGE_H
+#define ANYVF_IMAGE_IMAGE_H
+
+#include "engine/engine.h"
+
+/* Member of an image whose bytes were refused: the reason. */
+#define IMAGE_REFUSED "os_glance_refused"
+
+extern const struct resource image_resource, image_gone_resource;
+extern const struct route image_file_routes[];
+
+const json_t *image_find_own(struct call *c);
+bool image_is_row(const char *name);
+int image_start(struct call *c);
+int image_sweep(struct call *c);
+
+bool image_is_reserved(const char *name);
+int image_check(struct call *c, json_t *doc, const json_t *old);
+int image_spend(struct call *c, const json_t *doc);
+int64_t image_room(struct call *c, const char *owner);
+int image_check_room(struct call *c, const char *owner, int64_t size);
+
+#endif

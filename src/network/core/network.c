@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The network service (Neutron's API, v2.0) and its networks: flat and VLAN
+ * provider networks, and tenants' networks, which get a VLAN id from
+ * network_vlan_ranges. A segment is the key /segment/PHYSNET/VID or .../flat.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/collector.h"
+#include "network/core/network.h"
+#include "network/core/segment.h"
+#include "network/taas/tap.h"
+
+#define MTU_MIN 68 /* what IPv4 needs (RFC 791); Neutron takes less, and no host can serve it */
+
+static int valid_not_external(struct call *c, const char *field, json_t **value)
+{
+	if (!json_is_true(*value))
+		return 0;
+	return call_fail(
+		c, 400, "InvalidInput",
+		"Invalid input for operation: %s networks need a router, and there is none.",
+		field);
+}
+
+static const struct rfield network_fields[] = {
+	{ "id", J_UUID, R_FILTER },
+	{ "name", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255 },
+	{ "project_id", J_STR, R_CREATE | R_FILTER | R_INDEX },
+	{ "admin_state_up", J_BOOL, R_CREATE | R_UPDATE | R_FILTER, "true" },
+	{ "mtu", J_INT, R_CREATE | R_UPDATE | R_FILTER, .max = 65535 },
+	{ "status", J_STR, R_FILTER, "\"ACTIVE\"" },
+	{ "subnets", J_LIST, R_VIRTUAL },
+	{ "shared", J_BOOL, R_CREATE | R_UPDATE | R_FILTER | R_ADMIN, "false" },
+	{ "availability_zone_hints", J_LIST, 0, "[]" },
+	{ "availability_zones", J_LIST, 0, "[]" },
+	{ "ipv4_address_scope", J_ANY, 0 },
+	{ "ipv6_address_scope", J_ANY, 0 },
+	{ "router:external", J_BOOL, R_CREATE | R_UPDATE | R_FILTER | R_ADMIN, "false",
+	  .valid = valid_not_external },
+	{ "description", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255 },
+	{ "port_security_enabled", J_BOOL, R_CREATE | R_UPDATE, "true" },
+	{ "vlan_transparent", J_BOOL, R_CREATE | R_NULL },
+	{ "provider:network_type", J_STR,
+	  R_CREATE | R_UPDATE | R_FILTER | R_ADMIN | R_HIDDEN | R_NULL },
+	{ "provider:physical_network", J_STR,
+	  R_CREATE | R_UPDATE | R_FILTER | R_ADMIN | R_HIDDEN | R_NULL, .max = PHYSNET_LEN },
+	{ "provider:segmentation_id", J_INT,
+	  R_CREATE | R_UPDATE | R_FILTER | R_ADMIN | R_HIDDEN | R_NULL },
+	{ "tags", J_LIST, R_FILTER, "[]", .match = match_tags },
+	{ NULL },
+};
+
+static const char *const provider_names[] = { "provider:network_type", "provider:physical_network",
+					      "provider:segmentation_id" };
+
+static bool segment_is_used(void *arg, const char *physnet, unsigned int vid)
+{
+	return call_get(arg, "/segment/%s/%u", physnet, vid);
+}
+
+/* "flat" or the VLAN id: the last part of a segment's key. */
+static const char *segment_name(const json_t *doc, char out[16])
+{
+	const json_t *id = json_object_get(doc, "provider:segmentation_id");
+
+	if (json_is_integer(id))
+		snprintf(out, 16, "%lld", json_integer_value(id));
+	else
+		snprintf(out, 16, "flat");
+	return out;
+}
+
+static int segment_claim(struct call *c, const json_t *doc)
+{
+	const char *physnet = doc_str(doc, "provider:physical_network");
+	char name[16];
+	int rc = call_claim(c, json_pack("{s:O}", "network", json_object_get(doc, "id")),
+			    "/segment/%s/%s", physnet, segment_name(doc, name));
+
+	if (rc != -EEXIST)
+		return rc;
+	if (!strcmp(name, "flat"))
+		return call_fail(
+			c, 409, "FlatNetworkInUse",
+			"Unable to create the flat network. Physical network %s is in use.",
+			physnet);
+	return call_fail(
+		c, 409, "VlanIdInUse",
+		"Unable to create the network. The VLAN %s on physical network %s is in use.", name,
+		physnet);
+}
+
+/* A VLAN network without an id gets one. */
+static int segment_allocate(struct call *c, json_t *doc, const struct vlan_ranges *ranges)
+{
+	const char *physnet = json_string_value(json_object_get(doc, "provider:physical_network"));
+	unsigned int vid;
+	int rc = segment_pick(ranges, physnet, segment_is_used, c, &physnet, &vid);
+
+	if (rc == -ENOENT && physnet)
+		return call_fail(
+			c, 400, "InvalidInput",
+			"Invalid input for operation: Physical network %s requires "
+			"segmentation_id to be specified when creating a provider network.",
+			physnet);
+	if (rc == -ENOENT)
+		return call_fail(c, 503, "NoNetworkAvailable",
+				 "Unable to create the network. No tenant network is available for "
+				 "allocation.");
+	if (rc)
+		return call_fail(c, 503, "NoNetworkAvailable",
+				 "Unable to create the network. No available network found in "
+				 "maximum allowed attempts.");
+	json_object_set_new(doc, "provider:network_type", json_string("vlan"));
+	json_object_set_new(doc, "provider:physical_network", json_string(physnet));
+	json_object_set_new(doc, "provider:segmentation_id", json_integer(vid));
+	return 0;
+}
+
+static int segment_create(struct call *c, json_t *doc)
+{
+	const json_t *id = json_object_get(doc, "provider:segmentation_id");
+	struct segment_want want = {
+		json_string_value(json_object_get(doc, "provider:network_type")),
+		json_string_value(json_object_get(doc, "provider:physical_network")),
+		json_is_integer(id) ? json_integer_value(id) : -1,
+	};
+	struct vlan_ranges ranges;
+	struct refusal r = { 0 };
+	int rc;
+
+	if (json_is_integer(id) && want.id < 0)
+		want.id = 0; /* out of range, but given */
+	rc = vlan_ranges_parse(conf_get(c->opts->conf, "network", "network_vlan_ranges"), &ranges,
+			       NULL);
+	if (rc)
+		return rc;
+	if (segment_check(&want, conf_get(c->opts->conf, "network", "flat_networks"), &ranges, &r))
+		return net_refused(c, &r);
+	if (want.id < 0 && (!want.type || strcmp(want.type, "flat"))) {
+		rc = segment_allocate(c, doc, &ranges);
+		if (rc)
+			return rc;
+	}
+	return segment_claim(c, doc);
+}
+
+static int check_mtu(struct call *c, json_t *doc)
+{
+	long long max = atoll(conf_get(c->opts->conf, "network", "global_physnet_mtu"));
+	const json_t *mtu = json_object_get(doc, "mtu");
+
+	if (!json_integer_value(mtu))
+		json_object_set_new(doc, "mtu", json_integer(max));
+	else if (json_integer_value(mtu) < MTU_MIN)
+		return call_fail(c, 400, "HTTPBadRequest",
+				 "Invalid input for mtu. Reason: '%lld' is too small - must be at "
+				 "least '%d'.",
+				 json_integer_value(mtu), MTU_MIN);
+	else if (json_integer_value(mtu) > max)
+		return call_fail(
+			c, 400, "InvalidInput",
+			"Invalid input for operation: Requested MTU is too big, maximum is "
+			"%lld.",
+			max);
+	return 0;
+}
+
+/* What lies on the wire cannot change under ports that use it. */
+static int check_provider_kept(struct call *c, const json_t *doc, const json_t *old)
+{
+	bool flat = !strcmp(doc_str(old, "provider:network_type"), "flat");
+
+	for (size_t i = 0; i < ARRAY_LEN(provider_names); i++) {
+		if (json_equal(json_object_get(doc, provider_names[i]),
+			       json_object_get(old, provider_names[i])))
+			continue;
+		return call_fail(c, 400, "InvalidInput", "Invalid input for operation: %s.",
+				 flat ? "Only VLAN type networks can be updated."
+				      : "Plugin does not support updating provider attributes");
+	}
+	return 0;
+}
+
+/* Others' ports on a network that stops being shared. */
+static int check_unshare(struct call *c, const json_t *doc, const json_t *old)
+{
+	struct cursor it;
+
+	if (doc_bool(doc, "shared") || !doc_bool(old, "shared"))
+		return 0;
+	it = res_list(c, &port_resource, "network_id", doc_str(doc, "id"));
+	while (cursor_next(&it))
+		if (!json_equal(json_object_get(it.doc, "project_id"),
+				json_object_get(doc, "project_id")) &&
+		    strncmp(doc_str(it.doc, "device_owner"), "network:", 8))
+			return call_fail(c, 409, "InvalidSharedSetting",
+					 "Unable to reconfigure sharing settings for network %s. "
+					 "Multiple tenants are using it.",
+					 doc_str(doc, "name"));
+	return 0;
+}
+
+static int network_check(struct call *c, json_t *doc, const json_t *old)
+{
+	int rc = check_mtu(c, doc);
+
+	if (rc)
+		return rc;
+	if (!old)
+		return segment_create(c, doc);
+	rc = check_provider_kept(c, doc, old);
+	return rc ? rc : check_unshare(c, doc, old);
+}
+
+static int network_updated(struct call *c, const json_t *doc, const json_t *old)
+{
+	return lease_network_changed(c, doc_str(doc, "id"));
+}
+
+static int network_in_use(struct call *c, const char *id)
+{
+	struct cursor it = res_list(c, &port_resource, "network_id", id);
+	char ids[20 * 37 + 1];
+	size_t n = 0;
+
+	while (cursor_next(&it) && n + 37 < sizeof(ids))
+		if (strcmp(doc_str(it.doc, "device_owner"), "network:dhcp"))
+			n += (size_t)snprintf(ids + n, sizeof(ids) - n, "%s%s", n ? "," : "",
+					      doc_str(it.doc, "id"));
+	if (!n)
+		return 0;
+	return call_fail(c, 409, "NetworkInUse",
+			 "Unable to complete operation on network %s. There are one or more ports "
+			 "still in use on the network, id for these ports is: %s.",
+			 id, ids);
+}
+
+/* A network takes its service ports, its subnets and its segment with it; where many hosts have a
+ * port, the rest goes by lease_sync(). */
+static int network_deleted(struct call *c, const json_t *doc)
+{
+	const char *id = doc_str(doc, "id");
+	char name[16];
+	struct cursor it;
+	int rc = network_in_use(c, id);
+
+	it = res_list(c, &port_resource, "network_id", id);
+	for (int n = 0; !rc && n < SERVICE_PORTS_NOW && cursor_next(&it); n++)
+		rc = res_delete(c, &port_resource, doc_str(it.doc, "id"));
+	it = res_list(c, &subnet_resource, "network_id", id);
+	while (!rc && cursor_next(&it))
+		rc = res_delete(c, &subnet_resource, doc_str(it.doc, "id"));
+	if (!rc)
+		rc = call_delete(c, "/segment/%s/%s", doc_str(doc, "provider:physical_network"),
+				 segment_name(doc, name));
+	return rc ? rc : lease_network_changed(c, id);
+}
+
+static int network_show(struct call *c, const json_t *doc, json_t *out)
+{
+	struct cursor it = res_list(c, &subnet_resource, "network_id", doc_str(doc, "id"));
+	json_t *ids = json_array();
+
+	while (cursor_next(&it))
+		json_array_append(ids, json_object_get(it.doc, "id"));
+	return json_object_set_new(out, "subnets", ids) ? -ENOMEM : 0;
+}
+
+const struct resource network_resource = {
+	.one = "network",
+	.many = "networks",
+	.label = "Network",
+	.path = "/v2.0/networks",
+	.flags = RES_SHARED | RES_TENANT | RES_TIMES | RES_REVISION,
+	.read = RULE_READ,
+	.write = RULE_WRITE,
+	.fields = network_fields,
+	.quota = "network",
+	.quota_default = 100,
+	.check = network_check,
+	.updated = network_updated,
+	.deleted = network_deleted,
+	.show = network_show,
+};
+
+/* GET /: clients look for what versions there are. */
+static int version_list(struct call *c)
+{
+	char href[512];
+
+	snprintf(href, sizeof(href), "%s/network/v2.0/", c->opts->public_url);
+	return call_reply(c, 200,
+			  json_pack("{s:[{s:s,s:s,s:[{s:s,s:s}]}]}", "versions", "id", "v2.0",
+				    "status", "CURRENT", "links", "rel", "self", "href", href));
+}
+
+static const struct resource *const network_resources[] = {
+	&network_resource,
+	&subnet_resource,
+	&port_resource,
+	&security_group_resource,
+	&security_group_rule_resource,
+	&network_agent_resource,
+	&tap_service_resource,
+	&tap_flow_resource,
+	&tap_mirror_resource,
+	NULL,
+};
+
+static int resource_list(struct call *c)
+{
+	json_t *list = json_array();
+	char href[512];
+
+	for (const struct resource *const *r = network_resources; *r; r++) {
+		snprintf(href, sizeof(href), "%s/network%s", c->opts->public_url, (*r)->path);
+		json_array_append_new(list, json_pack("{s:s,s:s,s:[{s:s,s:s}]}", "name", (*r)->one,
+						      "collection", (*r)->many, "links", "rel",
+						      "self", "href", href));
+	}
+	return call_reply(c, 200, json_pack("{s:o}", "resources", list));
+}
+
+/* Nothing here is spread over zones, and no server asks where it may go. */
+static int zone_list(struct call *c)
+{
+	return call_reply(c, 200, json_pack("{s:[]}", "availability_zones"));
+}
+
+static const struct route network_routes[] = {
+	{ "GET", "/", version_list, RULE_OPEN },
+	{ "GET", "/v2.0/", resource_list, RULE_READ },
+	{ "GET", "/v2.0/extensions", extension_list, RULE_READ },
+	{ "GET", "/v2.0/extensions/{}", extension_show, RULE_READ },
+	{ "GET", "/v2.0/availability_zones", zone_list, RULE_READ },
+	{ "GET", "/v2.0/security-groups", group_list, RULE_READ },
+	{ "GET", "/v2.0/agents/{}", agent_find, RULE_READ },
+	{ "GET", "/v2.0/network-ip-availabilities", availability_list, RULE_ADMIN },
+	{ "GET", "/v2.0/network-ip-availabilities/{}", availability_show, RULE_ADMIN },
+	{ "GET", "/v2.0/quotas", quota_list, RULE_ADMIN },
+	{ "GET", "/v2.0/quotas/tenant", quota_tenant, RULE_READ },
+	{ "GET", "/v2.0/quotas/{}", quota_show, RULE_READ },
+	{ "PUT", "/v2.0/quotas/{}", quota_update, RULE_ADMIN },
+	{ "DELETE", "/v2.0/quotas/{}", quota_delete, RULE_ADMIN },
+	{ "GET", "/v2.0/quotas/{}/default", quota_default, RULE_READ },
+	{ "GET", "/v2.0/quotas/{}/details", quota_details, RULE_READ },
+	{ "GET", "/v2.0/quotas/{}/details.json", quota_details, RULE_READ },
+	{ "GET", "/v2.0/{}/{}/tags", tag_list, RULE_READ },
+	{ "PUT", "/v2.0/{}/{}/tags", tag_replace, RULE_WRITE },
+	{ "DELETE", "/v2.0/{}/{}/tags", tag_clear, RULE_WRITE },
+	{ "GET", "/v2.0/{}/{}/tags/{}", tag_show, RULE_READ },
+	{ "PUT", "/v2.0/{}/{}/tags/{}", tag_add, RULE_WRITE },
+	{ "DELETE", "/v2.0/{}/{}/tags/{}", tag_delete, RULE_WRITE },
+	{ NULL },
+};
+
+static const struct route *const network_route_tables[] = { network_routes, NULL };
+
+static const struct periodic network_periodics[] = {
+	{ 1000, lease_sync },
+	{ 1000, tap_sync },
+	{ 0, NULL },
+};
+
+/* A configuration nobody can work with is told before the first request. */
+static int network_start(struct call *c)
+{
+	struct collectors collectors;
+	struct vlan_ranges ranges;
+	struct err e = { 0 };
+
+	if (collectors_parse(conf_get(c->opts->conf, "taas", "collectors"), &collectors, &e))
+		return call_fail(c, 500, "Configuration", "[taas] collectors: %s", e.msg);
+	if (vlan_ranges_parse(conf_get(c->opts->conf, "network", "network_vlan_ranges"), &ranges,
+			      &e))
+		return call_fail(c, 500, "Configuration", "[network] network_vlan_ranges: %s",
+				 e.msg);
+	return 0;
+}
+
+const struct service network_service = {
+	.type = "network",
+	.name = "neutron",
+	.prefix = "/network",
+	.url = "/network",
+	.style = FAULT_NEUTRON,
+	.resources = network_resources,
+	.routes = network_route_tables,
+	.periodics = network_periodics,
+	.start = network_start,
+};

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ports of the network service. Their addresses are worked out in network/core/address.c
+ * and the VF that serves a bound port in lease.c; here are the attributes, the
+ * rules between them, and who may set what.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "network/core/network.h"
+#include "network/taas/tap.h"
+
+#define ADDRESS_PAIRS_MAX 10 /* Neutron's max_allowed_address_pair */
+
+static const char *const vnic_types[] = { "normal",
+					  "direct",
+					  "macvtap",
+					  "baremetal",
+					  "direct-physical",
+					  "virtio-forwarder",
+					  "smart-nic",
+					  "vdpa",
+					  "accelerator-direct",
+					  "accelerator-direct-physical",
+					  "remote-managed",
+					  NULL };
+
+/* Service ports are made by us and by admins. */
+static int valid_device_owner(struct call *c, const char *field, json_t **value)
+{
+	if (caller_is_admin(c) || strncmp(json_string_value(*value), "network:", 8))
+		return 0;
+	return call_fail(c, 403, "PolicyNotAuthorized",
+			 "(rule:create_port and rule:create_port:%s) is disallowed by policy",
+			 field);
+}
+
+/* fixed_ips=ip_address=10.0.0.4, subnet_id=..., ip_address_substr=... */
+static bool match_fixed_ips(const json_t *doc, const char *value)
+{
+	const char *eq = strchr(value, '=');
+	size_t n = eq ? (size_t)(eq - value) : 0, i;
+	bool part = n == strlen("ip_address_substr") && !strncmp(value, "ip_address_substr", n);
+	json_t *ip;
+
+	json_array_foreach (json_object_get(doc, "fixed_ips"), i, ip) {
+		const char *address = doc_str(ip, "ip_address");
+
+		if (part ? !!strstr(address, eq + 1)
+			 : (n == strlen("ip_address") && !strncmp(value, "ip_address", n) &&
+			    !strcmp(address, eq + 1)) ||
+				    (n == strlen("subnet_id") && !strncmp(value, "subnet_id", n) &&
+				     !strcmp(doc_str(ip, "subnet_id"), eq + 1)))
+			return true;
+	}
+	return false;
+}
+
+static bool match_mac(const json_t *doc, const char *value)
+{
+	return !strcasecmp(doc_str(doc, "mac_address"), value);
+}
+
+static const struct rfield port_fields[] = {
+	{ "id", J_UUID, R_FILTER },
+	{ "name", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255 },
+	{ "network_id", J_UUID, R_CREATE | R_NEED | R_FILTER, .ref = &network_resource },
+	{ "project_id", J_STR, R_CREATE | R_FILTER | R_INDEX },
+	{ "mac_address", J_STR, R_CREATE | R_UPDATE | R_FILTER, .valid = valid_mac,
+	  .match = match_mac },
+	{ "admin_state_up", J_BOOL, R_CREATE | R_UPDATE | R_FILTER, "true" },
+	{ "status", J_STR, R_FILTER, "\"DOWN\"" },
+	{ "device_id", J_STR, R_CREATE | R_UPDATE | R_FILTER | R_INDEX, "\"\"", .max = 255 },
+	{ "device_owner", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255,
+	  .valid = valid_device_owner },
+	{ "fixed_ips", J_LIST, R_CREATE | R_UPDATE | R_FILTER | R_EACH, .valid = valid_fixed_ips,
+	  .match = match_fixed_ips },
+	{ "allowed_address_pairs", J_LIST, R_CREATE | R_UPDATE, "[]",
+	  .valid = valid_address_pairs },
+	{ "extra_dhcp_opts", J_LIST, R_CREATE | R_UPDATE, "[]", .valid = valid_dhcp_opts },
+	{ "security_groups", J_LIST, R_CREATE | R_UPDATE, .valid = valid_uuids },
+	{ "description", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255 },
+	{ "binding:vnic_type", J_STR, R_CREATE | R_UPDATE, "\"normal\"", .names = vnic_types },
+	{ "binding:profile", J_OBJ, R_CREATE | R_UPDATE | R_ADMIN | R_HIDDEN | R_NULL, "{}" },
+	{ "binding:host_id", J_STR,
+	  R_CREATE | R_UPDATE | R_FILTER | R_ADMIN | R_HIDDEN | R_INDEX | R_NULL, "\"\"",
+	  .max = 128 },
+	{ "binding:vif_type", J_STR, R_HIDDEN, "\"unbound\"" },
+	{ "binding:vif_details", J_OBJ, R_HIDDEN, "{}" },
+	{ "port_security_enabled", J_BOOL, R_CREATE | R_UPDATE },
+	{ "tags", J_LIST, R_FILTER, "[]", .match = match_tags },
+	{ NULL },
+};
+
+static bool is_service_port(const json_t *port)
+{
+	return !strncmp(doc_str(port, "device_owner"), "network:", 8);
+}
+
+/* On another project's (shared) network a member may not choose what could be somebody's. */
+static int check_foreign(struct call *c, const json_t *port, const json_t *old, const json_t *net)
+{
+	enum { PAIRS };
+	static const char *const names[] = { [PAIRS] = "allowed_address_pairs", "mac_address",
+					     "fixed_ips", "port_security_enabled" };
+	const char *verb = old ? "update" : "create";
+
+	if (caller_is_admin(c) || is_service_port(port) ||
+	    caller_is_in(c, doc_str(net, "project_id")))
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		json_t *v = json_object_get(port, names[i]);
+
+		if (json_is_null(v) || (old && json_equal(v, json_object_get(old, names[i]))) ||
+		    (i == PAIRS && !json_array_size(v))) /* what everybody has */
+			continue;
+		return call_fail(c, 403, "PolicyNotAuthorized",
+				 "(rule:%s_port and rule:%s_port:%s) is disallowed by policy", verb,
+				 verb, names[i]);
+	}
+	return 0;
+}
+
+static int check_groups(struct call *c, json_t *port, const json_t *old)
+{
+	bool secure = doc_bool(port, "port_security_enabled");
+	json_t *groups = json_object_get(port, "security_groups"), *id;
+	const char *group;
+	size_t i;
+	int rc;
+
+	if (json_is_null(groups)) {
+		groups = json_array();
+		json_object_set_new(port, "security_groups", groups);
+		if (!secure || is_service_port(port))
+			return 0;
+		rc = group_default(c, doc_str(port, "project_id"), &group);
+		return rc ? rc : json_array_append_new(groups, json_string(group));
+	}
+	if (!secure && json_array_size(groups))
+		return call_fail(c, 409, "PortSecurityPortHasSecurityGroup",
+				 "Port has security group associated. Cannot disable port security "
+				 "or IP address until security group is removed.");
+	if (old && json_equal(groups, json_object_get(old, "security_groups")))
+		return 0;
+	json_array_foreach (groups, i, id) {
+		group = json_string_value(id);
+		if (!res_seen(c, &security_group_resource, group))
+			return call_fail(c, 404, "SecurityGroupNotFound",
+					 "Security group %s does not exist", group);
+	}
+	return 0;
+}
+
+/* Pairs without a MAC mean the port's own. */
+static void complete_pairs(json_t *port)
+{
+	json_t *pairs = json_array(), *pair;
+	size_t i;
+
+	json_array_foreach (json_object_get(port, "allowed_address_pairs"), i, pair) {
+		json_t *copy = json_copy(pair);
+
+		if (!json_is_string(json_object_get(copy, "mac_address")))
+			json_object_set(copy, "mac_address", json_object_get(port, "mac_address"));
+		json_array_append_new(pairs, copy);
+	}
+	json_object_set_new(port, "allowed_address_pairs", pairs);
+}
+
+static int check_pairs(struct call *c, const json_t *port)
+{
+	size_t n = json_array_size(json_object_get(port, "allowed_address_pairs"));
+
+	if (n > ADDRESS_PAIRS_MAX)
+		return call_fail(c, 400, "AllowedAddressPairExhausted",
+				 "The number of allowed address pair exceeds the maximum %u.",
+				 ADDRESS_PAIRS_MAX);
+	if (doc_bool(port, "port_security_enabled") || !n)
+		return 0;
+	return call_fail(
+		c, 409, "AddressPairAndPortSecurityRequired",
+		"Port Security must be enabled in order to have allowed address pairs on a "
+		"port.");
+}
+
+static int check_bound_mac(struct call *c, const json_t *port, const json_t *old)
+{
+	const char *mac = doc_str(port, "mac_address"), *was = doc_str(old, "mac_address");
+
+	if (!old || !*doc_str(old, "binding:host_id") || !strcmp(mac, was))
+		return 0;
+	return call_fail(c, 409, "PortBound",
+			 "Unable to complete operation on port %s, port is already bound, port "
+			 "type: %s, old_mac %s, new_mac %s.",
+			 doc_str(port, "id"), doc_str(old, "binding:vif_type"), was, mac);
+}
+
+/* null means "none" where an empty value says so. */
+static void replace_null(json_t *port, const char *name, json_t *value)
+{
+	if (json_is_null(json_object_get(port, name)))
+		json_object_set_new(port, name, value);
+	else
+		json_decref(value);
+}
+
+/* extra_dhcp_opts of an update are merged: an option without a value goes. */
+static void merge_dhcp_opts(json_t *port, const json_t *old)
+{
+	json_t *merged = json_array(), *opt, *given = json_object_get(port, "extra_dhcp_opts");
+	json_t *had = json_object_get(old, "extra_dhcp_opts");
+	size_t i, j;
+
+	json_array_foreach (given, i, opt)
+		if (json_is_string(json_object_get(opt, "opt_value")))
+			json_array_append(merged, opt);
+	if (given != had)
+		json_array_foreach (had, i, opt) {
+			json_t *other;
+			bool named = false;
+
+			json_array_foreach (given, j, other)
+				named |= !strcmp(doc_str(other, "opt_name"),
+						 doc_str(opt, "opt_name"));
+			if (!named)
+				json_array_append(merged, opt);
+		}
+	json_object_set_new(port, "extra_dhcp_opts", merged);
+}
+
+static int port_check(struct call *c, json_t *port, const json_t *old)
+{
+	const json_t *net = res_get(c, &network_resource, doc_str(port, "network_id"));
+	int rc;
+
+	if (!net)
+		return call_fail(c, 404, "NetworkNotFound", "Network %s could not be found.",
+				 doc_str(port, "network_id"));
+	rc = check_foreign(c, port, old, net) ?: check_bound_mac(c, port, old);
+	if (rc)
+		return rc;
+	replace_null(port, "binding:profile", json_object());
+	replace_null(port, "binding:host_id", json_string(""));
+	replace_null(port, "port_security_enabled",
+		     json_incref(json_object_get(net, "port_security_enabled")));
+	rc = check_pairs(c, port) ?: check_groups(c, port, old) ?: port_addresses(c, port, old);
+	if (rc)
+		return rc;
+	complete_pairs(port);
+	merge_dhcp_opts(port, old);
+	return lease_port_check(c, port, old);
+}
+
+static int port_updated(struct call *c, const json_t *port, const json_t *old)
+{
+	return tap_changed(c, doc_str(port, "id"));
+}
+
+static int port_deleted(struct call *c, const json_t *port)
+{
+	return port_addresses_free(c, port)
+		?: lease_port_gone(c, port)
+		?: tap_changed(c, doc_str(port, "id"));
+}
+
+/**
+ * port_own() - A port that the caller may give to a server
+ * @c:  the call
+ * @id: any text, or NULL
+ *
+ * The owner of a network sees others' ports on it, and they are not his to use.
+ *
+ * Return: borrowed; NULL if there is none.
+ */
+const json_t *port_own(struct call *c, const char *id)
+{
+	const json_t *port = res_seen(c, &port_resource, id);
+
+	return port && caller_owns(c, doc_str(port, "project_id")) ? port : NULL;
+}
+
+/* The owner of a network sees who is on it. */
+static bool port_visible(const struct call *c, const json_t *port)
+{
+	const json_t *net;
+
+	if (caller_owns(c, doc_str(port, "project_id")))
+		return true;
+	net = res_get((struct call *)c, &network_resource, doc_str(port, "network_id"));
+	return net && caller_is_in(c, doc_str(net, "project_id"));
+}
+
+const struct resource port_resource = {
+	.one = "port",
+	.many = "ports",
+	.label = "Port",
+	.path = "/v2.0/ports",
+	.flags = RES_TENANT | RES_TIMES | RES_REVISION,
+	.read = RULE_READ,
+	.write = RULE_WRITE,
+	.fields = port_fields,
+	.quota = "port",
+	.quota_default = 500,
+	.check = port_check,
+	.updated = port_updated,
+	.deleted = port_deleted,
+	.visible = port_visible,
+};

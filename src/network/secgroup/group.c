@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Security groups and their rules: kept and shown, so that clients and their
+ * scripts work, but not enforced, as on any SR-IOV NIC under Neutron. What is
+ * enforced is port_security_enabled (the VF's spoof check). A project's group
+ * "default" is /group_default/PROJECT, made when it is first needed.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "network/core/network.h"
+
+static const char *const ethertypes[] = { "IPv4", "IPv6", NULL };
+static const char *const directions[] = { "ingress", "egress", NULL };
+
+/* A protocol is a name or a number, kept as text. */
+static int valid_protocol(struct call *c, const char *field, json_t **value)
+{
+	json_int_t n = json_integer_value(*value);
+	json_t *text;
+
+	if (json_is_string(*value) && json_string_length(*value) <= 40)
+		return 0;
+	if (!json_is_integer(*value) || n < 0 || n > 255)
+		return call_fail(c, 400, "SecurityGroupRuleInvalidProtocol",
+				 "Security group rule protocol is not supported; give a name or a "
+				 "number of 0 to 255.");
+	text = json_sprintf("%lld", n);
+	json_decref(*value);
+	*value = text;
+	return text ? 0 : -ENOMEM;
+}
+
+static const struct rfield rule_fields[] = {
+	{ "id", J_UUID, R_FILTER },
+	{ "project_id", J_STR, R_CREATE | R_FILTER | R_INDEX },
+	{ "security_group_id", J_UUID, R_CREATE | R_NEED | R_FILTER,
+	  .ref = &security_group_resource },
+	{ "ethertype", J_STR, R_CREATE | R_FILTER, "\"IPv4\"", .names = ethertypes },
+	{ "direction", J_STR, R_CREATE | R_NEED | R_FILTER, .names = directions },
+	{ "protocol", J_ANY, R_CREATE | R_FILTER | R_NULL, .valid = valid_protocol },
+	{ "port_range_min", J_INT, R_CREATE | R_FILTER | R_NULL, .max = 65535 },
+	{ "port_range_max", J_INT, R_CREATE | R_FILTER | R_NULL, .max = 65535 },
+	{ "remote_ip_prefix", J_STR, R_CREATE | R_FILTER | R_NULL, .valid = valid_cidr },
+	{ "remote_address_group_id", J_ANY, 0 },
+	{ "normalized_cidr", J_STR, 0 },
+	{ "remote_group_id", J_UUID, R_CREATE | R_FILTER | R_NULL,
+	  .ref = &security_group_resource },
+	{ "description", J_STR, R_CREATE | R_FILTER, "\"\"", .max = 255 },
+	{ NULL },
+};
+
+/* What makes two rules the same rule. */
+static const char *const rule_essence[] = { "ethertype",      "direction",	"protocol",
+					    "port_range_min", "port_range_max", "remote_ip_prefix",
+					    "remote_group_id" };
+
+static bool rules_equal(const json_t *a, const json_t *b)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rule_essence); i++)
+		if (!json_equal(json_object_get(a, rule_essence[i]),
+				json_object_get(b, rule_essence[i])))
+			return false;
+	return true;
+}
+
+static int rule_check(struct call *c, json_t *doc, const json_t *old)
+{
+	const json_t *min = json_object_get(doc, "port_range_min");
+	const json_t *max = json_object_get(doc, "port_range_max");
+	struct cursor it = res_list(c, &security_group_rule_resource, "security_group_id",
+				    doc_str(doc, "security_group_id"));
+
+	if (json_is_integer(min) && json_is_integer(max) &&
+	    json_integer_value(min) > json_integer_value(max))
+		return call_fail(c, 400, "SecurityGroupInvalidPortRange",
+				 "For TCP/UDP protocols, port_range_min must be <= port_range_max");
+	while (cursor_next(&it))
+		if (rules_equal(it.doc, doc))
+			return call_fail(c, 409, "SecurityGroupRuleExists",
+					 "Security group rule already exists. Rule id is %s.",
+					 doc_str(it.doc, "id"));
+	return json_object_set(doc, "normalized_cidr", json_object_get(doc, "remote_ip_prefix"))
+		       ? -ENOMEM
+		       : 0;
+}
+
+const struct resource security_group_rule_resource = {
+	.one = "security_group_rule",
+	.many = "security_group_rules",
+	.label = "SecurityGroupRule",
+	.path = "/v2.0/security-group-rules",
+	.flags = RES_TENANT | RES_TIMES | RES_REVISION | RES_NO_UPDATE,
+	.read = RULE_READ,
+	.write = RULE_WRITE,
+	.fields = rule_fields,
+	.quota = "security_group_rule",
+	.quota_default = 100,
+	.check = rule_check,
+};
+
+static const struct rfield group_fields[] = {
+	{ "id", J_UUID, R_FILTER },
+	{ "name", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255 },
+	{ "stateful", J_BOOL, R_CREATE | R_UPDATE | R_FILTER, "true" },
+	{ "project_id", J_STR, R_CREATE | R_FILTER | R_INDEX },
+	{ "description", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255 },
+	{ "shared", J_BOOL, R_FILTER, "false" },
+	{ "security_group_rules", J_LIST, R_VIRTUAL },
+	{ "tags", J_LIST, R_FILTER, "[]", .match = match_tags },
+	{ NULL },
+};
+
+/* remote: the group itself, or NULL for anybody */
+static int rule_add(struct call *c, const json_t *group, const char *direction,
+		    const char *ethertype, bool from_group)
+{
+	json_t *id = json_object_get(group, "id");
+	json_t *attrs = json_pack("{s:O,s:O,s:s,s:s}", "security_group_id", id, "project_id",
+				  json_object_get(group, "project_id"), "direction", direction,
+				  "ethertype", ethertype);
+
+	if (from_group)
+		json_object_set(attrs, "remote_group_id", id);
+	return res_create(c, &security_group_rule_resource, attrs, NULL);
+}
+
+static bool is_default(const json_t *group)
+{
+	return !strcmp(doc_str(group, "name"), "default");
+}
+
+static int group_check(struct call *c, json_t *doc, const json_t *old)
+{
+	if (!is_default(doc) || (old && is_default(old)))
+		return 0;
+	if (!call_get(c, "/group_default/%s", doc_str(doc, "project_id")))
+		return 0;
+	return call_fail(c, 409, "SecurityGroupDefaultAlreadyExists",
+			 "Default security group already exists.");
+}
+
+/* All may send; in the default group, members may receive from each other. */
+static int group_created(struct call *c, const json_t *doc)
+{
+	int rc = 0;
+
+	for (int i = 0; i < 2 && !rc; i++) {
+		rc = rule_add(c, doc, "egress", ethertypes[i], false);
+		if (!rc && is_default(doc))
+			rc = rule_add(c, doc, "ingress", ethertypes[i], true);
+	}
+	return rc;
+}
+
+static bool group_has_port(struct call *c, const char *id)
+{
+	struct cursor it = res_list(c, &port_resource, NULL, NULL);
+	json_t *group;
+	size_t i;
+
+	while (cursor_next(&it))
+		json_array_foreach (json_object_get(it.doc, "security_groups"), i, group)
+			if (!strcmp(json_string_value(group), id))
+				return true;
+	return false;
+}
+
+static int group_deleted(struct call *c, const json_t *doc)
+{
+	const char *id = doc_str(doc, "id");
+	struct cursor it = res_list(c, &security_group_rule_resource, "security_group_id", id);
+	int rc = 0;
+
+	if (group_has_port(c, id))
+		return call_fail(c, 409, "SecurityGroupInUse", "Security Group %s in use.", id);
+	if (is_default(doc) && !caller_is_admin(c))
+		return call_fail(c, 409, "SecurityGroupCannotRemoveDefault",
+				 "Insufficient rights for removing default security group.");
+	while (!rc && cursor_next(&it))
+		rc = res_delete(c, &security_group_rule_resource, doc_str(it.doc, "id"));
+	if (!rc && is_default(doc))
+		rc = call_delete(c, "/group_default/%s", doc_str(doc, "project_id"));
+	return rc;
+}
+
+static int group_show(struct call *c, const json_t *doc, json_t *out)
+{
+	struct cursor it =
+		res_list(c, &security_group_rule_resource, "security_group_id", doc_str(doc, "id"));
+	json_t *rules = json_array();
+
+	while (cursor_next(&it))
+		json_array_append_new(rules, res_show(c, &security_group_rule_resource, it.doc));
+	return json_object_set_new(out, "security_group_rules", rules) ? -ENOMEM : 0;
+}
+
+const struct resource security_group_resource = {
+	.one = "security_group",
+	.many = "security_groups",
+	.label = "SecurityGroup",
+	.path = "/v2.0/security-groups",
+	.flags = RES_TENANT | RES_TIMES | RES_REVISION,
+	.read = RULE_READ,
+	.write = RULE_WRITE,
+	.fields = group_fields,
+	.quota = "security_group",
+	.quota_default = 10,
+	.check = group_check,
+	.created = group_created,
+	.deleted = group_deleted,
+	.show = group_show,
+};
+
+/**
+ * group_default() - A project's group "default", made if there is none yet
+ * @c:          call
+ * @project_id: project
+ * @id:         its id, borrowed from a document of the call
+ *
+ * Return: 0 or a negative errno.
+ */
+int group_default(struct call *c, const char *project_id, const char **id)
+{
+	const json_t *row = call_get(c, "/group_default/%s", project_id), *group;
+	int rc;
+
+	if (row) {
+		*id = doc_str(row, "group");
+		return 0;
+	}
+	rc = res_create(c, &security_group_resource,
+			json_pack("{s:s,s:s,s:s}", "name", "default", "description",
+				  "Default security group", "project_id", project_id),
+			&group);
+	if (!rc)
+		rc = call_put(c, json_pack("{s:O}", "group", json_object_get(group, "id")),
+			      "/group_default/%s", project_id);
+	if (!rc)
+		*id = doc_str(group, "id");
+	return rc;
+}
+
+/**
+ * group_list() - GET /v2.0/security-groups: who looks has a default group
+ * @c: call
+ *
+ * Return: as a handler.
+ */
+int group_list(struct call *c)
+{
+	const char *id;
+	int rc = *c->auth->project_id ? group_default(c, c->auth->project_id, &id) : 0;
+
+	return rc ? rc : res_handle_list(c, &security_group_resource, false);
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tags of network resources: /v2.0/{collection}/{id}/tags, a member of the document tagged. */
+#include <errno.h>
+#include <string.h>
+
+#include "network/core/network.h"
+
+#define TAGS_MAX 50
+#define TAG_LEN	 60 /* in bytes */
+
+/* The document of the path's collection and id, and its resource; NULL after a fault. */
+static const json_t *tagged(struct call *c, const struct resource **out)
+{
+	for (const struct resource *const *r = c->service->resources; *r; r++)
+		if (!strcmp((*r)->path + strlen("/v2.0/"), c->ids[0])) {
+			const json_t *doc = res_find(c, *r, c->ids[1]);
+
+			*out = *r;
+			if (!doc || json_is_array(json_object_get(doc, "tags")))
+				return doc;
+			break;
+		}
+	call_fail(c, 404, "HTTPNotFound", "The resource could not be found.");
+	return NULL;
+}
+
+/* The same, for those who may change it. */
+static const json_t *tagged_own(struct call *c, const struct resource **out)
+{
+	const json_t *doc = tagged(c, out);
+
+	if (!doc || caller_owns(c, doc_str(doc, "project_id")))
+		return doc;
+	call_fail(c, 404, "HTTPNotFound", "The resource could not be found.");
+	return NULL;
+}
+
+static bool has_tag(const json_t *tags, const char *tag)
+{
+	json_t *t;
+	size_t i;
+
+	json_array_foreach (tags, i, t)
+		if (!strcmp(json_string_value(t), tag))
+			return true;
+	return false;
+}
+
+/* Takes tags. */
+static int tags_put(struct call *c, const struct resource *r, const json_t *doc, json_t *tags)
+{
+	json_t *copy = json_copy((json_t *)doc);
+
+	json_object_set_new(copy, "tags", tags);
+	return res_put(c, r, copy);
+}
+
+/**
+ * tag_list() - GET .../tags
+ * @c: call
+ *
+ * Return: as a handler.
+ */
+int tag_list(struct call *c)
+{
+	const struct resource *r;
+	const json_t *doc = tagged(c, &r);
+
+	if (!doc)
+		return -ENOENT;
+	return call_reply(c, 200, json_pack("{s:O}", "tags", json_object_get(doc, "tags")));
+}
+
+/**
+ * tag_show() - GET .../tags/{tag}: 204 if it is there
+ * @c: call
+ *
+ * Return: as a handler.
+ */
+int tag_show(struct call *c)
+{
+	const struct resource *r;
+	const json_t *doc = tagged(c, &r);
+
+	if (!doc)
+		return -ENOENT;
+	if (!has_tag(json_object_get(doc, "tags"), c->ids[2]))
+		return call_fail(c, 404, "TagNotFound", "Tag %s could not be found.", c->ids[2]);
+	return call_reply(c, 204, NULL);
+}
+
+static int check_tag(struct call *c, const json_t *tag)
+{
+	if (json_is_string(tag) && json_string_length(tag) && json_string_length(tag) <= TAG_LEN)
+		return 0;
+	return call_fail(c, 400, "HTTPBadRequest",
+			 "Invalid input for tags. Reason: a tag is a string of 1 to %d characters.",
+			 TAG_LEN);
+}
+
+/**
+ * tag_add() - PUT .../tags/{tag}
+ * @c: call
+ *
+ * Return: as a handler.
+ */
+int tag_add(struct call *c)
+{
+	const struct resource *r;
+	const json_t *doc = tagged_own(c, &r);
+	json_t *tags;
+	int rc;
+
+	if (!doc)
+		return -ENOENT;
+	tags = json_copy(json_object_get(doc, "tags"));
+	if (!has_tag(tags, c->ids[2]))
+		json_array_append_new(tags, json_string(c->ids[2]));
+	rc = check_tag(c, json_array_get(tags, json_array_size(tags) - 1));
+	if (!rc && json_array_size(tags) > TAGS_MAX)
+		rc = call_fail(c, 400, "HTTPBadRequest", "At most %d tags.", TAGS_MAX);
+	if (rc)
+		json_decref(tags);
+	else
+		rc = tags_put(c, r, doc, tags);
+	return rc ? rc : call_reply(c, 201, NULL);
+}
+
+/**
+ * tag_replace() - PUT .../tags
+ * @c: call
+ *
+ * Return: as a handler.
+ */
+int tag_replace(struct call *c)
+{
+	const json_t *given = json_object_get(c->body, "tags");
+	const struct resource *r;
+	const json_t *doc = tagged_own(c, &r);
+	auto_of(json_decref) json_t *tags = json_array();
+	json_t *tag;
+	size_t i;
+	int rc = 0;
+
+	if (!doc)
+		return -ENOENT;
+	if (!json_is_array(given) || json_array_size(given) > TAGS_MAX)
+		return call_fail(c, 400, "HTTPBadRequest",
+				 "Invalid input for tags. Reason: not a list of at most %d tags.",
+				 TAGS_MAX);
+	json_array_foreach (given, i, tag) {
+		rc = check_tag(c, tag);
+		if (rc)
+			return rc;
+		if (!has_tag(tags, json_string_value(tag)))
+			json_array_append(tags, tag);
+	}
+	rc = tags_put(c, r, doc, json_incref(tags));
+	return rc ? rc : call_reply(c, 200, json_pack("{s:O}", "tags", tags));
+}
+
+/**
+ * tag_delete() - DELETE .../tags/{tag}
+ * @c: call
+ *
+ * Return: as a handler.
+ */
+int tag_delete(struct call *c)
+{
+	const struct resource *r;
+	const json_t *doc = tagged_own(c, &r);
+	json_t *tags, *tag;
+	size_t i;
+	int rc;
+
+	if (!doc)
+		return -ENOENT;
+	if (!has_tag(json_object_get(doc, "tags"), c->ids[2]))
+		return call_fail(c, 404, "TagNotFound", "Tag %s could not be found.", c->ids[2]);
+	tags = json_array();
+	json_array_foreach (json_object_get(doc, "tags"), i, tag)
+		if (strcmp(json_string_value(tag), c->ids[2]))
+			json_array_append(tags, tag);
+	rc = tags_put(c, r, doc, tags);
+	return rc ? rc : call_reply(c, 204, NULL);
+}
+
+/**
+ * tag_clear() - DELETE .../tags
+ * @c: call
+ *
+ * Return: as a handler.
+ */
+int tag_clear(struct call *c)
+{
+	const struct resource *r;
+	const json_t *doc = tagged_own(c, &r);
+	int rc;
+
+	if (!doc)
+		return -ENOENT;
+	rc = tags_put(c, r, doc, json_array());
+	return rc ? rc : call_reply(c, 204, NULL);
+}
