@@ -902,6 +902,30 @@ def test_broken_rules_at_full_speed_harm_nobody_beside(switch):
     assert 'guest broke its ring' in switch.swd.log.read_text()
 
 
+def scrambles(me, path, rings):
+    """Whole rings rewritten behind the switch, a life each."""
+    for seed in itertools.count():
+        if not me.going:
+            return
+        guest = front_end(path, features=rings, ring_size=64)
+        guest.send(frame(mac(3), mac(2), seed))  # the worker is awake
+        guest.scramble(seed, 400)
+        guest.close()
+        me.note()
+
+
+@pytest.mark.parametrize('rings', ['split', 'packed'], indirect=True)
+def test_rings_rewritten_at_full_speed_harm_nobody_beside(switch, rings):
+    """A race, of which unit vq_hostile has each step: offers again before use, chains without an end, lengths that change."""
+    a, b = (switch.attach(n, ring_size=1024) for n in (0, 1))
+    with beside(scrambles, switch.plug(2), rings) as bad:
+        wait_for(lambda: flow(a, b) or bad.done >= 150, timeout=60, what='150 lives')
+        bad.end()
+    flow(a, b)
+    assert not any(switch.swd.drops('p2p1', n) for n in (0, 1))
+    assert 'hung' not in switch.swd.log.read_text()
+
+
 def test_a_guest_that_never_refills_its_ring_harms_only_itself(switch):
     a, b, deaf = (switch.attach(n, ring_size=256) for n in (0, 1, 2))
     for n in range(60):

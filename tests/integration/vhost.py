@@ -30,7 +30,7 @@ def library():
     lib.fe_features.restype = ctypes.c_uint64
     lib.fe_connected.restype = ctypes.c_bool
     for name in ('close', 'reconnect', 'connected', 'features', 'remap', 'enable', 'send', 'recv',
-                 'break', 'rewrite', 'repeat', 'kick', 'stop', 'reboot', 'truncate'):
+                 'break', 'rewrite', 'repeat', 'scramble', 'kick', 'stop', 'reboot', 'truncate'):
         fn = getattr(lib, f'fe_{name}')
         fn.argtypes = [ctypes.c_void_p] + {
             'reconnect': [ctypes.c_int], 'remap': [ctypes.c_uint],
@@ -40,6 +40,7 @@ def library():
             'break': [ctypes.c_uint, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32],
             'rewrite': [ctypes.c_uint, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint32,
                         ctypes.c_uint32],
+            'scramble': [ctypes.c_uint, ctypes.POINTER(ctypes.c_uint32), ctypes.c_uint32],
             'repeat': [ctypes.c_uint, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_uint32]}.get(name, [])
     return lib
 
@@ -99,6 +100,10 @@ class Guest:
     def repeat(self, frame, times, pair=0):
         """Offer a frame up to `times` times, or until the ring is full; how many."""
         return self.lib.fe_repeat(self.fe, pair, PLAIN + frame, 12 + len(frame), times)
+
+    def scramble(self, seed, passes, pair=0):
+        """Rewrite the transmit ring under the switch; only close() is left then."""
+        self.lib.fe_scramble(self.fe, pair, ctypes.byref(ctypes.c_uint32(seed)), passes)
 
     def reconnect(self, timeout=10.0):
         assert self.lib.fe_reconnect(self.fe, int(timeout * 1000)) == 0, 'the switch did not come back'

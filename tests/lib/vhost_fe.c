@@ -643,6 +643,76 @@ uint32_t fe_rewrite(struct fe *fe, unsigned int pair, const void *a, const void 
 	return sent;
 }
 
+static uint32_t chance(uint32_t *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return *seed >> 8;
+}
+
+/* Flags by chance: offered or used in either lap, mostly chained, sometimes a table or a wrong way. */
+static uint16_t flags_by_chance(bool packed, uint32_t c)
+{
+	static const uint16_t laps[] = {
+		1 << VRING_PACKED_DESC_F_AVAIL, 1 << VRING_PACKED_DESC_F_USED, 0,
+		1 << VRING_PACKED_DESC_F_AVAIL | 1 << VRING_PACKED_DESC_F_USED
+	};
+
+	return (uint16_t)((packed ? laps[c & 3] : 0) | (c & 12 ? VRING_DESC_F_NEXT : 0) |
+			  (c & 0x1f0 ? 0 : VRING_DESC_F_INDIRECT) |
+			  (c & 0x3e00 ? 0 : VRING_DESC_F_WRITE));
+}
+
+/* A pass over a ring, up or down: flags one for all, or each by chance; the rest by chance. */
+static void scramble(struct driver_ring *r, uint32_t *seed)
+{
+	uint32_t pass = chance(seed), all = chance(seed) & 15;
+
+	for (uint32_t k = 0; k < r->size; k++) {
+		uint32_t i = pass & 1 ? r->size - 1 - k : k, c = chance(seed);
+		struct vring_desc d = { .len = c & 0x7000 ? 76 : c,
+					.next = (uint16_t)(r->is_packed ? i : c % (r->size + 1)),
+					.flags = flags_by_chance(r->is_packed, pass & 2 ? all : c) };
+
+		__atomic_store_n(&r->desc[i].len, d.len, __ATOMIC_RELAXED);
+		if (r->is_packed) {
+			__atomic_store_n(&r->packed[i].flags, d.flags, __ATOMIC_RELEASE);
+			continue;
+		}
+		__atomic_store_n(&r->desc[i].next, d.next, __ATOMIC_RELAXED);
+		__atomic_store_n(&r->desc[i].flags, d.flags, __ATOMIC_RELEASE);
+		if (!(c & 0x3f0))
+			__atomic_store_n(&r->avail->idx, (uint16_t)(r->avail->idx + 1 + c % 4),
+					 __ATOMIC_RELEASE);
+	}
+}
+
+/**
+ * fe_scramble() - Rewrite a transmit ring while the device reads it, as no driver does
+ * @fe:     front end; good for fe_close() alone afterwards
+ * @pair:   queue pair
+ * @seed:   what chance comes from, in and out
+ * @passes: over the whole ring
+ *
+ * Laps are offered again before they were used, chains end nowhere, lengths and tables come by
+ * chance: what virtio 1.2, 2.7 and 2.8 forbid. After 64 passes the ring stays as it is for a moment.
+ */
+void fe_scramble(struct fe *fe, unsigned int pair, uint32_t *seed, uint32_t passes)
+{
+	struct driver_ring *r = &fe->rings[2 * pair + 1];
+
+	for (uint32_t i = 0; i < r->size; i++) {
+		r->desc[i].addr = driver_gpa(&fe->mem, fe->tx[pair]);
+		if (r->is_packed)
+			r->packed[i].id = (uint16_t)i;
+	}
+	for (uint32_t n = 0; n < passes; n++) {
+		scramble(r, seed);
+		fe_kick(fe, 2 * pair + 1);
+		if (n % 64 == 63)
+			usleep(500);
+	}
+}
+
 /**
  * fe_repeat() - Offer one frame many times, with one kick
  * @fe:    front end

@@ -57,6 +57,7 @@ int fe_break(struct fe *fe, unsigned int pair, enum fe_mistake mistake, const vo
 	     uint32_t len);
 uint32_t fe_rewrite(struct fe *fe, unsigned int pair, const void *a, const void *b, uint32_t len,
 		    uint32_t times);
+void fe_scramble(struct fe *fe, unsigned int pair, uint32_t *seed, uint32_t passes);
 uint32_t fe_repeat(struct fe *fe, unsigned int pair, const void *bytes, uint32_t len,
 		   uint32_t times);
 
