@@ -18,7 +18,7 @@
 
 static int refuse_locked(struct call *c, const json_t *server)
 {
-	if (!json_is_true(json_object_get(server, "locked")) || caller_is_admin(c))
+	if (!doc_bool(server, "locked") || caller_is_admin(c))
 		return 0;
 	return call_fail(c, 409, "InstanceIsLocked", "Instance %s is locked",
 			 doc_text(server, "id"));
@@ -297,7 +297,7 @@ static int action_show(struct call *c)
 	if (!server)
 		return -ENOENT;
 	json_array_foreach (json_object_get(server, "actions"), i, action) {
-		if (strcmp(doc_text(action, "request_id"), c->ids[1]))
+		if (!doc_is(action, "request_id", c->ids[1]))
 			continue;
 		json_t *out = action_view(c, action);
 		json_object_set_new(out, "events", json_array());
@@ -330,7 +330,7 @@ static const json_t *entry_of(struct call *c, const json_t *server, const char *
 	size_t i;
 
 	json_array_foreach (json_object_get(server, "ports"), i, entry)
-		if (!strcmp(doc_text(entry, "id"), id) && res_get(c, &port_resource, id))
+		if (doc_is(entry, "id", id) && res_get(c, &port_resource, id))
 			return entry;
 	return NULL;
 }
@@ -375,7 +375,7 @@ static int interface_show(struct call *c)
 /* The domain is made anew at its next start; a running one is not changed under its guest. */
 static int refuse_running(struct call *c, const json_t *server)
 {
-	if (!strcmp(doc_text(server, "vm_state"), "stopped"))
+	if (doc_is(server, "vm_state", "stopped"))
 		return 0;
 	return call_fail(c, 400, "BadRequest",
 			 "Interfaces of a running server cannot be changed: stop instance %s first",
@@ -388,7 +388,7 @@ static json_t *with_port(const json_t *server, const char *id, bool add)
 	size_t i;
 
 	json_array_foreach (json_object_get(server, "ports"), i, entry)
-		if (strcmp(doc_text(entry, "id"), id))
+		if (!doc_is(entry, "id", id))
 			json_array_append(list, entry);
 	if (add)
 		json_array_append_new(list, json_pack("{s:s,s:b}", "id", id, "made", 0));
@@ -431,7 +431,7 @@ static int interface_detach(struct call *c)
 {
 	auto_of(json_decref) json_t *server = begin(c, "detach_interface", "detach_interface");
 	const json_t *entry = server ? entry_of(c, server, c->ids[1]) : NULL;
-	bool made = json_is_true(json_object_get(entry, "made"));
+	bool made = doc_bool(entry, "made");
 	int rc;
 
 	if (!server)

@@ -248,10 +248,9 @@ static bool vf_returns(struct call *c, const struct boot *b, bool own)
 			bool wanted = !own;
 
 			for (unsigned int i = 0; i < b->n_nics; i++)
-				wanted |=
-					b->nics[i].port && !strcmp(doc_text(it.doc, "id"),
-								   doc_text(b->nics[i].port, "id"));
-			if (wanted && json_is_true(json_object_get(it.doc, "released")))
+				wanted |= b->nics[i].port &&
+					  doc_is(it.doc, "id", doc_text(b->nics[i].port, "id"));
+			if (wanted && doc_bool(it.doc, "released"))
 				return true;
 		}
 	}
@@ -312,7 +311,7 @@ static int boot_all(struct call *c, struct boot *b)
 		json_decref(first);
 		return rc;
 	}
-	if (json_is_true(json_object_get(b->given, "return_reservation_id")))
+	if (doc_bool(b->given, "return_reservation_id"))
 		reply = json_pack("{s:s}", "reservation_id", reservation);
 	else
 		reply = json_pack("{s:{s:O,s:o,s:O,s:O}}", "server", "id",

@@ -12,41 +12,6 @@
 #define MIME "application/vnd.openstack.compute+json;version=2.1"
 
 /**
- * doc_text() - A string member of a document
- * @doc: object, or NULL
- * @key: member
- *
- * Return: borrowed; NULL when it is missing, null or no string.
- */
-const char *doc_text(const json_t *doc, const char *key)
-{
-	return json_string_value(json_object_get(doc, key));
-}
-
-/**
- * doc_int() - A number of a document
- * @doc: object, or NULL
- * @key: member
- *
- * Return: its value; 0 when it is missing or no integer.
- */
-int64_t doc_int(const json_t *doc, const char *key)
-{
-	return json_integer_value(json_object_get(doc, key));
-}
-
-/**
- * doc_set_text() - Set a string member of a document of one's own
- * @doc:  object
- * @key:  member
- * @text: copied; NULL: null
- */
-void doc_set_text(json_t *doc, const char *key, const char *text)
-{
-	json_object_set_new(doc, key, text ? json_string(text) : json_null());
-}
-
-/**
  * name_key() - What stands for a name inside a store key
  * @name: as long as the API allows, any characters
  * @out:  its hash in hex

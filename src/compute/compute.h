@@ -23,11 +23,8 @@ unsigned int compute_minor(const struct call *c);
 json_t *compute_links(const struct call *c, const char *collection, const char *id);
 json_t *compute_bookmark(const struct call *c, const char *collection, const char *id);
 const json_t *compute_body(struct call *c, const char *envelope);
-const char *doc_text(const json_t *doc, const char *key);
-int64_t doc_int(const json_t *doc, const char *key);
 const char *compute_why(const struct call *c, const struct err *why);
 void name_key(const char *name, char out[NAME_KEY_LEN]);
-void doc_set_text(json_t *doc, const char *key, const char *text);
 
 /* compute/flavor.c */
 json_t *flavor_embed(const json_t *flavor);

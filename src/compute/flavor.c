@@ -26,7 +26,7 @@ static bool has_access(const json_t *flavor, const char *project_id)
 /* Lists hold the public ones and one's own, unless an admin asks for others by is_public. */
 static bool flavor_visible(const struct call *c, const json_t *doc)
 {
-	if (json_is_true(json_object_get(doc, PUBLIC)) || has_access(doc, c->auth->project_id))
+	if (doc_bool(doc, PUBLIC) || has_access(doc, c->auth->project_id))
 		return true;
 	return caller_is_admin(c) &&
 	       (c->ids[0] || strcmp(c->method, "GET") || call_arg(c, "is_public"));
@@ -34,7 +34,7 @@ static bool flavor_visible(const struct call *c, const json_t *doc)
 
 static bool match_public(const json_t *doc, const char *value)
 {
-	bool is_public = json_is_true(json_object_get(doc, PUBLIC));
+	bool is_public = doc_bool(doc, PUBLIC);
 
 	if (!strcasecmp(value, "none"))
 		return true;
@@ -294,7 +294,7 @@ static int access_list(struct call *c)
 
 	if (!flavor)
 		return -ENOENT;
-	if (json_is_true(json_object_get(flavor, PUBLIC)))
+	if (doc_bool(flavor, PUBLIC))
 		return call_fail(c, 404, "FlavorAccessNotFound",
 				 "Access list not available for public flavors.");
 	return access_reply(c, flavor);
@@ -343,7 +343,7 @@ static int flavor_action(struct call *c)
 	if (!tenant || !*tenant)
 		return call_fail(c, 400, "BadRequest",
 				 "addTenantAccess or removeTenantAccess with a tenant");
-	if (add && json_is_true(json_object_get(flavor, PUBLIC)))
+	if (add && doc_bool(flavor, PUBLIC))
 		return call_fail(c, 409, "FlavorIsPublic",
 				 "Can not add access to a public flavor.");
 	return access_change(c, flavor, tenant, add != NULL);

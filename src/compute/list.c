@@ -42,14 +42,14 @@ static bool match_status(struct call *c, const json_t *s, const char *value)
 
 static bool match_flavor(struct call *c, const json_t *s, const char *value)
 {
-	return !strcmp(doc_text(json_object_get(s, "flavor"), "id"), value);
+	return doc_is(json_object_get(s, "flavor"), "id", value);
 }
 
 static bool match_image(struct call *c, const json_t *s, const char *value)
 {
 	const char *id = strrchr(value, '/');
 
-	return !strcmp(doc_text(json_object_get(s, "image"), "id"), id ? id + 1 : value);
+	return doc_is(json_object_get(s, "image"), "id", id ? id + 1 : value);
 }
 
 static bool match_ip(struct call *c, const json_t *s, const char *value)
@@ -241,7 +241,7 @@ static int start_of(struct call *c, const struct listing *l, size_t *at)
 	if (!marker)
 		return 0;
 	for (size_t i = 0; i < l->len; i++)
-		if (!strcmp(doc_text(l->servers[i], "id"), marker)) {
+		if (doc_is(l->servers[i], "id", marker)) {
 			*at = i + 1;
 			return 0;
 		}

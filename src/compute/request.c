@@ -183,7 +183,7 @@ static const json_t *active_image(struct call *c, const char *id)
 
 	if (!image)
 		call_fail(c, 400, "ImageNotFound", "Can not find requested image");
-	else if (strcmp(doc_text(image, "status"), "active"))
+	else if (!doc_is(image, "status", "active"))
 		call_fail(c, 400, "ImageNotActive", "Image %s is not active.", id);
 	else
 		return image;
@@ -342,8 +342,7 @@ static int add_only_network(struct call *c, struct boot *b)
 	while (cursor_next(&it)) {
 		const char *project = doc_text(it.doc, "project_id");
 
-		if (!caller_is_in(c, project ? project : "") &&
-		    !json_is_true(json_object_get(it.doc, "shared")))
+		if (!caller_is_in(c, project ? project : "") && !doc_bool(it.doc, "shared"))
 			continue;
 		if (only)
 			return call_fail(
@@ -400,8 +399,7 @@ int boot_groups(struct call *c, const struct boot *b, json_t **ids)
 		const json_t *found = NULL;
 
 		while (name && !found && cursor_next(&it))
-			if (!strcmp(doc_text(it.doc, "name"), name) ||
-			    !strcmp(doc_text(it.doc, "id"), name))
+			if (doc_is(it.doc, "name", name) || doc_is(it.doc, "id", name))
 				found = it.doc;
 		if (!found && (!name || strcmp(name, "default")))
 			return call_fail(c, 400, "SecurityGroupNotFound",

@@ -105,8 +105,7 @@ static bool is_plugged(struct call *c, const json_t *server, const char *port)
 	const json_t *doc = call_get(c, "/host/%s/port/%s", doc_text(server, "host"), port);
 	const char *user = doc_text(doc, "server");
 
-	return user && !strcmp(user, doc_text(server, "id")) &&
-	       !json_is_true(json_object_get(doc, "released"));
+	return user && !strcmp(user, doc_text(server, "id")) && !doc_bool(doc, "released");
 }
 
 static json_t *port_ids(struct call *c, const json_t *server)
@@ -165,7 +164,7 @@ int server_ports_changed(struct call *c, const char *id)
 	const char *host = doc_text(server, "host");
 
 	wish = host ? call_get(c, "/host/%s/server/%s", host, id) : NULL;
-	if (!wish || json_is_true(json_object_get(wish, "deleted")))
+	if (!wish || doc_bool(wish, "deleted"))
 		return 0;
 	return server_wish(c, server, false);
 }
@@ -186,7 +185,7 @@ static int give_ports_back(struct call *c, const json_t *server)
 		if (rc || !port || !user || strcmp(user, server_id))
 			continue;
 		rc = port_unbind(c, id);
-		if (!rc && json_is_true(json_object_get(entry, "made")))
+		if (!rc && doc_bool(entry, "made"))
 			rc = res_delete(c, &port_resource, id);
 	}
 	return rc;
@@ -219,7 +218,7 @@ static int server_delete(struct call *c)
 
 	if (!old)
 		return -ENOENT;
-	if (json_is_true(json_object_get(old, "locked")) && !caller_is_admin(c))
+	if (doc_bool(old, "locked") && !caller_is_admin(c))
 		return call_fail(c, 409, "InstanceIsLocked", "Instance %s is locked", c->ids[0]);
 	auto_of(json_decref) json_t *server = json_copy((json_t *)old);
 	server_begin(server, "delete");
@@ -282,9 +281,7 @@ static int server_update(struct call *c)
 	if (!rc)
 		rc = server_put(c, json_incref(server));
 	if (!rc)
-		rc = server_wish(c, server,
-				 doc_text(server, "task_state") &&
-					 !strcmp(doc_text(server, "task_state"), "deleting"));
+		rc = server_wish(c, server, doc_is(server, "task_state", "deleting"));
 	return rc ? rc : call_reply(c, 200, json_pack("{s:o}", "server", server_view(c, server)));
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/field.h"
+#include "engine/docs.h"
 
 /* What clients see; the first row whose states match. task NULL: any task. */
 static const struct {
@@ -41,16 +42,6 @@ static const struct action_rule {
 	{ "delete", { "active", "stopped", "error" }, true, "deleting" },
 };
 
-static const char *text_of(const json_t *doc, const char *key)
-{
-	return json_string_value(json_object_get(doc, key));
-}
-
-static void set_text(json_t *doc, const char *key, const char *text)
-{
-	json_object_set_new(doc, key, text ? json_string(text) : json_null());
-}
-
 /**
  * server_status() - The one word clients see
  * @server: stored document
@@ -59,7 +50,7 @@ static void set_text(json_t *doc, const char *key, const char *text)
  */
 const char *server_status(const json_t *server)
 {
-	const char *vm = text_of(server, "vm_state"), *task = text_of(server, "task_state");
+	const char *vm = doc_text(server, "vm_state"), *task = doc_text(server, "task_state");
 
 	for (size_t i = 0; vm && i < ARRAY_LEN(statuses); i++) {
 		if (strcmp(vm, statuses[i].vm_state))
@@ -105,15 +96,15 @@ static const struct action_rule *rule_of(const char *action)
 int server_may(const json_t *server, const char *action, struct err *e)
 {
 	const struct action_rule *rule = rule_of(action);
-	const char *vm = text_of(server, "vm_state"), *task = text_of(server, "task_state");
-	const char *id = text_of(server, "id"),
+	const char *vm = doc_text(server, "vm_state"), *task = doc_text(server, "task_state");
+	const char *id = doc_text(server, "id"),
 		   *word = strcmp(action, "reboot_hard") ? action : "reboot";
 
 	if (!rule || !vm)
 		return err_set(e, -EBUSY, "Cannot '%s' instance %s", word, id);
 	if (!strcmp(action, "delete"))
 		return 0;
-	if (!text_of(server, "host"))
+	if (!doc_text(server, "host"))
 		return err_set(e, -EBUSY, "Instance %s is not ready", id);
 	for (int i = 0; i < 4 && rule->vm_states[i]; i++) {
 		if (strcmp(rule->vm_states[i], vm))
@@ -138,7 +129,7 @@ void server_begin(json_t *server, const char *action)
 	const struct action_rule *rule = rule_of(action);
 
 	if (rule && rule->task)
-		set_text(server, "task_state", rule->task);
+		doc_set_text(server, "task_state", rule->task);
 }
 
 /**
@@ -150,8 +141,8 @@ void server_begin(json_t *server, const char *action)
  */
 void server_fail(json_t *server, const char *message, const char *brief, const char *now)
 {
-	set_text(server, "vm_state", "error");
-	set_text(server, "task_state", NULL);
+	doc_set_text(server, "vm_state", "error");
+	doc_set_text(server, "task_state", NULL);
 	json_object_set_new(server, "fault",
 			    json_pack("{s:i,s:s,s:s,s:s*}", "code", 500, "created", now, "message",
 				      message, "brief", brief));
@@ -159,21 +150,20 @@ void server_fail(json_t *server, const char *message, const char *brief, const c
 
 static bool wants_power(const json_t *desired)
 {
-	const char *power = text_of(desired, "power");
+	const char *power = doc_text(desired, "power");
 
 	return power && !strcmp(power, "on");
 }
 
 static bool reboot_is_owed(const json_t *desired, const json_t *report)
 {
-	return json_integer_value(json_object_get(desired, "reboot")) >
-	       json_integer_value(json_object_get(report, "reboot"));
+	return doc_int(desired, "reboot") > doc_int(report, "reboot");
 }
 
 static void settle(json_t *server, const char *vm_state)
 {
-	set_text(server, "vm_state", vm_state);
-	set_text(server, "task_state", NULL);
+	doc_set_text(server, "vm_state", vm_state);
+	doc_set_text(server, "task_state", NULL);
 	json_object_del(server, "fault");
 }
 
@@ -184,15 +174,15 @@ static void report_active(json_t *server, const json_t *desired, const json_t *r
 	if (!wants_power(desired) || reboot_is_owed(desired, report))
 		return;
 	settle(server, "active");
-	if (!text_of(server, "launched_at"))
-		set_text(server, "launched_at", now);
+	if (!doc_text(server, "launched_at"))
+		doc_set_text(server, "launched_at", now);
 }
 
 /* SHUTOFF against the wish is the guest's own doing, unless a task that brings it up still runs. */
 static enum server_change report_shutoff(json_t *server, const json_t *desired)
 {
-	const char *vm = text_of(server, "vm_state");
-	bool busy = text_of(server, "task_state") != NULL;
+	const char *vm = doc_text(server, "vm_state");
+	bool busy = doc_text(server, "task_state") != NULL;
 
 	if (!wants_power(desired)) {
 		settle(server, "stopped");
@@ -218,9 +208,9 @@ static enum server_change report_shutoff(json_t *server, const json_t *desired)
 enum server_change server_report(json_t *server, const json_t *desired, const json_t *report,
 				 const char *now)
 {
-	const char *status = text_of(report, "status"), *task = text_of(server, "task_state");
+	const char *status = doc_text(report, "status"), *task = doc_text(server, "task_state");
 	const json_t *power = json_object_get(report, "power_state");
-	const char *why = text_of(json_object_get(report, "fault"), "message");
+	const char *why = doc_text(json_object_get(report, "fault"), "message");
 	auto_of(json_decref) json_t *before = json_copy(server);
 	enum server_change change = SERVER_CHANGED;
 

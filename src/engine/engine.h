@@ -9,6 +9,7 @@
 #define ANYVF_ENGINE_ENGINE_H
 
 #include "base/loop.h"
+#include "engine/docs.h"
 #include "engine/policy.h"
 
 enum jtype {

@@ -18,13 +18,6 @@ static bool has_owner(const struct resource *r)
 	return !(r->flags & RES_GLOBAL);
 }
 
-static const char *str(const json_t *doc, const char *name)
-{
-	const char *text = json_string_value(json_object_get(doc, name));
-
-	return text ? text : "";
-}
-
 /**
  * res_id() - A document's id
  * @doc: document of a resource
@@ -33,12 +26,12 @@ static const char *str(const json_t *doc, const char *name)
  */
 const char *res_id(const json_t *doc)
 {
-	return str(doc, "id");
+	return doc_str(doc, "id");
 }
 
 static bool is_own(const struct call *c, const struct resource *r, const json_t *doc)
 {
-	return !has_owner(r) || caller_owns(c, str(doc, owner_field(r)));
+	return !has_owner(r) || caller_owns(c, doc_str(doc, owner_field(r)));
 }
 
 /**
@@ -51,8 +44,7 @@ bool res_visible(struct call *c, const struct resource *r, const json_t *doc)
 {
 	if (r->visible)
 		return r->visible(c, doc);
-	return is_own(c, r, doc) ||
-	       (r->flags & RES_SHARED && json_is_true(json_object_get(doc, "shared")));
+	return is_own(c, r, doc) || (r->flags & RES_SHARED && doc_bool(doc, "shared"));
 }
 
 /**
@@ -226,7 +218,7 @@ static int put_doc(struct call *c, const struct resource *r, json_t *doc, const 
 		rc |= json_object_set_new(doc, "updated_at", json_string(now));
 	}
 	if (r->flags & RES_REVISION) {
-		json_int_t n = json_integer_value(json_object_get(old, "revision_number"));
+		json_int_t n = doc_int(old, "revision_number");
 
 		rc |= json_object_set_new(doc, "revision_number", json_integer(n + 1));
 	}
@@ -270,7 +262,7 @@ static int set_id(const struct resource *r, json_t *doc)
 
 static int check_quota(struct call *c, const struct resource *r, const json_t *doc)
 {
-	const char *project = str(doc, owner_field(r));
+	const char *project = doc_str(doc, owner_field(r));
 	int64_t limit = r->quota ? res_quota(c, r, project) : -1;
 
 	if (limit < 0 || res_count(c, r, owner_field(r), project) < (uint64_t)limit)
@@ -369,7 +361,7 @@ static json_t *rename_tenant(const struct resource *r, const json_t *given)
 /* The project of a new document: the caller's, or the one an admin names. */
 static int set_owner(struct call *c, const struct resource *r, json_t *doc)
 {
-	const char *given = json_string_value(json_object_get(doc, owner_field(r)));
+	const char *given = doc_text(doc, owner_field(r));
 
 	if (!has_owner(r))
 		return 0;

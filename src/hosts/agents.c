@@ -245,9 +245,9 @@ static int server_put_report(struct call *c)
 		return call_fail(c, 409, NULL,
 				 "Server %s: generation %lld is not the one wished for now", id,
 				 (long long)doc_int(report, "generation"));
-	if (strcmp(doc_text(report, "status"), "DELETED"))
+	if (!doc_is(report, "status", "DELETED"))
 		return server_apply(c, wish, report);
-	if (!json_is_true(json_object_get(wish, "deleted")))
+	if (!doc_bool(wish, "deleted"))
 		return call_fail(c, 409, NULL, "Server %s is not to be deleted", id);
 	return server_gone(c, host, id);
 }

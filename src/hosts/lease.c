@@ -60,7 +60,7 @@ unsigned int lease_pfs(struct call *c, const char *host, struct place_pf *pfs, u
 			.name = doc_str(row, "name"),
 			.physnets = json_object_get(row, "physical_networks"),
 			.pci_slots = json_object_get(row, "pci_slots"),
-			.numvfs = (unsigned int)json_integer_value(json_object_get(row, "numvfs")),
+			.numvfs = (unsigned int)doc_int(row, "numvfs"),
 		};
 		pf_take_busy(pf, json_object_get(row, "busy"));
 		it = call_list(c, "/vf/%s/%s/", host, pf->name);
@@ -108,8 +108,7 @@ int lease_want(struct call *c, const json_t *port, struct place_port *out)
 	*out = (struct place_port){
 		.network = doc_str(net, "id"),
 		.physnet = doc_str(net, "provider:physical_network"),
-		.pci_slot = json_string_value(
-			json_object_get(json_object_get(port, "binding:profile"), "pci_slot")),
+		.pci_slot = doc_text(json_object_get(port, "binding:profile"), "pci_slot"),
 	};
 	return 0;
 }
@@ -132,7 +131,7 @@ static int find_vf(struct call *c, const char *host, const json_t *port,
 		   struct err *why)
 {
 	const json_t *have = host_doc(c, host, "port", doc_str(port, "id"));
-	const char *slot = json_string_value(json_object_get(have, "pci_slot"));
+	const char *slot = doc_text(have, "pci_slot");
 	struct place_vf chosen;
 	int rc = have || vf ? 0 : choose(c, host, want, &chosen, why);
 
@@ -147,7 +146,7 @@ static int find_vf(struct call *c, const char *host, const json_t *port,
 				  "/vf/%s/%s/%u", host, out->pf, out->vf);
 	}
 	out->pf = doc_str(have, "pf");
-	out->vf = (unsigned int)json_integer_value(json_object_get(have, "vf"));
+	out->vf = (unsigned int)doc_int(have, "vf");
 	out->pci_slot = slot;
 	if (!want->pci_slot || (slot && !strcmp(slot, want->pci_slot)))
 		return 0;
@@ -182,7 +181,7 @@ static int put_bound(struct call *c, json_t *port)
 
 static bool is_bound(const json_t *port)
 {
-	return !strcmp(doc_str(port, "binding:vif_type"), "vhostuser");
+	return doc_is(port, "binding:vif_type", "vhostuser");
 }
 
 /* Reasons are sentences; an error without one is ours, not the host's. */
@@ -279,7 +278,7 @@ int port_bind(struct call *c, const char *port_id, const char *host, const char 
 		json_object_set_new(port, "device_owner", json_string("compute:nova"));
 	}
 	rc = take_vf(c, port, host, server, vf, why);
-	if (!rc && is_bound(old) && strcmp(doc_str(old, "binding:host_id"), host))
+	if (!rc && is_bound(old) && !doc_is(old, "binding:host_id", host))
 		rc = return_vf(c, doc_str(old, "binding:host_id"), port_id);
 	return rc ? rc : put_bound(c, take(port));
 }
@@ -335,20 +334,13 @@ int port_unbind(struct call *c, const char *port_id)
 	return rc ? json_decref(port), rc : put_bound(c, port);
 }
 
-static bool members_equal(const json_t *a, const json_t *b, const char *name)
-{
-	const json_t *x = json_object_get(a, name), *y = json_object_get(b, name);
-
-	return x == y || json_equal(x, y); /* two absent ones are equal, too */
-}
-
 /* Does what was changed ask for another VF, or none? */
 static bool binding_changed(const json_t *port, const json_t *old)
 {
-	return !members_equal(port, old, "binding:host_id") ||
-	       !members_equal(port, old, "binding:vnic_type") ||
-	       !members_equal(json_object_get(port, "binding:profile"),
-			      json_object_get(old, "binding:profile"), "pci_slot");
+	return !doc_same(port, old, "binding:host_id") ||
+	       !doc_same(port, old, "binding:vnic_type") ||
+	       !doc_same(json_object_get(port, "binding:profile"),
+			 json_object_get(old, "binding:profile"), "pci_slot");
 }
 
 /* Binds to what binding:host_id says now; on the host it was on it stays @server's. */
@@ -389,7 +381,7 @@ int lease_port_check(struct call *c, json_t *port, const json_t *old)
 	const char *was = doc_str(old, "binding:host_id");
 	const json_t *have = is_bound(old) ? host_doc(c, was, "port", id) : NULL;
 	auto_of(json_decref) json_t *held = json_incref((json_t *)have);
-	const char *server = json_string_value(json_object_get(held, "server"));
+	const char *server = doc_text(held, "server");
 	int rc;
 
 	if (old && !binding_changed(port, old))
@@ -423,15 +415,15 @@ static int end_lease(struct call *c, const char *host, const char *id, const jso
 {
 	auto_of(json_decref) json_t *was = json_incref((json_t *)doc);
 	const char *net = doc_str(was, "network"), *pf = doc_str(was, "pf");
-	int vf = (int)json_integer_value(json_object_get(was, "vf"));
+	int vf = (int)doc_int(was, "vf");
 	struct cursor it;
 	int rc = call_delete(c, "/host/%s/port/%s", host, id);
 
-	if (!rc && !strcmp(doc_str(call_get(c, "/vf/%s/%s/%d", host, pf, vf), "port"), id))
+	if (!rc && doc_is(call_get(c, "/vf/%s/%s/%d", host, pf, vf), "port", id))
 		rc = call_delete(c, "/vf/%s/%s/%d", host, pf, vf);
 	it = call_list(c, "/host/%s/port/", host);
 	while (!rc && cursor_next(&it))
-		if (!strcmp(doc_str(it.doc, "network"), net))
+		if (doc_is(it.doc, "network", net))
 			return 0;
 	if (!rc)
 		rc = call_delete(c, "/host/%s/network/%s", host, net);
@@ -444,8 +436,8 @@ static int set_status(struct call *c, const char *id, const char *host, const ch
 	const json_t *port = res_get(c, &port_resource, id);
 	json_t *copy;
 
-	if (!port || !strcmp(doc_str(port, "status"), status) ||
-	    (host && strcmp(doc_str(port, "binding:host_id"), host)))
+	if (!port || doc_is(port, "status", status) ||
+	    (host && !doc_is(port, "binding:host_id", host)))
 		return 0;
 	copy = json_copy((json_t *)port);
 	json_object_set_new(copy, "status", json_string(status));
@@ -458,8 +450,7 @@ static const json_t *reported(struct call *c, const char *host, const char *kind
 {
 	const json_t *doc = host_doc(c, host, kind, id);
 
-	if (doc &&
-	    json_equal(json_object_get(doc, "generation"), json_object_get(report, "generation")))
+	if (doc && doc_same(doc, report, "generation"))
 		return doc;
 	call_fail(c, 409, "Conflict",
 		  doc ? "The %s's document has changed." : "There is no such %s on this host.",

@@ -50,7 +50,7 @@ static json_t *dhcp_address(struct call *c, const json_t *subnet, const json_t *
 	size_t i;
 
 	json_array_foreach (json_object_get(port, "fixed_ips"), i, row)
-		if (!strcmp(doc_str(row, "subnet_id"), id))
+		if (doc_is(row, "subnet_id", id))
 			return json_incref(row);
 	if (subnet_read(subnet, &s))
 		return NULL;
@@ -178,7 +178,7 @@ int dhcp_gone(struct call *c, const json_t *port)
 	do {
 		if (!cursor_next(&it))
 			return 0;
-	} while (strcmp(doc_str(it.doc, "port"), doc_str(port, "id")));
+	} while (!doc_is(it.doc, "port", doc_str(port, "id")));
 	host = it.key + it.prefix_len;
 	rc = call_delete(c, "%s", it.key);
 	have = call_get(c, "/host/%s/network/%s", host, id);

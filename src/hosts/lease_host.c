@@ -20,7 +20,7 @@
 static int doc_put(struct call *c, const char *host, const char *kind, const char *id, json_t *doc)
 {
 	const json_t *old = call_get(c, "/host/%s/%s/%s", host, kind, id);
-	json_int_t generation = json_integer_value(json_object_get(old, "generation"));
+	json_int_t generation = doc_int(old, "generation");
 	int rc;
 
 	if (!doc || json_object_set_new(doc, "generation", json_integer(generation)))
@@ -62,7 +62,7 @@ int host_doc_put(struct call *c, const char *host, const char *kind, const char 
  */
 unsigned int network_vlan(const json_t *net)
 {
-	return (unsigned int)json_integer_value(json_object_get(net, "provider:segmentation_id"));
+	return (unsigned int)doc_int(net, "provider:segmentation_id");
 }
 
 static bool is_trusted(const json_t *port)
@@ -240,10 +240,10 @@ static int sync_network(struct call *c, const char *id, int *left)
 int lease_refresh(struct call *c, const char *host, const json_t *port, const json_t *have)
 {
 	struct lease l = {
-		.server = json_string_value(json_object_get(have, "server")),
+		.server = doc_text(have, "server"),
 		.pf = doc_str(have, "pf"),
-		.vf = (unsigned int)json_integer_value(json_object_get(have, "vf")),
-		.pci_slot = json_string_value(json_object_get(have, "pci_slot")),
+		.vf = (unsigned int)doc_int(have, "vf"),
+		.pci_slot = doc_text(have, "pci_slot"),
 	};
 
 	return host_port_put(c, host, port, &l);

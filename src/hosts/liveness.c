@@ -112,7 +112,7 @@ bool agent_alive(struct call *c, const char *host)
 {
 	const json_t *doc = host ? call_get(c, "/agent/%s", host) : NULL;
 
-	return json_is_true(json_object_get(doc, "alive")) &&
+	return doc_bool(doc, "alive") &&
 	       agent_silent_s(c, host) <= MISSED_MAX * agent_heartbeat_s(c);
 }
 
@@ -147,7 +147,7 @@ int liveness_mark(struct call *c)
 	while (!rc && cursor_next(&it)) {
 		const char *host = doc_text(it.doc, "host");
 
-		if (!json_is_true(json_object_get(it.doc, "alive")) || agent_alive(c, host))
+		if (!doc_bool(it.doc, "alive") || agent_alive(c, host))
 			continue;
 		if (n++ == STORE_OPS_MAX)
 			return call_wait(c, AGAIN_MS, "/agent/");

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/docs.h"
+
 #define MAX_PFS 64u /* of one host that are looked at */
 
 static bool vf_is_taken(const struct place_pf *pf, unsigned int vf)
@@ -104,7 +106,7 @@ static const char *home_of(const json_t *homes, const struct place_port *ports,
 	const char *network = ports[port].network;
 
 	if (network && json_object_get(homes, network))
-		return json_string_value(json_object_get(homes, network));
+		return doc_text(homes, network);
 	for (unsigned int i = 0; network && i < n; i++)
 		if (vfs[i].pf && ports[i].network && !strcmp(ports[i].network, network))
 			return vfs[i].pf;

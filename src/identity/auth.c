@@ -10,13 +10,6 @@
 #include "base/uuid.h"
 #include "identity/identity.h"
 
-static const char *str(const json_t *doc, const char *name)
-{
-	const char *text = json_string_value(json_object_get(doc, name));
-
-	return text ? text : "";
-}
-
 static int unauthorized(struct call *c)
 {
 	return call_fail(c, 401, NULL, "The request you have made requires authentication.");
@@ -35,17 +28,17 @@ static const char *domain_of(struct call *c, const json_t *domain)
 	if (!domain)
 		return "default";
 	if (json_object_get(domain, "id"))
-		return str(domain, "id");
-	doc = identity_by_name(c, &domain_resource, str(domain, "name"), NULL);
-	return doc ? str(doc, "id") : "";
+		return doc_str(domain, "id");
+	doc = identity_by_name(c, &domain_resource, doc_str(domain, "name"), NULL);
+	return doc ? doc_str(doc, "id") : "";
 }
 
 /* {"id"} or {"name", "domain"} of a user or project. */
 static const json_t *find_named(struct call *c, const struct resource *r, const json_t *named)
 {
 	if (json_object_get(named, "id"))
-		return res_get(c, r, str(named, "id"));
-	return identity_by_name(c, r, str(named, "name"),
+		return res_get(c, r, doc_str(named, "id"));
+	return identity_by_name(c, r, doc_str(named, "name"),
 				domain_of(c, json_object_get(named, "domain")));
 }
 
@@ -54,13 +47,13 @@ static int parse_scope(struct call *c, const json_t *scope, const json_t *user, 
 {
 	const json_t *project = json_object_get(scope, "project");
 	const json_t *domain = json_object_get(scope, "domain"), *doc;
-	const char *dflt = str(user, "default_project_id");
+	const char *dflt = doc_str(user, "default_project_id");
 
 	out[0] = '\0';
 	if (!scope) {
 		doc = dflt[0] ? res_get(c, &project_resource, dflt) : NULL;
 		if (doc)
-			snprintf(out, 80, "project:%s", str(doc, "id"));
+			snprintf(out, 80, "project:%s", doc_str(doc, "id"));
 		return 0;
 	}
 	if (json_is_string(scope)) /* "unscoped" */
@@ -69,12 +62,12 @@ static int parse_scope(struct call *c, const json_t *scope, const json_t *user, 
 		doc = find_named(c, &project_resource, project);
 		if (!identity_enabled(c, doc))
 			return unauthorized(c);
-		snprintf(out, 80, "project:%s", str(doc, "id"));
+		snprintf(out, 80, "project:%s", doc_str(doc, "id"));
 	} else if (json_is_object(domain)) {
 		doc = res_get(c, &domain_resource, domain_of(c, domain));
-		if (!json_is_true(json_object_get(doc, "enabled")))
+		if (!doc_bool(doc, "enabled"))
 			return unauthorized(c);
-		snprintf(out, 80, "domain:%s", str(doc, "id"));
+		snprintf(out, 80, "domain:%s", doc_str(doc, "id"));
 	} else if (json_object_get(scope, "system")) {
 		strcpy(out, "system");
 	} else {
@@ -95,10 +88,11 @@ static void time_text(int64_t us, char out[40])
 
 static json_t *with_domain(struct call *c, const json_t *doc)
 {
-	const json_t *domain = res_get(c, &domain_resource, str(doc, "domain_id"));
+	const json_t *domain = res_get(c, &domain_resource, doc_str(doc, "domain_id"));
 
-	return json_pack("{s:{s:s,s:s},s:s,s:s}", "domain", "id", str(doc, "domain_id"), "name",
-			 str(domain, "name"), "id", str(doc, "id"), "name", str(doc, "name"));
+	return json_pack("{s:{s:s,s:s},s:s,s:s}", "domain", "id", doc_str(doc, "domain_id"), "name",
+			 doc_str(domain, "name"), "id", doc_str(doc, "id"), "name",
+			 doc_str(doc, "name"));
 }
 
 static json_t *split_methods(const char *methods)
@@ -121,8 +115,8 @@ static void add_scope(struct call *c, json_t *body, const struct token *t)
 		const json_t *domain = res_get(c, &domain_resource, t->scope + 7);
 
 		json_object_set_new(body, "domain",
-				    json_pack("{s:s,s:s}", "id", str(domain, "id"), "name",
-					      str(domain, "name")));
+				    json_pack("{s:s,s:s}", "id", doc_str(domain, "id"), "name",
+					      doc_str(domain, "name")));
 	} else if (t->scope[0]) {
 		json_object_set_new(body, "system", json_pack("{s:b}", "all", 1));
 	}
@@ -164,7 +158,7 @@ static int issue(struct call *c, const json_t *user, const struct token *from)
 
 	if (rc)
 		return rc;
-	snprintf(t.user_id, sizeof(t.user_id), "%s", str(user, "id"));
+	snprintf(t.user_id, sizeof(t.user_id), "%s", doc_str(user, "id"));
 	token_caller(c, &t, &c->login);
 	uuid_new_hex(t.audit_id);
 	strcpy(t.methods, from ? from->methods : "password");
@@ -195,7 +189,7 @@ static int read_login_token(struct call *c, const json_t *identity, struct token
 
 	if (!json_is_string(json_object_get(given, "id")))
 		return malformed(c, "token");
-	return token_read(c, str(given, "id"), t) ? unauthorized(c) : 0;
+	return token_read(c, doc_str(given, "id"), t) ? unauthorized(c) : 0;
 }
 
 /* also: the user whom another method named, or NULL. */
@@ -203,7 +197,7 @@ static int login_by_password(struct call *c, const json_t *identity, const char 
 {
 	const json_t *given = json_object_get(json_object_get(identity, "password"), "user");
 	const json_t *user = json_is_object(given) ? find_named(c, &user_resource, given) : NULL;
-	const char *name = str(user ? user : given, user ? "id" : "name");
+	const char *name = doc_str(user ? user : given, user ? "id" : "name");
 	const struct password *checked;
 	int rc;
 
@@ -213,13 +207,14 @@ static int login_by_password(struct call *c, const json_t *identity, const char 
 	if (!json_is_string(json_object_get(given, "password")))
 		return malformed(c, "password");
 	snprintf(c->login.user_name, sizeof(c->login.user_name), "%s",
-		 str(given, json_object_get(given, "id") ? "id" : "name"));
-	rc = password_check(c, name, str(given, "password"), str(user, "password_hash"));
+		 doc_str(given, json_object_get(given, "id") ? "id" : "name"));
+	rc = password_check(c, name, doc_str(given, "password"), doc_str(user, "password_hash"));
 	if (rc)
 		return rc;
 	checked = c->job; /* the password may have been changed meanwhile */
-	if (!identity_enabled(c, user) || strcmp(checked->hash, str(user, "password_hash")) != 0 ||
-	    (also && strcmp(also, str(user, "id")) != 0))
+	if (!identity_enabled(c, user) ||
+	    strcmp(checked->hash, doc_str(user, "password_hash")) != 0 ||
+	    (also && strcmp(also, doc_str(user, "id")) != 0))
 		return unauthorized(c);
 	return issue(c, user, NULL);
 }
@@ -313,15 +308,14 @@ static json_t *own_scopes(struct call *c, const struct resource *r, const char *
 	const char *last = "";
 
 	while (list && cursor_next(&it)) {
-		const char *scope = str(it.doc, "scope");
+		const char *scope = doc_str(it.doc, "scope");
 		const json_t *doc;
 
 		if (strncmp(scope, r->one, len) || scope[len] != ':' || !strcmp(scope, last))
 			continue;
 		last = scope; /* grants of one scope follow each other */
 		doc = res_get(c, r, scope + len + 1);
-		if (json_is_true(json_object_get(doc, "enabled")) &&
-		    (own || res_visible(c, r, doc)))
+		if (doc_bool(doc, "enabled") && (own || res_visible(c, r, doc)))
 			json_array_append_new(list, res_show(c, r, doc));
 	}
 	return list;

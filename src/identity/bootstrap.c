@@ -19,7 +19,7 @@ static const char *id_of(struct call *c, const struct resource *r, const char *n
 {
 	const json_t *doc = identity_by_name(c, r, name, NULL);
 
-	return json_string_value(json_object_get(doc, "id"));
+	return doc_text(doc, "id");
 }
 
 /* A user with one role on one project. */
@@ -42,8 +42,7 @@ static int make_user(struct call *c, const char *name, const char *project, cons
 	if (rc)
 		return rc;
 	snprintf(scope, sizeof(scope), "project:%s", project_id);
-	return grant_put(c, json_string_value(json_object_get(user, "id")), scope,
-			 id_of(c, &role_resource, role));
+	return grant_put(c, doc_text(user, "id"), scope, id_of(c, &role_resource, role));
 }
 
 static int make_names(struct call *c)

@@ -127,7 +127,7 @@ static int reply_one(struct call *c, const char *one, json_t *list_taken)
 	size_t i;
 
 	json_array_foreach (list, i, doc) {
-		const char *id = json_string_value(json_object_get(doc, "id"));
+		const char *id = doc_text(doc, "id");
 
 		if (!strcmp(id, c->ids[0]))
 			return call_reply(c, 200, json_pack("{s:O}", one, doc));

@@ -18,13 +18,6 @@ static const struct {
 	{ "agent", ROLE_AGENT, NULL },
 };
 
-static const char *str(const json_t *doc, const char *name)
-{
-	const char *text = json_string_value(json_object_get(doc, name));
-
-	return text ? text : "";
-}
-
 /**
  * grant_put() - Give a user a role
  * @c:       the call
@@ -47,7 +40,7 @@ static bool has_role(const json_t *roles, const char *name)
 	size_t i;
 
 	json_array_foreach (roles, i, role)
-		if (!strcmp(str(role, "name"), name))
+		if (!strcmp(doc_str(role, "name"), name))
 			return true;
 	return false;
 }
@@ -55,13 +48,13 @@ static bool has_role(const json_t *roles, const char *name)
 /* Adds a role and what it implies. */
 static void add_role(struct call *c, json_t *roles, const json_t *role, unsigned int *mask)
 {
-	while (role && !has_role(roles, str(role, "name"))) {
+	while (role && !has_role(roles, doc_str(role, "name"))) {
 		const char *implied = NULL;
 
-		json_array_append_new(roles, json_pack("{s:s,s:s}", "id", str(role, "id"), "name",
-						       str(role, "name")));
+		json_array_append_new(roles, json_pack("{s:s,s:s}", "id", doc_str(role, "id"),
+						       "name", doc_str(role, "name")));
 		for (unsigned int i = 0; i < ARRAY_LEN(known_roles); i++) {
-			if (strcmp(known_roles[i].name, str(role, "name")) != 0)
+			if (strcmp(known_roles[i].name, doc_str(role, "name")) != 0)
 				continue;
 			*mask |= known_roles[i].bit;
 			implied = known_roles[i].implies;
@@ -85,7 +78,7 @@ json_t *grant_roles(struct call *c, const char *user_id, const char *scope, unsi
 	json_t *roles = json_array();
 
 	while (roles && cursor_next(&it))
-		add_role(c, roles, res_get(c, &role_resource, str(it.doc, "role")), mask);
+		add_role(c, roles, res_get(c, &role_resource, doc_str(it.doc, "role")), mask);
 	return roles;
 }
 
@@ -103,8 +96,8 @@ int grant_drop(struct call *c, const char *user_id, const char *scope)
 	int rc = 0;
 
 	while (!rc && cursor_next(&it))
-		if ((!user_id || !strcmp(str(it.doc, "user"), user_id)) &&
-		    (!scope || !strcmp(str(it.doc, "scope"), scope)))
+		if ((!user_id || !strcmp(doc_str(it.doc, "user"), user_id)) &&
+		    (!scope || !strcmp(doc_str(it.doc, "scope"), scope)))
 			rc = call_delete(c, "%s", it.key);
 	return rc;
 }
@@ -112,7 +105,7 @@ int grant_drop(struct call *c, const char *user_id, const char *scope)
 static unsigned int role_bit(const json_t *role)
 {
 	for (unsigned int i = 0; i < ARRAY_LEN(known_roles); i++)
-		if (!strcmp(known_roles[i].name, str(role, "name")))
+		if (!strcmp(known_roles[i].name, doc_str(role, "name")))
 			return known_roles[i].bit;
 	return 0;
 }
@@ -132,9 +125,10 @@ bool grant_beyond(const struct call *c, const char *user_id, const char *scope)
 		user_id ? call_list(call, "/grant/%s/", user_id) : call_list(call, "/grant/");
 
 	while (cursor_next(&it))
-		if ((!scope || !strcmp(str(it.doc, "scope"), scope)) &&
-		    !caller_may_grant(c, str(it.doc, "scope"),
-				      role_bit(res_get(call, &role_resource, str(it.doc, "role")))))
+		if ((!scope || !strcmp(doc_str(it.doc, "scope"), scope)) &&
+		    !caller_may_grant(
+			    c, doc_str(it.doc, "scope"),
+			    role_bit(res_get(call, &role_resource, doc_str(it.doc, "role")))))
 			return true;
 	return false;
 }
@@ -149,7 +143,7 @@ struct where {
 static const json_t *find_reached(struct call *c, const struct resource *r, const char *id)
 {
 	const json_t *doc = res_find(c, r, id);
-	const char *domain = str(doc, r == &domain_resource ? "id" : "domain_id");
+	const char *domain = doc_str(doc, r == &domain_resource ? "id" : "domain_id");
 
 	if (!doc || caller_reaches(c, domain))
 		return doc;
@@ -234,7 +228,7 @@ static int handle_roles(struct call *c)
 		return rc;
 	it = call_list(c, "/grant/%s/%s/", w.user, w.scope);
 	while (cursor_next(&it)) {
-		const json_t *role = res_get(c, &role_resource, str(it.doc, "role"));
+		const json_t *role = res_get(c, &role_resource, doc_str(it.doc, "role"));
 
 		if (role)
 			json_array_append_new(roles, res_show(c, &role_resource, role));
@@ -248,20 +242,20 @@ static int handle_roles(struct call *c)
 static json_t *reference(struct call *c, const struct resource *r, const char *id)
 {
 	const json_t *doc = res_get(c, r, id);
-	const char *names = call_arg(c, "include_names"), *domain = str(doc, "domain_id");
+	const char *names = call_arg(c, "include_names"), *domain = doc_str(doc, "domain_id");
 	const json_t *owner = domain[0] ? res_get(c, &domain_resource, domain) : NULL;
 
 	if (!names || !strcasecmp(names, "false") || names[0] == '0')
 		return json_pack("{s:s}", "id", id);
 	if (!owner)
-		return json_pack("{s:s,s:s}", "id", id, "name", str(doc, "name"));
-	return json_pack("{s:s,s:s,s:{s:s,s:s}}", "id", id, "name", str(doc, "name"), "domain",
-			 "id", domain, "name", str(owner, "name"));
+		return json_pack("{s:s,s:s}", "id", id, "name", doc_str(doc, "name"));
+	return json_pack("{s:s,s:s,s:{s:s,s:s}}", "id", id, "name", doc_str(doc, "name"), "domain",
+			 "id", domain, "name", doc_str(owner, "name"));
 }
 
 static json_t *assignment(struct call *c, const json_t *grant)
 {
-	const char *scope = str(grant, "scope"), *colon = strchr(scope, ':');
+	const char *scope = doc_str(grant, "scope"), *colon = strchr(scope, ':');
 	bool project = !strncmp(scope, "project:", 8);
 	char link[400];
 	json_t *where;
@@ -272,25 +266,25 @@ static json_t *assignment(struct call *c, const json_t *grant)
 			reference(c, project ? &project_resource : &domain_resource, colon + 1));
 		snprintf(link, sizeof(link), "%s/identity/v3/%ss/%s/users/%s/roles/%s",
 			 c->opts->public_url, project ? "project" : "domain", colon + 1,
-			 str(grant, "user"), str(grant, "role"));
+			 doc_str(grant, "user"), doc_str(grant, "role"));
 	} else {
 		where = json_pack("{s:{s:b}}", "system", "all", 1);
 		snprintf(link, sizeof(link), "%s/identity/v3/system/users/%s/roles/%s",
-			 c->opts->public_url, str(grant, "user"), str(grant, "role"));
+			 c->opts->public_url, doc_str(grant, "user"), doc_str(grant, "role"));
 	}
 	return json_pack("{s:{s:s},s:o,s:o,s:o}", "links", "assignment", link, "scope", where,
-			 "user", reference(c, &user_resource, str(grant, "user")), "role",
-			 reference(c, &role_resource, str(grant, "role")));
+			 "user", reference(c, &user_resource, doc_str(grant, "user")), "role",
+			 reference(c, &role_resource, doc_str(grant, "role")));
 }
 
 static bool is_wanted(struct call *c, const json_t *grant)
 {
 	const char *user = call_arg(c, "user.id"), *role = call_arg(c, "role.id");
-	const char *project = call_arg(c, "scope.project.id"), *scope = str(grant, "scope");
+	const char *project = call_arg(c, "scope.project.id"), *scope = doc_str(grant, "scope");
 	const char *domain = call_arg(c, "scope.domain.id");
 
-	if (call_arg(c, "group.id") || (user && strcmp(user, str(grant, "user")) != 0) ||
-	    (role && strcmp(role, str(grant, "role")) != 0))
+	if (call_arg(c, "group.id") || (user && strcmp(user, doc_str(grant, "user")) != 0) ||
+	    (role && strcmp(role, doc_str(grant, "role")) != 0))
 		return false;
 	if (call_arg(c, "scope.system") && strcmp(scope, "system") != 0)
 		return false;
@@ -302,13 +296,13 @@ static bool is_wanted(struct call *c, const json_t *grant)
 /* The admin of a domain sees what is granted on it and on its projects. */
 static bool is_reached(struct call *c, const json_t *grant)
 {
-	const char *scope = str(grant, "scope");
+	const char *scope = doc_str(grant, "scope");
 	const json_t *project;
 
 	if (!strncmp(scope, "domain:", 7))
 		return caller_reaches(c, scope + 7);
 	project = strncmp(scope, "project:", 8) ? NULL : res_get(c, &project_resource, scope + 8);
-	return caller_reaches(c, str(project, "domain_id")); /* the system is in no domain */
+	return caller_reaches(c, doc_str(project, "domain_id")); /* the system is in no domain */
 }
 
 static int handle_assignments(struct call *c)

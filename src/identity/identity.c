@@ -7,13 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *str(const json_t *doc, const char *name)
-{
-	const char *text = json_string_value(json_object_get(doc, name));
-
-	return text ? text : "";
-}
-
 /**
  * identity_by_name() - Find a document by its name
  * @c:         the call
@@ -29,8 +22,8 @@ const json_t *identity_by_name(struct call *c, const struct resource *r, const c
 	struct cursor it = res_list(c, r, "name", name);
 
 	while (cursor_next(&it))
-		if (!strcmp(str(it.doc, "name"), name) &&
-		    (!domain_id || !strcmp(str(it.doc, "domain_id"), domain_id)))
+		if (!strcmp(doc_str(it.doc, "name"), name) &&
+		    (!domain_id || !strcmp(doc_str(it.doc, "domain_id"), domain_id)))
 			return it.doc;
 	return NULL;
 }
@@ -42,21 +35,20 @@ const json_t *identity_by_name(struct call *c, const struct resource *r, const c
  */
 bool identity_enabled(struct call *c, const json_t *doc)
 {
-	const json_t *domain = res_get(c, &domain_resource, str(doc, "domain_id"));
+	const json_t *domain = res_get(c, &domain_resource, doc_str(doc, "domain_id"));
 
-	return json_is_true(json_object_get(doc, "enabled")) &&
-	       json_is_true(json_object_get(domain, "enabled"));
+	return doc_bool(doc, "enabled") && doc_bool(domain, "enabled");
 }
 
 /* Names are unique in their domain: /name/KIND/DOMAIN/HASH, a hash since names may be long. */
 static void name_key(char out[STORE_KEY_LEN], const struct resource *r, const json_t *doc)
 {
-	const char *name = str(doc, "name");
+	const char *name = doc_str(doc, "name");
 	unsigned char hash[16];
 	char text[33];
 
 	crypto_generichash(hash, sizeof(hash), (const unsigned char *)name, strlen(name), NULL, 0);
-	snprintf(out, STORE_KEY_LEN, "/name/%s/%.64s/%s", r->one, str(doc, "domain_id"),
+	snprintf(out, STORE_KEY_LEN, "/name/%s/%.64s/%s", r->one, doc_str(doc, "domain_id"),
 		 sodium_bin2hex(text, sizeof(text), hash, sizeof(hash)));
 }
 
@@ -78,7 +70,7 @@ static int claim_name(struct call *c, const struct resource *r, const json_t *do
 		return call_fail(c, 409, NULL,
 				 "Conflict occurred attempting to store %s - Duplicate entry found "
 				 "with name %s.",
-				 r->one, str(doc, "name"));
+				 r->one, doc_str(doc, "name"));
 	return rc;
 }
 
@@ -97,12 +89,12 @@ static int check_role(struct call *c, json_t *doc, const json_t *old)
 
 static int deleted_domain(struct call *c, const json_t *doc)
 {
-	if (!strcmp(str(doc, "id"), "default") || json_is_true(json_object_get(doc, "enabled")))
+	if (!strcmp(doc_str(doc, "id"), "default") || doc_bool(doc, "enabled"))
 		return call_fail(c, 403, NULL,
 				 "Cannot delete a domain that is enabled, please "
 				 "disable it first.");
-	if (res_count(c, &user_resource, "domain_id", str(doc, "id")) ||
-	    res_count(c, &project_resource, "domain_id", str(doc, "id")))
+	if (res_count(c, &user_resource, "domain_id", doc_str(doc, "id")) ||
+	    res_count(c, &project_resource, "domain_id", doc_str(doc, "id")))
 		return call_fail(c, 403, NULL, "Cannot delete a domain with users or projects.");
 	return free_name(c, &domain_resource, doc);
 }
@@ -113,7 +105,7 @@ static int deleted_role(struct call *c, const json_t *doc)
 	int rc = free_name(c, &role_resource, doc);
 
 	while (!rc && cursor_next(&it))
-		if (!strcmp(str(it.doc, "role"), str(doc, "id")))
+		if (!strcmp(doc_str(it.doc, "role"), doc_str(doc, "id")))
 			rc = call_delete(c, "%s", it.key);
 	return rc;
 }
@@ -123,19 +115,18 @@ static int set_domain(struct call *c, json_t *doc)
 {
 	const char *own = c->auth->domain_id;
 
-	if (!str(doc, "domain_id")[0] &&
+	if (!doc_str(doc, "domain_id")[0] &&
 	    json_object_set_new(doc, "domain_id", json_string(own[0] ? own : "default")))
 		return -ENOMEM;
-	if (caller_reaches(c, str(doc, "domain_id")))
+	if (caller_reaches(c, doc_str(doc, "domain_id")))
 		return 0;
-	return fault_not_found(c, &domain_resource, str(doc, "domain_id"));
+	return fault_not_found(c, &domain_resource, doc_str(doc, "domain_id"));
 }
 
 /* What was signed before something was disabled does not come back with it. */
 static int end_tokens(struct call *c, json_t *doc, const json_t *old)
 {
-	if (json_is_true(json_object_get(doc, "enabled")) ||
-	    !json_is_true(json_object_get(old, "enabled")))
+	if (doc_bool(doc, "enabled") || !doc_bool(old, "enabled"))
 		return 0;
 	return json_object_set_new(doc, "valid_after_us", json_integer(c->now_us)) ? -ENOMEM : 0;
 }
@@ -148,7 +139,7 @@ static int check_domain(struct call *c, json_t *doc, const json_t *old)
 /* Its parent is its domain or another project there. */
 static int check_parent(struct call *c, json_t *doc)
 {
-	const char *parent = str(doc, "parent_id"), *domain = str(doc, "domain_id");
+	const char *parent = doc_str(doc, "parent_id"), *domain = doc_str(doc, "domain_id");
 	const json_t *above;
 
 	if (!parent[0])
@@ -156,7 +147,7 @@ static int check_parent(struct call *c, json_t *doc)
 	if (!strcmp(parent, domain))
 		return 0;
 	above = res_find(c, &project_resource, parent);
-	if (above && !strcmp(str(above, "domain_id"), domain))
+	if (above && !strcmp(doc_str(above, "domain_id"), domain))
 		return 0;
 	return fault_not_found(c, &project_resource, parent);
 }
@@ -172,19 +163,20 @@ static int deleted_project(struct call *c, const json_t *doc)
 {
 	char scope[80];
 
-	snprintf(scope, sizeof(scope), "project:%s", str(doc, "id"));
+	snprintf(scope, sizeof(scope), "project:%s", doc_str(doc, "id"));
 	return grant_drop(c, NULL, scope) ?: free_name(c, &project_resource, doc);
 }
 
 /* One's own, and those of the domains one looks after. */
 static bool project_visible(const struct call *c, const json_t *doc)
 {
-	return caller_is_in(c, str(doc, "id")) || caller_reaches(c, str(doc, "domain_id"));
+	return caller_is_in(c, doc_str(doc, "id")) || caller_reaches(c, doc_str(doc, "domain_id"));
 }
 
 static bool domain_visible(const struct call *c, const json_t *doc)
 {
-	return !strcmp(str(doc, "id"), c->auth->home_id) || caller_reaches(c, str(doc, "id"));
+	return !strcmp(doc_str(doc, "id"), c->auth->home_id) ||
+	       caller_reaches(c, doc_str(doc, "id"));
 }
 
 /* Who may change what lives in a domain: its admin, but not what has power beyond it. */
@@ -192,14 +184,14 @@ static bool is_changed_by(const struct call *c, const json_t *doc, const char *u
 			  const char *scope)
 {
 	return caller_is_admin(c) ||
-	       (caller_reaches(c, str(doc, "domain_id")) && !grant_beyond(c, user, scope));
+	       (caller_reaches(c, doc_str(doc, "domain_id")) && !grant_beyond(c, user, scope));
 }
 
 static bool project_owned(const struct call *c, const json_t *doc)
 {
 	char scope[80];
 
-	snprintf(scope, sizeof(scope), "project:%s", str(doc, "id"));
+	snprintf(scope, sizeof(scope), "project:%s", doc_str(doc, "id"));
 	return is_changed_by(c, doc, NULL, scope);
 }
 
@@ -207,12 +199,12 @@ static bool project_owned(const struct call *c, const json_t *doc)
 static int check_user(struct call *c, json_t *doc, const json_t *old)
 {
 	const struct password *made = c->job;
-	const char *project = str(doc, "default_project_id");
+	const char *project = doc_str(doc, "default_project_id");
 	int rc = set_domain(c, doc) ?: end_tokens(c, doc, old);
 
 	if (rc)
 		return rc;
-	if (project[0] && strcmp(project, str(old, "default_project_id")) &&
+	if (project[0] && strcmp(project, doc_str(old, "default_project_id")) &&
 	    !res_find(c, &project_resource, project))
 		return -ENOENT;
 	if (json_object_get(doc, "password"))
@@ -227,18 +219,18 @@ static int check_user(struct call *c, json_t *doc, const json_t *old)
 
 static int deleted_user(struct call *c, const json_t *doc)
 {
-	return grant_drop(c, str(doc, "id"), NULL) ?: free_name(c, &user_resource, doc);
+	return grant_drop(c, doc_str(doc, "id"), NULL) ?: free_name(c, &user_resource, doc);
 }
 
 static bool user_visible(const struct call *c, const json_t *doc)
 {
-	return !strcmp(str(doc, "id"), c->auth->user_id) ||
-	       caller_reaches(c, str(doc, "domain_id"));
+	return !strcmp(doc_str(doc, "id"), c->auth->user_id) ||
+	       caller_reaches(c, doc_str(doc, "domain_id"));
 }
 
 static bool user_owned(const struct call *c, const json_t *doc)
 {
-	return is_changed_by(c, doc, str(doc, "id"), NULL);
+	return is_changed_by(c, doc, doc_str(doc, "id"), NULL);
 }
 
 static const struct rfield domain_fields[] = {
@@ -360,7 +352,7 @@ static int list_users(struct call *c)
 /* Hashes user.password of the body first, if there is one. */
 static int with_hash(struct call *c, int (*handle)(struct call *c, const struct resource *r))
 {
-	const char *text = str(json_object_get(c->body, "user"), "password");
+	const char *text = doc_str(json_object_get(c->body, "user"), "password");
 
 	if (text[0] && !c->job)
 		return call_job(c, LANE_KNOWN, password_hash, password_new(text, NULL),
@@ -382,7 +374,7 @@ static int update_user(struct call *c)
 static int change_password(struct call *c)
 {
 	const json_t *given = json_object_get(c->body, "user"), *user;
-	const char *old = str(given, "original_password"), *text = str(given, "password");
+	const char *old = doc_str(given, "original_password"), *text = doc_str(given, "password");
 	const struct password *done = c->job;
 	json_t *doc;
 	int rc;
@@ -393,7 +385,7 @@ static int change_password(struct call *c)
 	if (!user)
 		return call_fail(c, 403, NULL,
 				 "You are not authorized to perform the requested action.");
-	rc = password_check(c, str(user, "id"), old, str(user, "password_hash"));
+	rc = password_check(c, doc_str(user, "id"), old, doc_str(user, "password_hash"));
 	if (rc)
 		return rc;
 	if (c->runs == 1)

@@ -22,7 +22,7 @@
 static int read_key(struct call *c, const char *which, unsigned char key[crypto_auth_KEYBYTES])
 {
 	const json_t *doc = call_get(c, "/secret/token");
-	const char *text = json_string_value(json_object_get(doc, which));
+	const char *text = doc_text(doc, which);
 	size_t len;
 
 	if (!text ||
@@ -114,13 +114,6 @@ int token_sign(struct call *c, const struct token *t, char **out)
 	return 0;
 }
 
-static const char *text_of(const json_t *doc, const char *name)
-{
-	const char *text = json_string_value(json_object_get(doc, name));
-
-	return text ? text : "";
-}
-
 /* It, or one that it came from. */
 static bool is_revoked(struct call *c, const struct token *t)
 {
@@ -132,14 +125,14 @@ static bool is_revoked(struct call *c, const struct token *t)
 
 static bool is_older(const struct token *t, const json_t *doc)
 {
-	return t->issued_us < json_integer_value(json_object_get(doc, "valid_after_us"));
+	return t->issued_us < doc_int(doc, "valid_after_us");
 }
 
 /* A user, project or domain as it must be while a token names it. */
 static bool holds(struct call *c, const struct token *t, const json_t *doc)
 {
 	return identity_enabled(c, doc) && !is_older(t, doc) &&
-	       !is_older(t, res_get(c, &domain_resource, text_of(doc, "domain_id")));
+	       !is_older(t, res_get(c, &domain_resource, doc_str(doc, "domain_id")));
 }
 
 /* Is what the token is good for still there? */
@@ -152,7 +145,7 @@ static bool scope_holds(struct call *c, const struct token *t)
 	if (strncmp(t->scope, "domain:", 7) != 0)
 		return true;
 	domain = res_get(c, &domain_resource, t->scope + 7);
-	return json_is_true(json_object_get(domain, "enabled")) && !is_older(t, domain);
+	return doc_bool(domain, "enabled") && !is_older(t, domain);
 }
 
 /* The words are ours (they were signed); is what they name still there? */
@@ -241,7 +234,7 @@ int token_purge(struct call *c)
 	int rc = 0;
 
 	for (unsigned int n = 0; n < STORE_OPS_MAX / 2 && !rc && cursor_next(&it);)
-		if (json_integer_value(json_object_get(it.doc, "expires_us")) < c->now_us) {
+		if (doc_int(it.doc, "expires_us") < c->now_us) {
 			rc = call_delete(c, "%s", it.key);
 			n++;
 		}
@@ -273,8 +266,8 @@ void token_caller(struct call *c, const struct token *t, struct auth *out)
 
 	*out = (struct auth){ .roles = 0 };
 	snprintf(out->user_id, sizeof(out->user_id), "%s", t->user_id);
-	snprintf(out->user_name, sizeof(out->user_name), "%s", text_of(user, "name"));
-	snprintf(out->home_id, sizeof(out->home_id), "%s", text_of(user, "domain_id"));
+	snprintf(out->user_name, sizeof(out->user_name), "%s", doc_str(user, "name"));
+	snprintf(out->home_id, sizeof(out->home_id), "%s", doc_str(user, "domain_id"));
 	set_scope(out, t->scope);
 }
 

@@ -17,13 +17,6 @@ static const char *const reserved[] = { "self",	      "file",	    "schema",	  "s
 					"locations",  "direct_url", "location",	  "deleted",
 					"deleted_at", "created_at", "updated_at", NULL };
 
-static const char *str(const json_t *doc, const char *name)
-{
-	const char *text = json_string_value(json_object_get(doc, name));
-
-	return text ? text : "";
-}
-
 /**
  * image_is_reserved() - Is a member neither the table's nor a client's to set?
  * @name: member
@@ -100,8 +93,8 @@ static int check_formats(struct call *c, const json_t *doc, const json_t *old)
 	static const char *const formats[] = { "disk_format", "container_format" };
 
 	for (size_t i = 0; i < ARRAY_LEN(formats); i++)
-		if (strcmp(str(old, "status"), "queued") != 0 &&
-		    strcmp(str(doc, formats[i]), str(old, formats[i])) != 0)
+		if (strcmp(doc_str(old, "status"), "queued") != 0 &&
+		    strcmp(doc_str(doc, formats[i]), doc_str(old, formats[i])) != 0)
 			return call_fail(c, 403, NULL,
 					 "Attribute %s can be only replaced for a queued image.",
 					 formats[i]);
@@ -112,10 +105,10 @@ static int check_formats(struct call *c, const json_t *doc, const json_t *old)
 static int check_new(struct call *c, const json_t *doc)
 {
 	int64_t max = limit_of(c, "quota_images");
-	unsigned int n = res_count(c, &image_resource, "owner", str(doc, "owner"));
+	unsigned int n = res_count(c, &image_resource, "owner", doc_str(doc, "owner"));
 
-	if (res_get(c, &image_gone_resource, str(doc, "id")))
-		return call_fail(c, 409, NULL, "Image ID %s already exists!", str(doc, "id"));
+	if (res_get(c, &image_gone_resource, doc_str(doc, "id")))
+		return call_fail(c, 409, NULL, "Image ID %s already exists!", doc_str(doc, "id"));
 	if (n < max)
 		return 0;
 	return call_fail(c, 413, NULL,
@@ -151,18 +144,18 @@ const struct resource image_gone_resource = {
  */
 int image_spend(struct call *c, const json_t *doc)
 {
-	struct cursor it = res_list(c, &image_gone_resource, "owner", str(doc, "owner"));
+	struct cursor it = res_list(c, &image_gone_resource, "owner", doc_str(doc, "owner"));
 	json_int_t now_s = c->now_us / 1000000;
 	int rc = 0;
 
-	if (res_count(c, &image_gone_resource, "owner", str(doc, "owner")) >= GONE_MAX &&
+	if (res_count(c, &image_gone_resource, "owner", doc_str(doc, "owner")) >= GONE_MAX &&
 	    cursor_next(&it))
-		rc = call_delete(c, "/image_gone/%s", str(it.doc, "id"));
+		rc = call_delete(c, "/image_gone/%s", doc_str(it.doc, "id"));
 	return rc ? rc
 		  : call_put(c,
-			     json_pack("{s:s,s:s,s:I}", "id", str(doc, "id"), "owner",
-				       str(doc, "owner"), "deleted_at", now_s),
-			     "/image_gone/%s", str(doc, "id"));
+			     json_pack("{s:s,s:s,s:I}", "id", doc_str(doc, "id"), "owner",
+				       doc_str(doc, "owner"), "deleted_at", now_s),
+			     "/image_gone/%s", doc_str(doc, "id"));
 }
 
 /**
@@ -178,8 +171,8 @@ int image_check(struct call *c, json_t *doc, const json_t *old)
 	size_t size;
 	int rc;
 
-	if (!strcmp(str(doc, "visibility"), "public") && !caller_is_admin(c) &&
-	    strcmp(str(old, "visibility"), "public") != 0)
+	if (!strcmp(doc_str(doc, "visibility"), "public") && !caller_is_admin(c) &&
+	    strcmp(doc_str(old, "visibility"), "public") != 0)
 		return call_fail(c, 403, NULL,
 				 "You are not authorized to complete publicize_image "
 				 "action.");
@@ -208,7 +201,7 @@ int64_t image_room(struct call *c, const char *owner)
 
 	room = gb > INT64_MAX >> 30 ? INT64_MAX : gb << 30;
 	while (cursor_next(&it))
-		room -= MIN(json_integer_value(json_object_get(it.doc, "size")), (json_int_t)room);
+		room -= MIN(doc_int(it.doc, "size"), (json_int_t)room);
 	return room;
 }
 

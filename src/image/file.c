@@ -36,13 +36,6 @@ struct upload {
 	bool kept; /* has its place */
 };
 
-static const char *str(const json_t *doc, const char *name)
-{
-	const char *text = json_string_value(json_object_get(doc, name));
-
-	return text ? text : "";
-}
-
 static char *image_path(const struct call *c, const char *id)
 {
 	char *path = NULL;
@@ -92,14 +85,14 @@ static void upload_sync(void *arg)
 
 static int check_queued(struct call *c, const json_t *doc)
 {
-	if (!str(doc, "disk_format")[0] || !str(doc, "container_format")[0])
+	if (!doc_str(doc, "disk_format")[0] || !doc_str(doc, "container_format")[0])
 		return call_fail(c, 400, NULL,
 				 "Properties disk_format, container_format must be set prior to "
 				 "saving data.");
-	if (strcmp(str(doc, "status"), "queued") != 0)
+	if (strcmp(doc_str(doc, "status"), "queued") != 0)
 		return call_fail(c, 409, NULL,
 				 "Image status transition from %s to saving is not allowed",
-				 str(doc, "status"));
+				 doc_str(doc, "status"));
 	return 0;
 }
 
@@ -115,8 +108,8 @@ static int refuse(struct call *c, const json_t *old, const struct upload *up)
 		return call_fail(c, 415, NULL, "The image is not accepted: %s.", up->why.msg);
 	if (up->judgement != -EINVAL)
 		return call_fail(c, 500, NULL, "The image cannot be judged: %s", up->why.msg);
-	log_warn("refused an image", "id=%s owner=%s why=\"%s\"", str(old, "id"), str(old, "owner"),
-		 up->why.msg);
+	log_warn("refused an image", "id=%s owner=%s why=\"%s\"", doc_str(old, "id"),
+		 doc_str(old, "owner"), up->why.msg);
 	doc = json_copy((json_t *)old);
 	if (json_object_set_new(doc, "status", json_string("killed")) ||
 	    json_object_set_new(doc, IMAGE_REFUSED, json_string(up->why.msg))) {
@@ -146,7 +139,7 @@ static int activate(struct call *c, const json_t *old, struct upload *up)
 {
 	json_t *doc;
 	/* Not pure, but done once: until the commit nobody looks at the file. */
-	int rc = keep(c, up, str(old, "id"));
+	int rc = keep(c, up, doc_str(old, "id"));
 
 	if (rc)
 		return rc;
@@ -167,7 +160,7 @@ static int64_t upload_room(struct call *c)
 	const json_t *doc = image_find_own(c);
 	int rc = doc ? check_queued(c, doc) : -ENOENT;
 
-	return rc ? rc : image_room(c, str(doc, "owner"));
+	return rc ? rc : image_room(c, doc_str(doc, "owner"));
 }
 
 static int handle_upload(struct call *c)
@@ -179,17 +172,18 @@ static int handle_upload(struct call *c)
 	if (rc)
 		return rc;
 	if (!up)
-		return call_job(c, LANE_FILE, upload_sync,
-				upload_new(call_upload(c), call_digest(c), str(doc, "disk_format")),
-				upload_free);
+		return call_job(
+			c, LANE_FILE, upload_sync,
+			upload_new(call_upload(c), call_digest(c), doc_str(doc, "disk_format")),
+			upload_free);
 	if (up->error)
 		return call_fail(c, up->error == -ENOSPC ? 507 : 500, NULL,
 				 "The image cannot be kept: %s", strerror(-up->error));
-	if (strcmp(up->disk_format, str(doc, "disk_format")) != 0)
+	if (strcmp(up->disk_format, doc_str(doc, "disk_format")) != 0)
 		return call_fail(c, 409, NULL, "The image's format was changed meanwhile.");
 	if (up->judgement)
 		return refuse(c, doc, up);
-	return image_check_room(c, str(doc, "owner"), up->size) ?: activate(c, doc, up);
+	return image_check_room(c, doc_str(doc, "owner"), up->size) ?: activate(c, doc, up);
 }
 
 static int handle_download(struct call *c)
@@ -199,12 +193,12 @@ static int handle_download(struct call *c)
 
 	if (!doc)
 		return -ENOENT;
-	if (strcmp(str(doc, "status"), "active") != 0)
+	if (strcmp(doc_str(doc, "status"), "active") != 0)
 		return call_reply(c, 204, NULL);
-	path = image_path(c, str(doc, "id"));
+	path = image_path(c, doc_str(doc, "id"));
 	if (!path)
 		return -ENOMEM;
-	call_header(c, "Content-Md5", str(doc, "checksum"));
+	call_header(c, "Content-Md5", doc_str(doc, "checksum"));
 	return call_reply_file(c, path, "application/octet-stream");
 }
 
@@ -264,7 +258,7 @@ int image_sweep(struct call *c)
 
 	sweep_dir(c, "images", ORPHAN_S);
 	while (!rc && n < GONE_SWEEP && cursor_next(&it))
-		if (json_integer_value(json_object_get(it.doc, "deleted_at")) < before) {
+		if (doc_int(it.doc, "deleted_at") < before) {
 			rc = call_delete(c, "%s", it.key);
 			n++;
 		}

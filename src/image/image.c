@@ -37,13 +37,6 @@ static const struct rfield image_fields[] = {
 	{ NULL },
 };
 
-static const char *str(const json_t *doc, const char *name)
-{
-	const char *text = json_string_value(json_object_get(doc, name));
-
-	return text ? text : "";
-}
-
 static bool is_in(const char *const *words, const char *word)
 {
 	for (; *words; words++)
@@ -72,12 +65,12 @@ bool image_is_row(const char *name)
 static bool is_member(struct call *c, const json_t *doc)
 {
 	return c->auth->project_id[0] &&
-	       call_get(c, "/image_member/%s/%s", str(doc, "id"), c->auth->project_id);
+	       call_get(c, "/image_member/%s/%s", doc_str(doc, "id"), c->auth->project_id);
 }
 
 static bool is_own(const struct call *c, const json_t *doc)
 {
-	return caller_owns(c, str(doc, "owner"));
+	return caller_owns(c, doc_str(doc, "owner"));
 }
 
 /* A host's agent gets the images that servers of its host are made of, and no others. */
@@ -92,16 +85,16 @@ static bool is_wanted(struct call *c, const char *id)
 	it = call_list(c, "/host/%s/server/", host);
 	while (cursor_next(&it))
 		for (size_t i = 0; i < ARRAY_LEN(names); i++)
-			if (!strcmp(str(json_object_get(it.doc, "image"), names[i]), id))
+			if (!strcmp(doc_str(json_object_get(it.doc, "image"), names[i]), id))
 				return true;
 	return false;
 }
 
 static bool image_visible(const struct call *c, const json_t *doc)
 {
-	const char *visibility = str(doc, "visibility");
+	const char *visibility = doc_str(doc, "visibility");
 
-	return is_own(c, doc) || is_wanted((struct call *)c, str(doc, "id")) ||
+	return is_own(c, doc) || is_wanted((struct call *)c, doc_str(doc, "id")) ||
 	       !strcmp(visibility, "public") || !strcmp(visibility, "community") ||
 	       (!strcmp(visibility, "shared") && is_member((struct call *)c, doc));
 }
@@ -111,9 +104,9 @@ static bool image_listed(const struct call *c, const json_t *doc)
 {
 	const char *asked = call_arg(c, "visibility");
 
-	if (json_is_true(json_object_get(doc, "os_hidden")) && !call_arg(c, "os_hidden"))
+	if (doc_bool(doc, "os_hidden") && !call_arg(c, "os_hidden"))
 		return false;
-	return is_own(c, doc) || strcmp(str(doc, "visibility"), "community") != 0 ||
+	return is_own(c, doc) || strcmp(doc_str(doc, "visibility"), "community") != 0 ||
 	       (asked && !strcmp(asked, "community"));
 }
 
@@ -121,9 +114,9 @@ static int image_show(struct call *c, const json_t *doc, json_t *out)
 {
 	char self[100], file[110];
 
-	snprintf(self, sizeof(self), "/v2/images/%s", str(doc, "id"));
+	snprintf(self, sizeof(self), "/v2/images/%s", doc_str(doc, "id"));
 	snprintf(file, sizeof(file), "%s/file", self);
-	if (!strcmp(str(doc, "status"), "active"))
+	if (!strcmp(doc_str(doc, "status"), "active"))
 		json_object_set_new(out, "stores", json_string("file"));
 	return json_object_set_new(out, "self", json_string(self)) ||
 			       json_object_set_new(out, "file", json_string(file)) ||
@@ -134,12 +127,12 @@ static int image_show(struct call *c, const json_t *doc, json_t *out)
 
 static int image_deleted(struct call *c, const json_t *doc)
 {
-	struct cursor it = call_list(c, "/image_member/%s/", str(doc, "id"));
+	struct cursor it = call_list(c, "/image_member/%s/", doc_str(doc, "id"));
 	int rc = 0;
 
-	if (json_is_true(json_object_get(doc, "protected")))
+	if (doc_bool(doc, "protected"))
 		return call_fail(c, 403, NULL, "Image %s is protected and cannot be deleted.",
-				 str(doc, "id"));
+				 doc_str(doc, "id"));
 	while (!rc && cursor_next(&it))
 		rc = call_delete(c, "%s", it.key);
 	return rc ? rc : image_spend(c, doc);
@@ -188,7 +181,7 @@ static int create_image(struct call *c)
 	if (rc)
 		return rc;
 	snprintf(url, sizeof(url), "%s/image/v2/images/%s", c->opts->public_url,
-		 str(c->reply, "id"));
+		 doc_str(c->reply, "id"));
 	call_header(c, "Location", url);
 	return 0;
 }
@@ -196,7 +189,7 @@ static int create_image(struct call *c)
 /* One step of a JSON patch (RFC 6902): "add", "replace" or "remove" of one member. */
 static int patch_step(struct call *c, const json_t *step, json_t *doc, json_t *given)
 {
-	const char *op = str(step, "op"), *path = str(step, "path");
+	const char *op = doc_str(step, "op"), *path = doc_str(step, "path");
 	const json_t *value = json_object_get(step, "value");
 	bool remove = !strcmp(op, "remove");
 	const struct rfield *row;
@@ -326,7 +319,7 @@ static int list_members(struct call *c)
 	}
 	it = call_list(c, "/image_member/%s/", c->ids[0]);
 	while (cursor_next(&it))
-		if (is_own(c, image) || caller_is_in(c, str(it.doc, "member_id")))
+		if (is_own(c, image) || caller_is_in(c, doc_str(it.doc, "member_id")))
 			json_array_append(list, (json_t *)it.doc);
 	return call_reply(c, 200,
 			  json_pack("{s:o,s:s}", "members", list, "schema", "/v2/schemas/members"));
@@ -351,7 +344,7 @@ static int put_member(struct call *c, const char *member, const char *status, co
 
 static int add_member(struct call *c)
 {
-	const char *member = str(c->body, "member");
+	const char *member = doc_str(c->body, "member");
 	const json_t *image = image_find_own(c);
 	struct cursor it;
 	unsigned int n = 0;
@@ -360,7 +353,7 @@ static int add_member(struct call *c)
 		return -ENOENT;
 	if (!member[0] || strchr(member, '/') || strlen(member) > 64)
 		return call_fail(c, 400, NULL, "Member can't be empty");
-	if (strcmp(str(image, "visibility"), "shared") != 0)
+	if (strcmp(doc_str(image, "visibility"), "shared") != 0)
 		return call_fail(c, 403, NULL, "Only shared images have members.");
 	if (call_get(c, "/image_member/%s/%s", c->ids[0], member))
 		return call_fail(c, 409, NULL, "Member %s is already there.", member);
@@ -380,7 +373,7 @@ static int update_member(struct call *c)
 {
 	static const char *const states[] = { "pending", "accepted", "rejected", NULL };
 	const json_t *old = call_get(c, "/image_member/%s/%s", c->ids[0], c->ids[1]);
-	const char *status = str(c->body, "status");
+	const char *status = doc_str(c->body, "status");
 
 	if (!res_find(c, &image_resource, c->ids[0]))
 		return -ENOENT;
@@ -390,7 +383,7 @@ static int update_member(struct call *c)
 		return call_fail(c, 403, NULL, "Only the member may change its status.");
 	if (!is_in(states, status))
 		return call_fail(c, 400, NULL, "Invalid status: %s", status);
-	return put_member(c, c->ids[1], status, str(old, "created_at"));
+	return put_member(c, c->ids[1], status, doc_str(old, "created_at"));
 }
 
 static int remove_member(struct call *c)

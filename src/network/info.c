@@ -186,7 +186,7 @@ int agent_find(struct call *c)
 	struct cursor it = call_list(c, "/agent/");
 
 	while (caller_is_admin(c) && cursor_next(&it))
-		if (!strcmp(doc_str(it.doc, "id"), c->ids[0]))
+		if (doc_is(it.doc, "id", c->ids[0]))
 			return call_reply(c, 200,
 					  json_pack("{s:o}", "agent",
 						    res_show(c, &network_agent_resource, it.doc)));

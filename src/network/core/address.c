@@ -99,8 +99,7 @@ static bool list_has(const json_t *ips, const char *subnet_id, const char *ip)
 	size_t i;
 
 	json_array_foreach (ips, i, row)
-		if (!strcmp(doc_str(row, "subnet_id"), subnet_id) &&
-		    !strcmp(doc_str(row, "ip_address"), ip))
+		if (doc_is(row, "subnet_id", subnet_id) && doc_is(row, "ip_address", ip))
 			return true;
 	return false;
 }
@@ -153,7 +152,7 @@ static bool plan_keep(struct addr_plan *p, const char *subnet_id)
 	size_t i;
 
 	json_array_foreach (p->had, i, row)
-		if (!strcmp(doc_str(row, "subnet_id"), subnet_id) &&
+		if (doc_is(row, "subnet_id", subnet_id) &&
 		    !list_has(p->got, subnet_id, doc_str(row, "ip_address")))
 			return !json_array_append(p->got, row);
 	return false;
@@ -172,7 +171,7 @@ static int wish_subnet(struct addr_plan *p, const json_t *wish, const json_t **o
 		if (!*out)
 			return call_fail(p->c, 404, "SubnetNotFound",
 					 "Subnet %s could not be found.", id);
-		if (!strcmp(doc_str(*out, "network_id"), p->network_id))
+		if (doc_is(*out, "network_id", p->network_id))
 			return 0;
 		return call_fail(
 			p->c, 400, "InvalidInput",
@@ -340,7 +339,7 @@ int port_addresses(struct call *c, json_t *port, const json_t *old)
 			       .network_id = doc_str(port, "network_id"),
 			       .had = json_object_get(old, "fixed_ips"),
 			       .got = got };
-	bool mac_same = !strcmp(doc_str(port, "mac_address"), doc_str(old, "mac_address"));
+	bool mac_same = doc_is(port, "mac_address", doc_str(old, "mac_address"));
 	int rc = plan_mac(&p, port, old);
 
 	if (rc || (old && mac_same && json_equal(wishes, p.had)))

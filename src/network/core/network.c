@@ -97,7 +97,7 @@ static int segment_claim(struct call *c, const json_t *doc)
 /* A VLAN network without an id gets one. */
 static int segment_allocate(struct call *c, json_t *doc, const struct vlan_ranges *ranges)
 {
-	const char *physnet = json_string_value(json_object_get(doc, "provider:physical_network"));
+	const char *physnet = doc_text(doc, "provider:physical_network");
 	unsigned int vid;
 	int rc = segment_pick(ranges, physnet, segment_is_used, c, &physnet, &vid);
 
@@ -125,8 +125,8 @@ static int segment_create(struct call *c, json_t *doc)
 {
 	const json_t *id = json_object_get(doc, "provider:segmentation_id");
 	struct segment_want want = {
-		json_string_value(json_object_get(doc, "provider:network_type")),
-		json_string_value(json_object_get(doc, "provider:physical_network")),
+		doc_text(doc, "provider:network_type"),
+		doc_text(doc, "provider:physical_network"),
 		json_is_integer(id) ? json_integer_value(id) : -1,
 	};
 	struct vlan_ranges ranges;
@@ -173,11 +173,10 @@ static int check_mtu(struct call *c, json_t *doc)
 /* What lies on the wire cannot change under ports that use it. */
 static int check_provider_kept(struct call *c, const json_t *doc, const json_t *old)
 {
-	bool flat = !strcmp(doc_str(old, "provider:network_type"), "flat");
+	bool flat = doc_is(old, "provider:network_type", "flat");
 
 	for (size_t i = 0; i < ARRAY_LEN(provider_names); i++) {
-		if (json_equal(json_object_get(doc, provider_names[i]),
-			       json_object_get(old, provider_names[i])))
+		if (doc_same(doc, old, provider_names[i]))
 			continue;
 		return call_fail(c, 400, "InvalidInput", "Invalid input for operation: %s.",
 				 flat ? "Only VLAN type networks can be updated."
@@ -195,8 +194,7 @@ static int check_unshare(struct call *c, const json_t *doc, const json_t *old)
 		return 0;
 	it = res_list(c, &port_resource, "network_id", doc_str(doc, "id"));
 	while (cursor_next(&it))
-		if (!json_equal(json_object_get(it.doc, "project_id"),
-				json_object_get(doc, "project_id")) &&
+		if (!doc_same(it.doc, doc, "project_id") &&
 		    strncmp(doc_str(it.doc, "device_owner"), "network:", 8))
 			return call_fail(c, 409, "InvalidSharedSetting",
 					 "Unable to reconfigure sharing settings for network %s. "
@@ -229,7 +227,7 @@ static int network_in_use(struct call *c, const char *id)
 	size_t n = 0;
 
 	while (cursor_next(&it) && n + 37 < sizeof(ids))
-		if (strcmp(doc_str(it.doc, "device_owner"), "network:dhcp"))
+		if (!doc_is(it.doc, "device_owner", "network:dhcp"))
 			n += (size_t)snprintf(ids + n, sizeof(ids) - n, "%s%s", n ? "," : "",
 					      doc_str(it.doc, "id"));
 	if (!n)

@@ -50,9 +50,6 @@ int valid_uuids(struct call *c, const char *field, json_t **value);
 int net_refused(struct call *c, const struct refusal *r);
 bool match_tags(const json_t *doc, const char *value);
 
-const char *doc_str(const json_t *doc, const char *name);
-bool doc_bool(const json_t *doc, const char *name);
-
 /* Subnets */
 int subnet_read(const json_t *doc, struct ipam_subnet *out);
 

@@ -50,7 +50,7 @@ static bool match_fixed_ips(const json_t *doc, const char *value)
 			 : (n == strlen("ip_address") && !strncmp(value, "ip_address", n) &&
 			    !strcmp(address, eq + 1)) ||
 				    (n == strlen("subnet_id") && !strncmp(value, "subnet_id", n) &&
-				     !strcmp(doc_str(ip, "subnet_id"), eq + 1)))
+				     doc_is(ip, "subnet_id", eq + 1)))
 			return true;
 	}
 	return false;
@@ -221,8 +221,7 @@ static void merge_dhcp_opts(json_t *port, const json_t *old)
 			bool named = false;
 
 			json_array_foreach (given, j, other)
-				named |= !strcmp(doc_str(other, "opt_name"),
-						 doc_str(opt, "opt_name"));
+				named |= doc_is(other, "opt_name", doc_str(opt, "opt_name"));
 			if (!named)
 				json_array_append(merged, opt);
 		}

@@ -92,7 +92,7 @@ static json_t *pools_to_json(const struct ipam_subnet *s)
 
 static int check_versions(struct call *c, const json_t *doc, const struct ipam_subnet *s)
 {
-	json_int_t version = json_integer_value(json_object_get(doc, "ip_version"));
+	json_int_t version = doc_int(doc, "ip_version");
 	bool modes = json_is_string(json_object_get(doc, "ipv6_ra_mode")) ||
 		     json_is_string(json_object_get(doc, "ipv6_address_mode"));
 
@@ -150,7 +150,7 @@ static int check_overlap(struct call *c, const json_t *doc, const struct ipam_su
 	struct cidr other;
 
 	while (cursor_next(&it)) {
-		if (!strcmp(doc_str(it.doc, "id"), doc_str(doc, "id")) ||
+		if (doc_is(it.doc, "id", doc_str(doc, "id")) ||
 		    cidr_parse(doc_str(it.doc, "cidr"), &other, NULL) ||
 		    !cidr_overlaps(&other, &s->cidr))
 			continue;
@@ -246,7 +246,7 @@ static int port_strip(struct call *c, const json_t *port, const char *subnet_id)
 	size_t i;
 
 	json_array_foreach (json_object_get(port, "fixed_ips"), i, ip)
-		if (strcmp(doc_str(ip, "subnet_id"), subnet_id))
+		if (!doc_is(ip, "subnet_id", subnet_id))
 			json_array_append(kept, ip);
 	json_object_set_new(copy, "fixed_ips", kept);
 	return res_put(c, &port_resource, copy);
@@ -262,7 +262,7 @@ static int subnet_deleted(struct call *c, const json_t *doc)
 
 	while (!rc && cursor_next(&it)) {
 		const json_t *port = res_get(c, &port_resource, doc_str(it.doc, "port"));
-		bool service = !strcmp(doc_str(port, "device_owner"), "network:dhcp");
+		bool service = doc_is(port, "device_owner", "network:dhcp");
 
 		if (service && stripped++ >= SERVICE_PORTS_NOW)
 			continue; /* lease_sync() does it */

@@ -24,30 +24,6 @@ struct item {
 };
 
 /**
- * doc_str() - A string member
- * @doc:  document
- * @name: member
- *
- * Return: its text; "" when it is absent or no string. Borrowed from @doc.
- */
-const char *doc_str(const json_t *doc, const char *name)
-{
-	const char *s = json_string_value(json_object_get(doc, name));
-
-	return s ? s : "";
-}
-
-/**
- * doc_bool() - Is the member true?
- * @doc:  document
- * @name: member
- */
-bool doc_bool(const json_t *doc, const char *name)
-{
-	return json_is_true(json_object_get(doc, name));
-}
-
-/**
  * net_refused() - Answer with a refusal
  * @c: call
  * @r: what a pure check said

@@ -58,8 +58,7 @@ static const char *const rule_essence[] = { "ethertype",      "direction",	"prot
 static bool rules_equal(const json_t *a, const json_t *b)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rule_essence); i++)
-		if (!json_equal(json_object_get(a, rule_essence[i]),
-				json_object_get(b, rule_essence[i])))
+		if (!doc_same(a, b, rule_essence[i]))
 			return false;
 	return true;
 }
@@ -127,7 +126,7 @@ static int rule_add(struct call *c, const json_t *group, const char *direction,
 
 static bool is_default(const json_t *group)
 {
-	return !strcmp(doc_str(group, "name"), "default");
+	return doc_is(group, "name", "default");
 }
 
 static int group_check(struct call *c, json_t *doc, const json_t *old)

@@ -386,7 +386,7 @@ static int check_collector(struct call *c, const char *remote_ip)
 
 static int mirror_check(struct call *c, json_t *doc, const json_t *old)
 {
-	bool gre = !strcmp(doc_str(doc, "mirror_type"), "gre");
+	bool gre = doc_is(doc, "mirror_type", "gre");
 	json_int_t max = gre ? GRE_KEY_MAX : ERSPAN_ID_MAX;
 	const char *key;
 	json_t *v;
@@ -572,8 +572,7 @@ int tap_report(struct call *c, const char *host, const char *kind, const char *i
 
 	if (rc)
 		return rc;
-	if (!wish ||
-	    !json_equal(json_object_get(wish, "generation"), json_object_get(said, "generation")))
+	if (!wish || !doc_same(wish, said, "generation"))
 		return call_fail(c, 409, "Conflict", "The %s's document is another one now.", kind);
 	rc = set_status(c, r, res_get(c, r, id), said);
 	return rc ? rc : call_reply(c, 204, NULL);
