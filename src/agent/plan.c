@@ -12,8 +12,8 @@
  * @have: observed state
  *
  * A setting is written at bind and when the document changed, never because the switch differs: a
- * setting made by hand wins until then (design.md section 6). A released VF waits for its domain.
- * A VF is attached before its domain starts: the switch listens then, and QEMU has only to connect.
+ * setting made by hand wins until then (docs/sriov.md). A released VF waits for its domain. A VF is
+ * attached before its domain starts: the switch listens then, and QEMU has only to connect.
  */
 enum port_step plan_port(const struct want_port *want, const struct port_have *have)
 {

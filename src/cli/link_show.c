@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `anyvf link show`: PFs and their VFs as iproute2 6.1 prints links and vfinfo
- * (ip/ipaddress.c there), text and JSON. Source: reference of issue 2, part 1.
+ * (ip/ipaddress.c there), text and JSON. docs/sriov.md tells what a line has.
  */
 #include <errno.h>
 #include <inttypes.h>

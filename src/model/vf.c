@@ -104,7 +104,7 @@ void vf_config_default(struct vf_config *out)
  * @changed: bits by enum vf_field of what the request names; only these are checked
  * @e:       error text, may be NULL
  *
- * The kernel's answers for netdevsim (sriov.md A1): any VLAN 0..4095, any rate, no multicast MAC.
+ * The kernel's answers for netdevsim (docs/sriov.md): any VLAN 0..4095, any rate, no multicast MAC.
  *
  * Return: 0 or -EINVAL.
  */

@@ -14,7 +14,7 @@
 #define VF_MAX 256	   /* VFs a PF */
 #define VF_NAME_LEN 64	   /* port ids, server names; without the NUL */
 #define VF_PATH_LEN 107	   /* sun_path without the NUL */
-#define VF_MACS_UNTRUSTED 18 /* guest addresses an untrusted VF may have (sriov.md B4) */
+#define VF_MACS_UNTRUSTED 18 /* guest addresses an untrusted VF may have (docs/sriov.md, Trust) */
 #define VF_MACS_TRUSTED 1024
 #define VF_LEARNED_MAX 1024 /* addresses learned behind a guest */
 #define VF_STORM_MAX 10000000u /* frames a second; more than any core switches */

@@ -48,7 +48,7 @@ static uint8_t *put32(uint8_t *at, uint32_t v)
 
 /*
  * The id's decimal digits read as hexadecimal: what Open vSwitch as driven by
- * tap-as-a-service puts there (sriov.md B10), so analyzers see the same index.
+ * tap-as-a-service puts there (docs/sriov.md, Mirrors), so analyzers see the same index.
  */
 static uint32_t erspan_index(uint32_t id)
 {

@@ -18,7 +18,7 @@ static bool pf_link_up(const struct sw_pf *pf)
 }
 
 /**
- * sw_vf_link_up() - The link state a guest should see (sriov.md B6)
+ * sw_vf_link_up() - The link state a guest should see (docs/sriov.md)
  * @pf: PF
  * @vf: 0..numvfs-1
  *

@@ -360,7 +360,7 @@ static void say(struct sw_vf *v, const char *pf, unsigned int vf, const char *wh
 		 v->n_said == SAID_MAX ? ": more is not said of this VF" : "");
 }
 
-/* What the guest of @v is refused and did not ask for as @old yet (sriov.md B4). */
+/* What the guest of @v is refused and did not ask for as @old yet (docs/sriov.md, Trust). */
 static void refusals_say(struct sw_vf *v, const struct guest *old, const char *pf, unsigned int vf)
 {
 	const struct guest *g = v->guest;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Any netdev as an uplink, by our own packet socket with virtio-net headers
- * (vhost.md 19): checksums and GSO pass both ways, tags come back from the
+ * (docs/vhost.md): checksums and GSO pass both ways, tags come back from the
  * auxdata, own frames are not seen. DPDK's devices: uplink_dpdk.c.
  */
 #include "sw/uplink.h"

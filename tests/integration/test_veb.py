@@ -2,7 +2,7 @@
 """The switching rules through the real switch: raw frames into taps, an uplink, and out again.
 
 One PF with taps on its VFs and a veth pair as its wire; each test sends frames and asks who heard
-them. The numbers are those of sriov.md's checklist B12.
+them. The numbers are those of docs/conformance.md.
 """
 import contextlib
 import itertools

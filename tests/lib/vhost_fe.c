@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The front end's side of vhost-user (QEMU docs/interop/vhost-user). */
+/* The front end's side of vhost-user (QEMU, docs/interop/vhost-user.rst). */
 #include "lib/vhost_fe.h"
 
 #include <assert.h>

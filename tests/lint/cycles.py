@@ -16,7 +16,7 @@ LIBC = {'accept', 'bind', 'connect', 'recvmsg'}
 
 
 def objects(root, build):
-    """{"room/file.c": (functions it defines, symbols it needs)}."""
+    """{"ROOM/FILE.c": (functions it defines, symbols it needs)}."""
     found = {}
     for entry in json.loads((build / 'compile_commands.json').read_text()):
         source = (build / entry['file']).resolve()

@@ -34,7 +34,7 @@ def check(root):
             if own and own[1] not in may:
                 yield f'{where}: {room}/ may not include {own[1]}/'
             elif re.match(r'#include "', line) and not own:
-                yield f'{where}: our headers are included as "room/file.h"'
+                yield f'{where}: our headers are included as "ROOM/FILE.h"'
             foreign = re.match(r'#include <(.+)>', line)
             for pattern, rooms in FOREIGN if foreign and room != 'daemons' else ():
                 if re.match(pattern, foreign[1]) and room not in rooms.split():

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Claims about src/base/md5.c: RFC 1321's own vectors, and that the split of the input does not
+/* Claims about src/base/md5.h: RFC 1321's own vectors, and that the split of the input does not
  * matter. */
 #include <setjmp.h>
 #include <stdarg.h>
