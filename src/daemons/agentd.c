@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "agent/agent.h"
-#include "agent/root.h"
+#include "agent/core/agent.h"
+#include "agent/host/root.h"
 #include "base/conf.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -61,8 +61,8 @@ static int read_conf(struct daemon *d, const struct conf *conf, struct err *e)
 	d->opts.host = d->host;
 	d->opts.api = d->api;
 	d->opts.trust = (struct httpc_trust){ conf_get(conf, "agent", "ca_file"),
-					     conf_get(conf, "agent", "client_certificate"),
-					     conf_get(conf, "agent", "client_key") };
+					      conf_get(conf, "agent", "client_certificate"),
+					      conf_get(conf, "agent", "client_key") };
 	d->opts.state_dir = conf_get(conf, "host", "state_dir");
 	d->opts.mappings = conf_get(conf, "sriov", "physical_device_mappings");
 	d->opts.credentials = conf_get(conf, "agent", "credentials");

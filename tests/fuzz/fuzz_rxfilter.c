@@ -2,7 +2,7 @@
 /* QEMU's answer to query-rx-filter: QEMU may be its guest's. */
 #include <assert.h>
 
-#include "agent/rxfilter.h"
+#include "agent/kinds/port/rxfilter.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

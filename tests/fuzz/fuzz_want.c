@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The API's documents, through the parser and everything that is written from them. */
-#include "agent/dhcp.h"
-#include "agent/domxml.h"
-#include "agent/drive.h"
+#include "agent/kinds/net/dhcp.h"
+#include "agent/kinds/server/domxml.h"
+#include "agent/kinds/server/drive.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

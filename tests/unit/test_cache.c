@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* agent/cache: what lies there is judged at each use, and goes when nobody uses it. */
+/* agent/kinds/server/cache: what lies there is judged at each use, and goes when nobody uses it. */
 #include "unit/unit.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "agent/cache.h"
+#include "agent/kinds/server/cache.h"
 #include "base/file.h"
 #include "base/spawn.h"
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "agent/dhcp.h"
+#include "agent/kinds/net/dhcp.h"
 #include "want_docs.h"
 
 static struct want_net net;

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "agent/domxml.h"
+#include "agent/kinds/server/domxml.h"
 #include "want_docs.h"
 
 static struct want_server server;

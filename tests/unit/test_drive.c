@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/drive.h"
+#include "agent/kinds/server/drive.h"
 #include "want_docs.h"
 
 static struct want_server server;

@@ -4,7 +4,7 @@
 
 #include "unit.h"
 
-#include "agent/plan.h"
+#include "agent/core/plan.h"
 
 static void plan_port_does_one_thing_at_a_time(void **state)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* agent/root: what root's process refuses, whatever it is sent. */
+/* agent/host/root: what root's process refuses, whatever it is sent. */
 #include "unit/unit.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/root.h"
+#include "agent/host/root.h"
 #include "base/file.h"
 
 #define NET "11111111-2222-4333-8444-555555555555"

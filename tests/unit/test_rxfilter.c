@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/rxfilter.h"
+#include "agent/kinds/port/rxfilter.h"
 
 static int parse(const char *text, struct vf_filter *out)
 {

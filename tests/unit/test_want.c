@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/want.h"
+#include "agent/core/want.h"
 #include "want_docs.h"
 
 static void want_parse_reads_the_documented_members(void **state)

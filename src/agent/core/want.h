@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Desired state: the API's documents of this host (docs/agent-api.md) as plain
+ * structs. Strings point into the document, which each struct holds.
+ */
+#ifndef ANYVF_AGENT_CORE_WANT_H
+#define ANYVF_AGENT_CORE_WANT_H
+
+#include "base/cidr.h"
+#include "base/uuid.h"
+#include "model/collector.h"
+#include "model/pf.h"
+
+#define WANT_PORTS_MAX	 32 /* ports a server */
+#define WANT_IPS_MAX	 16 /* addresses a port */
+#define WANT_SUBNETS_MAX 16 /* subnets a network */
+
+/* Members of struct vf_config that the agent writes. */
+#define WANT_VF_FIELDS                                                                             \
+	(1U << VF_FIELD_MAC | 1U << VF_FIELD_VLAN | 1U << VF_FIELD_SPOOFCHK |                      \
+	 1U << VF_FIELD_STATE | 1U << VF_FIELD_TRUST | 1U << VF_FIELD_TRUNK | 1U << VF_FIELD_MTU | \
+	 1U << VF_FIELD_ALLOWED | 1U << VF_FIELD_PORT_ID | 1U << VF_FIELD_SERVER)
+
+struct want_ip {
+	struct ip address;
+	const char *subnet; /* id */
+};
+
+/* A file to fetch from the image service. */
+struct want_file {
+	const char *id;	    /* NULL: none */
+	const char *format; /* Glance's disk_format */
+	const char *hash;   /* SHA-512 in hex, or MD5; "" if not known */
+};
+
+struct want_image {
+	struct want_file disk;
+	struct want_file kernel, ramdisk; /* without a kernel the disk boots by itself */
+	const char *cmdline;		  /* property os_command_line, or NULL */
+};
+
+struct want_server {
+	json_t *doc; /* owns what the pointers point to */
+	uint64_t generation;
+	const char *id, *name, *project_id;
+	bool on, deleted;
+	unsigned int reboot; /* reboots asked for since the server was made */
+	unsigned int vcpus, memory_mb, disk_gb;
+	struct want_image image;
+	const char *user_data;		   /* base64, or NULL */
+	const char *key_name, *public_key; /* or NULL */
+	const json_t *metadata;		   /* object */
+	unsigned int n_ports;
+	const char *ports[WANT_PORTS_MAX]; /* ids, in order of the guest's NICs */
+};
+
+struct want_port {
+	json_t *doc;
+	uint64_t generation;
+	const char *id, *network, *pf, *pci_slot;
+	const char *server; /* id, or NULL */
+	unsigned int vf;
+	struct vf_config config; /* WANT_VF_FIELDS are set, but for the server's name */
+	bool released;
+	unsigned int n_ips;
+	struct want_ip ips[WANT_IPS_MAX];
+};
+
+struct want_subnet {
+	const char *id;
+	struct cidr cidr;
+	struct ip gateway; /* version 0: none */
+	bool dhcp;
+	const char *ra_mode,
+		*address_mode;	    /* "slaac", "dhcpv6-stateful", "dhcpv6-stateless"; or NULL */
+	const json_t *dns, *routes; /* arrays: of addresses; of {destination, nexthop} */
+};
+
+struct want_net {
+	json_t *doc;
+	uint64_t generation;
+	const char *id, *name, *pf;
+	unsigned int vlan, mtu;
+	bool dhcp; /* some subnet has DHCP */
+	struct mac dhcp_mac;
+	unsigned int n_dhcp_ips, n_subnets;
+	struct want_ip dhcp_ips[WANT_IPS_MAX];
+	struct want_subnet subnets[WANT_SUBNETS_MAX];
+};
+
+/* One mirror of a tap: a flow has one, a tap mirror one for each tunnel id. */
+struct want_leg {
+	bool wanted;
+	uint8_t dir; /* enum mirror_dir */
+	uint32_t id; /* of the tunnel; 0 in a flow */
+};
+
+#define WANT_LEGS 3 /* by enum mirror_dir for tap mirrors; a flow's is the last */
+
+/* A tap flow or tap mirror: a port whose frames are copied. */
+struct want_tap {
+	json_t *doc;
+	uint64_t generation;
+	const char *id;
+	const char *source;    /* id of the port that is watched */
+	const char *port;      /* id of the port that gets the copies; NULL: remote does */
+	const char *remote;    /* IP address, or NULL */
+	bool by_admin;	       /* remote was chosen by an admin of the cloud */
+	char refused[256];     /* by want_tap_judge(): why frames may not go there; "": they may */
+	uint8_t to;	       /* enum mirror_to */
+	struct vlan_set vlans; /* only frames of these are copied; unset: any */
+	struct want_leg legs[WANT_LEGS];
+};
+
+int want_server_parse(json_t *doc, struct want_server *out, struct err *e);
+int want_port_parse(json_t *doc, struct want_port *out, struct err *e);
+int want_net_parse(json_t *doc, struct want_net *out, struct err *e);
+int want_tap_parse(json_t *doc, struct want_tap *out, struct err *e);
+void want_tap_judge(struct want_tap *t, const struct collectors *listed);
+void want_doc_put(json_t **doc);
+
+#endif

@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libvirt behind a few verbs. Two threads of its own: one turns libvirt's event loop (which with
+ * qemu:///embed is what talks to QEMU), one connects, and connects again when libvirtd went away.
+ */
+#include "agent/host/virt.h"
+
+#include <errno.h>
+#include <libvirt/libvirt-qemu.h>
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent/kinds/server/domxml.h"
+#include "base/log.h"
+
+#define RETRY_MS	1000
+#define KEEPALIVE_S	5
+#define KEEPALIVE_COUNT 3
+
+/* Lives as long as the process: libvirt's threads cannot be ended. */
+struct virt {
+	struct loop *loop;
+	char *uri;
+	struct virt_events events;
+	void *arg;
+	pthread_mutex_t conn_lock;
+	pthread_cond_t conn_lost;
+	virConnectPtr conn; /* Writer: the connecting thread. NULL: not connected */
+	bool lost;	    /* the close callback fired */
+};
+
+/* One event on its way to the loop. */
+struct virt_event {
+	struct virt *virt;
+	enum { EV_CONNECTED, EV_LOST, EV_DOMAIN, EV_RX_FILTER } kind;
+	char id[UUID_STR_LEN];
+};
+
+static void event_deliver(void *arg)
+{
+	struct virt_event *ev = arg;
+	const struct virt *v = ev->virt;
+
+	switch (ev->kind) {
+	case EV_CONNECTED:
+	case EV_LOST:
+		v->events.connected(v->arg, ev->kind == EV_CONNECTED);
+		break;
+	case EV_DOMAIN:
+		v->events.domain(v->arg, ev->id);
+		break;
+	case EV_RX_FILTER:
+		v->events.rx_filter(v->arg, ev->id);
+		break;
+	}
+	free(ev);
+}
+
+static void event_post(struct virt *v, int kind, const char *id)
+{
+	struct virt_event *ev = calloc(1, sizeof(*ev));
+
+	if (!ev)
+		return; /* the next poll sees it */
+	ev->virt = v;
+	ev->kind = kind;
+	snprintf(ev->id, sizeof(ev->id), "%s", id);
+	loop_post(v->loop, event_deliver, ev);
+}
+
+/* The server of a domain of ours, or NULL. */
+static const char *server_of(virDomainPtr dom)
+{
+	const char *name = virDomainGetName(dom);
+
+	if (!name || strncmp(name, DOMXML_PREFIX, strlen(DOMXML_PREFIX)))
+		return NULL;
+	name += strlen(DOMXML_PREFIX);
+	return uuid_valid(name) ? name : NULL;
+}
+
+static int on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int detail, void *arg)
+{
+	const char *server = server_of(dom);
+
+	if (server)
+		event_post(arg, EV_DOMAIN, server);
+	return 0;
+}
+
+static void on_monitor(virConnectPtr conn, virDomainPtr dom, const char *event, long long seconds,
+		       unsigned int micros, const char *details, void *arg)
+{
+	auto_of(json_decref) json_t *obj = json_loads(details ? details : "{}", 0, NULL);
+	const char *name = json_string_value(json_object_get(obj, "name"));
+
+	if (name && !strncmp(name, DOMXML_ALIAS, strlen(DOMXML_ALIAS)) && server_of(dom))
+		event_post(arg, EV_RX_FILTER, name + strlen(DOMXML_ALIAS));
+}
+
+static void on_close(virConnectPtr conn, int reason, void *arg)
+{
+	struct virt *v = arg;
+
+	pthread_mutex_lock(&v->conn_lock);
+	v->lost = true;
+	pthread_cond_signal(&v->conn_lost);
+	pthread_mutex_unlock(&v->conn_lock);
+}
+
+static void quiet(void *arg, virErrorPtr error)
+{
+}
+
+/* Of a QEMU that ended libvirt repeats all it said; why it ended is in the last line. */
+static const char *last_line(const char *text)
+{
+	const char *at = text, *nl;
+
+	while ((nl = strchr(at, '\n')) && nl[1])
+		at = nl + 1;
+	return at;
+}
+
+/* What libvirt says of the last call in this thread, as errno and text. */
+static int last_error(struct err *e, const char *what)
+{
+	const virError *why = virGetLastError();
+
+	if (why && why->domain == VIR_FROM_RPC)
+		return err_set(e, -ENOTCONN, "%s: %s", what, why->message);
+	switch (why ? why->code : VIR_ERR_OK) {
+	case VIR_ERR_NO_DOMAIN:
+		return err_set(e, -ENOENT, "%s: no such domain", what);
+	case VIR_ERR_OPERATION_TIMEOUT:
+		return err_set(e, -ETIMEDOUT, "%s: %s", what, why->message);
+	case VIR_ERR_RPC:
+	case VIR_ERR_NO_CONNECT:
+		return err_set(e, -ENOTCONN, "%s: %s", what, why->message);
+	default:
+		return err_set(e, -EIO, "%s: %s", what,
+			       why ? last_line(why->message) : "unknown error");
+	}
+}
+
+static virConnectPtr connect_once(struct virt *v)
+{
+	virConnectPtr conn = virConnectOpen(v->uri);
+
+	if (!conn)
+		return NULL;
+	virConnectSetKeepAlive(conn, KEEPALIVE_S, KEEPALIVE_COUNT);
+	virConnectRegisterCloseCallback(conn, on_close, v, NULL);
+	if (virConnectDomainEventRegisterAny(conn, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+					     VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), v,
+					     NULL) < 0 ||
+	    virConnectDomainQemuMonitorEventRegister(conn, NULL, "NIC_RX_FILTER_CHANGED",
+						     on_monitor, v, NULL, 0) < 0) {
+		virConnectClose(conn);
+		return NULL;
+	}
+	return conn;
+}
+
+static void wait_until_lost(struct virt *v)
+{
+	virConnectPtr conn;
+
+	pthread_mutex_lock(&v->conn_lock);
+	while (!v->lost)
+		pthread_cond_wait(&v->conn_lost, &v->conn_lock);
+	v->lost = false;
+	conn = take(v->conn);
+	pthread_mutex_unlock(&v->conn_lock);
+	event_post(v, EV_LOST, "");
+	virConnectUnregisterCloseCallback(conn, on_close);
+	virConnectClose(conn);
+}
+
+static void *connect_thread(void *arg)
+{
+	struct virt *v = arg;
+	bool said = false;
+
+	for (;;) {
+		virConnectPtr conn = connect_once(v);
+
+		if (!conn && !said)
+			log_warn("no connection to libvirt", "uri=%s why=\"%s\"", v->uri,
+				 virGetLastErrorMessage());
+		said = !conn;
+		if (!conn) {
+			nanosleep(&(struct timespec){ .tv_sec = RETRY_MS / 1000 }, NULL);
+			continue;
+		}
+		pthread_mutex_lock(&v->conn_lock);
+		v->conn = conn;
+		pthread_mutex_unlock(&v->conn_lock);
+		log_info("connected to libvirt", "uri=%s", v->uri);
+		event_post(v, EV_CONNECTED, "");
+		wait_until_lost(v);
+		log_warn("libvirt went away", "uri=%s", v->uri);
+	}
+	return NULL;
+}
+
+static void *event_thread(void *arg)
+{
+	for (;;)
+		if (virEventRunDefaultImpl() < 0)
+			nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+	return NULL;
+}
+
+static int start_thread(void *(*fn)(void *), void *arg)
+{
+	sigset_t all, old;
+	pthread_t thread;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&thread, NULL, fn, arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return -rc;
+}
+
+/**
+ * virt_open() - Begin to keep a connection to libvirt
+ * @loop:   where events arrive
+ * @uri:    libvirt URI: qemu:///system, qemu:///embed?root=DIR
+ * @events: what to call; copied
+ * @arg:    for @events
+ * @out:    gets the handle; it lives until the process ends
+ * @e:      error text, may be NULL
+ *
+ * Return: 0 or a negative errno; that libvirt is not there yet is no error.
+ * Context: once a process, the loop's thread.
+ */
+int virt_open(struct loop *loop, const char *uri, const struct virt_events *events, void *arg,
+	      struct virt **out, struct err *e)
+{
+	struct virt *v = calloc(1, sizeof(*v));
+	int rc;
+
+	if (!v || !(v->uri = strdup(uri))) {
+		free(v);
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	v->loop = loop;
+	v->events = *events;
+	v->arg = arg;
+	pthread_mutex_init(&v->conn_lock, NULL);
+	pthread_cond_init(&v->conn_lost, NULL);
+	virSetErrorFunc(NULL, quiet);
+	if (virEventRegisterDefaultImpl() < 0 || virInitialize() < 0)
+		return last_error(e, "libvirt");
+	rc = start_thread(event_thread, v);
+	if (!rc)
+		rc = start_thread(connect_thread, v);
+	if (rc)
+		return err_set(e, rc, "libvirt: no thread");
+	*out = v;
+	return 0;
+}
+
+static virConnectPtr conn_get(struct virt *v, struct err *e)
+{
+	virConnectPtr conn;
+
+	pthread_mutex_lock(&v->conn_lock);
+	conn = v->conn;
+	if (conn)
+		virConnectRef(conn);
+	pthread_mutex_unlock(&v->conn_lock);
+	if (!conn)
+		err_set(e, -ENOTCONN, "libvirt is not there (%s)", v->uri);
+	return conn;
+}
+
+/*
+ * A connection of the call's own: libvirt serves the calls of one connection a few at a time, and
+ * one that a hung QEMU holds up would hold up those of others. An embedded libvirt has no such
+ * limit, and its process has one connection.
+ */
+static virConnectPtr conn_own(struct virt *v, struct err *e)
+{
+	virConnectPtr conn = conn_get(v, e);
+
+	if (!conn || strstr(v->uri, ":///embed"))
+		return conn;
+	virConnectClose(conn);
+	conn = virConnectOpen(v->uri);
+	if (!conn)
+		err_set(e, -ENOTCONN, "libvirt: %s", virGetLastErrorMessage());
+	return conn;
+}
+
+static int domain_get(struct virt *v, const char *server, virConnectPtr *conn, virDomainPtr *dom,
+		      struct err *e)
+{
+	char name[sizeof(DOMXML_PREFIX) + UUID_STR_LEN];
+	int rc;
+
+	*conn = conn_own(v, e);
+	if (!*conn)
+		return -ENOTCONN;
+	snprintf(name, sizeof(name), DOMXML_PREFIX "%s", server);
+	*dom = virDomainLookupByName(*conn, name);
+	if (*dom)
+		return 0;
+	rc = last_error(e, name);
+	virConnectClose(*conn);
+	return rc;
+}
+
+static void domain_put(virConnectPtr conn, virDomainPtr dom)
+{
+	virDomainFree(dom);
+	virConnectClose(conn);
+}
+
+static enum domain_state state_of(virDomainPtr dom)
+{
+	int state = VIR_DOMAIN_NOSTATE, reason;
+
+	virDomainGetState(dom, &state, &reason, 0);
+	switch (state) {
+	case VIR_DOMAIN_PAUSED:
+	case VIR_DOMAIN_PMSUSPENDED:
+		return DOMAIN_PAUSED;
+	case VIR_DOMAIN_SHUTOFF:
+	case VIR_DOMAIN_CRASHED:
+		return DOMAIN_ABSENT;
+	default:
+		return DOMAIN_RUNNING;
+	}
+}
+
+/**
+ * virt_list() - All servers' domains that are there
+ * @v:   handle
+ * @out: gets an array, the caller's to free; domains of other programs are not in it
+ * @n:   gets its length
+ * @e:   error text, may be NULL
+ *
+ * Return: 0; -ENOTCONN; or another negative errno. Context: blocks; a work queue.
+ */
+int virt_list(struct virt *v, struct virt_domain **out, unsigned int *n, struct err *e)
+{
+	virConnectPtr conn = conn_get(v, e);
+	struct virt_domain *found;
+	virDomainPtr *doms = NULL;
+	int n_doms, rc = 0;
+
+	if (!conn)
+		return -ENOTCONN;
+	n_doms = virConnectListAllDomains(conn, &doms, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+	if (n_doms < 0) {
+		rc = last_error(e, "libvirt");
+		virConnectClose(conn);
+		return rc;
+	}
+	found = calloc((size_t)n_doms + 1, sizeof(*found));
+	*n = 0;
+	for (int i = 0; i < n_doms; i++) {
+		const char *server = server_of(doms[i]);
+
+		if (found && server) {
+			snprintf(found[*n].server, UUID_STR_LEN, "%s", server);
+			found[(*n)++].state = state_of(doms[i]);
+		}
+		virDomainFree(doms[i]);
+	}
+	free(doms);
+	virConnectClose(conn);
+	*out = found;
+	return found ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
+/**
+ * virt_start() - Create and start a transient domain
+ * @v:   handle
+ * @xml: domxml_build()
+ * @e:   libvirt's words, may be NULL
+ *
+ * Return: 0, -ENOTCONN, -ETIMEDOUT, or -EIO when libvirt refuses. Context: blocks; a work queue.
+ */
+int virt_start(struct virt *v, const char *xml, struct err *e)
+{
+	virConnectPtr conn = conn_own(v, e);
+	virDomainPtr dom;
+	int rc = 0;
+
+	if (!conn)
+		return -ENOTCONN;
+	dom = virDomainCreateXML(conn, xml, 0);
+	if (dom)
+		virDomainFree(dom);
+	else
+		rc = last_error(e, "libvirt");
+	virConnectClose(conn);
+	return rc;
+}
+
+/**
+ * virt_shutdown() - Press a server's power button
+ * @v:      handle
+ * @server: id
+ * @e:      error text, may be NULL
+ *
+ * Return: 0 (the guest decides what it does), -ENOENT, -ENOTCONN, -ETIMEDOUT, -EIO.
+ */
+int virt_shutdown(struct virt *v, const char *server, struct err *e)
+{
+	virConnectPtr conn;
+	virDomainPtr dom;
+	int rc = domain_get(v, server, &conn, &dom, e);
+
+	if (rc)
+		return rc;
+	if (virDomainShutdown(dom) < 0)
+		rc = last_error(e, server);
+	domain_put(conn, dom);
+	return rc;
+}
+
+/**
+ * virt_destroy() - Pull a server's plug
+ * @v:      handle
+ * @server: id
+ * @e:      error text, may be NULL
+ *
+ * Return: 0, also when there was no such domain; -ENOTCONN, -ETIMEDOUT, -EIO.
+ */
+int virt_destroy(struct virt *v, const char *server, struct err *e)
+{
+	struct err why = { 0 };
+	virConnectPtr conn;
+	virDomainPtr dom;
+	int rc = domain_get(v, server, &conn, &dom, &why);
+
+	if (rc == -ENOENT)
+		return 0;
+	if (rc)
+		return err_set(e, rc, "%s", why.msg);
+	if (virDomainDestroy(dom) < 0 && state_of(dom) != DOMAIN_ABSENT)
+		rc = last_error(e, server);
+	domain_put(conn, dom);
+	return rc;
+}
+
+/**
+ * virt_state() - Is a server's domain there, and does it run?
+ * @v:      handle
+ * @server: id
+ * @out:    gets the state
+ * @e:      error text, may be NULL
+ *
+ * Return: 0, -ENOTCONN, -EIO.
+ */
+int virt_state(struct virt *v, const char *server, enum domain_state *out, struct err *e)
+{
+	struct err why = { 0 };
+	virConnectPtr conn;
+	virDomainPtr dom;
+	int rc = domain_get(v, server, &conn, &dom, &why);
+
+	if (rc == -ENOENT) {
+		*out = DOMAIN_ABSENT;
+		return 0;
+	}
+	if (rc)
+		return err_set(e, rc, "%s", why.msg);
+	*out = state_of(dom);
+	domain_put(conn, dom);
+	return 0;
+}
+
+/**
+ * virt_qmp() - Say something to a server's QEMU
+ * @v:       handle
+ * @server:  id
+ * @command: QMP command; taken
+ * @reply:   gets the answer's text, the caller's to free
+ * @e:       error text, may be NULL
+ *
+ * Return: 0 (the reply may be a QMP error), -ENOENT, -ENOTCONN, -ETIMEDOUT, -EIO, -ENOMEM.
+ * Context: blocks as long as QEMU does; the domain's own work queue.
+ */
+int virt_qmp(struct virt *v, const char *server, json_t *command, char **reply, struct err *e)
+{
+	auto_of(json_decref) json_t *owned = command;
+	auto_free char *text = command ? json_dumps(command, JSON_COMPACT) : NULL;
+	virConnectPtr conn;
+	virDomainPtr dom;
+	int rc;
+
+	if (!text)
+		return err_set(e, -ENOMEM, "out of memory");
+	rc = domain_get(v, server, &conn, &dom, e);
+	if (rc)
+		return rc;
+	if (virDomainQemuMonitorCommand(dom, text, reply, 0) < 0)
+		rc = last_error(e, server);
+	domain_put(conn, dom);
+	return rc;
+}
+
+/**
+ * virt_version() - The hypervisor's version
+ * @v:   handle
+ * @out: gets major * 1,000,000 + minor * 1,000 + micro
+ * @e:   error text, may be NULL
+ *
+ * Return: 0, -ENOTCONN, -EIO.
+ */
+int virt_version(struct virt *v, unsigned long *out, struct err *e)
+{
+	virConnectPtr conn = conn_get(v, e);
+	int rc = 0;
+
+	if (!conn)
+		return -ENOTCONN;
+	if (virConnectGetVersion(conn, out) < 0)
+		rc = last_error(e, "libvirt");
+	virConnectClose(conn);
+	return rc;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A server as libvirt's domain XML. Pure. */
+#ifndef ANYVF_AGENT_KINDS_SERVER_DOMXML_H
+#define ANYVF_AGENT_KINDS_SERVER_DOMXML_H
+
+#include "agent/core/want.h"
+
+#define DOMXML_PREFIX	 "anyvf-" /* domain names are this and the server's id */
+#define DOMXML_ALIAS	 "ua-"	  /* device aliases are this and the port's id */
+#define DOMXML_ALIAS_LEN (sizeof(DOMXML_ALIAS) - 1 + UUID_STR_LEN)
+
+struct domxml_port {
+	const char *id; /* port id */
+	struct mac mac;
+	unsigned int mtu;   /* told to the guest when it is not 1500 */
+	const char *socket; /* the switch listens there, QEMU comes again after a restart of it */
+};
+
+struct domxml {
+	const struct want_server *server;
+	bool kvm;	      /* else TCG */
+	bool no_msix;	      /* QEMU < 8 under TCG: MSI-X on vhost-user crashes it */
+	const char *emulator; /* NULL: libvirt's choice */
+	const char *kernel, *initrd, *cmdline; /* kernel NULL: the disk boots */
+	const char *disk;		       /* qcow2 file */
+	const char *base, *base_driver;	       /* what it lies on, and how that is read */
+	const char *drive;		       /* config drive, ISO file */
+	const char *console;		       /* file that gets what the serial console says */
+	unsigned int n_ports;
+	const struct domxml_port *ports;
+};
+
+char *domxml_build(const struct domxml *d);
+
+#endif

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a server finds on its config drive; xorriso writes the ISO. */
+#include "agent/kinds/server/drive.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/kinds/server/disk.h"
+#include "base/file.h"
+#include "base/spawn.h"
+
+#define XORRISO_TIMEOUT_MS 30000
+
+/* As Nova's sanitize_hostname(): letters, digits, dashes, dots; blanks become dashes. */
+static void hostname_of(const char *name, char out[64])
+{
+	size_t n = 0;
+
+	for (const char *p = name; *p && n < 63; p++) {
+		if (isalnum((unsigned char)*p) || *p == '-' || *p == '.')
+			out[n++] = (char)tolower((unsigned char)*p);
+		else if (*p == ' ' || *p == '_')
+			out[n++] = '-';
+	}
+	out[n] = '\0';
+	if (!out[strspn(out, "-.")])
+		strcpy(out, "server");
+}
+
+/**
+ * drive_meta_data() - openstack/latest/meta_data.json
+ * @s: server
+ *
+ * Return: a new object, or NULL when out of memory.
+ */
+json_t *drive_meta_data(const struct want_server *s)
+{
+	char host[64];
+	json_t *meta;
+
+	hostname_of(s->name, host);
+	meta = json_pack("{s:s,s:s,s:s,s:s,s:i,s:s,s:O*,s:[]}", "uuid", s->id, "name", s->name,
+			 "hostname", host, "project_id", s->project_id, "launch_index", 0,
+			 "availability_zone", "nova", "meta", s->metadata, "devices");
+	if (meta && s->key_name && s->public_key)
+		json_object_set_new(meta, "public_keys",
+				    json_pack("{s:s}", s->key_name, s->public_key));
+	return meta;
+}
+
+static const struct want_subnet *subnet_of(const struct want_net *net, const char *id)
+{
+	for (unsigned int i = 0; net && id && i < net->n_subnets; i++)
+		if (!strcmp(net->subnets[i].id, id))
+			return &net->subnets[i];
+	return NULL;
+}
+
+/* One entry of "networks": an address by DHCP, or in full where the subnet has none. */
+static json_t *network_entry(const struct want_port *p, const struct want_net *net, unsigned int i)
+{
+	const struct want_subnet *sub = subnet_of(net, p->ips[i].subnet);
+	bool v6 = p->ips[i].address.version == 6;
+	char id[32], address[IP_STR_LEN], gateway[IP_STR_LEN];
+	json_t *entry;
+
+	snprintf(id, sizeof(id), "network%u", i);
+	entry = json_pack("{s:s,s:s+,s:s}", "id", id, "link", "tap", p->id, "network_id",
+			  p->network);
+	if (!entry)
+		return NULL;
+	if (!sub || sub->dhcp) {
+		json_object_set_new(entry, "type", json_string(v6 ? "ipv6_dhcp" : "ipv4_dhcp"));
+		return entry;
+	}
+	json_object_set_new(entry, "type", json_string(v6 ? "ipv6" : "ipv4"));
+	json_object_set_new(entry, "ip_address",
+			    json_string(ip_format(&p->ips[i].address, address)));
+	json_object_set_new(entry, "prefix_length", json_integer(sub->cidr.len));
+	if (sub->gateway.version)
+		json_object_set_new(entry, "gateway",
+				    json_string(ip_format(&sub->gateway, gateway)));
+	return entry;
+}
+
+/**
+ * drive_network_data() - openstack/latest/network_data.json
+ * @ports:   the server's ports, in order
+ * @n_ports: how many
+ * @nets:    the network of each port; an entry may be NULL when it is not known
+ *
+ * Return: a new object, or NULL when out of memory.
+ */
+json_t *drive_network_data(const struct want_port *const *ports, unsigned int n_ports,
+			   const struct want_net *const *nets)
+{
+	json_t *links = json_array(), *networks = json_array();
+
+	for (unsigned int i = 0; i < n_ports; i++) {
+		const struct want_port *p = ports[i];
+		char mac[MAC_STR_LEN];
+
+		json_array_append_new(links, json_pack("{s:s+,s:s,s:s,s:i,s:s}", "id", "tap", p->id,
+						       "type", "phy", "ethernet_mac_address",
+						       mac_format(&p->config.mac, mac), "mtu",
+						       p->config.mtu ? p->config.mtu : 1500,
+						       "vif_id", p->id));
+		for (unsigned int k = 0; k < p->n_ips; k++)
+			json_array_append_new(networks, network_entry(p, nets[i], k));
+	}
+	return json_pack("{s:o,s:o,s:[]}", "links", links, "networks", networks, "services");
+}
+
+static int base64_value(char c)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *at = c ? strchr(digits, c) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+/**
+ * drive_user_data() - The bytes of a server's user data
+ * @base64: as the API keeps it (RFC 4648); line breaks are passed over
+ * @out:    gets the bytes and a NUL behind them, the caller's to free
+ * @size:   bytes without that NUL
+ * @e:      error text, may be NULL
+ *
+ * Return: 0, -EINVAL or -ENOMEM. Pure.
+ */
+int drive_user_data(const char *base64, char **out, size_t *size, struct err *e)
+{
+	auto_free char *bytes = malloc(strlen(base64) / 4 * 3 + 4);
+	unsigned int word = 0, n_bits = 0;
+	const char *p = base64;
+	size_t n = 0;
+
+	if (!bytes)
+		return err_set(e, -ENOMEM, "out of memory");
+	for (; *p && *p != '='; p++) {
+		int value = base64_value(*p);
+
+		if (value < 0 && isspace((unsigned char)*p))
+			continue;
+		if (value < 0)
+			return err_set(e, -EINVAL, "user data is not base64");
+		word = word << 6 | (unsigned int)value;
+		n_bits += 6;
+		if (n_bits >= 8) {
+			n_bits -= 8;
+			bytes[n++] = (char)(word >> n_bits);
+		}
+	}
+	if (p[strspn(p, "= \t\r\n")])
+		return err_set(e, -EINVAL, "user data is not base64");
+	bytes[n] = '\0';
+	*size = n;
+	*out = take(bytes);
+	return 0;
+}
+
+static int put_file(const char *dir, const char *name, const void *data, size_t size, struct err *e)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/openstack/latest/%s", dir, name);
+	return file_replace(path, data, size, 0644, e);
+}
+
+static int put_json(const char *dir, const char *name, json_t *doc, struct err *e)
+{
+	auto_of(json_decref) json_t *owned = doc;
+	auto_free char *text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
+
+	if (!text)
+		return err_set(e, -ENOMEM, "out of memory");
+	return put_file(dir, name, text, strlen(text), e);
+}
+
+/* xorriso reads the directory it is handed, and prints the ISO. */
+static int write_iso(const char *dir, const char *iso, struct err *e)
+{
+	static const char *const argv[] = { "xorriso",
+					    "-as",
+					    "mkisofs",
+					    "-quiet",
+					    "-V",
+					    "config-2",
+					    "-J",
+					    "-r",
+					    "-o",
+					    "-",
+					    "-graft-points",
+					    "/openstack=/proc/self/fd/3/openstack",
+					    NULL };
+	auto_close int in = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_close int out = open(iso, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	const int fds[] = { in, out };
+	const struct cage cage = { .user = DISK_USER,
+				   .memory = 1U << 30,
+				   .file_size = 64U << 20,
+				   .cpu_s = 30,
+				   .fds = fds,
+				   .n_fds = 2,
+				   .print = true };
+
+	if (in < 0 || out < 0)
+		return err_errno(e, "%s", in < 0 ? dir : iso);
+	return spawn_run_caged(argv, &cage, XORRISO_TIMEOUT_MS, NULL, 0, e);
+}
+
+/**
+ * drive_make() - Write a server's config drive
+ * @s:       server
+ * @ports:   its ports, in order
+ * @n_ports: how many
+ * @nets:    the network of each port, or NULL
+ * @dir:     directory for the files; made, and left for the next time
+ * @iso:     path of the ISO; replaced
+ * @e:       error text, may be NULL
+ *
+ * Return: 0 or a negative errno. Context: blocks; not in the loop.
+ */
+int drive_make(const struct want_server *s, const struct want_port *const *ports,
+	       unsigned int n_ports, const struct want_net *const *nets, const char *dir,
+	       const char *iso, struct err *e)
+{
+	auto_free char *user_data = NULL;
+	char path[PATH_MAX];
+	size_t size = 0;
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/openstack/latest", dir);
+	rc = file_mkdirs(path, 0755, e);
+	if (!rc)
+		rc = put_json(dir, "meta_data.json", drive_meta_data(s), e);
+	if (!rc)
+		rc = put_json(dir, "network_data.json", drive_network_data(ports, n_ports, nets),
+			      e);
+	if (!rc && s->user_data)
+		rc = drive_user_data(s->user_data, &user_data, &size, e);
+	if (!rc && user_data)
+		rc = put_file(dir, "user_data", user_data, size, e);
+	unlink(iso);
+	return rc ? rc : write_iso(dir, iso, e);
+}
