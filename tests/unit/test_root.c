@@ -95,8 +95,8 @@ static void addresses_are_addresses(void **state)
 	struct root_req ok = net(ROOT_ADDRESS, NET), req;
 	struct err e = { 0 };
 
-	ok.n_ips = WANT_IPS_MAX;
-	for (unsigned int i = 0; i < WANT_IPS_MAX; i++) {
+	ok.n_ips = ROOT_IPS_MAX;
+	for (unsigned int i = 0; i < ROOT_IPS_MAX; i++) {
 		ok.ips[i].address = (struct ip){ .version = i % 2 ? 6 : 4, .n = i };
 		ok.ips[i].len = i % 2 ? 128 : 32;
 	}
@@ -104,7 +104,7 @@ static void addresses_are_addresses(void **state)
 		ok.verb = verb;
 		assert_int_equal(root_judge(&ok, NULL), 0);
 		req = ok;
-		req.n_ips = WANT_IPS_MAX + 1;
+		req.n_ips = ROOT_IPS_MAX + 1;
 		assert_int_equal(root_judge(&req, NULL), -EINVAL);
 		req.n_ips = UINT32_MAX;
 		assert_int_equal(root_judge(&req, NULL), -EINVAL);

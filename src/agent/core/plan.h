@@ -8,6 +8,7 @@
 #define ANYVF_AGENT_CORE_PLAN_H
 
 #include "agent/core/want.h"
+#include "agent/host/virt.h"
 
 enum port_step {
 	PORT_STEP_NONE,
@@ -35,8 +36,6 @@ enum server_step {
 	SERVER_STEP_REBOOT, /* end the domain and start it anew */
 	SERVER_STEP_DELETE, /* domain, disks, records */
 };
-
-enum domain_state { DOMAIN_ABSENT, DOMAIN_RUNNING, DOMAIN_PAUSED };
 
 struct server_have {
 	bool known; /* libvirt has told its domains */

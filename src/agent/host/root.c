@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "agent/host/place.h"
 #include "base/file.h"
 #include "base/spawn.h"
 #include "base/uuid.h"
@@ -53,7 +54,7 @@ static int judge_address(const struct root_req *req, struct err *e)
 {
 	int rc = judge_network(req, e);
 
-	if (!rc && req->n_ips > WANT_IPS_MAX)
+	if (!rc && req->n_ips > ROOT_IPS_MAX)
 		return err_set(e, -EINVAL, "%u addresses", req->n_ips);
 	for (unsigned int i = 0; !rc && i < req->n_ips; i++) {
 		const struct root_ip *ip = &req->ips[i];

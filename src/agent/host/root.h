@@ -7,11 +7,13 @@
 #ifndef ANYVF_AGENT_HOST_ROOT_H
 #define ANYVF_AGENT_HOST_ROOT_H
 
-#include "agent/kinds/net/dhcp.h"
 #include "base/account.h"
 #include "base/cage.h"
+#include "base/cidr.h"
+#include "base/uuid.h"
 
 #define ROOT_WORDS_MAX 4096 /* bytes of a tool's words */
+#define ROOT_IPS_MAX   16   /* addresses a service port */
 
 enum root_verb {
 	ROOT_NETNS_ADD,
@@ -34,7 +36,7 @@ struct root_ip {
 struct root_req {
 	uint32_t verb;
 	uint32_t n_ips;
-	struct root_ip ips[WANT_IPS_MAX]; /* ROOT_ADDRESS, ROOT_ADDRESSED */
+	struct root_ip ips[ROOT_IPS_MAX]; /* ROOT_ADDRESS, ROOT_ADDRESSED */
 	char network[UUID_STR_LEN];	  /* all but ROOT_IMAGE_TOOL */
 	/* ROOT_IMAGE_TOOL */
 	uint32_t timeout_ms, cpu_s;

@@ -101,7 +101,7 @@ int root_net(enum root_verb verb, const char *network, const struct root_ip *ips
 	struct root_req req = { .verb = verb, .n_ips = n };
 
 	snprintf(req.network, sizeof(req.network), "%s", network);
-	for (unsigned int i = 0; i < n && i < WANT_IPS_MAX; i++)
+	for (unsigned int i = 0; i < n && i < ROOT_IPS_MAX; i++)
 		req.ips[i] = ips[i];
 	return root_ask(&req, NULL, NULL, 0, e);
 }

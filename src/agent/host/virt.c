@@ -15,7 +15,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "agent/kinds/server/domxml.h"
 #include "base/log.h"
 
 #define RETRY_MS	1000
@@ -78,9 +77,9 @@ static const char *server_of(virDomainPtr dom)
 {
 	const char *name = virDomainGetName(dom);
 
-	if (!name || strncmp(name, DOMXML_PREFIX, strlen(DOMXML_PREFIX)))
+	if (!name || strncmp(name, VIRT_DOMAIN_PREFIX, strlen(VIRT_DOMAIN_PREFIX)))
 		return NULL;
-	name += strlen(DOMXML_PREFIX);
+	name += strlen(VIRT_DOMAIN_PREFIX);
 	return uuid_valid(name) ? name : NULL;
 }
 
@@ -99,8 +98,8 @@ static void on_monitor(virConnectPtr conn, virDomainPtr dom, const char *event, 
 	auto_of(json_decref) json_t *obj = json_loads(details ? details : "{}", 0, NULL);
 	const char *name = json_string_value(json_object_get(obj, "name"));
 
-	if (name && !strncmp(name, DOMXML_ALIAS, strlen(DOMXML_ALIAS)) && server_of(dom))
-		event_post(arg, EV_RX_FILTER, name + strlen(DOMXML_ALIAS));
+	if (name && !strncmp(name, VIRT_ALIAS_PREFIX, strlen(VIRT_ALIAS_PREFIX)) && server_of(dom))
+		event_post(arg, EV_RX_FILTER, name + strlen(VIRT_ALIAS_PREFIX));
 }
 
 static void on_close(virConnectPtr conn, int reason, void *arg)
@@ -304,13 +303,13 @@ static virConnectPtr conn_own(struct virt *v, struct err *e)
 static int domain_get(struct virt *v, const char *server, virConnectPtr *conn, virDomainPtr *dom,
 		      struct err *e)
 {
-	char name[sizeof(DOMXML_PREFIX) + UUID_STR_LEN];
+	char name[sizeof(VIRT_DOMAIN_PREFIX) + UUID_STR_LEN];
 	int rc;
 
 	*conn = conn_own(v, e);
 	if (!*conn)
 		return -ENOTCONN;
-	snprintf(name, sizeof(name), DOMXML_PREFIX "%s", server);
+	snprintf(name, sizeof(name), VIRT_DOMAIN_PREFIX "%s", server);
 	*dom = virDomainLookupByName(*conn, name);
 	if (*dom)
 		return 0;

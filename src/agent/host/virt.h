@@ -6,8 +6,14 @@
 #ifndef ANYVF_AGENT_HOST_VIRT_H
 #define ANYVF_AGENT_HOST_VIRT_H
 
-#include "agent/core/plan.h"
+#include "base/field.h"
 #include "base/loop.h"
+#include "base/uuid.h"
+
+#define VIRT_DOMAIN_PREFIX "anyvf-" /* domain names are this and the server's id */
+#define VIRT_ALIAS_PREFIX  "ua-"    /* NICs' device aliases are this and the port's id */
+
+enum domain_state { DOMAIN_ABSENT, DOMAIN_RUNNING, DOMAIN_PAUSED };
 
 struct virt;
 

@@ -5,7 +5,7 @@
  */
 #include "agent/kinds/net/dhcp.h"
 
-#include <errno.h>
+#include <assert.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,20 +16,6 @@
 
 #define LEASE_S	 86400
 #define FILE_MAX (1U << 20)
-
-/**
- * dhcp_place_of() - Names and paths of a network's DHCP
- * @run_dir: the instance's run directory
- * @network: network id
- * @out:     gets them
- */
-void dhcp_place_of(const char *run_dir, const char *network, struct dhcp_place *out)
-{
-	snprintf(out->network, sizeof(out->network), "%s", network);
-	snprintf(out->netns, sizeof(out->netns), "anyvf-%.8s", network);
-	snprintf(out->tap, sizeof(out->tap), "dhcp-%.8s", network);
-	snprintf(out->dir, sizeof(out->dir), "%s/dhcp/%s", run_dir, network);
-}
 
 static const struct want_subnet *subnet_of(const struct want_net *net, const char *id)
 {
@@ -240,35 +226,11 @@ bool dhcp_differs(const struct dhcp_place *at, const char *name, const char *tex
 	return file_read(path, FILE_MAX, &have, &size, NULL) || strcmp(have, text) != 0;
 }
 
-/**
- * dhcp_pid() - The network's dnsmasq
- * @at: place
- *
- * Return: its pid if it runs (the process of the pid file, and it names our file); else 0.
- */
-pid_t dhcp_pid(const struct dhcp_place *at)
-{
-	auto_free char *pid_text = NULL, *cmdline = NULL;
-	char path[PATH_MAX], needle[PATH_MAX + 16];
-	size_t size, needle_len;
-	pid_t pid;
-
-	path_of(at, "pid", path);
-	if (file_read(path, 32, &pid_text, &size, NULL))
-		return 0;
-	pid = atoi(pid_text);
-	if (pid <= 1)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
-	if (file_read(path, 65536, &cmdline, &size, NULL))
-		return 0;
-	needle_len = (size_t)snprintf(needle, sizeof(needle), "--conf-file=%s/conf", at->dir);
-	return memmem(cmdline, size, needle, needle_len) ? pid : 0;
-}
-
 /* Its addresses with their prefixes. */
-static unsigned int ips_of(const struct want_net *net, struct root_ip out[WANT_IPS_MAX])
+static unsigned int ips_of(const struct want_net *net, struct root_ip out[ROOT_IPS_MAX])
 {
+	static_assert(WANT_IPS_MAX <= ROOT_IPS_MAX, "a service port's addresses fit a request");
+
 	for (unsigned int i = 0; i < net->n_dhcp_ips; i++) {
 		const struct want_subnet *sub = subnet_of(net, net->dhcp_ips[i].subnet);
 
@@ -287,7 +249,7 @@ static unsigned int ips_of(const struct want_net *net, struct root_ip out[WANT_I
  */
 int dhcp_address(const struct want_net *net, struct err *e)
 {
-	struct root_ip ips[WANT_IPS_MAX];
+	struct root_ip ips[ROOT_IPS_MAX];
 
 	return root_net(ROOT_ADDRESS, net->id, ips, ips_of(net, ips), e);
 }
@@ -301,7 +263,7 @@ int dhcp_address(const struct want_net *net, struct err *e)
  */
 bool dhcp_has_addresses(const struct want_net *net)
 {
-	struct root_ip ips[WANT_IPS_MAX];
+	struct root_ip ips[ROOT_IPS_MAX];
 
 	return !root_net(ROOT_ADDRESSED, net->id, ips, ips_of(net, ips), NULL);
 }

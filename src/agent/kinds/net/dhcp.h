@@ -6,28 +6,14 @@
 #ifndef ANYVF_AGENT_KINDS_NET_DHCP_H
 #define ANYVF_AGENT_KINDS_NET_DHCP_H
 
-#include <sys/types.h>
-
 #include "agent/core/want.h"
-#include "base/uuid.h"
+#include "agent/host/place.h"
 
-#define DHCP_NAME_LEN 16
-
-/* Where a network's DHCP lives. All derived from the network's id and the run directory. */
-struct dhcp_place {
-	char network[UUID_STR_LEN];
-	char netns[DHCP_NAME_LEN]; /* anyvf-xxxxxxxx */
-	char tap[DHCP_NAME_LEN];   /* dhcp-xxxxxxxx, the service port */
-	char dir[256];		   /* RUN/dhcp/NETWORK */
-};
-
-void dhcp_place_of(const char *run_dir, const char *network, struct dhcp_place *out);
 char *dhcp_conf(const struct want_net *net, const struct dhcp_place *at);
 char *dhcp_hosts(const struct want_net *net, const struct want_port *const *ports,
 		 unsigned int n_ports);
 
 bool dhcp_differs(const struct dhcp_place *at, const char *name, const char *text);
-pid_t dhcp_pid(const struct dhcp_place *at);
 int dhcp_make(const struct dhcp_place *at, struct err *e);
 int dhcp_address(const struct want_net *net, struct err *e);
 bool dhcp_has_addresses(const struct want_net *net);

@@ -31,7 +31,7 @@ static void query_filter(struct guest_job *j)
 	struct vf_filter filter = { .n_macs = 0 };
 	auto_free char *reply = NULL;
 	json_t *command = json_pack("{s:s,s:{s:s+}}", "execute", "query-rx-filter", "arguments",
-				    "name", DOMXML_ALIAS, j->port);
+				    "name", VIRT_ALIAS_PREFIX, j->port);
 
 	j->rc = virt_qmp(j->agent->virt, j->server, command, &reply, &j->e);
 	if (!j->rc)
@@ -48,7 +48,7 @@ static void set_link(struct guest_job *j)
 
 	j->rc = virt_qmp(j->agent->virt, j->server,
 			 json_pack("{s:s,s:{s:s+,s:b}}", "execute", "set_link", "arguments", "name",
-				   DOMXML_ALIAS, j->port, "up", j->link),
+				   VIRT_ALIAS_PREFIX, j->port, "up", j->link),
 			 &reply, &j->e);
 	if (!j->rc && strstr(reply, "\"error\""))
 		j->rc = err_set(&j->e, -EIO, "set_link: %.200s", reply);

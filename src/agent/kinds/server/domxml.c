@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/host/virt.h"
+
 #define XMLNS_QEMU  "http://libvirt.org/schemas/domain/qemu/1.0"
 #define XMLNS_ANYVF "https://anyvf.dev/xmlns/server/1"
 
@@ -55,7 +57,7 @@ static void put_head(FILE *f, const struct domxml *d)
 	const struct want_server *s = d->server;
 
 	fprintf(f, "<domain type='%s' xmlns:qemu='" XMLNS_QEMU "'>\n", d->kvm ? "kvm" : "qemu");
-	fprintf(f, "  <name>" DOMXML_PREFIX "%s</name>\n  <uuid>%s</uuid>\n", s->id, s->id);
+	fprintf(f, "  <name>" VIRT_DOMAIN_PREFIX "%s</name>\n  <uuid>%s</uuid>\n", s->id, s->id);
 	put_element(f, "  ", "title", s->name);
 	fputs("  <metadata>\n    <anyvf:server xmlns:anyvf='" XMLNS_ANYVF "'>\n", f);
 	put_element(f, "      ", "anyvf:name", s->name);
@@ -87,7 +89,7 @@ static void put_port(FILE *f, const struct domxml_port *p)
 	put_attr(f, "      <source type='unix' path='", p->socket, "' mode='client'>\n");
 	fputs("        <reconnect enabled='yes' timeout='1'/>\n      </source>\n", f);
 	fprintf(f,
-		"      <model type='virtio'/>\n      <alias name='" DOMXML_ALIAS "%s'/>\n"
+		"      <model type='virtio'/>\n      <alias name='" VIRT_ALIAS_PREFIX "%s'/>\n"
 		"    </interface>\n",
 		p->id);
 }
@@ -144,7 +146,9 @@ static void put_overrides(FILE *f, const struct domxml *d)
 		if (!opened)
 			fputs("  <qemu:override>\n", f);
 		opened = true;
-		fprintf(f, "    <qemu:device alias='" DOMXML_ALIAS "%s'>\n      <qemu:frontend>\n",
+		fprintf(f,
+			"    <qemu:device alias='" VIRT_ALIAS_PREFIX
+			"%s'>\n      <qemu:frontend>\n",
 			p->id);
 		if (d->no_msix)
 			put_property(f, "vectors", 0);

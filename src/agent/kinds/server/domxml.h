@@ -5,10 +5,6 @@
 
 #include "agent/core/want.h"
 
-#define DOMXML_PREFIX	 "anyvf-" /* domain names are this and the server's id */
-#define DOMXML_ALIAS	 "ua-"	  /* device aliases are this and the port's id */
-#define DOMXML_ALIAS_LEN (sizeof(DOMXML_ALIAS) - 1 + UUID_STR_LEN)
-
 struct domxml_port {
 	const char *id; /* port id */
 	struct mac mac;
