@@ -129,7 +129,7 @@ struct dp {
 	bool closing; /* dp_close(): what is unplugged comes back with the next of us */
 };
 
-/* dp.c */
+/* grace.c */
 void dp_grace(struct dp *dp);
 
 /* sources.c */

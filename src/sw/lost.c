@@ -5,7 +5,6 @@
  * is counted, so it costs nothing while nothing is dropped.
  */
 #include "sw/dp_priv.h"
-#include "sw/sink.h"
 
 /* What a port's captures are given now, by the newest snapshot. NULL: it has none. */
 static const struct veb_port *watched(const struct dp_worker *w, uint16_t id)
@@ -97,7 +96,7 @@ void lost_head(struct dp_worker *w, uint16_t id, const struct loss *what, enum d
 		const struct veb_mirror *m = &p->out[i];
 		struct port *to = sink_of(w, m);
 
-		if (to && head_matches(m->filter, what))
-			sink_put_head(to, what, veb_mark(m) | VEB_MARK_DROP(why));
+		if (to && to->ops->tx_noted && head_matches(m->filter, what))
+			to->ops->tx_noted(to, what, veb_mark(m) | VEB_MARK_DROP(why));
 	}
 }

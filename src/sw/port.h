@@ -129,6 +129,11 @@ struct port_ops {
 	/* Deliver or drop each frame of each item and account it. Must not block. Several workers may
 	 * call it at once. NULL: takes nothing. */
 	void (*tx)(struct port *port, struct port_batch *b);
+	/*
+	 * Take a copy of a frame of which no more is known than was noted; @mark: VEB_MARK_*(). It is
+	 * counted with nobody. As tx(). NULL: takes none.
+	 */
+	void (*tx_noted)(struct port *port, const struct loss *what, uint16_t mark);
 	/* Fill connected, n_queues, features, broken. Control thread. */
 	void (*status)(const struct port *port, struct dp_port_status *out);
 	/* Close and free, when no worker can see the port any more. Control thread. */

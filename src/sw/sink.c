@@ -109,15 +109,8 @@ static void sink_tx(struct port *port, struct port_batch *b)
 	put_end(s, put_all(s, s->head, b, now_ns));
 }
 
-/**
- * sink_put_head() - A frame of which no more is known than was noted
- * @port: a sink's
- * @what: note of it
- * @mark: VEB_MARK_*(); it is counted with nobody
- *
- * Context: a worker.
- */
-void sink_put_head(struct port *port, const struct loss *what, uint16_t mark)
+/* Workers: a frame of which no more is known than was noted. */
+static void sink_tx_noted(struct port *port, const struct loss *what, uint16_t mark)
 {
 	const uint32_t size = (sizeof(struct sink_frame) + DROP_HEAD_MAX + 63) & ~63u;
 	uint64_t now_ns = time_now_ns();
@@ -162,6 +155,7 @@ static void sink_close(struct port *port)
 static const struct port_ops port_ops = {
 	.kind = "sink",
 	.tx = sink_tx,
+	.tx_noted = sink_tx_noted,
 	.status = sink_status,
 	.free = sink_close,
 };

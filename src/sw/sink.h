@@ -10,7 +10,6 @@
 #include "model/pf.h"
 #include "sw/parent.h"
 
-struct loss;
 struct port;
 struct sinks; /* the thread and all sinks it serves */
 
@@ -20,7 +19,6 @@ AUTO_DEFINE(struct sinks *, sinks_close)
 uint64_t sinks_failed(const struct sinks *s, uint16_t slot);
 void sinks_stop(struct sinks *s);
 bool sinks_ended(struct sinks *s);
-void sink_put_head(struct port *port, const struct loss *what, uint16_t mark);
 
 int sink_remote_open(struct sinks *s, struct parent *p, const struct mirror_config *m,
 		     struct port **out, struct err *e);

@@ -129,20 +129,6 @@ static struct vhost_ring *ring_get_locked(struct vhost_port *vp, unsigned int i)
 	return r;
 }
 
-/**
- * vhost_port_break() - A front end took its memory away: no ring of it is used any more
- * @vp: port with a front end
- *
- * Context: any thread that may touch the port's rings, signal handlers too.
- */
-void vhost_port_break(struct vhost_port *vp)
-{
-	__atomic_store_n(&vp->lost, true, __ATOMIC_RELEASE);
-	for (unsigned int i = 0; i < RINGS_MAX; i++)
-		if (vp->rings[i])
-			__atomic_store_n(&vp->rings[i]->ring.broken, true, __ATOMIC_RELAXED);
-}
-
 /* Other memory, or another front end: what was lost before is forgotten. */
 static void mem_forget_locked(struct vhost_port *vp)
 {
@@ -323,31 +309,10 @@ static void marks_forget_locked(struct vhost_port *vp, unsigned int first, unsig
 }
 
 /*
- * The requests of the vhost-user protocol that we take: those that need no feature, and those of
- * features that we offer. The library would handle all others as well: shared memory for logs,
- * postcopy, inflight descriptors. Some change a ring or memory under it: stop before, start after.
+ * What is done about a request. The library would handle those that we refuse as well: shared
+ * memory for logs, postcopy, inflight descriptors. Some change a ring or memory under it: stop
+ * before, start after.
  */
-enum {
-	GET_FEATURES = 1,
-	SET_FEATURES,
-	SET_OWNER,
-	RESET_OWNER,
-	SET_MEM_TABLE,
-	SET_VRING_NUM = 8,
-	SET_VRING_ADDR,
-	SET_VRING_BASE,
-	GET_VRING_BASE,
-	SET_VRING_KICK,
-	SET_VRING_CALL,
-	SET_VRING_ERR,
-	GET_PROTOCOL_FEATURES,
-	SET_PROTOCOL_FEATURES,
-	GET_QUEUE_NUM,
-	SET_VRING_ENABLE,
-	NET_SET_MTU = 20,
-	SET_STATUS = 39,
-	GET_STATUS,
-};
 enum { REFUSE, TAKE, STOP_RING_U64, STOP_RING_U32, STOP_ALL, STOP_ALL_MEM };
 static const uint8_t requests[] = {
 	[GET_FEATURES] = TAKE,
@@ -370,18 +335,6 @@ static const uint8_t requests[] = {
 	[SET_STATUS] = TAKE,
 	[GET_STATUS] = TAKE,
 };
-
-/**
- * vhost_brings_fds() - Whether a request that we take may come with descriptors
- * @request: number of a vhost-user request
- *
- * Context: any thread.
- */
-bool vhost_brings_fds(uint32_t request)
-{
-	return request == SET_MEM_TABLE || request == SET_VRING_KICK ||
-	       request == SET_VRING_CALL || request == SET_VRING_ERR;
-}
 
 /* The beginning of every vhost-user message. */
 struct message {

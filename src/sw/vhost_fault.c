@@ -47,6 +47,15 @@ static bool page_replace(uint8_t *at)
 	return false;
 }
 
+/* A front end took its memory away: no ring of it is used any more. */
+static void port_break(struct vhost_port *vp)
+{
+	__atomic_store_n(&vp->lost, true, __ATOMIC_RELEASE);
+	for (unsigned int i = 0; i < RINGS_MAX; i++)
+		if (vp->rings[i])
+			__atomic_store_n(&vp->rings[i]->ring.broken, true, __ATOMIC_RELAXED);
+}
+
 /* Only what may be called from a signal handler. */
 static void on_sigbus(int signo, siginfo_t *si, void *context)
 {
@@ -57,7 +66,7 @@ static void on_sigbus(int signo, siginfo_t *si, void *context)
 		signal(signo, SIG_DFL); /* the access comes again, and ends us */
 		return;
 	}
-	vhost_port_break(vp);
+	port_break(vp);
 	(void)eventfd_write(vhost_lib->wake_fd, 1);
 	errno = was;
 }

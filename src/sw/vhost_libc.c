@@ -121,6 +121,13 @@ int accept(int fd, __SOCKADDR_ARG addr, socklen_t *size)
 #define MESSAGE_HEAD                                                                               \
 	12 /* bytes of a vhost-user message's header; nobody else reads as many at once */
 
+/* Whether a request that we take may come with descriptors. */
+static bool brings_fds(uint32_t request)
+{
+	return request == SET_MEM_TABLE || request == SET_VRING_KICK ||
+	       request == SET_VRING_CALL || request == SET_VRING_ERR;
+}
+
 static void fds_close(struct msghdr *msg)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
@@ -153,7 +160,7 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	if (n != MESSAGE_HEAD || msg->msg_iov->iov_len != MESSAGE_HEAD || !msg->msg_controllen)
 		return n;
 	memcpy(&request, msg->msg_iov->iov_base, sizeof(request));
-	if (vhost_brings_fds(request))
+	if (brings_fds(request))
 		return n;
 	fds_close(msg);
 	msg->msg_controllen = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vhost.c (rings, library callbacks) and vhost_sock.c (sockets, helper thread) share this. */
+/* What vhost.c (rings, the library's calls) and vhost_sock.c (sockets, helper thread) share. */
 #ifndef ANYVF_SW_VHOST_PRIV_H
 #define ANYVF_SW_VHOST_PRIV_H
 
@@ -23,6 +23,31 @@ struct vhost_ring {
 	bool logged;	       /* broken, and the log says so; writer: the helper */
 	uint64_t *done;	       /* packed: of ring; @done_size entries */
 	uint32_t done_size;
+};
+
+/*
+ * The requests of the vhost-user protocol that we take: those that need no feature, and those of
+ * features that we offer. */
+enum {
+	GET_FEATURES = 1,
+	SET_FEATURES,
+	SET_OWNER,
+	RESET_OWNER,
+	SET_MEM_TABLE,
+	SET_VRING_NUM = 8,
+	SET_VRING_ADDR,
+	SET_VRING_BASE,
+	GET_VRING_BASE,
+	SET_VRING_KICK,
+	SET_VRING_CALL,
+	SET_VRING_ERR,
+	GET_PROTOCOL_FEATURES,
+	SET_PROTOCOL_FEATURES,
+	GET_QUEUE_NUM,
+	SET_VRING_ENABLE,
+	NET_SET_MTU = 20,
+	SET_STATUS = 39,
+	GET_STATUS,
 };
 
 struct vhost_port;
@@ -82,10 +107,12 @@ extern struct vhost_lib *vhost_lib; /* librte_vhost's callbacks have no argument
 extern const struct port_ops vhost_port_ops;
 extern const struct rte_vhost_device_ops vhost_callbacks;
 
+/* vhost_jobs.c */
+struct job *vhost_job_next(struct vhost_lib *lib, bool *stop);
+void vhost_job_done(struct vhost_lib *lib, struct job *job, int rc);
 void vhost_free(struct port *port);
-void vhost_port_break(struct vhost_port *vp);
-bool vhost_brings_fds(uint32_t request);
 
+/* vhost_fault.c */
 int vhost_fault_init(void);
 void vhost_fault_serving(int vid);
 

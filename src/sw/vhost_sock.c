@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/loop.h"
@@ -20,7 +19,6 @@
 #include "sw/parent.h"
 #include "sw/vhost_priv.h"
 
-#define REGISTER_TIMEOUT_S 5
 #define WAIT_MS 10000	 /* how long we look for a socket to appear, before the library does */
 #define WAIT_EVERY_MS 20 /* how often */
 
@@ -43,9 +41,6 @@
 #define PROTOCOL                                                                                   \
 	(FEATURE(VHOST_USER_PROTOCOL_F_MQ) | FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) |            \
 	 FEATURE(VHOST_USER_PROTOCOL_F_NET_MTU) | FEATURE(VHOST_USER_PROTOCOL_F_STATUS))
-
-struct vhost_lib *vhost_lib;
-
 
 /* A file left by somebody who is gone; librte_vhost does not bind over it. */
 static int socket_clear(const char *path, struct err *e)
@@ -236,35 +231,12 @@ static void breaks_log(struct vhost_lib *lib)
 	pthread_mutex_unlock(&lib->dp->queues_lock);
 }
 
-static struct job *job_next(struct vhost_lib *lib, bool *stop)
-{
-	struct job *job;
-
-	pthread_mutex_lock(&lib->jobs_lock);
-	job = lib->jobs;
-	if (job)
-		lib->jobs = job->next;
-	*stop = lib->stop;
-	pthread_mutex_unlock(&lib->jobs_lock);
-	return job;
-}
-
 static void job_do(struct vhost_lib *lib, struct job *job)
 {
-	bool waited;
-
-	if (!job->add) {
+	if (job->add)
+		vhost_job_done(lib, job, socket_open(job->port, &job->err));
+	else
 		port_close(job->port); /* the job is part of it */
-		return;
-	}
-	job->rc = socket_open(job->port, &job->err);
-	pthread_mutex_lock(&lib->jobs_lock);
-	waited = job->waited;
-	job->done = true;
-	pthread_cond_broadcast(&lib->jobs_done);
-	pthread_mutex_unlock(&lib->jobs_lock);
-	if (!waited)
-		free(job);
 }
 
 static void *helper_main(void *arg)
@@ -276,7 +248,7 @@ static void *helper_main(void *arg)
 	bool stop;
 
 	for (;;) {
-		while ((job = job_next(lib, &stop)))
+		while ((job = vhost_job_next(lib, &stop)))
 			job_do(lib, job);
 		if (stop)
 			return NULL;
@@ -284,35 +256,6 @@ static void *helper_main(void *arg)
 		if (poll(&p, 1, sockets_watch(lib) ? WAIT_EVERY_MS : -1) > 0)
 			(void)eventfd_read(lib->wake_fd, &count);
 	}
-}
-
-static void job_post(struct vhost_lib *lib, struct job *job)
-{
-	struct job **p = &lib->jobs;
-
-	pthread_mutex_lock(&lib->jobs_lock);
-	while (*p)
-		p = &(*p)->next;
-	*p = job;
-	pthread_mutex_unlock(&lib->jobs_lock);
-	(void)eventfd_write(lib->wake_fd, 1);
-}
-
-/**
- * vhost_free() - Close the socket and free the port, as struct port_ops says
- * @port: out of the worker's sight; freed by the helper, later
- *
- * Context: control. Does not wait.
- */
-void vhost_free(struct port *port)
-{
-	struct vhost_port *vp = container_of(port, struct vhost_port, port);
-
-	pthread_mutex_lock(&vp->lib->dp->queues_lock);
-	vp->closing = true;
-	pthread_mutex_unlock(&vp->lib->dp->queues_lock);
-	vp->close_job = (struct job){ .port = vp };
-	job_post(vp->lib, &vp->close_job);
 }
 
 /**
@@ -357,41 +300,6 @@ int vhost_new(struct vhost_lib *lib, const char *path, bool client, struct port 
 	snprintf(vp->path, sizeof(vp->path), "%s", path);
 	*out = &vp->port;
 	return 0;
-}
-
-/**
- * vhost_register() - Open the socket of a port that dp knows by now
- * @port: from vhost_new(), named
- * @e:    may be NULL
- *
- * Return: 0; -EADDRINUSE; -EEXIST: a file that is no socket is in the way; what
- * bind() said; -ETIMEDOUT: it may open later, free the port.
- * Context: control. Waits for the helper, which may be closing other sockets.
- */
-int vhost_register(struct port *port, struct err *e)
-{
-	struct vhost_port *vp = container_of(port, struct vhost_port, port);
-	struct job *job = calloc(1, sizeof(*job));
-	struct timespec until;
-	int rc = 0;
-
-	if (!job)
-		return err_set(e, -ENOMEM, "no memory for a vhost port");
-	*job = (struct job){ .port = vp, .add = true, .waited = true };
-	job_post(vp->lib, job);
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += REGISTER_TIMEOUT_S;
-	pthread_mutex_lock(&vp->lib->jobs_lock);
-	while (!job->done && !rc)
-		rc = pthread_cond_clockwait(&vp->lib->jobs_done, &vp->lib->jobs_lock,
-					    CLOCK_MONOTONIC, &until);
-	job->waited = job->done;
-	pthread_mutex_unlock(&vp->lib->jobs_lock);
-	if (!job->waited)
-		return err_set(e, -ETIMEDOUT, "%s: librte_vhost is busy", vp->path);
-	rc = job->rc ? err_set(e, job->rc, "%s", job->err.msg) : 0;
-	free(job);
-	return rc;
 }
 
 /**
