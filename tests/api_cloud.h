@@ -10,11 +10,7 @@
 #include <stdlib.h>
 
 #include "api_call.h"
-#include "identity/identity.h"
-
-static const struct service *const services[] = { &identity_service, &image_service,
-						  &network_service,  &compute_service,
-						  &agents_service,   NULL };
+#include "daemons/feature_list.h"
 
 struct cloud {
 	char dir[64], openrc[80];
@@ -27,7 +23,7 @@ struct cloud {
 
 static inline void cloud_open(struct cloud *f, const char *conf)
 {
-	struct engine_opts opts = { .services = services };
+	struct engine_opts opts = { .features = features };
 	char path[80];
 	struct err e = { 0 };
 	FILE *out;

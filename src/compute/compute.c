@@ -199,13 +199,17 @@ static const struct route *const all_routes[] = { own_routes,	 flavor_routes, ke
 						  action_routes, NULL };
 static const struct resource *const resources[] = { &flavor_resource, &server_resource, NULL };
 
-const struct service compute_service = {
+static const struct service service = {
 	.type = "compute",
 	.name = "nova",
 	.prefix = "/compute",
 	.url = "/compute/v2.1",
 	.style = FAULT_NOVA,
+	.begin = compute_begin,
+};
+const struct feature compute_feature = {
+	.name = "compute",
+	.service = &service,
 	.resources = resources,
 	.routes = all_routes,
-	.begin = compute_begin,
 };

@@ -7,11 +7,12 @@
 #ifndef ANYVF_COMPUTE_COMPUTE_H
 #define ANYVF_COMPUTE_COMPUTE_H
 
-#include "engine/engine.h"
+#include "engine/feature.h"
 #include "hosts/placement.h"
 
 #define COMPUTE_MINOR_MAX 73 /* the newest microversion served: 2.73 */
 
+extern const struct feature compute_feature;
 extern const struct resource flavor_resource, keypair_resource, server_resource;
 extern const struct route flavor_routes[], keypair_routes[], quota_routes[], host_routes[],
 	server_routes[], action_routes[];

@@ -18,14 +18,11 @@
 #include "base/loop.h"
 #include "base/notify.h"
 #include "base/wall.h"
+#include "daemons/feature_list.h"
 #include "engine/engine.h"
 #include "http/tls.h"
 #include "identity/first.h"
 #include "store/store.h"
-
-static const struct service *const services[] = { &identity_service, &image_service,
-						  &network_service,  &compute_service,
-						  &agents_service,   NULL };
 
 struct options {
 	const char *config, *listen, *state_dir, *openrc;
@@ -248,7 +245,7 @@ static void read_opts(struct apid *d, const struct options *o)
 	const struct conf *conf = d->conf;
 
 	d->opts.conf = conf;
-	d->opts.services = services;
+	d->opts.features = features;
 	d->opts.listen = or_conf(o->listen, conf, "api", "listen");
 	d->opts.tls = &d->tls;
 	d->opts.public_url = conf_get(conf, "api", "public_url");

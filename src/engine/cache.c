@@ -10,58 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/impl.h"
-
 #define SEP		"\001"
 #define INDEX_VALUE_MAX 200 /* bytes of a value in an index key */
 
 struct cache {
 	struct omap *rows;  /* key -> struct cache_row */
 	struct omap *index; /* index key -> struct cache_row */
-	struct omap *kinds; /* kind -> struct resource */
+	const struct schemas *schemas;
 };
-
-/**
- * resource_kind() - First segment of a resource's keys
- * @r: resource
- */
-const char *resource_kind(const struct resource *r)
-{
-	return r->kind ? r->kind : r->one;
-}
-
-/**
- * resource_field() - Find a row by name
- * @r:    resource
- * @name: member name
- *
- * Return: the row or NULL.
- */
-const struct rfield *resource_field(const struct resource *r, const char *name)
-{
-	for (const struct rfield *f = r->fields; f->name; f++)
-		if (strcmp(f->name, name) == 0)
-			return f;
-	return NULL;
-}
-
-static bool is_indexed(const struct resource *r, const struct rfield *f)
-{
-	return f->ref || f->flags & R_INDEX || (f->flags & R_FILTER && !strcmp(f->name, "name")) ||
-	       !strcmp(f->name, r->owner ? r->owner : "project_id");
-}
-
-/**
- * cache_indexed() - Can documents be found by this field without a scan?
- * @r:     resource
- * @field: member name
- */
-bool cache_indexed(const struct resource *r, const char *field)
-{
-	const struct rfield *f = resource_field(r, field);
-
-	return f && is_indexed(r, f);
-}
 
 /**
  * json_text() - A scalar as query arguments and indexes spell it
@@ -94,20 +50,6 @@ const char *json_text(const json_t *value, char buf[32])
 	return NULL;
 }
 
-/* The resource of /KIND/ID; NULL for all other keys. */
-static const struct resource *resource_of(const struct cache *cache, const char *key)
-{
-	const char *slash = key[0] == '/' ? strchr(key + 1, '/') : NULL;
-	const struct omap_node *node;
-	char kind[64];
-
-	if (!slash || strchr(slash + 1, '/') || slash - key > (int)sizeof(kind))
-		return NULL;
-	snprintf(kind, sizeof(kind), "%.*s", (int)(slash - key - 1), key + 1);
-	node = omap_find(cache->kinds, kind);
-	return node ? node->value : NULL;
-}
-
 static void index_key(char *out, size_t size, const struct resource *r, const char *field,
 		      const char *value, const char *id)
 {
@@ -116,18 +58,19 @@ static void index_key(char *out, size_t size, const struct resource *r, const ch
 }
 
 /* row NULL: take the document out of all indexes. */
-static int index_doc(struct cache *cache, const struct resource *r, const char *key,
+static int index_doc(struct cache *cache, const struct schema *s, const char *key,
 		     const json_t *doc, struct cache_row *row)
 {
-	for (const struct rfield *f = r->fields; f->name; f++) {
-		auto_of(json_decref) json_t *value = is_indexed(r, f) ? field_value(f, doc) : NULL;
+	for (const struct rfield *f = s->fields; f->name; f++) {
+		auto_of(json_decref) json_t *value =
+			schema_indexes(s, f) ? field_value(f, doc) : NULL;
 		char name[2 * STORE_KEY_LEN], buf[32];
 		const char *text = value ? json_text(value, buf) : NULL;
 		struct omap_node *node;
 
 		if (!text)
 			continue;
-		index_key(name, sizeof(name), r, f->name, text, key);
+		index_key(name, sizeof(name), s->r, f->name, text, key);
 		if (!row) {
 			omap_remove(cache->index, name);
 			continue;
@@ -142,12 +85,11 @@ static int index_doc(struct cache *cache, const struct resource *r, const char *
 
 /**
  * cache_new() - Make an empty cache
- * @services: whose resources are indexed; borrowed for the cache's life
- * @e:        why not: two resources of one kind
+ * @schemas: the resources whose documents are indexed; borrowed for the cache's life
  *
- * Return: the cache, to be freed with cache_free(); NULL.
+ * Return: the cache, to be freed with cache_free(); NULL without memory.
  */
-struct cache *cache_new(const struct service *const *services, struct err *e)
+struct cache *cache_new(const struct schemas *schemas)
 {
 	auto_of(cache_free) struct cache *cache = calloc(1, sizeof(*cache));
 
@@ -155,23 +97,8 @@ struct cache *cache_new(const struct service *const *services, struct err *e)
 		return NULL;
 	cache->rows = omap_new();
 	cache->index = omap_new();
-	cache->kinds = omap_new();
-	if (!cache->rows || !cache->index || !cache->kinds)
-		return NULL;
-	for (; *services; services++) {
-		for (const struct resource *const *r = (*services)->resources; r && *r; r++) {
-			struct omap_node *node = omap_insert(cache->kinds, resource_kind(*r));
-
-			if (!node)
-				return NULL;
-			if (node->value && node->value != *r) {
-				err_set(e, -EEXIST, "two resources keep /%s/", resource_kind(*r));
-				return NULL;
-			}
-			node->value = (void *)*r;
-		}
-	}
-	return take(cache);
+	cache->schemas = schemas;
+	return cache->rows && cache->index ? take(cache) : NULL;
 }
 
 /**
@@ -192,11 +119,10 @@ void cache_free(struct cache *cache)
 {
 	if (!cache)
 		return;
-	if (cache->rows && cache->index && cache->kinds)
+	if (cache->rows && cache->index)
 		cache_clear(cache);
 	omap_free(cache->rows);
 	omap_free(cache->index);
-	omap_free(cache->kinds);
 	free(cache);
 }
 
@@ -211,14 +137,14 @@ void cache_free(struct cache *cache)
  */
 int cache_set(struct cache *cache, const char *key, uint64_t version, json_t *doc)
 {
-	const struct resource *r = resource_of(cache, key);
+	const struct schema *s = schema_at(cache->schemas, key);
 	struct omap_node *node = doc ? omap_insert(cache->rows, key) : omap_find(cache->rows, key);
 	struct cache_row *row = node ? node->value : NULL;
 
 	if (!node)
 		return doc ? -ENOMEM : 0;
-	if (row && r)
-		index_doc(cache, r, key, row->doc, NULL);
+	if (row && s)
+		index_doc(cache, s, key, row->doc, NULL);
 	if (!doc) {
 		if (row)
 			json_decref(row->doc);
@@ -236,7 +162,7 @@ int cache_set(struct cache *cache, const char *key, uint64_t version, json_t *do
 	json_decref(row->doc);
 	row->doc = doc;
 	row->version = version;
-	return r ? index_doc(cache, r, key, doc, row) : 0;
+	return s ? index_doc(cache, s, key, doc, row) : 0;
 }
 
 /**
@@ -277,7 +203,7 @@ struct cursor cache_list(const struct cache *cache, const char *prefix)
  * cache_find() - Walk a resource's documents, all or by an indexed field
  * @cache: the cache
  * @r:     resource
- * @field: a field of which cache_indexed() is true; NULL: all documents
+ * @field: a field of which schema_indexes() is true; NULL: all documents
  * @value: as json_text() spells it; of very long values only the start counts
  *
  * Return: a cursor before the first of them.

@@ -8,7 +8,7 @@
 #define ANYVF_ENGINE_CACHE_H
 
 #include "base/omap.h"
-#include "engine/engine.h"
+#include "engine/schema.h"
 
 struct cache;
 struct cache_row {
@@ -16,7 +16,7 @@ struct cache_row {
 	uint64_t version; /* as in the store */
 };
 
-struct cache *cache_new(const struct service *const *services, struct err *e);
+struct cache *cache_new(const struct schemas *schemas);
 void cache_free(struct cache *cache);
 AUTO_DEFINE(struct cache *, cache_free)
 
@@ -24,11 +24,8 @@ int cache_set(struct cache *cache, const char *key, uint64_t version, json_t *do
 const struct cache_row *cache_get(const struct cache *cache, const char *key);
 void cache_clear(struct cache *cache);
 struct cursor cache_list(const struct cache *cache, const char *prefix);
-bool cache_indexed(const struct resource *r, const char *field);
 struct cursor cache_find(const struct cache *cache, const struct resource *r, const char *field,
 			 const char *value);
-const struct rfield *resource_field(const struct resource *r, const char *name);
-const char *resource_kind(const struct resource *r);
 const char *json_text(const json_t *value, char buf[32]);
 
 #endif

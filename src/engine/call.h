@@ -19,6 +19,7 @@
 
 struct digest;
 struct engine;
+struct feature;
 struct http_tls;
 struct guard;
 struct service;
@@ -58,7 +59,7 @@ struct engine_opts {
 	int (*first)(void *arg, struct first *out, struct err *e);
 	void *first_arg;
 	unsigned int client_timeout_ms; /* a request must be here in that time; 0: 60 s */
-	const struct service *const *services; /* NULL at the end */
+	const struct feature *const *features; /* all there are, NULL at the end */
 };
 
 struct call {

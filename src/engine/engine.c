@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The engine's outside: opens the cache over the store, starts services and the HTTP server. */
+/* The engine's outside: opens the cache over the store, starts features and the HTTP server. */
 #include "engine/engine.h"
 
 #include <errno.h>
@@ -13,13 +13,13 @@
 #include "http/tls.h"
 #include "identity/guard.h"
 
-#define BODY_MAX (2u << 20) /* bytes of a JSON body */
+#define BODY_MAX      (2u << 20)  /* bytes of a JSON body */
 #define OPEN_BODY_MAX (16u << 10) /* of one that needs no token: a login */
-#define SLOW_MS	 60000	    /* a request that takes longer to arrive is cut off */
+#define SLOW_MS	      60000	  /* a request that takes longer to arrive is cut off */
 
 struct periodic_run {
 	struct engine *eng;
-	const struct service *service;
+	const struct feature *feature;
 	const struct periodic *what;
 	struct loop_timer *timer;
 	struct periodic_run *next;
@@ -68,36 +68,36 @@ static void run_periodic(void *arg)
 
 	if (!c)
 		return;
-	c->service = run->service;
+	c->service = run->feature->service;
 	c->priv->handle = run->what->run;
 	run_call(c);
 	run_batch(run->eng);
 }
 
-static int start_service(struct engine *eng, const struct service *s, struct err *e)
+static int start_feature(struct engine *eng, const struct feature *f, struct err *e)
 {
-	struct call *c = s->start ? run_new(eng, NULL) : NULL;
+	struct call *c = f->start ? run_new(eng, NULL) : NULL;
 	int rc = 0;
 
 	if (c) {
-		c->service = s;
+		c->service = f->service;
 		c->now_us = run_now_us();
-		rc = s->start(c);
+		rc = f->start(c);
 		rc = rc ? rc : run_commit(c);
 		rc = rc ? rc : store_flush(eng->opts.store, e);
 		run_end_group(eng, false);
 		eng->dirty = false;
 		if (rc)
-			err_set(e, rc, "%s: %s", s->prefix,
+			err_set(e, rc, "%s: %s", f->name,
 				c->priv->fault_status ? c->priv->fault_text : strerror(-rc));
 		call_free(c);
 	}
-	for (const struct periodic *p = s->periodics; p && p->run && !rc; p++) {
+	for (const struct periodic *p = f->periodics; p && p->run && !rc; p++) {
 		struct periodic_run *run = calloc(1, sizeof(*run));
 
 		if (!run)
 			return -ENOMEM;
-		*run = (struct periodic_run){ eng, s, p, NULL, eng->periodics };
+		*run = (struct periodic_run){ eng, f, p, NULL, eng->periodics };
 		run->timer =
 			loop_timer_add(eng->opts.loop, p->every_ms, p->every_ms, run_periodic, run);
 		eng->periodics = run;
@@ -114,8 +114,8 @@ static int start(struct engine *eng, struct err *e)
 		return -ENOMEM;
 	rc = file_mkdirs(uploads, 0750, e);
 	rc = rc ? rc : run_load(eng, e);
-	for (const struct service *const *s = eng->opts.services; *s && !rc; s++)
-		rc = start_service(eng, *s, e);
+	for (const struct feature *const *f = eng->opts.features; *f && !rc; f++)
+		rc = start_feature(eng, *f, e);
 	store_watch(eng->opts.store, run_on_change, eng);
 	return rc;
 }
@@ -154,8 +154,8 @@ const char *engine_ca_file(const struct engine_opts *opts)
  *
  * opts->listen NULL: no HTTP server (tests, and a start that only prepares).
  *
- * Return: 0; -EINVAL for a route without a rule; errors of the store, of a service's start(), of
- * http_open().
+ * Return: 0; -EINVAL for a route without a rule; -EEXIST for two resources of one kind, two rows of
+ * one name; errors of the store, of a feature's start(), of http_open().
  * Context: the thread that runs the loop, as everything in this room but jobs.
  */
 int engine_open(const struct engine_opts *opts, struct engine **out, struct err *e)
@@ -169,10 +169,13 @@ int engine_open(const struct engine_opts *opts, struct engine **out, struct err 
 	engine_public_url(opts, eng->public_url);
 	eng->opts.public_url = eng->public_url;
 	eng->audit.path = opts->conf ? conf_get(opts->conf, "api", "audit_log") : "log";
-	rc = policy_check(opts->services, e);
+	rc = policy_check(opts->features, e);
 	if (rc)
 		return rc;
-	eng->cache = cache_new(opts->services, e);
+	rc = schemas_new(opts->features, &eng->schemas, e);
+	if (rc)
+		return rc;
+	eng->cache = cache_new(eng->schemas);
 	eng->jobs = jobs_new(opts->loop, e);
 	eng->guard = guard_new();
 	if (!eng->cache || !eng->jobs || !eng->guard)
@@ -222,6 +225,7 @@ void engine_close(struct engine *eng)
 	run_end_group(eng, false);
 	free(eng->group);
 	cache_free(eng->cache);
+	schemas_free(eng->schemas);
 	guard_free(eng->guard);
 	free(eng);
 }

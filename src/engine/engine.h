@@ -121,6 +121,9 @@ int res_handle_create(struct call *c, const struct resource *r);
 int res_handle_update(struct call *c, const struct resource *r);
 int res_handle_delete(struct call *c, const struct resource *r);
 
+/* Its rows, with those that features add. */
+const struct rfield *res_fields(const struct call *c, const struct resource *r);
+
 /* Validates what a client gave against rows: R_CREATE (or R_UPDATE) members with their types,
  * unknown ones refused, defaults filled in on create. *doc: a new object. */
 int fields_accept_known(struct call *c, const struct rfield *rows, const json_t *given,
@@ -151,23 +154,6 @@ struct periodic {
 };
 
 enum fault_style { FAULT_NEUTRON, FAULT_NOVA, FAULT_KEYSTONE, FAULT_GLANCE, FAULT_PLAIN };
-
-struct service {
-	const char *type;   /* catalog: "network", "compute"; NULL: not in the catalog */
-	const char *name;   /* catalog: "neutron" */
-	const char *prefix; /* "/network" */
-	const char *url;    /* catalog: below public_url: "/network", "/compute/v2.1" */
-	enum fault_style style;
-	const struct resource *const *resources; /* NULL at the end; or NULL */
-	const struct route *const *routes; /* tables of routes, each with { NULL } at its end; NULL at
-					    * the end; or NULL; looked at first */
-	const struct periodic *periodics;	 /* { 0, NULL } at the end; or NULL */
-	int (*begin)(struct call *c); /* before each handler and resource: may refuse; or NULL */
-	int (*start)(struct call *c);		 /* at every start, before the first request; or NULL */
-};
-
-extern const struct service identity_service, image_service, network_service, compute_service,
-	agents_service;
 
 /* The daemon's side: all strings of opts are borrowed for the engine's life. */
 #define ENGINE_URL_LEN 512 /* with its NUL */

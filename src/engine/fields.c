@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Validation: what a client gave against a resource's rows, before any hook sees it. */
-#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -186,36 +185,6 @@ static int take_value(struct call *c, const struct rfield *f, const json_t *give
 			rc = -ENOENT;
 	}
 	return rc ? rc : json_object_set(out, f->name, value) ? -ENOMEM : 0;
-}
-
-/**
- * field_default() - What a member is when nobody said
- * @f: row
- *
- * Return: a new reference; null unless the row has a default.
- */
-json_t *field_default(const struct rfield *f)
-{
-	json_t *value = f->dflt ? json_loads(f->dflt, JSON_DECODE_ANY, NULL) : json_null();
-
-	assert(value); /* a row's default is our own text */
-	return value;
-}
-
-/**
- * field_value() - What a document has for a row
- * @f:   row
- * @doc: document
- *
- * One that was written before there was the row has the row's default.
- *
- * Return: a new reference.
- */
-json_t *field_value(const struct rfield *f, const json_t *doc)
-{
-	json_t *value = json_object_get(doc, f->name);
-
-	return value ? json_incref(value) : field_default(f);
 }
 
 /* Is there a row for each member, and may it be given here? */

@@ -67,6 +67,7 @@ struct engine {
 	struct engine_opts opts;
 	struct audit audit;
 	struct http *http;
+	struct schemas *schemas; /* all features' resources */
 	struct cache *cache;
 	struct jobs *jobs;	 /* helper threads */
 	struct guard *guard;	 /* of passwords */
@@ -98,9 +99,12 @@ int fault_unauthorized(struct call *c);
 /* fields.c */
 int fields_take(struct call *c, const struct resource *r, const struct rfield *rows,
 		const json_t *given, bool update, json_t **out);
-json_t *field_default(const struct rfield *f);
-json_t *field_value(const struct rfield *f, const json_t *doc);
 int field_bool(const json_t *value); /* 1, 0; -1: no boolean */
+
+/* hooks.c */
+enum moment { ON_CHECK, ON_CREATED, ON_UPDATED, ON_DELETED, ON_SHOW };
+int hooks_run(struct call *c, const struct resource *r, enum moment when, json_t *doc,
+	      json_t *other);
 
 /* resource.c */
 const char *res_id(const json_t *doc);

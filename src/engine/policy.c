@@ -104,21 +104,21 @@ static int missing(struct err *e, const struct service *s, const char *path)
 
 /**
  * policy_check() - Has every route and every resource a rule?
- * @services: tables, NULL at the end
+ * @features: tables, NULL at the end
  * @e:        the first that has none
  *
  * Return: 0; -EINVAL.
  */
-int policy_check(const struct service *const *services, struct err *e)
+int policy_check(const struct feature *const *features, struct err *e)
 {
-	for (const struct service *const *s = services; *s; s++) {
-		for (const struct route *const *t = (*s)->routes; t && *t; t++)
+	for (const struct feature *const *f = features; *f; f++) {
+		for (const struct route *const *t = (*f)->routes; t && *t; t++)
 			for (const struct route *r = *t; r->method; r++)
 				if (r->rule == RULE_MISSING)
-					return missing(e, *s, r->path);
-		for (const struct resource *const *r = (*s)->resources; r && *r; r++)
+					return missing(e, (*f)->service, r->path);
+		for (const struct resource *const *r = (*f)->resources; r && *r; r++)
 			if ((*r)->path && (!(*r)->read || !(*r)->write))
-				return missing(e, *s, (*r)->path);
+				return missing(e, (*f)->service, (*r)->path);
 	}
 	return 0;
 }

@@ -25,12 +25,10 @@ enum rule {
 	RULES
 };
 
-struct service;
-
 bool policy_allows(enum rule rule, const struct auth *auth);
 const char *policy_rule_name(enum rule rule);
 int policy_judge(struct call *c);
-int policy_check(const struct service *const *services, struct err *e);
+int policy_check(const struct feature *const *features, struct err *e);
 
 /* The caller, as handlers and hooks see it. */
 bool caller_may(const struct call *c, enum rule rule);

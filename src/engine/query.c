@@ -19,6 +19,7 @@ struct sort_key {
 struct query {
 	struct call *c;
 	const struct resource *r;
+	struct schema schema; /* of r */
 	struct sort_key keys[SORT_KEYS_MAX];
 	unsigned int n_keys;
 	long limit;	     /* -1: none */
@@ -96,7 +97,7 @@ static bool selects(const struct query *q, const json_t *doc)
 
 	for (unsigned int i = 0; i < args->n; i++) {
 		const char *name = alias(q->r, args->all[i].name);
-		const struct rfield *f = resource_field(q->r, name);
+		const struct rfield *f = schema_field(&q->schema, name);
 		bool any = false;
 
 		if (is_word(name) || (f && !is_filter(q, f)))
@@ -124,7 +125,7 @@ static int check_filters(const struct query *q)
 
 	for (unsigned int i = 0; i < args->n; i++) {
 		const char *name = alias(q->r, args->all[i].name);
-		const struct rfield *f = resource_field(q->r, name);
+		const struct rfield *f = schema_field(&q->schema, name);
 
 		if (is_word(name) || is_filter(q, f) || is_stamp(q->r, name))
 			continue;
@@ -141,7 +142,7 @@ static int add_key(struct query *q, const char *name, const char *dir)
 	const struct rfield *f;
 
 	name = alias(q->r, name);
-	f = resource_field(q->r, name);
+	f = schema_field(&q->schema, name);
 	if ((!f && !is_stamp(q->r, name)) || (f && f->flags & (R_VIRTUAL | R_SECRET)) ||
 	    (f && f->flags & R_HIDDEN && !caller_is_admin(q->c))) {
 		if (is_style(q, FAULT_NOVA)) /* it sorts by columns we do not have */
@@ -172,7 +173,7 @@ static int parse_sort(struct query *q, const char *sort)
 
 		if (dir)
 			*dir++ = '\0';
-		f = resource_field(q->r, word);
+		f = schema_field(&q->schema, word);
 		if (!f && !is_stamp(q->r, word))
 			return call_fail(q->c, 400, NULL, "Invalid sort key: %s", word);
 		name = !strcmp(word, "created_at") ? "created_at" : "updated_at";
@@ -259,7 +260,7 @@ static int collect(struct query *q)
 
 	for (unsigned int i = 0; i < args->n; i++) {
 		const char *name = alias(q->r, args->all[i].name);
-		const struct rfield *f = resource_field(q->r, name);
+		const struct rfield *f = schema_field(&q->schema, name);
 
 		if (call_arg_at(q->c, args->all[i].name, 1) || !f || f->match)
 			continue;
@@ -268,7 +269,7 @@ static int collect(struct query *q)
 
 			return doc ? collect_one(q, doc) : 0;
 		}
-		if (is_filter(q, f) && f->type != J_BOOL && cache_indexed(q->r, name)) {
+		if (is_filter(q, f) && f->type != J_BOOL && schema_indexes(&q->schema, f)) {
 			field = name;
 			value = args->all[i].value;
 		}
@@ -487,7 +488,7 @@ static int answer(struct query *q, bool brief)
  */
 int query_list(struct call *c, const struct resource *r, bool brief)
 {
-	struct query q = { .c = c, .r = r };
+	struct query q = { .c = c, .r = r, .schema = schema_of(c->priv->eng->schemas, r) };
 	int rc = answer(&q, brief);
 
 	free(q.docs);

@@ -104,7 +104,9 @@ const json_t *res_find(struct call *c, const struct resource *r, const char *id)
 struct cursor res_list(struct call *c, const struct resource *r, const char *field,
 		       const char *value)
 {
-	assert(!field || cache_indexed(r, field));
+	struct schema s = schema_of(c->priv->eng->schemas, r);
+
+	assert(!field || schema_indexes(&s, schema_field(&s, field)));
 	return cache_find(c->priv->eng->cache, r, field, value ? value : "");
 }
 
@@ -160,6 +162,18 @@ int64_t res_quota(struct call *c, const struct resource *r, const char *project_
 	return json_is_integer(limit) ? json_integer_value(limit) : res_quota_default(c, r);
 }
 
+/**
+ * res_fields() - A resource's rows: its own, then those that features add
+ * @c: the call
+ * @r: resource
+ *
+ * Return: { NULL } at the end; live as long as the engine.
+ */
+const struct rfield *res_fields(const struct call *c, const struct resource *r)
+{
+	return schema_of(c->priv->eng->schemas, r).fields;
+}
+
 /* A member that an older version did not keep is null. */
 static int set_shown(json_t *out, const char *name, json_t *value)
 {
@@ -177,10 +191,11 @@ static int set_shown(json_t *out, const char *name, json_t *value)
 json_t *res_show(struct call *c, const struct resource *r, const json_t *doc)
 {
 	static const char *const stamps[] = { "created_at", "updated_at", "revision_number" };
+	const struct rfield *rows = res_fields(c, r);
 	auto_of(json_decref) json_t *out = json_object();
 	int rc = 0;
 
-	for (const struct rfield *f = r->fields; out && f->name; f++) {
+	for (const struct rfield *f = rows; out && f->name; f++) {
 		if (f->flags & (R_SECRET | R_VIRTUAL) ||
 		    (f->flags & R_HIDDEN && !caller_is_admin(c)))
 			continue;
@@ -200,7 +215,7 @@ json_t *res_show(struct call *c, const struct resource *r, const json_t *doc)
 			 r->path, res_id(doc));
 		rc |= json_object_set_new(out, "links", json_pack("{s:s}", "self", self));
 	}
-	if (!out || rc || (r->show && r->show(c, doc, out)))
+	if (!out || rc || hooks_run(c, r, ON_SHOW, (json_t *)doc, out))
 		return NULL;
 	return take(out);
 }
@@ -280,15 +295,12 @@ static int create_doc(struct call *c, const struct resource *r, json_t *doc)
 	int rc = set_id(r, doc);
 
 	rc = rc ? rc : check_quota(c, r, doc);
-	if (!rc && r->check)
-		rc = r->check(c, doc, NULL);
+	rc = rc ? rc : hooks_run(c, r, ON_CHECK, doc, NULL);
 	if (!rc && res_get(c, r, res_id(doc)))
 		rc = call_fail(c, 409, "Conflict", "%s %s already exists.",
 			       r->label ? r->label : r->one, res_id(doc));
 	rc = rc ? rc : put_doc(c, r, doc, NULL);
-	if (!rc && r->created)
-		rc = r->created(c, doc);
-	return rc;
+	return rc ? rc : hooks_run(c, r, ON_CREATED, doc, NULL);
 }
 
 /**
@@ -307,7 +319,7 @@ int res_create(struct call *c, const struct resource *r, json_t *attrs_taken, co
 	auto_of(json_decref) json_t *doc = attrs_taken;
 	int rc = doc ? 0 : -ENOMEM;
 
-	for (const struct rfield *f = r->fields; f->name && !rc; f++)
+	for (const struct rfield *f = res_fields(c, r); f->name && !rc; f++)
 		if (!(f->flags & R_VIRTUAL) && !json_object_get(doc, f->name))
 			rc = json_object_set_new(doc, f->name, field_default(f)) ? -ENOMEM : 0;
 	if (!rc && has_owner(r) && !json_is_string(json_object_get(doc, owner_field(r))))
@@ -338,9 +350,7 @@ int res_delete(struct call *c, const struct resource *r, const char *id)
 	if (!doc)
 		return 0;
 	rc = call_delete(c, "/%s/%s", resource_kind(r), res_id(doc));
-	if (!rc && r->deleted)
-		rc = r->deleted(c, doc);
-	return rc;
+	return rc ? rc : hooks_run(c, r, ON_DELETED, doc, NULL);
 }
 
 /* tenant_id is project_id's older name. */
@@ -383,7 +393,7 @@ static int create_given(struct call *c, const struct resource *r, const json_t *
 {
 	auto_of(json_decref) json_t *renamed = rename_tenant(r, given);
 	auto_of(json_decref) json_t *doc = NULL;
-	int rc = fields_take(c, r, r->fields, renamed, false, &doc);
+	int rc = fields_take(c, r, res_fields(c, r), renamed, false, &doc);
 
 	rc = rc ? rc : set_owner(c, r, doc);
 	rc = rc ? rc : create_doc(c, r, doc);
@@ -514,18 +524,16 @@ int res_handle_update(struct call *c, const struct resource *r)
 	if (rc)
 		return rc;
 	renamed = rename_tenant(r, given);
-	rc = fields_take(c, r, r->fields, renamed, true, &changes);
+	rc = fields_take(c, r, res_fields(c, r), renamed, true, &changes);
 	if (rc)
 		return rc;
 	doc = json_copy(old);
 	if (!doc || json_object_update(doc, changes))
 		return -ENOMEM;
-	if (r->check)
-		rc = r->check(c, doc, old);
+	rc = hooks_run(c, r, ON_CHECK, doc, old);
 	if (!rc && !json_equal(doc, old))
 		rc = put_doc(c, r, doc, old);
-	if (!rc && r->updated)
-		rc = r->updated(c, doc, old);
+	rc = rc ? rc : hooks_run(c, r, ON_UPDATED, doc, old);
 	if (rc)
 		return rc;
 	out = res_show(c, r, res_get(c, r, res_id(old)));

@@ -13,11 +13,13 @@
 
 static const struct service *find_service(const struct engine *eng, const char *path, size_t *len)
 {
-	for (const struct service *const *s = eng->opts.services; *s; s++) {
-		*len = strlen((*s)->prefix);
-		if (strncmp(path, (*s)->prefix, *len) == 0 &&
+	for (const struct feature *const *f = eng->opts.features; *f; f++) {
+		const struct service *s = (*f)->service;
+
+		*len = strlen(s->prefix);
+		if (strncmp(path, s->prefix, *len) == 0 &&
 		    (path[*len] == '/' || path[*len] == '\0'))
-			return *s;
+			return s;
 	}
 	return NULL;
 }
@@ -75,11 +77,14 @@ static int find_in_table(struct call *c, const struct route *r, const char *meth
 
 static int find_route(struct call *c, const char *method, bool *path_known)
 {
-	const struct route *const *table = c->service->routes;
 	int rc = -ENOENT;
 
-	for (; rc && table && *table; table++)
-		rc = find_in_table(c, *table, method, path_known);
+	for (const struct feature *const *f = c->opts->features; rc && *f; f++) {
+		const struct route *const *table = (*f)->routes;
+
+		for (; rc && (*f)->service == c->service && table && *table; table++)
+			rc = find_in_table(c, *table, method, path_known);
+	}
 	return rc;
 }
 
@@ -122,15 +127,18 @@ static res_handler resource_handler(struct call *c, const struct resource *r, co
 
 static int find_resource(struct call *c, const char *method, bool *path_known)
 {
-	for (const struct resource *const *r = c->service->resources; r && *r; r++) {
-		size_t len = (*r)->path ? strlen((*r)->path) : 0;
+	struct resource_it it = { c->opts->features, c->service };
+	const struct resource *r;
 
-		if (!len || strncmp(c->path, (*r)->path, len) != 0 ||
+	while ((r = resource_next(&it))) {
+		size_t len = r->path ? strlen(r->path) : 0;
+
+		if (!len || strncmp(c->path, r->path, len) != 0 ||
 		    (c->path[len] && c->path[len] != '/'))
 			continue;
-		c->priv->res_handle = resource_handler(c, *r, c->path + len, method, path_known);
-		c->priv->resource = *r;
-		c->priv->rule = !strcmp(method, "GET") ? (*r)->read : (*r)->write;
+		c->priv->res_handle = resource_handler(c, r, c->path + len, method, path_known);
+		c->priv->resource = r;
+		c->priv->rule = !strcmp(method, "GET") ? r->read : r->write;
 		if (c->priv->res_handle)
 			return 0;
 	}

@@ -349,6 +349,10 @@ static const struct periodic periodics[] = {
 const struct service agents_service = {
 	.prefix = "/anyvf",
 	.style = FAULT_PLAIN,
+};
+const struct feature agents_feature = {
+	.name = "agents",
+	.service = &agents_service,
 	.routes = all_routes,
 	.periodics = periodics,
 };

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Hosts and their agents: the inventory /agent/HOST and who is alive. The
- * endpoints /anyvf/v1 (docs/agent-api.md) are agents_service in engine.h.
+ * endpoints /anyvf/v1 (docs/agent-api.md) are agents_feature.
  */
 #ifndef ANYVF_HOSTS_AGENTS_H
 #define ANYVF_HOSTS_AGENTS_H
 
-#include "engine/call.h"
+#include "engine/feature.h"
+
+extern const struct service agents_service;
+extern const struct feature agents_feature;
 
 /* liveness.c */
 unsigned int agent_heartbeat_s(const struct call *c);

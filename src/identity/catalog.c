@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Identity v3: version documents and the catalog. The catalog is what this
- * daemon serves, so it is made from the service table, not stored.
+ * daemon serves, so it is made from the features, not stored.
  */
 #include <errno.h>
 #include <sodium.h>
@@ -45,19 +45,20 @@ json_t *identity_catalog(struct call *c)
 {
 	json_t *catalog = json_array();
 
-	for (const struct service *const *s = c->opts->services; catalog && *s; s++) {
+	for (const struct feature *const *f = c->opts->features; catalog && *f; f++) {
+		const struct service *s = (*f)->service;
 		json_t *endpoints;
 		char id[33];
 
-		if (!(*s)->type)
+		if (!s->type || !feature_leads(c->opts->features, f))
 			continue;
 		endpoints = json_array();
 		for (unsigned int i = 0; i < ARRAY_LEN(interfaces); i++)
-			json_array_append_new(endpoints, endpoint(c, *s, interfaces[i]));
-		stable_id(id, (*s)->type, "");
+			json_array_append_new(endpoints, endpoint(c, s, interfaces[i]));
+		stable_id(id, s->type, "");
 		json_array_append_new(catalog,
 				      json_pack("{s:o,s:s,s:s,s:s}", "endpoints", endpoints, "id",
-						id, "type", (*s)->type, "name", (*s)->name));
+						id, "type", s->type, "name", s->name));
 	}
 	return catalog;
 }
@@ -103,18 +104,20 @@ static json_t *collect(struct call *c, bool endpoints)
 {
 	json_t *list = json_array();
 
-	for (const struct service *const *s = c->opts->services; *s; s++) {
+	for (const struct feature *const *f = c->opts->features; *f; f++) {
+		const struct service *s = (*f)->service;
 		const char *type = call_arg(c, "type");
 
-		if (!(*s)->type || (type && strcmp(type, (*s)->type) != 0))
+		if (!s->type || !feature_leads(c->opts->features, f) ||
+		    (type && strcmp(type, s->type) != 0))
 			continue;
 		if (!endpoints)
-			json_array_append_new(list, service_doc(*s));
+			json_array_append_new(list, service_doc(s));
 		for (unsigned int i = 0; endpoints && i < ARRAY_LEN(interfaces); i++) {
 			const char *wanted = call_arg(c, "interface");
 
 			if (!wanted || !strcmp(wanted, interfaces[i]))
-				json_array_append_new(list, endpoint_doc(c, *s, interfaces[i]));
+				json_array_append_new(list, endpoint_doc(c, s, interfaces[i]));
 		}
 	}
 	return list;

@@ -413,12 +413,16 @@ static const struct periodic periodics[] = { { 600000, token_purge },
 					     { 3600000, token_rotate_key },
 					     { 0, NULL } };
 
-const struct service identity_service = {
+static const struct service service = {
 	.type = "identity",
 	.name = "keystone",
 	.prefix = "/identity",
 	.url = "/identity/v3",
 	.style = FAULT_KEYSTONE,
+};
+const struct feature identity_feature = {
+	.name = "identity",
+	.service = &service,
 	.resources = resources,
 	.routes = routes,
 	.periodics = periodics,

@@ -6,11 +6,12 @@
 #ifndef ANYVF_IDENTITY_IDENTITY_H
 #define ANYVF_IDENTITY_IDENTITY_H
 
-#include "engine/engine.h"
+#include "engine/feature.h"
 #include "identity/guard.h"
 
 #define PASSWORD_HASH_LEN 128 /* with its NUL, as crypto_pwhash_STRBYTES */
 
+extern const struct feature identity_feature;
 extern const struct resource domain_resource, project_resource, user_resource, role_resource;
 extern const struct route auth_routes[], grant_routes[], catalog_routes[];
 

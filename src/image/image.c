@@ -474,12 +474,16 @@ static const struct route own_routes[] = {
 static const struct route *const routes[] = { own_routes, image_file_routes, NULL };
 static const struct periodic periodics[] = { { 300000, image_sweep }, { 0, NULL } };
 
-const struct service image_service = {
+static const struct service service = {
 	.type = "image",
 	.name = "glance",
 	.prefix = "/image",
 	.url = "/image",
 	.style = FAULT_GLANCE,
+};
+const struct feature image_feature = {
+	.name = "image",
+	.service = &service,
 	.resources = resources,
 	.routes = routes,
 	.periodics = periodics,

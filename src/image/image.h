@@ -6,11 +6,12 @@
 #ifndef ANYVF_IMAGE_IMAGE_H
 #define ANYVF_IMAGE_IMAGE_H
 
-#include "engine/engine.h"
+#include "engine/feature.h"
 
 /* Member of an image whose bytes were refused: the reason. */
 #define IMAGE_REFUSED "os_glance_refused"
 
+extern const struct feature image_feature;
 extern const struct resource image_resource, image_gone_resource;
 extern const struct route image_file_routes[];
 

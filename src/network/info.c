@@ -9,9 +9,7 @@
 #include "hosts/agents.h"
 #include "network/core/network.h"
 
-static const struct extension {
-	const char *alias, *name, *description, *updated;
-} extensions[] = {
+const struct extension network_extensions[] = {
 	{ "agent", "agent", "The agent management extension", "2013-02-03T10:00:00-00:00" },
 	{ "allowed-address-pairs", "Allowed Address Pairs", "Provides allowed address pairs",
 	  "2013-07-23T10:00:00-00:00" },
@@ -76,7 +74,21 @@ static const struct extension {
 	  "2023-05-05T11:45:00-00:00" },
 	{ "vlan-transparent", "Vlantransparent", "Provides Vlan Transparent Networks",
 	  "2015-03-23T09:00:00-07:00" },
+	{ NULL },
 };
+
+/* The next one of all features: while ((e = next_extension(&f, e))). */
+static const struct extension *next_extension(const struct feature *const **f,
+					      const struct extension *last)
+{
+	const struct extension *e = last ? last + 1 : **f ? (**f)->extensions : NULL;
+
+	while (**f && (!e || !e->alias)) {
+		++*f;
+		e = **f ? (**f)->extensions : NULL;
+	}
+	return **f ? e : NULL;
+}
 
 static json_t *extension_json(const struct extension *e)
 {
@@ -92,10 +104,12 @@ static json_t *extension_json(const struct extension *e)
  */
 int extension_list(struct call *c)
 {
+	const struct feature *const *f = c->opts->features;
+	const struct extension *e = NULL;
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < ARRAY_LEN(extensions); i++)
-		json_array_append_new(list, extension_json(&extensions[i]));
+	while ((e = next_extension(&f, e)))
+		json_array_append_new(list, extension_json(e));
 	return call_reply(c, 200, json_pack("{s:o}", "extensions", list));
 }
 
@@ -107,11 +121,13 @@ int extension_list(struct call *c)
  */
 int extension_show(struct call *c)
 {
-	for (size_t i = 0; i < ARRAY_LEN(extensions); i++)
-		if (!strcmp(extensions[i].alias, c->ids[0]))
-			return call_reply(
-				c, 200,
-				json_pack("{s:o}", "extension", extension_json(&extensions[i])));
+	const struct feature *const *f = c->opts->features;
+	const struct extension *e = NULL;
+
+	while ((e = next_extension(&f, e)))
+		if (!strcmp(e->alias, c->ids[0]))
+			return call_reply(c, 200,
+					  json_pack("{s:o}", "extension", extension_json(e)));
 	return call_fail(c, 404, "HTTPNotFound", "Extension with alias %s does not exist",
 			 c->ids[0]);
 }

@@ -11,11 +11,14 @@
 /* The document of the path's collection and id, and its resource; NULL after a fault. */
 static const json_t *tagged(struct call *c, const struct resource **out)
 {
-	for (const struct resource *const *r = c->service->resources; *r; r++)
-		if (!strcmp((*r)->path + strlen("/v2.0/"), c->ids[0])) {
-			const json_t *doc = res_find(c, *r, c->ids[1]);
+	struct resource_it it = { c->opts->features, c->service };
+	const struct resource *r;
 
-			*out = *r;
+	while ((r = resource_next(&it)))
+		if (!strcmp(r->path + strlen("/v2.0/"), c->ids[0])) {
+			const json_t *doc = res_find(c, r, c->ids[1]);
+
+			*out = r;
 			if (!doc || json_is_array(json_object_get(doc, "tags")))
 				return doc;
 			break;

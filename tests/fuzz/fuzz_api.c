@@ -4,12 +4,10 @@
 #include <stdio.h>
 
 #include "../api_call.h"
+#include "daemons/feature_list.h"
 
 extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct service *const services[] = { &identity_service, &image_service,
-						  &network_service,  &compute_service,
-						  &agents_service,   NULL };
 static const struct auth users[] = {
 	{ "u1", "anyvf-agent-h1", "default", SCOPE_PROJECT, "p1", "", ROLE_ADMIN | ROLE_AGENT },
 	{ "u2", "demo", "default", SCOPE_PROJECT, "p2", "", ROLE_MEMBER },
@@ -27,7 +25,7 @@ static void tidy(void)
 
 static struct engine *open_engine(void)
 {
-	struct engine_opts opts = { .services = services, .state_dir = dir, .openrc = openrc };
+	struct engine_opts opts = { .features = features, .state_dir = dir, .openrc = openrc };
 	struct engine *eng = NULL;
 
 	snprintf(openrc, sizeof(openrc), "%s/openrc", mkdtemp(dir));

@@ -23,10 +23,11 @@ static const struct resource *const resources[] = { &server_resource,	     &flav
 						    &tap_flow_resource,	     &tap_mirror_resource,
 						    &network_agent_resource, NULL };
 static const struct route *const tables[] = { host_routes, server_routes, NULL };
-static const struct service test_service = {
-	.prefix = "/test", .style = FAULT_NOVA, .resources = resources, .routes = tables
+static const struct service test_service = { .prefix = "/test", .style = FAULT_NOVA };
+static const struct feature test_feature = {
+	.name = "test", .service = &test_service, .resources = resources, .routes = tables
 };
-static const struct service *const services[] = { &test_service, &agents_service, NULL };
+static const struct feature *const features[] = { &test_feature, &agents_feature, NULL };
 
 static const struct auth admin = { "u1", "admin", "default", SCOPE_PROJECT, "p1", "", ROLE_ADMIN };
 static struct auth agent = { "u2", "", "default", SCOPE_PROJECT, "p2", "", ROLE_AGENT };
@@ -42,7 +43,7 @@ static struct {
 
 static int setup(void **state)
 {
-	struct engine_opts opts = { .services = services, .state_dir = f.dir };
+	struct engine_opts opts = { .features = features, .state_dir = f.dir };
 
 	strcpy(f.dir, "/tmp/anyvf-agents-XXXXXX");
 	assert_non_null(mkdtemp(f.dir));

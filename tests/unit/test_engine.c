@@ -73,10 +73,55 @@ static int wait_for_word(struct call *c)
 }
 static const struct route own[] = { { "GET", "/word", wait_for_word, RULE_READ }, { NULL } };
 static const struct route *const routes[] = { own, NULL };
-static const struct service test_service = {
-	.prefix = "/test", .style = FAULT_NEUTRON, .resources = resources, .routes = routes
+static const struct service test_service = { .prefix = "/test", .style = FAULT_NEUTRON };
+static const struct feature box_feature = {
+	.name = "box", .service = &test_service, .resources = resources, .routes = routes
 };
-static const struct service *const services[] = { &test_service, NULL };
+static const struct feature *const features[] = { &box_feature, NULL };
+
+/* Boxes in colour: a feature of its own on the resource of another. */
+static const struct rfield paint_fields[] = {
+	{ "paint", J_STR, R_CREATE | R_UPDATE | R_FILTER | R_INDEX, "\"none\"" },
+	{ NULL },
+};
+
+static int paint_check(struct call *c, json_t *doc, const json_t *old)
+{
+	const char *paint = json_string_value(json_object_get(doc, "paint"));
+
+	return strcmp(paint, "blood") ? 0 : call_fail(c, 409, "Blood", "Not with blood.");
+}
+
+static int paint_created(struct call *c, const json_t *doc)
+{
+	return call_put(c, json_pack("{s:s}", "is", "new"), "/pot/%s", res_id(doc));
+}
+
+static int paint_updated(struct call *c, const json_t *doc, const json_t *old)
+{
+	return call_put(c, json_pack("{s:O}", "was", json_object_get(old, "paint")), "/pot/%s",
+			res_id(doc));
+}
+
+static int paint_deleted(struct call *c, const json_t *doc)
+{
+	return call_delete(c, "/pot/%s", res_id(doc));
+}
+
+static int paint_show(struct call *c, const json_t *doc, json_t *out)
+{
+	return json_object_set(out, "pot", (json_t *)call_get(c, "/pot/%s", res_id(doc)));
+}
+
+static const struct feature paint_feature = {
+	.name = "paint",
+	.service = &test_service,
+	.fields = (const struct more_fields[]){ { &box_resource, paint_fields }, { NULL } },
+	.hooks = (const struct hook[]){ { &box_resource, paint_check, paint_created, paint_updated,
+					  paint_deleted, paint_show },
+					{ NULL } },
+};
+static const struct feature *const painted[] = { &box_feature, &paint_feature, NULL };
 
 static const struct auth admin = { "u1", "admin", "default", SCOPE_PROJECT, "p1", "", ROLE_ADMIN };
 static const struct auth member = { "u2", "demo", "default", SCOPE_PROJECT, "p2", "", ROLE_MEMBER };
@@ -89,14 +134,20 @@ struct fix {
 	struct engine *eng;
 };
 
-static void open_fix(struct fix *f, const char *url)
+static void open_engine(struct fix *f, const struct feature *const *list)
 {
-	struct engine_opts opts = { .services = services, .state_dir = f->dir };
+	struct engine_opts opts = { .features = list, .state_dir = f->dir };
 
-	assert_int_equal(store_open(url, &f->store, NULL), 0);
+	engine_close(take(f->eng));
 	opts.loop = f->loop;
 	opts.store = f->store;
 	assert_int_equal(engine_open(&opts, &f->eng, NULL), 0);
+}
+
+static void open_fix(struct fix *f, const char *url)
+{
+	assert_int_equal(store_open(url, &f->store, NULL), 0);
+	open_engine(f, features);
 }
 
 static int setup(void **state)
@@ -147,6 +198,16 @@ static unsigned int make(struct fix *f, const struct auth *who, const char *memb
 	if (id && status == 201)
 		assert_int_equal(sscanf(buf, "{\"box\":{\"id\":\"%36[^\"]", id), 1);
 	return status;
+}
+
+static unsigned int count_pots(struct fix *f)
+{
+	struct cursor it = cache_list(f->eng->cache, "/pot/");
+	unsigned int n = 0;
+
+	while (cursor_next(&it))
+		n++;
+	return n;
 }
 
 static void assert_has(const char *text, const char *part)
@@ -490,6 +551,52 @@ static void a_failed_flush_takes_the_cache_back(void **state)
 	assert_int_equal(store_revision(f->store), 2);
 }
 
+static void a_feature_adds_rows_and_hooks_to_anothers_resource(void **state)
+{
+	FIX;
+	open_engine(f, painted);
+	assert_int_equal(make(f, &member, "\"name\":\"a\",\"paint\":\"blood\"", NULL), 409);
+	assert_int_equal(make(f, &member, "\"name\":\"a\",\"paint\":\"oil\"", id), 201);
+	assert_int_equal(make(f, &member, "\"name\":\"b\"", NULL), 201);
+	ask(f, &member, "GET", "/test/v2.0/boxes?paint=none&fields=name&fields=pot", NULL, buf);
+	assert_string_equal(buf, "{\"boxes\":[{\"name\":\"b\",\"pot\":{\"is\":\"new\"}}]}");
+	assert_int_equal(ask(f, &member, "PUT", AT(id), "{\"box\":{\"paint\":\"blood\"}}", buf),
+			 409);
+	assert_int_equal(ask(f, &member, "PUT", AT(id), "{\"box\":{\"paint\":\"tar\"}}", buf), 200);
+	assert_has(buf, "\"paint\":\"tar\"");
+	assert_has(buf, "\"pot\":{\"was\":\"oil\"}");
+	assert_int_equal(ask(f, &member, "DELETE", AT(id), NULL, buf), 204);
+	assert_int_equal(count_pots(f), 1);
+}
+
+static void a_feature_that_is_left_out_leaves_no_trace(void **state)
+{
+	FIX;
+	open_engine(f, painted);
+	assert_int_equal(make(f, &member, "\"name\":\"a\",\"paint\":\"oil\"", id), 201);
+	open_engine(f, features);
+	assert_int_equal(make(f, &member, "\"name\":\"b\",\"paint\":\"oil\"", NULL), 400);
+	assert_int_equal(ask(f, &member, "GET", "/test/v2.0/boxes?paint=oil", NULL, buf), 400);
+	ask(f, &member, "PUT", AT(id), "{\"box\":{\"size\":2}}", buf);
+	assert_null(strstr(buf, "paint"));
+	assert_null(strstr(buf, "pot"));
+	assert_int_equal(ask(f, &member, "DELETE", AT(id), NULL, buf), 204);
+	assert_int_equal(count_pots(f), 1);
+}
+
+static void two_features_cannot_have_one_row(void **state)
+{
+	FIX;
+	const struct feature *const twice[] = { &box_feature, &paint_feature, &paint_feature,
+						NULL };
+	struct engine_opts opts = { .features = twice, .state_dir = f->dir, .loop = f->loop };
+	struct engine *eng = NULL;
+	struct err e = { 0 };
+
+	assert_int_equal(engine_open(&opts, &eng, &e), -EEXIST);
+	assert_string_equal(e.msg, "box has two rows paint");
+}
+
 static void query_and_path_are_decoded_strictly(void **state)
 {
 	char good[] = "a%2Fb+c%41", bad[] = "%4", nul[] = "a%00b";
@@ -527,6 +634,9 @@ int main(void)
 		T(a_stale_cache_is_told_and_read_again),
 		T(a_waiting_call_wakes_on_its_change),
 		T(a_failed_flush_takes_the_cache_back),
+		T(a_feature_adds_rows_and_hooks_to_anothers_resource),
+		T(a_feature_that_is_left_out_leaves_no_trace),
+		T(two_features_cannot_have_one_row),
 		cmocka_unit_test(query_and_path_are_decoded_strictly),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

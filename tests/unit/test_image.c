@@ -12,7 +12,7 @@
 #define IMAGES "/image/v2/images"
 #define ID     "11111111-2222-4333-8444-555555555555"
 
-static const struct service *const services[] = { &image_service, NULL };
+static const struct feature *const features[] = { &image_feature, NULL };
 static const struct auth demo = { "u1", "demo", "default", SCOPE_PROJECT, "p1", "", ROLE_MEMBER };
 static const struct auth other = { "u2", "eve", "default", SCOPE_PROJECT, "p2", "", ROLE_MEMBER };
 
@@ -26,7 +26,7 @@ static struct {
 
 static int setup(void **state)
 {
-	struct engine_opts opts = { .services = services, .state_dir = f.dir };
+	struct engine_opts opts = { .features = features, .state_dir = f.dir };
 
 	strcpy(f.dir, "/tmp/anyvf-image-XXXXXX");
 	assert_non_null(mkdtemp(f.dir));

@@ -127,14 +127,16 @@ static void each_route(route_fn fn, void *arg)
 {
 	char path[200];
 
-	for (const struct service *const *s = services; *s; s++) {
-		for (const struct route *const *t = (*s)->routes; t && *t; t++)
+	for (const struct feature *const *f = features; *f; f++) {
+		const struct service *s = (*f)->service;
+
+		for (const struct route *const *t = (*f)->routes; t && *t; t++)
 			for (const struct route *r = *t; r->method; r++) {
-				snprintf(path, sizeof(path), "%s%s", (*s)->prefix, r->path);
+				snprintf(path, sizeof(path), "%s%s", s->prefix, r->path);
 				fn(arg, r->method, path, r->rule);
 			}
-		for (const struct resource *const *r = (*s)->resources; r && *r; r++)
-			of_resource(*s, *r, fn, arg);
+		for (const struct resource *const *r = (*f)->resources; r && *r; r++)
+			of_resource(s, *r, fn, arg);
 	}
 }
 
@@ -261,20 +263,21 @@ static void a_route_without_a_rule_does_not_start(void **state)
 	static const struct route *const tables[] = { forgotten, NULL };
 	static const struct resource half = { .one = "box", .path = "/y", .read = RULE_READ };
 	static const struct resource *const resources[] = { &half, NULL };
-	static const struct service a = { .prefix = "/a", .routes = tables },
-				    b = { .prefix = "/b", .resources = resources };
-	const struct service *one[] = { &a, NULL }, *two[] = { &b, NULL };
-	struct engine_opts opts = { .services = one };
+	static const struct service s = { .prefix = "/a" }, t = { .prefix = "/b" };
+	static const struct feature a = { "a", &s, .routes = tables },
+				    b = { "b", &t, .resources = resources };
+	const struct feature *one[] = { &a, NULL }, *two[] = { &b, NULL };
+	struct engine_opts opts = { .features = one };
 	struct engine *eng = NULL;
 	struct err e = { 0 };
 
 	assert_int_equal(engine_open(&opts, &eng, &e), -EINVAL);
 	assert_string_equal(e.msg, "/a/x: no rule says who may use it");
 	e = (struct err){ 0 };
-	opts.services = two;
+	opts.features = two;
 	assert_int_equal(engine_open(&opts, &eng, &e), -EINVAL);
 	assert_string_equal(e.msg, "/b/y: no rule says who may use it");
-	assert_int_equal(policy_check(services, NULL), 0);
+	assert_int_equal(policy_check(features, NULL), 0);
 }
 
 /* ---- the admin of a domain ---- */

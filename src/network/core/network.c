@@ -312,14 +312,16 @@ static const struct resource *const network_resources[] = {
 
 static int resource_list(struct call *c)
 {
+	struct resource_it it = { c->opts->features, c->service };
+	const struct resource *r;
 	json_t *list = json_array();
 	char href[512];
 
-	for (const struct resource *const *r = network_resources; *r; r++) {
-		snprintf(href, sizeof(href), "%s/network%s", c->opts->public_url, (*r)->path);
-		json_array_append_new(list, json_pack("{s:s,s:s,s:[{s:s,s:s}]}", "name", (*r)->one,
-						      "collection", (*r)->many, "links", "rel",
-						      "self", "href", href));
+	while ((r = resource_next(&it))) {
+		snprintf(href, sizeof(href), "%s/network%s", c->opts->public_url, r->path);
+		json_array_append_new(list, json_pack("{s:s,s:s,s:[{s:s,s:s}]}", "name", r->one,
+						      "collection", r->many, "links", "rel", "self",
+						      "href", href));
 	}
 	return call_reply(c, 200, json_pack("{s:o}", "resources", list));
 }
@@ -387,8 +389,13 @@ const struct service network_service = {
 	.prefix = "/network",
 	.url = "/network",
 	.style = FAULT_NEUTRON,
+};
+const struct feature network_feature = {
+	.name = "network",
+	.service = &network_service,
 	.resources = network_resources,
 	.routes = network_route_tables,
+	.extensions = network_extensions,
 	.periodics = network_periodics,
 	.start = network_start,
 };

@@ -2,18 +2,22 @@
 /*
  * Inside of the network service: its resources, the checks of values they share,
  * and what ports, subnets and networks ask of each other. Clients of the room use
- * network_service, port_resource and lease.h.
+ * network_feature, port_resource and lease.h.
  */
 #ifndef ANYVF_NETWORK_CORE_NETWORK_H
 #define ANYVF_NETWORK_CORE_NETWORK_H
 
-#include "engine/engine.h"
+#include "engine/feature.h"
 #include "network/core/ipam.h"
 
+extern const struct service network_service;
+extern const struct feature network_feature;
 extern const struct resource network_resource, subnet_resource, port_resource;
 extern const struct resource security_group_resource, security_group_rule_resource;
 extern const struct resource network_agent_resource;
 extern const struct resource tap_service_resource, tap_flow_resource, tap_mirror_resource;
+
+extern const struct extension network_extensions[];
 
 /* Routes of network_service that are no resource's. */
 int extension_list(struct call *c);

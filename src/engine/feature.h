@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A feature is a folder: the resources, routes, rows and hooks of one thing the cloud can do. Its
+ * one exported symbol is a struct feature; daemons/feature_list.h lists them all, and the engine puts
+ * together what they bring when it opens. One that is not in the list leaves no trace. docs/engine.md
+ * shows how to make one.
+ */
+#ifndef ANYVF_ENGINE_FEATURE_H
+#define ANYVF_ENGINE_FEATURE_H
+
+#include "engine/engine.h"
+
+/* An API of its own below one prefix: one feature's or several features'. */
+struct service {
+	const char *type;   /* catalog: "network", "compute"; NULL: not in the catalog */
+	const char *name;   /* catalog: "neutron" */
+	const char *prefix; /* "/network" */
+	const char *url;    /* catalog: below public_url: "/network", "/compute/v2.1" */
+	enum fault_style style;
+	int (*begin)(struct call *c); /* before each handler and resource: may refuse; or NULL */
+};
+
+/* Rows that a feature adds to another's resource. They come behind its own. */
+struct more_fields {
+	const struct resource *of;
+	const struct rfield *rows; /* { NULL } at the end */
+};
+
+/*
+ * What a feature does when another's document changes: as the members of struct resource, after
+ * them and in the order of features. The first fault ends it. Any may be NULL.
+ */
+struct hook {
+	const struct resource *on;
+	int (*check)(struct call *c, json_t *doc, const json_t *old);
+	int (*created)(struct call *c, const json_t *doc);
+	int (*updated)(struct call *c, const json_t *doc, const json_t *old);
+	int (*deleted)(struct call *c, const json_t *doc);
+	int (*show)(struct call *c, const json_t *doc, json_t *out);
+};
+
+/* An entry of Neutron's /v2.0/extensions. */
+struct extension {
+	const char *alias, *name, *description, *updated;
+};
+
+struct host_feature;
+
+struct feature {
+	const char *name;
+	const struct service *service;		 /* where its resources and routes are */
+	const struct resource *const *resources; /* NULL at the end; or NULL */
+	const struct route *const
+		*routes; /* tables of routes, each with { NULL } at its end; NULL at
+					    * the end; or NULL; looked at before resources */
+	const struct extension *extensions; /* { NULL } at the end; or NULL */
+	const struct periodic *periodics;   /* { 0, NULL } at the end; or NULL */
+	int (*start)(struct call *c);	    /* at every start, before the first request; or NULL */
+	const struct more_fields *fields;   /* { NULL } at the end; or NULL */
+	const struct hook *hooks;	    /* { NULL } at the end; or NULL */
+	const struct host_feature *hosts;   /* what hosts/ asks it; or NULL */
+};
+
+/* The resources of a service's features, or of all: while ((r = resource_next(&it))). */
+struct resource_it {
+	const struct feature *const *features; /* c->opts->features; moves on */
+	const struct service *service;	       /* NULL: all */
+	unsigned int i;			       /* next of the feature's */
+};
+const struct resource *resource_next(struct resource_it *it);
+
+/* Does a feature's service stand here for the first time? So each is met once. */
+bool feature_leads(const struct feature *const *all, const struct feature *const *at);
+
+#endif
