@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Documents move with code: a man page a program, a paragraph a configuration key, pages that mandoc takes, links that exist."""
+"""Documents move with code: a man page a program, pages that mandoc takes, links that exist."""
 import pathlib
 import re
 import shutil
@@ -14,11 +14,6 @@ def check(root):
     for name in re.findall(r"executable\('(anyvf[\w-]*)'", (root / 'src/daemons/meson.build').read_text()):
         if not list(man.glob(f'{name}.[1-8]')):
             yield f'man/{name}.8: missing'
-    page = man / 'anyvf.conf.5'
-    text = page.read_text() if page.exists() else ''
-    for section, key in re.findall(r'^\t\{ "([\w.]+)", "(\w+)",', (root / 'src/base/conf.c').read_text(), re.M):
-        if not re.search(rf'\b{key}\b', text):
-            yield f'man/anyvf.conf.5: says nothing of {key} in [{section}]'
     for path in sorted(man.glob('anyvf-*.8')):
         text = path.read_text()
         if re.search(r'^\.Nm anyvf \w', text, re.M) and re.search(r'^\.Nm$', text.partition('.Sh SYNOPSIS')[2].partition('.Sh ')[0], re.M):

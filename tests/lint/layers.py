@@ -43,8 +43,19 @@ def is_in(room, rooms):
     return any(room == one or room.startswith(one + '/') for one in rooms)
 
 
+def picture(root):
+    """Yield one line a row of ARCHITECTURE.md's table of rooms that is not as it is here."""
+    table = (root / 'ARCHITECTURE.md').read_text().partition('\n## Rooms\n')[2].partition('\n## ')[0]
+    told = dict(re.findall(r'^\| `([\w/*]+)` \|.*\| ([\w/ ]+|–) \|$', table, re.M))
+    here = {room: 'any' if room == 'daemons' else sees or '–' for room, sees in ROOMS.items() if any((root / 'src').glob(room))}
+    for room in sorted(here.keys() | told.keys()):
+        if sorted(told.get(room, '').split()) != sorted(here.get(room, '').split()):
+            yield f'ARCHITECTURE.md, Rooms: {room} sees {told.get(room, "(untold)")}; here: {here.get(room, "no such room")}'
+
+
 def check(root):
     """Yield one line a violation under root/src."""
+    yield from picture(root)
     for path in sorted((root / 'src').rglob('*.[ch]')):
         room, key = room_of(str(path.relative_to(root / 'src')))
         if not key:

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Prints what programs and people say to the daemons, as their tables have it, one word a line: the
+ * control protocol's methods with what they take and answer, reasons of drops, members of the API's
+ * resources, Neutron's extensions. For tests/lint/words.py.
+ */
+#include <stdio.h>
+
+#include "daemons/feature_list.h"
+#include "lib/words.h"
+#include "model/vf.h"
+
+static void print_rows(const struct resource *r, const struct rfield *rows)
+{
+	for (const struct rfield *f = rows; f && f->name; f++)
+		if (!(f->flags & R_SECRET))
+			printf("field %s %s\n", r->kind ? r->kind : r->one, f->name);
+}
+
+static void print_feature(const struct feature *f)
+{
+	for (const struct resource *const *r = f->resources; r && *r; r++)
+		print_rows(*r, (*r)->fields);
+	for (const struct more_fields *m = f->fields; m && m->of; m++)
+		print_rows(m->of, m->rows);
+	for (const struct extension *e = f->extensions; e && e->alias; e++)
+		printf("extension %s\n", e->alias);
+}
+
+int main(void)
+{
+	words_print_control();
+	for (unsigned int i = 0; i < DROP_N; i++)
+		printf("drop %s\n", drop_names[i]);
+	for (const struct feature *const *f = features; *f; f++)
+		print_feature(*f);
+	return 0;
+}
