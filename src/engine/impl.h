@@ -88,7 +88,7 @@ void jobs_free(struct jobs *jobs);
 int jobs_add(struct jobs *jobs, enum lane_id which, uint64_t owner, void (*work)(void *arg),
 	     void *work_arg, void (*done)(void *arg), void *done_arg);
 
-/* fault.c */
+/* answer.c */
 json_t *fault_json(const struct call *c);
 char *fault_html(const struct call *c);
 int fault_bad_value(struct call *c, const char *field, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -106,7 +106,12 @@ enum moment { ON_CHECK, ON_CREATED, ON_UPDATED, ON_DELETED, ON_SHOW };
 int hooks_run(struct call *c, const struct resource *r, enum moment when, json_t *doc,
 	      json_t *other);
 
+/* policy.c */
+bool res_owned(const struct call *c, const struct resource *r, const json_t *doc);
+
 /* resource.c */
+int res_insert(struct call *c, const struct resource *r, json_t *doc);
+int res_replace(struct call *c, const struct resource *r, json_t *doc, json_t *old);
 const char *res_id(const json_t *doc);
 
 /* query.c */

@@ -162,6 +162,35 @@ bool caller_owns(const struct call *c, const char *project_id)
 	return caller_is_admin(c) || caller_is_in(c, project_id);
 }
 
+static bool is_own(const struct call *c, const struct resource *r, const json_t *doc)
+{
+	return r->flags & RES_GLOBAL || caller_owns(c, doc_str(doc, resource_owner(r)));
+}
+
+/**
+ * res_visible() - May the caller see a document?
+ * @c:   the call
+ * @r:   its resource
+ * @doc: document
+ */
+bool res_visible(struct call *c, const struct resource *r, const json_t *doc)
+{
+	if (r->visible)
+		return r->visible(c, doc);
+	return is_own(c, r, doc) || (r->flags & RES_SHARED && doc_bool(doc, "shared"));
+}
+
+/**
+ * res_owned() - May the caller, who sees a document and passes its resource's rule, change it?
+ * @c:   the call
+ * @r:   its resource
+ * @doc: document
+ */
+bool res_owned(const struct call *c, const struct resource *r, const json_t *doc)
+{
+	return r->owned ? r->owned(c, doc) : is_own(c, r, doc);
+}
+
 /**
  * caller_is_agent() - Is the caller the agent of some host?
  * @c: the call

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The resource engine: show, create, update, delete of documents a table describes. */
+/* Documents of resources: found, counted, shown, created, changed and deleted, whoever asks. */
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -7,16 +7,6 @@
 
 #include "base/uuid.h"
 #include "engine/impl.h"
-
-static const char *owner_field(const struct resource *r)
-{
-	return r->owner ? r->owner : "project_id";
-}
-
-static bool has_owner(const struct resource *r)
-{
-	return !(r->flags & RES_GLOBAL);
-}
 
 /**
  * res_id() - A document's id
@@ -27,24 +17,6 @@ static bool has_owner(const struct resource *r)
 const char *res_id(const json_t *doc)
 {
 	return doc_str(doc, "id");
-}
-
-static bool is_own(const struct call *c, const struct resource *r, const json_t *doc)
-{
-	return !has_owner(r) || caller_owns(c, doc_str(doc, owner_field(r)));
-}
-
-/**
- * res_visible() - May the caller see a document?
- * @c:   the call
- * @r:   its resource
- * @doc: document
- */
-bool res_visible(struct call *c, const struct resource *r, const json_t *doc)
-{
-	if (r->visible)
-		return r->visible(c, doc);
-	return is_own(c, r, doc) || (r->flags & RES_SHARED && doc_bool(doc, "shared"));
 }
 
 /**
@@ -277,10 +249,10 @@ static int set_id(const struct resource *r, json_t *doc)
 
 static int check_quota(struct call *c, const struct resource *r, const json_t *doc)
 {
-	const char *project = doc_str(doc, owner_field(r));
+	const char *project = doc_str(doc, resource_owner(r));
 	int64_t limit = r->quota ? res_quota(c, r, project) : -1;
 
-	if (limit < 0 || res_count(c, r, owner_field(r), project) < (uint64_t)limit)
+	if (limit < 0 || res_count(c, r, resource_owner(r), project) < (uint64_t)limit)
 		return 0;
 	if (c->service && c->service->style == FAULT_NEUTRON)
 		return call_fail(c, 409, "OverQuota", "Quota exceeded for resources: ['%s'].",
@@ -289,8 +261,15 @@ static int check_quota(struct call *c, const struct resource *r, const json_t *d
 			 (long long)limit);
 }
 
-/* From a complete doc to its rows: check, put, created. */
-static int create_doc(struct call *c, const struct resource *r, json_t *doc)
+/**
+ * res_insert() - Create a complete document: check, put, created
+ * @c:   the call
+ * @r:   its resource
+ * @doc: the document; gets an id unless it has one
+ *
+ * Return: 0; a fault: of a quota, of a hook, the id is taken; as call_put().
+ */
+int res_insert(struct call *c, const struct resource *r, json_t *doc)
 {
 	int rc = set_id(r, doc);
 
@@ -301,6 +280,24 @@ static int create_doc(struct call *c, const struct resource *r, json_t *doc)
 			       r->label ? r->label : r->one, res_id(doc));
 	rc = rc ? rc : put_doc(c, r, doc, NULL);
 	return rc ? rc : hooks_run(c, r, ON_CREATED, doc, NULL);
+}
+
+/**
+ * res_replace() - Change a document: check, put if that changes it, updated
+ * @c:   the call
+ * @r:   its resource
+ * @doc: the document as it shall be
+ * @old: as it is
+ *
+ * Return: 0; a fault of a hook; as call_put().
+ */
+int res_replace(struct call *c, const struct resource *r, json_t *doc, json_t *old)
+{
+	int rc = hooks_run(c, r, ON_CHECK, doc, old);
+
+	if (!rc && !json_equal(doc, old))
+		rc = put_doc(c, r, doc, old);
+	return rc ? rc : hooks_run(c, r, ON_UPDATED, doc, old);
 }
 
 /**
@@ -322,11 +319,12 @@ int res_create(struct call *c, const struct resource *r, json_t *attrs_taken, co
 	for (const struct rfield *f = res_fields(c, r); f->name && !rc; f++)
 		if (!(f->flags & R_VIRTUAL) && !json_object_get(doc, f->name))
 			rc = json_object_set_new(doc, f->name, field_default(f)) ? -ENOMEM : 0;
-	if (!rc && has_owner(r) && !json_is_string(json_object_get(doc, owner_field(r))))
-		rc = json_object_set_new(doc, owner_field(r), json_string(c->auth->project_id))
+	if (!rc && !(r->flags & RES_GLOBAL) &&
+	    !json_is_string(json_object_get(doc, resource_owner(r))))
+		rc = json_object_set_new(doc, resource_owner(r), json_string(c->auth->project_id))
 			     ? -ENOMEM
 			     : 0;
-	rc = rc ? rc : create_doc(c, r, doc);
+	rc = rc ? rc : res_insert(c, r, doc);
 	if (!rc && out)
 		*out = res_get(c, r, res_id(doc));
 	return rc;
@@ -351,221 +349,4 @@ int res_delete(struct call *c, const struct resource *r, const char *id)
 		return 0;
 	rc = call_delete(c, "/%s/%s", resource_kind(r), res_id(doc));
 	return rc ? rc : hooks_run(c, r, ON_DELETED, doc, NULL);
-}
-
-/* tenant_id is project_id's older name. */
-static json_t *rename_tenant(const struct resource *r, const json_t *given)
-{
-	json_t *copy, *tenant;
-
-	if (!(r->flags & RES_TENANT) || !json_object_get(given, "tenant_id"))
-		return json_incref((json_t *)given);
-	copy = json_copy((json_t *)given);
-	tenant = json_object_get(copy, "tenant_id");
-	if (!json_object_get(copy, "project_id"))
-		json_object_set(copy, "project_id", tenant);
-	json_object_del(copy, "tenant_id");
-	return copy;
-}
-
-/* The project of a new document: the caller's, or the one an admin names. */
-static int set_owner(struct call *c, const struct resource *r, json_t *doc)
-{
-	const char *given = doc_text(doc, owner_field(r));
-
-	if (!has_owner(r))
-		return 0;
-	if (given && given[0]) {
-		if (caller_owns(c, given))
-			return 0;
-		return call_fail(c, c->service->style == FAULT_NEUTRON ? 400 : 403,
-				 "HTTPBadRequest",
-				 "Specifying 'project_id' or 'tenant_id' other than the "
-				 "authenticated project in request requires admin privileges");
-	}
-	if (!c->auth->project_id[0])
-		return call_fail(c, 403, "PolicyNotAuthorized", "The token has no project.");
-	return json_object_set_new(doc, owner_field(r), json_string(c->auth->project_id)) ? -ENOMEM
-											  : 0;
-}
-
-static int create_given(struct call *c, const struct resource *r, const json_t *given, json_t **out)
-{
-	auto_of(json_decref) json_t *renamed = rename_tenant(r, given);
-	auto_of(json_decref) json_t *doc = NULL;
-	int rc = fields_take(c, r, res_fields(c, r), renamed, false, &doc);
-
-	rc = rc ? rc : set_owner(c, r, doc);
-	rc = rc ? rc : create_doc(c, r, doc);
-	if (rc)
-		return rc;
-	*out = res_show(c, r, res_get(c, r, res_id(doc)));
-	return *out ? 0 : -ENOMEM;
-}
-
-static bool is_flat(const struct call *c) /* Glance has no envelopes */
-{
-	return c->service->style == FAULT_GLANCE;
-}
-
-/* What the envelope holds; a fault in the service's words if that is no object. */
-static int open_envelope(struct call *c, const struct resource *r, const json_t **given)
-{
-	*given = is_flat(c) ? c->body : json_object_get(c->body, r->one);
-	if (json_is_object(*given))
-		return 0;
-	if (c->body && !json_is_object(c->body))
-		return fault_bad_body(c);
-	if (*given && c->service->style == FAULT_NEUTRON)
-		return call_fail(c, 400, "HTTPBadRequest", "Object '%s' contains invalid data",
-				 r->one);
-	if (c->service->style == FAULT_NEUTRON)
-		return call_fail(c, 400, "HTTPBadRequest", "Unable to find '%s' in request body",
-				 r->one);
-	if (*given)
-		return fault_bad_value(c, r->one, "it is not of type 'object'");
-	return call_fail(c, 400, NULL, "'%s' is a required property", r->one);
-}
-
-static int create_many(struct call *c, const struct resource *r, const json_t *list)
-{
-	auto_of(json_decref) json_t *out = json_array();
-	const json_t *given;
-	size_t i;
-
-	json_array_foreach (list, i, given) {
-		json_t *one = NULL;
-		int rc = json_is_object(given)
-				 ? create_given(c, r, given, &one)
-				 : call_fail(c, 400, "HTTPBadRequest",
-					     "Object '%s' contains invalid data", r->one);
-		if (rc)
-			return rc;
-		if (json_array_append_new(out, one))
-			return -ENOMEM;
-	}
-	return call_reply(c, 201, json_pack("{s:O}", r->many, out));
-}
-
-/**
- * res_handle_create() - POST of a collection: one, or a bulk in one transaction
- * @c: the call
- * @r: resource
- *
- * Return: 0; a fault.
- */
-int res_handle_create(struct call *c, const struct resource *r)
-{
-	const json_t *many = json_object_get(c->body, r->many), *given;
-	unsigned int status = r->flags & RES_OK_ON_CREATE ? 200 : 201;
-	json_t *out = NULL;
-	int rc;
-
-	if (json_is_array(many) && c->service->style == FAULT_NEUTRON)
-		return create_many(c, r, many);
-	rc = open_envelope(c, r, &given);
-	rc = rc ? rc : create_given(c, r, given, &out);
-	if (rc)
-		return rc;
-	if (!is_flat(c))
-		return call_reply(c, status, json_pack("{s:o}", r->one, out));
-	return call_reply(c, status, out);
-}
-
-/**
- * res_handle_show() - GET of one document, c->ids[0]
- * @c: the call
- * @r: resource
- *
- * Return: 0; a fault.
- */
-int res_handle_show(struct call *c, const struct resource *r)
-{
-	const json_t *doc = res_find(c, r, c->ids[0]);
-	json_t *out;
-
-	if (!doc)
-		return -ENOENT;
-	out = query_fields(c, res_show(c, r, doc));
-	if (!out)
-		return -ENOMEM;
-	return call_reply(c, 200, is_flat(c) ? out : json_pack("{s:o}", r->one, out));
-}
-
-/* The document c->ids[0] if the caller may change it; NULL with a fault. */
-static const json_t *find_own(struct call *c, const struct resource *r)
-{
-	const json_t *doc = res_find(c, r, c->ids[0]);
-
-	if (!doc || (r->owned ? r->owned(c, doc) : is_own(c, r, doc)))
-		return doc;
-	if (c->service->style == FAULT_NEUTRON)
-		fault_no_route(c); /* as recorded: a shared object is not there for writing */
-	else
-		call_fail(c, 403, NULL, "You are not allowed to change this %s.", r->one);
-	return NULL;
-}
-
-/**
- * res_handle_update() - PUT (PATCH) of one document, c->ids[0]
- * @c: the call
- * @r: resource
- *
- * Return: 0; a fault.
- */
-int res_handle_update(struct call *c, const struct resource *r)
-{
-	auto_of(json_decref) json_t *old = json_incref((json_t *)find_own(c, r));
-	auto_of(json_decref) json_t *doc = NULL, *renamed = NULL, *changes = NULL;
-	const json_t *given;
-	json_t *out;
-	int rc = old ? open_envelope(c, r, &given) : -ENOENT;
-
-	if (rc)
-		return rc;
-	renamed = rename_tenant(r, given);
-	rc = fields_take(c, r, res_fields(c, r), renamed, true, &changes);
-	if (rc)
-		return rc;
-	doc = json_copy(old);
-	if (!doc || json_object_update(doc, changes))
-		return -ENOMEM;
-	rc = hooks_run(c, r, ON_CHECK, doc, old);
-	if (!rc && !json_equal(doc, old))
-		rc = put_doc(c, r, doc, old);
-	rc = rc ? rc : hooks_run(c, r, ON_UPDATED, doc, old);
-	if (rc)
-		return rc;
-	out = res_show(c, r, res_get(c, r, res_id(old)));
-	if (!out)
-		return -ENOMEM;
-	return call_reply(c, 200, is_flat(c) ? out : json_pack("{s:o}", r->one, out));
-}
-
-/**
- * res_handle_delete() - DELETE of one document, c->ids[0]
- * @c: the call
- * @r: resource
- *
- * Return: 0; a fault.
- */
-int res_handle_delete(struct call *c, const struct resource *r)
-{
-	const json_t *doc = find_own(c, r);
-	int rc = doc ? res_delete(c, r, res_id(doc)) : -ENOENT;
-
-	return rc ? rc : call_reply(c, 204, NULL);
-}
-
-/**
- * res_handle_list() - GET of a collection
- * @c:     the call
- * @r:     resource
- * @brief: only r->brief members (Nova's PATH, not PATH/detail)
- *
- * Return: 0; a fault.
- */
-int res_handle_list(struct call *c, const struct resource *r, bool brief)
-{
-	return query_list(c, r, brief);
 }

@@ -57,6 +57,15 @@ const char *resource_kind(const struct resource *r)
 }
 
 /**
+ * resource_owner() - The member that names the project a document belongs to
+ * @r: resource; one with RES_GLOBAL belongs to none
+ */
+const char *resource_owner(const struct resource *r)
+{
+	return r->owner ? r->owner : "project_id";
+}
+
+/**
  * field_default() - What a member is when nobody said
  * @f: row
  *
@@ -110,7 +119,7 @@ bool schema_indexes(const struct schema *s, const struct rfield *f)
 {
 	return f &&
 	       (f->ref || f->flags & R_INDEX || (f->flags & R_FILTER && !strcmp(f->name, "name")) ||
-		!strcmp(f->name, s->r->owner ? s->r->owner : "project_id"));
+		!strcmp(f->name, resource_owner(s->r)));
 }
 
 static struct schema alone(const struct resource *r)

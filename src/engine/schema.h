@@ -24,6 +24,7 @@ bool schema_indexes(const struct schema *s, const struct rfield *f);
 
 /* What a row makes of a document. */
 const char *resource_kind(const struct resource *r);
+const char *resource_owner(const struct resource *r);
 json_t *field_default(const struct rfield *f);
 json_t *field_value(const struct rfield *f, const json_t *doc);
 

@@ -1,11 +1,85 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Faults: what went wrong in each service's own words and shape (reference: recorded answers). */
+/*
+ * Answers: replies, headers, and faults in each service's own words and shape (reference: recorded
+ * answers).
+ */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/impl.h"
+
+/**
+ * call_reply() - Answer with JSON
+ * @c:           the call
+ * @status:      HTTP status
+ * @reply_taken: taken; NULL: an empty body
+ *
+ * Return: 0, for `return call_reply(...)`.
+ */
+int call_reply(struct call *c, unsigned int status, json_t *reply_taken)
+{
+	json_decref(c->reply);
+	c->status = status;
+	c->reply = reply_taken;
+	return 0;
+}
+
+static int set_string(char **to, const char *text)
+{
+	char *copy = strdup(text);
+
+	free(*to);
+	*to = copy;
+	return copy ? 0 : -ENOMEM;
+}
+
+/**
+ * call_reply_text() - Answer with something else than JSON
+ * @c:      the call
+ * @status: HTTP status
+ * @type:   media type
+ * @text:   body, copied
+ *
+ * Return: 0; -ENOMEM.
+ */
+int call_reply_text(struct call *c, unsigned int status, const char *type, const char *text)
+{
+	c->status = status;
+	return set_string(&c->priv->text_type, type) ?: set_string(&c->priv->text, text);
+}
+
+/**
+ * call_reply_file() - Answer 200 with the bytes of a file
+ * @c:    the call
+ * @path: file, opened when the answer goes out
+ * @type: media type
+ *
+ * Return: 0; -ENOMEM.
+ */
+int call_reply_file(struct call *c, const char *path, const char *type)
+{
+	c->status = 200;
+	return set_string(&c->priv->text_type, type) ?: set_string(&c->priv->file, path);
+}
+
+/**
+ * call_header() - Add a header to the answer
+ * @c:     the call
+ * @name:  header, copied
+ * @value: its value, copied
+ */
+void call_header(struct call *c, const char *name, const char *value)
+{
+	struct call_priv *p = c->priv;
+
+	if (p->n_headers + 2 > 2 * REPLY_HEADERS_MAX)
+		return;
+	if (!set_string(&p->headers[p->n_headers], name) &&
+	    !set_string(&p->headers[p->n_headers + 1], value))
+		p->n_headers += 2;
+}
 
 static const struct status {
 	unsigned int code;
