@@ -168,10 +168,9 @@ static const json_t *find_own(struct call *c, const struct resource *r)
  */
 int res_handle_update(struct call *c, const struct resource *r)
 {
-	auto_of(json_decref) json_t *old = json_incref((json_t *)find_own(c, r));
-	auto_of(json_decref) json_t *doc = NULL, *renamed = NULL, *changes = NULL;
-	const json_t *given;
-	json_t *out;
+	auto_of(json_decref) json_t *renamed = NULL, *changes = NULL;
+	const json_t *old = find_own(c, r), *given;
+	json_t *doc, *out;
 	int rc = old ? open_envelope(c, r, &given) : -ENOENT;
 
 	if (rc)
@@ -180,13 +179,13 @@ int res_handle_update(struct call *c, const struct resource *r)
 	rc = fields_take(c, r, res_fields(c, r), renamed, true, &changes);
 	if (rc)
 		return rc;
-	doc = json_copy(old);
-	if (!doc || json_object_update(doc, changes))
-		return -ENOMEM;
-	rc = res_replace(c, r, doc, old);
+	doc = json_copy((json_t *)old);
+	if (doc && json_object_update(doc, changes))
+		json_decref(take(doc));
+	rc = res_change(c, r, doc);
 	if (rc)
 		return rc;
-	out = res_show(c, r, res_get(c, r, res_id(old)));
+	out = res_show(c, r, res_get(c, r, c->ids[0]));
 	if (!out)
 		return -ENOMEM;
 	return call_reply(c, 200, is_flat(c) ? out : json_pack("{s:o}", r->one, out));

@@ -108,6 +108,7 @@ struct cursor res_list(struct call *c, const struct resource *r, const char *fie
 unsigned int res_count(struct call *c, const struct resource *r, const char *field,
 		       const char *value);
 int res_create(struct call *c, const struct resource *r, json_t *attrs_taken, const json_t **doc);
+int res_change(struct call *c, const struct resource *r, json_t *doc_taken);
 int res_put(struct call *c, const struct resource *r, json_t *doc_taken);
 int res_delete(struct call *c, const struct resource *r, const char *id);
 int64_t res_quota_default(struct call *c, const struct resource *r);
@@ -123,6 +124,7 @@ int res_handle_delete(struct call *c, const struct resource *r);
 
 /* Its rows, with those that features add. */
 const struct rfield *res_fields(const struct call *c, const struct resource *r);
+const struct rfield *res_field(const struct call *c, const struct resource *r, const char *name);
 
 /* Validates what a client gave against rows: R_CREATE (or R_UPDATE) members with their types,
  * unknown ones refused, defaults filled in on create. *doc: a new object. */

@@ -111,7 +111,6 @@ bool res_owned(const struct call *c, const struct resource *r, const json_t *doc
 
 /* resource.c */
 int res_insert(struct call *c, const struct resource *r, json_t *doc);
-int res_replace(struct call *c, const struct resource *r, json_t *doc, json_t *old);
 const char *res_id(const json_t *doc);
 
 /* query.c */

@@ -146,6 +146,21 @@ const struct rfield *res_fields(const struct call *c, const struct resource *r)
 	return schema_of(c->priv->eng->schemas, r).fields;
 }
 
+/**
+ * res_field() - A resource's row by name
+ * @c:    the call
+ * @r:    resource
+ * @name: member name
+ *
+ * Return: the row, whoever's feature it is; NULL.
+ */
+const struct rfield *res_field(const struct call *c, const struct resource *r, const char *name)
+{
+	struct schema s = schema_of(c->priv->eng->schemas, r);
+
+	return schema_field(&s, name);
+}
+
 /* A member that an older version did not keep is null. */
 static int set_shown(json_t *out, const char *name, json_t *value)
 {
@@ -283,17 +298,18 @@ int res_insert(struct call *c, const struct resource *r, json_t *doc)
 }
 
 /**
- * res_replace() - Change a document: check, put if that changes it, updated
- * @c:   the call
- * @r:   its resource
- * @doc: the document as it shall be
- * @old: as it is
+ * res_change() - Change a document: check, put if that changes it, updated
+ * @c:         the call
+ * @r:         its resource
+ * @doc_taken: a copy of what stands there, changed; taken
  *
- * Return: 0; a fault of a hook; as call_put().
+ * Return: 0; -ENOENT if there is no such document; a fault of a hook; as call_put().
  */
-int res_replace(struct call *c, const struct resource *r, json_t *doc, json_t *old)
+int res_change(struct call *c, const struct resource *r, json_t *doc_taken)
 {
-	int rc = hooks_run(c, r, ON_CHECK, doc, old);
+	auto_of(json_decref) json_t *doc = doc_taken;
+	auto_of(json_decref) json_t *old = json_incref((json_t *)res_get(c, r, res_id(doc)));
+	int rc = !doc ? -ENOMEM : !old ? -ENOENT : hooks_run(c, r, ON_CHECK, doc, old);
 
 	if (!rc && !json_equal(doc, old))
 		rc = put_doc(c, r, doc, old);

@@ -31,6 +31,22 @@ bool image_is_reserved(const char *name)
 	return !strncmp(name, "os_glance_", 10);
 }
 
+/**
+ * image_find_own() - The image c->ids[0] if the caller may change it
+ * @c: the call
+ *
+ * Return: borrowed; NULL with a 404 or 403 set.
+ */
+const json_t *image_find_own(struct call *c)
+{
+	const json_t *doc = res_find(c, &image_resource, c->ids[0]);
+
+	if (!doc || caller_owns(c, doc_str(doc, "owner")))
+		return doc;
+	call_fail(c, 403, NULL, "You are not permitted to modify this image.");
+	return NULL;
+}
+
 static int64_t limit_of(const struct call *c, const char *key)
 {
 	int64_t limit = strtoll(conf_get(c->opts->conf, "image", key), NULL, 10);
@@ -38,9 +54,9 @@ static int64_t limit_of(const struct call *c, const char *key)
 	return limit < 0 ? INT64_MAX : limit;
 }
 
-static bool is_property(const char *name)
+static bool is_property(const struct call *c, const char *name)
 {
-	return !image_is_row(name) && !image_is_reserved(name);
+	return !res_field(c, &image_resource, name) && !image_is_reserved(name);
 }
 
 static int check_properties(struct call *c, const json_t *doc, const json_t *old)
@@ -53,7 +69,7 @@ static int check_properties(struct call *c, const json_t *doc, const json_t *old
 		if (image_is_reserved(key) &&
 		    !json_equal((json_t *)value, json_object_get(old, key)))
 			return call_fail(c, 403, NULL, "Attribute '%.255s' is reserved.", key);
-		if (!is_property(key))
+		if (!is_property(c, key))
 			continue;
 		if (!*key || strlen(key) > NAME_MAX_LEN)
 			return call_fail(c, 400, NULL, "A property's name has 1 to %d characters.",

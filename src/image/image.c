@@ -45,23 +45,6 @@ static bool is_in(const char *const *words, const char *word)
 	return false;
 }
 
-static const struct rfield *row_of(const char *name)
-{
-	for (const struct rfield *f = image_fields; f->name; f++)
-		if (!strcmp(f->name, name))
-			return f;
-	return NULL;
-}
-
-/**
- * image_is_row() - Does the table have a member of this name?
- * @name: member
- */
-bool image_is_row(const char *name)
-{
-	return row_of(name) != NULL;
-}
-
 static bool is_member(struct call *c, const json_t *doc)
 {
 	return c->auth->project_id[0] &&
@@ -156,23 +139,6 @@ const struct resource image_resource = {
 };
 static const struct resource *const resources[] = { &image_resource, &image_gone_resource, NULL };
 
-/**
- * image_find_own() - The image c->ids[0] if the caller may change it
- * @c: the call
- *
- * Return: borrowed; NULL with a 404 or 403 set.
- */
-const json_t *image_find_own(struct call *c)
-{
-	const json_t *doc = res_find(c, &image_resource, c->ids[0]);
-
-	if (doc && !is_own(c, doc)) {
-		call_fail(c, 403, NULL, "You are not permitted to modify this image.");
-		return NULL;
-	}
-	return doc;
-}
-
 static int create_image(struct call *c)
 {
 	char url[400];
@@ -203,7 +169,7 @@ static int patch_step(struct call *c, const json_t *step, json_t *doc, json_t *g
 			    : p[0] == '~' && p[1] == '0' ? (p++, '~')
 							 : *p;
 	name[n] = '\0';
-	row = row_of(name);
+	row = res_field(c, &image_resource, name);
 	if (image_is_reserved(name) || (row && !(row->flags & R_UPDATE)))
 		return call_fail(c, 403, NULL, "Attribute '%s' is read-only.", name);
 	if (remove && row)
@@ -250,13 +216,12 @@ static int patch_image(struct call *c)
 				 "objects.");
 	json_array_foreach (c->body, i, step)
 		rc = rc ? rc : patch_step(c, step, doc, given);
-	rc = rc ? rc : fields_accept(c, image_fields, given, true, &changes);
+	rc = rc ? rc : fields_accept(c, res_fields(c, &image_resource), given, true, &changes);
 	if (rc)
 		return rc;
 	if (json_object_update(doc, changes))
 		return -ENOMEM;
-	rc = image_check(c, doc, old);
-	rc = rc ? rc : res_put(c, &image_resource, json_incref(doc));
+	rc = res_change(c, &image_resource, json_incref(doc));
 	if (rc)
 		return rc;
 	return call_reply(c, 200,
@@ -288,12 +253,7 @@ static int change_tag(struct call *c, bool add)
 		json_decref(doc);
 		return call_fail(c, 404, NULL, "Tag %s is not there.", c->ids[1]);
 	}
-	rc = image_check(c, doc, old);
-	if (rc) {
-		json_decref(doc);
-		return rc;
-	}
-	rc = res_put(c, &image_resource, doc);
+	rc = res_change(c, &image_resource, doc);
 	return rc ? rc : call_reply(c, 204, NULL);
 }
 
@@ -424,7 +384,7 @@ static int handle_versions(struct call *c)
 }
 
 /* The table as JSON schema, which the glance client builds its commands from. */
-static json_t *schema(void)
+static json_t *schema(struct call *c)
 {
 	static const char *const types[] = {
 		[J_STR] = "string", [J_BOOL] = "boolean", [J_INT] = "integer", [J_UUID] = "string",
@@ -432,7 +392,7 @@ static json_t *schema(void)
 	};
 	json_t *properties = json_object();
 
-	for (const struct rfield *f = image_fields; f->name; f++) {
+	for (const struct rfield *f = res_fields(c, &image_resource); f->name; f++) {
 		json_t *p = json_pack("{s:[s,s]}", "type", "null", types[f->type]);
 
 		if (!(f->flags & R_BOTH))
@@ -446,14 +406,14 @@ static json_t *schema(void)
 
 static int handle_schema(struct call *c)
 {
-	return call_reply(c, 200, schema());
+	return call_reply(c, 200, schema(c));
 }
 
 static int handle_list_schema(struct call *c)
 {
 	return call_reply(c, 200,
 			  json_pack("{s:s,s:{s:{s:s,s:o}}}", "name", "images", "properties",
-				    "images", "type", "array", "items", schema()));
+				    "images", "type", "array", "items", schema(c)));
 }
 
 static const struct route own_routes[] = {

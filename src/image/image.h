@@ -16,7 +16,6 @@ extern const struct resource image_resource, image_gone_resource;
 extern const struct route image_file_routes[];
 
 const json_t *image_find_own(struct call *c);
-bool image_is_row(const char *name);
 int image_start(struct call *c);
 int image_sweep(struct call *c);
 
