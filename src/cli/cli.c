@@ -38,12 +38,11 @@ static const char vf_usage[] =
 static const char mirror_usage[] =
 	"anyvf mirror add NAME from {vf PF N | pf PF | uplink PF | vlan PF V} [in|out|both]\n"
 	"       [filter vlan LIST | filter ether TYPE | filter pcap EXPR]... [snap BYTES]\n"
-	"       to {vf PF N | tap NAME | file PATH | erspan ADDR [id N] [version 1|2] |\n"
-	"           gre ADDR [id N]}\n"
+	"       to DESTINATION\n"
 	"anyvf mirror set NAME WORD ...    (words of add; \"filter none\" takes the filters away)\n"
 	"anyvf mirror del NAME\n"
 	"anyvf [-j [-p]] mirror show [NAME]\n"
-	"Directions are the VM's: in is what it gets, out what it sends.\n";
+	"Directions are the VM's: in is what it gets, out what it sends. Destinations:\n";
 
 static const char capture_usage[] =
 	"anyvf capture PF {vf N | pf | uplink | vlan V} [in|out|both] [drops] [filter EXPR]\n"
@@ -92,9 +91,9 @@ const struct cli_object cli_objects[] = {
 	  .commands = cli_mirror_commands,
 	  .help = "copy frames of a VF, PF, wire or VLAN to a VF, tap, file or another host",
 	  .usage = mirror_usage,
-	  .more = "from vf pf uplink vlan in out both filter ether pcap none "
-		  "snap to tap file erspan gre id "
-		  "version" },
+	  .fields = mirror_destinations,
+	  .words = BIT(MIRROR_TO_CAPTURE) - 1,
+	  .more = "from pf uplink vlan in out both filter ether pcap none snap to id version" },
 	{ .word = "capture",
 	  .run = cli_capture,
 	  .help = "frames of a VF, PF, wire or VLAN as pcapng, for tcpdump and Wireshark",

@@ -39,65 +39,55 @@ static int read_field(struct cli *cli, struct sentence *s, enum mirror_field row
 }
 
 /* A kind of source or destination: one of the first @n names of its row. */
-static int read_kind(struct cli *cli, struct sentence *s, enum mirror_field row, unsigned int n,
-		     const char *expected)
+static int read_kind(struct cli *cli, struct sentence *s, enum mirror_field row, unsigned int n)
 {
-	const char *word = *cli->words;
-	bool known = !word;
+	const char *const *names = mirror_fields[row].names, *word = *cli->words;
+	char expected[128];
+	int len = snprintf(expected, sizeof(expected), "expected");
 
-	for (unsigned int i = 0; i < n && !known; i++)
-		known = !strcmp(word, mirror_fields[row].names[i]);
-	return known ? read_field(cli, s, row) : cli_wrong(word, expected);
+	for (unsigned int i = 0; i < n; i++) {
+		if (!word || !strcmp(word, names[i]))
+			return read_field(cli, s, row);
+		len += snprintf(expected + len, sizeof(expected) - (size_t)len, "%s \"%s\"",
+				!i ? "" : i + 1 < n ? "," : " or", names[i]);
+	}
+	return cli_wrong(word, expected);
+}
+
+/* The words of @rows, in their order; stops at the first refusal. */
+static int read_rows(struct cli *cli, struct sentence *s, uint32_t rows)
+{
+	int rc = CLI_OK;
+
+	for (enum mirror_field row = 0; !rc && row < MIRROR_FIELD_N; row++)
+		if (rows & BIT(row))
+			rc = read_field(cli, s, row);
+	return rc;
 }
 
 static int read_from_kind(struct cli *cli, struct sentence *s)
 {
-	return read_kind(cli, s, MIRROR_FIELD_FROM, MIRROR_FROM_VLAN + 1,
-			 "expected \"vf\", \"pf\", \"uplink\" or \"vlan\"");
-}
-
-/* Row by row; stops at the first refusal. */
-static int read_rows(struct cli *cli, struct sentence *s, enum mirror_field kind,
-		     enum mirror_field second, enum mirror_field third)
-{
-	int rc = read_field(cli, s, kind);
-
-	if (!rc && second != MIRROR_FIELD_N)
-		rc = read_field(cli, s, second);
-	if (!rc && third != MIRROR_FIELD_N)
-		rc = read_field(cli, s, third);
-	return rc;
+	return read_kind(cli, s, MIRROR_FIELD_FROM, MIRROR_FROM_VLAN + 1);
 }
 
 /* from vf PF N | pf PF | uplink PF | vlan PF V */
 static int read_from(struct cli *cli, struct sentence *s)
 {
-	static const enum mirror_field number[] = {
-		[MIRROR_FROM_VF] = MIRROR_FIELD_FROM_VF,
-		[MIRROR_FROM_PF] = MIRROR_FIELD_N,
-		[MIRROR_FROM_UPLINK] = MIRROR_FIELD_N,
-		[MIRROR_FROM_VLAN] = MIRROR_FIELD_FROM_VLAN,
+	static const uint32_t number[] = {
+		[MIRROR_FROM_VF] = BIT(MIRROR_FIELD_FROM_VF),
+		[MIRROR_FROM_VLAN] = BIT(MIRROR_FIELD_FROM_VLAN),
 	};
 	int rc = read_from_kind(cli, s);
 
-	return rc ? rc : read_rows(cli, s, MIRROR_FIELD_FROM_PF, number[s->m.from], MIRROR_FIELD_N);
+	return rc ? rc : read_rows(cli, s, BIT(MIRROR_FIELD_FROM_PF) | number[s->m.from]);
 }
 
-/* to vf PF N | tap NAME | file PATH | erspan ADDR [id N] [version 1|2] | gre ADDR [id N] */
+/* to vf PF N | tap NAME | ...: all destinations but the last, which is our own */
 static int read_to(struct cli *cli, struct sentence *s)
 {
-	int rc = read_kind(cli, s, MIRROR_FIELD_TO, MIRROR_TO_CAPTURE, /* the last, and our own */
-			   "expected \"vf\", \"tap\", \"file\", \"erspan\" or \"gre\"");
+	int rc = read_kind(cli, s, MIRROR_FIELD_TO, MIRROR_TO_CAPTURE);
 
-	if (rc)
-		return rc;
-	if (s->m.to == MIRROR_TO_VF)
-		return read_rows(cli, s, MIRROR_FIELD_TO_PF, MIRROR_FIELD_TO_VF, MIRROR_FIELD_N);
-	if (s->m.to == MIRROR_TO_TAP)
-		return read_field(cli, s, MIRROR_FIELD_TAP);
-	if (s->m.to == MIRROR_TO_FILE)
-		return read_field(cli, s, MIRROR_FIELD_FILE);
-	return read_field(cli, s, MIRROR_FIELD_REMOTE);
+	return rc ? rc : read_rows(cli, s, mirror_to_needs(s->m.to));
 }
 
 /* filter vlan LIST | ether TYPE | pcap EXPR | none */

@@ -23,23 +23,18 @@
 
 static const char *const dir_names[] = { "in", "out", "both", NULL };
 static const char *const from_names[] = { "vf", "pf", "uplink", "vlan", NULL };
-static const char *const to_names[] = { "vf",  "erspan", "gre", "tap",
-					"file", "capture", NULL };
+#define WORD(name, word, rows, help) word,
+static const char *const to_names[] = { MIRROR_DESTINATIONS(WORD) NULL };
+#define DESTINATION(name, word, rows, help) { word, FIELD_ENUM, 0, 0, NULL, help },
+const struct field mirror_destinations[] = { MIRROR_DESTINATIONS(DESTINATION) FIELD_END };
 
 /* Rows that a kind of source or destination has beside ROWS_ALL. */
 static const uint32_t from_rows[] = {
 	[MIRROR_FROM_VF] = BIT(MIRROR_FIELD_FROM_VF),
 	[MIRROR_FROM_VLAN] = BIT(MIRROR_FIELD_FROM_VLAN),
 };
-static const uint32_t to_rows[] = {
-	[MIRROR_TO_VF] = BIT(MIRROR_FIELD_TO_PF) | BIT(MIRROR_FIELD_TO_VF),
-	[MIRROR_TO_ERSPAN] =
-		BIT(MIRROR_FIELD_REMOTE) | BIT(MIRROR_FIELD_ID) | BIT(MIRROR_FIELD_VERSION),
-	[MIRROR_TO_GRE] = BIT(MIRROR_FIELD_REMOTE) | BIT(MIRROR_FIELD_ID),
-	[MIRROR_TO_TAP] = BIT(MIRROR_FIELD_TAP),
-	[MIRROR_TO_FILE] = BIT(MIRROR_FIELD_FILE),
-	[MIRROR_TO_CAPTURE] = BIT(MIRROR_FIELD_DROPS),
-};
+#define ROWS(name, word, rows, help) rows,
+static const uint32_t to_rows[] = { MIRROR_DESTINATIONS(ROWS) };
 
 #define M(word, type, member, max, names, help)                                                    \
 	{                                                                                          \
@@ -90,13 +85,35 @@ uint32_t mirror_config_rows(const struct mirror_config *c)
 	return rows_of(c) & (~ROWS_OPTIONAL | fields_diff(mirror_fields, c, &plain));
 }
 
+/**
+ * mirror_to_needs() - What has to be said of a destination
+ * @to: its kind
+ *
+ * Return: bits by enum mirror_field, of the words behind its own in a command, in their order.
+ */
+uint32_t mirror_to_needs(enum mirror_to to)
+{
+	return to_rows[to] & ~ROWS_OPTIONAL;
+}
+
+/**
+ * mirror_is_remote() - Do its copies leave the host in IP packets?
+ * @c: mirror
+ *
+ * Return: true if so.
+ */
+bool mirror_is_remote(const struct mirror_config *c)
+{
+	return to_rows[c->to] & BIT(MIRROR_FIELD_REMOTE);
+}
+
 static int check_destination(const struct mirror_config *c, struct err *e)
 {
 	struct ip ip;
 
 	if (c->to == MIRROR_TO_FILE && *c->file != '/')
 		return err_set(e, -EINVAL, "file \"%s\" is no absolute path", c->file);
-	if (c->to != MIRROR_TO_ERSPAN && c->to != MIRROR_TO_GRE)
+	if (!mirror_is_remote(c))
 		return 0;
 	if (ip_parse(c->remote, &ip, NULL))
 		return err_set(e, -EINVAL, "\"%s\" is no IP address", c->remote);

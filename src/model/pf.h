@@ -80,15 +80,6 @@ enum mirror_from {
 	MIRROR_FROM_UPLINK, /* the wire */
 	MIRROR_FROM_VLAN,   /* each frame of one VLAN, once */
 };
-enum mirror_to {
-	MIRROR_TO_VF,
-	MIRROR_TO_ERSPAN,
-	MIRROR_TO_GRE,
-	MIRROR_TO_TAP,
-	MIRROR_TO_FILE,
-	MIRROR_TO_CAPTURE, /* whoever asked, while it listens; never saved, no name */
-};
-
 enum mirror_field {
 	MIRROR_FIELD_NAME,
 	MIRROR_FIELD_FROM_PF,
@@ -111,6 +102,22 @@ enum mirror_field {
 	MIRROR_FIELD_DROPS,
 	MIRROR_FIELD_N
 };
+
+/*
+ * Where copies go: X(name, word, rows it has beside those of every mirror, what follows the word). The
+ * last is whoever asked, while it listens; never saved, no name.
+ */
+#define MIRROR_ROW(name) (1U << MIRROR_FIELD_##name)
+#define MIRROR_DESTINATIONS(X)                                                                     \
+	X(VF, "vf", MIRROR_ROW(TO_PF) | MIRROR_ROW(TO_VF), "PF N: a VF")                           \
+	X(TAP, "tap", MIRROR_ROW(TAP), "NAME: a netdev made for it")                               \
+	X(FILE, "file", MIRROR_ROW(FILE), "PATH: a pcapng file")                                   \
+	X(ERSPAN, "erspan", MIRROR_ROW(REMOTE) | MIRROR_ROW(ID) | MIRROR_ROW(VERSION),             \
+	  "ADDR [id N] [version 1|2]: another host, type II or III")                               \
+	X(GRE, "gre", MIRROR_ROW(REMOTE) | MIRROR_ROW(ID), "ADDR [id N]: another host, with a key") \
+	X(CAPTURE, "capture", MIRROR_ROW(DROPS), NULL)
+#define MIRROR_TO_(name, word, rows, help) MIRROR_TO_##name,
+enum mirror_to { MIRROR_DESTINATIONS(MIRROR_TO_) };
 
 /* Members that do not belong to its kinds are zero; mirror_config_apply() sees to it. */
 struct mirror_config {
@@ -143,6 +150,7 @@ struct mirror_info {
 extern const struct field pf_fields[];
 extern const struct field svc_fields[];
 extern const struct field mirror_fields[];
+extern const struct field mirror_destinations[]; /* words and help, by enum mirror_to */
 
 void pf_config_default(struct pf_config *out);
 /* What holds for a VF: its own MTU, and never more than the PF's. */
@@ -152,6 +160,8 @@ static inline uint16_t vf_mtu(const struct vf_config *vf, const struct pf_config
 }
 int pf_config_check(const struct pf_config *want, struct err *e);
 uint32_t mirror_config_rows(const struct mirror_config *c);
+uint32_t mirror_to_needs(enum mirror_to to);
+bool mirror_is_remote(const struct mirror_config *c);
 int mirror_config_check(const struct mirror_config *c, struct err *e);
 int mirror_config_apply(const struct mirror_config *old, const struct mirror_config *want,
 			uint32_t changed, struct mirror_config *out, struct err *e);

@@ -107,7 +107,7 @@ static void port_mirrors(struct sw *sw, const struct sw_pf *pf, unsigned int vf,
 						       : m->port.id;
 		copy.snap = m->capture ? 0 : m->config.snap; /* its sink does that */
 		copy.flags = m->config.from == MIRROR_FROM_VLAN ? VEB_MIRROR_INSIDE : 0;
-		if (m->config.to == MIRROR_TO_ERSPAN || m->config.to == MIRROR_TO_GRE)
+		if (mirror_is_remote(&m->config))
 			copy.flags |= VEB_MIRROR_REMOTE;
 		if (m->config.drops)
 			copy.flags |= VEB_MIRROR_DROPS;
