@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening, closing and the one way a change takes: snapshot, state file, data plane, links. */
+/* Opening and closing, the table of verbs, and what the clock does: the tick, hints, saves. */
 #include "sw/sw.h"
 
 #include <assert.h>
@@ -13,120 +13,6 @@
 static_assert(PFS_MAX <= VEB_DOMAINS_MAX, "a PF is a domain");
 
 #define SAVE_SHARE 20 /* after a save nobody asked for, so many times its time without another */
-
-/**
- * sw_pf_find() - Find a PF
- * @sw:   switch
- * @name: its name
- * @e:    may be NULL
- *
- * Return: the PF, borrowed, or NULL (say -ENODEV).
- * Context: control.
- */
-struct sw_pf *sw_pf_find(struct sw *sw, const char *name, struct err *e)
-{
-	for (unsigned int i = 0; i < PFS_MAX; i++)
-		if (sw->pfs[i] && !strcmp(sw->pfs[i]->config.name, name))
-			return sw->pfs[i];
-	err_set(e, -ENODEV, "there is no PF \"%s\"", name);
-	return NULL;
-}
-
-/**
- * sw_vf_find() - Find a VF
- * @sw:  switch
- * @pf:  name of its PF
- * @vf:  its number
- * @out: gets the PF, NULL if there is none; then say -ENODEV, else -EINVAL
- * @e:   may be NULL
- *
- * Return: the VF, borrowed, or NULL.
- * Context: control.
- */
-struct sw_vf *sw_vf_find(struct sw *sw, const char *pf, unsigned int vf, struct sw_pf **out,
-			 struct err *e)
-{
-	*out = sw_pf_find(sw, pf, e);
-	if (!*out)
-		return NULL;
-	if (vf < (*out)->config.numvfs)
-		return &(*out)->vfs[vf];
-	err_set(e, -EINVAL, "%s has no vf %u", pf, vf);
-	return NULL;
-}
-
-/**
- * sw_prepare() - All of a change that can fail: its snapshot is built, the model saved
- * @sw:  switch whose model holds the new values
- * @out: the snapshot, for sw_enforce()
- * @e:   may be NULL
- *
- * What must be out of the way before the new rules are (a plug, frames under way) goes between
- * the two.
- *
- * Return: 0; else nothing happened, the caller puts the old values back.
- * Context: control; blocks for an fsync.
- */
-int sw_prepare(struct sw *sw, struct veb_snap **out, struct err *e)
-{
-	auto_of(veb_snap_free) struct veb_snap *snap = NULL;
-	int rc = sw_snap_build(sw, &snap, e);
-
-	if (!rc)
-		rc = sw_state_save(sw, e);
-	if (!rc)
-		*out = take(snap);
-	return rc;
-}
-
-/**
- * sw_enforce() - Put a prepared change in force
- * @sw:   switch
- * @snap: of sw_prepare() or sw_snap_build(), taken
- *
- * Context: control.
- */
-void sw_enforce(struct sw *sw, struct veb_snap *snap)
-{
-	dp_publish(sw->opts.dp, snap);
-	sw_links_show(sw);
-}
-
-/**
- * sw_commit() - Put the model in force
- * @sw: switch whose model holds the new values
- * @e:  may be NULL
- *
- * Return: 0: saved and published; else nothing happened, the caller puts the old values back.
- * Context: control; blocks for an fsync.
- */
-int sw_commit(struct sw *sw, struct err *e)
-{
-	struct veb_snap *snap;
-	int rc = sw_prepare(sw, &snap, e);
-
-	if (!rc)
-		sw_enforce(sw, snap);
-	return rc;
-}
-
-/**
- * sw_publish() - Put a change in force that the state file does not show
- * @sw: switch
- * @e:  may be NULL
- *
- * Return: 0, or as sw_snap_build(); nothing happened then.
- * Context: control.
- */
-int sw_publish(struct sw *sw, struct err *e)
-{
-	struct veb_snap *snap;
-	int rc = sw_snap_build(sw, &snap, e);
-
-	if (!rc)
-		sw_enforce(sw, snap);
-	return rc;
-}
 
 /*
  * A change nobody waits for, a learned address or a lost wire: in force whatever the disk says, and
@@ -186,9 +72,13 @@ static void on_tick(void *arg)
 {
 	struct sw *sw = arg;
 
+	bool changed;
+
 	dp_control_turn(sw->opts.dp);
 	sw_captures_tick(sw);
-	if (sw_plug_tick(sw) || sw->save_failed || sw->hint_again)
+	changed = sw_plug_tick(sw);
+	changed |= sw_mirrors_tick(sw);
+	if (changed || sw->save_failed || sw->hint_again)
 		publish_soon(sw);
 	save_soon(sw);
 }
@@ -239,6 +129,7 @@ int sw_open(const struct sw_opts *opts, struct sw **out, struct err *e)
 		return rc;
 	dp_hold(opts->dp, true);
 	sw_plug_all(sw);
+	sw_mirrors_tick(sw);
 	publish_soon(sw);
 	save_soon(sw);
 	sw->settle_until_ms = loop_now_ms() + SW_SETTLE_MS;
@@ -279,6 +170,7 @@ void sw_close(struct sw *sw)
 	if (sw->more_hints)
 		loop_timer_del(sw->more_hints);
 	sw_mirrors_close(sw);
+	sw_captures_close(sw);
 	for (unsigned int i = 0; i < PFS_MAX; i++)
 		sw_pf_free(sw->pfs[i]);
 	for (uint16_t i = 0; i < VEB_PORTS_MAX; i++) {

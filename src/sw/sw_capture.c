@@ -10,15 +10,6 @@
 
 #include "sw/sw_int.h"
 
-struct sw_capture {
-	struct sw *sw;
-	struct sw_capture *next;
-	struct sinks *sinks;
-	struct loop_fd *watch; /* of fd; NULL: the client wants no more, or has it all */
-	int fd;		       /* where frames go; closed when the thread has ended */
-	bool ending;	       /* no mirror is for it any more */
-};
-
 static void capture_free(struct sw_capture *c)
 {
 	if (c->watch)
@@ -46,7 +37,8 @@ static void on_client(void *arg, uint32_t events)
 	struct sw_capture *c = arg;
 
 	loop_fd_del(take(c->watch));
-	leave(c);
+	if (!c->ending)
+		leave(c);
 }
 
 static int capture_new(struct sw *sw, int fd, struct sw_capture **out, struct err *e)
@@ -98,38 +90,8 @@ int sw_capture(void *ctx, const struct mirror_config *want, int fd, struct err *
 		rc = err_set(e, -ENOMEM, "no memory for a capture");
 	}
 	if (!c->ending)
-		sw_capture_unplugged(c);
+		sw_capture_end(c);
 	return rc;
-}
-
-/**
- * sw_capture_plug() - The port that a capture's copies go to
- * @c:   capture
- * @m:   its mirror
- * @out: for dp_port_add(); when it is freed, sw_capture_unplugged() is due
- * @e:   may be NULL
- *
- * Return: 0, -EINVAL or -ENOMEM.
- * Context: control.
- */
-int sw_capture_plug(struct sw_capture *c, const struct mirror_config *m, struct port **out,
-		    struct err *e)
-{
-	return sink_capture_open(c->sinks, m, c->fd, out, e);
-}
-
-/**
- * sw_capture_unplugged() - No more copies come: the client gets what is there, and its end
- * @c: capture; gone some time later
- *
- * Context: control; does not wait.
- */
-void sw_capture_unplugged(struct sw_capture *c)
-{
-	if (c->watch)
-		loop_fd_del(take(c->watch));
-	c->ending = true;
-	sinks_stop(c->sinks);
 }
 
 static bool source_is_there(struct sw *sw, const struct mirror_config *m)

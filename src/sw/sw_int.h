@@ -25,6 +25,11 @@ struct sw_port {
 		*edge; /* tap or uplink while plugged: borrowed from the data plane; else NULL */
 };
 
+static inline void sw_port_none(struct sw_port *p)
+{
+	*p = (struct sw_port){ .id = VEB_NO_PORT };
+}
+
 /* What lasts of a VF: a value. */
 struct sw_vf {
 	struct vf_config config;
@@ -75,7 +80,22 @@ struct sw_outside {
 	uint64_t since_ms;
 };
 
-struct sw_capture;
+/* A client that listens. Its mirror's destination writes to it; sw_capture.c has the rest. */
+struct sw_capture {
+	struct sw *sw;
+	struct sw_capture *next;
+	struct sinks *sinks;
+	struct loop_fd *watch; /* of fd; NULL: the client wants no more, or has it all */
+	int fd;		       /* where frames go; closed when the thread has ended */
+	bool ending;	       /* no mirror is for it any more */
+};
+
+/* No more copies come: the client gets what is there, and its end. Does not wait. */
+static inline void sw_capture_end(struct sw_capture *c)
+{
+	c->ending = true;
+	sinks_stop(c->sinks);
+}
 
 struct sw_mirror {
 	bool used;
@@ -120,18 +140,21 @@ struct sw {
 #define SW_SETTLE_LOOK_MS 5
 #define SW_AGE_MS      30000
 
-/* sw.c */
+/* sw_model.c */
 struct sw_pf *sw_pf_find(struct sw *sw, const char *name, struct err *e);
 struct sw_vf *sw_vf_find(struct sw *sw, const char *pf, unsigned int vf, struct sw_pf **out,
 			 struct err *e);
-int sw_prepare(struct sw *sw, struct veb_snap **out, struct err *e);
-void sw_enforce(struct sw *sw, struct veb_snap *snap);
-int sw_commit(struct sw *sw, struct err *e);
-int sw_publish(struct sw *sw, struct err *e);
+struct sw_pf *sw_pf_new(const struct pf_config *config, unsigned int slot);
+void sw_pf_free(struct sw_pf *pf);
+AUTO_DEFINE(struct sw_pf *, sw_pf_free)
+bool sw_pf_link_up(const struct sw_pf *pf);
+bool sw_vf_link_up(const struct sw_pf *pf, unsigned int vf);
 
-/* sw_plug.c */
+/* sw_ids.c */
 int sw_id_take(struct sw *sw, uint16_t *out, struct err *e);
 void sw_id_give(struct sw *sw, uint16_t *id);
+
+/* sw_plug.c */
 int sw_plug_uplink(struct sw *sw, struct sw_pf *pf, struct err *e);
 int sw_plug_host(struct sw *sw, struct sw_pf *pf, struct err *e);
 int sw_plug_svc(struct sw *sw, struct sw_pf *pf, struct sw_svc *svc, struct err *e);
@@ -163,17 +186,26 @@ void sw_learned_trim(struct sw *sw, uint16_t id, unsigned int max);
 void sw_learned_age(struct sw *sw);
 
 /* sw_snap.c */
-bool sw_vf_link_up(const struct sw_pf *pf, unsigned int vf);
 int sw_snap_build(struct sw *sw, struct veb_snap **out, struct err *e);
+
+/* sw_mirror_rules.c */
+struct sw_mirror *sw_mirror_of(struct sw *sw, const char *pf, int vf, bool captures);
+int sw_mirror_judge(struct sw *sw, const struct sw_mirror *self, const struct mirror_config *want,
+		    struct veb_filter **filter, struct err *e);
+int sw_mirror_load(struct sw *sw, unsigned int slot, const struct mirror_config *config,
+		   struct err *e);
 
 /* sw_state.c */
 int sw_state_save(struct sw *sw, struct err *e);
 int sw_state_load(struct sw *sw, struct err *e);
 
+/* sw_commit.c */
+int sw_prepare(struct sw *sw, struct veb_snap **out, struct err *e);
+void sw_enforce(struct sw *sw, struct veb_snap *snap);
+int sw_commit(struct sw *sw, struct err *e);
+int sw_publish(struct sw *sw, struct err *e);
+
 /* sw_pf.c */
-struct sw_pf *sw_pf_new(const struct pf_config *config, unsigned int slot);
-void sw_pf_free(struct sw_pf *pf);
-AUTO_DEFINE(struct sw_pf *, sw_pf_free)
 int sw_pf_add(void *ctx, const struct pf_config *want, struct err *e);
 int sw_pf_del(void *ctx, const char *name, struct err *e);
 int sw_pf_set(void *ctx, const char *name, const struct pf_change *change, struct err *e);
@@ -207,19 +239,13 @@ int sw_mirror_del(void *ctx, const char *name, struct err *e);
 int sw_mirror_get(void *ctx, unsigned int i, struct mirror_info *out);
 int sw_mirror_new(struct sw *sw, const struct mirror_config *want, struct sw_capture *capture,
 		  struct err *e);
-struct sw_mirror *sw_mirror_of(struct sw *sw, const char *pf, int vf, bool captures);
 void sw_mirrors_init(struct sw *sw);
 void sw_mirrors_reap(struct sw *sw);
 void sw_mirrors_close(struct sw *sw);
 bool sw_mirrors_tick(struct sw *sw);
-int sw_mirror_load(struct sw *sw, unsigned int slot, const struct mirror_config *config,
-		   struct err *e);
 
 /* sw_capture.c */
 int sw_capture(void *ctx, const struct mirror_config *want, int fd, struct err *e);
-int sw_capture_plug(struct sw_capture *c, const struct mirror_config *m, struct port **out,
-		    struct err *e);
-void sw_capture_unplugged(struct sw_capture *c);
 void sw_captures_sweep(struct sw *sw);
 void sw_captures_tick(struct sw *sw);
 void sw_captures_close(struct sw *sw);

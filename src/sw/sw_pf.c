@@ -12,59 +12,6 @@
 #define RATE_BITS   (1U << VF_FIELD_MAX_TX_RATE | 1U << VF_FIELD_MIN_TX_RATE)
 #define UPLINK_BITS (1U << PF_FIELD_UPLINK | 1U << PF_FIELD_UPLINK_ARG)
 
-static void port_none(struct sw_port *p)
-{
-	*p = (struct sw_port){ .id = VEB_NO_PORT };
-}
-
-/**
- * sw_pf_new() - Make a PF with VFs at their defaults
- * @config: checked settings
- * @slot:   0..PFS_MAX-1
- *
- * Return: a PF whose ports have no numbers yet, or NULL without memory.
- * Context: control.
- */
-struct sw_pf *sw_pf_new(const struct pf_config *config, unsigned int slot)
-{
-	auto_of(sw_pf_free) struct sw_pf *pf = calloc(1, sizeof(*pf));
-
-	if (!pf)
-		return NULL;
-	pf->config = *config;
-	pf->slot = (uint16_t)slot;
-	pf->carrier = config->uplink == UPLINK_NONE;
-	port_none(&pf->uplink);
-	port_none(&pf->host);
-	pf->vfs = calloc(config->numvfs + 1u, sizeof(*pf->vfs));
-	pf->vf_ports = calloc(config->numvfs + 1u, sizeof(*pf->vf_ports));
-	if (!pf->vfs || !pf->vf_ports)
-		return NULL;
-	for (unsigned int i = 0; i < config->numvfs; i++) {
-		vf_config_default(&pf->vfs[i].config);
-		port_none(&pf->vf_ports[i]);
-	}
-	return take(pf);
-}
-
-/**
- * sw_pf_free() - Free a PF and all it owns
- * @pf: PF whose ports are unplugged, or NULL
- *
- * Context: control.
- */
-void sw_pf_free(struct sw_pf *pf)
-{
-	if (!pf)
-		return;
-	for (unsigned int i = 0; pf->vfs && i < pf->config.numvfs; i++)
-		guest_free(pf->vfs[i].guest);
-	free(pf->vfs);
-	free(pf->vf_ports);
-	free(pf->svcs);
-	free(pf);
-}
-
 static const char *host_tap(const struct sw_pf *pf)
 {
 	return pf->host.id != VEB_NO_PORT ? pf->config.name : NULL;
@@ -235,7 +182,7 @@ static int next_vfs(struct sw *sw, const struct sw_pf *old, struct sw_pf *next, 
 			continue;
 		}
 		vf_config_default(&next->vfs[i].config);
-		port_none(&next->vf_ports[i]);
+		sw_port_none(&next->vf_ports[i]);
 		if (!rc)
 			rc = sw_id_take(sw, &next->vf_ports[i].id, e);
 	}
@@ -278,7 +225,7 @@ static int next_ports(struct sw *sw, const struct sw_pf *old, struct sw_pf *next
 	if (change->changed & UPLINK_BITS &&
 	    (next->config.uplink != old->config.uplink ||
 	     strcmp(next->config.uplink_arg, old->config.uplink_arg))) {
-		port_none(&next->uplink);
+		sw_port_none(&next->uplink);
 		next->carrier = next->config.uplink == UPLINK_NONE;
 		next->wire_mtu = 0;
 		if (next->config.uplink != UPLINK_NONE)
@@ -288,7 +235,7 @@ static int next_ports(struct sw *sw, const struct sw_pf *old, struct sw_pf *next
 	}
 	if (rc || next->config.host_if == old->config.host_if)
 		return rc;
-	port_none(&next->host);
+	sw_port_none(&next->host);
 	if (!next->config.host_if)
 		return 0;
 	rc = sw_name_check(sw, next->config.name, "", e);

@@ -12,32 +12,6 @@ struct build {
 	struct veb_port *ports[VEB_PORTS_MAX]; /* a reference each */
 };
 
-static bool pf_link_up(const struct sw_pf *pf)
-{
-	return pf->config.up && pf->carrier;
-}
-
-/**
- * sw_vf_link_up() - The link state a guest should see (docs/sriov.md)
- * @pf: PF
- * @vf: 0..numvfs-1
- *
- * Return: enable and disable decide; auto follows the PF: up and, with an uplink, carrier.
- * Context: control.
- */
-bool sw_vf_link_up(const struct sw_pf *pf, unsigned int vf)
-{
-	switch ((enum vf_link)pf->vfs[vf].config.link) {
-	case VF_LINK_ENABLE:
-		return true;
-	case VF_LINK_DISABLE:
-		return false;
-	case VF_LINK_AUTO:
-		return pf_link_up(pf);
-	}
-	return false;
-}
-
 static uint16_t min_mtu(uint16_t a, uint16_t b)
 {
 	return b && b < a ? b : a;
@@ -265,7 +239,7 @@ static int build_pf(struct build *b, const struct sw_pf *pf)
 				       .id = pf->uplink.id,
 				       .domain = pf->slot,
 				       .kind = VEB_UPLINK,
-				       .flags = pf_link_up(pf) ? VEB_LINK_UP : 0,
+				       .flags = sw_pf_link_up(pf) ? VEB_LINK_UP : 0,
 				       .mtu = min_mtu(pf->config.mtu, pf->wire_mtu),
 			       });
 	if (!rc && pf->host.id != VEB_NO_PORT)
