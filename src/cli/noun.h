@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What noun.c (commands that change) and noun_show.c (commands that print) share. */
+/* What the commands of anyvf's own nouns share: those that change, and those that print. */
 #ifndef ANYVF_CLI_NOUN_H
 #define ANYVF_CLI_NOUN_H
 

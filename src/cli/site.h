@@ -29,7 +29,6 @@ struct prog {
 	const char *name;
 	const char *lock_dir;  /* directory of the file with its pid; NULL: the run directory */
 	const char *lock_file; /* in it */
-	int (*ready)(struct site *site, struct err *e); /* 0 or why not */
 };
 extern const struct prog progs[PROG_N];
 
@@ -47,6 +46,7 @@ pid_t site_pid(const struct site *site, enum prog_id id);
 bool site_started(const struct site *site, enum prog_id id);
 void site_mark(const struct site *site, enum prog_id id, pid_t pid);
 
+int site_ready(struct site *site, enum prog_id id, struct err *e);
 int cloud_host_alive(struct site *site, struct err *e);
 
 #endif

@@ -50,7 +50,7 @@ static json_t *probe(struct site *site, enum prog_id id, const json_t *pfs)
 {
 	struct err why = { 0 };
 	pid_t pid = site_uses(site, id) ? site_pid(site, id) : 0;
-	int rc = progs[id].ready(site, &why);
+	int rc = site_ready(site, id, &why);
 	char text[512];
 
 	if (rc && !pid && site_uses(site, id))

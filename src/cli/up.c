@@ -130,7 +130,7 @@ static int start(struct site *site, enum prog_id id, struct start *s, struct err
 	};
 	pid_t pid;
 
-	if (site_pid(site, id) || (id < PROG_SWD && !progs[id].ready(site, NULL)))
+	if (site_pid(site, id) || (id < PROG_SWD && !site_ready(site, id, NULL)))
 		return 0;
 	snprintf(s->log, sizeof(s->log), "%s/%s.log", site_conf(site, "host", "log_dir"),
 		 progs[id].name);
@@ -170,7 +170,7 @@ static int wait_ready(struct site *site, enum prog_id id, struct start *s, struc
 	for (;;) {
 		struct err why = { 0 };
 
-		if (!progs[id].ready(site, &why))
+		if (!site_ready(site, id, &why))
 			break;
 		if (s->child && waitpid(s->child, NULL, WNOHANG) == s->child) {
 			site_mark(site, id, 0);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How each program of an installation tells that it is ready. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/sock.h"
+#include "base/spawn.h"
+#include "cli/site.h"
+#include "httpc/httpc.h"
+
+#define PROBE_TIMEOUT_MS 2000
+
+static int socket_ready(const char *path, struct err *e)
+{
+	auto_close int fd = sock_connect_unix(path, e);
+
+	return fd < 0 ? fd : 0;
+}
+
+static int virtlogd_ready(struct site *site, struct err *e)
+{
+	return socket_ready("/run/libvirt/virtlogd-sock", e);
+}
+
+static int libvirtd_ready(struct site *site, struct err *e)
+{
+	const char *const argv[] = { "virsh", "-q", "-c", site->uri, "uri", NULL };
+
+	if (site->own_libvirt)
+		return socket_ready("/run/libvirt/libvirt-sock", e);
+	return spawn_run(argv, PROBE_TIMEOUT_MS, NULL, 0, e);
+}
+
+static int swd_ready(struct site *site, struct err *e)
+{
+	auto_of(ctl_close) struct ctl_client *c = NULL;
+	char path[512];
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/%s", site->cli->run_dir, ctl_socks[0]);
+	rc = ctl_open(path, &c, e);
+	return rc ? rc : ctl_call(c, "daemon.info", NULL, PROBE_TIMEOUT_MS, NULL, e);
+}
+
+static int apid_ready(struct site *site, struct err *e)
+{
+	auto_httpc_answer struct httpc_answer answer = { 0 };
+	auto_of(httpc_close) struct httpc *http = NULL;
+	const struct httpc_trust trust = { .ca_file = site_conf(site, "agent", "ca_file") };
+	char url[300];
+	struct httpc_req req = { .method = "GET",
+				.url = url,
+				.timeout_ms = PROBE_TIMEOUT_MS,
+				.trust = &trust };
+	int rc = httpc_open(&http, e);
+
+	conf_api_url(site->conf, url, sizeof(url));
+	return rc ? rc : httpc_call(http, &req, &answer, e);
+}
+
+/**
+ * site_ready() - Does a program answer?
+ * @site: site
+ * @id:   program
+ * @e:    why not
+ *
+ * Return: 0, or what kept it from answering.
+ */
+int site_ready(struct site *site, enum prog_id id, struct err *e)
+{
+	static int (*const ready[PROG_N])(struct site *site, struct err *e) = {
+		[PROG_VIRTLOGD] = virtlogd_ready, [PROG_LIBVIRTD] = libvirtd_ready,
+		[PROG_SWD] = swd_ready,		  [PROG_APID] = apid_ready,
+		[PROG_AGENTD] = cloud_host_alive,
+	};
+
+	return ready[id](site, e);
+}
