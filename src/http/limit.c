@@ -113,20 +113,33 @@ static void count(struct limits *l, struct peer *p, unsigned int n, size_t held)
 	l->all.held[p->class] += held;
 }
 
-/* Makes room for one more: 0, with who has to go for it or NULL; -EBUSY: all are being served. */
+/* The first of a class in a state; of @g alone, unless that is NULL. */
+static struct peer *first_of(const struct limits *l, enum peer_class class, enum peer_state state,
+			     const struct peer_group *g)
+{
+	struct peer *p = l->lists[class][state].first;
+
+	while (g && p && p->group != g)
+		p = p->next;
+	return p;
+}
+
+/*
+ * Makes room for one more: 0, with who has to go for it or NULL; -EBUSY: all are being served. A
+ * stranger's answer is short, and who does not take it is no better than who does not ask.
+ */
 static int make_room(struct limits *l, enum peer_class class, const struct peer_group *g,
 		     struct peer **victim)
 {
 	bool own = g->n[class] >= MAX(l->max[class] / rules[class].each, 1u);
-	struct peer *p = l->lists[class][PEER_WAITS].first;
 
 	*victim = NULL;
 	if (!own && l->all.n[class] < l->max[class])
 		return 0;
-	while (own && p && p->group != g)
-		p = p->next;
-	*victim = p;
-	return p ? 0 : -EBUSY;
+	*victim = first_of(l, class, PEER_WAITS, own ? g : NULL);
+	if (!*victim && class == PEER_STRANGER)
+		*victim = first_of(l, class, PEER_SENDING, own ? g : NULL);
+	return *victim ? 0 : -EBUSY;
 }
 
 /**
@@ -176,7 +189,8 @@ void limit_free(struct limits *l)
  * @now_ms:  monotonic clock
  *
  * Return: NULL; or whose connection must be ended for it, which has left: the one that waits
- * longest, of its own address if that has its share; @p itself if all of those are being served.
+ * longest, then the one that has not taken its answer for longest, of its own address if that has
+ * its share; @p itself if all of those are being served.
  */
 struct peer *limit_enter(struct limits *l, struct peer *p, const char *address, uint64_t now_ms)
 {

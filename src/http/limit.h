@@ -18,7 +18,7 @@ enum peer_class { PEER_STRANGER, PEER_TENANT, PEER_AGENT, PEER_CLASSES };
 enum peer_state {
 	PEER_WAITS,   /* for its client: a request that is not there yet; ended if need be */
 	PEER_SERVED,  /* its client waits for us */
-	PEER_SENDING, /* its answer is on the way */
+	PEER_SENDING, /* its answer is on the way; a stranger's is ended if nobody waits */
 	PEER_STATES
 };
 

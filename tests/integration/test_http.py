@@ -41,6 +41,18 @@ def cloud_of_many(tmp_path):
     resource.setrlimit(resource.RLIMIT_NOFILE, was)
 
 
+@pytest.fixture
+def cloud_of_few(tmp_path, monkeypatch):
+    """A daemon with places for 30 strangers, 7 an address."""
+    script = tmp_path / 'anyvf-apid'
+    script.write_text(f'#!/bin/sh\nulimit -n 520\nexec "{DAEMONS}/anyvf-apid" "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setattr('apid.DAEMONS', tmp_path)
+    made = Cloud(tmp_path)
+    yield made
+    made.close()
+
+
 def is_closed(sock):
     """Has the other side ended the connection?"""
     sock.setblocking(False)
@@ -252,6 +264,29 @@ def test_a_crowd_of_strangers_shuts_nobody_out(cloud_of_many):
         assert 100 < len(gone) < 200 and gone == crowd[-400:][:len(gone)]
         member.sendall(ask)
         assert member.recv(65536).startswith(b'HTTP/1.1 200 ')
+
+
+def test_strangers_who_do_not_take_their_answers_shut_nobody_out(cloud_of_few):
+    """32 at eight addresses ask until nothing is read any more: neither they nor the daemon can go on."""
+    cloud, crowd, ask = cloud_of_few, [], b'GET /identity/v3 HTTP/1.1\r\nHost: x\r\n\r\n' * 1000
+    with contextlib.ExitStack() as socks:
+        for i in range(32):
+            sock = socks.enter_context(socket.socket())
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            sock.bind((f'127.3.0.{1 + i % 8}', 0))
+            sock.connect(('127.0.0.1', cloud.apid.port))
+            sock.setblocking(False)
+            crowd.append([sock, 0, time.monotonic()])
+
+        def all_are_stuck():
+            for entry in crowd:
+                with contextlib.suppress(BlockingIOError, ConnectionError):  # two had to go
+                    entry[1] += entry[0].send(ask[entry[1] % len(ask):])
+                    entry[2] = time.monotonic()
+            return all(time.monotonic() > at + 1 for _, _, at in crowd)
+        wait_for(all_are_stuck, timeout=60, what='a full socket each')
+        for _ in range(5):
+            assert requests.get(cloud.apid.url + '/identity/v3', timeout=5).ok
 
 
 def login(cloud, user, password, source='127.0.0.1'):
