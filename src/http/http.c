@@ -12,7 +12,6 @@
 #include <microhttpd.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
@@ -20,9 +19,7 @@
 #include "http/linger.h"
 #include "http/tls.h"
 
-#define CONNECTIONS_MAX 13312u /* 1024 strangers, 4096 tenants, 8192 agents: limit.c */
 #define ACCEPTS_MAX	64     /* more for a moment: who has to go is still closing */
-#define FILES_MAX	1024u  /* descriptors that are no connections: images, those that linger */
 #define PAUSE_MS	20     /* when a turn brought nothing, and yet there should be more */
 #define BATCHES_MAX	64     /* rounds of one turn before the loop gets its other work */
 
@@ -349,17 +346,6 @@ static void sweep(void *arg)
 		end(p);
 }
 
-/* As many connections as there are descriptors for, files set apart. */
-static unsigned int connections_max(void)
-{
-	struct rlimit limit = { .rlim_cur = FILES_MAX };
-
-	getrlimit(RLIMIT_NOFILE, &limit);
-	limit.rlim_cur -= MIN(limit.rlim_cur / 4, FILES_MAX);
-	limit.rlim_cur = MIN(limit.rlim_cur, (rlim_t)INT32_MAX);
-	return MIN((unsigned int)limit.rlim_cur, CONNECTIONS_MAX);
-}
-
 static int start(struct http *http, int fd, struct err *e)
 {
 	const union MHD_DaemonInfo *info;
@@ -375,7 +361,7 @@ static int start(struct http *http, int fd, struct err *e)
 		  encrypted ? tls->client_ca : NULL },
 		{ MHD_OPTION_END, 0, NULL },
 	};
-	unsigned int connections = connections_max();
+	unsigned int connections = http_connections();
 	int epoll_fd;
 
 	http->encrypted = encrypted;
@@ -562,6 +548,17 @@ int http_body_error(const struct http_req *req)
 	return req->error;
 }
 
+/* What it is answered takes memory until it is read, and there may be much that is not. */
+static void sending(struct http_req *req, const struct http_answer *answer)
+{
+	struct limits *limits = req->http->limits;
+	struct peer *peer = &req->conn->peer, *victim;
+
+	limit_send(limits, peer, answer->size, answer->fd < 0 ? answer->size : 0, loop_now_ms());
+	while ((victim = limit_excess(limits, peer)))
+		end(victim);
+}
+
 /**
  * http_reply() - Answer a request, once
  * @req:    request; gone at some time after the call
@@ -588,7 +585,7 @@ void http_reply(struct http_req *req, const struct http_answer *answer)
 		MHD_add_response_header(response, h[0], h[1]);
 	req->response = response;
 	if (req->conn)
-		limit_send(req->http->limits, &req->conn->peer, answer->size, loop_now_ms());
+		sending(req, answer);
 	req->status = response ? answer->status : MHD_HTTP_INTERNAL_SERVER_ERROR;
 	if (!req->suspended)
 		return;

@@ -52,6 +52,7 @@ struct http_answer {
 bool http_is_local(const char *listen);
 void http_address(const struct sockaddr *sa, char out[INET6_ADDRSTRLEN]);
 int http_listen(const char *where, struct err *e);
+unsigned int http_connections(void);
 int http_open(const struct http_opts *opts, struct http **out, struct err *e);
 void http_close(struct http *http);
 AUTO_DEFINE(struct http *, http_close)

@@ -17,10 +17,11 @@ static const struct {
 	unsigned int each;	 /* an address gets 1/each of the class's connections */
 	unsigned int patience;	 /* its clients are waited for 1/patience of the time */
 	size_t memory;		 /* bytes of bodies; an address gets half */
+	size_t answers;		 /* bytes of answers, likewise, and one answer of any length */
 } rules[PEER_CLASSES] = {
-	[PEER_STRANGER] = { 1, 4, 4, 4u << 20 },
-	[PEER_TENANT] = { 4, 2, 1, 64u << 20 },
-	[PEER_AGENT] = { 8, 2, 1, 64u << 20 },
+	[PEER_STRANGER] = { 1, 4, 4, 4u << 20, 4u << 20 },
+	[PEER_TENANT] = { 4, 2, 1, 64u << 20, 256u << 20 },
+	[PEER_AGENT] = { 8, 2, 1, 64u << 20, 256u << 20 },
 };
 
 struct peer_list {
@@ -29,7 +30,7 @@ struct peer_list {
 
 struct peer_group {
 	unsigned int n[PEER_CLASSES];
-	size_t held[PEER_CLASSES];
+	size_t held[PEER_CLASSES], sent[PEER_CLASSES];
 	char name[LIMIT_GROUP_LEN];
 };
 
@@ -105,12 +106,18 @@ static void group_put(struct limits *l, struct peer_group *g)
 	free(g);
 }
 
-static void count(struct limits *l, struct peer *p, unsigned int n, size_t held)
+static void count_in(struct peer_group *g, enum peer_class class, unsigned int n, size_t held,
+		     size_t sent)
 {
-	p->group->n[p->class] += n;
-	p->group->held[p->class] += held;
-	l->all.n[p->class] += n;
-	l->all.held[p->class] += held;
+	g->n[class] += n;
+	g->held[class] += held;
+	g->sent[class] += sent;
+}
+
+static void count(struct limits *l, struct peer *p, unsigned int n, size_t held, size_t sent)
+{
+	count_in(p->group, p->class, n, held, sent);
+	count_in(&l->all, p->class, n, held, sent);
 }
 
 /* The first of a class in a state; of @g alone, unless that is NULL. */
@@ -204,7 +211,7 @@ struct peer *limit_enter(struct limits *l, struct peer *p, const char *address, 
 		return p;
 	}
 	p->group = g;
-	count(l, p, 1, 0);
+	count(l, p, 1, 0, 0);
 	list_add(l, p);
 	limit_wait(l, p, now_ms);
 	if (victim)
@@ -230,9 +237,9 @@ struct peer *limit_rise(struct limits *l, struct peer *p, enum peer_class class,
 	if (!p->group || class <= p->class || make_room(l, class, p->group, &victim))
 		return NULL;
 	list_del(l, p);
-	count(l, p, -1u, -p->held);
+	count(l, p, -1u, -p->held, -p->sent);
 	p->class = class;
-	count(l, p, 1, p->held);
+	count(l, p, 1, p->held, p->sent);
 	list_add(l, p);
 	limit_wait(l, p, now_ms);
 	if (victim)
@@ -250,7 +257,7 @@ void limit_leave(struct limits *l, struct peer *p)
 	if (!p->group)
 		return;
 	list_del(l, p);
-	count(l, p, -1u, -p->held);
+	count(l, p, -1u, -p->held, -p->sent);
 	group_put(l, p->group);
 	*p = (struct peer){ 0 };
 }
@@ -260,6 +267,8 @@ static void change(struct limits *l, struct peer *p, enum peer_state state, uint
 	if (!p->group)
 		return;
 	list_del(l, p);
+	count(l, p, 0, 0, -p->sent);
+	p->sent = 0;
 	p->state = state;
 	p->until_ms = until_ms;
 	list_add(l, p);
@@ -291,11 +300,42 @@ void limit_serve(struct limits *l, struct peer *p)
  * @l:	    limits
  * @p:	    counted or not
  * @bytes:  of the answer
+ * @kept:   of them in memory, until the client has taken them
  * @now_ms: monotonic clock
+ *
+ * Whose answers are too many then is told by limit_excess().
  */
-void limit_send(struct limits *l, struct peer *p, size_t bytes, uint64_t now_ms)
+void limit_send(struct limits *l, struct peer *p, size_t bytes, size_t kept, uint64_t now_ms)
 {
 	change(l, p, PEER_SENDING, now_ms + l->patience_ms + bytes / RATE_BYTES_MS);
+	if (!p->group)
+		return;
+	p->sent = kept;
+	count(l, p, 0, 0, kept);
+}
+
+/**
+ * limit_excess() - Who has to go for the memory of an answer?
+ * @l: limits
+ * @p: counted or not, whose answer was the last
+ *
+ * Return: whose connection must be ended, and which has left: who has not taken an answer for
+ * longest, of its own address if that has its share; NULL if it fits, or is the only one.
+ */
+struct peer *limit_excess(struct limits *l, const struct peer *p)
+{
+	size_t max = rules[p->class].answers;
+	bool own = p->group && p->group->sent[p->class] > max / 2;
+	struct peer *victim;
+
+	if (!own && l->all.sent[p->class] <= max)
+		return NULL;
+	victim = l->lists[p->class][PEER_SENDING].first;
+	while (victim && (victim == p || !victim->sent || (own && victim->group != p->group)))
+		victim = victim->next;
+	if (victim)
+		limit_leave(l, victim);
+	return victim;
 }
 
 /**
@@ -352,7 +392,7 @@ int limit_hold(struct limits *l, struct peer *p, size_t bytes)
 	if (bytes > p->held && (l->all.held[p->class] + more > memory ||
 				p->group->held[p->class] + more > memory / 2))
 		return -ENOBUFS;
-	count(l, p, 0, more);
+	count(l, p, 0, more, 0);
 	p->held = bytes;
 	return 0;
 }

@@ -30,7 +30,7 @@ struct peer {
 	enum peer_state state;
 	struct peer_group *group; /* those of its address; NULL: not counted */
 	uint64_t until_ms;	  /* when its client is overdue, but for PEER_SERVED */
-	size_t held;		  /* bytes of a body kept for it */
+	size_t held, sent;	  /* bytes kept for it: of a body, of an answer */
 	struct peer *next, *prev; /* of its class and state, who came first first */
 };
 
@@ -47,7 +47,8 @@ struct peer *limit_rise(struct limits *l, struct peer *p, enum peer_class class,
 void limit_leave(struct limits *l, struct peer *p);
 void limit_wait(struct limits *l, struct peer *p, uint64_t now_ms);
 void limit_serve(struct limits *l, struct peer *p);
-void limit_send(struct limits *l, struct peer *p, size_t bytes, uint64_t now_ms);
+void limit_send(struct limits *l, struct peer *p, size_t bytes, size_t kept, uint64_t now_ms);
+struct peer *limit_excess(struct limits *l, const struct peer *p);
 struct peer *limit_overdue(struct limits *l, uint64_t now_ms);
 void limit_group(const char *address, char out[LIMIT_GROUP_LEN]);
 bool limit_sending(const struct limits *l);

@@ -6,11 +6,14 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "http/http.h"
 
-#define BACKLOG 4096 /* connections that wait for a turn of the loop; the kernel may have less */
+#define CONNECTIONS_MAX 13312u /* 1024 strangers, 4096 tenants, 8192 agents: limit.c */
+#define FILES_MAX	1024u  /* descriptors that are no connections: images, those that linger */
+#define BACKLOG		4096   /* connections that wait for a turn of the loop */
 
 static int resolve(const char *listen, struct addrinfo **out, struct err *e)
 {
@@ -96,4 +99,19 @@ void http_address(const struct sockaddr *sa, char out[INET6_ADDRSTRLEN])
 		inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], out, INET6_ADDRSTRLEN);
 	else if (sa->sa_family == AF_INET6)
 		inet_ntop(AF_INET6, &in6->sin6_addr, out, INET6_ADDRSTRLEN);
+}
+
+/**
+ * http_connections() - How many connections there may be
+ *
+ * Return: as many as there are descriptors for, files set apart; at most CONNECTIONS_MAX.
+ */
+unsigned int http_connections(void)
+{
+	struct rlimit limit = { .rlim_cur = FILES_MAX };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur -= MIN(limit.rlim_cur / 4, FILES_MAX);
+	limit.rlim_cur = MIN(limit.rlim_cur, (rlim_t)INT32_MAX);
+	return MIN((unsigned int)limit.rlim_cur, CONNECTIONS_MAX);
 }

@@ -289,6 +289,35 @@ def test_strangers_who_do_not_take_their_answers_shut_nobody_out(cloud_of_few):
             assert requests.get(cloud.apid.url + '/identity/v3', timeout=5).ok
 
 
+def test_answers_that_nobody_takes_have_a_bound(tmp_path):
+    """24 answers of 12 MB to one address: ten are kept, the oldest go, and others are answered."""
+    cloud = Cloud(tmp_path)
+    image = {'disk_format': 'raw', 'container_format': 'bare', **{f'p{i}': 'x' * 6000 for i in range(10)}}
+    for _ in range(200):
+        cloud.demo.post('/image/v2/images', image)
+    ask = head('GET', '/image/v2/images?limit=1000', f"X-Auth-Token: {cloud.demo.http.headers['X-Auth-Token']}")
+    with contextlib.ExitStack() as socks:
+        crowd = []
+        for _ in range(24):
+            sock = socks.enter_context(socket.socket())
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            sock.connect(('127.0.0.1', cloud.apid.port))
+            sock.sendall(ask)
+            crowd.append(sock)
+        fds = pathlib.Path(f'/proc/{cloud.apid.proc.pid}/fd')
+
+        def connections():
+            n = 0
+            for fd in fds.iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    n += os.readlink(fd).startswith('socket:')
+            return n
+        wait_for(lambda: rss_mb(cloud) > 100, timeout=60, what='answers')
+        wait_for(lambda: connections() < 18, timeout=60, what='the end of the oldest')
+        assert alive(cloud)
+    cloud.close()
+
+
 def login(cloud, user, password, source='127.0.0.1'):
     """The reply to a login from an address of this machine."""
     ident = {'methods': ['password'], 'password': {'user': {

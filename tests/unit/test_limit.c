@@ -14,20 +14,21 @@
 #define PEERS 40
 #define NONE  -1
 
-enum op { ENTER, RISE, WAIT, SERVE, SEND, LEAVE, OVERDUE, HOLD, END };
+enum op { ENTER, RISE, WAIT, SERVE, SEND, KEEP, LEAVE, OVERDUE, HOLD, END };
 struct step {
 	enum op op;
 	int who;	   /* peer; of OVERDUE: who is expected */
-	uint64_t now_ms;   /* or: bytes of HOLD */
+	uint64_t now_ms;   /* or: bytes of HOLD, KEEP */
 	const char *where; /* ENTER: address */
 	unsigned int what; /* RISE: class; SEND: bytes; HOLD: errno */
-	int goes;	   /* ENTER, RISE: who has to go; NONE */
+	int goes;	   /* ENTER, RISE, KEEP: who has to go; NONE */
 };
 #define E(who, now, where, goes) { ENTER, who, now, where, 0, goes }
 #define R(who, now, class, goes) { RISE, who, now, NULL, class, goes }
 #define W(who, now)		 { WAIT, who, now, NULL, 0, NONE }
 #define S(who)			 { SERVE, who, 0, NULL, 0, NONE }
 #define A(who, now, bytes)	 { SEND, who, now, NULL, bytes, NONE }
+#define K(who, bytes, goes)	 { KEEP, who, bytes, NULL, 0, goes }
 #define L(who)			 { LEAVE, who, 0, NULL, 0, NONE }
 #define O(who, now)		 { OVERDUE, who, now, NULL, 0, NONE }
 #define H(who, bytes, rc)	 { HOLD, who, bytes, NULL, rc, NONE }
@@ -83,6 +84,15 @@ static const struct claim claims[] = {
 	  { E(0, 0, "10.0.0.1", NONE), E(1, 0, "10.0.0.2", NONE), E(2, 0, "10.0.0.3", NONE),
 	    H(0, 2u << 20, 0), H(0, (2u << 20) + 1, ENOBUFS), H(1, 2u << 20, 0), H(2, 1, ENOBUFS),
 	    H(1, 4096, 0), H(2, 4096, 0), H(0, 0, 0), L(1), H(2, 2u << 20, 0), { END } } },
+	{ "who has not taken an answer for longest makes room for another's",
+	  { E(0, 0, "10.0.0.1", NONE), E(1, 0, "10.0.0.2", NONE), E(2, 0, "10.0.0.3", NONE),
+	    A(1, 0, 9u << 20), K(0, 2u << 20, NONE), K(2, 2u << 20, NONE), K(1, 1, 0), S(2),
+	    E(0, 0, "10.0.0.1", NONE), K(0, 2u << 20, NONE), K(2, 1, NONE), { END } } },
+	{ "an address makes room for answers among its own, but for one",
+	  { E(0, 0, "10.0.0.1", NONE), R(0, 0, PEER_TENANT, NONE), E(1, 0, "10.0.0.2", NONE),
+	    R(1, 0, PEER_TENANT, NONE), E(2, 0, "10.0.0.2", NONE), R(2, 0, PEER_TENANT, NONE),
+	    K(0, 1, NONE), K(1, 128u << 20, NONE), K(2, 1, 1), K(2, 250u << 20, NONE),
+	    R(2, 0, PEER_AGENT, NONE), K(2, 1, NONE), { END } } },
 	{ "what one holds goes up with it",
 	  { E(0, 0, "10.0.0.1", NONE), H(0, 2u << 20, 0), R(0, 0, PEER_TENANT, NONE),
 	    H(0, 32u << 20, 0), H(0, (32u << 20) + 1, ENOBUFS), E(1, 0, "10.0.0.1", NONE),
@@ -112,8 +122,13 @@ static void do_step(struct limits *l, struct peer *peers, const struct step *s)
 		limit_serve(l, p);
 		break;
 	case SEND:
-		limit_send(l, p, s->what, s->now_ms);
+		limit_send(l, p, s->what, 0, s->now_ms);
 		assert_int_equal(limit_sending(l), p->group != NULL);
+		break;
+	case KEEP:
+		limit_send(l, p, s->now_ms, s->now_ms, 0);
+		assert_int_equal(goes(peers, limit_excess(l, p)), s->goes);
+		assert_null(limit_excess(l, p));
 		break;
 	case LEAVE:
 		limit_leave(l, p);
