@@ -10,7 +10,11 @@
 #include <stdlib.h>
 
 #include "api_call.h"
+#include "identity/identity.h"
+#ifndef CLOUD_FEATURES /* a test may have a list of its own */
 #include "daemons/feature_list.h"
+#define CLOUD_FEATURES features
+#endif
 
 struct cloud {
 	char dir[64], openrc[80];
@@ -23,7 +27,7 @@ struct cloud {
 
 static inline void cloud_open(struct cloud *f, const char *conf)
 {
-	struct engine_opts opts = { .features = features };
+	struct engine_opts opts = { .features = CLOUD_FEATURES };
 	char path[80];
 	struct err e = { 0 };
 	FILE *out;

@@ -16,6 +16,7 @@
 #include "compute/server_state.h"
 #include "hosts/agents.h"
 #include "hosts/lease.h"
+#include "network/binding/binding.h"
 #include "network/core/network.h"
 
 #define NO_HOST		"No valid host was found. There are not enough hosts available."
@@ -121,7 +122,7 @@ static int want_ports(struct call *c, const struct boot *b, struct place_port *p
 					 "normal", "binding:profile");
 			json_array_append_new(made, (json_t *)port);
 		}
-		rc = lease_want(c, port, &ports[i]);
+		rc = port_place(c, port, &ports[i]);
 		if (rc)
 			return rc;
 	}
@@ -285,7 +286,7 @@ static int boot_one(struct call *c, const struct boot *b, json_t *server, bool f
 		rc = server_check_size(c, server);
 	if (!rc)
 		rc = res_create(c, &server_resource, json_incref(server), NULL);
-	return rc ? rc : server_wish(c, server, false);
+	return rc ? rc : server_changed(c, server);
 }
 
 static int boot_all(struct call *c, struct boot *b)
@@ -337,13 +338,8 @@ static int refuse_group(struct call *c)
 			 group ? group : "");
 }
 
-/**
- * server_create() - POST /servers
- * @c: the call
- *
- * Return: 0, also when the server ends in ERROR; a fault when the request itself is wrong.
- */
-int server_create(struct call *c)
+/* POST /servers: 0 also when the server ends in ERROR, a fault when the request itself is wrong. */
+static int server_create(struct call *c)
 {
 	const json_t *in = compute_body(c, "server");
 	struct boot b = { NULL };
@@ -360,3 +356,8 @@ int server_create(struct call *c)
 	json_decref(b.given);
 	return rc;
 }
+
+const struct route boot_routes[] = {
+	{ "POST", "/v2.1/servers", server_create, RULE_WRITE },
+	{ NULL },
+};

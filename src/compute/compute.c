@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The compute service: versions, microversions, and what its files share. The
- * resources and routes themselves stand in compute_*.c.
+ * resources and routes themselves stand in the files beside it.
  */
-#include "compute/compute.h"
+#include "compute/actions/actions.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -194,9 +194,10 @@ static const struct route own_routes[] = {
 	{ NULL },
 };
 
-static const struct route *const all_routes[] = { own_routes,	 flavor_routes, keypair_routes,
-						  quota_routes,	 host_routes,	server_routes,
-						  action_routes, NULL };
+static const struct route *const all_routes[] = { own_routes,	  flavor_routes,    keypair_routes,
+						  quota_routes,	  host_routes,	    boot_routes,
+						  server_routes,  list_routes,	    action_routes,
+						  console_routes, interface_routes, NULL };
 static const struct resource *const resources[] = { &flavor_resource, &server_resource, NULL };
 
 static const struct service service = {
@@ -212,4 +213,7 @@ const struct feature compute_feature = {
 	.service = &service,
 	.resources = resources,
 	.routes = all_routes,
+	.periodics = console_periodics,
+	.hooks = compute_hooks,
+	.hosts = &compute_hosts,
 };

@@ -15,7 +15,7 @@
 extern const struct feature compute_feature;
 extern const struct resource flavor_resource, keypair_resource, server_resource;
 extern const struct route flavor_routes[], keypair_routes[], quota_routes[], host_routes[],
-	server_routes[], action_routes[];
+	server_routes[], boot_routes[], list_routes[];
 
 #define NAME_KEY_LEN 33
 
@@ -38,21 +38,12 @@ enum compute_quota { QUOTA_INSTANCES, QUOTA_CORES, QUOTA_RAM, QUOTA_KEYPAIRS, QU
 int64_t quota_limit(struct call *c, const char *project_id, enum compute_quota what);
 int quota_check_servers(struct call *c, const json_t *flavor, unsigned int n);
 
-/* compute/host.c */
-unsigned int hosts_load(struct call *c, struct place_host **out);
-void hosts_free(struct place_host *hosts, unsigned int n);
-
 /* compute/view.c */
 json_t *server_addresses(struct call *c, const json_t *server);
 json_t *server_view(struct call *c, const json_t *server);
 json_t *server_view_brief(struct call *c, const json_t *server);
 
-/* compute/list.c */
-int server_list_brief(struct call *c);
-int server_list_detail(struct call *c);
-
-/* compute/boot.c */
-int server_create(struct call *c);
+/* compute/request.c */
 int server_check_name(struct call *c, const char *name);
 int server_check_metadata(struct call *c, const json_t *metadata);
 int server_valid_access(struct call *c, const char *field, json_t **value);
@@ -61,9 +52,12 @@ int server_valid_access(struct call *c, const char *field, json_t **value);
 const json_t *server_find(struct call *c, const char *id);
 int server_put(struct call *c, json_t *server_taken);
 int server_check_size(struct call *c, const json_t *server);
-int server_wish(struct call *c, const json_t *server, bool deleted);
-int server_ports_changed(struct call *c, const char *id);
+int server_changed(struct call *c, const json_t *server);
 int server_end(struct call *c, const json_t *server);
 void server_note_action(struct call *c, json_t *server, const char *action);
+
+/* compute/wish.c */
+extern const struct hook compute_hooks[];
+extern const struct host_feature compute_hosts;
 
 #endif

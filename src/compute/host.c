@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hosts as compute sees them: loaded for placement, shown as nova-compute
- * services, hypervisors and the one availability zone "nova". All of it comes
- * from /agent/HOST and the wishes under /host/HOST/server/.
+ * Hosts as compute shows them: nova-compute services, hypervisors and the one
+ * availability zone "nova", all from /agent/HOST and hosts/usage.c.
  */
 #include <stdio.h>
 #include <string.h>
@@ -10,89 +9,6 @@
 #include "compute/compute.h"
 #include "hosts/agents.h"
 #include "hosts/lease.h"
-
-#define PFS_MAX 64 /* of one host that are looked at */
-
-struct load {
-	unsigned int servers, vcpus, memory_mb, disk_gb;
-};
-
-/* What the servers of a host take, those still being deleted included. */
-static struct load load_of(struct call *c, const char *host)
-{
-	struct cursor it = call_list(c, "/host/%s/server/", host);
-	struct load l = { 0 };
-
-	while (cursor_next(&it)) {
-		l.servers++;
-		l.vcpus += (unsigned int)doc_int(it.doc, "vcpus");
-		l.memory_mb += (unsigned int)doc_int(it.doc, "memory_mb");
-		l.disk_gb += (unsigned int)doc_int(it.doc, "disk_gb");
-	}
-	return l;
-}
-
-static int host_fill(struct call *c, const json_t *agent, struct place_host *h)
-{
-	const char *name = doc_text(agent, "host");
-	struct load l = load_of(c, name);
-
-	*h = (struct place_host){
-		.name = name,
-		.alive = agent_alive(c, name),
-		.silent_s = agent_silent_s(c, name),
-		.vcpus = (unsigned int)doc_int(agent, "vcpus"),
-		.vcpus_used = l.vcpus,
-		.memory_mb = (unsigned int)doc_int(agent, "memory_mb"),
-		.memory_used_mb = l.memory_mb,
-		.pfs = calloc(PFS_MAX, sizeof(struct place_pf)),
-	};
-	if (!h->pfs)
-		return -1;
-	h->n_pfs = lease_pfs(c, name, h->pfs, PFS_MAX);
-	h->homes = lease_homes(c, name);
-	return 0;
-}
-
-/**
- * hosts_load() - All hosts with what is used of them, for placement
- * @c:   the call; names and lists in the result point into its documents
- * @out: set to an array the caller gives to hosts_free(); NULL when there is no host
- *
- * Return: their number; those memory did not suffice for are left out.
- */
-unsigned int hosts_load(struct call *c, struct place_host **out)
-{
-	struct cursor it = call_list(c, "/agent/");
-	struct place_host *hosts = NULL, *more;
-	unsigned int n = 0;
-
-	while (cursor_next(&it)) {
-		more = realloc(hosts, (n + 1) * sizeof(*hosts));
-		if (!more)
-			break;
-		hosts = more;
-		if (host_fill(c, it.doc, &hosts[n]))
-			break;
-		n++;
-	}
-	*out = hosts;
-	return n;
-}
-
-/**
- * hosts_free() - Free what hosts_load() made
- * @hosts: array or NULL
- * @n:     its length
- */
-void hosts_free(struct place_host *hosts, unsigned int n)
-{
-	for (unsigned int i = 0; i < n; i++) {
-		free(hosts[i].pfs);
-		json_decref(hosts[i].homes);
-	}
-	free(hosts);
-}
 
 static json_t *updated_at(struct call *c, const json_t *agent)
 {
@@ -145,7 +61,7 @@ static json_t *hypervisor_brief(struct call *c, const json_t *agent, unsigned in
 			 state_of(c, agent), "status", "enabled");
 }
 
-static void put_load(json_t *out, const json_t *agent, struct load l)
+static void put_load(json_t *out, const json_t *agent, struct host_usage l)
 {
 	json_int_t memory = doc_int(agent, "memory_mb"), disk = doc_int(agent, "disk_gb");
 
@@ -171,7 +87,7 @@ static json_t *hypervisor_view(struct call *c, const json_t *agent, unsigned int
 					 (json_int_t)doc_int(hv, "version"), "host_ip", "127.0.0.1",
 					 "service", "id", host_id(c, agent, number), "host",
 					 json_object_get(agent, "host"), "disabled_reason"));
-	put_load(out, agent, load_of(c, doc_text(agent, "host")));
+	put_load(out, agent, host_usage(c, doc_text(agent, "host")));
 	json_object_set_new(out, "cpu_info",
 			    compute_minor(c) < 28 ? json_string("") : json_object());
 	return out;
@@ -237,7 +153,7 @@ static int hypervisors_statistics(struct call *c)
 	while (cursor_next(&it)) {
 		auto_of(json_decref) json_t *one = json_pack("{s:i}", "count", 1);
 
-		put_load(one, it.doc, load_of(c, doc_text(it.doc, "host")));
+		put_load(one, it.doc, host_usage(c, doc_text(it.doc, "host")));
 		json_object_foreach (one, key, value)
 			json_object_set_new(
 				sum, key,

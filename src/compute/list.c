@@ -286,24 +286,18 @@ static int servers_list(struct call *c, bool brief)
 	return rc;
 }
 
-/**
- * server_list_brief() - GET /servers
- * @c: the call
- *
- * Return: 0 or a fault.
- */
-int server_list_brief(struct call *c)
+static int server_list_brief(struct call *c)
 {
 	return servers_list(c, true);
 }
 
-/**
- * server_list_detail() - GET /servers/detail
- * @c: the call
- *
- * Return: 0 or a fault.
- */
-int server_list_detail(struct call *c)
+static int server_list_detail(struct call *c)
 {
 	return servers_list(c, false);
 }
+
+const struct route list_routes[] = {
+	{ "GET", "/v2.1/servers", server_list_brief, RULE_READ },
+	{ "GET", "/v2.1/servers/detail", server_list_detail, RULE_READ },
+	{ NULL },
+};

@@ -379,6 +379,25 @@ static int find_networks(struct call *c, struct boot *b)
 	return rc ? rc : json_array_size(networks) ? 0 : add_only_network(c, b);
 }
 
+/* A security group of the project by name or id; none where there are no security groups. */
+static const json_t *find_group(struct call *c, const char *name)
+{
+	struct resource_it resources = { c->opts->features };
+	const struct resource *r;
+	struct cursor it;
+
+	do {
+		r = resource_next(&resources);
+		if (!r)
+			return NULL;
+	} while (strcmp(r->one, "security_group"));
+	it = res_list(c, r, "project_id", c->auth->project_id);
+	while (cursor_next(&it))
+		if (doc_is(it.doc, "name", name) || doc_is(it.doc, "id", name))
+			return it.doc;
+	return NULL;
+}
+
 /**
  * boot_groups() - The security groups a boot names
  * @c:   the call
@@ -394,13 +413,8 @@ int boot_groups(struct call *c, const struct boot *b, json_t **ids)
 
 	json_array_foreach (json_object_get(b->given, "security_groups"), i, group) {
 		const char *name = doc_text(group, "name");
-		struct cursor it =
-			res_list(c, &security_group_resource, "project_id", c->auth->project_id);
-		const json_t *found = NULL;
+		const json_t *found = name ? find_group(c, name) : NULL;
 
-		while (name && !found && cursor_next(&it))
-			if (doc_is(it.doc, "name", name) || doc_is(it.doc, "id", name))
-				found = it.doc;
 		if (!found && (!name || strcmp(name, "default")))
 			return call_fail(c, 400, "SecurityGroupNotFound",
 					 "Security group %s not found.", name ? name : "");

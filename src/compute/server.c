@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Servers as documents: find, show, rename, metadata, delete, and the wish their
- * host's agent follows. Boot is compute/boot.c, lists compute/list.c, actions
- * compute/action.c.
+ * Servers as documents: find, show, rename, metadata, delete. Boot is boot.c, lists
+ * list.c, the wish their host's agent follows wish.c.
  */
 #include <errno.h>
 #include <string.h>
@@ -10,7 +9,7 @@
 #include "compute/compute.h"
 #include "compute/server_state.h"
 #include "hosts/agents.h"
-#include "hosts/lease.h"
+#include "network/binding/binding.h"
 #include "network/core/network.h"
 
 #define ACTIONS_KEPT 20
@@ -99,74 +98,16 @@ void server_note_action(struct call *c, json_t *server, const char *action)
 	json_object_set_new(server, "actions", list);
 }
 
-/* Has the port a VF of the server's host, for this server? Not when an admin bound it elsewhere. */
-static bool is_plugged(struct call *c, const json_t *server, const char *port)
-{
-	const json_t *doc = call_get(c, "/host/%s/port/%s", doc_text(server, "host"), port);
-	const char *user = doc_text(doc, "server");
-
-	return user && !strcmp(user, doc_text(server, "id")) && !doc_bool(doc, "released");
-}
-
-static json_t *port_ids(struct call *c, const json_t *server)
-{
-	json_t *list = json_array(), *entry;
-	size_t i;
-
-	json_array_foreach (json_object_get(server, "ports"), i, entry)
-		if (is_plugged(c, server, doc_text(entry, "id")))
-			json_array_append(list, json_object_get(entry, "id"));
-	return list;
-}
-
 /**
- * server_wish() - Tell the server's host what is wished for (docs/agent-api.md): nobody else does
- * @c:       the call
- * @server:  stored document; one without a host has no wish
- * @deleted: the domain and its disks shall go
+ * server_changed() - Tell the server's host what is wished for now
+ * @c:      the call
+ * @server: as it was put; one without a host has no wish
  *
- * Return: 0 or what host_doc_put() says.
+ * Return: 0 or a negative errno.
  */
-int server_wish(struct call *c, const json_t *server, bool deleted)
+int server_changed(struct call *c, const json_t *server)
 {
-	static const char *const same[] = { "id",	"name",	      "project_id", "power",
-					    "reboot",	"image",      "user_data",  "key_name",
-					    "metadata", "public_key", "hostname",   "asked" };
-	const json_t *flavor = json_object_get(server, "flavor");
-	const char *host = doc_text(server, "host");
-	json_t *wish;
-
-	if (!host)
-		return 0;
-	wish = json_pack("{s:b,s:O,s:O,s:O,s:O,s:b,s:o}", "deleted", deleted, "vcpus",
-			 json_object_get(flavor, "vcpus"), "memory_mb",
-			 json_object_get(flavor, "ram"), "disk_gb", json_object_get(flavor, "disk"),
-			 "flavor", json_object_get(flavor, "original_name"), "config_drive", 1,
-			 "ports", port_ids(c, server));
-	for (size_t i = 0; i < ARRAY_LEN(same); i++) {
-		json_t *value = json_object_get(server, same[i]);
-
-		json_object_set_new(wish, same[i], value ? json_incref(value) : json_null());
-	}
-	return host_doc_put(c, host, "server", doc_text(server, "id"), wish);
-}
-
-/**
- * server_ports_changed() - A port that serves a server left its host, or came back
- * @c:  the call; the port's document for the host's agent says so already
- * @id: the server; one that is gone, or going, needs no word
- *
- * Return: 0 or what server_wish() says.
- */
-int server_ports_changed(struct call *c, const char *id)
-{
-	const json_t *server = res_get(c, &server_resource, id), *wish;
-	const char *host = doc_text(server, "host");
-
-	wish = host ? call_get(c, "/host/%s/server/%s", host, id) : NULL;
-	if (!wish || doc_bool(wish, "deleted"))
-		return 0;
-	return server_wish(c, server, false);
+	return MIN(wish_changed(c, doc_str(server, "host"), "server", doc_str(server, "id")), 0);
 }
 
 /* The user's ports are his again; those made at boot go. */
@@ -223,12 +164,8 @@ static int server_delete(struct call *c)
 	auto_of(json_decref) json_t *server = json_copy((json_t *)old);
 	server_begin(server, "delete");
 	server_note_action(c, server, "delete");
-	rc = server_wish(c, server, true);
-	if (rc)
-		return rc;
-	if (agent_alive(c, doc_text(server, "host")))
-		rc = server_put(c, json_incref(server));
-	else
+	rc = server_put(c, json_incref(server)) ?: server_changed(c, server);
+	if (!rc && !agent_alive(c, doc_text(server, "host")))
 		rc = server_end(c, server);
 	return rc ? rc : call_reply(c, 204, NULL);
 }
@@ -281,7 +218,7 @@ static int server_update(struct call *c)
 	if (!rc)
 		rc = server_put(c, json_incref(server));
 	if (!rc)
-		rc = server_wish(c, server, doc_is(server, "task_state", "deleting"));
+		rc = server_changed(c, server);
 	return rc ? rc : call_reply(c, 200, json_pack("{s:o}", "server", server_view(c, server)));
 }
 
@@ -309,7 +246,7 @@ static int metadata_put(struct call *c, const json_t *server, json_t *metadata_t
 	json_object_set_new(copy, "metadata", metadata_taken);
 	int rc = strcmp(c->method, "DELETE") ? server_check_size(c, copy) : 0;
 	rc = rc ? rc : server_put(c, json_incref(copy));
-	return rc ? rc : server_wish(c, copy, false);
+	return rc ? rc : server_changed(c, copy);
 }
 
 /* POST adds to what there is, PUT replaces it. */
@@ -381,9 +318,6 @@ static int metadata_update(struct call *c)
 }
 
 const struct route server_routes[] = {
-	{ "GET", "/v2.1/servers", server_list_brief, RULE_READ },
-	{ "GET", "/v2.1/servers/detail", server_list_detail, RULE_READ },
-	{ "POST", "/v2.1/servers", server_create, RULE_WRITE },
 	{ "GET", "/v2.1/servers/{}", server_show, RULE_READ },
 	{ "PUT", "/v2.1/servers/{}", server_update, RULE_WRITE },
 	{ "DELETE", "/v2.1/servers/{}", server_delete, RULE_WRITE },

@@ -7,11 +7,18 @@
 #include "hosts/agents.h"
 #include "identity/identity.h"
 #include "image/image.h"
+#include "network/agents/agents.h"
+#include "network/binding/binding.h"
 #include "network/core/network.h"
+#include "network/quota/quota.h"
+#include "network/secgroup/secgroup.h"
+#include "network/taas/taas.h"
+#include "network/tags/tags.h"
 
 static const struct feature *const features[] = {
-	&identity_feature, &image_feature,  &network_feature,
-	&compute_feature,  &agents_feature, NULL,
+	&identity_feature,	 &image_feature,   &network_feature, &binding_feature,
+	&secgroup_feature,	 &taas_feature,	   &tags_feature,    &quota_feature,
+	&network_agents_feature, &compute_feature, &agents_feature,  NULL,
 };
 
 #endif

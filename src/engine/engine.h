@@ -110,6 +110,7 @@ unsigned int res_count(struct call *c, const struct resource *r, const char *fie
 int res_create(struct call *c, const struct resource *r, json_t *attrs_taken, const json_t **doc);
 int res_change(struct call *c, const struct resource *r, json_t *doc_taken);
 int res_put(struct call *c, const struct resource *r, json_t *doc_taken);
+int res_update(struct call *c, const struct resource *r, json_t *doc_taken);
 int res_delete(struct call *c, const struct resource *r, const char *id);
 int64_t res_quota_default(struct call *c, const struct resource *r);
 int64_t res_quota(struct call *c, const struct resource *r, const char *project_id);

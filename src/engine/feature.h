@@ -22,7 +22,7 @@ struct service {
 
 /* Rows that a feature adds to another's resource. They come behind its own. */
 struct more_fields {
-	const struct resource *of;
+	const char *of;		   /* its kind: "port". No resource of that kind: no rows */
 	const struct rfield *rows; /* { NULL } at the end */
 };
 

@@ -249,6 +249,26 @@ int res_put(struct call *c, const struct resource *r, json_t *doc_taken)
 	return old ? put_doc(c, r, doc, old) : -ENOENT;
 }
 
+/**
+ * res_update() - Write a changed document, and let all hear of it
+ * @c:         the call
+ * @r:         its resource
+ * @doc_taken: as res_put()
+ *
+ * As a client's update, but check() does not run.
+ *
+ * Return: 0; a fault of updated(); as res_put().
+ */
+int res_update(struct call *c, const struct resource *r, json_t *doc_taken)
+{
+	auto_of(json_decref) json_t *doc = json_incref(doc_taken);
+	auto_of(json_decref) json_t *old =
+		doc ? json_incref((json_t *)res_get(c, r, res_id(doc))) : NULL;
+	int rc = res_put(c, r, doc_taken);
+
+	return rc ? rc : hooks_run(c, r, ON_UPDATED, doc, old);
+}
+
 static int set_id(const struct resource *r, json_t *doc)
 {
 	char id[UUID_STR_LEN];

@@ -220,7 +220,7 @@ static int add_feature(struct schemas *all, const struct feature *f, struct err 
 	int rc = 0;
 
 	for (const struct more_fields *more = f->fields; more && more->of && !rc; more++) {
-		struct omap_node *node = omap_find(all->kinds, resource_kind(more->of));
+		struct omap_node *node = omap_find(all->kinds, more->of);
 
 		rc = node ? add_rows(node->value, more->rows, e) : 0;
 	}

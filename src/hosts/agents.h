@@ -18,6 +18,11 @@ bool agent_alive(struct call *c, const char *host);
 unsigned int agent_silent_s(const struct call *c, const char *host);
 void agent_seen_time(const struct call *c, const char *host, char out[32]);
 int liveness_mark(struct call *c);
-int liveness_end_deleting(struct call *c);
+int liveness_tell_gone(struct call *c);
+
+/* Handlers of their API beside agents.c's own: inventory.c, reports.c. */
+int inventory_put(struct call *c);
+int host_check_caller(struct call *c, const char *host);
+int report_put(struct call *c);
 
 #endif

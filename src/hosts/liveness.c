@@ -14,7 +14,7 @@
 #include <time.h>
 
 #include "base/log.h"
-#include "compute/compute.h"
+#include "hosts/wishes.h"
 
 #define MISSED_MAX 3 /* heartbeats a live host may miss */
 #define MAX_HOSTS  4096
@@ -160,20 +160,30 @@ int liveness_mark(struct call *c)
 	return rc;
 }
 
+/* All features that want to know of a dead host. */
+static int tell_gone(struct call *c, const char *host)
+{
+	int rc = 0;
+
+	for (const struct feature *const *f = c->opts->features; *f && !rc; f++)
+		if ((*f)->hosts && (*f)->hosts->host_gone)
+			rc = (*f)->hosts->host_gone(c, host);
+	return rc;
+}
+
 /**
- * liveness_end_deleting() - Servers being deleted do not wait for a dead host (struct periodic)
+ * liveness_tell_gone() - Let features do without the hosts that are dead (struct periodic)
  * @c: the call
  *
- * Their wish does. One server a transaction: its ports may need all of it.
- *
- * Return: 0, CALL_WAIT when there may be more, or what server_end() says.
+ * Return: 0, CALL_WAIT when there may be more, or what a feature says.
  */
-int liveness_end_deleting(struct call *c)
+int liveness_tell_gone(struct call *c)
 {
-	struct cursor it = res_list(c, &server_resource, "task_state", "deleting");
+	struct cursor it = call_list(c, "/agent/");
+	int rc = 0;
 
-	while (cursor_next(&it))
-		if (!agent_alive(c, doc_text(it.doc, "host")))
-			return server_end(c, it.doc) ?: call_wait(c, AGAIN_MS, "/agent/");
-	return 0;
+	while (!rc && cursor_next(&it))
+		if (!agent_alive(c, it.key + it.prefix_len))
+			rc = tell_gone(c, it.key + it.prefix_len);
+	return rc == CALL_WAIT ? call_wait(c, AGAIN_MS, "/agent/") : rc;
 }

@@ -10,17 +10,17 @@
 #include "lib/words.h"
 #include "model/vf.h"
 
-static void print_rows(const struct resource *r, const struct rfield *rows)
+static void print_rows(const char *kind, const struct rfield *rows)
 {
 	for (const struct rfield *f = rows; f && f->name; f++)
 		if (!(f->flags & R_SECRET))
-			printf("field %s %s\n", r->kind ? r->kind : r->one, f->name);
+			printf("field %s %s\n", kind, f->name);
 }
 
 static void print_feature(const struct feature *f)
 {
 	for (const struct resource *const *r = f->resources; r && *r; r++)
-		print_rows(*r, (*r)->fields);
+		print_rows((*r)->kind ? (*r)->kind : (*r)->one, (*r)->fields);
 	for (const struct more_fields *m = f->fields; m && m->of; m++)
 		print_rows(m->of, m->rows);
 	for (const struct extension *e = f->extensions; e && e->alias; e++)

@@ -11,23 +11,26 @@
 #include "base/uuid.h"
 #include "compute/compute.h"
 #include "hosts/agents.h"
+#include "hosts/lease.h"
+#include "network/binding/binding.h"
 #include "network/core/network.h"
+#include "network/taas/taas.h"
 
 #define SECOND INT64_C(1000000)
 #define SILENT (16 * SECOND) /* heartbeat_s is 5 */
 #define HOSTS  300
 
-static const struct resource *const resources[] = { &server_resource,	     &flavor_resource,
-						    &port_resource,	     &network_resource,
-						    &subnet_resource,	     &tap_service_resource,
-						    &tap_flow_resource,	     &tap_mirror_resource,
-						    &network_agent_resource, NULL };
+static const struct resource *const resources[] = { &server_resource, &flavor_resource, NULL };
 static const struct route *const tables[] = { host_routes, server_routes, NULL };
 static const struct service test_service = { .prefix = "/test", .style = FAULT_NOVA };
-static const struct feature test_feature = {
-	.name = "test", .service = &test_service, .resources = resources, .routes = tables
-};
-static const struct feature *const features[] = { &test_feature, &agents_feature, NULL };
+static const struct feature test_feature = { .name = "test",
+					     .service = &test_service,
+					     .resources = resources,
+					     .routes = tables,
+					     .hooks = compute_hooks,
+					     .hosts = &compute_hosts };
+static const struct feature *const features[] = { &network_feature, &binding_feature, &taas_feature,
+						  &test_feature,    &agents_feature,  NULL };
 
 static const struct auth admin = { "u1", "admin", "default", SCOPE_PROJECT, "p1", "", ROLE_ADMIN };
 static struct auth agent = { "u2", "", "default", SCOPE_PROJECT, "p2", "", ROLE_AGENT };
@@ -295,10 +298,10 @@ static void servers_being_deleted_do_not_wait_for_dead_hosts(void **state)
 	beat_all();
 	for (int i = 0; i < 2 * HOSTS; i++)
 		make_server(i % HOSTS, i < HOSTS ? "deleting" : NULL);
-	assert_int_equal(run_all(liveness_end_deleting), 1);
+	assert_int_equal(run_all(liveness_tell_gone), 1);
 	f.mono += SILENT;
 	beat("h7");
-	run_all(liveness_end_deleting);
+	run_all(liveness_tell_gone);
 	c = new_call(&admin);
 	assert_int_equal(res_count(c, &server_resource, "task_state", "deleting"), 1);
 	assert_int_equal(res_count(c, &server_resource, "project_id", "p1"), HOSTS + 1);
@@ -335,8 +338,8 @@ static void make_network(const char *id, unsigned int n)
 /* As the engine does once a second, until nothing is left. */
 static void sync_all(void)
 {
-	run_all(lease_sync);
-	assert_int_equal(run_all(lease_sync), 1);
+	run_all(network_sync);
+	assert_int_equal(run_all(network_sync), 1);
 }
 
 static void change_network(const char *id)
@@ -344,7 +347,7 @@ static void change_network(const char *id)
 	struct call *c = new_call(&admin);
 
 	c->service = &network_service;
-	assert_int_equal(lease_network_changed(c, id), 0);
+	assert_int_equal(network_changed(c, id), 0);
 	assert_int_equal(run_commit(c), 0);
 	call_free(c);
 	sync_all();

@@ -116,7 +116,7 @@ static int paint_show(struct call *c, const json_t *doc, json_t *out)
 static const struct feature paint_feature = {
 	.name = "paint",
 	.service = &test_service,
-	.fields = (const struct more_fields[]){ { &box_resource, paint_fields }, { NULL } },
+	.fields = (const struct more_fields[]){ { "box", paint_fields }, { NULL } },
 	.hooks = (const struct hook[]){ { &box_resource, paint_check, paint_created, paint_updated,
 					  paint_deleted, paint_show },
 					{ NULL } },

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The network service (Neutron's API, v2.0) and its networks: flat and VLAN
- * provider networks, and tenants' networks, which get a VLAN id from
- * network_vlan_ranges. A segment is the key /segment/PHYSNET/VID or .../flat.
+ * Networks: flat and VLAN provider networks, and tenants' networks, which get a
+ * VLAN id from network_vlan_ranges. A segment is the key /segment/PHYSNET/VID or .../flat.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/collector.h"
 #include "network/core/network.h"
 #include "network/core/segment.h"
-#include "network/taas/tap.h"
 
 #define MTU_MIN 68 /* what IPv4 needs (RFC 791); Neutron takes less, and no host can serve it */
 
@@ -50,7 +47,6 @@ static const struct rfield network_fields[] = {
 	  R_CREATE | R_UPDATE | R_FILTER | R_ADMIN | R_HIDDEN | R_NULL, .max = PHYSNET_LEN },
 	{ "provider:segmentation_id", J_INT,
 	  R_CREATE | R_UPDATE | R_FILTER | R_ADMIN | R_HIDDEN | R_NULL },
-	{ "tags", J_LIST, R_FILTER, "[]", .match = match_tags },
 	{ NULL },
 };
 
@@ -215,11 +211,6 @@ static int network_check(struct call *c, json_t *doc, const json_t *old)
 	return rc ? rc : check_unshare(c, doc, old);
 }
 
-static int network_updated(struct call *c, const json_t *doc, const json_t *old)
-{
-	return lease_network_changed(c, doc_str(doc, "id"));
-}
-
 static int network_in_use(struct call *c, const char *id)
 {
 	struct cursor it = res_list(c, &port_resource, "network_id", id);
@@ -239,7 +230,7 @@ static int network_in_use(struct call *c, const char *id)
 }
 
 /* A network takes its service ports, its subnets and its segment with it; where many hosts have a
- * port, the rest goes by lease_sync(). */
+ * port, the rest goes by network_sync(). */
 static int network_deleted(struct call *c, const json_t *doc)
 {
 	const char *id = doc_str(doc, "id");
@@ -256,7 +247,7 @@ static int network_deleted(struct call *c, const json_t *doc)
 	if (!rc)
 		rc = call_delete(c, "/segment/%s/%s", doc_str(doc, "provider:physical_network"),
 				 segment_name(doc, name));
-	return rc ? rc : lease_network_changed(c, id);
+	return rc;
 }
 
 static int network_show(struct call *c, const json_t *doc, json_t *out)
@@ -281,121 +272,6 @@ const struct resource network_resource = {
 	.quota = "network",
 	.quota_default = 100,
 	.check = network_check,
-	.updated = network_updated,
 	.deleted = network_deleted,
 	.show = network_show,
-};
-
-/* GET /: clients look for what versions there are. */
-static int version_list(struct call *c)
-{
-	char href[512];
-
-	snprintf(href, sizeof(href), "%s/network/v2.0/", c->opts->public_url);
-	return call_reply(c, 200,
-			  json_pack("{s:[{s:s,s:s,s:[{s:s,s:s}]}]}", "versions", "id", "v2.0",
-				    "status", "CURRENT", "links", "rel", "self", "href", href));
-}
-
-static const struct resource *const network_resources[] = {
-	&network_resource,
-	&subnet_resource,
-	&port_resource,
-	&security_group_resource,
-	&security_group_rule_resource,
-	&network_agent_resource,
-	&tap_service_resource,
-	&tap_flow_resource,
-	&tap_mirror_resource,
-	NULL,
-};
-
-static int resource_list(struct call *c)
-{
-	struct resource_it it = { c->opts->features, c->service };
-	const struct resource *r;
-	json_t *list = json_array();
-	char href[512];
-
-	while ((r = resource_next(&it))) {
-		snprintf(href, sizeof(href), "%s/network%s", c->opts->public_url, r->path);
-		json_array_append_new(list, json_pack("{s:s,s:s,s:[{s:s,s:s}]}", "name", r->one,
-						      "collection", r->many, "links", "rel", "self",
-						      "href", href));
-	}
-	return call_reply(c, 200, json_pack("{s:o}", "resources", list));
-}
-
-/* Nothing here is spread over zones, and no server asks where it may go. */
-static int zone_list(struct call *c)
-{
-	return call_reply(c, 200, json_pack("{s:[]}", "availability_zones"));
-}
-
-static const struct route network_routes[] = {
-	{ "GET", "/", version_list, RULE_OPEN },
-	{ "GET", "/v2.0/", resource_list, RULE_READ },
-	{ "GET", "/v2.0/extensions", extension_list, RULE_READ },
-	{ "GET", "/v2.0/extensions/{}", extension_show, RULE_READ },
-	{ "GET", "/v2.0/availability_zones", zone_list, RULE_READ },
-	{ "GET", "/v2.0/security-groups", group_list, RULE_READ },
-	{ "GET", "/v2.0/agents/{}", agent_find, RULE_READ },
-	{ "GET", "/v2.0/network-ip-availabilities", availability_list, RULE_ADMIN },
-	{ "GET", "/v2.0/network-ip-availabilities/{}", availability_show, RULE_ADMIN },
-	{ "GET", "/v2.0/quotas", quota_list, RULE_ADMIN },
-	{ "GET", "/v2.0/quotas/tenant", quota_tenant, RULE_READ },
-	{ "GET", "/v2.0/quotas/{}", quota_show, RULE_READ },
-	{ "PUT", "/v2.0/quotas/{}", quota_update, RULE_ADMIN },
-	{ "DELETE", "/v2.0/quotas/{}", quota_delete, RULE_ADMIN },
-	{ "GET", "/v2.0/quotas/{}/default", quota_default, RULE_READ },
-	{ "GET", "/v2.0/quotas/{}/details", quota_details, RULE_READ },
-	{ "GET", "/v2.0/quotas/{}/details.json", quota_details, RULE_READ },
-	{ "GET", "/v2.0/{}/{}/tags", tag_list, RULE_READ },
-	{ "PUT", "/v2.0/{}/{}/tags", tag_replace, RULE_WRITE },
-	{ "DELETE", "/v2.0/{}/{}/tags", tag_clear, RULE_WRITE },
-	{ "GET", "/v2.0/{}/{}/tags/{}", tag_show, RULE_READ },
-	{ "PUT", "/v2.0/{}/{}/tags/{}", tag_add, RULE_WRITE },
-	{ "DELETE", "/v2.0/{}/{}/tags/{}", tag_delete, RULE_WRITE },
-	{ NULL },
-};
-
-static const struct route *const network_route_tables[] = { network_routes, NULL };
-
-static const struct periodic network_periodics[] = {
-	{ 1000, lease_sync },
-	{ 1000, tap_sync },
-	{ 0, NULL },
-};
-
-/* A configuration nobody can work with is told before the first request. */
-static int network_start(struct call *c)
-{
-	struct collectors collectors;
-	struct vlan_ranges ranges;
-	struct err e = { 0 };
-
-	if (collectors_parse(conf_get(c->opts->conf, "taas", "collectors"), &collectors, &e))
-		return call_fail(c, 500, "Configuration", "[taas] collectors: %s", e.msg);
-	if (vlan_ranges_parse(conf_get(c->opts->conf, "network", "network_vlan_ranges"), &ranges,
-			      &e))
-		return call_fail(c, 500, "Configuration", "[network] network_vlan_ranges: %s",
-				 e.msg);
-	return 0;
-}
-
-const struct service network_service = {
-	.type = "network",
-	.name = "neutron",
-	.prefix = "/network",
-	.url = "/network",
-	.style = FAULT_NEUTRON,
-};
-const struct feature network_feature = {
-	.name = "network",
-	.service = &network_service,
-	.resources = network_resources,
-	.routes = network_route_tables,
-	.extensions = network_extensions,
-	.periodics = network_periodics,
-	.start = network_start,
 };

@@ -1,29 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ports of the network service. Their addresses are worked out in network/core/address.c
- * and the VF that serves a bound port in lease.c; here are the attributes, the
- * rules between them, and who may set what.
+ * Ports of the network service. Their addresses are worked out in address.c; here are
+ * the attributes, the rules between them, and who may set what.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "network/core/network.h"
-#include "network/taas/tap.h"
 
 #define ADDRESS_PAIRS_MAX 10 /* Neutron's max_allowed_address_pair */
-
-static const char *const vnic_types[] = { "normal",
-					  "direct",
-					  "macvtap",
-					  "baremetal",
-					  "direct-physical",
-					  "virtio-forwarder",
-					  "smart-nic",
-					  "vdpa",
-					  "accelerator-direct",
-					  "accelerator-direct-physical",
-					  "remote-managed",
-					  NULL };
 
 /* Service ports are made by us and by admins. */
 static int valid_device_owner(struct call *c, const char *field, json_t **value)
@@ -78,21 +63,16 @@ static const struct rfield port_fields[] = {
 	{ "allowed_address_pairs", J_LIST, R_CREATE | R_UPDATE, "[]",
 	  .valid = valid_address_pairs },
 	{ "extra_dhcp_opts", J_LIST, R_CREATE | R_UPDATE, "[]", .valid = valid_dhcp_opts },
-	{ "security_groups", J_LIST, R_CREATE | R_UPDATE, .valid = valid_uuids },
 	{ "description", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255 },
-	{ "binding:vnic_type", J_STR, R_CREATE | R_UPDATE, "\"normal\"", .names = vnic_types },
-	{ "binding:profile", J_OBJ, R_CREATE | R_UPDATE | R_ADMIN | R_HIDDEN | R_NULL, "{}" },
-	{ "binding:host_id", J_STR,
-	  R_CREATE | R_UPDATE | R_FILTER | R_ADMIN | R_HIDDEN | R_INDEX | R_NULL, "\"\"",
-	  .max = 128 },
-	{ "binding:vif_type", J_STR, R_HIDDEN, "\"unbound\"" },
-	{ "binding:vif_details", J_OBJ, R_HIDDEN, "{}" },
 	{ "port_security_enabled", J_BOOL, R_CREATE | R_UPDATE },
-	{ "tags", J_LIST, R_FILTER, "[]", .match = match_tags },
 	{ NULL },
 };
 
-static bool is_service_port(const json_t *port)
+/**
+ * port_is_service() - Is it a port of the network's own, as DHCP's?
+ * @port: port document
+ */
+bool port_is_service(const json_t *port)
 {
 	return !strncmp(doc_str(port, "device_owner"), "network:", 8);
 }
@@ -105,7 +85,7 @@ static int check_foreign(struct call *c, const json_t *port, const json_t *old, 
 					     "fixed_ips", "port_security_enabled" };
 	const char *verb = old ? "update" : "create";
 
-	if (caller_is_admin(c) || is_service_port(port) ||
+	if (caller_is_admin(c) || port_is_service(port) ||
 	    caller_is_in(c, doc_str(net, "project_id")))
 		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -117,37 +97,6 @@ static int check_foreign(struct call *c, const json_t *port, const json_t *old, 
 		return call_fail(c, 403, "PolicyNotAuthorized",
 				 "(rule:%s_port and rule:%s_port:%s) is disallowed by policy", verb,
 				 verb, names[i]);
-	}
-	return 0;
-}
-
-static int check_groups(struct call *c, json_t *port, const json_t *old)
-{
-	bool secure = doc_bool(port, "port_security_enabled");
-	json_t *groups = json_object_get(port, "security_groups"), *id;
-	const char *group;
-	size_t i;
-	int rc;
-
-	if (json_is_null(groups)) {
-		groups = json_array();
-		json_object_set_new(port, "security_groups", groups);
-		if (!secure || is_service_port(port))
-			return 0;
-		rc = group_default(c, doc_str(port, "project_id"), &group);
-		return rc ? rc : json_array_append_new(groups, json_string(group));
-	}
-	if (!secure && json_array_size(groups))
-		return call_fail(c, 409, "PortSecurityPortHasSecurityGroup",
-				 "Port has security group associated. Cannot disable port security "
-				 "or IP address until security group is removed.");
-	if (old && json_equal(groups, json_object_get(old, "security_groups")))
-		return 0;
-	json_array_foreach (groups, i, id) {
-		group = json_string_value(id);
-		if (!res_seen(c, &security_group_resource, group))
-			return call_fail(c, 404, "SecurityGroupNotFound",
-					 "Security group %s does not exist", group);
 	}
 	return 0;
 }
@@ -184,27 +133,6 @@ static int check_pairs(struct call *c, const json_t *port)
 		"port.");
 }
 
-static int check_bound_mac(struct call *c, const json_t *port, const json_t *old)
-{
-	const char *mac = doc_str(port, "mac_address"), *was = doc_str(old, "mac_address");
-
-	if (!old || !*doc_str(old, "binding:host_id") || !strcmp(mac, was))
-		return 0;
-	return call_fail(c, 409, "PortBound",
-			 "Unable to complete operation on port %s, port is already bound, port "
-			 "type: %s, old_mac %s, new_mac %s.",
-			 doc_str(port, "id"), doc_str(old, "binding:vif_type"), was, mac);
-}
-
-/* null means "none" where an empty value says so. */
-static void replace_null(json_t *port, const char *name, json_t *value)
-{
-	if (json_is_null(json_object_get(port, name)))
-		json_object_set_new(port, name, value);
-	else
-		json_decref(value);
-}
-
 /* extra_dhcp_opts of an update are merged: an option without a value goes. */
 static void merge_dhcp_opts(json_t *port, const json_t *old)
 {
@@ -236,31 +164,23 @@ static int port_check(struct call *c, json_t *port, const json_t *old)
 	if (!net)
 		return call_fail(c, 404, "NetworkNotFound", "Network %s could not be found.",
 				 doc_str(port, "network_id"));
-	rc = check_foreign(c, port, old, net) ?: check_bound_mac(c, port, old);
+	rc = check_foreign(c, port, old, net);
 	if (rc)
 		return rc;
-	replace_null(port, "binding:profile", json_object());
-	replace_null(port, "binding:host_id", json_string(""));
-	replace_null(port, "port_security_enabled",
-		     json_incref(json_object_get(net, "port_security_enabled")));
-	rc = check_pairs(c, port) ?: check_groups(c, port, old) ?: port_addresses(c, port, old);
+	if (json_is_null(json_object_get(port, "port_security_enabled")))
+		json_object_set(port, "port_security_enabled",
+				json_object_get(net, "port_security_enabled"));
+	rc = check_pairs(c, port) ?: port_addresses(c, port, old);
 	if (rc)
 		return rc;
 	complete_pairs(port);
 	merge_dhcp_opts(port, old);
-	return lease_port_check(c, port, old);
-}
-
-static int port_updated(struct call *c, const json_t *port, const json_t *old)
-{
-	return tap_changed(c, doc_str(port, "id"));
+	return 0;
 }
 
 static int port_deleted(struct call *c, const json_t *port)
 {
-	return port_addresses_free(c, port)
-		?: lease_port_gone(c, port)
-		?: tap_changed(c, doc_str(port, "id"));
+	return port_addresses_free(c, port);
 }
 
 /**
@@ -302,7 +222,6 @@ const struct resource port_resource = {
 	.quota = "port",
 	.quota_default = 500,
 	.check = port_check,
-	.updated = port_updated,
 	.deleted = port_deleted,
 	.visible = port_visible,
 };

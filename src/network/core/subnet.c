@@ -41,7 +41,6 @@ static const struct rfield subnet_fields[] = {
 	{ "dns_nameservers", J_LIST, R_CREATE | R_UPDATE, "[]", .valid = valid_nameservers },
 	{ "description", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255 },
 	{ "service_types", J_LIST, 0, "[]" },
-	{ "tags", J_LIST, R_FILTER, "[]", .match = match_tags },
 	{ NULL },
 };
 
@@ -229,16 +228,6 @@ static int subnet_check(struct call *c, json_t *doc, const json_t *old)
 	return 0;
 }
 
-static int subnet_created(struct call *c, const json_t *doc)
-{
-	return lease_network_changed(c, doc_str(doc, "network_id"));
-}
-
-static int subnet_updated(struct call *c, const json_t *doc, const json_t *old)
-{
-	return lease_network_changed(c, doc_str(doc, "network_id"));
-}
-
 /* A port without its addresses of one subnet. */
 static int port_strip(struct call *c, const json_t *port, const char *subnet_id)
 {
@@ -265,7 +254,7 @@ static int subnet_deleted(struct call *c, const json_t *doc)
 		bool service = doc_is(port, "device_owner", "network:dhcp");
 
 		if (service && stripped++ >= SERVICE_PORTS_NOW)
-			continue; /* lease_sync() does it */
+			continue; /* network_sync() does it */
 		if (port && !s.slaac && !service)
 			return call_fail(c, 409, "SubnetInUse",
 					 "Unable to complete operation on subnet %s: One or more "
@@ -275,7 +264,7 @@ static int subnet_deleted(struct call *c, const json_t *doc)
 		if (!rc && port)
 			rc = port_strip(c, port, id);
 	}
-	return rc ? rc : lease_network_changed(c, doc_str(doc, "network_id"));
+	return rc;
 }
 
 /* A subnet is seen by whoever sees its network. */
@@ -300,8 +289,6 @@ const struct resource subnet_resource = {
 	.quota = "subnet",
 	.quota_default = 100,
 	.check = subnet_check,
-	.created = subnet_created,
-	.updated = subnet_updated,
 	.deleted = subnet_deleted,
 	.visible = subnet_visible,
 };

@@ -451,25 +451,3 @@ int valid_uuids(struct call *c, const char *field, json_t **value)
 {
 	return values_read(c, field, ITEM_UUID, value, bad_uuid);
 }
-
-/**
- * match_tags() - Has the document all these tags? (rfield_match_fn)
- * @doc:   document with a list "tags"
- * @value: "red,blue"
- */
-bool match_tags(const json_t *doc, const char *value)
-{
-	while (*value) {
-		size_t n = strcspn(value, ","), i;
-		bool has = false;
-		json_t *tag;
-
-		json_array_foreach (json_object_get(doc, "tags"), i, tag)
-			has |= json_string_length(tag) == n &&
-			       !strncmp(json_string_value(tag), value, n);
-		if (!has)
-			return false;
-		value += n + (value[n] == ',');
-	}
-	return true;
-}

@@ -9,6 +9,9 @@
 #include <string.h>
 
 #include "network/core/network.h"
+#include "network/secgroup/secgroup.h"
+
+static const struct resource security_group_resource, security_group_rule_resource;
 
 static const char *const ethertypes[] = { "IPv4", "IPv6", NULL };
 static const char *const directions[] = { "ingress", "egress", NULL };
@@ -84,7 +87,7 @@ static int rule_check(struct call *c, json_t *doc, const json_t *old)
 		       : 0;
 }
 
-const struct resource security_group_rule_resource = {
+static const struct resource security_group_rule_resource = {
 	.one = "security_group_rule",
 	.many = "security_group_rules",
 	.label = "SecurityGroupRule",
@@ -106,7 +109,6 @@ static const struct rfield group_fields[] = {
 	{ "description", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255 },
 	{ "shared", J_BOOL, R_FILTER, "false" },
 	{ "security_group_rules", J_LIST, R_VIRTUAL },
-	{ "tags", J_LIST, R_FILTER, "[]", .match = match_tags },
 	{ NULL },
 };
 
@@ -194,7 +196,7 @@ static int group_show(struct call *c, const json_t *doc, json_t *out)
 	return json_object_set_new(out, "security_group_rules", rules) ? -ENOMEM : 0;
 }
 
-const struct resource security_group_resource = {
+static const struct resource security_group_resource = {
 	.one = "security_group",
 	.many = "security_groups",
 	.label = "SecurityGroup",
@@ -211,15 +213,9 @@ const struct resource security_group_resource = {
 	.show = group_show,
 };
 
-/**
- * group_default() - A project's group "default", made if there is none yet
- * @c:          call
- * @project_id: project
- * @id:         its id, borrowed from a document of the call
- *
- * Return: 0 or a negative errno.
- */
-int group_default(struct call *c, const char *project_id, const char **id)
+/* A project's group "default", made if there is none yet; *id is borrowed from a document of the
+ * call. */
+static int group_default(struct call *c, const char *project_id, const char **id)
 {
 	const json_t *row = call_get(c, "/group_default/%s", project_id), *group;
 	int rc;
@@ -240,16 +236,78 @@ int group_default(struct call *c, const char *project_id, const char **id)
 	return rc;
 }
 
-/**
- * group_list() - GET /v2.0/security-groups: who looks has a default group
- * @c: call
- *
- * Return: as a handler.
- */
-int group_list(struct call *c)
+/* GET /v2.0/security-groups: who looks has a default group */
+static int group_list(struct call *c)
 {
 	const char *id;
 	int rc = *c->auth->project_id ? group_default(c, c->auth->project_id, &id) : 0;
 
 	return rc ? rc : res_handle_list(c, &security_group_resource, false);
 }
+
+static int port_check(struct call *c, json_t *port, const json_t *old)
+{
+	bool secure = doc_bool(port, "port_security_enabled");
+	json_t *groups = json_object_get(port, "security_groups"), *id;
+	const char *group;
+	size_t i;
+	int rc;
+
+	if (json_is_null(groups)) {
+		groups = json_array();
+		json_object_set_new(port, "security_groups", groups);
+		if (!secure || port_is_service(port))
+			return 0;
+		rc = group_default(c, doc_str(port, "project_id"), &group);
+		return rc ? rc : json_array_append_new(groups, json_string(group));
+	}
+	if (!secure && json_array_size(groups))
+		return call_fail(c, 409, "PortSecurityPortHasSecurityGroup",
+				 "Port has security group associated. Cannot disable port security "
+				 "or IP address until security group is removed.");
+	if (doc_same(port, old, "security_groups"))
+		return 0;
+	json_array_foreach (groups, i, id) {
+		group = json_string_value(id);
+		if (!res_seen(c, &security_group_resource, group))
+			return call_fail(c, 404, "SecurityGroupNotFound",
+					 "Security group %s does not exist", group);
+	}
+	return 0;
+}
+
+static const struct resource *const resources[] = { &security_group_resource,
+						    &security_group_rule_resource, NULL };
+static const struct route routes[] = {
+	{ "GET", "/v2.0/security-groups", group_list, RULE_READ },
+	{ NULL },
+};
+static const struct route *const all_routes[] = { routes, NULL };
+
+static const struct rfield port_rows[] = {
+	{ "security_groups", J_LIST, R_CREATE | R_UPDATE, .valid = valid_uuids },
+	{ NULL },
+};
+static const struct more_fields fields[] = { { "port", port_rows }, { NULL } };
+static const struct hook hooks[] = { { &port_resource, .check = port_check }, { NULL } };
+
+static const struct extension extensions[] = {
+	{ "security-groups-normalized-cidr", "Normalized CIDR field for security group rules",
+	  "Add new field with normalized remote_ip_prefix cidr in SG rule",
+	  "2020-07-28T10:00:00-00:00" },
+	{ "security-group", "security-group", "The security groups extension",
+	  "2012-10-05T10:00:00-00:00" },
+	{ "stateful-security-group", "Stateful security group",
+	  "Indicates if the security group is stateful or not", "2019-11-26T09:00:00-00:00" },
+	{ NULL },
+};
+
+const struct feature secgroup_feature = {
+	.name = "security groups",
+	.service = &network_service,
+	.resources = resources,
+	.routes = all_routes,
+	.extensions = extensions,
+	.fields = fields,
+	.hooks = hooks,
+};

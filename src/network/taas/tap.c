@@ -7,7 +7,7 @@
  * ports' ids alone: the agent knows their VFs, and copies nothing from or to a VF
  * before the port has it and after the port gave it back.
  */
-#include "network/taas/tap.h"
+#include "network/taas/taas.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,15 +15,8 @@
 #include <string.h>
 
 #include "base/vlan.h"
-#include "hosts/lease.h"
 #include "model/collector.h"
 #include "network/core/network.h"
-
-/* Flows and mirrors changed in a client's own transaction, and in one of tap_sync(): each is at
- * most three operations, and a tap service as many as SERVICE_COST of them. */
-#define SYNC_NOW     4
-#define SYNC_LATER   24
-#define SERVICE_COST 5
 
 #define ERSPAN_ID_MAX 1023 /* ten bits of the header (draft-foschiano-erspan-03, 4.2) */
 #define GRE_KEY_MAX   UINT32_MAX
@@ -201,125 +194,14 @@ static int flow_check(struct call *c, json_t *doc, const json_t *old)
 		       ?: check_not_itself(c, source, doc_str(service, "port_id"));
 }
 
-/* Where a flow or mirror can be in force, or why it is nowhere. Strings are borrowed. */
-struct place {
-	const char *host; /* "": nowhere */
-	const char *status, *why;
-};
-
-static const char *bound_host(const json_t *port)
-{
-	return strcmp(doc_str(port, "binding:vif_type"), "vhostuser")
-		       ? ""
-		       : doc_str(port, "binding:host_id");
-}
-
-static struct place place_of(struct call *c, const struct resource *r, const json_t *doc)
-{
-	bool is_flow = r == &tap_flow_resource;
-	const char *source = doc_str(doc, is_flow ? "source_port" : "port_id");
-	const char *host = bound_host(res_get(c, &port_resource, source)), *to;
-	const json_t *service;
-
-	if (!*host)
-		return (struct place){ "", "DOWN", "The source port has no VF." };
-	if (!is_flow)
-		return (struct place){ host, "DOWN", "" };
-	service = res_get(c, &tap_service_resource, doc_str(doc, "tap_service_id"));
-	to = bound_host(res_get(c, &port_resource, doc_str(service, "port_id")));
-	if (!*to)
-		return (struct place){ "", "DOWN", "The tap service's port has no VF." };
-	if (strcmp(host, to))
-		return (struct place){ "", "ERROR", "The two ports are on different hosts." };
-	return (struct place){ host, "DOWN", "" };
-}
-
-/* docs/agent-api.md: tap_flow, tap_mirror */
-static json_t *wish_of(struct call *c, const struct resource *r, const json_t *doc)
-{
-	const json_t *service = res_get(c, &tap_service_resource, doc_str(doc, "tap_service_id"));
-
-	if (r == &tap_flow_resource)
-		return json_pack("{s:O,s:O,s:O,s:O,s:O}", "id", json_object_get(doc, "id"),
-				 "source_port", json_object_get(doc, "source_port"), "port",
-				 json_object_get(service, "port_id"), "direction",
-				 json_object_get(doc, "direction"), "vlan_filter",
-				 json_object_get(doc, "vlan_filter"));
-	return json_pack("{s:O,s:O,s:O,s:O,s:O,s:b}", "id", json_object_get(doc, "id"),
-			 "source_port", json_object_get(doc, "port_id"), "directions",
-			 json_object_get(doc, "directions"), "remote_ip",
-			 json_object_get(doc, "remote_ip"), "mirror_type",
-			 json_object_get(doc, "mirror_type"), "by_admin",
-			 doc_bool(doc, "by_admin"));
-}
-
-/* As host_doc_put() for its host's agent, but says 1 when that was news. */
-static int wish_put(struct call *c, const struct resource *r, const char *host, const json_t *doc)
-{
-	const char *id = doc_str(doc, "id");
-	const json_t *before = call_get(c, "/host/%s/%s/%s", host, r->one, id);
-	int rc = host_doc_put(c, host, r->one, id, wish_of(c, r, doc));
-
-	return rc ? rc : call_get(c, "/host/%s/%s/%s", host, r->one, id) != before;
-}
-
-/* A new place: nothing is in force there yet. */
-static int set_place(struct call *c, const struct resource *r, const json_t *old,
-		     const struct place *at)
-{
-	json_t *doc = json_copy((json_t *)old);
-
-	if (!doc || json_object_set_new(doc, "host", json_string(at->host)) ||
-	    json_object_set_new(doc, "status", json_string(at->status)) ||
-	    json_object_set_new(doc, "status_reason", json_string(at->why)))
-		return json_decref(doc), -ENOMEM;
-	if (json_equal(doc, (json_t *)old))
-		return json_decref(doc), 0;
-	return res_put(c, r, doc) ?: 1;
-}
-
-/* Gives a flow or mirror to the host it belongs to now. Return: 1 if anything changed, 0, or a
- * negative errno. */
-static int settle_one(struct call *c, const struct resource *r, const json_t *doc)
-{
-	auto_of(json_decref) json_t *old = json_incref((json_t *)doc);
-	struct place at = place_of(c, r, old);
-	const char *was = doc_str(old, "host");
-	bool moved = strcmp(was, at.host);
-	int rc = 0, wrote = 0;
-
-	if (*was && moved)
-		rc = call_delete(c, "/host/%s/%s/%s", was, r->one, doc_str(old, "id"));
-	if (!rc && *at.host)
-		wrote = wish_put(c, r, at.host, old);
-	if (rc || wrote < 0)
-		return rc ? rc : wrote;
-	if (*at.host && !moved)
-		return wrote;
-	rc = set_place(c, r, old, &at);
-	return rc < 0 ? rc : rc || wrote;
-}
-
-static int tap_created(struct call *c, const struct resource *r, const json_t *doc)
-{
-	return MIN(settle_one(c, r, doc), 0);
-}
-
-static int tap_deleted(struct call *c, const struct resource *r, const json_t *doc)
-{
-	const char *host = doc_str(doc, "host");
-
-	return *host ? call_delete(c, "/host/%s/%s/%s", host, r->one, doc_str(doc, "id")) : 0;
-}
-
 static int flow_created(struct call *c, const json_t *doc)
 {
-	return tap_created(c, &tap_flow_resource, doc);
+	return tap_placed(c, &tap_flow_resource, doc);
 }
 
 static int flow_deleted(struct call *c, const json_t *doc)
 {
-	return tap_deleted(c, &tap_flow_resource, doc);
+	return tap_gone(c, &tap_flow_resource, doc);
 }
 
 const struct resource tap_flow_resource = {
@@ -410,12 +292,12 @@ static int mirror_check(struct call *c, json_t *doc, const json_t *old)
 
 static int mirror_created(struct call *c, const json_t *doc)
 {
-	return tap_created(c, &tap_mirror_resource, doc);
+	return tap_placed(c, &tap_mirror_resource, doc);
 }
 
 static int mirror_deleted(struct call *c, const json_t *doc)
 {
-	int rc = tap_deleted(c, &tap_mirror_resource, doc);
+	int rc = tap_gone(c, &tap_mirror_resource, doc);
 	const char *key;
 	json_t *v;
 
@@ -442,138 +324,38 @@ const struct resource tap_mirror_resource = {
 	.deleted = mirror_deleted,
 };
 
-/* The documents whose member names an id that changed, or is gone; what was done is taken from
- * @left, which ends it at zero. */
-static int settle(struct call *c, const struct resource *r, const char *field, const char *id,
-		  bool gone, int *left)
+static const struct resource *const resources[] = { &tap_service_resource, &tap_flow_resource,
+						    &tap_mirror_resource, NULL };
+
+/* A configuration nobody can work with is told before the first request. */
+static int taas_start(struct call *c)
 {
-	struct cursor it = res_list(c, r, field, id);
+	struct collectors collectors;
+	struct err e = { 0 };
 
-	while (*left > 0 && cursor_next(&it)) {
-		int rc = gone ? res_delete(c, r, doc_str(it.doc, "id")) ?: 1
-			      : settle_one(c, r, it.doc);
-
-		if (rc < 0)
-			return rc;
-		*left -= rc;
-	}
-	return 0;
-}
-
-/* The tap services of a port: their flows follow it, and all of it goes with it. */
-static int settle_services(struct call *c, const char *port, bool gone, int *left)
-{
-	struct cursor it = res_list(c, &tap_service_resource, "port_id", port);
-	int rc = 0;
-
-	while (!rc && *left > 0 && cursor_next(&it)) {
-		const char *id = doc_str(it.doc, "id");
-
-		if (gone) {
-			rc = res_delete(c, &tap_service_resource, id);
-			*left -= SERVICE_COST;
-		} else {
-			rc = settle(c, &tap_flow_resource, "tap_service_id", id, false, left);
-		}
-	}
-	return rc;
-}
-
-static int settle_all(struct call *c, const char *id, int *left)
-{
-	bool no_port = !res_get(c, &port_resource, id);
-	bool no_service = !res_get(c, &tap_service_resource, id);
-
-	return settle(c, &tap_flow_resource, "source_port", id, no_port, left)
-		?: settle(c, &tap_mirror_resource, "port_id", id, no_port, left)
-		?: settle_services(c, id, no_port, left)
-		?: settle(c, &tap_flow_resource, "tap_service_id", id, no_service, left);
-}
-
-/**
- * tap_changed() - A port or tap service was bound, unbound, changed or deleted
- * @c:  call; the change is put already
- * @id: of the port or tap service
- *
- * With a port go its tap services, flows and mirrors, with a tap service its flows, as neutron-taas
- * does it. What is more than a few documents follows within a second or so: /tap_resync/ID says so.
- *
- * Return: 0 or a negative errno.
- */
-int tap_changed(struct call *c, const char *id)
-{
-	int left = SYNC_NOW;
-	int rc = settle_all(c, id, &left);
-
-	if (rc || left > 0)
-		return rc;
-	return call_put(c, json_pack("{s:s}", "of", id), "/tap_resync/%s", id);
-}
-
-/**
- * tap_sync() - Work off what tap_changed() left (struct periodic)
- * @c: call
- *
- * Documents that are right already cost nothing, so each turn starts from the beginning.
- *
- * Return: 0 or a negative errno.
- */
-int tap_sync(struct call *c)
-{
-	struct cursor it = call_list(c, "/tap_resync/");
-	int left = SYNC_LATER, rc;
-
-	if (!cursor_next(&it))
+	if (!collectors_parse(conf_get(c->opts->conf, "taas", "collectors"), &collectors, &e))
 		return 0;
-	rc = settle_all(c, it.key + strlen("/tap_resync/"), &left);
-	return rc || left <= 0 ? rc : call_delete(c, "%s", it.key);
+	return call_fail(c, 500, "Configuration", "[taas] collectors: %s", e.msg);
 }
 
-static const struct rfield report_rows[] = {
-	{ "generation", J_INT, R_CREATE | R_NEED },
-	{ "status", J_STR, R_CREATE | R_NEED,
-	  .names = (const char *const[]){ "ACTIVE", "DOWN", "ERROR", NULL } },
-	{ "reason", J_STR, R_CREATE, "\"\"", .max = 255 },
+static const struct extension extensions[] = {
+	{ "taas", "Neutron Tap as a Service", "Neutron Tap as a Service Extension.",
+	  "2015-01-14T10:00:00-00:00" },
+	{ "taas-vlan-filter", "VLAN filtering for Neutron Tap as a Service",
+	  "Neutron Tap as a Service Extension for filtering VLANs.", "2018-01-14T10:00:00-00:00" },
+	{ "tap-mirror", "Tap as a Service GRE or ERSPAN mirror",
+	  "Neutron Tap as a Service extension for GRE or ERSPAN mirroring.",
+	  "2023-05-05T11:45:00-00:00" },
 	{ NULL },
 };
 
-static int set_status(struct call *c, const struct resource *r, const json_t *old,
-		      const json_t *report)
-{
-	json_t *doc = json_copy((json_t *)old);
-
-	if (!doc)
-		return old ? -ENOMEM : 0;
-	json_object_set(doc, "status", json_object_get(report, "status"));
-	json_object_set(doc, "status_reason", json_object_get(report, "reason"));
-	if (json_equal(doc, (json_t *)old))
-		return json_decref(doc), 0;
-	return res_put(c, r, doc);
-}
-
-/**
- * tap_report() - PUT /anyvf/v1/hosts/HOST/tap_flow/ID and .../tap_mirror/ID
- * @c:      call
- * @host:   reporting host, authorised
- * @kind:   "tap_flow" or "tap_mirror"
- * @id:     of the flow or mirror
- * @report: {"generation", "status": ACTIVE, DOWN or ERROR, "reason"}
- *
- * Return: as a handler: 204; 400; 409 for a late report.
- */
-int tap_report(struct call *c, const char *host, const char *kind, const char *id,
-	       const json_t *report)
-{
-	const struct resource *r =
-		strcmp(kind, tap_flow_resource.one) ? &tap_mirror_resource : &tap_flow_resource;
-	const json_t *wish = call_get(c, "/host/%s/%s/%s", host, kind, id);
-	auto_of(json_decref) json_t *said = NULL;
-	int rc = fields_accept_known(c, report_rows, report, &said);
-
-	if (rc)
-		return rc;
-	if (!wish || !doc_same(wish, said, "generation"))
-		return call_fail(c, 409, "Conflict", "The %s's document is another one now.", kind);
-	rc = set_status(c, r, res_get(c, r, id), said);
-	return rc ? rc : call_reply(c, 204, NULL);
-}
+const struct feature taas_feature = {
+	.name = "taas",
+	.service = &network_service,
+	.resources = resources,
+	.extensions = extensions,
+	.periodics = tap_periodics,
+	.start = taas_start,
+	.hooks = tap_hooks,
+	.hosts = &tap_hosts,
+};

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tags of network resources: /v2.0/{collection}/{id}/tags, a member of the document tagged. */
+/* Tags of network resources: /v2.0/{collection}/{id}/tags, and a member of the document tagged. */
 #include <errno.h>
 #include <string.h>
 
 #include "network/core/network.h"
+#include "network/tags/tags.h"
 
 #define TAGS_MAX 50
 #define TAG_LEN	 60 /* in bytes */
@@ -12,17 +13,16 @@
 static const json_t *tagged(struct call *c, const struct resource **out)
 {
 	struct resource_it it = { c->opts->features, c->service };
-	const struct resource *r;
+	const json_t *doc;
 
-	while ((r = resource_next(&it)))
-		if (!strcmp(r->path + strlen("/v2.0/"), c->ids[0])) {
-			const json_t *doc = res_find(c, r, c->ids[1]);
-
-			*out = r;
-			if (!doc || json_is_array(json_object_get(doc, "tags")))
-				return doc;
-			break;
-		}
+	while ((*out = resource_next(&it))) {
+		if (strcmp((*out)->path + strlen("/v2.0/"), c->ids[0]))
+			continue;
+		doc = res_find(c, *out, c->ids[1]);
+		if (!doc || json_is_array(json_object_get(doc, "tags")))
+			return doc;
+		break;
+	}
 	call_fail(c, 404, "HTTPNotFound", "The resource could not be found.");
 	return NULL;
 }
@@ -58,13 +58,8 @@ static int tags_put(struct call *c, const struct resource *r, const json_t *doc,
 	return res_put(c, r, copy);
 }
 
-/**
- * tag_list() - GET .../tags
- * @c: call
- *
- * Return: as a handler.
- */
-int tag_list(struct call *c)
+/* GET .../tags */
+static int tag_list(struct call *c)
 {
 	const struct resource *r;
 	const json_t *doc = tagged(c, &r);
@@ -74,13 +69,8 @@ int tag_list(struct call *c)
 	return call_reply(c, 200, json_pack("{s:O}", "tags", json_object_get(doc, "tags")));
 }
 
-/**
- * tag_show() - GET .../tags/{tag}: 204 if it is there
- * @c: call
- *
- * Return: as a handler.
- */
-int tag_show(struct call *c)
+/* GET .../tags/{tag}: 204 if it is there */
+static int tag_show(struct call *c)
 {
 	const struct resource *r;
 	const json_t *doc = tagged(c, &r);
@@ -101,13 +91,8 @@ static int check_tag(struct call *c, const json_t *tag)
 			 TAG_LEN);
 }
 
-/**
- * tag_add() - PUT .../tags/{tag}
- * @c: call
- *
- * Return: as a handler.
- */
-int tag_add(struct call *c)
+/* PUT .../tags/{tag} */
+static int tag_add(struct call *c)
 {
 	const struct resource *r;
 	const json_t *doc = tagged_own(c, &r);
@@ -129,13 +114,8 @@ int tag_add(struct call *c)
 	return rc ? rc : call_reply(c, 201, NULL);
 }
 
-/**
- * tag_replace() - PUT .../tags
- * @c: call
- *
- * Return: as a handler.
- */
-int tag_replace(struct call *c)
+/* PUT .../tags */
+static int tag_replace(struct call *c)
 {
 	const json_t *given = json_object_get(c->body, "tags");
 	const struct resource *r;
@@ -162,13 +142,8 @@ int tag_replace(struct call *c)
 	return rc ? rc : call_reply(c, 200, json_pack("{s:O}", "tags", tags));
 }
 
-/**
- * tag_delete() - DELETE .../tags/{tag}
- * @c: call
- *
- * Return: as a handler.
- */
-int tag_delete(struct call *c)
+/* DELETE .../tags/{tag} */
+static int tag_delete(struct call *c)
 {
 	const struct resource *r;
 	const json_t *doc = tagged_own(c, &r);
@@ -188,13 +163,8 @@ int tag_delete(struct call *c)
 	return rc ? rc : call_reply(c, 204, NULL);
 }
 
-/**
- * tag_clear() - DELETE .../tags
- * @c: call
- *
- * Return: as a handler.
- */
-int tag_clear(struct call *c)
+/* DELETE .../tags */
+static int tag_clear(struct call *c)
 {
 	const struct resource *r;
 	const json_t *doc = tagged_own(c, &r);
@@ -205,3 +175,55 @@ int tag_clear(struct call *c)
 	rc = tags_put(c, r, doc, json_array());
 	return rc ? rc : call_reply(c, 204, NULL);
 }
+
+/* Has the document all these tags, "red,blue"? (rfield_match_fn) */
+static bool match_tags(const json_t *doc, const char *value)
+{
+	while (*value) {
+		size_t n = strcspn(value, ","), i;
+		bool has = false;
+		json_t *tag;
+
+		json_array_foreach (json_object_get(doc, "tags"), i, tag)
+			has |= json_string_length(tag) == n &&
+			       !strncmp(json_string_value(tag), value, n);
+		if (!has)
+			return false;
+		value += n + (value[n] == ',');
+	}
+	return true;
+}
+
+static const struct route routes[] = {
+	{ "GET", "/v2.0/{}/{}/tags", tag_list, RULE_READ },
+	{ "PUT", "/v2.0/{}/{}/tags", tag_replace, RULE_WRITE },
+	{ "DELETE", "/v2.0/{}/{}/tags", tag_clear, RULE_WRITE },
+	{ "GET", "/v2.0/{}/{}/tags/{}", tag_show, RULE_READ },
+	{ "PUT", "/v2.0/{}/{}/tags/{}", tag_add, RULE_WRITE },
+	{ "DELETE", "/v2.0/{}/{}/tags/{}", tag_delete, RULE_WRITE },
+	{ NULL },
+};
+static const struct route *const all_routes[] = { routes, NULL };
+
+static const struct rfield rows[] = {
+	{ "tags", J_LIST, R_FILTER, "[]", .match = match_tags },
+	{ NULL },
+};
+static const struct more_fields fields[] = {
+	{ "network", rows },	    { "subnet", rows }, { "port", rows },
+	{ "security_group", rows }, { NULL },
+};
+
+static const struct extension extensions[] = {
+	{ "standard-attr-tag", "Tag support for resources with standard attribute",
+	  "Tags on networks, subnets, ports and security groups", "2017-01-01T00:00:00-00:00" },
+	{ NULL },
+};
+
+const struct feature tags_feature = {
+	.name = "tags",
+	.service = &network_service,
+	.routes = all_routes,
+	.extensions = extensions,
+	.fields = fields,
+};

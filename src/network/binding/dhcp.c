@@ -9,9 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "hosts/lease_host.h"
-
-#define SPLIT_MAX 16 /* networks of former versions, in one transaction */
+#include "network/binding/binding.h"
+#include "network/core/network.h"
 
 static const json_t *dhcp_port(struct call *c, const char *network_id, const char *host)
 {
@@ -97,10 +96,10 @@ static int dhcp_create(struct call *c, const json_t *net, const char *host, json
 	const char *id = doc_str(net, "id");
 	const json_t *port;
 	int rc = res_create(c, &port_resource,
-			    json_pack("{s:s,s:s,s:s,s:o,s:o,s:b,s:[]}", "network_id", id,
-				      "project_id", doc_str(net, "project_id"), "device_owner",
-				      "network:dhcp", "device_id", device_id(host, id), "fixed_ips",
-				      ips, "port_security_enabled", 0, "security_groups"),
+			    json_pack("{s:s,s:s,s:s,s:o,s:o,s:b}", "network_id", id, "project_id",
+				      doc_str(net, "project_id"), "device_owner", "network:dhcp",
+				      "device_id", device_id(host, id), "fixed_ips", ips,
+				      "port_security_enabled", 0),
 			    &port);
 
 	return rc ? rc : name_port(c, id, host, port);
@@ -166,12 +165,12 @@ int dhcp_end(struct call *c, const char *network_id, const char *host)
  * @c:    call
  * @port: what the port was
  *
- * Return: 1; 0 when it was no service port of ours; or a negative errno.
+ * Return: 0 or a negative errno.
  */
 int dhcp_gone(struct call *c, const json_t *port)
 {
 	const char *id = doc_str(port, "network_id"), *host;
-	const json_t *net = res_get(c, &network_resource, id), *have;
+	const json_t *net = res_get(c, &network_resource, id);
 	struct cursor it = call_list(c, "/dhcp_port/%s/", id);
 	int rc;
 
@@ -181,14 +180,12 @@ int dhcp_gone(struct call *c, const json_t *port)
 	} while (!doc_is(it.doc, "port", doc_str(port, "id")));
 	host = it.key + it.prefix_len;
 	rc = call_delete(c, "%s", it.key);
-	have = call_get(c, "/host/%s/network/%s", host, id);
-	if (!rc && net && have)
-		rc = dhcp_ensure(c, net, host)
-			     ?: MIN(host_network_put(c, host, net, doc_str(have, "pf")), 0);
-	return rc ? rc : 1;
+	if (!rc && net && wish_get(c, host, "network", id))
+		rc = dhcp_ensure(c, net, host) ?: MIN(wish_changed(c, host, "network", id), 0);
+	return rc;
 }
 
-/* The first host keeps the port that was all hosts'; the others get theirs by lease_sync(). */
+/* The first host keeps the port that was all hosts'; the others get theirs by network_sync(). */
 static int split(struct call *c, const char *network_id, const json_t *port)
 {
 	struct cursor it = call_list(c, "/agent/");
@@ -199,33 +196,26 @@ static int split(struct call *c, const char *network_id, const json_t *port)
 		if (!cursor_next(&it))
 			return res_delete(c, &port_resource, doc_str(port, "id"));
 		host = it.key + it.prefix_len;
-	} while (!call_get(c, "/host/%s/network/%s", host, network_id));
+	} while (!wish_get(c, host, "network", network_id));
 	copy = json_copy((json_t *)port);
 	json_object_set_new(copy, "device_id", device_id(host, network_id));
 	return res_put(c, &port_resource, copy) ?: name_port(c, network_id, host, port);
 }
 
 /**
- * dhcp_split() - Give the hosts of former versions' networks a service port each
- * @c: call
+ * dhcp_split() - Give the hosts of a former version's network a service port each
+ * @c:          call
+ * @network_id: network, of which all hosts are to be told afterwards
+ * @port_id:    the port that was all hosts'; it may be gone
  *
  * Guests' leases outlive it: who cannot renew rebinds, where the host's own DHCP answers.
  *
  * Return: 0 or a negative errno.
  */
-int dhcp_split(struct call *c)
+int dhcp_split(struct call *c, const char *network_id, const char *port_id)
 {
-	struct cursor it = call_list(c, "/dhcp/");
-	int rc = 0;
+	const json_t *port = res_get(c, &port_resource, port_id);
+	int rc = call_delete(c, "/dhcp/%s", network_id);
 
-	for (unsigned int n = 0; !rc && n < SPLIT_MAX && cursor_next(&it); n++) {
-		const json_t *port = res_get(c, &port_resource, doc_str(it.doc, "port"));
-
-		rc = call_delete(c, "%s", it.key);
-		if (!rc && port)
-			rc = split(c, it.key + it.prefix_len, port);
-		if (!rc)
-			rc = lease_resync(c, it.key + it.prefix_len);
-	}
-	return rc;
+	return rc || !port ? rc : split(c, network_id, port);
 }

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * POST /servers/ID/action: start, stop, reboot, lock, and the record of such actions. An
+ * action changes the server's task_state and its wish; the agent's report ends the task.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "compute/actions/actions.h"
+#include "compute/server_state.h"
+
+static int refuse_locked(struct call *c, const json_t *server)
+{
+	if (!doc_bool(server, "locked") || caller_is_admin(c))
+		return 0;
+	return call_fail(c, 409, "InstanceIsLocked", "Instance %s is locked",
+			 doc_text(server, "id"));
+}
+
+/**
+ * action_begin() - An action on the call's server, c->ids[0]
+ * @c:      the call
+ * @action: as server_may() has it
+ * @noted:  Nova's word for its record
+ *
+ * Return: the call's own copy of a server on which it may begin; NULL after a fault.
+ */
+json_t *action_begin(struct call *c, const char *action, const char *noted)
+{
+	const json_t *old = server_find(c, c->ids[0]);
+	struct err e = { 0 };
+
+	if (!old || refuse_locked(c, old))
+		return NULL;
+	if (server_may(old, action, &e)) {
+		call_fail(c, 409, "InstanceInvalidState", "%s", e.msg);
+		return NULL;
+	}
+	json_t *server = json_copy((json_t *)old);
+	server_begin(server, action);
+	server_note_action(c, server, noted);
+	json_object_set_new(server, "asked", json_integer(doc_int(server, "asked") + 1));
+	return server;
+}
+
+/**
+ * action_commit() - Write a server on which an action has begun, and tell its host
+ * @c:            the call
+ * @server_taken: from action_begin(), changed; taken
+ * @status:       of the answer
+ *
+ * Return: as a handler.
+ */
+int action_commit(struct call *c, json_t *server_taken, unsigned int status)
+{
+	auto_of(json_decref) json_t *server = json_incref(server_taken);
+	int rc = server_put(c, server_taken) ?: server_changed(c, server);
+
+	return rc ? rc : call_reply(c, status, NULL);
+}
+
+static int set_power(struct call *c, const char *action, const char *power)
+{
+	json_t *server = action_begin(c, action, action);
+
+	if (!server)
+		return -EBUSY;
+	doc_set_text(server, "power", power);
+	return action_commit(c, server, 202);
+}
+
+static int do_start(struct call *c, const json_t *args)
+{
+	return set_power(c, "start", "on");
+}
+
+static int do_stop(struct call *c, const json_t *args)
+{
+	return set_power(c, "stop", "off");
+}
+
+/* Soft and hard end alike here: the domain is started anew, with what its ports are now. */
+static int do_reboot(struct call *c, const json_t *args)
+{
+	const char *type = doc_text(args, "type");
+	bool hard = type && !strcasecmp(type, "HARD");
+
+	if (!type || (!hard && strcasecmp(type, "SOFT")))
+		return call_fail(c, 400, "BadRequest",
+				 "Invalid input for field/attribute type: it is SOFT or HARD");
+	json_t *server = action_begin(c, hard ? "reboot_hard" : "reboot", "reboot");
+	if (!server)
+		return -EBUSY;
+	doc_set_text(server, "power", "on");
+	json_object_set_new(server, "reboot", json_integer(doc_int(server, "reboot") + 1));
+	return action_commit(c, server, 202);
+}
+
+/* A lock of another than the server's own project is an operator's, and his to take off. */
+static int set_locked(struct call *c, bool locked, const char *reason)
+{
+	const json_t *old = server_find(c, c->ids[0]);
+	bool owner = old && caller_is_in(c, doc_text(old, "project_id"));
+	const char *by = old ? doc_text(old, "locked_by") : NULL;
+
+	if (!old)
+		return -ENOENT;
+	if (by && !strcmp(by, "admin") && !caller_is_admin(c)) {
+		if (locked)
+			return call_reply(c, 202, NULL);
+		return call_fail(c, 403, "Forbidden",
+				 "Policy doesn't allow os_compute_api:os-lock-server:unlock:"
+				 "unlock_override to be performed.");
+	}
+	json_t *server = json_copy((json_t *)old);
+	json_object_set_new(server, "locked", json_boolean(locked));
+	doc_set_text(server, "locked_by", !locked ? NULL : owner ? "owner" : "admin");
+	doc_set_text(server, "locked_reason", reason);
+	server_note_action(c, server, locked ? "lock" : "unlock");
+	int rc = server_put(c, server);
+	return rc ? rc : call_reply(c, 202, NULL);
+}
+
+static int do_lock(struct call *c, const json_t *args)
+{
+	const char *reason = compute_minor(c) >= 73 ? doc_text(args, "locked_reason") : NULL;
+
+	if (reason && (!*reason || strlen(reason) > 255))
+		return call_fail(c, 400, "BadRequest",
+				 "Invalid input for field/attribute locked_reason: it has 1 to 255 "
+				 "bytes");
+	return set_locked(c, true, reason);
+}
+
+static int do_unlock(struct call *c, const json_t *args)
+{
+	return set_locked(c, false, NULL);
+}
+
+/* {"os-resetState": {"state": "active" | "error"}}: what an operator believes more than the record.
+ */
+static int do_reset(struct call *c, const json_t *args)
+{
+	const json_t *old = server_find(c, c->ids[0]);
+	const char *state = doc_text(args, "state");
+
+	if (!old)
+		return -ENOENT;
+	if (!state || (strcmp(state, "active") && strcmp(state, "error")))
+		return call_fail(c, 400, "BadRequest",
+				 "Invalid input for field/attribute state: it is active or error");
+	json_t *server = json_copy((json_t *)old);
+	doc_set_text(server, "vm_state", state);
+	doc_set_text(server, "task_state", NULL);
+	int rc = server_put(c, server);
+	return rc ? rc : call_reply(c, 202, NULL);
+}
+
+static int server_action(struct call *c)
+{
+	static const struct {
+		const char *word;
+		int (*act)(struct call *c, const json_t *args);
+		enum rule rule;
+	} actions[] = {
+		{ "os-start", do_start, RULE_WRITE },
+		{ "os-stop", do_stop, RULE_WRITE },
+		{ "reboot", do_reboot, RULE_WRITE },
+		{ "lock", do_lock, RULE_WRITE },
+		{ "unlock", do_unlock, RULE_WRITE },
+		{ "os-resetState", do_reset, RULE_ADMIN },
+		{ "os-getConsoleOutput", action_console, RULE_WRITE },
+	};
+	const char *word = json_object_iter_key(json_object_iter((json_t *)c->body));
+
+	if (!word || json_object_size(c->body) != 1)
+		return call_fail(c, 400, "BadRequest", "There is no such action: %s",
+				 word ? word : "");
+	for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
+		if (strcmp(word, actions[i].word))
+			continue;
+		if (!caller_may(c, actions[i].rule))
+			return call_fail(c, 403, "Forbidden",
+					 "Policy doesn't allow %s to be performed.", word);
+		return actions[i].act(c, json_object_get(c->body, word));
+	}
+	if (!server_find(c, c->ids[0]))
+		return -ENOENT;
+	return call_fail(c, 400, "BadRequest", "There is no such action: %s", word);
+}
+
+static json_t *action_view(const struct call *c, const json_t *action)
+{
+	const char *time = doc_text(action, "start_time");
+	json_t *out = json_copy((json_t *)action), *stamp;
+
+	stamp = json_sprintf("%.*s.000000", (int)strcspn(time, "Z"), time);
+	json_object_set_new(out, "start_time", stamp);
+	json_object_set_new(out, "instance_uuid", json_string(c->ids[0]));
+	json_object_set_new(out, "message", json_null());
+	if (compute_minor(c) >= 58)
+		json_object_set(out, "updated_at", stamp);
+	return out;
+}
+
+static int actions_list(struct call *c)
+{
+	const json_t *server = server_find(c, c->ids[0]), *action;
+	json_t *list;
+	size_t i;
+
+	if (!server)
+		return -ENOENT;
+	list = json_array();
+	json_array_foreach (json_object_get(server, "actions"), i, action)
+		json_array_append_new(list, action_view(c, action));
+	return call_reply(c, 200, json_pack("{s:o}", "instanceActions", list));
+}
+
+static int action_show(struct call *c)
+{
+	const json_t *server = server_find(c, c->ids[0]), *action;
+	size_t i;
+
+	if (!server)
+		return -ENOENT;
+	json_array_foreach (json_object_get(server, "actions"), i, action) {
+		if (!doc_is(action, "request_id", c->ids[1]))
+			continue;
+		json_t *out = action_view(c, action);
+		json_object_set_new(out, "events", json_array());
+		return call_reply(c, 200, json_pack("{s:o}", "instanceAction", out));
+	}
+	return call_fail(c, 404, "InstanceActionNotFound",
+			 "Action for request_id %s on instance %s not found", c->ids[1], c->ids[0]);
+}
+
+const struct route action_routes[] = {
+	{ "POST", "/v2.1/servers/{}/action", server_action, RULE_WRITE },
+	{ "GET", "/v2.1/servers/{}/os-instance-actions", actions_list, RULE_READ },
+	{ "GET", "/v2.1/servers/{}/os-instance-actions/{}", action_show, RULE_READ },
+	{ NULL },
+};

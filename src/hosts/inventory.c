@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What hosts have: PFs with their physical networks, CPUs, memory. /agent/HOST is written when it
+ * changes, and when the host dies (liveness.c) or comes back. */
+#include <string.h>
+
+#include "base/uuid.h"
+#include "hosts/agents.h"
+#include "hosts/placement.h"
+
+/* PFs are parts of keys. */
+static int valid_name(struct call *c, const char *field, json_t **value)
+{
+	if (!strpbrk(json_string_value(*value), "/ "))
+		return 0;
+	return call_fail(c, 400, NULL, "%s: a name has neither slashes nor blanks", field);
+}
+
+static const struct rfield pf_rows[] = {
+	{ "name", J_STR, R_CREATE | R_NEED, .min = 1, .max = 64, .valid = valid_name },
+	{ "physical_networks", J_LIST, R_CREATE | R_NEED },
+	{ "numvfs", J_INT, R_CREATE | R_NEED, .min = 0, .max = PLACE_MAX_VFS },
+	{ "pci_slots", J_LIST, R_CREATE, "[]" },
+	{ "busy", J_LIST, R_CREATE, "[]" },
+	{ NULL },
+};
+static const struct rfield host_rows[] = {
+	{ "pfs", J_LIST, R_CREATE | R_NEED },
+	{ "vcpus", J_INT, R_CREATE | R_NEED, .min = 0, .max = 65536 },
+	{ "memory_mb", J_INT, R_CREATE | R_NEED, .min = 0, .max = 1 << 30 },
+	{ "disk_gb", J_INT, R_CREATE, "0", .min = 0, .max = 1 << 30 },
+	{ "hypervisor", J_OBJ, R_CREATE, "{}" },
+	{ NULL },
+};
+
+/* Replaces each PF by its checked form. */
+static int accept_pfs(struct call *c, json_t *host)
+{
+	json_t *pfs = json_array(), *pf, *good;
+	size_t i;
+
+	json_array_foreach (json_object_get(host, "pfs"), i, pf) {
+		int rc = json_is_object(pf)
+				 ? fields_accept_known(c, pf_rows, pf, &good)
+				 : call_fail(c, 400, NULL, "pfs: a list of objects is needed");
+		if (rc) {
+			json_decref(pfs);
+			return rc;
+		}
+		json_array_append_new(pfs, good);
+	}
+	json_object_set_new(host, "pfs", pfs);
+	return 0;
+}
+
+/**
+ * inventory_put() - PUT /anyvf/v1/hosts/HOST: inventory and heartbeat in one
+ * @c: call
+ *
+ * Return: as a handler.
+ */
+int inventory_put(struct call *c)
+{
+	const char *host = c->ids[0];
+	const json_t *old = call_get(c, "/agent/%s", host);
+	json_t *doc = NULL;
+	char id[UUID_STR_LEN];
+	int rc = host_check_caller(c, host);
+
+	if (!rc)
+		rc = fields_accept_known(c, host_rows, c->body, &doc);
+	if (!rc)
+		rc = accept_pfs(c, doc);
+	if (!rc)
+		rc = agent_heard(c, host);
+	if (rc) {
+		json_decref(doc);
+		return rc;
+	}
+	uuid_new(id);
+	json_object_set_new(doc, "id", json_string(old ? doc_text(old, "id") : id));
+	json_object_set_new(doc, "host", json_string(host));
+	json_object_set_new(doc, "alive", json_true());
+	if (!old || !json_equal((json_t *)old, doc))
+		rc = call_put(c, json_incref(doc), "/agent/%s", host);
+	json_decref(doc);
+	return rc ? rc
+		  : call_reply(c, 200,
+			       json_pack("{s:i}", "heartbeat_s", (int)agent_heartbeat_s(c)));
+}

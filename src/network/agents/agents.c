@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hosts as Neutron's agents, and the zones there are none of: its extensions agent and
+ * availability_zone. */
+#include <errno.h>
+#include <string.h>
+
+#include "hosts/agents.h"
+#include "network/agents/agents.h"
+#include "network/core/network.h"
+
+/* Documents /agent/HOST, written from the hosts' reports (agents.c). */
+static const struct rfield agent_fields[] = {
+	{ "id", J_STR, R_FILTER },
+	{ "agent_type", J_STR, R_FILTER, "\"NIC Switch agent\"" },
+	{ "binary", J_STR, R_FILTER, "\"anyvf-agentd\"" },
+	{ "topic", J_STR, R_FILTER, "\"N/A\"" },
+	{ "host", J_STR, R_FILTER },
+	{ "admin_state_up", J_BOOL, R_FILTER, "true" },
+	{ "created_at", J_STR, 0 },
+	{ "started_at", J_STR, 0 },
+	{ "heartbeat_timestamp", J_STR, 0 },
+	{ "description", J_STR, 0 },
+	{ "resources_synced", J_BOOL, 0 },
+	{ "availability_zone", J_STR, R_FILTER },
+	{ "alive", J_BOOL, R_FILTER, "false" },
+	{ "configurations", J_OBJ, R_VIRTUAL },
+	{ NULL },
+};
+
+/* Which physical networks which PFs serve, and how many VFs are leased. */
+static json_t *agent_configurations(struct call *c, const json_t *doc)
+{
+	json_t *mappings = json_object(), *pf, *physnet;
+	struct cursor it = call_list(c, "/vf/%s/", doc_str(doc, "host"));
+	size_t i, j;
+	int devices = 0;
+
+	while (cursor_next(&it))
+		devices++;
+	json_array_foreach (json_object_get(doc, "pfs"), i, pf)
+		json_array_foreach (json_object_get(pf, "physical_networks"), j, physnet) {
+			const char *name = json_string_value(physnet);
+
+			if (!json_object_get(mappings, name))
+				json_object_set_new(mappings, name, json_array());
+			json_array_append(json_object_get(mappings, name),
+					  json_object_get(pf, "name"));
+		}
+	return json_pack("{s:o,s:i}", "device_mappings", mappings, "devices", devices);
+}
+
+static int agent_show(struct call *c, const json_t *doc, json_t *out)
+{
+	char heard[32];
+
+	agent_seen_time(c, doc_str(doc, "host"), heard);
+	heard[10] = ' '; /* agents' times are the only ones with a blank in the middle */
+	heard[19] = '\0';
+	json_object_set_new(out, "alive", json_boolean(agent_alive(c, doc_str(doc, "host"))));
+	json_object_set_new(out, "heartbeat_timestamp", json_string(heard));
+	json_object_set_new(out, "configurations", agent_configurations(c, doc));
+	return 0;
+}
+
+static bool agent_visible(const struct call *c, const json_t *doc)
+{
+	return caller_is_admin(c);
+}
+
+static const struct resource agent_resource = {
+	.one = "agent",
+	.many = "agents",
+	.label = "Agent",
+	.path = "/v2.0/agents",
+	.flags = RES_GLOBAL | RES_NO_CREATE | RES_NO_UPDATE | RES_NO_DELETE,
+	.read = RULE_READ,
+	.write = RULE_ADMIN,
+	.fields = agent_fields,
+	.show = agent_show,
+	.visible = agent_visible,
+};
+
+/* GET /v2.0/agents/{id}: agents are kept by host */
+static int agent_find(struct call *c)
+{
+	struct cursor it = call_list(c, "/agent/");
+
+	while (caller_is_admin(c) && cursor_next(&it))
+		if (doc_is(it.doc, "id", c->ids[0]))
+			return call_reply(
+				c, 200,
+				json_pack("{s:o}", "agent", res_show(c, &agent_resource, it.doc)));
+	return call_fail(c, 404, "AgentNotFound", "Agent %s could not be found", c->ids[0]);
+}
+
+/* Nothing here is spread over zones, and no server asks where it may go. */
+static int zone_list(struct call *c)
+{
+	return call_reply(c, 200, json_pack("{s:[]}", "availability_zones"));
+}
+
+static const struct route routes[] = {
+	{ "GET", "/v2.0/agents/{}", agent_find, RULE_READ },
+	{ "GET", "/v2.0/availability_zones", zone_list, RULE_READ },
+	{ NULL },
+};
+static const struct route *const all_routes[] = { routes, NULL };
+static const struct resource *const resources[] = { &agent_resource, NULL };
+
+static const struct extension extensions[] = {
+	{ "agent", "agent", "The agent management extension", "2013-02-03T10:00:00-00:00" },
+	{ "availability_zone", "Availability Zone", "The availability zone extension",
+	  "2015-01-01T10:00:00-00:00" },
+	{ NULL },
+};
+
+const struct feature network_agents_feature = {
+	.name = "network agents",
+	.service = &network_service,
+	.resources = resources,
+	.routes = all_routes,
+	.extensions = extensions,
+};
