@@ -19,7 +19,7 @@ import uuid
 import requests
 
 import clients
-from conftest import DAEMONS, wait_for
+from conftest import DAEMONS, PATIENCE, wait_for
 
 CONF = """
 [host]
@@ -83,7 +83,7 @@ class Apid:
             return 0
         self.proc.send_signal(signo)
         try:
-            return self.proc.wait(10)
+            return self.proc.wait(10 * PATIENCE)
         finally:
             self.proc.kill()
             self.proc.wait()

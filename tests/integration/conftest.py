@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the integration tests: a private switch, its CLI, namespaces.
 
-Everything gets names of this process alone, so that tests run beside a running anyvf and beside
-each other. ANYVF_BUILD names the build directory (default: build/ of this tree).
+Each pytest has mounts, a network and a /run of its own (isolate()), and unique names where that is not
+enough, so that tests run beside a running anyvf and beside each other. One file, or one test of it:
+
+    /usr/bin/python3 -m pytest -q tests/integration/test_veb.py -k hairpin
+
+ANYVF_BUILD names the build directory (default: build/ of this tree).
 """
 import contextlib
+import ctypes
 import itertools
 import json
 import os
@@ -22,7 +27,28 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get('ANYVF_BUILD', ROOT / 'build')).resolve()
 DAEMONS = BUILD / 'src' / 'daemons'
 
+PATIENCE = 6  # times as long as a machine at rest may take; only a test that fails waits for it
 _names = itertools.count()
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def pytest_configure():
+    """Before any test file is loaded; who is not root has nothing that could meet others'."""
+    if os.geteuid() == 0:
+        isolate()
+
+
+def isolate():
+    """Leave for a mount and a network namespace of our own: with lo, the new network's /sys, an empty /run."""
+    left = [f"--{word}=/proc/{os.getpid()}/fd/{os.open(f'/proc/self/ns/{kind}', os.O_RDONLY)}"
+            for word, kind in (('mount', 'mnt'), ('net', 'net'))]
+    if _libc.unshare(0x40020000):  # CLONE_NEWNET | CLONE_NEWNS
+        raise OSError(ctypes.get_errno(), 'cannot leave for namespaces of our own')
+    os.environ['ANYVF_OUTSIDE'] = ' '.join(['nsenter', *left])
+    for words in ('mount --make-rprivate /', 'mount -t tmpfs -o mode=755 run /run', 'mkdir -m 1777 /run/lock',
+                  'mkdir /run/sys', 'mount -t sysfs sysfs /run/sys', 'mount --rbind /sys/fs/cgroup /run/sys/fs/cgroup',
+                  'umount -l /sys', 'mount --move /run/sys /sys', 'rmdir /run/sys', 'ip link set lo up'):
+        run(*words.split())
 
 
 def unique(prefix):
@@ -37,13 +63,13 @@ def need_root():
 
 
 def wait_for(claim, timeout=10.0, what='the expected state'):
-    """Return claim()'s first true value; fail after `timeout` seconds."""
-    end = time.monotonic() + timeout
+    """Return claim()'s first true value; fail after `timeout` seconds of a machine at rest."""
+    end = time.monotonic() + timeout * PATIENCE
     while True:
         got = claim()
         if got:
             return got
-        assert time.monotonic() < end, f'{what} did not come in {timeout} s'
+        assert time.monotonic() < end, f'{what} did not come in {timeout * PATIENCE} s'
         time.sleep(0.02)
 
 
@@ -60,7 +86,7 @@ class Ctl:
 
     def __init__(self, path):
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(20)
+        self.sock.settimeout(20 * PATIENCE)
         self.sock.connect(str(path))
         self.rest = b''
         self.ids = itertools.count(1)
@@ -140,7 +166,7 @@ class Swd:
         with contextlib.suppress(ProcessLookupError):
             self.proc.send_signal(signo)
         try:
-            return self.proc.wait(10)
+            return self.proc.wait(10 * PATIENCE)
         except subprocess.TimeoutExpired:
             self.proc.kill()
             self.proc.wait()
@@ -177,10 +203,15 @@ class Swd:
 def run(*argv, check=True, timeout=60, **kw):
     """Run a program; its CompletedProcess with text output. check: fail the test with its words."""
     done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, errors='replace',
-                          timeout=timeout, **kw)
+                          timeout=timeout and timeout * PATIENCE, **kw)
     if check:
         assert done.returncode == 0, f'{" ".join(map(str, argv))}: {done.stderr or done.stdout}'
     return done
+
+
+def outside(program, *argv, **kw):
+    """run() a maker of images, however long it takes, in the namespaces that we left: what it lacks it downloads."""
+    return run(*os.environ.get('ANYVF_OUTSIDE', '').split(), program, *argv, timeout=None, **kw)
 
 
 class Netns:
@@ -209,13 +240,12 @@ class Netns:
     @contextlib.contextmanager
     def inside(self):
         """Sockets made in this block belong to the namespace (the whole thread is moved)."""
-        libc = __import__('ctypes').CDLL(None, use_errno=True)
         with open('/proc/thread-self/ns/net') as own, open(f'/run/netns/{self.name}') as ns:
-            assert libc.setns(ns.fileno(), 0x40000000) == 0
+            assert _libc.setns(ns.fileno(), 0x40000000) == 0
             try:
                 yield
             finally:
-                libc.setns(own.fileno(), 0x40000000)
+                _libc.setns(own.fileno(), 0x40000000)
 
     def packet_socket(self, dev, timeout=2.0):
         """A raw socket on `dev`; it hears everything that comes in, not what goes out."""
@@ -292,7 +322,7 @@ class Fake:
     def stop(self):
         self.ctl.close()
         self.proc.terminate()
-        self.proc.wait(10)
+        self.proc.wait(10 * PATIENCE)
 
 
 @pytest.fixture

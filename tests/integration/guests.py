@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 
-from conftest import ROOT, wait_for
+from conftest import PATIENCE, ROOT, outside, wait_for
 
 sys.path.insert(0, str(ROOT / 'scripts' / 'lib'))
 from guest import Console  # noqa: E402
@@ -17,7 +17,7 @@ IMAGE = pathlib.Path(os.environ.get('ANYVF_GUEST', ROOT / 'build' / 'guest'))
 
 def image():
     """The directory of the guest's kernel and initramfs; made if missing."""
-    subprocess.run([ROOT / 'scripts' / 'guest-image', IMAGE], check=True, timeout=600)
+    outside(ROOT / 'scripts' / 'guest-image', IMAGE)
     return IMAGE
 
 
@@ -60,13 +60,13 @@ class Guest:
 
     def boot(self, timeout=120):
         """Wait for the guest's word that it is up."""
-        self.shell.wait('anyvf-guest: up', timeout)
+        self.shell.wait('anyvf-guest: up', timeout * PATIENCE)
         self.shell.ready()
         return self
 
     def run(self, command, timeout=30, check=True):
         """Output of a shell command in the guest."""
-        code, out = self.shell.run(command, timeout)
+        code, out = self.shell.run(command, timeout * PATIENCE)
         assert not check or code == 0, f'{self.name}: {command}: {out}'
         return out
 

@@ -21,7 +21,7 @@ import uuid
 
 import pytest
 
-from conftest import DAEMONS, ROOT, Swd, need_root, run, unique, wait_for
+from conftest import DAEMONS, ROOT, Swd, need_root, outside, run, unique, wait_for
 from test_house import holds_nothing, owner, status
 from standin import Libvirtd, StandIn
 
@@ -166,7 +166,7 @@ class Host:
         self.swd.call('pf.add', name='p2p1', uplink='none', numvfs=16)
         self.servers, self.agent = [], None
         guest = ROOT / 'build/guest'
-        run(ROOT / 'scripts/guest-image', timeout=300)
+        outside(ROOT / 'scripts/guest-image')
         kernel = self.api.add_image(guest / 'vmlinuz', 'aki')
         ramdisk = self.api.add_image(guest / 'initramfs', 'ari')
         self.image = {**self.api.add_image(guest / 'disk.raw', 'ami',
@@ -656,7 +656,7 @@ def test_a_hung_qemu_delays_only_itself(host):
 
 
 def test_a_disk_that_boots_by_itself(host):
-    run(ROOT / 'scripts/guest-image', '--qcow2', timeout=300)
+    outside(ROOT / 'scripts/guest-image', '--qcow2')
     image = host.api.add_image(ROOT / 'build/guest/guest.qcow2', 'qcow2')
     vm = Server(host, Net(host), image=image, memory_mb=256).active().booted()
     assert f'addr {vm.ip}/24' in vm.said()

@@ -13,7 +13,7 @@ import tempfile
 
 import pytest
 from apid import Cloud
-from conftest import DAEMONS, ROOT, Swd, run, unique, wait_for
+from conftest import DAEMONS, PATIENCE, ROOT, Swd, outside, run, unique, wait_for
 from standin import Libvirtd
 from test_agent import BOOT_S, need_guests
 
@@ -47,7 +47,7 @@ class Site:
         self.cloud = Cloud(self.dir, CONF.format(dir=self.dir, uri=self.libvirt.uri))
         self.agent = None
         self.start_agent()
-        run(ROOT / 'scripts/guest-image', timeout=300)
+        outside(ROOT / 'scripts/guest-image')
         self.image = self.cli(ROOT / 'scripts/guest-register')
         self.cli('openstack', 'flavor', 'create', '--ram', '160', '--disk', '1', '--vcpus', '1', 'tiny')
 
@@ -115,7 +115,7 @@ class Vm:
         return self
 
     def run(self, command, timeout=40):
-        return self.console.run(command, timeout)
+        return self.console.run(command, timeout * PATIENCE)
 
 
 @pytest.fixture(scope='module')

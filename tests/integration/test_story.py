@@ -4,7 +4,7 @@ import re
 import socket
 import subprocess
 
-from conftest import DAEMONS, ROOT
+from conftest import DAEMONS, ROOT, outside
 from standin import Libvirtd
 from test_agent import need_guests
 
@@ -18,6 +18,7 @@ def free_port():
 
 def test_every_proof_of_the_story_holds(tmp_path):
     need_guests()
+    outside(ROOT / 'scripts/guest-image')
     tmp_path.chmod(0o755)  # QEMU and dnsmasq run as users of their own
     for parent in list(tmp_path.parents)[:2]:
         parent.chmod(0o755)

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import BUILD, DAEMONS, ROOT, need_root, run
+from conftest import BUILD, DAEMONS, PATIENCE, ROOT, need_root, outside, run
 
 LIMITS = {'apid': 1.5, 'swd': 3.0, 'agentd': 4.0}
 
@@ -93,7 +93,7 @@ def guest_files(top):
 def boot(top, directory, timeout=85):
     """Boot it, and give what the check said, and the console."""
     lab = BUILD / 'lab'
-    done = run(ROOT / 'tests/lab/systemd', lab, check=False, timeout=600)
+    done = outside(ROOT / 'tests/lab/systemd', lab, check=False)
     if done.returncode:
         pytest.skip(f'no kernel for a guest: {done.stderr.strip().splitlines()[-1]}')
     said, console = directory / 'said', directory / 'console'
@@ -104,7 +104,7 @@ def boot(top, directory, timeout=85):
             '-serial', f'file:{console}', '-serial', f'file:{said}']
     with subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(directory / 'qemu.log', 'wb')) as qemu:
         try:
-            end = time.monotonic() + timeout
+            end = time.monotonic() + timeout * PATIENCE
             while qemu.poll() is None and time.monotonic() < end and b'END' not in (said.read_bytes() if said.exists() else b''):
                 time.sleep(0.2)
         finally:

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import uuid
 
 import pytest
 
@@ -212,7 +213,7 @@ def test_down_ends_the_sites_guests_and_no_others(site):
     start = site.status()
     os.kill(start['anyvf-agentd']['pid'], signal.SIGTERM)  # it would not suffer servers the API does not know
     wait_for(lambda: not site.status()['anyvf-agentd']['running'])
-    ours, other = 'anyvf-11111111-2222-4333-8444-555555555555', 'anyvf-99999999-2222-4333-8444-555555555555'
+    ours, other = (f'anyvf-{uuid.uuid4()}' for _ in range(2))  # pgrep sees those of another run, too
     start_guest(site, ours, 'vm1', site.dir / 'state/agent/servers/x/disk')
     start_guest(site, other, 'vm1', site.dir / 'elsewhere/disk')
     assert set(site.guests()) == {ours, other}
