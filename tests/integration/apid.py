@@ -4,14 +4,19 @@
 `Cloud` is what most tests want: a started daemon with an admin, a member (demo) and helpers that
 make the usual things. `FakeAgent` speaks docs/agent-api.md as a remote host would.
 """
+import atexit
 import contextlib
+import copy
+import functools
 import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
@@ -120,6 +125,20 @@ class Client:
         token = got.json()['token']
         self.project_id, self.user_id = token['project']['id'], token['user']['id']
 
+    @classmethod
+    def of(cls, apid, rc):
+        """The user of an openrc file."""
+        env = read_openrc(apid.dir / rc)
+        return cls(apid, env['OS_USERNAME'], env['OS_PASSWORD'], env['OS_PROJECT_NAME'])
+
+    def at(self, apid):
+        """The same user with the same token at a daemon whose state is a copy."""
+        client = copy.copy(self)
+        client.url, client.http = apid.url, requests.Session()
+        client.http.trust_env = False
+        client.http.headers['X-Auth-Token'] = self.http.headers['X-Auth-Token']
+        return client
+
     def call(self, method, path, body=None, status=None, timeout=60, **headers):
         """One request; with `status` its reply must have it. Returns the JSON, or the reply."""
         got = self.http.request(method, self.url + path, json=body, timeout=timeout,
@@ -142,20 +161,35 @@ class Client:
         return self.call('DELETE', path, status=status, **kw)
 
 
+@functools.cache
+def founded():
+    """A daemon after its first start, and its admin, demo and agent: the passwords of them take half a second."""
+    apid = Apid(tempfile.mkdtemp(prefix='anyvf-founded-')).start()
+    atexit.register(shutil.rmtree, apid.dir)
+    creds = json.loads((apid.dir / 'agent.json').read_text())
+    users = Client.of(apid, 'openrc'), Client.of(apid, 'demo-openrc'), Client(apid, creds['username'], creds['password'], 'service')
+    assert apid.stop() == 0
+    return apid, users
+
+
 class Cloud:
-    """A running daemon and the usual things in it."""
+    """A running daemon, whose first start was founded()'s, and the usual things in it."""
 
     def __init__(self, directory, conf=''):
-        self.apid = Apid(directory, conf).start()
+        first, users = founded()
+        self.apid = Apid(directory, conf)
+        if not self.apid.state.exists():  # else it is not this directory's first cloud
+            for name in 'api', 'agent.json', 'openrc', 'demo-openrc':
+                subprocess.run(['cp', '-a', first.dir / name, self.apid.dir], check=True)
+            for rc in self.apid.dir.glob('*openrc'):
+                rc.write_text(rc.read_text().replace(first.url, self.apid.url))
+        self.apid.start()
+        self.admin, self.demo, self.its_agent = (user.at(self.apid) for user in users)
         self.agents = []
-        self.login()
 
     def login(self):
         """Fresh clients; needed again only where tokens do not matter to the test."""
-        def client(rc):
-            env = read_openrc(self.apid.dir / rc)
-            return Client(self.apid, env['OS_USERNAME'], env['OS_PASSWORD'], env['OS_PROJECT_NAME'])
-        self.admin, self.demo = client('openrc'), client('demo-openrc')
+        self.admin, self.demo = Client.of(self.apid, 'openrc'), Client.of(self.apid, 'demo-openrc')
 
     def close(self):
         for agent in self.agents:
@@ -219,11 +253,8 @@ class Cloud:
 
     def agent(self, host='h1', auto=True, **inventory):
         """A stand-in for a host's agent; the user of hosts but the first is made here."""
-        if host == 'h1':
-            creds = json.loads((self.apid.dir / 'agent.json').read_text())
-        else:
-            creds = self.agent_user(host)
-        agent = FakeAgent(self.apid, host, creds, auto, **inventory)
+        client = self.its_agent.at(self.apid) if host == 'h1' else self.agent_user(host)
+        agent = FakeAgent(client, host, auto, **inventory)
         self.agents.append(agent)
         return agent.start()
 
@@ -236,7 +267,7 @@ class Cloud:
         user = known[0]['id'] if known else admin.post(f'{idv3}/users', {'user': {
             'name': name, 'password': password, 'domain_id': 'default'}})['user']['id']
         admin.put(f'{idv3}/projects/{project}/users/{user}/roles/{role}', None, 204)
-        return {'username': name, 'password': password}
+        return Client(self.apid, name, password, 'service')
 
 
 class FakeAgent:
@@ -245,11 +276,10 @@ class FakeAgent:
     auto False: it only sends heartbeats; the test reports by hand.
     """
 
-    def __init__(self, apid, host, creds, auto=True, numvfs=4, physnets=('physnet1', 'physnet2'), busy=(),
+    def __init__(self, client, host, auto=True, numvfs=4, physnets=('physnet1', 'physnet2'), busy=(),
                  vcpus=4, memory_mb=4096):
-        self.host, self.auto, self.apid = host, auto, apid
+        self.host, self.auto, self.client = host, auto, client
         self.base = f'/anyvf/v1/hosts/{host}'
-        self.client = Client(apid, creds['username'], creds['password'], 'service')
         self.inventory = {
             'pfs': [{'name': 'p2p1', 'physical_networks': list(physnets), 'numvfs': numvfs,
                      'pci_slots': [f'0000:05:{0x10 + i // 8:02x}.{i % 8}' for i in range(numvfs)],
