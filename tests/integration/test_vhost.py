@@ -26,9 +26,13 @@ def text(address):
     return ':'.join(f'{b:02x}' for b in address)
 
 
+PATTERN = bytes(i * 7 & 255 for i in range(2 * 256))  # what begins at n * 183 begins with n: 7 * 183 = 1 (mod 256)
+
+
 def frame(to, source, n, size=64):
-    """A frame of `size` bytes that says its number and has a pattern behind it."""
-    body = struct.pack('!I', n) + bytes((i * 7 + n) & 255 for i in range(max(size - 18, 0)))
+    """A frame of `size` bytes that says its number and has a pattern behind it: the number, 7 more, 14 more ..."""
+    start, length = n * 183 & 255, max(size - 18, 0)
+    body = struct.pack('!I', n) + (PATTERN[start:start + 256] * (length // 256 + 1))[:length]
     return to + source + b'\x88\xb5' + body
 
 
