@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 
@@ -128,10 +129,39 @@ static bool brings_fds(uint32_t request)
 	       request == SET_VRING_CALL || request == SET_VRING_ERR;
 }
 
+static bool is_rights(const struct cmsghdr *c)
+{
+	return c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS;
+}
+
+/*
+ * A descriptor that is written to, or waited for, is an eventfd: no file of a mount that hangs, no
+ * pipe or socket that is full. They are of no file type, and what else is of none does not wait.
+ */
+static bool is_event(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && !(st.st_mode & S_IFMT);
+}
+
+static bool all_are_events(struct msghdr *msg)
+{
+	bool all = true;
+	int fd;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c))
+		for (size_t at = CMSG_LEN(0); at < c->cmsg_len && is_rights(c); at += sizeof(fd)) {
+			memcpy(&fd, (uint8_t *)c + at, sizeof(fd));
+			all &= is_event(fd);
+		}
+	return all;
+}
+
 static void fds_close(struct msghdr *msg)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+		if (!is_rights(c))
 			continue;
 		for (size_t at = CMSG_LEN(0); at < c->cmsg_len; at += sizeof(int)) {
 			int fd;
@@ -143,7 +173,7 @@ static void fds_close(struct msghdr *msg)
 }
 
 /**
- * recvmsg() - recvmsg(2), without the descriptors of a vhost-user message that takes none
+ * recvmsg() - recvmsg(2), without descriptors that a vhost-user message has no use for
  * @fd:    socket
  * @msg:   what is received, and where to
  * @flags: flags
@@ -160,7 +190,7 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	if (n != MESSAGE_HEAD || msg->msg_iov->iov_len != MESSAGE_HEAD || !msg->msg_controllen)
 		return n;
 	memcpy(&request, msg->msg_iov->iov_base, sizeof(request));
-	if (brings_fds(request))
+	if (brings_fds(request) && (request == SET_MEM_TABLE || all_are_events(msg)))
 		return n;
 	fds_close(msg);
 	msg->msg_controllen = 0;

@@ -7,6 +7,7 @@
 #ifndef ANYVF_SW_VQ_PRIV_H
 #define ANYVF_SW_VQ_PRIV_H
 
+#include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <sys/eventfd.h>
@@ -211,6 +212,16 @@ static inline bool interrupt_wanted(const struct vq *v, uint16_t from, uint16_t 
 }
 
 /*
+ * Not to block was asked for, but whoever shares the descriptor can take that back: then the
+ * watchdog interrupts us, and the ring is broken.
+ */
+static inline void driver_call(struct vq *v)
+{
+	if (unlikely(eventfd_write(v->call_fd, 1) && errno == EINTR))
+		vq_break(v);
+}
+
+/*
  * Show the driver the chains from position @from up to @to as used, after those before them, which
  * another worker may still be copying for; interrupt it if it wants. Of a broken ring nothing is
  * shown, but turns go on: nobody waits for ever.
@@ -237,7 +248,7 @@ static inline void used_publish(struct vq *v, uint16_t from, uint16_t to)
 	__atomic_thread_fence(
 		__ATOMIC_SEQ_CST); /* used before what is wanted (virtio 1.2, 2.7.7, 2.8.7) */
 	if (v->call_fd >= 0 && interrupt_wanted(v, from, to))
-		(void)eventfd_write(v->call_fd, 1);
+		driver_call(v);
 }
 
 int chain_read(struct vq *v, const struct vq_chain *c, uint16_t flag, struct frame_seg *out,

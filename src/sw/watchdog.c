@@ -23,11 +23,13 @@
 
 #define LOOK_MS		250   /* how often while somebody works */
 #define LOOK_IDLE_MS	1000  /* how often while all sleep, and between two beats */
+#define NUDGE_MS	200   /* without a round, asleep: it is interrupted */
 #define WORKER_HANG_MS	2000  /* without a round: no turn of all sources takes a tenth of it */
 #define CONTROL_HANG_MS 20000 /* of CPU time without a turn; it may wait for a disk for ever */
 #define STACK_WAIT_MS	500
 #define STACK_DEPTH	64
 #define STACK_SIGNAL	SIGUSR2
+#define NUDGE_SIGNAL	SIGUSR1
 
 /* One thread that is watched. */
 struct watched {
@@ -56,15 +58,21 @@ static void on_stack(int signo)
 	errno = was;
 }
 
+static void on_nudge(int signo)
+{
+}
+
 /* backtrace() loads a library when it is called first: not in a signal handler. */
-static void stacks_prepare(void)
+static void signals_prepare(void)
 {
 	struct sigaction act = { .sa_handler = on_stack, .sa_flags = SA_RESTART };
+	struct sigaction nudge = { .sa_handler = on_nudge }; /* calls end with EINTR */
 	void *one;
 
 	(void)backtrace(&one, 1);
 	sem_init(&stack_written, 0, 0);
 	sigaction(STACK_SIGNAL, &act, NULL);
+	sigaction(NUDGE_SIGNAL, &nudge, NULL);
 }
 
 /* A thread that sleeps in a fault hears no signal: then the state has to do. */
@@ -123,11 +131,24 @@ static bool all_asleep(const struct watchdog *d)
 	return true;
 }
 
+/*
+ * A worker calls nothing that waits, but one thing a front end can make wait: the descriptor that
+ * interrupts its guest. It is woken long before it counts as hung, and others go on.
+ */
+static void worker_look(struct watchdog *d, struct watched *t)
+{
+	unsigned int hung_ms = look_at(t, true);
+
+	if (hung_ms >= WORKER_HANG_MS)
+		hangs(d, t, "worker");
+	if (hung_ms >= NUDGE_MS && t->watch.last.state == 'S')
+		(void)syscall(SYS_tgkill, getpid(), t->pulse->tid, NUDGE_SIGNAL);
+}
+
 static void look_at_all(struct watchdog *d)
 {
 	for (unsigned int i = 0; i < d->dp->n_workers; i++)
-		if (look_at(&d->workers[i], true) >= WORKER_HANG_MS)
-			hangs(d, &d->workers[i], "worker");
+		worker_look(d, &d->workers[i]);
 	if (look_at(&d->control, false) >= CONTROL_HANG_MS)
 		hangs(d, &d->control, "control");
 }
@@ -157,7 +178,7 @@ static void *watchdog_main(void *arg)
  * @out: gets it; watchdog_stop() ends it
  * @e:   may be NULL
  *
- * Takes SIGUSR2 for itself. Control is watched from its first dp_control_turn() on.
+ * Takes SIGUSR1 and SIGUSR2 for itself. Control is watched from its first dp_control_turn() on.
  *
  * Return: 0, -ENOMEM, or what eventfd() or thread creation said.
  * Context: control, once a process.
@@ -173,7 +194,7 @@ int watchdog_start(struct dp *dp, struct watchdog **out, struct err *e)
 	d->control = (struct watched){ .pulse = &dp->control, .fd = -1 };
 	for (unsigned int i = 0; i < dp->n_workers; i++)
 		d->workers[i] = (struct watched){ .pulse = &dp->workers[i]->pulse, .fd = -1 };
-	stacks_prepare();
+	signals_prepare();
 	d->stop_fd = eventfd(0, EFD_CLOEXEC);
 	rc = d->stop_fd < 0 ? errno : pthread_create(&d->thread, NULL, watchdog_main, d);
 	if (rc) {

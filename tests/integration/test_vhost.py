@@ -207,6 +207,36 @@ def reopen(switch, n, **options):
 
 
 @both_rings
+def test_an_interrupt_that_would_block_breaks_that_queue_alone(switch):
+    """The front end has the same eventfd: it fills it, and takes back that it must not block."""
+    a, b, c, d = (switch.attach(n) for n in range(4))
+    child = switch.swd.child()
+    a.block(0)
+    b.send(frame(mac(0), mac(1), 1))
+    began = time.monotonic()
+    for n in range(5):
+        c.send(frame(mac(3), mac(2), n))
+        assert d.recv(timeout=5) == frame(mac(3), mac(2), n)
+    assert time.monotonic() < began + 2
+    wait_for(lambda: 'guest broke its ring' in switch.swd.log.read_text(), what='the log line')
+    assert switch.swd.child() == child
+
+
+def test_an_interrupt_is_an_eventfd_and_nothing_else(switch):
+    a, b = switch.attach(0), switch.attach(1)
+    ends = os.pipe()
+    with open('/etc/hostname', 'rb') as file, socket.socket() as sock:
+        for fd in ends[1], file.fileno(), sock.fileno():
+            assert a.call(0, fd) < 0  # disconnected
+            a.close()
+            a = wait_for(lambda: reopen(switch, 0), what='a new front end')
+    a.send(frame(mac(1), mac(0), 7))
+    assert b.recv() == frame(mac(1), mac(0), 7)
+    for fd in ends:
+        os.close(fd)
+
+
+@both_rings
 def test_a_header_rewritten_under_the_check_never_passes(switch):
     a, b, c = (switch.attach(n, ring_size=1024) for n in range(3))
     good, spoofed = frame(mac(1), mac(0), 1), frame(mac(1), mac(2), 1)

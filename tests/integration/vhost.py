@@ -30,11 +30,13 @@ def library():
     lib.fe_features.restype = ctypes.c_uint64
     lib.fe_connected.restype = ctypes.c_bool
     for name in ('close', 'reconnect', 'connected', 'features', 'remap', 'enable', 'send', 'recv',
-                 'break', 'rewrite', 'repeat', 'scramble', 'kick', 'stop', 'reboot', 'truncate'):
+                 'break', 'rewrite', 'repeat', 'scramble', 'kick', 'stop', 'reboot', 'truncate',
+                 'block', 'call'):
         fn = getattr(lib, f'fe_{name}')
         fn.argtypes = [ctypes.c_void_p] + {
             'reconnect': [ctypes.c_int], 'remap': [ctypes.c_uint],
             'enable': [ctypes.c_uint, ctypes.c_bool], 'kick': [ctypes.c_uint],
+            'block': [ctypes.c_uint], 'call': [ctypes.c_uint, ctypes.c_int],
             'send': [ctypes.c_uint, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_bool],
             'recv': [ctypes.c_uint, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_int],
             'break': [ctypes.c_uint, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32],
@@ -111,6 +113,14 @@ class Guest:
     def truncate(self):
         """Take the memory away under the switch."""
         assert self.lib.fe_truncate(self.fe) == 0
+
+    def block(self, index):
+        """Let whoever interrupts for ring `index` wait for ever."""
+        assert self.lib.fe_block(self.fe, index) == 0
+
+    def call(self, index, fd):
+        """Another descriptor to be interrupted by; 0 or a negative errno."""
+        return self.lib.fe_call(self.fe, index, fd)
 
     def kick(self, index):
         self.lib.fe_kick(self.fe, index)

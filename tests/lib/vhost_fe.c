@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/virtio_config.h>
 #include <poll.h>
 #include <stdio.h>
@@ -150,6 +151,27 @@ int fe_truncate(struct fe *fe)
 		memcpy(fe->mem.base, copy, fe->mem.size);
 	free(copy);
 	return rc || !ftruncate(fe->memfd, 0) ? rc : -errno;
+}
+
+/** fe_block() - Whoever calls ring @index's driver waits: the eventfd is full, and to block it is */
+int fe_block(struct fe *fe, unsigned int index)
+{
+	int fd = fe->call[index], flags = fcntl(fd, F_GETFL);
+	eventfd_t was;
+
+	(void)eventfd_read(fd, &was);
+	if (eventfd_write(fd, UINT64_MAX - 1) || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK))
+		return -errno;
+	return 0;
+}
+
+/** fe_call() - Another descriptor to call ring @index's driver with; waits until it is taken */
+int fe_call(struct fe *fe, unsigned int index, int fd)
+{
+	uint64_t ignored;
+	int rc = put_u64(fe, SET_VRING_CALL, index, fd);
+
+	return rc ? rc : ask(fe, GET_FEATURES, 0, &ignored);
 }
 
 static int ring_start(struct fe *fe, unsigned int i)
