@@ -11,6 +11,11 @@
 
 #include "agent/core/agent.h"
 #include "agent/host/root.h"
+#include "agent/kinds/console/console.h"
+#include "agent/kinds/net/net.h"
+#include "agent/kinds/port/port.h"
+#include "agent/kinds/server/server.h"
+#include "agent/kinds/tap/tap.h"
 #include "base/conf.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -22,6 +27,10 @@
 #define SYSTEM_URI "qemu:///system"
 #define MOUNTS	   "mounts" /* of the host, kept by the service manager */
 #define AGENT_USER "anyvf-agent"
+
+/* What the agent looks after, and the only list of it; what others read comes before them. */
+static const struct agent_kind *const kinds[] = { &port_kind,	&tap_kind,     &net_kind,
+						  &server_kind, &console_kind, NULL };
 
 struct daemon {
 	struct loop *loop;
@@ -91,7 +100,7 @@ static int serve(void *arg)
 	int rc;
 
 	d->loop = loop_new(&e);
-	rc = d->loop ? agent_open(d->loop, &d->opts, &d->agent, &e) : -ENOMEM;
+	rc = d->loop ? agent_open(d->loop, &d->opts, kinds, &d->agent, &e) : -ENOMEM;
 	if (!rc)
 		rc = loop_signal_add(d->loop, SIGTERM, on_signal, d);
 	if (!rc)

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The API's documents, through the parser and everything that is written from them. */
 #include "agent/kinds/net/dhcp.h"
+#include "agent/kinds/net/net.h"
+#include "agent/kinds/port/port.h"
 #include "agent/kinds/server/domxml.h"
 #include "agent/kinds/server/drive.h"
+#include "agent/kinds/server/server.h"
+#include "agent/kinds/tap/tap.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

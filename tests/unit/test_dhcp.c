@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "agent/kinds/net/dhcp.h"
+#include "agent/kinds/net/net.h"
+#include "agent/kinds/port/port.h"
 #include "want_docs.h"
 
 static struct want_net net;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/kinds/server/domxml.h"
+#include "agent/kinds/server/server.h"
 #include "want_docs.h"
 
 static struct want_server server;

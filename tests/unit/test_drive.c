@@ -5,7 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/kinds/net/net.h"
+#include "agent/kinds/port/port.h"
 #include "agent/kinds/server/drive.h"
+#include "agent/kinds/server/server.h"
 #include "want_docs.h"
 
 static struct want_server server;

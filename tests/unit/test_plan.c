@@ -4,7 +4,10 @@
 
 #include "unit.h"
 
-#include "agent/core/plan.h"
+#include "agent/kinds/net/net.h"
+#include "agent/kinds/port/port.h"
+#include "agent/kinds/server/server.h"
+#include "agent/kinds/tap/tap.h"
 
 static void plan_port_does_one_thing_at_a_time(void **state)
 {

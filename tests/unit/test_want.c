@@ -5,7 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/core/want.h"
+#include "agent/kinds/net/net.h"
+#include "agent/kinds/port/port.h"
+#include "agent/kinds/server/server.h"
+#include "agent/kinds/tap/tap.h"
 #include "want_docs.h"
 
 static void want_parse_reads_the_documented_members(void **state)

@@ -9,6 +9,7 @@
 #include "httpc/httpc.h"
 
 struct agent;
+struct agent_kind;
 
 /* Strings are borrowed for as long as the agent lives. */
 struct agent_opts {
@@ -24,7 +25,8 @@ struct agent_opts {
 	bool rx_filter;		/* tell the switch what guests ask of their NICs */
 };
 
-int agent_open(struct loop *loop, const struct agent_opts *opts, struct agent **out, struct err *e);
+int agent_open(struct loop *loop, const struct agent_opts *opts,
+	       const struct agent_kind *const *kinds, struct agent **out, struct err *e);
 void agent_stop(struct agent *a);
 
 #endif

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Desired state: the API's documents of this host (docs/agent-api.md) as plain
- * structs. Strings point into the document, which each struct holds.
+ * structs. Strings point into the document, which each struct holds. These are
+ * the ones that several kinds read; each kind parses its own.
  */
 #ifndef ANYVF_AGENT_CORE_WANT_H
 #define ANYVF_AGENT_CORE_WANT_H
 
 #include "base/cidr.h"
 #include "base/uuid.h"
-#include "model/collector.h"
 #include "model/pf.h"
 
 #define WANT_PORTS_MAX	 32 /* ports a server */
@@ -88,35 +88,18 @@ struct want_net {
 	struct want_subnet subnets[WANT_SUBNETS_MAX];
 };
 
-/* One mirror of a tap: a flow has one, a tap mirror one for each tunnel id. */
-struct want_leg {
-	bool wanted;
-	uint8_t dir; /* enum mirror_dir */
-	uint32_t id; /* of the tunnel; 0 in a flow */
-};
-
-#define WANT_LEGS 3 /* by enum mirror_dir for tap mirrors; a flow's is the last */
-
-/* A tap flow or tap mirror: a port whose frames are copied. */
-struct want_tap {
-	json_t *doc;
-	uint64_t generation;
-	const char *id;
-	const char *source;    /* id of the port that is watched */
-	const char *port;      /* id of the port that gets the copies; NULL: remote does */
-	const char *remote;    /* IP address, or NULL */
-	bool by_admin;	       /* remote was chosen by an admin of the cloud */
-	char refused[256];     /* by want_tap_judge(): why frames may not go there; "": they may */
-	uint8_t to;	       /* enum mirror_to */
-	struct vlan_set vlans; /* only frames of these are copied; unset: any */
-	struct want_leg legs[WANT_LEGS];
-};
-
-int want_server_parse(json_t *doc, struct want_server *out, struct err *e);
-int want_port_parse(json_t *doc, struct want_port *out, struct err *e);
-int want_net_parse(json_t *doc, struct want_net *out, struct err *e);
-int want_tap_parse(json_t *doc, struct want_tap *out, struct err *e);
-void want_tap_judge(struct want_tap *t, const struct collectors *listed);
 void want_doc_put(json_t **doc);
+int want_bad_doc(struct err *e, const json_error_t *why);
+int want_ids_check(const char *const ids[], unsigned int n, struct err *e);
+const char *want_text(const json_t *obj, const char *key);
+int want_ips_parse(const json_t *list, struct want_ip *ips, unsigned int *n, struct err *e);
+const struct want_subnet *want_subnet_of(const struct want_net *net, const char *id);
+
+/* A copy with a reference of its own to the document, given back by want_doc_put(). */
+#define WANT_COPY(want)                                                                            \
+	({                                                                                         \
+		json_incref((want)->doc);                                                          \
+		*(want);                                                                           \
+	})
 
 #endif

@@ -17,14 +17,6 @@
 #define LEASE_S	 86400
 #define FILE_MAX (1U << 20)
 
-static const struct want_subnet *subnet_of(const struct want_net *net, const char *id)
-{
-	for (unsigned int i = 0; id && i < net->n_subnets; i++)
-		if (!strcmp(net->subnets[i].id, id))
-			return &net->subnets[i];
-	return NULL;
-}
-
 static bool word_is(const char *word, const char *is)
 {
 	return word && !strcmp(word, is);
@@ -188,7 +180,7 @@ char *dhcp_hosts(const struct want_net *net, const struct want_port *const *port
 		if (strcmp(p->network, net->id) || p->released)
 			continue;
 		for (unsigned int k = 0; k < p->n_ips; k++) {
-			const struct want_subnet *sub = subnet_of(net, p->ips[k].subnet);
+			const struct want_subnet *sub = want_subnet_of(net, p->ips[k].subnet);
 
 			if (sub && !sub->dhcp)
 				continue;
@@ -232,7 +224,7 @@ static unsigned int ips_of(const struct want_net *net, struct root_ip out[ROOT_I
 	static_assert(WANT_IPS_MAX <= ROOT_IPS_MAX, "a service port's addresses fit a request");
 
 	for (unsigned int i = 0; i < net->n_dhcp_ips; i++) {
-		const struct want_subnet *sub = subnet_of(net, net->dhcp_ips[i].subnet);
+		const struct want_subnet *sub = want_subnet_of(net, net->dhcp_ips[i].subnet);
 
 		out[i].address = net->dhcp_ips[i].address;
 		out[i].len = sub ? sub->cidr.len : out[i].address.version == 6 ? 128 : 32;

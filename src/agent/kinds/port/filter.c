@@ -9,13 +9,14 @@
 #include <string.h>
 
 #include "agent/kinds/port/rxfilter.h"
-#include "agent/core/state.h"
+#include "agent/kinds/port/port.h"
 
 #define AGAIN_MS  300 /* the driver is not up yet */
 #define FAILED_MS 2000
 
 struct guest_job {
 	struct agent *agent;
+	struct port *owner; /* stays while it is qmp_busy */
 	char port[UUID_STR_LEN], server[UUID_STR_LEN];
 	char pf[PF_NAME_LEN + 1];
 	unsigned int vf;
@@ -69,85 +70,83 @@ static void guest_run(void *arg)
 static void guest_done(void *arg)
 {
 	struct guest_job *j = arg;
-	struct port *p = entity_port(j->agent, j->port);
+	struct port *p = j->owner;
 
-	if (p) {
-		p->qmp_busy = false;
-		p->filter_ms = loop_now_ms() + (!j->rc		   ? 0
-						: j->rc == -EAGAIN ? AGAIN_MS
-								   : FAILED_MS);
-		if (!j->rc && j->set_link)
-			p->guest_link = j->link;
-		else if (!j->rc)
-			p->filter_sent = j->query;
-		if (!j->rc && j->query)
-			p->filter_done = j->due;
-		if (j->rc && j->rc != -EAGAIN)
-			log_debug("the guest's NIC does not answer", "port=%s why=\"%s\"", j->port,
-				  j->e.msg);
-		guest_evaluate(j->agent, p);
-	}
+	p->qmp_busy = false;
+	p->filter_ms = loop_now_ms() + (!j->rc ? 0 : j->rc == -EAGAIN ? AGAIN_MS : FAILED_MS);
+	if (!j->rc && j->set_link)
+		p->guest_link = j->link;
+	else if (!j->rc)
+		p->filter_sent = j->query;
+	if (!j->rc && j->query)
+		p->filter_done = j->due;
+	if (j->rc && j->rc != -EAGAIN)
+		log_debug("the guest's NIC does not answer", "port=%s why=\"%s\"", j->port,
+			  j->e.msg);
+	agent_wake(j->agent, SIDE_NONE);
 	free(j);
 }
 
 /**
  * guest_observe() - Take over what the switch says of a port's VF
- * @a:  agent
  * @p:  port with its `have` filled
  * @vf: the VF
  */
-void guest_observe(struct agent *a, struct port *p, const struct vf_info *vf)
+void guest_observe(struct port *p, const struct vf_info *vf)
 {
-	bool rings = p->have.connected && vf->status.n_queues > 0;
+	bool connected = p->facts.have.connected, rings = connected && vf->status.n_queues > 0;
 
 	/* Or the switch was started again, and its guests were back before anybody looked. */
 	if (rings && (!p->rings || (p->filter_sent && !p->qmp_busy && !vf->status.filter_known)))
 		p->filter_due++;
-	if (!p->have.connected)
+	if (!connected)
 		p->guest_link = true; /* QEMU sets the link up when the switch connects */
 	p->rings = rings;
 }
 
-static struct guest_job *job_new(struct agent *a, const struct port *p)
+static struct guest_job *job_new(struct agent *a, struct port *p, const char *server)
 {
 	struct guest_job *j = calloc(1, sizeof(*j));
 
 	if (!j)
 		return NULL;
 	j->agent = a;
-	j->vf = p->want.vf;
-	snprintf(j->port, sizeof(j->port), "%s", p->id);
-	snprintf(j->pf, sizeof(j->pf), "%s", p->want.pf);
+	j->owner = p;
+	j->vf = p->facts.want.vf;
+	snprintf(j->port, sizeof(j->port), "%s", p->facts.entity.id);
+	snprintf(j->server, sizeof(j->server), "%s", server);
+	snprintf(j->pf, sizeof(j->pf), "%s", p->facts.want.pf);
 	return j;
 }
 
 /**
  * guest_evaluate() - Bring switch and guest to agree, one QMP call at a time
  * @a: agent
- * @p: port
+ * @x: port
  */
-void guest_evaluate(struct agent *a, struct port *p)
+void guest_evaluate(struct agent *a, struct entity *x)
 {
-	const struct vf_info *vf = p->want.doc ? pfs_vf(a->view, p->want.pf, p->want.vf) : NULL;
-	struct server *s = entity_server(a, p->want.doc ? p->want.server : NULL);
-	bool runs = s && s->want.doc && s->have.domain == DOMAIN_RUNNING && p->have.connected;
+	struct port *p = (struct port *)x;
+	const struct want_port *want = &p->facts.want;
+	const struct vf_info *vf = x->doc ? pfs_vf(a->view, want->pf, want->vf) : NULL;
+	const struct server_facts *s = x->doc ? facts_server(a, want->server) : NULL;
+	bool runs = s && s->have.domain == DOMAIN_RUNNING && p->facts.have.connected;
 	bool query = runs && a->opts.rx_filter && p->rings && p->filter_due != p->filter_done;
 	bool link = runs && vf && vf->status.link_up != p->guest_link;
-	bool withdraw = p->filter_sent && !p->rings && !p->want.released;
+	bool withdraw = p->filter_sent && !p->rings && !want->released;
 	struct guest_job *j;
 
-	if (!s || !vf || p->qmp_busy || p->busy || loop_now_ms() < p->filter_ms ||
+	if (!s || !vf || p->qmp_busy || x->busy || loop_now_ms() < p->filter_ms ||
 	    !(query || link || withdraw))
 		return;
-	j = job_new(a, p);
+	j = job_new(a, p, s->entity.id);
 	if (!j)
 		return;
-	snprintf(j->server, sizeof(j->server), "%s", s->id);
 	j->set_link = link;
 	j->link = vf->status.link_up;
 	j->query = !link && query;
 	j->due = p->filter_due;
-	if (work_push(s->qmp, guest_run, guest_done, j))
+	if (work_push(s->monitor, guest_run, guest_done, j))
 		free(j);
 	else
 		p->qmp_busy = true;

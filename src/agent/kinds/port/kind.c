@@ -1,241 +1,219 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Steps on ports and networks: what they do in their work queue, and what is known afterwards. */
-#include <errno.h>
+/* Ports: each one's VF is set as its document says, and attached for its server's QEMU. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "agent/core/state.h"
-#include "base/file.h"
+#include "agent/kinds/port/port.h"
+
+static void record_path(const struct agent *a, const struct entity *x, char out[PATH_MAX])
+{
+	snprintf(out, PATH_MAX, "%s/ports/%s", a->dir, x->id);
+}
+
+/* What was written to the VF last; without it the record goes. */
+static void keep(const struct agent *a, const struct port *p)
+{
+	char path[PATH_MAX];
+
+	record_path(a, &p->facts.entity, path);
+	if (p->applied_known)
+		record_write(path, fields_to_json(vf_fields, &p->applied));
+	else
+		unlink(path);
+}
+
+static int port_open(struct agent *a, struct err *e)
+{
+	return agent_make_dir(a, "ports", e);
+}
+
+static int port_init(struct agent *a, struct entity *x)
+{
+	struct port *p = (struct port *)x;
+	auto_of(json_decref) json_t *record = NULL;
+	char path[PATH_MAX];
+
+	record_path(a, x, path);
+	record = record_read(path);
+	p->guest_link = true;
+	p->filter_due = 1;
+	vf_config_default(&p->applied);
+	p->applied_known = record && !fields_from_json(vf_fields, &p->applied, record, NULL, NULL);
+	return 0;
+}
+
+static void port_fini(struct entity *x)
+{
+	want_doc_put(&((struct port *)x)->facts.want.doc);
+}
+
+static int port_parse(struct agent *a, struct entity *x, json_t *doc, struct err *e)
+{
+	struct port_facts *f = (struct port_facts *)x;
+	struct want_port fresh;
+	int rc = want_port_parse(doc, &fresh, e);
+
+	if (rc)
+		return rc;
+	want_doc_put(&f->want.doc);
+	f->want = fresh;
+	return 0;
+}
+
+static void port_observe(struct agent *a, struct entity *x)
+{
+	struct port *p = (struct port *)x;
+	struct want_port *want = &p->facts.want;
+	struct port_have *have = &p->facts.have;
+	const struct server_facts *s = facts_server(a, want->server);
+	const struct vf_info *vf = x->doc ? pfs_vf(a->view, want->pf, want->vf) : NULL;
+	char socket[VF_PATH_LEN + 1];
+
+	have->known = vf != NULL;
+	if (!vf)
+		return;
+	agent_socket_path(a, x->id, socket);
+	snprintf(want->config.server, sizeof(want->config.server), "%.*s", VF_NAME_LEN,
+		 s		? s->want.name
+		 : want->server ? want->server
+				: "");
+	have->bound = !strcmp(vf->config.port_id, x->id);
+	have->changed = p->applied_known ? fields_diff(vf_fields, &p->applied, &want->config)
+					 : WANT_VF_FIELDS;
+	have->changed &= WANT_VF_FIELDS;
+	have->attached = have->bound && vf->attach.kind == VF_ATTACH_VHOST &&
+			 !strcmp(vf->attach.socket, socket);
+	have->attached_else = have->bound && vf->attach.kind != VF_ATTACH_NONE && !have->attached;
+	have->connected = have->attached && vf->status.connected;
+	if (want->released && !have->bound && p->applied_known) {
+		p->applied_known = false; /* by an agent that ended before it could forget */
+		keep(a, p);
+	}
+	guest_observe(p, vf);
+}
+
+static int port_plan(struct agent *a, struct entity *x)
+{
+	struct port_facts *f = (struct port_facts *)x;
+	const struct server_facts *s = facts_server(a, f->want.server);
+
+	f->have.in_use = s && (s->entity.busy || !s->have.known || s->have.domain != DOMAIN_ABSENT);
+	return x->doc ? (int)plan_port(&f->want, &f->have) : PORT_STEP_NONE;
+}
 
 struct port_job {
-	struct agent *agent;
-	enum port_step step;
-	char port[UUID_STR_LEN];
+	struct step step;
+	enum port_step what;
 	char pf[PF_NAME_LEN + 1];
 	unsigned int vf;
 	struct vf_config config;
 	uint32_t changed;
 	bool foreign; /* the VF still carries another port's id */
 	char socket[VF_PATH_LEN + 1];
-	int rc;
-	struct err e;
 };
+
+static int bind_vf(struct port_job *j, const char *run_dir)
+{
+	int rc = j->foreign ? pfs_vf_do(run_dir, "vf.release", j->pf, j->vf, &j->step.e) : 0;
+
+	return rc ?: pfs_vf_set(run_dir, j->pf, j->vf, &j->config, WANT_VF_FIELDS, &j->step.e);
+}
 
 static void port_run(void *arg)
 {
 	struct port_job *j = arg;
-	const char *run_dir = j->agent->opts.run_dir;
+	const char *run_dir = j->step.agent->opts.run_dir;
+	struct err *e = &j->step.e;
 
-	switch (j->step) {
+	switch (j->what) {
 	case PORT_STEP_BIND:
-		if (j->foreign)
-			j->rc = pfs_vf_do(run_dir, "vf.release", j->pf, j->vf, &j->e);
-		if (!j->rc)
-			j->rc = pfs_vf_set(run_dir, j->pf, j->vf, &j->config, WANT_VF_FIELDS,
-					   &j->e);
+		j->step.rc = bind_vf(j, run_dir);
 		break;
 	case PORT_STEP_SET:
-		j->rc = pfs_vf_set(run_dir, j->pf, j->vf, &j->config, j->changed, &j->e);
+		j->step.rc = pfs_vf_set(run_dir, j->pf, j->vf, &j->config, j->changed, e);
 		break;
 	case PORT_STEP_ATTACH:
-		j->rc = pfs_vf_attach(run_dir, j->pf, j->vf, j->socket, &j->e);
+		j->step.rc = pfs_vf_attach(run_dir, j->pf, j->vf, j->socket, e);
 		break;
 	case PORT_STEP_DETACH:
-		j->rc = pfs_vf_do(run_dir, "vf.detach", j->pf, j->vf, &j->e);
+		j->step.rc = pfs_vf_do(run_dir, "vf.detach", j->pf, j->vf, e);
 		break;
 	case PORT_STEP_RELEASE:
-		j->rc = pfs_vf_do(run_dir, "vf.release", j->pf, j->vf, &j->e);
+		j->step.rc = pfs_vf_do(run_dir, "vf.release", j->pf, j->vf, e);
 		break;
 	case PORT_STEP_NONE:
 		break;
 	}
 }
 
-static void port_done(void *arg)
+static void port_done(struct step *s)
 {
-	struct port_job *j = arg;
-	struct port *p = entity_port(j->agent, j->port);
-	bool wrote = j->step == PORT_STEP_BIND || j->step == PORT_STEP_SET;
+	struct port_job *j = (struct port_job *)s;
+	struct port *p = (struct port *)s->entity;
+	bool wrote = j->what == PORT_STEP_BIND || j->what == PORT_STEP_SET;
 
-	if (p) {
-		p->busy = false;
-		p->have.known = false; /* until the next look, which is behind us in the queue */
-		retry_later(&p->retry, "a VF cannot be set", p->id, j->rc ? &j->e : NULL);
-		if (!j->rc && (wrote || j->step == PORT_STEP_RELEASE)) {
-			p->applied = j->config;
-			p->applied_known = wrote;
-			p->filter_sent = p->filter_sent && wrote;
-			record_port(j->agent, p);
-		}
-		agent_observe(j->agent);
+	p->facts.have.known = false; /* until the next look */
+	if (!s->rc && (wrote || j->what == PORT_STEP_RELEASE)) {
+		p->applied = j->config;
+		p->applied_known = wrote;
+		p->filter_sent = p->filter_sent && wrote;
+		keep(s->agent, p);
 	}
 	free(j);
 }
 
-/**
- * step_port() - Run a step on a port's VF
- * @a:    agent
- * @p:    port with a document; not busy
- * @step: from plan_port()
- */
-void step_port(struct agent *a, struct port *p, enum port_step step)
+static void port_step(struct agent *a, struct entity *x, int step)
 {
-	const struct vf_info *vf = pfs_vf(a->view, p->want.pf, p->want.vf);
+	const struct port_facts *f = (const struct port_facts *)x;
+	const struct vf_info *vf = pfs_vf(a->view, f->want.pf, f->want.vf);
 	struct port_job *j = calloc(1, sizeof(*j));
 
 	if (!j)
 		return;
-	j->agent = a;
-	j->step = step;
-	j->vf = p->want.vf;
-	j->config = p->want.config;
-	j->changed = p->have.changed;
-	j->foreign = vf && *vf->config.port_id && strcmp(vf->config.port_id, p->id);
-	snprintf(j->port, sizeof(j->port), "%s", p->id);
-	snprintf(j->pf, sizeof(j->pf), "%s", p->want.pf);
-	agent_socket_path(a, p->id, j->socket);
-	if (work_push(a->switch_queue, port_run, port_done, j))
+	j->step = (struct step){ .failure = "a VF cannot be set", .done = port_done };
+	j->what = (enum port_step)step;
+	j->vf = f->want.vf;
+	j->config = f->want.config;
+	j->changed = f->have.changed;
+	j->foreign = vf && *vf->config.port_id && strcmp(vf->config.port_id, x->id);
+	snprintf(j->pf, sizeof(j->pf), "%s", f->want.pf);
+	agent_socket_path(a, x->id, j->socket);
+	if (step_begin(&j->step, a, x, a->sides[SIDE_SWITCH].queue, port_run))
 		free(j);
-	else
-		p->busy = true;
 }
 
-struct net_job {
-	struct agent *agent;
-	enum net_step step;
-	char net[UUID_STR_LEN];
-	struct want_net want; /* doc NULL: only to be removed */
-	struct dhcp_place at;
-	char pf[PF_NAME_LEN + 1];
-	bool service_port;
-	bool other_mac; /* ... of an address that is not wished for any more */
-	pid_t daemon;
-	char *conf, *hosts;
-	int rc;
-	struct err e;
+static void port_event(struct agent *a, struct entity *x)
+{
+	((struct port *)x)->filter_due++;
+}
+
+static json_t *port_status(const struct entity *x)
+{
+	const struct port_facts *f = (const struct port_facts *)x;
+
+	return report_status(plan_port_status(&f->want, &f->have), x->retry.why);
+}
+
+static bool port_gone(const struct entity *x)
+{
+	return !((const struct port *)x)->qmp_busy;
+}
+
+const struct agent_kind port_kind = {
+	.name = "port",
+	.words = { "port" },
+	.size = sizeof(struct port),
+	.side = SIDE_SWITCH,
+	.open = port_open,
+	.init = port_init,
+	.fini = port_fini,
+	.parse = port_parse,
+	.observe = port_observe,
+	.plan = port_plan,
+	.step = port_step,
+	.beside = guest_evaluate,
+	.event = port_event,
+	.status = port_status,
+	.gone = port_gone,
 };
-
-/*
- * The service port with its addresses; dnsmasq is started anew on it afterwards. A port that
- * outlived its daemon with its addresses is taken as it is.
- */
-static int net_add(struct net_job *j)
-{
-	const struct want_net *want = &j->want;
-	struct svc_config svc = { .mac = want->dhcp_mac,
-				  .vlan = (uint16_t)want->vlan,
-				  .mtu = (uint16_t)want->mtu };
-	char path[PATH_MAX], daemon[16];
-	bool as_it_was = j->service_port && !j->other_mac && dhcp_has_addresses(want);
-	int rc = as_it_was ? 0 : dhcp_stop(&j->at, &j->e);
-
-	snprintf(svc.pf, sizeof(svc.pf), "%s", want->pf);
-	snprintf(svc.name, sizeof(svc.name), "%s", j->at.tap);
-	snprintf(svc.netns, sizeof(svc.netns), "%s", j->at.netns);
-	if (!rc)
-		rc = dhcp_make(&j->at, &j->e);
-	if (!rc && j->other_mac)
-		rc = pfs_svc_del(j->agent->opts.run_dir, j->pf, j->at.tap, &j->e);
-	if (!rc && (!j->service_port || j->other_mac))
-		rc = pfs_svc_add(j->agent->opts.run_dir, &svc, &j->e);
-	if (!rc && !as_it_was)
-		rc = dhcp_address(want, &j->e);
-	snprintf(path, sizeof(path), "%s/swd", j->at.dir);
-	snprintf(daemon, sizeof(daemon), "%d", j->daemon);
-	return rc ? rc : file_replace(path, daemon, strlen(daemon), 0644, &j->e);
-}
-
-static int net_remove(struct net_job *j)
-{
-	int rc = dhcp_stop(&j->at, &j->e);
-
-	if (!rc && j->service_port)
-		rc = pfs_svc_del(j->agent->opts.run_dir, j->pf, j->at.tap, &j->e);
-	if (!rc)
-		dhcp_remove(&j->at);
-	return rc;
-}
-
-static void net_run(void *arg)
-{
-	struct net_job *j = arg;
-
-	switch (j->step) {
-	case NET_STEP_ADD:
-		j->rc = net_add(j);
-		break;
-	case NET_STEP_START:
-		j->rc = dhcp_address(&j->want, &j->e);
-		if (!j->rc)
-			j->rc = dhcp_start(&j->at, j->conf, j->hosts, &j->e);
-		break;
-	case NET_STEP_UPDATE:
-		j->rc = dhcp_update(&j->at, j->hosts, &j->e);
-		break;
-	case NET_STEP_REMOVE:
-		j->rc = net_remove(j);
-		break;
-	case NET_STEP_NONE:
-		break;
-	}
-}
-
-static void net_job_free(struct net_job *j)
-{
-	want_doc_put(&j->want.doc);
-	free(j->conf);
-	free(j->hosts);
-	free(j);
-}
-
-static void net_done(void *arg)
-{
-	struct net_job *j = arg;
-	struct net *n = entity_net(j->agent, j->net);
-
-	if (n) {
-		n->busy = false;
-		n->stamp = ++j->agent->clock;
-		n->have.known = false;
-		n->have.files = !access(n->at.dir, F_OK);
-		retry_later(&n->retry, "DHCP of a network cannot be set up", n->id,
-			    j->rc ? &j->e : NULL);
-		if (!j->rc && j->step == NET_STEP_ADD)
-			n->addressed = j->daemon;
-		agent_observe(j->agent);
-	}
-	net_job_free(j);
-}
-
-/**
- * step_net() - Run a step on a network's DHCP
- * @a:    agent
- * @n:    network; not busy
- * @step: from plan_net()
- */
-void step_net(struct agent *a, struct net *n, enum net_step step)
-{
-	const struct pfs_pf *pf = pfs_find(a->view, n->pf);
-	const struct svc_config *svc = pfs_svc(pf, n->at.tap);
-	struct net_job *j = calloc(1, sizeof(*j));
-
-	if (!j)
-		return;
-	j->agent = a;
-	j->step = step;
-	j->at = n->at;
-	j->service_port = n->have.service_port;
-	j->other_mac = svc && !mac_equal(&svc->mac, &n->want.dhcp_mac);
-	j->daemon = pf ? pf->daemon : 0;
-	snprintf(j->net, sizeof(j->net), "%s", n->id);
-	snprintf(j->pf, sizeof(j->pf), "%s", n->pf);
-	if (n->want.doc)
-		want_net_parse(n->want.doc, &j->want, NULL);
-	j->conf = n->conf ? strdup(n->conf) : NULL;
-	j->hosts = n->hosts ? strdup(n->hosts) : NULL;
-	if ((step != NET_STEP_REMOVE && (!j->want.doc || !j->conf || !j->hosts)) ||
-	    work_push(n->steps, net_run, net_done, j))
-		net_job_free(j);
-	else
-		n->busy = true;
-}

@@ -52,18 +52,10 @@ json_t *drive_meta_data(const struct want_server *s)
 	return meta;
 }
 
-static const struct want_subnet *subnet_of(const struct want_net *net, const char *id)
-{
-	for (unsigned int i = 0; net && id && i < net->n_subnets; i++)
-		if (!strcmp(net->subnets[i].id, id))
-			return &net->subnets[i];
-	return NULL;
-}
-
 /* One entry of "networks": an address by DHCP, or in full where the subnet has none. */
 static json_t *network_entry(const struct want_port *p, const struct want_net *net, unsigned int i)
 {
-	const struct want_subnet *sub = subnet_of(net, p->ips[i].subnet);
+	const struct want_subnet *sub = want_subnet_of(net, p->ips[i].subnet);
 	bool v6 = p->ips[i].address.version == 6;
 	char id[32], address[IP_STR_LEN], gateway[IP_STR_LEN];
 	json_t *entry;

@@ -8,8 +8,17 @@
 #include <string.h>
 
 #include "agent/core/state.h"
+#include "agent/kinds/tap/tap.h"
 
 #define NAME_PREFIX "tap-"
+
+struct tap {
+	struct entity entity;
+	struct want_tap want;
+	struct tap_have have;
+	struct mirror_config found[WANT_LEGS]; /* what the switch has; no name: nothing */
+	struct mirror_config surplus, missing; /* what is to go or to come first, if have says so */
+};
 
 static const char *const name_ends[WANT_LEGS] = { "-in", "-out", "" };
 
@@ -34,17 +43,76 @@ static bool mirror_tap(const struct mirror_config *m, char id[UUID_STR_LEN])
 	return false;
 }
 
+static int tap_open(struct agent *a, struct err *e)
+{
+	struct collectors listed;
+	int rc = collectors_parse(a->opts.collectors, &listed, e);
+
+	if (rc)
+		err_prefix(e, "[taas] collectors");
+	return rc;
+}
+
+static void tap_fini(struct entity *x)
+{
+	want_doc_put(&((struct tap *)x)->want.doc);
+}
+
+static int tap_parse(struct agent *a, struct entity *x, json_t *doc, struct err *e)
+{
+	struct tap *t = (struct tap *)x;
+	struct collectors listed;
+	struct want_tap fresh;
+	int rc = collectors_parse(a->opts.collectors, &listed, e);
+
+	rc = rc ?: want_tap_parse(doc, &fresh, e);
+	if (rc)
+		return rc;
+	want_tap_judge(&fresh, &listed);
+	want_doc_put(&t->want.doc);
+	t->want = fresh;
+	return 0;
+}
+
+/* Mirrors of taps that went while no agent looked. */
+static void tap_discover(struct agent *a)
+{
+	for (unsigned int i = 0; i < a->view->n_pfs; i++)
+		for (unsigned int n = 0; n < a->view->pfs[i].n_mirrors; n++) {
+			char id[UUID_STR_LEN];
+
+			if (mirror_tap(&a->view->pfs[i].mirrors[n], id) &&
+			    !entity_find(a, tap_kind.name, id))
+				entity_add(a, &tap_kind, id);
+		}
+}
+
+static void tap_observe(struct agent *a, struct entity *x)
+{
+	struct tap *t = (struct tap *)x;
+
+	t->have.known = a->desired_known;
+	for (unsigned int leg = 0; leg < WANT_LEGS; leg++) {
+		const struct mirror_config *m;
+		char name[MIRROR_NAME_LEN + 1];
+
+		mirror_name(x->id, leg, name);
+		m = pfs_mirror(a->view, name);
+		t->found[leg] = m ? *m : (struct mirror_config){ .name = "" };
+	}
+}
+
 /* The port has its VF, and keeps it for now. */
 static const struct want_port *bound_port(struct agent *a, const char *id)
 {
-	const struct port *p = entity_port(a, id);
+	const struct port_facts *p = facts_port(a, id);
 
-	return p && p->want.doc && !p->want.released && p->have.bound ? &p->want : NULL;
+	return p && !p->want.released && p->have.bound ? &p->want : NULL;
 }
 
 static bool ports_bound(struct agent *a, const struct tap *t)
 {
-	return t->want.doc && !*t->want.refused && bound_port(a, t->want.source) &&
+	return t->entity.doc && !*t->want.refused && bound_port(a, t->want.source) &&
 	       (!t->want.port || bound_port(a, t->want.port));
 }
 
@@ -62,143 +130,103 @@ static void mirror_wanted(struct agent *a, const struct tap *t, unsigned int leg
 				       .id = t->want.legs[leg].id,
 				       .version = t->want.to == MIRROR_TO_ERSPAN,
 				       .vlans = t->want.vlans };
-	mirror_name(t->id, leg, out->name);
+	mirror_name(t->entity.id, leg, out->name);
 	snprintf(out->from_pf, sizeof(out->from_pf), "%s", from->pf);
 	snprintf(out->to_pf, sizeof(out->to_pf), "%s", to ? to->pf : "");
 	snprintf(out->remote, sizeof(out->remote), "%s", t->want.remote ? t->want.remote : "");
 }
 
-/* Mirrors of taps that went while no agent looked. */
-static void find_leftovers(struct agent *a)
+static int tap_plan(struct agent *a, struct entity *x)
 {
-	for (unsigned int i = 0; i < a->view->n_pfs; i++)
-		for (unsigned int n = 0; n < a->view->pfs[i].n_mirrors; n++) {
-			char id[UUID_STR_LEN];
+	struct tap *t = (struct tap *)x;
 
-			if (mirror_tap(&a->view->pfs[i].mirrors[n], id) && !entity_tap(a, id))
-				entity_tap_add(a, id);
-		}
-}
+	t->have.ports = ports_bound(a, t);
+	t->have.surplus = t->have.missing = false;
+	for (unsigned int leg = 0; leg < WANT_LEGS; leg++) {
+		const struct mirror_config *found = &t->found[leg];
+		struct mirror_config want = { .name = "" };
 
-/**
- * tap_observe_all() - Take from a look at the switch what it says of taps
- * @a: agent; its view is new
- */
-void tap_observe_all(struct agent *a)
-{
-	if (!a->desired_known)
-		return;
-	find_leftovers(a);
-	for (struct omap_node *n = omap_from(a->taps, ""); n; n = n->next[0]) {
-		struct tap *t = n->value;
-
-		t->have.known |= !t->busy;
-		for (unsigned int leg = 0; leg < WANT_LEGS && !t->busy; leg++) {
-			const struct mirror_config *m;
-			char name[MIRROR_NAME_LEN + 1];
-
-			mirror_name(t->id, leg, name);
-			m = pfs_mirror(a->view, name);
-			t->found[leg] = m ? *m : (struct mirror_config){ .name = "" };
+		if (t->have.ports && t->want.legs[leg].wanted)
+			mirror_wanted(a, t, leg, &want);
+		if (*found->name && fields_diff(mirror_fields, found, &want)) {
+			t->surplus = *found;
+			t->have.surplus = true;
+		} else if (!*found->name && *want.name) {
+			t->missing = want;
+			t->have.missing = true;
 		}
 	}
+	return (int)plan_tap(&t->have);
 }
 
 struct tap_job {
-	struct agent *agent;
-	enum tap_step step;
-	char tap[UUID_STR_LEN];
+	struct step step;
+	enum tap_step what;
 	struct mirror_config mirror;
-	int rc;
-	struct err e;
 };
 
 static void tap_run(void *arg)
 {
 	struct tap_job *j = arg;
-	const char *run_dir = j->agent->opts.run_dir;
+	const char *run_dir = j->step.agent->opts.run_dir;
 
-	if (j->step == TAP_STEP_ADD)
-		j->rc = pfs_mirror_add(run_dir, &j->mirror, &j->e);
+	if (j->what == TAP_STEP_ADD)
+		j->step.rc = pfs_mirror_add(run_dir, &j->mirror, &j->step.e);
 	else
-		j->rc = pfs_mirror_del(run_dir, j->mirror.from_pf, j->mirror.name, &j->e);
+		j->step.rc = pfs_mirror_del(run_dir, j->mirror.from_pf, j->mirror.name, &j->step.e);
 }
 
-static void tap_done(void *arg)
+static void tap_done(struct step *s)
 {
-	struct tap_job *j = arg;
-	struct tap *t = entity_tap(j->agent, j->tap);
-
-	if (t) {
-		t->busy = false;
-		t->have.known = false; /* until the next look, which is behind us in the queue */
-		retry_later(&t->retry, "a tap's mirror cannot be set", t->id, j->rc ? &j->e : NULL);
-		agent_observe(j->agent);
-	}
-	free(j);
+	((struct tap *)s->entity)->have.known = false; /* until the next look */
+	free(s);
 }
 
-static void step_tap(struct agent *a, struct tap *t, enum tap_step step,
-		     const struct mirror_config *mirror)
+static void tap_step(struct agent *a, struct entity *x, int step)
 {
+	const struct tap *t = (const struct tap *)x;
 	struct tap_job *j = calloc(1, sizeof(*j));
 
 	if (!j)
 		return;
-	j->agent = a;
-	j->step = step;
-	j->mirror = *mirror;
-	snprintf(j->tap, sizeof(j->tap), "%s", t->id);
-	if (work_push(a->switch_queue, tap_run, tap_done, j))
+	j->step = (struct step){ .failure = "a tap's mirror cannot be set", .done = tap_done };
+	j->what = (enum tap_step)step;
+	j->mirror = step == TAP_STEP_ADD ? t->missing : t->surplus;
+	if (step_begin(&j->step, a, x, a->sides[SIDE_SWITCH].queue, tap_run))
 		free(j);
-	else
-		t->busy = true;
 }
 
-/* What is to go or to come first: its mirror in @surplus or @missing, whose names tell. */
-static void compare(struct agent *a, const struct tap *t, bool ports, struct mirror_config *surplus,
-		    struct mirror_config *missing)
+static json_t *tap_status(const struct entity *x)
 {
-	for (unsigned int leg = 0; leg < WANT_LEGS; leg++) {
-		const struct mirror_config *found = &t->found[leg];
-		struct mirror_config want = { .name = "" };
+	const struct tap *t = (const struct tap *)x;
+	const char *why = *t->want.refused ? t->want.refused : x->retry.why;
 
-		if (ports && t->want.legs[leg].wanted)
-			mirror_wanted(a, t, leg, &want);
-		if (*found->name && fields_diff(mirror_fields, found, &want))
-			*surplus = *found;
-		else if (!*found->name && *want.name)
-			*missing = want;
-	}
+	return report_status(plan_tap_status(&t->have, *why), why);
 }
 
-/* Return: whether something of the tap is on its way. */
-static bool evaluate_tap(struct agent *a, struct tap *t)
+/* What the last look found counts: what is planned about it may be older than the wish's end. */
+static bool tap_gone(const struct entity *x)
 {
-	struct mirror_config surplus = { .name = "" }, missing = { .name = "" };
-	enum tap_step step;
+	const struct tap *t = (const struct tap *)x;
+	bool found = false;
 
-	t->have.ports = ports_bound(a, t);
-	compare(a, t, t->have.ports, &surplus, &missing);
-	t->have.surplus = *surplus.name;
-	t->have.missing = *missing.name;
-	step = plan_tap(&t->have);
-	if (step != TAP_STEP_NONE && !t->busy && retry_due(&t->retry))
-		step_tap(a, t, step, step == TAP_STEP_ADD ? &missing : &surplus);
-	return t->busy || (step != TAP_STEP_NONE && !t->retry.n);
+	for (unsigned int leg = 0; leg < WANT_LEGS; leg++)
+		found |= *t->found[leg].name != '\0';
+	return t->have.known && !found;
 }
 
-/**
- * tap_evaluate_all() - Compare what taps are wanted with the switch's mirrors, start what differs
- * @a: agent
- *
- * Return: whether something is on its way.
- */
-bool tap_evaluate_all(struct agent *a)
-{
-	bool hurry = false;
-
-	for (struct omap_node *n = omap_from(a->taps, ""); n; n = n->next[0])
-		hurry |= evaluate_tap(a, n->value);
-	return hurry;
-}
+const struct agent_kind tap_kind = {
+	.name = "tap",
+	.words = { "tap_flow", "tap_mirror" },
+	.size = sizeof(struct tap),
+	.side = SIDE_SWITCH,
+	.open = tap_open,
+	.fini = tap_fini,
+	.parse = tap_parse,
+	.discover = tap_discover,
+	.observe = tap_observe,
+	.plan = tap_plan,
+	.step = tap_step,
+	.status = tap_status,
+	.gone = tap_gone,
+};

@@ -1,52 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From wanted and observed state to the next step, and to the words reported up. */
-#include "agent/core/plan.h"
+/* From what is wanted and there to the next step, and to the word reported up. Pure. */
+#include "agent/kinds/server/server.h"
 
 #include <errno.h>
 
 #define STARTS_MAX 3 /* of a domain that libvirt does not bring up, for one document */
-
-/**
- * plan_port() - The next step for a port's VF
- * @want: document
- * @have: observed state
- *
- * A setting is written at bind and when the document changed, never because the switch differs: a
- * setting made by hand wins until then (docs/sriov.md). A released VF waits for its domain. A VF is
- * attached before its domain starts: the switch listens then, and QEMU has only to connect.
- */
-enum port_step plan_port(const struct want_port *want, const struct port_have *have)
-{
-	if (!have->known)
-		return PORT_STEP_NONE;
-	if (want->released)
-		return have->bound && !have->in_use ? PORT_STEP_RELEASE : PORT_STEP_NONE;
-	if (!have->bound)
-		return PORT_STEP_BIND;
-	if (have->changed)
-		return PORT_STEP_SET;
-	if (want->server && !have->attached && !have->attached_else)
-		return PORT_STEP_ATTACH;
-	if (!want->server && have->attached && !have->in_use)
-		return PORT_STEP_DETACH;
-	return PORT_STEP_NONE;
-}
-
-/**
- * plan_port_status() - The word to report for a port
- * @want: document
- * @have: observed state
- *
- * Return: "RELEASED", "ACTIVE" or "DOWN"; NULL while there is nothing to say.
- */
-const char *plan_port_status(const struct want_port *want, const struct port_have *have)
-{
-	if (!have->known)
-		return NULL;
-	if (want->released)
-		return have->bound ? NULL : "RELEASED";
-	return have->bound && have->connected ? "ACTIVE" : "DOWN";
-}
 
 /* It was started, ended by itself, and the API has not asked for it again since. */
 static bool stays_halted(const struct want_server *want, const struct server_have *have)
@@ -152,66 +110,4 @@ int plan_power_state(const struct server_have *have)
 		break;
 	}
 	return have->files ? 4 : 0;
-}
-
-/**
- * plan_net() - The next step for a network's DHCP
- * @have: observed state, and whether it is wanted
- */
-enum net_step plan_net(const struct net_have *have)
-{
-	if (!have->known)
-		return NET_STEP_NONE;
-	if (!have->wanted)
-		return have->service_port || have->running || have->files ? NET_STEP_REMOVE
-									  : NET_STEP_NONE;
-	if (!have->service_port || !have->addressed)
-		return NET_STEP_ADD;
-	if (!have->running || !have->conf_current)
-		return NET_STEP_START;
-	return have->hosts_current ? NET_STEP_NONE : NET_STEP_UPDATE;
-}
-
-/**
- * plan_net_status() - The word to report for a network
- * @have: observed state
- *
- * Return: "ACTIVE" or "DOWN"; NULL while there is nothing to say.
- */
-const char *plan_net_status(const struct net_have *have)
-{
-	if (!have->known)
-		return NULL;
-	if (have->wanted && (!have->service_port || !have->running))
-		return "DOWN";
-	return "ACTIVE";
-}
-
-/**
- * plan_tap() - The next step for a tap's mirrors
- * @have: observed state against what is wanted
- */
-enum tap_step plan_tap(const struct tap_have *have)
-{
-	if (!have->known)
-		return TAP_STEP_NONE;
-	if (have->surplus)
-		return TAP_STEP_REMOVE;
-	return have->missing ? TAP_STEP_ADD : TAP_STEP_NONE;
-}
-
-/**
- * plan_tap_status() - The word to report for a tap flow or tap mirror
- * @have:   observed state
- * @failed: its last step failed
- *
- * Return: "ACTIVE", "DOWN" or "ERROR"; NULL while there is nothing to say.
- */
-const char *plan_tap_status(const struct tap_have *have, bool failed)
-{
-	if (!have->known)
-		return NULL;
-	if (failed)
-		return "ERROR";
-	return have->ports && !have->surplus && !have->missing ? "ACTIVE" : "DOWN";
 }

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Observed state of what several kinds look at. */
+#ifndef ANYVF_AGENT_CORE_HAVE_H
+#define ANYVF_AGENT_CORE_HAVE_H
+
+#include <stdbool.h>
+
+#include "agent/host/virt.h"
+
+struct port_have {
+	bool known;	    /* the switch has told the VF's state */
+	bool bound;	    /* the VF carries this port's id */
+	uint32_t changed;   /* bits by enum vf_field: document against the agent's last write */
+	bool attached;	    /* to this port's socket */
+	bool attached_else; /* to something of an operator's */
+	bool connected;	    /* the domain's front end is there */
+	bool in_use;	    /* its server's domain exists, or may exist */
+};
+
+struct server_have {
+	bool known; /* libvirt has told its domains */
+	enum domain_state domain;
+	bool files;		    /* its directory exists */
+	bool halted;		    /* it ended by itself since it was started */
+	uint64_t halted_generation; /* generation of the document then */
+	bool failed;		    /* the last start failed for good */
+	uint64_t failed_generation; /* generation of the document then */
+	unsigned int reboot;	    /* reboots done */
+	bool rebooting;		    /* a reboot is under way */
+	bool ports_ready;	    /* its VFs are set and attached */
+	bool was_active;	    /* its ports were connected since it was started */
+};
+
+#endif

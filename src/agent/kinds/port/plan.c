@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From what is wanted and there to the next step, and to the word reported up. Pure. */
+#include "agent/kinds/port/port.h"
+
+/**
+ * plan_port() - The next step for a port's VF
+ * @want: document
+ * @have: observed state
+ *
+ * A setting is written at bind and when the document changed, never because the switch differs: a
+ * setting made by hand wins until then (docs/sriov.md). A released VF waits for its domain. A VF is
+ * attached before its domain starts: the switch listens then, and QEMU has only to connect.
+ */
+enum port_step plan_port(const struct want_port *want, const struct port_have *have)
+{
+	if (!have->known)
+		return PORT_STEP_NONE;
+	if (want->released)
+		return have->bound && !have->in_use ? PORT_STEP_RELEASE : PORT_STEP_NONE;
+	if (!have->bound)
+		return PORT_STEP_BIND;
+	if (have->changed)
+		return PORT_STEP_SET;
+	if (want->server && !have->attached && !have->attached_else)
+		return PORT_STEP_ATTACH;
+	if (!want->server && have->attached && !have->in_use)
+		return PORT_STEP_DETACH;
+	return PORT_STEP_NONE;
+}
+
+/**
+ * plan_port_status() - The word to report for a port
+ * @want: document
+ * @have: observed state
+ *
+ * Return: "RELEASED", "ACTIVE" or "DOWN"; NULL while there is nothing to say.
+ */
+const char *plan_port_status(const struct want_port *want, const struct port_have *have)
+{
+	if (!have->known)
+		return NULL;
+	if (want->released)
+		return have->bound ? NULL : "RELEASED";
+	return have->bound && have->connected ? "ACTIVE" : "DOWN";
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ports: the VF that each has, set and attached; and the guest's side of it. */
+#ifndef ANYVF_AGENT_KINDS_PORT_PORT_H
+#define ANYVF_AGENT_KINDS_PORT_PORT_H
+
+#include "agent/core/have.h"
+#include "agent/core/state.h"
+#include "agent/core/want.h"
+
+enum port_step {
+	PORT_STEP_NONE,
+	PORT_STEP_BIND,	  /* write all settings; what another port left goes first */
+	PORT_STEP_SET,	  /* write what the API changed since the last write */
+	PORT_STEP_ATTACH, /* listen for the domain's QEMU, which starts then */
+	PORT_STEP_DETACH,
+	PORT_STEP_RELEASE, /* everything back to defaults */
+};
+
+struct port {
+	struct port_facts facts;
+	struct vf_config applied; /* what the agent wrote last; in a record too */
+	bool applied_known;
+	/* The guest's side, once its driver is up. */
+	bool rings; /* queues run */
+	bool qmp_busy;
+	bool filter_sent;		      /* the switch knows a filter of ours */
+	unsigned int filter_due, filter_done; /* events seen, events served */
+	uint64_t filter_ms;		      /* not before */
+	bool guest_link;		      /* what QEMU shows the guest */
+};
+
+extern const struct agent_kind port_kind;
+
+int want_port_parse(json_t *doc, struct want_port *out, struct err *e);
+enum port_step plan_port(const struct want_port *want, const struct port_have *have);
+const char *plan_port_status(const struct want_port *want, const struct port_have *have);
+
+/* filter.c: the guest's side, over QMP */
+void guest_observe(struct port *p, const struct vf_info *vf);
+void guest_evaluate(struct agent *a, struct entity *x);
+
+#endif

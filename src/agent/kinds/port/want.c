@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A port's document, checked and unpacked. What passes here is safe in paths and commands. */
+#include "agent/kinds/port/port.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The VF's settings: the words of vf_fields[] that the document has under the same names. */
+static int parse_vf_config(const json_t *doc, struct vf_config *out, struct err *e)
+{
+	auto_of(json_decref) json_t *set = json_object();
+	uint32_t changed = 0;
+	int rc;
+
+	if (!set)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < VF_FIELD_N; i++) {
+		json_t *value = json_object_get(doc, vf_fields[i].word);
+
+		if (value && (WANT_VF_FIELDS & 1U << i) && i != VF_FIELD_SERVER)
+			json_object_set(set, vf_fields[i].word, value);
+	}
+	vf_config_default(out);
+	rc = fields_from_json(vf_fields, out, set, &changed, e);
+	return rc ? rc : vf_config_check(out, changed, e);
+}
+
+/**
+ * want_port_parse() - A port's document as a struct
+ * @doc: the document; @out takes a reference of its own
+ * @out: gets the port, given back with want_doc_put(&out->doc); untouched on failure
+ * @e:   what is wrong with the document, may be NULL
+ *
+ * Return: 0, -EINVAL or -E2BIG. Context: any thread.
+ */
+int want_port_parse(json_t *doc, struct want_port *out, struct err *e)
+{
+	struct want_port p = { .vf = 0 };
+	json_int_t generation;
+	json_t *ips = NULL;
+	int released = 0, vf, rc;
+	json_error_t why;
+
+	if (json_unpack_ex(doc, &why, 0, "{s:I,s:s,s:s,s:s,s:i,s?b,s?o}", "generation", &generation,
+			   "id", &p.id, "network", &p.network, "pf", &p.pf, "vf", &vf, "released",
+			   &released, "fixed_ips", &ips))
+		return want_bad_doc(e, &why);
+	p.server = want_text(doc, "server");
+	p.pci_slot = want_text(doc, "pci_slot");
+	rc = want_ids_check((const char *const[]){ p.id, p.network, p.server }, 3, e);
+	if (!rc && (vf < 0 || vf >= VF_MAX || strlen(p.pf) > PF_NAME_LEN))
+		rc = err_set(e, -EINVAL, "VF %d of %.40s cannot be", vf, p.pf);
+	if (!rc)
+		rc = parse_vf_config(doc, &p.config, e);
+	if (!rc)
+		rc = want_ips_parse(ips, p.ips, &p.n_ips, e);
+	if (rc)
+		return rc;
+	memcpy(p.config.port_id, p.id, UUID_STR_LEN);
+	p.generation = (uint64_t)generation;
+	p.vf = (unsigned int)vf;
+	p.released = released;
+	p.doc = json_incref(doc);
+	*out = p;
+	return 0;
+}

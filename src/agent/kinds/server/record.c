@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The record of a server: what has to outlive the agent. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/kinds/server/server.h"
+
+/* In the run directory; written by `anyvf down` when it has ended the guests. */
+#define GUESTS_ENDED "guests-ended"
+
+static void record_path(const struct agent *a, const struct entity *x, char out[PATH_MAX])
+{
+	char dir[PATH_MAX];
+
+	agent_server_dir(a, x->id, dir);
+	snprintf(out, PATH_MAX, "%.*s/record", PATH_MAX - 8, dir);
+}
+
+/**
+ * server_keep() - Keep what a restarted agent has to know of a server
+ * @a: agent
+ * @s: server; its directory exists
+ */
+void server_keep(const struct agent *a, const struct server *s)
+{
+	const struct server_have *have = &s->facts.have;
+	char path[PATH_MAX];
+
+	record_path(a, &s->facts.entity, path);
+	record_write(path,
+		     json_pack("{s:s,s:b,s:i,s:b,s:I}", "boot_id", a->boot_id, "started",
+			       s->started, "reboot", (int)have->reboot, "halted", have->halted,
+			       "halted_generation", (json_int_t)have->halted_generation));
+}
+
+/* `anyvf down` ended the guests, and says so: the record is older than its word. */
+static bool ended_by_down(const struct agent *a, const char *record)
+{
+	char path[PATH_MAX];
+	struct stat word, st;
+
+	snprintf(path, sizeof(path), "%s/" GUESTS_ENDED, a->opts.run_dir);
+	return !stat(path, &word) && !stat(record, &st) &&
+	       (st.st_mtim.tv_sec < word.st_mtim.tv_sec ||
+		(st.st_mtim.tv_sec == word.st_mtim.tv_sec &&
+		 st.st_mtim.tv_nsec < word.st_mtim.tv_nsec));
+}
+
+/**
+ * server_recall() - Know what an agent before this one has kept of a server
+ * @a: agent
+ * @s: new server
+ */
+void server_recall(const struct agent *a, struct server *s)
+{
+	struct server_have *have = &s->facts.have;
+	auto_of(json_decref) json_t *r = NULL;
+	const char *boot_id = "";
+	json_int_t halted_generation = 0;
+	int started = 0, halted = 0, reboot = 0;
+	char path[PATH_MAX];
+
+	agent_server_dir(a, s->facts.entity.id, path);
+	have->files = !access(path, F_OK);
+	record_path(a, &s->facts.entity, path);
+	r = record_read(path);
+	if (!r || json_unpack(r, "{s:s,s:b,s:i,s:b,s:I}", "boot_id", &boot_id, "started", &started,
+			      "reboot", &reboot, "halted", &halted, "halted_generation",
+			      &halted_generation))
+		return;
+	/* Another boot, or `anyvf down`: what ran then did not end by itself. */
+	s->started = started && !strcmp(boot_id, a->boot_id) && !ended_by_down(a, path);
+	have->reboot = (unsigned int)reboot;
+	have->halted = halted;
+	have->halted_generation = (uint64_t)halted_generation;
+	have->was_active = s->started;
+}

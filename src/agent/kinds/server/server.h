@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Servers: a domain for each, with disk, config drive and console log. */
+#ifndef ANYVF_AGENT_KINDS_SERVER_SERVER_H
+#define ANYVF_AGENT_KINDS_SERVER_SERVER_H
+
+#include "agent/core/have.h"
+#include "agent/core/state.h"
+#include "agent/core/want.h"
+
+enum server_step {
+	SERVER_STEP_NONE,
+	SERVER_STEP_START,
+	SERVER_STEP_STOP,
+	SERVER_STEP_REBOOT, /* end the domain and start it anew */
+	SERVER_STEP_DELETE, /* domain, disks, records */
+};
+
+struct server {
+	struct server_facts facts;
+	bool started;		    /* record: it was started in this boot, and not ended by us */
+	bool starting, rescued;	    /* a step starts it; and its end was asked for meanwhile */
+	struct work_queue *steps;   /* domain and disks */
+	unsigned int starts;	    /* that libvirt did not bring up, ... */
+	uint64_t starts_generation; /* ... for this document */
+	char fault[256];	    /* why the start failed for good */
+};
+
+/* Copies of all a step needs; the things may change or go meanwhile. */
+struct server_job {
+	struct step step;
+	enum server_step what;
+	struct want_server want;
+	unsigned int n_ports;
+	struct want_port ports[WANT_PORTS_MAX];
+	struct want_net nets[WANT_PORTS_MAX]; /* of each port; doc NULL: not known */
+	bool kvm, no_msix;
+	char dir[PATH_MAX - 64];
+	bool begun; /* libvirt was asked to start the domain */
+	bool ended; /* the domain was ended, whatever came then */
+};
+
+extern const struct agent_kind server_kind;
+
+int want_server_parse(json_t *doc, struct want_server *out, struct err *e);
+enum server_step plan_server(const struct want_server *want, const struct server_have *have);
+const char *plan_server_status(const struct want_server *want, const struct server_have *have);
+bool plan_start_again(int rc, bool begun, unsigned int starts);
+int plan_power_state(const struct server_have *have);
+
+void server_recall(const struct agent *a, struct server *s);
+void server_keep(const struct agent *a, const struct server *s);
+void server_step(struct agent *a, struct entity *x, int step);
+void server_rescue(struct agent *a, struct entity *x);
+int server_start(struct server_job *j);
+
+#endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Steps on servers: what they do in their work queue, and what is known afterwards. */
+#include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent/kinds/server/cache.h"
+#include "agent/kinds/server/server.h"
+
+#define SHUTDOWN_MS    15000	 /* what a guest gets to end by itself */
+#define PRESS_EVERY_MS 4000	 /* a guest that boots may miss the power button */
+#define QEMU_NO_MSIX   8000000UL /* older ones crash under TCG with MSI-X on vhost-user */
+
+static void evict_images(struct server_job *j)
+{
+	char cache[PATH_MAX], servers[PATH_MAX];
+
+	snprintf(cache, sizeof(cache), "%s/images", j->step.agent->dir);
+	snprintf(servers, sizeof(servers), "%s/servers", j->step.agent->dir);
+	cache_evict(cache, servers);
+}
+
+static void sleep_ms(long ms)
+{
+	nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
+}
+
+/* The power button first; the plug when the guest does not follow. */
+static int stop(struct server_job *j)
+{
+	const char *id = j->want.id;
+	enum domain_state state = DOMAIN_RUNNING;
+
+	for (int waited_ms = 0; waited_ms < SHUTDOWN_MS; waited_ms += 200) {
+		if (waited_ms % PRESS_EVERY_MS == 0)
+			virt_shutdown(j->step.agent->virt, id, NULL);
+		sleep_ms(200);
+		if (!virt_state(j->step.agent->virt, id, &state, NULL) && state == DOMAIN_ABSENT)
+			return 0;
+	}
+	return virt_destroy(j->step.agent->virt, id, &j->step.e);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static int delete_all(struct server_job *j)
+{
+	int rc = virt_destroy(j->step.agent->virt, j->want.id, &j->step.e);
+
+	if (!rc && nftw(j->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) &&
+	    errno != ENOENT)
+		rc = err_errno(&j->step.e, "%s", j->dir);
+	return rc;
+}
+
+static void server_run(void *arg)
+{
+	struct server_job *j = arg;
+
+	switch (j->what) {
+	case SERVER_STEP_REBOOT:
+		j->step.rc = virt_destroy(j->step.agent->virt, j->want.id, &j->step.e);
+		j->ended = !j->step.rc;
+		if (!j->step.rc)
+			j->step.rc = server_start(j);
+		break;
+	case SERVER_STEP_START:
+		j->step.rc = server_start(j);
+		evict_images(j);
+		break;
+	case SERVER_STEP_STOP:
+		j->step.rc = stop(j);
+		break;
+	case SERVER_STEP_DELETE:
+		j->step.rc = delete_all(j);
+		evict_images(j);
+		break;
+	case SERVER_STEP_NONE:
+		break;
+	}
+}
+
+static void started(struct server *s, const struct server_job *j)
+{
+	struct server_have *have = &s->facts.have;
+
+	log_info("started a server", "id=%s accel=%s", j->want.id, j->kvm ? "kvm" : "tcg");
+	have->domain = DOMAIN_RUNNING;
+	have->files = true;
+	have->reboot = j->want.reboot;
+	have->halted = have->failed = have->was_active = false;
+	s->fault[0] = '\0';
+	s->starts = 0;
+	s->started = true;
+	server_keep(j->step.agent, s);
+}
+
+static void start_failed(struct server *s, const struct server_job *j)
+{
+	struct server_have *have = &s->facts.have;
+
+	have->files = true;
+	if (j->ended)
+		have->domain = DOMAIN_ABSENT;
+	if (s->starts_generation != j->want.generation)
+		s->starts = 0;
+	s->starts_generation = j->want.generation;
+	s->starts += j->begun;
+	if (plan_start_again(j->step.rc, j->begun, s->starts))
+		return;
+	have->failed = true;
+	have->failed_generation = j->want.generation;
+	snprintf(s->fault, sizeof(s->fault), "%.*s", (int)sizeof(s->fault) - 1, j->step.e.msg);
+}
+
+static void ended(struct server *s, const struct server_job *j)
+{
+	struct server_have *have = &s->facts.have;
+	bool deleted = j->what == SERVER_STEP_DELETE;
+
+	log_info(deleted ? "deleted a server" : "stopped a server", "id=%s", j->want.id);
+	have->domain = DOMAIN_ABSENT;
+	have->halted = have->failed = false;
+	s->started = false;
+	if (deleted)
+		have->files = false;
+	else
+		server_keep(j->step.agent, s);
+}
+
+static void job_free(struct server_job *j)
+{
+	want_doc_put(&j->want.doc);
+	for (unsigned int i = 0; i < j->n_ports; i++) {
+		want_doc_put(&j->ports[i].doc);
+		want_doc_put(&j->nets[i].doc);
+	}
+	free(j);
+}
+
+static bool starts(int step)
+{
+	return step == SERVER_STEP_START || step == SERVER_STEP_REBOOT;
+}
+
+static void server_done(struct step *step)
+{
+	struct server_job *j = (struct server_job *)step;
+	struct server *s = (struct server *)step->entity;
+
+	s->starting = s->facts.have.rebooting = false;
+	s->facts.have.known &= step->agent->virt_connected;
+	if (step->rc && starts(j->what))
+		start_failed(s, j);
+	else if (starts(j->what))
+		started(s, j);
+	else if (!step->rc)
+		ended(s, j);
+	job_free(j);
+}
+
+static void copy_ports(struct agent *a, struct server_job *j)
+{
+	for (unsigned int i = 0; i < j->want.n_ports; i++) {
+		const struct port_facts *p = facts_port(a, j->want.ports[i]);
+		const struct net_facts *n = p ? facts_net(a, p->want.network) : NULL;
+
+		if (!p)
+			continue;
+		j->ports[j->n_ports] = WANT_COPY(&p->want);
+		if (n)
+			j->nets[j->n_ports] = WANT_COPY(&n->want);
+		j->n_ports++;
+	}
+}
+
+/**
+ * server_step() - Run a step on a server's domain
+ * @a:    agent
+ * @x:    server with a document; not busy
+ * @step: from plan_server()
+ */
+void server_step(struct agent *a, struct entity *x, int step)
+{
+	struct server *s = (struct server *)x;
+	struct server_job *j = calloc(1, sizeof(*j));
+	char dir[PATH_MAX];
+
+	if (!j)
+		return;
+	j->step = (struct step){ .failure = starts(step) ? "a server does not start"
+							 : "a server does not end",
+				 .done = server_done };
+	j->what = (enum server_step)step;
+	j->kvm = a->accel == ACCEL_KVM;
+	j->no_msix = !j->kvm && a->virt_version < QEMU_NO_MSIX;
+	agent_server_dir(a, x->id, dir);
+	snprintf(j->dir, sizeof(j->dir), "%.*s", (int)sizeof(j->dir) - 1, dir);
+	j->want = WANT_COPY(&s->facts.want);
+	copy_ports(a, j);
+	if (step_begin(&j->step, a, x, s->steps, server_run)) {
+		job_free(j);
+		return;
+	}
+	s->starting = starts(step);
+	s->rescued = false;
+	s->facts.have.rebooting = step == SERVER_STEP_REBOOT;
+}
+
+struct rescue_job {
+	struct virt *virt;
+	char server[UUID_STR_LEN];
+};
+
+static void rescue_run(void *arg)
+{
+	const struct rescue_job *j = arg;
+
+	virt_destroy(j->virt, j->server, NULL);
+}
+
+/**
+ * server_rescue() - End a domain whose start hangs although it is to end, beside its step
+ * @a: agent
+ * @x: server
+ *
+ * QEMU waits for its VFs before libvirt can speak with it; killing it ends the start as well.
+ */
+void server_rescue(struct agent *a, struct entity *x)
+{
+	struct server *s = (struct server *)x;
+	struct rescue_job *j;
+
+	if (!x->doc || !s->starting || s->rescued || (s->facts.want.on && !s->facts.want.deleted))
+		return;
+	j = calloc(1, sizeof(*j));
+	if (!j)
+		return;
+	j->virt = a->virt;
+	snprintf(j->server, sizeof(j->server), "%s", x->id);
+	if (work_push(s->facts.monitor, rescue_run, free, j))
+		free(j);
+	else
+		s->rescued = true;
+}
