@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * anyvf-swd: software PFs. Options, lock and run directory; then the parent
- * process (sw/parent.h) runs the child: data plane, control, socket, loop.
+ * process (sw/parent/parent.h) runs the child: data plane, control, socket, loop.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -18,11 +18,11 @@
 #include "base/log.h"
 #include "base/sock.h"
 #include "ctl/ctl.h"
+#include "sw/control/sw.h"
 #include "sw/dp.h"
-#include "sw/parent.h"
-#include "sw/parent_rules.h"
-#include "sw/rights.h"
-#include "sw/sw.h"
+#include "sw/parent/parent.h"
+#include "sw/parent/parent_rules.h"
+#include "sw/parent/rights.h"
 
 #define GROUP	  "anyvf"	  /* may use the control socket */
 #define QEMU	  "libvirt-qemu" /* group that may use vhost-user sockets */

@@ -8,7 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "sw/dp_priv.h"
+#include "sw/data/dp_priv.h"
 
 static void worker_close(struct dp_worker *w)
 {

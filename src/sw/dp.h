@@ -23,7 +23,7 @@
 struct dp;
 struct parent;
 struct peers;
-struct port;	 /* sw/port.h */
+struct port;	 /* sw/data/port.h */
 struct veb_snap; /* veb/snap.h */
 struct veb_heard; /* veb/veb.h */
 

@@ -6,7 +6,7 @@
 #include <linux/virtio_config.h>
 
 #include "lib/driver.h"
-#include "sw/vq.h"
+#include "sw/vhost/vq.h"
 
 #define GUEST_SLOT (2048 + 192) /* bytes of a buffer: not all in the same cache sets */
 #define GUEST_PAGE 4096

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sw/vq_priv.h"
+#include "sw/vhost/vq_priv.h"
 
 #define RING   8
 #define MEM    8192 /* tx ring at 0, rx ring at 512, the rest is buffers */

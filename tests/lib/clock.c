@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "sw/watch.h"
+#include "sw/parent/watch.h"
 #include "veb/meter.h"
 #include "veb/veb.h"
 

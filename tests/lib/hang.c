@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "sw/parent.h"
+#include "sw/parent/parent.h"
 #include "veb/veb.h"
 
 static bool beats_stopped; /* atomic */

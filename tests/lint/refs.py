@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A file that a source, test, page or make file names is there: in this tree, or another project's by docs/sources.md.
 
-Any part of a path will do that ends with the name (`vq.c`, `sw/vq.c`). A name in capitals stands for any (`ROOM/FILE.c`).
+Any part of a path will do that ends with the name (`vq.c`, `sw/vhost/vq.c`). A name in capitals stands for any (`ROOM/FILE.c`).
 Behind a page's name and a comma, what begins with a capital is a heading of that page.
 What docs/plan.md has not ticked yet may not be there yet.
 """

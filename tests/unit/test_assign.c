@@ -2,7 +2,7 @@
 /* Which worker a source gets. */
 #include "unit.h"
 
-#include "sw/assign.h"
+#include "sw/data/assign.h"
 
 static void the_least_loaded_worker_gets_the_source(void **state)
 {

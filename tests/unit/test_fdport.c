@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "sw/fdport.h"
-#include "sw/offload.h"
+#include "sw/data/offload.h"
+#include "sw/port/fdport.h"
 
 static struct fdport *fp;
 static int far; /* the other end of fp->fd */

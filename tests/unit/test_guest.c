@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "sw/guest.h"
+#include "sw/control/guest.h"
 
 static const struct mac m41 = { { 2, 0, 0, 0, 0, 0x41 } }, m58 = { { 2, 0, 0, 0, 0, 0x58 } },
 			m59 = { { 2, 0, 0, 0, 0, 0x59 } }, zero;

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sw/marks.h"
+#include "sw/vhost/marks.h"
 
 static char dir[] = "/tmp/anyvf-marks-XXXXXX";
 

@@ -7,7 +7,7 @@
 #include <linux/virtio_net.h>
 #include <string.h>
 
-#include "sw/offload.h"
+#include "sw/data/offload.h"
 
 #define PIECES 64
 

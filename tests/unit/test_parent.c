@@ -21,9 +21,9 @@
 
 #include <cmocka.h>
 
-#include "sw/parent.h"
-#include "sw/parent_rules.h"
-#include "sw/parent_wire.h"
+#include "sw/parent/parent.h"
+#include "sw/parent/parent_rules.h"
+#include "sw/parent/parent_wire.h"
 
 /* Of this run alone: others test beside us. */
 static char tap_name[IFNAMSIZ], netns_name[IFNAMSIZ];

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sw/parent_rules.h"
-#include "sw/parent_wire.h"
+#include "sw/parent/parent_rules.h"
+#include "sw/parent/parent_wire.h"
 
 static char mirror_dirs[] = "/var/log/anyvf/mirrors /srv/caps/", socket_dirs[] = "/run/anyvf/vhost";
 static char vhost_dir[] = "/run/anyvf/vhost", control[] = "/run/anyvf/swd.sock";

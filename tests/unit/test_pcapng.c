@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sw/pcapng.h"
+#include "sw/port/pcapng.h"
 
 static uint8_t block[PCAPNG_START_MAX];
 

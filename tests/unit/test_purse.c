@@ -5,7 +5,7 @@
  */
 #include "unit/unit.h"
 
-#include "sw/purse.h"
+#include "sw/data/purse.h"
 #include "veb/meter.h"
 
 #define HZ	  1000000000ull

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "sw/rights.h"
+#include "sw/parent/rights.h"
 
 static uint64_t all_of(void)
 {

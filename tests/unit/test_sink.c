@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "sw/sink_priv.h"
+#include "sw/port/sink_priv.h"
 
 #define FRAME_LEN 1000u
 

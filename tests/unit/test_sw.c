@@ -13,9 +13,9 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "sw/sw_int.h"
-#include "sw/tap.h"
-#include "sw/uplink.h"
+#include "sw/control/model.h"
+#include "sw/port/tap.h"
+#include "sw/port/uplink.h"
 #include "veb/veb.h"
 
 static struct {

@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "base/util.h"
-#include "sw/watch.h"
+#include "sw/parent/watch.h"
 
 /* Ten looks like the last of which, @every ms apart; what the tenth says. */
 static const struct row {

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "sw/dp_priv.h"
+#include "sw/data/dp_priv.h"
 #include "veb/snap.h"
 
 #define VFS	  65		/* one floods the other 64 */

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "lib/driver.h"
-#include "sw/vq_priv.h"
+#include "sw/vhost/vq_priv.h"
 
 #define RING 64
 #define MEM (1u << 20)

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Verbs of service ports. */
+#include <errno.h>
+#include <string.h>
+
+#include "sw/control/model.h"
+
+#define SVC_OUI ((const uint8_t[3]){ 0x02, 0xaf, 0x01 }) /* locally administered */
+
+static struct sw_svc *svc_find(struct sw_pf *pf, const char *name)
+{
+	for (unsigned int i = 0; i < pf->n_svcs; i++)
+		if (!strcmp(pf->svcs[i].config.name, name))
+			return &pf->svcs[i];
+	return NULL;
+}
+
+/**
+ * sw_svc_add() - struct pf_ops.svc_add
+ * @ctx:  struct sw
+ * @want: the port; a zero MAC gets one chosen
+ * @e:    may be NULL
+ *
+ * Return: 0, -ENODEV, -EINVAL, -EEXIST, -ENOSPC, -EPERM (without root), or errors of devices.
+ * Context: control.
+ */
+int sw_svc_add(void *ctx, const struct svc_config *want, struct err *e)
+{
+	struct sw *sw = ctx;
+	struct sw_pf *pf = sw_pf_find(sw, want->pf, e);
+	struct sw_svc *svc, *more;
+	struct sw_vf *saved;
+	int rc;
+
+	if (!pf)
+		return -ENODEV;
+	if (mac_is_multicast(&want->mac) || want->vlan > 4094 ||
+	    (want->mtu && (want->mtu < 68 || want->mtu > 9216)))
+		return err_set(e, -EINVAL, "service port %s: mac, vlan or mtu is out of range",
+			       want->name);
+	rc = sw_name_check(sw, want->name, want->netns, e);
+	if (rc)
+		return rc;
+	if (svc_find(pf, want->name)) /* svc_del() knows ports by name alone */
+		return err_set(e, -EEXIST, "%s has a service port %s", want->pf, want->name);
+	more = realloc(pf->svcs, (pf->n_svcs + 1) * sizeof(*more));
+	if (!more)
+		return err_set(e, -ENOMEM, "no memory");
+	pf->svcs = more;
+	svc = &more[pf->n_svcs];
+	*svc = (struct sw_svc){ .config = *want, .port.id = VEB_NO_PORT };
+	if (mac_is_zero(&svc->config.mac))
+		mac_random(&svc->config.mac, SVC_OUI);
+	rc = sw_id_take(sw, &svc->port.id, e);
+	if (!rc)
+		rc = sw_plug_svc(sw, pf, svc, e);
+	saved = rc ? NULL : sw_guests_save(pf, e);
+	if (saved) {
+		pf->n_svcs++;
+		rc = sw_guests_judge(pf, saved, pf->config.numvfs, e);
+		if (!rc)
+			rc = sw_commit(sw, e);
+		if (!rc) {
+			sw_guests_done(pf, saved);
+			return 0;
+		}
+		sw_guests_back(pf, saved);
+		pf->n_svcs--;
+	}
+	rc = rc ? rc : -ENOMEM;
+	if (svc->port.plugged)
+		sw_unplug(sw, &svc->port, svc->config.name, svc->config.netns);
+	sw_id_give(sw, &svc->port.id);
+	return rc;
+}
+
+/**
+ * sw_svc_del() - struct pf_ops.svc_del
+ * @ctx:  struct sw
+ * @name: interface name of the port
+ * @pf:   its PF
+ * @e:    may be NULL
+ *
+ * Return: 0, -ENODEV, -ENOENT, or errors of the state file.
+ * Context: control.
+ */
+int sw_svc_del(void *ctx, const char *pf, const char *name, struct err *e)
+{
+	struct sw *sw = ctx;
+	struct sw_pf *p = sw_pf_find(sw, pf, e);
+	struct sw_svc *svc = p ? svc_find(p, name) : NULL, gone, last;
+	int rc;
+
+	if (!svc)
+		return p ? err_set(e, -ENOENT, "%s has no service port %s", pf, name) : -ENODEV;
+	gone = *svc;
+	last = p->svcs[--p->n_svcs];
+	*svc = last;
+	rc = sw_commit(sw, e);
+	if (rc) {
+		p->svcs[p->n_svcs++] = last;
+		*svc = gone;
+		return rc;
+	}
+	sw_unplug(sw, &gone.port, gone.config.name, gone.config.netns);
+	sw_id_give(sw, &gone.port.id);
+	return 0;
+}
+
+/**
+ * sw_svc_get() - struct pf_ops.svc_get
+ * @ctx: struct sw
+ * @i:   from 0 on, over all PFs
+ * @out: the port
+ *
+ * Return: 0 or -ENOENT.
+ * Context: control.
+ */
+int sw_svc_get(void *ctx, unsigned int i, struct svc_config *out)
+{
+	struct sw *sw = ctx;
+
+	for (unsigned int slot = 0; slot < PFS_MAX; slot++) {
+		const struct sw_pf *pf = sw->pfs[slot];
+
+		if (pf && i < pf->n_svcs) {
+			*out = pf->svcs[i].config;
+			return 0;
+		}
+		i -= pf ? pf->n_svcs : 0;
+	}
+	return -ENOENT;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the process that maps guests' memory is left with: an account of its own,
+ * a view of the file system in which it can write but two directories, and the
+ * system calls of a list. Used by parent.c, in the child, before anything of a
+ * guest is there.
+ */
+#ifndef ANYVF_SW_PARENT_CONFINE_H
+#define ANYVF_SW_PARENT_CONFINE_H
+
+#include "base/account.h"
+
+#define CONFINE_DIRS 2 /* of the run directory: the child's own, all it may write to */
+extern const char *const confine_dirs[CONFINE_DIRS];
+
+struct confine {
+	struct account account;
+	bool privileged;     /* it stays root: DPDK drivers that need that */
+	const char *run_dir; /* becomes its working directory; absolute */
+};
+
+int confine_dirs_make(const struct confine *c, struct err *e);
+int confine_enter(const struct confine *c, int *refused, struct err *e);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel's side of a port: taps, packet sockets, namespaces. Opening needs
+ * root and is done by the parent process alone (parent.c); what the child does
+ * with an open descriptor (carrier, MTU, state) needs no privilege.
+ */
+#ifndef ANYVF_SW_PARENT_NETDEV_H
+#define ANYVF_SW_PARENT_NETDEV_H
+
+#include <net/if.h>
+
+#include "base/mac.h"
+#include "model/vf.h"
+
+/* A tap as it should be. Plain data: it crosses the socket to the parent. */
+struct tap_want {
+	char name[IFNAMSIZ];	     /* interface name */
+	char netns[VF_NAME_LEN + 1]; /* name under /run/netns; "": the daemon's own */
+	struct mac mac;		     /* zero: the kernel's choice */
+	bool mac_at_birth;	     /* true: the MAC is given once, then it is the user's */
+	uint16_t mtu;		     /* bytes of payload; 0: leave */
+	bool up;		     /* true: set up; false: leave as it is */
+};
+
+/* The account a tap of ours belongs to: how it is known in our next life. */
+struct tap_mark {
+	uid_t owner;
+	gid_t group;
+};
+
+/* What is there under a tap's name. */
+struct tap_look {
+	bool there;	       /* a netdev of that name */
+	bool tap;	       /* it is a tap */
+	bool owned, grouped;   /* it has an owner, a group */
+	struct tap_mark mark;
+};
+
+/* Whose a tap is. */
+enum tap_origin {
+	TAP_ABSENT,  /* nobody's yet: it will be ours */
+	TAP_OURS,    /* the parent made it, in this life or an earlier one */
+	TAP_LENT,    /* another's, and we may use it */
+	TAP_FOREIGN, /* another's */
+	TAP_NONE,    /* something else that has the name */
+};
+
+/* What a netdev says of itself. */
+struct netdev_state {
+	unsigned int ifindex; /* 0: there is none of that name */
+	bool up;	      /* IFF_UP */
+	bool carrier;	      /* IFF_RUNNING */
+	uint16_t mtu;	      /* bytes of payload */
+};
+
+int netdev_tap_look(const char *name, const char *netns, struct tap_look *out, struct err *e);
+int netdev_tap_open(const struct tap_want *want, const struct tap_mark *born, int *fd,
+		    struct err *e);
+int netdev_tap_apply(int fd, const struct tap_want *want, bool born, struct err *e);
+bool netdev_tap_alive(int fd);
+uint64_t netdev_netns_id(const char *netns);
+void netdev_tap_remove(int fd);
+int netdev_tap_set_carrier(int fd, bool carrier);
+int netdev_packet_open(const char *name, int *fd, struct err *e);
+int netdev_gre_open(bool v6, int *fd, struct err *e);
+bool netdev_has_default_route(const char *name);
+int netdev_state(int sock, const char *name, struct netdev_state *out);
+
+#endif

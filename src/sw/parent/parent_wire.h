@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What goes over the socket between the switch process and its root parent: one
+ * struct there, one struct back, perhaps with a descriptor. Plain bytes: the
+ * parent takes none for a bool or a string before parent_judge() has seen it.
+ * Users: parent*.c alone.
+ */
+#ifndef ANYVF_SW_PARENT_PARENT_WIRE_H
+#define ANYVF_SW_PARENT_PARENT_WIRE_H
+
+#include <pthread.h>
+
+#include "sw/parent/netdev.h"
+#include "sw/parent/parent.h"
+
+#define PARENT_PATH_LEN 255 /* as MIRROR_FILE_LEN; without the NUL */
+
+enum parent_verb {
+	VERB_READY,	  /* the child stands */
+	VERB_BEAT,	  /* tid; the first with watch_open() of it; has no reply */
+	VERB_TAP_OPEN,	  /* name, netns, mac, mac_at_birth, mtu, up */
+	VERB_TAP_CLOSE,	  /* name, netns */
+	VERB_NETNS_ID,	  /* netns */
+	VERB_PACKET_OPEN, /* name, force */
+	VERB_GRE_OPEN,	  /* v6 */
+	VERB_FILE_OPEN,	  /* path: of a mirror */
+	VERB_SOCKET_LOOK, /* path: of vhost-user, as of the next three */
+	VERB_SOCKET_BIND,
+	VERB_SOCKET_CONNECT,
+	VERB_SOCKET_CLOSE,
+	VERB_STATE_READ, /* the state file as it is */
+	VERB_STATE_NEW,	 /* a file for the next one */
+	VERB_STATE_PUT,	 /* which takes its place */
+	VERB_N
+};
+
+struct request {
+	uint32_t verb; /* enum parent_verb */
+	int32_t tid;
+	uint16_t mtu;
+	uint8_t mac_at_birth, up, force, v6; /* 0 or 1 */
+	struct mac mac;
+	char name[IFNAMSIZ];
+	char netns[VF_NAME_LEN + 1];
+	char path[PARENT_PATH_LEN + 1];
+};
+
+struct reply {
+	int32_t rc;
+	uint64_t value; /* of VERB_NETNS_ID */
+	struct err err;
+};
+
+/* A tap the child asked for; known by the words of the request, wherever it is by now. */
+struct kept {
+	char name[IFNAMSIZ];
+	char netns[VF_NAME_LEN + 1];
+	uint64_t netns_id; /* netdev_netns_id() when it was opened */
+	int fd;
+	bool ours;    /* and goes when nobody wants it any more */
+	bool claimed; /* the present child asked for it */
+};
+
+/* What the parent has for its children. Writer and reader: the parent. */
+struct parent_store {
+	const struct parent_opts *opts;
+	bool ready; /* a child got as far as VERB_READY once */
+	unsigned int n_kept;
+	struct kept *kept; /* array of n_kept */
+};
+
+int parent_serve(struct parent_store *s, const struct request *q, uint64_t *value, int *fd,
+		 struct err *e);
+void parent_taps_unclaim(struct parent_store *s);
+void parent_taps_drop(struct parent_store *s, bool remove);
+
+/* parent_files.c: the verbs with a path, already judged. */
+int parent_file_open(const struct parent_opts *o, const char *path, int *fd, struct err *e);
+int parent_socket_look(const struct parent_opts *o, const char *path, struct err *e);
+int parent_socket_bind(const struct parent_opts *o, const char *path, int *fd, struct err *e);
+int parent_socket_connect(const struct parent_opts *o, const char *path, int *fd, struct err *e);
+int parent_socket_close(const struct parent_opts *o, const char *path, struct err *e);
+
+/* The child's end, of parent_ask.c. */
+struct parent {
+	int sock;
+	pthread_mutex_t lock; /* one question at a time: librte_vhost's threads ask, too */
+	bool beaten;	      /* once; of the thread that beats */
+};
+
+int parent_call(struct parent *p, const struct request *req, uint64_t *value, int *fd,
+		struct err *e);
+
+#endif

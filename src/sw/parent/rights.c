@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sw/parent/rights.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdbool.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* ARCHITECTURE.md has this table, and packaging/systemd names the same: unit `rights` compares. */
+const struct right rights[] = {
+	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN", "taps in namespaces; the child's view of files" },
+	{ CAP_NET_ADMIN, "CAP_NET_ADMIN", "makes taps, sets netdevs up" },
+	{ CAP_NET_RAW, "CAP_NET_RAW", "packet sockets of uplinks, GRE sockets of mirrors" },
+	{ CAP_SETUID, "CAP_SETUID", "the child becomes an account of its own" },
+	{ CAP_SETGID, "CAP_SETGID", "likewise, without our groups" },
+	{ CAP_SETPCAP, "CAP_SETPCAP", "the child's bounding set is emptied" },
+	{ CAP_KILL, "CAP_KILL", "stops a child that is another account's" },
+	{ 0 },
+};
+
+/**
+ * rights_judge() - Whether a process may be the parent
+ * @uid:  effective user
+ * @caps: its effective capabilities, a bit each
+ * @e:    names one that is missing, and what it is for; may be NULL
+ *
+ * Who has some of them and not all is refused: in one process he would hold them beside guests'
+ * memory. What else he has, as DPDK's CAP_IPC_LOCK, is his affair.
+ *
+ * Return: 1; 0: an unprivileged user, whose switch is one process; -EPERM. Context: any.
+ */
+int rights_judge(uid_t uid, uint64_t caps, struct err *e)
+{
+	const struct right *missing = NULL;
+	bool some = false;
+
+	for (const struct right *r = rights; r->name; r++) {
+		bool has = caps >> r->cap & 1;
+
+		some |= has;
+		missing = has ? missing : missing ?: r;
+	}
+	if (!uid || !missing)
+		return 1;
+	if (!some)
+		return 0;
+	return err_set(e, -EPERM,
+		       "privileged, but without %s (%s); see AmbientCapabilities= in "
+		       "anyvf-swd.service",
+		       missing->name, missing->why);
+}
+
+/**
+ * rights_held() - rights_judge() of this process
+ * @e: likewise
+ *
+ * Return: as rights_judge(). Context: any.
+ */
+int rights_held(struct err *e)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct have[2] = { 0 };
+
+	if (syscall(SYS_capget, &head, have))
+		return err_errno(e, "capabilities");
+	return rights_judge(geteuid(), (uint64_t)have[1].effective << 32 | have[0].effective, e);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Taps as ports: VFs of the host and of namespaces, host interfaces, service ports. */
+#include "sw/port/tap.h"
+
+#include <errno.h>
+#include <sys/uio.h>
+
+#include "sw/port/fdport.h"
+
+static ssize_t tap_read(int fd, struct virtio_net_hdr *h, uint8_t **bytes)
+{
+	struct iovec iov[2] = { { h, sizeof(*h) }, { *bytes, FDPORT_ROOM } };
+	ssize_t n = readv(fd, iov, 2);
+
+	return n < 0 ? -errno : n - (ssize_t)sizeof(*h);
+}
+
+static unsigned int tap_rx(struct port_queue *q, struct port_burst *b)
+{
+	return fdport_rx(q, b, tap_read);
+}
+
+static void tap_status(const struct port *port, struct dp_port_status *out)
+{
+	out->connected = tap_port_alive(port);
+	out->n_queues = out->connected;
+}
+
+static const struct port_ops tap_ops = {
+	.kind = "tap",
+	.rx = tap_rx,
+	.tx = fdport_tx,
+	.status = tap_status,
+	.free = fdport_free,
+};
+
+/**
+ * tap_port_open() - Open a tap as a port of the data plane
+ * @p:    the root parent, or NULL without root
+ * @want: name, namespace and settings
+ * @out:  the port, for dp_port_add(); its ops->free leaves the tap with the parent, which removes
+ *        it by parent_tap_close()
+ * @e:    says why not
+ *
+ * Return: 0, -ENOMEM, or as parent_tap_open().
+ * Context: control.
+ */
+int tap_port_open(struct parent *p, const struct tap_want *want, struct port **out, struct err *e)
+{
+	struct fdport *fp;
+	auto_close int fd = -1;
+	int rc = parent_tap_open(p, want, &fd, e);
+
+	if (!rc)
+		rc = fdport_new(fd, &tap_ops, &fp, e);
+	if (rc)
+		return rc;
+	take_fd(fd);
+	memcpy(fp->netns, want->netns, sizeof(fp->netns));
+	fp->parent = p;
+	fp->netns_id = parent_netns_id(p, want->netns);
+	*out = &fp->port;
+	return 0;
+}
+
+/**
+ * tap_port_set_link() - Show the VF's link state to the tap's user as carrier
+ * @port: from tap_port_open()
+ * @up:   carrier on
+ *
+ * Return: 0 or a negative errno (-EBADFD: the netdev is gone).
+ * Context: control; the port may be running.
+ */
+int tap_port_set_link(struct port *port, bool up)
+{
+	return netdev_tap_set_carrier(container_of(port, struct fdport, port)->fd, up);
+}
+
+/**
+ * tap_port_alive() - Whether the tap's netdev is still there
+ * @port: from tap_port_open()
+ *
+ * Return: false once it was deleted, alone or with its namespace: close it and open it anew.
+ * Context: control.
+ */
+bool tap_port_alive(const struct port *port)
+{
+	const struct fdport *fp = container_of(port, struct fdport, port);
+
+	return netdev_tap_alive(fp->fd) && fp->netns_id == parent_netns_id(fp->parent, fp->netns);
+}

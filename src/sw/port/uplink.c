@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Any netdev as an uplink, by our own packet socket with virtio-net headers
+ * (docs/vhost.md): checksums and GSO pass both ways, tags come back from the
+ * auxdata, own frames are not seen. DPDK's devices: uplink_dpdk.c.
+ */
+#include "sw/port/uplink.h"
+
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "sw/port/fdport.h"
+
+/* The kernel takes the outer tag out of the frame (packet(7), PACKET_AUXDATA): put it back. */
+static void tag_restore(struct msghdr *msg, struct virtio_net_hdr *h, uint8_t **bytes, ssize_t *n)
+{
+	const struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+	struct tpacket_auxdata aux;
+	uint32_t tag;
+
+	if (!c || c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA ||
+	    c->cmsg_len < CMSG_LEN(sizeof(aux)))
+		return;
+	memcpy(&aux, CMSG_DATA(c), sizeof(aux));
+	if (!(aux.tp_status & TP_STATUS_VLAN_VALID) || *n < FRAME_HDR_LEN)
+		return;
+	tag = aux.tp_status & TP_STATUS_VLAN_TPID_VALID ? aux.tp_vlan_tpid : TPID_8021Q;
+	tag = htonl(tag << 16 | aux.tp_vlan_tci);
+	*bytes -= FRAME_TAG_LEN;
+	*n += FRAME_TAG_LEN;
+	memmove(*bytes, *bytes + FRAME_TAG_LEN, 2 * MAC_LEN);
+	memcpy(*bytes + 2 * MAC_LEN, &tag, FRAME_TAG_LEN);
+	h->csum_start = (uint16_t)(h->csum_start + FRAME_TAG_LEN);
+}
+
+static ssize_t packet_read(int fd, struct virtio_net_hdr *h, uint8_t **bytes)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+	} ctl;
+	struct iovec iov[2] = { { h, sizeof(*h) }, { *bytes, FDPORT_ROOM } };
+	struct msghdr msg = { .msg_iov = iov,
+			      .msg_iovlen = 2,
+			      .msg_control = ctl.buf,
+			      .msg_controllen = sizeof(ctl.buf) };
+	ssize_t n = recvmsg(fd, &msg, 0);
+
+	if (n < 0)
+		return -errno;
+	n -= (ssize_t)sizeof(*h);
+	tag_restore(&msg, h, bytes, &n);
+	return n;
+}
+
+static unsigned int packet_rx(struct port_queue *q, struct port_burst *b)
+{
+	return fdport_rx(q, b, packet_read);
+}
+
+static void packet_status(const struct port *port, struct dp_port_status *out)
+{
+	struct uplink_state state;
+
+	out->connected = !uplink_state(port, &state) && state.carrier;
+	out->n_queues = out->connected;
+}
+
+static const struct port_ops packet_ops = {
+	.kind = "dev",
+	.rx = packet_rx,
+	.tx = fdport_tx,
+	.status = packet_status,
+	.free = fdport_free,
+};
+
+/**
+ * uplink_dev_open() - Open a netdev as an uplink
+ * @p:      the root parent, or NULL without root
+ * @netdev: interface name in the daemon's namespace; it is set up
+ * @force:  also if it carries the default route
+ * @out:    the port, for dp_port_add(); its ops->free lets the netdev go
+ * @e:      says why not
+ *
+ * Return: 0, -ENODEV, -EBUSY (default route), -EPERM without root, -ENOMEM, or the kernel's errno.
+ * Context: control.
+ */
+int uplink_dev_open(struct parent *p, const char *netdev, bool force, struct port **out,
+		    struct err *e)
+{
+	struct netdev_state state;
+	struct fdport *fp;
+	auto_close int fd = -1;
+	int rc = parent_packet_open(p, netdev, force, &fd, e);
+
+	if (!rc && netdev_state(fd, netdev, &state))
+		rc = err_set(e, -ENODEV, "netdev %s went away", netdev);
+	if (!rc)
+		rc = fdport_new(fd, &packet_ops, &fp, e);
+	if (rc)
+		return rc;
+	take_fd(fd);
+	snprintf(fp->netdev, sizeof(fp->netdev), "%s", netdev);
+	fp->ifindex = state.ifindex;
+	*out = &fp->port;
+	return 0;
+}
+
+/**
+ * uplink_state() - Carrier and MTU of an uplink now
+ * @port: from uplink_dev_open() or uplink_dpdk_open()
+ * @out:  carrier is false on failure
+ *
+ * Return: 0, or -ENODEV when the netdev went away or another took its name: open it anew.
+ * Context: control, about once a second.
+ */
+int uplink_state(const struct port *port, struct uplink_state *out)
+{
+	const struct fdport *fp = container_of(port, struct fdport, port);
+	struct netdev_state state;
+
+	*out = (struct uplink_state){ 0 };
+	if (port->ops != &packet_ops)
+		return uplink_dpdk_state(port, out);
+	if (netdev_state(fp->fd, fp->netdev, &state) || state.ifindex != fp->ifindex)
+		return -ENODEV;
+	out->carrier = state.carrier;
+	out->mtu = state.mtu;
+	return 0;
+}

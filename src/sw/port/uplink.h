@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Uplinks as ports of the data plane: any netdev by our own packet socket, any
+ * DPDK device by rte_eth. Opened by the control thread, then given to
+ * dp_port_add(); control asks for their state once a second.
+ */
+#ifndef ANYVF_SW_PORT_UPLINK_H
+#define ANYVF_SW_PORT_UPLINK_H
+
+#include "sw/data/port.h"
+#include "sw/parent/parent.h"
+
+/* What the PF follows. */
+struct uplink_state {
+	bool carrier; /* the wire is there */
+	uint16_t mtu; /* bytes of payload the wire takes; 0: unknown */
+};
+
+int uplink_dev_open(struct parent *p, const char *netdev, bool force, struct port **out,
+		    struct err *e);
+int uplink_dpdk_open(const char *devargs, struct port **out, struct err *e);
+int uplink_dpdk_state(const struct port *port, struct uplink_state *out);
+int uplink_state(const struct port *port, struct uplink_state *out);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What vhost.c (rings, the library's calls) and vhost_sock.c (sockets, helper thread) share. */
+#ifndef ANYVF_SW_VHOST_VHOST_PRIV_H
+#define ANYVF_SW_VHOST_VHOST_PRIV_H
+
+#include <rte_vhost.h>
+
+#include "base/log.h"
+#include "sw/data/dp_priv.h"
+#include "sw/vhost/marks.h"
+#include "sw/vhost/vq.h"
+
+#define DEVICES_MAX 1024	  /* of librte_vhost */
+#define SOCKETS_MAX 1022	  /* descriptors its poll set has room for */
+#define RINGS_MAX MARKS_N /* of one device */
+
+/* One ring of a device; even indexes are to the guest, odd ones from it. */
+struct vhost_ring {
+	struct port_queue src; /* odd: the source. even: only `running` is used */
+	struct vq ring;
+	bool enabled;	       /* ready and enabled, says the library */
+	bool reported;	       /* broken, and the helper was told; writer: the worker */
+	bool logged;	       /* broken, and the log says so; writer: the helper */
+	uint64_t *done;	       /* packed: of ring; @done_size entries */
+	uint32_t done_size;
+};
+
+/*
+ * The requests of the vhost-user protocol that we take: those that need no feature, and those of
+ * features that we offer. */
+enum {
+	GET_FEATURES = 1,
+	SET_FEATURES,
+	SET_OWNER,
+	RESET_OWNER,
+	SET_MEM_TABLE,
+	SET_VRING_NUM = 8,
+	SET_VRING_ADDR,
+	SET_VRING_BASE,
+	GET_VRING_BASE,
+	SET_VRING_KICK,
+	SET_VRING_CALL,
+	SET_VRING_ERR,
+	GET_PROTOCOL_FEATURES,
+	SET_PROTOCOL_FEATURES,
+	GET_QUEUE_NUM,
+	SET_VRING_ENABLE,
+	NET_SET_MTU = 20,
+	SET_STATUS = 39,
+	GET_STATUS,
+};
+
+struct vhost_port;
+
+/* Work for the helper thread. */
+struct job {
+	struct vhost_port *port;
+	bool add;     /* open the socket; else close it and free the port */
+	bool waited;  /* somebody waits for the result, and frees the job */
+	bool done;
+	int rc;
+	struct err err;
+	struct job *next;
+};
+
+/* Writer: the library's thread, under queues_lock, unless said otherwise. */
+/* Kinds of lines about a port. */
+enum { SAID_COMES, SAID_LEAVES, SAID_RING, SAID_BREAKS, SAID_N };
+
+struct vhost_port {
+	struct port port;
+	struct vhost_lib *lib;
+	char path[VF_PATH_LEN + 1];
+	bool client;
+	int vid;	/* of the connection, -1: none */
+	bool mem_valid; /* mem is the front end's table */
+	struct gmem mem;
+	uint64_t features;
+	struct vq_mark *marks;		      /* RINGS_MAX; NULL before the first packed ring */
+	unsigned int n_rx;		      /* atomic; ring pairs 0..n_rx-1 run to the guest */
+	struct vhost_ring *rings[RINGS_MAX];  /* made when first seen, freed with the port */
+	struct vhost_port *next;	      /* in lib->ports */
+	uint64_t wait_until_ms;		      /* client: looking for the socket; writer: the helper */
+	bool open;			      /* the library has the socket; writer: the helper */
+	bool closing;			      /* rings are not started any more */
+	bool lost;			      /* atomic; memory went away: no ring starts without other */
+	bool lost_logged;		      /* and the log says so; writer: the helper */
+	struct job close_job;		      /* so that closing cannot fail for memory */
+	struct log_bucket said[SAID_N];	      /* what its front end and guest can make us log */
+};
+
+struct vhost_lib {
+	struct dp *dp;
+	struct vhost_port *ports;		/* sockets the library has; guarded by queues_lock */
+	struct vhost_port *by_vid[DEVICES_MAX]; /* guarded by queues_lock */
+
+	pthread_t helper;
+	int wake_fd;		   /* eventfd: jobs, stop, or a broken ring */
+	pthread_mutex_t jobs_lock; /* guards the rest */
+	pthread_cond_t jobs_done;
+	struct job *jobs;	/* oldest first */
+	unsigned int n_sockets; /* descriptors in use; a listener counts two */
+	bool stop;
+};
+
+extern struct vhost_lib *vhost_lib; /* librte_vhost's callbacks have no argument */
+extern const struct port_ops vhost_port_ops;
+extern const struct rte_vhost_device_ops vhost_callbacks;
+
+/* vhost_jobs.c */
+struct job *vhost_job_next(struct vhost_lib *lib, bool *stop);
+void vhost_job_done(struct vhost_lib *lib, struct job *job, int rc);
+void vhost_free(struct port *port);
+
+/* vhost_fault.c */
+int vhost_fault_init(void);
+void vhost_fault_serving(int vid);
+
+/* vhost_libc.c */
+void vhost_libc_setup(struct parent *parent, const struct peers *peers);
+
+#endif
