@@ -569,6 +569,28 @@ def test_a_qemu_killed_in_its_start_is_started_again(host):
     vm.active()
 
 
+def test_a_domain_that_libvirt_never_started_keeps_no_server(host):
+    """What a libvirtd leaves that is killed between a domain's first status and its QEMU (docs/reliability.md)."""
+    vm = Server(host, Net(host)).active()
+    kept = host.dir / f'libvirt/run/qemu/{vm.domain}.xml'
+    host.libvirt.stop(signal.SIGKILL)
+    os.kill(int(kept.with_suffix('.pid').read_text()), signal.SIGKILL)
+    text = re.sub(r"<domstatus state='running' reason='\w+' pid='\d+'>", "<domstatus state='paused' reason='starting up' pid='0'>",
+                  kept.read_text())
+    assert "pid='0'" in text
+    kept.write_text(text.replace('</qemuCaps>', "</qemuCaps><job type='none' async='start' flags='0x0' asyncStarted='1'/>"))
+    host.libvirt.start()
+    try:
+        assert vm.domain in host.libvirt.domains(), 'it is one that libvirt takes for running'
+        vm.change(deleted=True)
+        host.api.wait_status('server', vm.id, 'DELETED', 90)  # libvirt waits 30 s for the job
+        assert 'libvirt keeps a domain that it never started' in host.log()
+    finally:
+        host.libvirt.stop(signal.SIGKILL)
+        kept.unlink()
+        host.libvirt.start()
+
+
 def test_dhcp_moves_to_another_address_of_the_host(host):
     """As when the API gives each host a service port of its own: the guest goes on, and renews."""
     net = Net(host)

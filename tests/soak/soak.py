@@ -32,9 +32,9 @@ NOVA, NET = '/compute/v2.1', '/network/v2.0'
 KINDS = ('agent', 'agent', 'API', 'API', 'libvirtd', 'switch child', 'switch parent', 'dnsmasq', 'QEMU')
 KEYS = ('/vf/', '/host/', '/server/', '/dhcp_port/', '/resync/', '/console/')
 DELETE_S = 90  # a server that is not gone by then is stuck
-MEND_S = 40
 SETTLE_S = 60
 QUIET_ROUNDS = 4
+RESIDENTS = 3  # servers that live through all of it
 
 
 class Soak:
@@ -56,7 +56,7 @@ class Soak:
         self.wish = {'name': 'soak', 'flavorRef': flavor, 'imageRef': self.site.image,
                      'networks': [{'uuid': self.net['id']}]}
         self.vfs = self.vf_configs()
-        self.halt, self.lock, self.libvirtd = threading.Event(), threading.Lock(), threading.Lock()
+        self.halt, self.lock = threading.Event(), threading.Lock()
         self.count, self.longest = collections.Counter(), 0.0
         self.ends, self.faults, self.kills = (collections.Counter() for _ in range(3))
 
@@ -78,7 +78,8 @@ class Soak:
             site.cloud.apid.stop(signal.SIGKILL)
             site.cloud.apid.start()
         elif kind == 'libvirtd':
-            self.restart_libvirtd()
+            site.libvirt.stop(signal.SIGKILL)
+            site.libvirt.start()
         elif kind == 'switch child':
             os.kill(site.swd.child(), signal.SIGKILL)
         elif kind == 'switch parent':
@@ -93,25 +94,9 @@ class Soak:
             os.kill(self.chance.choice(pids), signal.SIGKILL)
         self.kills[kind] += 1
 
-    def restart_libvirtd(self):
-        with self.libvirtd:
-            self.site.libvirt.stop(signal.SIGKILL)
-            self.site.libvirt.start()
-
-    def mend(self):
-        """Start libvirtd anew if it holds a domain whose QEMU is gone; docs/reliability.md."""
-        def lives(name):
-            with contextlib.suppress(OSError, ValueError):
-                return self.is_ours(int((self.site.dir / f'libvirt/run/qemu/{name}.pid').read_text()))
-            return False
-        with self.libvirtd:
-            try:
-                hung = not all(map(lives, self.site.libvirt.domains()))
-            except subprocess.SubprocessError:
-                hung = True
-        if hung:
-            self.count['libvirtd hung'] += 1
-            self.restart_libvirtd()
+    def husks(self):
+        """Domains that libvirt keeps though it never started a QEMU for them; docs/reliability.md."""
+        return {path.stem for path in self.site.dir.glob('libvirt/run/qemu/anyvf-*.xml') if "pid='0'" in path.read_text()}
 
     def killer(self):
         while not self.halt.wait(self.chance.choice((0.1, 0.5, 1, 2, 4))):
@@ -133,14 +118,10 @@ class Soak:
             if self.ask(client, 'DELETE', path)[0] in (204, 404):
                 break
             time.sleep(0.1)
-        mended = False
         while time.monotonic() < begin + DELETE_S:
             if self.ask(client, 'GET', path)[0] == 404:
                 return time.monotonic() - begin
             time.sleep(0.1)
-            if not mended and time.monotonic() > begin + MEND_S:
-                self.mend()
-                mended = True
         return None
 
     def round(self, client, pause, active=False):
@@ -185,7 +166,7 @@ class Soak:
         return {what: got for what, got in {
             'servers': [s['id'] for s in site.cloud.admin.get(NOVA + '/servers?all_tenants=1')['servers']],
             'ports': [p['id'] for p in ports],
-            'domains': site.libvirt.domains(),
+            'domains': sorted(set(site.libvirt.domains()) - self.husks()),
             'namespaces': [n.name for n in pathlib.Path('/run/netns').glob(f"anyvf-{self.net['id'][:8]}")],
             'dnsmasq': [str(p) for p in site.dir.glob('dhcp/*')],
             'service ports': site.swd.call('svc.list'),
@@ -217,9 +198,22 @@ class Soak:
                  f'{before} descriptors, not {self.descriptors()}')
         return left
 
+    def keep(self, directory):
+        """Logs, and where the threads of agent and libvirtd are."""
+        pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
+        for place in '*.log', 'libvirt/*.log', 'libvirt/log/qemu/*.log', 'libvirt/run/qemu/*.xml':
+            for path in self.site.dir.glob(place):
+                shutil.copy(path, directory)
+        for name, pid in ('agent', self.site.agent.pid), ('libvirtd', self.site.libvirt.proc.pid):
+            stacks = subprocess.run(['gdb', '-batch', '-p', str(pid), '-ex', 'thread apply all bt'], capture_output=True,
+                                    text=True, timeout=60, check=False)
+            pathlib.Path(directory, f'{name}.stacks').write_text(stacks.stdout)
+
     def run(self, seconds):
         """The figures, and whether all is well."""
         begin = time.monotonic()
+        for _ in range(RESIDENTS):
+            self.ask(self.tenants[0], 'POST', NOVA + '/servers', {'server': self.wish})
         threads = [threading.Thread(target=self.tenant, args=(client, self.chance.random()))
                    for client in self.tenants] + [threading.Thread(target=self.killer)]
         for thread in threads:
@@ -230,7 +224,7 @@ class Soak:
             thread.join()
         for server in self.site.cloud.admin.get(NOVA + '/servers?all_tenants=1')['servers']:
             took = self.delete(self.site.cloud.admin, f"{NOVA}/servers/{server['id']}")
-            self.count['deleted afterwards, as their POST was cut off'] += 1
+            self.count['deleted at the end'] += 1  # residents, and those whose POST was cut off
             self.count['stuck'] += took is None
         left = self.settle()
         left = left or self.quiet()
@@ -239,7 +233,7 @@ class Soak:
             left['documents'] = documents
         return {'seconds': round(time.monotonic() - begin), **self.count, 'stuck': self.count['stuck'],
                 'longest delete, s': round(self.longest, 1), 'when deleted': self.ends, 'faults': self.faults,
-                'kills': self.kills, 'left': left}
+                'kills': self.kills, 'domains that libvirt never started': len(self.husks()), 'left': left}
 
 
 @contextlib.contextmanager
@@ -250,8 +244,6 @@ def soak_site(seed):
     try:
         yield soak
     finally:
-        with contextlib.suppress(Exception):
-            soak.mend()  # one that hangs would not end, either
         soak.site.close()
         shutil.rmtree(directory)
 
@@ -259,12 +251,16 @@ def soak_site(seed):
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument('-t', type=float, default=60, metavar='SECONDS')
+    options.add_argument('-k', metavar='DIRECTORY', help='keep logs, and stacks of agent and libvirtd, when something is wrong')
     options.add_argument('-s', type=int, default=1, metavar='SEED')
     args = options.parse_args()
     with soak_site(args.s) as soak:
         said = soak.run(args.t)
         print(json.dumps(said, indent=4), flush=True)
-    return bool(said['left'] or said['stuck'])
+        bad = bool(said['left'] or said['stuck'])
+        if bad and args.k:
+            soak.keep(args.k)
+    return bad
 
 
 if __name__ == '__main__':

@@ -20,6 +20,7 @@
 #define RETRY_MS	1000
 #define KEEPALIVE_S	5
 #define KEEPALIVE_COUNT 3
+#define HUSKS_MAX	64U
 
 /* Lives as long as the process: libvirt's threads cannot be ended. */
 struct virt {
@@ -31,6 +32,9 @@ struct virt {
 	pthread_cond_t conn_lost;
 	virConnectPtr conn; /* Writer: the connecting thread. NULL: not connected */
 	bool lost;	    /* the close callback fired */
+	/* Servers whose domain libvirt cannot end: husk_note(). Oldest overwritten; conn_lock. */
+	char husks[HUSKS_MAX][UUID_STR_LEN];
+	unsigned int n_husks; /* ever noted */
 };
 
 /* One event on its way to the loop. */
@@ -324,6 +328,44 @@ static void domain_put(virConnectPtr conn, virDomainPtr dom)
 	virConnectClose(conn);
 }
 
+static bool in_start(virDomainPtr dom)
+{
+	int state = VIR_DOMAIN_NOSTATE, reason = 0;
+
+	virDomainGetState(dom, &state, &reason, 0);
+	return state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_STARTING_UP;
+}
+
+/*
+ * libvirt 9 that is killed after it has written a domain's first status and before it starts QEMU
+ * takes that domain for active when it is back, for ever in its start, and nobody's: it looks at no
+ * domain without a pid (qemuProcessReconnectHelper()). virDomainDestroy() kills a QEMU there is
+ * before it waits for the job that starts it (qemuProcessBeginStopJob()), and of a start that was
+ * not lost the job then ends; so one that is still in its start after that wait has no QEMU.
+ */
+static void husk_note(struct virt *v, const char *server)
+{
+	pthread_mutex_lock(&v->conn_lock);
+	snprintf(v->husks[v->n_husks++ % HUSKS_MAX], UUID_STR_LEN, "%s", server);
+	pthread_mutex_unlock(&v->conn_lock);
+	log_warn("libvirt keeps a domain that it never started",
+		 "domain=" VIRT_DOMAIN_PREFIX
+		 "%s mend=\"stop libvirtd, remove the domain's file in "
+		 "/run/libvirt/qemu, start libvirtd\"",
+		 server);
+}
+
+static bool is_husk(struct virt *v, const char *server, virDomainPtr dom)
+{
+	bool noted = false;
+
+	pthread_mutex_lock(&v->conn_lock);
+	for (unsigned int i = 0; i < MIN(v->n_husks, HUSKS_MAX) && !noted; i++)
+		noted = !strcmp(v->husks[i], server);
+	pthread_mutex_unlock(&v->conn_lock);
+	return noted && in_start(dom);
+}
+
 static enum domain_state state_of(virDomainPtr dom)
 {
 	int state = VIR_DOMAIN_NOSTATE, reason;
@@ -344,7 +386,8 @@ static enum domain_state state_of(virDomainPtr dom)
 /**
  * virt_list() - All servers' domains that are there
  * @v:   handle
- * @out: gets an array, the caller's to free; domains of other programs are not in it
+ * @out: gets an array, the caller's to free; domains of other programs, and those that libvirt
+ *       keeps without a QEMU (virt_destroy() found out), are not in it
  * @n:   gets its length
  * @e:   error text, may be NULL
  *
@@ -370,7 +413,7 @@ int virt_list(struct virt *v, struct virt_domain **out, unsigned int *n, struct 
 	for (int i = 0; i < n_doms; i++) {
 		const char *server = server_of(doms[i]);
 
-		if (found && server) {
+		if (found && server && !is_husk(v, server, doms[i])) {
 			snprintf(found[*n].server, UUID_STR_LEN, "%s", server);
 			found[(*n)++].state = state_of(doms[i]);
 		}
@@ -435,7 +478,9 @@ int virt_shutdown(struct virt *v, const char *server, struct err *e)
  * @server: id
  * @e:      error text, may be NULL
  *
- * Return: 0, also when there was no such domain; -ENOTCONN, -ETIMEDOUT, -EIO.
+ * Return: 0, also when there was no such domain, or one without a QEMU that libvirt does not let
+ * go; -ENOTCONN, -ETIMEDOUT, -EIO. Context: blocks, 30 s for a domain that is being started; a work
+ * queue.
  */
 int virt_destroy(struct virt *v, const char *server, struct err *e)
 {
@@ -448,10 +493,17 @@ int virt_destroy(struct virt *v, const char *server, struct err *e)
 		return 0;
 	if (rc)
 		return err_set(e, rc, "%s", why.msg);
-	if (virDomainDestroy(dom) < 0 && state_of(dom) != DOMAIN_ABSENT)
-		rc = last_error(e, server);
+	if (virDomainDestroy(dom) < 0) {
+		rc = last_error(&why, server);
+		if (rc == -ENOENT || state_of(dom) == DOMAIN_ABSENT)
+			rc = 0; /* it ended by itself just now */
+		else if (rc == -ETIMEDOUT && in_start(dom)) {
+			husk_note(v, server);
+			rc = 0;
+		}
+	}
 	domain_put(conn, dom);
-	return rc;
+	return rc ? err_set(e, rc, "%s", why.msg) : 0;
 }
 
 /**
