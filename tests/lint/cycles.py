@@ -20,7 +20,7 @@ def objects(root, build):
     found = {}
     for entry in json.loads((build / 'compile_commands.json').read_text()):
         source = (build / entry['file']).resolve()
-        if (root / 'src').resolve() in source.parents:
+        if (root / 'src').resolve() in source.parents and (build / entry['output']).exists():
             found[str(source.relative_to((root / 'src').resolve()))] = build / entry['output']
     out = subprocess.run(['nm', '-A', '-g', *map(str, found.values())], capture_output=True, text=True, check=True).stdout
     defines, needs = {name: set() for name in found}, {name: set() for name in found}
