@@ -15,7 +15,7 @@
 #include "compute/boot.h"
 #include "compute/server_state.h"
 #include "hosts/agents.h"
-#include "hosts/lease.h"
+#include "hosts/usage.h"
 #include "network/binding/binding.h"
 #include "network/core/network.h"
 
@@ -328,14 +328,12 @@ static int boot_all(struct call *c, struct boot *b)
 static int refuse_group(struct call *c)
 {
 	const json_t *hints = json_object_get(c->body, "os:scheduler_hints");
-	const char *group;
 
 	hints = hints ? hints : json_object_get(c->body, "OS-SCH-HNT:scheduler_hints");
-	group = doc_text(hints, "group");
 	if (!json_object_get(hints, "group"))
 		return 0;
 	return call_fail(c, 400, "BadRequest", "Instance group %s could not be found.",
-			 group ? group : "");
+			 doc_str(hints, "group"));
 }
 
 /* POST /servers: 0 also when the server ends in ERROR, a fault when the request itself is wrong. */

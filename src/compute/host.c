@@ -8,7 +8,7 @@
 
 #include "compute/compute.h"
 #include "hosts/agents.h"
-#include "hosts/lease.h"
+#include "hosts/usage.h"
 
 static json_t *updated_at(struct call *c, const json_t *agent)
 {

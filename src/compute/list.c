@@ -161,8 +161,7 @@ static int compare(const void *a, const void *b, void *arg)
 {
 	const struct listing *l = arg;
 	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
-	const char *p = doc_text(x, l->key), *q = doc_text(y, l->key);
-	int d = strcmp(p ? p : "", q ? q : "");
+	int d = strcmp(doc_str(x, l->key), doc_str(y, l->key));
 
 	if (!d)
 		d = strcmp(doc_text(x, "id"), doc_text(y, "id"));

@@ -194,15 +194,14 @@ static const json_t *active_image(struct call *c, const char *id)
 static int find_part(struct call *c, const struct boot *b, const char *property,
 		     const char *disk_format, const json_t **out)
 {
-	const char *id = doc_text(b->image, property), *format;
+	const char *id = doc_str(b->image, property);
 
-	if (!id || !*id)
+	if (!*id)
 		return 0;
 	*out = active_image(c, id);
 	if (!*out)
 		return -EINVAL;
-	format = doc_text(*out, "disk_format");
-	if (format && !strcmp(format, disk_format))
+	if (doc_is(*out, "disk_format", disk_format))
 		return 0;
 	return call_fail(c, 400, "ImageUnacceptable",
 			 "Image %s is unacceptable: as %s it must be of the disk format %s", id,
@@ -286,11 +285,10 @@ static int find_zone(struct call *c, struct boot *b)
 static int add_port(struct call *c, struct boot *b, const char *id)
 {
 	const json_t *port = port_own(c, id);
-	const char *user = doc_text(port, "device_id");
 
 	if (!port)
 		return call_fail(c, 400, "PortNotFound", "Port id %s could not be found.", id);
-	if (user && *user)
+	if (*doc_str(port, "device_id"))
 		return call_fail(c, 409, "PortInUse", "Port %s is still in use.", id);
 	for (unsigned int i = 0; i < b->n_nics; i++)
 		if (b->nics[i].port == port)
@@ -340,9 +338,7 @@ static int add_only_network(struct call *c, struct boot *b)
 	const char *only = NULL;
 
 	while (cursor_next(&it)) {
-		const char *project = doc_text(it.doc, "project_id");
-
-		if (!caller_is_in(c, project ? project : "") && !doc_bool(it.doc, "shared"))
+		if (!caller_is_in(c, doc_str(it.doc, "project_id")) && !doc_bool(it.doc, "shared"))
 			continue;
 		if (only)
 			return call_fail(

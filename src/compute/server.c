@@ -120,10 +120,8 @@ static int give_ports_back(struct call *c, const json_t *server)
 
 	json_array_foreach (json_object_get(server, "ports"), i, entry) {
 		const char *id = doc_text(entry, "id");
-		const json_t *port = res_get(c, &port_resource, id);
-		const char *user = doc_text(port, "device_id");
 
-		if (rc || !port || !user || strcmp(user, server_id))
+		if (rc || !doc_is(res_get(c, &port_resource, id), "device_id", server_id))
 			continue;
 		rc = port_unbind(c, id);
 		if (!rc && doc_bool(entry, "made"))

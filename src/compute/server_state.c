@@ -50,14 +50,11 @@ static const struct action_rule {
  */
 const char *server_status(const json_t *server)
 {
-	const char *vm = doc_text(server, "vm_state"), *task = doc_text(server, "task_state");
-
-	for (size_t i = 0; vm && i < ARRAY_LEN(statuses); i++) {
-		if (strcmp(vm, statuses[i].vm_state))
-			continue;
-		if (!statuses[i].task_state || (task && !strcmp(task, statuses[i].task_state)))
+	for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+		if (doc_is(server, "vm_state", statuses[i].vm_state) &&
+		    (!statuses[i].task_state ||
+		     doc_is(server, "task_state", statuses[i].task_state)))
 			return statuses[i].status;
-	}
 	return "UNKNOWN";
 }
 
@@ -150,9 +147,7 @@ void server_fail(json_t *server, const char *message, const char *brief, const c
 
 static bool wants_power(const json_t *desired)
 {
-	const char *power = doc_text(desired, "power");
-
-	return power && !strcmp(power, "on");
+	return doc_is(desired, "power", "on");
 }
 
 static bool reboot_is_owed(const json_t *desired, const json_t *report)
@@ -208,7 +203,7 @@ static enum server_change report_shutoff(json_t *server, const json_t *desired)
 enum server_change server_report(json_t *server, const json_t *desired, const json_t *report,
 				 const char *now)
 {
-	const char *status = doc_text(report, "status"), *task = doc_text(server, "task_state");
+	const char *status = doc_str(report, "status");
 	const json_t *power = json_object_get(report, "power_state");
 	const char *why = doc_text(json_object_get(report, "fault"), "message");
 	auto_of(json_decref) json_t *before = json_copy(server);
@@ -216,7 +211,7 @@ enum server_change server_report(json_t *server, const json_t *desired, const js
 
 	if (power)
 		json_object_set(server, "power_state", (json_t *)power);
-	if (task && !strcmp(task, "deleting"))
+	if (doc_is(server, "task_state", "deleting"))
 		;
 	else if (!strcmp(status, "ACTIVE"))
 		report_active(server, desired, report, now);

@@ -170,9 +170,7 @@ static json_t *view_instance_name(struct call *c, const json_t *s)
 
 static json_t *image_text(const json_t *s, const char *key)
 {
-	const char *text = doc_text(json_object_get(s, "image"), key);
-
-	return json_string(text ? text : "");
+	return json_string(doc_str(json_object_get(s, "image"), key));
 }
 
 static json_t *view_kernel(struct call *c, const json_t *s)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "hosts/usage.h"
 #include "hosts/wishes.h"
 
 #define PFS_MAX 64 /* of one host */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is used of hosts, as placement needs it: VFs by leases and by hand, the rest by the wishes
- * for servers. */
+/* What is used of hosts: see usage.h. VFs by leases and by hand, the rest by the wishes for
+ * servers. */
+#include "hosts/usage.h"
+
 #include <stdlib.h>
 
 #include "hosts/agents.h"
-#include "hosts/lease.h"
 
 #define PFS_MAX 64 /* of one host that are looked at */
 

@@ -11,7 +11,7 @@
 #include "base/uuid.h"
 #include "compute/compute.h"
 #include "hosts/agents.h"
-#include "hosts/lease.h"
+#include "hosts/usage.h"
 #include "network/binding/binding.h"
 #include "network/core/network.h"
 #include "network/taas/taas.h"

@@ -143,12 +143,10 @@ static int drop_stale(struct call *c)
 /* Real Nova has graphical ones; ours are `anyvf console` and os-getConsoleOutput. */
 static int remote_console(struct call *c)
 {
-	const char *type = doc_text(json_object_get(c->body, "remote_console"), "type");
-
 	if (!server_find(c, c->ids[0]))
 		return -ENOENT;
 	return call_fail(c, 400, "ConsoleTypeUnavailable", "Unavailable console type %s.",
-			 type ? type : "");
+			 doc_str(json_object_get(c->body, "remote_console"), "type"));
 }
 
 const struct route console_routes[] = {

@@ -99,7 +99,7 @@ static json_t *with_port(const json_t *server, const char *id, bool add)
 static int interface_attach(struct call *c)
 {
 	const json_t *in = compute_body(c, "interfaceAttachment");
-	const char *id = doc_text(in, "port_id"), *user;
+	const char *id = doc_text(in, "port_id");
 	json_t *server = in ? action_begin(c, "attach_interface", "attach_interface") : NULL;
 	const json_t *port = port_own(c, id);
 	auto_of(json_decref) json_t *held = server;
@@ -111,8 +111,7 @@ static int interface_attach(struct call *c)
 		return call_fail(c, 400, "BadRequest", "A port_id is needed: make the port first");
 	if (!port)
 		return call_fail(c, 404, "PortNotFound", "Port id %s could not be found.", id);
-	user = doc_text(port, "device_id");
-	if (user && *user)
+	if (*doc_str(port, "device_id"))
 		return call_fail(c, 400, "PortInUse", "Port %s is still in use.", id);
 	if (refuse_running(c, server))
 		return -EINVAL;

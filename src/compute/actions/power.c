@@ -100,12 +100,11 @@ static int do_reboot(struct call *c, const json_t *args)
 static int set_locked(struct call *c, bool locked, const char *reason)
 {
 	const json_t *old = server_find(c, c->ids[0]);
-	bool owner = old && caller_is_in(c, doc_text(old, "project_id"));
-	const char *by = old ? doc_text(old, "locked_by") : NULL;
+	bool owner = caller_is_in(c, doc_str(old, "project_id"));
 
 	if (!old)
 		return -ENOENT;
-	if (by && !strcmp(by, "admin") && !caller_is_admin(c)) {
+	if (doc_is(old, "locked_by", "admin") && !caller_is_admin(c)) {
 		if (locked)
 			return call_reply(c, 202, NULL);
 		return call_fail(c, 403, "Forbidden",

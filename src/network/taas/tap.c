@@ -139,7 +139,7 @@ static int service_check(struct call *c, json_t *doc, const json_t *old)
 	struct cursor it;
 	int rc;
 
-	if (old && !strcmp(port, doc_str(old, "port_id")))
+	if (doc_same(doc, old, "port_id"))
 		return 0;
 	rc = check_own_port(c, port);
 	it = res_list(c, &tap_flow_resource, "tap_service_id", doc_str(doc, "id"));
