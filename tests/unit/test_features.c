@@ -141,11 +141,57 @@ static void what_is_left_out_leaves_no_trace(void **state)
 			 404);
 }
 
+/* A document as the store has it, as a call sees it. */
+static json_t *stored(const char *key)
+{
+	auto_free char *path = expand(&cloud, key);
+	struct call *c = run_new(cloud.eng, NULL);
+	json_t *doc = json_incref((json_t *)call_get(c, "%s", path));
+
+	call_free(c);
+	return doc;
+}
+
+static void a_lease_of_an_older_version_keeps_its_server(void **state)
+{
+	auto_free char *port = expand(&cloud, "$port"), *server = expand(&cloud, "$server");
+	auto_of(json_decref) json_t *wish = NULL;
+	struct call *c = run_new(cloud.eng, NULL);
+
+	assert_int_equal(call_put(c, json_pack("{s:s}", "port", port), "/vf/h1/p1/0"), 0);
+	assert_int_equal(run_commit(c), 0);
+	call_free(c);
+	assert_int_equal(ask(&cloud, &cloud_admin, "PUT", NET "/ports/$port",
+			     "{\"port\":{\"name\":\"renamed\"}}", NULL),
+			 200);
+	wish = stored("/host/h1/port/$port");
+	assert_string_equal(doc_str(wish, "name"), "renamed");
+	assert_string_equal(doc_str(wish, "server"), server);
+}
+
+static void a_server_that_is_to_be_deleted_stays_so(void **state)
+{
+	auto_of(json_decref) json_t *wish = NULL;
+
+	assert_int_equal(
+		ask(&cloud, &cloud_admin, "DELETE", NOVA "/servers/$server", NULL, NULL), 204);
+	assert_int_equal(ask(&cloud, &cloud_admin, "POST", NOVA "/servers/$server/action",
+			     "{\"os-resetState\":{\"state\":\"active\"}}", NULL),
+			 202);
+	assert_int_equal(ask(&cloud, &cloud_admin, "POST", NOVA "/servers/$server/metadata",
+			     "{\"metadata\":{\"k\":\"v\"}}", NULL),
+			 200);
+	wish = stored("/host/h1/server/$server");
+	assert_true(doc_bool(wish, "deleted"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(servers_run_without_what_is_left_out),
 		cmocka_unit_test(what_is_left_out_leaves_no_trace),
+		cmocka_unit_test(a_lease_of_an_older_version_keeps_its_server),
+		cmocka_unit_test(a_server_that_is_to_be_deleted_stays_so),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
