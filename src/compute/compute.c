@@ -194,9 +194,10 @@ static const struct route own_routes[] = {
 	{ NULL },
 };
 
+/* The first that matches is taken: servers/detail is no server. */
 static const struct route *const all_routes[] = { own_routes,	  flavor_routes,    keypair_routes,
 						  quota_routes,	  host_routes,	    boot_routes,
-						  server_routes,  list_routes,	    action_routes,
+						  list_routes,	  server_routes,    action_routes,
 						  console_routes, interface_routes, NULL };
 static const struct resource *const resources[] = { &flavor_resource, &server_resource, NULL };
 

@@ -85,26 +85,26 @@ int action_console(struct call *c, const json_t *args)
 	return console_ask(c, server, lines);
 }
 
+static int valid_output(struct call *c, const char *field, json_t **value)
+{
+	if (json_string_length(*value) <= CONSOLE_MAX)
+		return 0;
+	return call_fail(c, 400, NULL, "%s: a text of at most %d bytes is needed", field,
+			 CONSOLE_MAX);
+}
+
 static const struct rfield report_rows[] = {
-	{ "output", J_ANY, R_CREATE | R_NEED },
+	{ "output", J_STR, R_CREATE | R_NEED, .max = CONSOLE_MAX, .valid = valid_output },
 	{ NULL },
 };
 
 static int report_console(struct call *c, const char *host, const char *id, const json_t *wish,
 			  const json_t *said)
 {
-	const char *output = doc_text(said, "output");
-	int rc;
+	json_t *answer = json_pack("{s:O,s:I}", "output", json_object_get(said, "output"), "at_us",
+				   (json_int_t)c->now_us);
 
-	if (!output || strlen(output) > CONSOLE_MAX)
-		return call_fail(c, 400, NULL, "output: a text of at most %d bytes is needed",
-				 CONSOLE_MAX);
-	rc = wish_done(c, host, "console", id);
-	return rc ? rc
-		  : call_put(c,
-			     json_pack("{s:s,s:I}", "output", output, "at_us",
-				       (json_int_t)c->now_us),
-			     "/console/%s", id);
+	return call_put(c, answer, "/console/%s", id) ?: wish_done(c, host, "console", id);
 }
 
 /* A question is asked once, and is not made again. */
