@@ -236,6 +236,59 @@ def test_an_interrupt_is_an_eventfd_and_nothing_else(switch):
         os.close(fd)
 
 
+def serve_fuse(fd):
+    """A file system with one file of 16 MiB, which is never read, in the words of the kernel's FUSE."""
+    def attr(ino, mode, size):
+        return struct.pack('<6Q10I', ino, size, 0, 0, 0, 0, 0, 0, 0, mode, 1, 0, 0, 0, 4096, 0)
+    file = attr(2, 0o100666, 16 << 20)
+    while True:
+        _, op, unique, node = struct.unpack('<IIQQ', os.read(fd, 1 << 17)[:24])
+        out = {26: struct.pack('<4I2H2I2H8I', 7, 31, 65536, 0, 12, 9, 65536, 1, 0, 0, *[0] * 8),
+               1: struct.pack('<4Q2I', 2, 1, 1000, 1000, 0, 0) + file,
+               3: struct.pack('<Q2I', 1000, 0, 0) + (attr(1, 0o40755, 0) if node == 1 else file),
+               14: struct.pack('<Q2I', 1, 2, 0)}.get(op, b'')
+        if op not in (2, 15):  # forget, read
+            os.write(fd, struct.pack('<IiQ', 16 + len(out), 0 if out else -38, unique) + out)
+
+
+@contextlib.contextmanager
+def memory_of_fuse(directory):
+    """A descriptor of that file."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    try:
+        fd = os.open('/dev/fuse', os.O_RDWR)
+    except OSError:
+        pytest.skip('no /dev/fuse')
+    options = f'fd={fd},rootmode=40000,user_id=0,group_id=0,allow_other'.encode()
+    if libc.mount(b'test', os.fsencode(directory), b'fuse', 0, options):
+        pytest.skip('FUSE cannot be mounted')
+    server = multiprocessing.get_context('fork').Process(target=serve_fuse, args=(fd,), daemon=True)
+    server.start()
+    os.close(fd)
+    try:
+        yield os.open(directory / 'memory', os.O_RDWR)
+    finally:
+        server.kill()  # which ends who waits for it
+        libc.umount2(os.fsencode(directory), 2)
+
+
+def test_memory_of_a_file_system_that_never_answers_is_not_taken(switch, tmp_path):
+    a = switch.attach(0)
+    own = next(fd for fd in pathlib.Path('/proc/self/fd').iterdir()
+               if fd.is_symlink() and 'vhost_fe' in os.readlink(fd))
+    with memory_of_fuse(tmp_path) as fd:
+        os.dup2(fd, int(own.name))
+        os.close(fd)
+        told = threading.Thread(target=a.lib.fe_remap, args=(a.fe, 2), daemon=True)
+        told.start()
+        told.join(10)
+        assert not told.is_alive()  # disconnected
+        b, c = switch.attach(1), switch.attach(2)  # by the library's one thread
+        b.send(frame(mac(2), mac(1), 1))
+        assert c.recv() == frame(mac(2), mac(1), 1)
+        a.close()
+
+
 @both_rings
 def test_a_header_rewritten_under_the_check_never_passes(switch):
     a, b, c = (switch.attach(n, ring_size=1024) for n in range(3))

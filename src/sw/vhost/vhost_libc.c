@@ -10,9 +10,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 
@@ -145,7 +147,26 @@ static bool is_event(int fd)
 	return !fstat(fd, &st) && !(st.st_mode & S_IFMT);
 }
 
-static bool all_are_events(struct msghdr *msg)
+/*
+ * Memory is of no file system that another process or machine answers for: the first touch of a
+ * page would wait for that, in the library's one thread or in a worker.
+ */
+static bool is_memory(int fd)
+{
+	static const uint32_t others[] = { FUSE_SUPER_MAGIC, NFS_SUPER_MAGIC,  SMB_SUPER_MAGIC,
+					   CIFS_SUPER_MAGIC, SMB2_SUPER_MAGIC, V9FS_MAGIC,
+					   CEPH_SUPER_MAGIC, AFS_SUPER_MAGIC,  CODA_SUPER_MAGIC };
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if ((uint32_t)fs.f_type == others[i])
+			return false;
+	return true;
+}
+
+static bool all_are(struct msghdr *msg, bool (*what)(int fd))
 {
 	bool all = true;
 	int fd;
@@ -153,7 +174,7 @@ static bool all_are_events(struct msghdr *msg)
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c))
 		for (size_t at = CMSG_LEN(0); at < c->cmsg_len && is_rights(c); at += sizeof(fd)) {
 			memcpy(&fd, (uint8_t *)c + at, sizeof(fd));
-			all &= is_event(fd);
+			all &= what(fd);
 		}
 	return all;
 }
@@ -190,7 +211,7 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	if (n != MESSAGE_HEAD || msg->msg_iov->iov_len != MESSAGE_HEAD || !msg->msg_controllen)
 		return n;
 	memcpy(&request, msg->msg_iov->iov_base, sizeof(request));
-	if (brings_fds(request) && (request == SET_MEM_TABLE || all_are_events(msg)))
+	if (brings_fds(request) && all_are(msg, request == SET_MEM_TABLE ? is_memory : is_event))
 		return n;
 	fds_close(msg);
 	msg->msg_controllen = 0;
