@@ -428,12 +428,14 @@ def test_the_default_routes_netdev_is_no_uplink_unless_forced(swd_maker, netns):
     ns.run('ip', 'link', 'set', 'eth9', 'up')
     ns.run('ip', 'addr', 'add', '10.80.0.1/24', 'dev', 'eth9')
     ns.run('ip', 'route', 'add', 'default', 'via', '10.80.0.2')
+    ns.run('ip', 'link', 'property', 'add', 'dev', 'eth9', 'altname', 'wan0')
     swd = swd_maker()
     with ns.inside():
         swd.start()
-    with pytest.raises(CtlError, match='default route') as refused:
-        swd.call('pf.add', **FLAT, uplink='dev', uplink_arg='eth9')
-    assert refused.value.code == -16
+    for name in 'eth9', 'wan0':
+        with pytest.raises(CtlError, match='default route') as refused:
+            swd.call('pf.add', **FLAT, uplink='dev', uplink_arg=name)
+        assert refused.value.code == -16
     with pytest.raises(CtlError, match='uplinks in .switch. of anyvf.conf') as refused:  # who asks may be a guest by now
         swd.call('pf.add', **FLAT, uplink='dev', uplink_arg='eth9', force=True)
     assert refused.value.code == -13
@@ -445,6 +447,25 @@ def test_the_default_routes_netdev_is_no_uplink_unless_forced(swd_maker, netns):
     swd.call('pf.add', **FLAT, uplink='dev', uplink_arg='eth9', force=True)
     with pytest.raises(CtlError, match='no-such-dev'):
         swd.call('pf.add', name='p2p2', uplink='dev', uplink_arg='no-such-dev')
+
+
+def test_a_port_of_the_default_routes_bridge_is_no_uplink_either(swd_maker, netns, tmp_path):
+    ns = netns()
+    for words in ('link add eth9 type veth peer name eth8', 'link add br0 type bridge',
+                  'link set eth9 master br0', 'link set br0 up', 'link set eth9 up', 'link set eth8 up',
+                  'addr add 10.80.0.1/24 dev br0', 'route add default via 10.80.0.2'):
+        ns.run('ip', *words.split())
+    swd = swd_maker()
+    script = tmp_path / 'swd'  # /sys is then of that namespace, too
+    script.write_text(f'#!/bin/sh\nexec ip netns exec {ns.name} "{swd.program}" "$@"\n')
+    script.chmod(0o755)
+    swd.program = script
+    swd.start()
+    with pytest.raises(CtlError, match='default route') as refused:
+        swd.call('pf.add', **FLAT, uplink='dev', uplink_arg='eth9')
+    assert refused.value.code == -16
+    ns.run('ip', 'route', 'del', 'default')
+    swd.call('pf.add', **FLAT, uplink='dev', uplink_arg='eth9')
 
 
 def test_uplink_carrier_and_loss_of_the_netdev_are_followed(swd, netns, outside):

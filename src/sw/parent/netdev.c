@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -335,14 +336,7 @@ int netdev_tap_set_carrier(int fd, bool carrier)
 	return ioctl(fd, TUNSETCARRIER, &on) ? -errno : 0;
 }
 
-/**
- * netdev_has_default_route() - Whether a netdev carries an IPv4 or IPv6 default route
- * @name: interface name in the caller's namespace
- *
- * Return: true if /proc/net/route or /proc/net/ipv6_route has one; unreadable counts as none.
- * Context: blocking; any thread.
- */
-bool netdev_has_default_route(const char *name)
+static bool has_default_route(const char *name)
 {
 	char line[512], dev[IFNAMSIZ], dst[33], mask[33], flags[16];
 	bool found = false;
@@ -362,6 +356,35 @@ bool netdev_has_default_route(const char *name)
 			!strcmp(dev, name) && !strcmp(flags, "00") && strspn(mask, "0") != 32;
 	if (f)
 		fclose(f);
+	return found;
+}
+
+/**
+ * netdev_has_default_route() - Whether a netdev, or one above it, carries an IPv4 or IPv6 default
+ * route
+ * @name: a name of it in the caller's namespace, alternative ones too
+ *
+ * Above it are its bridge or bond and its VLANs, and what is above those. /sys tells, if it is of
+ * the caller's namespace.
+ *
+ * Return: true if /proc/net/route or /proc/net/ipv6_route has one; unreadable counts as none.
+ * Context: blocking; any thread.
+ */
+bool netdev_has_default_route(const char *name)
+{
+	char real[IF_NAMESIZE], pattern[64];
+	glob_t above;
+	bool found;
+
+	name = if_indextoname(if_nametoindex(name), real) ?: name;
+	found = has_default_route(name);
+	snprintf(pattern, sizeof(pattern), "/sys/class/net/%s/upper_*", name);
+	if (found || glob(pattern, GLOB_NOSORT, NULL, &above))
+		return found;
+	for (size_t i = 0; i < above.gl_pathc && !found; i++)
+		found = netdev_has_default_route(strrchr(above.gl_pathv[i], '/') +
+						 strlen("/upper_"));
+	globfree(&above);
 	return found;
 }
 
