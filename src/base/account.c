@@ -29,12 +29,15 @@
  * @out:  the account
  * @e:    says which command makes it; may be NULL
  *
- * Return: 0, -ENOENT, or -EINVAL for uid 0, which is no account of a daemon.
+ * Return: 0, -ENOENT, -EIO, or -EINVAL for uid 0, which is no account of ours. Context: any thread.
  */
 int account_find(const char *name, struct account *out, struct err *e)
 {
-	const struct passwd *pw = getpwnam(name);
+	struct passwd entry, *pw = NULL;
+	char words[4096];
 
+	if (getpwnam_r(name, &entry, words, sizeof(words), &pw))
+		return err_set(e, -EIO, "the accounts of this machine cannot be read");
 	if (!pw || strlen(name) >= sizeof(out->name))
 		return err_set(e, -ENOENT,
 			       "there is no account \"%s\"; scripts/accounts makes all, or: "

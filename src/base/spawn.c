@@ -26,11 +26,11 @@ struct spawn {
 
 /* A program that runs to its end: who it is. */
 struct once {
-	const struct cage *cage; /* or NULL */
-	struct cage_account account;
+	const struct sandbox *sandbox; /* or NULL */
+	struct account account;
 };
 
-/* A caged program learns nothing from our environment. */
+/* A sandboxed program learns nothing from our environment. */
 static char path_word[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 static char *const bare[] = { path_word, NULL };
 
@@ -61,14 +61,14 @@ static void child_exec(const char *const argv[], const struct spawn_opts *o,
 	}
 	if (o && o->workdir && chdir(o->workdir))
 		_exit(127);
-	if (once && once->cage && cage_enter(once->cage, &once->account)) {
-		dprintf(STDERR_FILENO, "as %s: %s\n", once->cage->user, strerror(errno));
+	if (once && once->sandbox && sandbox_enter(once->sandbox, &once->account)) {
+		dprintf(STDERR_FILENO, "as %s: %s\n", once->sandbox->user, strerror(errno));
 		_exit(127);
 	}
 	/* Without its caller nobody would end it in time. A change of account clears it: late. */
 	if (once)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	execvpe(argv[0], (char *const *)(uintptr_t)argv, once && once->cage ? bare : environ);
+	execvpe(argv[0], (char *const *)(uintptr_t)argv, once && once->sandbox ? bare : environ);
 	dprintf(STDERR_FILENO, "%s: %s\n", argv[0], strerror(errno));
 	_exit(127);
 }
@@ -138,37 +138,37 @@ static int drain(int fd, int pidfd, char *out, size_t size, uint64_t deadline)
  */
 int spawn_run(const char *const argv[], int timeout_ms, char *out, size_t out_size, struct err *e)
 {
-	return spawn_run_caged(argv, NULL, timeout_ms, out, out_size, e);
+	return spawn_run_sandboxed(argv, NULL, timeout_ms, out, out_size, e);
 }
 
-static spawn_cage_fn cages_by; /* NULL: this process */
+static spawn_sandbox_fn sandboxes_by; /* NULL: this process */
 
 /**
- * spawn_cages_by() - Have caged programs started by somebody else
- * @fn: does what spawn_run_caged() does, for who cannot change to the cage's account
+ * spawn_sandboxes_by() - Have sandboxed programs started by somebody else
+ * @fn: does what spawn_run_sandboxed() does, for who cannot change to the sandbox's account
  *
  * Context: once, before any other thread.
  */
-void spawn_cages_by(spawn_cage_fn fn)
+void spawn_sandboxes_by(spawn_sandbox_fn fn)
 {
-	cages_by = fn;
+	sandboxes_by = fn;
 }
 
 /**
- * spawn_run_caged() - Run a program that reads a stranger's bytes to its end
+ * spawn_run_sandboxed() - Run a program that reads a stranger's bytes to its end
  * @argv:       as spawn_run()
- * @cage:       account, limits and descriptors; NULL: those of spawn_run()
+ * @sandbox:    account, limits and descriptors; NULL: those of spawn_run()
  * @timeout_ms: as spawn_run()
  * @out:        as spawn_run()
  * @out_size:   of @out
  * @e:          error text, may be NULL
  *
- * Return: as spawn_run(); -ENOENT without the cage's account. Context: as spawn_run().
+ * Return: as spawn_run(); -ENOENT without the sandbox's account. Context: as spawn_run().
  */
-int spawn_run_caged(const char *const argv[], const struct cage *cage, int timeout_ms, char *out,
-		    size_t out_size, struct err *e)
+int spawn_run_sandboxed(const char *const argv[], const struct sandbox *sandbox, int timeout_ms,
+			char *out, size_t out_size, struct err *e)
 {
-	struct once once = { .cage = cage };
+	struct once once = { .sandbox = sandbox };
 	char own[512] = "";
 	char *words = out ? out : own;
 	int pipefd[2], status;
@@ -176,9 +176,9 @@ int spawn_run_caged(const char *const argv[], const struct cage *cage, int timeo
 	pid_t pid;
 	int rc;
 
-	if (cage && cages_by)
-		return cages_by(argv, cage, timeout_ms, out, out_size, e);
-	rc = cage ? cage_account(cage, &once.account, e) : 0;
+	if (sandbox && sandboxes_by)
+		return sandboxes_by(argv, sandbox, timeout_ms, out, out_size, e);
+	rc = sandbox ? sandbox_account(sandbox, &once.account, e) : 0;
 	if (rc)
 		return rc;
 	if (!out)

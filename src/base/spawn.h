@@ -5,7 +5,7 @@
 
 #include <sys/types.h>
 
-#include "base/cage.h"
+#include "base/sandbox.h"
 #include "base/loop.h"
 
 struct spawn;
@@ -19,14 +19,14 @@ struct spawn_opts {
 	const char *workdir; /* chdir first, or NULL */
 };
 
-/* As spawn_run_caged(). */
-typedef int (*spawn_cage_fn)(const char *const argv[], const struct cage *cage, int timeout_ms,
-			     char *out, size_t out_size, struct err *e);
+/* As spawn_run_sandboxed(). */
+typedef int (*spawn_sandbox_fn)(const char *const argv[], const struct sandbox *sandbox,
+				int timeout_ms, char *out, size_t out_size, struct err *e);
 
 int spawn_run(const char *const argv[], int timeout_ms, char *out, size_t out_size, struct err *e);
-int spawn_run_caged(const char *const argv[], const struct cage *cage, int timeout_ms, char *out,
-		    size_t out_size, struct err *e);
-void spawn_cages_by(spawn_cage_fn fn);
+int spawn_run_sandboxed(const char *const argv[], const struct sandbox *sandbox, int timeout_ms,
+			char *out, size_t out_size, struct err *e);
+void spawn_sandboxes_by(spawn_sandbox_fn fn);
 struct spawn *spawn_start(struct loop *loop, const char *const argv[],
 			  const struct spawn_opts *opts, spawn_exit_fn fn, void *arg,
 			  struct err *e);

@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/notify.h"
-#include "base/wall.h"
+#include "base/sandbox.h"
 #include "daemons/feature_list.h"
 #include "engine/engine.h"
 #include "http/tls.h"
@@ -202,7 +202,7 @@ static int leave_root(struct apid *d, struct err *e)
 		first.agent = agent.uid;
 	rc = rc ?: account_give(d->state_dir, owned, 0711, &own, e);
 	rc = rc ?: first_helper_start(&first, &d->helper, &d->helper_pid, e);
-	rc = rc ?: wall_build(dirs, &own, e);
+	rc = rc ?: sandbox_mounts(dirs, &own, e);
 	if (rc)
 		return rc;
 	d->opts.first = first_helper_ask;

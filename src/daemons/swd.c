@@ -22,7 +22,7 @@
 #include "sw/dp.h"
 #include "sw/parent/parent.h"
 #include "sw/parent/parent_rules.h"
-#include "sw/parent/rights.h"
+#include "sw/parent/capabilities.h"
 
 #define GROUP	  "anyvf"	  /* may use the control socket */
 #define QEMU	  "libvirt-qemu" /* group that may use vhost-user sockets */
@@ -172,7 +172,7 @@ static int opts_complete(struct swd_opts *o, const struct conf *conf, struct swd
 static int dirs_make(struct swd *swd, struct err *e)
 {
 	const struct group *gr = swd->parted ? getgrnam(QEMU) : NULL;
-	struct confine *c = &swd->parent.confine;
+	struct child_sandbox *c = &swd->parent.child;
 	int rc = file_mkdirs(swd->rules.vhost_dir, 0755, e);
 
 	swd->parent.qemu = gr ? gr->gr_gid : (gid_t)-1;
@@ -183,7 +183,7 @@ static int dirs_make(struct swd *swd, struct err *e)
 		return err_errno(e, "%s", swd->rules.vhost_dir);
 	if (!swd->parted || c->privileged)
 		return 0;
-	return confine_dirs_make(c, e);
+	return child_dirs_make(c, e);
 }
 
 /* Before there is a child: whoever connects while none is there waits. */
@@ -210,7 +210,7 @@ static int child_serve(struct parent *parent, const struct swd *swd, struct err 
 	struct dp_opts dp_opts = { .cores = swd->opts.cores,
 				   .busy = !strcmp(swd->opts.poll, "busy"),
 				   .huge = swd->opts.huge, .parent = parent,
-				   .run_dir = parent ? "." : swd->run_dir, /* see confine.h */
+				   .run_dir = parent ? "." : swd->run_dir, /* see child_sandbox.h */
 				   .peers = &swd->rules.peers,
 				   .beat = parent_beat, .beat_arg = parent };
 	auto_of(loop_free) struct loop *loop = loop_new(e);
@@ -264,14 +264,14 @@ static int lock_take(const char *path, struct err *e)
 /* What the parent holds, before there is a child. */
 static int prepare(struct swd *swd, const struct conf *conf, struct err *e)
 {
-	struct confine *c = &swd->parent.confine;
+	struct child_sandbox *c = &swd->parent.child;
 	bool private = strcmp(swd->run_dir, CTL_RUN_DIR);
 	int rc = parent_rules_read(conf, swd->run_dir, private, &swd->rules, e);
 
 	if (rc)
 		return rc;
-	*c = (struct confine){ .run_dir = swd->run_dir, .privileged = swd->opts.privileged };
-	rc = rights_held(e);
+	*c = (struct child_sandbox){ .run_dir = swd->run_dir, .privileged = swd->opts.privileged };
+	rc = capabilities_held(e);
 	if (rc < 0)
 		return rc;
 	swd->parted = rc;

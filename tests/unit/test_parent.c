@@ -64,12 +64,12 @@ static int run(parent_child_fn fn, int signo)
 
 	memset(sh, 0, sizeof(*sh));
 	sh->which = sh_next_which;
-	opts.confine.run_dir = run_dir;
+	opts.child.run_dir = run_dir;
 	if (!geteuid()) {
-		assert_int_equal(account_find("nobody", &opts.confine.account, NULL), 0);
-		assert_int_equal(confine_dirs_make(&opts.confine, NULL), 0);
+		assert_int_equal(account_find("nobody", &opts.child.account, NULL), 0);
+		assert_int_equal(child_dirs_make(&opts.child, NULL), 0);
 	}
-	rules.mark = (struct tap_mark){ opts.confine.account.uid, opts.confine.account.gid };
+	rules.mark = (struct tap_mark){ opts.child.account.uid, opts.child.account.gid };
 	pid = fork();
 	if (!pid)
 		_exit(parent_run(&opts, fn, NULL));
@@ -411,8 +411,8 @@ static int run_dir_remove(void **state)
 {
 	char path[64];
 
-	for (unsigned int i = 0; i < CONFINE_DIRS; i++) {
-		snprintf(path, sizeof(path), "%s/%s", run_dir, confine_dirs[i]);
+	for (unsigned int i = 0; i < CHILD_DIRS; i++) {
+		snprintf(path, sizeof(path), "%s/%s", run_dir, child_dirs[i]);
 		rmdir(path);
 	}
 	return rmdir(run_dir);

@@ -151,9 +151,9 @@ static void a_tool_is_one_of_two_with_limits(void **state)
 	req.timeout_ms = UINT32_MAX;
 	assert_int_equal(root_judge(&req, NULL), -EINVAL);
 	req.timeout_ms = 1;
-	req.n_fds = CAGE_FDS_MAX + 1;
+	req.n_fds = SANDBOX_FDS_MAX + 1;
 	assert_int_equal(root_judge(&req, NULL), -EINVAL);
-	req.n_fds = CAGE_FDS_MAX;
+	req.n_fds = SANDBOX_FDS_MAX;
 	assert_int_equal(root_judge(&req, NULL), 0);
 	req.memory = 0;
 	assert_int_equal(root_judge(&req, NULL), -EINVAL);

@@ -95,7 +95,7 @@ static int judge_tool(const struct root_req *req, struct err *e)
 	if (strcmp(argv[0], tools[0]) && strcmp(argv[0], tools[1]))
 		return err_set(e, -EPERM, "\"%.32s\" is no tool for images", argv[0]);
 	if (!req->timeout_ms || req->timeout_ms > TOOL_TIMEOUT_MS || !req->cpu_s || !req->memory ||
-	    !req->file_size || req->n_fds > CAGE_FDS_MAX)
+	    !req->file_size || req->n_fds > SANDBOX_FDS_MAX)
 		return err_set(e, -EINVAL, "%s without limits", argv[0]);
 	return 0;
 }
@@ -276,7 +276,7 @@ static int run_tool(const struct root_req *req, const int *fds, char *out, size_
 		    struct err *e)
 {
 	const char *argv[WORDS_N_MAX + 1];
-	const struct cage cage = { .user = IMAGE_USER,
+	const struct sandbox sandbox = { .user = IMAGE_USER,
 				   .memory = req->memory,
 				   .file_size = req->file_size,
 				   .cpu_s = req->cpu_s,
@@ -285,7 +285,7 @@ static int run_tool(const struct root_req *req, const int *fds, char *out, size_
 				   .print = req->n_fds && req->print };
 
 	split(req, argv);
-	return spawn_run_caged(argv, &cage, (int)req->timeout_ms, out, size, e);
+	return spawn_run_sandboxed(argv, &sandbox, (int)req->timeout_ms, out, size, e);
 }
 
 const struct root_row root_rows[ROOT_N] = {
@@ -302,7 +302,8 @@ const struct root_row root_rows[ROOT_N] = {
 	[ROOT_DHCP_RELOAD] = { "dhcp-reload", "a signal to it: CAP_KILL", judge_network,
 			       run_dhcp_reload },
 	[ROOT_DHCP_STOP] = { "dhcp-stop", "its end: CAP_KILL", judge_network, run_dhcp_stop },
-	[ROOT_IMAGE_TOOL] = { "image-tool", "qemu-img or xorriso, caged as anyvf-image: CAP_SETUID",
+	[ROOT_IMAGE_TOOL] = { "image-tool",
+			      "qemu-img or xorriso, sandboxed as anyvf-image: CAP_SETUID",
 			      judge_tool, run_tool },
 };
 

@@ -8,7 +8,7 @@
 #define ANYVF_AGENT_HOST_ROOT_H
 
 #include "base/account.h"
-#include "base/cage.h"
+#include "base/sandbox.h"
 #include "base/cidr.h"
 #include "base/uuid.h"
 
@@ -42,7 +42,7 @@ struct root_req {
 	uint32_t timeout_ms, cpu_s;
 	uint64_t memory, file_size; /* bytes */
 	uint32_t n_words, n_fds;
-	uint32_t print;		    /* as in struct cage */
+	uint32_t print;		    /* as in struct sandbox */
 	char words[ROOT_WORDS_MAX]; /* one behind the other, each with its NUL */
 };
 

@@ -39,7 +39,7 @@ static int link_sock =
 
 static int ask(const struct root_req *req, const int *fds, struct answer *answer, struct err *e)
 {
-	int pair[2], all[CAGE_FDS_MAX + 1], rc = sock_pair(pair, e);
+	int pair[2], all[SANDBOX_FDS_MAX + 1], rc = sock_pair(pair, e);
 	ssize_t got;
 
 	if (rc)
@@ -121,17 +121,17 @@ void root_ready(void)
 		sock_send_fds(link_sock, "", 1, NULL, 0);
 }
 
-/* Caged programs of this process are root's to start. */
-static int ask_tool(const char *const argv[], const struct cage *cage, int timeout_ms, char *out,
-		    size_t size, struct err *e)
+/* Sandboxed programs of this process are root's to start. */
+static int ask_tool(const char *const argv[], const struct sandbox *sandbox, int timeout_ms,
+		    char *out, size_t size, struct err *e)
 {
 	struct root_req req = { .verb = ROOT_IMAGE_TOOL,
 				.timeout_ms = (uint32_t)timeout_ms,
-				.cpu_s = cage->cpu_s,
-				.memory = cage->memory,
-				.file_size = cage->file_size,
-				.n_fds = cage->n_fds,
-				.print = cage->print };
+				.cpu_s = sandbox->cpu_s,
+				.memory = sandbox->memory,
+				.file_size = sandbox->file_size,
+				.n_fds = sandbox->n_fds,
+				.print = sandbox->print };
 	size_t have = 0;
 
 	for (; argv[req.n_words]; req.n_words++) {
@@ -142,7 +142,7 @@ static int ask_tool(const char *const argv[], const struct cage *cage, int timeo
 		memcpy(req.words + have, argv[req.n_words], n);
 		have += n;
 	}
-	return root_ask(&req, cage->fds, out, size, e);
+	return root_ask(&req, sandbox->fds, out, size, e);
 }
 
 /* ---- root's side ---- */
@@ -166,7 +166,7 @@ static void work(const struct root_req *req, const int *fds, unsigned int n_fds)
 static bool on_request(int sock, unsigned int *workers)
 {
 	static struct root_req req;
-	int fds[CAGE_FDS_MAX + 1];
+	int fds[SANDBOX_FDS_MAX + 1];
 	unsigned int n_fds = ARRAY_LEN(fds);
 	ssize_t n = sock_recv_fds(sock, &req, sizeof(req), fds, &n_fds);
 	pid_t pid = -1;
@@ -229,7 +229,7 @@ static void be_agent(const struct account *a, pid_t parent, int (*agent)(void *a
 	static const char *const groups[] = { "anyvf", "libvirt", "libvirt-qemu", "kvm", NULL };
 	struct err e = { 0 };
 
-	spawn_cages_by(ask_tool);
+	spawn_sandboxes_by(ask_tool);
 	if (account_become(a, groups, &e)) {
 		log_err("cannot run", "why=\"%s\"", e.msg);
 		_exit(1);

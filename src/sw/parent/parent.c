@@ -20,8 +20,7 @@
 #include "base/loop.h"
 #include "base/sock.h"
 #include "sw/parent/parent_wire.h"
-#include "sw/parent/rights.h"
-#include "sw/parent/syscalls.h"
+#include "sw/parent/capabilities.h"
 #include "sw/parent/watch.h"
 
 #define BACKOFF_FIRST_MS 100U
@@ -122,8 +121,8 @@ static void child_main(struct keeper *k, int sock, pid_t parent)
 	parent_taps_drop(&k->store, false);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (confine_enter(&k->store.opts->confine, k->refused, &e)) {
-		log_err("the switch process cannot be confined", "error=%s", e.msg);
+	if (child_sandbox_enter(&k->store.opts->child, k->refused, &e)) {
+		log_err("the switch process cannot be sandboxed", "error=%s", e.msg);
 		_exit(1);
 	}
 	/* After the change of credentials, which clears it. */
@@ -174,7 +173,7 @@ static void child_start_later(struct keeper *k)
 
 static void refused_log(const struct keeper *k)
 {
-	auto_free char *name = *k->refused < 0 ? NULL : syscalls_name(*k->refused);
+	auto_free char *name = *k->refused < 0 ? NULL : child_seccomp_name(*k->refused);
 
 	if (*k->refused >= 0)
 		log_err("the switch process made a system call that it may not make",
@@ -267,8 +266,8 @@ static void keeper_run(struct keeper *k)
  *
  * SIGTERM ends both processes and leaves the taps for the next start; SIGINT takes them along.
  * A child that dies otherwise after parent_ready() is started again, with backoff. When the parent
- * dies the child is killed with it. Without what rights.h lists there is no parent: @fn runs here,
- * with NULL.
+ * dies the child is killed with it. Without what capabilities.h lists there is no parent: @fn runs
+ * here, with NULL.
  *
  * Return: the child's exit code, 128 + signal if a signal ended it before it was ready.
  * Context: the main thread, before any other thread exists and before DPDK.
@@ -283,7 +282,7 @@ int parent_run(const struct parent_opts *opts, parent_child_fn fn, void *arg)
 			    .beats = { .fd = -1 } };
 	sigset_t set, old;
 
-	if (rights_held(NULL) <= 0)
+	if (capabilities_held(NULL) <= 0)
 		return fn(NULL, arg);
 	k.refused = mmap(NULL, sizeof(*k.refused), PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -3,13 +3,13 @@
  * anyvf-swd is two processes. The parent is small, root, single-threaded and
  * without DPDK: it opens what needs privilege, passes descriptors, keeps taps
  * over a crash of the child, and starts the child again. The child holds guest
- * memory and no privileges (confine.h); what it may ask for is in
+ * memory and no privileges (child_sandbox.h); what it may ask for is in
  * parent_rules.h. Users: daemons/swd.c (both ends), and what asks for something.
  */
 #ifndef ANYVF_SW_PARENT_PARENT_H
 #define ANYVF_SW_PARENT_PARENT_H
 
-#include "sw/parent/confine.h"
+#include "sw/parent/child_sandbox.h"
 #include "sw/parent/netdev.h"
 
 #define PARENT_TAPS_MAX 4096
@@ -18,7 +18,7 @@ struct parent; /* the child's end of the socket */
 struct parent_rules;
 
 struct parent_opts {
-	struct confine confine;		  /* what the child becomes */
+	struct child_sandbox child;		  /* what the child becomes */
 	const struct parent_rules *rules; /* what it may have */
 	const char *state;		  /* the state file */
 	gid_t qemu;			  /* group of QEMU, for vhost-user sockets; -1: there is none */

@@ -110,7 +110,7 @@ int parent_file_open(const struct parent_opts *o, const char *path, int *out, st
 	if (fd < 0 && errno == EEXIST) {
 		found = below(dir, rest, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
 		rc = found < 0 ? err_errno(e, "file %s", path)
-			       : capture_check(found, o->confine.account.uid, path, e);
+			       : capture_check(found, o->child.account.uid, path, e);
 		if (rc)
 			return rc;
 		snprintf(again, sizeof(again), "/proc/self/fd/%d", found);

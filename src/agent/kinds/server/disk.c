@@ -16,7 +16,7 @@
 /* An overlay without clusters: its tables are a megabyte for the largest disk. */
 static int create(const char *base, const char *driver, uint64_t size, int fd, struct err *e)
 {
-	const struct cage cage = { .user = DISK_USER,
+	const struct sandbox sandbox = { .user = DISK_USER,
 				   .memory = 1U << 30,
 				   .file_size = 64U << 20,
 				   .cpu_s = 30,
@@ -32,7 +32,7 @@ static int create(const char *base, const char *driver, uint64_t size, int fd, s
 	snprintf(bytes, sizeof(bytes), "%" PRIu64, size);
 	if (fchmod(fd, 0666))
 		return err_errno(e, "opening a disk to " DISK_USER);
-	rc = spawn_run_caged(argv, &cage, QEMU_IMG_TIMEOUT_MS, NULL, 0, e);
+	rc = spawn_run_sandboxed(argv, &sandbox, QEMU_IMG_TIMEOUT_MS, NULL, 0, e);
 	return rc ? rc : fchmod(fd, 0600) ? err_errno(e, "closing a disk") : 0;
 }
 

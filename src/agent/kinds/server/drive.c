@@ -193,7 +193,7 @@ static int write_iso(const char *dir, const char *iso, struct err *e)
 	auto_close int in = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_close int out = open(iso, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	const int fds[] = { in, out };
-	const struct cage cage = { .user = DISK_USER,
+	const struct sandbox sandbox = { .user = DISK_USER,
 				   .memory = 1U << 30,
 				   .file_size = 64U << 20,
 				   .cpu_s = 30,
@@ -203,7 +203,7 @@ static int write_iso(const char *dir, const char *iso, struct err *e)
 
 	if (in < 0 || out < 0)
 		return err_errno(e, "%s", in < 0 ? dir : iso);
-	return spawn_run_caged(argv, &cage, XORRISO_TIMEOUT_MS, NULL, 0, e);
+	return spawn_run_sandboxed(argv, &sandbox, XORRISO_TIMEOUT_MS, NULL, 0, e);
 }
 
 /**

@@ -4,7 +4,7 @@
  * in the switch process, and why. A new call belongs in here, or, better, into
  * the parent.
  */
-#include "sw/parent/syscalls.h"
+#include "sw/parent/child_sandbox.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -134,14 +134,14 @@ static int some_add(scmp_filter_ctx f)
 }
 
 /**
- * syscalls_lock() - Let this process, and all its threads to be, make the calls of the list alone
+ * child_seccomp_lock() - Let this process and its threads to be make the calls of the list alone
  * @refused: gets the number of the call that ends it; shared with who is to know
  * @e:       says why not
  *
  * Return: 0 or a negative errno: do not go on.
  * Context: the child, single-threaded, with no_new_privs.
  */
-int syscalls_lock(int *refused, struct err *e)
+int child_seccomp_lock(int *refused, struct err *e)
 {
 	struct sigaction act = { .sa_sigaction = on_refused,
 				 .sa_flags = SA_SIGINFO | SA_RESETHAND | SA_NODEFER };
@@ -161,12 +161,12 @@ int syscalls_lock(int *refused, struct err *e)
 }
 
 /**
- * syscalls_name() - A call's name, for people
+ * child_seccomp_name() - A call's name, for people
  * @nr: of this architecture
  *
  * Return: the name, to be freed, or NULL.
  */
-char *syscalls_name(int nr)
+char *child_seccomp_name(int nr)
 {
 	return seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, nr);
 }

@@ -10,16 +10,20 @@
 
 #include "base/account.h"
 
-#define CONFINE_DIRS 2 /* of the run directory: the child's own, all it may write to */
-extern const char *const confine_dirs[CONFINE_DIRS];
+#define CHILD_DIRS 2 /* of the run directory: the child's own, all it may write to */
+extern const char *const child_dirs[CHILD_DIRS];
 
-struct confine {
+struct child_sandbox {
 	struct account account;
 	bool privileged;     /* it stays root: DPDK drivers that need that */
 	const char *run_dir; /* becomes its working directory; absolute */
 };
 
-int confine_dirs_make(const struct confine *c, struct err *e);
-int confine_enter(const struct confine *c, int *refused, struct err *e);
+int child_dirs_make(const struct child_sandbox *c, struct err *e);
+int child_sandbox_enter(const struct child_sandbox *c, int *refused, struct err *e);
+
+/* child_seccomp.c: the system calls that it may make; all others end it. */
+int child_seccomp_lock(int *refused, struct err *e);
+char *child_seccomp_name(int nr);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sw/rights: who may be the switch's parent; the same words in ARCHITECTURE.md and in the unit. */
+/* sw/parent/capabilities: who may be the switch's parent; the same words in ARCHITECTURE.md and in the unit. */
 #include "unit/unit.h"
 
 #include <errno.h>
@@ -7,13 +7,13 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "sw/parent/rights.h"
+#include "sw/parent/capabilities.h"
 
 static uint64_t all_of(void)
 {
 	uint64_t caps = 0;
 
-	for (const struct right *r = rights; r->name; r++)
+	for (const struct capability *r = capabilities; r->name; r++)
 		caps |= (uint64_t)1 << r->cap;
 	return caps;
 }
@@ -22,21 +22,21 @@ static void all_of_them_or_none_and_one_that_is_missing_is_named(void **state)
 {
 	const uint64_t all = all_of(), other = ~all;
 
-	assert_int_equal(rights_judge(1000, all, NULL), 1);
-	assert_int_equal(rights_judge(1000, UINT64_MAX, NULL), 1);
-	assert_int_equal(rights_judge(1000, 0, NULL), 0);
-	assert_int_equal(rights_judge(1000, other, NULL), 0); /* as CAP_IPC_LOCK for DPDK */
-	for (const struct right *r = rights; r->name; r++) {
+	assert_int_equal(capabilities_judge(1000, all, NULL), 1);
+	assert_int_equal(capabilities_judge(1000, UINT64_MAX, NULL), 1);
+	assert_int_equal(capabilities_judge(1000, 0, NULL), 0);
+	assert_int_equal(capabilities_judge(1000, other, NULL), 0); /* as CAP_IPC_LOCK for DPDK */
+	for (const struct capability *r = capabilities; r->name; r++) {
 		uint64_t bit = (uint64_t)1 << r->cap;
 		struct err e = { 0 };
 
-		assert_int_equal(rights_judge(1000, UINT64_MAX & ~bit, &e), -EPERM);
+		assert_int_equal(capabilities_judge(1000, UINT64_MAX & ~bit, &e), -EPERM);
 		assert_non_null(strstr(e.msg, r->name));
 		assert_non_null(strstr(e.msg, r->why));
-		assert_int_equal(rights_judge(1000, bit, NULL), -EPERM);
-		assert_int_equal(rights_judge(0, UINT64_MAX & ~bit, NULL), 1);
+		assert_int_equal(capabilities_judge(1000, bit, NULL), -EPERM);
+		assert_int_equal(capabilities_judge(0, UINT64_MAX & ~bit, NULL), 1);
 	}
-	assert_int_equal(rights_judge(0, 0, NULL), 1); /* root in a container: as far as it gets */
+	assert_int_equal(capabilities_judge(0, 0, NULL), 1); /* root in a container: as far as it gets */
 }
 
 static char *text_of(const char *name)
@@ -54,7 +54,7 @@ static void architecture_has_the_table(void **state)
 	auto_free char *text = text_of("ARCHITECTURE.md");
 	char row[256];
 
-	for (const struct right *r = rights; r->name; r++) {
+	for (const struct capability *r = capabilities; r->name; r++) {
 		snprintf(row, sizeof(row), "\n| `%s` | %s |\n", r->name, r->why);
 		if (!strstr(text, row))
 			fail_msg("no row%s", row);
@@ -67,7 +67,7 @@ static void the_unit_gives_these_and_no_others(void **state)
 	auto_free char *text = text_of("packaging/systemd/anyvf-swd.service.in");
 	char words[512] = "", line[1200];
 
-	for (const struct right *r = rights; r->name; r++)
+	for (const struct capability *r = capabilities; r->name; r++)
 		snprintf(words + strlen(words), sizeof(words) - strlen(words), " %s", r->name);
 	words[0] = '=';
 	snprintf(line, sizeof(line), "\nCapabilityBoundingSet%s\nAmbientCapabilities%s\n", words,

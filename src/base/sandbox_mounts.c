@@ -4,7 +4,7 @@
  * read-only and nosuid, but its own directories. These are reached by their names even where a
  * directory above is closed to the account (one of root's by mktemp): an empty one stands there.
  */
-#include "base/wall.h"
+#include "base/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -65,19 +65,19 @@ static int proc_mount(void)
 }
 
 /**
- * wall_build() - Make all read-only for this process, but some directories
+ * sandbox_mounts() - Make all read-only for this process, but some directories
  * @dirs: absolute, at most 4, NULL at the end; none lies within another
  * @a:    who is to reach them
  * @e:    error text, may be NULL
  *
  * Mounts that are made outside later are seen, but for what is below a directory that @a cannot
  * pass; other accounts' processes are not. Where the kernel allows no mount namespace (a container)
- * and in a plain chroot, a warning is logged and nothing is walled.
+ * and in a plain chroot, a warning is logged and all stays as it is.
  *
  * Return: 0, also then; or a negative errno. Context: root's, a process of one thread, before
  * account_become().
  */
-int wall_build(const char *const dirs[], const struct account *a, struct err *e)
+int sandbox_mounts(const char *const dirs[], const struct account *a, struct err *e)
 {
 	struct mount_attr seal = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID };
 	int trees[DIRS_MAX];

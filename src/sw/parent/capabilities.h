@@ -11,14 +11,14 @@
 
 #include "base/err.h"
 
-struct right {
+struct capability {
 	unsigned int cap; /* of capabilities(7) */
 	const char *name, *why;
 };
 
-extern const struct right rights[]; /* the last one has no name */
+extern const struct capability capabilities[]; /* the last one has no name */
 
-int rights_judge(uid_t uid, uint64_t caps, struct err *e);
-int rights_held(struct err *e);
+int capabilities_judge(uid_t uid, uint64_t caps, struct err *e);
+int capabilities_held(struct err *e);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sw/parent/rights.h"
+#include "sw/parent/capabilities.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -7,8 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* ARCHITECTURE.md has this table, and packaging/systemd names the same: unit `rights` compares. */
-const struct right rights[] = {
+/* ARCHITECTURE.md has this table, and packaging/systemd names the same: a unit test compares. */
+const struct capability capabilities[] = {
 	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN", "taps in namespaces; the child's view of files" },
 	{ CAP_NET_ADMIN, "CAP_NET_ADMIN", "makes taps, sets netdevs up" },
 	{ CAP_NET_RAW, "CAP_NET_RAW", "packet sockets of uplinks, GRE sockets of mirrors" },
@@ -20,7 +20,7 @@ const struct right rights[] = {
 };
 
 /**
- * rights_judge() - Whether a process may be the parent
+ * capabilities_judge() - Whether a process may be the parent
  * @uid:  effective user
  * @caps: its effective capabilities, a bit each
  * @e:    names one that is missing, and what it is for; may be NULL
@@ -30,12 +30,12 @@ const struct right rights[] = {
  *
  * Return: 1; 0: an unprivileged user, whose switch is one process; -EPERM. Context: any.
  */
-int rights_judge(uid_t uid, uint64_t caps, struct err *e)
+int capabilities_judge(uid_t uid, uint64_t caps, struct err *e)
 {
-	const struct right *missing = NULL;
+	const struct capability *missing = NULL;
 	bool some = false;
 
-	for (const struct right *r = rights; r->name; r++) {
+	for (const struct capability *r = capabilities; r->name; r++) {
 		bool has = caps >> r->cap & 1;
 
 		some |= has;
@@ -52,17 +52,18 @@ int rights_judge(uid_t uid, uint64_t caps, struct err *e)
 }
 
 /**
- * rights_held() - rights_judge() of this process
+ * capabilities_held() - capabilities_judge() of this process
  * @e: likewise
  *
- * Return: as rights_judge(). Context: any.
+ * Return: as capabilities_judge(). Context: any.
  */
-int rights_held(struct err *e)
+int capabilities_held(struct err *e)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct have[2] = { 0 };
 
 	if (syscall(SYS_capget, &head, have))
 		return err_errno(e, "capabilities");
-	return rights_judge(geteuid(), (uint64_t)have[1].effective << 32 | have[0].effective, e);
+	return capabilities_judge(geteuid(),
+				  (uint64_t)have[1].effective << 32 | have[0].effective, e);
 }
