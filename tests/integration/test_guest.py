@@ -11,7 +11,7 @@ import tempfile
 import threading
 
 import pytest
-from conftest import DAEMONS, Netns, Swd, need_root, run, unique, wait_for
+from conftest import DAEMONS, PATIENCE, Netns, Swd, need_root, run, unique, wait_for
 from guests import Guest, image
 
 HOST, ONE, TWO, OTHER = '10.77.0.1', '10.77.0.11', '10.77.0.12', '10.78.0.2'
@@ -244,7 +244,7 @@ def test_27_a_guests_tcp_connection_outlives_the_switch(world, crash):
 
 def test_a_guest_that_reboots_comes_back(world):
     os.write(world.one.shell.fd, b'reboot -f\n')
-    world.one.shell.wait('anyvf-guest: up', 120)
+    world.one.shell.wait('anyvf-guest: up', 120 * PATIENCE)
     world.one.shell.ready()
     assert world.one.ping(TWO)
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make run`'s story in an instance of its own: the founding document's commands by the real clients, on real guests."""
+import os
 import re
 import socket
 import subprocess
 
+import clients
 from conftest import DAEMONS, ROOT, outside
 from standin import Libvirtd
 from test_agent import need_guests
@@ -24,9 +26,11 @@ def test_every_proof_of_the_story_holds(tmp_path):
         parent.chmod(0o755)
     libvirt = Libvirtd(tmp_path / 'libvirt').start()
     try:
-        story = subprocess.run([ROOT / 'scripts/story', '--private', tmp_path, '--libvirt', libvirt.uri,
-                                '--listen', f'127.0.0.1:{free_port()}'],
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1200)
+        with clients.programs(tmp_path) as path:
+            story = subprocess.run([ROOT / 'scripts/story', '--private', tmp_path, '--libvirt', libvirt.uri,
+                                    '--listen', f'127.0.0.1:{free_port()}'], check=False,
+                                   env={**os.environ, 'PATH': f'{path}:{os.environ["PATH"]}'},
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         print(story.stdout)
         held = re.search(r'(\d+) of (\d+) proofs held', story.stdout)
         assert held and held[1] == held[2] and story.returncode == 0

@@ -60,6 +60,7 @@ anyvf pf add p2p1 numvfs 2 && anyvf vf attach p2p1 0 tap t0 netns later && anyvf
 ip -n later link show t0 && ls -l /run/anyvf/vhost
 anyvf mirror add a from pf p2p1 to file /var/log/anyvf/mirrors/a >/dev/null && [ -f /var/log/anyvf/mirrors/a ] && echo file a
 kill -9 $child
+until anyvf vf show p2p1 0 >/dev/null || [ $((k += 1)) = 60 ]; do sleep 0.2; done
 anyvf vf show p2p1 0 >/dev/null && echo "back"
 systemctl kill -s KILL anyvf-swd
 until [ "$(main swd)" != "$swd" ] && [ "$(systemctl is-active anyvf-swd)" = active ] || [ $((n += 1)) = 60 ]; do sleep 0.2; done
