@@ -32,10 +32,21 @@ _names = itertools.count()
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def pytest_configure():
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
     """Before any test file is loaded; who is not root has nothing that could meet others'."""
+    if not config.option.basetemp:
+        # Of its own, for a pytest that begins closes the usual one to the users that daemons and guests run as.
+        config.scratch = tempfile.mkdtemp(prefix='anyvf-pytest-')
+        config.option.basetemp = f'{config.scratch}/tmp'
     if os.geteuid() == 0:
         isolate()
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """What failing tests wrote is kept."""
+    if exitstatus in (0, 5) and hasattr(session.config, 'scratch'):
+        shutil.rmtree(session.config.scratch, ignore_errors=True)
 
 
 def isolate():
