@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Type into a guest's serial console, as `virsh console` does: used by the story and by the tests."""
+"""Type into a guest's serial console, as `virsh console` does: used by the story and by the tests.
+
+Its limits are those of a guest that hangs: one without KVM, on a busy machine, takes minutes to boot.
+"""
 import os
 import re
 import select
@@ -42,7 +45,7 @@ class Console:
             except OSError:  # the domain went away under us
                 raise TimeoutError('the guest is gone') from None
 
-    def run(self, command, timeout=30):
+    def run(self, command, timeout=180):
         """Run a shell command in the guest; return (exit status, output)."""
         self.n += 1
         # The mark is put together by the guest's shell, so that an echo of our typing does not match it.
@@ -51,7 +54,7 @@ class Console:
         lines = [re.sub(r'^(# )+', '', line) for line in found.string[:found.start()].split('\n')]
         return int(found[1]), '\n'.join(lines).strip('\n')
 
-    def ready(self, timeout=120):
+    def ready(self, timeout=300):
         """Wait until the shell answers, and have it not repeat what we type."""
         end = time.monotonic() + timeout
         while True:
