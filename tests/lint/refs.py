@@ -3,7 +3,8 @@
 """A file that a source, test, page or make file names is there: in this tree, or another project's by docs/sources.md.
 
 Any part of a path will do that ends with the name (`vq.c`, `sw/vhost/vq.c`). A name in capitals stands for any (`ROOM/FILE.c`).
-Behind a page's name and a comma, what begins with a capital is a heading of that page.
+Behind a page's name and a comma, what begins with a capital is a heading of that page. Functions that the pages in WALKS
+name, as `name()`, are in src.
 What docs/plan.md has not ticked yet may not be there yet. Of a patch counts what it changes.
 """
 import pathlib
@@ -15,6 +16,7 @@ TOKEN = re.compile(r'(?<![\w/.*{}%$<>~-])(?:\.\.?/)*([a-zA-Z][\w.+-]*(?:/[\w.+-]
 HINT = re.compile(r'/\w|\.(?:md|[ch]|py|txt|rst)\b')
 SECTION = re.compile(r'([\w/-]+\.md), (?=[A-Z])(.+)')
 HEADING = re.compile(r'^(?:#+ |\*\*)([^*(\n]+?) ?\.?(?:\*\*|\(|$)', re.M)
+WALKS = 'ARCHITECTURE.md', 'docs/processes.md', 'docs/switch.md', 'docs/where.md'
 FOLDERS = 'src', 'tests', 'docs', 'man', 'packaging', 'scripts', 'libexec'
 ENDS = '.md', '.c', '.h', '.py', '.txt', '.rst'
 BINARY = ('.png', '.pcap', '.svg')
@@ -69,11 +71,13 @@ def main(root):
     known |= {str(p) for f in files for p in pathlib.PurePath(f).parents} | set(programs(root, files))
     foreign = set(re.findall(r'`([\w/.-]+)`', (root / 'docs/sources.md').read_text().partition('|---')[2]))
     known |= {t for f in foreign for t in tails(f)}
-    bad, named = [], set()
+    bad, named, functions = [], set(), set()
     for f in files:
         if '/corpus/' in f or f.endswith(BINARY):
             continue
-        for n, line in enumerate((root / f).read_text(errors='replace').splitlines(), 1):
+        text = (root / f).read_text(errors='replace')
+        functions |= set(re.findall(r'\b(\w+)\)?\(', text)) if f.startswith('src/') else set()
+        for n, line in enumerate(text.splitlines(), 1):
             if f == 'docs/plan.md' and line.startswith('- [ ]') or f.endswith('.patch') and not line.startswith('--- a/'):
                 continue
             found = set(names_of(line.removeprefix('--- a/')))
@@ -81,6 +85,8 @@ def main(root):
             bad += [f'{f}:{n}: no such heading: {said}' for said in no_heading(root, line)]
             if f != 'docs/sources.md':
                 named |= found
+    for f in WALKS:
+        bad += [f'{f}: {name}() is no function' for name in re.findall(r'`(\w+)\(', (root / f).read_text()) if name not in functions]
     bad += [f'docs/sources.md: {name} is named nowhere' for name in sorted(foreign) if not tails(name) & named]
     print('\n'.join(bad) if bad else f'files that are named: ok ({len(named)})')
     return len(bad)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sw/parent/capabilities: who may be the switch's parent; the same words in ARCHITECTURE.md and in the unit. */
+/* sw/parent/capabilities: who may be the switch's parent; the same words in docs/processes.md and in the unit. */
 #include "unit/unit.h"
 
 #include <errno.h>
@@ -49,9 +49,9 @@ static char *text_of(const char *name)
 	return text;
 }
 
-static void architecture_has_the_table(void **state)
+static void the_page_has_the_table(void **state)
 {
-	auto_free char *text = text_of("ARCHITECTURE.md");
+	auto_free char *text = text_of("docs/processes.md");
 	char row[256];
 
 	for (const struct capability *r = capabilities; r->name; r++) {
@@ -79,7 +79,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_of_them_or_none_and_one_that_is_missing_is_named),
-		cmocka_unit_test(architecture_has_the_table),
+		cmocka_unit_test(the_page_has_the_table),
 		cmocka_unit_test(the_unit_gives_these_and_no_others),
 	};
 

@@ -47,13 +47,13 @@ static void every_verb_has_its_row(void **state)
 	}
 }
 
-static void architecture_has_the_table(void **state)
+static void the_page_has_the_table(void **state)
 {
 	const char *src = getenv("ANYVF_SRC");
 	auto_free char *text = NULL;
 	char path[4096], row[256];
 
-	snprintf(path, sizeof(path), "%s/ARCHITECTURE.md", src ? src : ".");
+	snprintf(path, sizeof(path), "%s/docs/processes.md", src ? src : ".");
 	assert_int_equal(file_read(path, 1 << 20, &text, NULL, NULL), 0);
 	for (uint32_t verb = 0; verb < ROOT_N; verb++) {
 		snprintf(row, sizeof(row), "\n| `%s` | %s |", root_rows[verb].name,
@@ -163,7 +163,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_verb_has_its_row),
-		cmocka_unit_test(architecture_has_the_table),
+		cmocka_unit_test(the_page_has_the_table),
 		cmocka_unit_test(a_network_is_an_id_and_nothing_else),
 		cmocka_unit_test(addresses_are_addresses),
 		cmocka_unit_test(a_tool_is_one_of_two_with_limits),

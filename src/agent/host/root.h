@@ -46,7 +46,7 @@ struct root_req {
 	char words[ROOT_WORDS_MAX]; /* one behind the other, each with its NUL */
 };
 
-/* A verb: what stands of it in ARCHITECTURE.md, too. */
+/* A verb: what stands of it in docs/processes.md, too. */
 struct root_row {
 	const char *name, *why;
 	int (*judge)(const struct root_req *req, struct err *e); /* pure */

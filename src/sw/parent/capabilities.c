@@ -7,7 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* ARCHITECTURE.md has this table, and packaging/systemd names the same: a unit test compares. */
+/* docs/processes.md has this table, and packaging/systemd names the same: a unit test compares. */
 const struct capability capabilities[] = {
 	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN", "taps in namespaces; the child's view of files" },
 	{ CAP_NET_ADMIN, "CAP_NET_ADMIN", "makes taps, sets netdevs up" },
