@@ -102,11 +102,12 @@ def pages(root, words):
             yield f'src/ctl/ctl.h: says nothing of {method}'
 
 
-def said_in_news(word, fresh, said):
-    """Does NEWS.md name it, or what it belongs to, if that came or went with it?"""
+def said_in_news(word, others, said):
+    """Does NEWS.md name it, or what it is part of, if all of that came, or went? others: the words before, or since."""
     parts = [p for p in word.split()[1:] for p in re.split(r'/(?:\{\})?', p) if p]
-    whole = ' '.join(word.split()[:-1])
-    return parts[-1] in said or (whole in fresh and said_in_news(whole, fresh, said))
+    owner = word.rpartition(' ')[0]
+    whole = ' ' in owner and not any(f'{w} '.startswith(f'{owner} ') for w in others)
+    return parts[-1] in said or whole and said_in_news(owner, others, said)
 
 
 def news(root, words):
@@ -118,9 +119,9 @@ def news(root, words):
         yield f'NEWS.md: does not say: {summed(frozen)}'
     said = {w for span in re.findall(r'`([^`]+)`', behind.partition('\n## ')[0]) for w in re.split(r'[\s/=|]+', span)}
     was = set(frozen.splitlines())
-    for verb, fresh in ('came', words - was), ('went', was - words):
+    for verb, fresh, others in ('came', words - was, was), ('went', was - words, words):
         for word in sorted(fresh):
-            if not said_in_news(word, fresh, said):
+            if not said_in_news(word, others, said):
                 yield f'NEWS.md: does not tell that `{word}` {verb}'
 
 
