@@ -8,7 +8,6 @@
 
 #include "compute/compute.h"
 #include "compute/sshkey.h"
-#include "identity/identity.h"
 
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _-"
 
@@ -136,7 +135,7 @@ static int keypair_create(struct call *c)
 		return call_fail(
 			c, 400, "InvalidKeypair",
 			"Keypair data is invalid: Keypair name contains unsafe characters");
-	if (doc_text(doc, "user_id") && !res_find(c, &user_resource, doc_text(doc, "user_id")))
+	if (doc_text(doc, "user_id") && !res_find_user(c, doc_text(doc, "user_id")))
 		return -ENOENT;
 	rc = keypair_fill(c, doc, &private_key);
 	if (!rc)

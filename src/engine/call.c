@@ -250,14 +250,20 @@ const struct digest *call_digest(const struct call *c)
 }
 
 /**
- * call_guard() - What guards passwords against guesses
+ * call_kept() - What a feature keeps in memory
  * @c: the call
+ * @f: one of the engine's features
  *
- * Return: the engine's; lives as long as its helper threads.
+ * Return: what its open() made; lives longer than the engine's helper threads. NULL of another's.
  */
-struct guard *call_guard(const struct call *c)
+void *call_kept(const struct call *c, const struct feature *f)
 {
-	return c->priv->eng->guard;
+	const struct feature *const *all = c->opts->features;
+
+	for (unsigned int i = 0; all[i]; i++)
+		if (all[i] == f)
+			return c->priv->eng->kept[i];
+	return NULL;
 }
 
 /**

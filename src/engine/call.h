@@ -21,7 +21,6 @@ struct digest;
 struct engine;
 struct feature;
 struct http_tls;
-struct guard;
 struct service;
 struct resource;
 struct loop;
@@ -129,8 +128,8 @@ enum lane_id {
 	LANES
 };
 
-/* What guards passwords against guesses, and who asks: http_peer(), "" without a request. */
-struct guard *call_guard(const struct call *c);
+/* What a feature of the engine's keeps in memory, and who asks: http_peer(), "" without a request. */
+void *call_kept(const struct call *c, const struct feature *f);
 const char *call_peer(const struct call *c);
 
 /* Waiting: the handler runs again when a document under the prefix changed, or after timeout_ms

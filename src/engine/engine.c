@@ -11,7 +11,6 @@
 #include "engine/impl.h"
 #include "engine/policy.h"
 #include "http/tls.h"
-#include "identity/guard.h"
 
 #define BODY_MAX      (2u << 20)  /* bytes of a JSON body */
 #define OPEN_BODY_MAX (16u << 10) /* of one that needs no token: a login */
@@ -24,6 +23,15 @@ struct periodic_run {
 	struct loop_timer *timer;
 	struct periodic_run *next;
 };
+
+static int know_nobody(struct call *c, const char *token, struct auth *out)
+{
+	return -EKEYREJECTED;
+}
+
+/* Where no feature knows users. */
+static const struct resource no_users = { .one = "user" };
+static const struct authority nobody = { know_nobody, &no_users };
 
 static void on_request(void *arg, struct http_req *req)
 {
@@ -105,6 +113,34 @@ static int start_feature(struct engine *eng, const struct feature *f, struct err
 	return rc;
 }
 
+/* What they keep in memory, and who of them knows users. */
+static int open_features(struct engine *eng)
+{
+	const struct feature *const *all = eng->opts.features;
+	unsigned int n = 0;
+
+	while (all[n])
+		n++;
+	eng->kept = calloc(n + 1, sizeof(*eng->kept));
+	eng->authority = &nobody;
+	for (unsigned int i = 0; eng->kept && i < n; i++) {
+		if (all[i]->authority)
+			eng->authority = all[i]->authority;
+		eng->kept[i] = all[i]->open ? all[i]->open() : NULL;
+		if (all[i]->open && !eng->kept[i])
+			return -ENOMEM;
+	}
+	return eng->kept ? 0 : -ENOMEM;
+}
+
+static void close_features(struct engine *eng)
+{
+	for (unsigned int i = 0; eng->kept && eng->opts.features[i]; i++)
+		if (eng->kept[i])
+			eng->opts.features[i]->close(eng->kept[i]);
+	free(eng->kept);
+}
+
 static int start(struct engine *eng, struct err *e)
 {
 	auto_free char *uploads = NULL;
@@ -177,10 +213,9 @@ int engine_open(const struct engine_opts *opts, struct engine **out, struct err 
 		return rc;
 	eng->cache = cache_new(eng->schemas);
 	eng->jobs = jobs_new(opts->loop, e);
-	eng->guard = guard_new();
-	if (!eng->cache || !eng->jobs || !eng->guard)
+	if (!eng->cache || !eng->jobs)
 		return err_set(e, -ENOMEM, "out of memory");
-	rc = start(eng, e);
+	rc = open_features(eng) ?: start(eng, e);
 	if (!rc && opts->listen) {
 		struct http_opts http = { .loop = opts->loop,
 					  .listen = opts->listen,
@@ -226,6 +261,6 @@ void engine_close(struct engine *eng)
 	free(eng->group);
 	cache_free(eng->cache);
 	schemas_free(eng->schemas);
-	guard_free(eng->guard);
+	close_features(eng);
 	free(eng);
 }

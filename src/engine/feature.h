@@ -44,21 +44,32 @@ struct extension {
 	const char *alias, *name, *description, *updated;
 };
 
+/* Who knows the cloud's users: one feature does. Without it nobody is let in. */
+struct authority {
+	/* Who is behind a token? 0; a negative errno: nobody. */
+	int (*authenticate)(struct call *c, const char *token, struct auth *out);
+	const struct resource *users; /* res_find_user() */
+};
+
 struct host_feature;
 
+/* What is NULL is not there; lists have a zeroed row at the end. */
 struct feature {
 	const char *name;
-	const struct service *service;		 /* where its resources and routes are */
-	const struct resource *const *resources; /* NULL at the end; or NULL */
+	const struct service *service; /* where its resources and routes are */
+	const struct resource *const *resources;
 	const struct route *const
-		*routes; /* tables of routes, each with { NULL } at its end; NULL at
-					    * the end; or NULL; looked at before resources */
-	const struct extension *extensions; /* { NULL } at the end; or NULL */
-	const struct periodic *periodics;   /* { 0, NULL } at the end; or NULL */
-	int (*start)(struct call *c);	    /* at every start, before the first request; or NULL */
-	const struct more_fields *fields;   /* { NULL } at the end; or NULL */
-	const struct hook *hooks;	    /* { NULL } at the end; or NULL */
-	const struct host_feature *hosts;   /* what hosts/ asks it; or NULL */
+		*routes; /* tables of routes; they are looked at before resources */
+	const struct extension *extensions;
+	const struct periodic *periodics;
+	int (*start)(struct call *c); /* at every start, before the first request */
+	const struct more_fields *fields;
+	const struct hook *hooks;
+	const struct host_feature *hosts; /* what hosts/ asks it */
+	const struct authority *authority;
+	/* What it keeps in memory, not in documents: call_kept(). Helper threads end before close(). */
+	void *(*open)(void); /* for each engine; NULL without memory */
+	void (*close)(void *kept);
 };
 
 /* The resources of a service's features, or of all: while ((r = resource_next(&it))). */

@@ -70,7 +70,8 @@ struct engine {
 	struct schemas *schemas; /* all features' resources */
 	struct cache *cache;
 	struct jobs *jobs;	 /* helper threads */
-	struct guard *guard;	 /* of passwords */
+	void **kept;		 /* of features, in their order */
+	const struct authority *authority;
 	struct call *held;	 /* finished in the open group, newest first; answered after its flush */
 	struct call *parked;	 /* wait for a change, a time or a job */
 	struct periodic_run *periodics; /* all services', a list */

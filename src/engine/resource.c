@@ -65,6 +65,18 @@ const json_t *res_find(struct call *c, const struct resource *r, const char *id)
 }
 
 /**
+ * res_find_user() - A user by id, if the caller may see him
+ * @c:  the call
+ * @id: any text
+ *
+ * Return: borrowed; NULL with a 404 set: `return -ENOENT`.
+ */
+const json_t *res_find_user(struct call *c, const char *id)
+{
+	return res_find(c, c->priv->eng->authority->users, id);
+}
+
+/**
  * res_list() - Walk documents, all or those with a value
  * @c:     the call
  * @r:     resource

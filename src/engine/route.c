@@ -7,7 +7,6 @@
 #include "engine/impl.h"
 #include "engine/policy.h"
 #include "http/tls.h"
-#include "identity/identity.h"
 
 #define VALUES_MAX 65536 /* of a JSON body */
 
@@ -153,7 +152,7 @@ static int authenticate(struct call *c)
 
 	if (p->rule == RULE_OPEN || p->authenticated)
 		return 0;
-	if (!token || identity_authenticate(c, token, &p->auth))
+	if (!token || p->eng->authority->authenticate(c, token, &p->auth))
 		return fault_unauthorized(c);
 	p->authenticated = true;
 	return 0;

@@ -3,88 +3,12 @@
 #include "identity/identity.h"
 
 #include <errno.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
-/**
- * identity_by_name() - Find a document by its name
- * @c:         the call
- * @r:         one of the resources of identity
- * @name:      exact name
- * @domain_id: where the name is unique; NULL: everywhere
- *
- * Return: borrowed; NULL if there is none.
- */
-const json_t *identity_by_name(struct call *c, const struct resource *r, const char *name,
-			       const char *domain_id)
-{
-	struct cursor it = res_list(c, r, "name", name);
-
-	while (cursor_next(&it))
-		if (!strcmp(doc_str(it.doc, "name"), name) &&
-		    (!domain_id || !strcmp(doc_str(it.doc, "domain_id"), domain_id)))
-			return it.doc;
-	return NULL;
-}
-
-/**
- * identity_enabled() - May a user or project be used: it and its domain are enabled
- * @c:   the call
- * @doc: user or project, or NULL
- */
-bool identity_enabled(struct call *c, const json_t *doc)
-{
-	const json_t *domain = res_get(c, &domain_resource, doc_str(doc, "domain_id"));
-
-	return doc_bool(doc, "enabled") && doc_bool(domain, "enabled");
-}
-
-/* Names are unique in their domain: /name/KIND/DOMAIN/HASH, a hash since names may be long. */
-static void name_key(char out[STORE_KEY_LEN], const struct resource *r, const json_t *doc)
-{
-	const char *name = doc_str(doc, "name");
-	unsigned char hash[16];
-	char text[33];
-
-	crypto_generichash(hash, sizeof(hash), (const unsigned char *)name, strlen(name), NULL, 0);
-	snprintf(out, STORE_KEY_LEN, "/name/%s/%.64s/%s", r->one, doc_str(doc, "domain_id"),
-		 sodium_bin2hex(text, sizeof(text), hash, sizeof(hash)));
-}
-
-static int claim_name(struct call *c, const struct resource *r, const json_t *doc,
-		      const json_t *old)
-{
-	char key[STORE_KEY_LEN], old_key[STORE_KEY_LEN] = "";
-	int rc = 0;
-
-	name_key(key, r, doc);
-	if (old)
-		name_key(old_key, r, old);
-	if (!strcmp(key, old_key))
-		return 0;
-	if (old)
-		rc = call_delete(c, "%s", old_key);
-	rc = rc ? rc : call_claim(c, json_object(), "%s", key);
-	if (rc == -EEXIST)
-		return call_fail(c, 409, NULL,
-				 "Conflict occurred attempting to store %s - Duplicate entry found "
-				 "with name %s.",
-				 r->one, doc_str(doc, "name"));
-	return rc;
-}
-
-static int free_name(struct call *c, const struct resource *r, const json_t *doc)
-{
-	char key[STORE_KEY_LEN];
-
-	name_key(key, r, doc);
-	return call_delete(c, "%s", key);
-}
-
 static int check_role(struct call *c, json_t *doc, const json_t *old)
 {
-	return claim_name(c, &role_resource, doc, old);
+	return identity_claim_name(c, &role_resource, doc, old);
 }
 
 static int deleted_domain(struct call *c, const json_t *doc)
@@ -96,13 +20,13 @@ static int deleted_domain(struct call *c, const json_t *doc)
 	if (res_count(c, &user_resource, "domain_id", doc_str(doc, "id")) ||
 	    res_count(c, &project_resource, "domain_id", doc_str(doc, "id")))
 		return call_fail(c, 403, NULL, "Cannot delete a domain with users or projects.");
-	return free_name(c, &domain_resource, doc);
+	return identity_free_name(c, &domain_resource, doc);
 }
 
 static int deleted_role(struct call *c, const json_t *doc)
 {
 	struct cursor it = call_list(c, "/grant/");
-	int rc = free_name(c, &role_resource, doc);
+	int rc = identity_free_name(c, &role_resource, doc);
 
 	while (!rc && cursor_next(&it))
 		if (!strcmp(doc_str(it.doc, "role"), doc_str(doc, "id")))
@@ -133,7 +57,7 @@ static int end_tokens(struct call *c, json_t *doc, const json_t *old)
 
 static int check_domain(struct call *c, json_t *doc, const json_t *old)
 {
-	return end_tokens(c, doc, old) ?: claim_name(c, &domain_resource, doc, old);
+	return end_tokens(c, doc, old) ?: identity_claim_name(c, &domain_resource, doc, old);
 }
 
 /* Its parent is its domain or another project there. */
@@ -156,7 +80,7 @@ static int check_project(struct call *c, json_t *doc, const json_t *old)
 {
 	int rc = set_domain(c, doc) ?: end_tokens(c, doc, old);
 
-	return rc ?: check_parent(c, doc) ?: claim_name(c, &project_resource, doc, old);
+	return rc ?: check_parent(c, doc) ?: identity_claim_name(c, &project_resource, doc, old);
 }
 
 static int deleted_project(struct call *c, const json_t *doc)
@@ -164,7 +88,7 @@ static int deleted_project(struct call *c, const json_t *doc)
 	char scope[80];
 
 	snprintf(scope, sizeof(scope), "project:%s", doc_str(doc, "id"));
-	return grant_drop(c, NULL, scope) ?: free_name(c, &project_resource, doc);
+	return grant_drop(c, NULL, scope) ?: identity_free_name(c, &project_resource, doc);
 }
 
 /* One's own, and those of the domains one looks after. */
@@ -214,12 +138,13 @@ static int check_user(struct call *c, json_t *doc, const json_t *old)
 		/* Tokens of the old password end; the one being made may be this microsecond's. */
 		rc |= json_object_set_new(doc, "valid_after_us", json_integer(c->now_us));
 	}
-	return rc ? -ENOMEM : claim_name(c, &user_resource, doc, old);
+	return rc ? -ENOMEM : identity_claim_name(c, &user_resource, doc, old);
 }
 
 static int deleted_user(struct call *c, const json_t *doc)
 {
-	return grant_drop(c, doc_str(doc, "id"), NULL) ?: free_name(c, &user_resource, doc);
+	return grant_drop(c, doc_str(doc, "id"), NULL)
+		       ?: identity_free_name(c, &user_resource, doc);
 }
 
 static bool user_visible(const struct call *c, const json_t *doc)
@@ -413,6 +338,17 @@ static const struct periodic periodics[] = { { 600000, token_purge },
 					     { 3600000, token_rotate_key },
 					     { 0, NULL } };
 
+static void *open_guard(void)
+{
+	return guard_new();
+}
+
+static void close_guard(void *guard)
+{
+	guard_free(guard);
+}
+
+static const struct authority authority = { identity_authenticate, &user_resource };
 static const struct service service = {
 	.type = "identity",
 	.name = "keystone",
@@ -427,4 +363,7 @@ const struct feature identity_feature = {
 	.routes = routes,
 	.periodics = periodics,
 	.start = identity_bootstrap,
+	.open = open_guard,
+	.close = close_guard,
+	.authority = &authority,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Identity v3: users, projects, roles, who has which role where, and tokens.
- * The engine asks who is behind a token; the rest is shared by identity*.c.
+ * The engine asks by struct authority who is behind a token; the rest is the room's own.
  */
 #ifndef ANYVF_IDENTITY_IDENTITY_H
 #define ANYVF_IDENTITY_IDENTITY_H
@@ -61,8 +61,13 @@ void password_hash(void *password);
 
 json_t *identity_catalog(struct call *c);
 int identity_bootstrap(struct call *c);
+
+/* Names (names.c). */
 bool identity_enabled(struct call *c, const json_t *doc);
 const json_t *identity_by_name(struct call *c, const struct resource *r, const char *name,
 			       const char *domain_id);
+int identity_claim_name(struct call *c, const struct resource *r, const json_t *doc,
+			const json_t *old);
+int identity_free_name(struct call *c, const struct resource *r, const json_t *doc);
 
 #endif

@@ -31,7 +31,7 @@ FOREIGN = [
     (r'microhttpd|gnutls', 'http'), (r'sodium', 'http identity image compute'), (r'libvirt/', 'agent/host'), (r'ini\.h|md5\.h', 'base'), (r'pcap', 'veb cli'),
 ]
 # What is not yet as it should be (docs/plan.md, A house to grow in): room -> rooms above it that it still sees.
-OWES = {'engine': 'identity'}
+OWES = {}
 
 
 def room_of(path):

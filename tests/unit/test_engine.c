@@ -113,8 +113,15 @@ static int paint_show(struct call *c, const json_t *doc, json_t *out)
 	return json_object_set(out, "pot", (json_t *)call_get(c, "/pot/%s", res_id(doc)));
 }
 
+static void *paint_open(void)
+{
+	return strdup("brush");
+}
+
 static const struct feature paint_feature = {
 	.name = "paint",
+	.open = paint_open,
+	.close = free,
 	.service = &test_service,
 	.fields = (const struct more_fields[]){ { "box", paint_fields }, { NULL } },
 	.hooks = (const struct hook[]){ { &box_resource, paint_check, paint_created, paint_updated,
@@ -584,6 +591,20 @@ static void a_feature_that_is_left_out_leaves_no_trace(void **state)
 	assert_int_equal(count_pots(f), 1);
 }
 
+static void what_a_feature_keeps_is_found_by_it_alone(void **state)
+{
+	FIX;
+	struct call *c;
+
+	open_engine(f, painted);
+	c = run_new(f->eng, NULL);
+	assert_string_equal(call_kept(c, &paint_feature), "brush");
+	assert_null(call_kept(c, &box_feature));
+	assert_null(res_find_user(c, "u1")); /* there is no authority */
+	assert_int_equal(c->priv->fault_status, 404);
+	call_free(c);
+}
+
 static void two_features_cannot_have_one_row(void **state)
 {
 	FIX;
@@ -636,6 +657,7 @@ int main(void)
 		T(a_failed_flush_takes_the_cache_back),
 		T(a_feature_adds_rows_and_hooks_to_anothers_resource),
 		T(a_feature_that_is_left_out_leaves_no_trace),
+		T(what_a_feature_keeps_is_found_by_it_alone),
 		T(two_features_cannot_have_one_row),
 		cmocka_unit_test(query_and_path_are_decoded_strictly),
 	};

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names of domains, projects, users and roles: found by, and unique in their domain. */
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "identity/identity.h"
+
+/**
+ * identity_by_name() - Find a document by its name
+ * @c:         the call
+ * @r:         one of the resources of identity
+ * @name:      exact name
+ * @domain_id: where the name is unique; NULL: everywhere
+ *
+ * Return: borrowed; NULL if there is none.
+ */
+const json_t *identity_by_name(struct call *c, const struct resource *r, const char *name,
+			       const char *domain_id)
+{
+	struct cursor it = res_list(c, r, "name", name);
+
+	while (cursor_next(&it))
+		if (!strcmp(doc_str(it.doc, "name"), name) &&
+		    (!domain_id || !strcmp(doc_str(it.doc, "domain_id"), domain_id)))
+			return it.doc;
+	return NULL;
+}
+
+/**
+ * identity_enabled() - May a user or project be used: it and its domain are enabled
+ * @c:   the call
+ * @doc: user or project, or NULL
+ */
+bool identity_enabled(struct call *c, const json_t *doc)
+{
+	const json_t *domain = res_get(c, &domain_resource, doc_str(doc, "domain_id"));
+
+	return doc_bool(doc, "enabled") && doc_bool(domain, "enabled");
+}
+
+/* Names are unique in their domain: /name/KIND/DOMAIN/HASH, a hash since names may be long. */
+static void name_key(char out[STORE_KEY_LEN], const struct resource *r, const json_t *doc)
+{
+	const char *name = doc_str(doc, "name");
+	unsigned char hash[16];
+	char text[33];
+
+	crypto_generichash(hash, sizeof(hash), (const unsigned char *)name, strlen(name), NULL, 0);
+	snprintf(out, STORE_KEY_LEN, "/name/%s/%.64s/%s", r->one, doc_str(doc, "domain_id"),
+		 sodium_bin2hex(text, sizeof(text), hash, sizeof(hash)));
+}
+
+/**
+ * identity_claim_name() - Take a document's name, and give its old one back
+ * @c:   the call
+ * @r:   its resource
+ * @doc: as it shall be
+ * @old: as it is; NULL: new
+ *
+ * Return: 0; a 409 fault; as call_claim().
+ */
+int identity_claim_name(struct call *c, const struct resource *r, const json_t *doc,
+			const json_t *old)
+{
+	char key[STORE_KEY_LEN], old_key[STORE_KEY_LEN] = "";
+	int rc = 0;
+
+	name_key(key, r, doc);
+	if (old)
+		name_key(old_key, r, old);
+	if (!strcmp(key, old_key))
+		return 0;
+	if (old)
+		rc = call_delete(c, "%s", old_key);
+	rc = rc ? rc : call_claim(c, json_object(), "%s", key);
+	if (rc == -EEXIST)
+		return call_fail(c, 409, NULL,
+				 "Conflict occurred attempting to store %s - Duplicate entry found "
+				 "with name %s.",
+				 r->one, doc_str(doc, "name"));
+	return rc;
+}
+
+/**
+ * identity_free_name() - Give back the name of a document that goes
+ * @c:   the call
+ * @r:   its resource
+ * @doc: document
+ *
+ * Return: 0; as call_delete().
+ */
+int identity_free_name(struct call *c, const struct resource *r, const json_t *doc)
+{
+	char key[STORE_KEY_LEN];
+
+	name_key(key, r, doc);
+	return call_delete(c, "%s", key);
+}
