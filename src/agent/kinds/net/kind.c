@@ -49,14 +49,13 @@ static void net_fini(struct entity *x)
 static int net_parse(struct agent *a, struct entity *x, json_t *doc, struct err *e)
 {
 	struct net *n = (struct net *)x;
-	struct want_net fresh;
-	int rc = want_net_parse(doc, &fresh, e);
+	json_t *old = n->facts.want.doc;
+	int rc = want_net_parse(doc, &n->facts.want, e);
 
 	if (rc)
 		return rc;
-	want_doc_put(&n->facts.want.doc);
-	n->facts.want = fresh;
-	snprintf(n->pf, sizeof(n->pf), "%s", fresh.pf);
+	json_decref(old);
+	snprintf(n->pf, sizeof(n->pf), "%s", n->facts.want.pf);
 	return 0;
 }
 

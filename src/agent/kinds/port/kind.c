@@ -51,14 +51,12 @@ static void port_fini(struct entity *x)
 static int port_parse(struct agent *a, struct entity *x, json_t *doc, struct err *e)
 {
 	struct port_facts *f = (struct port_facts *)x;
-	struct want_port fresh;
-	int rc = want_port_parse(doc, &fresh, e);
+	json_t *old = f->want.doc;
+	int rc = want_port_parse(doc, &f->want, e);
 
-	if (rc)
-		return rc;
-	want_doc_put(&f->want.doc);
-	f->want = fresh;
-	return 0;
+	if (!rc)
+		json_decref(old);
+	return rc;
 }
 
 static void port_observe(struct agent *a, struct entity *x)

@@ -35,14 +35,12 @@ static void server_fini(struct entity *x)
 static int server_parse(struct agent *a, struct entity *x, json_t *doc, struct err *e)
 {
 	struct server_facts *f = (struct server_facts *)x;
-	struct want_server fresh;
-	int rc = want_server_parse(doc, &fresh, e);
+	json_t *old = f->want.doc;
+	int rc = want_server_parse(doc, &f->want, e);
 
-	if (rc)
-		return rc;
-	want_doc_put(&f->want.doc);
-	f->want = fresh;
-	return 0;
+	if (!rc)
+		json_decref(old);
+	return rc;
 }
 
 static enum domain_state find_domain(const struct agent *a, const char *id)

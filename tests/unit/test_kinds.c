@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Claims about the agent's core and the kinds it walks. This program is linked without taps, so
+ * nothing else can know them; a toy kind of its own shows what the core does for any.
+ */
+#include "unit.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/core/state.h"
+#include "agent/kinds/console/console.h"
+#include "agent/kinds/net/net.h"
+#include "agent/kinds/port/port.h"
+#include "agent/kinds/server/server.h"
+#include "base/file.h"
+#include "want_docs.h"
+
+#define TOY_ID	   "77777777-7777-4777-8777-777777777777"
+#define CONSOLE_ID "88888888-8888-4888-8888-888888888888"
+
+/* A number that is wanted, and one that is there. */
+struct toy {
+	struct entity entity;
+	json_int_t want, have;
+	unsigned int looks, steps;
+	bool fails; /* the next step does */
+	struct work_queue *queue;
+};
+
+static unsigned int toys_freed;
+
+static int toy_init(struct agent *a, struct entity *x)
+{
+	((struct toy *)x)->queue = work_queue_new(a->loop);
+	return 0;
+}
+
+static void toy_fini(struct entity *x)
+{
+	work_queue_free(((struct toy *)x)->queue);
+	toys_freed++;
+}
+
+static int toy_parse(struct agent *a, struct entity *x, json_t *doc, struct err *e)
+{
+	const json_t *n = json_object_get(doc, "n");
+
+	if (!n)
+		return err_set(e, -EINVAL, "a toy without a number");
+	((struct toy *)x)->want = json_integer_value(n);
+	return 0;
+}
+
+static void toy_observe(struct agent *a, struct entity *x)
+{
+	assert_false(x->busy);
+	((struct toy *)x)->looks++;
+}
+
+static int toy_plan(struct agent *a, struct entity *x)
+{
+	const struct toy *t = (const struct toy *)x;
+
+	assert_false(x->busy);
+	return t->have != t->want;
+}
+
+struct toy_job {
+	struct step step;
+	json_int_t n;
+	bool fails;
+};
+
+static void toy_run(void *arg)
+{
+	struct toy_job *j = arg;
+
+	j->step.rc = j->fails ? err_set(&j->step.e, -EIO, "it is broken") : 0;
+}
+
+static void toy_done(struct step *s)
+{
+	struct toy *t = (struct toy *)s->entity;
+
+	/* The core has waked the loop, which looks before it plans again. */
+	assert_true(s->agent->due & 1U << SIDE_SWITCH);
+	t->steps++;
+	t->fails = false;
+	if (!s->rc)
+		t->have = ((struct toy_job *)s)->n;
+	free(s);
+}
+
+static void toy_step(struct agent *a, struct entity *x, int step)
+{
+	struct toy *t = (struct toy *)x;
+	struct toy_job *j = calloc(1, sizeof(*j));
+
+	j->step = (struct step){ .failure = "a toy does not play", .done = toy_done };
+	j->n = t->want;
+	j->fails = t->fails;
+	assert_int_equal(step_begin(&j->step, a, x, t->queue, toy_run), 0);
+}
+
+static json_t *toy_status(const struct entity *x)
+{
+	return json_pack("{s:I}", "n", ((const struct toy *)x)->have);
+}
+
+static const struct agent_kind toy_kind = {
+	.name = "toy",
+	.words = { "toy" },
+	.size = sizeof(struct toy),
+	.side = SIDE_SWITCH,
+	.init = toy_init,
+	.fini = toy_fini,
+	.parse = toy_parse,
+	.observe = toy_observe,
+	.plan = toy_plan,
+	.step = toy_step,
+	.status = toy_status,
+};
+
+/* As in agentd.c, with a toy in the place of taps. */
+static const struct agent_kind *const kinds[] = { &port_kind,	&toy_kind,     &net_kind,
+						  &server_kind, &console_kind, NULL };
+static struct loop *loop;
+static sem_t reports_go; /* see hold_reports() */
+static struct agent *a;	 /* once a process, as libvirt's threads are */
+static char dir[] = "/tmp/anyvf-kinds-XXXXXX";
+
+/* A switch without PFs, no libvirt, and an API that nobody serves. */
+static int setup(void **state)
+{
+	const struct agent_opts opts = { .host = "h1",
+					 .run_dir = dir,
+					 .state_dir = dir,
+					 .mappings = "",
+					 .api = "http://127.0.0.1:1",
+					 .credentials = "/nonexistent",
+					 .libvirt_uri = "none:///",
+					 .collectors = "" };
+
+	sem_init(&reports_go, 0, 0);
+	loop = mkdtemp(dir) ? loop_new(NULL) : NULL;
+	return !loop || agent_open(loop, &opts, kinds, &a, NULL);
+}
+
+static int teardown(void **state)
+{
+	char command[64];
+
+	agent_stop(a);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	return system(command);
+}
+
+static void apply(const char *word, const char *id, const char *text)
+{
+	auto_of(json_decref) json_t *doc = text ? doc_of(text) : NULL;
+
+	state_apply(a, word, id, doc);
+	agent_wake(a, SIDE_NONE);
+}
+
+static void wait_to_go(void *arg)
+{
+	sem_wait(&reports_go);
+}
+
+static void gone(void *arg)
+{
+}
+
+/* Reports wait until the semaphore is posted: what is on its way can be looked at. */
+static void hold_reports(void)
+{
+	assert_int_equal(work_push(a->report_queue, wait_to_go, gone, NULL), 0);
+}
+
+static const struct toy *toy(void)
+{
+	return (const struct toy *)entity_find(a, "toy", TOY_ID);
+}
+
+static void what_differs_is_stepped_looked_at_and_reported(void **state)
+{
+	auto_of(json_decref) json_t *said = doc_of("{'generation':5,'n':3}");
+	unsigned int looks;
+
+	apply("toy", TOY_ID, "{'generation':5,'n':3}");
+	assert_non_null(toy());
+	looks = toy()->looks;
+	while (toy()->have != 3 || toy()->looks == looks)
+		loop_turn(loop, 100);
+	assert_int_equal(toy()->steps, 1);
+	hold_reports();
+	a->desired_known = true;
+	agent_wake(a, SIDE_NONE);
+	while (!toy()->entity.report.sending)
+		loop_turn(loop, 100);
+	assert_true(json_equal(toy()->entity.report.sending, said));
+	sem_post(&reports_go);
+}
+
+static void a_step_that_failed_waits_for_its_next_try(void **state)
+{
+	struct toy *t = (struct toy *)toy();
+
+	t->fails = true;
+	apply("toy", TOY_ID, "{'generation':6,'n':4}");
+	while (t->steps < 2)
+		loop_turn(loop, 100);
+	assert_int_equal(t->have, 3);
+	assert_string_equal(t->entity.retry.why, "it is broken");
+	assert_false(retry_due(&t->entity.retry, 0));
+	/* Another document is another chance, at once. */
+	apply("toy", TOY_ID, "{'generation':7,'n':5}");
+	while (t->have != 5)
+		loop_turn(loop, 100);
+	assert_int_equal(t->steps, 3);
+	assert_string_equal(t->entity.retry.why, "");
+}
+
+static void a_document_that_makes_no_sense_leaves_the_last_one(void **state)
+{
+	apply("toy", TOY_ID, "{'generation':8}");
+	apply("toy", "../../etc", "{'generation':1,'n':1}");
+	assert_null(entity_find(a, "toy", "../../etc"));
+	assert_int_equal(json_integer_value(json_object_get(toy()->entity.doc, "generation")), 7);
+}
+
+static void what_nobody_wants_is_forgotten(void **state)
+{
+	apply("toy", TOY_ID, NULL);
+	while (toy())
+		loop_turn(loop, 100);
+	assert_int_equal(toys_freed, 1);
+}
+
+static void a_kind_that_is_left_out_is_passed_over(void **state)
+{
+	auto_of(json_decref) json_t *desired =
+		json_pack("{s:i,s:{s:o},s:{s:o},s:{s:o},s:{s:o},s:{s:o}}", "revision", 4, "server",
+			  SERVER_ID, doc_of(server_doc), "port", PORT_ID, doc_of(port_doc),
+			  "network", NET_ID, doc_of(net_doc), "tap_flow", SERVER_ID,
+			  doc_of(flow_doc), "tap_mirror", SERVER_ID, doc_of(mirror_doc));
+	const struct entity *port;
+
+	assert_non_null(desired);
+	apply("tap_flow", TOY_ID, flow_doc);
+	for (const struct agent_kind *const *k = kinds; *k; k++)
+		assert_null(entity_find(a, (*k)->name, TOY_ID));
+	apply("tap_flow", TOY_ID, NULL);
+	state_apply_all(a, desired);
+	assert_null(entity_find(a, "tap", SERVER_ID));
+	assert_string_equal(facts_server(a, SERVER_ID)->want.project_id, "p1");
+	assert_int_equal(facts_port(a, PORT_ID)->want.vf, 3);
+	assert_int_equal(facts_net(a, NET_ID)->want.vlan, 120);
+	assert_ptr_equal(facts_port_next(a, NULL), facts_port(a, PORT_ID));
+	assert_null(facts_port_next(a, facts_port(a, PORT_ID)));
+	/* A whole turn for all of them. */
+	port = &facts_port(a, PORT_ID)->entity;
+	while (port->report.sending || a->due)
+		loop_turn(loop, 100);
+	json_object_clear(desired);
+	state_apply_all(a, desired);
+	assert_null(facts_server(a, SERVER_ID));
+	assert_null(facts_port(a, PORT_ID));
+}
+
+static void a_question_for_a_console_is_answered_by_its_report(void **state)
+{
+	static const char log[] = "one\ntwo\n";
+	char path[128];
+	const struct entity *x;
+	json_t *said;
+
+	snprintf(path, sizeof(path), "%s/agent/servers/" SERVER_ID, dir);
+	assert_int_equal(file_mkdirs(path, 0755, NULL), 0);
+	strcat(path, "/console.log");
+	assert_int_equal(file_replace(path, log, sizeof(log) - 1, 0600, NULL), 0);
+	hold_reports();
+	apply("console", CONSOLE_ID, "{'generation':1,'server':'" SERVER_ID "','length':1}");
+	x = entity_find(a, "console", CONSOLE_ID);
+	assert_non_null(x);
+	while (!x->report.sending)
+		loop_turn(loop, 100);
+	said = json_object_get(x->report.sending, "output");
+	assert_string_equal(json_string_value(said), "two\n");
+	sem_post(&reports_go);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_differs_is_stepped_looked_at_and_reported),
+		cmocka_unit_test(a_step_that_failed_waits_for_its_next_try),
+		cmocka_unit_test(a_document_that_makes_no_sense_leaves_the_last_one),
+		cmocka_unit_test(what_nobody_wants_is_forgotten),
+		cmocka_unit_test(a_kind_that_is_left_out_is_passed_over),
+		cmocka_unit_test(a_question_for_a_console_is_answered_by_its_report),
+	};
+
+	return cmocka_run_group_tests_name("kinds", tests, setup, teardown);
+}
