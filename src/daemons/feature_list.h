@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What anyvf-apid can do: the one list of features, in the order in which their hooks run. */
+/*
+ * What anyvf-apid can do: the one list of features, in the order in which their hooks run. Who asks
+ * what became of a port's VF (taas, compute) stands behind binding, which says it.
+ */
 #ifndef ANYVF_DAEMONS_FEATURE_LIST_H
 #define ANYVF_DAEMONS_FEATURE_LIST_H
 
