@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
-#include "api_call.h"
+#include "api_engine.h"
 #include "base/uuid.h"
 #include "compute/compute.h"
 #include "hosts/agents.h"
@@ -35,51 +35,30 @@ static const struct feature *const features[] = { &network_feature, &binding_fea
 static const struct auth admin = { "u1", "admin", "default", SCOPE_PROJECT, "p1", "", ROLE_ADMIN };
 static struct auth agent = { "u2", "", "default", SCOPE_PROJECT, "p2", "", ROLE_AGENT };
 
+static struct api_engine f;
 static struct {
-	char dir[64];
-	struct loop *loop;
-	struct store *store;
-	struct conf *conf;
-	struct engine *eng;
 	int64_t wall, mono; /* what calls believe the time to be */
-} f;
+} clocks;
 
 static int setup(void **state)
 {
-	struct engine_opts opts = { .features = features, .state_dir = f.dir };
-
-	strcpy(f.dir, "/tmp/anyvf-agents-XXXXXX");
-	assert_non_null(mkdtemp(f.dir));
-	f.loop = loop_new(NULL);
-	assert_int_equal(conf_open("/nonexistent", &f.conf, NULL), 0);
-	assert_int_equal(store_open("mem:", &f.store, NULL), 0);
-	opts.loop = f.loop;
-	opts.store = f.store;
-	opts.conf = f.conf;
-	assert_int_equal(engine_open(&opts, &f.eng, NULL), 0);
-	f.wall = run_now_us();
-	f.mono += 1000 * SECOND; /* the hosts of the test before are no concern of this one */
+	api_engine_open(&f, features);
+	clocks.wall = run_now_us();
+	clocks.mono += 1000 * SECOND; /* the hosts of the test before are no concern of this one */
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	char cmd[96];
-
-	engine_close(f.eng);
-	store_close(f.store);
-	conf_free(f.conf);
-	loop_free(f.loop);
-	snprintf(cmd, sizeof(cmd), "rm -r %s", f.dir);
-	return system(cmd);
+	return api_engine_close(&f);
 }
 
 static struct call *new_call(const struct auth *who)
 {
 	struct call *c = run_new(f.eng, NULL);
 
-	c->now_us = f.wall;
-	c->mono_us = f.mono;
+	c->now_us = clocks.wall;
+	c->mono_us = clocks.mono;
 	c->auth = who;
 	c->priv->authenticated = true;
 	return c;
@@ -222,7 +201,7 @@ static void a_step_of_the_wall_clock_ends_no_host(void **state)
 
 	beat("h1");
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
-		f.wall += steps[i];
+		clocks.wall += steps[i];
 		run_all(liveness_mark);
 		assert_int_equal(count_up(), 1);
 		assert_int_equal(count_marked_alive(), 1);
@@ -232,10 +211,10 @@ static void a_step_of_the_wall_clock_ends_no_host(void **state)
 static void a_silent_host_is_down_though_the_wall_clock_stands(void **state)
 {
 	beat("h1");
-	f.mono += SILENT - 2 * SECOND;
+	clocks.mono += SILENT - 2 * SECOND;
 	assert_int_equal(count_up(), 1);
-	f.mono += 2 * SECOND;
-	f.wall -= 3600 * SECOND;
+	clocks.mono += 2 * SECOND;
+	clocks.wall -= 3600 * SECOND;
 	assert_int_equal(count_up(), 0);
 	run_all(liveness_mark);
 	beat("h1");
@@ -247,7 +226,7 @@ static void a_rack_dies_at_once(void **state)
 {
 	beat_all();
 	assert_int_equal(count_up(), HOSTS);
-	f.mono += SILENT;
+	clocks.mono += SILENT;
 	assert_int_equal(count_up(), 0); /* before any of them is marked */
 	assert_int_equal(count_marked_alive(), HOSTS);
 	assert_int_equal(run_all(liveness_mark), (HOSTS + STORE_OPS_MAX - 1) / STORE_OPS_MAX);
@@ -261,7 +240,7 @@ static void placement_counts_on_no_silent_host(void **state)
 	unsigned int n, alive = 0;
 
 	beat_all();
-	f.mono += SILENT;
+	clocks.mono += SILENT;
 	beat("h7");
 	c = new_call(&admin);
 	n = hosts_load(c, &hosts);
@@ -299,7 +278,7 @@ static void servers_being_deleted_do_not_wait_for_dead_hosts(void **state)
 	for (int i = 0; i < 2 * HOSTS; i++)
 		make_server(i % HOSTS, i < HOSTS ? "deleting" : NULL);
 	assert_int_equal(run_all(liveness_tell_gone), 1);
-	f.mono += SILENT;
+	clocks.mono += SILENT;
 	beat("h7");
 	run_all(liveness_tell_gone);
 	c = new_call(&admin);

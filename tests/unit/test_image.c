@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "api_call.h"
+#include "api_engine.h"
 #include "base/uuid.h"
 #include "image/image.h"
 
@@ -16,39 +16,17 @@ static const struct feature *const features[] = { &image_feature, NULL };
 static const struct auth demo = { "u1", "demo", "default", SCOPE_PROJECT, "p1", "", ROLE_MEMBER };
 static const struct auth other = { "u2", "eve", "default", SCOPE_PROJECT, "p2", "", ROLE_MEMBER };
 
-static struct {
-	char dir[64];
-	struct loop *loop;
-	struct store *store;
-	struct conf *conf;
-	struct engine *eng;
-} f;
+static struct api_engine f;
 
 static int setup(void **state)
 {
-	struct engine_opts opts = { .features = features, .state_dir = f.dir };
-
-	strcpy(f.dir, "/tmp/anyvf-image-XXXXXX");
-	assert_non_null(mkdtemp(f.dir));
-	f.loop = loop_new(NULL);
-	assert_int_equal(conf_open("/nonexistent", &f.conf, NULL), 0);
-	assert_int_equal(store_open("mem:", &f.store, NULL), 0);
-	opts.loop = f.loop;
-	opts.store = f.store;
-	opts.conf = f.conf;
-	return engine_open(&opts, &f.eng, NULL);
+	api_engine_open(&f, features);
+	return 0;
 }
 
 static int teardown(void **state)
 {
-	char cmd[96];
-
-	engine_close(f.eng);
-	store_close(f.store);
-	conf_free(f.conf);
-	loop_free(f.loop);
-	snprintf(cmd, sizeof(cmd), "rm -r %s", f.dir);
-	return system(cmd);
+	return api_engine_close(&f);
 }
 
 static unsigned int create(const struct auth *who, const char *id)
