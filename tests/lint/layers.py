@@ -18,7 +18,7 @@ ROOMS = {
     'http': 'base', 'engine': 'base model store http', 'identity': 'base engine http', 'image': 'base engine http',
     'hosts': 'base model engine', 'network/core': 'base model engine', 'network/binding': 'base model engine hosts network/core',
     'network/*': 'base model engine hosts network/core network/binding',
-    'compute': 'base model engine identity hosts network/core network/binding image',
+    'compute': 'base model engine hosts network/core network/binding image',
     'agent/host': 'base model ctl', 'agent/core': 'base model httpc agent/host', 'agent/kinds/*': 'base model agent/host agent/core',
     'cli': 'base model ctl httpc',
     'daemons': 'base model ctl veb sw/. sw/control sw/parent hw httpc store http engine identity hosts network image compute agent cli',
