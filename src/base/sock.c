@@ -25,6 +25,17 @@ static int unix_addr(const char *path, struct sockaddr_un *out, struct err *e)
 	return 0;
 }
 
+/* A stream socket, and the address of @path in @addr. */
+static int unix_socket(const char *path, int flags, struct sockaddr_un *addr, struct err *e)
+{
+	int rc = unix_addr(path, addr, e);
+
+	if (rc)
+		return rc;
+	rc = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+	return rc < 0 ? err_errno(e, "socket") : rc;
+}
+
 /**
  * sock_listen_unix() - Listen on a Unix socket
  * @path: socket; a stale file there is removed (whoever calls holds the directory's lock)
@@ -35,14 +46,11 @@ static int unix_addr(const char *path, struct sockaddr_un *out, struct err *e)
  */
 int sock_listen_unix(const char *path, mode_t mode, struct err *e)
 {
-	auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	struct sockaddr_un addr;
-	int rc = unix_addr(path, &addr, e);
+	auto_close int fd = unix_socket(path, SOCK_NONBLOCK, &addr, e);
 
-	if (rc)
-		return rc;
 	if (fd < 0)
-		return err_errno(e, "socket");
+		return fd;
 	unlink(path);
 	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || chmod(path, mode) ||
 	    listen(fd, 128))
@@ -59,14 +67,11 @@ int sock_listen_unix(const char *path, mode_t mode, struct err *e)
  */
 int sock_connect_unix(const char *path, struct err *e)
 {
-	auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un addr;
-	int rc = unix_addr(path, &addr, e);
+	auto_close int fd = unix_socket(path, 0, &addr, e);
 
-	if (rc)
-		return rc;
 	if (fd < 0)
-		return err_errno(e, "socket");
+		return fd;
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
 		return err_errno(e, "%s", path);
 	return take_fd(fd);

@@ -2,7 +2,7 @@
 /*
  * The last frame a port lost for one reason. The worker that counts the drop
  * notes it; control reads it at any time and never waits for a worker: a
- * sequence number tells a reader that it saw two halves.
+ * sequence lock (seqlock) tells a reader that it saw two halves.
  */
 #ifndef ANYVF_VEB_LOSS_H
 #define ANYVF_VEB_LOSS_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The token bucket behind max_tx_rate: asked once a turn by the worker, never per frame. */
+/* The token bucket behind max_tx_rate and min_tx_rate: asked once a burst, never per frame. */
 #include "veb/meter.h"
 
 #include "base/util.h"

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Owned by the worker that polls the source. Zero bytes: no limit. */
+/* One writer at a time: who shares it locks (struct dp_shaper). Zero bytes: no limit. */
 struct meter {
 	uint64_t rate_Bps;    /* bytes a second; 0: no limit */
 	uint64_t hz;	      /* ticks a second */

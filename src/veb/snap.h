@@ -114,7 +114,7 @@ struct veb_port *veb_port_get(struct veb_port *p);
 void veb_port_put(struct veb_port *p);
 AUTO_DEFINE(struct veb_port *, veb_port_put)
 
-/* One way in the FIB: an address of a domain and who owns it. */
+/* One way in the forwarding database (FIB, FDB): an address of a domain and who owns it. */
 struct veb_fib_entry {
 	uint64_t key; /* domain << 48 | MAC; UINT64_MAX: free */
 	uint32_t
@@ -174,7 +174,7 @@ static inline uint32_t veb_vlan_code(const struct veb_port *p)
 {
 	return (p->pvid & 0xfff) | (p->pvid >> 16 == 0x88a8 ? 0x1000 : 0);
 }
-/* What the short way asks of a destination: its VLAN, if it is isolated, if mirrors watch it. */
+/* What the fast path asks of a destination: its VLAN, if it is isolated, if mirrors watch it. */
 #define VEB_CODE_VLAN	  0x1fffu
 #define VEB_CODE_ISOLATED 0x2000u
 #define VEB_CODE_WATCHED  0x4000u

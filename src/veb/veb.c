@@ -93,7 +93,7 @@ static bool entry_has(const struct veb_snap *s, const struct veb_fib_entry *entr
 	return false;
 }
 
-/* Whether a source is the sender's; the short way need not ask again while it stays. */
+/* Whether a source is the sender's; the fast path need not ask again while it stays. */
 static bool is_own(struct burst *b, uint64_t mac_key)
 {
 	const struct veb_port *p = b->src;
@@ -411,7 +411,7 @@ static bool deliver_owners(struct burst *b, const struct item *it,
 
 /*
  * What an owner had, or was not to have, stays inside; the rest is for the wire. A function of its
- * own, or the short way would lack registers.
+ * own, or the fast path would lack registers.
  */
 static __attribute__((noinline)) void unicast(struct burst *b, const struct item *it)
 {
@@ -463,8 +463,8 @@ static void prefetch(const struct burst *b, const struct frame *frames, unsigned
 	}
 }
 
-/* Who gets frames like @f by the short way, and how long they may be; 0: the rules decide. */
-static inline __attribute__((always_inline)) void plain_find(struct burst *b, const struct frame *f)
+/* Who gets frames like @f by the fast path, and how long they may be; 0: the rules decide. */
+static inline __attribute__((always_inline)) void fast_find(struct burst *b, const struct frame *f)
 {
 	uint64_t dst_key = frame_dst_key(f);
 	const struct veb_fib_entry *entry;
@@ -483,7 +483,7 @@ static inline __attribute__((always_inline)) void plain_find(struct burst *b, co
 		return;
 	entry = veb_fib_find(b->s, veb_fib_key(b->src->domain, dst_key));
 	if (unlikely(!entry || f->tag)) {
-		plain_find_other(b, entry);
+		fast_find_other(b, entry);
 		return;
 	}
 	if ((entry->first >> 16 & b->code_mask) != b->vlan_code ||
@@ -496,8 +496,8 @@ static inline __attribute__((always_inline)) void plain_find(struct burst *b, co
 		b->dst_mtu = 0;
 }
 
-/* Whether the short way may take a source and ethertype that are not those of the frame before. */
-static __attribute__((noinline)) bool plain_source(struct burst *b, const struct frame *f)
+/* Whether the fast path may take a source and ethertype that are not those of the frame before. */
+static __attribute__((noinline)) bool fast_source(struct burst *b, const struct frame *f)
 {
 	if (frame_may_be_mac_control(f) || (frame_src_key(f) != b->src_key && !b->any_src))
 		return false;
@@ -506,16 +506,16 @@ static __attribute__((noinline)) bool plain_source(struct burst *b, const struct
 }
 
 /*
- * The common frame decided without a detour: unicast of a sender with nothing special to one
- * place with nothing special in the same VLAN. False: nothing was done, the rules above decide.
- * They would say the same; this only says it sooner.
+ * The fast path, the common frame decided without a detour: unicast of a sender with nothing
+ * special to one place with nothing special in the same VLAN. False: nothing was done, the rules
+ * above decide. They would say the same; this only says it sooner.
  */
-static inline bool forward_plain(struct burst *b, const struct frame *f, unsigned int index)
+static inline bool forward_fast(struct burst *b, const struct frame *f, unsigned int index)
 {
 	if (unlikely(frame_dst_key(f) != b->dst_key || f->tag != b->tag))
-		plain_find(b, f);
+		fast_find(b, f);
 	if (unlikely(frame_mtu_bytes(f) > b->dst_mtu || !b->dst_mtu ||
-		     (frame_src_type(f) != b->src_type && !plain_source(b, f))))
+		     (frame_src_type(f) != b->src_type && !fast_source(b, f))))
 		return false;
 	if (likely(b->run && b->run_end == index)) {
 		b->run->n++;
@@ -578,7 +578,7 @@ unsigned int veb_forward(const struct veb_snap *s, uint16_t src, const struct fr
 
 		if (i % PREFETCH_CHUNK == 0)
 			prefetch(&b, &frames[i], MIN(n - i, (unsigned int)PREFETCH_CHUNK));
-		if (!forward_plain(&b, &frames[i], i)) {
+		if (!forward_fast(&b, &frames[i], i)) {
 			if (unlikely(!admit(&b, &it)))
 				continue;
 			forward(&b, &it);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The forwarding decision: a burst of frames from one port in, chains of copies
- * per destination port out (the two passes of VALE). A sink then walks one
- * chain, reserves its slots once and copies.
+ * The forwarding decision of a virtual Ethernet bridge (VEB): a burst of frames from one port in,
+ * chains of copies per destination port out (the two passes of VALE). A sink then walks one chain,
+ * reserves its slots once and copies.
  */
 #ifndef ANYVF_VEB_VEB_H
 #define ANYVF_VEB_VEB_H

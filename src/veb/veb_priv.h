@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What veb.c (the rules), plain.c (the short way) and lost.c share. Nobody else includes it. */
+/* What veb.c (the rules), fastpath.c (the fast path) and lost.c share. */
 #ifndef ANYVF_VEB_VEB_PRIV_H
 #define ANYVF_VEB_VEB_PRIV_H
 
 #include "veb/veb.h"
 
-#define ALSO_MAX 4 /* mirrors the short way takes along; for more the rules decide */
+#define ALSO_MAX 4 /* mirrors the fast path takes along; for more the rules decide */
 
 /* Copies for a mirror that go with the frames of a run, one for one. */
 struct also {
@@ -26,14 +26,14 @@ struct burst {
 	const struct veb_fib_entry *prune; /* VEPA: owners of the frame's source, or NULL */
 	bool from_uplink;
 	bool moves;	    /* what it sends may have been learned behind a VF */
-	bool plain;	    /* the sender has no rules of its own: forward_plain() may be tried */
+	bool plain;	    /* the sender has no rules of its own: forward_fast() may be tried */
 	bool any_src;	    /* its source addresses are not checked */
 	uint32_t vlan_code; /* of the sender, as in FIB entries */
 	uint32_t code_mask; /* the part of an entry's code that must equal it */
 	uint32_t watched;   /* VEB_CODE_WATCHED if mirrors watch the sender */
 	uint16_t shut;	    /* flag of members that the sender does not reach; 0: it reaches all */
 
-	/* What forward_plain() found for the frame before: flows come in trains. */
+	/* What forward_fast() found for the frame before: flows come in trains. */
 	uint64_t src_key;	/* a source that was looked at, and may pass */
 	uint64_t src_type;	/* likewise with an ethertype, and so may that: frame_src_type() */
 	uint64_t dst_key;	/* its destination */
@@ -107,7 +107,7 @@ static inline const struct veb_port *mirror_port(const struct burst *b, const st
 	return to != b->src ? to : NULL;
 }
 
-void plain_find_other(struct burst *b, const struct veb_fib_entry *entry);
+void fast_find_other(struct burst *b, const struct veb_fib_entry *entry);
 bool also_find(struct burst *b);
 void also_begin(struct burst *b, unsigned int index);
 void also_end(struct burst *b);

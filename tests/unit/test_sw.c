@@ -816,7 +816,7 @@ static void who_learns_is_asked_for_his_own_address_once(void **state)
 	const struct sw_pf *pf = sw_pf_find(w->sw, "p2p1", NULL);
 	struct veb_port *const *port = &w->sw->blocks[pf->vf_ports[1].id];
 
-	assert_false((*port)->flags & VEB_CONFIRM); /* it would take the short way from its frames */
+	assert_false((*port)->flags & VEB_CONFIRM); /* it would take the fast path from its frames */
 	vf_words(w, 1, false, "spoofchk off");
 	assert_true((*port)->flags & VEB_CONFIRM);
 	seen(w, 1, M58);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The one rule of guest addresses (docs/switch.md, Guest filters): what the guest
- * of a VF asked for, what of it was accepted, what is remembered as refused.
+ * of a VF asked for (its rx-filter), what of it was accepted, what is remembered as refused.
  * A struct guest is a value: every change makes a new one, so that a command
  * that fails later has nothing to undo. NULL stands for a guest that never spoke.
  */

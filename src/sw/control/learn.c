@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Source addresses the data plane saw: where no source of filters serves a VF they are wishes of
- * its guest; and of a VF in learning mode, addresses of whoever is behind the guest, bridged by it.
- * Those are like a bridge's: at most so many, gone when not heard of, elsewhere when heard there,
- * in no file. An address that somebody has by administration or filter is never learned.
+ * MAC learning, control's half: source addresses the data plane saw. Where no source of filters
+ * serves a VF they are wishes of its guest; of a VF in learning mode, addresses of whoever is
+ * behind the guest, bridged by it. Those are like a bridge's: at most so many, gone when not heard
+ * of, elsewhere when heard there, in no file. An address that somebody has by administration or
+ * filter is never learned.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Verbs of service ports. */
+/* Verbs of service ports: the host's own taps in the switch, as internal ports of OVS. */
 #include <errno.h>
 #include <string.h>
 

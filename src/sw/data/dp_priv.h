@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of the data plane, shared by dp.c (control's calls), worker.c (the
- * polling threads) and vhost.c (librte_vhost's threads). Nobody else includes it.
+ * The inside of the data plane: what workers (worker.c), control (dp.c and what it calls) and
+ * librte_vhost's threads (vhost/) share. Control itself sees dp.h alone.
  */
 #ifndef ANYVF_SW_DATA_DP_PRIV_H
 #define ANYVF_SW_DATA_DP_PRIV_H

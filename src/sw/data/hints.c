@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What workers noticed and control has to judge: source addresses, and who was heard of. */
+/*
+ * MAC learning, the workers' half: source addresses they noticed, for control to judge, and which
+ * learned ones were heard of.
+ */
 #include <sys/eventfd.h>
 
 #include "sw/data/dp_priv.h"

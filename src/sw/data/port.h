@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the worker sees of a port: sources that yield bursts of frames, and a
+ * What the worker sees of a port: sources (receive queues) that yield bursts of frames, and a
  * sink that takes everything one burst has for it in one go. vhost rings, taps,
  * packet sockets and DPDK devices implement struct port_ops; each operation
  * costs one indirect call a burst.

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The lock of what several workers deliver to. Held for microseconds, by threads that have a core
- * each or should have: a holder that was preempted is given way to.
+ * The spinlock of what several workers share: a rate's bucket, the places of a guest's ring, a
+ * mirror's ring, a device's queue. Held for microseconds, by threads that have a core each or
+ * should have: who waits for one that was preempted yields.
  */
 #ifndef ANYVF_SW_DATA_SPIN_H
 #define ANYVF_SW_DATA_SPIN_H

@@ -3,7 +3,7 @@
  * A thread that looks at the others. A worker that makes no round takes control and librte_vhost's
  * thread along, as both wait for its grace period, and with them every guest; what is restarted
  * after a crash has to crash. So the stack of the one that hangs goes to the log, and the process
- * ends. To the parent it beats, which ends us if this thread, too, has stopped.
+ * ends. To the parent it beats (a heartbeat), which ends us if this thread, too, has stopped.
  */
 #include <errno.h>
 #include <execinfo.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * anyvf-swd is two processes. The parent is small, root, single-threaded and
+ * anyvf-swd is two processes (privilege separation). The parent is small, root, single-threaded and
  * without DPDK: it opens what needs privilege, passes descriptors, keeps taps
  * over a crash of the child, and starts the child again. The child holds guest
  * memory and no privileges (child_sandbox.h); what it may ask for is in

@@ -2,7 +2,8 @@
 /*
  * Destinations of mirrors that are no VF: a worker copies into a bounded ring of
  * the sink, a thread of its own takes it out and may block there. Ports of this
- * kind have no source. Users: control/mirror.c; inside: sink_priv.h.
+ * kind have no source. Users: control/mirror.c and
+ * capture.c; inside: sink_priv.h.
  */
 #ifndef ANYVF_SW_PORT_SINK_H
 #define ANYVF_SW_PORT_SINK_H

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The marks of a NIC's packed rings in a file, which a crash of the switch leaves. */
+/*
+ * The marks of a NIC's packed rings in a file, which a crash of the switch leaves: what vhost-user's
+ * inflight region is for, which QEMU does not negotiate for NICs.
+ */
 #ifndef ANYVF_SW_VHOST_MARKS_H
 #define ANYVF_SW_VHOST_MARKS_H
 

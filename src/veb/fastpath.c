@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The short way's turnings: frames with a tag, frames for the wire, and mirrors. A run of plain
+ * The fast path's turnings: frames with a tag, frames for the wire, and mirrors. A run of plain
  * frames takes its mirrors' copies along, so that a port that is watched costs a copy and no more;
  * they are counted when the run ends, never per frame.
  */
@@ -38,7 +38,7 @@ static const struct veb_port *wire(const struct burst *b)
 }
 
 /**
- * plain_find_other() - Who gets frames with a tag, or frames for nobody, by the short way
+ * fast_find_other() - Who gets frames with a tag, or frames for nobody, by the fast path
  * @b:     burst; tag and dst_key are set, dst_mtu is 0
  * @entry: of dst_key, or NULL
  *
@@ -46,7 +46,7 @@ static const struct veb_port *wire(const struct burst *b)
  *
  * Context: the worker.
  */
-void plain_find_other(struct burst *b, const struct veb_fib_entry *entry)
+void fast_find_other(struct burst *b, const struct veb_fib_entry *entry)
 {
 	const struct veb_port *p = b->src, *q;
 	uint32_t vlan = b->tag ? TAG_VLAN(b->tag) : p->pvid;
