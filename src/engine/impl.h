@@ -84,10 +84,18 @@ struct engine {
 	char public_url[ENGINE_URL_LEN];
 };
 
+/* Work for a helper thread. */
+struct job {
+	void (*work)(void *arg); /* in a helper thread */
+	void *work_arg;		 /* the helper's alone until then */
+	void (*done)(void *arg); /* then in the loop */
+	void (*put_off)(void *arg); /* in the loop instead: others needed its place */
+	void *arg;		 /* for both */
+};
+
 struct jobs *jobs_new(struct loop *loop, struct err *e);
 void jobs_free(struct jobs *jobs);
-int jobs_add(struct jobs *jobs, enum lane_id which, uint64_t owner, void (*work)(void *arg),
-	     void *work_arg, void (*done)(void *arg), void *done_arg);
+int jobs_add(struct jobs *jobs, enum lane_id which, uint64_t owner, const struct job *job);
 
 /* answer.c */
 json_t *fault_json(const struct call *c);

@@ -15,11 +15,8 @@
 #define QUEUE_MAX 256 /* jobs that wait in a lane; more are refused */
 #define OWNER_MAX 64  /* of them one owner's */
 
-struct job {
-	void (*work)(void *arg); /* in a helper thread */
-	void *work_arg;
-	void (*done)(void *arg); /* then in the loop */
-	void *done_arg;
+struct waiting {
+	struct job job;
 	uint64_t owner;
 	uint64_t round; /* its place among all: the n-th of an owner who has n - 1 before it */
 };
@@ -31,7 +28,7 @@ struct lane {
 	unsigned int n_threads;
 	pthread_mutex_t lane_lock;
 	pthread_cond_t wake;
-	struct job queue[QUEUE_MAX]; /* in order of arrival */
+	struct waiting queue[QUEUE_MAX]; /* in order of arrival */
 	unsigned int n;
 	uint64_t round; /* of the job begun last */
 	bool stop;
@@ -42,20 +39,26 @@ struct jobs {
 	struct lane lanes[LANES];
 };
 
+static struct waiting take_out(struct lane *lane, unsigned int i)
+{
+	struct waiting out = lane->queue[i];
+
+	memmove(&lane->queue[i], &lane->queue[i + 1], (--lane->n - i) * sizeof(lane->queue[0]));
+	return out;
+}
+
 /* The first of the lowest round; the queue is short against what a job takes. */
 static struct job pick(struct lane *lane)
 {
 	unsigned int best = 0;
-	struct job job;
+	struct waiting out;
 
 	for (unsigned int i = 1; i < lane->n; i++)
 		if (lane->queue[i].round < lane->queue[best].round)
 			best = i;
-	job = lane->queue[best];
-	memmove(&lane->queue[best], &lane->queue[best + 1],
-		(--lane->n - best) * sizeof(lane->queue[0]));
-	lane->round = job.round;
-	return job;
+	out = take_out(lane, best);
+	lane->round = out.round;
+	return out.job;
 }
 
 static void *help(void *arg)
@@ -73,7 +76,7 @@ static void *help(void *arg)
 		job = pick(lane);
 		pthread_mutex_unlock(&lane->lane_lock);
 		job.work(job.work_arg);
-		loop_post(lane->jobs->loop, job.done, job.done_arg);
+		loop_post(lane->jobs->loop, job.done, job.arg);
 		pthread_mutex_lock(&lane->lane_lock);
 	}
 	pthread_mutex_unlock(&lane->lane_lock);
@@ -132,44 +135,62 @@ void jobs_free(struct jobs *jobs)
 	free(jobs);
 }
 
-/* 0, or -EBUSY */
-static int find_round(const struct lane *lane, uint64_t owner, uint64_t *round)
+/* The round of an owner's next job; how many wait already. */
+static uint64_t next_round(const struct lane *lane, uint64_t owner, unsigned int *own)
 {
-	unsigned int own = 0;
+	uint64_t round = lane->round;
 
-	*round = lane->round;
+	*own = 0;
 	for (unsigned int i = 0; i < lane->n; i++) {
 		if (lane->queue[i].owner != owner)
 			continue;
-		*round = MAX(*round, lane->queue[i].round + 1);
-		own++;
+		round = MAX(round, lane->queue[i].round + 1);
+		++*own;
 	}
-	return lane->n == QUEUE_MAX || own == OWNER_MAX ? -EBUSY : 0;
+	return round;
+}
+
+/* Makes room before @round in a full lane: the last of the highest round goes. 0, or -EBUSY */
+static int make_room(struct lane *lane, uint64_t round)
+{
+	struct job job;
+	unsigned int last = 0;
+
+	for (unsigned int i = 1; i < lane->n; i++)
+		if (lane->queue[i].round >= lane->queue[last].round)
+			last = i;
+	if (lane->queue[last].round <= round)
+		return -EBUSY;
+	job = take_out(lane, last).job;
+	loop_post(lane->jobs->loop, job.put_off, job.arg);
+	return 0;
 }
 
 /**
  * jobs_add() - Queue work for a helper thread
- * @jobs:     the helpers
- * @which:    lane; others' jobs do not hold it up
- * @owner:    whose it is: however many jobs one has queued, another's first comes next
- * @work:     called with @work_arg in a helper thread
- * @work_arg: the helper's alone until done
- * @done:     called with @done_arg in the loop's thread afterwards
- * @done_arg: for @done
+ * @jobs:  the helpers
+ * @which: lane; others' jobs do not hold it up
+ * @owner: whose it is: however many jobs one has queued, another's first comes next
+ * @job:   copied
  *
- * Return: 0; -EBUSY if 256 jobs wait in the lane already, or 64 of the owner's.
+ * Where 256 wait in the lane already, a job takes the place of one that comes after it: the last of
+ * who has most.
+ *
+ * Return: 0; -EBUSY if 64 jobs of the owner's wait already, or 256 that all come before.
+ * Context: the loop's thread.
  */
-int jobs_add(struct jobs *jobs, enum lane_id which, uint64_t owner, void (*work)(void *arg),
-	     void *work_arg, void (*done)(void *arg), void *done_arg)
+int jobs_add(struct jobs *jobs, enum lane_id which, uint64_t owner, const struct job *job)
 {
 	struct lane *lane = &jobs->lanes[which];
-	struct job job = { work, work_arg, done, done_arg, owner, 0 };
+	unsigned int own;
+	uint64_t round;
 	int rc;
 
 	pthread_mutex_lock(&lane->lane_lock);
-	rc = find_round(lane, owner, &job.round);
+	round = next_round(lane, owner, &own);
+	rc = own == OWNER_MAX ? -EBUSY : lane->n == QUEUE_MAX ? make_room(lane, round) : 0;
 	if (!rc)
-		lane->queue[lane->n++] = job;
+		lane->queue[lane->n++] = (struct waiting){ *job, owner, round };
 	pthread_cond_signal(&lane->wake);
 	pthread_mutex_unlock(&lane->lane_lock);
 	return rc;

@@ -380,6 +380,24 @@ static void on_job_done(void *arg)
 	run_batch(eng);
 }
 
+static void fail_busy(struct call *c)
+{
+	call_header(c, "Retry-After", "1");
+	call_fail(c, 503, "ServiceUnavailable", "Too many requests wait already.");
+	finish(c);
+}
+
+/* Its place went to somebody who has fewer. */
+static void on_job_put_off(void *arg)
+{
+	struct call *c = arg;
+	struct engine *eng = c->priv->eng;
+
+	c->priv->job_running = false;
+	fail_busy(c);
+	run_batch(eng);
+}
+
 /* Whose turn a job is: the user's, of strangers the address's (FNV-1a). */
 static uint64_t job_owner(const struct call *c)
 {
@@ -403,19 +421,17 @@ static void park(struct call *c)
 	p->wait_after = p->wrote ? eng->applied : store_revision(eng->opts.store);
 	list_add(&eng->parked, c);
 	if (p->job_fn) {
-		p->job_running = true;
-		if (!jobs_add(eng->jobs, p->job_lane, job_owner(c), p->job_fn, c->job, on_job_done,
-			      c))
-			return;
-		p->job_running = false;
-		call_header(c, "Retry-After", "1");
-		call_fail(c, 503, "ServiceUnavailable", "Too many requests wait already.");
-	} else {
-		p->timer = loop_timer_add(eng->opts.loop, p->wait_ms, 0, on_wait_over, c);
-		if (p->timer)
-			return;
-		call_fail(c, 503, "ServiceUnavailable", "Out of memory.");
+		struct job job = { p->job_fn, c->job, on_job_done, on_job_put_off, c };
+
+		p->job_running = !jobs_add(eng->jobs, p->job_lane, job_owner(c), &job);
+		if (!p->job_running)
+			fail_busy(c);
+		return;
 	}
+	p->timer = loop_timer_add(eng->opts.loop, p->wait_ms, 0, on_wait_over, c);
+	if (p->timer)
+		return;
+	call_fail(c, 503, "ServiceUnavailable", "Out of memory.");
 	finish(c);
 }
 

@@ -16,12 +16,12 @@ struct fix {
 	struct jobs *jobs;
 	sem_t begun, gate[2]; /* one gate a thread of the lane */
 	char order[16];	      /* whose jobs ran; the threads' but one held back, so one at a time */
-	unsigned int n, done;
+	unsigned int n, done, put_off;
 };
 struct task {
 	struct fix *f;
 	sem_t *wait; /* until then the thread is held; or NULL */
-	char name; /* or '\0': not to be noted */
+	char name;   /* or '\0': not to be noted */
 };
 
 static void work(void *arg)
@@ -43,10 +43,17 @@ static void done(void *arg)
 	f->done++;
 }
 
+static void put_off(void *arg)
+{
+	struct fix *f = arg;
+
+	f->put_off++;
+}
+
 static int add(struct fix *f, enum lane_id lane, uint64_t owner, struct task *t)
 {
 	t->f = f;
-	return jobs_add(f->jobs, lane, owner, work, t, done, f);
+	return jobs_add(f->jobs, lane, owner, &(struct job){ work, t, done, put_off, f });
 }
 
 /* Both threads of a lane are busy: what is queued now waits. */
@@ -128,22 +135,25 @@ static void an_owner_that_comes_later_is_not_behind_old_rounds(void **state)
 	wait_done(f, 11);
 }
 
-static void one_owner_does_not_fill_a_lane(void **state)
+static void who_has_few_jobs_takes_the_place_of_one_who_has_many(void **state)
 {
 	struct fix *f = *state;
-	struct task held[2] = { 0 }, a = { 0 };
-	unsigned int n = 0;
+	struct task held[2] = { 0 }, many = { 0 }, few = { 0 };
+	unsigned int n = 0, owners = 0;
 
 	hold(f, LANE_LOGIN, held);
-	while (!add(f, LANE_LOGIN, A, &a))
-		n++;
-	assert_int_equal(n, 64);
-	for (uint64_t owner = B; !add(f, LANE_LOGIN, owner, &a); owner++)
-		n++;
-	assert_int_equal(n, 256);
+	for (uint64_t owner = 1000; owner < 1004; owner++)
+		for (n = 0; !add(f, LANE_LOGIN, owner, &many); n++)
+			assert_true(n < 64);
+	assert_int_equal(n, 64); /* one owner does not fill a lane; four do */
+	while (!add(f, LANE_LOGIN, B + owners, &few))
+		owners++;
+	assert_int_equal(owners, 252); /* each of the four is left his first */
+	assert_int_equal(add(f, LANE_LOGIN, B, &few), -EBUSY);
 	sem_post(&f->gate[0]);
 	sem_post(&f->gate[1]);
-	wait_done(f, 2 + n);
+	wait_done(f, 2 + 256);
+	assert_int_equal(f->put_off, 252);
 }
 
 static void lanes_do_not_wait_for_each_other(void **state)
@@ -168,7 +178,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(owners_of_a_lane_take_turns, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_owner_that_comes_later_is_not_behind_old_rounds,
 						setup, teardown),
-		cmocka_unit_test_setup_teardown(one_owner_does_not_fill_a_lane, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			who_has_few_jobs_takes_the_place_of_one_who_has_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(lanes_do_not_wait_for_each_other, setup, teardown),
 	};
 
