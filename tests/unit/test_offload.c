@@ -248,24 +248,27 @@ static void headers_that_lie_are_refused(void **state)
 	assert_int_equal(got.n, 0);
 }
 
-/* RFC 768: a sum of 0 would say that there is none. */
+/* RFC 768: a sum of 0 would say that there is none. Of a piece, and where the sum alone is finished. */
 static void a_udp_sum_of_0_is_spelt_ffff(void **state)
 {
-	struct frame_seg more;
-	uint8_t h[100], end[2];
-	uint32_t n = headers_make(h, false, false, 4);
-	struct frame f = frame_make(h, n, false, false, 4, &more);
-	uint8_t data[4] = { 1, 2, 0, 0 };
+	for (unsigned int gso = 0; gso < 2; gso++) {
+		struct frame_seg more;
+		uint8_t h[100], end[2];
+		uint32_t n = headers_make(h, false, false, 4);
+		struct frame f = frame_make(h, n, false, false, 4, &more);
+		uint8_t data[4] = { 1, 2, 0, 0 };
 
-	more.base = data;
-	f.gso_type = FRAME_GSO_UDP_L4;
-	f.gso_size = 1000;
-	assert_int_equal(lower(&f), 0);
-	memcpy(end, got.bytes[0] + 26, 2); /* with it as data, all sums to ffff: the field would be 0 */
-	memcpy(data + 2, end, 2);
-	assert_int_equal(lower(&f), 0);
-	assert_int_equal(be16(got.bytes[0] + 26), 0xffff);
-	assert_sums_good(got.bytes[0], got.len[0]);
+		more.base = data;
+		f.gso_type = gso ? FRAME_GSO_UDP_L4 : 0;
+		f.gso_size = 1000;
+		assert_int_equal(lower(&f), 0);
+		/* with it as data, all sums to ffff: the field would be 0 */
+		memcpy(end, got.bytes[0] + 26, 2);
+		memcpy(data + 2, end, 2);
+		assert_int_equal(lower(&f), 0);
+		assert_int_equal(be16(got.bytes[0] + 26), 0xffff);
+		assert_sums_good(got.bytes[0], got.len[0]);
+	}
 }
 
 static void who_did_not_ask_is_told_of_no_checksum(void **state)
