@@ -2,6 +2,7 @@
 /* Whole files: bounded reads, atomic replacement, directories, locks. */
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -196,6 +197,28 @@ int file_replace(const char *path, const void *data, size_t size, mode_t mode, s
 	if (rc && !new_name(path, tmp, NULL))
 		unlink(tmp);
 	return rc;
+}
+
+/**
+ * file_sweep() - Remove what interrupted file_replace() calls left in a directory
+ * @dir: directory of files of one's own, each written by file_replace(); none is being written
+ *
+ * A process that is killed on the way leaves "NAME.new", which nobody would remove once NAME is no
+ * more.
+ */
+void file_sweep(const char *dir)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *ent;
+
+	while (d && (ent = readdir(d))) {
+		const char *end = strrchr(ent->d_name, '.');
+
+		if (end && !strcmp(end, ".new"))
+			unlinkat(dirfd(d), ent->d_name, 0);
+	}
+	if (d)
+		closedir(d);
 }
 
 /**

@@ -15,6 +15,7 @@ int file_new(const char *path, mode_t mode, int *fd, struct err *e);
 int file_fill(int fd, const void *data, size_t size);
 int file_put(const char *path, struct err *e);
 int file_replace(const char *path, const void *data, size_t size, mode_t mode, struct err *e);
+void file_sweep(const char *dir);
 int file_mkdirs(const char *path, mode_t mode, struct err *e);
 int file_lock(const char *path, struct err *e);
 

@@ -31,7 +31,7 @@ from test_cloud import Site  # noqa: E402
 NOVA, NET = '/compute/v2.1', '/network/v2.0'
 KINDS = ('agent', 'agent', 'API', 'API', 'libvirtd', 'switch child', 'switch parent', 'dnsmasq', 'QEMU')
 KEYS = ('/vf/', '/host/', '/server/', '/dhcp_port/', '/resync/', '/console/')
-DELETE_S = 90  # a server that is not gone by then is stuck
+DELETE_S = 240  # a server that is not gone by then is stuck; kills interrupt a wait of 30 s in libvirt (docs/reliability.md)
 SETTLE_S = 60
 QUIET_ROUNDS = 4
 RESIDENTS = 3  # servers that live through all of it

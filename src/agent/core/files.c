@@ -17,7 +17,8 @@
  * @name: its name
  * @e:    error text, may be NULL
  *
- * It is for QEMU's group, which runs as libvirt-qemu; tenants' data is for nobody else.
+ * It is for QEMU's group, which runs as libvirt-qemu; tenants' data is for nobody else. What an
+ * agent had half written in it when it was killed goes.
  *
  * Return: 0 or a negative errno.
  */
@@ -30,6 +31,7 @@ int agent_make_dir(const struct agent *a, const char *name, struct err *e)
 
 	snprintf(path, sizeof(path), "%s/%s", a->dir, name);
 	rc = file_mkdirs(path, 0755, e);
+	file_sweep(path);
 	if (!rc && stat(path, &st))
 		rc = err_errno(e, "%s", path);
 	if (rc || !group || st.st_uid != geteuid()) /* others' are as they want them */
