@@ -173,6 +173,22 @@ static void file_replace_is_whole_or_nothing(void **state)
 	assert_int_equal(file_read(path, 3, &text, &size, &(struct err){ 0 }), -EFBIG);
 }
 
+static void what_a_killed_writer_left_is_swept(void **state)
+{
+	char at[128], path[160], half[160];
+
+	snprintf(at, sizeof(at), "%s/swept", dir);
+	snprintf(path, sizeof(path), "%s/new", at);
+	snprintf(half, sizeof(half), "%s/gone.new", at);
+	assert_int_equal(file_mkdirs(at, 0700, NULL), 0);
+	assert_int_equal(file_replace(path, "x", 1, 0600, NULL), 0);
+	assert_int_equal(file_replace(half, "x", 1, 0600, NULL), 0);
+	file_sweep(at);
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(access(half, F_OK), -1);
+	file_sweep("/nonexistent");
+}
+
 static void file_lock_names_the_holder(void **state)
 {
 	char path[128], pid[32];
@@ -441,6 +457,7 @@ int main(void)
 		cmocka_unit_test(uuid_makes_what_it_accepts),
 		cmocka_unit_test(file_replace_is_whole_or_nothing),
 		cmocka_unit_test(file_replace_is_durable_when_it_returns),
+		cmocka_unit_test(what_a_killed_writer_left_is_swept),
 		cmocka_unit_test(file_lock_names_the_holder),
 		cmocka_unit_test(loop_runs_timers_posts_signals_and_fds),
 		cmocka_unit_test(sockets_pass_descriptors),
