@@ -128,7 +128,7 @@ int server_start(struct server_job *j)
 	char disk[PATH_MAX], iso[PATH_MAX], console[PATH_MAX];
 	const struct want_image *image = &j->want.image;
 	const char *driver = imghdr_driver(image->disk.format);
-	struct files f;
+	struct files f = { 0 }; /* what the image does not have stays "" */
 	int rc;
 
 	if (!driver)
