@@ -100,11 +100,11 @@ def test_two_hosts_answer_side_by_side_and_guests_renew_at_their_own(sides, netn
             lease = f'lease of 10.79.0.1{side.n} obtained from 10.79.0.{side.n}'
             wait_for(lambda said=said, lease=lease: lease in said.read_text(), 20, lease)
             os.kill(client.pid, signal.SIGUSR1)  # renew, by unicast
-            wait_for(lambda said=said, lease=lease: said.read_text().count(lease) == 2, 20, 'a renewal')
+            wait_for(lambda said=said, lease=lease: said.read_text().count(lease) >= 2, 20, 'a renewal')
             assert re.search(rf'renew to (server )?10\.79\.0\.{side.n}\b', said.read_text())
         for side, ns, _said, _client in clients:
             other = sides[2 - side.n]
-            assert side.log().count('DHCPACK') == 2 and side.mac not in other.log()
+            assert side.log().count('DHCPACK') >= 2 and side.mac not in other.log()  # more: it asked again meanwhile
             assert ns.ping(f'10.79.0.{other.n}', count=2)  # over the wire
         fdb = json.loads(bridge.run('bridge', '-j', 'fdb', 'show', 'br', 'br0').stdout)
         for side in sides:
