@@ -34,11 +34,11 @@ def test_an_example_touches_four_files_builds_and_passes(tree, patch):
     test, = re.findall(r'^Test: (\w+)$', text, re.M)
     touched = [name for old, name in re.findall(r'^--- (\S+)\n\+\+\+ b/(\S+)$', text, re.M) if old != '/dev/null' and not name.startswith('tests/')]
     assert len(touched) <= 4 and 'NEWS.md' in touched, touched
-    run(tree, 'patch', '-p1', '-s', '--fuzz=3', '-i', patch)
+    run(tree, 'patch', '-p1', '-s', '--no-backup-if-mismatch', '--fuzz=3', '-i', patch)
     try:
         run(tree, 'ninja', '-C', 'build', f'tests/unit/test_{test}')
         run(tree, f'build/tests/unit/test_{test}')
         for lint in LINTS:
             run(tree, sys.executable, f'tests/lint/{lint}.py', tree)
     finally:
-        run(tree, 'patch', '-p1', '-s', '-R', '--fuzz=3', '-i', patch)
+        run(tree, 'patch', '-p1', '-s', '-R', '--no-backup-if-mismatch', '--fuzz=3', '-i', patch)
