@@ -569,6 +569,9 @@ def test_a_qemu_killed_in_its_start_is_started_again(host):
     vm.active()
 
 
+NEVER = 'libvirt keeps a domain that it never started'
+
+
 def test_a_domain_that_libvirt_never_started_keeps_no_server(host):
     """What a libvirtd leaves that is killed between a domain's first status and its QEMU (docs/reliability.md)."""
     vm = Server(host, Net(host)).active()
@@ -583,12 +586,23 @@ def test_a_domain_that_libvirt_never_started_keeps_no_server(host):
     try:
         assert vm.domain in host.libvirt.domains(), 'it is one that libvirt takes for running'
         vm.change(deleted=True)
-        host.api.wait_status('server', vm.id, 'DELETED', 90)  # libvirt waits 30 s for the job
-        assert 'libvirt keeps a domain that it never started' in host.log()
+        host.api.wait_status('server', vm.id, 'DELETED', 90)
+        assert NEVER in host.log()
     finally:
         host.libvirt.stop(signal.SIGKILL)
         kept.unlink()
         host.libvirt.start()
+
+
+def test_a_start_that_waits_for_its_vf_is_ended_and_not_taken_for_never_begun(host):
+    said, vf = host.log().count(NEVER), host.free_vf()
+    with occupied(host.swd.dir / 'vhost' / f'p2p1-{vf}' / 'sock'):
+        vm = Server(host, Net(host))
+        wait_for((host.libvirt.dir / f'run/qemu/{vm.domain}.pid').exists, 20, 'the start')
+        pid = vm.qemu()
+        vm.delete()
+    assert not alive(pid) and vm.domain not in host.libvirt.domains()
+    assert host.log().count(NEVER) == said
 
 
 def test_dhcp_moves_to_another_address_of_the_host(host):

@@ -21,6 +21,8 @@
 #define KEEPALIVE_S	5
 #define KEEPALIVE_COUNT 3
 #define HUSKS_MAX	64U
+#define NO_QEMU_MS	5000 /* a start that asks no QEMU for so long has none */
+#define LOOK_MS		250
 
 /* Lives as long as the process: libvirt's threads cannot be ended. */
 struct virt {
@@ -339,10 +341,23 @@ static bool in_start(virDomainPtr dom)
 /*
  * libvirt 9 that is killed after it has written a domain's first status and before it starts QEMU
  * takes that domain for active when it is back, for ever in its start, and nobody's: it looks at no
- * domain without a pid (qemuProcessReconnectHelper()). virDomainDestroy() kills a QEMU there is
- * before it waits for the job that starts it (qemuProcessBeginStopJob()), and of a start that was
- * not lost the job then ends; so one that is still in its start after that wait has no QEMU.
+ * domain without a pid (qemuProcessReconnectHelper()), and virDomainDestroy() waits 30 s in vain for
+ * the job that starts it. A start that goes on waits for its QEMU's monitor or works with it
+ * (qemuDomainGetControlInfo() says which); where neither is so, look after look, nobody starts it.
  */
+static bool never_runs(virDomainPtr dom)
+{
+	virDomainControlInfo control;
+
+	for (int ms = 0; ms < NO_QEMU_MS; ms += LOOK_MS) {
+		if (!in_start(dom) || virDomainGetControlInfo(dom, &control, 0) < 0 ||
+		    control.state != VIR_DOMAIN_CONTROL_OK)
+			return false;
+		nanosleep(&(struct timespec){ .tv_nsec = LOOK_MS * 1000000L }, NULL);
+	}
+	return true;
+}
+
 static void husk_note(struct virt *v, const char *server)
 {
 	pthread_mutex_lock(&v->conn_lock);
@@ -479,8 +494,7 @@ int virt_shutdown(struct virt *v, const char *server, struct err *e)
  * @e:      error text, may be NULL
  *
  * Return: 0, also when there was no such domain, or one without a QEMU that libvirt does not let
- * go; -ENOTCONN, -ETIMEDOUT, -EIO. Context: blocks, 30 s for a domain that is being started; a work
- * queue.
+ * go; -ENOTCONN, -ETIMEDOUT, -EIO. Context: blocks, 30 s where QEMU does not end; a work queue.
  */
 int virt_destroy(struct virt *v, const char *server, struct err *e)
 {
@@ -493,14 +507,12 @@ int virt_destroy(struct virt *v, const char *server, struct err *e)
 		return 0;
 	if (rc)
 		return err_set(e, rc, "%s", why.msg);
-	if (virDomainDestroy(dom) < 0) {
+	if (never_runs(dom)) {
+		husk_note(v, server);
+	} else if (virDomainDestroy(dom) < 0) {
 		rc = last_error(&why, server);
 		if (rc == -ENOENT || state_of(dom) == DOMAIN_ABSENT)
 			rc = 0; /* it ended by itself just now */
-		else if (rc == -ETIMEDOUT && in_start(dom)) {
-			husk_note(v, server);
-			rc = 0;
-		}
 	}
 	domain_put(conn, dom);
 	return rc ? err_set(e, rc, "%s", why.msg) : 0;
