@@ -341,8 +341,8 @@ static bool in_start(virDomainPtr dom)
 /*
  * libvirt 9 that is killed after it has written a domain's first status and before it starts QEMU
  * takes that domain for active when it is back, for ever in its start, and nobody's: it looks at no
- * domain without a pid (qemuProcessReconnectHelper()), and virDomainDestroy() waits 30 s in vain for
- * the job that starts it. A start that goes on waits for its QEMU's monitor or works with it
+ * domain without a pid (qemuProcessReconnectHelper()), and virDomainDestroy() waits 30 s in vain
+ * for the job that starts it. A start that goes on waits for its QEMU's monitor or works with it
  * (qemuDomainGetControlInfo() says which); where neither is so, look after look, nobody starts it.
  */
 static bool never_runs(virDomainPtr dom)
