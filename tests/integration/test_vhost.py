@@ -207,11 +207,15 @@ def reopen(switch, n, **options):
 
 
 @both_rings
-def test_an_interrupt_that_would_block_breaks_that_queue_alone(switch):
-    """The front end has the same eventfd: it fills it, and takes back that it must not block."""
-    a, b, c, d = (switch.attach(n) for n in range(4))
+@pytest.mark.parametrize('pairs', [1, 8])
+def test_interrupts_that_would_block_break_that_device_alone(switch, pairs):
+    """The front end has the same eventfds: it fills them, and takes back that they must not block."""
+    a, b, c, d = switch.attach(0, pairs=pairs, mem_mib=64), *(switch.attach(n) for n in range(1, 4))
     child = switch.swd.child()
-    a.block(0)
+    for index in range(2 * pairs):
+        a.block(index)
+    for pair in range(pairs):  # one wait each, and all in the same round, is more than a hang
+        a.send(frame(mac(2), mac(0), pair), pair)
     b.send(frame(mac(0), mac(1), 1))
     began = time.monotonic()
     for n in range(5):
@@ -219,6 +223,7 @@ def test_an_interrupt_that_would_block_breaks_that_queue_alone(switch):
         assert d.recv(timeout=5) == frame(mac(3), mac(2), n)
     assert time.monotonic() < began + 2
     wait_for(lambda: 'guest broke its ring' in switch.swd.log.read_text(), what='the log line')
+    time.sleep(2.5)  # longer than a hang
     assert switch.swd.child() == child
 
 
@@ -245,9 +250,9 @@ def serve_fuse(fd):
         _, op, unique, node = struct.unpack('<IIQQ', os.read(fd, 1 << 17)[:24])
         out = {26: struct.pack('<4I2H2I2H8I', 7, 31, 65536, 0, 12, 9, 65536, 1, 0, 0, *[0] * 8),
                1: struct.pack('<4Q2I', 2, 1, 1000, 1000, 0, 0) + file,
-               3: struct.pack('<Q2I', 1000, 0, 0) + (attr(1, 0o40755, 0) if node == 1 else file),
+               3: struct.pack('<Q2I', 0, 0, 0) + (attr(1, 0o40755, 0) if node == 1 else file),
                14: struct.pack('<Q2I', 1, 2, 0)}.get(op, b'')
-        if op not in (2, 15):  # forget, read
+        if op not in (2, 15, 17):  # forget, read, statfs
             os.write(fd, struct.pack('<IiQ', 16 + len(out), 0 if out else -38, unique) + out)
 
 
@@ -1205,25 +1210,26 @@ def test_bursts_under_way_survive_kills_of_the_switch(swd):
 
 
 def messages():
-    """Every request there is and some there are not, each with wrong sizes and 0, 1 and 8 descriptors."""
+    """Every request there is and some there are not, each with wrong sizes and 0, 1, 8 and 9 descriptors of either kind."""
     for request in [*range(45), 1000, 2**32 - 1]:
-        for n_fds, size in (0, 0), (1, 8), (8, 8), (1, 0), (8, 4096):
-            yield request, n_fds, size
+        for n_fds, size in (0, 0), (1, 8), (8, 8), (1, 0), (8, 4096), (9, 8):
+            for event in False, True:
+                yield request, n_fds, size, event
 
 
 def test_messages_out_of_turn_hold_no_descriptor(switch):
     """CVE-2022-0669 and its kind: what comes with a message that is refused or unknown is closed."""
     a, b = switch.attach(0), switch.attach(1)
     path = switch.plug(2)
-    fds = [os.memfd_create('x') for _ in range(8)]
+    memory, events = ([make() for _ in range(9)] for make in (lambda: os.memfd_create('x'), lambda: os.eventfd(0)))
 
     def talk():
-        for request, n_fds, size in messages():
+        for request, n_fds, size, event in messages():
             with socket.socket(socket.AF_UNIX) as sock, contextlib.suppress(OSError):
                 sock.settimeout(5)
                 sock.connect(str(path))
                 head = struct.pack('<III', request, 1, min(size, 256)) + bytes(min(size, 256))
-                socket.send_fds(sock, [head], fds[:n_fds])
+                socket.send_fds(sock, [head], (events if event else memory)[:n_fds])
                 sock.shutdown(socket.SHUT_WR)
                 while sock.recv(4096):
                     pass
@@ -1239,5 +1245,5 @@ def test_messages_out_of_turn_hold_no_descriptor(switch):
     wait_for(lambda: held() <= before, what='all descriptors back')
     assert switch.swd.child() == child
     flow(a, b)
-    for fd in fds:
+    for fd in memory + events:
         os.close(fd)

@@ -29,12 +29,14 @@ static struct vhost_port *port_of(struct port *p)
 	return container_of(p, struct vhost_port, port);
 }
 
-/* Wakes the helper, once a break: it logs. */
+/* Wakes the helper, once a break: it logs. A front end that makes us wait does so once. */
 static void ring_report(struct vhost_ring *r, struct port *p)
 {
 	if (likely(!r->ring.broken) || r->reported)
 		return;
 	r->reported = true;
+	if (r->ring.blocked)
+		vhost_rings_break(port_of(p));
 	(void)eventfd_write(port_of(p)->lib->wake_fd, 1);
 }
 
@@ -51,7 +53,10 @@ static unsigned int op_rx(struct port_queue *q, struct port_burst *b)
 
 static void op_rx_done(struct port_queue *q)
 {
-	vq_give_back(&ring_of(q)->ring);
+	struct vhost_ring *r = ring_of(q);
+
+	vq_give_back(&r->ring);
+	ring_report(r, q->port);
 }
 
 static bool op_arm(struct port_queue *q, bool on)

@@ -51,9 +51,7 @@ static bool page_replace(uint8_t *at)
 static void port_break(struct vhost_port *vp)
 {
 	__atomic_store_n(&vp->lost, true, __ATOMIC_RELEASE);
-	for (unsigned int i = 0; i < RINGS_MAX; i++)
-		if (vp->rings[i])
-			__atomic_store_n(&vp->rings[i]->ring.broken, true, __ATOMIC_RELAXED);
+	vhost_rings_break(vp);
 }
 
 /* Only what may be called from a signal handler. */

@@ -10,11 +10,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 
@@ -138,32 +136,24 @@ static bool is_rights(const struct cmsghdr *c)
 
 /*
  * A descriptor that is written to, or waited for, is an eventfd: no file of a mount that hangs, no
- * pipe or socket that is full. They are of no file type, and what else is of none does not wait.
+ * pipe or socket that is full. They are of no file type, and what else is of none does not wait. Who
+ * serves a file is not asked: that would be the wait.
  */
 static bool is_event(int fd)
 {
-	struct stat st;
+	struct statx st;
 
-	return !fstat(fd, &st) && !(st.st_mode & S_IFMT);
+	return !statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) &&
+	       !(st.stx_mode & S_IFMT);
 }
 
 /*
- * Memory is of no file system that another process or machine answers for: the first touch of a
- * page would wait for that, in the library's one thread or in a worker.
+ * Memory is memfd's, tmpfs's or hugetlbfs's: these alone have seals (mm/memfd.c), and nobody else
+ * answers for their pages. The first touch of another file's page waits for a disk, or for ever.
  */
 static bool is_memory(int fd)
 {
-	static const uint32_t others[] = { FUSE_SUPER_MAGIC, NFS_SUPER_MAGIC,  SMB_SUPER_MAGIC,
-					   CIFS_SUPER_MAGIC, SMB2_SUPER_MAGIC, V9FS_MAGIC,
-					   CEPH_SUPER_MAGIC, AFS_SUPER_MAGIC,  CODA_SUPER_MAGIC };
-	struct statfs fs;
-
-	if (fstatfs(fd, &fs))
-		return false;
-	for (size_t i = 0; i < ARRAY_LEN(others); i++)
-		if ((uint32_t)fs.f_type == others[i])
-			return false;
-	return true;
+	return fcntl(fd, F_GET_SEALS) >= 0;
 }
 
 static bool all_are(struct msghdr *msg, bool (*what)(int fd))

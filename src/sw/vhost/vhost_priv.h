@@ -89,6 +89,14 @@ struct vhost_port {
 	struct log_bucket said[SAID_N];	      /* what its front end and guest can make us log */
 };
 
+/* No ring of the device is used any more. From a signal handler, too. */
+static inline void vhost_rings_break(struct vhost_port *vp)
+{
+	for (unsigned int i = 0; i < RINGS_MAX; i++)
+		if (vp->rings[i])
+			__atomic_store_n(&vp->rings[i]->ring.broken, true, __ATOMIC_RELAXED);
+}
+
 struct vhost_lib {
 	struct dp *dp;
 	struct vhost_port *ports;		/* sockets the library has; guarded by queues_lock */

@@ -79,6 +79,7 @@ struct vq {
 	bool event_idx;	  /* the driver's interrupts are asked for by position */
 	bool mergeable;	  /* MRG_RXBUF: one frame may take several chains */
 	bool broken;	  /* by vq_break(); until a reset nothing is taken, nothing shown */
+	bool blocked;	  /* broken, as its driver made who interrupts it wait */
 	uint32_t can;	  /* enum offload bits the driver takes */
 	int call_fd;
 	uint64_t *done;	      /* packed: by first descriptor, what chain_use() said of a chain */

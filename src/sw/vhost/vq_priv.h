@@ -217,8 +217,10 @@ static inline bool interrupt_wanted(const struct vq *v, uint16_t from, uint16_t 
  */
 static inline void driver_call(struct vq *v)
 {
-	if (unlikely(eventfd_write(v->call_fd, 1) && errno == EINTR))
+	if (unlikely(eventfd_write(v->call_fd, 1) && errno == EINTR)) {
+		__atomic_store_n(&v->blocked, true, __ATOMIC_RELAXED);
 		vq_break(v);
+	}
 }
 
 /*
