@@ -3,25 +3,33 @@
 """No file calls, over however many others, a file that calls it: what the linker resolves, from a built tree.
 
 Calls are what one object file of ours needs of another's functions (nm). A cycle that stays is named in cycles.txt
-beside this file, with the reason; some rooms may have none.
+beside this file, with the reason.
 """
 import json
 import pathlib
 import subprocess
 import sys
 
-STRICT = {'engine', 'hosts', 'agent', 'network', 'sw'}
 # vhost_libc.c defines these over libc's: who calls them means libc.
 LIBC = {'accept', 'bind', 'connect', 'recvmsg'}
 
 
 def objects(root, build):
-    """{"ROOM/FILE.c": (functions it defines, symbols it needs)}."""
-    found = {}
+    """{"ROOM/FILE.c": its object file}; ValueError names what is not built as it is now."""
+    src, found = (root / 'src').resolve(), {}
     for entry in json.loads((build / 'compile_commands.json').read_text()):
         source = (build / entry['file']).resolve()
-        if (root / 'src').resolve() in source.parents and (build / entry['output']).exists():
-            found[str(source.relative_to((root / 'src').resolve()))] = build / entry['output']
+        if src in source.parents:
+            found[str(source.relative_to(src))] = build / entry['output']
+    for source in src.rglob('*.c'):
+        made = found.get(str(source.relative_to(src)))
+        if not made or not made.exists() or made.stat().st_mtime < source.stat().st_mtime:
+            raise ValueError(f'cycles: {source.relative_to(src)} is not built: ninja -C {build.name}')
+    return found
+
+
+def symbols(found):
+    """{"ROOM/FILE.c": (functions it defines, symbols it needs)}."""
     out = subprocess.run(['nm', '-A', '-g', *map(str, found.values())], capture_output=True, text=True, check=True).stdout
     defines, needs = {name: set() for name in found}, {name: set() for name in found}
     names = {str(path): name for name, path in found.items()}
@@ -36,13 +44,17 @@ def objects(root, build):
 
 
 def graph(parts):
-    """{caller: {called: symbols}}; a main is nobody's."""
-    owner = {symbol: name for name, (defined, _) in parts.items() for symbol in defined if symbol != 'main'}
+    """{caller: {called: symbols}}; a main is nobody's. Of a name in two programs the one of the caller's room is meant."""
+    owners = {}
+    for name, (defined, _) in parts.items():
+        for symbol in defined - {'main'}:
+            owners.setdefault(symbol, []).append(name)
     edges = {name: {} for name in parts}
     for name, (_, needed) in parts.items():
-        for symbol in needed:
-            if owner.get(symbol, name) != name:
-                edges[name].setdefault(owner[symbol], set()).add(symbol)
+        for symbol in needed & owners.keys():
+            owner = min(owners[symbol], key=lambda other: other.split('/')[0] != name.split('/')[0])
+            if owner != name:
+                edges[name].setdefault(owner, set()).add(symbol)
     return edges
 
 
@@ -85,7 +97,11 @@ def check(root):
     if not build:
         yield 'cycles: nothing is built'
         return
-    edges = graph(objects(root, build))
+    try:
+        edges = graph(symbols(objects(root, build)))
+    except ValueError as why:
+        yield str(why)
+        return
     known, seen = list(allowed(root)), set()
     for part in components(edges):
         excuse = next((n for files, n in known if set(part) <= files), None)

@@ -136,8 +136,8 @@ static bool is_rights(const struct cmsghdr *c)
 
 /*
  * A descriptor that is written to, or waited for, is an eventfd: no file of a mount that hangs, no
- * pipe or socket that is full. They are of no file type, and what else is of none does not wait. Who
- * serves a file is not asked: that would be the wait.
+ * pipe or socket that is full. They are of no file type, and what else is of none does not wait.
+ * Who serves a file is not asked: that would be the wait.
  */
 static bool is_event(int fd)
 {
@@ -148,7 +148,7 @@ static bool is_event(int fd)
 }
 
 /*
- * Memory is memfd's, tmpfs's or hugetlbfs's: these alone have seals (mm/memfd.c), and nobody else
+ * Memory is memfd's, tmpfs's or hugetlbfs's: these alone have seals (fcntl(2)), and nobody else
  * answers for their pages. The first touch of another file's page waits for a disk, or for ever.
  */
 static bool is_memory(int fd)
