@@ -96,15 +96,6 @@ int quota_check_servers(struct call *c, const json_t *flavor, unsigned int n)
 	return 0;
 }
 
-static int64_t limit_at(struct call *c, const char *project_id, size_t row, bool defaults)
-{
-	const json_t *own =
-		defaults ? NULL
-			 : json_object_get(call_get(c, "/quota/%s", project_id), quotas[row].name);
-
-	return own ? json_integer_value(own) : quotas[row].dflt;
-}
-
 static json_t *quota_view(struct call *c, const char *project_id, bool defaults)
 {
 	json_t *out = json_object();
@@ -112,7 +103,8 @@ static json_t *quota_view(struct call *c, const char *project_id, bool defaults)
 	for (size_t i = 0; i < ARRAY_LEN(quotas); i++)
 		if (!quotas[i].until || compute_minor(c) <= quotas[i].until)
 			json_object_set_new(out, quotas[i].name,
-					    json_integer(limit_at(c, project_id, i, defaults)));
+					    json_integer(defaults ? quotas[i].dflt
+								  : quota_limit(c, project_id, i)));
 	return out;
 }
 
@@ -262,7 +254,7 @@ static int limits_show(struct call *c)
 		if (limits[i].until && compute_minor(c) > limits[i].until)
 			continue;
 		if (limits[i].kind == LIMIT)
-			value = limit_at(c, project, row_of(limits[i].quota), false);
+			value = quota_limit(c, project, row_of(limits[i].quota));
 		else if (limits[i].kind == USED)
 			value = u.used[row_of(limits[i].quota)];
 		json_object_set_new(out, limits[i].name, json_integer(value));

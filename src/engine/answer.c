@@ -36,21 +36,6 @@ static int set_string(char **to, const char *text)
 }
 
 /**
- * call_reply_text() - Answer with something else than JSON
- * @c:      the call
- * @status: HTTP status
- * @type:   media type
- * @text:   body, copied
- *
- * Return: 0; -ENOMEM.
- */
-int call_reply_text(struct call *c, unsigned int status, const char *type, const char *text)
-{
-	c->status = status;
-	return set_string(&c->priv->text_type, type) ?: set_string(&c->priv->text, text);
-}
-
-/**
  * call_reply_file() - Answer 200 with the bytes of a file
  * @c:    the call
  * @path: file, opened when the answer goes out

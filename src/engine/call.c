@@ -376,7 +376,6 @@ void call_reset(struct call *c)
 	p->fault_status = 0;
 	for (; p->n_headers; p->n_headers--)
 		free(take(p->headers[p->n_headers - 1]));
-	free(take(p->text));
 	free(take(p->text_type));
 	free(take(p->file));
 	p->wait_ms = 0;

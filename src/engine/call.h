@@ -114,7 +114,6 @@ int call_delete(struct call *c, const char *key_fmt, ...) PRINTF_LIKE(2, 3);
 int call_fail(struct call *c, unsigned int status, const char *type, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
 int call_reply(struct call *c, unsigned int status, json_t *reply_taken);
-int call_reply_text(struct call *c, unsigned int status, const char *type, const char *text);
 int call_reply_file(struct call *c, const char *path, const char *type);
 void call_header(struct call *c, const char *name, const char *value);
 const char *call_upload(const struct call *c); /* path of the file an upload route received */

@@ -42,7 +42,7 @@ struct call_priv {
 	char fault_type[64], fault_text[1024];
 	char *headers[2 * REPLY_HEADERS_MAX + 1]; /* owned: name, value, ..., NULL */
 	unsigned int n_headers;			  /* strings in headers */
-	char *text, *text_type;			  /* reply that is not JSON */
+	char *text_type;			  /* of a reply that is a file */
 	char *file;				  /* reply that is a file */
 
 	uint32_t wait_ms;	   /* CALL_WAIT: how long; 0 with a job */

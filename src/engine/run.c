@@ -304,8 +304,6 @@ static void fill_body(struct call *c, struct http_answer *answer)
 		c->reply = fault_json(c);
 		if (!c->reply)
 			answer->body = fault_html(c);
-	} else if (p->text) {
-		answer->body = take(p->text);
 	}
 	if (c->reply && answer->fd < 0)
 		answer->body = json_dumps(c->reply, JSON_COMPACT | JSON_ENCODE_ANY);

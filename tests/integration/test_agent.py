@@ -270,6 +270,7 @@ def test_a_server_boots_gets_its_lease_and_leaves_nothing_behind(host):
     title = host.libvirt.virsh('desc', '--title', vm.domain).stdout.strip()
     assert title == f'vm <{vm.vf}>'
 
+    (net.dir / 'conf.new').touch()  # of an agent that was killed while it wrote
     vm.delete()
     assert vm.vf_state()['config']['port_id'] == ''
     assert vm.vf_state()['attach']['kind'] == 'none'
@@ -438,7 +439,10 @@ def test_guests_and_dhcp_outlive_agent_libvirtd_and_switch(host):
     def all_as_it_was():
         return alive(qemu) and one.qemu() == qemu and net.dnsmasq() == dnsmasq and \
             host.api.status('server', one.id) == 'ACTIVE'
+    half = host.state / 'agent/ports/half.new'  # of one that was killed while it wrote
+    half.touch()
     host.restart()
+    wait_for(lambda: not half.exists(), 10, 'the end of half a record')
     assert all_as_it_was()
     host.libvirt.stop()
     host.libvirt.start()

@@ -108,15 +108,21 @@ static struct dhcp_place place(const struct root_req *req)
 	return at;
 }
 
+static bool netns_is(const struct dhcp_place *at)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/run/netns/%s", at->netns);
+	return !access(path, F_OK);
+}
+
 static int run_netns_add(const struct root_req *req, const int *fds, char *out, size_t size,
 			 struct err *e)
 {
 	struct dhcp_place at = place(req);
 	const char *const argv[] = { "ip", "netns", "add", at.netns, NULL };
-	char path[64];
 
-	snprintf(path, sizeof(path), "/run/netns/%s", at.netns);
-	return access(path, F_OK) ? spawn_run(argv, COMMAND_TIMEOUT_MS, NULL, 0, e) : 0;
+	return netns_is(&at) ? 0 : spawn_run(argv, COMMAND_TIMEOUT_MS, NULL, 0, e);
 }
 
 static int run_netns_del(const struct root_req *req, const int *fds, char *out, size_t size,
@@ -125,7 +131,7 @@ static int run_netns_del(const struct root_req *req, const int *fds, char *out, 
 	struct dhcp_place at = place(req);
 	const char *const argv[] = { "ip", "netns", "del", at.netns, NULL };
 
-	return spawn_run(argv, COMMAND_TIMEOUT_MS, NULL, 0, e);
+	return netns_is(&at) ? spawn_run(argv, COMMAND_TIMEOUT_MS, NULL, 0, e) : 0;
 }
 
 /* It hears its own advertisements, and must not take an address from them that nobody gave it. */

@@ -18,7 +18,6 @@ struct work_queue {
 	struct loop *loop;
 	pthread_mutex_t items_lock;
 	struct work_item *first, **last;
-	uint64_t since_ms; /* start of the running item; 0: none runs */
 	bool has_thread, orphaned;
 };
 
@@ -43,7 +42,6 @@ static struct work_item *take_item(struct work_queue *q)
 
 	pthread_mutex_lock(&q->items_lock);
 	item = q->first;
-	q->since_ms = item ? loop_now_ms() : 0;
 	if (item && !(q->first = item->next))
 		q->last = &q->first;
 	if (!item)
@@ -151,20 +149,4 @@ int work_push(struct work_queue *q, work_fn run, work_fn done, void *arg)
 	if (rc)
 		free(item);
 	return rc;
-}
-
-/**
- * work_busy_ms() - How long the queue's present work runs already
- * @q: queue
- *
- * Return: milliseconds; 0 when nothing runs. Context: any thread.
- */
-uint64_t work_busy_ms(struct work_queue *q)
-{
-	uint64_t since;
-
-	pthread_mutex_lock(&q->items_lock);
-	since = q->since_ms;
-	pthread_mutex_unlock(&q->items_lock);
-	return since ? MAX(loop_now_ms() - since, (uint64_t)1) : 0;
 }

@@ -19,6 +19,5 @@ void work_queue_free(struct work_queue *q);
 AUTO_DEFINE(struct work_queue *, work_queue_free)
 
 int work_push(struct work_queue *q, work_fn run, work_fn done, void *arg);
-uint64_t work_busy_ms(struct work_queue *q);
 
 #endif

@@ -135,7 +135,8 @@ static int drop_stale(struct call *c)
 
 		while (!rc && left && cursor_next(&it))
 			if (is_stale(c, it.doc) && left--)
-				rc = call_delete(c, "%s", it.key);
+				rc = wish_done(c, doc_text(hosts.doc, "host"), "console",
+					       it.key + it.prefix_len);
 	}
 	return rc;
 }

@@ -8,7 +8,7 @@
 #include "network/agents/agents.h"
 #include "network/core/network.h"
 
-/* Documents /agent/HOST, written from the hosts' reports (agents.c). */
+/* Documents /agent/HOST, written from the hosts' reports (hosts/inventory.c, hosts/liveness.c). */
 static const struct rfield agent_fields[] = {
 	{ "id", J_STR, R_FILTER },
 	{ "agent_type", J_STR, R_FILTER, "\"NIC Switch agent\"" },

@@ -149,7 +149,7 @@ int dhcp_ensure(struct call *c, const json_t *net, const char *host)
  * dhcp_end() - A network has no port on a host any more
  * @c:          call
  * @network_id: network
- * @host:       host, which is told nothing of the network already
+ * @host:       host
  *
  * Return: 0 or a negative errno.
  */

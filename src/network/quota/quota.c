@@ -73,7 +73,7 @@ static int quota_list(struct call *c)
 	json_t *list = json_array();
 
 	while (cursor_next(&it)) {
-		const char *project = it.key + strlen("/quota/");
+		const char *project = it.key + it.prefix_len;
 		json_t *one = limits(c, project, limit_of);
 
 		json_object_set_new(one, "project_id", json_string(project));

@@ -205,7 +205,7 @@ static int tap_sync(struct call *c)
 
 	if (!cursor_next(&it))
 		return 0;
-	rc = settle_all(c, it.key + strlen("/tap_resync/"), &left);
+	rc = settle_all(c, it.key + it.prefix_len, &left);
 	return rc || left <= 0 ? rc : call_delete(c, "%s", it.key);
 }
 

@@ -6,6 +6,7 @@
 #include "agent/kinds/net/dhcp.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -332,18 +333,23 @@ int dhcp_stop(const struct dhcp_place *at, struct err *e)
 /**
  * dhcp_remove() - Remove namespace and files; the service port and dnsmasq are gone already
  * @at: place
+ * @e:  error text, may be NULL
  *
+ * Return: 0, also when nothing was there; or a negative errno: something stays.
  * Context: blocks; not in the loop.
  */
-void dhcp_remove(const struct dhcp_place *at)
+int dhcp_remove(const struct dhcp_place *at, struct err *e)
 {
 	static const char *const names[] = { "conf", "hosts", "leases", "log", "pid", "swd" };
 	char path[PATH_MAX];
+	int rc = root_net(ROOT_NETNS_DEL, at->network, NULL, 0, e);
 
-	root_net(ROOT_NETNS_DEL, at->network, NULL, 0, NULL);
+	if (rc)
+		return rc;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		path_of(at, names[i], path);
 		unlink(path);
 	}
-	rmdir(at->dir);
+	file_sweep(at->dir);
+	return rmdir(at->dir) && errno != ENOENT ? err_errno(e, "%s", at->dir) : 0;
 }

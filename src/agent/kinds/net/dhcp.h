@@ -20,6 +20,6 @@ bool dhcp_has_addresses(const struct want_net *net);
 int dhcp_start(const struct dhcp_place *at, const char *conf, const char *hosts, struct err *e);
 int dhcp_update(const struct dhcp_place *at, const char *hosts, struct err *e);
 int dhcp_stop(const struct dhcp_place *at, struct err *e);
-void dhcp_remove(const struct dhcp_place *at);
+int dhcp_remove(const struct dhcp_place *at, struct err *e);
 
 #endif

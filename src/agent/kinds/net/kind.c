@@ -184,9 +184,7 @@ static int remove_all(struct net_job *j)
 
 	if (!rc && j->service_port)
 		rc = pfs_svc_del(j->step.agent->opts.run_dir, j->pf, j->at.tap, e);
-	if (!rc)
-		dhcp_remove(&j->at);
-	return rc;
+	return rc ?: dhcp_remove(&j->at, e);
 }
 
 static void net_run(void *arg)
