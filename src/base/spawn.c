@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Child programs by vfork-safe fork and exec; exits are heard through pidfds, so that no SIGCHLD
- * handler and no wait for foreign children is needed. */
+/* Child programs by vfork-safe fork and exec; their end is heard through a pidfd, so that neither a
+ * SIGCHLD handler nor a wait for foreign children is needed. */
 #include "base/spawn.h"
 
 #include <errno.h>
@@ -16,14 +16,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-struct spawn {
-	pid_t pid; /* 0 once reaped */
-	int pidfd;
-	struct loop_fd *src;
-	spawn_exit_fn fn;
-	void *arg;
-};
-
 /* A program that runs to its end: who it is. */
 struct once {
 	const struct sandbox *sandbox; /* or NULL */
@@ -35,8 +27,7 @@ static char path_word[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 static char *const bare[] = { path_word, NULL };
 
 /* In the child, after fork: only async-signal-safe calls. Errors leave as exit status 127. */
-static void child_exec(const char *const argv[], const struct spawn_opts *o,
-		       const struct once *once, int out_fd)
+static void child_exec(const char *const argv[], const struct once *once, int out_fd)
 {
 	sigset_t none;
 	int null = open("/dev/null", O_RDWR);
@@ -44,44 +35,28 @@ static void child_exec(const char *const argv[], const struct spawn_opts *o,
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	dup2(null, STDIN_FILENO);
-	if (out_fd >= 0) {
-		dup2(out_fd, STDOUT_FILENO);
-		dup2(out_fd, STDERR_FILENO);
-	}
-	if (o && o->netns) {
-		char path[256];
-		int ns;
-
-		snprintf(path, sizeof(path), "/run/netns/%s", o->netns);
-		ns = open(path, O_RDONLY | O_CLOEXEC);
-		if (ns < 0 || setns(ns, CLONE_NEWNET)) {
-			dprintf(STDERR_FILENO, "%s: %s\n", path, strerror(errno));
-			_exit(127);
-		}
-	}
-	if (o && o->workdir && chdir(o->workdir))
-		_exit(127);
-	if (once && once->sandbox && sandbox_enter(once->sandbox, &once->account)) {
+	dup2(out_fd, STDOUT_FILENO);
+	dup2(out_fd, STDERR_FILENO);
+	if (once->sandbox && sandbox_enter(once->sandbox, &once->account)) {
 		dprintf(STDERR_FILENO, "as %s: %s\n", once->sandbox->user, strerror(errno));
 		_exit(127);
 	}
 	/* Without its caller nobody would end it in time. A change of account clears it: late. */
-	if (once)
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	execvpe(argv[0], (char *const *)(uintptr_t)argv, once && once->sandbox ? bare : environ);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	execvpe(argv[0], (char *const *)(uintptr_t)argv, once->sandbox ? bare : environ);
 	dprintf(STDERR_FILENO, "%s: %s\n", argv[0], strerror(errno));
 	_exit(127);
 }
 
-static pid_t fork_exec(const char *const argv[], const struct spawn_opts *o,
-		       const struct once *once, int out_fd, int *pidfd, struct err *e)
+static pid_t fork_exec(const char *const argv[], const struct once *once, int out_fd, int *pidfd,
+		       struct err *e)
 {
 	pid_t pid = fork();
 
 	if (pid < 0)
 		return err_errno(e, "fork");
 	if (!pid)
-		child_exec(argv, o, once, out_fd);
+		child_exec(argv, once, out_fd);
 	*pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (*pidfd < 0) {
 		err_errno(e, "pidfd_open");
@@ -187,7 +162,7 @@ int spawn_run_sandboxed(const char *const argv[], const struct sandbox *sandbox,
 	if (pipe2(pipefd, O_CLOEXEC))
 		return err_errno(e, "pipe");
 	rd = pipefd[0];
-	pid = fork_exec(argv, NULL, &once, pipefd[1], &pidfd, e);
+	pid = fork_exec(argv, &once, pipefd[1], &pidfd, e);
 	close(pipefd[1]);
 	if (pid < 0)
 		return pid;
@@ -203,100 +178,4 @@ int spawn_run_sandboxed(const char *const argv[], const struct sandbox *sandbox,
 	return err_set(e, -EIO, "%s failed (%s %d): %.300s", argv[0],
 		       WIFEXITED(status) ? "exit" : "signal",
 		       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), words);
-}
-
-static void child_ended(void *arg, uint32_t events)
-{
-	struct spawn *c = arg;
-	int status = 0;
-
-	if (waitpid(c->pid, &status, WNOHANG) != c->pid)
-		return;
-	c->pid = 0;
-	loop_fd_del(take(c->src));
-	if (c->fn)
-		c->fn(c->arg, status);
-}
-
-/**
- * spawn_start() - Start a program and hear of its end
- * @loop: loop that reports the end
- * @argv: program and arguments, NULL at the end
- * @opts: namespace, log file, directory; may be NULL
- * @fn:   called once in the loop's thread when it ended; may call spawn_free(); may be NULL
- * @arg:  for @fn
- * @e:    error text, may be NULL
- *
- * Return: the child, freed with spawn_free(); NULL on failure. A program that cannot be executed
- * ends with status 127.
- */
-struct spawn *spawn_start(struct loop *loop, const char *const argv[],
-			  const struct spawn_opts *opts, spawn_exit_fn fn, void *arg, struct err *e)
-{
-	struct spawn *c = calloc(1, sizeof(*c));
-	auto_close int log = -1;
-
-	if (!c) {
-		err_set(e, -ENOMEM, "out of memory");
-		return NULL;
-	}
-	*c = (struct spawn){ .pidfd = -1, .fn = fn, .arg = arg };
-	if (opts && opts->log) {
-		log = open(opts->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-		if (log < 0) {
-			err_errno(e, "%s", opts->log);
-			goto fail;
-		}
-	}
-	c->pid = fork_exec(argv, opts, NULL, log, &c->pidfd, e);
-	if (c->pid < 0)
-		goto fail;
-	c->src = loop_fd_add(loop, c->pidfd, EPOLLIN, child_ended, c);
-	if (c->src)
-		return c;
-	err_errno(e, "watching %s", argv[0]);
-	kill(c->pid, SIGKILL);
-	waitpid(c->pid, NULL, 0);
-fail:
-	auto_close_(&c->pidfd);
-	free(c);
-	return NULL;
-}
-
-/**
- * spawn_pid() - Process id of a running child
- * @child: child
- *
- * Return: its pid, 0 once it has ended.
- */
-pid_t spawn_pid(const struct spawn *child)
-{
-	return child->pid;
-}
-
-/**
- * spawn_kill() - Send a signal
- * @child: child
- * @signo: signal
- *
- * Return: 0, -ESRCH once it has ended, or a negative errno.
- */
-int spawn_kill(struct spawn *child, int signo)
-{
-	if (!child->pid)
-		return -ESRCH;
-	return kill(child->pid, signo) ? -errno : 0;
-}
-
-/**
- * spawn_free() - Let go of a child
- * @child: may be NULL; a running program is left running, and nobody hears of its end
- */
-void spawn_free(struct spawn *child)
-{
-	if (!child)
-		return;
-	loop_fd_del(child->src);
-	auto_close_(&child->pidfd);
-	free(child);
 }

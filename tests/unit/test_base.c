@@ -346,28 +346,6 @@ static void spawn_run_leaves_no_child_behind_a_killed_caller(void **state)
 	close(pipefd[0]);
 }
 
-static void on_exit_status(void *arg, int status)
-{
-	*(int *)arg = status;
-}
-
-static void spawn_start_tells_of_the_end(void **state)
-{
-	auto_of(loop_free) struct loop *loop = loop_new(NULL);
-	const char *const argv[] = { "sleep", "20", NULL };
-	int status = -1;
-	struct spawn *c = spawn_start(loop, argv, NULL, on_exit_status, &status, NULL);
-
-	assert_non_null(c);
-	assert_true(spawn_pid(c) > 0);
-	spawn_kill(c, SIGTERM);
-	while (status == -1)
-		loop_turn(loop, 1000);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
-	assert_int_equal(spawn_kill(c, SIGTERM), -ESRCH);
-	spawn_free(c);
-}
-
 static void conf_refuses_what_it_does_not_know(void **state)
 {
 	auto_of(conf_free) struct conf *c = NULL;
@@ -464,7 +442,6 @@ int main(void)
 		cmocka_unit_test(sockets_of_a_path_are_bounded),
 		cmocka_unit_test(spawn_run_reports_output_status_and_time),
 		cmocka_unit_test(spawn_run_leaves_no_child_behind_a_killed_caller),
-		cmocka_unit_test(spawn_start_tells_of_the_end),
 		cmocka_unit_test(conf_refuses_what_it_does_not_know),
 		cmocka_unit_test(conf_says_where_the_api_is),
 		cmocka_unit_test(lines_that_others_cause_are_limited),

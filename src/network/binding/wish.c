@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/log.h"
 #include "base/mac.h"
 #include "hosts/lease.h"
 #include "network/binding/binding.h"
@@ -200,10 +201,18 @@ static int set_status(struct call *c, const char *id, const char *host, const ch
 	return res_put(c, &port_resource, copy);
 }
 
+/* The agent says a reason when it changes; the status alone is a tenant's. */
+static void log_reason(const char *what, const char *id, const char *host, const json_t *said)
+{
+	if (*doc_text(said, "reason"))
+		log_warn(what, "id=%s host=%s why=\"%s\"", id, host, doc_text(said, "reason"));
+}
+
 static const struct rfield port_report[] = {
 	{ "generation", J_INT, R_CREATE | R_NEED },
 	{ "status", J_STR, R_CREATE | R_NEED,
 	  .names = (const char *const[]){ "ACTIVE", "DOWN", "RELEASED", NULL } },
+	{ "reason", J_STR, R_CREATE, "\"\"", .max = 255 },
 	{ NULL },
 };
 
@@ -214,6 +223,7 @@ static int report_port(struct call *c, const char *host, const char *id, const j
 	const char *status = doc_str(said, "status");
 	bool released = doc_bool(wish, "released");
 
+	log_reason("a port cannot be set up", id, host, said);
 	if (strcmp(status, "RELEASED"))
 		return released ? 0 : set_status(c, id, host, status);
 	if (released)
@@ -225,6 +235,7 @@ static const struct rfield network_report[] = {
 	{ "generation", J_INT, R_CREATE | R_NEED },
 	{ "status", J_STR, R_CREATE | R_NEED,
 	  .names = (const char *const[]){ "ACTIVE", "DOWN", NULL } },
+	{ "reason", J_STR, R_CREATE, "\"\"", .max = 255 },
 	{ NULL },
 };
 
@@ -233,6 +244,7 @@ static const struct rfield network_report[] = {
 static int report_network(struct call *c, const char *host, const char *id, const json_t *wish,
 			  const json_t *said)
 {
+	log_reason("DHCP of a network cannot be set up", id, host, said);
 	return set_status(c, doc_str(json_object_get(wish, "dhcp"), "port_id"), NULL,
 			  doc_str(said, "status"));
 }
