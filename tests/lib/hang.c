@@ -23,6 +23,7 @@ void __wrap_parent_beat(void *p, pid_t tid);
 unsigned int __wrap_veb_forward(const struct veb_snap *s, uint16_t src, const struct frame *frames,
 				unsigned int n, struct veb_out *out)
 {
+	struct timespec left = { .tv_nsec = 900000000 };
 	uint8_t how = 0;
 
 	for (unsigned int i = 0; i < n && !how; i++) /* others may have come just before */
@@ -35,8 +36,9 @@ unsigned int __wrap_veb_forward(const struct veb_snap *s, uint16_t src, const st
 	case 's': /* sleeps in a call, as it would in a fault nobody answers */
 		for (;;)
 			pause();
-	case 't': /* takes its time, and comes back */
-		nanosleep(&(struct timespec){ .tv_nsec = 900000000 }, NULL);
+	case 't': /* takes its time, nudged or not, and comes back */
+		while (nanosleep(&left, &left))
+			;
 		break;
 	case 'b': /* the thread that beats is stuck */
 		__atomic_store_n(&beats_stopped, true, __ATOMIC_RELAXED);
