@@ -233,7 +233,7 @@ class Host:
 def need_guests():
     """Skip where guests cannot be run."""
     need_root()
-    for program in 'qemu-system-x86_64', 'libvirtd', 'virsh', 'dnsmasq', 'xorriso', 'busybox':
+    for program in 'qemu-system-x86_64', 'libvirtd', 'virsh', 'dnsmasq', 'genisoimage', 'busybox':
         if not shutil.which(program, path=os.environ['PATH'] + ':/usr/sbin:/sbin'):
             pytest.skip(f'needs {program}')
 

@@ -133,7 +133,7 @@ static void a_tool_is_one_of_two_with_limits(void **state)
 	assert_int_equal(root_judge(&req, NULL), -EINVAL);
 	req.n_words = UINT32_MAX;
 	assert_int_equal(root_judge(&req, NULL), -EINVAL);
-	req = TOOL("xorriso", 1);
+	req = TOOL("genisoimage", 1);
 	assert_int_equal(root_judge(&req, NULL), 0);
 	req = TOOL("sh\0-c\0id", 3);
 	assert_int_equal(root_judge(&req, NULL), -EPERM);

@@ -87,7 +87,7 @@ static unsigned int split(const struct root_req *req, const char *argv[WORDS_N_M
 
 static int judge_tool(const struct root_req *req, struct err *e)
 {
-	static const char *const tools[] = { "qemu-img", "xorriso" };
+	static const char *const tools[] = { "qemu-img", "genisoimage" };
 	const char *argv[WORDS_N_MAX + 1];
 
 	if (!split(req, argv))
@@ -309,7 +309,7 @@ const struct root_row root_rows[ROOT_N] = {
 			       run_dhcp_reload },
 	[ROOT_DHCP_STOP] = { "dhcp-stop", "its end: CAP_KILL", judge_network, run_dhcp_stop },
 	[ROOT_IMAGE_TOOL] = { "image-tool",
-			      "qemu-img or xorriso, sandboxed as anyvf-image: CAP_SETUID",
+			      "qemu-img or genisoimage, sandboxed as anyvf-image: CAP_SETUID",
 			      judge_tool, run_tool },
 };
 
