@@ -713,6 +713,27 @@ def test_workers_carry_on_through_attaching_and_detaching(two_workers):
         two_workers.guests.pop(2).close()
 
 
+def threads(swd):
+    return {task.read_text().strip() for task in pathlib.Path(f'/proc/{swd.child()}/task').glob('*/comm')}
+
+
+def test_a_client_connects_anew_without_the_librarys_thread(switch):
+    """Where librte_vhost connects anew itself, a front end that leaves while its VF is detached ends the switch."""
+    guest = switch.attach(0)
+    guest.reconnect()
+    assert 'vhost-events' in threads(switch.swd) and 'vhost_reconn' not in threads(switch.swd)
+
+
+def test_a_client_that_never_connects_keeps_no_descriptor(switch):
+    fds = pathlib.Path(f'/proc/{switch.swd.child()}/fd')
+    before = set()
+    for _ in range(20):
+        switch.swd.call('vf.attach', pf='p2p1', vf=0, kind='vhost', socket=str(switch.swd.dir / 'vf0.sock'), client=True)
+        switch.swd.call('vf.detach', pf='p2p1', vf=0)
+        before = before or set(os.listdir(fds))
+    wait_for(lambda: len(os.listdir(fds)) <= len(before), what='as many descriptors as before')
+
+
 def test_a_rate_limit_holds_over_all_workers(two_workers):
     """Queues of one VF on two workers draw from one bucket: what may pass at once is one bucket's depth."""
     a, b = two_workers.attach(0, pairs=2, ring_size=1024), two_workers.attach(1, ring_size=1024)

@@ -493,6 +493,8 @@ static void on_connection_gone(int vid)
 	port_unlock();
 	log_limited(LOG_LEVEL_INFO, &vp->said[SAID_LEAVES], "front end left",
 		    "port=\"%s\"", vp->port.name);
+	if (vp->client)
+		(void)eventfd_write(vhost_lib->wake_fd, 1);
 }
 
 const struct rte_vhost_device_ops vhost_callbacks = {

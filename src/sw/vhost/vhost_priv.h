@@ -80,8 +80,9 @@ struct vhost_port {
 	unsigned int n_rx;		      /* atomic; ring pairs 0..n_rx-1 run to the guest */
 	struct vhost_ring *rings[RINGS_MAX];  /* made when first seen, freed with the port */
 	struct vhost_port *next;	      /* in lib->ports */
-	uint64_t wait_until_ms;		      /* client: looking for the socket; writer: the helper */
-	bool open;			      /* the library has the socket; writer: the helper */
+	uint64_t hurry_until_ms, look_at_ms;  /* client: looking for the socket; the helper's */
+	bool open;			      /* in lib->ports; writer: the helper */
+	bool started;			      /* the library has the socket; the helper's */
 	bool closing;			      /* rings are not started any more */
 	bool lost;			      /* atomic; memory went away: no ring starts without other */
 	bool lost_logged;		      /* and the log says so; writer: the helper */

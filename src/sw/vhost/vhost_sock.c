@@ -19,8 +19,11 @@
 #include "sw/parent/parent.h"
 #include "sw/vhost/vhost_priv.h"
 
-#define WAIT_MS 10000	 /* how long we look for a socket to appear, before the library does */
-#define WAIT_EVERY_MS 20 /* how often */
+/* Often at first, as a QEMU that serves does not start its guest before. */
+#define HURRY_FOR_MS   10000
+#define HURRY_EVERY_MS 20
+#define LOOK_EVERY_MS  1000
+#define CALM_MS	       100 /* from one connection to the next: who serves may end each at once */
 
 #define FEATURE(f) (1ull << (f))
 /* Not here: IOMMU_PLATFORM, LOG_ALL (no dirty log yet), UFO. */
@@ -126,55 +129,105 @@ static bool path_taken(struct vhost_lib *lib, const char *path)
 	return vp;
 }
 
-/*
- * The library tries again only once a second, and a QEMU that serves does not
- * start its guest before we are there. So as long as its socket is to appear soon,
- * we look for the file ourselves.
- */
-static int socket_start(struct vhost_port *vp)
+/* The library takes the socket, and listens or connects. The path is not with it if that fails. */
+static int socket_start(struct vhost_port *vp, struct err *e)
 {
-	if (vp->client && loop_now_ms() < vp->wait_until_ms && !is_there(vp))
+	uint64_t flags = vp->client ? RTE_VHOST_USER_CLIENT | RTE_VHOST_USER_NO_RECONNECT : 0;
+	const char *path = vp->path;
+	uint64_t protocol = 0;
+	int rc;
+
+	errno = 0;
+	if (rte_vhost_driver_register(path, flags))
+		return err_set(e, -EIO, "%s: librte_vhost does not take it", path);
+	rte_vhost_driver_get_protocol_features(path, &protocol);
+	vp->started = !rte_vhost_driver_set_features(path, FEATURES) &&
+		      !rte_vhost_driver_set_protocol_features(path, protocol & PROTOCOL) &&
+		      !rte_vhost_driver_callback_register(path, &vhost_callbacks) &&
+		      !rte_vhost_driver_start(path);
+	if (vp->started)
 		return 0;
-	vp->wait_until_ms = 0;
-	return rte_vhost_driver_start(vp->path);
+	rc = err_set(e, errno ? -errno : -EIO, "cannot open %s: %s", path,
+		     strerror(errno ? errno : EIO));
+	rte_vhost_driver_unregister(path);
+	return rc;
 }
 
-/* Sockets we wait for, looked at. True while there are some. */
-static bool sockets_watch(struct vhost_lib *lib)
+/* The library gives it up; it waits until its own thread is done with it. */
+static void socket_end(struct vhost_port *vp)
 {
-	bool some = false;
+	if (vp->started)
+		rte_vhost_driver_unregister(vp->path);
+	vp->started = false;
+}
+
+static bool is_connected(struct vhost_port *vp)
+{
+	bool is;
+
+	pthread_mutex_lock(&vp->lib->dp->queues_lock);
+	is = vp->vid >= 0;
+	pthread_mutex_unlock(&vp->lib->dp->queues_lock);
+	return is;
+}
+
+/*
+ * A client's connection is over, or not there yet. The library would connect anew itself, but in a
+ * thread that may use a socket it has just freed (22.11: a front end that leaves while its socket
+ * is unregistered), and a second late.
+ *
+ * Return: when to look again; UINT64_MAX: the front end is there.
+ */
+static uint64_t client_watch(struct vhost_port *vp, uint64_t now)
+{
+	struct err e;
+
+	if (is_connected(vp))
+		return UINT64_MAX;
+	if (vp->started) {
+		socket_end(vp);
+		vp->hurry_until_ms = now + HURRY_FOR_MS;
+	}
+	if (now < vp->look_at_ms)
+		return vp->look_at_ms;
+	vp->look_at_ms = now + (now < vp->hurry_until_ms ? HURRY_EVERY_MS : LOOK_EVERY_MS);
+	if (!is_there(vp))
+		return vp->look_at_ms;
+	vp->look_at_ms = MAX(vp->look_at_ms, now + CALM_MS);
+	if (socket_start(vp, &e))
+		log_debug("no connection", "port=\"%s\": %s", vp->port.name, e.msg);
+	return vp->started ? UINT64_MAX : vp->look_at_ms;
+}
+
+/* What clients wait for is looked at; for so long nobody else is due, in ms, -1: for ever. */
+static int clients_watch(struct vhost_lib *lib)
+{
+	uint64_t now = loop_now_ms(), next = UINT64_MAX;
 
 	for (struct vhost_port *vp = lib->ports; vp; vp = vp->next)
-		some |= vp->wait_until_ms && !socket_start(vp) && vp->wait_until_ms;
-	return some;
+		if (vp->client)
+			next = MIN(next, client_watch(vp, now));
+	return next == UINT64_MAX ? -1 : (int)(next - now);
 }
 
 static int socket_open(struct vhost_port *vp, struct err *e)
 {
-	uint64_t flags = vp->client ? RTE_VHOST_USER_CLIENT : 0, protocol = 0;
-	const char *path = vp->path;
 	int rc;
 
-	if (path_taken(vp->lib, path))
-		return err_set(e, -EADDRINUSE, "another port has %s", path);
+	if (path_taken(vp->lib, vp->path))
+		return err_set(e, -EADDRINUSE, "another port has %s", vp->path);
 	rc = place_check(vp, e);
 	if (rc)
 		return rc;
-	if (rte_vhost_driver_register(path, flags))
-		return err_set(e, -EIO, "%s: librte_vhost does not take it", path);
 	ports_link(vp, true);
-	rte_vhost_driver_get_protocol_features(path, &protocol);
-	if (rte_vhost_driver_set_features(path, FEATURES) ||
-	    rte_vhost_driver_set_protocol_features(path, protocol & PROTOCOL) ||
-	    rte_vhost_driver_callback_register(path, &vhost_callbacks) || socket_start(vp)) {
-		rc = err_set(e, errno ? -errno : -EIO, "cannot open %s: %s", path,
-			     strerror(errno ? errno : EIO));
-		rte_vhost_driver_unregister(path);
+	if (!vp->client)
+		rc = socket_start(vp, e);
+	if (rc) {
 		ports_link(vp, false);
 		return rc;
 	}
 	if (!vp->client && !vp->lib->dp->parent)
-		(void)chmod(path, 0660);
+		(void)chmod(vp->path, 0660);
 	vp->open = true;
 	return 0;
 }
@@ -187,7 +240,7 @@ static void port_close(struct vhost_port *vp)
 	if (vp->open) {
 		if (!vp->client)
 			sock_deafen_unix(vp->path);
-		rte_vhost_driver_unregister(vp->path);
+		socket_end(vp);
 		ports_link(vp, false);
 		if (lib->dp->parent)
 			(void)parent_socket(lib->dp->parent, SOCKET_CLOSE, vp->path, NULL, NULL);
@@ -253,7 +306,7 @@ static void *helper_main(void *arg)
 		if (stop)
 			return NULL;
 		breaks_log(lib);
-		if (poll(&p, 1, sockets_watch(lib) ? WAIT_EVERY_MS : -1) > 0)
+		if (poll(&p, 1, clients_watch(lib)) > 0)
 			(void)eventfd_read(lib->wake_fd, &count);
 	}
 }
@@ -296,7 +349,7 @@ int vhost_new(struct vhost_lib *lib, const char *path, bool client, struct port 
 	vp->lib = lib;
 	vp->client = client;
 	vp->vid = -1;
-	vp->wait_until_ms = client ? loop_now_ms() + WAIT_MS : 0;
+	vp->hurry_until_ms = loop_now_ms() + HURRY_FOR_MS;
 	snprintf(vp->path, sizeof(vp->path), "%s", path);
 	*out = &vp->port;
 	return 0;
