@@ -16,6 +16,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/loop.h"
+
 /* A program that runs to its end: who it is. */
 struct once {
 	const struct sandbox *sandbox; /* or NULL */
@@ -116,19 +118,6 @@ int spawn_run(const char *const argv[], int timeout_ms, char *out, size_t out_si
 	return spawn_run_sandboxed(argv, NULL, timeout_ms, out, out_size, e);
 }
 
-static spawn_sandbox_fn sandboxes_by; /* NULL: this process */
-
-/**
- * spawn_sandboxes_by() - Have sandboxed programs started by somebody else
- * @fn: does what spawn_run_sandboxed() does, for who cannot change to the sandbox's account
- *
- * Context: once, before any other thread.
- */
-void spawn_sandboxes_by(spawn_sandbox_fn fn)
-{
-	sandboxes_by = fn;
-}
-
 /**
  * spawn_run_sandboxed() - Run a program that reads a stranger's bytes to its end
  * @argv:       as spawn_run()
@@ -151,8 +140,6 @@ int spawn_run_sandboxed(const char *const argv[], const struct sandbox *sandbox,
 	pid_t pid;
 	int rc;
 
-	if (sandbox && sandboxes_by)
-		return sandboxes_by(argv, sandbox, timeout_ms, out, out_size, e);
 	rc = sandbox ? sandbox_account(sandbox, &once.account, e) : 0;
 	if (rc)
 		return rc;

@@ -6,15 +6,9 @@
 #include <sys/types.h>
 
 #include "base/sandbox.h"
-#include "base/loop.h"
-
-/* As spawn_run_sandboxed(). */
-typedef int (*spawn_sandbox_fn)(const char *const argv[], const struct sandbox *sandbox,
-				int timeout_ms, char *out, size_t out_size, struct err *e);
 
 int spawn_run(const char *const argv[], int timeout_ms, char *out, size_t out_size, struct err *e);
 int spawn_run_sandboxed(const char *const argv[], const struct sandbox *sandbox, int timeout_ms,
 			char *out, size_t out_size, struct err *e);
-void spawn_sandboxes_by(spawn_sandbox_fn fn);
 
 #endif

@@ -115,4 +115,6 @@ const struct feature agents_feature = {
 	.service = &agents_service,
 	.routes = all_routes,
 	.periodics = periodics,
+	.open = liveness_open,
+	.close = liveness_close,
 };

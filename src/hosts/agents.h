@@ -12,6 +12,8 @@ extern const struct service agents_service;
 extern const struct feature agents_feature;
 
 /* liveness.c */
+void *liveness_open(void);
+void liveness_close(void *kept);
 unsigned int agent_heartbeat_s(const struct call *c);
 int agent_heard(const struct call *c, const char *host);
 bool agent_alive(struct call *c, const char *host);

@@ -25,11 +25,40 @@ struct seen {
 	char *host;
 	int64_t at_us; /* as call.mono_us */
 };
-static struct {
+struct liveness {
 	struct seen *list;
 	unsigned int len;
-	int64_t started_us; /* the first call of this process: silence counts from here */
-} heard;
+	int64_t started_us; /* the first call of this engine: silence counts from here */
+};
+
+/**
+ * liveness_open() - Begin with no host heard: the feature's open()
+ *
+ * Return: what liveness_close() frees; NULL without memory.
+ */
+void *liveness_open(void)
+{
+	return calloc(1, sizeof(struct liveness));
+}
+
+/**
+ * liveness_close() - Forget them all: the feature's close()
+ * @kept: from liveness_open()
+ */
+void liveness_close(void *kept)
+{
+	struct liveness *heard = kept;
+
+	for (unsigned int i = 0; i < heard->len; i++)
+		free(heard->list[i].host);
+	free(heard->list);
+	free(heard);
+}
+
+static struct liveness *heard_of(const struct call *c)
+{
+	return call_kept(c, &agents_feature);
+}
 
 /**
  * agent_heartbeat_s() - How often an agent is to be heard
@@ -44,11 +73,11 @@ unsigned int agent_heartbeat_s(const struct call *c)
 	return s > 0 ? (unsigned int)s : 5;
 }
 
-static struct seen *seen_find(const char *host)
+static struct seen *seen_find(const struct liveness *heard, const char *host)
 {
-	for (unsigned int i = 0; i < heard.len; i++)
-		if (!strcmp(heard.list[i].host, host))
-			return &heard.list[i];
+	for (unsigned int i = 0; i < heard->len; i++)
+		if (!strcmp(heard->list[i].host, host))
+			return &heard->list[i];
 	return NULL;
 }
 
@@ -61,20 +90,21 @@ static struct seen *seen_find(const char *host)
  */
 int agent_heard(const struct call *c, const char *host)
 {
-	struct seen *s = seen_find(host), *list;
+	struct liveness *heard = heard_of(c);
+	struct seen *s = seen_find(heard, host), *list;
 
 	if (!s) {
-		if (heard.len == MAX_HOSTS)
+		if (heard->len == MAX_HOSTS)
 			return -ENOSPC;
-		list = realloc(heard.list, (heard.len + 1) * sizeof(*list));
+		list = realloc(heard->list, (heard->len + 1) * sizeof(*list));
 		if (!list)
 			return -ENOMEM;
-		heard.list = list;
-		s = &list[heard.len];
+		heard->list = list;
+		s = &list[heard->len];
 		s->host = strdup(host);
 		if (!s->host)
 			return -ENOMEM;
-		heard.len++;
+		heard->len++;
 	}
 	s->at_us = c->mono_us;
 	return 0;
@@ -82,11 +112,12 @@ int agent_heard(const struct call *c, const char *host)
 
 static int64_t silent_us(const struct call *c, const char *host)
 {
-	const struct seen *s = seen_find(host);
+	struct liveness *heard = heard_of(c);
+	const struct seen *s = seen_find(heard, host);
 
-	if (!heard.started_us)
-		heard.started_us = c->mono_us;
-	return MAX(c->mono_us - (s ? s->at_us : heard.started_us), 0);
+	if (!heard->started_us)
+		heard->started_us = c->mono_us;
+	return MAX(c->mono_us - (s ? s->at_us : heard->started_us), 0);
 }
 
 /**

@@ -17,7 +17,6 @@
 #include "base/uuid.h"
 
 #define DHCP_USER	   "dnsmasq" /* of Debian's package */
-#define IMAGE_USER	   "anyvf-image"
 #define COMMAND_TIMEOUT_MS 5000
 #define END_TRIES	   50 /* times 20 ms until SIGKILL */
 #define WORDS_N_MAX	   64

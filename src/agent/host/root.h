@@ -15,6 +15,9 @@
 #define ROOT_WORDS_MAX 4096 /* bytes of a tool's words */
 #define ROOT_IPS_MAX   16   /* addresses a service port */
 
+/* Programs that write a server's disks, whatever they read, are nobody on this host. */
+#define IMAGE_USER "anyvf-image"
+
 enum root_verb {
 	ROOT_NETNS_ADD,
 	ROOT_NETNS_DEL,
@@ -59,6 +62,9 @@ int root_judge(const struct root_req *req, struct err *e);
 int root_ask(const struct root_req *req, const int *fds, char *out, size_t size, struct err *e);
 int root_net(enum root_verb verb, const char *network, const struct root_ip *ips, unsigned int n,
 	     struct err *e);
+
+int root_tool(const char *const argv[], const struct sandbox *sandbox, int timeout_ms,
+	      struct err *e);
 
 void root_ready(void);
 void root_here(const char *run_dir);

@@ -20,7 +20,6 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/sock.h"
-#include "base/spawn.h"
 
 #define OUT_MAX	    65536 /* bytes of a tool's words */
 #define WORKERS_MAX 32
@@ -121,9 +120,17 @@ void root_ready(void)
 		sock_send_fds(link_sock, "", 1, NULL, 0);
 }
 
-/* Sandboxed programs of this process are root's to start. */
-static int ask_tool(const char *const argv[], const struct sandbox *sandbox, int timeout_ms,
-		    char *out, size_t size, struct err *e)
+/**
+ * root_tool() - Have a tool for images run to its end, in a sandbox
+ * @argv:       qemu-img or genisoimage and its words, NULL at the end; ROOT_WORDS_MAX bytes
+ * @sandbox:    its limits and descriptors; the account is IMAGE_USER
+ * @timeout_ms: then it is killed
+ * @e:          error text with the last line it printed, may be NULL
+ *
+ * Return, context: as root_ask().
+ */
+int root_tool(const char *const argv[], const struct sandbox *sandbox, int timeout_ms,
+	      struct err *e)
 {
 	struct root_req req = { .verb = ROOT_IMAGE_TOOL,
 				.timeout_ms = (uint32_t)timeout_ms,
@@ -142,7 +149,7 @@ static int ask_tool(const char *const argv[], const struct sandbox *sandbox, int
 		memcpy(req.words + have, argv[req.n_words], n);
 		have += n;
 	}
-	return root_ask(&req, sandbox->fds, out, size, e);
+	return root_ask(&req, sandbox->fds, NULL, 0, e);
 }
 
 /* ---- root's side ---- */
@@ -229,7 +236,6 @@ static void be_agent(const struct account *a, pid_t parent, int (*agent)(void *a
 	static const char *const groups[] = { "anyvf", "libvirt", "libvirt-qemu", "kvm", NULL };
 	struct err e = { 0 };
 
-	spawn_sandboxes_by(ask_tool);
 	if (account_become(a, groups, &e)) {
 		log_err("cannot run", "why=\"%s\"", e.msg);
 		_exit(1);

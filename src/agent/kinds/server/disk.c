@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "base/spawn.h"
+#include "agent/host/root.h"
+
 
 #define QEMU_IMG_TIMEOUT_MS 30000
 #define SECTOR		    512
@@ -16,8 +17,7 @@
 /* An overlay without clusters: its tables are a megabyte for the largest disk. */
 static int create(const char *base, const char *driver, uint64_t size, int fd, struct err *e)
 {
-	const struct sandbox sandbox = { .user = DISK_USER,
-				   .memory = 1U << 30,
+	const struct sandbox sandbox = { .memory = 1U << 30,
 				   .file_size = 64U << 20,
 				   .cpu_s = 30,
 				   .fds = &fd,
@@ -31,8 +31,8 @@ static int create(const char *base, const char *driver, uint64_t size, int fd, s
 
 	snprintf(bytes, sizeof(bytes), "%" PRIu64, size);
 	if (fchmod(fd, 0666))
-		return err_errno(e, "opening a disk to " DISK_USER);
-	rc = spawn_run_sandboxed(argv, &sandbox, QEMU_IMG_TIMEOUT_MS, NULL, 0, e);
+		return err_errno(e, "opening a disk to " IMAGE_USER);
+	rc = root_tool(argv, &sandbox, QEMU_IMG_TIMEOUT_MS, e);
 	return rc ? rc : fchmod(fd, 0600) ? err_errno(e, "closing a disk") : 0;
 }
 

@@ -5,9 +5,6 @@
 
 #include "agent/kinds/server/cache.h"
 
-/* Programs that write a server's disks, whatever they read, are nobody on this host. */
-#define DISK_USER "anyvf-image"
-
 int disk_make(const struct cache_file *base, const char *driver, unsigned int size_gb,
 	      const char *path, struct err *e);
 

@@ -9,9 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/kinds/server/disk.h"
+#include "agent/host/root.h"
 #include "base/file.h"
-#include "base/spawn.h"
 
 #define ISO_TIMEOUT_MS 30000
 
@@ -192,8 +191,7 @@ static int write_iso(const char *dir, const char *iso, struct err *e)
 	auto_close int in = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_close int out = open(iso, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	const int fds[] = { in, out };
-	const struct sandbox sandbox = { .user = DISK_USER,
-				   .memory = 1U << 30,
+	const struct sandbox sandbox = { .memory = 1U << 30,
 				   .file_size = 64U << 20,
 				   .cpu_s = 30,
 				   .fds = fds,
@@ -202,7 +200,7 @@ static int write_iso(const char *dir, const char *iso, struct err *e)
 
 	if (in < 0 || out < 0)
 		return err_errno(e, "%s", in < 0 ? dir : iso);
-	return spawn_run_sandboxed(argv, &sandbox, ISO_TIMEOUT_MS, NULL, 0, e);
+	return root_tool(argv, &sandbox, ISO_TIMEOUT_MS, e);
 }
 
 /**
