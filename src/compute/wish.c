@@ -66,7 +66,6 @@ static json_t *make_server(struct call *c, const char *host, const char *id, con
 }
 
 static const struct rfield report_rows[] = {
-	{ "generation", J_INT, R_CREATE | R_NEED },
 	{ "status", J_STR, R_CREATE | R_NEED,
 	  .names = (const char *const[]){ "ACTIVE", "SHUTOFF", "BUILD", "REBOOT", "ERROR",
 					  "DELETED", NULL } },

@@ -20,15 +20,22 @@ int host_check_caller(struct call *c, const char *host)
 			 host ? host : "?");
 }
 
+/* What a report of any kind says besides its own: which wish it answers. */
+static const struct rfield every_report[] = { { "generation", J_INT, R_CREATE | R_NEED },
+					      { NULL } };
+
 /* The wish a report is about, unless the report is late; NULL after a fault. */
-static const json_t *reported(struct call *c, const json_t *said)
+static const json_t *reported(struct call *c)
 {
 	const char *host = c->ids[0], *kind = c->ids[1], *id = c->ids[2];
 	const json_t *wish = wish_get(c, host, kind, id);
+	auto_of(json_decref) json_t *said = NULL;
 
+	if (fields_accept_known(c, every_report, c->body, &said))
+		return NULL;
 	if (!wish)
 		call_fail(c, 409, "Conflict", "Host %s is told of no %s %s", host, kind, id);
-	else if (json_object_get(said, "generation") && !doc_same(wish, said, "generation"))
+	else if (!doc_same(wish, said, "generation"))
 		call_fail(c, 409, "Conflict",
 			  "The wish for %s %s is another: its generation is %lld, not %lld", kind,
 			  id, (long long)doc_int(wish, "generation"),
@@ -58,7 +65,7 @@ int report_put(struct call *c)
 		rc = fields_accept_known(c, k->report_rows, c->body, &said);
 	if (rc)
 		return rc;
-	wish = json_incref((json_t *)reported(c, said));
+	wish = json_incref((json_t *)reported(c));
 	rc = wish ? k->report(c, host, id, wish, said) : -ENOENT;
 	return rc ? rc : call_reply(c, 204, NULL);
 }

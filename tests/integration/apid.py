@@ -377,7 +377,7 @@ class FakeAgent:
         elif kind in ('network', 'tap_flow', 'tap_mirror'):
             body['status'] = 'ACTIVE'
         else:
-            body = {'output': f"console of {doc['server']} {doc['length']}\n"}
+            body['output'] = f"console of {doc['server']} {doc['length']}\n"
         try:
             self.report(kind, ident, **body)
         except (requests.RequestException, AssertionError) as error:

@@ -92,7 +92,7 @@ class StandIn(http.server.ThreadingHTTPServer):
             doc = self.docs.get(kind, {}).get(ident)
             if doc is None:
                 return 404
-            if kind != 'console' and body['generation'] != doc['generation']:
+            if body['generation'] != doc['generation']:
                 return 409
             self.reports[kind, ident] = body
             self.history.append((kind, ident, body))

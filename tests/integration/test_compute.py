@@ -13,6 +13,7 @@ import re
 import signal
 import tempfile
 import time
+import uuid
 
 import pytest
 import requests
@@ -536,7 +537,7 @@ def test_odd_requests_get_an_answer_and_never_a_500(cloud):
         ('PUT', f"{agent.base}/server/{server['id']}", {
             'generation': 1, 'status': 'ACTIVE', 'power_state': 1, 'fault': {'message': 'x'}}),
         ('PUT', f"{agent.base}/port/{port['id']}", {'generation': 1, 'status': 'ACTIVE'}),
-        ('PUT', f'{agent.base}/console/x', {'output': 'x'})]
+        ('PUT', f'{agent.base}/console/x', {'generation': 1, 'output': 'x'})]
     queries = [f'{NOVA}/{q}' for q in (
         'servers/detail?name={}', 'servers?limit={}', 'servers?sort_key={}', 'servers?marker={}',
         'servers?ip={}', 'servers?changes-since={}', 'flavors/detail?is_public={}', 'servers/{}',
@@ -551,6 +552,15 @@ def test_odd_requests_get_an_answer_and_never_a_500(cloud):
         body = body and mutated(body, rng)
         got = who.call(method, path, body, X_OpenStack_Nova_API_Version=rng.choice(['2.1', '2.73']))
         assert got.status_code < 500, f'{method} {path} {body}: {got.text}'
+
+
+def test_a_report_says_which_wish_it_answers(cloud):
+    agent = populate(cloud)[0]
+    for kind, said in (('server', {'status': 'ACTIVE'}), ('port', {'status': 'ACTIVE'}), ('network', {'status': 'DOWN'}),
+                       ('console', {'output': 'x'}), ('tap_flow', {'status': 'ACTIVE'})):
+        agent.report(kind, str(uuid.uuid4()), expect=400, **said)
+        agent.report(kind, str(uuid.uuid4()), expect=400, generation=None, **said)
+        agent.report(kind, str(uuid.uuid4()), expect=409, generation=1, **said)
 
 
 # Placement

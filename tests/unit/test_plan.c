@@ -65,6 +65,10 @@ static void plan_port_says_active_when_the_guest_is_plugged_in(void **state)
 	assert_string_equal(plan_port_status(&want, &have), "ACTIVE");
 	have.known = false;
 	assert_null(plan_port_status(&want, &have));
+	have.lost = true;
+	assert_string_equal(plan_port_status(&want, &have), "DOWN");
+	want.released = true;
+	assert_null(plan_port_status(&want, &have));
 }
 
 static void plan_server_follows_the_power_wish(void **state)

@@ -9,6 +9,7 @@
 
 struct port_have {
 	bool known;	    /* the switch has told the VF's state */
+	bool lost;	    /* there has been no switch for a while */
 	bool bound;	    /* the VF carries this port's id */
 	uint32_t changed;   /* bits by enum vf_field: document against the agent's last write */
 	bool attached;	    /* to this port's socket */

@@ -25,15 +25,15 @@ static void switch_run(struct look *l)
 	l->rc = pfs_observe(l->agent->opts.run_dir, l->agent->opts.mappings, &l->view, &l->e);
 }
 
-/* Return: whether there is something new. */
+/* Return: whether there is something new, which may be that there is no switch. */
 static bool switch_keep(struct agent *a, struct look *l)
 {
 	if (l->rc) {
-		if (a->view && loop_now_ms() - a->view_ms > VIEW_MAX_AGE_MS) {
-			log_warn("the switch is gone", "why=\"%s\"", l->e.msg);
-			pfs_view_free(take(a->view));
-		}
-		return false;
+		if (!a->view || loop_now_ms() - a->view_ms <= VIEW_MAX_AGE_MS)
+			return false;
+		log_warn("the switch is gone", "why=\"%s\"", l->e.msg);
+		pfs_view_free(take(a->view));
+		return true;
 	}
 	if (!a->view)
 		log_info("the switch is there", "pfs=%u", l->view->n_pfs);

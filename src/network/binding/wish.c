@@ -209,7 +209,6 @@ static void log_reason(const char *what, const char *id, const char *host, const
 }
 
 static const struct rfield port_report[] = {
-	{ "generation", J_INT, R_CREATE | R_NEED },
 	{ "status", J_STR, R_CREATE | R_NEED,
 	  .names = (const char *const[]){ "ACTIVE", "DOWN", "RELEASED", NULL } },
 	{ "reason", J_STR, R_CREATE, "\"\"", .max = 255 },
@@ -232,7 +231,6 @@ static int report_port(struct call *c, const char *host, const char *id, const j
 }
 
 static const struct rfield network_report[] = {
-	{ "generation", J_INT, R_CREATE | R_NEED },
 	{ "status", J_STR, R_CREATE | R_NEED,
 	  .names = (const char *const[]){ "ACTIVE", "DOWN", NULL } },
 	{ "reason", J_STR, R_CREATE, "\"\"", .max = 255 },

@@ -210,7 +210,6 @@ static int tap_sync(struct call *c)
 }
 
 static const struct rfield report_rows[] = {
-	{ "generation", J_INT, R_CREATE | R_NEED },
 	{ "status", J_STR, R_CREATE | R_NEED,
 	  .names = (const char *const[]){ "ACTIVE", "DOWN", "ERROR", NULL } },
 	{ "reason", J_STR, R_CREATE, "\"\"", .max = 255 },

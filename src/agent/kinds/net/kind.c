@@ -81,12 +81,12 @@ static void net_observe(struct agent *a, struct entity *x)
 	const struct pfs_pf *pf = pfs_find(a->view, n->pf);
 	const struct svc_config *svc;
 
-	for (unsigned int i = 0; !*n->pf && i < a->view->n_pfs; i++)
+	for (unsigned int i = 0; a->view && !*n->pf && i < a->view->n_pfs; i++)
 		if (pfs_svc(&a->view->pfs[i], n->at.tap))
 			pf = &a->view->pfs[i];
 	if (pf && !*n->pf)
 		snprintf(n->pf, sizeof(n->pf), "%s", pf->info.config.name);
-	n->have.known = a->desired_known && (pf || !x->doc);
+	n->have.known = a->view && a->desired_known && (pf || !x->doc);
 	svc = pfs_svc(pf, n->at.tap);
 	n->have.service_port = svc;
 	n->have.addressed = svc && n->addressed == pf->daemon &&

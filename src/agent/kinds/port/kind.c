@@ -69,6 +69,7 @@ static void port_observe(struct agent *a, struct entity *x)
 	char socket[VF_PATH_LEN + 1];
 
 	have->known = vf != NULL;
+	have->lost = !a->view;
 	if (!vf)
 		return;
 	agent_socket_path(a, x->id, socket);

@@ -38,7 +38,7 @@ enum port_step plan_port(const struct want_port *want, const struct port_have *h
 const char *plan_port_status(const struct want_port *want, const struct port_have *have)
 {
 	if (!have->known)
-		return NULL;
+		return have->lost && !want->released ? "DOWN" : NULL;
 	if (want->released)
 		return have->bound ? NULL : "RELEASED";
 	return have->bound && have->connected ? "ACTIVE" : "DOWN";

@@ -77,7 +77,7 @@ static int tap_parse(struct agent *a, struct entity *x, json_t *doc, struct err 
 /* Mirrors of taps that went while no agent looked. */
 static void tap_discover(struct agent *a)
 {
-	for (unsigned int i = 0; i < a->view->n_pfs; i++)
+	for (unsigned int i = 0; a->view && i < a->view->n_pfs; i++)
 		for (unsigned int n = 0; n < a->view->pfs[i].n_mirrors; n++) {
 			char id[UUID_STR_LEN];
 
@@ -91,7 +91,7 @@ static void tap_observe(struct agent *a, struct entity *x)
 {
 	struct tap *t = (struct tap *)x;
 
-	t->have.known = a->desired_known;
+	t->have.known = a->view && a->desired_known;
 	for (unsigned int leg = 0; leg < WANT_LEGS; leg++) {
 		const struct mirror_config *m;
 		char name[MIRROR_NAME_LEN + 1];
