@@ -20,11 +20,11 @@ deps:
 run: deps all
 	@scripts/story
 
-# build: as shipped. build-san: everything again under ASan and UBSan, for the unit tests.
+# build: as shipped, by gcc. build-san: everything again by clang, under ASan and UBSan, for the unit tests.
 build/build.ninja:
 	meson setup build >/dev/null
 build-san/build.ninja:
-	meson setup build-san -Dbuildtype=debug -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	CC=clang meson setup build-san -Dbuildtype=debug -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 
 check: build/build.ninja build-san/build.ninja
 	ninja -C build

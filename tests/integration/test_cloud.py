@@ -63,7 +63,7 @@ class Site:
     def close(self):
         """End everything, whatever state it is in."""
         with contextlib.suppress(Exception):
-            for server in self.cloud.admin.get('/compute/v2.1/servers')['servers']:
+            for server in self.cloud.admin.get('/compute/v2.1/servers?all_tenants=1')['servers']:
                 self.cloud.admin.delete(f"/compute/v2.1/servers/{server['id']}")
             wait_for(lambda: not self.libvirt.domains(), 30, 'the end of all guests')
             wait_for(lambda: not list((self.dir / 'dhcp').glob('*')), 10, 'no DHCP')

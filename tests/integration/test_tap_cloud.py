@@ -104,7 +104,7 @@ def test_without_its_server_the_watcher_watches_no_more(site, vms, service):
     site.cloud.demo.delete(f'/compute/v2.1/servers/{vms[2].id}')
     site.cloud.wait_gone({'id': vms[2].id}, 30)
     assert wait_status(site, flow, 'DOWN')['status_reason'] == "The tap service's port has no VF."
-    assert site.swd.call('mirror.list') == []
+    wait_for(lambda: site.swd.call('mirror.list') == [], 10, 'the end of the mirror')
     site.cloud.demo.delete(f'/network/v2.0/ports/{vms[2].port}')
     for kind, doc in ('tap_flows', flow), ('tap_services', service):
         assert site.cloud.demo.call('GET', f"{TAAS}/{kind}/{doc['id']}").status_code == 404

@@ -92,7 +92,7 @@ def allowed(root):
 
 def check(root):
     """Yield one line a violation."""
-    build = next((root / name for name in ('build', 'build-san', 'build-clang')
+    build = next((root / name for name in ('build', 'build-san')
                   if (root / name / 'compile_commands.json').exists()), None)
     if not build:
         yield 'cycles: nothing is built'

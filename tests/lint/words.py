@@ -132,7 +132,7 @@ def summed(text):
 
 def main(root, renew):
     """Print what is wrong; return how many."""
-    build = next((root / name for name in ('build', 'build-san', 'build-clang') if (root / name / 'tests/lib/words').exists()), None)
+    build = next((root / name for name in ('build', 'build-san') if (root / name / 'tests/lib/words').exists()), None)
     if not build:
         print('words: nothing is built')
         return 1

@@ -362,9 +362,8 @@ static int child_escapes(struct parent *p, void *arg)
 static void need_lock(void)
 {
 	need_root();
-#ifdef __SANITIZE_ADDRESS__
-	skip();
-#endif
+	if (SANITIZED)
+		skip();
 }
 
 static void a_call_beside_the_list_ends_the_child(void **state)

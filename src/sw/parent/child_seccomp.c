@@ -16,16 +16,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-/* A sanitizer's leak check stops all threads by ptrace(): then nothing is locked. */
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-#define SANITIZED true
-#else
-#define SANITIZED false
-#endif
-
 #define CLONE_SPACES                                                                               \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |             \
 	 CLONE_NEWPID | CLONE_NEWNET)
@@ -154,6 +144,7 @@ int child_seccomp_lock(int *refused, struct err *e)
 		for (const int *nr = rows[i].calls; !rc && *nr != END; nr++)
 			rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, *nr, 0);
 	rc = rc ?: some_add(f);
+	/* A sanitizer's leak check stops all threads by ptrace(): then nothing is locked. */
 	if (!rc && !SANITIZED)
 		rc = seccomp_load(f);
 	seccomp_release(f);
