@@ -845,8 +845,8 @@ def test_console_of_a_dead_host_says_so(cloud):
 
 def test_answer_nobody_asked_for_is_409(cloud):
     agent = cloud.agent()
-    agent.report('console', 'nope', 409, output='x')
-    agent.report('console', 'nope', 400, output='x' * 65537)
+    agent.report('console', 'nope', 409, generation=1, output='x')
+    agent.report('console', 'nope', 400, generation=1, output='x' * 65537)
 
 
 # Restarts
