@@ -214,6 +214,21 @@ unsigned int sock_hurry_unix(const char *path, unsigned int ms)
 }
 
 /**
+ * sock_netns() - Which network namespace is this process in?
+ *
+ * Return: its cookie (SO_NETNS_COOKIE), which no other namespace has until the host boots; 0 where
+ * the kernel, before 5.14, tells none.
+ */
+uint64_t sock_netns(void)
+{
+	auto_close int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint64_t cookie = 0;
+	socklen_t size = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) ? 0 : cookie;
+}
+
+/**
  * sock_deafen_unix() - Let our listeners on a Unix socket take nobody any more
  * @path: of the socket
  *

@@ -3,6 +3,7 @@
 #ifndef ANYVF_BASE_SOCK_H
 #define ANYVF_BASE_SOCK_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -12,6 +13,7 @@ int sock_connect_unix(const char *path, struct err *e);
 int sock_pair(int out[2], struct err *e);
 int sock_send_fds(int sock, const void *data, size_t size, const int *fds, unsigned int n_fds);
 ssize_t sock_recv_fds(int sock, void *data, size_t size, int *fds, unsigned int *n_fds);
+uint64_t sock_netns(void);
 unsigned int sock_deafen_unix(const char *path);
 unsigned int sock_hurry_unix(const char *path, unsigned int ms);
 

@@ -3,6 +3,7 @@
  * Words of a command line, numbers in them, and the refusals of iproute2 6.1,
  * byte for byte (lib/utils.c there): each prints to stderr and answers the exit code.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -80,6 +81,42 @@ bool cli_int(const char *text, int *out)
 		return false;
 	*out = (int)n;
 	return true;
+}
+
+/**
+ * cli_lladdr() - Read a link-layer address as iproute2's ll_addr_a2n() does
+ * @text: hexadecimal numbers up to ff between colons, or four decimal bytes between dots
+ * @out:  its bytes
+ *
+ * Return: how many bytes; 0: refused, and told.
+ */
+size_t cli_lladdr(const char *text, uint8_t out[32])
+{
+	const char *part = text;
+	struct in_addr ip;
+	size_t n = 0;
+
+	if (strchr(text, '.')) {
+		if (inet_aton(text, &ip)) {
+			memcpy(out, &ip, sizeof(ip));
+			return sizeof(ip);
+		}
+		fprintf(stderr, "\"%s\" is invalid lladdr.\n", text);
+		return 0;
+	}
+	while (part && n < 32) {
+		const char *end = strchrnul(part, ':');
+		auto_free char *one = strndup(part, (size_t)(end - part));
+		unsigned int byte;
+
+		if (!one || sscanf(one, "%x", &byte) != 1 || byte > 255) {
+			fprintf(stderr, "\"%s\" is invalid lladdr.\n", one ? one : "");
+			return 0;
+		}
+		out[n++] = (uint8_t)byte;
+		part = *end ? end + 1 : NULL;
+	}
+	return n;
 }
 
 /**

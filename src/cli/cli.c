@@ -72,6 +72,12 @@ const struct cli_object cli_objects[] = {
 	  .words = BIT(VF_FIELD_TRUNK) - 1,
 	  .more = "dev up down mtu address vf rate",
 	  .abbreviates = true },
+	{ .word = "ip",
+	  .run = cli_ip,
+	  .help = "ip(8), and its `link` knows PFs",
+	  .usage = "", /* the real ip's */
+	  .own_options = true,
+	  .verbatim = true },
 	{ .word = "pf",
 	  .commands = cli_pf_commands,
 	  .help = "physical functions: add, set, del, show",
@@ -230,6 +236,8 @@ static bool wants_help(const struct cli_object *o, const struct cli *cli)
 	const char *last = NULL;
 	size_t n = 0;
 
+	if (o->verbatim)
+		return false;
 	while (cli->words[n])
 		last = cli->words[n++];
 	if (!n || o->abbreviates)

@@ -11,12 +11,23 @@
 /* Exit codes, iproute2's. */
 enum { CLI_OK = 0, CLI_FAIL = 1, CLI_KERNEL = 2, CLI_USAGE = 255 };
 
+/* `ip link set`: what of a line is for the netdev of a PF. Words are borrowed from the line. */
+struct netdev_words {
+	bool there; /* the PF has one */
+	char **words;
+	unsigned int n;
+	json_t *told; /* the request that the switch was sent, NULL: none */
+};
+
 /* One run of the program: its options, and its words in order. */
 struct cli {
 	bool json, pretty, details, oneline, brief;
-	unsigned int stats;  /* how often -s was given */
-	char *const *words;  /* next word; ends with NULL */
-	const char *run_dir; /* of the daemons' sockets */
+	bool human, iec,
+		numeric; /* ip's alone: numbers with a prefix, of 1024; no names of numbers */
+	struct netdev_words *netdev; /* NULL: words for a netdev are refused */
+	unsigned int stats;	     /* how often -s was given */
+	char *const *words;	     /* next word; ends with NULL */
+	const char *run_dir;	     /* of the daemons' sockets */
 };
 
 /* A command of an object: `anyvf pf add ...`. */
@@ -37,6 +48,7 @@ struct cli_object {
 	const char *more;		    /* further words, for completion; may be NULL */
 	bool own_options;		    /* what begins with a dash behind it is a word */
 	bool abbreviates;		    /* object and commands, as iproute2 does */
+	bool verbatim;			    /* "help" behind it is a word as well */
 };
 extern const struct cli_object cli_objects[]; /* ends with word NULL */
 extern const struct cli_command cli_pf_commands[], cli_vf_commands[], cli_mirror_commands[],
@@ -50,6 +62,7 @@ bool cli_accept(struct cli *cli, const char *word);
 bool cli_matches(const char *prefix, const char *word);
 bool cli_u32(const char *text, uint32_t *out);
 bool cli_int(const char *text, int *out);
+size_t cli_lladdr(const char *text, uint8_t out[32]);
 int cli_incomplete(void);
 int cli_wrong(const char *arg, const char *why);
 int cli_missing(const char *key);
@@ -69,9 +82,18 @@ int cli_call_all(struct cli *cli, const char *method, json_t **results, struct e
 int cli_print_json(const struct cli *cli, const json_t *value);
 json_t *cli_fields_json(const struct field *fields, const void *obj, uint32_t changed);
 
+/* link_words.c: words of ip-link(8) that are none of ours */
+enum { LINK_WORD_REST = 1000 }; /* it takes the rest of the line */
+unsigned int cli_netdev_word(const char *word);
+unsigned int cli_show_word(const char *word);
+
 /* the objects: link_set.c, link_show.c, link_twins.c, noun.c, noun_mirror.c, top.c, up.c, status.c */
 int cli_link_set(struct cli *cli);
+bool cli_is_vf_word(const char *word);
 int cli_link_show(struct cli *cli);
+int cli_link_append(struct cli *cli, const json_t *names, json_t *list);
+int cli_link_vfs(struct cli *cli, const char *pf, json_t *vfinfo);
+int cli_ip(struct cli *cli);
 void cli_warn_twins(const char *pf, const struct vf_info *infos, size_t n);
 int cli_capture(struct cli *cli);
 int cli_top(struct cli *cli);

@@ -4,7 +4,6 @@
  * A line is read whole into one pf.set request and sent if all of it is good,
  * so it applies as a whole or not at all, however many VFs it names.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -53,8 +52,7 @@ struct vf_word {
 
 static int find_dev(struct line *l, struct err *e)
 {
-	auto_of(ctl_close) struct ctl_client *c = NULL;
-	int rc = l->dev_known ? 0 : ctl_open_pf(l->cli->run_dir, l->dev, &c, e);
+	int rc = l->dev_known ? 0 : cli_call_pf(l->cli, l->dev, "pf.get", json_object(), NULL, e);
 
 	l->dev_known = !rc;
 	return rc;
@@ -74,39 +72,6 @@ static int bad_length(size_t len)
 	return CLI_FAIL;
 }
 
-/*
- * Link-layer addresses in all of iproute2's spellings: hexadecimal numbers up to
- * ff between colons, or four decimal bytes between dots. Length 0: refused.
- */
-static size_t lladdr_parse(const char *text, uint8_t out[32])
-{
-	const char *part = text;
-	struct in_addr ip;
-	size_t n = 0;
-
-	if (strchr(text, '.')) {
-		if (inet_aton(text, &ip)) {
-			memcpy(out, &ip, sizeof(ip));
-			return sizeof(ip);
-		}
-		fprintf(stderr, "\"%s\" is invalid lladdr.\n", text);
-		return 0;
-	}
-	while (part && n < 32) {
-		const char *end = strchrnul(part, ':');
-		auto_free char *one = strndup(part, (size_t)(end - part));
-		unsigned int byte;
-
-		if (!one || sscanf(one, "%x", &byte) != 1 || byte > 255) {
-			fprintf(stderr, "\"%s\" is invalid lladdr.\n", one ? one : "");
-			return 0;
-		}
-		out[n++] = (uint8_t)byte;
-		part = *end ? end + 1 : NULL;
-	}
-	return n;
-}
-
 static json_t *lladdr_json(const uint8_t addr[32])
 {
 	char text[MAC_STR_LEN];
@@ -119,7 +84,7 @@ static json_t *lladdr_json(const uint8_t addr[32])
 static int read_mac(struct group *g, const struct vf_word *w, const char *value)
 {
 	uint8_t addr[32];
-	size_t len = lladdr_parse(value, addr);
+	size_t len = cli_lladdr(value, addr);
 
 	if (!len)
 		return CLI_FAIL;
@@ -385,6 +350,15 @@ static const struct vf_word *find_vf_word(const char *word)
 	return NULL;
 }
 
+/**
+ * cli_is_vf_word() - Does a word go on with a group `vf N ...`? Each takes one value.
+ * @word: as typed; NULL at the end of the line
+ */
+bool cli_is_vf_word(const char *word)
+{
+	return find_vf_word(word);
+}
+
 /* vf N WORD VALUE ...: reads as far as the words are a VF's. */
 static int read_vf(struct line *l, const char *number)
 {
@@ -428,7 +402,7 @@ static int read_address(struct line *l, const char *value)
 {
 	uint8_t addr[32];
 
-	l->addr_len = lladdr_parse(value, addr);
+	l->addr_len = cli_lladdr(value, addr);
 	if (!l->addr_len)
 		return CLI_FAIL;
 	if (l->addr_len != MAC_LEN)
@@ -475,8 +449,40 @@ static int read_dev(struct line *l, const char *word)
 	return CLI_OK;
 }
 
+/* Keeps a word for the netdev. */
+static void keep(const struct line *l, const char *word)
+{
+	struct netdev_words *netdev = l->cli->netdev;
+
+	if (netdev && netdev->there)
+		netdev->words[netdev->n++] = (char *)(uintptr_t)word;
+}
+
+/*
+ * A word of ip-link(8) that is for a netdev. Without one nobody hears more or less of the wire by
+ * promisc and allmulticast, so these are taken; the rest nobody has.
+ */
+static int read_netdev(struct line *l, const char *word, unsigned int n_values)
+{
+	const struct netdev_words *netdev = l->cli->netdev;
+	bool flag = !strcmp(word, "promisc") || !strcmp(word, "allmulticast");
+	bool rest = n_values == LINK_WORD_REST;
+
+	if (!netdev || (!netdev->there && !flag)) {
+		fprintf(stderr, "Error: \"%s\" is for a netdev%s.\n", word,
+			netdev ? ", and this PF has none (anyvf pf set PF host-if on)"
+			       : ": `anyvf ip link set` sets it on that of a PF");
+		return CLI_KERNEL;
+	}
+	for (keep(l, word); n_values && (word = cli_next(l->cli)); n_values--)
+		keep(l, word);
+	return n_values && !rest ? cli_incomplete() : CLI_OK;
+}
+
 static int read_word(struct line *l, const char *word)
 {
+	unsigned int n_netdev;
+
 	for (unsigned int i = 0; i < ARRAY_LEN(dev_words); i++) {
 		const struct dev_word *w = &dev_words[i];
 		const char *value = word;
@@ -485,9 +491,16 @@ static int read_word(struct line *l, const char *word)
 			continue;
 		if (w->has_value)
 			value = cli_next(l->cli);
-		return value ? w->read(l, value) : cli_incomplete();
+		if (!value)
+			return cli_incomplete();
+		if (w->read != read_vf)
+			keep(l, word);
+		if (w->read != read_vf && w->has_value)
+			keep(l, value);
+		return w->read(l, value);
 	}
-	return read_dev(l, word);
+	n_netdev = cli_netdev_word(word);
+	return n_netdev ? read_netdev(l, word, n_netdev - 1) : read_dev(l, word);
 }
 
 /* Refusals of the kernel: its own words alone where it is the one to ask, ours added elsewhere. */
@@ -530,9 +543,14 @@ static int send_line(struct line *l)
 	if (rc)
 		return rc;
 	rc = l->refusal;
-	if (!rc && json_object_size(l->set) + json_array_size(l->vfs))
-		rc = cli_call_pf(l->cli, l->dev, "pf.set",
-				 json_pack("{s:O, s:O}", "set", l->set, "vfs", l->vfs), NULL, &e);
+	if (!rc && json_object_size(l->set) + json_array_size(l->vfs)) {
+		auto_of(json_decref) json_t *told =
+			json_pack("{s:O, s:O}", "set", l->set, "vfs", l->vfs);
+
+		rc = cli_call_pf(l->cli, l->dev, "pf.set", json_copy(told), NULL, &e);
+		if (l->cli->netdev)
+			l->cli->netdev->told = take(told);
+	}
 	if (rc == -ENODEV)
 		return no_device(l, rc, &e);
 	return rc ? kernel_says(rc, &e) : CLI_OK;

@@ -14,6 +14,13 @@
 #define N_ERRORS     5	  /* kinds of them, with -s -s */
 #define IPV6_MIN_MTU 1280 /* below, the kernel's IPv6 lets go of an interface */
 
+/* What the words of a line choose. */
+struct filter {
+	const char *dev;
+	bool up;
+	bool none; /* no PF is what they ask for: has a master, is of some type */
+};
+
 struct flag {
 	const char *name;
 	bool (*is_set)(const struct pf_info *pf);
@@ -84,6 +91,45 @@ static const char *eol(const struct cli *cli)
 	return cli->oneline ? "\\" : "\n";
 }
 
+/* print_num() of iproute2 6.1: with -h at most three digits and a prefix. */
+static void print_num(const struct cli *cli, int width, uint64_t n)
+{
+	uint64_t base = cli->iec ? 1024 : 1000, unit = base, limit = 10;
+	const char *prefix = "kMGTPE";
+	int precision = 2;
+	char text[32];
+
+	if (!cli->human || n < base) {
+		printf("%*" PRIu64 " ", width, n);
+		return;
+	}
+	for (; n / base >= unit && prefix[1]; prefix++)
+		unit *= base;
+	for (; precision && n / unit >= limit; precision--)
+		limit *= 10;
+	snprintf(text, sizeof(text), "%.*f%c%s", precision, (double)n / (double)unit, *prefix,
+		 cli->iec ? "i" : "");
+	printf("%*s ", width, text);
+}
+
+/* With -N, names of numbers are not told. */
+static const char *link_type(const struct cli *cli)
+{
+	return cli->numeric ? "[1]" : "ether"; /* ARPHRD_ETHER */
+}
+
+static const char *group_name(const struct cli *cli)
+{
+	return cli->numeric ? "0" : "default";
+}
+
+static const char *proto_name(const struct cli *cli, uint8_t proto)
+{
+	if (cli->numeric)
+		return proto == VF_PROTO_8021Q ? "[33024]" : "[34984]";
+	return vf_fields[VF_FIELD_PROTO].names[proto];
+}
+
 static void print_flags(const struct pf_info *pf)
 {
 	const char *sep = "<";
@@ -118,7 +164,7 @@ static void print_columns(const struct cli *cli, const char *head, const char *c
 		printf(" %*s", widths[i], names[i]);
 	printf("%s    ", eol(cli));
 	for (unsigned int i = 0; i < N_COLS - 1; i++)
-		printf("%*" PRIu64 " ", widths[i], values[i]);
+		print_num(cli, widths[i], values[i]);
 }
 
 /* A second -s: kinds of errors, none of which a software PF has. */
@@ -150,7 +196,7 @@ static void print_pf_stats(const struct cli *cli, const struct pf_info *pf)
 	uint64_t tx[] = { s->tx_bytes, s->tx_packets, 0, vf_stats_tx_dropped(s), 0, 0 };
 	int widths[N_COLS] = { 10, 7, 6, 7, 7, 7, 10 };
 
-	for (unsigned int i = 0; i < ARRAY_LEN(rx); i++) {
+	for (unsigned int i = 0; !cli->human && i < ARRAY_LEN(rx); i++) {
 		widths[i] = MAX(widths[i], snprintf(NULL, 0, "%" PRIu64, rx[i]));
 		widths[i] = MAX(widths[i], snprintf(NULL, 0, "%" PRIu64, tx[i]));
 	}
@@ -173,9 +219,9 @@ static void print_pf(const struct cli *cli, const struct pf_info *pf)
 	}
 	printf("%u: %s: ", pf->status.ifindex, pf->config.name);
 	print_flags(pf);
-	printf(" mtu %u qdisc noop state %s mode DEFAULT group default qlen 1000%s", pf->config.mtu,
-	       oper_state(pf), eol(cli));
-	printf("    link/ether %s brd ff:ff:ff:ff:ff:ff", mac);
+	printf(" mtu %u qdisc noop state %s mode DEFAULT group %s qlen 1000%s", pf->config.mtu,
+	       oper_state(pf), group_name(cli), eol(cli));
+	printf("    link/%s %s brd ff:ff:ff:ff:ff:ff", link_type(cli), mac);
 	if (cli->details)
 		print_details(pf);
 	if (cli->stats)
@@ -185,11 +231,15 @@ static void print_pf(const struct cli *cli, const struct pf_info *pf)
 static void print_vf_stats(const struct cli *cli, const struct vf_stats *s)
 {
 	printf("%s    RX: bytes  packets  mcast   bcast   dropped %s    ", eol(cli), eol(cli));
-	printf("%10" PRIu64 " %8" PRIu64 " %7" PRIu64 " %7" PRIu64 " %8" PRIu64 " ", s->rx_bytes,
-	       s->rx_packets, s->rx_multicast, s->rx_broadcast, s->rx_dropped);
+	print_num(cli, 10, s->rx_bytes);
+	print_num(cli, 8, s->rx_packets);
+	print_num(cli, 7, s->rx_multicast);
+	print_num(cli, 7, s->rx_broadcast);
+	print_num(cli, 8, s->rx_dropped);
 	printf("%s    TX: bytes  packets   dropped %s    ", eol(cli), eol(cli));
-	printf("%10" PRIu64 " %8" PRIu64 " %8" PRIu64 " ", s->tx_bytes, s->tx_packets,
-	       vf_stats_tx_dropped(s));
+	print_num(cli, 10, s->tx_bytes);
+	print_num(cli, 8, s->tx_packets);
+	print_num(cli, 8, vf_stats_tx_dropped(s));
 }
 
 static const char *enum_word(enum vf_field field, uint8_t value)
@@ -208,14 +258,14 @@ static void print_vf(const struct cli *cli, unsigned int vf, const struct vf_inf
 	const struct vf_config *c = &info->config;
 	char mac[MAC_STR_LEN];
 
-	printf("%s    vf %u     link/ether %s brd ff:ff:ff:ff:ff:ff", eol(cli), vf,
+	printf("%s    vf %u     link/%s %s brd ff:ff:ff:ff:ff:ff", eol(cli), vf, link_type(cli),
 	       mac_format(&c->mac, mac));
 	if (c->vlan)
 		printf(", vlan %u", c->vlan);
 	if (c->qos)
 		printf(", qos %u", c->qos);
 	if (c->proto != VF_PROTO_8021Q)
-		printf(", vlan protocol %s", enum_word(VF_FIELD_PROTO, c->proto));
+		printf(", vlan protocol %s", proto_name(cli, c->proto));
 	if (c->max_tx_mbit)
 		printf(", tx rate %u (Mbps), max_tx_rate %uMbps", c->max_tx_mbit, c->max_tx_mbit);
 	if (c->min_tx_mbit)
@@ -258,7 +308,7 @@ static json_t *vf_json(const struct cli *cli, unsigned int vf, const struct vf_i
 	char mac[MAC_STR_LEN];
 
 	put_int(j, "vf", vf);
-	put_str(j, "link_type", "ether");
+	put_str(j, "link_type", link_type(cli));
 	put_str(j, "address", mac_format(&c->mac, mac));
 	put_str(j, "broadcast", "ff:ff:ff:ff:ff:ff");
 	if (c->vlan)
@@ -266,7 +316,7 @@ static json_t *vf_json(const struct cli *cli, unsigned int vf, const struct vf_i
 	if (c->qos)
 		put_int(vlan, "qos", c->qos);
 	if (c->proto != VF_PROTO_8021Q)
-		put_str(vlan, "protocol", enum_word(VF_FIELD_PROTO, c->proto));
+		put_str(vlan, "protocol", proto_name(cli, c->proto));
 	json_object_set_new(j, "vlan_list", json_pack("[o]", vlan));
 	if (c->max_tx_mbit)
 		put_int(j, "tx_rate", c->max_tx_mbit);
@@ -346,9 +396,9 @@ static json_t *pf_json(const struct cli *cli, const struct pf_info *pf)
 	put_str(j, "qdisc", "noop");
 	put_str(j, "operstate", oper_state(pf));
 	put_str(j, "linkmode", "DEFAULT");
-	put_str(j, "group", "default");
+	put_str(j, "group", group_name(cli));
 	put_int(j, "txqlen", 1000);
-	put_str(j, "link_type", "ether");
+	put_str(j, "link_type", link_type(cli));
 	put_str(j, "address", mac_format(&pf->config.mac, mac));
 	put_str(j, "broadcast", "ff:ff:ff:ff:ff:ff");
 	for (unsigned int i = 0; cli->details && i < ARRAY_LEN(details); i++)
@@ -371,8 +421,8 @@ static int show_vfs(const struct cli *cli, const char *pf, const json_t *vfs, js
 	auto_free struct vf_info *infos = calloc(n + 1, sizeof(*infos));
 
 	for (size_t i = 0; i < n; i++) {
-		int rc = infos ? ctl_vf_info_from_json(json_array_get(vfs, i), &infos[i], e) :
-				 err_set(e, -ENOMEM, "no memory");
+		int rc = infos ? ctl_vf_info_from_json(json_array_get(vfs, i), &infos[i], e)
+			       : err_set(e, -ENOMEM, "no memory");
 
 		if (rc)
 			return rc;
@@ -420,61 +470,110 @@ static int no_device(const char *dev, int rc, const struct err *e)
 	return CLI_FAIL;
 }
 
-/* All PFs of @names; with @only_up just those that are. */
-static int show_named(struct cli *cli, const json_t *names, bool only_up)
+/* One PF, if the words choose it. */
+static int show_one(struct cli *cli, const char *pf, const struct filter *f, json_t *list)
 {
-	auto_of(json_decref) json_t *list = cli->json ? json_array() : NULL;
-	const json_t *name;
-	size_t i;
+	auto_of(json_decref) json_t *got = NULL;
+	struct err e = { 0 };
+	int rc = cli_call_pf(cli, pf, "pf.get", json_pack("{s:b}", "vfs", 1), &got, &e);
+	bool up = json_is_true(json_object_get(json_object_get(got, "config"), "up"));
 
-	json_array_foreach (names, i, name) {
-		const char *pf = json_string_value(name);
-		auto_of(json_decref) json_t *got = NULL;
-		struct err e = { 0 };
-		int rc = cli_call_pf(cli, pf, "pf.get", json_pack("{s:b}", "vfs", 1), &got, &e);
-		const json_t *config = json_object_get(got, "config");
+	if (!rc && !f->none && (!f->up || up))
+		rc = show_pf(cli, got, list, &e);
+	else if (!rc && list && (f->dev || !f->none)) /* iproute2 opens the object, then looks */
+		json_array_append_new(list, json_object());
+	return rc ? no_device(pf, rc, &e) : CLI_OK;
+}
 
-		if (!rc && (!only_up || json_is_true(json_object_get(config, "up"))))
-			rc = show_pf(cli, got, list, &e);
-		else if (!rc && list) /* iproute2 opens the object before it looks */
-			json_array_append_new(list, json_object());
-		if (rc)
-			return no_device(pf, rc, &e);
+/* [[dev] PF] [up] and words that choose among netdevs */
+static int read_filter(struct cli *cli, struct filter *f)
+{
+	const char *word;
+
+	while ((word = cli_next(cli))) {
+		bool takes_value = cli_show_word(word) > 1;
+		const char *value = takes_value || !strcmp(word, "dev") ? cli_next(cli) : word;
+
+		if (!value)
+			return cli_incomplete();
+		if (!strcmp(word, "up"))
+			f->up = true;
+		else if (takes_value)
+			f->none |= strcmp(word, "group") ||
+				   (strcmp(value, "default") && strcmp(value, "0"));
+		else if (!cli_show_word(word) && f->dev)
+			return cli_garbage("dev", value);
+		else if (!cli_show_word(word))
+			f->dev = value;
 	}
-	return list ? cli_print_json(cli, list) : fflush(stdout) ? CLI_FAIL : CLI_OK;
+	return CLI_OK;
 }
 
 /**
- * cli_link_show() - anyvf link show [[dev] PF] [up]
+ * cli_link_append() - Show PFs behind what was shown before
+ * @cli:   words start behind `show`
+ * @names: those to show; NULL: the one of the words, or all
+ * @list:  gets JSON; NULL: they are printed
+ *
+ * Return: 0; 255 for a bad line; 1 when there is no such PF or no daemon.
+ */
+int cli_link_append(struct cli *cli, const json_t *names, json_t *list)
+{
+	auto_of(json_decref) json_t *all = NULL;
+	struct filter f = { 0 };
+	const json_t *name;
+	struct err e = { 0 };
+	int rc = read_filter(cli, &f);
+	size_t i;
+
+	if (rc)
+		return rc;
+	if (names)
+		all = json_incref((json_t *)(uintptr_t)names);
+	else if (f.dev)
+		all = json_pack("[s]", f.dev);
+	else if (cli_call_all(cli, "pf.list", &all, &e))
+		return cli_error(&e);
+	if (!all) /* not UTF-8 */
+		return no_device(f.dev, -ENODEV, &e);
+	json_array_foreach (all, i, name) {
+		rc = show_one(cli, json_string_value(name), &f, list);
+		if (rc)
+			return rc;
+	}
+	return CLI_OK;
+}
+
+/**
+ * cli_link_vfs() - Show the VFs of a PF whose own lines somebody else shows
+ * @cli:    run
+ * @pf:     name
+ * @vfinfo: gets JSON; NULL: they are printed, each with a line's end before it
+ *
+ * Return: an exit code.
+ */
+int cli_link_vfs(struct cli *cli, const char *pf, json_t *vfinfo)
+{
+	auto_of(json_decref) json_t *got = NULL;
+	struct err e = { 0 };
+	int rc = cli_call_pf(cli, pf, "pf.get", json_pack("{s:b}", "vfs", 1), &got, &e);
+
+	rc = rc ? rc : show_vfs(cli, pf, json_object_get(got, "vfs"), vfinfo, &e);
+	return rc ? no_device(pf, rc, &e) : CLI_OK;
+}
+
+/**
+ * cli_link_show() - anyvf link show [[dev] PF] [up] [group G] ...
  * @cli: words start behind `show`
  *
  * Return: 0; 255 for a bad line; 1 when there is no such PF or no daemon.
  */
 int cli_link_show(struct cli *cli)
 {
-	auto_of(json_decref) json_t *names = NULL;
-	const char *dev = NULL, *word;
-	struct err e = { 0 };
-	bool only_up = false;
+	auto_of(json_decref) json_t *list = cli->json ? json_array() : NULL;
+	int rc = cli_link_append(cli, NULL, list);
 
-	while ((word = cli_next(cli))) {
-		if (!strcmp(word, "up")) {
-			only_up = true;
-			continue;
-		}
-		if (!strcmp(word, "dev"))
-			word = cli_next(cli);
-		if (!word)
-			return cli_incomplete();
-		if (dev)
-			return cli_garbage("dev", word);
-		dev = word;
-	}
-	if (dev)
-		names = json_pack("[s]", dev);
-	else if (cli_call_all(cli, "pf.list", &names, &e))
-		return cli_error(&e);
-	if (!names) /* not UTF-8 */
-		return no_device(dev, -ENODEV, &e);
-	return show_named(cli, names, only_up);
+	if (rc)
+		return rc;
+	return list ? cli_print_json(cli, list) : fflush(stdout) ? CLI_FAIL : CLI_OK;
 }

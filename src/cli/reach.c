@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The way from a command to the daemons: the one that has a PF, any one, or all. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
 
 #include "cli/cli.h"
 
@@ -11,29 +14,39 @@ static int not_text(struct err *e)
 	return err_set(e, -EINVAL, "a word of the command line is not UTF-8");
 }
 
-/**
- * cli_call_pf() - Ask the daemon that has a PF
- * @cli:    run
- * @pf:     name
- * @method: see ctl/ctl.h
- * @params: taken; "pf" is added. NULL, where making them failed, is refused.
- * @result: new reference, or NULL if not wanted
- * @e:      error text
- *
- * Return: 0, -ENODEV, -ECONNREFUSED, or the verb's own negative errno.
- */
-int cli_call_pf(struct cli *cli, const char *pf, const char *method, json_t *params,
-		json_t **result, struct err *e)
-{
-	auto_of(ctl_close) struct ctl_client *c = NULL;
-	auto_of(json_decref) json_t *p = params;
-	int rc = p ? ctl_open_pf(cli->run_dir, pf, &c, e) : not_text(e);
+#define AGAIN_MS 20 /* between two tries to reach a switch that starts */
 
-	if (rc)
-		return rc;
-	if (json_object_set_new(p, "pf", json_string(pf)))
-		return not_text(e);
-	return ctl_call(c, method, json_incref(p), CTL_TIMEOUT_MS, result, e);
+/* Who has the lock is there, and will answer soon. */
+static bool is_starting(const struct cli *cli)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/swd.lock", cli->run_dir);
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
+}
+
+/* What may be asked a second time where the first has perhaps been done. */
+static bool is_repeatable(const char *method)
+{
+	static const char *const verbs[] = { ".get", ".list", ".set", ".info", ".drops" };
+
+	for (unsigned int i = 0; i < ARRAY_LEN(verbs); i++)
+		if (!strcmp(strchrnul(method, '.'), verbs[i]))
+			return true;
+	return false;
+}
+
+/* After @rc: waits for a switch that restarts, and says whether to ask it again. */
+static bool again(const struct cli *cli, const char *method, int rc, uint64_t deadline_ms)
+{
+	bool broken = rc == -ECONNRESET || rc == -EPIPE;
+
+	if ((rc != -ECONNREFUSED && !(broken && is_repeatable(method))) ||
+	    loop_now_ms() >= deadline_ms || !is_starting(cli))
+		return false;
+	usleep(AGAIN_MS * 1000);
+	return true;
 }
 
 static int open_sock(struct cli *cli, const char *sock, struct ctl_client **out, struct err *e)
@@ -44,6 +57,54 @@ static int open_sock(struct cli *cli, const char *sock, struct ctl_client **out,
 	return ctl_open(path, out, e);
 }
 
+/* The software switch. */
+static int open_any(struct cli *cli, struct ctl_client **out, struct err *e)
+{
+	int rc = open_sock(cli, ctl_socks[0], out, NULL);
+
+	if (rc == -EACCES)
+		return err_set(e, rc, "no permission to use %s/%s", cli->run_dir, ctl_socks[0]);
+	return rc ? err_set(e, -ECONNREFUSED, "anyvf-swd does not run in %s (try: anyvf up)",
+			    cli->run_dir)
+		  : 0;
+}
+
+/**
+ * cli_call_pf() - Ask the daemon that has a PF
+ * @cli:    run
+ * @pf:     name; NULL: the software switch
+ * @method: see ctl/ctl.h
+ * @params: taken; "pf" is added. NULL, where making them failed, is refused.
+ * @result: new reference, or NULL if not wanted
+ * @e:      error text
+ *
+ * A switch that restarts is waited for.
+ *
+ * Return: 0, -ENODEV, -ECONNREFUSED, or the verb's own negative errno.
+ */
+int cli_call_pf(struct cli *cli, const char *pf, const char *method, json_t *params,
+		json_t **result, struct err *e)
+{
+	uint64_t deadline_ms = loop_now_ms() + CTL_TIMEOUT_MS;
+	auto_of(json_decref) json_t *p = params;
+	struct err why;
+	int rc;
+
+	if (!p)
+		return not_text(e);
+	if (pf && json_object_set_new(p, "pf", json_string(pf)))
+		return err_set(e, -ENODEV, "there is no PF %s", pf);
+	do {
+		auto_of(ctl_close) struct ctl_client *c = NULL;
+
+		why = (struct err){ 0 };
+		rc = pf ? ctl_open_pf(cli->run_dir, pf, &c, &why) : open_any(cli, &c, &why);
+		if (!rc)
+			rc = ctl_call(c, method, json_incref(p), CTL_TIMEOUT_MS, result, &why);
+	} while (again(cli, method, rc, deadline_ms));
+	return rc ? err_set(e, rc, "%s", why.msg) : 0;
+}
+
 /**
  * cli_call_any() - Ask the software switch, which owns what no PF owns
  * @cli:    run
@@ -52,35 +113,18 @@ static int open_sock(struct cli *cli, const char *sock, struct ctl_client **out,
  * @result: new reference, or NULL if not wanted
  * @e:      error text
  *
+ * A switch that restarts is waited for.
+ *
  * Return: 0, -ECONNREFUSED (it does not run), or the verb's own negative errno.
  */
 int cli_call_any(struct cli *cli, const char *method, json_t *params, json_t **result,
 		 struct err *e)
 {
-	auto_of(ctl_close) struct ctl_client *c = NULL;
-	auto_of(json_decref) json_t *p = params;
-	int rc = p ? open_sock(cli, ctl_socks[0], &c, NULL) : not_text(e);
-
-	if (!p)
-		return rc;
-	if (rc == -EACCES)
-		return err_set(e, rc, "no permission to use %s/%s", cli->run_dir, ctl_socks[0]);
-	if (rc)
-		return err_set(e, -ECONNREFUSED, "anyvf-swd does not run in %s (try: anyvf up)",
-			       cli->run_dir);
-	return ctl_call(c, method, json_incref(p), CTL_TIMEOUT_MS, result, e);
+	return cli_call_pf(cli, NULL, method, params, result, e);
 }
 
-/**
- * cli_call_all() - Ask every daemon that runs for its list and join the lists
- * @cli:     run
- * @method:  one whose result is an array
- * @results: new reference to one array
- * @e:       error text
- *
- * Return: 0, -ECONNREFUSED (none runs), -EACCES, or a verb's negative errno.
- */
-int cli_call_all(struct cli *cli, const char *method, json_t **results, struct err *e)
+/* cli_call_all(), once. */
+static int call_all(struct cli *cli, const char *method, json_t **results, struct err *e)
 {
 	auto_of(json_decref) json_t *all = json_array();
 	unsigned int n_daemons = 0;
@@ -107,4 +151,28 @@ int cli_call_all(struct cli *cli, const char *method, json_t **results, struct e
 			       cli->run_dir);
 	*results = take(all);
 	return 0;
+}
+
+/**
+ * cli_call_all() - Ask every daemon that runs for its list and join the lists
+ * @cli:     run
+ * @method:  one whose result is an array
+ * @results: new reference to one array
+ * @e:       error text
+ *
+ * A switch that restarts is waited for.
+ *
+ * Return: 0, -ECONNREFUSED (none runs), -EACCES, or a verb's negative errno.
+ */
+int cli_call_all(struct cli *cli, const char *method, json_t **results, struct err *e)
+{
+	uint64_t deadline_ms = loop_now_ms() + CTL_TIMEOUT_MS;
+	struct err why;
+	int rc;
+
+	do {
+		why = (struct err){ 0 };
+		rc = call_all(cli, method, results, &why);
+	} while (again(cli, method, rc, deadline_ms));
+	return rc ? err_set(e, rc, "%s", why.msg) : 0;
 }

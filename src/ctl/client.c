@@ -218,19 +218,18 @@ int ctl_call(struct ctl_client *c, const char *method, json_t *params, int timeo
 	return rc;
 }
 
-static bool has_pf(struct ctl_client *c, const char *pf)
+/* 0, -ENODEV, or why it does not say. */
+static int has_pf(struct ctl_client *c, const char *pf, struct err *e)
 {
 	auto_of(json_decref) json_t *names = NULL;
 	const json_t *name;
+	int rc = ctl_call(c, "pf.list", NULL, CTL_TIMEOUT_MS, &names, e);
 	size_t i;
 
-	if (ctl_call(c, "pf.list", NULL, CTL_TIMEOUT_MS, &names, NULL))
-		return false;
-	json_array_foreach (names, i, name) {
+	json_array_foreach (names, i, name)
 		if (!strcmp(json_string_value(name), pf))
-			return true;
-	}
-	return false;
+			return 0;
+	return rc ? rc : -ENODEV;
 }
 
 /**
@@ -240,7 +239,8 @@ static bool has_pf(struct ctl_client *c, const char *pf)
  * @out:     the connection, ends with ctl_close()
  * @e:	     error text, may be NULL
  *
- * Return: 0, -ENODEV (no daemon has it), -ECONNREFUSED (no daemon runs), -EACCES.
+ * Return: 0, -ENODEV (no daemon has it), -ECONNREFUSED (no daemon runs), -EACCES, or why a daemon
+ * that runs does not say.
  */
 int ctl_open_pf(const char *run_dir, const char *pf, struct ctl_client **out, struct err *e)
 {
@@ -258,10 +258,11 @@ int ctl_open_pf(const char *run_dir, const char *pf, struct ctl_client **out, st
 		if (rc)
 			continue;
 		n_daemons++;
-		if (has_pf(c, pf)) {
+		rc = has_pf(c, pf, e);
+		if (!rc)
 			*out = take(c);
-			return 0;
-		}
+		if (rc != -ENODEV)
+			return rc;
 	}
 	if (!n_daemons)
 		return err_set(e, -ECONNREFUSED, "no anyvf daemon runs in %s (try: anyvf up)",

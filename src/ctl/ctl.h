@@ -28,7 +28,7 @@
  *   mirror.list {}                                            -> [{config..., mirrored, dropped}]
  *   capture     {words of mirror.add but name and to; drops?}, with a descriptor  -> {}; frames go
  *                as pcapng into the descriptor, a stream socket, until its other end writes no more
- *   daemon.info {}                                            -> {kind, version, pid}
+ *   daemon.info {}                                            -> {kind, version, pid, netns}
  *
  * An error is {code, message}: code is the negative errno, or JSON-RPC's own
  * -32700 (parse), -32600 (request), -32601 (method), -32602 (params); to a caller

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/sock.h"
 #include "ctl/ctl.h"
 
 #define CHANGES_MAX 1024 /* VF groups in one pf.set: four times what a PF can have */
@@ -280,8 +281,8 @@ static int capture(struct call *c, json_t **result, struct err *e)
 
 static int daemon_info(struct call *c, json_t **result, struct err *e)
 {
-	*result = json_pack("{s:s, s:s, s:i}", "kind", c->ops->kind, "version", ANYVF_VERSION,
-			    "pid", (int)getpid());
+	*result = json_pack("{s:s, s:s, s:i, s:I}", "kind", c->ops->kind, "version", ANYVF_VERSION,
+			    "pid", (int)getpid(), "netns", (json_int_t)sock_netns());
 	return 0;
 }
 
