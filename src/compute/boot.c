@@ -20,6 +20,7 @@
 #include "network/core/network.h"
 
 #define NO_HOST		"No valid host was found. There are not enough hosts available."
+#define PASSWORD_LEN	12   /* characters, as Nova's password_length */
 #define RETURNS_AWAITED 8    /* VFs that came back but did not help, before a boot fails */
 #define RETURN_MS	3000 /* an agent returns a VF within milliseconds */
 
@@ -100,6 +101,8 @@ static json_t *server_document(struct call *c, const struct boot *b, const char 
 			       json_object_get(b->given, "tags"), "public_key",
 			       json_object_get(b->key, "public_key"), "ports", "hostname",
 			       hostname_of(doc_text(doc, "name"), id)));
+	json_object_set(doc, "files", json_object_get(b->given, "personality"));
+	json_object_set(doc, "admin_pass", json_object_get(b->given, "adminPass"));
 	if (json_array_size(groups))
 		json_object_set(doc, "security_groups", groups);
 	else
@@ -289,14 +292,31 @@ static int boot_one(struct call *c, const struct boot *b, json_t *server, bool f
 	return rc ? rc : server_changed(c, server);
 }
 
+static void random_text(char *out, size_t n, const char *of)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = of[randombytes_uniform((uint32_t)strlen(of))];
+	out[n] = '\0';
+}
+
+/* The password of the answer, given or made: the guest has it from the config drive. */
+static void set_password(struct boot *b)
+{
+	char made[PASSWORD_LEN + 1];
+
+	random_text(made, PASSWORD_LEN, "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz");
+	if (!doc_text(b->given, "adminPass"))
+		doc_set_text(b->given, "adminPass", made);
+}
+
 static int boot_all(struct call *c, struct boot *b)
 {
 	char reservation[16] = "r-";
 	json_t *first = NULL, *reply;
 	int rc = 0;
 
-	for (int i = 2; i < 10; i++)
-		reservation[i] = "abcdefghijklmnopqrstuvwxyz0123456789"[randombytes_uniform(36)];
+	random_text(reservation + 2, 8, "abcdefghijklmnopqrstuvwxyz0123456789");
+	set_password(b);
 	for (unsigned int i = 0; !rc && i < b->count; i++) {
 		json_t *server = server_document(c, b, reservation, i);
 
@@ -315,8 +335,9 @@ static int boot_all(struct call *c, struct boot *b)
 	if (doc_bool(b->given, "return_reservation_id"))
 		reply = json_pack("{s:s}", "reservation_id", reservation);
 	else
-		reply = json_pack("{s:{s:O,s:o,s:O,s:O}}", "server", "id",
-				  json_object_get(first, "id"), "links",
+		reply = json_pack("{s:{s:O,s:O,s:o,s:O,s:O}}", "server", "id",
+				  json_object_get(first, "id"), "adminPass",
+				  json_object_get(first, "admin_pass"), "links",
 				  compute_links(c, "servers", doc_text(first, "id")),
 				  "OS-DCF:diskConfig", json_object_get(first, "disk_config"),
 				  "security_groups", json_object_get(first, "security_groups"));

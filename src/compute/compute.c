@@ -5,9 +5,11 @@
  */
 #include "compute/actions/actions.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define MIME "application/vnd.openstack.compute+json;version=2.1"
 
@@ -131,6 +133,43 @@ const char *compute_why(const struct call *c, const struct err *why)
 }
 
 /**
+ * compute_time() - Read a time as Nova's queries write it
+ * @text: "2026-11-22T15:17:14", a blank for the T, a fraction, "Z" or an offset "+01:00" behind it
+ * @out:  seconds since 1970; without an offset the text is UTC's
+ *
+ * Return: 0 or -EINVAL.
+ */
+int compute_time(const char *text, int64_t *out)
+{
+	int year, month, day, hour, minute, second, n = 0, off_h, off_m;
+	char sign;
+	struct tm tm;
+
+	if (sscanf(text, "%4d-%2d-%2d%*1[T ]%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute,
+		   &second, &n) != 6 ||
+	    month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 ||
+	    second > 60)
+		return -EINVAL;
+	text += n;
+	if (*text == '.')
+		text += 1 + strspn(text + 1, "0123456789");
+	tm = (struct tm){ .tm_year = year - 1900,
+			  .tm_mon = month - 1,
+			  .tm_mday = day,
+			  .tm_hour = hour,
+			  .tm_min = minute,
+			  .tm_sec = second };
+	*out = timegm(&tm);
+	if (!*text || !strcmp(text, "Z"))
+		return 0;
+	n = 0;
+	if (sscanf(text, "%1[+-]%2d:%2d%n", &sign, &off_h, &off_m, &n) != 3 || text[n])
+		return -EINVAL;
+	*out -= (sign == '-' ? -1 : 1) * (off_h * 3600 + off_m * 60);
+	return 0;
+}
+
+/**
  * compute_body() - The object inside a request's envelope
  * @c:        the call
  * @envelope: "server", "reboot"
@@ -173,10 +212,67 @@ static int version_show(struct call *c)
 	return call_reply(c, 200, json_pack("{s:o}", "version", doc));
 }
 
-/* Extensions stopped to exist with microversions; old clients still ask. */
+/* Microversions took the place of extensions, and Nova still lists them: what is served here. */
+static const struct {
+	const char *alias, *name;
+} extensions[] = {
+	{ "OS-DCF", "DiskConfig" },
+	{ "OS-EXT-AZ", "ExtendedAvailabilityZone" },
+	{ "OS-EXT-IPS", "ExtendedIps" },
+	{ "OS-EXT-IPS-MAC", "ExtendedIpsMac" },
+	{ "OS-EXT-SRV-ATTR", "ExtendedServerAttributes" },
+	{ "OS-EXT-STS", "ExtendedStatus" },
+	{ "OS-FLV-DISABLED", "FlavorDisabled" },
+	{ "OS-FLV-EXT-DATA", "FlavorExtraData" },
+	{ "OS-SRV-USG", "ServerUsage" },
+	{ "os-admin-actions", "AdminActions" },
+	{ "os-attach-interfaces", "AttachInterfaces" },
+	{ "os-availability-zone", "AvailabilityZone" },
+	{ "os-config-drive", "ConfigDrive" },
+	{ "os-console-output", "ConsoleOutput" },
+	{ "os-flavor-access", "FlavorAccess" },
+	{ "os-flavor-extra-specs", "FlavorExtraSpecs" },
+	{ "os-flavor-manage", "FlavorManage" },
+	{ "os-hypervisors", "Hypervisors" },
+	{ "os-instance-actions", "InstanceActions" },
+	{ "os-keypairs", "Keypairs" },
+	{ "os-lock-server", "LockServer" },
+	{ "os-multiple-create", "MultipleCreate" },
+	{ "os-personality", "Personality" },
+	{ "os-quota-sets", "Quotas" },
+	{ "os-security-groups", "SecurityGroups" },
+	{ "os-server-diagnostics", "ServerDiagnostics" },
+	{ "os-server-start-stop", "ServerStartStop" },
+	{ "os-services", "Services" },
+	{ "os-simple-tenant-usage", "SimpleTenantUsage" },
+	{ "os-used-limits", "UsedLimits" },
+	{ "os-user-data", "UserData" },
+};
+
+static json_t *extension_view(size_t i)
+{
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:[]}", "alias", extensions[i].alias, "name",
+			 extensions[i].name, "description", "", "namespace",
+			 "http://docs.openstack.org/compute/ext/fake_xml", "updated",
+			 "2014-12-03T00:00:00Z", "links");
+}
+
 static int extensions_list(struct call *c)
 {
-	return call_reply(c, 200, json_pack("{s:[]}", "extensions"));
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < ARRAY_LEN(extensions); i++)
+		json_array_append_new(list, extension_view(i));
+	return call_reply(c, 200, json_pack("{s:o}", "extensions", list));
+}
+
+static int extension_show(struct call *c)
+{
+	for (size_t i = 0; i < ARRAY_LEN(extensions); i++)
+		if (!strcmp(extensions[i].alias, c->ids[0]))
+			return call_reply(c, 200,
+					  json_pack("{s:o}", "extension", extension_view(i)));
+	return call_fail(c, 404, "ExtensionNotFound", "The resource could not be found.");
 }
 
 static int server_groups_list(struct call *c)
@@ -190,6 +286,7 @@ static const struct route own_routes[] = {
 	{ "GET", "/v2.1", version_show, RULE_OPEN },
 	{ "GET", "/v2.1/", version_show, RULE_OPEN },
 	{ "GET", "/v2.1/extensions", extensions_list, RULE_READ },
+	{ "GET", "/v2.1/extensions/{}", extension_show, RULE_READ },
 	{ "GET", "/v2.1/os-server-groups", server_groups_list, RULE_READ },
 	{ NULL },
 };
@@ -197,7 +294,8 @@ static const struct route own_routes[] = {
 /* The first that matches is taken: servers/detail is no server. */
 static const struct route *const all_routes[] = { own_routes,	  flavor_routes,    keypair_routes,
 						  quota_routes,	  host_routes,	    boot_routes,
-						  list_routes,	  server_routes,    action_routes,
+						  list_routes,	  group_routes,	    tag_routes,
+						  usage_routes,	  server_routes,    action_routes,
 						  console_routes, interface_routes, NULL };
 static const struct resource *const resources[] = { &flavor_resource, &server_resource, NULL };
 

@@ -15,7 +15,7 @@
 extern const struct feature compute_feature;
 extern const struct resource flavor_resource, server_resource;
 extern const struct route flavor_routes[], keypair_routes[], quota_routes[], host_routes[],
-	server_routes[], boot_routes[], list_routes[];
+	server_routes[], boot_routes[], list_routes[], group_routes[], tag_routes[], usage_routes[];
 
 #define NAME_KEY_LEN 33
 
@@ -25,6 +25,7 @@ json_t *compute_links(const struct call *c, const char *collection, const char *
 json_t *compute_bookmark(const struct call *c, const char *collection, const char *id);
 const json_t *compute_body(struct call *c, const char *envelope);
 const char *compute_why(const struct call *c, const struct err *why);
+int compute_time(const char *text, int64_t *out);
 void name_key(const char *name, char out[NAME_KEY_LEN]);
 
 /* compute/flavor.c */
@@ -33,8 +34,28 @@ json_t *flavor_embed(const json_t *flavor);
 /* compute/keypair.c */
 const json_t *keypair_of(struct call *c, const char *user_id, const char *name);
 
+/* compute/groups.c */
+const struct resource *groups_resource(const struct call *c, const char *one);
+bool groups_has(const json_t *list, const json_t *value);
+const json_t *groups_named(struct call *c, const char *name);
+json_t *groups_of_server(struct call *c, const json_t *server);
+
+/* compute/groups_proxy.c */
+int groups_change(struct call *c, const char *name, bool add);
+
+/* compute/tags.c */
+unsigned int server_tags_matched(const json_t *server, const char *value, unsigned int *given);
+
 /* compute/quota.c */
-enum compute_quota { QUOTA_INSTANCES, QUOTA_CORES, QUOTA_RAM, QUOTA_KEYPAIRS, QUOTA_METADATA };
+enum compute_quota {
+	QUOTA_INSTANCES,
+	QUOTA_CORES,
+	QUOTA_RAM,
+	QUOTA_KEYPAIRS,
+	QUOTA_METADATA,
+	QUOTA_FILES,
+	QUOTA_FILE_SIZE
+};
 int64_t quota_limit(struct call *c, const char *project_id, enum compute_quota what);
 int quota_check_servers(struct call *c, const json_t *flavor, unsigned int n);
 
@@ -46,6 +67,7 @@ json_t *server_view_brief(struct call *c, const json_t *server);
 /* compute/request.c */
 int server_check_name(struct call *c, const char *name);
 int server_check_metadata(struct call *c, const json_t *metadata);
+int server_check_tags(struct call *c, const json_t *tags);
 int server_valid_access(struct call *c, const char *field, json_t **value);
 
 /* compute/server.c */

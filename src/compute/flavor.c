@@ -32,22 +32,30 @@ static bool flavor_visible(const struct call *c, const json_t *doc)
 	       (c->ids[0] || strcmp(c->method, "GET") || call_arg(c, "is_public"));
 }
 
-static bool match_public(const json_t *doc, const char *value)
+/* oslo's words of a boolean (strutils.bool_from_string, strict). Return: 1, 0; -1: none of them. */
+static int bool_word(const char *value)
 {
-	bool is_public = doc_bool(doc, PUBLIC);
+	static const char *const words[][6] = { { "0", "f", "false", "off", "n", "no" },
+						{ "1", "t", "true", "on", "y", "yes" } };
 
-	if (!strcasecmp(value, "none"))
-		return true;
-	return is_public ==
-	       (!strcasecmp(value, "true") || !strcmp(value, "1") || !strcasecmp(value, "t"));
+	for (int b = 0; b < 2; b++)
+		for (size_t i = 0; i < ARRAY_LEN(words[b]); i++)
+			if (!strcasecmp(words[b][i], value))
+				return b;
+	return -1;
 }
 
-static bool match_min_ram(const json_t *doc, const char *value)
+static bool match_public(struct call *c, const json_t *doc, const char *value)
+{
+	return !strcasecmp(value, "none") || doc_bool(doc, PUBLIC) == (bool_word(value) > 0);
+}
+
+static bool match_min_ram(struct call *c, const json_t *doc, const char *value)
 {
 	return doc_int(doc, "ram") >= atoll(value);
 }
 
-static bool match_min_disk(const json_t *doc, const char *value)
+static bool match_min_disk(struct call *c, const json_t *doc, const char *value)
 {
 	return doc_int(doc, "disk") >= atoll(value);
 }
@@ -343,10 +351,38 @@ static int flavor_action(struct call *c)
 	if (!tenant || !*tenant)
 		return call_fail(c, 400, "BadRequest",
 				 "addTenantAccess or removeTenantAccess with a tenant");
-	if (add && doc_bool(flavor, PUBLIC))
+	if (add && doc_bool(flavor, PUBLIC) && compute_minor(c) >= 7)
 		return call_fail(c, 409, "FlavorIsPublic",
 				 "Can not add access to a public flavor.");
 	return access_change(c, flavor, tenant, add != NULL);
+}
+
+/* Words that Nova's lists of flavors refuse. */
+static int check_filters(struct call *c)
+{
+	static const char *const numbers[] = { "minRam", "minDisk" };
+	const char *is_public = call_arg(c, "is_public");
+
+	if (is_public && strcasecmp(is_public, "none") && bool_word(is_public) < 0)
+		return call_fail(c, 400, "BadRequest", "Invalid is_public filter [%s]", is_public);
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+		const char *n = call_arg(c, numbers[i]);
+
+		if (n && (!*n || n[strspn(n, "0123456789")]))
+			return call_fail(c, 400, "BadRequest", "Invalid %s filter [%s]", numbers[i],
+					 n);
+	}
+	return 0;
+}
+
+static int flavor_list(struct call *c)
+{
+	return check_filters(c) ?: res_handle_list(c, &flavor_resource, true);
+}
+
+static int flavor_list_detail(struct call *c)
+{
+	return check_filters(c) ?: res_handle_list(c, &flavor_resource, false);
 }
 
 /* Nova says 202 where the engine says 204. */
@@ -358,6 +394,8 @@ static int flavor_delete(struct call *c)
 }
 
 const struct route flavor_routes[] = {
+	{ "GET", "/v2.1/flavors", flavor_list, RULE_READ },
+	{ "GET", "/v2.1/flavors/detail", flavor_list_detail, RULE_READ },
 	{ "DELETE", "/v2.1/flavors/{}", flavor_delete, RULE_ADMIN },
 	{ "GET", "/v2.1/flavors/{}/os-extra_specs", specs_list, RULE_READ },
 	{ "POST", "/v2.1/flavors/{}/os-extra_specs", specs_create, RULE_ADMIN },

@@ -3,6 +3,7 @@
  * Hosts as compute shows them: nova-compute services, hypervisors and the one
  * availability zone "nova", all from /agent/HOST and hosts/usage.c.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,9 +19,29 @@ static json_t *updated_at(struct call *c, const json_t *agent)
 	return json_string(text);
 }
 
+static const json_t *said_of(struct call *c, const json_t *agent)
+{
+	return host_settings(c, doc_text(agent, "host"));
+}
+
 static const char *state_of(struct call *c, const json_t *agent)
 {
-	return agent_alive(c, doc_text(agent, "host")) ? "up" : "down";
+	return agent_alive(c, doc_text(agent, "host")) &&
+			       !doc_bool(said_of(c, agent), "forced_down")
+		       ? "up"
+		       : "down";
+}
+
+static const char *status_of(struct call *c, const json_t *agent)
+{
+	return doc_bool(said_of(c, agent), "disabled") ? "disabled" : "enabled";
+}
+
+static json_t *reason_of(struct call *c, const json_t *agent)
+{
+	const char *reason = doc_text(said_of(c, agent), "disabled_reason");
+
+	return reason ? json_string(reason) : json_null();
 }
 
 /* Before 2.53 numbers, from then on the agent's UUID. */
@@ -28,6 +49,36 @@ static json_t *host_id(const struct call *c, const json_t *agent, unsigned int n
 {
 	return compute_minor(c) < 53 ? json_integer(number)
 				     : json_incref(json_object_get(agent, "id"));
+}
+
+/* The agent a hypervisor's or a service's id stands for; *number is its place in the list. */
+static const json_t *hypervisor_find(struct call *c, unsigned int *number)
+{
+	struct cursor it = call_list(c, "/agent/");
+	char text[16];
+
+	*number = 0;
+	while (cursor_next(&it)) {
+		snprintf(text, sizeof(text), "%u", ++*number);
+		if (!strcmp(c->ids[0], compute_minor(c) < 53 ? text : doc_text(it.doc, "id")))
+			return it.doc;
+	}
+	call_fail(c, 404, NULL, "Compute host %s could not be found.", c->ids[0]);
+	return NULL;
+}
+
+static json_t *service_view(struct call *c, const json_t *agent, unsigned int number)
+{
+	json_t *s = json_pack("{s:o,s:s,s:O,s:s,s:s,s:s,s:o,s:o}", "id", host_id(c, agent, number),
+			      "binary", "nova-compute", "host", json_object_get(agent, "host"),
+			      "zone", "nova", "status", status_of(c, agent), "state",
+			      state_of(c, agent), "updated_at", updated_at(c, agent),
+			      "disabled_reason", reason_of(c, agent));
+
+	if (compute_minor(c) >= 11)
+		json_object_set_new(s, "forced_down",
+				    json_boolean(doc_bool(said_of(c, agent), "forced_down")));
+	return s;
 }
 
 static int services_list(struct call *c)
@@ -42,23 +93,104 @@ static int services_list(struct call *c)
 		if ((host && strcmp(host, doc_text(it.doc, "host"))) ||
 		    (binary && strcmp(binary, "nova-compute")))
 			continue;
-		json_t *s =
-			json_pack("{s:o,s:s,s:O,s:s,s:s,s:s,s:o,s:n}", "id", host_id(c, it.doc, n),
-				  "binary", "nova-compute", "host", json_object_get(it.doc, "host"),
-				  "zone", "nova", "status", "enabled", "state", state_of(c, it.doc),
-				  "updated_at", updated_at(c, it.doc), "disabled_reason");
-		if (compute_minor(c) >= 11)
-			json_object_set_new(s, "forced_down", json_false());
-		json_array_append_new(list, s);
+		json_array_append_new(list, service_view(c, it.doc, n));
 	}
 	return call_reply(c, 200, json_pack("{s:o}", "services", list));
+}
+
+static int wrong(struct call *c, const char *what)
+{
+	return call_fail(c, 400, "BadRequest", "Invalid input for field/attribute %s", what);
+}
+
+/* {"status", "disabled_reason", "forced_down"} as members of host_settings(). */
+static int read_service(struct call *c, const json_t *given, json_t *said)
+{
+	const char *status = doc_text(given, "status"),
+		   *reason = doc_text(given, "disabled_reason");
+	const json_t *down = json_object_get(given, "forced_down");
+
+	if (status && strcmp(status, "enabled") && strcmp(status, "disabled"))
+		return wrong(c, "status");
+	if (!status && !down)
+		return wrong(c, "status: enabled or disabled, or forced_down is needed");
+	if (reason && (!*reason || strlen(reason) > 255 || !status || strcmp(status, "disabled")))
+		return wrong(c, "disabled_reason: with status disabled, 1 to 255 characters");
+	if (down && !json_is_boolean(down))
+		return wrong(c, "forced_down");
+	if (status)
+		json_object_set_new(said, "disabled", json_boolean(!strcmp(status, "disabled")));
+	if (status)
+		doc_set_text(said, "disabled_reason", reason);
+	if (down)
+		json_object_set(said, "forced_down", (json_t *)down);
+	return 0;
+}
+
+/* PUT /os-services/ID (2.53 and later) */
+static int service_update(struct call *c)
+{
+	auto_of(json_decref) json_t *said = json_object();
+	unsigned int n;
+	const json_t *agent;
+	int rc;
+
+	if (compute_minor(c) < 53)
+		return call_fail(c, 404, "HTTPNotFound", "The resource could not be found.");
+	agent = hypervisor_find(c, &n);
+	rc = agent ? read_service(c, c->body, said) ?: host_set(c, doc_str(agent, "host"), said)
+		   : -ENOENT;
+	return rc ? rc
+		  : call_reply(c, 200, json_pack("{s:o}", "service", service_view(c, agent, n)));
+}
+
+/* PUT /os-services/enable and its kin name the host in the body (until 2.52). */
+static int service_say(struct call *c, const char *status, bool reason, bool down)
+{
+	const char *host = doc_str(c->body, "host"), *binary = doc_str(c->body, "binary");
+	const json_t *why = reason ? json_object_get(c->body, "disabled_reason") : NULL;
+	auto_of(json_decref) json_t *said = json_object(), *out = NULL;
+	int rc;
+
+	if (compute_minor(c) >= 53 || (down && compute_minor(c) < 11))
+		return call_fail(c, 404, "HTTPNotFound", "The resource could not be found.");
+	if (!*host || !*binary || (reason && !json_is_string(why)))
+		return wrong(c, reason ? "host, binary, disabled_reason" : "host, binary");
+	if (strcmp(binary, "nova-compute") || !call_get(c, "/agent/%s", host))
+		return call_fail(c, 404, "HostBinaryNotFound",
+				 "Could not find binary %s on host %s.", binary, host);
+	out = json_pack("{s:s,s:s,s:s*,s:O*,s:O*}", "host", host, "binary", binary, "status",
+			status, "disabled_reason", why, "forced_down",
+			down ? json_object_get(c->body, "forced_down") : NULL);
+	rc = read_service(c, out, said) ?: host_set(c, host, said);
+	return rc ? rc : call_reply(c, 200, json_pack("{s:O}", "service", out));
+}
+
+static int service_enable(struct call *c)
+{
+	return service_say(c, "enabled", false, false);
+}
+
+static int service_disable(struct call *c)
+{
+	return service_say(c, "disabled", false, false);
+}
+
+static int service_disable_why(struct call *c)
+{
+	return service_say(c, "disabled", true, false);
+}
+
+static int service_force_down(struct call *c)
+{
+	return service_say(c, NULL, false, true);
 }
 
 static json_t *hypervisor_brief(struct call *c, const json_t *agent, unsigned int number)
 {
 	return json_pack("{s:o,s:O,s:s,s:s}", "id", host_id(c, agent, number),
 			 "hypervisor_hostname", json_object_get(agent, "host"), "state",
-			 state_of(c, agent), "status", "enabled");
+			 state_of(c, agent), "status", status_of(c, agent));
 }
 
 static void put_load(json_t *out, const json_t *agent, struct host_usage l)
@@ -81,12 +213,12 @@ static json_t *hypervisor_view(struct call *c, const json_t *agent, unsigned int
 	json_t *out = hypervisor_brief(c, agent, number);
 	const char *type = doc_text(hv, "type");
 
-	json_object_update_new(out,
-			       json_pack("{s:s,s:I,s:s,s:{s:o,s:O,s:n}}", "hypervisor_type",
-					 type ? type : "QEMU", "hypervisor_version",
-					 (json_int_t)doc_int(hv, "version"), "host_ip", "127.0.0.1",
-					 "service", "id", host_id(c, agent, number), "host",
-					 json_object_get(agent, "host"), "disabled_reason"));
+	json_object_update_new(
+		out,
+		json_pack("{s:s,s:I,s:s,s:{s:o,s:O,s:o}}", "hypervisor_type", type ? type : "QEMU",
+			  "hypervisor_version", (json_int_t)doc_int(hv, "version"), "host_ip",
+			  "127.0.0.1", "service", "id", host_id(c, agent, number), "host",
+			  json_object_get(agent, "host"), "disabled_reason", reason_of(c, agent)));
 	put_load(out, agent, host_usage(c, doc_text(agent, "host")));
 	json_object_set_new(out, "cpu_info",
 			    compute_minor(c) < 28 ? json_string("") : json_object());
@@ -118,22 +250,6 @@ static int hypervisors_detail(struct call *c)
 	return hypervisors(c, hypervisor_view);
 }
 
-/* The agent a hypervisor's id stands for; *number is its place in the list. */
-static const json_t *hypervisor_find(struct call *c, unsigned int *number)
-{
-	struct cursor it = call_list(c, "/agent/");
-	char text[16];
-
-	*number = 0;
-	while (cursor_next(&it)) {
-		snprintf(text, sizeof(text), "%u", ++*number);
-		if (!strcmp(c->ids[0], compute_minor(c) < 53 ? text : doc_text(it.doc, "id")))
-			return it.doc;
-	}
-	call_fail(c, 404, NULL, "Compute host %s could not be found.", c->ids[0]);
-	return NULL;
-}
-
 static int hypervisor_show(struct call *c)
 {
 	unsigned int n;
@@ -142,6 +258,63 @@ static int hypervisor_show(struct call *c)
 	if (!agent)
 		return -1;
 	return call_reply(c, 200, json_pack("{s:o}", "hypervisor", hypervisor_view(c, agent, n)));
+}
+
+/* How long a host is up is not known here; Nova, too, shows null for drivers that cannot tell. */
+static int hypervisor_uptime(struct call *c)
+{
+	unsigned int n;
+	const json_t *agent = hypervisor_find(c, &n);
+	json_t *out;
+
+	if (!agent)
+		return -ENOENT;
+	out = hypervisor_brief(c, agent, n);
+	json_object_set_new(out, "uptime", json_null());
+	return call_reply(c, 200, json_pack("{s:o}", "hypervisor", out));
+}
+
+static json_t *with_servers(struct call *c, const json_t *agent, unsigned int number)
+{
+	struct cursor it = res_list(c, &server_resource, "host", doc_str(agent, "host"));
+	json_t *out = hypervisor_brief(c, agent, number), *list = json_array();
+
+	while (cursor_next(&it))
+		json_array_append_new(list,
+				      json_pack("{s:O,s:O}", "uuid", json_object_get(it.doc, "id"),
+						"name", json_object_get(it.doc, "name")));
+	if (json_array_size(list))
+		json_object_set(out, "servers", list);
+	json_decref(list);
+	return out;
+}
+
+/* GET /os-hypervisors/PATTERN/search and .../servers, until 2.52 */
+static int search(struct call *c, json_t *(*view)(struct call *, const json_t *, unsigned int))
+{
+	struct cursor it = call_list(c, "/agent/");
+	auto_of(json_decref) json_t *list = json_array();
+	unsigned int n = 0;
+
+	while (cursor_next(&it)) {
+		n++;
+		if (strstr(doc_text(it.doc, "host"), c->ids[0]))
+			json_array_append_new(list, view(c, it.doc, n));
+	}
+	if (compute_minor(c) >= 53 || !json_array_size(list))
+		return call_fail(c, 404, "HTTPNotFound",
+				 "No hypervisor matching '%s' could be found.", c->ids[0]);
+	return call_reply(c, 200, json_pack("{s:O}", "hypervisors", list));
+}
+
+static int hypervisors_search(struct call *c)
+{
+	return search(c, hypervisor_brief);
+}
+
+static int hypervisors_servers(struct call *c)
+{
+	return search(c, with_servers);
 }
 
 static int hypervisors_statistics(struct call *c)
@@ -189,10 +362,18 @@ static int zones_detail(struct call *c)
 
 const struct route host_routes[] = {
 	{ "GET", "/v2.1/os-services", services_list, RULE_ADMIN },
+	{ "PUT", "/v2.1/os-services/enable", service_enable, RULE_ADMIN },
+	{ "PUT", "/v2.1/os-services/disable", service_disable, RULE_ADMIN },
+	{ "PUT", "/v2.1/os-services/disable-log-reason", service_disable_why, RULE_ADMIN },
+	{ "PUT", "/v2.1/os-services/force-down", service_force_down, RULE_ADMIN },
+	{ "PUT", "/v2.1/os-services/{}", service_update, RULE_ADMIN },
 	{ "GET", "/v2.1/os-hypervisors", hypervisors_list, RULE_ADMIN },
 	{ "GET", "/v2.1/os-hypervisors/detail", hypervisors_detail, RULE_ADMIN },
 	{ "GET", "/v2.1/os-hypervisors/statistics", hypervisors_statistics, RULE_ADMIN },
 	{ "GET", "/v2.1/os-hypervisors/{}", hypervisor_show, RULE_ADMIN },
+	{ "GET", "/v2.1/os-hypervisors/{}/uptime", hypervisor_uptime, RULE_ADMIN },
+	{ "GET", "/v2.1/os-hypervisors/{}/search", hypervisors_search, RULE_ADMIN },
+	{ "GET", "/v2.1/os-hypervisors/{}/servers", hypervisors_servers, RULE_ADMIN },
 	{ "GET", "/v2.1/os-availability-zone", zones_list, RULE_READ },
 	{ "GET", "/v2.1/os-availability-zone/detail", zones_detail, RULE_ADMIN },
 	{ NULL },

@@ -13,7 +13,16 @@
 #include "compute/server_state.h"
 #include "network/core/network.h"
 
-#define LIST_MAX 1000 /* servers of one answer, as Nova's max_limit */
+#define LIST_MAX      1000 /* servers of one answer, as Nova's max_limit */
+#define SORT_KEYS_MAX 8
+
+static bool has_reference(const char *pattern)
+{
+	for (const char *p = strchr(pattern, '\\'); p; p = strchr(p + 1 + !!p[1], '\\'))
+		if (!p[1] || (p[1] >= '0' && p[1] <= '9'))
+			return true;
+	return false;
+}
 
 /* A POSIX pattern that cannot take long: no back references, no counts. Anything else: plain text.
  */
@@ -22,7 +31,7 @@ static bool text_matches(const char *text, const char *pattern)
 	regex_t re;
 	bool hit;
 
-	if (strpbrk(pattern, "{\\") || strlen(pattern) > 255 ||
+	if (strchr(pattern, '{') || has_reference(pattern) || strlen(pattern) > 255 ||
 	    regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB))
 		return strstr(text, pattern) != NULL;
 	hit = regexec(&re, text, 0, NULL, 0) == 0;
@@ -68,14 +77,34 @@ static bool match_ip(struct call *c, const json_t *s, const char *value)
 	return false;
 }
 
+/* check_listing() has read the time before. */
+static int64_t since(const json_t *s, const char *value)
+{
+	int64_t at = 0, changed = 0;
+
+	compute_time(value, &at);
+	compute_time(doc_str(s, "updated_at"), &changed);
+	return changed - at;
+}
+
 static bool match_changes_since(struct call *c, const json_t *s, const char *value)
 {
-	return strcmp(doc_text(s, "updated_at"), value) >= 0;
+	return since(s, value) >= 0;
 }
 
 static bool match_changes_before(struct call *c, const json_t *s, const char *value)
 {
-	return strcmp(doc_text(s, "updated_at"), value) <= 0;
+	return since(s, value) <= 0;
+}
+
+static bool match_zone(struct call *c, const json_t *s, const char *value)
+{
+	return !strcmp(value, doc_text(s, "host") ? "nova" : "");
+}
+
+static bool match_locked(struct call *c, const json_t *s, const char *value)
+{
+	return doc_bool(s, "locked") == (!strcasecmp(value, "true") || !strcmp(value, "1"));
 }
 
 /* Deleted servers are not kept: ?deleted=True finds none. */
@@ -84,15 +113,28 @@ static bool match_deleted(struct call *c, const json_t *s, const char *value)
 	return strcasecmp(value, "true") && strcmp(value, "1");
 }
 
-static bool match_tag(struct call *c, const json_t *s, const char *value)
+static bool match_tags(struct call *c, const json_t *s, const char *value)
 {
-	json_t *tag;
-	size_t i;
+	unsigned int given, has = server_tags_matched(s, value, &given);
 
-	json_array_foreach (json_object_get(s, "tags"), i, tag)
-		if (!strcmp(json_string_value(tag), value))
-			return true;
-	return false;
+	return has == given;
+}
+
+static bool match_tags_any(struct call *c, const json_t *s, const char *value)
+{
+	unsigned int given;
+
+	return server_tags_matched(s, value, &given) > 0;
+}
+
+static bool match_not_tags(struct call *c, const json_t *s, const char *value)
+{
+	return !match_tags(c, s, value);
+}
+
+static bool match_not_tags_any(struct call *c, const json_t *s, const char *value)
+{
+	return !match_tags_any(c, s, value);
 }
 
 /* match NULL: the member of that name equals the value, as text. Others are ignored, as in Nova
@@ -113,7 +155,12 @@ static const struct filter {
 	{ "changes-since", NULL, match_changes_since, false },
 	{ "changes-before", NULL, match_changes_before, false },
 	{ "deleted", NULL, match_deleted, true },
-	{ "tags", NULL, match_tag, false },
+	{ "tags", NULL, match_tags, false },
+	{ "tags-any", NULL, match_tags_any, false },
+	{ "not-tags", NULL, match_not_tags, false },
+	{ "not-tags-any", NULL, match_not_tags_any, false },
+	{ "availability_zone", NULL, match_zone, true },
+	{ "locked", NULL, match_locked, false },
 	{ "uuid", "id", NULL, false },
 	{ "reservation_id", NULL, NULL, false },
 	{ "description", NULL, NULL, false },
@@ -153,19 +200,25 @@ static bool passes(struct call *c, const json_t *s)
 struct listing {
 	const json_t **servers;
 	size_t len;
-	const char *key; /* stored member to sort by */
-	bool ascending;
+	unsigned int n_keys;
+	struct {
+		const char *name; /* stored member to sort by */
+		bool ascending;
+	} keys[SORT_KEYS_MAX];
 };
 
 static int compare(const void *a, const void *b, void *arg)
 {
 	const struct listing *l = arg;
 	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
-	int d = strcmp(doc_str(x, l->key), doc_str(y, l->key));
+	int d = 0;
 
-	if (!d)
-		d = strcmp(doc_text(x, "id"), doc_text(y, "id"));
-	return l->ascending ? d : -d;
+	for (unsigned int i = 0; i < l->n_keys && !d; i++) {
+		d = strcmp(doc_str(x, l->keys[i].name), doc_str(y, l->keys[i].name));
+		if (!l->keys[i].ascending)
+			d = -d;
+	}
+	return d ? d : -strcmp(doc_text(x, "id"), doc_text(y, "id"));
 }
 
 static bool wants_all(const struct call *c)
@@ -198,19 +251,85 @@ static int gather(struct call *c, struct listing *l)
 	return 0;
 }
 
+/* Nova's sort keys that servers have here, and their members. */
+static const char *const sortable[][2] = {
+	{ "created_at", "created_at" },
+	{ "updated_at", "updated_at" },
+	{ "launched_at", "launched_at" },
+	{ "display_name", "name" },
+	{ "name", "name" },
+	{ "display_description", "description" },
+	{ "uuid", "id" },
+	{ "host", "host" },
+	{ "node", "host" },
+	{ "hostname", "hostname" },
+	{ "key_name", "key_name" },
+	{ "user_id", "user_id" },
+	{ "vm_state", "vm_state" },
+	{ "task_state", "task_state" },
+	{ "access_ip_v4", "access_ipv4" },
+	{ "access_ip_v6", "access_ipv6" },
+	{ "project_id", "project_id" },
+};
+
+/* The member behind a sort key; NULL: there is none for the caller. */
+static const char *sort_member(const struct call *c, const char *key)
+{
+	bool host = !strcmp(key, "host") || !strcmp(key, "node");
+
+	for (size_t i = 0; i < ARRAY_LEN(sortable); i++)
+		if (!strcmp(key, sortable[i][0]) && (caller_is_admin(c) || !host))
+			return sortable[i][1];
+	return NULL;
+}
+
+static int read_order(struct call *c, struct listing *l)
+{
+	const char *key, *dir;
+
+	for (unsigned int i = 0; i < SORT_KEYS_MAX && (key = call_arg_at(c, "sort_key", i)); i++) {
+		dir = call_arg_at(c, "sort_dir", i);
+		dir = dir ? dir : call_arg(c, "sort_dir");
+		l->keys[i].name = sort_member(c, key);
+		l->keys[i].ascending = dir && !strcmp(dir, "asc");
+		l->n_keys = i + 1;
+		if (!l->keys[i].name)
+			return call_fail(c, 400, "BadRequest",
+					 "Invalid input for query parameters sort_key. Value: %s.",
+					 key);
+		if (dir && strcmp(dir, "asc") && strcmp(dir, "desc"))
+			return call_fail(c, 400, "BadRequest",
+					 "Invalid input for query parameters sort_dir. Value: %s. "
+					 "It is asc or desc",
+					 dir);
+	}
+	if (!l->n_keys)
+		l->keys[l->n_keys++].name = "created_at";
+	return 0;
+}
+
+static int check_times(struct call *c)
+{
+	static const char *const args[] = { "changes-since", "changes-before" };
+	int64_t at;
+
+	for (size_t i = 0; i < ARRAY_LEN(args); i++)
+		if (call_arg(c, args[i]) && compute_time(call_arg(c, args[i]), &at))
+			return call_fail(c, 400, "BadRequest",
+					 "Invalid input for query parameters %s. Value: %s. It is "
+					 "not a date and time",
+					 args[i], call_arg(c, args[i]));
+	return 0;
+}
+
 static int check_listing(struct call *c, struct listing *l, long *limit)
 {
-	static const char *const sortable[][2] = { { "created_at", "created_at" },
-						   { "updated_at", "updated_at" },
-						   { "display_name", "name" },
-						   { "name", "name" },
-						   { "uuid", "id" },
-						   { "host", "host" },
-						   { "vm_state", "vm_state" },
-						   { "project_id", "project_id" } };
-	const char *key = call_arg(c, "sort_key"), *dir = call_arg(c, "sort_dir"),
-		   *text = call_arg(c, "limit"), *status = call_arg(c, "status");
+	const char *text = call_arg(c, "limit"), *status = call_arg(c, "status");
 	char *end;
+	int rc = read_order(c, l) ?: check_times(c);
+
+	if (rc)
+		return rc;
 
 	if (wants_all(c) && !caller_is_admin(c))
 		return call_fail(
@@ -219,16 +338,11 @@ static int check_listing(struct call *c, struct listing *l, long *limit)
 			"performed.");
 	if (status && compute_minor(c) >= 38 && !server_status_vm_state(status))
 		return call_fail(c, 400, "BadRequest", "Invalid status value");
-	l->key = "created_at";
-	for (size_t i = 0; key && i < ARRAY_LEN(sortable); i++)
-		if (!strcmp(key, sortable[i][0]) && (caller_is_admin(c) || strcmp(key, "host")))
-			l->key = sortable[i][1];
-	l->ascending = dir && !strcmp(dir, "asc");
 	*limit = text ? strtol(text, &end, 10) : LIST_MAX;
 	if (text && (*end || end == text || *limit < 0))
 		return call_fail(c, 400, "BadRequest",
 				 "limit param must be an integer, and not negative");
-	*limit = MIN(*limit ? *limit : LIST_MAX, (long)LIST_MAX);
+	*limit = MIN(*limit, (long)LIST_MAX);
 	return 0;
 }
 

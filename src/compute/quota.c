@@ -20,14 +20,14 @@ static const struct quota {
 	[QUOTA_RAM] = { "ram", 51200, 0 },
 	[QUOTA_KEYPAIRS] = { "key_pairs", 100, 0 },
 	[QUOTA_METADATA] = { "metadata_items", 128, 0 },
+	[QUOTA_FILES] = { "injected_files", 5, 56 },
+	[QUOTA_FILE_SIZE] = { "injected_file_content_bytes", 10240, 56 },
 	{ "server_groups", 10, 0 },
 	{ "server_group_members", 10, 0 },
 	{ "fixed_ips", -1, 35 },
 	{ "floating_ips", -1, 35 },
 	{ "security_groups", -1, 35 },
 	{ "security_group_rules", -1, 35 },
-	{ "injected_files", 5, 56 },
-	{ "injected_file_content_bytes", 10240, 56 },
 	{ "injected_file_path_bytes", 255, 56 },
 };
 

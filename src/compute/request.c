@@ -17,6 +17,8 @@
 #include "network/core/network.h"
 
 #define USER_DATA_MAX 65535 /* characters of base64, as in Nova */
+#define TAGS_MAX      50
+#define TAG_LEN	      60 /* in bytes */
 #define GIB	      (1024LL * 1024 * 1024)
 
 static const struct rfield create_rows[] = {
@@ -35,21 +37,21 @@ static const struct rfield create_rows[] = {
 	{ "availability_zone", J_STR, R_CREATE | R_NULL },
 	{ "accessIPv4", J_STR, R_CREATE | R_NULL, "\"\"", .valid = server_valid_access },
 	{ "accessIPv6", J_STR, R_CREATE | R_NULL, "\"\"", .valid = server_valid_access },
-	{ "adminPass", J_STR, R_CREATE },
+	{ "adminPass", J_STR, R_CREATE, .min = 1, .max = 255 },
 	{ "OS-DCF:diskConfig", J_STR, R_CREATE, "\"MANUAL\"",
 	  .names = (const char *const[]){ "AUTO", "MANUAL", NULL } },
 	{ "block_device_mapping_v2", J_LIST, R_CREATE },
 	{ "description", J_STR, R_CREATE | R_NULL, .max = 255 },
 	{ "tags", J_LIST, R_CREATE, "[]" },
-	{ "personality", J_LIST, R_CREATE },
+	{ "personality", J_LIST, R_CREATE, "[]" },
 	{ NULL },
 };
 
 /* Members of a request that came, or stopped to be needed, with a microversion. */
 static const struct {
 	const char *key;
-	unsigned int since;
-} newer[] = { { "description", 19 }, { "tags", 52 } };
+	unsigned int since, until; /* 0: always */
+} timely[] = { { "description", 19 }, { "tags", 52 }, { "personality", 0, 56 } };
 
 /**
  * server_valid_access() - Check accessIPv4 or accessIPv6
@@ -120,20 +122,127 @@ int server_check_metadata(struct call *c, const json_t *metadata)
 	return 0;
 }
 
-static int check_user_data(struct call *c, const char *text)
+static bool is_tag(const json_t *tag)
 {
-	size_t len = text ? strlen(text) : 0;
+	size_t len = json_string_length(tag);
+
+	return len && len <= TAG_LEN && !strpbrk(json_string_value(tag), "/,");
+}
+
+/**
+ * server_check_tags() - Whether a server may have these tags
+ * @c:    the call
+ * @tags: any value, or NULL
+ *
+ * Return: 0, or after call_fail() with 400.
+ */
+int server_check_tags(struct call *c, const json_t *tags)
+{
+	const json_t *tag;
+	size_t i;
+
+	if (tags && (!json_is_array(tags) || json_array_size(tags) > TAGS_MAX))
+		return call_fail(c, 400, "BadRequest",
+				 "Invalid input for field/attribute tags: a list of at most %d",
+				 TAGS_MAX);
+	json_array_foreach (tags, i, tag)
+		if (!is_tag(tag))
+			return call_fail(c, 400, "BadRequest",
+					 "Invalid input for field/attribute tags: 1 to %d "
+					 "characters, neither '/' nor ','",
+					 TAG_LEN);
+	return 0;
+}
+
+/* Is it base64? *size: of what it says, in bytes. */
+static int read_base64(const char *text, size_t *size)
+{
+	size_t len = strlen(text);
 	auto_free uint8_t *bin = malloc(len + 1);
 
-	if (!len)
-		return 0;
 	if (!bin)
 		return -ENOMEM;
-	if (!sodium_base642bin(bin, len, text, len, "\r\n", NULL, NULL,
-			       sodium_base64_VARIANT_ORIGINAL))
+	return sodium_base642bin(bin, len, text, len, "\r\n", size, NULL,
+				 sodium_base64_VARIANT_ORIGINAL)
+		       ? -EINVAL
+		       : 0;
+}
+
+/* `personality`: files that the config drive carries. */
+static int check_files(struct call *c, const json_t *files)
+{
+	int64_t n_max = quota_limit(c, c->auth->project_id, QUOTA_FILES);
+	int64_t size_max = quota_limit(c, c->auth->project_id, QUOTA_FILE_SIZE);
+	const json_t *file;
+	size_t i, size;
+
+	if (n_max >= 0 && json_array_size(files) > (size_t)n_max)
+		return call_fail(c, 403, "OnsetFileLimitExceeded",
+				 "Personality file limit exceeded.");
+	json_array_foreach (files, i, file) {
+		const char *path = doc_str(file, "path"), *text = doc_text(file, "contents");
+
+		if (!*path || strlen(path) > 255 || !text || json_object_size(file) != 2 ||
+		    read_base64(text, &size))
+			return call_fail(c, 400, "BadRequest",
+					 "Invalid input for field/attribute personality: each has "
+					 "a path of 1 to 255 characters and contents in base64");
+		if (size_max >= 0 && size > (size_t)size_max)
+			return call_fail(c, 403, "OnsetFileContentLimitExceeded",
+					 "Personality file content exceeds maximum of %lld bytes.",
+					 (long long)size_max);
+	}
+	return 0;
+}
+
+static int check_user_data(struct call *c, const char *text)
+{
+	size_t size;
+
+	if (!text || !*text || !read_base64(text, &size))
 		return 0;
 	return call_fail(c, 400, "InstanceUserDataMalformed",
 			 "User data needs to be valid base 64.");
+}
+
+/* Extra specs that would shape the machine or choose its host, and do not here. */
+static const char *const unserved[] = { "hw:",
+					"hw_",
+					"pci_passthrough:",
+					"quota:",
+					"resources",
+					"trait",
+					"accel:",
+					"os:",
+					"group_policy",
+					"aggregate_instance_extra_specs:" };
+/* ... but for those that ask for what is done anyway. */
+static const char *const as_is[][2] = { { "hw_rng:allowed", NULL },
+					{ "hw:cpu_policy", "shared" },
+					{ "hw:numa_nodes", "1" },
+					{ "hw:mem_page_size", "any" } };
+
+/* A promise that is not kept is worse than a refusal. */
+static int check_specs(struct call *c, const json_t *specs)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach ((json_t *)specs, key, value) {
+		bool refused = false;
+
+		for (size_t i = 0; i < ARRAY_LEN(unserved); i++)
+			refused |= !strncmp(key, unserved[i], strlen(unserved[i]));
+		for (size_t i = 0; i < ARRAY_LEN(as_is); i++)
+			if (!strcmp(key, as_is[i][0]) &&
+			    (!as_is[i][1] || !strcmp(json_string_value(value), as_is[i][1])))
+				refused = false;
+		if (refused)
+			return call_fail(c, 400, "BadRequest",
+					 "The flavor's extra spec %s=%s is not served here.", key,
+					 json_string_value(value));
+	}
+	return 0;
 }
 
 static int find_flavor(struct call *c, struct boot *b)
@@ -148,7 +257,7 @@ static int find_flavor(struct call *c, struct boot *b)
 	slash = id ? strrchr(id, '/') : NULL;
 	b->flavor = res_seen(c, &flavor_resource, slash ? slash + 1 : id);
 	if (b->flavor)
-		return 0;
+		return check_specs(c, json_object_get(b->flavor, "extra_specs"));
 	return call_fail(c, 400, "FlavorNotFound", "Flavor %s could not be found.", id ? id : "");
 }
 
@@ -375,25 +484,6 @@ static int find_networks(struct call *c, struct boot *b)
 	return rc ? rc : json_array_size(networks) ? 0 : add_only_network(c, b);
 }
 
-/* A security group of the project by name or id; none where there are no security groups. */
-static const json_t *find_group(struct call *c, const char *name)
-{
-	struct resource_it resources = { c->opts->features };
-	const struct resource *r;
-	struct cursor it;
-
-	do {
-		r = resource_next(&resources);
-		if (!r)
-			return NULL;
-	} while (strcmp(r->one, "security_group"));
-	it = res_list(c, r, "project_id", c->auth->project_id);
-	while (cursor_next(&it))
-		if (doc_is(it.doc, "name", name) || doc_is(it.doc, "id", name))
-			return it.doc;
-	return NULL;
-}
-
 /**
  * boot_groups() - The security groups a boot names
  * @c:   the call
@@ -409,7 +499,7 @@ int boot_groups(struct call *c, const struct boot *b, json_t **ids)
 
 	json_array_foreach (json_object_get(b->given, "security_groups"), i, group) {
 		const char *name = doc_text(group, "name");
-		const json_t *found = name ? find_group(c, name) : NULL;
+		const json_t *found = name ? groups_named(c, name) : NULL;
 
 		if (!found && (!name || strcmp(name, "default")))
 			return call_fail(c, 400, "SecurityGroupNotFound",
@@ -422,31 +512,28 @@ int boot_groups(struct call *c, const struct boot *b, json_t **ids)
 
 static int check_given(struct call *c, const struct boot *b, const json_t *in)
 {
-	const json_t *tag, *drive = json_object_get(b->given, "config_drive");
-	size_t i;
+	const json_t *drive = json_object_get(b->given, "config_drive");
 	int rc = server_check_name(c, doc_text(b->given, "name"));
 
-	for (i = 0; i < ARRAY_LEN(newer); i++)
-		if (json_object_get(in, newer[i].key) && compute_minor(c) < newer[i].since)
+	for (size_t i = 0; i < ARRAY_LEN(timely); i++)
+		if (json_object_get(in, timely[i].key) &&
+		    (compute_minor(c) < timely[i].since ||
+		     (timely[i].until && compute_minor(c) > timely[i].until)))
 			return call_fail(
 				c, 400, "BadRequest",
 				"Additional properties are not allowed ('%s' was unexpected)",
-				newer[i].key);
-	if (json_array_size(json_object_get(b->given, "personality")))
-		return call_fail(c, 400, "BadRequest",
-				 "Files (personality) are not supported: use user_data");
+				timely[i].key);
 	if (drive && !json_is_null(drive) && !json_is_boolean(drive) && !json_is_string(drive))
 		return call_fail(c, 400, "BadRequest",
 				 "Invalid input for field/attribute config_drive");
-	json_array_foreach (json_object_get(b->given, "tags"), i, tag)
-		if (!json_is_string(tag) || !json_string_length(tag) ||
-		    json_string_length(tag) > 60 || i >= 50)
-			return call_fail(c, 400, "BadRequest",
-					 "Invalid input for field/attribute tags");
+	if (!rc)
+		rc = server_check_tags(c, json_object_get(b->given, "tags"));
 	if (!rc)
 		rc = server_check_metadata(c, json_object_get(b->given, "metadata"));
 	if (!rc)
 		rc = check_user_data(c, doc_text(b->given, "user_data"));
+	if (!rc)
+		rc = check_files(c, json_object_get(b->given, "personality"));
 	return rc ? rc : boot_groups(c, b, NULL);
 }
 

@@ -157,9 +157,17 @@ static json_t *view_none(struct call *c, const json_t *s)
 
 static json_t *view_groups(struct call *c, const json_t *s)
 {
+	auto_of(json_decref) json_t *groups = groups_of_server(c, s);
+	json_t *out, *group;
+	size_t i;
+
 	if (!json_array_size(json_object_get(s, "ports")))
 		return NULL;
-	return json_incref(json_object_get(s, "security_groups"));
+	out = json_array();
+	json_array_foreach (groups, i, group)
+		json_array_append_new(out,
+				      json_pack("{s:O}", "name", json_object_get(group, "name")));
+	return out;
 }
 
 /* The libvirt domain's name. */

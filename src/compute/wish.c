@@ -35,7 +35,8 @@ static json_t *server_json(struct call *c, const json_t *server)
 {
 	static const char *const same[] = { "id",	"name",	      "project_id", "power",
 					    "reboot",	"image",      "user_data",  "key_name",
-					    "metadata", "public_key", "hostname",   "asked" };
+					    "metadata", "public_key", "hostname",   "asked",
+					    "files",	"admin_pass" };
 	const json_t *flavor = json_object_get(server, "flavor");
 	json_t *wish = json_pack(
 		"{s:b,s:O,s:O,s:O,s:O,s:b,s:o}", "deleted",

@@ -10,6 +10,7 @@
 #include "hosts/agents.h"
 #include "identity/identity.h"
 #include "image/image.h"
+#include "network/absent/absent.h"
 #include "network/agents/agents.h"
 #include "network/binding/binding.h"
 #include "network/core/network.h"
@@ -19,9 +20,19 @@
 #include "network/tags/tags.h"
 
 static const struct feature *const features[] = {
-	&identity_feature,	 &image_feature,   &network_feature, &binding_feature,
-	&secgroup_feature,	 &taas_feature,	   &tags_feature,    &quota_feature,
-	&network_agents_feature, &compute_feature, &agents_feature,  NULL,
+	&identity_feature,
+	&image_feature,
+	&network_feature,
+	&binding_feature,
+	&secgroup_feature,
+	&taas_feature,
+	&tags_feature,
+	&quota_feature,
+	&network_agents_feature,
+	&absent_feature,
+	&compute_feature,
+	&agents_feature,
+	NULL,
 };
 
 #endif

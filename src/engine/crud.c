@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The handlers of resources: POST, GET, PUT and DELETE as each service spells them. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/impl.h"
@@ -145,13 +146,34 @@ int res_handle_show(struct call *c, const struct resource *r)
 	return call_reply(c, 200, is_flat(c) ? out : json_pack("{s:o}", r->one, out));
 }
 
+/* If-Match: revision_number=N (Neutron's revision-if-match): who changes what he saw an older state
+ * of is told. */
+static int check_revision(struct call *c, const json_t *doc)
+{
+	const char *match = call_header_in(c, "If-Match");
+	long long want, is = (long long)doc_int(doc, "revision_number");
+	char rest;
+
+	if (!match)
+		return 0;
+	if (sscanf(match, "revision_number=%lld%c", &want, &rest) != 1)
+		return call_fail(c, 400, "HTTPBadRequest",
+				 "If-Match: only revision_number=NUMBER is supported");
+	if (want == is)
+		return 0;
+	return call_fail(c, 412, "RevisionNumberConstraintFailed",
+			 "Constrained to %lld, but current revision is %lld", want, is);
+}
+
 /* The document c->ids[0] if the caller may change it; NULL with a fault. */
 static const json_t *find_own(struct call *c, const struct resource *r)
 {
 	const json_t *doc = res_find(c, r, c->ids[0]);
 
-	if (!doc || res_owned(c, r, doc))
-		return doc;
+	if (!doc)
+		return NULL;
+	if (res_owned(c, r, doc))
+		return r->flags & RES_REVISION && check_revision(c, doc) ? NULL : doc;
 	if (c->service->style == FAULT_NEUTRON)
 		fault_no_route(c); /* as recorded: a shared object is not there for writing */
 	else

@@ -37,7 +37,7 @@ enum rfield_flags {
 };
 
 /* Filters by a value that is not the member itself (fixed_ips=ip_address=...). */
-typedef bool (*rfield_match_fn)(const json_t *doc, const char *value);
+typedef bool (*rfield_match_fn)(struct call *c, const json_t *doc, const char *value);
 /* Further check of a value that has the right type: call_fail() or 0. May replace *value. */
 typedef int (*rfield_valid_fn)(struct call *c, const char *field, json_t **value);
 

@@ -71,14 +71,15 @@ static json_t *value_of(const json_t *doc, const char *name, const struct rfield
 }
 
 /* One value of one filter against one document. f NULL: a member no row names. */
-static bool equals(const json_t *doc, const char *name, const struct rfield *f, const char *value)
+static bool equals(const struct query *q, const json_t *doc, const char *name,
+		   const struct rfield *f, const char *value)
 {
 	auto_of(json_decref) json_t *member = value_of(doc, name, f);
 	const char *text;
 	char buf[32];
 
 	if (f && f->match)
-		return f->match(doc, value);
+		return f->match(q->c, doc, value);
 	if (!member)
 		return false;
 	if (f && f->type == J_BOOL) {
@@ -107,15 +108,27 @@ static bool selects(const struct query *q, const json_t *doc)
 		if (!f && !is_stamp(q->r, name) && !(q->r->flags & RES_FREE_FORM))
 			continue;
 		if (f && f->flags & R_EACH)
-			any = equals(doc, name, f, args->all[i].value);
+			any = equals(q, doc, name, f, args->all[i].value);
 		else
 			for (unsigned int j = 0; j < args->n && !any; j++)
 				any = !strcmp(args->all[i].name, args->all[j].name) &&
-				      equals(doc, name, f, args->all[j].value);
+				      equals(q, doc, name, f, args->all[j].value);
 		if (!any)
 			return false;
 	}
 	return true;
+}
+
+/* A word that is no boolean selects nothing: Neutron refuses it. */
+static int check_value(const struct query *q, const struct rfield *f, const char *value)
+{
+	auto_of(json_decref) json_t *text = json_string(value);
+
+	if (!f || f->type != J_BOOL || !is_style(q, FAULT_NEUTRON) || field_bool(text) >= 0)
+		return 0;
+	return call_fail(q->c, 400, "InvalidInput",
+			 "Invalid input for operation: '%s' cannot be converted to boolean.",
+			 value);
 }
 
 /* Neutron names what it cannot filter by; the others ignore it. */
@@ -127,8 +140,13 @@ static int check_filters(const struct query *q)
 		const char *name = alias(q->r, args->all[i].name);
 		const struct rfield *f = schema_field(&q->schema, name);
 
-		if (is_word(name) || is_filter(q, f) || is_stamp(q->r, name))
+		if (is_word(name) || is_filter(q, f) || is_stamp(q->r, name)) {
+			int rc = is_word(name) ? 0 : check_value(q, f, args->all[i].value);
+
+			if (rc)
+				return rc;
 			continue;
+		}
 		if (is_style(q, FAULT_NEUTRON))
 			return call_fail(q->c, 400, "HTTPBadRequest",
 					 "['%s'] is invalid attribute for filtering",

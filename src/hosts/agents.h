@@ -22,6 +22,11 @@ void agent_seen_time(const struct call *c, const char *host, char out[32]);
 int liveness_mark(struct call *c);
 int liveness_tell_gone(struct call *c);
 
+/* settings.c */
+const json_t *host_settings(struct call *c, const char *host);
+int host_set(struct call *c, const char *host, const json_t *changes);
+bool host_takes_servers(struct call *c, const char *host);
+
 /* Handlers of their API beside agents.c's own: inventory.c, reports.c. */
 int inventory_put(struct call *c);
 int host_check_caller(struct call *c, const char *host);

@@ -29,6 +29,7 @@ struct place_pf {
 struct place_host {
 	const char *name;
 	bool alive;	       /* its heartbeat is current */
+	bool disabled;	       /* an operator took it out: only who names it gets it */
 	unsigned int silent_s; /* seconds since the last one; told when not alive */
 	unsigned int vcpus, vcpus_used;
 	unsigned int memory_mb, memory_used_mb;

@@ -100,6 +100,7 @@ static int host_fill(struct call *c, const json_t *agent, struct place_host *h)
 	*h = (struct place_host){
 		.name = name,
 		.alive = agent_alive(c, name),
+		.disabled = !host_takes_servers(c, name),
 		.silent_s = agent_silent_s(c, name),
 		.vcpus = (unsigned int)doc_int(agent, "vcpus"),
 		.vcpus_used = l.vcpus,

@@ -455,7 +455,7 @@ def test_microversions_change_what_a_server_shows(cloud):
     ({'metadata': []}, 400, 'metadata'),
     ({'accessIPv4': '1.2.3'}, 400, 'accessIPv4'),
     ({'security_groups': [{'name': 'nope'}]}, 400, 'Security group nope not found.'),
-    ({'personality': [{'path': '/x', 'contents': 'eA=='}]}, 400, 'user_data'),
+    ({'personality': [{'path': '/x', 'contents': '!!'}]}, 400, 'personality'),
     ({'block_device_mapping_v2': [{'source_type': 'volume', 'uuid': 'x'}]}, 400, 'Block devices'),
     ({'min_count': 3, 'max_count': 2}, 400, 'min_count'),
     ({'availability_zone': 'mars'}, 400, 'zone'),
@@ -933,3 +933,194 @@ def test_the_openstack_client_drives_servers(cloud):
     run('openstack', 'keypair', 'delete', 'k1')
     run('openstack', 'server', 'delete', '--wait', 'vm2')
     assert cloud.admin.call('GET', f"{NOVA}/servers/{made['id']}").status_code == 404
+
+
+# What foreign clients met
+
+def at(minor):
+    return {'OpenStack_API_Version': f'compute 2.{minor}'}
+
+
+def test_a_servers_security_groups_are_its_ports(cloud):
+    _, flavor, image, net = populate(cloud)
+    group = cloud.admin.post('/network/v2.0/security-groups', {'security_group': {'name': 'web'}})['security_group']
+    cloud.admin.post('/network/v2.0/security-group-rules', {'security_group_rule': {
+        'security_group_id': group['id'], 'direction': 'ingress', 'protocol': 'tcp', 'port_range_min': 80, 'port_range_max': 81}})
+    port = cloud.port(net, security_groups=[group['id']])
+    server = cloud.boot(flavor, image, [{'port': port['id']}])
+    path = f"{NOVA}/servers/{server['id']}/os-security-groups"
+    shown, = cloud.admin.get(path)['security_groups']
+    assert (shown['id'], shown['name'], shown['tenant_id']) == (group['id'], 'web', cloud.admin.project_id)
+    rule, = shown['rules']
+    assert (rule['ip_protocol'], rule['from_port'], rule['to_port'], rule['ip_range']) == ('tcp', 80, 81, {'cidr': '0.0.0.0/0'})
+    assert cloud.server(server)['security_groups'] == [{'name': 'web'}]
+    cloud.action(server, 'addSecurityGroup', {'name': 'default'})
+    assert [g['name'] for g in cloud.server(server)['security_groups']] == ['web', 'default']
+    cloud.action(server, 'removeSecurityGroup', {'name': 'web'})
+    assert cloud.server(server)['security_groups'] == [{'name': 'default'}]
+    cloud.action(server, 'removeSecurityGroup', {'name': 'web'}, 404)
+
+
+def test_the_proxy_of_security_groups_ends_with_2_35(shared):
+    path = NOVA + '/os-security-groups'
+    group = shared.demo.post(path, {'security_group': {'name': 'px', 'description': 'd'}}, 200)['security_group']
+    assert group['rules'] == [] and shared.demo.get(f"{path}/{group['id']}")['security_group'] == group
+    body = {'parent_group_id': group['id'], 'ip_protocol': 'TCP', 'from_port': '22', 'to_port': 22, 'cidr': '10.0.0.0/8'}
+    rules = NOVA + '/os-security-group-rules'
+    rule = shared.demo.post(rules, {'security_group_rule': body}, 200)['security_group_rule']
+    assert shared.demo.get(f"{path}/{group['id']}")['security_group']['rules'] == [rule]
+    for wrong, status in ({**body, 'ip_protocol': 'x'}, 400), ({**body, 'from_port': 30}, 400), (body, 409):
+        assert shared.demo.call('POST', rules, {'security_group_rule': wrong}).status_code == status, wrong
+    assert shared.admin.call('PUT', f"{path}/{group['id']}", {'security_group': {'name': 'default'}}).status_code in (404, 409)
+    shared.demo.delete(f"{rules}/{rule['id']}", 202)
+    assert shared.demo.put(f"{path}/{group['id']}", {'security_group': {'name': 'py'}})['security_group']['name'] == 'py'
+    shared.demo.delete(f"{path}/{group['id']}", 202)
+    assert shared.demo.call('GET', path, **at(36)).status_code == 404
+
+
+def test_a_boot_answers_with_the_password_its_config_drive_has(cloud):
+    agent, flavor, image, net = populate(cloud)
+    files = [{'path': '/etc/motd', 'contents': 'aGVsbG8='}]
+    given = cloud.boot(flavor, image, [{'uuid': net['id']}], adminPass='secret', personality=files)
+    made = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    assert given['adminPass'] == 'secret' and len(made['adminPass']) == 12
+    wishes = agent.wishes()['server']
+    assert (wishes[given['id']]['admin_pass'], wishes[given['id']]['files']) == ('secret', files)
+    assert (wishes[made['id']]['admin_pass'], wishes[made['id']]['files']) == (made['adminPass'], [])
+    assert 'adminPass' not in cloud.server(given)
+    body = {'server': {'name': 'x', 'flavorRef': flavor['id'], 'imageRef': image['id'], 'networks': [], 'personality': files}}
+    assert cloud.admin.call('POST', NOVA + '/servers', body, **at(57)).status_code == 400
+    body['server']['personality'] = 6 * files
+    assert cloud.admin.call('POST', NOVA + '/servers', body).status_code == 403
+
+
+def test_tags_of_a_server(cloud):
+    _, flavor, image, net = populate(cloud)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    path = f"{NOVA}/servers/{server['id']}/tags"
+    assert cloud.admin.put(path, {'tags': ['a', 'b', 'a']}, **at(26)) == {'tags': ['a', 'b']}
+    assert cloud.admin.call('PUT', path + '/c', **at(26)).status_code == 201
+    assert cloud.admin.call('PUT', path + '/c', **at(26)).status_code == 204
+    cloud.admin.delete(path + '/b', **at(26))
+    assert cloud.admin.get(path, **at(26)) == {'tags': ['a', 'c']}
+    for query, found in ('tags=a,c', 1), ('tags=a,b', 0), ('tags-any=b,c', 1), ('not-tags=a,b', 1), ('not-tags-any=a,b', 0):
+        assert len(cloud.admin.get(f'{NOVA}/servers?{query}')['servers']) == found, query
+    assert cloud.admin.call('GET', path + '/b', **at(26)).status_code == 404
+    assert cloud.admin.call('PUT', path, {'tags': ['x' * 61]}, **at(26)).status_code == 400
+    assert cloud.admin.call('GET', path).status_code == 404
+    cloud.admin.delete(path, **at(26))
+    assert cloud.server(server)['status'] == 'ACTIVE' and cloud.admin.get(path, **at(26)) == {'tags': []}
+
+
+def test_usage_counts_the_hours_of_servers(cloud):
+    _, flavor, image, net = populate(cloud)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    cloud.wait_status(server, 'ACTIVE')
+    mine = f'{NOVA}/os-simple-tenant-usage/{cloud.admin.project_id}'
+    usage = cloud.admin.get(mine + '?start=2020-01-01T00:00:00&end=2120-01-01 00:00:00.5')['tenant_usage']
+    row, = usage['server_usages']
+    assert row['instance_id'] == server['id'] and 0 <= row['hours'] < 1 and row['memory_mb'] == 128
+    assert usage['total_memory_mb_usage'] == pytest.approx(128 * usage['total_hours'])
+    assert cloud.admin.get(mine + '?start=2020-01-01T00:00:00&end=2020-02-01T00:00:00') == {'tenant_usage': {}}
+    listed, = cloud.admin.get(NOVA + '/os-simple-tenant-usage?start=2020-01-01T00:00:00')['tenant_usages']
+    assert listed['tenant_id'] == cloud.admin.project_id and 'server_usages' not in listed
+    assert cloud.demo.call('GET', mine).status_code == 403
+    for wrong in 'start=yesterday', 'start=2100-01-01T00:00:00':
+        assert cloud.admin.call('GET', f'{mine}?{wrong}').status_code == 400
+
+
+def test_a_host_is_taken_out_and_put_back(cloud):
+    _, flavor, image, net = populate(cloud)
+    service, = cloud.admin.get(NOVA + '/os-services', **at(53))['services']
+    path = f"{NOVA}/os-services/{service['id']}"
+    said = cloud.admin.put(path, {'status': 'disabled', 'disabled_reason': 'disk'}, **at(53))['service']
+    assert (said['status'], said['disabled_reason'], said['state']) == ('disabled', 'disk', 'up')
+    assert cloud.wait_status(cloud.boot(flavor, image, [{'uuid': net['id']}]), 'ERROR')['fault']['message'].endswith('its compute service is disabled')
+    asked = cloud.boot(flavor, image, [{'uuid': net['id']}], availability_zone='nova:h1')
+    cloud.wait_status(asked, 'ACTIVE')
+    assert cloud.admin.get(NOVA + '/os-hypervisors/detail')['hypervisors'][0]['status'] == 'disabled'
+    word = {'host': 'h1', 'binary': 'nova-compute'}
+    assert cloud.admin.put(NOVA + '/os-services/enable', word)['service'] == {**word, 'status': 'enabled'}
+    cloud.admin.put(NOVA + '/os-services/force-down', {**word, 'forced_down': True}, **at(11))
+    service, = cloud.admin.get(NOVA + '/os-services', **at(11))['services']
+    assert (service['state'], service['status'], service['forced_down']) == ('down', 'enabled', True)
+    assert cloud.admin.call('PUT', path, {'status': 'off'}, **at(53)).status_code == 400
+    assert cloud.admin.call('PUT', NOVA + '/os-services/disable', {**word, 'host': 'h9'}).status_code == 404
+    assert cloud.demo.call('PUT', path, {'status': 'disabled'}, **at(53)).status_code == 403
+
+
+def test_hypervisors_and_servers_tell_what_clients_ask_for(cloud):
+    _, flavor, image, net = populate(cloud)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    cloud.wait_status(server, 'ACTIVE')
+    assert cloud.admin.get(NOVA + '/os-hypervisors/1/uptime')['hypervisor']['hypervisor_hostname'] == 'h1'
+    assert len(cloud.admin.get(NOVA + '/os-hypervisors/h/search')['hypervisors']) == 1
+    assert cloud.admin.call('GET', NOVA + '/os-hypervisors/x/search').status_code == 404
+    host, = cloud.admin.get(NOVA + '/os-hypervisors/h1/servers')['hypervisors']
+    assert host['servers'] == [{'uuid': server['id'], 'name': 'vm'}]
+    path = f"{NOVA}/servers/{server['id']}"
+    address, = cloud.admin.get(f"{path}/ips/{net['name']}")[net['name']]
+    nic, = cloud.admin.get(path + '/diagnostics', **at(48))['nic_details']
+    assert nic['mac_address'] == address['OS-EXT-IPS-MAC:mac_addr']
+    assert cloud.admin.call('GET', path + '/ips/none').status_code == 404
+    aliases = [e['alias'] for e in cloud.admin.get(NOVA + '/extensions')['extensions']]
+    assert 'os-admin-actions' in aliases and cloud.admin.get(NOVA + '/extensions/os-keypairs')['extension']
+    assert cloud.admin.call('GET', NOVA + '/extensions/os-none').status_code == 404
+
+
+def test_lists_take_what_they_understand_and_refuse_the_rest(cloud):
+    _, flavor, image, net = populate(cloud, numvfs=8)
+    for name in 'a.b', 'axb':
+        cloud.boot(flavor, image, [{'uuid': net['id']}], name=name)
+
+    def names(query):
+        return [s['name'] for s in cloud.admin.get(f'{NOVA}/servers?{query}')['servers']]
+    assert names('name=^a%5C.b$') == ['a.b'] and len(names('name=^a.b$')) == 2
+    assert names('limit=0') == [] and names('availability_zone=none-such') == [] and len(names('availability_zone=nova')) == 2
+    assert names('changes-since=2120-01-01T00:00:00%2B01:00') == [] == names('changes-before=2020-01-01 00:00:00')
+    assert len(names('changes-since=2020-01-01T00:00:00Z')) == 2
+    assert names('sort_key=display_name&sort_dir=asc') == ['a.b', 'axb']
+    assert names('sort_key=vm_state&sort_dir=asc&sort_key=display_name&sort_dir=desc') == ['axb', 'a.b']
+    for wrong in ('servers?sort_key=xyz', 'servers?sort_key=name&sort_dir=up', 'servers?changes-since=soon', 'flavors?is_public=perhaps',
+                  'flavors/detail?minRam=x'):
+        assert cloud.admin.call('GET', f'{NOVA}/{wrong}').status_code == 400, wrong
+    cloud.flavor(**{'os-flavor-access:is_public': False})
+    for word, count in ('no', 1), ('YES', 1), ('none', 2):
+        assert len(cloud.admin.get(f'{NOVA}/flavors?is_public={word}')['flavors']) == count, word
+
+
+def test_extra_specs_that_are_not_served_are_refused(shared, kit):
+    _, image, net = kit
+    for specs, text in (({'hw:cpu_policy': 'dedicated'}, 'hw:cpu_policy=dedicated'), ({'quota:vif_outbound_average': '9'}, 'quota:'),
+                        ({'pci_passthrough:alias': 'x:1'}, 'pci_passthrough'),
+                        ({'hw:cpu_policy': 'shared', 'hw_rng:allowed': 'True', 'mine': '1'}, None)):
+        flavor = shared.flavor()
+        shared.admin.post(f"{NOVA}/flavors/{flavor['id']}/os-extra_specs", {'extra_specs': specs}, 200)
+        body = {'name': 'x', 'flavorRef': flavor['id'], 'imageRef': image['id'], 'networks': [{'uuid': net['id']}]}
+        got = shared.admin.call('POST', NOVA + '/servers', {'server': body})
+        assert text in message(got, 400, 'badRequest') if text else got.status_code == 202
+
+
+def test_an_interface_is_made_on_a_network(cloud):
+    _, flavor, image, net = populate(cloud)
+    other = cloud.network(name='second')
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    cloud.wait_status(server, 'ACTIVE')
+    cloud.action(server, 'os-stop')
+    cloud.wait_status(server, 'SHUTOFF')
+    path = f"{NOVA}/servers/{server['id']}/os-interface"
+    wish = {'net_id': other['id'], 'fixed_ips': [{'ip_address': '10.20.0.77'}]}
+    made = cloud.admin.post(path, {'interfaceAttachment': wish}, 200)['interfaceAttachment']
+    assert made['fixed_ips'][0]['ip_address'] == '10.20.0.77' and made['net_id'] == other['id']
+    assert list(cloud.server(server)['addresses']) == [net['name'], 'second']
+    for wrong in {'net_id': net['id'], 'port_id': made['port_id']}, {}, {'fixed_ips': wish['fixed_ips']}, {**wish, 'tag': 'x'}:
+        assert cloud.admin.call('POST', path, {'interfaceAttachment': wrong}).status_code == 400, wrong
+    cloud.admin.delete(f"{path}/{made['port_id']}", 202)
+    assert cloud.admin.call('GET', f"/network/v2.0/ports/{made['port_id']}").status_code == 404
+
+
+def test_a_public_flavor_takes_access_until_2_6(shared):
+    flavor, body = shared.flavor(), {'addTenantAccess': {'tenant': shared.demo.project_id}}
+    path = f"{NOVA}/flavors/{flavor['id']}/action"
+    assert shared.admin.call('POST', path, body, **at(7)).status_code == 409
+    shared.admin.post(path, body, 200)

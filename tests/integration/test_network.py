@@ -634,3 +634,166 @@ def test_the_openstack_clients_words(cloud):
     run('subnet', 'delete', 's')
     run('network', 'delete', 'm')
     assert not cloud.admin.get(V2 + '/networks')['networks']
+
+
+# What foreign clients met
+
+def listed(cloud, query, client=None):
+    """The names, or ids, that a list answers with."""
+    docs, = (v for k, v in (client or cloud.admin).get(f'{V2}/{query}').items() if not k.endswith('_links'))
+    return {d.get('name') or d['id'] for d in docs}
+
+
+def test_tags_filter_in_four_ways(cloud):
+    for name, tags in ('both', ['x-a', 'x-b']), ('one', ['x-b']), ('none', []):
+        net = cloud.network(subnet=False, name=name)
+        cloud.admin.put(f"{V2}/networks/{net['id']}/tags", {'tags': tags})
+    for query, want in (('tags=x-a,x-b', {'both'}), ('tags=x-a&tags=x-b', {'both'}), ('tags-any=x-a,x-b', {'both', 'one'}),
+                        ('not-tags=x-a,x-b', {'one', 'none'}), ('not-tags-any=x-a,x-b', {'none'}),
+                        ('not-tags-any=x-a&not-tags-any=x-b', {'none'})):
+        assert listed(cloud, 'networks?' + query) == want, query
+
+
+def test_an_update_of_an_older_revision_is_refused(cloud):
+    net = cloud.network(subnet=False)
+    path, seen = f"{V2}/networks/{net['id']}", f"revision_number={net['revision_number']}"
+    cloud.admin.put(path, {'network': {'name': 'mine'}}, If_Match=seen)
+    for method, body in ('PUT', {'network': {'name': 'theirs'}}), ('DELETE', None):
+        got = cloud.admin.call(method, path, body, If_Match=seen)
+        assert (got.status_code, error_type(got)) == (412, 'RevisionNumberConstraintFailed')
+    assert cloud.admin.get(path)['network']['name'] == 'mine'
+    assert cloud.admin.call('PUT', path, {'network': {}}, If_Match='"etag"').status_code == 400
+
+
+def test_revisions_tell_of_what_belongs_to_a_resource(cloud):
+    def revision(kind, doc):
+        return cloud.admin.get(f"{V2}/{kind}/{doc['id']}")[kind[:-1].replace('-', '_')]['revision_number']
+    net = cloud.network(subnet=False)
+    sub = subnet(cloud, net)
+    assert revision('networks', net) == net['revision_number'] + 1
+    change(cloud, 'subnet', sub, name='x')
+    cloud.admin.delete(f"{V2}/subnets/{sub['id']}")
+    assert revision('networks', net) == net['revision_number'] + 3
+    group = cloud.admin.post(V2 + '/security-groups', {'security_group': {'name': 'g'}})['security_group']
+    assert group['revision_number'] == 1
+    rule = make_rule(cloud, group, protocol='tcp')
+    cloud.admin.delete(f"{V2}/security-group-rules/{rule['id']}")
+    assert revision('security-groups', group) == 3
+    cloud.admin.delete(f"{V2}/security-groups/{group['id']}")
+
+
+def make_rule(cloud, group, status=201, **attrs):
+    body = {'security_group_id': group['id'], 'direction': 'ingress', **attrs}
+    got = cloud.admin.post(V2 + '/security-group-rules', {'security_group_rule': body}, status)
+    return got.get('security_group_rule', got)
+
+
+def test_rules_are_judged_as_neutron_judges_them(cloud):
+    group = cloud.admin.post(V2 + '/security-groups', {'security_group': {'name': 'rules'}})['security_group']
+    for attrs, shown in (
+            ({'protocol': 'TCP', 'port_range_min': '80', 'port_range_max': 80}, {'protocol': 'tcp', 'port_range_min': 80}),
+            ({'protocol': 6, 'remote_ip_prefix': '10.1.2.3'}, {'protocol': '6', 'remote_ip_prefix': '10.1.2.3/32'}),
+            ({'protocol': 'udp', 'remote_ip_prefix': '10.1.2.3/8'},
+             {'remote_ip_prefix': '10.1.2.3/8', 'normalized_cidr': '10.0.0.0/8'}),
+            ({'protocol': 'icmp', 'port_range_min': 8, 'port_range_max': 0}, {'port_range_max': 0}),
+            ({'protocol': 'icmp', 'port_range_min': 8}, {'port_range_max': None}),
+            ({'protocol': 'icmpv6', 'ethertype': 'ipv6'}, {'ethertype': 'IPv6'}),
+            ({'protocol': 'any', 'remote_group_id': group['id'], 'remote_address_group_id': None}, {'protocol': None}),
+            ({'protocol': '255'}, {}), ({'protocol': 'vrrp'}, {}), ({'protocol': 0}, {'protocol': '0'})):
+        rule = make_rule(cloud, group, **attrs)
+        assert {k: rule[k] for k in shown} == shown, attrs
+    for attrs, kind in (
+            ({'protocol': 'frobnicate'}, 'SecurityGroupRuleInvalidProtocol'), ({'protocol': 256}, 'SecurityGroupRuleInvalidProtocol'),
+            ({'port_range_min': 80, 'port_range_max': 80}, 'SecurityGroupProtocolRequiredWithPorts'),
+            ({'protocol': 'tcp', 'port_range_min': 5}, 'SecurityGroupInvalidPortRange'),
+            ({'protocol': 'tcp', 'port_range_min': 9, 'port_range_max': 8}, 'SecurityGroupInvalidPortRange'),
+            ({'protocol': 'tcp', 'port_range_min': 0, 'port_range_max': 8}, 'SecurityGroupInvalidPortValue'),
+            ({'protocol': 'gre', 'port_range_min': 1, 'port_range_max': 1}, 'SecurityGroupInvalidProtocolForPort'),
+            ({'protocol': 'icmp', 'port_range_min': 300}, 'SecurityGroupInvalidIcmpValue'),
+            ({'protocol': 1, 'port_range_max': 3}, 'SecurityGroupMissingIcmpType'),
+            ({'protocol': 'icmpv6'}, 'SecurityGroupEthertypeConflictWithProtocol'),
+            ({'protocol': 58}, 'SecurityGroupEthertypeConflictWithProtocol'), ({'ethertype': 'IPX'}, 'SecurityGroupRuleInvalidEtherType'),
+            ({'ethertype': 'IPv6', 'remote_ip_prefix': '10.0.0.0/8'}, 'SecurityGroupRuleParameterConflict'),
+            ({'remote_ip_prefix': '10.0.0.0/33'}, 'InvalidCIDR'),
+            ({'remote_ip_prefix': '10.0.0.0/8', 'remote_group_id': group['id']}, 'SecurityGroupRemoteGroupAndRemoteIpPrefix')):
+        assert make_rule(cloud, group, 400, **attrs)['NeutronError']['type'] == kind, attrs
+    for attrs in ({'protocol': 17, 'remote_ip_prefix': '10.1.2.3/8'}, {'protocol': 'tcp', 'port_range_min': 80, 'port_range_max': 80},
+                  {'protocol': 'vrrp', 'remote_ip_prefix': '0.0.0.0/0'}):
+        assert make_rule(cloud, group, 409, **attrs)['NeutronError']['type'] == 'SecurityGroupRuleExists', attrs
+    cloud.admin.delete(f"{V2}/security-groups/{group['id']}")
+
+
+def test_a_project_has_one_default_group_as_long_as_it_lives(cloud):
+    project = cloud.admin.post('/identity/v3/projects', {'project': {'name': 'short'}})['project']
+    found = f"{V2}/security-groups?project_id={project['id']}"
+    default, = cloud.admin.get(found)['security_groups']
+    assert default['name'] == 'default' and len(default['security_group_rules']) == 4
+    other = cloud.admin.post(V2 + '/security-groups', {'security_group': {'name': 'o', 'project_id': project['id']}})['security_group']
+    for method, path, name in (('PUT', '/' + default['id'], 'mine'), ('PUT', '/' + other['id'], 'default'), ('POST', '', 'default')):
+        body = {'security_group': {'name': name, **({} if path else {'project_id': project['id']})}}
+        assert cloud.admin.call(method, f'{V2}/security-groups{path}', body).status_code == 409, (method, name)
+    cloud.admin.put(f"{V2}/security-groups/{default['id']}", {'security_group': {'name': 'default', 'description': 'd'}})
+    cloud.admin.delete('/identity/v3/projects/' + project['id'])
+    assert [g['name'] for g in cloud.admin.get(found)['security_groups']] == ['o']
+    cloud.admin.delete(f"{V2}/security-groups/{other['id']}")
+
+
+def test_external_is_a_word_and_a_filter(cloud):
+    net = cloud.network(name='ext', **{'router:external': True})
+    cloud.network(name='int')
+    assert listed(cloud, 'networks?router:external=true') == {'ext'} == listed(cloud, 'networks?router:external=true', cloud.demo)
+    assert 'ext' not in listed(cloud, 'networks?router:external=false')
+    assert cloud.demo.call('POST', V2 + '/ports', {'port': {'network_id': net['id']}}).status_code == 403
+    assert cloud.demo.call('POST', V2 + '/networks', {'network': {'router:external': True}}).status_code == 403
+
+
+def test_a_segment_says_what_the_provider_words_say(cloud):
+    words = {'provider:network_type': 'vlan', 'provider:physical_network': 'physnet1', 'provider:segmentation_id': '177'}
+    net = cloud.network(subnet=False, segments=[words])
+    assert (net['provider:network_type'], net['provider:segmentation_id']) == ('vlan', 177) and 'segments' not in net
+    for attrs in {'segments': [words], **words}, {'segments': [words, words]}, {'segments': []}, {'segments': [{'colour': 1}]}:
+        assert cloud.admin.call('POST', V2 + '/networks', {'network': attrs}).status_code == 400, attrs
+    assert cloud.demo.call('POST', V2 + '/networks', {'network': {'segments': [words]}}).status_code == 403
+
+
+def test_ports_and_subnets_are_found_by_what_clients_ask_for(cloud):
+    net = cloud.network(name='mine', shared=True)
+    port = cloud.port(net, fixed_ips=[{'ip_address': '10.20.0.24'}, {'ip_address': '10.20.0.23'}])
+    assert [i['ip_address'] for i in port['fixed_ips']] == ['10.20.0.23', '10.20.0.24']
+    group, = port['security_groups']
+    assert listed(cloud, 'ports?security_groups=' + group) == {port['id']}
+    assert not listed(cloud, 'ports?security_groups=' + port['id'])
+    assert len(listed(cloud, 'subnets?shared=true')) == 1 and not listed(cloud, 'subnets?shared=false')
+    cloud.network(subnet=False, name='clear', vlan_transparent=False)
+    assert 'clear' in listed(cloud, 'networks?vlan_transparent=false')
+    got = cloud.admin.call('GET', V2 + '/networks?shared=perhaps')
+    assert (got.status_code, error_type(got)) == (400, 'InvalidInput')
+    bare = cloud.network(port_security_enabled=False)
+    got = cloud.admin.call('POST', V2 + '/ports', {'port': {'network_id': bare['id'], 'security_groups': [group]}})
+    assert (got.status_code, error_type(got)) == (400, 'PortSecurityAndIPRequiredForSecurityGroups')
+
+
+def test_agents_are_described_and_switched(cloud):
+    agent = cloud.agent('h1')
+    ident, = (a['id'] for a in cloud.admin.get(V2 + '/agents')['agents'] if a['host'] == 'h1')
+    said = {'admin_state_up': False, 'description': 'rack 3'}
+    assert said.items() <= cloud.admin.put(f'{V2}/agents/{ident}', {'agent': said})['agent'].items()
+    agent.heartbeat()
+    assert cloud.admin.get(f'{V2}/agents/{ident}')['agent']['description'] == 'rack 3'
+    assert ident in {a['id'] for a in cloud.admin.get(V2 + '/agents?admin_state_up=false&alive=true')['agents']}
+    assert ident not in {a['id'] for a in cloud.admin.get(V2 + '/agents?alive=false')['agents']}
+    assert cloud.demo.call('PUT', f'{V2}/agents/{ident}', {'agent': said}).status_code == 403
+    assert cloud.admin.call('PUT', f'{V2}/agents/{ident}', {'agent': {'host': 'h2'}}).status_code == 400
+    cloud.admin.put(f'{V2}/agents/{ident}', {'agent': {'admin_state_up': True}})
+
+
+def test_there_are_no_routers_and_that_is_said(cloud):
+    for many, one in ('routers', 'router'), ('floatingips', 'floatingip'):
+        assert cloud.demo.get(f'{V2}/{many}?name=x') == {many: []}
+        got = cloud.demo.call('POST', f'{V2}/{many}', {one: {}})
+        assert got.status_code == 400 and 'layer 2' in got.json()['NeutronError']['message']
+        assert cloud.demo.call('GET', f'{V2}/{many}/x').status_code == 404
+    limits = {'floatingip': 7, 'router': -1, 'rbac_policy': '0', 'subnetpool': 15}
+    got = cloud.admin.put(f'{V2}/quotas/{cloud.demo.project_id}', {'quota': limits})['quota']
+    assert {k: got[k] for k in limits} == {**limits, 'rbac_policy': 0}
+    cloud.admin.delete(f'{V2}/quotas/{cloud.demo.project_id}')

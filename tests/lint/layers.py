@@ -17,6 +17,7 @@ ROOMS = {
     'hw': 'base model', 'httpc': 'base', 'store': 'base httpc',
     'http': 'base', 'engine': 'base model store http', 'identity': 'base engine http', 'image': 'base engine http',
     'hosts': 'base model engine', 'network/core': 'base model engine', 'network/binding': 'base model engine hosts network/core',
+    'network/secgroup': 'base model engine hosts identity network/core network/binding',
     'network/*': 'base model engine hosts network/core network/binding',
     'compute': 'base model engine hosts network/core network/binding image',
     'agent/host': 'base model ctl', 'agent/core': 'base model httpc agent/host', 'agent/kinds/*': 'base model agent/host agent/core',

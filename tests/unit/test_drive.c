@@ -62,6 +62,24 @@ static void drive_network_data_names_links_and_networks(void **state)
 	assert_true(json_equal(data, want));
 }
 
+static void drive_meta_data_has_files_and_the_password(void **state)
+{
+	auto_of(json_decref) json_t *files =
+		doc_of("[{'path':'/etc/motd','contents':'Zm8='},{'path':'/b','contents':''}]");
+	auto_of(json_decref) json_t *want =
+		doc_of("[{'content_path':'/content/0000','path':'/etc/motd'},"
+		       "{'content_path':'/content/0001','path':'/b'}]");
+	struct want_server with = server;
+	json_t *meta;
+
+	with.files = files;
+	with.admin_pass = "secret";
+	meta = drive_meta_data(&with);
+	assert_true(json_equal(json_object_get(meta, "files"), want));
+	assert_string_equal(json_string_value(json_object_get(meta, "admin_pass")), "secret");
+	json_decref(meta);
+}
+
 static void drive_user_data_is_decoded(void **state)
 {
 	static const struct {
@@ -102,6 +120,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(drive_meta_data_is_what_cloud_init_reads),
+		cmocka_unit_test(drive_meta_data_has_files_and_the_password),
 		cmocka_unit_test(drive_network_data_names_links_and_networks),
 		cmocka_unit_test(drive_user_data_is_decoded),
 		cmocka_unit_test(drive_user_data_refuses_what_is_not_base64),

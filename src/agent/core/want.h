@@ -48,6 +48,8 @@ struct want_server {
 	unsigned int vcpus, memory_mb, disk_gb;
 	struct want_image image;
 	const char *user_data;		   /* base64, or NULL */
+	const json_t *files;		   /* {path, contents in base64}, or NULL */
+	const char *admin_pass;		   /* or NULL */
 	const char *key_name, *public_key; /* or NULL */
 	const json_t *metadata;		   /* object */
 	unsigned int n_ports;

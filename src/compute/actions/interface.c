@@ -82,7 +82,7 @@ static int refuse_running(struct call *c, const json_t *server)
 			 doc_text(server, "id"));
 }
 
-static json_t *with_port(const json_t *server, const char *id, bool add)
+static json_t *with_port(const json_t *server, const char *id, bool add, bool made)
 {
 	json_t *copy = json_copy((json_t *)server), *list = json_array(), *entry;
 	size_t i;
@@ -91,35 +91,104 @@ static json_t *with_port(const json_t *server, const char *id, bool add)
 		if (!doc_is(entry, "id", id))
 			json_array_append(list, entry);
 	if (add)
-		json_array_append_new(list, json_pack("{s:s,s:b}", "id", id, "made", 0));
+		json_array_append_new(list, json_pack("{s:s,s:b}", "id", id, "made", made));
 	json_object_set_new(copy, "ports", list);
 	return copy;
 }
 
-static int interface_attach(struct call *c)
+static const struct rfield attach_rows[] = {
+	{ "port_id", J_UUID, R_CREATE },
+	{ "net_id", J_UUID, R_CREATE },
+	{ "fixed_ips", J_LIST, R_CREATE, .valid = valid_fixed_ips },
+	{ "tag", J_STR, R_CREATE, .min = 1, .max = 60 },
+	{ NULL },
+};
+
+/* What is asked for: a port, or one to be made on a network; tags of devices are not served. */
+static int read_attach(struct call *c, json_t **given)
 {
 	const json_t *in = compute_body(c, "interfaceAttachment");
-	const char *id = doc_text(in, "port_id");
-	json_t *server = in ? action_begin(c, "attach_interface", "attach_interface") : NULL;
-	const json_t *port = port_own(c, id);
-	auto_of(json_decref) json_t *held = server;
-	struct err why = { 0 };
+	int rc = in ? fields_accept(c, attach_rows, in, false, given) : -EINVAL;
 
-	if (!server)
-		return -EBUSY;
-	if (!id)
-		return call_fail(c, 400, "BadRequest", "A port_id is needed: make the port first");
+	if (rc)
+		return rc;
+	if (doc_text(*given, "tag"))
+		return call_fail(c, 400, "BadRequest",
+				 "Attaching tagged network interfaces is not supported.");
+	if (doc_text(*given, "port_id") && doc_text(*given, "net_id"))
+		return call_fail(c, 400, "BadRequest",
+				 "Must not input both network_id and port_id");
+	if (json_array_size(json_object_get(*given, "fixed_ips")) && !doc_text(*given, "net_id"))
+		return call_fail(c, 400, "BadRequest",
+				 "Must input network_id when request IP address");
+	return 0;
+}
+
+/* The caller's port that is asked for, free. */
+static int find_port(struct call *c, const char *id)
+{
+	const json_t *port = port_own(c, id);
+
 	if (!port)
 		return call_fail(c, 404, "PortNotFound", "Port id %s could not be found.", id);
 	if (*doc_str(port, "device_id"))
 		return call_fail(c, 400, "PortInUse", "Port %s is still in use.", id);
-	if (refuse_running(c, server))
-		return -EINVAL;
-	if (port_bind(c, id, doc_text(server, "host"), doc_text(server, "id"), NULL, &why))
+	return 0;
+}
+
+/* A port made for the server on the network that is asked for; nothing asked for is refused. */
+static int make_port(struct call *c, const json_t *server, const json_t *given, const char **id)
+{
+	const char *net_id = doc_text(given, "net_id");
+	const json_t *net = net_id ? res_seen(c, &network_resource, net_id) : NULL, *port;
+	int rc;
+
+	if (!net_id)
+		return call_fail(c, 400, "BadRequest", "A port_id or a net_id is needed");
+	if (!net)
+		return call_fail(c, 404, "NetworkNotFound", "Network %s could not be found.",
+				 net_id);
+	if (!res_count(c, &subnet_resource, "network_id", net_id))
+		return call_fail(c, 400, "NetworkRequiresSubnet",
+				 "Network %s requires a subnet in order to boot instances on.",
+				 net_id);
+	rc = res_create(c, &port_resource,
+			json_pack("{s:s,s:O,s:s,s:O,s:s}", "network_id", net_id, "project_id",
+				  json_object_get(server, "project_id"), "name", "", "fixed_ips",
+				  json_object_get(given, "fixed_ips"), "binding:vnic_type",
+				  "normal"),
+			&port);
+	if (!rc)
+		*id = doc_str(port, "id");
+	return rc;
+}
+
+/* POST os-interface: into a stopped server, whose next start has it. */
+static int interface_attach(struct call *c)
+{
+	auto_of(json_decref) json_t *given = NULL, *server = NULL;
+	struct err why = { 0 };
+	const char *asked, *id;
+	int rc = read_attach(c, &given);
+
+	if (rc)
+		return rc;
+	server = action_begin(c, "attach_interface", "attach_interface");
+	if (!server)
+		return -EBUSY;
+	id = asked = doc_text(given, "port_id");
+	rc = (asked ? find_port(c, asked) : 0) ?: refuse_running(c, server);
+	if (!rc && !asked)
+		rc = make_port(c, server, given, &id);
+	if (rc)
+		return rc;
+	auto_free char *port = strdup(id); /* the document is replaced */
+	if (port_bind(c, port, doc_text(server, "host"), doc_text(server, "id"), NULL, &why))
 		return call_fail(c, 400, "InterfaceAttachFailed",
 				 "Failed to attach network adapter device to %s: %s", c->ids[0],
 				 compute_why(c, &why));
-	int rc = action_commit(c, with_port(server, id, true), 200);
+	id = port;
+	rc = action_commit(c, with_port(server, id, true, !asked), 200);
 	return rc ? rc
 		  : call_reply(c, 200,
 			       json_pack("{s:o}", "interfaceAttachment",
@@ -143,7 +212,7 @@ static int interface_detach(struct call *c)
 	rc = port_unbind(c, c->ids[1]);
 	if (!rc && made)
 		rc = res_delete(c, &port_resource, c->ids[1]);
-	return rc ? rc : action_commit(c, with_port(server, c->ids[1], false), 202);
+	return rc ? rc : action_commit(c, with_port(server, c->ids[1], false, false), 202);
 }
 
 /* Boot from volume is not served: a server has none. */
@@ -152,17 +221,6 @@ static int volumes_list(struct call *c)
 	if (!server_find(c, c->ids[0]))
 		return -ENOENT;
 	return call_reply(c, 200, json_pack("{s:[]}", "volumeAttachments"));
-}
-
-static int groups_list(struct call *c)
-{
-	const json_t *server = server_find(c, c->ids[0]);
-
-	if (!server)
-		return -ENOENT;
-	return call_reply(
-		c, 200,
-		json_pack("{s:O}", "security_groups", json_object_get(server, "security_groups")));
 }
 
 static int addresses_list(struct call *c)
@@ -174,13 +232,28 @@ static int addresses_list(struct call *c)
 	return call_reply(c, 200, json_pack("{s:o}", "addresses", server_addresses(c, server)));
 }
 
+/* GET /servers/ID/ips/NETWORK */
+static int addresses_show(struct call *c)
+{
+	const json_t *server = server_find(c, c->ids[0]);
+	auto_of(json_decref) json_t *all = server ? server_addresses(c, server) : NULL;
+	json_t *of = json_object_get(all, c->ids[1]);
+
+	if (!server)
+		return -ENOENT;
+	if (!of)
+		return call_fail(c, 404, "NetworkNotFound",
+				 "Instance is not a member of specified network");
+	return call_reply(c, 200, json_pack("{s:O}", c->ids[1], of));
+}
+
 const struct route interface_routes[] = {
 	{ "GET", "/v2.1/servers/{}/os-interface", interfaces_list, RULE_READ },
 	{ "GET", "/v2.1/servers/{}/os-interface/{}", interface_show, RULE_READ },
 	{ "POST", "/v2.1/servers/{}/os-interface", interface_attach, RULE_WRITE },
 	{ "DELETE", "/v2.1/servers/{}/os-interface/{}", interface_detach, RULE_WRITE },
 	{ "GET", "/v2.1/servers/{}/os-volume_attachments", volumes_list, RULE_READ },
-	{ "GET", "/v2.1/servers/{}/os-security-groups", groups_list, RULE_READ },
 	{ "GET", "/v2.1/servers/{}/ips", addresses_list, RULE_READ },
+	{ "GET", "/v2.1/servers/{}/ips/{}", addresses_show, RULE_READ },
 	{ NULL },
 };

@@ -8,6 +8,7 @@
 
 #include "compute/actions/actions.h"
 #include "compute/server_state.h"
+#include "network/core/network.h"
 
 static int refuse_locked(struct call *c, const json_t *server)
 {
@@ -155,6 +156,16 @@ static int do_reset(struct call *c, const json_t *args)
 	return rc ? rc : call_reply(c, 202, NULL);
 }
 
+static int do_add_group(struct call *c, const json_t *args)
+{
+	return groups_change(c, doc_text(args, "name"), true);
+}
+
+static int do_remove_group(struct call *c, const json_t *args)
+{
+	return groups_change(c, doc_text(args, "name"), false);
+}
+
 static int server_action(struct call *c)
 {
 	static const struct {
@@ -168,6 +179,8 @@ static int server_action(struct call *c)
 		{ "lock", do_lock, RULE_WRITE },
 		{ "unlock", do_unlock, RULE_WRITE },
 		{ "os-resetState", do_reset, RULE_ADMIN },
+		{ "addSecurityGroup", do_add_group, RULE_WRITE },
+		{ "removeSecurityGroup", do_remove_group, RULE_WRITE },
 		{ "os-getConsoleOutput", action_console, RULE_WRITE },
 	};
 	const char *word = json_object_iter_key(json_object_iter((json_t *)c->body));
@@ -234,7 +247,55 @@ static int action_show(struct call *c)
 			 "Action for request_id %s on instance %s not found", c->ids[1], c->ids[0]);
 }
 
+static json_t *diagnosed_nics(struct call *c, const json_t *server)
+{
+	json_t *list = json_array(), *entry;
+	size_t i;
+
+	json_array_foreach (json_object_get(server, "ports"), i, entry) {
+		const json_t *port = res_get(c, &port_resource, doc_str(entry, "id"));
+
+		if (port)
+			json_array_append_new(
+				list, json_pack("{s:O,s:n,s:n,s:n,s:n,s:n,s:n,s:n,s:n,s:n,s:n}",
+						"mac_address", json_object_get(port, "mac_address"),
+						"rx_octets", "rx_errors", "rx_drop", "rx_packets",
+						"rx_rate", "tx_octets", "tx_errors", "tx_drop",
+						"tx_packets", "tx_rate"));
+	}
+	return list;
+}
+
+/* GET /servers/ID/diagnostics: what is known here. A VF's counters are the switch's to show. */
+static int diagnostics(struct call *c)
+{
+	const json_t *server = server_find(c, c->ids[0]), *flavor;
+	json_t *nics;
+	size_t n;
+
+	if (!server)
+		return -ENOENT;
+	if (!doc_is(server, "vm_state", "active"))
+		return call_fail(c, 409, "InstanceInvalidState",
+				 "Cannot 'get_diagnostics' instance %s while it is in vm_state %s",
+				 c->ids[0], doc_str(server, "vm_state"));
+	if (compute_minor(c) < 48)
+		return call_reply(c, 200, json_object());
+	flavor = json_object_get(server, "flavor");
+	nics = diagnosed_nics(c, server);
+	n = json_array_size(nics);
+	return call_reply(
+		c, 200,
+		json_pack("{s:s,s:s,s:n,s:n,s:n,s:b,s:O,s:[],s:o,s:i,s:i,s:[],s:{s:O,s:n}}",
+			  "state", "running", "driver", "libvirt", "hypervisor", "hypervisor_os",
+			  "uptime", "config_drive", 1, "num_cpus", json_object_get(flavor, "vcpus"),
+			  "cpu_details", "nic_details", nics, "num_nics", (int)n, "num_disks", 1,
+			  "disk_details", "memory_details", "maximum",
+			  json_object_get(flavor, "ram"), "used"));
+}
+
 const struct route action_routes[] = {
+	{ "GET", "/v2.1/servers/{}/diagnostics", diagnostics, RULE_ADMIN },
 	{ "POST", "/v2.1/servers/{}/action", server_action, RULE_WRITE },
 	{ "GET", "/v2.1/servers/{}/os-instance-actions", actions_list, RULE_READ },
 	{ "GET", "/v2.1/servers/{}/os-instance-actions/{}", action_show, RULE_READ },

@@ -3,10 +3,34 @@
  * availability_zone. */
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "hosts/agents.h"
 #include "network/agents/agents.h"
 #include "network/core/network.h"
+
+static bool is_up(struct call *c, const json_t *doc)
+{
+	const json_t *up =
+		json_object_get(host_settings(c, doc_str(doc, "host")), "admin_state_up");
+
+	return !up || json_is_true(up);
+}
+
+static bool is_true(const char *value)
+{
+	return !strcasecmp(value, "true") || !strcmp(value, "1");
+}
+
+static bool match_state(struct call *c, const json_t *doc, const char *value)
+{
+	return is_up(c, doc) == is_true(value);
+}
+
+static bool match_alive(struct call *c, const json_t *doc, const char *value)
+{
+	return agent_alive(c, doc_str(doc, "host")) == is_true(value);
+}
 
 /* Documents /agent/HOST, written from the hosts' reports (hosts/inventory.c, hosts/liveness.c). */
 static const struct rfield agent_fields[] = {
@@ -15,14 +39,14 @@ static const struct rfield agent_fields[] = {
 	{ "binary", J_STR, R_FILTER, "\"anyvf-agentd\"" },
 	{ "topic", J_STR, R_FILTER, "\"N/A\"" },
 	{ "host", J_STR, R_FILTER },
-	{ "admin_state_up", J_BOOL, R_FILTER, "true" },
+	{ "admin_state_up", J_BOOL, R_UPDATE | R_FILTER, "true", .match = match_state },
 	{ "created_at", J_STR, 0 },
 	{ "started_at", J_STR, 0 },
 	{ "heartbeat_timestamp", J_STR, 0 },
-	{ "description", J_STR, 0 },
+	{ "description", J_STR, R_UPDATE | R_NULL, .max = 255 },
 	{ "resources_synced", J_BOOL, 0 },
 	{ "availability_zone", J_STR, R_FILTER },
-	{ "alive", J_BOOL, R_FILTER, "false" },
+	{ "alive", J_BOOL, R_FILTER, "false", .match = match_alive },
 	{ "configurations", J_OBJ, R_VIRTUAL },
 	{ NULL },
 };
@@ -57,6 +81,10 @@ static int agent_show(struct call *c, const json_t *doc, json_t *out)
 	heard[10] = ' '; /* agents' times are the only ones with a blank in the middle */
 	heard[19] = '\0';
 	json_object_set_new(out, "alive", json_boolean(agent_alive(c, doc_str(doc, "host"))));
+	json_object_set_new(out, "admin_state_up", json_boolean(is_up(c, doc)));
+	if (doc_text(host_settings(c, doc_str(doc, "host")), "description"))
+		doc_set_text(out, "description",
+			     doc_text(host_settings(c, doc_str(doc, "host")), "description"));
 	json_object_set_new(out, "heartbeat_timestamp", json_string(heard));
 	json_object_set_new(out, "configurations", agent_configurations(c, doc));
 	return 0;
@@ -80,17 +108,44 @@ static const struct resource agent_resource = {
 	.visible = agent_visible,
 };
 
-/* GET /v2.0/agents/{id}: agents are kept by host */
-static int agent_find(struct call *c)
+/* The agent of the path: they are kept by host. NULL after a fault. */
+static const json_t *agent_find(struct call *c)
 {
 	struct cursor it = call_list(c, "/agent/");
 
 	while (caller_is_admin(c) && cursor_next(&it))
 		if (doc_is(it.doc, "id", c->ids[0]))
-			return call_reply(
-				c, 200,
-				json_pack("{s:o}", "agent", res_show(c, &agent_resource, it.doc)));
-	return call_fail(c, 404, "AgentNotFound", "Agent %s could not be found", c->ids[0]);
+			return it.doc;
+	call_fail(c, 404, "AgentNotFound", "Agent %s could not be found", c->ids[0]);
+	return NULL;
+}
+
+static int agent_reply(struct call *c, const json_t *agent)
+{
+	return call_reply(c, 200, json_pack("{s:o}", "agent", res_show(c, &agent_resource, agent)));
+}
+
+static int agent_get(struct call *c)
+{
+	const json_t *agent = agent_find(c);
+
+	return agent ? agent_reply(c, agent) : -ENOENT;
+}
+
+/* PUT /v2.0/agents/{id}: what an operator says of it is kept beside what the host says */
+static int agent_update(struct call *c)
+{
+	const json_t *agent = agent_find(c), *given = json_object_get(c->body, "agent");
+	auto_of(json_decref) json_t *said = NULL;
+	int rc = agent ? 0 : -ENOENT;
+
+	if (!rc && !json_is_object(given))
+		rc = call_fail(c, 400, "HTTPBadRequest", "Unable to find 'agent' in request body");
+	if (!rc)
+		rc = fields_accept(c, agent_fields, given, true, &said);
+	if (!rc)
+		rc = host_set(c, doc_str(agent, "host"), said);
+	return rc ? rc : agent_reply(c, agent);
 }
 
 /* Nothing here is spread over zones, and no server asks where it may go. */
@@ -100,7 +155,8 @@ static int zone_list(struct call *c)
 }
 
 static const struct route routes[] = {
-	{ "GET", "/v2.0/agents/{}", agent_find, RULE_READ },
+	{ "GET", "/v2.0/agents/{}", agent_get, RULE_READ },
+	{ "PUT", "/v2.0/agents/{}", agent_update, RULE_ADMIN },
 	{ "GET", "/v2.0/availability_zones", zone_list, RULE_READ },
 	{ NULL },
 };

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "network/core/network.h"
@@ -321,6 +322,28 @@ static int plan_ips(struct addr_plan *p, const json_t *wishes)
 	return plan_release(p);
 }
 
+static int compare_ips(const void *a, const void *b)
+{
+	const json_t *const *x = a, *const *y = b;
+
+	return strcmp(doc_str(*x, "ip_address"), doc_str(*y, "ip_address"));
+}
+
+/* As Neutron orders them, by their text, whatever order they were given in. A new list. */
+static json_t *sort_ips(const json_t *ips)
+{
+	const json_t *rows[PORT_IPS_MAX];
+	size_t n = MIN(json_array_size(ips), (size_t)PORT_IPS_MAX);
+	json_t *out = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		rows[i] = json_array_get(ips, i);
+	qsort(rows, n, sizeof(rows[0]), compare_ips);
+	for (size_t i = 0; i < n; i++)
+		json_array_append(out, (json_t *)rows[i]);
+	return out;
+}
+
 /**
  * port_addresses() - Give a port its MAC and IPs, or change them
  * @c:    call; the claims join its transaction
@@ -349,7 +372,7 @@ int port_addresses(struct call *c, json_t *port, const json_t *old)
 		wishes = for_mac;
 	}
 	rc = plan_ips(&p, wishes);
-	return rc ? rc : json_object_set(port, "fixed_ips", got);
+	return rc ? rc : json_object_set_new(port, "fixed_ips", sort_ips(got));
 }
 
 /**

@@ -13,14 +13,33 @@
 
 #define MTU_MIN 68 /* what IPv4 needs (RFC 791); Neutron takes less, and no host can serve it */
 
-static int valid_not_external(struct call *c, const char *field, json_t **value)
+static const char *const provider_names[] = { "provider:network_type", "provider:physical_network",
+					      "provider:segmentation_id" };
+
+static const struct rfield segment_rows[] = {
+	{ "provider:network_type", J_STR, R_CREATE | R_NULL },
+	{ "provider:physical_network", J_STR, R_CREATE | R_NULL, .max = PHYSNET_LEN },
+	{ "provider:segmentation_id", J_INT, R_CREATE | R_NULL },
+	{ NULL },
+};
+
+/* A list of one segment says, as the extension multi-provider writes it, what the provider words
+ * do. */
+static int valid_segments(struct call *c, const char *field, json_t **value)
 {
-	if (!json_is_true(*value))
-		return 0;
-	return call_fail(
-		c, 400, "InvalidInput",
-		"Invalid input for operation: %s networks need a router, and there is none.",
-		field);
+	json_t *one;
+	int rc;
+
+	if (json_array_size(*value) != 1)
+		return call_fail(c, 400, "InvalidInput",
+				 "Invalid input for operation: %s: a network has one segment here.",
+				 field);
+	rc = fields_accept(c, segment_rows, json_array_get(*value, 0), false, &one);
+	if (rc)
+		return rc;
+	json_decref(*value);
+	*value = json_pack("[o]", one);
+	return *value ? 0 : -ENOMEM;
 }
 
 static const struct rfield network_fields[] = {
@@ -36,22 +55,19 @@ static const struct rfield network_fields[] = {
 	{ "availability_zones", J_LIST, 0, "[]" },
 	{ "ipv4_address_scope", J_ANY, 0 },
 	{ "ipv6_address_scope", J_ANY, 0 },
-	{ "router:external", J_BOOL, R_CREATE | R_UPDATE | R_FILTER | R_ADMIN, "false",
-	  .valid = valid_not_external },
+	{ "router:external", J_BOOL, R_CREATE | R_UPDATE | R_FILTER | R_ADMIN, "false" },
 	{ "description", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255 },
 	{ "port_security_enabled", J_BOOL, R_CREATE | R_UPDATE, "true" },
-	{ "vlan_transparent", J_BOOL, R_CREATE | R_NULL },
+	{ "vlan_transparent", J_BOOL, R_CREATE | R_FILTER | R_NULL },
 	{ "provider:network_type", J_STR,
 	  R_CREATE | R_UPDATE | R_FILTER | R_ADMIN | R_HIDDEN | R_NULL },
 	{ "provider:physical_network", J_STR,
 	  R_CREATE | R_UPDATE | R_FILTER | R_ADMIN | R_HIDDEN | R_NULL, .max = PHYSNET_LEN },
 	{ "provider:segmentation_id", J_INT,
 	  R_CREATE | R_UPDATE | R_FILTER | R_ADMIN | R_HIDDEN | R_NULL },
+	{ "segments", J_LIST, R_CREATE | R_ADMIN | R_VIRTUAL | R_SECRET, .valid = valid_segments },
 	{ NULL },
 };
-
-static const char *const provider_names[] = { "provider:network_type", "provider:physical_network",
-					      "provider:segmentation_id" };
 
 static bool segment_is_used(void *arg, const char *physnet, unsigned int vid)
 {
@@ -199,9 +215,24 @@ static int check_unshare(struct call *c, const json_t *doc, const json_t *old)
 	return 0;
 }
 
+/* Takes `segments` out of the document: its one segment is told by the provider words. */
+static int take_segments(struct call *c, json_t *doc)
+{
+	json_t *one = json_array_get(json_object_get(doc, "segments"), 0);
+
+	for (size_t i = 0; one && i < ARRAY_LEN(provider_names); i++)
+		if (!json_is_null(json_object_get(doc, provider_names[i])))
+			return call_fail(c, 400, "SegmentsSetInConjunctionWithProviders",
+					 "Segments and provider values cannot both be set.");
+	if (one && json_object_update(doc, one))
+		return -ENOMEM;
+	json_object_del(doc, "segments");
+	return 0;
+}
+
 static int network_check(struct call *c, json_t *doc, const json_t *old)
 {
-	int rc = check_mtu(c, doc);
+	int rc = take_segments(c, doc) ?: check_mtu(c, doc);
 
 	if (rc)
 		return rc;
@@ -260,6 +291,13 @@ static int network_show(struct call *c, const json_t *doc, json_t *out)
 	return json_object_set_new(out, "subnets", ids) ? -ENOMEM : 0;
 }
 
+/* An external network is seen by all, and used by whose it is. */
+static bool network_visible(const struct call *c, const json_t *doc)
+{
+	return caller_owns(c, doc_str(doc, "project_id")) || doc_bool(doc, "shared") ||
+	       doc_bool(doc, "router:external");
+}
+
 const struct resource network_resource = {
 	.one = "network",
 	.many = "networks",
@@ -274,4 +312,5 @@ const struct resource network_resource = {
 	.check = network_check,
 	.deleted = network_deleted,
 	.show = network_show,
+	.visible = network_visible,
 };

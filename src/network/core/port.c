@@ -21,7 +21,7 @@ static int valid_device_owner(struct call *c, const char *field, json_t **value)
 }
 
 /* fixed_ips=ip_address=10.0.0.4, subnet_id=..., ip_address_substr=... */
-static bool match_fixed_ips(const json_t *doc, const char *value)
+static bool match_fixed_ips(struct call *c, const json_t *doc, const char *value)
 {
 	const char *eq = strchr(value, '=');
 	size_t n = eq ? (size_t)(eq - value) : 0, i;
@@ -41,7 +41,7 @@ static bool match_fixed_ips(const json_t *doc, const char *value)
 	return false;
 }
 
-static bool match_mac(const json_t *doc, const char *value)
+static bool match_mac(struct call *c, const json_t *doc, const char *value)
 {
 	return !strcasecmp(doc_str(doc, "mac_address"), value);
 }
@@ -81,8 +81,10 @@ bool port_is_service(const json_t *port)
 static int check_foreign(struct call *c, const json_t *port, const json_t *old, const json_t *net)
 {
 	enum { PAIRS };
-	static const char *const names[] = { [PAIRS] = "allowed_address_pairs", "mac_address",
-					     "fixed_ips", "port_security_enabled" };
+	static const char *const names[] = { [PAIRS] = "allowed_address_pairs",
+					     "mac_address",
+					     "fixed_ips",
+					     "port_security_enabled" };
 	const char *verb = old ? "update" : "create";
 
 	if (caller_is_admin(c) || port_is_service(port) ||
@@ -99,6 +101,17 @@ static int check_foreign(struct call *c, const json_t *port, const json_t *old, 
 				 verb, names[i]);
 	}
 	return 0;
+}
+
+/* Nova asks the same of who boots on an external network (ExternalNetworkAttachForbidden). */
+static int check_external(struct call *c, const json_t *port, const json_t *net)
+{
+	if (!doc_bool(net, "router:external") || doc_bool(net, "shared") || port_is_service(port) ||
+	    caller_owns(c, doc_str(net, "project_id")))
+		return 0;
+	return call_fail(c, 403, "ExternalNetworkAttachForbidden",
+			 "It is not allowed to create an interface on external network %s",
+			 doc_str(net, "id"));
 }
 
 /* Pairs without a MAC mean the port's own. */
@@ -164,7 +177,7 @@ static int port_check(struct call *c, json_t *port, const json_t *old)
 	if (!net)
 		return call_fail(c, 404, "NetworkNotFound", "Network %s could not be found.",
 				 doc_str(port, "network_id"));
-	rc = check_foreign(c, port, old, net);
+	rc = check_external(c, port, net) ?: check_foreign(c, port, old, net);
 	if (rc)
 		return rc;
 	if (json_is_null(json_object_get(port, "port_security_enabled")))

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "network/core/network.h"
 
@@ -22,6 +23,14 @@ static int valid_ip_version(struct call *c, const char *field, json_t **value)
 }
 
 static const char *const ipv6_modes[] = { "slaac", "dhcpv6-stateful", "dhcpv6-stateless", NULL };
+
+/* A subnet is shared as its network is. */
+static bool match_shared(struct call *c, const json_t *doc, const char *value)
+{
+	const json_t *net = res_get(c, &network_resource, doc_str(doc, "network_id"));
+
+	return doc_bool(net, "shared") == (!strcasecmp(value, "true") || !strcmp(value, "1"));
+}
 
 static const struct rfield subnet_fields[] = {
 	{ "id", J_UUID, R_FILTER },
@@ -41,6 +50,7 @@ static const struct rfield subnet_fields[] = {
 	{ "dns_nameservers", J_LIST, R_CREATE | R_UPDATE, "[]", .valid = valid_nameservers },
 	{ "description", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255 },
 	{ "service_types", J_LIST, 0, "[]" },
+	{ "shared", J_BOOL, R_FILTER | R_VIRTUAL | R_SECRET, .match = match_shared },
 	{ NULL },
 };
 
@@ -241,6 +251,19 @@ static int port_strip(struct call *c, const json_t *port, const char *subnet_id)
 	return res_put(c, &port_resource, copy);
 }
 
+/* A subnet is part of its network, whose revision tells of it. */
+static int touch_network(struct call *c, const json_t *subnet)
+{
+	const json_t *net = res_get(c, &network_resource, doc_str(subnet, "network_id"));
+
+	return net ? res_put(c, &network_resource, json_copy((json_t *)net)) : 0;
+}
+
+static int subnet_updated(struct call *c, const json_t *doc, const json_t *old)
+{
+	return touch_network(c, doc);
+}
+
 /* Addresses go with their subnet if nobody chose them: the service port's, and those by SLAAC. */
 static int subnet_deleted(struct call *c, const json_t *doc)
 {
@@ -264,7 +287,7 @@ static int subnet_deleted(struct call *c, const json_t *doc)
 		if (!rc && port)
 			rc = port_strip(c, port, id);
 	}
-	return rc;
+	return rc ? rc : touch_network(c, doc);
 }
 
 /* A subnet is seen by whoever sees its network. */
@@ -289,6 +312,8 @@ const struct resource subnet_resource = {
 	.quota = "subnet",
 	.quota_default = 100,
 	.check = subnet_check,
+	.created = touch_network,
+	.updated = subnet_updated,
 	.deleted = subnet_deleted,
 	.visible = subnet_visible,
 };

@@ -3,103 +3,16 @@
  * Security groups and their rules: kept and shown, so that clients and their
  * scripts work, but not enforced, as on any SR-IOV NIC under Neutron. What is
  * enforced is port_security_enabled (the VF's spoof check). A project's group
- * "default" is /group_default/PROJECT, made when it is first needed.
+ * "default", which comes and goes with the project, is /group_default/PROJECT. Rules: rule.c.
  */
 #include <errno.h>
 #include <string.h>
 
+#include "identity/identity.h"
 #include "network/core/network.h"
 #include "network/secgroup/secgroup.h"
 
-static const struct resource security_group_resource, security_group_rule_resource;
-
 static const char *const ethertypes[] = { "IPv4", "IPv6", NULL };
-static const char *const directions[] = { "ingress", "egress", NULL };
-
-/* A protocol is a name or a number, kept as text. */
-static int valid_protocol(struct call *c, const char *field, json_t **value)
-{
-	json_int_t n = json_integer_value(*value);
-	json_t *text;
-
-	if (json_is_string(*value) && json_string_length(*value) <= 40)
-		return 0;
-	if (!json_is_integer(*value) || n < 0 || n > 255)
-		return call_fail(c, 400, "SecurityGroupRuleInvalidProtocol",
-				 "Security group rule protocol is not supported; give a name or a "
-				 "number of 0 to 255.");
-	text = json_sprintf("%lld", n);
-	json_decref(*value);
-	*value = text;
-	return text ? 0 : -ENOMEM;
-}
-
-static const struct rfield rule_fields[] = {
-	{ "id", J_UUID, R_FILTER },
-	{ "project_id", J_STR, R_CREATE | R_FILTER | R_INDEX },
-	{ "security_group_id", J_UUID, R_CREATE | R_NEED | R_FILTER,
-	  .ref = &security_group_resource },
-	{ "ethertype", J_STR, R_CREATE | R_FILTER, "\"IPv4\"", .names = ethertypes },
-	{ "direction", J_STR, R_CREATE | R_NEED | R_FILTER, .names = directions },
-	{ "protocol", J_ANY, R_CREATE | R_FILTER | R_NULL, .valid = valid_protocol },
-	{ "port_range_min", J_INT, R_CREATE | R_FILTER | R_NULL, .max = 65535 },
-	{ "port_range_max", J_INT, R_CREATE | R_FILTER | R_NULL, .max = 65535 },
-	{ "remote_ip_prefix", J_STR, R_CREATE | R_FILTER | R_NULL, .valid = valid_cidr },
-	{ "remote_address_group_id", J_ANY, 0 },
-	{ "normalized_cidr", J_STR, 0 },
-	{ "remote_group_id", J_UUID, R_CREATE | R_FILTER | R_NULL,
-	  .ref = &security_group_resource },
-	{ "description", J_STR, R_CREATE | R_FILTER, "\"\"", .max = 255 },
-	{ NULL },
-};
-
-/* What makes two rules the same rule. */
-static const char *const rule_essence[] = { "ethertype",      "direction",	"protocol",
-					    "port_range_min", "port_range_max", "remote_ip_prefix",
-					    "remote_group_id" };
-
-static bool rules_equal(const json_t *a, const json_t *b)
-{
-	for (size_t i = 0; i < ARRAY_LEN(rule_essence); i++)
-		if (!doc_same(a, b, rule_essence[i]))
-			return false;
-	return true;
-}
-
-static int rule_check(struct call *c, json_t *doc, const json_t *old)
-{
-	const json_t *min = json_object_get(doc, "port_range_min");
-	const json_t *max = json_object_get(doc, "port_range_max");
-	struct cursor it = res_list(c, &security_group_rule_resource, "security_group_id",
-				    doc_str(doc, "security_group_id"));
-
-	if (json_is_integer(min) && json_is_integer(max) &&
-	    json_integer_value(min) > json_integer_value(max))
-		return call_fail(c, 400, "SecurityGroupInvalidPortRange",
-				 "For TCP/UDP protocols, port_range_min must be <= port_range_max");
-	while (cursor_next(&it))
-		if (rules_equal(it.doc, doc))
-			return call_fail(c, 409, "SecurityGroupRuleExists",
-					 "Security group rule already exists. Rule id is %s.",
-					 doc_str(it.doc, "id"));
-	return json_object_set(doc, "normalized_cidr", json_object_get(doc, "remote_ip_prefix"))
-		       ? -ENOMEM
-		       : 0;
-}
-
-static const struct resource security_group_rule_resource = {
-	.one = "security_group_rule",
-	.many = "security_group_rules",
-	.label = "SecurityGroupRule",
-	.path = "/v2.0/security-group-rules",
-	.flags = RES_TENANT | RES_TIMES | RES_REVISION | RES_NO_UPDATE,
-	.read = RULE_READ,
-	.write = RULE_WRITE,
-	.fields = rule_fields,
-	.quota = "security_group_rule",
-	.quota_default = 100,
-	.check = rule_check,
-};
 
 static const struct rfield group_fields[] = {
 	{ "id", J_UUID, R_FILTER },
@@ -126,16 +39,23 @@ static int rule_add(struct call *c, const json_t *group, const char *direction,
 	return res_create(c, &security_group_rule_resource, attrs, NULL);
 }
 
-static bool is_default(const json_t *group)
+static bool is_default(struct call *c, const json_t *group)
 {
-	return doc_is(group, "name", "default");
+	const json_t *row = call_get(c, "/group_default/%s", doc_str(group, "project_id"));
+
+	return row && doc_is(row, "group", doc_str(group, "id"));
 }
 
+/* One of that name a project has from the start, and no second. */
 static int group_check(struct call *c, json_t *doc, const json_t *old)
 {
-	if (!is_default(doc) || (old && is_default(old)))
+	if (doc_same(doc, old, "name"))
 		return 0;
-	if (!call_get(c, "/group_default/%s", doc_str(doc, "project_id")))
+	if (old && is_default(c, old))
+		return call_fail(c, 409, "SecurityGroupCannotUpdateDefault",
+				 "Updating default security group not allowed.");
+	if (!doc_is(doc, "name", "default") ||
+	    !call_get(c, "/group_default/%s", doc_str(doc, "project_id")))
 		return 0;
 	return call_fail(c, 409, "SecurityGroupDefaultAlreadyExists",
 			 "Default security group already exists.");
@@ -148,22 +68,30 @@ static int group_created(struct call *c, const json_t *doc)
 
 	for (int i = 0; i < 2 && !rc; i++) {
 		rc = rule_add(c, doc, "egress", ethertypes[i], false);
-		if (!rc && is_default(doc))
+		if (!rc && doc_is(doc, "name", "default"))
 			rc = rule_add(c, doc, "ingress", ethertypes[i], true);
 	}
 	return rc;
 }
 
-static bool group_has_port(struct call *c, const char *id)
+static bool port_has_group(const json_t *port, const char *id)
 {
-	struct cursor it = res_list(c, &port_resource, NULL, NULL);
 	json_t *group;
 	size_t i;
 
+	json_array_foreach (json_object_get(port, "security_groups"), i, group)
+		if (!strcmp(json_string_value(group), id))
+			return true;
+	return false;
+}
+
+static bool group_has_port(struct call *c, const char *id)
+{
+	struct cursor it = res_list(c, &port_resource, NULL, NULL);
+
 	while (cursor_next(&it))
-		json_array_foreach (json_object_get(it.doc, "security_groups"), i, group)
-			if (!strcmp(json_string_value(group), id))
-				return true;
+		if (port_has_group(it.doc, id))
+			return true;
 	return false;
 }
 
@@ -175,12 +103,12 @@ static int group_deleted(struct call *c, const json_t *doc)
 
 	if (group_has_port(c, id))
 		return call_fail(c, 409, "SecurityGroupInUse", "Security Group %s in use.", id);
-	if (is_default(doc) && !caller_is_admin(c))
+	if (is_default(c, doc) && !caller_is_admin(c))
 		return call_fail(c, 409, "SecurityGroupCannotRemoveDefault",
 				 "Insufficient rights for removing default security group.");
 	while (!rc && cursor_next(&it))
 		rc = res_delete(c, &security_group_rule_resource, doc_str(it.doc, "id"));
-	if (!rc && is_default(doc))
+	if (!rc && is_default(c, doc))
 		rc = call_delete(c, "/group_default/%s", doc_str(doc, "project_id"));
 	return rc;
 }
@@ -196,7 +124,7 @@ static int group_show(struct call *c, const json_t *doc, json_t *out)
 	return json_object_set_new(out, "security_group_rules", rules) ? -ENOMEM : 0;
 }
 
-static const struct resource security_group_resource = {
+const struct resource security_group_resource = {
 	.one = "security_group",
 	.many = "security_groups",
 	.label = "SecurityGroup",
@@ -236,13 +164,41 @@ static int group_default(struct call *c, const char *project_id, const char **id
 	return rc;
 }
 
-/* GET /v2.0/security-groups: who looks has a default group */
-static int group_list(struct call *c)
+/* Of a project that an older version made, or whose admin deleted it: who looks or makes another
+ * has a default group. */
+static int own_default(struct call *c)
 {
 	const char *id;
-	int rc = *c->auth->project_id ? group_default(c, c->auth->project_id, &id) : 0;
 
-	return rc ? rc : res_handle_list(c, &security_group_resource, false);
+	return *c->auth->project_id ? group_default(c, c->auth->project_id, &id) : 0;
+}
+
+static int group_list(struct call *c)
+{
+	return own_default(c) ?: res_handle_list(c, &security_group_resource, false);
+}
+
+static int group_post(struct call *c)
+{
+	return own_default(c) ?: res_handle_create(c, &security_group_resource);
+}
+
+static int project_created(struct call *c, const json_t *project)
+{
+	const char *id;
+
+	return group_default(c, doc_str(project, "id"), &id);
+}
+
+/* Its key first: without it, it is a group as others are. One that ports still have stays. */
+static int project_deleted(struct call *c, const json_t *project)
+{
+	const json_t *row = call_get(c, "/group_default/%s", doc_str(project, "id"));
+	auto_free char *id = row ? strdup(doc_str(row, "group")) : NULL;
+	int rc = id ? call_delete(c, "/group_default/%s", doc_str(project, "id")) : 0;
+
+	return rc || !id || group_has_port(c, id) ? rc
+						  : res_delete(c, &security_group_resource, id);
 }
 
 static int port_check(struct call *c, json_t *port, const json_t *old)
@@ -261,6 +217,10 @@ static int port_check(struct call *c, json_t *port, const json_t *old)
 		rc = group_default(c, doc_str(port, "project_id"), &group);
 		return rc ? rc : json_array_append_new(groups, json_string(group));
 	}
+	if (!secure && json_array_size(groups) && !doc_same(port, old, "security_groups"))
+		return call_fail(c, 400, "PortSecurityAndIPRequiredForSecurityGroups",
+				 "Port security must be enabled and port must have an IP address "
+				 "in order to use security groups.");
 	if (!secure && json_array_size(groups))
 		return call_fail(c, 409, "PortSecurityPortHasSecurityGroup",
 				 "Port has security group associated. Cannot disable port security "
@@ -280,18 +240,31 @@ static const struct resource *const resources[] = { &security_group_resource,
 						    &security_group_rule_resource, NULL };
 static const struct route routes[] = {
 	{ "GET", "/v2.0/security-groups", group_list, RULE_READ },
+	{ "POST", "/v2.0/security-groups", group_post, RULE_WRITE },
 	{ NULL },
 };
 static const struct route *const all_routes[] = { routes, NULL };
 
+static bool match_group(struct call *c, const json_t *port, const char *value)
+{
+	return port_has_group(port, value);
+}
+
 static const struct rfield port_rows[] = {
-	{ "security_groups", J_LIST, R_CREATE | R_UPDATE, .valid = valid_uuids },
+	{ "security_groups", J_LIST, R_CREATE | R_UPDATE | R_FILTER, .valid = valid_uuids,
+	  .match = match_group },
 	{ NULL },
 };
 static const struct more_fields fields[] = { { "port", port_rows }, { NULL } };
-static const struct hook hooks[] = { { &port_resource, .check = port_check }, { NULL } };
+static const struct hook hooks[] = {
+	{ &port_resource, .check = port_check },
+	{ &project_resource, .created = project_created, .deleted = project_deleted },
+	{ NULL },
+};
 
 static const struct extension extensions[] = {
+	{ "port-security-groups-filtering", "Port filtering on security groups",
+	  "Provides security groups filtering when listing ports", "2018-01-09T09:00:00-00:00" },
 	{ "security-groups-normalized-cidr", "Normalized CIDR field for security group rules",
 	  "Add new field with normalized remote_ip_prefix cidr in SG rule",
 	  "2020-07-28T10:00:00-00:00" },

@@ -6,5 +6,6 @@
 #include "engine/feature.h"
 
 extern const struct feature secgroup_feature;
+extern const struct resource security_group_resource, security_group_rule_resource;
 
 #endif

@@ -176,10 +176,12 @@ static int tag_clear(struct call *c)
 	return rc ? rc : call_reply(c, 204, NULL);
 }
 
-/* Has the document all these tags, "red,blue"? (rfield_match_fn) */
-static bool match_tags(const json_t *doc, const char *value)
+/* How many of these tags, "red,blue", does the document lack? *given: of how many. */
+static unsigned int lacks(const json_t *doc, const char *value, unsigned int *given)
 {
-	while (*value) {
+	unsigned int lack = 0;
+
+	for (*given = 0; *value; ++*given) {
 		size_t n = strcspn(value, ","), i;
 		bool has = false;
 		json_t *tag;
@@ -187,11 +189,35 @@ static bool match_tags(const json_t *doc, const char *value)
 		json_array_foreach (json_object_get(doc, "tags"), i, tag)
 			has |= json_string_length(tag) == n &&
 			       !strncmp(json_string_value(tag), value, n);
-		if (!has)
-			return false;
+		lack += !has;
 		value += n + (value[n] == ',');
 	}
-	return true;
+	return lack;
+}
+
+/* The four filters of standard-attr-tag (rfield_match_fn). */
+static bool has_all(struct call *c, const json_t *doc, const char *value)
+{
+	unsigned int given;
+
+	return lacks(doc, value, &given) == 0;
+}
+
+static bool has_any(struct call *c, const json_t *doc, const char *value)
+{
+	unsigned int given;
+
+	return lacks(doc, value, &given) < given;
+}
+
+static bool has_not_all(struct call *c, const json_t *doc, const char *value)
+{
+	return !has_all(c, doc, value);
+}
+
+static bool has_none(struct call *c, const json_t *doc, const char *value)
+{
+	return !has_any(c, doc, value);
 }
 
 static const struct route routes[] = {
@@ -206,7 +232,10 @@ static const struct route routes[] = {
 static const struct route *const all_routes[] = { routes, NULL };
 
 static const struct rfield rows[] = {
-	{ "tags", J_LIST, R_FILTER, "[]", .match = match_tags },
+	{ "tags", J_LIST, R_FILTER | R_EACH, "[]", .match = has_all },
+	{ "tags-any", J_LIST, R_FILTER | R_VIRTUAL | R_SECRET, .match = has_any },
+	{ "not-tags", J_LIST, R_FILTER | R_VIRTUAL | R_SECRET, .match = has_not_all },
+	{ "not-tags-any", J_LIST, R_FILTER | R_EACH | R_VIRTUAL | R_SECRET, .match = has_none },
 	{ NULL },
 };
 static const struct more_fields fields[] = {

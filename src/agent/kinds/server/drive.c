@@ -30,6 +30,19 @@ static void hostname_of(const char *name, char out[64])
 		strcpy(out, "server");
 }
 
+/* Where a guest finds the files, and where it shall put them, as Nova writes it. */
+static json_t *file_list(const json_t *files)
+{
+	json_t *list = json_array(), *file;
+	size_t i;
+
+	json_array_foreach (files, i, file)
+		json_array_append_new(list, json_pack("{s:o,s:O*}", "content_path",
+						      json_sprintf("/content/%04zu", i), "path",
+						      json_object_get(file, "path")));
+	return list;
+}
+
 /**
  * drive_meta_data() - openstack/latest/meta_data.json
  * @s: server
@@ -45,6 +58,10 @@ json_t *drive_meta_data(const struct want_server *s)
 	meta = json_pack("{s:s,s:s,s:s,s:s,s:i,s:s,s:O*,s:[]}", "uuid", s->id, "name", s->name,
 			 "hostname", host, "project_id", s->project_id, "launch_index", 0,
 			 "availability_zone", "nova", "meta", s->metadata, "devices");
+	if (meta && s->admin_pass)
+		json_object_set_new(meta, "admin_pass", json_string(s->admin_pass));
+	if (meta && json_array_size(s->files))
+		json_object_set_new(meta, "files", file_list(s->files));
 	if (meta && s->key_name && s->public_key)
 		json_object_set_new(meta, "public_keys",
 				    json_pack("{s:s}", s->key_name, s->public_key));
@@ -159,7 +176,7 @@ static int put_file(const char *dir, const char *name, const void *data, size_t 
 {
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s/openstack/latest/%s", dir, name);
+	snprintf(path, sizeof(path), "%s/openstack/%s", dir, name);
 	return file_replace(path, data, size, 0644, e);
 }
 
@@ -171,6 +188,30 @@ static int put_json(const char *dir, const char *name, json_t *doc, struct err *
 	if (!text)
 		return err_set(e, -ENOMEM, "out of memory");
 	return put_file(dir, name, text, strlen(text), e);
+}
+
+/* content/0000 and so on: the files of the server's boot. */
+static int put_files(const char *dir, const json_t *files, struct err *e)
+{
+	char path[PATH_MAX], name[32];
+	const json_t *file;
+	size_t i, size;
+	int rc = 0;
+
+	snprintf(path, sizeof(path), "%s/openstack/content", dir);
+	if (json_array_size(files))
+		rc = file_mkdirs(path, 0755, e);
+	json_array_foreach (files, i, file) {
+		const char *text = json_string_value(json_object_get(file, "contents"));
+		auto_free char *bytes = NULL;
+
+		snprintf(name, sizeof(name), "content/%04zu", i);
+		if (!rc)
+			rc = drive_user_data(text ? text : "", &bytes, &size, e);
+		if (!rc)
+			rc = put_file(dir, name, bytes, size, e);
+	}
+	return rc;
 }
 
 /*
@@ -192,11 +233,11 @@ static int write_iso(const char *dir, const char *iso, struct err *e)
 	auto_close int out = open(iso, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	const int fds[] = { in, out };
 	const struct sandbox sandbox = { .memory = 1U << 30,
-				   .file_size = 64U << 20,
-				   .cpu_s = 30,
-				   .fds = fds,
-				   .n_fds = 2,
-				   .print = true };
+					 .file_size = 64U << 20,
+					 .cpu_s = 30,
+					 .fds = fds,
+					 .n_fds = 2,
+					 .print = true };
 
 	if (in < 0 || out < 0)
 		return err_errno(e, "%s", in < 0 ? dir : iso);
@@ -227,14 +268,16 @@ int drive_make(const struct want_server *s, const struct want_port *const *ports
 	snprintf(path, sizeof(path), "%s/openstack/latest", dir);
 	rc = file_mkdirs(path, 0755, e);
 	if (!rc)
-		rc = put_json(dir, "meta_data.json", drive_meta_data(s), e);
+		rc = put_json(dir, "latest/meta_data.json", drive_meta_data(s), e);
 	if (!rc)
-		rc = put_json(dir, "network_data.json", drive_network_data(ports, n_ports, nets),
-			      e);
+		rc = put_json(dir, "latest/network_data.json",
+			      drive_network_data(ports, n_ports, nets), e);
 	if (!rc && s->user_data)
 		rc = drive_user_data(s->user_data, &user_data, &size, e);
 	if (!rc && user_data)
-		rc = put_file(dir, "user_data", user_data, size, e);
+		rc = put_file(dir, "latest/user_data", user_data, size, e);
+	if (!rc)
+		rc = put_files(dir, s->files, e);
 	unlink(iso);
 	return rc ? rc : write_iso(dir, iso, e);
 }

@@ -88,6 +88,8 @@ int want_server_parse(json_t *doc, struct want_server *out, struct err *e)
 	s.memory_mb = (unsigned int)memory_mb;
 	s.disk_gb = (unsigned int)disk_gb;
 	s.user_data = want_text(doc, "user_data");
+	s.admin_pass = want_text(doc, "admin_pass");
+	s.files = json_object_get(doc, "files");
 	s.key_name = want_text(doc, "key_name");
 	s.public_key = want_text(doc, "public_key");
 	s.metadata = metadata;

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tags of servers, /servers/ID/tags, from 2.26 on, and what boots and lists say of them. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "compute/compute.h"
+
+#define TAGS_MINOR 26
+
+static bool has(const json_t *tags, const char *text, size_t len)
+{
+	const json_t *tag;
+	size_t i;
+
+	json_array_foreach (tags, i, tag)
+		if (json_string_length(tag) == len && !strncmp(json_string_value(tag), text, len))
+			return true;
+	return false;
+}
+
+/**
+ * server_tags_matched() - How many of a filter's tags a server has
+ * @server: stored document
+ * @value:  "red,blue"
+ * @given:  set to how many the filter has
+ */
+unsigned int server_tags_matched(const json_t *server, const char *value, unsigned int *given)
+{
+	const json_t *tags = json_object_get(server, "tags");
+	unsigned int n = 0;
+
+	for (*given = 0; *value; ++*given) {
+		size_t len = strcspn(value, ",");
+
+		n += has(tags, value, len);
+		value += len + (value[len] == ',');
+	}
+	return n;
+}
+
+/* The server of the path; tags are not there before 2.26. */
+static const json_t *tagged(struct call *c)
+{
+	if (compute_minor(c) >= TAGS_MINOR)
+		return server_find(c, c->ids[0]);
+	call_fail(c, 404, "HTTPNotFound", "The resource could not be found.");
+	return NULL;
+}
+
+/* Takes tags. */
+static int put_tags(struct call *c, const json_t *server, json_t *tags)
+{
+	json_t *copy = json_copy((json_t *)server);
+
+	json_object_set_new(copy, "tags", tags);
+	return server_put(c, copy);
+}
+
+static int tags_list(struct call *c)
+{
+	const json_t *server = tagged(c);
+
+	if (!server)
+		return -ENOENT;
+	return call_reply(c, 200, json_pack("{s:O}", "tags", json_object_get(server, "tags")));
+}
+
+static int tags_replace(struct call *c)
+{
+	const json_t *server = tagged(c), *given = json_object_get(c->body, "tags"), *tag;
+	json_t *tags;
+	size_t i;
+	int rc;
+
+	if (!server)
+		return -ENOENT;
+	if (!given)
+		return call_fail(c, 400, "BadRequest", "'tags' is a required property");
+	rc = server_check_tags(c, given);
+	if (rc)
+		return rc;
+	tags = json_array();
+	json_array_foreach (given, i, tag)
+		if (!has(tags, json_string_value(tag), json_string_length(tag)))
+			json_array_append(tags, (json_t *)tag);
+	json_incref(tags);
+	rc = put_tags(c, server, tags) ?: call_reply(c, 200, json_pack("{s:O}", "tags", tags));
+	json_decref(tags);
+	return rc;
+}
+
+static int tags_clear(struct call *c)
+{
+	const json_t *server = tagged(c);
+
+	if (!server)
+		return -ENOENT;
+	return put_tags(c, server, json_array()) ?: call_reply(c, 204, NULL);
+}
+
+static bool path_tag(const struct call *c, const json_t *server)
+{
+	return has(json_object_get(server, "tags"), c->ids[1], strlen(c->ids[1]));
+}
+
+static int no_tag(struct call *c)
+{
+	return call_fail(c, 404, "InstanceTagNotFound", "Server %s has no tag '%s'", c->ids[0],
+			 c->ids[1]);
+}
+
+static int tag_show(struct call *c)
+{
+	const json_t *server = tagged(c);
+
+	if (!server)
+		return -ENOENT;
+	return path_tag(c, server) ? call_reply(c, 204, NULL) : no_tag(c);
+}
+
+static int tag_add(struct call *c)
+{
+	const json_t *server = tagged(c);
+	json_t *tags;
+	int rc;
+
+	if (!server)
+		return -ENOENT;
+	if (path_tag(c, server))
+		return call_reply(c, 204, NULL);
+	tags = json_copy(json_object_get(server, "tags"));
+	json_array_append_new(tags, json_string(c->ids[1]));
+	rc = server_check_tags(c, tags);
+	if (rc)
+		json_decref(tags);
+	return rc ?: put_tags(c, server, tags) ?: call_reply(c, 201, NULL);
+}
+
+static int tag_delete(struct call *c)
+{
+	const json_t *server = tagged(c), *tag;
+	json_t *tags;
+	size_t i;
+
+	if (!server)
+		return -ENOENT;
+	if (!path_tag(c, server))
+		return no_tag(c);
+	tags = json_array();
+	json_array_foreach (json_object_get(server, "tags"), i, tag)
+		if (strcmp(json_string_value(tag), c->ids[1]))
+			json_array_append(tags, (json_t *)tag);
+	return put_tags(c, server, tags) ?: call_reply(c, 204, NULL);
+}
+
+const struct route tag_routes[] = {
+	{ "GET", "/v2.1/servers/{}/tags", tags_list, RULE_READ },
+	{ "PUT", "/v2.1/servers/{}/tags", tags_replace, RULE_WRITE },
+	{ "DELETE", "/v2.1/servers/{}/tags", tags_clear, RULE_WRITE },
+	{ "GET", "/v2.1/servers/{}/tags/{}", tag_show, RULE_READ },
+	{ "PUT", "/v2.1/servers/{}/tags/{}", tag_add, RULE_WRITE },
+	{ "DELETE", "/v2.1/servers/{}/tags/{}", tag_delete, RULE_WRITE },
+	{ NULL },
+};
