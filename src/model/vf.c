@@ -67,7 +67,7 @@ const char *const drop_names[DROP_N + 1] = {
 	[DROP_OFFLOAD] = "offload",	  [DROP_ISOLATED] = "isolated",
 	[DROP_STORM_BROADCAST] = "storm_broadcast",
 	[DROP_STORM_MULTICAST] = "storm_multicast",
-	[DROP_FLOW_CONTROL] = "flow_control",
+	[DROP_FLOW_CONTROL] = "flow_control", [DROP_MULTICAST] = "multicast_refused",
 };
 
 const char *const drop_help[DROP_N] = {
@@ -86,6 +86,7 @@ const char *const drop_help[DROP_N] = {
 	[DROP_STORM_BROADCAST] = "more broadcast frames a second than the VF may send",
 	[DROP_STORM_MULTICAST] = "more multicast frames a second than the VF may send",
 	[DROP_FLOW_CONTROL] = "flow control, or more than two tags, below which it cannot be told",
+	[DROP_MULTICAST] = "of a group not joined: the guest asks for all multicast in vain",
 };
 
 /**

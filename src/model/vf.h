@@ -124,6 +124,7 @@ enum drop {
 	DROP_STORM_BROADCAST, /* from the VF: above its limits of frames to many */
 	DROP_STORM_MULTICAST,
 	DROP_FLOW_CONTROL, /* from the VF: MAC control, that would stall a port, or more than two tags */
+	DROP_MULTICAST,	   /* to the VF: its guest asks for all multicast and may not have it */
 	DROP_N
 };
 extern const char *const drop_names[DROP_N + 1];

@@ -48,6 +48,7 @@ enum veb_flag {
 	VEB_ROOM = 1 << 12,	/* and one more may be: from nobody's address frames pass */
 	VEB_VST = 1 << 9,	/* set by veb_port_new(): only frames of its pvid, all untagged */
 	VEB_ISOLATED = 1 << 8,	/* exchanges no frames with others of this flag (br_private.h) */
+	VEB_MULTI_REFUSED = 1 << 14, /* without VEB_ALLMULTI: what it then does not get is a drop */
 	VEB_UNKNOWN = 1 << 13,	/* of VEB_HOST: unicast from inside that matched nobody, too */
 };
 

@@ -253,6 +253,12 @@ static bool strips(const struct veb_port *q, const struct item *it)
 	       (q->flags & VEB_VST || !frame_is_tpid(it->f->type));
 }
 
+/* VEPA: the frame is the port's own, come back from the wire. */
+static bool is_pruned(const struct burst *b, uint16_t to)
+{
+	return unlikely(b->prune) && entry_has(b->s, b->prune, to);
+}
+
 /* Gives the frame to a member whose VLAN was matched, with its mirrors. */
 static void deliver(struct burst *b, const struct item *it, uint16_t to)
 {
@@ -260,7 +266,7 @@ static void deliver(struct burst *b, const struct item *it, uint16_t to)
 	bool bare = strips(q, it);
 	const uint32_t tags[2] = { it->tags[bare], bare ? 0 : it->tags[1] };
 
-	if (unlikely(b->prune) && entry_has(b->s, b->prune, to))
+	if (is_pruned(b, to))
 		return;
 	if (unlikely(!(q->flags & VEB_LINK_UP))) {
 		drop_at(b, to, it, tags, DROP_LINK_DOWN);
@@ -299,6 +305,17 @@ static bool member_wants(const struct burst *b, const struct veb_member *m, uint
 	return vlan_member(b->s->ports[m->id], vlan);
 }
 
+/* Whether a member of the VLAN gets what is for a group; who is refused what he asks for hears it. */
+static bool group_reaches(struct burst *b, const struct item *it, const struct veb_member *m,
+			  const struct veb_fib_entry *joined)
+{
+	if (m->flags & VEB_ALLMULTI || (joined && entry_has(b->s, joined, m->id)))
+		return true;
+	if (unlikely(m->flags & VEB_MULTI_REFUSED) && !is_pruned(b, m->id))
+		drop_at(b, m->id, it, it->tags, DROP_MULTICAST);
+	return false;
+}
+
 /* Broadcast and multicast: the members of the VLAN but the sender, and the wire. */
 static void flood(struct burst *b, const struct item *it)
 {
@@ -315,8 +332,7 @@ static void flood(struct burst *b, const struct item *it)
 
 		if (!member_wants(b, m, it->vlan))
 			continue;
-		if (!everyone && !(m->flags & VEB_ALLMULTI) &&
-		    !(joined && entry_has(b->s, joined, m->id)))
+		if (!everyone && !group_reaches(b, it, m, joined))
 			continue;
 		kept |= m->flags & VEB_DHCP;
 		deliver(b, it, m->id);

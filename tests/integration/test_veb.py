@@ -310,9 +310,11 @@ def test_05_multicast_reaches_who_joined_or_hears_all(lab):
     lab.filter(4, mcasts=[group])
     lab.vf(4, vlan=7)
     lab.filter(5)
-    assert lab.who(0, group) == [1, HOST, WIRE]  # to hear all takes trust
-    lab.vf(3, trust=True)
-    assert lab.who(0, group) == [1, 3, HOST, WIRE]
+    assert lab.who(0, group) == [1, HOST, WIRE] and lab.drops(3, 'multicast_refused') == 1  # to hear all takes a right
+    lab.vf(3, learning=2)  # a bridge's port joins nothing for who is behind it
+    assert lab.who(0, group) == [1, 3, HOST, WIRE] and lab.status(3)['allmulti']
+    lab.vf(3, trust=True, learning=0)
+    assert lab.who(0, group) == [1, 3, HOST, WIRE] and lab.drops(3, 'multicast_refused') == 1
     assert lab.who(WIRE, group) == [1, 3, HOST]
     assert lab.who(WIRE, group, tags=tag(7)) == [1, 3, 4, HOST]
     assert lab.who(1, other) == [2, 3, HOST, WIRE]

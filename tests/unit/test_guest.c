@@ -294,6 +294,26 @@ static void promiscuity_takes_trust_a_wish_and_the_operators_word(void **state)
 	}
 }
 
+/* Every row: what the guest says, and what the operator said of its VF. */
+static void multicast_is_what_was_joined_or_all_where_that_may_be(void **state)
+{
+	static const struct mac other = { { 2, 0, 0, 0, 9, 9 } };
+
+	for (unsigned int i = 0; i < 1 << 6; i++) {
+		const struct guest g = { .known = i & 1, .promisc = i & 2, .allmulti = i & 4 };
+		struct vf_config c = { .trust = i & 8, .learning = i & 16 ? 4 : 0 };
+		bool asks = i & 6, may = i & 56;
+
+		if (i & 32)
+			c.allowed = (struct mac_list){ .n = 1, .macs = { other } };
+		assert_int_equal(guest_multicast(&g, &c), !(i & 1) ? GUEST_MULTI_ALL :
+							  !asks	   ? GUEST_MULTI_JOINED :
+							  may	   ? GUEST_MULTI_ALL :
+								     GUEST_MULTI_REFUSED);
+		assert_int_equal(guest_multicast(NULL, &c), GUEST_MULTI_ALL);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +325,7 @@ int main(void)
 		cmocka_unit_test(learned_addresses_follow_the_same_rule),
 		cmocka_unit_test(refused_learned_addresses_are_remembered_but_not_without_end),
 		cmocka_unit_test(promiscuity_takes_trust_a_wish_and_the_operators_word),
+		cmocka_unit_test(multicast_is_what_was_joined_or_all_where_that_may_be),
 		cmocka_unit_test(a_lost_filter_source_keeps_what_was_accepted),
 		cmocka_unit_test(one_rule_says_whose_an_address_is),
 		cmocka_unit_test(who_may_not_have_an_address_keeps_his_own),

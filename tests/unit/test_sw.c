@@ -489,26 +489,43 @@ static void on_a_bare_switch_a_source_counts_as_a_request(void **state)
 	assert_int_equal(vf_get(w, 2).status.n_accepted, 1);
 }
 
-/* With trust, and if the guest asks; of a guest that nobody hears it is not known, so all is its. */
-static void groups_are_the_guests_and_all_multicast_takes_trust(void **state)
+/* All if the guest asks and may; of a guest that nobody hears it is not known, so all is its. */
+static void groups_are_the_guests_and_all_multicast_takes_a_right(void **state)
 {
 	static struct mac joined = { { 1, 0, 0x5e, 1, 2, 3 } };
 	static const struct {
-		bool trust, allmulti;
+		const char *words;
+		bool promisc, allmulti;
 		const char *all, *who; /* of any group, of the joined one */
-	} cases[] = { { false, false, "", "1" }, { false, true, "", "1" }, { true, false, "", "1" }, { true, true, "1", "1" } };
+		bool counted; /* that the first was not delivered */
+	} cases[] = {
+		{ "trust off", false, false, "", "1", false },
+		{ "trust off", false, true, "", "1", true },
+		{ "trust off", true, false, "", "1", true },
+		{ "trust on", false, false, "", "1", false },
+		{ "trust on", false, true, "1", "1", false },
+		{ "trust off learning 8", true, true, "1", "1", false },
+		{ "learning 8", false, false, "", "1", false },
+		{ "learning 0", true, true, "", "1", true },
+		{ "allowed " M59, true, true, "1", "1", false },
+	};
+	uint64_t *refused;
 	struct world *w = *state;
 
 	pf_add(w, "p2p1", 2);
 	vf_words(w, 0, false, "mac " M0);
 	assert_string_equal(who(w, 0, M0, "01:00:5e:09:09:09"), "1");
 	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
-		const struct vf_filter f = { .main_mac = mac(M2), .n_mcasts = 1, .mcasts = &joined, .allmulti = cases[i].allmulti };
+		const struct vf_filter f = { .main_mac = mac(M2), .n_mcasts = 1, .mcasts = &joined,
+					     .promisc = cases[i].promisc, .allmulti = cases[i].allmulti };
 
 		assert_int_equal(sw_ops.vf_filter(w->sw, "p2p1", 1, &f, NULL), 0);
-		vf_words(w, 1, false, cases[i].trust ? "trust on" : "trust off");
+		vf_words(w, 1, false, cases[i].words);
+		refused = &w->stats[sw_pf_find(w->sw, "p2p1", NULL)->vf_ports[1].id].drops[DROP_MULTICAST];
+		*refused = 0;
 		assert_string_equal(who(w, 0, M0, "01:00:5e:09:09:09"), cases[i].all);
 		assert_string_equal(who(w, 0, M0, "01:00:5e:01:02:03"), cases[i].who);
+		assert_int_equal(*refused, cases[i].counted);
 		assert_int_equal(vf_get(w, 1).status.allmulti, *cases[i].all == '1');
 	}
 }
@@ -1991,7 +2008,7 @@ int main(void)
 		T(founding_recipe_holds_step_by_step),
 		T(without_the_filter_source_the_recipe_fails),
 		T(on_a_bare_switch_a_source_counts_as_a_request),
-		T(groups_are_the_guests_and_all_multicast_takes_trust),
+		T(groups_are_the_guests_and_all_multicast_takes_a_right),
 		T(an_administrative_mac_holds_the_guest_both_ways),
 		T(a_vf_without_mac_takes_its_newest_source),
 		T(no_guest_takes_what_is_others_by_right),

@@ -306,3 +306,25 @@ enum vf_promisc guest_promisc(const struct guest *g, const struct vf_config *con
 
 	return config->trust && asked ? (enum vf_promisc)config->promisc : VF_PROMISC_OFF;
 }
+
+/**
+ * guest_multicast() - What multicast of its VLANs a VF gets
+ * @g:      guest, or NULL
+ * @config: the VF's settings
+ *
+ * All, if nobody knows what the guest wants, or if it asks and may: with trust, or where others may
+ * be behind it, by learning or by the list of allowed addresses. Their groups are in no filter: a
+ * bridge's port is promiscuous and joins nothing for them, and without multicast neighbour
+ * discovery (RFC 4861) does not find them. Promiscuous means all multicast, as of any interface.
+ *
+ * Return: what is granted.
+ */
+enum guest_multicast guest_multicast(const struct guest *g, const struct vf_config *config)
+{
+	if (!g || !g->known)
+		return GUEST_MULTI_ALL;
+	if (!g->allmulti && !g->promisc)
+		return GUEST_MULTI_JOINED;
+	return config->trust || config->learning || config->allowed.n ? GUEST_MULTI_ALL
+								      : GUEST_MULTI_REFUSED;
+}

@@ -17,6 +17,13 @@ enum guest_why {
 	GUEST_BY_GRANT,	 /* the VF is trusted, or it is on its list: goes with that */
 };
 
+/* What multicast of its VLANs a VF hears. */
+enum guest_multicast {
+	GUEST_MULTI_JOINED,  /* groups its guest joined */
+	GUEST_MULTI_ALL,     /* all */
+	GUEST_MULTI_REFUSED, /* groups its guest joined; it asks for all and may not have that */
+};
+
 struct guest_mac {
 	struct mac mac;
 	uint8_t why; /* enum guest_why */
@@ -33,7 +40,7 @@ struct guest_rules {
 /* Immutable. */
 struct guest {
 	bool known;   /* a source serves its filters; else requests are learned from frames */
-	bool promisc; /* asked for, as is allmulti; granted only with trust */
+	bool promisc; /* asked for, as is allmulti: guest_promisc(), guest_multicast() */
 	bool allmulti;
 	struct mac main_mac;	 /* of its interface, as it says; zero: not known */
 	unsigned int n_accepted; /* at most VF_MACS_TRUSTED */
@@ -57,6 +64,7 @@ int guest_restore(const struct guest_mac *accepted, unsigned int n, struct guest
 bool guest_hangs_on_others(const struct guest *g);
 bool guest_same_accepted(const struct guest *a, const struct guest *b);
 enum vf_promisc guest_promisc(const struct guest *g, const struct vf_config *config);
+enum guest_multicast guest_multicast(const struct guest *g, const struct vf_config *config);
 bool guest_accepted(const struct guest *g, const struct mac *mac);
 bool guest_refused(const struct guest *g, const struct mac *mac);
 

@@ -121,6 +121,8 @@ static uint16_t vf_flags(const struct sw_pf *pf, unsigned int vf)
 {
 	static const uint16_t promisc[] = { [VF_PROMISC_UNMATCHED] = VEB_PROMISC,
 					    [VF_PROMISC_TRUE] = VEB_PROMISC | VEB_PROMISC_ALL };
+	static const uint16_t multi[] = { [GUEST_MULTI_ALL] = VEB_ALLMULTI,
+					  [GUEST_MULTI_REFUSED] = VEB_MULTI_REFUSED };
 	const struct vf_config *c = &pf->vfs[vf].config;
 	const struct guest *g = pf->vfs[vf].guest;
 	bool named = !mac_is_zero(&c->mac), known = g && g->known;
@@ -137,8 +139,7 @@ static uint16_t vf_flags(const struct sw_pf *pf, unsigned int vf)
 		flags |= VEB_LEARN;
 	if (asks && named && !guest_accepted(g, &c->mac))
 		flags |= VEB_CONFIRM;
-	if (!known || (g->allmulti && c->trust))
-		flags |= VEB_ALLMULTI;
+	flags |= multi[guest_multicast(g, c)];
 	flags |= promisc[guest_promisc(g, c)];
 	if (c->isolated)
 		flags |= VEB_ISOLATED;

@@ -65,7 +65,7 @@ static void status_of_guest(const struct sw_vf *v, struct vf_status *s)
 {
 	const struct guest *g = v->guest;
 
-	s->allmulti = !g || !g->known || (g->allmulti && v->config.trust);
+	s->allmulti = guest_multicast(g, &v->config) == GUEST_MULTI_ALL;
 	s->promisc = guest_promisc(g, &v->config);
 	if (!g)
 		return;
@@ -369,7 +369,8 @@ static void refusals_say(struct sw_vf *v, const struct guest *old, const char *p
 	for (unsigned int i = 0; i < g->n_refused && v->n_said < SAID_MAX; i++)
 		if (!guest_refused(old, &g->refused[i]))
 			say(v, pf, vf, mac_format(&g->refused[i], mac));
-	if (g->allmulti && !(old && old->allmulti) && !v->config.trust)
+	if (g->allmulti && !(old && old->allmulti) &&
+	    guest_multicast(g, &v->config) == GUEST_MULTI_REFUSED)
 		say(v, pf, vf, "allmulti");
 	if (g->promisc && !(old && old->promisc) &&
 	    guest_promisc(g, &v->config) == VF_PROMISC_OFF)
