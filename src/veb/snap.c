@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "base/uuid.h"
+#include "veb/flood.h"
 #include "veb/frame.h"
 #include "veb/veb.h"
 
@@ -252,7 +253,6 @@ static void domain_build(struct veb_snap *s, unsigned int number, struct veb_mem
 		}
 		if (p->kind == VEB_HOST)
 			d->host = p->id;
-		d->promisc |= !!(p->flags & VEB_PROMISC);
 		d->promisc_all |= !!(p->flags & VEB_PROMISC_ALL);
 		d->dhcp |= !!(p->flags & VEB_DHCP);
 		d->learned |= !!(p->flags & VEB_LEARNED);
@@ -277,6 +277,8 @@ static int domains_build(struct veb_snap *s, unsigned int n_ports, uint64_t vepa
 		if (s->domains[i].max_nodes > VEB_NODES_MAX)
 			return err_set(e, -E2BIG, "a frame could have %u copies, more than %u",
 				       s->domains[i].max_nodes, VEB_NODES_MAX);
+		if (s->domains[i].exists && veb_floods_build(s, &s->domains[i]))
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -332,6 +334,8 @@ void veb_snap_free(struct veb_snap *s)
 		return;
 	for (unsigned int id = 0; id < VEB_PORTS_MAX; id++)
 		veb_port_put(s->ports[id]);
+	for (unsigned int i = 0; i < VEB_DOMAINS_MAX; i++)
+		veb_floods_free(s->domains[i].floods);
 	free(s->fib);
 	free(s->owners);
 	free(s->members);

@@ -137,11 +137,11 @@ struct veb_domain {
 	uint16_t uplink, host;	/* port ids or VEB_NO_PORT */
 	unsigned int n_members; /* all ports but the uplink */
 	unsigned int max_nodes; /* most copies one frame can become, mirrors included */
-	bool promisc;		/* some member has VEB_PROMISC */
 	bool promisc_all;	/* some member has VEB_PROMISC_ALL */
 	bool dhcp;		/* some member has VEB_DHCP */
 	bool learned;		/* some member has VEB_LEARNED */
 	const struct veb_member *members;
+	struct veb_floods *floods; /* owned; members by VLAN. NULL: the domain does not exist */
 };
 
 struct veb_snap {
@@ -170,10 +170,10 @@ static inline uint64_t veb_mac_key(const struct mac *m)
 	memcpy(&v, m, sizeof(*m));
 	return le64toh(v);
 }
-/* VLAN of a port's untagged frames in 13 bits: the VID, and whether it is a service VLAN. */
-static inline uint32_t veb_vlan_code(const struct veb_port *p)
+/* A VLAN (TPID << 16 | VID, 0: untagged) in 13 bits: the VID, and whether it is a service VLAN. */
+static inline uint32_t veb_vlan_code(uint32_t vlan)
 {
-	return (p->pvid & 0xfff) | (p->pvid >> 16 == 0x88a8 ? 0x1000 : 0);
+	return (vlan & 0xfff) | (vlan >> 16 == 0x88a8 ? 0x1000 : 0);
 }
 /* What the fast path asks of a destination: its VLAN, if it is isolated, if mirrors watch it. */
 #define VEB_CODE_VLAN	  0x1fffu
@@ -181,7 +181,7 @@ static inline uint32_t veb_vlan_code(const struct veb_port *p)
 #define VEB_CODE_WATCHED  0x4000u
 static inline uint32_t veb_port_code(const struct veb_port *p)
 {
-	return veb_vlan_code(p) | (p->flags & VEB_ISOLATED ? VEB_CODE_ISOLATED : 0) |
+	return veb_vlan_code(p->pvid) | (p->flags & VEB_ISOLATED ? VEB_CODE_ISOLATED : 0) |
 	       (p->n_in ? VEB_CODE_WATCHED : 0);
 }
 static inline uint64_t veb_fib_key(unsigned int domain, uint64_t mac_key)

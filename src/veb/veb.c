@@ -6,6 +6,7 @@
  */
 #include "veb/veb_priv.h"
 
+#include "veb/flood.h"
 #include "veb/lost.h"
 
 #define PREFETCH_CHUNK 32 /* FIB entries asked for ahead of their use */
@@ -17,35 +18,6 @@ struct item {
 	uint32_t vlan;	  /* TPID << 16 | VID it belongs to; 0: untagged or priority-tagged */
 	uint32_t tags[2]; /* it carries inside the switch, outer first */
 };
-
-/**
- * veb_out_new() - Make the scratch memory of one worker
- * @stats: array of VEB_PORTS_MAX counters that this worker alone writes; borrowed
- *
- * Return: an empty out, or NULL without memory.
- * Context: control, before the worker starts.
- */
-struct veb_out *veb_out_new(struct vf_stats *stats)
-{
-	struct veb_out *out;
-
-	if (posix_memalign((void **)&out, 64, sizeof(*out)))
-		return NULL;
-	memset(out, 0, sizeof(*out));
-	out->stats = stats;
-	return out;
-}
-
-/**
- * veb_out_free() - Free a worker's scratch memory
- * @out: or NULL
- *
- * Context: control, after the worker ended.
- */
-void veb_out_free(struct veb_out *out)
-{
-	free(out);
-}
 
 /* The sender hears of a drop: the frame as it was sent. */
 static void drop_sent(struct burst *b, const struct frame *f, enum drop reason)
@@ -87,10 +59,11 @@ static bool entry_has(const struct veb_snap *s, const struct veb_fib_entry *entr
 	uint16_t one;
 	const uint16_t *owners = veb_fib_owners(s, entry, &one);
 
-	for (unsigned int i = 0; i < entry->n; i++)
-		if (owners[i] == id)
-			return true;
-	return false;
+	for (unsigned int n = entry->n, half; n > 1; n -= half) { /* they are in order */
+		half = n / 2;
+		owners += owners[half] <= id ? half : 0;
+	}
+	return *owners == id;
 }
 
 /* Whether a source is the sender's; the fast path need not ask again while it stays. */
@@ -182,16 +155,6 @@ static bool is_oversize(const struct frame *f, uint32_t mtu)
 	return unlikely(bytes > mtu) && bytes - (frame_is_tpid(f->type) ? FRAME_TAG_LEN : 0) > mtu;
 }
 
-/* An address learned behind the VF lives. */
-static void hear(struct burst *b, uint64_t mac_key)
-{
-	unsigned int bit = veb_heard_bit(b->src->id, mac_key);
-
-	if (b->out->heard && !veb_heard_of(b->out->heard, bit))
-		__atomic_fetch_or(&b->out->heard->words[bit / 64], 1ull << bit % 64,
-				  __ATOMIC_RELAXED);
-}
-
 static bool is_known(struct burst *b, const struct frame *f)
 {
 	return veb_fib_find(b->s, veb_fib_key(b->src->domain, frame_src_key(f)));
@@ -230,7 +193,7 @@ static bool admit(struct burst *b, struct item *it)
 	} else if (unlikely(p->flags & VEB_CONFIRM) && frame_src_key(f) == p->mac) {
 		learn(b, f);
 	} else if (unlikely(p->flags & VEB_LEARNED) && frame_src_key(f) != p->mac) {
-		hear(b, frame_src_key(f));
+		veb_hear(b->out->heard, p->id, frame_src_key(f));
 	} else if (unlikely(b->moves)) {
 		if (frame_src_key(f) != p->mac && is_known(b, f))
 			learn(b, f);
@@ -305,7 +268,19 @@ static bool member_wants(const struct burst *b, const struct veb_member *m, uint
 	return vlan_member(b->s->ports[m->id], vlan);
 }
 
-/* Whether a member of the VLAN gets what is for a group; who is refused what he asks for hears it. */
+/* The next member that wants the VLAN's frames, or NULL. */
+static const struct veb_member *member_next(const struct burst *b, struct veb_walk *w,
+					    uint32_t vlan)
+{
+	const struct veb_member *m;
+
+	do
+		m = veb_walk_next(b->dom, w);
+	while (m && !member_wants(b, m, vlan));
+	return m;
+}
+
+/* Whether a member of the VLAN gets what is for a group; one that asks in vain counts it. */
 static bool group_reaches(struct burst *b, const struct item *it, const struct veb_member *m,
 			  const struct veb_fib_entry *joined)
 {
@@ -316,22 +291,43 @@ static bool group_reaches(struct burst *b, const struct item *it, const struct v
 	return false;
 }
 
-/* Broadcast and multicast: the members of the VLAN but the sender, and the wire. */
+/* To who joined a group and is not among VEB_FLOOD_MULTI: those are asked anyway. */
+static void deliver_joined(struct burst *b, const struct item *it,
+			   const struct veb_fib_entry *joined)
+{
+	uint16_t one;
+	const uint16_t *owners = veb_fib_owners(b->s, joined, &one);
+
+	for (unsigned int i = 0; i < joined->n; i++) {
+		const struct veb_port *q = b->s->ports[owners[i]];
+		const struct veb_member m = { q->id, q->flags, q->pvid };
+
+		if (!(q->flags & (VEB_ALLMULTI | VEB_MULTI_REFUSED)) &&
+		    member_wants(b, &m, it->vlan))
+			deliver(b, it, q->id);
+	}
+}
+
+/*
+ * Broadcast and multicast: the members of the VLAN but the sender, and the wire. Who is to have a
+ * group's is looked for among the fewer, the VLAN's members or who joined it.
+ */
 static void flood(struct burst *b, const struct item *it)
 {
-	const struct veb_domain *dom = b->dom;
+	bool keep = b->dom->dhcp && b->src->kind == VEB_VF && frame_is_dhcp_request(it->f);
+	struct veb_walk w = veb_walk(b->dom, it->vlan, VEB_FLOOD_ALL, b->shut);
+	bool everyone = frame_is_broadcast(it->f), kept = false;
 	const struct veb_fib_entry *joined = NULL;
-	bool everyone = frame_is_broadcast(it->f);
-	bool keep = dom->dhcp && b->src->kind == VEB_VF && frame_is_dhcp_request(it->f);
-	bool kept = false;
+	const struct veb_member *m;
 
 	if (!everyone)
 		joined = veb_fib_find(b->s, veb_fib_key(b->src->domain, frame_dst_key(it->f)));
-	for (unsigned int i = 0; i < dom->n_members; i++) {
-		const struct veb_member *m = &dom->members[i];
-
-		if (!member_wants(b, m, it->vlan))
-			continue;
+	if (!everyone && (!joined || joined->n < veb_walk_len(&w))) {
+		w = veb_walk(b->dom, it->vlan, VEB_FLOOD_MULTI, b->shut);
+		if (joined)
+			deliver_joined(b, it, joined);
+	}
+	while ((m = member_next(b, &w, it->vlan))) {
 		if (!everyone && !group_reaches(b, it, m, joined))
 			continue;
 		kept |= m->flags & VEB_DHCP;
@@ -344,21 +340,13 @@ static void flood(struct burst *b, const struct item *it)
 /* From the wire and for nobody: the default port, and VFs that asked for what is unmatched. */
 static void deliver_unmatched(struct burst *b, const struct item *it)
 {
-	const struct veb_domain *dom = b->dom;
-	bool found = false;
+	struct veb_walk w = veb_walk(b->dom, it->vlan, VEB_FLOOD_UNMATCHED, b->shut);
+	const struct veb_member *m = member_next(b, &w, it->vlan);
 
-	for (unsigned int i = 0; (dom->promisc || dom->host != VEB_NO_PORT) && i < dom->n_members;
-	     i++) {
-		const struct veb_member *m = &dom->members[i];
-
-		if ((m->id == dom->host || m->flags & VEB_PROMISC) &&
-		    member_wants(b, m, it->vlan)) {
-			deliver(b, it, m->id);
-			found = true;
-		}
-	}
-	if (!found)
+	if (!m)
 		drop_sent(b, it->f, DROP_NO_DEST);
+	for (; m; m = member_next(b, &w, it->vlan))
+		deliver(b, it, m->id);
 }
 
 /*
@@ -381,13 +369,12 @@ static void send_unmatched(struct burst *b, const struct item *it)
 static void deliver_promisc(struct burst *b, const struct item *it,
 			    const struct veb_fib_entry *entry)
 {
-	for (unsigned int i = 0; i < b->dom->n_members; i++) {
-		const struct veb_member *m = &b->dom->members[i];
+	struct veb_walk w = veb_walk(b->dom, it->vlan, VEB_FLOOD_UNMATCHED, b->shut);
+	const struct veb_member *m;
 
-		if (m->flags & VEB_PROMISC_ALL && member_wants(b, m, it->vlan) &&
-		    !(entry && entry_has(b->s, entry, m->id)))
+	while ((m = member_next(b, &w, it->vlan)))
+		if (m->flags & VEB_PROMISC_ALL && !(entry && entry_has(b->s, entry, m->id)))
 			deliver(b, it, m->id);
-	}
 }
 
 /*
@@ -578,7 +565,7 @@ unsigned int veb_forward(const struct veb_snap *s, uint16_t src, const struct fr
 		return veb_lose_all(s, out, src, n);
 	b.dom = &s->domains[p->domain];
 	b.from_uplink = p->kind == VEB_UPLINK;
-	b.vlan_code = veb_vlan_code(p);
+	b.vlan_code = veb_vlan_code(p->pvid);
 	b.code_mask = VEB_CODE_VLAN | (p->flags & VEB_ISOLATED ? VEB_CODE_ISOLATED : 0);
 	b.watched = p->n_out ? VEB_CODE_WATCHED : 0;
 	b.shut = p->flags & VEB_ISOLATED;

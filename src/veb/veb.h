@@ -61,6 +61,14 @@ static inline bool veb_heard_of(const struct veb_heard *h, unsigned int bit)
 {
 	return __atomic_load_n(&h->words[bit / 64], __ATOMIC_RELAXED) >> bit % 64 & 1;
 }
+/* An address learned behind a port lives. */
+static inline void veb_hear(struct veb_heard *h, uint16_t port, uint64_t mac_key)
+{
+	unsigned int bit = veb_heard_bit(port, mac_key);
+
+	if (h && !veb_heard_of(h, bit))
+		__atomic_fetch_or(&h->words[bit / 64], 1ull << bit % 64, __ATOMIC_RELAXED);
+}
 
 /*
  * A source address that is not (yet) the port's own: a request, judged by control. From the wire

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "veb/flood.h"
 #include "veb/frame.h"
 #include "veb/veb.h"
 
@@ -1634,6 +1635,156 @@ static void the_short_cut_decides_as_the_rules_do(void **state)
 	veb_filter_put(none);
 }
 
+#define CROWD 48 /* ports of a domain; the first is the wire, the second the host interface */
+
+/* Whether a port hears a VLAN, told from what control said. */
+static bool hears_vlan(const struct veb_port_conf *q, uint32_t vlan)
+{
+	uint32_t own = q->vlan ? (q->ad ? STAG(q->vlan) : VLAN(q->vlan)) : q->native ? VLAN(q->native) : 0;
+
+	if (own == vlan || q->vlan || !vlan)
+		return own == vlan;
+	return !q->trunk || (vlan >> 16 == TPID_8021Q && vlan_set_has(q->trunk, TAG_VID(vlan)));
+}
+
+/* Whether a port gets a frame for everyone, for a group or for nobody; 2: that is a counted drop. */
+static int hears(const struct veb_port_conf *q, const struct veb_port_conf *src, const struct mac *dst,
+		 uint32_t vlan)
+{
+	bool joined = q->n_groups && mac_equal(dst, q->groups);
+
+	if (q == src || !(q->flags & VEB_LINK_UP) || q->flags & src->flags & VEB_ISOLATED)
+		return 0;
+	if (q->kind == VEB_UPLINK)
+		return 1;
+	if (!hears_vlan(q, vlan))
+		return 0;
+	if (!mac_is_multicast(dst))
+		return src->kind == VEB_UPLINK && (q->flags & VEB_PROMISC || q->kind == VEB_HOST);
+	if (mac_equal(dst, &bcast) || q->kind == VEB_HOST || q->flags & VEB_ALLMULTI || joined)
+		return 1;
+	return q->flags & VEB_MULTI_REFUSED ? 2 : 0;
+}
+
+static void crowd_roll(struct veb_port_conf *confs, const struct vlan_set *trunks, const struct mac *groups,
+		       unsigned int *seed)
+{
+	static const uint16_t vlans[] = { 0, 7, 7, 8, 2000 };
+	static const uint16_t flags[] = { 0, 0, VEB_ALLMULTI, VEB_MULTI_REFUSED, VEB_PROMISC,
+					  VEB_PROMISC | VEB_MULTI_REFUSED, VEB_ISOLATED };
+
+	for (uint16_t i = 0; i < CROWD; i++) {
+		struct veb_port_conf *c = &confs[i];
+		unsigned int trunk = (unsigned int)rand_r(seed) % 6, joins = (unsigned int)rand_r(seed) % 6;
+
+		*c = (struct veb_port_conf){ .id = i, .kind = i == 0 ? VEB_UPLINK : i == 1 ? VEB_HOST : VEB_VF };
+		c->flags = rand_r(seed) % 8 ? VEB_LINK_UP : 0;
+		if (i < 2)
+			continue;
+		c->flags |= flags[(unsigned int)rand_r(seed) % ARRAY_LEN(flags)];
+		c->ad = rand_r(seed) % 4 == 0;
+		c->vlan = rand_r(seed) % 2 ? vlans[(unsigned int)rand_r(seed) % ARRAY_LEN(vlans)] : 0;
+		c->native = rand_r(seed) % 3 ? 0 : vlans[(unsigned int)rand_r(seed) % ARRAY_LEN(vlans)];
+		c->trunk = trunk < 4 ? &trunks[trunk] : NULL;
+		c->n_groups = joins < 5;
+		c->groups = &groups[joins == 4];
+	}
+}
+
+/* Lists by VLAN are a shorter way to the same: every port is asked here. */
+static void who_hears_a_frame_to_many_is_who_the_rule_says(void **state)
+{
+	static const struct mac groups[] = { { { 1, 0, 0x5e, 1, 2, 3 } }, { { 1, 0, 0x5e, 1, 2, 4 } } };
+	const struct mac dsts[] = { bcast, groups[0], groups[1], group, stranger, { { 0x33, 0x33 } } };
+	static const uint32_t tags[] = { 0, VLAN(7), VLAN(8), VLAN(9), STAG(7), VLAN(2000), VLAN(3000) };
+	static struct vf_stats stats[VEB_PORTS_MAX];
+	struct vlan_set trunks[4] = { { .set = true }, { .set = true }, { .set = true }, { .set = true } };
+	auto_of(veb_out_free) struct veb_out *out = veb_out_new(stats);
+	struct veb_port_conf confs[CROWD];
+	unsigned int seed = 1, heard = 0;
+
+	vlan_set_range(&trunks[1], 7, 8, true);
+	vlan_set_range(&trunks[2], 8, 1999, true);   /* in so many VLANs that it stands on the list of all */
+	vlan_set_range(&trunks[3], 2000, 2511, true); /* in as many as it may be to stand on each one's */
+	for (unsigned int round = 0; round < 200; round++) {
+		auto_of(veb_snap_free) struct veb_snap *snap = NULL;
+		struct veb_port *ports[CROWD];
+
+		crowd_roll(confs, trunks, groups, &seed);
+		for (unsigned int i = 0; i < CROWD; i++)
+			ports[i] = veb_port_new(&confs[i]);
+		assert_int_equal(veb_snap_build(ports, CROWD, 0, &snap, NULL), 0);
+		for (unsigned int i = 0; i < CROWD; i++)
+			veb_port_put(ports[i]);
+		for (unsigned int k = 0; k < ARRAY_LEN(dsts) * ARRAY_LEN(tags); k++) {
+			const struct mac *dst = &dsts[k / ARRAY_LEN(tags)];
+			uint32_t tag = tags[k % ARRAY_LEN(tags)];
+			uint16_t from = (uint16_t)(rand_r(&seed) % 3);
+			struct veb_port_conf *src = &confs[from];
+			struct frame f = frame_make(dst, &stranger, tag);
+
+			if (!(src->flags & VEB_LINK_UP) || src->vlan || src->native || src->trunk ||
+			    (from && !mac_is_multicast(dst)))
+				continue;
+			memset(stats, 0, sizeof(stats));
+			veb_out_reset(out);
+			assert_int_equal(veb_forward(snap, from, &f, 1, out), 1);
+			for (unsigned int i = 0; i < CROWD; i++) {
+				int hear = hears(&confs[i], src, dst, tag);
+
+				assert_int_equal(out->bins[i].n, hear == 1);
+				assert_int_equal(stats[i].drops[DROP_MULTICAST], hear == 2);
+				heard += hear == 1;
+			}
+		}
+	}
+	assert_true(heard > 10000);
+}
+
+static unsigned int asked(const struct veb_snap *s, uint32_t vlan, enum veb_flood_kind kind, bool isolated)
+{
+	const struct veb_walk w = veb_walk(&s->domains[0], vlan, kind, isolated);
+
+	return veb_walk_len(&w);
+}
+
+/* 256 VFs, each in a VLAN of its own by one way or another, and what one frame asks of them. */
+static void a_frame_to_many_asks_who_hears_it_and_no_others(void **state)
+{
+	enum { PORT_VLAN, TRUNK, SERVICE, NATIVE, WAYS };
+	struct vlan_set one, none = { .set = true };
+
+	for (unsigned int way = 0; way < WAYS; way++) {
+		auto_of(veb_snap_free) struct veb_snap *s = NULL;
+		struct veb_port *ports[256];
+
+		for (uint16_t i = 0; i < 256; i++) {
+			struct veb_port_conf c = { .id = i, .flags = VEB_LINK_UP | VEB_ALLMULTI, .ad = way == SERVICE };
+
+			one = none;
+			vlan_set_range(&one, i + 1u, i + 1u, true);
+			c.trunk = way == TRUNK ? &one : &none;
+			c.native = way == NATIVE ? i + 1 : 0;
+			c.vlan = way == PORT_VLAN || way == SERVICE ? i + 1 : 0;
+			c.flags |= way == TRUNK && i ? VEB_ISOLATED : 0;
+			c.flags &= i == 9 ? ~VEB_LINK_UP : ~0;
+			ports[i] = veb_port_new(&c);
+		}
+		assert_int_equal(veb_snap_build(ports, 256, 0, &s, NULL), 0);
+		for (unsigned int kind = 0; kind < VEB_FLOOD_UNMATCHED; kind++) {
+			assert_int_equal(asked(s, VLAN(5), kind, false), way != SERVICE);
+			assert_int_equal(asked(s, STAG(5), kind, false), way == SERVICE);
+			assert_int_equal(asked(s, VLAN(10), kind, false), 0); /* its link is down */
+			assert_int_equal(asked(s, VLAN(300), kind, false), 0);
+			assert_int_equal(asked(s, 0, kind, false), way == TRUNK ? 255 : 0);
+			assert_int_equal(asked(s, 0, kind, true), way == TRUNK);
+		}
+		assert_int_equal(asked(s, VLAN(5), VEB_FLOOD_UNMATCHED, false), 0);
+		for (unsigned int i = 0; i < 256; i++)
+			veb_port_put(ports[i]);
+	}
+}
+
 static void fib_finds_every_address_of_256_vfs(void **state)
 {
 	auto_of(veb_snap_free) struct veb_snap *s = NULL;
@@ -1712,6 +1863,8 @@ int main(void)
 		cmocka_unit_test(a_run_ends_where_mirror_or_tags_differ),
 		cmocka_unit_test(a_full_out_gives_back_the_rest_of_the_burst),
 		cmocka_unit_test(the_short_cut_decides_as_the_rules_do),
+		cmocka_unit_test(who_hears_a_frame_to_many_is_who_the_rule_says),
+		cmocka_unit_test(a_frame_to_many_asks_who_hears_it_and_no_others),
 		cmocka_unit_test(fib_finds_every_address_of_256_vfs),
 	};
 
