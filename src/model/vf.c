@@ -22,7 +22,7 @@ const struct field vf_fields[] = {
 	F("max_tx_rate", FIELD_U32, max_tx_mbit, 0, NULL, "transmit limit in Mbit/s, 0 for none"),
 	F("min_tx_rate", FIELD_U32, min_tx_mbit, 0, NULL, "transmit share in Mbit/s, 0 for none"),
 	F("spoofchk", FIELD_BOOL, spoofchk, 0, NULL, "drop frames with a foreign source"),
-	F("state", FIELD_ENUM, link, 0, link_names, "link state the guest sees"),
+	F("state", FIELD_ENUM, link, 0, link_names, "link state of the VF"),
 	F("query_rss", FIELD_BOOL, query_rss, 0, NULL, "guest may query RSS settings"),
 	F("trust", FIELD_BOOL, trust, 0, NULL, "guest may change its addresses"),
 	F("trunk", FIELD_VLANS, trunk, 0, NULL, "tags the guest may use: any, none or a list"),
