@@ -5,17 +5,19 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 
 #include "base/uuid.h"
 #include "veb/flood.h"
 #include "veb/frame.h"
 #include "veb/veb.h"
 
-/* One address and one port that wants it: what the FIB is made of. */
-struct claim {
-	uint64_t key;
+#define HUGE_PAGE (2ul << 20)
+
+/* An address that has an owner already, and one more. */
+struct further {
+	uint32_t slot; /* of the FIB */
 	uint16_t port;
-	bool learned; /* and so only of who has no better: a right to it */
 };
 
 /**
@@ -136,50 +138,10 @@ void veb_port_put(struct veb_port *p)
 	free(p);
 }
 
-static int claim_cmp(const void *va, const void *vb)
-{
-	const struct claim *a = va, *b = vb;
-
-	if (a->key != b->key)
-		return a->key < b->key ? -1 : 1;
-	if (a->learned != b->learned)
-		return a->learned - b->learned;
-	return (int)a->port - (int)b->port;
-}
-
-/* Whether a claim adds to the one before: not the same, nor one that was learned to a right. */
-static bool claim_adds(const struct claim *before, const struct claim *c)
-{
-	return before->key != c->key ||
-	       (before->learned == c->learned && before->port != c->port);
-}
-
 /* Ports with all multicast need no entry for a group: flooding finds them. */
 static unsigned int port_n_claims(const struct veb_port *p)
 {
 	return p->n_macs + (p->flags & VEB_ALLMULTI ? 0 : p->n_groups);
-}
-
-static unsigned int claims_collect(const struct veb_snap *s, struct claim *claims)
-{
-	unsigned int n = 0, kept = 0;
-
-	for (unsigned int id = 0; id < VEB_PORTS_MAX; id++) {
-		const struct veb_port *p = s->ports[id];
-
-		for (unsigned int i = 0; p && i < port_n_claims(p); i++)
-			if (p->macs[i])
-				claims[n++] = (struct claim){
-					.key = veb_fib_key(p->domain, p->macs[i]),
-					.port = p->id,
-					.learned = i < p->n_macs && i + p->n_learned >= p->n_macs,
-				};
-	}
-	qsort(claims, n, sizeof(*claims), claim_cmp);
-	for (unsigned int i = 0; i < n; i++)
-		if (!kept || claim_adds(&claims[kept - 1], &claims[i]))
-			claims[kept++] = claims[i];
-	return kept;
 }
 
 static uint16_t plain_mtu(const struct veb_port *p)
@@ -189,47 +151,115 @@ static uint16_t plain_mtu(const struct veb_port *p)
 		       : 0;
 }
 
-static void fib_insert(struct veb_snap *s, const struct claim *claims, unsigned int n,
-		       unsigned int at)
+static struct veb_fib_entry *fib_place(struct veb_snap *s, uint64_t key)
 {
-	uint32_t i = veb_fib_slot(s, claims->key);
+	uint32_t i = veb_fib_slot(s, key);
 
-	while (s->fib[i].key != UINT64_MAX)
+	while (s->fib[i].key != UINT64_MAX && s->fib[i].key != key)
 		i = (i + 1) & s->fib_mask;
-	s->fib[i].key = claims->key;
-	s->fib[i].n = (uint16_t)n;
-	s->fib[i].first = n > 1 ? at : claims->port | veb_port_code(s->ports[claims->port]) << 16;
-	s->fib[i].plain = n > 1 ? 0 : plain_mtu(s->ports[claims->port]);
-	for (unsigned int k = 0; n > 1 && k < n; k++)
-		s->owners[at + k] = claims[k].port;
+	return &s->fib[i];
+}
+
+/* One address of one port. What was learned is only of who has no better: a right to it. */
+static void fib_claim(struct veb_snap *s, const struct veb_port *p, uint64_t mac_key, bool learned,
+		      struct further *more, unsigned int *n_more)
+{
+	uint64_t key = veb_fib_key(p->domain, mac_key);
+	struct veb_fib_entry *entry = fib_place(s, key);
+	uint32_t code = veb_port_code(p) | (learned ? VEB_CODE_LEARNED : 0);
+
+	if (entry->key != key) {
+		*entry = (struct veb_fib_entry){
+			.key = key, .first = p->id | code << 16, .n = 1, .plain = plain_mtu(p)
+		};
+		return;
+	}
+	if ((uint16_t)entry->first == p->id)
+		return;
+	if (learned && !(entry->first >> 16 & VEB_CODE_LEARNED))
+		return;
+	entry->plain = 0;
+	more[(*n_more)++] = (struct further){ .slot = (uint32_t)(entry - s->fib), .port = p->id };
+}
+
+/* What a port may have by right, or what was learned behind it: some of its own addresses' last. */
+static void fib_claims(struct veb_snap *s, const struct veb_port *p, bool learned,
+		       struct further *more, unsigned int *n_more)
+{
+	for (unsigned int i = 0; p && i < port_n_claims(p); i++)
+		if (p->macs[i] && learned == (i < p->n_macs && i + p->n_learned >= p->n_macs))
+			fib_claim(s, p, p->macs[i], learned, more, n_more);
+}
+
+static int further_cmp(const void *va, const void *vb)
+{
+	const struct further *a = va, *b = vb;
+
+	if (a->slot != b->slot)
+		return a->slot < b->slot ? -1 : 1;
+	return (int)a->port - (int)b->port;
+}
+
+/* Owners of addresses that have several, side by side, in the order of their ids. */
+static int owners_build(struct veb_snap *s, struct further *more, unsigned int n)
+{
+	unsigned int at = 0;
+
+	if (!n)
+		return 0;
+	s->owners = malloc(2 * n * sizeof(*s->owners)); /* with the first of each */
+	if (!s->owners)
+		return -ENOMEM;
+	qsort(more, n, sizeof(*more), further_cmp);
+	for (unsigned int i = 0; i < n; i++) {
+		struct veb_fib_entry *entry = &s->fib[more[i].slot];
+
+		if (!i || more[i - 1].slot != more[i].slot) {
+			s->owners[at] = (uint16_t)entry->first;
+			entry->first = at++;
+		} else if (more[i - 1].port == more[i].port) { /* said twice */
+			continue;
+		}
+		s->owners[at++] = more[i].port;
+		entry->n++;
+	}
+	return 0;
+}
+
+/* A table of free entries, in huge pages where it is large: a fault a page is most of its cost. */
+static int fib_alloc(struct veb_snap *s, unsigned int bits)
+{
+	size_t size = sizeof(*s->fib) << bits, align = size < HUGE_PAGE ? 64 : HUGE_PAGE;
+
+	if (posix_memalign((void **)&s->fib, align, size))
+		return -ENOMEM;
+	if (align == HUGE_PAGE)
+		madvise(s->fib, size, MADV_HUGEPAGE);
+	memset(s->fib, 0xff, size);
+	s->fib_shift = 64 - bits;
+	s->fib_mask = (1u << bits) - 1;
+	rand_bytes(&s->fib_mul, sizeof(s->fib_mul));
+	s->fib_mul |= 1;
+	return 0;
 }
 
 static int fib_build(struct veb_snap *s)
 {
-	unsigned int n_claims = 0, bits = 4, n;
-	auto_free struct claim *claims = NULL;
+	unsigned int n_claims = 0, n_more = 0, bits = 4;
+	auto_free struct further *more = NULL;
 
 	for (unsigned int id = 0; id < VEB_PORTS_MAX; id++)
 		if (s->ports[id])
 			n_claims += port_n_claims(s->ports[id]);
 	while ((1u << bits) < 2 * n_claims)
 		bits++;
-	claims = malloc(MAX(n_claims, 1u) * sizeof(*claims));
-	s->owners = malloc(MAX(n_claims, 1u) * sizeof(*s->owners));
-	if (!claims || !s->owners || posix_memalign((void **)&s->fib, 64, sizeof(*s->fib) << bits))
+	more = malloc(MAX(n_claims, 1u) * sizeof(*more));
+	if (!more || fib_alloc(s, bits))
 		return -ENOMEM;
-	memset(s->fib, 0xff, sizeof(*s->fib) << bits);
-	s->fib_shift = 64 - bits;
-	s->fib_mask = (1u << bits) - 1;
-	rand_bytes(&s->fib_mul, sizeof(s->fib_mul));
-	s->fib_mul |= 1;
-	n = claims_collect(s, claims);
-	for (unsigned int i = 0, len; i < n; i += len) {
-		for (len = 1; i + len < n && claims[i + len].key == claims[i].key; len++)
-			;
-		fib_insert(s, &claims[i], len, i);
-	}
-	return 0;
+	for (unsigned int learned = 0; learned < 2; learned++) /* rights come first */
+		for (unsigned int id = 0; id < VEB_PORTS_MAX; id++)
+			fib_claims(s, s->ports[id], learned, more, &n_more);
+	return owners_build(s, more, n_more);
 }
 
 /* Ids below VEB_PORTS_MAX are few: one pass a domain keeps its members side by side. */
@@ -291,8 +321,7 @@ static int domains_build(struct veb_snap *s, unsigned int n_ports, uint64_t vepa
  * @out:          the snapshot; the caller owns it, dp_publish() takes it
  * @e:            may be NULL
  *
- * Cost: n log n over all addresses; 256 ports of 40 addresses take about a
- * millisecond.
+ * Cost: linear in all addresses, and n log n in those that several have; docs/performance.md tells.
  *
  * Return: 0, -ENOMEM, or -E2BIG if one frame could have more copies than an out holds.
  * Context: control.

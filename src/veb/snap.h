@@ -179,6 +179,7 @@ static inline uint32_t veb_vlan_code(uint32_t vlan)
 #define VEB_CODE_VLAN	  0x1fffu
 #define VEB_CODE_ISOLATED 0x2000u
 #define VEB_CODE_WATCHED  0x4000u
+#define VEB_CODE_LEARNED  0x8000u /* of one owner that learned it; nobody's question */
 static inline uint32_t veb_port_code(const struct veb_port *p)
 {
 	return veb_vlan_code(p->pvid) | (p->flags & VEB_ISOLATED ? VEB_CODE_ISOLATED : 0) |
