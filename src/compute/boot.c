@@ -140,6 +140,8 @@ static int place(struct call *c, const struct boot *b, json_t *server,
 	struct place_port ports[NICS_MAX];
 	struct place_want want = {
 		.host = b->host,
+		.only = json_object_size(b->only) ? b->only : NULL,
+		.avoid = b->avoid,
 		.vcpus = (unsigned int)doc_int(b->flavor, "vcpus"),
 		.memory_mb = (unsigned int)doc_int(b->flavor, "ram"),
 		.ports = ports,
@@ -153,6 +155,11 @@ static int place(struct call *c, const struct boot *b, json_t *server,
 		return rc;
 	n = hosts_load(c, &hosts);
 	rc = placement_choose(hosts, n, &want, &chosen, vfs, why);
+	if (rc && b->soft) {
+		want.only = want.avoid = NULL;
+		*why = (struct err){ 0 };
+		rc = placement_choose(hosts, n, &want, &chosen, vfs, why);
+	}
 	if (!rc)
 		doc_set_text(server, "host", hosts[chosen].name);
 	hosts_free(hosts, n);
@@ -267,12 +274,16 @@ static bool may_wait(const struct call *c)
 	return !c->expired && c->runs < RETURNS_AWAITED;
 }
 
-static int boot_one(struct call *c, const struct boot *b, json_t *server, bool first)
+static int boot_one(struct call *c, struct boot *b, json_t *server, bool first)
 {
 	struct place_vf vfs[NICS_MAX];
 	struct err why = { 0 };
 	int rc;
 
+	rc = group_hints(c, b);
+	if (rc)
+		return rc;
+	json_object_set(server, "group", json_object_get(b->group, "id"));
 	if (first && may_wait(c) && vf_returns(c, b, true))
 		return call_wait(c, RETURN_MS, "/vf/");
 	rc = place(c, b, server, vfs, &why);
@@ -345,18 +356,6 @@ static int boot_all(struct call *c, struct boot *b)
 	return call_reply(c, 202, reply);
 }
 
-/* A group that is not honoured would be a promise that is not kept; there are none yet. */
-static int refuse_group(struct call *c)
-{
-	const json_t *hints = json_object_get(c->body, "os:scheduler_hints");
-
-	hints = hints ? hints : json_object_get(c->body, "OS-SCH-HNT:scheduler_hints");
-	if (!json_object_get(hints, "group"))
-		return 0;
-	return call_fail(c, 400, "BadRequest", "Instance group %s could not be found.",
-			 doc_str(hints, "group"));
-}
-
 /* POST /servers: 0 also when the server ends in ERROR, a fault when the request itself is wrong. */
 static int server_create(struct call *c)
 {
@@ -367,12 +366,12 @@ static int server_create(struct call *c)
 	if (!rc && !c->auth->project_id[0])
 		rc = call_fail(c, 403, "Forbidden", "The token has no project");
 	if (!rc)
-		rc = refuse_group(c);
-	if (!rc)
 		rc = boot_read(c, in, &b);
 	if (!rc)
 		rc = boot_all(c, &b);
 	json_decref(b.given);
+	json_decref(b.only);
+	json_decref(b.avoid);
 	return rc;
 }
 

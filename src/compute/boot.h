@@ -21,11 +21,15 @@ struct boot {
 	const json_t *kernel, *ramdisk; /* the image's; or NULL */
 	struct nic nics[NICS_MAX];
 	unsigned int n_nics;
-	unsigned int count; /* of servers */
-	const char *host;   /* asked for by zone:host; NULL: any */
+	unsigned int count;   /* of servers */
+	const char *host;     /* asked for by zone:host; NULL: any */
+	const json_t *group;  /* the server group of the hint; or NULL */
+	json_t *only, *avoid; /* {host: true}: where hints allow it, unless empty, and where not */
+	bool soft;	      /* they are wishes */
 };
 
 int boot_read(struct call *c, const json_t *in, struct boot *out);
+int group_hints(struct call *c, struct boot *b);
 int boot_groups(struct call *c, const struct boot *b, json_t **ids);
 
 #endif

@@ -275,11 +275,6 @@ static int extension_show(struct call *c)
 	return call_fail(c, 404, "ExtensionNotFound", "The resource could not be found.");
 }
 
-static int server_groups_list(struct call *c)
-{
-	return call_reply(c, 200, json_pack("{s:[]}", "server_groups"));
-}
-
 static const struct route own_routes[] = {
 	{ "GET", "", versions_list, RULE_OPEN },
 	{ "GET", "/", versions_list, RULE_OPEN },
@@ -287,7 +282,6 @@ static const struct route own_routes[] = {
 	{ "GET", "/v2.1/", version_show, RULE_OPEN },
 	{ "GET", "/v2.1/extensions", extensions_list, RULE_READ },
 	{ "GET", "/v2.1/extensions/{}", extension_show, RULE_READ },
-	{ "GET", "/v2.1/os-server-groups", server_groups_list, RULE_READ },
 	{ NULL },
 };
 
@@ -297,7 +291,8 @@ static const struct route *const all_routes[] = { own_routes,	  flavor_routes,  
 						  list_routes,	  group_routes,	    tag_routes,
 						  usage_routes,	  server_routes,    action_routes,
 						  console_routes, interface_routes, NULL };
-static const struct resource *const resources[] = { &flavor_resource, &server_resource, NULL };
+static const struct resource *const resources[] = { &flavor_resource, &server_resource,
+						    &server_group_resource, NULL };
 
 static const struct service service = {
 	.type = "compute",

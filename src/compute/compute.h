@@ -13,7 +13,7 @@
 #define COMPUTE_MINOR_MAX 73 /* the newest microversion served: 2.73 */
 
 extern const struct feature compute_feature;
-extern const struct resource flavor_resource, server_resource;
+extern const struct resource flavor_resource, server_resource, server_group_resource;
 extern const struct route flavor_routes[], keypair_routes[], quota_routes[], host_routes[],
 	server_routes[], boot_routes[], list_routes[], group_routes[], tag_routes[], usage_routes[];
 
@@ -54,7 +54,9 @@ enum compute_quota {
 	QUOTA_KEYPAIRS,
 	QUOTA_METADATA,
 	QUOTA_FILES,
-	QUOTA_FILE_SIZE
+	QUOTA_FILE_SIZE,
+	QUOTA_GROUPS,
+	QUOTA_MEMBERS
 };
 int64_t quota_limit(struct call *c, const char *project_id, enum compute_quota what);
 int quota_check_servers(struct call *c, const json_t *flavor, unsigned int n);

@@ -21,6 +21,7 @@ static const struct rfield server_fields[] = {
 	{ "project_id", J_STR, R_INDEX },
 	{ "host", J_STR, R_INDEX },
 	{ "task_state", J_STR, R_INDEX },
+	{ "group", J_STR, R_INDEX },
 	{ NULL },
 };
 

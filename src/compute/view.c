@@ -170,6 +170,13 @@ static json_t *view_groups(struct call *c, const json_t *s)
 	return out;
 }
 
+static json_t *view_server_groups(struct call *c, const json_t *s)
+{
+	const json_t *group = res_get(c, &server_group_resource, doc_text(s, "group"));
+
+	return json_pack("[O*]", json_object_get(group, "id"));
+}
+
 /* The libvirt domain's name. */
 static json_t *view_instance_name(struct call *c, const json_t *s)
 {
@@ -258,7 +265,7 @@ static const struct column {
 	{ "description", .since = 19 },
 	{ "tags", .since = 26 },
 	{ "trusted_image_certificates", .make = view_null, .since = 63 },
-	{ "server_groups", .make = view_none, .since = 71 },
+	{ "server_groups", .make = view_server_groups, .since = 71 },
 };
 
 /**

@@ -171,7 +171,8 @@ int placement_assign(const struct place_host *host, const struct place_port *por
  * @e:    the first reason against it, one sentence without the host's name
  *
  * Return: 0; -EHOSTDOWN when its agent is silent; -ENXIO or -ENOSPC as placement_assign(); -ENOMEM
- * when virtual CPUs or memory do not suffice, or the host is disabled.
+ * when virtual CPUs or memory do not suffice, or the host is disabled or
+ * excluded.
  */
 int placement_fits(const struct place_host *host, const struct place_want *want,
 		   struct place_vf *vfs, struct err *e)
@@ -181,6 +182,9 @@ int placement_fits(const struct place_host *host, const struct place_want *want,
 	if (!host->alive)
 		return err_set(e, -EHOSTDOWN, "its agent is dead (no heartbeat for %u s)",
 			       host->silent_s);
+	if ((want->only && !json_object_get(want->only, host->name)) ||
+	    json_object_get(want->avoid, host->name))
+		return err_set(e, -ENOMEM, "a hint or the server's group excludes it");
 	if (host->disabled && !want->host)
 		return err_set(e, -ENOMEM, "its compute service is disabled");
 	if (host->vcpus_used + want->vcpus > cpus)

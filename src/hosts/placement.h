@@ -53,7 +53,9 @@ struct place_vf {
 };
 
 struct place_want {
-	const char *host; /* this host and no other; NULL: any */
+	const char *host;    /* this host and no other; NULL: any */
+	const json_t *only;  /* {name: true}: one of these hosts; NULL: any */
+	const json_t *avoid; /* none of these; NULL: any */
 	unsigned int vcpus, memory_mb;
 	const struct place_port *ports;
 	unsigned int n_ports; /* 0..PLACE_MAX_PORTS */

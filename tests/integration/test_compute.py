@@ -1124,3 +1124,48 @@ def test_a_public_flavor_takes_access_until_2_6(shared):
     path = f"{NOVA}/flavors/{flavor['id']}/action"
     assert shared.admin.call('POST', path, body, **at(7)).status_code == 409
     shared.admin.post(path, body, 200)
+
+
+def test_server_groups_keep_servers_together_or_apart(cloud):
+    _, flavor, image, net = populate(cloud, numvfs=8)
+    cloud.agent('h2', numvfs=8, memory_mb=2048)
+
+    def group(policy, client=cloud.admin):
+        return client.post(NOVA + '/os-server-groups', {'server_group': {'name': policy, 'policies': [policy]}}, 200, **at(15))['server_group']
+
+    def boot(ident, status='ACTIVE', **hints):
+        body = {'server': {'name': 'vm', 'flavorRef': flavor['id'], 'imageRef': image['id'], 'networks': [{'uuid': net['id']}]},
+                'os:scheduler_hints': {'group': ident, **hints} if ident else hints}
+        return cloud.wait_status(cloud.admin.post(NOVA + '/servers', body, 202)['server'], status)
+    apart, together, soft = (group(p) for p in ('anti-affinity', 'affinity', 'soft-anti-affinity'))
+    one, two = boot(apart['id']), boot(apart['id'])
+    assert {s['OS-EXT-SRV-ATTR:host'] for s in (one, two)} == {'h1', 'h2'}
+    assert 'group excludes' in boot(apart['id'], 'ERROR')['fault']['message']
+    assert len({boot(together['id'])['OS-EXT-SRV-ATTR:host'] for _ in range(2)}) == 1
+    assert {boot(soft['id'])['OS-EXT-SRV-ATTR:host'] for _ in range(2)} == {'h1', 'h2'}
+    assert boot(None, same_host=[two['id']])['OS-EXT-SRV-ATTR:host'] == two['OS-EXT-SRV-ATTR:host']
+    assert boot(None, different_host=two['id'])['OS-EXT-SRV-ATTR:host'] == one['OS-EXT-SRV-ATTR:host']
+    shown = cloud.admin.get(f"{NOVA}/os-server-groups/{apart['id']}", **at(64))['server_group']
+    assert (shown['policy'], shown['rules']) == ('anti-affinity', {}) and {one['id'], two['id']} < set(shown['members'])
+    path = f"{NOVA}/servers/{one['id']}"
+    assert cloud.admin.get(path, **at(71))['server']['server_groups'] == [apart['id']]
+
+
+def test_wrong_server_groups_are_refused(shared, kit):
+    flavor, image, net = kit
+    path = NOVA + '/os-server-groups'
+    for minor, wrong in ((1, {'policies': []}), (1, {'policies': ['soft-affinity']}), (1, {'policies': ['x']}), (1, {}), (1, {'policy': 'affinity'}),
+                         (64, {'policies': ['affinity']}), (64, {'policy': 'affinity', 'rules': {'max_server_per_host': 2}}),
+                         (64, {'policy': 'x'})):
+        assert shared.demo.call('POST', path, {'server_group': {'name': 'g', **wrong}}, **at(minor)).status_code == 400, wrong
+    body = {'name': 'g', 'policy': 'anti-affinity', 'rules': {'max_server_per_host': '2'}}
+    assert shared.demo.call('POST', path, {'server_group': body}, **at(64)).status_code == 400
+    body['rules'] = {'max_server_per_host': 2}
+    mine = shared.demo.post(path, {'server_group': body}, 200, **at(64))['server_group']
+    assert mine['members'] == [] and [g['id'] for g in shared.demo.get(path)['server_groups']] == [mine['id']]
+    assert shared.admin.get(path)['server_groups'] == [] and shared.admin.get(path + '?all_projects=1')['server_groups']
+    server = {'name': 'x', 'flavorRef': flavor['id'], 'imageRef': image['id'], 'networks': [{'uuid': net['id']}]}
+    for hint in {'group': mine['id']}, {'group': 'nope'}, {'same_host': 'nope'}, {'group': 7}:
+        got = shared.admin.call('POST', NOVA + '/servers', {'server': server, 'os:scheduler_hints': hint})
+        assert got.status_code == 400, hint
+    shared.demo.delete(f"{path}/{mine['id']}")
