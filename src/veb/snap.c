@@ -13,6 +13,7 @@
 #include "veb/veb.h"
 
 #define HUGE_PAGE (2ul << 20)
+#define FIB_AHEAD 16u /* entries asked for ahead of their use: a large table is in no cache */
 
 /* An address that has an owner already, and one more. */
 struct further {
@@ -186,9 +187,15 @@ static void fib_claim(struct veb_snap *s, const struct veb_port *p, uint64_t mac
 static void fib_claims(struct veb_snap *s, const struct veb_port *p, bool learned,
 		       struct further *more, unsigned int *n_more)
 {
-	for (unsigned int i = 0; p && i < port_n_claims(p); i++)
+	unsigned int n = p ? port_n_claims(p) : 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (i + FIB_AHEAD < n)
+			__builtin_prefetch(&s->fib[veb_fib_slot(
+				s, veb_fib_key(p->domain, p->macs[i + FIB_AHEAD]))]);
 		if (p->macs[i] && learned == (i < p->n_macs && i + p->n_learned >= p->n_macs))
 			fib_claim(s, p, p->macs[i], learned, more, n_more);
+	}
 }
 
 static int further_cmp(const void *va, const void *vb)
