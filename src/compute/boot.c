@@ -322,7 +322,7 @@ static void set_password(struct boot *b)
 
 static int boot_all(struct call *c, struct boot *b)
 {
-	char reservation[16] = "r-";
+	char reservation[16] = "r-", where[640];
 	json_t *first = NULL, *reply;
 	int rc = 0;
 
@@ -352,6 +352,10 @@ static int boot_all(struct call *c, struct boot *b)
 				  compute_links(c, "servers", doc_text(first, "id")),
 				  "OS-DCF:diskConfig", json_object_get(first, "disk_config"),
 				  "security_groups", json_object_get(first, "security_groups"));
+	snprintf(where, sizeof(where), "%s/compute/v2.1/servers/%s", c->opts->public_url,
+		 doc_text(first, "id"));
+	if (!doc_bool(b->given, "return_reservation_id"))
+		call_header(c, "Location", where);
 	json_decref(first);
 	return call_reply(c, 202, reply);
 }

@@ -992,6 +992,9 @@ def test_a_boot_answers_with_the_password_its_config_drive_has(cloud):
     assert cloud.admin.call('POST', NOVA + '/servers', body, **at(57)).status_code == 400
     body['server']['personality'] = 6 * files
     assert cloud.admin.call('POST', NOVA + '/servers', body).status_code == 403
+    del body['server']['personality']
+    got = cloud.admin.call('POST', NOVA + '/servers', body)
+    assert got.headers['Location'] == f"{cloud.apid.url}{NOVA}/servers/{got.json()['server']['id']}"
 
 
 def test_tags_of_a_server(cloud):
