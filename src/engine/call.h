@@ -41,6 +41,8 @@ struct auth {
 	char project_id[64]; /* of SCOPE_PROJECT, else "" */
 	char domain_id[64];  /* of SCOPE_DOMAIN, else "" */
 	unsigned int roles;  /* enum role, or-ed: those of the scope that policy looks at */
+	char credential_id[64]; /* of the application credential behind the token, else "" */
+	bool restricted;	/* which may not make or end others */
 };
 
 struct first;

@@ -181,6 +181,23 @@ static const json_t *find_own(struct call *c, const struct resource *r)
 	return NULL;
 }
 
+/* Keystone: a read-only member that is as it was (`id`, above all) asks for nothing. */
+static json_t *drop_same(struct call *c, const struct resource *r, const json_t *old,
+			 json_t *given_taken)
+{
+	json_t *given = json_copy(given_taken);
+
+	for (const struct rfield *f = res_fields(c, r); f->name; f++) {
+		const json_t *value = json_object_get(given, f->name);
+
+		if (value && !(f->flags & (R_UPDATE | R_SECRET)) &&
+		    json_equal((json_t *)value, json_object_get(old, f->name)))
+			json_object_del(given, f->name);
+	}
+	json_decref(given_taken);
+	return given;
+}
+
 /**
  * res_handle_update() - PUT (PATCH) of one document, c->ids[0]
  * @c: the call
@@ -198,6 +215,8 @@ int res_handle_update(struct call *c, const struct resource *r)
 	if (rc)
 		return rc;
 	renamed = rename_tenant(r, given);
+	if (c->service->style == FAULT_KEYSTONE)
+		renamed = drop_same(c, r, old, renamed);
 	rc = fields_take(c, r, res_fields(c, r), renamed, true, &changes);
 	if (rc)
 		return rc;

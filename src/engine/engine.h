@@ -34,6 +34,7 @@ enum rfield_flags {
 	R_INDEX = 256,	 /* res_list() and filters find by it without a scan; .ref implies it */
 	R_VIRTUAL = 512, /* not stored: check() takes it out of the document, show() puts it in */
 	R_EACH = 1024,	 /* filter values given more than once must all match, not one of them */
+	R_OMIT = 2048,	 /* left out while it is null (Keystone) */
 };
 
 /* Filters by a value that is not the member itself (fixed_ips=ip_address=...). */
@@ -68,6 +69,9 @@ enum resource_flags {
 	RES_FREE_FORM = 2048,	 /* members no row names are kept as they are */
 };
 
+/* What .selects says; doc NULL: only whether the filter is its own. */
+enum selects { SELECTS_OTHER, SELECTS_NOT, SELECTS }; /* SELECTS_OTHER: by equality, as any */
+
 struct resource {
 	const char *one, *many; /* envelopes */
 	const char *label;	/* "Network": NetworkNotFound, "Network X could not be found." */
@@ -94,6 +98,9 @@ struct resource {
 	bool (*listed)(const struct call *c, const json_t *doc);
 	/* May the caller, who sees it and passes .write, change it? NULL: own project, or admin. */
 	bool (*owned)(const struct call *c, const json_t *doc);
+	/* A filter that is more than equality with a member: does it select doc? NULL: equality. */
+	enum selects (*selects)(const struct call *c, const json_t *doc, const char *name,
+				const char *value);
 };
 
 /* Documents of a resource. */

@@ -70,6 +70,20 @@ static json_t *value_of(const json_t *doc, const char *name, const struct rfield
 	return f ? field_value(f, doc) : json_incref(json_object_get(doc, name));
 }
 
+/* Keystone takes whatever is no word for "no" as true, an empty value too. */
+static int wanted_bool(const struct query *q, const char *value)
+{
+	static const char *const no[] = { "0", "f", "false", "n", "no", "off" };
+	auto_of(json_decref) json_t *text = json_string(value);
+
+	if (!is_style(q, FAULT_KEYSTONE))
+		return field_bool(text);
+	for (unsigned int i = 0; i < ARRAY_LEN(no); i++)
+		if (!strcasecmp(value, no[i]))
+			return 0;
+	return 1;
+}
+
 /* One value of one filter against one document. f NULL: a member no row names. */
 static bool equals(const struct query *q, const json_t *doc, const char *name,
 		   const struct rfield *f, const char *value)
@@ -82,13 +96,69 @@ static bool equals(const struct query *q, const json_t *doc, const char *name,
 		return f->match(q->c, doc, value);
 	if (!member)
 		return false;
-	if (f && f->type == J_BOOL) {
-		auto_of(json_decref) json_t *want = json_string(value);
-
-		return field_bool(want) == json_is_true(member);
-	}
+	if (f && f->type == J_BOOL)
+		return wanted_bool(q, value) == json_is_true(member);
 	text = json_text(member, buf);
 	return text && strcmp(text, value) == 0;
+}
+
+/* Keystone: MEMBER__[i]contains=TEXT, and startswith, endswith. The member's row, or NULL. */
+static const struct rfield *inexact_filter(const struct query *q, const char *name)
+{
+	const char *sep = is_style(q, FAULT_KEYSTONE) ? strstr(name, "__") : NULL;
+	const struct rfield *f;
+	char member[64];
+
+	if (!sep || sep - name >= (int)sizeof(member))
+		return NULL;
+	snprintf(member, sizeof(member), "%.*s", (int)(sep - name), name);
+	f = schema_field(&q->schema, member);
+	return is_filter(q, f) ? f : NULL;
+}
+
+/* Return: like; NULL when there is no such comparator. "i": whatever the case. */
+static const char *comparator_of(const char *name, bool *fold)
+{
+	static const char *const all[] = { "contains", "startswith", "endswith" };
+	const char *like = strstr(name, "__") + 2;
+
+	*fold = *like == 'i';
+	like += *fold;
+	for (unsigned int i = 0; i < ARRAY_LEN(all); i++)
+		if (!strcmp(all[i], like))
+			return like;
+	return NULL;
+}
+
+static bool resembles(const json_t *doc, const char *name, const struct rfield *f,
+		      const char *value)
+{
+	bool fold;
+	const char *like = comparator_of(name, &fold), *text;
+	int (*differ)(const char *a, const char *b, size_t n) = fold ? strncasecmp : strncmp;
+	auto_of(json_decref) json_t *member = field_value(f, doc);
+	size_t len = strlen(value), have;
+
+	text = json_string_value(member);
+	have = text ? strlen(text) : 0;
+	if (!text || have < len)
+		return false;
+	if (*like == 's')
+		return !differ(text, value, len);
+	if (*like == 'e')
+		return !differ(text + have - len, value, len);
+	return fold ? strcasestr(text, value) : strstr(text, value);
+}
+
+/* The filters that are no equality: each is judged alone. */
+static enum selects selects_specially(const struct query *q, const json_t *doc, const char *name,
+				      const char *value)
+{
+	const struct rfield *f = inexact_filter(q, name);
+
+	if (f)
+		return doc && resembles(doc, name, f, value) ? SELECTS : SELECTS_NOT;
+	return q->r->selects ? q->r->selects(q->c, doc, name, value) : SELECTS_OTHER;
 }
 
 /* All filters; values of one name are alternatives, unless the row says R_EACH. */
@@ -99,13 +169,19 @@ static bool selects(const struct query *q, const json_t *doc)
 	for (unsigned int i = 0; i < args->n; i++) {
 		const char *name = alias(q->r, args->all[i].name);
 		const struct rfield *f = schema_field(&q->schema, name);
+		enum selects special = selects_specially(q, doc, name, args->all[i].value);
 		bool any = false;
 
+		if (special == SELECTS_NOT)
+			return false;
+		if (special == SELECTS)
+			continue;
 		if (is_word(name) || (f && !is_filter(q, f)))
 			continue;
 		if (args->all[i].again && !(f && f->flags & R_EACH))
 			continue; /* was an alternative of the first */
-		if (!f && !is_stamp(q->r, name) && !(q->r->flags & RES_FREE_FORM))
+		if (!f && !is_stamp(q->r, name) &&
+		    !(q->r->flags & RES_FREE_FORM && is_style(q, FAULT_GLANCE)))
 			continue;
 		if (f && f->flags & R_EACH)
 			any = equals(q, doc, name, f, args->all[i].value);
@@ -131,10 +207,11 @@ static int check_value(const struct query *q, const struct rfield *f, const char
 			 value);
 }
 
-/* Neutron names what it cannot filter by; the others ignore it. */
+/* Neutron names what it cannot filter by; the others ignore it, but for a comparator of none. */
 static int check_filters(const struct query *q)
 {
 	const struct args *args = &q->c->priv->args;
+	bool fold;
 
 	for (unsigned int i = 0; i < args->n; i++) {
 		const char *name = alias(q->r, args->all[i].name);
@@ -147,6 +224,8 @@ static int check_filters(const struct query *q)
 				return rc;
 			continue;
 		}
+		if (inexact_filter(q, name) && !comparator_of(name, &fold))
+			return call_fail(q->c, 400, NULL, "There is no filter %s.", name);
 		if (is_style(q, FAULT_NEUTRON))
 			return call_fail(q->c, 400, "HTTPBadRequest",
 					 "['%s'] is invalid attribute for filtering",
@@ -280,7 +359,8 @@ static int collect(struct query *q)
 		const char *name = alias(q->r, args->all[i].name);
 		const struct rfield *f = schema_field(&q->schema, name);
 
-		if (call_arg_at(q->c, args->all[i].name, 1) || !f || f->match)
+		if (call_arg_at(q->c, args->all[i].name, 1) || !f || f->match ||
+		    selects_specially(q, NULL, name, args->all[i].value) != SELECTS_OTHER)
 			continue;
 		if (!strcmp(name, "id") && is_filter(q, f)) {
 			const json_t *doc = res_get(q->c, q->r, args->all[i].value);

@@ -179,6 +179,36 @@ static int set_shown(json_t *out, const char *name, json_t *value)
 	return json_object_set_new(out, name, value ? json_incref(value) : json_null());
 }
 
+static bool is_shown(const struct call *c, const struct rfield *f)
+{
+	return !(f->flags & (R_SECRET | R_VIRTUAL)) &&
+	       (!(f->flags & R_HIDDEN) || caller_is_admin(c));
+}
+
+static int show_member(const struct rfield *f, const json_t *doc, json_t *out)
+{
+	json_t *value = field_value(f, doc);
+
+	if (!(f->flags & R_OMIT) || !json_is_null(value))
+		return json_object_set_new(out, f->name, value);
+	json_decref(value);
+	return 0;
+}
+
+/* Members that no row names. */
+static int show_further(const struct call *c, const struct resource *r, const json_t *doc,
+			json_t *out)
+{
+	const char *name;
+	json_t *value;
+	int rc = 0;
+
+	json_object_foreach ((json_t *)doc, name, value)
+		if (!res_field(c, r, name))
+			rc |= json_object_set(out, name, value);
+	return rc;
+}
+
 /**
  * res_show() - A document as the caller gets it
  * @c:   the call
@@ -194,19 +224,16 @@ json_t *res_show(struct call *c, const struct resource *r, const json_t *doc)
 	auto_of(json_decref) json_t *out = json_object();
 	int rc = 0;
 
-	for (const struct rfield *f = rows; out && f->name; f++) {
-		if (f->flags & (R_SECRET | R_VIRTUAL) ||
-		    (f->flags & R_HIDDEN && !caller_is_admin(c)))
-			continue;
-		rc |= json_object_set_new(out, f->name, field_value(f, doc));
-	}
+	for (const struct rfield *f = rows; out && f->name; f++)
+		if (is_shown(c, f))
+			rc |= show_member(f, doc, out);
 	if (r->flags & RES_TENANT)
 		rc |= set_shown(out, "tenant_id", json_object_get(doc, "project_id"));
 	for (unsigned int i = 0; i < ARRAY_LEN(stamps); i++)
 		if (r->flags & (i < 2 ? RES_TIMES : RES_REVISION))
 			rc |= set_shown(out, stamps[i], json_object_get(doc, stamps[i]));
 	if (r->flags & RES_FREE_FORM)
-		rc |= json_object_update_missing(out, (json_t *)doc);
+		rc |= show_further(c, r, doc, out);
 	if (c->service && c->service->style == FAULT_KEYSTONE && r->path) {
 		char self[600];
 

@@ -10,6 +10,7 @@
 
 #define VALUES_MAX 65536 /* of a JSON body */
 
+/* The bare root is the first service's, as on a port of Keystone's own. */
 static const struct service *find_service(const struct engine *eng, const char *path, size_t *len)
 {
 	for (const struct feature *const *f = eng->opts.features; *f; f++) {
@@ -20,7 +21,8 @@ static const struct service *find_service(const struct engine *eng, const char *
 		    (path[*len] == '/' || path[*len] == '\0'))
 			return s;
 	}
-	return NULL;
+	*len = 0;
+	return strcmp(path, "/") ? NULL : eng->opts.features[0]->service;
 }
 
 static void clear_ids(struct call *c)
@@ -144,6 +146,39 @@ static int find_resource(struct call *c, const char *method, bool *path_known)
 	return -ENOENT;
 }
 
+static bool find(struct call *c, bool *path_known)
+{
+	return !find_route(c, c->method, path_known) || !find_resource(c, c->method, path_known);
+}
+
+/* As sent; else with the slash at the end that it lacks, or without: all services take both. */
+static bool find_either(struct call *c, bool *path_known)
+{
+	size_t len = strlen(c->path);
+	char *other;
+
+	if (find(c, path_known))
+		return true;
+	if (*path_known)
+		return false;
+	while (len > 1 && c->path[len - 1] == '/')
+		len--;
+	if (asprintf(&other, c->path[len] ? "%.*s" : "%.*s/", (int)len, c->path) < 0)
+		return false;
+	free((char *)c->path);
+	c->path = other;
+	return find(c, path_known);
+}
+
+/* Neutron's pecan cuts an ending of what was asked for; we have JSON alone. */
+static void cut_ending(char *path)
+{
+	size_t len = strlen(path);
+
+	if (len > 5 && !strcmp(path + len - 5, ".json") && path[len - 6] != '/')
+		path[len - 5] = '\0';
+}
+
 /* Fills in c->auth from the token, if the route needs one. */
 static int authenticate(struct call *c)
 {
@@ -183,6 +218,8 @@ int route_find(struct call *c, const char *method, const char *target)
 	c->path = strdup(below[0] ? below : "/"); /* "/network" asks for the versions, too */
 	if (!c->path)
 		return -ENOMEM;
+	if (c->service && c->service->style == FAULT_NEUTRON)
+		cut_ending((char *)c->path);
 	rc = args_parse(target[path_len] ? target + path_len + 1 : NULL, &p->args);
 	if (rc == -E2BIG)
 		return call_fail(c, 414, "HTTPRequestURITooLong",
@@ -191,7 +228,7 @@ int route_find(struct call *c, const char *method, const char *target)
 		return call_fail(c, 400, "HTTPBadRequest", "The query cannot be read");
 	if (!c->service)
 		return fault_no_route(c);
-	if (!find_route(c, c->method, &path_known) || !find_resource(c, c->method, &path_known))
+	if (find_either(c, &path_known))
 		return 0;
 	/* No token, no hint what there is. */
 	if (authenticate(c))

@@ -105,11 +105,12 @@ static json_t *split_methods(const char *methods)
 
 static void add_scope(struct call *c, json_t *body, const struct token *t)
 {
+	const char *project = strncmp(t->scope, "project:", 8) ? "" : t->scope + 8;
 	unsigned int mask = 0;
 
-	if (!strncmp(t->scope, "project:", 8)) {
+	if (project[0]) {
 		json_object_set_new(body, "project",
-				    with_domain(c, res_get(c, &project_resource, t->scope + 8)));
+				    with_domain(c, res_get(c, &project_resource, project)));
 		json_object_set_new(body, "is_domain", json_false());
 	} else if (!strncmp(t->scope, "domain:", 7)) {
 		const json_t *domain = res_get(c, &domain_resource, t->scope + 7);
@@ -122,9 +123,17 @@ static void add_scope(struct call *c, json_t *body, const struct token *t)
 	}
 	if (!t->scope[0])
 		return;
-	json_object_set_new(body, "roles", grant_roles(c, t->user_id, t->scope, &mask));
+	json_object_set_new(body, "roles", token_roles(c, t, &mask));
 	if (!call_arg(c, "nocatalog"))
-		json_object_set_new(body, "catalog", identity_catalog(c));
+		json_object_set_new(body, "catalog", identity_catalog(c, project, t->user_id));
+}
+
+static json_t *with_credential(struct call *c, const struct token *t)
+{
+	const json_t *doc = appcred_holds(c, t->credential_id);
+
+	return json_pack("{s:s,s:s,s:b}", "id", t->credential_id, "name", doc_str(doc, "name"),
+			 "restricted", !doc_bool(doc, "unrestricted"));
 }
 
 /* The body that describes a token. */
@@ -141,13 +150,46 @@ static json_t *describe(struct call *c, const struct token *t)
 		json_array_append_new(audit, json_stringn(t->chain, TOKEN_ID_LEN));
 	body = json_pack("{s:o,s:o,s:o,s:s,s:s}", "methods", split_methods(t->methods), "user", who,
 			 "audit_ids", audit, "expires_at", expires, "issued_at", issued);
+	if (body && t->credential_id[0])
+		json_object_set_new(body, "application_credential", with_credential(c, t));
 	if (body)
 		add_scope(c, body, t);
 	return body ? json_pack("{s:o}", "token", body) : NULL;
 }
 
-/* Signs a token for the user and answers with it. from: the token that was shown, or NULL. */
-static int issue(struct call *c, const json_t *user, const struct token *from)
+/*
+ * Where a token of an application credential is good: on its project, whatever it was made of.
+ * credential: by which one logs in; else the token that was shown may be of one.
+ */
+static int set_credential(struct call *c, struct token *t, const json_t *credential,
+			  const struct token *from)
+{
+	const json_t *scope = json_object_get(json_object_get(c->body, "auth"), "scope");
+
+	if (credential) {
+		if (scope)
+			return call_fail(c, 401, NULL,
+					 "Application credentials cannot request a scope.");
+		snprintf(t->credential_id, sizeof(t->credential_id), "%s",
+			 doc_str(credential, "id"));
+		snprintf(t->scope, sizeof(t->scope), "project:%s",
+			 doc_str(credential, "project_id"));
+		t->expires_us = appcred_expires_us(credential, t->expires_us);
+	} else if (from && from->credential_id[0]) {
+		if (json_is_object(scope) && strcmp(t->scope, from->scope) != 0)
+			return unauthorized(c);
+		strcpy(t->credential_id, from->credential_id);
+		strcpy(t->scope, from->scope);
+	}
+	return 0;
+}
+
+/*
+ * Signs a token for the user and answers with it. from: the token that was shown, or NULL;
+ * credential: the application credential that was, or NULL.
+ */
+static int issue(struct call *c, const json_t *user, const struct token *from,
+		 const json_t *credential)
 {
 	const json_t *scope = json_object_get(json_object_get(c->body, "auth"), "scope");
 	struct token t = { .issued_us = c->now_us, .expires_us = c->now_us + token_lifetime_us(c) };
@@ -156,12 +198,15 @@ static int issue(struct call *c, const json_t *user, const struct token *from)
 	unsigned int mask = 0;
 	int rc = parse_scope(c, scope, user, t.scope);
 
+	rc = rc ? rc : set_credential(c, &t, credential, from);
 	if (rc)
 		return rc;
 	snprintf(t.user_id, sizeof(t.user_id), "%s", doc_str(user, "id"));
 	token_caller(c, &t, &c->login);
 	uuid_new_hex(t.audit_id);
-	strcpy(t.methods, from ? from->methods : "password");
+	strcpy(t.methods, from	       ? from->methods
+			  : credential ? "application_credential"
+				       : "password");
 	if (from && !strstr(t.methods, "token"))
 		strcat(t.methods, ",token");
 	if (from) {
@@ -170,9 +215,9 @@ static int issue(struct call *c, const json_t *user, const struct token *from)
 			return unauthorized(c);	 /* time to log in */
 		t.expires_us = from->expires_us; /* a copy lives no longer */
 	}
-	roles = t.scope[0] ? grant_roles(c, t.user_id, t.scope, &mask) : NULL;
+	roles = t.scope[0] ? token_roles(c, &t, &mask) : NULL;
 	if (t.scope[0] && !json_array_size(roles)) {
-		if (scope)
+		if (scope || t.credential_id[0])
 			return unauthorized(c);
 		t.scope[0] = '\0'; /* the default project is a wish, not an order */
 	}
@@ -216,10 +261,56 @@ static int login_by_password(struct call *c, const json_t *identity, const char 
 	    strcmp(checked->hash, doc_str(user, "password_hash")) != 0 ||
 	    (also && strcmp(also, doc_str(user, "id")) != 0))
 		return unauthorized(c);
-	return issue(c, user, NULL);
+	return issue(c, user, NULL, NULL);
 }
 
-enum { BY_PASSWORD = 1, BY_TOKEN = 2 };
+/* {"id"}, or {"name", "user"}; NULL if there is none. */
+static const json_t *find_credential(struct call *c, const json_t *given)
+{
+	const json_t *user = json_object_get(given, "user");
+	struct cursor it;
+
+	if (json_object_get(given, "id"))
+		return res_get(c, &appcred_resource, doc_str(given, "id"));
+	user = json_is_object(user) ? find_named(c, &user_resource, user) : NULL;
+	it = res_list(c, &appcred_resource, "user_id", doc_str(user, "id"));
+	while (user && cursor_next(&it))
+		if (doc_is(it.doc, "name", doc_str(given, "name")))
+			return it.doc;
+	return NULL;
+}
+
+static int login_by_credential(struct call *c, const json_t *identity)
+{
+	const json_t *given = json_object_get(identity, "application_credential"), *found, *user;
+	const char *who = doc_str(given, json_object_get(given, "id") ? "id" : "name");
+	int rc;
+
+	if (!who[0] || !json_is_string(json_object_get(given, "secret")))
+		return malformed(c, "application_credential");
+	found = find_credential(c, given);
+	user = found ? res_get(c, &user_resource, doc_str(found, "user_id")) : NULL;
+	snprintf(c->login.user_name, sizeof(c->login.user_name), "%s", who);
+	rc = password_check(c, found ? doc_str(found, "id") : who, doc_str(given, "secret"),
+			    doc_str(found, "secret_hash"));
+	if (rc)
+		return rc;
+	if (!found || !appcred_holds(c, doc_str(found, "id")) || !identity_enabled(c, user) ||
+	    !identity_enabled(c, res_get(c, &project_resource, doc_str(found, "project_id"))))
+		return unauthorized(c);
+	return issue(c, user, NULL, found);
+}
+
+enum { BY_PASSWORD = 1, BY_TOKEN = 2, BY_CREDENTIAL = 4 };
+
+static unsigned int method_of(const char *name)
+{
+	if (!strcmp(name, "application_credential"))
+		return BY_CREDENTIAL;
+	if (!strcmp(name, "password"))
+		return BY_PASSWORD;
+	return strcmp(name, "token") ? 0 : BY_TOKEN;
+}
 
 /* All that the client names has to be shown: one that we do not know is none that we pass over. */
 static int read_methods(struct call *c, const json_t *methods, unsigned int *out)
@@ -233,10 +324,10 @@ static int read_methods(struct call *c, const json_t *methods, unsigned int *out
 
 		if (!name)
 			return malformed(c, "methods");
-		if (strcmp(name, "password") != 0 && strcmp(name, "token") != 0)
+		if (!method_of(name) || (*out && (*out | method_of(name)) & BY_CREDENTIAL))
 			return call_fail(c, 401, NULL,
 					 "Attempted to authenticate with an unsupported method.");
-		*out |= strcmp(name, "token") ? BY_PASSWORD : BY_TOKEN;
+		*out |= method_of(name);
 	}
 	return *out ? 0 : malformed(c, "methods");
 }
@@ -258,9 +349,11 @@ static int handle_login(struct call *c)
 		rc = read_login_token(c, identity, &t);
 	if (rc)
 		return rc;
+	if (methods & BY_CREDENTIAL)
+		return login_by_credential(c, identity);
 	if (methods & BY_PASSWORD)
 		return login_by_password(c, identity, methods & BY_TOKEN ? t.user_id : NULL);
-	return issue(c, res_get(c, &user_resource, t.user_id), &t);
+	return issue(c, res_get(c, &user_resource, t.user_id), &t, NULL);
 }
 
 /* The token in X-Subject-Token; the caller's own, anybody's for who passes a rule. */

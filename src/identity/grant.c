@@ -34,6 +34,20 @@ int grant_put(struct call *c, const char *user_id, const char *scope, const char
 		"/grant/%s/%s/%s", user_id, scope, role_id);
 }
 
+/* A role of a domain's own means nothing to policy, whatever its name, and is in no token. */
+static bool is_domains(const json_t *role)
+{
+	return doc_str(role, "domain_id")[0];
+}
+
+static unsigned int role_bit(const json_t *role)
+{
+	for (unsigned int i = 0; i < ARRAY_LEN(known_roles); i++)
+		if (!is_domains(role) && !strcmp(known_roles[i].name, doc_str(role, "name")))
+			return known_roles[i].bit;
+	return 0;
+}
+
 static bool has_role(const json_t *roles, const char *name)
 {
 	const json_t *role;
@@ -48,7 +62,7 @@ static bool has_role(const json_t *roles, const char *name)
 /* Adds a role and what it implies. */
 static void add_role(struct call *c, json_t *roles, const json_t *role, unsigned int *mask)
 {
-	while (role && !has_role(roles, doc_str(role, "name"))) {
+	while (role && !is_domains(role) && !has_role(roles, doc_str(role, "name"))) {
 		const char *implied = NULL;
 
 		json_array_append_new(roles, json_pack("{s:s,s:s}", "id", doc_str(role, "id"),
@@ -59,7 +73,7 @@ static void add_role(struct call *c, json_t *roles, const json_t *role, unsigned
 			*mask |= known_roles[i].bit;
 			implied = known_roles[i].implies;
 		}
-		role = implied ? identity_by_name(c, &role_resource, implied, NULL) : NULL;
+		role = implied ? identity_by_name(c, &role_resource, implied, "") : NULL;
 	}
 }
 
@@ -83,6 +97,37 @@ json_t *grant_roles(struct call *c, const char *user_id, const char *scope, unsi
 }
 
 /**
+ * grant_some() - Some roles, and what they imply, as far as a user has them somewhere
+ * @c:       the call
+ * @user_id: user
+ * @scope:   "project:ID", "domain:ID" or "system"
+ * @some:    list of {id}
+ * @mask:    enum role bits, or-ed into
+ *
+ * Return: a new list of {id, name}; NULL without memory.
+ */
+json_t *grant_some(struct call *c, const char *user_id, const char *scope, const json_t *some,
+		   unsigned int *mask)
+{
+	unsigned int ignored = 0;
+	auto_of(json_decref) json_t *have = grant_roles(c, user_id, scope, &ignored);
+	auto_of(json_decref) json_t *want = json_array();
+	json_t *out = json_array();
+	const json_t *role;
+	size_t i;
+
+	json_array_foreach ((json_t *)some, i, role)
+		add_role(c, want, res_get(c, &role_resource, doc_str(role, "id")), &ignored);
+	json_array_foreach (want, i, role) {
+		if (!has_role(have, doc_str(role, "name")))
+			continue;
+		*mask |= role_bit(role);
+		json_array_append(out, (json_t *)role);
+	}
+	return out;
+}
+
+/**
  * grant_drop() - Take away all grants of a user, or on a scope
  * @c:       the call
  * @user_id: user; NULL: anybody
@@ -100,14 +145,6 @@ int grant_drop(struct call *c, const char *user_id, const char *scope)
 		    (!scope || !strcmp(doc_str(it.doc, "scope"), scope)))
 			rc = call_delete(c, "%s", it.key);
 	return rc;
-}
-
-static unsigned int role_bit(const json_t *role)
-{
-	for (unsigned int i = 0; i < ARRAY_LEN(known_roles); i++)
-		if (!strcmp(known_roles[i].name, doc_str(role, "name")))
-			return known_roles[i].bit;
-	return 0;
 }
 
 /**
@@ -184,11 +221,26 @@ static int parse_change(struct call *c, struct where *w)
 	return call_fail(c, 403, NULL, "The role %s is not yours to give or take here.", w->role);
 }
 
+/* A domain's own role is given within the domain. */
+static int check_domain(struct call *c, const struct where *w)
+{
+	const char *home = doc_str(res_get(c, &role_resource, w->role), "domain_id"), *domain = "";
+
+	if (!strncmp(w->scope, "project:", 8))
+		domain = doc_str(res_get(c, &project_resource, w->scope + 8), "domain_id");
+	else if (!strncmp(w->scope, "domain:", 7))
+		domain = w->scope + 7;
+	if (!home[0] || !strcmp(home, domain))
+		return 0;
+	return call_fail(c, 403, NULL, "The role %s is of another domain.", w->role);
+}
+
 static int handle_put(struct call *c)
 {
 	struct where w;
-	int rc = parse_change(c, &w) ?: grant_put(c, w.user, w.scope, w.role);
+	int rc = parse_change(c, &w) ?: check_domain(c, &w);
 
+	rc = rc ? rc : grant_put(c, w.user, w.scope, w.role);
 	return rc ? rc : call_reply(c, 204, NULL);
 }
 

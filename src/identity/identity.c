@@ -8,7 +8,31 @@
 
 static int check_role(struct call *c, json_t *doc, const json_t *old)
 {
-	return identity_claim_name(c, &role_resource, doc, old);
+	return options_settle(c, &role_resource, doc, old)
+		       ?: identity_claim_name(c, &role_resource, doc, old);
+}
+
+/* A domain's own role is for who looks after the domain, and listed only as one of its. */
+static bool role_visible(const struct call *c, const json_t *doc)
+{
+	const char *domain = doc_str(doc, "domain_id");
+
+	return !domain[0] || caller_reaches(c, domain);
+}
+
+static bool role_listed(const struct call *c, const json_t *doc)
+{
+	return !doc_str(doc, "domain_id")[0] || call_arg(c, "domain_id");
+}
+
+static int drop_roles(struct call *c, const json_t *domain)
+{
+	struct cursor it = res_list(c, &role_resource, "domain_id", doc_str(domain, "id"));
+	int rc = 0;
+
+	while (!rc && cursor_next(&it))
+		rc = res_delete(c, &role_resource, doc_str(it.doc, "id"));
+	return rc;
 }
 
 static int deleted_domain(struct call *c, const json_t *doc)
@@ -20,13 +44,16 @@ static int deleted_domain(struct call *c, const json_t *doc)
 	if (res_count(c, &user_resource, "domain_id", doc_str(doc, "id")) ||
 	    res_count(c, &project_resource, "domain_id", doc_str(doc, "id")))
 		return call_fail(c, 403, NULL, "Cannot delete a domain with users or projects.");
-	return identity_free_name(c, &domain_resource, doc);
+	return options_allow_end(c, &domain_resource, doc)
+		       ?: drop_roles(c, doc)
+		       ?: identity_free_name(c, &domain_resource, doc);
 }
 
 static int deleted_role(struct call *c, const json_t *doc)
 {
 	struct cursor it = call_list(c, "/grant/");
-	int rc = identity_free_name(c, &role_resource, doc);
+	int rc = options_allow_end(c, &role_resource, doc)
+			 ?: identity_free_name(c, &role_resource, doc);
 
 	while (!rc && cursor_next(&it))
 		if (!strcmp(doc_str(it.doc, "role"), doc_str(doc, "id")))
@@ -57,7 +84,9 @@ static int end_tokens(struct call *c, json_t *doc, const json_t *old)
 
 static int check_domain(struct call *c, json_t *doc, const json_t *old)
 {
-	return end_tokens(c, doc, old) ?: identity_claim_name(c, &domain_resource, doc, old);
+	return options_settle(c, &domain_resource, doc, old)
+		       ?: end_tokens(c, doc, old)
+		       ?: identity_claim_name(c, &domain_resource, doc, old);
 }
 
 /* Its parent is its domain or another project there. */
@@ -78,8 +107,9 @@ static int check_parent(struct call *c, json_t *doc)
 
 static int check_project(struct call *c, json_t *doc, const json_t *old)
 {
-	int rc = set_domain(c, doc) ?: end_tokens(c, doc, old);
+	int rc = options_settle(c, &project_resource, doc, old);
 
+	rc = rc ?: set_domain(c, doc) ?: end_tokens(c, doc, old);
 	return rc ?: check_parent(c, doc) ?: identity_claim_name(c, &project_resource, doc, old);
 }
 
@@ -88,7 +118,10 @@ static int deleted_project(struct call *c, const json_t *doc)
 	char scope[80];
 
 	snprintf(scope, sizeof(scope), "project:%s", doc_str(doc, "id"));
-	return grant_drop(c, NULL, scope) ?: identity_free_name(c, &project_resource, doc);
+	return options_allow_end(c, &project_resource, doc)
+		       ?: grant_drop(c, NULL, scope)
+		       ?: appcred_drop(c, "project_id", doc_str(doc, "id"))
+		       ?: identity_free_name(c, &project_resource, doc);
 }
 
 /* One's own, and those of the domains one looks after. */
@@ -124,8 +157,9 @@ static int check_user(struct call *c, json_t *doc, const json_t *old)
 {
 	const struct password *made = c->job;
 	const char *project = doc_str(doc, "default_project_id");
-	int rc = set_domain(c, doc) ?: end_tokens(c, doc, old);
+	int rc = options_settle(c, &user_resource, doc, old);
 
+	rc = rc ?: set_domain(c, doc) ?: end_tokens(c, doc, old);
 	if (rc)
 		return rc;
 	if (project[0] && strcmp(project, doc_str(old, "default_project_id")) &&
@@ -144,6 +178,7 @@ static int check_user(struct call *c, json_t *doc, const json_t *old)
 static int deleted_user(struct call *c, const json_t *doc)
 {
 	return grant_drop(c, doc_str(doc, "id"), NULL)
+		       ?: appcred_drop(c, "user_id", doc_str(doc, "id"))
 		       ?: identity_free_name(c, &user_resource, doc);
 }
 
@@ -163,8 +198,8 @@ static const struct rfield domain_fields[] = {
 	{ "name", J_STR, R_CREATE | R_UPDATE | R_NEED | R_FILTER, .min = 1, .max = 64 },
 	{ "description", J_STR, R_CREATE | R_UPDATE, "\"\"" },
 	{ "enabled", J_BOOL, R_CREATE | R_UPDATE | R_FILTER, "true" },
-	{ "tags", J_LIST, R_CREATE, "[]" },
-	{ "options", J_OBJ, R_CREATE, "{}" },
+	{ "tags", J_LIST, R_CREATE | R_UPDATE, "[]" },
+	{ "options", J_OBJ, R_CREATE | R_UPDATE, "{}", .valid = options_of_others },
 	{ "valid_after_us", J_INT, R_SECRET, "0" },
 	{ NULL },
 };
@@ -177,7 +212,7 @@ static const struct rfield project_fields[] = {
 	{ "parent_id", J_STR, R_CREATE | R_FILTER | R_NULL },
 	{ "is_domain", J_BOOL, R_CREATE | R_FILTER, "false" },
 	{ "tags", J_LIST, R_CREATE | R_UPDATE, "[]" },
-	{ "options", J_OBJ, R_CREATE | R_UPDATE, "{}" },
+	{ "options", J_OBJ, R_CREATE | R_UPDATE, "{}", .valid = options_of_others },
 	{ "valid_after_us", J_INT, R_SECRET, "0" },
 	{ NULL },
 };
@@ -187,10 +222,10 @@ static const struct rfield user_fields[] = {
 	{ "domain_id", J_STR, R_CREATE | R_FILTER | R_INDEX | R_NULL, .ref = &domain_resource },
 	{ "enabled", J_BOOL, R_CREATE | R_UPDATE | R_FILTER, "true" },
 	{ "password_expires_at", J_STR, 0 },
-	{ "options", J_OBJ, R_CREATE | R_UPDATE, "{}" },
-	{ "description", J_STR, R_CREATE | R_UPDATE | R_NULL, "\"\"", .max = 4096 },
-	{ "email", J_STR, R_CREATE | R_UPDATE | R_NULL },
-	{ "default_project_id", J_STR, R_CREATE | R_UPDATE | R_NULL },
+	{ "options", J_OBJ, R_CREATE | R_UPDATE, "{}", .valid = options_of_user },
+	{ "description", J_STR, R_CREATE | R_UPDATE | R_NULL | R_OMIT, .max = 4096 },
+	{ "email", J_ANY, R_CREATE | R_UPDATE | R_NULL | R_OMIT },
+	{ "default_project_id", J_STR, R_CREATE | R_UPDATE | R_NULL | R_OMIT },
 	{ "password", J_STR, R_CREATE | R_UPDATE | R_VIRTUAL | R_NULL, .max = 4096 },
 	{ "password_hash", J_STR, R_SECRET },
 	{ "valid_after_us", J_INT, R_SECRET, "0" },
@@ -199,13 +234,14 @@ static const struct rfield user_fields[] = {
 static const struct rfield role_fields[] = {
 	{ "id", J_STR, R_FILTER },
 	{ "name", J_STR, R_CREATE | R_UPDATE | R_NEED | R_FILTER, .min = 1 },
-	{ "domain_id", J_STR, R_FILTER },
-	{ "description", J_STR, R_CREATE | R_UPDATE | R_NULL, "\"\"" },
-	{ "options", J_OBJ, R_CREATE | R_UPDATE, "{}" },
+	{ "domain_id", J_STR, R_CREATE | R_FILTER | R_NULL, .ref = &domain_resource },
+	{ "description", J_STR, R_CREATE | R_UPDATE | R_NULL },
+	{ "options", J_OBJ, R_CREATE | R_UPDATE, "{}", .valid = options_of_others },
 	{ NULL },
 };
 
-#define IDENTITY_FLAGS (RES_GLOBAL | RES_HEX_ID | RES_PATCH)
+/* Keystone keeps what else its clients say of users, projects, domains and roles. */
+#define IDENTITY_FLAGS (RES_GLOBAL | RES_HEX_ID | RES_PATCH | RES_FREE_FORM)
 
 const struct resource domain_resource = {
 	.one = "domain",
@@ -255,9 +291,14 @@ const struct resource role_resource = {
 	.fields = role_fields,
 	.check = check_role,
 	.deleted = deleted_role,
+	.visible = role_visible,
+	.listed = role_listed,
 };
-static const struct resource *const resources[] = { &domain_resource, &project_resource,
-						    &user_resource, &role_resource, NULL };
+static const struct resource *const resources[] = {
+	&domain_resource, &project_resource, &user_resource,
+	&role_resource,	  &service_resource, &endpoint_resource,
+	&region_resource, &appcred_resource, NULL
+};
 
 static int list_domains(struct call *c)
 {
@@ -295,7 +336,7 @@ static int update_user(struct call *c)
 	return with_hash(c, res_handle_update);
 }
 
-/* One's own password: the old one is verified, then the new one hashed. */
+/* Who knows the old one may change it, whoever's token comes along, or none (as in Keystone). */
 static int change_password(struct call *c)
 {
 	const json_t *given = json_object_get(c->body, "user"), *user;
@@ -306,13 +347,19 @@ static int change_password(struct call *c)
 
 	if (!old[0] || !text[0])
 		return call_fail(c, 400, NULL, "original_password and password are needed.");
-	user = strcmp(c->ids[0], c->auth->user_id) ? NULL : res_get(c, &user_resource, c->ids[0]);
-	if (!user)
-		return call_fail(c, 403, NULL,
-				 "You are not authorized to perform the requested action.");
-	rc = password_check(c, doc_str(user, "id"), old, doc_str(user, "password_hash"));
+	user = res_get(c, &user_resource, c->ids[0]);
+	snprintf(c->login.user_name, sizeof(c->login.user_name), "%s", c->ids[0]);
+	rc = password_check(c, c->ids[0], old, doc_str(user, "password_hash"));
 	if (rc)
 		return rc;
+	if (!identity_enabled(c, user))
+		return call_fail(c, 401, NULL,
+				 "The request you have made requires authentication.");
+	if (doc_bool(json_object_get(user, "options"), "lock_password"))
+		return call_fail(c, 400, NULL,
+				 "You cannot change your password at this time due to password "
+				 "policy disallowing password changes. Please contact your "
+				 "administrator to reset your password.");
 	if (c->runs == 1)
 		return call_job(c, LANE_KNOWN, password_hash, password_new(text, NULL),
 				password_free);
@@ -329,11 +376,11 @@ static const struct route own_routes[] = {
 	{ "GET", "/v3/users", list_users, RULE_LOOK },
 	{ "POST", "/v3/users", create_user, RULE_MANAGE },
 	{ "PATCH", "/v3/users/{}", update_user, RULE_MANAGE },
-	{ "POST", "/v3/users/{}/password", change_password, RULE_SELF },
+	{ "POST", "/v3/users/{}/password", change_password, RULE_OPEN },
 	{ NULL },
 };
-static const struct route *const routes[] = { own_routes, auth_routes, grant_routes, catalog_routes,
-					      NULL };
+static const struct route *const routes[] = { own_routes,   appcred_routes, auth_routes,
+					      grant_routes, catalog_routes, NULL };
 static const struct periodic periodics[] = { { 600000, token_purge },
 					     { 3600000, token_rotate_key },
 					     { 0, NULL } };

@@ -13,7 +13,9 @@
 
 extern const struct feature identity_feature;
 extern const struct resource domain_resource, project_resource, user_resource, role_resource;
-extern const struct route auth_routes[], grant_routes[], catalog_routes[];
+extern const struct resource service_resource, endpoint_resource, region_resource;
+extern const struct resource appcred_resource;
+extern const struct route auth_routes[], grant_routes[], catalog_routes[], appcred_routes[];
 
 int identity_authenticate(struct call *c, const char *token, struct auth *out);
 
@@ -24,9 +26,10 @@ int identity_authenticate(struct call *c, const char *token, struct auth *out);
 struct token {
 	char user_id[64];
 	char scope[80];	    /* "project:ID", "domain:ID", "system", or "" */
-	char methods[32];   /* "password", "token", or both with a comma */
+	char methods[32];   /* how one logged in, and ",token" if it was made of another */
 	char audit_id[40];  /* names this token */
 	char chain[TOKEN_CHAIN_MAX * TOKEN_ID_LEN + 1]; /* those it came from, the login's first */
+	char credential_id[64]; /* the application credential it is of, or "" */
 	int64_t issued_us, expires_us; /* wall clock */
 };
 int token_make_key(struct call *c);
@@ -34,6 +37,7 @@ int token_rotate_key(struct call *c);
 int64_t token_lifetime_us(const struct call *c);
 int token_sign(struct call *c, const struct token *t, char **out);
 int token_read(struct call *c, const char *text, struct token *out);
+json_t *token_roles(struct call *c, const struct token *t, unsigned int *mask);
 void token_caller(struct call *c, const struct token *t, struct auth *out);
 int token_revoke(struct call *c, const struct token *t);
 int token_purge(struct call *c);
@@ -41,6 +45,8 @@ int token_purge(struct call *c);
 /* Grants: /grant/USER/SCOPE/ROLE. */
 int grant_put(struct call *c, const char *user_id, const char *scope, const char *role_id);
 json_t *grant_roles(struct call *c, const char *user_id, const char *scope, unsigned int *mask);
+json_t *grant_some(struct call *c, const char *user_id, const char *scope, const json_t *some,
+		   unsigned int *mask);
 int grant_drop(struct call *c, const char *user_id, const char *scope);
 bool grant_beyond(const struct call *c, const char *user_id, const char *scope);
 
@@ -59,8 +65,21 @@ void password_free(void *password);
 int password_check(struct call *c, const char *user, const char *text, const char *hash);
 void password_hash(void *password);
 
-json_t *identity_catalog(struct call *c);
+json_t *identity_catalog(struct call *c, const char *project_id, const char *user_id);
+int catalog_start(struct call *c);
 int identity_bootstrap(struct call *c);
+
+/* Application credentials (appcred.c). */
+int appcred_drop(struct call *c, const char *field, const char *id);
+const json_t *appcred_holds(struct call *c, const char *id);
+int64_t appcred_expires_us(const json_t *doc, int64_t wanted);
+json_t *appcred_roles(struct call *c, const json_t *doc, unsigned int *mask);
+
+/* Options (options.c). */
+int options_of_user(struct call *c, const char *field, json_t **value);
+int options_of_others(struct call *c, const char *field, json_t **value);
+int options_settle(struct call *c, const struct resource *r, json_t *doc, const json_t *old);
+int options_allow_end(struct call *c, const struct resource *r, const json_t *doc);
 
 /* Names (names.c). */
 bool identity_enabled(struct call *c, const json_t *doc);

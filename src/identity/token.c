@@ -91,10 +91,10 @@ int token_rotate_key(struct call *c)
  */
 int token_sign(struct call *c, const struct token *t, char **out)
 {
-	auto_of(json_decref) json_t *words =
-		json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:I}", "u", t->user_id, "s", t->scope, "m",
-			  t->methods, "a", t->audit_id, "p", t->chain, "i",
-			  (json_int_t)t->issued_us, "e", (json_int_t)t->expires_us);
+	auto_of(json_decref) json_t *words = json_pack(
+		"{s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:s}", "u", t->user_id, "s", t->scope, "m",
+		t->methods, "a", t->audit_id, "p", t->chain, "i", (json_int_t)t->issued_us, "e",
+		(json_int_t)t->expires_us, "c", t->credential_id);
 	auto_free char *text = words ? json_dumps(words, JSON_COMPACT) : NULL;
 	unsigned char raw[TOKEN_MAX], key[crypto_auth_KEYBYTES];
 	size_t len = text ? strlen(text) : 0, room;
@@ -152,7 +152,8 @@ static bool scope_holds(struct call *c, const struct token *t)
 static int check_words(struct call *c, const struct token *t)
 {
 	if (c->now_us >= t->expires_us || is_revoked(c, t) ||
-	    !holds(c, t, res_get(c, &user_resource, t->user_id)) || !scope_holds(c, t))
+	    !holds(c, t, res_get(c, &user_resource, t->user_id)) || !scope_holds(c, t) ||
+	    (t->credential_id[0] && !appcred_holds(c, t->credential_id)))
 		return -EKEYEXPIRED;
 	return 0;
 }
@@ -183,7 +184,7 @@ int token_read(struct call *c, const char *text, struct token *out)
 {
 	unsigned char raw[TOKEN_MAX];
 	auto_of(json_decref) json_t *words = NULL;
-	const char *user, *scope, *methods, *audit, *chain;
+	const char *user, *scope, *methods, *audit, *chain, *credential = "";
 	json_int_t issued, expires;
 	struct token t = { 0 };
 	size_t len;
@@ -193,14 +194,16 @@ int token_read(struct call *c, const char *text, struct token *out)
 	    len <= MAC_BYTES || !is_signed(c, raw, len))
 		return -EKEYREJECTED;
 	words = json_loadb((char *)raw + MAC_BYTES, len - MAC_BYTES, 0, NULL);
-	if (json_unpack(words, "{s:s,s:s,s:s,s:s,s:s,s:I,s:I}", "u", &user, "s", &scope, "m",
-			&methods, "a", &audit, "p", &chain, "i", &issued, "e", &expires))
+	if (json_unpack(words, "{s:s,s:s,s:s,s:s,s:s,s:I,s:I,s?s}", "u", &user, "s", &scope, "m",
+			&methods, "a", &audit, "p", &chain, "i", &issued, "e", &expires, "c",
+			&credential))
 		return -EKEYREJECTED;
 	snprintf(t.user_id, sizeof(t.user_id), "%s", user);
 	snprintf(t.scope, sizeof(t.scope), "%s", scope);
 	snprintf(t.methods, sizeof(t.methods), "%s", methods);
 	snprintf(t.audit_id, sizeof(t.audit_id), "%s", audit);
 	snprintf(t.chain, sizeof(t.chain), "%s", chain);
+	snprintf(t.credential_id, sizeof(t.credential_id), "%s", credential);
 	t.issued_us = issued;
 	t.expires_us = expires;
 	if (check_words(c, &t))
@@ -255,6 +258,21 @@ static void set_scope(struct auth *a, const char *scope)
 }
 
 /**
+ * token_roles() - The roles of a token's scope
+ * @c:    the call
+ * @t:    token
+ * @mask: enum role bits, or-ed into
+ *
+ * Return: a new list of {id, name}; NULL without memory.
+ */
+json_t *token_roles(struct call *c, const struct token *t, unsigned int *mask)
+{
+	if (t->credential_id[0])
+		return appcred_roles(c, appcred_holds(c, t->credential_id), mask);
+	return grant_roles(c, t->user_id, t->scope, mask);
+}
+
+/**
  * token_caller() - Who holds a token, and for what; without roles
  * @c:   the call
  * @t:   token
@@ -268,6 +286,9 @@ void token_caller(struct call *c, const struct token *t, struct auth *out)
 	snprintf(out->user_id, sizeof(out->user_id), "%s", t->user_id);
 	snprintf(out->user_name, sizeof(out->user_name), "%s", doc_str(user, "name"));
 	snprintf(out->home_id, sizeof(out->home_id), "%s", doc_str(user, "domain_id"));
+	snprintf(out->credential_id, sizeof(out->credential_id), "%s", t->credential_id);
+	out->restricted = t->credential_id[0] &&
+			  !doc_bool(appcred_holds(c, t->credential_id), "unrestricted");
 	set_scope(out, t->scope);
 }
 
@@ -290,7 +311,7 @@ int identity_authenticate(struct call *c, const char *token, struct auth *out)
 		return rc;
 	token_caller(c, &t, &a);
 	if (a.scope)
-		roles = grant_roles(c, t.user_id, t.scope, &a.roles);
+		roles = token_roles(c, &t, &a.roles);
 	if (a.scope && !json_array_size(roles))
 		return -EKEYEXPIRED; /* the last role was taken away */
 	*out = a;

@@ -192,6 +192,8 @@ int image_check(struct call *c, json_t *doc, const json_t *old)
 		return call_fail(c, 403, NULL,
 				 "You are not authorized to complete publicize_image "
 				 "action.");
+	if (old && !doc_same(doc, old, "owner") && !caller_is_admin(c))
+		return call_fail(c, 403, NULL, "An image is given to another project by an admin.");
 	rc = check_tags(c, json_object_get(doc, "tags"));
 	rc = rc ? rc : check_properties(c, doc, old);
 	rc = rc ? rc : old ? check_formats(c, doc, old) : check_new(c, doc);

@@ -193,13 +193,46 @@ static int handle_download(struct call *c)
 
 	if (!doc)
 		return -ENOENT;
-	if (strcmp(doc_str(doc, "status"), "active") != 0)
+	if (doc_is(doc, "status", "deactivated") && !caller_is_admin(c) && !caller_is_agent(c))
+		return call_fail(c, 403, NULL,
+				 "The requested image has been deactivated. Image data download is "
+				 "forbidden.");
+	if (!doc_is(doc, "status", "active") && !doc_is(doc, "status", "deactivated"))
 		return call_reply(c, 204, NULL);
 	path = image_path(c, doc_str(doc, "id"));
 	if (!path)
 		return -ENOMEM;
 	call_header(c, "Content-Md5", doc_str(doc, "checksum"));
 	return call_reply_file(c, path, "application/octet-stream");
+}
+
+/* Nobody but admins, and the hosts of servers that are there, fetches what is deactivated. */
+static int change_status(struct call *c, const char *verb, const char *from, const char *to)
+{
+	const json_t *old = image_find_own(c);
+	json_t *doc;
+
+	if (!old)
+		return -ENOENT;
+	if (doc_is(old, "status", to))
+		return call_reply(c, 204, NULL);
+	if (!doc_is(old, "status", from))
+		return call_fail(c, 403, NULL, "Not allowed to %s image in status '%s'", verb,
+				 doc_str(old, "status"));
+	doc = json_copy((json_t *)old);
+	if (doc && json_object_set_new(doc, "status", json_string(to)))
+		json_decref(take(doc));
+	return res_put(c, &image_resource, doc) ?: call_reply(c, 204, NULL);
+}
+
+static int handle_deactivate(struct call *c)
+{
+	return change_status(c, "deactivate", "active", "deactivated");
+}
+
+static int handle_reactivate(struct call *c)
+{
+	return change_status(c, "reactivate", "deactivated", "active");
 }
 
 /* First the document; when that is on disk, the file. */
@@ -288,5 +321,7 @@ const struct route image_file_routes[] = {
 	{ "PUT", "/v2/images/{}/file", handle_upload, RULE_WRITE, ROUTE_UPLOAD, upload_room },
 	{ "GET", "/v2/images/{}/file", handle_download, RULE_CONTENT },
 	{ "DELETE", "/v2/images/{}", handle_delete, RULE_WRITE },
+	{ "POST", "/v2/images/{}/actions/deactivate", handle_deactivate, RULE_WRITE },
+	{ "POST", "/v2/images/{}/actions/reactivate", handle_reactivate, RULE_WRITE },
 	{ NULL },
 };

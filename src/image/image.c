@@ -13,8 +13,7 @@ static const char *const disk_formats[] = { "ami", "ari",   "aki", "vhd", "vhdx"
 static const char *const container_formats[] = { "ami", "ari",	  "aki",	"bare", "ovf",
 						 "ova", "docker", "compressed", NULL };
 static const char *const visibilities[] = { "public", "private", "shared", "community", NULL };
-#define R_BOTH	    (R_CREATE | R_UPDATE)
-#define MEMBERS_MAX 100U /* of an image: they go with it in one transaction */
+#define R_BOTH (R_CREATE | R_UPDATE)
 
 static const struct rfield image_fields[] = {
 	{ "id", J_UUID, R_CREATE | R_FILTER },
@@ -22,34 +21,20 @@ static const struct rfield image_fields[] = {
 	{ "disk_format", J_STR, R_BOTH | R_FILTER | R_NULL, .names = disk_formats },
 	{ "container_format", J_STR, R_BOTH | R_FILTER | R_NULL, .names = container_formats },
 	{ "visibility", J_STR, R_BOTH | R_FILTER, "\"shared\"", .names = visibilities },
-	{ "size", J_INT, 0 },
-	{ "virtual_size", J_INT, 0 },
+	{ "size", J_INT, R_FILTER },
+	{ "virtual_size", J_INT, R_FILTER },
 	{ "status", J_STR, R_FILTER, "\"queued\"" },
 	{ "checksum", J_STR, R_FILTER },
 	{ "protected", J_BOOL, R_BOTH | R_FILTER, "false" },
-	{ "min_ram", J_INT, R_BOTH, "0", .min = 0, .max = INT32_MAX },
-	{ "min_disk", J_INT, R_BOTH, "0", .min = 0, .max = INT32_MAX },
-	{ "owner", J_STR, R_CREATE | R_FILTER | R_INDEX },
+	{ "min_ram", J_INT, R_BOTH | R_FILTER, "0", .min = 0, .max = INT32_MAX },
+	{ "min_disk", J_INT, R_BOTH | R_FILTER, "0", .min = 0, .max = INT32_MAX },
+	{ "owner", J_STR, R_BOTH | R_FILTER | R_INDEX },
 	{ "os_hidden", J_BOOL, R_BOTH | R_FILTER, "false" },
-	{ "os_hash_algo", J_STR, 0 },
+	{ "os_hash_algo", J_STR, R_FILTER },
 	{ "os_hash_value", J_STR, R_FILTER },
 	{ "tags", J_LIST, R_BOTH, "[]" },
 	{ NULL },
 };
-
-static bool is_in(const char *const *words, const char *word)
-{
-	for (; *words; words++)
-		if (!strcmp(*words, word))
-			return true;
-	return false;
-}
-
-static bool is_member(struct call *c, const json_t *doc)
-{
-	return c->auth->project_id[0] &&
-	       call_get(c, "/image_member/%s/%s", doc_str(doc, "id"), c->auth->project_id);
-}
 
 static bool is_own(const struct call *c, const json_t *doc)
 {
@@ -79,18 +64,7 @@ static bool image_visible(const struct call *c, const json_t *doc)
 
 	return is_own(c, doc) || is_wanted((struct call *)c, doc_str(doc, "id")) ||
 	       !strcmp(visibility, "public") || !strcmp(visibility, "community") ||
-	       (!strcmp(visibility, "shared") && is_member((struct call *)c, doc));
-}
-
-/* Hidden and other projects' community images are listed only when asked for. */
-static bool image_listed(const struct call *c, const json_t *doc)
-{
-	const char *asked = call_arg(c, "visibility");
-
-	if (doc_bool(doc, "os_hidden") && !call_arg(c, "os_hidden"))
-		return false;
-	return is_own(c, doc) || strcmp(doc_str(doc, "visibility"), "community") != 0 ||
-	       (asked && !strcmp(asked, "community"));
+	       (!strcmp(visibility, "shared") && image_member(c, doc));
 }
 
 static int image_show(struct call *c, const json_t *doc, json_t *out)
@@ -136,6 +110,7 @@ const struct resource image_resource = {
 	.show = image_show,
 	.visible = image_visible,
 	.listed = image_listed,
+	.selects = image_selects,
 };
 static const struct resource *const resources[] = { &image_resource, &image_gone_resource, NULL };
 
@@ -267,97 +242,6 @@ static int delete_tag(struct call *c)
 	return change_tag(c, false);
 }
 
-static int list_members(struct call *c)
-{
-	const json_t *image = res_find(c, &image_resource, c->ids[0]);
-	json_t *list = json_array();
-	struct cursor it;
-
-	if (!image) {
-		json_decref(list);
-		return -ENOENT;
-	}
-	it = call_list(c, "/image_member/%s/", c->ids[0]);
-	while (cursor_next(&it))
-		if (is_own(c, image) || caller_is_in(c, doc_str(it.doc, "member_id")))
-			json_array_append(list, (json_t *)it.doc);
-	return call_reply(c, 200,
-			  json_pack("{s:o,s:s}", "members", list, "schema", "/v2/schemas/members"));
-}
-
-static int put_member(struct call *c, const char *member, const char *status, const char *created)
-{
-	char now[32];
-	int rc;
-
-	call_time(c, now);
-	rc = call_put(c,
-		      json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "image_id", c->ids[0], "member_id",
-				member, "status", status, "created_at", created ? created : now,
-				"updated_at", now, "schema", "/v2/schemas/member"),
-		      "/image_member/%s/%s", c->ids[0], member);
-	return rc ? rc
-		  : call_reply(c, 200,
-			       json_incref((json_t *)call_get(c, "/image_member/%s/%s", c->ids[0],
-							      member)));
-}
-
-static int add_member(struct call *c)
-{
-	const char *member = doc_str(c->body, "member");
-	const json_t *image = image_find_own(c);
-	struct cursor it;
-	unsigned int n = 0;
-
-	if (!image)
-		return -ENOENT;
-	if (!member[0] || strchr(member, '/') || strlen(member) > 64)
-		return call_fail(c, 400, NULL, "Member can't be empty");
-	if (strcmp(doc_str(image, "visibility"), "shared") != 0)
-		return call_fail(c, 403, NULL, "Only shared images have members.");
-	if (call_get(c, "/image_member/%s/%s", c->ids[0], member))
-		return call_fail(c, 409, NULL, "Member %s is already there.", member);
-	it = call_list(c, "/image_member/%s/", c->ids[0]);
-	while (cursor_next(&it))
-		n++;
-	if (n >= MEMBERS_MAX)
-		return call_fail(c, 413, NULL,
-				 "The limit has been exceeded on the number of allowed image "
-				 "members for this image. Attempted: %u, Maximum: %u",
-				 n + 1, MEMBERS_MAX);
-	return put_member(c, member, "pending", NULL);
-}
-
-/* The member accepts or rejects; the doc says since when it is one. */
-static int update_member(struct call *c)
-{
-	static const char *const states[] = { "pending", "accepted", "rejected", NULL };
-	const json_t *old = call_get(c, "/image_member/%s/%s", c->ids[0], c->ids[1]);
-	const char *status = doc_str(c->body, "status");
-
-	if (!res_find(c, &image_resource, c->ids[0]))
-		return -ENOENT;
-	if (!old)
-		return call_fail(c, 404, NULL, "Member %s is not there.", c->ids[1]);
-	if (!caller_owns(c, c->ids[1]))
-		return call_fail(c, 403, NULL, "Only the member may change its status.");
-	if (!is_in(states, status))
-		return call_fail(c, 400, NULL, "Invalid status: %s", status);
-	return put_member(c, c->ids[1], status, doc_str(old, "created_at"));
-}
-
-static int remove_member(struct call *c)
-{
-	int rc;
-
-	if (!image_find_own(c))
-		return -ENOENT;
-	if (!call_get(c, "/image_member/%s/%s", c->ids[0], c->ids[1]))
-		return call_fail(c, 404, NULL, "Member %s is not there.", c->ids[1]);
-	rc = call_delete(c, "/image_member/%s/%s", c->ids[0], c->ids[1]);
-	return rc ? rc : call_reply(c, 204, NULL);
-}
-
 static json_t *versions(struct call *c)
 {
 	json_t *list = json_array();
@@ -419,19 +303,18 @@ static int handle_list_schema(struct call *c)
 static const struct route own_routes[] = {
 	{ "GET", "/", handle_choices, RULE_OPEN },
 	{ "GET", "/versions", handle_versions, RULE_OPEN },
+	{ "GET", "/v2/", handle_choices, RULE_OPEN },
 	{ "GET", "/v2/schemas/image", handle_schema, RULE_READ },
 	{ "GET", "/v2/schemas/images", handle_list_schema, RULE_READ },
+	{ "GET", "/v2/images", image_list, RULE_READ },
 	{ "POST", "/v2/images", create_image, RULE_WRITE },
 	{ "PATCH", "/v2/images/{}", patch_image, RULE_WRITE },
 	{ "PUT", "/v2/images/{}/tags/{}", put_tag, RULE_WRITE },
 	{ "DELETE", "/v2/images/{}/tags/{}", delete_tag, RULE_WRITE },
-	{ "GET", "/v2/images/{}/members", list_members, RULE_READ },
-	{ "POST", "/v2/images/{}/members", add_member, RULE_WRITE },
-	{ "PUT", "/v2/images/{}/members/{}", update_member, RULE_WRITE },
-	{ "DELETE", "/v2/images/{}/members/{}", remove_member, RULE_WRITE },
 	{ NULL },
 };
-static const struct route *const routes[] = { own_routes, image_file_routes, NULL };
+static const struct route *const routes[] = { own_routes, image_member_routes, image_file_routes,
+					      NULL };
 static const struct periodic periodics[] = { { 300000, image_sweep }, { 0, NULL } };
 
 static const struct service service = {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Image v2: the table (image.c), what may stand in it (image/check.c), and the
- * files behind it (image/file.c).
+ * Image v2: the table (image.c), what may stand in it (image/check.c), the
+ * files behind it (image/file.c), lists and their filters (image/list.c), and
+ * with whom it is shared (image/member.c).
  */
 #ifndef ANYVF_IMAGE_IMAGE_H
 #define ANYVF_IMAGE_IMAGE_H
@@ -13,11 +14,17 @@
 
 extern const struct feature image_feature;
 extern const struct resource image_resource, image_gone_resource;
-extern const struct route image_file_routes[];
+extern const struct route image_file_routes[], image_member_routes[];
 
 const json_t *image_find_own(struct call *c);
 int image_start(struct call *c);
 int image_sweep(struct call *c);
+
+const json_t *image_member(const struct call *c, const json_t *doc);
+enum selects image_selects(const struct call *c, const json_t *doc, const char *name,
+			   const char *value);
+bool image_listed(const struct call *c, const json_t *doc);
+int image_list(struct call *c);
 
 bool image_is_reserved(const char *name);
 int image_check(struct call *c, json_t *doc, const json_t *old);

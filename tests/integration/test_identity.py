@@ -208,7 +208,7 @@ def test_users_come_and_go_with_their_grants(apid, admin):
 
 @pytest.mark.parametrize('body', [
     {'user': {}}, {'user': {'name': ''}}, {'user': {'name': 'x', 'domain_id': 'nope'}},
-    {'user': {'name': 'x', 'frob': 1}}, {'user': {'name': 7}}, {'user': []}, {}, []])
+    {'user': {'name': 'x', 'options': {'frob': True}}}, {'user': {'name': 7}}, {'user': []}, {}, []])
 def test_bad_user_is_refused(admin, body):
     assert admin.call('POST', V3 + '/users', body).status_code in (400, 404)
 
@@ -403,3 +403,208 @@ def test_the_audit_log_may_be_a_file_of_its_own_and_be_renamed(tmp_path):
         assert path.read_text().count('\n') == 1 and 'user="demo"' in path.read_text()
     finally:
         assert daemon.stop() == 0
+
+
+NAMES = {'users': 'user', 'projects': 'project', 'domains': 'domain', 'roles': 'role', 'services': 'service', 'regions': 'region'}
+
+
+@pytest.mark.parametrize('many', NAMES)
+def test_further_members_are_kept_and_absent_ones_left_out(admin, many):
+    one, path = NAMES[many], f'{V3}/{many}'
+    body = {'name': f'further-{many}', 'frob': {'a': [1]}, 'type': 'frob'}
+    made = admin.post(path, {one: body})[one]
+    assert made['frob'] == {'a': [1]} and 'password_hash' not in made and 'valid_after_us' not in made
+    assert many != 'users' or not {'email', 'description', 'default_project_id'} & set(made)
+    same = {k: v for k, v in made.items() if k in ('id', 'domain_id', 'parent_id', 'is_domain')}
+    got = admin.call('PATCH', f"{path}/{made['id']}", {one: {**same, 'why': 'so', 'enabled': False}}, 200)[one]
+    assert got['why'] == 'so' and got['frob'] == {'a': [1]} and got['id'] == made['id']
+    assert admin.get(f"{path}/{made['id']}")[one] == got
+    assert any(d['id'] == made['id'] for d in admin.get(f'{path}?frob=nothing-filters-by-it')[many])
+    for other in ({'id': 'another'}, {'domain_id': 'another'}) if many == 'projects' else ({'id': 'another'},):
+        assert admin.call('PATCH', f"{path}/{made['id']}", {one: other}).status_code == 400
+    admin.delete(f"{path}/{made['id']}")
+
+
+def test_an_email_may_be_given_and_taken_away(admin):
+    made = admin.post(V3 + '/users', {'user': {'name': 'mia', 'email': 'm@example.org'}})['user']
+    assert made['email'] == 'm@example.org'
+    got = admin.call('PATCH', f"{V3}/users/{made['id']}", {'user': {'email': None}}, 200)['user']
+    assert 'email' not in got
+
+
+@pytest.mark.parametrize('query,found', [
+    ('name__contains=ed_F', {'Zed_Fob'}), ('name__contains=zed_f', set()), ('name__icontains=ED_F', {'Zed_Fob'}),
+    ('name__startswith=Zed', {'Zed_Fob', 'Zed'}), ('name__istartswith=zed', {'Zed_Fob', 'Zed'}),
+    ('name__endswith=Fob', {'Zed_Fob'}), ('name__iendswith=fOB', {'Zed_Fob'}), ('name__endswith=fob', set()),
+    ('name__istartswith=zed&name__iendswith=zed', {'Zed'}), ('name__contains=zz-no-such', set())])
+def test_inexact_filters_of_every_list(admin, query, found):
+    for many, one in ('users', 'user'), ('projects', 'project'), ('roles', 'role'), ('services', 'service'):
+        for name in 'Zed_Fob', 'Zed':
+            admin.call('POST', f'{V3}/{many}', {one: {'name': name, 'type': 'frob'}})
+        assert {d['name'] for d in admin.get(f'{V3}/{many}?{query}')[many]} == found, many
+    assert admin.call('GET', f'{V3}/users?name__frobs=x').status_code == 400
+    assert not admin.get(f'{V3}/users?enabled__contains=t')['users'], 'what is no text contains none'
+
+
+def test_booleans_of_filters_are_read_as_keystone_does(admin):
+    admin.post(V3 + '/users', {'user': {'name': 'off', 'enabled': False}})
+    for word in 'False', 'false', '0', 'no', 'off':
+        assert 'off' in {u['name'] for u in admin.get(f'{V3}/users?enabled={word}')['users']}, word
+    for word in 'True', '1', 'yes', '':
+        names = {u['name'] for u in admin.get(f'{V3}/users?enabled={word}')['users']}
+        assert 'admin' in names and 'off' not in names, word
+
+
+def test_a_password_is_changed_by_who_knows_it(apid, admin, demo):
+    made = admin.post(V3 + '/users', {'user': {'name': 'pia', 'password': 'old'}})['user']['id']
+    path = f'{V3}/users/{made}/password'
+    for client, old, new, status in (admin, 'wrong', 'x', 401), (admin, 'old', 'new', 204), (demo, 'new', 'newer', 204):
+        body = {'user': {'original_password': old, 'password': new}}
+        assert client.call('POST', path, body).status_code == status
+    body = {'user': {'original_password': 'newer', 'password': 'last'}}
+    assert requests.post(apid.url + path, json=body, timeout=10).status_code == 204, 'Keystone asks for no token'
+    assert token_of(apid, made, 'unscoped', 'last').status_code == 201
+    admin.call('PATCH', f'{V3}/users/{made}', {'user': {'options': {'lock_password': True}}}, 200)
+    assert admin.call('POST', path, {'user': {'original_password': 'last', 'password': 'y'}}).status_code == 400
+    nobody = f'{V3}/users/{"0" * 32}/password'
+    assert admin.call('POST', nobody, {'user': {'original_password': 'a', 'password': 'b'}}).status_code == 401
+
+
+def test_options_are_merged_and_hold_what_is_immutable(admin):
+    made = admin.post(V3 + '/users', {'user': {'name': 'oli', 'options': {
+        'ignore_password_expiry': True, 'multi_factor_auth_rules': [['password', 'totp']]}}})['user']
+    got = admin.call('PATCH', f"{V3}/users/{made['id']}", {'user': {'options': {'multi_factor_auth_rules': None}}}, 200)
+    assert got['user']['options'] == {'ignore_password_expiry': True}
+    role = admin.post(V3 + '/roles', {'role': {'name': 'stone', 'options': {'immutable': True}}})['role']
+    path = f"{V3}/roles/{role['id']}"
+    for change in {'name': 'clay'}, {'name': 'clay', 'options': {'immutable': False}}, {'options': {'immutable': None}, 'x': 1}:
+        assert admin.call('PATCH', path, {'role': change}).status_code == 403
+    assert admin.call('DELETE', path).status_code == 403
+    assert admin.call('PATCH', path, {'role': {'options': {'immutable': 'yes'}}}).status_code == 400
+    admin.call('PATCH', path, {'role': {'options': {'immutable': False}}}, 200)
+    admin.delete(path)
+
+
+def test_a_domains_own_role_gives_no_power_by_its_name(apid, admin):
+    domain = admin.post(V3 + '/domains', {'domain': {'name': 'roles'}})['domain']['id']
+    role = admin.post(V3 + '/roles', {'role': {'name': 'admin', 'domain_id': domain}})['role']
+    assert role['domain_id'] == domain and admin.call('POST', V3 + '/roles', {'role': {
+        'name': 'admin', 'domain_id': domain}}).status_code == 409
+    assert role['id'] not in {r['id'] for r in admin.get(V3 + '/roles?name=admin')['roles']}
+    assert [r['id'] for r in admin.get(f'{V3}/roles?domain_id={domain}')['roles']] == [role['id']]
+    project = admin.post(V3 + '/projects', {'project': {'name': 'p', 'domain_id': domain}})['project']['id']
+    eve = admin.post(V3 + '/users', {'user': {'name': 'eve', 'password': 'pw', 'domain_id': domain}})['user']['id']
+    for where, status in ('projects/' + project, 204), ('projects/' + admin.project_id, 403), ('system', 403):
+        assert admin.call('PUT', f"{V3}/{where}/users/{eve}/roles/{role['id']}").status_code == status, where
+    assert token_of(apid, eve, {'project': {'id': project}}).status_code == 401, 'it is in no token'
+    admin.put(f"{V3}/projects/{project}/users/{eve}/roles/{role_id(admin, 'reader')}", None, 204)
+    token = token_of(apid, eve, {'project': {'id': project}})
+    assert {r['name'] for r in token.json()['token']['roles']} == {'reader'}
+
+
+def test_services_endpoints_and_regions_make_the_catalog(apid, admin, demo):
+    assert [s['type'] for s in admin.get(V3 + '/services?name=keystone')['services']] == ['identity']
+    assert not admin.get(V3 + '/services?type=identity&name=nova')['services']
+    own = admin.get(V3 + '/services?type=network')['services'][0]['id']
+    assert {e['interface'] for e in admin.get(f'{V3}/endpoints?service_id={own}')['endpoints']} == {
+        'public', 'internal', 'admin'}
+    assert admin.call('DELETE', f'{V3}/services/{own}').status_code == 403
+    service = admin.post(V3 + '/services', {'service': {'type': 'metering', 'name': 'm'}})['service']['id']
+    region = admin.call('PUT', f'{V3}/regions/North', {'region': {'description': 'up'}}, 201)['region']
+    assert region == {'id': 'North', 'description': 'up', 'parent_region_id': None, 'links': region['links']}
+    south = admin.post(V3 + '/regions', {'region': {'id': 'South', 'parent_region_id': 'North'}})['region']['id']
+    for bad, status in ({'id': 'South'}, 409), ({'id': 'a/b'}, 400), ({'parent_region_id': 'none'}, 404):
+        assert admin.call('POST', V3 + '/regions', {'region': bad}).status_code == status, bad
+    assert admin.call('PATCH', f'{V3}/regions/North', {'region': {'parent_region_id': 'South'}}).status_code == 400
+    end = {'service_id': service, 'interface': 'public', 'region_id': south, 'url': 'http://m/%(project_id)s/$(user_id)s'}
+    made = admin.post(V3 + '/endpoints', {'endpoint': end})['endpoint']
+    assert made['region'] == south and made['enabled'] is True
+    older = admin.post(V3 + '/endpoints', {'endpoint': {'service_id': service, 'interface': 'admin', 'region': 'West', 'url': 'u'}})
+    assert older['endpoint']['region_id'] == 'West' and admin.get(V3 + '/regions/West')
+    for bad in {'url': 'http://m/%(frob)s'}, {'url': 'http://m/%20'}, {'interface': 'other'}, {'url': None}:
+        assert admin.call('POST', V3 + '/endpoints', {'endpoint': {**end, **bad}}).status_code == 400, bad
+    assert [e['id'] for e in admin.get(f'{V3}/endpoints?region_id=South&interface=public')['endpoints']] == [made['id']]
+    assert admin.call('DELETE', V3 + '/regions/South').status_code == 403
+
+    def urls():
+        catalog = demo.get(V3 + '/auth/catalog')['catalog']
+        return [e['url'] for s in catalog if s['type'] == 'metering' for e in s['endpoints'] if e['interface'] == 'public']
+    assert urls() == [f'http://m/{demo.project_id}/{demo.user_id}']
+    admin.call('PATCH', f"{V3}/endpoints/{made['id']}", {'endpoint': {'enabled': False}}, 200)
+    assert urls() == []
+    for path in '/services', '/endpoints', '/regions':
+        assert demo.call('POST', V3 + path, {}).status_code == 403
+    admin.delete(f'{V3}/services/{service}')
+    assert admin.call('GET', f"{V3}/endpoints/{made['id']}").status_code == 404, 'endpoints go with their service'
+    admin.delete(V3 + '/regions/North')
+    assert admin.call('GET', V3 + '/regions/South').status_code == 404
+    url = f"{V3}/endpoints/{admin.get(f'{V3}/endpoints?service_id={own}&interface=public')['endpoints'][0]['id']}"
+    assert admin.get(url)['endpoint']['url'] == apid.url + '/network'
+    admin.call('PATCH', url, {'endpoint': {'url': 'https://far/network'}}, 200)
+    assert 'https://far/network' in str(demo.get(V3 + '/auth/catalog'))
+    admin.delete(url)
+    assert 'https://far/network' not in str(demo.get(V3 + '/auth/catalog'))
+
+
+def test_paths_may_end_as_the_services_take_them(admin):
+    for path in ('/', '/identity/v3/', '/identity/v3/users/', '/identity/v3/users//', '/image/v2/images/', '/image/v2/',
+                 '/network/v2.0', '/network/v2.0/networks/', '/network/v2.0/networks.json', '/compute/v2.1/flavors/'):
+        assert admin.call('GET', path).status_code in (200, 300), path
+    net = admin.post('/network/v2.0/networks.json', {'network': {'name': 'n'}})['network']['id']
+    got = admin.call('PUT', f'/network/v2.0/networks/{net}.json', {'network': {'name': 'm'}})
+    assert got.status_code == 200 and got.json()['network']['name'] == 'm'
+    admin.delete(f'/network/v2.0/networks/{net}/')
+    for path in '/identity/v3/users.json', '/image/v2/images.json', '/compute/v2.1/flavors.json', '/network/v2.0/frob/':
+        assert admin.call('GET', path).status_code == 404, path
+    assert admin.call('PATCH', '/network/v2.0/networks/').status_code == 405
+
+
+def by_credential(apid, scope=None, **given):
+    """A login with an application credential."""
+    return login(apid, {'methods': ['application_credential'], 'application_credential': given}, scope)
+
+
+def test_application_credentials_have_what_their_user_has(apid, admin, demo):
+    ann = person(admin, 'cred', 'member')
+    user = Client(apid, 'cred', 'pw', 'admin')
+    path, one = f'{V3}/users/{ann}/application_credentials', 'application_credential'
+    made = user.post(path, {one: {'name': 'ci', 'roles': [{'name': 'reader'}]}})[one]
+    assert made['secret'] and made['project_id'] == admin.project_id and made['unrestricted'] is False
+    assert user.call('POST', path, {one: {'name': 'ci'}}).status_code == 409
+    for bad in {'roles': [{'name': 'admin'}]}, {'expires_at': '2001-01-01T00:00:00'}, {'expires_at': 'x'}, {'access_rules': []}:
+        assert user.call('POST', path, {one: {'name': 'bad', **bad}}).status_code == 400, bad
+    for other in demo, admin:
+        assert other.call('POST', path, {one: {'name': 'x'}}).status_code == 403
+    assert demo.call('GET', path).status_code == 403
+    for shown in user.get(f'{path}?name=ci')[one + 's'], [admin.get(f"{path}/{made['id']}")[one]]:
+        assert [s['id'] for s in shown] == [made['id']] and not {'secret', 'secret_hash'} & set(shown[0])
+    got = by_credential(apid, id=made['id'], secret=made['secret'])
+    token = got.json()['token']
+    assert token['methods'] == [one] and [r['name'] for r in token['roles']] == ['reader']
+    assert token['project']['id'] == admin.project_id
+    assert token[one] == {'id': made['id'], 'name': 'ci', 'restricted': True}
+    text = got.headers['X-Subject-Token']
+    assert ask(apid, text, '/network/v2.0/networks') == 200
+    assert ask(apid, text, '/network/v2.0/networks', 'POST', {'network': {}}) == 403, 'a reader only'
+    assert ask(apid, text, path, 'POST', {one: {'name': 'more'}}) == 403
+    assert ask(apid, text, f"{path}/{made['id']}", 'DELETE') == 403
+    again = login(apid, {'methods': ['token'], 'token': {'id': text}})
+    assert again.json()['token'][one]['id'] == made['id'] and [r['name'] for r in again.json()['token']['roles']] == ['reader']
+    other = {'project': {'id': demo.project_id}}
+    assert login(apid, {'methods': ['token'], 'token': {'id': text}}, other).status_code == 401
+    named = {'name': 'ci', 'user': {'name': 'cred', 'domain': {'id': 'default'}}}
+    assert by_credential(apid, secret=made['secret'], **named).status_code == 201
+    assert by_credential(apid, {'project': {'id': admin.project_id}}, id=made['id'], secret=made['secret']).status_code == 401
+    for wrong in {'id': made['id'], 'secret': 'x'}, {'id': 'none', 'secret': 'x'}, {'name': 'none', 'secret': 'x'}:
+        assert by_credential(apid, **wrong).status_code == 401
+    assert by_credential(apid, id=made['id']).status_code == 400
+    free = user.post(path, {one: {'name': 'free', 'unrestricted': True, 'secret': 'chosen', 'expires_at': '2999-01-01T00:00:00'}})[one]
+    token = by_credential(apid, id=free['id'], secret='chosen').headers['X-Subject-Token']
+    assert ask(apid, token, path, 'POST', {one: {'name': 'made by it'}}) == 201
+    user.delete(f"{path}/{free['id']}")
+    assert ask(apid, token, '/network/v2.0/networks') == 401
+    admin.delete(f"{V3}/projects/{admin.project_id}/users/{ann}/roles/{role_id(admin, 'member')}")
+    assert ask(apid, text, '/network/v2.0/networks') == 401, 'what the user loses, it loses'
+    assert by_credential(apid, id=made['id'], secret=made['secret']).status_code == 401
+    admin.delete(f'{V3}/users/{ann}')
+    assert admin.get(path)[one + 's'] == []

@@ -88,12 +88,89 @@ def test_visibility_and_members(cloud):
     seen = {i['id'] for i in cloud.demo.get(V2)['images']}
     assert public['id'] in seen and not seen & {private['id'], shared['id']}
     assert cloud.demo.call('GET', f"{V2}/{shared['id']}").status_code == 404
-    cloud.admin.post(f"{V2}/{shared['id']}/members", {'member': cloud.demo.project_id}, 200)
+    members, own = f"{V2}/{shared['id']}/members", cloud.demo.project_id
+    cloud.admin.post(members, {'member': own}, 200)
     assert cloud.demo.get(f"{V2}/{shared['id']}")['id'] == shared['id']
+    for said in 'pending', 'accepted', 'rejected':
+        if said != 'pending':
+            cloud.demo.put(f'{members}/{own}', {'status': said})
+        for query, listed in ('', said == 'accepted'), ('?visibility=shared', said == 'accepted'), \
+                (f'?member_status={said}', True), ('?member_status=all', True):
+            assert (shared['id'] in {i['id'] for i in cloud.demo.get(V2 + query)['images']}) == listed, (said, query)
+    assert cloud.demo.get(f'{members}/{own}') == cloud.admin.get(members)['members'][0]
+    assert cloud.admin.call('GET', f'{members}/nobody').status_code == 404
+    cloud.admin.post(members, {'member': 'other'}, 200)
+    assert cloud.demo.call('GET', f'{members}/other').status_code == 404
+    assert [m['member_id'] for m in cloud.demo.get(members)['members']] == [own]
+    for image in private, public:
+        assert cloud.admin.call('GET', f"{V2}/{image['id']}/members").status_code == 403
     assert cloud.demo.call('DELETE', f"{V2}/{public['id']}").status_code == 403
     assert patch(cloud.demo, public, {'op': 'replace', 'path': '/name', 'value': 'x'}) \
         .status_code == 403
     assert cloud.demo.call('POST', V2, {'name': 'p', 'visibility': 'public'}).status_code == 403
+
+
+FOUND = ('name=in:fa,fb fa fb', 'name=in:"fa","f,c" f,c fa', 'name=eq:fa fa', 'disk_format=in:raw,iso&tag=x fa fb', 'tag=x fa fb',
+         'tag=x&tag=y fb', 'tag=z -', 'size_min=10&tag=x fb', 'size_max=9&tag=x fa', 'size=10&tag=x fb', 'min_ram=7 fb',
+         'min_ram_min=7 fb', 'created_at=gte:2014-01-01T01:01:01Z&tag=x fa fb', 'created_at=lt:2014-01-01T01:01:01Z -',
+         'updated_at=gt:2014-01-01&tag=x fa fb', 'created_at=neq:2014-01-01T01:01:01%2B02:00&tag=x fa fb',
+         'created_at=2014-01-01T01:01:01Z -', 'member_status=all&tag=x fa fb', 'visibility=all&tag=x fa fb',
+         'os_hidden=true fh', 'os_hidden=True fh', 'status=in:queued&tag=x -', 'protected=true&tag=x -', 'frob=1 fb', 'frob=2 -')
+
+
+@pytest.fixture(scope='module')
+def filtered(cloud):
+    """Images that filters choose among."""
+    active(cloud.demo, name='fa', tags=['x'], data=b'123')
+    active(cloud.demo, name='fb', tags=['x', 'y'], min_ram=7, frob='1', data=b'1234567890')
+    create(cloud.demo, name='f,c')
+    create(cloud.demo, name='fh', os_hidden=True)
+
+
+@pytest.mark.parametrize('case', FOUND)
+def test_filters_are_glances(cloud, filtered, case):
+    query, names = case.split(' ', 1)
+    found = sorted(i['name'] for i in cloud.demo.get(f'{V2}?{query}')['images'])
+    assert found == ([] if names == '-' else names.split())
+
+
+@pytest.mark.parametrize('query', [
+    'name=like:x', 'name=in:"a', 'name=in:a"b"', 'created_at=gt:yesterday', 'created_at=about:2014-01-01T01:01:01Z',
+    'size_min=big', 'size_max=', 'member_status=maybe', 'visibility=open', 'protected=yes', 'os_hidden=2', 'limit=-1',
+    'sort_key=frob', 'sort_dir=up', 'sort=name:up', 'sort=frob', 'sort=name&sort_key=id', 'changes-since=x', 'marker=nope'])
+def test_filters_that_glance_does_not_understand_are_refused(cloud, query):
+    assert cloud.demo.call('GET', f'{V2}?{query}').status_code == 400
+
+
+def test_deactivated_images_are_not_fetched(cloud):
+    image = active(cloud.demo, visibility='shared')
+    path = f"{V2}/{image['id']}"
+    assert cloud.demo.call('POST', f"{V2}/{create(cloud.demo)['id']}/actions/deactivate").status_code == 403
+    for action, status, fetched in ('reactivate', 'active', 200), ('deactivate', 'deactivated', 403), \
+            ('deactivate', 'deactivated', 403), ('reactivate', 'active', 200):
+        assert cloud.demo.call('POST', f'{path}/actions/{action}').status_code == 204
+        assert cloud.demo.get(path)['status'] == status
+        assert cloud.demo.call('GET', path + '/file').status_code == fetched
+        assert cloud.admin.call('GET', path + '/file').status_code == 200
+    cloud.demo.call('POST', f'{path}/actions/deactivate')
+    reply = cloud.boot(cloud.flavor(), image, [], cloud.demo, 400)
+    assert 'is not active' in reply['badRequest']['message']
+    public = active(cloud.admin, visibility='public')
+    assert cloud.demo.call('POST', f"{V2}/{public['id']}/actions/deactivate").status_code == 403
+
+
+def test_an_admin_gives_an_image_away(cloud):
+    image = create(cloud.demo)
+    step = {'op': 'replace', 'path': '/owner', 'value': cloud.admin.project_id}
+    assert patch(cloud.demo, image, step).status_code == 403
+    assert patch(cloud.admin, image, step).json()['owner'] == cloud.admin.project_id
+    assert cloud.demo.call('GET', f"{V2}/{image['id']}").status_code == 404
+
+
+def test_schemas_name_what_there_is(cloud):
+    member = cloud.demo.get('/image/v2/schemas/member')
+    assert member['name'] == 'member' and member['properties']['status']['enum'] == ['pending', 'accepted', 'rejected']
+    assert cloud.demo.get('/image/v2/schemas/members')['properties']['members']['items'] == member
 
 
 def test_find_by_name_is_404_then_a_filter(cloud):

@@ -293,12 +293,12 @@ static void a_document_has_its_bounds(void **state)
 {
 	char *body;
 
-	assert_true(asprintf(&body, "{\"project\":{\"name\":\"%s\",\"options\":{\"x\":\"%0*d\"}}}",
+	assert_true(asprintf(&body, "{\"project\":{\"name\":\"%s\",\"x\":\"%0*d\"}}",
 			     "big", 270000, 0) > 0);
 	assert_int_equal(ask(&cloud, &cloud_admin, "POST", "/identity/v3/projects", body, NULL),
 			 413);
 	free(body);
-	assert_true(asprintf(&body, "{\"project\":{\"name\":\"%s\",\"options\":{\"x\":\"%0*d\"}}}",
+	assert_true(asprintf(&body, "{\"project\":{\"name\":\"%s\",\"x\":\"%0*d\"}}",
 			     "big", 250000, 0) > 0);
 	assert_int_equal(ask(&cloud, &cloud_admin, "POST", "/identity/v3/projects", body, NULL),
 			 201);

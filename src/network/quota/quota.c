@@ -175,7 +175,6 @@ static const struct route routes[] = {
 	{ "DELETE", "/v2.0/quotas/{}", quota_delete, RULE_ADMIN },
 	{ "GET", "/v2.0/quotas/{}/default", quota_default, RULE_READ },
 	{ "GET", "/v2.0/quotas/{}/details", quota_details, RULE_READ },
-	{ "GET", "/v2.0/quotas/{}/details.json", quota_details, RULE_READ },
 	{ NULL },
 };
 static const struct route *const all_routes[] = { routes, NULL };
