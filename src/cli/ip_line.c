@@ -32,20 +32,23 @@ static unsigned int show_length(char *const *words)
 	return cli_show_word(*words);
 }
 
-/* Which word is the device, -1: none. */
+/* Which word is the device, -1: none, or the line asks for help. */
 static int find_dev(char *const *words, unsigned int (*length)(char *const *words))
 {
+	int dev = -1;
+
 	for (int i = 0; words[i];) {
 		unsigned int n = length(&words[i]);
+		bool named = !strcmp(words[i], "dev");
 
-		if (!strcmp(words[i], "dev"))
-			return words[i + 1] ? i + 1 : -1;
-		if (!n)
-			return i;
-		while (n-- && words[i])
+		if (!n && !named && cli_matches(words[i], "help"))
+			return -1;
+		if (!n && dev < 0 && words[i + named])
+			dev = i + named;
+		for (n = n ? n : 1U + named; n && words[i]; n--)
 			i++;
 	}
-	return -1;
+	return dev;
 }
 
 /* A NIC is in one namespace, and so are the switch's PFs: in that of the switch. */

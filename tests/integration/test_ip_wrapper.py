@@ -2,13 +2,15 @@
 """libexec/anyvf/ip, and `anyvf ip` behind it: the founding document's lines verbatim; what is no PF is the real ip's, unchanged."""
 import json
 import os
+import random
+import re
 import signal
 import subprocess
 import time
 
 import pytest
 
-from conftest import BUILD, DAEMONS, ROOT, need_root, run
+from conftest import BUILD, DAEMONS, ROOT, need_root, run, wait_for
 
 WRAPPER = ROOT / 'libexec' / 'anyvf' / 'ip'
 
@@ -276,3 +278,55 @@ def test_a_line_waits_for_a_switch_that_starts(tmp_path):
         done = run(DAEMONS / 'anyvf', 'pf', 'show', check=False, env={**os.environ, 'ANYVF_RUN_DIR': str(tmp_path)})
         os.kill(int(starts.stdout.readline()), signal.SIGTERM)
     assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
+
+
+class Lines:
+    """Random lines about p2p1: any options, words in any order, the device anywhere."""
+
+    OPTIONS = ['-c=never', '-c', '-c=auto', '-color=always', '-h', '-iec', '-N', '-r', '-t', '-0', '-4', '-6', '-B', '-d', '-s', '-s', '-o', '-br', '-j', '-p', '-l 3', '-rc 65536', '-f link',
+               '--json', '--details', '-stat', '-oneline', '-a', '-b', '-bogus', '-n nosuch', '--']
+    WORDS = [['up', 'down'], ['mtu 1400', 'mtu 68'], ['address 02:00:00:00:07:01', 'a 02:00:00:00:07:02'], ['promisc on', 'promisc off'], ['allmulticast on'], ['multicast off'], ['arp off', 'arp on'],
+             ['alias fast', 'alias up'], ['txqueuelen 7', 'qlen 8', 'txqlen 9'], ['master br9', 'm br9', 'nomaster', 'nom'], ['group 5', 'group default'], ['mode dormant'], ['name p2p1'], ['protodown off'],
+             ['addrgenmode none'], ['type veth', 'type bridge_slave cost 5']]
+    BAD = ['mtu x', 'mtu 1 mtu 2', 'address 02:00', 'promisc x', 'master nosuch', 'netns nosuch', 'type bogus', 'bogus', 'dev', 'help', 'qlen 1 qlen 2', 'gso_max_size 600000000000']  # one a line: which is told first is not the same
+    SHOW = ['up', 'group 5', 'group default', 'master br9', 'nomaster', 'type veth', 'type bridge', 'vrf nosuch', 'help', 'bogus', 'down', 'to 10/8']
+
+    def __init__(self, seed):
+        self.rng = random.Random(seed)
+
+    def line(self):
+        pick = self.rng.choice
+        options = [word for _ in range(pick([0, 0, 1, 2, 3])) for word in pick(self.OPTIONS).split()]
+        change = self.rng.random() < 0.6
+        if change:
+            parts = [pick(words) for words in self.rng.sample(self.WORDS, pick([1, 1, 2, 3]))] + [pick(self.BAD)] * (self.rng.random() < 0.2)
+            parts.sort(key=lambda part: part.startswith('type'))  # which takes the rest of the line
+        else:
+            parts = [pick(self.SHOW)] * pick([0, 1])
+        at = self.rng.randint(0, sum(not part.startswith('type') for part in parts))
+        device = pick(['p2p1', 'dev p2p1', 'dev p2p1', 'p2p1', 'enp9s0', 'dev nosuch', 'lo' if not change else 'p2p1'])
+        if change or self.rng.random() < 0.7:
+            parts.insert(at, device)
+        return [*options, pick(['link', 'l', 'lin']), pick(['set', 's', 'change', 'se']) if change else pick(['show', 'sh', 'list', 'l', 'lst']), *' '.join(parts).split()]
+
+
+def test_random_lines_are_done_as_by_the_real_ip(netns, tmp_path):
+    """A PF without VFs whose netdev has a twin in another namespace: what the wrapper does to one, the real ip does to the other."""
+    seed, n = os.environ.get('ANYVF_SAME_SEED', '20261128'), int(os.environ.get('ANYVF_SAME_LINES', '15'))
+    print(f'ANYVF_SAME_SEED={seed} ANYVF_SAME_LINES={n}')
+    ours, theirs, lines = netns(), netns(), Lines(seed)
+    for ns in ours, theirs:
+        ns.run('ip', 'link', 'add', 'p2p1', 'address', '02:00:00:00:07:00', 'type', 'veth', 'peer', 'name', 'x', 'address', '02:00:00:00:07:0f')
+        ns.run('ip', 'link', 'add', 'br9', 'address', '02:00:00:00:07:09', 'type', 'bridge')
+        ns.run('ip', 'link', 'property', 'add', 'dev', 'p2p1', 'altname', 'enp9s0')
+    with ours.popen(BUILD / 'tests' / 'lib' / 'fake_pfd', f'{tmp_path}/swd.sock') as daemon:
+        try:
+            env = {**os.environ, 'ANYVF_RUN_DIR': str(tmp_path), 'ANYVF': str(DAEMONS / 'anyvf')}
+            wait_for(lambda: (tmp_path / 'swd.sock').exists() and not ours.run(DAEMONS / 'anyvf', 'pf', 'add', 'p2p1', 'numvfs', '0', check=False, env=env).returncode)
+            for line in (lines.line() for _ in range(n)):
+                for words in line, ['-d', 'link', 'show', 'p2p1']:
+                    done = [ns.run(program, *words, check=False, env=env) for ns, program in ((ours, WRAPPER), (theirs, 'ip'))]
+                    got, want = ([d.returncode, *(re.sub(r'_timer +[\d.]+|_timer": *[\d.]+', 'TIMER', text) for text in (d.stdout, d.stderr))] for d in done)
+                    assert got == want, f'{words}, of {line}'
+        finally:
+            daemon.terminate()
