@@ -142,7 +142,7 @@ const char *compute_why(const struct call *c, const struct err *why)
 int compute_time(const char *text, int64_t *out)
 {
 	int year, month, day, hour, minute, second, n = 0, off_h, off_m;
-	char sign;
+	char sign[2];
 	struct tm tm;
 
 	if (sscanf(text, "%4d-%2d-%2d%*1[T ]%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute,
@@ -163,9 +163,9 @@ int compute_time(const char *text, int64_t *out)
 	if (!*text || !strcmp(text, "Z"))
 		return 0;
 	n = 0;
-	if (sscanf(text, "%1[+-]%2d:%2d%n", &sign, &off_h, &off_m, &n) != 3 || text[n])
+	if (sscanf(text, "%1[+-]%2d:%2d%n", sign, &off_h, &off_m, &n) != 3 || text[n])
 		return -EINVAL;
-	*out -= (sign == '-' ? -1 : 1) * (off_h * 3600 + off_m * 60);
+	*out -= (*sign == '-' ? -1 : 1) * (off_h * 3600 + off_m * 60);
 	return 0;
 }
 

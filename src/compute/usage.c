@@ -81,11 +81,13 @@ static json_t *usage_of(struct call *c, const char *project, const struct period
 
 	while (cursor_next(&it)) {
 		const json_t *flavor = json_object_get(it.doc, "flavor");
+		int64_t spent;
 		double h;
 
 		if (!started(it.doc, &since) || since > p->to)
 			continue;
-		h = (double)MAX(MIN(now, p->to) - MAX(since, p->from), 0) / 3600;
+		spent = MIN(now, p->to) - MAX(since, p->from);
+		h = (double)MAX(spent, 0) / 3600;
 		hours += h;
 		gb += h * (double)doc_int(flavor, "disk");
 		vcpus += h * (double)doc_int(flavor, "vcpus");
