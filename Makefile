@@ -36,4 +36,4 @@ test: deps
 	@tests/run
 
 clean:
-	rm -rf build build-san build-clang build-fuzz
+	rm -rf build build-san build-fuzz

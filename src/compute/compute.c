@@ -9,7 +9,6 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define MIME "application/vnd.openstack.compute+json;version=2.1"
 
@@ -130,43 +129,6 @@ json_t *compute_links(const struct call *c, const char *collection, const char *
 const char *compute_why(const struct call *c, const struct err *why)
 {
 	return caller_is_admin(c) ? why->msg : "the reason is for an admin to see";
-}
-
-/**
- * compute_time() - Read a time as Nova's queries write it
- * @text: "2026-11-22T15:17:14", a blank for the T, a fraction, "Z" or an offset "+01:00" behind it
- * @out:  seconds since 1970; without an offset the text is UTC's
- *
- * Return: 0 or -EINVAL.
- */
-int compute_time(const char *text, int64_t *out)
-{
-	int year, month, day, hour, minute, second, n = 0, off_h, off_m;
-	char sign[2];
-	struct tm tm;
-
-	if (sscanf(text, "%4d-%2d-%2d%*1[T ]%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute,
-		   &second, &n) != 6 ||
-	    month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 ||
-	    second > 60)
-		return -EINVAL;
-	text += n;
-	if (*text == '.')
-		text += 1 + strspn(text + 1, "0123456789");
-	tm = (struct tm){ .tm_year = year - 1900,
-			  .tm_mon = month - 1,
-			  .tm_mday = day,
-			  .tm_hour = hour,
-			  .tm_min = minute,
-			  .tm_sec = second };
-	*out = timegm(&tm);
-	if (!*text || !strcmp(text, "Z"))
-		return 0;
-	n = 0;
-	if (sscanf(text, "%1[+-]%2d:%2d%n", sign, &off_h, &off_m, &n) != 3 || text[n])
-		return -EINVAL;
-	*out -= (*sign == '-' ? -1 : 1) * (off_h * 3600 + off_m * 60);
-	return 0;
 }
 
 /**

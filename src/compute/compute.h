@@ -25,7 +25,6 @@ json_t *compute_links(const struct call *c, const char *collection, const char *
 json_t *compute_bookmark(const struct call *c, const char *collection, const char *id);
 const json_t *compute_body(struct call *c, const char *envelope);
 const char *compute_why(const struct call *c, const struct err *why);
-int compute_time(const char *text, int64_t *out);
 void name_key(const char *name, char out[NAME_KEY_LEN]);
 
 /* compute/flavor.c */

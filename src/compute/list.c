@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/iso8601.h"
 #include "compute/compute.h"
 #include "compute/server_state.h"
 #include "network/core/network.h"
@@ -82,8 +83,8 @@ static int64_t since(const json_t *s, const char *value)
 {
 	int64_t at = 0, changed = 0;
 
-	compute_time(value, &at);
-	compute_time(doc_str(s, "updated_at"), &changed);
+	(void)iso8601_parse(value, &at);
+	(void)iso8601_parse(doc_str(s, "updated_at"), &changed);
 	return changed - at;
 }
 
@@ -314,7 +315,7 @@ static int check_times(struct call *c)
 	int64_t at;
 
 	for (size_t i = 0; i < ARRAY_LEN(args); i++)
-		if (call_arg(c, args[i]) && compute_time(call_arg(c, args[i]), &at))
+		if (call_arg(c, args[i]) && !iso8601_parse(call_arg(c, args[i]), &at))
 			return call_fail(c, 400, "BadRequest",
 					 "Invalid input for query parameters %s. Value: %s. It is "
 					 "not a date and time",

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/iso8601.h"
 #include "compute/compute.h"
 #include "compute/server_state.h"
 
@@ -32,7 +33,7 @@ static int read_time(struct call *c, const char *arg, int64_t *out)
 	const char *text = call_arg(c, arg);
 
 	*out = c->now_us / 1000000;
-	if (!text || !compute_time(text, out))
+	if (!text || iso8601_parse(text, out))
 		return 0;
 	return call_fail(c, 400, "BadRequest", "Datetime is in invalid format");
 }
@@ -54,7 +55,7 @@ static bool started(const json_t *server, int64_t *at)
 {
 	const char *text = doc_text(server, "launched_at");
 
-	return text && !compute_time(text, at);
+	return text && iso8601_parse(text, at);
 }
 
 static json_t *server_usage(const json_t *server, int64_t since, double hours, int64_t now)

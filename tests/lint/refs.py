@@ -33,7 +33,7 @@ def ours(root):
     out = subprocess.run(['git', '-C', str(root), 'ls-files', '-co', '--exclude-standard'], capture_output=True, text=True)
     if out.returncode == 0:
         return sorted({f for f in out.stdout.splitlines() if (root / f).exists()})
-    skip = {'.git', 'build', 'build-san', 'build-clang', 'build-fuzz'}
+    skip = {'.git', 'build', 'build-san', 'build-fuzz'}
     return sorted(str(p.relative_to(root)) for p in root.rglob('*') if p.is_file() and not skip & set(p.relative_to(root).parts))
 
 

@@ -16,6 +16,7 @@
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/iso8601.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mac.h"
@@ -425,6 +426,41 @@ static void lines_that_others_cause_are_limited(void **state)
 	assert_int_equal(passed, LOG_BURST);
 }
 
+/* Rows that are none: whoever asks a list with a time sends any of them. */
+static void times_are_read_as_clients_write_them(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t at; /* -1: it is no time */
+	} rows[] = {
+		{ "1970-01-02", 86400 },
+		{ "1970-01-01T00:01:00", 60 },
+		{ "1970-01-01 00:01:00", 60 },
+		{ "1970-01-01T00:01:00.999999Z", 60 },
+		{ "1970-01-01T02:00:00+01:30", 1800 },
+		{ "1970-01-01T02:00:00 0130", 1800 },
+		{ "1970-01-01T00:00:00-00:01", 60 },
+		{ "", -1 },
+		{ "1970", -1 },
+		{ "1970-13-01", -1 },
+		{ "1970-01-01T", -1 },
+		{ "1970-01-01T24:00:00", -1 },
+		{ "1970-01-01T00:00:00+", -1 },
+		{ "1970-01-01T00:00:00++01:00", -1 },
+		{ "1970-01-01T00:00:00+24:00", -1 },
+		{ "1970-01-01T00:00:00Zulu", -1 },
+		{ "1970-01-01T00:00:00+01:00:00", -1 },
+		{ "99999999999999999999-01-01", -1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int64_t at = -1;
+
+		assert_int_equal(iso8601_parse(rows[i].text, &at), rows[i].at >= 0);
+		assert_int_equal(at, rows[i].at);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -445,6 +481,7 @@ int main(void)
 		cmocka_unit_test(conf_refuses_what_it_does_not_know),
 		cmocka_unit_test(conf_says_where_the_api_is),
 		cmocka_unit_test(lines_that_others_cause_are_limited),
+		cmocka_unit_test(times_are_read_as_clients_write_them),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, make_dir, remove_dir);
