@@ -35,6 +35,12 @@ static void judge(struct batch *b, int rc)
 	b->done = rc == CLI_USAGE || (rc && !b->ip->force);
 }
 
+static void no_room(struct batch *b, int rc)
+{
+	fprintf(stderr, "ip: a line of the batch: %s\n", strerror(-rc));
+	judge(b, CLI_USAGE);
+}
+
 /* Errors of a real ip that read a file of ours, under the name of the user's. */
 static void put_errors(int fd, const char *name)
 {
@@ -76,11 +82,13 @@ static void run_theirs(struct batch *b)
 	auto_close int in = memfd_create("batch", MFD_CLOEXEC);
 	auto_close int err = is_stdin ? dup(STDERR_FILENO) : memfd_create("errors", MFD_CLOEXEC);
 
+	int rc;
+
 	if (!b->theirs.len)
 		return;
-	if (in < 0 || err < 0 || fill(b, in)) {
-		fprintf(stderr, "ip: %s\n", strerror(errno));
-		judge(b, CLI_USAGE);
+	rc = in < 0 || err < 0 ? -errno : fill(b, in);
+	if (rc) {
+		no_room(b, rc);
 		return;
 	}
 	judge(b, ip_run(b->ip, (char *[]){ batch, dash, NULL }, in, STDOUT_FILENO, err));
@@ -159,7 +167,9 @@ static void run_command(struct batch *b, const char *text, size_t size, unsigned
 	if (!copy || !split(copy, words) || !ip_ours(b->ip, words, &line)) {
 		if (!b->theirs.len)
 			b->first = b->n_lines - lines + 1;
-		buf_add(&b->theirs, text, size, LINE_MAX_SIZE);
+		rc = buf_add(&b->theirs, text, size, LINE_MAX_SIZE);
+		if (rc)
+			no_room(b, rc);
 		return;
 	}
 	run_theirs(b);
@@ -205,6 +215,7 @@ int ip_batch(struct ip *ip)
 		strcmp(ip->batch, "-") ? open(ip->batch, O_RDONLY | O_CLOEXEC) : dup(STDIN_FILENO);
 	char chunk[CHUNK];
 	ssize_t n = fd < 0 ? -1 : 1;
+	int rc = 0;
 
 	if (fd < 0)
 		fprintf(stderr, "Cannot open file \"%s\" for reading: %s\n", ip->batch,
@@ -212,9 +223,12 @@ int ip_batch(struct ip *ip)
 	b.code = fd < 0 ? CLI_FAIL : CLI_OK;
 	while (n > 0 && !b.done) {
 		n = read(fd, chunk, sizeof(chunk));
-		if (n > 0 && buf_add(&b.in, chunk, (size_t)n, LINE_MAX_SIZE))
-			break;
-		run_commands(&b, n <= 0);
+		if (n > 0)
+			rc = buf_add(&b.in, chunk, (size_t)n, LINE_MAX_SIZE);
+		if (rc)
+			no_room(&b, rc);
+		else
+			run_commands(&b, n <= 0);
 	}
 	buf_fini(&b.in);
 	buf_fini(&b.theirs);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The way to the real ip. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,24 +11,31 @@
 #include "base/file.h"
 #include "cli/ip.h"
 
-#define WRAPPER	   "ANYVF_IP_WRAPPER" /* its path, from libexec/anyvf/ip: that is not the real ip */
 #define OUTPUT_MAX (256U << 20)
+
+/* Is it libexec/anyvf/ip, or a copy of it? That would only call us again. */
+static bool is_wrapper(const char *path)
+{
+	static const char mark[] = "# ip: with this directory first on the PATH, `ip link` knows";
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char head[256];
+	ssize_t n = fd < 0 ? 0 : read(fd, head, sizeof(head));
+
+	return n > 0 && memmem(head, (size_t)n, mark, sizeof(mark) - 1);
+}
 
 /* Is there a program at @dir/@name that is not the wrapper? */
 static bool try_real(struct ip *ip, const char *dir, int len, const char *name)
 {
-	const char *wrapper = getenv(WRAPPER);
-	struct stat own, st;
+	struct stat st;
 
 	snprintf(ip->real, sizeof(ip->real), "%.*s%s%s", len, dir, len ? "/" : "./", name);
-	if (access(ip->real, X_OK) || stat(ip->real, &st) || !S_ISREG(st.st_mode))
-		return false;
-	return !wrapper || stat(wrapper, &own) || own.st_ino != st.st_ino ||
-	       own.st_dev != st.st_dev;
+	return !access(ip->real, X_OK) && !stat(ip->real, &st) && S_ISREG(st.st_mode) &&
+	       !is_wrapper(ip->real);
 }
 
 /**
- * ip_find() - Find the real ip: the next on the PATH, or where dpkg-divert puts it
+ * ip_find() - Find the real ip: the first on the PATH that is no wrapper, or where dpkg-divert puts it
  * @ip: gets its path
  *
  * Return: false where there is none.
@@ -60,7 +68,6 @@ int ip_exec(const struct ip *ip, char *const *words)
 	char *self = (char *)(uintptr_t)ip->real;
 	auto_free char **argv = ip_words((char *[]){ self, NULL }, words);
 
-	unsetenv(WRAPPER);
 	if (argv)
 		execv(ip->real, argv);
 	fprintf(stderr, "ip: %s: %s\n", ip->real, strerror(errno));

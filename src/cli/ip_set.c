@@ -26,6 +26,7 @@ static json_t *config_of(const json_t *had)
 static void take_back(struct ip *ip, const char *pf, const json_t *told, const json_t *had)
 {
 	json_t *vfs = json_array(), *vf;
+	struct err e = { 0 };
 	size_t i;
 
 	json_array_foreach (json_object_get(told, "vfs"), i, vf) {
@@ -37,10 +38,12 @@ static void take_back(struct ip *ip, const char *pf, const json_t *told, const j
 			vfs, json_pack("{s:O, s:o}", "vf", n, "set",
 				       old_values(json_object_get(vf, "set"), config_of(was))));
 	}
-	cli_call_pf(&ip->cli, pf, "pf.set",
-		    json_pack("{s:o, s:o}", "set",
-			      old_values(json_object_get(told, "set"), config_of(had)), "vfs", vfs),
-		    NULL, NULL);
+	if (cli_call_pf(&ip->cli, pf, "pf.set",
+			json_pack("{s:o, s:o}", "set",
+				  old_values(json_object_get(told, "set"), config_of(had)), "vfs",
+				  vfs),
+			NULL, &e))
+		fprintf(stderr, "anyvf: %s keeps its part of the line: %s\n", pf, e.msg);
 }
 
 /* The real ip's part: `link set dev NETDEV` and what of the line is for it. */
@@ -59,19 +62,23 @@ static int set_both(struct ip *ip, const struct ip_pf *pf, char **words, char **
 	struct netdev_words netdev = { .there = *pf->netdev, .words = room };
 	auto_of(json_decref) json_t *had = NULL, *told = NULL;
 	struct cli cli = ip->cli;
-	int rc;
+	struct err e = { 0 };
+	int rc = 0;
 
 	cli.words = words;
 	cli.netdev = &netdev;
 	if (netdev.there)
-		cli_call_pf(&ip->cli, pf->name, "pf.get", json_pack("{s:b}", "vfs", 1), &had, NULL);
+		rc = cli_call_pf(&ip->cli, pf->name, "pf.get", json_pack("{s:b}", "vfs", 1), &had,
+				 &e);
+	if (rc)
+		return cli_error(&e);
 	rc = cli_link_set(&cli);
 	told = netdev.told;
 	if (rc || !netdev.n)
 		return rc;
 	room[netdev.n] = NULL;
 	rc = set_netdev(ip, pf, room);
-	if (rc && told && had)
+	if (rc && told)
 		take_back(ip, pf->name, told, had);
 	return rc;
 }

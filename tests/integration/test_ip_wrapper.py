@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -62,6 +63,24 @@ def test_without_a_daemon_it_is_the_real_ip(fake):
         assert ours == real
     ours, real = both(fake, '-batch -', input='link show lo\nlink show p2p1\n')
     assert ours == real
+
+
+def test_no_copy_of_the_wrapper_passes_for_the_real_ip(fake, tmp_path):
+    """As with /bin/ip diverted to one copy and another first on the PATH: they called each other for ever."""
+    copies = [tmp_path / name for name in 'ab']
+    for copy in copies:
+        copy.mkdir()
+        shutil.copy(WRAPPER, copy / 'ip')
+    env = {**fake.env, 'PATH': ':'.join([*map(str, copies), str(WRAPPER.parent), fake.env['PATH']])}
+    for program in [copies[0] / 'ip'], [copies[1] / 'ip'], [WRAPPER], [DAEMONS / 'anyvf', 'ip']:
+        done = run(*program, '-br', 'link', env=env, timeout=10)
+        assert done.stdout.count('p2p1') == 1 and done.stdout.count('lo ') == 1, program
+
+
+def test_a_line_of_a_batch_without_an_end_is_refused(fake, tmp_path):
+    (tmp_path / 'long').write_bytes(b'link show lo ' + b'x' * (17 << 20))
+    code, out, err = fake.run('-batch', str(tmp_path / 'long'), program=WRAPPER)
+    assert code == 255 and not out and 'a line of the batch' in err
 
 
 OPTIONS = """-c -c=auto -c=never -color=always --color=auto -h -human-readable -iec -N -Numeric -r -t -ts -0 -4 -6 -B -M -a -o -d -s -s|-s

@@ -100,7 +100,7 @@ static inline void vhost_rings_break(struct vhost_port *vp)
 
 struct vhost_lib {
 	struct dp *dp;
-	struct vhost_port *ports;		/* sockets the library has; guarded by queues_lock */
+	struct vhost_port *ports;		/* open; writer: the helper, guarded by queues_lock */
 	struct vhost_port *by_vid[DEVICES_MAX]; /* guarded by queues_lock */
 
 	pthread_t helper;

@@ -180,7 +180,7 @@ static bool is_connected(struct vhost_port *vp)
  */
 static uint64_t client_watch(struct vhost_port *vp, uint64_t now)
 {
-	struct err e;
+	struct err e = { 0 };
 
 	if (is_connected(vp))
 		return UINT64_MAX;
@@ -196,7 +196,8 @@ static uint64_t client_watch(struct vhost_port *vp, uint64_t now)
 	vp->look_at_ms = MAX(vp->look_at_ms, now + CALM_MS);
 	if (socket_start(vp, &e))
 		log_debug("no connection", "port=\"%s\": %s", vp->port.name, e.msg);
-	return vp->started ? UINT64_MAX : vp->look_at_ms;
+	/* The library may have started it without a connection, when it had no room for one. */
+	return is_connected(vp) ? UINT64_MAX : vp->look_at_ms;
 }
 
 /* What clients wait for is looked at; for so long nobody else is due, in ms, -1: for ever. */
