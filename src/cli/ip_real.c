@@ -35,7 +35,7 @@ static bool try_real(struct ip *ip, const char *dir, int len, const char *name)
 }
 
 /**
- * ip_find() - Find the real ip: the first on the PATH that is no wrapper, or where dpkg-divert puts it
+ * ip_find() - Find the real ip: first on the PATH but for wrappers, or where dpkg-divert puts it
  * @ip: gets its path
  *
  * Return: false where there is none.

@@ -726,8 +726,9 @@ def test_a_client_connects_anew_without_the_librarys_thread(switch):
 
 def test_a_client_that_never_connects_keeps_no_descriptor(switch):
     """Its socket is of somebody who is gone: each try is refused."""
-    path, before = switch.swd.dir / 'vf0.sock', set()
-    for _ in range(5):
+    before = set()
+    for i in range(5):
+        path = switch.swd.dir / f'gone{i}.sock'
         with socket.socket(socket.AF_UNIX) as stale:
             stale.bind(str(path))
         switch.swd.call('vf.attach', pf='p2p1', vf=0, kind='vhost', socket=str(path), client=True)
