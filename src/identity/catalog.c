@@ -11,8 +11,9 @@
 
 #include "identity/identity.h"
 
-#define REGION "RegionOne"
-#define R_BOTH (R_CREATE | R_UPDATE)
+#define REGION	"RegionOne"
+#define R_BOTH	(R_CREATE | R_UPDATE)
+#define URL_LEN 600 /* of an endpoint, with what its words stand for, and its NUL */
 
 static const char *const interfaces[] = { "public", "internal", "admin", NULL };
 
@@ -72,34 +73,37 @@ static const char *word_of(const char *word, const char *project_id, const char 
 }
 
 /*
- * The URL of an endpoint for one token. Return: 0; -EINVAL if it has a word that nobody knows;
- * -ENXIO if it needs a project and the token has none.
+ * The URL of an endpoint for one token. Return: 0; -EINVAL if it has a word that nobody knows, or
+ * gets too long; -ENXIO if it needs a project and the token has none.
  */
-static int expand(const char *url, const char *project_id, const char *user_id, char out[600])
+static int expand(const char *url, const char *project_id, const char *user_id, char out[URL_LEN])
 {
 	size_t n = 0;
 
-	while (*url && n < 590) {
-		const char *value;
+	for (; *url; url++) {
+		const char *value = url;
+		size_t len = 1;
 
-		if (*url == '%' && url[1] == '%')
-			url++;
-		else if (*url == '%' && url[1] != '(')
+		if (url[0] == '%' && url[1] == '%') {
+			url++; /* what follows is no word */
+		} else if (strchr("$%", url[0]) && url[1] == '(') {
+			value = word_of(url + 2, project_id, user_id);
+			if (!value)
+				return -EINVAL;
+			if (!*value)
+				return -ENXIO;
+			len = strlen(value);
+			url = strstr(url, ")s") + 1;
+		} else if (url[0] == '%') {
 			return -EINVAL;
-		if (!strchr("$%", *url) || url[1] != '(') {
-			out[n++] = *url++;
-			continue;
 		}
-		value = word_of(url + 2, project_id, user_id);
-		if (!value)
+		if (n + len >= URL_LEN)
 			return -EINVAL;
-		if (!*value)
-			return -ENXIO;
-		n += (size_t)snprintf(out + n, 600 - n, "%.64s", value);
-		url = strstr(url, ")s") + 2;
+		memcpy(out + n, value, len);
+		n += len;
 	}
 	out[n] = '\0';
-	return *url ? -EINVAL : 0;
+	return 0;
 }
 
 /* Older clients say `region`, which makes the region. */
@@ -118,12 +122,14 @@ static int take_region(struct call *c, json_t *doc, const json_t *old)
 		       : res_create(c, &region_resource, json_pack("{s:s}", "id", id), NULL);
 }
 
+/* A URL is good when the longest ids there are fit into it. */
 static int check_endpoint(struct call *c, json_t *doc, const json_t *old)
 {
 	const char *url = doc_text(doc, "url");
-	char out[600];
+	char out[URL_LEN], id[sizeof(c->auth->project_id)] = "";
 
-	if (url && expand(url, "p", "u", out))
+	memset(id, 'x', sizeof(id) - 1);
+	if (url && expand(url, id, id, out))
 		return call_fail(c, 400, NULL,
 				 "Invalid endpoint URL (%.300s), see ERROR log for details.", url);
 	return take_region(c, doc, old);
@@ -142,18 +148,13 @@ static int show_endpoint(struct call *c, const json_t *doc, json_t *out)
 }
 
 /* A region's id is its name, and stands in keys and paths. */
-static int valid_region_id(struct call *c, const char *field, json_t **value)
-{
-	if (!strchr(json_string_value(*value), '/'))
-		return 0;
-	return call_fail(c, 400, NULL, "Invalid input for field/attribute %s. It has a slash.",
-			 field);
-}
-
 static int check_region(struct call *c, json_t *doc, const json_t *old)
 {
 	const char *id = doc_str(doc, "id"), *above = doc_str(doc, "parent_region_id");
 
+	if (strchr(id, '/'))
+		return call_fail(c, 400, NULL,
+				 "Invalid input for field/attribute id. It has a slash.");
 	while (*above && strcmp(above, id) != 0)
 		above = doc_str(res_get(c, &region_resource, above), "parent_region_id");
 	if (!*above)
@@ -198,7 +199,7 @@ static const struct rfield endpoint_fields[] = {
 	{ NULL },
 };
 static const struct rfield region_fields[] = {
-	{ "id", J_STR, R_CREATE | R_FILTER, .min = 1, .max = 200, .valid = valid_region_id },
+	{ "id", J_STR, R_CREATE | R_FILTER, .min = 1, .max = 200 },
 	{ "description", J_STR, R_BOTH, "\"\"", .max = 4096 },
 	{ "parent_region_id", J_STR, R_BOTH | R_FILTER | R_NULL, .ref = &region_resource },
 	{ NULL },
@@ -299,7 +300,7 @@ static json_t *list_endpoints(struct call *c, const char *service_id, const char
 	while (list && cursor_next(&it)) {
 		auto_of(json_decref) json_t *doc = res_show(c, &endpoint_resource, it.doc);
 		const char *region = doc_text(doc, "region_id");
-		char url[600];
+		char url[URL_LEN];
 
 		if (doc_bool(doc, "enabled") &&
 		    !expand(doc_str(doc, "url"), project_id, user_id, url))

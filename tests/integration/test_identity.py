@@ -521,8 +521,11 @@ def test_services_endpoints_and_regions_make_the_catalog(apid, admin, demo):
     assert made['region'] == south and made['enabled'] is True
     older = admin.post(V3 + '/endpoints', {'endpoint': {'service_id': service, 'interface': 'admin', 'region': 'West', 'url': 'u'}})
     assert older['endpoint']['region_id'] == 'West' and admin.get(V3 + '/regions/West')
-    for bad in {'url': 'http://m/%(frob)s'}, {'url': 'http://m/%20'}, {'interface': 'other'}, {'url': None}:
+    for bad in {'url': 'http://m/%(frob)s'}, {'url': 'http://m/%20'}, {'interface': 'other'}, {'url': None}, \
+            {'url': 'http://h/' + 19 * '$(project_id)s'}, {'url': 'http://h/' + 490 * 'é' + '$(user_id)s'}, \
+            {'region_id': None, 'region': 'a/b'}:
         assert admin.call('POST', V3 + '/endpoints', {'endpoint': {**end, **bad}}).status_code == 400, bad
+    assert admin.call('PUT', f'{V3}/regions/c%2Fd', {'region': {}}).status_code == 400
     assert [e['id'] for e in admin.get(f'{V3}/endpoints?region_id=South&interface=public')['endpoints']] == [made['id']]
     assert admin.call('DELETE', V3 + '/regions/South').status_code == 403
 
@@ -540,6 +543,8 @@ def test_services_endpoints_and_regions_make_the_catalog(apid, admin, demo):
     assert admin.call('GET', V3 + '/regions/South').status_code == 404
     url = f"{V3}/endpoints/{admin.get(f'{V3}/endpoints?service_id={own}&interface=public')['endpoints'][0]['id']}"
     assert admin.get(url)['endpoint']['url'] == apid.url + '/network'
+    admin.call('PATCH', f"{V3}/endpoints/{made['id']}", {'endpoint': {'url': 'http://m/%%(project_id)s/%(tenant_id)s%%'}}, 200)
+    assert urls() == [f'http://m/%(project_id)s/{demo.project_id}%']
     admin.call('PATCH', url, {'endpoint': {'url': 'https://far/network'}}, 200)
     assert 'https://far/network' in str(demo.get(V3 + '/auth/catalog'))
     admin.delete(url)
