@@ -22,15 +22,19 @@ const json_t *image_member(const struct call *c, const json_t *doc)
 			c->auth->project_id);
 }
 
+static int check_shared(struct call *c, const json_t *image)
+{
+	if (doc_is(image, "visibility", "shared"))
+		return 0;
+	return call_fail(c, 403, NULL, "Only shared images have members.");
+}
+
 /* An image that is shared, and seen by the caller; NULL after a 404 or 403. */
 static const json_t *find_shared(struct call *c)
 {
 	const json_t *image = res_find(c, &image_resource, c->ids[0]);
 
-	if (!image || !strcmp(doc_str(image, "visibility"), "shared"))
-		return image;
-	call_fail(c, 403, NULL, "Only shared images have members.");
-	return NULL;
+	return image && !check_shared(c, image) ? image : NULL;
 }
 
 /* The owner sees all members, a member itself. */
@@ -101,13 +105,15 @@ static int add_member(struct call *c)
 	const json_t *image = image_find_own(c);
 	struct cursor it;
 	unsigned int n = 0;
+	int rc;
 
 	if (!image)
 		return -ENOENT;
 	if (!member[0] || strchr(member, '/') || strlen(member) > 64)
 		return call_fail(c, 400, NULL, "Member can't be empty");
-	if (strcmp(doc_str(image, "visibility"), "shared") != 0)
-		return call_fail(c, 403, NULL, "Only shared images have members.");
+	rc = check_shared(c, image);
+	if (rc)
+		return rc;
 	if (call_get(c, "/image_member/%s/%s", c->ids[0], member))
 		return call_fail(c, 409, NULL, "Member %s is already there.", member);
 	it = call_list(c, "/image_member/%s/", c->ids[0]);
@@ -124,13 +130,11 @@ static int add_member(struct call *c)
 /* The member accepts or rejects; the doc says since when it is one. */
 static int update_member(struct call *c)
 {
-	const json_t *old = call_get(c, "/image_member/%s/%s", c->ids[0], c->ids[1]);
+	const json_t *old = find_member(c);
 	const char *status = doc_str(c->body, "status");
 
-	if (!find_shared(c))
-		return -ENOENT;
 	if (!old)
-		return call_fail(c, 404, NULL, "Member %s is not there.", c->ids[1]);
+		return -ENOENT;
 	if (!caller_owns(c, c->ids[1]))
 		return call_fail(c, 403, NULL, "Only the member may change its status.");
 	if (strcmp(status, "pending") && strcmp(status, "accepted") && strcmp(status, "rejected"))

@@ -265,6 +265,9 @@ def test_agents_get_the_images_of_their_servers_alone(cloud):
     assert seen() == [404] * 4
     server = cloud.boot(cloud.flavor(), image, [{'uuid': cloud.network(cloud.demo)['id']}], cloud.demo)
     assert seen() == [200, 200, 200, 404]
+    cloud.demo.call('POST', f"{V2}/{image['id']}/actions/deactivate", None, 204)
+    assert cloud.demo.call('GET', f"{V2}/{image['id']}/file").status_code == 403
+    assert seen() == [200, 200, 200, 404], 'the host of a server that is there'
     wish = agent.wishes()['server'][server['id']]['image']
     for member, doc in ('os_hash_value', image), ('kernel_hash', parts['kernel_id']), \
             ('ramdisk_hash', parts['ramdisk_id']):
@@ -438,8 +441,9 @@ def test_a_member_answers_for_himself_alone(cloud):
     for member in cloud.demo.project_id, 'another':
         cloud.admin.post(path, {'member': member}, 200)
     for status in 'accepted', 'rejected':
-        got = cloud.demo.call('PUT', f'{path}/another', {'status': status})
-        assert got.status_code == 403
+        for other in 'another', 'nobody':
+            got = cloud.demo.call('PUT', f'{path}/{other}', {'status': status})
+            assert got.status_code == 404, 'a member does not learn who the others are'
         assert cloud.demo.put(f'{path}/{cloud.demo.project_id}', {'status': status})['status'] == status
     said = {m['member_id']: m['status'] for m in cloud.admin.get(path)['members']}
     assert said == {cloud.demo.project_id: 'rejected', 'another': 'pending'}
