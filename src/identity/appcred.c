@@ -20,7 +20,7 @@ static const struct rfield fields[] = {
 	{ "name", J_STR, R_CREATE | R_NEED | R_FILTER, .min = 1 },
 	{ "description", J_STR, R_CREATE | R_NULL, .max = 4096 },
 	{ "secret", J_STR, R_CREATE | R_VIRTUAL | R_NULL, .min = 1, .max = 4096 },
-	{ "project_id", J_STR, R_INDEX },
+	{ "project_id", J_STR, 0 },
 	{ "user_id", J_STR, R_INDEX },
 	{ "roles", J_LIST, R_CREATE, "[]" },
 	{ "expires_at", J_STR, R_CREATE | R_NULL },
@@ -91,20 +91,40 @@ const struct resource appcred_resource = {
 };
 
 /**
- * appcred_drop() - Delete the credentials of a user, or of a project
- * @c:     the call
- * @field: "user_id" or "project_id"
- * @id:    its value
+ * appcred_drop() - Delete the credentials of a user
+ * @c:       the call
+ * @user_id: his id
  *
  * Return: 0; as res_delete().
  */
-int appcred_drop(struct call *c, const char *field, const char *id)
+int appcred_drop(struct call *c, const char *user_id)
 {
-	struct cursor it = res_list(c, &appcred_resource, field, id);
+	struct cursor it = res_list(c, &appcred_resource, "user_id", user_id);
 	int rc = 0;
 
 	while (!rc && cursor_next(&it))
 		rc = res_delete(c, &appcred_resource, doc_str(it.doc, "id"));
+	return rc;
+}
+
+/**
+ * appcred_purge() - Forget credentials whose project is gone; some of them: the rest next time
+ * @c: a periodic call
+ *
+ * They log nobody in. A project may have more than go with it in one transaction.
+ *
+ * Return: 0; as res_delete().
+ */
+int appcred_purge(struct call *c)
+{
+	struct cursor it = res_list(c, &appcred_resource, NULL, NULL);
+	int rc = 0;
+
+	for (unsigned int n = 0; n < STORE_OPS_MAX / 4 && !rc && cursor_next(&it);)
+		if (!res_get(c, &project_resource, doc_str(it.doc, "project_id"))) {
+			rc = res_delete(c, &appcred_resource, doc_str(it.doc, "id"));
+			n++;
+		}
 	return rc;
 }
 
@@ -217,7 +237,8 @@ static int take_roles(struct call *c, json_t *doc)
 				"assignment with role: %.100s, user: %s, project: %s.",
 				doc_str(named, json_object_get(named, "id") ? "id" : "name"),
 				c->auth->user_id, c->auth->project_id);
-		json_array_append(out, (json_t *)role);
+		if (!role_in(out, role))
+			json_array_append(out, (json_t *)role);
 	}
 	return json_object_set(doc, "roles", out) ? -ENOMEM : 0;
 }
@@ -248,7 +269,7 @@ static int hash_secret(struct call *c, const json_t *given)
 			  sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 	return call_job(
 		c, LANE_KNOWN, password_hash,
-		password_new(doc_text(given, "secret") ? doc_str(given, "secret") : text, NULL),
+		password_new(doc_text(given, "secret") ? doc_str(given, "secret") : text, ""),
 		password_free);
 }
 
@@ -290,12 +311,14 @@ static int handle_create(struct call *c)
 				 "Unable to create additional application credentials, "
 				 "maximum of %d already exceeded for user.",
 				 CREDS_MAX);
+	if (hashed && !hashed->ok)
+		return -ENOMEM;
 	rc = take_given(c, given, &doc);
 	if (rc || !hashed) {
 		json_decref(doc);
 		return rc ? rc : hash_secret(c, given);
 	}
-	json_object_set_new(doc, "secret_hash", json_string(hashed->ok ? hashed->hash : "*"));
+	json_object_set_new(doc, "secret_hash", json_string(hashed->hash));
 	rc = res_create(c, &appcred_resource, doc, &made);
 	if (rc)
 		return rc;

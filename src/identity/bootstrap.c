@@ -26,7 +26,7 @@ static const char *id_of(struct call *c, const struct resource *r, const char *n
 static int make_user(struct call *c, const char *name, const char *project, const char *role,
 		     char *password)
 {
-	struct password p = { .hash = "", .text = password };
+	struct password p = { .text = password };
 	const char *project_id = id_of(c, &project_resource, project);
 	const json_t *user;
 	char scope[80];

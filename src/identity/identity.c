@@ -120,7 +120,6 @@ static int deleted_project(struct call *c, const json_t *doc)
 	snprintf(scope, sizeof(scope), "project:%s", doc_str(doc, "id"));
 	return options_allow_end(c, &project_resource, doc)
 		       ?: grant_drop(c, NULL, scope)
-		       ?: appcred_drop(c, "project_id", doc_str(doc, "id"))
 		       ?: identity_free_name(c, &project_resource, doc);
 }
 
@@ -167,7 +166,7 @@ static int check_user(struct call *c, json_t *doc, const json_t *old)
 		return -ENOENT;
 	if (json_object_get(doc, "password"))
 		json_object_del(doc, "password");
-	if (made && made->ok) {
+	if (made) {
 		rc |= json_object_set_new(doc, "password_hash", json_string(made->hash));
 		/* Tokens of the old password end; the one being made may be this microsecond's. */
 		rc |= json_object_set_new(doc, "valid_after_us", json_integer(c->now_us));
@@ -178,7 +177,7 @@ static int check_user(struct call *c, json_t *doc, const json_t *old)
 static int deleted_user(struct call *c, const json_t *doc)
 {
 	return grant_drop(c, doc_str(doc, "id"), NULL)
-		       ?: appcred_drop(c, "user_id", doc_str(doc, "id"))
+		       ?: appcred_drop(c, doc_str(doc, "id"))
 		       ?: identity_free_name(c, &user_resource, doc);
 }
 
@@ -196,6 +195,7 @@ static bool user_owned(const struct call *c, const json_t *doc)
 static const struct rfield domain_fields[] = {
 	{ "id", J_STR, R_FILTER },
 	{ "name", J_STR, R_CREATE | R_UPDATE | R_NEED | R_FILTER, .min = 1, .max = 64 },
+	{ "domain_id", J_STR, R_VIRTUAL }, /* it is in none: its name is unique among all */
 	{ "description", J_STR, R_CREATE | R_UPDATE, "\"\"" },
 	{ "enabled", J_BOOL, R_CREATE | R_UPDATE | R_FILTER, "true" },
 	{ "tags", J_LIST, R_CREATE | R_UPDATE, "[]" },
@@ -319,10 +319,13 @@ static int list_users(struct call *c)
 static int with_hash(struct call *c, int (*handle)(struct call *c, const struct resource *r))
 {
 	const char *text = doc_str(json_object_get(c->body, "user"), "password");
+	const struct password *made = c->job;
 
-	if (text[0] && !c->job)
-		return call_job(c, LANE_KNOWN, password_hash, password_new(text, NULL),
+	if (text[0] && !made)
+		return call_job(c, LANE_KNOWN, password_hash, password_new(text, ""),
 				password_free);
+	if (made && !made->ok)
+		return -ENOMEM;
 	return handle(c, &user_resource);
 }
 
@@ -347,6 +350,8 @@ static int change_password(struct call *c)
 
 	if (!old[0] || !text[0])
 		return call_fail(c, 400, NULL, "original_password and password are needed.");
+	if (c->runs == 2 && !done->ok)
+		return -ENOMEM;
 	user = res_get(c, &user_resource, c->ids[0]);
 	snprintf(c->login.user_name, sizeof(c->login.user_name), "%s", c->ids[0]);
 	rc = password_check(c, c->ids[0], old, doc_str(user, "password_hash"));
@@ -361,8 +366,8 @@ static int change_password(struct call *c)
 				 "policy disallowing password changes. Please contact your "
 				 "administrator to reset your password.");
 	if (c->runs == 1)
-		return call_job(c, LANE_KNOWN, password_hash, password_new(text, NULL),
-				password_free);
+		return call_job(c, LANE_KNOWN, password_hash,
+				password_new(text, doc_str(user, "password_hash")), password_free);
 	doc = json_copy((json_t *)user);
 	json_object_set_new(doc, "password_hash", json_string(done->hash));
 	json_object_set_new(doc, "valid_after_us", json_integer(c->now_us));
@@ -382,6 +387,7 @@ static const struct route own_routes[] = {
 static const struct route *const routes[] = { own_routes,   appcred_routes, auth_routes,
 					      grant_routes, catalog_routes, NULL };
 static const struct periodic periodics[] = { { 600000, token_purge },
+					     { 600000, appcred_purge },
 					     { 3600000, token_rotate_key },
 					     { 0, NULL } };
 

@@ -53,14 +53,15 @@ bool grant_beyond(const struct call *c, const char *user_id, const char *scope);
 /* Passwords: work for call_job(). */
 struct password {
 	char *text;		      /* what the client says */
-	char hash[PASSWORD_HASH_LEN]; /* in: to compare with, or ""; out: of a new password */
-	bool ok;		      /* text fits hash, or hash was made */
+	char old[PASSWORD_HASH_LEN];  /* the hash that stood there, or "" */
+	char hash[PASSWORD_HASH_LEN]; /* out: of a new password */
+	bool ok;		      /* text fits old, or hash was made */
 	struct guard *guard;	      /* told of the outcome; NULL: of a new password */
 	struct guard_key who;	      /* who tries */
 	uint64_t wait_ms;	      /* nothing was compared: he must wait so long */
 	unsigned int hashed;	      /* out: how often Argon2 ran: once, whoever asks */
 };
-struct password *password_new(const char *text, const char *hash);
+struct password *password_new(const char *text, const char *old);
 void password_free(void *password);
 int password_check(struct call *c, const char *user, const char *text, const char *hash);
 void password_hash(void *password);
@@ -70,7 +71,8 @@ int catalog_start(struct call *c);
 int identity_bootstrap(struct call *c);
 
 /* Application credentials (appcred.c). */
-int appcred_drop(struct call *c, const char *field, const char *id);
+int appcred_drop(struct call *c, const char *user_id);
+int appcred_purge(struct call *c);
 const json_t *appcred_holds(struct call *c, const char *id);
 int64_t appcred_expires_us(const json_t *doc, int64_t wanted);
 json_t *appcred_roles(struct call *c, const json_t *doc, unsigned int *mask);

@@ -19,18 +19,18 @@ _Static_assert(PASSWORD_HASH_LEN == crypto_pwhash_STRBYTES, "libsodium's size");
 /**
  * password_new() - Something for call_job()
  * @text: password, copied
- * @hash: to compare with; NULL or "" to make one, or for a user that does not exist
+ * @old:  the hash that stands there, to compare with; "": there is none
  *
  * Return: to be freed with password_free(); NULL without memory.
  */
-struct password *password_new(const char *text, const char *hash)
+struct password *password_new(const char *text, const char *old)
 {
 	struct password *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return NULL;
 	p->text = strdup(text);
-	snprintf(p->hash, sizeof(p->hash), "%s", hash ? hash : "");
+	snprintf(p->old, sizeof(p->old), "%s", old);
 	if (!p->text) {
 		free(p);
 		return NULL;
@@ -70,9 +70,9 @@ void password_hash(void *password)
 /* Without a hash (no such user) it takes as long and fails. */
 static void compare(struct password *p)
 {
-	if (p->hash[0]) {
+	if (p->old[0]) {
 		p->hashed++;
-		p->ok = crypto_pwhash_str_verify(p->hash, p->text, strlen(p->text)) == 0;
+		p->ok = crypto_pwhash_str_verify(p->old, p->text, strlen(p->text)) == 0;
 	} else {
 		password_hash(p);
 		p->ok = false;
@@ -111,7 +111,8 @@ static int put_off(struct call *c, uint64_t wait_ms)
  * @text: password
  * @hash: to compare with; "" for a user that does not exist: takes as long and fails
  *
- * Users who have logged in from the same address before do not wait for others.
+ * Users who have logged in from the same address before do not wait for others. What was right
+ * counts as long as that hash stands there: it may be changed while the job runs.
  *
  * Return: 0 if it is right; CALL_WAIT; a 401 fault, or 429 with Retry-After.
  */
@@ -137,7 +138,7 @@ int password_check(struct call *c, const char *user, const char *text, const cha
 	}
 	if (done->wait_ms)
 		return put_off(c, done->wait_ms);
-	return done->ok ? 0
-			: call_fail(c, 401, NULL,
-				    "The request you have made requires authentication.");
+	if (done->ok && !strcmp(done->old, hash))
+		return 0;
+	return call_fail(c, 401, NULL, "The request you have made requires authentication.");
 }

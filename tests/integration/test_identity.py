@@ -3,6 +3,7 @@
 import json
 import signal
 import stat
+import time
 
 import openstack
 import pytest
@@ -425,6 +426,15 @@ def test_further_members_are_kept_and_absent_ones_left_out(admin, many):
     admin.delete(f"{path}/{made['id']}")
 
 
+def test_a_domain_is_in_no_other(admin):
+    for name in 'Default', 'inner':
+        body = {'domain': {'name': name, 'domain_id': 'x'}}
+        assert admin.call('POST', V3 + '/domains', body).status_code == 400
+    assert admin.call('PATCH', V3 + '/domains/default', {'domain': {'domain_id': 'x'}}).status_code == 400
+    assert 'domain_id' not in admin.get(V3 + '/domains/default')['domain']
+    assert [d['name'] for d in admin.get(V3 + '/domains?name=Default')['domains']] == ['Default']
+
+
 def test_an_email_may_be_given_and_taken_away(admin):
     made = admin.post(V3 + '/users', {'user': {'name': 'mia', 'email': 'm@example.org'}})['user']
     assert made['email'] == 'm@example.org'
@@ -513,6 +523,7 @@ def test_services_endpoints_and_regions_make_the_catalog(apid, admin, demo):
     region = admin.call('PUT', f'{V3}/regions/North', {'region': {'description': 'up'}}, 201)['region']
     assert region == {'id': 'North', 'description': 'up', 'parent_region_id': None, 'links': region['links']}
     south = admin.post(V3 + '/regions', {'region': {'id': 'South', 'parent_region_id': 'North'}})['region']['id']
+    assert admin.call('PUT', f'{V3}/regions/c%2Fd', {'region': {}}).status_code == 400
     for bad, status in ({'id': 'South'}, 409), ({'id': 'a/b'}, 400), ({'parent_region_id': 'none'}, 404):
         assert admin.call('POST', V3 + '/regions', {'region': bad}).status_code == status, bad
     assert admin.call('PATCH', f'{V3}/regions/North', {'region': {'parent_region_id': 'South'}}).status_code == 400
@@ -525,7 +536,6 @@ def test_services_endpoints_and_regions_make_the_catalog(apid, admin, demo):
             {'url': 'http://h/' + 19 * '$(project_id)s'}, {'url': 'http://h/' + 490 * 'é' + '$(user_id)s'}, \
             {'region_id': None, 'region': 'a/b'}:
         assert admin.call('POST', V3 + '/endpoints', {'endpoint': {**end, **bad}}).status_code == 400, bad
-    assert admin.call('PUT', f'{V3}/regions/c%2Fd', {'region': {}}).status_code == 400
     assert [e['id'] for e in admin.get(f'{V3}/endpoints?region_id=South&interface=public')['endpoints']] == [made['id']]
     assert admin.call('DELETE', V3 + '/regions/South').status_code == 403
 
@@ -533,6 +543,8 @@ def test_services_endpoints_and_regions_make_the_catalog(apid, admin, demo):
         catalog = demo.get(V3 + '/auth/catalog')['catalog']
         return [e['url'] for s in catalog if s['type'] == 'metering' for e in s['endpoints'] if e['interface'] == 'public']
     assert urls() == [f'http://m/{demo.project_id}/{demo.user_id}']
+    admin.call('PATCH', f"{V3}/endpoints/{made['id']}", {'endpoint': {'url': 'http://m/%%(project_id)s/%(tenant_id)s%%'}}, 200)
+    assert urls() == [f'http://m/%(project_id)s/{demo.project_id}%']
     admin.call('PATCH', f"{V3}/endpoints/{made['id']}", {'endpoint': {'enabled': False}}, 200)
     assert urls() == []
     for path in '/services', '/endpoints', '/regions':
@@ -543,8 +555,6 @@ def test_services_endpoints_and_regions_make_the_catalog(apid, admin, demo):
     assert admin.call('GET', V3 + '/regions/South').status_code == 404
     url = f"{V3}/endpoints/{admin.get(f'{V3}/endpoints?service_id={own}&interface=public')['endpoints'][0]['id']}"
     assert admin.get(url)['endpoint']['url'] == apid.url + '/network'
-    admin.call('PATCH', f"{V3}/endpoints/{made['id']}", {'endpoint': {'url': 'http://m/%%(project_id)s/%(tenant_id)s%%'}}, 200)
-    assert urls() == [f'http://m/%(project_id)s/{demo.project_id}%']
     admin.call('PATCH', url, {'endpoint': {'url': 'https://far/network'}}, 200)
     assert 'https://far/network' in str(demo.get(V3 + '/auth/catalog'))
     admin.delete(url)
@@ -608,7 +618,19 @@ def test_application_credentials_have_what_their_user_has(apid, admin, demo):
     assert ask(apid, token, path, 'POST', {one: {'name': 'made by it'}}) == 201
     user.delete(f"{path}/{free['id']}")
     assert ask(apid, token, '/network/v2.0/networks') == 401
+    many = user.post(path, {one: {'name': 'many', 'roles': 50 * [{'name': 'member'}, {'name': 'reader'}]}})[one]
+    assert sorted(r['name'] for r in many['roles']) == ['member', 'reader']
+    short = time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(time.time() + 600))
+    all_of = user.post(path, {one: {'name': 'all', 'expires_at': short}})[one]
+    got = by_credential(apid, id=all_of['id'], secret=all_of['secret'])
+    assert got.json()['token']['expires_at'] == short + '.000000Z', 'no longer than the credential'
+    token = got.headers['X-Subject-Token']
+    assert ask(apid, token, '/network/v2.0/networks', 'POST', {'network': {'frob': 1}}) == 400, 'a member may'
+    admin.put(f"{V3}/projects/{admin.project_id}/users/{ann}/roles/{role_id(admin, 'reader')}", None, 204)
     admin.delete(f"{V3}/projects/{admin.project_id}/users/{ann}/roles/{role_id(admin, 'member')}")
+    assert ask(apid, token, '/network/v2.0/networks') == 200
+    assert ask(apid, token, '/network/v2.0/networks', 'POST', {'network': {}}) == 403, 'he is a reader now'
+    admin.delete(f"{V3}/projects/{admin.project_id}/users/{ann}/roles/{role_id(admin, 'reader')}")
     assert ask(apid, text, '/network/v2.0/networks') == 401, 'what the user loses, it loses'
     assert by_credential(apid, id=made['id'], secret=made['secret']).status_code == 401
     admin.delete(f'{V3}/users/{ann}')

@@ -19,7 +19,7 @@ static int64_t now = 1000 * DAY_US;
 static void make_user(const char *name, bool enabled)
 {
 	struct call *c = run_new(cloud.eng, NULL);
-	struct password *p = password_new("pw", NULL);
+	struct password *p = password_new("pw", "");
 	const json_t *doc;
 
 	c->now_us = now;
@@ -157,26 +157,37 @@ static void a_new_key_signs_and_the_one_before_it_still_reads(void **state)
 
 /* ---- logging in ---- */
 
-/* POST /auth/tokens, its job done at once; how often Argon2 ran. */
-static unsigned int log_in(const char *body, unsigned int *status)
+/* POSTs by somebody, its jobs done at once, and what happens meanwhile; how often Argon2 ran. */
+static unsigned int post(const struct auth *who, const char *target, const char *body,
+			 void (*meanwhile)(struct call *c), unsigned int *status)
 {
-	auto_free char *text = expand(&cloud, body);
+	auto_free char *path = expand(&cloud, target), *text = expand(&cloud, body);
 	struct call *c = call_at(now);
 	unsigned int hashed = 0;
 	int rc;
 
-	assert_int_equal(route_find(c, "POST", "/identity/v3/auth/tokens"), 0);
+	if (who)
+		c->auth = who;
+	assert_int_equal(route_find(c, "POST", path), 0);
 	c->body = json_loads(text, 0, NULL);
 	assert_non_null(c->body);
-	rc = c->priv->handle(c);
-	if (rc == CALL_WAIT) {
+	while ((rc = c->priv->handle(c)) == CALL_WAIT) {
 		c->priv->job_fn(c->job);
-		hashed = ((struct password *)c->job)->hashed;
-		rc = c->priv->handle(c);
+		hashed += ((struct password *)c->job)->hashed;
+		if (meanwhile)
+			meanwhile(c);
+		c->runs++;
 	}
-	*status = rc ? c->priv->fault_status : c->status;
+	if (!rc)
+		assert_int_equal(run_commit(c), 0);
+	*status = rc == -ENOMEM ? 500 : rc ? c->priv->fault_status : c->status;
 	call_free(c);
 	return hashed;
+}
+
+static unsigned int log_in(const char *body, unsigned int *status)
+{
+	return post(NULL, "/identity/v3/auth/tokens", body, NULL, status);
 }
 
 #define LOGIN(methods, more) "{\"auth\":{\"identity\":{\"methods\":[" methods "]," more "}}}"
@@ -248,6 +259,204 @@ static void each_method_that_is_named_must_be_shown(void **state)
 	}
 }
 
+/* ---- what happens while a password is hashed ---- */
+
+static const char *id_of(const char *name)
+{
+	return json_string_value(json_object_get(cloud.ids, name));
+}
+
+static void put_hash(const struct resource *r, const char *name, const char *member,
+		     const char *hash)
+{
+	struct call *c = call_at(now);
+	json_t *doc = json_copy((json_t *)res_get(c, r, id_of(name)));
+
+	json_object_set_new(doc, member, json_string(hash));
+	assert_int_equal(res_put(c, r, doc), 0);
+	finish(c);
+}
+
+static bool is_kept(const struct resource *r, const char *name, const char *member,
+		    const char *text)
+{
+	struct call *c = call_at(now);
+	bool is = doc_is(res_get(c, r, id_of(name)), member, text);
+
+	call_free(c);
+	return is;
+}
+
+static void reset_bob(struct call *c)
+{
+	put_hash(&user_resource, "bob", "password_hash", "another");
+}
+
+static void reset_bob_later(struct call *c)
+{
+	if (c->runs == 1)
+		reset_bob(c);
+}
+
+static void reset_credential(struct call *c)
+{
+	put_hash(&appcred_resource, "cred", "secret_hash", "another");
+}
+
+static void fail_later(struct call *c)
+{
+	((struct password *)c->job)->ok = c->runs == 0;
+}
+
+static void fail_at_once(struct call *c)
+{
+	((struct password *)c->job)->ok = false;
+}
+
+#define CHANGE(old, new) "{\"user\":{\"original_password\":\"" old "\",\"password\":\"" new "\"}}"
+
+static void who_knows_the_old_password_does_not_undo_a_reset(void **state)
+{
+	static const char path[] = "/identity/v3/users/$bob/password";
+	void (*const resets[])(struct call * c) = { reset_bob, reset_bob_later };
+	struct password *p = password_new("pw", "");
+	unsigned int status;
+
+	password_hash(p);
+	for (size_t i = 0; i < ARRAY_LEN(resets); i++) {
+		put_hash(&user_resource, "bob", "password_hash", p->hash);
+		post(NULL, path, CHANGE("pw", "x"), resets[i], &status);
+		assert_int_equal(status, 401);
+		assert_true(is_kept(&user_resource, "bob", "password_hash", "another"));
+	}
+	put_hash(&user_resource, "bob", "password_hash", p->hash);
+	post(NULL, "/identity/v3/auth/tokens", LOGIN("\"password\"", BY("bob", "pw")), reset_bob,
+	     &status);
+	assert_int_equal(status, 401);
+	put_hash(&user_resource, "bob", "password_hash", p->hash);
+	post(NULL, path, CHANGE("pw", "x"), fail_later, &status);
+	assert_int_equal(status, 500);
+	assert_true(is_kept(&user_resource, "bob", "password_hash", p->hash));
+	assert_int_equal(post(NULL, path, CHANGE("pw", "x"), NULL, &status), 2);
+	assert_int_equal(status, 204);
+	assert_false(is_kept(&user_resource, "bob", "password_hash", p->hash));
+	password_free(p);
+}
+
+/* ---- application credentials ---- */
+
+#define CREDENTIAL(secret)                                                                         \
+	LOGIN("\"application_credential\"",                                                        \
+	      "\"application_credential\":{\"id\":\"$cred\",\"secret\":\"" secret "\"}")
+
+/* bob's, on $project. */
+static void make_credential(struct call *c, const char *name, const char *expires_at,
+			    const char *hash)
+{
+	const json_t *doc;
+
+	assert_int_equal(
+		res_create(c, &appcred_resource,
+			   json_pack("{s:s,s:s,s:s,s:s?,s:s,s:[{s:s,s:s}]}", "name", name,
+				     "user_id", id_of("bob"), "project_id", id_of("project"),
+				     "expires_at", expires_at, "secret_hash", hash, "roles", "id",
+				     id_of("reader"), "name", "reader"),
+			   &doc),
+		0);
+	json_object_set(cloud.ids, "cred", json_object_get(doc, "id"));
+}
+
+static void make_project(void)
+{
+	make(&cloud, "project", "/identity/v3/projects", "{\"project\":{\"name\":\"many\"}}");
+	learn(&cloud, &role_resource, "reader", "reader");
+	grant(&cloud, "projects/$project", "$bob", "$reader");
+}
+
+static void a_credential_ends_with_its_time_its_secret_and_its_project(void **state)
+{
+	struct password *p = password_new("pw", "");
+	struct call *c = call_at(now);
+	unsigned int status, left;
+	char name[16];
+
+	password_hash(p);
+	make_project();
+	make_credential(c, "short", "1980-01-01T00:00:00Z", p->hash);
+	assert_int_equal(appcred_expires_us(appcred_holds(c, id_of("cred")), INT64_MAX),
+			 315532800 * INT64_C(1000000));
+	finish(c);
+	log_in(CREDENTIAL("pw"), &status);
+	assert_int_equal(status, 201);
+	now = 315532800 * INT64_C(1000000);
+	log_in(CREDENTIAL("pw"), &status);
+	assert_int_equal(status, 401);
+
+	for (int i = 0; i < 140; i++) {
+		c = call_at(now);
+		snprintf(name, sizeof(name), "c%d", i);
+		make_credential(c, name, NULL, p->hash);
+		finish(c);
+	}
+	post(NULL, "/identity/v3/auth/tokens", CREDENTIAL("pw"), reset_credential, &status);
+	assert_int_equal(status, 401);
+	put_hash(&appcred_resource, "cred", "secret_hash", p->hash);
+	log_in(CREDENTIAL("pw"), &status);
+	assert_int_equal(status, 201);
+	assert_int_equal(
+		ask(&cloud, &cloud_admin, "DELETE", "/identity/v3/projects/$project", NULL, NULL),
+		204);
+	log_in(CREDENTIAL("pw"), &status);
+	assert_int_equal(status, 401);
+	password_free(p);
+	left = 141;
+	for (int i = 0; i < 3; i++) {
+		c = call_at(now);
+		assert_int_equal(res_count(c, &appcred_resource, NULL, NULL), left);
+		assert_int_equal(appcred_purge(c), 0);
+		finish(c);
+		left -= MIN(left, 64U);
+	}
+	assert_int_equal(left, 0);
+}
+
+static void a_credential_is_made_whole_or_not_at_all(void **state)
+{
+	static const char path[] = "/identity/v3/users/$bob/application_credentials";
+	struct auth bob = { .scope = SCOPE_PROJECT, .roles = ROLE_READER };
+	unsigned int status;
+	struct call *c;
+
+	make_project();
+	snprintf(bob.user_id, sizeof(bob.user_id), "%s", id_of("bob"));
+	snprintf(bob.project_id, sizeof(bob.project_id), "%s", id_of("project"));
+	post(&bob, path, "{\"application_credential\":{\"name\":\"a\"}}", fail_at_once, &status);
+	assert_int_equal(status, 500);
+	c = call_at(now);
+	assert_int_equal(res_count(c, &appcred_resource, NULL, NULL), 0);
+	call_free(c);
+	post(&bob, path, "{\"application_credential\":{\"name\":\"a\"}}", NULL, &status);
+	assert_int_equal(status, 201);
+}
+
+/* Whichever way one tries, it is the same few tries. */
+static void wrong_passwords_are_counted_on_every_way_in(void **state)
+{
+	unsigned int status;
+
+	make_user("eve", true);
+	for (int i = 0; i < 6; i++) {
+		post(NULL, "/identity/v3/users/$eve/password", CHANGE("no", "x"), NULL, &status);
+		assert_int_equal(status, i < 5 ? 401 : 429);
+	}
+	assert_int_equal(log_in(LOGIN("\"password\"", BY("eve", "pw")), &status), 0);
+	assert_int_equal(status, 429);
+	for (int i = 0; i < 6; i++) {
+		log_in(CREDENTIAL("no"), &status);
+		assert_int_equal(status, i < 5 ? 401 : 429);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +465,10 @@ int main(void)
 		cmocka_unit_test(a_new_key_signs_and_the_one_before_it_still_reads),
 		cmocka_unit_test(every_login_costs_the_same),
 		cmocka_unit_test(each_method_that_is_named_must_be_shown),
+		cmocka_unit_test(who_knows_the_old_password_does_not_undo_a_reset),
+		cmocka_unit_test(a_credential_ends_with_its_time_its_secret_and_its_project),
+		cmocka_unit_test(a_credential_is_made_whole_or_not_at_all),
+		cmocka_unit_test(wrong_passwords_are_counted_on_every_way_in),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
