@@ -13,7 +13,7 @@
 #include "identity/identity.h"
 
 #define SECRET_BYTES 64
-#define CREDS_MAX    100 /* of a user: they go with him in one transaction */
+#define CREDS_MAX    100 /* of a user */
 
 static const struct rfield fields[] = {
 	{ "id", J_STR, R_FILTER },
@@ -58,9 +58,20 @@ static int deleted(struct call *c, const json_t *doc)
 	return name ? identity_free_name(c, &appcred_resource, name) : -ENOMEM;
 }
 
+/*
+ * It goes with its user and its project, which may have more than a transaction holds: nobody
+ * finds it any more, and appcred_purge() deletes it.
+ */
+static bool stands(struct call *c, const json_t *doc)
+{
+	return res_get(c, &user_resource, doc_str(doc, "user_id")) &&
+	       res_get(c, &project_resource, doc_str(doc, "project_id"));
+}
+
 static bool visible(const struct call *c, const json_t *doc)
 {
-	return !strcmp(doc_str(doc, "user_id"), c->auth->user_id) || caller_is_admin(c);
+	return (!strcmp(doc_str(doc, "user_id"), c->auth->user_id) || caller_is_admin(c)) &&
+	       stands((struct call *)c, doc);
 }
 
 /* Of the user in the path alone: the list is all that he may ask for. */
@@ -91,27 +102,8 @@ const struct resource appcred_resource = {
 };
 
 /**
- * appcred_drop() - Delete the credentials of a user
- * @c:       the call
- * @user_id: his id
- *
- * Return: 0; as res_delete().
- */
-int appcred_drop(struct call *c, const char *user_id)
-{
-	struct cursor it = res_list(c, &appcred_resource, "user_id", user_id);
-	int rc = 0;
-
-	while (!rc && cursor_next(&it))
-		rc = res_delete(c, &appcred_resource, doc_str(it.doc, "id"));
-	return rc;
-}
-
-/**
- * appcred_purge() - Forget credentials whose project is gone; some of them: the rest next time
+ * appcred_purge() - Forget credentials whose user or project is gone; some: the rest next time
  * @c: a periodic call
- *
- * They log nobody in. A project may have more than go with it in one transaction.
  *
  * Return: 0; as res_delete().
  */
@@ -121,7 +113,7 @@ int appcred_purge(struct call *c)
 	int rc = 0;
 
 	for (unsigned int n = 0; n < STORE_OPS_MAX / 4 && !rc && cursor_next(&it);)
-		if (!res_get(c, &project_resource, doc_str(it.doc, "project_id"))) {
+		if (!stands(c, it.doc)) {
 			rc = res_delete(c, &appcred_resource, doc_str(it.doc, "id"));
 			n++;
 		}
@@ -133,13 +125,13 @@ int appcred_purge(struct call *c)
  * @c:  the call
  * @id: its id
  *
- * Return: its document; NULL when it is gone, or its time is over.
+ * Return: its document; NULL when it, its user or its project is gone, or its time is over.
  */
 const json_t *appcred_holds(struct call *c, const char *id)
 {
 	const json_t *doc = res_get(c, &appcred_resource, id);
 
-	return c->now_us < expires_us(doc) ? doc : NULL;
+	return c->now_us < expires_us(doc) && stands(c, doc) ? doc : NULL;
 }
 
 /**

@@ -177,7 +177,6 @@ static int check_user(struct call *c, json_t *doc, const json_t *old)
 static int deleted_user(struct call *c, const json_t *doc)
 {
 	return grant_drop(c, doc_str(doc, "id"), NULL)
-		       ?: appcred_drop(c, doc_str(doc, "id"))
 		       ?: identity_free_name(c, &user_resource, doc);
 }
 
@@ -387,7 +386,7 @@ static const struct route own_routes[] = {
 static const struct route *const routes[] = { own_routes,   appcred_routes, auth_routes,
 					      grant_routes, catalog_routes, NULL };
 static const struct periodic periodics[] = { { 600000, token_purge },
-					     { 600000, appcred_purge },
+					     { 60000, appcred_purge },
 					     { 3600000, token_rotate_key },
 					     { 0, NULL } };
 

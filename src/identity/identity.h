@@ -71,7 +71,6 @@ int catalog_start(struct call *c);
 int identity_bootstrap(struct call *c);
 
 /* Application credentials (appcred.c). */
-int appcred_drop(struct call *c, const char *user_id);
 int appcred_purge(struct call *c);
 const json_t *appcred_holds(struct call *c, const char *id);
 int64_t appcred_expires_us(const json_t *doc, int64_t wanted);
