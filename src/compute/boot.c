@@ -140,8 +140,8 @@ static int place(struct call *c, const struct boot *b, json_t *server,
 	struct place_port ports[NICS_MAX];
 	struct place_want want = {
 		.host = b->host,
-		.only = json_object_size(b->only) ? b->only : NULL,
-		.avoid = b->avoid,
+		.hints = { .only = b->same, .avoid = b->different },
+		.group = { .only = json_object_size(b->kin) ? b->kin : NULL, .avoid = b->apart },
 		.vcpus = (unsigned int)doc_int(b->flavor, "vcpus"),
 		.memory_mb = (unsigned int)doc_int(b->flavor, "ram"),
 		.ports = ports,
@@ -156,7 +156,7 @@ static int place(struct call *c, const struct boot *b, json_t *server,
 	n = hosts_load(c, &hosts);
 	rc = placement_choose(hosts, n, &want, &chosen, vfs, why);
 	if (rc && b->soft) {
-		want.only = want.avoid = NULL;
+		want.group = (struct place_hosts){ NULL };
 		*why = (struct err){ 0 };
 		rc = placement_choose(hosts, n, &want, &chosen, vfs, why);
 	}
@@ -283,7 +283,7 @@ static int boot_one(struct call *c, struct boot *b, json_t *server, bool first)
 	rc = group_hints(c, b);
 	if (rc)
 		return rc;
-	json_object_set(server, "group", json_object_get(b->group, "id"));
+	doc_set_text(server, "group", *b->group ? b->group : NULL);
 	if (first && may_wait(c) && vf_returns(c, b, true))
 		return call_wait(c, RETURN_MS, "/vf/");
 	rc = place(c, b, server, vfs, &why);
@@ -374,8 +374,7 @@ static int server_create(struct call *c)
 	if (!rc)
 		rc = boot_all(c, &b);
 	json_decref(b.given);
-	json_decref(b.only);
-	json_decref(b.avoid);
+	hints_drop(&b);
 	return rc;
 }
 

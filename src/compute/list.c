@@ -16,6 +16,7 @@
 
 #define LIST_MAX      1000 /* servers of one answer, as Nova's max_limit */
 #define SORT_KEYS_MAX 8
+#define REPEATS_MAX   4 /* of +, in a pattern */
 
 static bool has_reference(const char *pattern)
 {
@@ -25,15 +26,27 @@ static bool has_reference(const char *pattern)
 	return false;
 }
 
-/* A POSIX pattern that cannot take long: no back references, no counts. Anything else: plain text.
+/* regcomp() copies what a + repeats: a++++… doubles its memory with each. */
+static bool repeats_much(const char *pattern)
+{
+	unsigned int n = 0;
+
+	for (const char *p = pattern; (p = strchr(p, '+')); p++)
+		n++;
+	return n > REPEATS_MAX;
+}
+
+/*
+ * A POSIX pattern that takes neither long nor much memory: no back references, no counts, few
+ * repeats. Anything else: plain text.
  */
 static bool text_matches(const char *text, const char *pattern)
 {
 	regex_t re;
 	bool hit;
 
-	if (strchr(pattern, '{') || has_reference(pattern) || strlen(pattern) > 255 ||
-	    regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB))
+	if (strchr(pattern, '{') || has_reference(pattern) || repeats_much(pattern) ||
+	    strlen(pattern) > 255 || regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB))
 		return strstr(text, pattern) != NULL;
 	hit = regexec(&re, text, 0, NULL, 0) == 0;
 	regfree(&re);

@@ -4,6 +4,7 @@
  * boot's hint named; its document says which. Policies are held at boot, where placement chooses.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -158,15 +159,28 @@ static void apply_policy(struct call *c, const json_t *group, struct boot *b)
 				json_integer(doc_int(counts, doc_text(it.doc, "host")) + 1));
 	json_object_foreach (counts, host, n)
 		if (!strcmp(policy + 5 * b->soft, "affinity"))
-			json_object_set_new(b->only, host, json_true());
+			json_object_set_new(b->kin, host, json_true());
 		else if (json_integer_value(n) >= MAX(most, 1))
-			json_object_set_new(b->avoid, host, json_true());
+			json_object_set_new(b->apart, host, json_true());
+}
+
+/**
+ * hints_drop() - Forget what group_hints() has set
+ * @b: the boot
+ */
+void hints_drop(struct boot *b)
+{
+	json_decref(take(b->same));
+	json_decref(take(b->different));
+	json_decref(take(b->kin));
+	json_decref(take(b->apart));
 }
 
 /**
  * group_hints() - Read os:scheduler_hints: group, same_host, different_host
  * @c: the call
- * @b: the boot: group, only, avoid and soft are set; read anew for each server of it
+ * @b: the boot: group, same, different, kin, apart and soft are set, for hints_drop(); read anew
+ *     for each server of it
  *
  * The group is written, too, so that two boots into it are judged one after the other.
  *
@@ -174,26 +188,30 @@ static void apply_policy(struct call *c, const json_t *group, struct boot *b)
  */
 int group_hints(struct call *c, struct boot *b)
 {
-	const json_t *hints = json_object_get(c->body, "os:scheduler_hints"), *name;
+	const json_t *hints = json_object_get(c->body, "os:scheduler_hints"), *name, *same, *group;
 	int rc;
 
 	hints = hints ? hints : json_object_get(c->body, "OS-SCH-HNT:scheduler_hints");
 	name = json_object_get(hints, "group");
-	json_decref(b->only);
-	json_decref(b->avoid);
-	b->only = json_object();
-	b->avoid = json_object();
-	rc = hint_hosts(c, json_object_get(hints, "same_host"), b->only)
-		     ?: hint_hosts(c, json_object_get(hints, "different_host"), b->avoid);
+	same = json_object_get(hints, "same_host");
+	hints_drop(b);
+	b->same = same && !json_is_null(same) ? json_object() : NULL;
+	b->different = json_object();
+	b->kin = json_object();
+	b->apart = json_object();
+	rc = hint_hosts(c, same, b->same)
+		     ?: hint_hosts(c, json_object_get(hints, "different_host"), b->different);
 	if (rc || !name)
 		return rc;
-	b->group = res_seen(c, &server_group_resource, json_string_value(name));
-	if (!b->group || !caller_is_in(c, doc_str(b->group, "project_id")))
+	group = res_seen(c, &server_group_resource, json_string_value(name));
+	if (!group || !caller_is_in(c, doc_str(group, "project_id")))
 		return call_fail(c, 400, "BadRequest", "Instance group %s could not be found.",
 				 json_is_string(name) ? json_string_value(name) : "");
-	if (res_count(c, &server_resource, "group", doc_str(b->group, "id")) >=
+	if (res_count(c, &server_resource, "group", doc_str(group, "id")) >=
 	    (uint64_t)quota_limit(c, c->auth->project_id, QUOTA_MEMBERS))
 		return call_fail(c, 403, "QuotaError", "Quota exceeded, too many servers in group");
-	apply_policy(c, b->group, b);
-	return res_put(c, &server_group_resource, json_copy((json_t *)b->group));
+	apply_policy(c, group, b);
+	/* By text, as the document is replaced. */
+	snprintf(b->group, sizeof(b->group), "%s", doc_str(group, "id"));
+	return res_put(c, &server_group_resource, json_copy((json_t *)group));
 }

@@ -53,8 +53,14 @@ static int put_tags(struct call *c, const json_t *server, json_t *tags)
 {
 	json_t *copy = json_copy((json_t *)server);
 
+	int rc;
+
 	json_object_set_new(copy, "tags", tags);
-	return server_put(c, copy);
+	rc = server_check_size(c, copy);
+	if (!rc)
+		return server_put(c, copy);
+	json_decref(copy);
+	return rc;
 }
 
 static int tags_list(struct call *c)

@@ -163,6 +163,12 @@ int placement_assign(const struct place_host *host, const struct place_port *por
 		       : 0;
 }
 
+static bool is_among(const struct place_hosts *wanted, const char *name)
+{
+	return (!wanted->only || json_object_get(wanted->only, name)) &&
+	       !json_object_get(wanted->avoid, name);
+}
+
 /**
  * placement_fits() - Whether a host can take a server now
  * @host: the host with what is used of it
@@ -182,8 +188,7 @@ int placement_fits(const struct place_host *host, const struct place_want *want,
 	if (!host->alive)
 		return err_set(e, -EHOSTDOWN, "its agent is dead (no heartbeat for %u s)",
 			       host->silent_s);
-	if ((want->only && !json_object_get(want->only, host->name)) ||
-	    json_object_get(want->avoid, host->name))
+	if (!is_among(&want->hints, host->name) || !is_among(&want->group, host->name))
 		return err_set(e, -ENOMEM, "a hint or the server's group excludes it");
 	if (host->disabled && !want->host)
 		return err_set(e, -ENOMEM, "its compute service is disabled");

@@ -52,10 +52,15 @@ struct place_vf {
 	const char *pci_slot; /* NULL: not known */
 };
 
-struct place_want {
-	const char *host;    /* this host and no other; NULL: any */
-	const json_t *only;  /* {name: true}: one of these hosts; NULL: any */
+/* Hosts by their names, {name: true}. */
+struct place_hosts {
+	const json_t *only;  /* one of these; NULL: any */
 	const json_t *avoid; /* none of these; NULL: any */
+};
+
+struct place_want {
+	const char *host;		 /* this host and no other; NULL: any */
+	struct place_hosts hints, group; /* both hold */
 	unsigned int vcpus, memory_mb;
 	const struct place_port *ports;
 	unsigned int n_ports; /* 0..PLACE_MAX_PORTS */

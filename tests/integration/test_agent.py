@@ -258,9 +258,17 @@ def host(the_host):
 
 def test_a_server_boots_gets_its_lease_and_leaves_nothing_behind(host):
     net = Net(host)
-    vm = Server(host, net, user_data='#!/bin/sh\necho user data of $(hostname)\n').active().booted()
+    script = '#!/bin/sh\necho user data of $(hostname)\ngrep -o "admin_pass[^,]*" /run/config/openstack/latest/meta_data.json\n' \
+        'cat /run/config/openstack/content/0000\n'
+    vm = Server(host, net, user_data=script, admin_pass='s3cret', files=[
+        {'path': '/etc/motd', 'contents': base64.b64encode(b'a file of the boot\n').decode()}]).active().booted()
     wait_for(lambda: f'nic eth0 mac {vm.mac} addr {vm.ip}/24 mtu 1500' in vm.said(), 20, 'its address')
     wait_for(lambda: f'user data of vm-{vm.vf}' in vm.said(), 10, 'its user data')
+    wait_for(lambda: 'a file of the boot' in vm.said() and '"s3cret"' in vm.said(), 10, 'its file and its password')
+    files = host.state / 'agent/servers' / vm.id
+    secret, = files.rglob('meta_data.json')
+    qemu = subprocess.run(['cat', secret], user='libvirt-qemu', group='libvirt-qemu', extra_groups=[], capture_output=True, check=False)
+    assert secret.read_text() and qemu.returncode and not qemu.stdout
     assert vm.mac in (net.dir / 'leases').read_text()
     config = vm.vf_state()['config']
     assert (config['mac'], config['port_id'], config['server']) == (vm.mac, vm.port, f'vm <{vm.vf}>')

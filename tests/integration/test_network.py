@@ -733,6 +733,11 @@ def test_a_project_has_one_default_group_as_long_as_it_lives(cloud):
         body = {'security_group': {'name': name, **({} if path else {'project_id': project['id']})}}
         assert cloud.admin.call(method, f'{V2}/security-groups{path}', body).status_code == 409, (method, name)
     cloud.admin.put(f"{V2}/security-groups/{default['id']}", {'security_group': {'name': 'default', 'description': 'd'}})
+    cloud.admin.delete(f"{V2}/security-groups/{default['id']}")  # then the project lacks one, and nothing else may take its name
+    for method, path in ('PUT', '/' + other['id']), ('POST', ''):
+        body = {'security_group': {'name': 'default', **({} if path else {'project_id': project['id']})}}
+        assert cloud.admin.call(method, f'{V2}/security-groups{path}', body).status_code == 409, method
+    assert [g['name'] for g in cloud.admin.get(found)['security_groups']] == ['o']
     cloud.admin.delete('/identity/v3/projects/' + project['id'])
     assert [g['name'] for g in cloud.admin.get(found)['security_groups']] == ['o']
     cloud.admin.delete(f"{V2}/security-groups/{other['id']}")

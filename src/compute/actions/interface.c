@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "compute/actions/actions.h"
+#include "compute/boot.h"
 #include "network/binding/binding.h"
 #include "network/core/network.h"
 
@@ -176,6 +177,9 @@ static int interface_attach(struct call *c)
 	server = action_begin(c, "attach_interface", "attach_interface");
 	if (!server)
 		return -EBUSY;
+	if (json_array_size(json_object_get(server, "ports")) >= NICS_MAX)
+		return call_fail(c, 403, "PortLimitExceeded", "A server has at most %d networks",
+				 NICS_MAX);
 	id = asked = doc_text(given, "port_id");
 	rc = (asked ? find_port(c, asked) : 0) ?: refuse_running(c, server);
 	if (!rc && !asked)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/uuid.h"
 #include "identity/identity.h"
 #include "network/core/network.h"
 #include "network/secgroup/secgroup.h"
@@ -46,17 +47,47 @@ static bool is_default(struct call *c, const json_t *group)
 	return row && doc_is(row, "group", doc_str(group, "id"));
 }
 
+/* A project's group "default", made if there is none yet: its row first, which group_check() asks
+ * for. *id is borrowed from a document of the call. */
+static int group_default(struct call *c, const char *project_id, const char **id)
+{
+	const json_t *row = call_get(c, "/group_default/%s", project_id), *group;
+	char fresh[UUID_STR_LEN];
+	int rc;
+
+	if (row) {
+		*id = doc_str(row, "group");
+		return 0;
+	}
+	uuid_new(fresh);
+	rc = call_put(c, json_pack("{s:s}", "group", fresh), "/group_default/%s", project_id);
+	if (!rc)
+		rc = res_create(c, &security_group_resource,
+				json_pack("{s:s,s:s,s:s,s:s}", "id", fresh, "name", "default",
+					  "description", "Default security group", "project_id",
+					  project_id),
+				&group);
+	if (!rc)
+		*id = doc_str(group, "id");
+	return rc;
+}
+
 /* One of that name a project has from the start, and no second. */
 static int group_check(struct call *c, json_t *doc, const json_t *old)
 {
+	const char *own;
+	int rc;
+
 	if (doc_same(doc, old, "name"))
 		return 0;
 	if (old && is_default(c, old))
 		return call_fail(c, 409, "SecurityGroupCannotUpdateDefault",
 				 "Updating default security group not allowed.");
-	if (!doc_is(doc, "name", "default") ||
-	    !call_get(c, "/group_default/%s", doc_str(doc, "project_id")))
+	if (!doc_is(doc, "name", "default") || is_default(c, doc))
 		return 0;
+	rc = group_default(c, doc_str(doc, "project_id"), &own);
+	if (rc)
+		return rc;
 	return call_fail(c, 409, "SecurityGroupDefaultAlreadyExists",
 			 "Default security group already exists.");
 }
@@ -140,29 +171,6 @@ const struct resource security_group_resource = {
 	.deleted = group_deleted,
 	.show = group_show,
 };
-
-/* A project's group "default", made if there is none yet; *id is borrowed from a document of the
- * call. */
-static int group_default(struct call *c, const char *project_id, const char **id)
-{
-	const json_t *row = call_get(c, "/group_default/%s", project_id), *group;
-	int rc;
-
-	if (row) {
-		*id = doc_str(row, "group");
-		return 0;
-	}
-	rc = res_create(c, &security_group_resource,
-			json_pack("{s:s,s:s,s:s}", "name", "default", "description",
-				  "Default security group", "project_id", project_id),
-			&group);
-	if (!rc)
-		rc = call_put(c, json_pack("{s:O}", "group", json_object_get(group, "id")),
-			      "/group_default/%s", project_id);
-	if (!rc)
-		*id = doc_str(group, "id");
-	return rc;
-}
 
 /* Of a project that an older version made, or whose admin deleted it: who looks or makes another
  * has a default group. */

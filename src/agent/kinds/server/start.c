@@ -55,7 +55,11 @@ static int make_drive(struct server_job *j, const char *iso)
 		ports[i] = &j->ports[i];
 		nets[i] = j->nets[i].doc ? &j->nets[i] : NULL;
 	}
-	snprintf(dir, sizeof(dir), "%s/drive", j->dir);
+	/* Its files are of no QEMU, of whatever server: they have passwords. */
+	snprintf(dir, sizeof(dir), "%s/private", j->dir);
+	if (file_mkdirs(dir, 0700, &j->step.e))
+		return -EIO;
+	snprintf(dir, sizeof(dir), "%s/private/drive", j->dir);
 	return drive_make(&j->want, ports, j->n_ports, nets, dir, iso, &j->step.e);
 }
 
