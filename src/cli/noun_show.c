@@ -68,6 +68,15 @@ static void print_pf(const struct pf_info *pf)
 	print_drops(&pf->status.uplink);
 }
 
+/* Of a process's namespace its number alone; when the process began tells it from later ones. */
+static void print_place(const char *tap, const char *netns)
+{
+	size_t pid = strspn(netns, "0123456789");
+
+	printf("%s%s%.*s", tap, *netns ? " netns " : "",
+	       (int)(netns[pid] == ':' ? pid : strlen(netns)), netns);
+}
+
 static void print_attachment(const struct vf_info *vf)
 {
 	const struct vf_attach *a = &vf->attach;
@@ -85,8 +94,13 @@ static void print_attachment(const struct vf_info *vf)
 			       s->n_queues == 1 ? "" : "s", s->features);
 		break;
 	case VF_ATTACH_TAP:
-		printf("tap %s%s%s, %s", a->tap, *a->netns ? " netns " : "", a->netns,
-		       s->connected ? "there" : "missing");
+		printf("tap ");
+		print_place(a->tap, a->netns);
+		printf(", %s", s->connected ? "there" : "missing");
+		if (!*s->tap || (!strcmp(s->tap, a->tap) && !strcmp(s->netns, a->netns)))
+			break;
+		printf(" as ");
+		print_place(s->tap, s->netns);
 		break;
 	}
 	printf(", link %s, mtu %u\n", s->link_up ? "up" : "down", s->mtu);

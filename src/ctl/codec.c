@@ -40,6 +40,8 @@ static const struct field vf_status_fields[] = {
 	R(vf_status, "n_learned", FIELD_U32, n_learned, 0),
 	R(vf_status, "pci_slot", FIELD_STR, pci_slot, 15),
 	R(vf_status, "mtu", FIELD_U16, mtu, 0),
+	R(vf_status, "tap", FIELD_STR, tap, 15),
+	R(vf_status, "netns", FIELD_STR, netns, VF_NAME_LEN),
 	R(vf_status, "overridden", FIELD_STR, overridden, 191),
 	FIELD_END
 };

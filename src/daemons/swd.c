@@ -306,7 +306,7 @@ static int state_give(const struct swd *swd, const struct account *own, struct e
 /* As root, for a parent that is not: directories and files become its own. */
 static int hand_over(const struct swd *swd, const struct conf *conf, struct err *e)
 {
-	static const char *const of_run[] = { "swd.lock", "swd.sock", "vhost", NULL };
+	static const char *const of_run[] = { "swd.lock", "swd.sock", "taps", "vhost", NULL };
 	char mirrors[PATH_MAX];
 	struct account own;
 	int rc = account_find(PARENT, &own, e);

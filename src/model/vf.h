@@ -176,6 +176,8 @@ struct vf_status {
 	struct mac learned[VF_MACS_UNTRUSTED];
 	char pci_slot[16];	   /* synthetic, by first-offset/stride: 0000:05:10.2 */
 	uint16_t mtu;		   /* in force, see vf_mtu() */
+	char tap[16];		   /* tap: its name by now, its user may rename it; "": no tap */
+	char netns[VF_NAME_LEN + 1]; /* tap: the namespace it is in by now */
 	char overridden[192];	   /* words set by hand since the agent wrote them: "mac,vlan" */
 };
 

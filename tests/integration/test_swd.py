@@ -2,6 +2,7 @@
 """The software PF through the real daemon: taps, namespaces, uplinks, restarts, bad input."""
 import array
 import contextlib
+import ctypes
 import fcntl
 import hashlib
 import json
@@ -868,3 +869,128 @@ def test_a_switch_whose_watchdog_is_stuck_is_ended_by_the_parent(hanging):
     log_has(swd, 'the switch process hangs and is ended')
     swd.wait_ready()
     assert a.ping('10.77.0.2')
+
+
+def index_of(ns, dev):
+    """The index of a netdev, in our own namespace with ns None; None: there is none."""
+    done = (ns.run if ns else run)('ip', '-j', 'link', 'show', dev, check=False)
+    return json.loads(done.stdout)[0]['ifindex'] if not done.returncode else None
+
+
+@pytest.mark.parametrize('signo', [signal.SIGTERM, signal.SIGKILL])
+def test_taps_are_known_again_wherever_their_users_have_put_them(swd, netns, signo):
+    swd.call('pf.add', name='p2p1', numvfs=8)
+    a, b, c = netns(), netns(), netns()
+    taps = [unique('t') for _ in range(6)]
+    for vf, tap in enumerate(taps[:4]):
+        swd.call('vf.attach', pf='p2p1', vf=vf, kind='tap', tap=tap, **({'netns': a.name} if vf == 3 else {}))
+    swd.call('mirror.add', name='m', from_pf='p2p1', from_vf=0, dir='both', to='tap', tap=taps[4])
+    renamed = unique('r')
+    with contextlib.ExitStack() as stack:
+        sleeper = stack.enter_context(subprocess.Popen(['unshare', '-n', 'sleep', '60']))
+        stack.callback(sleeper.kill)
+        wait_for(lambda: os.readlink(f'/proc/{sleeper.pid}/ns/net') != os.readlink('/proc/self/ns/net'), what='a namespace without a name')
+        run('ip', 'link', 'set', taps[0], 'netns', b.name, 'name', 'eth0')  # a container's way
+        run('ip', 'link', 'set', taps[1], 'netns', str(sleeper.pid))  # one without a name
+        run('ip', 'link', 'set', taps[2], 'name', renamed)
+        a.run('ip', 'link', 'set', taps[3], 'netns', c.name, 'name', 'eth3')
+        run('ip', 'link', 'set', taps[4], 'netns', b.name, 'name', 'mon')
+        run('ip', 'netns', 'del', a.name)  # where a tap was asked for, and is no more
+        run('ip', 'netns', 'add', a.name)
+        unnamed = ['nsenter', '-t', str(sleeper.pid), '-n']
+        places = [(b, 'eth0'), (None, renamed), (c, 'eth3'), (b, 'mon')]
+        before = [index_of(*place) for place in places]
+        assert None not in before
+        wait_for(lambda: swd.vf('p2p1', 3)['status'].get('tap') == 'eth3', what='where the tap is')
+        swd.proc.send_signal(signo)
+        swd.proc.wait()
+        run('ip', 'tuntap', 'add', taps[2], 'mode', 'tap')  # a user's own, by a name that is free
+        stack.callback(run, 'ip', 'link', 'del', taps[2])
+        users = index_of(None, taps[2])
+        swd.start()
+        wait_for(lambda: all(swd.vf('p2p1', vf)['status']['connected'] for vf in range(4)), what='all taps')
+        assert [index_of(*place) for place in places] == before
+        where = [swd.vf('p2p1', vf)['status'] for vf in range(4)]
+        assert [(s['tap'], s['netns'].split(':')[0]) for s in where] == \
+            [('eth0', b.name), (taps[1], str(sleeper.pid)), (renamed, ''), ('eth3', c.name)]
+        assert [index_of(None, tap) for tap in (taps[0], taps[1], taps[4])] == [None] * 3, 'a second netdev'
+        assert index_of(a, taps[3]) is None and index_of(None, taps[2]) == users
+        for place in (b, 'eth0'), (c, 'eth3'):
+            place[0].run('ip', 'link', 'set', place[1], 'up')
+        b.run('ip', 'addr', 'add', '10.77.0.1/24', 'dev', 'eth0')
+        c.run('ip', 'addr', 'add', '10.77.0.2/24', 'dev', 'eth3')
+        b.run('ip', 'link', 'set', 'mon', 'up')
+        assert c.ping('10.77.0.1')
+        for vf in range(4):
+            swd.call('vf.detach', pf='p2p1', vf=vf)
+        assert [index_of(*place) for place in places[:3]] == [None] * 3 and index_of(None, taps[2]) == users
+        assert run(*unnamed, 'ip', 'link', 'show', taps[1], check=False).returncode
+        # of a state that does not name it any more, the rest goes as well
+        assert swd.stop(signal.SIGTERM) == 0
+        swd.state.unlink()
+        swd.start()
+        assert index_of(b, 'mon') is None and not (swd.dir / 'taps').exists()
+
+
+def test_a_tap_by_a_name_that_anothers_tap_came_to_have_is_not_taken(swd):
+    need_root()
+    swd.call('pf.add', **FLAT)
+    first, second = unique('t'), unique('t')
+    for vf, tap in enumerate((first, second)):
+        swd.call('vf.attach', pf='p2p1', vf=vf, kind='tap', tap=tap)
+    was = index_of(None, second)
+    run('ip', 'link', 'del', first)
+    run('ip', 'link', 'set', second, 'name', first)
+    wait_for(lambda: not swd.vf('p2p1', 0)['status']['connected'], what='the loss of the tap')
+    assert swd.stop(signal.SIGTERM) == 0
+    swd.start()
+    assert swd.vf('p2p1', 1)['status']['tap'] == first and index_of(None, first) == was
+    assert not swd.vf('p2p1', 0)['status']['connected']
+
+
+def test_attach_and_detach_of_one_name_meet_no_busy_tap(swd):
+    need_root()
+    swd.call('pf.add', **FLAT)
+    tap = unique('t')
+    for _ in range(3):
+        swd.call('vf.attach', pf='p2p1', vf=3, kind='tap', tap=tap)
+        run('ip', 'link', 'set', tap, 'up')
+        # one descriptor that is closed later, as by a worker on its way out of the kernel
+        child = os.pidfd_open(swd.child())
+        held = [fd.name for fd in pathlib.Path(f'/proc/{swd.child()}/fd').iterdir() if os.readlink(fd) == '/dev/net/tun']
+        late = ctypes.CDLL(None).syscall(438, child, int(held[0]), 0)  # pidfd_getfd
+        assert late >= 0
+        swd.call('vf.detach', pf='p2p1', vf=3)
+        assert index_of(None, tap) is None
+        os.close(late)
+        os.close(child)
+
+
+def test_a_namespace_is_named_by_a_process_in_it(swd, netns):
+    swd.call('pf.add', **FLAT)
+    tap, ns = unique('t'), netns()
+    sleepers = [subprocess.Popen(['unshare', '-n', 'sleep', '60']) for _ in range(2)]
+    try:
+        pids = [str(sleeper.pid) for sleeper in sleepers]
+        for pid in pids:
+            wait_for(lambda: os.readlink(f'/proc/{pid}/ns/net') != os.readlink('/proc/self/ns/net'), what='its namespace')
+        swd.call('vf.attach', pf='p2p1', vf=0, kind='tap', tap=tap, netns=pids[0])
+        swd.call('vf.attach', pf='p2p1', vf=0, kind='tap', tap=tap, netns=f'/proc/{pids[0]}/ns/net')  # the same again
+        swd.call('vf.attach', pf='p2p1', vf=1, kind='tap', tap=tap, netns=f'/run/netns/{ns.name}')
+        swd.call('svc.add', pf='p2p1', name=tap, netns=f'/proc/{pids[1]}/ns/net')
+        for pid in pids:
+            run('nsenter', '-t', pid, '-n', 'ip', 'link', 'show', tap)
+        assert index_of(ns, tap)
+        shown = run(DAEMONS / 'anyvf', 'vf', 'show', 'p2p1', '0', env={**os.environ, 'ANYVF_RUN_DIR': str(swd.dir)}).stdout
+        assert f'tap {tap} netns {pids[0]}, there' in shown
+        for netns_ in '4194305', '/proc/4194305/ns/net':
+            with pytest.raises(CtlError, match='ip netns attach'):
+                swd.call('vf.attach', pf='p2p1', vf=2, kind='tap', tap=unique('t'), netns=netns_)
+    finally:
+        for sleeper in sleepers:
+            sleeper.kill()
+            sleeper.wait()
+    wait_for(lambda: not swd.vf('p2p1', 0)['status']['connected'], what='the loss of the tap')
+    assert swd.stop(signal.SIGTERM) == 0
+    swd.start()
+    assert not swd.vf('p2p1', 0)['status']['connected'] and 'vf 0' in swd.log.read_text()

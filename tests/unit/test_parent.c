@@ -21,6 +21,7 @@
 
 #include <cmocka.h>
 
+#include "sw/parent/netns.h"
 #include "sw/parent/parent.h"
 #include "sw/parent/parent_rules.h"
 #include "sw/parent/parent_wire.h"
@@ -273,12 +274,12 @@ static int child_outlives_a_namespace(struct parent *p, void *arg)
 	int fd = -1;
 
 	sh->rc[0] = parent_tap_open(p, &want, &fd, &sh->e);
-	sh->ids[0] = parent_netns_id(p, netns_name);
+	sh->ids[0] = netns_id(netns_name);
 	__atomic_store_n(&sh->lives, 1, __ATOMIC_RELEASE);
 	while (__atomic_load_n(&sh->lives, __ATOMIC_ACQUIRE) != 2)
 		usleep(1000);
 	sh->rc[1] = parent_tap_open(p, &want, &fd, &sh->e); /* in the one that has its name now */
-	sh->ids[1] = parent_netns_id(p, netns_name);
+	sh->ids[1] = netns_id(netns_name);
 	sh->rc[2] = parent_tap_close(p, tap_name, netns_name, NULL);
 	return 0;
 }
@@ -414,6 +415,8 @@ static int run_dir_remove(void **state)
 		snprintf(path, sizeof(path), "%s/%s", run_dir, child_dirs[i]);
 		rmdir(path);
 	}
+	snprintf(path, sizeof(path), "%s/taps", run_dir);
+	unlink(path);
 	return rmdir(run_dir);
 }
 

@@ -54,8 +54,11 @@ static const struct row {
 	{ "a name beside the list", VERB_TAP_OPEN, "eth0", .narrow = true, .rc = -EACCES },
 	{ "closing", VERB_TAP_CLOSE, "t0", .rc = 0 },
 	{ "closing a path", VERB_TAP_CLOSE, "a/b", .rc = -EINVAL },
-	{ "a namespace's number", VERB_NETNS_ID, .netns = "edge", .rc = 0 },
-	{ "a file's number", VERB_NETNS_ID, .netns = "../../etc/shadow", .rc = -EINVAL },
+	{ "a namespace's number", VERB_NETNS_BORN, .netns = "edge", .rc = 0 },
+	{ "a file's number", VERB_NETNS_BORN, .netns = "../../etc/shadow", .rc = -EINVAL },
+	{ "where a tap is", VERB_TAP_WHERE, "t0", .rc = 0 },
+	{ "where nothing is", VERB_TAP_WHERE, "", .rc = -EINVAL },
+	{ "two lines of the list of taps", VERB_TAP_OPEN, "t0", .netns = "a\n7 b", .rc = -EINVAL },
 
 	{ "a wire", VERB_PACKET_OPEN, "eth9", .rc = 0 },
 	{ "the management port", VERB_PACKET_OPEN, "eth0", .facts.default_route = true, .rc = -EBUSY },
@@ -184,7 +187,7 @@ static void a_tap_is_ours_by_owner_and_group(void **state)
 		const char *name;
 		enum tap_origin origin;
 	} cases[] = {
-		{ { .there = false }, "t0", TAP_ABSENT },
+		{ { .ifindex = 0 }, "t0", TAP_ABSENT },
 		{ { true, true, true, true, { 900, 901 } }, "t0", TAP_OURS },
 		{ { true, true, true, false, { 900, 0 } }, "t0", TAP_LENT },
 		{ { true, true, true, true, { 900, 5 } }, "t0", TAP_LENT },

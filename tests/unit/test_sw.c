@@ -198,6 +198,16 @@ bool tap_port_alive(const struct port *port)
 {
 	return true;
 }
+int parent_netns_born(struct parent *p, const char *pid, uint64_t *out, struct err *e)
+{
+	*out = strcmp(pid, "20583") ? 0 : 77;
+	return strcmp(pid, "1") ? 0 : err_set(e, -ESRCH, "fake");
+}
+bool tap_port_where(const struct port *port, struct tap_place *out)
+{
+	*out = (struct tap_place){ .name = "now" };
+	return true;
+}
 int parent_state_read(struct parent *p, const char *path, size_t max, char **out, size_t *size,
 		      struct err *e)
 {

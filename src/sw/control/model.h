@@ -160,6 +160,7 @@ int sw_plug_host(struct sw *sw, struct sw_pf *pf, struct err *e);
 int sw_plug_svc(struct sw *sw, struct sw_pf *pf, struct sw_svc *svc, struct err *e);
 int sw_plug_vf(struct sw *sw, struct sw_pf *pf, unsigned int vf, struct err *e);
 void sw_unplug(struct sw *sw, struct sw_port *port, const char *tap, const char *netns);
+int sw_netns_word(const struct sw *sw, char netns[VF_NAME_LEN + 1], struct err *e);
 int sw_name_check(const struct sw *sw, const char *name, const char *netns, struct err *e);
 bool sw_plug_tick(struct sw *sw);
 void sw_plug_all(struct sw *sw);

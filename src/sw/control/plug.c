@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What ports are plugged into: taps, sockets, wires; opened, watched, closed. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -172,6 +173,37 @@ void sw_unplug(struct sw *sw, struct sw_port *port, const char *tap, const char 
 	port->edge = NULL;
 	if (tap && *tap)
 		parent_tap_close(sw->opts.parent, tap, netns, NULL);
+}
+
+/**
+ * sw_netns_word() - Make of a namespace as people say it the word that lasts
+ * @sw:    switch
+ * @netns: a name, its path, PID or /proc/PID/ns/net, as ip-link(8) has them; gets the word: of a
+ *         process also when it began, as another will have its number some day
+ * @e:     says what it is not
+ *
+ * Return: 0, -ESRCH without such a process, -EPERM without root.
+ * Context: control; blocks for the parent's answer.
+ */
+int sw_netns_word(const struct sw *sw, char netns[VF_NAME_LEN + 1], struct err *e)
+{
+	static const char *const dirs[] = { "/run/netns/", "/var/run/netns/" };
+	char pid[12];
+	uint64_t born;
+	int n = 0, rc;
+
+	for (unsigned int i = 0; i < ARRAY_LEN(dirs); i++)
+		if (!strncmp(netns, dirs[i], strlen(dirs[i])))
+			memmove(netns, netns + strlen(dirs[i]),
+				strlen(netns + strlen(dirs[i])) + 1);
+	if (sscanf(netns, "/proc/%11[0-9]/ns/net%n", pid, &n) != 1 || !n)
+		sscanf(netns, "%11[0-9]%n", pid, &n);
+	if (!n || netns[n])
+		return 0;
+	rc = parent_netns_born(sw->opts.parent, pid, &born, e);
+	if (!rc && born)
+		snprintf(netns, VF_NAME_LEN + 1, "%s:%" PRIu64, pid, born);
+	return rc;
 }
 
 static bool same_tap(const char *name, const char *netns, const char *other,

@@ -28,6 +28,7 @@ int sw_svc_add(void *ctx, const struct svc_config *want, struct err *e)
 {
 	struct sw *sw = ctx;
 	struct sw_pf *pf = sw_pf_find(sw, want->pf, e);
+	struct svc_config config = *want;
 	struct sw_svc *svc, *more;
 	struct sw_vf *saved;
 	int rc;
@@ -38,7 +39,7 @@ int sw_svc_add(void *ctx, const struct svc_config *want, struct err *e)
 	    (want->mtu && (want->mtu < 68 || want->mtu > 9216)))
 		return err_set(e, -EINVAL, "service port %s: mac, vlan or mtu is out of range",
 			       want->name);
-	rc = sw_name_check(sw, want->name, want->netns, e);
+	rc = sw_netns_word(sw, config.netns, e) ?: sw_name_check(sw, want->name, config.netns, e);
 	if (rc)
 		return rc;
 	if (svc_find(pf, want->name)) /* svc_del() knows ports by name alone */
@@ -48,7 +49,7 @@ int sw_svc_add(void *ctx, const struct svc_config *want, struct err *e)
 		return err_set(e, -ENOMEM, "no memory");
 	pf->svcs = more;
 	svc = &more[pf->n_svcs];
-	*svc = (struct sw_svc){ .config = *want, .port.id = VEB_NO_PORT };
+	*svc = (struct sw_svc){ .config = config, .port.id = VEB_NO_PORT };
 	if (mac_is_zero(&svc->config.mac))
 		mac_random(&svc->config.mac, SVC_OUI);
 	rc = sw_id_take(sw, &svc->port.id, e);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "sw/control/model.h"
+#include "sw/port/tap.h"
 
 #define SAID_MAX 16 /* refusals said of one VF until it is released: its guest may ask for ever */
 
@@ -105,6 +106,7 @@ int sw_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_info *out, s
 {
 	struct sw *sw = ctx;
 	struct dp_port_status port = { 0 };
+	struct tap_place at;
 	struct sw_pf *p;
 	struct sw_vf *v = sw_vf_find(sw, pf, vf, &p, e);
 
@@ -118,6 +120,10 @@ int sw_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_info *out, s
 	out->status.features = port.features;
 	out->status.link_up = sw_vf_link_up(p, vf);
 	out->status.mtu = vf_mtu(&v->config, &p->config);
+	if (p->vf_ports[vf].edge && tap_port_where(p->vf_ports[vf].edge, &at)) {
+		memcpy(out->status.tap, at.name, sizeof(out->status.tap));
+		memcpy(out->status.netns, at.netns, sizeof(out->status.netns));
+	}
 	status_of_guest(v, &out->status);
 	sw_learned_show(sw, p, vf, &out->status);
 	sw_pci_slot(p, (int)vf, out->status.pci_slot);
@@ -194,6 +200,9 @@ static int attach_resolve(const struct sw *sw, const char *pf, unsigned int vf,
 	case VF_ATTACH_TAP:
 		memcpy(a.tap, want->tap, sizeof(a.tap));
 		memcpy(a.netns, want->netns, sizeof(a.netns));
+		n = sw_netns_word(sw, a.netns, e);
+		if (n)
+			return n;
 		break;
 	}
 	*out = a;

@@ -16,45 +16,14 @@
 #include <linux/rtnetlink.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
+
+#include "sw/parent/netns.h"
 
 #define PACKET_RCVBUF (16 << 20) /* bytes; a burst of GSO frames while the worker is elsewhere */
-
-/* Enters /run/netns/@name; *back gets a descriptor of the namespace left, or -1 for "". */
-static int netns_enter(const char *name, int *back, struct err *e)
-{
-	char path[sizeof("/run/netns/") + VF_NAME_LEN];
-
-	*back = -1;
-	if (!*name)
-		return 0;
-	if (strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
-		return err_set(e, -EINVAL, "namespace name %s is not valid", name);
-	snprintf(path, sizeof(path), "/run/netns/%s", name);
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_errno(e, "namespace %s", name);
-	auto_close int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (own < 0 || setns(fd, CLONE_NEWNET))
-		return err_errno(e, "enter namespace %s", name);
-	*back = take_fd(own);
-	return 0;
-}
-
-static void netns_leave(int back)
-{
-	if (back < 0)
-		return;
-	/* Going on in a foreign namespace would put everybody's taps there. */
-	if (setns(back, CLONE_NEWNET))
-		abort();
-	close(back);
-}
 
 static int name_check(const char *name, struct err *e)
 {
@@ -130,41 +99,53 @@ static void look_link(const struct rtattr *a, struct tap_look *out)
 		attrs_walk(RTA_DATA(a), RTA_PAYLOAD(a), out, look_info);
 }
 
-/* RTM_GETLINK of rtnetlink(7); a tun device's owner is in no ioctl. */
-static int tap_look(const char *name, struct tap_look *out, struct err *e)
+/* A message about one netdev, as rtnetlink(7) has it, and then what came back. */
+struct link_msg {
+	struct nlmsghdr h;
+	struct ifinfomsg link;
+	uint8_t rest[32768];
+};
+
+/* In the present namespace. Returns the bytes that came back, or a negative errno. */
+static ssize_t link_ask(uint16_t type, uint16_t flags, unsigned int ifindex, struct link_msg *m)
 {
-	struct {
-		struct nlmsghdr h;
-		struct ifinfomsg link;
-		uint8_t rest[32768];
-	} m = { .h = { NLMSG_LENGTH(sizeof(m.link)), RTM_GETLINK, NLM_F_REQUEST, 0, 0 },
-		.link = { .ifi_index = (int)if_nametoindex(name) } };
 	auto_close int sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	ssize_t n;
 
-	*out = (struct tap_look){ .there = m.link.ifi_index };
-	if (!out->there)
-		return 0;
-	n = sock < 0 ? -1 : send(sock, &m, m.h.nlmsg_len, 0);
-	n = n < 0 ? -1 : recv(sock, &m, sizeof(m), 0);
+	m->h = (struct nlmsghdr){ NLMSG_LENGTH(sizeof(m->link)), type,
+				  (uint16_t)(NLM_F_REQUEST | flags), 0, 0 };
+	m->link = (struct ifinfomsg){ .ifi_index = (int)ifindex };
+	n = sock < 0 ? -1 : send(sock, m, m->h.nlmsg_len, 0);
+	n = n < 0 ? -1 : recv(sock, m, sizeof(*m), 0);
+	return n < 0 ? -errno : n;
+}
+
+/* RTM_GETLINK; a tun device's owner is in no ioctl. */
+static int tap_look(unsigned int ifindex, struct tap_look *out, struct err *e)
+{
+	struct link_msg m;
+	ssize_t n;
+
+	*out = (struct tap_look){ .ifindex = ifindex };
+	n = ifindex ? link_ask(RTM_GETLINK, 0, ifindex, &m) : 0;
 	if (n < 0)
-		return err_errno(e, "look at %s", name);
-	if (n < (ssize_t)NLMSG_LENGTH(sizeof(m.link)) || m.h.nlmsg_type != RTM_NEWLINK) {
-		out->there = false; /* it went away meanwhile */
-		return 0;
-	}
-	attrs_walk(IFLA_RTA(&m.link), (size_t)n - NLMSG_LENGTH(sizeof(m.link)), out, look_link);
+		return err_set(e, (int)n, "look at netdev %u: %s", ifindex, strerror((int)-n));
+	if (n < (ssize_t)NLMSG_LENGTH(sizeof(m.link)) || m.h.nlmsg_type != RTM_NEWLINK)
+		out->ifindex = 0; /* it is not there, or went away meanwhile */
+	else
+		attrs_walk(IFLA_RTA(&m.link), (size_t)n - NLMSG_LENGTH(sizeof(m.link)), out,
+			   look_link);
 	return 0;
 }
 
 /**
  * netdev_tap_look() - What is there under a tap's name, and whose it is
  * @name:  interface name
- * @netns: name under /run/netns, or "" for the process's own
- * @out:   all false if there is nothing
+ * @netns: word of its namespace
+ * @out:   all zero if there is nothing
  * @e:     says why it cannot be told
  *
- * Return: 0, -EINVAL for a bad name, -ENOENT without the namespace, or the kernel's errno.
+ * Return: 0, -EINVAL for a bad name, as netns_enter(), or the kernel's errno.
  * Context: as netdev_tap_open().
  */
 int netdev_tap_look(const char *name, const char *netns, struct tap_look *out, struct err *e)
@@ -175,29 +156,53 @@ int netdev_tap_look(const char *name, const char *netns, struct tap_look *out, s
 		rc = netns_enter(netns, &back, e);
 	if (rc)
 		return rc;
-	rc = tap_look(name, out, e);
+	rc = tap_look(if_nametoindex(name), out, e);
 	netns_leave(back);
 	return rc;
 }
 
-/* A tap of @name that must be there, or, with a mark, must not be. */
-static int tap_attach(int fd, const char *name, const struct tap_mark *born, struct err *e)
+/**
+ * netdev_tap_find() - What has an index in a namespace, and whose it is
+ * @netns:   word of the namespace
+ * @ifindex: index
+ * @name:    gets its present name
+ * @out:     all zero if there is nothing, or it cannot be told
+ *
+ * Context: as netdev_tap_open().
+ */
+void netdev_tap_find(const char *netns, unsigned int ifindex, char name[IFNAMSIZ],
+		     struct tap_look *out)
+{
+	int back;
+
+	*out = (struct tap_look){ 0 };
+	if (netns_enter(netns, &back, NULL))
+		return;
+	if (if_indextoname(ifindex, name) && tap_look(ifindex, out, NULL))
+		*out = (struct tap_look){ 0 };
+	netns_leave(back);
+}
+
+/* A tap of @name that must be there, or, if it is to be born, must not be. */
+static int tap_attach(int fd, const char *name, const struct tap_birth *born, struct err *e)
 {
 	struct ifreq ifr = ifreq_of(name);
 
+	if (born && ioctl(fd, TUNSETIFINDEX, &born->ifindex))
+		return err_errno(e, "index of tap %s", name);
 	ifr.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (born ? IFF_TUN_EXCL : 0));
 	if (ioctl(fd, TUNSETIFF, &ifr))
 		return errno == EBUSY ? err_errno(e, "tap %s is in use by another program", name)
 		       : errno == EINVAL ? err_errno(e, "%s exists and is no tap", name)
 					 : err_errno(e, "open tap %s", name);
-	if (born && (ioctl(fd, TUNSETOWNER, born->owner) || ioctl(fd, TUNSETGROUP, born->group) ||
-		     ioctl(fd, TUNSETPERSIST, 1)))
+	if (born && (ioctl(fd, TUNSETOWNER, born->mark.owner) ||
+		     ioctl(fd, TUNSETGROUP, born->mark.group) || ioctl(fd, TUNSETPERSIST, 1)))
 		return err_errno(e, "prepare tap %s", name);
 	return 0;
 }
 
 /* The part of netdev_tap_open() that runs inside the namespace. */
-static int tap_open(const struct tap_want *w, const struct tap_mark *born, int *out, struct err *e)
+static int tap_open(const struct tap_want *w, const struct tap_birth *born, int *out, struct err *e)
 {
 	/* What the reader of the tap takes; ports that cannot are served by software. */
 	unsigned int offload = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
@@ -224,7 +229,7 @@ static int tap_open(const struct tap_want *w, const struct tap_mark *born, int *
 /**
  * netdev_tap_open() - Make a tap, or open one nobody holds
  * @want: name, namespace and settings
- * @born: whose it is to be: it is made, and must not be there; NULL: it is there
+ * @born: whose and what it is to be: it is made, and must not be there; NULL: it is there
  * @fd:   the open tap, non-blocking, with virtio-net headers of 10 bytes; the caller closes it
  * @e:    says why not
  *
@@ -232,10 +237,10 @@ static int tap_open(const struct tap_want *w, const struct tap_mark *born, int *
  * addresses and namespace, until netdev_tap_remove().
  *
  * Return: 0, -EINVAL for a bad name or a netdev that is no tap, -EBUSY if another process holds
- * it, -ENOENT without the namespace, -EPERM without privilege, or the kernel's errno.
+ * it, as netns_enter(), -EPERM without privilege, or the kernel's errno.
  * Context: a single-threaded process with CAP_NET_ADMIN and CAP_SYS_ADMIN.
  */
-int netdev_tap_open(const struct tap_want *want, const struct tap_mark *born, int *fd,
+int netdev_tap_open(const struct tap_want *want, const struct tap_birth *born, int *fd,
 		    struct err *e)
 {
 	int back, rc = name_check(want->name, e);
@@ -264,16 +269,16 @@ int netdev_tap_apply(int fd, const struct tap_want *want, bool born, struct err 
 {
 	struct ifreq ifr = { 0 };
 	auto_close int ns = ioctl(fd, TUNGETDEVNETNS);
-	auto_close int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	int rc;
+	int back, rc;
 
-	if (ioctl(fd, TUNGETIFF, &ifr))
+	if (ns < 0 || ioctl(fd, TUNGETIFF, &ifr))
 		return err_set(e, -ENODEV, "tap %s is gone", want->name);
-	if (ns < 0 || own < 0 || setns(ns, CLONE_NEWNET))
-		return err_errno(e, "enter the namespace of %s", want->name);
+	rc = netns_enter_fd(ns, &back);
+	if (rc)
+		return err_set(e, rc, "enter the namespace of %s: %s", want->name, strerror(-rc));
 	auto_close int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	rc = sock < 0 ? err_errno(e, "socket") : tap_apply(sock, ifr.ifr_name, want, born, e);
-	netns_leave(take_fd(own));
+	netns_leave(back);
 	return rc;
 }
 
@@ -292,33 +297,45 @@ bool netdev_tap_alive(int fd)
 }
 
 /**
- * netdev_netns_id() - Tell namespaces of one name apart
- * @netns: name under /run/netns, or "" for the process's own
+ * netdev_tap_where() - Where an open tap's netdev is by now
+ * @fd:   from netdev_tap_open()
+ * @name: gets its present name
  *
- * An open tap keeps its namespace alive after `ip netns del`, unseen by anyone: whoever holds the
- * tap compares this number with the one it had when the tap was made.
- *
- * Return: a number no other namespace has while this one lives; 0 for "" and for a missing one.
- * Context: any thread; no privilege needed.
+ * Return: netns_id() of its namespace; 0 once the netdev was deleted.
+ * Context: as netdev_tap_open().
  */
-uint64_t netdev_netns_id(const char *netns)
+uint64_t netdev_tap_where(int fd, char name[IFNAMSIZ])
 {
-	char path[sizeof("/run/netns/") + VF_NAME_LEN];
-	struct stat st;
+	auto_close int ns = ioctl(fd, TUNGETDEVNETNS);
+	struct ifreq ifr = { 0 };
 
-	snprintf(path, sizeof(path), "/run/netns/%s", netns);
-	return *netns && !stat(path, &st) ? st.st_ino : 0;
+	if (ns < 0 || ioctl(fd, TUNGETIFF, &ifr))
+		return 0;
+	snprintf(name, IFNAMSIZ, "%s", ifr.ifr_name);
+	return netns_id_fd(ns);
 }
 
 /**
- * netdev_tap_remove() - Let a tap's netdev go with its last descriptor
- * @fd: from netdev_tap_open(); stays the caller's, who closes it to make it happen
+ * netdev_tap_remove() - Delete a tap's netdev
+ * @fd: from netdev_tap_open(); stays the caller's, and is worth nothing afterwards
+ *
+ * At once, whoever has another descriptor of it: a worker that is about to leave the kernel may
+ * hold the last one for a while, and the next tap of that name would be refused as busy.
  *
  * Context: the process that may also open taps.
  */
 void netdev_tap_remove(int fd)
 {
+	auto_close int ns = ioctl(fd, TUNGETDEVNETNS);
+	struct ifreq ifr = { 0 };
+	struct link_msg m;
+	int back;
+
 	ioctl(fd, TUNSETPERSIST, 0);
+	if (ns < 0 || ioctl(fd, TUNGETIFF, &ifr) || netns_enter_fd(ns, &back))
+		return;
+	(void)link_ask(RTM_DELLINK, NLM_F_ACK, if_nametoindex(ifr.ifr_name), &m);
+	netns_leave(back);
 }
 
 /**

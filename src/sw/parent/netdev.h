@@ -15,11 +15,17 @@
 /* A tap as it should be. Plain data: it crosses the socket to the parent. */
 struct tap_want {
 	char name[IFNAMSIZ];	     /* interface name */
-	char netns[VF_NAME_LEN + 1]; /* name under /run/netns; "": the daemon's own */
+	char netns[VF_NAME_LEN + 1]; /* word of its namespace (netns.h) */
 	struct mac mac;		     /* zero: the kernel's choice */
 	bool mac_at_birth;	     /* true: the MAC is given once, then it is the user's */
 	uint16_t mtu;		     /* bytes of payload; 0: leave */
 	bool up;		     /* true: set up; false: leave as it is */
+};
+
+/* Where a tap is. */
+struct tap_place {
+	char name[IFNAMSIZ];
+	char netns[VF_NAME_LEN + 1]; /* word of its namespace */
 };
 
 /* The account a tap of ours belongs to: how it is known in our next life. */
@@ -28,9 +34,15 @@ struct tap_mark {
 	gid_t group;
 };
 
-/* What is there under a tap's name. */
+/* What a tap of ours gets when it is made, beside its settings. */
+struct tap_birth {
+	struct tap_mark mark;
+	unsigned int ifindex; /* it keeps it, whatever its name and namespace come to be */
+};
+
+/* What is there under a tap's name or index. */
 struct tap_look {
-	bool there;	       /* a netdev of that name */
+	unsigned int ifindex;  /* 0: nothing */
 	bool tap;	       /* it is a tap */
 	bool owned, grouped;   /* it has an owner, a group */
 	struct tap_mark mark;
@@ -54,11 +66,13 @@ struct netdev_state {
 };
 
 int netdev_tap_look(const char *name, const char *netns, struct tap_look *out, struct err *e);
-int netdev_tap_open(const struct tap_want *want, const struct tap_mark *born, int *fd,
+void netdev_tap_find(const char *netns, unsigned int ifindex, char name[IFNAMSIZ],
+		     struct tap_look *out);
+int netdev_tap_open(const struct tap_want *want, const struct tap_birth *born, int *fd,
 		    struct err *e);
 int netdev_tap_apply(int fd, const struct tap_want *want, bool born, struct err *e);
 bool netdev_tap_alive(int fd);
-uint64_t netdev_netns_id(const char *netns);
+uint64_t netdev_tap_where(int fd, char name[IFNAMSIZ]);
 void netdev_tap_remove(int fd);
 int netdev_tap_set_carrier(int fd, bool carrier);
 int netdev_packet_open(const char *name, int *fd, struct err *e);

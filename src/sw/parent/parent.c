@@ -102,7 +102,7 @@ static void on_request(struct keeper *k)
 		on_beat(k, req.tid, &got);
 		return;
 	}
-	reply.rc = parent_serve(&k->store, &req, &reply.value, &fd, &reply.err);
+	reply.rc = parent_serve(&k->store, &req, &reply, &fd, &reply.err);
 	sock_send_fds(k->sock, &reply, sizeof(reply), &fd, fd >= 0 ? 1 : 0);
 	if (fd >= 0 && req.verb != VERB_TAP_OPEN) /* taps are kept */
 		close(fd);
@@ -294,9 +294,14 @@ int parent_run(const struct parent_opts *opts, parent_child_fn fn, void *arg)
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, &old);
 	k.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	parent_taps_load(&k.store);
 	if (k.signals >= 0 && !child_start(&k))
 		keeper_run(&k);
-	parent_taps_drop(&k.store, k.remove_taps);
+	if (k.remove_taps) {
+		parent_taps_drop(&k.store, true);
+		parent_taps_save(&k.store);
+	}
+	parent_taps_drop(&k.store, false);
 	close(k.signals);
 	munmap(k.refused, sizeof(*k.refused));
 	sigprocmask(SIG_SETMASK, &old, NULL);

@@ -32,7 +32,9 @@ int parent_ready(struct parent *p, struct err *e);
 void parent_beat(void *p, pid_t tid);
 int parent_tap_open(struct parent *p, const struct tap_want *want, int *fd, struct err *e);
 int parent_tap_close(struct parent *p, const char *name, const char *netns, struct err *e);
-uint64_t parent_netns_id(struct parent *p, const char *netns);
+int parent_tap_where(struct parent *p, const struct tap_place *asked, struct tap_place *out,
+		     struct err *e);
+int parent_netns_born(struct parent *p, const char *pid, uint64_t *out, struct err *e);
 int parent_gre_open(struct parent *p, bool v6, int *fd, struct err *e);
 int parent_packet_open(struct parent *p, const char *netdev, bool force, int *fd, struct err *e);
 int parent_mirror_open(struct parent *p, const char *path, int *fd, struct err *e);

@@ -29,14 +29,14 @@ static int ask_locked(struct parent *p, const struct request *req, struct reply 
  * parent_call() - Ask the parent for something
  * @p:     the parent, or NULL without root
  * @req:   what
- * @value: gets the number it answers; NULL: not wanted
+ * @out:   gets its answer; NULL: not wanted
  * @fd:    gets the descriptor it sends, for the caller to close; NULL: not wanted
  * @e:     gets its words
  *
  * Return: 0, -EPERM without root, -EIO, or what the parent said.
  * Context: any thread but a worker; blocks for the answer.
  */
-int parent_call(struct parent *p, const struct request *req, uint64_t *value, int *fd,
+int parent_call(struct parent *p, const struct request *req, struct reply *out, int *fd,
 		struct err *e)
 {
 	struct reply reply = { 0 };
@@ -55,8 +55,8 @@ int parent_call(struct parent *p, const struct request *req, uint64_t *value, in
 		return err_set(e, reply.rc, "%s", reply.err.msg);
 	if (fd && got < 0)
 		return err_set(e, -EIO, "the parent process sent no descriptor");
-	if (value)
-		*value = reply.value;
+	if (out)
+		*out = reply;
 	if (fd)
 		*fd = take_fd(got);
 	return 0;
@@ -111,24 +111,54 @@ int parent_tap_close(struct parent *p, const char *name, const char *netns, stru
 }
 
 /**
- * parent_netns_id() - netdev_netns_id(), of the host's namespaces as they are now
+ * parent_tap_where() - Where a tap is by now
  * @p:     the parent
- * @netns: name under /run/netns, or ""
+ * @asked: name and namespace of parent_tap_open()
+ * @out:   its place; a namespace that nobody else could name is "?"
+ * @e:     may be NULL
  *
- * The child's own view of the file system may lack a namespace made since.
+ * The child's own view of the file system may lack a namespace made since, and other processes.
  *
- * Return: as netdev_netns_id().
+ * Return: 0, -ENOENT if it is not kept, -ENODEV if it is gone, or only our own descriptor keeps its
+ * namespace alive: open it anew.
  * Context: control; blocks for the parent's answer.
  */
-uint64_t parent_netns_id(struct parent *p, const char *netns)
+int parent_tap_where(struct parent *p, const struct tap_place *asked, struct tap_place *out,
+		     struct err *e)
 {
-	struct request req = { .verb = VERB_NETNS_ID };
-	uint64_t id = 0;
+	struct request req = { .verb = VERB_TAP_WHERE };
+	struct reply reply;
+	int rc;
 
-	snprintf(req.netns, sizeof(req.netns), "%s", netns);
-	if (*netns)
-		(void)parent_call(p, &req, &id, NULL, NULL);
-	return id;
+	memcpy(req.name, asked->name, sizeof(req.name));
+	memcpy(req.netns, asked->netns, sizeof(req.netns));
+	rc = parent_call(p, &req, &reply, NULL, e);
+	if (!rc)
+		*out = reply.at;
+	return rc;
+}
+
+/**
+ * parent_netns_born() - netns_born() of one of the host's processes
+ * @p:   the parent, or NULL without root
+ * @pid: digits
+ * @out: gets it; 0: they are the name of a namespace
+ * @e:   says why not
+ *
+ * Return: 0, -ESRCH, -EPERM without root.
+ * Context: control; blocks for the parent's answer.
+ */
+int parent_netns_born(struct parent *p, const char *pid, uint64_t *out, struct err *e)
+{
+	struct request req = { .verb = VERB_NETNS_BORN };
+	struct reply reply;
+	int rc;
+
+	snprintf(req.netns, sizeof(req.netns), "%s", pid);
+	rc = parent_call(p, &req, &reply, NULL, e);
+	if (!rc)
+		*out = reply.value;
+	return rc;
 }
 
 /**

@@ -74,7 +74,7 @@ enum tap_origin parent_tap_origin(const struct parent_rules *rules, const char *
 {
 	bool given = look->owned && look->mark.owner == rules->mark.owner;
 
-	if (!look->there)
+	if (!look->ifindex)
 		return TAP_ABSENT;
 	if (!look->tap)
 		return TAP_NONE;
@@ -163,7 +163,8 @@ static const struct row {
 	[VERB_BEAT] = { .judge = judge_free },
 	[VERB_TAP_OPEN] = { .name = true, .judge = judge_tap },
 	[VERB_TAP_CLOSE] = { .name = true, .judge = judge_free }, /* of a tap that we have */
-	[VERB_NETNS_ID] = { .judge = judge_free },
+	[VERB_TAP_WHERE] = { .name = true, .judge = judge_free },
+	[VERB_NETNS_BORN] = { .judge = judge_free },
 	[VERB_PACKET_OPEN] = { .name = true, .judge = judge_packet },
 	[VERB_GRE_OPEN] = { .judge = judge_free }, /* it hears nothing */
 	[VERB_FILE_OPEN] = { .path = true, .judge = judge_file },
@@ -212,7 +213,7 @@ int parent_judge(const struct parent_rules *rules, const struct request *q,
 	if (row->name && (!*q->name || strpbrk(q->name, "/ \t\n:%") || !strcmp(q->name, ".") ||
 			  !strcmp(q->name, "..")))
 		return err_set(e, -EINVAL, "\"%s\" is not an interface name", q->name);
-	if (strchr(q->netns, '/') || *q->netns == '.')
+	if (strpbrk(q->netns, "/\n") || *q->netns == '.')
 		return err_set(e, -EINVAL, "namespace name %s is not valid", q->netns);
 	if (row->path && !path_is_plain(q->path))
 		return err_set(e, -EINVAL, "%s: not the plain absolute name of a file", q->path);

@@ -31,6 +31,8 @@ struct parent_rules {
 struct parent_facts {
 	bool default_route; /* the netdev carries one */
 	enum tap_origin origin;
+	struct tap_place at;  /* where the tap is, or is to be */
+	unsigned int ifindex; /* of what is there; 0: nothing */
 };
 
 int parent_rules_read(const struct conf *conf, const char *run_dir, bool private,

@@ -20,7 +20,8 @@ enum parent_verb {
 	VERB_BEAT,	  /* tid; the first with watch_open() of it; has no reply */
 	VERB_TAP_OPEN,	  /* name, netns, mac, mac_at_birth, mtu, up */
 	VERB_TAP_CLOSE,	  /* name, netns */
-	VERB_NETNS_ID,	  /* netns */
+	VERB_TAP_WHERE,	  /* name, netns */
+	VERB_NETNS_BORN,  /* netns: digits */
 	VERB_PACKET_OPEN, /* name, force */
 	VERB_GRE_OPEN,	  /* v6 */
 	VERB_FILE_OPEN,	  /* path: of a mirror */
@@ -47,17 +48,25 @@ struct request {
 
 struct reply {
 	int32_t rc;
-	uint64_t value; /* of VERB_NETNS_ID */
+	uint64_t value;	    /* of VERB_NETNS_BORN */
+	struct tap_place at; /* of VERB_TAP_WHERE */
 	struct err err;
 };
 
 /* A tap the child asked for; known by the words of the request, wherever it is by now. */
 struct kept {
-	char name[IFNAMSIZ];
-	char netns[VF_NAME_LEN + 1];
-	uint64_t netns_id; /* netdev_netns_id() when it was opened */
+	struct tap_place asked;
+	char netns[VF_NAME_LEN + 1]; /* where it was found last; "?": nobody gets there */
+	uint64_t pinned; /* netns_id() of where it was opened: our descriptor keeps that alive */
 	int fd;
 	bool ours;    /* and goes when nobody wants it any more */
+	bool claimed; /* the present child asked for it */
+};
+
+/* By what a tap that we made is known in our next life, too; a line of RUN_DIR/taps. */
+struct tap_id {
+	struct tap_place asked;
+	unsigned int ifindex;
 	bool claimed; /* the present child asked for it */
 };
 
@@ -65,14 +74,29 @@ struct kept {
 struct parent_store {
 	const struct parent_opts *opts;
 	bool ready; /* a child got as far as VERB_READY once */
-	unsigned int n_kept;
-	struct kept *kept; /* array of n_kept */
+	bool ids_changed; /* the file is to be written */
+	unsigned int n_kept, n_ids;
+	struct kept *kept;  /* array of n_kept */
+	struct tap_id *ids; /* array of n_ids */
 };
 
-int parent_serve(struct parent_store *s, const struct request *q, uint64_t *value, int *fd,
+struct parent_facts;
+int parent_serve(struct parent_store *s, const struct request *q, struct reply *reply, int *fd,
 		 struct err *e);
+
+/* parent_taps.c */
+void parent_taps_load(struct parent_store *s);
+void parent_taps_save(struct parent_store *s);
 void parent_taps_unclaim(struct parent_store *s);
+void parent_taps_sweep(struct parent_store *s);
 void parent_taps_drop(struct parent_store *s, bool remove);
+int parent_tap_facts(struct parent_store *s, const struct request *q, struct parent_facts *out,
+		     struct err *e);
+int parent_tap_serve(struct parent_store *s, const struct request *q,
+		     const struct parent_facts *facts, int *fd, struct err *e);
+int parent_tap_let_go(struct parent_store *s, const struct request *q, struct err *e);
+int parent_tap_tell(struct parent_store *s, const struct request *q, struct tap_place *out,
+		    struct err *e);
 
 /* parent_files.c: the verbs with a path, already judged. */
 int parent_file_open(const struct parent_opts *o, const char *path, int *fd, struct err *e);
@@ -88,7 +112,7 @@ struct parent {
 	bool beaten;	      /* once; of the thread that beats */
 };
 
-int parent_call(struct parent *p, const struct request *req, uint64_t *value, int *fd,
+int parent_call(struct parent *p, const struct request *req, struct reply *reply, int *fd,
 		struct err *e);
 
 #endif

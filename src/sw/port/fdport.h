@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "sw/data/port.h"
+#include "sw/parent/netdev.h"
 
 #define FDPORT_READS 64u	  /* most reads a turn: each is a syscall */
 #define FDPORT_ARENA (256u << 10) /* bytes of frames a turn; pages never used cost nothing */
@@ -20,8 +21,7 @@ struct fdport {
 	struct port_queue queue;
 	int fd;
 	char netdev[16];	     /* uplinks: the netdev's name */
-	char netns[VF_NAME_LEN + 1]; /* taps: namespace it was made in */
-	uint64_t netns_id;	     /* taps: parent_netns_id() then */
+	struct tap_place asked;	     /* taps: as it was asked for */
 	struct parent *parent;	     /* taps: who opened it */
 	unsigned int ifindex;	     /* uplinks: the netdev the socket is bound to */
 	uint8_t *arena;		     /* FDPORT_ARENA bytes the frames of one turn are read into */

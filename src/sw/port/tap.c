@@ -56,9 +56,9 @@ int tap_port_open(struct parent *p, const struct tap_want *want, struct port **o
 	if (rc)
 		return rc;
 	take_fd(fd);
-	memcpy(fp->netns, want->netns, sizeof(fp->netns));
+	memcpy(fp->asked.name, want->name, sizeof(fp->asked.name));
+	memcpy(fp->asked.netns, want->netns, sizeof(fp->asked.netns));
 	fp->parent = p;
-	fp->netns_id = parent_netns_id(p, want->netns);
 	*out = &fp->port;
 	return 0;
 }
@@ -85,7 +85,22 @@ int tap_port_set_link(struct port *port, bool up)
  */
 bool tap_port_alive(const struct port *port)
 {
+	struct tap_place at;
+
+	return tap_port_where(port, &at);
+}
+
+/**
+ * tap_port_where() - Where the tap's netdev is by now
+ * @port: from tap_port_open()
+ * @out:  its name and namespace, see parent_tap_where()
+ *
+ * Return: false once it was deleted.
+ * Context: control.
+ */
+bool tap_port_where(const struct port *port, struct tap_place *out)
+{
 	const struct fdport *fp = container_of(port, struct fdport, port);
 
-	return netdev_tap_alive(fp->fd) && fp->netns_id == parent_netns_id(fp->parent, fp->netns);
+	return netdev_tap_alive(fp->fd) && !parent_tap_where(fp->parent, &fp->asked, out, NULL);
 }
