@@ -11,7 +11,7 @@ static const struct mac m41 = { { 2, 0, 0, 0, 0, 0x41 } }, m58 = { { 2, 0, 0, 0,
 
 #define RULES(c) (&(struct guest_rules){ c, NULL, NULL })
 
-static struct guest *filtered(const struct guest *old, const struct mac *main_mac,
+static struct guest *filtered(struct guest *old, const struct mac *main_mac,
 			      const struct vf_config *c)
 {
 	const struct vf_filter f = { .main_mac = *main_mac };
@@ -26,7 +26,7 @@ static struct guest *judged(struct guest *old, const struct vf_config *c)
 	struct guest *g;
 
 	assert_int_equal(guest_judge(old, RULES(c), &g), 0);
-	guest_free(old);
+	guest_put(old);
 	return g;
 }
 
@@ -46,12 +46,12 @@ static void founding_recipe_keeps_the_guests_address(void **state)
 	g = judged(g, &c);
 	assert_true(guest_accepted(g, &m59));
 	assert_false(guest_accepted(g, &m58)); /* the VF's own by administration, not the guest's */
-	auto_of(guest_free) struct guest *dropped = filtered(g, &m41, &c);
+	auto_of(guest_put) struct guest *dropped = filtered(g, &m41, &c);
 	assert_false(guest_accepted(dropped, &m59));
 	assert_int_equal(dropped->n_refused, 1);
-	auto_of(guest_free) struct guest *again = filtered(dropped, &m59, &c);
+	auto_of(guest_put) struct guest *again = filtered(dropped, &m59, &c);
 	assert_false(guest_accepted(again, &m59)); /* once dropped, it must be asked for anew */
-	guest_free(g);
+	guest_put(g);
 }
 
 static void what_trust_allowed_goes_with_the_trust(void **state)
@@ -76,17 +76,17 @@ static void what_trust_allowed_goes_with_the_trust(void **state)
 	c.trust = false;
 	g = judged(g, &c);
 	assert_true(guest_accepted(g, &m59));
-	guest_free(g);
+	guest_put(g);
 }
 
 static void without_administrative_mac_the_guest_chooses(void **state)
 {
 	struct vf_config c = { .mac = zero };
-	auto_of(guest_free) struct guest *g = filtered(NULL, &m59, &c);
+	auto_of(guest_put) struct guest *g = filtered(NULL, &m59, &c);
 
 	assert_true(guest_accepted(g, &m59));
 	c.mac = m41;
-	auto_of(guest_free) struct guest *later = judged(take(g), &c);
+	auto_of(guest_put) struct guest *later = judged(take(g), &c);
 	assert_true(guest_accepted(later, &m59));
 }
 
@@ -108,11 +108,11 @@ static void quotas_refuse_and_count_the_excess(void **state)
 	c.trust = false;
 	g = judged(g, &c);
 	assert_int_equal(g->n_accepted, VF_MACS_UNTRUSTED);
-	guest_free(g);
+	guest_put(g);
 	f.n_macs = ARRAY_LEN(macs);
 	assert_int_equal(guest_filter(NULL, &f, RULES(&c), &g), 0);
 	assert_int_equal(g->n_accepted + g->n_refused + g->n_excess, 5001);
-	guest_free(g);
+	guest_put(g);
 }
 
 static void what_is_no_unicast_address_is_ignored(void **state)
@@ -125,7 +125,7 @@ static void what_is_no_unicast_address_is_ignored(void **state)
 				     .n_mcasts = ARRAY_LEN(mcasts),
 				     .mcasts = mcasts };
 	struct vf_config c = { .mac = zero };
-	auto_of(guest_free) struct guest *g = NULL;
+	auto_of(guest_put) struct guest *g = NULL;
 
 	assert_int_equal(guest_filter(NULL, &f, RULES(&c), &g), 0);
 	assert_int_equal(g->n_accepted, 2);
@@ -145,13 +145,13 @@ static void learned_addresses_follow_the_same_rule(void **state)
 	assert_int_equal(guest_learn(g, &m59, RULES(&c), &next), 0); /* one: the newest */
 	assert_true(guest_accepted(next, &m59));
 	assert_false(guest_accepted(next, &m58));
-	guest_free(g);
+	guest_put(g);
 	g = next;
 	c.trust = true; /* more need trust */
 	assert_int_equal(guest_learn(g, &m58, RULES(&c), &next), 0);
 	assert_int_equal(next->n_accepted, 2);
-	guest_free(g);
-	guest_free(next);
+	guest_put(g);
+	guest_put(next);
 }
 
 static void refused_learned_addresses_are_remembered_but_not_without_end(void **state)
@@ -163,7 +163,7 @@ static void refused_learned_addresses_are_remembered_but_not_without_end(void **
 		const struct mac m = { { 2, 9, 9, 9, 9, i } };
 
 		assert_int_equal(guest_learn(g, &m, RULES(&c), &next), 0);
-		guest_free(g);
+		guest_put(g);
 		g = next;
 	}
 	assert_int_equal(g->n_accepted, 0);
@@ -171,7 +171,7 @@ static void refused_learned_addresses_are_remembered_but_not_without_end(void **
 	c.mac = (struct mac){ { 2, 9, 9, 9, 9, 99 } };
 	g = judged(g, &c);
 	assert_true(guest_accepted(g, &c.mac));
-	guest_free(g);
+	guest_put(g);
 }
 
 static bool is_59(const void *arg, const struct mac *mac)
@@ -215,7 +215,7 @@ static void one_rule_says_whose_an_address_is(void **state)
 		struct vf_config c = { .mac = *rows[i / 2].mac, .trust = rows[i / 2].trust };
 		const struct guest_rules rules = { &c, i % 2 ? is_59 : NULL };
 		const struct guest_mac had = { m59, (uint8_t)rows[i / 2].before };
-		auto_of(guest_free) struct guest *old = NULL, *judged = NULL, *asked = NULL, *seen = NULL;
+		auto_of(guest_put) struct guest *old = NULL, *judged = NULL, *asked = NULL, *seen = NULL;
 		const struct vf_filter f = { .main_mac = m59 };
 
 		c.allowed.n = rows[i / 2].allowed;
@@ -239,7 +239,7 @@ static void who_may_not_have_an_address_keeps_his_own(void **state)
 {
 	const struct vf_config c = { .mac = zero };
 	const struct guest_rules rules = { &c, is_59 };
-	auto_of(guest_free) struct guest *own = NULL, *tried = NULL, *again = NULL, *freed = NULL;
+	auto_of(guest_put) struct guest *own = NULL, *tried = NULL, *again = NULL, *freed = NULL;
 
 	assert_int_equal(guest_learn(NULL, &m58, &rules, &own), 0);
 	assert_int_equal(guest_learn(own, &m59, &rules, &tried), 0);
@@ -254,8 +254,8 @@ static void who_may_not_have_an_address_keeps_his_own(void **state)
 static void a_lost_filter_source_keeps_what_was_accepted(void **state)
 {
 	struct vf_config c = { .mac = m59 };
-	auto_of(guest_free) struct guest *g = filtered(NULL, &m59, &c);
-	auto_of(guest_free) struct guest *lost = NULL;
+	auto_of(guest_put) struct guest *g = filtered(NULL, &m59, &c);
+	auto_of(guest_put) struct guest *lost = NULL;
 
 	assert_int_equal(guest_filter(g, NULL, RULES(&c), &lost), 0);
 	assert_true(guest_accepted(lost, &m59));

@@ -707,6 +707,32 @@ static void what_becomes_others_by_right_is_lost_to_whom_chose_it(void **state)
 	}
 }
 
+/* The same pointer is the same value: nobody looked at its addresses, and nobody has to. */
+static void a_change_judges_only_guests_whose_addresses_it_is_about(void **state)
+{
+	struct world *w = *state;
+	const struct guest *first, *second;
+	const struct sw_vf *vfs;
+
+	pf_add(w, "p2p1", 4);
+	vf_words(w, 1, false, "trust on");
+	guest_says(w, 1, M58);
+	guest_says(w, 2, M59);
+	vfs = w->sw->pfs[0]->vfs;
+	first = vfs[1].guest;
+	second = vfs[2].guest;
+	assert_int_equal(vf_words(w, 3, false, "mac " M2), 0);
+	assert_int_equal(vf_words(w, 1, false, "vlan 5"), 0);
+	guest_says(w, 1, M58);
+	vfs = w->sw->pfs[0]->vfs;
+	assert_ptr_equal(vfs[1].guest, first);
+	assert_ptr_equal(vfs[2].guest, second);
+	assert_int_equal(vf_words(w, 3, false, "mac " M59), 0);
+	vfs = w->sw->pfs[0]->vfs;
+	assert_ptr_equal(vfs[1].guest, first);
+	assert_ptr_not_equal(vfs[2].guest, second);
+}
+
 #define BEHIND "02:00:00:00:00:91"
 #define BEHIND2 "02:00:00:00:00:92"
 #define BEHIND3 "02:00:00:00:00:93"
@@ -2023,6 +2049,7 @@ int main(void)
 		T(a_vf_without_mac_takes_its_newest_source),
 		T(no_guest_takes_what_is_others_by_right),
 		T(what_becomes_others_by_right_is_lost_to_whom_chose_it),
+		T(a_change_judges_only_guests_whose_addresses_it_is_about),
 		T(allowed_addresses_are_the_vfs_without_trust),
 		T(an_address_that_was_allowed_goes_with_the_list),
 		T(addresses_behind_a_guest_are_learned_up_to_a_bound),

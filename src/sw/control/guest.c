@@ -2,42 +2,102 @@
 /* Judging guest addresses: pure, used by the control half of the software PF. */
 #include "sw/control/guest.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
+#include "base/uuid.h"
+
 #define REMEMBER_MAX (2 * VF_MACS_TRUSTED) /* addresses of one guest, accepted or not */
 #define LEARNED_MAX  VF_MACS_UNTRUSTED	   /* refused ones remembered of a VF that is learned */
+
+#define SLOT_REFUSED 0x8000u /* in a slot: the address is in refused[]; else in accepted[] */
+static_assert(2 * REMEMBER_MAX < SLOT_REFUSED, "an index fits a slot");
 
 /* An empty guest with room for so many of each; everything is one allocation. */
 static struct guest *guest_alloc(unsigned int n_macs, unsigned int n_mcasts)
 {
 	size_t size = sizeof(struct guest) + n_macs * sizeof(struct guest_mac) +
 		      (n_macs + n_mcasts) * sizeof(struct mac);
-	struct guest *g = calloc(1, size);
+	unsigned int bits = 1;
+	struct guest *g;
 
+	while (1u << bits < 2 * n_macs)
+		bits++;
+	size = (size + 1) & ~(size_t)1;
+	g = calloc(1, size + (sizeof(*g->slots) << bits));
 	if (!g)
 		return NULL;
+	g->refs = 1;
 	g->accepted = (struct guest_mac *)(g + 1);
 	g->refused = (struct mac *)(g->accepted + n_macs);
 	g->mcasts = g->refused + n_macs;
+	g->slots = (uint16_t *)((char *)g + size);
+	g->shift = 64 - bits;
+	rand_bytes(&g->mul, sizeof(g->mul));
+	g->mul |= 1;
 	return g;
 }
 
 /**
- * guest_free() - Free a guest's wishes
- * @g: or NULL
+ * guest_get() - Take one more reference
+ * @g: guest, or NULL
+ *
+ * Return: @g.
+ * Context: control.
  */
-void guest_free(struct guest *g)
+struct guest *guest_get(struct guest *g)
 {
-	free(g);
+	if (g)
+		g->refs++;
+	return g;
+}
+
+/**
+ * guest_put() - Give one reference back; the last frees the guest's wishes
+ * @g: guest, or NULL
+ *
+ * Context: control.
+ */
+void guest_put(struct guest *g)
+{
+	if (g && !--g->refs)
+		free(g);
+}
+
+static const struct mac *mac_at(const struct guest *g, unsigned int slot)
+{
+	return slot & SLOT_REFUSED ? &g->refused[(slot & ~SLOT_REFUSED) - 1]
+				   : &g->accepted[slot - 1].mac;
+}
+
+/* Where an address is, or would be: 0: nowhere; else 1 + its index, and SLOT_REFUSED or not. */
+static uint16_t *slot_of(const struct guest *g, const struct mac *mac)
+{
+	uint32_t i = (uint32_t)(mac_to_u64(mac) * g->mul >> g->shift);
+
+	while (g->slots[i] && !mac_equal(mac_at(g, g->slots[i]), mac))
+		i = (i + 1) & ((1u << (64 - g->shift)) - 1);
+	return &g->slots[i];
 }
 
 static const struct guest_mac *find_accepted(const struct guest *g, const struct mac *mac)
 {
-	for (unsigned int i = 0; g && i < g->n_accepted; i++)
-		if (mac_equal(&g->accepted[i].mac, mac))
-			return &g->accepted[i];
-	return NULL;
+	unsigned int at = g ? *slot_of(g, mac) : 0;
+
+	return at && at < SLOT_REFUSED ? &g->accepted[at - 1] : NULL;
+}
+
+static void accept_one(struct guest *g, const struct guest_mac *mac)
+{
+	*slot_of(g, &mac->mac) = (uint16_t)(g->n_accepted + 1);
+	g->accepted[g->n_accepted++] = *mac;
+}
+
+static void refuse_one(struct guest *g, const struct mac *mac)
+{
+	*slot_of(g, mac) = (uint16_t)(SLOT_REFUSED | (g->n_refused + 1));
+	g->refused[g->n_refused++] = *mac;
 }
 
 /*
@@ -65,15 +125,13 @@ static void judge_one(struct guest *g, const struct guest *old, const struct mac
 	unsigned int quota = rules->config->trust ? VF_MACS_TRUSTED : VF_MACS_UNTRUSTED;
 	int reason;
 
-	if (mac_is_zero(mac) || mac_is_multicast(mac) || find_accepted(g, mac) ||
-	    guest_refused(g, mac))
+	if (mac_is_zero(mac) || mac_is_multicast(mac) || *slot_of(g, mac))
 		return;
 	reason = g->n_accepted < quota ? why(old, mac, rules) : -1;
 	if (reason >= 0)
-		g->accepted[g->n_accepted++] =
-			(struct guest_mac){ .mac = *mac, .why = (uint8_t)reason };
+		accept_one(g, &(struct guest_mac){ .mac = *mac, .why = (uint8_t)reason });
 	else if (g->n_accepted + g->n_refused < REMEMBER_MAX)
-		g->refused[g->n_refused++] = *mac;
+		refuse_one(g, mac);
 	else
 		g->n_excess++;
 }
@@ -87,12 +145,31 @@ static void judge_old(struct guest *g, const struct guest *old, const struct gue
 		judge_one(g, old, &old->refused[i], rules);
 }
 
+static bool same_macs(const struct mac *a, const struct mac *b, unsigned int n)
+{
+	return !memcmp(a, b, n * sizeof(*a));
+}
+
+/* What was, if the new value says the same: who has seen it has nothing to do. Takes @g. */
+static struct guest *old_or(struct guest *old, struct guest *g)
+{
+	if (!old || old->known != g->known || old->promisc != g->promisc ||
+	    old->allmulti != g->allmulti || !mac_equal(&old->main_mac, &g->main_mac) ||
+	    old->n_refused != g->n_refused || old->n_excess != g->n_excess ||
+	    old->n_mcasts != g->n_mcasts || !guest_same_accepted(old, g) ||
+	    !same_macs(old->refused, g->refused, g->n_refused) ||
+	    !same_macs(old->mcasts, g->mcasts, g->n_mcasts))
+		return g;
+	guest_put(g);
+	return guest_get(old);
+}
+
 /**
  * guest_filter() - A guest's driver says all it wants
  * @old:    what was, or NULL
  * @filter: a full replacement; NULL: the source of filters is gone, accepted addresses stay
  * @rules:  the VF's administrative settings, and what is taken by others'
- * @out:    the new value; the caller owns it
+ * @out:    the new value, or @old; the caller gets a reference
  *
  * Accepted are addresses of a VF without administrative MAC unless they are by right somebody
  * else's, the administrative MAC itself, those on its list of allowed ones, and any address of a
@@ -102,8 +179,8 @@ static void judge_old(struct guest *g, const struct guest *old, const struct gue
  * Return: 0 or -ENOMEM.
  * Context: control; pure.
  */
-int guest_filter(const struct guest *old, const struct vf_filter *filter,
-		 const struct guest_rules *rules, struct guest **out)
+int guest_filter(struct guest *old, const struct vf_filter *filter, const struct guest_rules *rules,
+		 struct guest **out)
 {
 	unsigned int n = filter ? MIN(filter->n_macs, 2u * REMEMBER_MAX) + 1
 				: (old ? old->n_accepted + old->n_refused : 0);
@@ -127,7 +204,7 @@ int guest_filter(const struct guest *old, const struct vf_filter *filter,
 	} else {
 		judge_old(g, old, rules);
 	}
-	*out = g;
+	*out = old_or(old, g);
 	return 0;
 }
 
@@ -135,12 +212,12 @@ int guest_filter(const struct guest *old, const struct vf_filter *filter,
  * guest_judge() - Judge all wishes again after an administrative change, of this VF or another
  * @old:   what was, or NULL
  * @rules: the VF's settings from now on, and what is taken
- * @out:   the new value, NULL if @old is; the caller owns it
+ * @out:   the new value, or @old (which may be NULL); the caller gets a reference
  *
  * Return: 0 or -ENOMEM.
  * Context: control; pure.
  */
-int guest_judge(const struct guest *old, const struct guest_rules *rules, struct guest **out)
+int guest_judge(struct guest *old, const struct guest_rules *rules, struct guest **out)
 {
 	struct guest *g;
 
@@ -159,7 +236,7 @@ int guest_judge(const struct guest *old, const struct guest_rules *rules, struct
 	g->n_mcasts = old->n_mcasts;
 	memcpy(g->mcasts, old->mcasts, old->n_mcasts * sizeof(*old->mcasts));
 	judge_old(g, old, rules);
-	*out = g;
+	*out = old_or(old, g);
 	return 0;
 }
 
@@ -225,26 +302,29 @@ int guest_restore(const struct guest_mac *accepted, unsigned int n, struct guest
 	g = guest_alloc(n, 0);
 	if (!g)
 		return -ENOMEM;
-	memcpy(g->accepted, accepted, n * sizeof(*accepted));
-	g->n_accepted = n;
+	for (unsigned int i = 0; i < n; i++)
+		if (!*slot_of(g, &accepted[i].mac))
+			accept_one(g, &accepted[i]);
 	g->main_mac = accepted[0].mac;
 	*out = g;
 	return 0;
 }
 
 /**
- * guest_hangs_on_others() - Whether what is others' by right may change what a guest has
- * @g: guest, or NULL
+ * guest_hangs_on() - Whether a guest has or wants one of some addresses
+ * @g:    guest, or NULL
+ * @macs: array of @n addresses that somebody else got, or lost, by right
+ * @n:    how many
  *
  * Return: false: guest_judge() has nothing to do while its own VF's settings stay.
  */
-bool guest_hangs_on_others(const struct guest *g)
+bool guest_hangs_on(const struct guest *g, const struct mac *macs, unsigned int n)
 {
 	unsigned int i = 0;
 
-	while (g && i < g->n_accepted && g->accepted[i].why != GUEST_BY_CHOICE)
+	while (g && i < n && !*slot_of(g, &macs[i]))
 		i++;
-	return g && (i < g->n_accepted || g->n_refused);
+	return g && i < n;
 }
 
 /**
@@ -284,10 +364,7 @@ bool guest_accepted(const struct guest *g, const struct mac *mac)
  */
 bool guest_refused(const struct guest *g, const struct mac *mac)
 {
-	for (unsigned int i = 0; g && i < g->n_refused; i++)
-		if (mac_equal(&g->refused[i], mac))
-			return true;
-	return false;
+	return g && *slot_of(g, mac) > SLOT_REFUSED;
 }
 
 /**

@@ -37,8 +37,9 @@ struct guest_rules {
 	const void *arg;
 };
 
-/* Immutable. */
+/* Immutable, counted by reference: the same pointer is the same value. */
 struct guest {
+	unsigned int refs;
 	bool known;   /* a source serves its filters; else requests are learned from frames */
 	bool promisc; /* asked for, as is allmulti: guest_promisc(), guest_multicast() */
 	bool allmulti;
@@ -50,18 +51,22 @@ struct guest {
 	struct guest_mac *accepted; /* array of n_accepted */
 	struct mac *refused;	    /* array of n_refused */
 	struct mac *mcasts;	    /* array of n_mcasts */
+	uint64_t mul;		    /* random and odd: no guest aims at a slot */
+	unsigned int shift;	    /* 64 - log2 of the slots */
+	uint16_t *slots; /* by hash of an address where it is above; guest.c alone reads it */
 };
 
-void guest_free(struct guest *g);
-AUTO_DEFINE(struct guest *, guest_free)
+struct guest *guest_get(struct guest *g);
+void guest_put(struct guest *g);
+AUTO_DEFINE(struct guest *, guest_put)
 
-int guest_filter(const struct guest *old, const struct vf_filter *filter,
-		 const struct guest_rules *rules, struct guest **out);
-int guest_judge(const struct guest *old, const struct guest_rules *rules, struct guest **out);
+int guest_filter(struct guest *old, const struct vf_filter *filter, const struct guest_rules *rules,
+		 struct guest **out);
+int guest_judge(struct guest *old, const struct guest_rules *rules, struct guest **out);
 int guest_learn(const struct guest *old, const struct mac *mac, const struct guest_rules *rules,
 		struct guest **out);
 int guest_restore(const struct guest_mac *accepted, unsigned int n, struct guest **out);
-bool guest_hangs_on_others(const struct guest *g);
+bool guest_hangs_on(const struct guest *g, const struct mac *macs, unsigned int n);
 bool guest_same_accepted(const struct guest *a, const struct guest *b);
 enum vf_promisc guest_promisc(const struct guest *g, const struct vf_config *config);
 enum guest_multicast guest_multicast(const struct guest *g, const struct vf_config *config);

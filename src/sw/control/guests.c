@@ -50,41 +50,101 @@ struct guest_rules sw_guest_rules(const struct sw_seat *seat, const struct vf_co
 	return (struct guest_rules){ config, is_taken, seat };
 }
 
-/* Frees guests of @gone that @kept has not. */
-static void guests_drop(const struct sw_vf *gone, const struct sw_vf *kept, unsigned int n)
+/* Addresses that are by right somebody else's than they were, or somebody's, or nobody's. */
+struct moved {
+	unsigned int n, room;
+	struct mac *macs;
+};
+
+static int moved_add(struct moved *m, const struct mac *macs, unsigned int n)
 {
-	for (unsigned int i = 0; i < n; i++)
-		if (gone[i].guest != kept[i].guest)
-			guest_free(gone[i].guest);
+	unsigned int room = MAX(m->room, 64u);
+	struct mac *more;
+
+	while (room < m->n + n)
+		room *= 2;
+	more = room > m->room ? realloc(m->macs, room * sizeof(*more)) : m->macs;
+	if (!more)
+		return -ENOMEM;
+	m->macs = more;
+	m->room = room;
+	memcpy(m->macs + m->n, macs, n * sizeof(*macs));
+	m->n += n;
+	return 0;
+}
+
+/* An address that somebody had and one that he has, unless they are the same. NULL: none. */
+static int moved_one(struct moved *m, const struct mac *was, const struct mac *is)
+{
+	int rc = 0;
+
+	if (was && is && mac_equal(was, is))
+		return 0;
+	if (was)
+		rc = moved_add(m, was, 1);
+	if (!rc && is)
+		rc = moved_add(m, is, 1);
+	return rc;
+}
+
+static int moved_lists(struct moved *m, const struct mac_list *was, const struct mac_list *is)
+{
+	if (was && is && was->n == is->n && !memcmp(was->macs, is->macs, sizeof(was->macs)))
+		return 0;
+	return (was ? moved_add(m, was->macs, was->n) : 0) ?:
+		       (is ? moved_add(m, is->macs, is->n) : 0);
+}
+
+static int moved_find(struct moved *m, const struct sw_pf *was, const struct sw_pf *is)
+{
+	unsigned int n_vfs = MAX(was->config.numvfs, is->config.numvfs);
+	unsigned int n_svcs = MAX(was->n_svcs, is->n_svcs);
+	int rc = moved_one(m, &was->config.mac, &is->config.mac);
+
+	for (unsigned int i = 0; !rc && i < n_vfs; i++) {
+		const struct vf_config *a = i < was->config.numvfs ? &was->vfs[i].config : NULL;
+		const struct vf_config *b = i < is->config.numvfs ? &is->vfs[i].config : NULL;
+
+		rc = moved_one(m, a ? &a->mac : NULL, b ? &b->mac : NULL) ?:
+			     moved_lists(m, a ? &a->allowed : NULL, b ? &b->allowed : NULL);
+	}
+	for (unsigned int i = 0; !rc && i < n_svcs; i++)
+		rc = moved_one(m, i < was->n_svcs ? &was->svcs[i].config.mac : NULL,
+			       i < is->n_svcs ? &is->svcs[i].config.mac : NULL);
+	return rc;
 }
 
 /**
  * sw_guests_judge() - Judge again what guests of a PF have, as addresses became others' by right
- * @pf:     PF; its VFs get new guests
- * @kept:   array of @n_kept: VFs as they were, whose guests are not freed
- * @n_kept: how many of the first VFs there were
- * @e:      may be NULL
+ * @pf:  PF; its VFs get new guests
+ * @was: as it was: guests without an address whose right changed hands since are left alone;
+ *       NULL: all are judged
+ * @e:   may be NULL
  *
  * Return: 0 or -ENOMEM; then some are judged.
  * Context: control.
  */
-int sw_guests_judge(struct sw_pf *pf, const struct sw_vf *kept, unsigned int n_kept, struct err *e)
+int sw_guests_judge(struct sw_pf *pf, const struct sw_pf *was, struct err *e)
 {
-	for (unsigned int i = 0; i < pf->config.numvfs; i++) {
+	struct moved moved = { 0 };
+	int rc = was ? moved_find(&moved, was, pf) : 0;
+
+	for (unsigned int i = 0; !rc && i < pf->config.numvfs; i++) {
 		const struct sw_seat seat = { pf, i };
 		struct sw_vf *v = &pf->vfs[i];
 		const struct guest_rules rules = sw_guest_rules(&seat, &v->config);
 		struct guest *made;
 
-		if (!guest_hangs_on_others(v->guest))
+		if (was && !guest_hangs_on(v->guest, moved.macs, moved.n))
 			continue;
-		if (guest_judge(v->guest, &rules, &made))
-			return err_set(e, -ENOMEM, "no memory");
-		if (i >= n_kept || v->guest != kept[i].guest)
-			guest_free(v->guest);
+		rc = guest_judge(v->guest, &rules, &made);
+		if (rc)
+			break;
+		guest_put(v->guest);
 		v->guest = made;
 	}
-	return 0;
+	free(moved.macs);
+	return rc ? err_set(e, rc, "no memory") : 0;
 }
 
 /**
@@ -99,11 +159,20 @@ struct sw_vf *sw_guests_save(const struct sw_pf *pf, struct err *e)
 {
 	struct sw_vf *saved = calloc(pf->config.numvfs + 1u, sizeof(*saved));
 
-	if (saved)
-		memcpy(saved, pf->vfs, pf->config.numvfs * sizeof(*saved));
-	else
+	if (!saved) {
 		err_set(e, -ENOMEM, "no memory");
+		return NULL;
+	}
+	memcpy(saved, pf->vfs, pf->config.numvfs * sizeof(*saved));
+	for (unsigned int i = 0; i < pf->config.numvfs; i++)
+		guest_get(saved[i].guest);
 	return saved;
+}
+
+static void guests_put(struct sw_vf *vfs, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		guest_put(vfs[i].guest);
 }
 
 /**
@@ -115,7 +184,7 @@ struct sw_vf *sw_guests_save(const struct sw_pf *pf, struct err *e)
  */
 void sw_guests_back(struct sw_pf *pf, struct sw_vf *saved)
 {
-	guests_drop(pf->vfs, saved, pf->config.numvfs);
+	guests_put(pf->vfs, pf->config.numvfs);
 	memcpy(pf->vfs, saved, pf->config.numvfs * sizeof(*saved));
 	free(saved);
 }
@@ -129,6 +198,6 @@ void sw_guests_back(struct sw_pf *pf, struct sw_vf *saved)
  */
 void sw_guests_done(const struct sw_pf *pf, struct sw_vf *saved)
 {
-	guests_drop(saved, pf->vfs, pf->config.numvfs);
+	guests_put(saved, pf->config.numvfs);
 	free(saved);
 }

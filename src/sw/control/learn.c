@@ -257,7 +257,7 @@ static void hint(struct sw *sw, const struct dp_hint *h)
 	rules = sw_guest_rules(&seat, &v->config);
 	if (guest_learn(v->guest, &h->mac, &rules, &g) || !g)
 		return;
-	guest_free(v->guest);
+	guest_put(v->guest);
 	v->guest = g;
 	if (!guest_accepted(g, &h->mac))
 		return;

@@ -87,7 +87,7 @@ void sw_pf_free(struct sw_pf *pf)
 	if (!pf)
 		return;
 	for (unsigned int i = 0; pf->vfs && i < pf->config.numvfs; i++)
-		guest_free(pf->vfs[i].guest);
+		guest_put(pf->vfs[i].guest);
 	free(pf->vfs);
 	free(pf->vf_ports);
 	free(pf->svcs);

@@ -34,7 +34,7 @@ static inline void sw_port_none(struct sw_port *p)
 struct sw_vf {
 	struct vf_config config;
 	struct vf_attach attach;
-	struct guest *guest; /* owned; NULL: never spoke */
+	struct guest *guest; /* a reference; NULL: never spoke */
 	uint32_t by_agent;   /* settings the agent wrote last or before a hand did; enum vf_field */
 	uint32_t overridden; /* of these, the ones a hand changed since */
 	uint8_t n_said;	     /* refusals of its guest that were logged */
@@ -170,8 +170,7 @@ void sw_links_show(struct sw *sw);
 /* control/guests.c */
 bool sw_mac_is_taken(const struct sw_pf *pf, int beside, const struct mac *mac);
 struct guest_rules sw_guest_rules(const struct sw_seat *seat, const struct vf_config *config);
-int sw_guests_judge(struct sw_pf *pf, const struct sw_vf *kept, unsigned int n_kept,
-		    struct err *e);
+int sw_guests_judge(struct sw_pf *pf, const struct sw_pf *was, struct err *e);
 struct sw_vf *sw_guests_save(const struct sw_pf *pf, struct err *e);
 void sw_guests_back(struct sw_pf *pf, struct sw_vf *saved);
 void sw_guests_done(const struct sw_pf *pf, struct sw_vf *saved);

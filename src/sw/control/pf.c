@@ -178,6 +178,7 @@ static int next_vfs(struct sw *sw, const struct sw_pf *old, struct sw_pf *next, 
 	for (unsigned int i = 0; i < n; i++) {
 		if (i < old->config.numvfs) {
 			next->vfs[i] = old->vfs[i];
+			guest_get(next->vfs[i].guest);
 			next->vf_ports[i] = old->vf_ports[i];
 			continue;
 		}
@@ -193,8 +194,6 @@ static int next_vfs(struct sw *sw, const struct sw_pf *old, struct sw_pf *next, 
 static int next_apply(const struct sw_pf *old, struct sw_pf *next, const struct pf_change *change,
 		      struct err *e)
 {
-	bool owners = change->changed & (1U << PF_FIELD_MAC | 1U << PF_FIELD_NUMVFS);
-
 	for (unsigned int i = 0; i < change->n_vfs; i++) {
 		const struct vf_change *c = &change->vfs[i];
 		struct sw_vf made, *v;
@@ -208,12 +207,10 @@ static int next_apply(const struct sw_pf *old, struct sw_pf *next, const struct 
 			err_prefix(e, "%s vf %u", next->config.name, c->vf);
 			return rc;
 		}
-		if (c->vf >= old->config.numvfs || v->guest != old->vfs[c->vf].guest)
-			guest_free(v->guest);
+		guest_put(v->guest);
 		*v = made;
-		owners |= c->changed & (1U << VF_FIELD_MAC | 1U << VF_FIELD_ALLOWED);
 	}
-	return owners ? sw_guests_judge(next, old->vfs, old->config.numvfs, e) : 0;
+	return sw_guests_judge(next, old, e);
 }
 
 /* New wire and host interface where the command asks for them. */
@@ -248,11 +245,8 @@ static int next_ports(struct sw *sw, const struct sw_pf *old, struct sw_pf *next
 static void drop_rest(struct sw *sw, struct sw_pf *gone, const struct sw_pf *kept)
 {
 	for (unsigned int i = 0; gone->vfs && i < gone->config.numvfs; i++) {
-		bool shared = i < kept->config.numvfs;
-
-		if (!shared || gone->vfs[i].guest != kept->vfs[i].guest)
-			guest_free(gone->vfs[i].guest);
-		if (!shared)
+		guest_put(gone->vfs[i].guest);
+		if (i >= kept->config.numvfs)
 			sw_id_give(sw, &gone->vf_ports[i].id);
 	}
 	if (gone->uplink.id != kept->uplink.id) {

@@ -339,7 +339,7 @@ static int pf_from_json(struct sw *sw, json_int_t version, const json_t *j, stru
 	json_array_foreach (json_object_get(j, "vfs"), i, item)
 		if (!rc)
 			rc = vf_from_json(pf, version, item, e);
-	return rc ? rc : sw_guests_judge(pf, NULL, 0, e); /* an older program took less care */
+	return rc ? rc : sw_guests_judge(pf, NULL, e); /* an older program took less care */
 }
 
 static int mirrors_from_json(struct sw *sw, const json_t *list, struct err *e)

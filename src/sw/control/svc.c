@@ -31,6 +31,7 @@ int sw_svc_add(void *ctx, const struct svc_config *want, struct err *e)
 	struct svc_config config = *want;
 	struct sw_svc *svc, *more;
 	struct sw_vf *saved;
+	struct sw_pf was;
 	int rc;
 
 	if (!pf)
@@ -57,8 +58,9 @@ int sw_svc_add(void *ctx, const struct svc_config *want, struct err *e)
 		rc = sw_plug_svc(sw, pf, svc, e);
 	saved = rc ? NULL : sw_guests_save(pf, e);
 	if (saved) {
+		was = *pf;
 		pf->n_svcs++;
-		rc = sw_guests_judge(pf, saved, pf->config.numvfs, e);
+		rc = sw_guests_judge(pf, &was, e);
 		if (!rc)
 			rc = sw_commit(sw, e);
 		if (!rc) {
@@ -88,21 +90,33 @@ int sw_svc_add(void *ctx, const struct svc_config *want, struct err *e)
 int sw_svc_del(void *ctx, const char *pf, const char *name, struct err *e)
 {
 	struct sw *sw = ctx;
-	struct sw_pf *p = sw_pf_find(sw, pf, e);
-	struct sw_svc *svc = p ? svc_find(p, name) : NULL, gone, last;
+	struct sw_pf *p = sw_pf_find(sw, pf, e), was;
+	struct sw_svc *svc = p ? svc_find(p, name) : NULL, gone;
+	auto_free struct sw_svc *svcs = NULL;
+	struct sw_vf *saved;
 	int rc;
 
 	if (!svc)
 		return p ? err_set(e, -ENOENT, "%s has no service port %s", pf, name) : -ENODEV;
+	saved = sw_guests_save(p, e);
+	if (!saved)
+		return -ENOMEM;
+	was = *p;
 	gone = *svc;
-	last = p->svcs[--p->n_svcs];
-	*svc = last;
-	rc = sw_commit(sw, e);
+	svcs = calloc(p->n_svcs, sizeof(*svcs));
+	if (svcs) {
+		was.svcs = memcpy(svcs, p->svcs, p->n_svcs * sizeof(*svcs));
+		*svc = p->svcs[--p->n_svcs];
+	}
+	rc = svcs ? sw_guests_judge(p, &was, e) : err_set(e, -ENOMEM, "no memory");
+	rc = rc ?: sw_commit(sw, e);
 	if (rc) {
-		p->svcs[p->n_svcs++] = last;
+		sw_guests_back(p, saved);
 		*svc = gone;
+		p->n_svcs = was.n_svcs;
 		return rc;
 	}
+	sw_guests_done(p, saved);
 	sw_unplug(sw, &gone.port, gone.config.name, gone.config.netns);
 	sw_id_give(sw, &gone.port.id);
 	return 0;

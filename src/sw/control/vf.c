@@ -261,26 +261,28 @@ int sw_vf_attach(void *ctx, const char *pf, unsigned int vf, const struct vf_att
 }
 
 /*
- * Puts a new value of a VF in force, prepared by sw_prepare() or, if nobody waits for the state
- * file to show it, sw_snap_build(). If it has no plug, the old one is out before: no frame of its
- * user goes by the new rules, and none that they let pass reaches him.
+ * Puts a new value of a VF in force (with its reference to a guest, which is taken), prepared by
+ * sw_prepare() or, if nobody waits for the state file to show it, sw_snap_build(). If it has no
+ * plug, the old one is out before: no frame of its user goes by the new rules, and none that they
+ * let pass reaches him.
  */
 static int vf_put(struct sw *sw, struct sw_pf *pf, unsigned int vf, const struct sw_vf *next,
 		  int (*prepare)(struct sw *sw, struct veb_snap **out, struct err *e),
 		  struct err *e)
 {
 	struct sw_vf old = pf->vfs[vf], *saved = sw_guests_save(pf, e);
+	struct sw_pf was = *pf;
 	struct veb_snap *snap;
 	int rc = 0;
 
 	if (!saved) {
-		if (next->guest != old.guest)
-			guest_free(next->guest);
+		guest_put(next->guest);
 		return -ENOMEM;
 	}
+	guest_put(old.guest);
 	pf->vfs[vf] = *next;
-	if (fields_diff(vf_fields, &old.config, &next->config)) /* its addresses are free */
-		rc = sw_guests_judge(pf, saved, pf->config.numvfs, e);
+	was.vfs = saved;
+	rc = sw_guests_judge(pf, &was, e); /* its addresses may be free */
 	if (!rc)
 		rc = prepare(sw, &snap, e);
 	if (rc) {
@@ -315,6 +317,7 @@ int sw_vf_detach(void *ctx, const char *pf, unsigned int vf, struct err *e)
 	if (!v)
 		return p ? -EINVAL : -ENODEV;
 	next = *v;
+	next.guest = guest_get(v->guest);
 	next.attach = (struct vf_attach){ 0 };
 	return vf_put(sw, p, vf, &next, sw_prepare, e);
 }
@@ -417,6 +420,10 @@ int sw_vf_filter(void *ctx, const char *pf, unsigned int vf, const struct vf_fil
 	rules = sw_guest_rules(&seat, &v->config);
 	if (guest_filter(v->guest, filter, &rules, &next.guest))
 		return err_set(e, -ENOMEM, "no memory");
+	if (next.guest == v->guest) { /* it says what it said */
+		guest_put(next.guest);
+		return 0;
+	}
 	refusals_say(&next, v->guest, pf, vf);
 	lasts = !guest_same_accepted(v->guest, next.guest);
 	rc = vf_put(sw, p, vf, &next, sw_snap_build, e);
