@@ -126,5 +126,5 @@ def test_the_daemons_live_in_their_units(tmp_path):
     nothing = '0' * 16 + ' 2'
     for line in ('swd active', 'apid active', 'agentd active', f'{uid["anyvf-api"]} {nothing}', f'{uid["anyvf-swd"]} 00000000002031e0 2',
                  f'{uid["anyvf"]} {nothing}', f'{uid["anyvf-agent"]} {nothing}', "root's process is outside", 'the agent is inside',
-                 r'.* anyvf-swd libvirt-qemu .* p2p1-1', r'2: t0: <.*', 'file a', 'back', 'up again', r'.* anyvf-swd anyvf-swd .*/swd.json', 'END'):
+                 r'.* anyvf-swd libvirt-qemu .* p2p1-1', r'\d+: t0: <.*', 'file a', 'back', 'up again', r'.* anyvf-swd anyvf-swd .*/swd.json', 'END'):
         assert re.search(f'^{line} *\r?$', said, re.M), line + '\n' + said + console[-6000:]

@@ -5,6 +5,7 @@ One PF with taps on its VFs and a veth pair as its wire; each test sends frames 
 them. The numbers are those of docs/conformance.md.
 """
 import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -21,6 +22,7 @@ BCAST = 'ff:ff:ff:ff:ff:ff'
 STRANGER = '02:77:00:00:00:01'
 ETHERTYPE = 0x88b5  # local experimental
 WIRE, HOST = 'wire', 'host'
+SIOCGIFFLAGS, IFF_RUNNING = 0x8913, 0x40
 SOL_PACKET, PACKET_AUXDATA, TP_STATUS_VLAN_VALID, TP_STATUS_VLAN_TPID_VALID = 263, 8, 0x10, 0x40
 
 _serial = itertools.count(1)
@@ -42,6 +44,11 @@ class Port:
         self.sock = ns.packet_socket(dev)
         self.sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         self.sock.setblocking(False)
+
+    def running(self):
+        """Whether the kernel sends through it: it follows carrier later, and drops what comes before."""
+        flags = fcntl.ioctl(self.sock, SIOCGIFFLAGS, struct.pack('16sH14x', self.dev.encode(), 0))
+        return struct.unpack('16sH14x', flags)[1] & IFF_RUNNING
 
     def read(self):
         """All frames that wait; none of a netdev that is down or gone."""
@@ -143,6 +150,7 @@ class Lab:
         """Send one frame from a port; {port: [tags it came with]} of all who heard it."""
         mark = struct.pack('!HI', ETHERTYPE, next(_serial))
         src = src or (STRANGER if port == WIRE else self.mac(port))
+        wait_for(self.ports[port].running, what=f'{self.ports[port].dev} to run')
         before = self.handled(port)
         for p in self.ports.values():
             p.read()
