@@ -22,24 +22,41 @@ static const struct {
 	{ "building", NULL, "BUILD" },
 	{ "stopped", "rebooting_hard", "HARD_REBOOT" },
 	{ "stopped", NULL, "SHUTOFF" },
+	{ "paused", "rebooting_hard", "HARD_REBOOT" },
+	{ "paused", NULL, "PAUSED" },
 	{ "error", "rebooting_hard", "HARD_REBOOT" },
 	{ "error", NULL, "ERROR" },
 };
 
+/* What a report says when it is as wished, and the state it settles. */
+static const struct settled {
+	const char *status, *power, *vm_state;
+} settled[] = {
+	{ "ACTIVE", "on", "active" },
+	{ "SHUTOFF", "off", "stopped" },
+	{ "PAUSED", "paused", "paused" },
+};
+
+/* Tasks that a hard reboot may cut short: ALLOW_REBOOT of Nova's task states. */
+static const char *const unstuck[] = { "rebooting", "rebooting_hard", "pausing",
+				       "unpausing", "powering-on",    "powering-off" };
+
 /* Which states allow an action, and the task it begins. */
 static const struct action_rule {
 	const char *action;
-	const char *vm_states[4]; /* NULL at the end */
-	bool any_task;		  /* allowed while another task runs */
+	const char *vm_states[5]; /* NULL at the end */
 	const char *task;	  /* begins; NULL: none */
 } rules[] = {
-	{ "start", { "stopped" }, false, "powering-on" },
-	{ "stop", { "active", "error" }, false, "powering-off" },
-	{ "reboot", { "active" }, false, "rebooting" },
-	{ "reboot_hard", { "active", "stopped", "error" }, true, "rebooting_hard" },
-	{ "attach_interface", { "active", "stopped" }, false, NULL },
-	{ "detach_interface", { "active", "stopped" }, false, NULL },
-	{ "delete", { "active", "stopped", "error" }, true, "deleting" },
+	{ "start", { "stopped" }, "powering-on" },
+	{ "stop", { "active", "error" }, "powering-off" },
+	{ "reboot", { "active" }, "rebooting" },
+	{ "reboot_hard", { "active", "stopped", "paused", "error" }, "rebooting_hard" },
+	{ "pause", { "active" }, "pausing" },
+	{ "unpause", { "paused" }, "unpausing" },
+	{ "attach_interface", { "active", "paused", "stopped" }, NULL },
+	{ "detach_interface", { "active", "paused", "stopped" }, NULL },
+	{ "restore", { "soft-delete" }, NULL }, /* no server is: it is gone at once */
+	{ "delete", { NULL }, "deleting" },
 };
 
 /**
@@ -80,15 +97,24 @@ static const struct action_rule *rule_of(const char *action)
 	return NULL;
 }
 
+/* May an action begin beside a task? "deleting" forbids everything. */
+static bool task_lets(const char *task, const char *action)
+{
+	bool lets = !task;
+
+	for (size_t i = 0; !lets && !strcmp(action, "reboot_hard") && i < ARRAY_LEN(unstuck); i++)
+		lets = !strcmp(task, unstuck[i]);
+	return lets;
+}
+
 /**
  * server_may() - Whether an action is allowed now
  * @server: stored document
- * @action: "start", "stop", "reboot", "reboot_hard", "delete", "attach_interface",
- * "detach_interface"
+ * @action: of the table of rules; "reboot_hard" is a reboot's other kind
  * @e:      Nova's sentence (InstanceInvalidState, InstanceNotReady)
  *
  * Return: 0; -EBUSY when the states forbid it. A server that never got a host is not ready for
- * anything but its end; "deleting" forbids everything.
+ * anything but its end.
  */
 int server_may(const json_t *server, const char *action, struct err *e)
 {
@@ -103,10 +129,10 @@ int server_may(const json_t *server, const char *action, struct err *e)
 		return 0;
 	if (!doc_text(server, "host"))
 		return err_set(e, -EBUSY, "Instance %s is not ready", id);
-	for (int i = 0; i < 4 && rule->vm_states[i]; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(rule->vm_states) && rule->vm_states[i]; i++) {
 		if (strcmp(rule->vm_states[i], vm))
 			continue;
-		if (task && (!rule->any_task || !strcmp(task, "deleting")))
+		if (!task_lets(task, action))
 			return err_set(e, -EBUSY,
 				       "Cannot '%s' instance %s while it is in task_state %s", word,
 				       id, task);
@@ -145,14 +171,16 @@ void server_fail(json_t *server, const char *message, const char *brief, const c
 				      message, "brief", brief));
 }
 
-static bool wants_power(const json_t *desired)
+/* The row that a report settles: it says what was wished, and no reboot is owed. */
+static const struct settled *settled_by(const json_t *desired, const json_t *report)
 {
-	return doc_is(desired, "power", "on");
-}
-
-static bool reboot_is_owed(const json_t *desired, const json_t *report)
-{
-	return doc_int(desired, "reboot") > doc_int(report, "reboot");
+	for (size_t i = 0; i < ARRAY_LEN(settled); i++)
+		if (doc_is(report, "status", settled[i].status) &&
+		    doc_is(desired, "power", settled[i].power) &&
+		    (doc_is(desired, "power", "off") ||
+		     doc_int(desired, "reboot") <= doc_int(report, "reboot")))
+			return &settled[i];
+	return NULL;
 }
 
 static void settle(json_t *server, const char *vm_state)
@@ -162,31 +190,16 @@ static void settle(json_t *server, const char *vm_state)
 	json_object_del(server, "fault");
 }
 
-/* ACTIVE ends a task only if it is what was wished for. */
-static void report_active(json_t *server, const json_t *desired, const json_t *report,
-			  const char *now)
+/*
+ * Off against the wish is the guest's own doing, unless a task that brings it up still runs: then
+ * it is off for now.
+ */
+static bool went_off(const json_t *server, const json_t *desired, const json_t *report)
 {
-	if (!wants_power(desired) || reboot_is_owed(desired, report))
-		return;
-	settle(server, "active");
-	if (!doc_text(server, "launched_at"))
-		doc_set_text(server, "launched_at", now);
-}
+	bool busy = doc_text(server, "task_state") && doc_is(desired, "power", "on");
 
-/* SHUTOFF against the wish is the guest's own doing, unless a task that brings it up still runs. */
-static enum server_change report_shutoff(json_t *server, const json_t *desired)
-{
-	const char *vm = doc_text(server, "vm_state");
-	bool busy = doc_text(server, "task_state") != NULL;
-
-	if (!wants_power(desired)) {
-		settle(server, "stopped");
-		return SERVER_CHANGED;
-	}
-	if (busy || !vm || strcmp(vm, "active"))
-		return SERVER_CHANGED;
-	settle(server, "stopped");
-	return SERVER_STOPPED;
+	return doc_is(report, "status", "SHUTOFF") && !busy &&
+	       (doc_is(server, "vm_state", "active") || doc_is(server, "vm_state", "paused"));
 }
 
 /**
@@ -203,23 +216,26 @@ static enum server_change report_shutoff(json_t *server, const json_t *desired)
 enum server_change server_report(json_t *server, const json_t *desired, const json_t *report,
 				 const char *now)
 {
-	const char *status = doc_str(report, "status");
+	const struct settled *row = settled_by(desired, report);
 	const json_t *power = json_object_get(report, "power_state");
 	const char *why = doc_text(json_object_get(report, "fault"), "message");
 	auto_of(json_decref) json_t *before = json_copy(server);
-	enum server_change change = SERVER_CHANGED;
 
 	if (power)
 		json_object_set(server, "power_state", (json_t *)power);
-	if (doc_is(server, "task_state", "deleting"))
+	if (doc_is(server, "task_state", "deleting")) {
 		;
-	else if (!strcmp(status, "ACTIVE"))
-		report_active(server, desired, report, now);
-	else if (!strcmp(status, "SHUTOFF"))
-		change = report_shutoff(server, desired);
-	else if (!strcmp(status, "ERROR"))
+	} else if (row) {
+		settle(server, row->vm_state);
+		if (!strcmp(row->status, "ACTIVE") && !doc_text(server, "launched_at"))
+			doc_set_text(server, "launched_at", now);
+	} else if (went_off(server, desired, report)) {
+		settle(server, "stopped");
+		return SERVER_STOPPED;
+	} else if (doc_is(report, "status", "ERROR")) {
 		server_fail(server, why ? why : "The host reported an error without a reason",
 			    "The host could not run the server; the reason is for an admin to see",
 			    now);
-	return json_equal(before, server) ? SERVER_SAME : change;
+	}
+	return json_equal(before, server) ? SERVER_SAME : SERVER_CHANGED;
 }

@@ -68,7 +68,7 @@ static json_t *make_server(struct call *c, const char *host, const char *id, con
 
 static const struct rfield report_rows[] = {
 	{ "status", J_STR, R_CREATE | R_NEED,
-	  .names = (const char *const[]){ "ACTIVE", "SHUTOFF", "BUILD", "REBOOT", "ERROR",
+	  .names = (const char *const[]){ "ACTIVE", "SHUTOFF", "BUILD", "REBOOT", "PAUSED", "ERROR",
 					  "DELETED", NULL } },
 	{ "power_state", J_INT, R_CREATE, "0", .min = 0, .max = 7 },
 	{ "reboot", J_INT, R_CREATE, "0" },

@@ -370,8 +370,8 @@ class FakeAgent:
         if kind == 'server' and doc['deleted']:
             body['status'] = 'DELETED'
         elif kind == 'server':
-            body.update(status='ACTIVE' if doc['power'] == 'on' else 'SHUTOFF',
-                        power_state=1 if doc['power'] == 'on' else 4, reboot=doc['reboot'])
+            status, power_state = {'on': ('ACTIVE', 1), 'off': ('SHUTOFF', 4), 'paused': ('PAUSED', 3)}[doc['power']]
+            body.update(status=status, power_state=power_state, reboot=doc['reboot'])
         elif kind == 'port':
             body['status'] = 'RELEASED' if doc['released'] else 'ACTIVE'
         elif kind in ('network', 'tap_flow', 'tap_mirror'):

@@ -301,6 +301,20 @@ def test_reboot_shows_until_the_agent_counts_it(cloud):
     assert cloud.server(server)['status'] == 'ACTIVE'
 
 
+def test_paused_server_goes_on(cloud):
+    agent, flavor, image, net = populate(cloud)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    cloud.wait_status(server, 'ACTIVE')
+    cloud.action(server, 'unpause', status=409)
+    cloud.action(server, 'pause')
+    assert cloud.wait_status(server, 'PAUSED')['OS-EXT-STS:power_state'] == 3
+    assert agent.docs['server'][server['id']]['power'] == 'paused'
+    got = cloud.action(server, 'os-stop', status=409)['conflictingRequest']['message']
+    assert got == f"Cannot 'stop' instance {server['id']} while it is in vm_state paused"
+    cloud.action(server, 'unpause')
+    assert cloud.wait_status(server, 'ACTIVE')['OS-EXT-STS:task_state'] is None
+
+
 def test_guest_that_powers_itself_off_is_shutoff_and_stays_so(cloud):
     agent, flavor, image, net = populate(cloud)
     server = cloud.boot(flavor, image, [{'uuid': net['id']}])

@@ -73,7 +73,7 @@ static void plan_port_says_active_when_the_guest_is_plugged_in(void **state)
 
 static void plan_server_follows_the_power_wish(void **state)
 {
-	struct want_server want = { .on = true, .generation = 1 };
+	struct want_server want = { .power = WANT_ON, .generation = 1 };
 	struct server_have have = { .known = true };
 
 	assert_int_equal(plan_server(&want, &have), SERVER_STEP_NONE); /* its VFs are not ready */
@@ -87,20 +87,40 @@ static void plan_server_follows_the_power_wish(void **state)
 	want.reboot = 1;
 	assert_int_equal(plan_server(&want, &have), SERVER_STEP_REBOOT);
 	have.reboot = 1;
-	want.on = false;
+	want.power = WANT_OFF;
 	assert_int_equal(plan_server(&want, &have), SERVER_STEP_STOP);
 	assert_null(plan_server_status(&want, &have));
 	have.domain = DOMAIN_ABSENT;
 	assert_int_equal(plan_server(&want, &have), SERVER_STEP_NONE);
 	assert_string_equal(plan_server_status(&want, &have), "SHUTOFF");
 	have.known = false;
-	want.on = true;
+	want.power = WANT_ON;
 	assert_int_equal(plan_server(&want, &have), SERVER_STEP_NONE);
+}
+
+static void plan_server_pauses_and_lets_run_again(void **state)
+{
+	struct want_server want = { .power = WANT_PAUSED, .generation = 1 };
+	struct server_have have = { .known = true, .ports_ready = true };
+
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_START); /* after a host's reboot */
+	have.domain = DOMAIN_RUNNING;
+	have.was_active = true;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_PAUSE);
+	have.domain = DOMAIN_PAUSED;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_NONE);
+	assert_string_equal(plan_server_status(&want, &have), "PAUSED");
+	want.power = WANT_ON;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_UNPAUSE);
+	assert_string_not_equal(plan_server_status(&want, &have), "ACTIVE");
+	have.domain = DOMAIN_HELD; /* libvirt's or QEMU's own matter */
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_NONE);
+	assert_int_equal(plan_power_state(&have), 3);
 }
 
 static void plan_server_leaves_a_guest_off_that_went_off_by_itself(void **state)
 {
-	struct want_server want = { .on = true, .generation = 3 };
+	struct want_server want = { .power = WANT_ON, .generation = 3 };
 	struct server_have have = { .known = true,
 				    .ports_ready = true,
 				    .files = true,
@@ -118,7 +138,7 @@ static void plan_server_leaves_a_guest_off_that_went_off_by_itself(void **state)
 
 static void plan_server_does_not_repeat_a_start_that_failed(void **state)
 {
-	struct want_server want = { .on = true, .generation = 2 };
+	struct want_server want = { .power = WANT_ON, .generation = 2 };
 	struct server_have have = {
 		.known = true, .ports_ready = true, .failed = true, .failed_generation = 2
 	};
@@ -131,7 +151,7 @@ static void plan_server_does_not_repeat_a_start_that_failed(void **state)
 
 static void plan_server_deletes_domain_and_files(void **state)
 {
-	struct want_server want = { .on = true, .deleted = true };
+	struct want_server want = { .power = WANT_ON, .deleted = true };
 	struct server_have have = { .known = true, .domain = DOMAIN_RUNNING, .files = true };
 
 	assert_int_equal(plan_server(&want, &have), SERVER_STEP_DELETE);
@@ -215,6 +235,7 @@ int main(void)
 		cmocka_unit_test(plan_port_releases_a_vf_only_after_its_domain),
 		cmocka_unit_test(plan_port_says_active_when_the_guest_is_plugged_in),
 		cmocka_unit_test(plan_server_follows_the_power_wish),
+		cmocka_unit_test(plan_server_pauses_and_lets_run_again),
 		cmocka_unit_test(plan_server_leaves_a_guest_off_that_went_off_by_itself),
 		cmocka_unit_test(plan_server_does_not_repeat_a_start_that_failed),
 		cmocka_unit_test(plan_server_deletes_domain_and_files),

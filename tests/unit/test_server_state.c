@@ -11,6 +11,7 @@
 
 #include "base/field.h"
 #include "compute/server_state.h"
+#include "engine/docs.h"
 
 #define NOW "2026-11-22T15:16:20Z"
 
@@ -40,6 +41,8 @@ static void states_show_as_novas_status(void **state)
 		{ "active", "rebooting", "REBOOT" },
 		{ "active", "rebooting_hard", "HARD_REBOOT" },
 		{ "stopped", NULL, "SHUTOFF" },
+		{ "paused", NULL, "PAUSED" },
+		{ "paused", "unpausing", "PAUSED" },
 		{ "error", NULL, "ERROR" },
 		{ "melted", NULL, "UNKNOWN" },
 	};
@@ -77,6 +80,37 @@ static void actions_are_allowed_and_refused_in_novas_words(void **state)
 		assert_int_equal(server_may(s, t[i].action, &e), t[i].says ? -EBUSY : 0);
 		assert_string_equal(e.msg, t[i].says ? t[i].says : "");
 	}
+}
+
+/* nova/compute/api.py, check_instance_state() of each action. */
+static void each_action_begins_in_novas_states_alone(void **state)
+{
+	static const char *const states[] = { "active", "building", "stopped", "paused", "error" };
+	static const struct {
+		const char *action, *in;
+	} t[] = {
+		{ "start", "stopped" },
+		{ "stop", "active error" },
+		{ "reboot", "active" },
+		{ "reboot_hard", "active stopped paused error" },
+		{ "pause", "active" },
+		{ "unpause", "paused" },
+		{ "attach_interface", "active stopped paused" },
+		{ "detach_interface", "active stopped paused" },
+		{ "restore", "" },
+		{ "delete", "active building stopped paused error" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(t); i++)
+		for (size_t k = 0; k < ARRAY_LEN(states); k++) {
+			auto_of(json_decref) json_t *s = server(states[k], NULL);
+			bool may = strstr(t[i].in, states[k]);
+
+			assert_int_equal(server_may(s, t[i].action, NULL), may ? 0 : -EBUSY);
+			doc_set_text(s, "task_state", "spawning");
+			may = !strcmp(t[i].action, "delete");
+			assert_int_equal(server_may(s, t[i].action, NULL), may ? 0 : -EBUSY);
+		}
 }
 
 static void server_without_host_is_not_ready(void **state)
@@ -123,6 +157,26 @@ static void reboot_ends_with_the_report_that_counts_it(void **state)
 	assert_string_equal(server_status(s), "REBOOT");
 	server_report(s, w, done, NOW);
 	assert_string_equal(server_status(s), "ACTIVE");
+}
+
+static void paused_report_ends_a_pause_and_active_ends_it_again(void **state)
+{
+	auto_of(json_decref) json_t *s = server("active", "pausing"), *w = wish("paused", 0);
+	auto_of(json_decref) json_t *early = report("ACTIVE", POWER_RUNNING, 0);
+	auto_of(json_decref) json_t *done = report("PAUSED", POWER_PAUSED, 0);
+	auto_of(json_decref) json_t *off = report("SHUTOFF", POWER_OFF, 0), *on = wish("on", 0);
+
+	server_report(s, w, early, NOW);
+	assert_string_equal(json_string_value(json_object_get(s, "task_state")), "pausing");
+	assert_int_equal(server_report(s, w, done, NOW), SERVER_CHANGED);
+	assert_string_equal(server_status(s), "PAUSED");
+	doc_set_text(s, "task_state", "unpausing");
+	server_report(s, on, early, NOW);
+	assert_string_equal(server_status(s), "ACTIVE");
+	/* it ended while it was to be paused, and stays off */
+	doc_set_text(s, "task_state", "pausing");
+	assert_int_equal(server_report(s, w, off, NOW), SERVER_STOPPED);
+	assert_string_equal(server_status(s), "SHUTOFF");
 }
 
 static void guest_that_powers_off_itself_changes_the_wish(void **state)
@@ -173,10 +227,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(states_show_as_novas_status),
 		cmocka_unit_test(actions_are_allowed_and_refused_in_novas_words),
+		cmocka_unit_test(each_action_begins_in_novas_states_alone),
 		cmocka_unit_test(server_without_host_is_not_ready),
 		cmocka_unit_test(first_active_report_ends_the_build),
 		cmocka_unit_test(active_report_does_not_end_a_stop),
 		cmocka_unit_test(reboot_ends_with_the_report_that_counts_it),
+		cmocka_unit_test(paused_report_ends_a_pause_and_active_ends_it_again),
 		cmocka_unit_test(guest_that_powers_off_itself_changes_the_wish),
 		cmocka_unit_test(shutoff_while_starting_is_not_the_end),
 		cmocka_unit_test(error_report_carries_its_reason_and_active_heals),

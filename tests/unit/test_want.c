@@ -21,7 +21,7 @@ static void want_parse_reads_the_documented_members(void **state)
 
 	assert_int_equal(want_server_parse(sd, &s, NULL), 0);
 	assert_int_equal(s.generation, 3);
-	assert_true(s.on && !s.deleted);
+	assert_true(s.power == WANT_ON && !s.deleted);
 	assert_string_equal(s.image.kernel.id, IMAGE_ID);
 	assert_null(s.image.ramdisk.id);
 	assert_string_equal(s.image.cmdline, "quiet");

@@ -39,11 +39,14 @@ struct want_image {
 	const char *cmdline;		  /* property os_command_line, or NULL */
 };
 
+enum want_power { WANT_OFF, WANT_ON, WANT_PAUSED };
+
 struct want_server {
 	json_t *doc; /* owns what the pointers point to */
 	uint64_t generation;
 	const char *id, *name, *project_id;
-	bool on, deleted;
+	enum want_power power;
+	bool deleted;
 	unsigned int reboot; /* reboots asked for since the server was made */
 	unsigned int vcpus, memory_mb, disk_gb;
 	struct want_image image;

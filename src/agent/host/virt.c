@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <libvirt/libvirt-qemu.h>
-#include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/host/virt_priv.h"
 #include "base/log.h"
 
 #define RETRY_MS	1000
@@ -132,8 +132,14 @@ static const char *last_line(const char *text)
 	return at;
 }
 
-/* What libvirt says of the last call in this thread, as errno and text. */
-static int last_error(struct err *e, const char *what)
+/**
+ * virt_error() - What libvirt says of the last call in this thread, as errno and text
+ * @e:    error text, may be NULL
+ * @what: which call
+ *
+ * Return: -ENOENT, -ENOTCONN, -ETIMEDOUT, -EIO.
+ */
+int virt_error(struct err *e, const char *what)
 {
 	const virError *why = virGetLastError();
 
@@ -264,7 +270,7 @@ int virt_open(struct loop *loop, const char *uri, const struct virt_events *even
 	pthread_cond_init(&v->conn_lost, NULL);
 	virSetErrorFunc(NULL, quiet);
 	if (virEventRegisterDefaultImpl() < 0 || virInitialize() < 0)
-		return last_error(e, "libvirt");
+		return virt_error(e, "libvirt");
 	rc = start_thread(event_thread, v);
 	if (!rc)
 		rc = start_thread(connect_thread, v);
@@ -306,8 +312,18 @@ static virConnectPtr conn_own(struct virt *v, struct err *e)
 	return conn;
 }
 
-static int domain_get(struct virt *v, const char *server, virConnectPtr *conn, virDomainPtr *dom,
-		      struct err *e)
+/**
+ * virt_domain_get() - A server's domain, on a connection of the call's own
+ * @v:      handle
+ * @server: id
+ * @conn:   gets the connection
+ * @dom:    gets the domain; both go with virt_domain_put()
+ * @e:      error text, may be NULL
+ *
+ * Return: 0; -ENOENT, -ENOTCONN, -ETIMEDOUT, -EIO. Context: blocks; a work queue.
+ */
+int virt_domain_get(struct virt *v, const char *server, virConnectPtr *conn, virDomainPtr *dom,
+		    struct err *e)
 {
 	char name[sizeof(VIRT_DOMAIN_PREFIX) + UUID_STR_LEN];
 	int rc;
@@ -319,12 +335,17 @@ static int domain_get(struct virt *v, const char *server, virConnectPtr *conn, v
 	*dom = virDomainLookupByName(*conn, name);
 	if (*dom)
 		return 0;
-	rc = last_error(e, name);
+	rc = virt_error(e, name);
 	virConnectClose(*conn);
 	return rc;
 }
 
-static void domain_put(virConnectPtr conn, virDomainPtr dom)
+/**
+ * virt_domain_put() - Let go what virt_domain_get() got
+ * @conn: connection
+ * @dom:  domain
+ */
+void virt_domain_put(virConnectPtr conn, virDomainPtr dom)
 {
 	virDomainFree(dom);
 	virConnectClose(conn);
@@ -381,15 +402,22 @@ static bool is_husk(struct virt *v, const char *server, virDomainPtr dom)
 	return noted && in_start(dom);
 }
 
-static enum domain_state state_of(virDomainPtr dom)
+/**
+ * virt_state_of() - A domain's state
+ * @dom: domain
+ */
+enum domain_state virt_state_of(virDomainPtr dom)
 {
-	int state = VIR_DOMAIN_NOSTATE, reason;
+	int state = VIR_DOMAIN_NOSTATE, reason = 0;
 
 	virDomainGetState(dom, &state, &reason, 0);
 	switch (state) {
 	case VIR_DOMAIN_PAUSED:
+		return reason == VIR_DOMAIN_PAUSED_USER || reason == VIR_DOMAIN_PAUSED_UNKNOWN
+			       ? DOMAIN_PAUSED
+			       : DOMAIN_HELD;
 	case VIR_DOMAIN_PMSUSPENDED:
-		return DOMAIN_PAUSED;
+		return DOMAIN_HELD;
 	case VIR_DOMAIN_SHUTOFF:
 	case VIR_DOMAIN_CRASHED:
 		return DOMAIN_ABSENT;
@@ -419,7 +447,7 @@ int virt_list(struct virt *v, struct virt_domain **out, unsigned int *n, struct 
 		return -ENOTCONN;
 	n_doms = virConnectListAllDomains(conn, &doms, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
 	if (n_doms < 0) {
-		rc = last_error(e, "libvirt");
+		rc = virt_error(e, "libvirt");
 		virConnectClose(conn);
 		return rc;
 	}
@@ -430,7 +458,7 @@ int virt_list(struct virt *v, struct virt_domain **out, unsigned int *n, struct 
 
 		if (found && server && !is_husk(v, server, doms[i])) {
 			snprintf(found[*n].server, UUID_STR_LEN, "%s", server);
-			found[(*n)++].state = state_of(doms[i]);
+			found[(*n)++].state = virt_state_of(doms[i]);
 		}
 		virDomainFree(doms[i]);
 	}
@@ -460,30 +488,8 @@ int virt_start(struct virt *v, const char *xml, struct err *e)
 	if (dom)
 		virDomainFree(dom);
 	else
-		rc = last_error(e, "libvirt");
+		rc = virt_error(e, "libvirt");
 	virConnectClose(conn);
-	return rc;
-}
-
-/**
- * virt_shutdown() - Press a server's power button
- * @v:      handle
- * @server: id
- * @e:      error text, may be NULL
- *
- * Return: 0 (the guest decides what it does), -ENOENT, -ENOTCONN, -ETIMEDOUT, -EIO.
- */
-int virt_shutdown(struct virt *v, const char *server, struct err *e)
-{
-	virConnectPtr conn;
-	virDomainPtr dom;
-	int rc = domain_get(v, server, &conn, &dom, e);
-
-	if (rc)
-		return rc;
-	if (virDomainShutdown(dom) < 0)
-		rc = last_error(e, server);
-	domain_put(conn, dom);
 	return rc;
 }
 
@@ -501,7 +507,7 @@ int virt_destroy(struct virt *v, const char *server, struct err *e)
 	struct err why = { 0 };
 	virConnectPtr conn;
 	virDomainPtr dom;
-	int rc = domain_get(v, server, &conn, &dom, &why);
+	int rc = virt_domain_get(v, server, &conn, &dom, &why);
 
 	if (rc == -ENOENT)
 		return 0;
@@ -510,69 +516,12 @@ int virt_destroy(struct virt *v, const char *server, struct err *e)
 	if (never_runs(dom)) {
 		husk_note(v, server);
 	} else if (virDomainDestroy(dom) < 0) {
-		rc = last_error(&why, server);
-		if (rc == -ENOENT || state_of(dom) == DOMAIN_ABSENT)
+		rc = virt_error(&why, server);
+		if (rc == -ENOENT || virt_state_of(dom) == DOMAIN_ABSENT)
 			rc = 0; /* it ended by itself just now */
 	}
-	domain_put(conn, dom);
+	virt_domain_put(conn, dom);
 	return rc ? err_set(e, rc, "%s", why.msg) : 0;
-}
-
-/**
- * virt_state() - Is a server's domain there, and does it run?
- * @v:      handle
- * @server: id
- * @out:    gets the state
- * @e:      error text, may be NULL
- *
- * Return: 0, -ENOTCONN, -EIO.
- */
-int virt_state(struct virt *v, const char *server, enum domain_state *out, struct err *e)
-{
-	struct err why = { 0 };
-	virConnectPtr conn;
-	virDomainPtr dom;
-	int rc = domain_get(v, server, &conn, &dom, &why);
-
-	if (rc == -ENOENT) {
-		*out = DOMAIN_ABSENT;
-		return 0;
-	}
-	if (rc)
-		return err_set(e, rc, "%s", why.msg);
-	*out = state_of(dom);
-	domain_put(conn, dom);
-	return 0;
-}
-
-/**
- * virt_qmp() - Say something to a server's QEMU
- * @v:       handle
- * @server:  id
- * @command: QMP command; taken
- * @reply:   gets the answer's text, the caller's to free
- * @e:       error text, may be NULL
- *
- * Return: 0 (the reply may be a QMP error), -ENOENT, -ENOTCONN, -ETIMEDOUT, -EIO, -ENOMEM.
- * Context: blocks as long as QEMU does; the domain's own work queue.
- */
-int virt_qmp(struct virt *v, const char *server, json_t *command, char **reply, struct err *e)
-{
-	auto_of(json_decref) json_t *owned = command;
-	auto_free char *text = command ? json_dumps(command, JSON_COMPACT) : NULL;
-	virConnectPtr conn;
-	virDomainPtr dom;
-	int rc;
-
-	if (!text)
-		return err_set(e, -ENOMEM, "out of memory");
-	rc = domain_get(v, server, &conn, &dom, e);
-	if (rc)
-		return rc;
-	if (virDomainQemuMonitorCommand(dom, text, reply, 0) < 0)
-		rc = last_error(e, server);
-	domain_put(conn, dom);
-	return rc;
 }
 
 /**
@@ -591,7 +540,7 @@ int virt_version(struct virt *v, unsigned long *out, struct err *e)
 	if (!conn)
 		return -ENOTCONN;
 	if (virConnectGetVersion(conn, out) < 0)
-		rc = last_error(e, "libvirt");
+		rc = virt_error(e, "libvirt");
 	virConnectClose(conn);
 	return rc;
 }

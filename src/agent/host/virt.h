@@ -13,7 +13,12 @@
 #define VIRT_DOMAIN_PREFIX "anyvf-" /* domain names are this and the server's id */
 #define VIRT_ALIAS_PREFIX  "ua-"    /* NICs' device aliases are this and the port's id */
 
-enum domain_state { DOMAIN_ABSENT, DOMAIN_RUNNING, DOMAIN_PAUSED };
+enum domain_state {
+	DOMAIN_ABSENT,
+	DOMAIN_RUNNING,
+	DOMAIN_PAUSED, /* by somebody's word */
+	DOMAIN_HELD,   /* paused by libvirt or QEMU: it starts, is saved, has no room on its disk */
+};
 
 struct virt;
 
@@ -36,6 +41,7 @@ int virt_list(struct virt *v, struct virt_domain **out, unsigned int *n, struct 
 int virt_start(struct virt *v, const char *xml, struct err *e);
 int virt_shutdown(struct virt *v, const char *server, struct err *e);
 int virt_destroy(struct virt *v, const char *server, struct err *e);
+int virt_pause(struct virt *v, const char *server, bool on, struct err *e);
 int virt_state(struct virt *v, const char *server, enum domain_state *out, struct err *e);
 int virt_qmp(struct virt *v, const char *server, json_t *command, char **reply, struct err *e);
 int virt_version(struct virt *v, unsigned long *out, struct err *e);

@@ -60,6 +60,7 @@ int action_commit(struct call *c, json_t *server_taken, unsigned int status)
 	return rc ? rc : call_reply(c, status, NULL);
 }
 
+/* Actions that are a wish of another power and no more. */
 static int set_power(struct call *c, const char *action, const char *power)
 {
 	json_t *server = action_begin(c, action, action);
@@ -68,16 +69,6 @@ static int set_power(struct call *c, const char *action, const char *power)
 		return -EBUSY;
 	doc_set_text(server, "power", power);
 	return action_commit(c, server, 202);
-}
-
-static int do_start(struct call *c, const json_t *args)
-{
-	return set_power(c, "start", "on");
-}
-
-static int do_stop(struct call *c, const json_t *args)
-{
-	return set_power(c, "stop", "off");
 }
 
 /* Soft and hard end alike here: the domain is started anew, with what its ports are now. */
@@ -172,9 +163,12 @@ static int server_action(struct call *c)
 		const char *word;
 		int (*act)(struct call *c, const json_t *args);
 		enum rule rule;
+		const char *action, *power; /* what set_power() does, where act is NULL */
 	} actions[] = {
-		{ "os-start", do_start, RULE_WRITE },
-		{ "os-stop", do_stop, RULE_WRITE },
+		{ "os-start", NULL, RULE_WRITE, "start", "on" },
+		{ "os-stop", NULL, RULE_WRITE, "stop", "off" },
+		{ "pause", NULL, RULE_WRITE, "pause", "paused" },
+		{ "unpause", NULL, RULE_WRITE, "unpause", "on" },
 		{ "reboot", do_reboot, RULE_WRITE },
 		{ "lock", do_lock, RULE_WRITE },
 		{ "unlock", do_unlock, RULE_WRITE },
@@ -194,7 +188,8 @@ static int server_action(struct call *c)
 		if (!caller_may(c, actions[i].rule))
 			return call_fail(c, 403, "Forbidden",
 					 "Policy doesn't allow %s to be performed.", word);
-		return actions[i].act(c, json_object_get(c->body, word));
+		return actions[i].act ? actions[i].act(c, json_object_get(c->body, word))
+				      : set_power(c, actions[i].action, actions[i].power);
 	}
 	if (!server_find(c, c->ids[0]))
 		return -ENOENT;

@@ -109,7 +109,7 @@ static bool server_waits(const struct entity *x)
 {
 	const struct server_facts *f = (const struct server_facts *)x;
 
-	return x->doc && f->want.on && !f->have.was_active && !f->have.failed;
+	return x->doc && f->want.power == WANT_ON && !f->have.was_active && !f->have.failed;
 }
 
 static json_t *server_status(const struct entity *x)

@@ -17,6 +17,15 @@ static bool stays_failed(const struct want_server *want, const struct server_hav
 	return have->failed && want->generation <= have->failed_generation;
 }
 
+static enum server_step pause_step(const struct want_server *want, const struct server_have *have)
+{
+	if (want->power == WANT_PAUSED && have->domain == DOMAIN_RUNNING)
+		return SERVER_STEP_PAUSE;
+	if (want->power == WANT_ON && have->domain == DOMAIN_PAUSED)
+		return SERVER_STEP_UNPAUSE;
+	return SERVER_STEP_NONE;
+}
+
 /**
  * plan_server() - The next step for a server's domain
  * @want: document
@@ -34,10 +43,10 @@ enum server_step plan_server(const struct want_server *want, const struct server
 		return SERVER_STEP_NONE;
 	if (want->deleted)
 		return there || have->files ? SERVER_STEP_DELETE : SERVER_STEP_NONE;
-	if (!want->on)
+	if (want->power == WANT_OFF)
 		return there ? SERVER_STEP_STOP : SERVER_STEP_NONE;
 	if (there)
-		return want->reboot > have->reboot ? SERVER_STEP_REBOOT : SERVER_STEP_NONE;
+		return want->reboot > have->reboot ? SERVER_STEP_REBOOT : pause_step(want, have);
 	if (stays_halted(want, have) || stays_failed(want, have) || !have->ports_ready)
 		return SERVER_STEP_NONE;
 	return SERVER_STEP_START;
@@ -58,7 +67,7 @@ const char *plan_server_status(const struct want_server *want, const struct serv
 		return NULL;
 	if (want->deleted)
 		return there || have->files ? NULL : "DELETED";
-	if (!want->on)
+	if (want->power == WANT_OFF)
 		return there ? NULL : "SHUTOFF";
 	if (have->rebooting)
 		return "REBOOT";
@@ -66,7 +75,9 @@ const char *plan_server_status(const struct want_server *want, const struct serv
 		return "ERROR";
 	if (!there && stays_halted(want, have))
 		return "SHUTOFF";
-	return there && have->was_active ? "ACTIVE" : "BUILD";
+	if (want->power == WANT_PAUSED && have->domain == DOMAIN_PAUSED)
+		return "PAUSED";
+	return there && have->was_active && !pause_step(want, have) ? "ACTIVE" : "BUILD";
 }
 
 /**
@@ -105,6 +116,7 @@ int plan_power_state(const struct server_have *have)
 	case DOMAIN_RUNNING:
 		return 1;
 	case DOMAIN_PAUSED:
+	case DOMAIN_HELD:
 		return 3;
 	case DOMAIN_ABSENT:
 		break;

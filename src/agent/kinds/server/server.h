@@ -11,6 +11,8 @@ enum server_step {
 	SERVER_STEP_NONE,
 	SERVER_STEP_START,
 	SERVER_STEP_STOP,
+	SERVER_STEP_PAUSE,
+	SERVER_STEP_UNPAUSE,
 	SERVER_STEP_REBOOT, /* end the domain and start it anew */
 	SERVER_STEP_DELETE, /* domain, disks, records */
 };

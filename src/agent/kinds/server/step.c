@@ -76,6 +76,11 @@ static void server_run(void *arg)
 	case SERVER_STEP_STOP:
 		j->step.rc = stop(j);
 		break;
+	case SERVER_STEP_PAUSE:
+	case SERVER_STEP_UNPAUSE:
+		j->step.rc = virt_pause(j->step.agent->virt, j->want.id,
+					j->what == SERVER_STEP_PAUSE, &j->step.e);
+		break;
 	case SERVER_STEP_DELETE:
 		j->step.rc = delete_all(j);
 		evict_images(j);
@@ -148,6 +153,34 @@ static bool starts(int step)
 	return step == SERVER_STEP_START || step == SERVER_STEP_REBOOT;
 }
 
+static void paused(struct server *s, const struct server_job *j)
+{
+	bool on = j->what == SERVER_STEP_PAUSE;
+
+	log_info(on ? "paused a server" : "let a server run again", "id=%s", j->want.id);
+	s->facts.have.domain = on ? DOMAIN_PAUSED : DOMAIN_RUNNING;
+}
+
+static void step_took(struct server *s, const struct server_job *j)
+{
+	switch (j->what) {
+	case SERVER_STEP_START:
+	case SERVER_STEP_REBOOT:
+		started(s, j);
+		break;
+	case SERVER_STEP_STOP:
+	case SERVER_STEP_DELETE:
+		ended(s, j);
+		break;
+	case SERVER_STEP_PAUSE:
+	case SERVER_STEP_UNPAUSE:
+		paused(s, j);
+		break;
+	case SERVER_STEP_NONE:
+		break;
+	}
+}
+
 static void server_done(struct step *step)
 {
 	struct server_job *j = (struct server_job *)step;
@@ -157,10 +190,8 @@ static void server_done(struct step *step)
 	s->facts.have.known &= step->agent->virt_connected;
 	if (step->rc && starts(j->what))
 		start_failed(s, j);
-	else if (starts(j->what))
-		started(s, j);
 	else if (!step->rc)
-		ended(s, j);
+		step_took(s, j);
 	job_free(j);
 }
 
@@ -187,15 +218,21 @@ static void copy_ports(struct agent *a, struct server_job *j)
  */
 void server_step(struct agent *a, struct entity *x, int step)
 {
+	static const char *const failures[] = {
+		[SERVER_STEP_START] = "a server does not start",
+		[SERVER_STEP_REBOOT] = "a server does not start",
+		[SERVER_STEP_STOP] = "a server does not end",
+		[SERVER_STEP_DELETE] = "a server does not end",
+		[SERVER_STEP_PAUSE] = "a server is not paused",
+		[SERVER_STEP_UNPAUSE] = "a server stays paused",
+	};
 	struct server *s = (struct server *)x;
 	struct server_job *j = calloc(1, sizeof(*j));
 	char dir[PATH_MAX];
 
 	if (!j)
 		return;
-	j->step = (struct step){ .failure = starts(step) ? "a server does not start"
-							 : "a server does not end",
-				 .done = server_done };
+	j->step = (struct step){ .failure = failures[step], .done = server_done };
 	j->what = (enum server_step)step;
 	j->kvm = a->accel == ACCEL_KVM;
 	j->no_msix = !j->kvm && a->virt_version < QEMU_NO_MSIX;
@@ -236,7 +273,8 @@ void server_rescue(struct agent *a, struct entity *x)
 	struct server *s = (struct server *)x;
 	struct rescue_job *j;
 
-	if (!x->doc || !s->starting || s->rescued || (s->facts.want.on && !s->facts.want.deleted))
+	if (!x->doc || !s->starting || s->rescued ||
+	    (s->facts.want.power != WANT_OFF && !s->facts.want.deleted))
 		return;
 	j = calloc(1, sizeof(*j));
 	if (!j)

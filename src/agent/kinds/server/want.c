@@ -41,6 +41,20 @@ static int parse_image(const json_t *image, struct want_image *out, struct err *
 			    3, e);
 }
 
+static int parse_power(const char *word, enum want_power *out, struct err *e)
+{
+	static const char *const words[] = {
+		[WANT_OFF] = "off", [WANT_ON] = "on", [WANT_PAUSED] = "paused"
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (!strcmp(word, words[i])) {
+			*out = (enum want_power)i;
+			return 0;
+		}
+	return err_set(e, -EINVAL, "\"%.20s\" is no state of a server", word);
+}
+
 /**
  * want_server_parse() - A server's document as a struct
  * @doc: the document; @out takes a reference of its own
@@ -51,7 +65,7 @@ static int parse_image(const json_t *image, struct want_image *out, struct err *
  */
 int want_server_parse(json_t *doc, struct want_server *out, struct err *e)
 {
-	struct want_server s = { .on = false };
+	struct want_server s = { .deleted = false };
 	const char *power;
 	int on_deleted = 0, vcpus, memory_mb, disk_gb, reboot = 0, rc;
 	json_t *image, *ports, *metadata = NULL;
@@ -73,7 +87,9 @@ int want_server_parse(json_t *doc, struct want_server *out, struct err *e)
 		return err_set(e, -E2BIG, "more than %u ports", WANT_PORTS_MAX);
 	json_array_foreach (ports, i, item)
 		s.ports[s.n_ports++] = json_string_value(item) ? json_string_value(item) : "";
-	rc = want_ids_check(&s.id, 1, e);
+	rc = parse_power(power, &s.power, e);
+	if (!rc)
+		rc = want_ids_check(&s.id, 1, e);
 	if (!rc)
 		rc = want_ids_check(s.ports, s.n_ports, e);
 	if (!rc && !on_deleted)
@@ -81,7 +97,6 @@ int want_server_parse(json_t *doc, struct want_server *out, struct err *e)
 	if (rc)
 		return rc;
 	s.generation = (uint64_t)generation;
-	s.on = !strcmp(power, "on");
 	s.deleted = on_deleted;
 	s.reboot = (unsigned int)reboot;
 	s.vcpus = (unsigned int)vcpus;

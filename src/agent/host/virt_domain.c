@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A server's domain that is there: its state, its power button, its CPUs, what its QEMU says. */
+#include <errno.h>
+#include <libvirt/libvirt-qemu.h>
+
+#include "agent/host/virt_priv.h"
+
+/**
+ * virt_shutdown() - Press a server's power button
+ * @v:      handle
+ * @server: id
+ * @e:      error text, may be NULL
+ *
+ * Return: 0 (the guest decides what it does), -ENOENT, -ENOTCONN, -ETIMEDOUT, -EIO.
+ */
+int virt_shutdown(struct virt *v, const char *server, struct err *e)
+{
+	virConnectPtr conn;
+	virDomainPtr dom;
+	int rc = virt_domain_get(v, server, &conn, &dom, e);
+
+	if (rc)
+		return rc;
+	if (virDomainShutdown(dom) < 0)
+		rc = virt_error(e, server);
+	virt_domain_put(conn, dom);
+	return rc;
+}
+
+/**
+ * virt_pause() - Stop a server's CPUs, or let them run again
+ * @v:      handle
+ * @server: id
+ * @on:     stop them
+ * @e:      error text, may be NULL
+ *
+ * What they had written is on the disk's file then: QEMU flushes as it stops.
+ *
+ * Return: 0, also when it is so already; -ENOENT, -ENOTCONN, -ETIMEDOUT, -EIO. Context: blocks; a
+ * work queue.
+ */
+int virt_pause(struct virt *v, const char *server, bool on, struct err *e)
+{
+	enum domain_state to = on ? DOMAIN_PAUSED : DOMAIN_RUNNING;
+	struct err why = { 0 };
+	virConnectPtr conn;
+	virDomainPtr dom;
+	int rc = virt_domain_get(v, server, &conn, &dom, e);
+
+	if (rc)
+		return rc;
+	if ((on ? virDomainSuspend(dom) : virDomainResume(dom)) < 0)
+		rc = virt_error(&why, server);
+	if (rc == -EIO && virt_state_of(dom) == to)
+		rc = 0;
+	virt_domain_put(conn, dom);
+	return rc ? err_set(e, rc, "%s", why.msg) : 0;
+}
+
+/**
+ * virt_state() - Is a server's domain there, and does it run?
+ * @v:      handle
+ * @server: id
+ * @out:    gets the state
+ * @e:      error text, may be NULL
+ *
+ * Return: 0, -ENOTCONN, -EIO.
+ */
+int virt_state(struct virt *v, const char *server, enum domain_state *out, struct err *e)
+{
+	struct err why = { 0 };
+	virConnectPtr conn;
+	virDomainPtr dom;
+	int rc = virt_domain_get(v, server, &conn, &dom, &why);
+
+	if (rc == -ENOENT) {
+		*out = DOMAIN_ABSENT;
+		return 0;
+	}
+	if (rc)
+		return err_set(e, rc, "%s", why.msg);
+	*out = virt_state_of(dom);
+	virt_domain_put(conn, dom);
+	return 0;
+}
+
+/**
+ * virt_qmp() - Say something to a server's QEMU
+ * @v:       handle
+ * @server:  id
+ * @command: QMP command; taken
+ * @reply:   gets the answer's text, the caller's to free
+ * @e:       error text, may be NULL
+ *
+ * Return: 0 (the reply may be a QMP error), -ENOENT, -ENOTCONN, -ETIMEDOUT, -EIO, -ENOMEM.
+ * Context: blocks as long as QEMU does; the domain's own work queue.
+ */
+int virt_qmp(struct virt *v, const char *server, json_t *command, char **reply, struct err *e)
+{
+	auto_of(json_decref) json_t *owned = command;
+	auto_free char *text = command ? json_dumps(command, JSON_COMPACT) : NULL;
+	virConnectPtr conn;
+	virDomainPtr dom;
+	int rc;
+
+	if (!text)
+		return err_set(e, -ENOMEM, "out of memory");
+	rc = virt_domain_get(v, server, &conn, &dom, e);
+	if (rc)
+		return rc;
+	if (virDomainQemuMonitorCommand(dom, text, reply, 0) < 0)
+		rc = virt_error(e, server);
+	virt_domain_put(conn, dom);
+	return rc;
+}
