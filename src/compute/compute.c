@@ -269,6 +269,7 @@ const struct feature compute_feature = {
 	.service = &service,
 	.resources = resources,
 	.routes = all_routes,
+	.absent = compute_absent,
 	.periodics = console_periodics,
 	.hooks = compute_hooks,
 	.hosts = &compute_hosts,

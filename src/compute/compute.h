@@ -13,6 +13,7 @@
 #define COMPUTE_MINOR_MAX 73 /* the newest microversion served: 2.73 */
 
 extern const struct feature compute_feature;
+extern const struct absent compute_absent[];
 extern const struct resource flavor_resource, server_resource, server_group_resource;
 extern const struct route flavor_routes[], keypair_routes[], quota_routes[], host_routes[],
 	server_routes[], boot_routes[], list_routes[], group_routes[], tag_routes[], usage_routes[];

@@ -51,6 +51,15 @@ struct authority {
 	const struct resource *users; /* res_find_user() */
 };
 
+/* What the reference has and we have not, or not like that: who asks is told so. */
+struct absent {
+	const char *path;    /* as a route's; a "*" at its end: whatever is below, too */
+	const char *method;  /* "POST"; NULL: any */
+	const char *word;    /* of a body with one member, which names what is asked for; or NULL */
+	unsigned int status; /* as the reference answers where that part of it is not there */
+	const char *why;     /* a sentence */
+};
+
 struct host_feature;
 
 /* What is NULL is not there; lists have a zeroed row at the end. */
@@ -61,6 +70,7 @@ struct feature {
 	const struct route *const
 		*routes; /* tables of routes; they are looked at before resources */
 	const struct extension *extensions;
+	const struct absent *absent; /* asked when there is no such route (docs/openstack.md) */
 	const struct periodic *periodics;
 	int (*start)(struct call *c); /* at every start, before the first request */
 	const struct more_fields *fields;

@@ -5,242 +5,17 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/impl.h"
+#include "engine/query.h"
 
-#define SORT_KEYS_MAX 8
-#define PAGE_MAX      1000 /* of services that page by themselves */
-
-struct sort_key {
-	const char *name;	/* member */
-	const struct rfield *f; /* its row; NULL: a stamp */
-	bool down;		/* largest first */
-};
-
-struct query {
-	struct call *c;
-	const struct resource *r;
-	struct schema schema; /* of r */
-	struct sort_key keys[SORT_KEYS_MAX];
-	unsigned int n_keys;
-	long limit;	     /* -1: none */
-	const char *marker;  /* NULL: from the start */
-	bool reverse;	     /* the page before the marker */
-	const json_t **docs; /* borrowed, in order; owned array */
-	size_t n, room;	     /* of docs */
-};
-
-static bool is_style(const struct query *q, enum fault_style style)
-{
-	return q->c->service->style == style;
-}
-
-static bool is_word(const char *name)
-{
-	static const char *const words[] = { "fields", "sort_key", "sort_dir",	   "sort",
-					     "limit",  "marker",   "page_reverse", NULL };
-
-	for (const char *const *w = words; *w; w++)
-		if (strcmp(*w, name) == 0)
-			return true;
-	return false;
-}
-
-/* tenant_id filters and sorts as project_id. */
-static const char *alias(const struct resource *r, const char *name)
-{
-	return r->flags & RES_TENANT && !strcmp(name, "tenant_id") ? "project_id" : name;
-}
-
-static bool is_stamp(const struct resource *r, const char *name)
-{
-	if (!strcmp(name, "revision_number"))
-		return r->flags & RES_REVISION;
-	return r->flags & RES_TIMES && (!strcmp(name, "created_at") || !strcmp(name, "updated_at"));
-}
-
-/* A hidden member is not there for who may not see it: what matched it would tell. */
-static bool is_filter(const struct query *q, const struct rfield *f)
-{
-	return f && f->flags & R_FILTER && (!(f->flags & R_HIDDEN) || caller_is_admin(q->c));
-}
-
-/* A member, or what its row says of documents without it. Return: a new reference, or NULL. */
-static json_t *value_of(const json_t *doc, const char *name, const struct rfield *f)
-{
-	return f ? field_value(f, doc) : json_incref(json_object_get(doc, name));
-}
-
-/* Keystone takes whatever is no word for "no" as true, an empty value too. */
-static int wanted_bool(const struct query *q, const char *value)
-{
-	static const char *const no[] = { "0", "f", "false", "n", "no", "off" };
-	auto_of(json_decref) json_t *text = json_string(value);
-
-	if (!is_style(q, FAULT_KEYSTONE))
-		return field_bool(text);
-	for (unsigned int i = 0; i < ARRAY_LEN(no); i++)
-		if (!strcasecmp(value, no[i]))
-			return 0;
-	return 1;
-}
-
-/* One value of one filter against one document. f NULL: a member no row names. */
-static bool equals(const struct query *q, const json_t *doc, const char *name,
-		   const struct rfield *f, const char *value)
-{
-	auto_of(json_decref) json_t *member = value_of(doc, name, f);
-	const char *text;
-	char buf[32];
-
-	if (f && f->match)
-		return f->match(q->c, doc, value);
-	if (!member)
-		return false;
-	if (f && f->type == J_BOOL)
-		return wanted_bool(q, value) == json_is_true(member);
-	text = json_text(member, buf);
-	return text && strcmp(text, value) == 0;
-}
-
-/* Keystone: MEMBER__[i]contains=TEXT, and startswith, endswith. The member's row, or NULL. */
-static const struct rfield *inexact_filter(const struct query *q, const char *name)
-{
-	const char *sep = is_style(q, FAULT_KEYSTONE) ? strstr(name, "__") : NULL;
-	const struct rfield *f;
-	char member[64];
-
-	if (!sep || sep - name >= (int)sizeof(member))
-		return NULL;
-	snprintf(member, sizeof(member), "%.*s", (int)(sep - name), name);
-	f = schema_field(&q->schema, member);
-	return is_filter(q, f) ? f : NULL;
-}
-
-/* Return: like; NULL when there is no such comparator. "i": whatever the case. */
-static const char *comparator_of(const char *name, bool *fold)
-{
-	static const char *const all[] = { "contains", "startswith", "endswith" };
-	const char *like = strstr(name, "__") + 2;
-
-	*fold = *like == 'i';
-	like += *fold;
-	for (unsigned int i = 0; i < ARRAY_LEN(all); i++)
-		if (!strcmp(all[i], like))
-			return like;
-	return NULL;
-}
-
-static bool resembles(const json_t *doc, const char *name, const struct rfield *f,
-		      const char *value)
-{
-	bool fold;
-	const char *like = comparator_of(name, &fold), *text;
-	int (*differ)(const char *a, const char *b, size_t n) = fold ? strncasecmp : strncmp;
-	auto_of(json_decref) json_t *member = field_value(f, doc);
-	size_t len = strlen(value), have;
-
-	text = json_string_value(member);
-	have = text ? strlen(text) : 0;
-	if (!text || have < len)
-		return false;
-	if (*like == 's')
-		return !differ(text, value, len);
-	if (*like == 'e')
-		return !differ(text + have - len, value, len);
-	return fold ? strcasestr(text, value) : strstr(text, value);
-}
-
-/* The filters that are no equality: each is judged alone. */
-static enum selects selects_specially(const struct query *q, const json_t *doc, const char *name,
-				      const char *value)
-{
-	const struct rfield *f = inexact_filter(q, name);
-
-	if (f)
-		return doc && resembles(doc, name, f, value) ? SELECTS : SELECTS_NOT;
-	return q->r->selects ? q->r->selects(q->c, doc, name, value) : SELECTS_OTHER;
-}
-
-/* All filters; values of one name are alternatives, unless the row says R_EACH. */
-static bool selects(const struct query *q, const json_t *doc)
-{
-	const struct args *args = &q->c->priv->args;
-
-	for (unsigned int i = 0; i < args->n; i++) {
-		const char *name = alias(q->r, args->all[i].name);
-		const struct rfield *f = schema_field(&q->schema, name);
-		enum selects special = selects_specially(q, doc, name, args->all[i].value);
-		bool any = false;
-
-		if (special == SELECTS_NOT)
-			return false;
-		if (special == SELECTS)
-			continue;
-		if (is_word(name) || (f && !is_filter(q, f)))
-			continue;
-		if (args->all[i].again && !(f && f->flags & R_EACH))
-			continue; /* was an alternative of the first */
-		if (!f && !is_stamp(q->r, name) &&
-		    !(q->r->flags & RES_FREE_FORM && is_style(q, FAULT_GLANCE)))
-			continue;
-		if (f && f->flags & R_EACH)
-			any = equals(q, doc, name, f, args->all[i].value);
-		else
-			for (unsigned int j = 0; j < args->n && !any; j++)
-				any = !strcmp(args->all[i].name, args->all[j].name) &&
-				      equals(q, doc, name, f, args->all[j].value);
-		if (!any)
-			return false;
-	}
-	return true;
-}
-
-/* A word that is no boolean selects nothing: Neutron refuses it. */
-static int check_value(const struct query *q, const struct rfield *f, const char *value)
-{
-	auto_of(json_decref) json_t *text = json_string(value);
-
-	if (!f || f->type != J_BOOL || !is_style(q, FAULT_NEUTRON) || field_bool(text) >= 0)
-		return 0;
-	return call_fail(q->c, 400, "InvalidInput",
-			 "Invalid input for operation: '%s' cannot be converted to boolean.",
-			 value);
-}
-
-/* Neutron names what it cannot filter by; the others ignore it, but for a comparator of none. */
-static int check_filters(const struct query *q)
-{
-	const struct args *args = &q->c->priv->args;
-	bool fold;
-
-	for (unsigned int i = 0; i < args->n; i++) {
-		const char *name = alias(q->r, args->all[i].name);
-		const struct rfield *f = schema_field(&q->schema, name);
-
-		if (is_word(name) || is_filter(q, f) || is_stamp(q->r, name)) {
-			int rc = is_word(name) ? 0 : check_value(q, f, args->all[i].value);
-
-			if (rc)
-				return rc;
-			continue;
-		}
-		if (inexact_filter(q, name) && !comparator_of(name, &fold))
-			return call_fail(q->c, 400, NULL, "There is no filter %s.", name);
-		if (is_style(q, FAULT_NEUTRON))
-			return call_fail(q->c, 400, "HTTPBadRequest",
-					 "['%s'] is invalid attribute for filtering",
-					 args->all[i].name);
-	}
-	return 0;
-}
+#define PAGE_MAX 1000 /* of services that page by themselves */
 
 static int add_key(struct query *q, const char *name, const char *dir)
 {
 	const struct rfield *f;
 
-	name = alias(q->r, name);
+	name = filter_alias(q->r, name);
 	f = schema_field(&q->schema, name);
-	if ((!f && !is_stamp(q->r, name)) || (f && f->flags & (R_VIRTUAL | R_SECRET)) ||
+	if ((!f && !filter_is_stamp(q->r, name)) || (f && f->flags & (R_VIRTUAL | R_SECRET)) ||
 	    (f && f->flags & R_HIDDEN && !caller_is_admin(q->c))) {
 		if (is_style(q, FAULT_NOVA)) /* it sorts by columns we do not have */
 			return 0;
@@ -271,7 +46,7 @@ static int parse_sort(struct query *q, const char *sort)
 		if (dir)
 			*dir++ = '\0';
 		f = schema_field(&q->schema, word);
-		if (!f && !is_stamp(q->r, word))
+		if (!f && !filter_is_stamp(q->r, word))
 			return call_fail(q->c, 400, NULL, "Invalid sort key: %s", word);
 		name = !strcmp(word, "created_at") ? "created_at" : "updated_at";
 		rc = add_key(q, f ? f->name : name, dir ? dir : "desc");
@@ -332,7 +107,7 @@ static int parse_page(struct query *q)
 static int collect_one(struct query *q, const json_t *doc)
 {
 	if (!res_visible(q->c, q->r, doc) || (q->r->listed && !q->r->listed(q->c, doc)) ||
-	    !selects(q, doc))
+	    !filters_select(q, doc))
 		return 0;
 	if (q->n == q->room) {
 		size_t room = q->room ? 2 * q->room : 64;
@@ -356,18 +131,18 @@ static int collect(struct query *q)
 	int rc = 0;
 
 	for (unsigned int i = 0; i < args->n; i++) {
-		const char *name = alias(q->r, args->all[i].name);
+		const char *name = filter_alias(q->r, args->all[i].name);
 		const struct rfield *f = schema_field(&q->schema, name);
 
 		if (call_arg_at(q->c, args->all[i].name, 1) || !f || f->match ||
-		    selects_specially(q, NULL, name, args->all[i].value) != SELECTS_OTHER)
+		    filter_specially(q, NULL, name, args->all[i].value) != SELECTS_OTHER)
 			continue;
-		if (!strcmp(name, "id") && is_filter(q, f)) {
+		if (!strcmp(name, "id") && filter_is(q, f)) {
 			const json_t *doc = res_get(q->c, q->r, args->all[i].value);
 
 			return doc ? collect_one(q, doc) : 0;
 		}
-		if (is_filter(q, f) && f->type != J_BOOL && schema_indexes(&q->schema, f)) {
+		if (filter_is(q, f) && f->type != J_BOOL && schema_indexes(&q->schema, f)) {
 			field = name;
 			value = args->all[i].value;
 		}
@@ -398,8 +173,8 @@ static int compare_docs(const void *a, const void *b, void *arg)
 
 	for (unsigned int i = 0; i < q->n_keys; i++) {
 		const struct sort_key *key = &q->keys[i];
-		auto_of(json_decref) json_t *a_value = value_of(*x, key->name, key->f);
-		auto_of(json_decref) json_t *b_value = value_of(*y, key->name, key->f);
+		auto_of(json_decref) json_t *a_value = filter_value_of(*x, key->name, key->f);
+		auto_of(json_decref) json_t *b_value = filter_value_of(*y, key->name, key->f);
 		int way = compare_values(a_value, b_value);
 
 		if (way)
@@ -551,7 +326,7 @@ static int answer(struct query *q, bool brief)
 {
 	auto_of(json_decref) json_t *list = json_array();
 	size_t first, last;
-	int rc = parse_order(q) ?: parse_page(q) ?: check_filters(q) ?: collect(q);
+	int rc = parse_order(q) ?: parse_page(q) ?: filters_check(q) ?: collect(q);
 	json_t *reply;
 
 	if (rc)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "engine/impl.h"
 #include "engine/policy.h"
@@ -31,7 +32,7 @@ static void clear_ids(struct call *c)
 		free(take(c->ids[i]));
 }
 
-/* Does path match a pattern with {}? Fills c->ids. */
+/* Does path match a pattern with {}, or lie below one that ends with "*"? Fills c->ids. */
 static bool match(struct call *c, const char *pattern, const char *path)
 {
 	unsigned int n = 0;
@@ -40,6 +41,8 @@ static bool match(struct call *c, const char *pattern, const char *path)
 	while (*pattern) {
 		size_t len;
 
+		if (*pattern == '*')
+			return !*path || *path == '/' || pattern[-1] == '/';
 		if (strncmp(pattern, "{}", 2) != 0) {
 			if (*pattern++ != *path++)
 				return false;
@@ -167,7 +170,63 @@ static bool find_either(struct call *c, bool *path_known)
 		return false;
 	free((char *)c->path);
 	c->path = other;
-	return find(c, path_known);
+	if (find(c, path_known))
+		return true;
+	other[len] = '\0'; /* as the tables of what is not there have it */
+	return false;
+}
+
+static bool is_absent(struct call *c, const struct absent *a, const char *word)
+{
+	if (a->method && strcmp(a->method, c->method) != 0)
+		return false;
+	if (word)
+		return a->word && !strcmp(a->word, word);
+	return !a->word && match(c, a->path, c->path);
+}
+
+/**
+ * fault_absent() - Refuse what is not served on purpose, and say why
+ * @c:    the call; without @word its ids are lost
+ * @word: the member of the body that says what is asked for; NULL: the path does
+ *
+ * Return: 0 if no feature's table (struct absent) has it; else as call_fail().
+ */
+int fault_absent(struct call *c, const char *word)
+{
+	for (const struct feature *const *f = c->opts->features; *f; f++) {
+		const struct absent *a = (*f)->service == c->service ? (*f)->absent : NULL;
+
+		for (; a && a->path; a++)
+			if (is_absent(c, a, word))
+				return call_fail(c, a->status,
+						 a->status == 404 ? "HTTPNotFound" : "BadRequest",
+						 "%s", a->why);
+	}
+	return 0;
+}
+
+/* 405 names the methods there are (RFC 9110, 15.5.6). */
+static int fault_no_method(struct call *c, const char *method)
+{
+	static const char *const all[] = { "GET", "POST", "PUT", "PATCH", "DELETE" };
+	const char *asked = c->method;
+	char allow[64] = "";
+	bool known;
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		c->method = all[i];
+		if (find(c, &known))
+			n += (size_t)snprintf(allow + n, sizeof(allow) - n, "%s%s", n ? ", " : "",
+					      i ? all[i] : "GET, HEAD");
+	}
+	c->method = asked;
+	c->priv->handle = NULL;
+	c->priv->res_handle = NULL;
+	call_header(c, "Allow", allow);
+	return call_fail(c, 405, "HTTPMethodNotAllowed",
+			 "The method %.20s is not allowed for this resource.", method);
 }
 
 /* Neutron's pecan cuts an ending of what was asked for; we have JSON alone. */
@@ -233,10 +292,10 @@ int route_find(struct call *c, const char *method, const char *target)
 	/* No token, no hint what there is. */
 	if (authenticate(c))
 		return -EACCES;
-	if (path_known)
-		return call_fail(c, 405, "HTTPMethodNotAllowed",
-				 "The method %.20s is not allowed for this resource.", method);
-	return fault_no_route(c);
+	rc = fault_absent(c, NULL);
+	if (rc)
+		return rc;
+	return path_known ? fault_no_method(c, method) : fault_no_route(c);
 }
 
 static int find_room(struct call *c)
@@ -267,6 +326,46 @@ static size_t count_values(const char *text, size_t size)
 	return n;
 }
 
+/* May a body be said to be this, to be read as JSON? Glance does not look. */
+static bool is_json_for(enum fault_style style, const char *type)
+{
+	static const struct {
+		enum fault_style style;
+		const char *type;
+	} all[] = {
+		{ FAULT_NEUTRON, "application/json" },
+		{ FAULT_NEUTRON, "application/x-www-form-urlencoded" }, /* curl -d */
+		{ FAULT_NOVA, "application/json" },
+		{ FAULT_NOVA, "application/vnd.openstack.compute+json" },
+		{ FAULT_NOVA, "text/plain" }, /* what old HTTP libraries said of anything */
+		{ FAULT_KEYSTONE, "application/json" },
+	};
+	size_t len = strcspn(type, "; ");
+
+	for (size_t i = 0; len && i < ARRAY_LEN(all); i++)
+		if (all[i].style == style && strlen(all[i].type) == len &&
+		    !strncasecmp(all[i].type, type, len))
+			return true;
+	return !len || style == FAULT_GLANCE || style == FAULT_PLAIN;
+}
+
+/* A body whose sender says that it is something else is not guessed at. */
+static int check_type(struct call *c)
+{
+	const char *type = call_header_in(c, "Content-Type");
+
+	if (!type || is_json_for(c->service->style, type))
+		return 0;
+	if (c->service->style == FAULT_KEYSTONE)
+		return call_fail(c, 400, NULL,
+				 "Expecting to find application/json in Content-Type header. The "
+				 "server could not comply with the request since it is either "
+				 "malformed or otherwise incorrect. The client is assumed to be in "
+				 "error.");
+	return call_fail(c, 415, "HTTPUnsupportedMediaType",
+			 "The media type %.80s is not supported, use application/json", type);
+}
+
 static int parse_body(struct call *c)
 {
 	size_t size;
@@ -287,6 +386,8 @@ static int parse_body(struct call *c)
 	if (count_values(body, size) > VALUES_MAX)
 		return call_fail(c, 413, "HTTPRequestEntityTooLarge",
 				 "The request has more than %d values.", VALUES_MAX);
+	if (check_type(c))
+		return -EINVAL;
 	c->body = json_loadb(body, size, JSON_DECODE_ANY, NULL);
 	return c->body ? 0 : fault_bad_body(c);
 }

@@ -413,6 +413,7 @@ const struct feature identity_feature = {
 	.service = &service,
 	.resources = resources,
 	.routes = routes,
+	.absent = identity_absent,
 	.periodics = periodics,
 	.start = identity_bootstrap,
 	.open = open_guard,

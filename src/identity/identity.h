@@ -12,6 +12,7 @@
 #define PASSWORD_HASH_LEN 128 /* with its NUL, as crypto_pwhash_STRBYTES */
 
 extern const struct feature identity_feature;
+extern const struct absent identity_absent[];
 extern const struct resource domain_resource, project_resource, user_resource, role_resource;
 extern const struct resource service_resource, endpoint_resource, region_resource;
 extern const struct resource appcred_resource;

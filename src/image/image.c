@@ -329,6 +329,7 @@ const struct feature image_feature = {
 	.service = &service,
 	.resources = resources,
 	.routes = routes,
+	.absent = image_absent,
 	.periodics = periodics,
 	.start = image_start,
 };

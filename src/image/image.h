@@ -13,6 +13,7 @@
 #define IMAGE_REFUSED "os_glance_refused"
 
 extern const struct feature image_feature;
+extern const struct absent image_absent[];
 extern const struct resource image_resource, image_gone_resource;
 extern const struct route image_file_routes[], image_member_routes[];
 

@@ -3,6 +3,7 @@
 import collections
 import concurrent.futures
 import contextlib
+import html
 import os
 import pathlib
 import resource
@@ -10,12 +11,13 @@ import signal
 import socket
 import subprocess
 import time
+import uuid
 
 import pytest
 import requests
 
 from apid import Apid, Cloud, read_openrc
-from conftest import DAEMONS, wait_for
+from conftest import BUILD, DAEMONS, wait_for
 
 NETWORKS = '/network/v2.0/networks'
 
@@ -374,6 +376,39 @@ def test_methods_and_paths_that_are_not_there(cloud):
         assert got.status_code == status, (method, path, got.status_code)
     assert requests.get(cloud.apid.url + '/network/v2.0/nope', timeout=5).status_code == 401
     assert requests.get(cloud.apid.url + '/image/', timeout=5).status_code == 300
+
+
+def test_405_names_the_methods_there_are(cloud):
+    for path, allowed in ((NETWORKS, 'GET, HEAD, POST'), ('/compute/v2.1/servers', 'GET, HEAD, POST'),
+                          ('/image/v2/images', 'GET, HEAD, POST'), ('/identity/v3/auth/tokens', 'GET, HEAD, POST, DELETE')):
+        got = cloud.admin.call('PATCH', path, {})
+        assert (got.status_code, got.headers['Allow']) == (405, allowed), path
+
+
+def test_a_body_of_another_kind_is_refused_as_each_service_does(cloud):
+    def post(path, kind):
+        return cloud.admin.http.post(cloud.apid.url + path, data='{}', headers={'Content-Type': kind}, timeout=10).status_code
+    form = 'application/x-www-form-urlencoded'
+    for path, kind, status in ((NETWORKS, 'text/plain', 415), (NETWORKS, 'application/xml', 415), (NETWORKS, form, 400),
+                               (NETWORKS, 'application/json; charset=utf-8', 400), ('/compute/v2.1/servers', form, 415),
+                               ('/compute/v2.1/servers', 'text/plain', 400), ('/identity/v3/projects', form, 400)):
+        assert post(path, kind) == status, (path, kind)
+    got = cloud.admin.http.post(cloud.apid.url + '/identity/v3/projects', data='{}', headers={'Content-Type': form}, timeout=10)
+    assert 'Expecting to find application/json in Content-Type' in got.text
+
+
+def test_what_is_not_served_says_why(cloud):
+    """Each row of the tables that make docs/openstack.md, in the words of its service."""
+    text = subprocess.run([BUILD / 'tests/lib/words', 'absent'], stdout=subprocess.PIPE, text=True, check=True).stdout
+    rows = [line.split('\t') for line in text.splitlines()]
+    assert len(rows) > 50
+    for service, method, path, word, status, why in rows:
+        body = {word: None} if word else None
+        path = path.replace('/*', '/x/y').replace('*', '').replace('{}', str(uuid.uuid4()))
+        got = cloud.admin.call(method or 'GET', path, body)
+        assert got.status_code == int(status), (method, path, word, got.text)
+        said = html.unescape(got.text) if service == 'glance' else next(iter(got.json().values()))['message']
+        assert why in said, (path, word, got.text)
 
 
 def test_too_large_a_transaction_is_413(cloud):

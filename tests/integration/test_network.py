@@ -778,6 +778,30 @@ def test_ports_and_subnets_are_found_by_what_clients_ask_for(cloud):
     assert (got.status_code, error_type(got)) == (400, 'PortSecurityAndIPRequiredForSecurityGroups')
 
 
+def test_fixed_ips_of_one_key_are_alternatives(cloud):
+    net = cloud.network()
+    a, b, c = (cloud.port(net, fixed_ips=[{'ip_address': f'10.20.0.{n}'}])['id'] for n in (11, 12, 21))
+    sub = cloud.show_port({'id': a})['fixed_ips'][0]['subnet_id']
+    for query, want in (('ip_address=10.20.0.11', {a}), ('ip_address=10.20.0.11&fixed_ips=ip_address=10.20.0.21', {a, c}),
+                        ('ip_address_substr=20.0.1', {a, b}), ('ip_address_substr=0.12&fixed_ips=ip_address_substr=0.21', {b, c}),
+                        (f'ip_address=10.20.0.11&fixed_ips=subnet_id={sub}', {a}), (f'ip_address=10.20.0.11&fixed_ips=subnet_id={a}', set()),
+                        (f'subnet_id={sub}', {a, b, c})):
+        assert listed(cloud, f'ports?fixed_ips={query}') == want, query
+    assert cloud.admin.call('GET', V2 + '/ports?fixed_ips=10.20.0.11').status_code == 400
+
+
+def test_lists_tell_what_changed_since_a_time(cloud):
+    net = cloud.network(name='new')
+    at = net['updated_at']
+    for many in 'networks', 'subnets', 'ports', 'security-groups', 'security-group-rules':
+        assert not listed(cloud, f'{many}?changed_since=2100-01-01T00:00:00Z'), many
+        assert cloud.admin.call('GET', f'{V2}/{many}?changed_since=2020-01-01').status_code == 200
+    assert listed(cloud, f'networks?changed_since={at}&name=new') == {'new'}
+    for query in 'networks?changed_since=yesterday', 'networks?mtu=large', 'ports?changed=1', 'agents?changed_since=2020-01-01':
+        assert cloud.admin.call('GET', f'{V2}/{query}').status_code == 400, query
+    assert listed(cloud, f"networks?mtu={net['mtu']}&name=new") == {'new'} and not listed(cloud, 'networks?mtu=1234')
+
+
 def test_agents_are_described_and_switched(cloud):
     agent = cloud.agent('h1')
     ident, = (a['id'] for a in cloud.admin.get(V2 + '/agents')['agents'] if a['host'] == 'h1')

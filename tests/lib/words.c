@@ -2,9 +2,11 @@
 /*
  * Prints what programs and people say to the daemons, as their tables have it, one word a line: the
  * control protocol's methods with what they take and answer, reasons of drops, members of the API's
- * resources, Neutron's extensions. For tests/lint/words.py.
+ * resources, Neutron's extensions. For tests/lint/words.py. "words absent" prints what is not served
+ * on purpose, for tests/lint/absent.py.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "daemons/feature_list.h"
 #include "lib/words.h"
@@ -27,8 +29,20 @@ static void print_feature(const struct feature *f)
 		printf("extension %s\n", e->alias);
 }
 
-int main(void)
+static void print_absent(const struct feature *f)
 {
+	for (const struct absent *a = f->absent; a && a->path; a++)
+		printf("%s\t%s\t%s%s\t%s\t%u\t%s\n", f->service->name, a->method ?: "",
+		       f->service->prefix, a->path, a->word ?: "", a->status, a->why);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], "absent")) {
+		for (const struct feature *const *f = features; *f; f++)
+			print_absent(*f);
+		return 0;
+	}
 	words_print_control();
 	for (unsigned int i = 0; i < DROP_N; i++)
 		printf("drop %s\n", drop_names[i]);

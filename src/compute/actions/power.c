@@ -178,6 +178,7 @@ static int server_action(struct call *c)
 		{ "os-getConsoleOutput", action_console, RULE_WRITE },
 	};
 	const char *word = json_object_iter_key(json_object_iter((json_t *)c->body));
+	int rc;
 
 	if (!word || json_object_size(c->body) != 1)
 		return call_fail(c, 400, "BadRequest", "There is no such action: %s",
@@ -191,9 +192,10 @@ static int server_action(struct call *c)
 		return actions[i].act ? actions[i].act(c, json_object_get(c->body, word))
 				      : set_power(c, actions[i].action, actions[i].power);
 	}
-	if (!server_find(c, c->ids[0]))
+	rc = fault_absent(c, word);
+	if (!rc && !server_find(c, c->ids[0]))
 		return -ENOENT;
-	return call_fail(c, 400, "BadRequest", "There is no such action: %s", word);
+	return rc ?: call_fail(c, 400, "BadRequest", "There is no such action: %s", word);
 }
 
 static json_t *action_view(const struct call *c, const json_t *action)

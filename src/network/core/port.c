@@ -20,25 +20,45 @@ static int valid_device_owner(struct call *c, const char *field, json_t **value)
 			 field);
 }
 
-/* fixed_ips=ip_address=10.0.0.4, subnet_id=..., ip_address_substr=... */
-static bool match_fixed_ips(struct call *c, const json_t *doc, const char *value)
+/* Is an address one that the fixed_ips= of the query with this key ask for, if there are such? */
+static bool is_wanted(const struct call *c, const json_t *ip, const char *key, const char *member,
+		      bool part)
 {
-	const char *eq = strchr(value, '=');
-	size_t n = eq ? (size_t)(eq - value) : 0, i;
-	bool part = n == strlen("ip_address_substr") && !strncmp(value, "ip_address_substr", n);
-	json_t *ip;
+	size_t len = strlen(key);
+	const char *value;
+	bool asked = false;
 
-	json_array_foreach (json_object_get(doc, "fixed_ips"), i, ip) {
-		const char *address = doc_str(ip, "ip_address");
-
-		if (part ? !!strstr(address, eq + 1)
-			 : (n == strlen("ip_address") && !strncmp(value, "ip_address", n) &&
-			    !strcmp(address, eq + 1)) ||
-				    (n == strlen("subnet_id") && !strncmp(value, "subnet_id", n) &&
-				     doc_is(ip, "subnet_id", eq + 1)))
+	for (unsigned int i = 0; (value = call_arg_at(c, "fixed_ips", i)); i++) {
+		if (strncmp(value, key, len) || value[len] != '=')
+			continue;
+		asked = true;
+		if (part ? !!strstr(doc_str(ip, member), value + len + 1)
+			 : doc_is(ip, member, value + len + 1))
 			return true;
 	}
-	return false;
+	return !asked;
+}
+
+/* fixed_ips=ip_address=10.0.0.4, subnet_id=..., ip_address_substr=...: of one key alternatives, and
+ * one address is to be what all keys say. */
+static enum selects port_selects(const struct call *c, const json_t *doc, const char *name,
+				 const char *value)
+{
+	json_t *ip;
+	size_t i;
+
+	if (strcmp(name, "fixed_ips"))
+		return SELECTS_OTHER;
+	if (!strchr(value, '='))
+		call_fail((struct call *)c, 400, "InvalidInput",
+			  "Invalid input for operation: '%s' is not of the form <key>=[value].",
+			  value);
+	json_array_foreach (json_object_get(doc, "fixed_ips"), i, ip)
+		if (is_wanted(c, ip, "ip_address", "ip_address", false) &&
+		    is_wanted(c, ip, "subnet_id", "subnet_id", false) &&
+		    is_wanted(c, ip, "ip_address_substr", "ip_address", true))
+			return SELECTS;
+	return SELECTS_NOT;
 }
 
 static bool match_mac(struct call *c, const json_t *doc, const char *value)
@@ -58,8 +78,7 @@ static const struct rfield port_fields[] = {
 	{ "device_id", J_STR, R_CREATE | R_UPDATE | R_FILTER | R_INDEX, "\"\"", .max = 255 },
 	{ "device_owner", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255,
 	  .valid = valid_device_owner },
-	{ "fixed_ips", J_LIST, R_CREATE | R_UPDATE | R_FILTER | R_EACH, .valid = valid_fixed_ips,
-	  .match = match_fixed_ips },
+	{ "fixed_ips", J_LIST, R_CREATE | R_UPDATE | R_FILTER, .valid = valid_fixed_ips },
 	{ "allowed_address_pairs", J_LIST, R_CREATE | R_UPDATE, "[]",
 	  .valid = valid_address_pairs },
 	{ "extra_dhcp_opts", J_LIST, R_CREATE | R_UPDATE, "[]", .valid = valid_dhcp_opts },
@@ -237,4 +256,5 @@ const struct resource port_resource = {
 	.check = port_check,
 	.deleted = port_deleted,
 	.visible = port_visible,
+	.selects = port_selects,
 };
