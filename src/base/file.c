@@ -103,6 +103,37 @@ int file_fill(int fd, const void *data, size_t size)
 	return rc ? rc : fsync(fd) ? -errno : 0;
 }
 
+/**
+ * file_append() - Write bytes behind those a file has, and have them on the disk
+ * @fd:   writable; stays the caller's
+ * @path: its name, for the error
+ * @size: bytes it is to have now
+ * @data: bytes
+ * @more: how many
+ * @e:    error text, may be NULL
+ *
+ * A process that is killed meanwhile leaves a part of them.
+ *
+ * Return: 0; -ESTALE: it has another size; or a negative errno (-ENOSPC, ...): it is as it was.
+ */
+int file_append(int fd, const char *path, size_t size, const void *data, size_t more, struct err *e)
+{
+	off_t end = lseek(fd, 0, SEEK_END);
+	int rc;
+
+	if (end < 0)
+		return err_errno(e, "%s", path);
+	if ((size_t)end != size)
+		return err_set(e, -ESTALE, "%s: somebody else writes to it", path);
+	rc = write_all(fd, data, more);
+	if (!rc && fdatasync(fd))
+		rc = -errno;
+	if (!rc)
+		return 0;
+	(void)!ftruncate(fd, end);
+	return err_set(e, rc, "%s: %s", path, strerror(-rc));
+}
+
 /* A rename is only durable once the directory is. */
 static void sync_dir_of(const char *path)
 {

@@ -13,6 +13,8 @@ int file_read_fd(int fd, const char *path, size_t max_size, char **out, size_t *
 		 struct err *e);
 int file_new(const char *path, mode_t mode, int *fd, struct err *e);
 int file_fill(int fd, const void *data, size_t size);
+int file_append(int fd, const char *path, size_t size, const void *data, size_t more,
+		struct err *e);
 int file_put(const char *path, struct err *e);
 int file_replace(const char *path, const void *data, size_t size, mode_t mode, struct err *e);
 void file_sweep(const char *dir);

@@ -101,6 +101,7 @@ static const struct row {
 	{ "the state", VERB_STATE_READ, .rc = 0 },
 	{ "the next state", VERB_STATE_NEW, .rc = 0 },
 	{ "in its place", VERB_STATE_PUT, .rc = 0 },
+	{ "more of it", VERB_STATE_MORE, .rc = 0 },
 };
 
 static struct request request_of(const struct row *r)

@@ -6,6 +6,7 @@
 #include "unit/unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -216,6 +217,13 @@ int parent_state_read(struct parent *p, const char *path, size_t max, char **out
 int parent_state_save(struct parent *p, const char *path, const char *text, size_t size, struct err *e)
 {
 	return file_replace(path, text, size, 0600, e);
+}
+int parent_state_append(struct parent *p, const char *path, size_t size, const char *text,
+			size_t more, struct err *e)
+{
+	auto_close int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	return fd < 0 ? err_errno(e, "%s", path) : file_append(fd, path, size, text, more, e);
 }
 int parent_tap_open(struct parent *p, const struct tap_want *want, int *fd, struct err *e)
 {
@@ -1006,7 +1014,7 @@ static void state_of_a_newer_version_or_damaged_is_refused(void **state)
 {
 	struct world *w = *state;
 	static const char *const texts[][2] = {
-		{ "{\"version\": 4}", "newer" },
+		{ "{\"version\": 5}", "newer" },
 		{ "{}", "version" },
 		{ "[", "line 1" },
 		{ "", "line" },
@@ -1117,6 +1125,13 @@ static void a_state_file_that_cannot_be_written_fails_the_command_whole(void **s
 	assert_true(has_mac(w, 0));
 }
 
+static size_t file_size(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) ? 0 : (size_t)st.st_size;
+}
+
 /* Allocations of jansson until one fails; none does below 0. */
 static int json_left = -1;
 
@@ -1133,6 +1148,7 @@ static void without_memory_the_file_is_the_old_one_or_the_whole_new_one(void **s
 	struct world *w = *state;
 	auto_free char *whole = NULL;
 	int rc = -ENOMEM;
+	size_t size;
 
 	pf_add(w, "p2p1", 2);
 	vf_words(w, 0, true, "mac " M0);
@@ -1141,13 +1157,14 @@ static void without_memory_the_file_is_the_old_one_or_the_whole_new_one(void **s
 	sw_ops.vf_attach(w->sw, "p2p1", 0, &vhost, NULL);
 	sw_ops.svc_add(w->sw, &svc, NULL);
 	sw_ops.mirror_add(w->sw, &mirror, NULL);
-	assert_int_equal(file_read(w->state, 1 << 20, &whole, NULL, NULL), 0);
+	sw_state_forget(w->sw);
+	assert_int_equal(sw_state_save(w->sw, NULL), 0);
+	assert_int_equal(file_read(w->state, 1 << 20, &whole, &size, NULL), 0);
 	json_set_alloc_funcs(json_alloc, free);
 	for (int left = 0; rc; left++) {
 		auto_free char *text = NULL;
 
-		free(w->sw->saved);
-		w->sw->saved = NULL;
+		sw_state_forget(w->sw);
 		json_left = left;
 		rc = sw_state_save(w->sw, NULL);
 		json_left = -1;
@@ -1155,14 +1172,193 @@ static void without_memory_the_file_is_the_old_one_or_the_whole_new_one(void **s
 		assert_int_equal(file_read(w->state, 1 << 20, &text, NULL, NULL), 0);
 		assert_string_equal(text, whole);
 	}
+	w->sw->pfs[0]->vfs[1].config.vlan = 9; /* and so with a line */
+	rc = -ENOMEM;
+	for (int left = 0; rc; left++) {
+		json_left = left;
+		rc = sw_state_save(w->sw, NULL);
+		json_left = -1;
+		assert_true(rc ? file_size(w->state) == size : file_size(w->state) > size);
+	}
 	json_set_alloc_funcs(malloc, free);
+	world_restart(w);
+	assert_int_equal(vf_get(w, 1).config.vlan, 9);
 }
 
-static uint64_t file_inode(const char *path)
+/* How often it was written to. */
+static uint64_t file_changes(const char *path)
 {
 	struct stat st;
 
-	return stat(path, &st) ? 0 : st.st_ino;
+	return stat(path, &st) ? 0 : st.st_ino << 32 ^ (uint64_t)st.st_size;
+}
+
+/* All that lasts of a switch of two PFs, as a text; the caller frees it. */
+static char *lasting(struct world *w)
+{
+	auto_of(json_decref) json_t *all = json_array();
+	struct pf_info pf;
+	struct svc_config svc;
+	struct mirror_info m;
+
+	for (unsigned int i = 0; i < PFS_MAX; i++) {
+		const struct sw_pf *p = w->sw->pfs[i];
+
+		if (!p || sw_ops.pf_get(w->sw, p->config.name, &pf, NULL))
+			continue;
+		json_array_append_new(all, fields_to_json(pf_fields, &pf.config));
+		for (unsigned int vf = 0; vf < p->config.numvfs; vf++) {
+			const struct sw_vf *v = &p->vfs[vf];
+			char macs[VF_MACS_UNTRUSTED * MAC_STR_LEN] = "", mac[MAC_STR_LEN];
+
+			for (unsigned int k = 0; v->guest && k < v->guest->n_accepted; k++)
+				strcat(macs, mac_format(&v->guest->accepted[k].mac, mac));
+			json_array_append_new(all, fields_to_json(vf_fields, &v->config));
+			json_array_append_new(all, fields_to_json(vf_attach_fields, &v->attach));
+			json_array_append_new(all, json_pack("[s, i, i]", macs, (int)v->by_agent,
+							     (int)v->overridden));
+		}
+	}
+	for (unsigned int i = 0; !sw_ops.svc_get(w->sw, i, &svc); i++)
+		json_array_append_new(all, fields_to_json(svc_fields, &svc));
+	for (unsigned int i = 0; !sw_ops.mirror_get(w->sw, i, &m); i++)
+		json_array_append_new(all, fields_to_json(mirror_fields, &m.config));
+	return json_dumps(all, 0);
+}
+
+/* Every kind of change of what is saved: 0.. until there is none of that number. */
+static bool next_change(struct world *w, unsigned int number)
+{
+	const struct svc_config svc = { .pf = "p2p1", .name = "dhcp0", .mac = mac(M0) };
+	const struct mirror_config mirror = { "m", "p2p1", 0, MIRROR_IN, "p2p1", 1 };
+	const struct vf_attach vhost = { .kind = VF_ATTACH_VHOST };
+
+	switch (number) {
+	case 0:
+		return !vf_words(w, 0, true, "mac " M58 " trunk 5-9 spoofchk off");
+	case 1:
+		return !vf_words(w, 0, false, "mac " M2 " trunk any spoofchk on port_id x");
+	case 2:
+		return !sw_ops.vf_attach(w->sw, "p2p1", 1, &vhost, NULL);
+	case 3:
+		return !guest_says(w, 1, M59) && !sw_state_save(w->sw, NULL);
+	case 4:
+		return !sw_ops.svc_add(w->sw, &svc, NULL);
+	case 5:
+		return !sw_ops.mirror_add(w->sw, &mirror, NULL);
+	case 6:
+		return !pf_words(w, "numvfs 6 mtu 9000");
+	case 7:
+		return !vf_words(w, 5, false, "vlan 7");
+	case 8:
+		pf_add(w, "p2p2", 1);
+		return true;
+	case 9:
+		return !sw_ops.mirror_del(w->sw, "m", NULL);
+	case 10:
+		return !sw_ops.svc_del(w->sw, "p2p1", "dhcp0", NULL);
+	case 11:
+		return !sw_ops.vf_release(w->sw, "p2p1", 1, NULL);
+	case 12:
+		return !pf_words(w, "numvfs 2 mtu 1500");
+	case 13:
+		return !sw_ops.pf_del(w->sw, "p2p2", NULL);
+	default:
+		return false;
+	}
+}
+
+#define CHANGES_MAX 16
+
+/* The writer is killed at any byte of a line: what is read is what was before it, or all of it. */
+static void a_change_that_is_cut_off_anywhere_never_was(void **state)
+{
+	struct world *w = *state;
+	char *was[CHANGES_MAX + 1];
+	size_t ends[CHANGES_MAX + 1];
+	auto_free char *text = NULL;
+	unsigned int n = 0;
+
+	pf_add(w, "p2p1", 4);
+	was[0] = lasting(w);
+	ends[0] = file_size(w->state);
+	for (uint64_t inode = file_changes(w->state) >> 32; next_change(w, n); n++) {
+		was[n + 1] = lasting(w);
+		ends[n + 1] = file_size(w->state);
+		assert_string_not_equal(was[n], was[n + 1]);
+		assert_in_range(ends[n + 1] - ends[n], 20, 600); /* of what changed, nothing else */
+		assert_true(file_changes(w->state) >> 32 == inode);
+	}
+	assert_int_equal(n, 14);
+	assert_int_equal(file_read(w->state, 1 << 20, &text, NULL, NULL), 0);
+	for (size_t size = ends[0], whole = 0; size <= ends[n]; size++) {
+		auto_free char *found = NULL;
+
+		sw_close(w->sw);
+		w->sw = NULL;
+		assert_int_equal(file_replace(w->state, text, size, 0600, NULL), 0);
+		assert_int_equal(world_start(w), 0);
+		while (ends[whole + 1] <= size && whole < n)
+			whole++;
+		found = lasting(w);
+		assert_string_equal(found, was[whole]);
+		if (size % 97 && size != ends[n])
+			continue;
+		free(found);
+		assert_int_equal(pf_words(w, "mtu 1400"), 0); /* what comes then lasts as well */
+		found = lasting(w);
+		world_restart(w);
+		free(found);
+		found = lasting(w);
+		assert_non_null(strstr(found, "1400"));
+	}
+	for (unsigned int i = 0; i <= n; i++)
+		free(was[i]);
+}
+
+static void a_damaged_change_before_others_is_refused(void **state)
+{
+	struct world *w = *state;
+	auto_free char *text = NULL;
+	size_t first, size;
+
+	pf_add(w, "p2p1", 4);
+	first = file_size(w->state);
+	vf_words(w, 0, false, "vlan 5");
+	vf_words(w, 1, false, "vlan 6");
+	assert_int_equal(file_read(w->state, 1 << 20, &text, &size, NULL), 0);
+	sw_close(w->sw);
+	w->sw = NULL;
+	text[first + 20] ^= 1;
+	file_replace(w->state, text, size, 0600, NULL);
+	assert_int_equal(world_start(w), -EINVAL);
+	assert_non_null(strstr(w->e.msg, "damaged"));
+}
+
+/* The journal is as long as the document at most, or 64 KiB; and what others did to it is noticed. */
+static void the_state_file_does_not_grow_for_ever(void **state)
+{
+	struct world *w = *state;
+	uint64_t before, after = 0;
+	unsigned int wholes = 0;
+
+	pf_add(w, "p2p1", 4);
+	for (unsigned int i = 0; i < 2500; i++) {
+		before = after;
+		assert_int_equal(vf_words(w, 1, false, i % 2 ? "vlan 5" : "vlan 6"), 0);
+		after = file_changes(w->state) >> 32;
+		wholes += before && after != before;
+		assert_in_range(file_size(w->state), 1, 70000);
+	}
+	assert_in_range(wholes, 1, 4);
+	unlink(w->state);
+	assert_int_equal(vf_words(w, 1, false, "vlan 7"), 0);
+	world_restart(w);
+	assert_int_equal(vf_get(w, 1).config.vlan, 7);
+	assert_int_equal(file_replace(w->state, "{}", 2, 0600, NULL), 0);
+	assert_int_equal(vf_words(w, 1, false, "vlan 8"), 0);
+	world_restart(w);
+	assert_int_equal(vf_get(w, 1).config.vlan, 8);
 }
 
 /* A second's worth of addresses is one write; the operator's word is one by itself, with all. */
@@ -1173,7 +1369,7 @@ static void what_guests_teach_is_saved_once_a_tick(void **state)
 
 	pf_add(w, "p2p1", 4);
 	loop_timer_set(w->sw->tick, UINT32_MAX, 0);
-	before = file_inode(w->state);
+	before = file_changes(w->state);
 	w->sw->unsaved = false;
 	assert_int_equal(guest_says(w, 2, M58), 0); /* its filter */
 	assert_true(w->sw->unsaved);
@@ -1181,21 +1377,21 @@ static void what_guests_teach_is_saved_once_a_tick(void **state)
 		if (vf < 2)
 			seen(w, vf, vf ? M2 : M59);
 		assert_int_equal(vf_get(w, vf).status.n_accepted, 1);
-		assert_int_equal(file_inode(w->state), before); /* in force, and not written */
+		assert_int_equal(file_changes(w->state), before); /* in force, and not written */
 	}
 	loop_timer_set(w->sw->tick, 0, 5);
 	while (w->sw->unsaved)
 		loop_turn(w->loop, 5);
-	assert_true(file_inode(w->state) != before);
+	assert_true(file_changes(w->state) != before);
 	assert_int_equal(guest_says(w, 2, M58), 0);
 	assert_false(w->sw->unsaved); /* nothing of it is new */
 	world_restart(w);
 	for (unsigned int vf = 0; vf < 3; vf++)
 		assert_int_equal(vf_get(w, vf).status.n_accepted, 1);
 	seen(w, 3, OWN);
-	before = file_inode(w->state);
+	before = file_changes(w->state);
 	assert_int_equal(vf_words(w, 0, false, "vlan 5"), 0);
-	assert_true(file_inode(w->state) != before);
+	assert_true(file_changes(w->state) != before);
 	w->sw->unsaved = false; /* as kill -9 in this moment */
 	world_restart(w);
 	assert_true(vf_get(w, 0).config.vlan == 5 && vf_get(w, 3).status.n_accepted == 1);
@@ -1836,8 +2032,7 @@ static void a_capture_needs_no_disk(void **state)
 	struct world *w = *state;
 
 	pf_add(w, "p2p1", 1);
-	free(w->sw->saved); /* as when the last change is not on the disk yet */
-	w->sw->saved = NULL;
+	sw_state_forget(w->sw); /* as when the last change is not on the disk yet */
 	unlink(w->state);
 	assert_int_equal(mkdir(w->state, 0700), 0); /* and cannot be written */
 	close(capture(w, 0));
@@ -1938,7 +2133,7 @@ static void pf_add_refuses_what_exists_or_cannot_be(void **state)
 static void model_is_consistent(struct world *w)
 {
 	unsigned int n_ids = 0, n_plugged = 0, ids = 0, plugged = 0;
-	const char *saved = w->sw->saved;
+	size_t saved = w->sw->saved.size;
 
 	for (unsigned int i = 0; i < PFS_MAX; i++) {
 		const struct sw_pf *pf = w->sw->pfs[i];
@@ -1959,7 +2154,7 @@ static void model_is_consistent(struct world *w)
 	assert_int_equal(plugged, n_plugged);
 	assert_int_equal(sw_state_save(w->sw, NULL), 0);
 	if (!w->sw->unsaved) /* by a filter */
-		assert_ptr_equal(w->sw->saved, saved); /* the file held just this */
+		assert_int_equal(w->sw->saved.size, saved); /* the file held just this */
 	w->sw->unsaved = false;
 }
 
@@ -2067,6 +2262,9 @@ int main(void)
 		T(a_state_file_that_cannot_be_written_fails_the_command_whole),
 		T(commands_that_fail_anywhere_leave_nothing_behind),
 		T(without_memory_the_file_is_the_old_one_or_the_whole_new_one),
+		T(a_change_that_is_cut_off_anywhere_never_was),
+		T(a_damaged_change_before_others_is_refused),
+		T(the_state_file_does_not_grow_for_ever),
 		T(what_guests_teach_is_saved_once_a_tick),
 		T(one_bad_word_leaves_the_whole_command_out),
 		T(numvfs_changes_online_but_not_below_a_vf_in_use),

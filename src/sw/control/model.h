@@ -106,10 +106,17 @@ struct sw_mirror {
 	struct sw_capture *capture; /* whom it is for; NULL: it is a mirror of its own */
 };
 
+/* The model as the state file has it. Writer: control/state.c. */
+struct sw_saved {
+	size_t document, size;	    /* bytes of its document, and of it all; 0: not known */
+	struct sw_pf *pfs[PFS_MAX]; /* owned copies by slot, their ports unused; NULL: free */
+	struct mirror_config *mirrors[VEB_MIRRORS_MAX]; /* likewise */
+};
+
 struct sw {
 	struct sw_opts opts;
 	char *run_dir, *state;	    /* copies */
-	char *saved;		    /* what the state file holds; NULL: not known */
+	struct sw_saved saved;	    /* what the state file holds */
 	bool save_failed;	    /* logged already */
 	bool due;		    /* soon is armed */
 	bool unsaved;		    /* the model has what nobody waits for */
@@ -197,6 +204,9 @@ int sw_mirror_load(struct sw *sw, unsigned int slot, const struct mirror_config 
 
 /* control/state.c */
 int sw_state_save(struct sw *sw, struct err *e);
+void sw_state_forget(struct sw *sw);
+
+/* control/state_read.c */
 int sw_state_load(struct sw *sw, struct err *e);
 
 /* control/commit.c */

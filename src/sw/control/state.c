@@ -1,29 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The state file: one JSON document with a version, replaced as a whole on each
- * change. Members are the words of the field tables; what is at its default is
- * left out of VFs, and such VFs altogether. A file of a newer version is refused.
- *
- *   {"version": 3,
- *    "pfs": [{"slot": 0, "config": {...}, "svcs": [{...}],
- *             "vfs": [{"vf": 2, "config": {...}, "attach": {...}, "by_agent": ["mac"],
- *                      "overridden": [], "accepted": "02:... 02:...* 02:...~"}]}],
- *    "mirrors": [{...}]}
- *
- * Accepted addresses are one text a VF, those of a grant with a star, those the guest chose with a
- * tilde: a trusted VF has up to 1,024, and they are written with every change. In versions 1 and 2
- * those of a VF without administrative MAC were chosen.
- */
+/* Writing the state file (state.h): what changed since, found by comparing with what was saved. */
+#include "sw/control/state.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
-#include "sw/control/model.h"
+#include "base/merge.h"
 #include "sw/parent/parent.h"
 
-#define STATE_VERSION 3 /* 1 and 2 are read, too */
-#define STATE_MAX     (64u << 20) /* bytes; 2,048 VFs of 1,024 addresses fit */
+/* What of a model is saved: as it is, or as it was saved last. */
+struct view {
+	struct sw_pf *const *pfs; /* array of PFS_MAX */
+	const struct mirror_config *mirrors[VEB_MIRRORS_MAX];
+};
 
 struct text {
 	struct buf buf;
@@ -35,13 +26,10 @@ static json_t *mask_to_json(uint32_t mask)
 	auto_of(json_decref) json_t *words = json_array();
 
 	for (unsigned int i = 0; i < VF_FIELD_N; i++)
-		if (mask >> i & 1 &&
-		    json_array_append_new(words, json_string(vf_fields[i].word)))
+		if (mask >> i & 1 && json_array_append_new(words, json_string(vf_fields[i].word)))
 			return NULL;
 	return take(words);
 }
-
-static const char marks[] = { [GUEST_BY_CHOICE] = '~', [GUEST_BY_GRANT] = '*' };
 
 static json_t *accepted_to_json(const struct guest *g)
 {
@@ -50,8 +38,8 @@ static json_t *accepted_to_json(const struct guest *g)
 	for (unsigned int i = 0; i < g->n_accepted && i < VF_MACS_TRUSTED; i++) {
 		mac_format(&g->accepted[i].mac, at);
 		at += MAC_STR_LEN - 1;
-		if (marks[g->accepted[i].why])
-			*at++ = marks[g->accepted[i].why];
+		if (state_marks[g->accepted[i].why])
+			*at++ = state_marks[g->accepted[i].why];
 		*at++ = ' ';
 	}
 	return json_stringn(text, at > text ? (size_t)(at - text - 1) : 0);
@@ -66,19 +54,29 @@ static bool vf_is_default(const struct sw_vf *v)
 	       !(v->guest && v->guest->n_accepted) && !fields_diff(vf_fields, &v->config, &plain);
 }
 
-/* Members at their defaults are left out: most are, and each costs time on every change. */
-static json_t *vf_to_json(const struct sw_vf *v, unsigned int vf)
+/* The same bytes are the same values; rows are asked about the rest. */
+static bool vf_same(const struct sw_vf *a, const struct sw_vf *b)
+{
+	return a->by_agent == b->by_agent && a->overridden == b->overridden &&
+	       (!memcmp(&a->config, &b->config, sizeof(a->config)) ||
+		!fields_diff(vf_fields, &a->config, &b->config)) &&
+	       (!memcmp(&a->attach, &b->attach, sizeof(a->attach)) ||
+		!fields_diff(vf_attach_fields, &a->attach, &b->attach)) &&
+	       guest_same_accepted(a->guest, b->guest);
+}
+
+/* Members at their defaults are left out, and addresses that another has as well. */
+static json_t *vf_to_json(const struct sw_vf *v, const struct sw_vf *other)
 {
 	const struct vf_attach loose = { 0 };
-	auto_of(json_decref) json_t *j = json_pack("{s:i}", "vf", (int)vf);
+	auto_of(json_decref) json_t *j = json_object();
 	struct vf_config plain;
 	int rc;
 
 	vf_config_default(&plain);
-	rc = json_object_set_new(
-		j, "config",
-		fields_to_json_masked(vf_fields, &v->config,
-				      fields_diff(vf_fields, &v->config, &plain)));
+	rc = json_object_set_new(j, "config",
+				 fields_to_json_masked(vf_fields, &v->config,
+						       fields_diff(vf_fields, &v->config, &plain)));
 	if (v->attach.kind != VF_ATTACH_NONE)
 		rc |= json_object_set_new(
 			j, "attach",
@@ -88,28 +86,92 @@ static json_t *vf_to_json(const struct sw_vf *v, unsigned int vf)
 		rc |= json_object_set_new(j, "by_agent", mask_to_json(v->by_agent));
 	if (v->overridden)
 		rc |= json_object_set_new(j, "overridden", mask_to_json(v->overridden));
-	if (v->guest && v->guest->n_accepted)
+	if (v->guest && v->guest->n_accepted &&
+	    !(other && guest_same_accepted(v->guest, other->guest)))
 		rc |= json_object_set_new(j, "accepted", accepted_to_json(v->guest));
 	return rc ? NULL : take(j);
 }
 
-static json_t *pf_to_json(const struct sw_pf *pf)
+static int put_numbered(json_t *j, unsigned int number, json_t *value)
 {
-	auto_of(json_decref) json_t *vfs = json_array(), *svcs = json_array();
+	char key[12];
+
+	snprintf(key, sizeof(key), "%u", number);
+	return json_object_set_new(j, key, value);
+}
+
+static json_t *vfs_to_json(const struct sw_pf *pf, const struct sw_pf *other)
+{
+	auto_of(json_decref) json_t *vfs = json_object();
 	int rc = 0;
 
 	for (unsigned int i = 0; i < pf->config.numvfs; i++) {
 		const struct sw_vf *v = &pf->vfs[i];
+		const struct sw_vf *o = other && i < other->config.numvfs ? &other->vfs[i] : NULL;
 
-		if (!vf_is_default(v))
-			rc |= json_array_append_new(vfs, vf_to_json(v, i));
+		if (!(o && vf_same(v, o)) && !vf_is_default(v))
+			rc |= put_numbered(vfs, i, vf_to_json(v, o));
 	}
+	return rc ? NULL : take(vfs);
+}
+
+static json_t *svcs_to_json(const struct sw_pf *pf)
+{
+	auto_of(json_decref) json_t *svcs = json_object();
+	int rc = 0;
+
 	for (unsigned int i = 0; i < pf->n_svcs; i++)
-		rc |= json_array_append_new(svcs, fields_to_json(svc_fields, &pf->svcs[i].config));
-	if (rc)
-		return NULL;
-	return json_pack("{s:i, s:o, s:O, s:O}", "slot", (int)pf->slot, "config",
-			 fields_to_json(pf_fields, &pf->config), "vfs", vfs, "svcs", svcs);
+		rc |= json_object_set_new(svcs, pf->svcs[i].config.name,
+					  fields_to_json(svc_fields, &pf->svcs[i].config));
+	return rc ? NULL : take(svcs);
+}
+
+static bool svcs_same(const struct sw_pf *a, const struct sw_pf *b)
+{
+	unsigned int i = 0;
+
+	while (i < a->n_svcs && i < b->n_svcs &&
+	       !fields_diff(svc_fields, &a->svcs[i].config, &b->svcs[i].config))
+		i++;
+	return i == a->n_svcs && i == b->n_svcs;
+}
+
+static json_t *pf_to_json(const struct sw_pf *pf, const struct sw_pf *other)
+{
+	auto_of(json_decref) json_t *j = json_object();
+	int rc = json_object_set_new(j, "vfs", vfs_to_json(pf, other));
+
+	if (!other || fields_diff(pf_fields, &pf->config, &other->config))
+		rc |= json_object_set_new(j, "config", fields_to_json(pf_fields, &pf->config));
+	if (!other || !svcs_same(pf, other))
+		rc |= json_object_set_new(j, "svcs", svcs_to_json(pf));
+	return rc ? NULL : take(j);
+}
+
+/*
+ * What of a model is not the same in another (NULL: all of it), so that a change costs as much as
+ * it changes. What both have is in both or in none: absent in one is gone, or new. NULL: no memory;
+ * half a model is none.
+ */
+static json_t *view_to_json(const struct view *v, const struct view *other)
+{
+	auto_of(json_decref) json_t *pfs = json_object(), *mirrors = json_object();
+	int rc = 0;
+
+	for (unsigned int i = 0; i < PFS_MAX; i++)
+		if (v->pfs[i])
+			rc |= put_numbered(pfs, i,
+					   pf_to_json(v->pfs[i], other ? other->pfs[i] : NULL));
+	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++) {
+		const struct mirror_config *m = v->mirrors[i],
+					   *o = other ? other->mirrors[i] : NULL;
+
+		if (m && !(o && !fields_diff(mirror_fields, m, o)))
+			rc |= put_numbered(
+				mirrors, i,
+				fields_to_json_masked(mirror_fields, m, mirror_config_rows(m)));
+	}
+	return rc ? NULL : json_pack("{s:O, s:O}", "pfs", pfs, "mirrors", mirrors);
 }
 
 /* Once it failed it fails: the library goes on behind a key that found no room. */
@@ -121,308 +183,200 @@ static int text_add(const char *bytes, size_t size, void *arg)
 	return t->failed ? -1 : 0;
 }
 
-/* The document as a text of the caller's, or NULL: no memory. */
-static char *text_of(const json_t *root)
+/* Appends a document to a text, and the end of its line. */
+static int text_of(const json_t *root, size_t flags, struct text *t)
 {
-	struct text t = { 0 };
+	if (!root || json_dump_callback(root, text_add, t, flags) || text_add("\n", 1, t))
+		return -ENOMEM;
+	return 0;
+}
 
-	if (root && !json_dump_callback(root, text_add, &t, JSON_INDENT(1)) && !t.failed)
-		return t.buf.data;
+static int document_save(struct sw *sw, const struct view *now, struct err *e)
+{
+	auto_of(json_decref) json_t *root = json_pack("{s:i}", "version", STATE_VERSION);
+	auto_of(json_decref) json_t *all = view_to_json(now, NULL);
+	struct text t = { 0 };
+	int rc = json_object_update(root, all);
+
+	rc = rc ? -ENOMEM : text_of(root, JSON_INDENT(1), &t);
+	if (rc)
+		err_set(e, rc, "no memory for the state");
+	else
+		rc = parent_state_save(sw->opts.parent, sw->state, t.buf.data, t.buf.len, e);
+	if (!rc)
+		state_keep(sw, t.buf.len, t.buf.len);
 	buf_fini(&t.buf);
-	return NULL;
+	return rc;
+}
+
+/* The line of a patch. */
+static int line_of(const json_t *patch, struct text *t)
+{
+	char crc[STATE_CRC_LEN + 1];
+	int rc = text_add("         ", STATE_CRC_LEN, t) ?: text_of(patch, JSON_COMPACT, t);
+
+	if (rc)
+		return -ENOMEM;
+	snprintf(crc, sizeof(crc), "%08x ",
+		 state_crc(t->buf.data + STATE_CRC_LEN, t->buf.len - STATE_CRC_LEN - 1));
+	memcpy(t->buf.data, crc, STATE_CRC_LEN);
+	return 0;
+}
+
+/* -ESTALE: the document is to be written. */
+static int line_save(struct sw *sw, const json_t *patch, struct err *e)
+{
+	const struct sw_saved *s = &sw->saved;
+	struct text t = { 0 };
+	int rc = line_of(patch, &t);
+	size_t size = s->size + t.buf.len;
+
+	if (rc)
+		err_set(e, rc, "no memory for the state");
+	else if (size - s->document > MAX(s->document, (size_t)STATE_JOURNAL_MIN) ||
+		 size > STATE_MAX)
+		rc = -ESTALE;
+	else
+		rc = parent_state_append(sw->opts.parent, sw->state, s->size, t.buf.data, t.buf.len,
+					 e);
+	if (!rc)
+		state_keep(sw, s->document, size);
+	buf_fini(&t.buf);
+	return rc;
+}
+
+static int changes_save(struct sw *sw, const struct view *now, struct err *e)
+{
+	struct view was = { .pfs = sw->saved.pfs };
+	auto_of(json_decref) json_t *from = NULL, *to = NULL, *patch = json_object();
+
+	if (!sw->saved.size)
+		return -ESTALE;
+	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++)
+		was.mirrors[i] = sw->saved.mirrors[i];
+	from = view_to_json(&was, now);
+	to = view_to_json(now, &was);
+	if (!from || !to || merge_make(from, to, patch))
+		return err_set(e, -ENOMEM, "no memory for the state");
+	return json_object_size(patch) ? line_save(sw, patch, e) : 0;
 }
 
 /**
- * sw_state_save() - Write the model to the state file if the file would change
+ * sw_state_save() - Have the state file hold the model, if it does not
  * @sw: switch
  * @e:  may be NULL
  *
- * Return: 0, -ENOMEM, or errors of writing (-ENOSPC, -EROFS, ...): the old file is still there.
- * Context: control; blocks for an fsync.
+ * A line more as a rule; the whole document now and then, and where the file is not what we left.
+ *
+ * Return: 0, -ENOMEM, or errors of writing (-ENOSPC, -EROFS, ...): the file says what it said.
+ * Context: control; blocks for the disk.
  */
 int sw_state_save(struct sw *sw, struct err *e)
 {
-	auto_of(json_decref) json_t *root = NULL, *pfs = json_array(), *mirrors = json_array();
-	auto_free char *text = NULL;
-	int rc = 0;
+	struct view now = { .pfs = sw->pfs };
+	struct err why = { 0 };
+	int rc;
 
 	if (!sw->state)
 		return 0;
-	for (unsigned int i = 0; i < PFS_MAX; i++)
-		if (sw->pfs[i])
-			rc |= json_array_append_new(pfs, pf_to_json(sw->pfs[i]));
 	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++)
 		if (sw->mirrors[i].used && !sw->mirrors[i].capture)
-			rc |= json_array_append_new(
-				mirrors,
-				fields_to_json_masked(mirror_fields, &sw->mirrors[i].config,
-						      mirror_config_rows(&sw->mirrors[i].config)));
-	if (!rc) /* half a model is none */
-		root = json_pack("{s:i, s:O, s:O}", "version", STATE_VERSION, "pfs", pfs, "mirrors",
-				 mirrors);
-	text = text_of(root);
-	if (!text)
-		return err_set(e, -ENOMEM, "no memory for the state");
-	if (sw->saved && !strcmp(text, sw->saved))
-		return 0;
-	rc = parent_state_save(sw->opts.parent, sw->state, text, strlen(text), e);
-	if (rc) {
-		err_prefix(e, "state file");
-		return rc;
+			now.mirrors[i] = &sw->mirrors[i].config;
+	rc = changes_save(sw, &now, &why);
+	if (rc == -ESTALE || rc == -ENOENT) {
+		why = (struct err){ 0 };
+		rc = document_save(sw, &now, &why);
 	}
-	free(sw->saved);
-	sw->saved = take(text);
-	return 0;
-}
-
-static int mask_from_json(const json_t *words, uint32_t *out, struct err *e)
-{
-	uint32_t mask = 0;
-	const json_t *w;
-	size_t i;
-
-	json_array_foreach (words, i, w) {
-		const struct field *f = field_find(vf_fields, json_string_value(w) ?: "");
-
-		if (!f)
-			return err_set(e, -EINVAL, "a word that is no setting");
-		mask |= 1U << (f - vf_fields);
-	}
-	*out = mask;
-	return 0;
-}
-
-/* One address behind the @n in @macs. */
-static int accepted_add(struct guest_mac *macs, unsigned int *n, const char *text, size_t len,
-			enum guest_why why, struct err *e)
-{
-	char mac[MAC_STR_LEN];
-	int rc;
-
-	if (*n == VF_MACS_TRUSTED)
-		return err_set(e, -EINVAL, "too many accepted addresses");
-	if (len >= sizeof(mac))
-		return err_set(e, -EINVAL, "an accepted address is too long");
-	snprintf(mac, sizeof(mac), "%.*s", (int)len, text);
-	rc = mac_parse(mac, &macs[*n].mac, e);
-	if (rc)
-		return rc;
-	macs[(*n)++].why = (uint8_t)why;
-	return 0;
-}
-
-static enum guest_why why_of(char mark, enum guest_why plain)
-{
-	return mark == '*' ? GUEST_BY_GRANT : mark == '~' ? GUEST_BY_CHOICE : plain;
-}
-
-/* A text; in version 1 a list of {"mac": ..., "trust": ...}. @plain: what has no mark. */
-static int accepted_from_json(const json_t *j, enum guest_why plain, struct guest **out,
-			      struct err *e)
-{
-	struct guest_mac macs[VF_MACS_TRUSTED];
-	const char *at = json_string_value(j) ?: "";
-	unsigned int n = 0;
-	const json_t *item;
-	int rc = 0;
-	size_t i;
-
-	if (j && !json_is_string(j) && !json_is_array(j))
-		return err_set(e, -EINVAL, "accepted addresses are no text");
-	while (!rc && *at) {
-		size_t len = strcspn(at, " "), mark = len && strchr("*~", at[len - 1]);
-
-		rc = accepted_add(macs, &n, at, len - mark, why_of(at[len - mark], plain), e);
-		at += len + strspn(at + len, " ");
-	}
-	json_array_foreach (j, i, item) {
-		const char *mac = json_string_value(json_object_get(item, "mac")) ?: "";
-
-		bool trust = json_is_true(json_object_get(item, "trust"));
-
-		rc = rc ?: accepted_add(macs, &n, mac, strlen(mac),
-					trust ? GUEST_BY_GRANT : plain, e);
-	}
-	return rc ?: guest_restore(macs, n, out);
-}
-
-static int vf_from_json(struct sw_pf *pf, json_int_t version, const json_t *j, struct err *e)
-{
-	const json_t *number = json_object_get(j, "vf"), *attach = json_object_get(j, "attach");
-	json_int_t vf = json_integer_value(number);
-	struct sw_vf *v;
-	int rc;
-
-	if (!json_is_integer(number) || vf < 0 || vf >= pf->config.numvfs)
-		return err_set(e, -EINVAL, "a vf out of range");
-	v = &pf->vfs[vf];
-	rc = fields_from_json(vf_fields, &v->config, json_object_get(j, "config"), NULL, e);
-	if (!rc)
-		rc = vf_config_check(&v->config, UINT32_MAX, e);
-	if (!rc && attach)
-		rc = fields_from_json(vf_attach_fields, &v->attach, attach, NULL, e);
-	if (!rc)
-		rc = mask_from_json(json_object_get(j, "by_agent"), &v->by_agent, e);
-	if (!rc)
-		rc = mask_from_json(json_object_get(j, "overridden"), &v->overridden, e);
-	if (!rc && !v->guest)
-		rc = accepted_from_json(json_object_get(j, "accepted"),
-					version < 3 && mac_is_zero(&v->config.mac) ?
-						GUEST_BY_CHOICE : GUEST_BY_MAC,
-					&v->guest, e);
-	if (rc)
-		err_prefix(e, "vf %d", (int)vf);
-	return rc;
-}
-
-static int svcs_from_json(struct sw *sw, struct sw_pf *pf, const json_t *list, struct err *e)
-{
-	const json_t *item;
-	size_t i;
-	int rc = 0;
-
-	if (!json_array_size(list))
-		return 0;
-	pf->svcs = calloc(json_array_size(list), sizeof(*pf->svcs));
-	if (!pf->svcs)
-		return err_set(e, -ENOMEM, "no memory");
-	json_array_foreach (list, i, item) {
-		struct sw_svc *svc = &pf->svcs[i];
-
-		rc = fields_from_json(svc_fields, &svc->config, item, NULL, e);
-		if (!rc)
-			rc = sw_id_take(sw, &svc->port.id, e);
-		if (rc)
-			return rc;
-		pf->n_svcs++;
-	}
-	return 0;
-}
-
-static int ids_take(struct sw *sw, struct sw_pf *pf, struct err *e)
-{
-	int rc = 0;
-
-	for (unsigned int i = 0; !rc && i < pf->config.numvfs; i++)
-		rc = sw_id_take(sw, &pf->vf_ports[i].id, e);
-	if (!rc && pf->config.uplink != UPLINK_NONE)
-		rc = sw_id_take(sw, &pf->uplink.id, e);
-	if (!rc && pf->config.host_if)
-		rc = sw_id_take(sw, &pf->host.id, e);
-	return rc;
-}
-
-static int pf_from_json(struct sw *sw, json_int_t version, const json_t *j, struct err *e)
-{
-	json_int_t slot = json_integer_value(json_object_get(j, "slot"));
-	struct pf_config config;
-	struct sw_pf *pf;
-	const json_t *item;
-	size_t i;
-	int rc;
-
-	pf_config_default(&config);
-	rc = fields_from_json(pf_fields, &config, json_object_get(j, "config"), NULL, e);
-	if (!rc)
-		rc = pf_config_check(&config, e);
-	if (rc)
-		return rc;
-	if (slot < 0 || slot >= PFS_MAX || sw->pfs[slot] || sw_pf_find(sw, config.name, NULL))
-		return err_set(e, -EINVAL, "two PFs in one place");
-	pf = sw_pf_new(&config, (unsigned int)slot);
-	if (!pf)
-		return err_set(e, -ENOMEM, "no memory");
-	sw->pfs[slot] = pf;
-	rc = ids_take(sw, pf, e);
-	if (!rc)
-		rc = svcs_from_json(sw, pf, json_object_get(j, "svcs"), e);
-	json_array_foreach (json_object_get(j, "vfs"), i, item)
-		if (!rc)
-			rc = vf_from_json(pf, version, item, e);
-	return rc ? rc : sw_guests_judge(pf, NULL, e); /* an older program took less care */
-}
-
-static int mirrors_from_json(struct sw *sw, const json_t *list, struct err *e)
-{
-	const json_t *item;
-	size_t i;
-
-	json_array_foreach (list, i, item) {
-		struct mirror_config m = { 0 };
-		uint32_t changed = 0;
-		int rc;
-
-		if (i == VEB_MIRRORS_MAX)
-			return err_set(e, -EINVAL, "too many mirrors");
-		rc = fields_from_json(mirror_fields, &m, item, &changed, e);
-		if (!rc)
-			rc = mirror_config_apply(NULL, &m, changed, &m, e);
-		if (!rc)
-			rc = sw_mirror_load(sw, (unsigned int)i, &m, e);
-		if (rc) {
-			err_prefix(e, "mirror %zu", i);
-			return -EINVAL;
-		}
-	}
-	return 0;
-}
-
-static int state_from_json(struct sw *sw, const json_t *root, struct err *e)
-{
-	json_int_t version = json_integer_value(json_object_get(root, "version"));
-	const json_t *item;
-	size_t i;
-	int rc;
-
-	if (version > STATE_VERSION)
-		return err_set(e, -EINVAL, "version %lld is newer than this program's %d",
-			       (long long)version, STATE_VERSION);
-	if (version < 1)
-		return err_set(e, -EINVAL, "no version: not a state file of anyvf-swd");
-	json_array_foreach (json_object_get(root, "pfs"), i, item) {
-		rc = pf_from_json(sw, version, item, e);
-		if (rc) {
-			err_prefix(e, "PF %zu", i);
-			return rc;
-		}
-	}
-	return mirrors_from_json(sw, json_object_get(root, "mirrors"), e);
+	return rc ? err_set(e, rc, "state file: %s", why.msg) : 0;
 }
 
 /**
- * sw_state_load() - Read the state file into an empty model
- * @sw: switch; sw_close() frees what a failure leaves
- * @e:  names file and place
+ * sw_state_forget() - What the state file holds is not known any more
+ * @sw: switch
  *
- * No file is an empty switch. Nothing is plugged in yet.
- *
- * Return: 0, -EINVAL (damaged, or of a newer version), or errors of reading.
  * Context: control.
  */
-int sw_state_load(struct sw *sw, struct err *e)
+void sw_state_forget(struct sw *sw)
 {
-	auto_of(json_decref) json_t *root = NULL;
-	auto_free char *text = NULL;
-	json_error_t where;
-	size_t size;
-	int rc;
+	for (unsigned int i = 0; i < PFS_MAX; i++)
+		sw_pf_free(sw->saved.pfs[i]);
+	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++)
+		free(sw->saved.mirrors[i]);
+	sw->saved = (struct sw_saved){ 0 };
+}
 
-	if (!sw->state)
-		return 0;
-	rc = parent_state_read(sw->opts.parent, sw->state, STATE_MAX, &text, &size, NULL);
-	if (rc == -ENOENT)
-		return 0;
-	if (rc)
-		return err_set(e, rc, "state file %s: %s", sw->state, strerror(-rc));
-	root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
-	if (!root)
-		return err_set(e, -EINVAL, "state file %s, line %d: %s", sw->state, where.line,
-			       where.text);
-	rc = state_from_json(sw, root, e);
-	if (rc) {
-		err_prefix(e, "state file %s", sw->state);
-		return rc;
+/* A copy of a PF like it, with room for as many VFs and service ports. */
+static struct sw_pf *pf_like(const struct sw_pf *pf)
+{
+	auto_of(sw_pf_free) struct sw_pf *made = sw_pf_new(&pf->config, pf->slot);
+
+	if (!made)
+		return NULL;
+	made->n_svcs = pf->n_svcs;
+	made->svcs = calloc(pf->n_svcs + 1u, sizeof(*made->svcs));
+	return made->svcs ? take(made) : NULL;
+}
+
+static bool pf_keep(struct sw_pf **kept, const struct sw_pf *pf)
+{
+	struct sw_pf *k = *kept;
+
+	if (k && (!pf || k->config.numvfs != pf->config.numvfs || k->n_svcs != pf->n_svcs)) {
+		sw_pf_free(k);
+		k = *kept = NULL;
 	}
-	sw->saved = take(text);
-	return 0;
+	if (!pf)
+		return true;
+	k = *kept = k ?: pf_like(pf);
+	if (!k)
+		return false;
+	k->config = pf->config;
+	for (unsigned int i = 0; i < pf->n_svcs; i++)
+		k->svcs[i].config = pf->svcs[i].config;
+	for (unsigned int i = 0; i < pf->config.numvfs; i++) {
+		struct guest *gone = k->vfs[i].guest;
+
+		k->vfs[i] = pf->vfs[i];
+		guest_get(k->vfs[i].guest);
+		guest_put(gone);
+	}
+	return true;
+}
+
+static bool mirror_keep(struct mirror_config **kept, const struct sw_mirror *m)
+{
+	if (!m->used || m->capture) {
+		free(*kept);
+		*kept = NULL;
+		return true;
+	}
+	if (!*kept)
+		*kept = malloc(sizeof(**kept));
+	if (*kept)
+		**kept = m->config;
+	return *kept;
+}
+
+/**
+ * state_keep() - Remember the model as what the state file holds
+ * @sw:       switch
+ * @document: bytes of the file's document
+ * @size:     bytes of the file
+ *
+ * Without memory for it the next save writes the whole document.
+ *
+ * Context: control.
+ */
+void state_keep(struct sw *sw, size_t document, size_t size)
+{
+	bool all = true;
+
+	for (unsigned int i = 0; i < PFS_MAX; i++)
+		all &= pf_keep(&sw->saved.pfs[i], sw->pfs[i]);
+	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++)
+		all &= mirror_keep(&sw->saved.mirrors[i], &sw->mirrors[i]);
+	sw->saved.document = document;
+	sw->saved.size = size;
+	if (!all)
+		sw_state_forget(sw);
 }

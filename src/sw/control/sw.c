@@ -177,7 +177,7 @@ void sw_close(struct sw *sw)
 		veb_port_put(sw->blocks[i]);
 		sw_learned_trim(sw, i, 0);
 	}
-	free(sw->saved);
+	sw_state_forget(sw);
 	free(sw->run_dir);
 	free(sw->state);
 	free(sw);

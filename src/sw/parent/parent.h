@@ -48,5 +48,7 @@ int parent_state_read(struct parent *p, const char *path, size_t max, char **out
 		      struct err *e);
 int parent_state_save(struct parent *p, const char *path, const char *text, size_t size,
 		      struct err *e);
+int parent_state_append(struct parent *p, const char *path, size_t size, const char *text,
+			size_t more, struct err *e);
 
 #endif

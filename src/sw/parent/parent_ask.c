@@ -302,6 +302,32 @@ int parent_state_save(struct parent *p, const char *path, const char *text, size
 }
 
 /**
+ * parent_state_append() - Write behind what the state file has
+ * @p:    the parent; NULL: with our own rights
+ * @path: the file
+ * @size: bytes it is to have now
+ * @text: bytes that follow
+ * @more: how many
+ * @e:    says why not
+ *
+ * Return: as file_append(), or -ENOENT.
+ * Context: control; blocks for the disk.
+ */
+int parent_state_append(struct parent *p, const char *path, size_t size, const char *text,
+			size_t more, struct err *e)
+{
+	struct request req = { .verb = VERB_STATE_MORE };
+	auto_close int fd = -1;
+	int rc = 0;
+
+	if (p)
+		rc = parent_call(p, &req, NULL, &fd, e);
+	else if ((fd = open(path, O_WRONLY | O_CLOEXEC)) < 0)
+		rc = err_errno(e, "%s", path);
+	return rc ? rc : file_append(fd, path, size, text, more, e);
+}
+
+/**
  * parent_ready() - Say that the child stands: kept taps nobody claimed go
  * @p: the parent, or NULL without root: nothing is said
  * @e: says why not

@@ -175,6 +175,7 @@ static const struct row {
 	[VERB_STATE_READ] = { .judge = judge_free }, /* of the state file alone */
 	[VERB_STATE_NEW] = { .judge = judge_free },
 	[VERB_STATE_PUT] = { .judge = judge_free },
+	[VERB_STATE_MORE] = { .judge = judge_free },
 };
 
 /* An absolute name of a file in a directory, without detours. */

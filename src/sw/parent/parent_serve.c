@@ -9,9 +9,9 @@
 #include "sw/parent/parent_rules.h"
 #include "sw/parent/parent_wire.h"
 
-static int state_open(const char *path, int *fd, struct err *e)
+static int state_open(const char *path, int flags, int *fd, struct err *e)
 {
-	*fd = open(path, O_RDONLY | O_CLOEXEC);
+	*fd = open(path, flags | O_CLOEXEC);
 	return *fd < 0 ? err_errno(e, "%s", path) : 0;
 }
 
@@ -61,11 +61,13 @@ static int serve_judged(struct parent_store *s, const struct request *q,
 	case VERB_SOCKET_CLOSE:
 		return parent_socket_close(o, q->path, e);
 	case VERB_STATE_READ:
-		return state_open(o->state, fd, e);
+		return state_open(o->state, O_RDONLY, fd, e);
 	case VERB_STATE_NEW:
 		return file_new(o->state, 0600, fd, e);
 	case VERB_STATE_PUT:
 		return file_put(o->state, e);
+	case VERB_STATE_MORE:
+		return state_open(o->state, O_WRONLY, fd, e);
 	case VERB_BEAT:
 	case VERB_N:
 		break;

@@ -32,6 +32,7 @@ enum parent_verb {
 	VERB_STATE_READ, /* the state file as it is */
 	VERB_STATE_NEW,	 /* a file for the next one */
 	VERB_STATE_PUT,	 /* which takes its place */
+	VERB_STATE_MORE, /* the state file, to be written to */
 	VERB_N
 };
 
