@@ -64,7 +64,7 @@ class Igb(Pair):
             yield names, words[:words.index(end)] if end in words else words
 
     def down(self):
-        return ',UP' not in self.shown[0][1]
+        return not re.search(r',"?UP\b', self.shown[0][1])
 
     seen = frozenset()  # of OTHERWISE
 

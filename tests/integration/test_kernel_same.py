@@ -85,7 +85,8 @@ class Pair:
             self.swd.call('pf.del', pf='p2p1')
         self.swd.call('pf.add', name='p2p1', numvfs=N_VFS, mac=MAC)
         self.make_kernels()
-        self.shown = self.agree(SHOWS)
+        self.show = next(self.turns)
+        self.shown = self.agree([self.show])
 
     def make_kernels(self):
         """The kernel's device, anew."""
@@ -144,12 +145,11 @@ class Pair:
         self.line = words
         (kernel, ours), = self.both([['link', 'set', *words]])
         same(words, kernel, ours)
-        show = next(self.turns)
         if not ours[0]:
-            self.agree([show])
-            self.shown = [self.ours(show.split())[:2] for show in SHOWS]
+            self.show = next(self.turns)
+            self.shown = self.agree([self.show])
             return 0
-        shown = [self.ours(show.split())[:2] for show in SHOWS]
+        shown = [self.ours(self.show.split())[:2]]
         assert shown == self.shown, f'{words} was refused and changed something'
         if ours[0] == 2 and len(words) > 5:
             self.resync(words)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tap as a Service: services, flows and mirrors, who may have them, and what a host's agent is told of them.
 
-The agent is stood in for; the real one is in test_agent.py, the whole with guests in test_tap_cloud.py.
+The agent is stood in for; the real one is in test_agent.py, the whole with guests in test_cloud.py.
 """
 import json
 import re
