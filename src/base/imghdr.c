@@ -329,8 +329,9 @@ static int judge_vmdk(const struct imghdr *h, uint64_t *virtual_size, struct err
  * Raw bytes must not begin as another format does, lest somebody takes them for it; a partition
  * table or an ISO file system is no other format.
  *
- * Return: 0; -EMEDIUMTYPE: the bytes are of another format (or the word is none); -EINVAL: they
- * name other files, or describe no disk that makes sense. Pure.
+ * Return: 0; -EMEDIUMTYPE: the bytes are of another format (or the word is none); -ENOMSG: they
+ * are of no format at all, and should be; -EINVAL: they name other files, or describe no disk that
+ * makes sense. Pure.
  */
 int imghdr_judge(const struct imghdr *h, const char *disk_format, uint64_t *virtual_size,
 		 struct err *e)
@@ -338,6 +339,8 @@ int imghdr_judge(const struct imghdr *h, const char *disk_format, uint64_t *virt
 	const struct word *w = word_of(disk_format);
 	const char *is = imghdr_format(h);
 
+	if (w && !strcmp(is, "raw") && strcmp(w->format, "raw") != 0)
+		return err_set(e, -ENOMSG, "the bytes are of no format, not %s", disk_format);
 	if (!w || (strcmp(is, w->format) != 0 && (!w->or_format || strcmp(is, w->or_format) != 0)))
 		return err_set(e, -EMEDIUMTYPE, "the bytes are %s, not %s", is, disk_format);
 	if (!strcmp(is, "qcow2"))

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MIME "application/vnd.openstack.compute+json;version=2.1"
+#define MIME "application/vnd.openstack.compute+json;version="
 
 /**
  * name_key() - What stands for a name inside a store key
@@ -80,6 +80,7 @@ static int compute_begin(struct call *c)
 	snprintf(value, sizeof(value), "compute 2.%d", minor);
 	call_header(c, "OpenStack-API-Version", value);
 	call_header(c, "X-OpenStack-Nova-API-Version", value + 8);
+	call_header(c, "x-compute-request-id", c->request_id);
 	call_header(c, "Vary", "OpenStack-API-Version, X-OpenStack-Nova-API-Version");
 	return 0;
 }
@@ -160,18 +161,36 @@ static json_t *version_doc(const struct call *c)
 			 json_sprintf("%s/compute/v2.1/", c->opts->public_url));
 }
 
+/* 2.1 without microversions, which Nova still lists first, and answers as 2.1 does. */
+static json_t *old_version_doc(const struct call *c)
+{
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:[{s:s,s:o}]}", "id", "v2.0", "status", "SUPPORTED",
+			 "version", "", "min_version", "", "updated", "2011-01-21T11:33:21Z",
+			 "links", "rel", "self", "href",
+			 json_sprintf("%s/compute/v2/", c->opts->public_url));
+}
+
 static int versions_list(struct call *c)
 {
-	return call_reply(c, 200, json_pack("{s:[o]}", "versions", version_doc(c)));
+	return call_reply(c, 200,
+			  json_pack("{s:[o,o]}", "versions", old_version_doc(c), version_doc(c)));
+}
+
+static int reply_version(struct call *c, json_t *doc, const char *type)
+{
+	json_object_set_new(doc, "media-types",
+			    json_pack("[{s:s,s:s}]", "base", "application/json", "type", type));
+	return call_reply(c, 200, json_pack("{s:o}", "version", doc));
 }
 
 static int version_show(struct call *c)
 {
-	json_t *doc = version_doc(c);
+	return reply_version(c, version_doc(c), MIME "2.1");
+}
 
-	json_object_set_new(doc, "media-types",
-			    json_pack("[{s:s,s:s}]", "base", "application/json", "type", MIME));
-	return call_reply(c, 200, json_pack("{s:o}", "version", doc));
+static int old_version_show(struct call *c)
+{
+	return reply_version(c, old_version_doc(c), MIME "2");
 }
 
 /* Microversions took the place of extensions, and Nova still lists them: what is served here. */
@@ -240,6 +259,7 @@ static int extension_show(struct call *c)
 static const struct route own_routes[] = {
 	{ "GET", "", versions_list, RULE_OPEN },
 	{ "GET", "/", versions_list, RULE_OPEN },
+	{ "GET", "/v2/", old_version_show, RULE_OPEN },
 	{ "GET", "/v2.1", version_show, RULE_OPEN },
 	{ "GET", "/v2.1/", version_show, RULE_OPEN },
 	{ "GET", "/v2.1/extensions", extensions_list, RULE_READ },
@@ -262,6 +282,8 @@ static const struct service service = {
 	.prefix = "/compute",
 	.url = "/compute/v2.1",
 	.style = FAULT_NOVA,
+	.older = "/v2/",
+	.newer = "/v2.1/",
 	.begin = compute_begin,
 };
 const struct feature compute_feature = {

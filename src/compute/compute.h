@@ -64,6 +64,7 @@ int quota_check_servers(struct call *c, const json_t *flavor, unsigned int n);
 /* compute/view.c */
 json_t *server_addresses(struct call *c, const json_t *server);
 json_t *server_view(struct call *c, const json_t *server);
+json_t *server_view_changed(struct call *c, const json_t *server);
 json_t *server_view_brief(struct call *c, const json_t *server);
 
 /* compute/request.c */

@@ -74,8 +74,26 @@ static int valid_rxtx(struct call *c, const char *field, json_t **value)
 	return 0;
 }
 
+/* Clients give ids as numbers as well; they are kept as text. */
+static int valid_id(struct call *c, const char *field, json_t **value)
+{
+	json_t *text;
+
+	if (!json_is_integer(*value) && !json_is_string(*value) && !json_is_null(*value))
+		return call_fail(c, 400, "BadRequest",
+				 "Invalid input for field/attribute %s: a text or a number is "
+				 "needed",
+				 field);
+	if (!json_is_integer(*value))
+		return 0;
+	text = json_sprintf("%lld", (long long)json_integer_value(*value));
+	json_decref(*value);
+	*value = text;
+	return text ? 0 : -ENOMEM;
+}
+
 static const struct rfield flavor_fields[] = {
-	{ "id", J_STR, R_CREATE | R_NULL },
+	{ "id", J_ANY, R_CREATE | R_NULL, .valid = valid_id },
 	{ "name", J_STR, R_CREATE | R_NEED, .min = 1, .max = 255 },
 	{ "ram", J_INT, R_CREATE | R_NEED, .min = 1, .max = MAX_INT },
 	{ "disk", J_INT, R_CREATE | R_NEED, .min = 0, .max = MAX_INT },

@@ -4,6 +4,7 @@
  * one document for all services; what it lacks has the default of the table.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "compute/compute.h"
@@ -155,15 +156,32 @@ static int quota_detail(struct call *c)
 	return reply_quota(c, view, true);
 }
 
+/* Nova takes limits as text, too: ^-?[0-9]+$, at most 10 characters. */
+static json_t *limit_of(const json_t *value)
+{
+	const char *text = json_string_value(value);
+	long long n = text ? atoll(text) : json_integer_value(value);
+	size_t sign = text && *text == '-';
+
+	if (n < -1 || (!text && !json_is_integer(value)))
+		return NULL;
+	if (text &&
+	    (strlen(text) > 10 || !text[sign] || text[sign + strspn(text + sign, "0123456789")]))
+		return NULL;
+	return json_integer(n);
+}
+
 static int accept_limit(struct call *c, json_t *doc, const char *key, const json_t *value)
 {
+	json_t *limit;
+
 	for (size_t i = 0; i < ARRAY_LEN(quotas); i++) {
 		if (strcmp(quotas[i].name, key) ||
 		    (quotas[i].until && compute_minor(c) > quotas[i].until))
 			continue;
-		if (!json_is_integer(value) || json_integer_value(value) < -1)
+		if (!(limit = limit_of(value)))
 			break;
-		json_object_set(doc, key, (json_t *)value);
+		json_object_set_new(doc, key, limit);
 		return 0;
 	}
 	if (!strcmp(key, "force") || !strcmp(key, "tenant_id"))

@@ -327,6 +327,11 @@ static int check_disk(struct call *c, const struct boot *b)
 				 "Image %s is unacceptable: servers do not boot from the disk "
 				 "format %s",
 				 doc_text(b->image, "id"), format ? format : "null");
+	if (strcmp(format, "raw") && strcmp(format, "ami") &&
+	    !json_is_integer(json_object_get(b->image, "virtual_size")))
+		return call_fail(c, 400, "ImageUnacceptable",
+				 "Image %s is unacceptable: its bytes are not of the format %s",
+				 doc_text(b->image, "id"), format);
 	size = MAX(size, doc_int(b->image, "virtual_size"));
 	/* No disk of its own means as large as the image, which whoever uploads it chooses. */
 	if (!disk && !caller_is_admin(c))

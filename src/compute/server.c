@@ -218,7 +218,9 @@ static int server_update(struct call *c)
 		rc = server_put(c, json_incref(server));
 	if (!rc)
 		rc = server_changed(c, server);
-	return rc ? rc : call_reply(c, 200, json_pack("{s:o}", "server", server_view(c, server)));
+	return rc ? rc
+		  : call_reply(c, 200,
+			       json_pack("{s:o}", "server", server_view_changed(c, server)));
 }
 
 static int metadata_reply(struct call *c, const json_t *metadata)

@@ -125,6 +125,17 @@ static int tag_show(struct call *c)
 	return path_tag(c, server) ? call_reply(c, 204, NULL) : no_tag(c);
 }
 
+/* 201, and where the tag is. */
+static int tag_made(struct call *c)
+{
+	auto_free char *at = NULL;
+
+	if (asprintf(&at, "%s%s%s", c->opts->public_url, c->service->prefix, c->path) < 0)
+		return -ENOMEM;
+	call_header(c, "Location", at);
+	return call_reply(c, 201, NULL);
+}
+
 static int tag_add(struct call *c)
 {
 	const json_t *server = tagged(c);
@@ -140,7 +151,9 @@ static int tag_add(struct call *c)
 	rc = server_check_tags(c, tags);
 	if (rc)
 		json_decref(tags);
-	return rc ?: put_tags(c, server, tags) ?: call_reply(c, 201, NULL);
+	if (rc || (rc = put_tags(c, server, tags)))
+		return rc;
+	return tag_made(c);
 }
 
 static int tag_delete(struct call *c)

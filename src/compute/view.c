@@ -161,7 +161,7 @@ static json_t *view_groups(struct call *c, const json_t *s)
 	json_t *out, *group;
 	size_t i;
 
-	if (!json_array_size(json_object_get(s, "ports")))
+	if (!json_array_size(groups))
 		return NULL;
 	out = json_array();
 	json_array_foreach (groups, i, group)
@@ -220,6 +220,7 @@ static const struct column {
 	json_t *(*make)(struct call *c, const json_t *server);
 	unsigned int since; /* minor microversion; 0: always */
 	bool admin;	    /* admins alone see it */
+	bool shown;	    /* not in replies to changes; neither is what admins see */
 } columns[] = {
 	{ "id" },
 	{ "name" },
@@ -239,12 +240,12 @@ static const struct column {
 	{ "OS-DCF:diskConfig", "disk_config" },
 	{ "progress", .make = view_progress },
 	{ "fault", .make = view_fault },
-	{ "OS-EXT-AZ:availability_zone", .make = view_zone },
-	{ "config_drive", .make = view_config_drive },
-	{ "key_name" },
-	{ "OS-SRV-USG:launched_at", .make = view_launched },
-	{ "OS-SRV-USG:terminated_at", .make = view_null },
-	{ "security_groups", .make = view_groups },
+	{ "OS-EXT-AZ:availability_zone", .make = view_zone, .shown = true },
+	{ "config_drive", .make = view_config_drive, .shown = true },
+	{ "key_name", .shown = true },
+	{ "OS-SRV-USG:launched_at", .make = view_launched, .shown = true },
+	{ "OS-SRV-USG:terminated_at", .make = view_null, .shown = true },
+	{ "security_groups", .make = view_groups, .shown = true },
 	{ "OS-EXT-SRV-ATTR:host", "host", .admin = true },
 	{ "OS-EXT-SRV-ATTR:instance_name", .make = view_instance_name, .admin = true },
 	{ "OS-EXT-SRV-ATTR:hypervisor_hostname", "host", .admin = true },
@@ -255,10 +256,10 @@ static const struct column {
 	{ "OS-EXT-SRV-ATTR:ramdisk_id", .make = view_ramdisk, .since = 3, .admin = true },
 	{ "OS-EXT-SRV-ATTR:root_device_name", .make = view_root_device, .since = 3, .admin = true },
 	{ "OS-EXT-SRV-ATTR:user_data", "user_data", .since = 3, .admin = true },
-	{ "OS-EXT-STS:task_state", "task_state" },
-	{ "OS-EXT-STS:vm_state", "vm_state" },
-	{ "OS-EXT-STS:power_state", "power_state" },
-	{ "os-extended-volumes:volumes_attached", .make = view_none },
+	{ "OS-EXT-STS:task_state", "task_state", .shown = true },
+	{ "OS-EXT-STS:vm_state", "vm_state", .shown = true },
+	{ "OS-EXT-STS:power_state", "power_state", .shown = true },
+	{ "os-extended-volumes:volumes_attached", .make = view_none, .shown = true },
 	{ "host_status", .make = view_host_status, .since = 16, .admin = true },
 	{ "locked", .since = 9 },
 	{ "locked_reason", .since = 73 },
@@ -267,6 +268,29 @@ static const struct column {
 	{ "trusted_image_certificates", .make = view_null, .since = 63 },
 	{ "server_groups", .make = view_server_groups, .since = 71 },
 };
+
+static json_t *server_columns(struct call *c, const json_t *server, bool whole)
+{
+	json_t *out = json_object();
+
+	for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
+		const struct column *col = &columns[i];
+		const char *member = col->member ? col->member : col->key;
+		json_t *value;
+
+		if (compute_minor(c) < col->since || (col->admin && !caller_is_admin(c)))
+			continue;
+		if (!whole && (col->admin || col->shown))
+			continue;
+		if (col->make)
+			value = col->make(c, server);
+		else if ((value = json_incref(json_object_get(server, member))) == NULL)
+			value = json_null();
+		if (value)
+			json_object_set_new(out, col->key, value);
+	}
+	return out;
+}
 
 /**
  * server_view_brief() - A server as GET /servers lists it
@@ -290,21 +314,17 @@ json_t *server_view_brief(struct call *c, const json_t *server)
  */
 json_t *server_view(struct call *c, const json_t *server)
 {
-	json_t *out = json_object();
+	return server_columns(c, server, true);
+}
 
-	for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
-		const struct column *col = &columns[i];
-		const char *member = col->member ? col->member : col->key;
-		json_t *value;
-
-		if (compute_minor(c) < col->since || (col->admin && !caller_is_admin(c)))
-			continue;
-		if (col->make)
-			value = col->make(c, server);
-		else if ((value = json_incref(json_object_get(server, member))) == NULL)
-			value = json_null();
-		if (value)
-			json_object_set_new(out, col->key, value);
-	}
-	return out;
+/**
+ * server_view_changed() - A server as the reply to a change of it has it, before 2.75
+ * @c:      the call
+ * @server: stored document
+ *
+ * Return: a new object, as server_view() but without the members that Nova's extensions brought.
+ */
+json_t *server_view_changed(struct call *c, const json_t *server)
+{
+	return server_columns(c, server, false);
 }

@@ -17,6 +17,8 @@ struct service {
 	const char *prefix; /* "/network" */
 	const char *url;    /* catalog: below public_url: "/network", "/compute/v2.1" */
 	enum fault_style style;
+	const char *older,
+		*newer; /* paths that begin with the one are those of the other; or NULL */
 	int (*begin)(struct call *c); /* before each handler and resource: may refuse; or NULL */
 };
 

@@ -211,7 +211,7 @@ static int cut_page(struct query *q, size_t *first, size_t *last)
 	return 0;
 }
 
-/* PATH?ARGS with the marker (and page_reverse) of another page; base is what stands before PATH. */
+/* base PATH?ARGS; marker: of another page, "": of the first or last, NULL: as it was asked for. */
 static json_t *page_link(const struct query *q, const char *base, const char *marker, bool reverse)
 {
 	const struct args *args = &q->c->priv->args;
@@ -234,18 +234,24 @@ static json_t *page_link(const struct query *q, const char *base, const char *ma
 		fprintf(out, "%s%s=%s", sep, name ? name : "", value ? value : "");
 		sep = "&";
 	}
-	if (marker)
-		fprintf(out, "%smarker=%s%s", sep, marker, reverse ? "&page_reverse=True" : "");
+	if (marker && *marker)
+		fprintf(out, "%smarker=%s%s", sep, marker, reverse ? "&" : "");
+	if (reverse)
+		fprintf(out, "%spage_reverse=True", marker && *marker ? "" : sep);
 	fclose(out);
 	link = json_string(text);
 	free(text);
 	return link;
 }
 
-static json_t *marker_link(const struct query *q, const char *base, const char *rel, size_t at)
+/* From the page's first or last on; an empty page has neither. */
+static json_t *marker_link(const struct query *q, const char *base, const char *rel, size_t first,
+			   size_t last)
 {
-	return json_pack("{s:s,s:o}", "rel", rel, "href",
-			 page_link(q, base, res_id(q->docs[at]), !strcmp(rel, "previous")));
+	bool back = !strcmp(rel, "previous");
+	const char *marker = first < last ? res_id(q->docs[back ? first : last - 1]) : "";
+
+	return json_pack("{s:s,s:o}", "rel", rel, "href", page_link(q, base, marker, back));
 }
 
 static void add_links(const struct query *q, json_t *reply, size_t first, size_t last)
@@ -258,15 +264,15 @@ static void add_links(const struct query *q, json_t *reply, size_t first, size_t
 	snprintf(name, sizeof(name), "%s_links", q->r->many);
 	switch (q->c->service->style) {
 	case FAULT_NEUTRON:
-		links = q->limit > 0 && last > first ? json_array() : NULL;
+		links = q->limit > 0 ? json_array() : NULL;
 		if (links && (full || q->reverse))
-			json_array_append_new(links, marker_link(q, base, "next", last - 1));
+			json_array_append_new(links, marker_link(q, base, "next", first, last));
 		if (links && (full || !q->reverse))
-			json_array_append_new(links, marker_link(q, base, "previous", first));
+			json_array_append_new(links, marker_link(q, base, "previous", first, last));
 		break;
 	case FAULT_NOVA:
 		if (full && last < q->n)
-			links = json_pack("[o]", marker_link(q, base, "next", last - 1));
+			links = json_pack("[o]", marker_link(q, base, "next", first, last));
 		break;
 	case FAULT_GLANCE:
 		json_object_set_new(reply, "first", page_link(q, "", NULL, false));

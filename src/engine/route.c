@@ -238,6 +238,21 @@ static void cut_ending(char *path)
 		path[len - 5] = '\0';
 }
 
+/* What stands below an older version's root is answered by the newer one. */
+static int use_newer(struct call *c)
+{
+	const char *older = c->service->older, *below = c->path + (older ? strlen(older) : 0);
+	char *path;
+
+	if (!older || strncmp(c->path, older, strlen(older)) != 0 || !*below)
+		return 0;
+	if (asprintf(&path, "%s%s", c->service->newer, below) < 0)
+		return -ENOMEM;
+	free((char *)c->path);
+	c->path = path;
+	return 0;
+}
+
 /* Fills in c->auth from the token, if the route needs one. */
 static int authenticate(struct call *c)
 {
@@ -287,6 +302,9 @@ int route_find(struct call *c, const char *method, const char *target)
 		return call_fail(c, 400, "HTTPBadRequest", "The query cannot be read");
 	if (!c->service)
 		return fault_no_route(c);
+	rc = use_newer(c);
+	if (rc)
+		return rc;
 	if (find_either(c, &path_known))
 		return 0;
 	/* No token, no hint what there is. */

@@ -135,6 +135,10 @@ static int keep(struct call *c, struct upload *up, const char *id)
 	return 0;
 }
 
+/*
+ * Bytes of no format (-ENOMSG) are kept, as Glance keeps them: nothing takes them for what they are
+ * called. Without a virtual size no server boots from them, and no host would let one.
+ */
 static int activate(struct call *c, const json_t *old, struct upload *up)
 {
 	json_t *doc;
@@ -146,7 +150,9 @@ static int activate(struct call *c, const json_t *old, struct upload *up)
 	doc = json_copy((json_t *)old);
 	rc |= json_object_set_new(doc, "status", json_string("active"));
 	rc |= json_object_set_new(doc, "size", json_integer(up->size));
-	rc |= json_object_set_new(doc, "virtual_size", json_integer((json_int_t)up->virtual_size));
+	if (!up->judgement)
+		rc |= json_object_set_new(doc, "virtual_size",
+					  json_integer((json_int_t)up->virtual_size));
 	rc |= json_object_set_new(doc, "checksum", json_string(up->sums.md5));
 	rc |= json_object_set_new(doc, "os_hash_algo", json_string("sha512"));
 	rc |= json_object_set_new(doc, "os_hash_value", json_string(up->sums.sha512));
@@ -181,7 +187,7 @@ static int handle_upload(struct call *c)
 				 "The image cannot be kept: %s", strerror(-up->error));
 	if (strcmp(up->disk_format, doc_str(doc, "disk_format")) != 0)
 		return call_fail(c, 409, NULL, "The image's format was changed meanwhile.");
-	if (up->judgement)
+	if (up->judgement && up->judgement != -ENOMSG)
 		return refuse(c, doc, up);
 	return image_check_room(c, doc_str(doc, "owner"), up->size) ?: activate(c, doc, up);
 }

@@ -160,16 +160,39 @@ static int patch_step(struct call *c, const json_t *step, json_t *doc, json_t *g
 	return json_object_set(row ? given : doc, name, (json_t *)value) ? -ENOMEM : 0;
 }
 
-static int check_patch_type(struct call *c)
+/* Version 2.0 had {"replace": "/name"} where now {"op": "replace", "path": "/name"} stands. */
+static int old_patch_step(struct call *c, const json_t *step, json_t *doc, json_t *given)
 {
-	static const char type[] = "application/openstack-images-v2.1-json-patch";
-	const char *sent = call_header_in(c, "Content-Type");
+	static const char *const ops[] = { "add", "replace", "remove" };
+	auto_of(json_decref) json_t *now = json_object();
+
+	for (size_t i = 0; i < ARRAY_LEN(ops); i++)
+		if (doc_text(step, ops[i])) {
+			doc_set_text(now, "op", ops[i]);
+			doc_set_text(now, "path", doc_text(step, ops[i]));
+		}
+	if (json_object_get(step, "value"))
+		json_object_set(now, "value", json_object_get(step, "value"));
+	return patch_step(c, now, doc, given);
+}
+
+typedef int (*patch_form)(struct call *c, const json_t *step, json_t *doc, json_t *given);
+
+/* How the steps of the body are written; NULL after call_fail(). */
+static patch_form patch_form_of(struct call *c)
+{
+	static const char types[] = "application/openstack-images-v2.1-json-patch, "
+				    "application/openstack-images-v2.0-json-patch";
+	const char *sent = call_header_in(c, "Content-Type"), *second = strchr(types, ' ') + 1;
 	size_t len = sent ? strcspn(sent, "; ") : 0;
 
-	if (len == strlen(type) && !strncasecmp(sent, type, len))
-		return 0;
-	call_header(c, "Accept-Patch", type);
-	return call_fail(c, 415, NULL, "A patch of an image is %s", type);
+	if (len == strlen(second) && !strncasecmp(sent, types, len))
+		return patch_step;
+	if (len == strlen(second) && !strncasecmp(sent, second, len))
+		return old_patch_step;
+	call_header(c, "Accept-Patch", types);
+	call_fail(c, 415, NULL, "A patch of an image is one of %s", types);
+	return NULL;
 }
 
 static int patch_image(struct call *c)
@@ -177,20 +200,21 @@ static int patch_image(struct call *c)
 	const json_t *old = image_find_own(c), *step;
 	auto_of(json_decref) json_t *doc = json_copy((json_t *)old);
 	auto_of(json_decref) json_t *given = json_object(), *changes = NULL;
+	patch_form step_of;
 	size_t i;
 	int rc = 0;
 
 	if (!old)
 		return -ENOENT;
-	rc = check_patch_type(c);
-	if (rc)
-		return rc;
+	step_of = patch_form_of(c);
+	if (!step_of)
+		return -EINVAL;
 	if (!json_is_array(c->body))
 		return call_fail(c, 400, NULL,
 				 "Request body must be a JSON array of operation "
 				 "objects.");
 	json_array_foreach (c->body, i, step)
-		rc = rc ? rc : patch_step(c, step, doc, given);
+		rc = rc ? rc : step_of(c, step, doc, given);
 	rc = rc ? rc : fields_accept(c, res_fields(c, &image_resource), given, true, &changes);
 	if (rc)
 		return rc;

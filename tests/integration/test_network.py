@@ -654,6 +654,26 @@ def test_tags_filter_in_four_ways(cloud):
         assert listed(cloud, 'networks?' + query) == want, query
 
 
+def test_pages_lead_on_until_one_is_empty_and_back(cloud):
+    nets = [cloud.network(subnet=False, name=f'page{i}')['id'] for i in range(4)]
+
+    def walk(rel, query):
+        seen, path = [], f'{V2}/networks?{query}'
+        while True:
+            page = cloud.admin.get(path)
+            links = {link['rel']: link['href'].removeprefix(cloud.apid.url) for link in page['networks_links']}
+            if not page['networks']:
+                return seen, links
+            seen.append([n['id'] for n in page['networks']])
+            path = links[rel]
+    seen, links = walk('next', 'sort_key=name&sort_dir=asc&limit=2')
+    assert seen == [nets[:2], nets[2:]] and list(links) == ['previous']
+    assert [n['id'] for n in cloud.admin.get(links['previous'])['networks']] == nets[2:]
+    seen, links = walk('previous', 'sort_key=name&sort_dir=asc&limit=2&page_reverse=True')
+    assert seen == [nets[2:], nets[:2]] and list(links) == ['next']
+    assert [n['id'] for n in cloud.admin.get(links['next'])['networks']] == nets[:2]
+
+
 def test_an_update_of_an_older_revision_is_refused(cloud):
     net = cloud.network(subnet=False)
     path, seen = f"{V2}/networks/{net['id']}", f"revision_number={net['revision_number']}"
