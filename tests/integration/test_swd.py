@@ -450,22 +450,29 @@ def test_the_default_routes_netdev_is_no_uplink_unless_forced(swd_maker, netns):
         swd.call('pf.add', name='p2p2', uplink='dev', uplink_arg='no-such-dev')
 
 
-def test_a_port_of_the_default_routes_bridge_is_no_uplink_either(swd_maker, netns, tmp_path):
+def test_a_default_route_counts_wherever_and_however_it_is_set(swd_maker, netns):
     ns = netns()
-    for words in ('link add eth9 type veth peer name eth8', 'link add br0 type bridge',
-                  'link set eth9 master br0', 'link set br0 up', 'link set eth9 up', 'link set eth8 up',
-                  'addr add 10.80.0.1/24 dev br0', 'route add default via 10.80.0.2'):
+    for words in ('link add eth9 type veth peer name eth8', 'link add eth7 type veth peer name eth6', 'link add br0 type bridge',
+                  'link set eth9 master br0', 'link add mac0 link eth7 type macvlan', 'link set br0 up', 'link set eth9 up',
+                  'link set eth8 up', 'link set eth7 up', 'link set eth6 up', 'link set mac0 up', 'addr add 10.80.0.1/24 dev br0',
+                  'addr add 10.81.0.1/24 dev mac0'):
         ns.run('ip', *words.split())
+    ns.run('sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=0')
     swd = swd_maker()
-    script = tmp_path / 'swd'  # /sys is then of that namespace, too
-    script.write_text(f'#!/bin/sh\nexec ip netns exec {ns.name} "{swd.program}" "$@"\n')
-    script.chmod(0o755)
-    swd.program = script
-    swd.start()
-    with pytest.raises(CtlError, match='default route') as refused:
-        swd.call('pf.add', **FLAT, uplink='dev', uplink_arg='eth9')
-    assert refused.value.code == -16
-    ns.run('ip', 'route', 'del', 'default')
+    with ns.inside():
+        swd.start()
+    for family, route, dev in (
+            ('-4', 'default via 10.80.0.2', 'eth9'), ('-4', 'default via 10.80.0.2 table 100', 'eth9'),
+            ('-4', 'default dev br0', 'br0'), ('-4', 'default nexthop via 10.80.0.2 nexthop via 10.81.0.2', 'eth9'),
+            ('-4', 'default nexthop via 10.80.0.2 nexthop via 10.81.0.2', 'eth7'), ('-6', 'default dev br0', 'eth9'),
+            ('-6', 'default dev mac0 table 100', 'eth7')):
+        ns.run('ip', family, 'route', 'add', *route.split())
+        with pytest.raises(CtlError, match='default route') as refused:
+            swd.call('pf.add', **FLAT, uplink='dev', uplink_arg=dev)
+        assert refused.value.code == -16, route
+        ns.run('ip', family, 'route', 'del', *route.split())
+    ns.run('ip', 'route', 'add', 'unreachable', 'default')
+    ns.run('ip', '-6', 'route', 'add', 'unreachable', 'default')
     swd.call('pf.add', **FLAT, uplink='dev', uplink_arg='eth9')
 
 
@@ -996,3 +1003,110 @@ def test_a_namespace_is_named_by_a_process_in_it(swd, netns):
     assert swd.stop(signal.SIGTERM) == 0
     swd.start()
     assert not swd.vf('p2p1', 0)['status']['connected'] and 'vf 0' in swd.log.read_text()
+
+
+def link(dev):
+    return json.loads(run('ip', '-j', 'link', 'show', dev).stdout)[0]
+
+
+def test_a_host_interface_set_by_netlink_sets_the_pf(swd, netns):
+    need_root()
+    pf, ns, mac = unique('p'), netns(), '02:00:00:00:0a:fe'
+    swd.call('pf.add', name=pf, numvfs=4, host_if=True)
+    swd.attach_tap(pf, 0, ns, addr='10.77.0.2/24')
+    run('ip', 'addr', 'add', '10.77.0.1/24', 'dev', pf)
+    assert ns.ping('10.77.0.1')
+    run('ip', 'link', 'set', pf, 'address', mac, 'mtu', '1400')
+    wait_for(lambda: swd.call('pf.get', pf=pf)['config']['mac'] == mac, what='the address')
+    wait_for(lambda: swd.call('pf.get', pf=pf)['config']['mtu'] == 1400, what='the MTU')
+    ns.run('ip', 'neigh', 'flush', 'all')
+    wait_for(lambda: ns.ping('10.77.0.1'), what='the way to the new address')
+    run('ip', 'link', 'set', pf, 'mtu', '20000')  # more than a PF may have
+    wait_for(lambda: link(pf)['mtu'] == 1400, what='the MTU it was')
+    run('ip', 'link', 'set', pf, 'down')
+    wait_for(lambda: not swd.vf(pf, 0)['status']['link_up'], what='the link of a VF that follows its PF')
+    renamed = unique('q')
+    run('ip', 'link', 'set', pf, 'name', renamed)
+    run('ip', 'link', 'set', renamed, 'up')
+    wait_for(lambda: swd.vf(pf, 0)['status']['link_up'], what='the link again')
+    assert swd.call('pf.get', pf=pf)['status']['ifindex'] == index_of(None, renamed)
+    # by the switch's own words, and while nobody looks
+    swd.call('pf.set', pf=pf, set={'up': False, 'mac': '02:00:00:00:0a:fd'})
+    assert 'UP' not in link(renamed)['flags'] and link(renamed)['address'] == '02:00:00:00:0a:fd'
+    assert swd.stop(signal.SIGTERM) == 0
+    run('ip', 'link', 'set', renamed, 'address', mac, 'up')
+    swd.start()
+    config = swd.call('pf.get', pf=pf)['config']
+    assert (config['mac'], config['mtu'], config['up']) == (mac, 1400, True)
+
+
+def test_an_uplink_is_the_same_netdev_by_any_name(swd, netns, outside):
+    ns, new = netns(), unique('vm')
+    swd.call('pf.add', **FLAT, uplink='dev', uplink_arg=outside.near)
+    swd.attach_tap('p2p1', 0, ns, addr='10.77.0.1/24')
+    wait_for(lambda: ns.ping('10.77.0.9'), what='the wire')
+    run('ip', 'link', 'set', outside.near, 'down')
+    run('ip', 'link', 'set', outside.near, 'name', new)
+    outside.near, old = new, outside.near
+    run('ip', 'link', 'set', new, 'up')
+    wait_for(lambda: swd.call('pf.get', pf='p2p1')['config']['uplink_arg'] == new, what='the new name')
+    wait_for(lambda: ns.ping('10.77.0.9'), what='the wire by its new name')
+    assert swd.stop(signal.SIGTERM) == 0
+    swd.start()
+    wait_for(lambda: ns.ping('10.77.0.9'), what='the wire after a restart')
+    # renamed while nobody looks, to a name that another netdev had
+    swd.stop(signal.SIGTERM)
+    run('ip', 'link', 'set', new, 'down')
+    run('ip', 'link', 'set', new, 'name', old)
+    run('ip', 'link', 'set', old, 'up')
+    outside.near, new = old, outside.near
+    run('ip', 'link', 'add', new, 'type', 'veth', 'peer', 'name', unique('o'), 'netns', ns.name)
+    swd.start()
+    wait_for(lambda: ns.ping('10.77.0.9'), what='the wire after a restart, renamed')
+    assert swd.call('pf.get', pf='p2p1')['config']['uplink_arg'] == old
+    run('ip', 'link', 'del', new)
+    new, old = old, new
+    # away and back with its index: the socket heard that it left
+    run('ip', 'link', 'set', new, 'netns', ns.name)
+    ns.run('ip', 'link', 'set', new, 'netns', str(os.getpid()))
+    wait_for(lambda: ns.ping('10.77.0.9'), what='the wire that was away')
+    assert old != new
+
+
+def test_an_uplink_that_leads_back_to_the_switch_is_refused(swd, netns):
+    need_root()
+    bridge, tap, near, far, mon, macvlan = (unique(kind) for kind in 'btnfmv')
+    swd.call('pf.add', **FLAT)
+    swd.call('pf.add', name='p2p2', numvfs=1)
+    swd.call('vf.attach', pf='p2p1', vf=1, kind='tap', tap=tap)
+    swd.call('mirror.add', name='m1', from_pf='p2p1', from_vf=1, to='tap', tap=mon)
+    run('ip', 'link', 'add', bridge, 'type', 'bridge')
+    run('ip', 'link', 'add', near, 'type', 'veth', 'peer', 'name', far)
+    run('ip', 'link', 'add', macvlan, 'link', tap, 'type', 'macvlan')
+
+    def wire(pf, dev):
+        swd.call('pf.set', pf=pf, set={'uplink': 'dev', 'uplink_arg': dev})
+        swd.call('pf.set', pf=pf, set={'uplink': 'none'})
+
+    try:
+        for pf in 'p2p1', 'p2p2':
+            wire(pf, near)
+            for dev in tap, mon, macvlan:
+                with pytest.raises(CtlError, match="tap of the switch's own") as refused:
+                    wire(pf, dev)
+                assert refused.value.code == -40
+        run('ip', 'link', 'del', macvlan)
+        for dev in tap, far:
+            run('ip', 'link', 'set', dev, 'master', bridge)
+        for dev in bridge, far, near:  # one hop after the other from the tap
+            with pytest.raises(CtlError, match=f'by its tap {tap}: frames would go round'):
+                wire('p2p1', dev)
+            wire('p2p2', dev)  # which has no other way to it
+        run('ip', 'link', 'set', tap, 'nomaster')
+        swd.call('pf.set', pf='p2p1', set={'uplink': 'dev', 'uplink_arg': near})
+        run('ip', 'link', 'property', 'add', 'dev', near, 'altname', unique('alt') + '0')
+        with pytest.raises(CtlError, match='uplink of another PF'):
+            wire('p2p2', link(near)['altnames'][0])
+    finally:
+        run('ip', 'link', 'del', bridge)
+        run('ip', 'link', 'del', near)

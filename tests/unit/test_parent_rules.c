@@ -61,6 +61,7 @@ static const struct row {
 	{ "two lines of the list of taps", VERB_TAP_OPEN, "t0", .netns = "a\n7 b", .rc = -EINVAL },
 
 	{ "a wire", VERB_PACKET_OPEN, "eth9", .rc = 0 },
+	{ "news of netdevs", VERB_LINKS_FOLLOW, .rc = 0 },
 	{ "the management port", VERB_PACKET_OPEN, "eth0", .facts.default_route = true, .rc = -EBUSY },
 	{ "by the child's force", VERB_PACKET_OPEN, "eth0", .force = true,
 	  .facts.default_route = true, .rc = -EACCES },
@@ -161,7 +162,8 @@ static void bytes_that_our_code_never_sends_are_refused(void **state)
 {
 	const struct parent_facts facts = { .origin = TAP_ABSENT };
 	struct request good = { .verb = VERB_TAP_OPEN, .name = "t0" }, q;
-	uint8_t *const bools[] = { &q.mac_at_birth, &q.up, &q.force, &q.v6 };
+	uint8_t *const bools[] = { &q.mac_at_birth, &q.rest_at_birth, &q.up, &q.down,
+				   &q.force, &q.v6 };
 	struct err e = { 0 };
 
 	assert_int_equal(parent_judge(&open_rules, &good, &facts, &e), 0);

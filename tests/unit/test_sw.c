@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "sw/control/model.h"
+#include "sw/parent/rtnl.h"
 #include "sw/port/tap.h"
 #include "sw/port/uplink.h"
 #include "veb/veb.h"
@@ -204,8 +205,16 @@ int parent_netns_born(struct parent *p, const char *pid, uint64_t *out, struct e
 	*out = strcmp(pid, "20583") ? 0 : 77;
 	return strcmp(pid, "1") ? 0 : err_set(e, -ESRCH, "fake");
 }
-bool tap_port_where(const struct port *port, struct tap_place *out)
+void uplink_rename(struct port *port, const char *name)
 {
+}
+int parent_links_follow(struct parent *p, int *fd, struct err *e)
+{
+	return rtnl_open(0, fd, e);
+}
+bool tap_port_where(const struct port *port, struct tap_place *out, struct netdev_state *state)
+{
+	*state = (struct netdev_state){ 0 };
 	*out = (struct tap_place){ .name = "now" };
 	return true;
 }
@@ -1461,13 +1470,13 @@ static void link_state_follows_the_pf_unless_told_otherwise(void **state)
 	assert_int_equal(pf_words(w, "up on uplink dev uplink_arg eth9"), 0);
 	assert_true(vf_get(w, 0).status.link_up);
 	fake.wire.carrier = false;
-	assert_true(sw_plug_tick(w->sw));
+	assert_true(sw_wires_tick(w->sw));
 	assert_false(vf_get(w, 0).status.link_up);
 	fake.wire_gone = true; /* the netdev goes and returns */
-	sw_plug_tick(w->sw);
+	sw_wires_tick(w->sw);
 	fake.wire_gone = false;
 	fake.wire.carrier = true;
-	assert_true(sw_plug_tick(w->sw));
+	assert_true(sw_wires_tick(w->sw));
 	assert_true(vf_get(w, 0).status.link_up);
 	vf_words(w, 0, false, "state disable");
 	assert_false(vf_get(w, 0).status.link_up);

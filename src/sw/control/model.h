@@ -45,12 +45,19 @@ struct sw_svc {
 	struct sw_port port;
 };
 
+/* A netdev, whatever its name. After a boot another has its index, but not its address. */
+struct sw_wire {
+	unsigned int ifindex;
+	struct mac mac;
+};
+
 struct sw_pf {
 	struct pf_config config;
 	uint16_t slot;		  /* index in sw->pfs, domain of the snapshot; lasts */
 	struct sw_vf *vfs;	  /* array of config.numvfs */
 	struct sw_port *vf_ports; /* likewise */
 	struct sw_port uplink, host;
+	struct sw_wire wire; /* the uplink's netdev; zero: it has none, or was never opened */
 	bool carrier;	   /* of the wire; true with uplink none */
 	uint16_t wire_mtu; /* 0: not known */
 	unsigned int n_svcs;
@@ -133,6 +140,8 @@ struct sw {
 	uint64_t learned_at[VEB_PORTS_MAX]; /* when a port last took a newer address for its own, ms */
 	struct sw_outside outside[64]; /* control/learn.c; by hash, the newest */
 	struct loop_fd *hints;
+	int news_fd;		       /* of netdevs, see parent_links_follow(); -1: none */
+	struct loop_fd *news;
 	struct loop_timer *settle;     /* at the start: until all that are back can be reached */
 	uint64_t settle_until_ms;
 	struct loop_timer *tick;       /* each second: wires, lost devices */
@@ -162,7 +171,9 @@ int sw_id_take(struct sw *sw, uint16_t *out, struct err *e);
 void sw_id_give(struct sw *sw, uint16_t *id);
 
 /* control/plug.c */
-int sw_plug_uplink(struct sw *sw, struct sw_pf *pf, struct err *e);
+int sw_plug(struct sw *sw, struct sw_port *p, const char *name, struct port *edge, struct err *e);
+bool sw_plug_tried(struct sw_port *p, const char *what, const char *name, int rc,
+		   const struct err *e);
 int sw_plug_host(struct sw *sw, struct sw_pf *pf, struct err *e);
 int sw_plug_svc(struct sw *sw, struct sw_pf *pf, struct sw_svc *svc, struct err *e);
 int sw_plug_vf(struct sw *sw, struct sw_pf *pf, unsigned int vf, struct err *e);
@@ -173,6 +184,14 @@ bool sw_plug_tick(struct sw *sw);
 void sw_plug_all(struct sw *sw);
 bool sw_is_settling(const struct sw *sw);
 void sw_links_show(struct sw *sw);
+
+/* control/wires.c */
+int sw_plug_uplink(struct sw *sw, struct sw_pf *pf, struct err *e);
+bool sw_wires_follow(struct sw *sw);
+bool sw_wires_tick(struct sw *sw);
+
+/* control/hosts.c */
+void sw_hosts_follow(struct sw *sw);
 
 /* control/guests.c */
 bool sw_mac_is_taken(const struct sw_pf *pf, int beside, const struct mac *mac);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The PF's verbs: add, delete, set (VFs included), list, show. */
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "sw/control/model.h"
+#include "sw/port/tap.h"
 
 #define PF_OUI	    ((const uint8_t[3]){ 0x02, 0xaf, 0x00 }) /* locally administered */
 #define OWN_IFINDEX 100000 /* PFs without a host interface count from here */
@@ -225,6 +225,7 @@ static int next_ports(struct sw *sw, const struct sw_pf *old, struct sw_pf *next
 		sw_port_none(&next->uplink);
 		next->carrier = next->config.uplink == UPLINK_NONE;
 		next->wire_mtu = 0;
+		next->wire = (struct sw_wire){ 0 };
 		if (next->config.uplink != UPLINK_NONE)
 			rc = sw_id_take(sw, &next->uplink.id, e);
 		if (!rc && next->config.uplink != UPLINK_NONE)
@@ -406,15 +407,17 @@ int sw_pf_get(void *ctx, const char *name, struct pf_info *out, struct err *e)
 	struct sw *sw = ctx;
 	struct sw_pf *pf = sw_pf_find(sw, name, e);
 	struct pf_info info = { 0 };
+	struct netdev_state host;
+	struct tap_place at;
 	struct vf_stats wire = { 0 };
 
 	if (!pf)
 		return -ENODEV;
 	info.config = pf->config;
 	snprintf(info.status.kind, sizeof(info.status.kind), "sw");
-	info.status.ifindex = pf->host.plugged ? if_nametoindex(pf->config.name) : 0;
-	if (!info.status.ifindex)
-		info.status.ifindex = OWN_IFINDEX + pf->slot;
+	info.status.ifindex = OWN_IFINDEX + pf->slot;
+	if (pf->host.edge && tap_port_where(pf->host.edge, &at, &host) && !*at.netns)
+		info.status.ifindex = host.ifindex;
 	info.status.carrier = pf->carrier;
 	sw_pci_slot(pf, -1, info.status.pci_slot);
 	if (pf->uplink.id != VEB_NO_PORT)

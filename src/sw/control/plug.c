@@ -8,10 +8,19 @@
 #include "base/log.h"
 #include "sw/control/model.h"
 #include "sw/port/tap.h"
-#include "sw/port/uplink.h"
 
-static int plug(struct sw *sw, struct sw_port *p, const char *name, struct port *edge,
-		struct err *e)
+/**
+ * sw_plug() - Give an open edge to the data plane
+ * @sw:   switch
+ * @p:    port with a number
+ * @name: for logs and people
+ * @edge: taken, also on failure
+ * @e:    may be NULL
+ *
+ * Return: 0, or as dp_port_add().
+ * Context: control.
+ */
+int sw_plug(struct sw *sw, struct sw_port *p, const char *name, struct port *edge, struct err *e)
 {
 	int rc = dp_port_add(sw->opts.dp, p->id, name, edge, e);
 
@@ -29,7 +38,7 @@ static int plug_tap(struct sw *sw, struct sw_port *p, const char *name, const st
 	struct port *edge;
 	int rc = tap_port_open(sw->opts.parent, want, &edge, e);
 
-	return rc ? rc : plug(sw, p, name, edge, e);
+	return rc ? rc : sw_plug(sw, p, name, edge, e);
 }
 
 /* The parent applies the settings of a tap it has; our own descriptor of it stays. */
@@ -43,43 +52,13 @@ static int tap_again(struct sw *sw, const struct tap_want *want, struct err *e)
 }
 
 /**
- * sw_plug_uplink() - Open a PF's wire
- * @sw: switch
- * @pf: PF with an uplink port number; its carrier and wire_mtu are set
- * @e:  may be NULL
- *
- * Return: 0, or as uplink_dev_open() and uplink_dpdk_open().
- * Context: control.
- */
-int sw_plug_uplink(struct sw *sw, struct sw_pf *pf, struct err *e)
-{
-	char name[DP_NAME_LEN + 1];
-	struct uplink_state state;
-	struct port *edge;
-	int rc;
-
-	if (pf->config.uplink == UPLINK_DPDK)
-		rc = uplink_dpdk_open(pf->config.uplink_arg, &edge, e);
-	else
-		rc = uplink_dev_open(sw->opts.parent, pf->config.uplink_arg, pf->config.force,
-				     &edge, e);
-	if (rc)
-		return rc;
-	uplink_state(edge, &state);
-	snprintf(name, sizeof(name), "%s uplink", pf->config.name);
-	rc = plug(sw, &pf->uplink, name, edge, e);
-	if (rc)
-		return rc;
-	pf->carrier = state.carrier;
-	pf->wire_mtu = state.mtu;
-	return 0;
-}
-
-/**
  * sw_plug_host() - Open a PF's host interface, or apply its settings anew
  * @sw: switch
  * @pf: PF with a host port number
  * @e:  may be NULL
+ *
+ * One that is there when it is opened stays as it is: somebody may have set it while nobody looked,
+ * and the PF follows.
  *
  * Return: 0, or as parent_tap_open().
  * Context: control.
@@ -88,7 +67,10 @@ int sw_plug_host(struct sw *sw, struct sw_pf *pf, struct err *e)
 {
 	struct tap_want want = { .mac = pf->config.mac,
 				 .mtu = pf->config.mtu,
-				 .up = pf->config.up };
+				 .up = pf->config.up,
+				 .down = !pf->config.up,
+				 .mac_at_birth = !pf->host.plugged,
+				 .rest_at_birth = !pf->host.plugged };
 	char name[DP_NAME_LEN + 1];
 
 	snprintf(want.name, sizeof(want.name), "%s", pf->config.name);
@@ -259,9 +241,19 @@ int sw_name_check(const struct sw *sw, const char *name, const char *netns, stru
 	return 0;
 }
 
-/* After a failed try of the tick: said once. */
-static bool complain(struct sw_port *p, const char *what, const char *name, int rc,
-		     const struct err *e)
+/**
+ * sw_plug_tried() - After a try of the tick: say once that it failed
+ * @p:    port
+ * @what: which of its PF
+ * @name: of the PF
+ * @rc:   of the try
+ * @e:    likewise
+ *
+ * Return: true if it is plugged in now.
+ * Context: control.
+ */
+bool sw_plug_tried(struct sw_port *p, const char *what, const char *name, int rc,
+		   const struct err *e)
 {
 	if (rc && !p->complained)
 		log_warn("port cannot be plugged in", "pf=%s port=%s: %s", name, what, e->msg);
@@ -292,7 +284,7 @@ static bool tick_vfs(struct sw *sw, struct sw_pf *pf)
 		if (p->plugged)
 			continue;
 		snprintf(what, sizeof(what), "vf %u", i);
-		changed |= complain(p, what, pf->config.name, sw_plug_vf(sw, pf, i, &e), &e);
+		changed |= sw_plug_tried(p, what, pf->config.name, sw_plug_vf(sw, pf, i, &e), &e);
 	}
 	return changed;
 }
@@ -308,34 +300,14 @@ static bool tick_svcs(struct sw *sw, struct sw_pf *pf)
 		if (is_lost_tap(&svc->port))
 			sw_unplug(sw, &svc->port, NULL, NULL);
 		if (!svc->port.plugged)
-			changed |= complain(&svc->port, svc->config.name, pf->config.name,
-					    sw_plug_svc(sw, pf, svc, &e), &e);
+			changed |= sw_plug_tried(&svc->port, svc->config.name, pf->config.name,
+						 sw_plug_svc(sw, pf, svc, &e), &e);
 	}
 	return changed;
 }
 
-static bool tick_wire(struct sw *sw, struct sw_pf *pf)
-{
-	struct uplink_state state = { 0 };
-	struct err e = { 0 };
-	bool carrier = pf->carrier;
-	uint16_t mtu = pf->wire_mtu;
-
-	if (pf->uplink.id == VEB_NO_PORT)
-		return false;
-	if (pf->uplink.plugged && uplink_state(pf->uplink.edge, &state))
-		sw_unplug(sw, &pf->uplink, NULL, NULL);
-	pf->carrier = state.carrier;
-	pf->wire_mtu = state.mtu;
-	if (!pf->uplink.plugged)
-		complain(&pf->uplink, "uplink", pf->config.name, sw_plug_uplink(sw, pf, &e), &e);
-	if (carrier != pf->carrier)
-		log_info("uplink changed", "pf=%s carrier=%d", pf->config.name, pf->carrier);
-	return carrier != pf->carrier || mtu != pf->wire_mtu;
-}
-
 /**
- * sw_plug_tick() - Look after wires and devices that may come and go
+ * sw_plug_tick() - Look after devices that may come and go
  * @sw: switch
  *
  * Return: true if links may have changed and a new snapshot is due.
@@ -351,12 +323,11 @@ bool sw_plug_tick(struct sw *sw)
 
 		if (!pf)
 			continue;
-		changed |= tick_wire(sw, pf);
 		if (is_lost_tap(&pf->host))
 			sw_unplug(sw, &pf->host, NULL, NULL);
 		if (pf->host.id != VEB_NO_PORT && !pf->host.plugged)
-			changed |= complain(&pf->host, "host", pf->config.name,
-					    sw_plug_host(sw, pf, &e), &e);
+			changed |= sw_plug_tried(&pf->host, "host", pf->config.name,
+						 sw_plug_host(sw, pf, &e), &e);
 		changed |= tick_svcs(sw, pf);
 		changed |= tick_vfs(sw, pf);
 	}
@@ -364,7 +335,7 @@ bool sw_plug_tick(struct sw *sw)
 }
 
 /**
- * sw_plug_all() - Plug in everything the model names, at the start
+ * sw_plug_all() - Plug in everything the model names but wires, at the start
  * @sw: switch with nothing plugged in
  *
  * Context: control.

@@ -136,6 +136,19 @@ static bool svcs_same(const struct sw_pf *a, const struct sw_pf *b)
 	return i == a->n_svcs && i == b->n_svcs;
 }
 
+static json_t *wire_to_json(const struct sw_wire *wire)
+{
+	char mac[MAC_STR_LEN];
+
+	return json_pack("{s:i, s:s}", "ifindex", (int)wire->ifindex, "mac",
+			 mac_format(&wire->mac, mac));
+}
+
+static bool wire_same(const struct sw_wire *a, const struct sw_wire *b)
+{
+	return a->ifindex == b->ifindex && mac_equal(&a->mac, &b->mac);
+}
+
 static json_t *pf_to_json(const struct sw_pf *pf, const struct sw_pf *other)
 {
 	auto_of(json_decref) json_t *j = json_object();
@@ -143,6 +156,8 @@ static json_t *pf_to_json(const struct sw_pf *pf, const struct sw_pf *other)
 
 	if (!other || fields_diff(pf_fields, &pf->config, &other->config))
 		rc |= json_object_set_new(j, "config", fields_to_json(pf_fields, &pf->config));
+	if (pf->wire.ifindex && !(other && wire_same(&pf->wire, &other->wire)))
+		rc |= json_object_set_new(j, "wire", wire_to_json(&pf->wire));
 	if (!other || !svcs_same(pf, other))
 		rc |= json_object_set_new(j, "svcs", svcs_to_json(pf));
 	return rc ? NULL : take(j);
@@ -331,6 +346,7 @@ static bool pf_keep(struct sw_pf **kept, const struct sw_pf *pf)
 	if (!k)
 		return false;
 	k->config = pf->config;
+	k->wire = pf->wire;
 	for (unsigned int i = 0; i < pf->n_svcs; i++)
 		k->svcs[i].config = pf->svcs[i].config;
 	for (unsigned int i = 0; i < pf->config.numvfs; i++) {

@@ -7,6 +7,7 @@
  *
  *   {"version": 4,
  *    "pfs": {"0": {"config": {...}, "svcs": {"dhcp0": {...}},
+ *                  "wire": {"ifindex": 3, "mac": "52:..."},
  *                  "vfs": {"2": {"config": {...}, "attach": {...}, "by_agent": ["mac"],
  *                                "overridden": [], "accepted": "02:... 02:...* 02:...~"}}}},
  *    "mirrors": {"0": {...}}}

@@ -193,6 +193,12 @@ static int ids_take(struct sw *sw, struct sw_pf *pf, struct err *e)
 	return rc;
 }
 
+static int wire_from_json(const json_t *j, struct sw_wire *out, struct err *e)
+{
+	out->ifindex = (unsigned int)json_integer_value(json_object_get(j, "ifindex"));
+	return j ? mac_parse(json_string_value(json_object_get(j, "mac")) ?: "", &out->mac, e) : 0;
+}
+
 static int pf_from_json(struct reader *r, json_int_t slot, const json_t *j, struct err *e)
 {
 	struct pf_config config;
@@ -211,6 +217,8 @@ static int pf_from_json(struct reader *r, json_int_t slot, const json_t *j, stru
 	if (!r->pf)
 		return err_set(e, -ENOMEM, "no memory");
 	rc = ids_take(sw, r->pf, e);
+	if (!rc)
+		rc = wire_from_json(json_object_get(j, "wire"), &r->pf->wire, e);
 	if (!rc)
 		rc = svcs_from_json(r, json_object_get(j, "svcs"), e);
 	return rc ? rc : each(r, json_object_get(j, "vfs"), "vf", "vf", vf_from_json, e);

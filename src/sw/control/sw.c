@@ -6,13 +6,17 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "sw/control/model.h"
+#include "sw/parent/parent.h"
 
 static_assert(PFS_MAX <= VEB_DOMAINS_MAX, "a PF is a domain");
 
-#define SAVE_SHARE 20 /* after a save nobody asked for, so many times its time without another */
+#define NEWS_MAX   256 /* netdevs' changes a turn */
+#define SAVE_SHARE 20  /* after a save nobody asked for, so many times its time without another */
 
 /*
  * A change nobody waits for, a learned address or a lost wire: in force whatever the disk says, and
@@ -63,6 +67,20 @@ static void hints_again(void *arg)
 	loop_fd_set(sw->hints, EPOLLIN);
 }
 
+/* What changed does not matter, nor whether all of it was heard: it is looked at. */
+static void on_news(void *arg, uint32_t events)
+{
+	struct sw *sw = arg;
+	char bytes[256];
+
+	for (unsigned int i = 0; i < NEWS_MAX; i++)
+		if (recv(sw->news_fd, bytes, sizeof(bytes), MSG_DONTWAIT) < 0 && errno != ENOBUFS)
+			break;
+	sw_hosts_follow(sw);
+	if (sw_wires_follow(sw))
+		publish_soon(sw);
+}
+
 static void on_age(void *arg)
 {
 	sw_learned_age(arg);
@@ -77,6 +95,9 @@ static void on_tick(void *arg)
 	dp_control_turn(sw->opts.dp);
 	sw_captures_tick(sw);
 	changed = sw_plug_tick(sw);
+	/* Last: what leads back to a tap is seen when that is there. */
+	changed |= sw_wires_tick(sw);
+	sw_hosts_follow(sw);
 	changed |= sw_mirrors_tick(sw);
 	if (changed || sw->save_failed || sw->hint_again)
 		publish_soon(sw);
@@ -118,6 +139,7 @@ int sw_open(const struct sw_opts *opts, struct sw **out, struct err *e)
 	if (!sw)
 		return err_set(e, -ENOMEM, "no memory");
 	sw->opts = *opts;
+	sw->news_fd = -1;
 	sw_mirrors_init(sw);
 	memset(sw->links, -1, sizeof(sw->links));
 	sw->run_dir = strdup(opts->run_dir);
@@ -128,7 +150,11 @@ int sw_open(const struct sw_opts *opts, struct sw **out, struct err *e)
 	if (rc)
 		return rc;
 	dp_hold(opts->dp, true);
+	if (!parent_links_follow(opts->parent, &sw->news_fd, NULL))
+		sw->news = loop_fd_add(opts->loop, sw->news_fd, EPOLLIN, on_news, sw);
 	sw_plug_all(sw);
+	sw_wires_tick(sw);
+	sw_hosts_follow(sw);
 	sw_mirrors_tick(sw);
 	publish_soon(sw);
 	save_soon(sw);
@@ -159,6 +185,10 @@ void sw_close(struct sw *sw)
 	save_soon(sw);
 	if (sw->hints)
 		loop_fd_del(sw->hints);
+	if (sw->news)
+		loop_fd_del(sw->news);
+	if (sw->news_fd >= 0)
+		close(sw->news_fd);
 	if (sw->settle)
 		loop_timer_del(sw->settle);
 	if (sw->tick)

@@ -106,6 +106,7 @@ int sw_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_info *out, s
 {
 	struct sw *sw = ctx;
 	struct dp_port_status port = { 0 };
+	struct netdev_state state;
 	struct tap_place at;
 	struct sw_pf *p;
 	struct sw_vf *v = sw_vf_find(sw, pf, vf, &p, e);
@@ -120,7 +121,7 @@ int sw_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_info *out, s
 	out->status.features = port.features;
 	out->status.link_up = sw_vf_link_up(p, vf);
 	out->status.mtu = vf_mtu(&v->config, &p->config);
-	if (p->vf_ports[vf].edge && tap_port_where(p->vf_ports[vf].edge, &at)) {
+	if (p->vf_ports[vf].edge && tap_port_where(p->vf_ports[vf].edge, &at, &state)) {
 		memcpy(out->status.tap, at.name, sizeof(out->status.tap));
 		memcpy(out->status.netns, at.netns, sizeof(out->status.netns));
 	}

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -52,15 +51,17 @@ static int tap_apply(int sock, const char *name, const struct tap_want *w, bool 
 		if (ioctl(sock, SIOCSIFHWADDR, &ifr))
 			return err_errno(e, "set the MAC of %s", name);
 	}
+	if (w->rest_at_birth && !born)
+		return 0;
 	ifr.ifr_mtu = w->mtu;
 	if (w->mtu && ioctl(sock, SIOCSIFMTU, &ifr))
 		return err_errno(e, "set the MTU of %s to %u", name, w->mtu);
 	if (ioctl(sock, SIOCGIFFLAGS, &ifr))
 		return err_errno(e, "read the flags of %s", name);
-	if (w->up && !(ifr.ifr_flags & IFF_UP)) {
-		ifr.ifr_flags |= IFF_UP;
+	if (w->up ? !(ifr.ifr_flags & IFF_UP) : w->down && ifr.ifr_flags & IFF_UP) {
+		ifr.ifr_flags ^= IFF_UP;
 		if (ioctl(sock, SIOCSIFFLAGS, &ifr))
-			return err_errno(e, "set %s up", name);
+			return err_errno(e, "set %s %s", name, w->up ? "up" : "down");
 	}
 	return 0;
 }
@@ -316,6 +317,28 @@ uint64_t netdev_tap_where(int fd, char name[IFNAMSIZ])
 }
 
 /**
+ * netdev_tap_state() - What an open tap's netdev says of itself
+ * @fd:  from netdev_tap_open()
+ * @out: all zero if it cannot be told
+ *
+ * Context: as netdev_tap_open().
+ */
+void netdev_tap_state(int fd, struct netdev_state *out)
+{
+	auto_close int ns = ioctl(fd, TUNGETDEVNETNS);
+	struct ifreq ifr = { 0 };
+	int back;
+
+	*out = (struct netdev_state){ 0 };
+	if (ns < 0 || ioctl(fd, TUNGETIFF, &ifr) || netns_enter_fd(ns, &back))
+		return;
+	auto_close int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (sock >= 0)
+		(void)netdev_state(sock, if_nametoindex(ifr.ifr_name), out);
+	netns_leave(back);
+}
+
+/**
  * netdev_tap_remove() - Delete a tap's netdev
  * @fd: from netdev_tap_open(); stays the caller's, and is worth nothing afterwards
  *
@@ -351,58 +374,6 @@ int netdev_tap_set_carrier(int fd, bool carrier)
 	int on = carrier;
 
 	return ioctl(fd, TUNSETCARRIER, &on) ? -errno : 0;
-}
-
-static bool has_default_route(const char *name)
-{
-	char line[512], dev[IFNAMSIZ], dst[33], mask[33], flags[16];
-	bool found = false;
-	FILE *f = fopen("/proc/thread-self/net/route", "re");
-
-	while (f && !found && fgets(line, sizeof(line), f))
-		found = sscanf(line, "%15s %32s %*s %15s %*s %*s %*s %32s", dev, dst, flags,
-			       mask) == 4 &&
-			!strcmp(dev, name) && !strcmp(dst, "00000000") && !strcmp(mask, "00000000");
-	if (f)
-		fclose(f);
-	f = fopen("/proc/thread-self/net/ipv6_route", "re");
-	/* dst, dst length, src, src length, gateway, metric, refs, use, flags, netdev */
-	while (f && !found && fgets(line, sizeof(line), f))
-		found = sscanf(line, "%32s %15s %*s %*s %32s %*s %*s %*s %*s %15s", dst, flags,
-			       mask, dev) == 4 &&
-			!strcmp(dev, name) && !strcmp(flags, "00") && strspn(mask, "0") != 32;
-	if (f)
-		fclose(f);
-	return found;
-}
-
-/**
- * netdev_has_default_route() - Whether a netdev, or one above it, carries an IPv4 or IPv6 default
- * route
- * @name: a name of it in the caller's namespace, alternative ones too
- *
- * Above it are its bridge or bond and its VLANs, and what is above those. /sys tells, if it is of
- * the caller's namespace.
- *
- * Return: true if /proc/net/route or /proc/net/ipv6_route has one; unreadable counts as none.
- * Context: blocking; any thread.
- */
-bool netdev_has_default_route(const char *name)
-{
-	char real[IF_NAMESIZE], pattern[64];
-	glob_t above;
-	bool found;
-
-	name = if_indextoname(if_nametoindex(name), real) ?: name;
-	found = has_default_route(name);
-	snprintf(pattern, sizeof(pattern), "/sys/class/net/%s/upper_*", name);
-	if (found || glob(pattern, GLOB_NOSORT, NULL, &above))
-		return found;
-	for (size_t i = 0; i < above.gl_pathc && !found; i++)
-		found = netdev_has_default_route(strrchr(above.gl_pathv[i], '/') +
-						 strlen("/upper_"));
-	globfree(&above);
-	return found;
 }
 
 static int packet_setup(int fd, unsigned int ifindex)
@@ -486,26 +457,29 @@ int netdev_gre_open(bool v6, int *fd, struct err *e)
 
 /**
  * netdev_state() - Ask the kernel for a netdev's state
- * @sock: any socket; its namespace is asked
- * @name: interface name
- * @out:  all zero if there is no such netdev
+ * @sock:    any socket; its namespace is asked
+ * @ifindex: the netdev, whatever its name is by now
+ * @out:     all zero if there is no such netdev
  *
  * Return: 0 or -ENODEV.
  * Context: any thread; no privilege needed.
  */
-int netdev_state(int sock, const char *name, struct netdev_state *out)
+int netdev_state(int sock, unsigned int ifindex, struct netdev_state *out)
 {
-	struct ifreq ifr = ifreq_of(name);
+	struct ifreq ifr = { .ifr_ifindex = (int)ifindex };
 
 	*out = (struct netdev_state){ 0 };
-	if (ioctl(sock, SIOCGIFINDEX, &ifr))
+	if (ioctl(sock, SIOCGIFNAME, &ifr))
 		return -ENODEV;
-	out->ifindex = (unsigned int)ifr.ifr_ifindex;
+	memcpy(out->name, ifr.ifr_name, sizeof(out->name));
 	if (ioctl(sock, SIOCGIFFLAGS, &ifr))
 		return -ENODEV;
+	out->ifindex = ifindex;
 	out->up = ifr.ifr_flags & IFF_UP;
 	out->carrier = (ifr.ifr_flags & IFF_UP) && (ifr.ifr_flags & IFF_RUNNING);
 	if (!ioctl(sock, SIOCGIFMTU, &ifr))
 		out->mtu = (uint16_t)MIN(ifr.ifr_mtu, UINT16_MAX);
+	if (!ioctl(sock, SIOCGIFHWADDR, &ifr))
+		memcpy(out->mac.b, ifr.ifr_hwaddr.sa_data, MAC_LEN);
 	return 0;
 }

@@ -19,7 +19,8 @@ struct tap_want {
 	struct mac mac;		     /* zero: the kernel's choice */
 	bool mac_at_birth;	     /* true: the MAC is given once, then it is the user's */
 	uint16_t mtu;		     /* bytes of payload; 0: leave */
-	bool up;		     /* true: set up; false: leave as it is */
+	bool up, down;		     /* set up, or down; neither: leave as it is */
+	bool rest_at_birth;	     /* MTU, up and down as mac_at_birth */
 };
 
 /* Where a tap is. */
@@ -59,10 +60,12 @@ enum tap_origin {
 
 /* What a netdev says of itself. */
 struct netdev_state {
-	unsigned int ifindex; /* 0: there is none of that name */
-	bool up;	      /* IFF_UP */
-	bool carrier;	      /* IFF_RUNNING */
-	uint16_t mtu;	      /* bytes of payload */
+	unsigned int ifindex; /* 0: there is none */
+	char name[IFNAMSIZ];
+	struct mac mac;
+	bool up;      /* IFF_UP */
+	bool carrier; /* IFF_RUNNING */
+	uint16_t mtu; /* bytes of payload */
 };
 
 int netdev_tap_look(const char *name, const char *netns, struct tap_look *out, struct err *e);
@@ -77,7 +80,7 @@ void netdev_tap_remove(int fd);
 int netdev_tap_set_carrier(int fd, bool carrier);
 int netdev_packet_open(const char *name, int *fd, struct err *e);
 int netdev_gre_open(bool v6, int *fd, struct err *e);
-bool netdev_has_default_route(const char *name);
-int netdev_state(int sock, const char *name, struct netdev_state *out);
+int netdev_state(int sock, unsigned int ifindex, struct netdev_state *out);
+void netdev_tap_state(int fd, struct netdev_state *out);
 
 #endif

@@ -33,8 +33,9 @@ void parent_beat(void *p, pid_t tid);
 int parent_tap_open(struct parent *p, const struct tap_want *want, int *fd, struct err *e);
 int parent_tap_close(struct parent *p, const char *name, const char *netns, struct err *e);
 int parent_tap_where(struct parent *p, const struct tap_place *asked, struct tap_place *out,
-		     struct err *e);
+		     struct netdev_state *state, struct err *e);
 int parent_netns_born(struct parent *p, const char *pid, uint64_t *out, struct err *e);
+int parent_links_follow(struct parent *p, int *fd, struct err *e);
 int parent_gre_open(struct parent *p, bool v6, int *fd, struct err *e);
 int parent_packet_open(struct parent *p, const char *netdev, bool force, int *fd, struct err *e);
 int parent_mirror_open(struct parent *p, const char *path, int *fd, struct err *e);

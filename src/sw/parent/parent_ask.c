@@ -81,7 +81,9 @@ int parent_tap_open(struct parent *p, const struct tap_want *want, int *fd, stru
 	struct request req = { .verb = VERB_TAP_OPEN,
 			       .mtu = want->mtu,
 			       .mac_at_birth = want->mac_at_birth,
+			       .rest_at_birth = want->rest_at_birth,
 			       .up = want->up,
+			       .down = want->down,
 			       .mac = want->mac };
 
 	memcpy(req.name, want->name, sizeof(req.name));
@@ -115,6 +117,7 @@ int parent_tap_close(struct parent *p, const char *name, const char *netns, stru
  * @p:     the parent
  * @asked: name and namespace of parent_tap_open()
  * @out:   its place; a namespace that nobody else could name is "?"
+ * @state: what it says of itself
  * @e:     may be NULL
  *
  * The child's own view of the file system may lack a namespace made since, and other processes.
@@ -124,7 +127,7 @@ int parent_tap_close(struct parent *p, const char *name, const char *netns, stru
  * Context: control; blocks for the parent's answer.
  */
 int parent_tap_where(struct parent *p, const struct tap_place *asked, struct tap_place *out,
-		     struct err *e)
+		     struct netdev_state *state, struct err *e)
 {
 	struct request req = { .verb = VERB_TAP_WHERE };
 	struct reply reply;
@@ -135,6 +138,8 @@ int parent_tap_where(struct parent *p, const struct tap_place *asked, struct tap
 	rc = parent_call(p, &req, &reply, NULL, e);
 	if (!rc)
 		*out = reply.at;
+	if (!rc)
+		*state = reply.state;
 	return rc;
 }
 
@@ -179,6 +184,22 @@ int parent_packet_open(struct parent *p, const char *netdev, bool force, int *fd
 	if (strlen(netdev) >= sizeof(req.name))
 		return err_set(e, -EINVAL, "\"%s\" is not an interface name", netdev);
 	snprintf(req.name, sizeof(req.name), "%s", netdev);
+	return parent_call(p, &req, NULL, fd, e);
+}
+
+/**
+ * parent_links_follow() - Have a socket opened that hears of each change of a netdev
+ * @p:  the parent, or NULL without root
+ * @fd: see rtnl_open(); the caller closes it
+ * @e:  says why not
+ *
+ * Return: 0, -EPERM without root, else as rtnl_open().
+ * Context: control; blocks for the parent's answer.
+ */
+int parent_links_follow(struct parent *p, int *fd, struct err *e)
+{
+	struct request req = { .verb = VERB_LINKS_FOLLOW };
+
 	return parent_call(p, &req, NULL, fd, e);
 }
 

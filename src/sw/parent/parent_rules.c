@@ -166,7 +166,8 @@ static const struct row {
 	[VERB_TAP_WHERE] = { .name = true, .judge = judge_free },
 	[VERB_NETNS_BORN] = { .judge = judge_free },
 	[VERB_PACKET_OPEN] = { .name = true, .judge = judge_packet },
-	[VERB_GRE_OPEN] = { .judge = judge_free }, /* it hears nothing */
+	[VERB_LINKS_FOLLOW] = { .judge = judge_free }, /* everybody may hear it */
+	[VERB_GRE_OPEN] = { .judge = judge_free },     /* it hears nothing */
 	[VERB_FILE_OPEN] = { .path = true, .judge = judge_file },
 	[VERB_SOCKET_LOOK] = { .path = true, .judge = judge_socket },
 	[VERB_SOCKET_BIND] = { .path = true, .judge = judge_socket },
@@ -207,9 +208,9 @@ int parent_judge(const struct parent_rules *rules, const struct request *q,
 
 	if (!row)
 		return err_set(e, -EINVAL, "unknown verb %u", q->verb);
-	if (q->mac_at_birth > 1 || q->up > 1 || q->force > 1 || q->v6 > 1 ||
-	    !memchr(q->name, 0, sizeof(q->name)) || !memchr(q->netns, 0, sizeof(q->netns)) ||
-	    !memchr(q->path, 0, sizeof(q->path)))
+	if (q->mac_at_birth > 1 || q->rest_at_birth > 1 || q->up > 1 || q->down > 1 ||
+	    q->force > 1 || q->v6 > 1 || !memchr(q->name, 0, sizeof(q->name)) ||
+	    !memchr(q->netns, 0, sizeof(q->netns)) || !memchr(q->path, 0, sizeof(q->path)))
 		return err_set(e, -EINVAL, "the request is malformed");
 	if (row->name && (!*q->name || strpbrk(q->name, "/ \t\n:%") || !strcmp(q->name, ".") ||
 			  !strcmp(q->name, "..")))

@@ -2,9 +2,11 @@
 /* The verbs of the root parent: what is there is looked at, the rules judge, then it is done. */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 
 #include "base/file.h"
 #include "base/notify.h"
+#include "sw/parent/links.h"
 #include "sw/parent/netns.h"
 #include "sw/parent/parent_rules.h"
 #include "sw/parent/parent_wire.h"
@@ -43,11 +45,13 @@ static int serve_judged(struct parent_store *s, const struct request *q,
 	case VERB_TAP_CLOSE:
 		return parent_tap_let_go(s, q, e);
 	case VERB_TAP_WHERE:
-		return parent_tap_tell(s, q, &reply->at, e);
+		return parent_tap_tell(s, q, reply, e);
 	case VERB_NETNS_BORN:
 		return serve_born(q->netns, &reply->value, e);
 	case VERB_PACKET_OPEN:
 		return netdev_packet_open(q->name, fd, e);
+	case VERB_LINKS_FOLLOW:
+		return rtnl_open(RTNLGRP_LINK, fd, e);
 	case VERB_GRE_OPEN:
 		return netdev_gre_open(q->v6, fd, e);
 	case VERB_FILE_OPEN:
@@ -96,7 +100,7 @@ int parent_serve(struct parent_store *s, const struct request *q, struct reply *
 	if (!rc && q->verb == VERB_TAP_OPEN)
 		rc = parent_tap_facts(s, q, &facts, e);
 	if (!rc && q->verb == VERB_PACKET_OPEN)
-		facts.default_route = netdev_has_default_route(q->name);
+		facts.default_route = links_default_route(if_nametoindex(q->name));
 	rc = rc ?: parent_judge(s->opts->rules, q, &facts, e);
 	rc = rc ?: serve_judged(s, q, &facts, reply, fd, e);
 	parent_taps_save(s);

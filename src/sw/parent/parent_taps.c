@@ -358,9 +358,12 @@ int parent_tap_facts(struct parent_store *s, const struct request *q, struct par
 
 static struct tap_want tap_want_of(const struct request *q, const struct tap_place *at)
 {
-	struct tap_want w = {
-		.mac = q->mac, .mac_at_birth = q->mac_at_birth, .mtu = q->mtu, .up = q->up
-	};
+	struct tap_want w = { .mac = q->mac,
+			      .mac_at_birth = q->mac_at_birth,
+			      .mtu = q->mtu,
+			      .up = q->up,
+			      .down = q->down,
+			      .rest_at_birth = q->rest_at_birth };
 
 	memcpy(w.name, at->name, sizeof(w.name));
 	memcpy(w.netns, at->netns, sizeof(w.netns));
@@ -448,18 +451,21 @@ int parent_tap_let_go(struct parent_store *s, const struct request *q, struct er
  * parent_tap_tell() - Do VERB_TAP_WHERE
  * @s:   the parent's store
  * @q:   the request
- * @out: gets the place
+ * @out: gets the place and the state
  * @e:   may be NULL
  *
  * Return: 0, -ENOENT, -ENODEV; see parent_tap_where().
  * Context: the parent.
  */
-int parent_tap_tell(struct parent_store *s, const struct request *q, struct tap_place *out,
+int parent_tap_tell(struct parent_store *s, const struct request *q, struct reply *out,
 		    struct err *e)
 {
 	struct kept *t = kept_find(s, q);
 
 	if (!t)
 		return err_set(e, -ENOENT, "no tap %s is open", q->name);
-	return kept_look(t, out) ? 0 : err_set(e, -ENODEV, "tap %s is gone", q->name);
+	if (!kept_look(t, &out->at))
+		return err_set(e, -ENODEV, "tap %s is gone", q->name);
+	netdev_tap_state(t->fd, &out->state);
+	return 0;
 }

@@ -18,11 +18,12 @@
 enum parent_verb {
 	VERB_READY,	  /* the child stands */
 	VERB_BEAT,	  /* tid; the first with watch_open() of it; has no reply */
-	VERB_TAP_OPEN,	  /* name, netns, mac, mac_at_birth, mtu, up */
+	VERB_TAP_OPEN,	  /* name, netns, mac, mac_at_birth, mtu, up, down, rest_at_birth */
 	VERB_TAP_CLOSE,	  /* name, netns */
 	VERB_TAP_WHERE,	  /* name, netns */
 	VERB_NETNS_BORN,  /* netns: digits */
 	VERB_PACKET_OPEN, /* name, force */
+	VERB_LINKS_FOLLOW,
 	VERB_GRE_OPEN,	  /* v6 */
 	VERB_FILE_OPEN,	  /* path: of a mirror */
 	VERB_SOCKET_LOOK, /* path: of vhost-user, as of the next three */
@@ -40,7 +41,7 @@ struct request {
 	uint32_t verb; /* enum parent_verb */
 	int32_t tid;
 	uint16_t mtu;
-	uint8_t mac_at_birth, up, force, v6; /* 0 or 1 */
+	uint8_t mac_at_birth, rest_at_birth, up, down, force, v6; /* 0 or 1 */
 	struct mac mac;
 	char name[IFNAMSIZ];
 	char netns[VF_NAME_LEN + 1];
@@ -49,8 +50,9 @@ struct request {
 
 struct reply {
 	int32_t rc;
-	uint64_t value;	    /* of VERB_NETNS_BORN */
-	struct tap_place at; /* of VERB_TAP_WHERE */
+	uint64_t value;	     /* of VERB_NETNS_BORN */
+	struct tap_place at; /* of VERB_TAP_WHERE, as is the next */
+	struct netdev_state state;
 	struct err err;
 };
 
@@ -96,7 +98,7 @@ int parent_tap_facts(struct parent_store *s, const struct request *q, struct par
 int parent_tap_serve(struct parent_store *s, const struct request *q,
 		     const struct parent_facts *facts, int *fd, struct err *e);
 int parent_tap_let_go(struct parent_store *s, const struct request *q, struct err *e);
-int parent_tap_tell(struct parent_store *s, const struct request *q, struct tap_place *out,
+int parent_tap_tell(struct parent_store *s, const struct request *q, struct reply *out,
 		    struct err *e);
 
 /* parent_files.c: the verbs with a path, already judged. */

@@ -23,7 +23,6 @@ struct fdport {
 	char netdev[16];	     /* uplinks: the netdev's name */
 	struct tap_place asked;	     /* taps: as it was asked for */
 	struct parent *parent;	     /* taps: who opened it */
-	unsigned int ifindex;	     /* uplinks: the netdev the socket is bound to */
 	uint8_t *arena;		     /* FDPORT_ARENA bytes the frames of one turn are read into */
 };
 

@@ -86,21 +86,24 @@ int tap_port_set_link(struct port *port, bool up)
 bool tap_port_alive(const struct port *port)
 {
 	struct tap_place at;
+	struct netdev_state state;
 
-	return tap_port_where(port, &at);
+	return tap_port_where(port, &at, &state);
 }
 
 /**
  * tap_port_where() - Where the tap's netdev is by now
  * @port: from tap_port_open()
  * @out:  its name and namespace, see parent_tap_where()
+ * @state: what it says of itself
  *
  * Return: false once it was deleted.
  * Context: control.
  */
-bool tap_port_where(const struct port *port, struct tap_place *out)
+bool tap_port_where(const struct port *port, struct tap_place *out, struct netdev_state *state)
 {
 	const struct fdport *fp = container_of(port, struct fdport, port);
 
-	return netdev_tap_alive(fp->fd) && !parent_tap_where(fp->parent, &fp->asked, out, NULL);
+	return netdev_tap_alive(fp->fd) &&
+	       !parent_tap_where(fp->parent, &fp->asked, out, state, NULL);
 }

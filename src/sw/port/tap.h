@@ -13,6 +13,6 @@
 int tap_port_open(struct parent *p, const struct tap_want *want, struct port **out, struct err *e);
 int tap_port_set_link(struct port *port, bool up);
 bool tap_port_alive(const struct port *port);
-bool tap_port_where(const struct port *port, struct tap_place *out);
+bool tap_port_where(const struct port *port, struct tap_place *out, struct netdev_state *state);
 
 #endif

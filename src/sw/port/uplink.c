@@ -8,7 +8,9 @@
 
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <net/if.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "sw/port/fdport.h"
@@ -90,22 +92,32 @@ static const struct port_ops packet_ops = {
 int uplink_dev_open(struct parent *p, const char *netdev, bool force, struct port **out,
 		    struct err *e)
 {
-	struct netdev_state state;
 	struct fdport *fp;
 	auto_close int fd = -1;
 	int rc = parent_packet_open(p, netdev, force, &fd, e);
 
-	if (!rc && netdev_state(fd, netdev, &state))
-		rc = err_set(e, -ENODEV, "netdev %s went away", netdev);
 	if (!rc)
 		rc = fdport_new(fd, &packet_ops, &fp, e);
 	if (rc)
 		return rc;
 	take_fd(fd);
 	snprintf(fp->netdev, sizeof(fp->netdev), "%s", netdev);
-	fp->ifindex = state.ifindex;
 	*out = &fp->port;
 	return 0;
+}
+
+/**
+ * uplink_rename() - Know a netdev by another of its names from now on
+ * @port: from uplink_dev_open()
+ * @name: of struct uplink_state
+ *
+ * Context: control.
+ */
+void uplink_rename(struct port *port, const char *name)
+{
+	struct fdport *fp = container_of(port, struct fdport, port);
+
+	snprintf(fp->netdev, sizeof(fp->netdev), "%s", name);
 }
 
 /**
@@ -113,20 +125,30 @@ int uplink_dev_open(struct parent *p, const char *netdev, bool force, struct por
  * @port: from uplink_dev_open() or uplink_dpdk_open()
  * @out:  carrier is false on failure
  *
- * Return: 0, or -ENODEV when the netdev went away or another took its name: open it anew.
+ * Return: 0, or -ENODEV when the netdev went away: open it anew.
  * Context: control, about once a second.
  */
 int uplink_state(const struct port *port, struct uplink_state *out)
 {
 	const struct fdport *fp = container_of(port, struct fdport, port);
 	struct netdev_state state;
+	struct ifreq ifr = { 0 };
+	struct sockaddr_ll at;
+	socklen_t size = sizeof(at);
 
 	*out = (struct uplink_state){ 0 };
 	if (port->ops != &packet_ops)
 		return uplink_dpdk_state(port, out);
-	if (netdev_state(fp->fd, fp->netdev, &state) || state.ifindex != fp->ifindex)
+	/* -1 once the netdev left the namespace, also if it is back; then the socket is deaf. */
+	if (getsockname(fp->fd, (struct sockaddr *)&at, &size) || at.sll_ifindex <= 0 ||
+	    netdev_state(fp->fd, (unsigned int)at.sll_ifindex, &state))
 		return -ENODEV;
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", fp->netdev);
+	if (ioctl(fp->fd, SIOCGIFINDEX, &ifr) || ifr.ifr_ifindex != at.sll_ifindex)
+		memcpy(out->renamed, state.name, sizeof(out->renamed));
 	out->carrier = state.carrier;
 	out->mtu = state.mtu;
+	out->ifindex = state.ifindex;
+	out->mac = state.mac;
 	return 0;
 }

@@ -12,14 +12,18 @@
 
 /* What the PF follows. */
 struct uplink_state {
-	bool carrier; /* the wire is there */
-	uint16_t mtu; /* bytes of payload the wire takes; 0: unknown */
+	bool carrier;	      /* the wire is there */
+	uint16_t mtu;	      /* bytes of payload the wire takes; 0: unknown */
+	unsigned int ifindex; /* of its netdev; 0: it has none */
+	struct mac mac;	      /* likewise */
+	char renamed[16]; /* the netdev's name, if the one it was opened by is not its any more */
 };
 
 int uplink_dev_open(struct parent *p, const char *netdev, bool force, struct port **out,
 		    struct err *e);
 int uplink_dpdk_open(const char *devargs, struct port **out, struct err *e);
 int uplink_dpdk_state(const struct port *port, struct uplink_state *out);
+void uplink_rename(struct port *port, const char *name);
 int uplink_state(const struct port *port, struct uplink_state *out);
 
 #endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the wire that a PF is to have, a walk over all netdevs that its frames come to, as the
+ * kernel's bridges, bonds, VLANs, macvlans and veths hang together and as PFs join their ends.
+ */
+#include "sw/control/loops.h"
+
+#include <errno.h>
+
+#include "model/pf.h"
+
+/* A netdev, and the tag that frames have there: a VLAN takes none but its own. */
+struct place {
+	const struct link *at;
+	uint16_t tag; /* 0: none */
+};
+
+struct walk {
+	const struct links *links;
+	const struct loop_ends *ends;
+	struct place *todo; /* array of n, done up to i */
+	size_t i, n;
+	bool joined[PFS_MAX];
+	bool failed; /* no memory */
+};
+
+static void go(struct walk *w, const struct link *at, uint16_t tag)
+{
+	struct place *more;
+
+	for (size_t i = 0; i < w->n; i++)
+		if (w->todo[i].at == at && w->todo[i].tag == tag)
+			return;
+	more = at ? realloc(w->todo, (w->n + 1) * sizeof(*more)) : NULL;
+	w->failed |= at && !more;
+	if (!more)
+		return;
+	w->todo = more;
+	more[w->n++] = (struct place){ at, tag };
+}
+
+/* Where frames at @p go on because of @link, one of @p->at and another that stands on it. */
+static void go_up_or_down(struct walk *w, struct place p, const struct link *upper)
+{
+	bool down = upper == p.at;
+	const struct link *to = down ? links_find(w->links, upper->below) : upper;
+
+	if (upper->kind == LINK_VETH || upper->kind == LINK_MACVLAN)
+		go(w, to, p.tag);
+	else if (upper->kind == LINK_VLAN && p.tag == (down ? 0 : upper->vlan))
+		go(w, to, down ? upper->vlan : 0);
+}
+
+static void go_around(struct walk *w, struct place p)
+{
+	const struct link *master = links_find(w->links, p.at->master);
+
+	if (master && master->kind != LINK_APART)
+		go(w, master, p.tag);
+	if (p.at->below)
+		go_up_or_down(w, p, p.at);
+	for (const struct link *l = w->links->all; l < w->links->all + w->links->n; l++) {
+		if (l->master == p.at->index && p.at->kind != LINK_APART)
+			go(w, l, p.tag);
+		if (l->below == p.at->index && l != p.at)
+			go_up_or_down(w, p, l);
+	}
+}
+
+/* Frames that come to one end of a PF come to all others. Copies of mirrors come by these. */
+static void join(struct walk *w, uint16_t pf)
+{
+	if (w->joined[pf])
+		return;
+	w->joined[pf] = true;
+	for (const struct loop_end *end = w->ends->all; end < w->ends->all + w->ends->n; end++)
+		if (end->pf == pf && end->kind != END_MIRROR)
+			go(w, links_find(w->links, end->index), 0);
+}
+
+static const struct loop_end *tap_at(const struct loop_ends *ends, unsigned int index)
+{
+	for (const struct loop_end *end = ends->all; end < ends->all + ends->n; end++)
+		if (end->index == index && end->kind != END_WIRE)
+			return end;
+	return NULL;
+}
+
+/* A tap of any PF itself, or one in other clothes. */
+static const struct link *own_tap(const struct links *links, const struct loop_ends *ends,
+				  const struct link *at)
+{
+	const struct link *found = at && tap_at(ends, at->index) ? at : NULL;
+
+	if (!at || found)
+		return found;
+	if (at->kind == LINK_VLAN || at->kind == LINK_MACVLAN)
+		return own_tap(links, ends, links_find(links, at->below));
+	for (size_t i = 0; at->kind == LINK_BOND && !found && i < links->n; i++)
+		if (links->all[i].master == at->index)
+			found = own_tap(links, ends, &links->all[i]);
+	return found;
+}
+
+/* The tap by which frames come back to @pf, or NULL. */
+static const struct link *way_back(struct walk *w, uint16_t pf)
+{
+	for (; w->i < w->n; w->i++) {
+		struct place p = w->todo[w->i];
+
+		for (size_t i = 0; i < w->ends->n; i++) {
+			const struct loop_end *end = &w->ends->all[i];
+
+			if (end->index != p.at->index)
+				continue;
+			if (end->pf == pf && end->kind != END_WIRE)
+				return p.at;
+			join(w, end->pf);
+		}
+		go_around(w, p);
+	}
+	return NULL;
+}
+
+/**
+ * loops_judge() - Whether a PF may have a netdev for its wire
+ * @links: all netdevs
+ * @ends:  of all PFs, but the wire of @pf, if it has one
+ * @pf:    its slot
+ * @want:  index of the netdev
+ * @e:     says by which tap frames would come back, or whose it is
+ *
+ * Not seen is what other namespaces, Open vSwitch, VLANs of a bridge's ports and the world outside
+ * connect. A bridge with a tap of another PF is fine as long as nothing leads back.
+ *
+ * Return: 0; -EBUSY: it is another PF's wire; -ELOOP: it is a tap of the switch's own, or a VLAN,
+ * macvlan or bond on one, or one broadcast would go round for ever; -ENOMEM.
+ * Context: any; pure.
+ */
+int loops_judge(const struct links *links, const struct loop_ends *ends, uint16_t pf,
+		unsigned int want, struct err *e)
+{
+	const struct link *first = links_find(links, want), *tap = own_tap(links, ends, first);
+	struct walk w = { .links = links, .ends = ends };
+
+	if (tap)
+		return err_set(e, -ELOOP, "%s is a tap of the switch's own%s%s",
+			       first->name, tap == first ? "" : ", by way of ",
+			       tap == first ? "" : tap->name);
+	for (size_t i = 0; i < ends->n; i++)
+		if (ends->all[i].index == want && ends->all[i].pf != pf)
+			return err_set(e, -EBUSY, "%s is the uplink of another PF", first->name);
+	w.joined[pf] = true;
+	go(&w, first, 0);
+	tap = way_back(&w, pf);
+	free(w.todo);
+	if (tap)
+		return err_set(e, -ELOOP,
+			       "%s leads back to the PF by its tap %s: frames would go round",
+			       first->name, tap->name);
+	return w.failed ? err_set(e, -ENOMEM, "no memory") : 0;
+}
