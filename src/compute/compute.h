@@ -43,9 +43,6 @@ json_t *groups_of_server(struct call *c, const json_t *server);
 /* compute/groups_proxy.c */
 int groups_change(struct call *c, const char *name, bool add);
 
-/* compute/tags.c */
-unsigned int server_tags_matched(const json_t *server, const char *value, unsigned int *given);
-
 /* compute/quota.c */
 enum compute_quota {
 	QUOTA_INSTANCES,

@@ -12,6 +12,7 @@
 #include "base/iso8601.h"
 #include "compute/compute.h"
 #include "compute/server_state.h"
+#include "engine/lists.h"
 #include "network/core/network.h"
 
 #define LIST_MAX      1000 /* servers of one answer, as Nova's max_limit */
@@ -127,30 +128,6 @@ static bool match_deleted(struct call *c, const json_t *s, const char *value)
 	return strcasecmp(value, "true") && strcmp(value, "1");
 }
 
-static bool match_tags(struct call *c, const json_t *s, const char *value)
-{
-	unsigned int given, has = server_tags_matched(s, value, &given);
-
-	return has == given;
-}
-
-static bool match_tags_any(struct call *c, const json_t *s, const char *value)
-{
-	unsigned int given;
-
-	return server_tags_matched(s, value, &given) > 0;
-}
-
-static bool match_not_tags(struct call *c, const json_t *s, const char *value)
-{
-	return !match_tags(c, s, value);
-}
-
-static bool match_not_tags_any(struct call *c, const json_t *s, const char *value)
-{
-	return !match_tags_any(c, s, value);
-}
-
 /* match NULL: the member of that name equals the value, as text. Others are ignored, as in Nova
  * before 2.75. */
 static const struct filter {
@@ -169,10 +146,10 @@ static const struct filter {
 	{ "changes-since", NULL, match_changes_since, false },
 	{ "changes-before", NULL, match_changes_before, false },
 	{ "deleted", NULL, match_deleted, true },
-	{ "tags", NULL, match_tags, false },
-	{ "tags-any", NULL, match_tags_any, false },
-	{ "not-tags", NULL, match_not_tags, false },
-	{ "not-tags-any", NULL, match_not_tags_any, false },
+	{ "tags", NULL, tags_all, false },
+	{ "tags-any", NULL, tags_any, false },
+	{ "not-tags", NULL, tags_not_all, false },
+	{ "not-tags-any", NULL, tags_none, false },
 	{ "availability_zone", NULL, match_zone, true },
 	{ "locked", NULL, match_locked, false },
 	{ "uuid", "id", NULL, false },

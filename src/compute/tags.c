@@ -5,39 +5,9 @@
 #include <string.h>
 
 #include "compute/compute.h"
+#include "engine/lists.h"
 
 #define TAGS_MINOR 26
-
-static bool has(const json_t *tags, const char *text, size_t len)
-{
-	const json_t *tag;
-	size_t i;
-
-	json_array_foreach (tags, i, tag)
-		if (json_string_length(tag) == len && !strncmp(json_string_value(tag), text, len))
-			return true;
-	return false;
-}
-
-/**
- * server_tags_matched() - How many of a filter's tags a server has
- * @server: stored document
- * @value:  "red,blue"
- * @given:  set to how many the filter has
- */
-unsigned int server_tags_matched(const json_t *server, const char *value, unsigned int *given)
-{
-	const json_t *tags = json_object_get(server, "tags");
-	unsigned int n = 0;
-
-	for (*given = 0; *value; ++*given) {
-		size_t len = strcspn(value, ",");
-
-		n += has(tags, value, len);
-		value += len + (value[len] == ',');
-	}
-	return n;
-}
 
 /* The server of the path; tags are not there before 2.26. */
 static const json_t *tagged(struct call *c)
@@ -74,9 +44,8 @@ static int tags_list(struct call *c)
 
 static int tags_replace(struct call *c)
 {
-	const json_t *server = tagged(c), *given = json_object_get(c->body, "tags"), *tag;
+	const json_t *server = tagged(c), *given = json_object_get(c->body, "tags");
 	json_t *tags;
-	size_t i;
 	int rc;
 
 	if (!server)
@@ -86,10 +55,7 @@ static int tags_replace(struct call *c)
 	rc = server_check_tags(c, given);
 	if (rc)
 		return rc;
-	tags = json_array();
-	json_array_foreach (given, i, tag)
-		if (!has(tags, json_string_value(tag), json_string_length(tag)))
-			json_array_append(tags, (json_t *)tag);
+	tags = list_of_each(given);
 	json_incref(tags);
 	rc = put_tags(c, server, tags) ?: call_reply(c, 200, json_pack("{s:O}", "tags", tags));
 	json_decref(tags);
@@ -107,7 +73,7 @@ static int tags_clear(struct call *c)
 
 static bool path_tag(const struct call *c, const json_t *server)
 {
-	return has(json_object_get(server, "tags"), c->ids[1], strlen(c->ids[1]));
+	return list_has(json_object_get(server, "tags"), c->ids[1]);
 }
 
 static int no_tag(struct call *c)
@@ -146,8 +112,7 @@ static int tag_add(struct call *c)
 		return -ENOENT;
 	if (path_tag(c, server))
 		return call_reply(c, 204, NULL);
-	tags = json_copy(json_object_get(server, "tags"));
-	json_array_append_new(tags, json_string(c->ids[1]));
+	tags = list_with(json_object_get(server, "tags"), c->ids[1]);
 	rc = server_check_tags(c, tags);
 	if (rc)
 		json_decref(tags);
@@ -158,19 +123,14 @@ static int tag_add(struct call *c)
 
 static int tag_delete(struct call *c)
 {
-	const json_t *server = tagged(c), *tag;
-	json_t *tags;
-	size_t i;
+	const json_t *server = tagged(c);
 
 	if (!server)
 		return -ENOENT;
 	if (!path_tag(c, server))
 		return no_tag(c);
-	tags = json_array();
-	json_array_foreach (json_object_get(server, "tags"), i, tag)
-		if (strcmp(json_string_value(tag), c->ids[1]))
-			json_array_append(tags, (json_t *)tag);
-	return put_tags(c, server, tags) ?: call_reply(c, 204, NULL);
+	return put_tags(c, server, list_without(json_object_get(server, "tags"), c->ids[1]))
+		       ?: call_reply(c, 204, NULL);
 }
 
 const struct route tag_routes[] = {

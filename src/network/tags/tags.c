@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/lists.h"
 #include "network/core/network.h"
 #include "network/tags/tags.h"
 
@@ -38,17 +39,6 @@ static const json_t *tagged_own(struct call *c, const struct resource **out)
 	return NULL;
 }
 
-static bool has_tag(const json_t *tags, const char *tag)
-{
-	json_t *t;
-	size_t i;
-
-	json_array_foreach (tags, i, t)
-		if (!strcmp(json_string_value(t), tag))
-			return true;
-	return false;
-}
-
 /* Takes tags. */
 static int tags_put(struct call *c, const struct resource *r, const json_t *doc, json_t *tags)
 {
@@ -77,7 +67,7 @@ static int tag_show(struct call *c)
 
 	if (!doc)
 		return -ENOENT;
-	if (!has_tag(json_object_get(doc, "tags"), c->ids[2]))
+	if (!list_has(json_object_get(doc, "tags"), c->ids[2]))
 		return call_fail(c, 404, "TagNotFound", "Tag %s could not be found.", c->ids[2]);
 	return call_reply(c, 204, NULL);
 }
@@ -101,9 +91,7 @@ static int tag_add(struct call *c)
 
 	if (!doc)
 		return -ENOENT;
-	tags = json_copy(json_object_get(doc, "tags"));
-	if (!has_tag(tags, c->ids[2]))
-		json_array_append_new(tags, json_string(c->ids[2]));
+	tags = list_with(json_object_get(doc, "tags"), c->ids[2]);
 	rc = check_tag(c, json_array_get(tags, json_array_size(tags) - 1));
 	if (!rc && json_array_size(tags) > TAGS_MAX)
 		rc = call_fail(c, 400, "HTTPBadRequest", "At most %d tags.", TAGS_MAX);
@@ -120,7 +108,7 @@ static int tag_replace(struct call *c)
 	const json_t *given = json_object_get(c->body, "tags");
 	const struct resource *r;
 	const json_t *doc = tagged_own(c, &r);
-	auto_of(json_decref) json_t *tags = json_array();
+	auto_of(json_decref) json_t *tags = NULL;
 	json_t *tag;
 	size_t i;
 	int rc = 0;
@@ -135,9 +123,8 @@ static int tag_replace(struct call *c)
 		rc = check_tag(c, tag);
 		if (rc)
 			return rc;
-		if (!has_tag(tags, json_string_value(tag)))
-			json_array_append(tags, tag);
 	}
+	tags = list_of_each(given);
 	rc = tags_put(c, r, doc, json_incref(tags));
 	return rc ? rc : call_reply(c, 200, json_pack("{s:O}", "tags", tags));
 }
@@ -146,20 +133,15 @@ static int tag_replace(struct call *c)
 static int tag_delete(struct call *c)
 {
 	const struct resource *r;
-	const json_t *doc = tagged_own(c, &r);
-	json_t *tags, *tag;
-	size_t i;
+	const json_t *doc = tagged_own(c, &r), *tags;
 	int rc;
 
 	if (!doc)
 		return -ENOENT;
-	if (!has_tag(json_object_get(doc, "tags"), c->ids[2]))
+	tags = json_object_get(doc, "tags");
+	if (!list_has(tags, c->ids[2]))
 		return call_fail(c, 404, "TagNotFound", "Tag %s could not be found.", c->ids[2]);
-	tags = json_array();
-	json_array_foreach (json_object_get(doc, "tags"), i, tag)
-		if (strcmp(json_string_value(tag), c->ids[2]))
-			json_array_append(tags, tag);
-	rc = tags_put(c, r, doc, tags);
+	rc = tags_put(c, r, doc, list_without(tags, c->ids[2]));
 	return rc ? rc : call_reply(c, 204, NULL);
 }
 
@@ -176,50 +158,6 @@ static int tag_clear(struct call *c)
 	return rc ? rc : call_reply(c, 204, NULL);
 }
 
-/* How many of these tags, "red,blue", does the document lack? *given: of how many. */
-static unsigned int lacks(const json_t *doc, const char *value, unsigned int *given)
-{
-	unsigned int lack = 0;
-
-	for (*given = 0; *value; ++*given) {
-		size_t n = strcspn(value, ","), i;
-		bool has = false;
-		json_t *tag;
-
-		json_array_foreach (json_object_get(doc, "tags"), i, tag)
-			has |= json_string_length(tag) == n &&
-			       !strncmp(json_string_value(tag), value, n);
-		lack += !has;
-		value += n + (value[n] == ',');
-	}
-	return lack;
-}
-
-/* The four filters of standard-attr-tag (rfield_match_fn). */
-static bool has_all(struct call *c, const json_t *doc, const char *value)
-{
-	unsigned int given;
-
-	return lacks(doc, value, &given) == 0;
-}
-
-static bool has_any(struct call *c, const json_t *doc, const char *value)
-{
-	unsigned int given;
-
-	return lacks(doc, value, &given) < given;
-}
-
-static bool has_not_all(struct call *c, const json_t *doc, const char *value)
-{
-	return !has_all(c, doc, value);
-}
-
-static bool has_none(struct call *c, const json_t *doc, const char *value)
-{
-	return !has_any(c, doc, value);
-}
-
 static const struct route routes[] = {
 	{ "GET", "/v2.0/{}/{}/tags", tag_list, RULE_READ },
 	{ "PUT", "/v2.0/{}/{}/tags", tag_replace, RULE_WRITE },
@@ -232,10 +170,8 @@ static const struct route routes[] = {
 static const struct route *const all_routes[] = { routes, NULL };
 
 static const struct rfield rows[] = {
-	{ "tags", J_LIST, R_FILTER | R_EACH, "[]", .match = has_all },
-	{ "tags-any", J_LIST, R_FILTER | R_VIRTUAL | R_SECRET, .match = has_any },
-	{ "not-tags", J_LIST, R_FILTER | R_VIRTUAL | R_SECRET, .match = has_not_all },
-	{ "not-tags-any", J_LIST, R_FILTER | R_EACH | R_VIRTUAL | R_SECRET, .match = has_none },
+	{ "tags", J_LIST, R_FILTER | R_EACH, "[]", .match = tags_all }, /* of standard-attr-tag */
+	TAG_FILTER_ROWS,
 	{ NULL },
 };
 static const struct more_fields fields[] = {
