@@ -69,6 +69,7 @@ struct call {
 	const struct engine_opts *opts;	  /* configuration, public URL, directories */
 	const struct auth *auth;	  /* never NULL behind a route that needs a token */
 	const char *method;		  /* "GET"; HEAD comes as GET */
+	bool head;			  /* it was HEAD */
 	const char *path;		  /* below the service's prefix: "/v2.0/networks" */
 	char *ids[CALL_IDS_MAX];	  /* what stood for the {} of the route, decoded */
 	const json_t *body;		  /* parsed JSON, NULL if the request had none */

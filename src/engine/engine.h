@@ -80,6 +80,7 @@ struct resource {
 	unsigned int flags;	/* RES_... */
 	enum rule read, write;	/* who may GET, who may do the rest; needed where path is */
 	const char *owner;	/* member that holds the project; NULL: "project_id" */
+	const char *nested;	/* an indexed member: lists have those of c->ids[0]. NULL: all */
 	const struct rfield *fields; /* id, project_id, created_at... included, in order of output */
 	const char *const *brief; /* Nova: what PATH shows; PATH/detail shows all. NULL: all */
 	const char *quota;	/* name in quota documents, NULL: unlimited */
@@ -98,6 +99,8 @@ struct resource {
 	bool (*listed)(const struct call *c, const json_t *doc);
 	/* May the caller, who sees it and passes .write, change it? NULL: own project, or admin. */
 	bool (*owned)(const struct call *c, const json_t *doc);
+	/* Refuses a value of a filter that cannot be understood; NULL: none is. */
+	int (*check_filter)(struct call *c, const char *name, const char *value);
 	/* A filter that is more than equality with a member: does it select doc? NULL: equality. */
 	enum selects (*selects)(const struct call *c, const json_t *doc, const char *name,
 				const char *value);

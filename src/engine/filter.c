@@ -271,15 +271,15 @@ int filters_check(const struct query *q)
 	for (unsigned int i = 0; i < args->n; i++) {
 		const char *name = filter_alias(q->r, args->all[i].name);
 		const struct rfield *f = schema_field(&q->schema, name);
+		bool known = filter_is(q, f) || filter_is_stamp(q->r, name) || is_since(q, name);
+		int rc = known ? check_value(q, name, f, args->all[i].value) : 0;
 
-		if (is_word(name) || filter_is(q, f) || filter_is_stamp(q->r, name) ||
-		    is_since(q, name)) {
-			int rc = is_word(name) ? 0 : check_value(q, name, f, args->all[i].value);
-
-			if (rc)
-				return rc;
+		if (!rc && q->r->check_filter)
+			rc = q->r->check_filter(q->c, name, args->all[i].value);
+		if (rc)
+			return rc;
+		if (known || is_word(name))
 			continue;
-		}
 		if (inexact_filter(q, name) && !comparator_of(name, &fold))
 			return call_fail(q->c, 400, NULL, "There is no filter %s.", name);
 		if (is_style(q, FAULT_NEUTRON))

@@ -246,7 +246,7 @@ bool caller_reaches(const struct call *c, const char *domain_id)
  * caller_may_grant() - Does a role stay within the caller's own scope?
  * @c:     the call
  * @scope: "project:ID", "domain:ID" or "system": where the role is granted, or taken away
- * @role:  enum role bit; 0 for a role that policy does not look at
+ * @role:  enum role bits, with those that are implied; 0 for a role that policy does not look at
  *
  * The admin of a domain makes others like him there, and gives no power on projects: admin of a
  * project is admin of the cloud. Whether the scope is one the caller reaches is asked before.
@@ -257,6 +257,7 @@ bool caller_may_grant(const struct call *c, const char *scope, unsigned int role
 		return true;
 	if (!caller_may(c, RULE_MANAGE) || !strcmp(scope, "system"))
 		return false;
-	return !(role & POWERS) || (role == ROLE_ADMIN && !strncmp(scope, "domain:", 7) &&
-				    !strcmp(scope + 7, c->auth->domain_id));
+	return !(role & POWERS) ||
+	       ((role & POWERS) == ROLE_ADMIN && !strncmp(scope, "domain:", 7) &&
+		!strcmp(scope + 7, c->auth->domain_id));
 }

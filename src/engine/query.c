@@ -107,7 +107,7 @@ static int parse_page(struct query *q)
 static int collect_one(struct query *q, const json_t *doc)
 {
 	if (!res_visible(q->c, q->r, doc) || (q->r->listed && !q->r->listed(q->c, doc)) ||
-	    !filters_select(q, doc))
+	    (q->r->nested && !doc_is(doc, q->r->nested, q->c->ids[0])) || !filters_select(q, doc))
 		return 0;
 	if (q->n == q->room) {
 		size_t room = q->room ? 2 * q->room : 64;
@@ -122,11 +122,11 @@ static int collect_one(struct query *q, const json_t *doc)
 	return 0;
 }
 
-/* By id, else by an index a filter or the caller's project offers, else all. */
+/* By id, else by an index that the path or a filter offers, else all. */
 static int collect(struct query *q)
 {
 	const struct args *args = &q->c->priv->args;
-	const char *field = NULL, *value = NULL;
+	const char *field = q->r->nested, *value = q->c->ids[0];
 	struct cursor it;
 	int rc = 0;
 
@@ -282,6 +282,8 @@ static void add_links(const struct query *q, json_t *reply, size_t first, size_t
 					    page_link(q, "", res_id(q->docs[last - 1]), false));
 		break;
 	case FAULT_KEYSTONE:
+		if (last < q->n) /* as with Keystone's list_limit: there is more, ask closer */
+			json_object_set_new(reply, "truncated", json_true());
 		json_object_set_new(reply, "links",
 				    json_pack("{s:n,s:o,s:n}", "next", "self",
 					      page_link(q, base, NULL, false), "previous"));

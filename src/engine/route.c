@@ -286,7 +286,8 @@ int route_find(struct call *c, const char *method, const char *target)
 
 	if (!path)
 		return -ENOMEM;
-	c->method = !strcmp(method, "HEAD") ? "GET" : method;
+	c->head = !strcmp(method, "HEAD");
+	c->method = c->head ? "GET" : method;
 	c->service = find_service(p->eng, path, &prefix_len);
 	below = c->service ? path + prefix_len : path;
 	c->path = strdup(below[0] ? below : "/"); /* "/network" asks for the versions, too */

@@ -31,8 +31,6 @@ const struct absent identity_absent[] = {
 	{ "/v3/s3tokens*", NULL, NULL, 404, EC2 },
 	{ "/v3/registered_limits*", NULL, NULL, 404, LIMITS },
 	{ "/v3/limits*", NULL, NULL, 404, LIMITS },
-	{ "/v3/users/{}/access_rules*", NULL, NULL, 404,
-	  "An application credential has its roles alone: there are no access rules." },
 	{ "/v3/domains/{}/config*", NULL, NULL, 404,
 	  "Users of all domains are kept in one place: a domain has no driver of its own to "
 	  "configure." },

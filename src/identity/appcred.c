@@ -25,6 +25,7 @@ static const struct rfield fields[] = {
 	{ "roles", J_LIST, R_CREATE, "[]" },
 	{ "expires_at", J_STR, R_CREATE | R_NULL },
 	{ "unrestricted", J_BOOL, R_CREATE, "false" },
+	{ "access_rules", J_LIST, R_CREATE | R_OMIT },
 	{ "secret_hash", J_STR, R_SECRET },
 	{ NULL },
 };
@@ -58,26 +59,23 @@ static int deleted(struct call *c, const json_t *doc)
 	return name ? identity_free_name(c, &appcred_resource, name) : -ENOMEM;
 }
 
-/*
- * It goes with its user and its project, which may have more than a transaction holds: nobody
- * finds it any more, and appcred_purge() deletes it.
+/**
+ * appcred_stands() - Are the user and the project of a credential there?
+ * @c:   the call
+ * @doc: credential
+ *
+ * It goes with them (purge.c).
  */
-static bool stands(struct call *c, const json_t *doc)
+bool appcred_stands(struct call *c, const json_t *doc)
 {
-	return res_get(c, &user_resource, doc_str(doc, "user_id")) &&
-	       res_get(c, &project_resource, doc_str(doc, "project_id"));
+	return identity_there(c, &user_resource, doc_str(doc, "user_id")) &&
+	       identity_there(c, &project_resource, doc_str(doc, "project_id"));
 }
 
 static bool visible(const struct call *c, const json_t *doc)
 {
 	return (!strcmp(doc_str(doc, "user_id"), c->auth->user_id) || caller_is_admin(c)) &&
-	       stands((struct call *)c, doc);
-}
-
-/* Of the user in the path alone: the list is all that he may ask for. */
-static bool listed(const struct call *c, const json_t *doc)
-{
-	return !strcmp(doc_str(doc, "user_id"), c->ids[0]);
+	       appcred_stands((struct call *)c, doc);
 }
 
 static int show(struct call *c, const json_t *doc, json_t *out)
@@ -92,33 +90,14 @@ static int show(struct call *c, const json_t *doc, json_t *out)
 const struct resource appcred_resource = {
 	.one = "application_credential",
 	.many = "application_credentials",
+	.nested = "user_id",
 	.flags = RES_GLOBAL | RES_HEX_ID,
 	.fields = fields,
 	.check = check,
 	.deleted = deleted,
 	.show = show,
 	.visible = visible,
-	.listed = listed,
 };
-
-/**
- * appcred_purge() - Forget credentials whose user or project is gone; some: the rest next time
- * @c: a periodic call
- *
- * Return: 0; as res_delete().
- */
-int appcred_purge(struct call *c)
-{
-	struct cursor it = res_list(c, &appcred_resource, NULL, NULL);
-	int rc = 0;
-
-	for (unsigned int n = 0; n < STORE_OPS_MAX / 4 && !rc && cursor_next(&it);)
-		if (!stands(c, it.doc)) {
-			rc = res_delete(c, &appcred_resource, doc_str(it.doc, "id"));
-			n++;
-		}
-	return rc;
-}
 
 /**
  * appcred_holds() - Is a credential still good?
@@ -131,7 +110,7 @@ const json_t *appcred_holds(struct call *c, const char *id)
 {
 	const json_t *doc = res_get(c, &appcred_resource, id);
 
-	return c->now_us < expires_us(doc) && stands(c, doc) ? doc : NULL;
+	return c->now_us < expires_us(doc) && appcred_stands(c, doc) ? doc : NULL;
 }
 
 /**
@@ -271,11 +250,8 @@ static int take_given(struct call *c, const json_t *given, json_t **out)
 	auto_of(json_decref) json_t *doc = NULL;
 	int rc;
 
-	if (json_object_get(given, "access_rules"))
-		return call_fail(c, 400, NULL,
-				 "Access rules are not served: a credential has its roles alone.");
 	rc = fields_accept(c, fields, given, false, &doc);
-	rc = rc ? rc : check_expiry(c, doc) ?: take_roles(c, doc);
+	rc = rc ? rc : check_expiry(c, doc) ?: take_roles(c, doc) ?: access_take(c, doc);
 	if (rc)
 		return rc;
 	json_object_del(doc, "secret");

@@ -131,9 +131,11 @@ static void add_scope(struct call *c, json_t *body, const struct token *t)
 static json_t *with_credential(struct call *c, const struct token *t)
 {
 	const json_t *doc = appcred_holds(c, t->credential_id);
+	const json_t *rules = json_object_get(doc, "access_rules");
 
-	return json_pack("{s:s,s:s,s:b}", "id", t->credential_id, "name", doc_str(doc, "name"),
-			 "restricted", !doc_bool(doc, "unrestricted"));
+	return json_pack("{s:s,s:s,s:b,s:O*}", "id", t->credential_id, "name", doc_str(doc, "name"),
+			 "restricted", !doc_bool(doc, "unrestricted"), "access_rules",
+			 json_is_array(rules) ? rules : NULL);
 }
 
 /* The body that describes a token. */
@@ -390,20 +392,14 @@ static int handle_revoke(struct call *c)
 /* Scopes a user has a role on: all of one's own, of another's those one sees. */
 static json_t *own_scopes(struct call *c, const struct resource *r, const char *user_id)
 {
-	struct cursor it = call_list(c, "/grant/%s/", user_id);
-	size_t len = strlen(r->one);
+	auto_of(json_decref) json_t *places = grant_places(c, user_id, r);
 	bool own = !strcmp(user_id, c->auth->user_id);
-	json_t *list = json_array();
-	const char *last = "";
+	json_t *list = json_array(), *ignored;
+	const char *id;
 
-	while (list && cursor_next(&it)) {
-		const char *scope = doc_str(it.doc, "scope");
-		const json_t *doc;
+	json_object_foreach (places, id, ignored) {
+		const json_t *doc = res_get(c, r, id);
 
-		if (strncmp(scope, r->one, len) || scope[len] != ':' || !strcmp(scope, last))
-			continue;
-		last = scope; /* grants of one scope follow each other */
-		doc = res_get(c, r, scope + len + 1);
 		if (doc_bool(doc, "enabled") && (own || res_visible(c, r, doc)))
 			json_array_append_new(list, res_show(c, r, doc));
 	}
@@ -432,12 +428,13 @@ static int handle_domains(struct call *c)
 
 static int handle_system(struct call *c)
 {
-	struct cursor it = call_list(c, "/grant/%s/system/", c->auth->user_id);
+	unsigned int mask = 0;
+	auto_of(json_decref) json_t *roles = grant_roles(c, c->auth->user_id, "system", &mask);
 
 	return call_reply(
 		c, 200,
 		json_pack("{s:o}", "system",
-			  cursor_next(&it) ? json_pack("[{s:b}]", "all", 1) : json_array()));
+			  json_array_size(roles) ? json_pack("[{s:b}]", "all", 1) : json_array()));
 }
 
 static int handle_user_projects(struct call *c)

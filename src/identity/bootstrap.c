@@ -90,7 +90,7 @@ int identity_bootstrap(struct call *c)
 	if (sodium_init() < 0)
 		return call_fail(c, 500, NULL, "libsodium does not start");
 	if (call_get(c, "/secret/token"))
-		return catalog_start(c);
+		return roles_start(c) ?: catalog_start(c);
 	rc = get_first(c, &first);
 	rc = rc ?: token_make_key(c) ?: make_names(c);
 	rc = rc ?: make_user(c, "admin", "admin", "admin", first.admin);
@@ -102,5 +102,5 @@ int identity_bootstrap(struct call *c)
 	rc = rc ?: make_user(c, first.agent_name, "service", "agent", first.agent);
 	if (!rc)
 		log_info("made the first users", "openrc=%s", c->opts->openrc);
-	return rc ?: catalog_start(c);
+	return rc ?: roles_start(c) ?: catalog_start(c);
 }

@@ -369,11 +369,6 @@ static int handle_catalog(struct call *c)
 	return reply_list(c, "catalog", identity_catalog(c, c->auth->project_id, c->auth->user_id));
 }
 
-static int handle_groups(struct call *c)
-{
-	return reply_list(c, "groups", json_array());
-}
-
 static json_t *version_doc(struct call *c)
 {
 	char self[300];
@@ -405,6 +400,5 @@ const struct route catalog_routes[] = {
 	{ "GET", "/v3/", handle_version, RULE_OPEN },
 	{ "GET", "/v3/auth/catalog", handle_catalog, RULE_SELF },
 	{ "PUT", "/v3/regions/{}", put_region, RULE_ADMIN },
-	{ "GET", "/v3/groups", handle_groups, RULE_LOOK },
 	{ NULL },
 };

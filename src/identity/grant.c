@@ -1,99 +1,190 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Role assignments of identity v3: which user has which role on which project, domain or system. */
+/*
+ * Grants: who has which role where, /grant/WHO/SCOPE/ROLE. WHO is a user, or "group:ID": then each
+ * of its members has the role. SCOPE is "project:ID", "domain:ID", "system", or "inherited:" before
+ * one of the first two: then the role is one on all projects below it. A grant goes with its user,
+ * group, role, project or domain, which may have more than a transaction holds: it counts no more,
+ * and identity_purge() deletes it.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "identity/identity.h"
 
-/* Roles policy looks at, and what each implies. */
-static const struct {
-	const char *name;
-	unsigned int bit;
-	const char *implies;
-} known_roles[] = {
-	{ "admin", ROLE_ADMIN, "member" }, { "member", ROLE_MEMBER, "reader" },
-	{ "reader", ROLE_READER, NULL },   { "service", ROLE_SERVICE, NULL },
-	{ "agent", ROLE_AGENT, NULL },
-};
+#define INHERITED "inherited:"
 
 /**
- * grant_put() - Give a user a role
+ * grant_who() - What a group is to grants
+ * @group_id: group
+ * @out:      "group:ID"
+ */
+void grant_who(const char *group_id, char out[GROUP_WHO_LEN])
+{
+	snprintf(out, GROUP_WHO_LEN, GROUP_PREFIX "%s", group_id);
+}
+
+/**
+ * grant_put() - Give a user or group a role
  * @c:       the call
- * @user_id: user
- * @scope:   "project:ID", "domain:ID" or "system"
+ * @who:     user, or "group:ID"
+ * @scope:   "project:ID", "domain:ID", "system", or "inherited:" before one of the first two
  * @role_id: role
  *
  * Return: 0; as call_put().
  */
-int grant_put(struct call *c, const char *user_id, const char *scope, const char *role_id)
+int grant_put(struct call *c, const char *who, const char *scope, const char *role_id)
 {
-	return call_put(
-		c, json_pack("{s:s,s:s,s:s}", "user", user_id, "scope", scope, "role", role_id),
-		"/grant/%s/%s/%s", user_id, scope, role_id);
+	bool group = !strncmp(who, GROUP_PREFIX, strlen(GROUP_PREFIX));
+
+	return call_put(c,
+			json_pack("{s:s,s:s,s:s}", group ? "group" : "user",
+				  group ? who + strlen(GROUP_PREFIX) : who, "scope", scope, "role",
+				  role_id),
+			"/grant/%s/%s/%s", who, scope, role_id);
 }
 
-/* A role of a domain's own means nothing to policy, whatever its name, and is in no token. */
-static bool is_domains(const json_t *role)
+/**
+ * grant_place() - What a grant's scope is about
+ * @scope: as grant_put()
+ *
+ * Return: the project or domain, borrowed from @scope; .of is NULL for the system.
+ */
+struct grant_place grant_place(const char *scope)
 {
-	return doc_str(role, "domain_id")[0];
+	struct grant_place at = { .inherited = !strncmp(scope, INHERITED, strlen(INHERITED)) };
+
+	if (at.inherited)
+		scope += strlen(INHERITED);
+	if (!strncmp(scope, "project:", 8)) {
+		at.of = &project_resource;
+		at.id = scope + 8;
+	} else if (!strncmp(scope, "domain:", 7)) {
+		at.of = &domain_resource;
+		at.id = scope + 7;
+	}
+	return at;
 }
 
-static unsigned int role_bit(const json_t *role)
+/**
+ * grant_stands() - Is all there that a grant names?
+ * @c:     the call
+ * @grant: document
+ */
+bool grant_stands(struct call *c, const json_t *grant)
 {
-	for (unsigned int i = 0; i < ARRAY_LEN(known_roles); i++)
-		if (!is_domains(role) && !strcmp(known_roles[i].name, doc_str(role, "name")))
-			return known_roles[i].bit;
-	return 0;
+	struct grant_place at = grant_place(doc_str(grant, "scope"));
+	const char *user = doc_text(grant, "user");
+
+	return (user ? identity_there(c, &user_resource, user)
+		     : identity_there(c, &group_resource, doc_str(grant, "group"))) &&
+	       identity_there(c, &role_resource, doc_str(grant, "role")) &&
+	       (!at.of || identity_there(c, at.of, at.id));
 }
 
-static bool has_role(const json_t *roles, const char *name)
+/**
+ * grant_is_below() - Is a project below another, or in a domain?
+ * @c:       the call
+ * @project: document
+ * @of:      project_resource or domain_resource
+ * @id:      of that
+ */
+bool grant_is_below(struct call *c, const json_t *project, const struct resource *of,
+		    const char *id)
 {
-	const json_t *role;
-	size_t i;
-
-	json_array_foreach (roles, i, role)
-		if (!strcmp(doc_str(role, "name"), name))
+	if (of == &domain_resource)
+		return doc_is(project, "domain_id", id);
+	while ((project = res_get(c, &project_resource, doc_str(project, "parent_id"))))
+		if (doc_is(project, "id", id))
 			return true;
 	return false;
 }
 
-/* Adds a role and what it implies. */
-static void add_role(struct call *c, json_t *roles, const json_t *role, unsigned int *mask)
+/**
+ * grant_next_heir() - Step to the next project that has what is inherited
+ * @c:  the call
+ * @at: from where
+ * @it: what grant_heirs() made
+ *
+ * Return: true; false past the last.
+ */
+bool grant_next_heir(struct call *c, const struct grant_place *at, struct cursor *it)
 {
-	while (role && !is_domains(role) && !has_role(roles, doc_str(role, "name"))) {
-		const char *implied = NULL;
+	while (cursor_next(it))
+		if (grant_is_below(c, it->doc, at->of, at->id))
+			return true;
+	return false;
+}
 
-		json_array_append_new(roles, json_pack("{s:s,s:s}", "id", doc_str(role, "id"),
-						       "name", doc_str(role, "name")));
-		for (unsigned int i = 0; i < ARRAY_LEN(known_roles); i++) {
-			if (strcmp(known_roles[i].name, doc_str(role, "name")) != 0)
-				continue;
-			*mask |= known_roles[i].bit;
-			implied = known_roles[i].implies;
-		}
-		role = implied ? identity_by_name(c, &role_resource, implied, "") : NULL;
+/* The domain of what is inherited. */
+static const char *domain_of(struct call *c, const struct grant_place *at)
+{
+	return at->of == &domain_resource ? at->id
+					  : doc_str(res_get(c, at->of, at->id), "domain_id");
+}
+
+/**
+ * grant_heirs() - Walk the projects that have what is inherited: grant_next_heir()
+ * @c:  the call
+ * @at: from where
+ */
+struct cursor grant_heirs(struct call *c, const struct grant_place *at)
+{
+	return res_list(c, &project_resource, "domain_id", domain_of(c, at));
+}
+
+/* Adds the roles that one has by grants on a scope, each once. */
+static void add_granted(struct call *c, const char *who, const char *scope, json_t *ids)
+{
+	struct cursor it = call_list(c, "/grant/%s/%s/", who, scope);
+
+	while (cursor_next(&it))
+		if (!list_has(ids, doc_str(it.doc, "role")))
+			json_array_append(ids, json_object_get(it.doc, "role"));
+}
+
+/* ... and those that a project inherits. */
+static void add_all_granted(struct call *c, const char *who, const char *scope, json_t *ids)
+{
+	const json_t *above;
+	char from[80];
+
+	add_granted(c, who, scope, ids);
+	if (strncmp(scope, "project:", 8) != 0)
+		return;
+	above = res_get(c, &project_resource, scope + 8);
+	snprintf(from, sizeof(from), INHERITED "domain:%s", doc_str(above, "domain_id"));
+	add_granted(c, who, from, ids);
+	while ((above = res_get(c, &project_resource, doc_str(above, "parent_id")))) {
+		snprintf(from, sizeof(from), INHERITED "project:%s", doc_str(above, "id"));
+		add_granted(c, who, from, ids);
 	}
 }
 
 /**
- * grant_roles() - The roles a user has somewhere, implied ones included
+ * grant_roles() - The roles a user has somewhere
  * @c:       the call
  * @user_id: user
  * @scope:   "project:ID", "domain:ID" or "system"
  * @mask:    enum role bits, or-ed into
  *
+ * His own, those of his groups, inherited and implied ones included.
+ *
  * Return: a new list of {id, name}; NULL without memory.
  */
 json_t *grant_roles(struct call *c, const char *user_id, const char *scope, unsigned int *mask)
 {
-	struct cursor it = call_list(c, "/grant/%s/%s/", user_id, scope);
-	json_t *roles = json_array();
+	auto_of(json_decref) json_t *ids = json_array();
+	struct cursor it = member_groups(c, user_id);
 
-	while (roles && cursor_next(&it))
-		add_role(c, roles, res_get(c, &role_resource, doc_str(it.doc, "role")), mask);
-	return roles;
+	add_all_granted(c, user_id, scope, ids);
+	while (member_next_group(c, &it)) {
+		char who[GROUP_WHO_LEN];
+
+		grant_who(doc_str(it.doc, "group_id"), who);
+		add_all_granted(c, who, scope, ids);
+	}
+	return roles_of(c, ids, mask);
 }
 
 /**
@@ -111,279 +202,138 @@ json_t *grant_some(struct call *c, const char *user_id, const char *scope, const
 {
 	unsigned int ignored = 0;
 	auto_of(json_decref) json_t *have = grant_roles(c, user_id, scope, &ignored);
-	auto_of(json_decref) json_t *want = json_array();
-	json_t *out = json_array();
+	auto_of(json_decref) json_t *ids = json_array(), *both = json_array();
 	const json_t *role;
 	size_t i;
 
 	json_array_foreach ((json_t *)some, i, role)
-		add_role(c, want, res_get(c, &role_resource, doc_str(role, "id")), &ignored);
-	json_array_foreach (want, i, role) {
-		if (!has_role(have, doc_str(role, "name")))
-			continue;
-		*mask |= role_bit(role);
-		json_array_append(out, (json_t *)role);
+		json_array_append(ids, json_object_get(role, "id"));
+	roles_spread(c, ids);
+	json_array_foreach (have, i, role)
+		if (list_has(ids, doc_str(role, "id")))
+			json_array_append(both, json_object_get(role, "id"));
+	return roles_of(c, both, mask);
+}
+
+static void add_scopes(struct call *c, const char *who, json_t *scopes)
+{
+	struct cursor it = call_list(c, "/grant/%s/", who);
+
+	while (cursor_next(&it))
+		json_object_set_new(scopes, doc_str(it.doc, "scope"), json_true());
+}
+
+/* Is what a project inherits from among some scopes? */
+static bool inherits(struct call *c, const json_t *project, const json_t *scopes)
+{
+	char from[80];
+
+	snprintf(from, sizeof(from), INHERITED "domain:%s", doc_str(project, "domain_id"));
+	if (json_object_get(scopes, from))
+		return true;
+	while ((project = res_get(c, &project_resource, doc_str(project, "parent_id")))) {
+		snprintf(from, sizeof(from), INHERITED "project:%s", doc_str(project, "id"));
+		if (json_object_get(scopes, from))
+			return true;
 	}
+	return false;
+}
+
+static void add_heirs(struct call *c, const char *domain, const json_t *scopes, json_t *out)
+{
+	struct cursor it = res_list(c, &project_resource, "domain_id", domain);
+
+	while (cursor_next(&it))
+		if (inherits(c, it.doc, scopes))
+			json_object_set_new(out, doc_str(it.doc, "id"), json_true());
+}
+
+/* The places of scopes. However many are inherited, each domain's projects are walked once. */
+static json_t *places_of(struct call *c, json_t *scopes, const struct resource *r)
+{
+	auto_of(json_decref) json_t *domains = json_object();
+	json_t *out = json_object(), *ignored;
+	const char *scope, *domain;
+
+	json_object_foreach (scopes, scope, ignored) {
+		struct grant_place at = grant_place(scope);
+
+		if (at.of == r && !at.inherited)
+			json_object_set_new(out, at.id, json_true());
+		else if (at.inherited && r == &project_resource)
+			json_object_set_new(domains, domain_of(c, &at), json_true());
+	}
+	json_object_foreach (domains, domain, ignored)
+		add_heirs(c, domain, scopes, out);
 	return out;
 }
 
 /**
- * grant_drop() - Take away all grants of a user, or on a scope
+ * grant_places() - Where a user has a role
  * @c:       the call
- * @user_id: user; NULL: anybody
- * @scope:   scope; NULL: any
+ * @user_id: user
+ * @r:       project_resource or domain_resource
  *
- * Return: 0; as call_delete().
+ * Return: a new object, whose members are the ids; NULL without memory.
  */
-int grant_drop(struct call *c, const char *user_id, const char *scope)
+json_t *grant_places(struct call *c, const char *user_id, const struct resource *r)
 {
-	struct cursor it = call_list(c, "/grant/");
-	int rc = 0;
+	auto_of(json_decref) json_t *scopes = json_object();
+	struct cursor it = member_groups(c, user_id);
 
-	while (!rc && cursor_next(&it))
-		if ((!user_id || !strcmp(doc_str(it.doc, "user"), user_id)) &&
-		    (!scope || !strcmp(doc_str(it.doc, "scope"), scope)))
-			rc = call_delete(c, "%s", it.key);
-	return rc;
+	add_scopes(c, user_id, scopes);
+	while (member_next_group(c, &it)) {
+		char who[GROUP_WHO_LEN];
+
+		grant_who(doc_str(it.doc, "group_id"), who);
+		add_scopes(c, who, scopes);
+	}
+	return places_of(c, scopes, r);
 }
 
 /**
  * grant_beyond() - Is there a grant that is not the caller's to give?
- * @c:       the call
- * @user_id: of this user; NULL: anybody's
- * @scope:   on this scope; NULL: any
+ * @c:     the call
+ * @who:   of this user, or "group:ID"; NULL: anybody's
+ * @scope: on this scope; NULL: any
  *
- * Whoever may change such a user (his password) or project has the power that was granted.
+ * Whoever may change such a user (his password), group (its members) or project has the power that
+ * was granted. A user's are his groups', too.
  */
-bool grant_beyond(const struct call *c, const char *user_id, const char *scope)
+bool grant_beyond(const struct call *c, const char *who, const char *scope)
 {
 	struct call *call = (struct call *)c;
-	struct cursor it =
-		user_id ? call_list(call, "/grant/%s/", user_id) : call_list(call, "/grant/");
+	struct cursor it = who ? call_list(call, "/grant/%s/", who) : call_list(call, "/grant/");
 
 	while (cursor_next(&it))
-		if ((!scope || !strcmp(doc_str(it.doc, "scope"), scope)) &&
-		    !caller_may_grant(
-			    c, doc_str(it.doc, "scope"),
-			    role_bit(res_get(call, &role_resource, doc_str(it.doc, "role")))))
+		if ((!scope || doc_is(it.doc, "scope", scope)) && grant_stands(call, it.doc) &&
+		    !caller_may_grant(c, doc_str(it.doc, "scope"),
+				      roles_mask(call, doc_str(it.doc, "role"))))
 			return true;
+	if (!who)
+		return false;
+	it = member_groups(call, who);
+	while (member_next_group(call, &it)) {
+		char group[GROUP_WHO_LEN];
+
+		grant_who(doc_str(it.doc, "group_id"), group);
+		if (grant_beyond(c, group, scope))
+			return true;
+	}
 	return false;
 }
 
-/* The scope, user and role of /projects/{}/users/{}/roles/{} and its like. */
-struct where {
-	char scope[80];
-	const char *user, *role; /* role NULL: all */
-};
-
-/* A domain, project or user that the caller looks after; one that is only his own is not enough. */
-static const json_t *find_reached(struct call *c, const struct resource *r, const char *id)
+/**
+ * grant_may_change() - May the caller change what lives in a domain?
+ * @c:     the call
+ * @doc:   user, group or project
+ * @who:   as grant_beyond()
+ * @scope: as grant_beyond()
+ *
+ * Return: true for the admin of its domain, too, unless it has power beyond it.
+ */
+bool grant_may_change(const struct call *c, const json_t *doc, const char *who, const char *scope)
 {
-	const json_t *doc = res_find(c, r, id);
-	const char *domain = doc_str(doc, r == &domain_resource ? "id" : "domain_id");
-
-	if (!doc || caller_reaches(c, domain))
-		return doc;
-	fault_not_found(c, r, id);
-	return NULL;
+	return caller_is_admin(c) ||
+	       (caller_reaches(c, doc_str(doc, "domain_id")) && !grant_beyond(c, who, scope));
 }
-
-static int parse_where(struct call *c, struct where *w)
-{
-	unsigned int n = 0;
-	const struct resource *of = NULL;
-
-	if (!strncmp(c->path, "/v3/projects/", 13))
-		of = &project_resource;
-	else if (!strncmp(c->path, "/v3/domains/", 12))
-		of = &domain_resource;
-	if (of) {
-		if (!find_reached(c, of, c->ids[n]))
-			return -ENOENT;
-		snprintf(w->scope, sizeof(w->scope), "%s:%s", of->one, c->ids[n++]);
-	} else {
-		strcpy(w->scope, "system");
-	}
-	w->user = c->ids[n++];
-	w->role = c->ids[n];
-	if (!find_reached(c, &user_resource, w->user))
-		return -ENOENT;
-	return w->role && !res_find(c, &role_resource, w->role) ? -ENOENT : 0;
-}
-
-/* As parse_where(), for one who gives the role or takes it away. */
-static int parse_change(struct call *c, struct where *w)
-{
-	int rc = parse_where(c, w);
-
-	if (rc || caller_may_grant(c, w->scope, role_bit(res_get(c, &role_resource, w->role))))
-		return rc;
-	return call_fail(c, 403, NULL, "The role %s is not yours to give or take here.", w->role);
-}
-
-/* A domain's own role is given within the domain. */
-static int check_domain(struct call *c, const struct where *w)
-{
-	const char *home = doc_str(res_get(c, &role_resource, w->role), "domain_id"), *domain = "";
-
-	if (!strncmp(w->scope, "project:", 8))
-		domain = doc_str(res_get(c, &project_resource, w->scope + 8), "domain_id");
-	else if (!strncmp(w->scope, "domain:", 7))
-		domain = w->scope + 7;
-	if (!home[0] || !strcmp(home, domain))
-		return 0;
-	return call_fail(c, 403, NULL, "The role %s is of another domain.", w->role);
-}
-
-static int handle_put(struct call *c)
-{
-	struct where w;
-	int rc = parse_change(c, &w) ?: check_domain(c, &w);
-
-	rc = rc ? rc : grant_put(c, w.user, w.scope, w.role);
-	return rc ? rc : call_reply(c, 204, NULL);
-}
-
-static int handle_delete(struct call *c)
-{
-	struct where w;
-	int rc = parse_change(c, &w);
-
-	if (rc)
-		return rc;
-	if (!call_get(c, "/grant/%s/%s/%s", w.user, w.scope, w.role))
-		return call_fail(c, 404, NULL, "Could not find role assignment.");
-	rc = call_delete(c, "/grant/%s/%s/%s", w.user, w.scope, w.role);
-	return rc ? rc : call_reply(c, 204, NULL);
-}
-
-static int handle_check(struct call *c)
-{
-	struct where w;
-	int rc = parse_where(c, &w);
-
-	if (rc)
-		return rc;
-	if (!call_get(c, "/grant/%s/%s/%s", w.user, w.scope, w.role))
-		return call_fail(c, 404, NULL, "Could not find role assignment.");
-	return call_reply(c, 204, NULL);
-}
-
-static int handle_roles(struct call *c)
-{
-	auto_of(json_decref) json_t *roles = json_array();
-	struct cursor it;
-	struct where w;
-	int rc = parse_where(c, &w);
-
-	if (rc)
-		return rc;
-	it = call_list(c, "/grant/%s/%s/", w.user, w.scope);
-	while (cursor_next(&it)) {
-		const json_t *role = res_get(c, &role_resource, doc_str(it.doc, "role"));
-
-		if (role)
-			json_array_append_new(roles, res_show(c, &role_resource, role));
-	}
-	return call_reply(
-		c, 200,
-		json_pack("{s:O,s:{s:n,s:n}}", "roles", roles, "links", "next", "previous"));
-}
-
-/* {"id"}, and with ?include_names the name and domain. */
-static json_t *reference(struct call *c, const struct resource *r, const char *id)
-{
-	const json_t *doc = res_get(c, r, id);
-	const char *names = call_arg(c, "include_names"), *domain = doc_str(doc, "domain_id");
-	const json_t *owner = domain[0] ? res_get(c, &domain_resource, domain) : NULL;
-
-	if (!names || !strcasecmp(names, "false") || names[0] == '0')
-		return json_pack("{s:s}", "id", id);
-	if (!owner)
-		return json_pack("{s:s,s:s}", "id", id, "name", doc_str(doc, "name"));
-	return json_pack("{s:s,s:s,s:{s:s,s:s}}", "id", id, "name", doc_str(doc, "name"), "domain",
-			 "id", domain, "name", doc_str(owner, "name"));
-}
-
-static json_t *assignment(struct call *c, const json_t *grant)
-{
-	const char *scope = doc_str(grant, "scope"), *colon = strchr(scope, ':');
-	bool project = !strncmp(scope, "project:", 8);
-	char link[400];
-	json_t *where;
-
-	if (colon) {
-		where = json_pack(
-			"{s:o}", project ? "project" : "domain",
-			reference(c, project ? &project_resource : &domain_resource, colon + 1));
-		snprintf(link, sizeof(link), "%s/identity/v3/%ss/%s/users/%s/roles/%s",
-			 c->opts->public_url, project ? "project" : "domain", colon + 1,
-			 doc_str(grant, "user"), doc_str(grant, "role"));
-	} else {
-		where = json_pack("{s:{s:b}}", "system", "all", 1);
-		snprintf(link, sizeof(link), "%s/identity/v3/system/users/%s/roles/%s",
-			 c->opts->public_url, doc_str(grant, "user"), doc_str(grant, "role"));
-	}
-	return json_pack("{s:{s:s},s:o,s:o,s:o}", "links", "assignment", link, "scope", where,
-			 "user", reference(c, &user_resource, doc_str(grant, "user")), "role",
-			 reference(c, &role_resource, doc_str(grant, "role")));
-}
-
-static bool is_wanted(struct call *c, const json_t *grant)
-{
-	const char *user = call_arg(c, "user.id"), *role = call_arg(c, "role.id");
-	const char *project = call_arg(c, "scope.project.id"), *scope = doc_str(grant, "scope");
-	const char *domain = call_arg(c, "scope.domain.id");
-
-	if (call_arg(c, "group.id") || (user && strcmp(user, doc_str(grant, "user")) != 0) ||
-	    (role && strcmp(role, doc_str(grant, "role")) != 0))
-		return false;
-	if (call_arg(c, "scope.system") && strcmp(scope, "system") != 0)
-		return false;
-	if (project && (strncmp(scope, "project:", 8) || strcmp(scope + 8, project) != 0))
-		return false;
-	return !domain || (!strncmp(scope, "domain:", 7) && !strcmp(scope + 7, domain));
-}
-
-/* The admin of a domain sees what is granted on it and on its projects. */
-static bool is_reached(struct call *c, const json_t *grant)
-{
-	const char *scope = doc_str(grant, "scope");
-	const json_t *project;
-
-	if (!strncmp(scope, "domain:", 7))
-		return caller_reaches(c, scope + 7);
-	project = strncmp(scope, "project:", 8) ? NULL : res_get(c, &project_resource, scope + 8);
-	return caller_reaches(c, doc_str(project, "domain_id")); /* the system is in no domain */
-}
-
-static int handle_assignments(struct call *c)
-{
-	auto_of(json_decref) json_t *list = json_array();
-	struct cursor it = call_list(c, "/grant/");
-	char self[300];
-
-	while (cursor_next(&it))
-		if (is_wanted(c, it.doc) && is_reached(c, it.doc))
-			json_array_append_new(list, assignment(c, it.doc));
-	snprintf(self, sizeof(self), "%s/identity/v3/role_assignments", c->opts->public_url);
-	return call_reply(c, 200,
-			  json_pack("{s:O,s:{s:n,s:s,s:n}}", "role_assignments", list, "links",
-				    "next", "self", self, "previous"));
-}
-
-#define GRANTS(path, look, manage)                                                                 \
-	{ "PUT", path "/users/{}/roles/{}", handle_put, manage, ROUTE_GRANT },                     \
-		{ "DELETE", path "/users/{}/roles/{}", handle_delete, manage, ROUTE_GRANT },       \
-		{ "GET", path "/users/{}/roles/{}", handle_check, look },                          \
-	{                                                                                          \
-		"GET", path "/users/{}/roles", handle_roles, look                                  \
-	}
-
-const struct route grant_routes[] = {
-	GRANTS("/v3/projects/{}", RULE_LOOK, RULE_MANAGE),
-	GRANTS("/v3/domains/{}", RULE_LOOK, RULE_MANAGE),
-	GRANTS("/v3/system", RULE_ADMIN, RULE_ADMIN),
-	{ "GET", "/v3/role_assignments", handle_assignments, RULE_LOOK },
-	{ NULL },
-};

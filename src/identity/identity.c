@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define DEPTH_MAX 5 /* of projects in each other, as Keystone's max_project_tree_depth */
+
 static int check_role(struct call *c, json_t *doc, const json_t *old)
 {
 	return options_settle(c, &role_resource, doc, old)
@@ -17,22 +19,12 @@ static bool role_visible(const struct call *c, const json_t *doc)
 {
 	const char *domain = doc_str(doc, "domain_id");
 
-	return !domain[0] || caller_reaches(c, domain);
+	return !domain[0] || (caller_reaches(c, domain) && identity_stands((struct call *)c, doc));
 }
 
 static bool role_listed(const struct call *c, const json_t *doc)
 {
 	return !doc_str(doc, "domain_id")[0] || call_arg(c, "domain_id");
-}
-
-static int drop_roles(struct call *c, const json_t *domain)
-{
-	struct cursor it = res_list(c, &role_resource, "domain_id", doc_str(domain, "id"));
-	int rc = 0;
-
-	while (!rc && cursor_next(&it))
-		rc = res_delete(c, &role_resource, doc_str(it.doc, "id"));
-	return rc;
 }
 
 static int deleted_domain(struct call *c, const json_t *doc)
@@ -41,37 +33,17 @@ static int deleted_domain(struct call *c, const json_t *doc)
 		return call_fail(c, 403, NULL,
 				 "Cannot delete a domain that is enabled, please "
 				 "disable it first.");
-	if (res_count(c, &user_resource, "domain_id", doc_str(doc, "id")) ||
-	    res_count(c, &project_resource, "domain_id", doc_str(doc, "id")))
-		return call_fail(c, 403, NULL, "Cannot delete a domain with users or projects.");
+	if (res_count(c, &project_resource, "domain_id", doc_str(doc, "id")))
+		return call_fail(c, 403, NULL, "Cannot delete a domain with projects.");
 	return options_allow_end(c, &domain_resource, doc)
-		       ?: drop_roles(c, doc)
 		       ?: identity_free_name(c, &domain_resource, doc);
 }
 
 static int deleted_role(struct call *c, const json_t *doc)
 {
-	struct cursor it = call_list(c, "/grant/");
-	int rc = options_allow_end(c, &role_resource, doc)
-			 ?: identity_free_name(c, &role_resource, doc);
+	int rc = identity_stands(c, doc) ? options_allow_end(c, &role_resource, doc) : 0;
 
-	while (!rc && cursor_next(&it))
-		if (!strcmp(doc_str(it.doc, "role"), doc_str(doc, "id")))
-			rc = call_delete(c, "%s", it.key);
-	return rc;
-}
-
-/* A project or user lives in a domain: if it says none, the one the token is of, or the default. */
-static int set_domain(struct call *c, json_t *doc)
-{
-	const char *own = c->auth->domain_id;
-
-	if (!doc_str(doc, "domain_id")[0] &&
-	    json_object_set_new(doc, "domain_id", json_string(own[0] ? own : "default")))
-		return -ENOMEM;
-	if (caller_reaches(c, doc_str(doc, "domain_id")))
-		return 0;
-	return fault_not_found(c, &domain_resource, doc_str(doc, "domain_id"));
+	return rc ? rc : identity_free_name(c, &role_resource, doc);
 }
 
 /* What was signed before something was disabled does not come back with it. */
@@ -89,10 +61,11 @@ static int check_domain(struct call *c, json_t *doc, const json_t *old)
 		       ?: identity_claim_name(c, &domain_resource, doc, old);
 }
 
-/* Its parent is its domain or another project there. */
+/* Its parent is its domain or another project there, at most so deep as Keystone's. */
 static int check_parent(struct call *c, json_t *doc)
 {
 	const char *parent = doc_str(doc, "parent_id"), *domain = doc_str(doc, "domain_id");
+	unsigned int depth = 1;
 	const json_t *above;
 
 	if (!parent[0])
@@ -100,26 +73,33 @@ static int check_parent(struct call *c, json_t *doc)
 	if (!strcmp(parent, domain))
 		return 0;
 	above = res_find(c, &project_resource, parent);
-	if (above && !strcmp(doc_str(above, "domain_id"), domain))
+	if (!above || !doc_is(above, "domain_id", domain))
+		return fault_not_found(c, &project_resource, parent);
+	while ((above = res_get(c, &project_resource, doc_str(above, "parent_id"))))
+		depth++;
+	if (depth < DEPTH_MAX)
 		return 0;
-	return fault_not_found(c, &project_resource, parent);
+	return call_fail(c, 403, NULL, "Max hierarchy depth reached for %s branch.", parent);
 }
 
 static int check_project(struct call *c, json_t *doc, const json_t *old)
 {
 	int rc = options_settle(c, &project_resource, doc, old);
 
-	rc = rc ?: set_domain(c, doc) ?: end_tokens(c, doc, old);
-	return rc ?: check_parent(c, doc) ?: identity_claim_name(c, &project_resource, doc, old);
+	rc = rc ?: identity_set_domain(c, doc) ?: end_tokens(c, doc, old);
+	rc = rc || old ? rc : check_parent(c, doc);
+	return rc ?: identity_claim_name(c, &project_resource, doc, old);
 }
 
 static int deleted_project(struct call *c, const json_t *doc)
 {
-	char scope[80];
-
-	snprintf(scope, sizeof(scope), "project:%s", doc_str(doc, "id"));
+	if (res_count(c, &project_resource, "parent_id", doc_str(doc, "id")))
+		return call_fail(c, 403, NULL,
+				 "Cannot delete the project %s since it is not a leaf in the "
+				 "hierarchy. Use the cascade option if you want to delete a whole "
+				 "subtree.",
+				 doc_str(doc, "id"));
 	return options_allow_end(c, &project_resource, doc)
-		       ?: grant_drop(c, NULL, scope)
 		       ?: identity_free_name(c, &project_resource, doc);
 }
 
@@ -135,20 +115,12 @@ static bool domain_visible(const struct call *c, const json_t *doc)
 	       caller_reaches(c, doc_str(doc, "id"));
 }
 
-/* Who may change what lives in a domain: its admin, but not what has power beyond it. */
-static bool is_changed_by(const struct call *c, const json_t *doc, const char *user,
-			  const char *scope)
-{
-	return caller_is_admin(c) ||
-	       (caller_reaches(c, doc_str(doc, "domain_id")) && !grant_beyond(c, user, scope));
-}
-
 static bool project_owned(const struct call *c, const json_t *doc)
 {
 	char scope[80];
 
 	snprintf(scope, sizeof(scope), "project:%s", doc_str(doc, "id"));
-	return is_changed_by(c, doc, NULL, scope);
+	return grant_may_change(c, doc, NULL, scope);
 }
 
 /* The hash that a job made of the new password goes into the document. */
@@ -158,7 +130,7 @@ static int check_user(struct call *c, json_t *doc, const json_t *old)
 	const char *project = doc_str(doc, "default_project_id");
 	int rc = options_settle(c, &user_resource, doc, old);
 
-	rc = rc ?: set_domain(c, doc) ?: end_tokens(c, doc, old);
+	rc = rc ?: identity_set_domain(c, doc) ?: end_tokens(c, doc, old);
 	if (rc)
 		return rc;
 	if (project[0] && strcmp(project, doc_str(old, "default_project_id")) &&
@@ -176,19 +148,25 @@ static int check_user(struct call *c, json_t *doc, const json_t *old)
 
 static int deleted_user(struct call *c, const json_t *doc)
 {
-	return grant_drop(c, doc_str(doc, "id"), NULL)
-		       ?: identity_free_name(c, &user_resource, doc);
+	return identity_free_name(c, &user_resource, doc);
 }
 
 static bool user_visible(const struct call *c, const json_t *doc)
 {
-	return !strcmp(doc_str(doc, "id"), c->auth->user_id) ||
-	       caller_reaches(c, doc_str(doc, "domain_id"));
+	return doc_is(doc, "id", c->auth->user_id) ||
+	       (caller_reaches(c, doc_str(doc, "domain_id")) &&
+		identity_stands((struct call *)c, doc));
+}
+
+/* GET /v3/groups/{}/users lists those who are in it. */
+static bool user_listed(const struct call *c, const json_t *doc)
+{
+	return !c->ids[0] || member_is((struct call *)c, doc_str(doc, "id"), c->ids[0]);
 }
 
 static bool user_owned(const struct call *c, const json_t *doc)
 {
-	return is_changed_by(c, doc, doc_str(doc, "id"), NULL);
+	return grant_may_change(c, doc, doc_str(doc, "id"), NULL);
 }
 
 static const struct rfield domain_fields[] = {
@@ -197,7 +175,7 @@ static const struct rfield domain_fields[] = {
 	{ "domain_id", J_STR, R_VIRTUAL }, /* it is in none: its name is unique among all */
 	{ "description", J_STR, R_CREATE | R_UPDATE, "\"\"" },
 	{ "enabled", J_BOOL, R_CREATE | R_UPDATE | R_FILTER, "true" },
-	{ "tags", J_LIST, R_CREATE | R_UPDATE, "[]" },
+	{ "tags", J_LIST, R_CREATE | R_UPDATE, "[]", .valid = identity_check_tags },
 	{ "options", J_OBJ, R_CREATE | R_UPDATE, "{}", .valid = options_of_others },
 	{ "valid_after_us", J_INT, R_SECRET, "0" },
 	{ NULL },
@@ -208,9 +186,11 @@ static const struct rfield project_fields[] = {
 	{ "domain_id", J_STR, R_CREATE | R_FILTER | R_INDEX | R_NULL, .ref = &domain_resource },
 	{ "description", J_STR, R_CREATE | R_UPDATE | R_NULL, "\"\"", .max = 4096 },
 	{ "enabled", J_BOOL, R_CREATE | R_UPDATE | R_FILTER, "true" },
-	{ "parent_id", J_STR, R_CREATE | R_FILTER | R_NULL },
+	{ "parent_id", J_STR, R_CREATE | R_FILTER | R_INDEX | R_NULL },
 	{ "is_domain", J_BOOL, R_CREATE | R_FILTER, "false" },
-	{ "tags", J_LIST, R_CREATE | R_UPDATE, "[]" },
+	{ "tags", J_LIST, R_CREATE | R_UPDATE | R_FILTER | R_EACH, "[]",
+	  .valid = identity_check_tags, .match = tags_all },
+	TAG_FILTER_ROWS,
 	{ "options", J_OBJ, R_CREATE | R_UPDATE, "{}", .valid = options_of_others },
 	{ "valid_after_us", J_INT, R_SECRET, "0" },
 	{ NULL },
@@ -278,6 +258,7 @@ const struct resource user_resource = {
 	.check = check_user,
 	.deleted = deleted_user,
 	.visible = user_visible,
+	.listed = user_listed,
 	.owned = user_owned,
 };
 const struct resource role_resource = {
@@ -294,9 +275,9 @@ const struct resource role_resource = {
 	.listed = role_listed,
 };
 static const struct resource *const resources[] = {
-	&domain_resource, &project_resource, &user_resource,
-	&role_resource,	  &service_resource, &endpoint_resource,
-	&region_resource, &appcred_resource, NULL
+	&domain_resource,  &project_resource,	 &user_resource,	&role_resource,
+	&service_resource, &endpoint_resource,	 &region_resource,	&appcred_resource,
+	&group_resource,   &membership_resource, &access_rule_resource, NULL
 };
 
 static int list_domains(struct call *c)
@@ -383,10 +364,13 @@ static const struct route own_routes[] = {
 	{ "POST", "/v3/users/{}/password", change_password, RULE_OPEN },
 	{ NULL },
 };
-static const struct route *const routes[] = { own_routes,   appcred_routes, auth_routes,
-					      grant_routes, catalog_routes, NULL };
+static const struct route *const routes[] = {
+	own_routes,	   appcred_routes,    auth_routes, grant_routes,
+	assignment_routes, membership_routes, role_routes, project_tag_routes,
+	access_routes,	   catalog_routes,    NULL
+};
 static const struct periodic periodics[] = { { 600000, token_purge },
-					     { 60000, appcred_purge },
+					     { 60000, identity_purge },
 					     { 3600000, token_rotate_key },
 					     { 0, NULL } };
 

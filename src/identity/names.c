@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of domains, projects, users and roles: found by, and unique in their domain. */
+/* Documents of identity: by name, which is unique in their domain, and whether they are there. */
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -38,6 +38,71 @@ bool identity_enabled(struct call *c, const json_t *doc)
 	const json_t *domain = res_get(c, &domain_resource, doc_str(doc, "domain_id"));
 
 	return doc_bool(doc, "enabled") && doc_bool(domain, "enabled");
+}
+
+/**
+ * identity_stands() - Is the domain there that a document is in?
+ * @c:   the call
+ * @doc: user, group, role or project
+ *
+ * What was in a domain that was deleted is nobody's and nothing any more (purge.c).
+ */
+bool identity_stands(struct call *c, const json_t *doc)
+{
+	const char *domain = doc_str(doc, "domain_id");
+
+	return !domain[0] || res_get(c, &domain_resource, domain);
+}
+
+/**
+ * identity_there() - Is there such a document, and its domain?
+ * @c:  the call
+ * @r:  one of the resources of identity
+ * @id: any text
+ */
+bool identity_there(struct call *c, const struct resource *r, const char *id)
+{
+	const json_t *doc = res_get(c, r, id);
+
+	return doc && identity_stands(c, doc);
+}
+
+/**
+ * identity_find_reached() - What the caller looks after: what is only his own is not enough
+ * @c:  the call
+ * @r:  domain, project, user or group
+ * @id: any text
+ *
+ * Return: borrowed; NULL with a 404 set.
+ */
+const json_t *identity_find_reached(struct call *c, const struct resource *r, const char *id)
+{
+	const json_t *doc = res_find(c, r, id);
+	const char *domain = doc_str(doc, r == &domain_resource ? "id" : "domain_id");
+
+	if (!doc || caller_reaches(c, domain))
+		return doc;
+	fault_not_found(c, r, id);
+	return NULL;
+}
+
+/**
+ * identity_set_domain() - Say where something lives: the token's domain, or the default one
+ * @c:   the call
+ * @doc: project, user or group; one that says a domain has to be reached by the caller
+ *
+ * Return: 0; a 404 fault; -ENOMEM.
+ */
+int identity_set_domain(struct call *c, json_t *doc)
+{
+	const char *own = c->auth->domain_id;
+
+	if (!doc_str(doc, "domain_id")[0] &&
+	    json_object_set_new(doc, "domain_id", json_string(own[0] ? own : "default")))
+		return -ENOMEM;
+	if (caller_reaches(c, doc_str(doc, "domain_id")))
+		return 0;
+	return fault_not_found(c, &domain_resource, doc_str(doc, "domain_id"));
 }
 
 /* Names are unique in their domain: /name/KIND/DOMAIN/HASH, a hash since names may be long. */

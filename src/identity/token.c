@@ -298,7 +298,8 @@ void token_caller(struct call *c, const struct token *t, struct auth *out)
  * @token: X-Auth-Token
  * @out:   the caller
  *
- * Return: 0; -EKEYREJECTED, -EKEYEXPIRED as token_read().
+ * Return: 0; -EKEYREJECTED, -EKEYEXPIRED as token_read(); -EKEYREJECTED if the token's access rules
+ * do not have the request.
  */
 int identity_authenticate(struct call *c, const char *token, struct auth *out)
 {
@@ -309,6 +310,8 @@ int identity_authenticate(struct call *c, const char *token, struct auth *out)
 
 	if (rc)
 		return rc;
+	if (t.credential_id[0] && !access_allows(c, appcred_holds(c, t.credential_id)))
+		return -EKEYREJECTED;
 	token_caller(c, &t, &a);
 	if (a.scope)
 		roles = token_roles(c, &t, &a.roles);

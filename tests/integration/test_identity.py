@@ -456,6 +456,12 @@ def test_inexact_filters_of_every_list(admin, query, found):
     assert not admin.get(f'{V3}/users?enabled__contains=t')['users'], 'what is no text contains none'
 
 
+def test_a_list_that_is_cut_says_so(admin):
+    assert 'truncated' not in admin.get(V3 + '/roles')
+    cut = admin.get(V3 + '/roles?limit=1')
+    assert len(cut['roles']) == 1 and cut['truncated'] is True
+
+
 def test_booleans_of_filters_are_read_as_keystone_does(admin):
     admin.post(V3 + '/users', {'user': {'name': 'off', 'enabled': False}})
     for word in 'False', 'false', '0', 'no', 'off':
@@ -586,7 +592,7 @@ def test_application_credentials_have_what_their_user_has(apid, admin, demo):
     made = user.post(path, {one: {'name': 'ci', 'roles': [{'name': 'reader'}]}})[one]
     assert made['secret'] and made['project_id'] == admin.project_id and made['unrestricted'] is False
     assert user.call('POST', path, {one: {'name': 'ci'}}).status_code == 409
-    for bad in {'roles': [{'name': 'admin'}]}, {'expires_at': '2001-01-01T00:00:00'}, {'expires_at': 'x'}, {'access_rules': []}:
+    for bad in {'roles': [{'name': 'admin'}]}, {'expires_at': '2001-01-01T00:00:00'}, {'expires_at': 'x'}, {'access_rules': [{'path': '/x'}]}:
         assert user.call('POST', path, {one: {'name': 'bad', **bad}}).status_code == 400, bad
     for other in demo, admin:
         assert other.call('POST', path, {one: {'name': 'x'}}).status_code == 403
@@ -635,3 +641,65 @@ def test_application_credentials_have_what_their_user_has(apid, admin, demo):
     assert by_credential(apid, id=made['id'], secret=made['secret']).status_code == 401
     admin.delete(f'{V3}/users/{ann}')
     assert admin.get(path)[one + 's'] == []
+
+
+def test_access_rules_bound_what_a_credential_asks_for(apid, admin, demo):
+    ann = person(admin, 'ruled', 'member')
+    user = Client(apid, 'ruled', 'pw', 'admin')
+    path, one = f'{V3}/users/{ann}/application_credentials', 'application_credential'
+    servers = {'service': 'compute', 'method': 'GET', 'path': '/v2.1/servers'}
+    rules = [servers, {'service': 'network', 'method': 'GET', 'path': '/v2.0/*/{id}'}, {'service': 'network', 'method': 'HEAD', 'path': '/**/ports'},
+             {'service': 'image', 'method': 'GET', 'path': '/image/v2/im*'}]
+    made = user.post(path, {one: {'name': 'r', 'access_rules': rules}})[one]
+    assert [{k: v for k, v in r.items() if k != 'id'} for r in made['access_rules']] == rules
+    text = by_credential(apid, id=made['id'], secret=made['secret']).headers['X-Subject-Token']
+    for method, asked, status in ('GET', '/compute/v2.1/servers', 200), ('GET', '/compute/v2.1/servers?limit=1', 200), \
+            ('GET', '/compute/v2.1/servers/detail', 401), ('POST', '/compute/v2.1/servers', 401), ('GET', '/network/v2.0/networks/none', 404), \
+            ('GET', '/network/v2.0/networks', 401), ('GET', '/network/v2.0/networks/x/y', 401), ('HEAD', '/network/v2.0/ports', 200), \
+            ('GET', '/network/v2.0/ports', 401), ('GET', '/image/v2/images', 200), ('GET', '/image/v2/im', 401), ('GET', V3 + '/auth/projects', 401):
+        assert ask(apid, text, asked, method) == status, (method, asked)
+    for bad in {**servers, 'method': 'FROB'}, {**servers, 'path': 'x'}, {**servers, 'path': '/' + 'x' * 225}, {'id': 'none'}, {**servers, 'x': 1}, 'x':
+        assert user.call('POST', path, {one: {'name': 'bad', 'access_rules': [bad]}}).status_code in (400, 404), bad
+    mine = f'{V3}/users/{ann}/access_rules'
+    assert [r['id'] for r in user.get(mine + '?service=compute')['access_rules']] == [made['access_rules'][0]['id']]
+    again = user.post(path, {one: {'name': 'again', 'access_rules': [servers, {'id': made['access_rules'][1]['id']}]}})[one]
+    assert again['access_rules'] == made['access_rules'][:2] and len(user.get(mine)['access_rules']) == 4
+    assert demo.call('GET', mine).status_code == 403
+    rule = f"{mine}/{made['access_rules'][3]['id']}"
+    assert user.get(rule)['access_rule']['path'] == '/image/v2/im*' and demo.call('GET', rule).status_code == 403
+    assert user.call('DELETE', rule).status_code == 403, 'it is in use'
+    user.delete(f"{path}/{made['id']}")
+    user.delete(rule)
+    assert user.call('GET', rule).status_code == 404
+    none = user.post(path, {one: {'name': 'none', 'access_rules': []}})[one]
+    text = by_credential(apid, id=none['id'], secret=none['secret']).headers['X-Subject-Token']
+    assert ask(apid, text, '/compute/v2.1/servers') == 401, 'no rule, no request'
+
+
+def test_tags_of_projects(admin, demo):
+    made = {name: admin.post(V3 + '/projects', {'project': {'name': f'tag-{name}', 'tags': list(name)}})['project']['id']
+            for name in ('x', 'xy', 'z')}
+
+    def found(query):
+        return {name for name, ident in made.items() if ident in {p['id'] for p in admin.get(f'{V3}/projects?{query}')['projects']}}
+    for query, names in ('tags=x', {'x', 'xy'}), ('tags=x,y', {'xy'}), ('tags-any=y,z', {'xy', 'z'}), ('not-tags=x,y', {'x', 'z'}), \
+            ('not-tags-any=x,y', {'z'}), ('tags=x&not-tags=y', {'x'}), ('tags=no', set()):
+        assert found(query) == names, query
+    path = f"{V3}/projects/{made['x']}/tags"
+    assert admin.get(path)['tags'] == ['x'] and admin.call('HEAD', path + '/x').status_code == 204
+    assert admin.call('GET', path + '/y').status_code == 404 and admin.call('DELETE', path + '/y').status_code == 404
+    for _ in range(2):
+        assert admin.call('PUT', path + '/new%20one').status_code == 201
+    assert admin.get(path)['tags'] == ['x', 'new one'] == admin.get(path[:-5])['project']['tags']
+    admin.delete(path + '/x')
+    assert admin.put(path, {'tags': ['a', 'b']})['tags'] == ['a', 'b']
+    most = [str(n) for n in range(80)]
+    for bad in ['a,b'], ['a/b'], [''], ['t' * 256], ['a', 'a'], [1], 'a', [*most, 'more'], None:
+        assert admin.call('PUT', path, {'tags': bad}).status_code == 400, bad
+        assert admin.call('PATCH', path[:-5], {'project': {'tags': bad}}).status_code == 400, bad
+    admin.put(path, {'tags': most})
+    assert admin.call('PUT', path + '/more').status_code == 400 and admin.call('PUT', path + '/a,b').status_code == 400
+    admin.delete(path)
+    assert admin.get(path)['tags'] == []
+    own = f'{V3}/projects/{demo.project_id}/tags'
+    assert demo.get(own)['tags'] == [] and demo.call('PUT', own + '/x').status_code == 403 and demo.call('GET', path).status_code == 404

@@ -282,8 +282,18 @@ static void a_route_without_a_rule_does_not_start(void **state)
 
 /* ---- the admin of a domain ---- */
 
+static void put(struct cloud *f, const char *path, unsigned int status)
+{
+	char target[300];
+
+	snprintf(target, sizeof(target), "/identity/v3%s", path);
+	assert_int_equal(ask(f, &cloud_admin, "PUT", target, NULL, NULL), status);
+}
+
 /* Domain d3: ann is nobody, boss is admin of a project elsewhere, root3 of one there, seer reads the
- * system, dora is its admin; fin and lab are its projects, and lab is root3's.
+ * system, dora is its admin; fin and lab are its projects, and lab is root3's. Of its groups crew has
+ * nothing, and lords, in which pal is, is admin of a project elsewhere; guests is the default domain's.
+ * The role boiler implies service.
  */
 static void populate(struct cloud *f)
 {
@@ -307,12 +317,22 @@ static void populate(struct cloud *f)
 	     "{\"user\":{\"name\":\"root3\",\"domain_id\":\"$d3\"}}");
 	make(f, "dora", "/identity/v3/users",
 	     "{\"user\":{\"name\":\"dora\",\"domain_id\":\"$d3\"}}");
+	make(f, "pal", "/identity/v3/users", "{\"user\":{\"name\":\"pal\",\"domain_id\":\"$d3\"}}");
+	make(f, "crew", "/identity/v3/groups",
+	     "{\"group\":{\"name\":\"crew\",\"domain_id\":\"$d3\"}}");
+	make(f, "lords", "/identity/v3/groups",
+	     "{\"group\":{\"name\":\"lords\",\"domain_id\":\"$d3\"}}");
+	make(f, "guests", "/identity/v3/groups", "{\"group\":{\"name\":\"guests\"}}");
+	make(f, "boiler", "/identity/v3/roles", "{\"role\":{\"name\":\"boiler\"}}");
 	make(f, "seer", "/identity/v3/users",
 	     "{\"user\":{\"name\":\"seer\",\"domain_id\":\"$d3\"}}");
 	grant(f, "system", "$seer", "$reader");
 	grant(f, "projects/$demo", "$boss", "$admin");
 	grant(f, "projects/$lab", "$root3", "$admin");
 	grant(f, "domains/$d3", "$dora", "$admin");
+	put(f, "/projects/$demo/groups/$lords/roles/$admin", 204);
+	put(f, "/groups/$lords/users/$pal", 204);
+	put(f, "/roles/$boiler/implies/$service", 201);
 }
 
 static struct auth of_domain(struct cloud *f, unsigned int bits)
@@ -335,6 +355,8 @@ struct attempt {
 
 #define USER(m)	   "{\"user\":{" m "}}"
 #define PROJECT(m) "{\"project\":{" m "}}"
+#define INHERIT	   "/OS-INHERIT"
+#define BELOW	   "/inherited_to_projects"
 
 static void try_all(struct cloud *f, const struct auth *who, const struct attempt *all, size_t n)
 {
@@ -407,6 +429,46 @@ static void the_admin_of_a_domain_stays_in_it(void **state)
 		{ "PUT", "/domains/default/users/$ann/roles/$reader", NULL, 404 },
 		{ "PUT", "/system/users/$dora/roles/$admin", NULL, 403 },
 		{ "GET", "/system/users/$dora/roles", NULL, 403 },
+		/* groups: his domain's, and none that has power beyond it */
+		{ "POST", "/groups", "{\"group\":{\"name\":\"n\"}}", 201 },
+		{ "POST", "/groups", "{\"group\":{\"name\":\"m\",\"domain_id\":\"default\"}}",
+		  404 },
+		{ "GET", "/groups/$guests", NULL, 404 },
+		{ "PATCH", "/groups/$guests", "{\"group\":{\"name\":\"x\"}}", 404 },
+		{ "DELETE", "/groups/$guests", NULL, 404 },
+		{ "GET", "/groups/$guests/users", NULL, 404 },
+		{ "PUT", "/groups/$guests/users/$ann", NULL, 404 },
+		{ "PUT", "/groups/$crew/users/$theadmin", NULL, 404 },
+		{ "GET", "/groups/$crew/users/$theadmin", NULL, 404 },
+		{ "GET", "/users/$theadmin/groups", NULL, 404 },
+		{ "PUT", "/groups/$crew/users/$ann", NULL, 204 },
+		{ "GET", "/groups/$crew/users/$ann", NULL, 204 },
+		{ "DELETE", "/groups/$crew/users/$ann", NULL, 204 },
+		{ "GET", "/groups/$lords/users/$pal", NULL, 204 },
+		{ "PUT", "/groups/$lords/users/$ann", NULL, 403 },
+		{ "DELETE", "/groups/$lords/users/$pal", NULL, 403 },
+		{ "PATCH", "/groups/$lords", "{\"group\":{\"name\":\"x\"}}", 403 },
+		{ "DELETE", "/groups/$lords", NULL, 403 },
+		{ "PATCH", "/users/$pal", USER("\"enabled\":true"), 403 },
+		{ "PUT", "/projects/$fin/groups/$crew/roles/$member", NULL, 204 },
+		{ "DELETE", "/projects/$fin/groups/$crew/roles/$member", NULL, 204 },
+		{ "PUT", "/projects/$fin/groups/$crew/roles/$admin", NULL, 403 },
+		{ "PUT", "/projects/$fin/groups/$guests/roles/$member", NULL, 404 },
+		{ "PUT", "/projects/$demo/groups/$crew/roles/$member", NULL, 404 },
+		{ "PUT", "/domains/$d3/groups/$crew/roles/$admin", NULL, 204 },
+		{ "DELETE", "/domains/$d3/groups/$crew/roles/$admin", NULL, 204 },
+		{ "PUT", "/system/groups/$crew/roles/$reader", NULL, 403 },
+		/* what a role implies is given with it, and what is inherited is on projects */
+		{ "PUT", "/projects/$fin/users/$ann/roles/$boiler", NULL, 403 },
+		{ "PUT", INHERIT "/domains/$d3/users/$ann/roles/$member" BELOW, NULL, 204 },
+		{ "GET", INHERIT "/domains/$d3/users/$ann/roles/$member" BELOW, NULL, 204 },
+		{ "DELETE", INHERIT "/domains/$d3/users/$ann/roles/$member" BELOW, NULL, 204 },
+		{ "PUT", INHERIT "/domains/$d3/users/$dora/roles/$admin" BELOW, NULL, 403 },
+		{ "PUT", INHERIT "/domains/$d3/groups/$crew/roles/$admin" BELOW, NULL, 403 },
+		{ "PUT", INHERIT "/projects/$fin/users/$dora/roles/$admin" BELOW, NULL, 403 },
+		{ "PUT", INHERIT "/domains/default/users/$ann/roles/$member" BELOW, NULL, 404 },
+		{ "PUT", "/roles/$auditor/implies/$reader", NULL, 403 },
+		{ "DELETE", "/roles/$boiler/implies/$service", NULL, 403 },
 		/* domains and roles are the cloud's */
 		{ "POST", "/domains", "{\"domain\":{\"name\":\"d4\"}}", 403 },
 		{ "PATCH", "/domains/$d3", "{\"domain\":{\"name\":\"x\"}}", 403 },
@@ -492,7 +554,7 @@ static bool lists(struct cloud *f, const struct auth *who, const char *path, con
 		json_t *user = json_object_get(doc, "user");
 		const char *has = json_string_value(json_object_get(user ? user : doc, "id"));
 
-		found |= !strcmp(has, id);
+		found |= has && !strcmp(has, id);
 	}
 	return found;
 }
@@ -510,6 +572,8 @@ static void lists_of_a_domains_admin_end_at_its_border(void **state)
 	assert_false(lists(f, &dora, "/identity/v3/projects", "projects", "demo"));
 	assert_true(lists(f, &dora, grants, "role_assignments", "dora"));
 	assert_false(lists(f, &dora, grants, "role_assignments", "boss"));
+	assert_true(lists(f, &dora, "/identity/v3/groups", "groups", "crew"));
+	assert_false(lists(f, &dora, "/identity/v3/groups", "groups", "guests"));
 	assert_false(lists(f, &dora, grants, "role_assignments", "theadmin"));
 	assert_true(lists(f, &cloud_admin, grants, "role_assignments", "boss"));
 }

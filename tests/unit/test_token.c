@@ -409,7 +409,7 @@ static void purge(unsigned int left)
 		struct call *c = call_at(now);
 
 		assert_int_equal(res_count(c, &appcred_resource, NULL, NULL), left);
-		assert_int_equal(appcred_purge(c), 0);
+		assert_int_equal(identity_purge(c), 0);
 		finish(c);
 		more = left > 0;
 	}
