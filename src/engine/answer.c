@@ -85,6 +85,7 @@ static const struct status {
 	{ 501, "Not Implemented", "notImplemented", -ENOSYS },
 	{ 503, "Service Unavailable", "serviceUnavailable", -EBUSY },
 	{ 507, "Insufficient Storage", "computeFault", -ENOSPC },
+	{ 416, "Requested Range Not Satisfiable", "badRequest", -ERANGE },
 };
 
 static const struct status *status_of(unsigned int code)

@@ -97,6 +97,9 @@ struct jobs *jobs_new(struct loop *loop, struct err *e);
 void jobs_free(struct jobs *jobs);
 int jobs_add(struct jobs *jobs, enum lane_id which, uint64_t owner, const struct job *job);
 
+/* file.c */
+void file_answer(struct call *c, struct http_answer *answer);
+
 /* answer.c */
 json_t *fault_json(const struct call *c);
 char *fault_html(const struct call *c);

@@ -5,10 +5,8 @@
  * that wait again when their time has come.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "base/log.h"
@@ -278,26 +276,13 @@ static const char *body_type(const struct call *c, const struct http_answer *ans
 	return answer->body ? "application/json" : NULL;
 }
 
-static int open_file(const char *path, struct http_answer *answer)
-{
-	struct stat st;
-
-	answer->fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (answer->fd < 0)
-		return -errno;
-	if (fstat(answer->fd, &st))
-		return -errno;
-	answer->size = (size_t)st.st_size;
-	return 0;
-}
-
 /* The fault or the reply as bytes. */
 static void fill_body(struct call *c, struct http_answer *answer)
 {
 	struct call_priv *p = c->priv;
 
-	if (!p->fault_status && p->file && open_file(p->file, answer))
-		call_fail(c, 500, "HTTPInternalServerError", "The file is not there.");
+	if (!p->fault_status && p->file)
+		file_answer(c, answer);
 	answer->status = p->fault_status ? p->fault_status : c->status;
 	if (p->fault_status) {
 		json_decref(c->reply);

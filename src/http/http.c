@@ -571,7 +571,8 @@ void http_reply(struct http_req *req, const struct http_answer *answer)
 	struct MHD_Response *response;
 
 	if (answer->fd >= 0) {
-		response = MHD_create_response_from_fd64(answer->size, answer->fd);
+		response = MHD_create_response_from_fd_at_offset64(answer->size, answer->fd,
+								   answer->offset);
 		if (!response)
 			close(answer->fd);
 	} else {

@@ -47,6 +47,7 @@ struct http_answer {
 	char *body;		    /* malloc'ed, taken; or NULL */
 	size_t size;		    /* of body or file */
 	int fd;			    /* a file to send, taken; -1: body */
+	uint64_t offset;	    /* where to begin in it */
 };
 
 bool http_is_local(const char *listen);

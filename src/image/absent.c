@@ -18,7 +18,6 @@ const struct absent image_absent[] = {
 	{ "/v2/schemas/tasks*", NULL, NULL, 404, TASKS },
 	{ "/v2/metadefs*", NULL, NULL, 404, METADEFS },
 	{ "/v2/schemas/metadefs*", NULL, NULL, 404, METADEFS },
-	{ "/v2/info/stores*", NULL, NULL, 404, ONE_STORE },
 	{ "/v2/stores*", NULL, NULL, 404, ONE_STORE },
 	{ "/v2/cache*", NULL, NULL, 404,
 	  "Hosts keep images themselves, and throw out what was not used for a day: the API has no "

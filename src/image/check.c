@@ -86,9 +86,10 @@ static int check_properties(struct call *c, const json_t *doc, const json_t *old
 	return 0;
 }
 
-static int check_tags(struct call *c, const json_t *tags)
+/* Tags are a set. */
+static int check_tags(struct call *c, json_t *doc)
 {
-	const json_t *tag;
+	const json_t *tags = json_object_get(doc, "tags"), *tag;
 	size_t i;
 
 	json_array_foreach ((json_t *)tags, i, tag)
@@ -100,7 +101,7 @@ static int check_tags(struct call *c, const json_t *tags)
 				 "The limit has been exceeded on the number of allowed image tags. "
 				 "Attempted: %zu, Maximum: %d",
 				 json_array_size(tags), TAGS_MAX);
-	return 0;
+	return json_object_set_new(doc, "tags", list_of_each(tags)) ? -ENOMEM : 0;
 }
 
 /* What an image is stays once it has bytes: hosts keep them under its name. */
@@ -194,7 +195,7 @@ int image_check(struct call *c, json_t *doc, const json_t *old)
 				 "action.");
 	if (old && !doc_same(doc, old, "owner") && !caller_is_admin(c))
 		return call_fail(c, 403, NULL, "An image is given to another project by an admin.");
-	rc = check_tags(c, json_object_get(doc, "tags"));
+	rc = check_tags(c, doc);
 	rc = rc ? rc : check_properties(c, doc, old);
 	rc = rc ? rc : old ? check_formats(c, doc, old) : check_new(c, doc);
 	size = rc ? 0 : json_dumpb(doc, NULL, 0, JSON_COMPACT);

@@ -136,10 +136,11 @@ static int keep(struct call *c, struct upload *up, const char *id)
 }
 
 /*
- * Bytes of no format (-ENOMSG) are kept, as Glance keeps them: nothing takes them for what they are
- * called. Without a virtual size no server boots from them, and no host would let one.
+ * It is known by its sums from now on; status: what it is then. Bytes of no format (-ENOMSG) are
+ * kept, as Glance keeps them: nothing takes them for what they are called. Without a virtual size
+ * no server boots from them, and no host would let one.
  */
-static int activate(struct call *c, const json_t *old, struct upload *up)
+static int settle(struct call *c, const json_t *old, struct upload *up, const char *status)
 {
 	json_t *doc;
 	/* Not pure, but done once: until the commit nobody looks at the file. */
@@ -148,7 +149,7 @@ static int activate(struct call *c, const json_t *old, struct upload *up)
 	if (rc)
 		return rc;
 	doc = json_copy((json_t *)old);
-	rc |= json_object_set_new(doc, "status", json_string("active"));
+	rc |= json_object_set_new(doc, "status", json_string(status));
 	rc |= json_object_set_new(doc, "size", json_integer(up->size));
 	if (!up->judgement)
 		rc |= json_object_set_new(doc, "virtual_size",
@@ -169,7 +170,8 @@ static int64_t upload_room(struct call *c)
 	return rc ? rc : image_room(c, doc_str(doc, "owner"));
 }
 
-static int handle_upload(struct call *c)
+/* status: what the image is when it has its bytes */
+static int take_bytes(struct call *c, const char *status)
 {
 	const json_t *doc = image_find_own(c);
 	struct upload *up = c->job;
@@ -189,7 +191,18 @@ static int handle_upload(struct call *c)
 		return call_fail(c, 409, NULL, "The image's format was changed meanwhile.");
 	if (up->judgement && up->judgement != -ENOMSG)
 		return refuse(c, doc, up);
-	return image_check_room(c, doc_str(doc, "owner"), up->size) ?: activate(c, doc, up);
+	return image_check_room(c, doc_str(doc, "owner"), up->size) ?: settle(c, doc, up, status);
+}
+
+static int handle_upload(struct call *c)
+{
+	return take_bytes(c, "active");
+}
+
+/* The first half of an import: import.c has the second. */
+static int handle_stage(struct call *c)
+{
+	return take_bytes(c, "uploading");
 }
 
 static int handle_download(struct call *c)
@@ -208,15 +221,32 @@ static int handle_download(struct call *c)
 	path = image_path(c, doc_str(doc, "id"));
 	if (!path)
 		return -ENOMEM;
-	call_header(c, "Content-Md5", doc_str(doc, "checksum"));
+	if (!call_header_in(c, "Range"))
+		call_header(c, "Content-Md5", doc_str(doc, "checksum"));
 	return call_reply_file(c, path, "application/octet-stream");
+}
+
+/**
+ * image_set_status() - Say what an image is from now on
+ * @c:      the call
+ * @image:  stored document
+ * @status: of Glance's words
+ *
+ * Return: 0; as res_put().
+ */
+int image_set_status(struct call *c, const json_t *image, const char *status)
+{
+	json_t *doc = json_copy((json_t *)image);
+
+	if (doc && json_object_set_new(doc, "status", json_string(status)))
+		json_decref(take(doc));
+	return res_put(c, &image_resource, doc);
 }
 
 /* Nobody but admins, and the hosts of servers that are there, fetches what is deactivated. */
 static int change_status(struct call *c, const char *verb, const char *from, const char *to)
 {
 	const json_t *old = image_find_own(c);
-	json_t *doc;
 
 	if (!old)
 		return -ENOENT;
@@ -225,10 +255,7 @@ static int change_status(struct call *c, const char *verb, const char *from, con
 	if (!doc_is(old, "status", from))
 		return call_fail(c, 403, NULL, "Not allowed to %s image in status '%s'", verb,
 				 doc_str(old, "status"));
-	doc = json_copy((json_t *)old);
-	if (doc && json_object_set_new(doc, "status", json_string(to)))
-		json_decref(take(doc));
-	return res_put(c, &image_resource, doc) ?: call_reply(c, 204, NULL);
+	return image_set_status(c, old, to) ?: call_reply(c, 204, NULL);
 }
 
 static int handle_deactivate(struct call *c)
@@ -325,6 +352,7 @@ int image_start(struct call *c)
 
 const struct route image_file_routes[] = {
 	{ "PUT", "/v2/images/{}/file", handle_upload, RULE_WRITE, ROUTE_UPLOAD, upload_room },
+	{ "PUT", "/v2/images/{}/stage", handle_stage, RULE_WRITE, ROUTE_UPLOAD, upload_room },
 	{ "GET", "/v2/images/{}/file", handle_download, RULE_CONTENT },
 	{ "DELETE", "/v2/images/{}", handle_delete, RULE_WRITE },
 	{ "POST", "/v2/images/{}/actions/deactivate", handle_deactivate, RULE_WRITE },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Image v2: the image as a table, its rules, JSON patch, tags, members, versions and schemas. */
+/* Image v2: the image as a table, its rules, JSON patch, tags and versions. */
 #include "image/image.h"
 
 #include <errno.h>
@@ -74,7 +74,7 @@ static int image_show(struct call *c, const json_t *doc, json_t *out)
 	snprintf(self, sizeof(self), "/v2/images/%s", doc_str(doc, "id"));
 	snprintf(file, sizeof(file), "%s/file", self);
 	if (!strcmp(doc_str(doc, "status"), "active"))
-		json_object_set_new(out, "stores", json_string("file"));
+		json_object_set_new(out, "stores", json_string(IMAGE_STORE));
 	return json_object_set_new(out, "self", json_string(self)) ||
 			       json_object_set_new(out, "file", json_string(file)) ||
 			       json_object_set_new(out, "schema", json_string("/v2/schemas/image"))
@@ -110,13 +110,14 @@ const struct resource image_resource = {
 	.show = image_show,
 	.visible = image_visible,
 	.listed = image_listed,
+	.check_filter = image_check_filter,
 	.selects = image_selects,
 };
 static const struct resource *const resources[] = { &image_resource, &image_gone_resource, NULL };
 
 static int create_image(struct call *c)
 {
-	char url[400];
+	char url[ENGINE_URL_LEN + 100];
 	int rc = res_handle_create(c, &image_resource);
 
 	if (rc)
@@ -124,6 +125,8 @@ static int create_image(struct call *c)
 	snprintf(url, sizeof(url), "%s/image/v2/images/%s", c->opts->public_url,
 		 doc_str(c->reply, "id"));
 	call_header(c, "Location", url);
+	call_header(c, "OpenStack-image-import-methods", IMAGE_IMPORT);
+	call_header(c, "OpenStack-image-store-ids", IMAGE_STORE);
 	return 0;
 }
 
@@ -227,43 +230,34 @@ static int patch_image(struct call *c)
 			  res_show(c, &image_resource, res_get(c, &image_resource, c->ids[0])));
 }
 
-static int change_tag(struct call *c, bool add)
+/* Takes tags. */
+static int change_tags(struct call *c, const json_t *image, json_t *tags)
 {
-	const json_t *old = image_find_own(c), *tag;
-	json_t *tags, *doc;
-	bool had = false;
-	size_t i;
-	int rc;
+	json_t *doc = json_copy((json_t *)image);
 
-	if (!old)
-		return -ENOENT;
-	tags = json_array();
-	json_array_foreach (json_object_get(old, "tags"), i, tag) {
-		if (!strcmp(json_string_value(tag), c->ids[1]))
-			had = true;
-		else
-			json_array_append(tags, (json_t *)tag);
-	}
-	if (add)
-		json_array_append_new(tags, json_string(c->ids[1]));
-	doc = json_copy((json_t *)old);
-	json_object_set_new(doc, "tags", tags);
-	if (!add && !had) {
-		json_decref(doc);
-		return call_fail(c, 404, NULL, "Tag %s is not there.", c->ids[1]);
-	}
-	rc = res_change(c, &image_resource, doc);
-	return rc ? rc : call_reply(c, 204, NULL);
+	if (!doc || !tags || json_object_set_new(doc, "tags", tags))
+		json_decref(take(doc));
+	return res_change(c, &image_resource, doc) ?: call_reply(c, 204, NULL);
 }
 
 static int put_tag(struct call *c)
 {
-	return change_tag(c, true);
+	const json_t *image = image_find_own(c);
+
+	if (!image)
+		return -ENOENT;
+	return change_tags(c, image, list_with(json_object_get(image, "tags"), c->ids[1]));
 }
 
 static int delete_tag(struct call *c)
 {
-	return change_tag(c, false);
+	const json_t *image = image_find_own(c), *tags = json_object_get(image, "tags");
+
+	if (!image)
+		return -ENOENT;
+	if (!list_has(tags, c->ids[1]))
+		return call_fail(c, 404, NULL, "Tag %s is not there.", c->ids[1]);
+	return change_tags(c, image, list_without(tags, c->ids[1]));
 }
 
 static json_t *versions(struct call *c)
@@ -291,54 +285,19 @@ static int handle_versions(struct call *c)
 	return call_reply(c, 200, versions(c));
 }
 
-/* The table as JSON schema, which the glance client builds its commands from. */
-static json_t *schema(struct call *c)
-{
-	static const char *const types[] = {
-		[J_STR] = "string", [J_BOOL] = "boolean", [J_INT] = "integer", [J_UUID] = "string",
-		[J_LIST] = "array", [J_OBJ] = "object",	  [J_ANY] = "string"
-	};
-	json_t *properties = json_object();
-
-	for (const struct rfield *f = res_fields(c, &image_resource); f->name; f++) {
-		json_t *p = json_pack("{s:[s,s]}", "type", "null", types[f->type]);
-
-		if (!(f->flags & R_BOTH))
-			json_object_set_new(p, "readOnly", json_true());
-		json_object_set_new(properties, f->name, p);
-	}
-	return json_pack("{s:s,s:o,s:{s:s},s:[{s:s,s:s}]}", "name", "image", "properties",
-			 properties, "additionalProperties", "type", "string", "links", "rel",
-			 "self", "href", "{self}");
-}
-
-static int handle_schema(struct call *c)
-{
-	return call_reply(c, 200, schema(c));
-}
-
-static int handle_list_schema(struct call *c)
-{
-	return call_reply(c, 200,
-			  json_pack("{s:s,s:{s:{s:s,s:o}}}", "name", "images", "properties",
-				    "images", "type", "array", "items", schema(c)));
-}
-
 static const struct route own_routes[] = {
 	{ "GET", "/", handle_choices, RULE_OPEN },
 	{ "GET", "/versions", handle_versions, RULE_OPEN },
 	{ "GET", "/v2/", handle_choices, RULE_OPEN },
-	{ "GET", "/v2/schemas/image", handle_schema, RULE_READ },
-	{ "GET", "/v2/schemas/images", handle_list_schema, RULE_READ },
-	{ "GET", "/v2/images", image_list, RULE_READ },
 	{ "POST", "/v2/images", create_image, RULE_WRITE },
 	{ "PATCH", "/v2/images/{}", patch_image, RULE_WRITE },
 	{ "PUT", "/v2/images/{}/tags/{}", put_tag, RULE_WRITE },
 	{ "DELETE", "/v2/images/{}/tags/{}", delete_tag, RULE_WRITE },
 	{ NULL },
 };
-static const struct route *const routes[] = { own_routes, image_member_routes, image_file_routes,
-					      NULL };
+static const struct route *const routes[] = { own_routes,	   image_member_routes,
+					      image_file_routes,   image_import_routes,
+					      image_schema_routes, NULL };
 static const struct periodic periodics[] = { { 300000, image_sweep }, { 0, NULL } };
 
 static const struct service service = {

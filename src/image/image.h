@@ -1,21 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Image v2: the table (image.c), what may stand in it (image/check.c), the
- * files behind it (image/file.c), lists and their filters (image/list.c), and
- * with whom it is shared (image/member.c).
+ * files behind it (image/file.c), lists and their filters (image/list.c),
+ * with whom it is shared (image/member.c), import in two steps (image/import.c) and what clients are
+ * told of all that (image/schema.c).
  */
 #ifndef ANYVF_IMAGE_IMAGE_H
 #define ANYVF_IMAGE_IMAGE_H
 
 #include "engine/feature.h"
+#include "engine/lists.h"
 
 /* Member of an image whose bytes were refused: the reason. */
 #define IMAGE_REFUSED "os_glance_refused"
+
+/* The one way of import, and the one store, as clients are told. */
+#define IMAGE_IMPORT "glance-direct"
+#define IMAGE_STORE  "file"
 
 extern const struct feature image_feature;
 extern const struct absent image_absent[];
 extern const struct resource image_resource, image_gone_resource;
 extern const struct route image_file_routes[], image_member_routes[];
+extern const struct route image_import_routes[], image_schema_routes[];
 
 const json_t *image_find_own(struct call *c);
 int image_start(struct call *c);
@@ -25,7 +32,8 @@ const json_t *image_member(const struct call *c, const json_t *doc);
 enum selects image_selects(const struct call *c, const json_t *doc, const char *name,
 			   const char *value);
 bool image_listed(const struct call *c, const json_t *doc);
-int image_list(struct call *c);
+int image_check_filter(struct call *c, const char *name, const char *value);
+int image_set_status(struct call *c, const json_t *image, const char *status);
 
 bool image_is_reserved(const char *name);
 int image_check(struct call *c, json_t *doc, const json_t *old);

@@ -137,20 +137,9 @@ static bool number_selects(const json_t *number, bool most, const char *value)
 	return json_is_integer(number) && (most ? n <= limit : n >= limit);
 }
 
-static bool has_tag(const json_t *doc, const char *tag)
-{
-	const json_t *t;
-	size_t i;
-
-	json_array_foreach (json_object_get(doc, "tags"), i, t)
-		if (!strcmp(json_string_value(t), tag))
-			return true;
-	return false;
-}
-
 /**
  * image_selects() - Does a filter of Glance's own select an image?
- * @c:     the call; its filters passed image_list()
+ * @c:     the call; its filters passed image_check_filter()
  * @doc:   image; NULL: only whether the filter is one of these
  * @name:  filter
  * @value: its value
@@ -167,7 +156,7 @@ enum selects image_selects(const struct call *c, const json_t *doc, const char *
 		return !strcmp(value, "all") || name[0] == 'm' ? SELECTS : SELECTS_OTHER;
 	number = bounded(name, &most);
 	if (!strcmp(name, "tag"))
-		yes = has_tag(doc, value);
+		yes = list_has(json_object_get(doc, "tags"), value);
 	else if (number)
 		yes = number_selects(json_object_get(doc, number), most, value);
 	else if (is_time(name))
@@ -215,8 +204,15 @@ static int check_word(struct call *c, const char *name, const char *value, const
 	return call_fail(c, 400, NULL, "Invalid value '%.200s' for '%s' filter.", value, name);
 }
 
-/* A value of one filter: 400 for what Glance refuses. */
-static int check_filter(struct call *c, const char *name, const char *value)
+/**
+ * image_check_filter() - Judge a value of a filter of images
+ * @c:     the call
+ * @name:  filter, or a word of sorting
+ * @value: its value
+ *
+ * Return: 0; a 400 fault for what Glance refuses.
+ */
+int image_check_filter(struct call *c, const char *name, const char *value)
 {
 	static const char *const yes_no[] = { "true", "false", NULL };
 	static const char *const ways[] = { "asc", "desc", NULL };
@@ -227,6 +223,11 @@ static int check_filter(struct call *c, const char *name, const char *value)
 	int64_t at;
 	bool most;
 
+	if (!strcmp(name, "changes-since"))
+		return call_fail(c, 400, NULL,
+				 "The \"changes-since\" filter is no longer available on v2.");
+	if (!strcmp(name, "sort") && (call_arg(c, "sort_key") || call_arg(c, "sort_dir")))
+		return call_fail(c, 400, NULL, "Old and new sorting syntax cannot be combined");
 	if (!strcmp(name, "member_status"))
 		return check_word(c, name, value, statuses);
 	if (!strcmp(name, "visibility"))
@@ -244,52 +245,6 @@ static int check_filter(struct call *c, const char *name, const char *value)
 		return 0;
 	return call_fail(c, 400, NULL,
 			 "Bad \"%s\" query filter format. Use ISO 8601 DateTime notation.", name);
-}
-
-/**
- * image_list() - GET of images
- * @c: the call
- *
- * Return: 0; a fault: 400 for what cannot be understood.
- */
-int image_list(struct call *c)
-{
-	static const char *const names[] = {
-		"name",
-		"id",
-		"status",
-		"disk_format",
-		"container_format",
-		"created_at",
-		"updated_at",
-		"size_min",
-		"size_max",
-		"min_ram_min",
-		"min_ram_max",
-		"min_disk_min",
-		"min_disk_max",
-		"virtual_size_min",
-		"virtual_size_max",
-		"protected",
-		"os_hidden",
-		"member_status",
-		"sort_dir",
-		"visibility",
-	};
-	int rc = 0;
-
-	if (call_arg(c, "changes-since"))
-		return call_fail(c, 400, NULL,
-				 "The \"changes-since\" filter is no longer available on v2.");
-	if (call_arg(c, "sort") && (call_arg(c, "sort_key") || call_arg(c, "sort_dir")))
-		return call_fail(c, 400, NULL, "Old and new sorting syntax cannot be combined");
-	for (unsigned int i = 0; i < ARRAY_LEN(names) && !rc; i++) {
-		const char *value;
-
-		for (unsigned int k = 0; !rc && (value = call_arg_at(c, names[i], k)); k++)
-			rc = check_filter(c, names[i], value);
-	}
-	return rc ? rc : res_handle_list(c, &image_resource, false);
 }
 
 /* What is shared with the caller is listed as far as he said to it what he asks for. */

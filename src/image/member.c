@@ -154,43 +154,11 @@ static int remove_member(struct call *c)
 	return rc ? rc : call_reply(c, 204, NULL);
 }
 
-/* As Glance tells it: glanceclient builds its commands from it. */
-static json_t *schema(void)
-{
-	static const char *const names[] = { "created_at", "image_id", "member_id",
-					     "schema",	   "status",   "updated_at" };
-	json_t *properties = json_object();
-
-	for (unsigned int i = 0; i < ARRAY_LEN(names); i++)
-		json_object_set_new(properties, names[i],
-				    json_pack("{s:s,s:b}", "type", "string", "readOnly",
-					      strcmp(names[i], "status") != 0));
-	json_object_set_new(json_object_get(properties, "status"), "enum",
-			    json_pack("[s,s,s]", "pending", "accepted", "rejected"));
-	return json_pack("{s:s,s:o}", "name", "member", "properties", properties);
-}
-
-static int show_schema(struct call *c)
-{
-	return call_reply(c, 200, schema());
-}
-
-static int list_schema(struct call *c)
-{
-	return call_reply(c, 200,
-			  json_pack("{s:s,s:{s:{s:s,s:o},s:{s:s}},s:[{s:s,s:s}]}", "name",
-				    "members", "properties", "members", "type", "array", "items",
-				    schema(), "schema", "type", "string", "links", "href",
-				    "{schema}", "rel", "describedby"));
-}
-
 const struct route image_member_routes[] = {
 	{ "GET", "/v2/images/{}/members", list_members, RULE_READ },
 	{ "POST", "/v2/images/{}/members", add_member, RULE_WRITE },
 	{ "GET", "/v2/images/{}/members/{}", show_member, RULE_READ },
 	{ "PUT", "/v2/images/{}/members/{}", update_member, RULE_WRITE },
 	{ "DELETE", "/v2/images/{}/members/{}", remove_member, RULE_WRITE },
-	{ "GET", "/v2/schemas/member", show_schema, RULE_READ },
-	{ "GET", "/v2/schemas/members", list_schema, RULE_READ },
 	{ NULL },
 };

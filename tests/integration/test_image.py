@@ -168,9 +168,57 @@ def test_an_admin_gives_an_image_away(cloud):
 
 
 def test_schemas_name_what_there_is(cloud):
-    member = cloud.demo.get('/image/v2/schemas/member')
-    assert member['name'] == 'member' and member['properties']['status']['enum'] == ['pending', 'accepted', 'rejected']
-    assert cloud.demo.get('/image/v2/schemas/members')['properties']['members']['items'] == member
+    for one, many in ('member', 'members'), ('image', 'images'), ('metadefs/namespace', 'metadefs/namespaces'):
+        schema = cloud.demo.get(f'/image/v2/schemas/{one}')
+        assert schema['name'] == one.split('/')[-1]
+        assert cloud.demo.get(f'/image/v2/schemas/{many}')['properties'][many.split('/')[-1]]['items'] == schema
+    assert cloud.demo.get('/image/v2/schemas/member')['properties']['status']['enum'] == ['pending', 'accepted', 'rejected']
+    members = cloud.demo.get('/image/v2/schemas/image')['properties']
+    assert set(create(cloud.demo)) <= {*members}, 'each member of an image has its schema'
+    assert members['visibility']['enum'] == ['public', 'private', 'shared', 'community'] and 'qcow2' in members['disk_format']['enum']
+    assert members['os_hash_value']['readOnly'] and 'readOnly' not in members['name'] and members['name']['maxLength'] == 255
+    assert cloud.demo.get('/image/v2/metadefs/namespaces')['namespaces'] == []
+    assert cloud.demo.call('POST', '/image/v2/metadefs/namespaces', {'namespace': 'x'}).status_code == 404
+
+
+def test_import_in_two_steps(cloud):
+    assert cloud.demo.get('/image/v2/info/import')['import-methods']['value'] == ['glance-direct']
+    assert [s['id'] for s in cloud.demo.get('/image/v2/info/stores')['stores']] == ['file']
+    got = cloud.demo.call('POST', V2, {'name': 'i', 'disk_format': 'raw', 'container_format': 'bare'})
+    assert (got.headers['OpenStack-image-import-methods'], got.headers['OpenStack-image-store-ids']) == ('glance-direct', 'file')
+    image, direct = got.json(), {'method': {'name': 'glance-direct'}}
+    path = f"{V2}/{image['id']}"
+
+    def stage(client, data=b'staged' * 100):
+        return client.http.put(f'{client.url}{path}/stage', data=data, headers=OCTETS, timeout=30).status_code
+    assert cloud.demo.call('POST', path + '/import', direct).status_code == 409, 'nothing is staged'
+    assert stage(cloud.demo, qcow2()) == 415, 'judged as an upload is'
+    assert stage(cloud.demo) == 204
+    assert cloud.demo.get(path)['status'] == 'uploading' and stage(cloud.demo) == 409
+    assert cloud.demo.call('GET', path + '/file').status_code == 204 and upload(cloud.demo, image, b'x').status_code == 409
+    assert 'is not active' in cloud.boot(cloud.flavor(), image, [], cloud.demo, 400)['badRequest']['message']
+    for bad, status in ({}, 400), ({'method': {}}, 400), ({'method': {'name': 'web-download', 'uri': 'http://127.0.0.1/'}}, 400), \
+            ({**direct, 'stores': ['other']}, 409):
+        assert cloud.demo.call('POST', path + '/import', bad).status_code == status, bad
+    assert cloud.demo.call('POST', path + '/import', {**direct, 'stores': ['file']}).status_code == 202
+    got = cloud.demo.get(path)
+    assert (got['status'], got['size'], got['checksum']) == ('active', 600, hashlib.md5(b'staged' * 100).hexdigest())
+    assert cloud.demo.http.get(f'{cloud.demo.url}{path}/file', timeout=10).content == b'staged' * 100
+    assert cloud.demo.call('POST', path + '/import', direct).status_code == 409
+
+
+@pytest.mark.parametrize('asked,status,shown', [
+    ('bytes=0-3', 206, '0-3'), ('bytes=4-', 206, '4-9'), ('bytes=-3', 206, '7-9'), ('bytes=8-99', 206, '8-9'), ('bytes=-99', 206, '0-9'),
+    ('bytes=9-9', 206, '9-9'), ('bytes=10-', 416, None), ('bytes=5-4', 416, None), ('bytes=-0', 416, None), ('bytes=x', 416, None),
+    ('lines=1-2', 416, None), ('bytes=18446744073709551616-', 416, None), ('bytes=0-1,3-4', 400, None)])
+def test_a_range_of_a_download(cloud, asked, status, shown):
+    image, data = active(cloud.demo, data=b'0123456789'), b'0123456789'
+    got = cloud.demo.http.get(f"{cloud.demo.url}{V2}/{image['id']}/file", headers={'Range': asked}, timeout=10)
+    assert got.status_code == status
+    if shown:
+        first, last = map(int, shown.split('-'))
+        assert got.headers['Content-Range'] == f'bytes {shown}/10' and got.content == data[first:last + 1]
+        assert got.headers['Content-Length'] == str(last - first + 1) and 'Content-Md5' not in got.headers
 
 
 def test_find_by_name_is_404_then_a_filter(cloud):
@@ -202,6 +250,9 @@ def test_json_patch(cloud):
 
 
 def test_tags_and_paging(cloud):
+    image = create(cloud.demo, tags=['b', 'a', 'b'])
+    assert image['tags'] == ['b', 'a'], 'tags are a set'
+    assert cloud.demo.call('PUT', f"{V2}/{image['id']}/tags/{'t' * 256}").status_code == 400
     name = f'page-{uuid.uuid4().hex}'
     images = [create(cloud.demo, name=name) for _ in range(3)]
     cloud.demo.put(f"{V2}/{images[0]['id']}/tags/t1", None, 204)
