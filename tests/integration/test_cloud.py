@@ -149,6 +149,12 @@ def test_the_founding_documents_commands_make_guests_that_ping(site, vms):
     assert site.cloud.show_port({'id': one.port})['status'] == 'ACTIVE'
 
 
+def test_the_guests_images_are_registered_once_and_as_novas_take_them(site):
+    image = site.cloud.admin.get(f'/image/v2/images/{site.image}')
+    assert (image['disk_format'], image['container_format']) == ('raw', 'bare') and image['kernel_id'] and image['ramdisk_id']
+    assert site.cli(ROOT / 'scripts/guest-register') == site.image
+
+
 def icmp_ids(vm):
     """The ids of echo requests that tcpdump inside the guest wrote down."""
     return set(re.findall(r'echo request, id (\d+)', vm.run('cat /tmp/dump')[1]))
