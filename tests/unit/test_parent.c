@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -407,6 +408,34 @@ static void without_root_the_verbs_say_so(void **state)
 	assert_int_equal(parent_ready(NULL, &e), 0);
 }
 
+/* In a namespace of its own; 77: it cannot have one. */
+static int hears_of_lo(void)
+{
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	struct nlmsghdr h;
+	int fd;
+
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNET))
+		return 77;
+	if (netdev_follow(&fd, NULL) || ioctl(fd, SIOCSIFFLAGS, &ifr) ||
+	    recv(fd, &h, sizeof(h), MSG_DONTWAIT) != sizeof(h))
+		return 1;
+	return h.nlmsg_type != RTM_NEWLINK;
+}
+
+static void changes_of_netdevs_are_heard_at_once(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid)
+		_exit(hears_of_lo());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(status, 0);
+}
+
 static int run_dir_remove(void **state)
 {
 	char path[64];
@@ -435,6 +464,7 @@ int main(void)
 		cmocka_unit_test(a_call_beside_the_list_ends_the_child),
 		cmocka_unit_test(calls_that_are_on_the_list_do_not_do_all_they_can),
 		cmocka_unit_test(without_root_the_verbs_say_so),
+		cmocka_unit_test(changes_of_netdevs_are_heard_at_once),
 	};
 
 	snprintf(tap_name, sizeof(tap_name), "edg%u", (unsigned int)getpid());

@@ -31,6 +31,7 @@ static struct {
 	int open_fails; /* errno of the next openings; 0: they work */
 	struct uplink_state wire;
 	bool wire_gone;
+	int news; /* of netdevs, for the next switch */
 	struct dp_hint hints[8];
 	unsigned int n_hints;
 	struct veb_heard heard;
@@ -210,7 +211,9 @@ void uplink_rename(struct port *port, const char *name)
 }
 int parent_links_follow(struct parent *p, int *fd, struct err *e)
 {
-	return rtnl_open(0, fd, e);
+	*fd = fake.news;
+	fake.news = -1;
+	return *fd < 0 ? rtnl_open(fd, e) : 0;
 }
 bool tap_port_where(const struct port *port, struct tap_place *out, struct netdev_state *state)
 {
@@ -298,6 +301,7 @@ static int world_setup(void **state)
 
 	memset(&fake, 0, sizeof(fake));
 	fake.hint_fd = eventfd(0, EFD_CLOEXEC);
+	fake.news = -1;
 	fake.wire = (struct uplink_state){ .carrier = true, .mtu = 1500 };
 	snprintf(w->dir, sizeof(w->dir), "/tmp/anyvf-test-sw-XXXXXX");
 	assert_non_null(mkdtemp(w->dir));
@@ -1484,6 +1488,25 @@ static void link_state_follows_the_pf_unless_told_otherwise(void **state)
 	assert_string_equal(who(w, 1, M2, M58), "");
 }
 
+static void a_change_of_some_netdev_has_wires_looked_at_at_once(void **state)
+{
+	struct world *w = *state;
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
+	fake.news = ends[0];
+	world_restart(w);
+	loop_timer_set(w->sw->tick, UINT32_MAX, 0);
+	pf_add(w, "p2p1", 1);
+	assert_int_equal(pf_words(w, "uplink dev uplink_arg eth9"), 0);
+	assert_true(vf_get(w, 0).status.link_up);
+	fake.wire.carrier = false;
+	assert_int_equal(send(ends[1], "", 1, 0), 1);
+	loop_turn(w->loop, 1000);
+	assert_false(vf_get(w, 0).status.link_up);
+	close(ends[1]);
+}
+
 /* Trust off, on and off again: the guest's link, plug and groups stay as they are. */
 static void trust_changes_without_a_reset(void **state)
 {
@@ -2278,6 +2301,7 @@ int main(void)
 		T(one_bad_word_leaves_the_whole_command_out),
 		T(numvfs_changes_online_but_not_below_a_vf_in_use),
 		T(link_state_follows_the_pf_unless_told_otherwise),
+		T(a_change_of_some_netdev_has_wires_looked_at_at_once),
 		T(trust_changes_without_a_reset),
 		T(promiscuity_is_what_the_operators_word_says),
 		T(attachments_are_exclusive_and_idempotent),

@@ -215,7 +215,7 @@ bool links_default_route(unsigned int index)
 	struct links l = { 0 };
 	struct above s = { 0 };
 	auto_close int sock = -1;
-	int rc = rtnl_open(0, &sock, NULL) ?: links_dump(sock, &l);
+	int rc = rtnl_open(&sock, NULL) ?: links_dump(sock, &l);
 
 	if (!rc)
 		s.all = calloc(l.n + 1, sizeof(*s.all));

@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 
 #include "sw/parent/netns.h"
+#include "sw/parent/rtnl.h"
 
 #define PACKET_RCVBUF (16 << 20) /* bytes; a burst of GSO frames while the worker is elsewhere */
 
@@ -453,6 +454,27 @@ int netdev_gre_open(bool v6, int *fd, struct err *e)
 		return err_errno(e, "GRE socket");
 	*fd = take_fd(sock);
 	return 0;
+}
+
+/**
+ * netdev_follow() - Hear of each change of a netdev in our namespace
+ * @fd: gets a socket as of rtnl_open(), with RTNLGRP_LINK; the caller closes it
+ * @e:  says why not
+ *
+ * Return: 0 or the kernel's errno.
+ * Context: any; no privilege needed.
+ */
+int netdev_follow(int *fd, struct err *e)
+{
+	const struct sockaddr_nl to = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
+	auto_close int sock = -1;
+	int rc = rtnl_open(&sock, e);
+
+	if (!rc && bind(sock, (const struct sockaddr *)&to, sizeof(to)))
+		rc = err_errno(e, "follow netdevs");
+	if (!rc)
+		*fd = take_fd(sock);
+	return rc;
 }
 
 /**

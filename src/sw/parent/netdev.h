@@ -80,6 +80,7 @@ void netdev_tap_remove(int fd);
 int netdev_tap_set_carrier(int fd, bool carrier);
 int netdev_packet_open(const char *name, int *fd, struct err *e);
 int netdev_gre_open(bool v6, int *fd, struct err *e);
+int netdev_follow(int *fd, struct err *e);
 int netdev_state(int sock, unsigned int ifindex, struct netdev_state *out);
 void netdev_tap_state(int fd, struct netdev_state *out);
 

@@ -190,10 +190,10 @@ int parent_packet_open(struct parent *p, const char *netdev, bool force, int *fd
 /**
  * parent_links_follow() - Have a socket opened that hears of each change of a netdev
  * @p:  the parent, or NULL without root
- * @fd: see rtnl_open(); the caller closes it
+ * @fd: see netdev_follow(); the caller closes it
  * @e:  says why not
  *
- * Return: 0, -EPERM without root, else as rtnl_open().
+ * Return: 0, -EPERM without root, else as netdev_follow().
  * Context: control; blocks for the parent's answer.
  */
 int parent_links_follow(struct parent *p, int *fd, struct err *e)

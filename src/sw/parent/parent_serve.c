@@ -51,7 +51,7 @@ static int serve_judged(struct parent_store *s, const struct request *q,
 	case VERB_PACKET_OPEN:
 		return netdev_packet_open(q->name, fd, e);
 	case VERB_LINKS_FOLLOW:
-		return rtnl_open(RTNLGRP_LINK, fd, e);
+		return netdev_follow(fd, e);
 	case VERB_GRE_OPEN:
 		return netdev_gre_open(q->v6, fd, e);
 	case VERB_FILE_OPEN:

@@ -10,24 +10,17 @@
 #define ANSWER_MAX 65536 /* bytes of a datagram; the kernel makes them of at most 32768 */
 
 /**
- * rtnl_open() - A socket of our namespace
- * @group: RTNLGRP_… of what it hears; 0: nothing
- * @fd:    gets it, non-blocking; the caller closes it
- * @e:     says why not
+ * rtnl_open() - A socket of our namespace, for rtnl_dump()
+ * @fd: gets it, non-blocking; the caller closes it
+ * @e:  says why not
  *
  * Return: 0 or the kernel's errno.
  * Context: any; no privilege needed.
  */
-int rtnl_open(unsigned int group, int *fd, struct err *e)
+int rtnl_open(int *fd, struct err *e)
 {
-	auto_close int sock =
-		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
-
-	if (sock < 0 ||
-	    (group && setsockopt(sock, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group))))
-		return err_errno(e, "netlink");
-	*fd = take_fd(sock);
-	return 0;
+	*fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	return *fd < 0 ? err_errno(e, "netlink") : 0;
 }
 
 /**

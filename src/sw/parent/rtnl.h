@@ -15,7 +15,7 @@
 /* Takes one message of a list; a negative errno ends it. */
 typedef int (*rtnl_fn)(void *arg, const struct nlmsghdr *h);
 
-int rtnl_open(unsigned int group, int *fd, struct err *e);
+int rtnl_open(int *fd, struct err *e);
 int rtnl_dump(int sock, uint16_t type, rtnl_fn fn, void *arg);
 uint32_t rtnl_u32(const struct rtattr *a);
 
