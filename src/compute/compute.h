@@ -65,6 +65,7 @@ json_t *server_view_changed(struct call *c, const json_t *server);
 json_t *server_view_brief(struct call *c, const json_t *server);
 
 /* compute/request.c */
+unsigned int networks_usable(struct call *c, const json_t **one);
 int server_check_name(struct call *c, const char *name);
 int server_check_metadata(struct call *c, const json_t *metadata);
 int server_check_tags(struct call *c, const json_t *tags);

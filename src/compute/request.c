@@ -445,23 +445,35 @@ static int add_nic(struct call *c, struct boot *b, const json_t *row)
 	return add_network(c, b, id, doc_text(row, "fixed_ip"));
 }
 
+/**
+ * networks_usable() - How many networks a server of the caller's may have unnamed; 2 for more
+ * @c:   the call
+ * @one: gets one of them, borrowed; untouched when there is none
+ */
+unsigned int networks_usable(struct call *c, const json_t **one)
+{
+	struct cursor it = res_list(c, &network_resource, NULL, NULL);
+	unsigned int n = 0;
+
+	while (n < 2 && cursor_next(&it))
+		if (caller_is_in(c, doc_str(it.doc, "project_id")) || doc_bool(it.doc, "shared")) {
+			*one = it.doc;
+			n++;
+		}
+	return n;
+}
+
 /* Nothing said: the one network the project can use, if it is one; none is no fault. */
 static int add_only_network(struct call *c, struct boot *b)
 {
-	struct cursor it = res_list(c, &network_resource, NULL, NULL);
-	const char *only = NULL;
+	const json_t *net = NULL;
+	unsigned int n = networks_usable(c, &net);
 
-	while (cursor_next(&it)) {
-		if (!caller_is_in(c, doc_str(it.doc, "project_id")) && !doc_bool(it.doc, "shared"))
-			continue;
-		if (only)
-			return call_fail(
-				c, 409, "NetworkAmbiguous",
-				"Multiple possible networks found, use a Network ID to be more "
-				"specific.");
-		only = doc_text(it.doc, "id");
-	}
-	return only ? add_network(c, b, only, NULL) : 0;
+	if (n > 1)
+		return call_fail(c, 409, "NetworkAmbiguous",
+				 "Multiple possible networks found, use a Network ID to be more "
+				 "specific.");
+	return n ? add_network(c, b, doc_text(net, "id"), NULL) : 0;
 }
 
 static int find_networks(struct call *c, struct boot *b)

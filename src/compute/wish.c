@@ -26,7 +26,7 @@ static json_t *port_ids(struct call *c, const json_t *server)
 	size_t i;
 
 	json_array_foreach (json_object_get(server, "ports"), i, entry)
-		if (is_plugged(c, server, doc_text(entry, "id")))
+		if (!doc_text(entry, "detaching") && is_plugged(c, server, doc_text(entry, "id")))
 			json_array_append(list, json_object_get(entry, "id"));
 	return list;
 }
@@ -73,6 +73,8 @@ static const struct rfield report_rows[] = {
 	{ "power_state", J_INT, R_CREATE, "0", .min = 0, .max = 7 },
 	{ "reboot", J_INT, R_CREATE, "0" },
 	{ "fault", J_OBJ, R_CREATE | R_NULL },
+	{ "plugged", J_LIST, R_CREATE },
+	{ "kept", J_LIST, R_CREATE },
 	{ NULL },
 };
 
@@ -91,13 +93,17 @@ static int server_gone(struct call *c, const char *host, const char *id, const j
 static int report_server(struct call *c, const char *host, const char *id, const json_t *wish,
 			 const json_t *said)
 {
-	auto_of(json_decref) json_t *server = json_copy((json_t *)res_get(c, &server_resource, id));
+	auto_of(json_decref) json_t *server = NULL;
 	enum server_change change;
 	char now[32];
 	int rc;
 
 	if (doc_is(said, "status", "DELETED"))
 		return server_gone(c, host, id, wish);
+	rc = interface_report(c, id, said);
+	if (rc)
+		return rc;
+	server = json_copy((json_t *)res_get(c, &server_resource, id));
 	change = server ? server_report(server, wish, said, call_time(c, now)) : SERVER_SAME;
 	if (change == SERVER_SAME)
 		return 0;

@@ -108,6 +108,21 @@ class Server:
     def domain(self):
         return f'anyvf-{self.id}'
 
+    def new_port(self, net):
+        """Another port, which the server's document does not have yet: its id and its MAC."""
+        ident, vf = str(uuid.uuid4()), self.host.free_vf()
+        net.last += 1
+        mac = f'fa:16:3e:00:{net.n:02x}:{net.last:02x}'
+        self.host.api.put('port', {**self.host.api.docs['port'][self.port], 'id': ident, 'vf': vf, 'mac': mac, 'network': net.id,
+                                   'fixed_ips': [{'ip_address': net.addr(net.last), 'subnet_id': net.subnet}]})
+        return ident, mac
+
+    def drop_port(self, port):
+        """As the API ends a port: the server's document is without it, its VF is to come back."""
+        self.change(ports=[self.port])
+        self.host.api.change('port', port, released=True)
+        self.host.api.wait_status('port', port, 'RELEASED')
+
     def change(self, **members):
         self.host.api.change('server', self.id, **members)
 
@@ -301,6 +316,35 @@ def test_guests_of_a_network_ping_each_other(host):
     assert net.dnsmasq()
     leases = (net.dir / 'leases').read_text()
     assert one.ip in leases and two.ip in leases
+    plug_and_unplug(host, net, one, two, console)
+
+
+def nics(console):
+    return re.findall(r'^\d+: (eth\d+):.*\n.*ether (\S+)', console.run('ip link')[1], re.M)
+
+
+def plug_and_unplug(host, net, one, two, console):
+    """A port comes to a running guest and leaves it, twice; the agent is killed in the middle of both."""
+    port, mac = one.new_port(net)
+    for kill in False, True:
+        one.change(ports=[one.port, port])
+        if kill:
+            host.restart()
+        host.api.wait_status('port', port, 'ACTIVE')
+        nic = wait_for(lambda: {m: n for n, m in nics(console)}.get(mac), 20, 'the NIC in the guest')
+        assert console.run(f'ip -d link show {nic}')[1].count('maxmtu 1400') == 1
+        assert console.run(f'ifconfig {nic} up; udhcpc -n -q -t 8 -T 1 -i {nic} -s /bin/true', 30)[0] == 0, 'an address is offered'
+        config = host.swd.vf('p2p1', host.api.docs['port'][port]['vf'])
+        assert (config['config']['mac'], config['status']['connected']) == (mac, True)
+        wait_for(lambda: set(host.api.reports['server', one.id]['plugged']) == {one.port, port}, 20, 'the report')
+        one.change(ports=[one.port])
+        if kill:
+            host.restart()
+        wait_for(lambda: host.api.reports['server', one.id].get('plugged') == [one.port], 20, 'the report')
+        assert host.api.reports['server', one.id]['status'] == 'ACTIVE'
+        assert [m for _, m in nics(console)] == [one.mac]
+    one.drop_port(port)
+    assert console.run(f'ping -c 1 -W 5 {two.ip}')[0] == 0
 
 
 def test_without_dhcp_there_is_no_address(host):

@@ -387,24 +387,56 @@ def test_rename_and_metadata_reach_the_wish(cloud):
     assert wish['name'] == 'new' and wish['metadata'] == {'a': '3'}
 
 
-def test_interfaces_of_a_stopped_server_change(cloud):
+def test_interfaces_come_and_go(cloud):
     agent, flavor, image, net = populate(cloud)
     server = cloud.boot(flavor, image, [{'uuid': net['id']}])
     cloud.wait_status(server, 'ACTIVE')
     path = f"{NOVA}/servers/{server['id']}/os-interface"
     port = cloud.port(net)
     body = {'interfaceAttachment': {'port_id': port['id']}}
-    got = cloud.admin.call('POST', path, body)
-    assert 'stop instance' in message(got, 400, 'badRequest')
-    cloud.action(server, 'os-stop')
-    cloud.wait_status(server, 'SHUTOFF')
-    attached = cloud.admin.post(path, body, 200)['interfaceAttachment']
-    assert attached['port_id'] == port['id'] and attached['mac_addr'] == port['mac_address']
-    assert len(cloud.admin.get(path)['interfaceAttachments']) == 2
-    assert port['id'] in agent.wishes()['server'][server['id']]['ports']
-    cloud.admin.delete(f"{path}/{port['id']}", status=202)
-    assert len(cloud.admin.get(path)['interfaceAttachments']) == 1
-    assert cloud.show_port(port)['device_id'] == ''
+    for status, action in ('ACTIVE', 'os-stop'), ('SHUTOFF', 'os-start'):
+        attached = cloud.admin.post(path, body, 200)['interfaceAttachment']
+        assert attached['port_id'] == port['id'] and attached['mac_addr'] == port['mac_address']
+        assert len(cloud.admin.get(path)['interfaceAttachments']) == 2
+        assert port['id'] in agent.wishes()['server'][server['id']]['ports']
+        cloud.admin.delete(f"{path}/{port['id']}", status=202)
+        wait_for(lambda: not cloud.show_port(port)['device_id'], 5, 'the port free again')
+        assert len(cloud.admin.get(path)['interfaceAttachments']) == 1
+        cloud.wait_status(server, status)
+        cloud.action(server, action)
+        cloud.wait_status(server, 'SHUTOFF' if status == 'ACTIVE' else 'ACTIVE')
+        wait_for(lambda: port['id'] not in agent.wishes()['port'], 5, 'its VF back')
+
+
+def test_a_port_is_its_servers_until_the_guest_lets_it_go(cloud):
+    agent, flavor, image, net = populate(cloud)
+    server, port = cloud.boot(flavor, image, [{'uuid': net['id']}]), cloud.port(net)
+    cloud.wait_status(server, 'ACTIVE')
+    own = f"{NOVA}/servers/{server['id']}"
+    path, body = own + '/os-interface', {'interfaceAttachment': {'port_id': port['id']}}
+    cloud.admin.post(path, body, 200)
+    agent.ignore.add('server')
+
+    def detach():
+        for _ in range(2):  # who asks twice is not told otherwise
+            cloud.admin.delete(f"{path}/{port['id']}", status=202)
+        wish = agent.wishes()['server'][server['id']]
+        assert port['id'] not in wish['ports'] and len(cloud.admin.get(path)['interfaceAttachments']) == 2
+        assert cloud.admin.call('POST', path, body).status_code == 400
+
+        def report(**said):
+            agent.report('server', server['id'], generation=wish['generation'], status='ACTIVE', power_state=1, **said)
+        return report
+    report = detach()
+    report(plugged=[port['id']], kept=[])
+    assert cloud.show_port(port)['device_id'] == server['id']
+    report(plugged=[port['id']], kept=[port['id']])
+    assert port['id'] in agent.wishes()['server'][server['id']]['ports'], 'it is to have it again'
+    action = cloud.admin.get(own + '/os-instance-actions')['instanceActions'][0]
+    assert (action['action'], action['message']) == ('detach_interface', 'The guest did not give the interface back')
+    report = detach()
+    report(plugged=[], kept=[])
+    assert not cloud.show_port(port)['device_id'] and len(cloud.admin.get(path)['interfaceAttachments']) == 1
 
 
 # Whose servers
@@ -1161,12 +1193,12 @@ def test_extra_specs_that_are_not_served_are_refused(shared, kit):
 
 def test_an_interface_is_made_on_a_network(cloud):
     _, flavor, image, net = populate(cloud)
-    other = cloud.network(name='second')
     server = cloud.boot(flavor, image, [{'uuid': net['id']}])
     cloud.wait_status(server, 'ACTIVE')
-    cloud.action(server, 'os-stop')
-    cloud.wait_status(server, 'SHUTOFF')
     path = f"{NOVA}/servers/{server['id']}/os-interface"
+    only = cloud.admin.post(path, {'interfaceAttachment': {}}, 200)['interfaceAttachment']
+    assert only['net_id'] == net['id'], 'the only one that there is'
+    other = cloud.network(name='second')
     wish = {'net_id': other['id'], 'fixed_ips': [{'ip_address': '10.20.0.77'}]}
     made = cloud.admin.post(path, {'interfaceAttachment': wish}, 200)['interfaceAttachment']
     assert made['fixed_ips'][0]['ip_address'] == '10.20.0.77' and made['net_id'] == other['id']
@@ -1174,7 +1206,7 @@ def test_an_interface_is_made_on_a_network(cloud):
     for wrong in {'net_id': net['id'], 'port_id': made['port_id']}, {}, {'fixed_ips': wish['fixed_ips']}, {**wish, 'tag': 'x'}:
         assert cloud.admin.call('POST', path, {'interfaceAttachment': wrong}).status_code == 400, wrong
     cloud.admin.delete(f"{path}/{made['port_id']}", 202)
-    assert cloud.admin.call('GET', f"/network/v2.0/ports/{made['port_id']}").status_code == 404
+    wait_for(lambda: cloud.admin.call('GET', f"/network/v2.0/ports/{made['port_id']}").status_code == 404, 5, 'its end')
 
 
 def test_a_server_has_as_many_ports_as_its_host_reads(cloud):

@@ -80,6 +80,7 @@ static void plan_server_follows_the_power_wish(void **state)
 	have.ports_ready = true;
 	assert_int_equal(plan_server(&want, &have), SERVER_STEP_START);
 	have.domain = DOMAIN_RUNNING;
+	have.nics_known = true;
 	assert_int_equal(plan_server(&want, &have), SERVER_STEP_NONE);
 	assert_string_equal(plan_server_status(&want, &have), "BUILD");
 	have.was_active = true;
@@ -105,6 +106,7 @@ static void plan_server_pauses_and_lets_run_again(void **state)
 
 	assert_int_equal(plan_server(&want, &have), SERVER_STEP_START); /* after a host's reboot */
 	have.domain = DOMAIN_RUNNING;
+	have.nics_known = true;
 	have.was_active = true;
 	assert_int_equal(plan_server(&want, &have), SERVER_STEP_PAUSE);
 	have.domain = DOMAIN_PAUSED;
@@ -116,6 +118,50 @@ static void plan_server_pauses_and_lets_run_again(void **state)
 	have.domain = DOMAIN_HELD; /* libvirt's or QEMU's own matter */
 	assert_int_equal(plan_server(&want, &have), SERVER_STEP_NONE);
 	assert_int_equal(plan_power_state(&have), 3);
+}
+
+static void plan_server_plugs_and_unplugs_what_runs(void **state)
+{
+	static const struct {
+		struct want_server want;
+		struct server_have have;
+		enum server_step step;
+	} rows[] = {
+		{ { .power = WANT_ON }, { .domain = DOMAIN_RUNNING }, SERVER_STEP_LOOK },
+		{ { .power = WANT_PAUSED }, { .domain = DOMAIN_PAUSED }, SERVER_STEP_LOOK },
+		{ { .power = WANT_ON },
+		  { .domain = DOMAIN_RUNNING,
+		    .nics_known = true,
+		    .missing = true,
+		    .surplus = true },
+		  SERVER_STEP_PLUG },
+		{ { .power = WANT_ON },
+		  { .domain = DOMAIN_RUNNING, .nics_known = true, .surplus = true },
+		  SERVER_STEP_UNPLUG },
+		{ { .power = WANT_PAUSED },
+		  { .domain = DOMAIN_PAUSED, .nics_known = true, .missing = true, .surplus = true },
+		  SERVER_STEP_NONE },
+		{ { .power = WANT_ON, .reboot = 1 },
+		  { .domain = DOMAIN_RUNNING, .nics_known = true, .missing = true },
+		  SERVER_STEP_REBOOT },
+		{ { .power = WANT_OFF },
+		  { .domain = DOMAIN_RUNNING, .nics_known = true, .surplus = true },
+		  SERVER_STEP_STOP },
+	};
+	struct want_server want = { .power = WANT_ON, .generation = 2 };
+	struct server_have have = { .unplugs = 3, .unplugs_generation = 2 };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct server_have one = rows[i].have;
+
+		one.known = true;
+		assert_int_equal(plan_server(&rows[i].want, &one), rows[i].step);
+	}
+	assert_false(plan_unplug_failed(&want, &have));
+	have.unplugs = 4;
+	assert_true(plan_unplug_failed(&want, &have));
+	want.generation = 3; /* it is wanted again, or others go */
+	assert_false(plan_unplug_failed(&want, &have));
 }
 
 static void plan_server_leaves_a_guest_off_that_went_off_by_itself(void **state)
@@ -236,6 +282,7 @@ int main(void)
 		cmocka_unit_test(plan_port_says_active_when_the_guest_is_plugged_in),
 		cmocka_unit_test(plan_server_follows_the_power_wish),
 		cmocka_unit_test(plan_server_pauses_and_lets_run_again),
+		cmocka_unit_test(plan_server_plugs_and_unplugs_what_runs),
 		cmocka_unit_test(plan_server_leaves_a_guest_off_that_went_off_by_itself),
 		cmocka_unit_test(plan_server_does_not_repeat_a_start_that_failed),
 		cmocka_unit_test(plan_server_deletes_domain_and_files),

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "agent/core/want.h"
 #include "agent/host/virt.h"
 
 struct port_have {
@@ -15,7 +16,13 @@ struct port_have {
 	bool attached;	    /* to this port's socket */
 	bool attached_else; /* to something of an operator's */
 	bool connected;	    /* the domain's front end is there */
-	bool in_use;	    /* its server's domain exists, or may exist */
+	bool in_use;	    /* its server's domain has it, or may have it */
+};
+
+/* The ports whose VFs a domain has. */
+struct nics {
+	unsigned int n;
+	char ports[WANT_PORTS_MAX][UUID_STR_LEN];
 };
 
 struct server_have {
@@ -30,6 +37,11 @@ struct server_have {
 	bool rebooting;		    /* a reboot is under way */
 	bool ports_ready;	    /* its VFs are set and attached */
 	bool was_active;	    /* its ports were connected since it was started */
+	bool nics_known;	    /* QEMU has told ... */
+	struct nics nics;	    /* ... what the domain has */
+	bool surplus, missing; /* of those, VFs that are not its ports'; ports that are ready */
+	unsigned int unplugs;  /* times in a row that its guest kept what is surplus, ... */
+	uint64_t unplugs_generation; /* ... for this document */
 };
 
 #endif

@@ -154,7 +154,7 @@ static void on_domain(void *arg, const char *server)
 	agent_wake(arg, SIDE_LIBVIRT);
 }
 
-static void on_rx_filter(void *arg, const char *id)
+static void on_monitor(void *arg, const char *id)
 {
 	struct agent *a = arg;
 
@@ -176,7 +176,7 @@ static void on_rx_filter(void *arg, const char *id)
  */
 int look_open(struct agent *a, struct err *e)
 {
-	static const struct virt_events events = { on_connected, on_domain, on_rx_filter };
+	static const struct virt_events events = { on_connected, on_domain, on_monitor };
 
 	for (enum agent_side side = SIDE_NONE + 1; side < SIDE_N; side++)
 		if (!(a->sides[side].queue = work_queue_new(a->loop)))

@@ -23,6 +23,9 @@
 #define HUSKS_MAX	64U
 #define NO_QEMU_MS	5000 /* a start that asks no QEMU for so long has none */
 #define LOOK_MS		250
+/* QMP's events */
+#define NIC_FILTER	"NIC_RX_FILTER_CHANGED"
+#define NIC_DELETED	"DEVICE_DELETED"
 
 /* Lives as long as the process: libvirt's threads cannot be ended. */
 struct virt {
@@ -42,7 +45,7 @@ struct virt {
 /* One event on its way to the loop. */
 struct virt_event {
 	struct virt *virt;
-	enum { EV_CONNECTED, EV_LOST, EV_DOMAIN, EV_RX_FILTER } kind;
+	enum { EV_CONNECTED, EV_LOST, EV_DOMAIN, EV_MONITOR } kind;
 	char id[UUID_STR_LEN];
 };
 
@@ -59,8 +62,8 @@ static void event_deliver(void *arg)
 	case EV_DOMAIN:
 		v->events.domain(v->arg, ev->id);
 		break;
-	case EV_RX_FILTER:
-		v->events.rx_filter(v->arg, ev->id);
+	case EV_MONITOR:
+		v->events.monitor(v->arg, ev->id);
 		break;
 	}
 	free(ev);
@@ -98,14 +101,17 @@ static int on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int det
 	return 0;
 }
 
+/* Whose NIC it is: the event calls it by its alias, under a name of its own. */
 static void on_monitor(virConnectPtr conn, virDomainPtr dom, const char *event, long long seconds,
 		       unsigned int micros, const char *details, void *arg)
 {
 	auto_of(json_decref) json_t *obj = json_loads(details ? details : "{}", 0, NULL);
-	const char *name = json_string_value(json_object_get(obj, "name"));
+	bool deleted = !strcmp(event, NIC_DELETED);
+	const char *name = json_string_value(json_object_get(obj, deleted ? "device" : "name"));
+	const char *server = server_of(dom);
 
-	if (name && !strncmp(name, VIRT_ALIAS_PREFIX, strlen(VIRT_ALIAS_PREFIX)) && server_of(dom))
-		event_post(arg, EV_RX_FILTER, name + strlen(VIRT_ALIAS_PREFIX));
+	if (name && server && !strncmp(name, VIRT_ALIAS_PREFIX, strlen(VIRT_ALIAS_PREFIX)))
+		event_post(arg, EV_MONITOR, deleted ? server : name + strlen(VIRT_ALIAS_PREFIX));
 }
 
 static void on_close(virConnectPtr conn, int reason, void *arg)
@@ -170,8 +176,10 @@ static virConnectPtr connect_once(struct virt *v)
 	if (virConnectDomainEventRegisterAny(conn, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
 					     VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), v,
 					     NULL) < 0 ||
-	    virConnectDomainQemuMonitorEventRegister(conn, NULL, "NIC_RX_FILTER_CHANGED",
-						     on_monitor, v, NULL, 0) < 0) {
+	    virConnectDomainQemuMonitorEventRegister(conn, NULL, NIC_FILTER, on_monitor, v, NULL,
+						     0) < 0 ||
+	    virConnectDomainQemuMonitorEventRegister(conn, NULL, NIC_DELETED, on_monitor, v, NULL,
+						     0) < 0) {
 		virConnectClose(conn);
 		return NULL;
 	}

@@ -25,8 +25,9 @@ struct virt;
 /* All called in the loop's thread. */
 struct virt_events {
 	void (*connected)(void *arg, bool connected);
-	void (*domain)(void *arg, const char *server);	/* started, stopped, paused, resumed */
-	void (*rx_filter)(void *arg, const char *port); /* NIC_RX_FILTER_CHANGED */
+	void (*domain)(void *arg, const char *server); /* started, stopped, paused, resumed */
+	/* NIC_RX_FILTER_CHANGED of a port; DEVICE_DELETED of a server */
+	void (*monitor)(void *arg, const char *id);
 };
 
 struct virt_domain {

@@ -12,6 +12,9 @@ extern const struct route action_routes[], console_routes[], interface_routes[];
 json_t *action_begin(struct call *c, const char *action, const char *noted);
 int action_commit(struct call *c, json_t *server_taken, unsigned int status);
 
+/* interface.c */
+int interface_report(struct call *c, const char *id, const json_t *said);
+
 /* console.c */
 extern const struct wish_kind console_wish;
 extern const struct periodic console_periodics[];

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a server is connected to: its ports, which come and go while it is stopped. */
+/*
+ * What a server is connected to: its ports, which come and go, whether it runs or not. One that a
+ * running guest is to give back is "detaching" until its host says that it has: who asked is kept
+ * there, and hears by the record of the action when the guest does not.
+ */
 #include <errno.h>
 #include <string.h>
 
@@ -73,17 +77,8 @@ static int interface_show(struct call *c)
 				    interface_view(c, res_get(c, &port_resource, c->ids[1]))));
 }
 
-/* The domain is made anew at its next start; a running one is not changed under its guest. */
-static int refuse_running(struct call *c, const json_t *server)
-{
-	if (doc_is(server, "vm_state", "stopped"))
-		return 0;
-	return call_fail(c, 400, "BadRequest",
-			 "Interfaces of a running server cannot be changed: stop instance %s first",
-			 doc_text(server, "id"));
-}
-
-static json_t *with_port(const json_t *server, const char *id, bool add, bool made)
+/* A copy of the server whose list of ports has this entry for a port, or none. */
+static json_t *with_port(const json_t *server, const char *id, json_t *entry_taken)
 {
 	json_t *copy = json_copy((json_t *)server), *list = json_array(), *entry;
 	size_t i;
@@ -91,8 +86,8 @@ static json_t *with_port(const json_t *server, const char *id, bool add, bool ma
 	json_array_foreach (json_object_get(server, "ports"), i, entry)
 		if (!doc_is(entry, "id", id))
 			json_array_append(list, entry);
-	if (add)
-		json_array_append_new(list, json_pack("{s:s,s:b}", "id", id, "made", made));
+	if (entry_taken)
+		json_array_append_new(list, entry_taken);
 	json_object_set_new(copy, "ports", list);
 	return copy;
 }
@@ -137,18 +132,39 @@ static int find_port(struct call *c, const char *id)
 	return 0;
 }
 
-/* A port made for the server on the network that is asked for; nothing asked for is refused. */
+/* The network that is asked for, or the only one that there is. */
+static int find_net(struct call *c, const char *id, const json_t **net)
+{
+	unsigned int n = 1;
+
+	if (id)
+		*net = res_seen(c, &network_resource, id);
+	else
+		n = networks_usable(c, net);
+	if (id && !*net)
+		return call_fail(c, 404, "NetworkNotFound", "Network %s could not be found.", id);
+	if (!n)
+		return call_fail(c, 400, "InterfaceAttachFailedNoNetwork",
+				 "No specific network was requested and none are available for "
+				 "project '%s'.",
+				 c->auth->project_id);
+	if (n > 1)
+		return call_fail(c, 400, "NetworkAmbiguous",
+				 "More than one possible network found. Specify network ID(s) to "
+				 "select which one(s) to connect to.");
+	return 0;
+}
+
+/* A port made for the server on the network that is asked for. */
 static int make_port(struct call *c, const json_t *server, const json_t *given, const char **id)
 {
-	const char *net_id = doc_text(given, "net_id");
-	const json_t *net = net_id ? res_seen(c, &network_resource, net_id) : NULL, *port;
-	int rc;
+	const json_t *net = NULL, *port;
+	const char *net_id;
+	int rc = find_net(c, doc_text(given, "net_id"), &net);
 
-	if (!net_id)
-		return call_fail(c, 400, "BadRequest", "A port_id or a net_id is needed");
-	if (!net)
-		return call_fail(c, 404, "NetworkNotFound", "Network %s could not be found.",
-				 net_id);
+	if (rc)
+		return rc;
+	net_id = doc_str(net, "id");
 	if (!res_count(c, &subnet_resource, "network_id", net_id))
 		return call_fail(c, 400, "NetworkRequiresSubnet",
 				 "Network %s requires a subnet in order to boot instances on.",
@@ -164,7 +180,7 @@ static int make_port(struct call *c, const json_t *server, const json_t *given, 
 	return rc;
 }
 
-/* POST os-interface: into a stopped server, whose next start has it. */
+/* POST os-interface: its host plugs it in, now or at the server's next start. */
 static int interface_attach(struct call *c)
 {
 	auto_of(json_decref) json_t *given = NULL, *server = NULL;
@@ -181,9 +197,7 @@ static int interface_attach(struct call *c)
 		return call_fail(c, 403, "PortLimitExceeded", "A server has at most %d networks",
 				 NICS_MAX);
 	id = asked = doc_text(given, "port_id");
-	rc = (asked ? find_port(c, asked) : 0) ?: refuse_running(c, server);
-	if (!rc && !asked)
-		rc = make_port(c, server, given, &id);
+	rc = asked ? find_port(c, asked) : make_port(c, server, given, &id);
 	if (rc)
 		return rc;
 	auto_free char *port = strdup(id); /* the document is replaced */
@@ -192,11 +206,21 @@ static int interface_attach(struct call *c)
 				 "Failed to attach network adapter device to %s: %s", c->ids[0],
 				 compute_why(c, &why));
 	id = port;
-	rc = action_commit(c, with_port(server, id, true, !asked), 200);
+	rc = action_commit(
+		c, with_port(server, id, json_pack("{s:s,s:b}", "id", id, "made", !asked)), 200);
 	return rc ? rc
 		  : call_reply(c, 200,
 			       json_pack("{s:o}", "interfaceAttachment",
 					 interface_view(c, res_get(c, &port_resource, id))));
+}
+
+/* The port is its owner's again; one that was made for the server goes. */
+static int end_port(struct call *c, const json_t *entry)
+{
+	const char *id = doc_str(entry, "id");
+	int rc = port_unbind(c, id);
+
+	return rc || !doc_bool(entry, "made") ? rc : res_delete(c, &port_resource, id);
 }
 
 static int interface_detach(struct call *c)
@@ -204,19 +228,92 @@ static int interface_detach(struct call *c)
 	auto_of(json_decref) json_t *server =
 		action_begin(c, "detach_interface", "detach_interface");
 	const json_t *entry = server ? entry_of(c, server, c->ids[1]) : NULL;
-	bool made = doc_bool(entry, "made");
+	json_t *detaching;
 	int rc;
 
 	if (!server)
 		return -EBUSY;
 	if (!entry)
 		return no_interface(c);
-	if (refuse_running(c, server))
-		return -EINVAL;
-	rc = port_unbind(c, c->ids[1]);
-	if (!rc && made)
-		rc = res_delete(c, &port_resource, c->ids[1]);
-	return rc ? rc : action_commit(c, with_port(server, c->ids[1], false, false), 202);
+	if (doc_text(entry, "detaching"))
+		return call_reply(c, 202, NULL);
+	if (doc_is(server, "vm_state", "stopped")) {
+		rc = end_port(c, entry);
+		return rc ? rc : action_commit(c, with_port(server, c->ids[1], NULL), 202);
+	}
+	detaching = json_copy((json_t *)entry);
+	doc_set_text(detaching, "detaching", c->request_id);
+	return action_commit(c, with_port(server, c->ids[1], detaching), 202);
+}
+
+static bool lists(const json_t *said, const char *what, const char *id)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach (json_object_get(said, what), i, one)
+		if (json_is_string(one) && !strcmp(json_string_value(one), id))
+			return true;
+	return false;
+}
+
+/* Writes into a copy of the server's record why an action has failed. */
+static void note_failure(json_t *server, const char *request, const char *message)
+{
+	json_t *list = json_deep_copy(json_object_get(server, "actions")), *action;
+	size_t i;
+
+	json_array_foreach (list, i, action)
+		if (doc_is(action, "request_id", request))
+			doc_set_text(action, "message", message);
+	json_object_set_new(server, "actions", list);
+}
+
+/* What the host says of a port that is to be given back; *server is replaced if that ends it. */
+static int settle_port(struct call *c, json_t **server, const json_t *entry, const json_t *said)
+{
+	const char *id = doc_str(entry, "id");
+	bool kept = lists(said, "kept", id);
+	json_t *stays = NULL, *old = *server;
+	int rc;
+
+	if (!kept && lists(said, "plugged", id))
+		return 0;
+	rc = kept ? 0 : end_port(c, entry);
+	if (kept) {
+		stays = json_copy((json_t *)entry);
+		json_object_del(stays, "detaching");
+	}
+	*server = with_port(old, id, stays);
+	if (kept)
+		note_failure(*server, doc_str(entry, "detaching"),
+			     "The guest did not give the interface back");
+	json_decref(old);
+	return rc;
+}
+
+/**
+ * interface_report() - Follow what a host says of the interfaces of one of its servers
+ * @c:    the call
+ * @id:   of the server
+ * @said: report with `plugged` and `kept` (docs/agent-api.md); without them all is as wished for
+ *
+ * Return: 0 or a negative errno.
+ */
+int interface_report(struct call *c, const char *id, const json_t *said)
+{
+	const json_t *old = res_get(c, &server_resource, id), *entry;
+	auto_of(json_decref) json_t *server = json_incref((json_t *)old);
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach (json_object_get(old, "ports"), i, entry)
+		if (!rc && doc_text(entry, "detaching"))
+			rc = settle_port(c, &server, entry, said);
+	if (rc || server == old)
+		return rc;
+	rc = server_put(c, json_incref(server));
+	return rc ? rc : server_changed(c, server);
 }
 
 /* Boot from volume is not served: a server has none. */

@@ -206,7 +206,8 @@ static json_t *action_view(const struct call *c, const json_t *action)
 	stamp = json_sprintf("%.*s.000000", (int)strcspn(time, "Z"), time);
 	json_object_set_new(out, "start_time", stamp);
 	json_object_set_new(out, "instance_uuid", json_string(c->ids[0]));
-	json_object_set_new(out, "message", json_null());
+	if (!json_object_get(out, "message"))
+		json_object_set_new(out, "message", json_null());
 	if (compute_minor(c) >= 58)
 		json_object_set(out, "updated_at", stamp);
 	return out;

@@ -92,12 +92,22 @@ static void port_observe(struct agent *a, struct entity *x)
 	guest_observe(p, vf);
 }
 
+static bool domain_has(const struct server_have *have, const char *port)
+{
+	if (have->domain == DOMAIN_ABSENT)
+		return false;
+	for (unsigned int i = 0; i < have->nics.n; i++)
+		if (!strcmp(have->nics.ports[i], port))
+			return true;
+	return !have->nics_known;
+}
+
 static int port_plan(struct agent *a, struct entity *x)
 {
 	struct port_facts *f = (struct port_facts *)x;
 	const struct server_facts *s = facts_server(a, f->want.server);
 
-	f->have.in_use = s && (s->entity.busy || !s->have.known || s->have.domain != DOMAIN_ABSENT);
+	f->have.in_use = s && (s->entity.busy || !s->have.known || domain_has(&s->have, x->id));
 	return x->doc ? (int)plan_port(&f->want, &f->have) : PORT_STEP_NONE;
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "agent/kinds/server/nics.h"
 #include "agent/kinds/server/server.h"
 
 static int server_open(struct agent *a, struct err *e)
@@ -58,6 +59,7 @@ static void server_observe(struct agent *a, struct entity *x)
 	struct server_have *have = &s->facts.have;
 
 	have->known = x->doc && a->virt_connected;
+	have->nics_known &= have->known; /* what happens meanwhile nobody hears of */
 	if (!have->known)
 		return;
 	have->domain = find_domain(a, x->id);
@@ -72,12 +74,9 @@ static void server_observe(struct agent *a, struct entity *x)
 
 static bool ports_ready(struct agent *a, const struct want_server *want)
 {
-	for (unsigned int i = 0; i < want->n_ports; i++) {
-		const struct port_facts *p = facts_port(a, want->ports[i]);
-
-		if (!p || p->entity.busy || !p->have.known || !p->have.attached || p->have.changed)
+	for (unsigned int i = 0; i < want->n_ports; i++)
+		if (!server_port_ready(facts_port(a, want->ports[i])))
 			return false;
-	}
 	return true;
 }
 
@@ -92,6 +91,18 @@ static bool ports_connected(struct agent *a, const struct want_server *want)
 	return true;
 }
 
+/* What the domain has is compared with what it is to have. */
+static void compare_nics(struct agent *a, struct server_facts *f)
+{
+	struct nics wanted;
+
+	server_nics_wanted(&f->want, &wanted);
+	f->have.surplus = !nics_within(&f->have.nics, &wanted);
+	f->have.missing = false;
+	for (unsigned int i = 0; i < wanted.n; i++)
+		f->have.missing |= server_port_missing(f, facts_port(a, wanted.ports[i]));
+}
+
 static int server_plan(struct agent *a, struct entity *x)
 {
 	struct server_facts *f = (struct server_facts *)x;
@@ -101,6 +112,7 @@ static int server_plan(struct agent *a, struct entity *x)
 	f->have.ports_ready = a->accel != ACCEL_UNKNOWN && ports_ready(a, &f->want);
 	if (f->have.domain != DOMAIN_ABSENT && ports_connected(a, &f->want))
 		f->have.was_active = true;
+	compare_nics(a, f);
 	return (int)plan_server(&f->want, &f->have);
 }
 
@@ -112,6 +124,20 @@ static bool server_waits(const struct entity *x)
 	return x->doc && f->want.power == WANT_ON && !f->have.was_active && !f->have.failed;
 }
 
+/* Ports whose VFs the domain has; all, or what its guest keeps although it is not wanted. */
+static json_t *nics_json(const struct server_facts *f, bool kept)
+{
+	const struct nics *nics = &f->have.nics;
+	json_t *list = json_array();
+	struct nics wanted;
+
+	server_nics_wanted(&f->want, &wanted);
+	for (unsigned int i = 0; i < nics->n && f->have.domain != DOMAIN_ABSENT; i++)
+		if (!kept || !nics_has(&wanted, nics->ports[i]))
+			json_array_append_new(list, json_string(nics->ports[i]));
+	return list;
+}
+
 static json_t *server_status(const struct entity *x)
 {
 	const struct server *s = (const struct server *)x;
@@ -119,11 +145,21 @@ static json_t *server_status(const struct entity *x)
 	const char *status = plan_server_status(&s->facts.want, have);
 	bool failed = status && !strcmp(status, "ERROR") && *s->fault;
 
-	return status ? json_pack("{s:s,s:i,s:i,s:o}", "status", status, "power_state",
-				  plan_power_state(have), "reboot", (int)have->reboot, "fault",
-				  failed ? json_pack("{s:o}", "message", report_words(s->fault))
-					 : json_null())
-		      : NULL;
+	if (!status || (have->domain != DOMAIN_ABSENT && !have->nics_known))
+		return NULL;
+	return json_pack("{s:s,s:i,s:i,s:o,s:o,s:o}", "status", status, "power_state",
+			 plan_power_state(have), "reboot", (int)have->reboot, "fault",
+			 failed ? json_pack("{s:o}", "message", report_words(s->fault))
+				: json_null(),
+			 "plugged", nics_json(&s->facts, false), "kept",
+			 plan_unplug_failed(&s->facts.want, have) ? nics_json(&s->facts, true)
+								  : json_array());
+}
+
+/* A device of its guest went: ours, or one that was let go late. */
+static void server_event(struct agent *a, struct entity *x)
+{
+	((struct server *)x)->facts.have.nics_known = false;
 }
 
 const struct agent_kind server_kind = {
@@ -139,6 +175,7 @@ const struct agent_kind server_kind = {
 	.plan = server_plan,
 	.step = server_step,
 	.beside = server_rescue,
+	.event = server_event,
 	.waits = server_waits,
 	.status = server_status,
 };

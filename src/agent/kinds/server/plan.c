@@ -4,7 +4,8 @@
 
 #include <errno.h>
 
-#define STARTS_MAX 3 /* of a domain that libvirt does not bring up, for one document */
+#define STARTS_MAX  3 /* of a domain that libvirt does not bring up, for one document */
+#define UNPLUGS_MAX 4 /* of a guest that keeps a VF, until that is said */
 
 /* It was started, ended by itself, and the API has not asked for it again since. */
 static bool stays_halted(const struct want_server *want, const struct server_have *have)
@@ -24,6 +25,18 @@ static enum server_step pause_step(const struct want_server *want, const struct 
 	if (want->power == WANT_ON && have->domain == DOMAIN_PAUSED)
 		return SERVER_STEP_UNPAUSE;
 	return SERVER_STEP_NONE;
+}
+
+/* What runs gets and gives VFs while it does. A guest that is paused would let none go. */
+static enum server_step plan_nics(const struct server_have *have)
+{
+	if (!have->nics_known && have->domain != DOMAIN_HELD)
+		return SERVER_STEP_LOOK;
+	if (have->domain != DOMAIN_RUNNING)
+		return SERVER_STEP_NONE;
+	if (have->missing)
+		return SERVER_STEP_PLUG;
+	return have->surplus ? SERVER_STEP_UNPLUG : SERVER_STEP_NONE;
 }
 
 /**
@@ -46,7 +59,9 @@ enum server_step plan_server(const struct want_server *want, const struct server
 	if (want->power == WANT_OFF)
 		return there ? SERVER_STEP_STOP : SERVER_STEP_NONE;
 	if (there)
-		return want->reboot > have->reboot ? SERVER_STEP_REBOOT : pause_step(want, have);
+		return want->reboot > have->reboot ? SERVER_STEP_REBOOT
+						   : pause_step(want, have)
+							     ?: plan_nics(have);
 	if (stays_halted(want, have) || stays_failed(want, have) || !have->ports_ready)
 		return SERVER_STEP_NONE;
 	return SERVER_STEP_START;
@@ -78,6 +93,18 @@ const char *plan_server_status(const struct want_server *want, const struct serv
 	if (want->power == WANT_PAUSED && have->domain == DOMAIN_PAUSED)
 		return "PAUSED";
 	return there && have->was_active && !pause_step(want, have) ? "ACTIVE" : "BUILD";
+}
+
+/**
+ * plan_unplug_failed() - Has the guest kept VFs for so long that it is to be said?
+ * @want: document
+ * @have: observed state
+ *
+ * It goes on being asked for them.
+ */
+bool plan_unplug_failed(const struct want_server *want, const struct server_have *have)
+{
+	return have->unplugs >= UNPLUGS_MAX && have->unplugs_generation == want->generation;
 }
 
 /**

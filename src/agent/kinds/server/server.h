@@ -6,6 +6,7 @@
 #include "agent/core/have.h"
 #include "agent/core/state.h"
 #include "agent/core/want.h"
+#include "agent/kinds/server/domxml.h"
 
 enum server_step {
 	SERVER_STEP_NONE,
@@ -14,13 +15,17 @@ enum server_step {
 	SERVER_STEP_PAUSE,
 	SERVER_STEP_UNPAUSE,
 	SERVER_STEP_REBOOT, /* end the domain and start it anew */
+	SERVER_STEP_LOOK,   /* ask QEMU which VFs the domain has */
+	SERVER_STEP_UNPLUG, /* take VFs from the guest that are not its ports' any more */
+	SERVER_STEP_PLUG,   /* give it those of its ports that it lacks */
 	SERVER_STEP_DELETE, /* domain, disks, records */
 };
 
 struct server {
 	struct server_facts facts;
 	bool started;		    /* record: it was started in this boot, and not ended by us */
-	bool starting, rescued;	    /* a step starts it; and its end was asked for meanwhile */
+	bool starting, asking;	    /* a step starts it; or asks QEMU, which may hang, ... */
+	bool rescued;		    /* ... and its end was asked for meanwhile */
 	struct work_queue *steps;   /* domain and disks */
 	unsigned int starts;	    /* that libvirt did not bring up, ... */
 	uint64_t starts_generation; /* ... for this document */
@@ -37,6 +42,8 @@ struct server_job {
 	struct want_net nets[WANT_PORTS_MAX]; /* of each port; doc NULL: not known */
 	bool kvm, no_msix;
 	char dir[PATH_MAX - 64];
+	struct nics nics; /* that the domain has; of a look afterwards */
+	bool looked;
 	bool begun; /* libvirt was asked to start the domain */
 	bool ended; /* the domain was ended, whatever came then */
 };
@@ -46,8 +53,19 @@ extern const struct agent_kind server_kind;
 int want_server_parse(json_t *doc, struct want_server *out, struct err *e);
 enum server_step plan_server(const struct want_server *want, const struct server_have *have);
 const char *plan_server_status(const struct want_server *want, const struct server_have *have);
+bool plan_unplug_failed(const struct want_server *want, const struct server_have *have);
 bool plan_start_again(int rc, bool begun, unsigned int starts);
 int plan_power_state(const struct server_have *have);
+
+/* ports.c: a server's ports, and the VFs its domain has */
+bool server_port_ready(const struct port_facts *p);
+bool server_port_missing(const struct server_facts *f, const struct port_facts *p);
+void server_nics_wanted(const struct want_server *want, struct nics *out);
+struct domxml_port server_nic(const struct agent *a, const struct want_port *p,
+			      char socket[VF_PATH_LEN + 1]);
+int server_look(struct server_job *j);
+int server_plug(struct server_job *j);
+int server_unplug(struct server_job *j);
 
 void server_recall(const struct agent *a, struct server *s);
 void server_keep(const struct agent *a, const struct server *s);

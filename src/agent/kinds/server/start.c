@@ -101,15 +101,8 @@ static int start_domain(struct server_job *j, const struct domxml *files)
 	auto_free char *xml = NULL;
 	struct domxml d = *files;
 
-	for (unsigned int i = 0; i < j->n_ports; i++) {
-		const struct want_port *p = &j->ports[i];
-
-		agent_socket_path(j->step.agent, p->id, sockets[i]);
-		ports[i] = (struct domxml_port){ .id = p->id,
-						 .mac = p->config.mac,
-						 .mtu = p->config.mtu ? p->config.mtu : 1500,
-						 .socket = sockets[i] };
-	}
+	for (unsigned int i = 0; i < j->n_ports; i++)
+		ports[i] = server_nic(j->step.agent, &j->ports[i], sockets[i]);
 	d.server = &j->want;
 	d.kvm = j->kvm;
 	d.no_msix = j->no_msix;

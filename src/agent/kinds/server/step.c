@@ -81,6 +81,15 @@ static void server_run(void *arg)
 		j->step.rc = virt_pause(j->step.agent->virt, j->want.id,
 					j->what == SERVER_STEP_PAUSE, &j->step.e);
 		break;
+	case SERVER_STEP_LOOK:
+		j->step.rc = server_look(j);
+		break;
+	case SERVER_STEP_UNPLUG:
+		j->step.rc = server_unplug(j);
+		break;
+	case SERVER_STEP_PLUG:
+		j->step.rc = server_plug(j);
+		break;
 	case SERVER_STEP_DELETE:
 		j->step.rc = delete_all(j);
 		evict_images(j);
@@ -99,6 +108,10 @@ static void started(struct server *s, const struct server_job *j)
 	have->files = true;
 	have->reboot = j->want.reboot;
 	have->halted = have->failed = have->was_active = false;
+	have->nics.n = 0;
+	for (unsigned int i = 0; i < j->n_ports; i++)
+		snprintf(have->nics.ports[have->nics.n++], UUID_STR_LEN, "%s", j->ports[i].id);
+	have->nics_known = true;
 	s->fault[0] = '\0';
 	s->starts = 0;
 	s->started = true;
@@ -138,6 +151,21 @@ static void ended(struct server *s, const struct server_job *j)
 		server_keep(j->step.agent, s);
 }
 
+/* What QEMU said, if anything; and whether the guest kept what it was to let go. */
+static void looked(struct server *s, const struct server_job *j)
+{
+	struct server_have *have = &s->facts.have;
+	bool same = have->unplugs_generation == j->want.generation;
+
+	have->nics_known = j->looked;
+	if (j->looked)
+		have->nics = j->nics;
+	if (j->what != SERVER_STEP_UNPLUG)
+		return;
+	have->unplugs = j->step.rc == -ETIMEDOUT ? (same ? have->unplugs : 0) + 1 : 0;
+	have->unplugs_generation = j->want.generation;
+}
+
 static void job_free(struct server_job *j)
 {
 	want_doc_put(&j->want.doc);
@@ -151,6 +179,12 @@ static void job_free(struct server_job *j)
 static bool starts(int step)
 {
 	return step == SERVER_STEP_START || step == SERVER_STEP_REBOOT;
+}
+
+/* Its domain stays as it is. */
+static bool asks(int step)
+{
+	return step == SERVER_STEP_LOOK || step == SERVER_STEP_UNPLUG || step == SERVER_STEP_PLUG;
 }
 
 static void paused(struct server *s, const struct server_job *j)
@@ -176,6 +210,9 @@ static void step_took(struct server *s, const struct server_job *j)
 	case SERVER_STEP_UNPAUSE:
 		paused(s, j);
 		break;
+	case SERVER_STEP_LOOK:
+	case SERVER_STEP_UNPLUG:
+	case SERVER_STEP_PLUG:
 	case SERVER_STEP_NONE:
 		break;
 	}
@@ -186,22 +223,25 @@ static void server_done(struct step *step)
 	struct server_job *j = (struct server_job *)step;
 	struct server *s = (struct server *)step->entity;
 
-	s->starting = s->facts.have.rebooting = false;
+	s->starting = s->asking = s->facts.have.rebooting = false;
 	s->facts.have.known &= step->agent->virt_connected;
-	if (step->rc && starts(j->what))
+	if (asks(j->what))
+		looked(s, j);
+	else if (step->rc && starts(j->what))
 		start_failed(s, j);
 	else if (!step->rc)
 		step_took(s, j);
 	job_free(j);
 }
 
-static void copy_ports(struct agent *a, struct server_job *j)
+/* All of its ports, or those that are to be plugged in now. */
+static void copy_ports(struct agent *a, const struct server *s, struct server_job *j)
 {
 	for (unsigned int i = 0; i < j->want.n_ports; i++) {
 		const struct port_facts *p = facts_port(a, j->want.ports[i]);
 		const struct net_facts *n = p ? facts_net(a, p->want.network) : NULL;
 
-		if (!p)
+		if (!p || (j->what == SERVER_STEP_PLUG && !server_port_missing(&s->facts, p)))
 			continue;
 		j->ports[j->n_ports] = WANT_COPY(&p->want);
 		if (n)
@@ -225,6 +265,9 @@ void server_step(struct agent *a, struct entity *x, int step)
 		[SERVER_STEP_DELETE] = "a server does not end",
 		[SERVER_STEP_PAUSE] = "a server is not paused",
 		[SERVER_STEP_UNPAUSE] = "a server stays paused",
+		[SERVER_STEP_LOOK] = "QEMU does not say which VFs a server has",
+		[SERVER_STEP_UNPLUG] = "a VF stays in its server",
+		[SERVER_STEP_PLUG] = "a VF does not come into its server",
 	};
 	struct server *s = (struct server *)x;
 	struct server_job *j = calloc(1, sizeof(*j));
@@ -239,12 +282,13 @@ void server_step(struct agent *a, struct entity *x, int step)
 	agent_server_dir(a, x->id, dir);
 	snprintf(j->dir, sizeof(j->dir), "%.*s", (int)sizeof(j->dir) - 1, dir);
 	j->want = WANT_COPY(&s->facts.want);
-	copy_ports(a, j);
+	copy_ports(a, s, j);
 	if (step_begin(&j->step, a, x, s->steps, server_run)) {
 		job_free(j);
 		return;
 	}
 	s->starting = starts(step);
+	s->asking = asks(step);
 	s->rescued = false;
 	s->facts.have.rebooting = step == SERVER_STEP_REBOOT;
 }
@@ -261,20 +305,27 @@ static void rescue_run(void *arg)
 	virt_destroy(j->virt, j->server, NULL);
 }
 
+/* A guest that is to be off may end by itself as soon as QEMU has answered. */
+static bool hangs(const struct server *s)
+{
+	const struct want_server *want = &s->facts.want;
+
+	return want->deleted ? s->starting || s->asking : s->starting && want->power == WANT_OFF;
+}
+
 /**
- * server_rescue() - End a domain whose start hangs although it is to end, beside its step
+ * server_rescue() - End a domain whose step hangs although it is to end, beside its step
  * @a: agent
  * @x: server
  *
- * QEMU waits for its VFs before libvirt can speak with it; killing it ends the start as well.
+ * QEMU waits for its VFs before libvirt can speak with it, or hangs; killing it ends the step too.
  */
 void server_rescue(struct agent *a, struct entity *x)
 {
 	struct server *s = (struct server *)x;
 	struct rescue_job *j;
 
-	if (!x->doc || !s->starting || s->rescued ||
-	    (s->facts.want.power != WANT_OFF && !s->facts.want.deleted))
+	if (!x->doc || s->rescued || !hangs(s))
 		return;
 	j = calloc(1, sizeof(*j));
 	if (!j)

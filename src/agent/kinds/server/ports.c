@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A server's ports beside the VFs that its domain has, and what a step does to make them alike. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "agent/kinds/server/nics.h"
+#include "agent/kinds/server/server.h"
+
+#define UNPLUG_MS 10000 /* until the guest is taken not to hear; it is asked again later */
+
+/**
+ * server_port_ready() - Does a port's VF wait for its domain?
+ * @p: port, or NULL
+ */
+bool server_port_ready(const struct port_facts *p)
+{
+	return p && !p->entity.busy && p->have.known && p->have.attached && !p->have.changed;
+}
+
+/**
+ * server_port_missing() - Is a port's VF to be plugged into its running server now?
+ * @f: server
+ * @p: one of its ports, or NULL
+ *
+ * Who was connected has to have left: the switch would turn QEMU away, which then (7.2) keeps that
+ * connection for as long as it lives.
+ */
+bool server_port_missing(const struct server_facts *f, const struct port_facts *p)
+{
+	return server_port_ready(p) && !p->have.connected && !nics_has(&f->have.nics, p->entity.id);
+}
+
+/**
+ * server_nics_wanted() - The ports a server is to have
+ * @want: its document
+ * @out:  gets them
+ */
+void server_nics_wanted(const struct want_server *want, struct nics *out)
+{
+	out->n = want->n_ports;
+	for (unsigned int i = 0; i < want->n_ports; i++)
+		snprintf(out->ports[i], UUID_STR_LEN, "%s", want->ports[i]);
+}
+
+/**
+ * server_nic() - What a domain has to know of a port
+ * @a:      agent
+ * @p:      port
+ * @socket: gets the path of its VF's socket, to which the answer points
+ */
+struct domxml_port server_nic(const struct agent *a, const struct want_port *p,
+			      char socket[VF_PATH_LEN + 1])
+{
+	agent_socket_path(a, p->id, socket);
+	return (struct domxml_port){ .id = p->id,
+				     .mac = p->config.mac,
+				     .mtu = p->config.mtu ? p->config.mtu : 1500,
+				     .socket = socket };
+}
+
+/* As it is now, whatever became of what was done; what cannot be seen is looked at again. */
+static void look_again(struct server_job *j)
+{
+	j->looked = !nics_list(j->step.agent->virt, j->want.id, &j->nics, NULL);
+}
+
+/**
+ * server_plug() - Plug the job's ports into its running server
+ * @j: job with the ports that are missing
+ *
+ * Return: as nics_plug(). Context: blocks.
+ */
+int server_plug(struct server_job *j)
+{
+	char socket[VF_PATH_LEN + 1];
+	int rc = 0;
+
+	for (unsigned int i = 0; !rc && i < j->n_ports; i++) {
+		struct domxml_port nic = server_nic(j->step.agent, &j->ports[i], socket);
+
+		rc = nics_plug(j->step.agent->virt, j->want.id, &nic, j->no_msix, &j->step.e);
+	}
+	look_again(j);
+	return rc;
+}
+
+/**
+ * server_unplug() - Take from the job's server what is not one of its ports
+ * @j: job
+ *
+ * Return: as nics_unplug(). Context: blocks, for ten seconds where the guest does not hear.
+ */
+int server_unplug(struct server_job *j)
+{
+	struct nics wanted;
+	int rc;
+
+	server_nics_wanted(&j->want, &wanted);
+	rc = nics_unplug(j->step.agent->virt, j->want.id, &wanted, UNPLUG_MS, &j->step.e);
+	look_again(j);
+	return rc;
+}
+
+/**
+ * server_look() - Ask QEMU which VFs the job's server has
+ * @j: job
+ *
+ * Return: as nics_list(). Context: blocks.
+ */
+int server_look(struct server_job *j)
+{
+	int rc = nics_list(j->step.agent->virt, j->want.id, &j->nics, &j->step.e);
+
+	j->looked = !rc;
+	return rc;
+}
