@@ -121,6 +121,17 @@ static void print_macs(const char *what, const struct mac *macs, unsigned int n)
 	putchar('\n');
 }
 
+/* How well flows are spread. */
+static void print_queues(const struct vf_status *s)
+{
+	if (s->n_rx_queues < 2)
+		return;
+	printf("    frames by receive queue");
+	for (unsigned int i = 0; i < s->n_rx_queues; i++)
+		printf(" %" PRIu64, s->rx_queues[i]);
+	putchar('\n');
+}
+
 static void print_vf(const char *pf, unsigned int n, const struct vf_info *vf)
 {
 	const struct vf_status *s = &vf->status;
@@ -150,6 +161,7 @@ static void print_vf(const char *pf, unsigned int n, const struct vf_info *vf)
 						       ? "all unicast of its VLANs"
 						       : "unicast from the wire for nobody");
 	print_counts("traffic", &vf->stats);
+	print_queues(s);
 	if (vf->stats.mirrored)
 		printf("    mirrored %" PRIu64 "\n", vf->stats.mirrored);
 	print_drops(&vf->stats);

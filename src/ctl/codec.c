@@ -131,6 +131,31 @@ static int stats_from_json(const json_t *j, struct vf_stats *out, struct err *e)
 	return 0;
 }
 
+static json_t *queues_to_json(const struct vf_status *s)
+{
+	auto_of(json_decref) json_t *list = json_array();
+
+	for (unsigned int i = 0; s->n_rx_queues > 1 && i < s->n_rx_queues; i++)
+		if (json_array_append_new(list, json_integer((json_int_t)s->rx_queues[i])))
+			return NULL;
+	return take(list);
+}
+
+/* Of one queue nothing is told, so there are none or several; a missing list is an empty one. */
+static int queues_from_json(const json_t *list, struct vf_status *out, struct err *e)
+{
+	const json_t *v;
+	size_t i;
+
+	if (list && (!json_is_array(list) || json_array_size(list) > VF_QUEUES_MAX))
+		return err_set(e, -EINVAL, "rx_queues must be a list of at most %u numbers",
+			       VF_QUEUES_MAX);
+	json_array_foreach (list, i, v)
+		out->rx_queues[i] = (uint64_t)json_integer_value(v);
+	out->n_rx_queues = (unsigned int)json_array_size(list);
+	return 0;
+}
+
 static json_t *vf_status_to_json(const struct vf_status *s)
 {
 	const unsigned int shown = ARRAY_LEN(s->accepted);
@@ -138,6 +163,7 @@ static json_t *vf_status_to_json(const struct vf_status *s)
 
 	if (json_object_set_new(j, "accepted",
 				macs_to_json(s->accepted, MIN(s->n_accepted, shown))) ||
+	    json_object_set_new(j, "rx_queues", queues_to_json(s)) ||
 	    json_object_set_new(j, "refused", macs_to_json(s->refused, MIN(s->n_refused, shown))) ||
 	    json_object_set_new(j, "learned", macs_to_json(s->learned, MIN(s->n_learned, shown))))
 		return NULL;
@@ -146,8 +172,9 @@ static json_t *vf_status_to_json(const struct vf_status *s)
 
 static int vf_status_from_json(const json_t *j, struct vf_status *out, struct err *e)
 {
-	static const char *const special[] = { "accepted", "refused", "learned", NULL };
-	const json_t *lists[3];
+	static const char *const special[] = { "accepted", "refused", "learned", "rx_queues",
+					       NULL };
+	const json_t *lists[4];
 	int rc = read_mixed(vf_status_fields, out, j, special, lists, e);
 
 	if (!rc)
@@ -156,6 +183,8 @@ static int vf_status_from_json(const json_t *j, struct vf_status *out, struct er
 		rc = macs_from_json(lists[1], "refused", out->refused, VF_MACS_UNTRUSTED, e);
 	if (!rc)
 		rc = macs_from_json(lists[2], "learned", out->learned, VF_MACS_UNTRUSTED, e);
+	if (!rc)
+		rc = queues_from_json(lists[3], out, e);
 	return rc;
 }
 

@@ -17,6 +17,7 @@
 #define VF_MACS_UNTRUSTED 18 /* guest addresses an untrusted VF may have (docs/sriov.md, Trust) */
 #define VF_MACS_TRUSTED 1024
 #define VF_LEARNED_MAX 1024 /* addresses learned behind a guest */
+#define VF_QUEUES_MAX 128 /* queue pairs of a guest */
 #define VF_STORM_MAX 10000000u /* frames a second; more than any core switches */
 
 enum vf_link { VF_LINK_AUTO, VF_LINK_ENABLE, VF_LINK_DISABLE }; /* IFLA_VF_LINK_STATE_* */
@@ -59,7 +60,7 @@ struct vf_config {
 	uint32_t min_tx_mbit;	 /* guaranteed share, Mbit/s; 0: none */
 	bool spoofchk;		 /* drop foreign source addresses and VLANs */
 	uint8_t link;		 /* enum vf_link */
-	bool query_rss;		 /* stored and shown; nothing to query in software */
+	bool query_rss;		 /* stored and shown; virtio has no way to query */
 	bool trust;		 /* guest may change its addresses, exceed quotas, be promiscuous */
 	struct vlan_set trunk;	 /* tags the guest may use (VGT); unset: any; empty: untagged only */
 	uint16_t native;	 /* VLAN of its untagged frames without VST, 1..4094; 0: none */
@@ -166,6 +167,8 @@ struct vf_status {
 	bool connected;		   /* vhost: a front end is there; tap: the netdev exists */
 	bool link_up;		   /* what the guest should see */
 	unsigned int n_queues;	   /* queue pairs running */
+	unsigned int n_rx_queues;  /* of rx_queues[]: receive queues that frames are spread over */
+	uint64_t rx_queues[VF_QUEUES_MAX]; /* frames each got since its front end came; 1: not counted */
 	uint64_t features;	   /* negotiated virtio features */
 	bool filter_known;	   /* some source serves guest filters of this VF */
 	uint8_t promisc;	   /* enum vf_promisc, as granted */

@@ -46,6 +46,8 @@ struct dp_port_status {
 	bool attached;	       /* something is plugged in */
 	bool connected;	       /* vhost: a front end is there; others: the device exists */
 	unsigned int n_queues; /* queue pairs running */
+	unsigned int n_rx;     /* receive queues that frames are spread over */
+	uint64_t rx_frames[VF_QUEUES_MAX]; /* of each, if there are several: frames it got */
 	uint64_t features;     /* virtio features negotiated; 0 for others */
 	bool broken;	       /* the guest broke a ring; that queue is stopped until it resets */
 };

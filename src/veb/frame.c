@@ -170,7 +170,7 @@ unsigned int frame_peek(const struct frame *f, uint32_t offset, void *out, unsig
 	const struct frame_seg *seg = &f->data;
 	unsigned int done = 0;
 
-	for (unsigned int i = 0; i <= f->n_more && done < len; i++) {
+	for (unsigned int i = 0; done < len; i++) {
 		if (offset < seg->len) {
 			uint32_t n = MIN(seg->len - offset, len - done);
 
@@ -180,6 +180,8 @@ unsigned int frame_peek(const struct frame *f, uint32_t offset, void *out, unsig
 		} else {
 			offset -= seg->len;
 		}
+		if (i == f->n_more)
+			break;
 		seg = f->more + i;
 	}
 	return done;

@@ -6,16 +6,20 @@
  *
  *	path [--size N] [--burst N] [--no-veb] [--packed] [--workers N] [--shared]
  *	     [--mirrors N] [--stalled] [--tagged] [--further] [--wire] [--rounds N]     prints JSON
+ *	     [--queues N] [--flows N [--train N]]
  *	path --size 65226 --memcpy
  *
  * Each worker has a sending guest of its own, and a receiving one; --shared: all deliver to the
- * same. Mfps is the sum over all workers in the time from the first start to the last end.
+ * same. Mfps is the sum over all workers in the time from the first start to the last end; cpu_ns
+ * is the workers' CPU time, the drivers' steps and what they wait for one another included.
  * Frames longer than a slot are a kernel guest's: tables of pages, received into mergeable pages.
  * --mirrors: of what the first worker's sender sends so many further guests get copies, at the
  * frame's cost; --stalled: they never refill their rings.
  * --tagged: frames carry a VLAN tag of the guest's own, and all ports hear any tag.
  * --further: they come from an address that is not their sender's first; --wire: they are for
  * nobody, and so for the uplink.
+ * --queues: each receiver has so many receive rings, and flows are spread over them; --flows: each
+ * sender has so many, UDP over IPv4, of which --train frames follow each other, or 1.
  * --memcpy: every other stretch of rounds is memcpy() of the same frames to the same buffers, and
  * the two are compared.
  */
@@ -29,6 +33,7 @@
 
 #include "bench.h"
 #include "guest.h"
+#include "sw/vhost/vhost_priv.h"
 #include "veb/snap.h"
 
 #define RING	    1024
@@ -37,13 +42,16 @@
 #define STRETCH	    1000 /* rounds of one kind, with --memcpy */
 #define WORKERS_MAX 16
 #define MIRRORS_MAX 4
+#define QUEUES_MAX  8
 
 /* A worker, its sender, and whom it delivers to. */
 struct lane {
 	unsigned int id;
 	pthread_t thread;
-	struct guest tx, rx, *to;
-	struct guest_bufs tx_bufs, rx_bufs;
+	struct guest tx, rx[QUEUES_MAX];
+	struct guest_bufs tx_bufs, rx_bufs[QUEUES_MAX];
+	struct vhost_port vp; /* with --queues: the receiver, with vq of rx[] in its rings */
+	struct lane *to;      /* whose receiver gets what this one sends */
 	unsigned int copied, filled; /* frames and buffers of turn_memcpy() */
 	struct vf_stats *stats;
 	struct veb_out *out;
@@ -52,7 +60,7 @@ struct lane {
 	struct loss_slot losses[DROP_N];
 	uint8_t scratch[PORT_SCRATCH];
 	uint64_t costs[ROUNDS];
-	struct timespec start, end;
+	struct timespec start, end, cpu; /* cpu: time of the thread, without setting up */
 };
 
 static struct lane lanes[WORKERS_MAX];
@@ -60,6 +68,7 @@ static struct guest watchers[MIRRORS_MAX]; /* their ports follow those of the la
 static struct guest_bufs watcher_bufs[MIRRORS_MAX];
 static unsigned int n_watchers;
 static bool stalled, tagged, further, wire;
+static unsigned int n_queues, n_flows, train = 1;
 static unsigned int n_lanes = 1, burst_len = PORT_BURST, size = 64, rounds = ROUNDS;
 static struct veb_snap *snap;
 static bool veb = true, packed, beside_memcpy;
@@ -68,6 +77,16 @@ static pthread_barrier_t barrier;
 static struct mac mac_of(unsigned int port)
 {
 	return (struct mac){ { 2, 0, 0, 0, 0, (uint8_t)(port + 1) } };
+}
+
+/* Headers of UDP over IPv4. */
+static void flow_write(uint8_t *ip, unsigned int flow)
+{
+	static const uint8_t head[22] = { 0x45, [2] = 0, 46, [8] = 64, 17, [12] = 10, 0, 0, 1, 10, 0, 0, 2 };
+
+	memcpy(ip, head, sizeof(head));
+	ip[20] = (uint8_t)(flow >> 8);
+	ip[21] = (uint8_t)flow;
 }
 
 /* A guest with memory of its own; the frames of a sender go from @src to @dst. */
@@ -89,10 +108,27 @@ static void guest_make(struct guest *g, struct guest_bufs *bufs, bool write, str
 		memcpy(eth, &dst, MAC_LEN);
 		memcpy(eth + MAC_LEN, &src, MAC_LEN);
 		memcpy(eth + 12, tagged ? "\x81\x00\x00\x0a\x08" : "\x08", tagged ? 5 : 1);
+		if (n_flows)
+			flow_write(eth + FRAME_HDR_LEN + (tagged ? FRAME_TAG_LEN : 0),
+				   src.b[5] * n_flows + i / train % n_flows);
 		if (bufs->len > GUEST_SLOT)
 			memcpy(eth - VQ_HDR_LEN, &tso, sizeof(tso));
 	}
 	guest_open(g, mem, bufs, write, packed);
+}
+
+/* With --queues a port of the switch, as vhost.c would have it. */
+static void receiver_make(struct lane *l)
+{
+	l->vp.n_rx = n_queues;
+	for (unsigned int k = 0; k < MAX(n_queues, 1u); k++) {
+		struct vhost_ring *r = aligned_alloc(64, (sizeof(*r) + 63) & ~63ul);
+
+		l->rx_bufs[k] = l->rx_bufs[0];
+		guest_make(&l->rx[k], &l->rx_bufs[k], true, mac_of(0), mac_of(0));
+		*r = (struct vhost_ring){ .src = { .running = true }, .ring = l->rx[k].vq };
+		l->vp.rings[2 * k] = r;
+	}
 }
 
 static void snap_make(void)
@@ -123,7 +159,7 @@ static void snap_make(void)
 /* What the burst has for one port. */
 static void deliver(struct lane *l, struct port_batch *b, struct port_item *items, uint16_t to)
 {
-	struct guest *g = to < 2 * n_lanes ? l->to : &watchers[to - 2 * n_lanes];
+	struct guest *g = to < 2 * n_lanes ? l->to->rx : &watchers[to - 2 * n_lanes];
 
 	b->n = 0;
 	b->stats = &l->stats[to];
@@ -134,14 +170,17 @@ static void deliver(struct lane *l, struct port_batch *b, struct port_item *item
 						    { node->tags[0], node->tags[1] },
 						    node->mirror, node->n };
 	}
-	vq_deliver(&g->vq, b);
+	if (n_queues && to < 2 * n_lanes)
+		vhost_tx(&l->to->vp.port, b);
+	else
+		vq_deliver(&g->vq, b);
 }
 
 /* The worker's turn; returns TSC ticks. tests/bench/instructions counts what runs in it. */
 static __attribute__((noinline)) uint64_t turn(struct lane *l)
 {
 	struct port_item items[PORT_BATCH];
-	unsigned int from = 2 * l->id, to = l->to == &lanes[0].rx ? 1 : from + 1;
+	unsigned int from = 2 * l->id, to = 2 * l->to->id + 1;
 	struct port_batch b = { .items = items, .stats = &l->stats[to], .mirrors = l->mirrors,
 				.losses = l->losses, .scratch = l->scratch };
 	uint64_t start = __rdtsc();
@@ -159,7 +198,7 @@ static __attribute__((noinline)) uint64_t turn(struct lane *l)
 	} else {
 		items[b.n++] = (struct port_item){ l->burst.frames, { 0, 0 }, 0,
 						   (uint16_t)l->burst.n };
-		vq_deliver(&l->to->vq, &b);
+		vq_deliver(&l->to->rx->vq, &b);
 	}
 	vq_give_back(&l->tx.vq);
 	return __rdtsc() - start;
@@ -168,7 +207,7 @@ static __attribute__((noinline)) uint64_t turn(struct lane *l)
 /* What turn() would copy, and nothing else. */
 static uint64_t turn_memcpy(struct lane *l)
 {
-	const struct guest_bufs *tx = &l->tx_bufs, *rx = &l->rx_bufs;
+	const struct guest_bufs *tx = &l->tx_bufs, *rx = l->rx_bufs;
 	uint64_t start = __rdtsc();
 
 	for (unsigned int i = 0; i < burst_len; i++, l->copied++) {
@@ -185,8 +224,10 @@ static uint64_t turn_memcpy(struct lane *l)
 static void *lane_run(void *arg)
 {
 	struct lane *l = arg;
+	struct timespec before;
 
 	pthread_barrier_wait(&barrier);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
 	clock_gettime(CLOCK_MONOTONIC, &l->start);
 	for (unsigned int i = 0; i < rounds; i++) {
 		if (beside_memcpy && i / STRETCH % 2) {
@@ -194,12 +235,16 @@ static void *lane_run(void *arg)
 			continue;
 		}
 		guest_send(&l->tx, burst_len);
-		guest_refill(l->to);
+		for (unsigned int k = 0; k < MAX(n_queues, 1u); k++)
+			guest_refill(&l->to->rx[k]);
 		for (unsigned int k = 0; k < n_watchers && !stalled; k++)
 			guest_refill(&watchers[k]);
 		l->costs[i] = turn(l);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &l->end);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &l->cpu);
+	l->cpu.tv_sec -= before.tv_sec;
+	l->cpu.tv_nsec -= before.tv_nsec;
 	return NULL;
 }
 
@@ -239,12 +284,13 @@ static void report_beside(void)
 
 static void report(bool shared)
 {
-	double start = 1e300, end = 0;
+	double start = 1e300, end = 0, cpu = 0;
 	uint64_t frames = 0;
 
 	for (unsigned int i = 0; i < n_lanes; i++) {
 		start = MIN(start, seconds(&lanes[i].start));
 		end = MAX(end, seconds(&lanes[i].end));
+		cpu += seconds(&lanes[i].cpu);
 		for (unsigned int p = 0; p < 2 * n_lanes; p++)
 			frames += lanes[i].stats[p].rx_packets;
 	}
@@ -255,11 +301,13 @@ static void report(bool shared)
 	qsort(lanes[0].costs, rounds, sizeof(lanes[0].costs[0]), compare_u64);
 	printf("{\"bench\": \"path\", \"size\": %u, \"burst\": %u, \"veb\": %s, \"packed\": %s, "
 	       "\"workers\": %u, "
-	       "\"shared\": %s, \"frames\": %lu, \"tsc_per_frame_p10\": %.1f, "
-	       "\"tsc_per_frame_p50\": %.1f, \"mfps\": %.2f}\n",
-	       size, burst_len, veb ? "true" : "false", packed ? "true" : "false", n_lanes, shared ? "true" : "false", frames,
+	       "\"shared\": %s, \"queues\": %u, \"flows\": %u, \"frames\": %lu, \"tsc_per_frame_p10\": %.1f, "
+	       "\"tsc_per_frame_p50\": %.1f, \"cpu_ns_per_frame\": %.1f, \"mfps\": %.2f}\n",
+	       size, burst_len, veb ? "true" : "false", packed ? "true" : "false", n_lanes,
+	       shared ? "true" : "false", n_queues, n_flows, frames,
 	       (double)lanes[0].costs[rounds / 10] / burst_len,
-	       (double)lanes[0].costs[rounds / 2] / burst_len, (double)frames / (end - start) / 1e6);
+	       (double)lanes[0].costs[rounds / 2] / burst_len, cpu / (double)frames * 1e9,
+	       (double)frames / (end - start) / 1e6);
 }
 
 int main(int argc, char **argv)
@@ -272,6 +320,8 @@ int main(int argc, char **argv)
 						 { "stalled", 0, NULL, 'd' },
 						 { "tagged", 0, NULL, 't' },
 						 { "further", 0, NULL, 'f' }, { "wire", 0, NULL, 'W' },
+						 { "queues", 1, NULL, 'q' }, { "flows", 1, NULL, 'F' },
+						 { "train", 1, NULL, 'T' },
 						 { "memcpy", 0, NULL, 'm' },
 						 { "rounds", 1, NULL, 'r' }, { 0 } };
 	bool shared = false, is_long;
@@ -289,6 +339,9 @@ int main(int argc, char **argv)
 		case 't': tagged = true; break;
 		case 'f': further = true; break;
 		case 'W': wire = true; break;
+		case 'q': n_queues = (unsigned int)atoi(optarg); break;
+		case 'F': n_flows = (unsigned int)atoi(optarg); break;
+		case 'T': train = (unsigned int)atoi(optarg); break;
 		case 'd': stalled = true; break;
 		case 'r': rounds = (unsigned int)atoi(optarg); break;
 		case 'm': beside_memcpy = true; break;
@@ -299,7 +352,8 @@ int main(int argc, char **argv)
 	if (is_long) /* so that a burst's pages fit the receiver's ring */
 		burst_len = MIN(burst_len, RING_LONG / 16u);
 	if (size < 60 || size > FRAME_LEN_MAX || burst_len < 1 || burst_len > PORT_BURST ||
-	    n_lanes < 1 || n_lanes > WORKERS_MAX || (packed && shared) ||
+	    n_lanes < 1 || n_lanes > WORKERS_MAX || (packed && (shared || n_queues)) ||
+	    n_queues > (veb ? QUEUES_MAX : 0) || train < 1 ||
 	    n_watchers > (veb ? MIRRORS_MAX : 0) ||
 	    (beside_memcpy && (n_lanes > 1 || rounds != ROUNDS)) || rounds < 1 || rounds > ROUNDS)
 		return 2;
@@ -309,22 +363,22 @@ int main(int argc, char **argv)
 		struct lane *l = &lanes[i];
 
 		l->id = i;
-		l->to = shared ? &lanes[0].rx : &l->rx;
+		l->to = shared ? lanes : l;
 		l->stats = calloc(VEB_PORTS_MAX, sizeof(*l->stats));
 		l->out = veb_out_new(l->stats);
 		l->tx_bufs = (struct guest_bufs){ .n = RING, .slot = GUEST_SLOT, .len = VQ_HDR_LEN + size };
-		l->rx_bufs = (struct guest_bufs){ .n = RING, .slot = GUEST_SLOT, .len = GUEST_SLOT };
+		l->rx_bufs[0] = (struct guest_bufs){ .n = RING, .slot = GUEST_SLOT, .len = GUEST_SLOT };
 		if (is_long) {
 			l->tx_bufs.n = RING_LONG;
 			l->tx_bufs.slot = VQ_HDR_LEN + size + 64;
-			l->rx_bufs.slot = l->rx_bufs.len = GUEST_PAGE;
+			l->rx_bufs[0].slot = l->rx_bufs[0].len = GUEST_PAGE;
 		}
 		guest_make(&l->tx, &l->tx_bufs, false, mac_of(shared ? 1 : 2 * i + 1),
 			   mac_of(2 * i));
-		guest_make(&l->rx, &l->rx_bufs, true, mac_of(0), mac_of(0));
+		receiver_make(l);
 	}
 	for (unsigned int i = 0; i < n_watchers; i++) {
-		watcher_bufs[i] = lanes[0].rx_bufs;
+		watcher_bufs[i] = lanes[0].rx_bufs[0];
 		guest_make(&watchers[i], &watcher_bufs[i], true, mac_of(0), mac_of(0));
 	}
 	for (unsigned int i = 0; i < n_lanes; i++)

@@ -14,7 +14,7 @@ import time
 
 import pytest
 import vhost
-from conftest import CtlError, wait_for
+from conftest import CtlError, run, unique, wait_for
 from vhost import Guest
 
 
@@ -34,6 +34,22 @@ def frame(to, source, n, size=64):
     start, length = n * 183 & 255, max(size - 18, 0)
     body = struct.pack('!I', n) + (PATTERN[start:start + 256] * (length // 256 + 1))[:length]
     return to + source + b'\x88\xb5' + body
+
+
+def udp(source, flow, n):
+    """The nth datagram of a flow to VF 1."""
+    return mac(1) + mac(source) + bytes.fromhex('08004500003200004000401166b60a0000010a000002') + struct.pack(
+        '!HHHHHI', 1000 + flow, 2000 + 7 * flow, 30, 0, flow, n) + bytes(16)
+
+
+def recv_any(guest, pairs):
+    """The next frame of any receive queue, or None."""
+    for _ in range(2000):
+        for pair in range(pairs):
+            if got := guest.recv(pair, 0):
+                return got
+        time.sleep(0.001)
+    return None
 
 
 # What kinds of rings guests ask for, besides what a test is about.
@@ -387,8 +403,8 @@ def test_a_guest_that_reboots_finds_its_rings_where_it_left_them(switch):
     a, b = switch.attach(0, pairs=2), switch.attach(1, pairs=2)
     for turn in range(10):
         for n in range(turn * 7):
-            a.send(frame(mac(1), mac(0), n))
-            assert b.recv() == frame(mac(1), mac(0), n)
+            a.send(udp(0, n, turn), pair=n % 2)
+            assert recv_any(b, 2) == udp(0, n, turn)
         wait_for(lambda: switch.vf(0)['stats']['tx_packets'] == switch.vf(1)['stats']['rx_packets'])
         time.sleep(0.01)  # the last buffer goes back after the frame is seen
         (a, b)[turn % 2].reboot()
@@ -472,19 +488,59 @@ def test_a_second_front_end_is_turned_away(swd):
     switch.close()
 
 
+def flows_by_queue(guest, pairs):
+    """What waits in each receive queue: {flow: its datagrams in order}."""
+    queues = []
+    for pair in range(pairs):
+        queues.append({})
+        for got in guest.drain(pair, quiet=0.1):
+            if got.startswith(mac(1)):  # not what the host's kernel says to all
+                flow, n = struct.unpack_from('!HI', got, 42)
+                queues[-1].setdefault(flow, []).append(n)
+    return queues
+
+
 @both_rings
-def test_queue_pairs_carry_traffic_and_may_be_switched_off(switch):
+def test_flows_are_spread_over_receive_queues_and_stay_in_order(switch):
     a, b = switch.attach(0, pairs=4), switch.attach(1, pairs=4)
     assert switch.vf(0)['status']['n_queues'] == 4
-    for pair in range(4):
-        a.send(frame(mac(1), mac(0), pair), pair=pair)
-        assert b.recv(pair) == frame(mac(1), mac(0), pair)
+    for n in range(3):
+        for flow in range(64):
+            a.send(udp(0, flow, n), pair=flow % 4)
+    queues = flows_by_queue(b, 4)
+    assert all(queues) and sorted(flow for queue in queues for flow in queue) == list(range(64))
+    assert all(order == [0, 1, 2] for queue in queues for order in queue.values())
+    assert switch.vf(1)['status']['rx_queues'] == [3 * len(queue) for queue in queues]
+    assert f'frames by receive queue {" ".join(str(3 * len(queue)) for queue in queues)}' in switch.swd.cli('vf', 'show', 'p2p1', 1).stdout
     for pair in 1, 2, 3:
         b.enable(pair, False)
     wait_for(lambda: switch.vf(1)['status']['n_queues'] == 1, what='one pair')
-    for pair in range(4):
-        a.send(frame(mac(1), mac(0), pair), pair=pair)
-        assert b.recv(0) == frame(mac(1), mac(0), pair)
+    for flow in range(64):
+        a.send(udp(0, flow, 3))
+    assert flows_by_queue(b, 4) == [{flow: [3] for flow in range(64)}, {}, {}, {}]
+    assert switch.vf(1)['status']['rx_queues'] == []  # nothing to choose
+
+
+def test_flows_from_a_tap_and_from_the_wire_are_spread_as_well(switch, netns):
+    ns, wire = netns(), unique('v')
+    run('ip', 'link', 'add', wire, 'type', 'veth', 'peer', 'far', 'netns', ns.name)
+    ns.run('ip', 'link', 'set', 'far', 'up')
+    switch.swd.call('pf.set', pf='p2p1', set={'uplink': 'dev', 'uplink_arg': wire, 'mtu': 1500})
+    b = switch.attach(1, pairs=4)
+    switch.swd.call('pf.set', pf='p2p1', vfs=[{'vf': 0, 'set': {'mac': text(mac(0))}}])
+    tap = switch.swd.attach_tap('p2p1', 0, ns=ns)
+    wait_for(lambda: switch.vf(1)['status']['link_up'], what='the carrier')
+    places = []
+
+    def unicast(stats):
+        return stats['rx_packets'] - stats['rx_multicast'] - stats['rx_broadcast']
+    for dev in tap, 'far':
+        with contextlib.closing(ns.packet_socket(dev)) as sock:
+            for flow in range(64):
+                sock.send(udp(0, flow, 0))
+        wait_for(lambda: unicast(switch.vf(1)['stats']) == 64 * (len(places) + 1), what='all flows')
+        places.append(flows_by_queue(b, 4))
+    assert places[0] == places[1] and all(places[0])  # by the flow alone
 
 
 @every_ring

@@ -118,6 +118,8 @@ int sw_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_info *out, s
 	dp_stats_get(sw->opts.dp, p->vf_ports[vf].id, &out->stats);
 	out->status.connected = port.connected;
 	out->status.n_queues = port.n_queues;
+	out->status.n_rx_queues = port.n_rx;
+	memcpy(out->status.rx_queues, port.rx_frames, sizeof(port.rx_frames));
 	out->status.features = port.features;
 	out->status.link_up = sw_vf_link_up(p, vf);
 	out->status.mtu = vf_mtu(&v->config, &p->config);

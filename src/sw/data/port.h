@@ -21,7 +21,7 @@
 
 #define PORT_BURST 128	/* most frames of one rx() */
 #define PORT_SEGS 2048	/* most further payload segments of one rx(), all frames together */
-#define PORT_QUEUES 128 /* most sources of one port */
+#define PORT_QUEUES VF_QUEUES_MAX /* most sources of one port */
 #define PORT_BATCH 512	/* most frames of one tx(), all items together */
 #define PORT_STALE 32768u /* most frames that wait at a source: a guest's largest ring */
 
@@ -79,7 +79,6 @@ struct port_item {
 struct port_batch {
 	const struct port_item *items;
 	unsigned int n;		     /* items; their frames together are at most PORT_BATCH */
-	unsigned int flow;	     /* same value, same order: chooses among a sink's queues */
 	struct vf_stats *stats;	     /* of the destination; by port_delivered(), port_dropped() */
 	struct dp_mirror_stats *mirrors; /* VEB_MIRRORS_MAX of them; likewise */
 	struct loss_slot *losses;	 /* DROP_N of them, of the destination; NULL: none kept */
@@ -134,7 +133,7 @@ struct port_ops {
 	 * counted with nobody. As tx(). NULL: takes none.
 	 */
 	void (*tx_noted)(struct port *port, const struct loss *what, uint16_t mark);
-	/* Fill connected, n_queues, features, broken. Control thread. */
+	/* Fill @out, but for attached; it is all zero. Control thread. */
 	void (*status)(const struct port *port, struct dp_port_status *out);
 	/* Close and free, when no worker can see the port any more. Control thread. */
 	void (*free)(struct port *port);

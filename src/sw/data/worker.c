@@ -139,11 +139,11 @@ static void sources_adopt(struct worker *w, struct dp_sources *list)
 
 /* Also for a mirror whose destination's link is down, to count. Returns the cost beyond copies. */
 static int64_t batch_deliver(struct worker *w, const struct veb_snap *snap, uint16_t to,
-			     unsigned int n, unsigned int flow)
+			     unsigned int n)
 {
 	struct port *p = __atomic_load_n(&w->dp->ports[to], __ATOMIC_ACQUIRE);
-	struct port_batch b = { .items = w->items, .n = n, .flow = flow,
-				.stats = &w->shared->stats[to], .mirrors = w->shared->mirrors,
+	struct port_batch b = { .items = w->items, .n = n, .stats = &w->shared->stats[to],
+				.mirrors = w->shared->mirrors,
 				.losses = &w->shared->losses[to * DROP_N],
 				.worker = w->shared, .now = w->out->now,
 				.scratch = w->scratch };
@@ -186,8 +186,7 @@ static const struct frame *cut_run(struct worker *w, const struct frame *f, unsi
 }
 
 /* The second pass: each destination once. Returns what it cost, in bytes. */
-static int64_t deliver(struct worker *w, const struct veb_snap *snap, const struct frame *frames,
-		       unsigned int flow)
+static int64_t deliver(struct worker *w, const struct veb_snap *snap, const struct frame *frames)
 {
 	struct veb_out *out = w->out;
 	int64_t cost = 0;
@@ -205,7 +204,7 @@ static int64_t deliver(struct worker *w, const struct veb_snap *snap, const stru
 			uint16_t len = mark ? snap->snaps[VEB_MARK_SLOT(mark)] : 0;
 
 			if (unlikely(batch_is_full(w, node, f, len, n_frames))) {
-				cost += batch_deliver(w, snap, to, n, flow);
+				cost += batch_deliver(w, snap, to, n);
 				n = n_frames = 0;
 			}
 			if (unlikely(len))
@@ -217,7 +216,7 @@ static int64_t deliver(struct worker *w, const struct veb_snap *snap, const stru
 				bytes += f[k].len + COPY_COST;
 		}
 		if (n)
-			cost += batch_deliver(w, snap, to, n, flow);
+			cost += batch_deliver(w, snap, to, n);
 		/* One that takes nothing, a mirror's perhaps, is not the sender's loss. */
 		cost += likely(*taken != before) ? bytes : out->bins[to].n * COPY_COST;
 	}
@@ -332,7 +331,7 @@ static void burst_forward(struct worker *w, const struct veb_snap *snap, struct 
 	for (unsigned int done = 0; done < b->n;) {
 		unsigned int n = decide(w, snap, q, b->frames + done, b->n - done);
 
-		cost += deliver(w, snap, b->frames + done, q->index);
+		cost += deliver(w, snap, b->frames + done);
 		done += n;
 	}
 	if (unlikely(q->stale))

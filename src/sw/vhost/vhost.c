@@ -29,17 +29,6 @@ static struct vhost_port *port_of(struct port *p)
 	return container_of(p, struct vhost_port, port);
 }
 
-/* Wakes the helper, once a break: it logs. A front end that makes us wait does so once. */
-static void ring_report(struct vhost_ring *r, struct port *p)
-{
-	if (likely(!r->ring.broken) || r->reported)
-		return;
-	r->reported = true;
-	if (r->ring.blocked)
-		vhost_rings_break(port_of(p));
-	(void)eventfd_write(port_of(p)->lib->wake_fd, 1);
-}
-
 static unsigned int op_rx(struct port_queue *q, struct port_burst *b)
 {
 	struct vhost_ring *r = ring_of(q);
@@ -47,7 +36,7 @@ static unsigned int op_rx(struct port_queue *q, struct port_burst *b)
 	vq_take(&r->ring, b);
 	if (unlikely(r->ring.broken && !r->reported))
 		port_refused(b, DROP_MALFORMED, NULL, 0, 0);
-	ring_report(r, q->port);
+	vhost_ring_report(r, port_of(q->port));
 	return b->n;
 }
 
@@ -56,26 +45,12 @@ static void op_rx_done(struct port_queue *q)
 	struct vhost_ring *r = ring_of(q);
 
 	vq_give_back(&r->ring);
-	ring_report(r, q->port);
+	vhost_ring_report(r, port_of(q->port));
 }
 
 static bool op_arm(struct port_queue *q, bool on)
 {
 	return vq_arm(&ring_of(q)->ring, on);
-}
-
-static void op_tx(struct port *p, struct port_batch *b)
-{
-	struct vhost_port *vp = port_of(p);
-	unsigned int n = __atomic_load_n(&vp->n_rx, __ATOMIC_ACQUIRE);
-	struct vhost_ring *r = n ? vp->rings[2 * (b->flow % n)] : NULL;
-
-	if (unlikely(!r || !__atomic_load_n(&r->src.running, __ATOMIC_ACQUIRE))) {
-		port_drop_all(b, DROP_NOT_READY);
-		return;
-	}
-	vq_deliver(&r->ring, b);
-	ring_report(r, p);
 }
 
 static void op_status(const struct port *p, struct dp_port_status *out)
@@ -93,6 +68,9 @@ static void op_status(const struct port *p, struct dp_port_status *out)
 		out->n_queues += i % 2;
 		out->broken |= r->ring.broken;
 	}
+	out->n_rx = vp->n_rx;
+	for (unsigned int i = 0; i < vp->n_rx; i++)
+		out->rx_frames[i] = __atomic_load_n(&vp->rings[2 * i]->frames, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&vp->lib->dp->queues_lock);
 }
 
@@ -101,7 +79,7 @@ const struct port_ops vhost_port_ops = {
 	.rx = op_rx,
 	.rx_done = op_rx_done,
 	.arm = op_arm,
-	.tx = op_tx,
+	.tx = vhost_tx,
 	.status = op_status,
 	.free = vhost_free,
 };
@@ -132,6 +110,13 @@ static struct vhost_ring *ring_get_locked(struct vhost_port *vp, unsigned int i)
 		vp->port.n_queues = MAX(vp->port.n_queues, i / 2 + 1);
 	}
 	return r;
+}
+
+static void frames_forget_locked(struct vhost_port *vp)
+{
+	for (unsigned int i = 0; i < RINGS_MAX; i++)
+		if (vp->rings[i])
+			__atomic_store_n(&vp->rings[i]->frames, 0, __ATOMIC_RELAXED);
 }
 
 /* Other memory, or another front end: what was lost before is forgotten. */
@@ -247,11 +232,14 @@ static void ring_start_locked(struct vhost_port *vp, unsigned int i)
 		dp_queue_start_locked(vp->lib->dp, &r->src);
 	else
 		__atomic_store_n(&r->src.running, true, __ATOMIC_RELEASE);
-	rx_count_locked(vp);
 }
 
-/* Stop rings first..last. Then we touch none of their memory, and the library knows our indexes. */
-static void rings_stop_locked(struct vhost_port *vp, unsigned int first, unsigned int last)
+/*
+ * Stop rings first..last. Then we touch none of their memory, and the library knows our indexes.
+ * If they are to go on behind a message (@pause), flows stay with them.
+ */
+static void rings_stop_locked(struct vhost_port *vp, unsigned int first, unsigned int last,
+			      bool pause)
 {
 	bool was[RINGS_MAX] = { false };
 	bool any = false;
@@ -268,9 +256,10 @@ static void rings_stop_locked(struct vhost_port *vp, unsigned int first, unsigne
 		else
 			__atomic_store_n(&r->src.running, false, __ATOMIC_RELEASE);
 	}
+	if (!pause)
+		rx_count_locked(vp);
 	if (!any)
 		return;
-	rx_count_locked(vp);
 	dp_queues_changed_locked(vp->lib->dp);
 	for (unsigned int i = first; i <= last && i < RINGS_MAX; i++) {
 		const struct vq *v = was[i] ? &vp->rings[i]->ring : NULL;
@@ -285,6 +274,7 @@ static void rings_start_locked(struct vhost_port *vp, unsigned int first, unsign
 	for (unsigned int i = first; i <= last && i < RINGS_MAX; i++)
 		if (vp->rings[i])
 			ring_start_locked(vp, i);
+	rx_count_locked(vp);
 	dp_queues_changed_locked(vp->lib->dp);
 }
 
@@ -382,7 +372,7 @@ static enum rte_vhost_msg_result before_message(int vid, void *msg)
 		return RTE_VHOST_MSG_RESULT_ERR; /* the library disconnects */
 	vhost_fault_serving(vid);
 	if (message_rings(m, &first, &last, &mem) && (vp = port_lock(vid))) {
-		rings_stop_locked(vp, first, last);
+		rings_stop_locked(vp, first, last, true);
 		if (m->request == GET_VRING_BASE)
 			marks_forget_locked(vp, first, last);
 		if (mem)
@@ -419,7 +409,7 @@ static int on_ring_state(int vid, uint16_t i, int enable)
 		if (enable)
 			rings_start_locked(vp, i, i);
 		else
-			rings_stop_locked(vp, i, i);
+			rings_stop_locked(vp, i, i, false);
 	}
 	port_unlock();
 	return 0;
@@ -436,7 +426,7 @@ static void on_device_gone(int vid)
 
 	if (!vp)
 		return;
-	rings_stop_locked(vp, 0, RINGS_MAX - 1);
+	rings_stop_locked(vp, 0, RINGS_MAX - 1, false);
 	port_unlock();
 }
 
@@ -462,6 +452,7 @@ static int on_connection(int vid)
 		;
 	if (vp && vp->vid < 0) {
 		vp->vid = vid;
+		frames_forget_locked(vp);
 		mem_forget_locked(vp);
 		vhost_lib->by_vid[vid] = vp;
 		rc = rte_vhost_extern_callback_register(vid, &hooks, NULL);
@@ -481,7 +472,7 @@ static void on_connection_gone(int vid)
 
 	if (!vp)
 		return;
-	rings_stop_locked(vp, 0, RINGS_MAX - 1);
+	rings_stop_locked(vp, 0, RINGS_MAX - 1, false);
 	for (unsigned int i = 0; i < RINGS_MAX; i++)
 		if (vp->rings[i])
 			vp->rings[i]->enabled = false;

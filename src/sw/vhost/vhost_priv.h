@@ -4,6 +4,7 @@
 #define ANYVF_SW_VHOST_VHOST_PRIV_H
 
 #include <rte_vhost.h>
+#include <sys/eventfd.h>
 
 #include "base/log.h"
 #include "sw/data/dp_priv.h"
@@ -19,6 +20,7 @@ struct vhost_ring {
 	struct port_queue src; /* odd: the source. even: only `running` is used */
 	struct vq ring;
 	bool enabled;	       /* ready and enabled, says the library */
+	uint64_t frames;       /* even: atomic; chosen among several; delivered since its front end came */
 	bool reported;	       /* broken, and the helper was told; writer: the worker */
 	bool logged;	       /* broken, and the log says so; writer: the helper */
 	uint64_t *done;	       /* packed: of ring; @done_size entries */
@@ -77,7 +79,7 @@ struct vhost_port {
 	struct gmem mem;
 	uint64_t features;
 	struct vq_mark *marks;		      /* RINGS_MAX; NULL before the first packed ring */
-	unsigned int n_rx;		      /* atomic; ring pairs 0..n_rx-1 run to the guest */
+	unsigned int n_rx;		      /* atomic; delivery chooses among pairs 0..n_rx-1 */
 	struct vhost_ring *rings[RINGS_MAX];  /* made when first seen, freed with the port */
 	struct vhost_port *next;	      /* in lib->ports */
 	uint64_t hurry_until_ms, look_at_ms;  /* client: looking for the socket; the helper's */
@@ -112,9 +114,23 @@ struct vhost_lib {
 	bool stop;
 };
 
+/* Wakes the helper, once a break: it logs. A front end that makes us wait does so once. */
+static inline void vhost_ring_report(struct vhost_ring *r, struct vhost_port *vp)
+{
+	if (likely(!r->ring.broken) || r->reported)
+		return;
+	r->reported = true;
+	if (r->ring.blocked)
+		vhost_rings_break(vp);
+	(void)eventfd_write(vp->lib->wake_fd, 1);
+}
+
 extern struct vhost_lib *vhost_lib; /* librte_vhost's callbacks have no argument */
 extern const struct port_ops vhost_port_ops;
 extern const struct rte_vhost_device_ops vhost_callbacks;
+
+/* vhost_steer.c */
+void vhost_tx(struct port *p, struct port_batch *b);
 
 /* vhost_jobs.c */
 struct job *vhost_job_next(struct vhost_lib *lib, bool *stop);
