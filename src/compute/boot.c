@@ -136,10 +136,11 @@ static int want_ports(struct call *c, const struct boot *b, struct place_port *p
 static int place(struct call *c, const struct boot *b, json_t *server,
 		 struct place_vf vfs[NICS_MAX], struct err *why)
 {
-	auto_of(json_decref) json_t *made = json_array();
+	auto_of(json_decref) json_t *made = json_array(), *zones = b->zone ? zones_all(c) : NULL;
 	struct place_port ports[NICS_MAX];
 	struct place_want want = {
 		.host = b->host,
+		.zone = { .only = b->zone ? json_object_get(zones, b->zone) : NULL },
 		.hints = { .only = b->same, .avoid = b->different },
 		.group = { .only = json_object_size(b->kin) ? b->kin : NULL, .avoid = b->apart },
 		.vcpus = (unsigned int)doc_int(b->flavor, "vcpus"),

@@ -23,6 +23,7 @@ struct boot {
 	struct nic nics[NICS_MAX];
 	unsigned int n_nics;
 	unsigned int count;	  /* of servers */
+	const char *zone;	  /* asked for; NULL: any */
 	const char *host;	  /* asked for by zone:host; NULL: any */
 	char group[UUID_STR_LEN]; /* id of the server group of the hint; or "" */
 	/* {host: true}: of the hints same_host (or NULL) and different_host; of the group's policy */
@@ -31,6 +32,7 @@ struct boot {
 };
 
 int boot_read(struct call *c, const json_t *in, struct boot *out);
+int boot_zone(struct call *c, struct boot *b);
 int group_hints(struct call *c, struct boot *b);
 void hints_drop(struct boot *b);
 int boot_groups(struct call *c, const struct boot *b, json_t **ids);

@@ -207,6 +207,7 @@ static const struct {
 	{ "OS-FLV-EXT-DATA", "FlavorExtraData" },
 	{ "OS-SRV-USG", "ServerUsage" },
 	{ "os-admin-actions", "AdminActions" },
+	{ "os-aggregates", "Aggregates" },
 	{ "os-attach-interfaces", "AttachInterfaces" },
 	{ "os-availability-zone", "AvailabilityZone" },
 	{ "os-config-drive", "ConfigDrive" },
@@ -220,9 +221,11 @@ static const struct {
 	{ "os-lock-server", "LockServer" },
 	{ "os-multiple-create", "MultipleCreate" },
 	{ "os-personality", "Personality" },
+	{ "os-quota-class-sets", "QuotaClasses" },
 	{ "os-quota-sets", "Quotas" },
 	{ "os-security-groups", "SecurityGroups" },
 	{ "os-server-diagnostics", "ServerDiagnostics" },
+	{ "os-server-password", "ServerPassword" },
 	{ "os-server-start-stop", "ServerStartStop" },
 	{ "os-services", "Services" },
 	{ "os-simple-tenant-usage", "SimpleTenantUsage" },
@@ -268,11 +271,12 @@ static const struct route own_routes[] = {
 };
 
 /* The first that matches is taken: servers/detail is no server. */
-static const struct route *const all_routes[] = { own_routes,	  flavor_routes,    keypair_routes,
-						  quota_routes,	  host_routes,	    boot_routes,
-						  list_routes,	  group_routes,	    tag_routes,
-						  usage_routes,	  server_routes,    action_routes,
-						  console_routes, interface_routes, NULL };
+static const struct route *const all_routes[] = { own_routes,	 flavor_routes,	   keypair_routes,
+						  quota_routes,	 host_routes,	   boot_routes,
+						  list_routes,	 group_routes,	   tag_routes,
+						  usage_routes,	 aggregate_routes, server_routes,
+						  action_routes, console_routes,   interface_routes,
+						  NULL };
 static const struct resource *const resources[] = { &flavor_resource, &server_resource,
 						    &server_group_resource, NULL };
 

@@ -16,7 +16,7 @@ extern const struct feature compute_feature;
 extern const struct absent compute_absent[];
 extern const struct resource flavor_resource, server_resource, server_group_resource;
 extern const struct route flavor_routes[], keypair_routes[], quota_routes[], host_routes[],
-	server_routes[], boot_routes[], list_routes[], group_routes[], tag_routes[], usage_routes[];
+	server_routes[], boot_routes[], list_routes[], group_routes[], tag_routes[], usage_routes[], aggregate_routes[];
 
 #define NAME_KEY_LEN 33
 
@@ -42,6 +42,10 @@ json_t *groups_of_server(struct call *c, const json_t *server);
 
 /* compute/groups_proxy.c */
 int groups_change(struct call *c, const char *name, bool add);
+
+/* compute/aggregate.c */
+const char *host_zone(struct call *c, const char *host);
+json_t *zones_all(struct call *c);
 
 /* compute/quota.c */
 enum compute_quota {

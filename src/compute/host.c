@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hosts as compute shows them: nova-compute services, hypervisors and the one
- * availability zone "nova", all from /agent/HOST and hosts/usage.c.
+ * Hosts as compute shows them: nova-compute services, hypervisors and availability zones, all from
+ * /agent/HOST, hosts/usage.c and the aggregates.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -71,9 +71,9 @@ static json_t *service_view(struct call *c, const json_t *agent, unsigned int nu
 {
 	json_t *s = json_pack("{s:o,s:s,s:O,s:s,s:s,s:s,s:o,s:o}", "id", host_id(c, agent, number),
 			      "binary", "nova-compute", "host", json_object_get(agent, "host"),
-			      "zone", "nova", "status", status_of(c, agent), "state",
-			      state_of(c, agent), "updated_at", updated_at(c, agent),
-			      "disabled_reason", reason_of(c, agent));
+			      "zone", host_zone(c, doc_text(agent, "host")), "status",
+			      status_of(c, agent), "state", state_of(c, agent), "updated_at",
+			      updated_at(c, agent), "disabled_reason", reason_of(c, agent));
 
 	if (compute_minor(c) >= 11)
 		json_object_set_new(s, "forced_down",
@@ -335,29 +335,40 @@ static int hypervisors_statistics(struct call *c)
 	return call_reply(c, 200, json_pack("{s:o}", "hypervisor_statistics", sum));
 }
 
+static json_t *zone_hosts(struct call *c, const json_t *names)
+{
+	json_t *hosts = json_object(), *is;
+	const char *name;
+
+	json_object_foreach ((json_t *)names, name, is)
+		json_object_set_new(hosts, name,
+				    json_pack("{s:{s:b,s:b,s:o}}", "nova-compute", "available",
+					      agent_alive(c, name), "active", 1, "updated_at",
+					      updated_at(c, call_get(c, "/agent/%s", name))));
+	return hosts;
+}
+
+static int zones(struct call *c, bool detail)
+{
+	auto_of(json_decref) json_t *all = zones_all(c);
+	json_t *list = json_array(), *names;
+	const char *zone;
+
+	json_object_foreach (all, zone, names)
+		json_array_append_new(list, json_pack("{s:s,s:{s:b},s:o}", "zoneName", zone,
+						      "zoneState", "available", 1, "hosts",
+						      detail ? zone_hosts(c, names) : json_null()));
+	return call_reply(c, 200, json_pack("{s:o}", "availabilityZoneInfo", list));
+}
+
 static int zones_list(struct call *c)
 {
-	return call_reply(c, 200,
-			  json_pack("{s:[{s:s,s:{s:b},s:n}]}", "availabilityZoneInfo", "zoneName",
-				    "nova", "zoneState", "available", 1, "hosts"));
+	return zones(c, false);
 }
 
 static int zones_detail(struct call *c)
 {
-	struct cursor it = call_list(c, "/agent/");
-	json_t *hosts = json_object();
-
-	while (cursor_next(&it)) {
-		bool alive = agent_alive(c, doc_text(it.doc, "host"));
-
-		json_object_set_new(hosts, doc_text(it.doc, "host"),
-				    json_pack("{s:{s:b,s:b,s:o}}", "nova-compute", "available",
-					      alive, "active", 1, "updated_at",
-					      updated_at(c, it.doc)));
-	}
-	return call_reply(c, 200,
-			  json_pack("{s:[{s:s,s:{s:b},s:o}]}", "availabilityZoneInfo", "zoneName",
-				    "nova", "zoneState", "available", 1, "hosts", hosts));
+	return zones(c, true);
 }
 
 const struct route host_routes[] = {

@@ -114,7 +114,7 @@ static bool match_changes_before(struct call *c, const json_t *s, const char *va
 
 static bool match_zone(struct call *c, const json_t *s, const char *value)
 {
-	return !strcmp(value, doc_text(s, "host") ? "nova" : "");
+	return !strcmp(value, host_zone(c, doc_text(s, "host")));
 }
 
 static bool match_locked(struct call *c, const json_t *s, const char *value)

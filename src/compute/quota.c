@@ -36,6 +36,14 @@ struct usage {
 	int64_t used[QUOTA_RAM + 1];
 };
 
+/* The class "default" is what all projects have that were told nothing else. */
+static int64_t default_of(struct call *c, unsigned int what)
+{
+	const json_t *own = json_object_get(call_get(c, "/quota-class"), quotas[what].name);
+
+	return own ? json_integer_value(own) : quotas[what].dflt;
+}
+
 /**
  * quota_limit() - How much of something a project may have
  * @c:          the call
@@ -49,7 +57,7 @@ int64_t quota_limit(struct call *c, const char *project_id, enum compute_quota w
 	const json_t *own =
 		json_object_get(call_get(c, "/quota/%s", project_id), quotas[what].name);
 
-	return own ? json_integer_value(own) : quotas[what].dflt;
+	return own ? json_integer_value(own) : default_of(c, what);
 }
 
 static struct usage usage_of(struct call *c, const char *project_id)
@@ -104,7 +112,7 @@ static json_t *quota_view(struct call *c, const char *project_id, bool defaults)
 	for (size_t i = 0; i < ARRAY_LEN(quotas); i++)
 		if (!quotas[i].until || compute_minor(c) <= quotas[i].until)
 			json_object_set_new(out, quotas[i].name,
-					    json_integer(defaults ? quotas[i].dflt
+					    json_integer(defaults ? default_of(c, i)
 								  : quota_limit(c, project_id, i)));
 	return out;
 }
@@ -207,6 +215,37 @@ static int quota_update(struct call *c)
 	return rc ? rc : reply_quota(c, quota_view(c, c->ids[0], false), false);
 }
 
+static int class_reply(struct call *c, bool with_id)
+{
+	json_t *view = quota_view(c, "", true);
+
+	if (with_id)
+		doc_set_text(view, "id", c->ids[0]);
+	return call_reply(c, 200, json_pack("{s:o}", "quota_class_set", view));
+}
+
+/* Nova takes any name, and obeys the class "default" alone. */
+static int class_show(struct call *c)
+{
+	return class_reply(c, true);
+}
+
+static int class_update(struct call *c)
+{
+	const json_t *in = compute_body(c, "quota_class_set"), *old = call_get(c, "/quota-class");
+	auto_of(json_decref) json_t *doc = old ? json_copy((json_t *)old) : json_object();
+	const char *key;
+	json_t *value;
+	int rc = in ? 0 : -EINVAL;
+
+	if (!rc && strcmp(c->ids[0], "default"))
+		return call_fail(c, 400, "BadRequest", "There is no quota class but default.");
+	json_object_foreach ((json_t *)in, key, value)
+		rc = rc ? rc : accept_limit(c, doc, key, value);
+	rc = rc ? rc : call_put(c, json_incref(doc), "/quota-class");
+	return rc ? rc : class_reply(c, false);
+}
+
 /* Only this service's rows go; the other services' limits stay. */
 static int quota_delete(struct call *c)
 {
@@ -281,6 +320,8 @@ static int limits_show(struct call *c)
 }
 
 const struct route quota_routes[] = {
+	{ "GET", "/v2.1/os-quota-class-sets/{}", class_show, RULE_ADMIN },
+	{ "PUT", "/v2.1/os-quota-class-sets/{}", class_update, RULE_ADMIN },
 	{ "GET", "/v2.1/limits", limits_show, RULE_READ },
 	{ "GET", "/v2.1/os-quota-sets/{}", quota_show, RULE_READ },
 	{ "GET", "/v2.1/os-quota-sets/{}/defaults", quota_defaults, RULE_READ },

@@ -372,30 +372,6 @@ static int find_key(struct call *c, struct boot *b)
 	return b->key ? 0 : call_fail(c, 400, "KeypairNotFound", "Invalid key_name provided.");
 }
 
-/* "zone", "zone:host", "zone:host:node"; a host is for admins to name. */
-static int find_zone(struct call *c, struct boot *b)
-{
-	const char *zone = doc_text(b->given, "availability_zone"),
-		   *colon = zone ? strchr(zone, ':') : NULL;
-	size_t len = colon ? (size_t)(colon - zone) : zone ? strlen(zone) : 0;
-
-	if (!len && !colon)
-		return 0;
-	if (len && (len != 4 || strncmp(zone, "nova", 4)))
-		return call_fail(c, 400, "InvalidInput",
-				 "The requested availability zone is not available");
-	if (!colon || !colon[1])
-		return 0;
-	if (!caller_is_admin(c))
-		return call_fail(
-			c, 403, "Forbidden",
-			"Policy doesn't allow os_compute_api:servers:create:forced_host to be "
-			"performed.");
-	json_object_set_new(b->given, "host", json_stringn(colon + 1, strcspn(colon + 1, ":")));
-	b->host = doc_text(b->given, "host");
-	return 0;
-}
-
 static int add_port(struct call *c, struct boot *b, const char *id)
 {
 	const json_t *port = port_own(c, id);
@@ -593,7 +569,7 @@ int boot_read(struct call *c, const json_t *in, struct boot *b)
 	if (!rc)
 		rc = find_key(c, b);
 	if (!rc)
-		rc = find_zone(c, b);
+		rc = boot_zone(c, b);
 	if (!rc)
 		rc = find_networks(c, b);
 	return rc ? rc : find_count(c, b);

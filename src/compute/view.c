@@ -128,7 +128,7 @@ static json_t *view_fault(struct call *c, const json_t *s)
 
 static json_t *view_zone(struct call *c, const json_t *s)
 {
-	return json_string(doc_text(s, "host") ? "nova" : "");
+	return json_string(host_zone(c, doc_text(s, "host")));
 }
 
 /* Every server gets one; Nova's force_config_drive looks the same. */

@@ -188,6 +188,8 @@ int placement_fits(const struct place_host *host, const struct place_want *want,
 	if (!host->alive)
 		return err_set(e, -EHOSTDOWN, "its agent is dead (no heartbeat for %u s)",
 			       host->silent_s);
+	if (!is_among(&want->zone, host->name))
+		return err_set(e, -ENOMEM, "it is in another availability zone");
 	if (!is_among(&want->hints, host->name) || !is_among(&want->group, host->name))
 		return err_set(e, -ENOMEM, "a hint or the server's group excludes it");
 	if (host->disabled && !want->host)

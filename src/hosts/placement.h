@@ -59,8 +59,8 @@ struct place_hosts {
 };
 
 struct place_want {
-	const char *host;		 /* this host and no other; NULL: any */
-	struct place_hosts hints, group; /* both hold */
+	const char *host;		       /* this host and no other; NULL: any */
+	struct place_hosts zone, hints, group; /* all hold */
 	unsigned int vcpus, memory_mb;
 	const struct place_port *ports;
 	unsigned int n_ports; /* 0..PLACE_MAX_PORTS */

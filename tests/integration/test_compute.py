@@ -1297,3 +1297,61 @@ def test_wrong_server_groups_are_refused(shared, kit):
         got = shared.admin.call('POST', NOVA + '/servers', {'server': server, 'os:scheduler_hints': hint})
         assert got.status_code == 400, hint
     shared.demo.delete(f"{path}/{mine['id']}")
+
+
+def test_aggregates_make_zones_that_boots_go_to(cloud):
+    _, flavor, image, net = populate(cloud)
+    cloud.agent('h2')
+    path = NOVA + '/os-aggregates'
+
+    def aggregate(name, **more):
+        return cloud.admin.post(path, {'aggregate': {'name': name, **more}}, 200)['aggregate']
+
+    def act(one, word, **args):
+        return cloud.admin.call('POST', f"{path}/{one['id']}/action", {word: args})
+    east, plain = aggregate('a', availability_zone='east'), aggregate('b')
+    assert (east['id'], east['deleted'], plain['availability_zone']) == (1, False, None) and 'hosts' not in east
+    assert 'already exists' in message(cloud.admin.call('POST', path, {'aggregate': {'name': 'a'}}), 409, 'conflictingRequest')
+    assert cloud.admin.call('POST', path, {'aggregate': {'name': 'c', 'availability_zone': 'x:y'}}).status_code == 400
+    assert [act(east, 'add_host', host=h).status_code for h in ('h2', 'h2', 'h9')] == [200, 409, 404]
+    assert act(plain, 'add_host', host='h2').status_code == 200
+    assert act(plain, 'set_metadata', metadata={'availability_zone': 'west'}).status_code == 409, 'h2 is in east'
+    assert act(plain, 'set_metadata', metadata={'ssd': 'true', 'old': 'x'}).status_code == 200
+    assert act(plain, 'set_metadata', metadata={'old': None}).json()['aggregate']['metadata'] == {'ssd': 'true'}
+    assert cloud.admin.get(f"{path}/{east['id']}")['aggregate']['metadata'] == {'availability_zone': 'east'}
+    zones = cloud.admin.get(NOVA + '/os-availability-zone/detail')['availabilityZoneInfo']
+    assert {z['zoneName']: list(z['hosts']) for z in zones} == {'nova': ['h1'], 'east': ['h2']}
+    for zone, host in ('east', 'h2'), ('nova', 'h1'), ('east:h1', 'h1'):
+        server = cloud.wait_status(cloud.boot(flavor, image, [{'uuid': net['id']}], availability_zone=zone), 'ACTIVE')
+        assert server['OS-EXT-SRV-ATTR:host'] == host
+        assert server['OS-EXT-AZ:availability_zone'] == {'h1': 'nova', 'h2': 'east'}[host]
+    body = {'server': {'name': 'x', 'flavorRef': flavor['id'], 'imageRef': image['id'], 'networks': [], 'availability_zone': 'west'}}
+    assert 'availability zone is not available' in message(cloud.admin.call('POST', NOVA + '/servers', body), 400, 'badRequest')
+    assert len(cloud.admin.get(NOVA + '/servers?availability_zone=east')['servers']) == 1
+    assert 'not empty' in message(cloud.admin.call('DELETE', f"{path}/{east['id']}"), 400, 'badRequest')
+    assert act(east, 'remove_host', host='h2').status_code == 200 and act(east, 'remove_host', host='h2').status_code == 404
+    cloud.admin.put(f"{path}/{plain['id']}", {'aggregate': {'name': 'c', 'availability_zone': 'west'}})
+    assert cloud.admin.get(NOVA + '/servers/detail?availability_zone=west')['servers'][0]['OS-EXT-AZ:availability_zone'] == 'west'
+    cloud.admin.delete(f"{path}/{east['id']}", 200)
+    assert [a['name'] for a in cloud.admin.get(path)['aggregates']] == ['c']
+    assert cloud.admin.call('GET', f"{path}/{east['id']}").status_code == 404
+    assert aggregate('d')['id'] == 3 and cloud.demo.call('GET', path).status_code == 403
+
+
+def test_the_default_class_is_what_projects_have(cloud):
+    path, own = NOVA + '/os-quota-class-sets/default', f'{NOVA}/os-quota-sets/{cloud.demo.project_id}'
+    assert cloud.admin.get(path)['quota_class_set']['instances'] == 10
+    assert cloud.admin.put(path, {'quota_class_set': {'instances': 3, 'cores': '4'}})['quota_class_set']['instances'] == 3
+    assert [cloud.demo.get(own + more)['quota_set'][what] for more in ('', '/defaults') for what in ('instances', 'cores', 'ram')] \
+        == [3, 4, 51200] * 2
+    cloud.admin.put(own, {'quota_set': {'instances': 5}})
+    assert cloud.demo.get(own)['quota_set']['instances'] == 5
+    assert cloud.admin.call('PUT', path, {'quota_class_set': {'wheels': 3}}).status_code == 400
+    assert cloud.demo.call('PUT', path, {'quota_class_set': {'instances': 99}}).status_code == 403
+
+
+def test_a_server_has_no_password_of_its_guests(shared):
+    server = shared.boot(shared.flavor(), shared.image(), [])
+    path = f"{NOVA}/servers/{server['id']}/os-server-password"
+    assert shared.admin.get(path) == {'password': ''}
+    shared.admin.delete(path, 204)

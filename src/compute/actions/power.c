@@ -292,7 +292,21 @@ static int diagnostics(struct call *c)
 			  json_object_get(flavor, "ram"), "used"));
 }
 
+/* A guest posts it to a metadata service, which there is not: there is none, and none to clear. */
+static int password_show(struct call *c)
+{
+	return server_find(c, c->ids[0]) ? call_reply(c, 200, json_pack("{s:s}", "password", ""))
+					 : -ENOENT;
+}
+
+static int password_clear(struct call *c)
+{
+	return server_find(c, c->ids[0]) ? call_reply(c, 204, NULL) : -ENOENT;
+}
+
 const struct route action_routes[] = {
+	{ "GET", "/v2.1/servers/{}/os-server-password", password_show, RULE_READ },
+	{ "DELETE", "/v2.1/servers/{}/os-server-password", password_clear, RULE_WRITE },
 	{ "GET", "/v2.1/servers/{}/diagnostics", diagnostics, RULE_ADMIN },
 	{ "POST", "/v2.1/servers/{}/action", server_action, RULE_WRITE },
 	{ "GET", "/v2.1/servers/{}/os-instance-actions", actions_list, RULE_READ },
