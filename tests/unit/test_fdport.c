@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -20,17 +21,30 @@ static struct port_burst burst;
 static struct vf_stats stats;
 static uint8_t scratch[PORT_SCRATCH];
 
-static ssize_t read_one(int fd, struct virtio_net_hdr *h, uint8_t **bytes)
+/* Both kinds: one frame a system call, and many. */
+static int read_one(struct fdport *p, struct fdport_got *out, unsigned int n)
 {
-	struct iovec iov[2] = { { h, sizeof(*h) }, { *bytes, FDPORT_ROOM } };
-	ssize_t n = readv(fd, iov, 2);
+	struct iovec iov[2] = { { &out->h, sizeof(out->h) },
+				{ p->arena + p->used, FDPORT_ROOM } };
+	ssize_t len = readv(p->fd, iov, 2);
 
-	return n < 0 ? -errno : n - (ssize_t)sizeof(*h);
+	out->bytes = p->arena + p->used;
+	out->len = len - (ssize_t)sizeof(out->h);
+	p->used += 1024;
+	return len < 0 ? -errno : 1;
 }
+static unsigned int one_rx(struct port_queue *q, struct port_burst *b)
+{
+	return fdport_rx(q, b, read_one);
+}
+static const struct port_ops ops = {
+	.kind = "one", .rx = one_rx, .tx = fdport_tx, .free = fdport_free
+};
+static const struct port_ops ops_many = {
+	.kind = "many", .rx = packet_rx, .tx = packet_tx, .free = fdport_free
+};
 
-static const struct port_ops ops = { .kind = "test", .tx = fdport_tx, .free = fdport_free };
-
-static int setup(void **state)
+static int open_as(const struct port_ops *kind)
 {
 	int pair[2];
 
@@ -39,7 +53,19 @@ static int setup(void **state)
 	burst.max = PORT_BURST;
 	burst.max_bytes = UINT32_MAX;
 	return socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, pair) ||
-	       fdport_new(pair[0], &ops, &fp, NULL) || (far = pair[1]) < 0;
+	       fdport_new(pair[0], kind, PACKET_ARENA, &fp, NULL) || (far = pair[1]) < 0;
+}
+static int setup(void **state)
+{
+	return open_as(&ops);
+}
+static int setup_many(void **state)
+{
+	return open_as(&ops_many);
+}
+static unsigned int rx(void)
+{
+	return fp->port.ops->rx(&fp->queue, &burst);
 }
 
 static int teardown(void **state)
@@ -72,7 +98,7 @@ static void frames_are_read_with_their_tag_and_offload(void **state)
 
 	far_send((struct virtio_net_hdr){ 0 }, plain, sizeof(plain), 60);
 	far_send(csum, tagged, sizeof(tagged), 100);
-	assert_int_equal(fdport_rx(&fp->queue, &burst, read_one), 2);
+	assert_int_equal(rx(), 2);
 	assert_false(burst.more);
 	assert_int_equal(burst.frames[0].len, 60);
 	assert_int_equal(burst.frames[0].tag, 0);
@@ -92,7 +118,7 @@ static void nonsense_is_counted_by_reason(void **state)
 	far_send(bad, plain, sizeof(plain), 60);
 	far_send((struct virtio_net_hdr){ 0 }, plain, sizeof(plain), FRAME_LEN_MAX + 1);
 	far_send((struct virtio_net_hdr){ 0 }, plain, sizeof(plain), 60);
-	assert_int_equal(fdport_rx(&fp->queue, &burst, read_one), 1);
+	assert_int_equal(rx(), 1);
 	assert_int_equal(burst.drops[DROP_RUNT], 1);
 	assert_int_equal(burst.lost[DROP_RUNT].head_len, 13);
 	assert_memory_equal(burst.lost[DROP_RUNT].head, plain, 13);
@@ -105,16 +131,16 @@ static void a_turn_is_bounded_in_frames_and_bytes(void **state)
 	for (int i = 0; i < 4; i++)
 		far_send((struct virtio_net_hdr){ 0 }, plain, sizeof(plain), 1000);
 	burst.max = 1;
-	assert_int_equal(fdport_rx(&fp->queue, &burst, read_one), 1);
+	assert_int_equal(rx(), 1);
 	assert_true(burst.more);
 	burst.max = PORT_BURST;
 	burst.max_bytes = 1500;
 	burst.n = 0;
-	assert_int_equal(fdport_rx(&fp->queue, &burst, read_one), 2);
+	assert_int_equal(rx(), 2);
 	assert_true(burst.more);
 	assert_ptr_not_equal(burst.frames[0].data.base, burst.frames[1].data.base);
 	burst.n = 0;
-	assert_int_equal(fdport_rx(&fp->queue, &burst, read_one), 1);
+	assert_int_equal(rx(), 1);
 	assert_false(burst.more);
 }
 
@@ -123,7 +149,7 @@ static void tx(const struct frame *f, uint32_t tag)
 	struct port_item item = { .frame = f, .tags = { tag }, .n = 1 };
 	struct port_batch b = { .items = &item, .n = 1, .stats = &stats, .scratch = scratch };
 
-	fdport_tx(&fp->port, &b);
+	fp->port.ops->tx(&fp->port, &b);
 }
 
 static struct frame frame_make(const char *text, uint32_t len)
@@ -189,16 +215,15 @@ static void payload_in_many_pieces_arrives_whole(void **state)
 
 static ssize_t answers[8];
 
-static ssize_t read_scripted(int fd, struct virtio_net_hdr *h, uint8_t **bytes)
+static int read_scripted(struct fdport *p, struct fdport_got *out, unsigned int n)
 {
 	static unsigned int at;
-	ssize_t n = answers[at++ % ARRAY_LEN(answers)];
+	ssize_t len = answers[at++ % ARRAY_LEN(answers)];
 
-	if (n == -EAGAIN)
+	if (len == -EAGAIN)
 		at = 0;
-	*h = (struct virtio_net_hdr){ 0 };
-	memset(*bytes, 0, 60);
-	return n;
+	*out = (struct fdport_got){ { 0 }, memset(p->arena, 0, 60), len };
+	return len < 0 ? (int)len : 1;
 }
 
 /* A packet socket takes the frame along that it cannot tell: what is behind it is not to wait. */
@@ -217,6 +242,56 @@ static void an_odd_error_is_a_counted_drop_and_the_next_frame_is_read(void **sta
 	assert_false(burst.more);
 }
 
+/* As many as such a pair takes; their pieces are more than one call has room for. */
+static void a_batch_is_sent_in_order_without_those_that_fail(void **state)
+{
+	enum { N = 9, JOINED = 3, HUGE = 5 };
+	static const uint8_t huge[300000]; /* more than the socket takes */
+	static struct frame_seg segs[1000];
+	struct frame frames[N];
+	struct port_item items[2] = { { .frame = frames, .n = 4 },
+				      { .frame = frames + 4, .n = N - 4 } };
+	struct port_batch b = { .items = items, .n = 2, .stats = &stats, .scratch = scratch };
+	uint8_t got[4096];
+
+	for (unsigned int i = 0; i < ARRAY_LEN(segs); i++)
+		segs[i] = (struct frame_seg){ (const uint8_t *)"p", 1 };
+	for (unsigned int i = 0; i < N; i++) {
+		frames[i] = frame_make(&"012345678"[i], 1);
+		frames[i].more = segs;
+		frames[i].n_more = i == JOINED ? ARRAY_LEN(segs) : 100;
+		frames[i].len += frames[i].n_more;
+	}
+	frames[HUGE].data = (struct frame_seg){ huge, sizeof(huge) };
+	fp->port.ops->tx(&fp->port, &b);
+	for (unsigned int i = 0; i < N; i++) {
+		if (i == HUGE)
+			continue;
+		assert_int_equal(recv(far, got, sizeof(got), 0),
+				 sizeof(struct virtio_net_hdr) + frames[i].len);
+		assert_int_equal(got[sizeof(struct virtio_net_hdr) + FRAME_HDR_LEN], '0' + i);
+	}
+	assert_int_equal(stats.rx_packets, N - 1);
+	assert_int_equal(stats.drops[DROP_OVERSIZE], 1);
+}
+
+static void a_burst_is_read_whole_and_in_order(void **state)
+{
+	uint8_t head[15];
+
+	memcpy(head, plain, sizeof(plain));
+	for (unsigned int i = 0; i < 9; i++) {
+		head[14] = (uint8_t)i;
+		far_send((struct virtio_net_hdr){ 0 }, head, sizeof(head), 60 + i);
+	}
+	assert_int_equal(rx(), 9);
+	assert_false(burst.more);
+	for (unsigned int i = 0; i < 9; i++) {
+		assert_int_equal(burst.frames[i].len, 60 + i);
+		assert_int_equal(burst.frames[i].data.base[0], i);
+	}
+}
+
 static void would_block_and_a_lost_device_are_counted_drops(void **state)
 {
 	struct frame f = frame_make("x", 1);
@@ -233,23 +308,25 @@ static void would_block_and_a_lost_device_are_counted_drops(void **state)
 	assert_int_equal(stats.drops[DROP_NOT_READY], 1);
 }
 
+#define EACH(test)                                                                                 \
+	cmocka_unit_test_setup_teardown(test, setup, teardown),                                    \
+		cmocka_unit_test_setup_teardown(test, setup_many, teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(frames_are_read_with_their_tag_and_offload, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(nonsense_is_counted_by_reason, setup, teardown),
+		EACH(frames_are_read_with_their_tag_and_offload),
+		EACH(nonsense_is_counted_by_reason),
 		cmocka_unit_test_setup_teardown(a_turn_is_bounded_in_frames_and_bytes, setup,
 						teardown),
-		cmocka_unit_test_setup_teardown(a_tag_is_inserted_and_moves_the_checksum, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(counters_equal_frames, setup, teardown),
-		cmocka_unit_test_setup_teardown(payload_in_many_pieces_arrives_whole, setup,
-						teardown),
+		EACH(a_tag_is_inserted_and_moves_the_checksum),
+		EACH(counters_equal_frames),
+		EACH(payload_in_many_pieces_arrives_whole),
+		EACH(a_batch_is_sent_in_order_without_those_that_fail),
+		EACH(a_burst_is_read_whole_and_in_order),
 		cmocka_unit_test_setup_teardown(an_odd_error_is_a_counted_drop_and_the_next_frame_is_read,
 						setup, teardown),
-		cmocka_unit_test_setup_teardown(would_block_and_a_lost_device_are_counted_drops,
-						setup, teardown),
+		EACH(would_block_and_a_lost_device_are_counted_drops),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,36 +8,34 @@
 
 #include <errno.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
-
-#include "sw/data/offload.h"
-
-#define TX_IOVS 128 /* pieces of one write; a frame in more pieces is joined first */
 
 /**
  * fdport_new() - Make a port of a descriptor
- * @fd:  non-blocking, with 10-byte virtio-net headers; taken only on success
- * @ops: of the kind
- * @out: gets the port
- * @e:   says why not
+ * @fd:         non-blocking, with 10-byte virtio-net headers; taken only on success
+ * @ops:        of the kind
+ * @arena_size: FDPORT_ARENA or PACKET_ARENA
+ * @out:        gets the port
+ * @e:          says why not
  *
  * Return: 0 or -ENOMEM.
  * Context: control.
  */
-int fdport_new(int fd, const struct port_ops *ops, struct fdport **out, struct err *e)
+int fdport_new(int fd, const struct port_ops *ops, uint32_t arena_size, struct fdport **out,
+	       struct err *e)
 {
 	struct fdport *fp = calloc(1, sizeof(*fp));
-	void *arena = mmap(NULL, FDPORT_ARENA, PROT_READ | PROT_WRITE,
+	void *arena = mmap(NULL, arena_size, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (!fp || arena == MAP_FAILED) {
 		free(fp);
 		if (arena != MAP_FAILED)
-			munmap(arena, FDPORT_ARENA);
+			munmap(arena, arena_size);
 		return err_set(e, -ENOMEM, "out of memory");
 	}
 	fp->fd = fd;
 	fp->arena = arena;
+	fp->arena_size = arena_size;
 	fp->port.ops = ops;
 	fp->port.n_queues = 1;
 	fp->port.queues[0] = &fp->queue;
@@ -60,7 +58,7 @@ void fdport_free(struct port *port)
 {
 	struct fdport *fp = container_of(port, struct fdport, port);
 
-	munmap(fp->arena, FDPORT_ARENA);
+	munmap(fp->arena, fp->arena_size);
 	close(fp->fd);
 	free(fp);
 }
@@ -92,42 +90,40 @@ static bool rx_take(struct port_burst *b, const struct virtio_net_hdr *h, const 
 
 /**
  * fdport_rx() - Read a burst of frames into the arena
- * @q:        the port's source
- * @b:        the worker's burst
- * @read_one: how this kind reads a frame
+ * @q:         the port's source
+ * @b:         the worker's burst
+ * @read_some: how this kind reads frames
  *
- * At most FDPORT_READS reads, each a syscall, so that a tap's flood cannot hold the worker.
+ * At most FDPORT_READS frames, so that a flood cannot hold the worker. What is read at once may go
+ * beyond max_bytes: max knows how large frames are of late.
  *
  * Return: frames in the burst.
  * Context: the worker that polls the source.
  */
-unsigned int fdport_rx(struct port_queue *q, struct port_burst *b, fdport_read_fn read_one)
+unsigned int fdport_rx(struct port_queue *q, struct port_burst *b, fdport_read_fn read_some)
 {
 	struct fdport *fp = container_of(q, struct fdport, queue);
+	struct fdport_got got[FDPORT_READS];
 	unsigned int reads = MIN(b->max, FDPORT_READS);
-	uint32_t used = FRAME_TAG_LEN, bytes_sum = 0;
+	uint32_t bytes_sum = 0;
 
 	b->more = true;
-	for (unsigned int i = 0;
-	     i < reads && bytes_sum < b->max_bytes && used + FDPORT_ROOM <= FDPORT_ARENA; i++) {
-		struct virtio_net_hdr h;
-		uint8_t *bytes = fp->arena + used;
-		ssize_t n = read_one(fp->fd, &h, &bytes);
+	fp->used = 0;
+	for (unsigned int i = 0; i < reads && bytes_sum < b->max_bytes;) {
+		int n = read_some(fp, got, reads - i);
 
+		i += (unsigned int)MAX(n, 1);
 		if (n == -ENETDOWN) /* told once; what came before the netdev went down follows */
 			continue;
-		if (n == -EAGAIN || n == -EBADFD) { /* empty, or the netdev is gone */
+		if (n == -EAGAIN || n == -EBADFD) /* empty, or the netdev is gone */
 			b->more = false;
+		if (!n || !b->more)
 			break;
-		}
-		if (n < 0) { /* it took the frame along: EINVAL, offloads virtio has no word for */
+		if (n < 0) /* it took the frame along: EINVAL, offloads virtio has no word for */
 			port_refused(b, DROP_MALFORMED, NULL, 0, 0);
-			continue;
-		}
-		if (!rx_take(b, &h, bytes, (uint32_t)n))
-			continue;
-		bytes_sum += (uint32_t)n;
-		used += ((uint32_t)n + FRAME_TAG_LEN + 63) & ~63u;
+		for (int k = 0; k < n; k++)
+			if (rx_take(b, &got[k].h, got[k].bytes, (uint32_t)got[k].len))
+				bytes_sum += (uint32_t)got[k].len;
 	}
 	return b->n;
 }
@@ -135,7 +131,7 @@ unsigned int fdport_rx(struct port_queue *q, struct port_burst *b, fdport_read_f
 /* The frame's pieces behind iov[1]. Returns their number; too many are joined in scratch. */
 static unsigned int tx_payload(const struct frame *f, struct iovec *iov, uint8_t *scratch)
 {
-	if (likely(f->n_more < TX_IOVS - 2)) {
+	if (likely(f->n_more <= FDPORT_IOVS - 4)) {
 		iov[0] = (struct iovec){ (void *)(uintptr_t)f->data.base, f->data.len };
 		for (unsigned int i = 0; i < f->n_more; i++)
 			iov[1 + i] = (struct iovec){ (void *)(uintptr_t)f->more[i].base,
@@ -146,8 +142,36 @@ static unsigned int tx_payload(const struct frame *f, struct iovec *iov, uint8_t
 	return 1;
 }
 
-/* What a failed write means for the frame. */
-static enum drop tx_reason(int error)
+/**
+ * fdport_gather() - Everything of a frame that is to be written
+ * @f:       frame
+ * @it:      its item
+ * @head:    gets its headers; iov[] points there
+ * @iov:     gets the pieces
+ * @scratch: PORT_SCRATCH bytes for the payload of one in more pieces
+ *
+ * Return: pieces.
+ * Context: the worker of the burst.
+ */
+unsigned int fdport_gather(const struct frame *f, const struct port_item *it,
+			   struct fdport_head *head, struct iovec iov[FDPORT_IOVS],
+			   uint8_t *scratch)
+{
+	unsigned int len = frame_header(f, it->tags, head->bytes);
+
+	head->offload = offload_header(f, len - FRAME_HDR_LEN, UINT32_MAX);
+	iov[0] = (struct iovec){ &head->offload, sizeof(head->offload) };
+	iov[1] = (struct iovec){ head->bytes, len };
+	return 2 + tx_payload(f, iov + 2, scratch);
+}
+
+/**
+ * fdport_lost() - What a failed write means for its frame
+ * @error: errno
+ *
+ * Context: any thread; pure.
+ */
+enum drop fdport_lost(int error)
 {
 	switch (error) {
 	case EAGAIN:
@@ -178,21 +202,18 @@ static enum drop tx_reason(int error)
 void fdport_tx(struct port *port, struct port_batch *b)
 {
 	struct fdport *fp = container_of(port, struct fdport, port);
-	struct iovec iov[TX_IOVS];
-	uint8_t head[FRAME_HDR_MAX];
+	struct iovec iov[FDPORT_IOVS];
+	struct fdport_head head;
 	const struct port_item *it;
 	const struct frame *f;
 
 	port_batch_each(b, it, f)
 	{
-		unsigned int len = frame_header(f, it->tags, head);
-		struct offload_hdr h = offload_header(f, len - FRAME_HDR_LEN, UINT32_MAX);
+		int n = (int)fdport_gather(f, it, &head, iov, b->scratch);
 
-		iov[0] = (struct iovec){ &h, sizeof(h) };
-		iov[1] = (struct iovec){ head, len };
-		if (writev(fp->fd, iov, (int)(2 + tx_payload(f, iov + 2, b->scratch))) >= 0)
+		if (writev(fp->fd, iov, n) >= 0)
 			port_delivered(b, it, f);
 		else
-			port_dropped(b, it, f, tx_reason(errno));
+			port_dropped(b, it, f, fdport_lost(errno));
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What taps and packet sockets have in common: one descriptor, one source, and
- * a 10-byte virtio-net header before each frame, both ways. Used by tap.c and
+ * a 10-byte virtio-net header before each frame, both ways. Used by tap.c, packet.c and
  * uplink.c alone.
  */
 #ifndef ANYVF_SW_PORT_FDPORT_H
@@ -9,35 +9,62 @@
 
 #include <linux/virtio_net.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
+#include "sw/data/offload.h"
 #include "sw/data/port.h"
 #include "sw/parent/netdev.h"
 
-#define FDPORT_READS 64u	  /* most reads a turn: each is a syscall */
-#define FDPORT_ARENA (256u << 10) /* bytes of frames a turn; pages never used cost nothing */
+#define FDPORT_READS 64u	  /* most frames a turn: of a tap, each is a syscall */
+#define FDPORT_ARENA (256u << 10) /* bytes of a tap's frames a turn */
+#define PACKET_ARENA (5u << 20)	  /* and of a packet socket's; pages never used cost nothing */
+#define FDPORT_IOVS  128	  /* pieces of one write; a frame in more pieces is joined first */
 
 struct fdport {
 	struct port port;
 	struct port_queue queue;
 	int fd;
-	char netdev[16];	     /* uplinks: the netdev's name */
-	struct tap_place asked;	     /* taps: as it was asked for */
-	struct parent *parent;	     /* taps: who opened it */
-	uint8_t *arena;		     /* FDPORT_ARENA bytes the frames of one turn are read into */
+	char netdev[16];	/* uplinks: the netdev's name */
+	struct tap_place asked; /* taps: as it was asked for */
+	struct parent *parent;	/* taps: who opened it */
+	uint8_t *arena;		/* what the frames of one turn are read into */
+	uint32_t arena_size;
+	uint32_t used; /* of it, in this turn, as the reader counts */
+};
+
+/* A frame that was read, from its first byte on. */
+struct fdport_got {
+	struct virtio_net_hdr h;
+	uint8_t *bytes;
+	ssize_t len;
 };
 
 /*
- * Reads one frame: its offload header to *h, the rest to *bytes, where there is room for
- * FDPORT_ROOM bytes and FRAME_TAG_LEN before; *bytes may be moved back by a tag.
- * Returns bytes of the frame or a negative errno.
+ * Reads @n frames at most into the arena. Returns how many, 0 if there is no room for one more in
+ * this turn, or a negative errno.
  */
-typedef ssize_t (*fdport_read_fn)(int fd, struct virtio_net_hdr *h, uint8_t **bytes);
+typedef int (*fdport_read_fn)(struct fdport *fp, struct fdport_got *out, unsigned int n);
 
 #define FDPORT_ROOM (FRAME_LEN_MAX + 1u) /* one more than may come, so that longer ones show */
 
-int fdport_new(int fd, const struct port_ops *ops, struct fdport **out, struct err *e);
+/* What is written of a frame before its payload. */
+struct fdport_head {
+	struct offload_hdr offload;
+	uint8_t bytes[FRAME_HDR_MAX];
+};
+
+int fdport_new(int fd, const struct port_ops *ops, uint32_t arena_size, struct fdport **out,
+	       struct err *e);
 void fdport_free(struct port *port);
-unsigned int fdport_rx(struct port_queue *q, struct port_burst *b, fdport_read_fn read_one);
+unsigned int fdport_rx(struct port_queue *q, struct port_burst *b, fdport_read_fn read_some);
+unsigned int fdport_gather(const struct frame *f, const struct port_item *it,
+			   struct fdport_head *head, struct iovec iov[FDPORT_IOVS],
+			   uint8_t *scratch);
+enum drop fdport_lost(int error);
 void fdport_tx(struct port *port, struct port_batch *b);
+
+/* packet.c */
+unsigned int packet_rx(struct port_queue *q, struct port_burst *b);
+void packet_tx(struct port *port, struct port_batch *b);
 
 #endif

@@ -15,53 +15,6 @@
 
 #include "sw/port/fdport.h"
 
-/* The kernel takes the outer tag out of the frame (packet(7), PACKET_AUXDATA): put it back. */
-static void tag_restore(struct msghdr *msg, struct virtio_net_hdr *h, uint8_t **bytes, ssize_t *n)
-{
-	const struct cmsghdr *c = CMSG_FIRSTHDR(msg);
-	struct tpacket_auxdata aux;
-	uint32_t tag;
-
-	if (!c || c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA ||
-	    c->cmsg_len < CMSG_LEN(sizeof(aux)))
-		return;
-	memcpy(&aux, CMSG_DATA(c), sizeof(aux));
-	if (!(aux.tp_status & TP_STATUS_VLAN_VALID) || *n < FRAME_HDR_LEN)
-		return;
-	tag = aux.tp_status & TP_STATUS_VLAN_TPID_VALID ? aux.tp_vlan_tpid : TPID_8021Q;
-	tag = htonl(tag << 16 | aux.tp_vlan_tci);
-	*bytes -= FRAME_TAG_LEN;
-	*n += FRAME_TAG_LEN;
-	memmove(*bytes, *bytes + FRAME_TAG_LEN, 2 * MAC_LEN);
-	memcpy(*bytes + 2 * MAC_LEN, &tag, FRAME_TAG_LEN);
-	h->csum_start = (uint16_t)(h->csum_start + FRAME_TAG_LEN);
-}
-
-static ssize_t packet_read(int fd, struct virtio_net_hdr *h, uint8_t **bytes)
-{
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
-	} ctl;
-	struct iovec iov[2] = { { h, sizeof(*h) }, { *bytes, FDPORT_ROOM } };
-	struct msghdr msg = { .msg_iov = iov,
-			      .msg_iovlen = 2,
-			      .msg_control = ctl.buf,
-			      .msg_controllen = sizeof(ctl.buf) };
-	ssize_t n = recvmsg(fd, &msg, 0);
-
-	if (n < 0)
-		return -errno;
-	n -= (ssize_t)sizeof(*h);
-	tag_restore(&msg, h, bytes, &n);
-	return n;
-}
-
-static unsigned int packet_rx(struct port_queue *q, struct port_burst *b)
-{
-	return fdport_rx(q, b, packet_read);
-}
-
 static void packet_status(const struct port *port, struct dp_port_status *out)
 {
 	struct uplink_state state;
@@ -73,7 +26,7 @@ static void packet_status(const struct port *port, struct dp_port_status *out)
 static const struct port_ops packet_ops = {
 	.kind = "dev",
 	.rx = packet_rx,
-	.tx = fdport_tx,
+	.tx = packet_tx,
 	.status = packet_status,
 	.free = fdport_free,
 };
@@ -97,7 +50,7 @@ int uplink_dev_open(struct parent *p, const char *netdev, bool force, struct por
 	int rc = parent_packet_open(p, netdev, force, &fd, e);
 
 	if (!rc)
-		rc = fdport_new(fd, &packet_ops, &fp, e);
+		rc = fdport_new(fd, &packet_ops, PACKET_ARENA, &fp, e);
 	if (rc)
 		return rc;
 	take_fd(fd);
