@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the wire that a PF is to have, a walk over all netdevs that its frames come to, as the
- * kernel's bridges, bonds, VLANs, macvlans and veths hang together and as PFs join their ends.
+ * From the wire that a PF is to have, a walk over all netdevs that its frames come to, and one over
+ * those whose frames come to it, as the kernel's bridges, bonds, VLANs, macvlans and veths hang
+ * together and as PFs join their ends. The two differ by mirrors alone.
  */
 #include "sw/control/loops.h"
 
@@ -18,6 +19,7 @@ struct place {
 struct walk {
 	const struct links *links;
 	const struct loop_ends *ends;
+	bool out;	    /* with the frames, not against them */
 	struct place *todo; /* array of n, done up to i */
 	size_t i, n;
 	bool joined[PFS_MAX];
@@ -67,14 +69,14 @@ static void go_around(struct walk *w, struct place p)
 	}
 }
 
-/* Frames that come to one end of a PF come to all others. Copies of mirrors come by these. */
+/* Frames that come to one end of a PF come to all others, and only go out by its mirrors. */
 static void join(struct walk *w, uint16_t pf)
 {
 	if (w->joined[pf])
 		return;
 	w->joined[pf] = true;
 	for (const struct loop_end *end = w->ends->all; end < w->ends->all + w->ends->n; end++)
-		if (end->pf == pf && end->kind != END_MIRROR)
+		if (end->pf == pf && (w->out || end->kind != END_MIRROR))
 			go(w, links_find(w->links, end->index), 0);
 }
 
@@ -102,24 +104,33 @@ static const struct link *own_tap(const struct links *links, const struct loop_e
 	return found;
 }
 
-/* The tap by which frames come back to @pf, or NULL. */
-static const struct link *way_back(struct walk *w, uint16_t pf)
+/* Joins what has an end in @at. Returns whether @pf has one that is not its wire. */
+static bool is_back(struct walk *w, const struct link *at, uint16_t pf)
 {
-	for (; w->i < w->n; w->i++) {
-		struct place p = w->todo[w->i];
-
-		for (size_t i = 0; i < w->ends->n; i++) {
-			const struct loop_end *end = &w->ends->all[i];
-
-			if (end->index != p.at->index)
-				continue;
-			if (end->pf == pf && end->kind != END_WIRE)
-				return p.at;
-			join(w, end->pf);
-		}
-		go_around(w, p);
+	for (const struct loop_end *end = w->ends->all; end < w->ends->all + w->ends->n; end++) {
+		if (end->index != at->index || (w->out && end->kind == END_MIRROR))
+			continue;
+		if (end->pf == pf && end->kind != END_WIRE)
+			return true;
+		join(w, end->pf);
 	}
-	return NULL;
+	return false;
+}
+
+/* The tap by which frames come back to @pf, or NULL. */
+static const struct link *way_back(struct walk *w, uint16_t pf, const struct link *first)
+{
+	const struct link *found = NULL;
+
+	w->joined[pf] = true;
+	go(w, first, 0);
+	for (; !found && w->i < w->n; w->i++) {
+		if (is_back(w, w->todo[w->i].at, pf))
+			found = w->todo[w->i].at;
+		go_around(w, w->todo[w->i]);
+	}
+	free(take(w->todo));
+	return found;
 }
 
 /**
@@ -141,7 +152,8 @@ int loops_judge(const struct links *links, const struct loop_ends *ends, uint16_
 		unsigned int want, struct err *e)
 {
 	const struct link *first = links_find(links, want), *tap = own_tap(links, ends, first);
-	struct walk w = { .links = links, .ends = ends };
+	struct walk to = { .links = links, .ends = ends, .out = true };
+	struct walk from = { .links = links, .ends = ends };
 
 	if (tap)
 		return err_set(e, -ELOOP, "%s is a tap of the switch's own%s%s",
@@ -150,13 +162,10 @@ int loops_judge(const struct links *links, const struct loop_ends *ends, uint16_
 	for (size_t i = 0; i < ends->n; i++)
 		if (ends->all[i].index == want && ends->all[i].pf != pf)
 			return err_set(e, -EBUSY, "%s is the uplink of another PF", first->name);
-	w.joined[pf] = true;
-	go(&w, first, 0);
-	tap = way_back(&w, pf);
-	free(w.todo);
+	tap = way_back(&to, pf, first) ?: way_back(&from, pf, first);
 	if (tap)
 		return err_set(e, -ELOOP,
 			       "%s leads back to the PF by its tap %s: frames would go round",
 			       first->name, tap->name);
-	return w.failed ? err_set(e, -ENOMEM, "no memory") : 0;
+	return to.failed || from.failed ? err_set(e, -ENOMEM, "no memory") : 0;
 }
