@@ -230,7 +230,7 @@ def test_sockets_are_in_the_switchs_directories_or_those_of_the_configuration(sw
         front.connect(f'{tmp_path}/in/a.sock')
 
 
-RIGHTS = 'sys_admin', 'net_admin', 'net_raw', 'setuid', 'setgid', 'setpcap', 'kill'
+RIGHTS = 'sys_admin', 'net_admin', 'net_raw', 'setuid', 'setgid', 'setpcap', 'kill', 'sys_ptrace'
 
 
 def as_parent(*argv, rights=RIGHTS):
@@ -252,7 +252,14 @@ def as_unit(swd):
     return swd
 
 
-def test_the_parent_can_be_an_account_with_seven_capabilities(swd_maker, netns):
+@pytest.fixture
+def sleeper():
+    with subprocess.Popen(['unshare', '-n', 'sleep', '600']) as sleeping:
+        yield sleeping
+        sleeping.kill()
+
+
+def test_the_parent_can_be_an_account_with_eight_capabilities(swd_maker, netns, sleeper):
     need_root()
     ns, other = netns(), netns()
     other.run('ip', 'link', 'add', 'eth8', 'type', 'veth', 'peer', 'name', 'eth9')
@@ -269,7 +276,7 @@ def test_the_parent_can_be_an_account_with_seven_capabilities(swd_maker, netns):
     path = swd.call('vf.attach', pf='p2p1', vf=1, kind='vhost')['socket']
     mirror(swd, mirror_of_old / 'a')
     parent, child = status(swd.proc.pid), status(swd.child())
-    assert parent['Uid'] == [str(pwd.getpwnam('anyvf-swd').pw_uid)] * 4 and parent['CapEff'] == parent['CapBnd'] == ['00000000002031e0']
+    assert parent['Uid'] == [str(pwd.getpwnam('anyvf-swd').pw_uid)] * 4 and parent['CapEff'] == parent['CapBnd'] == ['00000000002831e0']
     assert child['Uid'] == [str(pwd.getpwnam('anyvf').pw_uid)] * 4
     assert {child[f'Cap{kind}'][0] for kind in ('Inh', 'Prm', 'Eff', 'Bnd', 'Amb')} == {'0' * 16}
     for place in swd.dir, swd.state, swd.dir / 'vhost', os.path.dirname(path), mirror_of_old / 'a':
@@ -280,6 +287,14 @@ def test_the_parent_can_be_an_account_with_seven_capabilities(swd_maker, netns):
     files = f'/proc/{swd.proc.pid}/fd'
     wait_for(lambda: [True for fd in os.listdir(files) if os.readlink(f'{files}/{fd}').endswith('/stat')], what='its look at the thread that beats')
     index = run('ip', '-n', ns.name, 'link', 'show', tap).stdout.split(':')[0]
+    # a container of root's whose namespace has no name: by its process, and by moving a tap there
+    wait_for(lambda: os.readlink(f'/proc/{sleeper.pid}/ns/net') != os.readlink('/proc/self/ns/net'), what='its namespace')
+    swd.call('vf.attach', pf='p2p1', vf=2, kind='tap', tap='byproc', netns=str(sleeper.pid))
+    swd.call('vf.attach', pf='p2p1', vf=3, kind='tap', tap='tomove')
+    other.run('ip', 'link', 'set', 'tomove', 'netns', str(sleeper.pid), 'name', 'moved')
+    inside = ['nsenter', '-t', str(sleeper.pid), '-n', 'ip', '-o', 'link']
+    there = run(*inside).stdout
+    assert 'byproc' in there and 'moved' in there
     old = swd.child()
     os.kill(old, signal.SIGKILL)
     wait_for(lambda: swd.child() not in (old, swd.proc.pid), what='the next child')
@@ -290,6 +305,10 @@ def test_the_parent_can_be_an_account_with_seven_capabilities(swd_maker, netns):
     with other.inside():
         swd.start()
     assert swd.vf('p2p1', 0)['status']['connected'] and sorted(swd.call('pf.list')) == ['old', 'p2p1']
+    status_of = [swd.vf('p2p1', vf)['status'] for vf in (2, 3)]
+    assert [(s['connected'], s['tap'], s['netns'].split(':')[0]) for s in status_of] == \
+        [(True, 'byproc', str(sleeper.pid)), (True, 'moved', str(sleeper.pid))]
+    assert [line.split(':')[0] for line in run(*inside).stdout.splitlines()] == [line.split(':')[0] for line in there.splitlines()]
     assert swd.stop(signal.SIGINT) == 0
     assert run('ip', '-n', ns.name, 'link', 'show', tap, check=False).returncode, 'taken along'
 

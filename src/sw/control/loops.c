@@ -156,9 +156,8 @@ int loops_judge(const struct links *links, const struct loop_ends *ends, uint16_
 	struct walk from = { .links = links, .ends = ends };
 
 	if (tap)
-		return err_set(e, -ELOOP, "%s is a tap of the switch's own%s%s",
-			       first->name, tap == first ? "" : ", by way of ",
-			       tap == first ? "" : tap->name);
+		return err_set(e, -ELOOP, "%s is a tap of the switch's own%s%s", first->name,
+			       tap == first ? "" : ", by way of ", tap == first ? "" : tap->name);
 	for (size_t i = 0; i < ends->n; i++)
 		if (ends->all[i].index == want && ends->all[i].pf != pf)
 			return err_set(e, -EBUSY, "%s is the uplink of another PF", first->name);

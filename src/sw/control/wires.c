@@ -59,8 +59,9 @@ static int ends_find(struct sw *sw, const struct sw_pf *judged, struct loop_ends
 			rc = pf_ends(sw->pfs[i], judged, ends);
 	for (unsigned int i = 0; !rc && i < VEB_MIRRORS_MAX; i++) {
 		const struct sw_mirror *m = &sw->mirrors[i];
-		const struct sw_pf *pf = m->used && m->config.to == MIRROR_TO_TAP ?
-						 sw_pf_find(sw, m->config.from_pf, NULL) : NULL;
+		const struct sw_pf *pf = m->used && m->config.to == MIRROR_TO_TAP
+						 ? sw_pf_find(sw, m->config.from_pf, NULL)
+						 : NULL;
 
 		if (pf)
 			rc = tap_add(ends, &m->port, pf->slot, END_MIRROR);
@@ -127,8 +128,9 @@ static int dev_open(struct sw *sw, struct sw_pf *pf, struct port **out, struct e
 	rc = rc ?: links_dump(sock, &links) ? err_set(e, -EIO, "netdevs cannot be listed") : 0;
 	rc = rc ?: judge(sw, pf, sock, &links, e);
 	links_fini(&links);
-	return rc ?: uplink_dev_open(sw->opts.parent, pf->config.uplink_arg, pf->config.force, out,
-				     e);
+	return rc
+		       ?: uplink_dev_open(sw->opts.parent, pf->config.uplink_arg, pf->config.force,
+					  out, e);
 }
 
 static void take_in(struct sw_pf *pf, const struct uplink_state *state)

@@ -16,6 +16,7 @@ const struct capability capabilities[] = {
 	{ CAP_SETGID, "CAP_SETGID", "likewise, without our groups" },
 	{ CAP_SETPCAP, "CAP_SETPCAP", "the child's bounding set is emptied" },
 	{ CAP_KILL, "CAP_KILL", "stops a child that is another account's" },
+	{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", "opens other accounts' /proc/PID/ns/net" },
 	{ 0 },
 };
 

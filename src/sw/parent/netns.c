@@ -239,8 +239,6 @@ static bool word_of_process(const char *entry, char out[VF_NAME_LEN + 1])
  * @fn:  looks at one; our own is the first, then those with names, then those of processes
  * @arg: handed to @fn
  *
- * Of processes, a parent that is not root sees those of its own account alone.
- *
  * Return: whether @fn said of one that it was it.
  * Context: any; blocking.
  */

@@ -22,10 +22,7 @@ static int serve_born(const char *pid, uint64_t *out, struct err *e)
 	*out = netns_born(pid);
 	if (*out || netns_id(pid))
 		return 0;
-	return err_set(e, -ESRCH,
-		       "there is no namespace %s, and no process whose namespace is to be had (a "
-		       "parent that is not root sees none: try ip netns attach NAME %s)",
-		       pid, pid);
+	return err_set(e, -ESRCH, "there is no namespace %s and no process %s", pid, pid);
 }
 
 static int serve_judged(struct parent_store *s, const struct request *q,
