@@ -285,11 +285,6 @@ static int list_domains(struct call *c)
 	return res_handle_list(c, &domain_resource, false);
 }
 
-static int list_projects(struct call *c)
-{
-	return res_handle_list(c, &project_resource, false);
-}
-
 static int list_users(struct call *c)
 {
 	return res_handle_list(c, &user_resource, false);
@@ -357,18 +352,16 @@ static int change_password(struct call *c)
 
 static const struct route own_routes[] = {
 	{ "GET", "/v3/domains", list_domains, RULE_LOOK },
-	{ "GET", "/v3/projects", list_projects, RULE_LOOK },
 	{ "GET", "/v3/users", list_users, RULE_LOOK },
 	{ "POST", "/v3/users", create_user, RULE_MANAGE },
 	{ "PATCH", "/v3/users/{}", update_user, RULE_MANAGE },
 	{ "POST", "/v3/users/{}/password", change_password, RULE_OPEN },
 	{ NULL },
 };
-static const struct route *const routes[] = {
-	own_routes,	   appcred_routes,    auth_routes, grant_routes,
-	assignment_routes, membership_routes, role_routes, project_tag_routes,
-	access_routes,	   catalog_routes,    NULL
-};
+static const struct route *const routes[] = { own_routes,	 project_routes, appcred_routes,
+					      auth_routes,	 grant_routes,	 assignment_routes,
+					      membership_routes, role_routes,	 project_tag_routes,
+					      access_routes,	 catalog_routes, NULL };
 static const struct periodic periodics[] = { { 600000, token_purge },
 					     { 60000, identity_purge },
 					     { 3600000, token_rotate_key },

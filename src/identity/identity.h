@@ -21,7 +21,7 @@ extern const struct resource appcred_resource, access_rule_resource;
 extern const struct route auth_routes[], grant_routes[], catalog_routes[], appcred_routes[];
 extern const struct route assignment_routes[], membership_routes[], role_routes[],
 	project_tag_routes[];
-extern const struct route access_routes[];
+extern const struct route access_routes[], project_routes[];
 
 int identity_authenticate(struct call *c, const char *token, struct auth *out);
 

@@ -196,8 +196,23 @@ def test_implied_roles(admin):
     assert roles(admin, ann, scope) == {'boss'} and admin.get(path)['role_inference']['implies'] == []
 
 
+def test_a_domain_is_a_project_too(admin):
+    made = admin.post(V3 + '/projects', {'project': {'name': 'both', 'is_domain': True, 'domain_id': None}})['project']
+    assert (made['is_domain'], made['domain_id'], made['parent_id']) == (True, None, None)
+    path = f"{V3}/projects/{made['id']}"
+    assert made['links']['self'].endswith(path) and admin.get(path)['project'] == made
+    assert admin.get(f"{V3}/domains/{made['id']}")['domain']['name'] == 'both'
+    assert made in admin.get(V3 + '/projects?is_domain=True')['projects'] and made['id'] not in str(admin.get(V3 + '/projects'))
+    assert admin.call('POST', V3 + '/projects', {'project': {'name': 'both', 'is_domain': True}}).status_code == 409
+    assert admin.call('DELETE', path).status_code == 403, 'while it is enabled'
+    assert admin.call('PATCH', path, {'project': {'enabled': False, 'is_domain': True}}, 200)['project']['enabled'] is False
+    admin.delete(path)
+    assert admin.call('GET', f"{V3}/domains/{made['id']}").status_code == 404
+
+
 def test_a_domains_own_role_is_what_it_implies(admin):
     domain = make(admin, 'domain', 'impl')
+    other = make(admin, 'role', 'else', domain_id=make(admin, 'domain', 'impl2'))
     project = make(admin, 'project', 'p', domain_id=domain)
     own, reader = make(admin, 'role', 'desk', domain_id=domain), role(admin, 'reader')
     assert admin.call('PUT', f'{V3}/roles/{reader}/implies/{own}').status_code == 403
@@ -205,6 +220,7 @@ def test_a_domains_own_role_is_what_it_implies(admin):
     admin.put(f'{V3}/projects/{project}/users/{ann}/roles/{own}', None, 204)
     assert roles(admin, ann, {'project': {'id': project}}) is None
     assert assignments(admin, f'user.id={ann}&effective') == []
+    admin.put(f'{V3}/roles/{own}/implies/{other}', None, 201)
     admin.put(f'{V3}/roles/{own}/implies/{reader}', None, 201)
     assert roles(admin, ann, {'project': {'id': project}}) == {'reader'}
 

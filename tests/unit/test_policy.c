@@ -403,6 +403,9 @@ static void the_admin_of_a_domain_stays_in_it(void **state)
 		{ "PATCH", "/users/$dora", USER("\"description\":\"me\""), 200 },
 		/* projects */
 		{ "POST", "/projects", PROJECT("\"name\":\"n\""), 201 },
+		{ "POST", "/projects", PROJECT("\"name\":\"o\",\"is_domain\":true"), 403 },
+		{ "PATCH", "/projects/$d3", PROJECT("\"name\":\"o\""), 403 },
+		{ "GET", "/projects/default", NULL, 404 },
 		{ "POST", "/projects", PROJECT("\"name\":\"m\",\"domain_id\":\"default\""), 404 },
 		{ "POST", "/projects", PROJECT("\"name\":\"m\",\"parent_id\":\"$demo\""), 404 },
 		{ "POST", "/projects", PROJECT("\"name\":\"m\",\"parent_id\":\"$fin\""), 201 },
