@@ -59,6 +59,8 @@ static const struct conf_key conf_keys[] = {
 	{ "api", "heartbeat_s", "5" }, /* hosts' agents report this often; three missed: dead */
 	{ "quotas", "network", "100" }, /* of a project without its own; -1: any number */
 	{ "quotas", "subnet", "100" },
+	{ "quotas", "subnetpool", "100" },
+	{ "quotas", "address_scope", "100" },
 	{ "quotas", "port", "500" },
 	{ "quotas", "security_group", "10" },
 	{ "quotas", "security_group_rule", "100" },

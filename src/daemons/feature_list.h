@@ -14,6 +14,7 @@
 #include "network/agents/agents.h"
 #include "network/binding/binding.h"
 #include "network/core/network.h"
+#include "network/pool/pool.h"
 #include "network/quota/quota.h"
 #include "network/secgroup/secgroup.h"
 #include "network/taas/taas.h"
@@ -23,6 +24,7 @@ static const struct feature *const features[] = {
 	&identity_feature,
 	&image_feature,
 	&network_feature,
+	&pool_feature,
 	&binding_feature,
 	&secgroup_feature,
 	&taas_feature,

@@ -30,7 +30,8 @@ struct more_fields {
 
 /*
  * What a feature does when another's document changes: as the members of struct resource, after
- * them and in the order of features. The first fault ends it. Any may be NULL.
+ * them and in the order of features; prepare() stands before them all, and completes what they
+ * judge. The first fault ends it. Any may be NULL.
  */
 struct hook {
 	const struct resource *on;
@@ -39,6 +40,7 @@ struct hook {
 	int (*updated)(struct call *c, const json_t *doc, const json_t *old);
 	int (*deleted)(struct call *c, const json_t *doc);
 	int (*show)(struct call *c, const json_t *doc, json_t *out);
+	int (*prepare)(struct call *c, json_t *doc, const json_t *old);
 };
 
 /* An entry of Neutron's /v2.0/extensions. */

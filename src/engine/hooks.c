@@ -7,6 +7,8 @@ static int run_hook(struct call *c, const struct hook *h, enum moment when, json
 		    json_t *other)
 {
 	switch (when) {
+	case ON_PREPARE:
+		return h->prepare ? h->prepare(c, doc, other) : 0;
 	case ON_CHECK:
 		return h->check ? h->check(c, doc, other) : 0;
 	case ON_CREATED:

@@ -101,6 +101,7 @@ int jobs_add(struct jobs *jobs, enum lane_id which, uint64_t owner, const struct
 void file_answer(struct call *c, struct http_answer *answer);
 
 /* answer.c */
+void answer_range(struct call *c, struct http_answer *answer);
 json_t *fault_json(const struct call *c);
 char *fault_html(const struct call *c);
 int fault_bad_value(struct call *c, const char *field, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -114,7 +115,7 @@ int fields_take(struct call *c, const struct resource *r, const struct rfield *r
 int field_bool(const json_t *value); /* 1, 0; -1: no boolean */
 
 /* hooks.c */
-enum moment { ON_CHECK, ON_CREATED, ON_UPDATED, ON_DELETED, ON_SHOW };
+enum moment { ON_PREPARE, ON_CHECK, ON_CREATED, ON_UPDATED, ON_DELETED, ON_SHOW };
 int hooks_run(struct call *c, const struct resource *r, enum moment when, json_t *doc,
 	      json_t *other);
 

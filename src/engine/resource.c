@@ -348,6 +348,7 @@ int res_insert(struct call *c, const struct resource *r, json_t *doc)
 	int rc = set_id(r, doc);
 
 	rc = rc ? rc : check_quota(c, r, doc);
+	rc = rc ? rc : hooks_run(c, r, ON_PREPARE, doc, NULL);
 	rc = rc ? rc : hooks_run(c, r, ON_CHECK, doc, NULL);
 	if (!rc && res_get(c, r, res_id(doc)))
 		rc = call_fail(c, 409, "Conflict", "%s %s already exists.",
@@ -368,8 +369,9 @@ int res_change(struct call *c, const struct resource *r, json_t *doc_taken)
 {
 	auto_of(json_decref) json_t *doc = doc_taken;
 	auto_of(json_decref) json_t *old = json_incref((json_t *)res_get(c, r, res_id(doc)));
-	int rc = !doc ? -ENOMEM : !old ? -ENOENT : hooks_run(c, r, ON_CHECK, doc, old);
+	int rc = !doc ? -ENOMEM : !old ? -ENOENT : hooks_run(c, r, ON_PREPARE, doc, old);
 
+	rc = rc ? rc : hooks_run(c, r, ON_CHECK, doc, old);
 	if (!rc && !json_equal(doc, old))
 		rc = put_doc(c, r, doc, old);
 	return rc ? rc : hooks_run(c, r, ON_UPDATED, doc, old);

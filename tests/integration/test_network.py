@@ -51,6 +51,13 @@ def flat(cloud, subnet=True, **attrs):
                                            'provider:physical_network': 'physnet1', **attrs})
 
 
+def make(client, many, one, status=201, **attrs):
+    """POST; the document, or the type of the fault."""
+    got = client.call('POST', f'{V2}/{many}', {one: attrs})
+    assert got.status_code == status, got.text
+    return got.json()[one] if status == 201 else error_type(got)
+
+
 def subnet(cloud, net, cidr='10.20.0.0/24', status=201, client=None, **attrs):
     body = {'network_id': net['id'], 'ip_version': 6 if ':' in cidr else 4, 'cidr': cidr, **attrs}
     got = (client or cloud.admin).post(V2 + '/subnets', {'subnet': body}, status)
@@ -846,3 +853,126 @@ def test_there_are_no_routers_and_that_is_said(cloud):
     got = cloud.admin.put(f'{V2}/quotas/{cloud.demo.project_id}', {'quota': limits})['quota']
     assert {k: got[k] for k in limits} == {**limits, 'rbac_policy': 0}
     cloud.admin.delete(f'{V2}/quotas/{cloud.demo.project_id}')
+
+
+@pytest.fixture
+def pools(cloud):
+    """Makes subnet pools, by default of the admin's; all go afterwards."""
+    def pool(client=None, status=201, prefixes=('10.8.0.0/16',), **attrs):
+        return make(client or cloud.admin, 'subnetpools', 'subnetpool', status, name='p', prefixes=list(prefixes), **attrs)
+    yield pool
+    for net in cloud.admin.get(V2 + '/networks')['networks']:
+        cloud.admin.delete(f"{V2}/networks/{net['id']}")
+    for many in 'subnetpools', 'address-scopes':
+        for doc in cloud.admin.get(f'{V2}/{many}')[many.replace('-', '_')]:
+            cloud.admin.delete(f"{V2}/{many}/{doc['id']}")
+
+
+def from_pool(cloud, pool, status=201, client=None, net=None, **attrs):
+    """A subnet of a pool on a network of its own; or the fault's type."""
+    net = net or cloud.network(client=client, subnet=False)
+    return make(client or cloud.admin, 'subnets', 'subnet', status, network_id=net['id'], subnetpool_id=pool and pool['id'],
+                **{'ip_version': 4, **attrs})
+
+
+def test_subnets_get_their_prefix_from_a_pool(cloud, pools):
+    pool = pools(prefixes=['10.9.2.0/24', '10.9.0.0/23', '10.9.8.7/24'], min_prefixlen='24', default_prefixlen=26)
+    assert pool['prefixes'] == ['10.9.0.0/23', '10.9.2.0/24', '10.9.8.0/24'] and pool['ip_version'] == 4
+    assert [pool[k] for k in ('min_prefixlen', 'default_prefixlen', 'max_prefixlen')] == ['24', '26', '32']
+    got = [from_pool(cloud, pool, **wish) for wish in ({}, {'prefixlen': 25}, {'cidr': '10.9.0.64/26'}, {'prefixlen': '24'}, {})]
+    assert [s['cidr'] for s in got] == ['10.9.2.0/26', '10.9.2.128/25', '10.9.0.64/26', '10.9.1.0/24', '10.9.0.0/26']
+    assert got[0]['gateway_ip'] == '10.9.2.1' and got[0]['subnetpool_id'] == pool['id'] and 'prefixlen' not in got[0]
+    for wish, status, what in (({'cidr': '10.9.2.0/27'}, 409, 'SubnetAllocationError'), ({'cidr': '10.10.0.0/24'}, 409, 'SubnetAllocationError'),
+                               ({'prefixlen': 23}, 400, 'MinPrefixSubnetAllocationError'), ({'prefixlen': 24, 'cidr': '10.9.1.0/24'}, 400, 'BadRequest'),
+                               ({'allocation_pools': [{'start': '10.9.1.2', 'end': '10.9.1.3'}]}, 400, 'BadRequest'), ({'ip_version': 6}, 400, 'BadRequest'),
+                               ({'use_default_subnetpool': True}, 400, 'BadRequest')):
+        assert from_pool(cloud, pool, status, **wish) == what, wish
+    assert cloud.admin.call('DELETE', f"{V2}/subnetpools/{pool['id']}").status_code == 400
+    assert {s['id'] for s in cloud.admin.get(f"{V2}/subnets?subnetpool_id={pool['id']}")['subnets']} == {s['id'] for s in got}
+    cloud.admin.delete(f"{V2}/subnets/{got[3]['id']}")
+    assert from_pool(cloud, pool, prefixlen=24)['cidr'] == '10.9.1.0/24'  # the lowest of the smallest that are whole
+
+
+def test_no_prefix_of_a_pool_is_given_twice(cloud, pools):
+    pool = pools(prefixes=['10.9.0.0/24'], default_prefixlen=28)
+    nets = [cloud.network(subnet=False) for _ in range(20)]
+
+    def take(net):
+        return cloud.admin.call('POST', V2 + '/subnets', {'subnet': {'network_id': net['id'], 'ip_version': 4, 'subnetpool_id': pool['id']}})
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        got = list(threads.map(take, nets))
+    cidrs = [ipaddress.ip_network(g.json()['subnet']['cidr']) for g in got if g.ok]
+    assert len(cidrs) == len(set(cidrs)) == 16 and collections.Counter(g.status_code for g in got) == {201: 16, 409: 4}
+
+
+def test_pools_have_bounds_and_quotas(cloud, pools):
+    for attrs, what in (({'prefixes': []}, 'EmptySubnetPoolPrefixList'), ({'prefixes': ['10.0.0.0/8', 'fd00::/64']}, 'PrefixVersionMismatch'),
+                        ({'min_prefixlen': 30, 'max_prefixlen': 28}, 'IllegalSubnetPoolPrefixBounds'), ({'max_prefixlen': 33}, 'IllegalSubnetPoolPrefixBounds'),
+                        ({'default_prefixlen': 7}, 'IllegalSubnetPoolPrefixBounds'), ({'prefixes': ['10.0.0.0/33']}, 'InvalidInput')):
+        assert pools(status=400, **attrs) == what, attrs
+    mine = pools(cloud.demo, default_quota=512, shared=False)
+    path = f"{V2}/subnetpools/{mine['id']}"
+    from_pool(cloud, mine, client=cloud.demo, prefixlen=24)
+    assert from_pool(cloud, mine, 409, cloud.demo, prefixlen=23) == 'SubnetPoolQuotaExceeded'
+    from_pool(cloud, mine, prefixlen=23)  # another project's
+    for change, status in (({'prefixes': ['10.8.0.0/24']}, 400), ({'prefixes': ['10.8.0.0/15']}, 200), ({'shared': True}, 400),
+                           ({'is_default': True}, 403), ({'max_prefixlen': 7}, 400), ({'description': 'x', 'default_quota': None}, 200)):
+        assert cloud.demo.call('PUT', path, {'subnetpool': change}).status_code == status, change
+    assert cloud.demo.get(path)['subnetpool']['prefixes'] == ['10.8.0.0/15']
+    assert pools(cloud.demo, 403, shared=True) == pools(cloud.demo, 403, is_default=True) == 'PolicyNotAuthorized'
+    cloud.admin.put(f'{V2}/quotas/{cloud.demo.project_id}', {'quota': {'subnetpool': 1}})
+    assert pools(cloud.demo, 409) == 'OverQuota'
+    cloud.admin.delete(f'{V2}/quotas/{cloud.demo.project_id}')
+    hidden = pools()
+    assert cloud.demo.call('GET', f"{V2}/subnetpools/{hidden['id']}").status_code == 404
+    assert from_pool(cloud, hidden, 404, cloud.demo) == 'SubnetPoolNotFound'
+
+
+def test_a_default_pool_is_one_of_its_version(cloud, pools):
+    assert from_pool(cloud, None, 400, use_default_subnetpool=True) == 'BadRequest'
+    pool = pools(is_default=True, shared=True, default_prefixlen=24)
+    assert pools(status=400, is_default=True) == 'InvalidInput' and pools(prefixes=['fd00::/48'], is_default=True)
+    got = from_pool(cloud, None, client=cloud.demo, use_default_subnetpool=True)
+    assert (got['cidr'], got['subnetpool_id']) == ('10.8.0.0/24', pool['id'])
+    assert from_pool(cloud, None, use_default_subnetpool=True, cidr='10.8.7.0/24')['subnetpool_id'] == pool['id']
+    cloud.admin.put(f"{V2}/subnetpools/{pool['id']}", {'subnetpool': {'is_default': False}})
+    assert pools(is_default=True)
+
+
+def test_a_scope_keeps_its_pools_apart(cloud, pools):
+    def scope(client, status=201, **attrs):
+        return make(client, 'address-scopes', 'address_scope', status, **attrs)
+    mine, six, theirs = scope(cloud.demo, name='s', ip_version=4), scope(cloud.demo, ip_version=6), scope(cloud.admin, ip_version=4)
+    pool = pools(cloud.demo, address_scope_id=mine['id'], default_prefixlen=24)
+    other = pools(cloud.demo, prefixes=['10.7.0.0/16'], default_prefixlen=24)
+    assert pools(cloud.demo, 409, prefixes=['10.8.3.0/24'], address_scope_id=mine['id']) == 'AddressScopePrefixConflict'
+    assert pools(cloud.demo, 404, address_scope_id=theirs['id']) == 'AddressScopeNotFound'
+    assert pools(cloud.demo, 400, address_scope_id=six['id']) == 'IllegalSubnetPoolIpVersionAssociationToAddressScope'
+    assert cloud.demo.call('DELETE', f"{V2}/address-scopes/{mine['id']}").status_code == 409
+    net = cloud.network(client=cloud.demo, subnet=False)
+    from_pool(cloud, pool, client=cloud.demo, net=net)
+    shown = cloud.demo.get(f"{V2}/networks/{net['id']}")['network']
+    assert (shown['ipv4_address_scope'], shown['ipv6_address_scope']) == (mine['id'], None)
+    assert from_pool(cloud, other, 400, cloud.demo, net) == 'NetworkAddressScopeAffinityError'
+    path = f"{V2}/subnetpools/{other['id']}"
+    assert cloud.demo.put(path, {'subnetpool': {'address_scope_id': mine['id']}})['subnetpool']['address_scope_id'] == mine['id']
+    assert from_pool(cloud, other, client=cloud.demo, net=net)['cidr'] == '10.7.0.0/24'
+    plain = cloud.network(client=cloud.demo)
+    assert from_pool(cloud, pool, 400, cloud.demo, plain) == 'NetworkSubnetPoolAffinityError'
+    assert scope(cloud.demo, 403, ip_version=4, shared=True) == 'PolicyNotAuthorized'
+    path = f"{V2}/address-scopes/{theirs['id']}"
+    cloud.admin.put(path, {'address_scope': {'shared': True}})
+    assert cloud.demo.get(path) and cloud.admin.call('PUT', path, {'address_scope': {'shared': False}}).status_code == 400
+
+
+def test_service_types_say_whose_a_subnets_addresses_are(cloud):
+    net = cloud.network()
+    subnet(cloud, net, '10.21.0.0/24', service_types=['compute:nova'])
+    for owner, first in ('compute:nova', '10.21.'), ('compute:az2', '10.20.'), ('', '10.20.'):
+        assert cloud.port(net, device_owner=owner)['fixed_ips'][0]['ip_address'].startswith(first), owner
+    assert make(cloud.admin, 'ports', 'port', 400, network_id=net['id'], fixed_ips=[{'ip_address': '10.21.0.9'}]) == 'InvalidIpForNetwork'
+    assert len(listed(cloud, 'subnets?service_types=compute:nova')) == 1
+    other = cloud.network(subnet=False)
+    subnet(cloud, other, service_types=['network:routed'])
+    assert make(cloud.admin, 'ports', 'port', 409, network_id=other['id']) == 'IpAddressGenerationFailureNoMatchingSubnet'
+    subnet(cloud, other, '10.30.0.0/24', 400, service_types=['sunday'])

@@ -19,7 +19,7 @@ static const uint8_t mac_prefix[3] = { 0xfa, 0x16, 0x3e };
 /* One port's addresses while they are worked out. */
 struct addr_plan {
 	struct call *c;
-	const char *port_id, *network_id;
+	const char *port_id, *network_id, *owner;
 	struct mac mac;
 	const json_t *had; /* fixed_ips before; NULL on create */
 	json_t *got;	   /* fixed_ips to be */
@@ -130,6 +130,13 @@ static int no_address(struct addr_plan *p)
 			 "No more IP addresses available on network %s.", p->network_id);
 }
 
+/* Is a subnet for ports of this owner? One that names nobody is for all. */
+static bool is_for(const struct addr_plan *p, const json_t *subnet)
+{
+	return !json_array_size(json_object_get(subnet, "service_types")) ||
+	       subnet_serves(subnet, p->owner);
+}
+
 /* Any address of a subnet. -ENOSPC, without a fault, when its pools are full. */
 static int plan_any(struct addr_plan *p, const json_t *subnet)
 {
@@ -172,7 +179,7 @@ static int wish_subnet(struct addr_plan *p, const json_t *wish, const json_t **o
 		if (!*out)
 			return call_fail(p->c, 404, "SubnetNotFound",
 					 "Subnet %s could not be found.", id);
-		if (doc_is(*out, "network_id", p->network_id))
+		if (doc_is(*out, "network_id", p->network_id) && is_for(p, *out))
 			return 0;
 		return call_fail(
 			p->c, 400, "InvalidInput",
@@ -187,7 +194,7 @@ static int wish_subnet(struct addr_plan *p, const json_t *wish, const json_t **o
 	it = res_list(p->c, &subnet_resource, "network_id", p->network_id);
 	while (cursor_next(&it)) {
 		*out = it.doc;
-		if (!subnet_read(it.doc, &s) && !ip_parse(text, &ip, NULL) &&
+		if (is_for(p, it.doc) && !subnet_read(it.doc, &s) && !ip_parse(text, &ip, NULL) &&
 		    ipam_is_host(&s.cidr, &ip))
 			return 0;
 	}
@@ -233,8 +240,9 @@ static int plan_wish(struct addr_plan *p, const json_t *wish)
 	return plan_add(p, doc_str(subnet, "id"), &ip);
 }
 
-/* One address of a version from the first subnet that has one; none without such a subnet. */
-static int plan_one(struct addr_plan *p, unsigned int version)
+/* One address of a version from the first subnet that has one; none without such a subnet. mine:
+ * subnets that name the port's owner, which come before those for all. */
+static int plan_first(struct addr_plan *p, unsigned int version, bool mine)
 {
 	struct cursor it = res_list(p->c, &subnet_resource, "network_id", p->network_id);
 	struct ipam_subnet s;
@@ -242,14 +250,41 @@ static int plan_one(struct addr_plan *p, unsigned int version)
 	int rc;
 
 	while (cursor_next(&it)) {
-		if (subnet_read(it.doc, &s) || s.slaac || s.cidr.base.version != version)
+		if (subnet_read(it.doc, &s) || s.slaac || s.cidr.base.version != version ||
+		    !is_for(p, it.doc) || subnet_serves(it.doc, p->owner) != mine)
 			continue;
 		rc = plan_any(p, it.doc);
 		if (rc != -ENOSPC)
-			return rc;
+			return rc ? rc : 1;
 		full = true;
 	}
-	return full ? no_address(p) : 0;
+	return full ? -ENOSPC : 0;
+}
+
+static int plan_one(struct addr_plan *p, unsigned int version)
+{
+	int mine = plan_first(p, version, true);
+	int rc = mine > 0 || (mine && mine != -ENOSPC) ? mine : plan_first(p, version, false);
+
+	if (rc == -ENOSPC || (!rc && mine))
+		return no_address(p);
+	return rc > 0 ? 0 : rc;
+}
+
+/* A network whose subnets are all for others. */
+static int check_owner(struct addr_plan *p)
+{
+	struct cursor it = res_list(p->c, &subnet_resource, "network_id", p->network_id);
+	bool any = false;
+
+	while (cursor_next(&it)) {
+		if (is_for(p, it.doc))
+			return 0;
+		any = true;
+	}
+	return any ? call_fail(p->c, 409, "IpAddressGenerationFailureNoMatchingSubnet",
+			       "No valid service subnet for the given device owner.")
+		   : 0;
 }
 
 /* What a port gets that asks for nothing: one IPv4, one IPv6, and each SLAAC address. */
@@ -257,10 +292,10 @@ static int plan_default(struct addr_plan *p)
 {
 	struct cursor it = res_list(p->c, &subnet_resource, "network_id", p->network_id);
 	struct ipam_subnet s;
-	int rc = plan_one(p, 4) ?: plan_one(p, 6);
+	int rc = check_owner(p) ?: plan_one(p, 4) ?: plan_one(p, 6);
 
 	while (!rc && cursor_next(&it))
-		if (!subnet_read(it.doc, &s) && s.slaac)
+		if (!subnet_read(it.doc, &s) && s.slaac && is_for(p, it.doc))
 			rc = plan_any(p, it.doc);
 	return rc;
 }
@@ -360,6 +395,7 @@ int port_addresses(struct call *c, json_t *port, const json_t *old)
 	struct addr_plan p = { .c = c,
 			       .port_id = doc_str(port, "id"),
 			       .network_id = doc_str(port, "network_id"),
+			       .owner = doc_str(port, "device_owner"),
 			       .had = json_object_get(old, "fixed_ips"),
 			       .got = got };
 	bool mac_same = doc_is(port, "mac_address", doc_str(old, "mac_address"));

@@ -27,6 +27,7 @@ int valid_uuids(struct call *c, const char *field, json_t **value);
 int net_refused(struct call *c, const struct refusal *r);
 
 /* Subnets */
+bool subnet_serves(const json_t *doc, const char *owner);
 int subnet_read(const json_t *doc, struct ipam_subnet *out);
 
 /* Addresses of ports (address.c) */

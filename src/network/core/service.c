@@ -123,6 +123,8 @@ static const struct extension extensions[] = {
 	  "2016-02-10T10:00:00-00:00" },
 	{ "standard-attr-timestamp", "Resource timestamps",
 	  "When an object was created and changed", "2016-09-12T10:00:00-00:00" },
+	{ "subnet-service-types", "Subnet service types",
+	  "Provides ability to set the subnet service_types field", "2016-03-15T18:00:00-00:00" },
 	{ "vlan-transparent", "Vlantransparent", "Provides Vlan Transparent Networks",
 	  "2015-03-23T09:00:00-07:00" },
 	{ NULL },

@@ -12,6 +12,8 @@
 /* What gateway_ip is until somebody says an address, or null for none. */
 #define GATEWAY_UNSET ""
 
+#define SERVICE_TYPES_MAX 16
+
 static int valid_ip_version(struct call *c, const char *field, json_t **value)
 {
 	json_int_t v = json_integer_value(*value);
@@ -32,13 +34,41 @@ static bool match_shared(struct call *c, const json_t *doc, const char *value)
 	return doc_bool(net, "shared") == (!strcasecmp(value, "true") || !strcmp(value, "1"));
 }
 
+/* Owners of ports, as "compute:nova": those the subnet's addresses are for. */
+static int valid_service_types(struct call *c, const char *field, json_t **value)
+{
+	static const char *const prefixes[] = { "network:", "compute:", "baremetal:",
+						"neutron:", "trunk:",	"binding:" };
+	json_t *type;
+	size_t i;
+
+	json_array_foreach (*value, i, type) {
+		const char *text = json_string_value(type) ?: "";
+		bool known = false;
+
+		for (size_t j = 0; j < ARRAY_LEN(prefixes); j++)
+			known |= !strncmp(text, prefixes[j], strlen(prefixes[j]));
+		if (!known || strlen(text) > 255 || i >= SERVICE_TYPES_MAX)
+			return call_fail(
+				c, 400, "InvalidSubnetServiceType",
+				"Subnet service type %.255s does not correspond to a valid "
+				"device owner.",
+				text);
+	}
+	return 0;
+}
+
+static bool match_service_types(struct call *c, const json_t *doc, const char *value)
+{
+	return subnet_serves(doc, value);
+}
+
 static const struct rfield subnet_fields[] = {
 	{ "id", J_UUID, R_FILTER },
 	{ "name", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255 },
 	{ "project_id", J_STR, R_CREATE | R_FILTER | R_INDEX },
 	{ "network_id", J_UUID, R_CREATE | R_NEED | R_FILTER, .ref = &network_resource },
 	{ "ip_version", J_INT, R_CREATE | R_NEED | R_FILTER, .valid = valid_ip_version },
-	{ "subnetpool_id", J_ANY, R_FILTER },
 	{ "enable_dhcp", J_BOOL, R_CREATE | R_UPDATE | R_FILTER, "true" },
 	{ "ipv6_ra_mode", J_STR, R_CREATE | R_FILTER | R_NULL, .names = ipv6_modes },
 	{ "ipv6_address_mode", J_STR, R_CREATE | R_FILTER | R_NULL, .names = ipv6_modes },
@@ -49,10 +79,27 @@ static const struct rfield subnet_fields[] = {
 	{ "host_routes", J_LIST, R_CREATE | R_UPDATE, "[]", .valid = valid_routes },
 	{ "dns_nameservers", J_LIST, R_CREATE | R_UPDATE, "[]", .valid = valid_nameservers },
 	{ "description", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255 },
-	{ "service_types", J_LIST, 0, "[]" },
+	{ "service_types", J_LIST, R_CREATE | R_UPDATE | R_FILTER, "[]",
+	  .valid = valid_service_types, .match = match_service_types },
 	{ "shared", J_BOOL, R_FILTER | R_VIRTUAL | R_SECRET, .match = match_shared },
 	{ NULL },
 };
+
+/**
+ * subnet_serves() - Does a subnet name an owner of ports as one of those it is for?
+ * @doc:   subnet's document
+ * @owner: "compute:nova"
+ */
+bool subnet_serves(const json_t *doc, const char *owner)
+{
+	json_t *type;
+	size_t i;
+
+	json_array_foreach (json_object_get(doc, "service_types"), i, type)
+		if (!strcmp(json_string_value(type) ?: "", owner))
+			return true;
+	return false;
+}
 
 /**
  * subnet_read() - What a subnet's document says about addresses

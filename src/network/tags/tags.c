@@ -176,12 +176,13 @@ static const struct rfield rows[] = {
 };
 static const struct more_fields fields[] = {
 	{ "network", rows },	    { "subnet", rows }, { "port", rows },
-	{ "security_group", rows }, { NULL },
+	{ "security_group", rows }, { "subnetpool", rows }, { NULL },
 };
 
 static const struct extension extensions[] = {
 	{ "standard-attr-tag", "Tag support for resources with standard attribute",
-	  "Tags on networks, subnets, ports and security groups", "2017-01-01T00:00:00-00:00" },
+	  "Tags on networks, subnets, subnet pools, ports and security groups",
+	  "2017-01-01T00:00:00-00:00" },
 	{ NULL },
 };
 
