@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cidr.h"
 #include "compute/compute.h"
 #include "hosts/agents.h"
 #include "hosts/usage.h"
@@ -211,14 +212,16 @@ static json_t *hypervisor_view(struct call *c, const json_t *agent, unsigned int
 {
 	const json_t *hv = json_object_get(agent, "hypervisor");
 	json_t *out = hypervisor_brief(c, agent, number);
-	const char *type = doc_text(hv, "type");
+	const char *type = doc_text(hv, "type"), *address = doc_str(hv, "host_ip");
+	struct ip ip;
 
-	json_object_update_new(
-		out,
-		json_pack("{s:s,s:I,s:s,s:{s:o,s:O,s:o}}", "hypervisor_type", type ? type : "QEMU",
-			  "hypervisor_version", (json_int_t)doc_int(hv, "version"), "host_ip",
-			  "127.0.0.1", "service", "id", host_id(c, agent, number), "host",
-			  json_object_get(agent, "host"), "disabled_reason", reason_of(c, agent)));
+	json_object_update_new(out, json_pack("{s:s,s:I,s:s,s:{s:o,s:O,s:o}}", "hypervisor_type",
+					      type ? type : "QEMU", "hypervisor_version",
+					      (json_int_t)doc_int(hv, "version"), "host_ip",
+					      ip_parse(address, &ip, NULL) ? "127.0.0.1" : address,
+					      "service", "id", host_id(c, agent, number), "host",
+					      json_object_get(agent, "host"), "disabled_reason",
+					      reason_of(c, agent)));
 	put_load(out, agent, host_usage(c, doc_text(agent, "host")));
 	json_object_set_new(out, "cpu_info",
 			    compute_minor(c) < 28 ? json_string("") : json_object());

@@ -285,7 +285,7 @@ class FakeAgent:
                      'pci_slots': [f'0000:05:{0x10 + i // 8:02x}.{i % 8}' for i in range(numvfs)],
                      'busy': list(busy)}],
             'vcpus': vcpus, 'memory_mb': memory_mb, 'disk_gb': 80,
-            'hypervisor': {'type': 'QEMU', 'version': 7002022}}
+            'hypervisor': {'type': 'QEMU', 'version': 7002022, 'host_ip': '192.0.2.11'}}
         self.docs = {}
         self.revision = 0
         self.ignore = set()  # kinds of documents that are not answered

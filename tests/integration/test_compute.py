@@ -872,6 +872,7 @@ def test_hosts_are_services_hypervisors_and_a_zone(cloud):
     service = cloud.admin.get(NOVA + '/os-services')['services'][0]
     assert (service['binary'], service['host'], service['state']) == ('nova-compute', 'h1', 'up')
     hyper = cloud.admin.get(NOVA + '/os-hypervisors/detail')['hypervisors'][0]
+    assert hyper['host_ip'] == '192.0.2.11'
     assert hyper['memory_mb'] == 4096 and hyper['memory_mb_used'] == 128
     assert hyper['running_vms'] == 1 and hyper['hypervisor_type'] == 'QEMU'
     assert cloud.admin.get(NOVA + '/os-hypervisors/statistics')['hypervisor_statistics']['count'] == 1

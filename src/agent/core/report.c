@@ -69,15 +69,17 @@ static void host_done(void *arg)
 static void send_host(struct agent *a)
 {
 	auto_of(json_decref) json_t *body = NULL;
+	char address[HOST_ADDRESS_LEN];
 	struct put_job *j;
 
 	if (a->host_sending || loop_now_ms() < a->heartbeat_ms)
 		return;
+	host_address(address);
 	body = host_capacity(a->dir);
 	json_object_set_new(body, "pfs", pfs_to_inventory(a->view, a->opts.mappings));
-	json_object_set_new(
-		body, "hypervisor",
-		json_pack("{s:s,s:I}", "type", "QEMU", "version", (json_int_t)a->virt_version));
+	json_object_set_new(body, "hypervisor",
+			    json_pack("{s:s,s:I,s:s}", "type", "QEMU", "version",
+				      (json_int_t)a->virt_version, "host_ip", address));
 	j = put_new(a, NULL, body);
 	if (j && work_push(a->report_queue, put_run, host_done, j))
 		put_free(j);

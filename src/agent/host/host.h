@@ -12,6 +12,9 @@
 
 void host_boot_id(char out[HOST_BOOT_ID_LEN]);
 bool host_has_kvm(const char *scratch_dir);
+#define HOST_ADDRESS_LEN 16
+
+void host_address(char out[HOST_ADDRESS_LEN]);
 json_t *host_capacity(const char *state_dir);
 
 #endif
