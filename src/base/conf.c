@@ -61,6 +61,7 @@ static const struct conf_key conf_keys[] = {
 	{ "quotas", "subnet", "100" },
 	{ "quotas", "subnetpool", "100" },
 	{ "quotas", "address_scope", "100" },
+	{ "quotas", "rbac_policy", "100" },
 	{ "quotas", "port", "500" },
 	{ "quotas", "security_group", "10" },
 	{ "quotas", "security_group_rule", "100" },

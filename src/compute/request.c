@@ -432,7 +432,8 @@ unsigned int networks_usable(struct call *c, const json_t **one)
 	unsigned int n = 0;
 
 	while (n < 2 && cursor_next(&it))
-		if (caller_is_in(c, doc_str(it.doc, "project_id")) || doc_bool(it.doc, "shared")) {
+		if (caller_is_in(c, doc_str(it.doc, "project_id")) ||
+		    network_is_shared(c, it.doc)) {
 			*one = it.doc;
 			n++;
 		}

@@ -16,6 +16,7 @@
 #include "network/core/network.h"
 #include "network/pool/pool.h"
 #include "network/quota/quota.h"
+#include "network/rbac/rbac.h"
 #include "network/secgroup/secgroup.h"
 #include "network/taas/taas.h"
 #include "network/tags/tags.h"
@@ -25,6 +26,7 @@ static const struct feature *const features[] = {
 	&image_feature,
 	&network_feature,
 	&pool_feature,
+	&rbac_feature,
 	&binding_feature,
 	&secgroup_feature,
 	&taas_feature,

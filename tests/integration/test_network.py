@@ -976,3 +976,65 @@ def test_service_types_say_whose_a_subnets_addresses_are(cloud):
     subnet(cloud, other, service_types=['network:routed'])
     assert make(cloud.admin, 'ports', 'port', 409, network_id=other['id']) == 'IpAddressGenerationFailureNoMatchingSubnet'
     subnet(cloud, other, '10.30.0.0/24', 400, service_types=['sunday'])
+
+
+def test_a_network_is_shared_with_one_project(cloud):
+    def share(client, status=201, **attrs):
+        return make(client, 'rbac-policies', 'rbac_policy', status, **{
+            'object_type': 'network', 'object_id': net['id'], 'action': 'access_as_shared', 'target_tenant': cloud.demo.project_id, **attrs})
+    net = cloud.network(name='sr-iov')
+    path = f"{V2}/networks/{net['id']}"
+    for attrs, what in (({'object_type': 'qos_policy'}, 'HTTPBadRequest'), ({'action': 'access_as_external'}, 'HTTPBadRequest'),
+                        ({'target_tenant': ''}, 'HTTPBadRequest'), ({'target_tenant': 'x' * 256}, 'HTTPBadRequest')):
+        assert share(cloud.admin, 400, **attrs) == what, attrs
+    assert share(cloud.demo, 404) == 'NetworkNotFound' and cloud.demo.call('GET', path).status_code == 404
+    policy = share(cloud.admin)
+    assert share(cloud.admin, 409) == 'DuplicateRbacPolicy'
+    seen = cloud.demo.get(path)['network']
+    assert seen['shared'] and not cloud.admin.get(path)['network']['shared'] and seen['revision_number'] > net['revision_number'] + 1
+    assert listed(cloud, 'networks?shared=true&name=sr-iov', cloud.demo) == {'sr-iov'} and not listed(cloud, 'networks?shared=true&name=sr-iov')
+    assert len(listed(cloud, f"subnets?network_id={net['id']}", cloud.demo)) == 1
+    assert share(cloud.demo, 400, target_tenant='abc') == 'InvalidInput'  # it is not its to share on
+    port = cloud.port(net, cloud.demo)
+    mine = f"{V2}/rbac-policies/{policy['id']}"
+    for method, body in ('DELETE', None), ('PUT', {'rbac_policy': {'target_tenant': 'abc'}}):
+        got = cloud.admin.call(method, mine, body)
+        assert (got.status_code, error_type(got)) == (409, 'RbacPolicyInUse'), method
+    assert cloud.demo.call('GET', mine).status_code == 404
+    everybody = share(cloud.admin, target_tenant='*')
+    assert cloud.admin.get(path)['network']['shared']
+    cloud.admin.put(mine, {'rbac_policy': {'target_tenant': 'abc'}})
+    assert cloud.admin.call('DELETE', f"{V2}/rbac-policies/{everybody['id']}").status_code == 409
+    assert cloud.admin.call('PUT', path, {'network': {'shared': False}}).status_code == 409
+    cloud.demo.delete(f"{V2}/ports/{port['id']}")
+    cloud.admin.put(path, {'network': {'shared': False}})
+    assert cloud.admin.call('GET', f"{V2}/rbac-policies/{everybody['id']}").status_code == 404
+    assert cloud.demo.call('GET', path).status_code == 404
+    cloud.admin.delete(path)
+    assert cloud.admin.call('GET', mine).status_code == 404
+    own = cloud.network(cloud.demo, subnet=False)
+    assert share(cloud.demo, object_id=own['id'], target_tenant='abc')['project_id'] == cloud.demo.project_id
+    assert share(cloud.demo, 403, object_id=own['id'], target_tenant='*') == 'PolicyNotAuthorized'
+
+
+def test_a_network_tells_who_answers_its_dhcp(cloud):
+    cloud.agent('h1')
+    net = flat(cloud)
+    ident, = (a['id'] for a in cloud.admin.get(V2 + '/agents')['agents'] if a['host'] == 'h1')
+    agents, nets = f"{V2}/networks/{net['id']}/dhcp-agents", f'{V2}/agents/{ident}/dhcp-networks'
+    assert cloud.admin.get(agents) == {'agents': []} and cloud.admin.get(nets) == {'networks': []}
+    bind(cloud, cloud.port(net))
+    assert [a['host'] for a in cloud.admin.get(agents)['agents']] == ['h1']
+    assert [n['id'] for n in cloud.admin.get(nets)['networks']] == [net['id']]
+    assert cloud.demo.call('GET', agents).status_code == 403
+    assert 'no DHCP agent' in cloud.admin.call('POST', nets, {'network_id': net['id']}).text
+
+
+def test_one_external_network_is_the_default(cloud):
+    net = cloud.network(subnet=False, is_default=True, **{'router:external': True})
+    assert net['is_default'] and 'is_default' not in cloud.network(subnet=False)
+    assert make(cloud.admin, 'networks', 'network', 409, is_default=True, **{'router:external': True}) == 'DefaultExternalNetworkExists'
+    assert make(cloud.admin, 'networks', 'network', 400, is_default=True) == 'InvalidInput'
+    assert len(listed(cloud, 'networks?is_default=true')) == 1
+    cloud.admin.delete(f"{V2}/networks/{net['id']}")
+    assert cloud.network(subnet=False, is_default=True, **{'router:external': True})['is_default']

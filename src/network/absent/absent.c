@@ -75,9 +75,6 @@ static const struct absent absent[] = {
 	{ "/v2.0/flavors*", NULL, NULL, 404, FLAVORS },
 	{ "/v2.0/service_profiles*", NULL, NULL, 404, FLAVORS },
 	{ "/v2.0/service-providers*", NULL, NULL, 404, FLAVORS },
-	{ "/v2.0/rbac-policies*", NULL, NULL, 404,
-	  "A network is its project's or shared with all: it is not shared with one other project "
-	  "here." },
 	{ "/v2.0/segments*", NULL, NULL, 404,
 	  "A network is one segment here, its provider attributes: there are no routed networks." },
 	{ "/v2.0/network_segment_ranges*", NULL, NULL, 404,
@@ -93,6 +90,7 @@ static const struct absent absent[] = {
 	  "VF with a mirror or anyvf capture." },
 	{ "/v2.0/agents/{}/dhcp-networks/*", NULL, NULL, 404, DHCP },
 	{ "/v2.0/agents/{}/dhcp-networks", "POST", NULL, 404, DHCP },
+	{ "/v2.0/networks/{}/dhcp-agents/*", NULL, NULL, 404, DHCP },
 	{ "/v2.0/vpn*", NULL, NULL, 404, AT_LAYER_2 "there are no VPNs here." },
 	{ "/v2.0/fwaas*", NULL, NULL, 404, AT_LAYER_2 "there are no firewalls here." },
 	{ "/v2.0/lbaas*", NULL, NULL, 404, AT_LAYER_2 "there are no load balancers here." },

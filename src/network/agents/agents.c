@@ -148,6 +148,41 @@ static int agent_update(struct call *c)
 	return rc ? rc : agent_reply(c, agent);
 }
 
+/* GET /v2.0/networks/{id}/dhcp-agents: the hosts that answer DHCP on it */
+static int dhcp_agents(struct call *c)
+{
+	const json_t *net = res_find(c, &network_resource, c->ids[0]);
+	struct cursor it = call_list(c, "/dhcp_port/%s/", c->ids[0]);
+	json_t *list = json_array();
+
+	while (net && cursor_next(&it)) {
+		const json_t *agent = call_get(c, "/agent/%s", it.key + it.prefix_len);
+
+		if (agent)
+			json_array_append_new(list, res_show(c, &agent_resource, agent));
+	}
+	if (net)
+		return call_reply(c, 200, json_pack("{s:o}", "agents", list));
+	json_decref(list);
+	return -ENOENT;
+}
+
+/* GET /v2.0/agents/{id}/dhcp-networks: the networks that a host answers DHCP on */
+static int dhcp_networks(struct call *c)
+{
+	const json_t *agent = agent_find(c);
+	struct cursor it = res_list(c, &network_resource, NULL, NULL);
+	json_t *list = json_array();
+
+	while (agent && cursor_next(&it))
+		if (call_get(c, "/dhcp_port/%s/%s", doc_str(it.doc, "id"), doc_str(agent, "host")))
+			json_array_append_new(list, res_show(c, &network_resource, it.doc));
+	if (agent)
+		return call_reply(c, 200, json_pack("{s:o}", "networks", list));
+	json_decref(list);
+	return -ENOENT;
+}
+
 /* Nothing here is spread over zones, and no server asks where it may go. */
 static int zone_list(struct call *c)
 {
@@ -157,6 +192,8 @@ static int zone_list(struct call *c)
 static const struct route routes[] = {
 	{ "GET", "/v2.0/agents/{}", agent_get, RULE_READ },
 	{ "PUT", "/v2.0/agents/{}", agent_update, RULE_ADMIN },
+	{ "GET", "/v2.0/agents/{}/dhcp-networks", dhcp_networks, RULE_ADMIN },
+	{ "GET", "/v2.0/networks/{}/dhcp-agents", dhcp_agents, RULE_ADMIN },
 	{ "GET", "/v2.0/availability_zones", zone_list, RULE_READ },
 	{ NULL },
 };

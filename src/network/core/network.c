@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "network/core/network.h"
 #include "network/core/segment.h"
@@ -42,6 +43,25 @@ static int valid_segments(struct call *c, const char *field, json_t **value)
 	return *value ? 0 : -ENOMEM;
 }
 
+/**
+ * network_is_shared() - Is a network shared with the caller's project?
+ * @c:   the call
+ * @net: network: with all (`shared`), or with that project alone (the key that network/rbac writes)
+ */
+bool network_is_shared(const struct call *c, const json_t *net)
+{
+	const char *project = c->auth->project_id;
+
+	return doc_bool(net, "shared") ||
+	       (*project &&
+		call_get((struct call *)c, "/rbac/network/%s/%s", doc_str(net, "id"), project));
+}
+
+static bool match_shared(struct call *c, const json_t *net, const char *value)
+{
+	return network_is_shared(c, net) == (!strcasecmp(value, "true") || !strcmp(value, "1"));
+}
+
 static const struct rfield network_fields[] = {
 	{ "id", J_UUID, R_FILTER },
 	{ "name", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255 },
@@ -50,7 +70,8 @@ static const struct rfield network_fields[] = {
 	{ "mtu", J_INT, R_CREATE | R_UPDATE | R_FILTER, .max = 65535 },
 	{ "status", J_STR, R_FILTER, "\"ACTIVE\"" },
 	{ "subnets", J_LIST, R_VIRTUAL },
-	{ "shared", J_BOOL, R_CREATE | R_UPDATE | R_FILTER | R_ADMIN, "false" },
+	{ "shared", J_BOOL, R_CREATE | R_UPDATE | R_FILTER | R_ADMIN, "false",
+	  .match = match_shared },
 	{ "availability_zone_hints", J_LIST, 0, "[]" },
 	{ "availability_zones", J_LIST, 0, "[]" },
 	{ "ipv4_address_scope", J_ANY, 0 },
@@ -65,6 +86,7 @@ static const struct rfield network_fields[] = {
 	  R_CREATE | R_UPDATE | R_FILTER | R_ADMIN | R_HIDDEN | R_NULL, .max = PHYSNET_LEN },
 	{ "provider:segmentation_id", J_INT,
 	  R_CREATE | R_UPDATE | R_FILTER | R_ADMIN | R_HIDDEN | R_NULL },
+	{ "is_default", J_BOOL, R_CREATE | R_UPDATE | R_FILTER | R_ADMIN | R_OMIT },
 	{ "segments", J_LIST, R_CREATE | R_ADMIN | R_VIRTUAL | R_SECRET, .valid = valid_segments },
 	{ NULL },
 };
@@ -207,12 +229,34 @@ static int check_unshare(struct call *c, const json_t *doc, const json_t *old)
 	it = res_list(c, &port_resource, "network_id", doc_str(doc, "id"));
 	while (cursor_next(&it))
 		if (!doc_same(it.doc, doc, "project_id") &&
+		    !call_get(c, "/rbac/network/%s/%s", doc_str(doc, "id"),
+			      doc_str(it.doc, "project_id")) &&
 		    strncmp(doc_str(it.doc, "device_owner"), "network:", 8))
 			return call_fail(c, 409, "InvalidSharedSetting",
 					 "Unable to reconfigure sharing settings for network %s. "
 					 "Multiple tenants are using it.",
 					 doc_str(doc, "name"));
 	return 0;
+}
+
+/* One external network may be the cloud's default one. */
+static int check_default(struct call *c, const json_t *doc, const json_t *old)
+{
+	int rc;
+
+	if (doc_bool(doc, "is_default") && !doc_bool(doc, "router:external"))
+		return call_fail(c, 400, "InvalidInput",
+				 "Invalid input for operation: an external network alone is a "
+				 "default one.");
+	if (doc_bool(doc, "is_default") == doc_bool(old, "is_default"))
+		return 0;
+	if (!doc_bool(doc, "is_default"))
+		return call_delete(c, "/network_default");
+	rc = call_claim(c, json_pack("{s:O}", "id", json_object_get(doc, "id")),
+			"/network_default");
+	return rc != -EEXIST ? rc
+			     : call_fail(c, 409, "DefaultExternalNetworkExists",
+					 "A default external network already exists.");
 }
 
 /* Takes `segments` out of the document: its one segment is told by the provider words. */
@@ -232,7 +276,7 @@ static int take_segments(struct call *c, json_t *doc)
 
 static int network_check(struct call *c, json_t *doc, const json_t *old)
 {
-	int rc = take_segments(c, doc) ?: check_mtu(c, doc);
+	int rc = take_segments(c, doc) ?: check_mtu(c, doc) ?: check_default(c, doc, old);
 
 	if (rc)
 		return rc;
@@ -269,6 +313,8 @@ static int network_deleted(struct call *c, const json_t *doc)
 	struct cursor it;
 	int rc = network_in_use(c, id);
 
+	if (!rc && doc_bool(doc, "is_default"))
+		rc = call_delete(c, "/network_default");
 	it = res_list(c, &port_resource, "network_id", id);
 	for (int n = 0; !rc && n < SERVICE_PORTS_NOW && cursor_next(&it); n++)
 		rc = res_delete(c, &port_resource, doc_str(it.doc, "id"));
@@ -288,13 +334,14 @@ static int network_show(struct call *c, const json_t *doc, json_t *out)
 
 	while (cursor_next(&it))
 		json_array_append(ids, json_object_get(it.doc, "id"));
+	json_object_set_new(out, "shared", json_boolean(network_is_shared(c, doc)));
 	return json_object_set_new(out, "subnets", ids) ? -ENOMEM : 0;
 }
 
 /* An external network is seen by all, and used by whose it is. */
 static bool network_visible(const struct call *c, const json_t *doc)
 {
-	return caller_owns(c, doc_str(doc, "project_id")) || doc_bool(doc, "shared") ||
+	return caller_owns(c, doc_str(doc, "project_id")) || network_is_shared(c, doc) ||
 	       doc_bool(doc, "router:external");
 }
 

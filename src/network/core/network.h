@@ -26,6 +26,9 @@ int valid_dhcp_opts(struct call *c, const char *field, json_t **value);
 int valid_uuids(struct call *c, const char *field, json_t **value);
 int net_refused(struct call *c, const struct refusal *r);
 
+/* Networks */
+bool network_is_shared(const struct call *c, const json_t *net);
+
 /* Subnets */
 bool subnet_serves(const json_t *doc, const char *owner);
 int subnet_read(const json_t *doc, struct ipam_subnet *out);

@@ -125,8 +125,8 @@ static int check_foreign(struct call *c, const json_t *port, const json_t *old, 
 /* Nova asks the same of who boots on an external network (ExternalNetworkAttachForbidden). */
 static int check_external(struct call *c, const json_t *port, const json_t *net)
 {
-	if (!doc_bool(net, "router:external") || doc_bool(net, "shared") || port_is_service(port) ||
-	    caller_owns(c, doc_str(net, "project_id")))
+	if (!doc_bool(net, "router:external") || network_is_shared(c, net) ||
+	    port_is_service(port) || caller_owns(c, doc_str(net, "project_id")))
 		return 0;
 	return call_fail(c, 403, "ExternalNetworkAttachForbidden",
 			 "It is not allowed to create an interface on external network %s",

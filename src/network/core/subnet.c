@@ -31,7 +31,7 @@ static bool match_shared(struct call *c, const json_t *doc, const char *value)
 {
 	const json_t *net = res_get(c, &network_resource, doc_str(doc, "network_id"));
 
-	return doc_bool(net, "shared") == (!strcasecmp(value, "true") || !strcmp(value, "1"));
+	return network_is_shared(c, net) == (!strcasecmp(value, "true") || !strcmp(value, "1"));
 }
 
 /* Owners of ports, as "compute:nova": those the subnet's addresses are for. */
@@ -344,7 +344,7 @@ static bool subnet_visible(const struct call *c, const json_t *doc)
 		res_get((struct call *)c, &network_resource, doc_str(doc, "network_id"));
 
 	return caller_owns(c, doc_str(doc, "project_id")) ||
-	       (net && (doc_bool(net, "shared") || caller_is_in(c, doc_str(net, "project_id"))));
+	       (net && (network_is_shared(c, net) || caller_is_in(c, doc_str(net, "project_id"))));
 }
 
 const struct resource subnet_resource = {

@@ -17,7 +17,7 @@ static const struct quota_row {
 	const char *name;
 	const struct resource *resource; /* NULL: there is none */
 	int64_t none;			 /* what to show then */
-} absent[] = { { "rbac_policy", NULL, 10 }, { "router", NULL, 10 }, { "floatingip", NULL, 50 } };
+} absent[] = { { "router", NULL, 10 }, { "floatingip", NULL, 50 } };
 
 /* What has a limit. Return: how many. */
 static unsigned int rows_of(struct call *c, struct quota_row rows[ROWS_MAX])
