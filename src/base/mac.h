@@ -44,6 +44,10 @@ static inline bool mac_equal(const struct mac *a, const struct mac *b)
 {
 	return !memcmp(a, b, MAC_LEN);
 }
+static inline bool mac_list_equal(const struct mac_list *a, const struct mac_list *b)
+{
+	return a->n == b->n && !memcmp(a->macs, b->macs, sizeof(a->macs));
+}
 /* The address in the low 48 bits, first wire byte highest: a key for tables. */
 static inline uint64_t mac_to_u64(const struct mac *m)
 {

@@ -87,9 +87,14 @@ struct veb_port_conf {
 	unsigned int n_learned;	      /* the last so many of them, unless another port has them by right */
 	unsigned int n_groups; /* joined multicast groups */
 	const struct mac *groups;
+	const struct veb_port *like; /* whose addresses and groups are these; then not said above */
 	unsigned int n_in, n_out; /* mirrors of frames to / from this port */
 	const struct veb_mirror *in, *out;
 };
+
+struct veb_fib;
+struct veb_fibs;
+struct veb_keys;
 
 /* Immutable after veb_port_new(); one cache line is all the fast path reads. */
 struct veb_port {
@@ -104,6 +109,7 @@ struct veb_port {
 	uint16_t n_learned; /* the last so many of n_macs */
 	const struct veb_mirror *in, *out;
 	const uint64_t *macs;	     /* keys: n_macs own addresses, then n_groups groups */
+	struct veb_keys *keys;	     /* a reference; macs is in it */
 	unsigned int refs;	     /* atomic; snapshots and control hold one each */
 	uint32_t storm[STORM_KINDS]; /* frames to many it may send a second; 0: no limit */
 	struct vlan_set trunk;	     /* tagged members, unless VEB_TRUNK_ANY; none with VST */
@@ -149,8 +155,11 @@ struct veb_snap {
 	uint64_t fib_mul;	/* random odd multiplier: guests cannot aim at a bucket */
 	unsigned int fib_shift; /* 64 - log2(slots) */
 	uint32_t fib_mask;
-	struct veb_fib_entry *fib;
-	uint16_t *owners;
+	const struct veb_fib_entry *fib;
+	const uint16_t *owners;
+	struct veb_fib *table;	    /* whose fib and owners are these; control's, veb/fib.h */
+	struct veb_fibs *fibs;	    /* a reference: where it goes back to */
+	unsigned int work;	    /* addresses that were put into it or taken out for this snapshot */
 	struct veb_member *members; /* of all domains */
 	struct veb_domain domains[VEB_DOMAINS_MAX];
 	uint16_t snaps[VEB_MIRRORS_MAX];       /* of struct veb_mirror, by slot */
@@ -159,6 +168,8 @@ struct veb_snap {
 
 int veb_snap_build(struct veb_port *const *ports, unsigned int n_ports, uint64_t vepa_domains,
 		   struct veb_snap **out, struct err *e);
+int veb_snap_next(struct veb_fibs *fibs, struct veb_port *const *ports, unsigned int n_ports,
+		  uint64_t vepa_domains, struct veb_snap **out, struct err *e);
 void veb_snap_free(struct veb_snap *s);
 AUTO_DEFINE(struct veb_snap *, veb_snap_free)
 

@@ -754,6 +754,41 @@ static void a_change_judges_only_guests_whose_addresses_it_is_about(void **state
 	assert_ptr_not_equal(vfs[2].guest, second);
 }
 
+/* VF 1 has 500 addresses, and they are in the table; what others do is no work with them. */
+static void a_snapshot_costs_what_changed(void **state)
+{
+	struct mac macs[499];
+	const struct vf_filter f = { .main_mac = mac(M58), .n_macs = 499, .macs = macs };
+	struct world *w = *state;
+	const struct veb_port *block;
+	const uint64_t *keys;
+	uint16_t id;
+
+	for (unsigned int i = 0; i < 499; i++)
+		macs[i] = (struct mac){ { 2, 0, 1, 0, (uint8_t)(i >> 8), (uint8_t)i } };
+	pf_add(w, "p2p1", 4);
+	vf_words(w, 1, false, "trust on learning 8");
+	assert_int_equal(sw_ops.vf_filter(w->sw, "p2p1", 1, &f, NULL), 0);
+	id = w->sw->pfs[0]->vf_ports[1].id;
+	vf_words(w, 3, false, "mac " M0);
+	block = w->sw->blocks[id];
+	for (unsigned int i = 0; i < 4; i++) {
+		assert_int_equal(vf_words(w, 3, false, i % 2 ? "mac " M0 : "mac " M2), 0);
+		assert_in_range(fake.snap->work, 1, 4);
+		assert_ptr_equal(w->sw->blocks[id], block);
+	}
+	keys = block->macs;
+	assert_int_equal(vf_words(w, 1, false, "vlan 5"), 0);
+	assert_ptr_not_equal(w->sw->blocks[id], block);
+	assert_ptr_equal(w->sw->blocks[id]->macs, keys); /* pointed at, not copied */
+	assert_string_equal(who(w, 0, M0, M58), "");
+	assert_int_equal(vf_words(w, 0, false, "vlan 5"), 0);
+	assert_string_equal(who(w, 0, M0, M58), "1");
+	assert_int_equal(vf_words(w, 1, false, "allowed " M59), 0);
+	assert_ptr_not_equal(w->sw->blocks[id]->macs, keys);
+	assert_string_equal(who(w, 0, M0, M59), "1");
+}
+
 #define BEHIND "02:00:00:00:00:91"
 #define BEHIND2 "02:00:00:00:00:92"
 #define BEHIND3 "02:00:00:00:00:93"
@@ -1342,7 +1377,7 @@ static void a_damaged_change_before_others_is_refused(void **state)
 	assert_int_equal(file_read(w->state, 1 << 20, &text, &size, NULL), 0);
 	sw_close(w->sw);
 	w->sw = NULL;
-	text[first + 20] ^= 1;
+	strstr(text + first, "\"vlan\":5")[7] = '4'; /* what would be read if nobody looked */
 	file_replace(w->state, text, size, 0600, NULL);
 	assert_int_equal(world_start(w), -EINVAL);
 	assert_non_null(strstr(w->e.msg, "damaged"));
@@ -2277,6 +2312,7 @@ int main(void)
 		T(no_guest_takes_what_is_others_by_right),
 		T(what_becomes_others_by_right_is_lost_to_whom_chose_it),
 		T(a_change_judges_only_guests_whose_addresses_it_is_about),
+		T(a_snapshot_costs_what_changed),
 		T(allowed_addresses_are_the_vfs_without_trust),
 		T(an_address_that_was_allowed_goes_with_the_list),
 		T(addresses_behind_a_guest_are_learned_up_to_a_bound),

@@ -338,6 +338,8 @@ bool guest_same_accepted(const struct guest *a, const struct guest *b)
 {
 	unsigned int n = a ? a->n_accepted : 0;
 
+	if (a == b)
+		return true;
 	if (n != (b ? b->n_accepted : 0))
 		return false;
 	for (unsigned int i = 0; i < n; i++)

@@ -89,7 +89,7 @@ static int moved_one(struct moved *m, const struct mac *was, const struct mac *i
 
 static int moved_lists(struct moved *m, const struct mac_list *was, const struct mac_list *is)
 {
-	if (was && is && was->n == is->n && !memcmp(was->macs, is->macs, sizeof(was->macs)))
+	if (was && is && mac_list_equal(was, is))
 		return 0;
 	return (was ? moved_add(m, was->macs, was->n) : 0) ?:
 		       (is ? moved_add(m, is->macs, is->n) : 0);

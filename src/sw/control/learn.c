@@ -27,9 +27,10 @@ static unsigned int learned_find(const struct sw_learned *l, const struct mac *m
 	return i;
 }
 
-static void learned_del(struct sw_learned *l, unsigned int i)
+static void learned_del(struct sw *sw, struct sw_learned *l, unsigned int i)
 {
 	l->macs[i] = l->macs[--l->n];
+	l->version = ++sw->learned_version;
 }
 
 /* In force 10 ms later; what comes until then does not put it off. */
@@ -65,7 +66,7 @@ static bool forget_all(struct sw *sw, const struct sw_pf *pf, const struct mac *
 		unsigned int at = learned_find(l, mac);
 
 		if (l && at < l->n) {
-			learned_del(l, at);
+			learned_del(sw, l, at);
 			soon(sw);
 			some = true;
 		}
@@ -119,6 +120,7 @@ static void learn_behind(struct sw *sw, const struct sw_pf *pf, unsigned int vf,
 	l->macs[l->n].mac = *mac;
 	l->macs[l->n].since_ms = loop_now_ms();
 	l->macs[l->n++].idle = 0;
+	l->version = ++sw->learned_version;
 	soon(sw);
 }
 
@@ -190,6 +192,7 @@ void sw_learned_trim(struct sw *sw, uint16_t id, unsigned int max)
 	if (!l)
 		return;
 	l->n = MIN(l->n, max);
+	l->version = ++sw->learned_version;
 	if (l->n)
 		return;
 	free(l);
@@ -218,7 +221,7 @@ void sw_learned_age(struct sw *sw)
 				i++;
 				continue;
 			}
-			learned_del(l, i);
+			learned_del(sw, l, i);
 			soon(sw);
 		}
 	}

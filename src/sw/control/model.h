@@ -14,7 +14,7 @@
 #include "sw/control/sw.h"
 #include "sw/dp.h"
 #include "sw/port/sink.h"
-#include "veb/snap.h"
+#include "veb/fib.h"
 
 /* A port: its number has counters and rate; what is plugged in may come and go. */
 struct sw_port {
@@ -72,6 +72,7 @@ struct sw_seat {
 
 /* Addresses learned behind one port. Writer: control/learn.c. */
 struct sw_learned {
+	uint64_t version; /* no two lists that are not the same have one */
 	unsigned int n;
 	struct {
 		struct mac mac;
@@ -113,6 +114,16 @@ struct sw_mirror {
 	struct sw_capture *capture; /* whom it is for; NULL: it is a mirror of its own */
 };
 
+/* What the addresses of a VF's port in a snapshot are made of. Writer: control/snap.c. */
+struct sw_addresses {
+	bool known; /* they are those of the block */
+	struct guest *guest; /* a reference */
+	struct mac mac;
+	struct mac_list allowed;
+	uint64_t learned; /* version; 0: none are */
+	unsigned int learned_max;
+};
+
 /* The model as the state file has it. Writer: control/state.c. */
 struct sw_saved {
 	size_t document, size;	    /* bytes of its document, and of it all; 0: not known */
@@ -135,8 +146,11 @@ struct sw {
 	struct sinks *sinks;	 /* serves mirrors whose destination is no VF; NULL: none yet */
 	bool ids[VEB_PORTS_MAX]; /* port numbers in use */
 	struct veb_port *blocks[VEB_PORTS_MAX]; /* of the newest snapshot, a reference each */
+	struct sw_addresses addresses[VEB_PORTS_MAX]; /* of the blocks that are VFs' */
+	struct veb_fibs *fibs; /* of all snapshots */
 	int8_t links[VEB_PORTS_MAX]; /* link shown to a tap's user: 1 up, 0 down, -1 nothing yet */
 	struct sw_learned *learned[VEB_PORTS_MAX]; /* control/learn.c; behind VFs, by port; NULL: none */
+	uint64_t learned_version;
 	uint64_t learned_at[VEB_PORTS_MAX]; /* when a port last took a newer address for its own, ms */
 	struct sw_outside outside[64]; /* control/learn.c; by hash, the newest */
 	struct loop_fd *hints;

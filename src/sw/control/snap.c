@@ -8,7 +8,8 @@
 /* What one build collects. */
 struct build {
 	struct sw *sw;
-	unsigned int n;
+	unsigned int n, n_mirrors;
+	uint16_t mirrors[VEB_MIRRORS_MAX]; /* slots in use */
 	struct veb_port *ports[VEB_PORTS_MAX]; /* a reference each */
 };
 
@@ -64,16 +65,17 @@ static struct veb_mirror marked(struct veb_mirror copy, const struct sw_mirror *
 }
 
 /* Mirrors that watch a port of @pf; @list holds them while @conf is used. */
-static void port_mirrors(struct sw *sw, const struct sw_pf *pf, unsigned int vf,
+static void port_mirrors(const struct build *b, const struct sw_pf *pf, unsigned int vf,
 			 struct mirrors *list, struct veb_port_conf *conf)
 {
-	for (uint16_t slot = 0; pf && slot < VEB_MIRRORS_MAX; slot++) {
+	struct sw *sw = b->sw;
+
+	for (unsigned int i = 0; pf && i < b->n_mirrors; i++) {
+		uint16_t slot = b->mirrors[i];
 		const struct sw_mirror *m = &sw->mirrors[slot];
 		struct veb_mirror copy = { .slot = slot, .filter = m->filter };
 		bool to, from;
 
-		if (!m->used)
-			continue;
 		watch(&m->config, conf->kind, vf, &to, &from);
 		if ((!to && !from) || strcmp(m->config.from_pf, pf->config.name))
 			continue;
@@ -102,7 +104,7 @@ static int build_add(struct build *b, const struct sw_pf *pf, unsigned int vf,
 	struct veb_port *p, **last = &b->sw->blocks[conf->id];
 	struct mirrors list;
 
-	port_mirrors(b->sw, pf, vf, &list, conf);
+	port_mirrors(b, pf, vf, &list, conf);
 	p = veb_port_new(conf);
 	if (!p)
 		return -ENOMEM;
@@ -112,6 +114,7 @@ static int build_add(struct build *b, const struct sw_pf *pf, unsigned int vf,
 	} else {
 		veb_port_put(*last);
 		*last = veb_port_get(p);
+		b->sw->addresses[conf->id].known = conf->like;
 	}
 	b->ports[b->n++] = p;
 	return 0;
@@ -169,12 +172,38 @@ static unsigned int vf_macs(const struct sw_vf *v, struct mac *macs)
 	return n;
 }
 
+/* The last block of a VF's port, if its addresses are made of the same; else NULL. */
+static const struct veb_port *like(const struct sw *sw, const struct sw_addresses *is, uint16_t id)
+{
+	const struct sw_addresses *was = &sw->addresses[id];
+	bool same = was->known && was->guest == is->guest && mac_equal(&was->mac, &is->mac) &&
+		    mac_list_equal(&was->allowed, &is->allowed) &&
+		    was->learned == is->learned && was->learned_max == is->learned_max;
+
+	return same ? sw->blocks[id] : NULL;
+}
+
+/* What the addresses of the newest block are made of. */
+static void remember(struct sw_addresses *was, const struct sw_addresses *is)
+{
+	guest_get(is->guest);
+	guest_put(was->guest);
+	*was = *is;
+}
+
 static int build_vf(struct build *b, const struct sw_pf *pf, unsigned int vf)
 {
 	const struct sw_vf *v = &pf->vfs[vf];
 	struct mac macs[VF_MACS_TRUSTED + 1 + MAC_LIST_MAX + VF_LEARNED_MAX];
-	unsigned int n_macs = vf_macs(v, macs);
-	unsigned int n_learned = sw_learned_get(b->sw, pf, vf, macs + n_macs);
+	const struct sw_learned *learned = b->sw->learned[pf->vf_ports[vf].id];
+	const struct sw_addresses is = {
+		.known = true,
+		.guest = v->guest,
+		.mac = v->config.mac,
+		.allowed = v->config.allowed,
+		.learned = learned ? learned->version : 0,
+		.learned_max = sw_learned_max(v),
+	};
 	struct veb_port_conf conf = {
 		.id = pf->vf_ports[vf].id,
 		.domain = pf->slot,
@@ -188,18 +217,28 @@ static int build_vf(struct build *b, const struct sw_pf *pf, unsigned int vf)
 		.trunk = &v->config.trunk,
 		.native = v->config.native,
 		.mtu = vf_mtu(&v->config, &pf->config),
-		.n_macs = n_macs + n_learned,
-		.n_learned = n_learned,
-		.macs = macs,
+		.like = like(b->sw, &is, pf->vf_ports[vf].id),
 	};
+	unsigned int n;
+	int rc;
 
-	if (n_learned < sw_learned_max(v))
+	if (!conf.like) {
+		n = vf_macs(v, macs);
+		conf.n_learned = sw_learned_get(b->sw, pf, vf, macs + n);
+		conf.n_macs = n + conf.n_learned;
+		conf.macs = macs;
+	}
+	n = conf.like ? conf.like->n_learned : conf.n_learned;
+	if (n < is.learned_max)
 		conf.flags |= VEB_ROOM;
-	if (v->guest) {
+	if (v->guest && !conf.like) {
 		conf.n_groups = v->guest->n_mcasts;
 		conf.groups = v->guest->mcasts;
 	}
-	return build_add(b, pf, vf, &conf);
+	rc = build_add(b, pf, vf, &conf);
+	if (!rc && !conf.like)
+		remember(&b->sw->addresses[conf.id], &is);
+	return rc;
 }
 
 static int build_svc(struct build *b, const struct sw_pf *pf, const struct sw_svc *svc)
@@ -283,7 +322,7 @@ static int build_sinks(struct build *b)
  * @out: the snapshot, for dp_publish()
  * @e:   may be NULL
  *
- * Ports that say what they said keep their block; the index is built anew.
+ * Ports that say what they said keep their block, and their entries in the index.
  *
  * Return: 0, -ENOMEM, or as veb_snap_build().
  * Context: control.
@@ -296,6 +335,9 @@ int sw_snap_build(struct sw *sw, struct veb_snap **out, struct err *e)
 
 	if (b)
 		b->sw = sw;
+	for (uint16_t i = 0; b && i < VEB_MIRRORS_MAX; i++)
+		if (sw->mirrors[i].used)
+			b->mirrors[b->n_mirrors++] = i;
 	for (unsigned int i = 0; !rc && i < PFS_MAX; i++) {
 		if (!sw->pfs[i])
 			continue;
@@ -306,7 +348,7 @@ int sw_snap_build(struct sw *sw, struct veb_snap **out, struct err *e)
 	if (!rc)
 		rc = build_sinks(b);
 	if (!rc)
-		rc = veb_snap_build(b->ports, b->n, vepa, out, e);
+		rc = veb_snap_next(sw->fibs, b->ports, b->n, vepa, out, e);
 	while (b && b->n)
 		veb_port_put(b->ports[--b->n]);
 	return rc ? err_set(e, rc, "no memory for a snapshot") : 0;

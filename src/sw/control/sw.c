@@ -144,7 +144,8 @@ int sw_open(const struct sw_opts *opts, struct sw **out, struct err *e)
 	memset(sw->links, -1, sizeof(sw->links));
 	sw->run_dir = strdup(opts->run_dir);
 	sw->state = opts->state ? strdup(opts->state) : NULL;
-	if (!sw->run_dir || (opts->state && !sw->state))
+	sw->fibs = veb_fibs_new();
+	if (!sw->run_dir || !sw->fibs || (opts->state && !sw->state))
 		return err_set(e, -ENOMEM, "no memory");
 	rc = sw_state_load(sw, e);
 	if (rc)
@@ -205,8 +206,10 @@ void sw_close(struct sw *sw)
 		sw_pf_free(sw->pfs[i]);
 	for (uint16_t i = 0; i < VEB_PORTS_MAX; i++) {
 		veb_port_put(sw->blocks[i]);
+		guest_put(sw->addresses[i].guest);
 		sw_learned_trim(sw, i, 0);
 	}
+	veb_fibs_put(sw->fibs);
 	sw_state_forget(sw);
 	free(sw->run_dir);
 	free(sw->state);
