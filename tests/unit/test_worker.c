@@ -385,6 +385,41 @@ static void a_snapshot_outlives_the_turn_that_uses_it(void **state)
 	dp_port_del(dp, FLOODER);
 }
 
+static void neighbour_is_down(struct veb_port_conf *c)
+{
+	if (c->id == NEIGHBOUR)
+		c->flags &= (uint16_t)~VEB_LINK_UP;
+}
+
+/* Control's change comes in the turn of the first of two sources: the second's goes by it already. */
+static void a_change_is_in_force_from_the_next_turn_on(void **state)
+{
+	struct dp *dp = *state;
+	struct vf *vf = &vfs[FLOODER];
+	uint64_t before = link_down(dp, NEIGHBOUR);
+
+	dp_hold(dp, true);
+	*vf = (struct vf){ .port = { .ops = &ops, .queues = { &vf->source }, .n_queues = 1 },
+			   .source = { .port = &vf->port, .fd = -1, .node = -1 } };
+	assert_int_equal(dp_port_add(dp, FLOODER, "test", &vf->port, NULL), 0);
+	queue_plug(dp, NEIGHBOUR, OTHER);
+	queue_plug(dp, OTHER, OTHER);
+	dp_hold(dp, false);
+	freed = false;
+	held_token = __atomic_load_n(&dp->qsbr->token, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&held, dp, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&inside, __ATOMIC_SEQ_CST))
+		usleep(100);
+	__atomic_store_n(&vfs[NEIGHBOUR].waiting, 1, __ATOMIC_SEQ_CST);
+	snap_publish_as(dp, neighbour_is_down);
+	while (__atomic_load_n(&vfs[NEIGHBOUR].waiting, __ATOMIC_SEQ_CST))
+		usleep(100);
+	queues_unplug(dp);
+	assert_int_equal(vfs[OTHER].got, 0);
+	assert_int_equal(link_down(dp, NEIGHBOUR), before + 1);
+	snap_publish(dp);
+}
+
 /* Else all sources end up with one worker, as they come and go. */
 static void who_left_is_no_load_of_his_worker(void **state)
 {
@@ -510,6 +545,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_snapshot_outlives_the_turn_that_uses_it),
+		cmocka_unit_test(a_change_is_in_force_from_the_next_turn_on),
 		cmocka_unit_test(a_flood_of_broadcasts_leaves_the_neighbour_its_share),
 		cmocka_unit_test(a_stalled_destination_costs_the_sender_nearly_nothing),
 		cmocka_unit_test(a_flood_for_nobody_leaves_the_neighbour_its_turns),

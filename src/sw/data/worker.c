@@ -391,13 +391,13 @@ static uint64_t turn(struct worker *w, const struct veb_snap *snap, struct port_
 	return q->polled ? 0 : FOREVER;
 }
 
-/* Every polled source once. Returns when something is to be done again; 0: at once. */
-static uint64_t round_of_turns(struct worker *w, struct dp_sources *list,
-			       const struct veb_snap *snap)
+/* Every polled source once, by the newest snapshot. Returns when to come again; 0: at once. */
+static uint64_t round_of_turns(struct worker *w, struct dp_sources *list)
 {
 	uint64_t next = FOREVER;
 
 	for (unsigned int i = 0; i < list->n_active;) {
+		const struct veb_snap *snap = __atomic_load_n(&w->dp->snap, __ATOMIC_ACQUIRE);
 		struct port_queue *q = list->active[i];
 		uint64_t until;
 
@@ -424,19 +424,18 @@ static void *worker_main(void *arg)
 	rte_rcu_qsbr_thread_online(dp->qsbr, w->id);
 	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
 		struct dp_sources *list = __atomic_load_n(&w->shared->sources, __ATOMIC_ACQUIRE);
-		const struct veb_snap *snap = __atomic_load_n(&dp->snap, __ATOMIC_ACQUIRE);
+		bool some_wait, ready = __atomic_load_n(&dp->snap, __ATOMIC_ACQUIRE);
 		uint64_t next = FOREVER, now;
-		bool some_wait;
 
 		if (list->gen != w->gen)
 			sources_adopt(w, list);
-		if (snap)
-			next = round_of_turns(w, list, snap);
+		if (ready)
+			next = round_of_turns(w, list);
 		some_wait = list->n_active < list->n;
 		__atomic_store_n(&pulse->rounds, pulse->rounds + 1, __ATOMIC_RELAXED);
-		rte_rcu_qsbr_quiescent(dp->qsbr, w->id); /* list and snap may be gone now */
+		rte_rcu_qsbr_quiescent(dp->qsbr, w->id); /* list and snapshots may be gone now */
 		now = rte_rdtsc();
-		if (next && !(dp->busy && snap))
+		if (next && !(dp->busy && ready))
 			events_take(w, now, next);
 		else if (some_wait && now - w->events_at > ticks(w, EVENTS_EVERY_US))
 			events_take(w, now, 0);
