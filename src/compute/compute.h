@@ -47,6 +47,11 @@ int groups_change(struct call *c, const char *name, bool add);
 const char *host_zone(struct call *c, const char *host);
 json_t *zones_all(struct call *c);
 
+/* compute/snapshot.c */
+int snapshot_make(struct call *c, json_t *server, const char *name, const json_t *metadata);
+int snapshot_drop(struct call *c, const json_t *server);
+int snapshot_report(struct call *c, json_t *server, const json_t *said);
+
 /* compute/quota.c */
 enum compute_quota {
 	QUOTA_INSTANCES,

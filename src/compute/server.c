@@ -144,7 +144,7 @@ static int give_ports_back(struct call *c, const json_t *server)
 int server_end(struct call *c, const json_t *server)
 {
 	auto_of(json_decref) json_t *held = json_incref((json_t *)server);
-	int rc = give_ports_back(c, held);
+	int rc = snapshot_drop(c, held) ?: give_ports_back(c, held);
 
 	return rc ? rc : res_delete(c, &server_resource, doc_text(held, "id"));
 }

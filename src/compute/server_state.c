@@ -55,6 +55,7 @@ static const struct action_rule {
 	{ "unpause", { "paused" }, "unpausing" },
 	{ "attach_interface", { "active", "paused", "stopped" }, NULL },
 	{ "detach_interface", { "active", "paused", "stopped" }, NULL },
+	{ "createImage", { "active", "stopped", "paused" }, "image_snapshot_pending" },
 	{ "restore", { "soft-delete" }, NULL }, /* no server is: it is gone at once */
 	{ "delete", { NULL }, "deleting" },
 };

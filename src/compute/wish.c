@@ -36,7 +36,7 @@ static json_t *server_json(struct call *c, const json_t *server)
 	static const char *const same[] = { "id",	"name",	      "project_id", "power",
 					    "reboot",	"image",      "user_data",  "key_name",
 					    "metadata", "public_key", "hostname",   "asked",
-					    "files",	"admin_pass" };
+					    "files",	"admin_pass", "snapshot" };
 	const json_t *flavor = json_object_get(server, "flavor");
 	json_t *wish = json_pack(
 		"{s:b,s:O,s:O,s:O,s:O,s:b,s:o}", "deleted",
@@ -73,6 +73,7 @@ static const struct rfield report_rows[] = {
 	{ "power_state", J_INT, R_CREATE, "0", .min = 0, .max = 7 },
 	{ "reboot", J_INT, R_CREATE, "0" },
 	{ "fault", J_OBJ, R_CREATE | R_NULL },
+	{ "snapshot", J_OBJ, R_CREATE | R_NULL },
 	{ "plugged", J_LIST, R_CREATE },
 	{ "kept", J_LIST, R_CREATE },
 	{ NULL },
@@ -94,6 +95,7 @@ static int report_server(struct call *c, const char *host, const char *id, const
 			 const json_t *said)
 {
 	auto_of(json_decref) json_t *server = NULL;
+	const json_t *old;
 	enum server_change change;
 	char now[32];
 	int rc;
@@ -103,14 +105,17 @@ static int report_server(struct call *c, const char *host, const char *id, const
 	rc = interface_report(c, id, said);
 	if (rc)
 		return rc;
-	server = json_copy((json_t *)res_get(c, &server_resource, id));
-	change = server ? server_report(server, wish, said, call_time(c, now)) : SERVER_SAME;
-	if (change == SERVER_SAME)
+	old = res_get(c, &server_resource, id);
+	server = json_copy((json_t *)old);
+	if (!server)
 		return 0;
+	change = server_report(server, wish, said, call_time(c, now));
 	if (change == SERVER_STOPPED)
 		doc_set_text(server, "power", "off");
-	rc = server_put(c, json_incref(server));
-	return rc || change != SERVER_STOPPED ? rc : server_changed(c, server);
+	rc = snapshot_report(c, server, json_object_get(said, "snapshot"));
+	if (rc || json_equal(server, (json_t *)old))
+		return rc;
+	return server_put(c, json_incref(server)) ?: server_changed(c, server);
 }
 
 /* A port that serves a server left its host, or changed: the server's wish names its ports. */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #define MAX_SIZE_DEFAULT (4U << 20)
 #define HEADERS_MAX_SIZE (64U << 10)
@@ -25,7 +26,8 @@ struct take {
 	struct httpc_answer answer;
 	size_t headers_size;
 	size_t max_size;
-	int rc; /* why a callback ended the transfer */
+	off_t sent; /* bytes of req->in_fd */
+	int rc;	    /* why a callback ended the transfer */
 };
 
 static int append(char **to, size_t *have, size_t max, const char *data, size_t n)
@@ -78,6 +80,23 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
 
 	t->rc = append(&t->answer.headers, &t->headers_size, HEADERS_MAX_SIZE, data, size * n);
 	return t->rc ? 0 : size * n;
+}
+
+static size_t on_send(char *data, size_t size, size_t n, void *arg)
+{
+	struct take *t = arg;
+	ssize_t got = pread(t->req->in_fd, data, size * n, t->sent);
+
+	t->rc = got < 0 ? -errno : 0;
+	t->sent += MAX(got, (ssize_t)0);
+	return got < 0 ? CURL_READFUNC_ABORT : (size_t)got;
+}
+
+/* A connection that was kept and is gone: curl begins anew. */
+static int on_seek(void *arg, curl_off_t offset, int origin)
+{
+	((struct take *)arg)->sent = offset;
+	return origin == SEEK_SET ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_CANTSEEK;
 }
 
 static int on_progress(void *arg, curl_off_t dl_total, curl_off_t dl, curl_off_t ul_total,
@@ -161,6 +180,14 @@ static void prepare(struct httpc *h, struct take *t, struct curl_slist *headers)
 	if (r->body) {
 		curl_easy_setopt(h->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_size);
 		curl_easy_setopt(h->curl, CURLOPT_POSTFIELDS, r->body);
+	}
+	if (r->in_fd > 0) {
+		curl_easy_setopt(h->curl, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(h->curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)r->in_size);
+		curl_easy_setopt(h->curl, CURLOPT_READFUNCTION, on_send);
+		curl_easy_setopt(h->curl, CURLOPT_READDATA, t);
+		curl_easy_setopt(h->curl, CURLOPT_SEEKFUNCTION, on_seek);
+		curl_easy_setopt(h->curl, CURLOPT_SEEKDATA, t);
 	}
 	curl_easy_setopt(h->curl, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(h->curl, CURLOPT_WRITEDATA, t);

@@ -8,6 +8,7 @@
 #define ANYVF_HTTPC_HTTPC_H
 
 #include <stdatomic.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -24,9 +25,11 @@ struct httpc_req {
 	const char *headers[HTTPC_HEADERS_MAX]; /* "Name: value"; ends at the first NULL */
 	const void *body;			/* NULL: none */
 	size_t body_size;
-	int timeout_ms;	 /* for the whole request; 0: none but the stall limit of 30 s */
-	size_t max_size; /* largest answer taken into memory; 0: 4 MiB */
-	int out_fd;	 /* > 0: a good answer's body goes to this file instead of memory */
+	int in_fd;	  /* > 0: the body is this file's, ... */
+	uint64_t in_size; /* ... so many bytes from its beginning */
+	int timeout_ms;	  /* for the whole request; 0: none but the stall limit of 30 s */
+	size_t max_size;  /* largest answer taken into memory; 0: 4 MiB */
+	int out_fd;	  /* > 0: a good answer's body goes to this file instead of memory */
 	const struct httpc_trust *trust; /* NULL: the system's CAs */
 	const atomic_bool *cancel;	 /* true ends the request within a second; may be NULL */
 };

@@ -47,6 +47,46 @@ const json_t *image_find_own(struct call *c)
 	return NULL;
 }
 
+/* Does the wish for a server of the calling agent's host name an image in one of these members? */
+static bool is_wished(struct call *c, const char *in, const char *const names[], const char *id)
+{
+	const char *host = caller_host(c);
+	struct cursor it;
+
+	if (!host)
+		return false;
+	it = call_list(c, "/host/%s/server/", host);
+	while (cursor_next(&it))
+		for (size_t i = 0; names[i]; i++)
+			if (doc_is(in ? json_object_get(it.doc, in) : it.doc, names[i], id))
+				return true;
+	return false;
+}
+
+/**
+ * image_is_wanted() - Is an image what servers of the calling agent's host are made of?
+ * @c:  the call
+ * @id: image
+ *
+ * It gets these, and no others.
+ */
+bool image_is_wanted(struct call *c, const char *id)
+{
+	static const char *const names[] = { "id", "kernel_id", "ramdisk_id", NULL };
+
+	return is_wished(c, "image", names, id);
+}
+
+/**
+ * image_is_snapshot() - Is an image to be made of a server's disk by the calling agent's host?
+ * @c:  the call
+ * @id: image
+ */
+bool image_is_snapshot(struct call *c, const char *id)
+{
+	return is_wished(c, NULL, (const char *const[]){ "snapshot", NULL }, id);
+}
+
 static int64_t limit_of(const struct call *c, const char *key)
 {
 	int64_t limit = strtoll(conf_get(c->opts->conf, "image", key), NULL, 10);

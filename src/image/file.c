@@ -161,10 +161,20 @@ static int settle(struct call *c, const json_t *old, struct upload *up, const ch
 	return rc ? rc : call_reply(c, 204, NULL);
 }
 
+/* The image that may be filled: one's own, or that of a server's disk, by the server's host. */
+static const json_t *find_target(struct call *c)
+{
+	const json_t *doc = caller_is_agent(c) && image_is_snapshot(c, c->ids[0])
+				    ? res_get(c, &image_resource, c->ids[0])
+				    : NULL;
+
+	return doc ? doc : image_find_own(c);
+}
+
 /* Before the bytes come: how many may. */
 static int64_t upload_room(struct call *c)
 {
-	const json_t *doc = image_find_own(c);
+	const json_t *doc = find_target(c);
 	int rc = doc ? check_queued(c, doc) : -ENOENT;
 
 	return rc ? rc : image_room(c, doc_str(doc, "owner"));
@@ -173,7 +183,7 @@ static int64_t upload_room(struct call *c)
 /* status: what the image is when it has its bytes */
 static int take_bytes(struct call *c, const char *status)
 {
-	const json_t *doc = image_find_own(c);
+	const json_t *doc = find_target(c);
 	struct upload *up = c->job;
 	int rc = doc ? check_queued(c, doc) : -ENOENT;
 
@@ -353,6 +363,7 @@ int image_start(struct call *c)
 const struct route image_file_routes[] = {
 	{ "PUT", "/v2/images/{}/file", handle_upload, RULE_WRITE, ROUTE_UPLOAD, upload_room },
 	{ "PUT", "/v2/images/{}/stage", handle_stage, RULE_WRITE, ROUTE_UPLOAD, upload_room },
+	{ "PUT", "/v2/images/{}/snapshot", handle_upload, RULE_AGENT, ROUTE_UPLOAD, upload_room },
 	{ "GET", "/v2/images/{}/file", handle_download, RULE_CONTENT },
 	{ "DELETE", "/v2/images/{}", handle_delete, RULE_WRITE },
 	{ "POST", "/v2/images/{}/actions/deactivate", handle_deactivate, RULE_WRITE },

@@ -41,28 +41,11 @@ static bool is_own(const struct call *c, const json_t *doc)
 	return caller_owns(c, doc_str(doc, "owner"));
 }
 
-/* A host's agent gets the images that servers of its host are made of, and no others. */
-static bool is_wanted(struct call *c, const char *id)
-{
-	static const char *const names[] = { "id", "kernel_id", "ramdisk_id" };
-	const char *host = caller_host(c);
-	struct cursor it;
-
-	if (!host)
-		return false;
-	it = call_list(c, "/host/%s/server/", host);
-	while (cursor_next(&it))
-		for (size_t i = 0; i < ARRAY_LEN(names); i++)
-			if (!strcmp(doc_str(json_object_get(it.doc, "image"), names[i]), id))
-				return true;
-	return false;
-}
-
 static bool image_visible(const struct call *c, const json_t *doc)
 {
 	const char *visibility = doc_str(doc, "visibility");
 
-	return is_own(c, doc) || is_wanted((struct call *)c, doc_str(doc, "id")) ||
+	return is_own(c, doc) || image_is_wanted((struct call *)c, doc_str(doc, "id")) ||
 	       !strcmp(visibility, "public") || !strcmp(visibility, "community") ||
 	       (!strcmp(visibility, "shared") && image_member(c, doc));
 }

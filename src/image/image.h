@@ -25,6 +25,8 @@ extern const struct route image_file_routes[], image_member_routes[];
 extern const struct route image_import_routes[], image_schema_routes[];
 
 const json_t *image_find_own(struct call *c);
+bool image_is_wanted(struct call *c, const char *id);
+bool image_is_snapshot(struct call *c, const char *id);
 int image_start(struct call *c);
 int image_sweep(struct call *c);
 

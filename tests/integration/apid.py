@@ -162,6 +162,15 @@ class Client:
 
 
 @functools.cache
+def qcow2():
+    """The bytes of a small disk."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory, 'disk')
+        subprocess.run(['qemu-img', 'create', '-q', '-f', 'qcow2', path, '1M'], check=True)
+        return path.read_bytes()
+
+
+@functools.cache
 def founded():
     """A daemon after its first start, and its admin, demo and agent: the passwords of them take half a second."""
     apid = Apid(tempfile.mkdtemp(prefix='anyvf-founded-')).start()
@@ -287,6 +296,7 @@ class FakeAgent:
             'vcpus': vcpus, 'memory_mb': memory_mb, 'disk_gb': 80,
             'hypervisor': {'type': 'QEMU', 'version': 7002022, 'host_ip': '192.0.2.11'}}
         self.docs = {}
+        self.disk = qcow2()  # of each server
         self.revision = 0
         self.ignore = set()  # kinds of documents that are not answered
         self.halt = threading.Event()
@@ -363,6 +373,13 @@ class FakeAgent:
     def report(self, kind, ident, expect=204, **body):
         return self.client.put(f"{self.base}/{kind}/{ident}", body, expect)
 
+    def make_image(self, ident):
+        """An image of a server's disk: what is reported of it."""
+        if not self.disk:
+            return {'status': 'failed', 'reason': 'there is no disk'}
+        got = self.client.http.put(f'{self.client.url}/image/v2/images/{ident}/snapshot', data=self.disk, timeout=30)
+        return {'status': 'done' if got.status_code == 204 else 'failed', 'reason': got.text}
+
     def obey(self, kind, ident, doc):
         if kind in self.ignore:
             return
@@ -372,6 +389,8 @@ class FakeAgent:
         elif kind == 'server':
             status, power_state = {'on': ('ACTIVE', 1), 'off': ('SHUTOFF', 4), 'paused': ('PAUSED', 3)}[doc['power']]
             body.update(status=status, power_state=power_state, reboot=doc['reboot'])
+            if doc.get('snapshot'):
+                body['snapshot'] = {'image': doc['snapshot'], **self.make_image(doc['snapshot'])}
         elif kind == 'port':
             body['status'] = 'RELEASED' if doc['released'] else 'ACTIVE'
         elif kind in ('network', 'tap_flow', 'tap_mirror'):

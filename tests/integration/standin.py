@@ -38,6 +38,7 @@ class StandIn(http.server.ThreadingHTTPServer):
         self.history = []  # all reports in order
         self.hosts = []  # heartbeats
         self.images = {}
+        self.made = {}  # id -> bytes of images that the agent made
         self.logins = 0
         self.closing = False
         self.thread = threading.Thread(target=self.serve_forever, daemon=True)
@@ -176,8 +177,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.answer(404, {'error': {'code': 404}})
 
     def do_PUT(self):
-        """Heartbeats and reports."""
-        api, body = self.server, self.body()
+        """Heartbeats, reports and images of disks."""
+        api, made = self.server, re.fullmatch(r'/image/v2/images/([^/]+)/snapshot', self.path)
+        if made:
+            api.made[made[1]] = self.rfile.read(int(self.headers['Content-Length']))
+            return self.answer(204)
+        body = self.body()
         path = self.path.removeprefix(f'/anyvf/v1/hosts/{api.host}').strip('/')
         if self.headers.get('X-Auth-Token') != TOKEN:
             return self.answer(401, {'error': {'code': 401}})

@@ -346,6 +346,25 @@ def plug_and_unplug(host, net, one, two, console):
     one.drop_port(port)
     assert console.run(f'ping -c 1 -W 5 {two.ip}')[0] == 0
 
+    # paused, over a kill of the agent; then an image of the disk of one that runs, which goes on
+    one.change(power='paused')
+    host.api.wait_status('server', one.id, 'PAUSED')
+    host.restart()
+    assert host.libvirt.virsh('domstate', one.domain).stdout.split() == ['paused']
+    one.change(power='on')
+    host.api.wait_status('server', one.id, 'ACTIVE')
+    console.run('echo the disk > /dev/vda; sync')
+    image = str(uuid.uuid4())
+    one.change(snapshot=image)
+    host.restart()  # wherever it is
+    wait_for(lambda: (host.api.reports['server', one.id]['snapshot'] or {}).get('status') == 'done', 60, 'the image')
+    made = host.dir / 'made'
+    made.write_bytes(host.api.made[image])
+    run('qemu-img', 'convert', '-f', 'qcow2', '-O', 'raw', made, f'{made}.raw')
+    assert pathlib.Path(f'{made}.raw').read_bytes().startswith(b'the disk\n')
+    assert not list((host.state / 'agent/servers' / one.id / 'private').glob('snapshot*'))
+    assert console.run(f'ping -c 1 -W 5 {two.ip}')[0] == 0
+
 
 def test_without_dhcp_there_is_no_address(host):
     net = Net(host, dhcp=False)

@@ -326,6 +326,43 @@ def test_paused_server_goes_on(cloud):
     assert cloud.wait_status(server, 'ACTIVE')['OS-EXT-STS:task_state'] is None
 
 
+def test_a_servers_disk_becomes_an_image_of_its_owner(cloud):
+    agent, flavor, image, net = cloud.agent(), cloud.flavor(), cloud.image(), cloud.network(cloud.demo)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}], client=cloud.demo)
+    cloud.wait_status(server, 'ACTIVE')
+    path = f"{NOVA}/servers/{server['id']}/action"
+    got = cloud.demo.call('POST', path, {'createImage': {'name': 'disk', 'metadata': {'a': 'b'}}})
+    assert got.status_code == 202 and not got.content
+    made = f"/image/v2/images/{got.headers['Location'].rsplit('/', 1)[1]}"
+    assert got.headers['Location'] == cloud.apid.url + made
+    got = wait_for(lambda: (lambda i: i if i['status'] == 'active' else None)(cloud.demo.get(made)), 10, 'the image')
+    want = {'owner': cloud.demo.project_id, 'visibility': 'private', 'disk_format': 'qcow2', 'container_format': 'bare',
+            'base_image_ref': image['id'], 'image_type': 'snapshot', 'instance_uuid': server['id'],
+            'user_id': cloud.demo.user_id, 'a': 'b', 'min_disk': flavor['disk'], 'virtual_size': 1 << 20}
+    assert {k: got[k] for k in want} == want
+    wait_for(lambda: not cloud.server(server)['OS-EXT-STS:task_state'], 10, 'the end of the task')
+    assert not agent.wishes()['server'][server['id']]['snapshot']
+    # no disk: no image, and the server goes on
+    agent.disk = None
+    got = cloud.demo.post(path, {'createImage': {'name': 'none'}}, 202, OpenStack_API_Version='compute 2.45')
+    wait_for(lambda: cloud.demo.call('GET', f"/image/v2/images/{got['image_id']}").status_code == 404, 10, 'its end')
+    wait_for(lambda: not cloud.server(server)['OS-EXT-STS:task_state'], 10, 'the end of the task')
+    # what is not done yet goes with its server, or when an operator says that nothing is under way
+    agent.ignore.add('server')
+    half = [cloud.demo.post(path, {'createImage': {'name': 'half'}}, 202, OpenStack_API_Version='compute 2.45')['image_id']]
+    assert cloud.server(server)['OS-EXT-STS:task_state'] == 'image_snapshot_pending'
+    cloud.action(server, 'pause', status=409)
+    assert cloud.its_agent.call('PUT', f"/image/v2/images/{image['id']}/snapshot").status_code == 403
+    cloud.action(server, 'os-resetState', {'state': 'active'})
+    half.append(cloud.demo.post(path, {'createImage': {'name': 'half'}}, 202, OpenStack_API_Version='compute 2.45')['image_id'])
+    agent.ignore.clear()
+    cloud.admin.delete(f"{NOVA}/servers/{server['id']}")
+    cloud.wait_gone(server)
+    for ident in half:
+        assert cloud.demo.call('GET', f'/image/v2/images/{ident}').status_code == 404
+    assert cloud.demo.get(made)['status'] == 'active'
+
+
 def test_guest_that_powers_itself_off_is_shutoff_and_stays_so(cloud):
     agent, flavor, image, net = populate(cloud)
     server = cloud.boot(flavor, image, [{'uuid': net['id']}])

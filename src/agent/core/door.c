@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/field.h"
 #include "base/file.h"
@@ -250,4 +251,55 @@ int door_fetch(struct door *d, const char *path, int fd, struct err *e)
 	if (!rc)
 		rc = status_to_errno(got.status);
 	return rc ? err_set(e, rc, "GET %s: %d", path, got.status) : 0;
+}
+
+/* What the API said of an upload: a refusal for good, or one that passes. */
+static int upload_errno(int status)
+{
+	switch (status) {
+	case 400:
+	case 413:
+	case 415:
+		return -EINVAL;
+	case 507:
+		return -ENOSPC;
+	default:
+		return status == 429 || (status >= 500 && status < 600) ? -EAGAIN
+									: status_to_errno(status);
+	}
+}
+
+/**
+ * door_upload() - Upload a file
+ * @d:    door
+ * @path: path behind the API's base
+ * @fd:   open file; all of it is sent, by PUT
+ * @e:    error text, may be NULL
+ *
+ * Return: 0 for a 2xx answer; -EACCES (401, 403), -ENOENT (404), -ESTALE (409, 410), -EINVAL (400,
+ * 413, 415), -ENOSPC (507): refused for good; -EAGAIN: other statuses, a broken connection; or what
+ * httpc_call() says. Context: blocks as long as bytes flow.
+ */
+int door_upload(struct door *d, const char *path, int fd, struct err *e)
+{
+	auto_of(httpc_close) struct httpc *h = NULL;
+	auto_httpc_answer struct httpc_answer got = { 0 };
+	char url[1024];
+	struct stat st;
+	int rc = fstat(fd, &st) ? -errno : httpc_open(&h, e);
+
+	snprintf(url, sizeof(url), "%s%s", d->base, path);
+	if (!rc)
+		rc = call(d, h,
+			  &(struct httpc_req){
+				  .method = "PUT",
+				  .url = url,
+				  .headers = { "", "Content-Type: application/octet-stream" },
+				  .in_fd = fd,
+				  .in_size = (uint64_t)st.st_size },
+			  &got, e);
+	if (rc)
+		return rc == -EIO ? -EAGAIN : rc;
+	rc = upload_errno(got.status);
+	return rc ? err_set(e, rc, "PUT %s: %d %.200s", path, got.status, got.body) : 0;
 }

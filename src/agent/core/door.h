@@ -15,6 +15,7 @@ void door_cancel(struct door *d);
 
 int door_call(struct door *d, struct httpc *h, const char *method, const char *path,
 	      const json_t *body, int timeout_ms, json_t **answer, struct err *e);
+int door_upload(struct door *d, const char *path, int fd, struct err *e);
 int door_fetch(struct door *d, const char *path, int fd, struct err *e);
 
 #endif

@@ -37,6 +37,8 @@ struct server_have {
 	bool rebooting;		    /* a reboot is under way */
 	bool ports_ready;	    /* its VFs are set and attached */
 	bool was_active;	    /* its ports were connected since it was started */
+	bool copy_due;		    /* an image is to be made of its disk */
+	bool littered;		    /* files of an image that nobody wants lie there */
 	bool nics_known;	    /* QEMU has told ... */
 	struct nics nics;	    /* ... what the domain has */
 	bool surplus, missing; /* of those, VFs that are not its ports'; ports that are ready */

@@ -55,6 +55,7 @@ struct want_server {
 	const char *admin_pass;		   /* or NULL */
 	const char *key_name, *public_key; /* or NULL */
 	const json_t *metadata;		   /* object */
+	const char *snapshot;		   /* id of the image to be made of its disk, or NULL */
 	unsigned int n_ports;
 	const char *ports[WANT_PORTS_MAX]; /* ids, in order of the guest's NICs */
 };

@@ -8,7 +8,7 @@
 
 extern const struct route action_routes[], console_routes[], interface_routes[];
 
-/* power.c */
+/* begin.c */
 json_t *action_begin(struct call *c, const char *action, const char *noted);
 int action_commit(struct call *c, json_t *server_taken, unsigned int status);
 
@@ -19,5 +19,8 @@ int interface_report(struct call *c, const char *id, const json_t *said);
 extern const struct wish_kind console_wish;
 extern const struct periodic console_periodics[];
 int action_console(struct call *c, const json_t *args);
+
+/* image.c */
+int action_image(struct call *c, const json_t *args);
 
 #endif

@@ -10,56 +10,6 @@
 #include "compute/server_state.h"
 #include "network/core/network.h"
 
-static int refuse_locked(struct call *c, const json_t *server)
-{
-	if (!doc_bool(server, "locked") || caller_is_admin(c))
-		return 0;
-	return call_fail(c, 409, "InstanceIsLocked", "Instance %s is locked",
-			 doc_text(server, "id"));
-}
-
-/**
- * action_begin() - An action on the call's server, c->ids[0]
- * @c:      the call
- * @action: as server_may() has it
- * @noted:  Nova's word for its record
- *
- * Return: the call's own copy of a server on which it may begin; NULL after a fault.
- */
-json_t *action_begin(struct call *c, const char *action, const char *noted)
-{
-	const json_t *old = server_find(c, c->ids[0]);
-	struct err e = { 0 };
-
-	if (!old || refuse_locked(c, old))
-		return NULL;
-	if (server_may(old, action, &e)) {
-		call_fail(c, 409, "InstanceInvalidState", "%s", e.msg);
-		return NULL;
-	}
-	json_t *server = json_copy((json_t *)old);
-	server_begin(server, action);
-	server_note_action(c, server, noted);
-	json_object_set_new(server, "asked", json_integer(doc_int(server, "asked") + 1));
-	return server;
-}
-
-/**
- * action_commit() - Write a server on which an action has begun, and tell its host
- * @c:            the call
- * @server_taken: from action_begin(), changed; taken
- * @status:       of the answer
- *
- * Return: as a handler.
- */
-int action_commit(struct call *c, json_t *server_taken, unsigned int status)
-{
-	auto_of(json_decref) json_t *server = json_incref(server_taken);
-	int rc = server_put(c, server_taken) ?: server_changed(c, server);
-
-	return rc ? rc : call_reply(c, status, NULL);
-}
-
 /* Actions that are a wish of another power and no more. */
 static int set_power(struct call *c, const char *action, const char *power)
 {
@@ -140,11 +90,14 @@ static int do_reset(struct call *c, const json_t *args)
 	if (!state || (strcmp(state, "active") && strcmp(state, "error")))
 		return call_fail(c, 400, "BadRequest",
 				 "Invalid input for field/attribute state: it is active or error");
+	int rc = snapshot_drop(c, old);
+	if (rc)
+		return rc;
 	json_t *server = json_copy((json_t *)old);
 	doc_set_text(server, "vm_state", state);
 	doc_set_text(server, "task_state", NULL);
-	int rc = server_put(c, server);
-	return rc ? rc : call_reply(c, 202, NULL);
+	json_object_del(server, "snapshot");
+	return action_commit(c, server, 202);
 }
 
 static int do_add_group(struct call *c, const json_t *args)
@@ -172,6 +125,7 @@ static int server_action(struct call *c)
 		{ "reboot", do_reboot, RULE_WRITE },
 		{ "lock", do_lock, RULE_WRITE },
 		{ "unlock", do_unlock, RULE_WRITE },
+		{ "createImage", action_image, RULE_WRITE },
 		{ "os-resetState", do_reset, RULE_ADMIN },
 		{ "addSecurityGroup", do_add_group, RULE_WRITE },
 		{ "removeSecurityGroup", do_remove_group, RULE_WRITE },

@@ -33,7 +33,8 @@ static int create(const char *base, const char *driver, uint64_t size, int fd, s
 	if (fchmod(fd, 0666))
 		return err_errno(e, "opening a disk to " IMAGE_USER);
 	rc = root_tool(argv, &sandbox, QEMU_IMG_TIMEOUT_MS, e);
-	return rc ? rc : fchmod(fd, 0600) ? err_errno(e, "closing a disk") : 0;
+	/* While it is a guest's, libvirt makes it QEMU's, and we read it by its group. */
+	return rc ? rc : fchmod(fd, 0640) ? err_errno(e, "closing a disk") : 0;
 }
 
 /**

@@ -14,12 +14,16 @@ static int server_open(struct agent *a, struct err *e)
 static int server_init(struct agent *a, struct entity *x)
 {
 	struct server *s = (struct server *)x;
+	char dir[PATH_MAX];
 
 	s->steps = work_queue_new(a->loop);
 	s->facts.monitor = work_queue_new(a->loop);
-	if (!s->steps || !s->facts.monitor)
+	s->exports = work_queue_new(a->loop);
+	if (!s->steps || !s->facts.monitor || !s->exports)
 		return -ENOMEM;
 	server_recall(a, s);
+	agent_server_dir(a, x->id, dir);
+	s->littered = server_littered(dir);
 	agent_wake(a, SIDE_LIBVIRT);
 	return 0;
 }
@@ -31,6 +35,7 @@ static void server_fini(struct entity *x)
 	want_doc_put(&s->facts.want.doc);
 	work_queue_free(s->steps);
 	work_queue_free(s->facts.monitor);
+	work_queue_free(s->exports);
 }
 
 static int server_parse(struct agent *a, struct entity *x, json_t *doc, struct err *e)
@@ -91,6 +96,17 @@ static bool ports_connected(struct agent *a, const struct want_server *want)
 	return true;
 }
 
+/* Is a copy of the disk due, or is there one that nobody wants? */
+static void compare_snapshot(struct server *s)
+{
+	const char *image = s->facts.want.snapshot;
+	struct server_have *have = &s->facts.have;
+
+	have->copy_due =
+		image && strcmp(s->copied, image) && strcmp(s->exported, image) && !s->exporting;
+	have->littered = s->littered && !s->exporting && (!image || strcmp(s->copied, image));
+}
+
 /* What the domain has is compared with what it is to have. */
 static void compare_nics(struct agent *a, struct server_facts *f)
 {
@@ -112,6 +128,7 @@ static int server_plan(struct agent *a, struct entity *x)
 	f->have.ports_ready = a->accel != ACCEL_UNKNOWN && ports_ready(a, &f->want);
 	if (f->have.domain != DOMAIN_ABSENT && ports_connected(a, &f->want))
 		f->have.was_active = true;
+	compare_snapshot((struct server *)x);
 	compare_nics(a, f);
 	return (int)plan_server(&f->want, &f->have);
 }
@@ -147,19 +164,31 @@ static json_t *server_status(const struct entity *x)
 
 	if (!status || (have->domain != DOMAIN_ABSENT && !have->nics_known))
 		return NULL;
-	return json_pack("{s:s,s:i,s:i,s:o,s:o,s:o}", "status", status, "power_state",
+	return json_pack("{s:s,s:i,s:i,s:o,s:o,s:o,s:o}", "status", status, "power_state",
 			 plan_power_state(have), "reboot", (int)have->reboot, "fault",
 			 failed ? json_pack("{s:o}", "message", report_words(s->fault))
 				: json_null(),
 			 "plugged", nics_json(&s->facts, false), "kept",
 			 plan_unplug_failed(&s->facts.want, have) ? nics_json(&s->facts, true)
-								  : json_array());
+								  : json_array(),
+			 "snapshot", server_export_status(s));
 }
 
 /* A device of its guest went: ours, or one that was let go late. */
 static void server_event(struct agent *a, struct entity *x)
 {
 	((struct server *)x)->facts.have.nics_known = false;
+}
+
+static void server_beside(struct agent *a, struct entity *x)
+{
+	server_rescue(a, x);
+	server_export(a, x);
+}
+
+static bool server_gone(const struct entity *x)
+{
+	return !((const struct server *)x)->exporting;
 }
 
 const struct agent_kind server_kind = {
@@ -174,8 +203,9 @@ const struct agent_kind server_kind = {
 	.observe = server_observe,
 	.plan = server_plan,
 	.step = server_step,
-	.beside = server_rescue,
+	.beside = server_beside,
 	.event = server_event,
 	.waits = server_waits,
 	.status = server_status,
+	.gone = server_gone,
 };

@@ -56,6 +56,10 @@ enum server_step plan_server(const struct want_server *want, const struct server
 		return SERVER_STEP_NONE;
 	if (want->deleted)
 		return there || have->files ? SERVER_STEP_DELETE : SERVER_STEP_NONE;
+	if (have->littered)
+		return SERVER_STEP_TIDY;
+	if (have->copy_due && have->domain != DOMAIN_HELD)
+		return SERVER_STEP_COPY;
 	if (want->power == WANT_OFF)
 		return there ? SERVER_STEP_STOP : SERVER_STEP_NONE;
 	if (there)
@@ -108,15 +112,10 @@ bool plan_unplug_failed(const struct want_server *want, const struct server_have
 }
 
 /**
- * plan_start_again() - Is a server whose start failed to be started again, by itself?
- * @rc:     why it failed
- * @begun:  libvirt was asked to start the domain
- * @starts: how often libvirt did not bring it up since the document changed, this time included
- *
- * What passes by itself is tried until it did. A domain that does not come up may have been killed,
- * so it gets two more tries; all else is the server's own fault, and ends in ERROR.
+ * plan_passes() - Is it nobody's fault, and to be tried until it succeeds?
+ * @rc: why something failed
  */
-bool plan_start_again(int rc, bool begun, unsigned int starts)
+bool plan_passes(int rc)
 {
 	switch (rc) {
 	case -ENOTCONN:
@@ -127,8 +126,22 @@ bool plan_start_again(int rc, bool begun, unsigned int starts)
 	case -ENOMEM:
 		return true;
 	default:
-		return begun && starts < STARTS_MAX;
+		return false;
 	}
+}
+
+/**
+ * plan_start_again() - Is a server whose start failed to be started again, by itself?
+ * @rc:     why it failed
+ * @begun:  libvirt was asked to start the domain
+ * @starts: how often libvirt did not bring it up since the document changed, this time included
+ *
+ * What passes by itself is tried until it did. A domain that does not come up may have been killed,
+ * so it gets two more tries; all else is the server's own fault, and ends in ERROR.
+ */
+bool plan_start_again(int rc, bool begun, unsigned int starts)
+{
+	return plan_passes(rc) || (begun && starts < STARTS_MAX);
 }
 
 /**

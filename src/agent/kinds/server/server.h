@@ -14,6 +14,8 @@ enum server_step {
 	SERVER_STEP_STOP,
 	SERVER_STEP_PAUSE,
 	SERVER_STEP_UNPAUSE,
+	SERVER_STEP_COPY,   /* its disk, for an image */
+	SERVER_STEP_TIDY,   /* remove what an image that nobody wants any more left */
 	SERVER_STEP_REBOOT, /* end the domain and start it anew */
 	SERVER_STEP_LOOK,   /* ask QEMU which VFs the domain has */
 	SERVER_STEP_UNPLUG, /* take VFs from the guest that are not its ports' any more */
@@ -30,6 +32,11 @@ struct server {
 	unsigned int starts;	    /* that libvirt did not bring up, ... */
 	uint64_t starts_generation; /* ... for this document */
 	char fault[256];	    /* why the start failed for good */
+	struct work_queue *exports; /* of its disk as an image */
+	bool exporting, littered;   /* such a job runs; and files of one may lie there */
+	struct retry export_retry;
+	/* record: ids of the images whose disk was copied, and that is done; why it failed, or "" */
+	char copied[UUID_STR_LEN], exported[UUID_STR_LEN], export_fault[256];
 };
 
 /* Copies of all a step needs; the things may change or go meanwhile. */
@@ -53,6 +60,7 @@ extern const struct agent_kind server_kind;
 int want_server_parse(json_t *doc, struct want_server *out, struct err *e);
 enum server_step plan_server(const struct want_server *want, const struct server_have *have);
 const char *plan_server_status(const struct want_server *want, const struct server_have *have);
+bool plan_passes(int rc);
 bool plan_unplug_failed(const struct want_server *want, const struct server_have *have);
 bool plan_start_again(int rc, bool begun, unsigned int starts);
 int plan_power_state(const struct server_have *have);
@@ -72,5 +80,13 @@ void server_keep(const struct agent *a, const struct server *s);
 void server_step(struct agent *a, struct entity *x, int step);
 void server_rescue(struct agent *a, struct entity *x);
 int server_start(struct server_job *j);
+
+/* export.c: images of disks */
+int server_copy(struct server_job *j);
+void server_tidy(const char *dir);
+bool server_littered(const char *dir);
+void server_export(struct agent *a, struct entity *x);
+void server_exported(const struct agent *a, struct server *s, const char *image, const char *why);
+json_t *server_export_status(const struct server *s);
 
 #endif

@@ -81,6 +81,12 @@ static void server_run(void *arg)
 		j->step.rc = virt_pause(j->step.agent->virt, j->want.id,
 					j->what == SERVER_STEP_PAUSE, &j->step.e);
 		break;
+	case SERVER_STEP_COPY:
+		j->step.rc = server_copy(j);
+		break;
+	case SERVER_STEP_TIDY:
+		server_tidy(j->dir);
+		break;
 	case SERVER_STEP_LOOK:
 		j->step.rc = server_look(j);
 		break;
@@ -210,6 +216,15 @@ static void step_took(struct server *s, const struct server_job *j)
 	case SERVER_STEP_UNPAUSE:
 		paused(s, j);
 		break;
+	case SERVER_STEP_COPY:
+		snprintf(s->copied, sizeof(s->copied), "%s", j->want.snapshot);
+		s->littered = true;
+		server_keep(j->step.agent, s);
+		break;
+	case SERVER_STEP_TIDY:
+		s->littered = false;
+		s->copied[0] = '\0';
+		break;
 	case SERVER_STEP_LOOK:
 	case SERVER_STEP_UNPLUG:
 	case SERVER_STEP_PLUG:
@@ -231,6 +246,8 @@ static void server_done(struct step *step)
 		start_failed(s, j);
 	else if (!step->rc)
 		step_took(s, j);
+	else if (j->what == SERVER_STEP_COPY && !plan_passes(step->rc))
+		server_exported(step->agent, s, j->want.snapshot, step->e.msg);
 	job_free(j);
 }
 
@@ -263,6 +280,8 @@ void server_step(struct agent *a, struct entity *x, int step)
 		[SERVER_STEP_REBOOT] = "a server does not start",
 		[SERVER_STEP_STOP] = "a server does not end",
 		[SERVER_STEP_DELETE] = "a server does not end",
+		[SERVER_STEP_COPY] = "a server's disk is not copied",
+		[SERVER_STEP_TIDY] = "",
 		[SERVER_STEP_PAUSE] = "a server is not paused",
 		[SERVER_STEP_UNPAUSE] = "a server stays paused",
 		[SERVER_STEP_LOOK] = "QEMU does not say which VFs a server has",

@@ -92,6 +92,8 @@ int want_server_parse(json_t *doc, struct want_server *out, struct err *e)
 		rc = want_ids_check(&s.id, 1, e);
 	if (!rc)
 		rc = want_ids_check(s.ports, s.n_ports, e);
+	if (!rc && want_text(doc, "snapshot"))
+		rc = want_ids_check((const char *const[]){ want_text(doc, "snapshot") }, 1, e);
 	if (!rc && !on_deleted)
 		rc = parse_image(image, &s.image, e);
 	if (rc)
@@ -108,6 +110,7 @@ int want_server_parse(json_t *doc, struct want_server *out, struct err *e)
 	s.key_name = want_text(doc, "key_name");
 	s.public_key = want_text(doc, "public_key");
 	s.metadata = metadata;
+	s.snapshot = want_text(doc, "snapshot");
 	s.doc = json_incref(doc);
 	*out = s;
 	return 0;
