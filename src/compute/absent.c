@@ -17,6 +17,11 @@
 	"drive at boot."
 #define NOVA_NET                                                                                   \
 	"It was nova-network's, which is gone from Nova: networks are the network service's."
+#define SIZE                                                                                       \
+	"A server keeps the size it was made with: make an image of its disk, and boot that with " \
+	"another flavor."
+#define RESCUE                                                                                     \
+	"A server has its own disk alone: make an image of it, and look into that, or rebuild."
 #define GONE   "It is gone from Nova."
 #define ACTION "/v2.1/servers/{}/action"
 
@@ -69,6 +74,13 @@ const struct absent compute_absent[] = {
 	{ ACTION, "POST", "shelve", 400, STAYS },
 	{ ACTION, "POST", "shelveOffload", 400, STAYS },
 	{ ACTION, "POST", "unshelve", 400, STAYS },
+	{ ACTION, "POST", "resize", 400, SIZE },
+	{ ACTION, "POST", "confirmResize", 400, SIZE },
+	{ ACTION, "POST", "revertResize", 400, SIZE },
+	{ ACTION, "POST", "rescue", 400, RESCUE },
+	{ ACTION, "POST", "unrescue", 400, RESCUE },
+	{ ACTION, "POST", "createBackup", 400,
+	  "Backups are not counted and rotated here: createImage makes one." },
 	{ ACTION, "POST", "addFloatingIp", 400, NO_L3 },
 	{ ACTION, "POST", "removeFloatingIp", 400, NO_L3 },
 	{ ACTION, "POST", "addFixedIp", 400, PORTS },

@@ -46,8 +46,13 @@ static json_t *hostname_of(const char *name, const char *id)
 	return n ? json_string(host) : json_sprintf("server-%s", id);
 }
 
-/* The image as the agent needs it; a copy, so that deleting the image does no harm. */
-static json_t *image_embed(const struct boot *b)
+/**
+ * boot_image() - The image of a boot as the agent needs it
+ * @b: boot, with its image looked up
+ *
+ * Return: a copy, so that deleting the image does no harm.
+ */
+json_t *boot_image(const struct boot *b)
 {
 	static const char *const own[] = {
 		"id",	    "name",	 "disk_format", "container_format", "size",
@@ -87,7 +92,7 @@ static json_t *server_document(struct call *c, const struct boot *b, const char 
 			"project_id", c->auth->project_id, "user_id", c->auth->user_id, "vm_state",
 			"building", "task_state", "spawning", "power_state", POWER_NONE, "host",
 			"power", "on", "reboot", 0, "asked", 0, "flavor", flavor_embed(b->flavor),
-			"image", image_embed(b), "locked", 0, "locked_reason", "reservation_id",
+			"image", boot_image(b), "locked", 0, "locked_reason", "reservation_id",
 			reservation, "launch_index", (int)index);
 	json_object_update_new(
 		doc, json_pack("{s:O,s:O,s:O,s:O,s:O,s:O,s:O,s:O,s:O?,s:[],s:o}", "metadata",
@@ -311,14 +316,17 @@ static void random_text(char *out, size_t n, const char *of)
 	out[n] = '\0';
 }
 
-/* The password of the answer, given or made: the guest has it from the config drive. */
-static void set_password(struct boot *b)
+/**
+ * boot_password() - The password of an answer, given or made
+ * @given: request; gets `adminPass`, which the guest has from the config drive
+ */
+void boot_password(json_t *given)
 {
 	char made[PASSWORD_LEN + 1];
 
 	random_text(made, PASSWORD_LEN, "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz");
-	if (!doc_text(b->given, "adminPass"))
-		doc_set_text(b->given, "adminPass", made);
+	if (!doc_text(given, "adminPass"))
+		doc_set_text(given, "adminPass", made);
 }
 
 static int boot_all(struct call *c, struct boot *b)
@@ -328,7 +336,7 @@ static int boot_all(struct call *c, struct boot *b)
 	int rc = 0;
 
 	random_text(reservation + 2, 8, "abcdefghijklmnopqrstuvwxyz0123456789");
-	set_password(b);
+	boot_password(b->given);
 	for (unsigned int i = 0; !rc && i < b->count; i++) {
 		json_t *server = server_document(c, b, reservation, i);
 

@@ -35,6 +35,11 @@ int boot_read(struct call *c, const json_t *in, struct boot *out);
 int boot_zone(struct call *c, struct boot *b);
 int group_hints(struct call *c, struct boot *b);
 void hints_drop(struct boot *b);
+int boot_find_image(struct call *c, struct boot *b);
+int boot_check_files(struct call *c, const json_t *files);
+int boot_check_user_data(struct call *c, const char *text);
+json_t *boot_image(const struct boot *b);
+void boot_password(json_t *given);
 int boot_groups(struct call *c, const struct boot *b, json_t **ids);
 
 #endif

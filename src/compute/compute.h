@@ -85,6 +85,7 @@ const json_t *server_find(struct call *c, const char *id);
 int server_put(struct call *c, json_t *server_taken);
 int server_check_size(struct call *c, const json_t *server);
 int server_changed(struct call *c, const json_t *server);
+int server_remove(struct call *c);
 int server_end(struct call *c, const json_t *server);
 void server_note_action(struct call *c, json_t *server, const char *action);
 

@@ -6,7 +6,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -154,57 +153,6 @@ int server_check_tags(struct call *c, const json_t *tags)
 	return 0;
 }
 
-/* Is it base64? *size: of what it says, in bytes. */
-static int read_base64(const char *text, size_t *size)
-{
-	size_t len = strlen(text);
-	auto_free uint8_t *bin = malloc(len + 1);
-
-	if (!bin)
-		return -ENOMEM;
-	return sodium_base642bin(bin, len, text, len, "\r\n", size, NULL,
-				 sodium_base64_VARIANT_ORIGINAL)
-		       ? -EINVAL
-		       : 0;
-}
-
-/* `personality`: files that the config drive carries. */
-static int check_files(struct call *c, const json_t *files)
-{
-	int64_t n_max = quota_limit(c, c->auth->project_id, QUOTA_FILES);
-	int64_t size_max = quota_limit(c, c->auth->project_id, QUOTA_FILE_SIZE);
-	const json_t *file;
-	size_t i, size;
-
-	if (n_max >= 0 && json_array_size(files) > (size_t)n_max)
-		return call_fail(c, 403, "OnsetFileLimitExceeded",
-				 "Personality file limit exceeded.");
-	json_array_foreach (files, i, file) {
-		const char *path = doc_str(file, "path"), *text = doc_text(file, "contents");
-
-		if (!*path || strlen(path) > 255 || !text || json_object_size(file) != 2 ||
-		    read_base64(text, &size))
-			return call_fail(c, 400, "BadRequest",
-					 "Invalid input for field/attribute personality: each has "
-					 "a path of 1 to 255 characters and contents in base64");
-		if (size_max >= 0 && size > (size_t)size_max)
-			return call_fail(c, 403, "OnsetFileContentLimitExceeded",
-					 "Personality file content exceeds maximum of %lld bytes.",
-					 (long long)size_max);
-	}
-	return 0;
-}
-
-static int check_user_data(struct call *c, const char *text)
-{
-	size_t size;
-
-	if (!text || !*text || !read_base64(text, &size))
-		return 0;
-	return call_fail(c, 400, "InstanceUserDataMalformed",
-			 "User data needs to be valid base 64.");
-}
-
 /* Extra specs that would shape the machine or choose its host, and do not here. */
 static const char *const unserved[] = { "hw:",
 					"hw_",
@@ -346,7 +294,14 @@ static int check_disk(struct call *c, const struct boot *b)
 			 (long long)(disk * GIB), (long long)size);
 }
 
-static int find_image(struct call *c, struct boot *b)
+/**
+ * boot_find_image() - Look up the image that a request names, with its kernel and ramdisk
+ * @c: the call
+ * @b: given and flavor are there; gets image, kernel, ramdisk
+ *
+ * Return: 0, or after call_fail() in Nova's words.
+ */
+int boot_find_image(struct call *c, struct boot *b)
 {
 	const char *id = image_id(c, b);
 	int rc;
@@ -525,9 +480,9 @@ static int check_given(struct call *c, const struct boot *b, const json_t *in)
 	if (!rc)
 		rc = server_check_metadata(c, json_object_get(b->given, "metadata"));
 	if (!rc)
-		rc = check_user_data(c, doc_text(b->given, "user_data"));
+		rc = boot_check_user_data(c, doc_text(b->given, "user_data"));
 	if (!rc)
-		rc = check_files(c, json_object_get(b->given, "personality"));
+		rc = boot_check_files(c, json_object_get(b->given, "personality"));
 	return rc ? rc : boot_groups(c, b, NULL);
 }
 
@@ -566,7 +521,7 @@ int boot_read(struct call *c, const json_t *in, struct boot *b)
 	if (!rc)
 		rc = find_flavor(c, b);
 	if (!rc)
-		rc = find_image(c, b);
+		rc = boot_find_image(c, b);
 	if (!rc)
 		rc = find_key(c, b);
 	if (!rc)

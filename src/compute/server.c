@@ -149,9 +149,16 @@ int server_end(struct call *c, const json_t *server)
 	return rc ? rc : res_delete(c, &server_resource, doc_text(held, "id"));
 }
 
-/* A live host ends the domain first; otherwise the server goes now, and the wish waits for the
- * host. */
-static int server_delete(struct call *c)
+/**
+ * server_remove() - Delete the call's server, c->ids[0]
+ * @c: the call
+ *
+ * A live host ends the domain first; otherwise the server goes now, and the wish waits for the
+ * host.
+ *
+ * Return: 0, the reply is the caller's; or as a handler.
+ */
+int server_remove(struct call *c)
 {
 	const json_t *old = server_find(c, c->ids[0]);
 	int rc;
@@ -166,7 +173,12 @@ static int server_delete(struct call *c)
 	rc = server_put(c, json_incref(server)) ?: server_changed(c, server);
 	if (!rc && !agent_alive(c, doc_text(server, "host")))
 		rc = server_end(c, server);
-	return rc ? rc : call_reply(c, 204, NULL);
+	return rc;
+}
+
+static int server_delete(struct call *c)
+{
+	return server_remove(c) ?: call_reply(c, 204, NULL);
 }
 
 static int server_show(struct call *c)

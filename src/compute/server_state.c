@@ -18,13 +18,18 @@ static const struct {
 } statuses[] = {
 	{ "active", "rebooting", "REBOOT" },
 	{ "active", "rebooting_hard", "HARD_REBOOT" },
+	{ "active", "rebuilding", "REBUILD" },
 	{ "active", NULL, "ACTIVE" },
 	{ "building", NULL, "BUILD" },
 	{ "stopped", "rebooting_hard", "HARD_REBOOT" },
+	{ "stopped", "rebuilding", "REBUILD" },
 	{ "stopped", NULL, "SHUTOFF" },
 	{ "paused", "rebooting_hard", "HARD_REBOOT" },
 	{ "paused", NULL, "PAUSED" },
+	{ "suspended", "rebooting_hard", "HARD_REBOOT" },
+	{ "suspended", NULL, "SUSPENDED" },
 	{ "error", "rebooting_hard", "HARD_REBOOT" },
+	{ "error", "rebuilding", "REBUILD" },
 	{ "error", NULL, "ERROR" },
 };
 
@@ -35,27 +40,33 @@ static const struct settled {
 	{ "ACTIVE", "on", "active" },
 	{ "SHUTOFF", "off", "stopped" },
 	{ "PAUSED", "paused", "paused" },
+	{ "SUSPENDED", "suspended", "suspended" },
 };
 
 /* Tasks that a hard reboot may cut short: ALLOW_REBOOT of Nova's task states. */
-static const char *const unstuck[] = { "rebooting", "rebooting_hard", "pausing",
-				       "unpausing", "powering-on",    "powering-off" };
+static const char *const unstuck[] = { "rebooting",   "rebooting_hard", "pausing",    "unpausing",
+				       "powering-on", "powering-off",	"suspending", "resuming" };
 
 /* Which states allow an action, and the task it begins. */
 static const struct action_rule {
 	const char *action;
-	const char *vm_states[5]; /* NULL at the end */
+	const char *vm_states[6]; /* NULL at the end */
 	const char *task;	  /* begins; NULL: none */
 } rules[] = {
 	{ "start", { "stopped" }, "powering-on" },
 	{ "stop", { "active", "error" }, "powering-off" },
 	{ "reboot", { "active" }, "rebooting" },
-	{ "reboot_hard", { "active", "stopped", "paused", "error" }, "rebooting_hard" },
+	{ "reboot_hard",
+	  { "active", "stopped", "paused", "suspended", "error" },
+	  "rebooting_hard" },
 	{ "pause", { "active" }, "pausing" },
 	{ "unpause", { "paused" }, "unpausing" },
+	{ "suspend", { "active" }, "suspending" },
+	{ "resume", { "suspended" }, "resuming" },
+	{ "rebuild", { "active", "stopped", "error" }, "rebuilding" },
 	{ "attach_interface", { "active", "paused", "stopped" }, NULL },
 	{ "detach_interface", { "active", "paused", "stopped" }, NULL },
-	{ "createImage", { "active", "stopped", "paused" }, "image_snapshot_pending" },
+	{ "createImage", { "active", "stopped", "paused", "suspended" }, "image_snapshot_pending" },
 	{ "restore", { "soft-delete" }, NULL }, /* no server is: it is gone at once */
 	{ "delete", { NULL }, "deleting" },
 };
@@ -157,6 +168,27 @@ void server_begin(json_t *server, const char *action)
 }
 
 /**
+ * server_finish() - The action whose task is under way is over
+ * @server: the call's own copy of the document, before its task ends
+ * @now:    "2026-11-22T15:16:20Z"
+ * @result: "Success" or "Error"
+ */
+void server_finish(json_t *server, const char *now, const char *result)
+{
+	json_t *old = json_object_get(server, "actions"), *list, *last;
+
+	if (!doc_text(server, "task_state") || !json_array_size(old) ||
+	    doc_text(json_array_get(old, 0), "result"))
+		return;
+	list = json_copy(old);
+	last = json_copy(json_array_get(old, 0));
+	doc_set_text(last, "finish_time", now);
+	doc_set_text(last, "result", result);
+	json_array_set_new(list, 0, last);
+	json_object_set_new(server, "actions", list);
+}
+
+/**
  * server_fail() - Put a server into ERROR
  * @server:  the call's own copy of the document
  * @message: the fault, for an operator
@@ -165,6 +197,7 @@ void server_begin(json_t *server, const char *action)
  */
 void server_fail(json_t *server, const char *message, const char *brief, const char *now)
 {
+	server_finish(server, now, "Error");
 	doc_set_text(server, "vm_state", "error");
 	doc_set_text(server, "task_state", NULL);
 	json_object_set_new(server, "fault",
@@ -172,12 +205,13 @@ void server_fail(json_t *server, const char *message, const char *brief, const c
 				      message, "brief", brief));
 }
 
-/* The row that a report settles: it says what was wished, and no reboot is owed. */
+/* The row that a report settles: it says what was wished, no reboot is owed, and no disk. */
 static const struct settled *settled_by(const json_t *desired, const json_t *report)
 {
 	for (size_t i = 0; i < ARRAY_LEN(settled); i++)
 		if (doc_is(report, "status", settled[i].status) &&
 		    doc_is(desired, "power", settled[i].power) &&
+		    doc_int(desired, "rebuild") <= doc_int(report, "rebuild") &&
 		    (doc_is(desired, "power", "off") ||
 		     doc_int(desired, "reboot") <= doc_int(report, "reboot")))
 			return &settled[i];
@@ -200,7 +234,17 @@ static bool went_off(const json_t *server, const json_t *desired, const json_t *
 	bool busy = doc_text(server, "task_state") && doc_is(desired, "power", "on");
 
 	return doc_is(report, "status", "SHUTOFF") && !busy &&
-	       (doc_is(server, "vm_state", "active") || doc_is(server, "vm_state", "paused"));
+
+	       (doc_is(server, "vm_state", "active") || doc_is(server, "vm_state", "paused") ||
+		doc_is(server, "vm_state", "suspended"));
+}
+
+/* Its guest let its VFs not go, or it could not be saved: it runs on. */
+static bool stays_awake(const json_t *desired, const json_t *report)
+{
+	return doc_is(desired, "power", "suspended") && doc_is(report, "status", "ACTIVE") &&
+	       (json_is_object(json_object_get(report, "fault")) ||
+		json_array_size(json_object_get(report, "kept")));
 }
 
 /**
@@ -210,33 +254,35 @@ static bool went_off(const json_t *server, const json_t *desired, const json_t *
  * @report:  {"status", "power_state", "reboot", "fault"}; types were checked by the caller
  * @now:     time for launched_at and the fault
  *
- * DELETED is not handled here: it ends the document.
- *
- * Return: whether the document changed, and whether the wish must follow it.
+ * DELETED is not handled here: it ends the document. `power` changes with what the guest did by
+ * itself, so that the wish follows it.
  */
-enum server_change server_report(json_t *server, const json_t *desired, const json_t *report,
-				 const char *now)
+void server_report(json_t *server, const json_t *desired, const json_t *report, const char *now)
 {
 	const struct settled *row = settled_by(desired, report);
 	const json_t *power = json_object_get(report, "power_state");
 	const char *why = doc_text(json_object_get(report, "fault"), "message");
-	auto_of(json_decref) json_t *before = json_copy(server);
 
 	if (power)
 		json_object_set(server, "power_state", (json_t *)power);
 	if (doc_is(server, "task_state", "deleting")) {
 		;
 	} else if (row) {
+		server_finish(server, now, "Success");
 		settle(server, row->vm_state);
 		if (!strcmp(row->status, "ACTIVE") && !doc_text(server, "launched_at"))
 			doc_set_text(server, "launched_at", now);
 	} else if (went_off(server, desired, report)) {
+		server_finish(server, now, "Error");
 		settle(server, "stopped");
-		return SERVER_STOPPED;
+		doc_set_text(server, "power", "off");
+	} else if (stays_awake(desired, report)) {
+		server_finish(server, now, "Error");
+		settle(server, "active");
+		doc_set_text(server, "power", "on");
 	} else if (doc_is(report, "status", "ERROR")) {
 		server_fail(server, why ? why : "The host reported an error without a reason",
 			    "The host could not run the server; the reason is for an admin to see",
 			    now);
 	}
-	return json_equal(before, server) ? SERVER_SAME : SERVER_CHANGED;
 }

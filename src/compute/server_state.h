@@ -18,15 +18,8 @@ const char *server_status(const json_t *server);
 const char *server_status_vm_state(const char *status);
 int server_may(const json_t *server, const char *action, struct err *e);
 void server_begin(json_t *server, const char *action);
+void server_finish(json_t *server, const char *now, const char *result);
 void server_fail(json_t *server, const char *message, const char *brief, const char *now);
-
-/* What the desired document must follow after a report. */
-enum server_change {
-	SERVER_SAME,	/* nothing new: no write is needed */
-	SERVER_CHANGED, /* the server's document changed */
-	SERVER_STOPPED, /* ... and the guest went off by itself: the wish becomes "off" */
-};
-enum server_change server_report(json_t *server, const json_t *desired, const json_t *report,
-				 const char *now);
+void server_report(json_t *server, const json_t *desired, const json_t *report, const char *now);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "compute/compute.h"
+#include "compute/server_state.h"
 #include "image/image.h"
 
 /* The image of a server's disk boots as the server's own image does. */
@@ -89,6 +90,7 @@ int snapshot_drop(struct call *c, const json_t *server)
 int snapshot_report(struct call *c, json_t *server, const json_t *said)
 {
 	bool tasked = !strncmp(doc_str(server, "task_state"), "image_", 6);
+	char now[32];
 	int rc;
 
 	if (!doc_is(server, "snapshot", doc_str(said, "image")))
@@ -99,7 +101,10 @@ int snapshot_report(struct call *c, json_t *server, const json_t *said)
 		return 0;
 	rc = snapshot_drop(c, server);
 	json_object_del(server, "snapshot");
-	if (tasked)
+	if (tasked) {
+		server_finish(server, call_time(c, now),
+			      doc_is(said, "status", "done") ? "Success" : "Error");
 		doc_set_text(server, "task_state", NULL);
+	}
 	return rc;
 }

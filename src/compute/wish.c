@@ -50,6 +50,7 @@ static json_t *server_json(struct call *c, const json_t *server)
 
 		json_object_set_new(wish, same[i], value ? json_incref(value) : json_null());
 	}
+	json_object_set_new(wish, "rebuild", json_integer(doc_int(server, "rebuild")));
 	return wish;
 }
 
@@ -68,10 +69,11 @@ static json_t *make_server(struct call *c, const char *host, const char *id, con
 
 static const struct rfield report_rows[] = {
 	{ "status", J_STR, R_CREATE | R_NEED,
-	  .names = (const char *const[]){ "ACTIVE", "SHUTOFF", "BUILD", "REBOOT", "PAUSED", "ERROR",
-					  "DELETED", NULL } },
+	  .names = (const char *const[]){ "ACTIVE", "SHUTOFF", "BUILD", "REBOOT", "PAUSED",
+					  "SUSPENDED", "ERROR", "DELETED", NULL } },
 	{ "power_state", J_INT, R_CREATE, "0", .min = 0, .max = 7 },
 	{ "reboot", J_INT, R_CREATE, "0" },
+	{ "rebuild", J_INT, R_CREATE, "0" },
 	{ "fault", J_OBJ, R_CREATE | R_NULL },
 	{ "snapshot", J_OBJ, R_CREATE | R_NULL },
 	{ "plugged", J_LIST, R_CREATE },
@@ -96,7 +98,6 @@ static int report_server(struct call *c, const char *host, const char *id, const
 {
 	auto_of(json_decref) json_t *server = NULL;
 	const json_t *old;
-	enum server_change change;
 	char now[32];
 	int rc;
 
@@ -109,9 +110,7 @@ static int report_server(struct call *c, const char *host, const char *id, const
 	server = json_copy((json_t *)old);
 	if (!server)
 		return 0;
-	change = server_report(server, wish, said, call_time(c, now));
-	if (change == SERVER_STOPPED)
-		doc_set_text(server, "power", "off");
+	server_report(server, wish, said, call_time(c, now));
 	rc = snapshot_report(c, server, json_object_get(said, "snapshot"));
 	if (rc || json_equal(server, (json_t *)old))
 		return rc;

@@ -387,8 +387,9 @@ class FakeAgent:
         if kind == 'server' and doc['deleted']:
             body['status'] = 'DELETED'
         elif kind == 'server':
-            status, power_state = {'on': ('ACTIVE', 1), 'off': ('SHUTOFF', 4), 'paused': ('PAUSED', 3)}[doc['power']]
-            body.update(status=status, power_state=power_state, reboot=doc['reboot'])
+            status, power_state = {'on': ('ACTIVE', 1), 'off': ('SHUTOFF', 4), 'paused': ('PAUSED', 3),
+                                   'suspended': ('SUSPENDED', 4)}[doc['power']]
+            body.update(status=status, power_state=power_state, reboot=doc['reboot'], rebuild=doc['rebuild'])
             if doc.get('snapshot'):
                 body['snapshot'] = {'image': doc['snapshot'], **self.make_image(doc['snapshot'])}
         elif kind == 'port':

@@ -362,7 +362,22 @@ def plug_and_unplug(host, net, one, two, console):
     made.write_bytes(host.api.made[image])
     run('qemu-img', 'convert', '-f', 'qcow2', '-O', 'raw', made, f'{made}.raw')
     assert pathlib.Path(f'{made}.raw').read_bytes().startswith(b'the disk\n')
-    assert not list((host.state / 'agent/servers' / one.id / 'private').glob('snapshot*'))
+    private = host.state / 'agent/servers' / one.id / 'private'
+    assert not list(private.glob('snapshot*'))
+    # suspended, which takes its VF; what it had in memory is there when it goes on, the VF is again
+    console.run('echo kept > /tmp/kept')
+    one.change(power='suspended')
+    host.restart()  # wherever it is
+    host.api.wait_status('server', one.id, 'SUSPENDED')
+    assert one.domain not in host.libvirt.domains() and (private / 'saved').exists()
+    one.change(power='on')
+    host.restart()
+    one.active()
+    assert not (private / 'saved').exists()
+    console = one.console()
+    assert console.run('cat /tmp/kept')[1] == 'kept'
+    nic = wait_for(lambda: {m: n for n, m in nics(console)}.get(one.mac), 20, 'the NIC in the guest')
+    console.run(f'ip link set {nic} up; ip addr add {one.ip}/24 dev {nic}')
     assert console.run(f'ping -c 1 -W 5 {two.ip}')[0] == 0
 
 

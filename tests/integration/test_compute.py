@@ -326,6 +326,49 @@ def test_paused_server_goes_on(cloud):
     assert cloud.wait_status(server, 'ACTIVE')['OS-EXT-STS:task_state'] is None
 
 
+def test_suspended_and_rebuilt_servers_are_the_same_servers(cloud):
+    agent, flavor, image, net = populate(cloud)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    before = cloud.wait_status(server, 'ACTIVE')
+    path = f"{NOVA}/servers/{server['id']}"
+    cloud.action(server, 'suspend')
+    cloud.wait_status(server, 'SUSPENDED')
+    cloud.action(server, 'os-start', status=409)
+    cloud.action(server, 'resume')
+    cloud.wait_status(server, 'ACTIVE')
+    # a guest that keeps its VF is not suspended
+    agent.ignore.add('server')
+    cloud.action(server, 'suspend')
+    wish = agent.wishes()['server'][server['id']]
+    agent.report('server', server['id'], generation=wish['generation'], status='ACTIVE', power_state=1, plugged=wish['ports'], kept=wish['ports'])
+    assert cloud.server(server)['OS-EXT-STS:task_state'] is None
+    assert agent.wishes()['server'][server['id']]['power'] == 'on'
+    request = cloud.admin.get(path + '/os-instance-actions')['instanceActions'][0]['request_id']
+    event, = cloud.admin.get(f'{path}/os-instance-actions/{request}')['instanceAction']['events']
+    assert (event['event'], event['result']) == ('compute_suspend_instance', 'Error') and event['finish_time']
+    # another image and name; port and address stay
+    other = cloud.image()
+    got = cloud.admin.post(path + '/action', {'rebuild': {
+        'imageRef': other['id'], 'name': 'anew', 'metadata': {'k': 'v'}, 'adminPass': 'word',
+        'personality': [{'path': '/etc/x', 'contents': 'eA=='}]}}, 202)['server']
+    assert (got['status'], got['adminPass'], got['image']['id'], got['name']) == ('REBUILD', 'word', other['id'], 'anew')
+    wish = agent.wishes()['server'][server['id']]
+    assert (wish['rebuild'], wish['image']['id'], wish['admin_pass'], len(wish['files'])) == (1, other['id'], 'word', 1)
+    cloud.action(server, 'os-stop', status=409)
+    agent.report('server', server['id'], generation=wish['generation'], status='ACTIVE', power_state=1, rebuild=0)
+    assert cloud.server(server)['status'] == 'REBUILD'
+    agent.report('server', server['id'], generation=wish['generation'], status='ACTIVE', power_state=1, rebuild=1)
+    after = cloud.server(server)
+    assert (after['status'], after['metadata'], after['addresses']) == ('ACTIVE', {'k': 'v'}, before['addresses'])
+    for args, status in (({'imageRef': str(uuid.uuid4())}, 400), ({}, 400), ({'imageRef': other['id'], 'hostname': 'x'}, 400)):
+        cloud.action(server, 'rebuild', args, status=status)
+    got = cloud.admin.call('POST', path + '/action', {'restore': None})
+    assert message(got, 409, 'conflictingRequest').startswith("Cannot 'restore' instance")
+    agent.ignore.clear()
+    cloud.action(server, 'forceDelete')
+    cloud.wait_gone(server)
+
+
 def test_a_servers_disk_becomes_an_image_of_its_owner(cloud):
     agent, flavor, image, net = cloud.agent(), cloud.flavor(), cloud.image(), cloud.network(cloud.demo)
     server = cloud.boot(flavor, image, [{'uuid': net['id']}], client=cloud.demo)

@@ -164,6 +164,41 @@ static void plan_server_plugs_and_unplugs_what_runs(void **state)
 	assert_false(plan_unplug_failed(&want, &have));
 }
 
+static void plan_server_saves_what_has_no_vf_and_restores_it(void **state)
+{
+	struct want_server want = { .power = WANT_SUSPENDED, .generation = 2 };
+	struct server_have have = { .known = true,
+				    .ports_ready = true,
+				    .domain = DOMAIN_RUNNING,
+				    .was_active = true,
+				    .nics_known = true,
+				    .surplus = true };
+
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_UNPLUG);
+	have.surplus = false;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_SUSPEND);
+	have.failed = true; /* libvirt does not save it */
+	have.failed_generation = 2;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_NONE);
+	assert_string_equal(plan_server_status(&want, &have), "ACTIVE");
+	have.failed = false;
+	have.domain = DOMAIN_ABSENT;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_NONE);
+	assert_string_equal(plan_server_status(&want, &have), "SHUTOFF");
+	have.saved = true;
+	assert_string_equal(plan_server_status(&want, &have), "SUSPENDED");
+	want.power = WANT_ON;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_RESUME);
+	want.reboot = 1;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_FORGET);
+	want.reboot = 0;
+	have.domain = DOMAIN_RUNNING; /* it was restored, and the agent killed */
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_FORGET);
+	have.saved = false;
+	want.rebuild = 1;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_REBUILD);
+}
+
 static void plan_server_leaves_a_guest_off_that_went_off_by_itself(void **state)
 {
 	struct want_server want = { .power = WANT_ON, .generation = 3 };
@@ -283,6 +318,7 @@ int main(void)
 		cmocka_unit_test(plan_server_follows_the_power_wish),
 		cmocka_unit_test(plan_server_pauses_and_lets_run_again),
 		cmocka_unit_test(plan_server_plugs_and_unplugs_what_runs),
+		cmocka_unit_test(plan_server_saves_what_has_no_vf_and_restores_it),
 		cmocka_unit_test(plan_server_leaves_a_guest_off_that_went_off_by_itself),
 		cmocka_unit_test(plan_server_does_not_repeat_a_start_that_failed),
 		cmocka_unit_test(plan_server_deletes_domain_and_files),

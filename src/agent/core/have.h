@@ -34,6 +34,8 @@ struct server_have {
 	bool failed;		    /* the last start failed for good */
 	uint64_t failed_generation; /* generation of the document then */
 	unsigned int reboot;	    /* reboots done */
+	unsigned int rebuild;	    /* disks made anew */
+	bool saved;		    /* its domain was saved, and is to be restored */
 	bool rebooting;		    /* a reboot is under way */
 	bool ports_ready;	    /* its VFs are set and attached */
 	bool was_active;	    /* its ports were connected since it was started */

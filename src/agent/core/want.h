@@ -39,7 +39,7 @@ struct want_image {
 	const char *cmdline;		  /* property os_command_line, or NULL */
 };
 
-enum want_power { WANT_OFF, WANT_ON, WANT_PAUSED };
+enum want_power { WANT_OFF, WANT_ON, WANT_PAUSED, WANT_SUSPENDED };
 
 struct want_server {
 	json_t *doc; /* owns what the pointers point to */
@@ -47,7 +47,8 @@ struct want_server {
 	const char *id, *name, *project_id;
 	enum want_power power;
 	bool deleted;
-	unsigned int reboot; /* reboots asked for since the server was made */
+	unsigned int reboot;  /* reboots asked for since the server was made */
+	unsigned int rebuild; /* times its disk was to be made anew */
 	unsigned int vcpus, memory_mb, disk_gb;
 	struct want_image image;
 	const char *user_data;		   /* base64, or NULL */

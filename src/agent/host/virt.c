@@ -302,12 +302,18 @@ static virConnectPtr conn_get(struct virt *v, struct err *e)
 	return conn;
 }
 
-/*
- * A connection of the call's own: libvirt serves the calls of one connection a few at a time, and
- * one that a hung QEMU holds up would hold up those of others. An embedded libvirt has no such
- * limit, and its process has one connection.
+/**
+ * virt_conn_own() - A connection of the call's own
+ * @v: handle
+ * @e: error text, may be NULL
+ *
+ * libvirt serves the calls of one connection a few at a time, and one that a hung QEMU holds up
+ * would hold up those of others. An embedded libvirt has no such limit, and its process has one
+ * connection.
+ *
+ * Return: it, closed by virConnectClose(); NULL: there is none. Context: blocks; a work queue.
  */
-static virConnectPtr conn_own(struct virt *v, struct err *e)
+virConnectPtr virt_conn_own(struct virt *v, struct err *e)
 {
 	virConnectPtr conn = conn_get(v, e);
 
@@ -336,7 +342,7 @@ int virt_domain_get(struct virt *v, const char *server, virConnectPtr *conn, vir
 	char name[sizeof(VIRT_DOMAIN_PREFIX) + UUID_STR_LEN];
 	int rc;
 
-	*conn = conn_own(v, e);
+	*conn = virt_conn_own(v, e);
 	if (!*conn)
 		return -ENOTCONN;
 	snprintf(name, sizeof(name), VIRT_DOMAIN_PREFIX "%s", server);
@@ -486,7 +492,7 @@ int virt_list(struct virt *v, struct virt_domain **out, unsigned int *n, struct 
  */
 int virt_start(struct virt *v, const char *xml, struct err *e)
 {
-	virConnectPtr conn = conn_own(v, e);
+	virConnectPtr conn = virt_conn_own(v, e);
 	virDomainPtr dom;
 	int rc = 0;
 

@@ -42,6 +42,8 @@ int virt_list(struct virt *v, struct virt_domain **out, unsigned int *n, struct 
 int virt_start(struct virt *v, const char *xml, struct err *e);
 int virt_shutdown(struct virt *v, const char *server, struct err *e);
 int virt_destroy(struct virt *v, const char *server, struct err *e);
+int virt_save(struct virt *v, const char *server, const char *path, struct err *e);
+int virt_restore(struct virt *v, const char *path, struct err *e);
 int virt_pause(struct virt *v, const char *server, bool on, struct err *e);
 int virt_state(struct virt *v, const char *server, enum domain_state *out, struct err *e);
 int virt_qmp(struct virt *v, const char *server, json_t *command, char **reply, struct err *e);

@@ -58,6 +58,52 @@ int virt_pause(struct virt *v, const char *server, bool on, struct err *e)
 }
 
 /**
+ * virt_save() - Save a server's domain to a file, and end it
+ * @v:      handle
+ * @server: id
+ * @path:   of the file, replaced; it is root's
+ * @e:      error text, may be NULL
+ *
+ * A domain with a vhost-user device cannot be saved.
+ *
+ * Return: 0; -ENOENT no such domain, -ENOTCONN, -ETIMEDOUT, -EIO: it goes on then. Context: blocks
+ * as long as memory is written; a work queue.
+ */
+int virt_save(struct virt *v, const char *server, const char *path, struct err *e)
+{
+	virConnectPtr conn;
+	virDomainPtr dom;
+	int rc = virt_domain_get(v, server, &conn, &dom, e);
+
+	if (rc)
+		return rc;
+	if (virDomainSave(dom, path) < 0)
+		rc = virt_error(e, server);
+	virt_domain_put(conn, dom);
+	return rc;
+}
+
+/**
+ * virt_restore() - Start a domain from where it was saved
+ * @v:    handle
+ * @path: of the file
+ * @e:    error text, may be NULL
+ *
+ * Return: 0, -ENOTCONN, -ETIMEDOUT, -EIO. Context: blocks; a work queue.
+ */
+int virt_restore(struct virt *v, const char *path, struct err *e)
+{
+	virConnectPtr conn = virt_conn_own(v, e);
+	int rc;
+
+	if (!conn)
+		return -ENOTCONN;
+	rc = virDomainRestore(conn, path) < 0 ? virt_error(e, path) : 0;
+	virConnectClose(conn);
+	return rc;
+}
+
+/**
  * virt_state() - Is a server's domain there, and does it run?
  * @v:      handle
  * @server: id

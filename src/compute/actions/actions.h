@@ -23,4 +23,7 @@ int action_console(struct call *c, const json_t *args);
 /* image.c */
 int action_image(struct call *c, const json_t *args);
 
+/* rebuild.c */
+int action_rebuild(struct call *c, const json_t *args);
+
 #endif

@@ -100,6 +100,12 @@ static int do_reset(struct call *c, const json_t *args)
 	return action_commit(c, server, 202);
 }
 
+/* Nova's for what would be kept a while; nothing is here. */
+static int do_force_delete(struct call *c, const json_t *args)
+{
+	return server_remove(c) ?: call_reply(c, 202, NULL);
+}
+
 static int do_add_group(struct call *c, const json_t *args)
 {
 	return groups_change(c, doc_text(args, "name"), true);
@@ -122,10 +128,15 @@ static int server_action(struct call *c)
 		{ "os-stop", NULL, RULE_WRITE, "stop", "off" },
 		{ "pause", NULL, RULE_WRITE, "pause", "paused" },
 		{ "unpause", NULL, RULE_WRITE, "unpause", "on" },
+		{ "suspend", NULL, RULE_WRITE, "suspend", "suspended" },
+		{ "resume", NULL, RULE_WRITE, "resume", "on" },
+		{ "restore", NULL, RULE_WRITE, "restore", "on" },
 		{ "reboot", do_reboot, RULE_WRITE },
 		{ "lock", do_lock, RULE_WRITE },
 		{ "unlock", do_unlock, RULE_WRITE },
 		{ "createImage", action_image, RULE_WRITE },
+		{ "rebuild", action_rebuild, RULE_WRITE },
+		{ "forceDelete", do_force_delete, RULE_WRITE },
 		{ "os-resetState", do_reset, RULE_ADMIN },
 		{ "addSecurityGroup", do_add_group, RULE_WRITE },
 		{ "removeSecurityGroup", do_remove_group, RULE_WRITE },
@@ -152,19 +163,65 @@ static int server_action(struct call *c)
 	return rc ?: call_fail(c, 400, "BadRequest", "There is no such action: %s", word);
 }
 
+static json_t *stamp_of(const json_t *action, const char *member)
+{
+	const char *time = doc_text(action, member);
+
+	return time ? json_sprintf("%.*s.000000", (int)strcspn(time, "Z"), time) : json_null();
+}
+
 static json_t *action_view(const struct call *c, const json_t *action)
 {
-	const char *time = doc_text(action, "start_time");
-	json_t *out = json_copy((json_t *)action), *stamp;
+	const char *last = doc_text(action, "finish_time") ? "finish_time" : "start_time";
+	json_t *out = json_copy((json_t *)action);
 
-	stamp = json_sprintf("%.*s.000000", (int)strcspn(time, "Z"), time);
-	json_object_set_new(out, "start_time", stamp);
+	json_object_del(out, "finish_time");
+	json_object_del(out, "result");
+	json_object_set_new(out, "start_time", stamp_of(action, "start_time"));
 	json_object_set_new(out, "instance_uuid", json_string(c->ids[0]));
 	if (!json_object_get(out, "message"))
 		json_object_set_new(out, "message", json_null());
 	if (compute_minor(c) >= 58)
-		json_object_set(out, "updated_at", stamp);
+		json_object_set_new(out, "updated_at", stamp_of(action, last));
 	return out;
+}
+
+/* Nova's names of what its services do for an action. */
+static json_t *event_name(const char *action)
+{
+	static const char *const names[][2] = {
+		{ "create", "compute__do_build_and_run_instance" },
+		{ "createImage", "compute_snapshot_instance" },
+		{ "delete", "compute_terminate_instance" },
+		{ "attach_interface", "compute_attach_interface" },
+		{ "detach_interface", "compute_detach_interface" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (!strcmp(action, names[i][0]))
+			return json_string(names[i][1]);
+	return json_sprintf("compute_%s_instance", action);
+}
+
+/* One event an action: under way as long as the task is that it began. */
+static json_t *events_of(struct call *c, const json_t *server, const json_t *action)
+{
+	bool over = doc_text(action, "result") || !doc_text(server, "task_state") ||
+		    action != json_array_get(json_object_get(server, "actions"), 0);
+	const char *last = doc_text(action, "finish_time") ? "finish_time" : "start_time";
+	const char *result = doc_text(action, "message") ? "Error" : doc_text(action, "result");
+	json_t *event =
+		json_pack("{s:o,s:o,s:o,s:s?,s:n}", "event", event_name(doc_str(action, "action")),
+			  "start_time", stamp_of(action, "start_time"), "finish_time",
+			  over ? stamp_of(action, last) : json_null(), "result",
+			  !over	   ? NULL
+			  : result ? result
+				   : "Success",
+			  "traceback");
+
+	if (compute_minor(c) >= 51 && !caller_is_admin(c))
+		json_object_del(event, "traceback");
+	return json_pack("[o]", event);
 }
 
 static int actions_list(struct call *c)
@@ -192,7 +249,7 @@ static int action_show(struct call *c)
 		if (!doc_is(action, "request_id", c->ids[1]))
 			continue;
 		json_t *out = action_view(c, action);
-		json_object_set_new(out, "events", json_array());
+		json_object_set_new(out, "events", events_of(c, server, action));
 		return call_reply(c, 200, json_pack("{s:o}", "instanceAction", out));
 	}
 	return call_fail(c, 404, "InstanceActionNotFound",

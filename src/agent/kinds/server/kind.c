@@ -24,6 +24,7 @@ static int server_init(struct agent *a, struct entity *x)
 	server_recall(a, s);
 	agent_server_dir(a, x->id, dir);
 	s->littered = server_littered(dir);
+	s->facts.have.saved = server_saved(dir);
 	agent_wake(a, SIDE_LIBVIRT);
 	return 0;
 }
@@ -62,6 +63,7 @@ static void server_observe(struct agent *a, struct entity *x)
 {
 	struct server *s = (struct server *)x;
 	struct server_have *have = &s->facts.have;
+	char dir[PATH_MAX];
 
 	have->known = x->doc && a->virt_connected;
 	have->nics_known &= have->known; /* what happens meanwhile nobody hears of */
@@ -69,6 +71,11 @@ static void server_observe(struct agent *a, struct entity *x)
 		return;
 	have->domain = find_domain(a, x->id);
 	if (have->domain != DOMAIN_ABSENT || !s->started)
+		return;
+	/* By an agent that did not live to know. */
+	agent_server_dir(a, x->id, dir);
+	have->saved = server_saved(dir);
+	if (have->saved)
 		return;
 	log_info("a server went off by itself", "id=%s", x->id);
 	s->started = false;
@@ -160,12 +167,14 @@ static json_t *server_status(const struct entity *x)
 	const struct server *s = (const struct server *)x;
 	const struct server_have *have = &s->facts.have;
 	const char *status = plan_server_status(&s->facts.want, have);
-	bool failed = status && !strcmp(status, "ERROR") && *s->fault;
+	bool failed = status && have->failed && *s->fault &&
+		      s->facts.want.generation <= have->failed_generation;
 
 	if (!status || (have->domain != DOMAIN_ABSENT && !have->nics_known))
 		return NULL;
-	return json_pack("{s:s,s:i,s:i,s:o,s:o,s:o,s:o}", "status", status, "power_state",
-			 plan_power_state(have), "reboot", (int)have->reboot, "fault",
+	return json_pack("{s:s,s:i,s:i,s:i,s:o,s:o,s:o,s:o}", "status", status, "power_state",
+			 plan_power_state(have), "reboot", (int)have->reboot, "rebuild",
+			 (int)have->rebuild, "fault",
 			 failed ? json_pack("{s:o}", "message", report_words(s->fault))
 				: json_null(),
 			 "plugged", nics_json(&s->facts, false), "kept",

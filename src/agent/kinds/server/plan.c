@@ -39,6 +39,37 @@ static enum server_step plan_nics(const struct server_have *have)
 	return have->surplus ? SERVER_STEP_UNPLUG : SERVER_STEP_NONE;
 }
 
+/* Of a domain that is there. */
+static enum server_step plan_present(const struct want_server *want, const struct server_have *have)
+{
+	enum server_step step;
+
+	if (want->power == WANT_OFF)
+		return SERVER_STEP_STOP;
+	if (want->reboot > have->reboot)
+		return SERVER_STEP_REBOOT;
+	if (have->saved && have->domain == DOMAIN_RUNNING && want->power != WANT_SUSPENDED)
+		return SERVER_STEP_FORGET;
+	step = pause_step(want, have) ?: plan_nics(have);
+	if (step || want->power != WANT_SUSPENDED || have->domain != DOMAIN_RUNNING ||
+	    stays_failed(want, have))
+		return step;
+	return SERVER_STEP_SUSPEND;
+}
+
+/* Of one that is not. */
+static enum server_step plan_absent(const struct want_server *want, const struct server_have *have)
+{
+	if (want->power == WANT_SUSPENDED)
+		return SERVER_STEP_NONE;
+	if (have->saved && (want->power == WANT_OFF || want->reboot > have->reboot))
+		return SERVER_STEP_FORGET;
+	if (want->power == WANT_OFF || stays_halted(want, have) || stays_failed(want, have) ||
+	    !have->ports_ready)
+		return SERVER_STEP_NONE;
+	return have->saved ? SERVER_STEP_RESUME : SERVER_STEP_START;
+}
+
 /**
  * plan_server() - The next step for a server's domain
  * @want: document
@@ -46,7 +77,7 @@ static enum server_step plan_nics(const struct server_have *have)
  *
  * A domain that is absent although wanted is started, unless it ended by itself or its start
  * failed, and the document is still the one of then: a host's reboot brings its servers back, a
- * shutdown from inside the guest does not.
+ * shutdown from inside the guest does not. One that is to be suspended is not started for that.
  */
 enum server_step plan_server(const struct want_server *want, const struct server_have *have)
 {
@@ -56,19 +87,13 @@ enum server_step plan_server(const struct want_server *want, const struct server
 		return SERVER_STEP_NONE;
 	if (want->deleted)
 		return there || have->files ? SERVER_STEP_DELETE : SERVER_STEP_NONE;
+	if (want->rebuild > have->rebuild)
+		return SERVER_STEP_REBUILD;
 	if (have->littered)
 		return SERVER_STEP_TIDY;
 	if (have->copy_due && have->domain != DOMAIN_HELD)
 		return SERVER_STEP_COPY;
-	if (want->power == WANT_OFF)
-		return there ? SERVER_STEP_STOP : SERVER_STEP_NONE;
-	if (there)
-		return want->reboot > have->reboot ? SERVER_STEP_REBOOT
-						   : pause_step(want, have)
-							     ?: plan_nics(have);
-	if (stays_halted(want, have) || stays_failed(want, have) || !have->ports_ready)
-		return SERVER_STEP_NONE;
-	return SERVER_STEP_START;
+	return there ? plan_present(want, have) : plan_absent(want, have);
 }
 
 /**
@@ -90,6 +115,8 @@ const char *plan_server_status(const struct want_server *want, const struct serv
 		return there ? NULL : "SHUTOFF";
 	if (have->rebooting)
 		return "REBOOT";
+	if (want->power == WANT_SUSPENDED && !there)
+		return have->saved ? "SUSPENDED" : "SHUTOFF";
 	if (!there && stays_failed(want, have))
 		return "ERROR";
 	if (!there && stays_halted(want, have))

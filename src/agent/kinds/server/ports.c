@@ -37,8 +37,8 @@ bool server_port_missing(const struct server_facts *f, const struct port_facts *
  */
 void server_nics_wanted(const struct want_server *want, struct nics *out)
 {
-	out->n = want->n_ports;
-	for (unsigned int i = 0; i < want->n_ports; i++)
+	out->n = want->power == WANT_SUSPENDED ? 0 : want->n_ports; /* with VFs none is saved */
+	for (unsigned int i = 0; i < out->n; i++)
 		snprintf(out->ports[i], UUID_STR_LEN, "%s", want->ports[i]);
 }
 

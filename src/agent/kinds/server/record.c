@@ -30,9 +30,9 @@ void server_keep(const struct agent *a, const struct server *s)
 
 	record_path(a, &s->facts.entity, path);
 	record_write(path,
-		     json_pack("{s:s,s:b,s:i,s:b,s:I,s:s,s:s,s:o}", "boot_id", a->boot_id,
-			       "started", s->started, "reboot", (int)have->reboot, "halted",
-			       have->halted, "halted_generation",
+		     json_pack("{s:s,s:b,s:i,s:i,s:b,s:I,s:s,s:s,s:o}", "boot_id", a->boot_id,
+			       "started", s->started, "reboot", (int)have->reboot, "rebuild",
+			       (int)have->rebuild, "halted", have->halted, "halted_generation",
 			       (json_int_t)have->halted_generation, "copied", s->copied, "exported",
 			       s->exported, "export_fault", report_words(s->export_fault)));
 }
@@ -61,16 +61,16 @@ void server_recall(const struct agent *a, struct server *s)
 	auto_of(json_decref) json_t *r = NULL;
 	const char *boot_id = "", *copied = "", *exported = "", *fault = "";
 	json_int_t halted_generation = 0;
-	int started = 0, halted = 0, reboot = 0;
+	int started = 0, halted = 0, reboot = 0, rebuild = 0;
 	char path[PATH_MAX];
 
 	agent_server_dir(a, s->facts.entity.id, path);
 	have->files = !access(path, F_OK);
 	record_path(a, &s->facts.entity, path);
 	r = record_read(path);
-	if (!r || json_unpack(r, "{s:s,s:b,s:i,s:b,s:I,s?s,s?s,s?s}", "boot_id", &boot_id,
-			      "started", &started, "reboot", &reboot, "halted", &halted,
-			      "halted_generation", &halted_generation, "copied", &copied,
+	if (!r || json_unpack(r, "{s:s,s:b,s:i,s?i,s:b,s:I,s?s,s?s,s?s}", "boot_id", &boot_id,
+			      "started", &started, "reboot", &reboot, "rebuild", &rebuild, "halted",
+			      &halted, "halted_generation", &halted_generation, "copied", &copied,
 			      "exported", &exported, "export_fault", &fault))
 		return;
 	snprintf(s->copied, sizeof(s->copied), "%s", copied);
@@ -79,6 +79,7 @@ void server_recall(const struct agent *a, struct server *s)
 	/* Another boot, or `anyvf down`: what ran then did not end by itself. */
 	s->started = started && !strcmp(boot_id, a->boot_id) && !ended_by_down(a, path);
 	have->reboot = (unsigned int)reboot;
+	have->rebuild = (unsigned int)rebuild;
 	have->halted = halted;
 	have->halted_generation = (uint64_t)halted_generation;
 	have->was_active = s->started;

@@ -14,13 +14,17 @@ enum server_step {
 	SERVER_STEP_STOP,
 	SERVER_STEP_PAUSE,
 	SERVER_STEP_UNPAUSE,
-	SERVER_STEP_COPY,   /* its disk, for an image */
-	SERVER_STEP_TIDY,   /* remove what an image that nobody wants any more left */
-	SERVER_STEP_REBOOT, /* end the domain and start it anew */
-	SERVER_STEP_LOOK,   /* ask QEMU which VFs the domain has */
-	SERVER_STEP_UNPLUG, /* take VFs from the guest that are not its ports' any more */
-	SERVER_STEP_PLUG,   /* give it those of its ports that it lacks */
-	SERVER_STEP_DELETE, /* domain, disks, records */
+	SERVER_STEP_SUSPEND, /* save it, without VFs, and end it */
+	SERVER_STEP_RESUME,  /* from where it was saved */
+	SERVER_STEP_FORGET,  /* what was saved */
+	SERVER_STEP_REBUILD, /* end it, and let its disk go */
+	SERVER_STEP_COPY,    /* its disk, for an image */
+	SERVER_STEP_TIDY,    /* remove what an image that nobody wants any more left */
+	SERVER_STEP_REBOOT,  /* end the domain and start it anew */
+	SERVER_STEP_LOOK,    /* ask QEMU which VFs the domain has */
+	SERVER_STEP_UNPLUG,  /* take VFs from the guest that are not its ports' any more */
+	SERVER_STEP_PLUG,    /* give it those of its ports that it lacks */
+	SERVER_STEP_DELETE,  /* domain, disks, records */
 };
 
 struct server {
@@ -80,6 +84,13 @@ void server_keep(const struct agent *a, const struct server *s);
 void server_step(struct agent *a, struct entity *x, int step);
 void server_rescue(struct agent *a, struct entity *x);
 int server_start(struct server_job *j);
+
+/* suspend.c */
+bool server_saved(const char *dir);
+int server_suspend(struct server_job *j);
+int server_resume(struct server_job *j);
+int server_forget(struct server_job *j);
+int server_rebuild(struct server_job *j);
 
 /* export.c: images of disks */
 int server_copy(struct server_job *j);

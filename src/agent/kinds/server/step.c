@@ -81,6 +81,18 @@ static void server_run(void *arg)
 		j->step.rc = virt_pause(j->step.agent->virt, j->want.id,
 					j->what == SERVER_STEP_PAUSE, &j->step.e);
 		break;
+	case SERVER_STEP_SUSPEND:
+		j->step.rc = server_suspend(j);
+		break;
+	case SERVER_STEP_RESUME:
+		j->step.rc = server_resume(j);
+		break;
+	case SERVER_STEP_FORGET:
+		j->step.rc = server_forget(j);
+		break;
+	case SERVER_STEP_REBUILD:
+		j->step.rc = server_rebuild(j);
+		break;
 	case SERVER_STEP_COPY:
 		j->step.rc = server_copy(j);
 		break;
@@ -113,9 +125,9 @@ static void started(struct server *s, const struct server_job *j)
 	have->domain = DOMAIN_RUNNING;
 	have->files = true;
 	have->reboot = j->want.reboot;
-	have->halted = have->failed = have->was_active = false;
-	have->nics.n = 0;
-	for (unsigned int i = 0; i < j->n_ports; i++)
+	have->halted = have->failed = have->was_active = have->saved = false;
+	have->nics.n = 0; /* of one that was saved */
+	for (unsigned int i = 0; i < j->n_ports && j->what != SERVER_STEP_RESUME; i++)
 		snprintf(have->nics.ports[have->nics.n++], UUID_STR_LEN, "%s", j->ports[i].id);
 	have->nics_known = true;
 	s->fault[0] = '\0';
@@ -124,6 +136,7 @@ static void started(struct server *s, const struct server_job *j)
 	server_keep(j->step.agent, s);
 }
 
+/* A start, or a suspension. */
 static void start_failed(struct server *s, const struct server_job *j)
 {
 	struct server_have *have = &s->facts.have;
@@ -145,11 +158,18 @@ static void start_failed(struct server *s, const struct server_job *j)
 static void ended(struct server *s, const struct server_job *j)
 {
 	struct server_have *have = &s->facts.have;
+	static const char *const what[] = { [SERVER_STEP_DELETE] = "deleted a server",
+					    [SERVER_STEP_STOP] = "stopped a server",
+					    [SERVER_STEP_SUSPEND] = "suspended a server",
+					    [SERVER_STEP_REBUILD] = "let a server's disk go" };
 	bool deleted = j->what == SERVER_STEP_DELETE;
 
-	log_info(deleted ? "deleted a server" : "stopped a server", "id=%s", j->want.id);
+	log_info(what[j->what], "id=%s", j->want.id);
 	have->domain = DOMAIN_ABSENT;
 	have->halted = have->failed = false;
+	have->saved = j->what == SERVER_STEP_SUSPEND;
+	if (j->what == SERVER_STEP_REBUILD)
+		have->rebuild = j->want.rebuild;
 	s->started = false;
 	if (deleted)
 		have->files = false;
@@ -184,7 +204,8 @@ static void job_free(struct server_job *j)
 
 static bool starts(int step)
 {
-	return step == SERVER_STEP_START || step == SERVER_STEP_REBOOT;
+	return step == SERVER_STEP_START || step == SERVER_STEP_REBOOT ||
+	       step == SERVER_STEP_RESUME;
 }
 
 /* Its domain stays as it is. */
@@ -206,15 +227,21 @@ static void step_took(struct server *s, const struct server_job *j)
 	switch (j->what) {
 	case SERVER_STEP_START:
 	case SERVER_STEP_REBOOT:
+	case SERVER_STEP_RESUME:
 		started(s, j);
 		break;
 	case SERVER_STEP_STOP:
+	case SERVER_STEP_SUSPEND:
+	case SERVER_STEP_REBUILD:
 	case SERVER_STEP_DELETE:
 		ended(s, j);
 		break;
 	case SERVER_STEP_PAUSE:
 	case SERVER_STEP_UNPAUSE:
 		paused(s, j);
+		break;
+	case SERVER_STEP_FORGET:
+		s->facts.have.saved = false;
 		break;
 	case SERVER_STEP_COPY:
 		snprintf(s->copied, sizeof(s->copied), "%s", j->want.snapshot);
@@ -242,7 +269,7 @@ static void server_done(struct step *step)
 	s->facts.have.known &= step->agent->virt_connected;
 	if (asks(j->what))
 		looked(s, j);
-	else if (step->rc && starts(j->what))
+	else if (step->rc && (starts(j->what) || j->what == SERVER_STEP_SUSPEND))
 		start_failed(s, j);
 	else if (!step->rc)
 		step_took(s, j);
@@ -280,6 +307,10 @@ void server_step(struct agent *a, struct entity *x, int step)
 		[SERVER_STEP_REBOOT] = "a server does not start",
 		[SERVER_STEP_STOP] = "a server does not end",
 		[SERVER_STEP_DELETE] = "a server does not end",
+		[SERVER_STEP_SUSPEND] = "a server is not suspended",
+		[SERVER_STEP_RESUME] = "a server does not resume",
+		[SERVER_STEP_FORGET] = "what was saved of a server stays",
+		[SERVER_STEP_REBUILD] = "a server keeps its disk",
 		[SERVER_STEP_COPY] = "a server's disk is not copied",
 		[SERVER_STEP_TIDY] = "",
 		[SERVER_STEP_PAUSE] = "a server is not paused",

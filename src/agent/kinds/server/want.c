@@ -43,9 +43,10 @@ static int parse_image(const json_t *image, struct want_image *out, struct err *
 
 static int parse_power(const char *word, enum want_power *out, struct err *e)
 {
-	static const char *const words[] = {
-		[WANT_OFF] = "off", [WANT_ON] = "on", [WANT_PAUSED] = "paused"
-	};
+	static const char *const words[] = { [WANT_OFF] = "off",
+					     [WANT_ON] = "on",
+					     [WANT_PAUSED] = "paused",
+					     [WANT_SUSPENDED] = "suspended" };
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (!strcmp(word, words[i])) {
@@ -67,20 +68,22 @@ int want_server_parse(json_t *doc, struct want_server *out, struct err *e)
 {
 	struct want_server s = { .deleted = false };
 	const char *power;
-	int on_deleted = 0, vcpus, memory_mb, disk_gb, reboot = 0, rc;
+	int on_deleted = 0, vcpus, memory_mb, disk_gb, reboot = 0, rebuild = 0, rc;
 	json_t *image, *ports, *metadata = NULL;
 	json_int_t generation;
 	const json_t *item;
 	json_error_t why;
 	size_t i;
 
-	if (json_unpack_ex(doc, &why, 0, "{s:I,s:s,s:s,s:s,s:s,s?b,s?i,s:i,s:i,s:i,s:o,s?o,s:o}",
-			   "generation", &generation, "id", &s.id, "name", &s.name, "project_id",
-			   &s.project_id, "power", &power, "deleted", &on_deleted, "reboot",
-			   &reboot, "vcpus", &vcpus, "memory_mb", &memory_mb, "disk_gb", &disk_gb,
-			   "image", &image, "metadata", &metadata, "ports", &ports))
+	if (json_unpack_ex(
+		    doc, &why, 0, "{s:I,s:s,s:s,s:s,s:s,s?b,s?i,s:i,s:i,s:i,s:o,s?o,s:o,s?i}",
+		    "generation", &generation, "id", &s.id, "name", &s.name, "project_id",
+		    &s.project_id, "power", &power, "deleted", &on_deleted, "reboot", &reboot,
+		    "vcpus", &vcpus, "memory_mb", &memory_mb, "disk_gb", &disk_gb, "image", &image,
+		    "metadata", &metadata, "ports", &ports, "rebuild", &rebuild))
 		return want_bad_doc(e, &why);
-	if (vcpus < 1 || memory_mb < 1 || disk_gb < 0 || reboot < 0 || generation < 0)
+	if (vcpus < 1 || memory_mb < 1 || disk_gb < 0 || reboot < 0 || rebuild < 0 ||
+	    generation < 0)
 		return err_set(e, -EINVAL, "a server of %d CPUs, %d MB and %d GB", vcpus, memory_mb,
 			       disk_gb);
 	if (json_array_size(ports) > WANT_PORTS_MAX)
@@ -101,6 +104,7 @@ int want_server_parse(json_t *doc, struct want_server *out, struct err *e)
 	s.generation = (uint64_t)generation;
 	s.deleted = on_deleted;
 	s.reboot = (unsigned int)reboot;
+	s.rebuild = (unsigned int)rebuild;
 	s.vcpus = (unsigned int)vcpus;
 	s.memory_mb = (unsigned int)memory_mb;
 	s.disk_gb = (unsigned int)disk_gb;
