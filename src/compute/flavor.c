@@ -32,22 +32,9 @@ static bool flavor_visible(const struct call *c, const json_t *doc)
 	       (c->ids[0] || strcmp(c->method, "GET") || call_arg(c, "is_public"));
 }
 
-/* oslo's words of a boolean (strutils.bool_from_string, strict). Return: 1, 0; -1: none of them. */
-static int bool_word(const char *value)
-{
-	static const char *const words[][6] = { { "0", "f", "false", "off", "n", "no" },
-						{ "1", "t", "true", "on", "y", "yes" } };
-
-	for (int b = 0; b < 2; b++)
-		for (size_t i = 0; i < ARRAY_LEN(words[b]); i++)
-			if (!strcasecmp(words[b][i], value))
-				return b;
-	return -1;
-}
-
 static bool match_public(struct call *c, const json_t *doc, const char *value)
 {
-	return !strcasecmp(value, "none") || doc_bool(doc, PUBLIC) == (bool_word(value) > 0);
+	return !strcasecmp(value, "none") || doc_bool(doc, PUBLIC) == (field_bool_word(value) > 0);
 }
 
 static bool match_min_ram(struct call *c, const json_t *doc, const char *value)
@@ -381,7 +368,7 @@ static int check_filters(struct call *c)
 	static const char *const numbers[] = { "minRam", "minDisk" };
 	const char *is_public = call_arg(c, "is_public");
 
-	if (is_public && strcasecmp(is_public, "none") && bool_word(is_public) < 0)
+	if (is_public && strcasecmp(is_public, "none") && field_bool_word(is_public) < 0)
 		return call_fail(c, 400, "BadRequest", "Invalid is_public filter [%s]", is_public);
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
 		const char *n = call_arg(c, numbers[i]);

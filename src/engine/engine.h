@@ -141,6 +141,7 @@ const struct rfield *res_field(const struct call *c, const struct resource *r, c
 
 /* Validates what a client gave against rows: R_CREATE (or R_UPDATE) members with their types,
  * unknown ones refused, defaults filled in on create. *doc: a new object. */
+int field_bool_word(const char *text);
 int fields_accept_known(struct call *c, const struct rfield *rows, const json_t *given,
 			json_t **doc);
 int fields_accept(struct call *c, const struct rfield *rows, const json_t *given, bool update,

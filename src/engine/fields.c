@@ -66,9 +66,36 @@ int field_bool(const json_t *value)
 	return -1;
 }
 
+/**
+ * field_bool_word() - Read a boolean as Nova does, by oslo's words (strutils.bool_from_string)
+ * @text: of either case
+ *
+ * Return: 1, 0; -1 if it is none of them.
+ */
+int field_bool_word(const char *text)
+{
+	static const char *const words[][6] = { { "0", "f", "false", "off", "n", "no" },
+						{ "1", "t", "true", "on", "y", "yes" } };
+
+	for (int b = 0; b < 2; b++)
+		for (size_t i = 0; i < ARRAY_LEN(words[b]); i++)
+			if (!strcasecmp(words[b][i], text))
+				return b;
+	return -1;
+}
+
+static int read_bool(const struct call *c, const json_t *value)
+{
+	if (is_neutron(c) || json_is_boolean(value))
+		return field_bool(value);
+	if (c->service->style == FAULT_NOVA && json_is_string(value))
+		return field_bool_word(json_string_value(value));
+	return -1;
+}
+
 static int check_bool(struct call *c, const struct rfield *f, json_t **value)
 {
-	int b = is_neutron(c) || json_is_boolean(*value) ? field_bool(*value) : -1;
+	int b = read_bool(c, *value);
 	char text[640];
 
 	if (b < 0 && is_neutron(c))

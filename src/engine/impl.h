@@ -112,7 +112,8 @@ int fault_unauthorized(struct call *c);
 /* fields.c */
 int fields_take(struct call *c, const struct resource *r, const struct rfield *rows,
 		const json_t *given, bool update, json_t **out);
-int field_bool(const json_t *value); /* 1, 0; -1: no boolean */
+int field_bool(const json_t *value);
+int field_bool_word(const char *text); /* 1, 0; -1: no boolean */
 
 /* hooks.c */
 enum moment { ON_PREPARE, ON_CHECK, ON_CREATED, ON_UPDATED, ON_DELETED, ON_SHOW };

@@ -26,6 +26,8 @@ int liveness_tell_gone(struct call *c);
 const json_t *host_settings(struct call *c, const char *host);
 int host_set(struct call *c, const char *host, const json_t *changes);
 bool host_takes_servers(struct call *c, const char *host);
+bool host_is_used(struct call *c, const char *host);
+int host_forget(struct call *c, const char *host);
 
 /* Handlers of their API beside agents.c's own: inventory.c, reports.c. */
 int inventory_put(struct call *c);

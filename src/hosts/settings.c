@@ -50,3 +50,30 @@ bool host_takes_servers(struct call *c, const char *host)
 
 	return !doc_bool(said, "disabled") && !doc_bool(said, "forced_down");
 }
+
+/**
+ * host_is_used() - Has a host wishes that it did not end, or a VF that is leased?
+ * @c:    the call
+ * @host: its name
+ */
+bool host_is_used(struct call *c, const char *host)
+{
+	struct cursor wishes = call_list(c, "/host/%s/", host);
+	struct cursor vfs = call_list(c, "/vf/%s/", host);
+
+	return cursor_next(&wishes) || cursor_next(&vfs);
+}
+
+/**
+ * host_forget() - Strike a host that will not come back
+ * @c:    the call
+ * @host: its name; dead and not used
+ *
+ * Return: 0 or a negative errno.
+ */
+int host_forget(struct call *c, const char *host)
+{
+	int rc = host_settings(c, host) ? call_delete(c, "/agent_set/%s", host) : 0;
+
+	return rc ? rc : call_delete(c, "/agent/%s", host);
+}

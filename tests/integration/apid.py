@@ -397,7 +397,7 @@ class FakeAgent:
         elif kind in ('network', 'tap_flow', 'tap_mirror'):
             body['status'] = 'ACTIVE'
         else:
-            body['output'] = f"console of {doc['server']} {doc['length']}\n" * (doc['length'] or 20)
+            body['output'] = '\n'.join([f"console of {doc['server']} {doc['length']}"] * (doc['length'] or 20))
         try:
             self.report(kind, ident, **body)
         except (requests.RequestException, AssertionError) as error:

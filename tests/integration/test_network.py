@@ -10,6 +10,7 @@ import ipaddress
 import json
 import re
 import signal
+import uuid
 
 import pytest
 
@@ -841,6 +842,13 @@ def test_agents_are_described_and_switched(cloud):
     assert cloud.demo.call('PUT', f'{V2}/agents/{ident}', {'agent': said}).status_code == 403
     assert cloud.admin.call('PUT', f'{V2}/agents/{ident}', {'agent': {'host': 'h2'}}).status_code == 400
     cloud.admin.put(f'{V2}/agents/{ident}', {'agent': {'admin_state_up': True}})
+    assert cloud.admin.call('DELETE', f'{V2}/agents/{ident}').status_code == 409  # it would be back at once
+    assert cloud.admin.call('DELETE', f'{V2}/agents/{uuid.uuid4()}').status_code == 404
+    agent.stop()
+    cloud.agents.remove(agent)
+    wait_for(lambda: cloud.admin.call('DELETE', f'{V2}/agents/{ident}').status_code == 204, 10, 'a dead host to be forgotten')
+    assert ident not in {a['id'] for a in cloud.admin.get(V2 + '/agents')['agents']}
+    assert not cloud.admin.get('/compute/v2.1/os-services?host=h1')['services']
 
 
 def test_there_are_no_routers_and_that_is_said(cloud):

@@ -290,7 +290,7 @@ static void a_question_for_a_console_is_answered_by_its_report(void **state)
 	while (!x->report.sending)
 		loop_turn(loop, 100);
 	said = json_object_get(x->report.sending, "output");
-	assert_string_equal(json_string_value(said), "two\n");
+	assert_string_equal(json_string_value(said), "two");
 	sem_post(&reports_go);
 }
 

@@ -183,6 +183,20 @@ static int dhcp_networks(struct call *c)
 	return -ENOENT;
 }
 
+/* DELETE /v2.0/agents/{id}: of a host that is dead for good; one that lives would be back. */
+static int agent_delete(struct call *c)
+{
+	const json_t *agent = agent_find(c);
+	const char *host = agent ? doc_str(agent, "host") : NULL;
+
+	if (!agent)
+		return -ENOENT;
+	if (agent_alive(c, host) || host_is_used(c, host))
+		return call_fail(c, 409, "AgentInUse",
+				 "Host %s is alive, or has servers, ports or networks", host);
+	return host_forget(c, host) ?: call_reply(c, 204, NULL);
+}
+
 /* Nothing here is spread over zones, and no server asks where it may go. */
 static int zone_list(struct call *c)
 {
@@ -194,6 +208,7 @@ static const struct route routes[] = {
 	{ "PUT", "/v2.0/agents/{}", agent_update, RULE_ADMIN },
 	{ "GET", "/v2.0/agents/{}/dhcp-networks", dhcp_networks, RULE_ADMIN },
 	{ "GET", "/v2.0/networks/{}/dhcp-agents", dhcp_agents, RULE_ADMIN },
+	{ "DELETE", "/v2.0/agents/{}", agent_delete, RULE_ADMIN },
 	{ "GET", "/v2.0/availability_zones", zone_list, RULE_READ },
 	{ NULL },
 };

@@ -73,7 +73,10 @@ static char *read_tail(const char *path, unsigned int lines)
 	for (ssize_t i = 0; i < n; i++) /* what a JSON string carries as it is */
 		if (!text[i] || (signed char)text[i] < 0)
 			text[i] = '?';
-	for (ssize_t i = n - 1; lines && i > 0; i--)
+	/* Clients count what follows a newline as a line: the last one wanted ends without. */
+	if (lines && n > 0 && text[n - 1] == '\n')
+		text[--n] = '\0';
+	for (ssize_t i = n; lines && i > 0; i--)
 		if (text[i - 1] == '\n' && !--lines)
 			memmove(text, text + i, (size_t)(n - i) + 1);
 	return text;
