@@ -142,7 +142,7 @@ static int flavor_show(struct call *c, const json_t *doc, json_t *out)
 	return 0;
 }
 
-static const char *const brief[] = { "id", "name", "links", NULL };
+static const char *const brief[] = { "id", "name", "description", "links", NULL };
 
 const struct resource flavor_resource = {
 	.one = "flavor",

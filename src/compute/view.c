@@ -326,5 +326,14 @@ json_t *server_view(struct call *c, const json_t *server)
  */
 json_t *server_view_changed(struct call *c, const json_t *server)
 {
-	return server_columns(c, server, false);
+	json_t *out = server_columns(c, server, false), *list, *address;
+	const char *name;
+	size_t i;
+
+	json_object_foreach (json_object_get(out, "addresses"), name, list)
+		json_array_foreach (list, i, address) {
+			json_object_del(address, "OS-EXT-IPS:type");
+			json_object_del(address, "OS-EXT-IPS-MAC:mac_addr");
+		}
+	return out;
 }

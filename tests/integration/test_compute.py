@@ -93,6 +93,8 @@ def test_flavor_looks_as_nova_shows_it(shared):
     assert got['extra_specs'] == {} and got['description'] is None
     listed = shared.admin.get(NOVA + '/flavors')['flavors']
     assert {'id', 'name', 'links'} == set(next(f for f in listed if f['name'] == 'looks'))
+    listed = shared.admin.get(NOVA + '/flavors', X_OpenStack_Nova_API_Version='2.55')['flavors']
+    assert {'id', 'name', 'description', 'links'} == set(next(f for f in listed if f['name'] == 'looks'))
 
 
 def test_flavor_names_and_ids_are_unique(shared):
@@ -462,6 +464,7 @@ def test_rename_and_metadata_reach_the_wish(cloud):
     path = f"{NOVA}/servers/{server['id']}"
     got = cloud.admin.put(path, {'server': {'name': 'new'}})['server']
     assert got['name'] == 'new' and not [key for key in got if ':' in key and key != 'OS-DCF:diskConfig']
+    assert {key for addresses in got['addresses'].values() for a in addresses for key in a} == {'addr', 'version'}
     cloud.admin.post(path + '/metadata', {'metadata': {'a': '1', 'b': '2'}}, 200)
     cloud.admin.put(path + '/metadata/a', {'meta': {'a': '3'}})
     cloud.admin.delete(path + '/metadata/b')

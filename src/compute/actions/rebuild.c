@@ -122,6 +122,10 @@ int action_rebuild(struct call *c, const json_t *args)
 	if (rc)
 		return rc;
 	out = server_view_changed(c, server);
+	if (compute_minor(c) >= 54)
+		json_object_set(out, "key_name", json_object_get(server, "key_name"));
+	if (compute_minor(c) >= 57)
+		json_object_set(out, "user_data", json_object_get(server, "user_data"));
 	json_object_set(out, "adminPass", json_object_get(server, "admin_pass"));
 	return call_reply(c, 202, json_pack("{s:o}", "server", out));
 }
