@@ -23,6 +23,8 @@ network_vlan_ranges = physnet1:100:199,physnet2:2000:2999
 [quotas]
 network = -1
 subnet = -1
+subnetpool = -1
+rbac_policy = 10
 """
 ADMIN, MEMBER = 'ba61599c5ad443598435f0ca9d8f543e', '9bb49a0b84e6420480021cc35bf5781c'
 
@@ -44,9 +46,11 @@ DIFFER = {
     ('ports', 'list by host'): 'direct-physical does not bind here',
     ('deletes', 'delete network in use'): 'names a port made between the recordings',
     ('misc', 'agents'): 'other agents',
-    ('misc', 'subnetpools'): 'no subnet pools here',
-    ('misc', 'service-providers'): 'no service providers here',
-    ('misc', 'rbac-policies'): 'no RBAC policies here',
+    ('misc', 'qos policies'): 'a 404 that says why',
+    ('misc', 'trunks'): 'a 404 that says why',
+    ('misc', 'segments'): 'a 404 that says why',
+    ('misc', 'service-providers'): 'a 404 that says why',
+    ('misc', 'rbac-policies'): 'a network that is shared has no policy of its own here',
     ('misc', 'network-ip-availabilities'): 'totals of IPv6 pools do not fit 64 bits',
     ('misc', 'routers (no l3)'): 'an empty list, as Horizon asks each page for it',
     ('misc', 'floatingips (no l3)'): 'an empty list, as Horizon asks each page for it',
@@ -56,7 +60,7 @@ DIFFER = {
     ('versions', 'unknown extension'): 'a real HTML fragment in JSON: ours is a NeutronError',
     ('versions', 'unknown version'): 'answered by another layer',
     ('versions', 'method not allowed'): 'a 405 in other words',
-    ('versions', 'json suffix'): 'no client has asked for it in years',
+    ('versions', 'json suffix'): 'a list of another moment',
     ('versions', 'put on collection'): 'a real 404 about "None": ours is a 405',
 }
 

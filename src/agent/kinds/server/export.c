@@ -226,12 +226,14 @@ void server_export(struct agent *a, struct entity *x)
 {
 	struct server *s = (struct server *)x;
 	const struct want_server *want = &s->facts.want;
-	const char *driver =
-		x->doc && want->snapshot ? imghdr_driver(want->image.disk.format) : NULL;
+	/* The document of a deleted server says nothing of its image. */
+	const char *driver = x->doc && want->snapshot && !want->deleted
+				     ? imghdr_driver(want->image.disk.format)
+				     : NULL;
 	struct export_job *j;
 	char dir[PATH_MAX];
 
-	if (!driver || want->deleted || s->exporting || strcmp(s->copied, want->snapshot) ||
+	if (!driver || s->exporting || strcmp(s->copied, want->snapshot) ||
 	    !retry_due(&s->export_retry, 0) || !(j = calloc(1, sizeof(*j))))
 		return;
 	j->agent = a;

@@ -7,10 +7,13 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/kinds/server/server.h"
 #include "base/file.h"
+
+#define SAVE_TRIES 50 /* a tenth of a second apart */
 
 static void saved_path(const char *dir, char out[PATH_MAX])
 {
@@ -29,6 +32,22 @@ bool server_saved(const char *dir)
 	return !access(path, F_OK);
 }
 
+/*
+ * A NIC's netdev goes a moment after the NIC: libvirt takes those away that it had made, and until
+ * then QEMU refuses to be saved.
+ */
+static int save(struct virt *v, const char *server, const char *path, struct err *e)
+{
+	int rc = virt_save(v, server, path, e);
+
+	for (unsigned int i = 1; rc == -EIO && i < SAVE_TRIES; i++) {
+		nanosleep(&(struct timespec){ .tv_nsec = 100000000L }, NULL);
+		*e = (struct err){ 0 };
+		rc = virt_save(v, server, path, e);
+	}
+	return rc;
+}
+
 /**
  * server_suspend() - Save a server that has no VF, and end it
  * @j: job
@@ -43,7 +62,7 @@ int server_suspend(struct server_job *j)
 	saved_path(j->dir, path);
 	snprintf(dir, sizeof(dir), "%s/private", j->dir);
 	rc = file_mkdirs(dir, 0700, &j->step.e);
-	rc = rc ?: virt_save(j->step.agent->virt, j->want.id, path, &j->step.e);
+	rc = rc ?: save(j->step.agent->virt, j->want.id, path, &j->step.e);
 	return rc == -ENOENT && server_saved(j->dir) ? 0 : rc;
 }
 
