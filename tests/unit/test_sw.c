@@ -1342,12 +1342,15 @@ static void a_change_that_is_cut_off_anywhere_never_was(void **state)
 	for (size_t size = ends[0], whole = 0; size <= ends[n]; size++) {
 		auto_free char *found = NULL;
 
+		while (ends[whole + 1] <= size && whole < n)
+			whole++;
+		/* at each byte of the first line, and of the others' beginnings and ends */
+		if (whole && size > ends[whole] + 12 && size + 3 < ends[whole + 1] && size % 32)
+			continue;
 		sw_close(w->sw);
 		w->sw = NULL;
 		assert_int_equal(file_replace(w->state, text, size, 0600, NULL), 0);
 		assert_int_equal(world_start(w), 0);
-		while (ends[whole + 1] <= size && whole < n)
-			whole++;
 		found = lasting(w);
 		assert_string_equal(found, was[whole]);
 		if (size % 97 && size != ends[n])
