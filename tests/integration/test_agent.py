@@ -626,9 +626,11 @@ def occupied(path):
             time.sleep(0.001)
     thread = threading.Thread(target=hold)
     thread.start()
-    yield
-    end.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
 
 
 def kill_in_start(vm, dead):
@@ -688,8 +690,8 @@ def test_a_start_that_waits_for_its_vf_is_ended_and_not_taken_for_never_begun(ho
     said, vf = host.log().count(NEVER), host.free_vf()
     with occupied(host.swd.dir / 'vhost' / f'p2p1-{vf}' / 'sock'):
         vm = Server(host, Net(host))
-        wait_for((host.libvirt.dir / f'run/qemu/{vm.domain}.pid').exists, 20, 'the start')
-        pid = vm.qemu()
+        path = host.libvirt.dir / f'run/qemu/{vm.domain}.pid'
+        pid = int(wait_for(lambda: path.exists() and path.read_text(), 20, 'the start'))
         vm.delete()
     assert not alive(pid) and vm.domain not in host.libvirt.domains()
     assert host.log().count(NEVER) == said
