@@ -110,6 +110,17 @@ uint64_t loop_now_ms(void)
 }
 
 /**
+ * sleep_ms() - Do nothing for a while
+ * @ms: milliseconds
+ *
+ * Context: any thread but a loop's.
+ */
+void sleep_ms(unsigned int ms)
+{
+	nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L }, NULL);
+}
+
+/**
  * loop_new() - Make an event loop
  * @e: error text, may be NULL
  *

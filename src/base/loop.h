@@ -43,5 +43,6 @@ int loop_signal_add(struct loop *loop, int signo, loop_fn fn, void *arg);
 int loop_post(struct loop *loop, loop_fn fn, void *arg);
 
 uint64_t loop_now_ms(void); /* CLOCK_MONOTONIC */
+void sleep_ms(unsigned int ms);
 
 #endif

@@ -214,7 +214,7 @@ static void *connect_thread(void *arg)
 				 virGetLastErrorMessage());
 		said = !conn;
 		if (!conn) {
-			nanosleep(&(struct timespec){ .tv_sec = RETRY_MS / 1000 }, NULL);
+			sleep_ms(RETRY_MS);
 			continue;
 		}
 		pthread_mutex_lock(&v->conn_lock);
@@ -232,7 +232,7 @@ static void *event_thread(void *arg)
 {
 	for (;;)
 		if (virEventRunDefaultImpl() < 0)
-			nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+			sleep_ms(100);
 	return NULL;
 }
 
@@ -388,7 +388,7 @@ static bool never_runs(virDomainPtr dom)
 		if (!in_start(dom) || virDomainGetControlInfo(dom, &control, 0) < 0 ||
 		    control.state != VIR_DOMAIN_CONTROL_OK)
 			return false;
-		nanosleep(&(struct timespec){ .tv_nsec = LOOK_MS * 1000000L }, NULL);
+		sleep_ms(LOOK_MS);
 	}
 	return true;
 }

@@ -11,7 +11,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+
+#include "base/loop.h"
 
 /* Of a NIC that was plugged in: its netdev and its chardev; libvirt names its own otherwise. */
 #define BACKEND_PREFIX "anyvf-"
@@ -65,11 +66,6 @@ static int say(struct virt *v, const char *server, const char *verb, json_t *arg
 	if (out)
 		*out = json_incref(value);
 	return 0;
-}
-
-static void sleep_ms(unsigned int ms)
-{
-	nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000L }, NULL);
 }
 
 /* The port that a device or a chardev is for; NULL: for none. */

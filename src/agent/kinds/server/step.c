@@ -4,10 +4,10 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "agent/kinds/server/cache.h"
 #include "agent/kinds/server/server.h"
+#include "base/loop.h"
 
 #define SHUTDOWN_MS    15000	 /* what a guest gets to end by itself */
 #define PRESS_EVERY_MS 4000	 /* a guest that boots may miss the power button */
@@ -20,11 +20,6 @@ static void evict_images(struct server_job *j)
 	snprintf(cache, sizeof(cache), "%s/images", j->step.agent->dir);
 	snprintf(servers, sizeof(servers), "%s/servers", j->step.agent->dir);
 	cache_evict(cache, servers);
-}
-
-static void sleep_ms(long ms)
-{
-	nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
 }
 
 /* The power button first; the plug when the guest does not follow. */

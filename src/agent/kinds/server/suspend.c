@@ -7,13 +7,14 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/kinds/server/server.h"
 #include "base/file.h"
+#include "base/loop.h"
 
-#define SAVE_TRIES 50 /* a tenth of a second apart */
+#define SAVE_MS	      5000
+#define SAVE_EVERY_MS 100
 
 static void saved_path(const char *dir, char out[PATH_MAX])
 {
@@ -38,12 +39,12 @@ bool server_saved(const char *dir)
  */
 static int save(struct virt *v, const char *server, const char *path, struct err *e)
 {
-	int rc = virt_save(v, server, path, e);
+	const uint64_t end = loop_now_ms() + SAVE_MS;
+	int rc;
 
-	for (unsigned int i = 1; rc == -EIO && i < SAVE_TRIES; i++) {
-		nanosleep(&(struct timespec){ .tv_nsec = 100000000L }, NULL);
+	while ((rc = virt_save(v, server, path, e)) == -EIO && loop_now_ms() < end) {
+		sleep_ms(SAVE_EVERY_MS);
 		*e = (struct err){ 0 };
-		rc = virt_save(v, server, path, e);
 	}
 	return rc;
 }
