@@ -24,7 +24,7 @@ run: deps all
 build/build.ninja:
 	meson setup build >/dev/null
 build-san/build.ninja:
-	CC=clang meson setup build-san -Dbuildtype=debug -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	CC=clang CC_LD=lld meson setup build-san -Dbuildtype=debug -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 
 check: build/build.ninja build-san/build.ninja
 	ninja -C build

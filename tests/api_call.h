@@ -25,16 +25,20 @@ static inline unsigned int api_call(struct engine *eng, const struct auth *who, 
 	}
 	if (!rc && c->service->begin)
 		rc = c->service->begin(c);
-	if (!rc)
-		rc = c->priv->handle ? c->priv->handle(c)
-				     : c->priv->res_handle(c, c->priv->resource);
+	do
+		if (rc >= 0)
+			rc = c->priv->handle ? c->priv->handle(c)
+					     : c->priv->res_handle(c, c->priv->resource);
+	while (rc == CALL_WAIT && c->priv->kept);
 	if (rc < 0)
 		call_undo(c);
 	else
-		rc = run_commit(c);
+		rc = group_take(c);
 	status = c->priv->fault_status ? c->priv->fault_status : rc < 0 ? 500 : c->status;
 	if (reply)
-		*reply = c->priv->fault_status ? fault_json(c) : json_incref(c->reply);
+		*reply = c->priv->fault_status ? fault_json(c)
+			 : c->priv->text.data  ? json_loads(c->priv->text.data, 0, NULL)
+					       : json_incref(c->reply);
 	call_free(c);
 	return status;
 }

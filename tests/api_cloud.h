@@ -40,7 +40,7 @@ static inline void cloud_open(struct cloud *f, const char *conf)
 	fputs(conf, out);
 	fclose(out);
 	f->ids = json_object();
-	assert_int_equal(store_open("mem:", &f->store, NULL), 0);
+	assert_int_equal(store_open("mem:", NULL, &f->store, NULL), 0);
 	if (conf_open(path, &f->conf, &e))
 		fail_msg("%s", e.msg);
 	f->loop = loop_new(NULL);

@@ -4,7 +4,45 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define HUGE (2u << 20) /* a huge page; buffers of some are made of such */
+
+/*
+ * A page that is touched first costs a fault, which virtual machines pay for dearly: 44 MB in small
+ * pages took 230 ms, in huge ones 8 (madvise(2), MADV_HUGEPAGE). Where there are none it is as any
+ * memory; of what is never touched there is none.
+ */
+static char *grow_huge(const struct buf *b, size_t size)
+{
+	char *data = aligned_alloc(HUGE, size);
+
+	if (!data)
+		return NULL;
+	madvise(data, size, MADV_HUGEPAGE);
+	if (b->data)
+		memcpy(data, b->data, b->len);
+	free(b->data);
+	return data;
+}
+
+static int grow(struct buf *b, size_t want)
+{
+	size_t size = MAX(want + 255, 2 * b->size);
+	bool huge = size > 2 * HUGE;
+	char *data;
+
+	if (huge)
+		size = (2 * size + HUGE - 1) / HUGE * HUGE;
+	data = huge ? grow_huge(b, size) : realloc(b->data, size);
+	if (!data)
+		return -ENOMEM;
+	b->data = data;
+	b->size = size;
+	return 0;
+}
 
 /**
  * buf_add() - Append bytes
@@ -19,15 +57,8 @@ int buf_add(struct buf *b, const void *data, size_t size, size_t max)
 {
 	if (b->len > max || size > max - b->len)
 		return -EMSGSIZE;
-	if (b->len + size + 1 > b->size) {
-		size_t want = MAX(b->len + size + 256, b->size * 2);
-		char *data_new = realloc(b->data, want);
-
-		if (!data_new)
-			return -ENOMEM;
-		b->data = data_new;
-		b->size = want;
-	}
+	if (b->len + size + 1 > b->size && grow(b, b->len + size + 1))
+		return -ENOMEM;
 	if (size)
 		memcpy(b->data + b->len, data, size);
 	b->len += size;

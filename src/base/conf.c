@@ -51,7 +51,12 @@ static const struct conf_key conf_keys[] = {
 	{ "api", "tls_client_ca", "" }, /* agents need a certificate of it */
 	{ "api", "plain_http", "off" }, /* beyond this machine */
 	{ "api", "public_url", "" }, /* "": https://LISTEN or http://LISTEN */
+	{ "api", "replica_url", "" }, /* for other replicas; "": https://LISTEN or http://LISTEN */
 	{ "api", "store", "" },	     /* "": sqlite:STATE_DIR/api/api.db */
+	{ "api", "store_ca", "" }, /* etcd's; "": the system's */
+	{ "api", "store_certificate", "" }, /* to show etcd */
+	{ "api", "store_key", "" },
+	{ "api", "store_keys", "/etc/anyvf/store.keys" }, /* documents in etcd are sealed; or off */
 	{ "api", "openrc", "/etc/anyvf/openrc" },
 	{ "api", "token_hours", "12" },
 	{ "api", "audit_log", "log" }, /* a file, or the daemon's log */
@@ -68,11 +73,12 @@ static const struct conf_key conf_keys[] = {
 	{ "quotas", "tap_service", "100" },
 	{ "quotas", "tap_flow", "500" },
 	{ "quotas", "tap_mirror", "100" },
+	{ "image", "directory", "" }, /* "": STATE_DIR/api/images */
 	{ "image", "quota_images", "200" }, /* of a project; -1: any number, as below */
 	{ "image", "quota_gb", "500" },
 	{ "image", "quota_properties", "128" }, /* of an image */
 	{ "agent", "user", "" }, /* "": anyvf-agent for qemu:///system, else as it was started */
-	{ "agent", "api", "" }, /* "": conf_api_url() */
+	{ "agent", "api", "" }, /* URL[, URL ...]; "": conf_api_url() */
 	{ "agent", "ca_file", "" }, /* "": the system's */
 	{ "agent", "client_certificate", "" },
 	{ "agent", "client_key", "" },
@@ -231,20 +237,33 @@ bool conf_bool(const struct conf *conf, const char *section, const char *key)
 /**
  * conf_api_url() - Where programs of this installation reach the API
  * @conf: configuration
- * @out:  [agent] api, else the listener
+ * @i:    which of the API's replicas, from 0
+ * @out:  of the list [agent] api, else the listener
  * @size: bytes of @out
+ *
+ * Return: false past the last, @out is "" then.
  */
-void conf_api_url(const struct conf *conf, char *out, size_t size)
+bool conf_api_url(const struct conf *conf, unsigned int i, char *out, size_t size)
 {
 	const char *url = conf_get(conf, "agent", "api");
+	size_t len;
 
-	if (*url)
-		snprintf(out, size, "%s", url);
-	else
-		snprintf(out, size, "%s://%s", *conf_get(conf, "api", "tls_key") ? "https" : "http",
-			 conf_get(conf, "api", "listen"));
-	if (*out && out[strlen(out) - 1] == '/')
-		out[strlen(out) - 1] = '\0';
+	*out = '\0';
+	if (!*url) {
+		if (!i)
+			snprintf(out, size, "%s://%s",
+				 *conf_get(conf, "api", "tls_key") ? "https" : "http",
+				 conf_get(conf, "api", "listen"));
+		return !i;
+	}
+	url += strspn(url, ", \t");
+	for (; i && *url; i--) {
+		url += strcspn(url, ", \t");
+		url += strspn(url, ", \t");
+	}
+	len = strcspn(url, ", \t");
+	snprintf(out, size, "%.*s", (int)(len && url[len - 1] == '/' ? len - 1 : len), url);
+	return len;
 }
 
 /**

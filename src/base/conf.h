@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 
+#define CONF_NO_API "none" /* [api] listen of a machine that has no API */
 #define CONF_DEFAULT_PATH "/etc/anyvf/anyvf.conf"
 
 struct conf;
@@ -22,7 +23,7 @@ AUTO_DEFINE(struct conf *, conf_free)
 
 /* The value, or the key's default; "" when neither. Asserts on a key no table has. */
 const char *conf_get(const struct conf *conf, const char *section, const char *key);
-void conf_api_url(const struct conf *conf, char *out, size_t size);
+bool conf_api_url(const struct conf *conf, unsigned int i, char *out, size_t size);
 bool conf_bool(const struct conf *conf, const char *section, const char *key);
 /* Names after the dot of sections such as [pf.p2p1]; i counts from 0; NULL past the end. */
 const char *conf_instance(const struct conf *conf, const char *family, unsigned int i);

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -86,6 +88,24 @@ static int write_all(int fd, const char *data, size_t size)
 		size -= (size_t)n;
 	}
 	return 0;
+}
+
+/**
+ * file_copy() - Append the rest of a file to another
+ * @from: from its position on
+ * @to:   open for writing
+ *
+ * Return: 0 or a negative errno. Context: blocks, briefly where the file system shares blocks.
+ */
+int file_copy(int from, int to)
+{
+	static const size_t most = 64 << 20;
+	ssize_t n;
+
+	do
+		n = copy_file_range(from, NULL, to, NULL, most, 0);
+	while (n > 0);
+	return n < 0 ? -errno : 0;
 }
 
 /**
@@ -279,10 +299,28 @@ int file_mkdirs(const char *path, mode_t mode, struct err *e)
 	return 0;
 }
 
+/* The process that @lock names, as text; does it live? 0: nobody named. */
+static bool holder_lives(int lock, char *pid, size_t size)
+{
+	ssize_t n = pread(lock, pid, size - 1, 0);
+
+	pid[MAX(n, 0)] = '\0';
+	pid[strcspn(pid, "\n")] = '\0';
+	return !kill((pid_t)atol(pid), 0) || errno != ESRCH;
+}
+
+#define LEAVE_MS     500   /* that a holder on its way out may take */
+#define ORPHAN_MS    10000 /* and the child of one that is dead */
+#define LOCK_LOOK_MS 20
+
 /**
- * file_lock() - Take a lock that ends with the process
+ * file_lock() - Take a lock that ends with the process and its children
  * @path: lock file, made if missing; our pid is written into it
  * @e:    error text, may be NULL
+ *
+ * A child that was forked under the lock has it too, until it ends or execs. Who was killed leaves
+ * such children for a moment: they are waited for, at most ten seconds; a holder that lives, half
+ * a second.
  *
  * Return: a descriptor to keep open, -EBUSY when another process has the lock (its pid is in the
  * message), or a negative errno.
@@ -294,12 +332,12 @@ int file_lock(const char *path, struct err *e)
 
 	if (fd < 0)
 		return err_errno(e, "%s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB)) {
+	for (int ms = 0; flock(fd, LOCK_EX | LOCK_NB); ms += LOCK_LOOK_MS) {
 		if (errno != EWOULDBLOCK)
 			return err_errno(e, "%s", path);
-		if (read(fd, pid, sizeof(pid) - 1) > 0)
-			pid[strcspn(pid, "\n")] = '\0';
-		return err_set(e, -EBUSY, "%s is locked by process %s", path, pid);
+		if (ms >= (holder_lives(fd, pid, sizeof(pid)) ? LEAVE_MS : ORPHAN_MS))
+			return err_set(e, -EBUSY, "%s is locked by process %s", path, pid);
+		usleep(LOCK_LOOK_MS * 1000);
 	}
 	snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
 	if (ftruncate(fd, 0) || write_all(fd, pid, strlen(pid)))

@@ -12,6 +12,7 @@ int file_read(const char *path, size_t max_size, char **out, size_t *size, struc
 int file_read_fd(int fd, const char *path, size_t max_size, char **out, size_t *size,
 		 struct err *e);
 int file_new(const char *path, mode_t mode, int *fd, struct err *e);
+int file_copy(int from, int to);
 int file_fill(int fd, const void *data, size_t size);
 int file_append(int fd, const char *path, size_t size, const void *data, size_t more,
 		struct err *e);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The control loop. One epoll set; timers are a short sorted-on-demand list, since a daemon has
- * tens of them; posts from other threads arrive through an eventfd. Sources deleted inside a
- * callback are only marked and freed after the turn, so a pending event never meets freed memory.
+ * The control loop. One epoll set; timers are a heap, the next one on top: a process that is many
+ * hosts has thousands; posts from other threads arrive through an eventfd. Descriptors deleted
+ * inside a callback are freed after the turn, so a pending event never meets freed memory.
  */
 #include "base/loop.h"
 
@@ -21,20 +21,20 @@
 struct loop_fd {
 	struct loop *loop;
 	int fd;
-	bool dead;		/* deleted; freed after the turn */
+	bool dead; /* deleted; freed after the turn */
 	loop_fd_fn fn;
 	void *arg;
-	struct loop_fd *next;	/* in loop->fds or loop->dead_fds */
+	struct loop_fd *next, **prev; /* in loop->fds or loop->dead */
 };
 
 struct loop_timer {
 	struct loop *loop;
-	uint64_t due_ms;	/* CLOCK_MONOTONIC; 0: not armed */
-	uint64_t every_ms;	/* 0: once */
-	bool dead;
+	uint64_t due_ms;   /* CLOCK_MONOTONIC; UINT64_MAX: not armed */
+	uint64_t order;	   /* of those that are due together, who was armed first */
+	uint64_t every_ms; /* 0: once */
+	size_t at;	   /* in loop->timers */
 	loop_fn fn;
 	void *arg;
-	struct loop_timer *next;
 };
 
 struct post {
@@ -52,12 +52,14 @@ struct sig {
 
 struct loop {
 	int ep;
-	int wake;		/* eventfd: posts are waiting, or loop_stop() was called */
-	int sigfd;		/* -1 until the first signal is asked for */
+	int wake;  /* eventfd: posts are waiting, or loop_stop() was called */
+	int sigfd; /* -1 until the first signal is asked for */
 	sigset_t sigs;
-	bool stopped;		/* __atomic: loop_stop() may come from any thread */
-	struct loop_fd *fds;
-	struct loop_timer *timers;
+	bool stopped; /* __atomic: loop_stop() may come from any thread */
+	struct loop_fd *fds, *dead;
+	struct loop_timer **timers; /* a heap, from 1: who is due first, armed or not */
+	size_t n_timers, room;
+	uint64_t orders; /* given so far */
 	struct sig *signals;
 	pthread_mutex_t posts_lock;
 	struct post *posts, **posts_tail;
@@ -149,27 +151,11 @@ struct loop *loop_new(struct err *e)
 	return loop;
 }
 
-static void reap(struct loop *loop, bool all)
+static void free_fds(struct loop_fd **list)
 {
-	for (struct loop_fd **p = &loop->fds; *p;) {
-		struct loop_fd *s = *p;
-
-		if (all || s->dead) {
-			*p = s->next;
-			free(s);
-		} else {
-			p = &s->next;
-		}
-	}
-	for (struct loop_timer **p = &loop->timers; *p;) {
-		struct loop_timer *t = *p;
-
-		if (all || t->dead) {
-			*p = t->next;
-			free(t);
-		} else {
-			p = &t->next;
-		}
+	for (struct loop_fd *s; (s = *list);) {
+		*list = s->next;
+		free(s);
 	}
 }
 
@@ -183,7 +169,11 @@ void loop_free(struct loop *loop)
 {
 	if (!loop)
 		return;
-	reap(loop, true);
+	free_fds(&loop->fds);
+	free_fds(&loop->dead);
+	while (loop->n_timers)
+		free(loop->timers[loop->n_timers--]);
+	free(loop->timers);
 	while (loop->signals) {
 		struct sig *s = take(loop->signals);
 
@@ -201,6 +191,22 @@ void loop_free(struct loop *loop)
 	auto_close_(&loop->wake);
 	auto_close_(&loop->ep);
 	free(loop);
+}
+
+static void fd_link(struct loop_fd **list, struct loop_fd *s)
+{
+	s->next = *list;
+	s->prev = list;
+	if (*list)
+		(*list)->prev = &s->next;
+	*list = s;
+}
+
+static void fd_unlink(struct loop_fd *s)
+{
+	*s->prev = s->next;
+	if (s->next)
+		s->next->prev = s->prev;
 }
 
 /**
@@ -221,12 +227,12 @@ struct loop_fd *loop_fd_add(struct loop *loop, int fd, uint32_t events, loop_fd_
 
 	if (!s)
 		return NULL;
-	*s = (struct loop_fd){ .loop = loop, .fd = fd, .fn = fn, .arg = arg, .next = loop->fds };
+	*s = (struct loop_fd){ .loop = loop, .fd = fd, .fn = fn, .arg = arg };
 	if (epoll_ctl(loop->ep, EPOLL_CTL_ADD, fd, &ev)) {
 		free(s);
 		return NULL;
 	}
-	loop->fds = s;
+	fd_link(&loop->fds, s);
 	return s;
 }
 
@@ -256,6 +262,57 @@ void loop_fd_del(struct loop_fd *src)
 		return;
 	epoll_ctl(src->loop->ep, EPOLL_CTL_DEL, src->fd, NULL);
 	src->dead = true;
+	fd_unlink(src);
+	fd_link(&src->loop->dead, src);
+}
+
+static bool is_before(const struct loop_timer *t, const struct loop_timer *other)
+{
+	return t->due_ms != other->due_ms ? t->due_ms < other->due_ms : t->order < other->order;
+}
+
+static void put(struct loop *loop, size_t at, struct loop_timer *t)
+{
+	loop->timers[at] = t;
+	t->at = at;
+}
+
+/* Finds the place of a timer: @at, or above, or below. */
+static void settle(struct loop *loop, size_t at, struct loop_timer *t)
+{
+	struct loop_timer **heap = loop->timers;
+
+	for (; at > 1 && is_before(t, heap[at / 2]); at /= 2)
+		put(loop, at, heap[at / 2]);
+	for (size_t child; (child = 2 * at) <= loop->n_timers; at = child) {
+		child += child < loop->n_timers && is_before(heap[child + 1], heap[child]);
+		if (is_before(t, heap[child]))
+			break;
+		put(loop, at, heap[child]);
+	}
+	put(loop, at, t);
+}
+
+static void arm(struct loop_timer *t, uint64_t due_ms)
+{
+	t->due_ms = due_ms;
+	t->order = t->loop->orders++;
+	settle(t->loop, t->at, t);
+}
+
+static int make_room(struct loop *loop)
+{
+	size_t room = loop->room ? 2 * loop->room : 16;
+	struct loop_timer **grown;
+
+	if (loop->n_timers + 1 < loop->room)
+		return 0;
+	grown = reallocarray(loop->timers, room, sizeof(struct loop_timer *));
+	if (!grown)
+		return -ENOMEM;
+	loop->timers = grown;
+	loop->room = room;
+	return 0;
 }
 
 /**
@@ -271,12 +328,12 @@ void loop_fd_del(struct loop_fd *src)
 struct loop_timer *loop_timer_add(struct loop *loop, uint64_t first_ms, uint64_t every_ms,
 				  loop_fn fn, void *arg)
 {
-	struct loop_timer *t = calloc(1, sizeof(*t));
+	struct loop_timer *t = make_room(loop) ? NULL : calloc(1, sizeof(*t));
 
 	if (!t)
 		return NULL;
-	*t = (struct loop_timer){ .loop = loop, .fn = fn, .arg = arg, .next = loop->timers };
-	loop->timers = t;
+	*t = (struct loop_timer){ .loop = loop, .fn = fn, .arg = arg };
+	put(loop, ++loop->n_timers, t);
 	loop_timer_set(t, first_ms, every_ms);
 	return t;
 }
@@ -289,8 +346,8 @@ struct loop_timer *loop_timer_add(struct loop *loop, uint64_t first_ms, uint64_t
  */
 void loop_timer_set(struct loop_timer *timer, uint64_t first_ms, uint64_t every_ms)
 {
-	timer->due_ms = first_ms == UINT64_MAX ? 0 : loop_now_ms() + first_ms;
 	timer->every_ms = every_ms;
+	arm(timer, first_ms == UINT64_MAX ? UINT64_MAX : loop_now_ms() + first_ms);
 }
 
 /**
@@ -299,8 +356,14 @@ void loop_timer_set(struct loop_timer *timer, uint64_t first_ms, uint64_t every_
  */
 void loop_timer_del(struct loop_timer *timer)
 {
-	if (timer)
-		timer->dead = true;
+	struct loop_timer *last;
+
+	if (!timer)
+		return;
+	last = timer->loop->timers[timer->loop->n_timers--];
+	if (last != timer)
+		settle(timer->loop, timer->at, last);
+	free(timer);
 }
 
 /**
@@ -363,31 +426,30 @@ int loop_post(struct loop *loop, loop_fn fn, void *arg)
 	return write(loop->wake, &one, sizeof(one)) < 0 && errno != EAGAIN ? -errno : 0;
 }
 
-static int ms_to_next_timer(const struct loop *loop, int most_ms)
+static uint64_t next_due_ms(const struct loop *loop)
 {
-	uint64_t now = loop_now_ms();
-	int wait = most_ms;
-
-	for (const struct loop_timer *t = loop->timers; t; t = t->next) {
-		uint64_t left;
-
-		if (t->dead || !t->due_ms)
-			continue;
-		left = t->due_ms > now ? t->due_ms - now : 0;
-		if (wait < 0 || left < (uint64_t)wait)
-			wait = (int)MIN(left, (uint64_t)3600000);
-	}
-	return wait;
+	return loop->n_timers ? loop->timers[1]->due_ms : UINT64_MAX;
 }
 
+static int ms_to_next_timer(const struct loop *loop, int most_ms)
+{
+	uint64_t now = loop_now_ms(), due_ms = next_due_ms(loop);
+	uint64_t left = due_ms > now ? due_ms - now : 0;
+
+	if (due_ms == UINT64_MAX || (most_ms >= 0 && left >= (uint64_t)most_ms))
+		return most_ms;
+	return (int)MIN(left, (uint64_t)3600000);
+}
+
+/* Those that are due by now; what they arm is for a later turn. */
 static void run_timers(struct loop *loop)
 {
-	uint64_t now = loop_now_ms();
+	uint64_t now = loop_now_ms(), orders = loop->orders;
 
-	for (struct loop_timer *t = loop->timers; t; t = t->next) {
-		if (t->dead || !t->due_ms || t->due_ms > now)
-			continue;
-		t->due_ms = t->every_ms ? now + t->every_ms : 0;
+	while (next_due_ms(loop) <= now && loop->timers[1]->order < orders) {
+		struct loop_timer *t = loop->timers[1];
+
+		arm(t, t->every_ms ? now + t->every_ms : UINT64_MAX);
 		t->fn(t->arg);
 	}
 }
@@ -414,7 +476,7 @@ int loop_turn(struct loop *loop, int timeout_ms)
 			s->fn(s->arg, ev[i].events);
 	}
 	run_timers(loop);
-	reap(loop, false);
+	free_fds(&loop->dead);
 	return n;
 }
 

@@ -68,7 +68,6 @@ void omap_free(struct omap *map)
 		return;
 	for (node = map->head[0]; node; node = next) {
 		next = node->next[0];
-		free((char *)node->key);
 		free(node);
 	}
 	free(map);
@@ -120,17 +119,15 @@ struct omap_node *omap_insert(struct omap *map, const char *key)
 {
 	struct omap_node **links[LEVELS], *node = seek(map, key, links);
 	unsigned int levels = random_levels(map);
-	auto_free char *copy = NULL;
+	size_t size = sizeof(*node) + levels * sizeof(node->next[0]), len = strlen(key) + 1;
 
 	if (node && !strcmp(node->key, key))
 		return node;
-	copy = strdup(key);
-	node = calloc(1, sizeof(*node) + levels * sizeof(node->next[0]));
-	if (!copy || !node) {
-		free(node);
+	node = malloc(size + len); /* the key behind the links: most who come for these read it */
+	if (!node)
 		return NULL;
-	}
-	node->key = take(copy);
+	node->key = memcpy((char *)node + size, key, len);
+	node->value = NULL;
 	for (unsigned int l = 0; l < levels; l++) {
 		node->next[l] = *links[l];
 		*links[l] = node;
@@ -156,7 +153,6 @@ void *omap_remove(struct omap *map, const char *key)
 	value = node->value;
 	for (unsigned int l = 0; l < LEVELS && *links[l] == node; l++)
 		*links[l] = node->next[l];
-	free((char *)node->key);
 	free(node);
 	map->count--;
 	return value;

@@ -12,7 +12,7 @@
 
 struct omap;
 struct omap_node {
-	const char *key;  /* owned by the map */
+	const char *key;  /* behind the node, with it */
 	void *value;	  /* the user's; may be replaced in place */
 	struct omap_node *next[]; /* [0]: the next key in order */
 };

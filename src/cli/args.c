@@ -144,6 +144,17 @@ int cli_wrong(const char *arg, const char *why)
 }
 
 /**
+ * cli_end() - Is the line read to its end?
+ * @cli: run
+ *
+ * Return: CLI_OK, or CLI_USAGE after printing the word too many.
+ */
+int cli_end(struct cli *cli)
+{
+	return *cli->words ? cli_wrong(*cli->words, "one word too many") : CLI_OK;
+}
+
+/**
  * cli_missing() - A word that has to come first did not
  * @key: its name
  *
@@ -184,13 +195,17 @@ int cli_duplicate(const char *key, const char *arg)
 /**
  * cli_unknown() - No such command
  * @object:  the object it was given to
- * @command: the word
+ * @command: the word; NULL: there is none
  *
  * Return: CLI_USAGE.
  */
 int cli_unknown(const char *object, const char *command)
 {
-	fprintf(stderr, "Command \"%s\" is unknown, try \"anyvf %s help\".\n", command, object);
+	if (command)
+		fprintf(stderr, "Command \"%s\" is unknown", command);
+	else
+		fputs("A command is missing", stderr);
+	fprintf(stderr, ", try \"anyvf %s help\".\n", object);
 	return CLI_USAGE;
 }
 
@@ -202,6 +217,8 @@ int cli_unknown(const char *object, const char *command)
  */
 int cli_error(const struct err *e)
 {
-	fprintf(stderr, "Error: %s.\n", e->msg);
+	size_t len = strlen(e->msg); /* the API's sentences end with a full stop */
+
+	fprintf(stderr, "Error: %s%s\n", e->msg, len && e->msg[len - 1] == '.' ? "" : ".");
 	return CLI_FAIL;
 }

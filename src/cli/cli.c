@@ -55,6 +55,20 @@ static const char svc_usage[] =
 	"anyvf svc del PF NAME\n"
 	"anyvf [-j [-p]] svc show [PF]\n";
 
+static const char host_usage[] =
+	"anyvf [-j [-p]] host list\n"
+	"anyvf [-j [-p]] host add HOST [hours N] (a token by which a machine joins: anyvf up "
+	"--join)\n"
+	"anyvf host disable HOST [reason TEXT]   (no new servers)\n"
+	"anyvf host enable HOST\n"
+	"anyvf host drain HOST [--stop]          (disable it, list its servers, stop them)\n"
+	"anyvf host remove HOST [--force]        (one that is down and has no server)\n"
+	"Each takes --config FILE behind its command.\n";
+
+static const char store_usage[] =
+	"anyvf store copy [--config FILE] FROM TO\n"
+	"FROM and TO as [api] store: sqlite:PATH, etcd:URL[,URL...][/PREFIX]; TO is empty.\n";
+
 /* iproute2's order: the first that an abbreviation fits wins. */
 static const struct cli_command link_commands[] = {
 	{ "set", cli_link_set },  { "change", cli_link_set }, { "show", cli_link_show },
@@ -121,8 +135,9 @@ const struct cli_object cli_objects[] = {
 	{ .word = "up",
 	  .run = cli_up,
 	  .help = "start the daemons, and libvirt if nobody did; make the configured PFs",
-	  .usage = "anyvf up [--config FILE]\n",
-	  .more = "--config" },
+	  .usage = "anyvf up [--join URL] [--token TOKEN | --token-file FILE|-] [--config FILE]\n"
+		   "    (TOKEN: of `anyvf host add`, by which this machine becomes a host; once)\n",
+	  .more = "--join --token --token-file --config" },
 	{ .word = "down",
 	  .run = cli_down,
 	  .help = "stop the guests, then what `up` started",
@@ -132,6 +147,16 @@ const struct cli_object cli_objects[] = {
 	  .run = cli_status,
 	  .help = "what runs, and why something does not",
 	  .usage = "anyvf [-j [-p]] status [--config FILE]\n",
+	  .more = "--config" },
+	{ .word = "host",
+	  .commands = cli_host_commands,
+	  .help = "hosts of the cloud: list, add, disable, enable, drain, remove",
+	  .usage = host_usage,
+	  .more = "reason hours --stop --force --config" },
+	{ .word = "store",
+	  .commands = cli_store_commands,
+	  .help = "move what the API keeps from one store to another",
+	  .usage = store_usage,
 	  .more = "--config" },
 	{ .word = "console",
 	  .run = cli_console,

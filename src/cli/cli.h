@@ -52,7 +52,7 @@ struct cli_object {
 };
 extern const struct cli_object cli_objects[]; /* ends with word NULL */
 extern const struct cli_command cli_pf_commands[], cli_vf_commands[], cli_mirror_commands[],
-	cli_svc_commands[];
+	cli_svc_commands[], cli_store_commands[], cli_host_commands[];
 
 int cli_main(int argc, char *const argv[]);
 
@@ -65,6 +65,7 @@ bool cli_int(const char *text, int *out);
 size_t cli_lladdr(const char *text, uint8_t out[32]);
 int cli_incomplete(void);
 int cli_wrong(const char *arg, const char *why);
+int cli_end(struct cli *cli);
 int cli_missing(const char *key);
 int cli_garbage(const char *key, const char *arg);
 int cli_duplicate(const char *key, const char *arg);

@@ -28,7 +28,7 @@ struct ip {
 /* A PF that is seen from the namespace at hand. */
 struct ip_pf {
 	char name[64];
-	char netdev[IFNAMSIZ]; /* its host interface, or who has its name; "": there is none */
+	char netdev[IFNAMSIZ]; /* its host interface, or the uplink that has its name; "": none */
 	unsigned int ifindex;  /* of that, 0: none */
 };
 

@@ -62,17 +62,22 @@ static bool is_here(struct ip *ip)
 	return !own || !theirs || own == theirs;
 }
 
+/* Its host interface, or the uplink that it is named after; who only has its name is another. */
+static unsigned int netdev_of(const char *name, const json_t *config, const json_t *status)
+{
+	const char *uplink = json_string_value(json_object_get(config, "uplink_arg"));
+
+	if (json_is_true(json_object_get(config, "host_if")))
+		return (unsigned int)json_integer_value(json_object_get(status, "ifindex"));
+	return uplink && !strcmp(uplink, name) ? if_nametoindex(name) : 0;
+}
+
 static void fill(struct ip_pf *pf, const char *name, const json_t *got)
 {
-	const json_t *status = json_object_get(got, "status");
-	const json_t *host_if = json_object_get(json_object_get(got, "config"), "host_if");
-
 	snprintf(pf->name, sizeof(pf->name), "%s", name);
-	if (json_is_true(host_if))
-		pf->ifindex = (unsigned int)json_integer_value(json_object_get(status, "ifindex"));
+	pf->ifindex =
+		netdev_of(name, json_object_get(got, "config"), json_object_get(got, "status"));
 	if (!pf->ifindex || !if_indextoname(pf->ifindex, pf->netdev))
-		pf->ifindex = if_nametoindex(name);
-	if (pf->ifindex && !*pf->netdev && !if_indextoname(pf->ifindex, pf->netdev))
 		pf->ifindex = 0;
 }
 

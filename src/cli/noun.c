@@ -241,7 +241,7 @@ static int pf_del(struct cli *cli)
 
 	if (!name)
 		return cli_incomplete();
-	if (noun_end(cli))
+	if (cli_end(cli))
 		return CLI_USAGE;
 	return answer(cli_call_pf(cli, name, "pf.del", json_object(), NULL, &e), &e);
 }
@@ -377,7 +377,7 @@ static int svc_del(struct cli *cli)
 
 	if (!pf || !name)
 		return cli_incomplete();
-	if (noun_end(cli))
+	if (cli_end(cli))
 		return CLI_USAGE;
 	return answer(cli_call_pf(cli, pf, "svc.del", json_pack("{s:s}", "name", name), NULL, &e),
 		      &e);

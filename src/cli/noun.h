@@ -16,7 +16,6 @@
 
 int noun_read_vf(struct cli *cli, const char **pf, uint32_t *vf);
 int noun_call_vf(struct cli *cli, const char *method, const char **pf, uint32_t *vf, json_t **got);
-int noun_end(struct cli *cli);
 
 /* What `anyvf capture` was asked for. */
 struct noun_capture {

@@ -199,7 +199,7 @@ static int mirror_del(struct cli *cli)
 
 	if (!name)
 		return cli_incomplete();
-	return noun_end(cli) ? CLI_USAGE : call(cli, "mirror.del", name, json_object());
+	return cli_end(cli) ? CLI_USAGE : call(cli, "mirror.del", name, json_object());
 }
 
 /* PF {vf N | pf | uplink | vlan V} */

@@ -194,7 +194,7 @@ int noun_show_pf(struct cli *cli)
 	int rc = read_pfs(cli, &names);
 
 	if (!rc)
-		rc = noun_end(cli);
+		rc = cli_end(cli);
 	if (rc)
 		return rc;
 	json_array_foreach (names, i, name) {
@@ -388,7 +388,7 @@ static int show_list(struct cli *cli, const char *method, const char *key,
 	json_t *item;
 	size_t i;
 
-	if (noun_end(cli))
+	if (cli_end(cli))
 		return CLI_USAGE;
 	if (cli_call_any(cli, method, json_object(), &list, &e))
 		return cli_error(&e);

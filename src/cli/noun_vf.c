@@ -24,17 +24,6 @@ int noun_read_vf(struct cli *cli, const char **pf, uint32_t *vf)
 }
 
 /**
- * noun_end() - Is the line read to its end?
- * @cli: run
- *
- * Return: CLI_OK, or CLI_USAGE after printing the word too many.
- */
-int noun_end(struct cli *cli)
-{
-	return *cli->words ? cli_wrong(*cli->words, "one word too many") : CLI_OK;
-}
-
-/**
  * noun_call_vf() - A verb that wants no more than "PF N", which end the line
  * @cli:    words start at PF
  * @method: the verb's, see ctl/ctl.h
@@ -50,7 +39,7 @@ int noun_call_vf(struct cli *cli, const char *method, const char **pf, uint32_t 
 	int rc = noun_read_vf(cli, pf, vf);
 
 	if (!rc)
-		rc = noun_end(cli);
+		rc = cli_end(cli);
 	if (rc)
 		return rc;
 	rc = cli_call_pf(cli, *pf, method, json_pack("{s:i}", "vf", (int)*vf), got, &e);

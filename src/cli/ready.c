@@ -9,6 +9,7 @@
 #include "httpc/httpc.h"
 
 #define PROBE_TIMEOUT_MS 2000
+#define API_TIMEOUT_MS	 6000 /* it waits 5 s for its store before it says so */
 
 static int socket_ready(const char *path, struct err *e)
 {
@@ -45,17 +46,12 @@ static int swd_ready(struct site *site, struct err *e)
 static int apid_ready(struct site *site, struct err *e)
 {
 	auto_httpc_answer struct httpc_answer answer = { 0 };
-	auto_of(httpc_close) struct httpc *http = NULL;
-	const struct httpc_trust trust = { .ca_file = site_conf(site, "agent", "ca_file") };
-	char url[300];
-	struct httpc_req req = { .method = "GET",
-				.url = url,
-				.timeout_ms = PROBE_TIMEOUT_MS,
-				.trust = &trust };
-	int rc = httpc_open(&http, e);
+	int rc =
+		site_ask(site, &(struct httpc_req){ .method = "GET", .timeout_ms = API_TIMEOUT_MS },
+			 "", &answer, e);
 
-	conf_api_url(site->conf, url, sizeof(url));
-	return rc ? rc : httpc_call(http, &req, &answer, e);
+	/* it is there, but its store is not */
+	return rc ?: answer.status >= 500 ? cloud_refused("the API", &answer, e) : 0;
 }
 
 /**
@@ -68,7 +64,7 @@ static int apid_ready(struct site *site, struct err *e)
  */
 int site_ready(struct site *site, enum prog_id id, struct err *e)
 {
-	static int (*const ready[PROG_N])(struct site *site, struct err *e) = {
+	static int (*const ready[PROG_N])(struct site * site, struct err * e) = {
 		[PROG_VIRTLOGD] = virtlogd_ready, [PROG_LIBVIRTD] = libvirtd_ready,
 		[PROG_SWD] = swd_ready,		  [PROG_APID] = apid_ready,
 		[PROG_AGENTD] = cloud_host_alive,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "httpc/httpc.h"
 
 #define SYSTEM_URI "qemu:///system"
 
@@ -51,12 +52,31 @@ int site_open(struct cli *cli, struct site *site)
 		}
 	}
 	if (absolute(cli->run_dir, site->run_dir, sizeof(site->run_dir), &e) ||
-	    conf_open(site->config, &site->conf, &e))
+	    site_read_conf(site, &e))
 		return cli_error(&e);
 	cli->run_dir = site->run_dir;
+	return CLI_OK;
+}
+
+/**
+ * site_read_conf() - Read the configuration, once more if it was read before
+ * @site: site; what site_conf() answered is gone
+ * @e:    error text, may be NULL
+ *
+ * Return: as conf_open(); the old one stays then.
+ */
+int site_read_conf(struct site *site, struct err *e)
+{
+	struct conf *conf = NULL;
+	int rc = conf_open(site->config, &conf, e);
+
+	if (rc)
+		return rc;
+	conf_free(site->conf);
+	site->conf = conf;
 	site->uri = site_conf(site, "agent", "libvirt_uri");
 	site->own_libvirt = !strcmp(site->uri, SYSTEM_URI);
-	return CLI_OK;
+	return 0;
 }
 
 /**
@@ -69,6 +89,30 @@ void site_close(struct site *site)
 	free(site->token);
 	site->conf = NULL;
 	site->token = NULL;
+}
+
+/**
+ * site_program() - Where a program of ours is
+ * @name: its name
+ * @out:  gets its path: beside this program (the build tree, /usr/bin), in ../sbin or
+ *        ../libexec/anyvf, else the name, for PATH
+ * @size: room
+ */
+void site_program(const char *name, char *out, size_t size)
+{
+	static const char *const places[] = { "", "../sbin/", "../libexec/anyvf/" };
+	char self[400];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	self[n > 0 ? n : 0] = '\0';
+	slash = strrchr(self, '/');
+	for (unsigned int i = 0; slash && i < ARRAY_LEN(places); i++) {
+		snprintf(out, size, "%.*s/%s%s", (int)(slash - self), self, places[i], name);
+		if (!access(out, X_OK))
+			return;
+	}
+	snprintf(out, size, "%s", name);
 }
 
 /**
@@ -85,14 +129,49 @@ const char *site_conf(const struct site *site, const char *section, const char *
 }
 
 /**
+ * site_ask() - Ask the API something: the first of its replicas that is there
+ * @site: site; keeps the URL of who answered
+ * @req:  what to ask, but for URL and trust
+ * @path: behind the API's URL
+ * @out:  gets the answer, of any status, freed with httpc_answer_fini(); untouched on failure
+ * @e:    what the first of them said
+ *
+ * Return: 0; -EINVAL without a URL; as httpc_call() of the last.
+ */
+int site_ask(struct site *site, const struct httpc_req *req, const char *path,
+	     struct httpc_answer *out, struct err *e)
+{
+	auto_of(httpc_close) struct httpc *http = NULL;
+	const struct httpc_trust trust = { .ca_file = site_conf(site, "agent", "ca_file") };
+	char base[sizeof(site->api)], url[512];
+	struct httpc_req asked = *req;
+	int rc = httpc_open(&http, e);
+
+	if (rc)
+		return rc;
+	asked.url = url;
+	asked.trust = &trust;
+	rc = -EINVAL;
+	for (unsigned int i = 0; rc && conf_api_url(site->conf, i, base, sizeof(base)); i++) {
+		snprintf(url, sizeof(url), "%s%s", base, path);
+		rc = httpc_call(http, &asked, out, e);
+		snprintf(site->api, sizeof(site->api), "%s", rc ? "" : base);
+	}
+	return rc;
+}
+
+/**
  * site_uses() - Is a program ours to start here?
  * @site: site
  * @id:   program
  *
- * A libvirt that is not the system's has its own ways to be started.
+ * A libvirt that is not the system's has its own ways to be started, and a machine that joined a
+ * cloud has no API.
  */
 bool site_uses(const struct site *site, enum prog_id id)
 {
+	if (id == PROG_APID)
+		return strcmp(site_conf(site, "api", "listen"), CONF_NO_API) != 0;
 	return site->own_libvirt || (id != PROG_VIRTLOGD && id != PROG_LIBVIRTD);
 }
 

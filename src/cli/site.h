@@ -23,6 +23,7 @@ struct site {
 	const char *uri;   /* of libvirt */
 	bool own_libvirt;  /* the system's libvirt, which `up` starts if nobody did */
 	char *token;	   /* of the API's admin; NULL until asked for */
+	char api[300];	   /* URL of the replica of the API that answered last; "": none did */
 };
 
 struct prog {
@@ -33,6 +34,7 @@ struct prog {
 extern const struct prog progs[PROG_N];
 
 int site_open(struct cli *cli, struct site *site);
+int site_read_conf(struct site *site, struct err *e);
 void site_close(struct site *site);
 static inline void site_auto_(struct site *site)
 {
@@ -40,13 +42,37 @@ static inline void site_auto_(struct site *site)
 }
 #define auto_site __attribute__((cleanup(site_auto_)))
 
+void site_program(const char *name, char *out, size_t size);
 const char *site_conf(const struct site *site, const char *section, const char *key);
+struct httpc_answer;
+struct httpc_req;
+int site_ask(struct site *site, const struct httpc_req *req, const char *path,
+	     struct httpc_answer *out, struct err *e);
 bool site_uses(const struct site *site, enum prog_id id);
 pid_t site_pid(const struct site *site, enum prog_id id);
 bool site_started(const struct site *site, enum prog_id id);
 void site_mark(const struct site *site, enum prog_id id, pid_t pid);
 
 int site_ready(struct site *site, enum prog_id id, struct err *e);
+int cloud_ask(struct site *site, const char *method, const char *path, const json_t *body,
+	      json_t **out, struct err *e);
+int cloud_refused(const char *what, const struct httpc_answer *answer, struct err *e);
 int cloud_host_alive(struct site *site, struct err *e);
+json_t *cloud_login_body(const char *user, const char *password, const char *project);
+
+/* join.c: what `anyvf up` is told to join by. */
+struct join {
+	const char *url;  /* --join; NULL: as the token says */
+	const char *file; /* --token-file, "-" for standard input */
+	char *text;	  /* --token; owned */
+};
+int join_words(struct cli *cli, struct join *j);
+int join_site(struct site *site, struct join *j, struct err *e);
+void join_fini(struct join *j);
+static inline void join_auto_(struct join *j)
+{
+	join_fini(j);
+}
+#define auto_join __attribute__((cleanup(join_auto_)))
 
 #endif

@@ -9,10 +9,24 @@
 
 #define VIRSH_WAIT_MS 10000
 
+/* The replica of the API that the agent of this host asks, as it wrote it down; "" if unknown. */
+static void agents_api(const struct site *site, char *out, size_t size)
+{
+	auto_of(json_decref) json_t *record = NULL;
+	const char *url;
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/agent/api.json", site_conf(site, "host", "state_dir"));
+	record = json_load_file(path, 0, NULL);
+	url = json_string_value(json_object_get(record, "url"));
+	snprintf(out, size, "%s", url ? url : "");
+}
+
 /* What a program serves, for people. */
 static void describe(struct site *site, enum prog_id id, const json_t *pfs, char *out, size_t size)
 {
 	const char *host = site_conf(site, "host", "name");
+	char api[300];
 	const json_t *pf;
 	size_t i, n = 0;
 
@@ -29,12 +43,12 @@ static void describe(struct site *site, enum prog_id id, const json_t *pfs, char
 			snprintf(out, size, "no PFs yet (anyvf pf add)");
 		return;
 	case PROG_APID:
-		conf_api_url(site->conf, out, size);
-		n = strlen(out);
-		snprintf(out + n, size - n, ", %s", site_conf(site, "api", "openrc"));
+		snprintf(out, size, "%s, %s", site->api, site_conf(site, "api", "openrc"));
 		return;
 	case PROG_AGENTD:
-		snprintf(out, size, "host %s%salive", host, *host ? " " : "");
+		agents_api(site, api, sizeof(api));
+		snprintf(out, size, "host %s%salive%s%s", host, *host ? " " : "",
+			 *api ? ", by " : "", api);
 		return;
 	case PROG_LIBVIRTD:
 		snprintf(out, size, "%s", site->uri);
@@ -91,8 +105,8 @@ int cli_status(struct cli *cli)
 
 	if (rc)
 		return rc;
-	if (*cli->words)
-		return cli_wrong(*cli->words, "one word too many");
+	if (cli_end(cli))
+		return CLI_USAGE;
 	if (cli_call_all(cli, "pf.list", &pfs, NULL))
 		pfs = json_array();
 	for (enum prog_id id = 0; id < PROG_N; id++) {

@@ -43,24 +43,6 @@ static int lock_site(const struct site *site, struct err *e)
 	return rc < 0 ? file_lock(path, e) : rc;
 }
 
-/* Beside this program (the build tree, /usr/bin), in ../sbin or ../libexec/anyvf, else by PATH. */
-static void find_program(const char *name, char *out, size_t size)
-{
-	static const char *const places[] = { "", "../sbin/", "../libexec/anyvf/" };
-	char self[400];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	self[n > 0 ? n : 0] = '\0';
-	slash = strrchr(self, '/');
-	for (unsigned int i = 0; slash && i < ARRAY_LEN(places); i++) {
-		snprintf(out, size, "%.*s/%s%s", (int)(slash - self), self, places[i], name);
-		if (!access(out, X_OK))
-			return;
-	}
-	snprintf(out, size, "%s", name);
-}
-
 /* Runs on when we end: a session of its own, the log as its output. */
 static pid_t start_daemon(const char *const argv[], const char *log, struct err *e)
 {
@@ -134,7 +116,7 @@ static int start(struct site *site, enum prog_id id, struct start *s, struct err
 		return 0;
 	snprintf(s->log, sizeof(s->log), "%s/%s.log", site_conf(site, "host", "log_dir"),
 		 progs[id].name);
-	find_program(progs[id].name, program, sizeof(program));
+	site_program(progs[id].name, program, sizeof(program));
 	snprintf(libvirt, sizeof(libvirt), "%s/libvirtd.conf", site->cli->run_dir);
 	if (id == PROG_LIBVIRTD && write_libvirt_conf(libvirt, e))
 		return -EIO;
@@ -268,7 +250,7 @@ static int add_pfs(struct site *site)
 }
 
 /**
- * cli_up() - anyvf up [--config FILE]
+ * cli_up() - anyvf up [--join URL] [--token TOKEN | --token-file FILE] [--config FILE]
  * @cli: words start behind `up`
  *
  * Return: CLI_OK when every part is ready, else CLI_FAIL.
@@ -276,16 +258,18 @@ static int add_pfs(struct site *site)
 int cli_up(struct cli *cli)
 {
 	auto_site struct site site = { 0 };
+	auto_join struct join join = { 0 };
 	uint64_t start_ms = loop_now_ms();
 	struct err e = { 0 };
-	int rc = site_open(cli, &site);
+	int rc = join_words(cli, &join) ?: site_open(cli, &site) ?: join_words(cli, &join);
 
 	if (rc)
 		return rc;
-	if (*cli->words)
-		return cli_wrong(*cli->words, "one word too many");
+	if (cli_end(cli))
+		return CLI_USAGE;
 	auto_close int lock = lock_site(&site, &e);
-	if (lock < 0 || file_mkdirs(site_conf(&site, "host", "log_dir"), 0755, &e))
+	if (lock < 0 || join_site(&site, &join, &e) ||
+	    file_mkdirs(site_conf(&site, "host", "log_dir"), 0755, &e))
 		return cli_error(&e);
 	if (bring_up(&site, PROG_VIRTLOGD, PROG_APID, &e))
 		return cli_error(&e);
@@ -445,8 +429,8 @@ int cli_down(struct cli *cli)
 	if (rc)
 		return rc;
 	keep |= cli_accept(cli, "--keep-guests");
-	if (*cli->words)
-		return cli_wrong(*cli->words, "one word too many");
+	if (cli_end(cli))
+		return CLI_USAGE;
 	auto_close int lock = lock_site(&site, &e);
 	if (lock < 0)
 		return cli_error(&e);

@@ -17,11 +17,7 @@
 	"drive at boot."
 #define NOVA_NET                                                                                   \
 	"It was nova-network's, which is gone from Nova: networks are the network service's."
-#define SIZE                                                                                       \
-	"A server keeps the size it was made with: make an image of its disk, and boot that with " \
-	"another flavor."
-#define RESCUE                                                                                     \
-	"A server has its own disk alone: make an image of it, and look into that, or rebuild."
+#define PROXY  "It stood for the network service until microversion 2.35: ask that one itself."
 #define GONE   "It is gone from Nova."
 #define ACTION "/v2.1/servers/{}/action"
 
@@ -34,8 +30,7 @@ const struct absent compute_absent[] = {
 	{ "/v2.1/os-assisted-volume-snapshots*", NULL, NULL, 404, VOLUMES },
 	{ "/v2.1/servers/{}/os-volume_attachments", "POST", NULL, 400, VOLUMES },
 	{ "/v2.1/servers/{}/os-volume_attachments/*", NULL, NULL, 404, VOLUMES },
-	{ "/v2.1/os-migrations*", NULL, NULL, 404, STAYS },
-	{ "/v2.1/servers/{}/migrations*", NULL, NULL, 404, STAYS },
+	{ "/v2.1/servers/{}/migrations/*", NULL, NULL, 404, STAYS },
 	{ "/v2.1/servers/{}/topology", NULL, NULL, 404,
 	  "Guests see one NUMA node: there is no topology to show." },
 	{ "/v2.1/os-console-auth-tokens*", NULL, NULL, 404, CONSOLES },
@@ -50,6 +45,9 @@ const struct absent compute_absent[] = {
 	{ "/v2.1/os-security-group-default-rules*", NULL, NULL, 410, NOVA_NET },
 	{ "/v2.1/os-networks-associate*", NULL, NULL, 410, NOVA_NET },
 	{ "/v2.1/servers/{}/os-virtual-interfaces*", NULL, NULL, 410, NOVA_NET },
+	{ "/v2.1/images", "DELETE", NULL, 404, "Images are deleted one by one, by their ids." },
+	{ "/v2.1/os-networks*", NULL, NULL, 404, PROXY },
+	{ "/v2.1/os-tenant-networks*", NULL, NULL, 404, PROXY },
 	{ "/v2.1/os-agents*", NULL, NULL, 410, GONE },
 	{ "/v2.1/os-cells*", NULL, NULL, 410, GONE },
 	{ "/v2.1/os-certificates*", NULL, NULL, 410, GONE },
@@ -74,11 +72,6 @@ const struct absent compute_absent[] = {
 	{ ACTION, "POST", "shelve", 400, STAYS },
 	{ ACTION, "POST", "shelveOffload", 400, STAYS },
 	{ ACTION, "POST", "unshelve", 400, STAYS },
-	{ ACTION, "POST", "resize", 400, SIZE },
-	{ ACTION, "POST", "confirmResize", 400, SIZE },
-	{ ACTION, "POST", "revertResize", 400, SIZE },
-	{ ACTION, "POST", "rescue", 400, RESCUE },
-	{ ACTION, "POST", "unrescue", 400, RESCUE },
 	{ ACTION, "POST", "createBackup", 400,
 	  "Backups are not counted and rotated here: createImage makes one." },
 	{ ACTION, "POST", "addFloatingIp", 400, NO_L3 },

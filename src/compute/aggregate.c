@@ -112,23 +112,14 @@ int boot_zone(struct call *c, struct boot *b)
 	return 0;
 }
 
-static void put_time(json_t *out, const char *key)
-{
-	const char *time = doc_text(out, key);
-
-	if (time)
-		json_object_set_new(out, key,
-				    json_sprintf("%.*s.000000", (int)strcspn(time, "Z"), time));
-}
-
 static json_t *aggregate_view(const struct call *c, const json_t *one)
 {
 	json_t *out = json_copy((json_t *)one);
 
 	if (compute_minor(c) < 41)
 		json_object_del(out, "uuid");
-	put_time(out, "created_at");
-	put_time(out, "updated_at");
+	json_object_set_new(out, "created_at", compute_stamp(one, "created_at"));
+	json_object_set_new(out, "updated_at", compute_stamp(one, "updated_at"));
 	json_object_update_new(out, json_pack("{s:b,s:n}", "deleted", 0, "deleted_at"));
 	return out;
 }

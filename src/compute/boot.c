@@ -16,10 +16,10 @@
 #include "compute/server_state.h"
 #include "hosts/agents.h"
 #include "hosts/usage.h"
+#include "hosts/wishes.h"
 #include "network/binding/binding.h"
 #include "network/core/network.h"
 
-#define NO_HOST		"No valid host was found. There are not enough hosts available."
 #define PASSWORD_LEN	12   /* characters, as Nova's password_length */
 #define RETURNS_AWAITED 8    /* VFs that came back but did not help, before a boot fails */
 #define RETURN_MS	3000 /* an agent returns a VF within milliseconds */
@@ -65,7 +65,7 @@ json_t *boot_image(const struct boot *b)
 	json_t *out = json_object(), *properties = json_copy((json_t *)b->image);
 
 	for (size_t i = 0; i < ARRAY_LEN(own); i++) {
-		if (i < 10) {
+		if (i < 12) {
 			json_t *value = json_object_get(b->image, own[i]);
 			json_object_set_new(out, own[i], value ? json_incref(value) : json_null());
 		}
@@ -152,6 +152,8 @@ static int place(struct call *c, const struct boot *b, json_t *server,
 		.memory_mb = (unsigned int)doc_int(b->flavor, "ram"),
 		.ports = ports,
 		.n_ports = b->n_nics,
+		.look = hosts_look,
+		.look_arg = c,
 	};
 	struct place_host *hosts;
 	unsigned int n, chosen;
@@ -166,8 +168,10 @@ static int place(struct call *c, const struct boot *b, json_t *server,
 		*why = (struct err){ 0 };
 		rc = placement_choose(hosts, n, &want, &chosen, vfs, why);
 	}
-	if (!rc)
+	if (!rc) {
+		hosts_rely(c, hosts[chosen].name);
 		doc_set_text(server, "host", hosts[chosen].name);
+	}
 	hosts_free(hosts, n);
 	return rc;
 }
@@ -251,25 +255,37 @@ static int keep_failed(struct call *c, const struct boot *b, json_t *server, con
 	return rc;
 }
 
+/* Does the boot name a port whose VF on a host is on its way back? */
+static bool own_returns(struct call *c, const struct boot *b, const char *host)
+{
+	for (unsigned int i = 0; i < b->n_nics; i++)
+		if (b->nics[i].port &&
+		    doc_bool(wish_get(c, host, "port", doc_text(b->nics[i].port, "id")),
+			     "released"))
+			return true;
+	return false;
+}
+
+static bool names_port(const struct boot *b)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < b->n_nics; i++)
+		any |= b->nics[i].port != NULL;
+	return any;
+}
+
 /* Is a VF of a live host on its way back: one of the boot's own ports' (own), or any? */
 static bool vf_returns(struct call *c, const struct boot *b, bool own)
 {
 	struct cursor hosts = call_list(c, "/agent/");
 
-	while (cursor_next(&hosts)) {
-		const char *host = doc_text(hosts.doc, "host");
-		struct cursor it = call_list(c, "/host/%s/port/", host);
-		bool alive = agent_alive(c, host);
+	while (cursor_step(&hosts)) {
+		const char *host = hosts.key + hosts.prefix_len;
 
-		while (alive && cursor_next(&it)) {
-			bool wanted = !own;
-
-			for (unsigned int i = 0; i < b->n_nics; i++)
-				wanted |= b->nics[i].port &&
-					  doc_is(it.doc, "id", doc_text(b->nics[i].port, "id"));
-			if (wanted && doc_bool(it.doc, "released"))
-				return true;
-		}
+		if (usage_returns(c, host) && (!own || own_returns(c, b, host)) &&
+		    agent_alive(c, host))
+			return true;
 	}
 	return false;
 }
@@ -290,7 +306,7 @@ static int boot_one(struct call *c, struct boot *b, json_t *server, bool first)
 	if (rc)
 		return rc;
 	doc_set_text(server, "group", *b->group ? b->group : NULL);
-	if (first && may_wait(c) && vf_returns(c, b, true))
+	if (first && names_port(b) && may_wait(c) && vf_returns(c, b, true))
 		return call_wait(c, RETURN_MS, "/vf/");
 	rc = place(c, b, server, vfs, &why);
 	if (rc == -ENOSPC && first && may_wait(c) && vf_returns(c, b, false))

@@ -6,6 +6,7 @@
 #include "base/uuid.h"
 #include "compute/compute.h"
 
+#define NO_HOST	 "No valid host was found. There are not enough hosts available."
 #define NICS_MAX 12 /* of one server: their rows must fit into one transaction */
 
 /* A row of the request's networks. */
@@ -35,6 +36,8 @@ int boot_read(struct call *c, const json_t *in, struct boot *out);
 int boot_zone(struct call *c, struct boot *b);
 int group_hints(struct call *c, struct boot *b);
 void hints_drop(struct boot *b);
+int boot_find_flavor(struct call *c, struct boot *b);
+int boot_check_image(struct call *c, const struct boot *b);
 int boot_find_image(struct call *c, struct boot *b);
 int boot_check_files(struct call *c, const json_t *files);
 int boot_check_user_data(struct call *c, const char *text);

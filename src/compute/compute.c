@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "compute/words.h"
+
 #define MIME "application/vnd.openstack.compute+json;version="
 
 /**
@@ -25,64 +27,10 @@ void name_key(const char *name, char out[NAME_KEY_LEN])
 	sodium_bin2hex(out, NAME_KEY_LEN, hash, sizeof(hash));
 }
 
-/* "2.61", "latest"; OpenStack-API-Version has "compute " in front. -1: not a version. */
-static int parse_minor(const char *text)
-{
-	unsigned int minor;
-	char rest;
-
-	if (!strcmp(text, "latest"))
-		return COMPUTE_MINOR_MAX;
-	return sscanf(text, "2.%3u%c", &minor, &rest) == 1 && minor ? (int)minor : -1;
-}
-
-static const char *asked_version(const struct call *c)
-{
-	const char *text = call_header_in(c, "OpenStack-API-Version");
-
-	if (text && !strncmp(text, "compute ", 8))
-		return text + 8;
-	return call_header_in(c, "X-OpenStack-Nova-API-Version");
-}
-
-/**
- * compute_minor() - The microversion the client asked for
- * @c: a call of the compute service
- *
- * Return: 1..COMPUTE_MINOR_MAX, 1 when it did not ask.
- */
-unsigned int compute_minor(const struct call *c)
-{
-	const char *text = asked_version(c);
-	int minor = text ? parse_minor(text) : 1;
-
-	return minor < 1 ? 1 : MIN((unsigned int)minor, COMPUTE_MINOR_MAX + 0u);
-}
-
-/* Before each handler: refuses versions that are not served, says which one answers. */
+/* Before each handler. */
 static int compute_begin(struct call *c)
 {
-	const char *text = asked_version(c);
-	int minor = text ? parse_minor(text) : 1;
-	char value[32];
-
-	if (minor < 0)
-		return call_fail(c, 400, "BadRequest",
-				 "API Version String %s is of invalid format. It must be of format "
-				 "Major.Minor between 2.1 and 2.%d.",
-				 text, COMPUTE_MINOR_MAX);
-	if (minor > COMPUTE_MINOR_MAX)
-		return call_fail(
-			c, 406, "NotAcceptable",
-			"Version 2.%d is not supported by the API. Minimum is 2.1 and maximum is "
-			"2.%d.",
-			minor, COMPUTE_MINOR_MAX);
-	snprintf(value, sizeof(value), "compute 2.%d", minor);
-	call_header(c, "OpenStack-API-Version", value);
-	call_header(c, "X-OpenStack-Nova-API-Version", value + 8);
-	call_header(c, "x-compute-request-id", c->request_id);
-	call_header(c, "Vary", "OpenStack-API-Version, X-OpenStack-Nova-API-Version");
-	return 0;
+	return version_begin(c) ?: words_check(c);
 }
 
 static json_t *link_to(const char *rel, const struct call *c, const char *version,
@@ -199,6 +147,7 @@ static const struct {
 } extensions[] = {
 	{ "OS-DCF", "DiskConfig" },
 	{ "OS-EXT-AZ", "ExtendedAvailabilityZone" },
+	{ "OS-EXT-IMG-SIZE", "ImageSize" },
 	{ "OS-EXT-IPS", "ExtendedIps" },
 	{ "OS-EXT-IPS-MAC", "ExtendedIpsMac" },
 	{ "OS-EXT-SRV-ATTR", "ExtendedServerAttributes" },
@@ -219,6 +168,7 @@ static const struct {
 	{ "os-instance-actions", "InstanceActions" },
 	{ "os-keypairs", "Keypairs" },
 	{ "os-lock-server", "LockServer" },
+	{ "os-migrations", "Migrations" },
 	{ "os-multiple-create", "MultipleCreate" },
 	{ "os-personality", "Personality" },
 	{ "os-quota-class-sets", "QuotaClasses" },
@@ -271,14 +221,21 @@ static const struct route own_routes[] = {
 };
 
 /* The first that matches is taken: servers/detail is no server. */
-static const struct route *const all_routes[] = { own_routes,	 flavor_routes,	   keypair_routes,
-						  quota_routes,	 host_routes,	   boot_routes,
-						  list_routes,	 group_routes,	   tag_routes,
-						  usage_routes,	 aggregate_routes, server_routes,
-						  action_routes, console_routes,   interface_routes,
-						  NULL };
-static const struct resource *const resources[] = { &flavor_resource, &server_resource,
-						    &server_group_resource, NULL };
+static const struct route *const all_routes[] = {
+	own_routes,	  flavor_routes, keypair_routes,   quota_routes,
+	host_routes,	  boot_routes,	 list_routes,	   group_routes,
+	tag_routes,	  usage_routes,	 aggregate_routes, image_proxy_routes,
+	migration_routes, server_routes, action_routes,	   console_routes,
+	interface_routes, NULL
+};
+static const struct resource *const resources[] = {
+	&flavor_resource,	  &server_resource,    &server_group_resource,
+	&deleted_server_resource, &migration_resource, NULL
+};
+
+static const struct periodic periodics[] = {
+	{ 20000, ask_sweep }, { 600000, deleted_sweep }, { 600000, migration_sweep }, { 0, NULL }
+};
 
 static const struct service service = {
 	.type = "compute",
@@ -296,7 +253,8 @@ const struct feature compute_feature = {
 	.resources = resources,
 	.routes = all_routes,
 	.absent = compute_absent,
-	.periodics = console_periodics,
+	.tallies = quota_tallies,
+	.periodics = periodics,
 	.hooks = compute_hooks,
 	.hosts = &compute_hosts,
 };

@@ -9,8 +9,9 @@
 
 #include "compute/compute.h"
 
-#define PUBLIC	"os-flavor-access:is_public"
-#define MAX_INT 2147483647
+#define PUBLIC	 "os-flavor-access:is_public"
+#define MAX_INT	 2147483647
+#define ID_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789. _-"
 
 static bool has_access(const json_t *flavor, const char *project_id)
 {
@@ -49,10 +50,11 @@ static bool match_min_disk(struct call *c, const json_t *doc, const char *value)
 
 static int valid_rxtx(struct call *c, const char *field, json_t **value)
 {
-	double factor = json_is_string(*value) ? atof(json_string_value(*value))
-					       : json_number_value(*value);
+	const char *text = json_string_value(*value);
+	double factor = text ? atof(text) : json_number_value(*value);
 
-	if (factor <= 0)
+	if (factor <= 0 || (text && (text[strspn(text, "0123456789.")] ||
+				     strchr(text, '.') != strrchr(text, '.'))))
 		return call_fail(
 			c, 400, "BadRequest",
 			"Invalid input for field/attribute %s: a positive number is needed", field);
@@ -64,6 +66,7 @@ static int valid_rxtx(struct call *c, const char *field, json_t **value)
 /* Clients give ids as numbers as well; they are kept as text. */
 static int valid_id(struct call *c, const char *field, json_t **value)
 {
+	const char *given = json_string_value(*value);
 	json_t *text;
 
 	if (!json_is_integer(*value) && !json_is_string(*value) && !json_is_null(*value))
@@ -71,6 +74,13 @@ static int valid_id(struct call *c, const char *field, json_t **value)
 				 "Invalid input for field/attribute %s: a text or a number is "
 				 "needed",
 				 field);
+	if (given && (!*given || given[strspn(given, ID_CHARS)] || *given == ' ' ||
+		      given[strlen(given) - 1] == ' '))
+		return call_fail(
+			c, 400, "BadRequest",
+			"Invalid input for field/attribute %s. Value: %.200s. It is letters, "
+			"digits and '. _-', without blanks at its ends",
+			field, given);
 	if (!json_is_integer(*value))
 		return 0;
 	text = json_sprintf("%lld", (long long)json_integer_value(*value));

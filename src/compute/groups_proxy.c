@@ -80,10 +80,25 @@ static const struct resource *proxied(struct call *c)
 {
 	const struct resource *r = groups_resource(c, "security_group");
 
-	if (r && compute_minor(c) <= PROXY_MINOR_MAX)
-		return r;
-	call_fail(c, 404, "HTTPNotFound", "The resource could not be found.");
-	return NULL;
+	return version_until(c, r ? PROXY_MINOR_MAX : 0) ? NULL : r;
+}
+
+/* What Nova makes of the network service's faults. Source: Nova. */
+static int as_nova(struct call *c, int rc)
+{
+	static const struct {
+		const char *type;
+		unsigned int status;
+	} faults[] = {
+		{ "SecurityGroupInUse", 400 },
+		{ "SecurityGroupCannotRemoveDefault", 400 },
+		{ "SecurityGroupRuleExists", 400 },
+		{ "OverQuota", 403 },
+	};
+
+	for (size_t i = 0; rc && i < ARRAY_LEN(faults); i++)
+		call_fault_as(c, faults[i].type, faults[i].status);
+	return rc;
 }
 
 /* The caller's own group of the path. */
@@ -145,7 +160,7 @@ static int proxy_create(struct call *c)
 	if (rc)
 		return rc;
 	no_null(given);
-	rc = res_create(c, r, given, &group);
+	rc = as_nova(c, res_create(c, r, given, &group));
 	return rc ? rc : reply_group(c, group);
 }
 
@@ -172,7 +187,7 @@ static int proxy_delete(struct call *c)
 	const json_t *group = own_group(c, c->ids[0]);
 	int rc = group ? res_delete(c, groups_resource(c, "security_group"), c->ids[0]) : -ENOENT;
 
-	return rc ? rc : call_reply(c, 202, NULL);
+	return rc ? as_nova(c, rc) : call_reply(c, 202, NULL);
 }
 
 static const struct rfield rule_rows[] = {
@@ -230,7 +245,9 @@ static int rule_create(struct call *c)
 		return call_fail(c, 400, "InvalidIpProtocol", "Invalid IP protocol %s.",
 				 doc_text(given, "ip_protocol"));
 	doc_set_text(given, "ip_protocol", known[i]);
-	rc = make_rule(c, group, given, &rule);
+	if (strchr(doc_str(in, "cidr"), '/')) /* kept with its host's bits */
+		doc_set_text(given, "cidr", doc_str(in, "cidr"));
+	rc = as_nova(c, make_rule(c, group, given, &rule));
 	return rc ? rc
 		  : call_reply(c, 200,
 			       json_pack("{s:o}", "security_group_rule", rule_view(c, rule)));

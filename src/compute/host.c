@@ -228,19 +228,89 @@ static json_t *hypervisor_view(struct call *c, const json_t *agent, unsigned int
 	return out;
 }
 
-static int hypervisors(struct call *c, json_t *(*view)(struct call *, const json_t *, unsigned int))
+/* {"uuid", "name"} of each server of a host. */
+static json_t *servers_on(struct call *c, const json_t *agent)
 {
-	const char *pattern = call_arg(c, "hypervisor_hostname_pattern");
-	struct cursor it = call_list(c, "/agent/");
+	struct cursor it = res_list(c, &server_resource, "host", doc_str(agent, "host"));
 	json_t *list = json_array();
+
+	while (cursor_next(&it))
+		json_array_append_new(list,
+				      json_pack("{s:O,s:O}", "uuid", json_object_get(it.doc, "id"),
+						"name", json_object_get(it.doc, "name")));
+	return list;
+}
+
+/* A hypervisor with the servers that run there: no member if there is none. */
+static json_t *add_servers(struct call *c, const json_t *agent, json_t *view_taken)
+{
+	json_t *list = servers_on(c, agent);
+
+	if (json_array_size(list))
+		json_object_set(view_taken, "servers", list);
+	json_decref(list);
+	return view_taken;
+}
+
+/* ?with_servers, from 2.53 on. */
+static int read_with_servers(struct call *c, bool *out)
+{
+	const char *text = compute_minor(c) >= 53 ? call_arg(c, "with_servers") : NULL;
+	int is = text ? field_bool_word(text) : 0;
+
+	*out = is > 0;
+	return is < 0 ? wrong(c, "with_servers") : 0;
+}
+
+typedef json_t *view_fn(struct call *c, const json_t *agent, unsigned int number);
+
+/* Those whose names have the pattern in them, from 2.53 on; NULL: all. */
+static json_t *hypervisors_named(struct call *c, const char *pattern, bool servers, view_fn *view)
+{
+	struct cursor it = call_list(c, "/agent/");
+	json_t *list = json_array(), *one;
 	unsigned int n = 0;
 
 	while (cursor_next(&it)) {
 		n++;
-		if (!pattern || strstr(doc_text(it.doc, "host"), pattern))
-			json_array_append_new(list, view(c, it.doc, n));
+		if (pattern && !strstr(doc_text(it.doc, "host"), pattern))
+			continue;
+		one = view(c, it.doc, n);
+		json_array_append_new(list, servers ? add_servers(c, it.doc, one) : one);
 	}
-	return call_reply(c, 200, json_pack("{s:o}", "hypervisors", list));
+	return list;
+}
+
+static int not_named(struct call *c, const char *pattern)
+{
+	return call_fail(c, 404, "HTTPNotFound", "No hypervisor matching '%s' could be found.",
+			 pattern);
+}
+
+/* GET /os-hypervisors and .../detail: pages from 2.33 on, a pattern from 2.53 on, not both. */
+static int hypervisors(struct call *c, view_fn *view)
+{
+	const char *pattern =
+		compute_minor(c) >= 53 ? call_arg(c, "hypervisor_hostname_pattern") : NULL;
+	auto_of(json_decref) json_t *list = NULL;
+	json_t *next = NULL;
+	bool servers;
+	int rc = read_with_servers(c, &servers);
+
+	if (!rc && pattern && (call_arg(c, "limit") || call_arg(c, "marker")))
+		rc = call_fail(c, 400, "BadRequest",
+			       "Paging over hypervisors with the hypervisor_hostname_pattern query "
+			       "parameter is not supported.");
+	if (rc)
+		return rc;
+	list = hypervisors_named(c, pattern, servers, view);
+	if (pattern && !json_array_size(list))
+		return not_named(c, pattern);
+	rc = compute_minor(c) >= 33 ? compute_page(c, "id", &list, &next) : 0;
+	return rc ? rc
+		  : call_reply(c, 200,
+			       json_pack("{s:O,s:o*}", "hypervisors", list, "hypervisors_links",
+					 next));
 }
 
 static int hypervisors_list(struct call *c)
@@ -257,10 +327,16 @@ static int hypervisor_show(struct call *c)
 {
 	unsigned int n;
 	const json_t *agent = hypervisor_find(c, &n);
+	json_t *out;
+	bool servers;
+	int rc = agent ? read_with_servers(c, &servers) : -ENOENT;
 
-	if (!agent)
-		return -1;
-	return call_reply(c, 200, json_pack("{s:o}", "hypervisor", hypervisor_view(c, agent, n)));
+	if (rc)
+		return rc;
+	out = hypervisor_view(c, agent, n);
+	return call_reply(
+		c, 200,
+		json_pack("{s:o}", "hypervisor", servers ? add_servers(c, agent, out) : out));
 }
 
 /* How long a host is up is not known here; Nova, too, shows null for drivers that cannot tell. */
@@ -279,34 +355,16 @@ static int hypervisor_uptime(struct call *c)
 
 static json_t *with_servers(struct call *c, const json_t *agent, unsigned int number)
 {
-	struct cursor it = res_list(c, &server_resource, "host", doc_str(agent, "host"));
-	json_t *out = hypervisor_brief(c, agent, number), *list = json_array();
-
-	while (cursor_next(&it))
-		json_array_append_new(list,
-				      json_pack("{s:O,s:O}", "uuid", json_object_get(it.doc, "id"),
-						"name", json_object_get(it.doc, "name")));
-	if (json_array_size(list))
-		json_object_set(out, "servers", list);
-	json_decref(list);
-	return out;
+	return add_servers(c, agent, hypervisor_brief(c, agent, number));
 }
 
 /* GET /os-hypervisors/PATTERN/search and .../servers, until 2.52 */
-static int search(struct call *c, json_t *(*view)(struct call *, const json_t *, unsigned int))
+static int search(struct call *c, view_fn *view)
 {
-	struct cursor it = call_list(c, "/agent/");
-	auto_of(json_decref) json_t *list = json_array();
-	unsigned int n = 0;
+	auto_of(json_decref) json_t *list = hypervisors_named(c, c->ids[0], false, view);
 
-	while (cursor_next(&it)) {
-		n++;
-		if (strstr(doc_text(it.doc, "host"), c->ids[0]))
-			json_array_append_new(list, view(c, it.doc, n));
-	}
 	if (compute_minor(c) >= 53 || !json_array_size(list))
-		return call_fail(c, 404, "HTTPNotFound",
-				 "No hypervisor matching '%s' could be found.", c->ids[0]);
+		return not_named(c, c->ids[0]);
 	return call_reply(c, 200, json_pack("{s:O}", "hypervisors", list));
 }
 

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * GET /servers and /servers/detail: Nova's filters as a table, sorting (newest
- * first), marker paging. Servers of the project; of all for admins who say so.
+ * first), marker paging. Servers of the project; of all for admins who say so; deleted ones, too,
+ * where they are asked for or a time is.
  */
 #include <errno.h>
 #include <regex.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "base/iso8601.h"
+#include "base/buf.h"
+#include "base/omap.h"
 #include "compute/compute.h"
 #include "compute/server_state.h"
 #include "engine/lists.h"
 #include "network/core/network.h"
 
-#define LIST_MAX      1000 /* servers of one answer, as Nova's max_limit */
 #define SORT_KEYS_MAX 8
 #define REPEATS_MAX   4 /* of +, in a pattern */
 
@@ -59,11 +61,6 @@ static bool match_name(struct call *c, const json_t *s, const char *value)
 	return text_matches(doc_text(s, "name"), value);
 }
 
-static bool match_status(struct call *c, const json_t *s, const char *value)
-{
-	return !strcasecmp(server_status(s), value);
-}
-
 static bool match_flavor(struct call *c, const json_t *s, const char *value)
 {
 	return doc_is(json_object_get(s, "flavor"), "id", value);
@@ -92,26 +89,6 @@ static bool match_ip(struct call *c, const json_t *s, const char *value)
 	return false;
 }
 
-/* check_listing() has read the time before. */
-static int64_t since(const json_t *s, const char *value)
-{
-	int64_t at = 0, changed = 0;
-
-	(void)iso8601_parse(value, &at);
-	(void)iso8601_parse(doc_str(s, "updated_at"), &changed);
-	return changed - at;
-}
-
-static bool match_changes_since(struct call *c, const json_t *s, const char *value)
-{
-	return since(s, value) >= 0;
-}
-
-static bool match_changes_before(struct call *c, const json_t *s, const char *value)
-{
-	return since(s, value) <= 0;
-}
-
 static bool match_zone(struct call *c, const json_t *s, const char *value)
 {
 	return !strcmp(value, host_zone(c, doc_text(s, "host")));
@@ -119,136 +96,119 @@ static bool match_zone(struct call *c, const json_t *s, const char *value)
 
 static bool match_locked(struct call *c, const json_t *s, const char *value)
 {
-	return doc_bool(s, "locked") == (!strcasecmp(value, "true") || !strcmp(value, "1"));
+	return doc_bool(s, "locked") == (field_bool_word(value) > 0);
 }
 
-/* Deleted servers are not kept: ?deleted=True finds none. */
-static bool match_deleted(struct call *c, const json_t *s, const char *value)
-{
-	return strcasecmp(value, "true") && strcmp(value, "1");
-}
+enum { ADMIN = 1, EXACT = 2, ALL_TENANTS = 4 };
 
-/* match NULL: the member of that name equals the value, as text. Others are ignored, as in Nova
- * before 2.75. */
+/* Nova's filters. match NULL: the member of that name, else the filter's, matches the value as a
+ * pattern, or is it; one that servers do not have is no server's. */
 static const struct filter {
 	const char *arg;
 	const char *member;
 	bool (*match)(struct call *c, const json_t *server, const char *value);
-	bool admin; /* ignored for others */
+	unsigned int flags; /* ADMIN: passed over for others */
+	unsigned int since; /* minor microversion */
 } filters[] = {
-	{ "name", NULL, match_name, false },
-	{ "display_name", NULL, match_name, false },
-	{ "status", NULL, match_status, false },
-	{ "flavor", NULL, match_flavor, false },
-	{ "image", NULL, match_image, false },
-	{ "ip", NULL, match_ip, false },
-	{ "ip6", NULL, match_ip, false },
-	{ "changes-since", NULL, match_changes_since, false },
-	{ "changes-before", NULL, match_changes_before, false },
-	{ "deleted", NULL, match_deleted, true },
-	{ "tags", NULL, tags_all, false },
-	{ "tags-any", NULL, tags_any, false },
-	{ "not-tags", NULL, tags_not_all, false },
-	{ "not-tags-any", NULL, tags_none, false },
-	{ "availability_zone", NULL, match_zone, true },
-	{ "locked", NULL, match_locked, false },
-	{ "uuid", "id", NULL, false },
-	{ "reservation_id", NULL, NULL, false },
-	{ "description", NULL, NULL, false },
-	{ "key_name", NULL, NULL, false },
-	{ "user_id", NULL, NULL, false },
-	{ "vm_state", NULL, NULL, false },
-	{ "task_state", NULL, NULL, true },
-	{ "host", NULL, NULL, true },
-	{ "node", "host", NULL, true },
-	{ "hostname", NULL, NULL, false },
-	{ "project_id", NULL, NULL, true },
-	{ "tenant_id", "project_id", NULL, true },
+	{ "name", NULL, match_name },
+	{ "display_name", NULL, match_name, ADMIN },
+	{ "flavor", NULL, match_flavor },
+	{ "image", NULL, match_image },
+	{ "image_ref", NULL, match_image, ADMIN },
+	{ "ip", NULL, match_ip },
+	{ "ip6", NULL, match_ip, .since = 5 },
+	{ "tags", NULL, tags_all, .since = 26 },
+	{ "tags-any", NULL, tags_any, .since = 26 },
+	{ "not-tags", NULL, tags_not_all, .since = 26 },
+	{ "not-tags-any", NULL, tags_none, .since = 26 },
+	{ "availability_zone", NULL, match_zone, ADMIN },
+	{ "locked", NULL, match_locked, .since = 73 },
+	{ "reservation_id" },
+	{ "uuid", "id", .flags = ADMIN | EXACT },
+	{ "description", .flags = ADMIN },
+	{ "display_description", "description", .flags = ADMIN },
+	{ "key_name", .flags = ADMIN },
+	{ "user_id", .flags = ADMIN | EXACT },
+	{ "vm_state", .flags = ADMIN | EXACT },
+	{ "task_state", .flags = ADMIN | EXACT },
+	{ "power_state", .flags = ADMIN | EXACT },
+	{ "launch_index", .flags = ADMIN | EXACT },
+	{ "host", .flags = ADMIN | EXACT },
+	{ "node", "host", .flags = ADMIN },
+	{ "hostname", .flags = ADMIN },
+	{ "locked_by", .flags = ADMIN },
+	{ "launched_at", .flags = ADMIN },
+	{ "terminated_at", .flags = ADMIN },
+	{ "created_at", .flags = ADMIN },
+	{ "access_ip_v4", "access_ipv4", .flags = ADMIN },
+	{ "access_ip_v6", "access_ipv6", .flags = ADMIN },
+	{ "project_id", .flags = ADMIN | EXACT | ALL_TENANTS },
+	{ "tenant_id", "project_id", .flags = ADMIN | EXACT | ALL_TENANTS },
 };
-
-static bool passes(struct call *c, const json_t *s)
-{
-	for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
-		const struct filter *f = &filters[i];
-		const char *value = f->admin && !caller_is_admin(c) ? NULL : call_arg(c, f->arg),
-			   *has;
-
-		if (!value)
-			continue;
-		if (f->match) {
-			if (!f->match(c, s, value))
-				return false;
-			continue;
-		}
-		has = doc_text(s, f->member ? f->member : f->arg);
-		if (!has || strcmp(has, value))
-			return false;
-	}
-	return true;
-}
-
-/* The parts of one listing. Sorting happens in place on borrowed documents. */
-struct listing {
-	const json_t **servers;
-	size_t len;
-	unsigned int n_keys;
-	struct {
-		const char *name; /* stored member to sort by */
-		bool ascending;
-	} keys[SORT_KEYS_MAX];
-};
-
-static int compare(const void *a, const void *b, void *arg)
-{
-	const struct listing *l = arg;
-	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
-	int d = 0;
-
-	for (unsigned int i = 0; i < l->n_keys && !d; i++) {
-		d = strcmp(doc_str(x, l->keys[i].name), doc_str(y, l->keys[i].name));
-		if (!l->keys[i].ascending)
-			d = -d;
-	}
-	return d ? d : -strcmp(doc_text(x, "id"), doc_text(y, "id"));
-}
 
 static bool wants_all(const struct call *c)
 {
 	const char *all = call_arg(c, "all_tenants");
 
-	return all && strcmp(all, "0") && strcasecmp(all, "false");
+	return all && field_bool_word(all);
 }
 
-static int gather(struct call *c, struct listing *l)
+static bool applies(const struct call *c, const struct filter *f)
 {
-	struct cursor it =
-		wants_all(c) ? res_list(c, &server_resource, NULL, NULL)
-			     : res_list(c, &server_resource, "project_id", c->auth->project_id);
-	const json_t **more;
-
-	while (cursor_next(&it)) {
-		if (!passes(c, it.doc))
-			continue;
-		if (!(l->len & (l->len + 1))) {
-			more = realloc(l->servers, 2 * (l->len + 1) * sizeof(*more));
-			if (!more)
-				return -ENOMEM;
-			l->servers = more;
-		}
-		l->servers[l->len++] = it.doc;
-	}
-	if (l->len)
-		qsort_r(l->servers, l->len, sizeof(*l->servers), compare, l);
-	return 0;
+	return compute_minor(c) >= f->since && (!(f->flags & ADMIN) || caller_is_admin(c)) &&
+	       (!(f->flags & ALL_TENANTS) || wants_all(c));
 }
 
-/* Nova's sort keys that servers have here, and their members. */
-static const char *const sortable[][2] = {
+static bool member_matches(const struct filter *f, const json_t *s, const char *value)
+{
+	const json_t *has = json_object_get(s, f->member ? f->member : f->arg);
+	const char *text = json_string_value(has);
+	char number[24];
+
+	if (json_is_integer(has)) {
+		snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(has));
+		text = number;
+	}
+	return text && (f->flags & EXACT ? !strcmp(text, value) : text_matches(text, value));
+}
+
+/* Any of the statuses that are given. */
+static bool has_status(const struct call *c, const json_t *s)
+{
+	const char *status;
+	unsigned int i = 0;
+
+	for (; (status = call_arg_at(c, "status", i)); i++)
+		if (!strcasecmp(server_status(s), status))
+			return true;
+	return !i;
+}
+
+static bool passes(struct call *c, const json_t *s)
+{
+	for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
+		const struct filter *f = &filters[i];
+		const char *value = call_arg(c, f->arg);
+
+		if (value && applies(c, f) &&
+		    !(f->match ? f->match(c, s, value) : member_matches(f, s, value)))
+			return false;
+	}
+	return has_status(c, s);
+}
+
+/* Nova's sort keys, and the members of servers behind them. */
+static const struct sort_key {
+	const char *name, *member; /* member NULL: all servers are alike in it */
+	const char *inner;	   /* member of that */
+	bool passed;		   /* taken by Nova once, and passed over since */
+	unsigned int since;	   /* minor microversion; passed over before */
+} sort_keys[] = {
 	{ "created_at", "created_at" },
 	{ "updated_at", "updated_at" },
 	{ "launched_at", "launched_at" },
+	{ "terminated_at", "terminated_at" },
 	{ "display_name", "name" },
-	{ "name", "name" },
 	{ "display_description", "description" },
 	{ "uuid", "id" },
 	{ "host", "host" },
@@ -256,137 +216,370 @@ static const char *const sortable[][2] = {
 	{ "hostname", "hostname" },
 	{ "key_name", "key_name" },
 	{ "user_id", "user_id" },
+	{ "project_id", "project_id" },
 	{ "vm_state", "vm_state" },
 	{ "task_state", "task_state" },
+	{ "power_state", "power_state" },
+	{ "launch_index", "launch_index" },
+	{ "locked", "locked", .since = 73 },
+	{ "locked_by", "locked_by" },
 	{ "access_ip_v4", "access_ipv4" },
 	{ "access_ip_v6", "access_ipv6" },
-	{ "project_id", "project_id" },
+	{ "auto_disk_config", "disk_config" },
+	{ "image_ref", "image", "id" },
+	{ "kernel_id", "image", "kernel_id" },
+	{ "ramdisk_id", "image", "ramdisk_id" },
+	{ "instance_type_id", "flavor", "id" },
+	{ "availability_zone" },
+	{ "config_drive" },
+	{ "progress" },
+	{ "root_device_name" },
+	{ "architecture", .passed = true },
+	{ "cell_name", .passed = true },
+	{ "cleaned", .passed = true },
+	{ "default_ephemeral_device", .passed = true },
+	{ "default_swap_device", .passed = true },
+	{ "deleted", .passed = true },
+	{ "deleted_at", .passed = true },
+	{ "disable_terminate", .passed = true },
+	{ "ephemeral_gb", .passed = true },
+	{ "ephemeral_key_uuid", .passed = true },
+	{ "id", .passed = true },
+	{ "key_data", .passed = true },
+	{ "launched_on", .passed = true },
+	{ "memory_mb", .passed = true },
+	{ "os_type", .passed = true },
+	{ "reservation_id", .passed = true },
+	{ "root_gb", .passed = true },
+	{ "shutdown_terminate", .passed = true },
+	{ "user_data", .passed = true },
+	{ "vcpus", .passed = true },
+	{ "vm_mode", .passed = true },
 };
 
-/* The member behind a sort key; NULL: there is none for the caller. */
-static const char *sort_member(const struct call *c, const char *key)
-{
-	bool host = !strcmp(key, "host") || !strcmp(key, "node");
+/* A listing while it is made, in turns. */
+struct listing {
+	bool brief;
+	struct span span; /* of their changes */
+	unsigned int n_keys;
+	struct {
+		const struct sort_key *by;
+		bool ascending;
+	} keys[SORT_KEYS_MAX];
+	const char *names[SORT_KEYS_MAX + 2]; /* members that decide, NULL at the end; none: any */
+	long limit;
+	struct walk *walks[2]; /* over servers that live, and over deleted ones, as far as... */
+	struct omap *sorted;   /* place -> reference to a record */
+	struct buf place;      /* of the server at hand */
+	char *after;	       /* the marker's; NULL: not met */
+	bool collected;
+	const struct omap_node *shown, *next; /* the last one that is, and the next */
+	json_t *out;
+};
 
-	for (size_t i = 0; i < ARRAY_LEN(sortable); i++)
-		if (!strcmp(key, sortable[i][0]) && (caller_is_admin(c) || !host))
-			return sortable[i][1];
+static const json_t *sort_value(const json_t *server, const struct sort_key *by)
+{
+	const json_t *value = by->member ? json_object_get(server, by->member) : NULL;
+
+	return by->inner ? json_object_get(value, by->inner) : value;
+}
+
+static bool wants_status_deleted(const struct call *c)
+{
+	const char *status = call_arg(c, "status");
+
+	return status && !strcasecmp(status, "deleted");
+}
+
+/* Servers that live, or those that were deleted, or both where changes are asked for. */
+static bool wants(const struct call *c, bool deleted)
+{
+	const char *said = caller_is_admin(c) ? call_arg(c, "deleted") : NULL;
+
+	if (wants_status_deleted(c))
+		return deleted;
+	if (said)
+		return (field_bool_word(said) > 0) == deleted;
+	return !deleted || call_arg(c, "changes-since") ||
+	       (compute_minor(c) >= 66 && call_arg(c, "changes-before"));
+}
+
+static const struct sort_key *find_key(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(sort_keys); i++)
+		if (!strcmp(name, sort_keys[i].name))
+			return &sort_keys[i];
 	return NULL;
+}
+
+static int add_key(struct call *c, struct listing *l, const char *name, const char *dir)
+{
+	const struct sort_key *by = find_key(name);
+
+	if (!by)
+		return call_fail(c, 400, "BadRequest",
+				 "Invalid input for query parameters sort_key. Value: %s.", name);
+	if (strcmp(dir, "asc") && strcmp(dir, "desc"))
+		return call_fail(
+			c, 400, "BadRequest",
+			"Invalid input for query parameters sort_dir. Value: %s. It is asc "
+			"or desc",
+			dir);
+	if (by->passed || compute_minor(c) < by->since)
+		return 0;
+	if (by->member && !strcmp(by->member, "host") && !caller_is_admin(c))
+		return call_fail(c, 403, "Forbidden", "Only administrators can sort servers by %s",
+				 name);
+	l->keys[l->n_keys].by = by;
+	l->keys[l->n_keys++].ascending = !strcmp(dir, "asc");
+	return 0;
 }
 
 static int read_order(struct call *c, struct listing *l)
 {
 	const char *key, *dir;
+	int rc = 0;
 
-	for (unsigned int i = 0; i < SORT_KEYS_MAX && (key = call_arg_at(c, "sort_key", i)); i++) {
-		dir = call_arg_at(c, "sort_dir", i);
-		dir = dir ? dir : call_arg(c, "sort_dir");
-		l->keys[i].name = sort_member(c, key);
-		l->keys[i].ascending = dir && !strcmp(dir, "asc");
-		l->n_keys = i + 1;
-		if (!l->keys[i].name)
-			return call_fail(c, 400, "BadRequest",
-					 "Invalid input for query parameters sort_key. Value: %s.",
-					 key);
-		if (dir && strcmp(dir, "asc") && strcmp(dir, "desc"))
-			return call_fail(c, 400, "BadRequest",
-					 "Invalid input for query parameters sort_dir. Value: %s. "
-					 "It is asc or desc",
-					 dir);
+	for (unsigned int i = 0; !rc && i < SORT_KEYS_MAX && (key = call_arg_at(c, "sort_key", i));
+	     i++) {
+		dir = call_arg_at(c, "sort_dir", i) ?: call_arg(c, "sort_dir");
+		rc = add_key(c, l, key, dir ? dir : "desc");
 	}
 	if (!l->n_keys)
-		l->keys[l->n_keys++].name = "created_at";
+		l->keys[l->n_keys++].by = &sort_keys[0];
+	return rc;
+}
+
+/* What Nova's database has beside servers, and what begins with an underscore, is no filter. */
+static int check_fields(struct call *c)
+{
+	static const char *const joined[] = {
+		"block_device_mapping", "services",	   "metadata",	 "system_metadata",
+		"info_cache",		"security_groups", "pci_devices"
+	};
+	const char *name;
+	bool wrong = false;
+
+	for (unsigned int i = 0; caller_is_admin(c) && (name = call_arg_name(c, i)); i++) {
+		wrong = *name == '_';
+		for (size_t n = 0; n < ARRAY_LEN(joined); n++)
+			wrong |= !strcmp(name, joined[n]);
+		if (wrong)
+			return call_fail(c, 400, "BadRequest", "Invalid filter field: %.100s.",
+					 name);
+	}
 	return 0;
 }
 
-static int check_times(struct call *c)
+static int check_statuses(struct call *c)
 {
-	static const char *const args[] = { "changes-since", "changes-before" };
-	int64_t at;
+	const char *status;
 
-	for (size_t i = 0; i < ARRAY_LEN(args); i++)
-		if (call_arg(c, args[i]) && !iso8601_parse(call_arg(c, args[i]), &at))
-			return call_fail(c, 400, "BadRequest",
-					 "Invalid input for query parameters %s. Value: %s. It is "
-					 "not a date and time",
-					 args[i], call_arg(c, args[i]));
+	if (wants_status_deleted(c) && !caller_is_admin(c))
+		return call_fail(c, 403, "Forbidden",
+				 "Only administrators may list deleted instances");
+	for (unsigned int i = 0; (status = call_arg_at(c, "status", i)); i++)
+		if (server_status_vm_state(status))
+			return 0;
+	if (call_arg(c, "status") && compute_minor(c) >= 38)
+		return call_fail(c, 400, "BadRequest", "Invalid status value");
 	return 0;
 }
 
-static int check_listing(struct call *c, struct listing *l, long *limit)
+static int check_listing(struct call *c, struct listing *l)
 {
-	const char *text = call_arg(c, "limit"), *status = call_arg(c, "status");
-	char *end;
-	int rc = read_order(c, l) ?: check_times(c);
+	const char *locked = call_arg(c, "locked");
+	int rc = check_fields(c) ?: read_order(c, l) ?: compute_span(c, &l->span);
 
+	rc = rc ?: check_statuses(c);
 	if (rc)
 		return rc;
-
 	if (wants_all(c) && !caller_is_admin(c))
 		return call_fail(
 			c, 403, "Forbidden",
 			"Policy doesn't allow os_compute_api:servers:detail:get_all_tenants to be "
 			"performed.");
-	if (status && compute_minor(c) >= 38 && !server_status_vm_state(status))
-		return call_fail(c, 400, "BadRequest", "Invalid status value");
-	*limit = text ? strtol(text, &end, 10) : LIST_MAX;
-	if (text && (*end || end == text || *limit < 0))
+	if (locked && compute_minor(c) >= 73 && field_bool_word(locked) < 0)
 		return call_fail(c, 400, "BadRequest",
-				 "limit param must be an integer, and not negative");
-	*limit = MIN(*limit, (long)LIST_MAX);
+				 "Invalid input received: Unrecognized value '%.100s'", locked);
 	return 0;
 }
 
-static int start_of(struct call *c, const struct listing *l, size_t *at)
+/* Without a filter all are chosen, and only what is sorted by is looked at. */
+static void find_names(struct call *c, struct listing *l)
+{
+	static const char others[] = " limit marker sort_key sort_dir deleted all_tenants ";
+	const char *name;
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; (name = call_arg_name(c, i)); i++) {
+		char word[32];
+
+		snprintf(word, sizeof(word), " %s ", name);
+		if (!strstr(others, word))
+			return;
+	}
+	l->names[n++] = "id";
+	for (unsigned int i = 0; i < l->n_keys; i++)
+		if (l->keys[i].by->member)
+			l->names[n++] = l->keys[i].by->member;
+}
+
+static int begin_walk(struct call *c, struct listing *l, bool deleted)
+{
+	const struct resource *r = deleted ? &deleted_server_resource : &server_resource;
+	struct cursor it;
+
+	if (!wants(c, deleted))
+		return 0;
+	it = wants_all(c) ? res_list(c, r, NULL, NULL)
+			  : res_list(c, r, "project_id", c->auth->project_id);
+	l->walks[deleted] = walk_begin(&it);
+	return l->walks[deleted] ? 0 : -ENOMEM;
+}
+
+static int begin(struct call *c, struct listing *l)
+{
+	int rc = check_listing(c, l) ?: compute_limit(c, &l->limit);
+
+	if (rc)
+		return rc;
+	find_names(c, l);
+	if (!(l->sorted = omap_new()) || !(l->out = json_array()))
+		return -ENOMEM;
+	return begin_walk(c, l, false) ?: begin_walk(c, l, true);
+}
+
+/* Where it stands: by the keys, those that are alike by their ids, the last first. */
+static int find_place(struct listing *l, const json_t *server)
+{
+	int rc = 0;
+
+	l->place.len = 0;
+	for (unsigned int i = 0; i < l->n_keys && !rc; i++)
+		rc = order_put(&l->place, sort_value(server, l->keys[i].by), !l->keys[i].ascending);
+	return rc ?: order_put(&l->place, json_object_get(server, "id"), true);
+}
+
+/* The next server of a walk. 1: there are no more; 0; a fault. */
+static int collect(struct call *c, struct listing *l, struct walk *walk)
+{
+	auto_of(json_decref) json_t *seen = NULL;
+	const char *marker = call_arg(c, "marker");
+	struct omap_node *node;
+	struct record *server;
+	int rc = walk_next(walk, &server);
+
+	if (rc <= 0)
+		return rc ? rc : 1;
+	seen = *l->names ? record_pick(server, l->names) : record_read(server);
+	if (!seen)
+		return -ENOMEM;
+	if (!span_has(&l->span, seen) || !passes(c, seen))
+		return 0;
+	rc = find_place(l, seen);
+	node = rc ? NULL : omap_insert(l->sorted, l->place.data);
+	if (!node)
+		return -ENOMEM;
+	record_unref(node->value);
+	node->value = record_ref(server);
+	if (marker && doc_is(seen, "id", marker) && !l->after && !(l->after = strdup(node->key)))
+		return -ENOMEM;
+	return 0;
+}
+
+/* The page begins behind its marker. */
+static int find_page(struct call *c, struct listing *l)
 {
 	const char *marker = call_arg(c, "marker");
 
-	*at = 0;
-	if (!marker)
-		return 0;
-	for (size_t i = 0; i < l->len; i++)
-		if (doc_is(l->servers[i], "id", marker)) {
-			*at = i + 1;
-			return 0;
-		}
-	return call_fail(c, 400, "MarkerNotFound", "marker [%s] not found", marker);
+	if (marker && !l->after)
+		return compute_no_marker(c, marker);
+	l->next = omap_from(l->sorted, l->after ?: "");
+	if (l->after)
+		l->next = l->next->next[0];
+	l->collected = true;
+	return 0;
 }
 
-static int reply_list(struct call *c, const struct listing *l, long limit, bool brief)
+static int show(struct call *c, struct listing *l)
 {
-	json_t *out = json_array();
-	size_t at;
-	int rc = start_of(c, l, &at);
+	auto_of(json_decref) json_t *server = record_read(l->next->value);
 
-	for (; !rc && at < l->len && (long)json_array_size(out) < limit; at++)
-		json_array_append_new(out, brief ? server_view_brief(c, l->servers[at])
-						 : server_view(c, l->servers[at]));
-	json_t *reply = json_pack("{s:o}", "servers", out);
-	if (!rc && at && at < l->len)
-		json_object_set_new(
-			reply, "servers_links",
-			json_pack("[{s:s,s:o}]", "rel", "next", "href",
-				  json_sprintf("%s/compute/v2.1/servers%s?limit=%ld&marker=%s",
-					       c->opts->public_url, brief ? "" : "/detail", limit,
-					       doc_text(l->servers[at - 1], "id"))));
-	if (rc) {
-		json_decref(reply);
-		return rc;
-	}
-	return call_reply(c, 200, reply);
+	if (!server)
+		return -ENOMEM;
+	json_array_append_new(l->out,
+			      l->brief ? server_view_brief(c, server) : server_view(c, server));
+	l->shown = l->next;
+	l->next = l->next->next[0];
+	return 0;
 }
 
+/* One server further. 1: that was all; 0; a fault. */
+static int step(struct call *c, struct listing *l)
+{
+	int rc;
+
+	for (unsigned int i = 0; i < ARRAY_LEN(l->walks); i++) {
+		rc = l->walks[i] ? collect(c, l, l->walks[i]) : 1;
+		if (rc <= 0)
+			return rc;
+		walk_end(take(l->walks[i]));
+	}
+	if (!l->collected && (rc = find_page(c, l)))
+		return rc;
+	if (!l->next || (long)json_array_size(l->out) >= l->limit)
+		return 1;
+	return show(c, l);
+}
+
+static int reply(struct call *c, const struct listing *l)
+{
+	auto_of(json_decref) json_t *last = record_read(l->shown ? l->shown->value : NULL);
+	json_t *next = NULL;
+
+	if (l->next && last)
+		next = json_pack("[{s:s,s:o}]", "rel", "next", "href",
+				 call_next_link(c, doc_str(last, "id")));
+	return call_reply(c, 200,
+			  json_pack("{s:O,s:o*}", "servers", l->out, "servers_links", next));
+}
+
+static void listing_free(void *kept)
+{
+	struct listing *l = kept;
+
+	for (unsigned int i = 0; i < ARRAY_LEN(l->walks); i++)
+		walk_end(l->walks[i]);
+	for (struct omap_node *n = l->sorted ? omap_from(l->sorted, "") : NULL; n; n = n->next[0])
+		record_unref(n->value);
+	omap_free(l->sorted);
+	buf_fini(&l->place);
+	json_decref(l->out);
+	free(l->after);
+	free(l);
+}
+
+/* Those that there were in its first turn, in turns. */
 static int servers_list(struct call *c, bool brief)
 {
-	struct listing l = { NULL };
-	long limit = 0;
-	int rc = check_listing(c, &l, &limit);
+	struct listing *l = call_resume(c);
+	int rc = 0;
 
+	if (!l) {
+		l = calloc(1, sizeof(*l));
+		if (!l)
+			return -ENOMEM;
+		l->brief = brief;
+		rc = begin(c, l);
+	}
+	while (!rc && call_spent_us(c) <= CALL_TURN_US)
+		rc = step(c, l);
 	if (!rc)
-		rc = gather(c, &l);
-	if (!rc)
-		rc = reply_list(c, &l, limit, brief);
-	free(l.servers);
+		return call_yield(c, l, listing_free);
+	if (rc > 0)
+		rc = reply(c, l);
+	listing_free(l);
 	return rc;
 }
 

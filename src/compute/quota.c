@@ -4,7 +4,6 @@
  * one document for all services; what it lacks has the default of the table.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "compute/compute.h"
@@ -60,19 +59,47 @@ int64_t quota_limit(struct call *c, const char *project_id, enum compute_quota w
 	return own ? json_integer_value(own) : default_of(c, what);
 }
 
+static void server_takes(const json_t *server, int64_t out[TALLY_SUMS])
+{
+	const json_t *flavor = json_object_get(server, "flavor");
+	/* What a resize may go back to, it has. */
+	const json_t *old = json_object_get(json_object_get(server, "before"), "flavor");
+
+	out[QUOTA_INSTANCES] = 1;
+	out[QUOTA_CORES] = MAX(doc_int(flavor, "vcpus"), doc_int(old, "vcpus"));
+	out[QUOTA_RAM] = MAX(doc_int(flavor, "ram"), doc_int(old, "ram"));
+}
+
+static const struct tally servers = { "/server/*", .by = "project_id", .of = server_takes };
+
+const struct tally *const quota_tallies[] = { &servers, NULL };
+
 static struct usage usage_of(struct call *c, const char *project_id)
 {
-	struct cursor it = res_list(c, &server_resource, "project_id", project_id);
+	const struct sums s = call_sums(c, &servers, "%s", project_id);
 	struct usage u = { 0 };
 
-	while (cursor_next(&it)) {
-		const json_t *flavor = json_object_get(it.doc, "flavor");
-
-		u.used[QUOTA_INSTANCES]++;
-		u.used[QUOTA_CORES] += doc_int(flavor, "vcpus");
-		u.used[QUOTA_RAM] += doc_int(flavor, "ram");
-	}
+	for (unsigned int i = QUOTA_INSTANCES; i <= QUOTA_RAM; i++)
+		u.used[i] = s.of[i];
 	return u;
+}
+
+static int check(struct call *c, const char *project, const int64_t asked[QUOTA_RAM + 1])
+{
+	struct usage u = usage_of(c, project);
+
+	for (unsigned int i = 0; i <= QUOTA_RAM; i++) {
+		int64_t limit = quota_limit(c, project, i);
+
+		if (asked[i] > 0 && limit >= 0 && u.used[i] + asked[i] > limit)
+			return call_fail(
+				c, 403, "TooManyInstances",
+				"Quota exceeded for %s: Requested %lld, but already used %lld of "
+				"%lld %s",
+				quotas[i].name, (long long)asked[i], (long long)u.used[i],
+				(long long)limit, quotas[i].name);
+	}
+	return 0;
 }
 
 /**
@@ -85,24 +112,28 @@ static struct usage usage_of(struct call *c, const char *project_id)
  */
 int quota_check_servers(struct call *c, const json_t *flavor, unsigned int n)
 {
-	const char *project = c->auth->project_id;
-	struct usage u = usage_of(c, project);
 	const int64_t asked[] = { [QUOTA_INSTANCES] = n,
 				  [QUOTA_CORES] = doc_int(flavor, "vcpus") * n,
 				  [QUOTA_RAM] = doc_int(flavor, "ram") * n };
 
-	for (unsigned int i = 0; i < ARRAY_LEN(asked); i++) {
-		int64_t limit = quota_limit(c, project, i);
+	return check(c, c->auth->project_id, asked);
+}
 
-		if (limit >= 0 && u.used[i] + asked[i] > limit)
-			return call_fail(
-				c, 403, "TooManyInstances",
-				"Quota exceeded for %s: Requested %lld, but already used %lld of "
-				"%lld %s",
-				quotas[i].name, (long long)asked[i], (long long)u.used[i],
-				(long long)limit, quotas[i].name);
-	}
-	return 0;
+/**
+ * quota_check_resize() - Whether a server may have another flavor
+ * @c:      the call
+ * @server: stored document
+ * @flavor: the other
+ *
+ * Return: 0, or after call_fail() with 403 in Nova's words.
+ */
+int quota_check_resize(struct call *c, const json_t *server, const json_t *flavor)
+{
+	const json_t *old = json_object_get(server, "flavor");
+	const int64_t more[] = { [QUOTA_CORES] = doc_int(flavor, "vcpus") - doc_int(old, "vcpus"),
+				 [QUOTA_RAM] = doc_int(flavor, "ram") - doc_int(old, "ram") };
+
+	return check(c, doc_str(server, "project_id"), more);
 }
 
 static json_t *quota_view(struct call *c, const char *project_id, bool defaults)
@@ -164,35 +195,13 @@ static int quota_detail(struct call *c)
 	return reply_quota(c, view, true);
 }
 
-/* Nova takes limits as text, too: ^-?[0-9]+$, at most 10 characters. */
-static json_t *limit_of(const json_t *value)
+/* words.c has judged the limits, and which there are. */
+static int accept_limit(struct call *c, json_t *doc, const char *key, json_t *value)
 {
-	const char *text = json_string_value(value);
-	long long n = text ? atoll(text) : json_integer_value(value);
-	size_t sign = text && *text == '-';
-
-	if (n < -1 || (!text && !json_is_integer(value)))
-		return NULL;
-	if (text &&
-	    (strlen(text) > 10 || !text[sign] || text[sign + strspn(text + sign, "0123456789")]))
-		return NULL;
-	return json_integer(n);
-}
-
-static int accept_limit(struct call *c, json_t *doc, const char *key, const json_t *value)
-{
-	json_t *limit;
-
-	for (size_t i = 0; i < ARRAY_LEN(quotas); i++) {
-		if (strcmp(quotas[i].name, key) ||
-		    (quotas[i].until && compute_minor(c) > quotas[i].until))
-			continue;
-		if (!(limit = limit_of(value)))
-			break;
-		json_object_set_new(doc, key, limit);
-		return 0;
-	}
-	if (!strcmp(key, "force") || !strcmp(key, "tenant_id"))
+	for (size_t i = 0; i < ARRAY_LEN(quotas); i++)
+		if (!strcmp(quotas[i].name, key))
+			return json_object_set(doc, key, value) ? -ENOMEM : 0;
+	if (!strcmp(key, "force"))
 		return 0;
 	return call_fail(c, 400, "BadRequest", "Invalid input for field/attribute %s", key);
 }

@@ -46,12 +46,6 @@ static const struct rfield create_rows[] = {
 	{ NULL },
 };
 
-/* Members of a request that came, or stopped to be needed, with a microversion. */
-static const struct {
-	const char *key;
-	unsigned int since, until; /* 0: always */
-} timely[] = { { "description", 19 }, { "tags", 52 }, { "personality", 0, 56 } };
-
 /**
  * server_valid_access() - Check accessIPv4 or accessIPv6
  * @c:     the call
@@ -95,30 +89,20 @@ int server_check_name(struct call *c, const char *name)
 }
 
 /**
- * server_check_metadata() - Whether a server may have metadata
+ * server_check_metadata() - Has a server room for metadata?
  * @c:        the call
- * @metadata: object
+ * @metadata: object; words.c has judged its keys and values
  *
- * Return: 0, or after call_fail(): 400 for keys or values that are no short strings, 403 for too
- * many.
+ * Return: 0, or after call_fail() with 403 for too many.
  */
 int server_check_metadata(struct call *c, const json_t *metadata)
 {
 	int64_t limit = quota_limit(c, c->auth->project_id, QUOTA_METADATA);
-	const char *key;
-	json_t *value;
 
-	json_object_foreach ((json_t *)metadata, key, value)
-		if (!*key || strlen(key) > 255 || !json_is_string(value) ||
-		    strlen(json_string_value(value)) > 255)
-			return call_fail(c, 400, "BadRequest",
-					 "Invalid input for field/attribute %s. Keys and values of "
-					 "metadata are strings of at most 255 characters",
-					 *key ? key : "metadata");
-	if (limit >= 0 && json_object_size(metadata) > (size_t)limit)
-		return call_fail(c, 403, "MetadataLimitExceeded",
-				 "Maximum number of metadata items exceeds %lld", (long long)limit);
-	return 0;
+	if (limit < 0 || json_object_size(metadata) <= (size_t)limit)
+		return 0;
+	return call_fail(c, 403, "MetadataLimitExceeded",
+			 "Maximum number of metadata items exceeds %lld", (long long)limit);
 }
 
 static bool is_tag(const json_t *tag)
@@ -193,7 +177,14 @@ static int check_specs(struct call *c, const json_t *specs)
 	return 0;
 }
 
-static int find_flavor(struct call *c, struct boot *b)
+/**
+ * boot_find_flavor() - Look up the flavor that a request names
+ * @c: the call
+ * @b: given is there; gets flavor
+ *
+ * Return: 0, or after call_fail() with 400: none, or one whose extra specs are not served.
+ */
+int boot_find_flavor(struct call *c, struct boot *b)
 {
 	const json_t *ref = json_object_get(b->given, "flavorRef");
 	auto_free char *number = NULL;
@@ -295,6 +286,21 @@ static int check_disk(struct call *c, const struct boot *b)
 }
 
 /**
+ * boot_check_image() - May an image run with a flavor?
+ * @c: the call
+ * @b: both are there
+ *
+ * Return: 0, or after call_fail() in Nova's words.
+ */
+int boot_check_image(struct call *c, const struct boot *b)
+{
+	if (doc_int(b->image, "min_ram") > doc_int(b->flavor, "ram"))
+		return call_fail(c, 400, "FlavorMemoryTooSmall",
+				 "Flavor's memory is too small for requested image.");
+	return check_disk(c, b);
+}
+
+/**
  * boot_find_image() - Look up the image that a request names, with its kernel and ramdisk
  * @c: the call
  * @b: given and flavor are there; gets image, kernel, ramdisk
@@ -309,10 +315,7 @@ int boot_find_image(struct call *c, struct boot *b)
 	b->image = id ? active_image(c, id) : NULL;
 	if (!b->image)
 		return -EINVAL;
-	if (doc_int(b->image, "min_ram") > doc_int(b->flavor, "ram"))
-		return call_fail(c, 400, "FlavorMemoryTooSmall",
-				 "Flavor's memory is too small for requested image.");
-	rc = check_disk(c, b);
+	rc = boot_check_image(c, b);
 	rc = rc ? rc : find_part(c, b, "kernel_id", "aki", &b->kernel);
 	return rc ? rc : find_part(c, b, "ramdisk_id", "ari", &b->ramdisk);
 }
@@ -368,6 +371,9 @@ static int add_nic(struct call *c, struct boot *b, const json_t *row)
 		return call_fail(
 			c, 400, "BadRequest",
 			"Invalid input for field/attribute networks: each needs a port or a uuid");
+	if (json_object_get(row, "tag"))
+		return call_fail(c, 400, "BadRequest",
+				 "Tags of network devices are not served here.");
 	if (b->n_nics == NICS_MAX)
 		return call_fail(c, 400, "BadRequest", "A server has at most %d networks",
 				 NICS_MAX);
@@ -459,22 +465,10 @@ int boot_groups(struct call *c, const struct boot *b, json_t **ids)
 	return 0;
 }
 
-static int check_given(struct call *c, const struct boot *b, const json_t *in)
+static int check_given(struct call *c, const struct boot *b)
 {
-	const json_t *drive = json_object_get(b->given, "config_drive");
 	int rc = server_check_name(c, doc_text(b->given, "name"));
 
-	for (size_t i = 0; i < ARRAY_LEN(timely); i++)
-		if (json_object_get(in, timely[i].key) &&
-		    (compute_minor(c) < timely[i].since ||
-		     (timely[i].until && compute_minor(c) > timely[i].until)))
-			return call_fail(
-				c, 400, "BadRequest",
-				"Additional properties are not allowed ('%s' was unexpected)",
-				timely[i].key);
-	if (drive && !json_is_null(drive) && !json_is_boolean(drive) && !json_is_string(drive))
-		return call_fail(c, 400, "BadRequest",
-				 "Invalid input for field/attribute config_drive");
 	if (!rc)
 		rc = server_check_tags(c, json_object_get(b->given, "tags"));
 	if (!rc)
@@ -517,9 +511,9 @@ int boot_read(struct call *c, const json_t *in, struct boot *b)
 	int rc = fields_accept(c, create_rows, in, false, &b->given);
 
 	if (!rc)
-		rc = check_given(c, b, in);
+		rc = check_given(c, b);
 	if (!rc)
-		rc = find_flavor(c, b);
+		rc = boot_find_flavor(c, b);
 	if (!rc)
 		rc = boot_find_image(c, b);
 	if (!rc)

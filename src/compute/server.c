@@ -46,7 +46,7 @@ const json_t *server_find(struct call *c, const char *id)
 }
 
 /**
- * server_put() - Write a changed server
+ * server_put() - Write a changed server, and what becomes of its resize
  * @c:            the call
  * @server_taken: a copy of one's own, with its id; taken
  *
@@ -54,7 +54,12 @@ const json_t *server_find(struct call *c, const char *id)
  */
 int server_put(struct call *c, json_t *server_taken)
 {
-	return res_put(c, &server_resource, server_taken);
+	int rc = server_taken ? migration_follow(c, server_taken) : -ENOMEM;
+
+	if (!rc)
+		return res_put(c, &server_resource, server_taken);
+	json_decref(server_taken);
+	return rc;
 }
 
 /**
@@ -136,17 +141,18 @@ static int give_ports_back(struct call *c, const json_t *server)
  * @c:      the call
  * @server: stored document
  *
- * Its ports are unbound, those the boot made are deleted. Leases of VFs end later, when the host's
- * agent reports the VFs as returned.
+ * It is remembered (deleted.c). Its ports are unbound, those the boot made are deleted. Leases of
+ * VFs end later, when the host's agent reports the VFs as returned.
  *
  * Return: 0 or the first failure.
  */
 int server_end(struct call *c, const json_t *server)
 {
 	auto_of(json_decref) json_t *held = json_incref((json_t *)server);
-	int rc = snapshot_drop(c, held) ?: give_ports_back(c, held);
+	int rc = snapshot_drop(c, held) ?: migration_end(c, held) ?: give_ports_back(c, held);
 
-	return rc ? rc : res_delete(c, &server_resource, doc_text(held, "id"));
+	rc = rc ? rc : res_delete(c, &server_resource, doc_text(held, "id"));
+	return rc ? rc : deleted_keep(c, held);
 }
 
 /**

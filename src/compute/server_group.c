@@ -176,6 +176,19 @@ void hints_drop(struct boot *b)
 	json_decref(take(b->apart));
 }
 
+/* Hints that filters of Nova's read, which there are not: a promise that is not kept. */
+static int refuse_hints(struct call *c, const json_t *hints)
+{
+	static const char *const unserved[] = { "query", "target_cell", "different_cell",
+						"build_near_host_ip", "cidr" };
+
+	for (size_t i = 0; i < ARRAY_LEN(unserved); i++)
+		if (json_object_get(hints, unserved[i]))
+			return call_fail(c, 400, "BadRequest",
+					 "The scheduler hint %s is not served here.", unserved[i]);
+	return 0;
+}
+
 /**
  * group_hints() - Read os:scheduler_hints: group, same_host, different_host
  * @c: the call
@@ -199,7 +212,8 @@ int group_hints(struct call *c, struct boot *b)
 	b->different = json_object();
 	b->kin = json_object();
 	b->apart = json_object();
-	rc = hint_hosts(c, same, b->same)
+	rc = refuse_hints(c, hints)
+		     ?: hint_hosts(c, same, b->same)
 		     ?: hint_hosts(c, json_object_get(hints, "different_host"), b->different);
 	if (rc || !name)
 		return rc;

@@ -19,18 +19,24 @@ static const struct {
 	{ "active", "rebooting", "REBOOT" },
 	{ "active", "rebooting_hard", "HARD_REBOOT" },
 	{ "active", "rebuilding", "REBUILD" },
+	{ "active", "resize_prep", "RESIZE" },
 	{ "active", NULL, "ACTIVE" },
 	{ "building", NULL, "BUILD" },
 	{ "stopped", "rebooting_hard", "HARD_REBOOT" },
 	{ "stopped", "rebuilding", "REBUILD" },
+	{ "stopped", "resize_prep", "RESIZE" },
 	{ "stopped", NULL, "SHUTOFF" },
 	{ "paused", "rebooting_hard", "HARD_REBOOT" },
 	{ "paused", NULL, "PAUSED" },
 	{ "suspended", "rebooting_hard", "HARD_REBOOT" },
 	{ "suspended", NULL, "SUSPENDED" },
+	{ "rescued", NULL, "RESCUE" },
+	{ "resized", "resize_reverting", "REVERT_RESIZE" },
+	{ "resized", NULL, "VERIFY_RESIZE" },
 	{ "error", "rebooting_hard", "HARD_REBOOT" },
 	{ "error", "rebuilding", "REBUILD" },
 	{ "error", NULL, "ERROR" },
+	{ "deleted", NULL, "DELETED" },
 };
 
 /* What a report says when it is as wished, and the state it settles. */
@@ -64,6 +70,11 @@ static const struct action_rule {
 	{ "suspend", { "active" }, "suspending" },
 	{ "resume", { "suspended" }, "resuming" },
 	{ "rebuild", { "active", "stopped", "error" }, "rebuilding" },
+	{ "rescue", { "active", "stopped", "error" }, "rescuing" },
+	{ "unrescue", { "rescued" }, "unrescuing" },
+	{ "resize", { "active", "stopped" }, "resize_prep" },
+	{ "confirmResize", { "resized" }, "resize_confirming" },
+	{ "revertResize", { "resized" }, "resize_reverting" },
 	{ "attach_interface", { "active", "paused", "stopped" }, NULL },
 	{ "detach_interface", { "active", "paused", "stopped" }, NULL },
 	{ "createImage", { "active", "stopped", "paused", "suspended" }, "image_snapshot_pending" },
@@ -169,11 +180,11 @@ void server_begin(json_t *server, const char *action)
 
 /**
  * server_finish() - The action whose task is under way is over
- * @server: the call's own copy of the document, before its task ends
- * @now:    "2026-11-22T15:16:20Z"
- * @result: "Success" or "Error"
+ * @server:  the call's own copy of the document, before its task ends
+ * @now:     "2026-11-22T15:16:20Z"
+ * @failure: why it failed, for its user; NULL: it did not
  */
-void server_finish(json_t *server, const char *now, const char *result)
+void server_finish(json_t *server, const char *now, const char *failure)
 {
 	json_t *old = json_object_get(server, "actions"), *list, *last;
 
@@ -183,7 +194,9 @@ void server_finish(json_t *server, const char *now, const char *result)
 	list = json_copy(old);
 	last = json_copy(json_array_get(old, 0));
 	doc_set_text(last, "finish_time", now);
-	doc_set_text(last, "result", result);
+	doc_set_text(last, "result", failure ? "Error" : "Success");
+	if (failure)
+		doc_set_text(last, "message", failure);
 	json_array_set_new(list, 0, last);
 	json_object_set_new(server, "actions", list);
 }
@@ -197,12 +210,79 @@ void server_finish(json_t *server, const char *now, const char *result)
  */
 void server_fail(json_t *server, const char *message, const char *brief, const char *now)
 {
-	server_finish(server, now, "Error");
+	server_finish(server, now, brief ? brief : message);
 	doc_set_text(server, "vm_state", "error");
 	doc_set_text(server, "task_state", NULL);
 	json_object_set_new(server, "fault",
 			    json_pack("{s:i,s:s,s:s,s:s*}", "code", 500, "created", now, "message",
 				      message, "brief", brief));
+}
+
+/**
+ * server_leave_rescue() - A server boots from its own disk again
+ * @server: the call's own copy of the document
+ */
+void server_leave_rescue(json_t *server)
+{
+	json_object_del(server, "rescue");
+	json_object_del(server, "rescue_image");
+	json_object_del(server, "rescue_pass");
+}
+
+/**
+ * server_resize_back() - A server has its old flavor and its old disk again
+ * @server: the call's own copy of the document, with `before`
+ */
+void server_resize_back(json_t *server)
+{
+	json_t *before = json_object_get(server, "before");
+
+	json_object_update(server, before);
+	json_object_del(server, "before");
+}
+
+/**
+ * server_resize_status() - Nova's word for how far a server's resize is
+ * @server: document
+ * @was:    the word before
+ * @over:   gets whether no other will follow
+ *
+ * Return: "migrating", "finished", "confirming", "confirmed", "reverting", "reverted", "error"; one
+ * that is over stays what it is.
+ */
+const char *server_resize_status(const json_t *server, const char *was, bool *over)
+{
+	static const char *const tasks[][2] = { { "resize_prep", "migrating" },
+						{ "resize_confirming", "confirming" },
+						{ "resize_reverting", "reverting" } };
+	static const char *const ends[][2] = { { "finished", "confirmed" },
+					       { "confirming", "confirmed" },
+					       { "reverting", "reverted" } };
+	bool failed = doc_is(server, "vm_state", "error") && strcmp(was, "finished") != 0;
+
+	*over = false;
+	for (size_t i = 0; i < ARRAY_LEN(tasks); i++)
+		if (doc_is(server, "task_state", tasks[i][0]))
+			return tasks[i][1];
+	if (json_object_get(server, "before"))
+		return doc_is(server, "vm_state", "resized") ? "finished" : was;
+	*over = true;
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+		if (!failed && !strcmp(was, ends[i][0]))
+			return ends[i][1];
+	return "error";
+}
+
+/* Has it the disk it boots from, and the one to go back to, and no other? */
+static bool has_disks(const json_t *desired, const json_t *report)
+{
+	const json_t *kept = json_object_get(report, "kept_disk");
+	const json_t *old = json_object_get(json_object_get(desired, "before"), "disk");
+
+	return doc_int(desired, "disk") == doc_int(report, "disk") &&
+	       json_is_integer(kept) == json_is_integer(old) &&
+	       json_integer_value(kept) == json_integer_value(old) &&
+	       doc_int(desired, "rescue") == doc_int(report, "rescue");
 }
 
 /* The row that a report settles: it says what was wished, no reboot is owed, and no disk. */
@@ -212,15 +292,22 @@ static const struct settled *settled_by(const json_t *desired, const json_t *rep
 		if (doc_is(report, "status", settled[i].status) &&
 		    doc_is(desired, "power", settled[i].power) &&
 		    doc_int(desired, "rebuild") <= doc_int(report, "rebuild") &&
+		    has_disks(desired, report) &&
 		    (doc_is(desired, "power", "off") ||
 		     doc_int(desired, "reboot") <= doc_int(report, "reboot")))
 			return &settled[i];
 	return NULL;
 }
 
-static void settle(json_t *server, const char *vm_state)
+/* In a rescue it stays, on or off, and so in a resize that may be taken back. */
+static void settle(json_t *server, const json_t *desired, const char *vm_state)
 {
-	doc_set_text(server, "vm_state", vm_state);
+	bool resized = json_is_object(json_object_get(desired, "before"));
+
+	doc_set_text(server, "vm_state",
+		     doc_int(desired, "rescue") ? "rescued"
+		     : resized			? "resized"
+						: vm_state);
 	doc_set_text(server, "task_state", NULL);
 	json_object_del(server, "fault");
 }
@@ -231,12 +318,15 @@ static void settle(json_t *server, const char *vm_state)
  */
 static bool went_off(const json_t *server, const json_t *desired, const json_t *report)
 {
+	static const char *const run[] = { "active", "paused", "suspended", "rescued", "resized" };
 	bool busy = doc_text(server, "task_state") && doc_is(desired, "power", "on");
 
-	return doc_is(report, "status", "SHUTOFF") && !busy &&
-
-	       (doc_is(server, "vm_state", "active") || doc_is(server, "vm_state", "paused") ||
-		doc_is(server, "vm_state", "suspended"));
+	if (!doc_is(report, "status", "SHUTOFF") || doc_is(desired, "power", "off") || busy)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(run); i++)
+		if (doc_is(server, "vm_state", run[i]))
+			return true;
+	return false;
 }
 
 /* Its guest let its VFs not go, or it could not be saved: it runs on. */
@@ -245,6 +335,18 @@ static bool stays_awake(const json_t *desired, const json_t *report)
 	return doc_is(desired, "power", "suspended") && doc_is(report, "status", "ACTIVE") &&
 	       (json_is_object(json_object_get(report, "fault")) ||
 		json_array_size(json_object_get(report, "kept")));
+}
+
+/* What its host cannot do to a server is not wished for any more: it goes on as it was. */
+static void give_up(json_t *server)
+{
+	if (doc_is(server, "task_state", "resize_prep"))
+		server_resize_back(server);
+	if (!doc_is(server, "task_state", "rescuing"))
+		return;
+	server_leave_rescue(server);
+	if (doc_is(server, "vm_state", "stopped"))
+		doc_set_text(server, "power", "off");
 }
 
 /**
@@ -268,19 +370,20 @@ void server_report(json_t *server, const json_t *desired, const json_t *report, 
 	if (doc_is(server, "task_state", "deleting")) {
 		;
 	} else if (row) {
-		server_finish(server, now, "Success");
-		settle(server, row->vm_state);
+		server_finish(server, now, NULL);
+		settle(server, desired, row->vm_state);
 		if (!strcmp(row->status, "ACTIVE") && !doc_text(server, "launched_at"))
 			doc_set_text(server, "launched_at", now);
 	} else if (went_off(server, desired, report)) {
-		server_finish(server, now, "Error");
-		settle(server, "stopped");
+		server_finish(server, now, "The guest went off by itself");
+		settle(server, desired, "stopped");
 		doc_set_text(server, "power", "off");
 	} else if (stays_awake(desired, report)) {
-		server_finish(server, now, "Error");
-		settle(server, "active");
+		server_finish(server, now, "The guest did not let itself be suspended");
+		settle(server, desired, "active");
 		doc_set_text(server, "power", "on");
 	} else if (doc_is(report, "status", "ERROR")) {
+		give_up(server);
 		server_fail(server, why ? why : "The host reported an error without a reason",
 			    "The host could not run the server; the reason is for an admin to see",
 			    now);

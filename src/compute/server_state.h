@@ -18,7 +18,10 @@ const char *server_status(const json_t *server);
 const char *server_status_vm_state(const char *status);
 int server_may(const json_t *server, const char *action, struct err *e);
 void server_begin(json_t *server, const char *action);
-void server_finish(json_t *server, const char *now, const char *result);
+void server_finish(json_t *server, const char *now, const char *failure);
+void server_leave_rescue(json_t *server);
+void server_resize_back(json_t *server);
+const char *server_resize_status(const json_t *server, const char *was, bool *over);
 void server_fail(json_t *server, const char *message, const char *brief, const char *now);
 void server_report(json_t *server, const json_t *desired, const json_t *report, const char *now);
 

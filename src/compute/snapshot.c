@@ -10,7 +10,8 @@
 #include "compute/server_state.h"
 #include "image/image.h"
 
-/* The image of a server's disk boots as the server's own image does. */
+/* The image of a server's disk boots as the server's own image does. Its metadata are the user's to
+ * say, those that Nova has words for, too. */
 static json_t *describe(struct call *c, const json_t *server, const char *name,
 			const json_t *metadata)
 {
@@ -24,16 +25,16 @@ static json_t *describe(struct call *c, const json_t *server, const char *name,
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
 		if (doc_text(image, parts[i]))
 			json_object_set(doc, parts[i], json_object_get(image, parts[i]));
+	json_object_update_new(doc, json_pack("{s:s,s:s,s:O,s:O}", "image_type", "snapshot",
+					      "user_id", c->auth->user_id, "instance_uuid",
+					      json_object_get(server, "id"), "base_image_ref",
+					      base ? base : json_object_get(image, "id")));
 	json_object_update(doc, (json_t *)metadata);
 	json_object_update_new(
-		doc,
-		json_pack("{s:s,s:s,s:s,s:s,s:s,s:O,s:s,s:s,s:O,s:O}", "name", name, "disk_format",
-			  "qcow2", "container_format", "bare", "visibility", "private", "owner",
-			  *project ? project : doc_str(server, "project_id"), "min_disk",
-			  json_object_get(json_object_get(server, "flavor"), "disk"), "image_type",
-			  "snapshot", "user_id", c->auth->user_id, "instance_uuid",
-			  json_object_get(server, "id"), "base_image_ref",
-			  base ? base : json_object_get(image, "id")));
+		doc, json_pack("{s:s,s:s,s:s,s:s,s:s,s:O}", "name", name, "disk_format", "qcow2",
+			       "container_format", "bare", "visibility", "private", "owner",
+			       *project ? project : doc_str(server, "project_id"), "min_disk",
+			       json_object_get(json_object_get(server, "flavor"), "disk")));
 	return doc;
 }
 
@@ -103,7 +104,7 @@ int snapshot_report(struct call *c, json_t *server, const json_t *said)
 	json_object_del(server, "snapshot");
 	if (tasked) {
 		server_finish(server, call_time(c, now),
-			      doc_is(said, "status", "done") ? "Success" : "Error");
+			      doc_is(said, "status", "done") ? NULL : "No image was made");
 		doc_set_text(server, "task_state", NULL);
 	}
 	return rc;

@@ -105,9 +105,14 @@ static json_t *view_links(struct call *c, const json_t *s)
 /* Shown for some statuses only (nova: PROGRESS_STATUSES). */
 static json_t *view_progress(struct call *c, const json_t *s)
 {
+	static const char *const shown[] = { "ACTIVE", "BUILD", "REBUILD", "RESIZE",
+					     "VERIFY_RESIZE" };
 	const char *status = server_status(s);
 
-	return !strcmp(status, "ACTIVE") || !strcmp(status, "BUILD") ? json_integer(0) : NULL;
+	for (size_t i = 0; i < ARRAY_LEN(shown); i++)
+		if (!strcmp(status, shown[i]))
+			return json_integer(0);
+	return NULL;
 }
 
 /* Why each host refused is for admins: members hear no names of hosts, nor how full they are. */
@@ -137,12 +142,14 @@ static json_t *view_config_drive(struct call *c, const json_t *s)
 	return json_string("True");
 }
 
-/* "2026-11-22T15:17:14Z" as os-server-usage writes it: "2026-11-22T15:17:14.000000" */
 static json_t *view_launched(struct call *c, const json_t *s)
 {
-	const char *time = doc_text(s, "launched_at");
+	return compute_stamp(s, "launched_at");
+}
 
-	return time ? json_sprintf("%.*s.000000", (int)strcspn(time, "Z"), time) : json_null();
+static json_t *view_terminated(struct call *c, const json_t *s)
+{
+	return compute_stamp(s, "terminated_at");
 }
 
 static json_t *view_null(struct call *c, const json_t *s)
@@ -244,7 +251,7 @@ static const struct column {
 	{ "config_drive", .make = view_config_drive, .shown = true },
 	{ "key_name", .shown = true },
 	{ "OS-SRV-USG:launched_at", .make = view_launched, .shown = true },
-	{ "OS-SRV-USG:terminated_at", .make = view_null, .shown = true },
+	{ "OS-SRV-USG:terminated_at", .make = view_terminated, .shown = true },
 	{ "security_groups", .make = view_groups, .shown = true },
 	{ "OS-EXT-SRV-ATTR:host", "host", .admin = true },
 	{ "OS-EXT-SRV-ATTR:instance_name", .make = view_instance_name, .admin = true },

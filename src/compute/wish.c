@@ -31,12 +31,26 @@ static json_t *port_ids(struct call *c, const json_t *server)
 	return list;
 }
 
+/* What a resize may go back to. Its disk is there beside the new one, the rest is kept free. */
+static json_t *before_json(const json_t *server)
+{
+	const json_t *before = json_object_get(server, "before");
+	const json_t *flavor = json_object_get(before, "flavor");
+
+	return before ? json_pack("{s:O,s:O,s:O,s:O}", "disk", json_object_get(before, "disk"),
+				  "vcpus", json_object_get(flavor, "vcpus"), "memory_mb",
+				  json_object_get(flavor, "ram"), "disk_gb",
+				  json_object_get(flavor, "disk"))
+		      : json_null();
+}
+
 static json_t *server_json(struct call *c, const json_t *server)
 {
-	static const char *const same[] = { "id",	"name",	      "project_id", "power",
-					    "reboot",	"image",      "user_data",  "key_name",
-					    "metadata", "public_key", "hostname",   "asked",
-					    "files",	"admin_pass", "snapshot" };
+	static const char *const same[] = {
+		"id",	     "name",	   "project_id", "power",	 "reboot",     "image",
+		"user_data", "key_name",   "metadata",	 "public_key",	 "hostname",   "asked",
+		"files",     "admin_pass", "snapshot",	 "rescue_image", "rescue_pass"
+	};
 	const json_t *flavor = json_object_get(server, "flavor");
 	json_t *wish = json_pack(
 		"{s:b,s:O,s:O,s:O,s:O,s:b,s:o}", "deleted",
@@ -51,6 +65,9 @@ static json_t *server_json(struct call *c, const json_t *server)
 		json_object_set_new(wish, same[i], value ? json_incref(value) : json_null());
 	}
 	json_object_set_new(wish, "rebuild", json_integer(doc_int(server, "rebuild")));
+	json_object_set_new(wish, "rescue", json_integer(doc_int(server, "rescue")));
+	json_object_set_new(wish, "disk", json_integer(doc_int(server, "disk")));
+	json_object_set_new(wish, "before", before_json(server));
 	return wish;
 }
 
@@ -74,6 +91,9 @@ static const struct rfield report_rows[] = {
 	{ "power_state", J_INT, R_CREATE, "0", .min = 0, .max = 7 },
 	{ "reboot", J_INT, R_CREATE, "0" },
 	{ "rebuild", J_INT, R_CREATE, "0" },
+	{ "rescue", J_INT, R_CREATE, "0" },
+	{ "disk", J_INT, R_CREATE, "0" },
+	{ "kept_disk", J_INT, R_CREATE | R_NULL },
 	{ "fault", J_OBJ, R_CREATE | R_NULL },
 	{ "snapshot", J_OBJ, R_CREATE | R_NULL },
 	{ "plugged", J_LIST, R_CREATE },
@@ -91,6 +111,11 @@ static int server_gone(struct call *c, const char *host, const char *id, const j
 		return call_fail(c, 409, NULL, "Server %s is not to be deleted", id);
 	rc = server ? server_end(c, server) : 0;
 	return rc ? rc : wish_done(c, host, "server", id);
+}
+
+static int give_up_server(struct call *c, const char *host, const char *id, const json_t *wish)
+{
+	return doc_bool(wish, "deleted") ? server_gone(c, host, id, wish) ?: 1 : 0;
 }
 
 static int report_server(struct call *c, const char *host, const char *id, const json_t *wish,
@@ -148,6 +173,8 @@ const struct hook compute_hooks[] = {
 	{ NULL },
 };
 
-static const struct wish_kind server_wish = { "server", make_server, report_rows, report_server };
-static const struct wish_kind *const kinds[] = { &server_wish, &console_wish, NULL };
+static const struct wish_kind server_wish = { "server", make_server, report_rows, report_server,
+					      give_up_server };
+static const struct wish_kind *const kinds[] = { &server_wish, &console_wish, &diagnostics_wish,
+						 NULL };
 const struct host_feature compute_hosts = { .kinds = kinds, .host_gone = host_gone };

@@ -10,10 +10,11 @@
 #include <sys/stat.h>
 
 #include "agent/core/agent.h"
+#include "agent/core/door.h"
 #include "agent/host/root.h"
-#include "agent/kinds/console/console.h"
 #include "agent/kinds/net/net.h"
 #include "agent/kinds/port/port.h"
+#include "agent/kinds/question/question.h"
 #include "agent/kinds/server/server.h"
 #include "agent/kinds/tap/tap.h"
 #include "base/conf.h"
@@ -29,15 +30,18 @@
 #define AGENT_USER "anyvf-agent"
 
 /* What the agent looks after, and the only list of it; what others read comes before them. */
-static const struct agent_kind *const kinds[] = { &port_kind,	&tap_kind,     &net_kind,
-						  &server_kind, &console_kind, NULL };
+static const struct agent_kind *const kinds[] = { &port_kind,	&tap_kind,	&net_kind,
+						  &server_kind, &question_kind, NULL };
 
 struct daemon {
 	struct loop *loop;
 	struct agent *agent;
 	struct agent_opts opts;
+	struct httpc_trust trust; /* for https */
+	const char *credentials;
 	bool prepare;
-	char host[256], api[300];
+	char host[256], urls[DOOR_MAX][300];
+	const char *api[DOOR_MAX + 1]; /* of urls, NULL behind the last */
 };
 
 static const char usage[] =
@@ -64,17 +68,19 @@ static int read_conf(struct daemon *d, const struct conf *conf, struct err *e)
 	snprintf(d->host, sizeof(d->host), "%s", conf_get(conf, "host", "name"));
 	if (!*d->host && gethostname(d->host, sizeof(d->host) - 1))
 		return err_errno(e, "gethostname");
-	conf_api_url(conf, d->api, sizeof(d->api));
+	for (unsigned int i = 0;
+	     i < DOOR_MAX && conf_api_url(conf, i, d->urls[i], sizeof(d->urls[i])); i++)
+		d->api[i] = d->urls[i];
 	if (d->host[strcspn(d->host, "/?#& ")])
 		return err_set(e, -EINVAL, "[host] name \"%s\" cannot be a host's name", d->host);
 	d->opts.host = d->host;
 	d->opts.api = d->api;
-	d->opts.trust = (struct httpc_trust){ conf_get(conf, "agent", "ca_file"),
-					      conf_get(conf, "agent", "client_certificate"),
-					      conf_get(conf, "agent", "client_key") };
+	d->trust = (struct httpc_trust){ conf_get(conf, "agent", "ca_file"),
+					 conf_get(conf, "agent", "client_certificate"),
+					 conf_get(conf, "agent", "client_key") };
 	d->opts.state_dir = conf_get(conf, "host", "state_dir");
 	d->opts.mappings = conf_get(conf, "sriov", "physical_device_mappings");
-	d->opts.credentials = conf_get(conf, "agent", "credentials");
+	d->credentials = conf_get(conf, "agent", "credentials");
 	d->opts.collectors = conf_get(conf, "taas", "collectors");
 	d->opts.libvirt_uri = conf_get(conf, "agent", "libvirt_uri");
 	d->opts.rx_filter = d->opts.rx_filter && conf_bool(conf, "agent", "rx_filter");
@@ -100,15 +106,18 @@ static int serve(void *arg)
 	int rc;
 
 	d->loop = loop_new(&e);
-	rc = d->loop ? agent_open(d->loop, &d->opts, kinds, &d->agent, &e) : -ENOMEM;
+	rc = d->loop ? httpm_open(d->loop, &d->opts.http, &e) : -ENOMEM;
+	d->opts.polls = d->opts.http;
+	rc = rc ?: pass_open(d->opts.http, d->credentials, &d->trust, &d->opts.pass, &e);
+	rc = rc ?: agent_open(d->loop, &d->opts, kinds, &d->agent, &e);
 	if (!rc)
 		rc = loop_signal_add(d->loop, SIGTERM, on_signal, d);
 	if (!rc)
 		rc = loop_signal_add(d->loop, SIGINT, on_signal, d);
 	if (!rc) {
 		root_ready();
-		log_info("ready", "host=%s api=%s libvirt=%s run_dir=%s", d->opts.host, d->opts.api,
-			 d->opts.libvirt_uri, d->opts.run_dir);
+		log_info("ready", "host=%s api=%s libvirt=%s run_dir=%s", d->opts.host,
+			 d->opts.api[0], d->opts.libvirt_uri, d->opts.run_dir);
 		rc = loop_run(d->loop);
 	}
 	if (rc)
@@ -146,9 +155,9 @@ static int give_all(const struct daemon *d, const struct account *a, struct err 
 	rc = rc ?: file_mkdirs(dhcp, 0755, e);
 	rc = rc ?: account_give(state, NULL, 0711, a, e);
 	rc = rc ?: account_give(dhcp, NULL, 0755, a, e);
-	if (!rc && !lstat(d->opts.credentials, &st) && S_ISREG(st.st_mode) && !st.st_uid &&
-	    lchown(d->opts.credentials, a->uid, (gid_t)-1))
-		rc = err_errno(e, "%s", d->opts.credentials);
+	if (!rc && !lstat(d->credentials, &st) && S_ISREG(st.st_mode) && !st.st_uid &&
+	    lchown(d->credentials, a->uid, (gid_t)-1))
+		rc = err_errno(e, "%s", d->credentials);
 	return rc;
 }
 

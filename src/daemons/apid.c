@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <libgen.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include "base/loop.h"
 #include "base/notify.h"
 #include "base/sandbox.h"
+#include "daemons/api_store.h"
 #include "daemons/feature_list.h"
 #include "engine/engine.h"
 #include "http/tls.h"
@@ -26,12 +28,14 @@
 
 struct options {
 	const char *config, *listen, *state_dir, *openrc;
+	const char *from, *to; /* copy a store */
 	bool verbose, prepare;
 };
 
 static const char usage[] =
 	"usage: anyvf-apid [--config FILE] [--listen ADDRESS:PORT] [--state-dir DIR]\n"
-	"                  [--openrc FILE] [--verbose] [--prepare]\n";
+	"                  [--openrc FILE] [--verbose] [--prepare]\n"
+	"       anyvf-apid [--config FILE] --copy FROM TO\n";
 
 static int parse_options(int argc, char **argv, struct options *o)
 {
@@ -42,6 +46,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{ "openrc", required_argument, NULL, 'o' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "prepare", no_argument, NULL, 'p' },
+		{ "copy", required_argument, NULL, 'C' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
@@ -68,6 +73,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 		case 'p':
 			o->prepare = true;
 			break;
+		case 'C':
+			o->from = optarg;
+			break;
 		case 'h':
 			fputs(usage, stdout);
 			exit(0);
@@ -79,9 +87,11 @@ static int parse_options(int argc, char **argv, struct options *o)
 			return -EINVAL;
 		}
 	}
-	if (optind < argc)
+	if (o->from)
+		o->to = argv[optind++]; /* NULL behind the last */
+	if (optind != argc)
 		fputs(usage, stderr);
-	return optind < argc ? -EINVAL : 0;
+	return optind != argc ? -EINVAL : 0;
 }
 
 static void on_signal(void *arg)
@@ -107,8 +117,9 @@ static const char *or_conf(const char *given, const struct conf *conf, const cha
 }
 
 /* What the API keeps in its state directory. api.db comes last: see move_old(). */
-static const char *const owned[] = { "images",	   "upload", "api.db-journal", "api.db-wal",
-				     "api.db-shm", "api.db", NULL };
+static const char *const owned[] = { "images",	   "upload",	 "api.db-journal",
+				     "api.db-wal", "api.db-shm", "api.db",
+				     NULL };
 
 /* What main() finds out before anything is opened. */
 struct apid {
@@ -116,8 +127,10 @@ struct apid {
 	struct engine_opts opts;
 	struct http_tls tls;
 	char state_dir[PATH_MAX], store_dir[PATH_MAX], public_url[ENGINE_URL_LEN];
-	int helper;	  /* descriptor of first_helper_start(), or -1 */
-	pid_t helper_pid; /* 0: none */
+	char upload_dir[PATH_MAX]; /* in the directory of images, if that has a place of its own */
+	int helper;		   /* descriptor of first_helper_start(), or -1 */
+	pid_t helper_pid;	   /* 0: none */
+	struct seal *seal;	   /* NULL: documents are not sealed */
 };
 
 /*
@@ -158,7 +171,7 @@ static int make_state_dir(struct apid *d, const struct options *o, struct err *e
 	strcpy(d->state_dir, path);
 	setenv("SQLITE_TMPDIR", d->state_dir, 1); /* the only place that is surely writable */
 	snprintf(path, sizeof(path), "%s/api.lock", host);
-	if ( o->state_dir || access(path, F_OK))
+	if (o->state_dir || access(path, F_OK))
 		return rc;
 	lock = file_lock(path, e); /* an older version's that runs */
 	rc = lock < 0 ? lock : move_old(host, d->state_dir, e);
@@ -177,6 +190,30 @@ static const char *store_dir(struct apid *d)
 	return strcmp(d->store_dir, d->state_dir) ? d->store_dir : NULL;
 }
 
+/*
+ * [image] directory, the account's own; NULL: images are in the state directory. A file server may
+ * not let root give it away: then it is for whoever made it to do.
+ */
+static const char *image_dir(struct apid *d)
+{
+	const char *dir = conf_get(d->conf, "image", "directory");
+
+	return *dir ? dir : NULL;
+}
+
+static int make_image_dir(struct apid *d, struct err *e)
+{
+	const char *dir = image_dir(d);
+
+	if (!dir)
+		return 0;
+	if (*dir != '/')
+		return err_set(e, -EINVAL, "[image] directory \"%s\" is not absolute", dir);
+	snprintf(d->upload_dir, sizeof(d->upload_dir), "%s/upload", dir);
+	d->opts.upload_dir = d->upload_dir;
+	return file_mkdirs(dir, 0750, e);
+}
+
 /* Gives up root for the account of the configuration; a helper stays until all is open. */
 static int leave_root(struct apid *d, struct err *e)
 {
@@ -186,7 +223,8 @@ static int leave_root(struct apid *d, struct err *e)
 				     .public_url = d->public_url,
 				     .ca_file = engine_ca_file(&d->opts),
 				     .host = conf_get(d->conf, "host", "name") };
-	const char *dirs[] = { d->state_dir, store_dir(d), NULL };
+	const char *images = image_dir(d), *db = store_dir(d);
+	const char *dirs[] = { d->state_dir, db ?: images, db ? images : NULL, NULL };
 	struct account own, agent;
 	int rc;
 
@@ -201,6 +239,7 @@ static int leave_root(struct apid *d, struct err *e)
 	if (!rc && !account_find(agent_user, &agent, NULL))
 		first.agent = agent.uid;
 	rc = rc ?: account_give(d->state_dir, owned, 0711, &own, e);
+	rc = rc ?: images ? account_give(images, NULL, 0750, &own, e) : 0;
 	rc = rc ?: first_helper_start(&first, &d->helper, &d->helper_pid, e);
 	rc = rc ?: sandbox_mounts(dirs, &own, e);
 	if (rc)
@@ -219,9 +258,11 @@ static void end_helper(struct apid *d)
 }
 
 /* The store of the configuration, else api.db in the state directory; one daemon a directory. */
-static int open_store(struct apid *d, struct store **out, int *lock, struct err *e)
+static int open_store(struct apid *d, struct loop *loop, struct store **out, int *lock,
+		      struct err *e)
 {
 	const char *url = conf_get(d->conf, "api", "store");
+	struct store_opts opts;
 	auto_free char *path = NULL, *lock_path = NULL;
 	mode_t mask;
 	int rc;
@@ -234,10 +275,11 @@ static int open_store(struct apid *d, struct store **out, int *lock, struct err 
 		return rc;
 	*lock = rc;
 	mask = umask(077);
-	rc = store_open(url[0] ? url : path, out, e);
+	api_store_opts(d->conf, loop, d->seal, &opts);
+	rc = store_open(url[0] ? url : path, &opts, out, e);
 	umask(mask);
 	d->opts.store = *out;
-	return rc;
+	return rc ?: api_store_join(*out, d->state_dir, e);
 }
 
 static void read_opts(struct apid *d, const struct options *o)
@@ -264,7 +306,7 @@ static int serve(struct apid *d, const struct options *o, struct err *e)
 	auto_close int lock = -1;
 	auto_of(store_close) struct store *store = NULL;
 	auto_of(engine_close) struct engine *engine = NULL;
-	int rc = loop ? open_store(d, &store, &lock, e) : -ENOMEM;
+	int rc = loop ? open_store(d, loop, &store, &lock, e) : -ENOMEM;
 
 	d->opts.loop = loop;
 	/* Signals first: the engine's helper threads must inherit them blocked. */
@@ -283,6 +325,50 @@ static int serve(struct apid *d, const struct options *o, struct err *e)
 	return loop_run(loop);
 }
 
+/* The directory of a database, the caller's to free; NULL: there is none. */
+static char *db_dir(const char *url)
+{
+	char path[PATH_MAX];
+
+	if (!strncmp(url, "sqlite:", 7))
+		url += 7;
+	else if (*url != '/' && *url != '.')
+		return NULL;
+	if (snprintf(path, sizeof(path), "%s", url) >= PATH_MAX)
+		return NULL;
+	return realpath(dirname(path), NULL);
+}
+
+/* Who runs this is root, and wonders why something is not allowed. */
+static int check_writable(const char *const *dirs, const char *user, struct err *e)
+{
+	for (; *dirs; dirs++)
+		if (access(*dirs, W_OK | X_OK))
+			return err_errno(e, "%s, which %s has to write in", *dirs, user);
+	return 0;
+}
+
+/* By the API's account, so that it can work with what comes of it. */
+static int copy(const struct conf *conf, const struct options *o, struct err *e)
+{
+	const char *user = conf_get(conf, "api", "user");
+	auto_of(seal_free) struct seal *seal = NULL;
+	auto_free char *from = db_dir(o->from), *to = db_dir(o->to);
+	const char *dirs[] = { from ?: to, from && to && strcmp(from, to) ? to : NULL, NULL };
+	struct account own;
+	int rc = api_store_keys(conf, o->from, &seal, e);
+
+	rc = rc ?: api_store_keys(conf, o->to, &seal, e);
+	if (!rc && !geteuid() && strcmp(user, ACCOUNT_ROOT)) {
+		rc = account_find(user, &own, e);
+		rc = rc ?: sandbox_mounts(dirs, &own, e);
+		rc = rc ?: account_become(&own, (const char *const[]){ NULL }, e);
+		rc = rc ?: check_writable(dirs, user, e);
+	}
+	umask(077); /* what is made has secrets in it */
+	return rc ?: api_store_copy(conf, seal, o->from, o->to, e);
+}
+
 static int run(const struct options *o, struct err *e)
 {
 	auto_of(conf_free) struct conf *conf = NULL;
@@ -291,15 +377,23 @@ static int run(const struct options *o, struct err *e)
 
 	if (rc)
 		return rc;
+	if (o->from)
+		return copy(conf, o, e);
+	if (!strcmp(or_conf(o->listen, conf, "api", "listen"), CONF_NO_API))
+		return err_set(e, -EINVAL, "this machine has no API: [api] listen = %s in %s",
+			       CONF_NO_API, o->config);
 	d.conf = conf;
 	rc = http_tls_read(conf, or_conf(o->listen, conf, "api", "listen"), &d.tls, e);
 	if (!rc) {
 		read_opts(&d, o);
 		rc = make_state_dir(&d, o, e);
+		rc = rc ?: make_image_dir(&d, e);
 	}
+	rc = rc ?: api_store_keys(conf, conf_get(conf, "api", "store"), &d.seal, e);
 	rc = rc ?: leave_root(&d, e);
 	rc = rc ?: serve(&d, o, e);
 	http_tls_fini(&d.tls);
+	seal_free(d.seal);
 	return rc;
 }
 

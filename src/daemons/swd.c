@@ -24,10 +24,10 @@
 #include "sw/parent/parent_rules.h"
 #include "sw/parent/capabilities.h"
 
-#define GROUP	  "anyvf"	  /* may use the control socket */
+#define GROUP	  "anyvf"	 /* may use the control socket */
 #define QEMU	  "libvirt-qemu" /* group that may use vhost-user sockets */
 #define PARENT	  "anyvf-swd"	 /* account of a parent that is not root */
-#define FILES_MAX 65536 /* descriptors: 256 VFs with 64 queues each, and taps */
+#define FILES_MAX 65536		 /* descriptors: 256 VFs with 64 queues each, and taps */
 
 struct swd_opts {
 	const char *run_dir, *state, *config, *cores, *poll, *user;
@@ -209,10 +209,12 @@ static int child_serve(struct parent *parent, const struct swd *swd, struct err 
 {
 	struct dp_opts dp_opts = { .cores = swd->opts.cores,
 				   .busy = !strcmp(swd->opts.poll, "busy"),
-				   .huge = swd->opts.huge, .parent = parent,
+				   .huge = swd->opts.huge,
+				   .parent = parent,
 				   .run_dir = parent ? "." : swd->run_dir, /* see child_sandbox.h */
 				   .peers = &swd->rules.peers,
-				   .beat = parent_beat, .beat_arg = parent };
+				   .beat = parent_beat,
+				   .beat_arg = parent };
 	auto_of(loop_free) struct loop *loop = loop_new(e);
 	struct sw_opts sw_opts = {
 		.loop = loop, .parent = parent, .run_dir = swd->run_dir, .state = swd->state
@@ -247,18 +249,6 @@ static int child_main(struct parent *parent, void *arg)
 	if (rc)
 		log_err("the switch cannot run", "error=%s", *e.msg ? e.msg : strerror(-rc));
 	return rc ? 1 : 0;
-}
-
-/* The child of a daemon killed a moment ago may still be on its way out: wait for it a little. */
-static int lock_take(const char *path, struct err *e)
-{
-	int fd = file_lock(path, NULL);
-
-	for (int i = 0; i < 10 && fd == -EBUSY; i++) {
-		usleep(50000);
-		fd = file_lock(path, NULL);
-	}
-	return fd < 0 ? file_lock(path, e) : fd;
 }
 
 /* What the parent holds, before there is a child. */
@@ -343,7 +333,7 @@ static int run(struct swd *swd, struct err *e)
 	if (swd->opts.prepare)
 		return geteuid() ? 0 : hand_over(swd, conf, e);
 	snprintf(path, sizeof(path), "%s/swd.lock", swd->run_dir);
-	auto_close int lock = lock_take(path, e);
+	auto_close int lock = file_lock(path, e);
 	if (lock < 0)
 		return lock;
 	rc = control_listen(swd, e);

@@ -36,6 +36,20 @@ static int set_string(char **to, const char *text)
 }
 
 /**
+ * call_reply_text() - Answer with JSON that is text already
+ * @c:          the call
+ * @status:     HTTP status
+ * @text_taken: the body; empty afterwards
+ */
+void call_reply_text(struct call *c, unsigned int status, struct buf *text_taken)
+{
+	call_reply(c, status, NULL);
+	buf_fini(&c->priv->text);
+	c->priv->text = *text_taken;
+	*text_taken = (struct buf){ 0 };
+}
+
+/**
  * call_reply_file() - Answer 200 with the bytes of a file
  * @c:    the call
  * @path: file, opened when the answer goes out
@@ -121,6 +135,38 @@ int call_fail(struct call *c, unsigned int status, const char *type, const char 
 		va_end(ap);
 	}
 	return status_of(status)->error;
+}
+
+/**
+ * call_fault_as() - Give a fault another status: a proxy's, of what the service behind it said
+ * @c:      the call
+ * @type:   of the fault; another one keeps its status
+ * @status: HTTP status
+ */
+void call_fault_as(struct call *c, const char *type, unsigned int status)
+{
+	struct call_priv *p = c->priv;
+
+	if (p->fault_status && !strcmp(p->fault_type, type))
+		p->fault_status = status;
+}
+
+/**
+ * call_fault_say() - Say a fault in a proxy's words
+ * @c:      the call
+ * @status: of the fault; one of another status keeps its words
+ * @fmt:    the sentence for the client
+ */
+void call_fault_say(struct call *c, unsigned int status, const char *fmt, ...)
+{
+	struct call_priv *p = c->priv;
+	va_list ap;
+
+	if (p->fault_status != status)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(p->fault_text, sizeof(p->fault_text), fmt, ap);
+	va_end(ap);
 }
 
 /**

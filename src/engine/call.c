@@ -37,10 +37,12 @@ const json_t *call_get(struct call *c, const char *key_fmt, ...)
 	va_list ap;
 
 	va_start(ap, key_fmt);
-	if (!format_key(key, key_fmt, ap))
+	if (!format_key(key, key_fmt, ap)) {
 		row = cache_get(c->priv->eng->cache, key);
+		rely_on(c, key);
+	}
 	va_end(ap);
-	return row ? row->doc : NULL;
+	return cache_doc(c->priv->eng->cache, row);
 }
 
 /**
@@ -59,7 +61,32 @@ struct cursor call_list(struct call *c, const char *prefix_fmt, ...)
 	va_start(ap, prefix_fmt);
 	rc = format_key(key, prefix_fmt, ap);
 	va_end(ap);
+	if (!rc)
+		rely_on_list(c, key);
 	return cache_list(c->priv->eng->cache, rc ? "\377" : key);
+}
+
+/**
+ * call_sums() - Sums that are kept over documents
+ * @c:         the call
+ * @t:         of one of the features
+ * @group_fmt: the member's value, or the directory of the keys: "/host/h1/server"
+ *
+ * Return: this call's own changes included.
+ */
+struct sums call_sums(struct call *c, const struct tally *t, const char *group_fmt, ...)
+{
+	char group[STORE_KEY_LEN + 1];
+	va_list ap;
+	int rc;
+
+	va_start(ap, group_fmt);
+	rc = format_key(group, group_fmt, ap);
+	va_end(ap);
+	if (rc)
+		return (struct sums){ 0 };
+	rely_on_sums(c, t, group);
+	return cache_sums(c->priv->eng->cache, t, group);
 }
 
 /**
@@ -88,6 +115,18 @@ const char *call_arg_at(const struct call *c, const char *name, unsigned int i)
 }
 
 /**
+ * call_arg_name() - The name of a query argument
+ * @c: the call
+ * @i: which, as they stand, from 0; one that is repeated comes as often
+ *
+ * Return: the decoded name; NULL past the last.
+ */
+const char *call_arg_name(const struct call *c, unsigned int i)
+{
+	return i < c->priv->args.n ? c->priv->args.all[i].name : NULL;
+}
+
+/**
  * call_header_in() - A header of the request
  * @c:    the call
  * @name: in any case
@@ -110,17 +149,17 @@ static int remember(struct call_priv *p, const char *key)
 			return 0;
 	if (p->n_undo == CHANGES_MAX)
 		return -E2BIG;
-	*u = (struct undo){ strdup(key), row ? json_incref(row->doc) : NULL,
+	*u = (struct undo){ strdup(key), row ? record_ref(row->doc) : NULL,
 			    row ? row->version : 0 };
 	if (!u->key) {
-		json_decref(u->doc);
+		record_unref(u->doc);
 		return -ENOMEM;
 	}
 	p->n_undo++;
 	return 0;
 }
 
-static int change(struct call *c, json_t *doc, const char *fmt, va_list ap, bool claim)
+static int change(struct call *c, struct record *doc, const char *fmt, va_list ap, bool claim)
 {
 	char key[STORE_KEY_LEN + 1];
 	int rc = format_key(key, fmt, ap);
@@ -135,10 +174,14 @@ static int change(struct call *c, json_t *doc, const char *fmt, va_list ap, bool
  * Each document is in every replica's memory; what agents say has bounds of its own. Who takes
  * something away is not held up by what is there: else it would stay for ever.
  */
-static int check_size(struct call *c, const json_t *doc)
+static int check_size(struct call *c, struct record *doc)
 {
+	size_t len;
+
+	if (!record_text(doc, &len))
+		return -ENOMEM;
 	if (c->priv->rule == RULE_MISSING || c->priv->rule == RULE_AGENT ||
-	    !strcmp(c->method, "DELETE") || json_dumpb(doc, NULL, 0, JSON_COMPACT) <= DOC_MAX)
+	    !strcmp(c->method, "DELETE") || len <= DOC_MAX)
 		return 0;
 	return call_fail(c, 413, "HTTPRequestEntityTooLarge",
 			 "What is to be kept is larger than %u kB.", DOC_MAX >> 10);
@@ -155,18 +198,14 @@ static int check_size(struct call *c, const json_t *doc)
  */
 int call_put(struct call *c, json_t *doc_taken, const char *key_fmt, ...)
 {
+	auto_of(json_decref) json_t *doc = doc_taken;
+	auto_of(record_unref) struct record *rec = record_of(doc);
+	int rc = rec ? check_size(c, rec) : -ENOMEM;
 	va_list ap;
-	int rc;
 
-	if (!doc_taken)
-		return -ENOMEM;
-	rc = check_size(c, doc_taken);
-	if (!rc) {
-		va_start(ap, key_fmt);
-		rc = change(c, doc_taken, key_fmt, ap, false);
-		va_end(ap);
-	}
-	json_decref(doc_taken);
+	va_start(ap, key_fmt);
+	rc = rc ?: change(c, rec, key_fmt, ap, false);
+	va_end(ap);
 	return rc;
 }
 
@@ -180,15 +219,14 @@ int call_put(struct call *c, json_t *doc_taken, const char *key_fmt, ...)
  */
 int call_claim(struct call *c, json_t *doc_taken, const char *key_fmt, ...)
 {
+	auto_of(json_decref) json_t *doc = doc_taken;
+	auto_of(record_unref) struct record *rec = record_of(doc);
 	va_list ap;
 	int rc;
 
-	if (!doc_taken)
-		return -ENOMEM;
 	va_start(ap, key_fmt);
-	rc = change(c, doc_taken, key_fmt, ap, true);
+	rc = rec ? change(c, rec, key_fmt, ap, true) : -ENOMEM;
 	va_end(ap);
-	json_decref(doc_taken);
 	return rc;
 }
 
@@ -223,7 +261,7 @@ void call_undo(struct call *c)
 
 		cache_set(p->eng->cache, u->key, u->version, u->doc);
 		free(u->key);
-		json_decref(u->doc);
+		record_unref(u->doc);
 	}
 }
 
@@ -281,7 +319,8 @@ const char *call_peer(const struct call *c)
  * call_wait() - Run the handler again later
  * @c:          the call
  * @timeout_ms: at the latest after this time, with c->expired set
- * @prefix_fmt: when a document under this prefix was changed by somebody else
+ * @prefix_fmt: when a document under this prefix, which ends with a slash or is a whole key, was
+ *              changed by somebody else
  *
  * Return: CALL_WAIT, for `return call_wait(...)`; -ENAMETOOLONG.
  */
@@ -295,6 +334,59 @@ int call_wait(struct call *c, uint32_t timeout_ms, const char *prefix_fmt, ...)
 	va_end(ap);
 	c->priv->wait_ms = MAX(timeout_ms, 1u);
 	return rc ? rc : CALL_WAIT;
+}
+
+/**
+ * call_yield() - Run the handler again when others had their turn
+ * @c:          the call
+ * @kept:       how far it came, for call_resume(); taken
+ * @free_kept:  frees @kept, if the handler begins anew or never runs again
+ *
+ * It begins anew if a change is refused that it may have seen.
+ *
+ * Return: CALL_WAIT.
+ */
+int call_yield(struct call *c, void *kept, void (*free_kept)(void *kept))
+{
+	c->priv->yields = true;
+	c->priv->kept = kept;
+	c->priv->free_kept = free_kept;
+	return CALL_WAIT;
+}
+
+/**
+ * call_resume() - How far a handler came that yielded
+ * @c: the call
+ *
+ * Return: what call_yield() got, the caller's again; NULL: it begins.
+ */
+void *call_resume(struct call *c)
+{
+	return take(c->priv->kept);
+}
+
+/**
+ * call_forget() - Let a handler that yielded begin anew
+ * @c: the call
+ */
+void call_forget(struct call *c)
+{
+	if (c->priv->kept)
+		c->priv->free_kept(take(c->priv->kept));
+}
+
+/**
+ * call_spent_us() - How long this run of a handler goes on
+ * @c: the call
+ *
+ * Return: microseconds.
+ */
+int64_t call_spent_us(const struct call *c)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000ll + now.tv_nsec / 1000 - c->mono_us;
 }
 
 /**
@@ -319,6 +411,31 @@ int call_job(struct call *c, enum lane_id lane, void (*fn)(void *arg), void *arg
 	c->priv->job_fn = fn;
 	c->priv->job_free = free_arg;
 	return CALL_WAIT;
+}
+
+/**
+ * call_closing() - What tells a long job that the daemon waits for its end
+ * @c: the call
+ *
+ * Return: to be read by any thread; lives as long as the job.
+ */
+const atomic_bool *call_closing(const struct call *c)
+{
+	return &c->priv->eng->closing;
+}
+
+/**
+ * call_version() - The revision that wrote a document
+ * @c:   the call
+ * @key: the document's
+ *
+ * Return: its version in the store; 0 if there is no document, or one that is not on disk yet.
+ */
+uint64_t call_version(const struct call *c, const char *key)
+{
+	const struct cache_row *row = cache_get(c->priv->eng->cache, key);
+
+	return row ? row->version : 0;
 }
 
 /**
@@ -363,6 +480,70 @@ const char *call_time(const struct call *c, char out[32])
 }
 
 /**
+ * call_link() - Put a call in front of a list
+ * @head: the list
+ * @c:    call, in no list
+ */
+void call_link(struct call **head, struct call *c)
+{
+	struct call_priv *p = c->priv;
+
+	p->next = *head;
+	p->prev = head;
+	if (*head)
+		(*head)->priv->prev = &p->next;
+	*head = c;
+}
+
+/**
+ * call_unlink() - Take a call out of the engine's list it is in
+ * @c: call, in a list or not
+ */
+void call_unlink(struct call *c)
+{
+	struct call_priv *p = c->priv;
+
+	if (!p->prev)
+		return;
+	*p->prev = p->next;
+	if (p->next)
+		p->next->priv->prev = p->prev;
+	p->prev = NULL;
+}
+
+/**
+ * call_queue() - Put a call in front of those who wait for the same
+ * @head: the queue
+ * @c:    call, in none
+ */
+void call_queue(struct call **head, struct call *c)
+{
+	struct call_priv *p = c->priv;
+
+	p->queue_next = *head;
+	p->queue_prev = head;
+	if (*head)
+		(*head)->priv->queue_prev = &p->queue_next;
+	*head = c;
+}
+
+/**
+ * call_unqueue() - Take a call out of the queue it is in
+ * @c: call, in a queue or not
+ */
+void call_unqueue(struct call *c)
+{
+	struct call_priv *p = c->priv;
+
+	if (!p->queue_prev)
+		return;
+	*p->queue_prev = p->queue_next;
+	if (p->queue_next)
+		p->queue_next->priv->queue_prev = p->queue_prev;
+	p->queue_prev = NULL;
+}
+
+/**
  * call_reset() - Make a call ready for a run of its handler
  * @c: the call; changes are committed or undone already
  */
@@ -374,11 +555,15 @@ void call_reset(struct call *c)
 	json_decref(c->reply);
 	c->reply = NULL;
 	p->fault_status = 0;
+	rely_clear(&p->relies);
+	p->browses = false;
 	for (; p->n_headers; p->n_headers--)
 		free(take(p->headers[p->n_headers - 1]));
+	buf_fini(&p->text);
 	free(take(p->text_type));
 	free(take(p->file));
 	p->wait_ms = 0;
+	p->yields = false;
 	p->job_fn = NULL;
 	p->ready = false;
 }
@@ -394,9 +579,11 @@ void call_free(struct call *c)
 	if (!c)
 		return;
 	call_reset(c);
+	call_unqueue(c);
+	call_forget(c);
 	while (p->n_undo) {
 		free(p->undo[--p->n_undo].key);
-		json_decref(p->undo[p->n_undo].doc);
+		record_unref(p->undo[p->n_undo].doc);
 	}
 	loop_timer_del(p->timer);
 	if (c->job && p->job_free)

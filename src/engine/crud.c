@@ -21,6 +21,17 @@ static json_t *rename_tenant(const struct resource *r, const json_t *given)
 	return copy;
 }
 
+/* Who says both says the same. */
+static int check_tenant(struct call *c, const struct resource *r, const json_t *given)
+{
+	const json_t *tenant = json_object_get(given, "tenant_id"),
+		     *project = json_object_get(given, "project_id");
+
+	if (!(r->flags & RES_TENANT) || !tenant || !project || json_equal(tenant, project))
+		return 0;
+	return call_fail(c, 400, "HTTPBadRequest", "'project_id' and 'tenant_id' do not match");
+}
+
 /* The project of a new document: the caller's, or the one an admin names. */
 static int set_owner(struct call *c, const struct resource *r, json_t *doc)
 {
@@ -47,8 +58,9 @@ static int create_given(struct call *c, const struct resource *r, const json_t *
 {
 	auto_of(json_decref) json_t *renamed = rename_tenant(r, given);
 	auto_of(json_decref) json_t *doc = NULL;
-	int rc = fields_take(c, r, res_fields(c, r), renamed, false, &doc);
+	int rc = check_tenant(c, r, given);
 
+	rc = rc ? rc : fields_take(c, r, res_fields(c, r), renamed, false, &doc);
 	rc = rc ? rc : set_owner(c, r, doc);
 	rc = rc ? rc : res_insert(c, r, doc);
 	if (rc)
@@ -87,12 +99,16 @@ static int create_many(struct call *c, const struct resource *r, const json_t *l
 	const json_t *given;
 	size_t i;
 
+	if (!json_array_size(list))
+		return call_fail(c, 400, "HTTPBadRequest", "Resources required");
 	json_array_foreach (list, i, given) {
 		json_t *one = NULL;
-		int rc = json_is_object(given)
-				 ? create_given(c, r, given, &one)
-				 : call_fail(c, 400, "HTTPBadRequest",
-					     "Object '%s' contains invalid data", r->one);
+		int rc;
+
+		given = json_object_get(given, r->one) ?: given; /* each may have an envelope */
+		rc = json_is_object(given) ? create_given(c, r, given, &one)
+					   : call_fail(c, 400, "HTTPBadRequest",
+						       "Object '%s' contains invalid data", r->one);
 		if (rc)
 			return rc;
 		if (json_array_append_new(out, one))
@@ -146,17 +162,19 @@ int res_handle_show(struct call *c, const struct resource *r)
 	return call_reply(c, 200, is_flat(c) ? out : json_pack("{s:o}", r->one, out));
 }
 
-/* If-Match: revision_number=N (Neutron's revision-if-match): who changes what he saw an older state
- * of is told. */
+/* If-Match: revision_number=N, quoted or not (Neutron's revision-if-match): who changes what he saw
+ * an older state of is told. */
 static int check_revision(struct call *c, const json_t *doc)
 {
 	const char *match = call_header_in(c, "If-Match");
 	long long want, is = (long long)doc_int(doc, "revision_number");
-	char rest;
+	bool quoted = match && *match == '"';
+	char end[3] = "";
 
-	if (!match)
+	if (!match || !strcmp(match, "*"))
 		return 0;
-	if (sscanf(match, "revision_number=%lld%c", &want, &rest) != 1)
+	if (sscanf(match + quoted, "revision_number=%lld%2s", &want, end) < 1 ||
+	    strcmp(end, quoted ? "\"" : "") != 0)
 		return call_fail(c, 400, "HTTPBadRequest",
 				 "If-Match: only revision_number=NUMBER is supported");
 	if (want == is)
@@ -198,6 +216,16 @@ static json_t *drop_same(struct call *c, const struct resource *r, const json_t 
 	return given;
 }
 
+/* A body is judged before what it is about is looked for: Neutron's names, Keystone's number. */
+static int check_body(struct call *c, const struct resource *r, const json_t *given)
+{
+	if (c->service->style == FAULT_KEYSTONE && !json_object_size(given))
+		return call_fail(c, 400, NULL, "{} does not have enough properties");
+	if (c->service->style == FAULT_NEUTRON)
+		return fields_check_names(c, r, res_fields(c, r), given, true);
+	return 0;
+}
+
 /**
  * res_handle_update() - PUT (PATCH) of one document, c->ids[0]
  * @c: the call
@@ -208,13 +236,17 @@ static json_t *drop_same(struct call *c, const struct resource *r, const json_t 
 int res_handle_update(struct call *c, const struct resource *r)
 {
 	auto_of(json_decref) json_t *renamed = NULL, *changes = NULL;
-	const json_t *old = find_own(c, r), *given;
+	const json_t *old, *given;
 	json_t *doc, *out;
-	int rc = old ? open_envelope(c, r, &given) : -ENOENT;
+	int rc = open_envelope(c, r, &given);
 
 	if (rc)
 		return rc;
 	renamed = rename_tenant(r, given);
+	rc = check_body(c, r, renamed);
+	old = rc ? NULL : find_own(c, r);
+	if (!old)
+		return rc ?: -ENOENT;
 	if (c->service->style == FAULT_KEYSTONE)
 		renamed = drop_same(c, r, old, renamed);
 	rc = fields_take(c, r, res_fields(c, r), renamed, true, &changes);
@@ -253,9 +285,22 @@ int res_handle_delete(struct call *c, const struct resource *r)
  * @r:     resource
  * @brief: only r->brief members (Nova's PATH, not PATH/detail)
  *
- * Return: 0; a fault.
+ * Return: 0; CALL_WAIT: a long one is made in turns; a fault.
  */
 int res_handle_list(struct call *c, const struct resource *r, bool brief)
 {
-	return query_list(c, r, brief);
+	return res_handle_list_as(c, r, &(struct list_shape){ .brief = brief });
+}
+
+/**
+ * res_handle_list_as() - GET of a collection, in another shape
+ * @c:     the call
+ * @r:     resource
+ * @shape: what it looks like
+ *
+ * Return: 0; CALL_WAIT; a fault.
+ */
+int res_handle_list_as(struct call *c, const struct resource *r, const struct list_shape *shape)
+{
+	return query_list(c, r, shape);
 }

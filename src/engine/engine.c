@@ -15,6 +15,7 @@
 #define BODY_MAX      (2u << 20)  /* bytes of a JSON body */
 #define OPEN_BODY_MAX (16u << 10) /* of one that needs no token: a login */
 #define SLOW_MS	      60000	  /* a request that takes longer to arrive is cut off */
+#define PATIENCE_MS   1000	  /* how often is seen whether the store answers */
 
 struct periodic_run {
 	struct engine *eng;
@@ -39,7 +40,7 @@ static void on_request(void *arg, struct http_req *req)
 	struct call *c = run_new(arg, req);
 
 	if (c)
-		run_call(c);
+		run_fresh(c);
 	else
 		http_reply(req, &no_memory);
 }
@@ -63,7 +64,7 @@ static void on_begin(void *arg, struct http_req *req, struct http_intake *intake
 		if (c->priv->route_flags & ROUTE_UPLOAD)
 			intake->body_max = c->priv->room;
 		if (c->priv->route_flags & ROUTE_UPLOAD &&
-		    asprintf(&intake->file, "%s/upload/%s", eng->opts.state_dir, id) < 0)
+		    asprintf(&intake->file, "%s/%s", eng->opts.upload_dir, id) < 0)
 			intake->file = NULL;
 	}
 	call_free(c);
@@ -72,8 +73,11 @@ static void on_begin(void *arg, struct http_req *req, struct http_intake *intake
 static void run_periodic(void *arg)
 {
 	struct periodic_run *run = arg;
-	struct call *c = run_new(run->eng, NULL);
+	struct call *c;
 
+	if (!run->what->everywhere && !store_leads(run->eng->opts.store, run_mono_us()))
+		return;
+	c = run_new(run->eng, NULL);
 	if (!c)
 		return;
 	c->service = run->feature->service;
@@ -82,24 +86,37 @@ static void run_periodic(void *arg)
 	run_batch(run->eng);
 }
 
-static int start_feature(struct engine *eng, const struct feature *f, struct err *e)
+/* Runs a feature's start() until what it wrote is on disk. */
+static int run_start(struct engine *eng, const struct feature *f, struct err *e)
 {
-	struct call *c = f->start ? run_new(eng, NULL) : NULL;
+	struct call *c = run_new(eng, NULL);
+	bool ended = false;
 	int rc = 0;
 
-	if (c) {
-		c->service = f->service;
-		c->now_us = run_now_us();
-		rc = f->start(c);
-		rc = rc ? rc : run_commit(c);
-		rc = rc ? rc : store_flush(eng->opts.store, e);
-		run_end_group(eng, false);
-		eng->dirty = false;
-		if (rc)
-			err_set(e, rc, "%s: %s", f->name,
-				c->priv->fault_status ? c->priv->fault_text : strerror(-rc));
-		call_free(c);
+	if (!c)
+		return -ENOMEM;
+	c->service = f->service;
+	c->priv->handle = f->start;
+	c->priv->ended = &ended;
+	run_call(c);
+	run_batch(eng);
+	while (!ended && eng->groups) {
+		store_wait(eng->opts.store);
+		run_batch(eng);
 	}
+	if (!ended) {
+		call_unlink(c);
+		rc = err_set(e, -EINVAL, "%s: waits at its start", f->name);
+	} else if (c->priv->fault_status)
+		rc = err_set(e, -EIO, "%s: %s", f->name, c->priv->fault_text);
+	call_free(c);
+	return rc;
+}
+
+static int start_feature(struct engine *eng, const struct feature *f, struct err *e)
+{
+	int rc = f->start ? run_start(eng, f, e) : 0;
+
 	for (const struct periodic *p = f->periodics; p && p->run && !rc; p++) {
 		struct periodic_run *run = calloc(1, sizeof(*run));
 
@@ -141,18 +158,24 @@ static void close_features(struct engine *eng)
 	free(eng->kept);
 }
 
+/* Who waits for a store that does not answer has waited long enough. */
+static void give_up(void *arg)
+{
+	struct engine *eng = arg;
+
+	if (!away_is(eng))
+		return;
+	group_give_up(eng);
+	run_batch(eng);
+}
+
 static int start(struct engine *eng, struct err *e)
 {
-	auto_free char *uploads = NULL;
-	int rc = 0;
+	int rc = file_mkdirs(eng->opts.upload_dir, 0750, e);
 
-	if (asprintf(&uploads, "%s/upload", eng->opts.state_dir) < 0)
-		return -ENOMEM;
-	rc = file_mkdirs(uploads, 0750, e);
 	rc = rc ? rc : run_load(eng, e);
 	for (const struct feature *const *f = eng->opts.features; *f && !rc; f++)
 		rc = start_feature(eng, *f, e);
-	store_watch(eng->opts.store, run_on_change, eng);
 	return rc;
 }
 
@@ -204,6 +227,10 @@ int engine_open(const struct engine_opts *opts, struct engine **out, struct err 
 	eng->opts = *opts;
 	engine_public_url(opts, eng->public_url);
 	eng->opts.public_url = eng->public_url;
+	replica_find_url(opts, eng->replica_url);
+	if (!opts->upload_dir && asprintf(&eng->upload_dir, "%s/upload", opts->state_dir) < 0)
+		return -ENOMEM;
+	eng->opts.upload_dir = opts->upload_dir ?: eng->upload_dir;
 	eng->audit.path = opts->conf ? conf_get(opts->conf, "api", "audit_log") : "log";
 	rc = policy_check(opts->features, e);
 	if (rc)
@@ -213,9 +240,12 @@ int engine_open(const struct engine_opts *opts, struct engine **out, struct err 
 		return rc;
 	eng->cache = cache_new(eng->schemas);
 	eng->jobs = jobs_new(opts->loop, e);
-	if (!eng->cache || !eng->jobs)
+	eng->waits = omap_new();
+	if (!eng->cache || !eng->jobs || !eng->waits)
 		return err_set(e, -ENOMEM, "out of memory");
 	rc = open_features(eng) ?: start(eng, e);
+	if (!rc)
+		eng->patience = loop_timer_add(opts->loop, PATIENCE_MS, PATIENCE_MS, give_up, eng);
 	if (!rc && opts->listen) {
 		struct http_opts http = { .loop = opts->loop,
 					  .listen = opts->listen,
@@ -246,21 +276,29 @@ void engine_close(struct engine *eng)
 
 	if (!eng)
 		return;
+	eng->closing = true;
+	if (eng->opts.store)
+		store_follow(eng->opts.store, NULL);
+	if (eng->sent) /* turns the loop: all that requests use is there yet */
+		store_wait(eng->opts.store);
 	jobs_free(eng->jobs);
-	for (struct call *c; (c = eng->parked ? eng->parked : eng->held);) {
-		run_unlink(c);
+	loop_timer_del(eng->patience);
+	group_close(eng);
+	for (struct call *c; (c = eng->parked ?: eng->ready ?: eng->fresh);) {
+		call_unlink(c);
 		call_free(c);
 	}
 	http_close(eng->http);
+	loop_timer_del(eng->turn);
+	omap_free(eng->waits);
 	while ((run = eng->periodics)) {
 		eng->periodics = run->next;
 		loop_timer_del(run->timer);
 		free(run);
 	}
-	run_end_group(eng, false);
-	free(eng->group);
 	cache_free(eng->cache);
 	schemas_free(eng->schemas);
 	close_features(eng);
+	free(eng->upload_dir);
 	free(eng);
 }

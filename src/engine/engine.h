@@ -35,6 +35,7 @@ enum rfield_flags {
 	R_VIRTUAL = 512, /* not stored: check() takes it out of the document, show() puts it in */
 	R_EACH = 1024,	 /* filter values given more than once must all match, not one of them */
 	R_OMIT = 2048,	 /* left out while it is null (Keystone) */
+	R_EMPTY = 4096,	 /* null is an empty text, list or object */
 };
 
 /* Filters by a value that is not the member itself (fixed_ips=ip_address=...). */
@@ -82,6 +83,7 @@ struct resource {
 	const char *owner;	/* member that holds the project; NULL: "project_id" */
 	const char *nested;	/* an indexed member: lists have those of c->ids[0]. NULL: all */
 	const struct rfield *fields; /* id, project_id, created_at... included, in order of output */
+	const char *const *sort_keys; /* members that lists are sorted by; NULL: all */
 	const char *const *brief; /* Nova: what PATH shows; PATH/detail shows all. NULL: all */
 	const char *quota;	/* name in quota documents, NULL: unlimited */
 	int64_t quota_default;	/* unless [quotas] says another; -1: unlimited */
@@ -97,6 +99,8 @@ struct resource {
 	bool (*visible)(const struct call *c, const json_t *doc);
 	/* Is it in lists? NULL: whatever is visible. (Nova: other projects' only with all_tenants.) */
 	bool (*listed)(const struct call *c, const json_t *doc);
+	/* Members that these two look at, NULL at the end: lists read no others then. NULL: any. */
+	const char *const *sees;
 	/* May the caller, who sees it and passes .write, change it? NULL: own project, or admin. */
 	bool (*owned)(const struct call *c, const json_t *doc);
 	/* Refuses a value of a filter that cannot be understood; NULL: none is. */
@@ -115,6 +119,7 @@ const json_t *res_find_user(struct call *c, const char *id); /* likewise */
 int fault_not_found(struct call *c, const struct resource *r, const char *id);	  /* that 404 */
 int fault_absent(struct call *c, const char *word); /* what is not served on purpose */
 bool res_visible(struct call *c, const struct resource *r, const json_t *doc);
+bool res_is_asked_for(struct call *c, const struct resource *r, const json_t *doc);
 struct cursor res_list(struct call *c, const struct resource *r, const char *field,
 		       const char *value); /* field NULL: all */
 unsigned int res_count(struct call *c, const struct resource *r, const char *field,
@@ -130,6 +135,14 @@ json_t *res_show(struct call *c, const struct resource *r, const json_t *doc);
 
 /* The handlers behind a resource's routes, for routes of one's own. */
 int res_handle_list(struct call *c, const struct resource *r, bool brief);
+
+/* A list that is not as its resource says. */
+struct list_shape {
+	const char *many;			   /* envelope; NULL: the resource's */
+	bool brief;				   /* only its brief members */
+	int (*each)(struct call *c, json_t *out);  /* has the last word on each document; or NULL */
+};
+int res_handle_list_as(struct call *c, const struct resource *r, const struct list_shape *shape);
 int res_handle_show(struct call *c, const struct resource *r);
 int res_handle_create(struct call *c, const struct resource *r);
 int res_handle_update(struct call *c, const struct resource *r);
@@ -141,7 +154,7 @@ const struct rfield *res_field(const struct call *c, const struct resource *r, c
 
 /* Validates what a client gave against rows: R_CREATE (or R_UPDATE) members with their types,
  * unknown ones refused, defaults filled in on create. *doc: a new object. */
-int field_bool_word(const char *text);
+int field_bool_word(const char *text); /* 1, 0; -1: no boolean */
 int fields_accept_known(struct call *c, const struct rfield *rows, const json_t *given,
 			json_t **doc);
 int fields_accept(struct call *c, const struct rfield *rows, const json_t *given, bool update,
@@ -163,10 +176,11 @@ struct route {
 	int64_t (*room)(struct call *c);
 };
 
-/* Runs as an admin call without a request. */
+/* Runs as an admin call without a request: at the replica that leads, or at each. */
 struct periodic {
 	uint32_t every_ms;
 	int (*run)(struct call *c);
+	bool everywhere; /* for what is this replica's own, files */
 };
 
 enum fault_style { FAULT_NEUTRON, FAULT_NOVA, FAULT_KEYSTONE, FAULT_GLANCE, FAULT_PLAIN };

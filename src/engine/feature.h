@@ -76,6 +76,7 @@ struct feature {
 	const struct extension *extensions;
 	const struct absent *absent; /* asked when there is no such route (docs/openstack.md) */
 	const struct periodic *periodics;
+	const struct tally *const *tallies;
 	int (*start)(struct call *c); /* at every start, before the first request */
 	const struct more_fields *fields;
 	const struct hook *hooks;

@@ -9,9 +9,14 @@
 #include "base/uuid.h"
 #include "engine/impl.h"
 
+static bool speaks(const struct call *c, enum fault_style style)
+{
+	return c->service && c->service->style == style;
+}
+
 static bool is_neutron(const struct call *c)
 {
-	return c->service && c->service->style == FAULT_NEUTRON;
+	return speaks(c, FAULT_NEUTRON);
 }
 
 /* A value as Python's repr prints it in the recorded messages; at most 600 bytes of it. */
@@ -110,13 +115,19 @@ static int check_bool(struct call *c, const struct rfield *f, json_t **value)
 	return 0;
 }
 
+/* JSON schemas of Keystone and Glance tell a number from a text of digits. */
+static bool takes_digits(const struct call *c)
+{
+	return !speaks(c, FAULT_KEYSTONE) && !speaks(c, FAULT_GLANCE);
+}
+
 static int check_int(struct call *c, const struct rfield *f, json_t **value)
 {
 	const char *text = json_string_value(*value);
 	char *end = NULL, buf[640];
 	json_int_t n = json_integer_value(*value);
 
-	if (text && *text) {
+	if (text && *text && takes_digits(c)) {
 		errno = 0;
 		n = strtoll(text, &end, 10);
 	}
@@ -199,9 +210,16 @@ static int (*const check_type[])(struct call *c, const struct rfield *f, json_t 
 	[J_LIST] = check_list, [J_OBJ] = check_obj,   [J_ANY] = check_any,
 };
 
+static json_t *empty_of(enum jtype type)
+{
+	return type == J_LIST ? json_array() : type == J_OBJ ? json_object() : json_string("");
+}
+
 static int take_value(struct call *c, const struct rfield *f, const json_t *given, json_t *out)
 {
-	auto_of(json_decref) json_t *value = json_incref((json_t *)given);
+	bool empty = json_is_null(given) && f->flags & R_EMPTY;
+	auto_of(json_decref) json_t *value =
+		empty ? empty_of(f->type) : json_incref((json_t *)given);
 	int rc = 0;
 
 	if (!json_is_null(value) || !(f->flags & R_NULL)) {
@@ -214,12 +232,40 @@ static int take_value(struct call *c, const struct rfield *f, const json_t *give
 	return rc ? rc : json_object_set(out, f->name, value) ? -ENOMEM : 0;
 }
 
-/* Is there a row for each member, and may it be given here? */
-static int check_names(struct call *c, const struct resource *r, const struct rfield *rows,
+/* Keystone passes over what a new document gets from itself: its id, above all. */
+static bool is_passed_over(const struct call *c, const struct rfield *f, bool update)
+{
+	return !update && speaks(c, FAULT_KEYSTONE) && !(f->flags & (R_CREATE | R_VIRTUAL));
+}
+
+static int check_given(struct call *c, const struct rfield *f, bool update)
+{
+	if (f->flags & (update ? R_UPDATE : R_CREATE) || is_passed_over(c, f, update))
+		return 0;
+	if (speaks(c, FAULT_GLANCE))
+		return call_fail(c, 403, NULL, "Attribute '%s' is read-only.", f->name);
+	return update ? call_fail(c, 400, "HTTPBadRequest", "Cannot update read-only attribute %s",
+				  f->name)
+		      : call_fail(c, 400, "HTTPBadRequest", "Attribute '%s' not allowed in POST",
+				  f->name);
+}
+
+/**
+ * fields_check_names() - Is there a row for each member, and may it be given here?
+ * @c:      the call
+ * @r:      as fields_take()
+ * @rows:   its rows
+ * @given:  an object
+ * @update: a change instead of a creation
+ *
+ * Return: 0; a fault.
+ */
+int fields_check_names(struct call *c, const struct resource *r, const struct rfield *rows,
 		       const json_t *given, bool update)
 {
 	const char *key;
 	json_t *value;
+	int rc;
 
 	json_object_foreach ((json_t *)given, key, value) {
 		const struct rfield *f = rows;
@@ -236,11 +282,9 @@ static int check_names(struct call *c, const struct resource *r, const struct rf
 					 "Additional properties are not allowed ('%s' was "
 					 "unexpected)",
 					 key);
-		if (!(f->flags & (update ? R_UPDATE : R_CREATE)))
-			return update ? call_fail(c, 400, "HTTPBadRequest",
-						  "Cannot update read-only attribute %s", key)
-				      : call_fail(c, 400, "HTTPBadRequest",
-						  "Attribute '%s' not allowed in POST", key);
+		rc = check_given(c, f, update);
+		if (rc)
+			return rc;
 	}
 	return 0;
 }
@@ -260,7 +304,16 @@ static int check_needed(struct call *c, const struct rfield *rows, const json_t 
 	return 0;
 }
 
-/* Members only an admin may give; one that gives the default asks for nothing. */
+/* Does a member that only an admin may give ask for nothing, as its value is the default? Neutron's
+ * other defaults than booleans are that nobody said anything. */
+static bool asks_nothing(const struct call *c, const struct rfield *f, const json_t *value)
+{
+	auto_of(json_decref) json_t *dflt = field_default(f);
+
+	return (f->type == J_BOOL || !is_neutron(c)) && json_equal(dflt, (json_t *)value);
+}
+
+/* Members only an admin may give. */
 static int check_policy(struct call *c, const struct resource *r, const struct rfield *rows,
 			const json_t *given, const json_t *doc, bool update)
 {
@@ -270,12 +323,8 @@ static int check_policy(struct call *c, const struct resource *r, const struct r
 
 	snprintf(rule, sizeof(rule), "rule:%s_%s", verb, one);
 	for (const struct rfield *f = rows; f->name && !caller_is_admin(c); f++) {
-		auto_of(json_decref) json_t *dflt = NULL;
-
-		if (!(f->flags & R_ADMIN) || !json_object_get(given, f->name))
-			continue;
-		dflt = field_default(f);
-		if (!update && json_equal(dflt, json_object_get(doc, f->name)))
+		if (!(f->flags & R_ADMIN) || !json_object_get(given, f->name) ||
+		    (!update && asks_nothing(c, f, json_object_get(doc, f->name))))
 			continue;
 		snprintf(wrapped, sizeof(wrapped), "(%.700s and rule:%s_%s:%s)", rule, verb, one,
 			 f->name);
@@ -308,13 +357,13 @@ int fields_take(struct call *c, const struct resource *r, const struct rfield *r
 		return -ENOMEM;
 	if (!json_is_object(given))
 		return fault_bad_body(c);
-	rc = check_names(c, r, rows, given, update);
+	rc = fields_check_names(c, r, rows, given, update);
 	if (!rc && !update)
 		rc = check_needed(c, rows, given);
 	for (const struct rfield *f = rows; f->name && !rc; f++) {
 		const json_t *value = json_object_get(given, f->name);
 
-		if (value)
+		if (value && !is_passed_over(c, f, update))
 			rc = take_value(c, f, value, doc);
 		else if (!update && !(f->flags & R_VIRTUAL))
 			rc = json_object_set_new(doc, f->name, field_default(f)) ? -ENOMEM : 0;

@@ -70,15 +70,9 @@ json_t *filter_value_of(const json_t *doc, const char *name, const struct rfield
 /* Keystone takes whatever is no word for "no" as true, an empty value too. */
 static int wanted_bool(const struct query *q, const char *value)
 {
-	static const char *const no[] = { "0", "f", "false", "n", "no", "off" };
 	auto_of(json_decref) json_t *text = json_string(value);
 
-	if (!is_style(q, FAULT_KEYSTONE))
-		return field_bool(text);
-	for (unsigned int i = 0; i < ARRAY_LEN(no); i++)
-		if (!strcasecmp(value, no[i]))
-			return 0;
-	return 1;
+	return is_style(q, FAULT_KEYSTONE) ? field_bool_word(value) != 0 : field_bool(text);
 }
 
 /* One value of one filter against one document. f NULL: a member no row names. */
@@ -184,11 +178,35 @@ enum selects filter_specially(const struct query *q, const json_t *doc, const ch
 }
 
 /**
+ * filter_member() - The one member that an argument's filter looks at
+ * @q:     the query
+ * @arg:   its name
+ * @value: its value
+ *
+ * Return: a name, also where the argument is no filter; NULL: it may look at any member.
+ */
+const char *filter_member(const struct query *q, const char *arg, const char *value)
+{
+	const char *name = filter_alias(q->r, arg);
+	const struct rfield *f = schema_field(&q->schema, name);
+
+	if ((f && f->match) || filter_specially(q, NULL, name, value) != SELECTS_OTHER)
+		return NULL;
+	return name;
+}
+
+/* Must all of a filter's values match, or one of them? */
+static bool is_each(const struct query *q, const struct rfield *f)
+{
+	return is_style(q, FAULT_KEYSTONE) || (f && f->flags & R_EACH);
+}
+
+/**
  * filters_select() - Do all filters select a document?
  * @q:   the query
  * @doc: document
  *
- * Values of one name are alternatives, unless the row says R_EACH.
+ * Values of one name are alternatives, unless the row says R_EACH, or it is Keystone.
  */
 bool filters_select(const struct query *q, const json_t *doc)
 {
@@ -206,12 +224,12 @@ bool filters_select(const struct query *q, const json_t *doc)
 			continue;
 		if (is_word(name) || (f && !filter_is(q, f)))
 			continue;
-		if (args->all[i].again && !(f && f->flags & R_EACH))
+		if (args->all[i].again && !is_each(q, f))
 			continue; /* was an alternative of the first */
 		if (!f && !filter_is_stamp(q->r, name) &&
 		    !(q->r->flags & RES_FREE_FORM && is_style(q, FAULT_GLANCE)))
 			continue;
-		if (f && f->flags & R_EACH)
+		if (is_each(q, f))
 			any = equals(q, doc, name, f, args->all[i].value);
 		else
 			for (unsigned int j = 0; j < args->n && !any; j++)

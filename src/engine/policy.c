@@ -45,6 +45,7 @@ static const struct {
 			    { [SCOPE_PROJECT] = ROLE_ADMIN | ROLE_SERVICE,
 			      [SCOPE_SYSTEM] = ROLE_ADMIN } },
 	[RULE_AGENT] = { "agent", { [SCOPE_PROJECT] = ROLE_AGENT } },
+	[RULE_REPLICA] = { "replica", { [SCOPE_SYSTEM] = ROLE_REPLICA } },
 };
 
 /**
@@ -223,12 +224,18 @@ const char *caller_host(const struct call *c)
  * caller_is_agent_of() - Is the caller the agent of a host?
  * @c:    the call
  * @host: any text or NULL
+ *
+ * A user whose name ends in "*" speaks for each host whose name begins with what stands before it:
+ * hosts that are one process (anyvf-sim).
  */
 bool caller_is_agent_of(const struct call *c, const char *host)
 {
 	const char *own = caller_host(c);
+	size_t len = own ? strlen(own) : 0;
 
-	return own && host && !strcmp(own, host);
+	if (!own || !host)
+		return false;
+	return own[len - 1] == '*' ? !strncmp(own, host, len - 1) : !strcmp(own, host);
 }
 
 /**

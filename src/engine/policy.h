@@ -22,6 +22,7 @@ enum rule {
 	RULE_MANAGE,   /* change them */
 	RULE_VALIDATE, /* ask about somebody else's token; of no route of its own */
 	RULE_AGENT,    /* a host's agent */
+	RULE_REPLICA,  /* another replica of this API: replica.c */
 	RULES
 };
 

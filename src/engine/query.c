@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lists: filters, sorting, paging and `fields`, with each service's links. */
+/* Lists: filters, sorting, paging and `fields`, in turns of a bounded time. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,78 +8,6 @@
 #include "engine/query.h"
 
 #define PAGE_MAX 1000 /* of services that page by themselves */
-
-static int add_key(struct query *q, const char *name, const char *dir)
-{
-	const struct rfield *f;
-
-	name = filter_alias(q->r, name);
-	f = schema_field(&q->schema, name);
-	if ((!f && !filter_is_stamp(q->r, name)) || (f && f->flags & (R_VIRTUAL | R_SECRET)) ||
-	    (f && f->flags & R_HIDDEN && !caller_is_admin(q->c))) {
-		if (is_style(q, FAULT_NOVA)) /* it sorts by columns we do not have */
-			return 0;
-		return call_fail(q->c, 400, "HTTPBadRequest",
-				 "['%s'] is invalid attribute for sort_keys", name);
-	}
-	if (strcmp(dir, "asc") != 0 && strcmp(dir, "desc") != 0)
-		return call_fail(q->c, 400, "HTTPBadRequest",
-				 "The sort_dirs must be one of ['asc', 'desc']");
-	if (q->n_keys < SORT_KEYS_MAX - 1)
-		q->keys[q->n_keys++] = (struct sort_key){ name, f, !strcmp(dir, "desc") };
-	return 0;
-}
-
-/* Glance: sort=name:asc,created_at */
-static int parse_sort(struct query *q, const char *sort)
-{
-	auto_free char *text = strdup(sort);
-	char *save = NULL;
-	int rc = text ? 0 : -ENOMEM;
-
-	for (char *word = rc ? NULL : strtok_r(text, ",", &save); word && !rc;
-	     word = strtok_r(NULL, ",", &save)) {
-		char *dir = strchr(word, ':');
-		const struct rfield *f;
-		const char *name; /* must outlive text */
-
-		if (dir)
-			*dir++ = '\0';
-		f = schema_field(&q->schema, word);
-		if (!f && !filter_is_stamp(q->r, word))
-			return call_fail(q->c, 400, NULL, "Invalid sort key: %s", word);
-		name = !strcmp(word, "created_at") ? "created_at" : "updated_at";
-		rc = add_key(q, f ? f->name : name, dir ? dir : "desc");
-	}
-	return rc;
-}
-
-static int parse_order(struct query *q)
-{
-	bool newest = is_style(q, FAULT_NOVA) || is_style(q, FAULT_GLANCE);
-	const char *name, *dir, *sort = call_arg(q->c, "sort");
-	unsigned int n_keys = 0, n_dirs = 0;
-	int rc = 0;
-
-	while (call_arg_at(q->c, "sort_key", n_keys))
-		n_keys++;
-	while (call_arg_at(q->c, "sort_dir", n_dirs))
-		n_dirs++;
-	if (is_style(q, FAULT_NEUTRON) && n_keys != n_dirs)
-		return call_fail(q->c, 400, "HTTPBadRequest",
-				 "The number of sort_keys and sort_dirs must be same");
-	for (unsigned int i = 0; i < n_keys && !rc; i++) {
-		name = call_arg_at(q->c, "sort_key", i);
-		dir = call_arg_at(q->c, "sort_dir", MIN(i, MAX(n_dirs, 1u) - 1));
-		rc = add_key(q, name, dir ? dir : newest ? "desc" : "asc");
-	}
-	if (!rc && sort && is_style(q, FAULT_GLANCE))
-		rc = parse_sort(q, sort);
-	if (!rc && !q->n_keys && newest && q->r->flags & RES_TIMES)
-		q->keys[q->n_keys++] = (struct sort_key){ "created_at", NULL, true };
-	q->keys[q->n_keys++] = (struct sort_key){ "id", NULL, false };
-	return rc;
-}
 
 static int parse_page(struct query *q)
 {
@@ -104,195 +32,9 @@ static int parse_page(struct query *q)
 	return 0;
 }
 
-static int collect_one(struct query *q, const json_t *doc)
+static int put_text(struct query *q, const char *text)
 {
-	if (!res_visible(q->c, q->r, doc) || (q->r->listed && !q->r->listed(q->c, doc)) ||
-	    (q->r->nested && !doc_is(doc, q->r->nested, q->c->ids[0])) || !filters_select(q, doc))
-		return 0;
-	if (q->n == q->room) {
-		size_t room = q->room ? 2 * q->room : 64;
-		const json_t **docs = realloc(q->docs, room * sizeof(*docs));
-
-		if (!docs)
-			return -ENOMEM;
-		q->docs = docs;
-		q->room = room;
-	}
-	q->docs[q->n++] = doc;
-	return 0;
-}
-
-/* By id, else by an index that the path or a filter offers, else all. */
-static int collect(struct query *q)
-{
-	const struct args *args = &q->c->priv->args;
-	const char *field = q->r->nested, *value = q->c->ids[0];
-	struct cursor it;
-	int rc = 0;
-
-	for (unsigned int i = 0; i < args->n; i++) {
-		const char *name = filter_alias(q->r, args->all[i].name);
-		const struct rfield *f = schema_field(&q->schema, name);
-
-		if (call_arg_at(q->c, args->all[i].name, 1) || !f || f->match ||
-		    filter_specially(q, NULL, name, args->all[i].value) != SELECTS_OTHER)
-			continue;
-		if (!strcmp(name, "id") && filter_is(q, f)) {
-			const json_t *doc = res_get(q->c, q->r, args->all[i].value);
-
-			return doc ? collect_one(q, doc) : 0;
-		}
-		if (filter_is(q, f) && f->type != J_BOOL && schema_indexes(&q->schema, f)) {
-			field = name;
-			value = args->all[i].value;
-		}
-	}
-	it = res_list(q->c, q->r, field, value);
-	while (!rc && cursor_next(&it))
-		rc = collect_one(q, it.doc);
-	return rc;
-}
-
-static int compare_values(const json_t *a, const json_t *b)
-{
-	char buf_a[32], buf_b[32];
-	const char *x, *y;
-
-	if (json_is_integer(a) && json_is_integer(b))
-		return (json_integer_value(a) > json_integer_value(b)) -
-		       (json_integer_value(a) < json_integer_value(b));
-	x = a ? json_text(a, buf_a) : "";
-	y = b ? json_text(b, buf_b) : "";
-	return strcmp(x ? x : "", y ? y : "");
-}
-
-static int compare_docs(const void *a, const void *b, void *arg)
-{
-	const struct query *q = arg;
-	const json_t *const *x = a, *const *y = b;
-
-	for (unsigned int i = 0; i < q->n_keys; i++) {
-		const struct sort_key *key = &q->keys[i];
-		auto_of(json_decref) json_t *a_value = filter_value_of(*x, key->name, key->f);
-		auto_of(json_decref) json_t *b_value = filter_value_of(*y, key->name, key->f);
-		int way = compare_values(a_value, b_value);
-
-		if (way)
-			return key->down ? -way : way;
-	}
-	return 0;
-}
-
-/* Cuts the sorted documents to [first, last). */
-static int cut_page(struct query *q, size_t *first, size_t *last)
-{
-	size_t at = 0;
-
-	*first = 0;
-	*last = q->n;
-	if (q->marker) {
-		while (at < q->n && strcmp(res_id(q->docs[at]), q->marker) != 0)
-			at++;
-		if (at == q->n && is_style(q, FAULT_NEUTRON))
-			return fault_not_found(q->c, q->r, q->marker);
-		if (at == q->n)
-			return call_fail(q->c, 400, NULL, "marker [%s] not found", q->marker);
-		if (q->reverse)
-			*last = at;
-		else
-			*first = at + 1;
-	}
-	if (q->limit >= 0 && *last - *first > (size_t)q->limit) {
-		if (q->reverse)
-			*first = *last - (size_t)q->limit;
-		else
-			*last = *first + (size_t)q->limit;
-	}
-	return 0;
-}
-
-/* base PATH?ARGS; marker: of another page, "": of the first or last, NULL: as it was asked for. */
-static json_t *page_link(const struct query *q, const char *base, const char *marker, bool reverse)
-{
-	const struct args *args = &q->c->priv->args;
-	const char *sep = "?";
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-	json_t *link;
-
-	if (!out)
-		return NULL;
-	fprintf(out, "%s%s", base, q->c->path);
-	for (unsigned int i = 0; i < args->n; i++) {
-		auto_free char *name = url_encode(args->all[i].name);
-		auto_free char *value = url_encode(args->all[i].value);
-
-		if (marker && (!strcmp(args->all[i].name, "marker") ||
-			       !strcmp(args->all[i].name, "page_reverse")))
-			continue;
-		fprintf(out, "%s%s=%s", sep, name ? name : "", value ? value : "");
-		sep = "&";
-	}
-	if (marker && *marker)
-		fprintf(out, "%smarker=%s%s", sep, marker, reverse ? "&" : "");
-	if (reverse)
-		fprintf(out, "%spage_reverse=True", marker && *marker ? "" : sep);
-	fclose(out);
-	link = json_string(text);
-	free(text);
-	return link;
-}
-
-/* From the page's first or last on; an empty page has neither. */
-static json_t *marker_link(const struct query *q, const char *base, const char *rel, size_t first,
-			   size_t last)
-{
-	bool back = !strcmp(rel, "previous");
-	const char *marker = first < last ? res_id(q->docs[back ? first : last - 1]) : "";
-
-	return json_pack("{s:s,s:o}", "rel", rel, "href", page_link(q, base, marker, back));
-}
-
-static void add_links(const struct query *q, json_t *reply, size_t first, size_t last)
-{
-	bool full = q->limit >= 0 && last - first >= (size_t)q->limit && last > first;
-	char base[400], name[80];
-	json_t *links = NULL;
-
-	snprintf(base, sizeof(base), "%s%s", q->c->opts->public_url, q->c->service->prefix);
-	snprintf(name, sizeof(name), "%s_links", q->r->many);
-	switch (q->c->service->style) {
-	case FAULT_NEUTRON:
-		links = q->limit > 0 ? json_array() : NULL;
-		if (links && (full || q->reverse))
-			json_array_append_new(links, marker_link(q, base, "next", first, last));
-		if (links && (full || !q->reverse))
-			json_array_append_new(links, marker_link(q, base, "previous", first, last));
-		break;
-	case FAULT_NOVA:
-		if (full && last < q->n)
-			links = json_pack("[o]", marker_link(q, base, "next", first, last));
-		break;
-	case FAULT_GLANCE:
-		json_object_set_new(reply, "first", page_link(q, "", NULL, false));
-		json_object_set_new(reply, "schema", json_string("/v2/schemas/images"));
-		if (full && last < q->n)
-			json_object_set_new(reply, "next",
-					    page_link(q, "", res_id(q->docs[last - 1]), false));
-		break;
-	case FAULT_KEYSTONE:
-		if (last < q->n) /* as with Keystone's list_limit: there is more, ask closer */
-			json_object_set_new(reply, "truncated", json_true());
-		json_object_set_new(reply, "links",
-				    json_pack("{s:n,s:o,s:n}", "next", "self",
-					      page_link(q, base, NULL, false), "previous"));
-		break;
-	case FAULT_PLAIN:
-		break;
-	}
-	if (links)
-		json_object_set_new(reply, name, links);
+	return buf_add(&q->text, text, strlen(text), SIZE_MAX - 1);
 }
 
 /**
@@ -330,48 +72,333 @@ static json_t *show_brief(const struct resource *r, json_t *out_taken)
 	return less;
 }
 
-static int answer(struct query *q, bool brief)
+/* Is a document among those that are asked for? */
+static bool selects(struct query *q, const json_t *doc)
 {
-	auto_of(json_decref) json_t *list = json_array();
-	size_t first, last;
-	int rc = parse_order(q) ?: parse_page(q) ?: filters_check(q) ?: collect(q);
-	json_t *reply;
+	return res_visible(q->c, q->r, doc) && (!q->r->listed || q->r->listed(q->c, doc)) &&
+	       (!q->r->nested || doc_is(doc, q->r->nested, q->c->ids[0])) && filters_select(q, doc);
+}
 
-	if (rc)
-		return rc;
-	if (q->n)
-		qsort_r(q->docs, q->n, sizeof(*q->docs), compare_docs, q);
-	rc = cut_page(q, &first, &last);
-	if (rc)
-		return rc;
-	for (size_t i = first; i < last; i++) {
-		json_t *out = query_fields(q->c, res_show(q->c, q->r, q->docs[i]));
+/* Where to look: at one id, else at an index that the path or a filter offers, else at all. */
+static struct cursor choose(struct query *q)
+{
+	const struct args *args = &q->c->priv->args;
+	const char *field = q->r->nested, *value = q->c->ids[0];
 
-		if (out && brief && q->r->brief)
-			out = show_brief(q->r, out);
-		if (!out || json_array_append_new(list, out))
-			return -ENOMEM;
+	for (unsigned int i = 0; i < args->n; i++) {
+		const char *name = filter_alias(q->r, args->all[i].name);
+		const struct rfield *f = schema_field(&q->schema, name);
+
+		if (call_arg_at(q->c, args->all[i].name, 1) || !f || f->match ||
+		    filter_specially(q, NULL, name, args->all[i].value) != SELECTS_OTHER)
+			continue;
+		if (!strcmp(name, "id") && filter_is(q, f))
+			return call_list(q->c, "/%s/%s", resource_kind(q->r), args->all[i].value);
+		if (filter_is(q, f) && f->type != J_BOOL && schema_indexes(&q->schema, f)) {
+			field = name;
+			value = args->all[i].value;
+		}
 	}
-	reply = json_pack("{s:O}", q->r->many, list);
-	if (!reply)
+	return res_list(q->c, q->r, field, value);
+}
+
+/* The page begins behind its marker, which is one of those that are asked for. */
+static int find_marker(struct query *q, struct cursor *from)
+{
+	const json_t *doc = res_get(q->c, q->r, q->marker);
+
+	if (!doc || !selects(q, doc)) {
+		if (is_style(q, FAULT_NEUTRON))
+			return fault_not_found(q->c, q->r, q->marker);
+		return call_fail(q->c, 400, NULL, "marker [%s] not found", q->marker);
+	}
+	q->more = q->reverse;
+	if (order_is_natural(q))
+		cursor_pass(from, q->marker);
+	else if (order_place(q, doc, &q->place) || !(q->after = strdup(q->place.data)))
 		return -ENOMEM;
-	add_links(q, reply, first, last);
-	return call_reply(q->c, 200, reply);
+	return 0;
+}
+
+/* What selects() and order_place() look at, if that can be told: few of a document's members. */
+static int find_names(struct query *q)
+{
+	const struct args *args = &q->c->priv->args;
+	const char *const *sees = q->r->sees;
+	unsigned int n = 0;
+
+	if (!sees && (q->r->visible || q->r->listed))
+		return 0;
+	for (unsigned int i = 0; i < args->n; i++)
+		if (!filter_member(q, args->all[i].name, args->all[i].value))
+			return 0;
+	while (sees && sees[n])
+		n++;
+	q->names = calloc(n + q->n_keys + args->n + 4, sizeof(*q->names));
+	if (!q->names)
+		return -ENOMEM;
+	n = 0;
+	while (sees && *sees)
+		q->names[n++] = *sees++;
+	q->names[n++] = resource_owner(q->r);
+	if (q->r->flags & RES_SHARED)
+		q->names[n++] = "shared";
+	if (q->r->nested)
+		q->names[n++] = q->r->nested;
+	for (unsigned int i = 0; i < q->n_keys && q->sorted; i++)
+		q->names[n++] = q->keys[i].name;
+	for (unsigned int i = 0; i < args->n; i++)
+		q->names[n++] = filter_member(q, args->all[i].name, args->all[i].value);
+	return 0;
+}
+
+static int begin(struct query *q)
+{
+	int rc = order_parse(q) ?: parse_page(q) ?: filters_check(q);
+	struct cursor from;
+	char head[80];
+
+	if (rc)
+		return rc;
+	from = choose(q);
+	rc = q->marker ? find_marker(q, &from) : 0;
+	if (rc)
+		return rc;
+	if (!order_is_natural(q) && !(q->sorted = omap_new()))
+		return -ENOMEM;
+	q->kept = print_is_kept(q);
+	rc = find_names(q);
+	if (rc)
+		return rc;
+	q->walk = walk_begin(&from);
+	snprintf(head, sizeof(head), "{\"%s\":[", q->shape.many);
+	return q->walk ? put_text(q, head) : -ENOMEM;
+}
+
+static bool is_full(const struct query *q)
+{
+	return q->limit >= 0 && q->n >= (size_t)q->limit;
+}
+
+static int add(struct query *q, struct record *doc)
+{
+	if (q->n == q->room) {
+		size_t room = q->room ? 2 * q->room : 64;
+		struct record **docs = reallocarray(q->docs, room, sizeof(*docs));
+
+		if (!docs)
+			return -ENOMEM;
+		q->docs = docs;
+		q->room = room;
+	}
+	q->docs[q->n++] = record_ref(doc);
+	return 0;
+}
+
+static int put_in_order(struct query *q, struct record *doc, const json_t *seen)
+{
+	int rc = order_place(q, seen, &q->place);
+	struct omap_node *node;
+
+	if (rc || (q->after && strcmp(q->place.data, q->after) <= 0))
+		return rc;
+	node = omap_insert(q->sorted, q->place.data);
+	if (!node)
+		return -ENOMEM;
+	node->value = record_ref(doc);
+	return 0;
+}
+
+/* One as its resource and the features show it, which may take other documents. */
+static int print_shown(struct query *q, const struct record *rec)
+{
+	auto_of(json_decref) json_t *doc = record_read(rec);
+	auto_of(json_decref) json_t *out = doc ? res_show(q->c, q->r, doc) : NULL;
+	int rc;
+
+	out = query_fields(q->c, take(out));
+	if (out && q->shape.brief && q->r->brief)
+		out = show_brief(q->r, out);
+	rc = out ? 0 : -ENOMEM;
+	if (!rc && q->shape.each)
+		rc = q->shape.each(q->c, out);
+	return rc ?: print_json(&q->text, out);
+}
+
+/* The next one. Of those before it the links name the first. */
+static int print(struct query *q)
+{
+	int rc;
+
+	if (q->printed == q->n)
+		return 1;
+	if (q->printed > 1)
+		record_unref(take(q->docs[q->printed - 1]));
+	rc = q->printed ? put_text(q, ",") : 0;
+	if (!rc)
+		rc = q->kept ? print_kept(q, q->docs[q->printed])
+			     : print_shown(q, q->docs[q->printed]);
+	q->printed++;
+	return rc;
+}
+
+/* Each of the steps does one document. 1: there are no more; 0; a fault. */
+static int collect(struct query *q)
+{
+	auto_of(json_decref) json_t *seen = NULL;
+	struct record *doc;
+	int rc;
+
+	if (!q->sorted && is_full(q) && is_style(q, FAULT_NEUTRON))
+		return 1; /* which does not tell whether there are more */
+	rc = walk_next(q->walk, &doc);
+	if (rc <= 0)
+		return rc ? rc : 1;
+	seen = q->names ? record_pick(doc, q->names) : record_read(doc);
+	if (!seen)
+		return -ENOMEM;
+	if (!selects(q, seen))
+		return 0;
+	if (q->sorted)
+		return put_in_order(q, doc, seen);
+	if (!is_full(q))
+		return add(q, doc) ?: print(q);
+	q->more = true;
+	return 1;
+}
+
+static void turn_around(struct query *q)
+{
+	for (size_t i = 0; i < q->n / 2; i++) {
+		struct record *doc = q->docs[i];
+
+		q->docs[i] = q->docs[q->n - 1 - i];
+		q->docs[q->n - 1 - i] = doc;
+	}
+}
+
+static int pick(struct query *q)
+{
+	const struct omap_node *node = q->sorted ? omap_from(q->sorted, "") : NULL;
+	auto_of(record_unref) struct record *doc = NULL;
+
+	if (node && !is_full(q)) {
+		doc = omap_remove(q->sorted, node->key);
+		return add(q, doc);
+	}
+	if (q->reverse)
+		turn_around(q);
+	else if (node)
+		q->more = true;
+	return 1;
+}
+
+/* What comes behind the documents. */
+static int end(struct query *q)
+{
+	auto_of(json_decref) json_t *more = query_links(q);
+	int rc = more ? put_text(q, "]") : -ENOMEM;
+	size_t at = q->text.len;
+
+	if (!rc && !json_object_size(more))
+		return put_text(q, "}");
+	rc = rc ?: print_json(&q->text, more);
+	if (!rc)
+		q->text.data[at] = ','; /* for its brace */
+	return rc;
+}
+
+/* On from where it stopped, for a while. 1: there is more to do; 0; a fault. */
+static int go_on(struct query *q)
+{
+	static int (*const steps[])(struct query * q) = { collect, pick, print };
+	int rc;
+
+	while (q->step < ARRAY_LEN(steps)) {
+		rc = steps[q->step](q);
+		if (rc < 0)
+			return rc;
+		if (rc)
+			q->step++;
+		else if (call_spent_us(q->c) > CALL_TURN_US)
+			return 1;
+	}
+	return end(q);
+}
+
+static struct query *query_new(struct call *c, const struct resource *r,
+			       const struct list_shape *shape)
+{
+	struct query *q = calloc(1, sizeof(*q));
+
+	if (!q)
+		return NULL;
+	q->c = c;
+	q->r = r;
+	q->schema = schema_of(c->priv->eng->schemas, r);
+	q->shape = *shape;
+	q->shape.many = shape->many ?: r->many;
+	return q;
+}
+
+static void query_free(void *kept)
+{
+	struct query *q = kept;
+
+	if (!q)
+		return;
+	walk_end(q->walk);
+	for (struct omap_node *n = q->sorted ? omap_from(q->sorted, "") : NULL; n; n = n->next[0])
+		record_unref(n->value);
+	omap_free(q->sorted);
+	for (size_t i = 0; i < q->n; i++)
+		record_unref(q->docs[i]);
+	free(q->docs);
+	free(q->names);
+	free(q->after);
+	buf_fini(&q->place);
+	buf_fini(&q->text);
+	free(q);
 }
 
 /**
  * query_list() - Answer a list request
  * @c:     the call
  * @r:     resource
- * @brief: only r->brief members
+ * @shape: what it looks like
  *
- * Return: 0; a fault.
+ * What takes long is done in turns, among others' calls. The documents are those that there were in
+ * the first of them; members that come from other documents are of the turn that shows them.
+ *
+ * Return: 0; CALL_WAIT: as long as it takes; a fault.
  */
-int query_list(struct call *c, const struct resource *r, bool brief)
+int query_list(struct call *c, const struct resource *r, const struct list_shape *shape)
 {
-	struct query q = { .c = c, .r = r, .schema = schema_of(c->priv->eng->schemas, r) };
-	int rc = answer(&q, brief);
+	struct query *q = call_resume(c);
+	int rc = 0;
 
-	free(q.docs);
+	if (!q) {
+		q = query_new(c, r, shape);
+		rc = q ? begin(q) : -ENOMEM;
+	}
+	rc = rc ?: go_on(q);
+	if (rc > 0)
+		return call_yield(c, q, query_free);
+	if (!rc)
+		call_reply_text(c, 200, &q->text);
+	query_free(q);
 	return rc;
+}
+
+/**
+ * res_is_asked_for() - Do a request's filters select a document? For lists of one's own
+ * @c:   the call
+ * @r:   resource
+ * @doc: a document of it
+ */
+bool res_is_asked_for(struct call *c, const struct resource *r, const json_t *doc)
+{
+	const struct query q = { .c = c, .r = r, .schema = schema_of(c->priv->eng->schemas, r) };
+
+	return filters_select(&q, doc);
 }

@@ -91,6 +91,7 @@ struct cursor res_list(struct call *c, const struct resource *r, const char *fie
 	struct schema s = schema_of(c->priv->eng->schemas, r);
 
 	assert(!field || schema_indexes(&s, schema_field(&s, field)));
+	rely_on_found(c, r, field, value ? value : "");
 	return cache_find(c->priv->eng->cache, r, field, value ? value : "");
 }
 
@@ -106,8 +107,14 @@ unsigned int res_count(struct call *c, const struct resource *r, const char *fie
 {
 	struct cursor it = res_list(c, r, field, value);
 	unsigned int n = 0;
+	char keys[64];
 
-	while (cursor_next(&it))
+	if (r->quota && field && !strcmp(field, resource_owner(r))) {
+		const struct tally t = tally_of_owners(r, keys);
+
+		return (unsigned int)cache_sums(c->priv->eng->cache, &t, value).n;
+	}
+	while (cursor_step(&it))
 		n++;
 	return n;
 }

@@ -261,6 +261,8 @@ static int authenticate(struct call *c)
 
 	if (p->rule == RULE_OPEN || p->authenticated)
 		return 0;
+	if (p->rule == RULE_REPLICA)
+		return replica_admit(c) ? 0 : fault_unauthorized(c);
 	if (!token || p->eng->authority->authenticate(c, token, &p->auth))
 		return fault_unauthorized(c);
 	p->authenticated = true;
@@ -437,13 +439,31 @@ int route_admit(struct call *c)
 		       ?: find_room(c);
 }
 
+/* What an earlier try has found: what it read of users and roles may have been taken back. */
+static void forget(struct call *c)
+{
+	struct call_priv *p = c->priv;
+
+	p->authenticated = false;
+	p->handle = NULL;
+	p->res_handle = NULL;
+	args_free(&p->args);
+	free((char *)take(c->path));
+	json_decref((json_t *)take(c->body));
+}
+
 /**
  * route_run() - Everything before the first run of a handler
- * @c: a new call with a request
+ * @c: a call with a request, new, or refused by an answer that nobody got
  *
- * Return: 0; a fault.
+ * Return: 0, and the call is admitted; a fault.
  */
 int route_run(struct call *c)
 {
-	return route_admit(c) ?: parse_body(c);
+	int rc;
+
+	forget(c);
+	rc = route_admit(c) ?: parse_body(c);
+	c->priv->admitted = !rc;
+	return rc;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs calls: a handler against the cache, what it did as a transaction, the
- * transactions of one turn in one commit, answers after the commit, and calls
- * that wait again when their time has come.
+ * Runs calls: a handler against the cache, what it changed into a group of
+ * changes (group.c), answers when that is on disk, and calls that wait again
+ * when their time has come.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,39 +13,11 @@
 #include "base/uuid.h"
 #include "engine/impl.h"
 
-#define RETRIES_MAX 10	/* runs of a handler whose comparisons fail */
-#define ROUNDS_MAX  100 /* flushes in a row before the loop does other things */
+#define ROUNDS_MAX 100 /* commits in a row before the loop does other things */
 
 static const struct auth system_auth = { .user_name = "anyvf-apid",
 					 .scope = SCOPE_SYSTEM,
 					 .roles = ROLE_ADMIN };
-
-static void list_add(struct call **head, struct call *c)
-{
-	struct call_priv *p = c->priv;
-
-	p->next = *head;
-	p->prev = head;
-	if (*head)
-		(*head)->priv->prev = &p->next;
-	*head = c;
-}
-
-/**
- * run_unlink() - Take a call out of the engine's list it is in
- * @c: call, in a list or not
- */
-void run_unlink(struct call *c)
-{
-	struct call_priv *p = c->priv;
-
-	if (!p->prev)
-		return;
-	*p->prev = p->next;
-	if (p->next)
-		p->next->priv->prev = p->prev;
-	p->prev = NULL;
-}
 
 /**
  * run_new() - Make a call
@@ -76,139 +48,6 @@ struct call *run_new(struct engine *eng, struct http_req *req)
 	c->priv->req = req;
 	c->auth = req ? &c->priv->auth : &system_auth;
 	return c;
-}
-
-/* What the API calls the store's errors. */
-static int fail_write(struct call *c, int rc, const char *why)
-{
-	log_err("the store does not take a change", "error=%d why=\"%s\"", rc, why);
-	return call_fail(c, rc == -ENOSPC ? 507 : 503, "ServiceUnavailable",
-			 "The change could not be stored: %s", why[0] ? why : strerror(-rc));
-}
-
-/* The changes of a run as a transaction, guarded by the versions it saw. */
-static int build_txn(struct call *c, struct store_txn *txn)
-{
-	struct call_priv *p = c->priv;
-	int rc = 0;
-
-	for (unsigned int i = 0; i < p->n_undo && !rc; i++) {
-		const struct undo *u = &p->undo[i];
-		const struct cache_row *row = cache_get(p->eng->cache, u->key);
-
-		if (row ? row->doc == u->doc : !u->doc)
-			continue; /* as it was */
-		rc = store_txn_check(txn, u->key, u->version);
-		if (!rc)
-			rc = row ? store_txn_put(txn, u->key, row->doc)
-				 : store_txn_delete(txn, u->key);
-	}
-	return rc;
-}
-
-/* Somebody else changed the store: read again what this call had seen. */
-static void catch_up(struct engine *eng, const struct store_txn *txn)
-{
-	for (unsigned int i = 0; i < txn->n_ops; i++) {
-		auto_of(json_decref) json_t *doc = NULL;
-		uint64_t version = 0;
-
-		if (txn->ops[i].kind != STORE_CHECK)
-			continue;
-		if (!store_get(eng->opts.store, txn->ops[i].key, &version, &doc, NULL))
-			cache_set(eng->cache, txn->ops[i].key, version, doc);
-		else
-			cache_set(eng->cache, txn->ops[i].key, 0, NULL);
-	}
-}
-
-/* Takes what a change replaced, until the group's flush. */
-static void group_add(struct engine *eng, struct undo *taken)
-{
-	if (eng->n_group == eng->group_room) {
-		size_t room = eng->group_room ? 2 * eng->group_room : 64;
-		struct undo *more = realloc(eng->group, room * sizeof(*more));
-
-		if (!more) {
-			eng->group_lost = true;
-			free(taken->key);
-			json_decref(taken->doc);
-			return;
-		}
-		eng->group = more;
-		eng->group_room = room;
-	}
-	eng->group[eng->n_group++] = *taken;
-}
-
-/**
- * run_end_group() - Forget what the group's changes replaced, or put it back
- * @eng:  the engine
- * @back: the flush failed: the cache becomes what it was before the group
- */
-void run_end_group(struct engine *eng, bool back)
-{
-	while (eng->n_group) {
-		struct undo *u = &eng->group[--eng->n_group];
-
-		if (back)
-			cache_set(eng->cache, u->key, u->version, u->doc);
-		free(u->key);
-		json_decref(u->doc);
-	}
-	eng->group_lost = false;
-}
-
-static void settle(struct call *c, uint64_t revision)
-{
-	struct call_priv *p = c->priv;
-
-	while (p->n_undo) {
-		struct undo *u = &p->undo[--p->n_undo];
-		struct cache_row *row = (struct cache_row *)cache_get(p->eng->cache, u->key);
-
-		if (row && row->version == 0)
-			row->version = revision;
-		group_add(p->eng, u);
-	}
-	p->wrote = true;
-	p->eng->dirty = true;
-	p->eng->applied = revision;
-}
-
-/**
- * run_commit() - Apply what a run changed
- * @c: the call; its undo list is empty afterwards
- *
- * Return: 0; -EAGAIN: the store has other versions, which the cache now has too, run again; a
- * fault.
- */
-int run_commit(struct call *c)
-{
-	struct call_priv *p = c->priv;
-	struct store_txn txn = { .n_ops = 0 };
-	struct err e = { 0 };
-	uint64_t revision;
-	int rc;
-
-	if (!p->n_undo)
-		return 0;
-	rc = build_txn(c, &txn);
-	if (!rc && txn.n_ops)
-		rc = store_apply(p->eng->opts.store, &txn, &revision, &e);
-	if (rc) {
-		call_undo(c);
-		if (rc == -EAGAIN)
-			catch_up(p->eng, &txn);
-		else
-			fail_write(c, rc, e.msg);
-	} else if (txn.n_ops) {
-		settle(c, revision);
-	} else {
-		call_undo(c);
-	}
-	store_txn_clear(&txn);
-	return rc;
 }
 
 static int64_t clock_us(clockid_t clock)
@@ -246,7 +85,7 @@ static int run_once(struct call *c)
 
 	c->now_us = run_now_us();
 	c->mono_us = run_mono_us();
-	if (!p->handle && !p->res_handle)
+	if (p->req && !p->admitted)
 		rc = route_run(c);
 	if (!rc && p->req && c->service->begin)
 		rc = c->service->begin(c);
@@ -271,7 +110,7 @@ static const char *body_type(const struct call *c, const struct http_answer *ans
 {
 	if (c->priv->text_type && !c->priv->fault_status)
 		return c->priv->text_type;
-	if (c->service && c->service->style == FAULT_GLANCE && !c->reply)
+	if (c->service && c->service->style == FAULT_GLANCE && !c->reply && !c->priv->text.size)
 		return "text/html; charset=UTF-8";
 	return answer->body ? "application/json" : NULL;
 }
@@ -294,9 +133,13 @@ static void fill_body(struct call *c, struct http_answer *answer)
 		answer->body = json_dumps(c->reply, JSON_COMPACT | JSON_ENCODE_ANY);
 	if (answer->body)
 		answer->size = strlen(answer->body);
+	if (p->fault_status || !p->text.data)
+		return;
+	answer->size = p->text.len;
+	answer->body = take(p->text.data);
 }
 
-/* Answers a call and frees it. */
+/* Answers a call, in a list or not. It is freed, unless who made it waits for its end. */
 static void finish(struct call *c)
 {
 	struct call_priv *p = c->priv;
@@ -305,7 +148,11 @@ static void finish(struct call *c)
 	unsigned int n = 0;
 	const char *type;
 
-	run_unlink(c);
+	call_unlink(c);
+	if (p->ended) {
+		*p->ended = true;
+		return;
+	}
 	if (!p->req) {
 		if (p->fault_status)
 			log_warn("a periodic task failed", "service=%s why=\"%s\"",
@@ -332,35 +179,37 @@ static void finish(struct call *c)
 	call_free(c);
 }
 
-static void run_again(struct call *c, bool expired)
+static void run_again(struct call *c)
 {
-	run_unlink(c);
-	loop_timer_del(take(c->priv->timer));
+	call_unlink(c);
 	c->runs++;
-	c->expired = expired;
+	c->expired = c->priv->over;
 	run_call(c);
+}
+
+static void go_on(struct call *c)
+{
+	group_wake(c);
+	run_batch(c->priv->eng);
 }
 
 static void on_wait_over(void *arg)
 {
 	struct call *c = arg;
-	struct engine *eng = c->priv->eng;
 
-	run_again(c, true);
-	run_batch(eng);
+	c->priv->over = true;
+	go_on(c);
 }
 
 static void on_job_done(void *arg)
 {
 	struct call *c = arg;
-	struct engine *eng = c->priv->eng;
 
 	c->priv->job_running = false;
 	if (c->priv->lost)
 		finish(c);
 	else
-		run_again(c, false);
-	run_batch(eng);
+		go_on(c);
 }
 
 static void fail_busy(struct call *c)
@@ -393,16 +242,67 @@ static uint64_t job_owner(const struct call *c)
 	return hash;
 }
 
+/* One who yields goes on, the one who waits longest; then everybody else has a turn. */
+static void give_turn(void *arg)
+{
+	struct engine *eng = arg;
+	struct call *c = eng->turns;
+
+	while (c && c->priv->queue_next)
+		c = c->priv->queue_next;
+	if (!c)
+		return;
+	call_unqueue(c);
+	loop_timer_set(eng->turn, 0, 0);
+	go_on(c);
+}
+
+static void wait_for_turn(struct call *c)
+{
+	struct engine *eng = c->priv->eng;
+
+	call_queue(&eng->turns, c);
+	if (eng->turn)
+		loop_timer_set(eng->turn, 0, 0);
+	else
+		eng->turn = loop_timer_add(eng->opts.loop, 0, 0, give_turn, eng);
+	if (eng->turn)
+		return;
+	call_fail(c, 503, "ServiceUnavailable", "Out of memory.");
+	finish(c);
+}
+
+/* Among those who wait for the same prefix: a change finds them by the slashes of its key. */
+static int wait_for_change(struct call *c)
+{
+	struct omap_node *node = omap_insert(c->priv->eng->waits, c->priv->wait_prefix);
+
+	if (!node)
+		return -ENOMEM;
+	call_queue((struct call **)&node->value, c);
+	return 0;
+}
+
+static void stop_waiting(struct call *c)
+{
+	const struct omap_node *node = omap_find(c->priv->eng->waits, c->priv->wait_prefix);
+
+	call_unqueue(c);
+	if (node && !node->value)
+		omap_remove(c->priv->eng->waits, node->key);
+}
+
 static void park(struct call *c)
 {
 	struct call_priv *p = c->priv;
 	struct engine *eng = p->eng;
 
-	/* One that only read may have looked at durable changes alone: those of the open group
-	 * count.
-	 */
-	p->wait_after = p->wrote ? eng->applied : store_revision(eng->opts.store);
-	list_add(&eng->parked, c);
+	p->wait_after = store_revision(eng->opts.store);
+	group_park(c);
+	if (p->yields) {
+		wait_for_turn(c);
+		return;
+	}
 	if (p->job_fn) {
 		struct job job = { p->job_fn, c->job, on_job_done, on_job_put_off, c };
 
@@ -412,44 +312,87 @@ static void park(struct call *c)
 		return;
 	}
 	p->timer = loop_timer_add(eng->opts.loop, p->wait_ms, 0, on_wait_over, c);
-	if (p->timer)
+	if (p->timer && !wait_for_change(c))
 		return;
 	call_fail(c, 503, "ServiceUnavailable", "Out of memory.");
 	finish(c);
 }
 
 /**
- * run_call() - Run a call's handler until it has answered, waits, or failed
- * @c: the call, taken: it is freed when it has been answered
+ * run_call() - Run a call's handler: it answers, when what it changed is on disk, or waits
+ * @c: the call, in no list; taken: it is freed when it has been answered
  */
 void run_call(struct call *c)
 {
-	struct engine *eng = c->priv->eng;
-	unsigned int tries = 0;
-	int rc, stored;
+	struct call_priv *p = c->priv;
+	int rc;
 
-	do {
-		call_reset(c);
-		rc = run_once(c);
-		stored = rc >= 0 ? run_commit(c) : 0;
-	} while (stored == -EAGAIN && ++tries < RETRIES_MAX);
-	if (stored == -EAGAIN)
-		call_fail(c, 503, "ServiceUnavailable", "Too many changes at once; try again.");
-	if (rc == CALL_WAIT && !stored)
+	call_reset(c);
+	stop_waiting(c);
+	loop_timer_del(take(p->timer)); /* of a wait behind what was refused */
+	p->group = NULL;
+	p->wrote = p->missed = p->over = false;
+	rc = run_once(c);
+	if (rc >= 0 && group_take(c))
+		rc = -ENOMEM;
+	rely_clear(&p->relies); /* its group has them */
+	if (rc == CALL_WAIT)
 		park(c);
-	else if (eng->dirty)
-		list_add(&eng->held, c);
-	else
+	else if (!group_hold(c))
 		finish(c);
 }
 
-static int load_row(void *arg, const char *key, uint64_t version, json_t *doc)
+static void on_fresh(void *arg, int rc)
+{
+	struct call *c = arg;
+
+	call_unlink(c);
+	if (!rc) {
+		run_call(c);
+		return;
+	}
+	away_fail(c);
+	finish(c);
+}
+
+/**
+ * run_fresh() - Run a request's call when all that was answered before it came has been heard
+ * @c: as for run_call(); answered by whichever replica
+ *
+ * Where the store does not say, the answer is 503.
+ */
+void run_fresh(struct call *c)
+{
+	struct engine *eng = c->priv->eng;
+
+	call_link(&eng->fresh, c);
+	if (away_is(eng))
+		on_fresh(c, -ETIMEDOUT);
+	else
+		store_sync(eng->opts.store, on_fresh, c);
+}
+
+static int load_row(void *arg, const char *key, uint64_t version, struct record *doc)
 {
 	return cache_set(arg, key, version, doc);
 }
 
+/* What the store may have missed is found by comparing with the documents we have of it. */
+static const char *next_key(void *arg, const char *after, uint64_t *version)
+{
+	struct engine *eng = arg;
+	const char *key = cache_next(eng->cache, after, version);
+	const char *changed = group_next(eng, after);
+
+	if (changed && (!key || strcmp(changed, key) < 0))
+		key = changed;
+	if (key)
+		group_version(eng, key, version);
+	return key;
+}
+
 /**
- * run_load() - Read the whole store into the cache
+ * run_load() - Read the whole store into the cache, and follow it
  * @eng: the engine
  * @e:   why not
  *
@@ -457,103 +400,111 @@ static int load_row(void *arg, const char *key, uint64_t version, json_t *doc)
  */
 int run_load(struct engine *eng, struct err *e)
 {
+	int rc;
+
 	cache_clear(eng->cache);
-	eng->applied = store_revision(eng->opts.store);
-	return store_list(eng->opts.store, "", load_row, eng->cache, e);
+	rc = store_list(eng->opts.store, "", load_row, eng->cache, e);
+	if (!rc && cache_get(eng->cache, STORE_COPYING))
+		rc = err_set(e, -EBUSY, "a copy into this store has not ended: copy again");
+	if (rc)
+		return rc;
+	return store_follow(eng->opts.store,
+			    &(struct store_follower){ run_on_change, next_key, eng });
 }
 
-/* The group is lost: who wrote is told so, who only read reads again. */
-static void fail_group(struct engine *eng, int rc, const char *why)
+/* Those who wait for what is under a prefix. */
+static void wake(const struct engine *eng, const char *prefix, const struct store_event *ev)
 {
-	struct call *held = take(eng->held), *next;
-	struct err e = { 0 };
+	const struct omap_node *node = omap_find(eng->waits, prefix);
 
-	if (eng->group_lost && run_load(eng, &e))
-		log_err("the store cannot be read", "why=\"%s\"", e.msg);
-	run_end_group(eng, !eng->group_lost);
-	eng->applied = store_revision(eng->opts.store);
-	for (struct call *c = eng->parked; c; c = next) {
-		next = c->priv->next;
-		if (!c->priv->wrote)
-			continue;
-		fail_write(c, rc, why);
-		c->priv->lost = c->priv->job_running;
-		if (!c->priv->lost)
-			finish(c);
+	for (struct call *c = node ? node->value : NULL; c; c = c->priv->queue_next) {
+		const struct call_priv *p = c->priv;
+
+		if (ev->revision > p->wait_after && ev->revision != p->own_revision)
+			group_wake(c);
 	}
-	for (struct call *c = held; c; c = next) {
-		next = c->priv->next;
-		c->priv->prev = NULL;
-		if (c->priv->wrote)
-			fail_write(c, rc, why);
-		else
-			call_reset(c);
-		if (c->priv->wrote)
+}
+
+static void wake_all(const struct engine *eng, const struct store_event *ev)
+{
+	char prefix[STORE_KEY_LEN + 1];
+	size_t len = 0;
+
+	if (!omap_count(eng->waits))
+		return;
+	while (ev->key[len]) {
+		prefix[len] = ev->key[len];
+		prefix[++len] = '\0';
+		if (prefix[len - 1] == '/')
+			wake(eng, prefix, ev);
+	}
+	if (len && prefix[len - 1] != '/')
+		wake(eng, prefix, ev);
+}
+
+/**
+ * run_on_change() - The store has a change on disk: the cache follows, waiting calls hear of it
+ * @arg: the engine
+ * @ev:  change; NULL: that was all for now
+ */
+void run_on_change(void *arg, const struct store_event *ev)
+{
+	struct engine *eng = arg;
+	const struct cache_row *row = ev ? cache_get(eng->cache, ev->key) : NULL;
+
+	if (!ev) {
+		if (!eng->sending)
+			run_batch(eng);
+		return;
+	}
+	group_overtaken(eng, ev);
+	if (!group_saw(eng, ev) && (row ? row->version < ev->revision : ev->doc != NULL))
+		cache_set(eng->cache, ev->key, ev->revision, ev->doc);
+	wake_all(eng, ev);
+}
+
+/* Those who are ready now; who is made ready by them has the next round. */
+static void run_woken(struct engine *eng)
+{
+	struct call *now = NULL, *c;
+
+	while ((c = eng->ready)) {
+		call_unlink(c);
+		call_link(&now, c);
+	}
+	while ((c = now))
+		run_again(c);
+}
+
+/* Those whose commit has ended. */
+static void run_ended(struct engine *eng)
+{
+	struct call *c;
+
+	while (eng->answered)
+		finish(eng->answered);
+	while ((c = eng->again)) {
+		call_unlink(c);
+		if (c->priv->lost)
 			finish(c);
 		else
 			run_call(c);
 	}
 }
 
-static void flush(struct engine *eng)
-{
-	struct err e = { 0 };
-	int rc = store_flush(eng->opts.store, &e);
-
-	eng->dirty = false;
-	if (rc) {
-		fail_group(eng, rc, e.msg);
-		return;
-	}
-	run_end_group(eng, false);
-	for (struct call *c = eng->parked; c; c = c->priv->next)
-		c->priv->wrote = false;
-	while (eng->held)
-		finish(eng->held);
-}
-
 /**
- * run_on_change() - The store has a change on disk: the cache follows, waiting calls hear of it
- * @arg: the engine
- * @ev:  change
- */
-void run_on_change(void *arg, const struct store_event *ev)
-{
-	struct engine *eng = arg;
-	const struct cache_row *row = cache_get(eng->cache, ev->key);
-
-	if (row ? row->version && row->version < ev->revision
-		: ev->doc && ev->revision > eng->applied)
-		cache_set(eng->cache, ev->key, ev->revision, ev->doc);
-	for (struct call *c = eng->parked; c; c = c->priv->next) {
-		struct call_priv *p = c->priv;
-
-		if (p->wait_ms && !p->job_fn && ev->revision > p->wait_after &&
-		    !strncmp(ev->key, p->wait_prefix, strlen(p->wait_prefix)))
-			p->ready = eng->woken = true;
-	}
-}
-
-/**
- * run_batch() - After every turn: commit the group, answer, run who was woken
+ * run_batch() - After every turn: run who was woken, send what was changed, answer
  * @arg: the engine
  */
 void run_batch(void *arg)
 {
 	struct engine *eng = arg;
+	unsigned int i = 0;
 
-	for (unsigned int i = 0; i < ROUNDS_MAX && (eng->dirty || eng->woken); i++) {
-		struct call *next;
-
-		if (eng->dirty)
-			flush(eng);
-		eng->woken = false;
-		for (struct call *c = eng->parked; c; c = next) {
-			next = c->priv->next;
-			if (c->priv->ready) {
-				run_again(c, false);
-				next = eng->parked; /* the list may have changed */
-			}
-		}
-	}
+	do {
+		run_woken(eng);
+		group_send(eng);
+		run_ended(eng);
+	} while (++i < ROUNDS_MAX && (eng->ready || (eng->groups && !eng->sent)));
+	cache_trim(eng->cache);
 }

@@ -14,7 +14,8 @@
 #include "base/omap.h"
 
 struct schemas {
-	struct omap *kinds; /* kind -> struct schema, owned */
+	struct omap *kinds;	       /* kind -> struct schema, owned */
+	const struct tally **tallies;  /* of all features, NULL at the end; or NULL */
 };
 
 /**
@@ -122,6 +123,17 @@ bool schema_indexes(const struct schema *s, const struct rfield *f)
 		!strcmp(f->name, resource_owner(s->r)));
 }
 
+/**
+ * schema_tallies() - What is counted
+ * @all: an engine's
+ *
+ * Return: all features' tallies, NULL at the end; or NULL.
+ */
+const struct tally *const *schema_tallies(const struct schemas *all)
+{
+	return all->tallies;
+}
+
 static struct schema alone(const struct resource *r)
 {
 	return (struct schema){ .r = r, .fields = r->fields };
@@ -200,6 +212,20 @@ static int add_rows(struct schema *s, const struct rfield *rows, struct err *e)
 	return 0;
 }
 
+static int add_tally(struct schemas *all, const struct tally *t)
+{
+	size_t n = 0;
+	void *list;
+
+	while (all->tallies && all->tallies[n])
+		n++;
+	list = append(all->tallies, NULL, n, &t, 1, sizeof(t));
+	if (!list)
+		return -ENOMEM;
+	all->tallies = list;
+	return 0;
+}
+
 static int add_hook(struct schema *s, const struct hook *hook)
 {
 	size_t n = 0;
@@ -229,6 +255,8 @@ static int add_feature(struct schemas *all, const struct feature *f, struct err 
 
 		rc = node ? add_hook(node->value, hook) : 0;
 	}
+	for (const struct tally *const *t = f->tallies; t && *t && !rc; t++)
+		rc = add_tally(all, *t);
 	return rc;
 }
 
@@ -293,5 +321,7 @@ void schemas_free(struct schemas *all)
 	}
 	if (all)
 		omap_free(all->kinds);
+	if (all)
+		free(all->tallies);
 	free(all);
 }

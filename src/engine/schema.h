@@ -20,6 +20,7 @@ AUTO_DEFINE(struct schemas *, schemas_free)
 struct schema schema_of(const struct schemas *all, const struct resource *r);
 const struct schema *schema_at(const struct schemas *all, const char *key);
 const struct rfield *schema_field(const struct schema *s, const char *name);
+const struct tally *const *schema_tallies(const struct schemas *all);
 bool schema_indexes(const struct schema *s, const struct rfield *f);
 
 /* What a row makes of a document. */

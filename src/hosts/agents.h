@@ -19,6 +19,7 @@ int agent_heard(const struct call *c, const char *host);
 bool agent_alive(struct call *c, const char *host);
 unsigned int agent_silent_s(const struct call *c, const char *host);
 void agent_seen_time(const struct call *c, const char *host, char out[32]);
+int liveness_listen(struct call *c);
 int liveness_mark(struct call *c);
 int liveness_tell_gone(struct call *c);
 
@@ -30,6 +31,7 @@ bool host_is_used(struct call *c, const char *host);
 int host_forget(struct call *c, const char *host);
 
 /* Handlers of their API beside agents.c's own: inventory.c, reports.c. */
+int inventory_get(struct call *c);
 int inventory_put(struct call *c);
 int host_check_caller(struct call *c, const char *host);
 int report_put(struct call *c);

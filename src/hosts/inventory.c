@@ -53,6 +53,24 @@ static int accept_pfs(struct call *c, json_t *host)
 }
 
 /**
+ * inventory_get() - GET /anyvf/v1/hosts/HOST: is this host heard?
+ * @c: call
+ *
+ * Return: as a handler.
+ */
+int inventory_get(struct call *c)
+{
+	const char *host = c->ids[0];
+	int rc = host_check_caller(c, host);
+
+	if (!rc && !call_get(c, "/agent/%s", host))
+		rc = call_fail(c, 404, NULL, "Host %s has not been heard yet", host);
+	return rc ? rc
+		  : call_reply(c, 200,
+			       json_pack("{s:s,s:b}", "host", host, "alive", agent_alive(c, host)));
+}
+
+/**
  * inventory_put() - PUT /anyvf/v1/hosts/HOST: inventory and heartbeat in one
  * @c: call
  *

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which hosts are alive. When a host was last heard is kept in memory and by the
- * monotonic clock, so that a heartbeat that says nothing new costs no write and a
- * step of the wall clock ends no host. A host is dead for everybody who asks as
- * soon as it missed its heartbeats; /agent/HOST says so within a second, for all
- * hosts that fell silent together. Replicas will need the time in the store.
+ * Which hosts are alive. When a host was last heard is no document but a beat of
+ * the store's, which all replicas hear, each by its own monotonic clock: a
+ * heartbeat that says nothing new changes nothing and a step of a wall clock ends
+ * no host. A host is dead for everybody who asks as soon as it missed its
+ * heartbeats; /agent/HOST says so within a second, for all hosts that fell silent
+ * together.
  */
 #include "hosts/agents.h"
 
@@ -16,19 +17,13 @@
 #include "base/log.h"
 #include "hosts/wishes.h"
 
-#define MISSED_MAX 3 /* heartbeats a live host may miss */
-#define MAX_HOSTS  4096
-#define AGAIN_MS   1 /* until the next transaction of what one cannot hold */
+#define MISSED_MAX 3	   /* heartbeats a live host may miss */
+#define AGAIN_MS   1	   /* until the next transaction of what one cannot hold */
+#define STILL_US   2000000 /* who did nothing for so long heard nothing */
 
-/* When a host's heartbeat was heard last. Writer and readers: the loop. */
-struct seen {
-	char *host;
-	int64_t at_us; /* as call.mono_us */
-};
 struct liveness {
-	struct seen *list;
-	unsigned int len;
-	int64_t started_us; /* the first call of this engine: silence counts from here */
+	int64_t since_us; /* beats are heard from here on: silence counts */
+	int64_t awake_us; /* they were until here */
 };
 
 /**
@@ -47,12 +42,7 @@ void *liveness_open(void)
  */
 void liveness_close(void *kept)
 {
-	struct liveness *heard = kept;
-
-	for (unsigned int i = 0; i < heard->len; i++)
-		free(heard->list[i].host);
-	free(heard->list);
-	free(heard);
+	free(kept);
 }
 
 static struct liveness *heard_of(const struct call *c)
@@ -73,12 +63,10 @@ unsigned int agent_heartbeat_s(const struct call *c)
 	return s > 0 ? (unsigned int)s : 5;
 }
 
-static struct seen *seen_find(const struct liveness *heard, const char *host)
+/* Whom all replicas hear of. */
+static void name_of(const char *host, char out[STORE_KEY_LEN + 1])
 {
-	for (unsigned int i = 0; i < heard->len; i++)
-		if (!strcmp(heard->list[i].host, host))
-			return &heard->list[i];
-	return NULL;
+	snprintf(out, STORE_KEY_LEN + 1, "host/%s", host);
 }
 
 /**
@@ -86,38 +74,50 @@ static struct seen *seen_find(const struct liveness *heard, const char *host)
  * @c:    the call
  * @host: its name
  *
- * Return: 0; -ENOSPC past 4096 hosts; -ENOMEM.
+ * Return: as store_beat().
  */
 int agent_heard(const struct call *c, const char *host)
 {
-	struct liveness *heard = heard_of(c);
-	struct seen *s = seen_find(heard, host), *list;
+	char name[STORE_KEY_LEN + 1];
 
-	if (!s) {
-		if (heard->len == MAX_HOSTS)
-			return -ENOSPC;
-		list = realloc(heard->list, (heard->len + 1) * sizeof(*list));
-		if (!list)
-			return -ENOMEM;
-		heard->list = list;
-		s = &list[heard->len];
-		s->host = strdup(host);
-		if (!s->host)
-			return -ENOMEM;
-		heard->len++;
-	}
-	s->at_us = c->mono_us;
+	name_of(host, name);
+	return store_beat(c->opts->store, name, c->mono_us);
+}
+
+/*
+ * Since this process runs without a pause. While it stood still, its disk slow or its machine
+ * stopped, heartbeats waited to be read, and those of its own machine were not sent.
+ */
+static int64_t hears_since(const struct call *c)
+{
+	struct liveness *l = heard_of(c);
+
+	if (c->mono_us - l->awake_us > STILL_US)
+		l->since_us = c->mono_us;
+	l->awake_us = MAX(l->awake_us, c->mono_us);
+	return l->since_us;
+}
+
+/**
+ * liveness_listen() - Note that this replica does not stand still (struct periodic)
+ * @c: the call
+ *
+ * Return: 0.
+ */
+int liveness_listen(struct call *c)
+{
+	hears_since(c);
 	return 0;
 }
 
-static int64_t silent_us(const struct call *c, const char *host)
+static int64_t seen_us(const struct call *c, const char *host)
 {
-	struct liveness *heard = heard_of(c);
-	const struct seen *s = seen_find(heard, host);
+	int64_t since_us = hears_since(c), at_us;
+	char name[STORE_KEY_LEN + 1];
 
-	if (!heard->started_us)
-		heard->started_us = c->mono_us;
-	return MAX(c->mono_us - (s ? s->at_us : heard->started_us), 0);
+	name_of(host, name);
+	at_us = store_beat_at(c->opts->store, name, c->mono_us);
+	return at_us ? at_us : since_us;
 }
 
 /**
@@ -125,11 +125,14 @@ static int64_t silent_us(const struct call *c, const char *host)
  * @c:    the call
  * @host: its name
  *
- * Return: seconds since its last heartbeat, or since this process started.
+ * Return: seconds since its last heartbeat at any replica, or since beats are heard here, without a
+ * pause.
  */
 unsigned int agent_silent_s(const struct call *c, const char *host)
 {
-	return (unsigned int)(silent_us(c, host) / 1000000);
+	int64_t seen = seen_us(c, host), since = MAX(seen, hears_since(c));
+
+	return (unsigned int)(MAX(c->mono_us - since, 0) / 1000000);
 }
 
 /**
@@ -155,7 +158,8 @@ bool agent_alive(struct call *c, const char *host)
  */
 void agent_seen_time(const struct call *c, const char *host, char out[32])
 {
-	time_t t = (time_t)((c->now_us - silent_us(c, host)) / 1000000);
+	int64_t ago_us = MAX(c->mono_us - seen_us(c, host), 0);
+	time_t t = (time_t)((c->now_us - ago_us) / 1000000);
 	struct tm tm;
 
 	strftime(out, 32, "%Y-%m-%dT%H:%M:%S.000000", gmtime_r(&t, &tm));
@@ -175,6 +179,7 @@ int liveness_mark(struct call *c)
 	unsigned int n = 0;
 	int rc = 0;
 
+	call_browse(c, true); /* those that are changed are compared anyway */
 	while (!rc && cursor_next(&it)) {
 		const char *host = doc_text(it.doc, "host");
 
@@ -199,7 +204,7 @@ static int tell_gone(struct call *c, const char *host)
 	for (const struct feature *const *f = c->opts->features; *f && !rc; f++)
 		if ((*f)->hosts && (*f)->hosts->host_gone)
 			rc = (*f)->hosts->host_gone(c, host);
-	return rc;
+	return rc ?: doc_bool(host_settings(c, host), "forced_down") ? wishes_give_up(c, host) : 0;
 }
 
 /**
@@ -213,8 +218,15 @@ int liveness_tell_gone(struct call *c)
 	struct cursor it = call_list(c, "/agent/");
 	int rc = 0;
 
-	while (!rc && cursor_next(&it))
-		if (!agent_alive(c, it.key + it.prefix_len))
-			rc = tell_gone(c, it.key + it.prefix_len);
+	while (!rc && cursor_next(&it)) {
+		const char *host = it.key + it.prefix_len;
+		bool alive;
+
+		call_browse(c, true);
+		alive = agent_alive(c, host);
+		call_browse(c, false);
+		if (!alive && !agent_alive(c, host)) /* looked at again: relied upon */
+			rc = tell_gone(c, host);
+	}
 	return rc == CALL_WAIT ? call_wait(c, AGAIN_MS, "/agent/") : rc;
 }

@@ -206,52 +206,93 @@ int placement_fits(const struct place_host *host, const struct place_want *want,
 
 static unsigned int memory_left(const struct place_host *host)
 {
-	return host->memory_mb - host->memory_used_mb;
+	return host->memory_mb - MIN(host->memory_mb, host->memory_used_mb);
+}
+
+/* The one with more room first; of alike ones, who stands first. */
+static int compare_rooms(const void *a, const void *b)
+{
+	const struct place_host *const *x = a, *const *y = b;
+	unsigned int left_x = memory_left(*x), left_y = memory_left(*y);
+
+	return left_x != left_y ? (left_x < left_y) - (left_x > left_y) : (*x > *y) - (*x < *y);
+}
+
+/* Whether a host is it, seen only now. */
+static int judge(struct place_host *h, const struct place_want *want, struct place_vf *vfs,
+		 struct err *why)
+{
+	int rc = want->look ? want->look(want->look_arg, h) : 0;
+
+	return rc ? err_set(why, rc, "it cannot be looked at: %s", strerror(-rc))
+		  : placement_fits(h, want, vfs, why);
+}
+
+/* The first that fits, in order of room; NULL: none does, or there is no memory (*rc). */
+static struct place_host *first_fit(struct place_host *hosts, unsigned int n_hosts,
+				    const struct place_want *want, struct place_vf *vfs, int *rc)
+{
+	auto_free struct place_host **order = calloc(n_hosts + 1, sizeof(struct place_host *));
+	unsigned int n = 0;
+
+	*rc = order ? 0 : -ENOMEM;
+	for (unsigned int i = 0; order && i < n_hosts; i++)
+		if (!want->host || !strcmp(want->host, hosts[i].name))
+			order[n++] = &hosts[i];
+	if (order)
+		qsort(order, n, sizeof(struct place_host *), compare_rooms);
+	for (unsigned int i = 0; i < n; i++)
+		if (!judge(order[i], want, vfs, NULL))
+			return order[i];
+	return NULL;
+}
+
+/* Why none does, host by host, as far as there is room for it. */
+static void say_reasons(struct place_host *hosts, unsigned int n_hosts,
+			const struct place_want *want, char *out, size_t size)
+{
+	struct place_vf vfs[PLACE_MAX_PORTS];
+	size_t len = 0;
+
+	for (unsigned int i = 0; i < n_hosts && len < size; i++) {
+		struct err why = { 0 };
+
+		if (want->host && strcmp(want->host, hosts[i].name) != 0)
+			continue;
+		judge(&hosts[i], want, vfs, &why);
+		len += (size_t)snprintf(out + len, size - len, "%shost %s: %s", len ? "; " : "",
+					hosts[i].name, why.msg);
+	}
 }
 
 /**
  * placement_choose() - Choose the host of a server
- * @hosts:   all hosts that ever reported
+ * @hosts:   all hosts that ever reported; those that are judged are looked at (want->look)
  * @n_hosts: their number, 0 too
  * @want:    what the server needs
  * @out:     set to the index of the host with most memory left among those that can take it
  * @vfs:     set to the VF of each port on that host
  * @e:       on refusal every host's reason in turn, as far as the buffer goes
  *
- * Return: 0; -ENOSPC when no host can take it. Pure.
+ * Return: 0; -ENOSPC when no host can take it; -ENOMEM. Pure but for want->look().
  */
-int placement_choose(const struct place_host *hosts, unsigned int n_hosts,
-		     const struct place_want *want, unsigned int *out, struct place_vf *vfs,
-		     struct err *e)
+int placement_choose(struct place_host *hosts, unsigned int n_hosts, const struct place_want *want,
+		     unsigned int *out, struct place_vf *vfs, struct err *e)
 {
-	const struct place_host *best = NULL;
-	struct place_vf mine[PLACE_MAX_PORTS];
 	char reasons[400] = "";
-	size_t len = 0;
+	int rc;
+	const struct place_host *best = first_fit(hosts, n_hosts, want, vfs, &rc);
 
-	for (unsigned int i = 0; i < n_hosts; i++) {
-		const struct place_host *h = &hosts[i];
-		struct err why = { 0 };
-
-		if (want->host && strcmp(want->host, h->name))
-			continue;
-		if (!placement_fits(h, want, mine, &why)) {
-			if (best && memory_left(h) <= memory_left(best))
-				continue;
-			best = h;
-			memcpy(vfs, mine, want->n_ports * sizeof(*vfs));
-		} else if (len < sizeof(reasons)) {
-			len += (size_t)snprintf(reasons + len, sizeof(reasons) - len,
-						"%shost %s: %s", len ? "; " : "", h->name, why.msg);
-		}
-	}
+	if (rc)
+		return rc;
 	if (best) {
 		*out = (unsigned int)(best - hosts);
 		return 0;
 	}
-	if (!len && want->host)
+	say_reasons(hosts, n_hosts, want, reasons, sizeof(reasons));
+	if (!reasons[0] && want->host)
 		return err_set(e, -ENOSPC, "No host named %s has an agent", want->host);
-	if (!len)
+	if (!reasons[0])
 		return err_set(e, -ENOSPC, "No host has registered: no anyvf-agentd reports here");
 	return err_set(e, -ENOSPC, "No host can take the server: %s", reasons);
 }

@@ -28,11 +28,12 @@ struct place_pf {
 
 struct place_host {
 	const char *name;
+	unsigned int vcpus, vcpus_used;
+	unsigned int memory_mb, memory_used_mb;
+	/* The rest is seen by place_want.look. */
 	bool alive;	       /* its heartbeat is current */
 	bool disabled;	       /* an operator took it out: only who names it gets it */
 	unsigned int silent_s; /* seconds since the last one; told when not alive */
-	unsigned int vcpus, vcpus_used;
-	unsigned int memory_mb, memory_used_mb;
 	struct place_pf *pfs; /* owned by the caller */
 	unsigned int n_pfs;
 	json_t *homes; /* {network id: the PF its DHCP is on}; owned by the caller, may be NULL */
@@ -64,9 +65,12 @@ struct place_want {
 	unsigned int vcpus, memory_mb;
 	const struct place_port *ports;
 	unsigned int n_ports; /* 0..PLACE_MAX_PORTS */
+	/* Completes a host before it is judged; NULL: all are complete. 0 or a negative errno. */
+	int (*look)(void *arg, struct place_host *host);
+	void *look_arg;
 };
 
-int placement_choose(const struct place_host *hosts, unsigned int n_hosts,
+int placement_choose(struct place_host *hosts, unsigned int n_hosts,
 		     const struct place_want *want, unsigned int *out, struct place_vf *vfs,
 		     struct err *e);
 int placement_fits(const struct place_host *host, const struct place_want *want,

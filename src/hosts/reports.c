@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What hosts' agents say about what they were told: found by its kind, and given to its feature. */
 #include <errno.h>
+#include <stdio.h>
 
 #include "hosts/agents.h"
 #include "hosts/wishes.h"
@@ -24,24 +25,29 @@ int host_check_caller(struct call *c, const char *host)
 static const struct rfield every_report[] = { { "generation", J_INT, R_CREATE | R_NEED },
 					      { NULL } };
 
-/* The wish a report is about, unless the report is late; NULL after a fault. */
+/* The wish a report is about, unless the report is late, or early: what the agent was told by a
+ * replica that is ahead is not here yet. NULL after a fault. */
 static const json_t *reported(struct call *c)
 {
 	const char *host = c->ids[0], *kind = c->ids[1], *id = c->ids[2];
 	const json_t *wish = wish_get(c, host, kind, id);
 	auto_of(json_decref) json_t *said = NULL;
+	char key[STORE_KEY_LEN + 1];
+	int64_t now;
 
 	if (fields_accept_known(c, every_report, c->body, &said))
 		return NULL;
-	if (!wish)
+	if (!wish) {
 		call_fail(c, 409, "Conflict", "Host %s is told of no %s %s", host, kind, id);
-	else if (!doc_same(wish, said, "generation"))
-		call_fail(c, 409, "Conflict",
-			  "The wish for %s %s is another: its generation is %lld, not %lld", kind,
-			  id, (long long)doc_int(wish, "generation"),
-			  (long long)doc_int(said, "generation"));
-	else
+		return NULL;
+	}
+	snprintf(key, sizeof(key), "/host/%s/%s/%s", host, kind, id);
+	now = wish_generation(wish, call_version(c, key));
+	if (now && now == doc_int(said, "generation"))
 		return wish;
+	call_fail(c, 409, "Conflict",
+		  "The wish for %s %s is another: its generation is %lld, not %lld", kind, id,
+		  (long long)now, (long long)doc_int(said, "generation"));
 	return NULL;
 }
 

@@ -61,7 +61,7 @@ bool host_is_used(struct call *c, const char *host)
 	struct cursor wishes = call_list(c, "/host/%s/", host);
 	struct cursor vfs = call_list(c, "/vf/%s/", host);
 
-	return cursor_next(&wishes) || cursor_next(&vfs);
+	return cursor_step(&wishes) || cursor_step(&vfs);
 }
 
 /**

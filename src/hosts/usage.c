@@ -3,6 +3,7 @@
  * servers. */
 #include "hosts/usage.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "hosts/agents.h"
@@ -49,7 +50,7 @@ unsigned int usage_pfs(struct call *c, const char *host, struct place_pf *pfs, u
 		};
 		pf_take_busy(pf, json_object_get(row, "busy"));
 		it = call_list(c, "/vf/%s/%s/", host, pf->name);
-		while (cursor_next(&it))
+		while (cursor_step(&it))
 			place_pf_take(pf, (unsigned int)atoi(it.key + it.prefix_len));
 		n++;
 	}
@@ -73,6 +74,36 @@ json_t *usage_homes(struct call *c, const char *host)
 	return homes;
 }
 
+static unsigned int uint_of(const json_t *doc, const char *key)
+{
+	return (unsigned int)doc_int(doc, key);
+}
+
+enum { VCPUS, MEMORY_MB, DISK_GB };
+
+/*
+ * One that is resized takes both disks and the larger of the rest, until that is confirmed or taken
+ * back.
+ */
+static void server_takes(const json_t *wish, int64_t out[TALLY_SUMS])
+{
+	const json_t *before = json_object_get(wish, "before");
+
+	out[VCPUS] = MAX(uint_of(wish, "vcpus"), uint_of(before, "vcpus"));
+	out[MEMORY_MB] = MAX(uint_of(wish, "memory_mb"), uint_of(before, "memory_mb"));
+	out[DISK_GB] = (int64_t)uint_of(wish, "disk_gb") + uint_of(before, "disk_gb");
+}
+
+static void port_returns(const json_t *wish, int64_t out[TALLY_SUMS])
+{
+	out[0] = doc_bool(wish, "released");
+}
+
+static const struct tally servers = { "/host/*/server/*", .of = server_takes };
+static const struct tally ports = { "/host/*/port/*", .of = port_returns };
+
+const struct tally *const usage_tallies[] = { &servers, &ports, NULL };
+
 /**
  * host_usage() - What the servers of a host take, those still being deleted included
  * @c:    call
@@ -80,45 +111,83 @@ json_t *usage_homes(struct call *c, const char *host)
  */
 struct host_usage host_usage(struct call *c, const char *host)
 {
-	struct cursor it = call_list(c, "/host/%s/server/", host);
-	struct host_usage l = { 0 };
+	const struct sums s = call_sums(c, &servers, "/host/%s/server", host);
 
-	while (cursor_next(&it)) {
-		l.servers++;
-		l.vcpus += (unsigned int)doc_int(it.doc, "vcpus");
-		l.memory_mb += (unsigned int)doc_int(it.doc, "memory_mb");
-		l.disk_gb += (unsigned int)doc_int(it.doc, "disk_gb");
-	}
-	return l;
-}
-
-static int host_fill(struct call *c, const json_t *agent, struct place_host *h)
-{
-	const char *name = doc_text(agent, "host");
-	struct host_usage l = host_usage(c, name);
-
-	*h = (struct place_host){
-		.name = name,
-		.alive = agent_alive(c, name),
-		.disabled = !host_takes_servers(c, name),
-		.silent_s = agent_silent_s(c, name),
-		.vcpus = (unsigned int)doc_int(agent, "vcpus"),
-		.vcpus_used = l.vcpus,
-		.memory_mb = (unsigned int)doc_int(agent, "memory_mb"),
-		.memory_used_mb = l.memory_mb,
-		.pfs = calloc(PFS_MAX, sizeof(struct place_pf)),
+	return (struct host_usage){
+		.servers = (unsigned int)s.n,
+		.vcpus = (unsigned int)s.of[VCPUS],
+		.memory_mb = (unsigned int)s.of[MEMORY_MB],
+		.disk_gb = (unsigned int)s.of[DISK_GB],
 	};
-	if (!h->pfs)
-		return -1;
-	h->n_pfs = usage_pfs(c, name, h->pfs, PFS_MAX);
-	h->homes = usage_homes(c, name);
-	return 0;
 }
 
 /**
- * hosts_load() - All hosts with what is used of them, for placement
+ * usage_returns() - Is a VF of a host on its way back?
+ * @c:    call
+ * @host: host
+ */
+bool usage_returns(struct call *c, const char *host)
+{
+	return call_sums(c, &ports, "/host/%s/port", host).of[0] > 0;
+}
+
+/**
+ * hosts_look() - See what placement asks of hosts that it considers: place_want.look
+ * @call: the call
+ * @host: one of hosts_load(), completed unless it is already
+ *
+ * Return: 0; -ENOMEM.
+ */
+int hosts_look(void *call, struct place_host *host)
+{
+	struct call *c = call;
+
+	if (host->pfs)
+		return 0;
+	host->pfs = calloc(PFS_MAX, sizeof(*host->pfs));
+	if (!host->pfs)
+		return -ENOMEM;
+	call_browse(c, true);
+	host->alive = agent_alive(c, host->name);
+	host->disabled = !host_takes_servers(c, host->name);
+	host->silent_s = agent_silent_s(c, host->name);
+	host->n_pfs = usage_pfs(c, host->name, host->pfs, PFS_MAX);
+	host->homes = usage_homes(c, host->name);
+	call_browse(c, false);
+	return host->homes ? 0 : -ENOMEM;
+}
+
+/**
+ * hosts_rely() - What a call changes depends on what one host has, and on what is used of it
+ * @c:    the call
+ * @host: which was chosen; those that were only looked at may change as they like
+ */
+void hosts_rely(struct call *c, const char *host)
+{
+	call_get(c, "/agent/%s", host);
+	host_usage(c, host);
+}
+
+static struct place_host host_of(struct call *c, const json_t *agent)
+{
+	const char *name = doc_str(agent, "host");
+	const struct host_usage l = host_usage(c, name);
+
+	return (struct place_host){
+		.name = name,
+		.vcpus = uint_of(agent, "vcpus"),
+		.vcpus_used = l.vcpus,
+		.memory_mb = uint_of(agent, "memory_mb"),
+		.memory_used_mb = l.memory_mb,
+	};
+}
+
+/**
+ * hosts_load() - All hosts with what servers take of them, for placement
  * @c:   the call; names and lists in the result point into its documents
  * @out: set to an array the caller gives to hosts_free(); NULL when there is no host
+ *
+ * The rest, which costs more, is for hosts_look().
  *
  * Return: their number; those memory did not suffice for are left out.
  */
@@ -126,17 +195,20 @@ unsigned int hosts_load(struct call *c, struct place_host **out)
 {
 	struct cursor it = call_list(c, "/agent/");
 	struct place_host *hosts = NULL, *more;
-	unsigned int n = 0;
+	unsigned int n = 0, room = 0;
 
+	call_browse(c, true);
 	while (cursor_next(&it)) {
-		more = realloc(hosts, (n + 1) * sizeof(*hosts));
-		if (!more)
-			break;
-		hosts = more;
-		if (host_fill(c, it.doc, &hosts[n]))
-			break;
-		n++;
+		if (n == room) {
+			room = room ? 2 * room : 16;
+			more = reallocarray(hosts, room, sizeof(*hosts));
+			if (!more)
+				break;
+			hosts = more;
+		}
+		hosts[n++] = host_of(c, it.doc);
 	}
+	call_browse(c, false);
 	*out = hosts;
 	return n;
 }

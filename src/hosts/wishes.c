@@ -71,25 +71,55 @@ static int add_parts(struct call *c, const char *host, const char *kind, const c
 	return rc;
 }
 
-/* Writes a wish if it is news, under a generation larger than any this key ever had. Takes doc.
- * Return: 1 if it was, 0, or a negative errno. */
+/*
+ * Generations are the store's versions, so they grow whichever replica wrote a document, over its
+ * end as well. Former versions of this program wrote one into it, made from the revision in steps
+ * of 256: a document has that one until it is written again, and gets a larger one then.
+ */
+#define GENERATIONS_A_VERSION 256
+
+/**
+ * wish_generation() - What an agent knows a document by
+ * @wish:    as it is stored
+ * @version: the store's, of it
+ *
+ * Return: a number that no other document of this key has, those before it had lower ones; 0 when
+ * the version is 0: nobody knows it yet.
+ */
+int64_t wish_generation(const json_t *wish, uint64_t version)
+{
+	const json_t *written = json_object_get(wish, "generation");
+
+	return written ? json_integer_value(written) : (int64_t)version * GENERATIONS_A_VERSION;
+}
+
+/**
+ * wish_told() - A document as its host is told it
+ * @wish:    as it is stored
+ * @version: the store's, of it
+ *
+ * Return: a new object with its generation; NULL without memory.
+ */
+json_t *wish_told(const json_t *wish, uint64_t version)
+{
+	json_t *told = json_copy((json_t *)wish);
+
+	if (told)
+		json_object_set_new(told, "generation",
+				    json_integer(wish_generation(wish, version)));
+	return told;
+}
+
+/* Writes a wish if it is news. Takes doc. Return: 1 if it was, 0, or a negative errno. */
 static int put(struct call *c, const char *host, const char *kind, const char *id, json_t *doc)
 {
-	const json_t *old = wish_get(c, host, kind, id);
-	json_int_t generation = doc_int(old, "generation");
-	int rc;
+	auto_of(json_decref) json_t *old = json_copy((json_t *)wish_get(c, host, kind, id));
 
-	if (!doc || json_object_set_new(doc, "generation", json_integer(generation)))
-		return json_decref(doc), -ENOMEM;
-	if (old && json_equal(doc, old))
+	json_object_del(old, "generation");
+	json_object_del(doc, "generation");
+	if (doc && json_equal(doc, old))
 		return json_decref(doc), 0;
-	/* Larger than before it was last deleted, too: a key changes at most that often in a
-	 * transaction, and each transaction is a revision. */
-	generation =
-		MAX(generation + 1, ((json_int_t)call_revision(c) + 1) * (json_int_t)STORE_OPS_MAX);
-	json_object_set_new(doc, "generation", json_integer(generation));
-	rc = call_put(c, doc, "/host/%s/%s/%s", host, kind, id);
-	return rc ? rc : 1;
+	return call_put(c, doc, "/host/%s/%s/%s", host, kind, id) ?: 1;
 }
 
 /**
@@ -143,4 +173,33 @@ int wish_ask(struct call *c, const char *host, const char *kind, const char *id,
 int wish_done(struct call *c, const char *host, const char *kind, const char *id)
 {
 	return call_delete(c, "/host/%s/%s/%s", host, kind, id);
+}
+
+/**
+ * wishes_give_up() - A host is gone for good: wait no more for what it was to end
+ * @c:    call
+ * @host: host; dead, and an admin said that it stays so
+ *
+ * One a transaction: the end of a lease takes more along.
+ *
+ * Return: 0, CALL_WAIT when there may be more, or a negative errno.
+ */
+int wishes_give_up(struct call *c, const char *host)
+{
+	struct wish_kind_it kinds = { c->opts->features };
+	const struct wish_kind *k;
+	struct cursor it;
+	int rc;
+
+	while ((k = wish_kind_next(&kinds))) {
+		if (!k->give_up)
+			continue;
+		it = call_list(c, "/host/%s/%s/", host, k->kind);
+		while (cursor_next(&it)) {
+			rc = k->give_up(c, host, it.key + it.prefix_len, it.doc);
+			if (rc)
+				return rc < 0 ? rc : CALL_WAIT;
+		}
+	}
+	return 0;
 }

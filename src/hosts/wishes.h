@@ -15,7 +15,7 @@ struct wish_kind {
 	const char *kind; /* "port" */
 	/*
 	 * What the host is to know of it now, from the documents of the call. have: what it knows, or
-	 * NULL. Return: a new object, whose `generation` is set by others; a new reference to have:
+	 * NULL. Return: a new object, whose `generation` is none of its; a new reference to have:
 	 * nothing changes; null: nothing is wished for; NULL without memory.
 	 */
 	json_t *(*make)(struct call *c, const char *host, const char *id, const json_t *have);
@@ -24,6 +24,9 @@ struct wish_kind {
 	/* A report, checked by these rows, about a wish that stands. Return: 0 or as a handler. */
 	int (*report)(struct call *c, const char *host, const char *id, const json_t *wish,
 		      const json_t *said);
+	/* The host is gone for good: end the wish if it waits for its report alone. Return: 1 if it
+	 * did, 0, or a negative errno. NULL: none waits. */
+	int (*give_up)(struct call *c, const char *host, const char *id, const json_t *wish);
 };
 
 /* Members that a feature adds to another's documents. */
@@ -46,6 +49,9 @@ const json_t *wish_get(struct call *c, const char *host, const char *kind, const
 int wish_changed(struct call *c, const char *host, const char *kind, const char *id);
 int wish_ask(struct call *c, const char *host, const char *kind, const char *id, json_t *doc_taken);
 int wish_done(struct call *c, const char *host, const char *kind, const char *id);
+int wishes_give_up(struct call *c, const char *host);
+int64_t wish_generation(const json_t *wish, uint64_t version);
+json_t *wish_told(const json_t *wish, uint64_t version);
 
 /* All features' kinds, as if they stood in one table. */
 struct wish_kind_it {

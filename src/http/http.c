@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "http/digest.h"
 #include "http/linger.h"
+#include "http/response.h"
 #include "http/tls.h"
 
 #define ACCEPTS_MAX	64     /* more for a moment: who has to go is still closing */
@@ -60,8 +61,12 @@ struct http {
 	struct limits *limits;	    /* of connections */
 	struct http_req *suspended; /* requests without an answer */
 	bool resumed;		    /* a connection was resumed: run again */
+	bool closing;		    /* requests that come now get 503 */
 	bool encrypted, moved;	    /* under TLS; something was told in this turn */
 };
+
+/* What is said to who waits when the server ends. */
+static const struct http_answer bye = { .status = MHD_HTTP_SERVICE_UNAVAILABLE, .fd = -1 };
 
 #define LIST_ADD(head, item)                                                                       \
 	do {                                                                                       \
@@ -302,7 +307,10 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
 	}
 	if (req->conn)
 		limit_serve(http->limits, &req->conn->peer);
-	http->opts.handle(http->opts.arg, req);
+	if (http->closing) /* nobody would answer it, and none may stay suspended */
+		http_reply(req, &bye);
+	else
+		http->opts.handle(http->opts.arg, req);
 	if (req->response)
 		return answer(req);
 	req->suspended = true;
@@ -423,10 +431,9 @@ int http_open(const struct http_opts *opts, struct http **out, struct err *e)
  */
 void http_close(struct http *http)
 {
-	static const struct http_answer bye = { .status = MHD_HTTP_SERVICE_UNAVAILABLE, .fd = -1 };
-
 	if (!http)
 		return;
+	http->closing = true;
 	while (http->suspended)
 		http_reply(http->suspended, &bye);
 	if (http->mhd) {
@@ -568,22 +575,8 @@ static void sending(struct http_req *req, const struct http_answer *answer)
  */
 void http_reply(struct http_req *req, const struct http_answer *answer)
 {
-	struct MHD_Response *response;
+	struct MHD_Response *response = response_new(answer);
 
-	if (answer->fd >= 0) {
-		response = MHD_create_response_from_fd_at_offset64(answer->size, answer->fd,
-								   answer->offset);
-		if (!response)
-			close(answer->fd);
-	} else {
-		response = MHD_create_response_from_buffer(
-			answer->body ? answer->size : 0, answer->body,
-			answer->body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
-		if (!response)
-			free(answer->body);
-	}
-	for (const char *const *h = answer->headers; response && h && h[0] && h[1]; h += 2)
-		MHD_add_response_header(response, h[0], h[1]);
 	req->response = response;
 	if (req->conn)
 		sending(req, answer);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The HTTP client on libcurl. The agent's door to the API; later the store's to etcd. */
-#include "httpc/httpc.h"
+/* The HTTP client on libcurl: the agent's door to the API, and the store's to etcd. */
+#include "httpc/transfer.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,17 +17,6 @@
 
 struct httpc {
 	CURL *curl; /* keeps the connection between calls */
-};
-
-/* What one call collects. */
-struct take {
-	const struct httpc_req *req;
-	struct httpc *http;
-	struct httpc_answer answer;
-	size_t headers_size;
-	size_t max_size;
-	off_t sent; /* bytes of req->in_fd */
-	int rc;	    /* why a callback ended the transfer */
 };
 
 static int append(char **to, size_t *have, size_t max, const char *data, size_t n)
@@ -63,12 +52,13 @@ static int to_file(int fd, const char *data, size_t n)
 
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
-	struct take *t = arg;
+	struct transfer *t = arg;
 	long status = 0;
 
-	curl_easy_getinfo(t->http->curl, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (t->req->out_fd > 0 && status >= 200 && status < 300)
-		t->rc = to_file(t->req->out_fd, data, size * n);
+		t->rc = (t->req->look ? t->req->look(t->req->look_arg, data, size * n) : 0)
+				?: to_file(t->req->out_fd, data, size * n);
 	else
 		t->rc = append(&t->answer.body, &t->answer.size, t->max_size, data, size * n);
 	return t->rc ? 0 : size * n;
@@ -76,7 +66,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 
 static size_t on_header(char *data, size_t size, size_t n, void *arg)
 {
-	struct take *t = arg;
+	struct transfer *t = arg;
 
 	t->rc = append(&t->answer.headers, &t->headers_size, HEADERS_MAX_SIZE, data, size * n);
 	return t->rc ? 0 : size * n;
@@ -84,7 +74,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
 
 static size_t on_send(char *data, size_t size, size_t n, void *arg)
 {
-	struct take *t = arg;
+	struct transfer *t = arg;
 	ssize_t got = pread(t->req->in_fd, data, size * n, t->sent);
 
 	t->rc = got < 0 ? -errno : 0;
@@ -95,14 +85,14 @@ static size_t on_send(char *data, size_t size, size_t n, void *arg)
 /* A connection that was kept and is gone: curl begins anew. */
 static int on_seek(void *arg, curl_off_t offset, int origin)
 {
-	((struct take *)arg)->sent = offset;
+	((struct transfer *)arg)->sent = offset;
 	return origin == SEEK_SET ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_CANTSEEK;
 }
 
 static int on_progress(void *arg, curl_off_t dl_total, curl_off_t dl, curl_off_t ul_total,
 		       curl_off_t ul)
 {
-	const struct take *t = arg;
+	const struct transfer *t = arg;
 
 	return t->req->cancel && atomic_load_explicit(t->req->cancel, memory_order_relaxed);
 }
@@ -158,63 +148,6 @@ static void set_trust(CURL *curl, const struct httpc_trust *t)
 	}
 }
 
-/* Options in one place; curl copies strings but not the body. */
-static void prepare(struct httpc *h, struct take *t, struct curl_slist *headers)
-{
-	const struct httpc_req *r = t->req;
-
-	curl_easy_reset(h->curl);
-	curl_easy_setopt(h->curl, CURLOPT_URL, r->url);
-	curl_easy_setopt(h->curl, CURLOPT_CUSTOMREQUEST, r->method);
-	curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(h->curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(h->curl, CURLOPT_NOSIGNAL, 1L);
-	set_trust(h->curl, r->trust);
-	curl_easy_setopt(h->curl, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
-	if (r->timeout_ms) {
-		curl_easy_setopt(h->curl, CURLOPT_TIMEOUT_MS, (long)r->timeout_ms);
-	} else {
-		curl_easy_setopt(h->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-		curl_easy_setopt(h->curl, CURLOPT_LOW_SPEED_TIME, STALL_S);
-	}
-	if (r->body) {
-		curl_easy_setopt(h->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_size);
-		curl_easy_setopt(h->curl, CURLOPT_POSTFIELDS, r->body);
-	}
-	if (r->in_fd > 0) {
-		curl_easy_setopt(h->curl, CURLOPT_UPLOAD, 1L);
-		curl_easy_setopt(h->curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)r->in_size);
-		curl_easy_setopt(h->curl, CURLOPT_READFUNCTION, on_send);
-		curl_easy_setopt(h->curl, CURLOPT_READDATA, t);
-		curl_easy_setopt(h->curl, CURLOPT_SEEKFUNCTION, on_seek);
-		curl_easy_setopt(h->curl, CURLOPT_SEEKDATA, t);
-	}
-	curl_easy_setopt(h->curl, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(h->curl, CURLOPT_WRITEDATA, t);
-	curl_easy_setopt(h->curl, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(h->curl, CURLOPT_HEADERDATA, t);
-	curl_easy_setopt(h->curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-	curl_easy_setopt(h->curl, CURLOPT_XFERINFODATA, t);
-	curl_easy_setopt(h->curl, CURLOPT_NOPROGRESS, 0L);
-}
-
-static int curl_to_errno(CURLcode code)
-{
-	switch (code) {
-	case CURLE_OPERATION_TIMEDOUT:
-		return -ETIMEDOUT;
-	case CURLE_ABORTED_BY_CALLBACK:
-		return -ECANCELED;
-	case CURLE_OUT_OF_MEMORY:
-		return -ENOMEM;
-	case CURLE_COULDNT_CONNECT:
-	case CURLE_COULDNT_RESOLVE_HOST:
-		return -ECONNREFUSED;
-	default:
-		return -EIO;
-	}
-}
-
 static int add_headers(struct curl_slist **list, const struct httpc_req *req)
 {
 	/* "Expect:" takes curl's pause of a second before a large body away. */
@@ -230,6 +163,118 @@ static int add_headers(struct curl_slist **list, const struct httpc_req *req)
 }
 
 /**
+ * transfer_prepare() - Give a curl handle its request
+ * @t: ->req and ->curl are set; both, and the request's body, are there until transfer_end()
+ *
+ * Return: 0; -ENOMEM. transfer_fini() in any case.
+ */
+int transfer_prepare(struct transfer *t)
+{
+	const struct httpc_req *r = t->req;
+	CURL *curl = t->curl;
+	int rc = add_headers(&t->headers, r);
+
+	t->max_size = r->max_size ? r->max_size : MAX_SIZE_DEFAULT;
+	rc = rc ?: append(&t->answer.body, &t->answer.size, 1, "", 0);
+	if (rc)
+		return rc;
+	curl_easy_reset(curl);
+	curl_easy_setopt(curl, CURLOPT_URL, r->url);
+	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, r->method);
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, t->headers);
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	/* HTTP/2 would put all requests on one connection, and keep it when they time out */
+	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, t->why);
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	set_trust(curl, r->trust);
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
+	curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, (long)r->fresh);
+	if (r->timeout_ms > 0) {
+		curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)r->timeout_ms);
+	} else if (!r->timeout_ms) {
+		curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+		curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, STALL_S);
+	}
+	if (r->body) {
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_size);
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, r->body);
+	}
+	if (r->in_fd > 0) {
+		curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)r->in_size);
+		curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_send);
+		curl_easy_setopt(curl, CURLOPT_READDATA, t);
+		curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, on_seek);
+		curl_easy_setopt(curl, CURLOPT_SEEKDATA, t);
+	}
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
+	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(curl, CURLOPT_HEADERDATA, t);
+	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, t);
+	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	return 0;
+}
+
+static int curl_to_errno(CURLcode code)
+{
+	switch (code) {
+	case CURLE_OPERATION_TIMEDOUT:
+		return -ETIMEDOUT;
+	case CURLE_ABORTED_BY_CALLBACK:
+		return -ECANCELED;
+	case CURLE_OUT_OF_MEMORY:
+		return -ENOMEM;
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_COULDNT_RESOLVE_HOST:
+		return -ECONNREFUSED;
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_CERTPROBLEM:
+		return -EKEYREJECTED;
+	default:
+		return -EIO;
+	}
+}
+
+/**
+ * transfer_end() - What became of it
+ * @t:    the transfer; ->answer has the status after success
+ * @code: curl's
+ * @e:    error text that names the URL, may be NULL
+ *
+ * Return: as httpc_call().
+ */
+int transfer_end(struct transfer *t, CURLcode code, struct err *e)
+{
+	long status = 0;
+	int rc = t->rc ? t->rc : curl_to_errno(code);
+	bool detail = rc == -EKEYREJECTED && *t->why; /* what is wrong with a certificate */
+
+	if (code)
+		return err_set(e, rc, "%s %s: %s", t->req->method, t->req->url,
+			       t->rc	? strerror(-t->rc)
+			       : detail ? t->why
+					: curl_easy_strerror(code));
+	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+	t->answer.status = (int)status;
+	return 0;
+}
+
+/**
+ * transfer_fini() - Free what a transfer collected
+ * @t: the transfer; its handle is the caller's
+ */
+void transfer_fini(struct transfer *t)
+{
+	curl_easy_setopt(t->curl, CURLOPT_ERRORBUFFER, NULL);
+	curl_slist_free_all(take(t->headers));
+	httpc_answer_fini(&t->answer);
+}
+
+/**
  * httpc_call() - One request and its answer
  * @h:   session of the calling thread
  * @req: what to ask
@@ -239,44 +284,26 @@ static int add_headers(struct curl_slist **list, const struct httpc_req *req)
  * An answer of any status is a success here. The connection is kept for the next call.
  *
  * Return: 0; -ECONNREFUSED nobody there, -ETIMEDOUT, -ECANCELED through @req->cancel, -EMSGSIZE
- * answer above @req->max_size, -EIO broken connection or answer, -ENOMEM, or the errno of a
- * failed write to @req->out_fd.
+ * answer above @req->max_size, -EKEYREJECTED a certificate that is not to be believed, or its file
+ * not to be read, -EIO broken connection or answer, -ENOMEM, or the errno of a failed write to
+ * @req->out_fd, or of @req->look().
  * Context: blocks up to @req->timeout_ms.
  */
 int httpc_call(struct httpc *h, const struct httpc_req *req, struct httpc_answer *out,
 	       struct err *e)
 {
-	struct take t = { .req = req,
-			  .http = h,
-			  .max_size = req->max_size ? req->max_size : MAX_SIZE_DEFAULT };
-	struct curl_slist *headers = NULL;
-	long status = 0;
-	CURLcode code;
-	int rc;
+	struct transfer t = { .req = req, .curl = h->curl };
+	int rc = transfer_prepare(&t);
 
-	rc = add_headers(&headers, req);
-	if (!rc)
-		rc = append(&t.answer.body, &t.answer.size, 1, "", 0);
-	if (rc) {
+	if (rc)
 		err_set(e, rc, "out of memory");
-		goto fail;
+	else
+		rc = transfer_end(&t, curl_easy_perform(h->curl), e);
+	if (!rc) {
+		*out = t.answer;
+		t.answer = (struct httpc_answer){ 0 };
 	}
-	prepare(h, &t, headers);
-	code = curl_easy_perform(h->curl);
-	if (code) {
-		rc = t.rc ? t.rc : curl_to_errno(code);
-		err_set(e, rc, "%s %s: %s", req->method, req->url,
-			t.rc ? strerror(-t.rc) : curl_easy_strerror(code));
-		goto fail;
-	}
-	curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
-	t.answer.status = (int)status;
-	curl_slist_free_all(headers);
-	*out = t.answer;
-	return 0;
-fail:
-	curl_slist_free_all(headers);
-	httpc_answer_fini(&t.answer);
+	transfer_fini(&t);
 	return rc;
 }
 

@@ -8,6 +8,7 @@
 #define ANYVF_HTTPC_HTTPC_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -27,9 +28,13 @@ struct httpc_req {
 	size_t body_size;
 	int in_fd;	  /* > 0: the body is this file's, ... */
 	uint64_t in_size; /* ... so many bytes from its beginning */
-	int timeout_ms;	  /* for the whole request; 0: none but the stall limit of 30 s */
+	int timeout_ms;	  /* for the whole request; 0: only the stall limit of 30 s; < 0: none */
 	size_t max_size;  /* largest answer taken into memory; 0: 4 MiB */
-	int out_fd;	  /* > 0: a good answer's body goes to this file instead of memory */
+	int out_fd;	  /* > 0: a good answer's body goes to this file instead of memory, ... */
+	/* ... and is shown before it is written; a negative errno ends the request. May be NULL */
+	int (*look)(void *arg, const void *data, size_t size);
+	void *look_arg;
+	bool fresh;	  /* over a new connection, whatever was kept */
 	const struct httpc_trust *trust; /* NULL: the system's CAs */
 	const atomic_bool *cancel;	 /* true ends the request within a second; may be NULL */
 };

@@ -17,7 +17,7 @@
 
 static const struct rfield fields[] = {
 	{ "id", J_STR, R_FILTER },
-	{ "name", J_STR, R_CREATE | R_NEED | R_FILTER, .min = 1 },
+	{ "name", J_STR, R_CREATE | R_NEED | R_FILTER, .valid = identity_valid_name },
 	{ "description", J_STR, R_CREATE | R_NULL, .max = 4096 },
 	{ "secret", J_STR, R_CREATE | R_VIRTUAL | R_NULL, .min = 1, .max = 4096 },
 	{ "project_id", J_STR, 0 },

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "identity/identity.h"
 
@@ -27,13 +26,6 @@ struct line {
 	struct grant_place at;	 /* the grant's, or a project that inherits */
 	const char *user, *role; /* user NULL: the grant's group */
 };
-
-static bool asks(struct call *c, const char *name)
-{
-	const char *value = call_arg(c, name);
-
-	return value && strcasecmp(value, "false") != 0 && strcmp(value, "0") != 0;
-}
 
 static int check_wanted(struct call *c, const struct wanted *w)
 {
@@ -139,6 +131,15 @@ static bool is_wanted(const char *wanted, const char *has)
 	return !wanted || (has && !strcmp(wanted, has));
 }
 
+/* A domain is the project above its projects. */
+static bool is_in_tree(const struct wanted *w, const char *id)
+{
+	const json_t *project = res_get(w->c, &project_resource, id);
+
+	return grant_is_below(w->c, project, &project_resource, w->project) ||
+	       grant_is_below(w->c, project, &domain_resource, w->project);
+}
+
 /* Is a line's scope asked for? */
 static bool is_scope_wanted(const struct wanted *w, const struct grant_place *at)
 {
@@ -150,9 +151,7 @@ static bool is_scope_wanted(const struct wanted *w, const struct grant_place *at
 		return false;
 	if (!w->project)
 		return true;
-	return project && (!strcmp(w->project, at->id) ||
-			   (w->subtree && grant_is_below(w->c, res_get(w->c, at->of, at->id),
-							 at->of, w->project)));
+	return project && (!strcmp(w->project, at->id) || (w->subtree && is_in_tree(w, at->id)));
 }
 
 /* The admin of a domain sees what is granted on it and on its projects; the system is in none. */
@@ -255,11 +254,11 @@ static int handle_assignments(struct call *c)
 			    .role = call_arg(c, "role.id"),
 			    .project = call_arg(c, "scope.project.id"),
 			    .domain = call_arg(c, "scope.domain.id"),
-			    .system = asks(c, "scope.system"),
-			    .inherited = asks(c, "scope.OS-INHERIT:inherited_to"),
-			    .effective = asks(c, "effective"),
-			    .names = asks(c, "include_names"),
-			    .subtree = asks(c, "include_subtree"),
+			    .system = identity_asks(c, "scope.system"),
+			    .inherited = identity_asks(c, "scope.OS-INHERIT:inherited_to"),
+			    .effective = identity_asks(c, "effective"),
+			    .names = identity_asks(c, "include_names"),
+			    .subtree = identity_asks(c, "include_subtree"),
 			    .list = list };
 	struct cursor it = call_list(c, "/grant/");
 	char self[ENGINE_URL_LEN + 100];

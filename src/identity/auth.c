@@ -42,6 +42,43 @@ static const json_t *find_named(struct call *c, const struct resource *r, const 
 				domain_of(c, json_object_get(named, "domain")));
 }
 
+/* A user, project or domain as a login names it: {"id"}, or {"name"} and the domain that is in. */
+static int check_named(struct call *c, const json_t *named, bool in_domain, const char *what)
+{
+	static const char *const texts[] = { "id", "name", "password" };
+	const json_t *domain = json_object_get(named, "domain");
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (json_object_get(named, texts[i]) && !doc_text(named, texts[i]))
+			return malformed(c, texts[i]);
+	if (!doc_text(named, "id") && !doc_text(named, "name"))
+		return malformed(c, what);
+	if (!in_domain || (!domain && doc_text(named, "id")))
+		return 0;
+	return check_named(c, domain, false, "domain");
+}
+
+/* What a scope may be written like: one of these words. */
+static int check_scope(struct call *c, const json_t *scope)
+{
+	static const char *const words[] = { "project", "domain", "system", "unscoped",
+					     "OS-TRUST:trust" };
+	const json_t *all = json_object_get(json_object_get(scope, "system"), "all");
+	unsigned int n = 0;
+
+	if (!scope || json_is_string(scope))
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		n += !!json_object_get(scope, words[i]);
+	if (n != 1 || (all && !json_is_boolean(all)))
+		return malformed(c, "system, project, domain, OS-TRUST:trust or unscoped");
+	if (json_object_get(scope, "project"))
+		return check_named(c, json_object_get(scope, "project"), true, "project");
+	if (json_object_get(scope, "domain"))
+		return check_named(c, json_object_get(scope, "domain"), false, "domain");
+	return 0;
+}
+
 /* Where the token is to be good for. scope[0] '\0': nowhere. */
 static int parse_scope(struct call *c, const json_t *scope, const json_t *user, char out[80])
 {
@@ -56,7 +93,7 @@ static int parse_scope(struct call *c, const json_t *scope, const json_t *user, 
 			snprintf(out, 80, "project:%s", doc_str(doc, "id"));
 		return 0;
 	}
-	if (json_is_string(scope)) /* "unscoped" */
+	if (json_is_string(scope) || json_object_get(scope, "unscoped"))
 		return 0;
 	if (json_is_object(project)) {
 		doc = find_named(c, &project_resource, project);
@@ -147,7 +184,8 @@ static json_t *describe(struct call *c, const struct token *t)
 
 	time_text(t->issued_us, issued);
 	time_text(t->expires_us, expires);
-	json_object_set_new(who, "password_expires_at", json_null());
+	json_object_set(who, "password_expires_at",
+			json_object_get(user, "password_expires_at") ?: json_null());
 	if (t->chain[0])
 		json_array_append_new(audit, json_stringn(t->chain, TOKEN_ID_LEN));
 	body = json_pack("{s:o,s:o,s:o,s:s,s:s}", "methods", split_methods(t->methods), "user", who,
@@ -243,13 +281,12 @@ static int read_login_token(struct call *c, const json_t *identity, struct token
 static int login_by_password(struct call *c, const json_t *identity, const char *also)
 {
 	const json_t *given = json_object_get(json_object_get(identity, "password"), "user");
-	const json_t *user = json_is_object(given) ? find_named(c, &user_resource, given) : NULL;
+	int rc = check_named(c, given, true, "user");
+	const json_t *user = rc ? NULL : find_named(c, &user_resource, given);
 	const char *name = doc_str(user ? user : given, user ? "id" : "name");
-	int rc;
 
-	if (!json_is_object(given) ||
-	    (!json_object_get(given, "id") && !json_object_get(given, "name")))
-		return malformed(c, "user");
+	if (rc)
+		return rc;
 	if (!json_is_string(json_object_get(given, "password")))
 		return malformed(c, "password");
 	snprintf(c->login.user_name, sizeof(c->login.user_name), "%s",
@@ -259,7 +296,7 @@ static int login_by_password(struct call *c, const json_t *identity, const char 
 		return rc;
 	if (!identity_enabled(c, user) || (also && strcmp(also, doc_str(user, "id")) != 0))
 		return unauthorized(c);
-	return issue(c, user, NULL, NULL);
+	return identity_password_over(c, user) ?: issue(c, user, NULL, NULL);
 }
 
 /* {"id"}, or {"name", "user"}; NULL if there is none. */
@@ -342,7 +379,8 @@ static int handle_login(struct call *c)
 		return malformed(c, "auth");
 	if (!json_is_object(identity))
 		return malformed(c, "identity");
-	rc = read_methods(c, json_object_get(identity, "methods"), &methods);
+	rc = read_methods(c, json_object_get(identity, "methods"), &methods)
+		     ?: check_scope(c, json_object_get(auth, "scope"));
 	if (!rc && methods & BY_TOKEN)
 		rc = read_login_token(c, identity, &t);
 	if (rc)
@@ -389,8 +427,9 @@ static int handle_revoke(struct call *c)
 	return rc ? rc : call_reply(c, 204, NULL);
 }
 
-/* Scopes a user has a role on: all of one's own, of another's those one sees. */
-static json_t *own_scopes(struct call *c, const struct resource *r, const char *user_id)
+/* Scopes a user has a role on: all of one's own, of another's those one sees. To log in, those that
+ * are enabled; else those that are asked for. */
+static json_t *own_scopes(struct call *c, const struct resource *r, const char *user_id, bool login)
 {
 	auto_of(json_decref) json_t *places = grant_places(c, user_id, r);
 	bool own = !strcmp(user_id, c->auth->user_id);
@@ -400,30 +439,32 @@ static json_t *own_scopes(struct call *c, const struct resource *r, const char *
 	json_object_foreach (places, id, ignored) {
 		const json_t *doc = res_get(c, r, id);
 
-		if (doc_bool(doc, "enabled") && (own || res_visible(c, r, doc)))
+		if (doc && (login ? doc_bool(doc, "enabled") : res_is_asked_for(c, r, doc)) &&
+		    (own || res_visible(c, r, doc)))
 			json_array_append_new(list, res_show(c, r, doc));
 	}
 	return list;
 }
 
-static int reply_scopes(struct call *c, const struct resource *r, const char *user_id)
+static int reply_scopes(struct call *c, const struct resource *r, const char *user_id, bool login)
 {
 	char self[400];
 
 	snprintf(self, sizeof(self), "%s/identity%s", c->opts->public_url, c->path);
 	return call_reply(c, 200,
-			  json_pack("{s:o,s:{s:n,s:s,s:n}}", r->many, own_scopes(c, r, user_id),
-				    "links", "next", "self", self, "previous"));
+			  json_pack("{s:o,s:{s:n,s:s,s:n}}", r->many,
+				    own_scopes(c, r, user_id, login), "links", "next", "self", self,
+				    "previous"));
 }
 
 static int handle_projects(struct call *c)
 {
-	return reply_scopes(c, &project_resource, c->auth->user_id);
+	return reply_scopes(c, &project_resource, c->auth->user_id, true);
 }
 
 static int handle_domains(struct call *c)
 {
-	return reply_scopes(c, &domain_resource, c->auth->user_id);
+	return reply_scopes(c, &domain_resource, c->auth->user_id, true);
 }
 
 static int handle_system(struct call *c)
@@ -441,7 +482,7 @@ static int handle_user_projects(struct call *c)
 {
 	if (!res_find(c, &user_resource, c->ids[0]))
 		return -ENOENT;
-	return reply_scopes(c, &project_resource, c->ids[0]);
+	return reply_scopes(c, &project_resource, c->ids[0], false);
 }
 
 const struct route auth_routes[] = {

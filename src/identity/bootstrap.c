@@ -60,19 +60,44 @@ static int make_names(struct call *c)
 	return rc;
 }
 
-/* The passwords, from whoever may write their files. */
+static struct first_place place_of(const struct engine_opts *o)
+{
+	return (struct first_place){ .openrc = o->openrc,
+				     .public_url = o->public_url,
+				     .ca_file = engine_ca_file(o),
+				     .host = o->conf ? conf_get(o->conf, "host", "name") : "" };
+}
+
+/* The passwords, from whoever may write their files. Run again, we know that there are files. */
 static int get_first(struct call *c, struct first *out)
 {
 	const struct engine_opts *o = c->opts;
-	struct first_place at = { .openrc = o->openrc,
-				  .public_url = o->public_url,
-				  .ca_file = engine_ca_file(o),
-				  .host = o->conf ? conf_get(o->conf, "host", "name") : "" };
+	const struct first_place at = place_of(o);
 	struct err e = { 0 };
 
 	if (o->first ? o->first(o->first_arg, out, &e) : first_write(&at, out, &e))
 		return call_fail(c, 500, NULL, "%s", e.msg);
+	json_decref(c->memo);
+	c->memo = json_true();
 	return 0;
+}
+
+/* The cloud is there. Made by another replica while we were about to, our files are wrong. */
+static int join(struct call *c)
+{
+	const struct engine_opts *o = c->opts;
+	const struct first_place at = place_of(o);
+	struct err e = { 0 };
+
+	if (c->memo && o->first && o->first(o->first_arg, NULL, &e))
+		return call_fail(c, 500, NULL, "%s", e.msg);
+	if (c->memo && !o->first)
+		first_forget(&at);
+	if (c->memo)
+		log_warn("another replica made the first users: its openrc is right, ours is "
+			 "removed",
+			 "removed=%s", o->openrc);
+	return roles_start(c) ?: catalog_start(c);
 }
 
 /**
@@ -90,7 +115,7 @@ int identity_bootstrap(struct call *c)
 	if (sodium_init() < 0)
 		return call_fail(c, 500, NULL, "libsodium does not start");
 	if (call_get(c, "/secret/token"))
-		return roles_start(c) ?: catalog_start(c);
+		return join(c);
 	rc = get_first(c, &first);
 	rc = rc ?: token_make_key(c) ?: make_names(c);
 	rc = rc ?: make_user(c, "admin", "admin", "admin", first.admin);

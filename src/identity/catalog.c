@@ -106,6 +106,32 @@ static int expand(const char *url, const char *project_id, const char *user_id, 
 	return 0;
 }
 
+/* A scheme and something behind it, as in Keystone's schema. */
+static int valid_url(struct call *c, const char *field, json_t **value)
+{
+	const char *url = json_string_value(*value);
+	size_t len =
+		strspn(url, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
+
+	if (len && url[len] == ':' && url[len + 1])
+		return 0;
+	return call_fail(c, 400, NULL,
+			 "Invalid input for field/attribute %s. '%.300s' does not match "
+			 "'^[a-zA-Z0-9+.-]+:.+'",
+			 field, url);
+}
+
+/* What an endpoint names and is not there is a bad value of the endpoint, not a 404. */
+static int valid_named(struct call *c, const char *field, json_t **value)
+{
+	bool service = !strcmp(field, "service_id");
+
+	if (res_seen(c, service ? &service_resource : &region_resource, json_string_value(*value)))
+		return 0;
+	return call_fail(c, 400, NULL, "Could not find the endpoint's %s %.64s.", field,
+			 json_string_value(*value));
+}
+
 /* Older clients say `region`, which makes the region. */
 static int take_region(struct call *c, json_t *doc, const json_t *old)
 {
@@ -183,7 +209,7 @@ static int deleted_region(struct call *c, const json_t *doc)
 static const struct rfield service_fields[] = {
 	{ "id", J_STR, R_FILTER },
 	{ "type", J_STR, R_BOTH | R_NEED | R_FILTER, .min = 1 },
-	{ "name", J_STR, R_BOTH | R_FILTER | R_NULL | R_OMIT },
+	{ "name", J_STR, R_BOTH | R_FILTER, "\"\"", .valid = identity_valid_name },
 	{ "enabled", J_BOOL, R_BOTH, "true" },
 	{ "description", J_STR, R_BOTH | R_NULL | R_OMIT, .max = 4096 },
 	{ NULL },
@@ -191,16 +217,17 @@ static const struct rfield service_fields[] = {
 static const struct rfield endpoint_fields[] = {
 	{ "id", J_STR, R_FILTER },
 	{ "interface", J_STR, R_BOTH | R_NEED | R_FILTER, .names = interfaces },
-	{ "service_id", J_STR, R_BOTH | R_NEED | R_FILTER, .ref = &service_resource },
-	{ "region_id", J_STR, R_BOTH | R_FILTER | R_NULL, .ref = &region_resource },
+	{ "service_id", J_STR, R_BOTH | R_NEED | R_FILTER, .ref = &service_resource,
+	  .valid = valid_named },
+	{ "region_id", J_STR, R_BOTH | R_FILTER, .ref = &region_resource, .valid = valid_named },
 	{ "region", J_STR, R_BOTH | R_NULL | R_VIRTUAL, .max = 200 },
-	{ "url", J_STR, R_BOTH | R_NEED, .min = 1, .max = 500 },
+	{ "url", J_STR, R_BOTH | R_NEED, .max = 225, .valid = valid_url },
 	{ "enabled", J_BOOL, R_BOTH | R_FILTER, "true" },
 	{ NULL },
 };
 static const struct rfield region_fields[] = {
 	{ "id", J_STR, R_CREATE | R_FILTER, .min = 1, .max = 200 },
-	{ "description", J_STR, R_BOTH, "\"\"", .max = 4096 },
+	{ "description", J_STR, R_BOTH | R_EMPTY, "\"\"", .max = 4096 },
 	{ "parent_region_id", J_STR, R_BOTH | R_FILTER | R_NULL, .ref = &region_resource },
 	{ NULL },
 };

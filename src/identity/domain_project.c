@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "identity/identity.h"
 
@@ -60,27 +59,12 @@ static bool names_domain(struct call *c)
 
 static int list(struct call *c)
 {
-	static const char *const yes[] = { "true", "1", "yes", "on", NULL };
 	const char *asked = call_arg(c, "is_domain");
-	const char *const *word = yes;
-	json_t *domain;
-	size_t i;
-	int rc;
+	const struct list_shape as_projects = { .many = "projects", .each = show_as_project };
 
-	while (asked && *word && strcasecmp(*word, asked) != 0)
-		word++;
-	if (!asked || !*word)
+	if (!asked || !field_bool_word(asked))
 		return res_handle_list(c, &project_resource, false);
-	rc = res_handle_list(c, &domain_resource, false);
-	if (rc)
-		return rc;
-	json_array_foreach (json_object_get(c->reply, "domains"), i, domain)
-		rc = rc ? rc : show_as_project(c, domain);
-	return rc
-		       ?: call_reply(c, 200,
-				     json_pack("{s:O,s:O}", "projects",
-					       json_object_get(c->reply, "domains"), "links",
-					       json_object_get(c->reply, "links")));
+	return res_handle_list_as(c, &domain_resource, &as_projects);
 }
 
 static int create(struct call *c)
@@ -92,8 +76,10 @@ static int create(struct call *c)
 
 static int show(struct call *c)
 {
-	return names_domain(c) ? answer_as_domain(c, res_handle_show)
-			       : res_handle_show(c, &project_resource);
+	int rc = names_domain(c) ? answer_as_domain(c, res_handle_show)
+				 : res_handle_show(c, &project_resource);
+
+	return rc ?: tree_show(c, json_object_get(c->reply, "project"));
 }
 
 static int update(struct call *c)

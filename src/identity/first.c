@@ -20,6 +20,8 @@
 
 #define PASSWORD_BYTES 15 /* of randomness: 20 characters of base64 */
 
+enum { WRITE = 'w', FORGET = 'f' }; /* what the helper is asked for */
+
 struct answer {
 	int rc;
 	struct first first;
@@ -121,13 +123,30 @@ int first_write(const struct first_place *at, struct first *out, struct err *e)
 }
 
 /**
- * first_helper_start() - Leave a process behind that can still do first_write()
+ * first_forget() - Remove the files, as another replica made the first users
+ * @at: as for first_write()
+ */
+void first_forget(const struct first_place *at)
+{
+	static const char *const beside[] = { "demo-openrc", "agent.json" };
+	char dir[PATH_MAX], path[PATH_MAX];
+
+	unlink(at->openrc);
+	snprintf(path, sizeof(path), "%s", at->openrc);
+	snprintf(dir, sizeof(dir), "%s", dirname(path));
+	for (unsigned int i = 0; i < ARRAY_LEN(beside); i++)
+		if (snprintf(path, sizeof(path), "%s/%s", dir, beside[i]) < (int)sizeof(path))
+			unlink(path);
+}
+
+/**
+ * first_helper_start() - Leave a process behind that can still do first_write(), and forget
  * @at:   for it
  * @sock: gets the descriptor for first_helper_ask(); the helper ends when it is closed
  * @pid:  the helper, for waitpid()
  * @e:    error text, may be NULL
  *
- * It reads nothing of what it is sent but that something came.
+ * It reads nothing of what it is sent but which of the two it is.
  *
  * Return: 0 or a negative errno. Context: a process of one thread, before account_become().
  */
@@ -135,7 +154,7 @@ int first_helper_start(const struct first_place *at, int *sock, pid_t *pid, stru
 {
 	struct answer answer = { 0 };
 	int pair[2], rc = sock_pair(pair, e);
-	char any;
+	char what;
 
 	if (rc)
 		return rc;
@@ -151,31 +170,36 @@ int first_helper_start(const struct first_place *at, int *sock, pid_t *pid, stru
 		return 0;
 	}
 	close(pair[0]);
-	if (recv(pair[1], &any, 1, 0) == 1) {
-		answer.rc = first_write(at, &answer.first, &answer.e);
+	while (recv(pair[1], &what, 1, 0) == 1) {
+		if (what == WRITE)
+			answer.rc = first_write(at, &answer.first, &answer.e);
+		else
+			first_forget(at);
 		send(pair[1], &answer, sizeof(answer), MSG_NOSIGNAL);
 	}
 	_exit(0);
 }
 
 /**
- * first_helper_ask() - Have the helper do first_write()
+ * first_helper_ask() - Have the helper do first_write(), or first_forget()
  * @sock: points to the descriptor of first_helper_start()
- * @out:  as first_write()
+ * @out:  as first_write(); NULL: forget
  * @e:    as first_write()
  *
- * Return: as first_write(), or -EIO when there is no answer; once only.
+ * Return: as first_write(), or -EIO when there is no answer.
  */
 int first_helper_ask(void *sock, struct first *out, struct err *e)
 {
 	int fd = *(int *)sock;
 	struct answer answer = { 0 };
+	char what = out ? WRITE : FORGET;
 
-	if (send(fd, "", 1, MSG_NOSIGNAL) != 1 ||
+	if (send(fd, &what, 1, MSG_NOSIGNAL) != 1 ||
 	    recv(fd, &answer, sizeof(answer), 0) != sizeof(answer))
 		return err_set(e, -EIO, "the process that writes the first credentials is gone");
 	if (answer.rc)
 		return err_set(e, answer.rc, "%s", answer.e.msg);
-	*out = answer.first;
+	if (out)
+		*out = answer.first;
 	return 0;
 }

@@ -27,6 +27,7 @@ struct first_place {
 };
 
 int first_write(const struct first_place *at, struct first *out, struct err *e);
+void first_forget(const struct first_place *at);
 int first_helper_start(const struct first_place *at, int *sock, pid_t *pid, struct err *e);
 int first_helper_ask(void *sock, struct first *out, struct err *e);
 

@@ -71,16 +71,24 @@ static int parse_change(struct call *c, struct where *w)
 	return call_fail(c, 403, NULL, "The role %s is not yours to give or take here.", w->role);
 }
 
-/* A domain's own role is given within the domain. */
+/* A domain's own role is given on the domain's projects, on domains, and not on the system. */
 static int check_domain(struct call *c, const struct where *w)
 {
 	const char *home = doc_str(res_get(c, &role_resource, w->role), "domain_id");
 	struct grant_place at = grant_place(w->scope);
 
-	if (!home[0] || (at.of == &domain_resource && !strcmp(home, at.id)) ||
-	    (at.of == &project_resource && doc_is(res_get(c, at.of, at.id), "domain_id", home)))
-		return 0;
-	return call_fail(c, 403, NULL, "The role %s is of another domain.", w->role);
+	if (home[0] && !at.of)
+		return call_fail(c, 400, NULL,
+				 "Role %s is a domain-specific role. Unable to use a "
+				 "domain-specific role in a system assignment.",
+				 w->role);
+	if (home[0] && at.of == &project_resource &&
+	    !doc_is(res_get(c, at.of, at.id), "domain_id", home))
+		return call_fail(c, 403, NULL,
+				 "Project %s must be in the same domain as the role %s being "
+				 "assigned.",
+				 at.id, w->role);
+	return 0;
 }
 
 static int handle_put(struct call *c)

@@ -42,8 +42,8 @@ static bool owned(const struct call *c, const json_t *doc)
 
 static const struct rfield fields[] = {
 	{ "id", J_STR, R_FILTER },
-	{ "name", J_STR, R_CREATE | R_UPDATE | R_NEED | R_FILTER, .min = 1 },
-	{ "domain_id", J_STR, R_CREATE | R_FILTER | R_INDEX | R_NULL, .ref = &domain_resource },
+	{ "name", J_STR, R_CREATE | R_UPDATE | R_NEED | R_FILTER, .valid = identity_take_name },
+	{ "domain_id", J_STR, R_CREATE | R_FILTER | R_INDEX, .ref = &domain_resource },
 	{ "description", J_STR, R_CREATE | R_UPDATE | R_NULL, "\"\"", .max = 4096 },
 	{ NULL },
 };

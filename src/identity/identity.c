@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DEPTH_MAX 5 /* of projects in each other, as Keystone's max_project_tree_depth */
+#include "base/iso8601.h"
 
 static int check_role(struct call *c, json_t *doc, const json_t *old)
 {
@@ -61,33 +61,12 @@ static int check_domain(struct call *c, json_t *doc, const json_t *old)
 		       ?: identity_claim_name(c, &domain_resource, doc, old);
 }
 
-/* Its parent is its domain or another project there, at most so deep as Keystone's. */
-static int check_parent(struct call *c, json_t *doc)
-{
-	const char *parent = doc_str(doc, "parent_id"), *domain = doc_str(doc, "domain_id");
-	unsigned int depth = 1;
-	const json_t *above;
-
-	if (!parent[0])
-		return json_object_set_new(doc, "parent_id", json_string(domain)) ? -ENOMEM : 0;
-	if (!strcmp(parent, domain))
-		return 0;
-	above = res_find(c, &project_resource, parent);
-	if (!above || !doc_is(above, "domain_id", domain))
-		return fault_not_found(c, &project_resource, parent);
-	while ((above = res_get(c, &project_resource, doc_str(above, "parent_id"))))
-		depth++;
-	if (depth < DEPTH_MAX)
-		return 0;
-	return call_fail(c, 403, NULL, "Max hierarchy depth reached for %s branch.", parent);
-}
-
 static int check_project(struct call *c, json_t *doc, const json_t *old)
 {
 	int rc = options_settle(c, &project_resource, doc, old);
 
 	rc = rc ?: identity_set_domain(c, doc) ?: end_tokens(c, doc, old);
-	rc = rc || old ? rc : check_parent(c, doc);
+	rc = rc ?: tree_check(c, doc, old);
 	return rc ?: identity_claim_name(c, &project_resource, doc, old);
 }
 
@@ -123,6 +102,12 @@ static bool project_owned(const struct call *c, const json_t *doc)
 	return grant_may_change(c, doc, NULL, scope);
 }
 
+/* A new password lasts, unless it comes with an end. */
+static bool says_end(const struct call *c)
+{
+	return json_object_get(json_object_get(c->body, "user"), "password_expires_at");
+}
+
 /* The hash that a job made of the new password goes into the document. */
 static int check_user(struct call *c, json_t *doc, const json_t *old)
 {
@@ -133,15 +118,17 @@ static int check_user(struct call *c, json_t *doc, const json_t *old)
 	rc = rc ?: identity_set_domain(c, doc) ?: end_tokens(c, doc, old);
 	if (rc)
 		return rc;
-	if (project[0] && strcmp(project, doc_str(old, "default_project_id")) &&
-	    !res_find(c, &project_resource, project))
-		return -ENOENT;
+	if (!doc_same(doc, old, "default_project_id") && res_seen(c, &domain_resource, project))
+		return call_fail(c, 400, NULL,
+				 "User's default project ID cannot be a domain ID: %s", project);
 	if (json_object_get(doc, "password"))
 		json_object_del(doc, "password");
 	if (made) {
 		rc |= json_object_set_new(doc, "password_hash", json_string(made->hash));
 		/* Tokens of the old password end; the one being made may be this microsecond's. */
 		rc |= json_object_set_new(doc, "valid_after_us", json_integer(c->now_us));
+		if (!says_end(c))
+			rc |= json_object_set_new(doc, "password_expires_at", json_null());
 	}
 	return rc ? -ENOMEM : identity_claim_name(c, &user_resource, doc, old);
 }
@@ -169,11 +156,90 @@ static bool user_owned(const struct call *c, const json_t *doc)
 	return grant_may_change(c, doc, doc_str(doc, "id"), NULL);
 }
 
+/* No other provider vouches for anybody. */
+static bool match_none(struct call *c, const json_t *doc, const char *value)
+{
+	return false;
+}
+
+/* password_expires_at=lt:2030-01-01T00:00:00Z: an order's word, or "", and a time. */
+static bool read_order(const char *value, const char **op, int64_t *at_s)
+{
+	static const char *const ops[] = { "lt:", "lte:", "gt:", "gte:", "eq:", "neq:", "" };
+	size_t i = 0;
+
+	while (strncmp(value, ops[i], strlen(ops[i])) != 0)
+		i++;
+	*op = ops[i];
+	return iso8601_parse(value + strlen(ops[i]), at_s);
+}
+
+static bool match_end(struct call *c, const json_t *doc, const char *value)
+{
+	int64_t at_s, end_s;
+	const char *op;
+
+	if (!read_order(value, &op, &at_s) ||
+	    !iso8601_parse(doc_str(doc, "password_expires_at"), &end_s))
+		return false;
+	switch (*op) {
+	case 'l':
+		return op[2] == 'e' ? end_s <= at_s : end_s < at_s;
+	case 'g':
+		return op[2] == 'e' ? end_s >= at_s : end_s > at_s;
+	default:
+		return (end_s == at_s) == (*op != 'n');
+	}
+}
+
+static int valid_end(struct call *c, const char *field, json_t **value)
+{
+	int64_t at_s;
+
+	if (json_is_null(*value) || iso8601_parse(json_string_value(*value), &at_s))
+		return 0;
+	return call_fail(c, 400, NULL, "%s: a time is needed, as 2030-01-01T00:00:00Z", field);
+}
+
+/**
+ * identity_password_over() - Has a user's password come to its end?
+ * @c:    the call
+ * @user: user
+ *
+ * Return: 0, or after call_fail() with 401.
+ */
+int identity_password_over(struct call *c, const json_t *user)
+{
+	int64_t end_s;
+
+	if (!iso8601_parse(doc_str(user, "password_expires_at"), &end_s) ||
+	    c->now_us / 1000000 < end_s)
+		return 0;
+	return call_fail(c, 401, NULL,
+			 "The password is expired and needs to be changed for user: %s.",
+			 doc_str(user, "id"));
+}
+
+static int check_user_filter(struct call *c, const char *name, const char *value)
+{
+	const char *op;
+	int64_t at_s;
+
+	if (strcmp(name, "password_expires_at") != 0 || read_order(value, &op, &at_s))
+		return 0;
+	return call_fail(c, 400, NULL,
+			 "The 'expires_at' must not be before now. The server could not comply "
+			 "with the request since it is either malformed or otherwise incorrect: "
+			 "'%.100s' is no operator and time.",
+			 value);
+}
+
 static const struct rfield domain_fields[] = {
 	{ "id", J_STR, R_FILTER },
-	{ "name", J_STR, R_CREATE | R_UPDATE | R_NEED | R_FILTER, .min = 1, .max = 64 },
+	{ "name", J_STR, R_CREATE | R_UPDATE | R_NEED | R_FILTER, .max = 64,
+	  .valid = identity_take_name },
 	{ "domain_id", J_STR, R_VIRTUAL }, /* it is in none: its name is unique among all */
-	{ "description", J_STR, R_CREATE | R_UPDATE, "\"\"" },
+	{ "description", J_STR, R_CREATE | R_UPDATE | R_NULL, "\"\"", .max = 4096 },
 	{ "enabled", J_BOOL, R_CREATE | R_UPDATE | R_FILTER, "true" },
 	{ "tags", J_LIST, R_CREATE | R_UPDATE, "[]", .valid = identity_check_tags },
 	{ "options", J_OBJ, R_CREATE | R_UPDATE, "{}", .valid = options_of_others },
@@ -182,11 +248,13 @@ static const struct rfield domain_fields[] = {
 };
 static const struct rfield project_fields[] = {
 	{ "id", J_STR, R_FILTER },
-	{ "name", J_STR, R_CREATE | R_UPDATE | R_NEED | R_FILTER, .min = 1, .max = 64 },
-	{ "domain_id", J_STR, R_CREATE | R_FILTER | R_INDEX | R_NULL, .ref = &domain_resource },
+	{ "name", J_STR, R_CREATE | R_UPDATE | R_NEED | R_FILTER, .max = 64,
+	  .valid = identity_take_name },
+	{ "domain_id", J_STR, R_CREATE | R_FILTER | R_INDEX | R_NULL, .ref = &domain_resource,
+	  .valid = tree_valid_domain },
 	{ "description", J_STR, R_CREATE | R_UPDATE | R_NULL, "\"\"", .max = 4096 },
 	{ "enabled", J_BOOL, R_CREATE | R_UPDATE | R_FILTER, "true" },
-	{ "parent_id", J_STR, R_CREATE | R_FILTER | R_INDEX | R_NULL },
+	{ "parent_id", J_STR, R_CREATE | R_UPDATE | R_FILTER | R_INDEX | R_NULL },
 	{ "is_domain", J_BOOL, R_CREATE | R_FILTER, "false" },
 	{ "tags", J_LIST, R_CREATE | R_UPDATE | R_FILTER | R_EACH, "[]",
 	  .valid = identity_check_tags, .match = tags_all },
@@ -197,14 +265,18 @@ static const struct rfield project_fields[] = {
 };
 static const struct rfield user_fields[] = {
 	{ "id", J_STR, R_FILTER },
-	{ "name", J_STR, R_CREATE | R_UPDATE | R_NEED | R_FILTER, .min = 1 },
-	{ "domain_id", J_STR, R_CREATE | R_FILTER | R_INDEX | R_NULL, .ref = &domain_resource },
+	{ "name", J_STR, R_CREATE | R_UPDATE | R_NEED | R_FILTER, .valid = identity_take_name },
+	{ "domain_id", J_STR, R_CREATE | R_FILTER | R_INDEX, .ref = &domain_resource },
 	{ "enabled", J_BOOL, R_CREATE | R_UPDATE | R_FILTER, "true" },
-	{ "password_expires_at", J_STR, 0 },
+	{ "password_expires_at", J_STR, R_CREATE | R_UPDATE | R_ADMIN | R_NULL | R_FILTER,
+	  .valid = valid_end, .match = match_end },
+	{ "idp_id", J_STR, R_FILTER | R_VIRTUAL | R_SECRET, .match = match_none },
+	{ "protocol_id", J_STR, R_FILTER | R_VIRTUAL | R_SECRET, .match = match_none },
+	{ "unique_id", J_STR, R_FILTER | R_VIRTUAL | R_SECRET, .match = match_none },
 	{ "options", J_OBJ, R_CREATE | R_UPDATE, "{}", .valid = options_of_user },
 	{ "description", J_STR, R_CREATE | R_UPDATE | R_NULL | R_OMIT, .max = 4096 },
 	{ "email", J_ANY, R_CREATE | R_UPDATE | R_NULL | R_OMIT },
-	{ "default_project_id", J_STR, R_CREATE | R_UPDATE | R_NULL | R_OMIT },
+	{ "default_project_id", J_STR, R_CREATE | R_UPDATE | R_NULL | R_OMIT, .min = 1, .max = 64 },
 	{ "password", J_STR, R_CREATE | R_UPDATE | R_VIRTUAL | R_NULL, .max = 4096 },
 	{ "password_hash", J_STR, R_SECRET },
 	{ "valid_after_us", J_INT, R_SECRET, "0" },
@@ -212,9 +284,9 @@ static const struct rfield user_fields[] = {
 };
 static const struct rfield role_fields[] = {
 	{ "id", J_STR, R_FILTER },
-	{ "name", J_STR, R_CREATE | R_UPDATE | R_NEED | R_FILTER, .min = 1 },
+	{ "name", J_STR, R_CREATE | R_UPDATE | R_NEED | R_FILTER, .valid = identity_valid_name },
 	{ "domain_id", J_STR, R_CREATE | R_FILTER | R_NULL, .ref = &domain_resource },
-	{ "description", J_STR, R_CREATE | R_UPDATE | R_NULL },
+	{ "description", J_STR, R_CREATE | R_UPDATE },
 	{ "options", J_OBJ, R_CREATE | R_UPDATE, "{}", .valid = options_of_others },
 	{ NULL },
 };
@@ -260,6 +332,7 @@ const struct resource user_resource = {
 	.visible = user_visible,
 	.listed = user_listed,
 	.owned = user_owned,
+	.check_filter = check_user_filter,
 };
 const struct resource role_resource = {
 	.one = "role",
@@ -323,8 +396,9 @@ static int change_password(struct call *c)
 	json_t *doc;
 	int rc;
 
-	if (!old[0] || !text[0])
-		return call_fail(c, 400, NULL, "original_password and password are needed.");
+	if (!old[0] || !text[0] || json_object_size(given) > 2)
+		return call_fail(c, 400, NULL,
+				 "original_password and password are needed, and nothing else.");
 	if (c->runs == 2 && !done->ok)
 		return -ENOMEM;
 	user = res_get(c, &user_resource, c->ids[0]);
@@ -335,6 +409,9 @@ static int change_password(struct call *c)
 	if (!identity_enabled(c, user))
 		return call_fail(c, 401, NULL,
 				 "The request you have made requires authentication.");
+	rc = identity_password_over(c, user);
+	if (rc)
+		return rc;
 	if (doc_bool(json_object_get(user, "options"), "lock_password"))
 		return call_fail(c, 400, NULL,
 				 "You cannot change your password at this time due to password "
@@ -346,6 +423,7 @@ static int change_password(struct call *c)
 	doc = json_copy((json_t *)user);
 	json_object_set_new(doc, "password_hash", json_string(done->hash));
 	json_object_set_new(doc, "valid_after_us", json_integer(c->now_us));
+	json_object_set_new(doc, "password_expires_at", json_null());
 	rc = res_put(c, &user_resource, doc);
 	return rc ? rc : call_reply(c, 204, NULL);
 }

@@ -123,12 +123,21 @@ int options_of_others(struct call *c, const char *field, json_t **value);
 int options_settle(struct call *c, const struct resource *r, json_t *doc, const json_t *old);
 int options_allow_end(struct call *c, const struct resource *r, const json_t *doc);
 
+/* Projects within each other (tree.c). */
+int tree_valid_domain(struct call *c, const char *field, json_t **value);
+int tree_check(struct call *c, json_t *doc, const json_t *old);
+int tree_show(struct call *c, json_t *out);
+
 /* Documents and their names (names.c). */
+bool identity_asks(const struct call *c, const char *name);
+int identity_valid_name(struct call *c, const char *field, json_t **value);
+int identity_take_name(struct call *c, const char *field, json_t **value);
 bool identity_stands(struct call *c, const json_t *doc);
 bool identity_there(struct call *c, const struct resource *r, const char *id);
 const json_t *identity_find_reached(struct call *c, const struct resource *r, const char *id);
 int identity_set_domain(struct call *c, json_t *doc);
 bool identity_enabled(struct call *c, const json_t *doc);
+int identity_password_over(struct call *c, const json_t *user);
 const json_t *identity_by_name(struct call *c, const struct resource *r, const char *name,
 			       const char *domain_id);
 int identity_claim_name(struct call *c, const struct resource *r, const json_t *doc,

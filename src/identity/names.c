@@ -4,8 +4,68 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "identity/identity.h"
+
+/**
+ * identity_asks() - Is a query's flag set?
+ * @c:    the call
+ * @name: "effective"
+ *
+ * Return: true for any value, an empty one too, but "0" and "false".
+ */
+bool identity_asks(const struct call *c, const char *name)
+{
+	const char *value = call_arg(c, name);
+
+	return value && strcasecmp(value, "false") != 0 && strcmp(value, "0") != 0;
+}
+
+#define SPACES " \t\n\v\f\r"
+
+/**
+ * identity_valid_name() - A name with something to see in it (rfield_valid_fn)
+ * @c:     the call
+ * @field: "name"
+ * @value: text
+ *
+ * Return: 0; a 400 fault.
+ */
+int identity_valid_name(struct call *c, const char *field, json_t **value)
+{
+	const char *name = json_string_value(*value);
+
+	if (name[strspn(name, SPACES)])
+		return 0;
+	return call_fail(c, 400, NULL,
+			 "Invalid input for field/attribute %s. '%s' does not match '[\\S]+'",
+			 field, name);
+}
+
+/**
+ * identity_take_name() - The same, without spaces around it (rfield_valid_fn)
+ * @c:     the call
+ * @field: "name"
+ * @value: in: text; out: as it is kept
+ *
+ * Return: 0; a 400 fault; -ENOMEM.
+ */
+int identity_take_name(struct call *c, const char *field, json_t **value)
+{
+	const char *name = json_string_value(*value) + strspn(json_string_value(*value), SPACES);
+	size_t len = strlen(name);
+	json_t *bare;
+
+	if (!len)
+		return identity_valid_name(c, field, value);
+	while (strchr(SPACES, name[len - 1]))
+		len--;
+	bare = json_stringn(name, len);
+	json_decref(*value);
+	*value = bare;
+	return bare ? 0 : -ENOMEM;
+}
 
 /**
  * identity_by_name() - Find a document by its name

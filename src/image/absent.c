@@ -19,6 +19,10 @@ const struct absent image_absent[] = {
 	{ "/v2/metadefs*", NULL, NULL, 404, METADEFS },
 	{ "/v2/schemas/metadefs*", NULL, NULL, 404, METADEFS },
 	{ "/v2/stores*", NULL, NULL, 404, ONE_STORE },
+	{ "/v2/info/stores/detail", NULL, NULL, 404, ONE_STORE },
+	{ "/v2/info/usage", NULL, NULL, 404,
+	  "Limits of images are the quotas of [image] in anyvf.conf: what is used of them is not "
+	  "told." },
 	{ "/v2/cache*", NULL, NULL, 404,
 	  "Hosts keep images themselves, and throw out what was not used for a day: the API has no "
 	  "cache." },

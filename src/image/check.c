@@ -74,7 +74,7 @@ bool image_is_wanted(struct call *c, const char *id)
 {
 	static const char *const names[] = { "id", "kernel_id", "ramdisk_id", NULL };
 
-	return is_wished(c, "image", names, id);
+	return is_wished(c, "image", names, id) || is_wished(c, "rescue_image", names, id);
 }
 
 /**
@@ -94,27 +94,33 @@ static int64_t limit_of(const struct call *c, const char *key)
 	return limit < 0 ? INT64_MAX : limit;
 }
 
-static bool is_property(const struct call *c, const char *name)
+/**
+ * image_is_property() - Is a member of an image neither the table's nor ours?
+ * @c:    the call
+ * @name: member
+ *
+ * Return: true for what Nova calls the metadata of an image.
+ */
+bool image_is_property(const struct call *c, const char *name)
 {
 	return !res_field(c, &image_resource, name) && !image_is_reserved(name);
 }
 
 static int check_properties(struct call *c, const json_t *doc, const json_t *old)
 {
-	const json_t *value;
 	const char *key;
+	json_t *value;
 	int64_t n = 0, max = limit_of(c, "quota_properties");
 
 	json_object_foreach ((json_t *)doc, key, value) {
-		if (image_is_reserved(key) &&
-		    !json_equal((json_t *)value, json_object_get(old, key)))
+		if (image_is_reserved(key) && !json_equal(value, json_object_get(old, key)))
 			return call_fail(c, 403, NULL, "Attribute '%.255s' is reserved.", key);
-		if (!is_property(c, key))
+		if (!image_is_property(c, key))
 			continue;
 		if (!*key || strlen(key) > NAME_MAX_LEN)
 			return call_fail(c, 400, NULL, "A property's name has 1 to %d characters.",
 					 NAME_MAX_LEN);
-		if (!json_is_string(value) && !json_is_null(value))
+		if (!json_is_string(value) && !json_equal(value, json_object_get(old, key)))
 			return call_fail(c, 400, NULL, "Property '%s' must be a string.", key);
 		n++;
 	}

@@ -16,16 +16,18 @@
 #include "base/file.h"
 #include "base/imghdr.h"
 #include "base/log.h"
+#include "engine/replica.h"
 #include "http/digest.h"
 #include "image/image.h"
 
-#define ORPHAN_S   600		/* a file without a document lives so long */
+#define ORPHAN_S   86400	/* a file of no image that is known here lives so long */
+#define UPLOAD_S   86400	/* an upload to a directory that is shared may take so long */
 #define GONE_S	   (30 * 86400) /* a deleted image's id is not given again so long */
 #define GONE_SWEEP 100		/* ids forgotten in one transaction */
 
 /* What the helper thread finds out about a file, beside what is known of it. */
 struct upload {
-	char *path;
+	char *path;	      /* NULL: it has its place */
 	char disk_format[16]; /* what its owner says it is */
 	struct digest_text sums;
 	int error;     /* negative errno, or 0 */
@@ -33,14 +35,24 @@ struct upload {
 	struct err why;
 	int64_t size;
 	uint64_t virtual_size;
-	bool kept; /* has its place */
 };
 
-static char *image_path(const struct call *c, const char *id)
+/**
+ * image_path() - Where an image's file is
+ * @c:  the call
+ * @id: image; "" for the directory
+ *
+ * Return: the caller's to free; NULL without memory.
+ */
+char *image_path(const struct call *c, const char *id)
 {
+	const char *dir = conf_get(c->opts->conf, "image", "directory");
 	char *path = NULL;
 
-	return asprintf(&path, "%s/images/%s", c->opts->state_dir, id) < 0 ? NULL : path;
+	if (asprintf(&path, "%s%s/%s", *dir ? dir : c->opts->state_dir, *dir ? "" : "/images", id) <
+	    0)
+		return NULL;
+	return path;
 }
 
 static void upload_free(void *arg)
@@ -119,20 +131,35 @@ static int refuse(struct call *c, const json_t *old, const struct upload *up)
 	return res_put(c, &image_resource, doc) ?: call_reply(c, 204, NULL);
 }
 
-/* To its place, and on disk there. */
-static int keep(struct call *c, struct upload *up, const char *id)
+/**
+ * image_keep() - A file to its place, and on disk there
+ * @c:    the call
+ * @from: where it is, on disk; freed and NULL when it has its place, or it has been NULL before
+ * @id:   image
+ *
+ * Return: 0; a fault.
+ */
+int image_keep(struct call *c, char **from, const char *id)
 {
 	auto_free char *path = image_path(c, id), *dir = image_path(c, "");
 	auto_close int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
 	if (!path || !dir)
 		return -ENOMEM;
-	if (up->kept)
+	if (!*from)
 		return 0;
-	if (fd < 0 || rename(up->path, path) || fsync(fd))
+	if (fd < 0 || rename(*from, path) || fsync(fd))
 		return call_fail(c, 500, NULL, "The image cannot be kept: %s", strerror(errno));
-	up->kept = true;
+	free(take(*from));
 	return 0;
+}
+
+/* The replica that has it, for others: download.c. */
+static int say_where(struct call *c, const char *id)
+{
+	if (!*replica_url(c))
+		return 0;
+	return call_put(c, json_pack("{s:s}", "replica", replica_url(c)), "/image_at/%s", id);
 }
 
 /*
@@ -144,7 +171,7 @@ static int settle(struct call *c, const json_t *old, struct upload *up, const ch
 {
 	json_t *doc;
 	/* Not pure, but done once: until the commit nobody looks at the file. */
-	int rc = keep(c, up, doc_str(old, "id"));
+	int rc = image_keep(c, &up->path, doc_str(old, "id")) ?: say_where(c, doc_str(old, "id"));
 
 	if (rc)
 		return rc;
@@ -215,27 +242,6 @@ static int handle_stage(struct call *c)
 	return take_bytes(c, "uploading");
 }
 
-static int handle_download(struct call *c)
-{
-	const json_t *doc = res_find(c, &image_resource, c->ids[0]);
-	auto_free char *path = NULL;
-
-	if (!doc)
-		return -ENOENT;
-	if (doc_is(doc, "status", "deactivated") && !caller_is_admin(c) && !caller_is_agent(c))
-		return call_fail(c, 403, NULL,
-				 "The requested image has been deactivated. Image data download is "
-				 "forbidden.");
-	if (!doc_is(doc, "status", "active") && !doc_is(doc, "status", "deactivated"))
-		return call_reply(c, 204, NULL);
-	path = image_path(c, doc_str(doc, "id"));
-	if (!path)
-		return -ENOMEM;
-	if (!call_header_in(c, "Range"))
-		call_header(c, "Content-Md5", doc_str(doc, "checksum"));
-	return call_reply_file(c, path, "application/octet-stream");
-}
-
 /**
  * image_set_status() - Say what an image is from now on
  * @c:      the call
@@ -278,8 +284,15 @@ static int handle_reactivate(struct call *c)
 	return change_status(c, "reactivate", "deactivated", "active");
 }
 
-/* First the document; when that is on disk, the file. */
-static int handle_delete(struct call *c)
+/**
+ * image_remove() - DELETE of the image c->ids[0]
+ * @c: the call
+ *
+ * First the document; when that is on disk, the file.
+ *
+ * Return: as a handler: 404 and 403 faults, CALL_WAIT in between.
+ */
+int image_remove(struct call *c)
 {
 	auto_free char *path = image_path(c, c->ids[0]);
 	int rc;
@@ -296,20 +309,23 @@ static int handle_delete(struct call *c)
 	return rc ? rc : call_wait(c, 1, "/image/%s/", c->ids[0]);
 }
 
-/* Removes files of a directory that no image names (all names: a path of an upload that broke). */
-static void sweep_dir(struct call *c, const char *name, int64_t older_than_s)
+static bool is_deleted(struct call *c, const char *id)
 {
-	char path[600];
+	return res_get(c, &image_gone_resource, id) && !res_get(c, &image_resource, id);
+}
+
+/* Removes files of a directory that no image names (all names: a path of an upload that broke). */
+static void sweep_dir(struct call *c, const char *path, int64_t older_than_s)
+{
+	int64_t before = c->now_us / 1000000 - older_than_s;
+	DIR *dir = opendir(path);
 	struct dirent *entry;
 	struct stat st;
-	DIR *dir;
 
-	snprintf(path, sizeof(path), "%s/%s", c->opts->state_dir, name);
-	dir = opendir(path);
 	while (dir && (entry = readdir(dir))) {
-		if (entry->d_name[0] == '.' || res_get(c, &image_resource, entry->d_name) ||
-		    fstatat(dirfd(dir), entry->d_name, &st, 0) ||
-		    st.st_mtime > c->now_us / 1000000 - older_than_s)
+		if (res_get(c, &image_resource, entry->d_name) ||
+		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) ||
+		    !S_ISREG(st.st_mode) || (st.st_mtime > before && !is_deleted(c, entry->d_name)))
 			continue;
 		if (!unlinkat(dirfd(dir), entry->d_name, 0))
 			log_info("removed a file without an image", "file=%s/%s", path,
@@ -317,6 +333,21 @@ static void sweep_dir(struct call *c, const char *name, int64_t older_than_s)
 	}
 	if (dir)
 		closedir(dir);
+}
+
+/**
+ * image_sweep_files() - Remove image files whose document is gone
+ * @c: the call
+ *
+ * Those of images that were deleted, while this replica was away perhaps. Of others it may not have
+ * heard yet, and the directory may be shared: they have a day.
+ */
+void image_sweep_files(struct call *c)
+{
+	auto_free char *path = image_path(c, "");
+
+	if (path)
+		sweep_dir(c, path, ORPHAN_S);
 }
 
 /**
@@ -332,13 +363,13 @@ int image_sweep(struct call *c)
 	unsigned int n = 0;
 	int rc = 0;
 
-	sweep_dir(c, "images", ORPHAN_S);
+	image_sweep_files(c);
 	while (!rc && n < GONE_SWEEP && cursor_next(&it))
 		if (doc_int(it.doc, "deleted_at") < before) {
 			rc = call_delete(c, "%s", it.key);
 			n++;
 		}
-	return rc;
+	return rc ?: replica_announce(c);
 }
 
 /**
@@ -356,16 +387,17 @@ int image_start(struct call *c)
 		return -ENOMEM;
 	if (file_mkdirs(path, 0750, &e))
 		return call_fail(c, 500, NULL, "%s", e.msg);
-	sweep_dir(c, "upload", -1);
-	return 0;
+	sweep_dir(c, c->opts->upload_dir,
+		  *conf_get(c->opts->conf, "image", "directory") ? UPLOAD_S : -1);
+	image_sweep_files(c);
+	return replica_announce(c);
 }
 
 const struct route image_file_routes[] = {
 	{ "PUT", "/v2/images/{}/file", handle_upload, RULE_WRITE, ROUTE_UPLOAD, upload_room },
 	{ "PUT", "/v2/images/{}/stage", handle_stage, RULE_WRITE, ROUTE_UPLOAD, upload_room },
 	{ "PUT", "/v2/images/{}/snapshot", handle_upload, RULE_AGENT, ROUTE_UPLOAD, upload_room },
-	{ "GET", "/v2/images/{}/file", handle_download, RULE_CONTENT },
-	{ "DELETE", "/v2/images/{}", handle_delete, RULE_WRITE },
+	{ "DELETE", "/v2/images/{}", image_remove, RULE_WRITE },
 	{ "POST", "/v2/images/{}/actions/deactivate", handle_deactivate, RULE_WRITE },
 	{ "POST", "/v2/images/{}/actions/reactivate", handle_reactivate, RULE_WRITE },
 	{ NULL },

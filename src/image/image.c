@@ -13,6 +13,9 @@ static const char *const disk_formats[] = { "ami", "ari",   "aki", "vhd", "vhdx"
 static const char *const container_formats[] = { "ami", "ari",	  "aki",	"bare", "ovf",
 						 "ova", "docker", "compressed", NULL };
 static const char *const visibilities[] = { "public", "private", "shared", "community", NULL };
+static const char *const sort_keys[] = { "name",	"status",     "container_format",
+					 "disk_format", "size",	      "id",
+					 "created_at",	"updated_at", NULL };
 #define R_BOTH (R_CREATE | R_UPDATE)
 
 static const struct rfield image_fields[] = {
@@ -73,8 +76,10 @@ static int image_deleted(struct call *c, const json_t *doc)
 	if (doc_bool(doc, "protected"))
 		return call_fail(c, 403, NULL, "Image %s is protected and cannot be deleted.",
 				 doc_str(doc, "id"));
-	while (!rc && cursor_next(&it))
+	while (!rc && cursor_step(&it))
 		rc = call_delete(c, "%s", it.key);
+	if (!rc && call_get(c, "/image_at/%s", doc_str(doc, "id")))
+		rc = call_delete(c, "/image_at/%s", doc_str(doc, "id"));
 	return rc ? rc : image_spend(c, doc);
 }
 
@@ -88,6 +93,7 @@ const struct resource image_resource = {
 	.write = RULE_WRITE,
 	.owner = "owner",
 	.fields = image_fields,
+	.sort_keys = sort_keys,
 	.check = image_check,
 	.deleted = image_deleted,
 	.show = image_show,
@@ -113,6 +119,26 @@ static int create_image(struct call *c)
 	return 0;
 }
 
+/* The member that a JSON pointer (RFC 6901) names: one of the image's own, "~1" a slash in it and
+ * "~0" a tilde. */
+static int read_pointer(struct call *c, const char *path, char name[256])
+{
+	bool bad = path[0] != '/' || !path[1] || strchr(path + 1, '/') || strlen(path) >= 256;
+	size_t n = 0;
+
+	for (const char *p = path + 1; !bad && *p; p++) {
+		bool escape = *p == '~';
+
+		p += escape;
+		bad = escape && *p != '0' && *p != '1';
+		name[n++] = escape ? (*p == '1' ? '/' : '~') : *p;
+	}
+	name[n] = '\0';
+	return bad ? call_fail(c, 400, NULL, "Invalid JSON pointer for this resource: '%.300s'",
+			       path)
+		   : 0;
+}
+
 /* One step of a JSON patch (RFC 6902): "add", "replace" or "remove" of one member. */
 static int patch_step(struct call *c, const json_t *step, json_t *doc, json_t *given)
 {
@@ -121,15 +147,10 @@ static int patch_step(struct call *c, const json_t *step, json_t *doc, json_t *g
 	bool remove = !strcmp(op, "remove");
 	const struct rfield *row;
 	char name[256];
-	size_t n = 0;
+	int rc = read_pointer(c, path, name);
 
-	if (path[0] != '/' || strchr(path + 1, '/') || strlen(path) >= sizeof(name))
-		return call_fail(c, 400, NULL, "Invalid patch path: %s", path);
-	for (const char *p = path + 1; *p; p++)
-		name[n++] = p[0] == '~' && p[1] == '1'	 ? (p++, '/')
-			    : p[0] == '~' && p[1] == '0' ? (p++, '~')
-							 : *p;
-	name[n] = '\0';
+	if (rc)
+		return rc;
 	row = res_field(c, &image_resource, name);
 	if (image_is_reserved(name) || (row && !(row->flags & R_UPDATE)))
 		return call_fail(c, 403, NULL, "Attribute '%s' is read-only.", name);
@@ -146,17 +167,30 @@ static int patch_step(struct call *c, const json_t *step, json_t *doc, json_t *g
 	return json_object_set(row ? given : doc, name, (json_t *)value) ? -ENOMEM : 0;
 }
 
-/* Version 2.0 had {"replace": "/name"} where now {"op": "replace", "path": "/name"} stands. */
+/* Version 2.0 had {"replace": "/name"} where now {"op": "replace", "path": "/name"} stands, and
+ * added nothing that was there. */
 static int old_patch_step(struct call *c, const json_t *step, json_t *doc, json_t *given)
 {
 	static const char *const ops[] = { "add", "replace", "remove" };
 	auto_of(json_decref) json_t *now = json_object();
+	const char *added = doc_text(step, "add");
+	char name[256];
+	int n = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(ops); i++)
 		if (doc_text(step, ops[i])) {
 			doc_set_text(now, "op", ops[i]);
 			doc_set_text(now, "path", doc_text(step, ops[i]));
+			n++;
 		}
+	if (n != 1)
+		return call_fail(c, 400, NULL,
+				 "Operation objects must contain exactly one member named \"add\", "
+				 "\"remove\", or \"replace\".");
+	if (added && read_pointer(c, added, name))
+		return -EINVAL;
+	if (added && !image_is_reserved(name) && json_object_get(doc, name))
+		return call_fail(c, 409, NULL, "Property %s already present.", name);
 	if (json_object_get(step, "value"))
 		json_object_set(now, "value", json_object_get(step, "value"));
 	return patch_step(c, now, doc, given);
@@ -278,10 +312,16 @@ static const struct route own_routes[] = {
 	{ "DELETE", "/v2/images/{}/tags/{}", delete_tag, RULE_WRITE },
 	{ NULL },
 };
-static const struct route *const routes[] = { own_routes,	   image_member_routes,
-					      image_file_routes,   image_import_routes,
-					      image_schema_routes, NULL };
-static const struct periodic periodics[] = { { 300000, image_sweep }, { 0, NULL } };
+static const struct route *const routes[] = { own_routes,
+					      image_member_routes,
+					      image_file_routes,
+					      image_download_routes,
+					      image_import_routes,
+					      image_schema_routes,
+					      NULL };
+static const struct periodic periodics[] = { { 300000, image_sweep, true },
+					     { 1000, image_drop, true },
+					     { 0, NULL } };
 
 static const struct service service = {
 	.type = "image",
@@ -298,4 +338,6 @@ const struct feature image_feature = {
 	.absent = image_absent,
 	.periodics = periodics,
 	.start = image_start,
+	.open = image_open,
+	.close = image_close,
 };

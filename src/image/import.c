@@ -27,8 +27,14 @@ static int check_method(struct call *c)
 
 static int check_stores(struct call *c)
 {
+	static const char *const flags[] = { "all_stores", "all_stores_must_succeed" };
 	const json_t *stores = json_object_get(c->body, "stores"), *store;
 	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(flags); i++)
+		if (json_object_get(c->body, flags[i]) &&
+		    !json_is_boolean(json_object_get(c->body, flags[i])))
+			return call_fail(c, 400, NULL, "'%s' must be boolean value only", flags[i]);
 
 	json_array_foreach ((json_t *)stores, i, store)
 		if (!json_is_string(store) || strcmp(json_string_value(store), IMAGE_STORE) != 0)

@@ -247,15 +247,31 @@ int image_check_filter(struct call *c, const char *name, const char *value)
 			 "Bad \"%s\" query filter format. Use ISO 8601 DateTime notation.", name);
 }
 
-/* What is shared with the caller is listed as far as he said to it what he asks for. */
-static bool is_share_listed(const struct call *c, const json_t *doc)
-{
-	const char *status = call_arg(c, "member_status");
-	const json_t *member = image_member(c, doc);
+/* What a list says of images that are not in it unasked; NULL: nothing. */
+struct unasked {
+	const char *visibility, *hidden, *member_status;
+};
 
-	if (!status)
-		status = "accepted";
-	return !strcmp(status, "all") || doc_is(member, "status", status);
+/* What is shared with the caller is listed as far as he said to it what he asks for. */
+static bool is_share_listed(const struct call *c, const json_t *doc, const char *asked)
+{
+	const char *status = asked ? asked : "accepted";
+
+	return !strcmp(status, "all") || doc_is(image_member(c, doc), "status", status);
+}
+
+static bool is_listed(const struct call *c, const json_t *doc, const struct unasked *asked)
+{
+	const char *visibility = doc_str(doc, "visibility");
+
+	if (doc_bool(doc, "os_hidden") && (!asked->hidden || strcasecmp(asked->hidden, "true")))
+		return false;
+	if (caller_owns(c, doc_str(doc, "owner")))
+		return true;
+	if (!strcmp(visibility, "community"))
+		return asked->visibility && (!strcmp(asked->visibility, "community") ||
+					     !strcmp(asked->visibility, "all"));
+	return strcmp(visibility, "shared") != 0 || is_share_listed(c, doc, asked->member_status);
 }
 
 /**
@@ -268,14 +284,18 @@ static bool is_share_listed(const struct call *c, const json_t *doc)
  */
 bool image_listed(const struct call *c, const json_t *doc)
 {
-	const char *visibility = doc_str(doc, "visibility"), *asked = call_arg(c, "visibility");
-	const char *hidden = call_arg(c, "os_hidden");
+	return is_listed(c, doc,
+			 &(const struct unasked){ call_arg(c, "visibility"),
+						  call_arg(c, "os_hidden"),
+						  call_arg(c, "member_status") });
+}
 
-	if (doc_bool(doc, "os_hidden") && (!hidden || strcasecmp(hidden, "true") != 0))
-		return false;
-	if (caller_owns(c, doc_str(doc, "owner")))
-		return true;
-	if (!strcmp(visibility, "community"))
-		return asked && (!strcmp(asked, "community") || !strcmp(asked, "all"));
-	return strcmp(visibility, "shared") != 0 || is_share_listed(c, doc);
+/**
+ * image_listed_plainly() - Is an image in a list that asks for nothing further?
+ * @c:   the call, with another service's words
+ * @doc: an image that the caller sees
+ */
+bool image_listed_plainly(const struct call *c, const json_t *doc)
+{
+	return is_listed(c, doc, &(const struct unasked){ NULL });
 }

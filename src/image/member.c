@@ -75,10 +75,14 @@ static const json_t *find_member(struct call *c)
 	return NULL;
 }
 
+/* Who may not know of an image's members is told that there is none. */
 static int show_member(struct call *c)
 {
-	const json_t *member = find_member(c);
+	const json_t *image = res_find(c, &image_resource, c->ids[0]), *member;
 
+	if (image && !doc_is(image, "visibility", "shared"))
+		return call_fail(c, 404, NULL, "Only shared images have members.");
+	member = image ? find_member(c) : NULL;
 	return member ? call_reply(c, 200, json_incref((json_t *)member)) : -ENOENT;
 }
 
@@ -144,10 +148,11 @@ static int update_member(struct call *c)
 
 static int remove_member(struct call *c)
 {
-	int rc;
+	const json_t *image = image_find_own(c);
+	int rc = image ? check_shared(c, image) : -ENOENT;
 
-	if (!image_find_own(c))
-		return -ENOENT;
+	if (rc)
+		return rc;
 	if (!call_get(c, "/image_member/%s/%s", c->ids[0], c->ids[1]))
 		return call_fail(c, 404, NULL, "Member %s is not there.", c->ids[1]);
 	rc = call_delete(c, "/image_member/%s/%s", c->ids[0], c->ids[1]);

@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The embedded store: one SQLite connection in WAL mode, synchronous=FULL. The
- * transactions of one turn of the loop share one SQLite transaction (group
- * commit); each is a savepoint in it, so that one that fails leaves the others.
- */
+/* The embedded store: one SQLite connection in WAL mode, synchronous=FULL. */
 #include <errno.h>
+#include <limits.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/members.h"
 #include "store/backend.h"
+#include "store/docs.h"
 
-enum { Q_VERSION, Q_GET, Q_LIST, Q_PUT, Q_DELETE, Q_REVISION, Q_N };
+enum { Q_GET, Q_LIST, Q_PUT, Q_DELETE, Q_REVISION, Q_N };
 
 static const char *const queries[Q_N] = {
-	[Q_VERSION] = "SELECT version FROM doc WHERE key = ?1",
 	[Q_GET] = "SELECT version, body FROM doc WHERE key = ?1",
 	[Q_LIST] = "SELECT key, version, body FROM doc WHERE key >= ?1 ORDER BY key",
 	[Q_PUT] = "REPLACE INTO doc(key, version, body) VALUES(?1, ?2, ?3)",
@@ -31,10 +29,9 @@ static const char *const steps[STORE_SCHEMA] = {
 };
 
 struct db {
+	struct store *st;	  /* to be told */
 	sqlite3 *sql;		  /* the one connection */
 	sqlite3_stmt *stmts[Q_N]; /* prepared queries */
-	bool in_group;		  /* a transaction is open */
-	bool group_lost;	  /* SQLite rolled the open group back by itself */
 };
 
 static int fail(struct db *db, struct err *e, const char *what)
@@ -52,6 +49,9 @@ static int fail(struct db *db, struct err *e, const char *what)
 	for (unsigned int i = 0; i < ARRAY_LEN(map); i++)
 		if (map[i].code == code)
 			rc = map[i].error;
+	if (code == SQLITE_CANTOPEN && sqlite3_system_errno(db->sql))
+		return err_set(e, rc, "%s: %s: %s", what, sqlite3_errmsg(db->sql),
+			       strerror(sqlite3_system_errno(db->sql)));
 	return err_set(e, rc, "%s: %s", what, sqlite3_errmsg(db->sql));
 }
 
@@ -123,7 +123,8 @@ static void sqlite_close(void *arg)
 }
 AUTO_DEFINE(struct db *, sqlite_close)
 
-static int sqlite_open(const char *where, void **out, uint64_t *revision, struct err *e)
+static int sqlite_open(const char *where, const struct store_opts *opts, struct store *st,
+		       void **out, uint64_t *revision, struct err *e)
 {
 	auto_of(sqlite_close) struct db *db = calloc(1, sizeof(*db));
 	int64_t n;
@@ -131,6 +132,7 @@ static int sqlite_open(const char *where, void **out, uint64_t *revision, struct
 
 	if (!db)
 		return -ENOMEM;
+	db->st = st;
 	if (sqlite3_open_v2(where, &db->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
 	    SQLITE_OK)
 		return fail(db, e, where);
@@ -154,25 +156,62 @@ static int sqlite_open(const char *where, void **out, uint64_t *revision, struct
 	return 0;
 }
 
-static int check(struct db *db, const struct store_op *op, struct err *e)
+/* Whether all of it is as it was written is seen when it is parsed, not here. */
+static int read_body(sqlite3_stmt *stmt, int column, const char *key, struct record **doc,
+		     struct err *e)
 {
-	sqlite3_stmt *stmt = bind_key(db, Q_VERSION, op->key);
-	int got = sqlite3_step(stmt);
-	uint64_t version = got == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
+	const char *body = (const char *)sqlite3_column_text(stmt, column);
+	size_t len = body ? (size_t)sqlite3_column_bytes(stmt, column) : 0;
+	struct members it = members_of(body, len);
+	struct member m;
+	int rc = 1;
 
-	sqlite3_reset(stmt);
+	while (body && rc > 0)
+		rc = members_next(&it, &m);
+	if (rc)
+		return err_set(e, -EBADMSG, "%s: the stored document is not JSON", key);
+	*doc = record_of_text(body, len);
+	return *doc ? 0 : -ENOMEM;
+}
+
+/* 0; -EAGAIN with what stands there instead. */
+static int check(struct db *db, const struct store_op *op, struct store_docs *found, struct err *e)
+{
+	sqlite3_stmt *stmt = bind_key(db, Q_GET, op->key);
+	int got = sqlite3_step(stmt), rc = 0;
+	uint64_t version = got == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
+	auto_of(record_unref) struct record *doc = NULL;
+
 	if (got != SQLITE_ROW && got != SQLITE_DONE)
-		return fail(db, e, "database");
-	return version == op->version ? 0 : -EAGAIN;
+		rc = fail(db, e, "database");
+	else if (version != op->version)
+		rc = -EAGAIN;
+	if (rc == -EAGAIN && version)
+		rc = read_body(stmt, 1, op->key, &doc, e) ?: rc;
+	if (rc == -EAGAIN)
+		rc = store_docs_add(found, version, op->key, doc) ?: rc;
+	sqlite3_reset(stmt);
+	return rc;
+}
+
+static int check_all(struct db *db, const struct store_txn *txn, struct store_docs *found,
+		     struct err *e)
+{
+	int rc = 0;
+
+	for (unsigned int i = 0; i < txn->n_ops && (!rc || rc == -EAGAIN); i++)
+		if (txn->ops[i].kind == STORE_CHECK)
+			rc = check(db, &txn->ops[i], found, e) ?: rc;
+	return rc;
 }
 
 static int change(struct db *db, const struct store_op *op, uint64_t revision, struct err *e)
 {
 	sqlite3_stmt *stmt = bind_key(db, op->kind == STORE_PUT ? Q_PUT : Q_DELETE, op->key);
-	auto_free char *body = NULL;
 
 	if (op->kind == STORE_PUT) {
-		body = json_dumps(op->doc, JSON_COMPACT);
+		const char *body = record_text(op->doc, NULL);
+
 		if (!body)
 			return -ENOMEM;
 		sqlite3_bind_int64(stmt, 2, (sqlite3_int64)revision);
@@ -181,73 +220,36 @@ static int change(struct db *db, const struct store_op *op, uint64_t revision, s
 	return step_done(db, stmt, e);
 }
 
-static int sqlite_apply(void *arg, const struct store_txn *txn, uint64_t revision, struct err *e)
+static int change_all(struct db *db, const struct store_txn *txn, uint64_t revision, struct err *e)
 {
-	struct db *db = arg;
-	int rc = db->in_group ? 0 : run(db, "BEGIN IMMEDIATE", e);
-
-	if (rc || db->group_lost)
-		return rc ? rc : err_set(e, -EIO, "database: the transaction was lost");
-	db->in_group = true;
-	for (unsigned int i = 0; i < txn->n_ops && !rc; i++)
-		if (txn->ops[i].kind == STORE_CHECK)
-			rc = check(db, &txn->ops[i], e);
-	if (rc)
-		return rc;
-	rc = run(db, "SAVEPOINT txn", e);
-	for (unsigned int i = 0; i < txn->n_ops && !rc; i++)
-		if (txn->ops[i].kind != STORE_CHECK)
-			rc = change(db, &txn->ops[i], revision, e);
-	if (!rc)
-		return run(db, "RELEASE txn", e);
-	if (sqlite3_get_autocommit(db->sql))
-		db->group_lost = true; /* a full disk may undo more than the savepoint */
-	else
-		run(db, "ROLLBACK TO txn; RELEASE txn", NULL);
-	return rc;
-}
-
-static int sqlite_flush(void *arg, uint64_t revision, struct err *e)
-{
-	struct db *db = arg;
 	sqlite3_stmt *stmt = db->stmts[Q_REVISION];
 	int rc = 0;
 
-	if (db->group_lost)
-		rc = err_set(e, -EIO, "database: the transaction was lost");
+	for (unsigned int i = 0; i < txn->n_ops && !rc; i++)
+		if (txn->ops[i].kind == STORE_PUT || txn->ops[i].kind == STORE_DELETE)
+			rc = change(db, &txn->ops[i], revision, e);
 	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)revision);
-	rc = rc ? rc : step_done(db, stmt, e);
-	rc = rc ? rc : run(db, "COMMIT", e);
-	if (rc && !sqlite3_get_autocommit(db->sql))
-		run(db, "ROLLBACK", NULL);
-	db->in_group = db->group_lost = false;
-	return rc;
+	return rc ? rc : step_done(db, stmt, e);
 }
 
-static int parse(const char *key, const char *body, json_t **doc, struct err *e)
-{
-	*doc = body ? json_loads(body, JSON_REJECT_DUPLICATES, NULL) : NULL;
-	return *doc ? 0 : err_set(e, -EBADMSG, "%s: the stored document is not JSON", key);
-}
-
-static int sqlite_get(void *arg, const char *key, uint64_t *version, json_t **doc, struct err *e)
+static void sqlite_commit(void *arg, const struct store_txn *txn, uint64_t revision)
 {
 	struct db *db = arg;
-	sqlite3_stmt *stmt = bind_key(db, Q_GET, key);
-	int got = sqlite3_step(stmt), rc;
+	struct store_docs found = { NULL };
+	struct err e = { 0 };
+	int rc = run(db, "BEGIN IMMEDIATE", &e);
 
-	if (got == SQLITE_ROW) {
-		rc = parse(key, (const char *)sqlite3_column_text(stmt, 1), doc, e);
-		if (!rc)
-			*version = (uint64_t)sqlite3_column_int64(stmt, 0);
-	} else {
-		rc = got == SQLITE_DONE ? -ENOENT : fail(db, e, "database");
-	}
-	sqlite3_reset(stmt);
-	return rc;
+	rc = rc ? rc : check_all(db, txn, &found, &e);
+	rc = rc ? rc : change_all(db, txn, revision, &e);
+	rc = rc ? rc : run(db, "COMMIT", &e);
+	if (rc && !sqlite3_get_autocommit(db->sql)) /* a full disk has undone it already */
+		run(db, "ROLLBACK", NULL);
+	store_ended(db->st, &(struct store_end){ rc, revision, e.msg, found.all, found.n });
+	store_docs_clear(&found);
 }
 
-static int sqlite_list(void *arg, const char *prefix, store_doc_fn fn, void *fn_arg, struct err *e)
+static int sqlite_list(void *arg, const char *prefix, store_doc_fn fn, void *fn_arg,
+		       uint64_t *revision, struct err *e)
 {
 	struct db *db = arg;
 	sqlite3_stmt *stmt = bind_key(db, Q_LIST, prefix);
@@ -256,11 +258,11 @@ static int sqlite_list(void *arg, const char *prefix, store_doc_fn fn, void *fn_
 
 	while (!rc && (got = sqlite3_step(stmt)) == SQLITE_ROW) {
 		const char *key = (const char *)sqlite3_column_text(stmt, 0);
-		auto_of(json_decref) json_t *doc = NULL;
+		auto_of(record_unref) struct record *doc = NULL;
 
 		if (!key || strncmp(key, prefix, len) != 0)
 			break;
-		rc = parse(key, (const char *)sqlite3_column_text(stmt, 2), &doc, e);
+		rc = read_body(stmt, 2, key, &doc, e);
 		rc = rc ? rc : fn(fn_arg, key, (uint64_t)sqlite3_column_int64(stmt, 1), doc);
 	}
 	if (!rc && got != SQLITE_ROW && got != SQLITE_DONE)
@@ -271,10 +273,9 @@ static int sqlite_list(void *arg, const char *prefix, store_doc_fn fn, void *fn_
 
 const struct store_backend store_sqlite = {
 	.scheme = "sqlite:",
+	.ops_max = UINT_MAX,
 	.open = sqlite_open,
 	.close = sqlite_close,
-	.apply = sqlite_apply,
-	.flush = sqlite_flush,
-	.get = sqlite_get,
+	.commit = sqlite_commit,
 	.list = sqlite_list,
 };

@@ -301,6 +301,17 @@ void dp_port_status(const struct dp *dp, uint16_t port, struct dp_port_status *o
 }
 
 /**
+ * dp_workers() - How many workers run
+ * @dp: data plane
+ *
+ * Context: any thread, once dp_open() returned.
+ */
+unsigned int dp_workers(const struct dp *dp)
+{
+	return dp->n_workers;
+}
+
+/**
  * dp_rate_set() - Bound what a port may send, and what it can rely on
  * @dp:   data plane
  * @port: port number
@@ -359,6 +370,20 @@ void dp_stats_reset(struct dp *dp, uint16_t port)
 	dp_stats_get(dp, port, &more);
 	for (unsigned int i = 0; i < STATS_WORDS; i++)
 		zero[i] += ((const uint64_t *)&more)[i];
+}
+
+/**
+ * dp_drops_add() - Count frames that were lost before any worker saw them
+ * @dp:   data plane
+ * @port: port number
+ * @why:  reason
+ * @n:    how many
+ *
+ * Context: control.
+ */
+void dp_drops_add(struct dp *dp, uint16_t port, enum drop why, uint32_t n)
+{
+	dp->stats_zero[port].drops[why] -= n; /* from where it is counted, as dp_stats_reset() */
 }
 
 /* The newest of the workers' notes; false: there is none. */

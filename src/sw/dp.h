@@ -90,10 +90,12 @@ void dp_port_del(struct dp *dp, uint16_t port);
 void dp_port_status(const struct dp *dp, uint16_t port, struct dp_port_status *out);
 
 /* What the port may send, Mbit/s, 0: no limit (frames wait in the sender's ring); and can rely on. */
+unsigned int dp_workers(const struct dp *dp);
 void dp_rate_set(struct dp *dp, uint16_t port, uint32_t max, uint32_t min);
 
 void dp_stats_get(const struct dp *dp, uint16_t port, struct vf_stats *out);
 void dp_stats_reset(struct dp *dp, uint16_t port);
+void dp_drops_add(struct dp *dp, uint16_t port, enum drop why, uint32_t n);
 /* Drops since the last reset, each reason with its last frame. */
 void dp_drops_get(const struct dp *dp, uint16_t port, struct vf_drop out[DROP_N]);
 void dp_mirror_stats_get(const struct dp *dp, uint16_t slot, struct dp_mirror_stats *out);

@@ -19,6 +19,8 @@
 
 #include "bench.h"
 #include "guest.h"
+#include "sw/data/deliver.h"
+#include "sw/vhost/vhost_priv.h"
 #include "veb/snap.h"
 
 #define BUFFERS	   65536 /* a side, of all VFs together */
@@ -68,6 +70,7 @@ struct bench {
 	const struct setting *set;
 	struct veb_snap *snap;
 	struct guest tx[VFS], rx[VFS];
+	struct vhost_port *ports[VFS]; /* as vhost.c would have them, with the rings of rx[] */
 	unsigned int from;	   /* who sends next */
 	double cycles[ROUNDS_MAX]; /* a copy, by round */
 };
@@ -77,11 +80,11 @@ static uint8_t *tx_slots, *rx_slots;
 static uint64_t costs[COPIES];
 static unsigned int size = 64, rounds = 20;
 static struct vf_stats stats[VEB_PORTS_MAX];
-static struct veb_out *out;
+static struct loss_slot losses[VEB_PORTS_MAX * DROP_N];
+static struct dp dp; /* its ports alone */
+static struct dp_worker worker = { .dp = &dp, .stats = stats, .losses = losses };
+static struct delivery delivery = { .shared = &worker };
 static struct port_burst burst;
-static struct port_item items[PORT_BATCH];
-static struct dp_mirror_stats mirrors[VEB_MIRRORS_MAX];
-static uint8_t scratch[PORT_SCRATCH];
 static uint16_t got[VEB_NODES_MAX]; /* who was delivered to in this turn */
 static unsigned int n_got;
 
@@ -122,6 +125,21 @@ static struct guest_bufs bufs_of(uint8_t *slots, const struct setting *set, unsi
 				    GUEST_SLOT, len };
 }
 
+static struct vhost_port *port_of(struct guest *g, uint16_t id)
+{
+	struct vhost_port *vp = aligned_alloc(64, (sizeof(*vp) + 63) & ~63ul);
+	struct vhost_ring *r = aligned_alloc(64, (sizeof(*r) + 63) & ~63ul);
+
+	memset(vp, 0, sizeof(*vp));
+	*r = (struct vhost_ring){ .ring = g->vq, .src.running = true };
+	vp->port = (struct port){ .ops = &vhost_port_ops, .id = id };
+	vp->mem = g->gmem;
+	r->ring.mem = &vp->mem;
+	vp->rings[0] = r;
+	vp->n_rx = 1;
+	return vp;
+}
+
 static void bench_open(struct bench *b, const struct setting *set, struct driver_mem *mem)
 {
 	b->set = set;
@@ -132,6 +150,7 @@ static void bench_open(struct bench *b, const struct setting *set, struct driver
 
 		guest_open(&b->tx[v], mem, &tx, false, false);
 		guest_open(&b->rx[v], mem, &rx, true, false);
+		b->ports[v] = port_of(&b->rx[v], (uint16_t)v);
 	}
 }
 
@@ -165,25 +184,6 @@ static void frames_write(const struct setting *set)
 	}
 }
 
-/* Everything for one destination, as in worker.c. */
-static void deliver(struct bench *b, uint16_t to, const struct frame *frames)
-{
-	struct port_batch batch = {
-		.items = items, .stats = &stats[to], .mirrors = mirrors, .scratch = scratch
-	};
-
-	for (uint16_t i = out->bins[to].head; i != VEB_END; i = out->nodes[i].next) {
-		const struct veb_node *node = &out->nodes[i];
-
-		items[batch.n++] = (struct port_item){ &frames[node->frame],
-						       { node->tags[0], node->tags[1] },
-						       node->mirror,
-						       node->n };
-	}
-	vq_deliver(&b->rx[to].vq, &batch);
-	got[n_got++] = to;
-}
-
 /* One turn; returns TSC ticks. */
 static uint64_t turn(struct bench *b)
 {
@@ -197,10 +197,11 @@ static uint64_t turn(struct bench *b)
 	for (unsigned int done = 0; done < burst.n;) {
 		const struct frame *frames = &burst.frames[done];
 
-		done += veb_forward(b->snap, (uint16_t)from, frames, burst.n - done, out);
-		for (unsigned int u = 0; u < out->n_used; u++)
-			deliver(b, out->used[u], frames);
-		veb_out_reset(out);
+		done += veb_forward(b->snap, (uint16_t)from, frames, burst.n - done,
+				    delivery.out);
+		for (unsigned int u = 0; u < delivery.out->n_used; u++)
+			got[n_got++] = delivery.out->used[u];
+		deliver(&delivery, b->snap, frames);
 	}
 	vq_give_back(&b->tx[from].vq);
 	return __rdtsc() - start;
@@ -222,8 +223,10 @@ static double measure(struct bench *b)
 
 	frames_write(b->set);
 	n_got = 0;
-	for (unsigned int v = 0; v < b->set->vfs; v++)
+	for (unsigned int v = 0; v < b->set->vfs; v++) {
 		guest_refill(&b->rx[v]);
+		dp.ports[v] = &b->ports[v]->port;
+	}
 	for (unsigned int i = 0; i < turns + turns / 4; i++) {
 		uint64_t cost;
 
@@ -301,7 +304,7 @@ int main(int argc, char **argv)
 	}
 	if (size < 60 || size > 1518 || rounds < 1 || rounds > ROUNDS_MAX)
 		return 2;
-	out = veb_out_new(stats);
+	delivery.out = veb_out_new(stats);
 	tx_slots = driver_alloc(&mem, (uint64_t)BUFFERS * GUEST_SLOT, 64);
 	rx_slots = driver_alloc(&mem, (uint64_t)BUFFERS * GUEST_SLOT, 64);
 	for (unsigned int i = 0; i < ARRAY_LEN(settings); i++)

@@ -32,7 +32,7 @@ static struct engine *open_engine(void)
 	atexit(tidy);
 	opts.loop = loop_new(NULL);
 	if (conf_open("/nonexistent", (struct conf **)&opts.conf, NULL) ||
-	    store_open("mem:", &opts.store, NULL) || engine_open(&opts, &eng, NULL))
+	    store_open("mem:", NULL, &opts.store, NULL) || engine_open(&opts, &eng, NULL))
 		abort();
 	return eng;
 }

@@ -13,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	auto_of(json_decref) json_t *doc = json_loadb((const char *)data, size, 0, NULL);
+	static const struct domxml_disk disk = { "", "", "raw" };
 	static const struct dhcp_place at = { "anyvf-x", "dhcp-x", "/x" };
 	struct want_server s;
 	struct want_port p;
@@ -21,9 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (doc && !want_server_parse(doc, &s, NULL)) {
 		free(domxml_build(&(struct domxml){ .server = &s,
-						    .disk = "",
-						    .base = "",
-						    .base_driver = "raw",
+						    .n_disks = 1,
+						    .disks = &disk,
 						    .drive = "",
 						    .console = "" }));
 		json_decref(drive_meta_data(&s));

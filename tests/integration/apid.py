@@ -21,6 +21,7 @@ import threading
 import time
 import uuid
 
+import pytest
 import requests
 
 import clients
@@ -184,9 +185,14 @@ def founded():
 class Cloud:
     """A running daemon, whose first start was founded()'s, and the usual things in it."""
 
-    def __init__(self, directory, conf=''):
-        first, users = founded()
+    def __init__(self, directory, conf='', founded_here=False):
+        self.agents = []
         self.apid = Apid(directory, conf)
+        if founded_here:  # in another store than a file
+            self.apid.start()
+            self.login()
+            return
+        first, users = founded()
         if not self.apid.state.exists():  # else it is not this directory's first cloud
             for name in 'api', 'agent.json', 'openrc', 'demo-openrc':
                 subprocess.run(['cp', '-a', first.dir / name, self.apid.dir], check=True)
@@ -194,7 +200,6 @@ class Cloud:
                 rc.write_text(rc.read_text().replace(first.url, self.apid.url))
         self.apid.start()
         self.admin, self.demo, self.its_agent = (user.at(self.apid) for user in users)
-        self.agents = []
 
     def login(self):
         """Fresh clients; needed again only where tokens do not matter to the test."""
@@ -248,9 +253,12 @@ class Cloud:
         return (client or self.admin).get(f"/compute/v2.1/servers/{server['id']}")['server']
 
     def wait_status(self, server, status, timeout=10):
-        """The server once it has the status."""
-        return wait_for(lambda: (lambda s: s if s['status'] == status else None)(
-            self.server(server)), timeout, f'status {status}')
+        """The server once it has the status; nobody waits for one that has failed instead."""
+        def claim():
+            shown = self.server(server)
+            assert status == 'ERROR' or shown['status'] != 'ERROR', shown.get('fault')
+            return shown if shown['status'] == status else None
+        return wait_for(claim, timeout, f'status {status}')
 
     def wait_gone(self, server, timeout=10):
         wait_for(lambda: self.admin.call('GET', f"/compute/v2.1/servers/{server['id']}")
@@ -267,6 +275,12 @@ class Cloud:
         self.agents.append(agent)
         return agent.start()
 
+    def sim(self, hosts, *options, prefix='sim-'):
+        """Simulated hosts, once all of them follow the API."""
+        self.agent_user(f'{prefix}*')
+        self.agents.append(Sim(self, hosts, prefix, options))
+        return self.agents[-1].start()
+
     def agent_user(self, host):
         name, password = f'anyvf-agent-{host}', 'secret'
         idv3, admin = '/identity/v3', self.admin
@@ -277,6 +291,58 @@ class Cloud:
             'name': name, 'password': password, 'domain_id': 'default'}})['user']['id']
         admin.put(f'{idv3}/projects/{project}/users/{user}/roles/{role}', None, 204)
         return Client(self.apid, name, password, 'service')
+
+
+def shared_cloud(conf=''):
+    """A fixture of a file: one daemon for tests that leave nothing another could stumble over."""
+    @pytest.fixture(scope='module')
+    def cloud(tmp_path_factory):
+        made = Cloud(tmp_path_factory.mktemp('cloud'), conf)
+        yield made
+        made.close()
+    return cloud
+
+
+class Sim:
+    """anyvf-sim: `hosts` hosts that follow a cloud. It has to have their user."""
+
+    def __init__(self, cloud, hosts, prefix='sim-', options=()):
+        self.hosts, self.dir = hosts, cloud.apid.dir
+        self.report, self.log = self.dir / f'{prefix}report.json', self.dir / f'{prefix}sim.log'
+        credentials = self.dir / f'{prefix}credentials.json'
+        credentials.write_text(json.dumps({'username': f'anyvf-agent-{prefix}*', 'password': 'secret'}))
+        self.argv = [DAEMONS / 'anyvf-sim', '--url', cloud.apid.url, '--credentials', credentials, '--hosts', str(hosts),
+                     '--prefix', prefix, '--report', self.report, *options]
+        self.proc = None
+
+    def start(self):
+        self.report.unlink(missing_ok=True)
+        with open(self.log, 'ab') as log:
+            self.proc = subprocess.Popen(self.argv, stdout=log, stderr=log)
+        self.wait_report()
+        self.wait_up()
+        return self
+
+    def counts(self):
+        """Its counters as they are now, once it has written them."""
+        self.report.unlink(missing_ok=True)
+        self.proc.send_signal(signal.SIGUSR1)
+        self.wait_report()
+        return json.loads(self.report.read_text())
+
+    def wait_report(self):
+        def there():
+            assert self.proc.poll() is None, self.log.read_text()
+            return self.report.exists()
+        wait_for(there, 10, 'counters of anyvf-sim')
+
+    def wait_up(self, timeout=20):
+        return wait_for(lambda: self.counts()['up'] == self.hosts, timeout, 'simulated hosts that follow the API')
+
+    def stop(self):
+        if self.proc and self.proc.poll() is None:
+            self.proc.terminate()
+            assert self.proc.wait(10 * PATIENCE) == 0, self.log.read_text()
 
 
 class FakeAgent:
@@ -297,6 +363,12 @@ class FakeAgent:
             'hypervisor': {'type': 'QEMU', 'version': 7002022, 'host_ip': '192.0.2.11'}}
         self.docs = {}
         self.disk = qcow2()  # of each server
+        self.figures = {  # of each server; a word that the API does not know among them
+            'running': True, 'hypervisor': 'kvm', 'cpus': [{'id': 0, 'time': 1000}, {'id': 1, 'time': 2000}],
+            'disks': [{'name': 'vda', 'read_bytes': 11, 'read_requests': 12, 'write_bytes': 13, 'write_requests': 14, 'news': 9}],
+            'nics': [{'name': 'p2p1vf0', 'mac_address': '52:54:00:00:00:01', 'rx_octets': 1, 'rx_packets': 2, 'rx_drop': 3,
+                      'rx_errors': 0, 'tx_octets': 4, 'tx_packets': 5, 'tx_drop': 6, 'tx_errors': 7}],
+            'memory': {'maximum': 131072, 'actual': 65536, 'rss': 4096}}
         self.revision = 0
         self.ignore = set()  # kinds of documents that are not answered
         self.halt = threading.Event()
@@ -333,7 +405,7 @@ class FakeAgent:
     def read(self):
         """Begin anew, as after a start: remember all wishes and their revision."""
         self.docs = self.wishes()
-        self.revision = self.docs.pop('revision')
+        self.revision, _sum = self.docs.pop('revision'), self.docs.pop('told')
 
     def watch(self, timeout=40):
         """The next changes."""
@@ -389,13 +461,16 @@ class FakeAgent:
         elif kind == 'server':
             status, power_state = {'on': ('ACTIVE', 1), 'off': ('SHUTOFF', 4), 'paused': ('PAUSED', 3),
                                    'suspended': ('SUSPENDED', 4)}[doc['power']]
-            body.update(status=status, power_state=power_state, reboot=doc['reboot'], rebuild=doc['rebuild'])
+            body.update(status=status, power_state=power_state, reboot=doc['reboot'], rebuild=doc['rebuild'],
+                        rescue=doc['rescue'], disk=doc['disk'], kept_disk=(doc['before'] or {}).get('disk'))
             if doc.get('snapshot'):
                 body['snapshot'] = {'image': doc['snapshot'], **self.make_image(doc['snapshot'])}
         elif kind == 'port':
             body['status'] = 'RELEASED' if doc['released'] else 'ACTIVE'
         elif kind in ('network', 'tap_flow', 'tap_mirror'):
             body['status'] = 'ACTIVE'
+        elif kind == 'diagnostics':
+            body.update(self.figures if doc['server'] in self.docs['server'] else {'running': False})
         else:
             body['output'] = '\n'.join([f"console of {doc['server']} {doc['length']}"] * (doc['length'] or 20))
         try:

@@ -130,8 +130,9 @@ class Ctl:
 class Swd:
     """A private anyvf-swd: its own run directory and state file."""
 
-    def __init__(self, directory, *options):
-        self.dir = pathlib.Path(directory)
+    def __init__(self, directory, *options, within=()):
+        """within: words before the program, such as those of another namespace."""
+        self.dir, self.within = pathlib.Path(directory), within
         self.state = self.dir / 'swd.json'
         cores = os.environ.get('ANYVF_TEST_CORES')  # another number of workers for all tests
         self.options = [*(['--cores', cores] if cores else []), *options]
@@ -147,7 +148,7 @@ class Swd:
         """Start and wait until the control socket answers."""
         with open(self.log, 'ab') as log:
             self.proc = subprocess.Popen(
-                [self.program, '--run-dir', self.dir, '--state', self.state,
+                [*self.within, self.program, '--run-dir', self.dir, '--state', self.state,
                  *self.options], stdout=log, stderr=log)
         self.wait_ready()
         return self

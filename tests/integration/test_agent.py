@@ -158,14 +158,14 @@ class Server:
 
     def delete(self):
         """As the API ends a server: its domain and its lease."""
-        if self in self.host.servers:
-            self.host.servers.remove(self)
         api = self.host.api
         if self.id in api.docs['server']:
             self.change(deleted=True, power='off')
             api.change('port', self.port, released=True)
             api.wait_status('server', self.id, 'DELETED')
             api.wait_status('port', self.port, 'RELEASED')
+        if self in self.host.servers:
+            self.host.servers.remove(self)
 
 
 class Host:
@@ -215,9 +215,13 @@ class Host:
 
     def restart(self, *options, signo=signal.SIGKILL):
         self.stop(signo)
+        before = len(self.log())
         self.start(*options)
-        wait_for(lambda: self.log().rstrip().split('ready')[-1].count('the API is there'), 20,
-                 'the agent')
+
+        def ready():
+            assert self.agent.poll() is None, f'the agent ended:\n{self.log()[before:]}'
+            return 'the API is there' in self.log()[before:].partition('ready')[2]
+        wait_for(ready, 20, 'the agent')
 
     def log(self):
         return (self.dir / 'agentd.log').read_text()
@@ -267,8 +271,23 @@ def the_host():
 @pytest.fixture
 def host(the_host):
     """The host, empty before and after each test."""
+    assert not the_host.servers, 'an earlier test left what would not go'
     yield the_host
     the_host.clear()
+
+
+def counted_before(host, vm):
+    """What its domain and its VF are said to have used is what libvirt and the switch count."""
+    said = host.api.ask('diagnostics', vm.id)
+    vda, vdb = said['disks']
+    nic, = said['nics']
+    stats = vm.vf_state()['stats']
+    assert said['running'] and said['hypervisor'] in ('kvm', 'qemu')
+    assert [cpu['id'] for cpu in said['cpus']] == [0] and said['cpus'][0]['time'] > 0
+    assert vda['name'] == 'vda' and vda['read_bytes'] > 0 and vdb['read_requests'] > 0 == vdb['write_bytes']
+    assert said['memory']['maximum'] == said['memory']['actual'] > 100 << 10 and said['memory']['rss'] > 0
+    assert nic['name'] == f'p2p1vf{vm.vf}' and nic['mac_address'] == vm.mac
+    assert 0 < nic['tx_packets'] <= stats['tx_packets'] and 0 < nic['rx_octets'] <= stats['rx_bytes']
 
 
 def test_a_server_boots_gets_its_lease_and_leaves_nothing_behind(host):
@@ -290,6 +309,7 @@ def test_a_server_boots_gets_its_lease_and_leaves_nothing_behind(host):
     assert (config['vlan'], config['trunk'], config['spoofchk']) == (0, 'none', True)
     assert 'anyvf-guest: up' in host.api.console(vm.id)
     assert host.api.console(vm.id, 1).count('\n') <= 1
+    counted_before(host, vm)
     title = host.libvirt.virsh('desc', '--title', vm.domain).stdout.strip()
     assert title == f'vm <{vm.vf}>'
 
@@ -564,9 +584,77 @@ def test_power_follows_the_api_and_a_guest_that_goes_off_is_reported(host):
     host.api.wait_status('server', vm.id, 'ACTIVE')
     vm.booted(3)
     assert vm.console().run('ls /mnt')[1].count('kept') == 1
+    rescue_and_rebuild(host, vm)
     vm.change(power='off')
     host.api.wait_status('server', vm.id, 'SHUTOFF')
     assert vm.domain not in host.libvirt.domains()
+
+
+def resize(host, vm, console):
+    """More of all, by a copy of the disk, over kills of the agent; back to what was; and again, confirmed, while it is off."""
+    def said():
+        return host.api.reports['server', vm.id]
+
+    def disks():
+        return sorted(p.name for p in (host.state / 'agent/servers' / vm.id).glob('disk*'))
+
+    def sectors(console):
+        return int(console.run('cat /sys/block/vda/size')[1])
+    console.run('touch /mnt/one; sync')
+    small = sectors(console)
+    vm.change(disk=3, before={'disk': 0, 'disk_gb': 0}, disk_gb=1, memory_mb=200, vcpus=2)
+    host.restart()  # as it ends
+    wait_for(lambda: vm.domain not in host.libvirt.domains(), 30, 'its end')
+    host.restart()  # as its disk is copied, or it starts
+    wait_for(lambda: (said()['status'], said()['disk'], said()['kept_disk']) == ('ACTIVE', 3, 0), 60, 'the resize')
+    console = vm.active().booted(7).console()
+    assert (sectors(console), console.run('grep -c ^processor /proc/cpuinfo')[1]) == (1 << 21, '2')
+    assert 'one' in console.run('ls /mnt; touch /mnt/two; sync')[1].split() and disks() == ['disk.3.qcow2', 'disk.qcow2']
+    vm.change(disk=0, before=None, disk_gb=0, memory_mb=160, vcpus=1)
+    wait_for(lambda: (said()['status'], said()['disk'], said()['kept_disk']) == ('ACTIVE', 0, None), 60, 'the way back')
+    console = vm.active().booted(8).console()
+    names = console.run('ls /mnt')[1].split()
+    assert 'one' in names and 'two' not in names and sectors(console) == small and disks() == ['disk.qcow2']
+    vm.change(power='off')
+    host.api.wait_status('server', vm.id, 'SHUTOFF')
+    vm.change(disk=5, before={'disk': 0, 'disk_gb': 0}, disk_gb=1)
+    host.restart()  # wherever it is
+    wait_for(lambda: (said()['status'], said()['disk'], said()['kept_disk']) == ('SHUTOFF', 5, 0), 60, 'the resize')
+    vm.change(before=None)
+    wait_for(lambda: said()['kept_disk'] is None, 20, 'the end of the old disk')
+    assert disks() == ['disk.5.qcow2']
+    image = str(uuid.uuid4())
+    vm.change(snapshot=image)
+    wait_for(lambda: (said()['snapshot'] or {}).get('status') == 'done', 60, 'an image of it')
+    made = host.dir / 'made'
+    made.write_bytes(host.api.made[image])
+    assert json.loads(run('qemu-img', 'info', '-f', 'qcow2', '--output=json', made).stdout)['virtual-size'] == 1 << 30
+
+
+def rescue_and_rebuild(host, vm):
+    """Its disk is the second of a rescue, over kills of the agent; then the first again; then another."""
+    vm.change(rescue=5, rescue_image=host.image, rescue_pass='s3cret')
+    host.restart()  # as it ends
+    wait_for(lambda: vm.domain not in host.libvirt.domains(), 30, 'its end')
+    host.restart()  # as it starts
+    wait_for(lambda: (host.api.reports['server', vm.id]['status'], host.api.reports['server', vm.id]['rescue']) == ('ACTIVE', 5),
+             60, 'the rescue')
+    console, files = vm.active().booted(4).console(), host.state / 'agent/servers' / vm.id
+    assert console.run('ls /mnt')[1].count('kept') == 0
+    assert console.run('mkdir /tmp/own; mount -t ext4 /dev/vdb /tmp/own; ls /tmp/own')[1].count('kept') == 1
+    assert console.run('grep -c s3cret /run/config/openstack/latest/meta_data.json')[1] == '1'
+    console.run('touch /tmp/own/saved; umount /tmp/own')
+    assert [p.name for p in files.glob('*.qcow2')].count('rescue.5.qcow2') == 1
+    vm.change(rescue=0, rescue_image=None, rescue_pass=None)
+    wait_for(lambda: host.api.reports['server', vm.id]['rescue'] == 0, 60, 'the end of the rescue')
+    assert {'kept', 'saved'} <= set(vm.booted(5).console().run('ls /mnt')[1].split())
+    assert not list(files.glob('rescue*'))
+    vm.change(rebuild=1)
+    host.restart()  # wherever it is
+    wait_for(lambda: host.api.reports['server', vm.id]['rebuild'] == 1, 60, 'the rebuild')
+    console = vm.active().booted(6).console()
+    assert 'kept' not in console.run('ls /mnt')[1] and 'lost+found' in console.run('ls /mnt')[1]
+    resize(host, vm, console)
 
 
 def test_servers_come_back_after_a_reboot_of_the_host(host):

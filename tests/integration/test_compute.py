@@ -11,6 +11,7 @@ import pathlib
 import random
 import re
 import signal
+import subprocess
 import tempfile
 import time
 import urllib.parse
@@ -19,8 +20,8 @@ import uuid
 import pytest
 import requests
 
-from apid import Cloud, FakeAgent
-from conftest import BUILD, wait_for
+from apid import Cloud, FakeAgent, shared_cloud
+from conftest import BUILD, DAEMONS, wait_for
 
 NOVA = '/compute/v2.1'
 
@@ -32,12 +33,7 @@ def cloud(tmp_path):
     made.close()
 
 
-@pytest.fixture(scope='module')
-def shared(tmp_path_factory):
-    """One daemon for tests that leave nothing another could stumble over."""
-    made = Cloud(tmp_path_factory.mktemp('compute'))
-    yield made
-    made.close()
+shared = shared_cloud()
 
 
 @pytest.fixture(scope='module')
@@ -177,6 +173,8 @@ def test_keypairs_of_others_are_an_admins_to_see(shared):
     assert shared.demo.call('DELETE', path, **new).status_code == 404
     body = {'keypair': {'name': 'k', 'user_id': 'nobody'}}
     assert shared.admin.call('POST', NOVA + '/os-keypairs', body, **new).status_code == 404
+    body['keypair']['user_id'] = shared.admin.user_id
+    assert shared.demo.call('POST', NOVA + '/os-keypairs', body, **new).status_code == 403
     shared.demo.delete(NOVA + '/os-keypairs/own', **new)
 
 
@@ -375,22 +373,234 @@ def test_suspended_and_rebuilt_servers_are_the_same_servers(cloud):
     cloud.wait_gone(server)
 
 
+def test_a_server_is_rescued_and_comes_back(cloud):
+    agent, flavor, image, net = populate(cloud)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}], adminPass='its own')
+    before, path = cloud.wait_status(server, 'ACTIVE'), f"{NOVA}/servers/{server['id']}"
+
+    def wish():
+        return agent.wishes()['server'][server['id']]
+    assert len(cloud.action(server, 'rescue', status=200)['adminPass']) == 12
+    assert cloud.wait_status(server, 'RESCUE')['OS-EXT-STS:vm_state'] == 'rescued'
+    first = wish()['rescue']
+    assert wish()['rescue_image']['id'] == image['id'] and wish()['ports']
+    for word, args in ('rescue', None), ('os-stop', None), ('pause', None), ('reboot', {'type': 'HARD'}), ('rebuild', {'imageRef': image['id']}):
+        got = cloud.action(server, word, args, status=409)['conflictingRequest']['message']
+        assert got == f"Cannot '{word.removeprefix('os-')}' instance {server['id']} while it is in vm_state rescued"
+    cloud.action(server, 'unrescue')
+    after = cloud.wait_status(server, 'ACTIVE')
+    assert after['addresses'] == before['addresses'] and after['OS-EXT-STS:task_state'] is None
+    assert (wish()['rescue'], wish()['rescue_image'], wish()['admin_pass']) == (0, None, 'its own')
+    cloud.action(server, 'unrescue', status=409)
+    # from off, by another image, whose bytes the host may have
+    cloud.action(server, 'os-stop')
+    cloud.wait_status(server, 'SHUTOFF')
+    other = cloud.image(visibility='private')
+    for args in {'rescue_image_ref': str(uuid.uuid4())}, {'rescue_image_ref': 'x'}, {'colour': 'red'}, {'adminPass': 7}:
+        cloud.action(server, 'rescue', args, status=400)
+    empty = cloud.admin.post('/image/v2/images', {'name': 'e', 'disk_format': 'raw', 'container_format': 'bare'})
+    assert 'not active' in cloud.action(server, 'rescue', {'rescue_image_ref': empty['id']}, status=400)['badRequest']['message']
+    file = f"/image/v2/images/{other['id']}/file"
+    assert cloud.its_agent.call('GET', file).status_code == 404
+    assert cloud.action(server, 'rescue', {'rescue_image_ref': other['id'], 'adminPass': 'word'}, status=200) == {'adminPass': 'word'}
+    cloud.wait_status(server, 'RESCUE')
+    assert cloud.its_agent.call('GET', file).status_code == 200
+    assert (wish()['rescue_image']['id'], wish()['rescue_pass'], wish()['power']) == (other['id'], 'word', 'on')
+    assert wish()['rescue'] > first
+    assert [a['action'] for a in cloud.admin.get(path + '/os-instance-actions')['instanceActions']][:3] == ['rescue', 'stop', 'unrescue']
+    # what its host cannot do is not wished for any more, and says so
+    cloud.action(server, 'unrescue')
+    cloud.wait_status(server, 'ACTIVE')
+    agent.ignore.add('server')
+    cloud.action(server, 'rescue', {}, status=200)
+    agent.report('server', server['id'], generation=wish()['generation'], status='ERROR', fault={'message': 'no room'})
+    assert cloud.server(server)['status'] == 'ERROR' and wish()['rescue'] == 0
+    assert cloud.admin.get(path + '/os-instance-actions')['instanceActions'][0]['message']
+    agent.ignore.clear()
+    cloud.admin.delete(path)
+
+
+def test_a_server_is_resized_and_the_old_one_kept_until_that_is_confirmed(cloud):
+    agent, flavor, image, net = populate(cloud)
+    large, server = cloud.flavor(ram=512, vcpus=3, disk=2), cloud.boot(flavor, image, [{'uuid': net['id']}])
+    before, path = cloud.wait_status(server, 'ACTIVE'), f"{NOVA}/servers/{server['id']}"
+
+    def wish():
+        return agent.wishes()['server'][server['id']]
+
+    def used():
+        load = cloud.admin.get(NOVA + '/os-hypervisors/detail')['hypervisors'][0]
+        limits = cloud.admin.get(NOVA + '/limits')['limits']['absolute']
+        return [load[k] for k in ('vcpus_used', 'memory_mb_used', 'local_gb_used')] + [limits['totalCoresUsed'], limits['totalRAMUsed']]
+
+    def shape():
+        return [wish()[k] for k in ('vcpus', 'memory_mb', 'disk_gb')] + [cloud.server(server)['flavor']['id']]
+
+    def records():
+        return [m['status'] for m in cloud.admin.get(NOVA + '/os-migrations', **at(59))['migrations']]
+    agent.ignore.add('server')
+    cloud.action(server, 'resize', {'flavorRef': large['id'], 'OS-DCF:diskConfig': 'AUTO'})
+    assert cloud.server(server)['status'] == 'RESIZE' and records() == ['migrating']
+    cloud.action(server, 'os-stop', status=409)
+    cloud.action(server, 'confirmResize', status=409)
+    agent.ignore.clear()
+    agent.obey('server', server['id'], wish())
+    after = cloud.wait_status(server, 'VERIFY_RESIZE')
+    assert records() == ['finished']
+    assert (after['OS-EXT-STS:vm_state'], after['OS-EXT-STS:task_state'], after['OS-DCF:diskConfig']) == ('resized', None, 'AUTO')
+    assert after['addresses'] == before['addresses'] and shape() == [3, 512, 2, large['id']]
+    assert wish()['before'] == {'disk': 0, 'vcpus': 1, 'memory_mb': 128, 'disk_gb': 1}
+    assert used() == [3, 512, 3, 3, 512], 'both disks, and the larger of the rest'
+    for word, args in ('resize', {'flavorRef': flavor['id']}), ('os-stop', None), ('reboot', {'type': 'HARD'}), ('rescue', None):
+        got = cloud.action(server, word, args, status=409)['conflictingRequest']['message']
+        assert got == f"Cannot '{word.removeprefix('os-')}' instance {server['id']} while it is in vm_state resized"
+    cloud.action(server, 'revertResize')
+    cloud.wait_status(server, 'ACTIVE')
+    assert shape() == [1, 128, 1, flavor['id']] and used() == [1, 128, 1, 1, 128]
+    assert (wish()['disk'], wish()['before']) == (0, None) and records() == ['reverted']
+    # off, it stays so; what is confirmed is not taken back
+    cloud.action(server, 'os-stop')
+    cloud.wait_status(server, 'SHUTOFF')
+    cloud.action(server, 'resize', {'flavorRef': large['id']})
+    after = cloud.wait_status(server, 'VERIFY_RESIZE')
+    assert (after['OS-EXT-STS:power_state'], after['OS-DCF:diskConfig']) == (4, 'AUTO')
+    second, agent.ignore = wish()['disk'], {'server'}
+    cloud.action(server, 'confirmResize', status=204)
+    assert wish()['before'] is None and cloud.server(server)['status'] == 'VERIFY_RESIZE' and records() == ['confirming', 'reverted']
+    late = {'generation': wish()['generation'], 'status': 'SHUTOFF', 'power_state': 4, 'disk': second}
+    agent.report('server', server['id'], **late, kept_disk=0)
+    assert cloud.server(server)['status'] == 'VERIFY_RESIZE', 'the old disk is still there'
+    agent.report('server', server['id'], **late)
+    assert cloud.server(server)['status'] == 'SHUTOFF' and used() == [3, 512, 2, 3, 512] and records() == ['confirmed', 'reverted']
+    cloud.action(server, 'revertResize', status=409)
+    # what its host cannot do is not wished for any more; a smaller one has a new number for its disk
+    small = cloud.flavor(disk=2, ram=64)
+    cloud.action(server, 'resize', {'flavorRef': small['id']})
+    assert wish()['disk'] > second and wish()['before']['disk'] == second
+    assert used() == [3, 512, 4, 3, 512], 'the way back stays open'
+    agent.report('server', server['id'], generation=wish()['generation'], status='ERROR', disk=second, fault={'message': 'no room'})
+    assert cloud.server(server)['status'] == 'ERROR' and shape() == [3, 512, 2, large['id']] and wish()['disk'] == second
+    agent.report('server', server['id'], generation=wish()['generation'], status='SHUTOFF', power_state=4, disk=second)
+    assert cloud.server(server)['status'] == 'SHUTOFF' and records() == ['error', 'confirmed', 'reverted']
+    actions = cloud.admin.get(path + '/os-instance-actions')['instanceActions']
+    assert [a['action'] for a in actions[:3]] == ['resize', 'confirmResize', 'resize'] and actions[0]['message']
+    agent.ignore.clear()
+    cloud.admin.delete(path)
+
+
+def test_resizes_are_migrations(cloud):
+    """os-migrations as Nova lists it: members by microversion, filters, pages; what its server leaves behind."""
+    agent, flavor, image, net = populate(cloud)
+    made, path, started = [], NOVA + '/os-migrations', time.gmtime()
+    for _ in range(3):
+        server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+        cloud.wait_status(server, 'ACTIVE')
+        cloud.action(server, 'resize', {'flavorRef': cloud.flavor(ram=129)['id']})
+        cloud.wait_status(server, 'VERIFY_RESIZE')
+        made.insert(0, server['id'])
+
+    def listed(query='', minor=66):
+        return cloud.admin.get(f'{path}?{query}', **at(minor))['migrations']
+    one = listed()[-1]
+    assert one == {'id': 1, 'uuid': one['uuid'], 'status': 'finished', 'migration_type': 'resize', 'instance_uuid': made[2], 'old_instance_type_id': None,
+                   'new_instance_type_id': None, 'dest_host': '192.0.2.11', **dict.fromkeys(('source_compute', 'source_node', 'dest_compute', 'dest_node'), 'h1'),
+                   'created_at': one['created_at'], 'updated_at': one['updated_at']}
+    for stamp in one['created_at'], one['updated_at']:
+        assert time.mktime(time.strptime(stamp, '%Y-%m-%dT%H:%M:%S.000000')) >= time.mktime(started)
+    assert [m['instance_uuid'] for m in listed()] == made and [m['id'] for m in listed()] == [3, 2, 1]
+    assert listed('', 58)[-1] == {k: v for k, v in one.items() if k != 'uuid'}
+    assert listed('xyzzy=1', 22)[-1] == {k: v for k, v in one.items() if k not in ('uuid', 'migration_type')}
+    for query, found in (('status=finished', 3), ('status=error', 0), (f'instance_uuid={made[0]}', 1), ('host=h1', 3), ('host=h', 0), ('source_compute=h2', 0),
+                         ('migration_type=resize', 3), ('migration_type=evacuation', 0), ('hidden=true', 0), ('hidden=0', 3), ('limit=0', 0), ('limit=2', 2),
+                         ('changes-since=2020-01-01T00:00:00Z', 3), ('changes-before=2020-01-01T00:00:00Z', 0), (f"marker={one['uuid']}", 0)):
+        assert len(listed(query)) == found, query
+    assert len(listed('changes-since=2120-01-01', 58)) == 3
+    got = cloud.admin.get(path + '?limit=2', **at(59))
+    assert [m['id'] for m in listed(got['migrations_links'][0]['href'].partition('?')[2])] == [1]
+    live = f'{NOVA}/servers/{made[0]}/migrations'
+    assert cloud.admin.get(live, **at(23)) == {'migrations': []}
+    assert 'stays on its host' in message(cloud.admin.call('GET', live + '/3', **at(23)), 404, 'itemNotFound')
+    for client, url, minor, status in (cloud.admin, live, 22, 404), (cloud.demo, live, 23, 403), (cloud.demo, path, 1, 403), (cloud.admin, path + '/1', 1, 404):
+        assert client.call('GET', url, **at(minor)).status_code == status
+    # one server goes, another while its resize is under way: nothing is left open
+    agent.ignore.add('server')
+    cloud.action({'id': made[1]}, 'revertResize')
+    assert listed()[1]['status'] == 'reverting'
+    agent.ignore.clear()
+    for ident in made:
+        cloud.admin.delete(f'{NOVA}/servers/{ident}')
+        cloud.wait_gone({'id': ident})
+    assert [m['status'] for m in listed()] == ['confirmed', 'reverted', 'confirmed']
+    cloud.apid.stop(signal.SIGKILL)
+    cloud.apid.start()
+    assert [(m['id'], m['status']) for m in listed()] == [(3, 'confirmed'), (2, 'reverted'), (1, 'confirmed')]
+    assert cloud.admin.get(f'{NOVA}/servers/detail?deleted=true&all_tenants=1')['servers'], 'and the rest of them is remembered'
+
+
+def test_resizes_are_judged_as_nova_judges_them(cloud):
+    agent, flavor, net, image = cloud.agent(vcpus=4, memory_mb=4096), cloud.flavor(), cloud.network(), cloud.image(min_ram=100)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    cloud.wait_status(server, 'ACTIVE')
+
+    def refused(status, kind, client=None, **attrs):
+        ref = attrs.pop('ref', None) or cloud.flavor(**{'disk': flavor['disk'], **attrs})['id']
+        return cloud.action(server, 'resize', {'flavorRef': ref}, status=status, client=client)[kind]['message']
+    assert refused(404, 'itemNotFound', cloud.demo, ram=129)
+    assert refused(400, 'badRequest', ref=flavor['id']) == 'When resizing, instances must change flavor!'
+    assert refused(400, 'badRequest', ref='nowhere') == 'Flavor nowhere could not be found.'
+    assert 'zero disk' in refused(400, 'badRequest', disk=0)
+    assert 'memory is too small' in refused(400, 'badRequest', ram=99)
+    for args in None, {}, {'flavorRef': None}, {'flavorRef': flavor['id'], 'colour': 'red'}, {'flavorRef': flavor['id'], 'OS-DCF:diskConfig': 'x'}:
+        cloud.action(server, 'resize', args, status=400)
+    got = cloud.admin.call('POST', f'{NOVA}/servers/{uuid.uuid4()}/action', {'resize': {'flavorRef': flavor['id']}})
+    assert got.status_code == 404
+    bad = cloud.flavor(ram=129)
+    cloud.admin.post(f"{NOVA}/flavors/{bad['id']}/os-extra_specs", {'extra_specs': {'hw:cpu_policy': 'dedicated'}}, 200)
+    assert 'is not served' in refused(400, 'badRequest', ref=bad['id'])
+    cloud.admin.put(f'{NOVA}/os-quota-sets/{cloud.admin.project_id}', {'quota_set': {'cores': 2, 'ram': 100}})
+    assert refused(403, 'forbidden', vcpus=3) == 'Quota exceeded for cores: Requested 2, but already used 1 of 2 cores'
+    cloud.action(server, 'resize', {'flavorRef': cloud.flavor(vcpus=2)['id']})  # less of nothing: ram may be over its limit
+    cloud.wait_status(server, 'VERIFY_RESIZE')
+    cloud.action(server, 'revertResize')
+    cloud.wait_status(server, 'ACTIVE')
+    cloud.action(server, 'resize', {'flavorRef': cloud.flavor(disk=3)['id']})
+    cloud.wait_status(server, 'VERIFY_RESIZE')
+    cloud.action(server, 'confirmResize', status=204)
+    cloud.wait_status(server, 'ACTIVE')
+    assert 'smaller disk' in refused(400, 'badRequest', disk=2)
+    # no host has room: told by the record of the action
+    cloud.admin.put(f'{NOVA}/os-quota-sets/{cloud.admin.project_id}', {'quota_set': {'cores': -1, 'ram': -1}})
+    for much in {'ram': 4097}, {'vcpus': 4 * 16 + 1}:
+        cloud.action(server, 'resize', {'flavorRef': cloud.flavor(disk=3, **much)['id']})
+        shown = cloud.server(server)
+        assert (shown['status'], shown['OS-EXT-STS:task_state']) == ('ACTIVE', None) and not agent.wishes()['server'][server['id']]['before']
+        last = cloud.admin.get(f"{NOVA}/servers/{server['id']}/os-instance-actions")['instanceActions'][0]
+        assert (last['action'], last['message']) == ('resize', 'No valid host was found. There are not enough hosts available.')
+        assert cloud.admin.get(NOVA + '/os-migrations', **at(59))['migrations'][0]['status'] == 'error'
+    cloud.action(server, 'resize', {'flavorRef': cloud.flavor(ram=4096, vcpus=4 * 16, disk=3)['id']})  # what it has counts
+    cloud.wait_status(server, 'VERIFY_RESIZE')
+
+
 def test_a_servers_disk_becomes_an_image_of_its_owner(cloud):
     agent, flavor, image, net = cloud.agent(), cloud.flavor(), cloud.image(), cloud.network(cloud.demo)
     server = cloud.boot(flavor, image, [{'uuid': net['id']}], client=cloud.demo)
     cloud.wait_status(server, 'ACTIVE')
     path = f"{NOVA}/servers/{server['id']}/action"
-    got = cloud.demo.call('POST', path, {'createImage': {'name': 'disk', 'metadata': {'a': 'b'}}})
+    got = cloud.demo.call('POST', path, {'createImage': {'name': 'disk', 'metadata': {'a': 'b', 'image_type': 'mine'}}})
     assert got.status_code == 202 and not got.content
     made = f"/image/v2/images/{got.headers['Location'].rsplit('/', 1)[1]}"
     assert got.headers['Location'] == cloud.apid.url + made
     got = wait_for(lambda: (lambda i: i if i['status'] == 'active' else None)(cloud.demo.get(made)), 10, 'the image')
     want = {'owner': cloud.demo.project_id, 'visibility': 'private', 'disk_format': 'qcow2', 'container_format': 'bare',
-            'base_image_ref': image['id'], 'image_type': 'snapshot', 'instance_uuid': server['id'],
+            'base_image_ref': image['id'], 'image_type': 'mine', 'instance_uuid': server['id'],
             'user_id': cloud.demo.user_id, 'a': 'b', 'min_disk': flavor['disk'], 'virtual_size': 1 << 20}
     assert {k: got[k] for k in want} == want
     wait_for(lambda: not cloud.server(server)['OS-EXT-STS:task_state'], 10, 'the end of the task')
     assert not agent.wishes()['server'][server['id']]['snapshot']
+    # metadata are what its user says, and no attributes: neither another id nor a status without bytes
+    for key in 'id', 'status', 'owner', 'tags', 'self', 'checksum', 'os_glance_refused':
+        got = cloud.demo.call('POST', path, {'createImage': {'name': 'x', 'metadata': {key: 'active'}}})
+        assert message(got, 403, 'forbidden') == f"'{key}' is an attribute of the image, and no metadata."
     # no disk: no image, and the server goes on
     agent.disk = None
     got = cloud.demo.post(path, {'createImage': {'name': 'none'}}, 202, OpenStack_API_Version='compute 2.45')
@@ -588,7 +798,7 @@ def test_microversions_change_what_a_server_shows(cloud):
 @pytest.mark.parametrize('change, status, text', [
     ({'flavorRef': 'nope'}, 400, 'Flavor nope could not be found.'),
     ({'imageRef': '0' * 8 + '-0000-0000-0000-' + '0' * 12}, 400, 'Can not find requested image'),
-    ({'imageRef': 'abc'}, 400, 'Invalid imageRef provided.'),
+    ({'imageRef': 'abc'}, 400, 'Invalid input for field/attribute imageRef. Value: abc.'),
     ({'key_name': 'nope'}, 400, 'Invalid key_name provided.'),
     ({'user_data': '!!'}, 400, 'User data needs to be valid base 64.'),
     ({'name': ''}, 400, 'name'),
@@ -936,10 +1146,10 @@ def test_watch_sleeps_until_its_own_hosts_documents_change(cloud):
     assert server['id'] not in other.wishes()['server']
 
 
-def test_watch_from_nowhere_is_410_and_from_nonsense_400(cloud):
+def test_watch_from_a_revision_to_come_is_503_and_from_nonsense_400(cloud):
     agent = cloud.agent(auto=False)
     agent.revision = 1 << 60
-    assert agent.watch().status_code == 410
+    assert agent.watch().status_code == 503  # of a replica that is ahead
     agent.revision = 'x'
     assert agent.watch().status_code == 400
 
@@ -988,6 +1198,38 @@ def test_console_of_a_dead_host_says_so(cloud):
     got = cloud.admin.call('POST', f"{NOVA}/servers/{server['id']}/action",
                            {'os-getConsoleOutput': {}})
     assert 'agent' in message(got, 503, 'serviceUnavailable')
+    got = cloud.admin.call('GET', f"{NOVA}/servers/{server['id']}/diagnostics")
+    assert 'agent' in message(got, 503, 'serviceUnavailable')
+    cloud.action(server, 'resize', {'flavorRef': cloud.flavor(ram=129)['id']}, status=409)
+
+
+def test_diagnostics_are_asked_from_the_agent(cloud):
+    agent, flavor, image, net = populate(cloud)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}])
+    path = f"{NOVA}/servers/{server['id']}/diagnostics"
+    cloud.wait_status(server, 'ACTIVE')
+    assert cloud.admin.get(path) == {
+        'cpu0_time': 1000, 'cpu1_time': 2000, 'memory': 131072, 'memory-actual': 65536, 'memory-rss': 4096,
+        'vda_read_req': 12, 'vda_read': 11, 'vda_write_req': 14, 'vda_write': 13,
+        'p2p1vf0_rx': 1, 'p2p1vf0_rx_packets': 2, 'p2p1vf0_rx_drop': 3, 'p2p1vf0_rx_errors': 0,
+        'p2p1vf0_tx': 4, 'p2p1vf0_tx_packets': 5, 'p2p1vf0_tx_drop': 6, 'p2p1vf0_tx_errors': 7}
+    got = cloud.admin.get(path, **at(48))
+    assert 0 <= got.pop('uptime') < 3600
+    assert got == {
+        'state': 'running', 'driver': 'libvirt', 'hypervisor': 'kvm', 'hypervisor_os': 'linux', 'config_drive': True,
+        'num_cpus': 2, 'num_nics': 1, 'num_disks': 1, 'memory_details': {'maximum': 128, 'used': 64},
+        'cpu_details': [{'id': 0, 'time': 1000, 'utilisation': None}, {'id': 1, 'time': 2000, 'utilisation': None}],
+        'disk_details': [{'read_bytes': 11, 'read_requests': 12, 'write_bytes': 13, 'write_requests': 14, 'errors_count': None}],
+        'nic_details': [{'mac_address': '52:54:00:00:00:01', 'rx_octets': 1, 'rx_packets': 2, 'rx_drop': 3, 'rx_errors': 0, 'rx_rate': None,
+                         'tx_octets': 4, 'tx_packets': 5, 'tx_drop': 6, 'tx_errors': 7, 'tx_rate': None}]}
+    agent.figures = {'running': False}  # it ended just now
+    gone = message(cloud.admin.call('GET', path), 409, 'conflictingRequest')
+    cloud.action(server, 'os-stop')
+    cloud.wait_status(server, 'SHUTOFF')
+    said = message(cloud.admin.call('GET', path), 409, 'conflictingRequest')
+    assert said == gone == f"Cannot 'get_diagnostics' instance {server['id']} while it is in power state shutdown"
+    assert cloud.demo.call('GET', path).status_code == 403
+    assert not agent.wishes()['diagnostics'], 'no question is left'
 
 
 def test_answer_nobody_asked_for_is_409(cloud):
@@ -1096,6 +1338,7 @@ def test_a_servers_security_groups_are_its_ports(cloud):
     port = cloud.port(net, security_groups=[group['id']])
     server = cloud.boot(flavor, image, [{'port': port['id']}])
     path = f"{NOVA}/servers/{server['id']}/os-security-groups"
+    assert cloud.admin.call('DELETE', f"{NOVA}/os-security-groups/{group['id']}").status_code == 400, 'in use'
     shown, = cloud.admin.get(path)['security_groups']
     assert (shown['id'], shown['name'], shown['tenant_id']) == (group['id'], 'web', cloud.admin.project_id)
     rule, = shown['rules']
@@ -1118,13 +1361,121 @@ def test_the_proxy_of_security_groups_ends_with_2_35(shared):
     rules = NOVA + '/os-security-group-rules'
     rule = shared.demo.post(rules, {'security_group_rule': body}, 200)['security_group_rule']
     assert shared.demo.get(f"{path}/{group['id']}")['security_group']['rules'] == [rule]
-    for wrong, status in ({**body, 'ip_protocol': 'x'}, 400), ({**body, 'from_port': 30}, 400), (body, 409):
+    for wrong, status in ({**body, 'ip_protocol': 'x'}, 400), ({**body, 'from_port': 30}, 400), (body, 400):
         assert shared.demo.call('POST', rules, {'security_group_rule': wrong}).status_code == status, wrong
     assert shared.admin.call('PUT', f"{path}/{group['id']}", {'security_group': {'name': 'default'}}).status_code == 409
     shared.demo.delete(f"{rules}/{rule['id']}", 202)
+    kept = shared.demo.post(rules, {'security_group_rule': {**body, 'cidr': '10.2.3.124/24'}}, 200)['security_group_rule']
+    assert kept['ip_range'] == {'cidr': '10.2.3.124/24'}
+    default = next(g['id'] for g in shared.demo.get(path)['security_groups'] if g['name'] == 'default')
+    assert shared.demo.call('DELETE', f'{path}/{default}').status_code == 400
     assert shared.demo.put(f"{path}/{group['id']}", {'security_group': {'name': 'py'}})['security_group']['name'] == 'py'
     shared.demo.delete(f"{path}/{group['id']}", 202)
     assert shared.demo.call('GET', path, **at(36)).status_code == 404
+
+
+def image_proxy(client):
+    """GET below Nova's images, as the newest that has them."""
+    return lambda path='', status=200: client.get(f'{NOVA}/images{path}', status=status, **at(35))
+
+
+def test_the_proxy_of_images_shows_them_as_nova_does(shared):
+    """Lists, filters, pages, states and links; until 2.35."""
+    get, before = image_proxy(shared.demo), shared.demo.get('/image/v2/images')['images']
+    properties = {'image_type': 'snapshot', 'instance_uuid': str(uuid.uuid4()), 'auto_disk_config': 'True', 'os_distro': 'debian'}
+    made = shared.demo.post('/image/v2/images', {'name': 'p1', 'min_ram': 64, 'min_disk': 2, **properties})
+    shared.demo.post('/image/v2/images', {'name': 'p2', 'os_hidden': True})
+    full = shared.image(name='p3')['id']
+    one, path = get(f"/{made['id']}")['image'], f"/{made['id']}"
+    url, server = shared.apid.url + '/compute', properties['instance_uuid']
+    assert one == {
+        'id': made['id'], 'name': 'p1', 'minRam': 64, 'minDisk': 2, 'status': 'SAVING', 'progress': 25, 'OS-EXT-IMG-SIZE:size': 0,
+        'OS-DCF:diskConfig': 'AUTO', 'metadata': properties, 'created': made['created_at'], 'updated': made['updated_at'],
+        'server': {'id': server, 'links': [{'rel': 'self', 'href': f'{url}/v2.1/servers/{server}'}, {'rel': 'bookmark', 'href': f'{url}/servers/{server}'}]},
+        'links': [{'rel': 'self', 'href': f'{url}/v2.1/images{path}'}, {'rel': 'bookmark', 'href': f'{url}/images{path}'},
+                  {'rel': 'alternate', 'type': 'application/vnd.openstack.image', 'href': f'{shared.apid.url}/image/v2/images{path}'}]}
+    filled = get(f'/{full}')['image']
+    assert (filled['status'], filled['progress'], filled['OS-EXT-IMG-SIZE:size'], filled['metadata']) == ('ACTIVE', 100, 600, {})
+    assert 'server' not in filled and 'OS-DCF:diskConfig' not in filled
+    known = [full, made['id'], *(i['id'] for i in before)]
+    assert {i['id'] for i in get()['images']} == set(known), 'hidden ones are in no list, whatever Glance\'s words say'
+    assert {i['id'] for i in get('?os_hidden=true&visibility=all')['images']} == set(known)
+    assert next(i for i in get()['images'] if i['id'] == full) == {k: filled[k] for k in ('id', 'name', 'links')}
+    assert next(i for i in get('/detail')['images'] if i['id'] == made['id']) == one
+    for query, found in (('name=p1', [made['id']]), ('name=in:p1,p3&status=active', [full]), ('status=SaVing', []), ('status=QUEUED&name=p1', [made['id']]),
+                         (f'server={server}', [made['id']]), (f'server={url}/servers/{server}', [made['id']]), ('server=none', []),
+                         ('type=snapshot', [made['id']]), ('minRam=64', [made['id']]), ('minDisk=2', [made['id']]), ('minDisk=3', []), ('minRam=x', []),
+                         ('property-os_distro=debian', [made['id']]), ('property-os_distro=', []), ('property-none=x', []),
+                         (f"name=p1&changes-since={made['created_at']}", [made['id']]), ('changes-since=2120-01-01', []), ('xyzzy=1&name=p3', [full])):
+        assert [i['id'] for i in get('?' + query)['images']] == found, query
+    query, seen = '?limit=1', []
+    while query:
+        got = get('/detail' + query)
+        seen += [i['id'] for i in got['images']]
+        assert len(got['images']) == 1
+        query = '?' + got['images_links'][0]['href'].partition('?')[2] if 'images_links' in got else None
+    assert sorted(seen) == sorted(known) and len(get('?limit=0')['images']) == len(known)
+    for path in '', '/detail', f'/{full}':
+        assert message(shared.demo.call('GET', f'{NOVA}/images{path}', **at(36)), 404, 'itemNotFound') == 'The resource could not be found.'
+    assert shared.demo.call('POST', NOVA + '/images', {'image': {}}).status_code == 405
+    assert shared.demo.call('DELETE', NOVA + '/images/').status_code == 404
+    shared.admin.delete(f'{NOVA}/images/{full}')
+    assert not (shared.apid.state / 'images' / full).exists(), 'its file goes with it'
+    assert shared.demo.call('GET', f'/image/v2/images/{full}').status_code == 404
+    assert message(shared.admin.call('DELETE', f'{NOVA}/images/{full}'), 404, 'itemNotFound') == 'Image not found.'
+
+
+def test_the_proxy_of_images_changes_their_metadata(shared):
+    """What is no attribute of an image is its metadata, until 2.38; the rest of it stays as it is."""
+    old = shared.demo.post('/image/v2/images', {'name': 'm', 'a': 'b', 'kernel_id': str(uuid.uuid4()), 'tags': ['t'], 'visibility': 'shared'})
+    path, image = f"{NOVA}/images/{old['id']}/metadata", f"/image/v2/images/{old['id']}"
+    assert shared.demo.get(path)['metadata'] == {'a': 'b', 'kernel_id': old['kernel_id']}
+    assert shared.demo.post(path, {'metadata': {'c': 'd'}}, 200)['metadata'] == {'a': 'b', 'c': 'd', 'kernel_id': old['kernel_id']}
+    assert shared.demo.put(path, {'metadata': {'a': 'x', 'c': 'd'}}, **at(38))['metadata'] == {'a': 'x', 'c': 'd'}
+    assert shared.demo.put(path + '/a', {'meta': {'a': ''}})['meta'] == {'a': ''}
+    assert shared.demo.get(path + '/a')['meta'] == {'a': ''}
+    shared.demo.delete(path + '/c')
+    for method, text in ('GET', 'The resource could not be found.'), ('DELETE', 'Invalid metadata key'):
+        for key in 'c', 'name', 'created_at':
+            assert message(shared.demo.call(method, f'{path}/{key}'), 404, 'itemNotFound') == text
+    for key in 'owner', 'name', 'status', 'visibility', 'tags', 'protected', 'self', 'locations', 'created_at', 'os_glance_refused':
+        body = {'metadata': {'z': 'z', key: shared.admin.project_id}}
+        for method in 'PUT', 'POST':
+            message(shared.demo.call(method, path, body), 403, 'forbidden')
+        message(shared.demo.call('PUT', f'{path}/{key}', {'meta': {key: 'x'}}), 403, 'forbidden')
+    assert message(shared.demo.call('PUT', path + '/a', {'meta': {'b': 'x'}}), 400, 'badRequest') == 'Request body and URI mismatch'
+    many = {'metadata': {f'k{i}': 'v' for i in range(129)}}
+    assert message(shared.demo.call('PUT', path, many), 403, 'forbidden') == 'Image metadata limit exceeded'
+    assert message(shared.demo.call('GET', path, **at(39)), 404, 'itemNotFound') == 'The resource could not be found.'
+    left = {k: v for k, v in old.items() if k not in ('kernel_id', 'updated_at')}
+    assert {k: v for k, v in shared.demo.get(image).items() if k != 'updated_at'} == {**left, 'a': ''}
+    shared.demo.delete(image)
+
+
+def test_the_proxy_of_images_gives_no_access(shared):
+    """Who sees and who changes an image is Glance's to say: private ones of others are not there, public ones and shares are looked at."""
+    private, public = (shared.admin.post('/image/v2/images', {'name': v, 'visibility': v, 'a': 'b'})['id'] for v in ('private', 'public'))
+    share = shared.admin.post('/image/v2/images', {'name': 'share', 'visibility': 'shared'})['id']
+    shared.admin.post(f'/image/v2/images/{share}/members', {'member': shared.demo.project_id}, 200)
+    asks = [('GET', '', None), ('DELETE', '', None), ('GET', '/metadata', None), ('POST', '/metadata', {'metadata': {'x': 'y'}}),
+            ('PUT', '/metadata', {'metadata': {}}), ('GET', '/metadata/a', None), ('PUT', '/metadata/a', {'meta': {'a': 'c'}}), ('DELETE', '/metadata/a', None)]
+    for method, path, body in asks:
+        got = shared.demo.call(method, f'{NOVA}/images/{private}{path}', body)
+        assert message(got, 404, 'itemNotFound') == 'Image not found.', (method, path)
+        if method != 'GET':
+            got = message(shared.demo.call(method, f'{NOVA}/images/{public}{path}', body), 403, 'forbidden')
+            assert got == (f'Not authorized for image {public}.' if path else 'You are not allowed to delete the image.')
+    for ident, listed in (private, False), (public, True), (share, False):
+        for query in '', '?visibility=shared&member_status=all', f'?name=in:private,public,share':
+            assert (ident in [i['id'] for i in shared.demo.get(f'{NOVA}/images{query}')['images']]) == listed
+    assert shared.demo.get(f'{NOVA}/images/{share}')['image']['name'] == 'share'
+    shared.demo.put(f'/image/v2/images/{share}/members/{shared.demo.project_id}', {'status': 'accepted'})
+    assert share in [i['id'] for i in shared.demo.get(f'{NOVA}/images')['images']]
+    mine = shared.demo.post('/image/v2/images', {'name': 'kept', 'protected': True})['id']
+    message(shared.demo.call('DELETE', f'{NOVA}/images/{mine}'), 403, 'forbidden')
+    assert shared.admin.get(f'/image/v2/images/{public}')['a'] == shared.admin.get(f'/image/v2/images/{private}')['a'] == 'b'
+    for ident in private, public, share:
+        shared.admin.delete(f'{NOVA}/images/{ident}')
 
 
 def test_what_is_anothers_is_not_there(shared, kit):
@@ -1182,12 +1533,12 @@ def test_tags_of_a_server(cloud):
     cloud.admin.delete(path + '/b', **at(26))
     assert cloud.admin.get(path, **at(26)) == {'tags': ['a', 'c']}
     for query, found in ('tags=a,c', 1), ('tags=a,b', 0), ('tags-any=b,c', 1), ('not-tags=a,b', 1), ('not-tags-any=a,b', 0):
-        assert len(cloud.admin.get(f'{NOVA}/servers?{query}')['servers']) == found, query
+        assert len(cloud.admin.get(f'{NOVA}/servers?{query}', **at(26))['servers']) == found, query
     assert cloud.admin.call('GET', path + '/b', **at(26)).status_code == 404
     assert cloud.admin.call('PUT', path, {'tags': ['x' * 61]}, **at(26)).status_code == 400
     assert cloud.admin.call('GET', path).status_code == 404
     cloud.admin.delete(path, **at(26))
-    assert cloud.server(server)['status'] == 'ACTIVE' and cloud.admin.get(path, **at(26)) == {'tags': []}
+    assert cloud.wait_status(server, 'ACTIVE') and cloud.admin.get(path, **at(26)) == {'tags': []}
 
 
 def test_usage_counts_the_hours_of_servers(cloud):
@@ -1205,6 +1556,114 @@ def test_usage_counts_the_hours_of_servers(cloud):
     assert cloud.demo.call('GET', mine).status_code == 403
     for wrong in 'start=yesterday', 'start=2100-01-01T00:00:00':
         assert cloud.admin.call('GET', f'{mine}?{wrong}').status_code == 400
+
+
+def test_lists_that_are_no_resources_come_in_pages(cloud):
+    """Horizon's overview asks for usages until a page is empty; gophercloud for hosts with their servers."""
+    _, flavor, image, net = populate(cloud)
+    servers = {cloud.boot(flavor, image, [{'uuid': net['id']}], name=name)['id'] for name in ('a', 'b')}
+    for ident in servers:
+        cloud.wait_status({'id': ident}, 'ACTIVE')
+    cloud.action({'id': ident}, 'os-stop')
+    cloud.wait_status({'id': ident}, 'SHUTOFF')
+
+    def pages(path, many, links, version):
+        """The lists of all pages, by the links to the next."""
+        found = []
+        while path:
+            page = cloud.admin.get(path, **at(version))
+            found.append(page[many])
+            path = page[links][0]['href'].removeprefix(cloud.apid.url) if links in page else None
+        return found
+    usage = f'{NOVA}/os-simple-tenant-usage/{cloud.admin.project_id}?start=2020-01-01T00:00:00.25'
+    found = pages(usage + '&limit=1', 'tenant_usage', 'tenant_usage_links', 40)
+    assert {row['instance_id'] for page in found for row in page['server_usages']} == servers and len(found) == 2
+    assert found[0]['start'] == '2020-01-01T00:00:00.250000' and found[0]['total_memory_mb_usage'] == pytest.approx(128 * found[0]['total_hours'])
+    last = found[1]['server_usages'][0]['instance_id']
+    assert cloud.admin.get(f'{usage}&marker={last}', **at(40)) == {'tenant_usage': {}}
+    assert len(cloud.admin.get(f'{usage}&marker={last}')['tenant_usage']['server_usages']) == 2, 'before 2.40'
+    found = pages(NOVA + '/os-simple-tenant-usage?detailed=1&limit=1', 'tenant_usages', 'tenant_usages_links', 40)
+    assert [len(page[0]['server_usages']) for page in found] == [1, 1]
+    actions = f'{NOVA}/servers/{ident}/os-instance-actions'
+    found = pages(actions + '?limit=1', 'instanceActions', 'links', 58)
+    assert [a['action'] for page in found for a in page] == ['stop', 'create'] and len(found) == 2
+    assert len(cloud.admin.get(actions + '?limit=1')['instanceActions']) == 2, 'before 2.58'
+    for query, many in ('changes-since=2120-01-01', 0), ('changes-since=2020-01-01', 2), ('changes-before=2020-01-01', 0), ('limit=0', 0):
+        assert len(cloud.admin.get(f'{actions}?{query}', **at(66))['instanceActions']) == many, query
+    hosts = NOVA + '/os-hypervisors'
+    host, = cloud.admin.get(hosts + '/detail?with_servers=True', **at(53))['hypervisors']
+    assert {s['uuid'] for s in host['servers']} == servers
+    assert 'servers' not in cloud.admin.get(hosts + '?with_servers=0', **at(53))['hypervisors'][0]
+    assert len(cloud.admin.get(f"{hosts}/{host['id']}?with_servers=1", **at(53))['hypervisor']['servers']) == 2
+    assert cloud.admin.get(f"{hosts}?limit=1&marker={host['id']}", **at(53)) == {'hypervisors': []}
+    assert len(cloud.admin.get(hosts + '?hypervisor_hostname_pattern=x')['hypervisors']) == 1, 'before 2.53'
+    for path, version, status in ((usage + '&marker=x', 40, 400), (usage + '&limit=-1', 40, 400), (actions + '?changes-since=soon', 58, 400),
+                                  (actions + '?changes-since=2021-01-01&changes-before=2020-01-01', 66, 400),
+                                  (hosts + '?with_servers=perhaps', 53, 400), (hosts + '?hypervisor_hostname_pattern=x', 53, 404),
+                                  (hosts + '?hypervisor_hostname_pattern=h&limit=1', 53, 400)):
+        assert cloud.admin.call('GET', path, **at(version)).status_code == status, path
+    found = pages(NOVA + '/servers?sort_key=display_name&sort_dir=asc&limit=1', 'servers', 'servers_links', 1)
+    assert [s['name'] for page in found for s in page] == ['a', 'b'], 'the link keeps the order asked for'
+
+
+def test_deleted_servers_are_remembered(cloud):
+    _, flavor, image, _ = populate(cloud)
+    nics = [{'uuid': cloud.network(cloud.demo)['id']}]
+    for name in 'gone', 'lives':
+        server = cloud.boot(flavor, image, nics, cloud.demo, name=name, user_data='c2VjcmV0')
+        cloud.wait_status(server, 'ACTIVE')
+        if name == 'gone':
+            gone, host_id = server, cloud.server(server)['hostId']
+            cloud.demo.delete(f"{NOVA}/servers/{gone['id']}")
+            cloud.wait_gone(gone)
+    path = f"{NOVA}/servers/{gone['id']}/os-instance-actions"
+
+    def names(client, query, **version):
+        return sorted(s['name'] for s in client.get(f'{NOVA}/servers?{query}', **version)['servers'])
+
+    def remembered():
+        assert names(cloud.demo, '') == names(cloud.demo, 'deleted=true') == ['lives'], "the word is an admin's"
+        assert names(cloud.admin, 'deleted=true') == [], 'of another project'
+        assert names(cloud.admin, 'all_tenants=1&deleted=true') == names(cloud.admin, 'all_tenants=1&status=DELETED', **at(38)) == ['gone']
+        assert names(cloud.admin, 'all_tenants=1&deleted=false&changes-since=2020-01-01') == ['lives']
+        assert names(cloud.demo, 'changes-since=2020-01-01T00:00:00Z') == ['gone', 'lives']
+        assert names(cloud.demo, 'changes-before=2120-01-01', **at(66)) == ['gone', 'lives']
+        assert names(cloud.demo, 'changes-since=2120-01-01') == []
+        assert names(cloud.demo, f"changes-since=2020-01-01&sort_key=display_name&sort_dir=desc&marker={server['id']}") == ['gone']
+        said = message(cloud.demo.call('GET', NOVA + '/servers?status=deleted'), 403, 'forbidden')
+        assert said == 'Only administrators may list deleted instances'
+        assert cloud.admin.call('GET', f"{NOVA}/servers/{gone['id']}").status_code == 404
+        assert [a['action'] for a in cloud.demo.get(path, **at(21))['instanceActions']] == ['delete', 'create']
+        assert cloud.demo.call('GET', path, **at(20)).status_code == 404
+    remembered()
+    shown, = cloud.admin.get(NOVA + '/servers/detail?all_tenants=1&deleted=1', **at(3))['servers']
+    assert (shown['status'], shown['OS-EXT-STS:vm_state'], shown['OS-EXT-STS:task_state'], shown['OS-EXT-STS:power_state']) == \
+        ('DELETED', 'deleted', None, 0)
+    assert shown['OS-SRV-USG:terminated_at'] and shown['hostId'] == host_id and shown['addresses'] == {}
+    assert shown['OS-EXT-SRV-ATTR:user_data'] is None, 'is not kept'
+    action = cloud.demo.get(path, **at(21))['instanceActions'][0]
+    event, = cloud.demo.get(f"{path}/{action['request_id']}", **at(21))['instanceAction']['events']
+    assert event['result'] == 'Success' and event['finish_time']
+    usage = cloud.demo.get(f'{NOVA}/os-simple-tenant-usage/{cloud.demo.project_id}?start=2020-01-01T00:00:00')['tenant_usage']['server_usages']
+    assert sorted((u['name'], u['state'], u['ended_at'] is None) for u in usage) == [('gone', 'terminated', False), ('lives', 'active', True)]
+    cloud.apid.stop(signal.SIGKILL)
+    cloud.apid.start()
+    remembered()
+
+
+def test_a_project_has_a_hundred_deleted_servers(shared, kit):
+    flavor, image, _ = kit
+    quota = f'{NOVA}/os-quota-sets/{shared.admin.project_id}'
+    shared.admin.put(quota, {'quota_set': {'instances': -1, 'cores': -1, 'ram': -1}})
+    body = {'name': 'no host', 'flavorRef': flavor['id'], 'imageRef': image['id'], 'networks': 'none', 'min_count': 51}
+    for _ in range(2):
+        shared.admin.post(NOVA + '/servers', {'server': body}, 202, **at(37))
+    shared.admin.delete(quota, status=202)
+    ids = [s['id'] for s in shared.admin.get(NOVA + '/servers?name=^no host-')['servers']]
+    for ident in ids:
+        shared.admin.delete(f'{NOVA}/servers/{ident}')
+    kept = {s['id'] for s in shared.admin.get(NOVA + '/servers?deleted=true')['servers']}
+    assert len(ids) == 102 and kept == set(ids[2:])
 
 
 def test_a_host_is_taken_out_and_put_back(cloud):
@@ -1238,8 +1697,7 @@ def test_hypervisors_and_servers_tell_what_clients_ask_for(cloud):
     assert host['servers'] == [{'uuid': server['id'], 'name': 'vm'}]
     path = f"{NOVA}/servers/{server['id']}"
     address, = cloud.admin.get(f"{path}/ips/{net['name']}")[net['name']]
-    nic, = cloud.admin.get(path + '/diagnostics', **at(48))['nic_details']
-    assert nic['mac_address'] == address['OS-EXT-IPS-MAC:mac_addr']
+    assert address['OS-EXT-IPS-MAC:mac_addr']
     assert cloud.admin.call('GET', path + '/ips/none').status_code == 404
     aliases = [e['alias'] for e in cloud.admin.get(NOVA + '/extensions')['extensions']]
     assert 'os-admin-actions' in aliases and cloud.admin.get(NOVA + '/extensions/os-keypairs')['extension']
@@ -1249,10 +1707,10 @@ def test_hypervisors_and_servers_tell_what_clients_ask_for(cloud):
 def test_lists_take_what_they_understand_and_refuse_the_rest(cloud):
     _, flavor, image, net = populate(cloud, numvfs=8)
     for name in 'a.b', 'axb':
-        cloud.boot(flavor, image, [{'uuid': net['id']}], name=name)
+        cloud.wait_status(cloud.boot(flavor, image, [{'uuid': net['id']}], name=name), 'ACTIVE')
 
     def names(query):
-        return [s['name'] for s in cloud.admin.get(f'{NOVA}/servers?{query}')['servers']]
+        return [s['name'] for s in cloud.admin.get(f'{NOVA}/servers?{query}', **at(66))['servers']]
     assert names('name=^a%5C.b$') == ['a.b'] and len(names('name=^a.b$')) == 2
     assert names('limit=0') == [] and names('availability_zone=none-such') == [] and len(names('availability_zone=nova')) == 2
     assert names('changes-since=2120-01-01T00:00:00%2B01:00') == [] == names('changes-before=2020-01-01 00:00:00')
@@ -1374,7 +1832,7 @@ def test_wrong_server_groups_are_refused(shared, kit):
                          (64, {'policies': ['affinity']}), (64, {'policy': 'affinity', 'rules': {'max_server_per_host': 2}}),
                          (64, {'policy': 'x'})):
         assert shared.demo.call('POST', path, {'server_group': {'name': 'g', **wrong}}, **at(minor)).status_code == 400, wrong
-    body = {'name': 'g', 'policy': 'anti-affinity', 'rules': {'max_server_per_host': '2'}}
+    body = {'name': 'g', 'policy': 'anti-affinity', 'rules': {'max_server_per_host': '0'}}
     assert shared.demo.call('POST', path, {'server_group': body}, **at(64)).status_code == 400
     body['rules'] = {'max_server_per_host': 2}
     mine = shared.demo.post(path, {'server_group': body}, 200, **at(64))['server_group']
@@ -1443,3 +1901,43 @@ def test_a_server_has_no_password_of_its_guests(shared):
     path = f"{NOVA}/servers/{server['id']}/os-server-password"
     assert shared.admin.get(path) == {'password': ''}
     shared.admin.delete(path, 204)
+
+
+def test_hosts_are_taken_out_and_struck_off_by_hand(cloud):
+    agent, flavor, image, net = populate(cloud)
+    server = cloud.boot(flavor, image, [{'uuid': net['id']}], name='on-h1')
+    cloud.wait_status(server, 'ACTIVE')
+
+    def host(*words, status=0):
+        got = subprocess.run([DAEMONS / 'anyvf', '-j', 'host', words[0], '--config', cloud.apid.conf, *words[1:]],
+                             capture_output=True, text=True, check=False, timeout=60)
+        assert got.returncode == status, got.stdout + got.stderr
+        return got.stdout + got.stderr
+
+    def listed():
+        row, = json.loads(host('list'))
+        return row['host'], row['state'], row['status'], row['servers'], row['reason']
+    assert listed() == ('h1', 'up', 'enabled', 1, '')
+    host('disable', 'h1', 'reason', 'its fan is loud')
+    assert listed() == ('h1', 'up', 'disabled', 1, 'its fan is loud')
+    host('enable', 'h1')
+    assert listed()[2:] == ('enabled', 1, '')
+    assert 'ACTIVE' in host('drain', 'h1') and cloud.server(server)['status'] == 'ACTIVE'
+    assert 'on-h1 (stopping)' in host('drain', 'h1', '--stop')
+    cloud.wait_status(server, 'SHUTOFF')
+    assert 'Error: ' in host('remove', 'h1', status=1)
+    assert 'knows no host "h9"' in host('remove', 'h9', status=1)
+    assert 'h9' in host('disable', 'h9', status=1) and 'required' in host('disable', status=255)
+    cloud.admin.delete(f"{NOVA}/servers/{server['id']}")
+    cloud.wait_gone(server)
+    wait_for(lambda: not agent.wishes()['port'], 10, 'the VF')
+    host('enable', 'h1')
+    agent.ignore = {'server', 'port'}
+    stays = cloud.boot(flavor, image, [{'uuid': net['id']}], name='stays')
+    agent.stop()
+    wait_for(lambda: listed()[1] == 'down', 10, 'the end of the host')
+    assert 'forced down' in host('remove', 'h1', status=1)
+    assert 'forced down' in host('remove', 'h1', '--force', status=1)  # there is a server
+    cloud.admin.delete(f"{NOVA}/servers/{stays['id']}")
+    host('remove', '--force', 'h1')
+    assert json.loads(host('list')) == []

@@ -5,17 +5,12 @@ import functools
 import pytest
 import requests
 
-from apid import Cloud
+from apid import shared_cloud
 
 V3 = '/identity/v3'
 
 
-@pytest.fixture(scope='module')
-def cloud(tmp_path_factory):
-    """One daemon; every test makes its own names."""
-    made = Cloud(tmp_path_factory.mktemp('grants'))
-    yield made
-    made.close()
+cloud = shared_cloud()  # one daemon; every test makes its own names
 
 
 @pytest.fixture(scope='module')
@@ -271,6 +266,33 @@ def test_inherited_roles(admin):
         above = make(admin, 'project', f'deep{n}', domain_id=domain, parent_id=above)
     body = {'project': {'name': 'deeper', 'domain_id': domain, 'parent_id': above}}
     assert admin.call('POST', V3 + '/projects', body).status_code == 403
+
+
+def test_a_domains_own_role_is_given_on_its_projects_and_on_domains(admin):
+    home, other = make(admin, 'domain', 'own-home'), make(admin, 'domain', 'own-other')
+    near, far = make(admin, 'project', 'own-near', domain_id=home), make(admin, 'project', 'own-far', domain_id=other)
+    ann, own = make(admin, 'user', 'own-ann', domain_id=home, password='pw'), make(admin, 'role', 'own-role', domain_id=home)
+
+    def given(scope, tail='', head=''):
+        return admin.call('PUT', f'{V3}{head}/{scope}/users/{ann}/roles/{own}{tail}').status_code
+    assert [given(f'projects/{near}'), given(f'projects/{far}'), given('system')] == [204, 403, 400]
+    assert [given(f'domains/{d}') for d in (home, other)] == [204, 204], 'Keystone compares the domains of projects alone'
+    assert given(f'domains/{other}', '/inherited_to_projects', '/OS-INHERIT') == 204
+    assert assignments(admin, f'scope.project.id={home}') == [], 'on itself, nobody has a role as on a project'
+    line, = assignments(admin, f'scope.project.id={home}&include_subtree')
+    assert line['scope']['project']['id'] == near, 'a domain is the project above its projects'
+
+
+def test_the_admin_of_a_domain_sees_of_a_users_projects_those_in_it(admin):
+    home = make(admin, 'domain', 'seen-home')
+    boss, ann = (make(admin, 'user', f'seen-{name}', domain_id=home, password='pw') for name in ('boss', 'ann'))
+    near, far = make(admin, 'project', 'seen-near', domain_id=home), make(admin, 'project', 'seen-far')
+    admin.put(f"{V3}/domains/{home}/users/{boss}/roles/{role(admin, 'admin')}", None, 204)
+    for project in near, far:
+        admin.put(f"{V3}/projects/{project}/users/{ann}/roles/{role(admin, 'reader')}", None, 204)
+    text = token(admin, boss, {'domain': {'id': home}}).headers['X-Subject-Token']
+    assert [p['id'] for p in asks(admin, text, f'/users/{ann}/projects').json()['projects']] == [near]
+    assert {p['id'] for p in admin.get(f'{V3}/users/{ann}/projects')['projects']} == {near, far}
 
 
 @pytest.mark.parametrize('query', ['user.id=a&group.id=b', 'scope.project.id=a&scope.domain.id=b', 'scope.system=all&scope.domain.id=b',

@@ -16,18 +16,13 @@ import uuid
 import pytest
 import requests
 
-from apid import Apid, Cloud, read_openrc
+from apid import Apid, Cloud, read_openrc, shared_cloud
 from conftest import BUILD, DAEMONS, wait_for
 
 NETWORKS = '/network/v2.0/networks'
 
 
-@pytest.fixture(scope='module')
-def cloud(tmp_path_factory):
-    """A daemon that gives a request two seconds to arrive."""
-    made = Cloud(tmp_path_factory.mktemp('http'), '[api]\nclient_timeout_s = 2\n')
-    yield made
-    made.close()
+cloud = shared_cloud('[api]\nclient_timeout_s = 2\n')  # a daemon that gives a request two seconds to arrive
 
 
 @pytest.fixture
@@ -353,6 +348,21 @@ def test_a_flood_of_guesses_delays_no_login_elsewhere(cloud):
     assert set(got) <= {401, 429, 503} and got[401] <= 7
 
 
+def test_a_long_answer_arrives_whole(tmp_path):
+    """One that is sent in pieces: by its length, over a connection that goes on, and as HEAD has it."""
+    cloud, made = Cloud(tmp_path), set()
+    net = cloud.network(subnet=False)
+    for _ in range(10):
+        ports = cloud.admin.post('/network/v2.0/ports', {'ports': [{'network_id': net['id'], 'description': 'd' * 255}] * 40})
+        made |= {port['id'] for port in ports['ports']}
+    for _ in range(2):
+        got = cloud.admin.call('GET', '/network/v2.0/ports')
+        assert int(got.headers['Content-Length']) == len(got.content) > 1 << 18
+        assert {port['id'] for port in got.json()['ports']} == made
+        assert cloud.admin.call('HEAD', '/network/v2.0/ports').headers['Content-Length'] == str(len(got.content))
+    cloud.close()
+
+
 def test_one_connection_serves_many_requests(cloud):
     with requests.Session() as http:
         for _ in range(50):
@@ -443,6 +453,17 @@ def test_kill_9_loses_nothing_that_was_answered(tmp_path):
         assert len(macs) == len(set(macs))
     finally:
         cloud.close()
+
+
+def test_requests_behind_one_that_waits_do_not_hold_up_the_end(tmp_path):
+    cloud = Cloud(tmp_path)
+    token = cloud.its_agent.http.headers['X-Auth-Token']
+    ask = f'GET /anyvf/v1/watch?host=h1&revision=1 HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {token}\r\n\r\n'
+    with socket.create_connection(('127.0.0.1', cloud.apid.port)) as sock:
+        sock.sendall(3 * ask.encode())
+        cloud.admin.get('/identity/v3')  # the first of them waits by now
+        assert cloud.apid.stop() == 0, cloud.apid.log.read_text()[-3000:]
+        assert b' 503 ' in sock.recv(4096)
 
 
 def test_second_daemon_on_a_directory_is_refused(cloud):

@@ -191,7 +191,8 @@ def test_lines_of_a_batch_are_done_as_they_come(fake):
 
 def test_host_interface_and_pf_go_up_and_down_together(fake):
     need_root()
-    # a veth stands for the PF's tap
+    # a veth is the PF's uplink, and named as it
+    fake.ctl.call('pf.set', pf='p2p1', set={'uplink': 'dev', 'uplink_arg': 'p2p1'})
     run('ip', 'link', 'add', 'p2p1', 'type', 'veth', 'peer', 'name', 'x')
     try:
         done = run('sh', '-c', f"""PATH={WRAPPER.parent}:$PATH &&
@@ -249,6 +250,22 @@ def test_vf_words_by_any_name_of_the_host_interface(host):
     for vlan, name in (5, 'enp9s0'), (6, LONG), (7, 'p2p1'):
         ip(host, f'link set {name} vf 0 vlan {vlan}')
         assert host.vf('p2p1', 0)['config']['vlan'] == vlan
+
+
+def test_a_netdev_that_only_has_its_name_is_not_the_pfs(host):
+    run(*'ip link add bare type bridge'.split())
+    run(*'ip link property add dev bare altname elses'.split())
+    try:
+        ip(host, 'link set bare mtu 1400 vf 0 vlan 5')
+        ip(host, 'link set elses alias mine mtu 1300')
+        refused = ip(host, 'link set bare alias x', check=False)
+        netdev, = json.loads(run('ip', '-j', 'link', 'show', 'bare').stdout)
+        every = [link for link in json.loads(ip(host, '-j link').stdout) if link['ifname'] == 'bare']
+    finally:
+        run('ip', 'link', 'del', 'bare')
+    assert refused.returncode == 2 and 'this PF has none' in refused.stderr
+    assert (netdev['mtu'], netdev['ifalias']) == (1300, 'mine')
+    assert [(link['mtu'], len(link.get('vfinfo_list', []))) for link in every] == [(1300, 0), (1400, 1)]
 
 
 def test_a_line_for_both_is_done_by_both_or_neither(host):
@@ -341,7 +358,7 @@ def test_random_lines_are_done_as_by_the_real_ip(netns, tmp_path):
     with ours.popen(BUILD / 'tests' / 'lib' / 'fake_pfd', f'{tmp_path}/swd.sock') as daemon:
         try:
             env = {**os.environ, 'ANYVF_RUN_DIR': str(tmp_path), 'ANYVF': str(DAEMONS / 'anyvf')}
-            wait_for(lambda: (tmp_path / 'swd.sock').exists() and not ours.run(DAEMONS / 'anyvf', 'pf', 'add', 'p2p1', 'numvfs', '0', check=False, env=env).returncode)
+            wait_for(lambda: (tmp_path / 'swd.sock').exists() and not ours.run(DAEMONS / 'anyvf', *'pf add p2p1 uplink dev p2p1 numvfs 0'.split(), check=False, env=env).returncode)
             for line in (lines.line() for _ in range(n)):
                 for words in line, ['-d', 'link', 'show', 'p2p1']:
                     done = [ns.run(program, *words, check=False, env=env) for ns, program in ((ours, WRAPPER), (theirs, 'ip'))]

@@ -14,18 +14,13 @@ import uuid
 
 import pytest
 
-from apid import Cloud
+from apid import Cloud, shared_cloud
 from conftest import wait_for
 
 V2 = '/network/v2.0'
 
 
-@pytest.fixture(scope='module')
-def shared(tmp_path_factory):
-    """One daemon for the tests of this file; each makes its own networks."""
-    cloud = Cloud(tmp_path_factory.mktemp('network'))
-    yield cloud
-    cloud.close()
+shared = shared_cloud()  # one daemon for the tests of this file; each makes its own networks
 
 
 @pytest.fixture
@@ -757,10 +752,10 @@ def test_a_project_has_one_default_group_as_long_as_it_lives(cloud):
     default, = cloud.admin.get(found)['security_groups']
     assert default['name'] == 'default' and len(default['security_group_rules']) == 4
     other = cloud.admin.post(V2 + '/security-groups', {'security_group': {'name': 'o', 'project_id': project['id']}})['security_group']
-    for method, path, name in (('PUT', '/' + default['id'], 'mine'), ('PUT', '/' + other['id'], 'default'), ('POST', '', 'default')):
+    for method, path, name in (('PUT', '/' + default['id'], 'mine'), ('PUT', '/' + default['id'], 'default'), ('PUT', '/' + other['id'], 'default'), ('POST', '', 'default')):
         body = {'security_group': {'name': name, **({} if path else {'project_id': project['id']})}}
         assert cloud.admin.call(method, f'{V2}/security-groups{path}', body).status_code == 409, (method, name)
-    cloud.admin.put(f"{V2}/security-groups/{default['id']}", {'security_group': {'name': 'default', 'description': 'd'}})
+    cloud.admin.put(f"{V2}/security-groups/{default['id']}", {'security_group': {'description': 'd'}})
     cloud.admin.delete(f"{V2}/security-groups/{default['id']}")  # then the project lacks one, and nothing else may take its name
     for method, path in ('PUT', '/' + other['id']), ('POST', ''):
         body = {'security_group': {'name': 'default', **({} if path else {'project_id': project['id']})}}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """TLS of the API: the real clients, what is refused, certificates of agents, idle handshakes."""
+import base64
 import contextlib
 import hashlib
 import json
@@ -13,6 +14,7 @@ import requests
 
 from apid import Apid
 from conftest import DAEMONS, wait_for
+from test_join import Machine, anyvf
 
 TOKENS = '/identity/v3/auth/tokens'
 
@@ -214,3 +216,20 @@ def test_a_start_refuses_half_of_it_and_words_in_clear(tmp_path, pki):
         assert not start(f'listen = {listen}\nplain_http = yes\n'), listen
     for listen in '127.0.0.1:5000', '127.8.8.8:5000', '[::1]:5000':
         assert not start(f'listen = {listen}\n'), listen
+
+
+def test_a_machine_that_joins_believes_the_cas_of_its_token_alone(tmp_path, pki):
+    (tmp_path / 'cloud').mkdir(mode=0o755)
+    machine = Machine(tmp_path / 'machine')
+    machine.conf.write_text(machine.conf.read_text() + 'uplink = dev nosuch0\n')  # it joins; more is test_join's
+    with running(tmp_path / 'cloud', pki) as apid:
+        token = anyvf(apid.conf, 'host', 'add', 'h2')
+        words = json.loads(base64.urlsafe_b64decode(token.strip()[7:] + '=='))
+        words['ca'] = (pki / 'other.pem').read_text()
+        other = 'anyvf1.' + base64.urlsafe_b64encode(json.dumps(words).encode()).decode().rstrip('=')
+        before = machine.files()
+        assert 'certificate' in machine.anyvf('up', '--token-file', '-', stdin=other, code=1) and machine.files() == before
+        said = machine.anyvf('up', '--token-file', '-', stdin=token, code=1)
+        machine.anyvf('down')
+    assert 'nosuch0' in said and machine.files()['api-ca.pem'] == (pki / 'ca.pem').read_bytes()
+    assert f'api = {apid.url}\nca_file = {machine.dir}/api-ca.pem\n' in machine.conf.read_text()

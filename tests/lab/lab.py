@@ -7,6 +7,7 @@
         dones = lab.run_all([['true'], ['ip', 'l']])  # one round trip
 
 The NIC is netdevsim, or Intel's 82576 where igb_qemu() has a QEMU that emulates one: Lab(directory, *igb(MAC), qemu=...).
+HostLab(directory, files) has this machine's own programs and files, and whatever is to lie over them, without touching these.
 """
 import collections
 import os
@@ -48,20 +49,34 @@ def igb(mac):
             '-device', f'igb,bus=root,netdev=wire,romfile=,mac={mac}']
 
 
+def host(files):
+    """What QEMU boots this machine's files with, read-only, below those in a directory and a tmpfs: its arguments.
+
+    lab_init=PROGRAM on the kernel's command line says what is to be PID 1. Raises OSError where it cannot be made."""
+    done = make(ROOT / 'tests' / 'lab' / 'host', stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise OSError(done.stderr.strip().splitlines()[-1])
+    share = 'local,security_model=none,readonly=on,multidevs=remap'
+    return ['-cpu', 'max', '-smp', '2', '-m', '1024', '-kernel', IMAGE / 'host.vmlinuz', '-initrd', IMAGE / 'host.initramfs',
+            '-virtfs', f'{share},path=/,mount_tag=host', '-virtfs', f'{share},path={files},mount_tag=test']
+
+
 class Lab:
     """One booted guest. Everything of it ends with close()."""
 
     def __init__(self, directory, *devices, qemu='qemu-system-x86_64', timeout=120):
         """directory: gets console and QEMU's words; devices: more arguments for QEMU; timeout: seconds for any answer."""
         at = image()
+        self._boot(directory, ['-m', '256', '-kernel', at / 'vmlinux', '-initrd', at / 'initramfs', *devices], CMDLINE, qemu, timeout)
+
+    def _boot(self, directory, machine, cmdline, qemu, timeout):
         self.console = pathlib.Path(directory) / 'lab.console'
         self.log = pathlib.Path(directory) / 'lab.log'
         self.sock, theirs = socket.socketpair()
         self.sock.settimeout(timeout)
         argv = [qemu, '-name', 'anyvf-lab', '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
-                '-machine', 'q35,accel=tcg', '-m', '256', '-kernel', at / 'vmlinux', '-initrd', at / 'initramfs',
-                '-append', CMDLINE, '-serial', f'file:{self.console}', '-device', 'virtio-serial-pci',
-                '-chardev', f'socket,id=port,fd={theirs.fileno()}', '-device', 'virtserialport,chardev=port,nr=1', *devices]
+                '-machine', 'q35,accel=tcg', '-append', cmdline, '-serial', f'file:{self.console}', '-device', 'virtio-serial-pci',
+                '-chardev', f'socket,id=port,fd={theirs.fileno()}', '-device', 'virtserialport,chardev=port,nr=1', *machine]
         with theirs, open(self.log, 'wb') as log:
             self.proc = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                          pass_fds=[theirs.fileno()])
@@ -112,3 +127,11 @@ class Lab:
         self.proc.kill()
         self.proc.wait()
         self.sock.close()
+
+
+class HostLab(Lab):
+    """A Lab with this machine's own files: host()."""
+
+    def __init__(self, directory, files, *devices, cmdline='', qemu='qemu-system-x86_64', timeout=120):
+        """files: a directory that lies over them; cmdline: more words for the kernel; the rest as a Lab's."""
+        self._boot(directory, [*host(files), *devices], f'{CMDLINE} lab_init=/run/lab/init {cmdline}', qemu, timeout)

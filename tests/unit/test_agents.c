@@ -8,10 +8,12 @@
 #include <stdio.h>
 
 #include "api_engine.h"
+#include "base/told.h"
 #include "base/uuid.h"
 #include "compute/compute.h"
 #include "hosts/agents.h"
 #include "hosts/usage.h"
+#include "hosts/wishes.h"
 #include "network/binding/binding.h"
 #include "network/core/network.h"
 #include "network/taas/taas.h"
@@ -20,7 +22,9 @@
 #define SILENT (16 * SECOND) /* heartbeat_s is 5 */
 #define HOSTS  300
 
-static const struct resource *const resources[] = { &server_resource, &flavor_resource, NULL };
+static const struct resource *const resources[] = { &server_resource, &flavor_resource,
+						    &deleted_server_resource, &migration_resource,
+						    NULL };
 static const struct route *const tables[] = { host_routes, server_routes, NULL };
 static const struct service test_service = { .prefix = "/test", .style = FAULT_NOVA };
 static const struct feature test_feature = { .name = "test",
@@ -76,7 +80,7 @@ static unsigned int ask(const struct auth *who, const char *method, const char *
 	if (!rc)
 		rc = c->priv->handle(c);
 	if (rc >= 0)
-		assert_int_equal(run_commit(c), 0);
+		assert_int_equal(group_take(c), 0);
 	else
 		call_undo(c);
 	status = c->priv->fault_status ? c->priv->fault_status : c->status;
@@ -98,7 +102,7 @@ static unsigned int run_all(int (*run)(struct call *c))
 		call_reset(c);
 		rc = run(c);
 		assert_true(rc >= 0);
-		assert_int_equal(run_commit(c), 0);
+		assert_int_equal(group_take(c), 0);
 		n++;
 	} while (rc == CALL_WAIT);
 	call_free(c);
@@ -185,13 +189,250 @@ static void unknown_words_of_reports_are_passed_over(void **state)
 		assert_int_equal(call_put(c, json_pack("{s:i,s:b}", "generation", 5, "deleted", 0),
 					  "/host/h1/%s/x", kinds[i]),
 				 0);
-		assert_int_equal(run_commit(c), 0);
+		assert_int_equal(group_take(c), 0);
 		call_free(c);
 		snprintf(target, sizeof(target), "/anyvf/v1/hosts/h1/%s/x", kinds[i]);
 		assert_int_equal(
 			ask(&agent, "PUT", target,
 			    "{\"generation\": 5, \"status\": \"ACTIVE\", \"seen_by\": [1]}", NULL),
 			204);
+	}
+}
+
+static unsigned int count_of(const struct resource *r)
+{
+	struct call *c = new_call(&admin);
+	unsigned int n = res_count(c, r, NULL, NULL);
+
+	call_free(c);
+	return n;
+}
+
+/* One a second, of a project that may have as many. */
+static void keep_many(const struct resource *r, const char *stamp, int n)
+{
+	struct call *c = new_call(&admin);
+
+	for (int i = 0; i < n; i++) {
+		assert_int_equal(kept_make_room(c, r, stamp, "p1"), 0);
+		assert_int_equal(res_create(c, r,
+					    json_pack("{s:s,s:I}", "project_id", "p1", stamp,
+						      (json_int_t)(clocks.wall + i * SECOND)),
+					    NULL),
+				 0);
+	}
+	assert_int_equal(group_take(c), 0);
+	call_free(c);
+}
+
+static void what_is_long_over_is_forgotten(void **state)
+{
+	static const struct {
+		const struct resource *r;
+		const char *stamp;
+		int (*sweep)(struct call *c);
+	} rows[] = { { &deleted_server_resource, "deleted_us", deleted_sweep },
+		     { &migration_resource, "changed_us", migration_sweep } };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int64_t began = clocks.wall;
+
+		keep_many(rows[i].r, rows[i].stamp, 110);
+		assert_int_equal(count_of(rows[i].r), 100); /* from 10 s on */
+		clocks.wall = began + 30 * 86400 * SECOND + 10 * SECOND;
+		run_all(rows[i].sweep);
+		assert_int_equal(count_of(rows[i].r), 100);
+		clocks.wall += 90 * SECOND;
+		run_all(rows[i].sweep);
+		assert_int_equal(count_of(rows[i].r), 36); /* 64 in one transaction */
+		run_all(rows[i].sweep);
+		assert_int_equal(count_of(rows[i].r), 10);
+	}
+}
+
+/* Host h1 is asked something, which is written in a group. */
+static void question(const char *id, const char *server)
+{
+	struct call *c = new_call(&admin);
+
+	assert_int_equal(wish_ask(c, "h1", "console", id, json_pack("{s:s}", "server", server)), 0);
+	assert_int_equal(group_take(c), 0);
+	call_free(c);
+}
+
+/* The number that a question is told with, and that the sum is that of all that is told. */
+static json_int_t told(const char *id)
+{
+	auto_of(json_decref) json_t *all = NULL;
+	json_t *doc, *of_kind;
+	const char *kind, *key;
+	char sum[TOLD_LEN];
+	uint64_t hash = 0;
+
+	assert_int_equal(ask(&agent, "GET", "/anyvf/v1/hosts/h1/desired", NULL, &all), 200);
+	json_object_foreach (all, kind, of_kind)
+		json_object_foreach (of_kind, key, doc)
+			hash ^= told_hash(kind, key, doc_int(doc, "generation"));
+	told_format(hash, sum);
+	assert_string_equal(doc_str(all, "told"), sum);
+	return doc_int(json_object_get(json_object_get(all, "console"), id), "generation");
+}
+
+static unsigned int answer(const char *id, json_int_t generation)
+{
+	char target[80], body[80];
+
+	snprintf(target, sizeof(target), "/anyvf/v1/hosts/h1/console/%s", id);
+	snprintf(body, sizeof(body), "{\"generation\": %lld, \"output\": \"x\"}",
+		 (long long)generation);
+	return ask(&agent, "PUT", target, body, NULL);
+}
+
+/* The number grows with each revision that writes the key, whoever deleted it in between; until it
+ * is on disk nobody is told, and no report is about it. */
+static void generations_are_the_stores(void **state)
+{
+	json_int_t first, second;
+
+	strcpy(agent.user_name, "anyvf-agent-h1");
+	question("q", "one");
+	assert_int_equal(ask(&agent, "GET", "/anyvf/v1/hosts/h1/desired", NULL, NULL),
+			 0); /* waits */
+	run_batch(f.eng);
+	first = told("q");
+	assert_true(first > 0);
+	question("q", "one");
+	run_batch(f.eng);
+	assert_int_equal(told("q"), first); /* no news */
+	question("q", "two");
+	assert_int_equal(answer("q", first), 409);
+	assert_int_equal(answer("q", 0), 409);
+	run_batch(f.eng);
+	second = told("q");
+	assert_true(second > first);
+	assert_int_equal(answer("q", first), 409);
+	assert_int_equal(answer("q", second), 204);
+	run_batch(f.eng);
+	assert_int_equal(told("q"), 0);
+	question("q", "two");
+	run_batch(f.eng);
+	assert_true(told("q") > second);
+}
+
+/* What an older version wrote has its number in it, as agents know it, until it is news. */
+static void a_document_of_a_former_version_keeps_its_number(void **state)
+{
+	json_int_t written;
+	struct call *c;
+
+	strcpy(agent.user_name, "anyvf-agent-h1");
+	question("other", "x");
+	run_batch(f.eng);
+	c = new_call(&admin);
+	written = (json_int_t)(call_revision(c) + 1) * 256 + 3; /* as it counted */
+	assert_int_equal(call_put(c, json_pack("{s:s,s:I}", "server", "one", "generation", written),
+				  "/host/h1/console/q"),
+			 0);
+	assert_int_equal(group_take(c), 0);
+	call_free(c);
+	run_batch(f.eng);
+	assert_int_equal(told("q"), written);
+	question("q", "one");
+	run_batch(f.eng);
+	assert_int_equal(told("q"), written); /* no news */
+	question("q", "two");
+	run_batch(f.eng);
+	assert_true(told("q") > written);
+	question("q", "one");
+	run_batch(f.eng);
+	assert_true(told("q") > written);
+}
+
+static void who_has_seen_more_than_is_here_is_sent_away(void **state)
+{
+	auto_of(json_decref) json_t *events = NULL;
+	const json_t *event;
+
+	strcpy(agent.user_name, "anyvf-agent-h1");
+	question("q", "one");
+	run_batch(f.eng);
+	assert_int_equal(ask(&agent, "GET", "/anyvf/v1/watch?host=h1&revision=1000000", NULL, NULL),
+			 503);
+	assert_int_equal(
+		ask(&agent, "GET", "/anyvf/v1/hosts/h1/desired?revision=1000000", NULL, NULL), 503);
+	assert_int_equal(ask(&agent, "GET", "/anyvf/v1/hosts/h1/desired?revision=x", NULL, NULL),
+			 400);
+	assert_int_equal(ask(&agent, "GET", "/anyvf/v1/watch?host=h1", NULL, NULL), 400);
+	assert_int_equal(ask(&agent, "GET", "/anyvf/v1/watch?host=h1&revision=0", NULL, &events),
+			 200);
+	event = json_array_get(json_object_get(events, "events"), 0);
+	assert_int_equal(doc_int(json_object_get(event, "doc"), "generation"), told("q"));
+	assert_int_equal(strlen(doc_str(events, "told")), TOLD_LEN - 1);
+	question("q", "two"); /* the sum waits for what is on its way */
+	json_decref(take(events));
+	assert_int_equal(ask(&agent, "GET", "/anyvf/v1/watch?host=h1&revision=0", NULL, &events),
+			 200);
+	assert_null(json_object_get(events, "told"));
+}
+
+/* So much changes elsewhere that what changed before is not known any more. */
+static void forget_history(void)
+{
+	for (unsigned int i = 0; i <= 8192 / 128; i++) {
+		struct call *c = new_call(&admin);
+
+		for (unsigned int n = 0; n < 128; n++)
+			assert_int_equal(call_put(c, json_pack("{s:i}", "n", i), "/else/%u", n), 0);
+		assert_int_equal(group_take(c), 0);
+		call_free(c);
+		run_batch(f.eng);
+	}
+}
+
+/* A watch from a revision of an agent that knows documents of this sum. Return: the status. */
+static int watch(json_int_t revision, const char *sum, json_t **answer)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "/anyvf/v1/watch?host=h1&revision=%lld%s%s",
+		 (long long)revision, sum ? "&told=" : "", sum ? sum : "");
+	return ask(&agent, "GET", path, NULL, answer);
+}
+
+static void who_knows_what_he_is_told_reads_nothing_again(void **state)
+{
+	auto_of(json_decref) json_t *all = NULL, *answer = NULL;
+	json_int_t revision;
+	const char *sum;
+
+	strcpy(agent.user_name, "anyvf-agent-h1");
+	question("q", "one");
+	run_batch(f.eng);
+	assert_int_equal(ask(&agent, "GET", "/anyvf/v1/hosts/h1/desired", NULL, &all), 200);
+	revision = doc_int(all, "revision");
+	sum = doc_str(all, "told");
+	forget_history();
+	assert_int_equal(watch(revision, NULL, NULL), 410);
+	assert_int_equal(watch(revision, "0000000000000000", NULL), 410);
+	assert_int_equal(watch(revision, sum, &answer), 200);
+	assert_int_equal(json_array_size(json_object_get(answer, "events")), 0);
+	assert_string_equal(doc_str(answer, "told"), sum);
+	assert_true(doc_int(answer, "revision") > revision);
+	question("q", "two");
+	run_batch(f.eng);
+	assert_int_equal(watch(revision, sum, NULL), 410);
+	revision = doc_int(answer, "revision");
+	json_decref(take(answer));
+	assert_int_equal(watch(revision, sum, &answer), 200); /* from there it is known */
+	assert_int_equal(json_array_size(json_object_get(answer, "events")), 1);
+}
+
+/* Time passes for an API that does its work meanwhile. */
+static void pass(int64_t us)
+{
+	for (; us > 0; us -= SECOND) {
+		run_all(liveness_listen);
+		clocks.mono += SECOND;
 	}
 }
 
@@ -211,9 +452,9 @@ static void a_step_of_the_wall_clock_ends_no_host(void **state)
 static void a_silent_host_is_down_though_the_wall_clock_stands(void **state)
 {
 	beat("h1");
-	clocks.mono += SILENT - 2 * SECOND;
+	pass(SILENT - 2 * SECOND);
 	assert_int_equal(count_up(), 1);
-	clocks.mono += 2 * SECOND;
+	pass(2 * SECOND);
 	clocks.wall -= 3600 * SECOND;
 	assert_int_equal(count_up(), 0);
 	run_all(liveness_mark);
@@ -222,11 +463,28 @@ static void a_silent_host_is_down_though_the_wall_clock_stands(void **state)
 	assert_int_equal(count_marked_alive(), 1);
 }
 
+/* What was sent meanwhile waits to be read; who is silent then as well is dead, later. */
+static void an_api_that_stood_still_takes_no_host_for_dead(void **state)
+{
+	beat("h1");
+	clocks.mono += 100 * SECOND;
+	assert_int_equal(count_up(), 1);
+	run_all(liveness_mark);
+	assert_int_equal(count_marked_alive(), 1);
+	pass(SILENT - 2 * SECOND);
+	assert_int_equal(count_up(), 1);
+	pass(2 * SECOND);
+	assert_int_equal(count_up(), 0);
+	run_all(liveness_mark);
+	clocks.mono += 100 * SECOND; /* and raises none */
+	assert_int_equal(count_up(), 0);
+}
+
 static void a_rack_dies_at_once(void **state)
 {
 	beat_all();
 	assert_int_equal(count_up(), HOSTS);
-	clocks.mono += SILENT;
+	pass(SILENT);
 	assert_int_equal(count_up(), 0); /* before any of them is marked */
 	assert_int_equal(count_marked_alive(), HOSTS);
 	assert_int_equal(run_all(liveness_mark), (HOSTS + STORE_OPS_MAX - 1) / STORE_OPS_MAX);
@@ -240,11 +498,12 @@ static void placement_counts_on_no_silent_host(void **state)
 	unsigned int n, alive = 0;
 
 	beat_all();
-	clocks.mono += SILENT;
+	pass(SILENT);
 	beat("h7");
 	c = new_call(&admin);
 	n = hosts_load(c, &hosts);
 	for (unsigned int i = 0; i < n; i++) {
+		assert_int_equal(hosts_look(c, &hosts[i]), 0);
 		alive += hosts[i].alive;
 		assert_true(hosts[i].alive == !strcmp(hosts[i].name, "h7"));
 	}
@@ -266,7 +525,7 @@ static void make_server(int i, const char *task)
 					      task ? json_string(task) : json_null(), "ports"),
 				    NULL),
 			 0);
-	assert_int_equal(run_commit(c), 0);
+	assert_int_equal(group_take(c), 0);
 	call_free(c);
 }
 
@@ -278,12 +537,79 @@ static void servers_being_deleted_do_not_wait_for_dead_hosts(void **state)
 	for (int i = 0; i < 2 * HOSTS; i++)
 		make_server(i % HOSTS, i < HOSTS ? "deleting" : NULL);
 	assert_int_equal(run_all(liveness_tell_gone), 1);
-	clocks.mono += SILENT;
+	pass(SILENT);
 	beat("h7");
 	run_all(liveness_tell_gone);
 	c = new_call(&admin);
 	assert_int_equal(res_count(c, &server_resource, "task_state", "deleting"), 1);
 	assert_int_equal(res_count(c, &server_resource, "project_id", "p1"), HOSTS + 1);
+	call_free(c);
+}
+
+static unsigned int count_wishes(const char *host)
+{
+	struct call *c = new_call(&admin);
+	struct cursor it = call_list(c, "/host/%s/", host);
+	unsigned int n = 0;
+
+	while (cursor_next(&it))
+		n++;
+	call_free(c);
+	return n;
+}
+
+static void say_of(const char *host, bool forced_down)
+{
+	auto_of(json_decref) json_t *said = json_pack("{s:b}", "forced_down", forced_down);
+	struct call *c = new_call(&admin);
+
+	assert_int_equal(host_set(c, host, said), 0);
+	assert_int_equal(group_take(c), 0);
+	call_free(c);
+}
+
+/* What stands on h1: a server and a port that were deleted, and others that were not. */
+static void wish_for_the_end(void)
+{
+	struct call *c = new_call(&admin);
+
+	for (int gone = 0; gone < 2; gone++) {
+		assert_int_equal(call_put(c, json_pack("{s:b}", "deleted", gone),
+					  "/host/h1/server/s%d", gone),
+				 0);
+		assert_int_equal(call_put(c,
+					  json_pack("{s:b,s:s,s:s,s:i}", "released", gone,
+						    "network", "n", "pf", "p1", "vf", gone),
+					  "/host/h1/port/p%d", gone),
+				 0);
+		assert_int_equal(call_put(c, json_pack("{s:s}", "port", gone ? "p1" : "p0"),
+					  "/vf/h1/p1/%d", gone),
+				 0);
+	}
+	assert_int_equal(group_take(c), 0);
+	call_free(c);
+}
+
+static void who_is_forced_down_gives_back_what_was_deleted(void **state)
+{
+	struct call *c;
+
+	beat_all();
+	wish_for_the_end();
+	pass(SILENT);
+	run_all(liveness_tell_gone);
+	assert_int_equal(count_wishes("h1"), 4);
+	beat("h1");
+	say_of("h1", true);
+	run_all(liveness_tell_gone); /* it lives: it can say so itself */
+	assert_int_equal(count_wishes("h1"), 4);
+	pass(SILENT);
+	run_all(liveness_tell_gone);
+	assert_int_equal(count_wishes("h1"), 2);
+	c = new_call(&admin);
+	assert_non_null(call_get(c, "/host/h1/server/s0"));
+	assert_non_null(call_get(c, "/vf/h1/p1/0"));
+	assert_null(call_get(c, "/vf/h1/p1/1"));
 	call_free(c);
 }
 
@@ -304,12 +630,12 @@ static void make_network(const char *id, unsigned int n)
 					      "p1", "ip_version", 4, "cidr", "10.1.0.0/16"),
 				    NULL),
 			 0);
-	assert_int_equal(run_commit(c), 0);
+	assert_int_equal(group_take(c), 0);
 	for (unsigned int i = 0; i < n; i++) {
 		assert_int_equal(call_put(c, json_pack("{s:s,s:i}", "pf", "p1", "generation", 1),
 					  "/host/h%u/network/%s", i, id),
 				 0);
-		assert_int_equal(run_commit(c), 0);
+		assert_int_equal(group_take(c), 0);
 	}
 	call_free(c);
 }
@@ -327,7 +653,7 @@ static void change_network(const char *id)
 
 	c->service = &network_service;
 	assert_int_equal(network_changed(c, id), 0);
-	assert_int_equal(run_commit(c), 0);
+	assert_int_equal(group_take(c), 0);
 	call_free(c);
 	sync_all();
 }
@@ -382,7 +708,7 @@ static void each_host_has_a_service_port_of_its_own(void **state)
 	assert_true(cursor_next(&it));
 	c->service = &network_service;
 	assert_int_equal(res_delete(c, &subnet_resource, doc_text(it.doc, "id")), 0);
-	assert_int_equal(run_commit(c), 0);
+	assert_int_equal(group_take(c), 0);
 	call_free(c);
 	sync_all();
 	assert_int_equal(count_service_ports(net_id), 0);
@@ -398,7 +724,7 @@ static void a_network_that_goes_takes_all_service_ports_along(void **state)
 	c = new_call(&admin);
 	c->service = &network_service;
 	assert_int_equal(res_delete(c, &network_resource, net_id), 0);
-	assert_int_equal(run_commit(c), 0);
+	assert_int_equal(group_take(c), 0);
 	call_free(c);
 	sync_all();
 	c = new_call(&admin);
@@ -429,7 +755,7 @@ static void the_port_of_all_hosts_becomes_the_firsts(void **state)
 		0);
 	snprintf(id, sizeof(id), "%s", doc_text(port, "id"));
 	assert_int_equal(call_put(c, json_pack("{s:s}", "port", id), "/dhcp/%s", net_id), 0);
-	assert_int_equal(run_commit(c), 0);
+	assert_int_equal(group_take(c), 0);
 	call_free(c);
 	sync_all();
 	assert_int_equal(count_service_ports(net_id), 3);
@@ -463,7 +789,7 @@ static void the_port_of_no_host_goes(void **state)
 				  "/dhcp/%s", net_id),
 			 0);
 	assert_int_equal(call_put(c, json_pack("{s:s}", "port", net_id), "/dhcp/gone"), 0);
-	assert_int_equal(run_commit(c), 0);
+	assert_int_equal(group_take(c), 0);
 	call_free(c);
 	sync_all();
 	c = new_call(&admin);
@@ -480,11 +806,18 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(unknown_words_of_agents_are_passed_over),
 		T(unknown_words_of_reports_are_passed_over),
+		T(generations_are_the_stores),
+		T(a_document_of_a_former_version_keeps_its_number),
+		T(who_has_seen_more_than_is_here_is_sent_away),
+		T(who_knows_what_he_is_told_reads_nothing_again),
+		T(what_is_long_over_is_forgotten),
 		T(a_step_of_the_wall_clock_ends_no_host),
 		T(a_silent_host_is_down_though_the_wall_clock_stands),
+		T(an_api_that_stood_still_takes_no_host_for_dead),
 		T(a_rack_dies_at_once),
 		T(placement_counts_on_no_silent_host),
 		T(servers_being_deleted_do_not_wait_for_dead_hosts),
+		T(who_is_forced_down_gives_back_what_was_deleted),
 		T(each_host_has_a_service_port_of_its_own),
 		T(a_network_that_goes_takes_all_service_ports_along),
 		T(the_port_of_all_hosts_becomes_the_firsts),

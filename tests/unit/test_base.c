@@ -53,8 +53,13 @@ static void err_keeps_the_first_message(void **state)
 
 static void mac_reads_what_it_writes_and_refuses_the_rest(void **state)
 {
-	static const char *const bad[] = { "", "a", "00:11:22:33:44", "00:11:22:33:44:55:66",
-					   "00:11:22:33:44:5g", "001122334455", "00:11:22:33:44:555",
+	static const char *const bad[] = { "",
+					   "a",
+					   "00:11:22:33:44",
+					   "00:11:22:33:44:55:66",
+					   "00:11:22:33:44:5g",
+					   "001122334455",
+					   "00:11:22:33:44:555",
 					   "00::11:22:33:44" };
 	struct mac m = { 0 };
 	char text[MAC_STR_LEN];
@@ -74,8 +79,9 @@ static void vlan_lists_survive_a_round_trip(void **state)
 	static const struct {
 		const char *text;
 		int rc;
-	} bad[] = { { "", -EINVAL },   { "4096", -ERANGE }, { "30-20", -ERANGE },
-		    { "10,", -EINVAL }, { "1-2-3", -EINVAL }, { "x", -EINVAL }, { "-5", -EINVAL } };
+	} bad[] = { { "", -EINVAL },	{ "4096", -ERANGE },  { "30-20", -ERANGE },
+		    { "10,", -EINVAL }, { "1-2-3", -EINVAL }, { "x", -EINVAL },
+		    { "-5", -EINVAL } };
 	struct vlan_set v;
 	char text[64];
 
@@ -204,9 +210,32 @@ static void file_lock_names_the_holder(void **state)
 	assert_non_null(strstr(e.msg, pid));
 }
 
+/* As a daemon that was killed leaves the process it works in. */
+static void file_lock_waits_for_a_dead_holders_child(void **state)
+{
+	char path[128];
+	pid_t holder;
+	int status;
+
+	snprintf(path, sizeof(path), "%s/orphan", dir);
+	holder = fork();
+	if (!holder) {
+		if (file_lock(path, NULL) < 0)
+			_exit(1);
+		if (!fork())
+			usleep(1000000);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(holder, &status, 0), holder);
+	assert_int_equal(status, 0);
+	auto_close int fd = file_lock(path, NULL);
+	assert_true(fd >= 0);
+}
+
 struct seen {
 	struct loop *loop;
 	struct loop_fd *src;
+	struct loop_timer *timer;
 	int calls;
 };
 
@@ -250,6 +279,77 @@ static void loop_runs_timers_posts_signals_and_fds(void **state)
 	assert_int_equal(s.calls, 1);
 	close(pair[0]);
 	close(pair[1]);
+}
+
+#define TIMERS 500
+
+static struct alarm {
+	struct loop_timer *timer;
+	uint64_t due_ms;
+	unsigned int rings;
+} alarms[TIMERS];
+static uint64_t last_due_ms;
+static unsigned int n_rings;
+
+/* In their order; each third ends another one, and each fifth itself. */
+static void ring(void *arg)
+{
+	struct alarm *a = arg;
+	unsigned int i = (unsigned int)(a - alarms);
+
+	assert_true(a->due_ms >= last_due_ms && loop_now_ms() >= a->due_ms);
+	last_due_ms = a->due_ms;
+	a->rings++;
+	n_rings++;
+	if (i % 3 == 0)
+		loop_timer_del(take(alarms[(i + 7) % TIMERS].timer));
+	if (i % 5 == 0)
+		loop_timer_del(take(a->timer));
+}
+
+static void timers_ring_in_order_and_may_end_each_other(void **state)
+{
+	auto_of(loop_free) struct loop *loop = loop_new(NULL);
+	unsigned int left = 0;
+
+	srand(1);
+	for (unsigned int i = 0; i < TIMERS; i++) {
+		uint64_t first_ms = (uint64_t)(rand() % 20);
+
+		alarms[i].timer =
+			loop_timer_add(loop, i % 2 ? first_ms : UINT64_MAX, 0, ring, &alarms[i]);
+		do { /* those that are armed move; within a millisecond, so that we know which */
+			alarms[i].due_ms = loop_now_ms() + first_ms;
+			loop_timer_set(alarms[i].timer, first_ms, 0);
+		} while (alarms[i].due_ms != loop_now_ms() + first_ms);
+	}
+	while (loop_now_ms() < alarms[TIMERS - 1].due_ms + 25)
+		loop_turn(loop, 5);
+	loop_turn(loop, 0);
+	for (unsigned int i = 0; i < TIMERS; i++) {
+		assert_true(alarms[i].rings == 1 || (!alarms[i].rings && !alarms[i].timer));
+		left += alarms[i].timer != NULL;
+	}
+	assert_in_range(n_rings, TIMERS / 2, TIMERS - 1);
+	assert_in_range(left, 1, TIMERS / 2 + TIMERS / 5);
+}
+
+static void again(void *arg)
+{
+	struct seen *s = arg;
+
+	s->calls++;
+	loop_timer_set(s->timer, 0, 0);
+}
+
+static void what_a_timer_arms_is_for_a_later_turn(void **state)
+{
+	auto_of(loop_free) struct loop *loop = loop_new(NULL);
+	struct seen s = { .loop = loop };
+
+	s.timer = loop_timer_add(loop, 0, 0, again, &s);
+	loop_turn(loop, 0);
+	assert_int_equal(s.calls, 1);
 }
 
 static void sockets_pass_descriptors(void **state)
@@ -390,17 +490,24 @@ static void conf_says_where_the_api_is(void **state)
 		{ "[api]\ntls_key = k\n", "https://127.0.0.1:5000" },
 		{ "[api]\ntls_key = k\n[agent]\napi = https://api.example.net/\n",
 		  "https://api.example.net" },
+		{ "[agent]\napi = http://a:1/, http://b:2,,http://c:3/\n",
+		  "http://a:1 http://b:2 http://c:3" },
+		{ "[agent]\napi = ,\n", "" },
 	};
 	char path[128], url[64];
 
 	snprintf(path, sizeof(path), "%s/anyvf.conf", dir);
 	for (unsigned int i = 0; i < ARRAY_LEN(rows); i++) {
 		auto_of(conf_free) struct conf *c = NULL;
+		char all[128] = "";
 
 		file_replace(path, rows[i].conf, strlen(rows[i].conf), 0600, NULL);
 		assert_int_equal(conf_open(path, &c, NULL), 0);
-		conf_api_url(c, url, sizeof(url));
-		assert_string_equal(url, rows[i].url);
+		for (unsigned int n = 0; conf_api_url(c, n, url, sizeof(url)); n++)
+			snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s",
+				 n ? " " : "", url);
+		assert_string_equal(all, rows[i].url);
+		assert_string_equal(url, "");
 	}
 }
 
@@ -473,7 +580,10 @@ int main(void)
 		cmocka_unit_test(file_replace_is_durable_when_it_returns),
 		cmocka_unit_test(what_a_killed_writer_left_is_swept),
 		cmocka_unit_test(file_lock_names_the_holder),
+		cmocka_unit_test(file_lock_waits_for_a_dead_holders_child),
 		cmocka_unit_test(loop_runs_timers_posts_signals_and_fds),
+		cmocka_unit_test(timers_ring_in_order_and_may_end_each_other),
+		cmocka_unit_test(what_a_timer_arms_is_for_a_later_turn),
 		cmocka_unit_test(sockets_pass_descriptors),
 		cmocka_unit_test(sockets_of_a_path_are_bounded),
 		cmocka_unit_test(spawn_run_reports_output_status_and_time),

@@ -29,15 +29,16 @@ static int teardown(void **state)
 	return 0;
 }
 
+static const struct domxml_disk disks[] = { { "/d", "/b", "raw" }, { "/own", "/its", "qcow2" } };
+
 static struct domxml example(void)
 {
 	return (struct domxml){ .server = &server,
 				.kernel = "/k",
 				.initrd = "/i",
 				.cmdline = "console=ttyS0 <x>",
-				.disk = "/d",
-				.base = "/b",
-				.base_driver = "raw",
+				.n_disks = 1,
+				.disks = disks,
 				.drive = "/c",
 				.console = "/log",
 				.n_ports = 1,
@@ -124,6 +125,23 @@ static void domxml_build_boots_the_disk_without_a_kernel(void **state)
 	assert_null(strstr(xml, "<cmdline>"));
 }
 
+static void domxml_build_puts_a_rescued_disk_behind_the_one_that_boots(void **state)
+{
+	struct domxml d = example();
+	auto_free char *xml = NULL;
+	const char *first, *own, *drive;
+
+	d.n_disks = 2;
+	xml = domxml_build(&d);
+	first = strstr(xml, "'/d'");
+	own = strstr(xml, "'/own'");
+	drive = strstr(xml, "'/c'");
+	assert_true(first && own > first && drive > own);
+	assert_true(strstr(first, "'vda'") < own);
+	assert_true(strstr(own, "type='qcow2'/>\n        <source file='/its'") < drive);
+	assert_true(strstr(own, "'vdb'") < drive && strstr(drive, "'vdc'"));
+}
+
 static void domxml_build_escapes_control_characters(void **state)
 {
 	struct domxml d = example();
@@ -142,6 +160,7 @@ int main(void)
 		cmocka_unit_test(domxml_build_writes_a_direct_kernel_guest_on_vhostuser),
 		cmocka_unit_test(domxml_build_overrides_only_what_it_must),
 		cmocka_unit_test(domxml_build_boots_the_disk_without_a_kernel),
+		cmocka_unit_test(domxml_build_puts_a_rescued_disk_behind_the_one_that_boots),
 		cmocka_unit_test(domxml_build_escapes_control_characters),
 	};
 

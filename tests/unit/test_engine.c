@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
-#include "api_call.h"
+#include "api_engine.h"
 
 static const char *const colours[] = { "red", "green", NULL };
 static const struct resource box_resource;
@@ -134,57 +134,13 @@ static const struct auth admin = { "u1", "admin", "default", SCOPE_PROJECT, "p1"
 static const struct auth member = { "u2", "demo", "default", SCOPE_PROJECT, "p2", "", ROLE_MEMBER };
 static const struct auth other = { "u3", "eve", "default", SCOPE_PROJECT, "p3", "", ROLE_MEMBER };
 
-struct fix {
-	char dir[64];
-	struct loop *loop;
-	struct store *store;
-	struct engine *eng;
-};
-
-static void open_engine(struct fix *f, const struct feature *const *list)
-{
-	struct engine_opts opts = { .features = list, .state_dir = f->dir };
-
-	engine_close(take(f->eng));
-	opts.loop = f->loop;
-	opts.store = f->store;
-	assert_int_equal(engine_open(&opts, &f->eng, NULL), 0);
-}
-
-static void open_fix(struct fix *f, const char *url)
-{
-	assert_int_equal(store_open(url, &f->store, NULL), 0);
-	open_engine(f, features);
-}
-
 static int setup(void **state)
 {
-	struct fix *f = calloc(1, sizeof(*f));
-
-	strcpy(f->dir, "/tmp/anyvf-engine-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	f->loop = loop_new(NULL);
-	open_fix(f, "mem:");
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fix *f = *state;
-	char cmd[96];
-
-	engine_close(f->eng);
-	store_close(f->store);
-	loop_free(f->loop);
-	snprintf(cmd, sizeof(cmd), "rm -r %s", f->dir);
-	assert_int_equal(system(cmd), 0);
-	free(f);
-	return 0;
+	return api_engine_bare(state, features);
 }
 
 /* One call; the answer as text in buf. */
-static unsigned int ask(struct fix *f, const struct auth *who, const char *method,
+static unsigned int ask(struct api_engine *f, const struct auth *who, const char *method,
 			const char *target, const char *body, char buf[4096])
 {
 	auto_of(json_decref) json_t *reply = NULL;
@@ -195,7 +151,8 @@ static unsigned int ask(struct fix *f, const struct auth *who, const char *metho
 	return status;
 }
 
-static unsigned int make(struct fix *f, const struct auth *who, const char *members, char id[64])
+static unsigned int make(struct api_engine *f, const struct auth *who, const char *members,
+			 char id[64])
 {
 	char body[600], buf[4096];
 	unsigned int status;
@@ -207,7 +164,7 @@ static unsigned int make(struct fix *f, const struct auth *who, const char *memb
 	return status;
 }
 
-static unsigned int count_pots(struct fix *f)
+static unsigned int count_pots(struct api_engine *f)
 {
 	struct cursor it = cache_list(f->eng->cache, "/pot/");
 	unsigned int n = 0;
@@ -224,7 +181,7 @@ static void assert_has(const char *text, const char *part)
 }
 
 #define FIX                                                                                        \
-	struct fix *f = *state;                                                                    \
+	struct api_engine *f = *state;                                                             \
 	char buf[4096] = "", id[64] = "", path[128];                                               \
 	(void)buf;                                                                                 \
 	(void)id;                                                                                  \
@@ -389,7 +346,7 @@ static void old_documents_have_the_defaults_of_new_rows(void **state)
 					      "4b0c-a8a0-c30b8c4d1bb1"),
 					     "size=1&shared=0" };
 	static const char *const misses[] = { "size=2", "shared=true", "colour=red" };
-	struct fix *f = *state;
+	struct api_engine *f = *state;
 	char buf[4096], path[128];
 	struct call *c = run_new(f->eng, NULL);
 
@@ -397,7 +354,7 @@ static void old_documents_have_the_defaults_of_new_rows(void **state)
 		call_put(c, json_pack("{s:s,s:s,s:s}", "id", id, "name", "old", "project_id", "p2"),
 			 "/box/%s", id),
 		0);
-	assert_int_equal(run_commit(c), 0);
+	assert_int_equal(group_take(c), 0);
 	call_free(c);
 	for (size_t i = 0; i < ARRAY_LEN(finds) + ARRAY_LEN(misses); i++) {
 		bool found = i < ARRAY_LEN(finds);
@@ -417,7 +374,7 @@ static void old_documents_have_the_defaults_of_new_rows(void **state)
 /* A row that is found by its index, and has a default. */
 static void old_documents_are_found_by_new_indexes(void **state)
 {
-	struct fix *f = *state;
+	struct api_engine *f = *state;
 	struct call *c = run_new(f->eng, NULL);
 
 	assert_int_equal(call_put(c, json_pack("{s:s}", "id", "b1"), "/box/b1"), 0);
@@ -457,33 +414,6 @@ static void list_refuses_what_neutron_refuses(void **state)
 	assert_int_equal(ask(f, &member, "GET", "/elsewhere", NULL, buf), 404);
 }
 
-static void a_stale_cache_is_told_and_read_again(void **state)
-{
-	FIX;
-	struct store_txn txn = { .n_ops = 0 };
-	struct call *c;
-	json_t *label = json_object();
-
-	/* Another replica claims the label behind our back. */
-	store_txn_put(&txn, "/label/a", label);
-	store_apply(f->store, &txn, NULL, NULL);
-	store_txn_clear(&txn);
-	json_decref(label);
-	c = run_new(f->eng, NULL);
-	c->service = &test_service;
-	c->auth = &admin;
-	c->body = json_loads("{\"box\":{\"name\":\"a\"}}", 0, NULL);
-	assert_int_equal(res_handle_create(c, &box_resource), 0);
-	assert_int_equal(run_commit(c), -EAGAIN);
-	call_reset(c);
-	assert_int_equal(res_handle_create(c, &box_resource), -EEXIST);
-	assert_has(c->priv->fault_text, "Name a is taken.");
-	call_undo(c);
-	call_free(c);
-	ask(f, &admin, "GET", "/test/v2.0/boxes", NULL, buf);
-	assert_string_equal(buf, "{\"boxes\":[]}");
-}
-
 static unsigned int waited; /* what wait_for_word ended with */
 static int note_word(struct call *c)
 {
@@ -494,7 +424,7 @@ static int note_word(struct call *c)
 	return rc;
 }
 
-static struct call *start_wait(struct fix *f)
+static struct call *start_wait(struct api_engine *f)
 {
 	struct call *c = run_new(f->eng, NULL);
 
@@ -516,7 +446,7 @@ static void a_waiting_call_wakes_on_its_change(void **state)
 	assert_int_equal(waited, 0);
 	c = run_new(f->eng, NULL);
 	call_put(c, json_pack("{s:i}", "n", 1), "/word/1");
-	assert_int_equal(run_commit(c), 0);
+	assert_int_equal(group_take(c), 0);
 	call_free(c);
 	assert_int_equal(waited, 0);
 	run_batch(f->eng);
@@ -527,14 +457,15 @@ static void a_failed_flush_takes_the_cache_back(void **state)
 {
 	FIX;
 	struct rlimit old, tight = { 40000, 40000 };
-	auto_of(json_decref) json_t *mark = json_object();
+	auto_of(record_unref) struct record *mark = record_of_text("{}", 2);
 	char url[96];
 	unsigned int status = 201, n = 0;
 
 	engine_close(take(f->eng));
 	store_close(take(f->store));
 	snprintf(url, sizeof(url), "%s/db", f->dir);
-	open_fix(f, url);
+	assert_int_equal(store_open(url, NULL, &f->store, NULL), 0);
+	api_engine_over(f, features);
 	assert_int_equal(make(f, &admin, "\"name\":\"kept\"", id), 201);
 	run_batch(f->eng);
 	assert_int_equal(cache_set(f->eng->cache, "/mark", 1, mark), 0); /* not in the store */
@@ -561,7 +492,7 @@ static void a_failed_flush_takes_the_cache_back(void **state)
 static void a_feature_adds_rows_and_hooks_to_anothers_resource(void **state)
 {
 	FIX;
-	open_engine(f, painted);
+	api_engine_over(f, painted);
 	assert_int_equal(make(f, &member, "\"name\":\"a\",\"paint\":\"blood\"", NULL), 409);
 	assert_int_equal(make(f, &member, "\"name\":\"a\",\"paint\":\"oil\"", id), 201);
 	assert_int_equal(make(f, &member, "\"name\":\"b\"", NULL), 201);
@@ -579,9 +510,9 @@ static void a_feature_adds_rows_and_hooks_to_anothers_resource(void **state)
 static void a_feature_that_is_left_out_leaves_no_trace(void **state)
 {
 	FIX;
-	open_engine(f, painted);
+	api_engine_over(f, painted);
 	assert_int_equal(make(f, &member, "\"name\":\"a\",\"paint\":\"oil\"", id), 201);
-	open_engine(f, features);
+	api_engine_over(f, features);
 	assert_int_equal(make(f, &member, "\"name\":\"b\",\"paint\":\"oil\"", NULL), 400);
 	assert_int_equal(ask(f, &member, "GET", "/test/v2.0/boxes?paint=oil", NULL, buf), 400);
 	ask(f, &member, "PUT", AT(id), "{\"box\":{\"size\":2}}", buf);
@@ -596,7 +527,7 @@ static void what_a_feature_keeps_is_found_by_it_alone(void **state)
 	FIX;
 	struct call *c;
 
-	open_engine(f, painted);
+	api_engine_over(f, painted);
 	c = run_new(f->eng, NULL);
 	assert_string_equal(call_kept(c, &paint_feature), "brush");
 	assert_null(call_kept(c, &box_feature));
@@ -636,7 +567,7 @@ static void query_and_path_are_decoded_strictly(void **state)
 	assert_int_equal(args_parse("a=%", &args), -EINVAL);
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, api_engine_end)
 
 int main(void)
 {
@@ -652,7 +583,6 @@ int main(void)
 		T(old_documents_have_the_defaults_of_new_rows),
 		T(old_documents_are_found_by_new_indexes),
 		T(list_refuses_what_neutron_refuses),
-		T(a_stale_cache_is_told_and_read_again),
 		T(a_waiting_call_wakes_on_its_change),
 		T(a_failed_flush_takes_the_cache_back),
 		T(a_feature_adds_rows_and_hooks_to_anothers_resource),

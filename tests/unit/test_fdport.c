@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ports of one descriptor, over a datagram socket pair that stands for a tap. */
 #include <errno.h>
+#include <linux/if_packet.h>
 #include <linux/virtio_net.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -24,8 +28,7 @@ static uint8_t scratch[PORT_SCRATCH];
 /* Both kinds: one frame a system call, and many. */
 static int read_one(struct fdport *p, struct fdport_got *out, unsigned int n)
 {
-	struct iovec iov[2] = { { &out->h, sizeof(out->h) },
-				{ p->arena + p->used, FDPORT_ROOM } };
+	struct iovec iov[2] = { { &out->h, sizeof(out->h) }, { p->arena + p->used, FDPORT_ROOM } };
 	ssize_t len = readv(p->fd, iov, 2);
 
 	out->bytes = p->arena + p->used;
@@ -182,7 +185,9 @@ static void a_tag_is_inserted_and_moves_the_checksum(void **state)
 /* To one, to a group and to all, without a tag and with one, which counts. */
 static void counters_equal_frames(void **state)
 {
-	static const struct mac dsts[] = { { { 2 } }, { { 1, 0, 0x5e } }, { { 255, 255, 255, 255, 255, 255 } } };
+	static const struct mac dsts[] = { { { 2 } },
+					   { { 1, 0, 0x5e } },
+					   { { 255, 255, 255, 255, 255, 255 } } };
 
 	for (unsigned int i = 0; i < 6; i++) {
 		struct frame f = frame_make("0123456789", 10);
@@ -229,7 +234,9 @@ static int read_scripted(struct fdport *p, struct fdport_got *out, unsigned int 
 /* A packet socket takes the frame along that it cannot tell: what is behind it is not to wait. */
 static void an_odd_error_is_a_counted_drop_and_the_next_frame_is_read(void **state)
 {
-	static const ssize_t script[8] = { 60, -EINVAL, 60, -ENOMEM, -ENETDOWN, 60, -EAGAIN, -EAGAIN };
+	static const ssize_t script[8] = {
+		60, -EINVAL, 60, -ENOMEM, -ENETDOWN, 60, -EAGAIN, -EAGAIN
+	};
 
 	memcpy(answers, script, sizeof(answers));
 	assert_int_equal(fdport_rx(&fp->queue, &burst, read_scripted), 3);
@@ -308,9 +315,166 @@ static void would_block_and_a_lost_device_are_counted_drops(void **state)
 	assert_int_equal(stats.drops[DROP_NOT_READY], 1);
 }
 
+static unsigned int down; /* so many calls hear that the netdev is down, or was */
+
+int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags)
+{
+	if (!down)
+		return (int)syscall(SYS_sendmmsg, fd, msgs, n, flags);
+	down--;
+	errno = ENETDOWN;
+	return -1;
+}
+
+static void a_netdev_that_was_down_takes_the_frame_one_that_is_does_not(void **state)
+{
+	struct frame f = frame_make("x", 1);
+	uint8_t got[128];
+
+	down = 1;
+	tx(&f, 0);
+	assert_int_equal(recv(far, got, sizeof(got), 0), sizeof(struct virtio_net_hdr) + 15);
+	assert_int_equal(stats.rx_packets, 1);
+	down = 2;
+	tx(&f, 0);
+	assert_int_equal(stats.drops[DROP_LINK_DOWN], 1);
+	assert_int_equal(stats.rx_packets, 1);
+}
+
 #define EACH(test)                                                                                 \
 	cmocka_unit_test_setup_teardown(test, setup, teardown),                                    \
 		cmocka_unit_test_setup_teardown(test, setup_many, teardown)
+
+static struct tpacket2_hdr *slot(unsigned int i)
+{
+	return (void *)(fp->ring.slots + (i % PACKET_SLOTS) * PACKET_SLOT);
+}
+
+/* As the kernel fills it. */
+static void slot_fill(unsigned int i, uint32_t status, uint16_t tci, uint32_t len, uint32_t snaplen)
+{
+	struct tpacket2_hdr *h = slot(i);
+
+	h->tp_mac = 92;
+	h->tp_len = len;
+	h->tp_snaplen = snaplen;
+	h->tp_vlan_tci = tci;
+	h->tp_vlan_tpid = 0x88a8;
+	memset((uint8_t *)h + 82, 0, 10);
+	memcpy((uint8_t *)h + 92, plain, sizeof(plain));
+	h->tp_status = TP_STATUS_USER | status;
+}
+
+/* Memory that stands for the kernel's. */
+static void ring_give(uint32_t at)
+{
+	fp->ring.slots = mmap(NULL, PACKET_RING, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	fp->ring.at = at;
+}
+
+static void slots_and_the_queue_are_read_in_order(void **state)
+{
+	static const unsigned int lens[] = { 60, 61, 5000, 5001, 62, 63 };
+	const uint32_t vlan = TP_STATUS_VLAN_VALID | TP_STATUS_VLAN_TPID_VALID;
+
+	ring_give(PACKET_SLOTS - 2); /* it goes round */
+	slot_fill(PACKET_SLOTS - 2, 0, 0, 60, 60);
+	slot_fill(PACKET_SLOTS - 1, vlan, 0x2005, 61, 61);
+	slot_fill(0, TP_STATUS_COPY, 0, 5000, 1900);
+	far_send((struct virtio_net_hdr){ 0 }, plain, sizeof(plain), 5000);
+	slot_fill(1, TP_STATUS_COPY, 0, 5001, 1900);
+	far_send((struct virtio_net_hdr){ 0 }, plain, sizeof(plain), 5001);
+	slot_fill(2, 0, 0, 62, 62);
+	slot_fill(3, 0, 0, 5002, 1900);		     /* the queue was full */
+	slot_fill(4, TP_STATUS_COPY, 0, 5003, 1900); /* and somebody has taken this one */
+	slot_fill(5, 0, 0, 63, 63);
+	assert_int_equal(rx(), 6);
+	assert_false(burst.more);
+	for (unsigned int i = 0; i < 6; i++)
+		assert_int_equal(burst.frames[i].len, lens[i]);
+	assert_int_equal(burst.frames[1].tag, TAG_MAKE(0x88a8, 1, 5));
+	assert_int_equal(burst.drops[DROP_NO_BUFFER], 1);
+	assert_int_equal(burst.drops[DROP_MALFORMED], 1);
+	assert_true(slot(5)->tp_status & TP_STATUS_USER); /* frames are in use until then */
+	packet_rx_done(&fp->queue);
+	for (unsigned int i = 0; i < 8; i++)
+		assert_int_equal(slot(PACKET_SLOTS - 2 + i)->tp_status, TP_STATUS_KERNEL);
+	assert_int_equal(fp->ring.at, PACKET_SLOTS + 6);
+	burst.n = 0;
+	assert_int_equal(rx(), 0);
+}
+
+/* Frames were lost or not, taken or not since the last look, and are there or not. */
+static void a_ring_is_deaf_when_frames_are_lost_though_it_stays_empty(void **state)
+{
+	assert_false(packet_ring_deaf(fp, 1)); /* there is none */
+	ring_give(0);
+	for (unsigned int row = 0; row < 8; row++) {
+		bool lost = row & 1, moved = row & 2, filled = row & 4;
+
+		fp->ring.at += moved;
+		slot(2047)->tp_status = filled ? TP_STATUS_USER : TP_STATUS_KERNEL;
+		assert_int_equal(packet_ring_deaf(fp, lost), lost && !moved && !filled);
+	}
+	fp->ring.at += PACKET_SLOTS; /* a whole lap */
+	assert_false(packet_ring_deaf(fp, 1));
+}
+
+static void without_its_ring_a_socket_is_read_by_calls(void **state)
+{
+	ring_give(5);
+	fp->queue.slow_rx = false;
+	slot_fill(5, 0, 0, 60, 60);
+	assert_int_equal(rx(), 1);
+	packet_rx_done(&fp->queue);
+	packet_ring_drop(fp);
+	assert_true(fp->queue.slow_rx);
+	far_send((struct virtio_net_hdr){ 0 }, plain, sizeof(plain), 61);
+	burst.n = 0;
+	assert_int_equal(rx(), 1);
+	packet_rx_done(&fp->queue);
+	assert_int_equal(burst.frames[0].len, 61);
+	packet_ring_map(fp); /* such a socket gives none */
+	assert_null(fp->ring.slots);
+	assert_true(fp->queue.slow_rx);
+}
+
+/* Sockets without groups stand for packet sockets: what the kernel says is not of interest here. */
+static void each_socket_of_a_port_is_a_source(void **state)
+{
+	struct fdport *first = fp, *more;
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, pair), 0);
+	assert_int_equal(fdport_new(pair[0], fp->port.ops, PACKET_ARENA, &more, NULL), 0);
+	assert_true(packet_fanout(fp, more, NULL) < 0);
+	assert_true(packet_hear(fp, NULL) < 0);
+	assert_int_equal(fp->port.n_queues, 1); /* and it is still ours */
+	more->queue.port = &fp->port;
+	fp->port.queues[fp->port.n_queues++] = &more->queue;
+	far_send((struct virtio_net_hdr){ 0 }, plain, sizeof(plain), 60);
+	assert_int_equal(fp->port.ops->rx(&more->queue, &burst), 0);
+	far = (close(far), pair[1]);
+	far_send((struct virtio_net_hdr){ 0 }, plain, sizeof(plain), 61);
+	assert_int_equal(fp->port.ops->rx(&more->queue, &burst), 1);
+	assert_int_equal(burst.frames[0].len, 61);
+	fp = more;
+	ring_give(7); /* each has its own */
+	slot_fill(7, 0, 0, 62, 62);
+	fp = first;
+	burst.n = 0;
+	assert_int_equal(rx(), 1);
+	assert_int_equal(burst.frames[0].len, 60);
+	burst.n = 0;
+	if (fp->port.ops == &ops_many) {
+		assert_int_equal(packet_rx(&more->queue, &burst), 1);
+		assert_int_equal(burst.frames[0].len, 62);
+		packet_rx_done(&more->queue);
+		assert_int_equal(more->ring.at, 8);
+	}
+	assert_int_equal(first->ring.at, 0);
+}
 
 int main(void)
 {
@@ -319,13 +483,24 @@ int main(void)
 		EACH(nonsense_is_counted_by_reason),
 		cmocka_unit_test_setup_teardown(a_turn_is_bounded_in_frames_and_bytes, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(slots_and_the_queue_are_read_in_order, setup_many,
+						teardown),
+		cmocka_unit_test_setup_teardown(
+			a_ring_is_deaf_when_frames_are_lost_though_it_stays_empty, setup_many,
+			teardown),
+		cmocka_unit_test_setup_teardown(without_its_ring_a_socket_is_read_by_calls,
+						setup_many, teardown),
+		EACH(each_socket_of_a_port_is_a_source),
 		EACH(a_tag_is_inserted_and_moves_the_checksum),
 		EACH(counters_equal_frames),
 		EACH(payload_in_many_pieces_arrives_whole),
 		EACH(a_batch_is_sent_in_order_without_those_that_fail),
 		EACH(a_burst_is_read_whole_and_in_order),
-		cmocka_unit_test_setup_teardown(an_odd_error_is_a_counted_drop_and_the_next_frame_is_read,
-						setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			an_odd_error_is_a_counted_drop_and_the_next_frame_is_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_netdev_that_was_down_takes_the_frame_one_that_is_does_not, setup_many,
+			teardown),
 		EACH(would_block_and_a_lost_device_are_counted_drops),
 	};
 

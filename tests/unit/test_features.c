@@ -62,7 +62,7 @@ static int setup(void **state)
 					      "raw", "container_format", "bare", "size", 1),
 				    NULL),
 			 0);
-	assert_int_equal(run_commit(c), 0);
+	assert_int_equal(group_take(c), 0);
 	call_free(c);
 	make(&cloud, "net", NET "/networks",
 	     "{\"network\":{\"name\":\"n\",\"provider:network_type\":\"flat\","
@@ -106,6 +106,7 @@ static void servers_run_without_what_is_left_out(void **state)
 	assert_int_equal(boot("default", &server), 202);
 	json_object_set(cloud.ids, "server",
 			json_object_get(json_object_get(server, "server"), "id"));
+	run_batch(cloud.eng); /* hosts are told what is on disk */
 	assert_int_equal(
 		ask(&cloud, &agent, "GET", "/anyvf/v1/hosts/h1/desired", NULL, &told), 200);
 	port = json_object_iter_value(json_object_iter(json_object_get(told, "port")));
@@ -159,7 +160,7 @@ static void a_lease_of_an_older_version_keeps_its_server(void **state)
 	struct call *c = run_new(cloud.eng, NULL);
 
 	assert_int_equal(call_put(c, json_pack("{s:s}", "port", port), "/vf/h1/p1/0"), 0);
-	assert_int_equal(run_commit(c), 0);
+	assert_int_equal(group_take(c), 0);
 	call_free(c);
 	assert_int_equal(ask(&cloud, &cloud_admin, "PUT", NET "/ports/$port",
 			     "{\"port\":{\"name\":\"renamed\"}}", NULL),

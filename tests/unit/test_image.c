@@ -52,7 +52,7 @@ static void sweep_in(int64_t days)
 
 	c->now_us = run_now_us() + days * DAY_US;
 	assert_int_equal(image_sweep(c), 0);
-	assert_int_equal(run_commit(c), 0);
+	assert_int_equal(group_take(c), 0);
 	call_free(c);
 }
 

@@ -334,13 +334,37 @@ static bool every(void *arg, const char *physnet, unsigned int vid)
 	return true;
 }
 
+static bool all_of_p1(void *arg, const char *physnet, unsigned int vid)
+{
+	return !strcmp(physnet, "p1");
+}
+
+static bool none(void *arg, const char *physnet, unsigned int vid)
+{
+	return false;
+}
+
+static void physical_networks_are_filled_in_their_order(void **state)
+{
+	struct vlan_ranges ranges;
+	const char *physnet = NULL;
+	unsigned int vid = 0;
+
+	assert_int_equal(vlan_ranges_parse("p1:100:100,p2:200:3999", &ranges, NULL), 0);
+	assert_int_equal(segment_pick(&ranges, NULL, none, NULL, &physnet, &vid), 0);
+	assert_int_equal(vid, 100);
+	assert_int_equal(segment_pick(&ranges, NULL, all_of_p1, NULL, &physnet, &vid), 0);
+	assert_string_equal(physnet, "p2");
+	assert_in_range(vid, 200, 3999);
+}
+
 static void the_last_free_vlan_id_is_found(void **state)
 {
 	struct vlan_ranges ranges;
 	const char *physnet = NULL;
 	unsigned int vid = 0;
 
-	assert_int_equal(vlan_ranges_parse("p1:100:103,p2", &ranges, NULL), 0);
+	assert_int_equal(vlan_ranges_parse("p0,p1:100:103,p2", &ranges, NULL), 0);
 	assert_int_equal(segment_pick(&ranges, NULL, all_but_102, NULL, &physnet, &vid), 0);
 	assert_string_equal(physnet, "p1");
 	assert_int_equal(vid, 102);
@@ -362,6 +386,7 @@ int main(void)
 		cmocka_unit_test(vlan_ranges_parse_as_neutrons),
 		cmocka_unit_test(bad_vlan_ranges_are_refused),
 		cmocka_unit_test(provider_attributes_are_judged_in_neutrons_words),
+		cmocka_unit_test(physical_networks_are_filled_in_their_order),
 		cmocka_unit_test(the_last_free_vlan_id_is_found),
 	};
 

@@ -6,14 +6,13 @@
 #include "unit.h"
 
 #include <errno.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "agent/core/state.h"
-#include "agent/kinds/console/console.h"
 #include "agent/kinds/net/net.h"
 #include "agent/kinds/port/port.h"
+#include "agent/kinds/question/question.h"
 #include "agent/kinds/server/server.h"
 #include "base/file.h"
 #include "want_docs.h"
@@ -126,27 +125,28 @@ static const struct agent_kind toy_kind = {
 
 /* As in agentd.c, with a toy in the place of taps. */
 static const struct agent_kind *const kinds[] = { &port_kind,	&toy_kind,     &net_kind,
-						  &server_kind, &console_kind, NULL };
+						  &server_kind, &question_kind, NULL };
 static struct loop *loop;
-static sem_t reports_go; /* see hold_reports() */
 static struct agent *a;	 /* once a process, as libvirt's threads are */
 static char dir[] = "/tmp/anyvf-kinds-XXXXXX";
 
 /* A switch without PFs, no libvirt, and an API that nobody serves. */
 static int setup(void **state)
 {
-	const struct agent_opts opts = { .host = "h1",
-					 .run_dir = dir,
-					 .state_dir = dir,
-					 .mappings = "",
-					 .api = "http://127.0.0.1:1",
-					 .credentials = "/nonexistent",
-					 .libvirt_uri = "none:///",
-					 .collectors = "" };
+	static const char *const api[] = { "http://127.0.0.1:1", NULL };
+	struct agent_opts opts = { .host = "h1",
+				   .run_dir = dir,
+				   .state_dir = dir,
+				   .mappings = "",
+				   .api = api,
+				   .libvirt_uri = "none:///",
+				   .collectors = "" };
 
-	sem_init(&reports_go, 0, 0);
 	loop = mkdtemp(dir) ? loop_new(NULL) : NULL;
-	return !loop || agent_open(loop, &opts, kinds, &a, NULL);
+	return !loop || httpm_open(loop, &opts.http, NULL) || !(opts.polls = opts.http) ||
+	       pass_open(opts.http, "/nonexistent", &(struct httpc_trust){ NULL }, &opts.pass,
+			 NULL) ||
+	       agent_open(loop, &opts, kinds, &a, NULL);
 }
 
 static int teardown(void **state)
@@ -166,21 +166,6 @@ static void apply(const char *word, const char *id, const char *text)
 	agent_wake(a, SIDE_NONE);
 }
 
-static void wait_to_go(void *arg)
-{
-	sem_wait(&reports_go);
-}
-
-static void gone(void *arg)
-{
-}
-
-/* Reports wait until the semaphore is posted: what is on its way can be looked at. */
-static void hold_reports(void)
-{
-	assert_int_equal(work_push(a->report_queue, wait_to_go, gone, NULL), 0);
-}
-
 static const struct toy *toy(void)
 {
 	return (const struct toy *)entity_find(a, "toy", TOY_ID);
@@ -197,13 +182,11 @@ static void what_differs_is_stepped_looked_at_and_reported(void **state)
 	while (toy()->have != 3 || toy()->looks == looks)
 		loop_turn(loop, 100);
 	assert_int_equal(toy()->steps, 1);
-	hold_reports();
 	a->desired_known = true;
 	agent_wake(a, SIDE_NONE);
 	while (!toy()->entity.report.sending)
 		loop_turn(loop, 100);
 	assert_true(json_equal(toy()->entity.report.sending, said));
-	sem_post(&reports_go);
 }
 
 static void a_step_that_failed_waits_for_its_next_try(void **state)
@@ -283,15 +266,13 @@ static void a_question_for_a_console_is_answered_by_its_report(void **state)
 	assert_int_equal(file_mkdirs(path, 0755, NULL), 0);
 	strcat(path, "/console.log");
 	assert_int_equal(file_replace(path, log, sizeof(log) - 1, 0600, NULL), 0);
-	hold_reports();
 	apply("console", CONSOLE_ID, "{'generation':1,'server':'" SERVER_ID "','length':1}");
-	x = entity_find(a, "console", CONSOLE_ID);
+	x = entity_find(a, "question", CONSOLE_ID);
 	assert_non_null(x);
 	while (!x->report.sending)
 		loop_turn(loop, 100);
 	said = json_object_get(x->report.sending, "output");
 	assert_string_equal(json_string_value(said), "two");
-	sem_post(&reports_go);
 }
 
 int main(void)

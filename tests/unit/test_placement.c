@@ -107,6 +107,37 @@ static void wanted_host_is_the_only_one_asked(void **state)
 	assert_int_equal(placement_choose(b->host, 2, &want, &out, vfs, NULL), -ENOSPC);
 }
 
+static unsigned int looked_at;
+
+static int look(void *arg, struct place_host *host)
+{
+	looked_at++;
+	host->alive = host != arg;
+	return 0;
+}
+
+/* With most memory left first, and no further than need be. */
+static void hosts_are_looked_at_in_order_of_room(void **state)
+{
+	struct bed *b = *state;
+	struct place_want want = { .vcpus = 1, .memory_mb = 100, .look = look };
+	unsigned int out;
+
+	b->host[0].memory_used_mb = 500;
+	looked_at = 0;
+	assert_int_equal(placement_choose(b->host, 2, &want, &out, vfs, NULL), 0);
+	assert_int_equal(out, 1);
+	assert_int_equal(looked_at, 1);
+	want.look_arg = &b->host[1];
+	assert_int_equal(placement_choose(b->host, 2, &want, &out, vfs, NULL), 0);
+	assert_int_equal(out, 0);
+	assert_int_equal(looked_at, 3);
+	b->host[1].memory_used_mb = 500; /* alike: who stands first */
+	want.look_arg = NULL;
+	assert_int_equal(placement_choose(b->host, 2, &want, &out, vfs, NULL), 0);
+	assert_int_equal(out, 0);
+}
+
 static void memory_and_cpus_must_suffice(void **state)
 {
 	struct bed *b = *state;
@@ -266,6 +297,7 @@ int main(void)
 		CASE(dead_host_gets_nothing_and_is_named),
 		CASE(no_host_at_all_is_said),
 		CASE(wanted_host_is_the_only_one_asked),
+		CASE(hosts_are_looked_at_in_order_of_room),
 		CASE(memory_and_cpus_must_suffice),
 		CASE(unserved_physical_network_is_named),
 		CASE(pf_nobody_else_needs_is_used_first),

@@ -99,6 +99,77 @@ static void plan_server_follows_the_power_wish(void **state)
 	assert_int_equal(plan_server(&want, &have), SERVER_STEP_NONE);
 }
 
+/* Wherever the agent was killed in between: a domain that went meanwhile did not end by itself. */
+static void plan_server_ends_and_starts_anew_to_boot_from_another_disk(void **state)
+{
+	struct want_server want = { .power = WANT_ON, .generation = 2, .rescue = 7 };
+	struct server_have have = { .known = true,
+				    .ports_ready = true,
+				    .domain = DOMAIN_RUNNING,
+				    .nics_known = true,
+				    .was_active = true };
+
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_STOP);
+	have.domain = DOMAIN_ABSENT;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_START);
+	have.halted = true;
+	have.halted_generation = 2;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_START);
+	assert_string_equal(plan_server_status(&want, &have), "BUILD");
+	have.saved = true;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_FORGET);
+	have.saved = false;
+	have.rescue = 7; /* it ran in its rescue, and ended by itself */
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_NONE);
+	have.halted = false;
+	have.domain = DOMAIN_RUNNING;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_NONE);
+	want.rescue = 0;
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_STOP);
+}
+
+static void plan_server_has_the_disks_that_are_wanted(void **state)
+{
+	static const struct {
+		struct want_server want;
+		struct server_have have;
+		enum server_step step;
+	} rows[] = {
+		/* a resize: it ends, and the next start copies the disk; off, that is a step */
+		{ { .power = WANT_ON, .disk = 3 },
+		  { .spare = -1, .domain = DOMAIN_RUNNING, .nics_known = true },
+		  SERVER_STEP_STOP },
+		{ { .power = WANT_ON, .disk = 3 }, { .spare = -1 }, SERVER_STEP_START },
+		{ { .power = WANT_ON, .disk = 3 },
+		  { .spare = -1, .halted = true, .halted_generation = 9 },
+		  SERVER_STEP_START },
+		{ { .power = WANT_OFF, .disk = 3 }, { .spare = -1 }, SERVER_STEP_RESIZE },
+		{ { .power = WANT_OFF, .disk = 3 },
+		  { .spare = -1, .failed = true, .failed_generation = 9 },
+		  SERVER_STEP_NONE },
+		{ { .power = WANT_OFF, .disk = 3 }, { .disk = 3 }, SERVER_STEP_NONE },
+		/* confirmed, while it runs; taken back, when it runs from the old one */
+		{ { .power = WANT_ON, .disk = 3, .before = -1 },
+		  { .disk = 3, .domain = DOMAIN_RUNNING, .nics_known = true },
+		  SERVER_STEP_SWEEP },
+		{ { .power = WANT_ON, .before = -1 },
+		  { .disk = 3, .domain = DOMAIN_RUNNING, .nics_known = true },
+		  SERVER_STEP_STOP },
+		{ { .power = WANT_ON, .before = -1 },
+		  { .spare = 3, .domain = DOMAIN_RUNNING, .nics_known = true },
+		  SERVER_STEP_SWEEP },
+	};
+	struct server_have have;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		have = rows[i].have;
+		have.known = have.ports_ready = true;
+		assert_int_equal(plan_server(&rows[i].want, &have), rows[i].step);
+	}
+	have = (struct server_have){ .known = true, .failed = true, .failed_generation = 9 };
+	assert_string_equal(plan_server_status(&rows[3].want, &have), "ERROR");
+}
+
 static void plan_server_pauses_and_lets_run_again(void **state)
 {
 	struct want_server want = { .power = WANT_PAUSED, .generation = 1 };
@@ -213,6 +284,9 @@ static void plan_server_leaves_a_guest_off_that_went_off_by_itself(void **state)
 	want.generation = 5; /* "off" and "on" again since then */
 	assert_int_equal(plan_server(&want, &have), SERVER_STEP_START);
 	want.generation = 3;
+	want.reboot = 1; /* it ended for that, by an agent that was killed then */
+	assert_int_equal(plan_server(&want, &have), SERVER_STEP_START);
+	want.reboot = 0;
 	have.halted = false; /* another boot of the host */
 	assert_int_equal(plan_server(&want, &have), SERVER_STEP_START);
 }
@@ -316,6 +390,8 @@ int main(void)
 		cmocka_unit_test(plan_port_releases_a_vf_only_after_its_domain),
 		cmocka_unit_test(plan_port_says_active_when_the_guest_is_plugged_in),
 		cmocka_unit_test(plan_server_follows_the_power_wish),
+		cmocka_unit_test(plan_server_ends_and_starts_anew_to_boot_from_another_disk),
+		cmocka_unit_test(plan_server_has_the_disks_that_are_wanted),
 		cmocka_unit_test(plan_server_pauses_and_lets_run_again),
 		cmocka_unit_test(plan_server_plugs_and_unplugs_what_runs),
 		cmocka_unit_test(plan_server_saves_what_has_no_vf_and_restores_it),

@@ -390,11 +390,13 @@ static void the_admin_of_a_domain_stays_in_it(void **state)
 		/* users: nobody appears elsewhere, moves, or chooses an id */
 		{ "POST", "/users", USER("\"name\":\"n\""), 201 },
 		{ "POST", "/users", USER("\"name\":\"m\",\"domain_id\":\"default\""), 404 },
-		{ "POST", "/users", USER("\"name\":\"m\",\"id\":\"$theadmin\""), 400 },
-		{ "POST", "/users", USER("\"name\":\"m\",\"default_project_id\":\"$demo\""), 404 },
+		{ "POST", "/users", USER("\"name\":\"m\",\"id\":\"$theadmin\""), 201 },
+		{ "GET", "/users/$theadmin", NULL, 404 },
+		{ "POST", "/users", USER("\"name\":\"k\",\"default_project_id\":\"$demo\""), 201 },
 		{ "PATCH", "/users/$ann", USER("\"description\":\"x\""), 200 },
 		{ "PATCH", "/users/$ann", USER("\"domain_id\":\"default\""), 400 },
-		{ "PATCH", "/users/$ann", USER("\"default_project_id\":\"$demo\""), 404 },
+		{ "PATCH", "/users/$ann", USER("\"default_project_id\":\"nowhere\""), 200 },
+		{ "PATCH", "/users/$ann", USER("\"default_project_id\":\"$demo\""), 200 },
 		/* a password changed is a user taken over: not of one with power elsewhere */
 		{ "PATCH", "/users/$boss", USER("\"enabled\":true"), 403 },
 		{ "DELETE", "/users/$boss", NULL, 403 },
@@ -406,12 +408,12 @@ static void the_admin_of_a_domain_stays_in_it(void **state)
 		{ "POST", "/projects", PROJECT("\"name\":\"o\",\"is_domain\":true"), 403 },
 		{ "PATCH", "/projects/$d3", PROJECT("\"name\":\"o\""), 403 },
 		{ "GET", "/projects/default", NULL, 404 },
-		{ "POST", "/projects", PROJECT("\"name\":\"m\",\"domain_id\":\"default\""), 404 },
-		{ "POST", "/projects", PROJECT("\"name\":\"m\",\"parent_id\":\"$demo\""), 404 },
+		{ "POST", "/projects", PROJECT("\"name\":\"m\",\"domain_id\":\"default\""), 400 },
+		{ "POST", "/projects", PROJECT("\"name\":\"m\",\"parent_id\":\"$demo\""), 400 },
 		{ "POST", "/projects", PROJECT("\"name\":\"m\",\"parent_id\":\"$fin\""), 201 },
 		{ "PATCH", "/projects/$fin", PROJECT("\"description\":\"x\""), 200 },
 		{ "PATCH", "/projects/$fin", PROJECT("\"domain_id\":\"default\""), 400 },
-		{ "PATCH", "/projects/$fin", PROJECT("\"parent_id\":\"$demo\""), 400 },
+		{ "PATCH", "/projects/$fin", PROJECT("\"parent_id\":\"$demo\""), 403 },
 		{ "PATCH", "/projects/$lab", PROJECT("\"enabled\":false"), 403 },
 		{ "DELETE", "/projects/$lab", NULL, 403 },
 		/* grants */
@@ -594,6 +596,10 @@ static void an_agents_name_counts_in_the_default_domain_alone(void **state)
 	assert_false(caller_is_agent_of(c, "h2"));
 	assert_false(caller_is_agent_of(c, ""));
 	assert_false(caller_is_agent_of(c, NULL));
+	strcpy(who.user_name, "anyvf-agent-h*"); /* of all hosts that begin so: anyvf-sim */
+	assert_true(caller_is_agent_of(c, "h1") && caller_is_agent_of(c, "h"));
+	assert_false(caller_is_agent_of(c, "g1") || caller_is_agent_of(c, ""));
+	strcpy(who.user_name, "anyvf-agent-h1");
 	strcpy(who.home_id, "d3");
 	assert_false(caller_is_agent_of(c, "h1"));
 	strcpy(who.home_id, "default");

@@ -46,6 +46,12 @@ static void states_show_as_novas_status(void **state)
 		{ "suspended", "resuming", "SUSPENDED" },
 		{ "active", "rebuilding", "REBUILD" },
 		{ "error", "rebuilding", "REBUILD" },
+		{ "rescued", NULL, "RESCUE" },
+		{ "stopped", "rescuing", "SHUTOFF" },
+		{ "active", "resize_prep", "RESIZE" },
+		{ "resized", NULL, "VERIFY_RESIZE" },
+		{ "resized", "resize_confirming", "VERIFY_RESIZE" },
+		{ "resized", "resize_reverting", "REVERT_RESIZE" },
 		{ "error", NULL, "ERROR" },
 		{ "melted", NULL, "UNKNOWN" },
 	};
@@ -88,8 +94,8 @@ static void actions_are_allowed_and_refused_in_novas_words(void **state)
 /* nova/compute/api.py, check_instance_state() of each action. */
 static void each_action_begins_in_novas_states_alone(void **state)
 {
-	static const char *const states[] = { "active", "building", "stopped",
-						"paused", "suspended", "error" };
+	static const char *const states[] = { "active",	   "building", "stopped", "paused",
+					      "suspended", "error",    "rescued", "resized" };
 	static const struct {
 		const char *action, *in;
 	} t[] = {
@@ -102,11 +108,16 @@ static void each_action_begins_in_novas_states_alone(void **state)
 		{ "suspend", "active" },
 		{ "resume", "suspended" },
 		{ "rebuild", "active stopped error" },
+		{ "rescue", "active stopped error" },
+		{ "unrescue", "rescued" },
+		{ "resize", "active stopped" },
+		{ "confirmResize", "resized" },
+		{ "revertResize", "resized" },
 		{ "createImage", "active stopped paused suspended" },
 		{ "attach_interface", "active stopped paused" },
 		{ "detach_interface", "active stopped paused" },
 		{ "restore", "" },
-		{ "delete", "active building stopped paused suspended error" },
+		{ "delete", "active building stopped paused suspended error rescued resized" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(t); i++)
@@ -203,9 +214,9 @@ static void server_that_is_not_suspended_runs_on(void **state)
 		server_report(s, w, r, NOW);
 		assert_int_equal(!doc_text(s, "task_state"), i);
 		assert_int_equal(doc_is(s, "power", "on"), i);
-		assert_int_equal(doc_is(json_array_get(json_object_get(s, "actions"), 0), "result",
-					"Error"),
-				 i);
+		assert_int_equal(
+			doc_is(json_array_get(json_object_get(s, "actions"), 0), "result", "Error"),
+			i);
 	}
 }
 
@@ -220,6 +231,96 @@ static void rebuild_ends_with_the_report_that_counts_it(void **state)
 	json_object_set_new(r, "rebuild", json_integer(1));
 	server_report(s, w, r, NOW);
 	assert_string_equal(server_status(s), "SHUTOFF");
+}
+
+static void rescue_ends_with_the_report_of_its_number(void **state)
+{
+	auto_of(json_decref) json_t *s = server("active", "rescuing"), *w = wish("on", 0);
+	auto_of(json_decref) json_t *r = report("ACTIVE", POWER_RUNNING, 0);
+	auto_of(json_decref) json_t *off = report("SHUTOFF", POWER_OFF, 0);
+
+	json_object_set_new(w, "rescue", json_integer(7));
+	server_report(s, w, r, NOW);
+	assert_string_equal(doc_text(s, "task_state"), "rescuing");
+	json_object_set_new(r, "rescue", json_integer(7));
+	server_report(s, w, r, NOW);
+	assert_string_equal(server_status(s), "RESCUE");
+	/* its guest ends, and does so in its rescue */
+	json_object_set_new(off, "rescue", json_integer(7));
+	server_report(s, w, off, NOW);
+	assert_string_equal(server_status(s), "RESCUE");
+	assert_true(doc_is(s, "power", "off"));
+	doc_set_text(s, "task_state", "unrescuing");
+	json_object_del(w, "rescue");
+	server_report(s, w, r, NOW);
+	assert_string_equal(server_status(s), "RESCUE");
+	json_object_del(r, "rescue");
+	server_report(s, w, r, NOW);
+	assert_string_equal(server_status(s), "ACTIVE");
+}
+
+static void rescue_that_fails_is_not_wished_for_any_more(void **state)
+{
+	auto_of(json_decref) json_t *s = server("stopped", "rescuing"), *w = wish("on", 0);
+	auto_of(json_decref) json_t *r = report("ERROR", POWER_OFF, 0);
+	const json_t *action;
+
+	json_object_set_new(w, "rescue", json_integer(7));
+	json_object_set_new(s, "rescue", json_integer(7));
+	json_object_set_new(s, "actions", json_pack("[{s:s}]", "action", "rescue"));
+	server_report(s, w, r, NOW);
+	assert_string_equal(server_status(s), "ERROR");
+	assert_null(json_object_get(s, "rescue"));
+	assert_true(doc_is(s, "power", "off")); /* as it was */
+	action = json_array_get(json_object_get(s, "actions"), 0);
+	assert_true(doc_is(action, "result", "Error") && doc_text(action, "message"));
+}
+
+/* Off, too: it is told by the disks alone then. */
+static void resize_ends_with_the_report_of_its_disks(void **state)
+{
+	static const char *const powers[][3] = { { "on", "ACTIVE", "ACTIVE" },
+						 { "off", "SHUTOFF", "SHUTOFF" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(powers); i++) {
+		auto_of(json_decref) json_t *s = server(i ? "stopped" : "active", "resize_prep");
+		auto_of(json_decref) json_t *w = wish(powers[i][0], 0);
+		auto_of(json_decref) json_t *r = report(powers[i][1], POWER_RUNNING, 0);
+
+		json_object_update_new(w,
+				       json_pack("{s:i,s:{s:i}}", "disk", 7, "before", "disk", 0));
+		server_report(s, w, r, NOW);
+		assert_string_equal(server_status(s), "RESIZE");
+		json_object_update_new(r, json_pack("{s:i,s:i}", "disk", 7, "kept_disk", 5));
+		server_report(s, w, r, NOW);
+		assert_string_equal(server_status(s), "RESIZE"); /* another than that to go back to */
+		json_object_set_new(r, "kept_disk", json_integer(0));
+		server_report(s, w, r, NOW);
+		assert_string_equal(server_status(s), "VERIFY_RESIZE");
+		doc_set_text(s, "task_state", "resize_confirming");
+		json_object_del(w, "before");
+		server_report(s, w, r, NOW);
+		assert_string_equal(doc_text(s, "task_state"), "resize_confirming");
+		json_object_set_new(r, "kept_disk", json_null());
+		server_report(s, w, r, NOW);
+		assert_string_equal(server_status(s), powers[i][2]);
+	}
+}
+
+static void resize_that_fails_is_taken_back(void **state)
+{
+	auto_of(json_decref) json_t *s = server("active", "resize_prep"), *w = wish("on", 0);
+	auto_of(json_decref) json_t *r = report("ERROR", POWER_OFF, 0);
+	auto_of(json_decref) json_t *well = report("ACTIVE", POWER_RUNNING, 0);
+
+	json_object_update_new(s, json_pack("{s:s,s:i,s:{s:s,s:i,s:s}}", "flavor", "new", "disk", 7,
+					    "before", "flavor", "old", "disk", 0, "power", "on"));
+	server_report(s, w, r, NOW);
+	assert_string_equal(server_status(s), "ERROR");
+	assert_true(doc_is(s, "flavor", "old") && !doc_int(s, "disk"));
+	assert_null(json_object_get(s, "before"));
+	server_report(s, w, well, NOW);
+	assert_string_equal(server_status(s), "ACTIVE");
 }
 
 static void guest_that_powers_off_itself_changes_the_wish(void **state)
@@ -267,6 +368,39 @@ static void server_being_deleted_stays_so(void **state)
 	assert_string_equal(json_string_value(json_object_get(s, "task_state")), "deleting");
 }
 
+static void a_resizes_word_follows_its_server(void **state)
+{
+	static const struct {
+		const char *vm_state, *task, *was, *now;
+		bool before, over;
+	} rows[] = {
+		{ "active", "resize_prep", "", "migrating", true, false },
+		{ "resized", NULL, "migrating", "finished", true, false },
+		{ "resized", "resize_confirming", "finished", "confirming", false, false },
+		{ "resized", "resize_reverting", "finished", "reverting", false, false },
+		{ "active", NULL, "confirming", "confirmed", false, true },
+		{ "stopped", NULL, "reverting", "reverted", false, true },
+		{ "error", NULL, "migrating", "error", false, true },
+		{ "error", NULL, "reverting", "error", false, true },
+		/* rebuilt, or gone, without being asked about its resize */
+		{ "error", "rebuilding", "finished", "confirmed", false, true },
+		{ "error", NULL, "finished", "finished", true, false },
+		{ "active", "deleting", "migrating", "migrating", true, false },
+		{ "active", NULL, "migrating", "error", false, true },
+		{ "active", NULL, "error", "error", false, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		auto_of(json_decref) json_t *s = server(rows[i].vm_state, rows[i].task);
+		bool over;
+
+		if (rows[i].before)
+			json_object_set_new(s, "before", json_object());
+		assert_string_equal(server_resize_status(s, rows[i].was, &over), rows[i].now);
+		assert_int_equal(over, rows[i].over);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +414,11 @@ int main(void)
 		cmocka_unit_test(paused_report_ends_a_pause_and_active_ends_it_again),
 		cmocka_unit_test(server_that_is_not_suspended_runs_on),
 		cmocka_unit_test(rebuild_ends_with_the_report_that_counts_it),
+		cmocka_unit_test(rescue_ends_with_the_report_of_its_number),
+		cmocka_unit_test(rescue_that_fails_is_not_wished_for_any_more),
+		cmocka_unit_test(resize_ends_with_the_report_of_its_disks),
+		cmocka_unit_test(resize_that_fails_is_taken_back),
+		cmocka_unit_test(a_resizes_word_follows_its_server),
 		cmocka_unit_test(guest_that_powers_off_itself_changes_the_wish),
 		cmocka_unit_test(shutoff_while_starting_is_not_the_end),
 		cmocka_unit_test(error_report_carries_its_reason_and_active_heals),

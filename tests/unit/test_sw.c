@@ -30,7 +30,8 @@ static struct {
 	unsigned int taps_open, taps_closed, uplinks;
 	int open_fails; /* errno of the next openings; 0: they work */
 	struct uplink_state wire;
-	bool wire_gone;
+	bool wire_gone, wire_deaf;
+	uint32_t wire_lost, lost[VEB_PORTS_MAX];
 	int news; /* of netdevs, for the next switch */
 	struct dp_hint hints[8];
 	unsigned int n_hints;
@@ -44,7 +45,7 @@ static struct {
 	char calls[64]; /* in their order: see called() */
 } fake;
 
-/* P: publish, d: port deleted, a: added, h: held, r and R: resumed, R dropping what waited. */
+/* P: publish, d: port deleted, a: added, h: held, r and R: resumed, R dropping what waited, m: mended. */
 static void called(char what)
 {
 	size_t n = strlen(fake.calls);
@@ -100,10 +101,19 @@ void dp_port_status(const struct dp *dp, uint16_t port, struct dp_port_status *o
 {
 	*out = (struct dp_port_status){ .connected = fake.plugged[port], .n_queues = fake.n_queues };
 }
+unsigned int dp_workers(const struct dp *dp)
+{
+	return 1;
+}
 void dp_rate_set(struct dp *dp, uint16_t port, uint32_t max, uint32_t min)
 {
 	fake.rate[port] = max;
 	fake.rate_min[port] = min;
+}
+void dp_drops_add(struct dp *dp, uint16_t port, enum drop why, uint32_t n)
+{
+	if (why == DROP_NO_BUFFER)
+		fake.lost[port] += n;
 }
 void dp_stats_get(const struct dp *dp, uint16_t port, struct vf_stats *out)
 {
@@ -209,6 +219,16 @@ int parent_netns_born(struct parent *p, const char *pid, uint64_t *out, struct e
 void uplink_rename(struct port *port, const char *name)
 {
 }
+uint32_t uplink_lost(struct port *port, bool *deaf)
+{
+	*deaf = fake.wire_deaf;
+	return fake.wire_lost;
+}
+void uplink_mend(struct port *port)
+{
+	fake.wire_deaf = false;
+	called('m');
+}
 int parent_links_follow(struct parent *p, int *fd, struct err *e)
 {
 	*fd = fake.news;
@@ -247,8 +267,8 @@ int parent_tap_close(struct parent *p, const char *name, const char *netns, stru
 	fake.taps_closed++;
 	return 0;
 }
-int uplink_dev_open(struct parent *p, const char *netdev, bool force, struct port **out,
-		    struct err *e)
+int uplink_dev_open(struct parent *p, const char *netdev, bool force, unsigned int n,
+		    struct port **out, struct err *e)
 {
 	if (fake.open_fails)
 		return err_set(e, fake.open_fails, "fake");
@@ -1526,6 +1546,24 @@ static void link_state_follows_the_pf_unless_told_otherwise(void **state)
 	assert_string_equal(who(w, 1, M2, M58), "");
 }
 
+static void a_deaf_wire_is_mended_while_nobody_reads_it(void **state)
+{
+	struct world *w = *state;
+	uint16_t id;
+
+	pf_add(w, "p2p1", 1);
+	assert_int_equal(pf_words(w, "uplink dev uplink_arg eth9"), 0);
+	id = sw_pf_find(w->sw, "p2p1", NULL)->uplink.id;
+	memset(fake.calls, 0, sizeof(fake.calls));
+	fake.wire_lost = 7;
+	assert_false(sw_wires_tick(w->sw));
+	assert_string_equal(fake.calls, "");
+	fake.wire_deaf = true;
+	assert_false(sw_wires_tick(w->sw));
+	assert_string_equal(fake.calls, "hmr");
+	assert_int_equal(fake.lost[id], 14);
+}
+
 static void a_change_of_some_netdev_has_wires_looked_at_at_once(void **state)
 {
 	struct world *w = *state;
@@ -2340,6 +2378,7 @@ int main(void)
 		T(one_bad_word_leaves_the_whole_command_out),
 		T(numvfs_changes_online_but_not_below_a_vf_in_use),
 		T(link_state_follows_the_pf_unless_told_otherwise),
+		T(a_deaf_wire_is_mended_while_nobody_reads_it),
 		T(a_change_of_some_netdev_has_wires_looked_at_at_once),
 		T(trust_changes_without_a_reset),
 		T(promiscuity_is_what_the_operators_word_says),

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "api_cloud.h"
+#include "base/uuid.h"
 #include "compute/compute.h"
 #include "image/image.h"
 
@@ -50,7 +51,7 @@ static void make_image(const char *name, const char *owner)
 			   &doc),
 		0);
 	json_object_set(cloud.ids, name, json_object_get(doc, "id"));
-	assert_int_equal(run_commit(c), 0);
+	assert_int_equal(group_take(c), 0);
 	call_free(c);
 }
 
@@ -293,13 +294,13 @@ static void a_document_has_its_bounds(void **state)
 {
 	char *body;
 
-	assert_true(asprintf(&body, "{\"project\":{\"name\":\"%s\",\"x\":\"%0*d\"}}",
-			     "big", 270000, 0) > 0);
+	assert_true(asprintf(&body, "{\"project\":{\"name\":\"%s\",\"x\":\"%0*d\"}}", "big", 270000,
+			     0) > 0);
 	assert_int_equal(ask(&cloud, &cloud_admin, "POST", "/identity/v3/projects", body, NULL),
 			 413);
 	free(body);
-	assert_true(asprintf(&body, "{\"project\":{\"name\":\"%s\",\"x\":\"%0*d\"}}",
-			     "big", 250000, 0) > 0);
+	assert_true(asprintf(&body, "{\"project\":{\"name\":\"%s\",\"x\":\"%0*d\"}}", "big", 250000,
+			     0) > 0);
 	assert_int_equal(ask(&cloud, &cloud_admin, "POST", "/identity/v3/projects", body, NULL),
 			 201);
 	free(body);
@@ -315,7 +316,7 @@ static void grow_server(void)
 	json_object_set_new(doc, "user_data", json_sprintf("%0*d", 300000, 0));
 	c->now_us = 1;
 	assert_int_equal(res_put(c, &server_resource, doc), 0);
-	assert_int_equal(run_commit(c), 0);
+	assert_int_equal(group_take(c), 0);
 	call_free(c);
 }
 
@@ -496,7 +497,7 @@ static void keypairs_of_others_are_admins_to_list(void **state)
 	assert_int_equal(count(&demo, NOVA "/os-keypairs", "keypairs", &status), 1);
 	assert_int_equal(ask(&cloud, &eve, "POST", NOVA "/os-keypairs",
 			     "{\"keypair\":{\"name\":\"x\",\"user_id\":\"dem\"}}", NULL),
-			 403);
+			 400);
 }
 
 /* ---- a shared network ---- */
@@ -529,6 +530,52 @@ static void on_a_shared_network_a_member_chooses_nothing_of_others(void **state)
 			 201);
 }
 
+/* A server of a project leaves the lists at a time. */
+static void delete_at(int64_t now_us, const char *project)
+{
+	struct call *c = run_new(cloud.eng, NULL);
+	char id[UUID_STR_LEN];
+
+	uuid_new(id);
+	auto_of(json_decref) json_t *server =
+		json_pack("{s:s,s:s}", "id", id, "project_id", project);
+	c->now_us = now_us;
+	assert_int_equal(deleted_keep(c, server), 0);
+	assert_int_equal(group_take(c), 0);
+	call_free(c);
+}
+
+/* How many of a project are remembered after a sweep at a time. */
+static unsigned int swept_at(int64_t now_us, const char *project)
+{
+	struct call *c = run_new(cloud.eng, NULL);
+	unsigned int n;
+
+	c->now_us = now_us;
+	assert_int_equal(deleted_sweep(c), 0);
+	assert_int_equal(group_take(c), 0);
+	n = res_count(c, &deleted_server_resource, "project_id", project);
+	call_free(c);
+	return n;
+}
+
+/* A hundred a project, each for thirty days; a sweep takes as many as a transaction has room for. */
+static void deleted_servers_are_forgotten_by_project_and_age(void **state)
+{
+	const int64_t day = 86400 * 1000000ll;
+
+	for (unsigned int i = 0; i < 101; i++)
+		delete_at(i ? 2 : 1, "p1");
+	delete_at(1, "p2");
+	delete_at(day, "p2");
+	assert_int_equal(swept_at(30 * day + 1, "p1"), 100);
+	assert_int_equal(swept_at(30 * day + 2, "p2"), 1); /* p1 had its own oldest go */
+	assert_int_equal(swept_at(30 * day + 3, "p1"), 100 - 64);
+	assert_int_equal(swept_at(30 * day + 3, "p1"), 0);
+	assert_int_equal(swept_at(31 * day, "p2"), 1);
+	assert_int_equal(swept_at(31 * day + 1, "p2"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -544,6 +591,7 @@ int main(void)
 		cmocka_unit_test(keypairs_of_others_are_admins_to_list),
 		cmocka_unit_test(on_a_shared_network_a_member_chooses_nothing_of_others),
 		cmocka_unit_test(a_full_server_obeys_and_goes),
+		cmocka_unit_test(deleted_servers_are_forgotten_by_project_and_age),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -30,7 +30,7 @@ static void make_user(const char *name, bool enabled)
 				    &doc),
 			 0);
 	json_object_set(cloud.ids, name, json_object_get(doc, "id"));
-	assert_int_equal(run_commit(c), 0);
+	assert_int_equal(group_take(c), 0);
 	password_free(p);
 	call_free(c);
 }
@@ -42,7 +42,7 @@ static int setup(void **state)
 	cloud_open(&cloud, "");
 	c = run_new(cloud.eng, NULL);
 	c->now_us = now;
-	assert_int_equal(token_make_key(c) ?: run_commit(c), 0);
+	assert_int_equal(token_make_key(c) ?: group_take(c), 0);
 	call_free(c);
 	make_user("ann", true);
 	make_user("bob", true);
@@ -66,7 +66,7 @@ static struct call *call_at(int64_t us)
 
 static void finish(struct call *c)
 {
-	assert_int_equal(run_commit(c), 0);
+	assert_int_equal(group_take(c), 0);
 	call_free(c);
 }
 
@@ -179,7 +179,7 @@ static unsigned int post(const struct auth *who, const char *target, const char 
 		c->runs++;
 	}
 	if (!rc)
-		assert_int_equal(run_commit(c), 0);
+		assert_int_equal(group_take(c), 0);
 	*status = rc == -ENOMEM ? 500 : rc ? c->priv->fault_status : c->status;
 	call_free(c);
 	return hashed;

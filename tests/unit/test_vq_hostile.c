@@ -814,6 +814,36 @@ static void second_tags_wait_for_room_in_a_burst(void **state)
 	vq_give_back(&a.vq);
 }
 
+/* ---- What is only looked at. ---- */
+
+/* Rings of nonsense, at every position: nothing is changed, and nothing outside the memory is read. */
+static void looking_ahead_changes_nothing(void **state)
+{
+	uint8_t *was = malloc(MEM);
+
+	for (uint32_t size = 1; size <= RING; size *= 4) {
+		const struct vq_ahead ahead = { &b.vq, 9 };
+		struct vq before;
+
+		setup_sized(size, size);
+		for (uint32_t i = 0; i < size && !packed; i++)
+			b.ring.avail->ring[i] = (uint16_t)(size + i);
+		b.vq.desc = (void *)(b.mem.base + MEM - size * sizeof(b.vq.desc[0])); /* the last bytes */
+		memset(b.vq.desc, 0xff, size * sizeof(b.vq.desc[0]));
+		memcpy(was, b.mem.base, MEM);
+		for (uint32_t at = 0; at < 2 * size; at++) {
+			b.vq.avail_next = (uint16_t)(packed ? at % size | (at < size ? WRAP : 0) :
+							      0xffff - at);
+			b.vq.used_next = b.vq.avail_next;
+			before = b.vq;
+			vq_fetch(&ahead, 1);
+			assert_memory_equal(&before, &b.vq, sizeof(before));
+		}
+		assert_memory_equal(was, b.mem.base, MEM);
+	}
+	free(was);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup_quiet, teardown)
 
 #define BOTH                                                                                       \
@@ -829,7 +859,8 @@ static void second_tags_wait_for_room_in_a_burst(void **state)
 		T(no_frame_becomes_flow_control_after_it_was_judged),                               \
 		T(second_tags_of_a_burst_stay_with_their_frames),                                   \
 		T(second_tags_wait_for_room_in_a_burst),                                            \
-		T(a_ring_outside_the_new_memory_is_not_touched)
+		T(a_ring_outside_the_new_memory_is_not_touched),                                    \
+		T(looking_ahead_changes_nothing)
 
 int main(void)
 {

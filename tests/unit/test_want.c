@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/kinds/net/net.h"
@@ -59,6 +60,9 @@ static void want_parse_lets_no_path_or_nonsense_in(void **state)
 {
 	REFUSES(want_server_parse, want_server, server_doc, "{s:s}", "id", "../../etc");
 	REFUSES(want_server_parse, want_server, server_doc, "{s:i}", "vcpus", 0);
+	REFUSES(want_server_parse, want_server, server_doc, "{s:i}", "disk", -1);
+	REFUSES(want_server_parse, want_server, server_doc, "{s:{s:s}}", "before", "disk", "../x");
+	REFUSES(want_server_parse, want_server, server_doc, "{s:i}", "rescue", 1); /* by no image */
 	REFUSES(want_server_parse, want_server, server_doc, "{s:s}", "memory_mb", "many");
 	REFUSES(want_server_parse, want_server, server_doc, "{s:[s]}", "ports", "x/y");
 	REFUSES(want_server_parse, want_server, server_doc, "{s:[i]}", "ports", 7);
@@ -156,6 +160,51 @@ static void want_server_parse_needs_no_image_to_delete(void **state)
 	want_doc_put(&s.doc);
 }
 
+/* Return: whether the agent takes the document of an API. */
+static bool is_taken(const char *kind, json_t *doc)
+{
+	struct want_server s = { 0 };
+	struct want_port p = { 0 };
+	struct want_net n = { 0 };
+	struct want_tap t = { 0 };
+	int rc = !strcmp(kind, "server")     ? want_server_parse(doc, &s, NULL)
+		 : !strcmp(kind, "port")     ? want_port_parse(doc, &p, NULL)
+		 : !strcmp(kind, "network")  ? want_net_parse(doc, &n, NULL)
+		 : !strncmp(kind, "tap_", 4) ? want_tap_parse(doc, &t, NULL)
+					     : 0;
+
+	want_doc_put(&s.doc);
+	want_doc_put(&p.doc);
+	want_doc_put(&n.doc);
+	want_doc_put(&t.doc);
+	return !rc;
+}
+
+/* Also with a member of a version to come. */
+static void documents_of_a_former_api_are_understood(void **state)
+{
+	const char *src = getenv("ANYVF_SRC"), *kind, *id;
+	auto_of(json_decref) json_t *file = NULL;
+	json_t *reply, *of_kind, *doc;
+	unsigned int n = 0;
+	char path[400];
+	size_t i;
+
+	snprintf(path, sizeof(path), "%s/tests/recorded/api.json", src ? src : ".");
+	file = json_load_file(path, 0, NULL);
+	json_array_foreach (json_object_get(file, "replies"), i, reply)
+		json_object_foreach (json_object_get(reply, "answer"), kind, of_kind)
+			json_object_foreach (of_kind, id, doc) {
+				if (!json_is_object(doc))
+					continue;
+				n++;
+				assert_true(is_taken(kind, doc));
+				json_object_set_new(doc, "to_come", json_pack("[i]", 1));
+				assert_true(is_taken(kind, doc));
+			}
+	assert_int_equal(n, 8); /* two ports, and one of each other kind */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -164,6 +213,7 @@ int main(void)
 		cmocka_unit_test(want_tap_parse_tells_flows_from_mirrors),
 		cmocka_unit_test(want_tap_judge_lets_frames_go_to_allowed_hosts_alone),
 		cmocka_unit_test(want_server_parse_needs_no_image_to_delete),
+		cmocka_unit_test(documents_of_a_former_api_are_understood),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

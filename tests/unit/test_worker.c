@@ -33,6 +33,8 @@ struct vf {
 	uint64_t cost;	/* of copies made of its frames, wherever they went */
 	unsigned int waiting; /* atomic: frames in its queue; others' are made as they are read */
 	unsigned int got;     /* frames that were delivered to it */
+	unsigned int asked;   /* frames it was to look forward to, of those that it did not get yet */
+	bool unasked;	      /* it got some that it did not look forward to */
 };
 
 static struct vf vfs[VFS];
@@ -142,9 +144,31 @@ static void op_free(struct port *port)
 {
 }
 
+/* A queue that is told what will come, at most of PORT_AHEAD_MAX ports at once. */
+static void op_fetch(const struct port_ahead *ahead, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		struct vf *vf = (struct vf *)ahead[i].port;
+
+		vf->asked = n <= PORT_AHEAD_MAX ? ahead[i].n : 0;
+	}
+}
+
+static void op_tx_asked(struct port *port, struct port_batch *b)
+{
+	struct vf *vf = (struct vf *)port;
+
+	vf->unasked |= !vf->asked;
+	vf->asked = 0;
+	op_tx_queue(port, b);
+}
+
 static const struct port_ops ops = { .kind = "test", .rx = op_rx, .tx = op_tx, .free = op_free };
 static const struct port_ops queue_ops = {
 	.kind = "queue", .rx = op_rx_queue, .tx = op_tx_queue, .free = op_free
+};
+static const struct port_ops asked_ops = {
+	.kind = "asked", .rx = op_rx_queue, .tx = op_tx_asked, .fetch = op_fetch, .free = op_free
 };
 
 /* All VFs up and spoof-checked, but for what @change, or NULL, makes of each. */
@@ -304,6 +328,18 @@ static void queue_plug_fd(struct dp *dp, unsigned int n, unsigned int to, int fd
 		.port = { .ops = &queue_ops, .queues = { &vf->source }, .n_queues = 1 },
 		.source = { .port = &vf->port, .fd = fd, .slow_rx = true, .node = -1 },
 		.dst = mac_of(to),
+	};
+	assert_int_equal(dp_port_add(dp, (uint16_t)n, "test", &vf->port, NULL), 0);
+}
+
+static void asked_plug(struct dp *dp, unsigned int n, struct mac dst)
+{
+	struct vf *vf = &vfs[n];
+
+	*vf = (struct vf){
+		.port = { .ops = &asked_ops, .queues = { &vf->source }, .n_queues = 1 },
+		.source = { .port = &vf->port, .fd = -1, .slow_rx = true, .node = -1 },
+		.dst = dst,
 	};
 	assert_int_equal(dp_port_add(dp, (uint16_t)n, "test", &vf->port, NULL), 0);
 }
@@ -504,6 +540,36 @@ static void a_mirror_brings_nothing_where_the_link_is_down(void **state)
 	snap_publish(dp);
 }
 
+/*
+ * Of 64 destinations, of which one is of a kind that is not told and one is not there, each that is
+ * gets its frames behind the news. Of one destination nothing is said.
+ */
+static void many_destinations_are_looked_ahead_to(void **state)
+{
+	static const struct mac all = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } };
+	struct dp *dp = *state;
+
+	for (unsigned int i = 0; i < VFS - 1; i++)
+		if (i != OTHER)
+			asked_plug(dp, i, i == FLOODER ? all : mac_of(FLOODER));
+	queue_plug(dp, OTHER, OTHER);
+	sent(FLOODER, 300);
+	dp_port_pause(dp, FLOODER); /* its turn is over */
+	sent(NEIGHBOUR, 1);
+	dp_port_pause(dp, NEIGHBOUR);
+	assert_int_equal(vfs[FLOODER].got, 1);
+	assert_true(vfs[FLOODER].unasked);
+	for (unsigned int i = NEIGHBOUR; i < VFS - 1; i++) {
+		assert_int_equal(vfs[i].got, 300);
+		assert_int_equal(vfs[i].asked, 0);
+		assert_false(vfs[i].unasked);
+	}
+	dp_port_resume(dp, FLOODER, false);
+	dp_port_resume(dp, NEIGHBOUR, false);
+	for (uint16_t i = 0; i < VFS - 1; i++)
+		dp_port_del(dp, i);
+}
+
 static void learn_of_strangers(struct veb_port_conf *c)
 {
 	static const struct mac own = { { 2, 1 } };
@@ -554,6 +620,7 @@ int main(void)
 		cmocka_unit_test(what_a_paused_port_was_given_is_dropped_or_goes_on),
 		cmocka_unit_test(who_left_is_no_load_of_his_worker),
 		cmocka_unit_test(a_kick_of_anothers_source_is_not_ours),
+		cmocka_unit_test(many_destinations_are_looked_ahead_to),
 		cmocka_unit_test(a_mirror_brings_nothing_where_the_link_is_down),
 		cmocka_unit_test(what_a_gone_port_taught_is_forgotten),
 	};

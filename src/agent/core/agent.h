@@ -5,21 +5,32 @@
 
 #include <stdbool.h>
 
-#include "base/loop.h"
-#include "httpc/httpc.h"
+#include "agent/core/pass.h"
+
+/* In the agent's directory: {"url"} of the API as it was reached last, for `anyvf status`. */
+#define AGENT_API_FILE "api.json"
 
 struct agent;
 struct agent_kind;
 
-/* Strings are borrowed for as long as the agent lives. */
+/* Since the agent was started. */
+struct agent_counts {
+	uint64_t reads;	  /* how often all documents of the host were read */
+	uint64_t answers; /* to watches */
+	uint64_t reports; /* that were taken, and those that were not */
+	uint64_t refused;
+};
+
+/* All is borrowed for as long as the agent lives. */
 struct agent_opts {
-	const char *host;	  /* name of this host at the API */
-	const char *run_dir;	  /* control sockets; dhcp/ is made in it */
-	const char *state_dir;	  /* images, disks and records go to its agent/ */
-	const char *mappings;	  /* physnet1:p2p1,... */
-	const char *api;	  /* base URL */
-	const char *credentials;  /* file */
-	struct httpc_trust trust; /* for https */
+	const char *host;	/* name of this host at the API */
+	const char *run_dir;	/* control sockets; dhcp/ is made in it */
+	const char *state_dir;	/* images, disks and records go to its agent/ */
+	const char *mappings;	/* physnet1:p2p1,... */
+	const char *const *api; /* base URLs, NULL behind the last */
+	struct httpm *http;	/* of the same loop; carries what is said to the API, */
+	struct httpm *polls;	/* and what is waited for there; may be the same */
+	struct pass *pass;	/* the login there */
 	const char *libvirt_uri;
 	const char *collectors; /* 192.0.2.0/24,...: where tap mirrors may go */
 	bool rx_filter;		/* tell the switch what guests ask of their NICs */

@@ -35,6 +35,9 @@ struct server_have {
 	uint64_t failed_generation; /* generation of the document then */
 	unsigned int reboot;	    /* reboots done */
 	unsigned int rebuild;	    /* disks made anew */
+	unsigned int disk;	    /* the disk that it was given last */
+	int spare;		    /* another that is there; -1: none */
+	unsigned int rescue;	    /* the rescue its domain was started in; 0: none */
 	bool saved;		    /* its domain was saved, and is to be restored */
 	bool rebooting;		    /* a reboot is under way */
 	bool ports_ready;	    /* its VFs are set and attached */

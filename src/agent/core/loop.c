@@ -59,21 +59,17 @@ static void on_tick(void *arg)
 
 static int open_parts(struct agent *a, struct err *e)
 {
-	int rc = httpc_open(&a->watch_http, e);
+	int rc = door_open(&(struct door_opts){ a->opts.api, a->loop, a->opts.http, a->opts.polls,
+						a->opts.pass },
+			   &a->door, e);
 
-	if (!rc)
-		rc = httpc_open(&a->report_http, e);
-	if (!rc)
-		rc = door_open(a->opts.api, a->opts.credentials, &a->opts.trust, &a->door, e);
 	if (!rc)
 		rc = state_open(a, e);
 	if (rc)
 		return rc;
-	a->watch_queue = work_queue_new(a->loop);
-	a->report_queue = work_queue_new(a->loop);
 	a->wake = loop_timer_add(a->loop, UINT64_MAX, 0, on_wake, a);
 	a->tick = loop_timer_add(a->loop, TICK_MS, TICK_MS, on_tick, a);
-	if (!a->watch_queue || !a->report_queue || !a->wake || !a->tick)
+	if (!a->wake || !a->tick)
 		return err_set(e, -ENOMEM, "out of memory");
 	return look_open(a, e);
 }

@@ -10,67 +10,127 @@
 
 #define CALL_TIMEOUT_MS 10000
 #define API_RETRY_MS	1000
+#define RETRIES_MAX	2U /* the pause doubles so often */
 
-/* One PUT under this host's path. */
+/* One PUT under this host's path. They go one behind the other, in order. */
 struct put_job {
-	struct agent *agent;
 	struct entity *entity; /* NULL: about the host itself; stays as long as it is on its way */
-	char path[512];
-	json_t *body, *answer;
-	int rc;
-	struct err e;
+	json_t *body;
+	uint64_t sent_ms; /* when it was put into the queue */
+	struct put_job *next;
 };
 
-static void put_run(void *arg)
+static void host_done(struct agent *a, int rc, const json_t *answer, const char *why)
 {
-	struct put_job *j = arg;
-	const struct agent *a = j->agent;
-
-	j->rc = door_call(a->door, a->report_http, "PUT", j->path, j->body, CALL_TIMEOUT_MS,
-			  j->entity ? NULL : &j->answer, &j->e);
-}
-
-static void put_free(struct put_job *j)
-{
-	json_decref(j->body);
-	json_decref(j->answer);
-	free(j);
-}
-
-static struct put_job *put_new(struct agent *a, struct entity *x, json_t *body)
-{
-	struct put_job *j = body ? calloc(1, sizeof(*j)) : NULL;
-
-	if (!j)
-		return NULL;
-	j->agent = a;
-	j->entity = x;
-	j->body = json_incref(body);
-	snprintf(j->path, sizeof(j->path), "/anyvf/v1/hosts/%s%s%s%s%s", a->opts.host, x ? "/" : "",
-		 x ? x->word : "", x ? "/" : "", x ? x->id : "");
-	return j;
-}
-
-static void host_done(void *arg)
-{
-	struct put_job *j = arg;
-	struct agent *a = j->agent;
-	json_int_t s = json_integer_value(json_object_get(j->answer, "heartbeat_s"));
+	uint64_t sent_ms = a->puts->sent_ms;
+	json_int_t s = json_integer_value(json_object_get(answer, "heartbeat_s"));
 
 	a->host_sending = false;
-	if (!j->rc && s >= 1 && s <= 3600)
+	if (!rc && s >= 1 && s <= 3600)
 		a->heartbeat_s = (unsigned int)s;
-	a->heartbeat_ms = loop_now_ms() + (j->rc ? API_RETRY_MS : a->heartbeat_s * 1000U);
-	if (j->rc)
-		log_debug("no heartbeat", "why=\"%s\"", j->e.msg);
-	put_free(j);
+	a->heartbeat_ms = rc ? loop_now_ms() + API_RETRY_MS : sent_ms + a->heartbeat_s * 1000U;
+	if (rc)
+		log_debug("no heartbeat", "why=\"%s\"", why);
+	else
+		follow_heard(a);
+}
+
+/*
+ * What was not taken is said again, later and later, as long as it is what there is to say: the
+ * wish may be another by now (409), which the watch brings, or the replica is behind and does not
+ * know it yet.
+ */
+static void say_again(struct report *r, json_t *said)
+{
+	r->tries = json_equal(r->refused, said) ? MIN(r->tries + 1, RETRIES_MAX) : 0;
+	json_decref(r->refused);
+	r->refused = said;
+	r->retry_ms = loop_now_ms() + ((uint64_t)API_RETRY_MS << r->tries);
+}
+
+static void report_done(struct report *r, int rc, const char *why)
+{
+	json_t *said = take(r->sending);
+
+	if (!rc) {
+		json_decref(r->sent);
+		r->sent = said;
+	} else {
+		log_debug("a report did not arrive", "why=\"%s\"", why);
+		say_again(r, said);
+	}
+}
+
+static void put_first(struct agent *a);
+
+/* The first of the queue is done; what came of it was taken over. */
+static void put_over(struct agent *a)
+{
+	struct put_job *j = a->puts;
+
+	a->puts = j->next;
+	json_decref(j->body);
+	free(j);
+	put_first(a);
+}
+
+static void put_done(void *arg, int rc, json_t *answer, const char *why)
+{
+	struct agent *a = arg;
+	struct entity *x = a->puts->entity;
+
+	if (x) {
+		*(rc ? &a->counts.refused : &a->counts.reports) += 1;
+		report_done(&x->report, rc, why);
+		agent_wake(a, SIDE_NONE);
+	} else {
+		host_done(a, rc, answer, why);
+	}
+	put_over(a);
+}
+
+static void put_first(struct agent *a)
+{
+	struct put_job *j = a->puts;
+	const struct entity *x = j ? j->entity : NULL;
+	char path[512];
+
+	if (!j)
+		return;
+	snprintf(path, sizeof(path), "/anyvf/v1/hosts/%s%s%s%s%s", a->opts.host, x ? "/" : "",
+		 x ? x->word : "", x ? "/" : "", x ? x->id : "");
+	if (door_ask(a->door,
+		     &(struct door_req){ .method = "PUT",
+					 .path = path,
+					 .body = j->body,
+					 .timeout_ms = CALL_TIMEOUT_MS,
+					 .answer = !x },
+		     put_done, a))
+		put_done(a, -ENOMEM, NULL, "out of memory");
+}
+
+/* Puts one behind those that wait. Return: 0 or -ENOMEM. */
+static int put(struct agent *a, struct entity *x, json_t *body)
+{
+	struct put_job **last = &a->puts, *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return -ENOMEM;
+	j->entity = x;
+	j->body = json_incref(body);
+	j->sent_ms = loop_now_ms();
+	while (*last)
+		last = &(*last)->next;
+	*last = j;
+	if (j == a->puts)
+		put_first(a);
+	return 0;
 }
 
 static void send_host(struct agent *a)
 {
 	auto_of(json_decref) json_t *body = NULL;
 	char address[HOST_ADDRESS_LEN];
-	struct put_job *j;
 
 	if (a->host_sending || loop_now_ms() < a->heartbeat_ms)
 		return;
@@ -80,31 +140,9 @@ static void send_host(struct agent *a)
 	json_object_set_new(body, "hypervisor",
 			    json_pack("{s:s,s:I,s:s}", "type", "QEMU", "version",
 				      (json_int_t)a->virt_version, "host_ip", address));
-	j = put_new(a, NULL, body);
-	if (j && work_push(a->report_queue, put_run, host_done, j))
-		put_free(j);
-	else
-		a->host_sending = j;
-}
-
-static void report_done(void *arg)
-{
-	struct put_job *j = arg;
-	struct agent *a = j->agent;
-	struct report *r = &j->entity->report;
-	json_t *said = take(r->sending);
-
-	/* 409, 404: about a wish that is no longer the API's; the watch brings the new. */
-	if (!j->rc || j->rc == -ESTALE || j->rc == -ENOENT) {
-		json_decref(r->sent);
-		r->sent = said;
-	} else {
-		log_debug("a report did not arrive", "why=\"%s\"", j->e.msg);
-		json_decref(said);
-		r->retry_ms = loop_now_ms() + API_RETRY_MS;
-	}
-	put_free(j);
-	agent_wake(a, SIDE_NONE);
+	a->host_sending = true;
+	if (!body || put(a, NULL, body))
+		a->host_sending = false;
 }
 
 /* Sends what a thing's kind says of it, unless it was acknowledged already. */
@@ -112,16 +150,14 @@ static void report(struct agent *a, struct entity *x)
 {
 	auto_of(json_decref) json_t *body = x->doc && !x->busy ? x->kind->status(x) : NULL;
 	struct report *r = &x->report;
-	struct put_job *j;
 
 	json_object_set(body, "generation", json_object_get(x->doc, "generation"));
-	if (!body || r->sending || json_equal(r->sent, body) || loop_now_ms() < r->retry_ms)
+	if (!body || r->sending || json_equal(r->sent, body) ||
+	    (json_equal(r->refused, body) && loop_now_ms() < r->retry_ms))
 		return;
-	j = put_new(a, x, body);
-	if (j && work_push(a->report_queue, put_run, report_done, j))
-		put_free(j);
-	else if (j)
-		r->sending = json_incref(body);
+	r->sending = json_incref(body);
+	if (put(a, x, body))
+		json_decref(take(r->sending));
 }
 
 /**

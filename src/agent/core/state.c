@@ -129,6 +129,7 @@ static void entity_free(struct entity *x)
 	json_decref(x->doc);
 	json_decref(x->report.sent);
 	json_decref(x->report.sending);
+	json_decref(x->report.refused);
 	free(x);
 }
 
@@ -247,6 +248,7 @@ static int apply_doc(struct agent *a, const struct agent_kind *kind, const char 
 	json_decref(x->doc);
 	x->doc = json_incref(doc);
 	x->retry = (struct retry){ 0 };
+	agent_wake(a, kind->side); /* what is there was last compared with another wish, or none */
 	return 0;
 }
 
@@ -256,16 +258,23 @@ static int apply_doc(struct agent *a, const struct agent_kind *kind, const char 
  * @word: its kind, as the API names it
  * @id:   id
  * @doc:  document, or NULL: it is gone. One that makes no sense leaves the last good one in place
+ *
+ * Return: 0; -ESTALE: this host was told something newer, which stays.
  */
-void state_apply(struct agent *a, const char *word, const char *id, json_t *doc)
+int state_apply(struct agent *a, const char *word, const char *id, json_t *doc)
 {
 	const struct agent_kind *kind = kind_of(a, word, &word);
 	struct err e = { 0 };
 	struct entity *x;
 	int rc = 0;
 
+	if (!json_is_object(doc))
+		slice_drop(&a->told, word, id);
+	else if (slice_put(&a->told, word, id,
+			   json_integer_value(json_object_get(doc, "generation"))) == -ESTALE)
+		return -ESTALE;
 	if (!kind)
-		return;
+		return 0;
 	if (!uuid_valid(id))
 		rc = err_set(&e, -EINVAL, "the id is no UUID");
 	else if (json_is_object(doc))
@@ -275,26 +284,32 @@ void state_apply(struct agent *a, const char *word, const char *id, json_t *doc)
 	if (rc)
 		log_err("the API's document makes no sense", "kind=%s id=%.60s why=\"%s\"", word,
 			id, e.msg);
+	return 0;
 }
 
 /**
  * state_apply_all() - Take over the whole desired state; what it lacks is not wanted any more
  * @a:       agent
  * @desired: answer to GET .../desired
+ *
+ * Return: 0; -ESTALE: some of it is older than what this host was told, which stays.
  */
-void state_apply_all(struct agent *a, const json_t *desired)
+int state_apply_all(struct agent *a, const json_t *desired)
 {
 	json_t *docs, *doc;
 	const char *word, *id;
+	int rc = 0;
 
 	json_object_foreach ((json_t *)desired, word, docs)
 		json_object_foreach (docs, id, doc)
-			state_apply(a, word, id, doc);
+			rc = state_apply(a, word, id, doc) ?: rc;
+	slice_keep(&a->told, desired);
 	for (const struct agent_kind *const *k = a->kinds; *k; k++)
 		for (struct entity *x = NULL; (x = entity_next(a, *k, x));)
 			if (!json_object_get(json_object_get(desired, x->word), x->id))
 				want_doc_put(&x->doc);
 	a->desired_known = true;
+	return rc;
 }
 
 /**

@@ -13,9 +13,11 @@
 #include "agent/core/door.h"
 #include "agent/core/have.h"
 #include "agent/core/kind.h"
+#include "agent/core/slice.h"
 #include "agent/core/want.h"
 #include "agent/host/host.h"
 #include "agent/host/pfs.h"
+#include "agent/host/record.h"
 #include "agent/host/virt.h"
 #include "agent/host/work.h"
 #include "base/log.h"
@@ -30,8 +32,10 @@ struct retry {
 
 /* What the API was told about something. */
 struct report {
-	json_t *sent;	 /* as it was acknowledged; NULL: nothing yet */
-	json_t *sending; /* on its way; NULL: none is */
+	json_t *sent;	    /* as it was acknowledged; NULL: nothing yet */
+	json_t *sending;    /* on its way; NULL: none is */
+	json_t *refused;    /* what did not arrive, or not where it was understood; NULL: nothing */
+	unsigned int tries; /* of that, in a row */
 	uint64_t retry_ms;
 };
 
@@ -90,14 +94,20 @@ struct agent {
 	enum { ACCEL_UNKNOWN, ACCEL_KVM, ACCEL_TCG } accel;
 
 	struct door *door;
-	struct work_queue *watch_queue, *report_queue;
-	struct httpc *watch_http, *report_http;
-	int64_t revision; /* of the desired state we follow; -1: read it all */
+	struct put_job *puts; /* to the API, the first of them is on its way: report.c */
+	struct slice told;
+	int64_t revision; /* of the desired state we follow: none lower is believed; -1: none yet */
+	bool read_all;
+	unsigned int follow_tries; /* that led to nothing, in a row */
+	uint64_t mend_ms;	   /* not before: read all because a change was missed */
+	uint64_t asked_ms;	   /* when the API was asked for more; 0: it is not */
 	bool desired_known;
 	bool host_sending;
 	unsigned int heartbeat_s;
 	uint64_t heartbeat_ms; /* next one */
-	bool api_lost;	       /* said so in the log */
+	int api_state;	       /* as it was told in the log: follow.c */
+	const char *api_url;   /* likewise; NULL: none yet */
+	struct agent_counts counts;
 
 	struct loop_timer *tick, *wake;
 	unsigned int due; /* sides to look at when it wakes, 1 << enum agent_side */
@@ -106,8 +116,8 @@ struct agent {
 
 /* state.c: what is known of whom */
 int state_open(struct agent *a, struct err *e);
-void state_apply(struct agent *a, const char *word, const char *id, json_t *doc);
-void state_apply_all(struct agent *a, const json_t *desired);
+int state_apply(struct agent *a, const char *word, const char *id, json_t *doc);
+int state_apply_all(struct agent *a, const json_t *desired);
 void state_drop_gone(struct agent *a);
 struct entity *entity_find(struct agent *a, const char *kind, const char *id);
 struct entity *entity_add(struct agent *a, const struct agent_kind *kind, const char *id);
@@ -123,11 +133,8 @@ void retry_later(struct retry *r, const char *what, const char *id, const struct
 bool retry_due(const struct retry *r, uint64_t in_ms);
 
 /* files.c: what lies in the agent's directory */
-int agent_make_dir(const struct agent *a, const char *name, struct err *e);
 void agent_socket_path(const struct agent *a, const char *port, char out[VF_PATH_LEN + 1]);
 void agent_server_dir(const struct agent *a, const char *server, char out[PATH_MAX]);
-json_t *record_read(const char *path);
-void record_write(const char *path, json_t *record);
 
 /* look.c: what is there */
 int look_open(struct agent *a, struct err *e);
@@ -135,6 +142,8 @@ void look_at(struct agent *a, enum agent_side side);
 
 /* follow.c: what the API wants */
 void follow_start(struct agent *a);
+void follow_heard(struct agent *a);
+bool follow_is_up(const struct agent *a);
 
 /* report.c: what the API is told */
 void report_all(struct agent *a);

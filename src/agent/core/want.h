@@ -49,8 +49,12 @@ struct want_server {
 	bool deleted;
 	unsigned int reboot;  /* reboots asked for since the server was made */
 	unsigned int rebuild; /* times its disk was to be made anew */
+	unsigned int disk;    /* number of the disk it boots from */
+	int before;	      /* of the one that becomes it, and is kept; -1: none */
+	unsigned int rescue;  /* number of the rescue it is in, by an image of its own; 0: none */
 	unsigned int vcpus, memory_mb, disk_gb;
-	struct want_image image;
+	struct want_image image, rescue_image;
+	const char *rescue_pass;	   /* or NULL */
 	const char *user_data;		   /* base64, or NULL */
 	const json_t *files;		   /* {path, contents in base64}, or NULL */
 	const char *admin_pass;		   /* or NULL */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Client of the daemons that have PFs: one look at everything, and the verbs the agent needs. */
+/*
+ * Client of the daemons that have PFs: one look at everything, and the verbs the agent needs. A
+ * simulated host has another one (sim/pfs.c).
+ */
 #include "agent/host/pfs.h"
 
 #include <errno.h>
@@ -112,36 +115,6 @@ static int observe_one(const char *run_dir, const char *name, struct pfs_pf *pf,
 	return rc ? rc : observe_daemon(c, pf, e);
 }
 
-/* One `physnet:pf` of the mappings. Pure. */
-struct mapping {
-	const char *net, *pf; /* not NUL-terminated */
-	size_t net_len, pf_len;
-};
-
-/* Moves *@at behind the next mapping. Return: false at the end. */
-static bool mapping_next(const char **at, struct mapping *out)
-{
-	for (const char *p = *at; p[strspn(p, ", ")];) {
-		size_t len, net_len;
-
-		p += strspn(p, ", ");
-		len = strcspn(p, ", ");
-		net_len = strcspn(p, ":, ");
-		*at = p + len;
-		if (net_len < len) {
-			*out = (struct mapping){ p, p + net_len + 1, net_len, len - net_len - 1 };
-			return true;
-		}
-		p += len;
-	}
-	return false;
-}
-
-static bool mapping_is(const struct mapping *m, const char *pf)
-{
-	return m->pf_len == strlen(pf) && !strncmp(m->pf, pf, m->pf_len);
-}
-
 /**
  * pfs_observe() - Look at the PFs
  * @run_dir:  directory of the control sockets
@@ -153,12 +126,13 @@ static bool mapping_is(const struct mapping *m, const char *pf)
  */
 int pfs_observe(const char *run_dir, const char *mappings, struct pfs_view **out, struct err *e)
 {
-	auto_of(pfs_view_free) struct pfs_view *view = calloc(1, sizeof(*view));
-	struct mapping m;
+	auto_of(pfs_view_free) struct pfs_view *view =
+		calloc(1, sizeof(*view) + PFS_MAX * sizeof(struct pfs_pf));
+	struct pfs_mapping m;
 
 	if (!view)
 		return err_set(e, -ENOMEM, "out of memory");
-	while (view->n_pfs < PFS_MAX && mapping_next(&mappings, &m)) {
+	while (view->n_pfs < PFS_MAX && pfs_mapping_next(&mappings, &m)) {
 		struct pfs_pf *pf = &view->pfs[view->n_pfs];
 		char name[PF_NAME_LEN + 1];
 		struct err why = { 0 };
@@ -193,21 +167,6 @@ void pfs_view_free(struct pfs_view *view)
 }
 
 /**
- * pfs_find() - A PF of a view
- * @view: view, may be NULL
- * @pf:   name
- *
- * Return: the PF; NULL when the view lacks it.
- */
-const struct pfs_pf *pfs_find(const struct pfs_view *view, const char *pf)
-{
-	for (unsigned int i = 0; view && i < view->n_pfs; i++)
-		if (!strcmp(view->pfs[i].info.config.name, pf))
-			return &view->pfs[i];
-	return NULL;
-}
-
-/**
  * pfs_vf() - A VF of a view
  * @view: view, may be NULL
  * @pf:   name of its PF
@@ -222,89 +181,8 @@ const struct vf_info *pfs_vf(const struct pfs_view *view, const char *pf, unsign
 	return p && vf < p->n_vfs ? &p->vfs[vf] : NULL;
 }
 
-/**
- * pfs_svc() - A service port of a view
- * @pf:   PF of a view, may be NULL
- * @name: interface name
- *
- * Return: the port, or NULL.
- */
-const struct svc_config *pfs_svc(const struct pfs_pf *pf, const char *name)
-{
-	for (unsigned int i = 0; pf && i < pf->n_svcs; i++)
-		if (!strcmp(pf->svcs[i].name, name))
-			return &pf->svcs[i];
-	return NULL;
-}
-
-/**
- * pfs_mirror() - A mirror of a view
- * @view: view, may be NULL
- * @name: its name
- *
- * Return: the mirror; NULL when the view lacks it.
- */
-const struct mirror_config *pfs_mirror(const struct pfs_view *view, const char *name)
-{
-	for (unsigned int i = 0; view && i < view->n_pfs; i++)
-		for (unsigned int n = 0; n < view->pfs[i].n_mirrors; n++)
-			if (!strcmp(view->pfs[i].mirrors[n].name, name))
-				return &view->pfs[i].mirrors[n];
-	return NULL;
-}
-
-/* An operator uses it: attached, or set, without a port's lease on it. */
-static bool vf_is_busy(const struct vf_info *vf)
-{
-	struct vf_config fresh;
-
-	vf_config_default(&fresh);
-	return !*vf->config.port_id &&
-	       (vf->attach.kind != VF_ATTACH_NONE || fields_diff(vf_fields, &fresh, &vf->config));
-}
-
-static json_t *physnets_of(const char *mappings, const char *pf)
-{
-	json_t *list = json_array();
-	struct mapping m;
-
-	while (mapping_next(&mappings, &m))
-		if (mapping_is(&m, pf))
-			json_array_append_new(list, json_stringn(m.net, m.net_len));
-	return list;
-}
-
-/**
- * pfs_to_inventory() - The "pfs" of a host's report (docs/agent-api.md)
- * @view:     what is there; NULL: nothing
- * @mappings: [sriov] physical_device_mappings
- *
- * Return: a new array, or NULL when out of memory. Pure.
- */
-json_t *pfs_to_inventory(const struct pfs_view *view, const char *mappings)
-{
-	json_t *list = json_array();
-
-	for (unsigned int i = 0; view && i < view->n_pfs; i++) {
-		const struct pfs_pf *pf = &view->pfs[i];
-		json_t *slots = json_array(), *busy = json_array();
-
-		for (unsigned int n = 0; n < pf->n_vfs; n++) {
-			json_array_append_new(slots, json_string(pf->vfs[n].status.pci_slot));
-			if (vf_is_busy(&pf->vfs[n]))
-				json_array_append_new(busy, json_integer(n));
-		}
-		json_array_append_new(list, json_pack("{s:s,s:o,s:i,s:o,s:o}", "name",
-						      pf->info.config.name, "physical_networks",
-						      physnets_of(mappings, pf->info.config.name),
-						      "numvfs", (int)pf->n_vfs, "pci_slots", slots,
-						      "busy", busy));
-	}
-	return list;
-}
-
-static int call_pf(const char *run_dir, const char *pf, const char *method, json_t *params,
-		   struct err *e)
+static int ask_pf(const char *run_dir, const char *pf, const char *method, json_t *params,
+		  json_t **answer, struct err *e)
 {
 	auto_of(json_decref) json_t *owned = params;
 	auto_of(ctl_close) struct ctl_client *c = NULL;
@@ -313,7 +191,33 @@ static int call_pf(const char *run_dir, const char *pf, const char *method, json
 	if (!params)
 		return err_set(e, -ENOMEM, "out of memory");
 	rc = ctl_open_pf(run_dir, pf, &c, e);
-	return rc ? rc : ctl_call(c, method, take(owned), TIMEOUT_MS, NULL, e);
+	return rc ? rc : ctl_call(c, method, take(owned), TIMEOUT_MS, answer, e);
+}
+
+static int call_pf(const char *run_dir, const char *pf, const char *method, json_t *params,
+		   struct err *e)
+{
+	return ask_pf(run_dir, pf, method, params, NULL, e);
+}
+
+/**
+ * pfs_vf_get() - A VF as it is now, with its counters
+ * @run_dir: directory of the control sockets
+ * @pf:      name of the PF
+ * @vf:      number
+ * @out:     filled on success
+ * @e:       error text, may be NULL
+ *
+ * Return: 0 or a negative errno. Context: blocks.
+ */
+int pfs_vf_get(const char *run_dir, const char *pf, unsigned int vf, struct vf_info *out,
+	       struct err *e)
+{
+	auto_of(json_decref) json_t *got = NULL;
+	int rc = ask_pf(run_dir, pf, "vf.get", json_pack("{s:s,s:i}", "pf", pf, "vf", (int)vf),
+			&got, e);
+
+	return rc ? rc : ctl_vf_info_from_json(got, out, e);
 }
 
 /**

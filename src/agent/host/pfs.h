@@ -21,9 +21,16 @@ struct pfs_pf {
 /* What one look found. Never changed afterwards. */
 struct pfs_view {
 	unsigned int n_pfs;
-	struct pfs_pf pfs[PFS_MAX];
+	struct pfs_pf pfs[]; /* at most PFS_MAX */
 };
 
+/* One `physnet:pf` of [sriov] physical_device_mappings. */
+struct pfs_mapping {
+	const char *net, *pf; /* not NUL-terminated */
+	size_t net_len, pf_len;
+};
+
+bool pfs_mapping_next(const char **at, struct pfs_mapping *out);
 int pfs_observe(const char *run_dir, const char *mappings, struct pfs_view **out, struct err *e);
 void pfs_view_free(struct pfs_view *view);
 AUTO_DEFINE(struct pfs_view *, pfs_view_free)
@@ -33,6 +40,8 @@ const struct svc_config *pfs_svc(const struct pfs_pf *pf, const char *name);
 const struct mirror_config *pfs_mirror(const struct pfs_view *view, const char *name);
 json_t *pfs_to_inventory(const struct pfs_view *view, const char *mappings);
 
+int pfs_vf_get(const char *run_dir, const char *pf, unsigned int vf, struct vf_info *out,
+	       struct err *e);
 int pfs_vf_set(const char *run_dir, const char *pf, unsigned int vf, const struct vf_config *want,
 	       uint32_t changed, struct err *e);
 int pfs_vf_attach(const char *run_dir, const char *pf, unsigned int vf, const char *socket,

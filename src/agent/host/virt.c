@@ -128,14 +128,24 @@ static void quiet(void *arg, virErrorPtr error)
 {
 }
 
-/* Of a QEMU that ended libvirt repeats all it said; why it ended is in the last line. */
-static const char *last_line(const char *text)
+/**
+ * virt_cause() - Why a QEMU ended
+ * @text: libvirt's words on that, which repeat all that QEMU said
+ *
+ * Of QEMU's last line the option that it did not like is left out: in JSON it is so long that what
+ * was wrong with it would find no room in a server's fault.
+ *
+ * Return: what stands in @text behind these; @text, where it has neither. Context: pure.
+ */
+const char *virt_cause(const char *text)
 {
-	const char *at = text, *nl;
+	const char *at = text, *nl, *option;
 
 	while ((nl = strchr(at, '\n')) && nl[1])
 		at = nl + 1;
-	return at;
+	option = strstr(at, ": -");
+	option = option ? strstr(option, "}: ") : NULL;
+	return option ? option + strlen("}: ") : at;
 }
 
 /**
@@ -161,7 +171,7 @@ int virt_error(struct err *e, const char *what)
 		return err_set(e, -ENOTCONN, "%s: %s", what, why->message);
 	default:
 		return err_set(e, -EIO, "%s: %s", what,
-			       why ? last_line(why->message) : "unknown error");
+			       why ? virt_cause(why->message) : "unknown error");
 	}
 }
 

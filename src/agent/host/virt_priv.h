@@ -8,6 +8,7 @@
 #include "agent/host/virt.h"
 
 virConnectPtr virt_conn_own(struct virt *v, struct err *e);
+const char *virt_cause(const char *text);
 int virt_error(struct err *e, const char *what);
 int virt_domain_get(struct virt *v, const char *server, virConnectPtr *conn, virDomainPtr *dom,
 		    struct err *e);

@@ -36,7 +36,7 @@ int action_image(struct call *c, const json_t *args)
 	int rc = fields_accept(c, image_rows, args, false, &given);
 
 	metadata = json_object_get(given, "metadata");
-	rc = rc ?: server_check_metadata(c, metadata);
+	rc = rc ?: images_check_metadata(c, metadata);
 	if (rc)
 		return rc;
 	server = action_begin(c, "createImage", "createImage");

@@ -8,7 +8,6 @@
 
 #include "compute/actions/actions.h"
 #include "compute/server_state.h"
-#include "network/core/network.h"
 
 /* Actions that are a wish of another power and no more. */
 static int set_power(struct call *c, const char *action, const char *power)
@@ -24,13 +23,9 @@ static int set_power(struct call *c, const char *action, const char *power)
 /* Soft and hard end alike here: the domain is started anew, with what its ports are now. */
 static int do_reboot(struct call *c, const json_t *args)
 {
-	const char *type = doc_text(args, "type");
-	bool hard = type && !strcasecmp(type, "HARD");
-
-	if (!type || (!hard && strcasecmp(type, "SOFT")))
-		return call_fail(c, 400, "BadRequest",
-				 "Invalid input for field/attribute type: it is SOFT or HARD");
+	bool hard = !strcasecmp(doc_str(args, "type"), "HARD");
 	json_t *server = action_begin(c, hard ? "reboot_hard" : "reboot", "reboot");
+
 	if (!server)
 		return -EBUSY;
 	doc_set_text(server, "power", "on");
@@ -64,13 +59,7 @@ static int set_locked(struct call *c, bool locked, const char *reason)
 
 static int do_lock(struct call *c, const json_t *args)
 {
-	const char *reason = compute_minor(c) >= 73 ? doc_text(args, "locked_reason") : NULL;
-
-	if (reason && (!*reason || strlen(reason) > 255))
-		return call_fail(c, 400, "BadRequest",
-				 "Invalid input for field/attribute locked_reason: it has 1 to 255 "
-				 "bytes");
-	return set_locked(c, true, reason);
+	return set_locked(c, true, compute_minor(c) >= 73 ? doc_text(args, "locked_reason") : NULL);
 }
 
 static int do_unlock(struct call *c, const json_t *args)
@@ -83,18 +72,14 @@ static int do_unlock(struct call *c, const json_t *args)
 static int do_reset(struct call *c, const json_t *args)
 {
 	const json_t *old = server_find(c, c->ids[0]);
-	const char *state = doc_text(args, "state");
 
 	if (!old)
 		return -ENOENT;
-	if (!state || (strcmp(state, "active") && strcmp(state, "error")))
-		return call_fail(c, 400, "BadRequest",
-				 "Invalid input for field/attribute state: it is active or error");
 	int rc = snapshot_drop(c, old);
 	if (rc)
 		return rc;
 	json_t *server = json_copy((json_t *)old);
-	doc_set_text(server, "vm_state", state);
+	doc_set_text(server, "vm_state", doc_text(args, "state"));
 	doc_set_text(server, "task_state", NULL);
 	json_object_del(server, "snapshot");
 	return action_commit(c, server, 202);
@@ -136,6 +121,11 @@ static int server_action(struct call *c)
 		{ "unlock", do_unlock, RULE_WRITE },
 		{ "createImage", action_image, RULE_WRITE },
 		{ "rebuild", action_rebuild, RULE_WRITE },
+		{ "resize", action_resize, RULE_WRITE },
+		{ "confirmResize", action_confirm, RULE_WRITE },
+		{ "revertResize", action_revert, RULE_WRITE },
+		{ "rescue", action_rescue, RULE_WRITE },
+		{ "unrescue", action_unrescue, RULE_WRITE },
 		{ "forceDelete", do_force_delete, RULE_WRITE },
 		{ "os-resetState", do_reset, RULE_ADMIN },
 		{ "addSecurityGroup", do_add_group, RULE_WRITE },
@@ -163,13 +153,6 @@ static int server_action(struct call *c)
 	return rc ?: call_fail(c, 400, "BadRequest", "There is no such action: %s", word);
 }
 
-static json_t *stamp_of(const json_t *action, const char *member)
-{
-	const char *time = doc_text(action, member);
-
-	return time ? json_sprintf("%.*s.000000", (int)strcspn(time, "Z"), time) : json_null();
-}
-
 static json_t *action_view(const struct call *c, const json_t *action)
 {
 	const char *last = doc_text(action, "finish_time") ? "finish_time" : "start_time";
@@ -177,12 +160,12 @@ static json_t *action_view(const struct call *c, const json_t *action)
 
 	json_object_del(out, "finish_time");
 	json_object_del(out, "result");
-	json_object_set_new(out, "start_time", stamp_of(action, "start_time"));
+	json_object_set_new(out, "start_time", compute_stamp(action, "start_time"));
 	json_object_set_new(out, "instance_uuid", json_string(c->ids[0]));
 	if (!json_object_get(out, "message"))
 		json_object_set_new(out, "message", json_null());
 	if (compute_minor(c) >= 58)
-		json_object_set_new(out, "updated_at", stamp_of(action, last));
+		json_object_set_new(out, "updated_at", compute_stamp(action, last));
 	return out;
 }
 
@@ -195,6 +178,8 @@ static json_t *event_name(const char *action)
 		{ "delete", "compute_terminate_instance" },
 		{ "attach_interface", "compute_attach_interface" },
 		{ "detach_interface", "compute_detach_interface" },
+		{ "confirmResize", "compute_confirm_resize" },
+		{ "revertResize", "compute_revert_resize" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -212,8 +197,8 @@ static json_t *events_of(struct call *c, const json_t *server, const json_t *act
 	const char *result = doc_text(action, "message") ? "Error" : doc_text(action, "result");
 	json_t *event =
 		json_pack("{s:o,s:o,s:o,s:s?,s:n}", "event", event_name(doc_str(action, "action")),
-			  "start_time", stamp_of(action, "start_time"), "finish_time",
-			  over ? stamp_of(action, last) : json_null(), "result",
+			  "start_time", compute_stamp(action, "start_time"), "finish_time",
+			  over ? compute_stamp(action, last) : json_null(), "result",
 			  !over	   ? NULL
 			  : result ? result
 				   : "Success",
@@ -224,23 +209,41 @@ static json_t *events_of(struct call *c, const json_t *server, const json_t *act
 	return json_pack("[o]", event);
 }
 
+/* From 2.21 on a server that was deleted has its record, too. */
+static const json_t *recorded(struct call *c)
+{
+	const json_t *gone =
+		compute_minor(c) >= 21 ? res_seen(c, &deleted_server_resource, c->ids[0]) : NULL;
+
+	return gone ? gone : server_find(c, c->ids[0]);
+}
+
 static int actions_list(struct call *c)
 {
-	const json_t *server = server_find(c, c->ids[0]), *action;
-	json_t *list;
+	struct span span;
+	const json_t *server = recorded(c), *action;
+	bool paged = compute_minor(c) >= 58;
+	auto_of(json_decref) json_t *list = json_array();
+	json_t *next = NULL;
 	size_t i;
+	int rc = !server ? -ENOENT : paged ? compute_span(c, &span) : 0;
 
-	if (!server)
-		return -ENOENT;
-	list = json_array();
-	json_array_foreach (json_object_get(server, "actions"), i, action)
-		json_array_append_new(list, action_view(c, action));
-	return call_reply(c, 200, json_pack("{s:o}", "instanceActions", list));
+	json_array_foreach (rc ? NULL : json_object_get(server, "actions"), i, action) {
+		auto_of(json_decref) json_t *view = action_view(c, action);
+
+		if (!paged || span_has(&span, view))
+			json_array_append(list, view);
+	}
+	if (!rc && paged)
+		rc = compute_page(c, "request_id", &list, &next);
+	return rc ? rc
+		  : call_reply(c, 200,
+			       json_pack("{s:O,s:o*}", "instanceActions", list, "links", next));
 }
 
 static int action_show(struct call *c)
 {
-	const json_t *server = server_find(c, c->ids[0]), *action;
+	const json_t *server = recorded(c), *action;
 	size_t i;
 
 	if (!server)
@@ -254,53 +257,6 @@ static int action_show(struct call *c)
 	}
 	return call_fail(c, 404, "InstanceActionNotFound",
 			 "Action for request_id %s on instance %s not found", c->ids[1], c->ids[0]);
-}
-
-static json_t *diagnosed_nics(struct call *c, const json_t *server)
-{
-	json_t *list = json_array(), *entry;
-	size_t i;
-
-	json_array_foreach (json_object_get(server, "ports"), i, entry) {
-		const json_t *port = res_get(c, &port_resource, doc_str(entry, "id"));
-
-		if (port)
-			json_array_append_new(
-				list, json_pack("{s:O,s:n,s:n,s:n,s:n,s:n,s:n,s:n,s:n,s:n,s:n}",
-						"mac_address", json_object_get(port, "mac_address"),
-						"rx_octets", "rx_errors", "rx_drop", "rx_packets",
-						"rx_rate", "tx_octets", "tx_errors", "tx_drop",
-						"tx_packets", "tx_rate"));
-	}
-	return list;
-}
-
-/* GET /servers/ID/diagnostics: what is known here. A VF's counters are the switch's to show. */
-static int diagnostics(struct call *c)
-{
-	const json_t *server = server_find(c, c->ids[0]), *flavor;
-	json_t *nics;
-	size_t n;
-
-	if (!server)
-		return -ENOENT;
-	if (!doc_is(server, "vm_state", "active"))
-		return call_fail(c, 409, "InstanceInvalidState",
-				 "Cannot 'get_diagnostics' instance %s while it is in vm_state %s",
-				 c->ids[0], doc_str(server, "vm_state"));
-	if (compute_minor(c) < 48)
-		return call_reply(c, 200, json_object());
-	flavor = json_object_get(server, "flavor");
-	nics = diagnosed_nics(c, server);
-	n = json_array_size(nics);
-	return call_reply(
-		c, 200,
-		json_pack("{s:s,s:s,s:n,s:n,s:n,s:b,s:O,s:[],s:o,s:i,s:i,s:[],s:{s:O,s:n}}",
-			  "state", "running", "driver", "libvirt", "hypervisor", "hypervisor_os",
-			  "uptime", "config_drive", 1, "num_cpus", json_object_get(flavor, "vcpus"),
-			  "cpu_details", "nic_details", nics, "num_nics", (int)n, "num_disks", 1,
-			  "disk_details", "memory_details", "maximum",
-			  json_object_get(flavor, "ram"), "used"));
 }
 
 /* A guest posts it to a metadata service, which there is not: there is none, and none to clear. */
@@ -318,7 +274,7 @@ static int password_clear(struct call *c)
 const struct route action_routes[] = {
 	{ "GET", "/v2.1/servers/{}/os-server-password", password_show, RULE_READ },
 	{ "DELETE", "/v2.1/servers/{}/os-server-password", password_clear, RULE_WRITE },
-	{ "GET", "/v2.1/servers/{}/diagnostics", diagnostics, RULE_ADMIN },
+	{ "GET", "/v2.1/servers/{}/diagnostics", action_diagnostics, RULE_ADMIN },
 	{ "POST", "/v2.1/servers/{}/action", server_action, RULE_WRITE },
 	{ "GET", "/v2.1/servers/{}/os-instance-actions", actions_list, RULE_READ },
 	{ "GET", "/v2.1/servers/{}/os-instance-actions/{}", action_show, RULE_READ },

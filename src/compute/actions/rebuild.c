@@ -4,6 +4,7 @@
 
 #include "compute/actions/actions.h"
 #include "compute/boot.h"
+#include "compute/server_state.h"
 
 static const struct rfield rebuild_rows[] = {
 	{ "imageRef", J_STR, R_UPDATE },
@@ -21,15 +22,6 @@ static const struct rfield rebuild_rows[] = {
 	{ "personality", J_LIST, R_UPDATE },
 	{ NULL },
 };
-
-/* Members that came, or went, with a microversion. */
-static const struct {
-	const char *key;
-	unsigned int since, until; /* 0: always */
-} timely[] = { { "description", 19, 0 },
-	       { "key_name", 54, 0 },
-	       { "user_data", 57, 0 },
-	       { "personality", 0, 56 } };
 
 /* What the server's document keeps of the request, and as what. */
 static const char *const kept[][2] = {
@@ -50,14 +42,6 @@ static int check_given(struct call *c, const json_t *given)
 	const char *name = doc_text(given, "name");
 	const json_t *metadata = json_object_get(given, "metadata");
 
-	for (size_t i = 0; i < ARRAY_LEN(timely); i++)
-		if (json_object_get(given, timely[i].key) &&
-		    (compute_minor(c) < timely[i].since ||
-		     (timely[i].until && compute_minor(c) > timely[i].until)))
-			return call_fail(
-				c, 400, "BadRequest",
-				"Additional properties are not allowed ('%s' was unexpected)",
-				timely[i].key);
 	return (name ? server_check_name(c, name) : 0)
 		       ?: (metadata ? server_check_metadata(c, metadata) : 0)
 			       ?: boot_check_user_data(c, doc_text(given, "user_data"))
@@ -93,6 +77,8 @@ static int change(struct call *c, json_t *given, json_t *server)
 			json_object_set(server, kept[i][1], value);
 	}
 	json_object_set_new(server, "image", boot_image(&b));
+	server_leave_rescue(server);
+	json_object_del(server, "before"); /* of a resize */
 	json_object_set_new(server, "rebuild", json_integer(doc_int(server, "rebuild") + 1));
 	/* What was in ERROR is to run; what was off stays off. */
 	if (doc_is(server, "vm_state", "error"))

@@ -32,6 +32,11 @@ static bool match_alive(struct call *c, const json_t *doc, const char *value)
 	return agent_alive(c, doc_str(doc, "host")) == is_true(value);
 }
 
+static bool match_description(struct call *c, const json_t *doc, const char *value)
+{
+	return doc_is(host_settings(c, doc_str(doc, "host")), "description", value);
+}
+
 /* Documents /agent/HOST, written from the hosts' reports (hosts/inventory.c, hosts/liveness.c). */
 static const struct rfield agent_fields[] = {
 	{ "id", J_STR, R_FILTER },
@@ -43,7 +48,8 @@ static const struct rfield agent_fields[] = {
 	{ "created_at", J_STR, 0 },
 	{ "started_at", J_STR, 0 },
 	{ "heartbeat_timestamp", J_STR, 0 },
-	{ "description", J_STR, R_UPDATE | R_NULL, .max = 255 },
+	{ "description", J_STR, R_UPDATE | R_FILTER | R_NULL, .max = 255,
+	  .match = match_description },
 	{ "resources_synced", J_BOOL, 0 },
 	{ "availability_zone", J_STR, R_FILTER },
 	{ "alive", J_BOOL, R_FILTER, "false", .match = match_alive },
@@ -59,7 +65,7 @@ static json_t *agent_configurations(struct call *c, const json_t *doc)
 	size_t i, j;
 	int devices = 0;
 
-	while (cursor_next(&it))
+	while (cursor_step(&it))
 		devices++;
 	json_array_foreach (json_object_get(doc, "pfs"), i, pf)
 		json_array_foreach (json_object_get(pf, "physical_networks"), j, physnet) {
@@ -155,7 +161,7 @@ static int dhcp_agents(struct call *c)
 	struct cursor it = call_list(c, "/dhcp_port/%s/", c->ids[0]);
 	json_t *list = json_array();
 
-	while (net && cursor_next(&it)) {
+	while (net && cursor_step(&it)) {
 		const json_t *agent = call_get(c, "/agent/%s", it.key + it.prefix_len);
 
 		if (agent)
@@ -191,9 +197,13 @@ static int agent_delete(struct call *c)
 
 	if (!agent)
 		return -ENOENT;
-	if (agent_alive(c, host) || host_is_used(c, host))
+	if (agent_alive(c, host))
+		return call_fail(c, 409, "AgentInUse", "Host %s is alive", host);
+	if (host_is_used(c, host))
 		return call_fail(c, 409, "AgentInUse",
-				 "Host %s is alive, or has servers, ports or networks", host);
+				 "Host %s has servers, ports or networks; those that are deleted "
+				 "wait for it until it is forced down",
+				 host);
 	return host_forget(c, host) ?: call_reply(c, 204, NULL);
 }
 

@@ -29,7 +29,7 @@ static const char *const vnic_types[] = { "normal",
 
 static const struct rfield port_rows[] = {
 	{ "binding:vnic_type", J_STR, R_CREATE | R_UPDATE, "\"normal\"", .names = vnic_types },
-	{ "binding:profile", J_OBJ, R_CREATE | R_UPDATE | R_ADMIN | R_HIDDEN | R_NULL, "{}" },
+	{ "binding:profile", J_OBJ, R_CREATE | R_UPDATE | R_ADMIN | R_HIDDEN | R_EMPTY, "{}" },
 	{ "binding:host_id", J_STR,
 	  R_CREATE | R_UPDATE | R_FILTER | R_ADMIN | R_HIDDEN | R_INDEX | R_NULL, "\"\"",
 	  .max = 128 },

@@ -175,7 +175,7 @@ int dhcp_gone(struct call *c, const json_t *port)
 	int rc;
 
 	do {
-		if (!cursor_next(&it))
+		if (!cursor_seek(&it, doc_str(port, "id")))
 			return 0;
 	} while (!doc_is(it.doc, "port", doc_str(port, "id")));
 	host = it.key + it.prefix_len;
@@ -193,7 +193,7 @@ static int split(struct call *c, const char *network_id, const json_t *port)
 	json_t *copy;
 
 	do {
-		if (!cursor_next(&it))
+		if (!cursor_step(&it))
 			return res_delete(c, &port_resource, doc_str(port, "id"));
 		host = it.key + it.prefix_len;
 	} while (!wish_get(c, host, "network", network_id));

@@ -37,7 +37,7 @@ static int sync_hosts(struct call *c, const char *id, const json_t *net, int *le
 	struct cursor it = call_list(c, "/agent/");
 	int cost = 5 + 2 * (int)res_count(c, &subnet_resource, "network_id", id);
 
-	while (*left > 0 && cursor_next(&it)) {
+	while (*left > 0 && cursor_step(&it)) {
 		int rc = sync_host(c, it.key + it.prefix_len, id, net);
 
 		if (rc < 0)

@@ -146,10 +146,10 @@ static json_t *subnets_json(struct call *c, const char *network_id)
 /* The PF a network's DHCP is on: that of its first port there. */
 static const char *first_pf(struct call *c, const char *host, const char *id)
 {
-	struct cursor it = res_list(c, &port_resource, "network_id", id);
+	struct cursor it = res_list(c, &port_resource, "binding:host_id", host);
 
-	while (cursor_next(&it))
-		if (!strcmp(port_host(it.doc), host))
+	while (cursor_seek(&it, id))
+		if (doc_is(it.doc, "network_id", id) && !strcmp(port_host(it.doc), host))
 			return doc_str(json_object_get(it.doc, "binding:vif_details"), "pf");
 	return NULL;
 }
@@ -179,7 +179,7 @@ static int end_lease(struct call *c, const char *host, const char *id, const jso
 	if (!rc)
 		rc = lease_end(c, host, id, doc_str(wish, "pf"), (unsigned int)doc_int(wish, "vf"));
 	it = call_list(c, "/host/%s/port/", host);
-	while (!rc && cursor_next(&it))
+	while (!rc && cursor_seek(&it, net))
 		if (doc_is(it.doc, "network", net))
 			return 0;
 	if (!rc)
@@ -230,6 +230,11 @@ static int report_port(struct call *c, const char *host, const char *id, const j
 	return call_fail(c, 409, "Conflict", "The port is not to be released.");
 }
 
+static int give_up_port(struct call *c, const char *host, const char *id, const json_t *wish)
+{
+	return doc_bool(wish, "released") ? end_lease(c, host, id, wish) ?: 1 : 0;
+}
+
 static const struct rfield network_report[] = {
 	{ "status", J_STR, R_CREATE | R_NEED,
 	  .names = (const char *const[]){ "ACTIVE", "DOWN", NULL } },
@@ -247,5 +252,5 @@ static int report_network(struct call *c, const char *host, const char *id, cons
 			  doc_str(said, "status"));
 }
 
-const struct wish_kind port_wish = { "port", make_port, port_report, report_port };
+const struct wish_kind port_wish = { "port", make_port, port_report, report_port, give_up_port };
 const struct wish_kind network_wish = { "network", make_network, network_report, report_network };

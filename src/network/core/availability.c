@@ -20,7 +20,7 @@ static json_t *subnet_availability(struct call *c, const json_t *subnet, json_in
 	struct ipam_subnet s = { 0 };
 	json_int_t n_used = 0, n_total;
 
-	while (cursor_next(&it))
+	while (cursor_step(&it))
 		n_used++;
 	subnet_read(subnet, &s);
 	n_total = pools_size(&s);

@@ -79,9 +79,10 @@ static const struct rfield port_fields[] = {
 	{ "device_owner", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255,
 	  .valid = valid_device_owner },
 	{ "fixed_ips", J_LIST, R_CREATE | R_UPDATE | R_FILTER, .valid = valid_fixed_ips },
-	{ "allowed_address_pairs", J_LIST, R_CREATE | R_UPDATE, "[]",
+	{ "allowed_address_pairs", J_LIST, R_CREATE | R_UPDATE | R_EMPTY, "[]",
 	  .valid = valid_address_pairs },
-	{ "extra_dhcp_opts", J_LIST, R_CREATE | R_UPDATE, "[]", .valid = valid_dhcp_opts },
+	{ "extra_dhcp_opts", J_LIST, R_CREATE | R_UPDATE | R_EMPTY, "[]",
+	  .valid = valid_dhcp_opts },
 	{ "description", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255 },
 	{ "port_security_enabled", J_BOOL, R_CREATE | R_UPDATE },
 	{ NULL },
@@ -231,15 +232,26 @@ const json_t *port_own(struct call *c, const char *id)
 	return port && caller_owns(c, doc_str(port, "project_id")) ? port : NULL;
 }
 
-/* The owner of a network sees who is on it. */
+static bool is_on_own_network(const struct call *c, const json_t *port)
+{
+	const json_t *net =
+		res_get((struct call *)c, &network_resource, doc_str(port, "network_id"));
+
+	return net && caller_is_in(c, doc_str(net, "project_id"));
+}
+
+/* The owner of a network sees who is on it, and may send him away. */
 static bool port_visible(const struct call *c, const json_t *port)
 {
-	const json_t *net;
+	return caller_owns(c, doc_str(port, "project_id")) || is_on_own_network(c, port);
+}
 
-	if (caller_owns(c, doc_str(port, "project_id")))
-		return true;
-	net = res_get((struct call *)c, &network_resource, doc_str(port, "network_id"));
-	return net && caller_is_in(c, doc_str(net, "project_id"));
+static const char *const port_sees[] = { "project_id", "network_id", NULL };
+
+static bool port_owned(const struct call *c, const json_t *port)
+{
+	return caller_owns(c, doc_str(port, "project_id")) ||
+	       (!strcmp(c->method, "DELETE") && is_on_own_network(c, port));
 }
 
 const struct resource port_resource = {
@@ -256,5 +268,7 @@ const struct resource port_resource = {
 	.check = port_check,
 	.deleted = port_deleted,
 	.visible = port_visible,
+	.sees = port_sees,
+	.owned = port_owned,
 	.selects = port_selects,
 };

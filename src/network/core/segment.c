@@ -136,54 +136,46 @@ int segment_check(const struct segment_want *want, const char *flat_networks,
 	return INVALID(r, "network_type value '%.63s' not supported", want->type);
 }
 
-/* The n-th VLAN id of all ranges of a physical network (NULL: of all). */
-static const struct vlan_range *range_nth(const struct vlan_ranges *ranges, const char *physnet,
-					  unsigned int n, unsigned int *vid)
+/* A free id of one range, from a random place on, so that replicas seldom collide; 0: none. */
+static unsigned int pick_from(const struct vlan_range *r, segment_used_fn used, void *arg)
 {
-	for (const struct vlan_range *r = ranges->rows; r < ranges->rows + ranges->n; r++) {
-		unsigned int size = r->first ? r->last - r->first + 1 : 0;
+	unsigned int size = r->last - r->first + 1, vid;
+	uint32_t dice;
 
-		if (physnet && strcmp(r->physnet, physnet))
-			continue;
-		if (n < size) {
-			*vid = r->first + n;
-			return r;
-		}
-		n -= size;
+	rand_bytes(&dice, sizeof(dice));
+	for (unsigned int i = 0; i < size; i++) {
+		vid = r->first + (dice % size + i) % size;
+		if (!used(arg, r->physnet, vid))
+			return vid;
 	}
-	return NULL;
+	return 0;
 }
 
 /**
  * segment_pick() - A free VLAN id for a network that named none
  * @ranges:      configuration
- * @physnet:     from this physical network; NULL: from any
+ * @physnet:     from this physical network; NULL: from the first that has one left, as hosts that
+ *               have the first may lack the others
  * @used:        says whether an id is taken
  * @arg:         handed to @used
  * @physnet_out: the physical network, a string in @ranges
  * @vid:         the id
- *
- * Starts at a random place, so that replicas seldom collide.
  *
  * Return: 0; -ENOSPC when all ids are taken; -ENOENT when there are none.
  */
 int segment_pick(const struct vlan_ranges *ranges, const char *physnet, segment_used_fn used,
 		 void *arg, const char **physnet_out, unsigned int *vid)
 {
-	unsigned int total = 0, id;
-	uint32_t dice;
+	int rc = -ENOENT;
 
-	while (range_nth(ranges, physnet, total, &id))
-		total++;
-	rand_bytes(&dice, sizeof(dice));
-	for (unsigned int i = 0; i < total; i++) {
-		const struct vlan_range *r = range_nth(ranges, physnet, (dice + i) % total, &id);
-
-		if (!r || used(arg, r->physnet, id))
+	for (const struct vlan_range *r = ranges->rows; r < ranges->rows + ranges->n; r++) {
+		if (!r->first || (physnet && strcmp(r->physnet, physnet)))
 			continue;
+		rc = -ENOSPC;
+		*vid = pick_from(r, used, arg);
 		*physnet_out = r->physnet;
-		*vid = id;
-		return 0;
+		if (*vid)
+			return 0;
 	}
-	return total ? -ENOSPC : -ENOENT;
+	return rc;
 }

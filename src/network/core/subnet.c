@@ -34,20 +34,18 @@ static bool match_shared(struct call *c, const json_t *doc, const char *value)
 	return network_is_shared(c, net) == (!strcasecmp(value, "true") || !strcmp(value, "1"));
 }
 
-/* Owners of ports, as "compute:nova": those the subnet's addresses are for. */
+/* Owners of ports, as "compute:nova": those the subnet's addresses are for. neutron-lib takes what
+ * begins with one of two words or with a letter of "compute:". */
 static int valid_service_types(struct call *c, const char *field, json_t **value)
 {
-	static const char *const prefixes[] = { "network:", "compute:", "baremetal:",
-						"neutron:", "trunk:",	"binding:" };
 	json_t *type;
 	size_t i;
 
 	json_array_foreach (*value, i, type) {
 		const char *text = json_string_value(type) ?: "";
-		bool known = false;
+		bool known = !strncmp(text, "network:", 8) || !strncmp(text, "neutron:", 8) ||
+			     (*text && strchr("compute:", *text));
 
-		for (size_t j = 0; j < ARRAY_LEN(prefixes); j++)
-			known |= !strncmp(text, prefixes[j], strlen(prefixes[j]));
 		if (!known || strlen(text) > 255 || i >= SERVICE_TYPES_MAX)
 			return call_fail(
 				c, 400, "InvalidSubnetServiceType",
@@ -76,10 +74,11 @@ static const struct rfield subnet_fields[] = {
 	  .valid = valid_ip },
 	{ "cidr", J_STR, R_CREATE | R_FILTER, .valid = valid_cidr },
 	{ "allocation_pools", J_LIST, R_CREATE | R_UPDATE, .valid = valid_pools },
-	{ "host_routes", J_LIST, R_CREATE | R_UPDATE, "[]", .valid = valid_routes },
-	{ "dns_nameservers", J_LIST, R_CREATE | R_UPDATE, "[]", .valid = valid_nameservers },
+	{ "host_routes", J_LIST, R_CREATE | R_UPDATE | R_EMPTY, "[]", .valid = valid_routes },
+	{ "dns_nameservers", J_LIST, R_CREATE | R_UPDATE | R_EMPTY, "[]",
+	  .valid = valid_nameservers },
 	{ "description", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255 },
-	{ "service_types", J_LIST, R_CREATE | R_UPDATE | R_FILTER, "[]",
+	{ "service_types", J_LIST, R_CREATE | R_UPDATE | R_FILTER | R_EMPTY, "[]",
 	  .valid = valid_service_types, .match = match_service_types },
 	{ "shared", J_BOOL, R_FILTER | R_VIRTUAL | R_SECRET, .match = match_shared },
 	{ NULL },

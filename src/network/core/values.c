@@ -245,6 +245,27 @@ static int values_read(struct call *c, const char *field, enum item_kind kind, j
 	return 0;
 }
 
+static const json_t *member_of(const json_t *item, const char *key)
+{
+	return key ? json_object_get(item, key) : item;
+}
+
+/* No item of a list stands in it twice; key: by this member, if not NULL. */
+static int check_once(struct call *c, const char *field, const char *key, const json_t *list)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *value = member_of(json_array_get(list, i), key);
+
+		for (size_t j = 0; value && j < i; j++)
+			if (json_equal(value, member_of(json_array_get(list, j), key)))
+				return call_fail(c, 400, "HTTPBadRequest",
+						 "Invalid input for %s. Reason: Duplicate items in "
+						 "the list: '%.255s'.",
+						 field, json_string_value(value) ?: "");
+	}
+	return 0;
+}
+
 static int value_replace(struct call *c, const char *field, enum item_kind kind, json_t **value)
 {
 	json_t *canonical;
@@ -346,7 +367,8 @@ static int bad_nameserver(struct call *c, const char *field, const json_t *v)
  */
 int valid_nameservers(struct call *c, const char *field, json_t **value)
 {
-	return values_read(c, field, ITEM_IP, value, bad_nameserver);
+	return values_read(c, field, ITEM_IP, value, bad_nameserver)
+		       ?: check_once(c, field, NULL, *value);
 }
 
 /**
@@ -365,7 +387,7 @@ int valid_routes(struct call *c, const char *field, json_t **value)
 		{ NULL },
 	};
 
-	return items_read(c, field, items, value);
+	return items_read(c, field, items, value) ?: check_once(c, field, NULL, *value);
 }
 
 /**
@@ -384,7 +406,7 @@ int valid_fixed_ips(struct call *c, const char *field, json_t **value)
 		{ NULL },
 	};
 
-	return items_read(c, field, items, value);
+	return items_read(c, field, items, value) ?: check_once(c, field, "ip_address", *value);
 }
 
 /**
@@ -403,7 +425,7 @@ int valid_address_pairs(struct call *c, const char *field, json_t **value)
 		{ NULL },
 	};
 
-	return items_read(c, field, items, value);
+	return items_read(c, field, items, value) ?: check_once(c, field, NULL, *value);
 }
 
 /**
@@ -449,5 +471,6 @@ static int bad_uuid(struct call *c, const char *field, const json_t *v)
  */
 int valid_uuids(struct call *c, const char *field, json_t **value)
 {
-	return values_read(c, field, ITEM_UUID, value, bad_uuid);
+	return values_read(c, field, ITEM_UUID, value, bad_uuid)
+		       ?: check_once(c, field, NULL, *value);
 }

@@ -253,6 +253,12 @@ static int check_scope(struct call *c, const json_t *doc, const json_t *old)
 				 "Illegal subnetpool update : subnetpool %s cannot be updated when "
 				 "associated with shared address scope %s.",
 				 doc_str(doc, "id"), doc_str(had, "id"));
+	if (scope && !doc_same(doc, old, "address_scope_id") &&
+	    !caller_owns(c, doc_str(scope, "project_id")))
+		return call_fail(c, 400, "IllegalSubnetPoolAssociationToAddressScope",
+				 "Illegal subnetpool association: subnetpool %s cannot be "
+				 "associated with address scope %s.",
+				 doc_str(doc, "id"), doc_str(scope, "id"));
 	if (!scope || (doc_same(doc, old, "prefixes") && doc_same(doc, old, "address_scope_id")))
 		return 0;
 	if (!doc_same(scope, doc, "ip_version"))

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/uuid.h"
 #include "identity/identity.h"
@@ -15,9 +16,18 @@
 
 static const char *const ethertypes[] = { "IPv4", "IPv6", NULL };
 
+/* A change to the name that there is from the start is refused whatever the group is called now. */
+static int valid_name(struct call *c, const char *field, json_t **value)
+{
+	if (!c->ids[0] || strcasecmp(json_string_value(*value), "default"))
+		return 0;
+	return call_fail(c, 409, "SecurityGroupDefaultAlreadyExists",
+			 "Default security group already exists.");
+}
+
 static const struct rfield group_fields[] = {
 	{ "id", J_UUID, R_FILTER },
-	{ "name", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255 },
+	{ "name", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255, .valid = valid_name },
 	{ "stateful", J_BOOL, R_CREATE | R_UPDATE | R_FILTER, "true" },
 	{ "project_id", J_STR, R_CREATE | R_FILTER | R_INDEX },
 	{ "description", J_STR, R_CREATE | R_UPDATE | R_FILTER, "\"\"", .max = 255 },
@@ -72,18 +82,41 @@ static int group_default(struct call *c, const char *project_id, const char **id
 	return rc;
 }
 
+static bool port_has_group(const json_t *port, const char *id)
+{
+	json_t *group;
+	size_t i;
+
+	json_array_foreach (json_object_get(port, "security_groups"), i, group)
+		if (!strcmp(json_string_value(group), id))
+			return true;
+	return false;
+}
+
+static bool group_has_port(struct call *c, const char *id)
+{
+	struct cursor it = res_list(c, &port_resource, NULL, NULL);
+
+	while (cursor_seek(&it, id))
+		if (port_has_group(it.doc, id))
+			return true;
+	return false;
+}
+
 /* One of that name a project has from the start, and no second. */
 static int group_check(struct call *c, json_t *doc, const json_t *old)
 {
 	const char *own;
 	int rc;
 
-	if (doc_same(doc, old, "name"))
-		return 0;
-	if (old && is_default(c, old))
+	if (!doc_same(doc, old, "name") && is_default(c, old))
 		return call_fail(c, 409, "SecurityGroupCannotUpdateDefault",
 				 "Updating default security group not allowed.");
-	if (!doc_is(doc, "name", "default") || is_default(c, doc))
+	if (old && !doc_same(doc, old, "stateful") && group_has_port(c, doc_str(doc, "id")))
+		return call_fail(c, 409, "SecurityGroupInUse", "Security Group %s in use.",
+				 doc_str(doc, "id"));
+	if (doc_same(doc, old, "name") || strcasecmp(doc_str(doc, "name"), "default") ||
+	    is_default(c, doc))
 		return 0;
 	rc = group_default(c, doc_str(doc, "project_id"), &own);
 	if (rc)
@@ -105,40 +138,32 @@ static int group_created(struct call *c, const json_t *doc)
 	return rc;
 }
 
-static bool port_has_group(const json_t *port, const char *id)
+/* Its own rules, and others' that let it in. */
+static int delete_rules(struct call *c, const char *id)
 {
-	json_t *group;
-	size_t i;
+	static const char *const by[] = { "security_group_id", "remote_group_id" };
+	int rc = 0;
 
-	json_array_foreach (json_object_get(port, "security_groups"), i, group)
-		if (!strcmp(json_string_value(group), id))
-			return true;
-	return false;
-}
+	for (size_t i = 0; i < ARRAY_LEN(by); i++) {
+		struct cursor it = res_list(c, &security_group_rule_resource, by[i], id);
 
-static bool group_has_port(struct call *c, const char *id)
-{
-	struct cursor it = res_list(c, &port_resource, NULL, NULL);
-
-	while (cursor_next(&it))
-		if (port_has_group(it.doc, id))
-			return true;
-	return false;
+		while (!rc && cursor_next(&it))
+			rc = res_delete(c, &security_group_rule_resource, doc_str(it.doc, "id"));
+	}
+	return rc;
 }
 
 static int group_deleted(struct call *c, const json_t *doc)
 {
 	const char *id = doc_str(doc, "id");
-	struct cursor it = res_list(c, &security_group_rule_resource, "security_group_id", id);
-	int rc = 0;
+	int rc;
 
 	if (group_has_port(c, id))
 		return call_fail(c, 409, "SecurityGroupInUse", "Security Group %s in use.", id);
 	if (is_default(c, doc) && !caller_is_admin(c))
 		return call_fail(c, 409, "SecurityGroupCannotRemoveDefault",
 				 "Insufficient rights for removing default security group.");
-	while (!rc && cursor_next(&it))
-		rc = res_delete(c, &security_group_rule_resource, doc_str(it.doc, "id"));
+	rc = delete_rules(c, id);
 	if (!rc && is_default(c, doc))
 		rc = call_delete(c, "/group_default/%s", doc_str(doc, "project_id"));
 	return rc;
@@ -209,12 +234,32 @@ static int project_deleted(struct call *c, const json_t *project)
 						  : res_delete(c, &security_group_resource, id);
 }
 
+/* Groups of a port, which the caller sees, are all stateful or none. */
+static int check_groups(struct call *c, const json_t *groups)
+{
+	const json_t *id, *group, *first = NULL;
+	size_t i;
+
+	json_array_foreach ((json_t *)groups, i, id) {
+		group = res_seen(c, &security_group_resource, json_string_value(id));
+		if (!group)
+			return call_fail(c, 404, "SecurityGroupNotFound",
+					 "Security group %s does not exist", json_string_value(id));
+		first = first ?: group;
+		if (!doc_same(group, first, "stateful"))
+			return call_fail(c, 409, "SecurityGroupConflict",
+					 "Error Cannot apply both stateful and stateless security "
+					 "groups on the same port at the same time while "
+					 "attempting the operation.");
+	}
+	return 0;
+}
+
 static int port_check(struct call *c, json_t *port, const json_t *old)
 {
 	bool secure = doc_bool(port, "port_security_enabled");
-	json_t *groups = json_object_get(port, "security_groups"), *id;
+	json_t *groups = json_object_get(port, "security_groups");
 	const char *group;
-	size_t i;
 	int rc;
 
 	if (json_is_null(groups)) {
@@ -233,15 +278,7 @@ static int port_check(struct call *c, json_t *port, const json_t *old)
 		return call_fail(c, 409, "PortSecurityPortHasSecurityGroup",
 				 "Port has security group associated. Cannot disable port security "
 				 "or IP address until security group is removed.");
-	if (doc_same(port, old, "security_groups"))
-		return 0;
-	json_array_foreach (groups, i, id) {
-		group = json_string_value(id);
-		if (!res_seen(c, &security_group_resource, group))
-			return call_fail(c, 404, "SecurityGroupNotFound",
-					 "Security group %s does not exist", group);
-	}
-	return 0;
+	return doc_same(port, old, "security_groups") ? 0 : check_groups(c, groups);
 }
 
 static const struct resource *const resources[] = { &security_group_resource,
@@ -259,7 +296,7 @@ static bool match_group(struct call *c, const json_t *port, const char *value)
 }
 
 static const struct rfield port_rows[] = {
-	{ "security_groups", J_LIST, R_CREATE | R_UPDATE | R_FILTER, .valid = valid_uuids,
+	{ "security_groups", J_LIST, R_CREATE | R_UPDATE | R_FILTER | R_EMPTY, .valid = valid_uuids,
 	  .match = match_group },
 	{ NULL },
 };

@@ -3,12 +3,14 @@
  * Rules of security groups, judged as Neutron judges them, so that what is legal there is taken and
  * what is not is refused with the same fault.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/uuid.h"
 #include "network/core/network.h"
 #include "network/secgroup/secgroup.h"
 
@@ -120,6 +122,31 @@ static int valid_prefix(struct call *c, const char *field, json_t **value)
 	return *value ? 0 : -ENOMEM;
 }
 
+/* Of either case, and none is not there (404), whatever it looks like. */
+static int valid_group(struct call *c, const char *field, json_t **value)
+{
+	const char *text = json_string_value(*value);
+	char lower[UUID_STR_LEN];
+
+	if (!uuid_valid(text))
+		return 0;
+	for (size_t i = 0; i < sizeof(lower); i++)
+		lower[i] = (char)tolower((unsigned char)text[i]);
+	json_decref(*value);
+	*value = json_string(lower);
+	return *value ? 0 : -ENOMEM;
+}
+
+static int valid_port_value(struct call *c, const char *field, json_t **value)
+{
+	json_int_t n = json_integer_value(*value);
+
+	if (n >= 0 && n <= 65535)
+		return 0;
+	return call_fail(c, 400, "SecurityGroupInvalidPortValue", "Invalid value for port %lld",
+			 (long long)n);
+}
+
 static int valid_address_group(struct call *c, const char *field, json_t **value)
 {
 	return call_fail(c, 404, "AddressGroupNotFound", "Address group %s could not be found.",
@@ -131,18 +158,19 @@ static const char *const directions[] = { "ingress", "egress", NULL };
 static const struct rfield rule_fields[] = {
 	{ "id", J_UUID, R_FILTER },
 	{ "project_id", J_STR, R_CREATE | R_FILTER | R_INDEX },
-	{ "security_group_id", J_UUID, R_CREATE | R_NEED | R_FILTER,
-	  .ref = &security_group_resource },
+	{ "security_group_id", J_STR, R_CREATE | R_NEED | R_FILTER, .ref = &security_group_resource,
+	  .valid = valid_group },
 	{ "ethertype", J_STR, R_CREATE | R_FILTER, "\"IPv4\"", .valid = valid_ethertype },
 	{ "direction", J_STR, R_CREATE | R_NEED | R_FILTER, .names = directions },
 	{ "protocol", J_ANY, R_CREATE | R_FILTER | R_NULL, .valid = valid_protocol },
-	{ "port_range_min", J_INT, R_CREATE | R_FILTER | R_NULL, .max = 65535 },
-	{ "port_range_max", J_INT, R_CREATE | R_FILTER | R_NULL, .max = 65535 },
+	{ "port_range_min", J_INT, R_CREATE | R_FILTER | R_NULL, .valid = valid_port_value },
+	{ "port_range_max", J_INT, R_CREATE | R_FILTER | R_NULL, .valid = valid_port_value },
 	{ "remote_ip_prefix", J_STR, R_CREATE | R_FILTER | R_NULL, .valid = valid_prefix },
-	{ "remote_address_group_id", J_ANY, R_CREATE | R_NULL, .valid = valid_address_group },
-	{ "normalized_cidr", J_STR, 0 },
-	{ "remote_group_id", J_UUID, R_CREATE | R_FILTER | R_NULL,
-	  .ref = &security_group_resource },
+	{ "remote_address_group_id", J_ANY, R_CREATE | R_FILTER | R_NULL,
+	  .valid = valid_address_group },
+	{ "normalized_cidr", J_STR, R_FILTER },
+	{ "remote_group_id", J_STR, R_CREATE | R_FILTER | R_NULL, .ref = &security_group_resource,
+	  .valid = valid_group },
 	{ "description", J_STR, R_CREATE | R_FILTER, "\"\"", .max = 255 },
 	{ NULL },
 };
@@ -158,10 +186,6 @@ static json_t *essence(const json_t *rule, const char *name)
 	if (text && !strcmp(name, "remote_ip_prefix") &&
 	    (!strcmp(text, "0.0.0.0/0") || !strcmp(text, "::/0")))
 		return json_null();
-	if (json_is_null(v) && !strcmp(name, "port_range_min"))
-		return json_integer(1);
-	if (json_is_null(v) && !strcmp(name, "port_range_max"))
-		return json_integer(65535);
 	return v ? json_incref((json_t *)v) : json_null();
 }
 
@@ -260,12 +284,46 @@ static int check_family(struct call *c, json_t *doc)
 	return 0;
 }
 
+/* As Neutron keeps what may be said in two ways: all ports are no range, and ICMP of IPv6 has a
+ * name and a number of its own. */
+static void make_canonical(json_t *doc)
+{
+	const char *protocol = doc_str(doc, "protocol");
+
+	if (doc_int(doc, "port_range_min") == 1 && doc_int(doc, "port_range_max") == 65535) {
+		json_object_set_new(doc, "port_range_min", json_null());
+		json_object_set_new(doc, "port_range_max", json_null());
+	}
+	if (!doc_is(doc, "ethertype", "IPv6"))
+		return;
+	if (!strcmp(protocol, "icmp") || !strcmp(protocol, "icmpv6"))
+		doc_set_text(doc, "protocol", "ipv6-icmp");
+	else if (!strcmp(protocol, "1"))
+		doc_set_text(doc, "protocol", "58");
+}
+
+/* Rules that are made at once are of one group, the first one's. */
+static int check_bulk(struct call *c, const json_t *doc)
+{
+	const json_t *many = json_object_get(c->body, "security_group_rules"),
+		     *first = json_array_get(many, 0);
+
+	first = json_object_get(first, "security_group_rule") ?: first;
+	if (!first ||
+	    !strcasecmp(doc_str(first, "security_group_id"), doc_str(doc, "security_group_id")))
+		return 0;
+	return call_fail(c, 400, "SecurityGroupNotSingleGroupRules",
+			 "Only allowed to update rules for one security profile at a time");
+}
+
 static int rule_check(struct call *c, json_t *doc, const json_t *old)
 {
 	struct cursor it = res_list(c, &security_group_rule_resource, "security_group_id",
 				    doc_str(doc, "security_group_id"));
-	int rc = check_range(c, doc) ?: check_family(c, doc);
+	int rc;
 
+	make_canonical(doc);
+	rc = check_bulk(c, doc) ?: check_range(c, doc) ?: check_family(c, doc);
 	while (!rc && cursor_next(&it))
 		if (rules_equal(it.doc, doc))
 			return call_fail(c, 409, "SecurityGroupRuleExists",
@@ -286,6 +344,16 @@ static int touch_group(struct call *c, const json_t *rule)
 	return res_put(c, &security_group_resource, json_copy((json_t *)group));
 }
 
+/* Whose a group is sees all of its rules, also those that an admin made as his own. */
+static bool rule_visible(const struct call *c, const json_t *rule)
+{
+	const json_t *group = res_get((struct call *)c, &security_group_resource,
+				      doc_str(rule, "security_group_id"));
+
+	return caller_owns(c, doc_str(rule, "project_id")) ||
+	       (group && caller_is_in(c, doc_str(group, "project_id")));
+}
+
 const struct resource security_group_rule_resource = {
 	.one = "security_group_rule",
 	.many = "security_group_rules",
@@ -298,6 +366,7 @@ const struct resource security_group_rule_resource = {
 	.quota = "security_group_rule",
 	.quota_default = 100,
 	.check = rule_check,
+	.visible = rule_visible,
 	.created = touch_group,
 	.deleted = touch_group,
 };

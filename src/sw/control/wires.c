@@ -130,7 +130,7 @@ static int dev_open(struct sw *sw, struct sw_pf *pf, struct port **out, struct e
 	links_fini(&links);
 	return rc
 		       ?: uplink_dev_open(sw->opts.parent, pf->config.uplink_arg, pf->config.force,
-					  out, e);
+					  dp_workers(sw->opts.dp), out, e);
 }
 
 static void take_in(struct sw_pf *pf, const struct uplink_state *state)
@@ -214,6 +214,23 @@ bool sw_wires_follow(struct sw *sw)
 	return changed;
 }
 
+/* Count what the kernel had no room for. A wire whose ring is stuck (packet.c) goes on without. */
+static void listen_in(struct sw *sw, const struct sw_pf *pf)
+{
+	const struct sw_port *up = &pf->uplink;
+	bool deaf;
+	uint32_t lost = uplink_lost(up->edge, &deaf);
+
+	dp_drops_add(sw->opts.dp, up->id, DROP_NO_BUFFER, lost);
+	if (!deaf)
+		return;
+	dp_port_pause(sw->opts.dp, up->id);
+	uplink_mend(up->edge);
+	dp_port_resume(sw->opts.dp, up->id, false);
+	log_warn("uplink's receive ring was stuck", "pf=%s dev=%s lost=%u now=\"system calls\"",
+		 pf->config.name, pf->config.uplink_arg, lost);
+}
+
 /**
  * sw_wires_tick() - Look at the wires, and try to open those that are not
  * @sw: switch
@@ -229,7 +246,9 @@ bool sw_wires_tick(struct sw *sw)
 		struct sw_pf *pf = sw->pfs[i];
 		struct err e = { 0 };
 
-		if (pf && pf->uplink.id != VEB_NO_PORT && !pf->uplink.plugged)
+		if (pf && pf->uplink.plugged)
+			listen_in(sw, pf);
+		else if (pf && pf->uplink.id != VEB_NO_PORT)
 			changed |= sw_plug_tried(&pf->uplink, "uplink", pf->config.name,
 						 sw_plug_uplink(sw, pf, &e), &e);
 	}

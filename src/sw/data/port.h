@@ -111,6 +111,14 @@ static inline void port_refused(struct port_burst *b, enum drop why, const uint8
 		memcpy(l->head, head, l->head_len);
 }
 
+#define PORT_AHEAD_MAX 32 /* ports of one fetch(): what they ask for fits the first cache */
+
+/* A port that is soon to get something. */
+struct port_ahead {
+	struct port *port;
+	unsigned int n; /* frames, at least */
+};
+
 struct port_ops {
 	const char *kind;
 	/*
@@ -128,6 +136,11 @@ struct port_ops {
 	/* Deliver or drop each frame of each item and account it. Must not block. Several workers may
 	 * call it at once. NULL: takes nothing. */
 	void (*tx)(struct port *port, struct port_batch *b);
+	/*
+	 * Ask the caches for what tx() of @n ports of this kind will read. It reads them as tx() may,
+	 * and changes nothing. NULL: there is nothing to ask for.
+	 */
+	void (*fetch)(const struct port_ahead *ahead, unsigned int n);
 	/*
 	 * Take a copy of a frame of which no more is known than was noted; @mark: VEB_MARK_*(). It is
 	 * counted with nobody. As tx(). NULL: takes none.

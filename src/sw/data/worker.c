@@ -15,6 +15,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "sw/data/deliver.h"
 #include "sw/data/dp_priv.h"
 #include "veb/lost.h"
 #include "veb/meter.h"
@@ -44,11 +45,7 @@ struct worker {
 	uint64_t events_at; /* TSC of the last look at epoll */
 	struct veb_out *out;
 	struct port_burst burst;
-	struct port_item items[PORT_BATCH];
-	struct frame cuts[PORT_BATCH]; /* what mirrors with a snap length get, of one batch */
-	struct frame_seg cut_segs[PORT_SEGS];
-	unsigned int n_cuts, n_cut_segs;
-	uint8_t scratch[PORT_SCRATCH];
+	struct delivery delivery;
 };
 
 static uint64_t ticks(const struct worker *w, uint64_t us)
@@ -135,95 +132,6 @@ static void sources_adopt(struct worker *w, struct dp_sources *list)
 			list->active[list->n_active++] = q;
 	}
 	w->gen = list->gen;
-}
-
-/* Also for a mirror whose destination's link is down, to count. Returns the cost beyond copies. */
-static int64_t batch_deliver(struct worker *w, const struct veb_snap *snap, uint16_t to,
-			     unsigned int n)
-{
-	struct port *p = __atomic_load_n(&w->dp->ports[to], __ATOMIC_ACQUIRE);
-	struct port_batch b = { .items = w->items, .n = n, .stats = &w->shared->stats[to],
-				.mirrors = w->shared->mirrors,
-				.losses = &w->shared->losses[to * DROP_N],
-				.worker = w->shared, .now = w->out->now,
-				.scratch = w->scratch };
-
-	w->n_cuts = w->n_cut_segs = 0;
-	if (unlikely(w->items->mirror) && !(snap->ports[to]->flags & VEB_LINK_UP)) {
-		port_drop_all(&b, DROP_LINK_DOWN);
-		return 0;
-	}
-	if (likely(p && p->ops->tx))
-		p->ops->tx(p, &b);
-	else
-		port_drop_all(&b, DROP_NOT_READY);
-	return (int64_t)b.extra;
-}
-
-/* Whether a batch of @n frames must go before this node joins it. */
-static bool batch_is_full(const struct worker *w, const struct veb_node *node,
-			  const struct frame *f, bool cut, unsigned int n)
-{
-	unsigned int n_segs = w->n_cut_segs;
-
-	if (likely(!cut) || n + node->n > PORT_BATCH)
-		return n + node->n > PORT_BATCH;
-	for (unsigned int i = 0; i < node->n; i++)
-		n_segs += f[i].n_more;
-	return n_segs > PORT_SEGS;
-}
-
-/* A run of copies for a mirror with a snap length. There is room: batch_is_full(). */
-static const struct frame *cut_run(struct worker *w, const struct frame *f, unsigned int n,
-				   uint16_t snap)
-{
-	struct frame *first = &w->cuts[w->n_cuts];
-
-	for (unsigned int i = 0; i < n; i++)
-		w->n_cut_segs +=
-			frame_cut(&f[i], snap, &w->cuts[w->n_cuts++], &w->cut_segs[w->n_cut_segs]);
-	return first;
-}
-
-/* The second pass: each destination once. Returns what it cost, in bytes. */
-static int64_t deliver(struct worker *w, const struct veb_snap *snap, const struct frame *frames)
-{
-	struct veb_out *out = w->out;
-	int64_t cost = 0;
-
-	for (unsigned int u = 0; u < out->n_used; u++) {
-		uint16_t to = out->used[u];
-		const uint64_t *taken = &w->shared->stats[to].rx_packets, before = *taken;
-		unsigned int n = 0, n_frames = 0;
-		int64_t bytes = 0;
-
-		for (uint16_t i = out->bins[to].head; i != VEB_END; i = out->nodes[i].next) {
-			const struct veb_node *node = &out->nodes[i];
-			const struct frame *f = &frames[node->frame];
-			uint16_t mark = node->mirror;
-			uint16_t len = mark ? snap->snaps[VEB_MARK_SLOT(mark)] : 0;
-
-			if (unlikely(batch_is_full(w, node, f, len, n_frames))) {
-				cost += batch_deliver(w, snap, to, n);
-				n = n_frames = 0;
-			}
-			if (unlikely(len))
-				f = cut_run(w, f, node->n, len);
-			w->items[n++] = (struct port_item){ f, { node->tags[0], node->tags[1] },
-							    mark, node->n, len };
-			n_frames += node->n;
-			for (unsigned int k = 0; k < node->n; k++)
-				bytes += f[k].len + COPY_COST;
-		}
-		if (n)
-			cost += batch_deliver(w, snap, to, n);
-		/* One that takes nothing, a mirror's perhaps, is not the sender's loss. */
-		cost += likely(*taken != before) ? bytes : out->bins[to].n * COPY_COST;
-	}
-	if (unlikely(out->n_learns))
-		hints_put(w->shared, out);
-	veb_out_reset(out);
-	return cost;
 }
 
 /* Bytes the port may send now by its rate limit; 0: none before *until. */
@@ -331,7 +239,7 @@ static void burst_forward(struct worker *w, const struct veb_snap *snap, struct 
 	for (unsigned int done = 0; done < b->n;) {
 		unsigned int n = decide(w, snap, q, b->frames + done, b->n - done);
 
-		cost += deliver(w, snap, b->frames + done);
+		cost += deliver(&w->delivery, snap, b->frames + done);
 		done += n;
 	}
 	if (unlikely(q->stale))
@@ -516,6 +424,8 @@ int worker_start(struct dp *dp, unsigned int id, int cpu, struct worker **out, s
 	w->epfd = epoll_create1(EPOLL_CLOEXEC);
 	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->out = worker_out(w);
+	w->delivery.shared = w->shared;
+	w->delivery.out = w->out;
 	if (!w->out || w->epfd < 0 || w->wake_fd < 0 ||
 	    epoll_ctl(w->epfd, EPOLL_CTL_ADD, w->wake_fd, &ev)) {
 		rc = w->out ? err_errno(e, "worker") :
@@ -554,7 +464,7 @@ void worker_stop(struct worker *w)
 }
 
 /**
- * worker_watch() - Let a source's kick wake the worker
+ * worker_watch() - Let a source's kick wake the worker, unless that polls everything always
  * @w: worker
  * @q: source that is not running; its fd may be -1
  *
@@ -565,7 +475,7 @@ int worker_watch(struct worker *w, struct port_queue *q)
 {
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u64 = event_of(q) };
 
-	if (q->fd < 0)
+	if (q->fd < 0 || w->dp->busy) /* an event a frame is what its sender would pay for */
 		return 0;
 	return epoll_ctl(w->epfd, EPOLL_CTL_ADD, q->fd, &ev) ? -errno : 0;
 }

@@ -24,6 +24,7 @@
 #include "sw/parent/rtnl.h"
 
 #define PACKET_RCVBUF (16 << 20) /* bytes; a burst of GSO frames while the worker is elsewhere */
+#define PACKET_BLOCK  (1u << 16) /* bytes of the ring that lie together */
 
 static int name_check(const char *name, struct err *e)
 {
@@ -377,6 +378,28 @@ int netdev_tap_set_carrier(int fd, bool carrier)
 	return ioctl(fd, TUNSETCARRIER, &on) ? -errno : 0;
 }
 
+/* Without one, on a machine short of memory, frames are read by system calls. */
+static void packet_ring(int fd)
+{
+	struct tpacket_req ring = { .tp_block_size = PACKET_BLOCK,
+				    .tp_block_nr = PACKET_RING / PACKET_BLOCK,
+				    .tp_frame_size = PACKET_SLOT,
+				    .tp_frame_nr = PACKET_SLOTS };
+	int version = TPACKET_V2, on = 1;
+
+	if (!setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) &&
+	    !setsockopt(fd, SOL_PACKET, PACKET_COPY_THRESH, &on, sizeof(on)))
+		(void)setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &ring, sizeof(ring));
+}
+
+static int filter_shut(int fd)
+{
+	struct sock_filter nothing = { BPF_RET | BPF_K, 0, 0, 0 };
+	const struct sock_fprog prog = { 1, &nothing };
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));
+}
+
 static int packet_setup(int fd, unsigned int ifindex)
 {
 	struct packet_mreq promisc = { .mr_ifindex = (int)ifindex, .mr_type = PACKET_MR_PROMISC };
@@ -387,20 +410,21 @@ static int packet_setup(int fd, unsigned int ifindex)
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
-	if (setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) ||
+	if (filter_shut(fd) || setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) ||
 	    setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)) ||
 	    setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) ||
-	    setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promisc, sizeof(promisc)) ||
-	    bind(fd, (struct sockaddr *)&at, sizeof(at)))
+	    setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promisc, sizeof(promisc)))
 		return -errno;
-	return 0;
+	packet_ring(fd);
+	return bind(fd, (struct sockaddr *)&at, sizeof(at)) ? -errno : 0;
 }
 
 /**
  * netdev_packet_open() - Open a netdev as an uplink and set it up
  * @name: interface in the process's own namespace
- * @fd:   a bound, promiscuous, non-blocking packet socket with 10-byte virtio-net headers and
- *        auxdata (tags) that never sees its own frames; the caller closes it
+ * @fd:   a bound, promiscuous, non-blocking packet socket with 10-byte virtio-net headers,
+ *        auxdata (tags) and a receive ring, that never sees its own frames, and none at all as
+ *        long as it has its filter (packet_hear()); the caller closes it
  * @e:    says why not
  *
  * Return: 0, -ENODEV without such a netdev, -EPERM, or the kernel's errno.
@@ -447,10 +471,8 @@ int netdev_gre_open(bool v6, int *fd, struct err *e)
 {
 	auto_close int sock = socket(v6 ? AF_INET6 : AF_INET,
 				     SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_GRE);
-	struct sock_filter nothing = { BPF_RET | BPF_K, 0, 0, 0 };
-	const struct sock_fprog prog = { 1, &nothing };
 
-	if (sock < 0 || setsockopt(sock, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)))
+	if (sock < 0 || filter_shut(sock))
 		return err_errno(e, "GRE socket");
 	*fd = take_fd(sock);
 	return 0;

@@ -78,6 +78,13 @@ bool netdev_tap_alive(int fd);
 uint64_t netdev_tap_where(int fd, char name[IFNAMSIZ]);
 void netdev_tap_remove(int fd);
 int netdev_tap_set_carrier(int fd, bool carrier);
+/*
+ * The receive ring of its socket, if the kernel gave it one: TPACKET_V2 of packet(7). What is larger
+ * than a slot waits whole in the socket's queue, TP_STATUS_COPY says so.
+ */
+#define PACKET_SLOT  2048u /* bytes, some hundred of them the slot's own */
+#define PACKET_SLOTS 2048u
+#define PACKET_RING  ((size_t)PACKET_SLOTS * PACKET_SLOT)
 int netdev_packet_open(const char *name, int *fd, struct err *e);
 int netdev_gre_open(bool v6, int *fd, struct err *e);
 int netdev_follow(int *fd, struct err *e);

@@ -48,19 +48,25 @@ int fdport_new(int fd, const struct port_ops *ops, uint32_t arena_size, struct f
 	return 0;
 }
 
+static void one_free(struct fdport *fp)
+{
+	munmap(fp->arena, fp->arena_size);
+	if (fp->ring.slots)
+		munmap(fp->ring.slots, PACKET_RING);
+	close(fp->fd);
+	free(fp);
+}
+
 /**
- * fdport_free() - Close the descriptor and free the port
- * @port: the port member of a struct fdport
+ * fdport_free() - Close the descriptors and free the port
+ * @port: the port member of a struct fdport; what packet_fanout() gave it goes along
  *
  * Context: control, when no worker can see the port any more.
  */
 void fdport_free(struct port *port)
 {
-	struct fdport *fp = container_of(port, struct fdport, port);
-
-	munmap(fp->arena, fp->arena_size);
-	close(fp->fd);
-	free(fp);
+	for (unsigned int i = port->n_queues; i--;) /* the first has the port */
+		one_free(container_of(port->queues[i], struct fdport, queue));
 }
 
 /* One frame of @len bytes at @bytes, as read. False: refused and counted. */
@@ -120,7 +126,8 @@ unsigned int fdport_rx(struct port_queue *q, struct port_burst *b, fdport_read_f
 		if (!n || !b->more)
 			break;
 		if (n < 0) /* it took the frame along: EINVAL, offloads virtio has no word for */
-			port_refused(b, DROP_MALFORMED, NULL, 0, 0);
+			port_refused(b, n == -ENOBUFS ? DROP_NO_BUFFER : DROP_MALFORMED, NULL, 0,
+				     0);
 		for (int k = 0; k < n; k++)
 			if (rx_take(b, &got[k].h, got[k].bytes, (uint32_t)got[k].len))
 				bytes_sum += (uint32_t)got[k].len;

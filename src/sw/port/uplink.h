@@ -19,11 +19,13 @@ struct uplink_state {
 	char renamed[16]; /* the netdev's name, if the one it was opened by is not its any more */
 };
 
-int uplink_dev_open(struct parent *p, const char *netdev, bool force, struct port **out,
-		    struct err *e);
+int uplink_dev_open(struct parent *p, const char *netdev, bool force, unsigned int n,
+		    struct port **out, struct err *e);
 int uplink_dpdk_open(const char *devargs, struct port **out, struct err *e);
 int uplink_dpdk_state(const struct port *port, struct uplink_state *out);
 void uplink_rename(struct port *port, const char *name);
 int uplink_state(const struct port *port, struct uplink_state *out);
+uint32_t uplink_lost(struct port *port, bool *deaf);
+void uplink_mend(struct port *port);
 
 #endif

@@ -80,6 +80,7 @@ const struct port_ops vhost_port_ops = {
 	.rx_done = op_rx_done,
 	.arm = op_arm,
 	.tx = vhost_tx,
+	.fetch = vhost_fetch,
 	.status = op_status,
 	.free = vhost_free,
 };

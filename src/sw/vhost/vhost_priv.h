@@ -15,17 +15,21 @@
 #define SOCKETS_MAX 1022	  /* descriptors its poll set has room for */
 #define RINGS_MAX MARKS_N /* of one device */
 
-/* One ring of a device; even indexes are to the guest, odd ones from it. */
+/*
+ * One ring of a device; even indexes are to the guest, odd ones from it. Two cache lines are all
+ * that delivery reads.
+ */
 struct vhost_ring {
-	struct port_queue src; /* odd: the source. even: only `running` is used */
 	struct vq ring;
 	bool enabled;	       /* ready and enabled, says the library */
-	uint64_t frames;       /* even: atomic; chosen among several; delivered since its front end came */
 	bool reported;	       /* broken, and the helper was told; writer: the worker */
 	bool logged;	       /* broken, and the log says so; writer: the helper */
+	struct port_queue src; /* odd: the source. even: only `running` is used */
+	uint64_t frames;       /* even: atomic; chosen among several; delivered since its front end came */
 	uint64_t *done;	       /* packed: of ring; @done_size entries */
 	uint32_t done_size;
 };
+static_assert(offsetof(struct vhost_ring, src.running) < 128, "delivery reads two lines");
 
 /*
  * The requests of the vhost-user protocol that we take: those that need no feature, and those of
@@ -131,6 +135,7 @@ extern const struct rte_vhost_device_ops vhost_callbacks;
 
 /* vhost_steer.c */
 void vhost_tx(struct port *p, struct port_batch *b);
+void vhost_fetch(const struct port_ahead *ahead, unsigned int n);
 
 /* vhost_jobs.c */
 struct job *vhost_job_next(struct vhost_lib *lib, bool *stop);

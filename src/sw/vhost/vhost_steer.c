@@ -3,6 +3,7 @@
  * Receive side scaling (RSS): to steer each frame to one of its guest's receive rings. One flow,
  * one ring: so the order within a flow is kept. With one ring alone nothing is looked at.
  */
+#include "sw/data/copy.h"
 #include "sw/vhost/vhost_priv.h"
 #include "veb/rss.h"
 
@@ -124,4 +125,44 @@ void vhost_tx(struct port *p, struct port_batch *b)
 		spread(vp, n, b);
 	else
 		port_drop_all(b, DROP_NOT_READY);
+}
+
+/**
+ * vhost_fetch() - fetch() of struct port_ops
+ * @ahead: ports
+ * @n:     how many
+ *
+ * What one round asked for the next reads, so nothing is waited for alone. Which of several rings a
+ * frame goes to is not known yet: nothing is asked for there.
+ *
+ * Context: any worker; several at once.
+ */
+void vhost_fetch(const struct port_ahead *ahead, unsigned int n)
+{
+	struct vq_ahead rings[PORT_AHEAD_MAX];
+	unsigned int n_rings = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		copy_prefetch(&container_of(ahead[i].port, struct vhost_port, port)->n_rx);
+	for (unsigned int i = 0; i < n; i++) {
+		struct vhost_port *vp = container_of(ahead[i].port, struct vhost_port, port);
+		struct vhost_ring *r;
+
+		if (__atomic_load_n(&vp->n_rx, __ATOMIC_ACQUIRE) != 1)
+			continue;
+		r = vp->rings[0];
+		copy_prefetch_write(r);
+		copy_prefetch_write((char *)r + 64);
+		copy_prefetch(&vp->mem);
+		rings[n_rings++] = (struct vq_ahead){ &r->ring, ahead[i].n };
+	}
+	n = n_rings;
+	n_rings = 0;
+	for (unsigned int i = 0; i < n; i++) {
+		struct vhost_ring *r = container_of(rings[i].ring, struct vhost_ring, ring);
+
+		if (__atomic_load_n(&r->src.running, __ATOMIC_ACQUIRE))
+			rings[n_rings++] = rings[i];
+	}
+	vq_fetch(rings, n_rings);
 }

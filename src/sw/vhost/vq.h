@@ -71,10 +71,10 @@ struct vq {
 	uint32_t last_region; /* cache of gmem_at() */
 	uint32_t waste;	      /* segments read for nothing in this burst, or batch */
 	uint16_t mask;	      /* size - 1 */
-	uint16_t avail_next;  /* position of the next chain to take */
-	uint16_t used_next;   /* split: of the next used entry; packed: the same as avail_next */
+	uint16_t avail_next;  /* atomic; position of the next chain to take */
+	uint16_t used_next;   /* atomic; split: of the next used entry; packed: as avail_next */
 	uint16_t published;   /* atomic; position up to which the driver sees its chains used */
-	struct spin lock;     /* to the guest: guards all but published */
+	struct spin lock;     /* to the guest: guards what is written, but published */
 	bool is_packed;
 	bool event_idx;	  /* the driver's interrupts are asked for by position */
 	bool mergeable;	  /* MRG_RXBUF: one frame may take several chains */
@@ -95,5 +95,12 @@ void vq_give_back(struct vq *v);
 
 /* To the guest: as tx() of struct port_ops. */
 void vq_deliver(struct vq *v, struct port_batch *b);
+
+/* A ring that is soon to get so many frames, at least. */
+struct vq_ahead {
+	struct vq *ring;
+	unsigned int n;
+};
+void vq_fetch(const struct vq_ahead *ahead, unsigned int n);
 
 #endif

@@ -229,7 +229,7 @@ static inline uint64_t done_of(uint16_t id, uint16_t n, uint32_t len)
 void packed_use(struct vq *v, const struct vq_chain *c, uint32_t len)
 {
 	v->done[c->at & INDEX] = done_of(c->id, c->n, len);
-	v->avail_next = v->used_next = c->next;
+	vq_go_on(v, c->next, c->next);
 }
 
 /**
@@ -306,7 +306,7 @@ unsigned int packed_lease(struct vq *v, const struct frame *f, unsigned int n, u
 		out[i] = at;
 		pos = pos_add(size, pos, 1);
 	}
-	v->avail_next = v->used_next = pos;
+	vq_go_on(v, pos, pos);
 	return i;
 }
 

@@ -128,6 +128,13 @@ static inline unsigned int vq_left(const struct vq *v)
 	return vq_size(v) - vq_between(v, published, v->used_next);
 }
 
+/* Where a ring to the guest goes on: under its lock, but vq_fetch() looks without. */
+static inline void vq_go_on(struct vq *v, uint16_t avail_next, uint16_t used_next)
+{
+	__atomic_store_n(&v->avail_next, avail_next, __ATOMIC_RELAXED);
+	__atomic_store_n(&v->used_next, used_next, __ATOMIC_RELAXED);
+}
+
 /* Chains that may be taken; packed: none, or at most so many. Beyond the ring: it is broken. */
 static inline unsigned int vq_available(struct vq *v)
 {
@@ -198,8 +205,8 @@ static inline void chain_use(struct vq *v, const struct vq_chain *c, uint32_t le
 		packed_use(v, c, len);
 		return;
 	}
-	v->avail_next++;
-	used_write(&v->used->ring[v->used_next++ & v->mask], c->id, len);
+	used_write(&v->used->ring[v->used_next & v->mask], c->id, len);
+	vq_go_on(v, (uint16_t)(v->avail_next + 1), (uint16_t)(v->used_next + 1));
 }
 
 static inline bool interrupt_wanted(const struct vq *v, uint16_t from, uint16_t to)

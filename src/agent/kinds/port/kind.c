@@ -2,7 +2,6 @@
 /* Ports: each one's VF is set as its document says, and attached for its server's QEMU. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/kinds/port/port.h"
 
@@ -20,12 +19,12 @@ static void keep(const struct agent *a, const struct port *p)
 	if (p->applied_known)
 		record_write(path, fields_to_json(vf_fields, &p->applied));
 	else
-		unlink(path);
+		record_drop(path);
 }
 
 static int port_open(struct agent *a, struct err *e)
 {
-	return agent_make_dir(a, "ports", e);
+	return record_dir(a->dir, "ports", e);
 }
 
 static int port_init(struct agent *a, struct entity *x)
@@ -84,7 +83,8 @@ static void port_observe(struct agent *a, struct entity *x)
 	have->attached = have->bound && vf->attach.kind == VF_ATTACH_VHOST &&
 			 !strcmp(vf->attach.socket, socket);
 	have->attached_else = have->bound && vf->attach.kind != VF_ATTACH_NONE && !have->attached;
-	have->connected = have->attached && vf->status.connected;
+	have->connected =
+		(have->attached || (have->attached_else && !want->server)) && vf->status.connected;
 	if (want->released && !have->bound && p->applied_known) {
 		p->applied_known = false; /* by an agent that ended before it could forget */
 		keep(a, p);

@@ -201,7 +201,12 @@ int cache_get(struct door *door, const char *dir, const struct want_file *want, 
 /* Does a server's directory have a link to it? */
 static bool is_linked(const char *servers, const char *path)
 {
-	static const char *const links[] = { CACHE_BASE, CACHE_KERNEL, CACHE_INITRD };
+	static const char *const links[] = { CACHE_BASE,
+					     CACHE_KERNEL,
+					     CACHE_INITRD,
+					     CACHE_RESCUE CACHE_BASE,
+					     CACHE_RESCUE CACHE_KERNEL,
+					     CACHE_RESCUE CACHE_INITRD };
 	DIR *dir = opendir(servers);
 	struct dirent *ent;
 	bool found = false;

@@ -12,6 +12,7 @@
 #define CACHE_BASE   "base"
 #define CACHE_KERNEL "kernel"
 #define CACHE_INITRD "initrd"
+#define CACHE_RESCUE "rescue-" /* before them: what it is rescued with */
 
 /* An image a server uses. */
 struct cache_file {

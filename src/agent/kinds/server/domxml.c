@@ -94,26 +94,32 @@ static void put_port(FILE *f, const struct domxml_port *p)
 		p->id);
 }
 
+static void put_disk(FILE *f, const struct domxml_disk *disk, unsigned int n)
+{
+	put_attr(f,
+		 "    <disk type='file' device='disk'>\n      <driver name='qemu' type='qcow2'/>\n"
+		 "      <source file='",
+		 disk->path, "'/>\n");
+	/* The chain ends here, whatever a header says: neither libvirt nor QEMU looks for more. */
+	fprintf(f, "      <backingStore type='file'>\n        <format type='%s'/>\n",
+		disk->base_driver);
+	put_attr(f, "        <source file='", disk->base,
+		 "'/>\n        <backingStore/>\n      </backingStore>\n");
+	fprintf(f, "      <target dev='vd%c' bus='virtio'/>\n    </disk>\n", 'a' + n);
+}
+
 static void put_devices(FILE *f, const struct domxml *d)
 {
 	fputs("  <devices>\n", f);
 	put_element(f, "    ", "emulator", d->emulator);
-	put_attr(f,
-		 "    <disk type='file' device='disk'>\n      <driver name='qemu' type='qcow2'/>\n"
-		 "      <source file='",
-		 d->disk, "'/>\n");
-	/* The chain ends here, whatever a header says: neither libvirt nor QEMU looks for more. */
-	fprintf(f, "      <backingStore type='file'>\n        <format type='%s'/>\n",
-		d->base_driver);
-	put_attr(f, "        <source file='", d->base,
-		 "'/>\n        <backingStore/>\n      </backingStore>\n"
-		 "      <target dev='vda' bus='virtio'/>\n    </disk>\n");
+	for (unsigned int i = 0; i < d->n_disks; i++)
+		put_disk(f, &d->disks[i], i);
 	put_attr(f,
 		 "    <disk type='file' device='disk'>\n      <driver name='qemu' type='raw'/>\n"
 		 "      <source file='",
-		 d->drive,
-		 "'/>\n      <target dev='vdb' bus='virtio'/>\n"
-		 "      <readonly/>\n    </disk>\n");
+		 d->drive, "'/>\n");
+	fprintf(f, "      <target dev='vd%c' bus='virtio'/>\n      <readonly/>\n    </disk>\n",
+		'a' + d->n_disks);
 	for (unsigned int i = 0; i < d->n_ports; i++)
 		put_port(f, &d->ports[i]);
 	put_attr(f, "    <serial type='pty'>\n      <log file='", d->console,

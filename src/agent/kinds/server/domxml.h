@@ -12,16 +12,21 @@ struct domxml_port {
 	const char *socket; /* the switch listens there, QEMU comes again after a restart of it */
 };
 
+struct domxml_disk {
+	const char *path;		/* qcow2 file */
+	const char *base, *base_driver; /* what it lies on, and how that is read */
+};
+
 struct domxml {
 	const struct want_server *server;
 	bool kvm;	      /* else TCG */
 	bool no_msix;	      /* QEMU < 8 under TCG: MSI-X on vhost-user crashes it */
 	const char *emulator; /* NULL: libvirt's choice */
 	const char *kernel, *initrd, *cmdline; /* kernel NULL: the disk boots */
-	const char *disk;		       /* qcow2 file */
-	const char *base, *base_driver;	       /* what it lies on, and how that is read */
-	const char *drive;		       /* config drive, ISO file */
-	const char *console;		       /* file that gets what the serial console says */
+	unsigned int n_disks;
+	const struct domxml_disk *disks; /* vda and so on */
+	const char *drive;		 /* config drive, ISO file */
+	const char *console;		 /* file that gets what the serial console says */
 	unsigned int n_ports;
 	const struct domxml_port *ports;
 };

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 
 #include "agent/host/root.h"
-#include "agent/kinds/server/cache.h"
+#include "agent/kinds/server/disk.h"
 #include "agent/kinds/server/server.h"
 #include "base/file.h"
 #include "base/imghdr.h"
@@ -26,17 +26,6 @@
 static void path_in(const char *dir, const char *name, char out[PATH_MAX])
 {
 	snprintf(out, PATH_MAX, "%.*s/%s", PATH_MAX - 64, dir, name);
-}
-
-static int copy_bytes(int from, int to)
-{
-	static const size_t most = 64 << 20;
-	ssize_t n;
-
-	do
-		n = copy_file_range(from, NULL, to, NULL, most, 0);
-	while (n > 0);
-	return n < 0 ? -errno : 0;
 }
 
 /* A file's copy at @to, which is there whole or not at all. */
@@ -53,7 +42,7 @@ static int copy_file(const char *from, const char *to, struct err *e)
 	out = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (out < 0)
 		return err_errno(e, "%s", part);
-	rc = fchmod(out, 0644) ? -errno : copy_bytes(in, out);
+	rc = fchmod(out, 0644) ? -errno : file_copy(in, out);
 	if (!rc && rename(part, to))
 		rc = -errno;
 	if (rc)
@@ -77,7 +66,7 @@ int server_copy(struct server_job *j)
 	char disk[PATH_MAX], copy[PATH_MAX], dir[PATH_MAX];
 	int rc = virt_state(v, j->want.id, &state, &j->step.e), again = 0;
 
-	path_in(j->dir, "disk.qcow2", disk);
+	disk_path(j->dir, "disk", j->want.disk, disk);
 	path_in(j->dir, COPY, copy);
 	path_in(j->dir, "private", dir);
 	rc = rc ?: file_mkdirs(dir, 0700, &j->step.e);

@@ -8,7 +8,7 @@
 
 static int server_open(struct agent *a, struct err *e)
 {
-	return agent_make_dir(a, "images", e) ?: agent_make_dir(a, "servers", e);
+	return record_dir(a->dir, "images", e) ?: record_dir(a->dir, "servers", e);
 }
 
 static int server_init(struct agent *a, struct entity *x)
@@ -21,6 +21,7 @@ static int server_init(struct agent *a, struct entity *x)
 	s->exports = work_queue_new(a->loop);
 	if (!s->steps || !s->facts.monitor || !s->exports)
 		return -ENOMEM;
+	s->facts.have.spare = -1;
 	server_recall(a, s);
 	agent_server_dir(a, x->id, dir);
 	s->littered = server_littered(dir);
@@ -172,15 +173,16 @@ static json_t *server_status(const struct entity *x)
 
 	if (!status || (have->domain != DOMAIN_ABSENT && !have->nics_known))
 		return NULL;
-	return json_pack("{s:s,s:i,s:i,s:i,s:o,s:o,s:o,s:o}", "status", status, "power_state",
-			 plan_power_state(have), "reboot", (int)have->reboot, "rebuild",
-			 (int)have->rebuild, "fault",
-			 failed ? json_pack("{s:o}", "message", report_words(s->fault))
-				: json_null(),
-			 "plugged", nics_json(&s->facts, false), "kept",
-			 plan_unplug_failed(&s->facts.want, have) ? nics_json(&s->facts, true)
-								  : json_array(),
-			 "snapshot", server_export_status(s));
+	return json_pack(
+		"{s:s,s:i,s:i,s:i,s:i,s:i,s:o,s:o,s:o,s:o,s:o}", "status", status, "power_state",
+		plan_power_state(have), "reboot", (int)have->reboot, "rebuild", (int)have->rebuild,
+		"rescue", (int)have->rescue, "disk", (int)have->disk, "kept_disk",
+		have->spare < 0 ? json_null() : json_integer(have->spare), "fault",
+		failed ? json_pack("{s:o}", "message", report_words(s->fault)) : json_null(),
+		"plugged", nics_json(&s->facts, false), "kept",
+		plan_unplug_failed(&s->facts.want, have) ? nics_json(&s->facts, true)
+							 : json_array(),
+		"snapshot", server_export_status(s));
 }
 
 /* A device of its guest went: ours, or one that was let go late. */
@@ -191,7 +193,7 @@ static void server_event(struct agent *a, struct entity *x)
 
 static void server_beside(struct agent *a, struct entity *x)
 {
-	server_rescue(a, x);
+	server_end_hung(a, x);
 	server_export(a, x);
 }
 

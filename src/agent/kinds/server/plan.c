@@ -7,10 +7,17 @@
 #define STARTS_MAX  3 /* of a domain that libvirt does not bring up, for one document */
 #define UNPLUGS_MAX 4 /* of a guest that keeps a VF, until that is said */
 
+/* Another disk is to be its first: it ends as if it were to be off, and starts anew. */
+static bool is_other(const struct want_server *want, const struct server_have *have)
+{
+	return want->rescue != have->rescue || want->disk != have->disk;
+}
+
 /* It was started, ended by itself, and the API has not asked for it again since. */
 static bool stays_halted(const struct want_server *want, const struct server_have *have)
 {
-	return have->halted && want->generation <= have->halted_generation;
+	return have->halted && want->generation <= have->halted_generation &&
+	       want->reboot <= have->reboot && !is_other(want, have);
 }
 
 static bool stays_failed(const struct want_server *want, const struct server_have *have)
@@ -44,7 +51,7 @@ static enum server_step plan_present(const struct want_server *want, const struc
 {
 	enum server_step step;
 
-	if (want->power == WANT_OFF)
+	if (want->power == WANT_OFF || is_other(want, have))
 		return SERVER_STEP_STOP;
 	if (want->reboot > have->reboot)
 		return SERVER_STEP_REBOOT;
@@ -62,8 +69,11 @@ static enum server_step plan_absent(const struct want_server *want, const struct
 {
 	if (want->power == WANT_SUSPENDED)
 		return SERVER_STEP_NONE;
-	if (have->saved && (want->power == WANT_OFF || want->reboot > have->reboot))
+	if (have->saved &&
+	    (want->power == WANT_OFF || want->reboot > have->reboot || is_other(want, have)))
 		return SERVER_STEP_FORGET;
+	if (want->power == WANT_OFF && want->disk != have->disk && !stays_failed(want, have))
+		return SERVER_STEP_RESIZE;
 	if (want->power == WANT_OFF || stays_halted(want, have) || stays_failed(want, have) ||
 	    !have->ports_ready)
 		return SERVER_STEP_NONE;
@@ -89,6 +99,8 @@ enum server_step plan_server(const struct want_server *want, const struct server
 		return there || have->files ? SERVER_STEP_DELETE : SERVER_STEP_NONE;
 	if (want->rebuild > have->rebuild)
 		return SERVER_STEP_REBUILD;
+	if (want->disk == have->disk && want->before != have->spare)
+		return SERVER_STEP_SWEEP;
 	if (have->littered)
 		return SERVER_STEP_TIDY;
 	if (have->copy_due && have->domain != DOMAIN_HELD)
@@ -111,6 +123,9 @@ const char *plan_server_status(const struct want_server *want, const struct serv
 		return NULL;
 	if (want->deleted)
 		return there || have->files ? NULL : "DELETED";
+	if (want->power == WANT_OFF && !there && want->disk != have->disk &&
+	    stays_failed(want, have))
+		return "ERROR";
 	if (want->power == WANT_OFF)
 		return there ? NULL : "SHUTOFF";
 	if (have->rebooting)

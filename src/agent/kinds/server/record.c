@@ -30,11 +30,13 @@ void server_keep(const struct agent *a, const struct server *s)
 
 	record_path(a, &s->facts.entity, path);
 	record_write(path,
-		     json_pack("{s:s,s:b,s:i,s:i,s:b,s:I,s:s,s:s,s:o}", "boot_id", a->boot_id,
-			       "started", s->started, "reboot", (int)have->reboot, "rebuild",
-			       (int)have->rebuild, "halted", have->halted, "halted_generation",
-			       (json_int_t)have->halted_generation, "copied", s->copied, "exported",
-			       s->exported, "export_fault", report_words(s->export_fault)));
+		     json_pack("{s:s,s:b,s:i,s:i,s:i,s:i,s:i,s:b,s:I,s:s,s:s,s:o}", "boot_id",
+			       a->boot_id, "started", s->started, "reboot", (int)have->reboot,
+			       "rebuild", (int)have->rebuild, "rescue", (int)have->rescue, "disk",
+			       (int)have->disk, "spare", have->spare, "halted", have->halted,
+			       "halted_generation", (json_int_t)have->halted_generation, "copied",
+			       s->copied, "exported", s->exported, "export_fault",
+			       report_words(s->export_fault)));
 }
 
 /* `anyvf down` ended the guests, and says so: the record is older than its word. */
@@ -61,15 +63,16 @@ void server_recall(const struct agent *a, struct server *s)
 	auto_of(json_decref) json_t *r = NULL;
 	const char *boot_id = "", *copied = "", *exported = "", *fault = "";
 	json_int_t halted_generation = 0;
-	int started = 0, halted = 0, reboot = 0, rebuild = 0;
+	int started = 0, halted = 0, reboot = 0, rebuild = 0, rescue = 0, disk = 0;
 	char path[PATH_MAX];
 
 	agent_server_dir(a, s->facts.entity.id, path);
 	have->files = !access(path, F_OK);
 	record_path(a, &s->facts.entity, path);
 	r = record_read(path);
-	if (!r || json_unpack(r, "{s:s,s:b,s:i,s?i,s:b,s:I,s?s,s?s,s?s}", "boot_id", &boot_id,
-			      "started", &started, "reboot", &reboot, "rebuild", &rebuild, "halted",
+	if (!r || json_unpack(r, "{s:s,s:b,s:i,s?i,s?i,s?i,s?i,s:b,s:I,s?s,s?s,s?s}", "boot_id",
+			      &boot_id, "started", &started, "reboot", &reboot, "rebuild", &rebuild,
+			      "rescue", &rescue, "disk", &disk, "spare", &have->spare, "halted",
 			      &halted, "halted_generation", &halted_generation, "copied", &copied,
 			      "exported", &exported, "export_fault", &fault))
 		return;
@@ -80,6 +83,8 @@ void server_recall(const struct agent *a, struct server *s)
 	s->started = started && !strcmp(boot_id, a->boot_id) && !ended_by_down(a, path);
 	have->reboot = (unsigned int)reboot;
 	have->rebuild = (unsigned int)rebuild;
+	have->rescue = (unsigned int)rescue;
+	have->disk = (unsigned int)disk;
 	have->halted = halted;
 	have->halted_generation = (uint64_t)halted_generation;
 	have->was_active = s->started;

@@ -18,6 +18,8 @@ enum server_step {
 	SERVER_STEP_RESUME,  /* from where it was saved */
 	SERVER_STEP_FORGET,  /* what was saved */
 	SERVER_STEP_REBUILD, /* end it, and let its disk go */
+	SERVER_STEP_RESIZE,  /* give one that is off its other disk */
+	SERVER_STEP_SWEEP,   /* remove disks that it has no use for any more */
 	SERVER_STEP_COPY,    /* its disk, for an image */
 	SERVER_STEP_TIDY,    /* remove what an image that nobody wants any more left */
 	SERVER_STEP_REBOOT,  /* end the domain and start it anew */
@@ -31,7 +33,7 @@ struct server {
 	struct server_facts facts;
 	bool started;		    /* record: it was started in this boot, and not ended by us */
 	bool starting, asking;	    /* a step starts it; or asks QEMU, which may hang, ... */
-	bool rescued;		    /* ... and its end was asked for meanwhile */
+	bool ending;		    /* ... and its end was asked for meanwhile */
 	struct work_queue *steps;   /* domain and disks */
 	unsigned int starts;	    /* that libvirt did not bring up, ... */
 	uint64_t starts_generation; /* ... for this document */
@@ -52,6 +54,7 @@ struct server_job {
 	struct want_port ports[WANT_PORTS_MAX];
 	struct want_net nets[WANT_PORTS_MAX]; /* of each port; doc NULL: not known */
 	bool kvm, no_msix;
+	unsigned int disk; /* that it has */
 	char dir[PATH_MAX - 64];
 	struct nics nics; /* that the domain has; of a look afterwards */
 	bool looked;
@@ -82,8 +85,10 @@ int server_unplug(struct server_job *j);
 void server_recall(const struct agent *a, struct server *s);
 void server_keep(const struct agent *a, const struct server *s);
 void server_step(struct agent *a, struct entity *x, int step);
-void server_rescue(struct agent *a, struct entity *x);
+void server_end_hung(struct agent *a, struct entity *x);
 int server_start(struct server_job *j);
+int server_resize(struct server_job *j);
+int server_sweep(struct server_job *j);
 
 /* suspend.c */
 bool server_saved(const char *dir);

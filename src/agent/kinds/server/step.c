@@ -88,6 +88,12 @@ static void server_run(void *arg)
 	case SERVER_STEP_REBUILD:
 		j->step.rc = server_rebuild(j);
 		break;
+	case SERVER_STEP_RESIZE:
+		j->step.rc = server_resize(j);
+		break;
+	case SERVER_STEP_SWEEP:
+		j->step.rc = server_sweep(j);
+		break;
 	case SERVER_STEP_COPY:
 		j->step.rc = server_copy(j);
 		break;
@@ -112,6 +118,19 @@ static void server_run(void *arg)
 	}
 }
 
+/* It has the disk that its document names, and may go back to the one before. */
+static void resized(struct server *s, const struct server_job *j)
+{
+	struct server_have *have = &s->facts.have;
+
+	if (have->disk == j->want.disk)
+		return;
+	have->spare = (int)have->disk;
+	have->disk = j->want.disk;
+	log_info("gave a server another disk", "id=%s disk=%u before=%d", j->want.id, have->disk,
+		 have->spare);
+}
+
 static void started(struct server *s, const struct server_job *j)
 {
 	struct server_have *have = &s->facts.have;
@@ -120,6 +139,8 @@ static void started(struct server *s, const struct server_job *j)
 	have->domain = DOMAIN_RUNNING;
 	have->files = true;
 	have->reboot = j->want.reboot;
+	have->rescue = j->want.rescue;
+	resized(s, j);
 	have->halted = have->failed = have->was_active = have->saved = false;
 	have->nics.n = 0; /* of one that was saved */
 	for (unsigned int i = 0; i < j->n_ports && j->what != SERVER_STEP_RESUME; i++)
@@ -131,7 +152,7 @@ static void started(struct server *s, const struct server_job *j)
 	server_keep(j->step.agent, s);
 }
 
-/* A start, or a suspension. */
+/* A start, a suspension, another disk. */
 static void start_failed(struct server *s, const struct server_job *j)
 {
 	struct server_have *have = &s->facts.have;
@@ -147,6 +168,8 @@ static void start_failed(struct server *s, const struct server_job *j)
 		return;
 	have->failed = true;
 	have->failed_generation = j->want.generation;
+	if (j->want.disk != have->disk)
+		have->spare = (int)j->want.disk; /* as far as it came */
 	snprintf(s->fault, sizeof(s->fault), "%.*s", (int)sizeof(s->fault) - 1, j->step.e.msg);
 }
 
@@ -203,6 +226,12 @@ static bool starts(int step)
 	       step == SERVER_STEP_RESUME;
 }
 
+/* What goes wrong for good is said. */
+static bool may_fail(int step)
+{
+	return starts(step) || step == SERVER_STEP_SUSPEND || step == SERVER_STEP_RESIZE;
+}
+
 /* Its domain stays as it is. */
 static bool asks(int step)
 {
@@ -238,6 +267,14 @@ static void step_took(struct server *s, const struct server_job *j)
 	case SERVER_STEP_FORGET:
 		s->facts.have.saved = false;
 		break;
+	case SERVER_STEP_RESIZE:
+		resized(s, j);
+		server_keep(j->step.agent, s);
+		break;
+	case SERVER_STEP_SWEEP:
+		s->facts.have.spare = j->want.before;
+		server_keep(j->step.agent, s);
+		break;
 	case SERVER_STEP_COPY:
 		snprintf(s->copied, sizeof(s->copied), "%s", j->want.snapshot);
 		s->littered = true;
@@ -264,7 +301,7 @@ static void server_done(struct step *step)
 	s->facts.have.known &= step->agent->virt_connected;
 	if (asks(j->what))
 		looked(s, j);
-	else if (step->rc && (starts(j->what) || j->what == SERVER_STEP_SUSPEND))
+	else if (step->rc && may_fail(j->what))
 		start_failed(s, j);
 	else if (!step->rc)
 		step_took(s, j);
@@ -306,6 +343,8 @@ void server_step(struct agent *a, struct entity *x, int step)
 		[SERVER_STEP_RESUME] = "a server does not resume",
 		[SERVER_STEP_FORGET] = "what was saved of a server stays",
 		[SERVER_STEP_REBUILD] = "a server keeps its disk",
+		[SERVER_STEP_RESIZE] = "a server does not get another disk",
+		[SERVER_STEP_SWEEP] = "a server keeps a disk",
 		[SERVER_STEP_COPY] = "a server's disk is not copied",
 		[SERVER_STEP_TIDY] = "",
 		[SERVER_STEP_PAUSE] = "a server is not paused",
@@ -327,6 +366,7 @@ void server_step(struct agent *a, struct entity *x, int step)
 	agent_server_dir(a, x->id, dir);
 	snprintf(j->dir, sizeof(j->dir), "%.*s", (int)sizeof(j->dir) - 1, dir);
 	j->want = WANT_COPY(&s->facts.want);
+	j->disk = s->facts.have.disk;
 	copy_ports(a, s, j);
 	if (step_begin(&j->step, a, x, s->steps, server_run)) {
 		job_free(j);
@@ -334,18 +374,18 @@ void server_step(struct agent *a, struct entity *x, int step)
 	}
 	s->starting = starts(step);
 	s->asking = asks(step);
-	s->rescued = false;
+	s->ending = false;
 	s->facts.have.rebooting = step == SERVER_STEP_REBOOT;
 }
 
-struct rescue_job {
+struct hung_job {
 	struct virt *virt;
 	char server[UUID_STR_LEN];
 };
 
-static void rescue_run(void *arg)
+static void hung_run(void *arg)
 {
-	const struct rescue_job *j = arg;
+	const struct hung_job *j = arg;
 
 	virt_destroy(j->virt, j->server, NULL);
 }
@@ -359,26 +399,26 @@ static bool hangs(const struct server *s)
 }
 
 /**
- * server_rescue() - End a domain whose step hangs although it is to end, beside its step
+ * server_end_hung() - End a domain whose step hangs although it is to end, beside its step
  * @a: agent
  * @x: server
  *
  * QEMU waits for its VFs before libvirt can speak with it, or hangs; killing it ends the step too.
  */
-void server_rescue(struct agent *a, struct entity *x)
+void server_end_hung(struct agent *a, struct entity *x)
 {
 	struct server *s = (struct server *)x;
-	struct rescue_job *j;
+	struct hung_job *j;
 
-	if (!x->doc || s->rescued || !hangs(s))
+	if (!x->doc || s->ending || !hangs(s))
 		return;
 	j = calloc(1, sizeof(*j));
 	if (!j)
 		return;
 	j->virt = a->virt;
 	snprintf(j->server, sizeof(j->server), "%s", x->id);
-	if (work_push(s->facts.monitor, rescue_run, free, j))
+	if (work_push(s->facts.monitor, hung_run, free, j))
 		free(j);
 	else
-		s->rescued = true;
+		s->ending = true;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "agent/kinds/server/disk.h"
 #include "agent/kinds/server/server.h"
 #include "base/file.h"
 #include "base/loop.h"
@@ -106,11 +107,8 @@ int server_resume(struct server_job *j)
  */
 int server_rebuild(struct server_job *j)
 {
-	char disk[PATH_MAX];
 	int rc = virt_destroy(j->step.agent->virt, j->want.id, &j->step.e);
 
-	snprintf(disk, sizeof(disk), "%s/disk.qcow2", j->dir);
-	if (!rc && unlink(disk) && errno != ENOENT)
-		rc = err_errno(&j->step.e, "%s", disk);
+	rc = rc ?: disk_sweep(j->dir, "disk", NULL, 0, &j->step.e);
 	return rc ?: server_forget(j);
 }

@@ -3,6 +3,7 @@
 #include "agent/kinds/server/server.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,6 +40,45 @@ static int parse_image(const json_t *image, struct want_image *out, struct err *
 		  : want_ids_check(
 			    (const char *const[]){ out->disk.id, out->kernel.id, out->ramdisk.id },
 			    3, e);
+}
+
+/* Whoever rescues a server may name another image; a deleted one has no use for any. */
+static int parse_images(const json_t *doc, struct want_server *s, struct err *e)
+{
+	int rc = parse_image(json_object_get(doc, "image"), &s->image, e);
+
+	if (rc || !s->rescue)
+		return rc;
+	s->rescue_pass = want_text(doc, "rescue_pass");
+	return parse_image(json_object_get(doc, "rescue_image"), &s->rescue_image, e);
+}
+
+/* A number becomes part of a file's name; where there is none, it is 0. */
+static int parse_number(const json_t *doc, const char *key, int *out, struct err *e)
+{
+	const json_t *n = json_object_get(doc, key);
+	json_int_t value = json_integer_value(n);
+
+	if ((n && !json_is_integer(n)) || value < 0 || value > INT_MAX)
+		return err_set(e, -EINVAL, "%s is no number", key);
+	*out = (int)value;
+	return 0;
+}
+
+static int parse_disks(const json_t *doc, struct want_server *s, struct err *e)
+{
+	const json_t *before = json_object_get(doc, "before");
+	int disk, rescue, rc = parse_number(doc, "disk", &disk, e);
+
+	s->before = -1;
+	rc = rc ?: parse_number(doc, "rescue", &rescue, e);
+	if (!rc && json_is_object(before))
+		rc = parse_number(before, "disk", &s->before, e);
+	if (rc)
+		return rc;
+	s->disk = (unsigned int)disk;
+	s->rescue = (unsigned int)rescue;
+	return 0;
 }
 
 static int parse_power(const char *word, enum want_power *out, struct err *e)
@@ -97,8 +137,9 @@ int want_server_parse(json_t *doc, struct want_server *out, struct err *e)
 		rc = want_ids_check(s.ports, s.n_ports, e);
 	if (!rc && want_text(doc, "snapshot"))
 		rc = want_ids_check((const char *const[]){ want_text(doc, "snapshot") }, 1, e);
+	rc = rc ?: parse_disks(doc, &s, e);
 	if (!rc && !on_deleted)
-		rc = parse_image(image, &s.image, e);
+		rc = parse_images(doc, &s, e);
 	if (rc)
 		return rc;
 	s.generation = (uint64_t)generation;
