@@ -635,6 +635,7 @@ def survive(pair, crash):
     stream = Stream(a, b, '10.77.0.2')
     stream.check()
     accepted = wait_for(lambda: swd.vf('p2p1', 1)['status']['accepted'], what='an accepted address')
+    wait_for(lambda: all(address in swd.state.read_text() for address in accepted), what='its being saved, with the next tick')
     crash(swd)
     swd.wait_ready()
     assert ifindex_of(b, b.dev) == index and mac_of(b, b.dev) == mac
