@@ -414,14 +414,18 @@ int loop_post(struct loop *loop, loop_fn fn, void *arg)
 {
 	struct post *p = malloc(sizeof(*p));
 	uint64_t one = 1;
+	bool waking;
 
 	if (!p)
 		return -ENOMEM;
 	*p = (struct post){ .fn = fn, .arg = arg };
 	pthread_mutex_lock(&loop->posts_lock);
+	waking = loop->posts != NULL;
 	*loop->posts_tail = p;
 	loop->posts_tail = &p->next;
 	pthread_mutex_unlock(&loop->posts_lock);
+	if (waking) /* by who was first in the list, which is taken as a whole */
+		return 0;
 	/* EAGAIN: the counter is full, so the loop wakes anyway */
 	return write(loop->wake, &one, sizeof(one)) < 0 && errno != EAGAIN ? -errno : 0;
 }

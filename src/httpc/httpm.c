@@ -9,12 +9,15 @@
 
 #include "httpc/transfer.h"
 
+#define IDLE_MAX 64 /* connections that wait for their next request */
+
 struct httpm {
 	struct loop *loop;
 	CURLM *multi;
 	struct loop_timer *timer;
 	struct httpm_flow *flows, *streams; /* those without on_data, those with it */
 	struct httpm_flow *ended;	    /* to be freed */
+	unsigned int n;			    /* flows and streams */
 	bool pumping; /* in a callback of ours: flows that end stay until it is over */
 };
 
@@ -38,6 +41,16 @@ static void flow_free(struct httpm_flow *f)
 	free(f);
 }
 
+/*
+ * By itself curl keeps four connections for each request under way, and so closes most of them
+ * where hundreds come at once and few are left a moment later. Those in use count for it as well.
+ */
+static void count(struct httpm *m, int more)
+{
+	m->n += (unsigned int)more;
+	curl_multi_setopt(m->multi, CURLMOPT_MAXCONNECTS, (long)m->n + IDLE_MAX);
+}
+
 /* Nothing more comes of it, nobody hears of it. */
 static void leave(struct httpm_flow *f)
 {
@@ -48,6 +61,7 @@ static void leave(struct httpm_flow *f)
 	f->next_ended = f->m->ended;
 	f->m->ended = f;
 	curl_multi_remove_handle(f->m->multi, f->t.curl);
+	count(f->m, -1);
 }
 
 static void sweep(struct httpm *m)
@@ -261,6 +275,7 @@ int httpm_start(struct httpm *m, const struct httpc_req *req, const struct httpm
 	if (f->next)
 		f->next->prev = &f->next;
 	*list = f;
+	count(m, 1);
 	*out = f;
 	return 0;
 }

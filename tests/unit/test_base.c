@@ -281,6 +281,45 @@ static void loop_runs_timers_posts_signals_and_fds(void **state)
 	close(pair[1]);
 }
 
+/* How often the eventfd of this process, a loop's, was written since it was read. */
+static unsigned int wakes(void)
+{
+	unsigned int count = 99; /* no such file */
+	char path[64], line[100];
+
+	for (int fd = 3; fd < 100; fd++) {
+		FILE *info;
+
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+		info = fopen(path, "re");
+		while (info && fgets(line, sizeof(line), info))
+			sscanf(line, "eventfd-count: %x", &count);
+		if (info)
+			fclose(info);
+	}
+	return count;
+}
+
+static void count(void *arg)
+{
+	++*(int *)arg;
+}
+
+static void many_posts_wake_the_loop_once(void **state)
+{
+	auto_of(loop_free) struct loop *loop = loop_new(NULL);
+	int calls = 0;
+
+	for (int turn = 1; turn < 4; turn++) {
+		for (int i = 0; i < 5; i++)
+			assert_int_equal(loop_post(loop, count, &calls), 0);
+		assert_int_equal(wakes(), 1);
+		loop_turn(loop, 0);
+		assert_int_equal(calls, 5 * turn);
+		assert_int_equal(wakes(), 0);
+	}
+}
+
 #define TIMERS 500
 
 static struct alarm {
@@ -582,6 +621,7 @@ int main(void)
 		cmocka_unit_test(file_lock_names_the_holder),
 		cmocka_unit_test(file_lock_waits_for_a_dead_holders_child),
 		cmocka_unit_test(loop_runs_timers_posts_signals_and_fds),
+		cmocka_unit_test(many_posts_wake_the_loop_once),
 		cmocka_unit_test(timers_ring_in_order_and_may_end_each_other),
 		cmocka_unit_test(what_a_timer_arms_is_for_a_later_turn),
 		cmocka_unit_test(sockets_pass_descriptors),
