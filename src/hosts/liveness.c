@@ -20,10 +20,16 @@
 #define MISSED_MAX 3	   /* heartbeats a live host may miss */
 #define AGAIN_MS   1	   /* until the next transaction of what one cannot hold */
 #define STILL_US   2000000 /* who did nothing for so long heard nothing */
+#define PAST_MAX   64	   /* seconds of a busy store that are remembered */
 
 struct liveness {
 	int64_t since_us; /* beats are heard from here on: silence counts */
 	int64_t awake_us; /* they were until here */
+	struct past {
+		uint64_t revision; /* the store's, ... */
+		int64_t at_us;	   /* ... until here */
+	} past[PAST_MAX];	   /* a ring */
+	unsigned int n_past;	   /* ever */
 };
 
 /**
@@ -98,26 +104,58 @@ static int64_t hears_since(const struct call *c)
 	return l->since_us;
 }
 
+static struct past *past_at(struct liveness *l, unsigned int i)
+{
+	return &l->past[i % PAST_MAX];
+}
+
 /**
- * liveness_listen() - Note that this replica does not stand still (struct periodic)
+ * liveness_listen() - Note that this replica does not stand still, and where (struct periodic)
  * @c: the call
  *
  * Return: 0.
  */
 int liveness_listen(struct call *c)
 {
+	struct liveness *l = heard_of(c);
+	uint64_t revision = call_revision(c);
+
 	hears_since(c);
+	if (!l->n_past || past_at(l, l->n_past - 1)->revision != revision)
+		l->n_past++;
+	*past_at(l, l->n_past - 1) = (struct past){ revision, c->mono_us };
 	return 0;
 }
 
-static int64_t seen_us(const struct call *c, const char *host)
+/*
+ * Who came, or came back, at another replica is in its document before its first beat is here: that
+ * is a second's work of the store's, or longer. Its document was written because it was heard.
+ *
+ * Return: a moment before the document came, a second at most; 0: it was always there.
+ */
+static int64_t came_us(struct call *c, const char *host)
+{
+	struct liveness *l = heard_of(c);
+	char key[STORE_KEY_LEN + 1];
+	uint64_t version;
+
+	snprintf(key, sizeof(key), "/agent/%s", host);
+	version = call_version(c, key);
+	for (unsigned int i = l->n_past; i && i + PAST_MAX > l->n_past; i--)
+		if (past_at(l, i - 1)->revision < version)
+			return doc_bool(call_get(c, "%s", key), "alive") ? past_at(l, i - 1)->at_us
+									 : 0;
+	return 0;
+}
+
+static int64_t seen_us(struct call *c, const char *host)
 {
 	int64_t since_us = hears_since(c), at_us;
 	char name[STORE_KEY_LEN + 1];
 
 	name_of(host, name);
 	at_us = store_beat_at(c->opts->store, name, c->mono_us);
-	return at_us ? at_us : since_us;
+	return MAX(at_us ? at_us : since_us, came_us(c, host));
 }
 
 /**
@@ -125,10 +163,10 @@ static int64_t seen_us(const struct call *c, const char *host)
  * @c:    the call
  * @host: its name
  *
- * Return: seconds since its last heartbeat at any replica, or since beats are heard here, without a
- * pause.
+ * Return: seconds since its last heartbeat at any replica, or since it came; or since beats are
+ * heard here, without a pause.
  */
-unsigned int agent_silent_s(const struct call *c, const char *host)
+unsigned int agent_silent_s(struct call *c, const char *host)
 {
 	int64_t seen = seen_us(c, host), since = MAX(seen, hears_since(c));
 
@@ -156,7 +194,7 @@ bool agent_alive(struct call *c, const char *host)
  * @host: its name
  * @out:  "2026-11-22T15:20:44.000000", by the wall clock of now
  */
-void agent_seen_time(const struct call *c, const char *host, char out[32])
+void agent_seen_time(struct call *c, const char *host, char out[32])
 {
 	int64_t ago_us = MAX(c->mono_us - seen_us(c, host), 0);
 	time_t t = (time_t)((c->now_us - ago_us) / 1000000);

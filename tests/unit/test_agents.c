@@ -480,6 +480,62 @@ static void an_api_that_stood_still_takes_no_host_for_dead(void **state)
 	assert_int_equal(count_up(), 0);
 }
 
+/* A host was heard by another replica, which wrote so; its beats take their time. */
+static void heard_elsewhere(const char *host)
+{
+	struct call *c = new_call(&admin);
+
+	assert_int_equal(call_put(c,
+				  json_pack("{s:s,s:s,s:b,s:[],s:i,s:i}", "id", host, "host", host,
+					    "alive", 1, "pfs", "vcpus", 4, "memory_mb", 4096),
+				  "/agent/%s", host),
+			 0);
+	assert_int_equal(group_take(c), 0);
+	call_free(c);
+	run_batch(f.eng);
+}
+
+static unsigned int silent_s(const char *host)
+{
+	struct call *c = new_call(&admin);
+	unsigned int s = agent_silent_s(c, host);
+
+	call_free(c);
+	return s;
+}
+
+/* Heard here, or elsewhere, long after this replica began to hear: from then on, no sooner. */
+static void who_just_came_is_alive_from_then_on(void **state)
+{
+	pass(100 * SECOND);
+	beat("h1");
+	assert_int_equal(count_up(), 1);
+	run_batch(f.eng);
+	pass(100 * SECOND);
+	run_all(liveness_mark);
+	run_batch(f.eng);
+	assert_int_equal(count_up(), 0);
+	assert_int_equal(silent_s("h1"), 100); /* it was marked, not heard */
+	pass(SECOND);
+	heard_elsewhere("h1"); /* it came back there */
+	heard_elsewhere("h2");
+	for (int64_t s = 0; s < SILENT / SECOND - 2; s++) {
+		assert_int_equal(count_up(), 2);
+		run_all(liveness_mark);
+		assert_int_equal(count_marked_alive(), 2);
+		question("q", s % 2 ? "one" : "two"); /* others write, too */
+		run_batch(f.eng);
+		pass(SECOND);
+	}
+	beat("h2");
+	pass(3 * SECOND);
+	assert_int_equal(count_up(), 1);
+	run_all(liveness_mark);
+	assert_int_equal(count_marked_alive(), 1);
+	pass(100 * SECOND);
+	assert_int_equal(count_up(), 0);
+}
+
 static void a_rack_dies_at_once(void **state)
 {
 	beat_all();
@@ -814,6 +870,7 @@ int main(void)
 		T(a_step_of_the_wall_clock_ends_no_host),
 		T(a_silent_host_is_down_though_the_wall_clock_stands),
 		T(an_api_that_stood_still_takes_no_host_for_dead),
+		T(who_just_came_is_alive_from_then_on),
 		T(a_rack_dies_at_once),
 		T(placement_counts_on_no_silent_host),
 		T(servers_being_deleted_do_not_wait_for_dead_hosts),
