@@ -2,7 +2,8 @@
 /*
  * `anyvf host add` and `remove`: a host is a user of the API's, anyvf-agent-HOST, which speaks for
  * that host alone. add makes it with a password that ends, for the token; the machine that joins
- * changes it, so a token is good once. remove takes the user away with the host.
+ * changes it, so a token is good once. The user says whose agent it is made for, so it goes with
+ * the host, whoever strikes that; remove also takes it away where there is no host yet.
  */
 #include <errno.h>
 #include <sodium.h>
@@ -137,9 +138,10 @@ static int put_user(struct site *site, const char *host, json_t *t, struct err *
 
 	if (rc && rc != -ENOENT)
 		return err_set(e, rc, "%s", none.msg);
-	body = json_pack("{s:{s:s,s:s,s:s,s:s,s:b}}", "user", "name", text_of(t, "user"),
+	body = json_pack("{s:{s:s,s:s,s:s,s:s,s:b,s:s}}", "user", "name", text_of(t, "user"),
 			 "domain_id", "default", "password", text_of(t, "password"),
-			 "password_expires_at", text_of(t, "expires_at"), "enabled", 1);
+			 "password_expires_at", text_of(t, "expires_at"), "enabled", 1,
+			 "anyvf_agent_of", host);
 	snprintf(path, sizeof(path), KEYSTONE "/users%s%s", *id ? "/" : "", id);
 	rc = cloud_ask(site, *id ? "PATCH" : "POST", path, body, &answer, e);
 	json_object_set(t, "user_id", json_object_get(json_object_get(answer, "user"), "id"));

@@ -116,6 +116,7 @@ const json_t *res_seen(struct call *c, const struct resource *r,
 		       const char *id); /* ... that the caller sees */
 const json_t *res_find(struct call *c, const struct resource *r, const char *id); /* or 404 */
 const json_t *res_find_user(struct call *c, const char *id); /* likewise */
+int res_delete_users(struct call *c, const char *field, const char *value);
 int fault_not_found(struct call *c, const struct resource *r, const char *id);	  /* that 404 */
 int fault_absent(struct call *c, const char *word); /* what is not served on purpose */
 bool res_visible(struct call *c, const struct resource *r, const json_t *doc);

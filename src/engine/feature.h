@@ -52,7 +52,7 @@ struct extension {
 struct authority {
 	/* Who is behind a token? 0; a negative errno: nobody. */
 	int (*authenticate)(struct call *c, const char *token, struct auth *out);
-	const struct resource *users; /* res_find_user() */
+	const struct resource *users; /* res_find_user(), res_delete_users() */
 };
 
 /* What the reference has and we have not, or not like that: who asks is told so. */

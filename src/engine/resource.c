@@ -434,3 +434,26 @@ int res_delete(struct call *c, const struct resource *r, const char *id)
 	rc = call_delete(c, "/%s/%s", resource_kind(r), res_id(doc));
 	return rc ? rc : hooks_run(c, r, ON_DELETED, doc, NULL);
 }
+
+/**
+ * res_delete_users() - Delete the users with a value in the same transaction
+ * @c:     the call
+ * @field: a member of users that is indexed
+ * @value: its value
+ *
+ * Return: 0, also where nobody knows users; as res_delete().
+ */
+int res_delete_users(struct call *c, const char *field, const char *value)
+{
+	const struct authority *a = c->priv->eng->authority;
+	int rc = 0;
+
+	while (a && !rc) {
+		struct cursor it = res_list(c, a->users, field, value);
+
+		if (!cursor_next(&it))
+			break;
+		rc = res_delete(c, a->users, res_id(it.doc));
+	}
+	return rc;
+}

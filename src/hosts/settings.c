@@ -65,9 +65,11 @@ bool host_is_used(struct call *c, const char *host)
 }
 
 /**
- * host_forget() - Strike a host that will not come back
+ * host_forget() - Strike a host that will not come back, with the users made for its agent
  * @c:    the call
  * @host: its name; dead and not used
+ *
+ * Those are who `anyvf host add` says of that it is the agent's: by their names, others chose them.
  *
  * Return: 0 or a negative errno.
  */
@@ -75,5 +77,6 @@ int host_forget(struct call *c, const char *host)
 {
 	int rc = host_settings(c, host) ? call_delete(c, "/agent_set/%s", host) : 0;
 
+	rc = rc ?: res_delete_users(c, "anyvf_agent_of", host);
 	return rc ? rc : call_delete(c, "/agent/%s", host);
 }

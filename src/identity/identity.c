@@ -277,6 +277,9 @@ static const struct rfield user_fields[] = {
 	{ "description", J_STR, R_CREATE | R_UPDATE | R_NULL | R_OMIT, .max = 4096 },
 	{ "email", J_ANY, R_CREATE | R_UPDATE | R_NULL | R_OMIT },
 	{ "default_project_id", J_STR, R_CREATE | R_UPDATE | R_NULL | R_OMIT, .min = 1, .max = 64 },
+	/* the host whose agent `anyvf host add` made it for: it goes with that host */
+	{ "anyvf_agent_of", J_STR,
+	  R_CREATE | R_UPDATE | R_ADMIN | R_HIDDEN | R_INDEX | R_NULL | R_OMIT, .max = 200 },
 	{ "password", J_STR, R_CREATE | R_UPDATE | R_VIRTUAL | R_NULL, .max = 4096 },
 	{ "password_hash", J_STR, R_SECRET },
 	{ "valid_after_us", J_INT, R_SECRET, "0" },

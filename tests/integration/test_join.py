@@ -7,7 +7,7 @@ import os
 import pytest
 import requests
 
-from apid import Client, Cloud
+from apid import Client, Cloud, FakeAgent
 from conftest import DAEMONS, need_root, run, wait_for
 
 
@@ -115,3 +115,43 @@ def test_a_machine_joins_by_a_token_and_is_refused_when_it_is_struck_off(cloud, 
         'user': {'original_password': words['password'], 'password': 'made-here'}}).status_code == 204
     machine.anyvf('up', '--token-file', '-', stdin=token)
     assert machine.credentials() == new and states() == {'h2': 'up'}
+
+
+def test_a_host_that_is_struck_off_by_its_record_takes_the_user_made_for_it_along(cloud):
+    users, agents = '/identity/v3/users', '/network/v2.0/agents'
+    token = anyvf(cloud.apid.conf, 'host', 'add', 'h2')
+    words = json.loads(base64.urlsafe_b64decode(token.strip()[7:] + '=='))
+    domain = cloud.admin.post('/identity/v3/domains', {'domain': {'name': 'd'}})['domain']['id']
+    named = cloud.admin.post(users, {'user': {'name': 'anyvf-agent-h2', 'domain_id': domain, 'password': 'x'}})['user']['id']
+    own, = cloud.admin.get(f'{users}?name=anyvf-agent-h1')['users']
+
+    # who looks after a domain may not say it of anybody, nor is it his to see
+    boss = cloud.admin.post(users, {'user': {'name': 'boss', 'domain_id': domain, 'password': 'secret'}})['user']['id']
+    role = cloud.admin.get('/identity/v3/roles?name=admin')['roles'][0]['id']
+    cloud.admin.put(f'/identity/v3/domains/{domain}/users/{boss}/roles/{role}', None, 204)
+    got = requests.post(f'{cloud.apid.url}/identity/v3/auth/tokens', timeout=30, json={'auth': {
+        'identity': {'methods': ['password'], 'password': {'user': {'id': boss, 'password': 'secret'}}}, 'scope': {'domain': {'id': domain}}}})
+    head = {'X-Auth-Token': got.headers['X-Subject-Token']}
+    for method, path in ('PATCH', f'{users}/{named}'), ('POST', users):
+        body = {'user': {'name': 'anyvf-agent-h3', 'domain_id': domain, 'anyvf_agent_of': 'h2'}}
+        assert requests.request(method, f'{cloud.apid.url}{path}', json=body, headers=head, timeout=30).status_code == 403
+    assert cloud.admin.get(f"{users}/{words['user_id']}")['user']['anyvf_agent_of'] == 'h2'
+
+    password = {'user': {'original_password': words['password'], 'password': 'made-here'}}
+    assert requests.post(f"{cloud.apid.url}{users}/{words['user_id']}/password", timeout=30, json=password).status_code == 204
+    agent = FakeAgent(Client(cloud.apid, words['user'], 'made-here', 'service'), 'h2').start()
+    cloud.agents.append(agent)
+    first = cloud.agent('h1')
+    record = {a['host']: a['id'] for a in cloud.admin.get(agents)['agents']}
+    assert cloud.admin.call('DELETE', f"{agents}/{record['h2']}").status_code == 409
+    assert agent.client.call('GET', '/anyvf/v1/hosts/h2').status_code == 200  # refused, so nothing happened
+    agent.stop()
+    first.stop()
+    for host in 'h2', 'h1':
+        wait_for(lambda host=host: cloud.admin.call('DELETE', f'{agents}/{record[host]}').status_code == 204, 10, 'a dead host to be struck off')
+    assert cloud.admin.call('GET', f"{users}/{words['user_id']}").status_code == 404
+    assert agent.client.call('PUT', '/anyvf/v1/hosts/h2', agent.inventory).status_code == 401
+    for left in own['id'], named, boss:  # host add made none of them
+        assert cloud.admin.call('GET', f'{users}/{left}').status_code == 200
+    assert first.client.call('PUT', '/anyvf/v1/hosts/h1', first.inventory).status_code == 200
+    assert cloud.admin.get(agents)['agents'][0]['host'] == 'h1'
