@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hw/devlink.h"
+
+#include <errno.h>
+#include <linux/devlink.h>
+#include <linux/genetlink.h>
+
+#include "hw/link.h"
+#include "hw/rt.h"
+
+const char *const hw_eswitch_names[] = {
+	[HW_ESWITCH_NONE] = "none",
+	[HW_ESWITCH_LEGACY] = "legacy",
+	[HW_ESWITCH_SWITCHDEV] = "switchdev",
+	[HW_ESWITCH_UNTOLD] = "",
+};
+
+/* A number of 16 bits in an answer of generic netlink. */
+struct wanted {
+	uint16_t attr, value;
+	bool there;
+};
+
+static int on_answer(void *arg, const struct nlmsghdr *h, struct err *e)
+{
+	struct wanted *w = arg;
+	const struct nlattr *a;
+
+	mnl_attr_for_each (a, h, sizeof(struct genlmsghdr)) {
+		if (mnl_attr_get_type(a) != w->attr || mnl_attr_validate(a, MNL_TYPE_U16) < 0)
+			continue;
+		w->value = mnl_attr_get_u16(a);
+		w->there = true;
+	}
+	return 0;
+}
+
+static struct nlmsghdr *begin(struct hw_rt *rt, uint16_t family, uint8_t cmd)
+{
+	struct nlmsghdr *h = hw_rt_begin(rt, family, NLM_F_ACK);
+	struct genlmsghdr *g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
+
+	g->cmd = cmd;
+	g->version = 1;
+	return h;
+}
+
+static int ask_mode(struct hw_rt *rt, const char *bus, const char *device, struct wanted *mode,
+		    struct err *e)
+{
+	struct wanted family = { .attr = CTRL_ATTR_FAMILY_ID };
+	struct nlmsghdr *h = begin(rt, GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
+	int rc;
+
+	mnl_attr_put_strz(h, CTRL_ATTR_FAMILY_NAME, DEVLINK_GENL_NAME);
+	rc = hw_rt_call(rt, h, on_answer, &family, e);
+	if (rc)
+		return rc;
+	if (!family.there)
+		return -EOPNOTSUPP;
+	h = begin(rt, family.value, DEVLINK_CMD_ESWITCH_GET);
+	mnl_attr_put_strz(h, DEVLINK_ATTR_BUS_NAME, bus);
+	mnl_attr_put_strz(h, DEVLINK_ATTR_DEV_NAME, device);
+	return hw_rt_call(rt, h, on_answer, mode, e);
+}
+
+/**
+ * hw_eswitch_get() - The mode of a NIC's switch
+ * @bus:    "pci", "netdevsim"
+ * @device: its address there, shorter than a request
+ * @out:    gets it; untouched on failure
+ * @e:      error text
+ *
+ * Who may not ask (CAP_NET_ADMIN) gets HW_ESWITCH_UNTOLD, and HW_ESWITCH_NONE where there is no
+ * devlink, in the kernel or the driver.
+ *
+ * Return: 0 or the kernel's errno. Context: any; of the caller's network namespace.
+ */
+int hw_eswitch_get(const char *bus, const char *device, enum hw_eswitch *out, struct err *e)
+{
+	struct wanted mode = { .attr = DEVLINK_ATTR_ESWITCH_MODE };
+	auto_of(hw_rt_close) struct hw_rt *rt = NULL;
+	struct err why = { 0 };
+	int rc = hw_rt_open_bus(NETLINK_GENERIC, &rt, e);
+
+	if (rc)
+		return rc;
+	rc = ask_mode(rt, bus, device, &mode, &why);
+	if (rc == -EOPNOTSUPP || rc == -ENOENT || rc == -ENODEV)
+		*out = HW_ESWITCH_NONE;
+	else if (rc && rc != -EPERM)
+		return err_set(e, rc, "devlink %s/%s: %s", bus, device, why.msg);
+	else if (mode.there && mode.value == DEVLINK_ESWITCH_MODE_LEGACY)
+		*out = HW_ESWITCH_LEGACY;
+	else if (mode.there && mode.value == DEVLINK_ESWITCH_MODE_SWITCHDEV)
+		*out = HW_ESWITCH_SWITCHDEV;
+	else
+		*out = HW_ESWITCH_UNTOLD;
+	return 0;
+}
