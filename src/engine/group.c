@@ -13,8 +13,9 @@
 #include "base/log.h"
 #include "engine/group.h"
 
-#define TRIES_MAX  10	/* runs of a call whose comparisons fail */
-#define RELIES_MAX 1024 /* things read for a group that takes more changes */
+#define TRIES_MAX    10	  /* runs of a call whose comparisons fail */
+#define RELIES_MAX   1024 /* things read for a group that takes more changes */
+#define FULL_RETRY_S "5"  /* when there may be space again */
 
 static void group_free(struct group *g)
 {
@@ -342,8 +343,19 @@ static void end_well(struct engine *eng, uint64_t revision)
 
 static void fail_conflict(struct call *c)
 {
+	if (c->priv->fault_status) /* another fault, which says when to come again */
+		return;
 	call_fail(c, 503, "ServiceUnavailable", "Too many changes at once; try again.");
 	call_header(c, "Retry-After", "1");
+}
+
+/* Clients know what to do with 503, and none of them what 507 is. */
+static void fail_full(struct call *c, const char *why)
+{
+	call_fail(c, 503, "ServiceUnavailable",
+		  "The store has no space left, so nothing was changed%s%s.", *why ? ": " : "",
+		  why);
+	call_header(c, "Retry-After", FULL_RETRY_S);
 }
 
 /* Those that wait behind a group: who changed something there runs again, as do those who read. */
@@ -398,9 +410,10 @@ static void blame(struct call *c, const struct store_end *end)
 	else if (end->rc == -EMSGSIZE)
 		call_fail(c, 413, "HTTPRequestEntityTooLarge",
 			  "The request changes more than the store takes at once.");
+	else if (end->rc == -ENOSPC)
+		fail_full(c, end->why);
 	else
-		call_fail(c, end->rc == -ENOSPC ? 507 : 503, "ServiceUnavailable",
-			  "The change could not be stored: %s",
+		call_fail(c, 503, "ServiceUnavailable", "The change could not be stored: %s",
 			  end->why[0] ? end->why : strerror(-end->rc));
 }
 

@@ -318,6 +318,19 @@ static void calls_that_change_what_is_taken_back_see_what_was_there(void **state
 	assert_int_equal(n_of_x(f), 42);
 }
 
+/* It was told that there is no space, and when to come again, once. */
+static void assert_full(struct asked *a)
+{
+	assert_true(a->ended);
+	assert_string_equal(
+		a->call->priv->fault_text,
+		"The store has no space left, so nothing was changed: as the test says.");
+	assert_int_equal(a->call->priv->n_headers, 2);
+	assert_string_equal(a->call->priv->headers[0], "Retry-After");
+	assert_string_equal(a->call->priv->headers[1], "5");
+	assert_int_equal(status_of(a), 503);
+}
+
 static void a_full_disk_is_told_to_all_who_wrote(void **state)
 {
 	struct api_engine *f = *state;
@@ -329,8 +342,8 @@ static void a_full_disk_is_told_to_all_who_wrote(void **state)
 	run_batch(f->eng);
 	ask(f, &behind, claim, "c");
 	let(-ENOSPC);
-	assert_int_equal(status_of(&a), 507);
-	assert_int_equal(status_of(&b), 507);
+	assert_full(&a);
+	assert_full(&b);
 	assert_null(cache_get(f->eng->cache, "/name/a"));
 	let(0);
 	assert_int_equal(status_of(&behind), 201);
@@ -612,7 +625,7 @@ static void a_list_begins_again_when_what_it_read_is_refused(void **state)
 	assert_non_null(reader.call->priv->kept);
 	loop_turn(f->loop, 0);
 	let(-ENOSPC);
-	assert_int_equal(status_of(&first), 507);
+	assert_int_equal(status_of(&first), 503);
 	while (!reader.ended)
 		loop_turn(f->loop, 1000);
 	assert_int_equal(commas_of(reader.call), 29999); /* without the one that is not there */
@@ -768,6 +781,13 @@ static void a_job_about_what_was_refused_is_refused(void **state)
 	assert_int_equal(wait_for(f, &a), 503);
 	assert_int_equal(cache_get(f->eng->cache, "/name/a")->version, 1);
 	assert_null(late.txn);
+	ask(f, &a, write_and_work, "b");
+	run_batch(f->eng);
+	let(-ENOSPC);
+	while (!a.ended)
+		loop_turn(f->loop, 100);
+	assert_full(&a);
+	assert_null(cache_get(f->eng->cache, "/name/b"));
 }
 
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, api_engine_end)
