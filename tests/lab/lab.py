@@ -7,7 +7,8 @@
         dones = lab.run_all([['true'], ['ip', 'l']])  # one round trip
 
 The NIC is netdevsim, or Intel's 82576 where igb_qemu() has a QEMU that emulates one: Lab(directory, *igb(MAC), qemu=...).
-HostLab(directory, files) has this machine's own programs and files, and whatever is to lie over them, without touching these.
+HostLab(directory, files) has this machine's own programs and files, and whatever is to lie over them, without touching these:
+daemons run there beside real NICs, with an IOMMU, and with a disk that outlives the guest.
 """
 import collections
 import os
@@ -52,13 +53,29 @@ def igb(mac):
 def host(files):
     """What QEMU boots this machine's files with, read-only, below those in a directory and a tmpfs: its arguments.
 
-    lab_init=PROGRAM on the kernel's command line says what is to be PID 1. Raises OSError where it cannot be made."""
+    On the kernel's command line lab_init=PROGRAM says what is to be PID 1, lab_disk=vda what is /var/lib/anyvf, if it is no tmpfs.
+    Raises OSError where it cannot be made."""
     done = make(ROOT / 'tests' / 'lab' / 'host', stderr=subprocess.PIPE, text=True)
     if done.returncode:
         raise OSError(done.stderr.strip().splitlines()[-1])
-    share = 'local,security_model=none,readonly=on,multidevs=remap'
-    return ['-cpu', 'max', '-smp', '2', '-m', '1024', '-kernel', IMAGE / 'host.vmlinuz', '-initrd', IMAGE / 'host.initramfs',
-            '-virtfs', f'{share},path=/,mount_tag=host', '-virtfs', f'{share},path={files},mount_tag=test']
+    shares = {'host': '/', 'test': files, 'modules': IMAGE / 'host.modules'}
+    return ['-cpu', 'max', '-smp', '2', '-m', '1024', '-kernel', IMAGE / 'vmlinux', '-initrd', IMAGE / 'host.initramfs',
+            *(word for tag, path in shares.items() for word in share(tag, path, ',readonly=on'))]
+
+
+def share(tag, path, more=''):
+    """Devices of a guest: a directory, by 9p."""
+    return ['-virtfs', f'local,security_model=none,multidevs=remap,path={path},mount_tag={tag}{more}']
+
+
+def disk(path):
+    """Devices of a guest: a disk, made if it is not there.
+
+    Killing QEMU is a power cut: the guest's memory is lost, while what the disk has taken is with this machine's kernel, and stays.
+    So nothing need get as far as this machine's own disk, which costs tens of milliseconds each time."""
+    if not os.path.exists(path):
+        subprocess.run(['mkfs.ext4', '-q', path, '64M'], check=True, env={**os.environ, 'PATH': os.environ['PATH'] + ':/usr/sbin:/sbin'})
+    return ['-drive', f'if=none,id=disk,file={path},format=raw,cache=unsafe', '-device', 'virtio-blk-pci,drive=disk']
 
 
 class Lab:
@@ -99,6 +116,7 @@ class Lab:
                 got = self.sock.recv(size - len(data))
             except TimeoutError:
                 got = b''
+                self.proc.kill()  # nor will it answer who asks next
             assert got, f'the guest does not answer:\n{self.log.read_text()}\n{self.console.read_text(errors="replace")[-2000:]}'
             data += got
         return data
@@ -130,8 +148,38 @@ class Lab:
 
 
 class HostLab(Lab):
-    """A Lab with this machine's own files: host()."""
+    """A Lab with this machine's own files, host(), which is /run/lab/out there what is `directory` here, and takes programs that stay."""
 
-    def __init__(self, directory, files, *devices, cmdline='', qemu='qemu-system-x86_64', timeout=120):
-        """files: a directory that lies over them; cmdline: more words for the kernel; the rest as a Lab's."""
-        self._boot(directory, [*host(files), *devices], f'{CMDLINE} lab_init=/run/lab/init {cmdline}', qemu, timeout)
+    def __init__(self, directory, files, *devices, state=None, iommu=False, cmdline='', qemu='qemu-system-x86_64', timeout=120):
+        """files: a directory that lies over them; state: a disk() for /var/lib/anyvf; cmdline: more for the kernel; the rest as a Lab's."""
+        self.directory = pathlib.Path(directory)
+        # One CPU: of an emulated machine's two, each spends a third of its time on the other.
+        machine = [*host(files), '-smp', '1', *share('out', directory), *devices]
+        if state:
+            machine += disk(state)
+            cmdline += ' lab_disk=vda'
+        if iommu:
+            machine += ['-device', 'intel-iommu']
+            cmdline += ' intel_iommu=on iommu=pt'
+        self.machine = directory, machine, f'{CMDLINE} lab_init=/run/lab/init {cmdline}', qemu, timeout
+        self._boot(*self.machine)
+
+    def cut(self):
+        """A power cut, and the machine is booted again."""
+        self.close()
+        self._boot(*self.machine)
+
+    def start(self, name, *words):
+        """Start a program that stays. What it says is said(name), here, after its and its guest's end too."""
+        self.run('sh', '-c', """rm -f $0.exit; { "$@" & echo $! > $0.pid; wait $!; echo $? > $0.new; mv $0.new $0.exit; } >> $0.log 2>&1 &
+                                until [ -s $0.pid ]; do sleep 0.1; done""", f'/run/lab/out/{name}', *words)
+
+    def stop(self, name, signal='TERM'):
+        """The exit code, as a shell has it, of a program that start() started; signal: what it gets first, None if it ends by itself."""
+        at = f'/run/lab/out/{name}'
+        self.run('sh', '-c', '[ $1 = None ] || kill -$1 $(cat $0.pid); until [ -s $0.exit ]; do sleep 0.1; done', at, signal)
+        return int((self.directory / f'{name}.exit').read_text())
+
+    def said(self, name):
+        """What a program that start() started has said so far, at all its starts."""
+        return (self.directory / f'{name}.log').read_text(errors='replace')

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host with SR-IOV NICs and the programs of this tree, for tests of hardware PFs: one boot a file of tests.
+
+    from hwlab import hw, igb_pf, netdevsim  # noqa: F401
+
+The fixture `hw` is a HostLab of tests/lab/lab.py: with an IOMMU, with /var/lib/anyvf on a disk that a cut() leaves, with this
+build's programs in the PATH, with netdevsim, and with an igb where there is a QEMU that has one.
+"""
+import shutil
+import sys
+
+import pytest
+
+from conftest import DAEMONS, PATIENCE, ROOT, need_root
+
+sys.path.insert(0, str(ROOT / 'tests' / 'lab'))
+from lab import HostLab, igb, igb_qemu  # noqa: E402
+
+MAC = '02:00:00:00:01:00'  # igb's
+
+
+@pytest.fixture(scope='module')
+def hw(tmp_path_factory):
+    """The machine, booted. It has no NIC and no netdevsim yet: igb_pf(), netdevsim()."""
+    need_root()
+    directory = tmp_path_factory.mktemp('hw')
+    sbin = directory / 'files/usr/local/sbin'
+    sbin.mkdir(parents=True)
+    for program in DAEMONS.glob('anyvf*'):
+        if program.is_file():
+            shutil.copy(program, sbin)
+    qemu, why = igb_qemu()
+    with HostLab(directory, directory / 'files', *(igb(MAC) if qemu else []), qemu=qemu or 'qemu-system-x86_64',
+                 state=directory / 'disk', iommu=True, timeout=60 * PATIENCE) as lab:
+        lab.no_igb = why
+        yield lab
+
+
+def netdevsim(lab, number=1, vfs=0, ports=1):
+    """Make a netdevsim; its first port's netdev, with that many VFs. rmmod netdevsim, or its number to del_device, ends it."""
+    return lab.run('sh', '-ec', '''
+        modprobe netdevsim
+        echo $0 $2 > /sys/bus/netdevsim/new_device
+        cd /sys/bus/netdevsim/devices/netdevsim$0
+        [ $1 -le 4 ] || echo $1 > /sys/kernel/debug/netdevsim/netdevsim$0/max_vfs
+        [ $1 = 0 ] || echo $1 > sriov_numvfs
+        ls net | head -n 1''', number, vfs, ports).out.strip()
+
+
+def igb_pf(lab, vfs=0):
+    """The netdev of the igb, with that many VFs; skips where there is none. A test that asks for it is named test_igb_..."""
+    if lab.no_igb:
+        pytest.skip(lab.no_igb)
+    return lab.run('sh', '-ec', '''
+        modprobe igb
+        dev=$(basename /sys/bus/pci/drivers/igb/0*/net/*)
+        cd /sys/class/net/$dev/device
+        [ $(cat sriov_numvfs) = $0 ] || { echo 0 > sriov_numvfs; echo $0 > sriov_numvfs; }
+        echo $dev''', vfs).out.strip()

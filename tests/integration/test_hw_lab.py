@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lab's host for tests of hardware PFs: it has what they need."""
+import json
+
+from hwlab import hw, igb_pf, netdevsim  # noqa: F401
+
+
+def vfs_of(lab, dev):
+    return json.loads(lab.run('ip', '-j', 'link', 'show', dev).out)[0]['vfinfo_list']
+
+
+def test_netdevsim_has_vfs_that_take_words(hw):  # noqa: F811
+    dev = netdevsim(hw, vfs=8)
+    hw.run('ip', 'link', 'set', dev, 'vf', 7, 'mac', '02:00:00:00:00:07', 'vlan', 100, 'proto', '802.1ad')
+    got = vfs_of(hw, dev)
+    assert (len(got), got[7]['address'], got[7]['vlan_list'][0]['protocol']) == (8, '02:00:00:00:00:07', '802.1ad')
+    assert 'netdevsim/netdevsim1' in hw.run('devlink', 'dev').out
+    hw.run('modprobe', '-r', 'netdevsim')
+
+
+def test_igb_has_vfs_for_vms_containers_and_mirrors(hw):  # noqa: F811
+    dev = igb_pf(hw, vfs=7)
+    hw.run('ip', 'link', 'set', dev, 'vf', 6, 'mac', '02:00:00:00:00:06')
+    assert [vf['address'] for vf in vfs_of(hw, dev)][6:] == ['02:00:00:00:00:06']
+    groups = hw.run('sh', '-ec', '''
+        modprobe -a vfio-pci igbvf
+        for n in 0 1 2 3 4 5 6; do
+            cd $(readlink -f /sys/class/net/$0/device/virtfn$n)
+            [ $n = 6 ] || echo vfio-pci > driver_override
+            [ ! -e driver ] || basename $PWD > driver/unbind
+            basename $PWD > /sys/bus/pci/drivers_probe
+            readlink iommu_group driver
+        done''', dev).out.split()
+    assert len(set(groups[::2])) == 7
+    assert [driver.rpartition('/')[2] for driver in groups[1::2]] == ['vfio-pci'] * 6 + ['igbvf']
+    assert set(hw.run('ls', '/dev/vfio').out.split()) == {'vfio', *(group.rpartition('/')[2] for group in groups[:12:2])}
+    vf = hw.run('ls', f'/sys/class/net/{dev}/device/virtfn6/net').out.strip()
+    hw.run('ip', 'link', 'add', 'link', vf, 'name', 'tap6', 'type', 'macvtap', 'mode', 'passthru')
+    hw.run('ip', 'link', 'del', 'tap6')
+    hw.run('ip', 'netns', 'add', 'box')
+    hw.run('ip', 'link', 'set', vf, 'netns', 'box')
+    hw.run('ip', 'netns', 'exec', 'box', 'ip', 'link', 'show', vf)
+    hw.run('ip', 'netns', 'del', 'box')
+    hw.run('ip', 'link', 'add', 'link', dev, 'name', 'v5', 'type', 'vlan', 'id', 5)
+    hw.run('ip', 'link', 'add', 'to', 'type', 'dummy')
+    hw.run('tc', 'qdisc', 'add', 'dev', dev, 'clsact')
+    for kind in 'matchall', 'flower':
+        hw.run('tc', 'filter', 'add', 'dev', dev, 'ingress', kind, 'skip_hw', 'action', 'mirred', 'egress', 'mirror', 'dev', 'to')
+    igb_pf(hw)
+
+
+def test_programs_of_this_build_stay_and_end(hw):  # noqa: F811
+    hw.start('swd', 'anyvf-swd')
+    hw.run('sh', '-c', 'for n in $(seq 300); do anyvf pf show && exit; sleep 0.2; done; exit 1')
+    hw.run('anyvf', 'pf', 'add', 'p2p1', 'numvfs', 2)
+    hw.start('false', 'sh', '-c', 'echo said; exit 3')
+    assert (hw.stop('false', None), hw.said('false')) == (3, 'said\n')
+    assert hw.stop('swd') == 0
+    assert 'the switch is up' in hw.said('swd')
+
+
+def test_what_was_synced_outlives_a_power_cut_and_nothing_else_does(hw):  # noqa: F811
+    hw.run('sh', '-ec', 'cd /var/lib/anyvf; echo kept > kept; sync; echo lost > lost; echo lost > /root/lost')
+    hw.cut()
+    assert hw.run('cat', '/var/lib/anyvf/kept').out == 'kept\n'
+    assert [hw.run('cat', f'{path}/lost', check=False).code for path in ('/var/lib/anyvf', '/root')] == [1, 1]
