@@ -37,6 +37,8 @@ static void take_mac(struct hw_vf *v, const struct ifla_vf_mac *m)
 
 static void take_vlan(struct hw_vf *v, const struct ifla_vf_vlan *m)
 {
+	if (m->vlan > 4095 || m->qos > 7)
+		return;
 	v->words.vlan = (uint16_t)m->vlan;
 	v->words.qos = (uint8_t)m->qos;
 	v->told |= BIT(VLAN) | BIT(QOS);
@@ -221,19 +223,27 @@ static const struct nlattr *find(const struct nlmsghdr *h, uint16_t type)
 	return NULL;
 }
 
-/* RTM_NEWLINK. */
-static int on_link(void *arg, const struct nlmsghdr *h, struct err *e)
+/**
+ * hw_link_parse() - What one message of rtnetlink tells of a netdev and its VFs
+ * @h:   RTM_NEWLINK, all of which is there (hw_rt_whole())
+ * @ask: what was asked for
+ * @out: gets it; the caller's to free. Untouched on failure
+ * @e:   error text
+ *
+ * Return: 0; -EBADMSG: it is cut off; -EMSGSIZE: the list of VFs is not whole; -E2BIG: more than
+ * VF_MAX; -ENOMEM. Context: any; pure.
+ */
+int hw_link_parse(const struct nlmsghdr *h, enum hw_ask ask, struct hw_link **out, struct err *e)
 {
-	struct reading *r = arg;
 	const struct ifinfomsg *m = mnl_nlmsg_get_payload(h);
-	const struct nlattr *a = find(h, IFLA_NUM_VF), *list = find(h, IFLA_VFINFO_LIST);
+	const struct nlattr *a, *list;
+	auto_free struct hw_link *link = NULL;
 	unsigned int n = 0, told;
-	struct hw_link *link;
 
-	if (h->nlmsg_type != RTM_NEWLINK || r->link)
-		return 0;
 	if (mnl_nlmsg_get_payload_len(h) < sizeof(*m))
 		return err_set(e, -EBADMSG, "netlink: an answer is cut off");
+	a = find(h, IFLA_NUM_VF);
+	list = find(h, IFLA_VFINFO_LIST);
 	if (a && mnl_attr_validate(a, MNL_TYPE_U32) >= 0)
 		n = mnl_attr_get_u32(a);
 	if (n > VF_MAX)
@@ -241,7 +251,6 @@ static int on_link(void *arg, const struct nlmsghdr *h, struct err *e)
 	link = calloc(1, sizeof(*link) + n * sizeof(link->vfs[0]));
 	if (!link)
 		return err_set(e, -ENOMEM, "out of memory");
-	r->link = link;
 	link->ifindex = m->ifi_index;
 	link->up = m->ifi_flags & IFF_UP;
 	link->n_vfs = n;
@@ -253,8 +262,18 @@ static int on_link(void *arg, const struct nlmsghdr *h, struct err *e)
 			       "%s: of %u VFs the kernel tells %u: their list%s does "
 			       "not fit into its attribute",
 			       link->name, n, told,
-			       r->ask == HW_ASK_STATS ? ", with statistics," : "");
+			       ask == HW_ASK_STATS ? ", with statistics," : "");
+	*out = take(link);
 	return 0;
+}
+
+static int on_link(void *arg, const struct nlmsghdr *h, struct err *e)
+{
+	struct reading *r = arg;
+
+	if (h->nlmsg_type != RTM_NEWLINK || r->link)
+		return 0;
+	return hw_link_parse(h, r->ask, &r->link, e);
 }
 
 /**

@@ -13,6 +13,7 @@
 
 /* A socket of the namespace it was opened in, used by one thread. */
 struct hw_rt;
+struct nlmsghdr;
 
 struct hw_vf {
 	struct hw_words words;
@@ -39,6 +40,7 @@ AUTO_DEFINE(struct hw_rt *, hw_rt_close)
 /* What is asked for of a link's VFs. */
 enum hw_ask { HW_ASK_SETTINGS, HW_ASK_STATS };
 
+int hw_link_parse(const struct nlmsghdr *h, enum hw_ask ask, struct hw_link **out, struct err *e);
 int hw_link_get(struct hw_rt *rt, int ifindex, enum hw_ask ask, struct hw_link **out,
 		struct err *e);
 int hw_link_set_vf(struct hw_rt *rt, int ifindex, unsigned int vf, enum hw_attr attr,

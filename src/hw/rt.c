@@ -100,7 +100,7 @@ static const char *said(const struct nlmsghdr *h)
 	size_t skip = sizeof(*err);
 	const struct nlattr *a;
 
-	if (!(h->nlmsg_flags & NLM_F_ACK_TLVS))
+	if (!(h->nlmsg_flags & NLM_F_ACK_TLVS) || mnl_nlmsg_get_payload_len(h) < sizeof(*err))
 		return NULL;
 	if (!(h->nlmsg_flags & NLM_F_CAPPED))
 		skip += err->msg.nlmsg_len - sizeof(err->msg);
@@ -156,7 +156,7 @@ static int judge(struct hw_rt *rt, int n, hw_rt_fn fn, void *arg, struct err *e)
 {
 	int rc = 1;
 
-	for (const struct nlmsghdr *h = (const void *)rt->bytes; rc > 0 && mnl_nlmsg_ok(h, n);
+	for (const struct nlmsghdr *h = (const void *)rt->bytes; rc > 0 && hw_rt_whole(h, n);
 	     h = mnl_nlmsg_next(h, &n)) {
 		if (h->nlmsg_seq != rt->seq || h->nlmsg_pid != rt->portid)
 			continue; /* of a request that was given up */

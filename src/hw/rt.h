@@ -4,6 +4,7 @@
 #define ANYVF_HW_RT_H
 
 #include <libmnl/libmnl.h>
+#include <stdbool.h>
 
 #include "base/err.h"
 
@@ -20,6 +21,12 @@ struct hw_rt {
 
 /* Takes one message of an answer; a negative errno ends it. */
 typedef int (*hw_rt_fn)(void *arg, const struct nlmsghdr *h, struct err *e);
+
+/* Is all of a message in these bytes? mnl_nlmsg_ok() takes a length of 2 GB and more for a negative one. */
+static inline bool hw_rt_whole(const struct nlmsghdr *h, int size)
+{
+	return mnl_nlmsg_ok(h, size) && h->nlmsg_len <= (unsigned int)size;
+}
 
 int hw_rt_open_bus(int bus, struct hw_rt **out, struct err *e);
 struct nlmsghdr *hw_rt_begin(struct hw_rt *rt, uint16_t type, uint16_t flags);
