@@ -18,7 +18,8 @@ static const char pf_usage[] =
 	"       [unknown-unicast uplink|both]\n"
 	"anyvf pf set PF WORD VALUE ...    (the words of add)\n"
 	"anyvf pf del PF\n"
-	"anyvf [-j [-p]] pf show [PF]\n";
+	"anyvf [-j [-p]] pf show [PF]\n"
+	"anyvf [-br] [-j [-p]] pf discover (functions of this host that have SR-IOV)\n";
 
 static const char vf_usage[] =
 	"anyvf vf attach PF N vhost [socket PATH] [client]\n"
@@ -94,7 +95,7 @@ const struct cli_object cli_objects[] = {
 	  .verbatim = true },
 	{ .word = "pf",
 	  .commands = cli_pf_commands,
-	  .help = "physical functions: add, set, del, show",
+	  .help = "physical functions: add, set, del, show, discover",
 	  .usage = pf_usage,
 	  .fields = pf_fields,
 	  .words = PF_SET_WORDS,

@@ -88,7 +88,7 @@ enum { LINK_WORD_REST = 1000 }; /* it takes the rest of the line */
 unsigned int cli_netdev_word(const char *word);
 unsigned int cli_show_word(const char *word);
 
-/* the objects: link_set.c, link_show.c, link_twins.c, noun.c, noun_mirror.c, top.c, up.c, status.c */
+/* the objects: link_set.c, link_show.c, link_twins.c, noun.c, noun_mirror.c, discover.c, top.c, up.c, status.c */
 int cli_link_set(struct cli *cli);
 bool cli_is_vf_word(const char *word);
 int cli_link_show(struct cli *cli);
@@ -97,6 +97,7 @@ int cli_link_vfs(struct cli *cli, const char *pf, json_t *vfinfo);
 int cli_ip(struct cli *cli);
 void cli_warn_twins(const char *pf, const struct vf_info *infos, size_t n);
 int cli_capture(struct cli *cli);
+int cli_pf_discover(struct cli *cli);
 int cli_top(struct cli *cli);
 int cli_up(struct cli *cli);
 int cli_down(struct cli *cli);

@@ -384,8 +384,12 @@ static int svc_del(struct cli *cli)
 }
 
 const struct cli_command cli_pf_commands[] = {
-	{ "add", pf_add },	  { "set", pf_set }, { "del", pf_del },
-	{ "show", noun_show_pf }, { NULL, NULL },
+	{ "add", pf_add },
+	{ "set", pf_set },
+	{ "del", pf_del },
+	{ "show", noun_show_pf },
+	{ "discover", cli_pf_discover },
+	{ NULL, NULL },
 };
 
 const struct cli_command cli_vf_commands[] = {

@@ -241,6 +241,22 @@ const char *hw_caps_why(const struct hw_caps *caps, enum vf_field field, char ou
 }
 
 /**
+ * hw_caps_unfit() - Why a function whose driver was asked cannot serve as a PF
+ * @caps: of it
+ * @out:  room for the sentence
+ *
+ * Return: @out, or NULL: it can, or nobody could ask. Context: any; pure.
+ */
+const char *hw_caps_unfit(const struct hw_caps *caps, char out[HW_WHY_LEN + 1])
+{
+	if (caps->known ? caps->fields : caps->driver->fields)
+		return NULL;
+	snprintf(out, HW_WHY_LEN + 1, "the driver of %s, %s, takes none of the words of a VF",
+		 caps->device, caps->name);
+	return out;
+}
+
+/**
  * hw_caps_check() - Refuse what a PF's driver does not take, before anything is changed
  * @caps:    of the PF
  * @want:    words

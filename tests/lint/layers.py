@@ -21,7 +21,7 @@ ROOMS = {
     'network/*': 'base model engine hosts network/core network/binding',
     'compute': 'base model engine hosts network/core network/binding image',
     'agent/host': 'base model ctl', 'agent/core': 'base model httpc agent/host', 'agent/kinds/*': 'base model agent/host agent/core',
-    'sim': 'base model httpc agent', 'cli': 'base model ctl httpc',
+    'sim': 'base model httpc agent', 'cli': 'base model ctl httpc hw',
     'daemons': 'base model ctl veb sw/. sw/control sw/parent hw httpc store http engine identity hosts network image compute agent sim cli',
 }
 # Foreign header -> the rooms that may include it. libc and jansson are everybody's.
