@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The hash of a document that a host is told. */
+/* The hash of a document that a host is told, and of what a host said. */
 #include "base/told.h"
 
 #include <inttypes.h>
@@ -43,7 +43,22 @@ uint64_t told_hash(const char *kind, const char *id, int64_t generation)
 }
 
 /**
- * told_format() - A sum as it is written
+ * told_name() - A name for texts, which others have as well who have the same ones
+ * @texts: NULL at the end
+ *
+ * Return: FNV-1a of all of them, a NUL behind each, mixed. As told_hash(), for friends alone.
+ */
+uint64_t told_name(const char *const *texts)
+{
+	uint64_t hash = FNV_OFFSET;
+
+	for (; *texts; texts++)
+		hash = text_hash(hash, *texts) * FNV_PRIME;
+	return mix(hash);
+}
+
+/**
+ * told_format() - A sum, or a name, as it is written
  * @sum: exclusive or of documents' hashes; 0: of none
  * @out: 16 digits, in hex
  */

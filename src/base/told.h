@@ -12,6 +12,7 @@
 #define TOLD_LEN 17 /* "0123456789abcdef" */
 
 uint64_t told_hash(const char *kind, const char *id, int64_t generation);
+uint64_t told_name(const char *const *texts);
 void told_format(uint64_t sum, char out[TOLD_LEN]);
 
 #endif

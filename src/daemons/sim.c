@@ -72,20 +72,22 @@ static void tell(void *arg)
 	sim_count(d->sim, &c);
 	own_usage(&cpu_ms, &rss_kb);
 	printf("hosts=%u up=%u ports=%u active=%u servers=%u full_reads=%" PRIu64
-	       " answers=%" PRIu64 " reports=%" PRIu64 " refused=%" PRIu64 " cpu_ms=%" PRIu64
-	       " rss_kb=%lu\n",
+	       " answers=%" PRIu64 " reports=%" PRIu64 " refused=%" PRIu64 " beats=%" PRIu64
+	       " whole_beats=%" PRIu64 " cpu_ms=%" PRIu64 " rss_kb=%lu\n",
 	       c.hosts, c.up, c.ports, c.active, c.servers, c.agents.reads, c.agents.answers,
-	       c.agents.reports, c.agents.refused, cpu_ms, rss_kb);
+	       c.agents.reports, c.agents.refused, c.agents.beats, c.agents.wholes, cpu_ms, rss_kb);
 	fflush(stdout);
 	if (d->report)
 		write_report(d->report,
-			     json_pack("{s:i,s:i,s:i,s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:I}", "hosts",
-				       (int)c.hosts, "up", (int)c.up, "ports", (int)c.ports,
-				       "active", (int)c.active, "servers", (int)c.servers,
-				       "full_reads", (json_int_t)c.agents.reads, "answers",
-				       (json_int_t)c.agents.answers, "reports",
+			     json_pack("{s:i,s:i,s:i,s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
+				       "hosts", (int)c.hosts, "up", (int)c.up, "ports",
+				       (int)c.ports, "active", (int)c.active, "servers",
+				       (int)c.servers, "full_reads", (json_int_t)c.agents.reads,
+				       "answers", (json_int_t)c.agents.answers, "reports",
 				       (json_int_t)c.agents.reports, "refused",
-				       (json_int_t)c.agents.refused, "cpu_ms", (json_int_t)cpu_ms,
+				       (json_int_t)c.agents.refused, "beats",
+				       (json_int_t)c.agents.beats, "whole_beats",
+				       (json_int_t)c.agents.wholes, "cpu_ms", (json_int_t)cpu_ms,
 				       "rss_kb", (json_int_t)rss_kb));
 }
 

@@ -200,6 +200,9 @@ int order_put(struct buf *out, const json_t *value, bool down);
 uint64_t call_version(const struct call *c, const char *key);
 bool call_settled(const struct call *c, const char *prefix);
 
+/* A document as its text, for who compares it as a whole. */
+const char *call_text(const struct call *c, const char *key);
+
 /* The store's revision, and what changed under a prefix after one: -ESTALE if that is too long ago. */
 uint64_t call_revision(const struct call *c);
 int call_changes(struct call *c, uint64_t after, const char *prefix, store_event_fn fn, void *arg);

@@ -63,6 +63,22 @@ void rely_on_list(struct call *c, const char *prefix)
 }
 
 /**
+ * call_text() - A document as it is stored, or will be when the call is answered
+ * @c:   the call
+ * @key: the document's
+ *
+ * The same at each replica. Nothing is relied upon by it.
+ *
+ * Return: borrowed until the document changes; NULL if there is none, or without memory.
+ */
+const char *call_text(const struct call *c, const char *key)
+{
+	const struct cache_row *row = cache_get(c->priv->eng->cache, key);
+
+	return row ? record_text(row->doc, NULL) : NULL;
+}
+
+/**
  * call_browse() - What is looked at from now on is no reason for what is changed
  * @c:  the call
  * @on: false: it is again, as at the beginning

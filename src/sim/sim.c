@@ -176,6 +176,8 @@ static void count_host(struct agent *a, struct sim_counts *out)
 	out->agents.answers += a->counts.answers;
 	out->agents.reports += a->counts.reports;
 	out->agents.refused += a->counts.refused;
+	out->agents.beats += a->counts.beats;
+	out->agents.wholes += a->counts.wholes;
 }
 
 /**

@@ -43,3 +43,22 @@ def test_nobody_reads_everything_again_after_a_crash_of_the_api(cloud):
     assert all(host['alive'] for host in cloud.admin.get('/network/v2.0/agents')['agents'])
     assert sim.counts()['full_reads'] == 50
     sim.stop()
+
+
+def test_hosts_say_what_they_have_once_and_beat_by_its_name_from_then_on(cloud):
+    sim = cloud.sim(20, '--vfs', '4')
+
+    def beats():
+        """How many of the next 60 heartbeats or more say everything."""
+        before = sim.counts()
+        after = wait_for(lambda: (now := sim.counts())['beats'] >= before['beats'] + 60 and now, what='heartbeats')
+        return after['whole_beats'] - before['whole_beats']
+    assert sim.counts()['whole_beats'] >= 20
+    wait_for(lambda: beats() == 0, 60, 'heartbeats by name alone')  # who was starved, and taken for dead, says all again
+    cloud.apid.stop()
+    cloud.apid.start()
+    sim.wait_up()
+    wait_for(lambda: beats() == 0, 60, 'heartbeats by name alone after a restart of the API')
+    up = {host['host'] for host in cloud.admin.get('/network/v2.0/agents')['agents'] if host['alive']}
+    assert {f'sim-{i:04d}' for i in range(20)} <= up
+    sim.stop()

@@ -95,6 +95,7 @@ def test_former_agents_and_this_api_understand_each_other(site):
     wait_for(lambda: all(site.agent.wishes()[kind] for kind in KINDS), 20, 'the questions')
     now, then = site.agent.wishes(), {reply['path'].split('?')[0]: reply['answer'] for reply in REPLIES[2::-1]}
     assert not list(lacks(then['/anyvf/v1/hosts/h1'], site.beat, 'heartbeat'))
+    assert site.agent.client.put('/anyvf/v1/hosts/h1', {'known_as': site.beat['known_as']}) == then['/anyvf/v1/hosts/h1']
     desired = then['/anyvf/v1/hosts/h1/desired']
     assert not list(lacks(first_of_each(desired), first_of_each(now))) and isinstance(now['revision'], int)
     site.agent.revision = site.seen

@@ -495,6 +495,129 @@ static void heard_elsewhere(const char *host)
 	run_batch(f.eng);
 }
 
+#define LONG_NAME "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0"
+#define WHOLE                                                                                      \
+	"{\"pfs\": [{\"name\": \"p\", \"physical_networks\": [\"n\"], \"numvfs\": 4}], "           \
+	"\"vcpus\": 4, \"memory_mb\": %d}"
+
+/* All that a host has. Its name is kept in @name: "" without one. */
+static unsigned int tell_all(const char *host, int memory_mb, char name[65])
+{
+	auto_of(json_decref) json_t *answer = NULL;
+	char target[80], body[200];
+	unsigned int status;
+
+	snprintf(target, sizeof(target), "/anyvf/v1/hosts/%s", host);
+	snprintf(body, sizeof(body), WHOLE, memory_mb);
+	status = ask(&agent, "PUT", target, body, &answer);
+	run_batch(f.eng);
+	assert_int_equal(doc_int(answer, "heartbeat_s"), 5);
+	snprintf(name, 65, "%s", doc_str(answer, "known_as"));
+	return status;
+}
+
+static unsigned int tell_name(const char *host, const char *name)
+{
+	auto_of(json_decref) json_t *answer = NULL;
+	char target[80], body[200];
+	unsigned int status;
+
+	snprintf(target, sizeof(target), "/anyvf/v1/hosts/%s", host);
+	snprintf(body, sizeof(body), "{\"known_as\": \"%s\", \"news\": 1}", name);
+	status = ask(&agent, "PUT", target, body, &answer);
+	run_batch(f.eng);
+	assert_int_equal(doc_int(answer, "heartbeat_s"), status == 200 ? 5 : 0);
+	return status;
+}
+
+static uint64_t version_of(const char *key)
+{
+	struct call *c = new_call(&admin);
+	uint64_t version = call_version(c, key);
+
+	call_free(c);
+	return version;
+}
+
+/* It keeps the host alive as all of it does, and writes nothing. */
+static void a_name_is_a_heartbeat(void **state)
+{
+	char name[65], again[65];
+	uint64_t version;
+
+	strcpy(agent.user_name, "anyvf-agent-h1");
+	assert_int_equal(tell_name("h1", "0123456789abcdef"), 409); /* nothing was told yet */
+	assert_int_equal(tell_all("h1", 4096, name), 200);
+	assert_true(*name);
+	version = version_of("/agent/h1");
+	assert_int_equal(tell_all("h1", 4096, again), 200);
+	assert_string_equal(again, name);
+	for (int i = 0; i < 10; i++) {
+		pass(SILENT - 2 * SECOND);
+		assert_int_equal(tell_name("h1", name), 200);
+		assert_int_equal(count_up(), 1);
+	}
+	assert_int_equal(version_of("/agent/h1"), version);
+	pass(SILENT);
+	assert_int_equal(count_up(), 0);
+	assert_int_equal(tell_name("h1", name), 200); /* it was not marked yet */
+	assert_int_equal(count_up(), 1);
+}
+
+/* What stands here is not what the agent means: it has to say so. */
+static void a_name_that_is_not_known_counts_for_nothing(void **state)
+{
+	char name[65], other[65], foreign[65];
+
+	strcpy(agent.user_name, "anyvf-agent-h1");
+	assert_int_equal(tell_all("h1", 4096, name), 200);
+	assert_int_equal(tell_all("h1", 8192, other), 200);
+	assert_string_not_equal(name, other);
+	pass(SILENT - 2 * SECOND);
+	assert_int_equal(tell_name("h1", name), 409);
+	pass(2 * SECOND);
+	assert_int_equal(count_up(), 0);
+	run_all(liveness_mark); /* marked dead, it is another as well */
+	run_batch(f.eng);
+	assert_int_equal(tell_name("h1", other), 409);
+	assert_int_equal(count_up(), 0);
+	assert_int_equal(tell_all("h1", 8192, name), 200);
+	assert_string_equal(name, other);
+	assert_int_equal(tell_name("h1", name), 200);
+	heard_elsewhere("h1"); /* another replica wrote something else */
+	assert_int_equal(tell_name("h1", name), 409);
+
+	strcpy(agent.user_name, "anyvf-agent-h2");
+	assert_int_equal(tell_all("h2", 8192, foreign), 200);
+	assert_string_not_equal(foreign, other); /* the same inventory of another host */
+	assert_int_equal(tell_name("h1", foreign), 403);
+}
+
+static void a_name_that_is_none_is_refused(void **state)
+{
+	static const char *const bodies[] = {
+		"{}",
+		"[]",
+		"\"known_as\"",
+		"{\"known_as\": \"\"}",
+		"{\"known_as\": null}",
+		"{\"known_as\": 5}",
+		"{\"known_as\": [\"0123456789abcdef\"]}",
+		"{\"known_as\": {\"known_as\": \"0123456789abcdef\"}}",
+		"{\"known_as\": \"" LONG_NAME "\"}",
+		"{\"known_as\": \"x\", \"pfs\": 1, \"vcpus\": 4, \"memory_mb\": 1}",
+	};
+	char name[65];
+
+	strcpy(agent.user_name, "anyvf-agent-h1");
+	assert_int_equal(tell_all("h1", 4096, name), 200);
+	pass(SILENT - SECOND);
+	for (size_t i = 0; i < ARRAY_LEN(bodies); i++)
+		assert_int_equal(ask(&agent, "PUT", "/anyvf/v1/hosts/h1", bodies[i], NULL), 400);
+	pass(SECOND);
+	assert_int_equal(count_up(), 0);
+}
+
 static unsigned int silent_s(const char *host)
 {
 	struct call *c = new_call(&admin);
@@ -870,6 +993,9 @@ int main(void)
 		T(a_step_of_the_wall_clock_ends_no_host),
 		T(a_silent_host_is_down_though_the_wall_clock_stands),
 		T(an_api_that_stood_still_takes_no_host_for_dead),
+		T(a_name_is_a_heartbeat),
+		T(a_name_that_is_not_known_counts_for_nothing),
+		T(a_name_that_is_none_is_refused),
 		T(who_just_came_is_alive_from_then_on),
 		T(a_rack_dies_at_once),
 		T(placement_counts_on_no_silent_host),

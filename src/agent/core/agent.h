@@ -19,6 +19,8 @@ struct agent_counts {
 	uint64_t answers; /* to watches */
 	uint64_t reports; /* that were taken, and those that were not */
 	uint64_t refused;
+	uint64_t beats;	 /* heartbeats that were taken, ... */
+	uint64_t wholes; /* ... and those of them that said all that the host has */
 };
 
 /* All is borrowed for as long as the agent lives. */

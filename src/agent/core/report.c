@@ -5,12 +5,14 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "agent/core/state.h"
 
 #define CALL_TIMEOUT_MS 10000
 #define API_RETRY_MS	1000
 #define RETRIES_MAX	2U /* the pause doubles so often */
+#define NAME		"known_as"
 
 /* One PUT under this host's path. They go one behind the other, in order. */
 struct put_job {
@@ -20,15 +22,47 @@ struct put_job {
 	struct put_job *next;
 };
 
+/* A heartbeat that says no more than what this host was called by the API. */
+static bool is_name(const json_t *body)
+{
+	return json_object_get(body, NAME);
+}
+
+/*
+ * What the API calls what it was told, it is told by that name from now on. One that knows no names
+ * calls it nothing. Who did not get as far as an answer has not forgotten it.
+ */
+static void name_host(struct agent *a, const json_t *body, int rc, const json_t *answer)
+{
+	const char *name = json_string_value(json_object_get(answer, NAME));
+	size_t len = name ? strlen(name) : 0;
+
+	if (is_name(body) && (!rc || rc == -ECONNREFUSED || rc == -ETIMEDOUT))
+		return;
+	json_decref(take(a->host_said));
+	if (rc || !len || len >= sizeof(a->known_as))
+		return;
+	memcpy(a->known_as, name, len + 1);
+	a->host_said = json_incref((json_t *)body);
+}
+
 static void host_done(struct agent *a, int rc, const json_t *answer, const char *why)
 {
-	uint64_t sent_ms = a->puts->sent_ms;
+	const struct put_job *j = a->puts;
 	json_int_t s = json_integer_value(json_object_get(answer, "heartbeat_s"));
+	bool unknown = rc == -ESTALE && is_name(j->body);
 
 	a->host_sending = false;
 	if (!rc && s >= 1 && s <= 3600)
 		a->heartbeat_s = (unsigned int)s;
-	a->heartbeat_ms = rc ? loop_now_ms() + API_RETRY_MS : sent_ms + a->heartbeat_s * 1000U;
+	a->heartbeat_ms = !rc	    ? j->sent_ms + a->heartbeat_s * 1000U
+			  : unknown ? 0
+				    : loop_now_ms() + API_RETRY_MS;
+	a->counts.beats += !rc;
+	a->counts.wholes += !rc && !is_name(j->body);
+	name_host(a, j->body, rc, answer);
+	if (unknown)
+		agent_wake(a, SIDE_NONE);
 	if (rc)
 		log_debug("no heartbeat", "why=\"%s\"", why);
 	else
@@ -127,19 +161,31 @@ static int put(struct agent *a, struct entity *x, json_t *body)
 	return 0;
 }
 
-static void send_host(struct agent *a)
+/* All that is to be said of this host; NULL when out of memory. */
+static json_t *describe_host(const struct agent *a)
 {
-	auto_of(json_decref) json_t *body = NULL;
+	json_t *body = host_capacity(a->dir);
 	char address[HOST_ADDRESS_LEN];
 
-	if (a->host_sending || loop_now_ms() < a->heartbeat_ms)
-		return;
 	host_address(address);
-	body = host_capacity(a->dir);
 	json_object_set_new(body, "pfs", pfs_to_inventory(a->view, a->opts.mappings));
 	json_object_set_new(body, "hypervisor",
 			    json_pack("{s:s,s:I,s:s}", "type", "QEMU", "version",
 				      (json_int_t)a->virt_version, "host_ip", address));
+	return body;
+}
+
+static void send_host(struct agent *a)
+{
+	auto_of(json_decref) json_t *body = NULL;
+
+	if (a->host_sending || loop_now_ms() < a->heartbeat_ms)
+		return;
+	body = describe_host(a);
+	if (body && a->host_said && json_equal(a->host_said, body)) {
+		json_decref(body);
+		body = json_pack("{s:s}", NAME, a->known_as);
+	}
 	a->host_sending = true;
 	if (!body || put(a, NULL, body))
 		a->host_sending = false;

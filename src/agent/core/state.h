@@ -103,6 +103,8 @@ struct agent {
 	uint64_t asked_ms;	   /* when the API was asked for more; 0: it is not */
 	bool desired_known;
 	bool host_sending;
+	json_t *host_said; /* what the API knows by a name; NULL: nothing */
+	char known_as[65]; /* that name */
 	unsigned int heartbeat_s;
 	uint64_t heartbeat_ms; /* next one */
 	int api_state;	       /* as it was told in the log: follow.c */
