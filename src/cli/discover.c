@@ -87,17 +87,18 @@ static json_t *notes_json(const struct hw_nic *nic, const struct hw_caps *caps)
 
 static json_t *nic_json(const struct hw_nic *nic)
 {
-	return json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i}",
-			 "name", text_or_null(nic->netdevs.n ? nic->netdevs.list[0].name : ""),
-			 "address", nic->address, "bus", nic->bus, "driver",
-			 text_or_null(nic->driver), "vendor", hex_or_null(nic->vendor, 4), "device",
-			 hex_or_null(nic->device, 4), "class", hex_or_null(nic->class, 6),
-			 "totalvfs", number_or_null(nic->totalvfs), "numvfs",
-			 number_or_null(nic->numvfs), "autoprobe",
-			 nic->autoprobe == HW_UNTOLD ? json_null() : json_boolean(nic->autoprobe),
-			 "iommu_group", number_or_null(nic->group), "numa_node",
-			 number_or_null(nic->node), "netdevs", netdevs_json(&nic->netdevs),
-			 "representors", (int)nic->netdevs.n_representors);
+	return json_pack(
+		"{s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, "
+		"s:n, s:n, s:n, s:[]}",
+		"name", text_or_null(nic->netdevs.n ? nic->netdevs.list[0].name : ""), "address",
+		nic->address, "bus", nic->bus, "driver", text_or_null(nic->driver), "vendor",
+		hex_or_null(nic->vendor, 4), "device", hex_or_null(nic->device, 4), "class",
+		hex_or_null(nic->class, 6), "totalvfs", number_or_null(nic->totalvfs), "numvfs",
+		number_or_null(nic->numvfs), "autoprobe",
+		nic->autoprobe == HW_UNTOLD ? json_null() : json_boolean(nic->autoprobe),
+		"iommu_group", number_or_null(nic->group), "numa_node", number_or_null(nic->node),
+		"netdevs", netdevs_json(&nic->netdevs), "representors",
+		(int)nic->netdevs.n_representors, "eswitch", "words", "refused", "notes");
 }
 
 /* A function as -j tells it; a driver is asked only where the function may serve. */
@@ -138,7 +139,7 @@ static void print_vfs(const json_t *j)
 			 (long long)json_integer_value(made), (long long)json_integer_value(total));
 	else
 		snprintf(text, sizeof(text), "%lld VFs", (long long)json_integer_value(made));
-	printf(" %-14s", json_is_integer(made) ? text : "- VFs");
+	printf(" %s", json_is_integer(made) ? text : "- VFs");
 }
 
 static void print_number(const json_t *j, const char *key, const char *what)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which words a PF's driver takes, found out without changing anything; and what is known of drivers that they do
- * not say when asked.
+ * Which words a PF's driver takes, found out without changing anything. What drivers do not say when they are asked is
+ * in a table, which is docs/nics.md, too.
  */
 #ifndef ANYVF_HW_CAPS_H
 #define ANYVF_HW_CAPS_H

@@ -75,7 +75,7 @@ def test_without_root_words_are_not_known_and_all_else_is(recorded):
     nobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', '--inh-caps=-all']
     got, = [nic for nic in json.loads(discover(recorded, '-j', before=nobody).stdout) if nic['address'] == '0000:3b:00.2']
     assert (got['serves'], got['words'], got['refused']) == (True, None, None)
-    assert got['notes'][0].endswith('only root is told (CAP_NET_ADMIN)')
+    assert got['notes'][0].endswith('only root is told (CAP_NET_ADMIN)') and 'the IOMMU is off' in got['notes'][1]
     assert json.loads(discover(recorded, '-j', before=nobody).stdout)[0]['why'] == WHY['0000:00:04.0']  # known from its sources
 
 
@@ -113,13 +113,19 @@ def test_words_of_netdevsim_are_those_the_kernel_takes(hw):  # noqa: F811
     assert snapshot(hw, dev) == before
     assert (four['numvfs'], four['eswitch'], four['words'], four['refused']) == (4, 'legacy', list(WORDS), {})
     assert none['words'] == four['words'] == taken(hw, dev)
+    sim = 'netdevsim1'  # which has no PCI function, and takes four at most
+    done = hw.run(NIC, 'numvfs', sim, 9, check=False)
+    assert (done.code, done.err) == (1, 'netdevsim1: 9 VFs: there is no memory, or there are no bus numbers, for that many\n')
+    assert nic_of(hw, dev)['numvfs'] == 4
+    done = hw.run(NIC, 'bind', sim, 0, 'vfio-pci', check=False)
+    assert done.err == 'netdevsim1 vf 0: it is no PCI function: no driver can have it\n'
     nobody = hw.run('setpriv', '--reuid', 65534, '--clear-groups', '--inh-caps=-all', 'anyvf', '-j', 'pf', 'discover').out
     assert [(nic['words'], nic['eswitch'], nic['serves']) for nic in json.loads(nobody) if nic['name'] == dev] == [(None, None, True)]
 
 
 def test_words_of_netdevsim_in_switchdev_mode(hw):  # noqa: F811
     hw.run('devlink', 'dev', 'eswitch', 'set', 'netdevsim/netdevsim1', 'mode', 'switchdev')
-    got, = json.loads(hw.run('anyvf', '-j', 'pf', 'discover').out)[-1:]
+    got = json.loads(hw.run('anyvf', '-j', 'pf', 'discover').out)[-1]
     assert (got['address'], got['eswitch'], got['representors'], len(got['netdevs'])) == ('netdevsim1', 'switchdev', 4, 1)
     assert got['words'] == taken(hw, got['name'])
     assert got['refused'] == {word: f'{word}: the driver of {got["name"]}, netdevsim, refuses it in switchdev mode'
@@ -173,4 +179,9 @@ def test_igb_vf_goes_to_vfio_and_back(hw):  # noqa: F811
     assert ' driver vfio-pci override vfio-pci ' in hw.run(NIC, 'vf', dev, 1).out
     hw.run(NIC, 'bind', dev, 1, '-')
     assert ' driver igbvf override  ' in hw.run(NIC, 'vf', dev, 1).out
+    hw.run(NIC, 'autoprobe', dev, 0)  # then a VF has none of itself
+    hw.run(NIC, 'bind', dev, 1, 'vfio-pci')
+    hw.run(NIC, 'bind', dev, 1, '-')
+    assert ' driver  override  ' in hw.run(NIC, 'vf', dev, 1).out
+    hw.run(NIC, 'autoprobe', dev, 1)
     igb_pf(hw)

@@ -461,7 +461,80 @@ static void a_default_is_no_refusal(void **state)
 	assert_int_equal(hw_caps_check(&ixgbe, &want, 1U << VF_FIELD_STATE, NULL), -EOPNOTSUPP);
 }
 
-int main(void)
+static void add(char *row, const char *text)
+{
+	strcat(row, text);
+}
+
+static void add_words(char *row, uint32_t fields)
+{
+	const char *sep = "";
+
+	for (unsigned int i = 0; vf_fields[i].word; i++) {
+		if (!(fields >> i & 1))
+			continue;
+		add(row, sep);
+		add(row, vf_fields[i].word);
+		sep = " ";
+	}
+}
+
+static void add_counts(char *row, unsigned int counts)
+{
+	static const char *const names[] = { "frames", "multicast", "broadcast", "rx-dropped",
+					     "tx-dropped" };
+	const char *sep = "";
+
+	for (unsigned int i = 0; i < ARRAY_LEN(names); i++) {
+		if (!(counts >> i & 1))
+			continue;
+		add(row, sep);
+		add(row, names[i]);
+		sep = " ";
+	}
+	if (!*sep)
+		add(row, "nothing");
+}
+
+/* A driver as docs/nics.md has it; --print writes all. */
+static void print_row(const struct hw_driver *d, char row[1024])
+{
+	static const char *const rates[] = { "", "link", "10G" };
+
+	sprintf(row, "| %s | %s | ", d->name, d->seen ? "yes" : "no");
+	add_words(row, d->fields);
+	add(row, d->fields ? " | " : "none | ");
+	add_words(row, d->not_switchdev);
+	add(row, d->not_switchdev ? " | " : "| ");
+	add(row, rates[d->rate]);
+	add(row, *rates[d->rate] ? " | " : "| ");
+	if (d->fields)
+		add_counts(row, d->counts);
+	add(row, d->fields ? " | " : "| ");
+	add(row, !(d->fields >> VF_FIELD_SPOOFCHK & 1) ? "|\n"
+		 : d->spoofchk			       ? "on |\n"
+						       : "off |\n");
+}
+
+static void docs_have_the_table_of_drivers(void **state)
+{
+	auto_free char *doc = NULL;
+	unsigned int rows = 0, n = 0;
+	char path[PATH_MAX], row[1024];
+
+	hw_sys_path(path, "%s/docs/nics.md", getenv("ANYVF_SRC") ?: ".");
+	assert_int_equal(file_read(path, 1 << 20, &doc, NULL, NULL), 0);
+	for (const struct hw_driver *d = hw_drivers; d->name; d++, n++) {
+		print_row(d, row);
+		if (!strstr(doc, row))
+			fail_msg("docs/nics.md has no row as test_nic --print tells it: %s", row);
+	}
+	for (const char *at = doc; (at = strstr(at, "\n| ")); at++)
+		rows++;
+	assert_int_equal(rows, n + 1); /* and a head */
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_functions_are_listed_and_who_cannot_serve_says_why),
@@ -476,7 +549,16 @@ int main(void)
 		cmocka_unit_test(a_host_without_sysfs_says_so),
 		cmocka_unit_test(a_word_is_refused_with_the_reason),
 		cmocka_unit_test(a_default_is_no_refusal),
+		cmocka_unit_test(docs_have_the_table_of_drivers),
 	};
+	char row[1024];
+
+	for (const struct hw_driver *d = hw_drivers; argc > 1 && d->name; d++) {
+		print_row(d, row);
+		fputs(row, stdout);
+	}
+	if (argc > 1)
+		return 0;
 
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
