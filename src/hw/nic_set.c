@@ -162,7 +162,7 @@ static int change_driver(const char *sys, const struct hw_nic *nic, unsigned int
 	int rc = device_path(dir, sys, "pci", old->address, e);
 
 	if (!rc)
-		rc = give(sys, dir, old->address, driver ?: "", driver || nic->autoprobe != 0);
+		rc = give(sys, dir, old->address, driver ?: "", true);
 	if (!rc && driver && !(rc = hw_nic_vf(sys, nic, vf, &now, e)) && strcmp(now.driver, driver))
 		rc = -EIO;
 	if (!rc)
