@@ -55,12 +55,17 @@ def test_programs_of_this_build_stay_and_end(hw):  # noqa: F811
     hw.run('anyvf', 'pf', 'add', 'p2p1', 'numvfs', 2)
     hw.start('false', 'sh', '-c', 'echo said; exit 3')
     assert (hw.stop('false', None), hw.said('false')) == (3, 'said\n')
-    assert hw.stop('swd') == 0
+    assert hw.stop('swd', 'INT') == 0
     assert 'the switch is up' in hw.said('swd')
 
 
 def test_what_was_synced_outlives_a_power_cut_and_nothing_else_does(hw):  # noqa: F811
-    hw.run('sh', '-ec', 'cd /var/lib/anyvf; echo kept > kept; sync; echo lost > lost; echo lost > /root/lost')
+    hw.run('sh', '-ec', '''
+        echo 0 > /proc/sys/vm/dirty_writeback_centisecs # else a slow machine writes it after half a minute
+        cd /var/lib/anyvf
+        echo kept > kept
+        sync
+        for path in . /root; do echo lost > $path/lost; done''')
     hw.cut()
     assert hw.run('cat', '/var/lib/anyvf/kept').out == 'kept\n'
-    assert [hw.run('cat', f'{path}/lost', check=False).code for path in ('/var/lib/anyvf', '/root')] == [1, 1]
+    assert [hw.run('cat', f'{path}/lost', check=False).out for path in ('/var/lib/anyvf', '/root')] == ['', '']

@@ -74,7 +74,7 @@ def disk(path):
     Killing QEMU is a power cut: the guest's memory is lost, while what the disk has taken is with this machine's kernel, and stays.
     So nothing need get as far as this machine's own disk, which costs tens of milliseconds each time."""
     if not os.path.exists(path):
-        subprocess.run(['mkfs.ext4', '-q', path, '64M'], check=True, env={**os.environ, 'PATH': os.environ['PATH'] + ':/usr/sbin:/sbin'})
+        subprocess.run(['mkfs.ext4', '-q', path, '256M'], check=True, stdout=subprocess.DEVNULL, env={**os.environ, 'PATH': os.environ['PATH'] + ':/usr/sbin:/sbin'})
     return ['-drive', f'if=none,id=disk,file={path},format=raw,cache=unsafe', '-device', 'virtio-blk-pci,drive=disk']
 
 
@@ -171,7 +171,7 @@ class HostLab(Lab):
 
     def start(self, name, *words):
         """Start a program that stays. What it says is said(name), here, after its and its guest's end too."""
-        self.run('sh', '-c', """rm -f $0.exit; { "$@" & echo $! > $0.pid; wait $!; echo $? > $0.new; mv $0.new $0.exit; } >> $0.log 2>&1 &
+        self.run('sh', '-c', """rm -f $0.exit $0.pid; { "$@" & echo $! > $0.pid; wait $!; echo $? > $0.new; mv $0.new $0.exit; } >> $0.log 2>&1 &
                                 until [ -s $0.pid ]; do sleep 0.1; done""", f'/run/lab/out/{name}', *words)
 
     def stop(self, name, signal='TERM'):
