@@ -4,7 +4,8 @@
     from hwlab import hw, igb_pf, netdevsim  # noqa: F401
 
 The fixture `hw` is a HostLab of tests/lab/lab.py: with an IOMMU, with /var/lib/anyvf on a disk that a cut() leaves, with this
-build's programs in the PATH, with netdevsim, and with an igb where there is a QEMU that has one.
+build's programs in the PATH, with netdevsim, and with an igb where there is a QEMU that has one. A file's HW_DEVICES are more
+words for QEMU. What a test writes to `hw.directory / 'files'`, such as etc/anyvf/anyvf.conf, is there at the next boot.
 """
 import shutil
 import sys
@@ -20,7 +21,7 @@ MAC = '02:00:00:00:01:00'  # igb's
 
 
 @pytest.fixture(scope='module')
-def hw(tmp_path_factory):
+def hw(request, tmp_path_factory):
     """The machine, booted. It has no NIC and no netdevsim yet: igb_pf(), netdevsim()."""
     need_root()
     directory = tmp_path_factory.mktemp('hw')
@@ -30,8 +31,9 @@ def hw(tmp_path_factory):
         if program.is_file():
             shutil.copy(program, sbin)
     qemu, why = igb_qemu()
-    with HostLab(directory, directory / 'files', *(igb(MAC) if qemu else []), qemu=qemu or 'qemu-system-x86_64',
-                 state=directory / 'disk', iommu=True, timeout=60 * PATIENCE) as lab:
+    devices = [*(igb(MAC) if qemu else []), *getattr(request.module, 'HW_DEVICES', [])]
+    with HostLab(directory, directory / 'files', *devices, qemu=qemu or 'qemu-system-x86_64', state=directory / 'disk',
+                 iommu=True, timeout=60 * PATIENCE) as lab:
         lab.no_igb = why
         yield lab
 
