@@ -185,3 +185,19 @@ def test_igb_vf_goes_to_vfio_and_back(hw):  # noqa: F811
     assert ' driver  override  ' in hw.run(NIC, 'vf', dev, 1).out
     hw.run(NIC, 'autoprobe', dev, 1)
     igb_pf(hw)
+
+
+def test_igb_without_netdev_or_driver_says_so(hw):  # noqa: F811
+    dev = igb_pf(hw)
+    hw.run('ip', 'netns', 'add', 'away')
+    hw.run('ip', 'link', 'set', dev, 'netns', 'away')
+    why = [nic['why'] for nic in json.loads(hw.run('anyvf', '-j', 'pf', 'discover').out) if nic['driver'] == 'igb']
+    found = json.loads(hw.run('ip', 'netns', 'exec', 'away', 'anyvf', '-j', 'pf', 'discover').out)
+    there, = [nic for nic in found if nic['driver'] == 'igb']  # it serves where it is
+    hw.run('ip', 'netns', 'del', 'away')
+    assert why == ['it has no netdev here: that is in another network namespace, or igb makes none']
+    assert (there['name'], there['serves'], 'mac' in there['words']) == (dev, True, True)
+    hw.run('sh', '-c', 'echo 0000:01:00.0 > /sys/bus/pci/drivers/igb/unbind')
+    got, = [nic for nic in json.loads(hw.run('anyvf', '-j', 'pf', 'discover').out) if nic['address'] == '0000:01:00.0']
+    assert (got['name'], got['driver'], got['why']) == (None, None, 'no driver is bound to it')
+    hw.run('sh', '-c', 'echo 0000:01:00.0 > /sys/bus/pci/drivers/igb/bind')
