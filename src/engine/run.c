@@ -13,7 +13,9 @@
 #include "base/uuid.h"
 #include "engine/impl.h"
 
-#define ROUNDS_MAX 100 /* commits in a row before the loop does other things */
+#define ROUNDS_MAX 100	 /* commits in a row before the loop does other things */
+#define LONG_MS	   10000 /* who waits so long may go on a little sooner, ... */
+#define COARSE_MS  500	 /* ... together with others */
 
 static const struct auth system_auth = { .user_name = "anyvf-apid",
 					 .scope = SCOPE_SYSTEM,
@@ -292,6 +294,15 @@ static void stop_waiting(struct call *c)
 		omap_remove(c->priv->eng->waits, node->key);
 }
 
+/*
+ * A thousand agents wait for half a minute, each since another moment. When one of them is answered
+ * libmicrohttpd goes through all who wait: twice a second is enough.
+ */
+static uint64_t wait_of(uint32_t wait_ms)
+{
+	return wait_ms < LONG_MS ? wait_ms : wait_ms - (loop_now_ms() + wait_ms) % COARSE_MS;
+}
+
 static void park(struct call *c)
 {
 	struct call_priv *p = c->priv;
@@ -311,7 +322,7 @@ static void park(struct call *c)
 			fail_busy(c);
 		return;
 	}
-	p->timer = loop_timer_add(eng->opts.loop, p->wait_ms, 0, on_wait_over, c);
+	p->timer = loop_timer_add(eng->opts.loop, wait_of(p->wait_ms), 0, on_wait_over, c);
 	if (p->timer && !wait_for_change(c))
 		return;
 	call_fail(c, 503, "ServiceUnavailable", "Out of memory.");

@@ -30,6 +30,9 @@ struct liveness {
 		int64_t at_us;	   /* ... until here */
 	} past[PAST_MAX];	   /* a ring */
 	unsigned int n_past;	   /* ever */
+	int64_t calm_us;	   /* all hosts that live do so until here ... */
+	uint64_t calm_revision;	   /* ... if none was written since */
+	bool all_alive;		   /* and there was no other */
 };
 
 /**
@@ -203,25 +206,54 @@ void agent_seen_time(struct call *c, const char *host, char out[32])
 	strftime(out, 32, "%Y-%m-%dT%H:%M:%S.000000", gmtime_r(&t, &tm));
 }
 
+static void note_change(void *arg, const struct store_event *ev)
+{
+	*(bool *)arg = true;
+}
+
+/* Is all as it was when liveness_mark() went through the hosts, and for as long as it said? */
+static bool is_calm(struct call *c)
+{
+	struct liveness *l = heard_of(c);
+	bool changed = false;
+
+	if (c->mono_us >= l->calm_us ||
+	    call_changes(c, l->calm_revision, "/agent/", note_change, &changed) || changed)
+		return false;
+	l->calm_revision = call_revision(c);
+	return call_settled(c, "/agent/");
+}
+
 /**
  * liveness_mark() - Mark hosts that missed their heartbeats (struct periodic)
  * @c: the call
  *
- * A host is one change, so hundreds take a few transactions, one behind the other.
+ * A host is one change, so hundreds take a few transactions, one behind the other. Nobody is looked
+ * at while nobody can have fallen silent: a thousand hosts each second are a part of a core.
  *
  * Return: 0, CALL_WAIT when there are more, or a negative errno.
  */
 int liveness_mark(struct call *c)
 {
+	int64_t may_us = MISSED_MAX * (int64_t)agent_heartbeat_s(c) * 1000000;
+	struct liveness *l = heard_of(c);
 	struct cursor it = call_list(c, "/agent/");
+	int64_t first_us = c->mono_us;
+	bool all_alive = true;
 	unsigned int n = 0;
 	int rc = 0;
 
+	if (is_calm(c))
+		return 0;
 	call_browse(c, true); /* those that are changed are compared anyway */
 	while (!rc && cursor_next(&it)) {
 		const char *host = doc_text(it.doc, "host");
+		bool said = doc_bool(it.doc, "alive"), alive = said && agent_alive(c, host);
 
-		if (!doc_bool(it.doc, "alive") || agent_alive(c, host))
+		all_alive &= alive;
+		if (alive)
+			first_us = MIN(first_us, seen_us(c, host));
+		if (!said || alive)
 			continue;
 		if (n++ == STORE_OPS_MAX)
 			return call_wait(c, AGAIN_MS, "/agent/");
@@ -231,6 +263,9 @@ int liveness_mark(struct call *c)
 		json_object_set_new(doc, "alive", json_false());
 		rc = call_put(c, doc, "%s", it.key);
 	}
+	l->calm_us = n ? 0 : first_us + may_us; /* what was marked may be taken back */
+	l->calm_revision = call_revision(c);
+	l->all_alive = all_alive;
 	return rc;
 }
 
@@ -256,6 +291,8 @@ int liveness_tell_gone(struct call *c)
 	struct cursor it = call_list(c, "/agent/");
 	int rc = 0;
 
+	if (heard_of(c)->all_alive && is_calm(c))
+		return 0;
 	while (!rc && cursor_next(&it)) {
 		const char *host = it.key + it.prefix_len;
 		bool alive;

@@ -480,14 +480,14 @@ static void an_api_that_stood_still_takes_no_host_for_dead(void **state)
 	assert_int_equal(count_up(), 0);
 }
 
-/* A host was heard by another replica, which wrote so; its beats take their time. */
-static void heard_elsewhere(const char *host)
+/* A host was heard, or missed, by another replica, which wrote so; beats take their time. */
+static void written_elsewhere(const char *host, bool alive)
 {
 	struct call *c = new_call(&admin);
 
 	assert_int_equal(call_put(c,
 				  json_pack("{s:s,s:s,s:b,s:[],s:i,s:i}", "id", host, "host", host,
-					    "alive", 1, "pfs", "vcpus", 4, "memory_mb", 4096),
+					    "alive", alive, "pfs", "vcpus", 4, "memory_mb", 4096),
 				  "/agent/%s", host),
 			 0);
 	assert_int_equal(group_take(c), 0);
@@ -584,7 +584,7 @@ static void a_name_that_is_not_known_counts_for_nothing(void **state)
 	assert_int_equal(tell_all("h1", 8192, name), 200);
 	assert_string_equal(name, other);
 	assert_int_equal(tell_name("h1", name), 200);
-	heard_elsewhere("h1"); /* another replica wrote something else */
+	written_elsewhere("h1", true); /* another replica wrote something else */
 	assert_int_equal(tell_name("h1", name), 409);
 
 	strcpy(agent.user_name, "anyvf-agent-h2");
@@ -640,8 +640,8 @@ static void who_just_came_is_alive_from_then_on(void **state)
 	assert_int_equal(count_up(), 0);
 	assert_int_equal(silent_s("h1"), 100); /* it was marked, not heard */
 	pass(SECOND);
-	heard_elsewhere("h1"); /* it came back there */
-	heard_elsewhere("h2");
+	written_elsewhere("h1", true); /* it came back there */
+	written_elsewhere("h2", true);
 	for (int64_t s = 0; s < SILENT / SECOND - 2; s++) {
 		assert_int_equal(count_up(), 2);
 		run_all(liveness_mark);
@@ -873,6 +873,46 @@ static unsigned int count_service_ports(const char *id)
 
 static const char net_id[] = "33333333-3333-4333-8333-333333333333";
 
+/* A second of the leader's. */
+static void second(void)
+{
+	pass(SECOND);
+	run_all(liveness_mark);
+	run_all(liveness_tell_gone);
+	run_batch(f.eng);
+}
+
+/* Whoever looks each second, and looked a moment ago, when all was well. */
+static void who_falls_silent_is_found_among_those_who_do_not(void **state)
+{
+	beat("h1");
+	beat("h2");
+	run_batch(f.eng);
+	for (int s = 1; s < 24; s++) {
+		if (s == 5)
+			written_elsewhere("h3", true); /* and not heard again */
+		second();
+		assert_int_equal(count_marked_alive(), (s < 16) + 1 + (s >= 5 && s < 19));
+		beat("h2");
+		run_batch(f.eng);
+	}
+}
+
+/* By another replica, while all is well here. */
+static void who_is_marked_elsewhere_is_gone_here(void **state)
+{
+	beat("h1");
+	wish_for_the_end();
+	say_of("h1", true);
+	run_batch(f.eng);
+	second();
+	second();
+	assert_int_equal(count_wishes("h1"), 4);
+	written_elsewhere("h1", false);
+	second();
+	assert_int_equal(count_wishes("h1"), 2);
+}
+
 static void each_host_has_a_service_port_of_its_own(void **state)
 {
 	struct call *c;
@@ -1001,6 +1041,8 @@ int main(void)
 		T(placement_counts_on_no_silent_host),
 		T(servers_being_deleted_do_not_wait_for_dead_hosts),
 		T(who_is_forced_down_gives_back_what_was_deleted),
+		T(who_falls_silent_is_found_among_those_who_do_not),
+		T(who_is_marked_elsewhere_is_gone_here),
 		T(each_host_has_a_service_port_of_its_own),
 		T(a_network_that_goes_takes_all_service_ports_along),
 		T(the_port_of_all_hosts_becomes_the_firsts),
