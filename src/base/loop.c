@@ -29,12 +29,17 @@ struct loop_fd {
 
 struct loop_timer {
 	struct loop *loop;
-	uint64_t due_ms;   /* CLOCK_MONOTONIC; UINT64_MAX: not armed */
-	uint64_t order;	   /* of those that are due together, who was armed first */
 	uint64_t every_ms; /* 0: once */
 	size_t at;	   /* in loop->timers */
 	loop_fn fn;
 	void *arg;
+};
+
+/* A timer's place in the heap, with all that is compared: no timer is looked at for it. */
+struct slot {
+	uint64_t due_ms; /* CLOCK_MONOTONIC; UINT64_MAX: not armed */
+	uint64_t order;	 /* of those that are due together, who was armed first */
+	struct loop_timer *timer;
 };
 
 struct post {
@@ -57,7 +62,7 @@ struct loop {
 	sigset_t sigs;
 	bool stopped; /* __atomic: loop_stop() may come from any thread */
 	struct loop_fd *fds, *dead;
-	struct loop_timer **timers; /* a heap, from 1: who is due first, armed or not */
+	struct slot *timers; /* a heap, from 1: who is due first, armed or not */
 	size_t n_timers, room;
 	uint64_t orders; /* given so far */
 	struct sig *signals;
@@ -172,7 +177,7 @@ void loop_free(struct loop *loop)
 	free_fds(&loop->fds);
 	free_fds(&loop->dead);
 	while (loop->n_timers)
-		free(loop->timers[loop->n_timers--]);
+		free(loop->timers[loop->n_timers--].timer);
 	free(loop->timers);
 	while (loop->signals) {
 		struct sig *s = take(loop->signals);
@@ -266,48 +271,46 @@ void loop_fd_del(struct loop_fd *src)
 	fd_link(&src->loop->dead, src);
 }
 
-static bool is_before(const struct loop_timer *t, const struct loop_timer *other)
+static bool is_before(const struct slot *s, const struct slot *other)
 {
-	return t->due_ms != other->due_ms ? t->due_ms < other->due_ms : t->order < other->order;
+	return s->due_ms != other->due_ms ? s->due_ms < other->due_ms : s->order < other->order;
 }
 
-static void put(struct loop *loop, size_t at, struct loop_timer *t)
+static void put(struct loop *loop, size_t at, const struct slot *s)
 {
-	loop->timers[at] = t;
-	t->at = at;
+	loop->timers[at] = *s;
+	s->timer->at = at;
 }
 
 /* Finds the place of a timer: @at, or above, or below. */
-static void settle(struct loop *loop, size_t at, struct loop_timer *t)
+static void settle(struct loop *loop, size_t at, const struct slot *s)
 {
-	struct loop_timer **heap = loop->timers;
+	const struct slot *heap = loop->timers;
 
-	for (; at > 1 && is_before(t, heap[at / 2]); at /= 2)
-		put(loop, at, heap[at / 2]);
+	for (; at > 1 && is_before(s, &heap[at / 2]); at /= 2)
+		put(loop, at, &heap[at / 2]);
 	for (size_t child; (child = 2 * at) <= loop->n_timers; at = child) {
-		child += child < loop->n_timers && is_before(heap[child + 1], heap[child]);
-		if (is_before(t, heap[child]))
+		child += child < loop->n_timers && is_before(&heap[child + 1], &heap[child]);
+		if (is_before(s, &heap[child]))
 			break;
-		put(loop, at, heap[child]);
+		put(loop, at, &heap[child]);
 	}
-	put(loop, at, t);
+	put(loop, at, s);
 }
 
 static void arm(struct loop_timer *t, uint64_t due_ms)
 {
-	t->due_ms = due_ms;
-	t->order = t->loop->orders++;
-	settle(t->loop, t->at, t);
+	settle(t->loop, t->at, &(struct slot){ due_ms, t->loop->orders++, t });
 }
 
 static int make_room(struct loop *loop)
 {
 	size_t room = loop->room ? 2 * loop->room : 16;
-	struct loop_timer **grown;
+	struct slot *grown;
 
 	if (loop->n_timers + 1 < loop->room)
 		return 0;
-	grown = reallocarray(loop->timers, room, sizeof(struct loop_timer *));
+	grown = reallocarray(loop->timers, room, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
 	loop->timers = grown;
@@ -319,7 +322,7 @@ static int make_room(struct loop *loop)
  * loop_timer_add() - Call a function later, once or again and again
  * @loop:     loop
  * @first_ms: from now; 0: in the next turn
- * @every_ms: period after that; 0: once
+ * @every_ms: period after that, in which it is called once at most; 0: once
  * @fn:       called with @arg
  * @arg:      for @fn
  *
@@ -333,7 +336,7 @@ struct loop_timer *loop_timer_add(struct loop *loop, uint64_t first_ms, uint64_t
 	if (!t)
 		return NULL;
 	*t = (struct loop_timer){ .loop = loop, .fn = fn, .arg = arg };
-	put(loop, ++loop->n_timers, t);
+	put(loop, ++loop->n_timers, &(struct slot){ UINT64_MAX, 0, t });
 	loop_timer_set(t, first_ms, every_ms);
 	return t;
 }
@@ -356,13 +359,13 @@ void loop_timer_set(struct loop_timer *timer, uint64_t first_ms, uint64_t every_
  */
 void loop_timer_del(struct loop_timer *timer)
 {
-	struct loop_timer *last;
+	struct slot last;
 
 	if (!timer)
 		return;
 	last = timer->loop->timers[timer->loop->n_timers--];
-	if (last != timer)
-		settle(timer->loop, timer->at, last);
+	if (last.timer != timer)
+		settle(timer->loop, timer->at, &last);
 	free(timer);
 }
 
@@ -432,7 +435,7 @@ int loop_post(struct loop *loop, loop_fn fn, void *arg)
 
 static uint64_t next_due_ms(const struct loop *loop)
 {
-	return loop->n_timers ? loop->timers[1]->due_ms : UINT64_MAX;
+	return loop->n_timers ? loop->timers[1].due_ms : UINT64_MAX;
 }
 
 static int ms_to_next_timer(const struct loop *loop, int most_ms)
@@ -445,15 +448,20 @@ static int ms_to_next_timer(const struct loop *loop, int most_ms)
 	return (int)MIN(left, (uint64_t)3600000);
 }
 
-/* Those that are due by now; what they arm is for a later turn. */
+/*
+ * Those that are due by now; what they arm is for a later turn. Who rings again keeps to its beat,
+ * whoever was late: else all would ring together for ever after the first time that this process
+ * stood still.
+ */
 static void run_timers(struct loop *loop)
 {
 	uint64_t now = loop_now_ms(), orders = loop->orders;
 
-	while (next_due_ms(loop) <= now && loop->timers[1]->order < orders) {
-		struct loop_timer *t = loop->timers[1];
+	while (next_due_ms(loop) <= now && loop->timers[1].order < orders) {
+		uint64_t late_ms = now - loop->timers[1].due_ms;
+		struct loop_timer *t = loop->timers[1].timer;
 
-		arm(t, t->every_ms ? now + t->every_ms : UINT64_MAX);
+		arm(t, t->every_ms ? now + t->every_ms - late_ms % t->every_ms : UINT64_MAX);
 		t->fn(t->arg);
 	}
 }

@@ -391,6 +391,29 @@ static void what_a_timer_arms_is_for_a_later_turn(void **state)
 	assert_int_equal(s.calls, 1);
 }
 
+static void stop_at(void *arg)
+{
+	loop_stop(arg);
+}
+
+/* Late for its second and third time it rings once, and then for its fourth when that is due. */
+static void who_rings_again_keeps_to_its_beat(void **state)
+{
+	auto_of(loop_free) struct loop *loop = loop_new(NULL);
+	uint64_t start_ms;
+	int rings = 0;
+
+	loop_timer_add(loop, 50, 50, count, &rings);
+	start_ms = loop_now_ms();
+	sleep_ms(170);
+	loop_turn(loop, 0);
+	assert_int_equal(rings, 1);
+	/* before this, whatever the time is */
+	loop_timer_add(loop, 51 - (loop_now_ms() - start_ms) % 50, 0, stop_at, loop);
+	assert_int_equal(loop_run(loop), 0);
+	assert_true(rings >= 2);
+}
+
 static void sockets_pass_descriptors(void **state)
 {
 	int pair[2], got = -1;
@@ -624,6 +647,7 @@ int main(void)
 		cmocka_unit_test(many_posts_wake_the_loop_once),
 		cmocka_unit_test(timers_ring_in_order_and_may_end_each_other),
 		cmocka_unit_test(what_a_timer_arms_is_for_a_later_turn),
+		cmocka_unit_test(who_rings_again_keeps_to_its_beat),
 		cmocka_unit_test(sockets_pass_descriptors),
 		cmocka_unit_test(sockets_of_a_path_are_bounded),
 		cmocka_unit_test(spawn_run_reports_output_status_and_time),

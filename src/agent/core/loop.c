@@ -11,6 +11,7 @@
 
 #define TICK_MS	 1000
 #define HURRY_MS 100 /* while something is on its way */
+#define GRAIN_MS 25  /* agents of one process tick together where that is near */
 
 /* Return: whether something of it is on its way, or soon will be. */
 static bool evaluate(struct agent *a, struct entity *x)
@@ -26,6 +27,12 @@ static bool evaluate(struct agent *a, struct entity *x)
 	       (kind->waits && kind->waits(x));
 }
 
+/* The next tick, in about that time. */
+static void tick_in(struct agent *a, uint64_t ms)
+{
+	loop_timer_set(a->tick, ms + GRAIN_MS - (loop_now_ms() + ms) % GRAIN_MS, TICK_MS);
+}
+
 /* Compares wanted with observed, starts what differs, reports what changed. */
 static void evaluate_all(struct agent *a)
 {
@@ -36,7 +43,9 @@ static void evaluate_all(struct agent *a)
 		for (struct entity *x = NULL; (x = entity_next(a, *k, x));)
 			hurry |= evaluate(a, x);
 	report_all(a);
-	loop_timer_set(a->tick, hurry ? HURRY_MS : TICK_MS, TICK_MS);
+	if (hurry || a->hurried) /* else the tick keeps its beat */
+		tick_in(a, hurry ? HURRY_MS : TICK_MS);
+	a->hurried = hurry;
 }
 
 static void on_wake(void *arg)
@@ -71,6 +80,7 @@ static int open_parts(struct agent *a, struct err *e)
 	a->tick = loop_timer_add(a->loop, TICK_MS, TICK_MS, on_tick, a);
 	if (!a->wake || !a->tick)
 		return err_set(e, -ENOMEM, "out of memory");
+	tick_in(a, TICK_MS);
 	return look_open(a, e);
 }
 

@@ -112,6 +112,7 @@ struct agent {
 	struct agent_counts counts;
 
 	struct loop_timer *tick, *wake;
+	bool hurried;	  /* the tick was called earlier than by itself */
 	unsigned int due; /* sides to look at when it wakes, 1 << enum agent_side */
 	bool stopping;
 };
