@@ -627,6 +627,13 @@ def test_dpdk_uplink_on_af_xdp_opens_and_says_what_it_needs(swd_maker, netns, ou
 
 # ---- life and death ----
 
+def saved(swd, vf):
+    """The accepted addresses of a VF, when they are in the state file: that is so with the next tick after they are in force."""
+    accepted = wait_for(lambda: swd.vf('p2p1', vf)['status']['accepted'], what='an accepted address')
+    wait_for(lambda: all(address in swd.state.read_text() for address in accepted), what='its being saved')
+    return accepted
+
+
 def survive(pair, crash):
     """Settings, taps and a TCP connection outlive crash(swd); VF 0 has an administrative MAC."""
     swd, a, b = pair
@@ -634,8 +641,7 @@ def survive(pair, crash):
     index, mac = ifindex_of(b, b.dev), mac_of(b, b.dev)
     stream = Stream(a, b, '10.77.0.2')
     stream.check()
-    accepted = wait_for(lambda: swd.vf('p2p1', 1)['status']['accepted'], what='an accepted address')
-    wait_for(lambda: all(address in swd.state.read_text() for address in accepted), what='its being saved, with the next tick')
+    accepted = saved(swd, 1)
     crash(swd)
     swd.wait_ready()
     assert ifindex_of(b, b.dev) == index and mac_of(b, b.dev) == mac
@@ -666,6 +672,8 @@ def test_a_tap_moved_and_renamed_by_its_user_stays_plugged_in(swd, netns):
     b.run('ip', 'addr', 'add', '10.77.0.1/24', 'dev', 'eth0')
     swd.attach_tap('p2p1', 1, a, addr='10.77.0.2/24')
     assert a.ping('10.77.0.1')
+    for vf in 0, 1:
+        saved(swd, vf)
     kill_child(swd)
     swd.wait_ready()
     assert a.ping('10.77.0.1')
@@ -920,6 +928,8 @@ def hanging(swd_maker, netns):
     a.dev = swd.attach_tap('p2p1', 0, a, addr='10.77.0.1/24')
     b.dev = swd.attach_tap('p2p1', 1, b, addr='10.77.0.2/24')
     assert a.ping('10.77.0.2')
+    for vf in 0, 1:
+        saved(swd, vf)
     sock = a.packet_socket(a.dev)
     src = bytes.fromhex(mac_of(a, a.dev).replace(':', ''))
     yield swd, a, b, lambda how: sock.send(b'\xff' * 6 + src + HANG_TYPE + how + bytes(60))
@@ -952,6 +962,7 @@ def test_a_change_that_waits_long_names_the_worker_and_nobody_dies(hanging):
     swd, a, b, tell = hanging
     old = swd.child()
     tell(b't')
+    log_has(swd, 'a worker takes its time')
     swd.call('pf.set', pf='p2p1', vfs=[{'vf': 3, 'set': {'vlan': 100}}])
     assert re.search(r'a worker holds up a change.* port="p2p1 vf 0" waited_ms=500', swd.log.read_text())
     assert a.ping('10.77.0.2') and swd.child() == old

@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,7 +24,7 @@ void __wrap_parent_beat(void *p, pid_t tid);
 unsigned int __wrap_veb_forward(const struct veb_snap *s, uint16_t src, const struct frame *frames,
 				unsigned int n, struct veb_out *out)
 {
-	struct timespec left = { .tv_nsec = 900000000 };
+	struct timespec left = { .tv_sec = 1, .tv_nsec = 600000000 };
 	uint8_t how = 0;
 
 	for (unsigned int i = 0; i < n && !how; i++) /* others may have come just before */
@@ -36,7 +37,8 @@ unsigned int __wrap_veb_forward(const struct veb_snap *s, uint16_t src, const st
 	case 's': /* sleeps in a call, as it would in a fault nobody answers */
 		for (;;)
 			pause();
-	case 't': /* takes its time, nudged or not, and comes back */
+	case 't': /* takes its time, nudged or not, and comes back; less than a hang is allowed */
+		dprintf(STDERR_FILENO, "a worker takes its time\n");
 		while (nanosleep(&left, &left))
 			;
 		break;
