@@ -32,6 +32,7 @@ static const struct conf_key conf_keys[] = {
 	{ "switch", "mirror_dirs", "" }, /* "": LOG_DIR/mirrors */
 	{ "switch", "socket_dirs", "" }, /* beside RUN_DIR/vhost */
 	{ "switch", "vhost_users", "" }, /* front ends beside root and libvirt-qemu */
+	{ "pf.", "kind", "sw" },     /* sw | hw: the PF of the NIC of that name */
 	{ "pf.", "uplink", "none" }, /* none | dev NETDEV [force] | dpdk DEVARGS */
 	{ "pf.", "numvfs", "8" },
 	{ "pf.", "host_if", "off" },
@@ -217,6 +218,22 @@ const char *conf_get(const struct conf *conf, const char *section, const char *k
 		if (!strcmp(r->section, section) && !strcmp(r->key, key))
 			value = r->value;
 	return value;
+}
+
+/**
+ * conf_said() - Whether the file has a key
+ * @conf:    configuration
+ * @section: as in conf_get()
+ * @key:     likewise
+ *
+ * Return: false where conf_get() answers the table's value.
+ */
+bool conf_said(const struct conf *conf, const char *section, const char *key)
+{
+	for (const struct conf_row *r = conf->rows; r; r = r->next)
+		if (!strcmp(r->section, section) && !strcmp(r->key, key))
+			return true;
+	return false;
 }
 
 /**

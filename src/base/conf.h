@@ -24,6 +24,7 @@ AUTO_DEFINE(struct conf *, conf_free)
 /* The value, or the key's default; "" when neither. Asserts on a key no table has. */
 const char *conf_get(const struct conf *conf, const char *section, const char *key);
 bool conf_api_url(const struct conf *conf, unsigned int i, char *out, size_t size);
+bool conf_said(const struct conf *conf, const char *section, const char *key);
 bool conf_bool(const struct conf *conf, const char *section, const char *key);
 /* Names after the dot of sections such as [pf.p2p1]; i counts from 0; NULL past the end. */
 const char *conf_instance(const struct conf *conf, const char *family, unsigned int i);

@@ -414,3 +414,67 @@ uint32_t fields_diff(const struct field *fields, const void *a, const void *b)
 			mask |= 1U << i;
 	return mask;
 }
+
+/**
+ * fields_mask_to_json() - The words of some rows
+ * @fields: table
+ * @mask:   bits by row
+ *
+ * Return: a new array; NULL when out of memory. Context: any.
+ */
+json_t *fields_mask_to_json(const struct field *fields, uint32_t mask)
+{
+	auto_of(json_decref) json_t *words = json_array();
+
+	for (unsigned int i = 0; fields[i].word; i++)
+		if (mask >> i & 1 && json_array_append_new(words, json_string(fields[i].word)))
+			return NULL;
+	return take(words);
+}
+
+/**
+ * fields_mask_from_json() - The rows that a list of words means
+ * @fields: table
+ * @words:  array; NULL, or what is no array, means none
+ * @out:    gets their bits
+ * @e:      error text
+ *
+ * Return: 0 or -EINVAL. Context: any.
+ */
+int fields_mask_from_json(const struct field *fields, const json_t *words, uint32_t *out,
+			  struct err *e)
+{
+	uint32_t mask = 0;
+	const json_t *w;
+	size_t i;
+
+	json_array_foreach (words, i, w) {
+		const struct field *f = field_find(fields, json_string_value(w) ?: "");
+
+		if (!f)
+			return err_set(e, -EINVAL, "a word that is no setting");
+		mask |= 1U << (f - fields);
+	}
+	*out = mask;
+	return 0;
+}
+
+/**
+ * fields_mask_format() - The words of some rows, for people
+ * @fields: table
+ * @mask:   bits by row
+ * @out:    gets "mac,vlan", cut where it does not fit
+ * @size:   of @out
+ *
+ * Context: any.
+ */
+void fields_mask_format(const struct field *fields, uint32_t mask, char *out, size_t size)
+{
+	size_t n = 0;
+
+	*out = '\0';
+	for (unsigned int i = 0; fields[i].word; i++)
+		if (mask >> i & 1 && n < size)
+			n += (size_t)snprintf(out + n, size - n, "%s%s", n ? "," : "",
+					      fields[i].word);
+}

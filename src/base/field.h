@@ -52,4 +52,10 @@ int fields_from_json(const struct field *fields, void *obj, const json_t *json, 
 void fields_apply(const struct field *fields, void *to, const void *from, uint32_t changed);
 uint32_t fields_diff(const struct field *fields, const void *a, const void *b);
 
+/* Rows by their words: a mask as a list, and "mac,vlan". */
+json_t *fields_mask_to_json(const struct field *fields, uint32_t mask);
+int fields_mask_from_json(const struct field *fields, const json_t *words, uint32_t *out,
+			  struct err *e);
+void fields_mask_format(const struct field *fields, uint32_t mask, char *out, size_t size);
+
 #endif

@@ -77,6 +77,8 @@ int cli_call_pf(struct cli *cli, const char *pf, const char *method, json_t *par
 		json_t **result, struct err *e);
 int cli_call_any(struct cli *cli, const char *method, json_t *params, json_t **result,
 		 struct err *e);
+int cli_call_hw(struct cli *cli, const char *method, json_t *params, json_t **result,
+		struct err *e);
 int cli_call_all(struct cli *cli, const char *method, json_t **results, struct err *e);
 
 /* out.c: JSON as iproute2 writes it */

@@ -196,6 +196,8 @@ static int pf_add(struct cli *cli)
 	struct err e = { 0 };
 	uint32_t changed = BIT(PF_FIELD_NAME);
 	struct pf_config pf;
+	json_t *params;
+	bool hw;
 	int rc;
 
 	if (!name)
@@ -203,14 +205,16 @@ static int pf_add(struct cli *cli)
 	pf_config_default(&pf);
 	if (field_parse(&pf_fields[PF_FIELD_NAME], &pf, name, &e))
 		return usage(&e);
+	hw = cli_accept(cli, "hw"); /* of a NIC, whose name it is */
 	rc = read_words(cli, pf_fields, PF_SET_WORDS, &pf, &changed);
 	if (rc)
 		return rc;
 	if (pf_config_check(&pf, &e))
 		return cli_error(&e);
-	return answer(
-		cli_call_any(cli, "pf.add", cli_fields_json(pf_fields, &pf, changed), NULL, &e),
-		&e);
+	params = cli_fields_json(pf_fields, &pf, changed);
+	rc = hw ? cli_call_hw(cli, "pf.add", params, NULL, &e)
+		: cli_call_any(cli, "pf.add", params, NULL, &e);
+	return answer(rc, &e);
 }
 
 static int pf_set(struct cli *cli)
@@ -389,6 +393,7 @@ const struct cli_command cli_pf_commands[] = {
 	{ "del", pf_del },
 	{ "show", noun_show_pf },
 	{ "discover", cli_pf_discover },
+	{ "drift", noun_show_drift },
 	{ NULL, NULL },
 };
 

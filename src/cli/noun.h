@@ -10,7 +10,7 @@
 #define PF_SET_WORDS                                                                               \
 	(BIT(PF_FIELD_UPLINK) | BIT(PF_FIELD_HOST_IF) | BIT(PF_FIELD_NUMVFS) |                     \
 	 BIT(PF_FIELD_MODE) | BIT(PF_FIELD_MAC) | BIT(PF_FIELD_MTU) |                              \
-	 BIT(PF_FIELD_UNKNOWN_UNICAST))
+	 BIT(PF_FIELD_UNKNOWN_UNICAST) | BIT(PF_FIELD_DRIFT))
 #define VF_SET_WORDS  (BIT(VF_FIELD_PORT_ID) - 1)
 #define SVC_ADD_WORDS (BIT(2) | BIT(3) | BIT(4) | BIT(5)) /* mac, vlan, mtu, netns */
 
@@ -28,6 +28,7 @@ struct noun_capture {
 int capture_run(struct cli *cli, const struct noun_capture *want);
 
 int noun_show_pf(struct cli *cli);
+int noun_show_drift(struct cli *cli);
 int noun_show_vf(struct cli *cli);
 int noun_show_drops(struct cli *cli);
 int noun_show_mirror(struct cli *cli);

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/noun.h"
 
@@ -178,6 +179,59 @@ static int read_pfs(struct cli *cli, json_t **names)
 	else if (cli_call_all(cli, "pf.list", names, &e))
 		return cli_error(&e);
 	return *names ? CLI_OK : cli_wrong(name, "not the name of a PF");
+}
+
+static void print_drift(const char *pf, const json_t *d)
+{
+	const json_t *vf = json_object_get(d, "vf");
+	time_t since = (time_t)json_integer_value(json_object_get(d, "since"));
+	const char *word, *asked, *is;
+	char when[32] = "";
+	struct tm tm;
+
+	if (json_unpack((json_t *)(uintptr_t)d, "{s:s, s:s, s:s}", "word", &word, "asked", &asked,
+			"is", &is))
+		return;
+	if (gmtime_r(&since, &tm))
+		strftime(when, sizeof(when), "%FT%TZ", &tm);
+	printf("%s", pf);
+	if (vf)
+		printf(" vf %lld", (long long)json_integer_value(vf));
+	printf(" %s: asked for %s, is %s, since %s\n", word, asked, is, when);
+}
+
+/**
+ * noun_show_drift() - anyvf pf drift [PF]: what somebody else has changed
+ * @cli: words start behind `drift`
+ *
+ * Return: the exit code.
+ */
+int noun_show_drift(struct cli *cli)
+{
+	auto_of(json_decref) json_t *names = NULL, *list = json_array();
+	const json_t *name, *d;
+	size_t i, k;
+	int rc = read_pfs(cli, &names);
+
+	if (!rc)
+		rc = cli_end(cli);
+	if (rc)
+		return rc;
+	json_array_foreach (names, i, name) {
+		auto_of(json_decref) json_t *all = NULL;
+		const char *pf = json_string_value(name);
+		struct err e = { 0 };
+
+		if (cli_call_pf(cli, pf, "pf.drift", json_object(), &all, &e))
+			return cli_error(&e);
+		json_array_foreach (all, k, d) {
+			json_object_set_new((json_t *)(uintptr_t)d, "pf", json_string(pf));
+			if (!cli->json)
+				print_drift(pf, d);
+		}
+		json_array_extend(list, all);
+	}
+	return cli->json ? cli_print_json(cli, list) : done();
 }
 
 /**

@@ -29,7 +29,7 @@ static bool is_starting(const struct cli *cli)
 /* What may be asked a second time where the first has perhaps been done. */
 static bool is_repeatable(const char *method)
 {
-	static const char *const verbs[] = { ".get", ".list", ".set", ".info", ".drops" };
+	static const char *const verbs[] = { ".get", ".list", ".set", ".info", ".drops", ".drift" };
 
 	for (unsigned int i = 0; i < ARRAY_LEN(verbs); i++)
 		if (!strcmp(strchrnul(method, '.'), verbs[i]))
@@ -57,33 +57,21 @@ static int open_sock(struct cli *cli, const char *sock, struct ctl_client **out,
 	return ctl_open(path, out, e);
 }
 
-/* The software switch. */
-static int open_any(struct cli *cli, struct ctl_client **out, struct err *e)
+/* One of the daemons, by its socket. */
+static int open_one(struct cli *cli, const char *sock, struct ctl_client **out, struct err *e)
 {
-	int rc = open_sock(cli, ctl_socks[0], out, NULL);
+	int rc = open_sock(cli, sock, out, NULL);
 
 	if (rc == -EACCES)
-		return err_set(e, rc, "no permission to use %s/%s", cli->run_dir, ctl_socks[0]);
-	return rc ? err_set(e, -ECONNREFUSED, "anyvf-swd does not run in %s (try: anyvf up)",
-			    cli->run_dir)
+		return err_set(e, rc, "no permission to use %s/%s", cli->run_dir, sock);
+	return rc ? err_set(e, -ECONNREFUSED, "anyvf-%.*s does not run in %s (try: anyvf up)",
+			    (int)strcspn(sock, "."), sock, cli->run_dir)
 		  : 0;
 }
 
-/**
- * cli_call_pf() - Ask the daemon that has a PF
- * @cli:    run
- * @pf:     name; NULL: the software switch
- * @method: see ctl/ctl.h
- * @params: taken; "pf" is added. NULL, where making them failed, is refused.
- * @result: new reference, or NULL if not wanted
- * @e:      error text
- *
- * A switch that restarts is waited for.
- *
- * Return: 0, -ENODEV, -ECONNREFUSED, or the verb's own negative errno.
- */
-int cli_call_pf(struct cli *cli, const char *pf, const char *method, json_t *params,
-		json_t **result, struct err *e)
+/* The daemon that has @pf, or with NULL that of @sock. */
+static int call(struct cli *cli, const char *pf, const char *sock, const char *method,
+		json_t *params, json_t **result, struct err *e)
 {
 	uint64_t deadline_ms = loop_now_ms() + CTL_TIMEOUT_MS;
 	auto_of(json_decref) json_t *p = params;
@@ -98,11 +86,30 @@ int cli_call_pf(struct cli *cli, const char *pf, const char *method, json_t *par
 		auto_of(ctl_close) struct ctl_client *c = NULL;
 
 		why = (struct err){ 0 };
-		rc = pf ? ctl_open_pf(cli->run_dir, pf, &c, &why) : open_any(cli, &c, &why);
+		rc = pf ? ctl_open_pf(cli->run_dir, pf, &c, &why) : open_one(cli, sock, &c, &why);
 		if (!rc)
 			rc = ctl_call(c, method, json_incref(p), CTL_TIMEOUT_MS, result, &why);
 	} while (again(cli, method, rc, deadline_ms));
 	return rc ? err_set(e, rc, "%s", why.msg) : 0;
+}
+
+/**
+ * cli_call_pf() - Ask the daemon that has a PF
+ * @cli:    run
+ * @pf:     name
+ * @method: see ctl/ctl.h
+ * @params: taken; "pf" is added. NULL, where making them failed, is refused.
+ * @result: new reference, or NULL if not wanted
+ * @e:      error text
+ *
+ * A switch that restarts is waited for.
+ *
+ * Return: 0, -ENODEV, -ECONNREFUSED, or the verb's own negative errno.
+ */
+int cli_call_pf(struct cli *cli, const char *pf, const char *method, json_t *params,
+		json_t **result, struct err *e)
+{
+	return call(cli, pf, NULL, method, params, result, e);
 }
 
 /**
@@ -120,7 +127,22 @@ int cli_call_pf(struct cli *cli, const char *pf, const char *method, json_t *par
 int cli_call_any(struct cli *cli, const char *method, json_t *params, json_t **result,
 		 struct err *e)
 {
-	return cli_call_pf(cli, NULL, method, params, result, e);
+	return call(cli, NULL, ctl_socks[0], method, params, result, e);
+}
+
+/**
+ * cli_call_hw() - Ask the daemon of NICs' PFs
+ * @cli:    run
+ * @method: see ctl/ctl.h
+ * @params: taken. NULL, where making them failed, is refused.
+ * @result: new reference, or NULL if not wanted
+ * @e:      error text
+ *
+ * Return: 0, -ECONNREFUSED (it does not run), or the verb's own negative errno.
+ */
+int cli_call_hw(struct cli *cli, const char *method, json_t *params, json_t **result, struct err *e)
+{
+	return call(cli, NULL, ctl_socks[1], method, params, result, e);
 }
 
 /* cli_call_all(), once. */

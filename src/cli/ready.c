@@ -32,15 +32,25 @@ static int libvirtd_ready(struct site *site, struct err *e)
 	return spawn_run(argv, PROBE_TIMEOUT_MS, NULL, 0, e);
 }
 
-static int swd_ready(struct site *site, struct err *e)
+static int pfs_ready(struct site *site, const char *sock, struct err *e)
 {
 	auto_of(ctl_close) struct ctl_client *c = NULL;
 	char path[512];
 	int rc;
 
-	snprintf(path, sizeof(path), "%s/%s", site->cli->run_dir, ctl_socks[0]);
+	snprintf(path, sizeof(path), "%s/%s", site->cli->run_dir, sock);
 	rc = ctl_open(path, &c, e);
 	return rc ? rc : ctl_call(c, "daemon.info", NULL, PROBE_TIMEOUT_MS, NULL, e);
+}
+
+static int swd_ready(struct site *site, struct err *e)
+{
+	return pfs_ready(site, ctl_socks[0], e);
+}
+
+static int hwd_ready(struct site *site, struct err *e)
+{
+	return pfs_ready(site, ctl_socks[1], e);
 }
 
 static int apid_ready(struct site *site, struct err *e)
@@ -66,8 +76,8 @@ int site_ready(struct site *site, enum prog_id id, struct err *e)
 {
 	static int (*const ready[PROG_N])(struct site * site, struct err * e) = {
 		[PROG_VIRTLOGD] = virtlogd_ready, [PROG_LIBVIRTD] = libvirtd_ready,
-		[PROG_SWD] = swd_ready,		  [PROG_APID] = apid_ready,
-		[PROG_AGENTD] = cloud_host_alive,
+		[PROG_SWD] = swd_ready,		  [PROG_HWD] = hwd_ready,
+		[PROG_APID] = apid_ready,	  [PROG_AGENTD] = cloud_host_alive,
 	};
 
 	return ready[id](site, e);

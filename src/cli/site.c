@@ -16,6 +16,7 @@ const struct prog progs[PROG_N] = {
 	[PROG_VIRTLOGD] = { "virtlogd", "/run", "virtlogd.pid" },
 	[PROG_LIBVIRTD] = { "libvirtd", "/run", "libvirtd.pid" },
 	[PROG_SWD] = { "anyvf-swd", NULL, "swd.lock" },
+	[PROG_HWD] = { "anyvf-hwd", NULL, "hwd.lock" },
 	[PROG_APID] = { "anyvf-apid", "", "api/api.lock" },
 	[PROG_AGENTD] = { "anyvf-agentd", NULL, "agentd.lock" },
 };
@@ -161,6 +162,34 @@ int site_ask(struct site *site, const struct httpc_req *req, const char *path,
 }
 
 /**
+ * site_pf_is_hw() - Is a PF of the configuration a NIC's?
+ * @site: site
+ * @name: of [pf.NAME]
+ *
+ * Return: true if its kind is hw.
+ */
+bool site_pf_is_hw(const struct site *site, const char *name)
+{
+	char section[64];
+
+	snprintf(section, sizeof(section), "pf.%s", name);
+	return !strcmp(site_conf(site, section, "kind"), "hw");
+}
+
+/* A PF of a NIC is in the configuration, or was added by hand. */
+static bool has_hw(const struct site *site)
+{
+	const char *name;
+	char state[512];
+
+	for (unsigned int i = 0; (name = conf_instance(site->conf, "pf", i)); i++)
+		if (site_pf_is_hw(site, name))
+			return true;
+	snprintf(state, sizeof(state), "%s/hwd.json", site_conf(site, "host", "state_dir"));
+	return !access(state, F_OK);
+}
+
+/**
  * site_uses() - Is a program ours to start here?
  * @site: site
  * @id:   program
@@ -170,6 +199,8 @@ int site_ask(struct site *site, const struct httpc_req *req, const char *path,
  */
 bool site_uses(const struct site *site, enum prog_id id)
 {
+	if (id == PROG_HWD)
+		return has_hw(site);
 	if (id == PROG_APID)
 		return strcmp(site_conf(site, "api", "listen"), CONF_NO_API) != 0;
 	return site->own_libvirt || (id != PROG_VIRTLOGD && id != PROG_LIBVIRTD);

@@ -13,7 +13,7 @@
 #include "cli/cli.h"
 
 /* In the order they are started; stopped in the reverse. */
-enum prog_id { PROG_VIRTLOGD, PROG_LIBVIRTD, PROG_SWD, PROG_APID, PROG_AGENTD, PROG_N };
+enum prog_id { PROG_VIRTLOGD, PROG_LIBVIRTD, PROG_SWD, PROG_HWD, PROG_APID, PROG_AGENTD, PROG_N };
 
 struct site {
 	struct cli *cli;
@@ -44,6 +44,7 @@ static inline void site_auto_(struct site *site)
 
 void site_program(const char *name, char *out, size_t size);
 const char *site_conf(const struct site *site, const char *section, const char *key);
+bool site_pf_is_hw(const struct site *site, const char *name);
 struct httpc_answer;
 struct httpc_req;
 int site_ask(struct site *site, const struct httpc_req *req, const char *path,

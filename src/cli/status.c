@@ -42,6 +42,9 @@ static void describe(struct site *site, enum prog_id id, const json_t *pfs, char
 		if (!json_array_size(pfs))
 			snprintf(out, size, "no PFs yet (anyvf pf add)");
 		return;
+	case PROG_HWD:
+		snprintf(out, size, "PFs of NICs");
+		return;
 	case PROG_APID:
 		snprintf(out, size, "%s, %s", site->api, site_conf(site, "api", "openrc"));
 		return;
@@ -112,7 +115,7 @@ int cli_status(struct cli *cli)
 	for (enum prog_id id = 0; id < PROG_N; id++) {
 		json_t *d;
 
-		if (id == PROG_VIRTLOGD && !site_uses(&site, id))
+		if ((id == PROG_VIRTLOGD || id == PROG_HWD) && !site_uses(&site, id))
 			continue;
 		d = probe(&site, id, pfs);
 		json_array_append_new(list, d);

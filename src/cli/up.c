@@ -106,6 +106,7 @@ static int start(struct site *site, enum prog_id id, struct start *s, struct err
 		[PROG_VIRTLOGD] = { program },
 		[PROG_LIBVIRTD] = { program, "--config", libvirt },
 		[PROG_SWD] = { program, "--run-dir", site->cli->run_dir, "--config", site->config },
+		[PROG_HWD] = { program, "--run-dir", site->cli->run_dir, "--config", site->config },
 		[PROG_APID] = { program, "--config", site->config },
 		[PROG_AGENTD] = { program, "--run-dir", site->cli->run_dir, "--config",
 				  site->config },
@@ -193,15 +194,19 @@ static int add_pf(struct site *site, const char *name)
 	char section[64], text[1024];
 	char *words[32], *save, *word;
 	struct cli cli = { .words = words, .run_dir = site->cli->run_dir };
+	bool hw = site_pf_is_hw(site, name);
 	unsigned int n = 0;
 
 	snprintf(section, sizeof(section), "pf.%s", name);
 	words[n++] = (char *)(uintptr_t)name;
+	if (hw)
+		words[n++] = (char *)(uintptr_t) "hw";
 	snprintf(text, sizeof(text), "%s", site_conf(site, section, "uplink"));
 	for (unsigned int i = 0; i < ARRAY_LEN(keys); i++) {
 		const char *value = site_conf(site, section, keys[i]);
 
-		if (!*value)
+		/* What was not said of a NIC stays as it is. */
+		if (!*value || (hw && !conf_said(site->conf, section, keys[i])))
 			continue;
 		words[n++] = (char *)(uintptr_t)keys[i];
 		if (i) { /* uplink alone has several words */
@@ -228,14 +233,14 @@ static bool listed(const json_t *names, const char *name)
 	return false;
 }
 
-/* PFs that the configuration has and the switch does not. */
+/* PFs that the configuration has and no daemon does. */
 static int add_pfs(struct site *site)
 {
 	auto_of(json_decref) json_t *names = NULL;
 	struct err e = { 0 };
 	const char *name;
 
-	if (cli_call_any(site->cli, "pf.list", json_object(), &names, &e))
+	if (cli_call_all(site->cli, "pf.list", &names, &e))
 		return cli_error(&e);
 	for (unsigned int i = 0; (name = conf_instance(site->conf, "pf", i)); i++) {
 		if (listed(names, name))
@@ -440,6 +445,7 @@ int cli_down(struct cli *cli)
 		stop_dhcp(&site);
 	}
 	stop(&site, PROG_APID, SIGTERM);
+	stop(&site, PROG_HWD, SIGTERM);
 	stop(&site, PROG_SWD, keep ? SIGTERM : SIGINT);
 	if (!keep) {
 		stop(&site, PROG_LIBVIRTD, SIGTERM);

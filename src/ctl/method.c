@@ -74,7 +74,7 @@ static int no_memory(struct err *e)
 
 static int pf_add(struct call *c, json_t **result, struct err *e)
 {
-	return c->ops->pf_add(c->ctx, &c->body.pf, e);
+	return c->ops->pf_add(c->ctx, &c->body.pf, c->body_have, e);
 }
 
 static int pf_del(struct call *c, json_t **result, struct err *e)
@@ -154,6 +154,35 @@ static int pf_get(struct call *c, json_t **result, struct err *e)
 		return no_memory(e);
 	*result = take(pf);
 	return *result ? 0 : no_memory(e);
+}
+
+static json_t *drift_to_json(const struct pf_drift_info *d)
+{
+	const char *word = d->of_vf ? vf_fields[d->field].word : pf_fields[d->field].word;
+	json_t *j = json_pack("{s:s, s:s, s:s, s:I}", "word", word, "asked", d->asked, "is", d->is,
+			      "since", (json_int_t)d->since);
+
+	if (j && d->of_vf && json_object_set_new(j, "vf", json_integer(d->vf)))
+		return NULL;
+	return j;
+}
+
+static int pf_drift(struct call *c, json_t **result, struct err *e)
+{
+	auto_of(json_decref) json_t *list = json_array();
+	struct pf_drift_info d;
+	struct pf_info pf;
+	int rc = c->ops->pf_drift ? 0 : c->ops->pf_get(c->ctx, c->t.pf, &pf, e);
+
+	for (unsigned int i = 0; !rc && c->ops->pf_drift; i++) {
+		rc = c->ops->pf_drift(c->ctx, c->t.pf, i, &d, e);
+		if (!rc && json_array_append_new(list, drift_to_json(&d)))
+			return no_memory(e);
+	}
+	if (rc && rc != -ENOENT)
+		return rc;
+	*result = take(list);
+	return 0;
 }
 
 static int vf_drops(struct call *c, json_t **result, struct err *e)
@@ -297,6 +326,7 @@ static const struct method methods[] = {
 	{ "pf.set", T_PF, T_BY_AGENT, NULL, 0, own_set, pf_set },
 	{ "pf.list", 0, 0, NULL, 0, NULL, pf_list },
 	{ "pf.get", T_PF, T_VFS, NULL, 0, NULL, pf_get },
+	{ "pf.drift", T_PF, 0, NULL, 0, NULL, pf_drift },
 	{ "vf.get", T_PF | T_VF, 0, NULL, 0, NULL, vf_get },
 	{ "vf.drops", T_PF | T_VF, 0, NULL, 0, NULL, vf_drops },
 	{ "vf.attach", T_PF | T_VF, 0, vf_attach_fields, ATTACH_NEED, NULL, vf_attach },

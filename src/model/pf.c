@@ -8,6 +8,7 @@
 
 static const char *const mode_names[] = { "veb", "vepa", NULL };
 static const char *const unknown_names[] = { "uplink", "both", NULL };
+static const char *const drift_names[] = { "report", "repair", NULL };
 static const char *const uplink_names[] = { "none", "dev", "dpdk", NULL };
 
 #define P(word, type, member, max, names, help)                                                    \
@@ -26,6 +27,8 @@ const struct field pf_fields[] = {
 	P("force", FIELD_BOOL, force, 0, NULL, "take the default route's netdev as uplink"),
 	P("unknown_unicast", FIELD_ENUM, unknown_unicast, 0, unknown_names,
 	  "where VFs' unicast to unknown addresses goes"),
+	P("drift", FIELD_ENUM, drift, 0, drift_names,
+	  "what follows if others change a NIC's VFs: report or repair"),
 	FIELD_END
 };
 static_assert(ARRAY_LEN(pf_fields) == PF_FIELD_N + 1, "a row a field");

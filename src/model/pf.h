@@ -16,6 +16,7 @@
 
 enum pf_mode { PF_MODE_VEB, PF_MODE_VEPA };
 enum unknown_unicast { UNKNOWN_UPLINK, UNKNOWN_BOTH };
+enum pf_drift { PF_DRIFT_REPORT, PF_DRIFT_REPAIR };
 enum uplink_kind { UPLINK_NONE, UPLINK_DEV, UPLINK_DPDK };
 
 enum pf_field {
@@ -30,6 +31,7 @@ enum pf_field {
 	PF_FIELD_UP,
 	PF_FIELD_FORCE,
 	PF_FIELD_UNKNOWN_UNICAST,
+	PF_FIELD_DRIFT,
 	PF_FIELD_N
 };
 
@@ -46,6 +48,7 @@ struct pf_config {
 	bool up;		  /* administrative state; new PFs are up */
 	bool force;		  /* uplink may be the default route's netdev */
 	uint8_t unknown_unicast;  /* enum unknown_unicast: where VFs' goes */
+	uint8_t drift; /* enum pf_drift: what follows if somebody else changes a NIC's VFs */
 };
 
 struct pf_status {
@@ -60,6 +63,15 @@ struct pf_status {
 struct pf_info {
 	struct pf_config config;
 	struct pf_status status;
+};
+
+/* A word of a PF or of one of its VFs that is not as it was asked for: somebody else has changed it. */
+struct pf_drift_info {
+	bool of_vf;
+	unsigned int vf;
+	uint8_t field;		   /* enum vf_field or enum pf_field */
+	char asked[64], is[64];	   /* as people type them */
+	uint64_t since;		   /* when that was seen first; seconds of the Unix epoch */
 };
 
 /* A tap with MAC and VLAN but no VF number: DHCP lives there. */

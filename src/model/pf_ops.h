@@ -37,12 +37,17 @@ int vf_change_apply(const struct vf_config *old, const struct vf_change *change,
 struct pf_ops {
 	const char *kind; /* "sw", "hw", "fake" */
 
-	int (*pf_add)(void *ctx, const struct pf_config *want, struct err *e);
+	/* @said: bits by enum pf_field of what was asked for; the rest of @want is the default. */
+	int (*pf_add)(void *ctx, const struct pf_config *want, uint32_t said, struct err *e);
 	int (*pf_del)(void *ctx, const char *pf, struct err *e);
 	int (*pf_set)(void *ctx, const char *pf, const struct pf_change *change, struct err *e);
 	/* Names into out[max]; returns how many there are. */
 	int (*pf_list)(void *ctx, char (*out)[PF_NAME_LEN + 1], unsigned int max);
 	int (*pf_get)(void *ctx, const char *pf, struct pf_info *out, struct err *e);
+
+	/* i counts from 0; -ENOENT past the end. May be NULL: nobody else can change anything. */
+	int (*pf_drift)(void *ctx, const char *pf, unsigned int i, struct pf_drift_info *out,
+			struct err *e);
 
 	int (*vf_get)(void *ctx, const char *pf, unsigned int vf, struct vf_info *out,
 		      struct err *e);

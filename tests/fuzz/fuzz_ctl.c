@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	pf_config_default(&pf);
 	strcpy(pf.name, "p2p1");
 	pf.numvfs = 4;
-	fake_pf_ops.pf_add(pfs, &pf, NULL);
+	fake_pf_ops.pf_add(pfs, &pf, 0, NULL);
 	for (size_t i = 0; i < size;) {
 		const uint8_t *end = memchr(data + i, '\n', size - i);
 		size_t len = end ? (size_t)(end - data) - i : size - i;

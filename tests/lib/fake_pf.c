@@ -65,7 +65,7 @@ static void vf_reset(struct fake_one *p, unsigned int vf)
 		 (16 + vf / 4) & 255, vf % 4 * 2);
 }
 
-static int fake_add(void *ctx, const struct pf_config *want, struct err *e)
+static int fake_add(void *ctx, const struct pf_config *want, uint32_t said, struct err *e)
 {
 	struct fake_pfs *f = ctx;
 	static const uint8_t prefix[3] = { 2, 0xf0, 0 };

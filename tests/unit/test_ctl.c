@@ -40,7 +40,7 @@ static int rig_setup(void **state)
 	pf_config_default(&pf);
 	strcpy(pf.name, "p2p1");
 	pf.numvfs = 4;
-	assert_int_equal(fake_pf_ops.pf_add(r->pfs, &pf, NULL), 0);
+	assert_int_equal(fake_pf_ops.pf_add(r->pfs, &pf, 0, NULL), 0);
 	*state = r;
 	return 0;
 }

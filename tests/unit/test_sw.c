@@ -362,7 +362,7 @@ static void pf_add(struct world *w, const char *name, uint16_t numvfs)
 {
 	const struct pf_config c = pf_config(name, numvfs);
 
-	assert_int_equal(sw_ops.pf_add(w->sw, &c, &w->e), 0);
+	assert_int_equal(sw_ops.pf_add(w->sw, &c, 0, &w->e), 0);
 }
 
 /* Words as of a command line: "spoofchk off mac ..." for one VF of p2p1. */
@@ -1172,7 +1172,7 @@ static void a_state_file_that_cannot_be_written_fails_the_command_whole(void **s
 	assert_true(vf_get(w, 0).config.spoofchk);
 	assert_true(pf_words(w, "numvfs 4 uplink dev uplink_arg eth9") < 0);
 	assert_true(sw_ops.vf_attach(w->sw, "p2p1", 0, &vhost, NULL) < 0);
-	assert_true(sw_ops.pf_add(w->sw, &other, NULL) < 0);
+	assert_true(sw_ops.pf_add(w->sw, &other, 0, NULL) < 0);
 	assert_true(sw_ops.pf_del(w->sw, "p2p1", NULL) < 0);
 	assert_true(sw_ops.svc_add(w->sw, &svc, NULL) < 0);
 	assert_true(sw_ops.mirror_add(w->sw, &mirror, NULL) < 0);
@@ -1787,7 +1787,7 @@ static void unknown_unicast_follows_the_host_interface_and_a_restart(void **stat
 	struct pf_config c = pf_config("p2p1", 1);
 
 	c.host_if = true;
-	assert_int_equal(sw_ops.pf_add(w->sw, &c, &w->e), 0);
+	assert_int_equal(sw_ops.pf_add(w->sw, &c, 0, &w->e), 0);
 	assert_false(host_hears_unknown(w));
 	assert_int_equal(pf_words(w, "unknown_unicast both"), 0);
 	assert_true(host_hears_unknown(w));
@@ -2221,17 +2221,17 @@ static void pf_add_refuses_what_exists_or_cannot_be(void **state)
 
 	c.uplink = UPLINK_DEV;
 	strcpy(c.uplink_arg, "eth9");
-	assert_int_equal(sw_ops.pf_add(w->sw, &c, NULL), 0);
-	assert_int_equal(sw_ops.pf_add(w->sw, &c, NULL), -EEXIST);
+	assert_int_equal(sw_ops.pf_add(w->sw, &c, 0, NULL), 0);
+	assert_int_equal(sw_ops.pf_add(w->sw, &c, 0, NULL), -EEXIST);
 	strcpy(c.name, "p2p2");
 	c.numvfs = VF_MAX + 1;
-	assert_int_equal(sw_ops.pf_add(w->sw, &c, NULL), -EINVAL);
+	assert_int_equal(sw_ops.pf_add(w->sw, &c, 0, NULL), -EINVAL);
 	c.numvfs = 2;
-	assert_int_equal(sw_ops.pf_add(w->sw, &c, &w->e), -EBUSY); /* the wire is taken */
+	assert_int_equal(sw_ops.pf_add(w->sw, &c, 0, &w->e), -EBUSY); /* the wire is taken */
 	assert_non_null(strstr(w->e.msg, "p2p1"));
 	fake.open_fails = -ENODEV;
 	strcpy(c.uplink_arg, "eth8");
-	assert_int_equal(sw_ops.pf_add(w->sw, &c, NULL), -ENODEV);
+	assert_int_equal(sw_ops.pf_add(w->sw, &c, 0, NULL), -ENODEV);
 	assert_int_equal(sw_ops.pf_list(w->sw, names, 2), 1);
 	assert_string_equal(names[0], "p2p1");
 	assert_int_equal(pf_words(w, "name other"), -EOPNOTSUPP);
@@ -2293,7 +2293,7 @@ static int random_command(struct world *w, unsigned int *seed)
 		 c.host_if ? "on" : "off", c.uplink ? "dev uplink_arg eth7" : "none");
 	switch (rand_r(seed) % 14) {
 	case 0:
-		return sw_ops.pf_add(w->sw, &c, NULL);
+		return sw_ops.pf_add(w->sw, &c, 0, NULL);
 	case 1:
 		return rand_r(seed) % 4 ? 0 : sw_ops.pf_del(w->sw, pf, NULL);
 	case 2:

@@ -60,22 +60,31 @@ static int uplink_check(const struct sw *sw, const struct pf_config *want, const
 	return 0;
 }
 
+static int drift_check(const struct pf_config *want, struct err *e)
+{
+	return want->drift == PF_DRIFT_REPORT ? 0
+					      : err_set(e, -EOPNOTSUPP,
+							"nobody else can change %s: \"drift\" is "
+							"a word of NICs' PFs", want->name);
+}
+
 /**
  * sw_pf_add() - struct pf_ops.pf_add
  * @ctx:  struct sw
  * @want: the new PF
+ * @said: unused: what was not asked for is the default
  * @e:    may be NULL
  *
  * Return: 0, -EEXIST, -EINVAL, -EBUSY, -ENOSPC, or errors of its uplink and host interface.
  * Context: control.
  */
-int sw_pf_add(void *ctx, const struct pf_config *want, struct err *e)
+int sw_pf_add(void *ctx, const struct pf_config *want, uint32_t said, struct err *e)
 {
 	struct sw *sw = ctx;
 	struct pf_config config = *want;
 	struct sw_pf *pf;
 	unsigned int slot = 0;
-	int rc = pf_config_check(want, e);
+	int rc = pf_config_check(want, e) ?: drift_check(want, e);
 
 	if (!rc && sw_pf_find(sw, want->name, NULL))
 		rc = err_set(e, -EEXIST, "PF %s exists", want->name);
@@ -270,6 +279,9 @@ static int pf_set_check(struct sw *sw, const struct sw_pf *pf, struct pf_config 
 	if (change->changed & 1U << PF_FIELD_NAME && strcmp(change->want.name, pf->config.name))
 		return err_set(e, -EOPNOTSUPP, "a PF cannot be renamed");
 	fields_apply(pf_fields, want, &change->want, change->changed);
+	rc = drift_check(want, e);
+	if (rc)
+		return rc;
 	if (change->changed & 1U << PF_FIELD_UPLINK && want->uplink == UPLINK_NONE)
 		*want->uplink_arg = '\0';
 	if (mac_is_zero(&want->mac))

@@ -21,16 +21,6 @@ struct text {
 	bool failed;
 };
 
-static json_t *mask_to_json(uint32_t mask)
-{
-	auto_of(json_decref) json_t *words = json_array();
-
-	for (unsigned int i = 0; i < VF_FIELD_N; i++)
-		if (mask >> i & 1 && json_array_append_new(words, json_string(vf_fields[i].word)))
-			return NULL;
-	return take(words);
-}
-
 static json_t *accepted_to_json(const struct guest *g)
 {
 	char text[VF_MACS_TRUSTED * (MAC_STR_LEN + 1)], *at = text;
@@ -83,9 +73,11 @@ static json_t *vf_to_json(const struct sw_vf *v, const struct sw_vf *other)
 			fields_to_json_masked(vf_attach_fields, &v->attach,
 					      fields_diff(vf_attach_fields, &v->attach, &loose)));
 	if (v->by_agent)
-		rc |= json_object_set_new(j, "by_agent", mask_to_json(v->by_agent));
+		rc |= json_object_set_new(j, "by_agent",
+					  fields_mask_to_json(vf_fields, v->by_agent));
 	if (v->overridden)
-		rc |= json_object_set_new(j, "overridden", mask_to_json(v->overridden));
+		rc |= json_object_set_new(j, "overridden",
+					  fields_mask_to_json(vf_fields, v->overridden));
 	if (v->guest && v->guest->n_accepted &&
 	    !(other && guest_same_accepted(v->guest, other->guest)))
 		rc |= json_object_set_new(j, "accepted", accepted_to_json(v->guest));

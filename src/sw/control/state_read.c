@@ -59,23 +59,6 @@ static int each(struct reader *r, const json_t *items, const char *what, const c
 	return 0;
 }
 
-static int mask_from_json(const json_t *words, uint32_t *out, struct err *e)
-{
-	uint32_t mask = 0;
-	const json_t *w;
-	size_t i;
-
-	json_array_foreach (words, i, w) {
-		const struct field *f = field_find(vf_fields, json_string_value(w) ?: "");
-
-		if (!f)
-			return err_set(e, -EINVAL, "a word that is no setting");
-		mask |= 1U << (f - vf_fields);
-	}
-	*out = mask;
-	return 0;
-}
-
 /* One address behind the @n in @macs. */
 static int accepted_add(struct guest_mac *macs, unsigned int *n, const char *text, size_t len,
 			enum guest_why why, struct err *e)
@@ -146,9 +129,11 @@ static int vf_from_json(struct reader *r, json_int_t vf, const json_t *j, struct
 	if (!rc && attach)
 		rc = fields_from_json(vf_attach_fields, &v->attach, attach, NULL, e);
 	if (!rc)
-		rc = mask_from_json(json_object_get(j, "by_agent"), &v->by_agent, e);
+		rc = fields_mask_from_json(vf_fields, json_object_get(j, "by_agent"),
+					   &v->by_agent, e);
 	if (!rc)
-		rc = mask_from_json(json_object_get(j, "overridden"), &v->overridden, e);
+		rc = fields_mask_from_json(vf_fields, json_object_get(j, "overridden"),
+					   &v->overridden, e);
 	if (!rc && !v->guest)
 		rc = accepted_from_json(json_object_get(j, "accepted"),
 					r->version < 3 && mac_is_zero(&v->config.mac)

@@ -90,17 +90,6 @@ static void status_of_guest(const struct sw_vf *v, struct vf_status *s)
 		s->refused[i] = g->refused[i];
 }
 
-static void words_of(uint32_t mask, char *out, size_t size)
-{
-	size_t n = 0;
-
-	*out = '\0';
-	for (unsigned int i = 0; i < VF_FIELD_N; i++)
-		if (mask >> i & 1 && n < size)
-			n += (size_t)snprintf(out + n, size - n, "%s%s", n ? "," : "",
-					      vf_fields[i].word);
-}
-
 /**
  * sw_vf_get() - struct pf_ops.vf_get
  * @ctx: struct sw
@@ -140,7 +129,8 @@ int sw_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_info *out, s
 	status_of_guest(v, &out->status);
 	sw_learned_show(sw, p, vf, &out->status);
 	sw_pci_slot(p, (int)vf, out->status.pci_slot);
-	words_of(v->overridden, out->status.overridden, sizeof(out->status.overridden));
+	fields_mask_format(vf_fields, v->overridden, out->status.overridden,
+			   sizeof(out->status.overridden));
 	return 0;
 }
 

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* anyvf-hwd: PFs of NICs. Options, lock, control socket, loop. */
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/conf.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "base/sock.h"
+#include "ctl/ctl.h"
+#include "hw/hw.h"
+#include "hw/nic.h"
+
+#define GROUP "anyvf" /* may use the control socket */
+
+struct hwd_opts {
+	const char *run_dir, *state, *config;
+	bool debug;
+};
+
+static const char usage[] =
+	"Usage: anyvf-hwd [--run-dir DIR] [--state FILE] [--config FILE] [--debug]\n";
+
+static int opts_parse(int argc, char **argv, struct hwd_opts *o)
+{
+	enum { RUN, STATE, CONFIG, DEBUG, HELP, VERSION };
+	static const struct option words[] = {
+		{ "run-dir", required_argument, NULL, RUN },
+		{ "state", required_argument, NULL, STATE },
+		{ "config", required_argument, NULL, CONFIG },
+		{ "debug", no_argument, NULL, DEBUG },
+		{ "help", no_argument, NULL, HELP },
+		{ "version", no_argument, NULL, VERSION },
+		{ 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", words, NULL)) >= 0) {
+		switch (c) {
+		case RUN:
+			o->run_dir = optarg;
+			break;
+		case STATE:
+			o->state = optarg;
+			break;
+		case CONFIG:
+			o->config = optarg;
+			break;
+		case DEBUG:
+			o->debug = true;
+			break;
+		case HELP:
+			fputs(usage, stdout);
+			exit(0);
+		case VERSION:
+			puts("anyvf-hwd " ANYVF_VERSION);
+			exit(0);
+		default:
+			fputs(usage, stderr);
+			return 2;
+		}
+	}
+	if (optind == argc)
+		return 0;
+	fprintf(stderr, "anyvf-hwd: \"%s\" is not an option\n%s", argv[optind], usage);
+	return 2;
+}
+
+static void on_stop(void *loop)
+{
+	loop_stop(loop);
+}
+
+static int listen_on(const char *path, struct err *e)
+{
+	const struct group *gr = geteuid() ? NULL : getgrnam(GROUP);
+	int fd = sock_listen_unix(path, 0660, e);
+
+	if (fd >= 0 && gr && chown(path, (uid_t)-1, gr->gr_gid)) {
+		close(fd);
+		return err_errno(e, "%s", path);
+	}
+	return fd;
+}
+
+static int serve(const struct hwd_opts *o, const char *state, const char *path, struct err *e)
+{
+	auto_of(loop_free) struct loop *loop = loop_new(e);
+	auto_of(ctl_server_free) struct ctl_server *server = NULL;
+	auto_of(hw_close) struct hw *hw = NULL;
+	const struct hw_opts opts = { .loop = loop, .sysfs = HW_SYS, .state = state };
+	auto_close int fd = -1;
+	int rc = loop ? loop_signal_add(loop, SIGTERM, on_stop, loop) : -ENOMEM;
+
+	rc = rc ?: loop_signal_add(loop, SIGINT, on_stop, loop);
+	rc = rc ?: hw_open(&opts, &hw, e);
+	if (rc)
+		return rc;
+	fd = listen_on(path, e);
+	rc = fd < 0 ? fd : ctl_serve_on(loop, fd, &hw_ops, hw, &server, e);
+	if (rc)
+		return rc;
+	log_info("PFs of NICs are served", "socket=%s", path);
+	notify("READY=1");
+	rc = loop_run(loop);
+	unlink(path);
+	return rc;
+}
+
+static int run(const struct hwd_opts *o, struct err *e)
+{
+	char path[PATH_MAX], sock[PATH_MAX], state[PATH_MAX];
+	auto_of(conf_free) struct conf *conf = NULL;
+	int rc = conf_open(o->config, &conf, e);
+
+	if (rc)
+		return rc;
+	snprintf(path, sizeof(path), "%s/hwd.lock", o->run_dir);
+	snprintf(sock, sizeof(sock), "%s/hwd.sock", o->run_dir);
+	snprintf(state, sizeof(state), "%s", conf_get(conf, "host", "state_dir"));
+	rc = file_mkdirs(o->run_dir, 0755, e);
+	rc = rc ?: o->state ? 0 : file_mkdirs(state, 0755, e);
+	if (rc)
+		return rc;
+	strncat(state, "/hwd.json", sizeof(state) - strlen(state) - 1);
+	auto_close int lock = file_lock(path, e);
+	return lock < 0 ? lock : serve(o, o->state ?: state, sock, e);
+}
+
+int main(int argc, char **argv)
+{
+	struct hwd_opts o = { .run_dir = ctl_run_dir(), .config = CONF_DEFAULT_PATH };
+	struct err e = { 0 };
+	int rc = opts_parse(argc, argv, &o);
+
+	if (rc)
+		return rc;
+	log_open("anyvf-hwd", o.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	signal(SIGPIPE, SIG_IGN);
+	rc = run(&o, &e);
+	if (rc < 0)
+		log_err("cannot start", "error=%s", e.msg);
+	return rc < 0 ? 1 : rc;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hw/do.h"
+
+/**
+ * hw_step_do() - hw_do: one step, or its inverse, on a NIC
+ * @arg:  struct hw_doer
+ * @step: which
+ * @to:   what becomes of it, its old or its new value
+ * @e:    the kernel's words
+ *
+ * Return: 0 or the kernel's errno.
+ * Context: the thread of the netlink socket; needs CAP_NET_ADMIN, for numvfs root's files.
+ */
+int hw_step_do(void *arg, const struct hw_step *step, const struct hw_value *to, struct err *e)
+{
+	const struct hw_doer *d = arg;
+	struct hw_link_value value = { 0 };
+
+	switch ((enum hw_op)step->op) {
+	case HW_OP_VF:
+		return hw_link_set_vf(d->rt, d->ifindex, step->vf, (enum hw_attr)step->attr,
+				      &to->words, e);
+	case HW_OP_NUMVFS:
+		return hw_nic_set_numvfs(d->sysfs, d->nic, to->number, e);
+	case HW_OP_MTU:
+		value.word = HW_LINK_MTU;
+		value.mtu = to->number;
+		break;
+	case HW_OP_MAC:
+		value.word = HW_LINK_MAC;
+		value.mac = to->mac;
+		break;
+	case HW_OP_UP:
+		value.word = HW_LINK_UP;
+		value.up = to->number;
+		break;
+	}
+	return hw_link_set(d->rt, d->ifindex, &value, e);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is, beside what was asked for: once a second, of each PF, without statistics. A word that is
+ * no longer as asked for is said once; a PF that repairs gets it back.
+ */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "hw/model.h"
+
+/* The PF's own words as the kernel has them. */
+static void pf_is(const struct hw_pf *pf, const struct hw_link *link, struct pf_config *out)
+{
+	*out = pf->wish->config;
+	out->numvfs = (uint16_t)link->n_vfs;
+	out->mtu = (uint16_t)MIN(link->mtu, (uint32_t)UINT16_MAX);
+	out->up = link->up;
+	if (!mac_is_zero(&out->mac)) /* else any */
+		out->mac = link->mac;
+}
+
+/* Notes when each row of @drift was seen first. Returns those that are new. */
+static uint32_t note(uint64_t *since, unsigned int n, uint32_t drift)
+{
+	uint64_t now = (uint64_t)time(NULL);
+	uint32_t new = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		bool is = drift >> i & 1;
+
+		if (is && !since[i])
+			new |= 1U << i;
+		since[i] = !is ? 0 : since[i] ?: now;
+	}
+	return new;
+}
+
+static void say(const struct hw_pf *pf, const struct field *fields, uint32_t rows,
+		const void *asked, const void *is, int vf)
+{
+	char was[64], now[64];
+
+	for (unsigned int i = 0; rows; i++, rows >>= 1) {
+		if (!(rows & 1))
+			continue;
+		field_format(&fields[i], asked, was, sizeof(was));
+		field_format(&fields[i], is, now, sizeof(now));
+		if (vf < 0)
+			log_warn("somebody else changed a PF", "pf=%s word=%s asked=%s is=%s",
+				 pf->name, fields[i].word, was, now);
+		else
+			log_warn("somebody else changed a VF", "pf=%s vf=%d word=%s asked=%s is=%s",
+				 pf->name, vf, fields[i].word, was, now);
+	}
+}
+
+static void vf_is(const struct hw_pf *pf, const struct hw_link *link, unsigned int vf,
+		  struct vf_config *out)
+{
+	*out = pf->wish->vfs[vf].config;
+	hw_words_to(&link->vfs[vf].words, link->vfs[vf].told, out);
+}
+
+/* Returns whether anything is not as it was asked for. */
+static bool look_at(struct hw_pf *pf, const struct hw_link *link)
+{
+	const struct hw_wish *wish = pf->wish;
+	struct pf_config pf_now;
+	struct vf_config now;
+	uint32_t drift;
+	bool any;
+
+	pf_is(pf, link, &pf_now);
+	drift = wish->fields & fields_diff(pf_fields, &wish->config, &pf_now);
+	say(pf, pf_fields, note(pf->pf_since, PF_FIELD_N, drift), &wish->config, &pf_now, -1);
+	any = drift;
+	for (unsigned int vf = 0; vf < VF_MAX; vf++) {
+		/* Of VFs that are gone, their number says it. */
+		drift = vf < link->n_vfs ? hw_drift(pf, link, vf) : 0;
+		any |= drift;
+		drift = note(pf->since[vf], VF_FIELD_TRUNK, drift);
+		if (!drift)
+			continue;
+		vf_is(pf, link, vf, &now);
+		say(pf, vf_fields, drift, &wish->vfs[vf].config, &now, (int)vf);
+	}
+	return any;
+}
+
+/**
+ * hw_watch() - Look at each PF for what somebody else has changed
+ * @arg: struct hw
+ *
+ * Context: control, once a second.
+ */
+void hw_watch(void *arg)
+{
+	struct hw *hw = arg;
+	const struct hw_link *link;
+
+	for (unsigned int i = 0; i < hw->n_pfs; i++) {
+		struct hw_pf *pf = hw->pfs[i];
+		bool was_here = pf->ifindex;
+		struct err e = { 0 };
+
+		if (hw_look(hw, pf, HW_ASK_SETTINGS, &link, &e)) {
+			if (was_here)
+				log_err("a PF is gone", "pf=%s nic=%s error=\"%s\"", pf->name,
+					pf->nic.address, e.msg);
+			continue;
+		}
+		if (look_at(pf, link) && pf->wish->config.drift == PF_DRIFT_REPAIR)
+			hw_enforce(hw, pf, false);
+	}
+}
+
+/* The i-th of a table's rows that drift; @i is counted down. Returns its number, or -1. */
+static int nth(const uint64_t *since, unsigned int n, unsigned int *i)
+{
+	for (unsigned int row = 0; row < n; row++)
+		if (since[row] && !(*i)--)
+			return (int)row;
+	return -1;
+}
+
+/**
+ * hw_pf_drift() - struct pf_ops.pf_drift
+ * @ctx:  struct hw
+ * @name: PF
+ * @i:    which, from 0
+ * @out:  filled
+ * @e:    error text
+ *
+ * With the first, the kernel is looked at anew.
+ *
+ * Return: 0; -ENOENT past the end; -ENODEV; the kernel's errno.
+ * Context: control.
+ */
+int hw_pf_drift(void *ctx, const char *name, unsigned int i, struct pf_drift_info *out,
+		struct err *e)
+{
+	struct hw *hw = ctx;
+	struct hw_pf *pf = hw_find(hw, name, e);
+	const struct hw_link *link;
+	struct pf_config pf_now;
+	struct vf_config now;
+	unsigned int vf = 0;
+	int row, rc = pf ? hw_look(hw, pf, HW_ASK_SETTINGS, &link, e) : -ENODEV;
+
+	if (rc)
+		return rc;
+	if (!i)
+		look_at(pf, link);
+	*out = (struct pf_drift_info){ 0 };
+	row = nth(pf->pf_since, PF_FIELD_N, &i);
+	if (row >= 0) {
+		pf_is(pf, link, &pf_now);
+		out->field = (uint8_t)row;
+		out->since = pf->pf_since[row];
+		field_format(&pf_fields[row], &pf->wish->config, out->asked, sizeof(out->asked));
+		field_format(&pf_fields[row], &pf_now, out->is, sizeof(out->is));
+		return 0;
+	}
+	while (vf < link->n_vfs && (row = nth(pf->since[vf], VF_FIELD_TRUNK, &i)) < 0)
+		vf++;
+	if (vf >= link->n_vfs)
+		return -ENOENT;
+	vf_is(pf, link, vf, &now);
+	out->of_vf = true;
+	out->vf = vf;
+	out->field = (uint8_t)row;
+	out->since = pf->since[vf][row];
+	field_format(&vf_fields[row], &pf->wish->vfs[vf].config, out->asked, sizeof(out->asked));
+	field_format(&vf_fields[row], &now, out->is, sizeof(out->is));
+	return 0;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The room's life: from the state file to the NICs, and the table of verbs. */
+#include "hw/hw.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "hw/model.h"
+
+#define WATCH_MS                                                                                   \
+	1000 /* the kernel says nothing while a PF is down, or of half a line that it took */
+
+static int cannot(struct err *e, const char *pf, const char *what)
+{
+	return err_set(e, -EOPNOTSUPP, "%s is a NIC's PF: %s", pf, what);
+}
+
+static int vf_attach(void *ctx, const char *pf, unsigned int vf, const struct vf_attach *want,
+		     struct err *e)
+{
+	return cannot(e, pf, "its VFs cannot be attached yet");
+}
+
+static int vf_detach(void *ctx, const char *pf, unsigned int vf, struct err *e)
+{
+	return err_set(e, -ENOENT, "%s vf %u is not attached", pf, vf);
+}
+
+static int vf_filter(void *ctx, const char *pf, unsigned int vf, const struct vf_filter *filter,
+		     struct err *e)
+{
+	return cannot(e, pf, "guests tell their filters by its mailbox");
+}
+
+static int svc_add(void *ctx, const struct svc_config *want, struct err *e)
+{
+	return cannot(e, want->pf, "it has no service ports yet");
+}
+
+static int svc_del(void *ctx, const char *pf, const char *name, struct err *e)
+{
+	return err_set(e, -ENOENT, "%s has no service port %s", pf, name);
+}
+
+static int svc_get(void *ctx, unsigned int i, struct svc_config *out)
+{
+	return -ENOENT;
+}
+
+static int mirror_add(void *ctx, const struct mirror_config *want, struct err *e)
+{
+	return cannot(e, want->from_pf, "it has no mirrors yet");
+}
+
+static int mirror_set(void *ctx, const char *name, const struct mirror_config *want,
+		      uint32_t changed, struct err *e)
+{
+	return err_set(e, -ENOENT, "there is no mirror %s", name);
+}
+
+static int mirror_del(void *ctx, const char *name, struct err *e)
+{
+	return err_set(e, -ENOENT, "there is no mirror %s", name);
+}
+
+static int mirror_get(void *ctx, unsigned int i, struct mirror_info *out)
+{
+	return -ENOENT;
+}
+
+const struct pf_ops hw_ops = {
+	.kind = "hw",
+	.pf_add = hw_pf_add,
+	.pf_del = hw_pf_del,
+	.pf_set = hw_pf_set,
+	.pf_list = hw_pf_list,
+	.pf_get = hw_pf_get,
+	.pf_drift = hw_pf_drift,
+	.vf_get = hw_vf_get,
+	.vf_drops = hw_vf_drops,
+	.vf_attach = vf_attach,
+	.vf_detach = vf_detach,
+	.vf_release = hw_vf_release,
+	.vf_filter = vf_filter,
+	.svc_add = svc_add,
+	.svc_del = svc_del,
+	.svc_get = svc_get,
+	.mirror_add = mirror_add,
+	.mirror_set = mirror_set,
+	.mirror_del = mirror_del,
+	.mirror_get = mirror_get,
+};
+
+/* What the state file says, on the NICs. A PF that is not here is kept, and said. */
+static int start(struct hw *hw, struct err *e)
+{
+	struct hw_undo undo;
+	int rc = hw_state_load(hw, &undo, e);
+
+	for (unsigned int i = 0; !rc && i < hw->n_pfs; i++) {
+		struct err why = { 0 };
+
+		if (hw_place(hw, hw->pfs[i], &why))
+			log_err("a PF is not here", "pf=%s nic=%s error=\"%s\"", hw->pfs[i]->name,
+				hw->pfs[i]->nic.address, why.msg);
+	}
+	if (!rc && *undo.address)
+		hw_recover(hw, &undo);
+	/* After a boot nothing is as it was asked for; within one, somebody did what differs. */
+	for (unsigned int i = 0; !rc && !*undo.boot && i < hw->n_pfs; i++)
+		if (hw->pfs[i]->ifindex)
+			hw_enforce(hw, hw->pfs[i], true);
+	hw_plan_fini(&undo.plan);
+	return rc ?: hw_state_save(hw, e);
+}
+
+/**
+ * hw_open() - Serve the PFs that the state file names
+ * @opts: copied; what it points to outlives the room
+ * @out:  gets it, hw_close() ends it
+ * @e:    error text
+ *
+ * Return: 0; -EINVAL: the state file is damaged; the errno of it, or of netlink.
+ * Context: control.
+ */
+int hw_open(const struct hw_opts *opts, struct hw **out, struct err *e)
+{
+	auto_of(hw_close) struct hw *hw = calloc(1, sizeof(*hw));
+	int rc;
+
+	if (!hw)
+		return err_set(e, -ENOMEM, "out of memory");
+	hw->opts = *opts;
+	rc = hw_rt_open(&hw->rt, e);
+	rc = rc ?: start(hw, e);
+	if (rc)
+		return rc;
+	hw->timer = loop_timer_add(opts->loop, WATCH_MS, WATCH_MS, hw_watch, hw);
+	if (!hw->timer)
+		return err_set(e, -ENOMEM, "out of memory");
+	*out = take(hw);
+	return 0;
+}
+
+/**
+ * hw_close() - Serve no more; the NICs stay as they are
+ * @hw: room, may be NULL
+ *
+ * Context: control.
+ */
+void hw_close(struct hw *hw)
+{
+	if (!hw)
+		return;
+	for (unsigned int i = 0; i < hw->n_pfs; i++)
+		hw_pf_free(hw->pfs[i]);
+	if (hw->timer)
+		loop_timer_del(hw->timer);
+	hw_rt_close(hw->rt);
+	free(hw);
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is: asked of the kernel, and kept for the moment that one command takes. */
+#include <errno.h>
+#include <string.h>
+
+#include "hw/model.h"
+
+#define FRESH_MS 20 /* one command asks for many VFs one after the other */
+
+/**
+ * hw_place() - Find the netdev of a PF by its device, whatever its name is by now
+ * @hw: room
+ * @pf: gets ifindex, name, driver and what that can do; ifindex 0 if it is gone
+ * @e:  error text
+ *
+ * Return: 0; -ENODEV: the device, or its netdev, is not here.
+ * Context: control.
+ */
+int hw_place(struct hw *hw, struct hw_pf *pf, struct err *e)
+{
+	struct hw_nic nic;
+	int rc = hw_nic_find(hw->opts.sysfs, pf->nic.address, &nic, e);
+
+	pf->ifindex = 0;
+	hw_forget(pf);
+	if (!rc && *nic.why.msg)
+		rc = err_set(e, -ENODEV, "%s: %s", pf->nic.address, nic.why.msg);
+	if (!rc && !nic.netdevs.n)
+		rc = err_set(e, -ENODEV, "%s has no netdev in this namespace", pf->nic.address);
+	rc = rc ?: hw_caps_of(hw->rt, &nic, nic.netdevs.list[0].ifindex, &pf->caps, e);
+	if (rc)
+		return rc;
+	pf->nic = nic;
+	pf->ifindex = nic.netdevs.list[0].ifindex;
+	snprintf(pf->name, sizeof(pf->name), "%s", nic.netdevs.list[0].name);
+	return 0;
+}
+
+/* With statistics, if they are wanted and fit. */
+static int ask(struct hw *hw, struct hw_pf *pf, enum hw_ask what, struct err *e)
+{
+	struct err why = { 0 };
+	int rc = hw_link_get(hw->rt, pf->ifindex, what, &pf->link, &why);
+
+	pf->link_ms = loop_now_ms();
+	pf->link_ask = what;
+	if (rc == -EMSGSIZE && what == HW_ASK_STATS)
+		return hw_link_get(hw->rt, pf->ifindex, HW_ASK_SETTINGS, &pf->link, e);
+	return rc ? err_set(e, rc, "%s: %s", pf->name, why.msg) : 0;
+}
+
+/**
+ * hw_look() - What the kernel tells of a PF
+ * @hw:  room
+ * @pf:  PF; gets the name of its netdev
+ * @what: with statistics or without
+ * @out: borrowed, until the next hw_look(), hw_forget() or change
+ * @e:   error text
+ *
+ * Return: 0; -ENODEV: it is gone; the kernel's errno.
+ * Context: control.
+ */
+int hw_look(struct hw *hw, struct hw_pf *pf, enum hw_ask what, const struct hw_link **out,
+	    struct err *e)
+{
+	uint64_t now_ms = loop_now_ms();
+	int rc = 0;
+
+	if (pf->link && (now_ms - pf->link_ms > FRESH_MS || pf->link_ask < what))
+		hw_forget(pf);
+	if (!pf->link && pf->ifindex)
+		rc = ask(hw, pf, what, e);
+	if (!pf->ifindex || rc == -ENODEV) {
+		*e = (struct err){ 0 };
+		rc = hw_place(hw, pf, e);
+		rc = rc ?: ask(hw, pf, what, e);
+	}
+	if (rc)
+		return rc;
+	snprintf(pf->name, sizeof(pf->name), "%s", pf->link->name);
+	*out = pf->link;
+	return 0;
+}
+
+/**
+ * hw_find() - A PF by the name its netdev has now
+ * @hw:   room
+ * @name: name
+ * @e:    error text
+ *
+ * Return: the PF, or NULL.
+ * Context: control.
+ */
+struct hw_pf *hw_find(struct hw *hw, const char *name, struct err *e)
+{
+	const struct hw_link *link;
+
+	for (unsigned int i = 0; i < hw->n_pfs; i++) {
+		struct hw_pf *pf = hw->pfs[i];
+		struct err why = { 0 };
+
+		hw_look(hw, pf, HW_ASK_SETTINGS, &link, &why); /* it may have another name by now */
+		if (!strcmp(pf->name, name))
+			return pf;
+	}
+	err_set(e, -ENODEV, "there is no PF %s", name);
+	return NULL;
+}
+
+/**
+ * hw_drift() - Words of a VF that are not as they were asked for
+ * @pf:   PF
+ * @link: what the kernel tells of it
+ * @vf:   number
+ *
+ * A trusted guest may take another MAC by its NIC's mailbox: that is none.
+ *
+ * Return: bits by enum vf_field; all that was asked for if there is no such VF.
+ * Context: control; pure.
+ */
+uint32_t hw_drift(const struct hw_pf *pf, const struct hw_link *link, unsigned int vf)
+{
+	const struct hw_vf_wish *wish = &pf->wish->vfs[vf];
+	uint32_t asked = wish->fields & HW_WORDS, drift = 0;
+	struct hw_words want;
+
+	if (vf >= link->n_vfs)
+		return asked;
+	hw_words_from(&wish->config, &want);
+	if (mac_is_zero(&want.mac) || (wish->fields & 1U << VF_FIELD_TRUST && want.trust))
+		asked &= ~(1U << VF_FIELD_MAC);
+	for (unsigned int i = 0; i < HW_ATTR_N; i++)
+		if (!hw_attr_equal((enum hw_attr)i, &want, &link->vfs[vf].words)) {
+			struct vf_config is = wish->config;
+
+			hw_words_to(&link->vfs[vf].words, hw_attrs[i].fields, &is);
+			drift |= fields_diff(vf_fields, &wish->config, &is);
+		}
+	return drift & asked & link->vfs[vf].told;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hw/model.h"
+
+#include <errno.h>
+
+/**
+ * hw_forget() - What the kernel told of a PF is old
+ * @pf: PF
+ *
+ * Context: control.
+ */
+void hw_forget(struct hw_pf *pf)
+{
+	free(pf->link);
+	pf->link = NULL;
+}
+
+/**
+ * hw_pf_new() - A PF nothing was asked of
+ * @address: of the NIC
+ * @e:       error text
+ *
+ * Return: the PF, hw_pf_free() ends it; NULL when out of memory.
+ * Context: any.
+ */
+struct hw_pf *hw_pf_new(const char *address, struct err *e)
+{
+	auto_of(hw_pf_free) struct hw_pf *pf = calloc(1, sizeof(*pf));
+
+	if (!pf || !(pf->wish = calloc(1, sizeof(*pf->wish)))) {
+		err_set(e, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	snprintf(pf->nic.address, sizeof(pf->nic.address), "%s", address);
+	pf_config_default(&pf->wish->config);
+	for (unsigned int vf = 0; vf < VF_MAX; vf++)
+		vf_config_default(&pf->wish->vfs[vf].config);
+	return take(pf);
+}
+
+/**
+ * hw_pf_free() - Forget a PF
+ * @pf: PF, may be NULL
+ *
+ * Context: control.
+ */
+void hw_pf_free(struct hw_pf *pf)
+{
+	if (!pf)
+		return;
+	hw_forget(pf);
+	free(pf->wish);
+	free(pf);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the room keeps in memory of its PFs, shared by its files alone. Writer and reader: the
+ * control thread.
+ *
+ * A verb reads the kernel, checks the words, makes a plan, writes into the state file how it is
+ * taken back, runs it, puts the new wishes in place and saves them: whatever ends it on the way, the next
+ * start finds what to take back, or nothing.
+ */
+#ifndef ANYVF_HW_MODEL_H
+#define ANYVF_HW_MODEL_H
+
+#include "hw/caps.h"
+#include "hw/do.h"
+#include "hw/hw.h"
+#include "hw/link.h"
+#include "hw/nic.h"
+#include "hw/plan.h"
+
+/* What was asked for of one VF. */
+struct hw_vf_wish {
+	uint32_t fields; /* bits by enum vf_field: what of config was asked for */
+	struct vf_config config;
+	uint32_t by_agent;   /* settings the agent wrote last or before a hand did; enum vf_field */
+	uint32_t overridden; /* of these, the ones a hand changed since */
+};
+
+/* What was asked for of a PF: a value. */
+struct hw_wish {
+	uint32_t fields; /* bits by enum pf_field: what of config was asked for */
+	struct pf_config config;
+	struct hw_vf_wish vfs[VF_MAX];
+};
+
+struct hw_pf {
+	char name[PF_NAME_LEN + 1]; /* of its netdev, as last seen */
+	struct hw_nic nic;	    /* as last seen; the PF is known by its address */
+	int ifindex;		    /* 0: the netdev is gone */
+	bool adding;		    /* it is not in the state file yet */
+	struct hw_caps caps;
+	struct hw_wish *wish; /* owned */
+	uint64_t since[VF_MAX]
+		      [VF_FIELD_TRUNK]; /* drift of a VF's word was seen first then; 0: none */
+	uint64_t pf_since[PF_FIELD_N];	/* likewise of the PF's own */
+	struct hw_link *link; /* what the kernel told; owned; NULL: not asked, or things changed */
+	uint64_t link_ms;     /* when */
+	enum hw_ask link_ask; /* with what */
+};
+
+struct hw {
+	struct hw_opts opts;
+	struct hw_rt *rt;
+	struct hw_pf *pfs[PFS_MAX]; /* owned; those there are come first */
+	unsigned int n_pfs;
+	struct loop_timer *timer;
+	const struct hw_plan
+		*doing; /* what is being done, to be taken back after a crash; or NULL */
+	const struct hw_pf *doing_to;
+};
+
+/* What a state file says was under way. */
+struct hw_undo {
+	char address[HW_ADDRESS_LEN + 1]; /* of a NIC; "": nothing was */
+	char boot[40];			  /* id of the boot in which it was */
+	struct hw_plan plan;		  /* old values alone */
+};
+
+/* model.c */
+struct hw_pf *hw_pf_new(const char *address, struct err *e);
+void hw_pf_free(struct hw_pf *pf);
+AUTO_DEFINE(struct hw_pf *, hw_pf_free)
+void hw_forget(struct hw_pf *pf);
+
+/* state.c */
+int hw_state_save(const struct hw *hw, struct err *e);
+int hw_state_load(struct hw *hw, struct hw_undo *undo, struct err *e);
+
+/* look.c */
+int hw_look(struct hw *hw, struct hw_pf *pf, enum hw_ask what, const struct hw_link **out,
+	    struct err *e);
+struct hw_pf *hw_find(struct hw *hw, const char *name, struct err *e);
+int hw_place(struct hw *hw, struct hw_pf *pf, struct err *e);
+/* Words of a VF that was just made. */
+static inline struct hw_words hw_fresh(const struct hw_pf *pf)
+{
+	return (struct hw_words){ .spoofchk = pf->caps.driver->spoofchk };
+}
+uint32_t hw_drift(const struct hw_pf *pf, const struct hw_link *link, unsigned int vf);
+
+/* drift.c */
+void hw_watch(void *hw);
+int hw_pf_drift(void *ctx, const char *pf, unsigned int i, struct pf_drift_info *out,
+		struct err *e);
+
+/* change.c */
+int hw_change(struct hw *hw, struct hw_pf *pf, const struct hw_plan *plan, struct hw_wish **next,
+	      struct err *e);
+void hw_recover(struct hw *hw, const struct hw_undo *undo);
+void hw_enforce(struct hw *hw, struct hw_pf *pf, bool booted);
+
+/* pf.c */
+int hw_pf_add(void *ctx, const struct pf_config *want, uint32_t said, struct err *e);
+int hw_pf_del(void *ctx, const char *pf, struct err *e);
+int hw_pf_set(void *ctx, const char *pf, const struct pf_change *change, struct err *e);
+int hw_pf_list(void *ctx, char (*out)[PF_NAME_LEN + 1], unsigned int max);
+int hw_pf_get(void *ctx, const char *pf, struct pf_info *out, struct err *e);
+
+/* vf.c */
+int hw_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_info *out, struct err *e);
+int hw_vf_drops(void *ctx, const char *pf, unsigned int vf, struct vf_drop out[DROP_N],
+		struct err *e);
+int hw_vf_release(void *ctx, const char *pf, unsigned int vf, struct err *e);
+
+#endif

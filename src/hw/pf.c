@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The PF's verbs. */
+#include <errno.h>
+#include <string.h>
+
+#include "hw/model.h"
+
+#define HW_PF_SET                                                                                  \
+	(1U << PF_FIELD_NUMVFS | 1U << PF_FIELD_MTU | 1U << PF_FIELD_MAC | 1U << PF_FIELD_UP |     \
+	 1U << PF_FIELD_DRIFT)
+#define HW_VF_OWN (1U << VF_FIELD_PORT_ID | 1U << VF_FIELD_SERVER) /* words kept here alone */
+
+/* A copy of what was asked for, to be changed. */
+static struct hw_wish *wish_copy(const struct hw_pf *pf, struct err *e)
+{
+	struct hw_wish *w = malloc(sizeof(*w));
+
+	if (w)
+		*w = *pf->wish;
+	else
+		err_set(e, -ENOMEM, "out of memory");
+	return w;
+}
+
+/* Words that no PF of a NIC has. */
+static int pf_words_check(const struct hw_pf *pf, uint32_t said, struct err *e)
+{
+	uint32_t other = said & ~(HW_PF_SET | 1U << PF_FIELD_NAME);
+
+	for (unsigned int i = 0; other; i++, other >>= 1)
+		if (other & 1)
+			return err_set(e, -EOPNOTSUPP, "%s (%s): \"%s\" is a word of software PFs",
+				       pf->name, pf->nic.driver, pf_fields[i].word);
+	return 0;
+}
+
+/* Who would notice that VFs go, as all do where their number changes. */
+static int vfs_unused(const struct hw_pf *pf, unsigned int n, struct err *e)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (*pf->wish->vfs[i].config.port_id)
+			return err_set(e, -EBUSY,
+				       "%s vf %u is leased to port %s, and a NIC's number of VFs "
+				       "changes by way of none",
+				       pf->name, i, pf->wish->vfs[i].config.port_id);
+	return 0;
+}
+
+/* The steps to another number of VFs; @want gets its wishes cut to that. */
+static int plan_number(struct hw_plan *plan, const struct hw_pf *pf, const struct hw_link *link,
+		       struct hw_wish *want, unsigned int n, struct err *e)
+{
+	const struct hw_words fresh = hw_fresh(pf);
+	struct hw_words vfs[VF_MAX];
+	int rc = n > pf->nic.totalvfs ? err_set(e, -ERANGE, "%s has %u VFs at most, not %u",
+						pf->name, pf->nic.totalvfs, n)
+				      : vfs_unused(pf, link->n_vfs, e);
+
+	if (rc || n == link->n_vfs)
+		return rc;
+	for (unsigned int i = 0; i < link->n_vfs; i++)
+		vfs[i] = link->vfs[i].words;
+	for (unsigned int i = n; i < VF_MAX; i++) {
+		want->vfs[i] = (struct hw_vf_wish){ 0 };
+		vf_config_default(&want->vfs[i].config);
+	}
+	return hw_plan_numvfs(plan, vfs, link->n_vfs, n, &fresh, pf->caps.fields, e);
+}
+
+/* The steps for a PF's own words. */
+static int plan_pf(struct hw_plan *plan, const struct hw_pf *pf, const struct hw_link *link,
+		   struct hw_wish *want, uint32_t said, struct err *e)
+{
+	const struct pf_config *c = &want->config;
+	const struct hw_step steps[] = {
+		{ .op = HW_OP_MAC, .old.mac = link->mac, .new.mac = c->mac },
+		{ .op = HW_OP_MTU, .old.number = link->mtu, .new.number = c->mtu },
+		{ .op = HW_OP_UP, .old.number = link->up, .new.number = c->up },
+	};
+	static const uint32_t bits[] = { 1U << PF_FIELD_MAC, 1U << PF_FIELD_MTU,
+					 1U << PF_FIELD_UP };
+	int rc = 0;
+
+	want->fields |= said & HW_PF_SET;
+	for (unsigned int i = 0; !rc && i < ARRAY_LEN(steps); i++)
+		if (said & bits[i])
+			rc = hw_plan_add(plan, &steps[i], e);
+	if (!rc && said & 1U << PF_FIELD_NUMVFS)
+		rc = plan_number(plan, pf, link, want, c->numvfs, e);
+	return rc;
+}
+
+/* -EOPNOTSUPP, by name, for a word that the device cannot do. */
+static int vf_words_check(const struct hw_pf *pf, const struct vf_change *c, struct err *e)
+{
+	uint32_t asked = c->changed & ~HW_VF_OWN;
+	struct hw_words want;
+
+	if (c->trunk_add.set || c->trunk_rem.set)
+		asked |= 1U << VF_FIELD_TRUNK;
+	if (c->allowed_add.n || c->allowed_rem.n)
+		asked |= 1U << VF_FIELD_ALLOWED;
+	hw_words_from(&c->want, &want);
+	return hw_caps_check(&pf->caps, &want, asked, e);
+}
+
+/* One VF's words on top of what it is: wishes and steps. @is: words by now, with steps before. */
+static int plan_vf(struct hw_plan *plan, const struct hw_pf *pf, const struct vf_change *c,
+		   bool by_agent, struct hw_vf_wish *wish, struct hw_words *is, struct err *e)
+{
+	struct pf_config any = { .mtu = UINT16_MAX };
+	struct vf_config old = wish->config, new;
+	struct hw_words words;
+	int rc = vf_words_check(pf, c, e);
+
+	if (rc)
+		return rc;
+	hw_words_to(is, HW_WORDS, &old);
+	rc = vf_change_apply(&old, c, &any, &new, e);
+	if (rc)
+		return rc;
+	if (by_agent) {
+		wish->by_agent |= c->changed;
+		wish->overridden &= ~c->changed;
+	} else {
+		wish->overridden |= wish->by_agent & fields_diff(vf_fields, &old, &new);
+	}
+	hw_words_from(&new, &words);
+	rc = hw_plan_vf(plan, c->vf, is, &words, c->changed, e);
+	wish->fields |= c->changed;
+	wish->config = new;
+	*is = words;
+	return rc;
+}
+
+static int plan_vfs(struct hw_plan *plan, const struct hw_pf *pf, const struct hw_link *link,
+		    const struct pf_change *change, struct hw_wish *want, struct err *e)
+{
+	unsigned int n =
+		change->changed & 1U << PF_FIELD_NUMVFS ? change->want.numvfs : link->n_vfs;
+	const struct hw_words fresh = hw_fresh(pf);
+	struct hw_words is[VF_MAX];
+
+	for (unsigned int i = 0; i < VF_MAX; i++)
+		is[i] = i < link->n_vfs ? link->vfs[i].words : fresh;
+	for (unsigned int i = 0; i < change->n_vfs; i++) {
+		const struct vf_change *c = &change->vfs[i];
+		int rc = c->vf < n ? plan_vf(plan, pf, c, change->by_agent, &want->vfs[c->vf],
+					     &is[c->vf], e)
+				   : err_set(e, -EINVAL, "%s has no vf %u", pf->name, c->vf);
+
+		if (rc) {
+			if (c->vf < n)
+				err_prefix(e, "%s vf %u", pf->name, c->vf);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+/* What a command asks for of a PF, all of it or nothing. */
+static int apply(struct hw *hw, struct hw_pf *pf, const struct pf_change *change, struct err *e)
+{
+	auto_free struct hw_wish *want = NULL;
+	struct hw_plan plan = { 0 };
+	const struct hw_link *link;
+	int rc = hw_look(hw, pf, HW_ASK_SETTINGS, &link, e);
+
+	rc = rc ?: pf_words_check(pf, change->changed, e);
+	if (rc || !(want = wish_copy(pf, e)))
+		return rc ?: -ENOMEM;
+	fields_apply(pf_fields, &want->config, &change->want, change->changed & HW_PF_SET);
+	snprintf(want->config.name, sizeof(want->config.name), "%s", pf->name);
+	rc = pf_config_check(&want->config, e);
+	rc = rc ?: plan_pf(&plan, pf, link, want, change->changed, e);
+	rc = rc ?: plan_vfs(&plan, pf, link, change, want, e);
+	rc = rc ?: hw_change(hw, pf, &plan, &want, e);
+	hw_plan_fini(&plan);
+	return rc;
+}
+
+/**
+ * hw_pf_add() - struct pf_ops.pf_add: serve a NIC's PF
+ * @ctx:  struct hw
+ * @want: its name is that of the netdev
+ * @said: what to set; all else stays as it is
+ * @e:    says why it cannot serve
+ *
+ * Return: 0; -ENODEV; -EEXIST; -EOPNOTSUPP: it has no VFs, or its driver no words for them; what
+ * hw_pf_set() says.
+ * Context: control.
+ */
+int hw_pf_add(void *ctx, const struct pf_config *want, uint32_t said, struct err *e)
+{
+	const struct pf_change change = { .changed = said & ~(1U << PF_FIELD_NAME), .want = *want };
+	auto_of(hw_pf_free) struct hw_pf *pf = NULL;
+	struct hw *hw = ctx;
+	struct hw_nic nic;
+	int rc = hw_nic_find(hw->opts.sysfs, want->name, &nic, e);
+
+	if (rc)
+		return rc;
+	if (*nic.why.msg)
+		return err_set(e, -EOPNOTSUPP, "%s: %s", want->name, nic.why.msg);
+	for (unsigned int i = 0; i < hw->n_pfs; i++)
+		if (!strcmp(hw->pfs[i]->nic.address, nic.address))
+			return err_set(e, -EEXIST, "PF %s exists", want->name);
+	if (hw->n_pfs == PFS_MAX)
+		return err_set(e, -ENOSPC, "there are %u PFs already", PFS_MAX);
+	pf = hw_pf_new(nic.address, e);
+	rc = pf ? hw_place(hw, pf, e) : -ENOMEM;
+	if (rc)
+		return rc;
+	pf->adding = true;
+	hw->pfs[hw->n_pfs++] = pf;
+	rc = apply(hw, pf, &change, e);
+	if (rc)
+		hw->n_pfs--;
+	else
+		take(pf); /* it is the list's */
+	return rc;
+}
+
+/**
+ * hw_pf_del() - struct pf_ops.pf_del: serve it no more; the NIC stays as it is
+ * @ctx:  struct hw
+ * @name: PF
+ * @e:    names what still uses it
+ *
+ * Return: 0, -ENODEV, -EBUSY, or the errno of the state file.
+ * Context: control.
+ */
+int hw_pf_del(void *ctx, const char *name, struct err *e)
+{
+	struct hw *hw = ctx;
+	struct hw_pf *pf = hw_find(hw, name, e);
+	unsigned int at = 0;
+	int rc;
+
+	if (!pf)
+		return -ENODEV;
+	rc = vfs_unused(pf, VF_MAX, e);
+	if (rc)
+		return rc;
+	while (hw->pfs[at] != pf)
+		at++;
+	hw->pfs[at] = hw->pfs[--hw->n_pfs];
+	rc = hw_state_save(hw, e);
+	if (rc) {
+		hw->pfs[hw->n_pfs++] = hw->pfs[at];
+		hw->pfs[at] = pf;
+		return rc;
+	}
+	hw_pf_free(pf);
+	return 0;
+}
+
+/**
+ * hw_pf_set() - struct pf_ops.pf_set: one command line, as a whole or not at all
+ * @ctx:    struct hw
+ * @name:   PF
+ * @change: words of the PF and its VFs
+ * @e:      names device, VF and word
+ *
+ * What the device cannot do is refused before anything is changed; what the kernel refuses
+ * after all, with what was done before taken back.
+ *
+ * Return: 0, -ENODEV, -EINVAL, -EOPNOTSUPP, -ERANGE, -EBUSY, or the kernel's errno.
+ * Context: control.
+ */
+int hw_pf_set(void *ctx, const char *name, const struct pf_change *change, struct err *e)
+{
+	struct hw *hw = ctx;
+	struct hw_pf *pf = hw_find(hw, name, e);
+
+	if (!pf)
+		return -ENODEV;
+	if (change->changed & 1U << PF_FIELD_NAME && strcmp(change->want.name, pf->name))
+		return err_set(e, -EOPNOTSUPP, "a PF has the name of its netdev");
+	return apply(hw, pf, change, e);
+}
+
+/**
+ * hw_pf_list() - struct pf_ops.pf_list
+ * @ctx: struct hw
+ * @out: names by now
+ * @max: of @out
+ *
+ * Return: how many there are.
+ * Context: control.
+ */
+int hw_pf_list(void *ctx, char (*out)[PF_NAME_LEN + 1], unsigned int max)
+{
+	struct hw *hw = ctx;
+	const struct hw_link *link;
+
+	for (unsigned int i = 0; i < MIN(hw->n_pfs, max); i++) {
+		struct err why = { 0 };
+
+		hw_look(hw, hw->pfs[i], HW_ASK_SETTINGS, &link, &why);
+		strcpy(out[i], hw->pfs[i]->name);
+	}
+	return (int)hw->n_pfs;
+}
+
+/**
+ * hw_pf_get() - struct pf_ops.pf_get
+ * @ctx:  struct hw
+ * @name: PF
+ * @out:  as the kernel tells it
+ * @e:    error text
+ *
+ * Return: 0, -ENODEV, or the kernel's errno.
+ * Context: control.
+ */
+int hw_pf_get(void *ctx, const char *name, struct pf_info *out, struct err *e)
+{
+	struct hw *hw = ctx;
+	struct hw_pf *pf = hw_find(hw, name, e);
+	const struct hw_link *link;
+	int rc = pf ? hw_look(hw, pf, HW_ASK_SETTINGS, &link, e) : -ENODEV;
+
+	if (rc)
+		return rc;
+	*out = (struct pf_info){ .config = pf->wish->config,
+				 .status = { .kind = "hw",
+					     .ifindex = (uint32_t)link->ifindex,
+					     .carrier = link->carrier } };
+	strcpy(out->config.name, pf->name);
+	out->config.numvfs = (uint16_t)link->n_vfs;
+	out->config.mac = link->mac;
+	out->config.mtu = (uint16_t)MIN(link->mtu, (uint32_t)UINT16_MAX);
+	out->config.up = link->up;
+	snprintf(out->status.pci_slot, sizeof(out->status.pci_slot), "%.15s", pf->nic.address);
+	return 0;
+}

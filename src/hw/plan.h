@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A change of a PF and its VFs as a list of steps, each one thing that the kernel does or refuses,
+ * each with what was there before. Run from the first to the last; at a refusal what was done is taken
+ * back, the last first. No tool of the field does the latter (sriov-cni, networkd, ip itself).
+ */
+#ifndef ANYVF_HW_PLAN_H
+#define ANYVF_HW_PLAN_H
+
+#include "hw/words.h"
+
+enum hw_op {
+	HW_OP_VF,     /* an attribute of a VF */
+	HW_OP_NUMVFS, /* by way of 0: the kernel knows no other */
+	HW_OP_MTU,
+	HW_OP_MAC,
+	HW_OP_UP,
+};
+
+/* Of which those members count that @op has. */
+struct hw_value {
+	struct hw_words words; /* VF: those of @attr */
+	uint32_t number;       /* NUMVFS, MTU; UP: 0 or 1 */
+	struct mac mac;	       /* MAC */
+};
+
+struct hw_step {
+	uint8_t op;   /* enum hw_op */
+	uint8_t attr; /* VF: enum hw_attr */
+	uint16_t vf;  /* VF */
+	struct hw_value old, new;
+};
+
+struct hw_plan {
+	unsigned int n, room;
+	struct hw_step *steps; /* array of n; owned */
+};
+
+/* Does a step, or takes it back: says what becomes of it, @to, which is its old or its new value. */
+typedef int (*hw_do)(void *arg, const struct hw_step *step, const struct hw_value *to,
+		     struct err *e);
+
+void hw_plan_fini(struct hw_plan *plan);
+int hw_plan_add(struct hw_plan *plan, const struct hw_step *step, struct err *e);
+int hw_plan_vf(struct hw_plan *plan, unsigned int vf, const struct hw_words *old,
+	       const struct hw_words *new, uint32_t fields, struct err *e);
+int hw_plan_numvfs(struct hw_plan *plan, const struct hw_words *vfs, unsigned int n_old,
+		   unsigned int n_new, const struct hw_words *fresh, uint32_t fields,
+		   struct err *e);
+int hw_plan_run(const struct hw_plan *plan, hw_do fn, void *arg, struct err *e);
+int hw_plan_undo(const struct hw_plan *plan, unsigned int n, hw_do fn, void *arg, struct err *e);
+void hw_step_name(const struct hw_step *step, char *out, size_t size);
+
+#endif

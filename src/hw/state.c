@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state file, one JSON document:
+ *
+ *   {"version": 1, "boot": ID,
+ *    "pfs": [{"nic", "name", "config": {of pf_fields[]},
+ *             "vfs": [{"vf", "config": {of vf_fields[]}, "by_agent": [word],
+ *                      "overridden": [word]}]}],
+ *    "undo": {"nic", "steps": [{"op", "vf", "words": {of vf_fields[]}} |
+ *                              {"op", "number" | "mac"}]}}
+ *
+ * What a config has was asked for; what it has not, was not. "undo" is there while a change is
+ * under way.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "hw/model.h"
+
+#define STATE_VERSION 1
+#define STATE_MAX     (64U << 20)
+#define BOOT_ID	      "/proc/sys/kernel/random/boot_id"
+
+static const char *const op_names[] = {
+	[HW_OP_VF] = "vf",   [HW_OP_NUMVFS] = "numvfs", [HW_OP_MTU] = "mtu",
+	[HW_OP_MAC] = "mac", [HW_OP_UP] = "up",		NULL
+};
+
+/* One step as a plain struct, for its table. */
+struct row {
+	uint8_t op;
+	uint16_t vf;
+	uint32_t number;
+	struct mac mac;
+};
+#define R(word, type, member, names)                                                               \
+	{                                                                                          \
+		word, type, offsetof(struct row, member), 0, names, NULL                           \
+	}
+static const struct field row_fields[] = { R("op", FIELD_ENUM, op, op_names),
+					   R("vf", FIELD_U16, vf, NULL),
+					   R("number", FIELD_U32, number, NULL),
+					   R("mac", FIELD_MAC, mac, NULL), FIELD_END };
+enum { ROW_OP = 1, ROW_VF = 2, ROW_NUMBER = 4, ROW_MAC = 8 };
+
+static void boot_id(char out[40])
+{
+	auto_free char *text = NULL;
+
+	*out = '\0';
+	if (!file_read(BOOT_ID, 4096, &text, NULL, NULL))
+		snprintf(out, 40, "%.*s", (int)strcspn(text, "\n"), text);
+}
+
+static json_t *vf_to_json(unsigned int vf, const struct hw_vf_wish *w)
+{
+	return json_pack("{s:i, s:o, s:o, s:o}", "vf", (int)vf, "config",
+			 fields_to_json_masked(vf_fields, &w->config, w->fields), "by_agent",
+			 fields_mask_to_json(vf_fields, w->by_agent), "overridden",
+			 fields_mask_to_json(vf_fields, w->overridden));
+}
+
+static json_t *pf_to_json(const struct hw_pf *pf)
+{
+	auto_of(json_decref) json_t *vfs = json_array();
+
+	for (unsigned int vf = 0; vf < VF_MAX; vf++) {
+		const struct hw_vf_wish *w = &pf->wish->vfs[vf];
+
+		if ((w->fields | w->by_agent) && json_array_append_new(vfs, vf_to_json(vf, w)))
+			return NULL;
+	}
+	return json_pack("{s:s, s:s, s:o, s:O}", "nic", pf->nic.address, "name", pf->name, "config",
+			 fields_to_json_masked(pf_fields, &pf->wish->config, pf->wish->fields),
+			 "vfs", vfs);
+}
+
+static json_t *step_to_json(const struct hw_step *s)
+{
+	const struct row row = { s->op, s->vf, s->old.number, s->old.mac };
+	struct vf_config c = { 0 };
+	json_t *j;
+
+	if (s->op != HW_OP_VF)
+		return fields_to_json_masked(row_fields, &row,
+					     ROW_OP | (s->op == HW_OP_MAC ? ROW_MAC : ROW_NUMBER));
+	j = fields_to_json_masked(row_fields, &row, ROW_OP | ROW_VF);
+	hw_words_to(&s->old.words, HW_WORDS, &c);
+	if (json_object_set_new(j, "words",
+				fields_to_json_masked(vf_fields, &c, hw_attrs[s->attr].fields)))
+		return NULL;
+	return j;
+}
+
+static json_t *undo_to_json(const struct hw_plan *plan, const struct hw_pf *pf)
+{
+	auto_of(json_decref) json_t *steps = json_array();
+
+	for (unsigned int i = 0; i < plan->n; i++)
+		if (json_array_append_new(steps, step_to_json(&plan->steps[i])))
+			return NULL;
+	return json_pack("{s:s, s:O}", "nic", pf->nic.address, "steps", steps);
+}
+
+/**
+ * hw_state_save() - Write the state file anew
+ * @hw: room; with what is being done, the file says how it is taken back
+ * @e:  error text
+ *
+ * Return: 0, -ENOMEM, or the errno of the file.
+ * Context: control; waits for the disk.
+ */
+int hw_state_save(const struct hw *hw, struct err *e)
+{
+	auto_of(json_decref) json_t *pfs = json_array(), *root = NULL;
+	auto_free char *text = NULL;
+	char boot[40];
+
+	boot_id(boot);
+	for (unsigned int i = 0; i < hw->n_pfs; i++)
+		if (!hw->pfs[i]->adding && json_array_append_new(pfs, pf_to_json(hw->pfs[i])))
+			return err_set(e, -ENOMEM, "out of memory");
+	root = json_pack("{s:i, s:s, s:O}", "version", STATE_VERSION, "boot", boot, "pfs", pfs);
+	if (root && hw->doing &&
+	    json_object_set_new(root, "undo", undo_to_json(hw->doing, hw->doing_to)))
+		return err_set(e, -ENOMEM, "out of memory");
+	text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+	if (!text)
+		return err_set(e, -ENOMEM, "out of memory");
+	return file_replace(hw->opts.state, text, strlen(text), 0600, e);
+}
+
+static int vf_from_json(const json_t *j, struct hw_wish *wish, struct err *e)
+{
+	json_int_t vf = json_integer_value(json_object_get(j, "vf"));
+	struct hw_vf_wish *w;
+	int rc;
+
+	if (!json_is_integer(json_object_get(j, "vf")) || vf < 0 || vf >= VF_MAX)
+		return err_set(e, -EINVAL, "a VF that cannot be");
+	w = &wish->vfs[vf];
+	rc = fields_from_json(vf_fields, &w->config, json_object_get(j, "config"), &w->fields, e);
+	rc = rc
+		     ?: fields_mask_from_json(vf_fields, json_object_get(j, "by_agent"),
+					      &w->by_agent, e);
+	return rc
+		       ?: fields_mask_from_json(vf_fields, json_object_get(j, "overridden"),
+						&w->overridden, e);
+}
+
+static int pf_from_json(struct hw *hw, const json_t *j, struct err *e)
+{
+	const char *nic = json_string_value(json_object_get(j, "nic"));
+	const char *name = json_string_value(json_object_get(j, "name"));
+	auto_of(hw_pf_free) struct hw_pf *pf = NULL;
+	const json_t *vf;
+	size_t i;
+	int rc;
+
+	if (!nic || !name || !*nic || strlen(nic) > HW_ADDRESS_LEN || strchr(nic, '/') ||
+	    strlen(name) > PF_NAME_LEN || hw->n_pfs == PFS_MAX)
+		return err_set(e, -EINVAL, "a PF that cannot be");
+	pf = hw_pf_new(nic, e);
+	if (!pf)
+		return -ENOMEM;
+	strcpy(pf->name, name);
+	rc = fields_from_json(pf_fields, &pf->wish->config, json_object_get(j, "config"),
+			      &pf->wish->fields, e);
+	json_array_foreach (json_object_get(j, "vfs"), i, vf)
+		rc = rc ?: vf_from_json(vf, pf->wish, e);
+	if (!rc)
+		hw->pfs[hw->n_pfs++] = take(pf);
+	return rc;
+}
+
+static int step_from_json(const json_t *j, struct hw_plan *plan, struct err *e)
+{
+	const json_t *words = json_object_get(j, "words");
+	auto_of(json_decref) json_t *rest = json_copy((json_t *)(uintptr_t)j);
+	struct vf_config c = { 0 };
+	struct row row = { 0 };
+	struct hw_step step = { 0 };
+	uint32_t have = 0, fields = 0;
+	int rc = 0;
+
+	json_object_del(rest, "words");
+	rc = fields_from_json(row_fields, &row, rest, &have, e);
+	if (!rc && words)
+		rc = fields_from_json(vf_fields, &c, words, &fields, e);
+	if (rc)
+		return rc;
+	step = (struct hw_step){ .op = row.op,
+				 .vf = row.vf,
+				 .old = { .number = row.number, .mac = row.mac } };
+	hw_words_from(&c, &step.old.words);
+	while (step.attr < HW_ATTR_N && hw_attrs[step.attr].fields != fields)
+		step.attr++;
+	if (!(have & ROW_OP) || (row.op == HW_OP_VF && step.attr == HW_ATTR_N))
+		return err_set(e, -EINVAL, "a step that cannot be");
+	return hw_plan_add(plan, &step, e);
+}
+
+static int undo_from_json(const json_t *j, struct hw_undo *undo, struct err *e)
+{
+	const char *nic = json_string_value(json_object_get(j, "nic"));
+	const json_t *step;
+	size_t i;
+	int rc = 0;
+
+	if (!nic || strlen(nic) > HW_ADDRESS_LEN)
+		return err_set(e, -EINVAL, "an undo of nothing");
+	strcpy(undo->address, nic);
+	json_array_foreach (json_object_get(j, "steps"), i, step)
+		rc = rc ?: step_from_json(step, &undo->plan, e);
+	return rc;
+}
+
+/* The document. Returns 0 or -EINVAL. */
+static int root_from_json(struct hw *hw, const json_t *root, struct hw_undo *undo, struct err *e)
+{
+	const json_t *j = json_object_get(root, "undo"), *pf;
+	const char *boot = json_string_value(json_object_get(root, "boot"));
+	json_int_t version = json_integer_value(json_object_get(root, "version"));
+	size_t i;
+	int rc = 0;
+
+	if (version != STATE_VERSION)
+		return err_set(e, -EINVAL, "version %lld is not ours", (long long)version);
+	snprintf(undo->boot, sizeof(undo->boot), "%s", boot ?: "");
+	json_array_foreach (json_object_get(root, "pfs"), i, pf)
+		rc = rc ?: pf_from_json(hw, pf, e);
+	return rc ?: j ? undo_from_json(j, undo, e) : 0;
+}
+
+/**
+ * hw_state_load() - Read the state file
+ * @hw:   room without PFs; gets them, not placed
+ * @undo: gets what was under way; its plan the caller's to end
+ * @e:    names the file
+ *
+ * A change that was under way in another boot has gone with that: undo->address is then "", and so
+ * is undo->boot.
+ *
+ * Return: 0, also where there is no file yet; -EINVAL: it is damaged; the errno of the file.
+ * Context: control, at start.
+ */
+int hw_state_load(struct hw *hw, struct hw_undo *undo, struct err *e)
+{
+	auto_free char *text = NULL;
+	auto_of(json_decref) json_t *root = NULL;
+	json_error_t why;
+	size_t size;
+	char boot[40];
+	int rc = file_read(hw->opts.state, STATE_MAX, &text, &size, e);
+
+	*undo = (struct hw_undo){ 0 };
+	if (rc == -ENOENT) {
+		*e = (struct err){ 0 };
+		return 0;
+	}
+	if (rc)
+		return rc;
+	root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
+	rc = root ? root_from_json(hw, root, undo, e) : err_set(e, -EINVAL, "%s", why.text);
+	if (rc) {
+		err_prefix(e, "%s", hw->opts.state);
+		return rc;
+	}
+	boot_id(boot);
+	if (strcmp(undo->boot, boot)) {
+		*undo->address = '\0';
+		*undo->boot = '\0';
+	}
+	return 0;
+}

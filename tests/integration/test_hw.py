@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PFs of NICs: anyvf-hwd on netdevsim, in the lab's host (tests/lab). What the kernel tells is what counts."""
+import json
+import random
+import re
+
+import pytest
+
+from conftest import BUILD, wait_for
+from hwlab import hw, netdevsim  # noqa: F401
+
+N_VFS = 8
+
+
+class Nic:
+    """A netdevsim that anyvf-hwd serves."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.boot()
+        self.start()
+        lab.run('anyvf', 'pf', 'add', self.dev, 'hw')
+
+    def boot(self):
+        """The NIC, as after a boot."""
+        self.dev = netdevsim(self.lab, vfs=N_VFS)
+
+    def start(self):
+        self.lab.start('hwd', 'anyvf-hwd')
+        self.lab.run('sh', '-c', 'until anyvf pf show > /dev/null 2>&1; do sleep 0.1; done')
+
+    def close(self):
+        self.lab.run('sh', '-c', 'anyvf pf del $0; modprobe -r netdevsim; rm -f /var/lib/anyvf/hwd.json', self.dev, check=False)
+        self.lab.stop('hwd')
+
+    def anyvf(self, *words, code=0):
+        done = self.lab.run('anyvf', *words, check=False)
+        assert done.code == code, (words, done)
+        return done
+
+    def kernel(self):
+        """What the kernel tells, in ip's words: all of it, byte for byte."""
+        return self.lab.run('ip', '-j', 'link', 'show', self.dev).out
+
+    def vfs(self):
+        return json.loads(self.kernel())[0]['vfinfo_list']
+
+    def set(self, *words, code=0):
+        return self.anyvf('link', 'set', self.dev, *words, code=code)
+
+    def shown(self, vf):
+        return json.loads(self.anyvf('-j', 'vf', 'show', self.dev, vf).out)[0]
+
+
+@pytest.fixture(scope='module')
+def nic(hw):  # noqa: F811
+    made = Nic(hw)
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def fresh(nic):
+    """Every VF at its defaults, asked for nothing, before a test."""
+    yield
+    untouched = nic.vfs()[N_VFS - 1]
+    for vf in nic.vfs():
+        if {**vf, 'vf': 0} != {**untouched, 'vf': 0}:
+            nic.anyvf('vf', 'release', nic.dev, vf['vf'])
+
+
+def test_words_are_those_of_ip_and_the_kernel_has_them(nic):
+    nic.set('vf', 1, 'mac', '02:00:00:00:00:11', 'vlan', 100, 'qos', 3, 'proto', '802.1ad', 'max_tx_rate', 500, 'min_tx_rate', 100,
+            'spoofchk', 'on', 'state', 'enable', 'trust', 'on', 'query_rss', 'on', 'vf', 2, 'vlan', 7)
+    got = nic.vfs()
+    assert got[1] == {'vf': 1, 'link_type': 'ether', 'address': '02:00:00:00:00:11', 'broadcast': 'ff:ff:ff:ff:ff:ff',
+                      'vlan_list': [{'vlan': 100, 'qos': 3, 'protocol': '802.1ad'}], 'tx_rate': 500,
+                      'rate': {'max_tx': 500, 'min_tx': 100}, 'spoofchk': True, 'link_state': 'enable', 'trust': True, 'query_rss_en': True}
+    assert got[2]['vlan_list'] == [{'vlan': 7}]
+    assert json.loads(nic.anyvf('-j', 'link', 'show', nic.dev).out)[0]['vfinfo_list'] == got
+
+
+def test_a_line_of_many_words_is_all_done_or_not_at_all(nic):
+    nic.set('vf', 0, 'vlan', 5)
+    before = nic.kernel()
+    refused = nic.set('vf', 0, 'vlan', 9, 'vf', 1, 'trust', 'on', 'vf', 2, 'mac', '01:00:5e:00:00:01', code=2)
+    assert 'Invalid argument' in refused.err or 'multicast' in refused.err
+    assert nic.kernel() == before
+    # ip itself leaves half of it
+    nic.lab.run('ip', 'link', 'set', nic.dev, 'vf', 1, 'mac', '02:00:00:00:00:01', 'vlan', 5, 'qos', 8, check=False)
+    assert nic.kernel() != before
+
+
+def test_what_the_kernel_refuses_leaves_nothing_behind(nic):
+    """Plans of up to 200 steps, refused by the kernel at random places; below our own checks."""
+    done = nic.lab.run(BUILD / 'tests' / 'lib' / 'hw_refuse', nic.dev, 50, 1)
+    plans, refusals = map(int, re.match(r'(\d+) plans, (\d+) refusals', done.out).groups())
+    assert plans == 50 and refusals >= 50
+
+
+def test_a_word_that_is_none_of_the_device_is_refused_by_name_before_anything_is_done(nic):
+    before = nic.kernel()
+    refused = nic.anyvf('vf', 'set', nic.dev, 0, 'vlan', 9, 'trunk', '5-9', code=1)
+    assert re.search(rf'{nic.dev}.*trunk.*netdevsim|{nic.dev}.*netdevsim.*trunk', refused.err), refused.err
+    refused = nic.anyvf('pf', 'set', nic.dev, 'uplink', 'none', code=1)
+    assert 'uplink' in refused.err
+    assert nic.kernel() == before
+
+
+def test_release_is_all_of_it(nic):
+    fresh_one = nic.vfs()[3]
+    nic.set('vf', 3, 'mac', '02:00:00:00:00:33', 'vlan', 100, 'qos', 3, 'max_tx_rate', 500, 'spoofchk', 'on', 'state', 'disable', 'trust', 'on')
+    assert nic.vfs()[3] != fresh_one
+    nic.anyvf('vf', 'release', nic.dev, 3)
+    assert nic.vfs()[3] == fresh_one
+
+
+def test_who_changes_a_vf_beside_us_is_seen(nic):
+    nic.set('vf', 4, 'vlan', 100, 'trust', 'on')
+    assert nic.shown(4)['status']['overridden'] == ''
+    nic.lab.run('ip', 'link', 'set', nic.dev, 'vf', 4, 'vlan', 101, 'trust', 'off')
+    assert nic.shown(4)['status']['overridden'] == 'vlan,trust'
+    assert nic.shown(4)['config']['vlan'] == 101
+    nic.set('vf', 4, 'vlan', 100, 'trust', 'on')
+    assert nic.shown(4)['status']['overridden'] == ''
+
+
+def drifts(nic):
+    return [(d.get('vf'), d['word'], d['asked'], d['is']) for d in json.loads(nic.anyvf('-j', 'pf', 'drift').out)]
+
+
+def test_drift_is_listed_said_and_set_back_where_that_is_wanted(nic):
+    nic.set('vf', 2, 'vlan', 100, 'vf', 5, 'mac', '02:00:00:00:00:55', 'trust', 'on')
+    assert drifts(nic) == []
+    nic.lab.run('ip', 'link', 'set', nic.dev, 'vf', 2, 'vlan', 7)
+    nic.lab.run('ip', 'link', 'set', nic.dev, 'vf', 2, 'spoofchk', 'on')  # nobody asked for that
+    nic.lab.run('ip', 'link', 'set', nic.dev, 'vf', 5, 'trust', 'off')
+    assert drifts(nic) == [(2, 'vlan', '100', '7'), (5, 'trust', 'on', 'off')]
+    wait_for(lambda: 'vf=2 word=vlan asked=100 is=7' in nic.lab.said('hwd'), 10, 'a word in the log')
+    nic.anyvf('pf', 'set', nic.dev, 'drift', 'repair')
+    wait_for(lambda: nic.vfs()[2]['vlan_list'][0]['vlan'] == 100 and nic.vfs()[5]['trust'], 10, 'the repair')
+    assert drifts(nic) == []
+    nic.lab.run('ip', 'link', 'set', nic.dev, 'mtu', 1400)
+    nic.anyvf('pf', 'set', nic.dev, 'drift', 'report')
+    assert drifts(nic) == []  # nobody asked for an MTU
+    nic.anyvf('pf', 'set', nic.dev, 'mtu', 1500)
+    nic.lab.run('ip', 'link', 'set', nic.dev, 'mtu', 1400)
+    assert drifts(nic) == [(None, 'mtu', '1500', '1400')]
+    nic.anyvf('pf', 'set', nic.dev, 'mtu', 1500)
+
+
+def test_the_netdev_may_be_renamed(nic):
+    nic.lab.run('ip', 'link', 'set', nic.dev, 'name', 'wan0')
+    try:
+        nic.anyvf('link', 'set', 'wan0', 'vf', 0, 'vlan', 42)
+        assert [pf['config']['name'] for pf in json.loads(nic.anyvf('-j', 'pf', 'show').out)] == ['wan0']
+    finally:
+        nic.lab.run('ip', 'link', 'set', 'wan0', 'name', nic.dev)
+    assert nic.vfs()[0]['vlan_list'] == [{'vlan': 42}]
+
+
+def test_another_number_of_vfs_keeps_those_that_stay(nic):
+    nic.set('vf', 1, 'mac', '02:00:00:00:00:11', 'vlan', 100)
+    kept = nic.vfs()[1]
+    try:
+        nic.anyvf('pf', 'set', nic.dev, 'numvfs', 3)
+        got = nic.vfs()
+        assert len(got) == 3 and got[1] == kept
+    finally:
+        nic.anyvf('pf', 'set', nic.dev, 'numvfs', N_VFS)
+    assert len(nic.vfs()) == N_VFS and nic.vfs()[1] == kept
+    nic.anyvf('pf', 'set', nic.dev, 'numvfs', 200, code=1)
+    assert nic.vfs()[1] == kept
+
+
+def line(rng):
+    """Words for every VF but the last, each time others."""
+    words = []
+    for vf in range(N_VFS - 1):
+        words += ['vf', vf, 'mac', f'02:00:00:00:{rng.randrange(256):02x}:{vf:02x}', 'vlan', rng.randrange(1, 4095),
+                  'max_tx_rate', rng.randrange(1, 1000), 'trust', rng.choice(('on', 'off')), 'spoofchk', rng.choice(('on', 'off'))]
+    return words
+
+
+def test_a_daemon_that_is_killed_in_a_change_has_done_all_of_it_or_nothing(nic):
+    """Killed at random moments; its next start takes back what was begun."""
+    rng = random.Random(1)
+    seen = {'before': 0, 'after': 0}
+    for _ in range(6):
+        nic.set(*line(rng))
+        before = nic.kernel()
+        words = line(rng)
+        nic.lab.run('sh', '-c', 'dev=$0; delay=$1; shift; anyvf link set $dev "$@" & sleep $delay; kill -9 $(cat /run/lab/out/hwd.pid); wait',
+                    nic.dev, f'{rng.random() * 0.3:.3f}', *words, check=False)
+        nic.lab.stop('hwd', None)
+        nic.start()
+        now = nic.kernel()
+        if now == before:
+            seen['before'] += 1
+            continue
+        nic.set(*words)
+        assert nic.kernel() == now
+        seen['after'] += 1
+    assert seen['before'] and sum(seen.values()) == 6
+
+
+@pytest.mark.parametrize('seed', range(2))
+def test_a_power_cut_leaves_one_state_or_the_other(nic, seed):
+    rng = random.Random(seed)
+    nic.set(*line(rng))
+    before = nic.vfs()
+    words = line(rng)
+    nic.lab.start('change', 'sh', '-c', 'exec anyvf link set "$0" "$@"', nic.dev, *words)
+    nic.lab.run('sleep', f'{rng.random() * 0.2:.3f}')
+    nic.lab.cut()
+    nic.boot()
+    nic.start()
+    now = nic.vfs()
+    if now != before:
+        nic.set(*words)
+        assert nic.vfs() == now
