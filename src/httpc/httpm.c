@@ -9,7 +9,8 @@
 
 #include "httpc/transfer.h"
 
-#define IDLE_MAX 64 /* connections that wait for their next request */
+#define IDLE_MAX    64 /* connections that wait for their next request */
+#define HANDLES_MAX 8  /* handles, likewise: to make one takes as long as a tenth of a request */
 
 struct httpm {
 	struct loop *loop;
@@ -18,6 +19,8 @@ struct httpm {
 	struct httpm_flow *flows, *streams; /* those without on_data, those with it */
 	struct httpm_flow *ended;	    /* to be freed */
 	unsigned int n;			    /* flows and streams */
+	CURL *handles[HANDLES_MAX];	    /* of flows that were freed */
+	unsigned int n_handles;
 	bool pumping; /* in a callback of ours: flows that end stay until it is over */
 };
 
@@ -32,10 +35,23 @@ struct httpm_flow {
 	struct httpm_flow *next, **prev, *next_ended;
 };
 
+static CURL *handle_get(struct httpm *m)
+{
+	return m->n_handles ? m->handles[--m->n_handles] : curl_easy_init();
+}
+
+static void handle_put(struct httpm *m, CURL *curl)
+{
+	if (curl && m->n_handles < HANDLES_MAX)
+		m->handles[m->n_handles++] = curl;
+	else
+		curl_easy_cleanup(curl);
+}
+
 static void flow_free(struct httpm_flow *f)
 {
 	transfer_fini(&f->t);
-	curl_easy_cleanup(f->t.curl);
+	handle_put(f->m, f->t.curl);
 	free(f->url);
 	free(f->body);
 	free(f);
@@ -232,6 +248,8 @@ void httpm_close(struct httpm *m)
 	while (m->streams)
 		leave(m->streams);
 	sweep(m);
+	while (m->n_handles)
+		curl_easy_cleanup(m->handles[--m->n_handles]);
 	curl_multi_cleanup(m->multi);
 	loop_timer_del(m->timer);
 	free(m);
@@ -259,7 +277,7 @@ int httpm_start(struct httpm *m, const struct httpc_req *req, const struct httpm
 	f->handlers = *handlers;
 	f->req.url = f->url = strdup(req->url);
 	f->body = malloc(req->body_size + 1);
-	f->t.curl = curl_easy_init();
+	f->t.curl = handle_get(m);
 	f->t.req = &f->req;
 	if (f->body && req->body)
 		f->req.body = memcpy(f->body, req->body, req->body_size);
