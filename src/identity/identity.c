@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Identity v3: domains, projects, users and roles as tables, and the service that serves them. */
 #include "identity/identity.h"
+#include "identity/known.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -448,14 +449,29 @@ static const struct periodic periodics[] = { { 600000, token_purge },
 					     { 3600000, token_rotate_key },
 					     { 0, NULL } };
 
-static void *open_guard(void)
+static void close_kept(void *arg)
 {
-	return guard_new();
+	struct identity_kept *kept = arg;
+
+	if (!kept)
+		return;
+	guard_free(kept->guard);
+	known_free(kept->known);
+	free(kept);
 }
 
-static void close_guard(void *guard)
+static void *open_kept(void)
 {
-	guard_free(guard);
+	struct identity_kept *kept = calloc(1, sizeof(*kept));
+
+	if (!kept)
+		return NULL;
+	kept->guard = guard_new();
+	kept->known = known_new();
+	if (kept->guard && kept->known)
+		return kept;
+	close_kept(kept);
+	return NULL;
 }
 
 static const struct authority authority = { identity_authenticate, &user_resource };
@@ -474,7 +490,7 @@ const struct feature identity_feature = {
 	.absent = identity_absent,
 	.periodics = periodics,
 	.start = identity_bootstrap,
-	.open = open_guard,
-	.close = close_guard,
+	.open = open_kept,
+	.close = close_kept,
 	.authority = &authority,
 };

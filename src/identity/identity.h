@@ -23,6 +23,12 @@ extern const struct route assignment_routes[], membership_routes[], role_routes[
 	project_tag_routes[];
 extern const struct route access_routes[], project_routes[];
 
+/* What call_kept() has of the feature. */
+struct identity_kept {
+	struct guard *guard;
+	struct known *known;
+};
+
 int identity_authenticate(struct call *c, const char *token, struct auth *out);
 
 #define TOKEN_ID_LEN	32 /* characters of an audit id */

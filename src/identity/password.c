@@ -122,7 +122,8 @@ int password_check(struct call *c, const char *user, const char *text, const cha
 	struct password *p;
 
 	if (!done) {
-		struct guard *guard = call_kept(c, &identity_feature);
+		const struct identity_kept *kept = call_kept(c, &identity_feature);
+		struct guard *guard = kept->guard;
 		struct guard_key who = guard_key(guard, user, call_peer(c));
 		uint64_t wait_ms = guard_wait_ms(guard, &who, loop_now_ms());
 

@@ -106,6 +106,59 @@ static void who_ends_a_token_ends_what_came_from_it_and_nothing_else(void **stat
 	finish(c);
 }
 
+static void new_key(void)
+{
+	struct call *c = call_at(now);
+
+	assert_int_equal(token_make_key(c), 0);
+	finish(c);
+	run_batch(cloud.eng);
+}
+
+static int read_token(const char *text)
+{
+	struct call *c = call_at(now);
+	struct token t;
+	int rc = token_read(c, text, &t);
+
+	finish(c);
+	return rc;
+}
+
+/* What was checked once is not taken for good where keys, users or the token are not any more. */
+static void a_token_that_was_read_is_judged_each_time(void **state)
+{
+	struct call *c = call_at(now);
+	struct token a, b, t;
+	auto_free char *one = sign(c, "11", NULL, &a), *two = sign(c, "22", NULL, &b),
+		       *wrong = NULL;
+
+	run_batch(cloud.eng); /* the keys are on disk */
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(token_read(c, one, &t), 0);
+		assert_string_equal(t.audit_id, a.audit_id);
+		assert_int_equal(t.expires_us, a.expires_us);
+		assert_int_equal(token_read(c, two, &t), 0);
+		assert_string_equal(t.audit_id, b.audit_id);
+	}
+	wrong = strdup(one);
+	wrong[strlen(wrong) - 3] ^= 1; /* another text in its place */
+	assert_int_equal(token_read(c, wrong, &t), -EKEYREJECTED);
+	wrong[10] = '\0';
+	assert_int_equal(token_read(c, wrong, &t), -EKEYREJECTED);
+	assert_int_equal(token_read(c, "", &t), -EKEYREJECTED);
+	assert_int_equal(token_read(c, one, &t), 0);
+	assert_int_equal(token_revoke(c, &a), 0);
+	assert_int_equal(token_read(c, one, &t), -EKEYEXPIRED);
+	assert_int_equal(token_read(c, two, &t), 0);
+	finish(c);
+
+	new_key();
+	assert_int_equal(read_token(two), 0); /* by the key before */
+	new_key();
+	assert_int_equal(read_token(two), -EKEYREJECTED);
+}
+
 static void the_longest_chain_is_read_again(void **state)
 {
 	struct call *c = call_at(now);
@@ -487,6 +540,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_ends_a_token_ends_what_came_from_it_and_nothing_else),
+		cmocka_unit_test(a_token_that_was_read_is_judged_each_time),
 		cmocka_unit_test(the_longest_chain_is_read_again),
 		cmocka_unit_test(a_new_key_signs_and_the_one_before_it_still_reads),
 		cmocka_unit_test(every_login_costs_the_same),
