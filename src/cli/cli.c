@@ -16,9 +16,9 @@ static const char pf_usage[] =
 	"anyvf pf add PF [uplink none | uplink dev NETDEV [force] | uplink dpdk DEVARGS]\n"
 	"       [host-if on|off] [numvfs N] [mode veb|vepa] [mtu MTU] [mac LLADDR]\n"
 	"       [unknown-unicast uplink|both]\n"
-	"anyvf pf add NETDEV hw [numvfs N] [mtu MTU] [mac LLADDR] [drift report|repair]\n"
+	"anyvf pf add NETDEV hw [numvfs N [force]] [mtu MTU] [mac LLADDR] [drift report|repair]\n"
 	"anyvf pf set PF WORD VALUE ...    (the words of add)\n"
-	"anyvf pf del PF\n"
+	"anyvf pf del PF [reset]          (a NIC stays as it is, or has no VFs afterwards)\n"
 	"anyvf [-j [-p]] pf show [PF]\n"
 	"anyvf [-j [-p]] pf drift [PF]     (what somebody else has changed on a NIC)\n"
 	"anyvf [-br] [-j [-p]] pf discover (functions of this host that have SR-IOV)\n";
@@ -101,7 +101,7 @@ const struct cli_object cli_objects[] = {
 	  .usage = pf_usage,
 	  .fields = pf_fields,
 	  .words = PF_SET_WORDS,
-	  .more = "hw none dev dpdk force on off veb vepa both" },
+	  .more = "hw reset none dev dpdk force on off veb vepa both" },
 	{ .word = "vf",
 	  .commands = cli_vf_commands,
 	  .help = "what VFs are plugged into, and settings ip-link(8) has no words for",

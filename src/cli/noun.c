@@ -181,6 +181,8 @@ static int read_words(struct cli *cli, const struct field *fields, uint32_t allo
 		if (field_parse(f, obj, value, &e))
 			return usage(&e);
 		*changed |= BIT(f - fields);
+		if (f == &pf_fields[PF_FIELD_NUMVFS] && cli_accept(cli, "force"))
+			*changed |= BIT(PF_FIELD_FORCE); /* of a NIC: though VFs are in use */
 	}
 	return CLI_OK;
 }
@@ -242,12 +244,17 @@ static int pf_del(struct cli *cli)
 {
 	const char *name = cli_next(cli);
 	struct err e = { 0 };
+	json_t *params = json_object();
 
 	if (!name)
 		return cli_incomplete();
-	if (cli_end(cli))
+	if (cli_accept(cli, "reset"))
+		json_object_set_new(params, "reset", json_true());
+	if (cli_end(cli)) {
+		json_decref(params);
 		return CLI_USAGE;
-	return answer(cli_call_pf(cli, name, "pf.del", json_object(), NULL, &e), &e);
+	}
+	return answer(cli_call_pf(cli, name, "pf.del", params, NULL, &e), &e);
 }
 
 /* vhost [socket PATH] [client] | tap NAME [netns NS] */

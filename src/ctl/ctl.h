@@ -6,7 +6,7 @@
  *
  * Methods (params -> result); member names are the words of the field tables:
  *   pf.add      {name, uplink, uplink_arg, host_if, numvfs, mode, ...} -> {}
- *   pf.del      {pf}                                          -> {}
+ *   pf.del      {pf, reset?}                                  -> {}
  *   pf.set      {pf, by_agent?, set: {...}, vfs: [{vf, set?: {...}, trunk_add?, trunk_rem?,
  *                                                  allowed_add?, allowed_rem?}]} -> {}
  *   pf.list     {}                                            -> [name]

@@ -21,6 +21,7 @@ struct target {
 	char name[MIRROR_NAME_LEN + 1];
 	bool vfs;
 	bool by_agent;
+	bool reset;
 };
 
 #define T(word, type, member, max)                                                                 \
@@ -30,9 +31,11 @@ struct target {
 static const struct field target_fields[] = {
 	T("pf", FIELD_STR, pf, PF_NAME_LEN),	     T("vf", FIELD_U32, vf, 0),
 	T("name", FIELD_STR, name, MIRROR_NAME_LEN), T("vfs", FIELD_BOOL, vfs, 0),
-	T("by_agent", FIELD_BOOL, by_agent, 0),	     FIELD_END
+	T("by_agent", FIELD_BOOL, by_agent, 0),	     T("reset", FIELD_BOOL, reset, 0),
+	FIELD_END
 };
-enum { T_PF = 1, T_VF = 2, T_NAME = 4, T_VFS = 8, T_BY_AGENT = 16 }; /* bits of its rows */
+/* bits of its rows */
+enum { T_PF = 1, T_VF = 2, T_NAME = 4, T_VFS = 8, T_BY_AGENT = 16, T_RESET = 32 };
 
 /* A request whose parameters have been read. */
 struct call {
@@ -79,7 +82,7 @@ static int pf_add(struct call *c, json_t **result, struct err *e)
 
 static int pf_del(struct call *c, json_t **result, struct err *e)
 {
-	return c->ops->pf_del(c->ctx, c->t.pf, e);
+	return c->ops->pf_del(c->ctx, c->t.pf, c->t.reset, e);
 }
 
 static int pf_set(struct call *c, json_t **result, struct err *e)
@@ -322,7 +325,7 @@ static const char *const own_filter[] = { "filter", NULL };
 
 static const struct method methods[] = {
 	{ "pf.add", 0, 0, pf_fields, 1U << PF_FIELD_NAME, NULL, pf_add },
-	{ "pf.del", T_PF, 0, NULL, 0, NULL, pf_del },
+	{ "pf.del", T_PF, T_RESET, NULL, 0, NULL, pf_del },
 	{ "pf.set", T_PF, T_BY_AGENT, NULL, 0, own_set, pf_set },
 	{ "pf.list", 0, 0, NULL, 0, NULL, pf_list },
 	{ "pf.get", T_PF, T_VFS, NULL, 0, NULL, pf_get },

@@ -37,6 +37,7 @@ struct hw_pf {
 	struct hw_nic nic;	    /* as last seen; the PF is known by its address */
 	int ifindex;		    /* 0: the netdev is gone */
 	bool adding;		    /* it is not in the state file yet */
+	bool leaving;		    /* it is there until what is being done to it is done */
 	struct hw_caps caps;
 	struct hw_wish *wish; /* owned */
 	uint64_t since[VF_MAX]
@@ -100,7 +101,7 @@ void hw_enforce(struct hw *hw, struct hw_pf *pf, bool booted);
 
 /* pf.c */
 int hw_pf_add(void *ctx, const struct pf_config *want, uint32_t said, struct err *e);
-int hw_pf_del(void *ctx, const char *pf, struct err *e);
+int hw_pf_del(void *ctx, const char *pf, bool reset, struct err *e);
 int hw_pf_set(void *ctx, const char *pf, const struct pf_change *change, struct err *e);
 int hw_pf_list(void *ctx, char (*out)[PF_NAME_LEN + 1], unsigned int max);
 int hw_pf_get(void *ctx, const char *pf, struct pf_info *out, struct err *e);

@@ -25,7 +25,7 @@ static struct hw_wish *wish_copy(const struct hw_pf *pf, struct err *e)
 /* Words that no PF of a NIC has. */
 static int pf_words_check(const struct hw_pf *pf, uint32_t said, struct err *e)
 {
-	uint32_t other = said & ~(HW_PF_SET | 1U << PF_FIELD_NAME);
+	uint32_t other = said & ~(HW_PF_SET | 1U << PF_FIELD_NAME | 1U << PF_FIELD_FORCE);
 
 	for (unsigned int i = 0; other; i++, other >>= 1)
 		if (other & 1)
@@ -39,24 +39,29 @@ static int vfs_unused(const struct hw_pf *pf, unsigned int n, struct err *e)
 {
 	for (unsigned int i = 0; i < n; i++)
 		if (*pf->wish->vfs[i].config.port_id)
-			return err_set(e, -EBUSY,
-				       "%s vf %u is leased to port %s, and a NIC's number of VFs "
-				       "changes by way of none",
-				       pf->name, i, pf->wish->vfs[i].config.port_id);
+			return err_set(
+				e, -EBUSY,
+				"%s vf %u is leased to port %s, and a NIC's number of VFs "
+				"changes by way of none (numvfs N force does it all the same)",
+				pf->name, i, pf->wish->vfs[i].config.port_id);
 	return 0;
 }
 
 /* The steps to another number of VFs; @want gets its wishes cut to that. */
 static int plan_number(struct hw_plan *plan, const struct hw_pf *pf, const struct hw_link *link,
-		       struct hw_wish *want, unsigned int n, struct err *e)
+		       struct hw_wish *want, unsigned int n, bool force, struct err *e)
 {
 	const struct hw_words fresh = hw_fresh(pf);
 	struct hw_words vfs[VF_MAX];
-	int rc = n > pf->nic.totalvfs ? err_set(e, -ERANGE, "%s has %u VFs at most, not %u",
-						pf->name, pf->nic.totalvfs, n)
-				      : vfs_unused(pf, link->n_vfs, e);
+	int rc;
 
-	if (rc || n == link->n_vfs)
+	if (n == link->n_vfs)
+		return 0;
+	if (n > pf->nic.totalvfs) /* untold is more than any */
+		return err_set(e, -ERANGE, "%s has %u VFs at most, not %u", pf->name,
+			       pf->nic.totalvfs, n);
+	rc = force ? 0 : vfs_unused(pf, link->n_vfs, e);
+	if (rc)
 		return rc;
 	for (unsigned int i = 0; i < link->n_vfs; i++)
 		vfs[i] = link->vfs[i].words;
@@ -86,7 +91,7 @@ static int plan_pf(struct hw_plan *plan, const struct hw_pf *pf, const struct hw
 		if (said & bits[i])
 			rc = hw_plan_add(plan, &steps[i], e);
 	if (!rc && said & 1U << PF_FIELD_NUMVFS)
-		rc = plan_number(plan, pf, link, want, c->numvfs, e);
+		rc = plan_number(plan, pf, link, want, c->numvfs, said >> PF_FIELD_FORCE & 1, e);
 	return rc;
 }
 
@@ -221,36 +226,47 @@ int hw_pf_add(void *ctx, const struct pf_config *want, uint32_t said, struct err
 	return rc;
 }
 
+/* The steps to a NIC as it was before anybody asked for VFs: none. */
+static int plan_reset(struct hw *hw, struct hw_pf *pf, struct hw_plan *plan, struct hw_wish *want,
+		      struct err *e)
+{
+	const struct hw_link *link;
+	int rc = hw_look(hw, pf, HW_ASK_SETTINGS, &link, e);
+
+	return rc ?: plan_number(plan, pf, link, want, 0, false, e);
+}
+
 /**
- * hw_pf_del() - struct pf_ops.pf_del: serve it no more; the NIC stays as it is
- * @ctx:  struct hw
- * @name: PF
- * @e:    names what still uses it
+ * hw_pf_del() - struct pf_ops.pf_del: serve it no more
+ * @ctx:   struct hw
+ * @name:  PF
+ * @reset: its VFs go, else the NIC stays as it is
+ * @e:     names what still uses it
  *
- * Return: 0, -ENODEV, -EBUSY, or the errno of the state file.
+ * Return: 0, -ENODEV, -EBUSY, the kernel's errno, or that of the state file.
  * Context: control.
  */
-int hw_pf_del(void *ctx, const char *name, struct err *e)
+int hw_pf_del(void *ctx, const char *name, bool reset, struct err *e)
 {
 	struct hw *hw = ctx;
 	struct hw_pf *pf = hw_find(hw, name, e);
+	auto_free struct hw_wish *want = NULL;
+	struct hw_plan plan = { 0 };
 	unsigned int at = 0;
-	int rc;
+	int rc = pf ? vfs_unused(pf, VF_MAX, e) : -ENODEV;
 
-	if (!pf)
-		return -ENODEV;
-	rc = vfs_unused(pf, VF_MAX, e);
+	if (rc || !(want = wish_copy(pf, e)))
+		return rc ?: -ENOMEM;
+	rc = reset ? plan_reset(hw, pf, &plan, want, e) : 0;
+	pf->leaving = true;
+	rc = rc ?: hw_change(hw, pf, &plan, &want, e);
+	pf->leaving = false;
+	hw_plan_fini(&plan);
 	if (rc)
 		return rc;
 	while (hw->pfs[at] != pf)
 		at++;
 	hw->pfs[at] = hw->pfs[--hw->n_pfs];
-	rc = hw_state_save(hw, e);
-	if (rc) {
-		hw->pfs[hw->n_pfs++] = hw->pfs[at];
-		hw->pfs[at] = pf;
-		return rc;
-	}
 	hw_pf_free(pf);
 	return 0;
 }

@@ -103,6 +103,11 @@ static json_t *undo_to_json(const struct hw_plan *plan, const struct hw_pf *pf)
 	return json_pack("{s:s, s:O}", "nic", pf->nic.address, "steps", steps);
 }
 
+static bool is_kept(const struct hw *hw, const struct hw_pf *pf)
+{
+	return !pf->adding && (!pf->leaving || hw->doing);
+}
+
 /**
  * hw_state_save() - Write the state file anew
  * @hw: room; with what is being done, the file says how it is taken back
@@ -119,7 +124,7 @@ int hw_state_save(const struct hw *hw, struct err *e)
 
 	boot_id(boot);
 	for (unsigned int i = 0; i < hw->n_pfs; i++)
-		if (!hw->pfs[i]->adding && json_array_append_new(pfs, pf_to_json(hw->pfs[i])))
+		if (is_kept(hw, hw->pfs[i]) && json_array_append_new(pfs, pf_to_json(hw->pfs[i])))
 			return err_set(e, -ENOMEM, "out of memory");
 	root = json_pack("{s:i, s:s, s:O}", "version", STATE_VERSION, "boot", boot, "pfs", pfs);
 	if (root && hw->doing &&

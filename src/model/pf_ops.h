@@ -39,7 +39,8 @@ struct pf_ops {
 
 	/* @said: bits by enum pf_field of what was asked for; the rest of @want is the default. */
 	int (*pf_add)(void *ctx, const struct pf_config *want, uint32_t said, struct err *e);
-	int (*pf_del)(void *ctx, const char *pf, struct err *e);
+	/* @reset: a NIC has no VFs afterwards; else it stays as it is. */
+	int (*pf_del)(void *ctx, const char *pf, bool reset, struct err *e);
 	int (*pf_set)(void *ctx, const char *pf, const struct pf_change *change, struct err *e);
 	/* Names into out[max]; returns how many there are. */
 	int (*pf_list)(void *ctx, char (*out)[PF_NAME_LEN + 1], unsigned int max);

@@ -15,6 +15,17 @@ PLANS = int(os.environ.get('ANYVF_HW_PLANS', 50))  # tests/lab/soak has more of 
 CUTS = int(os.environ.get('ANYVF_HW_CUTS', 5))
 
 
+# What the agent writes.
+LEASE = """
+import json, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect('/run/anyvf/hwd.sock')
+s.sendall(json.dumps({'jsonrpc': '2.0', 'id': 1, 'method': 'pf.set', 'params': {
+    'pf': sys.argv[1], 'by_agent': True, 'vfs': [{'vf': 2, 'set': {'port_id': 'p'}}]}}).encode() + b'\\n')
+assert 'result' in json.loads(s.makefile().readline())
+"""
+
+
 class Nic:
     """A netdevsim that anyvf-hwd serves."""
 
@@ -174,6 +185,25 @@ def test_another_number_of_vfs_keeps_those_that_stay(nic):
     assert len(nic.vfs()) == N_VFS and nic.vfs()[1] == kept
     nic.anyvf('pf', 'set', nic.dev, 'numvfs', 200, code=1)
     assert nic.vfs()[1] == kept
+    nic.anyvf('vf', 'set', nic.dev, 2, 'port_id', 'p', code=255)  # the agent's word
+    nic.lab.run('python3', '-c', LEASE, nic.dev)
+    assert 'vf 2 is leased to port p' in nic.anyvf('pf', 'set', nic.dev, 'numvfs', 4, code=1).err
+    assert nic.vfs()[1] == kept and len(nic.vfs()) == N_VFS
+    nic.anyvf('pf', 'set', nic.dev, 'numvfs', 4, 'force')
+    assert len(nic.vfs()) == 4 and nic.vfs()[1] == kept and nic.shown(2)['config']['port_id'] == 'p'
+    nic.anyvf('vf', 'release', nic.dev, 2)
+    nic.anyvf('pf', 'set', nic.dev, 'numvfs', N_VFS)
+
+
+def test_reset_leaves_a_nic_without_vfs(nic):
+    nic.set('vf', 1, 'vlan', 7)
+    nic.anyvf('pf', 'del', nic.dev, 'reset')
+    try:
+        assert not json.loads(nic.kernel())[0].get('vfinfo_list')
+        assert json.loads(nic.anyvf('-j', 'pf', 'show').out) == []
+    finally:
+        nic.anyvf('pf', 'add', nic.dev, 'hw', 'numvfs', N_VFS)
+    assert nic.vfs()[1]['vlan_list'] == [{}]
 
 
 def line(rng):

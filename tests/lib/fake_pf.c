@@ -95,7 +95,7 @@ static int fake_add(void *ctx, const struct pf_config *want, uint32_t said, stru
 	return 0;
 }
 
-static int fake_del(void *ctx, const char *pf, struct err *e)
+static int fake_del(void *ctx, const char *pf, bool reset, struct err *e)
 {
 	struct fake_pfs *f = ctx;
 

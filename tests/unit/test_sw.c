@@ -1173,7 +1173,7 @@ static void a_state_file_that_cannot_be_written_fails_the_command_whole(void **s
 	assert_true(pf_words(w, "numvfs 4 uplink dev uplink_arg eth9") < 0);
 	assert_true(sw_ops.vf_attach(w->sw, "p2p1", 0, &vhost, NULL) < 0);
 	assert_true(sw_ops.pf_add(w->sw, &other, 0, NULL) < 0);
-	assert_true(sw_ops.pf_del(w->sw, "p2p1", NULL) < 0);
+	assert_true(sw_ops.pf_del(w->sw, "p2p1", false, NULL) < 0);
 	assert_true(sw_ops.svc_add(w->sw, &svc, NULL) < 0);
 	assert_true(sw_ops.mirror_add(w->sw, &mirror, NULL) < 0);
 	assert_int_equal(fake.publishes, publishes);
@@ -1330,7 +1330,7 @@ static bool next_change(struct world *w, unsigned int number)
 	case 12:
 		return !pf_words(w, "numvfs 2 mtu 1500");
 	case 13:
-		return !sw_ops.pf_del(w->sw, "p2p2", NULL);
+		return !sw_ops.pf_del(w->sw, "p2p2", false, NULL);
 	default:
 		return false;
 	}
@@ -1506,10 +1506,10 @@ static void numvfs_changes_online_but_not_below_a_vf_in_use(void **state)
 	assert_int_equal(pf_words(w, "numvfs 2"), -EBUSY);
 	assert_non_null(strstr(w->e.msg, "1234"));
 	assert_int_equal(pf_words(w, "numvfs 3"), 0);
-	assert_int_equal(sw_ops.pf_del(w->sw, "p2p1", NULL), -EBUSY);
+	assert_int_equal(sw_ops.pf_del(w->sw, "p2p1", false, NULL), -EBUSY);
 	assert_int_equal(sw_ops.vf_release(w->sw, "p2p1", 2, NULL), 0);
 	assert_int_equal(pf_words(w, "numvfs 0"), 0);
-	assert_int_equal(sw_ops.pf_del(w->sw, "p2p1", NULL), 0);
+	assert_int_equal(sw_ops.pf_del(w->sw, "p2p1", false, NULL), 0);
 	for (unsigned int i = 0; i < VEB_PORTS_MAX; i++)
 		assert_false(w->sw->ids[i]);
 }
@@ -1917,7 +1917,7 @@ static void mirrors_cross_pfs_and_are_refused_by_name(void **state)
 	strcpy(m.to_pf, "p2p1");
 	m.to_vf = 0;
 	assert_int_equal(sw_ops.mirror_add(w->sw, &m, NULL), -EINVAL);
-	assert_int_equal(sw_ops.pf_del(w->sw, "p2p2", NULL), -EBUSY);
+	assert_int_equal(sw_ops.pf_del(w->sw, "p2p2", false, NULL), -EBUSY);
 	assert_int_equal(sw_ops.mirror_del(w->sw, "m", NULL), 0);
 	assert_int_equal(sw_ops.mirror_del(w->sw, "m", NULL), -ENOENT);
 }
@@ -2031,7 +2031,7 @@ static void a_mirrors_new_words_are_in_force_and_saved(void **state)
 						   1 << MIRROR_FIELD_FROM_VLAN,
 					   NULL),
 			 0);
-	assert_int_equal(sw_ops.pf_del(w->sw, "p2p1", NULL), -EBUSY);
+	assert_int_equal(sw_ops.pf_del(w->sw, "p2p1", false, NULL), -EBUSY);
 	world_restart(w);
 	assert_int_equal(sw_ops.mirror_get(w->sw, 0, &info), 0);
 	assert_int_equal(info.config.from, MIRROR_FROM_VLAN);
@@ -2295,7 +2295,7 @@ static int random_command(struct world *w, unsigned int *seed)
 	case 0:
 		return sw_ops.pf_add(w->sw, &c, 0, NULL);
 	case 1:
-		return rand_r(seed) % 4 ? 0 : sw_ops.pf_del(w->sw, pf, NULL);
+		return rand_r(seed) % 4 ? 0 : sw_ops.pf_del(w->sw, pf, false, NULL);
 	case 2:
 		return pf_words(w, text);
 	case 3:

@@ -250,7 +250,7 @@ int sw_publish(struct sw *sw, struct err *e);
 
 /* control/pf.c */
 int sw_pf_add(void *ctx, const struct pf_config *want, uint32_t said, struct err *e);
-int sw_pf_del(void *ctx, const char *name, struct err *e);
+int sw_pf_del(void *ctx, const char *name, bool reset, struct err *e);
 int sw_pf_set(void *ctx, const char *name, const struct pf_change *change, struct err *e);
 int sw_pf_list(void *ctx, char (*out)[PF_NAME_LEN + 1], unsigned int max);
 int sw_pf_get(void *ctx, const char *name, struct pf_info *out, struct err *e);

@@ -139,12 +139,13 @@ static int vfs_unused(struct sw *sw, const struct sw_pf *pf, unsigned int first,
  * sw_pf_del() - struct pf_ops.pf_del
  * @ctx:  struct sw
  * @name: PF
+ * @reset: unused: it goes with all it had
  * @e:    names what still uses it
  *
  * Return: 0, -ENODEV, -EBUSY, or errors of the state file.
  * Context: control.
  */
-int sw_pf_del(void *ctx, const char *name, struct err *e)
+int sw_pf_del(void *ctx, const char *name, bool reset, struct err *e)
 {
 	struct sw *sw = ctx;
 	struct sw_pf *pf = sw_pf_find(sw, name, e);
@@ -278,6 +279,9 @@ static int pf_set_check(struct sw *sw, const struct sw_pf *pf, struct pf_config 
 
 	if (change->changed & 1U << PF_FIELD_NAME && strcmp(change->want.name, pf->config.name))
 		return err_set(e, -EOPNOTSUPP, "a PF cannot be renamed");
+	if (change->changed & 1U << PF_FIELD_FORCE && !(change->changed & 1U << PF_FIELD_UPLINK))
+		return err_set(e, -EOPNOTSUPP, "\"numvfs N force\" is for NICs' PFs: of a software "
+					       "PF no VF goes but those above N");
 	fields_apply(pf_fields, want, &change->want, change->changed);
 	rc = drift_check(want, e);
 	if (rc)
