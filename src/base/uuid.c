@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <sys/random.h>
 
 /**
@@ -26,15 +25,19 @@ void rand_bytes(void *out, size_t size)
  */
 void uuid_new(char out[UUID_STR_LEN])
 {
+	static const char digits[] = "0123456789abcdef";
 	uint8_t b[16];
 
 	rand_bytes(b, sizeof(b));
 	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
 	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-	snprintf(out, UUID_STR_LEN,
-		 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
-		 b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
-		 b[15]);
+	for (unsigned int i = 0; i < sizeof(b); i++) { /* each request has one: no printf() */
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*out++ = '-';
+		*out++ = digits[b[i] >> 4];
+		*out++ = digits[b[i] & 15];
+	}
+	*out = '\0';
 }
 
 /**

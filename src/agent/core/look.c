@@ -33,10 +33,13 @@ static bool switch_keep(struct agent *a, struct look *l)
 			return false;
 		log_warn("the switch is gone", "why=\"%s\"", l->e.msg);
 		pfs_view_free(take(a->view));
+		json_decref(take(a->inventory));
 		return true;
 	}
 	if (!a->view)
 		log_info("the switch is there", "pfs=%u", l->view->n_pfs);
+	if (a->view != l->view) /* else it is the one there was, by another reference */
+		json_decref(take(a->inventory));
 	pfs_view_free(a->view);
 	a->view = take(l->view);
 	a->view_ms = loop_now_ms();

@@ -163,13 +163,15 @@ static int put(struct agent *a, struct entity *x, json_t *body)
 }
 
 /* All that is to be said of this host; NULL when out of memory. */
-static json_t *describe_host(const struct agent *a)
+static json_t *describe_host(struct agent *a)
 {
 	json_t *body = host_capacity(a->dir);
 	char address[HOST_ADDRESS_LEN];
 
 	host_address(address);
-	json_object_set_new(body, "pfs", pfs_to_inventory(a->view, a->opts.mappings));
+	if (!a->inventory)
+		a->inventory = pfs_to_inventory(a->view, a->opts.mappings);
+	json_object_set(body, "pfs", a->inventory);
 	json_object_set_new(body, "hypervisor",
 			    json_pack("{s:s,s:I,s:s}", "type", "QEMU", "version",
 				      (json_int_t)a->virt_version, "host_ip", address));
