@@ -32,6 +32,7 @@ class Nic:
     def __init__(self, lab):
         self.lab = lab
         self.boot()
+        self.untouched = self.vfs()[0]
         self.start()
         lab.run('anyvf', 'pf', 'add', self.dev, 'hw')
 
@@ -77,9 +78,8 @@ def nic(hw):  # noqa: F811
 def fresh(nic):
     """Every VF at its defaults, asked for nothing, before a test."""
     yield
-    untouched = nic.vfs()[N_VFS - 1]
     for vf in nic.vfs():
-        if {**vf, 'vf': 0} != {**untouched, 'vf': 0}:
+        if {**vf, 'vf': 0} != nic.untouched:
             nic.anyvf('vf', 'release', nic.dev, vf['vf'])
 
 
