@@ -135,6 +135,15 @@ const struct cli_object cli_objects[] = {
 	  .usage = "anyvf [-j [-p]] top [PF] [sort all|rx|tx|rx-pps|tx-pps|drops|mirrored]\n"
 		   "          [every SECONDS] [count N]\n",
 	  .more = "sort every count all rx tx rx-pps tx-pps drops mirrored" },
+	{ .word = "export",
+	  .run = cli_export,
+	  .help = "this host's PFs, VFs, service ports and mirrors as one file",
+	  .usage = "anyvf export\n" },
+	{ .word = "diff",
+	  .run = cli_diff,
+	  .help = "what is other here than in such a file",
+	  .usage = "anyvf [-j [-p]] diff FILE|-    (exit code 0: nothing, 2: something, "
+		   "1: an error)\n" },
 	{ .word = "up",
 	  .run = cli_up,
 	  .help = "start the daemons, and libvirt if nobody did; make the configured PFs",
