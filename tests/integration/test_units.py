@@ -14,7 +14,7 @@ from conftest import BUILD, DAEMONS, PATIENCE, ROOT, need_root, run
 sys.path.insert(0, str(ROOT / 'tests' / 'lab'))
 from lab import host  # noqa: E402
 
-LIMITS = {'apid': 1.5, 'swd': 3.3, 'agentd': 4.0}
+LIMITS = {'apid': 1.5, 'swd': 3.3, 'hwd': 2.5, 'agentd': 4.0}
 
 
 def analyze(*words):
@@ -50,10 +50,10 @@ CHECK = """#!/bin/sh
 exec >/dev/ttyS1 2>&1
 main() { systemctl show --value -p MainPID "anyvf-$1"; }
 child() { cat "/proc/$1/task/$1/children"; }
-for unit in swd apid agentd; do echo "$unit $(systemctl is-active anyvf-$unit)"; done
+for unit in swd hwd apid agentd; do echo "$unit $(systemctl is-active anyvf-$unit)"; done
 swd=$(main swd)
 child=$(child $swd)
-for pid in $(main apid) $swd $child $(child $(main agentd)); do
+for pid in $(main apid) $(main hwd) $swd $child $(child $(main agentd)); do
 	sed -n 's/^Uid:\\t\\([0-9]*\\).*/\\1/p; s/^CapEff:\\t//p; s/^Seccomp:\\t//p' /proc/$pid/status | tr '\\n' ' '
 	echo
 done
@@ -74,6 +74,10 @@ until [ "$(main swd)" != "$swd" ] && [ "$(systemctl is-active anyvf-swd)" = acti
 anyvf vf show p2p1 0 && echo "up again"
 anyvf vf show p2p1 2
 ls -l /var/lib/anyvf/swd.json
+modprobe netdevsim && echo 1 1 > /sys/bus/netdevsim/new_device
+nic=$(ls /sys/bus/netdevsim/devices/netdevsim1/net)
+anyvf pf add $nic hw numvfs 2 && anyvf link set $nic vf 1 vlan 7 && ip link show $nic
+ls -l /var/lib/anyvf/hwd.json
 echo END
 """
 
@@ -94,8 +98,8 @@ def guest_files(top):
         (units / name).symlink_to('/dev/null')
     (sbin / 'check').write_text(CHECK)
     (sbin / 'check').chmod(0o755)
-    (units / 'check.service').write_text('[Unit]\nWants=anyvf-apid.service anyvf-swd.service anyvf-agentd.service\n'
-                                         'After=anyvf-apid.service anyvf-swd.service anyvf-agentd.service\n'
+    (units / 'check.service').write_text('[Unit]\nWants=anyvf-apid.service anyvf-swd.service anyvf-hwd.service anyvf-agentd.service\n'
+                                         'After=anyvf-apid.service anyvf-swd.service anyvf-hwd.service anyvf-agentd.service\n'
                                          '[Service]\nType=oneshot\nExecStart=/usr/local/sbin/check\n')
 
 
@@ -129,7 +133,7 @@ def test_the_daemons_live_in_their_units(tmp_path):
     said, console = boot(top, tmp_path)
     uid = {name: str(pwd.getpwnam(name).pw_uid) for name in ('anyvf', 'anyvf-swd', 'anyvf-api', 'anyvf-agent')}
     nothing = '0' * 16 + ' 2'
-    for line in ('swd active', 'apid active', 'agentd active', f'{uid["anyvf-api"]} {nothing}', f'{uid["anyvf-swd"]} 00000000002831e0 2',
-                 f'{uid["anyvf"]} {nothing}', f'{uid["anyvf-agent"]} {nothing}', "root's process is outside", 'the agent is inside',
+    for line in ('swd active', 'hwd active', 'apid active', 'agentd active', f'{uid["anyvf-api"]} {nothing}', f'{uid["anyvf-swd"]} 00000000002831e0 2',
+                 f'{uid["anyvf"]} {nothing}', r'0 0000000000001003 2', r'    vf 1 .*, vlan 7, .*', r'-rw------- .* root root .*/hwd.json', f'{uid["anyvf-agent"]} {nothing}', "root's process is outside", 'the agent is inside',
                  r'.* anyvf-swd libvirt-qemu .* p2p1-1', r'\d+: t0: <.*', 'file a', 'back', 'up again', r'p2p1 vf 2: tap t2 netns \d+, there.*', r'.* anyvf-swd anyvf-swd .*/swd.json', 'END'):
         assert re.search(f'^{line} *\r?$', said, re.M), line + '\n' + said + console[-6000:]
