@@ -34,6 +34,45 @@ static int wishes_put(struct hw *hw, struct hw_pf *pf, struct hw_wish **next, st
 	return rc;
 }
 
+/* A driver may round a rate: what it tells of those that were just set is no drift. */
+static void rates_note(struct hw *hw, struct hw_pf *pf, const struct hw_plan *plan,
+		       struct hw_wish *next)
+{
+	const struct hw_link *link;
+
+	for (unsigned int i = 0; i < plan->n; i++) {
+		const struct hw_step *s = &plan->steps[i];
+		struct hw_vf_wish *w =
+			s->op == HW_OP_VF && s->attr == HW_ATTR_RATE ? &next->vfs[s->vf] : NULL;
+
+		if (!w || hw_look(hw, pf, HW_ASK_SETTINGS, &link, &(struct err){ 0 }) ||
+		    s->vf >= link->n_vfs)
+			continue;
+		w->max_tx_told = link->vfs[s->vf].words.max_tx_mbit;
+		w->min_tx_told = link->vfs[s->vf].words.min_tx_mbit;
+		w->rounded = w->max_tx_told != w->config.max_tx_mbit ||
+			     w->min_tx_told != w->config.min_tx_mbit;
+	}
+}
+
+/* What a plan has done is not owed any more. */
+static void settle(struct hw_pf *pf, const struct hw_plan *plan)
+{
+	static const uint32_t own[] = { [HW_OP_NUMVFS] = 1U << PF_FIELD_NUMVFS,
+					[HW_OP_MTU] = 1U << PF_FIELD_MTU,
+					[HW_OP_MAC] = 1U << PF_FIELD_MAC,
+					[HW_OP_UP] = 1U << PF_FIELD_UP };
+
+	for (unsigned int i = 0; i < plan->n; i++) {
+		const struct hw_step *s = &plan->steps[i];
+
+		if (s->op == HW_OP_VF)
+			pf->vf_due[s->vf].owed &= ~hw_attrs[s->attr].fields;
+		else
+			pf->due.owed &= ~own[s->op];
+	}
+}
+
 /**
  * hw_change() - Do a plan, and make wishes those of a PF; or none of it
  * @hw:   room
@@ -49,26 +88,53 @@ int hw_change(struct hw *hw, struct hw_pf *pf, const struct hw_plan *plan, struc
 	      struct err *e)
 {
 	struct hw_doer with = doer(hw, pf);
-	int rc = 0;
+	int rc;
 
-	if (plan->n) {
-		hw->doing = plan;
-		hw->doing_to = pf;
-		rc = hw_state_save(hw, e);
-		rc = rc ?: hw_plan_run(plan, hw_step_do, &with, e);
-		hw->doing = NULL;
-		/* Some drivers deny words while there is no VF, so they are asked anew. */
-		hw_place(hw, pf, &(struct err){ 0 });
-	}
+	if (!plan->n)
+		return wishes_put(hw, pf, next, e);
+	hw->doing = plan;
+	hw->doing_to = pf;
+	rc = hw_state_save(hw, e);
+	hw->doing = NULL;
+	if (rc)
+		return rc; /* nothing was done */
+	rc = hw_plan_run(plan, hw_step_do, &with, e);
+	/* Some drivers deny words while there is no VF, so they are asked anew. */
+	hw_place(hw, pf, &(struct err){ 0 });
 	if (!rc) {
+		rates_note(hw, pf, plan, *next);
 		rc = wishes_put(hw, pf, next, e);
-		if (rc)
+		if (!rc)
+			settle(pf, plan);
+		else
 			hw_plan_undo(plan, plan->n, hw_step_do, &with, e);
+		hw_forget(pf);
 	}
+	pf->leaving &= !rc;
 	/* Else the next start would go back once more, by then perhaps from something else. */
-	if (rc && plan->n && hw_state_save(hw, NULL))
+	if (rc && hw_state_save(hw, NULL))
 		log_err("the state file still says how to take back what was taken back",
 			"pf=%s file=%s", pf->name, hw->opts.state);
+	return rc;
+}
+
+/* Steps of which nobody knows whether they were done; none of a VF that there is not was. */
+struct recovery {
+	struct hw_doer with;
+	uint32_t numvfs;
+};
+
+static int recover_step(void *arg, const struct hw_step *step, const struct hw_value *to,
+			struct err *e)
+{
+	struct recovery *r = arg;
+	int rc;
+
+	if (step->op == HW_OP_VF && step->vf >= r->numvfs)
+		return 0;
+	rc = hw_step_do(&r->with, step, to, e);
+	if (!rc && step->op == HW_OP_NUMVFS)
+		r->numvfs = to->number;
 	return rc;
 }
 
@@ -84,74 +150,18 @@ void hw_recover(struct hw *hw, const struct hw_undo *undo)
 	struct err e = { 0 };
 	auto_of(hw_pf_free) struct hw_pf *pf =
 		hw_pf_new(undo->address, &e); /* it may be none yet */
+	int rc = pf ? hw_place(hw, pf, &e) : -ENOMEM;
 
-	if (pf && !hw_place(hw, pf, &e)) {
-		struct hw_doer with = doer(hw, pf);
+	if (!rc) {
+		struct recovery r = { doer(hw, pf), pf->nic.numvfs };
 
-		hw_plan_undo(&undo->plan, undo->plan.n, hw_step_do, &with, &e);
+		rc = hw_plan_undo(&undo->plan, undo->plan.n, recover_step, &r, &e);
 	}
-	log_warn("a change that was cut off was taken back", "pf=%s steps=%u error=\"%s\"",
-		 pf ? pf->name : undo->address, undo->plan.n, e.msg);
-}
-
-/* The words of one VF that are not as asked for; after a boot none is, whatever is seen. */
-static void enforce_vf(struct hw *hw, struct hw_pf *pf, unsigned int vf, bool booted)
-{
-	struct hw_words old, want;
-	const struct hw_link *link;
-	struct hw_plan plan = { 0 };
-	struct hw_doer with = doer(hw, pf);
-	struct err e = { 0 };
-	uint32_t drift;
-
-	if (hw_look(hw, pf, HW_ASK_SETTINGS, &link, &e) || vf >= link->n_vfs)
-		return;
-	drift = booted ? pf->wish->vfs[vf].fields & HW_WORDS : hw_drift(pf, link, vf);
-	old = link->vfs[vf].words;
-	want = old;
-	if (drift) {
-		struct vf_config c = pf->wish->vfs[vf].config;
-
-		hw_words_to(&old, link->vfs[vf].told & ~drift, &c);
-		hw_words_from(&c, &want);
-	}
-	if (hw_plan_vf(&plan, vf, &old, &want, drift, &e) ||
-	    hw_plan_run(&plan, hw_step_do, &with, &e))
-		log_err("a VF is not as it was asked for", "pf=%s vf=%u error=\"%s\"", pf->name, vf,
-			e.msg);
-	if (plan.n)
-		hw_forget(pf);
-	hw_plan_fini(&plan);
-}
-
-/**
- * hw_enforce() - Make a PF what was asked for, as far as the device does it
- * @hw: room
- * @pf: PF
- * @booted: nothing is as it was asked for; else what has drifted counts alone
- *
- * VFs that are missing altogether, as after a boot, are made; where there is another number of them
- * they may be in use, and it stays. What is refused is logged; the rest is done.
- *
- * Context: control.
- */
-void hw_enforce(struct hw *hw, struct hw_pf *pf, bool booted)
-{
-	const struct hw_wish *wish = pf->wish;
-	const struct hw_link *link;
-	struct err e = { 0 };
-
-	if (hw_look(hw, pf, HW_ASK_SETTINGS, &link, &e)) {
-		log_err("a PF is not here", "pf=%s nic=%s error=\"%s\"", pf->name, pf->nic.address,
-			e.msg);
-		return;
-	}
-	if (wish->fields & 1U << PF_FIELD_NUMVFS && !link->n_vfs && wish->config.numvfs) {
-		if (hw_nic_set_numvfs(hw->opts.sysfs, &pf->nic, wish->config.numvfs, &e))
-			log_err("VFs cannot be made", "pf=%s error=\"%s\"", pf->name, e.msg);
-		hw_forget(pf);
-	}
-	for (unsigned int vf = 0; vf < VF_MAX; vf++)
-		if (wish->vfs[vf].fields & HW_WORDS)
-			enforce_vf(hw, pf, vf, booted);
+	if (rc)
+		log_err("a change that was cut off is not taken back, or not all of it",
+			"pf=%s nic=%s steps=%u error=\"%s\"", pf ? pf->name : "", undo->address,
+			undo->plan.n, e.msg);
+	else
+		log_warn("a change that was cut off was taken back", "pf=%s steps=%u", pf->name,
+			 undo->plan.n);
 }

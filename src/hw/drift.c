@@ -10,17 +10,6 @@
 #include "base/log.h"
 #include "hw/model.h"
 
-/* The PF's own words as the kernel has them. */
-static void pf_is(const struct hw_pf *pf, const struct hw_link *link, struct pf_config *out)
-{
-	*out = pf->wish->config;
-	out->numvfs = (uint16_t)link->n_vfs;
-	out->mtu = (uint16_t)MIN(link->mtu, (uint32_t)UINT16_MAX);
-	out->up = link->up;
-	if (!mac_is_zero(&out->mac)) /* else any */
-		out->mac = link->mac;
-}
-
 /* Notes when each row of @drift was seen first. Returns those that are new. */
 static uint32_t note(uint64_t *since, unsigned int n, uint32_t drift)
 {
@@ -63,30 +52,37 @@ static void vf_is(const struct hw_pf *pf, const struct hw_link *link, unsigned i
 	hw_words_to(&link->vfs[vf].words, link->vfs[vf].told, out);
 }
 
-/* Returns whether anything is not as it was asked for. */
-static bool look_at(struct hw_pf *pf, const struct hw_link *link)
+static void look_at(struct hw_pf *pf, const struct hw_link *link)
 {
 	const struct hw_wish *wish = pf->wish;
 	struct pf_config pf_now;
 	struct vf_config now;
-	uint32_t drift;
-	bool any;
+	uint32_t drift = hw_own_drift(pf, link, &pf_now);
 
-	pf_is(pf, link, &pf_now);
-	drift = wish->fields & fields_diff(pf_fields, &wish->config, &pf_now);
 	say(pf, pf_fields, note(pf->pf_since, PF_FIELD_N, drift), &wish->config, &pf_now, -1);
-	any = drift;
 	for (unsigned int vf = 0; vf < VF_MAX; vf++) {
 		/* Of VFs that are gone, their number says it. */
 		drift = vf < link->n_vfs ? hw_drift(pf, link, vf) : 0;
-		any |= drift;
 		drift = note(pf->since[vf], VF_FIELD_TRUNK, drift);
 		if (!drift)
 			continue;
 		vf_is(pf, link, vf, &now);
 		say(pf, vf_fields, drift, &wish->vfs[vf].config, &now, (int)vf);
 	}
-	return any;
+}
+
+/* One PF; -ENODEV: it is gone. */
+static int watch_pf(struct hw *hw, struct hw_pf *pf, struct err *e)
+{
+	const struct hw_link *link;
+	int rc = hw_look(hw, pf, HW_ASK_SETTINGS, &link, e);
+
+	if (rc)
+		return rc;
+	look_at(pf, link);
+	hw_enforce(hw, pf);
+	hw->stale |= pf->owes_saved != hw_owes(pf);
+	return 0;
 }
 
 /**
@@ -98,22 +94,21 @@ static bool look_at(struct hw_pf *pf, const struct hw_link *link)
 void hw_watch(void *arg)
 {
 	struct hw *hw = arg;
-	const struct hw_link *link;
 
 	for (unsigned int i = 0; i < hw->n_pfs; i++) {
 		struct hw_pf *pf = hw->pfs[i];
-		bool was_here = pf->ifindex;
 		struct err e = { 0 };
+		int rc = watch_pf(hw, pf, &e);
 
-		if (hw_look(hw, pf, HW_ASK_SETTINGS, &link, &e)) {
-			if (was_here)
-				log_err("a PF is gone", "pf=%s nic=%s error=\"%s\"", pf->name,
-					pf->nic.address, e.msg);
-			continue;
-		}
-		if (look_at(pf, link) && pf->wish->config.drift == PF_DRIFT_REPAIR)
-			hw_enforce(hw, pf, false);
+		if (rc && !pf->said_gone)
+			log_err("a PF is gone", "pf=%s nic=%s error=\"%s\"", pf->name,
+				pf->nic.address, e.msg);
+		else if (!rc && pf->said_gone)
+			log_info("a PF is here again", "pf=%s nic=%s", pf->name, pf->nic.address);
+		pf->said_gone = rc;
 	}
+	if (hw->stale)
+		hw_state_save(hw, NULL);
 }
 
 /* The i-th of a table's rows that drift; @i is counted down. Returns its number, or -1. */
@@ -156,7 +151,7 @@ int hw_pf_drift(void *ctx, const char *name, unsigned int i, struct pf_drift_inf
 	*out = (struct pf_drift_info){ 0 };
 	row = nth(pf->pf_since, PF_FIELD_N, &i);
 	if (row >= 0) {
-		pf_is(pf, link, &pf_now);
+		hw_own_drift(pf, link, &pf_now);
 		out->field = (uint8_t)row;
 		out->since = pf->pf_since[row];
 		field_format(&pf_fields[row], &pf->wish->config, out->asked, sizeof(out->asked));

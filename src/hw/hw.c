@@ -101,16 +101,21 @@ static int start(struct hw *hw, struct err *e)
 	for (unsigned int i = 0; !rc && i < hw->n_pfs; i++) {
 		struct err why = { 0 };
 
-		if (hw_place(hw, hw->pfs[i], &why))
+		if (hw_place(hw, hw->pfs[i], &why)) {
+			hw->pfs[i]->said_gone = true;
 			log_err("a PF is not here", "pf=%s nic=%s error=\"%s\"", hw->pfs[i]->name,
 				hw->pfs[i]->nic.address, why.msg);
+		}
 	}
 	if (!rc && *undo.address)
 		hw_recover(hw, &undo);
 	/* After a boot nothing is as it was asked for; within one, somebody did what differs. */
-	for (unsigned int i = 0; !rc && !*undo.boot && i < hw->n_pfs; i++)
-		if (hw->pfs[i]->ifindex)
-			hw_enforce(hw, hw->pfs[i], true);
+	for (unsigned int i = 0; !rc && i < hw->n_pfs; i++) {
+		if (!*undo.boot)
+			hw_owe(hw->pfs[i]);
+		if (hw->pfs[i]->ifindex && hw_owes(hw->pfs[i]))
+			hw_enforce(hw, hw->pfs[i]);
+	}
 	hw_plan_fini(&undo.plan);
 	return rc ?: hw_state_save(hw, e);
 }

@@ -32,6 +32,9 @@ int hw_place(struct hw *hw, struct hw_pf *pf, struct err *e)
 		return rc;
 	pf->nic = nic;
 	pf->ifindex = nic.netdevs.list[0].ifindex;
+	if (pf->was && pf->was != pf->ifindex) /* made anew: nothing that was asked for is left */
+		hw_owe(pf);
+	pf->was = pf->ifindex;
 	snprintf(pf->name, sizeof(pf->name), "%s", nic.netdevs.list[0].name);
 	return 0;
 }
@@ -94,17 +97,68 @@ int hw_look(struct hw *hw, struct hw_pf *pf, enum hw_ask what, const struct hw_l
 struct hw_pf *hw_find(struct hw *hw, const char *name, struct err *e)
 {
 	const struct hw_link *link;
+	struct hw_pf *gone = NULL; /* another may have its name by now */
 
 	for (unsigned int i = 0; i < hw->n_pfs; i++) {
 		struct hw_pf *pf = hw->pfs[i];
 		struct err why = { 0 };
 
 		hw_look(hw, pf, HW_ASK_SETTINGS, &link, &why); /* it may have another name by now */
-		if (!strcmp(pf->name, name))
+		if (strcmp(pf->name, name))
+			continue;
+		if (pf->ifindex)
 			return pf;
+		gone = pf;
 	}
-	err_set(e, -ENODEV, "there is no PF %s", name);
-	return NULL;
+	if (!gone)
+		err_set(e, -ENODEV, "there is no PF %s", name);
+	return gone;
+}
+
+/**
+ * hw_words_now() - Words that a VF has, as far as is known
+ * @pf:   PF
+ * @link: what the kernel tells of it
+ * @vf:   number, of one that there is
+ * @out:  what the kernel tells; of the rest what was asked for, or what fresh VFs have
+ *
+ * Context: control; pure.
+ */
+void hw_words_now(const struct hw_pf *pf, const struct hw_link *link, unsigned int vf,
+		  struct hw_words *out)
+{
+	const struct hw_vf_wish *wish = &pf->wish->vfs[vf];
+	const struct hw_vf *v = &link->vfs[vf];
+	const struct hw_words fresh = hw_fresh(pf);
+	struct vf_config now = wish->config;
+
+	hw_words_to(&fresh, ~wish->fields, &now);
+	hw_words_to(&v->words, v->told, &now);
+	hw_words_from(&now, out);
+}
+
+/**
+ * hw_can() - Words whose attribute the driver takes
+ * @pf:     PF
+ * @fields: bits by enum vf_field
+ *
+ * Return: those of @fields. Context: control; pure.
+ */
+uint32_t hw_can(const struct hw_pf *pf, uint32_t fields)
+{
+	uint32_t can = 0;
+
+	for (unsigned int i = 0; i < HW_ATTR_N; i++)
+		if (hw_attrs[i].fields & pf->caps.fields)
+			can |= hw_attrs[i].fields;
+	return can & fields;
+}
+
+/* The driver rounds rates, and tells those that it told when they were set. */
+static bool is_rounded(const struct hw_vf_wish *wish, const struct hw_words *is)
+{
+	return wish->rounded && is->max_tx_mbit == wish->max_tx_told &&
+	       is->min_tx_mbit == wish->min_tx_told;
 }
 
 /**
@@ -129,12 +183,34 @@ uint32_t hw_drift(const struct hw_pf *pf, const struct hw_link *link, unsigned i
 	hw_words_from(&wish->config, &want);
 	if (mac_is_zero(&want.mac) || (wish->fields & 1U << VF_FIELD_TRUST && want.trust))
 		asked &= ~(1U << VF_FIELD_MAC);
-	for (unsigned int i = 0; i < HW_ATTR_N; i++)
-		if (!hw_attr_equal((enum hw_attr)i, &want, &link->vfs[vf].words)) {
-			struct vf_config is = wish->config;
+	for (unsigned int i = 0; i < HW_ATTR_N; i++) {
+		const struct hw_words *words = &link->vfs[vf].words;
+		struct vf_config is = wish->config;
 
-			hw_words_to(&link->vfs[vf].words, hw_attrs[i].fields, &is);
-			drift |= fields_diff(vf_fields, &wish->config, &is);
-		}
+		if (hw_attr_equal((enum hw_attr)i, &want, words) ||
+		    (i == HW_ATTR_RATE && is_rounded(wish, words)))
+			continue;
+		hw_words_to(words, hw_attrs[i].fields, &is);
+		drift |= fields_diff(vf_fields, &wish->config, &is);
+	}
 	return drift & asked & link->vfs[vf].told;
+}
+
+/**
+ * hw_own_drift() - Words of the PF itself that are not as they were asked for
+ * @pf:   PF
+ * @link: what the kernel tells of it
+ * @is:   gets the wishes with the kernel's words in them
+ *
+ * Return: bits by enum pf_field. Context: control; pure.
+ */
+uint32_t hw_own_drift(const struct hw_pf *pf, const struct hw_link *link, struct pf_config *is)
+{
+	*is = pf->wish->config;
+	is->numvfs = (uint16_t)link->n_vfs;
+	is->mtu = (uint16_t)MIN(link->mtu, (uint32_t)UINT16_MAX);
+	is->up = link->up;
+	if (!mac_is_zero(&is->mac)) /* else any */
+		is->mac = link->mac;
+	return pf->wish->fields & fields_diff(pf_fields, &pf->wish->config, is);
 }

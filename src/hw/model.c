@@ -52,3 +52,31 @@ void hw_pf_free(struct hw_pf *pf)
 	free(pf->wish);
 	free(pf);
 }
+
+/**
+ * hw_owe() - Nothing of what was asked for of a PF is left
+ * @pf: PF
+ *
+ * Context: control.
+ */
+void hw_owe(struct hw_pf *pf)
+{
+	pf->due = (struct hw_due){ .owed = pf->wish->fields & HW_PF_OWN };
+	for (unsigned int vf = 0; vf < VF_MAX; vf++)
+		pf->vf_due[vf] = (struct hw_due){ .owed = pf->wish->vfs[vf].fields & HW_WORDS };
+}
+
+/**
+ * hw_owes() - Is anything left to be made, whatever a PF's policy is?
+ * @pf: PF
+ *
+ * Return: true if so. Context: control.
+ */
+bool hw_owes(const struct hw_pf *pf)
+{
+	uint32_t owed = pf->due.owed & pf->wish->fields;
+
+	for (unsigned int vf = 0; vf < VF_MAX; vf++)
+		owed |= pf->vf_due[vf].owed & pf->wish->vfs[vf].fields;
+	return owed;
+}

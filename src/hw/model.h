@@ -17,12 +17,19 @@
 #include "hw/nic.h"
 #include "hw/plan.h"
 
+/* A PF's own words that the kernel has. */
+#define HW_PF_OWN                                                                                  \
+	(1U << PF_FIELD_MAC | 1U << PF_FIELD_MTU | 1U << PF_FIELD_UP | 1U << PF_FIELD_NUMVFS)
+
 /* What was asked for of one VF. */
 struct hw_vf_wish {
 	uint32_t fields; /* bits by enum vf_field: what of config was asked for */
 	struct vf_config config;
 	uint32_t by_agent;   /* settings the agent wrote last or before a hand did; enum vf_field */
 	uint32_t overridden; /* of these, the ones a hand changed since */
+	/* Rates that the driver told when others were set: it rounds. */
+	bool rounded;
+	uint32_t max_tx_told, min_tx_told;
 };
 
 /* What was asked for of a PF: a value. */
@@ -32,10 +39,21 @@ struct hw_wish {
 	struct hw_vf_wish vfs[VF_MAX];
 };
 
+/* What is left to make of what was asked for, of a VF or of the PF itself (enforce.c). */
+struct hw_due {
+	uint32_t owed;	/* words to be made whatever the PF's policy is: nothing of them was kept */
+	uint32_t tried; /* words that are tried again with the others alone */
+	uint32_t said;	/* words whose refusal is in the log */
+	uint32_t wait_ms; /* to the next try; 0: the first is at once */
+	uint64_t next_ms;
+};
+
 struct hw_pf {
 	char name[PF_NAME_LEN + 1]; /* of its netdev, as last seen */
 	struct hw_nic nic;	    /* as last seen; the PF is known by its address */
 	int ifindex;		    /* 0: the netdev is gone */
+	int was;		    /* ifindex that it had last; 0: none yet */
+	bool said_gone;		    /* the log says that it is */
 	bool adding;		    /* it is not in the state file yet */
 	bool leaving;		    /* it is there until what is being done to it is done */
 	struct hw_caps caps;
@@ -43,6 +61,8 @@ struct hw_pf {
 	uint64_t since[VF_MAX]
 		      [VF_FIELD_TRUNK]; /* drift of a VF's word was seen first then; 0: none */
 	uint64_t pf_since[PF_FIELD_N];	/* likewise of the PF's own */
+	struct hw_due due, vf_due[VF_MAX];
+	bool owes_saved;      /* the state file says that something is owed */
 	struct hw_link *link; /* what the kernel told; owned; NULL: not asked, or things changed */
 	uint64_t link_ms;     /* when */
 	enum hw_ask link_ask; /* with what */
@@ -57,6 +77,7 @@ struct hw {
 	const struct hw_plan
 		*doing; /* what is being done, to be taken back after a crash; or NULL */
 	const struct hw_pf *doing_to;
+	bool stale; /* the state file could not be written when it should have been */
 };
 
 /* What a state file says was under way. */
@@ -71,9 +92,11 @@ struct hw_pf *hw_pf_new(const char *address, struct err *e);
 void hw_pf_free(struct hw_pf *pf);
 AUTO_DEFINE(struct hw_pf *, hw_pf_free)
 void hw_forget(struct hw_pf *pf);
+void hw_owe(struct hw_pf *pf);
+bool hw_owes(const struct hw_pf *pf);
 
 /* state.c */
-int hw_state_save(const struct hw *hw, struct err *e);
+int hw_state_save(struct hw *hw, struct err *e);
 int hw_state_load(struct hw *hw, struct hw_undo *undo, struct err *e);
 
 /* look.c */
@@ -86,7 +109,11 @@ static inline struct hw_words hw_fresh(const struct hw_pf *pf)
 {
 	return (struct hw_words){ .spoofchk = pf->caps.driver->spoofchk };
 }
+void hw_words_now(const struct hw_pf *pf, const struct hw_link *link, unsigned int vf,
+		  struct hw_words *out);
+uint32_t hw_can(const struct hw_pf *pf, uint32_t fields);
 uint32_t hw_drift(const struct hw_pf *pf, const struct hw_link *link, unsigned int vf);
+uint32_t hw_own_drift(const struct hw_pf *pf, const struct hw_link *link, struct pf_config *is);
 
 /* drift.c */
 void hw_watch(void *hw);
@@ -97,7 +124,10 @@ int hw_pf_drift(void *ctx, const char *pf, unsigned int i, struct pf_drift_info 
 int hw_change(struct hw *hw, struct hw_pf *pf, const struct hw_plan *plan, struct hw_wish **next,
 	      struct err *e);
 void hw_recover(struct hw *hw, const struct hw_undo *undo);
-void hw_enforce(struct hw *hw, struct hw_pf *pf, bool booted);
+
+/* enforce.c */
+void hw_hurry(struct hw_pf *pf);
+void hw_enforce(struct hw *hw, struct hw_pf *pf);
 
 /* pf.c */
 int hw_pf_add(void *ctx, const struct pf_config *want, uint32_t said, struct err *e);

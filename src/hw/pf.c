@@ -34,17 +34,27 @@ static int pf_words_check(const struct hw_pf *pf, uint32_t said, struct err *e)
 	return 0;
 }
 
-/* Who would notice that VFs go, as all do where their number changes. */
-static int vfs_unused(const struct hw_pf *pf, unsigned int n, struct err *e)
+/* Who would notice that VFs go, as all @there do where their number becomes @keep. */
+static int vfs_unused(const struct hw_pf *pf, unsigned int there, unsigned int keep, struct err *e)
 {
-	for (unsigned int i = 0; i < n; i++)
-		if (*pf->wish->vfs[i].config.port_id)
+	for (unsigned int i = 0; i < VF_MAX; i++)
+		if ((i < there || i >= keep) && *pf->wish->vfs[i].config.port_id)
 			return err_set(
 				e, -EBUSY,
 				"%s vf %u is leased to port %s, and a NIC's number of VFs "
 				"changes by way of none (numvfs N force does it all the same)",
 				pf->name, i, pf->wish->vfs[i].config.port_id);
 	return 0;
+}
+
+/* What a VF that was just made is to have. */
+static void wish_words(const struct hw_pf *pf, const struct hw_vf_wish *wish, struct hw_words *out)
+{
+	const struct hw_words fresh = hw_fresh(pf);
+	struct vf_config c = wish->config;
+
+	hw_words_to(&fresh, ~wish->fields, &c);
+	hw_words_from(&c, out);
 }
 
 /* The steps to another number of VFs; @want gets its wishes cut to that. */
@@ -60,16 +70,23 @@ static int plan_number(struct hw_plan *plan, const struct hw_pf *pf, const struc
 	if (n > pf->nic.totalvfs) /* untold is more than any */
 		return err_set(e, -ERANGE, "%s has %u VFs at most, not %u", pf->name,
 			       pf->nic.totalvfs, n);
-	rc = force ? 0 : vfs_unused(pf, link->n_vfs, e);
+	rc = force ? 0 : vfs_unused(pf, link->n_vfs, n, e);
 	if (rc)
 		return rc;
 	for (unsigned int i = 0; i < link->n_vfs; i++)
-		vfs[i] = link->vfs[i].words;
+		hw_words_now(pf, link, i, &vfs[i]);
 	for (unsigned int i = n; i < VF_MAX; i++) {
 		want->vfs[i] = (struct hw_vf_wish){ 0 };
 		vf_config_default(&want->vfs[i].config);
 	}
-	return hw_plan_numvfs(plan, vfs, link->n_vfs, n, &fresh, pf->caps.fields, e);
+	rc = hw_plan_numvfs(plan, vfs, link->n_vfs, n, &fresh, pf->caps.fields, e);
+	/* Somebody took away VFs of which words were asked for: they have them again. */
+	for (unsigned int i = link->n_vfs; !rc && i < n; i++) {
+		wish_words(pf, &want->vfs[i], &vfs[i]);
+		rc = hw_plan_vf(plan, i, &fresh, &vfs[i],
+				hw_can(pf, want->vfs[i].fields & HW_WORDS), e);
+	}
+	return rc;
 }
 
 /* The steps for a PF's own words. */
@@ -95,10 +112,24 @@ static int plan_pf(struct hw_plan *plan, const struct hw_pf *pf, const struct hw
 	return rc;
 }
 
-/* -EOPNOTSUPP, by name, for a word that the device cannot do. */
-static int vf_words_check(const struct hw_pf *pf, const struct vf_change *c, struct err *e)
+/*
+ * Words of every port of the API that ask for nothing, so that a device has them that knows them
+ * not. An MTU is the guest's own affair, up to the PF's.
+ */
+static uint32_t spare(const struct hw_pf *pf, const struct vf_config *want)
 {
-	uint32_t asked = c->changed & ~HW_VF_OWN;
+	struct vf_config none;
+
+	vf_config_default(&none);
+	none.spoofchk = false;
+	return 1U << VF_FIELD_MTU | (~hw_can(pf, HW_WORDS) & ~fields_diff(vf_fields, &none, want));
+}
+
+/* -EOPNOTSUPP, by name, for a word that the device cannot do. */
+static int vf_words_check(const struct hw_pf *pf, const struct vf_change *c, bool by_agent,
+			  struct err *e)
+{
+	uint32_t asked = c->changed & ~(HW_VF_OWN | (by_agent ? spare(pf, &c->want) : 0));
 	struct hw_words want;
 
 	if (c->trunk_add.set || c->trunk_rem.set)
@@ -111,12 +142,13 @@ static int vf_words_check(const struct hw_pf *pf, const struct vf_change *c, str
 
 /* One VF's words on top of what it is: wishes and steps. @is: words by now, with steps before. */
 static int plan_vf(struct hw_plan *plan, const struct hw_pf *pf, const struct vf_change *c,
-		   bool by_agent, struct hw_vf_wish *wish, struct hw_words *is, struct err *e)
+		   bool by_agent, uint16_t mtu, struct hw_vf_wish *wish, struct hw_words *is,
+		   struct err *e)
 {
-	struct pf_config any = { .mtu = UINT16_MAX };
+	struct pf_config any = { .mtu = mtu };
 	struct vf_config old = wish->config, new;
 	struct hw_words words;
-	int rc = vf_words_check(pf, c, e);
+	int rc = vf_words_check(pf, c, by_agent, e);
 
 	if (rc)
 		return rc;
@@ -131,7 +163,7 @@ static int plan_vf(struct hw_plan *plan, const struct hw_pf *pf, const struct vf
 		wish->overridden |= wish->by_agent & fields_diff(vf_fields, &old, &new);
 	}
 	hw_words_from(&new, &words);
-	rc = hw_plan_vf(plan, c->vf, is, &words, c->changed, e);
+	rc = hw_plan_vf(plan, c->vf, is, &words, hw_can(pf, c->changed & HW_WORDS), e);
 	wish->fields |= c->changed;
 	wish->config = new;
 	*is = words;
@@ -143,15 +175,19 @@ static int plan_vfs(struct hw_plan *plan, const struct hw_pf *pf, const struct h
 {
 	unsigned int n =
 		change->changed & 1U << PF_FIELD_NUMVFS ? change->want.numvfs : link->n_vfs;
-	const struct hw_words fresh = hw_fresh(pf);
+	uint32_t mtu = change->changed & 1U << PF_FIELD_MTU ? change->want.mtu : link->mtu;
 	struct hw_words is[VF_MAX];
 
-	for (unsigned int i = 0; i < VF_MAX; i++)
-		is[i] = i < link->n_vfs ? link->vfs[i].words : fresh;
+	for (unsigned int i = 0; i < n; i++)
+		if (i < link->n_vfs)
+			hw_words_now(pf, link, i, &is[i]);
+		else
+			wish_words(pf, &want->vfs[i], &is[i]);
 	for (unsigned int i = 0; i < change->n_vfs; i++) {
 		const struct vf_change *c = &change->vfs[i];
-		int rc = c->vf < n ? plan_vf(plan, pf, c, change->by_agent, &want->vfs[c->vf],
-					     &is[c->vf], e)
+		int rc = c->vf < n ? plan_vf(plan, pf, c, change->by_agent,
+					     (uint16_t)MIN(mtu, (uint32_t)UINT16_MAX),
+					     &want->vfs[c->vf], &is[c->vf], e)
 				   : err_set(e, -EINVAL, "%s has no vf %u", pf->name, c->vf);
 
 		if (rc) {
@@ -253,7 +289,7 @@ int hw_pf_del(void *ctx, const char *name, bool reset, struct err *e)
 	auto_free struct hw_wish *want = NULL;
 	struct hw_plan plan = { 0 };
 	unsigned int at = 0;
-	int rc = pf ? vfs_unused(pf, VF_MAX, e) : -ENODEV;
+	int rc = pf ? vfs_unused(pf, VF_MAX, 0, e) : -ENODEV;
 
 	if (rc || !(want = wish_copy(pf, e)))
 		return rc ?: -ENOMEM;
@@ -288,12 +324,16 @@ int hw_pf_set(void *ctx, const char *name, const struct pf_change *change, struc
 {
 	struct hw *hw = ctx;
 	struct hw_pf *pf = hw_find(hw, name, e);
+	int rc;
 
 	if (!pf)
 		return -ENODEV;
 	if (change->changed & 1U << PF_FIELD_NAME && strcmp(change->want.name, pf->name))
 		return err_set(e, -EOPNOTSUPP, "a PF has the name of its netdev");
-	return apply(hw, pf, change, e);
+	rc = apply(hw, pf, change, e);
+	if (!rc)
+		hw_hurry(pf);
+	return rc;
 }
 
 /**

@@ -76,11 +76,8 @@ static int plan_all(struct hw_plan *plan, const struct hw_words *vfs, unsigned i
 	int rc = 0;
 
 	for (unsigned int vf = 0; !rc && vf < n; vf++) {
-		uint32_t differs = 0;
+		uint32_t differs = hw_words_differ(&vfs[vf], fresh);
 
-		for (unsigned int i = 0; i < HW_ATTR_N; i++)
-			if (!hw_attr_equal((enum hw_attr)i, &vfs[vf], fresh))
-				differs |= hw_attrs[i].fields;
 		rc = hw_plan_vf(plan, vf, back ? fresh : &vfs[vf], back ? &vfs[vf] : fresh,
 				differs & fields, e);
 	}

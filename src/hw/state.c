@@ -3,14 +3,14 @@
  * The state file, one JSON document:
  *
  *   {"version": 1, "boot": ID,
- *    "pfs": [{"nic", "name", "config": {of pf_fields[]},
+ *    "pfs": [{"nic", "name", "owes", "config": {of pf_fields[]},
  *             "vfs": [{"vf", "config": {of vf_fields[]}, "by_agent": [word],
- *                      "overridden": [word]}]}],
+ *                      "overridden": [word], "told": {rates of vf_fields[]}}]}],
  *    "undo": {"nic", "steps": [{"op", "vf", "words": {of vf_fields[]}} |
  *                              {"op", "number" | "mac"}]}}
  *
  * What a config has was asked for; what it has not, was not. "undo" is there while a change is
- * under way.
+ * under way. "owes": not all of it was made since the boot. "told": what a driver makes of a rate.
  */
 #include <errno.h>
 #include <string.h>
@@ -21,6 +21,7 @@
 #define STATE_VERSION 1
 #define STATE_MAX     (64U << 20)
 #define BOOT_ID	      "/proc/sys/kernel/random/boot_id"
+#define RATES	      (1U << VF_FIELD_MAX_TX_RATE | 1U << VF_FIELD_MIN_TX_RATE)
 
 static const char *const op_names[] = {
 	[HW_OP_VF] = "vf",   [HW_OP_NUMVFS] = "numvfs", [HW_OP_MTU] = "mtu",
@@ -55,10 +56,14 @@ static void boot_id(char out[40])
 
 static json_t *vf_to_json(unsigned int vf, const struct hw_vf_wish *w)
 {
-	return json_pack("{s:i, s:o, s:o, s:o}", "vf", (int)vf, "config",
+	const struct vf_config told = { .max_tx_mbit = w->max_tx_told,
+					.min_tx_mbit = w->min_tx_told };
+
+	return json_pack("{s:i, s:o, s:o, s:o, s:o}", "vf", (int)vf, "config",
 			 fields_to_json_masked(vf_fields, &w->config, w->fields), "by_agent",
 			 fields_mask_to_json(vf_fields, w->by_agent), "overridden",
-			 fields_mask_to_json(vf_fields, w->overridden));
+			 fields_mask_to_json(vf_fields, w->overridden), "told",
+			 fields_to_json_masked(vf_fields, &told, w->rounded ? RATES : 0));
 }
 
 static json_t *pf_to_json(const struct hw_pf *pf)
@@ -71,7 +76,8 @@ static json_t *pf_to_json(const struct hw_pf *pf)
 		if ((w->fields | w->by_agent) && json_array_append_new(vfs, vf_to_json(vf, w)))
 			return NULL;
 	}
-	return json_pack("{s:s, s:s, s:o, s:O}", "nic", pf->nic.address, "name", pf->name, "config",
+	return json_pack("{s:s, s:s, s:b, s:o, s:O}", "nic", pf->nic.address, "name", pf->name,
+			 "owes", hw_owes(pf), "config",
 			 fields_to_json_masked(pf_fields, &pf->wish->config, pf->wish->fields),
 			 "vfs", vfs);
 }
@@ -108,15 +114,7 @@ static bool is_kept(const struct hw *hw, const struct hw_pf *pf)
 	return !pf->adding && (!pf->leaving || hw->doing);
 }
 
-/**
- * hw_state_save() - Write the state file anew
- * @hw: room; with what is being done, the file says how it is taken back
- * @e:  error text
- *
- * Return: 0, -ENOMEM, or the errno of the file.
- * Context: control; waits for the disk.
- */
-int hw_state_save(const struct hw *hw, struct err *e)
+static int save(const struct hw *hw, struct err *e)
 {
 	auto_of(json_decref) json_t *pfs = json_array(), *root = NULL;
 	auto_free char *text = NULL;
@@ -136,6 +134,38 @@ int hw_state_save(const struct hw *hw, struct err *e)
 	return file_replace(hw->opts.state, text, strlen(text), 0600, e);
 }
 
+/**
+ * hw_state_save() - Write the state file anew
+ * @hw: room; with what is being done, the file says how it is taken back
+ * @e:  error text
+ *
+ * Return: 0, -ENOMEM, or the errno of the file.
+ * Context: control; waits for the disk.
+ */
+int hw_state_save(struct hw *hw, struct err *e)
+{
+	int rc = save(hw, e);
+
+	if (hw->doing)
+		return rc;
+	hw->stale = rc;
+	for (unsigned int i = 0; !rc && i < hw->n_pfs; i++)
+		hw->pfs[i]->owes_saved = hw_owes(hw->pfs[i]);
+	return rc;
+}
+
+static int told_from_json(const json_t *j, struct hw_vf_wish *w, struct err *e)
+{
+	struct vf_config told = { 0 };
+	uint32_t have = 0;
+	int rc = j ? fields_from_json(vf_fields, &told, j, &have, e) : 0;
+
+	w->rounded = have == RATES;
+	w->max_tx_told = told.max_tx_mbit;
+	w->min_tx_told = told.min_tx_mbit;
+	return rc;
+}
+
 static int vf_from_json(const json_t *j, struct hw_wish *wish, struct err *e)
 {
 	json_int_t vf = json_integer_value(json_object_get(j, "vf"));
@@ -146,6 +176,7 @@ static int vf_from_json(const json_t *j, struct hw_wish *wish, struct err *e)
 		return err_set(e, -EINVAL, "a VF that cannot be");
 	w = &wish->vfs[vf];
 	rc = fields_from_json(vf_fields, &w->config, json_object_get(j, "config"), &w->fields, e);
+	rc = rc ?: told_from_json(json_object_get(j, "told"), w, e);
 	rc = rc
 		     ?: fields_mask_from_json(vf_fields, json_object_get(j, "by_agent"),
 					      &w->by_agent, e);
@@ -154,17 +185,26 @@ static int vf_from_json(const json_t *j, struct hw_wish *wish, struct err *e)
 						&w->overridden, e);
 }
 
+static bool has_nic(const struct hw *hw, const char *nic)
+{
+	for (unsigned int i = 0; i < hw->n_pfs; i++)
+		if (!strcmp(hw->pfs[i]->nic.address, nic))
+			return true;
+	return false;
+}
+
 static int pf_from_json(struct hw *hw, const json_t *j, struct err *e)
 {
 	const char *nic = json_string_value(json_object_get(j, "nic"));
 	const char *name = json_string_value(json_object_get(j, "name"));
 	auto_of(hw_pf_free) struct hw_pf *pf = NULL;
-	const json_t *vf;
+	const json_t *vfs = json_object_get(j, "vfs"), *vf;
 	size_t i;
 	int rc;
 
 	if (!nic || !name || !*nic || strlen(nic) > HW_ADDRESS_LEN || strchr(nic, '/') ||
-	    strlen(name) > PF_NAME_LEN || hw->n_pfs == PFS_MAX)
+	    strlen(name) > PF_NAME_LEN || hw->n_pfs == PFS_MAX || !json_is_array(vfs) ||
+	    has_nic(hw, nic))
 		return err_set(e, -EINVAL, "a PF that cannot be");
 	pf = hw_pf_new(nic, e);
 	if (!pf)
@@ -172,8 +212,10 @@ static int pf_from_json(struct hw *hw, const json_t *j, struct err *e)
 	strcpy(pf->name, name);
 	rc = fields_from_json(pf_fields, &pf->wish->config, json_object_get(j, "config"),
 			      &pf->wish->fields, e);
-	json_array_foreach (json_object_get(j, "vfs"), i, vf)
+	json_array_foreach (vfs, i, vf)
 		rc = rc ?: vf_from_json(vf, pf->wish, e);
+	if (!rc && json_is_true(json_object_get(j, "owes")))
+		hw_owe(pf);
 	if (!rc)
 		hw->pfs[hw->n_pfs++] = take(pf);
 	return rc;
@@ -213,7 +255,8 @@ static int undo_from_json(const json_t *j, struct hw_undo *undo, struct err *e)
 	size_t i;
 	int rc = 0;
 
-	if (!nic || strlen(nic) > HW_ADDRESS_LEN)
+	if (!nic || !*nic || strlen(nic) > HW_ADDRESS_LEN ||
+	    !json_is_array(json_object_get(j, "steps")))
 		return err_set(e, -EINVAL, "an undo of nothing");
 	strcpy(undo->address, nic);
 	json_array_foreach (json_object_get(j, "steps"), i, step)
@@ -232,6 +275,8 @@ static int root_from_json(struct hw *hw, const json_t *root, struct hw_undo *und
 
 	if (version != STATE_VERSION)
 		return err_set(e, -EINVAL, "version %lld is not ours", (long long)version);
+	if (!json_is_array(json_object_get(root, "pfs")))
+		return err_set(e, -EINVAL, "it has no list of PFs");
 	snprintf(undo->boot, sizeof(undo->boot), "%s", boot ?: "");
 	json_array_foreach (json_object_get(root, "pfs"), i, pf)
 		rc = rc ?: pf_from_json(hw, pf, e);

@@ -32,6 +32,7 @@ int hw_vf_get(void *ctx, const char *name, unsigned int vf, struct vf_info *out,
 	const struct hw_link *link;
 	const struct hw_vf_wish *wish;
 	const struct hw_vf *v;
+	struct hw_words now;
 	struct hw_vf_dev at;
 	struct hw *hw = ctx;
 	int rc;
@@ -42,7 +43,8 @@ int hw_vf_get(void *ctx, const char *name, unsigned int vf, struct vf_info *out,
 	v = &link->vfs[vf];
 	wish = &pf->wish->vfs[vf];
 	*out = (struct vf_info){ .config = wish->config, .stats = v->stats };
-	hw_words_to(&v->words, HW_WORDS, &out->config);
+	hw_words_now(pf, link, vf, &now);
+	hw_words_to(&now, HW_WORDS, &out->config);
 	out->status.link_up = link->up && link->carrier && v->words.link != VF_LINK_DISABLE;
 	out->status.mtu = (uint16_t)MIN(link->mtu, (uint32_t)UINT16_MAX);
 	fields_mask_format(vf_fields, wish->overridden | hw_drift(pf, link, vf),
@@ -90,7 +92,7 @@ int hw_vf_release(void *ctx, const char *name, unsigned int vf, struct err *e)
 	auto_free struct hw_wish *want = malloc(sizeof(*want));
 	struct hw_plan plan = { 0 };
 	const struct hw_link *link;
-	struct hw_words fresh;
+	struct hw_words fresh, now;
 	struct hw *hw = ctx;
 	int rc;
 	struct hw_pf *pf = find(hw, name, vf, &link, &rc, e);
@@ -101,7 +103,9 @@ int hw_vf_release(void *ctx, const char *name, unsigned int vf, struct err *e)
 	want->vfs[vf] = (struct hw_vf_wish){ 0 };
 	vf_config_default(&want->vfs[vf].config);
 	fresh = hw_fresh(pf);
-	rc = hw_plan_vf(&plan, vf, &link->vfs[vf].words, &fresh, pf->caps.fields, e);
+	hw_words_now(pf, link, vf, &now);
+	rc = hw_plan_vf(&plan, vf, &now, &fresh, hw_words_differ(&now, &fresh) & pf->caps.fields,
+			e);
 	rc = rc ?: hw_change(hw, pf, &plan, &want, e);
 	if (rc)
 		err_prefix(e, "%s", name);

@@ -98,3 +98,20 @@ bool hw_attr_equal(enum hw_attr attr, const struct hw_words *a, const struct hw_
 	}
 	return true;
 }
+
+/**
+ * hw_words_differ() - Where two VFs are not the same
+ * @a: words of one
+ * @b: words of the other
+ *
+ * Return: bits by enum vf_field: all words of the attributes that differ. Context: any; pure.
+ */
+uint32_t hw_words_differ(const struct hw_words *a, const struct hw_words *b)
+{
+	uint32_t differs = 0;
+
+	for (unsigned int i = 0; i < HW_ATTR_N; i++)
+		if (!hw_attr_equal((enum hw_attr)i, a, b))
+			differs |= hw_attrs[i].fields;
+	return differs;
+}

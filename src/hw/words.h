@@ -40,6 +40,7 @@ extern const struct hw_attr_row hw_attrs[];
 
 void hw_words_from(const struct vf_config *c, struct hw_words *out);
 void hw_words_to(const struct hw_words *w, uint32_t fields, struct vf_config *out);
+uint32_t hw_words_differ(const struct hw_words *a, const struct hw_words *b);
 bool hw_attr_equal(enum hw_attr attr, const struct hw_words *a, const struct hw_words *b);
 
 #endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What was asked for made so, where it is not: after a boot, of a NIC that was made anew, or
+ * where others have changed what the PF's policy repairs. Each attribute by itself: a rate that is
+ * refused while there is no carrier keeps no VF from its VLAN. What is refused is said once and
+ * tried again, seldomer and seldomer.
+ */
+#include "base/log.h"
+#include "hw/model.h"
+
+#define WAIT_FIRST_MS 1000U
+#define WAIT_MAX_MS   16000U
+
+/**
+ * hw_hurry() - Try at once what was refused: somebody does something about it
+ * @pf: PF
+ *
+ * Context: control.
+ */
+void hw_hurry(struct hw_pf *pf)
+{
+	pf->due.wait_ms = pf->due.tried = 0;
+	pf->due.next_ms = 0;
+	for (unsigned int vf = 0; vf < VF_MAX; vf++) {
+		struct hw_due *due = &pf->vf_due[vf];
+
+		due->wait_ms = due->tried = 0;
+		due->next_ms = 0;
+	}
+}
+
+/* What of @todo to try now: what was not tried lately, and the rest where it is time. */
+static uint32_t due_now(struct hw_due *due, uint32_t todo, uint64_t now_ms)
+{
+	if (!todo) {
+		if (now_ms >= due->next_ms + due->wait_ms) /* it is well for long enough */
+			due->wait_ms = due->tried = due->said = 0;
+		return 0;
+	}
+	if (now_ms < due->next_ms) {
+		todo &= ~due->tried;
+	} else {
+		due->wait_ms = MIN(due->wait_ms ? due->wait_ms * 2 : WAIT_FIRST_MS, WAIT_MAX_MS);
+		due->next_ms = now_ms + due->wait_ms;
+	}
+	due->tried |= todo;
+	return todo;
+}
+
+/* One step; @fields: its words. */
+static void make(struct hw *hw, struct hw_pf *pf, struct hw_due *due, const struct hw_step *step,
+		 uint32_t fields)
+{
+	struct hw_doer with = { hw->rt, hw->opts.sysfs, &pf->nic, pf->ifindex };
+	struct err e = { 0 };
+	char name[32];
+
+	hw_forget(pf);
+	if (!hw_step_do(&with, step, &step->new, &e)) {
+		due->owed &= ~fields;
+		due->said &= ~fields;
+		return;
+	}
+	hw_step_name(step, name, sizeof(name));
+	if (fields & ~due->said)
+		log_err("what was asked for cannot be made", "pf=%s word=\"%s\" error=\"%s\"",
+			pf->name, name, e.msg);
+	due->said |= fields;
+}
+
+/* The PF's own words. VFs are made where there are none: where there are, they may be in use. */
+static void enforce_own(struct hw *hw, struct hw_pf *pf, const struct hw_link *link, bool repair,
+			uint64_t now_ms)
+{
+	const struct pf_config *want = &pf->wish->config;
+	const struct hw_step steps[] = {
+		{ .op = HW_OP_MAC, .old.mac = link->mac, .new.mac = want->mac },
+		{ .op = HW_OP_MTU, .old.number = link->mtu, .new.number = want->mtu },
+		{ .op = HW_OP_UP, .old.number = link->up, .new.number = want->up },
+		{ .op = HW_OP_NUMVFS, .new.number = want->numvfs },
+	};
+	static const uint32_t bits[] = { 1U << PF_FIELD_MAC, 1U << PF_FIELD_MTU, 1U << PF_FIELD_UP,
+					 1U << PF_FIELD_NUMVFS };
+	struct pf_config is;
+	uint32_t drift = hw_own_drift(pf, link, &is), todo;
+
+	if (link->n_vfs) {
+		pf->due.owed &= ~(1U << PF_FIELD_NUMVFS);
+		drift &= ~(1U << PF_FIELD_NUMVFS);
+	}
+	pf->due.owed &= drift; /* such of them as is so already needs no doing */
+	todo = due_now(&pf->due, pf->due.owed | (repair ? drift & HW_PF_OWN : 0), now_ms);
+	for (unsigned int i = 0; i < ARRAY_LEN(steps); i++)
+		if (todo & bits[i])
+			make(hw, pf, &pf->due, &steps[i], bits[i]);
+}
+
+static void enforce_vf(struct hw *hw, struct hw_pf *pf, const struct hw_link *link, unsigned int vf,
+		       bool repair, uint64_t now_ms)
+{
+	const struct hw_vf_wish *wish = &pf->wish->vfs[vf];
+	struct hw_due *due = &pf->vf_due[vf];
+	struct vf_config now = wish->config;
+	struct hw_plan plan = { 0 };
+	struct hw_words old, want;
+	struct err e = { 0 };
+	uint32_t todo;
+
+	due->owed &= hw_can(pf, wish->fields & HW_WORDS);
+	todo = due_now(due, due->owed | (repair ? hw_drift(pf, link, vf) : 0), now_ms);
+	if (!todo)
+		return;
+	/* An attribute may have words that nobody asked for beside one that is to be made. */
+	hw_words_now(pf, link, vf, &old);
+	hw_words_to(&old, ~wish->fields, &now);
+	hw_words_from(&now, &want);
+	if (hw_plan_vf(&plan, vf, &old, &want, todo, &e))
+		log_err("a VF is not as it was asked for", "pf=%s vf=%u error=\"%s\"", pf->name, vf,
+			e.msg);
+	for (unsigned int i = 0; i < plan.n; i++)
+		make(hw, pf, due, &plan.steps[i], hw_attrs[plan.steps[i].attr].fields);
+	hw_plan_fini(&plan);
+}
+
+/* hw_look(), but for a log that has it already. */
+static const struct hw_link *look(struct hw *hw, struct hw_pf *pf)
+{
+	const struct hw_link *link;
+
+	return hw_look(hw, pf, HW_ASK_SETTINGS, &link, &(struct err){ 0 }) ? NULL : link;
+}
+
+/**
+ * hw_enforce() - Make of what was asked for what is owed, and what is repaired by a PF's policy
+ * @hw: room
+ * @pf: PF
+ *
+ * Where there is another number of VFs than was asked for, but not none, they may be in use: it
+ * stays. What is owed of VFs that there are not waits for them.
+ *
+ * Context: control.
+ */
+void hw_enforce(struct hw *hw, struct hw_pf *pf)
+{
+	bool repair = pf->wish->config.drift == PF_DRIFT_REPAIR;
+	const struct hw_link *link = look(hw, pf);
+	uint64_t now_ms = loop_now_ms();
+
+	if (!link)
+		return;
+	enforce_own(hw, pf, link, repair, now_ms);
+	for (unsigned int vf = 0; link && vf < VF_MAX; vf++) {
+		if (!pf->link)
+			link = look(hw, pf);
+		if (link && vf < link->n_vfs)
+			enforce_vf(hw, pf, link, vf, repair, now_ms);
+	}
+}

@@ -1,0 +1,870 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The room hw on a NIC that is a table, in memory that outlives a process: ended at each point of a
+ * change, with a full disk, after a boot, with drivers that refuse, round, tell nothing.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "hw/model.h"
+
+#define VFS	8
+#define TOTAL	8
+#define NIC	"0000:05:00.0"
+#define NOBODY	(-1)
+#define F(name) (1U << VF_FIELD_##name)
+#define P(name) (1U << PF_FIELD_##name)
+
+/* What the kernel has; shared with the processes that are ended. */
+static struct kernel {
+	bool here;
+	int ifindex;
+	unsigned int n_vfs;
+	struct hw_words vfs[VFS];
+	uint32_t untold; /* words that the driver takes and does not tell */
+	uint32_t mtu;
+	struct mac mac;
+	bool up;
+	uint32_t round;	    /* rates become multiples of it; 0: they stay */
+	uint32_t refused;   /* words that the driver refuses */
+	uint32_t no_number; /* of VFs that cannot be made; 0: none */
+	bool ignored;	    /* what is set is taken, and nothing happens */
+	unsigned int sets;  /* steps that were asked for */
+	int end_at;	    /* points until the process is ended; NOBODY */
+	unsigned int points;
+	int full_at; /* writes of the state file until the disk is full */
+	bool full;
+	uint64_t now_ms;
+} * k;
+
+static struct hw_driver driver = { .name = "table", .fields = HW_WORDS, .spoofchk = true };
+static char dir[] = "/dev/shm/test_hw.XXXXXX", state[64]; /* no disk is waited for */
+static struct loop *loop;
+
+static void point(void)
+{
+	k->points++;
+	if (k->end_at-- == 0)
+		_exit(9);
+}
+
+static struct hw_words fresh(void)
+{
+	return (struct hw_words){ .spoofchk = driver.spoofchk };
+}
+
+static void number_set(uint32_t n)
+{
+	for (unsigned int i = 0; n != k->n_vfs && i < VFS; i++)
+		k->vfs[i] = i < n ? fresh() : (struct hw_words){ 0 };
+	k->n_vfs = n;
+}
+
+static int vf_set(const struct hw_step *step, const struct hw_words *to, struct err *e)
+{
+	struct vf_config c = { 0 };
+	struct hw_words *w = &k->vfs[step->vf];
+
+	if (step->vf >= k->n_vfs)
+		return err_set(e, -EINVAL, "Invalid argument");
+	if (hw_attrs[step->attr].fields & k->refused)
+		return err_set(e, -EINVAL, "Invalid argument");
+	if (k->ignored)
+		return 0;
+	hw_words_to(w, HW_WORDS, &c);
+	hw_words_to(to, hw_attrs[step->attr].fields, &c);
+	hw_words_from(&c, w);
+	if (k->round)
+		w->max_tx_mbit -= w->max_tx_mbit % k->round;
+	return 0;
+}
+
+int __wrap_hw_step_do(void *arg, const struct hw_step *step, const struct hw_value *to,
+		      struct err *e);
+int __wrap_hw_step_do(void *arg, const struct hw_step *step, const struct hw_value *to,
+		      struct err *e)
+{
+	int rc = 0;
+
+	k->sets++;
+	point();
+	switch ((enum hw_op)step->op) {
+	case HW_OP_VF:
+		rc = vf_set(step, &to->words, e);
+		break;
+	case HW_OP_NUMVFS: /* by way of none */
+		if (to->number != k->n_vfs)
+			number_set(0);
+		point();
+		if (k->no_number && to->number == k->no_number)
+			rc = err_set(e, -ENOMEM, "Cannot allocate memory");
+		else
+			number_set(to->number);
+		break;
+	case HW_OP_MTU:
+		k->mtu = to->number;
+		break;
+	case HW_OP_MAC:
+		k->mac = to->mac;
+		break;
+	case HW_OP_UP:
+		k->up = to->number;
+		break;
+	}
+	point();
+	return rc;
+}
+
+int __wrap_hw_link_get(struct hw_rt *rt, int ifindex, enum hw_ask ask, struct hw_link **out,
+		       struct err *e);
+int __wrap_hw_link_get(struct hw_rt *rt, int ifindex, enum hw_ask ask, struct hw_link **out,
+		       struct err *e)
+{
+	struct hw_link *link;
+
+	if (!k->here || ifindex != k->ifindex)
+		return err_set(e, -ENODEV, "No such device");
+	link = calloc(1, sizeof(*link) + k->n_vfs * sizeof(link->vfs[0]));
+	*link = (struct hw_link){ .ifindex = ifindex,
+				  .name = "eth1",
+				  .mac = k->mac,
+				  .mtu = k->mtu,
+				  .up = k->up,
+				  .carrier = true,
+				  .n_vfs = k->n_vfs };
+	for (unsigned int i = 0; i < k->n_vfs; i++) {
+		struct vf_config told = { 0 };
+
+		hw_words_to(&k->vfs[i], ~k->untold, &told);
+		hw_words_from(&told, &link->vfs[i].words);
+		link->vfs[i].told = HW_WORDS & ~k->untold;
+	}
+	*out = link;
+	return 0;
+}
+
+int __wrap_hw_nic_find(const char *sys, const char *name, struct hw_nic *out, struct err *e);
+int __wrap_hw_nic_find(const char *sys, const char *name, struct hw_nic *out, struct err *e)
+{
+	if (!k->here || (strcmp(name, NIC) && strcmp(name, "eth1")))
+		return err_set(e, -ENOENT, "there is no %s", name);
+	*out = (struct hw_nic){ .address = NIC,
+				.bus = "pci",
+				.driver = "table",
+				.totalvfs = TOTAL,
+				.numvfs = k->n_vfs,
+				.netdevs = { 1, 0, { { "eth1", k->ifindex } } } };
+	return 0;
+}
+
+int __wrap_hw_caps_of(struct hw_rt *rt, const struct hw_nic *nic, int ifindex, struct hw_caps *out,
+		      struct err *e);
+int __wrap_hw_caps_of(struct hw_rt *rt, const struct hw_nic *nic, int ifindex, struct hw_caps *out,
+		      struct err *e)
+{
+	*out = (struct hw_caps){
+		.driver = &driver, .name = "table", .device = "eth1", .known = true
+	};
+	out->fields = driver.fields;
+	for (unsigned int i = 0; i < HW_ATTR_N; i++)
+		if (!(hw_attrs[i].fields & driver.fields))
+			out->refusing |= 1U << i;
+	return 0;
+}
+
+int __real_file_replace(const char *path, const void *data, size_t size, mode_t mode,
+			struct err *e);
+int __wrap_file_replace(const char *path, const void *data, size_t size, mode_t mode,
+			struct err *e);
+int __wrap_file_replace(const char *path, const void *data, size_t size, mode_t mode, struct err *e)
+{
+	int rc;
+
+	point();
+	if (k->full || k->full_at-- == 0) {
+		k->full = true;
+		return err_set(e, -ENOSPC, "%s: No space left on device", path);
+	}
+	rc = __real_file_replace(path, data, size, mode, e);
+	point();
+	return rc;
+}
+
+uint64_t __wrap_loop_now_ms(void);
+uint64_t __wrap_loop_now_ms(void)
+{
+	return k->now_ms += 21; /* nothing that was told is fresh */
+}
+
+static struct hw *open_hw(void)
+{
+	const struct hw_opts opts = { .loop = loop, .sysfs = "/sys", .state = state };
+	struct hw *hw = NULL;
+	struct err e = { 0 };
+
+	if (hw_open(&opts, &hw, &e))
+		fail_msg("%s", e.msg);
+	return hw;
+}
+
+/* A NIC with that many VFs, served; nothing was asked of it. */
+static struct hw *begin(unsigned int n_vfs)
+{
+	struct hw *hw;
+	struct pf_config want = { .name = "eth1" };
+
+	unlink(state);
+	driver = (struct hw_driver){ .name = "table", .fields = HW_WORDS, .spoofchk = true };
+	*k = (struct kernel){ .here = true,
+			      .ifindex = 7,
+			      .mtu = 1500,
+			      .mac.b = { 2, 0, 0, 0, 0, 1 },
+			      .end_at = NOBODY,
+			      .full_at = NOBODY,
+			      .now_ms = 1000 };
+	number_set(n_vfs);
+	hw = open_hw();
+	assert_int_equal(hw_pf_add(hw, &want, P(NAME), NULL), 0);
+	return hw;
+}
+
+static void tick(struct hw *hw, unsigned int seconds)
+{
+	while (seconds--) {
+		k->now_ms += 1000;
+		hw_watch(hw);
+	}
+}
+
+static struct vf_change vf_words(unsigned int vf, uint32_t changed)
+{
+	struct vf_change c = { .vf = vf, .changed = changed };
+
+	vf_config_default(&c.want);
+	c.want.mac = (struct mac){ { 2, 0, 0, 0, 1, (uint8_t)vf } };
+	c.want.vlan = (uint16_t)(100 + vf);
+	c.want.max_tx_mbit = 505;
+	return c;
+}
+
+static int set(struct hw *hw, const struct pf_config *pf, uint32_t said, struct vf_change *vfs,
+	       unsigned int n, bool by_agent, struct err *e)
+{
+	struct pf_change change = { .changed = said, .n_vfs = n, .vfs = vfs, .by_agent = by_agent };
+
+	if (pf)
+		change.want = *pf;
+	return hw_pf_set(hw, "eth1", &change, e);
+}
+
+static int set_vf(struct hw *hw, unsigned int vf, uint32_t changed)
+{
+	struct vf_change c = vf_words(vf, changed);
+
+	return set(hw, NULL, 0, &c, 1, false, NULL);
+}
+
+static unsigned int drifts(struct hw *hw)
+{
+	struct pf_drift_info d;
+	unsigned int n = 0;
+
+	while (!hw_pf_drift(hw, "eth1", n, &d, NULL))
+		n++;
+	return n;
+}
+
+static bool same(const struct kernel *a, const struct kernel *b)
+{
+	for (unsigned int i = 0; i < VFS; i++)
+		if (hw_words_differ(&a->vfs[i], &b->vfs[i]))
+			return false;
+	return a->n_vfs == b->n_vfs && a->mtu == b->mtu && a->up == b->up &&
+	       mac_equal(&a->mac, &b->mac);
+}
+
+/* A line with everything in it: the PF's words, another number of VFs, a VF twice, one that it makes. */
+static int line(struct hw *hw, unsigned int n_vfs)
+{
+	struct vf_change vfs[] = { vf_words(1, F(MAC) | F(VLAN)), vf_words(0, F(TRUST)),
+				   vf_words(1, F(VLAN) | F(MAX_TX_RATE)),
+				   vf_words(n_vfs - 1, F(MAC) | F(SPOOFCHK)) };
+	const struct pf_config pf = {
+		.numvfs = (uint16_t)n_vfs, .mtu = 9000, .up = true, .mac.b = { 2, 0, 0, 0, 0, 9 }
+	};
+
+	vfs[1].want.trust = true;
+	vfs[2].want.vlan = 7;
+	vfs[3].want.spoofchk = false;
+	return set(hw, &pf, P(NUMVFS) | P(MTU) | P(UP) | P(MAC), vfs, ARRAY_LEN(vfs), false, NULL);
+}
+
+/* In a process of its own. Returns whether it was ended. */
+static bool child(int end_at, unsigned int n_vfs)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		struct hw *hw;
+
+		k->end_at = NOBODY;
+		if (n_vfs) {
+			hw = open_hw();
+			k->end_at = end_at;
+			_exit(line(hw, n_vfs) ? 1 : 0);
+		}
+		k->end_at = end_at;
+		open_hw();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	k->end_at = NOBODY;
+	assert_true(WIFEXITED(status));
+	assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 9);
+	return WEXITSTATUS(status) == 9;
+}
+
+/* A line that is ended at a point, and @again at each fifth point of the way back; -1: it is not. */
+static bool ended_at(int at, unsigned int n_vfs, bool again, struct kernel *after)
+{
+	struct hw *hw = begin(3);
+	struct kernel before;
+	bool ended;
+
+	assert_int_equal(set_vf(hw, 0, F(VLAN) | F(MAX_TX_RATE)), 0);
+	assert_int_equal(set_vf(hw, 2, F(MAC)), 0);
+	hw_close(hw);
+	before = *k;
+	ended = child(at, n_vfs);
+	if (at < 0)
+		*after = *k;
+	for (int back = 0; again && child(back, 0); back += 5)
+		;
+	hw = open_hw();
+	assert_true((ended && same(k, &before)) || same(k, after));
+	assert_int_equal(drifts(hw), 0); /* the wishes are those */
+	hw_close(hw);
+	return ended;
+}
+
+static void a_daemon_that_is_ended_anywhere_has_done_all_of_a_line_or_nothing(void **arg)
+{
+	static const struct {
+		unsigned int n_vfs;
+		bool again;
+	} rows[] = { { 3, false }, { 6, true }, { 2, false } };
+
+	for (unsigned int i = 0; i < ARRAY_LEN(rows); i++) {
+		struct kernel after;
+		int at = 0;
+
+		assert_false(ended_at(-1, rows[i].n_vfs, false, &after));
+		while (ended_at(at, rows[i].n_vfs, rows[i].again, &after))
+			at++;
+		assert_in_range(at, 20, 200);
+	}
+}
+
+static void a_state_file_that_cannot_be_written_leaves_nothing_changed(void **arg)
+{
+	for (int at = 0;; at++) {
+		struct hw *hw = begin(3);
+		struct kernel before;
+		int rc;
+
+		assert_int_equal(set_vf(hw, 0, F(VLAN)), 0);
+		before = *k;
+		k->full_at = at;
+		rc = line(hw, 6);
+		assert_int_equal(rc, k->full ? -ENOSPC : 0);
+		assert_int_equal(same(k, &before), k->full);
+		assert_int_equal(drifts(hw), 0);
+		/* there is room again: the file says nothing of a change that is under way */
+		k->full = false;
+		k->full_at = NOBODY;
+		tick(hw, 1);
+		hw_close(hw);
+		k->vfs[1].vlan = 77; /* somebody's, and to stay */
+		hw = open_hw();
+		assert_int_equal(k->vfs[1].vlan, 77);
+		hw_close(hw);
+		if (!rc)
+			return;
+	}
+}
+
+/* Writes the state file as one of another boot. */
+static void boot(void)
+{
+	auto_free char *text = NULL;
+	char *at;
+
+	assert_int_equal(file_read(state, 1 << 20, &text, NULL, NULL), 0);
+	at = strstr(text, "\"boot\":\"");
+	assert_non_null(at);
+	memset(at + 8, '0', 8);
+	assert_int_equal(__real_file_replace(state, text, strlen(text), 0600, NULL), 0);
+	number_set(0);
+	k->mtu = 1500;
+	k->up = false;
+	k->mac.b[5] = 1;
+	k->ifindex++;
+}
+
+static void after_a_boot_all_is_as_it_was_asked_for_also_of_a_nic_that_comes_late(void **arg)
+{
+	for (int late = 0; late < 3; late++) {
+		struct hw *hw = begin(0);
+		struct kernel before;
+
+		assert_int_equal(line(hw, 5), 0);
+		hw_close(hw);
+		before = *k;
+		boot();
+		k->here = !late;
+		hw = open_hw();
+		tick(hw, 3);
+		if (late == 2) { /* and the daemon ends before it comes */
+			hw_close(hw);
+			hw = open_hw();
+		}
+		k->here = true;
+		tick(hw, 3);
+		assert_true(same(k, &before));
+		assert_int_equal(drifts(hw), 0);
+		/* in this boot it is drift from now on, which nobody asked to repair */
+		k->vfs[1].vlan = 9;
+		k->mtu = 1400;
+		tick(hw, 3);
+		assert_int_equal(k->vfs[1].vlan, 9);
+		assert_int_equal(drifts(hw), 2);
+		hw_close(hw);
+		hw = open_hw();
+		tick(hw, 3);
+		assert_int_equal(k->vfs[1].vlan, 9);
+		hw_close(hw);
+	}
+}
+
+static void a_nic_that_is_made_anew_gets_what_was_asked_for(void **arg)
+{
+	struct hw *hw = begin(0);
+	struct kernel before;
+
+	assert_int_equal(line(hw, 5), 0);
+	before = *k;
+	k->here = false;
+	tick(hw, 2);
+	k->ifindex++;
+	number_set(0);
+	k->mtu = 1500;
+	k->here = true;
+	tick(hw, 3);
+	assert_true(same(k, &before));
+	/* moved away and back it is the same one: what others changed meanwhile stays */
+	k->here = false;
+	tick(hw, 2);
+	k->vfs[1].vlan = 9;
+	k->here = true;
+	tick(hw, 3);
+	assert_int_equal(k->vfs[1].vlan, 9);
+	hw_close(hw);
+}
+
+static void a_word_that_is_refused_after_a_boot_keeps_none_of_the_others(void **arg)
+{
+	struct hw *hw = begin(4);
+
+	assert_int_equal(
+		set(hw, &(struct pf_config){ .numvfs = 4 }, P(NUMVFS), NULL, 0, false, NULL), 0);
+	assert_int_equal(set_vf(hw, 1, F(VLAN) | F(MAX_TX_RATE) | F(MAC) | F(TRUST)), 0);
+	hw_close(hw);
+	boot();
+	k->refused = F(MAX_TX_RATE); /* there is no carrier yet */
+	hw = open_hw();
+	assert_int_equal(k->vfs[1].vlan, 101);
+	assert_int_equal(k->vfs[1].mac.b[5], 1);
+	assert_int_equal(k->vfs[1].max_tx_mbit, 0);
+	k->refused = 0;
+	tick(hw, 20);
+	assert_int_equal(k->vfs[1].max_tx_mbit, 505);
+	hw_close(hw);
+}
+
+static void a_repair_that_does_not_help_is_tried_seldomer(void **arg)
+{
+	for (int way = 0; way < 3; way++) {
+		struct hw *hw = begin(2);
+		const struct pf_config repair = { .drift = PF_DRIFT_REPAIR, .mtu = 9000 };
+
+		assert_int_equal(set(hw, &repair, P(DRIFT) | P(MTU), NULL, 0, false, NULL), 0);
+		assert_int_equal(set_vf(hw, 1, F(VLAN)), 0);
+		k->vfs[1].vlan = 5;
+		k->refused = way == 0 ? F(VLAN) : 0;
+		k->ignored = way == 1;
+		k->sets = 0;
+		for (int s = 0; s < 300; s++) {
+			tick(hw, 1);
+			if (way == 2) { /* another program that repairs */
+				assert_true(s || k->vfs[1].vlan == 101);
+				k->vfs[1].vlan = 5;
+			}
+		}
+		assert_in_range(k->sets, 15, 30);
+		/* another word is repaired at once all the same */
+		k->mtu = 1400;
+		tick(hw, 1);
+		assert_int_equal(k->mtu, 9000);
+		k->refused = 0;
+		k->ignored = false;
+		tick(hw, 20);
+		assert_int_equal(k->vfs[1].vlan, 101);
+		tick(hw, 60);
+		k->vfs[1].vlan = 5;
+		tick(hw, 3);
+		k->vfs[1].vlan = 5;
+		k->vfs[1].qos = 3; /* which nobody asked for: it stays */
+		tick(hw, 3);
+		assert_int_equal(k->vfs[1].vlan, 101);
+		assert_int_equal(k->vfs[1].qos, 3);
+		hw_close(hw);
+	}
+}
+
+static void a_driver_that_rounds_or_tells_nothing_is_no_drift(void **arg)
+{
+	struct hw *hw = begin(2);
+	struct vf_info info;
+
+	k->round = 50;
+	k->untold = F(SPOOFCHK) | F(TRUST) | F(QUERY_RSS);
+	assert_int_equal(set_vf(hw, 1, F(MAX_TX_RATE) | F(SPOOFCHK) | F(TRUST)), 0);
+	assert_int_equal(k->vfs[1].max_tx_mbit, 500);
+	assert_int_equal(drifts(hw), 0);
+	hw_close(hw);
+	hw = open_hw();
+	assert_int_equal(drifts(hw), 0);
+	assert_int_equal(hw_vf_get(hw, "eth1", 1, &info, NULL), 0);
+	assert_int_equal(info.config.max_tx_mbit, 500);
+	assert_true(info.config.spoofchk);
+	k->vfs[1].max_tx_mbit = 450;
+	assert_int_equal(drifts(hw), 1);
+	hw_close(hw);
+}
+
+static void words_that_a_driver_does_not_tell_are_kept_over_a_number_of_vfs(void **arg)
+{
+	struct hw *hw = begin(3);
+	struct vf_change c = vf_words(0, F(SPOOFCHK) | F(TRUST));
+
+	k->untold = HW_WORDS & ~F(MAC);
+	c.want.spoofchk = false;
+	c.want.trust = true;
+	assert_int_equal(set(hw, NULL, 0, &c, 1, false, NULL), 0);
+	assert_int_equal(
+		set(hw, &(struct pf_config){ .numvfs = 5 }, P(NUMVFS), NULL, 0, false, NULL), 0);
+	assert_true(k->vfs[0].trust);
+	assert_false(k->vfs[0].spoofchk);
+	assert_true(k->vfs[1].spoofchk); /* as fresh ones have it */
+	hw_close(hw);
+}
+
+static void a_release_asks_for_nothing_that_is_so(void **arg)
+{
+	struct hw *hw = begin(2);
+
+	assert_int_equal(set_vf(hw, 1, F(VLAN) | F(MAC)), 0);
+	k->refused = F(MAX_TX_RATE); /* as igb's without carrier: whatever it is asked for */
+	assert_int_equal(hw_vf_release(hw, "eth1", 1, NULL), 0);
+	assert_int_equal(hw_words_differ(&k->vfs[1], &k->vfs[0]), 0);
+	hw_close(hw);
+}
+
+/* The words of every port of the API (WANT_VF_FIELDS). */
+#define AGENT                                                                                      \
+	(F(MAC) | F(VLAN) | F(SPOOFCHK) | F(STATE) | F(TRUST) | F(TRUNK) | F(MTU) | F(ALLOWED) |   \
+	 F(PORT_ID) | F(SERVER))
+
+static void an_agent_sets_what_it_sets_on_a_software_pf(void **arg)
+{
+	struct hw *hw = begin(2);
+	struct vf_change c = vf_words(1, AGENT);
+	struct vf_info info;
+	struct err e = { 0 };
+
+	driver.fields = F(MAC) | F(VLAN) | F(QOS) | F(SPOOFCHK); /* no state, no trust */
+	hw_close(hw);
+	hw = open_hw();
+	c.want.mtu = 1500;
+	strcpy(c.want.port_id, "0f5c9e1e-6d0e-4d5e-9d0e-0123456789ab");
+	assert_int_equal(set(hw, NULL, 0, &c, 1, true, &e), 0);
+	assert_int_equal(k->vfs[1].vlan, 101);
+	assert_int_equal(hw_vf_get(hw, "eth1", 1, &info, NULL), 0);
+	assert_string_equal(info.config.port_id, c.want.port_id);
+	assert_string_equal(info.status.overridden, "");
+	/* what is more than a device can is refused by name, for the agent, too */
+	c.want.trust = true;
+	assert_int_equal(set(hw, NULL, 0, &c, 1, true, &e), -EOPNOTSUPP);
+	assert_non_null(strstr(e.msg, "trust"));
+	c.want.trust = false;
+	c.want.mtu = 9000; /* above the PF's */
+	assert_int_equal(set(hw, NULL, 0, &c, 1, true, NULL), -EINVAL);
+	c.want.mtu = 0;
+	c.changed = F(TRUST); /* by hand, as ip: the driver has no such operation */
+	assert_int_equal(set(hw, NULL, 0, &c, 1, false, NULL), -EOPNOTSUPP);
+	/* a hand's change of what the agent wrote is told until the agent writes it again */
+	assert_int_equal(set_vf(hw, 1, F(MAX_TX_RATE)), -EOPNOTSUPP);
+	c = vf_words(1, F(VLAN));
+	c.want.vlan = 9;
+	assert_int_equal(set(hw, NULL, 0, &c, 1, false, NULL), 0);
+	assert_int_equal(hw_vf_get(hw, "eth1", 1, &info, NULL), 0);
+	assert_string_equal(info.status.overridden, "vlan");
+	assert_int_equal(set(hw, NULL, 0, &c, 1, true, NULL), 0);
+	assert_int_equal(hw_vf_get(hw, "eth1", 1, &info, NULL), 0);
+	assert_string_equal(info.status.overridden, "");
+	hw_close(hw);
+}
+
+static int number(struct hw *hw, unsigned int n)
+{
+	const struct pf_config pf = { .numvfs = (uint16_t)n };
+
+	return set(hw, &pf, P(NUMVFS), NULL, 0, false, NULL);
+}
+
+static void vfs_that_are_leased_go_by_nobodys_word(void **arg)
+{
+	struct hw *hw = begin(4);
+	struct vf_change c = vf_words(2, F(PORT_ID) | F(VLAN));
+
+	strcpy(c.want.port_id, "p");
+	assert_int_equal(set(hw, NULL, 0, &c, 1, true, NULL), 0);
+	assert_int_equal(number(hw, 4), 0); /* there are: none goes */
+	assert_int_equal(number(hw, 6), -EBUSY);
+	assert_int_equal(number(hw, 0), -EBUSY);
+	assert_int_equal(hw_pf_del(hw, "eth1", false, NULL), -EBUSY);
+	/* somebody else took them: they come back with their words */
+	number_set(0);
+	assert_int_equal(number(hw, 2), -EBUSY);
+	assert_int_equal(number(hw, 4), 0);
+	assert_int_equal(k->vfs[2].vlan, 102);
+	assert_int_equal(drifts(hw), 0);
+	hw_close(hw);
+}
+
+static void vfs_that_went_are_others_when_they_come_back(void **arg)
+{
+	struct hw *hw = begin(4);
+	const struct pf_config repair = { .drift = PF_DRIFT_REPAIR };
+
+	assert_int_equal(set_vf(hw, 1, F(VLAN)), 0);
+	assert_int_equal(set_vf(hw, 3, F(VLAN)), 0);
+	assert_int_equal(number(hw, 2), 0);
+	assert_int_equal(number(hw, 5), 0);
+	assert_int_equal(k->vfs[1].vlan, 101);
+	assert_int_equal(k->vfs[3].vlan, 0);
+	assert_int_equal(drifts(hw), 0);
+	/* another number is never repaired: they may be in use */
+	assert_int_equal(set(hw, &repair, P(DRIFT), NULL, 0, false, NULL), 0);
+	number_set(3);
+	tick(hw, 20);
+	assert_int_equal(k->n_vfs, 3);
+	assert_int_equal(k->vfs[1].vlan, 101);
+	number_set(0);
+	tick(hw, 20);
+	assert_int_equal(k->n_vfs, 5);
+	hw_close(hw);
+}
+
+/* The second of the two writes that a number of VFs is. */
+static void a_number_that_cannot_be_made_leaves_all_as_it_was(void **arg)
+{
+	struct hw *hw = begin(3);
+	struct kernel before;
+
+	assert_int_equal(set_vf(hw, 1, F(VLAN) | F(MAC)), 0);
+	before = *k;
+	k->no_number = 6;
+	assert_int_equal(line(hw, 6), -ENOMEM);
+	assert_true(same(k, &before));
+	assert_int_equal(drifts(hw), 0);
+	hw_close(hw);
+	/* nothing is under way in the file */
+	k->vfs[1].vlan = 77;
+	hw = open_hw();
+	assert_int_equal(k->vfs[1].vlan, 77);
+	hw_close(hw);
+}
+
+static void a_pf_whose_making_is_ended_is_none(void **arg)
+{
+	for (int at = 0; at < 12; at++) {
+		const struct pf_config want = { .name = "eth1", .numvfs = 5, .mtu = 9000 };
+		char names[1][PF_NAME_LEN + 1];
+		struct hw *hw = begin(3);
+		int status;
+		pid_t pid;
+
+		assert_int_equal(hw_pf_del(hw, "eth1", false, NULL), 0);
+		hw_close(hw);
+		pid = fork();
+		if (!pid) {
+			hw = open_hw();
+			k->end_at = at;
+			_exit(hw_pf_add(hw, &want, P(NAME) | P(NUMVFS) | P(MTU), NULL) ? 1 : 0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		k->end_at = NOBODY;
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 1);
+		hw = open_hw();
+		if (hw_pf_list(hw, names, 1)) { /* all of it, if the last word was written */
+			assert_int_equal(k->n_vfs, 5);
+			assert_int_equal(k->mtu, 9000);
+		} else {
+			assert_int_equal(WEXITSTATUS(status), 9);
+			assert_int_equal(k->n_vfs, 3);
+			assert_int_equal(k->mtu, 1500);
+		}
+		hw_close(hw);
+	}
+}
+
+static void a_pf_that_cannot_be_reset_is_served_as_before(void **arg)
+{
+	struct hw *hw = begin(3);
+	char names[1][PF_NAME_LEN + 1];
+	struct kernel before;
+
+	assert_int_equal(set_vf(hw, 1, F(VLAN)), 0);
+	before = *k;
+	k->full_at = 1; /* when its VFs are gone */
+	assert_int_equal(hw_pf_del(hw, "eth1", true, NULL), -ENOSPC);
+	assert_true(same(k, &before));
+	k->full = false;
+	tick(hw, 1);
+	k->refused = F(VLAN);
+	assert_int_equal(hw_pf_del(hw, "eth1", true, NULL), -EINVAL);
+	k->refused = 0;
+	assert_true(same(k, &before));
+	hw_close(hw);
+	hw = open_hw();
+	assert_int_equal(hw_pf_list(hw, names, 1), 1);
+	assert_int_equal(drifts(hw), 0);
+	assert_int_equal(hw_pf_del(hw, "eth1", true, NULL), 0);
+	assert_int_equal(k->n_vfs, 0);
+	hw_close(hw);
+	hw = open_hw();
+	assert_int_equal(hw_pf_list(hw, names, 1), 0);
+	hw_close(hw);
+}
+
+static void an_undo_of_a_nic_that_is_gone_ends_nothing(void **arg)
+{
+	struct hw *hw = begin(3);
+	struct pf_config want = { .name = "eth1" };
+
+	hw_close(hw);
+	assert_true(child(8, 6));
+	k->here = false;
+	hw = open_hw();
+	tick(hw, 2);
+	k->here = true;
+	tick(hw, 2);
+	assert_int_equal(hw_pf_add(hw, &want, P(NAME), NULL), -EEXIST);
+	hw_close(hw);
+}
+
+static void a_state_file_that_is_none_is_refused_and_stays(void **arg)
+{
+	static const char *const bad[] = {
+		"",
+		"{",
+		"[]",
+		"{\"version\": 2, \"pfs\": []}",
+		"{\"version\": 1}",
+		"{\"version\": 1, \"pfs\": {}}",
+		"{\"version\": 1, \"pfs\": [1]}",
+		"{\"version\": 1, \"pfs\": [{\"nic\": \"../x\", \"name\": \"e\", \"config\": {}, "
+		"\"vfs\": []}]}",
+		"{\"version\": 1, \"pfs\": [{\"nic\": \"x\", \"name\": \"0123456789abcdef\", "
+		"\"config\": {}, \"vfs\": []}]}",
+		"{\"version\": 1, \"pfs\": [{\"nic\": \"x\", \"name\": \"e\", \"config\": "
+		"{\"mtu\": 99999999999}, \"vfs\": []}]}",
+		"{\"version\": 1, \"pfs\": [{\"nic\": \"x\", \"name\": \"e\", \"config\": {}, "
+		"\"vfs\": [{\"vf\": 256, \"config\": {}, \"by_agent\": [], \"overridden\": []}]}]}",
+		"{\"version\": 1, \"pfs\": [{\"nic\": \"x\", \"name\": \"e\", \"config\": {}, "
+		"\"vfs\": {}}]}",
+		"{\"version\": 1, \"pfs\": [{\"nic\": \"x\", \"name\": \"e\", \"config\": {}, "
+		"\"vfs\": []}, {\"nic\": \"x\", \"name\": \"f\", \"config\": {}, \"vfs\": []}]}",
+		"{\"version\": 1, \"pfs\": [], \"undo\": {}}",
+		"{\"version\": 1, \"pfs\": [], \"undo\": {\"nic\": \"x\", \"steps\": [{}]}}",
+		"{\"version\": 1, \"pfs\": [], \"undo\": {\"nic\": \"x\", \"steps\": [{\"op\": "
+		"\"vf\", \"vf\": 70000}]}}",
+		"{\"version\": 1, \"pfs\": [], \"undo\": {\"nic\": \"x\", \"steps\": [{\"op\": "
+		"\"vf\", \"vf\": 1, \"words\": {\"mac\": 1}}]}}",
+		"{\"version\": 1, \"pfs\": [], \"undo\": {\"nic\": "
+		"\"0123456789012345678901234567890123456789\", \"steps\": []}}",
+	};
+	const struct hw_opts opts = { .loop = loop, .sysfs = "/sys", .state = state };
+
+	hw_close(begin(1));
+	for (unsigned int i = 0; i < ARRAY_LEN(bad); i++) {
+		auto_free char *text = NULL;
+		struct hw *hw = NULL;
+		struct err e = { 0 };
+
+		assert_int_equal(__real_file_replace(state, bad[i], strlen(bad[i]), 0600, NULL), 0);
+		if (hw_open(&opts, &hw, &e) != -EINVAL && hw_open(&opts, &hw, &e) != -ERANGE)
+			fail_msg("taken: %s", bad[i]);
+		assert_ptr_equal(strstr(e.msg, state), e.msg);
+		assert_int_equal(file_read(state, 1 << 20, &text, NULL, NULL), 0);
+		assert_string_equal(text, bad[i]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_daemon_that_is_ended_anywhere_has_done_all_of_a_line_or_nothing),
+		cmocka_unit_test(a_state_file_that_cannot_be_written_leaves_nothing_changed),
+		cmocka_unit_test(
+			after_a_boot_all_is_as_it_was_asked_for_also_of_a_nic_that_comes_late),
+		cmocka_unit_test(a_nic_that_is_made_anew_gets_what_was_asked_for),
+		cmocka_unit_test(a_word_that_is_refused_after_a_boot_keeps_none_of_the_others),
+		cmocka_unit_test(a_repair_that_does_not_help_is_tried_seldomer),
+		cmocka_unit_test(a_driver_that_rounds_or_tells_nothing_is_no_drift),
+		cmocka_unit_test(words_that_a_driver_does_not_tell_are_kept_over_a_number_of_vfs),
+		cmocka_unit_test(a_release_asks_for_nothing_that_is_so),
+		cmocka_unit_test(an_agent_sets_what_it_sets_on_a_software_pf),
+		cmocka_unit_test(vfs_that_are_leased_go_by_nobodys_word),
+		cmocka_unit_test(vfs_that_went_are_others_when_they_come_back),
+		cmocka_unit_test(a_number_that_cannot_be_made_leaves_all_as_it_was),
+		cmocka_unit_test(a_pf_whose_making_is_ended_is_none),
+		cmocka_unit_test(a_pf_that_cannot_be_reset_is_served_as_before),
+		cmocka_unit_test(an_undo_of_a_nic_that_is_gone_ends_nothing),
+		cmocka_unit_test(a_state_file_that_is_none_is_refused_and_stays),
+	};
+	int rc;
+
+	k = mmap(NULL, sizeof(*k), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	loop = loop_new(NULL);
+	if (k == MAP_FAILED || !loop || !mkdtemp(dir))
+		return 1;
+	snprintf(state, sizeof(state), "%s/hwd.json", dir);
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	unlink(state);
+	rmdir(dir);
+	loop_free(loop);
+	return rc;
+}
