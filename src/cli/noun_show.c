@@ -444,7 +444,7 @@ static int show_list(struct cli *cli, const char *method, const char *key,
 
 	if (cli_end(cli))
 		return CLI_USAGE;
-	if (cli_call_any(cli, method, json_object(), &list, &e))
+	if (cli_call_all(cli, method, &list, &e))
 		return cli_error(&e);
 	json_array_foreach (list, i, item) {
 		if (value && strcmp(json_string_value(json_object_get(item, key)), value))

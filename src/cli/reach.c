@@ -16,14 +16,21 @@ static int not_text(struct err *e)
 
 #define AGAIN_MS 20 /* between two tries to reach a switch that starts */
 
-/* Who has the lock is there, and will answer soon. */
-static bool is_starting(const struct cli *cli)
+/* Who has the lock of a daemon is there, and will answer soon; @sock: of one, NULL: any. */
+static bool is_starting(const struct cli *cli, const char *sock)
 {
 	char path[512];
 
-	snprintf(path, sizeof(path), "%s/swd.lock", cli->run_dir);
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
+	for (unsigned int i = 0; ctl_socks[i]; i++) {
+		if (sock && strcmp(sock, ctl_socks[i]))
+			continue;
+		snprintf(path, sizeof(path), "%s/%.*s.lock", cli->run_dir,
+			 (int)strcspn(ctl_socks[i], "."), ctl_socks[i]);
+		auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK)
+			return true;
+	}
+	return false;
 }
 
 /* What may be asked a second time where the first has perhaps been done. */
@@ -37,13 +44,14 @@ static bool is_repeatable(const char *method)
 	return false;
 }
 
-/* After @rc: waits for a switch that restarts, and says whether to ask it again. */
-static bool again(const struct cli *cli, const char *method, int rc, uint64_t deadline_ms)
+/* After @rc: waits for a daemon that restarts, and says whether to ask it again. */
+static bool again(const struct cli *cli, const char *sock, const char *method, int rc,
+		  uint64_t deadline_ms)
 {
 	bool broken = rc == -ECONNRESET || rc == -EPIPE;
 
 	if ((rc != -ECONNREFUSED && !(broken && is_repeatable(method))) ||
-	    loop_now_ms() >= deadline_ms || !is_starting(cli))
+	    loop_now_ms() >= deadline_ms || !is_starting(cli, sock))
 		return false;
 	usleep(AGAIN_MS * 1000);
 	return true;
@@ -89,7 +97,7 @@ static int call(struct cli *cli, const char *pf, const char *sock, const char *m
 		rc = pf ? ctl_open_pf(cli->run_dir, pf, &c, &why) : open_one(cli, sock, &c, &why);
 		if (!rc)
 			rc = ctl_call(c, method, json_incref(p), CTL_TIMEOUT_MS, result, &why);
-	} while (again(cli, method, rc, deadline_ms));
+	} while (again(cli, pf ? NULL : sock, method, rc, deadline_ms));
 	return rc ? err_set(e, rc, "%s", why.msg) : 0;
 }
 
@@ -195,6 +203,6 @@ int cli_call_all(struct cli *cli, const char *method, json_t **results, struct e
 	do {
 		why = (struct err){ 0 };
 		rc = call_all(cli, method, results, &why);
-	} while (again(cli, method, rc, deadline_ms));
+	} while (again(cli, NULL, method, rc, deadline_ms));
 	return rc ? err_set(e, rc, "%s", why.msg) : 0;
 }

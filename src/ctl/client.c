@@ -232,6 +232,15 @@ static int has_pf(struct ctl_client *c, const char *pf, struct err *e)
 	return rc ? rc : -ENODEV;
 }
 
+/* Has a daemon run here since the boot? Its lock file stays. */
+static bool has_run(const char *run_dir, const char *sock)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%.*s.lock", run_dir, (int)strcspn(sock, "."), sock);
+	return !access(path, F_OK);
+}
+
 /**
  * ctl_open_pf() - Connect to the daemon that has a PF
  * @run_dir: directory of the sockets
@@ -239,11 +248,12 @@ static int has_pf(struct ctl_client *c, const char *pf, struct err *e)
  * @out:     the connection, ends with ctl_close()
  * @e:	     error text, may be NULL
  *
- * Return: 0, -ENODEV (no daemon has it), -ECONNREFUSED (no daemon runs), -EACCES, or why a daemon
- * that runs does not say.
+ * Return: 0, -ENODEV (no daemon has it), -ECONNREFUSED (no daemon runs, or one that may have it
+ * does not), -EACCES, or why a daemon that runs does not say.
  */
 int ctl_open_pf(const char *run_dir, const char *pf, struct ctl_client **out, struct err *e)
 {
+	const char *away = NULL;
 	unsigned int n_daemons = 0;
 	char path[512];
 
@@ -255,6 +265,8 @@ int ctl_open_pf(const char *run_dir, const char *pf, struct ctl_client **out, st
 		rc = ctl_open(path, &c, NULL);
 		if (rc == -EACCES)
 			return err_set(e, rc, "no permission to use %s", path);
+		if (rc && has_run(run_dir, ctl_socks[i]))
+			away = ctl_socks[i];
 		if (rc)
 			continue;
 		n_daemons++;
@@ -267,5 +279,10 @@ int ctl_open_pf(const char *run_dir, const char *pf, struct ctl_client **out, st
 	if (!n_daemons)
 		return err_set(e, -ECONNREFUSED, "no anyvf daemon runs in %s (try: anyvf up)",
 			       run_dir);
+	if (away) /* it restarts, perhaps */
+		return err_set(e, -ECONNREFUSED,
+			       "no other daemon has a PF %s, and anyvf-%.*s does "
+			       "not run in %s (try: anyvf up)",
+			       pf, (int)strcspn(away, "."), away, run_dir);
 	return err_set(e, -ENODEV, "there is no PF %s", pf);
 }

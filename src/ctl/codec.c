@@ -323,6 +323,23 @@ json_t *ctl_pf_info_to_json(const struct pf_info *info)
 	return take(j);
 }
 
+/* A NIC may have an MTU that nobody may ask for. */
+static int pf_config_from_json(const json_t *j, struct pf_config *out, struct err *e)
+{
+	auto_of(json_decref) json_t *rest = json_copy((json_t *)(uintptr_t)j);
+	const json_t *mtu = json_object_get(j, "mtu");
+	json_int_t n = json_integer_value(mtu);
+	int rc;
+
+	if (mtu && (!json_is_integer(mtu) || n < 0 || n > UINT16_MAX))
+		return err_set(e, -EINVAL, "mtu must be a number up to %u", UINT16_MAX);
+	json_object_del(rest, "mtu");
+	rc = fields_from_json(pf_fields, out, rest, NULL, e);
+	if (!rc && mtu)
+		out->mtu = (uint16_t)n;
+	return rc;
+}
+
 /**
  * ctl_pf_info_from_json() - Read what ctl_pf_info_to_json() wrote
  * @j:   one PF; its member "vfs", if any, is not looked at
@@ -339,7 +356,7 @@ int ctl_pf_info_from_json(const json_t *j, struct pf_info *out, struct err *e)
 	int rc;
 
 	pf_config_default(&info.config);
-	rc = fields_from_json(pf_fields, &info.config, json_object_get(j, "config"), NULL, e);
+	rc = pf_config_from_json(json_object_get(j, "config"), &info.config, e);
 	if (!rc)
 		rc = read_mixed(pf_status_fields, &info.status, json_object_get(j, "status"),
 				special, stats, e);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/file.h"
 #include "base/sock.h"
 #include "ctl/ctl.h"
 #include "ctl/method.h"
@@ -220,10 +221,12 @@ static void infos_round_trip(void **state)
 	assert_int_equal(b.status.accepted[17].b[5], 9);
 	pf_config_default(&p.config);
 	strcpy(p.status.kind, "sw");
+	p.config.mtu = 65535; /* a NIC's; nobody may ask for it */
 	p.status.uplink.drops[DROP_RUNT] = 3;
 	auto_of(json_decref) json_t *l = ctl_pf_info_to_json(&p);
 	assert_int_equal(ctl_pf_info_from_json(l, &q, NULL), 0);
 	assert_int_equal(q.status.uplink.drops[DROP_RUNT], 3);
+	assert_int_equal(q.config.mtu, 65535);
 	assert_int_equal(ctl_pf_info_from_json(k, &q, NULL), -EINVAL);
 }
 
@@ -333,10 +336,20 @@ static void missing_pf_and_missing_daemon_are_told_apart(void **state)
 {
 	struct rig *r = *state;
 	struct ctl_client *c = NULL;
+	struct err e = { 0 };
+	char lock[512];
 
 	assert_int_equal(ctl_open_pf(r->dir, "eth9", &c, NULL), -ENODEV);
 	assert_int_equal(ctl_open_pf("/nonexistent", "p2p1", &c, NULL), -ECONNREFUSED);
+	/* another daemon may have it, that ran and does not now: it restarts */
+	snprintf(lock, sizeof(lock), "%s/hwd.lock", r->dir);
+	assert_int_equal(file_replace(lock, "", 0, 0600, NULL), 0);
+	assert_int_equal(ctl_open_pf(r->dir, "eth9", &c, &e), -ECONNREFUSED);
+	assert_non_null(strstr(e.msg, "anyvf-hwd does not run"));
 	assert_null(c);
+	assert_int_equal(ctl_open_pf(r->dir, "p2p1", &c, NULL), 0);
+	ctl_close(c);
+	unlink(lock);
 }
 
 static void turn(struct rig *r, int times)
