@@ -72,9 +72,14 @@ static int open_one(struct cli *cli, const char *sock, struct ctl_client **out, 
 
 	if (rc == -EACCES)
 		return err_set(e, rc, "no permission to use %s/%s", cli->run_dir, sock);
-	return rc ? err_set(e, -ECONNREFUSED, "anyvf-%.*s does not run in %s (try: anyvf up)",
-			    (int)strcspn(sock, "."), sock, cli->run_dir)
-		  : 0;
+	if (!rc)
+		return 0;
+	/* `up` starts it for a PF that the configuration has. */
+	return err_set(e, -ECONNREFUSED, "anyvf-%.*s does not run in %s (try: %s)",
+		       (int)strcspn(sock, "."), sock, cli->run_dir,
+		       strcmp(sock, ctl_socks[1])
+			       ? "anyvf up"
+			       : "[pf.NAME] kind = hw in anyvf.conf, then anyvf up");
 }
 
 /* The daemon that has @pf, or with NULL that of @sock. */

@@ -228,3 +228,15 @@ def test_down_ends_the_sites_guests_and_no_others(site):
     assert code == 0 and 'guests        1 stopped' in out and 'libvirtd      stopped' in out, out + err
     running = run('pgrep', '-af', 'guest=anyvf-', check=False).stdout
     assert other in running and ours not in running
+
+
+def test_a_pf_of_a_nic_has_its_daemon_and_one_that_is_not_here_is_said(site):
+    assert 'anyvf-hwd' not in site.status()  # no PF needs it
+    site.write_conf('[pf.nic9]\nkind = hw\nnumvfs = 2\n')
+    code, out, err = site.up()
+    assert code == 1 and f'{"anyvf-hwd":13} started' in out
+    assert 'nic9' in err and 'PF nic9 of ' in err and ' was not made' in err, err
+    told = site.status()['anyvf-hwd']
+    assert told['ready'] and told['started_by_up']
+    assert [pf['config']['name'] for pf in json.loads(site.run('-j', 'pf', 'show')[1])] == ['p2p1', 'p3p1']
+    assert f'{"anyvf-hwd":13} stopped' in site.down()[1]
