@@ -537,11 +537,12 @@ int cli_link_append(struct cli *cli, const json_t *names, json_t *list)
 	if (!all) /* not UTF-8 */
 		return no_device(f.dev, -ENODEV, &e);
 	json_array_foreach (all, i, name) {
-		rc = show_one(cli, json_string_value(name), &f, list);
-		if (rc)
-			return rc;
+		/* One that is gone hides none of the others. */
+		int bad = show_one(cli, json_string_value(name), &f, list);
+
+		rc = rc ?: bad;
 	}
-	return CLI_OK;
+	return rc;
 }
 
 /**
@@ -573,7 +574,7 @@ int cli_link_show(struct cli *cli)
 	auto_of(json_decref) json_t *list = cli->json ? json_array() : NULL;
 	int rc = cli_link_append(cli, NULL, list);
 
-	if (rc)
+	if (rc && !json_array_size(list))
 		return rc;
-	return list ? cli_print_json(cli, list) : fflush(stdout) ? CLI_FAIL : CLI_OK;
+	return (list ? cli_print_json(cli, list) : fflush(stdout) ? CLI_FAIL : CLI_OK) ?: rc;
 }

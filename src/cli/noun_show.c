@@ -159,8 +159,8 @@ static void print_vf(const char *pf, unsigned int n, const struct vf_info *vf)
 		       s->allmulti ? ", all multicast" : "");
 	if (s->promisc)
 		printf("    promiscuous: %s\n", s->promisc == VF_PROMISC_TRUE
-						       ? "all unicast of its VLANs"
-						       : "unicast from the wire for nobody");
+							? "all unicast of its VLANs"
+							: "unicast from the wire for nobody");
 	print_counts("traffic", &vf->stats);
 	print_queues(s);
 	if (vf->stats.mirrored)
@@ -222,8 +222,10 @@ int noun_show_drift(struct cli *cli)
 		const char *pf = json_string_value(name);
 		struct err e = { 0 };
 
-		if (cli_call_pf(cli, pf, "pf.drift", json_object(), &all, &e))
-			return cli_error(&e);
+		if (cli_call_pf(cli, pf, "pf.drift", json_object(), &all, &e)) {
+			rc = cli_error(&e); /* of the others it is told all the same */
+			continue;
+		}
 		json_array_foreach (all, k, d) {
 			json_object_set_new((json_t *)(uintptr_t)d, "pf", json_string(pf));
 			if (!cli->json)
@@ -231,7 +233,7 @@ int noun_show_drift(struct cli *cli)
 		}
 		json_array_extend(list, all);
 	}
-	return cli->json ? cli_print_json(cli, list) : done();
+	return (cli->json ? cli_print_json(cli, list) : done()) ?: rc;
 }
 
 /**
@@ -256,8 +258,10 @@ int noun_show_pf(struct cli *cli)
 		struct pf_info info;
 		struct err e = { 0 };
 
-		if (cli_call_pf(cli, json_string_value(name), "pf.get", json_object(), &pf, &e))
-			return cli_error(&e);
+		if (cli_call_pf(cli, json_string_value(name), "pf.get", json_object(), &pf, &e)) {
+			rc = cli_error(&e); /* of the others it is told all the same */
+			continue;
+		}
 		json_array_append_new(list, pf);
 		if (cli->json)
 			continue;
@@ -265,7 +269,7 @@ int noun_show_pf(struct cli *cli)
 			return cli_error(&e);
 		print_pf(&info);
 	}
-	return cli->json ? cli_print_json(cli, list) : done();
+	return (cli->json ? cli_print_json(cli, list) : done()) ?: rc;
 }
 
 static int show_vf(const struct cli *cli, const char *pf, const json_t *vf, json_t *list)
@@ -313,14 +317,11 @@ static int show_all_vfs(struct cli *cli, json_t *list)
 		struct err e = { 0 };
 
 		if (cli_call_pf(cli, pf, "pf.get", json_pack("{s:b}", "vfs", 1), &got, &e))
-			return cli_error(&e);
-		json_array_foreach (json_object_get(got, "vfs"), k, vf) {
-			rc = show_vf(cli, pf, vf, list);
-			if (rc)
-				return rc;
-		}
+			rc = cli_error(&e); /* of the others it is told all the same */
+		json_array_foreach (json_object_get(got, "vfs"), k, vf)
+			rc = show_vf(cli, pf, vf, list) ?: rc;
 	}
-	return CLI_OK;
+	return rc;
 }
 
 /**
@@ -335,9 +336,9 @@ int noun_show_vf(struct cli *cli)
 	bool one = cli->words[0] && cli->words[1];
 	int rc = one ? show_one_vf(cli, list) : show_all_vfs(cli, list);
 
-	if (rc)
+	if (rc && (one || rc == CLI_USAGE))
 		return rc;
-	return cli->json ? cli_print_json(cli, list) : done();
+	return (cli->json ? cli_print_json(cli, list) : done()) ?: rc;
 }
 
 /* How long ago, in the unit a person would choose. */

@@ -159,9 +159,14 @@ static int rows_read(struct top *t, double secs, struct err *e)
 		t->rows[i].there = false;
 	if (t->pf)
 		rc = pf_read(t, t->pf, secs, e);
-	json_array_foreach (names, i, name)
+	json_array_foreach (names, i, name) {
 		if (!rc)
 			rc = pf_read(t, json_string_value(name), secs, e);
+		if (rc == -ENODEV) { /* it is gone */
+			*e = (struct err){ 0 };
+			rc = 0;
+		}
+	}
 	if (rc)
 		return rc;
 	for (i = 0; i < t->n; i++)

@@ -23,6 +23,8 @@ int hw_place(struct hw *hw, struct hw_pf *pf, struct err *e)
 
 	pf->ifindex = 0;
 	hw_forget(pf);
+	if (rc == -ENOENT)
+		rc = err_set(e, -ENODEV, "there is no device %s", pf->nic.address);
 	if (!rc && *nic.why.msg)
 		rc = err_set(e, -ENODEV, "%s: %s", pf->nic.address, nic.why.msg);
 	if (!rc && !nic.netdevs.n)
@@ -74,7 +76,8 @@ int hw_look(struct hw *hw, struct hw_pf *pf, enum hw_ask what, const struct hw_l
 	if (!pf->link && pf->ifindex)
 		rc = ask(hw, pf, what, e);
 	if (!pf->ifindex || rc == -ENODEV) {
-		*e = (struct err){ 0 };
+		if (e)
+			*e = (struct err){ 0 };
 		rc = hw_place(hw, pf, e);
 		rc = rc ?: ask(hw, pf, what, e);
 	}

@@ -206,6 +206,53 @@ def test_reset_leaves_a_nic_without_vfs(nic):
     assert nic.vfs()[1]['vlan_list'] == [{}]
 
 
+def test_a_nic_that_is_gone_hides_none_of_the_others_and_is_as_it_was_when_it_is_back(nic):
+    lab = nic.lab
+    dev = netdevsim(lab, number=3, vfs=0)
+    nic.anyvf('pf', 'add', dev, 'hw', 'numvfs', 4, 'mtu', 1400)
+    try:
+        nic.anyvf('link', 'set', dev, 'vf', 2, 'vlan', 42)
+        lab.run('sh', '-c', 'echo 3 > /sys/bus/netdevsim/del_device')
+        for words in (('pf', 'show'), ('vf', 'show'), ('link', 'show'), ('pf', 'drift')):
+            shown = nic.anyvf('-j', *words, code=1)
+            assert dev in shown.err or 'netdevsim3' in shown.err, shown
+            assert words[1] == 'drift' or nic.dev in shown.out
+        nic.set('vf', 0, 'vlan', 5)
+        assert dev == netdevsim(lab, number=3, vfs=0)
+        wait_for(lambda: '"vlan": 42' in lab.run('ip', '-j', '-p', 'link', 'show', dev).out, 20, 'the VLAN of the new VF')
+        assert json.loads(lab.run('ip', '-j', 'link', 'show', dev).out)[0]['mtu'] == 1400
+        assert drifts(nic) == []
+    finally:
+        lab.run('sh', '-c', 'anyvf pf del $0; echo 3 > /sys/bus/netdevsim/del_device', dev, check=False)
+
+
+def test_256_vfs_with_all_words_each_in_one_line(nic):
+    """ip is told of 34 of them: with statistics the kernel's list does not fit into its attribute."""
+    lab, n = nic.lab, 256
+    dev = netdevsim(lab, number=2, vfs=n)
+
+    def vfs(*options):
+        return json.loads(nic.anyvf('-j', *options, 'link', 'show', dev).out)[0]['vfinfo_list']
+
+    try:
+        nic.anyvf('pf', 'add', dev, 'hw')
+        lab.run('sh', '-c', """for vf in $(seq 0 255); do
+            echo vf $vf mac 02:00:00:00:01:$(printf %02x $vf) vlan $((vf + 100)) qos $((vf % 8)) proto 802.1ad max_tx_rate 900 \\
+                min_tx_rate $vf spoofchk on state enable query_rss on trust on; done > /tmp/words""")
+        lab.run('sh', '-c', 'anyvf link set $0 $(cat /tmp/words)', dev)
+        got = vfs()
+        assert [(v['vf'], v['address'][-2:], v['vlan_list'][0]['vlan'], v['rate']['min_tx'], v['trust']) for v in got] == [
+            (i, f'{i:02x}', i + 100, i, True) for i in range(n)]
+        assert len(vfs('-s')) == n
+        refused = lab.run('sh', '-c', 'anyvf link set $0 $(sed "s/vlan [0-9]*/vlan 7/; s/ trust on//" /tmp/words) vf 255 mac 01:00:5e:00:00:01',
+                          dev, check=False)
+        assert refused.code == 2 and vfs() == got
+        nic.anyvf('pf', 'set', dev, 'numvfs', 255)
+        assert [{**v, 'vf': 0} for v in vfs()] == [{**v, 'vf': 0} for v in got[:255]]
+    finally:
+        lab.run('sh', '-c', 'anyvf pf del $0; echo 2 > /sys/bus/netdevsim/del_device', dev, check=False)
+
+
 def line(rng):
     """Words for every VF but the last, each time others."""
     words = []

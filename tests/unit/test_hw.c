@@ -568,15 +568,17 @@ static void words_that_a_driver_does_not_tell_are_kept_over_a_number_of_vfs(void
 	struct hw *hw = begin(3);
 	struct vf_change c = vf_words(0, F(SPOOFCHK) | F(TRUST));
 
+	driver.spoofchk = false; /* else than a software PF's */
+	k->vfs[1].spoofchk = k->vfs[2].spoofchk = false;
 	k->untold = HW_WORDS & ~F(MAC);
-	c.want.spoofchk = false;
+	c.want.spoofchk = true;
 	c.want.trust = true;
 	assert_int_equal(set(hw, NULL, 0, &c, 1, false, NULL), 0);
 	assert_int_equal(
 		set(hw, &(struct pf_config){ .numvfs = 5 }, P(NUMVFS), NULL, 0, false, NULL), 0);
 	assert_true(k->vfs[0].trust);
-	assert_false(k->vfs[0].spoofchk);
-	assert_true(k->vfs[1].spoofchk); /* as fresh ones have it */
+	assert_true(k->vfs[0].spoofchk);
+	assert_false(k->vfs[1].spoofchk); /* as fresh ones have it */
 	hw_close(hw);
 }
 
@@ -773,12 +775,17 @@ static void an_undo_of_a_nic_that_is_gone_ends_nothing(void **arg)
 {
 	struct hw *hw = begin(3);
 	struct pf_config want = { .name = "eth1" };
+	struct pf_drift_info drift;
+	struct pf_info info;
 
 	hw_close(hw);
 	assert_true(child(8, 6));
 	k->here = false;
 	hw = open_hw();
 	tick(hw, 2);
+	/* who asks is told so, and not that there is no drift */
+	assert_int_equal(hw_pf_get(hw, "eth1", &info, NULL), -ENODEV);
+	assert_int_equal(hw_pf_drift(hw, "eth1", 0, &drift, NULL), -ENODEV);
 	k->here = true;
 	tick(hw, 2);
 	assert_int_equal(hw_pf_add(hw, &want, P(NAME), NULL), -EEXIST);
