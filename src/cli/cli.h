@@ -75,6 +75,8 @@ int cli_error(const struct err *e);
 /* reach.c: the daemons */
 int cli_call_pf(struct cli *cli, const char *pf, const char *method, json_t *params,
 		json_t **result, struct err *e);
+int cli_call_of(struct cli *cli, const char *pf, const char *method, json_t *params,
+		json_t **result, struct err *e);
 int cli_call_any(struct cli *cli, const char *method, json_t *params, json_t **result,
 		 struct err *e);
 int cli_call_hw(struct cli *cli, const char *method, json_t *params, json_t **result,

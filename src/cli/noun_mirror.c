@@ -157,12 +157,17 @@ static int read_sentence(struct cli *cli, struct sentence *s)
 	return CLI_OK;
 }
 
-static int call(struct cli *cli, const char *method, const char *name, json_t *params)
+/* @pf: whose frames they are; "": not said, a mirror is the software switch's. */
+static int call(struct cli *cli, const char *pf, const char *method, const char *name,
+		json_t *params)
 {
 	struct err e = { 0 };
+	int rc;
 
 	json_object_set_new(params, "name", json_string(name));
-	return cli_call_any(cli, method, params, NULL, &e) ? cli_error(&e) : CLI_OK;
+	rc = *pf ? cli_call_of(cli, pf, method, params, NULL, &e)
+		 : cli_call_any(cli, method, params, NULL, &e);
+	return rc ? cli_error(&e) : CLI_OK;
 }
 
 static int mirror_change(struct cli *cli, const char *method, uint32_t need)
@@ -180,7 +185,8 @@ static int mirror_change(struct cli *cli, const char *method, uint32_t need)
 		return cli_incomplete();
 	if (need & ~s.changed)
 		return cli_missing(need & ~s.changed & BIT(MIRROR_FIELD_FROM) ? "from" : "to");
-	return call(cli, method, name, cli_fields_json(mirror_fields, &s.m, s.changed));
+	return call(cli, s.m.from_pf, method, name,
+		    cli_fields_json(mirror_fields, &s.m, s.changed));
 }
 
 static int mirror_add(struct cli *cli)
@@ -199,7 +205,7 @@ static int mirror_del(struct cli *cli)
 
 	if (!name)
 		return cli_incomplete();
-	return cli_end(cli) ? CLI_USAGE : call(cli, "mirror.del", name, json_object());
+	return cli_end(cli) ? CLI_USAGE : call(cli, "", "mirror.del", name, json_object());
 }
 
 /* PF {vf N | pf | uplink | vlan V} */

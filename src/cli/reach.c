@@ -82,7 +82,7 @@ static int open_one(struct cli *cli, const char *sock, struct ctl_client **out, 
 			       : "[pf.NAME] kind = hw in anyvf.conf, then anyvf up");
 }
 
-/* The daemon that has @pf, or with NULL that of @sock. */
+/* The daemon that has @pf, told to it unless there is @sock as well; or with NULL that of @sock. */
 static int call(struct cli *cli, const char *pf, const char *sock, const char *method,
 		json_t *params, json_t **result, struct err *e)
 {
@@ -93,7 +93,7 @@ static int call(struct cli *cli, const char *pf, const char *sock, const char *m
 
 	if (!p)
 		return not_text(e);
-	if (pf && json_object_set_new(p, "pf", json_string(pf)))
+	if (pf && !sock && json_object_set_new(p, "pf", json_string(pf)))
 		return err_set(e, -ENODEV, "there is no PF %s", pf);
 	do {
 		auto_of(ctl_close) struct ctl_client *c = NULL;
@@ -123,6 +123,23 @@ int cli_call_pf(struct cli *cli, const char *pf, const char *method, json_t *par
 		json_t **result, struct err *e)
 {
 	return call(cli, pf, NULL, method, params, result, e);
+}
+
+/**
+ * cli_call_of() - Ask the daemon that has a PF, by a request that names it in its own way
+ * @cli:    run
+ * @pf:     name
+ * @method: see ctl/ctl.h
+ * @params: taken. NULL, where making them failed, is refused.
+ * @result: new reference, or NULL if not wanted
+ * @e:      error text
+ *
+ * Return: as cli_call_pf().
+ */
+int cli_call_of(struct cli *cli, const char *pf, const char *method, json_t *params,
+		json_t **result, struct err *e)
+{
+	return call(cli, pf, ctl_socks[0], method, params, result, e);
 }
 
 /**
