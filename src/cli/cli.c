@@ -26,6 +26,7 @@ static const char pf_usage[] =
 static const char vf_usage[] =
 	"anyvf vf attach PF N vhost [socket PATH] [client]\n"
 	"anyvf vf attach PF N tap NAME [netns NS]\n"
+	"anyvf vf attach PF N vfio | netdev [netns NS] [name X] | macvtap [name X]\n"
 	"anyvf vf detach PF N\n"
 	"anyvf vf release PF N             (detach, and back to the defaults)\n"
 	"anyvf vf set PF N WORD VALUE ...\n"

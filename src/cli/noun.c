@@ -257,7 +257,14 @@ static int pf_del(struct cli *cli)
 	return answer(cli_call_pf(cli, name, "pf.del", params, NULL, &e), &e);
 }
 
-/* vhost [socket PATH] [client] | tap NAME [netns NS] */
+/* Pairs that follow a kind of attachment; the others stand alone or have words of their own. */
+static const uint32_t attach_words[] = {
+	[VF_ATTACH_TAP] = BIT(VF_ATTACH_FIELD_NETNS),
+	[VF_ATTACH_NETDEV] = BIT(VF_ATTACH_FIELD_NETNS) | BIT(VF_ATTACH_FIELD_NAME),
+	[VF_ATTACH_MACVTAP] = BIT(VF_ATTACH_FIELD_NAME),
+};
+
+/* vhost [socket PATH] [client] | tap NAME [netns NS], or a NIC's; see attach_words */
 static int read_attach(struct cli *cli, struct vf_attach *a, uint32_t *changed)
 {
 	const char *kind = cli_next(cli), *value;
@@ -269,7 +276,8 @@ static int read_attach(struct cli *cli, struct vf_attach *a, uint32_t *changed)
 	if (!strcmp(kind, "none"))
 		return cli_wrong(kind, "use: anyvf vf detach");
 	if (field_parse(&vf_attach_fields[VF_ATTACH_FIELD_KIND], a, kind, NULL))
-		return cli_wrong(kind, "expected \"vhost\" or \"tap\"");
+		return cli_wrong(kind, "expected \"vhost\" or \"tap\", of a NIC's VF \"vfio\", "
+				       "\"netdev\" or \"macvtap\"");
 	if (a->kind == VF_ATTACH_TAP) {
 		value = cli_next(cli);
 		if (!value)
@@ -277,8 +285,11 @@ static int read_attach(struct cli *cli, struct vf_attach *a, uint32_t *changed)
 		if (field_parse(&vf_attach_fields[VF_ATTACH_FIELD_TAP], a, value, &e))
 			return usage(&e);
 		*changed |= BIT(VF_ATTACH_FIELD_TAP);
-		return read_words(cli, vf_attach_fields, BIT(VF_ATTACH_FIELD_NETNS), a, changed);
 	}
+	if (a->kind == VF_ATTACH_VFIO)
+		return cli_end(cli) ? CLI_USAGE : CLI_OK;
+	if (a->kind != VF_ATTACH_VHOST)
+		return read_words(cli, vf_attach_fields, attach_words[a->kind], a, changed);
 	while (*cli->words) { /* client stands alone, so this is no list of pairs */
 		if (cli_accept(cli, "client")) {
 			a->client = true;

@@ -78,6 +78,23 @@ static void print_place(const char *tap, const char *netns)
 	       (int)(netns[pid] == ':' ? pid : strlen(netns)), netns);
 }
 
+/* A netdev, or a macvtap on it: what was asked for, and what there is. */
+static void print_netdev(const struct vf_attach *a, const struct vf_status *s)
+{
+	printf("%s", vf_attach_fields[VF_ATTACH_FIELD_KIND].names[a->kind]);
+	if (*a->name)
+		printf(" %s", a->name);
+	if (*a->netns)
+		printf(" netns %s", a->netns);
+	printf(", %s", s->connected ? "there" : "missing");
+	if (!*s->netdev || (!strcmp(s->netdev, a->name) && !strcmp(s->netns, a->netns)))
+		return;
+	printf("%s", s->connected ? " as " : ": its netdev is ");
+	print_place(s->netdev, s->netns);
+	if (!s->connected && !*s->netns)
+		printf(" here");
+}
+
 static void print_attachment(const struct vf_info *vf)
 {
 	const struct vf_attach *a = &vf->attach;
@@ -102,6 +119,15 @@ static void print_attachment(const struct vf_info *vf)
 			break;
 		printf(" as ");
 		print_place(s->tap, s->netns);
+		break;
+	case VF_ATTACH_VFIO:
+		printf("vfio %s, %s%s", s->pci_slot,
+		       s->connected ? "in the hands of " : "missing: it has driver ",
+		       *s->driver ? s->driver : "none");
+		break;
+	case VF_ATTACH_NETDEV:
+	case VF_ATTACH_MACVTAP:
+		print_netdev(a, s);
 		break;
 	}
 	printf(", link %s, mtu %u\n", s->link_up ? "up" : "down", s->mtu);

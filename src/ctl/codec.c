@@ -41,7 +41,9 @@ static const struct field vf_status_fields[] = {
 	R(vf_status, "pci_slot", FIELD_STR, pci_slot, 15),
 	R(vf_status, "mtu", FIELD_U16, mtu, 0),
 	R(vf_status, "tap", FIELD_STR, tap, 15),
+	R(vf_status, "netdev", FIELD_STR, netdev, 15),
 	R(vf_status, "netns", FIELD_STR, netns, VF_NAME_LEN),
+	R(vf_status, "driver", FIELD_STR, driver, 47),
 	R(vf_status, "overridden", FIELD_STR, overridden, 191),
 	FIELD_END
 };

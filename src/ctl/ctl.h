@@ -15,7 +15,7 @@
  *   vf.get      {pf, vf}         -> {vf, config, attach, status, stats}
  *   vf.drops    {pf, vf}         -> {vf, drops: [{reason, count, last?: {age_ms, length, dst?,
  *                   src?, tags: [{protocol, vlan, priority}], ethertype?}}]}
- *   vf.attach   {pf, vf, kind, socket?, client?, tap?, netns?} -> {socket}
+ *   vf.attach   {pf, vf, kind, socket?, client?, tap?, netns?, name?} -> {socket}
  *   vf.detach   {pf, vf}                                      -> {}
  *   vf.release  {pf, vf}                                      -> {}
  *   vf.filter   {pf, vf, filter: {main_mac, macs, mcasts, promisc, allmulti} | null} -> {}

@@ -161,7 +161,9 @@ static int pf_get(struct call *c, json_t **result, struct err *e)
 
 static json_t *drift_to_json(const struct pf_drift_info *d)
 {
-	const char *word = d->of_vf ? vf_fields[d->field].word : pf_fields[d->field].word;
+	const char *word = d->of_attach ? "attach"
+			   : d->of_vf	? vf_fields[d->field].word
+					: pf_fields[d->field].word;
 	json_t *j = json_pack("{s:s, s:s, s:s, s:I}", "word", word, "asked", d->asked, "is", d->is,
 			      "since", (json_int_t)d->since);
 

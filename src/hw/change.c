@@ -10,9 +10,18 @@
 #include "base/log.h"
 #include "hw/model.h"
 
-static struct hw_doer doer(const struct hw *hw, const struct hw_pf *pf)
+/**
+ * hw_doer_of() - What does the steps of a PF's plan
+ * @hw: room
+ * @pf: PF; lives as long as the answer
+ *
+ * Return: arg of hw_step_do(). Context: control.
+ */
+struct hw_doer hw_doer_of(const struct hw *hw, const struct hw_pf *pf)
 {
-	return (struct hw_doer){ hw->rt, hw->opts.sysfs, &pf->nic, pf->ifindex };
+	return (struct hw_doer){
+		.rt = hw->rt, .sysfs = hw->opts.sysfs, .nic = &pf->nic, .ifindex = pf->ifindex
+	};
 }
 
 /* The new wishes are in place and saved, or the old ones are. */
@@ -58,10 +67,10 @@ static void rates_note(struct hw *hw, struct hw_pf *pf, const struct hw_plan *pl
 /* What a plan has done is not owed any more. */
 static void settle(struct hw_pf *pf, const struct hw_plan *plan)
 {
-	static const uint32_t own[] = { [HW_OP_NUMVFS] = 1U << PF_FIELD_NUMVFS,
-					[HW_OP_MTU] = 1U << PF_FIELD_MTU,
-					[HW_OP_MAC] = 1U << PF_FIELD_MAC,
-					[HW_OP_UP] = 1U << PF_FIELD_UP };
+	static const uint32_t own[HW_OP_N] = { [HW_OP_NUMVFS] = 1U << PF_FIELD_NUMVFS,
+					       [HW_OP_MTU] = 1U << PF_FIELD_MTU,
+					       [HW_OP_MAC] = 1U << PF_FIELD_MAC,
+					       [HW_OP_UP] = 1U << PF_FIELD_UP };
 
 	for (unsigned int i = 0; i < plan->n; i++) {
 		const struct hw_step *s = &plan->steps[i];
@@ -79,15 +88,16 @@ static void settle(struct hw_pf *pf, const struct hw_plan *plan)
  * @pf:   PF
  * @plan: what it takes
  * @next: new wishes; on success the old ones, the caller's to free either way
+ * @home: of them: gets the name of the netdev that went out of this namespace; or NULL
  * @e:    names the step that was refused
  *
  * Return: 0, or the errno of what was refused, or of the state file.
  * Context: control; as long as the driver takes, and two fsync().
  */
 int hw_change(struct hw *hw, struct hw_pf *pf, const struct hw_plan *plan, struct hw_wish **next,
-	      struct err *e)
+	      char home[IF_NAMESIZE], struct err *e)
 {
-	struct hw_doer with = doer(hw, pf);
+	struct hw_doer with = hw_doer_of(hw, pf);
 	int rc;
 
 	if (!plan->n)
@@ -101,6 +111,8 @@ int hw_change(struct hw *hw, struct hw_pf *pf, const struct hw_plan *plan, struc
 	rc = hw_plan_run(plan, hw_step_do, &with, e);
 	/* Some drivers deny words while there is no VF, so they are asked anew. */
 	hw_place(hw, pf, &(struct err){ 0 });
+	if (!rc && home && *with.home)
+		strcpy(home, with.home);
 	if (!rc) {
 		rates_note(hw, pf, plan, *next);
 		rc = wishes_put(hw, pf, next, e);
@@ -130,7 +142,7 @@ static int recover_step(void *arg, const struct hw_step *step, const struct hw_v
 	struct recovery *r = arg;
 	int rc;
 
-	if (step->op == HW_OP_VF && step->vf >= r->numvfs)
+	if ((step->op == HW_OP_VF || step->op >= HW_OP_DRIVER) && step->vf >= r->numvfs)
 		return 0;
 	rc = hw_step_do(&r->with, step, to, e);
 	if (!rc && step->op == HW_OP_NUMVFS)
@@ -153,7 +165,7 @@ void hw_recover(struct hw *hw, const struct hw_undo *undo)
 	int rc = pf ? hw_place(hw, pf, &e) : -ENOMEM;
 
 	if (!rc) {
-		struct recovery r = { doer(hw, pf), pf->nic.numvfs };
+		struct recovery r = { hw_doer_of(hw, pf), pf->nic.numvfs };
 
 		rc = hw_plan_undo(&undo->plan, undo->plan.n, recover_step, &r, &e);
 	}

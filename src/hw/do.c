@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hw/do.h"
 
+#include "hw/netdev.h"
+
 /**
  * hw_step_do() - hw_do: one step, or its inverse, on a NIC
  * @arg:  struct hw_doer
@@ -13,7 +15,7 @@
  */
 int hw_step_do(void *arg, const struct hw_step *step, const struct hw_value *to, struct err *e)
 {
-	const struct hw_doer *d = arg;
+	struct hw_doer *d = arg;
 	struct hw_link_value value = { 0 };
 
 	switch ((enum hw_op)step->op) {
@@ -33,6 +35,19 @@ int hw_step_do(void *arg, const struct hw_step *step, const struct hw_value *to,
 	case HW_OP_UP:
 		value.word = HW_LINK_UP;
 		value.up = to->number;
+		break;
+	case HW_OP_DRIVER:
+		return hw_netdev_driver(d->sysfs, d->nic, step->vf, to->driver, e);
+	case HW_OP_PROBE:
+		return hw_netdev_probe(d->sysfs, d->nic, step->vf, to->number, e);
+	case HW_OP_DEV_UP:
+		return hw_netdev_up(d->rt, d->sysfs, d->nic, step->vf, to->number, e);
+	case HW_OP_PLACE:
+		return hw_netdev_place(d->rt, d->sysfs, d->nic, step->vf, to, d->home, e);
+	case HW_OP_MACVTAP:
+		return to->number ? hw_macvtap_add(d->rt, d->sysfs, d->nic, step->vf, to->name, e)
+				  : hw_macvtap_del(d->rt, d->sysfs, d->nic, step->vf, e);
+	case HW_OP_N:
 		break;
 	}
 	return hw_link_set(d->rt, d->ifindex, &value, e);

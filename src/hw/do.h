@@ -13,6 +13,8 @@ struct hw_doer {
 	const char *sysfs;
 	const struct hw_nic *nic;
 	int ifindex;
+	/* Of the VF whose netdev went out of this namespace: the name that it had. */
+	char home[IF_NAMESIZE];
 };
 
 int hw_step_do(void *arg, const struct hw_step *step, const struct hw_value *to, struct err *e);

@@ -52,7 +52,24 @@ static void vf_is(const struct hw_pf *pf, const struct hw_link *link, unsigned i
 	hw_words_to(&link->vfs[vf].words, link->vfs[vf].told, out);
 }
 
-static void look_at(struct hw_pf *pf, const struct hw_link *link)
+/* What a VF is plugged into. What was found by looking far and wide less does not show gone. */
+static void look_at_plug(const struct hw *hw, struct hw_pf *pf, unsigned int vf,
+			 enum hw_reach reach)
+{
+	char asked[sizeof(((struct pf_drift_info *)0)->asked)];
+	char is[sizeof(((struct pf_drift_info *)0)->is)];
+	bool drift = hw_attach_drift(hw, pf, vf, pf->attach_since[vf] ? HW_REACH_ALL : reach, is,
+				     sizeof(is));
+
+	if (!note(&pf->attach_since[vf], 1, drift))
+		return;
+	hw_plug_say(&pf->wish->vfs[vf].attach, asked, sizeof(asked));
+	log_warn("somebody else changed a VF", "pf=%s vf=%u word=attach asked=\"%s\" is=\"%s\"",
+		 pf->name, vf, asked, is);
+}
+
+static void look_at(const struct hw *hw, struct hw_pf *pf, const struct hw_link *link,
+		    enum hw_reach reach)
 {
 	const struct hw_wish *wish = pf->wish;
 	struct pf_config pf_now;
@@ -63,6 +80,7 @@ static void look_at(struct hw_pf *pf, const struct hw_link *link)
 	for (unsigned int vf = 0; vf < VF_MAX; vf++) {
 		/* Of VFs that are gone, their number says it. */
 		drift = vf < link->n_vfs ? hw_drift(pf, link, vf) : 0;
+		look_at_plug(hw, pf, vf, reach);
 		drift = note(pf->since[vf], VF_FIELD_TRUNK, drift);
 		if (!drift)
 			continue;
@@ -79,7 +97,7 @@ static int watch_pf(struct hw *hw, struct hw_pf *pf, struct err *e)
 
 	if (rc)
 		return rc;
-	look_at(pf, link);
+	look_at(hw, pf, link, HW_REACH_NEAR);
 	hw_enforce(hw, pf);
 	hw->stale |= pf->owes_saved != hw_owes(pf);
 	return 0;
@@ -120,6 +138,22 @@ static int nth(const uint64_t *since, unsigned int n, unsigned int *i)
 	return -1;
 }
 
+/* The i-th VF that is not plugged into what was asked for. */
+static int plug_drift(const struct hw *hw, const struct hw_pf *pf, unsigned int i,
+		      struct pf_drift_info *out)
+{
+	int vf = nth(pf->attach_since, VF_MAX, &i);
+
+	if (vf < 0)
+		return -ENOENT;
+	out->of_vf = out->of_attach = true;
+	out->vf = (unsigned int)vf;
+	out->since = pf->attach_since[vf];
+	hw_plug_say(&pf->wish->vfs[vf].attach, out->asked, sizeof(out->asked));
+	hw_attach_drift(hw, pf, out->vf, HW_REACH_ALL, out->is, sizeof(out->is));
+	return 0;
+}
+
 /**
  * hw_pf_drift() - struct pf_ops.pf_drift
  * @ctx:  struct hw
@@ -147,7 +181,7 @@ int hw_pf_drift(void *ctx, const char *name, unsigned int i, struct pf_drift_inf
 	if (rc)
 		return rc;
 	if (!i)
-		look_at(pf, link);
+		look_at(hw, pf, link, HW_REACH_ALL);
 	*out = (struct pf_drift_info){ 0 };
 	row = nth(pf->pf_since, PF_FIELD_N, &i);
 	if (row >= 0) {
@@ -161,7 +195,7 @@ int hw_pf_drift(void *ctx, const char *name, unsigned int i, struct pf_drift_inf
 	while (vf < link->n_vfs && (row = nth(pf->since[vf], VF_FIELD_TRUNK, &i)) < 0)
 		vf++;
 	if (vf >= link->n_vfs)
-		return -ENOENT;
+		return plug_drift(hw, pf, i, out);
 	vf_is(pf, link, vf, &now);
 	out->of_vf = true;
 	out->vf = vf;

@@ -26,6 +26,9 @@ void hw_hurry(struct hw_pf *pf)
 
 		due->wait_ms = due->tried = 0;
 		due->next_ms = 0;
+		due = &pf->plug_due[vf];
+		due->wait_ms = due->tried = 0;
+		due->next_ms = 0;
 	}
 }
 
@@ -51,7 +54,7 @@ static uint32_t due_now(struct hw_due *due, uint32_t todo, uint64_t now_ms)
 static void make(struct hw *hw, struct hw_pf *pf, struct hw_due *due, const struct hw_step *step,
 		 uint32_t fields)
 {
-	struct hw_doer with = { hw->rt, hw->opts.sysfs, &pf->nic, pf->ifindex };
+	struct hw_doer with = hw_doer_of(hw, pf);
 	struct err e = { 0 };
 	char name[32];
 
@@ -122,6 +125,26 @@ static void enforce_vf(struct hw *hw, struct hw_pf *pf, const struct hw_link *li
 	hw_plan_fini(&plan);
 }
 
+static void enforce_plug(struct hw *hw, struct hw_pf *pf, unsigned int vf, bool repair,
+			 uint64_t now_ms)
+{
+	struct hw_due *due = &pf->plug_due[vf];
+	struct err e = { 0 };
+
+	due->owed &= !!pf->wish->vfs[vf].attach.kind;
+	if (!due_now(due, due->owed | (repair && pf->attach_since[vf]), now_ms))
+		return;
+	hw_forget(pf);
+	if (!hw_attach_again(hw, pf, vf, due->owed, &e)) {
+		due->owed = due->said = 0;
+		return;
+	}
+	if (!due->said)
+		log_err("a VF is not attached as it was asked for", "pf=%s vf=%u error=\"%s\"",
+			pf->name, vf, e.msg);
+	due->said = 1;
+}
+
 /* hw_look(), but for a log that has it already. */
 static const struct hw_link *look(struct hw *hw, struct hw_pf *pf)
 {
@@ -152,7 +175,9 @@ void hw_enforce(struct hw *hw, struct hw_pf *pf)
 	for (unsigned int vf = 0; link && vf < VF_MAX; vf++) {
 		if (!pf->link)
 			link = look(hw, pf);
-		if (link && vf < link->n_vfs)
-			enforce_vf(hw, pf, link, vf, repair, now_ms);
+		if (!link || vf >= link->n_vfs)
+			break;
+		enforce_vf(hw, pf, link, vf, repair, now_ms);
+		enforce_plug(hw, pf, vf, repair, now_ms);
 	}
 }

@@ -16,17 +16,6 @@ static int cannot(struct err *e, const char *pf, const char *what)
 	return err_set(e, -EOPNOTSUPP, "%s is a NIC's PF: %s", pf, what);
 }
 
-static int vf_attach(void *ctx, const char *pf, unsigned int vf, const struct vf_attach *want,
-		     struct err *e)
-{
-	return cannot(e, pf, "its VFs cannot be attached yet");
-}
-
-static int vf_detach(void *ctx, const char *pf, unsigned int vf, struct err *e)
-{
-	return err_set(e, -ENOENT, "%s vf %u is not attached", pf, vf);
-}
-
 static int vf_filter(void *ctx, const char *pf, unsigned int vf, const struct vf_filter *filter,
 		     struct err *e)
 {
@@ -79,8 +68,8 @@ const struct pf_ops hw_ops = {
 	.pf_drift = hw_pf_drift,
 	.vf_get = hw_vf_get,
 	.vf_drops = hw_vf_drops,
-	.vf_attach = vf_attach,
-	.vf_detach = vf_detach,
+	.vf_attach = hw_vf_attach,
+	.vf_detach = hw_vf_detach,
 	.vf_release = hw_vf_release,
 	.vf_filter = vf_filter,
 	.svc_add = svc_add,

@@ -432,6 +432,8 @@ int hw_link_set(struct hw_rt *rt, int ifindex, const struct hw_link_value *want,
 		break;
 	case HW_LINK_NETNS:
 		mnl_attr_put_u32(h, IFLA_NET_NS_FD, (uint32_t)want->netns);
+		if (*want->name) /* and one that is taken there does not matter on the way */
+			mnl_attr_put_strz(h, IFLA_IFNAME, want->name);
 		break;
 	}
 	return hw_rt_call(rt, h, NULL, NULL, e);

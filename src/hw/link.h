@@ -54,7 +54,7 @@ struct hw_link_value {
 	uint32_t mtu;
 	struct mac mac;
 	char name[IF_NAMESIZE];
-	int netns; /* descriptor */
+	int netns; /* descriptor; with a name, where that is not "" */
 };
 int hw_link_set(struct hw_rt *rt, int ifindex, const struct hw_link_value *want, struct err *e);
 

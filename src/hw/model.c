@@ -64,6 +64,8 @@ void hw_owe(struct hw_pf *pf)
 	pf->due = (struct hw_due){ .owed = pf->wish->fields & HW_PF_OWN };
 	for (unsigned int vf = 0; vf < VF_MAX; vf++)
 		pf->vf_due[vf] = (struct hw_due){ .owed = pf->wish->vfs[vf].fields & HW_WORDS };
+	for (unsigned int vf = 0; vf < VF_MAX; vf++)
+		pf->plug_due[vf] = (struct hw_due){ .owed = !!pf->wish->vfs[vf].attach.kind };
 }
 
 /**
@@ -77,6 +79,7 @@ bool hw_owes(const struct hw_pf *pf)
 	uint32_t owed = pf->due.owed & pf->wish->fields;
 
 	for (unsigned int vf = 0; vf < VF_MAX; vf++)
-		owed |= pf->vf_due[vf].owed & pf->wish->vfs[vf].fields;
+		owed |= (pf->vf_due[vf].owed & pf->wish->vfs[vf].fields) |
+			(pf->plug_due[vf].owed && pf->wish->vfs[vf].attach.kind);
 	return owed;
 }

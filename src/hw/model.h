@@ -14,12 +14,21 @@
 #include "hw/do.h"
 #include "hw/hw.h"
 #include "hw/link.h"
+#include "hw/netdev.h"
 #include "hw/nic.h"
 #include "hw/plan.h"
 
 /* A PF's own words that the kernel has. */
 #define HW_PF_OWN                                                                                  \
 	(1U << PF_FIELD_MAC | 1U << PF_FIELD_MTU | 1U << PF_FIELD_UP | 1U << PF_FIELD_NUMVFS)
+/* What a VF is plugged into by now, as far as it can be seen. */
+struct hw_plug {
+	struct hw_vf_dev dev;
+	struct hw_spot spot;	  /* its netdev */
+	bool up;		  /* that, in this namespace */
+	bool autoprobe;		  /* VFs get a driver of themselves */
+	struct hw_netdev macvtap; /* on that; ifindex 0: none */
+};
 
 /* What was asked for of one VF. */
 struct hw_vf_wish {
@@ -30,6 +39,10 @@ struct hw_vf_wish {
 	/* Rates that the driver told when others were set: it rounds. */
 	bool rounded;
 	uint32_t max_tx_told, min_tx_told;
+	struct vf_attach attach;
+	char home
+		[IF_NAMESIZE]; /* attached: name that its netdev had before, and gets back; "": none */
+	bool probed;	       /* attached: it got its driver for that, and else has none */
 };
 
 /* What was asked for of a PF: a value. */
@@ -62,7 +75,10 @@ struct hw_pf {
 		      [VF_FIELD_TRUNK]; /* drift of a VF's word was seen first then; 0: none */
 	uint64_t pf_since[PF_FIELD_N];	/* likewise of the PF's own */
 	struct hw_due due, vf_due[VF_MAX];
-	bool owes_saved;      /* the state file says that something is owed */
+	struct hw_due
+		plug_due[VF_MAX]; /* its only bit: that what a VF is attached to is to be made */
+	bool owes_saved;	  /* the state file says that something is owed */
+	uint64_t attach_since[VF_MAX]; /* likewise of what a VF is plugged into */
 	struct hw_link *link; /* what the kernel told; owned; NULL: not asked, or things changed */
 	uint64_t link_ms;     /* when */
 	enum hw_ask link_ask; /* with what */
@@ -120,9 +136,31 @@ void hw_watch(void *hw);
 int hw_pf_drift(void *ctx, const char *pf, unsigned int i, struct pf_drift_info *out,
 		struct err *e);
 
+/* plug.c */
+int hw_plug_look(const struct hw *hw, const struct hw_pf *pf, unsigned int vf, const char *netns,
+		 enum hw_reach reach, struct hw_plug *out, struct err *e);
+bool hw_plug_is(const struct vf_attach *a, const struct hw_plug *is);
+void hw_plug_say(const struct vf_attach *a, char *out, size_t size);
+void hw_plug_say_is(const struct hw_plug *is, char *out, size_t size);
+int hw_plan_attach(struct hw_plan *plan, unsigned int vf, const struct vf_attach *want,
+		   const struct hw_plug *is, struct err *e);
+int hw_plan_detach(struct hw_plan *plan, unsigned int vf, const struct hw_vf_wish *wish,
+		   const struct hw_plug *is, struct err *e);
+
+/* attach.c */
+int hw_vf_attach(void *ctx, const char *pf, unsigned int vf, const struct vf_attach *want,
+		 struct err *e);
+int hw_vf_detach(void *ctx, const char *pf, unsigned int vf, struct err *e);
+int hw_attach_leave(struct hw *hw, const struct hw_pf *pf, unsigned int vf, struct hw_plan *plan,
+		    struct hw_wish *want, struct err *e);
+int hw_attach_again(struct hw *hw, struct hw_pf *pf, unsigned int vf, bool anew, struct err *e);
+bool hw_attach_drift(const struct hw *hw, const struct hw_pf *pf, unsigned int vf,
+		     enum hw_reach reach, char *is, size_t size);
+
 /* change.c */
+struct hw_doer hw_doer_of(const struct hw *hw, const struct hw_pf *pf);
 int hw_change(struct hw *hw, struct hw_pf *pf, const struct hw_plan *plan, struct hw_wish **next,
-	      struct err *e);
+	      char home[IF_NAMESIZE], struct err *e);
 void hw_recover(struct hw *hw, const struct hw_undo *undo);
 
 /* enforce.c */

@@ -64,5 +64,8 @@ int hw_nic_set_numvfs(const char *sys, const struct hw_nic *nic, uint32_t n, str
 int hw_nic_set_autoprobe(const char *sys, const struct hw_nic *nic, bool on, struct err *e);
 int hw_vf_bind(const char *sys, const struct hw_nic *nic, unsigned int vf, const char *driver,
 	       struct err *e);
+bool hw_vf_is_open(const char *sys, const struct hw_vf_dev *dev);
+int hw_vf_may_bind(const char *sys, const struct hw_vf_dev *dev, const char *driver, struct err *e);
+int hw_vf_probe(const char *sys, const struct hw_nic *nic, unsigned int vf, bool on, struct err *e);
 
 #endif

@@ -122,6 +122,24 @@ int hw_nic_set_autoprobe(const char *sys, const struct hw_nic *nic, bool on, str
 		  : 0;
 }
 
+/**
+ * hw_vf_is_open() - Has a VM, or another program, opened a VF's function?
+ * @sys: "/sys"
+ * @dev: VF
+ *
+ * vfio-pci enables it for that alone.
+ *
+ * Return: true if so. Context: any.
+ */
+bool hw_vf_is_open(const char *sys, const struct hw_vf_dev *dev)
+{
+	char dir[PATH_MAX];
+	uint32_t n = 0;
+
+	return !strcmp(dev->driver, VFIO) && !device_path(dir, sys, "pci", dev->address, NULL) &&
+	       !hw_sys_number(dir, "enable", &n) && n;
+}
+
 /* Give a VF to a driver ("": to any) by way of none; @probe: otherwise it stays without. */
 static int give(const char *sys, const char *dir, const char *address, const char *driver,
 		bool probe)
@@ -136,7 +154,17 @@ static int give(const char *sys, const char *dir, const char *address, const cha
 	return rc;
 }
 
-static int may_bind(const char *sys, const struct hw_vf_dev *dev, const char *driver, struct err *e)
+/**
+ * hw_vf_may_bind() - Could a driver have a VF?
+ * @sys:    "/sys"
+ * @dev:    VF
+ * @driver: by name
+ * @e:      error text
+ *
+ * Return: 0; -ENOENT: no such driver; for vfio-pci -ENODEV: no IOMMU, -EBUSY: it shares its group.
+ * Context: any.
+ */
+int hw_vf_may_bind(const char *sys, const struct hw_vf_dev *dev, const char *driver, struct err *e)
 {
 	char path[PATH_MAX];
 
@@ -161,6 +189,8 @@ static int change_driver(const char *sys, const struct hw_nic *nic, unsigned int
 	char dir[PATH_MAX];
 	int rc = device_path(dir, sys, "pci", old->address, e);
 
+	if (!rc && hw_vf_is_open(sys, old))
+		return err_set(e, -EBUSY, "a VM or a program has it, by %s", old->driver);
 	if (!rc)
 		rc = give(sys, dir, old->address, driver ?: "", true);
 	if (!rc && driver && !(rc = hw_nic_vf(sys, nic, vf, &now, e)) && strcmp(now.driver, driver))
@@ -182,11 +212,12 @@ static int change_driver(const char *sys, const struct hw_nic *nic, unsigned int
  * @e:      error text, which names PF and VF
  *
  * For vfio-pci the VF has to be alone in its IOMMU group. If the driver does not take it, it is
- * given back to the one it had. Taken from vfio-pci while a VM has it, it blocks until that ends.
+ * given back to the one it had. From vfio-pci it is not taken while a program has it open: the
+ * kernel would ask the VM for it, and wait for however long that takes.
  *
  * Return: 0 (also when it is so); -ENOENT: no such VF, or driver; -EOPNOTSUPP: no PCI function;
- * -ENODEV: no IOMMU; -EBUSY: it shares its group; -EIO: the driver does not take it; or the
- * kernel's errno. Context: blocks; needs root.
+ * -ENODEV: no IOMMU; -EBUSY: it shares its group, or a VM has it; -EIO: the driver does not take
+ * it; or the kernel's errno. Context: blocks; needs root.
  */
 int hw_vf_bind(const char *sys, const struct hw_nic *nic, unsigned int vf, const char *driver,
 	       struct err *e)
@@ -201,9 +232,56 @@ int hw_vf_bind(const char *sys, const struct hw_nic *nic, unsigned int vf, const
 	if (!*old.address)
 		rc = err_set(e, -EOPNOTSUPP, "it is no PCI function: no driver can have it");
 	else if (driver)
-		rc = may_bind(sys, &old, driver, e);
+		rc = hw_vf_may_bind(sys, &old, driver, e);
 	if (!rc)
 		rc = change_driver(sys, nic, vf, &old, driver, e);
+	if (rc)
+		err_prefix(e, "%s vf %u", nic->address, vf);
+	return rc;
+}
+
+/**
+ * hw_vf_probe() - Give a VF the driver that the kernel has for it, or take that away
+ * @sys: "/sys"
+ * @nic: its PF; where its VFs get no driver of themselves, this one does
+ * @vf:  number
+ * @on:  whether it is to have one
+ * @e:   error text, which names PF and VF
+ *
+ * Return: 0 (also when it is so, or has another driver); -ENOENT: no such VF; -EOPNOTSUPP: no PCI
+ * function; -ENODEV: the kernel has no driver for it; -EBUSY: a VM has it; or the kernel's errno.
+ * Context: blocks; needs root.
+ */
+int hw_vf_probe(const char *sys, const struct hw_nic *nic, unsigned int vf, bool on, struct err *e)
+{
+	struct hw_vf_dev dev;
+	char dir[PATH_MAX], path[PATH_MAX];
+	int rc = hw_nic_vf(sys, nic, vf, &dev, e);
+
+	if (rc || on == !!*dev.driver)
+		return rc;
+	rc = *dev.address ? device_path(dir, sys, "pci", dev.address, e)
+			  : err_set(e, -EOPNOTSUPP, "it is no PCI function: no driver can have it");
+	if (!rc && hw_vf_is_open(sys, &dev))
+		rc = err_set(e, -EBUSY, "a VM or a program has it, by %s", dev.driver);
+	if (!rc && on)
+		rc = hw_nic_set_autoprobe(sys, nic, true, e);
+	if (!rc) {
+		rc = on ? hw_sys_path(path, "%s/bus/pci", sys)
+			: hw_sys_path(path, "%s/driver", dir);
+		rc = rc ?: hw_sys_put(path, on ? "drivers_probe" : "unbind", dev.address);
+		if (on && !nic->autoprobe) {
+			struct hw_nic now = *nic;
+
+			now.autoprobe = 1;
+			rc = hw_nic_set_autoprobe(sys, &now, false, e) ?: rc;
+		}
+		if (rc)
+			rc = err_set(e, rc, "%s: %s", on ? "its driver" : dev.driver,
+				     strerror(-rc));
+	}
+	if (!rc && on && !hw_nic_vf(sys, nic, vf, &dev, e) && !*dev.driver)
+		rc = err_set(e, -ENODEV, "the kernel has no driver for it (is its module loaded?)");
 	if (rc)
 		err_prefix(e, "%s vf %u", nic->address, vf);
 	return rc;

@@ -34,16 +34,34 @@ static int pf_words_check(const struct hw_pf *pf, uint32_t said, struct err *e)
 	return 0;
 }
 
+#define ANEW                                                                                       \
+	", and a NIC's number of VFs changes by way of none (numvfs N force does it all the same)"
+
 /* Who would notice that VFs go, as all @there do where their number becomes @keep. */
-static int vfs_unused(const struct hw_pf *pf, unsigned int there, unsigned int keep, struct err *e)
+static int vfs_unused(const struct hw *hw, const struct hw_pf *pf, unsigned int there,
+		      unsigned int keep, const char *why, struct err *e)
 {
-	for (unsigned int i = 0; i < VF_MAX; i++)
-		if ((i < there || i >= keep) && *pf->wish->vfs[i].config.port_id)
-			return err_set(
-				e, -EBUSY,
-				"%s vf %u is leased to port %s, and a NIC's number of VFs "
-				"changes by way of none (numvfs N force does it all the same)",
-				pf->name, i, pf->wish->vfs[i].config.port_id);
+	char what[VF_NAME_LEN + 64];
+	struct hw_vf_dev dev;
+
+	for (unsigned int i = 0; i < VF_MAX; i++) {
+		const struct hw_vf_wish *w = &pf->wish->vfs[i];
+
+		if (i >= there && i < keep)
+			continue;
+		if (*w->config.port_id)
+			return err_set(e, -EBUSY, "%s vf %u is leased to port %s%s", pf->name, i,
+				       w->config.port_id, why);
+		if (w->attach.kind) {
+			hw_plug_say(&w->attach, what, sizeof(what));
+			return err_set(e, -EBUSY, "%s vf %u is attached (%s)%s", pf->name, i, what,
+				       why);
+		}
+		if (*why && !hw_nic_vf(hw->opts.sysfs, &pf->nic, i, &dev, NULL) &&
+		    !strcmp(dev.driver, HW_VFIO))
+			return err_set(e, -EBUSY, "%s vf %u has driver " HW_VFIO "%s", pf->name, i,
+				       why);
+	}
 	return 0;
 }
 
@@ -57,9 +75,32 @@ static void wish_words(const struct hw_pf *pf, const struct hw_vf_wish *wish, st
 	hw_words_from(&c, out);
 }
 
+/* What is attached is unplugged first; those that stay are plugged in again afterwards. */
+static int plan_unplug(struct hw_plan *plan, struct hw *hw, const struct hw_pf *pf,
+		       const struct hw_link *link, struct hw_wish *want, struct err *e)
+{
+	struct hw_vf_dev dev;
+	int rc = 0;
+
+	for (unsigned int i = 0; !rc && i < link->n_vfs; i++) {
+		const struct hw_vf_wish kept = want->vfs[i];
+
+		/* Else the kernel would wait for its user. */
+		if (!hw_nic_vf(hw->opts.sysfs, &pf->nic, i, &dev, NULL) &&
+		    hw_vf_is_open(hw->opts.sysfs, &dev))
+			return err_set(e, -EBUSY, "%s vf %u: a VM or a program has it, by %s",
+				       pf->name, i, dev.driver);
+		if (kept.attach.kind)
+			rc = hw_attach_leave(hw, pf, i, plan, want, e);
+		want->vfs[i] = kept;
+	}
+	return rc;
+}
+
 /* The steps to another number of VFs; @want gets its wishes cut to that. */
-static int plan_number(struct hw_plan *plan, const struct hw_pf *pf, const struct hw_link *link,
-		       struct hw_wish *want, unsigned int n, bool force, struct err *e)
+static int plan_number(struct hw_plan *plan, struct hw *hw, const struct hw_pf *pf,
+		       const struct hw_link *link, struct hw_wish *want, unsigned int n, bool force,
+		       struct err *e)
 {
 	const struct hw_words fresh = hw_fresh(pf);
 	struct hw_words vfs[VF_MAX];
@@ -70,7 +111,8 @@ static int plan_number(struct hw_plan *plan, const struct hw_pf *pf, const struc
 	if (n > pf->nic.totalvfs) /* untold is more than any */
 		return err_set(e, -ERANGE, "%s has %u VFs at most, not %u", pf->name,
 			       pf->nic.totalvfs, n);
-	rc = force ? 0 : vfs_unused(pf, link->n_vfs, n, e);
+	rc = force ? plan_unplug(plan, hw, pf, link, want, e)
+		   : vfs_unused(hw, pf, link->n_vfs, n, ANEW, e);
 	if (rc)
 		return rc;
 	for (unsigned int i = 0; i < link->n_vfs; i++)
@@ -90,8 +132,8 @@ static int plan_number(struct hw_plan *plan, const struct hw_pf *pf, const struc
 }
 
 /* The steps for a PF's own words. */
-static int plan_pf(struct hw_plan *plan, const struct hw_pf *pf, const struct hw_link *link,
-		   struct hw_wish *want, uint32_t said, struct err *e)
+static int plan_pf(struct hw_plan *plan, struct hw *hw, const struct hw_pf *pf,
+		   const struct hw_link *link, struct hw_wish *want, uint32_t said, struct err *e)
 {
 	const struct pf_config *c = &want->config;
 	const struct hw_step steps[] = {
@@ -108,7 +150,8 @@ static int plan_pf(struct hw_plan *plan, const struct hw_pf *pf, const struct hw
 		if (said & bits[i])
 			rc = hw_plan_add(plan, &steps[i], e);
 	if (!rc && said & 1U << PF_FIELD_NUMVFS)
-		rc = plan_number(plan, pf, link, want, c->numvfs, said >> PF_FIELD_FORCE & 1, e);
+		rc = plan_number(plan, hw, pf, link, want, c->numvfs, said >> PF_FIELD_FORCE & 1,
+				 e);
 	return rc;
 }
 
@@ -213,9 +256,14 @@ static int apply(struct hw *hw, struct hw_pf *pf, const struct pf_change *change
 	fields_apply(pf_fields, &want->config, &change->want, change->changed & HW_PF_SET);
 	snprintf(want->config.name, sizeof(want->config.name), "%s", pf->name);
 	rc = pf_config_check(&want->config, e);
-	rc = rc ?: plan_pf(&plan, pf, link, want, change->changed, e);
+	rc = rc ?: plan_pf(&plan, hw, pf, link, want, change->changed, e);
 	rc = rc ?: plan_vfs(&plan, pf, link, change, want, e);
-	rc = rc ?: hw_change(hw, pf, &plan, &want, e);
+	rc = rc ?: hw_change(hw, pf, &plan, &want, NULL, e);
+	for (unsigned int i = 0; !rc && i < VF_MAX; i++)
+		if (pf->wish->vfs[i].attach.kind && change->changed & 1U << PF_FIELD_NUMVFS)
+			pf->plug_due[i].owed = 1;
+	if (!rc && change->changed & 1U << PF_FIELD_NUMVFS)
+		hw_enforce(hw, pf);
 	hw_plan_fini(&plan);
 	return rc;
 }
@@ -269,7 +317,7 @@ static int plan_reset(struct hw *hw, struct hw_pf *pf, struct hw_plan *plan, str
 	const struct hw_link *link;
 	int rc = hw_look(hw, pf, HW_ASK_SETTINGS, &link, e);
 
-	return rc ?: plan_number(plan, pf, link, want, 0, false, e);
+	return rc ?: plan_number(plan, hw, pf, link, want, 0, false, e);
 }
 
 /**
@@ -289,13 +337,13 @@ int hw_pf_del(void *ctx, const char *name, bool reset, struct err *e)
 	auto_free struct hw_wish *want = NULL;
 	struct hw_plan plan = { 0 };
 	unsigned int at = 0;
-	int rc = pf ? vfs_unused(pf, VF_MAX, 0, e) : -ENODEV;
+	int rc = pf ? vfs_unused(hw, pf, VF_MAX, 0, "", e) : -ENODEV;
 
 	if (rc || !(want = wish_copy(pf, e)))
 		return rc ?: -ENOMEM;
 	rc = reset ? plan_reset(hw, pf, &plan, want, e) : 0;
 	pf->leaving = true;
-	rc = rc ?: hw_change(hw, pf, &plan, &want, e);
+	rc = rc ?: hw_change(hw, pf, &plan, &want, NULL, e);
 	pf->leaving = false;
 	hw_plan_fini(&plan);
 	if (rc)

@@ -122,13 +122,16 @@ int hw_plan_numvfs(struct hw_plan *plan, const struct hw_words *vfs, unsigned in
  */
 void hw_step_name(const struct hw_step *step, char *out, size_t size)
 {
-	static const char *const words[] = { [HW_OP_NUMVFS] = "numvfs",
-					     [HW_OP_MTU] = "mtu",
-					     [HW_OP_MAC] = "mac",
-					     [HW_OP_UP] = "state" };
+	static const char *const words[] = {
+		[HW_OP_NUMVFS] = "numvfs", [HW_OP_MTU] = "mtu",	      [HW_OP_MAC] = "mac",
+		[HW_OP_UP] = "state",	   [HW_OP_DRIVER] = "driver", [HW_OP_PROBE] = "driver",
+		[HW_OP_DEV_UP] = "netdev", [HW_OP_PLACE] = "netdev",  [HW_OP_MACVTAP] = "macvtap"
+	};
 
 	if (step->op == HW_OP_VF)
 		snprintf(out, size, "vf %u %s", step->vf, hw_attrs[step->attr].word);
+	else if (step->op >= HW_OP_DRIVER)
+		snprintf(out, size, "vf %u %s", step->vf, words[step->op]);
 	else
 		snprintf(out, size, "%s", words[step->op]);
 }

@@ -7,6 +7,9 @@
 #ifndef ANYVF_HW_PLAN_H
 #define ANYVF_HW_PLAN_H
 
+#include <net/if.h>
+
+#include "hw/nic.h"
 #include "hw/words.h"
 
 enum hw_op {
@@ -15,19 +18,29 @@ enum hw_op {
 	HW_OP_MTU,
 	HW_OP_MAC,
 	HW_OP_UP,
+	HW_OP_DRIVER,  /* the driver that a VF is for; "": what the kernel gives it of itself */
+	HW_OP_PROBE,   /* whether it has a driver, where the kernel gives it none of itself */
+	HW_OP_DEV_UP,  /* its netdev, in this namespace */
+	HW_OP_PLACE,   /* the namespace that its netdev is in, and its name there */
+	HW_OP_MACVTAP, /* whether its netdev has one */
+	HW_OP_N
 };
 
 /* Of which those members count that @op has. */
 struct hw_value {
-	struct hw_words words; /* VF: those of @attr */
-	uint32_t number;       /* NUMVFS, MTU; UP: 0 or 1 */
-	struct mac mac;	       /* MAC */
+	struct hw_words words;		/* VF: those of @attr */
+	uint32_t number;		/* NUMVFS, MTU; UP, PROBE, DEV_UP, MACVTAP: 0 or 1;
+			  PLACE: another name will do where it is taken */
+	struct mac mac;			/* MAC */
+	char driver[HW_DRIVER_LEN + 1]; /* DRIVER */
+	char name[IF_NAMESIZE];		/* PLACE, MACVTAP; "": as it comes */
+	char netns[VF_NAME_LEN + 1];	/* PLACE: under /run/netns; "": this one */
 };
 
 struct hw_step {
 	uint8_t op;   /* enum hw_op */
 	uint8_t attr; /* VF: enum hw_attr */
-	uint16_t vf;  /* VF */
+	uint16_t vf;  /* VF, DRIVER and what follows it */
 	struct hw_value old, new;
 };
 

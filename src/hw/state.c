@@ -5,9 +5,10 @@
  *   {"version": 1, "boot": ID,
  *    "pfs": [{"nic", "name", "owes", "config": {of pf_fields[]},
  *             "vfs": [{"vf", "config": {of vf_fields[]}, "by_agent": [word],
- *                      "overridden": [word], "told": {rates of vf_fields[]}}]}],
+ *                      "overridden": [word], "told": {rates of vf_fields[]},
+ *                      "attach": {of vf_attach_fields[]}, "plug": {"home", "probed"}}]}],
  *    "undo": {"nic", "steps": [{"op", "vf", "words": {of vf_fields[]}} |
- *                              {"op", "number" | "mac"}]}}
+ *                              {"op", of op_rows[]}]}}
  *
  * What a config has was asked for; what it has not, was not. "undo" is there while a change is
  * under way. "owes": not all of it was made since the boot. "told": what a driver makes of a rate.
@@ -24,8 +25,10 @@
 #define RATES	      (1U << VF_FIELD_MAX_TX_RATE | 1U << VF_FIELD_MIN_TX_RATE)
 
 static const char *const op_names[] = {
-	[HW_OP_VF] = "vf",   [HW_OP_NUMVFS] = "numvfs", [HW_OP_MTU] = "mtu",
-	[HW_OP_MAC] = "mac", [HW_OP_UP] = "up",		NULL
+	[HW_OP_VF] = "vf",	     [HW_OP_NUMVFS] = "numvfs", [HW_OP_MTU] = "mtu",
+	[HW_OP_MAC] = "mac",	     [HW_OP_UP] = "up",		[HW_OP_DRIVER] = "driver",
+	[HW_OP_PROBE] = "probe",     [HW_OP_DEV_UP] = "dev_up", [HW_OP_PLACE] = "place",
+	[HW_OP_MACVTAP] = "macvtap", [HW_OP_N] = NULL
 };
 
 /* One step as a plain struct, for its table. */
@@ -34,16 +37,55 @@ struct row {
 	uint16_t vf;
 	uint32_t number;
 	struct mac mac;
+	char driver[HW_DRIVER_LEN + 1], name[IF_NAMESIZE], netns[VF_NAME_LEN + 1];
 };
 #define R(word, type, member, names)                                                               \
 	{                                                                                          \
 		word, type, offsetof(struct row, member), 0, names, NULL                           \
 	}
+#define TEXT(member)                                                                               \
+	{                                                                                          \
+#member, FIELD_STR, offsetof(struct row, member),                                  \
+			sizeof(((struct row *)0)->member) - 1, NULL, NULL                          \
+	}
 static const struct field row_fields[] = { R("op", FIELD_ENUM, op, op_names),
 					   R("vf", FIELD_U16, vf, NULL),
 					   R("number", FIELD_U32, number, NULL),
-					   R("mac", FIELD_MAC, mac, NULL), FIELD_END };
-enum { ROW_OP = 1, ROW_VF = 2, ROW_NUMBER = 4, ROW_MAC = 8 };
+					   R("mac", FIELD_MAC, mac, NULL),
+					   TEXT(driver),
+					   TEXT(name),
+					   TEXT(netns),
+					   FIELD_END };
+enum {
+	ROW_OP = 1,
+	ROW_VF = 2,
+	ROW_NUMBER = 4,
+	ROW_MAC = 8,
+	ROW_DRIVER = 16,
+	ROW_NAME = 32,
+	ROW_NETNS = 64
+};
+
+/* What a step has beside its op; of a VF's attribute the words as well. */
+static const uint32_t op_rows[HW_OP_N] = {
+	[HW_OP_VF] = ROW_VF,
+	[HW_OP_NUMVFS] = ROW_NUMBER,
+	[HW_OP_MTU] = ROW_NUMBER,
+	[HW_OP_MAC] = ROW_MAC,
+	[HW_OP_UP] = ROW_NUMBER,
+	[HW_OP_DRIVER] = ROW_VF | ROW_DRIVER,
+	[HW_OP_PROBE] = ROW_VF | ROW_NUMBER,
+	[HW_OP_DEV_UP] = ROW_VF | ROW_NUMBER,
+	[HW_OP_PLACE] = ROW_VF | ROW_NUMBER | ROW_NAME | ROW_NETNS,
+	[HW_OP_MACVTAP] = ROW_VF | ROW_NUMBER | ROW_NAME,
+};
+
+/* How a VF came to what it is attached to. */
+static const struct field plug_fields[] = {
+	{ "home", FIELD_STR, offsetof(struct hw_vf_wish, home), IF_NAMESIZE - 1, NULL, NULL },
+	{ "probed", FIELD_BOOL, offsetof(struct hw_vf_wish, probed), 0, NULL, NULL },
+	FIELD_END
+};
 
 static void boot_id(char out[40])
 {
@@ -58,12 +100,18 @@ static json_t *vf_to_json(unsigned int vf, const struct hw_vf_wish *w)
 {
 	const struct vf_config told = { .max_tx_mbit = w->max_tx_told,
 					.min_tx_mbit = w->min_tx_told };
+	auto_of(json_decref) json_t *j = NULL;
 
-	return json_pack("{s:i, s:o, s:o, s:o, s:o}", "vf", (int)vf, "config",
-			 fields_to_json_masked(vf_fields, &w->config, w->fields), "by_agent",
-			 fields_mask_to_json(vf_fields, w->by_agent), "overridden",
-			 fields_mask_to_json(vf_fields, w->overridden), "told",
-			 fields_to_json_masked(vf_fields, &told, w->rounded ? RATES : 0));
+	j = json_pack("{s:i, s:o, s:o, s:o, s:o}", "vf", (int)vf, "config",
+		      fields_to_json_masked(vf_fields, &w->config, w->fields), "by_agent",
+		      fields_mask_to_json(vf_fields, w->by_agent), "overridden",
+		      fields_mask_to_json(vf_fields, w->overridden), "told",
+		      fields_to_json_masked(vf_fields, &told, w->rounded ? RATES : 0));
+	if (j && w->attach.kind &&
+	    (json_object_set_new(j, "attach", fields_to_json(vf_attach_fields, &w->attach)) ||
+	     json_object_set_new(j, "plug", fields_to_json(plug_fields, w))))
+		return NULL;
+	return take(j);
 }
 
 static json_t *pf_to_json(const struct hw_pf *pf)
@@ -73,7 +121,8 @@ static json_t *pf_to_json(const struct hw_pf *pf)
 	for (unsigned int vf = 0; vf < VF_MAX; vf++) {
 		const struct hw_vf_wish *w = &pf->wish->vfs[vf];
 
-		if ((w->fields | w->by_agent) && json_array_append_new(vfs, vf_to_json(vf, w)))
+		if ((w->fields | w->by_agent | w->attach.kind) &&
+		    json_array_append_new(vfs, vf_to_json(vf, w)))
 			return NULL;
 	}
 	return json_pack("{s:s, s:s, s:b, s:o, s:O}", "nic", pf->nic.address, "name", pf->name,
@@ -84,14 +133,16 @@ static json_t *pf_to_json(const struct hw_pf *pf)
 
 static json_t *step_to_json(const struct hw_step *s)
 {
-	const struct row row = { s->op, s->vf, s->old.number, s->old.mac };
+	struct row row = { s->op, s->vf, s->old.number, s->old.mac };
 	struct vf_config c = { 0 };
 	json_t *j;
 
+	strcpy(row.driver, s->old.driver);
+	strcpy(row.name, s->old.name);
+	strcpy(row.netns, s->old.netns);
+	j = fields_to_json_masked(row_fields, &row, ROW_OP | op_rows[s->op]);
 	if (s->op != HW_OP_VF)
-		return fields_to_json_masked(row_fields, &row,
-					     ROW_OP | (s->op == HW_OP_MAC ? ROW_MAC : ROW_NUMBER));
-	j = fields_to_json_masked(row_fields, &row, ROW_OP | ROW_VF);
+		return j;
 	hw_words_to(&s->old.words, HW_WORDS, &c);
 	if (json_object_set_new(j, "words",
 				fields_to_json_masked(vf_fields, &c, hw_attrs[s->attr].fields)))
@@ -169,6 +220,7 @@ static int told_from_json(const json_t *j, struct hw_vf_wish *w, struct err *e)
 static int vf_from_json(const json_t *j, struct hw_wish *wish, struct err *e)
 {
 	json_int_t vf = json_integer_value(json_object_get(j, "vf"));
+	const json_t *attach = json_object_get(j, "attach");
 	struct hw_vf_wish *w;
 	int rc;
 
@@ -180,9 +232,13 @@ static int vf_from_json(const json_t *j, struct hw_wish *wish, struct err *e)
 	rc = rc
 		     ?: fields_mask_from_json(vf_fields, json_object_get(j, "by_agent"),
 					      &w->by_agent, e);
-	return rc
-		       ?: fields_mask_from_json(vf_fields, json_object_get(j, "overridden"),
-						&w->overridden, e);
+	rc = rc
+		     ?: fields_mask_from_json(vf_fields, json_object_get(j, "overridden"),
+					      &w->overridden, e);
+	if (rc || !attach)
+		return rc;
+	rc = fields_from_json(vf_attach_fields, &w->attach, attach, NULL, e);
+	return rc ?: fields_from_json(plug_fields, w, json_object_get(j, "plug"), NULL, e);
 }
 
 static bool has_nic(const struct hw *hw, const char *nic)
@@ -240,10 +296,14 @@ static int step_from_json(const json_t *j, struct hw_plan *plan, struct err *e)
 	step = (struct hw_step){ .op = row.op,
 				 .vf = row.vf,
 				 .old = { .number = row.number, .mac = row.mac } };
+	strcpy(step.old.driver, row.driver);
+	strcpy(step.old.name, row.name);
+	strcpy(step.old.netns, row.netns);
 	hw_words_from(&c, &step.old.words);
 	while (step.attr < HW_ATTR_N && hw_attrs[step.attr].fields != fields)
 		step.attr++;
-	if (!(have & ROW_OP) || (row.op == HW_OP_VF && step.attr == HW_ATTR_N))
+	if (!(have & ROW_OP) || (op_rows[row.op] & ~have) ||
+	    (row.op == HW_OP_VF && step.attr == HW_ATTR_N))
 		return err_set(e, -EINVAL, "a step that cannot be");
 	return hw_plan_add(plan, &step, e);
 }

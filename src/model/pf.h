@@ -69,8 +69,9 @@ struct pf_info {
 struct pf_drift_info {
 	bool of_vf;
 	unsigned int vf;
+	bool of_attach;		   /* what the VF is plugged into, no word */
 	uint8_t field;		   /* enum vf_field or enum pf_field */
-	char asked[64], is[64];	   /* as people type them */
+	char asked[128], is[128];  /* as people type them */
 	uint64_t since;		   /* when that was seen first; seconds of the Unix epoch */
 };
 

@@ -45,7 +45,8 @@ const struct field vf_fields[] = {
 };
 static_assert(ARRAY_LEN(vf_fields) == VF_FIELD_N + 1, "a row a field");
 
-static const char *const attach_names[] = { "none", "vhost", "tap", NULL };
+static const char *const attach_names[] = { "none", "vhost", "tap", "vfio",
+					    "netdev", "macvtap", NULL };
 
 #define A(word, type, member, max, names, help)                                                    \
 	{ word, type, offsetof(struct vf_attach, member), max, names, help }
@@ -54,7 +55,8 @@ const struct field vf_attach_fields[] = {
 	A("socket", FIELD_STR, socket, VF_PATH_LEN, NULL, "vhost-user socket"),
 	A("client", FIELD_BOOL, client, 0, NULL, "the VM's side listens on the socket"),
 	A("tap", FIELD_STR, tap, 15, NULL, "name of the tap"),
-	A("netns", FIELD_STR, netns, VF_NAME_LEN, NULL, "network namespace of the tap"),
+	A("netns", FIELD_STR, netns, VF_NAME_LEN, NULL, "network namespace of the tap or netdev"),
+	A("name", FIELD_STR, name, 15, NULL, "name of the netdev or macvtap"),
 	FIELD_END
 };
 

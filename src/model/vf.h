@@ -75,7 +75,15 @@ struct vf_config {
 	char server[VF_NAME_LEN + 1];  /* server that uses it, for people */
 };
 
-enum vf_attach_kind { VF_ATTACH_NONE, VF_ATTACH_VHOST, VF_ATTACH_TAP };
+/* The first two are of software PFs, the others of NICs. */
+enum vf_attach_kind {
+	VF_ATTACH_NONE,
+	VF_ATTACH_VHOST,
+	VF_ATTACH_TAP,
+	VF_ATTACH_VFIO,	   /* its function, for a VM */
+	VF_ATTACH_NETDEV,  /* its netdev, for a namespace or whoever */
+	VF_ATTACH_MACVTAP, /* one on its netdev */
+};
 
 enum vf_attach_field {
 	VF_ATTACH_FIELD_KIND,
@@ -83,6 +91,7 @@ enum vf_attach_field {
 	VF_ATTACH_FIELD_CLIENT,
 	VF_ATTACH_FIELD_TAP,
 	VF_ATTACH_FIELD_NETNS,
+	VF_ATTACH_FIELD_NAME,
 };
 
 /* What a VF is plugged into: at most one thing. */
@@ -91,7 +100,8 @@ struct vf_attach {
 	char socket[VF_PATH_LEN + 1];	/* vhost: path; "": RUN_DIR/vhost/PF-N/sock */
 	bool client;			/* vhost: we connect, QEMU listens; else the other way */
 	char tap[16];			/* tap: interface name */
-	char netns[VF_NAME_LEN + 1];	/* tap: name under /run/netns; "": the daemon's own */
+	char netns[VF_NAME_LEN + 1];	/* tap, netdev: name under /run/netns; "": the daemon's own */
+	char name[16];			/* netdev, macvtap: its name; "": as it comes */
 };
 
 /*
@@ -164,7 +174,7 @@ static inline uint64_t vf_stats_tx_dropped(const struct vf_stats *s)
 
 /* Writer: the daemon that owns the PF; read-only for everyone else. */
 struct vf_status {
-	bool connected;		   /* vhost: a front end is there; tap: the netdev exists */
+	bool connected;		   /* vhost: a front end is there; else it is what it was made */
 	bool link_up;		   /* what the guest should see */
 	unsigned int n_queues;	   /* queue pairs running */
 	unsigned int n_rx_queues;  /* of rx_queues[]: receive queues that frames are spread over */
@@ -180,7 +190,9 @@ struct vf_status {
 	char pci_slot[16];	   /* synthetic, by first-offset/stride: 0000:05:10.2 */
 	uint16_t mtu;		   /* in force, see vf_mtu() */
 	char tap[16];		   /* tap: its name by now, its user may rename it; "": no tap */
-	char netns[VF_NAME_LEN + 1]; /* tap: the namespace it is in by now */
+	char netdev[16];	   /* of a NIC's VF: its netdev, or its macvtap, by now; "": none is seen */
+	char netns[VF_NAME_LEN + 1]; /* of tap or netdev: the namespace it is in by now */
+	char driver[48];	   /* of a NIC's VF; "": none */
 	char overridden[192];	   /* words set by hand since the agent wrote them: "mac,vlan" */
 };
 

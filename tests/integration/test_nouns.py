@@ -53,6 +53,10 @@ def test_vf_is_attached_set_shown_and_released(fake):
     assert (vf['pf'], vf['vf'], vf['attach']['tap'], vf['attach']['netns']) == ('p2p1', 2, 't0', 'blue')
     assert fake.run('pf', 'set', 'p2p1', 'numvfs', '2') == (1, '', 'Error: VF 2 of p2p1 is attached.\n')
     ok(fake, 'vf detach p2p1 2')
+    for words, shown in [('netdev netns blue name net1', 'netdev net1 netns blue, '), ('netdev', 'netdev, '), ('macvtap name vm1', 'macvtap vm1, '), ('vfio', 'vfio ')]:
+        ok(fake, f'vf attach p2p1 2 {words}')
+        assert f'p2p1 vf 2: {shown}' in ok(fake, 'vf show p2p1 2')
+        ok(fake, 'vf detach p2p1 2')
     ok(fake, 'vf release p2p1 1')
     assert 'not attached' in ok(fake, 'vf show p2p1 1') and 'set: nothing' in ok(fake, 'vf show p2p1 1')
     assert len(json.loads(ok(fake, '-j vf show'))) == 4
@@ -148,6 +152,7 @@ def test_refusals_name_the_word(fake):
         'pf del nosuch': 'nosuch', 'pf del p2p1 now': '"now"', 'vf attach p2p1': 'not complete', 'vf attach p2p1 x tap t': '"x"',
         'vf attach p2p1 256 tap t': '"256"', 'vf attach p2p1 1': 'not complete', 'vf attach p2p1 1 cable': '"cable" is wrong: expected "vhost" or "tap"',
         'vf attach p2p1 1 tap': 'not complete', 'vf attach p2p1 1 tap interface-name-too-long': 'longer', 'vf attach p2p1 1 none': 'detach',
+        'vf attach p2p1 1 vfio now': '"now"', 'vf attach p2p1 1 macvtap netns blue': '"netns" is not a word', 'vf attach p2p1 1 netdev name': 'not complete',
         'vf attach p2p1 1 vhost foo': '"foo"', 'vf attach p2p1 1 vhost socket': 'not complete', 'vf attach p2p1 9 vhost': 'no VF 9',
         'vf detach p2p1 1': 'not attached', 'vf set p2p1 1': 'not complete', 'vf set p2p1 1 trunk 5-1': '"5-1"',
         'vf set p2p1 1 trunk add': 'not complete', 'vf set p2p1 1 trunk rem': 'not complete', 'vf set p2p1 1 trunk add 30-20': '"30-20"',

@@ -14,7 +14,7 @@ from conftest import BUILD, DAEMONS, PATIENCE, ROOT, need_root, run
 sys.path.insert(0, str(ROOT / 'tests' / 'lab'))
 from lab import host  # noqa: E402
 
-LIMITS = {'apid': 1.5, 'swd': 3.3, 'hwd': 2.5, 'agentd': 4.0}
+LIMITS = {'apid': 1.5, 'swd': 3.3, 'hwd': 2.8, 'agentd': 4.0}
 
 
 def analyze(*words):

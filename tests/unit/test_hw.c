@@ -120,6 +120,14 @@ int __wrap_hw_step_do(void *arg, const struct hw_step *step, const struct hw_val
 	case HW_OP_UP:
 		k->up = to->number;
 		break;
+	case HW_OP_DRIVER: /* the table's VFs have no function */
+	case HW_OP_PROBE:
+	case HW_OP_DEV_UP:
+	case HW_OP_PLACE:
+	case HW_OP_MACVTAP:
+	case HW_OP_N:
+		rc = err_set(e, -ENOENT, "no such VF");
+		break;
 	}
 	point();
 	return rc;

@@ -977,6 +977,22 @@ static void learned_addresses_go_when_they_are_silent(void **state)
 	assert_int_equal(vf_get(w, 1).status.n_learned, 0);
 }
 
+static void a_software_vf_is_not_plugged_in_as_a_nics_is(void **state)
+{
+	static const uint8_t kinds[] = { VF_ATTACH_VFIO, VF_ATTACH_NETDEV, VF_ATTACH_MACVTAP };
+	struct world *w = *state;
+
+	pf_add(w, "p2p1", 8);
+	for (unsigned int i = 0; i < ARRAY_LEN(kinds); i++) {
+		const struct vf_attach a = { .kind = kinds[i] };
+		struct err e = { 0 };
+
+		assert_int_equal(sw_ops.vf_attach(w->sw, "p2p1", 3, &a, &e), -EOPNOTSUPP);
+		assert_non_null(strstr(e.msg, "p2p1 is a software PF"));
+		assert_int_equal(vf_get(w, 3).attach.kind, VF_ATTACH_NONE);
+	}
+}
+
 static void settings_survive_a_restart(void **state)
 {
 	struct world *w = *state;
@@ -2363,6 +2379,7 @@ int main(void)
 		T(a_flow_of_new_addresses_holds_up_nobody),
 		T(a_learned_address_is_no_right_without_an_own_one),
 		T(learned_addresses_go_when_they_are_silent),
+		T(a_software_vf_is_not_plugged_in_as_a_nics_is),
 		T(settings_survive_a_restart),
 		T(what_cannot_be_plugged_in_at_the_start_comes_later),
 		T(accepted_addresses_are_read_from_all_versions),

@@ -125,6 +125,9 @@ int sw_plug_vf(struct sw *sw, struct sw_pf *pf, unsigned int vf, struct err *e)
 	snprintf(name, sizeof(name), "%s vf %u", pf->config.name, vf);
 	switch ((enum vf_attach_kind)v->attach.kind) {
 	case VF_ATTACH_NONE:
+	case VF_ATTACH_VFIO:
+	case VF_ATTACH_NETDEV:
+	case VF_ATTACH_MACVTAP:
 		return 0;
 	case VF_ATTACH_VHOST:
 		rc = dp_vhost_add(sw->opts.dp, p->id, name, v->attach.socket, v->attach.client, e);

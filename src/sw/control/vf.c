@@ -187,6 +187,13 @@ static int attach_resolve(const struct sw *sw, const char *pf, unsigned int vf,
 	switch ((enum vf_attach_kind)want->kind) {
 	case VF_ATTACH_NONE:
 		return err_set(e, -EINVAL, "nothing to attach %s vf %u to", pf, vf);
+	case VF_ATTACH_VFIO:
+	case VF_ATTACH_NETDEV:
+	case VF_ATTACH_MACVTAP:
+		return err_set(e, -EOPNOTSUPP,
+			       "%s is a software PF: \"%s\" is for VFs of NICs, here it is vhost "
+			       "or tap",
+			       pf, vf_attach_fields[VF_ATTACH_FIELD_KIND].names[want->kind]);
 	case VF_ATTACH_VHOST:
 		a.client = want->client;
 		if (*want->socket)
