@@ -134,6 +134,6 @@ def test_the_daemons_live_in_their_units(tmp_path):
     uid = {name: str(pwd.getpwnam(name).pw_uid) for name in ('anyvf', 'anyvf-swd', 'anyvf-api', 'anyvf-agent')}
     nothing = '0' * 16 + ' 2'
     for line in ('swd active', 'hwd active', 'apid active', 'agentd active', f'{uid["anyvf-api"]} {nothing}', f'{uid["anyvf-swd"]} 00000000002831e0 2',
-                 f'{uid["anyvf"]} {nothing}', r'0 0000000000001003 2', r'    vf 1 .*, vlan 7, .*', r'-rw------- .* root root .*/hwd.json', f'{uid["anyvf-agent"]} {nothing}', "root's process is outside", 'the agent is inside',
+                 f'{uid["anyvf"]} {nothing}', r'0 0000000000201003 2', r'    vf 1 .*, vlan 7, .*', r'-rw------- .* root root .*/hwd.json', f'{uid["anyvf-agent"]} {nothing}', "root's process is outside", 'the agent is inside',
                  r'.* anyvf-swd libvirt-qemu .* p2p1-1', r'\d+: t0: <.*', 'file a', 'back', 'up again', r'p2p1 vf 2: tap t2 netns \d+, there.*', r'.* anyvf-swd anyvf-swd .*/swd.json', 'END'):
         assert re.search(f'^{line} *\r?$', said, re.M), line + '\n' + said + console[-6000:]
