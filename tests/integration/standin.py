@@ -5,10 +5,12 @@ The stand-in keeps desired documents a test writes and the reports an agent make
 can be tested without the API, and with documents the API would never write. Replicas of it lag as long
 as a test wants.
 """
+import contextlib
 import copy
 import hashlib
 import http.server
 import json
+import os
 import pathlib
 import re
 import signal
@@ -350,3 +352,7 @@ class Libvirtd:
         for name in self.domains():
             self.virsh('destroy', name, check=False)
         self.stop()
+        # A QEMU that it was asking what it can do goes on, as a daemon and with an environment that says nothing of us.
+        for path in self.dir.glob('lib/qemu/qmp-*/qmp.pid'):
+            with contextlib.suppress(OSError, ValueError):
+                os.kill(int(path.read_text()), signal.SIGKILL)
