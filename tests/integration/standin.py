@@ -295,6 +295,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.answer(status)
 
 
+def end_probes(directory):
+    """End the QEMU that a libvirt was asking what it can do when it was ended: a daemon, whose environment says nothing of us."""
+    for path in directory.glob('lib/qemu/qmp-*/qmp.pid'):
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int(path.read_text()), signal.SIGKILL)
+
+
 class Libvirtd:
     """A libvirtd of our own: its sockets, state and configuration in a directory, by bind mounts."""
 
@@ -352,7 +359,4 @@ class Libvirtd:
         for name in self.domains():
             self.virsh('destroy', name, check=False)
         self.stop()
-        # A QEMU that it was asking what it can do goes on, as a daemon and with an environment that says nothing of us.
-        for path in self.dir.glob('lib/qemu/qmp-*/qmp.pid'):
-            with contextlib.suppress(OSError, ValueError):
-                os.kill(int(path.read_text()), signal.SIGKILL)
+        end_probes(self.dir)

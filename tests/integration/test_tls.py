@@ -14,6 +14,7 @@ import requests
 
 from apid import Apid
 from conftest import DAEMONS, wait_for
+from standin import end_probes
 from test_join import Machine, anyvf
 
 TOKENS = '/identity/v3/auth/tokens'
@@ -196,6 +197,7 @@ def test_the_agent_comes_with_its_certificate(tmp_path, pki):
         finally:
             agent.terminate()
             agent.wait(10)
+            end_probes(tmp_path / 'libvirt')
 
 
 def test_a_start_refuses_half_of_it_and_words_in_clear(tmp_path, pki):
