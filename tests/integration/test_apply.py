@@ -47,7 +47,8 @@ def test_a_host_is_as_its_own_export_says(host):
         if turn % 8 == 3:
             host.call('mirror.add', name=f'm{turn}', from_pf=PF, from_vf=vf, dir='in', to_pf='p2p2', to_vf=1, snap=64 + turn)
             host.call('vf.attach', pf=PF, vf=vf, kind='vhost')
-            anyvf(host, 'diff', '-', stdin=anyvf(host, 'export').stdout)
+            assert export(host)['pfs'][PF]['vfs'][str(vf)]['attach'] == {'kind': 'vhost'}  # a name of the switch's own choice is none of the file
+            assert diff(host, export(host), 0) == []
             host.call('vf.detach', pf=PF, vf=vf)
         assert diff(host, export(host), 0) == []
     doc = export(host)
