@@ -46,11 +46,14 @@ static int no_memory(struct err *e)
 static json_t *pf_form(const struct pf_config *c, bool hw)
 {
 	struct pf_config plain;
+	uint32_t rows;
 	json_t *j;
 
 	pf_config_default(&plain);
-	j = fields_to_json_masked(pf_fields, c,
-				  fields_diff(pf_fields, c, &plain) & ~BIT(PF_FIELD_NAME));
+	rows = fields_diff(pf_fields, c, &plain) & ~BIT(PF_FIELD_NAME);
+	if (c->mtu > pf_fields[PF_FIELD_MTU].max) /* a NIC has it, and no word could ask for it */
+		rows &= ~BIT(PF_FIELD_MTU);
+	j = fields_to_json_masked(pf_fields, c, rows);
 	if (hw)
 		json_object_set_new(j, "kind", json_string("hw"));
 	return j;
