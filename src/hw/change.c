@@ -10,20 +10,6 @@
 #include "base/log.h"
 #include "hw/model.h"
 
-/**
- * hw_doer_of() - What does the steps of a PF's plan
- * @hw: room
- * @pf: PF; lives as long as the answer
- *
- * Return: arg of hw_step_do(). Context: control.
- */
-struct hw_doer hw_doer_of(const struct hw *hw, const struct hw_pf *pf)
-{
-	return (struct hw_doer){
-		.rt = hw->rt, .sysfs = hw->opts.sysfs, .nic = &pf->nic, .ifindex = pf->ifindex
-	};
-}
-
 /* The new wishes are in place and saved, or the old ones are. */
 static int wishes_put(struct hw *hw, struct hw_pf *pf, struct hw_wish **next, struct err *e)
 {
@@ -82,6 +68,15 @@ static void settle(struct hw_pf *pf, const struct hw_plan *plan)
 	}
 }
 
+/* The NIC has gone: if it has only moved, it comes back as it went. */
+static void undo_later(struct hw_pf *pf, const struct hw_plan *plan)
+{
+	struct err e = { 0 };
+
+	for (unsigned int i = 0; i < plan->n && !*e.msg; i++)
+		hw_plan_add(&pf->undo, &plan->steps[i], &e);
+}
+
 /**
  * hw_change() - Do a plan, and make wishes those of a PF; or none of it
  * @hw:   room
@@ -122,58 +117,12 @@ int hw_change(struct hw *hw, struct hw_pf *pf, const struct hw_plan *plan, struc
 			hw_plan_undo(plan, plan->n, hw_step_do, &with, e);
 		hw_forget(pf);
 	}
+	if (rc && hw_place(hw, pf, &(struct err){ 0 }))
+		undo_later(pf, plan);
 	pf->leaving &= !rc;
 	/* Else the next start would go back once more, by then perhaps from something else. */
 	if (rc && hw_state_save(hw, NULL))
 		log_err("the state file still says how to take back what was taken back",
 			"pf=%s file=%s", pf->name, hw->opts.state);
 	return rc;
-}
-
-/* Steps of which nobody knows whether they were done; none of a VF that there is not was. */
-struct recovery {
-	struct hw_doer with;
-	uint32_t numvfs;
-};
-
-static int recover_step(void *arg, const struct hw_step *step, const struct hw_value *to,
-			struct err *e)
-{
-	struct recovery *r = arg;
-	int rc;
-
-	if ((step->op == HW_OP_VF || step->op >= HW_OP_DRIVER) && step->vf >= r->numvfs)
-		return 0;
-	rc = hw_step_do(&r->with, step, to, e);
-	if (!rc && step->op == HW_OP_NUMVFS)
-		r->numvfs = to->number;
-	return rc;
-}
-
-/**
- * hw_recover() - Take back what was under way when the daemon ended
- * @hw:   room, its PFs placed
- * @undo: what the state file says of it; of another boot, it has gone with that
- *
- * Context: control, at start.
- */
-void hw_recover(struct hw *hw, const struct hw_undo *undo)
-{
-	struct err e = { 0 };
-	auto_of(hw_pf_free) struct hw_pf *pf =
-		hw_pf_new(undo->address, &e); /* it may be none yet */
-	int rc = pf ? hw_place(hw, pf, &e) : -ENOMEM;
-
-	if (!rc) {
-		struct recovery r = { hw_doer_of(hw, pf), pf->nic.numvfs };
-
-		rc = hw_plan_undo(&undo->plan, undo->plan.n, recover_step, &r, &e);
-	}
-	if (rc)
-		log_err("a change that was cut off is not taken back, or not all of it",
-			"pf=%s nic=%s steps=%u error=\"%s\"", pf ? pf->name : "", undo->address,
-			undo->plan.n, e.msg);
-	else
-		log_warn("a change that was cut off was taken back", "pf=%s steps=%u", pf->name,
-			 undo->plan.n);
 }

@@ -84,28 +84,29 @@ const struct pf_ops hw_ops = {
 /* What the state file says, on the NICs. A PF that is not here is kept, and said. */
 static int start(struct hw *hw, struct err *e)
 {
-	struct hw_undo undo;
-	int rc = hw_state_load(hw, &undo, e);
+	struct hw_past past = { 0 };
+	struct err why = { 0 };
+	int rc = hw_state_load(hw, &past, e);
 
 	for (unsigned int i = 0; !rc && i < hw->n_pfs; i++) {
-		struct err why = { 0 };
-
+		why = (struct err){ 0 };
 		if (hw_place(hw, hw->pfs[i], &why)) {
 			hw->pfs[i]->said_gone = true;
 			log_err("a PF is not here", "pf=%s nic=%s error=\"%s\"", hw->pfs[i]->name,
 				hw->pfs[i]->nic.address, why.msg);
 		}
 	}
-	if (!rc && *undo.address)
-		hw_recover(hw, &undo);
+	if (!rc && past.adding && hw_place(hw, past.adding, &why))
+		log_err("a change that was cut off is not taken back", "nic=%s error=\"%s\"",
+			past.adding->nic.address, why.msg);
 	/* After a boot nothing is as it was asked for; within one, somebody did what differs. */
 	for (unsigned int i = 0; !rc && i < hw->n_pfs; i++) {
-		if (!*undo.boot)
+		if (past.booted)
 			hw_owe(hw->pfs[i]);
 		if (hw->pfs[i]->ifindex && hw_owes(hw->pfs[i]))
 			hw_enforce(hw, hw->pfs[i]);
 	}
-	hw_plan_fini(&undo.plan);
+	hw_pf_free(past.adding);
 	return rc ?: hw_state_save(hw, e);
 }
 

@@ -7,40 +7,6 @@
 
 #define FRESH_MS 20 /* one command asks for many VFs one after the other */
 
-/**
- * hw_place() - Find the netdev of a PF by its device, whatever its name is by now
- * @hw: room
- * @pf: gets ifindex, name, driver and what that can do; ifindex 0 if it is gone
- * @e:  error text
- *
- * Return: 0; -ENODEV: the device, or its netdev, is not here.
- * Context: control.
- */
-int hw_place(struct hw *hw, struct hw_pf *pf, struct err *e)
-{
-	struct hw_nic nic;
-	int rc = hw_nic_find(hw->opts.sysfs, pf->nic.address, &nic, e);
-
-	pf->ifindex = 0;
-	hw_forget(pf);
-	if (rc == -ENOENT)
-		rc = err_set(e, -ENODEV, "there is no device %s", pf->nic.address);
-	if (!rc && *nic.why.msg)
-		rc = err_set(e, -ENODEV, "%s: %s", pf->nic.address, nic.why.msg);
-	if (!rc && !nic.netdevs.n)
-		rc = err_set(e, -ENODEV, "%s has no netdev in this namespace", pf->nic.address);
-	rc = rc ?: hw_caps_of(hw->rt, &nic, nic.netdevs.list[0].ifindex, &pf->caps, e);
-	if (rc)
-		return rc;
-	pf->nic = nic;
-	pf->ifindex = nic.netdevs.list[0].ifindex;
-	if (pf->was && pf->was != pf->ifindex) /* made anew: nothing that was asked for is left */
-		hw_owe(pf);
-	pf->was = pf->ifindex;
-	snprintf(pf->name, sizeof(pf->name), "%s", nic.netdevs.list[0].name);
-	return 0;
-}
-
 /* With statistics, if they are wanted and fit. */
 static int ask(struct hw *hw, struct hw_pf *pf, enum hw_ask what, struct err *e)
 {

@@ -49,6 +49,7 @@ void hw_pf_free(struct hw_pf *pf)
 	if (!pf)
 		return;
 	hw_forget(pf);
+	hw_plan_fini(&pf->undo);
 	free(pf->wish);
 	free(pf);
 }

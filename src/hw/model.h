@@ -65,7 +65,8 @@ struct hw_pf {
 	char name[PF_NAME_LEN + 1]; /* of its netdev, as last seen */
 	struct hw_nic nic;	    /* as last seen; the PF is known by its address */
 	int ifindex;		    /* 0: the netdev is gone */
-	int was;		    /* ifindex that it had last; 0: none yet */
+	int was;		    /* ifindex that it had last in this boot; 0: none yet */
+	struct hw_plan undo;	    /* owned; to be taken back once the NIC is here again */
 	bool said_gone;		    /* the log says that it is */
 	bool adding;		    /* it is not in the state file yet */
 	bool leaving;		    /* it is there until what is being done to it is done */
@@ -96,11 +97,11 @@ struct hw {
 	bool stale; /* the state file could not be written when it should have been */
 };
 
-/* What a state file says was under way. */
-struct hw_undo {
-	char address[HW_ADDRESS_LEN + 1]; /* of a NIC; "": nothing was */
-	char boot[40];			  /* id of the boot in which it was */
-	struct hw_plan plan;		  /* old values alone */
+/* What a state file says beside its PFs. */
+struct hw_past {
+	bool booted; /* it is of another boot: nothing that was asked for is left */
+	struct hw_pf *
+		adding; /* a PF that was never one of ours, with what to take back; owned; or NULL */
 };
 
 /* model.c */
@@ -113,13 +114,16 @@ bool hw_owes(const struct hw_pf *pf);
 
 /* state.c */
 int hw_state_save(struct hw *hw, struct err *e);
-int hw_state_load(struct hw *hw, struct hw_undo *undo, struct err *e);
+int hw_state_load(struct hw *hw, struct hw_past *past, struct err *e);
+
+/* place.c */
+struct hw_doer hw_doer_of(const struct hw *hw, const struct hw_pf *pf);
+int hw_place(struct hw *hw, struct hw_pf *pf, struct err *e);
 
 /* look.c */
 int hw_look(struct hw *hw, struct hw_pf *pf, enum hw_ask what, const struct hw_link **out,
 	    struct err *e);
 struct hw_pf *hw_find(struct hw *hw, const char *name, struct err *e);
-int hw_place(struct hw *hw, struct hw_pf *pf, struct err *e);
 /* Words of a VF that was just made. */
 static inline struct hw_words hw_fresh(const struct hw_pf *pf)
 {
@@ -158,10 +162,8 @@ bool hw_attach_drift(const struct hw *hw, const struct hw_pf *pf, unsigned int v
 		     enum hw_reach reach, char *is, size_t size);
 
 /* change.c */
-struct hw_doer hw_doer_of(const struct hw *hw, const struct hw_pf *pf);
 int hw_change(struct hw *hw, struct hw_pf *pf, const struct hw_plan *plan, struct hw_wish **next,
 	      char home[IF_NAMESIZE], struct err *e);
-void hw_recover(struct hw *hw, const struct hw_undo *undo);
 
 /* enforce.c */
 void hw_hurry(struct hw_pf *pf);

@@ -3,17 +3,19 @@
  * The state file, one JSON document:
  *
  *   {"version": 1, "boot": ID,
- *    "pfs": [{"nic", "name", "owes", "config": {of pf_fields[]},
+ *    "pfs": [{"nic", "ifindex", "name", "owes", "config": {of pf_fields[]},
  *             "vfs": [{"vf", "config": {of vf_fields[]}, "by_agent": [word],
  *                      "overridden": [word], "told": {rates of vf_fields[]},
  *                      "attach": {of vf_attach_fields[]}, "plug": {"home", "probed"}}]}],
- *    "undo": {"nic", "steps": [{"op", "vf", "words": {of vf_fields[]}} |
- *                              {"op", of op_rows[]}]}}
+ *    "undo": [{"nic", "ifindex",
+ *              "steps": [{"op", "vf", "words": {of vf_fields[]}} | {"op", of op_rows[]}]}]}
  *
- * What a config has was asked for; what it has not, was not. "undo" is there while a change is
- * under way. "owes": not all of it was made since the boot. "told": what a driver makes of a rate.
+ * What a config has was asked for; what it has not, was not. An "undo" is there while a change is
+ * under way, and of one whose NIC went away meanwhile. "ifindex": it had that last. "owes": not all
+ * of it was made since the boot. "told": what a driver makes of a rate.
  */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -125,8 +127,8 @@ static json_t *pf_to_json(const struct hw_pf *pf)
 		    json_array_append_new(vfs, vf_to_json(vf, w)))
 			return NULL;
 	}
-	return json_pack("{s:s, s:s, s:b, s:o, s:O}", "nic", pf->nic.address, "name", pf->name,
-			 "owes", hw_owes(pf), "config",
+	return json_pack("{s:s, s:i, s:s, s:b, s:o, s:O}", "nic", pf->nic.address, "ifindex",
+			 pf->was, "name", pf->name, "owes", hw_owes(pf), "config",
 			 fields_to_json_masked(pf_fields, &pf->wish->config, pf->wish->fields),
 			 "vfs", vfs);
 }
@@ -157,7 +159,8 @@ static json_t *undo_to_json(const struct hw_plan *plan, const struct hw_pf *pf)
 	for (unsigned int i = 0; i < plan->n; i++)
 		if (json_array_append_new(steps, step_to_json(&plan->steps[i])))
 			return NULL;
-	return json_pack("{s:s, s:O}", "nic", pf->nic.address, "steps", steps);
+	return json_pack("{s:s, s:i, s:O}", "nic", pf->nic.address, "ifindex", pf->was, "steps",
+			 steps);
 }
 
 static bool is_kept(const struct hw *hw, const struct hw_pf *pf)
@@ -167,18 +170,25 @@ static bool is_kept(const struct hw *hw, const struct hw_pf *pf)
 
 static int save(const struct hw *hw, struct err *e)
 {
-	auto_of(json_decref) json_t *pfs = json_array(), *root = NULL;
+	auto_of(json_decref) json_t *pfs = json_array(), *undo = json_array(), *root = NULL;
 	auto_free char *text = NULL;
 	char boot[40];
+	int rc = 0;
 
 	boot_id(boot);
-	for (unsigned int i = 0; i < hw->n_pfs; i++)
-		if (is_kept(hw, hw->pfs[i]) && json_array_append_new(pfs, pf_to_json(hw->pfs[i])))
-			return err_set(e, -ENOMEM, "out of memory");
-	root = json_pack("{s:i, s:s, s:O}", "version", STATE_VERSION, "boot", boot, "pfs", pfs);
-	if (root && hw->doing &&
-	    json_object_set_new(root, "undo", undo_to_json(hw->doing, hw->doing_to)))
-		return err_set(e, -ENOMEM, "out of memory");
+	if (hw->doing)
+		rc = json_array_append_new(undo, undo_to_json(hw->doing, hw->doing_to));
+	for (unsigned int i = 0; !rc && i < hw->n_pfs; i++) {
+		const struct hw_pf *pf = hw->pfs[i];
+
+		if (is_kept(hw, pf))
+			rc = json_array_append_new(pfs, pf_to_json(pf));
+		if (!rc && pf->undo.n)
+			rc = json_array_append_new(undo, undo_to_json(&pf->undo, pf));
+	}
+	if (!rc)
+		root = json_pack("{s:i, s:s, s:O, s:O}", "version", STATE_VERSION, "boot", boot,
+				 "pfs", pfs, "undo", undo);
 	text = root ? json_dumps(root, JSON_COMPACT) : NULL;
 	if (!text)
 		return err_set(e, -ENOMEM, "out of memory");
@@ -241,30 +251,43 @@ static int vf_from_json(const json_t *j, struct hw_wish *wish, struct err *e)
 	return rc ?: fields_from_json(plug_fields, w, json_object_get(j, "plug"), NULL, e);
 }
 
-static bool has_nic(const struct hw *hw, const char *nic)
+static struct hw_pf *of_nic(const struct hw *hw, const char *nic)
 {
 	for (unsigned int i = 0; i < hw->n_pfs; i++)
 		if (!strcmp(hw->pfs[i]->nic.address, nic))
-			return true;
-	return false;
+			return hw->pfs[i];
+	return NULL;
+}
+
+/* A PF that nothing is known of but its NIC. */
+static int nic_from_json(const json_t *j, struct hw_pf **out, struct err *e)
+{
+	const char *nic = json_string_value(json_object_get(j, "nic"));
+	json_int_t ifindex = json_integer_value(json_object_get(j, "ifindex"));
+
+	if (!nic || !*nic || strlen(nic) > HW_ADDRESS_LEN || strchr(nic, '/') || ifindex < 0 ||
+	    ifindex > INT_MAX)
+		return err_set(e, -EINVAL, "a NIC that cannot be");
+	*out = hw_pf_new(nic, e);
+	if (!*out)
+		return -ENOMEM;
+	(*out)->was = (int)ifindex;
+	return 0;
 }
 
 static int pf_from_json(struct hw *hw, const json_t *j, struct err *e)
 {
-	const char *nic = json_string_value(json_object_get(j, "nic"));
 	const char *name = json_string_value(json_object_get(j, "name"));
 	auto_of(hw_pf_free) struct hw_pf *pf = NULL;
 	const json_t *vfs = json_object_get(j, "vfs"), *vf;
 	size_t i;
-	int rc;
+	int rc = nic_from_json(j, &pf, e);
 
-	if (!nic || !name || !*nic || strlen(nic) > HW_ADDRESS_LEN || strchr(nic, '/') ||
-	    strlen(name) > PF_NAME_LEN || hw->n_pfs == PFS_MAX || !json_is_array(vfs) ||
-	    has_nic(hw, nic))
+	if (rc)
+		return rc;
+	if (!name || strlen(name) > PF_NAME_LEN || hw->n_pfs == PFS_MAX || !json_is_array(vfs) ||
+	    of_nic(hw, pf->nic.address))
 		return err_set(e, -EINVAL, "a PF that cannot be");
-	pf = hw_pf_new(nic, e);
-	if (!pf)
-		return -ENOMEM;
 	strcpy(pf->name, name);
 	rc = fields_from_json(pf_fields, &pf->wish->config, json_object_get(j, "config"),
 			      &pf->wish->fields, e);
@@ -308,27 +331,32 @@ static int step_from_json(const json_t *j, struct hw_plan *plan, struct err *e)
 	return hw_plan_add(plan, &step, e);
 }
 
-static int undo_from_json(const json_t *j, struct hw_undo *undo, struct err *e)
+/* Of a PF that is in the list, or of the only one that was to be. */
+static int undo_from_json(const struct hw *hw, const json_t *j, struct hw_past *past, struct err *e)
 {
-	const char *nic = json_string_value(json_object_get(j, "nic"));
+	auto_of(hw_pf_free) struct hw_pf *nic = NULL;
+	struct hw_pf *pf;
 	const json_t *step;
 	size_t i;
-	int rc = 0;
+	int rc = nic_from_json(j, &nic, e);
 
-	if (!nic || !*nic || strlen(nic) > HW_ADDRESS_LEN ||
-	    !json_is_array(json_object_get(j, "steps")))
-		return err_set(e, -EINVAL, "an undo of nothing");
-	strcpy(undo->address, nic);
+	if (rc)
+		return rc;
+	pf = of_nic(hw, nic->nic.address) ?: nic;
+	if (!json_is_array(json_object_get(j, "steps")) || pf->undo.n ||
+	    (pf == nic && past->adding))
+		return err_set(e, -EINVAL, "an undo that cannot be");
 	json_array_foreach (json_object_get(j, "steps"), i, step)
-		rc = rc ?: step_from_json(step, &undo->plan, e);
+		rc = rc ?: step_from_json(step, &pf->undo, e);
+	if (pf == nic)
+		past->adding = take(nic);
 	return rc;
 }
 
 /* The document. Returns 0 or -EINVAL. */
-static int root_from_json(struct hw *hw, const json_t *root, struct hw_undo *undo, struct err *e)
+static int root_from_json(struct hw *hw, const json_t *root, struct hw_past *past, struct err *e)
 {
-	const json_t *j = json_object_get(root, "undo"), *pf;
-	const char *boot = json_string_value(json_object_get(root, "boot"));
+	const json_t *undos = json_object_get(root, "undo"), *j;
 	json_int_t version = json_integer_value(json_object_get(root, "version"));
 	size_t i;
 	int rc = 0;
@@ -337,25 +365,37 @@ static int root_from_json(struct hw *hw, const json_t *root, struct hw_undo *und
 		return err_set(e, -EINVAL, "version %lld is not ours", (long long)version);
 	if (!json_is_array(json_object_get(root, "pfs")))
 		return err_set(e, -EINVAL, "it has no list of PFs");
-	snprintf(undo->boot, sizeof(undo->boot), "%s", boot ?: "");
-	json_array_foreach (json_object_get(root, "pfs"), i, pf)
-		rc = rc ?: pf_from_json(hw, pf, e);
-	return rc ?: j ? undo_from_json(j, undo, e) : 0;
+	if (undos && !json_is_array(undos))
+		return err_set(e, -EINVAL, "\"undo\" is no list");
+	json_array_foreach (json_object_get(root, "pfs"), i, j)
+		rc = rc ?: pf_from_json(hw, j, e);
+	json_array_foreach (undos, i, j)
+		rc = rc ?: undo_from_json(hw, j, past, e);
+	return rc;
+}
+
+/* What was done in another boot has gone with that. */
+static void booted(struct hw *hw, struct hw_past *past)
+{
+	past->booted = true;
+	hw_pf_free(past->adding);
+	past->adding = NULL;
+	for (unsigned int i = 0; i < hw->n_pfs; i++) {
+		hw->pfs[i]->was = 0;
+		hw_plan_fini(&hw->pfs[i]->undo);
+	}
 }
 
 /**
  * hw_state_load() - Read the state file
- * @hw:   room without PFs; gets them, not placed
- * @undo: gets what was under way; its plan the caller's to end
+ * @hw:   room without PFs; gets them, not placed, with what is to be taken back
+ * @past: zero; gets what else there is; past->adding is the caller's to free, also after an error
  * @e:    names the file
- *
- * A change that was under way in another boot has gone with that: undo->address is then "", and so
- * is undo->boot.
  *
  * Return: 0, also where there is no file yet; -EINVAL: it is damaged; the errno of the file.
  * Context: control, at start.
  */
-int hw_state_load(struct hw *hw, struct hw_undo *undo, struct err *e)
+int hw_state_load(struct hw *hw, struct hw_past *past, struct err *e)
 {
 	auto_free char *text = NULL;
 	auto_of(json_decref) json_t *root = NULL;
@@ -364,7 +404,6 @@ int hw_state_load(struct hw *hw, struct hw_undo *undo, struct err *e)
 	char boot[40];
 	int rc = file_read(hw->opts.state, STATE_MAX, &text, &size, e);
 
-	*undo = (struct hw_undo){ 0 };
 	if (rc == -ENOENT) {
 		*e = (struct err){ 0 };
 		return 0;
@@ -372,15 +411,13 @@ int hw_state_load(struct hw *hw, struct hw_undo *undo, struct err *e)
 	if (rc)
 		return rc;
 	root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
-	rc = root ? root_from_json(hw, root, undo, e) : err_set(e, -EINVAL, "%s", why.text);
+	rc = root ? root_from_json(hw, root, past, e) : err_set(e, -EINVAL, "%s", why.text);
 	if (rc) {
 		err_prefix(e, "%s", hw->opts.state);
 		return rc;
 	}
 	boot_id(boot);
-	if (strcmp(undo->boot, boot)) {
-		*undo->address = '\0';
-		*undo->boot = '\0';
-	}
+	if (strcmp(json_string_value(json_object_get(root, "boot")) ?: "", boot))
+		booted(hw, past);
 	return 0;
 }

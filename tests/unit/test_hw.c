@@ -42,6 +42,7 @@ static struct kernel {
 	unsigned int sets;  /* steps that were asked for */
 	int end_at;	    /* points until the process is ended; NOBODY */
 	unsigned int points;
+	int gone_at; /* points until the NIC goes; NOBODY */
 	int full_at; /* writes of the state file until the disk is full */
 	bool full;
 	uint64_t now_ms;
@@ -56,6 +57,8 @@ static void point(void)
 	k->points++;
 	if (k->end_at-- == 0)
 		_exit(9);
+	if (k->gone_at-- == 0)
+		k->here = false;
 }
 
 static struct hw_words fresh(void)
@@ -98,6 +101,8 @@ int __wrap_hw_step_do(void *arg, const struct hw_step *step, const struct hw_val
 
 	k->sets++;
 	point();
+	if (!k->here)
+		return err_set(e, -ENODEV, "No such device");
 	switch ((enum hw_op)step->op) {
 	case HW_OP_VF:
 		rc = vf_set(step, &to->words, e);
@@ -238,6 +243,7 @@ static struct hw *begin(unsigned int n_vfs)
 			      .mtu = 1500,
 			      .mac.b = { 2, 0, 0, 0, 0, 1 },
 			      .end_at = NOBODY,
+			      .gone_at = NOBODY,
 			      .full_at = NOBODY,
 			      .now_ms = 1000 };
 	number_set(n_vfs);
@@ -412,6 +418,13 @@ static void a_state_file_that_cannot_be_written_leaves_nothing_changed(void **ar
 	}
 }
 
+static int number(struct hw *hw, unsigned int n)
+{
+	const struct pf_config pf = { .numvfs = (uint16_t)n };
+
+	return set(hw, &pf, P(NUMVFS), NULL, 0, false, NULL);
+}
+
 /* Writes the state file as one of another boot. */
 static void boot(void)
 {
@@ -488,6 +501,49 @@ static void a_nic_that_is_made_anew_gets_what_was_asked_for(void **arg)
 	tick(hw, 3);
 	assert_int_equal(k->vfs[1].vlan, 9);
 	hw_close(hw);
+}
+
+/* Unplugged and made anew; moved to another namespace and back; so, while the daemon ends. */
+static void a_nic_that_goes_in_a_line_is_as_before_or_as_asked_for_when_it_is_back(void **arg)
+{
+	enum { ANEW, MOVED, MOVED_AND_ENDED, WAYS };
+
+	for (unsigned int n = 3; n <= 6; n += 3)
+		for (int way = 0; way < WAYS; way++) {
+			int rc, at = 0;
+
+			do {
+				struct hw *hw = begin(3);
+				struct kernel before, after;
+
+				assert_int_equal(set_vf(hw, 0, F(VLAN) | F(MAX_TX_RATE)), 0);
+				assert_int_equal(number(hw, 3), 0);
+				before = *k;
+				k->gone_at = at++;
+				rc = line(hw, n);
+				k->gone_at = NOBODY;
+				assert_true(!rc || rc == -ENODEV);
+				after = *k;
+				if (way == MOVED_AND_ENDED) {
+					hw_close(hw);
+					hw = open_hw();
+				}
+				tick(hw, 2);
+				if (way == ANEW && !k->here) {
+					k->ifindex++;
+					number_set(0);
+					k->mtu = before.mtu;
+					k->mac = before.mac;
+					k->up = before.up;
+				}
+				k->here = true;
+				tick(hw, 3);
+				assert_true(same(k, rc ? &before : &after));
+				assert_int_equal(drifts(hw), 0);
+				hw_close(hw);
+			} while (rc);
+			assert_in_range(at, 15, 100);
+		}
 }
 
 static void a_word_that_is_refused_after_a_boot_keeps_none_of_the_others(void **arg)
@@ -644,13 +700,6 @@ static void an_agent_sets_what_it_sets_on_a_software_pf(void **arg)
 	assert_int_equal(hw_vf_get(hw, "eth1", 1, &info, NULL), 0);
 	assert_string_equal(info.status.overridden, "");
 	hw_close(hw);
-}
-
-static int number(struct hw *hw, unsigned int n)
-{
-	const struct pf_config pf = { .numvfs = (uint16_t)n };
-
-	return set(hw, &pf, P(NUMVFS), NULL, 0, false, NULL);
 }
 
 static void vfs_that_are_leased_go_by_nobodys_word(void **arg)
@@ -823,13 +872,18 @@ static void a_state_file_that_is_none_is_refused_and_stays(void **arg)
 		"{\"version\": 1, \"pfs\": [{\"nic\": \"x\", \"name\": \"e\", \"config\": {}, "
 		"\"vfs\": []}, {\"nic\": \"x\", \"name\": \"f\", \"config\": {}, \"vfs\": []}]}",
 		"{\"version\": 1, \"pfs\": [], \"undo\": {}}",
-		"{\"version\": 1, \"pfs\": [], \"undo\": {\"nic\": \"x\", \"steps\": [{}]}}",
-		"{\"version\": 1, \"pfs\": [], \"undo\": {\"nic\": \"x\", \"steps\": [{\"op\": "
-		"\"vf\", \"vf\": 70000}]}}",
-		"{\"version\": 1, \"pfs\": [], \"undo\": {\"nic\": \"x\", \"steps\": [{\"op\": "
-		"\"vf\", \"vf\": 1, \"words\": {\"mac\": 1}}]}}",
-		"{\"version\": 1, \"pfs\": [], \"undo\": {\"nic\": "
-		"\"0123456789012345678901234567890123456789\", \"steps\": []}}",
+		"{\"version\": 1, \"pfs\": [], \"undo\": [{\"nic\": \"x\"}]}",
+		"{\"version\": 1, \"pfs\": [], \"undo\": [{\"nic\": \"x\", \"steps\": [{}]}]}",
+		"{\"version\": 1, \"pfs\": [], \"undo\": [{\"nic\": \"x\", \"steps\": []}, "
+		"{\"nic\": \"y\", \"steps\": []}]}",
+		"{\"version\": 1, \"pfs\": [], \"undo\": [{\"nic\": \"x\", \"steps\": [{\"op\": "
+		"\"vf\", \"vf\": 70000}]}]}",
+		"{\"version\": 1, \"pfs\": [], \"undo\": [{\"nic\": \"x\", \"steps\": [{\"op\": "
+		"\"vf\", \"vf\": 1, \"words\": {\"mac\": 1}}]}]}",
+		"{\"version\": 1, \"pfs\": [], \"undo\": [{\"nic\": "
+		"\"0123456789012345678901234567890123456789\", \"steps\": []}]}",
+		"{\"version\": 1, \"pfs\": [], \"undo\": [{\"nic\": \"x\", \"ifindex\": -1, "
+		"\"steps\": []}]}",
 	};
 	const struct hw_opts opts = { .loop = loop, .sysfs = "/sys", .state = state };
 
@@ -856,6 +910,8 @@ int main(void)
 		cmocka_unit_test(
 			after_a_boot_all_is_as_it_was_asked_for_also_of_a_nic_that_comes_late),
 		cmocka_unit_test(a_nic_that_is_made_anew_gets_what_was_asked_for),
+		cmocka_unit_test(
+			a_nic_that_goes_in_a_line_is_as_before_or_as_asked_for_when_it_is_back),
 		cmocka_unit_test(a_word_that_is_refused_after_a_boot_keeps_none_of_the_others),
 		cmocka_unit_test(a_repair_that_does_not_help_is_tried_seldomer),
 		cmocka_unit_test(a_driver_that_rounds_or_tells_nothing_is_no_drift),
