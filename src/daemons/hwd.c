@@ -117,7 +117,7 @@ static int serve(const struct hwd_opts *o, const char *state, const char *path, 
 
 static int run(const struct hwd_opts *o, struct err *e)
 {
-	char path[PATH_MAX], sock[PATH_MAX], state[PATH_MAX];
+	char path[PATH_MAX], sock[PATH_MAX], state[PATH_MAX], state_lock[PATH_MAX + 8];
 	auto_of(conf_free) struct conf *conf = NULL;
 	int rc = conf_open(o->config, &conf, e);
 
@@ -131,8 +131,12 @@ static int run(const struct hwd_opts *o, struct err *e)
 	if (rc)
 		return rc;
 	strncat(state, "/hwd.json", sizeof(state) - strlen(state) - 1);
-	auto_close int lock = file_lock(path, e);
-	return lock < 0 ? lock : serve(o, o->state ?: state, sock, e);
+	snprintf(state_lock, sizeof(state_lock), "%s.lock", o->state ?: state);
+	auto_close int run_fd = file_lock(path, e);
+	auto_close int state_fd = run_fd < 0 ? -1 : file_lock(state_lock, e);
+	if (run_fd < 0 || state_fd < 0)
+		return MIN(run_fd, state_fd);
+	return serve(o, o->state ?: state, sock, e);
 }
 
 int main(int argc, char **argv)

@@ -31,7 +31,8 @@ static const char *numvfs_reason(int rc)
 		return "its driver makes no VFs";
 	case -EACCES:
 	case -EPERM:
-		return "that is for root";
+		return geteuid() ? "that is for root"
+				 : "its driver refuses, as igb's does where it got no MSI-X";
 	default:
 		return strerror(-rc);
 	}

@@ -5,7 +5,7 @@
 
 The fixture `hw` is a HostLab of tests/lab/lab.py: with an IOMMU, with /var/lib/anyvf on a disk that a cut() leaves, with this
 build's programs in the PATH, with netdevsim, and with an igb where there is a QEMU that has one. A file's HW_DEVICES are more
-words for QEMU. What a test writes to `hw.directory / 'files'`, such as etc/anyvf/anyvf.conf, is there at the next boot.
+words for QEMU; HW_IOMMU = False takes that away. What a test writes to `hw.directory / 'files'`, such as etc/anyvf/anyvf.conf, is there at the next boot.
 """
 import shutil
 import sys
@@ -33,7 +33,7 @@ def hw(request, tmp_path_factory):
     qemu, why = igb_qemu()
     devices = [*(igb(MAC) if qemu else []), *getattr(request.module, 'HW_DEVICES', [])]
     with HostLab(directory, directory / 'files', *devices, qemu=qemu or 'qemu-system-x86_64', state=directory / 'disk',
-                 iommu=True, timeout=60 * PATIENCE) as lab:
+                 iommu=getattr(request.module, 'HW_IOMMU', True), timeout=60 * PATIENCE) as lab:
         lab.no_igb = why
         yield lab
 
