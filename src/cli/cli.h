@@ -92,7 +92,7 @@ enum { LINK_WORD_REST = 1000 }; /* it takes the rest of the line */
 unsigned int cli_netdev_word(const char *word);
 unsigned int cli_show_word(const char *word);
 
-/* the objects: link_set.c, link_show.c, link_twins.c, noun.c, noun_mirror.c, discover.c, top.c, up.c, status.c */
+/* the objects: link_set.c, link_show.c, link_vf.c, link_twins.c, noun.c, noun_mirror.c, discover.c, top.c, up.c, status.c */
 int cli_link_set(struct cli *cli);
 bool cli_is_vf_word(const char *word);
 int cli_link_show(struct cli *cli);

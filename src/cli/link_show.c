@@ -5,10 +5,11 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/if.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/link_show.h"
 
 #define N_COLS	     7	  /* of a PF's statistics: bytes, packets, errors, dropped, ... */
 #define N_ERRORS     5	  /* kinds of them, with -s -s */
@@ -21,37 +22,36 @@ struct filter {
 	bool none; /* no PF is what they ask for: has a master, is of some type */
 };
 
-struct flag {
+/* Order: print_link_flags() of iproute2, without those that no Ethernet has. */
+static const struct flag {
 	const char *name;
-	bool (*is_set)(const struct pf_info *pf);
+	uint32_t bit;
+} flags[] = {
+	{ "BROADCAST", IFF_BROADCAST }, { "MULTICAST", IFF_MULTICAST }, { "NOARP", IFF_NOARP },
+	{ "ALLMULTI", IFF_ALLMULTI },	{ "PROMISC", IFF_PROMISC },	{ "MASTER", IFF_MASTER },
+	{ "SLAVE", IFF_SLAVE },		{ "DEBUG", IFF_DEBUG },		{ "DYNAMIC", IFF_DYNAMIC },
+	{ "AUTOMEDIA", IFF_AUTOMEDIA }, { "PORTSEL", IFF_PORTSEL },	{ "UP", IFF_UP },
+	{ "LOWER_UP", IFF_LOWER_UP },	{ "DORMANT", IFF_DORMANT },	{ "ECHO", IFF_ECHO },
 };
 
-static bool always(const struct pf_info *pf)
+static bool is_nic(const struct pf_info *pf)
 {
-	return true;
+	return !strcmp(pf->status.kind, "hw");
 }
 
-static bool is_up(const struct pf_info *pf)
+/* The kernel's; a software PF's as those of a netdev that is as it is. */
+static uint32_t flags_of(const struct pf_info *pf)
 {
-	return pf->config.up;
-}
-
-static bool is_running(const struct pf_info *pf)
-{
-	return pf->config.up && pf->status.carrier;
+	if (is_nic(pf))
+		return pf->status.link.flags;
+	return IFF_BROADCAST | IFF_MULTICAST | (pf->config.up ? IFF_UP : 0) |
+	       (pf->config.up && pf->status.carrier ? IFF_RUNNING | IFF_LOWER_UP : 0);
 }
 
 static bool no_carrier(const struct pf_info *pf)
 {
-	return pf->config.up && !pf->status.carrier;
+	return (flags_of(pf) & (IFF_UP | IFF_RUNNING)) == IFF_UP;
 }
-
-/* Order: print_link_flags() */
-static const struct flag flags[] = {
-	{ "NO-CARRIER", no_carrier }, { "BROADCAST", always },
-	{ "MULTICAST", always },      { "UP", is_up },
-	{ "LOWER_UP", is_running },
-};
 
 /* Facts of -d: what a kernel netdev has, the same for every PF of ours. */
 static const struct detail {
@@ -74,68 +74,57 @@ static const struct detail {
 	{ "parentbus", "parentbus", 0, "pci" },
 };
 
-/* Of IPv6, and the kernel has nothing to show where that is not on the interface. */
+/*
+ * Of IPv6 the kernel has nothing to show where that is not on the interface. What a NIC's netdev
+ * has, ip(8) tells.
+ */
 static bool has_detail(const struct pf_info *pf, const struct detail *d)
 {
+	if (is_nic(pf))
+		return false;
 	return pf->config.mtu >= IPV6_MIN_MTU || strcmp(d->text, "addrgenmode");
 }
 
 static const char *oper_state(const struct pf_info *pf)
 {
-	return is_running(pf) ? "UP" : "DOWN";
+	static const char *const names[] = { "UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN",
+					     "TESTING", "DORMANT",    "UP" };
+
+	if (is_nic(pf))
+		return names[pf->status.link.oper < ARRAY_LEN(names) ? pf->status.link.oper : 0];
+	return flags_of(pf) & IFF_RUNNING ? "UP" : "DOWN";
 }
 
-/* Line break, or what -o prints instead. */
-static const char *eol(const struct cli *cli)
+static const char *link_mode(const struct pf_info *pf)
 {
-	return cli->oneline ? "\\" : "\n";
+	return pf->status.link.mode ? "DORMANT" : "DEFAULT";
 }
 
-/* print_num() of iproute2 6.1: with -h at most three digits and a prefix. */
-static void print_num(const struct cli *cli, int width, uint64_t n)
+static const char *qdisc_of(const struct pf_info *pf)
 {
-	uint64_t base = cli->iec ? 1024 : 1000, unit = base, limit = 10;
-	const char *prefix = "kMGTPE";
-	int precision = 2;
-	char text[32];
-
-	if (!cli->human || n < base) {
-		printf("%*" PRIu64 " ", width, n);
-		return;
-	}
-	for (; n / base >= unit && prefix[1]; prefix++)
-		unit *= base;
-	for (; precision && n / unit >= limit; precision--)
-		limit *= 10;
-	snprintf(text, sizeof(text), "%.*f%c%s", precision, (double)n / (double)unit, *prefix,
-		 cli->iec ? "i" : "");
-	printf("%*s ", width, text);
+	return is_nic(pf) ? pf->status.link.qdisc : "noop";
 }
 
-/* With -N, names of numbers are not told. */
-static const char *link_type(const struct cli *cli)
+static uint32_t txqlen_of(const struct pf_info *pf)
 {
-	return cli->numeric ? "[1]" : "ether"; /* ARPHRD_ETHER */
+	return is_nic(pf) ? pf->status.link.txqlen : 1000;
 }
 
-static const char *group_name(const struct cli *cli)
+/* Other names than that of group 0 stand in a file that this does not read. */
+static const char *group_name(const struct cli *cli, const struct pf_info *pf, char out[16])
 {
-	return cli->numeric ? "0" : "default";
-}
-
-static const char *proto_name(const struct cli *cli, uint8_t proto)
-{
-	if (cli->numeric)
-		return proto == VF_PROTO_8021Q ? "[33024]" : "[34984]";
-	return vf_fields[VF_FIELD_PROTO].names[proto];
+	if (!cli->numeric && !pf->status.link.group)
+		return "default";
+	snprintf(out, 16, "%u", pf->status.link.group);
+	return out;
 }
 
 static void print_flags(const struct pf_info *pf)
 {
-	const char *sep = "<";
+	const char *sep = no_carrier(pf) ? "<NO-CARRIER," : "<";
 
 	for (unsigned int i = 0; i < ARRAY_LEN(flags); i++) {
-		if (!flags[i].is_set(pf))
+		if (!(flags_of(pf) & flags[i].bit))
 			continue;
 		printf("%s%s", sep, flags[i].name);
 		sep = ",";
@@ -152,6 +141,8 @@ static void print_details(const struct pf_info *pf)
 			printf(" %s %s", d->text, d->name);
 		else
 			printf(" %s %u", d->text, d->value);
+	if (is_nic(pf))
+		printf(" parentbus %s", pf->status.link.bus);
 	printf(" parentdev %s ", pf->status.pci_slot);
 }
 
@@ -164,12 +155,12 @@ static void print_columns(const struct cli *cli, const char *head, const char *c
 		printf(" %*s", widths[i], names[i]);
 	printf("%s    ", eol(cli));
 	for (unsigned int i = 0; i < N_COLS - 1; i++)
-		print_num(cli, widths[i], values[i]);
+		link_print_num(cli, widths[i], values[i]);
 }
 
-/* A second -s: kinds of errors, none of which a software PF has. */
+/* A second -s: kinds of errors. */
 static void print_errors(const struct cli *cli, const char *head, const char *const names[],
-			 const int *widths)
+			 const uint64_t *values, const int *widths)
 {
 	if (cli->stats < 2)
 		return;
@@ -178,7 +169,7 @@ static void print_errors(const struct cli *cli, const char *head, const char *co
 		printf(" %*s", widths[i + 1], names[i]);
 	printf("%s    %*s ", eol(cli), widths[0], "");
 	for (unsigned int i = 0; i < N_ERRORS; i++)
-		printf("%*d ", widths[i + 1], 0);
+		link_print_num(cli, widths[i + 1], values[i]);
 }
 
 static void print_pf_stats(const struct cli *cli, const struct pf_info *pf)
@@ -192,8 +183,15 @@ static void print_pf_stats(const struct cli *cli, const struct pf_info *pf)
 	static const char *const tx_errors[N_ERRORS] = { "aborted", "fifo", "window", "heartbt",
 							 "transns" };
 	const struct vf_stats *s = &pf->status.uplink;
-	uint64_t rx[] = { s->rx_bytes, s->rx_packets, 0, s->rx_dropped, 0, s->rx_multicast };
-	uint64_t tx[] = { s->tx_bytes, s->tx_packets, 0, vf_stats_tx_dropped(s), 0, 0 };
+	const struct pf_errors *err = &pf->status.errors; /* all 0 where the PF is software */
+	uint64_t rx[] = { s->rx_bytes,	 s->rx_packets,	 err->rx_errors,
+			  s->rx_dropped, err->rx_missed, s->rx_multicast };
+	uint64_t tx[] = { s->tx_bytes,	   s->tx_packets,  err->tx_errors, vf_stats_tx_dropped(s),
+			  err->tx_carrier, err->collisions };
+	uint64_t rx_kinds[] = { err->rx_length, err->rx_crc, err->rx_frame, err->rx_fifo,
+				err->rx_over };
+	uint64_t tx_kinds[] = { err->tx_aborted, err->tx_fifo, err->tx_window, err->tx_heartbeat,
+				err->carrier_changes };
 	int widths[N_COLS] = { 10, 7, 6, 7, 7, 7, 10 };
 
 	for (unsigned int i = 0; !cli->human && i < ARRAY_LEN(rx); i++) {
@@ -201,14 +199,14 @@ static void print_pf_stats(const struct cli *cli, const struct pf_info *pf)
 		widths[i] = MAX(widths[i], snprintf(NULL, 0, "%" PRIu64, tx[i]));
 	}
 	print_columns(cli, "RX:", rx_names, rx, widths);
-	print_errors(cli, "RX", rx_errors, widths);
+	print_errors(cli, "RX", rx_errors, rx_kinds, widths);
 	print_columns(cli, "TX:", tx_names, tx, widths);
-	print_errors(cli, "TX", tx_errors, widths);
+	print_errors(cli, "TX", tx_errors, tx_kinds, widths);
 }
 
 static void print_pf(const struct cli *cli, const struct pf_info *pf)
 {
-	char mac[MAC_STR_LEN];
+	char mac[MAC_STR_LEN], group[16];
 
 	mac_format(&pf->config.mac, mac);
 	if (cli->brief) {
@@ -219,8 +217,8 @@ static void print_pf(const struct cli *cli, const struct pf_info *pf)
 	}
 	printf("%u: %s: ", pf->status.ifindex, pf->config.name);
 	print_flags(pf);
-	printf(" mtu %u qdisc noop state %s mode DEFAULT group %s qlen 1000%s", pf->config.mtu,
-	       oper_state(pf), group_name(cli), eol(cli));
+	printf(" mtu %u qdisc %s state %s mode %s group %s qlen %u%s", pf->config.mtu, qdisc_of(pf),
+	       oper_state(pf), link_mode(pf), group_name(cli, pf, group), txqlen_of(pf), eol(cli));
 	printf("    link/%s %s brd ff:ff:ff:ff:ff:ff", link_type(cli), mac);
 	if (cli->details)
 		print_details(pf);
@@ -228,112 +226,10 @@ static void print_pf(const struct cli *cli, const struct pf_info *pf)
 		print_pf_stats(cli, pf);
 }
 
-static void print_vf_stats(const struct cli *cli, const struct vf_stats *s)
+static json_t *pf_stats_json(const struct cli *cli, const struct pf_info *pf)
 {
-	printf("%s    RX: bytes  packets  mcast   bcast   dropped %s    ", eol(cli), eol(cli));
-	print_num(cli, 10, s->rx_bytes);
-	print_num(cli, 8, s->rx_packets);
-	print_num(cli, 7, s->rx_multicast);
-	print_num(cli, 7, s->rx_broadcast);
-	print_num(cli, 8, s->rx_dropped);
-	printf("%s    TX: bytes  packets   dropped %s    ", eol(cli), eol(cli));
-	print_num(cli, 10, s->tx_bytes);
-	print_num(cli, 8, s->tx_packets);
-	print_num(cli, 8, vf_stats_tx_dropped(s));
-}
-
-static const char *enum_word(enum vf_field field, uint8_t value)
-{
-	return vf_fields[field].names[value];
-}
-
-static const char *on_off(bool on)
-{
-	return on ? "on" : "off";
-}
-
-/* Order and conditions: print_vfinfo() */
-static void print_vf(const struct cli *cli, unsigned int vf, const struct vf_info *info)
-{
-	const struct vf_config *c = &info->config;
-	char mac[MAC_STR_LEN];
-
-	printf("%s    vf %u     link/%s %s brd ff:ff:ff:ff:ff:ff", eol(cli), vf, link_type(cli),
-	       mac_format(&c->mac, mac));
-	if (c->vlan)
-		printf(", vlan %u", c->vlan);
-	if (c->qos)
-		printf(", qos %u", c->qos);
-	if (c->proto != VF_PROTO_8021Q)
-		printf(", vlan protocol %s", proto_name(cli, c->proto));
-	if (c->max_tx_mbit)
-		printf(", tx rate %u (Mbps), max_tx_rate %uMbps", c->max_tx_mbit, c->max_tx_mbit);
-	if (c->min_tx_mbit)
-		printf(", min_tx_rate %uMbps", c->min_tx_mbit);
-	printf(", spoof checking %s, link-state %s, trust %s, query_rss %s", on_off(c->spoofchk),
-	       enum_word(VF_FIELD_STATE, c->link), on_off(c->trust), on_off(c->query_rss));
-	if (cli->stats)
-		print_vf_stats(cli, &info->stats);
-}
-
-static void put_int(json_t *j, const char *key, uint64_t value)
-{
-	json_object_set_new(j, key, json_integer((json_int_t)value));
-}
-
-static void put_str(json_t *j, const char *key, const char *value)
-{
-	json_object_set_new(j, key, json_string(value));
-}
-
-static json_t *vf_stats_json(const struct vf_stats *s)
-{
-	json_t *rx = json_object(), *tx = json_object();
-
-	put_int(rx, "bytes", s->rx_bytes);
-	put_int(rx, "packets", s->rx_packets);
-	put_int(rx, "multicast", s->rx_multicast);
-	put_int(rx, "broadcast", s->rx_broadcast);
-	put_int(rx, "dropped", s->rx_dropped);
-	put_int(tx, "tx_bytes", s->tx_bytes);
-	put_int(tx, "tx_packets", s->tx_packets);
-	put_int(tx, "dropped", vf_stats_tx_dropped(s));
-	return json_pack("{s:o, s:o}", "rx", rx, "tx", tx);
-}
-
-static json_t *vf_json(const struct cli *cli, unsigned int vf, const struct vf_info *info)
-{
-	json_t *j = json_object(), *vlan = json_object();
-	const struct vf_config *c = &info->config;
-	char mac[MAC_STR_LEN];
-
-	put_int(j, "vf", vf);
-	put_str(j, "link_type", link_type(cli));
-	put_str(j, "address", mac_format(&c->mac, mac));
-	put_str(j, "broadcast", "ff:ff:ff:ff:ff:ff");
-	if (c->vlan)
-		put_int(vlan, "vlan", c->vlan);
-	if (c->qos)
-		put_int(vlan, "qos", c->qos);
-	if (c->proto != VF_PROTO_8021Q)
-		put_str(vlan, "protocol", proto_name(cli, c->proto));
-	json_object_set_new(j, "vlan_list", json_pack("[o]", vlan));
-	if (c->max_tx_mbit)
-		put_int(j, "tx_rate", c->max_tx_mbit);
-	json_object_set_new(j, "rate",
-			    json_pack("{s:I, s:I}", "max_tx", (json_int_t)c->max_tx_mbit, "min_tx",
-				      (json_int_t)c->min_tx_mbit));
-	json_object_set_new(j, "spoofchk", json_boolean(c->spoofchk));
-	put_str(j, "link_state", enum_word(VF_FIELD_STATE, c->link));
-	json_object_set_new(j, "trust", json_boolean(c->trust));
-	json_object_set_new(j, "query_rss_en", json_boolean(c->query_rss));
-	if (cli->stats)
-		json_object_set_new(j, "stats", vf_stats_json(&info->stats));
-	return j;
-}
-
-static json_t *pf_stats_json(const struct cli *cli, const struct vf_stats *s)
-{
+	const struct vf_stats *s = &pf->status.uplink;
+	const struct pf_errors *err = &pf->status.errors;
 	static const char *const rx_errors[N_ERRORS] = {
 		"length_errors", "crc_errors", "frame_errors", "fifo_errors", "missed_errors",
 	};
@@ -341,33 +237,37 @@ static json_t *pf_stats_json(const struct cli *cli, const struct vf_stats *s)
 		"aborted_errors",   "fifo_errors",     "window_errors",
 		"heartbeat_errors", "carrier_changes",
 	};
+	const uint64_t rx_kinds[] = { err->rx_length, err->rx_crc, err->rx_frame, err->rx_fifo,
+				      err->rx_missed };
+	const uint64_t tx_kinds[] = { err->tx_aborted, err->tx_fifo, err->tx_window,
+				      err->tx_heartbeat, err->carrier_changes };
 	json_t *rx = json_object(), *tx = json_object();
 
 	put_int(rx, "bytes", s->rx_bytes);
 	put_int(rx, "packets", s->rx_packets);
-	put_int(rx, "errors", 0);
+	put_int(rx, "errors", err->rx_errors);
 	put_int(rx, "dropped", s->rx_dropped);
-	put_int(rx, "over_errors", 0);
+	put_int(rx, "over_errors", err->rx_over);
 	put_int(rx, "multicast", s->rx_multicast);
 	put_int(tx, "bytes", s->tx_bytes);
 	put_int(tx, "packets", s->tx_packets);
-	put_int(tx, "errors", 0);
+	put_int(tx, "errors", err->tx_errors);
 	put_int(tx, "dropped", vf_stats_tx_dropped(s));
-	put_int(tx, "carrier_errors", 0);
-	put_int(tx, "collisions", 0);
+	put_int(tx, "carrier_errors", err->tx_carrier);
+	put_int(tx, "collisions", err->collisions);
 	for (unsigned int i = 0; cli->stats > 1 && i < N_ERRORS; i++) {
-		put_int(rx, rx_errors[i], 0);
-		put_int(tx, tx_errors[i], 0);
+		put_int(rx, rx_errors[i], rx_kinds[i]);
+		put_int(tx, tx_errors[i], tx_kinds[i]);
 	}
 	return json_pack("{s:o, s:o}", "rx", rx, "tx", tx);
 }
 
 static json_t *flags_json(const struct pf_info *pf)
 {
-	json_t *list = json_array();
+	json_t *list = no_carrier(pf) ? json_pack("[s]", "NO-CARRIER") : json_array();
 
 	for (unsigned int i = 0; i < ARRAY_LEN(flags); i++)
-		if (flags[i].is_set(pf))
+		if (flags_of(pf) & flags[i].bit)
 			json_array_append_new(list, json_string(flags[i].name));
 	return list;
 }
@@ -387,17 +287,17 @@ static json_t *brief_json(const struct pf_info *pf)
 static json_t *pf_json(const struct cli *cli, const struct pf_info *pf)
 {
 	json_t *j = json_object();
-	char mac[MAC_STR_LEN];
+	char mac[MAC_STR_LEN], group[16];
 
 	put_int(j, "ifindex", pf->status.ifindex);
 	put_str(j, "ifname", pf->config.name);
 	json_object_set_new(j, "flags", flags_json(pf));
 	put_int(j, "mtu", pf->config.mtu);
-	put_str(j, "qdisc", "noop");
+	put_str(j, "qdisc", qdisc_of(pf));
 	put_str(j, "operstate", oper_state(pf));
-	put_str(j, "linkmode", "DEFAULT");
-	put_str(j, "group", group_name(cli));
-	put_int(j, "txqlen", 1000);
+	put_str(j, "linkmode", link_mode(pf));
+	put_str(j, "group", group_name(cli, pf, group));
+	put_int(j, "txqlen", txqlen_of(pf));
 	put_str(j, "link_type", link_type(cli));
 	put_str(j, "address", mac_format(&pf->config.mac, mac));
 	put_str(j, "broadcast", "ff:ff:ff:ff:ff:ff");
@@ -406,10 +306,12 @@ static json_t *pf_json(const struct cli *cli, const struct pf_info *pf)
 			json_object_set_new(j, details[i].json,
 					    details[i].name ? json_string(details[i].name)
 							    : json_integer(details[i].value));
+	if (cli->details && is_nic(pf))
+		put_str(j, "parentbus", pf->status.link.bus);
 	if (cli->details)
 		put_str(j, "parentdev", pf->status.pci_slot);
 	if (cli->stats)
-		json_object_set_new(j, "stats64", pf_stats_json(cli, &pf->status.uplink));
+		json_object_set_new(j, "stats64", pf_stats_json(cli, pf));
 	return j;
 }
 
@@ -427,9 +329,10 @@ static int show_vfs(const struct cli *cli, const char *pf, const json_t *vfs, js
 		if (rc)
 			return rc;
 		if (vfinfo)
-			json_array_append_new(vfinfo, vf_json(cli, (unsigned int)i, &infos[i]));
+			json_array_append_new(vfinfo,
+					      link_vf_json(cli, (unsigned int)i, &infos[i]));
 		else
-			print_vf(cli, (unsigned int)i, &infos[i]);
+			link_print_vf(cli, (unsigned int)i, &infos[i]);
 	}
 	cli_warn_twins(pf, infos, n);
 	return 0;

@@ -27,6 +27,7 @@ struct noun_capture {
 };
 int capture_run(struct cli *cli, const struct noun_capture *want);
 
+void noun_print_dropped(const struct vf_stats *stats, const struct vf_untold *untold);
 int noun_show_pf(struct cli *cli);
 int noun_show_drift(struct cli *cli);
 int noun_show_vf(struct cli *cli);

@@ -41,11 +41,14 @@ static void print_drops(const struct vf_stats *s)
 			       drop_help[i]);
 }
 
-static void print_counts(const char *what, const struct vf_stats *s)
+static void print_counts(const char *what, const struct vf_stats *s, const struct vf_untold *untold)
 {
-	printf("    %s: rx %" PRIu64 " packets %" PRIu64 " bytes, tx %" PRIu64 " packets %" PRIu64
-	       " bytes\n",
-	       what, s->rx_packets, s->rx_bytes, s->tx_packets, s->tx_bytes);
+	if (untold->counts >> VF_COUNT_RX_PACKETS & 1)
+		printf("    %s: not told %s\n", what, untold->why);
+	else
+		printf("    %s: rx %" PRIu64 " packets %" PRIu64 " bytes, tx %" PRIu64
+		       " packets %" PRIu64 " bytes\n",
+		       what, s->rx_packets, s->rx_bytes, s->tx_packets, s->tx_bytes);
 }
 
 static void print_pf(const struct pf_info *pf)
@@ -62,10 +65,10 @@ static void print_pf(const struct pf_info *pf)
 	printf("    numvfs %u, mode %s, mtu %u, mac %s, host-if %s, unknown-unicast %s, pci %s\n",
 	       c->numvfs, modes[c->mode], c->mtu, mac_format(&c->mac, mac),
 	       c->host_if ? "on" : "off", unknown[c->unknown_unicast], pf->status.pci_slot);
-	if (c->uplink != UPLINK_NONE)
-		print_counts("wire", &pf->status.uplink);
+	if (c->uplink != UPLINK_NONE || !strcmp(pf->status.kind, "hw"))
+		print_counts("wire", &pf->status.uplink, &pf->status.uplink_untold);
 	if (c->host_if)
-		print_counts("host", &pf->status.host);
+		print_counts("host", &pf->status.host, &pf->status.host_untold);
 	print_drops(&pf->status.uplink);
 }
 
@@ -187,11 +190,16 @@ static void print_vf(const char *pf, unsigned int n, const struct vf_info *vf)
 		printf("    promiscuous: %s\n", s->promisc == VF_PROMISC_TRUE
 							? "all unicast of its VLANs"
 							: "unicast from the wire for nobody");
-	print_counts("traffic", &vf->stats);
+	print_counts("traffic", &vf->stats, &vf->untold);
 	print_queues(s);
 	if (vf->stats.mirrored)
 		printf("    mirrored %" PRIu64 "\n", vf->stats.mirrored);
 	print_drops(&vf->stats);
+	if (vf->stats.rx_dropped | vf->stats.tx_dropped &&
+	    vf->untold.counts >> VF_COUNT_DROPS & 1) {
+		printf("    ");
+		noun_print_dropped(&vf->stats, &vf->untold);
+	}
 }
 
 /* The names to show: the one given, or all. */
@@ -365,98 +373,6 @@ int noun_show_vf(struct cli *cli)
 	if (rc && (one || rc == CLI_USAGE))
 		return rc;
 	return (cli->json ? cli_print_json(cli, list) : done()) ?: rc;
-}
-
-/* How long ago, in the unit a person would choose. */
-static void print_age(json_int_t ms)
-{
-	if (ms < 10000)
-		printf("%lld ms", (long long)ms);
-	else
-		printf("%lld s", (long long)ms / 1000);
-}
-
-/* The last frame dropped for a reason, as far as its header is known. */
-static void print_last(const json_t *last)
-{
-	const char *dst = json_string_value(json_object_get(last, "dst"));
-	const char *src = json_string_value(json_object_get(last, "src"));
-	const char *type = json_string_value(json_object_get(last, "ethertype"));
-	const json_t *tag;
-	size_t i;
-
-	printf("        last ");
-	print_age(json_integer_value(json_object_get(last, "age_ms")));
-	printf(" ago: ");
-	if (!dst) {
-		puts("its header could not be read");
-		return;
-	}
-	printf("to %s", dst);
-	if (src)
-		printf(" from %s", src);
-	json_array_foreach (json_object_get(last, "tags"), i, tag)
-		printf(", %s vlan %lld priority %lld",
-		       json_string_value(json_object_get(tag, "protocol")) ?: "",
-		       (long long)json_integer_value(json_object_get(tag, "vlan")),
-		       (long long)json_integer_value(json_object_get(tag, "priority")));
-	if (type)
-		printf(", ethertype %s", type);
-	printf(", %lld bytes\n", (long long)json_integer_value(json_object_get(last, "length")));
-}
-
-static const char *help_of(const char *reason)
-{
-	for (unsigned int i = 0; i < DROP_N; i++)
-		if (!strcmp(drop_names[i], reason))
-			return drop_help[i];
-	return "";
-}
-
-static void print_drop_list(const char *pf, uint32_t vf, const json_t *drops)
-{
-	const json_t *d, *last;
-	json_int_t sum = 0;
-	size_t i;
-
-	json_array_foreach (drops, i, d)
-		sum += json_integer_value(json_object_get(d, "count"));
-	printf("%s vf %u: %lld dropped\n", pf, vf, (long long)sum);
-	json_array_foreach (drops, i, d) {
-		const char *reason = json_string_value(json_object_get(d, "reason")) ?: "";
-		json_int_t count = json_integer_value(json_object_get(d, "count"));
-
-		if (!count)
-			continue;
-		printf("    %s %lld: %s\n", reason, (long long)count, help_of(reason));
-		last = json_object_get(d, "last");
-		if (last)
-			print_last(last);
-	}
-}
-
-/**
- * noun_show_drops() - anyvf vf drops PF N
- * @cli: words start behind `drops`
- *
- * Return: the exit code.
- */
-int noun_show_drops(struct cli *cli)
-{
-	auto_of(json_decref) json_t *got = NULL, *list = NULL;
-	const char *pf;
-	uint32_t vf;
-	int rc = noun_call_vf(cli, "vf.drops", &pf, &vf, &got);
-
-	if (rc)
-		return rc;
-	if (!cli->json) {
-		print_drop_list(pf, vf, json_object_get(got, "drops"));
-		return done();
-	}
-	list = json_pack("[{s:s, s:i, s:O}]", "pf", pf, "vf", (int)vf, "drops",
-			 json_object_get(got, "drops"));
-	return cli_print_json(cli, list);
 }
 
 /* Prints the elements of @list whose member @key is @value, or all. */

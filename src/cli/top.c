@@ -18,16 +18,21 @@
 #include "cli/cli.h"
 
 #define HISTORY	  24 /* intervals a line shows */
-#define COL_WIDTH 9  /* characters; with a PF's usual name all columns stand on a screen of 80 */
+#define BIT(name) (1U << VF_COUNT_##name)
+#define COL_WIDTH 9 /* characters; with a PF's usual name all columns stand on a screen of 80 */
 
 /* What a row is ordered by, and the key that asks for it. */
 enum column { COL_RX, COL_TX, COL_RX_PPS, COL_TX_PPS, COL_DROPS, COL_MIRRORED, COL_N };
 static const struct {
-	const char *word, *head;
+	const char *word, *head, *json;
+	uint32_t made_of; /* bits by enum vf_count; if one of them is not told, it is not known */
 } columns[] = {
-	[COL_RX] = { "rx", "rx Mbit/s" },      [COL_TX] = { "tx", "tx Mbit/s" },
-	[COL_RX_PPS] = { "rx-pps", "rx pps" }, [COL_TX_PPS] = { "tx-pps", "tx pps" },
-	[COL_DROPS] = { "drops", "drops/s" },  [COL_MIRRORED] = { "mirrored", "copies/s" },
+	[COL_RX] = { "rx", "rx Mbit/s", "rx_mbit", BIT(RX_BYTES) },
+	[COL_TX] = { "tx", "tx Mbit/s", "tx_mbit", BIT(TX_BYTES) },
+	[COL_RX_PPS] = { "rx-pps", "rx pps", "rx_pps", BIT(RX_PACKETS) },
+	[COL_TX_PPS] = { "tx-pps", "tx pps", "tx_pps", BIT(TX_PACKETS) },
+	[COL_DROPS] = { "drops", "drops/s", "drops", BIT(RX_DROPPED) | BIT(TX_DROPPED) },
+	[COL_MIRRORED] = { "mirrored", "copies/s", "mirrored", BIT(MIRRORED) },
 };
 
 struct row {
@@ -35,6 +40,7 @@ struct row {
 	unsigned int vf;
 	bool there, known;	 /* seen in this interval; in the one before as well */
 	struct vf_stats last;	 /* counters of the last reading */
+	struct vf_untold untold; /* those of them that are not known */
 	double rates[COL_N];	 /* a second */
 	double history[HISTORY]; /* Mbit/s both ways, the newest last */
 };
@@ -72,18 +78,25 @@ static int by_weight(const void *a, const void *b, void *arg)
 	return diff ? diff : (x->vf > y->vf) - (x->vf < y->vf);
 }
 
+/* Both ways, whether reasons are told or not. */
 static uint64_t drops_of(const struct vf_stats *s)
 {
 	uint64_t sum = 0;
 
 	for (unsigned int i = 0; i < DROP_N; i++)
 		sum += s->drops[i];
-	return sum;
+	return MAX(sum, s->rx_dropped) + s->tx_dropped;
+}
+
+static bool is_told(const struct row *r, unsigned int column)
+{
+	return !(columns[column].made_of & r->untold.counts);
 }
 
 /* Rates of the @secs since the last reading; a VF that was released counts from zero again. */
-static void row_update(struct row *r, const struct vf_stats *s, double secs)
+static void row_update(struct row *r, const struct vf_info *info, double secs)
 {
+	const struct vf_stats *s = &info->stats;
 	const struct vf_stats *was = &r->last;
 	bool again =
 		r->known && s->rx_packets >= was->rx_packets && s->tx_packets >= was->tx_packets;
@@ -101,6 +114,7 @@ static void row_update(struct row *r, const struct vf_stats *s, double secs)
 	memmove(r->history, r->history + 1, sizeof(r->history) - sizeof(r->history[0]));
 	r->history[HISTORY - 1] = r->rates[COL_RX] + r->rates[COL_TX];
 	r->last = *s;
+	r->untold = info->untold;
 	r->there = r->known = true;
 }
 
@@ -142,7 +156,7 @@ static int pf_read(struct top *t, const char *pf, double secs, struct err *e)
 		r = row_of(t, pf, (unsigned int)i);
 		if (!r)
 			return err_set(e, -ENOMEM, "no memory");
-		row_update(r, &info.stats, secs);
+		row_update(r, &info, secs);
 	}
 	return 0;
 }
@@ -215,6 +229,24 @@ static int names_width(const struct top *t)
 	return (int)width + 7; /* " vf 255" */
 }
 
+static void print_row(const struct row *r, int width, unsigned int intervals)
+{
+	char name[PF_NAME_LEN + 16];
+
+	snprintf(name, sizeof(name), "%s vf %u", r->pf, r->vf);
+	printf("%-*s", width, name);
+	for (unsigned int i = 0; i < COL_N; i++)
+		if (is_told(r, i))
+			printf(" %*.*f", COL_WIDTH, i <= COL_TX ? 2 : 0, r->rates[i]);
+		else
+			printf(" %*s", COL_WIDTH, "-");
+	fputs("  ", stdout);
+	if (is_told(r, COL_RX))
+		print_history(r, intervals);
+	else if (intervals >= HISTORY) /* else there is no room for it */
+		printf("not told %s", r->untold.why);
+}
+
 static void print_table(const struct top *t)
 {
 	const char *end = t->is_tty ? "\033[K\n" : "\n";
@@ -228,15 +260,7 @@ static void print_table(const struct top *t)
 		printf(" %*s", COL_WIDTH, columns[i].head);
 	fputs(end, stdout);
 	for (size_t i = 0; i < rows; i++) {
-		const struct row *r = &t->rows[i];
-		char name[PF_NAME_LEN + 16];
-
-		snprintf(name, sizeof(name), "%s vf %u", r->pf, r->vf);
-		printf("%-*s", width, name);
-		for (unsigned int k = 0; k < COL_N; k++)
-			printf(" %*.*f", COL_WIDTH, k <= COL_TX ? 2 : 0, r->rates[k]);
-		fputs("  ", stdout);
-		print_history(r, intervals);
+		print_row(&t->rows[i], width, intervals);
 		fputs(end, stdout);
 	}
 	if (!t->n)
@@ -248,6 +272,19 @@ static void print_table(const struct top *t)
 		putchar('\n');
 }
 
+/* What is not told is not there. */
+static json_t *row_json(const struct row *r)
+{
+	json_t *j = json_pack("{s:s, s:i}", "pf", r->pf, "vf", (int)r->vf);
+
+	for (unsigned int i = 0; i < COL_N; i++)
+		if (is_told(r, i))
+			json_object_set_new(j, columns[i].json, json_real(r->rates[i]));
+	if (r->untold.counts)
+		json_object_set_new(j, "not_told", json_string(r->untold.why));
+	return j;
+}
+
 static int print_rows(const struct top *t)
 {
 	auto_of(json_decref) json_t *list = NULL;
@@ -257,16 +294,8 @@ static int print_rows(const struct top *t)
 		return fflush(stdout) ? CLI_FAIL : CLI_OK;
 	}
 	list = json_array();
-	for (size_t i = 0; i < t->n; i++) {
-		const struct row *r = &t->rows[i];
-
-		json_array_append_new(
-			list, json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:f}", "pf", r->pf,
-					"vf", (int)r->vf, "rx_mbit", r->rates[COL_RX], "tx_mbit",
-					r->rates[COL_TX], "rx_pps", r->rates[COL_RX_PPS], "tx_pps",
-					r->rates[COL_TX_PPS], "drops", r->rates[COL_DROPS],
-					"mirrored", r->rates[COL_MIRRORED]));
-	}
+	for (size_t i = 0; i < t->n; i++)
+		json_array_append_new(list, row_json(&t->rows[i]));
 	return cli_print_json(t->cli, list);
 }
 

@@ -3,6 +3,7 @@
  * Whole nouns as JSON and back: vf_info, pf_info, vf_filter. Settings come from
  * the model's field tables; what is only observed has its tables here.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 		word, kind, offsetof(struct type, member), max, NULL, NULL                         \
 	}
 
+/* Order: enum vf_count, up to drops. */
 static const struct field stats_fields[] = {
 	R(vf_stats, "rx_packets", FIELD_U64, rx_packets, 0),
 	R(vf_stats, "rx_bytes", FIELD_U64, rx_bytes, 0),
@@ -23,6 +25,27 @@ static const struct field stats_fields[] = {
 	R(vf_stats, "tx_bytes", FIELD_U64, tx_bytes, 0),
 	R(vf_stats, "mirrored", FIELD_U64, mirrored, 0),
 	R(vf_stats, "rx_dropped", FIELD_U64, rx_dropped, 0),
+	R(vf_stats, "tx_dropped", FIELD_U64, tx_dropped, 0),
+	FIELD_END
+};
+static_assert(ARRAY_LEN(stats_fields) == VF_COUNT_DROPS + 1, "a row a counter");
+
+static const struct field errors_fields[] = {
+	R(pf_errors, "rx_errors", FIELD_U64, rx_errors, 0),
+	R(pf_errors, "tx_errors", FIELD_U64, tx_errors, 0),
+	R(pf_errors, "collisions", FIELD_U64, collisions, 0),
+	R(pf_errors, "carrier_changes", FIELD_U64, carrier_changes, 0),
+	R(pf_errors, "rx_length", FIELD_U64, rx_length, 0),
+	R(pf_errors, "rx_over", FIELD_U64, rx_over, 0),
+	R(pf_errors, "rx_crc", FIELD_U64, rx_crc, 0),
+	R(pf_errors, "rx_frame", FIELD_U64, rx_frame, 0),
+	R(pf_errors, "rx_fifo", FIELD_U64, rx_fifo, 0),
+	R(pf_errors, "rx_missed", FIELD_U64, rx_missed, 0),
+	R(pf_errors, "tx_aborted", FIELD_U64, tx_aborted, 0),
+	R(pf_errors, "tx_carrier", FIELD_U64, tx_carrier, 0),
+	R(pf_errors, "tx_fifo", FIELD_U64, tx_fifo, 0),
+	R(pf_errors, "tx_heartbeat", FIELD_U64, tx_heartbeat, 0),
+	R(pf_errors, "tx_window", FIELD_U64, tx_window, 0),
 	FIELD_END
 };
 
@@ -59,9 +82,20 @@ static const struct field filter_fields[] = { R(vf_filter, "main_mac", FIELD_MAC
 					      R(vf_filter, "allmulti", FIELD_BOOL, allmulti, 0),
 					      FIELD_END };
 
-/* Splits @j: the members named in @special go to out[], the others are read by table. */
+static const struct field link_fields[] = {
+	R(pf_link, "flags", FIELD_U32, flags, 0), R(pf_link, "txqlen", FIELD_U32, txqlen, 0),
+	R(pf_link, "group", FIELD_U32, group, 0), R(pf_link, "oper", FIELD_U8, oper, 0),
+	R(pf_link, "mode", FIELD_U8, mode, 0),	  R(pf_link, "qdisc", FIELD_STR, qdisc, 15),
+	R(pf_link, "bus", FIELD_STR, bus, 15),	  FIELD_END
+};
+
+/*
+ * Splits @j: the members named in @special go to out[], the others are read by table; @have, or
+ * NULL, gets which.
+ */
 static int read_mixed(const struct field *fields, void *obj, const json_t *j,
-		      const char *const special[], const json_t *out[], struct err *e)
+		      const char *const special[], const json_t *out[], uint32_t *have,
+		      struct err *e)
 {
 	auto_of(json_decref) json_t *plain = NULL;
 
@@ -74,7 +108,7 @@ static int read_mixed(const struct field *fields, void *obj, const json_t *j,
 		out[i] = json_object_get(j, special[i]);
 		json_object_del(plain, special[i]);
 	}
-	return fields_from_json(fields, obj, plain, NULL, e);
+	return fields_from_json(fields, obj, plain, have, e);
 }
 
 static json_t *macs_to_json(const struct mac *macs, unsigned int n)
@@ -108,28 +142,48 @@ static int macs_from_json(const json_t *list, const char *word, struct mac *out,
 	return 0;
 }
 
-static json_t *stats_to_json(const struct vf_stats *stats)
+static json_t *drops_to_json(const struct vf_stats *stats)
 {
-	auto_of(json_decref) json_t *j = fields_to_json(stats_fields, stats);
 	auto_of(json_decref) json_t *drops = json_object();
 
 	for (unsigned int i = 0; i < DROP_N; i++)
 		if (json_object_set_new(drops, drop_names[i],
 					json_integer((json_int_t)stats->drops[i])))
 			return NULL;
-	return json_object_set(j, "drops", drops) ? NULL : take(j);
+	return take(drops);
 }
 
-static int stats_from_json(const json_t *j, struct vf_stats *out, struct err *e)
+/* What is not told is not there; "not_told" says why. With reasons there are no sums of drops. */
+static json_t *stats_to_json(const struct vf_stats *stats, const struct vf_untold *untold)
 {
-	static const char *const special[] = { "drops", NULL };
-	const json_t *drops;
-	int rc = read_mixed(stats_fields, out, j, special, &drops, e);
+	bool reasons = !(untold->counts >> VF_COUNT_DROPS & 1);
+	uint32_t told = ~untold->counts & ~(reasons ? 1U << VF_COUNT_TX_DROPPED : 0);
+	auto_of(json_decref) json_t *j = fields_to_json_masked(stats_fields, stats, told);
+
+	if ((reasons && json_object_set_new(j, "drops", drops_to_json(stats))) ||
+	    (untold->counts && json_object_set_new(j, "not_told", json_string(untold->why))))
+		return NULL;
+	return take(j);
+}
+
+static int stats_from_json(const json_t *j, struct vf_stats *out, struct vf_untold *untold,
+			   struct err *e)
+{
+	static const char *const special[] = { "drops", "not_told", NULL };
+	const json_t *more[2];
+	uint32_t have = 0;
+	int rc = read_mixed(stats_fields, out, j, special, more, &have, e);
 
 	if (rc)
 		return rc;
 	for (unsigned int i = 0; i < DROP_N; i++)
-		out->drops[i] = (uint64_t)json_integer_value(json_object_get(drops, drop_names[i]));
+		out->drops[i] =
+			(uint64_t)json_integer_value(json_object_get(more[0], drop_names[i]));
+	if (more[0])
+		have |= 1U << VF_COUNT_DROPS | 1U << VF_COUNT_TX_DROPPED;
+	untold->counts = VF_COUNTS_ALL & ~have;
+	snprintf(untold->why, sizeof(untold->why), "%s",
+		 json_string_value(more[1]) ?: "by its daemon");
 	return 0;
 }
 
@@ -165,6 +219,7 @@ static json_t *vf_status_to_json(const struct vf_status *s)
 
 	if (json_object_set_new(j, "accepted",
 				macs_to_json(s->accepted, MIN(s->n_accepted, shown))) ||
+	    json_object_set_new(j, "untold", fields_mask_to_json(vf_fields, s->untold)) ||
 	    json_object_set_new(j, "rx_queues", queues_to_json(s)) ||
 	    json_object_set_new(j, "refused", macs_to_json(s->refused, MIN(s->n_refused, shown))) ||
 	    json_object_set_new(j, "learned", macs_to_json(s->learned, MIN(s->n_learned, shown))))
@@ -174,10 +229,10 @@ static json_t *vf_status_to_json(const struct vf_status *s)
 
 static int vf_status_from_json(const json_t *j, struct vf_status *out, struct err *e)
 {
-	static const char *const special[] = { "accepted", "refused", "learned", "rx_queues",
-					       NULL };
-	const json_t *lists[4];
-	int rc = read_mixed(vf_status_fields, out, j, special, lists, e);
+	static const char *const special[] = { "accepted",  "refused", "learned",
+					       "rx_queues", "untold",  NULL };
+	const json_t *lists[5];
+	int rc = read_mixed(vf_status_fields, out, j, special, lists, NULL, e);
 
 	if (!rc)
 		rc = macs_from_json(lists[0], "accepted", out->accepted, VF_MACS_UNTRUSTED, e);
@@ -187,6 +242,8 @@ static int vf_status_from_json(const json_t *j, struct vf_status *out, struct er
 		rc = macs_from_json(lists[2], "learned", out->learned, VF_MACS_UNTRUSTED, e);
 	if (!rc)
 		rc = queues_from_json(lists[3], out, e);
+	if (!rc && lists[4])
+		rc = fields_mask_from_json(vf_fields, lists[4], &out->untold, e);
 	return rc;
 }
 
@@ -205,7 +262,7 @@ json_t *ctl_vf_info_to_json(unsigned int vf, const struct vf_info *info)
 	    json_object_set_new(j, "config", fields_to_json(vf_fields, &info->config)) ||
 	    json_object_set_new(j, "attach", fields_to_json(vf_attach_fields, &info->attach)) ||
 	    json_object_set_new(j, "status", vf_status_to_json(&info->status)) ||
-	    json_object_set_new(j, "stats", stats_to_json(&info->stats)))
+	    json_object_set_new(j, "stats", stats_to_json(&info->stats, &info->untold)))
 		return NULL;
 	return take(j);
 }
@@ -231,7 +288,7 @@ int ctl_vf_info_from_json(const json_t *j, struct vf_info *out, struct err *e)
 	if (!rc)
 		rc = vf_status_from_json(json_object_get(j, "status"), &info.status, e);
 	if (!rc)
-		rc = stats_from_json(json_object_get(j, "stats"), &info.stats, e);
+		rc = stats_from_json(json_object_get(j, "stats"), &info.stats, &info.untold, e);
 	if (!rc)
 		*out = info;
 	return rc;
@@ -307,6 +364,25 @@ json_t *ctl_vf_drops_to_json(unsigned int vf, const struct vf_drop drops[DROP_N]
 }
 
 /**
+ * ctl_vf_dropped_to_json() - A VF's drops as vf.drops answers them where nobody tells reasons
+ * @vf:   its number
+ * @info: its counters
+ *
+ * Return: a new reference; NULL when out of memory.
+ */
+json_t *ctl_vf_dropped_to_json(unsigned int vf, const struct vf_info *info)
+{
+	const uint32_t rows = 1U << VF_COUNT_RX_DROPPED | 1U << VF_COUNT_TX_DROPPED;
+	auto_of(json_decref) json_t *j =
+		fields_to_json_masked(stats_fields, &info->stats, rows & ~info->untold.counts);
+
+	if (json_object_set_new(j, "vf", json_integer(vf)) ||
+	    json_object_set_new(j, "not_told", json_string(info->untold.why)))
+		return NULL;
+	return take(j);
+}
+
+/**
  * ctl_pf_info_to_json() - A PF as pf.get answers it, without its VFs
  * @info: settings and observations
  *
@@ -315,10 +391,15 @@ json_t *ctl_vf_drops_to_json(unsigned int vf, const struct vf_drop drops[DROP_N]
 json_t *ctl_pf_info_to_json(const struct pf_info *info)
 {
 	auto_of(json_decref) json_t *j = json_object(), *status = NULL;
+	const struct pf_status *s = &info->status;
+	bool nic = !strcmp(s->kind, "hw");
 
-	status = fields_to_json(pf_status_fields, &info->status);
-	if (json_object_set_new(status, "uplink", stats_to_json(&info->status.uplink)) ||
-	    json_object_set_new(status, "host", stats_to_json(&info->status.host)) ||
+	status = fields_to_json(pf_status_fields, s);
+	if (json_object_set_new(status, "uplink", stats_to_json(&s->uplink, &s->uplink_untold)) ||
+	    json_object_set_new(status, "host", stats_to_json(&s->host, &s->host_untold)) ||
+	    (nic &&
+	     json_object_set_new(status, "errors", fields_to_json(errors_fields, &s->errors))) ||
+	    (nic && json_object_set_new(status, "link", fields_to_json(link_fields, &s->link))) ||
 	    json_object_set_new(j, "config", fields_to_json(pf_fields, &info->config)) ||
 	    json_object_set(j, "status", status))
 		return NULL;
@@ -352,20 +433,25 @@ static int pf_config_from_json(const json_t *j, struct pf_config *out, struct er
  */
 int ctl_pf_info_from_json(const json_t *j, struct pf_info *out, struct err *e)
 {
-	static const char *const special[] = { "uplink", "host", NULL };
-	const json_t *stats[2];
+	static const char *const special[] = { "uplink", "host", "errors", "link", NULL };
+	const json_t *stats[4];
 	struct pf_info info = { 0 };
+	struct pf_status *s = &info.status;
 	int rc;
 
 	pf_config_default(&info.config);
 	rc = pf_config_from_json(json_object_get(j, "config"), &info.config, e);
 	if (!rc)
-		rc = read_mixed(pf_status_fields, &info.status, json_object_get(j, "status"),
-				special, stats, e);
+		rc = read_mixed(pf_status_fields, s, json_object_get(j, "status"), special, stats,
+				NULL, e);
 	if (!rc)
-		rc = stats_from_json(stats[0], &info.status.uplink, e);
+		rc = stats_from_json(stats[0], &s->uplink, &s->uplink_untold, e);
 	if (!rc)
-		rc = stats_from_json(stats[1], &info.status.host, e);
+		rc = stats_from_json(stats[1], &s->host, &s->host_untold, e);
+	if (!rc && stats[2])
+		rc = fields_from_json(errors_fields, &s->errors, stats[2], NULL, e);
+	if (!rc && stats[3])
+		rc = fields_from_json(link_fields, &s->link, stats[3], NULL, e);
 	if (!rc)
 		*out = info;
 	return rc;
@@ -409,7 +495,7 @@ int ctl_vf_change_from_json(const json_t *j, struct vf_change *out, struct err *
 {
 	static const char *const special[] = { "set", NULL };
 	const json_t *set;
-	int rc = read_mixed(change_fields, out, j, special, &set, e);
+	int rc = read_mixed(change_fields, out, j, special, &set, NULL, e);
 
 	vf_config_default(&out->want);
 	if (!rc && !json_object_get(j, "vf"))
@@ -451,7 +537,7 @@ int ctl_vf_filter_from_json(const json_t *j, struct vf_filter *out, struct err *
 	static const char *const special[] = { "macs", "mcasts", NULL };
 	struct vf_filter filter = { 0 };
 	const json_t *lists[2];
-	int rc = read_mixed(filter_fields, &filter, j, special, lists, e);
+	int rc = read_mixed(filter_fields, &filter, j, special, lists, NULL, e);
 
 	if (rc)
 		return rc;

@@ -15,6 +15,7 @@
  *   vf.get      {pf, vf}         -> {vf, config, attach, status, stats}
  *   vf.drops    {pf, vf}         -> {vf, drops: [{reason, count, last?: {age_ms, length, dst?,
  *                   src?, tags: [{protocol, vlan, priority}], ethertype?}}]}
+ *                   or, where nobody tells reasons, {vf, rx_dropped?, tx_dropped?, not_told}
  *   vf.attach   {pf, vf, kind, socket?, client?, tap?, netns?, name?} -> {socket}
  *   vf.detach   {pf, vf}                                      -> {}
  *   vf.release  {pf, vf}                                      -> {}
@@ -77,6 +78,7 @@ extern const char *const ctl_socks[];
 /* Struct <-> JSON of whole nouns, shared by server and clients. */
 json_t *ctl_vf_info_to_json(unsigned int vf, const struct vf_info *info);
 json_t *ctl_vf_drops_to_json(unsigned int vf, const struct vf_drop drops[DROP_N]);
+json_t *ctl_vf_dropped_to_json(unsigned int vf, const struct vf_info *info);
 int ctl_vf_info_from_json(const json_t *j, struct vf_info *out, struct err *e);
 json_t *ctl_pf_info_to_json(const struct pf_info *info);
 int ctl_pf_info_from_json(const json_t *j, struct pf_info *out, struct err *e);

@@ -193,11 +193,17 @@ static int pf_drift(struct call *c, json_t **result, struct err *e)
 static int vf_drops(struct call *c, json_t **result, struct err *e)
 {
 	struct vf_drop drops[DROP_N];
-	int rc = c->ops->vf_drops(c->ctx, c->t.pf, c->t.vf, drops, e);
+	struct vf_info info;
+	int rc;
 
+	if (c->ops->vf_drops)
+		rc = c->ops->vf_drops(c->ctx, c->t.pf, c->t.vf, drops, e);
+	else
+		rc = c->ops->vf_get(c->ctx, c->t.pf, c->t.vf, &info, e);
 	if (rc)
 		return rc;
-	*result = ctl_vf_drops_to_json(c->t.vf, drops);
+	*result = c->ops->vf_drops ? ctl_vf_drops_to_json(c->t.vf, drops)
+				   : ctl_vf_dropped_to_json(c->t.vf, &info);
 	return *result ? 0 : no_memory(e);
 }
 

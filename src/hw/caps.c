@@ -82,7 +82,7 @@ const struct hw_driver hw_drivers[] = {
 	  .fields =
 		  BIT(MAC) | BIT(VLAN) | BIT(MAX_TX_RATE) | BIT(SPOOFCHK) | BIT(STATE) | BIT(TRUST),
 	  .counts = FRAMES | GROUPS | DROPS },
-	{ .fields = HW_WORDS, .counts = FRAMES | GROUPS | DROPS },
+	{ .fields = HW_WORDS },
 };
 
 /**

@@ -57,6 +57,8 @@ int hw_caps_of(struct hw_rt *rt, const struct hw_nic *nic, int ifindex, struct h
 	       struct err *e);
 const char *hw_caps_why(const struct hw_caps *caps, enum vf_field field, char out[HW_WHY_LEN + 1]);
 const char *hw_caps_unfit(const struct hw_caps *caps, char out[HW_WHY_LEN + 1]);
+void hw_counts_untold(const struct hw_caps *caps, const struct hw_vf *v, unsigned int n_vfs,
+		      struct vf_untold *out);
 int hw_caps_check(const struct hw_caps *caps, const struct hw_words *want, uint32_t changed,
 		  struct err *e);
 

@@ -67,7 +67,6 @@ const struct pf_ops hw_ops = {
 	.pf_get = hw_pf_get,
 	.pf_drift = hw_pf_drift,
 	.vf_get = hw_vf_get,
-	.vf_drops = hw_vf_drops,
 	.vf_attach = hw_vf_attach,
 	.vf_detach = hw_vf_detach,
 	.vf_release = hw_vf_release,

@@ -110,6 +110,9 @@ static void take_stats(struct hw_vf *v, const struct nlattr *list)
 		case IFLA_VF_STATS_RX_DROPPED:
 			v->stats.rx_dropped = n;
 			break;
+		case IFLA_VF_STATS_TX_DROPPED:
+			v->stats.tx_dropped = n;
+			break;
 		default:
 			break;
 		}
@@ -188,8 +191,77 @@ static unsigned int take_vfs(struct hw_link *link, const struct nlattr *list)
 	return n;
 }
 
+/* The netdev's own; older kernels tell fewer. */
+static void take_own_stats(struct hw_link *link, const struct nlattr *a)
+{
+	struct rtnl_link_stats64 s = { 0 };
+
+	memcpy(&s, mnl_attr_get_payload(a), MIN(sizeof(s), mnl_attr_get_payload_len(a)));
+	link->stats = (struct vf_stats){ .rx_packets = s.rx_packets,
+					 .rx_bytes = s.rx_bytes,
+					 .rx_multicast = s.multicast,
+					 .tx_packets = s.tx_packets,
+					 .tx_bytes = s.tx_bytes,
+					 .rx_dropped = s.rx_dropped,
+					 .tx_dropped = s.tx_dropped };
+	link->errors.rx_errors = s.rx_errors;
+	link->errors.tx_errors = s.tx_errors;
+	link->errors.collisions = s.collisions;
+	link->errors.rx_length = s.rx_length_errors;
+	link->errors.rx_over = s.rx_over_errors;
+	link->errors.rx_crc = s.rx_crc_errors;
+	link->errors.rx_frame = s.rx_frame_errors;
+	link->errors.rx_fifo = s.rx_fifo_errors;
+	link->errors.rx_missed = s.rx_missed_errors;
+	link->errors.tx_aborted = s.tx_aborted_errors;
+	link->errors.tx_carrier = s.tx_carrier_errors;
+	link->errors.tx_fifo = s.tx_fifo_errors;
+	link->errors.tx_heartbeat = s.tx_heartbeat_errors;
+	link->errors.tx_window = s.tx_window_errors;
+}
+
+/* Two kinds of numbers; false: it is no such attribute. */
+static bool take_number(struct hw_link *link, const struct nlattr *a)
+{
+	uint32_t n;
+
+	if (mnl_attr_get_payload_len(a) == sizeof(n))
+		memcpy(&n, mnl_attr_get_payload(a), sizeof(n));
+	else if (mnl_attr_get_payload_len(a) == sizeof(uint8_t))
+		n = mnl_attr_get_u8(a);
+	else
+		return false;
+	switch (mnl_attr_get_type(a)) {
+	case IFLA_MTU:
+		link->mtu = n;
+		return true;
+	case IFLA_CARRIER:
+		link->carrier = n;
+		return true;
+	case IFLA_CARRIER_CHANGES:
+		link->errors.carrier_changes = n;
+		return true;
+	case IFLA_TXQLEN:
+		link->more.txqlen = n;
+		return true;
+	case IFLA_GROUP:
+		link->more.group = n;
+		return true;
+	case IFLA_OPERSTATE:
+		link->more.oper = (uint8_t)n;
+		return true;
+	case IFLA_LINKMODE:
+		link->more.mode = (uint8_t)n;
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void take_netdev(struct hw_link *link, const struct nlattr *a)
 {
+	if (take_number(link, a))
+		return;
 	switch (mnl_attr_get_type(a)) {
 	case IFLA_IFNAME:
 		if (mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >= 0)
@@ -199,13 +271,13 @@ static void take_netdev(struct hw_link *link, const struct nlattr *a)
 		if (mnl_attr_get_payload_len(a) == sizeof(link->mac.b))
 			memcpy(link->mac.b, mnl_attr_get_payload(a), sizeof(link->mac.b));
 		break;
-	case IFLA_MTU:
-		if (mnl_attr_validate(a, MNL_TYPE_U32) >= 0)
-			link->mtu = mnl_attr_get_u32(a);
+	case IFLA_QDISC:
+		if (mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >= 0)
+			snprintf(link->more.qdisc, sizeof(link->more.qdisc), "%s",
+				 mnl_attr_get_str(a));
 		break;
-	case IFLA_CARRIER:
-		if (mnl_attr_validate(a, MNL_TYPE_U8) >= 0)
-			link->carrier = mnl_attr_get_u8(a);
+	case IFLA_STATS64:
+		take_own_stats(link, a);
 		break;
 	default:
 		break;
@@ -253,6 +325,7 @@ int hw_link_parse(const struct nlmsghdr *h, enum hw_ask ask, struct hw_link **ou
 		return err_set(e, -ENOMEM, "out of memory");
 	link->ifindex = m->ifi_index;
 	link->up = m->ifi_flags & IFF_UP;
+	link->more.flags = m->ifi_flags;
 	link->n_vfs = n;
 	mnl_attr_for_each (a, h, sizeof(*m))
 		take_netdev(link, a);

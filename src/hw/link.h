@@ -10,6 +10,7 @@
 #include <net/if.h>
 
 #include "hw/words.h"
+#include "model/pf.h"
 
 /* A socket of the namespace it was opened in, used by one thread. */
 struct hw_rt;
@@ -19,7 +20,7 @@ struct hw_vf {
 	struct hw_words words;
 	uint32_t
 		told; /* bits by enum vf_field of what the driver tells; the rest of words is zero */
-	bool counted; /* stats are told; all zero may mean that the driver counts nothing */
+	bool counted; /* stats are there; of what is 0, hw_counts_untold() tells more */
 	struct vf_stats stats;
 };
 
@@ -29,6 +30,9 @@ struct hw_link {
 	struct mac mac;
 	uint32_t mtu;
 	bool up, carrier;
+	struct vf_stats stats; /* its own, without what no netdev counts; rx is from the wire */
+	struct pf_errors errors;
+	struct pf_link more; /* without its bus */
 	unsigned int n_vfs;
 	struct hw_vf vfs[]; /* array of n_vfs */
 };

@@ -178,8 +178,6 @@ int hw_pf_get(void *ctx, const char *pf, struct pf_info *out, struct err *e);
 
 /* vf.c */
 int hw_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_info *out, struct err *e);
-int hw_vf_drops(void *ctx, const char *pf, unsigned int vf, struct vf_drop out[DROP_N],
-		struct err *e);
 int hw_vf_release(void *ctx, const char *pf, unsigned int vf, struct err *e);
 
 #endif

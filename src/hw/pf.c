@@ -8,7 +8,9 @@
 #define HW_PF_SET                                                                                  \
 	(1U << PF_FIELD_NUMVFS | 1U << PF_FIELD_MTU | 1U << PF_FIELD_MAC | 1U << PF_FIELD_UP |     \
 	 1U << PF_FIELD_DRIFT)
-#define HW_VF_OWN (1U << VF_FIELD_PORT_ID | 1U << VF_FIELD_SERVER) /* words kept here alone */
+/* Of the PF's own counters. */
+#define OWN_UNTOLD (1U << VF_COUNT_RX_BROADCAST | 1U << VF_COUNT_MIRRORED | 1U << VF_COUNT_DROPS)
+#define HW_VF_OWN  (1U << VF_FIELD_PORT_ID | 1U << VF_FIELD_SERVER) /* words kept here alone */
 
 /* A copy of what was asked for, to be changed. */
 static struct hw_wish *wish_copy(const struct hw_pf *pf, struct err *e)
@@ -436,5 +438,11 @@ int hw_pf_get(void *ctx, const char *name, struct pf_info *out, struct err *e)
 	out->config.mtu = (uint16_t)MIN(link->mtu, (uint32_t)UINT16_MAX);
 	out->config.up = link->up;
 	snprintf(out->status.pci_slot, sizeof(out->status.pci_slot), "%.15s", pf->nic.address);
+	out->status.uplink = link->stats;
+	out->status.errors = link->errors;
+	out->status.link = link->more;
+	snprintf(out->status.link.bus, sizeof(out->status.link.bus), "%s", pf->nic.bus);
+	out->status.uplink_untold = (struct vf_untold){ OWN_UNTOLD, "by netdevs" };
+	out->status.host_untold = (struct vf_untold){ VF_COUNTS_ALL, "apart from the wire" };
 	return 0;
 }

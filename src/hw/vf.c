@@ -62,37 +62,16 @@ int hw_vf_get(void *ctx, const char *name, unsigned int vf, struct vf_info *out,
 	*out = (struct vf_info){ .config = wish->config,
 				 .attach = wish->attach,
 				 .stats = v->stats };
+	hw_counts_untold(&pf->caps, v, link->n_vfs, &out->untold);
 	hw_words_now(pf, link, vf, &now);
 	hw_words_to(&now, HW_WORDS, &out->config);
+	out->status.untold = HW_WORDS & ~v->told;
 	out->status.link_up = link->up && link->carrier && v->words.link != VF_LINK_DISABLE;
 	out->status.mtu = (uint16_t)MIN(link->mtu, (uint32_t)UINT16_MAX);
 	fields_mask_format(vf_fields, wish->overridden | hw_drift(pf, link, vf),
 			   out->status.overridden, sizeof(out->status.overridden));
 	take_plug(hw, pf, vf, out);
 	return 0;
-}
-
-/**
- * hw_vf_drops() - struct pf_ops.vf_drops
- * @ctx:  struct hw
- * @name: PF
- * @vf:   number
- * @out:  untouched: NICs have numbers, no reasons
- * @e:    says so
- *
- * Return: -EOPNOTSUPP, -ENODEV, -EINVAL.
- * Context: control.
- */
-int hw_vf_drops(void *ctx, const char *name, unsigned int vf, struct vf_drop out[DROP_N],
-		struct err *e)
-{
-	const struct hw_link *link;
-	int rc;
-	struct hw_pf *pf = find(ctx, name, vf, &link, &rc, e);
-
-	return rc
-		       ?: err_set(e, -EOPNOTSUPP, "%s vf %u: reasons are not told by %s", name, vf,
-				  pf->nic.driver);
 }
 
 /* The steps out of what it is attached to, and from a driver that it was given by name. */

@@ -51,6 +51,20 @@ struct pf_config {
 	uint8_t drift; /* enum pf_drift: what follows if somebody else changes a NIC's VFs */
 };
 
+/* Of a NIC's netdev, as the kernel counts them; a software PF has none of these. */
+struct pf_errors {
+	uint64_t rx_errors, tx_errors, collisions, carrier_changes;
+	uint64_t rx_length, rx_over, rx_crc, rx_frame, rx_fifo, rx_missed;
+	uint64_t tx_aborted, tx_carrier, tx_fifo, tx_heartbeat, tx_window;
+};
+
+/* What the kernel tells of a NIC's netdev beside that; zero of a software PF. */
+struct pf_link {
+	uint32_t flags, txqlen, group; /* IFF_... */
+	uint8_t oper, mode;	       /* IF_OPER_..., IF_LINK_MODE_... */
+	char qdisc[16], bus[16];
+};
+
 struct pf_status {
 	char kind[8];		/* "sw", "hw" */
 	uint32_t ifindex;	/* of the host interface, else a stable number of our own */
@@ -58,6 +72,9 @@ struct pf_status {
 	char pci_slot[16];	/* synthetic */
 	struct vf_stats uplink;	/* rx = from the wire; drops by reason */
 	struct vf_stats host;	/* rx = to the host interface */
+	struct vf_untold uplink_untold, host_untold;
+	struct pf_errors errors;
+	struct pf_link link;
 };
 
 struct pf_info {

@@ -52,7 +52,7 @@ struct pf_ops {
 
 	int (*vf_get)(void *ctx, const char *pf, unsigned int vf, struct vf_info *out,
 		      struct err *e);
-	/* Drops by reason, each with its last frame. */
+	/* Drops by reason, each with its last frame. May be NULL: nobody tells reasons. */
 	int (*vf_drops)(void *ctx, const char *pf, unsigned int vf, struct vf_drop out[DROP_N],
 			struct err *e);
 	/* want->socket may be ""; the path used is in vf_get() afterwards. */

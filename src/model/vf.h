@@ -159,17 +159,41 @@ struct vf_stats {
 	uint64_t tx_packets, tx_bytes;
 	uint64_t mirrored;	/* copies of this VF's frames sent to mirrors */
 	uint64_t rx_dropped;	/* of drops[]: frames on their way to the guest */
+	uint64_t tx_dropped;	/* of a NIC, which has no drops[]: frames that came from the guest */
 	uint64_t drops[DROP_N];
 };
 
-/* Of drops[]: frames that came from the guest. */
+/* Its members, of which a NIC tells some. */
+enum vf_count {
+	VF_COUNT_RX_PACKETS,
+	VF_COUNT_RX_BYTES,
+	VF_COUNT_RX_MULTICAST,
+	VF_COUNT_RX_BROADCAST,
+	VF_COUNT_TX_PACKETS,
+	VF_COUNT_TX_BYTES,
+	VF_COUNT_MIRRORED,
+	VF_COUNT_RX_DROPPED,
+	VF_COUNT_TX_DROPPED,
+	VF_COUNT_DROPS,
+	VF_COUNT_N
+};
+#define VF_COUNTS_ALL ((1U << VF_COUNT_N) - 1)
+#define VF_UNTOLD_LEN 95
+
+/* What nobody counts, or tells: it is not known, and never shown as 0. */
+struct vf_untold {
+	uint32_t counts;	     /* bits by enum vf_count */
+	char why[VF_UNTOLD_LEN + 1]; /* behind "not told": "by igb" */
+};
+
+/* Frames that came from the guest. */
 static inline uint64_t vf_stats_tx_dropped(const struct vf_stats *s)
 {
 	uint64_t sum = 0;
 
 	for (unsigned int i = 0; i < DROP_N; i++)
 		sum += s->drops[i];
-	return sum - MIN(s->rx_dropped, sum); /* they are not read at one moment */
+	return sum - MIN(s->rx_dropped, sum) + s->tx_dropped; /* not read at one moment */
 }
 
 /* Writer: the daemon that owns the PF; read-only for everyone else. */
@@ -193,6 +217,7 @@ struct vf_status {
 	char netdev[16];	   /* of a NIC's VF: its netdev, or its macvtap, by now; "": none is seen */
 	char netns[VF_NAME_LEN + 1]; /* of tap or netdev: the namespace it is in by now */
 	char driver[48];	   /* of a NIC's VF; "": none */
+	uint32_t untold;	   /* settings of which its NIC tells nothing; bits by enum vf_field */
 	char overridden[192];	   /* words set by hand since the agent wrote them: "mac,vlan" */
 };
 
@@ -201,6 +226,7 @@ struct vf_info {
 	struct vf_attach attach;
 	struct vf_status status;
 	struct vf_stats stats;
+	struct vf_untold untold; /* of stats */
 };
 
 extern const struct field vf_fields[];

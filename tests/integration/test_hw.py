@@ -165,6 +165,31 @@ def test_drift_is_listed_said_and_set_back_where_that_is_wanted(nic):
     nic.anyvf('pf', 'set', nic.dev, 'mtu', 1500)
 
 
+def test_a_link_is_shown_as_by_ip_but_for_counters_that_nobody_counts(nic):
+    nic.set('vf', 1, 'mac', '02:00:00:00:00:11', 'vlan', 100, 'qos', 3, 'proto', '802.1ad', 'max_tx_rate', 500, 'min_tx_rate', 100)
+    nic.lab.run('sh', '-ec', 'ip link set $0 up promisc on; ip link set $0 txqueuelen 77', nic.dev)
+    try:
+        for words in ['link'], ['-o', 'link'], ['-br', 'link'], ['-j', 'link'], ['-j', '-br', 'link']:
+            assert nic.anyvf(*words, 'show', nic.dev).out == nic.lab.run('ip', *words, 'show', nic.dev).out
+        for words in ['-s', 'link'], ['-s', '-s', 'link']:
+            ours, ips = (nic.lab.run(ip, *words, 'show', nic.dev).out for ip in ('anyvf', 'ip'))
+            assert ours.split('\n    vf ')[0] == ips.split('\n    vf ')[0]
+            assert ours.count('\n    statistics: not told by netdevsim\n') == N_VFS
+        ours, ips = (json.loads(nic.lab.run(ip, '-s', '-s', '-j', 'link', 'show', nic.dev).out)[0] for ip in ('anyvf', 'ip'))
+        assert ours['stats64'] == ips['stats64']
+        assert [vf['stats'] for vf in ours['vfinfo_list']] == N_VFS * [{'rx': {}, 'tx': {}, 'not_told': 'by netdevsim'}]
+    finally:
+        nic.lab.run('sh', '-ec', 'ip link set $0 down promisc off; ip link set $0 txqueuelen 1000', nic.dev)
+
+
+def test_what_a_driver_does_not_count_is_said_and_never_zero(nic):
+    assert 'traffic: not told by netdevsim' in nic.anyvf('vf', 'show', nic.dev, 1).out
+    assert nic.shown(1)['stats'] == {'not_told': 'by netdevsim'}
+    assert nic.anyvf('vf', 'drops', nic.dev, 1).out == f'{nic.dev} vf 1: drops are not told by netdevsim\n'
+    assert json.loads(nic.anyvf('-j', 'vf', 'drops', nic.dev, 1).out) == [{'pf': nic.dev, 'vf': 1, 'not_told': 'by netdevsim'}]
+    assert 'has no vf 99' in nic.anyvf('vf', 'drops', nic.dev, 99, code=1).err
+
+
 def test_the_netdev_may_be_renamed(nic):
     nic.lab.run('ip', 'link', 'set', nic.dev, 'name', 'wan0')
     try:
@@ -258,7 +283,9 @@ def test_256_vfs_with_all_words_each_in_one_line(nic):
         got = vfs()
         assert [(v['vf'], v['address'][-2:], v['vlan_list'][0]['vlan'], v['rate']['min_tx'], v['trust']) for v in got] == [
             (i, f'{i:02x}', i + 100, i, True) for i in range(n)]
-        assert len(vfs('-s')) == n
+        assert len(vfs('-s')) == n and len(nic.anyvf('-s', 'link', 'show', dev).out.split('\n    vf ')) == n + 1
+        assert [v['stats'] for v in json.loads(nic.anyvf('-j', 'vf', 'show', dev).out)] == n * [{'not_told': f'by the kernel: statistics of {n} VFs do not fit into their attribute'}]
+        assert f'drops are not told by the kernel: statistics of {n} VFs' in nic.anyvf('vf', 'drops', dev, 255).out
         refused = lab.run('sh', '-c', 'anyvf link set $0 $(sed "s/vlan [0-9]*/vlan 7/; s/ trust on//" /tmp/words) vf 255 mac 01:00:5e:00:00:01',
                           dev, check=False)
         assert refused.code == 2 and vfs() == got

@@ -47,15 +47,19 @@ static void print_answer(const char *method, const json_t *answer)
 
 static void print_answers(void)
 {
-	static const struct vf_info vf;
-	static const struct pf_info pf;
+	static const struct vf_info vf, untold = { .untold.counts = 1U << VF_COUNT_DROPS };
+	static const struct pf_info pf = { .status.kind = "hw" };
 	struct vf_drop drops[DROP_N] = { { .count = 1, .seen = true, .len = 60, .head_len = 18 } };
 	auto_of(json_decref) json_t *v = ctl_vf_info_to_json(0, &vf), *p = ctl_pf_info_to_json(&pf),
-				    *d = ctl_vf_drops_to_json(0, drops);
+				    *d = ctl_vf_drops_to_json(0, drops),
+				    *nic = ctl_vf_info_to_json(0, &untold),
+				    *nic_drops = ctl_vf_dropped_to_json(0, &untold);
 
 	print_answer("vf.get", v);
 	print_answer("pf.get", p);
 	print_answer("vf.drops", d);
+	print_answer("vf.get", nic);
+	print_answer("vf.drops", nic_drops);
 }
 
 /**

@@ -186,8 +186,8 @@ static void vf_changes_round_trip(void **state)
 
 	vlan_set_parse("10,20-30", &a.trunk_rem, NULL);
 	auto_of(json_decref) json_t *j = ctl_vf_change_to_json(&a);
-	auto_of(json_decref) json_t *want =
-		json_pack("{s:i, s:s, s:{s:i}}", "vf", 3, "trunk_rem", "10,20-30", "set", "vlan", 7);
+	auto_of(json_decref) json_t *want = json_pack("{s:i, s:s, s:{s:i}}", "vf", 3, "trunk_rem",
+						      "10,20-30", "set", "vlan", 7);
 	assert_true(json_equal(j, want));
 	assert_int_equal(ctl_vf_change_from_json(j, &b, NULL), 0);
 	assert_int_equal(b.changed, a.changed);
@@ -270,6 +270,37 @@ static void drops_tell_as_much_of_a_header_as_is_known(void **state)
 		one = json_array_get(json_object_get(got, "drops"), DROP_VLAN);
 		assert_null(json_object_get(one, "last"));
 	}
+}
+
+/* What nobody counts is left out, not 0, and is known as such on the other side. */
+static void counters_that_are_not_told_are_left_out(void **state)
+{
+	struct vf_info a = { .stats = { .rx_packets = 7, .tx_dropped = 3 },
+			     .untold = { 1U << VF_COUNT_RX_BYTES | 1U << VF_COUNT_RX_DROPPED |
+						 1U << VF_COUNT_DROPS,
+					 "by igb" } },
+		       b;
+	auto_of(json_decref) json_t *j = ctl_vf_info_to_json(0, &a), *told = NULL, *d = NULL;
+	const json_t *stats = json_object_get(j, "stats");
+
+	assert_null(json_object_get(stats, "rx_bytes"));
+	assert_null(json_object_get(stats, "drops"));
+	assert_string_equal(json_string_value(json_object_get(stats, "not_told")), "by igb");
+	assert_int_equal(ctl_vf_info_from_json(j, &b, NULL), 0);
+	assert_memory_equal(&a.untold, &b.untold, sizeof(a.untold));
+	assert_int_equal(b.stats.rx_packets, 7);
+	assert_int_equal(vf_stats_tx_dropped(&b.stats), 3);
+	d = ctl_vf_dropped_to_json(5, &b);
+	told = json_pack("{s:i, s:i, s:s}", "vf", 5, "tx_dropped", 3, "not_told", "by igb");
+	assert_true(json_equal(d, told));
+
+	a.untold = (struct vf_untold){ 0 };
+	auto_of(json_decref) json_t *all = ctl_vf_info_to_json(0, &a);
+	stats = json_object_get(all, "stats");
+	assert_null(json_object_get(stats, "not_told"));
+	assert_null(json_object_get(stats, "tx_dropped")); /* its reasons are told */
+	assert_int_equal(ctl_vf_info_from_json(all, &b, NULL), 0);
+	assert_int_equal(b.untold.counts, 0);
 }
 
 static void filters_round_trip(void **state)
@@ -481,6 +512,7 @@ int main(void)
 		cmocka_unit_test(vf_changes_round_trip),
 		cmocka_unit_test(infos_round_trip),
 		cmocka_unit_test(drops_tell_as_much_of_a_header_as_is_known),
+		cmocka_unit_test(counters_that_are_not_told_are_left_out),
 		cmocka_unit_test(filters_round_trip),
 		IN_THREAD(every_method_reaches_its_verb),
 		IN_THREAD(missing_pf_and_missing_daemon_are_told_apart),

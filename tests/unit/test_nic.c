@@ -468,6 +468,43 @@ static void add(char *row, const char *text)
 	strcat(row, text);
 }
 
+static uint32_t untold(const char *driver, const struct hw_vf *v, char why[VF_UNTOLD_LEN + 1])
+{
+	struct hw_caps caps = { .driver = hw_driver_find(driver) };
+	struct vf_untold out;
+
+	snprintf(caps.name, sizeof(caps.name), "%s", driver);
+	hw_counts_untold(&caps, v, 200, &out);
+	if (why)
+		strcpy(why, out.why);
+	return out.counts;
+}
+
+/* Zeros of a driver that counts are told, those of one that does not, or that nobody knows, are not. */
+static void what_a_driver_does_not_count_is_not_told(void **state)
+{
+#define C(name) (1U << VF_COUNT_##name)
+	const uint32_t never = C(MIRRORED) | C(DROPS);
+	const uint32_t frames = C(RX_PACKETS) | C(RX_BYTES) | C(TX_PACKETS) | C(TX_BYTES);
+	const struct hw_vf none = { .counted = true },
+			   some = { .counted = true, .stats.rx_packets = 1 },
+			   more = { .counted = true, .stats.rx_dropped = 1 }, lost = { 0 };
+	char why[VF_UNTOLD_LEN + 1];
+
+	assert_int_equal(untold("igb", &none, why), VF_COUNTS_ALL);
+	assert_string_equal(why, "by igb");
+	assert_int_equal(untold("ice", &none, NULL), never);
+	assert_int_equal(untold("mlx4_core", &none, NULL), VF_COUNTS_ALL & ~frames);
+	assert_int_equal(untold("fm10k", &none, NULL), VF_COUNTS_ALL & ~(frames | C(RX_DROPPED)));
+	assert_int_equal(untold("not_known", &none, NULL), VF_COUNTS_ALL);
+	assert_int_equal(untold("not_known", &some, NULL), VF_COUNTS_ALL & ~frames);
+	assert_int_equal(untold("igb", &more, NULL), VF_COUNTS_ALL & ~C(RX_DROPPED));
+	assert_int_equal(untold("ice", &lost, why), VF_COUNTS_ALL);
+	assert_string_equal(why, "by the kernel: statistics of 200 VFs do not fit into their "
+				 "attribute");
+#undef C
+}
+
 static void add_words(char *row, uint32_t fields)
 {
 	const char *sep = "";
@@ -551,6 +588,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_host_without_sysfs_says_so),
 		cmocka_unit_test(a_word_is_refused_with_the_reason),
 		cmocka_unit_test(a_default_is_no_refusal),
+		cmocka_unit_test(what_a_driver_does_not_count_is_not_told),
 		cmocka_unit_test(docs_have_the_table_of_drivers),
 	};
 	char row[1024];

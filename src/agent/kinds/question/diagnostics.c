@@ -62,18 +62,32 @@ static json_t *memory(const json_t *stats)
 }
 
 /* Directions are the guest's, as the switch has them. What is no frame is an error of the guest's,
- * and no drop beside. */
-static json_t *figures_of(const struct vf_stats *s)
+ * and no drop beside. What a NIC does not tell is left out: the API has null for it. */
+static json_t *figures_of(const struct vf_info *info)
 {
+	const struct vf_stats *s = &info->stats;
 	uint64_t errors = s->drops[DROP_RUNT] + s->drops[DROP_MALFORMED];
 	uint64_t dropped = vf_stats_tx_dropped(s);
+	const struct {
+		const char *word;
+		enum vf_count count;
+		uint64_t n;
+	} all[] = {
+		{ "rx_octets", VF_COUNT_RX_BYTES, s->rx_bytes },
+		{ "rx_packets", VF_COUNT_RX_PACKETS, s->rx_packets },
+		{ "rx_drop", VF_COUNT_RX_DROPPED, s->rx_dropped },
+		{ "rx_errors", VF_COUNT_DROPS, 0 },
+		{ "tx_octets", VF_COUNT_TX_BYTES, s->tx_bytes },
+		{ "tx_packets", VF_COUNT_TX_PACKETS, s->tx_packets },
+		{ "tx_drop", VF_COUNT_TX_DROPPED, dropped - MIN(errors, dropped) },
+		{ "tx_errors", VF_COUNT_DROPS, errors },
+	};
+	json_t *j = json_object();
 
-	return json_pack("{s:I,s:I,s:I,s:i,s:I,s:I,s:I,s:I}", "rx_octets", (json_int_t)s->rx_bytes,
-			 "rx_packets", (json_int_t)s->rx_packets, "rx_drop",
-			 (json_int_t)s->rx_dropped, "rx_errors", 0, "tx_octets",
-			 (json_int_t)s->tx_bytes, "tx_packets", (json_int_t)s->tx_packets,
-			 "tx_drop", (json_int_t)(dropped - MIN(errors, dropped)), "tx_errors",
-			 (json_int_t)errors);
+	for (unsigned int i = 0; i < ARRAY_LEN(all); i++)
+		if (!(info->untold.counts >> all[i].count & 1))
+			json_object_set_new(j, all[i].word, json_integer((json_int_t)all[i].n));
+	return j;
 }
 
 /* A VF that the switch does not tell of has its names alone. */
@@ -84,7 +98,7 @@ static json_t *nic(const struct question_job *j, const struct question_vf *vf)
 	json_t *out;
 
 	out = pfs_vf_get(j->run_dir, vf->pf, vf->vf, &info, NULL) ? json_object()
-								  : figures_of(&info.stats);
+								  : figures_of(&info);
 	json_object_set_new(out, "name", json_sprintf("%svf%u", vf->pf, vf->vf));
 	json_object_set_new(out, "mac_address", json_string(mac_format(&vf->mac, mac)));
 	return out;
