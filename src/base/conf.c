@@ -62,7 +62,7 @@ static const struct conf_key conf_keys[] = {
 	{ "api", "token_hours", "12" },
 	{ "api", "audit_log", "log" }, /* a file, or the daemon's log */
 	{ "api", "client_timeout_s", "60" }, /* a request must be here in that time */
-	{ "api", "heartbeat_s", "5" }, /* hosts' agents report this often; three missed: dead */
+	{ "api", "heartbeat_s", "auto" }, /* hosts' agents report so often; three missed: dead */
 	{ "quotas", "network", "100" }, /* of a project without its own; -1: any number */
 	{ "quotas", "subnet", "100" },
 	{ "quotas", "subnetpool", "100" },

@@ -18,6 +18,8 @@
 #include "hosts/wishes.h"
 
 #define MISSED_MAX 3	   /* heartbeats a live host may miss */
+#define BEAT_S	   5U	   /* between two of a host, unless that were more than ... */
+#define BEATS_MAX  64	   /* ... a second of all: many hosts cost no more than these */
 #define AGAIN_MS   1	   /* until the next transaction of what one cannot hold */
 #define STILL_US   2000000 /* who did nothing for so long heard nothing */
 #define PAST_MAX   64	   /* seconds of a busy store that are remembered */
@@ -33,6 +35,10 @@ struct liveness {
 	int64_t calm_us;	   /* all hosts that live do so until here ... */
 	uint64_t calm_revision;	   /* ... if none was written since */
 	bool all_alive;		   /* and there was no other */
+	unsigned int hosts;	   /* that there are ... */
+	uint64_t hosts_revision;   /* ... as of this one */
+	unsigned int was_s;	   /* between beats, when there were more, ... */
+	int64_t was_us;		   /* ... which they go by until here */
 };
 
 /**
@@ -63,13 +69,22 @@ static struct liveness *heard_of(const struct call *c)
  * agent_heartbeat_s() - How often an agent is to be heard
  * @c: the call
  *
- * Return: seconds, `[api] heartbeat_s`.
+ * Return: seconds: `[api] heartbeat_s`, or what the number of hosts makes of "auto".
  */
 unsigned int agent_heartbeat_s(const struct call *c)
 {
 	int s = atoi(conf_get(c->opts->conf, "api", "heartbeat_s"));
 
-	return s > 0 ? (unsigned int)s : 5;
+	return s > 0 ? (unsigned int)s : MAX(BEAT_S, heard_of(c)->hosts / BEATS_MAX);
+}
+
+/* How long a live host may be silent. It may not have heard yet that it is to be heard oftener. */
+static unsigned int may_s(const struct call *c)
+{
+	const struct liveness *l = heard_of(c);
+	unsigned int s = agent_heartbeat_s(c);
+
+	return MISSED_MAX * (c->mono_us < l->was_us ? MAX(s, l->was_s) : s);
 }
 
 /* Whom all replicas hear of. */
@@ -112,6 +127,32 @@ static struct past *past_at(struct liveness *l, unsigned int i)
 	return &l->past[i % PAST_MAX];
 }
 
+static void note_change(void *arg, const struct store_event *ev)
+{
+	*(bool *)arg = true;
+}
+
+static void count_hosts(struct call *c)
+{
+	unsigned int was_s = agent_heartbeat_s(c);
+	struct liveness *l = heard_of(c);
+	struct cursor it;
+	bool changed = false;
+
+	if (!call_changes(c, l->hosts_revision, "/agent/", note_change, &changed) && !changed)
+		return;
+	l->hosts_revision = call_revision(c);
+	call_browse(c, true); /* one more or less is no reason to run again */
+	it = call_list(c, "/agent/");
+	for (l->hosts = 0; cursor_next(&it); l->hosts++)
+		;
+	call_browse(c, false);
+	if (was_s <= agent_heartbeat_s(c) || (c->mono_us < l->was_us && was_s < l->was_s))
+		return;
+	l->was_s = was_s;
+	l->was_us = c->mono_us + (int64_t)MISSED_MAX * was_s * 1000000;
+}
+
 /**
  * liveness_listen() - Note that this replica does not stand still, and where (struct periodic)
  * @c: the call
@@ -124,6 +165,7 @@ int liveness_listen(struct call *c)
 	uint64_t revision = call_revision(c);
 
 	hears_since(c);
+	count_hosts(c);
 	if (!l->n_past || past_at(l, l->n_past - 1)->revision != revision)
 		l->n_past++;
 	*past_at(l, l->n_past - 1) = (struct past){ revision, c->mono_us };
@@ -187,8 +229,7 @@ bool agent_alive(struct call *c, const char *host)
 {
 	const json_t *doc = host ? call_get(c, "/agent/%s", host) : NULL;
 
-	return doc_bool(doc, "alive") &&
-	       agent_silent_s(c, host) <= MISSED_MAX * agent_heartbeat_s(c);
+	return doc_bool(doc, "alive") && agent_silent_s(c, host) <= may_s(c);
 }
 
 /**
@@ -204,11 +245,6 @@ void agent_seen_time(struct call *c, const char *host, char out[32])
 	struct tm tm;
 
 	strftime(out, 32, "%Y-%m-%dT%H:%M:%S.000000", gmtime_r(&t, &tm));
-}
-
-static void note_change(void *arg, const struct store_event *ev)
-{
-	*(bool *)arg = true;
 }
 
 /* Is all as it was when liveness_mark() went through the hosts, and for as long as it said? */
@@ -235,7 +271,7 @@ static bool is_calm(struct call *c)
  */
 int liveness_mark(struct call *c)
 {
-	int64_t may_us = MISSED_MAX * (int64_t)agent_heartbeat_s(c) * 1000000;
+	int64_t may_us = (int64_t)may_s(c) * 1000000;
 	struct liveness *l = heard_of(c);
 	struct cursor it = call_list(c, "/agent/");
 	int64_t first_us = c->mono_us;

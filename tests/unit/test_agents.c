@@ -670,6 +670,50 @@ static void a_rack_dies_at_once(void **state)
 	assert_int_equal(count_marked_alive(), 0);
 }
 
+static json_int_t told_seconds(void)
+{
+	auto_of(json_decref) json_t *reply = NULL;
+
+	strcpy(agent.user_name, "anyvf-agent-h1");
+	assert_int_equal(ask(&agent, "PUT", "/anyvf/v1/hosts/h1",
+			     "{\"pfs\": [], \"vcpus\": 4, \"memory_mb\": 4096}", &reply),
+			 200);
+	return doc_int(reply, "heartbeat_s");
+}
+
+static void more_hosts_are_heard_seldomer_and_none_is_dead_that_was_told_so(void **state)
+{
+	char host[16];
+
+	for (int i = 1; i <= 1000; i++) {
+		snprintf(host, sizeof(host), "h%d", i);
+		written_elsewhere(host, true);
+	}
+	pass(SECOND);
+	assert_int_equal(told_seconds(), 15);
+	pass(44 * SECOND);
+	assert_int_equal(count_up(), 1000);
+	pass(2 * SECOND);
+	assert_int_equal(count_up(), 0);
+
+	assert_int_equal(told_seconds(), 15);
+	for (int i = 2; i <= 1000; i++) {
+		struct call *c = new_call(&admin);
+
+		assert_int_equal(call_delete(c, "/agent/h%d", i), 0);
+		assert_int_equal(group_take(c), 0);
+		call_free(c);
+	}
+	run_batch(f.eng);
+	pass(30 * SECOND); /* by what it was told */
+	assert_int_equal(count_up(), 1);
+	assert_int_equal(told_seconds(), 5);
+	pass(10 * SECOND);
+	assert_int_equal(count_up(), 1);
+	pass(6 * SECOND);
+	assert_int_equal(count_up(), 0);
+}
+
 static void placement_counts_on_no_silent_host(void **state)
 {
 	struct place_host *hosts;
@@ -1038,6 +1082,7 @@ int main(void)
 		T(a_name_that_is_none_is_refused),
 		T(who_just_came_is_alive_from_then_on),
 		T(a_rack_dies_at_once),
+		T(more_hosts_are_heard_seldomer_and_none_is_dead_that_was_told_so),
 		T(placement_counts_on_no_silent_host),
 		T(servers_being_deleted_do_not_wait_for_dead_hosts),
 		T(who_is_forced_down_gives_back_what_was_deleted),
