@@ -105,6 +105,9 @@ int cli_pf_discover(struct cli *cli);
 int cli_top(struct cli *cli);
 int cli_export(struct cli *cli); /* hostfile.c */
 int cli_diff(struct cli *cli);
+int cli_apply(struct cli *cli); /* apply.c */
+int cli_confirm(struct cli *cli);
+int cli_revert(struct cli *cli);
 int cli_up(struct cli *cli);
 int cli_down(struct cli *cli);
 int cli_status(struct cli *cli);

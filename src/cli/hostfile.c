@@ -1,388 +1,105 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * One file for a host: PFs with their VFs and service ports, and mirrors, in the words of `show`.
- *
- *   {"anyvf": 1,
- *    "pfs": {PF: {"kind": "hw", words of pf_fields[],
- *                 "vfs": {N: {words of vf_fields[], "attach": {words of vf_attach_fields[]}}},
- *                 "services": {NAME: {words of svc_fields[]}}}},
- *    "mirrors": {NAME: {words of mirror_fields[]}}}
- *
- * What has its default is not there. A file is read through the same tables into structs and
- * written again from these, as what is there is, so that two trees of JSON are compared.
- */
+/* A host as one file (ctl/host.h): what is there, printed and compared. */
+#include "cli/hostfile.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
-#include "cli/noun.h"
 
-#define FILE_VERSION 1
-#define DIFFERS	     2 /* exit code */
-#define FILE_MAX     (16U << 20)
-#define VF_LEASE     (BIT(VF_FIELD_PORT_ID) | BIT(VF_FIELD_SERVER))
-
-/* One side of a comparison. */
-struct hostfile {
-	json_t *root;	/* owned */
-	json_t *leased; /* PF -> {N: port id}, of what is there: VFs that are the agent's; owned */
-};
-
-static void hostfile_fini(struct hostfile *f)
-{
-	json_decref(f->root);
-	json_decref(f->leased);
-}
-#define auto_hostfile __attribute__((cleanup(hostfile_fini)))
+#define FILE_MAX (16U << 20)
 
 static int no_memory(struct err *e)
 {
 	return err_set(e, -ENOMEM, "out of memory");
 }
 
-/* ---- structs to the file's form ---- */
-
-static json_t *pf_form(const struct pf_config *c, bool hw)
+/**
+ * hostfile_fini() - Free what is there
+ * @f: as hostfile_there() filled it, or zero
+ */
+void hostfile_fini(struct hostfile *f)
 {
-	struct pf_config plain;
-	uint32_t rows;
-	json_t *j;
-
-	pf_config_default(&plain);
-	rows = fields_diff(pf_fields, c, &plain) & ~BIT(PF_FIELD_NAME);
-	if (c->mtu > pf_fields[PF_FIELD_MTU].max) /* a NIC has it, and no word could ask for it */
-		rows &= ~BIT(PF_FIELD_MTU);
-	j = fields_to_json_masked(pf_fields, c, rows);
-	if (hw)
-		json_object_set_new(j, "kind", json_string("hw"));
-	return j;
+	json_decref(f->root);
+	for (unsigned int i = 0; i < HOSTFILE_DAEMONS; i++)
+		json_decref(f->parts[i]);
 }
 
-/* NULL: nothing of it is other than by default. */
-static json_t *vf_form(const struct vf_config *c, const struct vf_attach *a)
+/**
+ * hostfile_call() - Ask one of the daemons
+ * @cli:    run
+ * @daemon: row of ctl_socks[]
+ * @method: see ctl/ctl.h
+ * @params: taken
+ * @result: new reference
+ * @e:      error text
+ *
+ * Return: as cli_call_any().
+ */
+int hostfile_call(struct cli *cli, unsigned int daemon, const char *method, json_t *params,
+		  json_t **result, struct err *e)
 {
-	const struct vf_attach loose = { 0 };
-	struct vf_config plain;
-	uint32_t rows;
-	json_t *j;
-
-	vf_config_default(&plain);
-	rows = fields_diff(vf_fields, c, &plain) & ~VF_LEASE;
-	if (!rows && a->kind == VF_ATTACH_NONE)
-		return NULL;
-	j = fields_to_json_masked(vf_fields, c, rows);
-	if (a->kind != VF_ATTACH_NONE)
-		json_object_set_new(
-			j, "attach",
-			fields_to_json_masked(vf_attach_fields, a,
-					      fields_diff(vf_attach_fields, a, &loose)));
-	return j;
+	return daemon ? cli_call_hw(cli, method, params, result, e)
+		      : cli_call_any(cli, method, params, result, e);
 }
 
-static json_t *svc_form(const struct svc_config *s)
+/* Has it run since the boot? Its lock stays. */
+static bool has_run(const struct cli *cli, unsigned int daemon)
 {
-	const struct svc_config plain = { 0 };
+	char path[512];
 
-	return fields_to_json_masked(svc_fields, s, fields_diff(svc_fields, s, &plain) & ~3U);
+	snprintf(path, sizeof(path), "%s/%.*s.lock", cli->run_dir,
+		 (int)strcspn(ctl_socks[daemon], "."), ctl_socks[daemon]);
+	return !access(path, F_OK);
 }
 
-static json_t *mirror_form(const struct mirror_config *m)
+static int join(struct hostfile *out, const json_t *part, struct err *e)
 {
-	const struct mirror_config plain = { 0 };
-	/* A direction of none is one as well. */
-	uint32_t rows = (fields_diff(mirror_fields, m, &plain) | BIT(MIRROR_FIELD_DIR)) &
-			mirror_config_rows(m);
+	static const char *const members[] = { "pfs", "mirrors", "leased" };
+	auto_of(json_decref) json_t *copy = json_deep_copy(part);
 
-	return fields_to_json_masked(mirror_fields, m, rows & ~BIT(MIRROR_FIELD_NAME));
-}
-
-static json_t *root_new(json_t *pfs, json_t *mirrors)
-{
-	return json_pack("{s:i, s:o, s:o}", "anyvf", FILE_VERSION, "pfs", pfs, "mirrors", mirrors);
-}
-
-/* ---- what is there ---- */
-
-/* A socket whose name is the switch's own choice is not said. */
-static void socket_forget(const struct cli *cli, const char *pf, unsigned int vf,
-			  struct vf_attach *a)
-{
-	char own[512], run_dir[400];
-
-	if (!realpath(cli->run_dir, run_dir))
-		snprintf(run_dir, sizeof(run_dir), "%.399s", cli->run_dir);
-	snprintf(own, sizeof(own), "%s/vhost/%s-%u/sock", run_dir, pf, vf);
-	if (!strcmp(a->socket, own))
-		*a->socket = '\0';
-}
-
-static int vfs_there(const struct cli *cli, const char *pf, const json_t *list, json_t *vfs,
-		     json_t *leased, struct err *e)
-{
-	const json_t *one;
-	char key[12];
-	size_t i;
-
-	json_array_foreach (list, i, one) {
-		struct vf_info info;
-		int rc = ctl_vf_info_from_json(one, &info, e);
-		json_t *j;
-
-		if (rc)
-			return rc;
-		snprintf(key, sizeof(key), "%u", (unsigned int)i);
-		if (*info.config.port_id) {
-			json_object_set_new(leased, key, json_string(info.config.port_id));
-			continue;
-		}
-		socket_forget(cli, pf, (unsigned int)i, &info.attach);
-		j = vf_form(&info.config, &info.attach);
-		if (j && json_object_set_new(vfs, key, j))
-			return no_memory(e);
-	}
+	for (unsigned int i = 0; i < ARRAY_LEN(members); i++)
+		if (json_object_update(json_object_get(out->root, members[i]),
+				       json_object_get(copy, members[i])))
+			return err_set(e, -EPROTO, "host.get answered no part of a host");
 	return 0;
 }
 
-static int pf_there(struct cli *cli, const char *name, struct hostfile *out, struct err *e)
+/**
+ * hostfile_there() - What the daemons of this host have
+ * @cli: run
+ * @out: zero; gets it, hostfile_fini() ends it
+ * @e:   error text
+ *
+ * A daemon that has run since the boot and does not run is an error: what it has is not known.
+ *
+ * Return: 0, -ECONNREFUSED, or the verb's own negative errno.
+ */
+int hostfile_there(struct cli *cli, struct hostfile *out, struct err *e)
 {
-	json_t *vfs = json_object(), *leased = json_object(), *form;
-	auto_of(json_decref) json_t *pf = NULL;
-	struct pf_info info;
-	int rc = cli_call_pf(cli, name, "pf.get", json_pack("{s:b}", "vfs", 1), &pf, e);
+	unsigned int n = 0;
+	int rc = 0;
 
-	json_object_set_new(out->leased, name, leased);
-	rc = rc ?: vfs_there(cli, name, json_object_get(pf, "vfs"), vfs, leased, e);
-	if (!rc) /* it has been read, and would be a member too many */
-		json_object_del(pf, "vfs");
-	rc = rc ?: ctl_pf_info_from_json(pf, &info, e);
-	if (rc) {
-		json_decref(vfs);
-		return rc;
-	}
-	form = pf_form(&info.config, !strcmp(info.status.kind, "hw"));
-	if (json_object_size(vfs))
-		json_object_set(form, "vfs", vfs);
-	json_decref(vfs);
-	return json_object_set_new(json_object_get(out->root, "pfs"), name, form) ? no_memory(e)
-										  : 0;
-}
-
-static int svcs_there(struct cli *cli, json_t *pfs, struct err *e)
-{
-	auto_of(json_decref) json_t *list = NULL;
-	const json_t *one;
-	size_t i;
-	int rc = cli_call_all(cli, "svc.list", &list, e);
-
-	json_array_foreach (list, i, one) {
-		struct svc_config s = { 0 };
-		json_t *pf, *all;
-
-		rc = rc ?: fields_from_json(svc_fields, &s, one, NULL, e);
-		pf = json_object_get(pfs, s.pf);
-		if (rc || !pf)
-			continue;
-		all = json_object_get(pf, "services");
-		if (!all)
-			json_object_set_new(pf, "services", all = json_object());
-		json_object_set_new(all, s.name, svc_form(&s));
-	}
-	return rc;
-}
-
-static int mirrors_there(struct cli *cli, json_t *mirrors, struct err *e)
-{
-	auto_of(json_decref) json_t *list = NULL;
-	json_t *one;
-	size_t i;
-	int rc = cli_call_all(cli, "mirror.list", &list, e);
-
-	json_array_foreach (list, i, one) {
-		struct mirror_config m = { 0 };
-
-		json_object_del(one, "mirrored");
-		json_object_del(one, "dropped");
-		rc = rc ?: fields_from_json(mirror_fields, &m, one, NULL, e);
-		if (!rc)
-			json_object_set_new(mirrors, m.name, mirror_form(&m));
-	}
-	return rc;
-}
-
-static int read_host(struct cli *cli, struct hostfile *out, struct err *e)
-{
-	auto_of(json_decref) json_t *names = NULL;
-	const json_t *name;
-	size_t i;
-	int rc = cli_call_all(cli, "pf.list", &names, e);
-
-	out->root = root_new(json_object(), json_object());
-	out->leased = json_object();
-	if (!out->root || !out->leased)
+	out->root = json_pack("{s:i, s:{}, s:{}, s:{}}", "anyvf", HOST_VERSION, "pfs", "mirrors",
+			      "leased");
+	if (!out->root)
 		return no_memory(e);
-	json_array_foreach (names, i, name)
-		rc = rc ?: pf_there(cli, json_string_value(name), out, e);
-	rc = rc ?: svcs_there(cli, json_object_get(out->root, "pfs"), e);
-	return rc ?: mirrors_there(cli, json_object_get(out->root, "mirrors"), e);
-}
+	for (unsigned int i = 0; !rc && i < HOSTFILE_DAEMONS; i++) {
+		struct err why = { 0 };
 
-/* ---- a file ---- */
-
-/* Takes a member out of an object: the rest is for a table. NULL: it is not there. */
-static json_t *member_take(json_t *from, const char *key)
-{
-	json_t *j = json_incref(json_object_get(from, key));
-
-	json_object_del(from, key);
-	return j;
-}
-
-static int object_check(const json_t *j, const char *what, struct err *e)
-{
-	return !j || json_is_object(j) ? 0 : err_set(e, -EINVAL, "%s is no object", what);
-}
-
-static int vf_read(const char *key, json_t *said, const struct pf_config *pf, json_t *out,
-		   struct err *e)
-{
-	auto_of(json_decref) json_t *attach = member_take(said, "attach");
-	struct vf_change change = { 0 };
-	struct vf_attach a = { 0 };
-	struct vf_config plain, c;
-	json_t *form;
-	int rc;
-
-	if (!cli_u32(key, &change.vf) || change.vf >= pf->numvfs)
-		return err_set(e, -EINVAL, "%s has %u VFs, and no vf \"%s\"", pf->name, pf->numvfs,
-			       key);
-	rc = fields_from_json(vf_fields, &change.want, said, &change.changed, e);
-	if (!rc && change.changed & VF_LEASE)
-		rc = err_set(e, -EINVAL, "leases are the agent's");
-	vf_config_default(&plain);
-	rc = rc ?: vf_change_apply(&plain, &change, pf, &c, e);
-	if (!rc && attach)
-		rc = fields_from_json(vf_attach_fields, &a, attach, NULL, e);
-	form = rc ? NULL : vf_form(&c, &a);
-	if (form)
-		json_object_set_new(out, key, form);
+		rc = hostfile_call(cli, i, "host.get", json_object(), &out->parts[i], &why);
+		if (rc == -ECONNREFUSED && !has_run(cli, i)) {
+			rc = 0;
+			continue;
+		}
+		n++;
+		rc = rc ? err_set(e, rc, "%s", why.msg) : join(out, out->parts[i], e);
+	}
+	if (!rc && !n)
+		return err_set(e, -ECONNREFUSED, "no anyvf daemon runs in %s (try: anyvf up)",
+			       cli->run_dir);
 	return rc;
-}
-
-static int vfs_read(json_t *vfs, const struct pf_config *pf, json_t *out, struct err *e)
-{
-	const char *key;
-	json_t *one;
-	int rc = object_check(vfs, "vfs", e);
-
-	if (rc)
-		return rc;
-	json_object_foreach (vfs, key, one) {
-		rc = object_check(one, "it", e) ?: vf_read(key, one, pf, out, e);
-		if (rc) {
-			err_prefix(e, "vf %.32s", key);
-			return rc;
-		}
-	}
-	return 0;
-}
-
-static int svcs_read(json_t *svcs, json_t *out, struct err *e)
-{
-	const char *key;
-	json_t *one;
-	int rc = object_check(svcs, "services", e);
-
-	if (rc)
-		return rc;
-	json_object_foreach (svcs, key, one) {
-		struct svc_config s = { 0 };
-		uint32_t have = 0;
-
-		rc = object_check(one, "it", e) ?: fields_from_json(svc_fields, &s, one, &have, e);
-		if (!rc && (have & 3 || strlen(key) > SVC_NAME_LEN))
-			rc = err_set(e, -EINVAL, "its names are those of the objects it is in");
-		if (rc) {
-			err_prefix(e, "service %.32s", key);
-			return rc;
-		}
-		json_object_set_new(out, key, svc_form(&s));
-	}
-	return 0;
-}
-
-static int pf_read(const char *name, json_t *said, json_t *pfs, struct err *e)
-{
-	auto_of(json_decref) json_t *vfs = member_take(said, "vfs"), *form = NULL;
-	auto_of(json_decref) json_t *svcs = member_take(said, "services");
-	auto_of(json_decref) json_t *kind = member_take(said, "kind");
-	auto_of(json_decref) json_t *vfs_out = json_object(), *svcs_out = json_object();
-	const char *word = kind ? json_string_value(kind) : "sw";
-	struct pf_config c;
-	uint32_t have = 0;
-	bool hw = word && !strcmp(word, "hw");
-	int rc;
-
-	if (!word || (!hw && strcmp(word, "sw")))
-		return err_set(e, -EINVAL, "kind is sw or hw");
-	pf_config_default(&c);
-	rc = fields_from_json(pf_fields, &c, said, &have, e);
-	if (!rc && have & BIT(PF_FIELD_NAME))
-		rc = err_set(e, -EINVAL, "its name is the object's");
-	rc = rc ?: field_parse(&pf_fields[PF_FIELD_NAME], &c, name, e);
-	rc = rc ?: pf_config_check(&c, e);
-	if (hw && !(have & BIT(PF_FIELD_NUMVFS)))
-		c.numvfs = VF_MAX; /* as it is: any VF may be meant */
-	rc = rc ?: vfs_read(vfs, &c, vfs_out, e);
-	rc = rc ?: svcs_read(svcs, svcs_out, e);
-	if (rc)
-		return rc;
-	if (hw && !(have & BIT(PF_FIELD_NUMVFS)))
-		c.numvfs = 0;
-	form = pf_form(&c, hw);
-	if (json_object_size(vfs_out))
-		json_object_set(form, "vfs", vfs_out);
-	if (json_object_size(svcs_out))
-		json_object_set(form, "services", svcs_out);
-	return json_object_set(pfs, name, form) ? no_memory(e) : 0;
-}
-
-static int mirror_read(const char *name, const json_t *said, json_t *mirrors, struct err *e)
-{
-	struct mirror_config m = { 0 }, want;
-	uint32_t have = 0;
-	int rc = fields_from_json(mirror_fields, &m, said, &have, e);
-
-	if (!rc && have & BIT(MIRROR_FIELD_NAME))
-		rc = err_set(e, -EINVAL, "its name is the object's");
-	rc = rc ?: field_parse(&mirror_fields[MIRROR_FIELD_NAME], &m, name, e);
-	rc = rc ?: mirror_config_apply(NULL, &m, have | BIT(MIRROR_FIELD_NAME), &want, e);
-	return rc ?: json_object_set_new(mirrors, name, mirror_form(&want)) ? no_memory(e) : 0;
-}
-
-static int all_read(json_t *from, const char *what, json_t *out,
-		    int (*fn)(const char *name, json_t *said, json_t *out, struct err *e),
-		    struct err *e)
-{
-	const char *name;
-	json_t *said;
-	int rc = object_check(from, what, e);
-
-	if (rc)
-		return rc;
-	json_object_foreach (from, name, said) {
-		rc = object_check(said, "it", e) ?: fn(name, said, out, e);
-		if (rc) {
-			err_prefix(e, "%s %.32s", what, name);
-			return rc;
-		}
-	}
-	return 0;
-}
-
-static int mirror_read_one(const char *name, json_t *said, json_t *out, struct err *e)
-{
-	return mirror_read(name, said, out, e);
 }
 
 static int text_read(const char *path, char **text, size_t *size, struct err *e)
@@ -393,9 +110,17 @@ static int text_read(const char *path, char **text, size_t *size, struct err *e)
 		  : file_read(path, FILE_MAX, text, size, e);
 }
 
-static int read_file(const char *path, struct hostfile *out, struct err *e)
+/**
+ * hostfile_read() - Read and judge a file
+ * @path: its name, - for standard input
+ * @out:  gets it in the form of ctl/host.h, a new reference
+ * @e:    names the file and the place in it
+ *
+ * Return: 0, the errno of the file, or as host_read().
+ */
+int hostfile_read(const char *path, json_t **out, struct err *e)
 {
-	auto_of(json_decref) json_t *root = NULL, *pfs = NULL, *mirrors = NULL, *version = NULL;
+	auto_of(json_decref) json_t *root = NULL;
 	auto_free char *text = NULL;
 	json_error_t why;
 	size_t size;
@@ -406,19 +131,7 @@ static int read_file(const char *path, struct hostfile *out, struct err *e)
 	root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
 	if (!root)
 		return err_set(e, -EINVAL, "%s line %d: %s", path, why.line, why.text);
-	version = member_take(root, "anyvf");
-	pfs = member_take(root, "pfs");
-	mirrors = member_take(root, "mirrors");
-	out->root = root_new(json_object(), json_object());
-	if (!json_is_object(root) || json_integer_value(version) != FILE_VERSION)
-		rc = err_set(e, -EINVAL, "it begins with \"anyvf\": %d", FILE_VERSION);
-	else if (json_object_size(root))
-		rc = err_set(e, -EINVAL, "\"%.32s\" is none of its members",
-			     json_object_iter_key(json_object_iter(root)));
-	rc = rc ?: all_read(pfs, "pf", json_object_get(out->root, "pfs"), pf_read, e);
-	rc = rc
-		     ?: all_read(mirrors, "mirror", json_object_get(out->root, "mirrors"),
-				 mirror_read_one, e);
+	rc = host_read(root, out, e);
 	if (rc)
 		err_prefix(e, "%s", path);
 	return rc;
@@ -426,40 +139,15 @@ static int read_file(const char *path, struct hostfile *out, struct err *e)
 
 /* ---- the difference ---- */
 
-/* What a file does not say of @keys is as it is. */
-static void unsaid_forget(json_t *there, const json_t *wanted, const char *const *keys)
+/**
+ * hostfile_note() - host_note: say that a leased VF is left alone
+ * @pf:   PF
+ * @vf:   number
+ * @port: who leases it
+ */
+void hostfile_note(const char *pf, const char *vf, const char *port)
 {
-	for (; *keys; keys++)
-		if (!json_object_get(wanted, *keys))
-			json_object_del(there, *keys);
-}
-
-/* Addresses that were chosen, a NIC's own words that the file has not, and VFs that are leased. */
-static void align(struct hostfile *there, struct hostfile *wanted)
-{
-	static const char *const chosen[] = { "mac", NULL };
-	static const char *const of_nic[] = { "mac", "mtu", "up", "numvfs", NULL };
-	const char *name, *key;
-	json_t *pf, *svc, *port;
-
-	json_object_foreach (json_object_get(there->root, "pfs"), name, pf) {
-		json_t *want = json_object_get(json_object_get(wanted->root, "pfs"), name);
-		json_t *svcs = json_object_get(want, "services");
-		json_t *vfs = json_object_get(want, "vfs");
-
-		unsaid_forget(pf, want ?: pf, json_object_get(pf, "kind") ? of_nic : chosen);
-		json_object_foreach (json_object_get(pf, "services"), key, svc)
-			unsaid_forget(svc, json_object_get(svcs, key) ?: svc, chosen);
-		json_object_foreach (json_object_get(there->leased, name), key, port) {
-			if (!json_object_get(vfs, key))
-				continue;
-			fprintf(stderr, "%s vf %s is leased to port %s: not compared\n", name, key,
-				json_string_value(port));
-			json_object_del(vfs, key);
-		}
-		if (vfs && !json_object_size(vfs))
-			json_object_del(want, "vfs");
-	}
+	fprintf(stderr, "%s vf %s is leased to port %s: not compared\n", pf, vf, port);
 }
 
 static void note(json_t *out, const char *what, const char *path, const json_t *is,
@@ -469,18 +157,19 @@ static void note(json_t *out, const char *what, const char *path, const json_t *
 					     "is", is, "wanted", wanted));
 }
 
-static void compare(json_t *is, json_t *wanted, const char *path, json_t *removed, json_t *other)
+static void compare(const json_t *is, const json_t *wanted, const char *path, json_t *removed,
+		    json_t *other)
 {
 	const char *key;
 	char at[512];
 	json_t *v;
 
-	json_object_foreach (is, key, v) {
+	json_object_foreach ((json_t *)(uintptr_t)is, key, v) {
 		snprintf(at, sizeof(at), "%s%s%s", path, *path ? "." : "", key);
 		if (!json_object_get(wanted, key))
 			note(removed, "remove", at, v, NULL);
 	}
-	json_object_foreach (wanted, key, v) {
+	json_object_foreach ((json_t *)(uintptr_t)wanted, key, v) {
 		json_t *old = json_object_get(is, key);
 
 		snprintf(at, sizeof(at), "%s%s%s", path, *path ? "." : "", key);
@@ -491,6 +180,24 @@ static void compare(json_t *is, json_t *wanted, const char *path, json_t *remove
 		else if (!json_equal(old, v))
 			note(other, "change", at, old, v);
 	}
+}
+
+/**
+ * hostfile_compare() - What would change
+ * @is:     what is there, aligned
+ * @wanted: the file, likewise
+ *
+ * Return: a new array of {"what", "path", "is", "wanted"}, what goes first; NULL: out of memory.
+ */
+json_t *hostfile_compare(const json_t *is, const json_t *wanted)
+{
+	static const char *const members[] = { "pfs", "mirrors" };
+	auto_of(json_decref) json_t *removed = json_array(), *other = json_array();
+
+	for (unsigned int i = 0; i < ARRAY_LEN(members); i++)
+		compare(json_object_get(is, members[i]), json_object_get(wanted, members[i]),
+			members[i], removed, other);
+	return json_array_extend(removed, other) ? NULL : take(removed);
 }
 
 static void print_value(const json_t *v)
@@ -520,25 +227,62 @@ static void print_one(const json_t *d)
 }
 
 /**
- * cli_export() - anyvf export: what this host has, as one file
+ * hostfile_print() - Print what would change, or did
+ * @cli:  whether as JSON
+ * @list: of hostfile_compare()
+ *
+ * Return: 0, or CLI_FAIL.
+ */
+int hostfile_print(const struct cli *cli, const json_t *list)
+{
+	const json_t *d;
+	size_t i;
+
+	if (cli->json)
+		return cli_print_json(cli, list);
+	json_array_foreach (list, i, d)
+		print_one(d);
+	return 0;
+}
+
+/**
+ * hostfile_export() - What is there as a file: without VFs that are the agent's
+ * @there: what is there
+ *
+ * Return: a new reference; NULL: out of memory.
+ */
+json_t *hostfile_export(const struct hostfile *there)
+{
+	auto_of(json_decref) json_t *root = json_deep_copy(there->root);
+	auto_of(json_decref) json_t *none = json_object();
+
+	host_align(root, none, false, NULL);
+	json_object_del(root, "leased");
+	return take(root);
+}
+
+/**
+ * cli_export() - anyvf export [--hash]: what this host has, as one file
  * @cli: words start behind `export`
  *
  * Return: CLI_OK, CLI_FAIL or CLI_USAGE.
  */
 int cli_export(struct cli *cli)
 {
+	bool hash = cli_accept(cli, "--hash");
 	auto_hostfile struct hostfile there = { 0 };
+	auto_of(json_decref) json_t *root = NULL;
+	char text[HOST_HASH_LEN];
 	struct err e = { 0 };
 
 	if (cli_end(cli))
 		return CLI_USAGE;
-	if (read_host(cli, &there, &e)) {
-		cli_error(&e);
+	if (hostfile_there(cli, &there, &e) || (!(root = hostfile_export(&there)) && no_memory(&e)))
+		return cli_error(&e);
+	host_hash(root, text);
+	if (hash ? puts(text) < 0 : json_dumpf(root, stdout, JSON_INDENT(2)) || putchar('\n') < 0)
 		return CLI_FAIL;
-	}
-	if (json_dumpf(there.root, stdout, JSON_INDENT(2)) || putchar('\n') < 0 || fflush(stdout))
-		return CLI_FAIL;
-	return CLI_OK;
+	return fflush(stdout) ? CLI_FAIL : CLI_OK;
 }
 
 /**
@@ -551,29 +295,20 @@ int cli_export(struct cli *cli)
  */
 int cli_diff(struct cli *cli)
 {
-	auto_of(json_decref) json_t *removed = json_array(), *other = json_array();
-	auto_hostfile struct hostfile there = { 0 }, wanted = { 0 };
+	auto_of(json_decref) json_t *list = NULL, *wanted = NULL;
+	auto_hostfile struct hostfile there = { 0 };
 	const char *path = cli_next(cli);
 	struct err e = { 0 };
-	const json_t *d;
-	size_t i;
 
 	if (!path)
 		return cli_incomplete();
 	if (cli_end(cli))
 		return CLI_USAGE;
-	if (read_file(path, &wanted, &e) || read_host(cli, &there, &e)) {
-		cli_error(&e);
+	if (hostfile_read(path, &wanted, &e) || hostfile_there(cli, &there, &e))
+		return cli_error(&e);
+	host_align(there.root, wanted, false, hostfile_note);
+	list = hostfile_compare(there.root, wanted);
+	if (!list || hostfile_print(cli, list))
 		return CLI_FAIL;
-	}
-	align(&there, &wanted);
-	compare(there.root, wanted.root, "", removed, other);
-	json_array_extend(removed, other);
-	if (cli->json && cli_print_json(cli, removed))
-		return CLI_FAIL;
-	json_array_foreach (removed, i, d) {
-		if (!cli->json)
-			print_one(d);
-	}
-	return json_array_size(removed) ? DIFFERS : CLI_OK;
+	return json_array_size(list) ? HOSTFILE_DIFFERS : CLI_OK;
 }

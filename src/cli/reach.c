@@ -36,7 +36,8 @@ static bool is_starting(const struct cli *cli, const char *sock)
 /* What may be asked a second time where the first has perhaps been done. */
 static bool is_repeatable(const char *method)
 {
-	static const char *const verbs[] = { ".get", ".list", ".set", ".info", ".drops", ".drift" };
+	static const char *const verbs[] = { ".get",   ".list",	 ".set", ".info",
+					     ".drops", ".drift", ".end" };
 
 	for (unsigned int i = 0; i < ARRAY_LEN(verbs); i++)
 		if (!strcmp(strchrnul(method, '.'), verbs[i]))
@@ -82,6 +83,12 @@ static int open_one(struct cli *cli, const char *sock, struct ctl_client **out, 
 			       : "[pf.NAME] kind = hw in anyvf.conf, then anyvf up");
 }
 
+/* A file may have many VFs, and drivers take their time. */
+static int timeout_ms(const char *method)
+{
+	return strncmp(method, "apply.", 6) ? CTL_TIMEOUT_MS : 5 * CTL_TIMEOUT_MS;
+}
+
 /* The daemon that has @pf, told to it unless there is @sock as well; or with NULL that of @sock. */
 static int call(struct cli *cli, const char *pf, const char *sock, const char *method,
 		json_t *params, json_t **result, struct err *e)
@@ -101,7 +108,7 @@ static int call(struct cli *cli, const char *pf, const char *sock, const char *m
 		why = (struct err){ 0 };
 		rc = pf ? ctl_open_pf(cli->run_dir, pf, &c, &why) : open_one(cli, sock, &c, &why);
 		if (!rc)
-			rc = ctl_call(c, method, json_incref(p), CTL_TIMEOUT_MS, result, &why);
+			rc = ctl_call(c, method, json_incref(p), timeout_ms(method), result, &why);
 	} while (again(cli, pf ? NULL : sock, method, rc, deadline_ms));
 	return rc ? err_set(e, rc, "%s", why.msg) : 0;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/sock.h"
+#include "ctl/apply.h"
 #include "ctl/ctl.h"
 
 #define CHANGES_MAX 1024 /* VF groups in one pf.set: four times what a PF can have */
@@ -28,12 +29,13 @@ struct target {
 	{                                                                                          \
 		word, type, offsetof(struct target, member), max, NULL, NULL                       \
 	}
-static const struct field target_fields[] = {
-	T("pf", FIELD_STR, pf, PF_NAME_LEN),	     T("vf", FIELD_U32, vf, 0),
-	T("name", FIELD_STR, name, MIRROR_NAME_LEN), T("vfs", FIELD_BOOL, vfs, 0),
-	T("by_agent", FIELD_BOOL, by_agent, 0),	     T("reset", FIELD_BOOL, reset, 0),
-	FIELD_END
-};
+static const struct field target_fields[] = { T("pf", FIELD_STR, pf, PF_NAME_LEN),
+					      T("vf", FIELD_U32, vf, 0),
+					      T("name", FIELD_STR, name, MIRROR_NAME_LEN),
+					      T("vfs", FIELD_BOOL, vfs, 0),
+					      T("by_agent", FIELD_BOOL, by_agent, 0),
+					      T("reset", FIELD_BOOL, reset, 0),
+					      FIELD_END };
 /* bits of its rows */
 enum { T_PF = 1, T_VF = 2, T_NAME = 4, T_VFS = 8, T_BY_AGENT = 16, T_RESET = 32 };
 
@@ -49,6 +51,7 @@ struct call {
 		struct vf_attach attach;
 		struct svc_config svc;
 		struct mirror_config mirror;
+		struct apply_ask apply;
 	} body;
 	uint32_t body_have; /* bits of its rows that were given */
 	int code;	    /* error code to answer instead of the errno */
@@ -61,6 +64,7 @@ struct method {
 	const struct field *body; /* table of the other members, NULL: there are none */
 	uint32_t body_need;	  /* bits of its rows that must be given */
 	const char *const *own;	  /* members the function reads itself */
+	bool changes;		  /* what an apply that waits has made */
 	int (*fn)(struct call *c, json_t **result, struct err *e);
 };
 
@@ -319,6 +323,36 @@ static int capture(struct call *c, json_t **result, struct err *e)
 	return c->ops->capture(c->ctx, &want, c->fd, e);
 }
 
+#define A(member, type, max)                                                                       \
+	{                                                                                          \
+#member, type, offsetof(struct apply_ask, member), max, NULL, NULL                 \
+	}
+static const struct field apply_fields[] = { A(id, FIELD_STR, DECISION_ID_LEN),
+					     A(seconds, FIELD_U32, 0),
+					     A(dry, FIELD_BOOL, 0),
+					     A(force, FIELD_BOOL, 0),
+					     A(is, FIELD_STR, 64),
+					     A(last, FIELD_STR, DECISION_ID_LEN),
+					     A(keep, FIELD_BOOL, 0),
+					     FIELD_END };
+enum { A_ID = 1, A_SECONDS = 2, A_KEEP = 64 };
+
+static int host_get_call(struct call *c, json_t **result, struct err *e)
+{
+	return apply_get(c->ops, c->ctx, result, e);
+}
+
+static int apply_begin_call(struct call *c, json_t **result, struct err *e)
+{
+	c->body.apply.host = json_object_get(c->params, "host");
+	return apply_begin(c->ops, c->ctx, &c->body.apply, e);
+}
+
+static int apply_end_call(struct call *c, json_t **result, struct err *e)
+{
+	return apply_end(c->ops, c->ctx, c->body.apply.id, c->body.apply.keep, result, e);
+}
+
 static int daemon_info(struct call *c, json_t **result, struct err *e)
 {
 	*result = json_pack("{s:s, s:s, s:i, s:I}", "kind", c->ops->kind, "version", ANYVF_VERSION,
@@ -328,31 +362,35 @@ static int daemon_info(struct call *c, json_t **result, struct err *e)
 
 static const char *const own_set[] = { "set", "vfs", NULL };
 static const char *const own_filter[] = { "filter", NULL };
+static const char *const own_host[] = { "host", NULL };
 #define ATTACH_NEED 1 /* kind */
 #define SVC_NEED    3 /* pf, name */
 
 static const struct method methods[] = {
-	{ "pf.add", 0, 0, pf_fields, 1U << PF_FIELD_NAME, NULL, pf_add },
-	{ "pf.del", T_PF, T_RESET, NULL, 0, NULL, pf_del },
-	{ "pf.set", T_PF, T_BY_AGENT, NULL, 0, own_set, pf_set },
-	{ "pf.list", 0, 0, NULL, 0, NULL, pf_list },
-	{ "pf.get", T_PF, T_VFS, NULL, 0, NULL, pf_get },
-	{ "pf.drift", T_PF, 0, NULL, 0, NULL, pf_drift },
-	{ "vf.get", T_PF | T_VF, 0, NULL, 0, NULL, vf_get },
-	{ "vf.drops", T_PF | T_VF, 0, NULL, 0, NULL, vf_drops },
-	{ "vf.attach", T_PF | T_VF, 0, vf_attach_fields, ATTACH_NEED, NULL, vf_attach },
-	{ "vf.detach", T_PF | T_VF, 0, NULL, 0, NULL, vf_detach },
-	{ "vf.release", T_PF | T_VF, 0, NULL, 0, NULL, vf_release },
-	{ "vf.filter", T_PF | T_VF, 0, NULL, 0, own_filter, vf_filter },
-	{ "svc.add", 0, 0, svc_fields, SVC_NEED, NULL, svc_add },
-	{ "svc.del", T_PF | T_NAME, 0, NULL, 0, NULL, svc_del },
-	{ "svc.list", 0, 0, NULL, 0, NULL, svc_list },
-	{ "mirror.add", 0, 0, mirror_fields, 0, NULL, mirror_add },
-	{ "mirror.set", T_NAME, 0, mirror_fields, 0, NULL, mirror_set },
-	{ "mirror.del", T_NAME, 0, NULL, 0, NULL, mirror_del },
-	{ "mirror.list", 0, 0, NULL, 0, NULL, mirror_list },
-	{ "capture", 0, 0, mirror_fields, 0, NULL, capture },
-	{ "daemon.info", 0, 0, NULL, 0, NULL, daemon_info },
+	{ "pf.add", 0, 0, pf_fields, 1U << PF_FIELD_NAME, NULL, true, pf_add },
+	{ "pf.del", T_PF, T_RESET, NULL, 0, NULL, true, pf_del },
+	{ "pf.set", T_PF, T_BY_AGENT, NULL, 0, own_set, true, pf_set },
+	{ "pf.list", 0, 0, NULL, 0, NULL, false, pf_list },
+	{ "pf.get", T_PF, T_VFS, NULL, 0, NULL, false, pf_get },
+	{ "pf.drift", T_PF, 0, NULL, 0, NULL, false, pf_drift },
+	{ "vf.get", T_PF | T_VF, 0, NULL, 0, NULL, false, vf_get },
+	{ "vf.drops", T_PF | T_VF, 0, NULL, 0, NULL, false, vf_drops },
+	{ "vf.attach", T_PF | T_VF, 0, vf_attach_fields, ATTACH_NEED, NULL, true, vf_attach },
+	{ "vf.detach", T_PF | T_VF, 0, NULL, 0, NULL, true, vf_detach },
+	{ "vf.release", T_PF | T_VF, 0, NULL, 0, NULL, true, vf_release },
+	{ "vf.filter", T_PF | T_VF, 0, NULL, 0, own_filter, false, vf_filter },
+	{ "svc.add", 0, 0, svc_fields, SVC_NEED, NULL, true, svc_add },
+	{ "svc.del", T_PF | T_NAME, 0, NULL, 0, NULL, true, svc_del },
+	{ "svc.list", 0, 0, NULL, 0, NULL, false, svc_list },
+	{ "mirror.add", 0, 0, mirror_fields, 0, NULL, true, mirror_add },
+	{ "mirror.set", T_NAME, 0, mirror_fields, 0, NULL, true, mirror_set },
+	{ "mirror.del", T_NAME, 0, NULL, 0, NULL, true, mirror_del },
+	{ "mirror.list", 0, 0, NULL, 0, NULL, false, mirror_list },
+	{ "capture", 0, 0, mirror_fields, 0, NULL, false, capture },
+	{ "daemon.info", 0, 0, NULL, 0, NULL, false, daemon_info },
+	{ "host.get", 0, 0, NULL, 0, NULL, false, host_get_call },
+	{ "apply.begin", 0, 0, apply_fields, A_ID | A_SECONDS, own_host, false, apply_begin_call },
+	{ "apply.end", 0, 0, apply_fields, A_ID | A_KEEP, NULL, false, apply_end_call },
 };
 
 static bool is_own(const struct method *m, const char *key)
@@ -453,6 +491,8 @@ static char *answer_request(const struct pf_ops *ops, void *ctx, const json_t *r
 		return ctl_answer_error(id, RPC_METHOD, e.msg);
 	}
 	rc = read_params(m, &c, &e);
+	if (!rc && m->changes)
+		rc = apply_may_change(ops, ctx, &e);
 	if (!rc)
 		rc = m->fn(&c, &result, &e);
 	if (rc)

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/sock.h"
+#include "ctl/apply.h"
 #include "ctl/ctl.h"
 #include "ctl/method.h"
 
@@ -39,7 +40,47 @@ struct ctl_server {
 	unsigned int n_conns;
 	uint64_t clock; /* counts reads of all clients */
 	struct log_bucket refused;
+	struct loop_timer *settle; /* of an apply that waits */
+	bool armed, unsettled;	   /* it is set; it was tried in vain, and said */
 };
+
+#define AGAIN_MS 1000 /* between two looks at an apply that waits */
+
+/* After what may have made something wait, or not wait any more. */
+static void settle_arm(struct ctl_server *srv)
+{
+	uint32_t wait_ms = 0;
+	bool due = apply_is_due(srv->ops, srv->ctx, &wait_ms);
+
+	if (due && !srv->armed)
+		loop_timer_set(srv->settle, MIN(wait_ms, (uint32_t)AGAIN_MS), 0);
+	else if (!due && srv->armed)
+		loop_timer_set(srv->settle, UINT32_MAX, 0);
+	srv->armed = due;
+}
+
+static void on_settle(void *arg)
+{
+	struct ctl_server *srv = arg;
+	struct err e = { 0 };
+	uint32_t wait_ms;
+
+	srv->armed = false;
+	/* The clock of timers stands while the machine sleeps, and may be early. */
+	if (apply_is_due(srv->ops, srv->ctx, &wait_ms) && wait_ms > 1) {
+		settle_arm(srv);
+		return;
+	}
+	if (!apply_settle(srv->ops, srv->ctx, &e)) {
+		srv->unsettled = false;
+		settle_arm(srv);
+		return;
+	}
+	if (!srv->unsettled)
+		log_err("a change that waits cannot be decided", "error=\"%s\"", e.msg);
+	srv->unsettled = srv->armed = true;
+	loop_timer_set(srv->settle, AGAIN_MS, 0);
+}
 
 static void give_back(struct conn *c)
 {
@@ -106,6 +147,7 @@ static int conn_answer(struct conn *c, size_t from)
 		rc = conn_reply(c, ctl_answer(c->srv->ops, c->srv->ctx, c->in.data + start,
 					      from - start - 1, c->given));
 		give_back(c);
+		settle_arm(c->srv);
 		start = from;
 	}
 	if (start)
@@ -217,6 +259,11 @@ int ctl_serve_on(struct loop *loop, int fd, const struct pf_ops *ops, void *ctx,
 	srv->ops = ops;
 	srv->ctx = ctx;
 	srv->fd = fd;
+	srv->settle = loop_timer_add(loop, UINT32_MAX, 0, on_settle, srv);
+	if (!srv->settle)
+		return err_set(e, -ENOMEM, "out of memory");
+	apply_start(ops, ctx);
+	settle_arm(srv);
 	srv->src = loop_fd_add(loop, fd, EPOLLIN, on_accept, srv);
 	if (!srv->src)
 		return err_set(e, -ENOMEM, "out of memory");
@@ -267,6 +314,8 @@ void ctl_server_free(struct ctl_server *srv)
 		conn_free(srv->conns);
 	if (srv->src)
 		loop_fd_del(srv->src);
+	if (srv->settle)
+		loop_timer_del(srv->settle);
 	if (*srv->path) {
 		close(srv->fd);
 		unlink(srv->path);

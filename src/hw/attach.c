@@ -84,7 +84,9 @@ static struct hw_wish *begin(struct hw *hw, const char *name, unsigned int vf, s
 
 	*pf = hw_find(hw, name, e);
 	*rc = *pf ? hw_look(hw, *pf, HW_ASK_SETTINGS, &link, e) : -ENODEV;
-	if (!*rc && vf >= link->n_vfs)
+	if (!*rc && vf >= (hw->trial && (*pf)->wish->fields & 1U << PF_FIELD_NUMVFS
+				   ? (*pf)->wish->config.numvfs
+				   : link->n_vfs))
 		*rc = err_set(e, -EINVAL, "%s has no vf %u", name, vf);
 	if (!*rc && !want)
 		*rc = err_set(e, -ENOMEM, "out of memory");
@@ -110,6 +112,19 @@ static bool plan_probes(const struct hw_plan *plan)
 		if (plan->steps[i].op == HW_OP_PROBE)
 			return true;
 	return false;
+}
+
+/* What is known before the steps that lead there were done. */
+static int trial_attach(struct hw *hw, struct hw_pf *pf, unsigned int vf,
+			const struct vf_attach *attach, struct hw_wish **next, struct err *e)
+{
+	auto_close int fd = *attach->netns ? hw_netns_open(attach->netns, e) : -1;
+	struct hw_plan none = { 0 };
+
+	if (*attach->netns && fd < 0)
+		return fd;
+	(*next)->vfs[vf].attach = *attach;
+	return hw_change(hw, pf, &none, next, NULL, e);
 }
 
 /**
@@ -142,6 +157,8 @@ int hw_vf_attach(void *ctx, const char *name, unsigned int vf, const struct vf_a
 		return rc;
 	wish = &next->vfs[vf];
 	rc = resolve(want, &attach, e);
+	if (!rc && ((struct hw *)ctx)->trial)
+		return trial_attach(ctx, pf, vf, &attach, &next, e);
 	rc = rc ?: hw_plug_look(ctx, pf, vf, attach.netns, HW_REACH_ALL, &is, e);
 	rc = rc ?: other_check(&wish->attach, &attach, e);
 	if (!rc && wish->attach.kind && hw_plug_is(&attach, &is))

@@ -95,7 +95,7 @@ int hw_change(struct hw *hw, struct hw_pf *pf, const struct hw_plan *plan, struc
 	struct hw_doer with = hw_doer_of(hw, pf);
 	int rc;
 
-	if (!plan->n)
+	if (!plan->n || hw->trial)
 		return wishes_put(hw, pf, next, e);
 	hw->doing = plan;
 	hw->doing_to = pf;

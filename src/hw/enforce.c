@@ -169,7 +169,7 @@ void hw_enforce(struct hw *hw, struct hw_pf *pf)
 	const struct hw_link *link = look(hw, pf);
 	uint64_t now_ms = loop_now_ms();
 
-	if (!link)
+	if (!link || hw->trial)
 		return;
 	enforce_own(hw, pf, link, repair, now_ms);
 	for (unsigned int vf = 0; link && vf < VF_MAX; vf++) {

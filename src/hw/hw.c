@@ -78,6 +78,7 @@ const struct pf_ops hw_ops = {
 	.mirror_set = mirror_set,
 	.mirror_del = mirror_del,
 	.mirror_get = mirror_get,
+	.batch = &hw_batch_ops,
 };
 
 /* What the state file says, on the NICs. A PF that is not here is kept, and said. */
@@ -152,5 +153,6 @@ void hw_close(struct hw *hw)
 	if (hw->timer)
 		loop_timer_del(hw->timer);
 	hw_rt_close(hw->rt);
+	json_decref(hw->kept);
 	free(hw);
 }

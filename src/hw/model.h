@@ -95,6 +95,8 @@ struct hw {
 		*doing; /* what is being done, to be taken back after a crash; or NULL */
 	const struct hw_pf *doing_to;
 	bool stale; /* the state file could not be written when it should have been */
+	bool trial; /* a copy on which verbs only judge (batch.c) */
+	json_t *kept; /* of batch.c, in the state file; owned; NULL: nothing */
 };
 
 /* What a state file says beside its PFs. */
@@ -119,6 +121,12 @@ int hw_state_load(struct hw *hw, struct hw_past *past, struct err *e);
 /* place.c */
 struct hw_doer hw_doer_of(const struct hw *hw, const struct hw_pf *pf);
 int hw_place(struct hw *hw, struct hw_pf *pf, struct err *e);
+
+json_t *hw_state_pfs(const struct hw *hw);
+int hw_state_pfs_read(struct hw *hw, const json_t *pfs, struct err *e);
+
+/* batch.c */
+extern const struct pf_batch_ops hw_batch_ops;
 
 /* look.c */
 int hw_look(struct hw *hw, struct hw_pf *pf, enum hw_ask what, const struct hw_link **out,

@@ -7,8 +7,11 @@
  *             "vfs": [{"vf", "config": {of vf_fields[]}, "by_agent": [word],
  *                      "overridden": [word], "told": {rates of vf_fields[]},
  *                      "attach": {of vf_attach_fields[]}, "plug": {"home", "probed"}}]}],
+ *    "kept": {...},
  *    "undo": [{"nic", "ifindex",
  *              "steps": [{"op", "vf", "words": {of vf_fields[]}} | {"op", of op_rows[]}]}]}
+ *
+ * "kept" is a record of the last change of many verbs (ctl/apply.h).
  *
  * What a config has was asked for; what it has not, was not. An "undo" is there while a change is
  * under way, and of one whose NIC went away meanwhile. "ifindex": it had that last. "owes": not all
@@ -168,9 +171,25 @@ static bool is_kept(const struct hw *hw, const struct hw_pf *pf)
 	return !pf->adding && (!pf->leaving || hw->doing);
 }
 
+/**
+ * hw_state_pfs() - All that was asked for, as the state file has it
+ * @hw: room
+ *
+ * Return: a new reference; NULL when out of memory. Context: control.
+ */
+json_t *hw_state_pfs(const struct hw *hw)
+{
+	auto_of(json_decref) json_t *pfs = json_array();
+
+	for (unsigned int i = 0; i < hw->n_pfs; i++)
+		if (is_kept(hw, hw->pfs[i]) && json_array_append_new(pfs, pf_to_json(hw->pfs[i])))
+			return NULL;
+	return take(pfs);
+}
+
 static int save(const struct hw *hw, struct err *e)
 {
-	auto_of(json_decref) json_t *pfs = json_array(), *undo = json_array(), *root = NULL;
+	auto_of(json_decref) json_t *undo = json_array(), *root = NULL;
 	auto_free char *text = NULL;
 	char boot[40];
 	int rc = 0;
@@ -181,14 +200,12 @@ static int save(const struct hw *hw, struct err *e)
 	for (unsigned int i = 0; !rc && i < hw->n_pfs; i++) {
 		const struct hw_pf *pf = hw->pfs[i];
 
-		if (is_kept(hw, pf))
-			rc = json_array_append_new(pfs, pf_to_json(pf));
-		if (!rc && pf->undo.n)
+		if (pf->undo.n)
 			rc = json_array_append_new(undo, undo_to_json(&pf->undo, pf));
 	}
 	if (!rc)
-		root = json_pack("{s:i, s:s, s:O, s:O}", "version", STATE_VERSION, "boot", boot,
-				 "pfs", pfs, "undo", undo);
+		root = json_pack("{s:i, s:s, s:o, s:O*, s:O}", "version", STATE_VERSION, "boot",
+				 boot, "pfs", hw_state_pfs(hw), "kept", hw->kept, "undo", undo);
 	text = root ? json_dumps(root, JSON_COMPACT) : NULL;
 	if (!text)
 		return err_set(e, -ENOMEM, "out of memory");
@@ -205,7 +222,7 @@ static int save(const struct hw *hw, struct err *e)
  */
 int hw_state_save(struct hw *hw, struct err *e)
 {
-	int rc = save(hw, e);
+	int rc = hw->trial ? 0 : save(hw, e);
 
 	if (hw->doing)
 		return rc;
@@ -300,6 +317,25 @@ static int pf_from_json(struct hw *hw, const json_t *j, struct err *e)
 	return rc;
 }
 
+/**
+ * hw_state_pfs_read() - PFs as hw_state_pfs() wrote them
+ * @hw:  room; gets them behind those it has
+ * @pfs: array
+ * @e:   error text
+ *
+ * Return: 0, -EINVAL or -ENOMEM; then some are there. Context: control.
+ */
+int hw_state_pfs_read(struct hw *hw, const json_t *pfs, struct err *e)
+{
+	const json_t *pf;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach (pfs, i, pf)
+		rc = rc ?: pf_from_json(hw, pf, e);
+	return rc;
+}
+
 static int step_from_json(const json_t *j, struct hw_plan *plan, struct err *e)
 {
 	const json_t *words = json_object_get(j, "words");
@@ -359,7 +395,7 @@ static int root_from_json(struct hw *hw, const json_t *root, struct hw_past *pas
 	const json_t *undos = json_object_get(root, "undo"), *j;
 	json_int_t version = json_integer_value(json_object_get(root, "version"));
 	size_t i;
-	int rc = 0;
+	int rc;
 
 	if (version != STATE_VERSION)
 		return err_set(e, -EINVAL, "version %lld is not ours", (long long)version);
@@ -367,8 +403,8 @@ static int root_from_json(struct hw *hw, const json_t *root, struct hw_past *pas
 		return err_set(e, -EINVAL, "it has no list of PFs");
 	if (undos && !json_is_array(undos))
 		return err_set(e, -EINVAL, "\"undo\" is no list");
-	json_array_foreach (json_object_get(root, "pfs"), i, j)
-		rc = rc ?: pf_from_json(hw, j, e);
+	hw->kept = json_incref(json_object_get(root, "kept"));
+	rc = hw_state_pfs_read(hw, json_object_get(root, "pfs"), e);
 	json_array_foreach (undos, i, j)
 		rc = rc ?: undo_from_json(hw, j, past, e);
 	return rc;

@@ -12,6 +12,7 @@
 #ifndef ANYVF_MODEL_PF_OPS_H
 #define ANYVF_MODEL_PF_OPS_H
 
+#include "base/decision.h"
 #include "model/pf.h"
 
 struct vf_change {
@@ -33,6 +34,33 @@ struct pf_change {
 
 int vf_change_apply(const struct vf_config *old, const struct vf_change *change,
 		    const struct pf_config *pf, struct vf_config *out, struct err *e);
+
+/*
+ * Many verbs as one change (ctl/apply.c), which a state file tells as a whole or not at all, and
+ * which is gone back from. A record of it, kept, is in the state file with what it is about.
+ */
+struct pf_batch_ops {
+	/* What was kept last, borrowed; NULL: nothing. */
+	const json_t *(*kept)(void *ctx);
+	/* Save @kept, copied, with all that was done so far; on failure neither is. */
+	int (*keep)(void *ctx, const json_t *kept, struct err *e);
+	/*
+	 * Verbs of one change follow. @back: own() of what is gone back to, which ends as that says;
+	 * what cannot be opened by then is tried later. NULL: forward.
+	 */
+	void (*begin)(void *ctx, const json_t *back);
+	void (*end)(void *ctx, const json_t *back);
+	/* What of the daemon's state a host's file (ctl/host.h) has not; a new reference. */
+	json_t *(*own)(void *ctx);
+	/* A copy on which verbs only judge; trial_end() frees it. NULL: no memory. */
+	void *(*trial)(void *ctx);
+	void (*trial_end)(void *copy);
+	/* One decision for all daemons of this host, base/decision.h. */
+	int (*decide)(void *ctx, const char *id, enum decision want, enum decision *is,
+		      struct err *e);
+	/* What of an attachment nobody asked for goes out of it. */
+	void (*attach_plain)(void *ctx, const char *pf, unsigned int vf, struct vf_attach *a);
+};
 
 struct pf_ops {
 	const char *kind; /* "sw", "hw", "fake" */
@@ -81,6 +109,8 @@ struct pf_ops {
 	 * gone. @fd stays the caller's, who closes it. May be NULL.
 	 */
 	int (*capture)(void *ctx, const struct mirror_config *want, int fd, struct err *e);
+
+	const struct pf_batch_ops *batch; /* NULL: there are none */
 };
 
 #endif

@@ -257,6 +257,14 @@ int parent_state_append(struct parent *p, const char *path, size_t size, const c
 
 	return fd < 0 ? err_errno(e, "%s", path) : file_append(fd, path, size, text, more, e);
 }
+int parent_decide(struct parent *p, const char *path, const char *id, enum decision want,
+		  enum decision *is, struct err *e)
+{
+	char dir[PATH_MAX];
+
+	decision_dir(path, dir);
+	return decision_take(dir, id, want, is, e);
+}
 int parent_tap_open(struct parent *p, const struct tap_want *want, int *fd, struct err *e)
 {
 	fake.applied_mtu = want->mtu;

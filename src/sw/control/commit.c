@@ -17,7 +17,7 @@
 int sw_prepare(struct sw *sw, struct veb_snap **out, struct err *e)
 {
 	auto_of(veb_snap_free) struct veb_snap *snap = NULL;
-	int rc = sw_snap_build(sw, &snap, e);
+	int rc = sw_is_trial(sw) ? 0 : sw_snap_build(sw, &snap, e);
 
 	if (!rc)
 		rc = sw_state_save(sw, e);
@@ -35,6 +35,8 @@ int sw_prepare(struct sw *sw, struct veb_snap **out, struct err *e)
  */
 void sw_enforce(struct sw *sw, struct veb_snap *snap)
 {
+	if (sw_is_trial(sw))
+		return;
 	dp_publish(sw->opts.dp, snap);
 	sw_links_show(sw);
 }

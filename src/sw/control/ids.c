@@ -21,8 +21,10 @@ int sw_id_take(struct sw *sw, uint16_t *out, struct err *e)
 		sw->ids[id] = true;
 		sw->links[id] = -1;
 		sw->learned_at[id] = 0;
-		dp_stats_reset(sw->opts.dp, id);
-		dp_rate_set(sw->opts.dp, id, 0, 0);
+		if (!sw_is_trial(sw)) {
+			dp_stats_reset(sw->opts.dp, id);
+			dp_rate_set(sw->opts.dp, id, 0, 0);
+		}
 		*out = id;
 		return 0;
 	}

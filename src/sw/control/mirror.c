@@ -67,14 +67,22 @@ static int sink_open(struct sw *sw, const struct sw_mirror *m, struct port **out
 	return sink_remote_open(sw->sinks, sw->opts.parent, &m->config, out, e);
 }
 
+/* What is known of a destination without opening it. */
+static int trial_open(struct sw *sw, const struct sw_mirror *m, struct err *e)
+{
+	return m->config.to == MIRROR_TO_TAP && !tap_sharer(sw, m)
+		       ? sw_name_check(sw, m->config.tap, "", e)
+		       : 0;
+}
+
 /* Opens the destination of @m, which has a port number. */
 static int sink_plug(struct sw *sw, struct sw_mirror *m, struct err *e)
 {
 	char name[DP_NAME_LEN + 1];
 	struct port *edge;
-	int rc = sink_open(sw, m, &edge, e);
+	int rc = sw_is_trial(sw) ? trial_open(sw, m, e) : sink_open(sw, m, &edge, e);
 
-	if (rc)
+	if (rc || sw_is_trial(sw))
 		return rc;
 	snprintf(name, sizeof(name), "mirror %.24s", m->config.name);
 	rc = dp_port_add(sw->opts.dp, m->port.id, name, edge, e);
@@ -113,6 +121,8 @@ static int sink_take(struct sw *sw, const struct sw_mirror *old, struct sw_mirro
 	rc = sw_id_take(sw, &next->port.id, e);
 	if (!rc)
 		rc = sink_plug(sw, next, e);
+	if (rc && sw_may_wait(sw, &next->port, "", next->config.name, rc, e))
+		rc = 0;
 	if (rc)
 		sw_id_give(sw, &next->port.id);
 	return rc;
@@ -236,7 +246,8 @@ int sw_mirror_new(struct sw *sw, const struct mirror_config *want, struct sw_cap
 	if (slot == VEB_MIRRORS_MAX)
 		return err_set(e, -ENOSPC, "mirror %s: there are %u mirrors already, the most",
 			       want->name, VEB_MIRRORS_MAX);
-	dp_mirror_stats_reset(sw->opts.dp, slot);
+	if (!sw_is_trial(sw))
+		dp_mirror_stats_reset(sw->opts.dp, slot);
 	m = &sw->mirrors[slot];
 	m->failed_before = sinks_failed(sw->sinks, slot);
 	m->capture = capture;

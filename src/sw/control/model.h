@@ -127,12 +127,24 @@ struct sw_addresses {
 /* The model as the state file has it. Writer: control/state.c. */
 struct sw_saved {
 	size_t document, size;	    /* bytes of its document, and of it all; 0: not known */
+	json_t *kept;		    /* a reference; nobody changes it */
 	struct sw_pf *pfs[PFS_MAX]; /* owned copies by slot, their ports unused; NULL: free */
 	struct mirror_config *mirrors[VEB_MIRRORS_MAX]; /* likewise */
 };
 
+/* Verbs that are parts of one change (control/batch.c). */
+enum sw_hold {
+	SW_HOLD_NONE,
+	SW_HOLD_ON,    /* nothing is saved until they are all done */
+	SW_HOLD_BACK,  /* likewise; what cannot be opened is tried later, as at a start */
+	SW_HOLD_TRIAL, /* on a copy that nobody sees: nothing is opened, saved or published */
+};
+
 struct sw {
 	struct sw_opts opts;
+	enum sw_hold hold;
+	const json_t *back; /* of SW_HOLD_BACK: own() of what is gone back to */
+	json_t *kept;	    /* of control/batch.c, in the state file; owned; NULL: nothing */
 	char *run_dir, *state;	    /* copies */
 	struct sw_saved saved;	    /* what the state file holds */
 	bool save_failed;	    /* logged already */
@@ -286,6 +298,16 @@ void sw_mirrors_init(struct sw *sw);
 void sw_mirrors_reap(struct sw *sw);
 void sw_mirrors_close(struct sw *sw);
 bool sw_mirrors_tick(struct sw *sw);
+
+/* control/batch.c */
+extern const struct pf_batch_ops sw_batch_ops;
+unsigned int sw_slot_of(const struct sw *sw, const char *pf);
+bool sw_may_wait(const struct sw *sw, const struct sw_port *p, const char *pf, const char *what,
+		 int rc, struct err *e);
+static inline bool sw_is_trial(const struct sw *sw)
+{
+	return sw->hold == SW_HOLD_TRIAL;
+}
 
 /* control/capture.c */
 int sw_capture(void *ctx, const struct mirror_config *want, int fd, struct err *e);

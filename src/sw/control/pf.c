@@ -38,11 +38,13 @@ static int ports_take(struct sw *sw, struct sw_pf *pf, struct err *e)
 		rc = sw_id_take(sw, &pf->uplink.id, e);
 	if (!rc && pf->uplink.id != VEB_NO_PORT)
 		rc = sw_plug_uplink(sw, pf, e);
+	if (rc && sw_may_wait(sw, &pf->uplink, pf->config.name, "uplink", rc, e))
+		rc = 0;
 	if (!rc && pf->config.host_if)
 		rc = sw_id_take(sw, &pf->host.id, e);
 	if (!rc && pf->host.id != VEB_NO_PORT)
 		rc = sw_plug_host(sw, pf, e);
-	return rc;
+	return rc && sw_may_wait(sw, &pf->host, pf->config.name, "host", rc, e) ? 0 : rc;
 }
 
 /* -EBUSY if another PF has the same wire. */
@@ -83,7 +85,7 @@ int sw_pf_add(void *ctx, const struct pf_config *want, uint32_t said, struct err
 	struct sw *sw = ctx;
 	struct pf_config config = *want;
 	struct sw_pf *pf;
-	unsigned int slot = 0;
+	unsigned int slot = sw_slot_of(sw, want->name);
 	int rc = pf_config_check(want, e) ?: drift_check(want, e);
 
 	if (!rc && sw_pf_find(sw, want->name, NULL))
@@ -240,6 +242,8 @@ static int next_ports(struct sw *sw, const struct sw_pf *old, struct sw_pf *next
 			rc = sw_id_take(sw, &next->uplink.id, e);
 		if (!rc && next->config.uplink != UPLINK_NONE)
 			rc = sw_plug_uplink(sw, next, e);
+		if (rc && sw_may_wait(sw, &next->uplink, next->config.name, "uplink", rc, e))
+			rc = 0;
 	}
 	if (rc || next->config.host_if == old->config.host_if)
 		return rc;
@@ -249,7 +253,8 @@ static int next_ports(struct sw *sw, const struct sw_pf *old, struct sw_pf *next
 	rc = sw_name_check(sw, next->config.name, "", e);
 	if (!rc)
 		rc = sw_id_take(sw, &next->host.id, e);
-	return rc ? rc : sw_plug_host(sw, next, e);
+	rc = rc ?: sw_plug_host(sw, next, e);
+	return rc && sw_may_wait(sw, &next->host, next->config.name, "host", rc, e) ? 0 : rc;
 }
 
 /* Frees what @gone has and @kept has not: the old one after success, the new one after failure. */
@@ -302,6 +307,8 @@ static void pf_set_after(struct sw *sw, struct sw_pf *pf, const struct pf_change
 	const uint32_t host_bits = 1U << PF_FIELD_MAC | 1U << PF_FIELD_MTU | 1U << PF_FIELD_UP;
 	bool mtus = change->changed & 1U << PF_FIELD_MTU;
 
+	if (sw_is_trial(sw))
+		return;
 	for (unsigned int i = 0; i < change->n_vfs; i++) {
 		unsigned int vf = change->vfs[i].vf;
 
@@ -328,6 +335,8 @@ static void pf_enforce(struct sw *sw, const struct sw_pf *old, const struct sw_p
 	unsigned int n = MIN(old->config.numvfs, next->config.numvfs);
 	bool widens[VF_MAX] = { false };
 
+	if (sw_is_trial(sw))
+		return;
 	for (unsigned int i = 0; i < n; i++) {
 		widens[i] = next->vf_ports[i].plugged &&
 			    vf_config_widens(&old->vfs[i].config, &next->vfs[i].config);

@@ -73,6 +73,8 @@ int sw_plug_host(struct sw *sw, struct sw_pf *pf, struct err *e)
 				 .rest_at_birth = !pf->host.plugged };
 	char name[DP_NAME_LEN + 1];
 
+	if (sw_is_trial(sw))
+		return 0;
 	snprintf(want.name, sizeof(want.name), "%s", pf->config.name);
 	snprintf(name, sizeof(name), "%s host", pf->config.name);
 	return pf->host.plugged ? tap_again(sw, &want, e)
@@ -96,6 +98,8 @@ int sw_plug_svc(struct sw *sw, struct sw_pf *pf, struct sw_svc *svc, struct err 
 				 .mtu = svc->config.mtu ? svc->config.mtu : pf->config.mtu };
 	char name[DP_NAME_LEN + 1];
 
+	if (sw_is_trial(sw))
+		return 0;
 	snprintf(want.name, sizeof(want.name), "%s", svc->config.name);
 	snprintf(want.netns, sizeof(want.netns), "%s", svc->config.netns);
 	snprintf(name, sizeof(name), "%.15s %.15s", pf->config.name, svc->config.name);
@@ -122,6 +126,8 @@ int sw_plug_vf(struct sw *sw, struct sw_pf *pf, unsigned int vf, struct err *e)
 	char name[DP_NAME_LEN + 1];
 	int rc;
 
+	if (sw_is_trial(sw))
+		return 0;
 	snprintf(name, sizeof(name), "%s vf %u", pf->config.name, vf);
 	switch ((enum vf_attach_kind)v->attach.kind) {
 	case VF_ATTACH_NONE:
@@ -152,6 +158,8 @@ int sw_plug_vf(struct sw *sw, struct sw_pf *pf, unsigned int vf, struct err *e)
  */
 void sw_unplug(struct sw *sw, struct sw_port *port, const char *tap, const char *netns)
 {
+	if (sw_is_trial(sw))
+		return;
 	if (port->plugged)
 		dp_port_del(sw->opts.dp, port->id);
 	port->plugged = false;

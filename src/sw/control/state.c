@@ -14,6 +14,7 @@
 struct view {
 	struct sw_pf *const *pfs; /* array of PFS_MAX */
 	const struct mirror_config *mirrors[VEB_MIRRORS_MAX];
+	json_t *kept;
 };
 
 struct text {
@@ -178,7 +179,9 @@ static json_t *view_to_json(const struct view *v, const struct view *other)
 				mirrors, i,
 				fields_to_json_masked(mirror_fields, m, mirror_config_rows(m)));
 	}
-	return rc ? NULL : json_pack("{s:O, s:O}", "pfs", pfs, "mirrors", mirrors);
+	return rc ? NULL
+		  : json_pack("{s:O, s:O, s:O*}", "pfs", pfs, "mirrors", mirrors, "kept",
+			      other && other->kept == v->kept ? NULL : v->kept);
 }
 
 /* Once it failed it fails: the library goes on behind a key that found no room. */
@@ -254,7 +257,7 @@ static int line_save(struct sw *sw, const json_t *patch, struct err *e)
 
 static int changes_save(struct sw *sw, const struct view *now, struct err *e)
 {
-	struct view was = { .pfs = sw->saved.pfs };
+	struct view was = { .pfs = sw->saved.pfs, .kept = sw->saved.kept };
 	auto_of(json_decref) json_t *from = NULL, *to = NULL, *patch = json_object();
 
 	if (!sw->saved.size)
@@ -280,11 +283,11 @@ static int changes_save(struct sw *sw, const struct view *now, struct err *e)
  */
 int sw_state_save(struct sw *sw, struct err *e)
 {
-	struct view now = { .pfs = sw->pfs };
+	struct view now = { .pfs = sw->pfs, .kept = sw->kept };
 	struct err why = { 0 };
 	int rc;
 
-	if (!sw->state)
+	if (!sw->state || sw->hold)
 		return 0;
 	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++)
 		if (sw->mirrors[i].used && !sw->mirrors[i].capture)
@@ -309,6 +312,7 @@ void sw_state_forget(struct sw *sw)
 		sw_pf_free(sw->saved.pfs[i]);
 	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++)
 		free(sw->saved.mirrors[i]);
+	json_decref(sw->saved.kept);
 	sw->saved = (struct sw_saved){ 0 };
 }
 
@@ -383,6 +387,8 @@ void state_keep(struct sw *sw, size_t document, size_t size)
 		all &= pf_keep(&sw->saved.pfs[i], sw->pfs[i]);
 	for (unsigned int i = 0; i < VEB_MIRRORS_MAX; i++)
 		all &= mirror_keep(&sw->saved.mirrors[i], &sw->mirrors[i]);
+	json_decref(sw->saved.kept);
+	sw->saved.kept = json_incref(sw->kept);
 	sw->saved.document = document;
 	sw->saved.size = size;
 	if (!all)

@@ -10,10 +10,11 @@
  *                  "wire": {"ifindex": 3, "mac": "52:..."},
  *                  "vfs": {"2": {"config": {...}, "attach": {...}, "by_agent": ["mac"],
  *                                "overridden": [], "accepted": "02:... 02:...* 02:...~"}}}},
- *    "mirrors": {"0": {...}}}
+ *    "mirrors": {"0": {...}},
+ *    "kept": {...}}
  *   1b5a3f02 {"pfs":{"0":{"vfs":{"2":{"config":{"vlan":7}}}}}}
  *
- * Accepted addresses are one text a VF, those of a grant with a star, those the guest chose with a
+ * "kept" is a record of the last change of many verbs (ctl/apply.h), if there was one. Accepted addresses are one text a VF, those of a grant with a star, those the guest chose with a
  * tilde. PFs are by slot, VFs by number, service ports by name, mirrors by slot; in versions 1 to 3
  * these were lists, and there was no journal. In 1 and 2 the addresses of a VF without
  * administrative MAC were chosen. A file of a newer version is refused.

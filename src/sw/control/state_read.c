@@ -333,6 +333,7 @@ int sw_state_load(struct sw *sw, struct err *e)
 	rc = state_parse(text, size, &root, &document, &end, e);
 	if (!rc) {
 		r.version = json_integer_value(json_object_get(root, "version"));
+		sw->kept = json_incref(json_object_get(root, "kept"));
 		rc = state_from_json(&r, root, e);
 	}
 	if (rc) {

@@ -56,6 +56,8 @@ int sw_svc_add(void *ctx, const struct svc_config *want, struct err *e)
 	rc = sw_id_take(sw, &svc->port.id, e);
 	if (!rc)
 		rc = sw_plug_svc(sw, pf, svc, e);
+	if (rc && sw_may_wait(sw, &svc->port, want->pf, want->name, rc, e))
+		rc = 0;
 	saved = rc ? NULL : sw_guests_save(pf, e);
 	if (saved) {
 		was = *pf;

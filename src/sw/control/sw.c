@@ -211,6 +211,7 @@ void sw_close(struct sw *sw)
 	}
 	veb_fibs_put(sw->fibs);
 	sw_state_forget(sw);
+	json_decref(sw->kept);
 	free(sw->run_dir);
 	free(sw->state);
 	free(sw);
@@ -237,4 +238,5 @@ const struct pf_ops sw_ops = {
 	.mirror_del = sw_mirror_del,
 	.mirror_get = sw_mirror_get,
 	.capture = sw_capture,
+	.batch = &sw_batch_ops,
 };

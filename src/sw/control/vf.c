@@ -258,8 +258,12 @@ int sw_vf_attach(void *ctx, const char *pf, unsigned int vf, const struct vf_att
 	if (rc)
 		return rc;
 	v->attach = attach;
+	if (sw_is_trial(sw))
+		return 0;
 	dp_port_pause(sw->opts.dp, p->vf_ports[vf].id);
 	rc = sw_plug_vf(sw, p, vf, e);
+	if (rc && sw_may_wait(sw, &p->vf_ports[vf], pf, "vf", rc, e))
+		rc = 0;
 	if (!rc)
 		rc = sw_commit(sw, e);
 	if (rc) {
@@ -368,6 +372,8 @@ int sw_vf_release(void *ctx, const char *pf, unsigned int vf, struct err *e)
 		return rc;
 	}
 	sw_mirrors_reap(sw);
+	if (sw_is_trial(sw))
+		return 0;
 	dp_rate_set(sw->opts.dp, p->vf_ports[vf].id, 0, 0);
 	dp_stats_reset(sw->opts.dp, p->vf_ports[vf].id);
 	return 0;

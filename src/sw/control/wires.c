@@ -128,6 +128,11 @@ static int dev_open(struct sw *sw, struct sw_pf *pf, struct port **out, struct e
 	rc = rc ?: links_dump(sock, &links) ? err_set(e, -EIO, "netdevs cannot be listed") : 0;
 	rc = rc ?: judge(sw, pf, sock, &links, e);
 	links_fini(&links);
+	if (!rc && sw_is_trial(sw))
+		return index_of(sock, pf->config.uplink_arg)
+			       ? 0
+			       : err_set(e, -ENODEV, "there is no netdev %s",
+					 pf->config.uplink_arg);
 	return rc
 		       ?: uplink_dev_open(sw->opts.parent, pf->config.uplink_arg, pf->config.force,
 					  dp_workers(sw->opts.dp), out, e);
@@ -159,10 +164,10 @@ int sw_plug_uplink(struct sw *sw, struct sw_pf *pf, struct err *e)
 	int rc;
 
 	if (pf->config.uplink == UPLINK_DPDK)
-		rc = uplink_dpdk_open(pf->config.uplink_arg, &edge, e);
+		rc = sw_is_trial(sw) ? 0 : uplink_dpdk_open(pf->config.uplink_arg, &edge, e);
 	else
 		rc = dev_open(sw, pf, &edge, e);
-	if (rc)
+	if (rc || sw_is_trial(sw))
 		return rc;
 	uplink_state(edge, &state);
 	snprintf(name, sizeof(name), "%s uplink", pf->config.name);

@@ -9,6 +9,7 @@
 #ifndef ANYVF_SW_PARENT_PARENT_H
 #define ANYVF_SW_PARENT_PARENT_H
 
+#include "base/decision.h"
 #include "sw/parent/child_sandbox.h"
 #include "sw/parent/netdev.h"
 
@@ -51,5 +52,7 @@ int parent_state_save(struct parent *p, const char *path, const char *text, size
 		      struct err *e);
 int parent_state_append(struct parent *p, const char *path, size_t size, const char *text,
 			size_t more, struct err *e);
+int parent_decide(struct parent *p, const char *path, const char *id, enum decision want,
+		  enum decision *is, struct err *e);
 
 #endif

@@ -349,6 +349,33 @@ int parent_state_append(struct parent *p, const char *path, size_t size, const c
 }
 
 /**
+ * parent_decide() - Decide about a change of this host, or hear what was decided
+ * @p:    the parent; NULL: with our own rights
+ * @path: the state file, beside which decisions are
+ * @id:   of the change
+ * @want: what to decide; NONE: only look
+ * @is:   gets what holds
+ * @e:    says why not
+ *
+ * Return: as decision_take().
+ * Context: control; blocks for the parent's answer.
+ */
+int parent_decide(struct parent *p, const char *path, const char *id, enum decision want,
+		  enum decision *is, struct err *e)
+{
+	struct request req = { .verb = VERB_DECIDE, .mtu = (uint16_t)want };
+	struct reply reply = { 0 };
+	int rc;
+
+	snprintf(req.name, sizeof(req.name), "%s", id);
+	rc = p ? parent_call(p, &req, &reply, NULL, e)
+	       : parent_decision(path, id, want, &reply.value, e);
+	if (!rc)
+		*is = (enum decision)reply.value;
+	return rc;
+}
+
+/**
  * parent_ready() - Say that the child stands: kept taps nobody claimed go
  * @p: the parent, or NULL without root: nothing is said
  * @e: says why not

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/decision.h"
 #include "sw/parent/parent_wire.h"
 
 #define BLANKS " ,\t"
@@ -147,6 +148,14 @@ static int judge_socket(const struct parent_rules *r, const struct request *q,
 	return 0;
 }
 
+static int judge_decide(const struct parent_rules *r, const struct request *q,
+			const struct parent_facts *f, struct err *e)
+{
+	return decision_id_is(q->name) && q->mtu <= DECISION_BACK
+		       ? 0
+		       : err_set(e, -EINVAL, "no decision");
+}
+
 static int judge_free(const struct parent_rules *r, const struct request *q,
 		      const struct parent_facts *f, struct err *e)
 {
@@ -177,6 +186,7 @@ static const struct row {
 	[VERB_STATE_NEW] = { .judge = judge_free },
 	[VERB_STATE_PUT] = { .judge = judge_free },
 	[VERB_STATE_MORE] = { .judge = judge_free },
+	[VERB_DECIDE] = { .name = true, .judge = judge_decide },
 };
 
 /* An absolute name of a file in a directory, without detours. */

@@ -2,6 +2,7 @@
 /* The verbs of the root parent: what is there is looked at, the rules judge, then it is done. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <net/if.h>
 
 #include "base/file.h"
@@ -15,6 +16,29 @@ static int state_open(const char *path, int flags, int *fd, struct err *e)
 {
 	*fd = open(path, flags | O_CLOEXEC);
 	return *fd < 0 ? err_errno(e, "%s", path) : 0;
+}
+
+/**
+ * parent_decision() - Decide about a change, beside the state file
+ * @state: name of that
+ * @id:    of the change
+ * @want:  what to decide; NONE: only look
+ * @out:   gets enum decision
+ * @e:     error text
+ *
+ * Return: as decision_take(). Context: who may write there.
+ */
+int parent_decision(const char *state, const char *id, enum decision want, uint64_t *out,
+		    struct err *e)
+{
+	enum decision is = DECISION_NONE;
+	char dir[PATH_MAX];
+	int rc;
+
+	decision_dir(state, dir);
+	rc = decision_take(dir, id, want, &is, e);
+	*out = is;
+	return rc;
 }
 
 static int serve_born(const char *pid, uint64_t *out, struct err *e)
@@ -69,6 +93,8 @@ static int serve_judged(struct parent_store *s, const struct request *q,
 		return file_put(o->state, e);
 	case VERB_STATE_MORE:
 		return state_open(o->state, O_WRONLY, fd, e);
+	case VERB_DECIDE:
+		return parent_decision(o->state, q->name, (enum decision)q->mtu, &reply->value, e);
 	case VERB_BEAT:
 	case VERB_N:
 		break;

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 
+#include "base/decision.h"
 #include "sw/parent/netdev.h"
 #include "sw/parent/parent.h"
 
@@ -34,6 +35,7 @@ enum parent_verb {
 	VERB_STATE_NEW,	 /* a file for the next one */
 	VERB_STATE_PUT,	 /* which takes its place */
 	VERB_STATE_MORE, /* the state file, to be written to */
+	VERB_DECIDE,	 /* name: of a decision beside the state file; mtu: enum decision */
 	VERB_N
 };
 
@@ -50,7 +52,7 @@ struct request {
 
 struct reply {
 	int32_t rc;
-	uint64_t value;	     /* of VERB_NETNS_BORN */
+	uint64_t value;	     /* of VERB_NETNS_BORN and VERB_DECIDE */
 	struct tap_place at; /* of VERB_TAP_WHERE, as is the next */
 	struct netdev_state state;
 	struct err err;
@@ -86,6 +88,9 @@ struct parent_store {
 struct parent_facts;
 int parent_serve(struct parent_store *s, const struct request *q, struct reply *reply, int *fd,
 		 struct err *e);
+
+int parent_decision(const char *state, const char *id, enum decision want, uint64_t *out,
+		    struct err *e);
 
 /* parent_taps.c */
 void parent_taps_load(struct parent_store *s);

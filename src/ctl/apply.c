@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl/apply.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "ctl/host.h"
+
+#define BOOT_ID "/proc/sys/kernel/random/boot_id" /* not seen by every daemon */
+
+static int no_memory(struct err *e)
+{
+	return err_set(e, -ENOMEM, "out of memory");
+}
+
+static const json_t *kept_of(const struct pf_ops *ops, void *ctx)
+{
+	return ops->batch ? ops->batch->kept(ctx) : NULL;
+}
+
+static const json_t *pending_of(const struct pf_ops *ops, void *ctx)
+{
+	return json_object_get(kept_of(ops, ctx), "pending");
+}
+
+static const char *id_of(const json_t *record)
+{
+	return json_string_value(json_object_get(record, "id")) ?: "";
+}
+
+/* Of a clock that nobody sets, and that goes on while the machine sleeps. */
+static uint64_t boot_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void boot_id(char out[40])
+{
+	auto_free char *text = NULL;
+
+	*out = '\0';
+	if (!file_read(BOOT_ID, 4096, &text, NULL, NULL))
+		snprintf(out, 40, "%.*s", (int)strcspn(text, "\n"), text);
+}
+
+/* Milliseconds until @pending is taken back; 0: that is due, as it is after another boot. */
+static uint64_t left_ms(const json_t *pending)
+{
+	uint64_t span = (uint64_t)json_integer_value(json_object_get(pending, "seconds")) * 1000;
+	uint64_t begun = (uint64_t)json_integer_value(json_object_get(pending, "begun_ms"));
+	const char *boot = json_string_value(json_object_get(pending, "boot")) ?: "";
+	uint64_t now = boot_ms();
+	char here[40];
+
+	boot_id(here);
+	if (strcmp(boot, here) || now < begun || now - begun >= span)
+		return 0;
+	return span - (now - begun);
+}
+
+/**
+ * apply_may_change() - May somebody else change what a daemon has?
+ * @ops: verbs
+ * @ctx: theirs
+ * @e:   names the apply that waits
+ *
+ * Going back leads to exactly what was there, so until it is decided nothing else changes.
+ *
+ * Return: 0 or -EBUSY. Context: control.
+ */
+int apply_may_change(const struct pf_ops *ops, void *ctx, struct err *e)
+{
+	const json_t *pending = pending_of(ops, ctx);
+
+	if (!pending)
+		return 0;
+	return err_set(e, -EBUSY,
+		       "apply %s waits for its confirmation for another %llu s: anyvf confirm or "
+		       "anyvf revert first",
+		       id_of(pending), (unsigned long long)(left_ms(pending) + 999) / 1000);
+}
+
+/**
+ * apply_get() - What a daemon has, for a client that compares
+ * @ops: verbs
+ * @ctx: theirs
+ * @out: gets {"pfs", "mirrors", "leased", "pending"?: {"id", "seconds"}, "last"?: {"id", "at"}}
+ * @e:   error text
+ *
+ * Return: 0, -ENOMEM, or as the verbs. Context: control.
+ */
+int apply_get(const struct pf_ops *ops, void *ctx, json_t **out, struct err *e)
+{
+	auto_of(json_decref) json_t *got = NULL;
+	const json_t *kept = kept_of(ops, ctx), *pending = pending_of(ops, ctx);
+	const json_t *last = json_object_get(kept, "last");
+	int rc = host_get(ops, ctx, &got, e);
+
+	if (rc)
+		return rc;
+	if ((pending &&
+	     json_object_set_new(got, "pending",
+				 json_pack("{s:s, s:I}", "id", id_of(pending), "seconds",
+					   (json_int_t)(left_ms(pending) + 999) / 1000))) ||
+	    (last && json_object_set_new(got, "last",
+					 json_pack("{s:s, s:O?}", "id", id_of(last), "at",
+						   json_object_get(last, "at")))))
+		return no_memory(e);
+	*out = take(got);
+	return 0;
+}
+
+/* ---- back ---- */
+
+/* What is in both states is compared by words, so a copy is cut. */
+static int become(const struct pf_ops *ops, void *ctx, const json_t *want, bool force, bool must,
+		  struct err *e)
+{
+	auto_of(json_decref) json_t *is = NULL, *to = json_deep_copy(want);
+	struct host_become b = { .ops = ops, .ctx = ctx, .force = force, .must = must };
+	int rc = to ? host_get(ops, ctx, &is, e) : no_memory(e);
+
+	if (rc)
+		return rc;
+	host_align(is, to, force, NULL);
+	b.is = is;
+	b.want = to;
+	return host_become(&b, e);
+}
+
+/* To what @record says was there; what is refused on the way is in the log, and is done later. */
+static void go_back(const struct pf_ops *ops, void *ctx, const json_t *record)
+{
+	const json_t *own = json_object_get(record, "own"), *name;
+	struct err e = { 0 };
+	size_t i;
+
+	ops->batch->begin(ctx, own);
+	if (become(ops, ctx, json_object_get(record, "before"),
+		   json_is_true(json_object_get(record, "force")), true, &e))
+		log_err("a change is not taken back", "id=%s error=\"%s\"", id_of(record), e.msg);
+	json_array_foreach (json_object_get(record, "adopted"), i, name) {
+		struct err why = { 0 };
+		int rc = ops->pf_del(ctx, json_string_value(name) ?: "", false, &why);
+
+		if (rc && rc != -ENODEV)
+			log_err("a PF is still served", "pf=%s error=\"%s\"",
+				json_string_value(name) ?: "", why.msg);
+	}
+	ops->batch->end(ctx, own);
+}
+
+/* ---- begin ---- */
+
+static json_t *record_new(const struct pf_ops *ops, void *ctx, const struct apply_ask *ask,
+			  const json_t *is, const json_t *adopted)
+{
+	char boot[40];
+
+	boot_id(boot);
+	return json_pack("{s:s, s:I, s:b, s:I, s:s, s:I, s:b, s:{s:O, s:O}, s:o, s:O}", "id",
+			 ask->id, "at", (json_int_t)time(NULL), "force", (int)ask->force, "seconds",
+			 (json_int_t)ask->seconds, "boot", boot, "begun_ms", (json_int_t)boot_ms(),
+			 "doing", 1, "before", "pfs", json_object_get(is, "pfs"), "mirrors",
+			 json_object_get(is, "mirrors"), "own", ops->batch->own(ctx), "adopted",
+			 adopted);
+}
+
+/* Keeps @pending (NULL: none) beside what else is kept, or @last and @back in its place. */
+static int keep(const struct pf_ops *ops, void *ctx, const json_t *pending, const json_t *last,
+		const char *back, struct err *e)
+{
+	const json_t *now = kept_of(ops, ctx);
+	auto_of(json_decref) json_t *next = json_object();
+	const json_t *was_back = json_object_get(now, "back");
+	int rc = next ? 0 : -ENOMEM;
+
+	last = last ?: json_object_get(now, "last");
+	if (!rc && pending)
+		rc = json_object_set(next, "pending", (json_t *)(uintptr_t)pending);
+	if (!rc && last)
+		rc = json_object_set(next, "last", (json_t *)(uintptr_t)last);
+	if (!rc && back)
+		rc = json_object_set_new(next, "back", json_string(back));
+	else if (!rc && was_back)
+		rc = json_object_set(next, "back", (json_t *)(uintptr_t)was_back);
+	return rc ? no_memory(e) : ops->batch->keep(ctx, next, e);
+}
+
+/* PFs of NICs that are not served yet: what they are by now has to be known before. */
+static json_t *to_adopt(const struct pf_ops *ops, const json_t *is, const json_t *want)
+{
+	auto_of(json_decref) json_t *list = json_array();
+	const char *name;
+	json_t *pf;
+
+	json_object_foreach (json_object_get(want, "pfs"), name, pf)
+		if (!strcmp(ops->kind, "hw") &&
+		    !json_object_get(json_object_get(is, "pfs"), name) &&
+		    json_array_append_new(list, json_string(name)))
+			return NULL;
+	return take(list);
+}
+
+static int adopt(const struct pf_ops *ops, void *ctx, const json_t *names, struct err *e)
+{
+	struct pf_config c;
+	const json_t *name;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach (names, i, name) {
+		pf_config_default(&c);
+		rc = rc ?: field_parse(&pf_fields[PF_FIELD_NAME], &c, json_string_value(name), e);
+		rc = rc ?: ops->pf_add(ctx, &c, 0, e);
+	}
+	return rc;
+}
+
+/* On a copy, where nothing is opened, saved or sent. */
+static int judge(const struct pf_ops *ops, void *ctx, const json_t *want, bool force, struct err *e)
+{
+	void *copy = ops->batch->trial(ctx);
+	auto_of(json_decref) json_t *is = NULL, *adopted = NULL;
+	int rc = copy ? host_get(ops, copy, &is, e) : no_memory(e);
+
+	if (!rc && !(adopted = to_adopt(ops, is, want)))
+		rc = no_memory(e);
+	rc = rc ?: adopt(ops, copy, adopted, e);
+	rc = rc ?: become(ops, copy, want, force, false, e);
+	ops->batch->trial_end(copy);
+	return rc;
+}
+
+/* The record of what is there once what is to be adopted is, kept as what is being done. */
+static int prepare(const struct pf_ops *ops, void *ctx, const struct apply_ask *ask,
+		   const json_t *is, const json_t *want, json_t **record, struct err *e)
+{
+	auto_of(json_decref) json_t *adopted = to_adopt(ops, is, want), *all = NULL, *first = NULL;
+	int rc;
+
+	first = adopted ? record_new(ops, ctx, ask, is, adopted) : NULL;
+	rc = first ? keep(ops, ctx, first, NULL, NULL, e) : no_memory(e);
+	if (rc || !json_array_size(adopted)) {
+		*record = rc ? NULL : take(first);
+		return rc;
+	}
+	*record = json_incref(first);
+	rc = adopt(ops, ctx, adopted, e) ?: host_get(ops, ctx, &all, e);
+	if (rc)
+		return rc;
+	if (json_object_set_new(first, "before",
+				json_pack("{s:O, s:O}", "pfs", json_object_get(all, "pfs"),
+					  "mirrors", json_object_get(all, "mirrors"))))
+		return no_memory(e);
+	return keep(ops, ctx, first, NULL, NULL, e);
+}
+
+/* NICs that the change which is gone back from had adopted are as they were: they are let go. */
+static int let_go(const struct pf_ops *ops, void *ctx, const json_t *names, struct err *e)
+{
+	const json_t *name;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach (names, i, name)
+		rc = rc ?: ops->pf_del(ctx, json_string_value(name) ?: "", false, e);
+	return rc;
+}
+
+static int execute(const struct pf_ops *ops, void *ctx, const struct apply_ask *ask,
+		   const json_t *is, const json_t *want, struct err *e)
+{
+	const json_t *last = json_object_get(kept_of(ops, ctx), "last");
+	auto_of(json_decref) json_t *record = NULL, *done = NULL, *leave = NULL;
+	struct err later = { 0 };
+	int rc;
+
+	if (*ask->last)
+		leave = json_incref(json_object_get(last, "adopted"));
+	rc = prepare(ops, ctx, ask, is, want, &record, e);
+	if (!rc) {
+		ops->batch->begin(ctx, NULL);
+		rc = become(ops, ctx, want, ask->force, false, e);
+		rc = rc ?: let_go(ops, ctx, leave, e);
+		ops->batch->end(ctx, NULL);
+		done = json_copy(record);
+		json_object_del(done, "doing");
+		json_object_set_new(done, "begun_ms", json_integer((json_int_t)boot_ms()));
+		rc = rc ?: done ? keep(ops, ctx, done, NULL, NULL, e) : no_memory(e);
+	}
+	if (!rc || !record)
+		return rc;
+	go_back(ops, ctx, record);
+	if (keep(ops, ctx, NULL, NULL, ask->id, &later)) /* it is tried again */
+		log_err("the state file does not say that a change was taken back",
+			"id=%s error=\"%s\"", ask->id, later.msg);
+	return rc;
+}
+
+static int expect(const json_t *is, const char *hash, struct err *e)
+{
+	auto_of(json_decref) json_t *part = json_copy((json_t *)(uintptr_t)is);
+	char here[HOST_HASH_LEN];
+
+	json_object_del(part, "leased");
+	host_hash(part, here);
+	return !*hash || !strcmp(here, hash)
+		       ? 0
+		       : err_set(e, -ESTALE, "somebody has changed something meanwhile");
+}
+
+/* What is wanted: a client's word, or what was there before the last change. */
+static int wanted(const struct pf_ops *ops, void *ctx, const struct apply_ask *ask, json_t **out,
+		  struct err *e)
+{
+	const json_t *last = json_object_get(kept_of(ops, ctx), "last");
+	auto_of(json_decref) json_t *root = NULL;
+
+	if (*ask->last) {
+		if (strcmp(id_of(last), ask->last))
+			return err_set(e, -ENOENT, "%s is not the last that was applied",
+				       ask->last);
+		*out = json_deep_copy(json_object_get(last, "before"));
+		return *out ? 0 : no_memory(e);
+	}
+	if (!ask->host || json_object_get(ask->host, "anyvf"))
+		return err_set(e, -EINVAL, "host is missing, or is no part of one");
+	root = json_copy(ask->host);
+	if (!root || json_object_set_new(root, "anyvf", json_integer(HOST_VERSION)))
+		return no_memory(e);
+	return host_read(root, out, e);
+}
+
+static bool kinds_fit(const struct pf_ops *ops, const json_t *want)
+{
+	const char *name;
+	json_t *pf;
+
+	json_object_foreach (json_object_get(want, "pfs"), name, pf)
+		if (!strcmp(ops->kind, "hw") != !!json_object_get(pf, "kind"))
+			return false;
+	return true;
+}
+
+/**
+ * apply_begin() - Make of what a daemon has what is asked for, as one change that waits
+ * @ops: verbs
+ * @ctx: theirs
+ * @ask: what, and until when it is taken back unless it was kept
+ * @e:   says what was refused
+ *
+ * Judged on a copy first. With @ask->dry that is all.
+ *
+ * Return: 0; -EBUSY: another one waits; -ESTALE: what is there is not what was thought; -EINVAL,
+ * or as the verb that refused, or the state file: then all is as it was.
+ * Context: control; as long as the verbs take.
+ */
+int apply_begin(const struct pf_ops *ops, void *ctx, const struct apply_ask *ask, struct err *e)
+{
+	auto_of(json_decref) json_t *is = NULL, *want = NULL;
+	int rc;
+
+	if (!ops->batch)
+		return err_set(e, -EOPNOTSUPP, "a daemon of kind %s applies no file", ops->kind);
+	if (!decision_id_is(ask->id) || !ask->seconds || ask->seconds > APPLY_SECONDS_MAX)
+		return err_set(e, -EINVAL, "id or seconds (1 to %u) is none", APPLY_SECONDS_MAX);
+	rc = apply_may_change(ops, ctx, e);
+	rc = rc ?: wanted(ops, ctx, ask, &want, e);
+	if (!rc && !kinds_fit(ops, want))
+		rc = err_set(e, -EINVAL, "a PF of another kind");
+	rc = rc ?: host_get(ops, ctx, &is, e);
+	rc = rc ?: expect(is, ask->is, e);
+	if (!rc && !*ask->last)
+		rc = judge(ops, ctx, want, ask->force, e);
+	if (rc || ask->dry)
+		return rc;
+	return execute(ops, ctx, ask, is, want, e);
+}
+
+/* ---- end ---- */
+
+/* What was decided is so: it is kept, or gone back from. */
+static int obey(const struct pf_ops *ops, void *ctx, bool kept, struct err *e)
+{
+	static const char *const passing[] = { "seconds", "boot", "begun_ms", "doing", NULL };
+	auto_of(json_decref) json_t *pending = json_copy((json_t *)(uintptr_t)pending_of(ops, ctx));
+	char id[DECISION_ID_LEN + 1];
+	int rc;
+
+	if (!pending)
+		return no_memory(e);
+	snprintf(id, sizeof(id), "%s", id_of(pending));
+	if (!kept) {
+		go_back(ops, ctx, pending);
+		rc = keep(ops, ctx, NULL, NULL, id, e);
+		log_info("a change is taken back", "id=%s", id);
+		return rc;
+	}
+	for (const char *const *p = passing; *p; p++)
+		json_object_del(pending, *p);
+	rc = keep(ops, ctx, NULL, pending, NULL, e);
+	if (!rc)
+		log_info("a change is kept", "id=%s", id);
+	return rc;
+}
+
+/**
+ * apply_end() - Decide about an apply, if nobody has, and do as was decided
+ * @ops:  verbs
+ * @ctx:  theirs
+ * @id:   which
+ * @keep: what to decide
+ * @out:  gets {"kept": what was decided}
+ * @e:    error text
+ *
+ * Return: 0; -ENOENT: there is none of that name; or the errno of decision or state file: it waits
+ * on. Context: control; as long as the verbs take.
+ */
+int apply_end(const struct pf_ops *ops, void *ctx, const char *id, bool keep, json_t **out,
+	      struct err *e)
+{
+	const json_t *kept = kept_of(ops, ctx), *pending = pending_of(ops, ctx);
+	const char *back = json_string_value(json_object_get(kept, "back")) ?: "";
+	enum decision is = DECISION_NONE;
+	int rc = 0;
+
+	if (!strcmp(id_of(pending), id) && *id) {
+		rc = ops->batch->decide(ctx, id, keep ? DECISION_KEEP : DECISION_BACK, &is, e);
+		/* Who ended on the way has told nobody that all was done. */
+		if (!rc && is == DECISION_KEEP && json_object_get(pending, "doing"))
+			rc = err_set(e, -EIO, "%s was not done", id);
+		rc = rc ?: obey(ops, ctx, is == DECISION_KEEP, e);
+	} else if (!strcmp(id_of(json_object_get(kept, "last")), id) && *id) {
+		is = DECISION_KEEP;
+	} else if (strcmp(back, id) || !*id) {
+		return err_set(e, -ENOENT, "there is no apply \"%.64s\"", id);
+	}
+	if (!rc)
+		*out = json_pack("{s:b}", "kept", is == DECISION_KEEP);
+	return rc;
+}
+
+/**
+ * apply_is_due() - When is a daemon to look after what waits?
+ * @ops:     verbs
+ * @ctx:     theirs
+ * @wait_ms: gets in how long
+ *
+ * Return: false: nothing waits. Context: control.
+ */
+bool apply_is_due(const struct pf_ops *ops, void *ctx, uint32_t *wait_ms)
+{
+	const json_t *pending = pending_of(ops, ctx);
+
+	if (pending)
+		*wait_ms = (uint32_t)left_ms(pending) + 1;
+	return pending;
+}
+
+/**
+ * apply_settle() - Its time has come: take back what waits, unless somebody has kept it
+ * @ops: verbs
+ * @ctx: theirs
+ * @e:   error text; then it waits on
+ *
+ * Return: 0, or as apply_end(). Context: control.
+ */
+int apply_settle(const struct pf_ops *ops, void *ctx, struct err *e)
+{
+	auto_of(json_decref) json_t *told = NULL;
+	const json_t *pending = pending_of(ops, ctx);
+	char id[DECISION_ID_LEN + 1];
+
+	snprintf(id, sizeof(id), "%s", id_of(pending));
+	return pending ? apply_end(ops, ctx, id, false, &told, e) : 0;
+}
+
+/**
+ * apply_start() - Of a daemon that starts: do as was decided meanwhile
+ * @ops: verbs
+ * @ctx: theirs
+ *
+ * What was not done to its end, or began in another boot, is taken back.
+ *
+ * Context: control.
+ */
+void apply_start(const struct pf_ops *ops, void *ctx)
+{
+	const json_t *pending = pending_of(ops, ctx);
+	enum decision is = DECISION_NONE;
+	struct err e = { 0 };
+	int rc;
+
+	if (!pending)
+		return;
+	rc = ops->batch->decide(ctx, id_of(pending), DECISION_NONE, &is, &e);
+	if (!rc && (is || json_object_get(pending, "doing") || !left_ms(pending)))
+		rc = apply_settle(ops, ctx, &e);
+	if (rc)
+		log_err("a change that waits cannot be decided", "id=%s error=\"%s\"",
+			id_of(pending_of(ops, ctx)), e.msg);
+}

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`anyvf apply` where NICs are: two daemons, one change. In the lab's host (tests/lab), on netdevsim."""
+import json
+import os
+import random
+
+import pytest
+
+from hwlab import hw, netdevsim  # noqa: F401
+
+N_VFS = 4
+KILLS = int(os.environ.get('ANYVF_APPLY_KILLS', 6))
+DAEMONS = {'swd': ('anyvf-swd', '--cores', '0'), 'hwd': ('anyvf-hwd',)}
+
+
+class Both:
+    """Both daemons, a software PF and a netdevsim that nobody serves yet."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        lab.run('mkdir', '-p', '/var/lib/anyvf', '/run/anyvf')
+        self.dev = netdevsim(lab, vfs=N_VFS)
+        for name in DAEMONS:
+            self.start(name)
+        self.anyvf('pf', 'add', 'p1', 'numvfs', N_VFS)
+
+    def start(self, name):
+        self.lab.start(name, *DAEMONS[name])
+        self.lab.run('sh', '-c', '''for i in $(seq 300); do [ -S /run/anyvf/$0.sock ] && anyvf export > /dev/null 2>&1 && exit; sleep 0.1; done
+            anyvf export; cat /run/lab/out/*''', name)
+
+    def anyvf(self, *words, code=0):
+        done = self.lab.run('anyvf', *words, check=False)
+        assert done.code == code, (words, done)
+        return done
+
+    def export(self):
+        return json.loads(self.anyvf('export').out)
+
+    def kernel(self):
+        return self.lab.run('ip', '-j', 'link', 'show', self.dev).out
+
+    def file(self, doc):
+        (self.lab.directory / 'doc.json').write_text(json.dumps(doc))
+        self.lab.run('sh', '-c', f'cat > /tmp/doc.json <<"END"\n{json.dumps(doc)}\nEND')
+        return '/tmp/doc.json'
+
+    def apply(self, doc, *words, code=0):
+        return self.anyvf('apply', self.file(doc), *words, code=code)
+
+
+@pytest.fixture(scope='module')
+def both(hw):  # noqa: F811
+    return Both(hw)
+
+
+def words(rng):
+    """A file that is other each time, for both."""
+    vfs = {str(vf): {'vlan': rng.randrange(1, 4000), 'mac': f'02:00:00:00:{rng.randrange(256):02x}:{vf:02x}', 'max_tx_rate': rng.randrange(1, 1000),
+                     'trust': True} for vf in range(N_VFS) if rng.random() < .8}
+    return vfs
+
+
+def state(rng, dev):
+    return {'anyvf': 1, 'pfs': {'p1': {'numvfs': N_VFS, 'vfs': words(rng)}, dev: {'kind': 'hw', 'numvfs': N_VFS, 'vfs': words(rng)}}}
+
+
+def test_a_nic_that_nobody_served_is_as_it_was_when_that_is_taken_back(both):
+    both.lab.run('ip', 'link', 'set', both.dev, 'vf', 1, 'vlan', 77)
+    kernel, before = both.kernel(), both.export()
+    doc = state(random.Random(1), both.dev)
+    dry = both.apply(doc, '-n', code=2).out
+    assert both.kernel() == kernel and both.export() == before
+    assert both.apply(doc, '--confirm', 60).out == dry
+    assert both.kernel() != kernel
+    assert 'waits for its confirmation' in both.anyvf('link', 'set', both.dev, 'vf', 0, 'vlan', 8, code=2).err
+    assert 'waits for its confirmation' in both.anyvf('vf', 'set', 'p1', 0, 'vlan', 8, code=1).err
+    both.anyvf('revert')
+    assert both.kernel() == kernel and both.export() == before
+    both.apply(doc)
+    assert both.anyvf('diff', '/tmp/doc.json').out == ''
+    assert both.anyvf('revert') and both.kernel() == kernel and both.export() == before
+    both.apply(doc)
+
+
+def test_what_one_daemon_refuses_the_other_has_not_done(both):
+    before = both.export(), both.kernel()
+    doc = state(random.Random(2), both.dev)
+    doc['pfs'][both.dev]['vfs']['1'] = {'attach': {'kind': 'netdev', 'netns': 'nowhere'}}
+    assert 'nowhere' in both.apply(doc, code=1).err
+    assert 'nowhere' in both.apply(doc, '-n', code=1).err
+    doc['pfs'][both.dev]['vfs']['1'] = {'isolated': True}
+    assert 'isolated' in both.apply(doc, code=1).err
+    del doc['pfs'][both.dev]['vfs']['1']
+    doc['pfs']['p1']['uplink'], doc['pfs']['p1']['uplink_arg'] = 'dev', 'nowhere'
+    assert 'nowhere' in both.apply(doc, code=1).err
+    assert (both.export(), both.kernel()) == before
