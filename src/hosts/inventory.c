@@ -26,6 +26,14 @@ static const struct rfield pf_rows[] = {
 	{ "numvfs", J_INT, R_CREATE | R_NEED, .min = 0, .max = PLACE_MAX_VFS },
 	{ "pci_slots", J_LIST, R_CREATE, "[]" },
 	{ "busy", J_LIST, R_CREATE, "[]" },
+	/* "hw": a NIC's; a kind that is not known here suits no port. */
+	{ "kind", J_STR, R_CREATE, "\"sw\"", .max = 16 },
+	/* Of NICs alone; texts are what a binding's profile has. */
+	{ "driver", J_STR, R_CREATE, "\"\"", .max = 64 },
+	{ "pci_slot", J_STR, R_CREATE, "\"\"", .max = 32 },
+	{ "mac", J_STR, R_CREATE, "\"\"", .max = 32 },
+	{ "pci_vendor_info", J_STR, R_CREATE, "\"\"", .max = 16 },
+	{ "vf_pci_vendor_info", J_STR, R_CREATE, "\"\"", .max = 16 },
 	{ NULL },
 };
 static const struct rfield host_rows[] = {

@@ -19,10 +19,11 @@ static bool vf_is_taken(const struct place_pf *pf, unsigned int vf)
 /**
  * place_pf_take() - Mark a VF as not free
  * @pf: PF whose map is changed
- * @vf: VF number; numbers the map cannot hold are ignored, as no VF has them
+ * @vf: VF number, or PLACE_WHOLE; numbers the map cannot hold are ignored, as no VF has them
  */
 void place_pf_take(struct place_pf *pf, unsigned int vf)
 {
+	pf->whole_taken |= vf == PLACE_WHOLE;
 	if (vf < PLACE_MAX_VFS)
 		pf->taken[vf / 64] |= 1ULL << (vf % 64);
 }
@@ -47,56 +48,119 @@ static bool holds(const json_t *strings, const char *text)
 	return false;
 }
 
-/* The VF at a PCI address, or the lowest free one; -1 when it is taken or there is none. */
-static int vf_of(const struct place_pf *pf, const char *pci_slot)
+static bool is_asked(const char *pci_slot, const char *is)
 {
+	return !pci_slot || (is && !strcmp(pci_slot, is));
+}
+
+/* The NIC's own function is nobody's while it has VFs, as these would go. */
+static int whole_of(const struct place_pf *pf, const char *pci_slot)
+{
+	return pf->pci_slot && !pf->numvfs && !pf->whole_taken && is_asked(pci_slot, pf->pci_slot)
+		       ? (int)PLACE_WHOLE
+		       : -1;
+}
+
+/* The VF at a PCI address, or the lowest free one; -1 when it is taken or there is none. */
+static int vf_of(const struct place_pf *pf, const struct place_port *port)
+{
+	if (port->vnic == PLACE_PHYSICAL)
+		return whole_of(pf, port->pci_slot);
 	for (unsigned int vf = 0; vf < MIN(pf->numvfs, PLACE_MAX_VFS); vf++) {
 		const char *slot = json_string_value(json_array_get(pf->pci_slots, vf));
 
-		if (!vf_is_taken(pf, vf) && (!pci_slot || (slot && !strcmp(slot, pci_slot))))
+		if (!vf_is_taken(pf, vf) && is_asked(port->pci_slot, slot))
 			return (int)vf;
 	}
 	return -1;
 }
 
-/*
- * Of the PFs that serve the physical network, the network's own wins, as its DHCP is there; then
- * the one with fewest other physical networks, then the one with most free VFs, so that a PF others
- * may need stays free for them.
- */
-static int pick_pf(const struct place_pf *pfs, unsigned int n_pfs, const struct place_port *port,
-		   const char *home, const struct place_pf **out, struct err *e)
+static bool suits(const struct place_pf *pf, const struct place_port *port)
 {
-	const struct place_pf *best = NULL, *full = NULL;
-
-	for (unsigned int i = 0; i < n_pfs; i++) {
-		const struct place_pf *p = &pfs[i];
-		size_t nets = json_array_size(p->physnets);
-
-		if (!holds(p->physnets, port->physnet))
-			continue;
-		full = p;
-		if (vf_of(p, port->pci_slot) < 0)
-			continue;
-		if (home && !strcmp(p->name, home)) {
-			*out = p;
-			return 0;
-		}
-		if (!best || nets < json_array_size(best->physnets) ||
-		    (nets == json_array_size(best->physnets) && free_vfs(p) > free_vfs(best)))
-			best = p;
+	switch (port->vnic) {
+	case PLACE_DIRECT:
+		return pf->kind != PLACE_OTHER;
+	case PLACE_NORMAL:
+		return pf->kind == PLACE_SW;
+	case PLACE_MACVTAP:
+	case PLACE_PHYSICAL:
+		break;
 	}
-	if (best) {
-		*out = best;
-		return 0;
-	}
+	return pf->kind == PLACE_HW;
+}
+
+/* Of two PFs that can serve a port. */
+static bool is_better(const struct place_pf *a, const struct place_pf *b)
+{
+	size_t nets = json_array_size(a->physnets), others = json_array_size(b->physnets);
+
+	if (a->kind != b->kind)
+		return a->kind == PLACE_HW;
+	return nets < others || (nets == others && free_vfs(a) > free_vfs(b));
+}
+
+/* Why no PF of the physical network can serve a port. */
+static int refuse(const struct place_port *port, const struct place_pf *unfit,
+		  const struct place_pf *full, struct err *e)
+{
+	static const char *const needs[] = { [PLACE_DIRECT] = "direct",
+					     [PLACE_NORMAL] = "normal",
+					     [PLACE_MACVTAP] = "macvtap",
+					     [PLACE_PHYSICAL] = "direct-physical" };
+	static const char *const kinds[] = { [PLACE_SW] = "no NIC's",
+					     [PLACE_HW] = "a NIC's",
+					     [PLACE_OTHER] = "of an unknown kind" };
+
+	if (!full && unfit)
+		return err_set(e, -ENXIO, "PF %s (%s) is %s: vnic type %s is not there",
+			       unfit->name, port->physnet, kinds[unfit->kind], needs[port->vnic]);
 	if (!full)
 		return err_set(e, -ENXIO, "no PF serves physical network %s", port->physnet);
+	if (port->vnic == PLACE_PHYSICAL)
+		return err_set(e, -ENOSPC, "PF %s (%s) %s", full->name, port->physnet,
+			       full->numvfs ? "has VFs, so it cannot be given away as a whole"
+			       : full->whole_taken ? "is in use as a whole"
+						   : "is not at the PCI address asked for");
 	if (port->pci_slot)
 		return err_set(e, -ENOSPC, "the VF at %s of PF %s (%s) is not free or not there",
 			       port->pci_slot, full->name, port->physnet);
 	return err_set(e, -ENOSPC, "PF %s (%s) has no free VF: %u of %u in use", full->name,
 		       port->physnet, full->numvfs - free_vfs(full), full->numvfs);
+}
+
+/*
+ * Of the PFs that serve the physical network, the network's own wins, as its DHCP is there; then a
+ * NIC's before one of software, then the one with fewest other physical networks, then the one with
+ * most free VFs, so that a PF others may need stays free for them.
+ */
+static int pick_pf(const struct place_pf *pfs, unsigned int n_pfs, const struct place_port *port,
+		   const char *home, const struct place_pf **out, struct err *e)
+{
+	const struct place_pf *best = NULL, *full = NULL, *unfit = NULL;
+
+	for (unsigned int i = 0; i < n_pfs; i++) {
+		const struct place_pf *p = &pfs[i];
+
+		if (!holds(p->physnets, port->physnet))
+			continue;
+		if (!suits(p, port)) {
+			unfit = p;
+			continue;
+		}
+		full = p;
+		if (vf_of(p, port) < 0)
+			continue;
+		if (home && !strcmp(p->name, home)) {
+			*out = p;
+			return 0;
+		}
+		if (!best || is_better(p, best))
+			best = p;
+	}
+	if (!best)
+		return refuse(port, unfit, full, e);
+	*out = best;
+	return 0;
 }
 
 /* The PF of a port's network: where its DHCP is, or is about to be by the first port of it. */
@@ -134,9 +198,11 @@ static int assign(const struct place_host *host, const struct place_port *ports,
 		rc = pick_pf(pfs, n_pfs, port, home, &p, e);
 		if (rc)
 			return rc;
-		vf = (unsigned int)vf_of(p, port->pci_slot);
+		vf = (unsigned int)vf_of(p, port);
 		vfs[n] = (struct place_vf){ p->name, vf,
-					    json_string_value(json_array_get(p->pci_slots, vf)) };
+					    vf == PLACE_WHOLE ? p->pci_slot
+							      : json_string_value(json_array_get(
+									p->pci_slots, vf)) };
 		place_pf_take(&pfs[p - pfs], vf);
 	}
 	return 0;

@@ -15,11 +15,21 @@
 #include "base/err.h"
 
 #define PLACE_MAX_VFS	256u
+#define PLACE_WHOLE	PLACE_MAX_VFS /* in the place of a VF's number: the PF's own function */
 #define PLACE_MAX_PORTS 32u /* of one server */
 #define PLACE_CPU_RATIO 16  /* virtual CPUs a host offers for each of its own, as Nova's default */
 
+enum place_kind {
+	PLACE_SW,    /* a software PF: vhost-user */
+	PLACE_HW,    /* a NIC's: VFIO, macvtap */
+	PLACE_OTHER, /* of a version to come */
+};
+
 struct place_pf {
 	const char *name;
+	enum place_kind kind;
+	const char *pci_slot;	 /* of a NIC's own function; NULL: not told */
+	bool whole_taken;	 /* that is leased */
 	const json_t *physnets;	 /* strings: the physical networks the PF serves; borrowed */
 	const json_t *pci_slots; /* string i: the PCI address of VF i; borrowed, may be NULL */
 	unsigned int numvfs;
@@ -39,17 +49,26 @@ struct place_host {
 	json_t *homes; /* {network id: the PF its DHCP is on}; owned by the caller, may be NULL */
 };
 
+/* What a port is to have. */
+enum place_vnic {
+	PLACE_DIRECT,	/* a VF of whatever PF; a NIC's before another's */
+	PLACE_NORMAL,	/* one of a software PF */
+	PLACE_MACVTAP,	/* one of a NIC */
+	PLACE_PHYSICAL, /* a NIC's own function, that has no VFs */
+};
+
 /* One port the server needs a VF for. */
 struct place_port {
 	const char *physnet;  /* the physical network of its network */
 	const char *pci_slot; /* this VF and no other; NULL: any */
 	const char *network;  /* its id; NULL: of no matter */
+	enum place_vnic vnic;
 };
 
 /* What a port gets. Strings are the PF's. */
 struct place_vf {
 	const char *pf;
-	unsigned int vf;
+	unsigned int vf;      /* or PLACE_WHOLE */
 	const char *pci_slot; /* NULL: not known */
 };
 

@@ -10,6 +10,13 @@
 
 #define PFS_MAX 64 /* of one host that are looked at */
 
+static enum place_kind kind_of(const json_t *row)
+{
+	return doc_is(row, "kind", "hw")				    ? PLACE_HW
+	       : doc_is(row, "kind", "sw") || !json_object_get(row, "kind") ? PLACE_SW
+									    : PLACE_OTHER;
+}
+
 static void pf_take_busy(struct place_pf *pf, const json_t *busy)
 {
 	json_t *n;
@@ -44,10 +51,13 @@ unsigned int usage_pfs(struct call *c, const char *host, struct place_pf *pfs, u
 			break;
 		*pf = (struct place_pf){
 			.name = doc_str(row, "name"),
+			.kind = kind_of(row),
 			.physnets = json_object_get(row, "physical_networks"),
 			.pci_slots = json_object_get(row, "pci_slots"),
 			.numvfs = (unsigned int)doc_int(row, "numvfs"),
 		};
+		if (pf->kind == PLACE_HW && *doc_str(row, "pci_slot"))
+			pf->pci_slot = doc_str(row, "pci_slot");
 		pf_take_busy(pf, json_object_get(row, "busy"));
 		it = call_list(c, "/vf/%s/%s/", host, pf->name);
 		while (cursor_step(&it))

@@ -258,6 +258,100 @@ def test_what_no_host_can_serve_is_binding_failed(cloud, attrs, host):
     assert wish(agent, 'port', port) is None
 
 
+NIC = {'name': 'eth1', 'physical_networks': ['physnet1'], 'numvfs': 2, 'pci_slots': ['0000:01:10.0', '0000:01:10.2'], 'busy': [], 'kind': 'hw',
+       'driver': 'igb', 'pci_slot': '0000:01:00.0', 'mac': '02:00:00:00:01:00', 'pci_vendor_info': '8086:10c9', 'vf_pci_vendor_info': '8086:10ca'}
+
+
+def nic_agent(cloud, *pfs):
+    """A host with NICs alone, or with others beside them."""
+    agent = cloud.agent('h1', auto=False)
+    agent.inventory = {**agent.inventory, 'pfs': list(pfs)}
+    agent.heartbeat()
+    return agent
+
+
+def bound(cloud, port):
+    """What an admin sees of a port's binding."""
+    port = cloud.show_port(port)
+    return port['binding:vif_type'], port['binding:vif_details'].get('pci_slot'), port['binding:profile']
+
+
+@pytest.mark.parametrize('vnic', ['direct', 'macvtap'])
+def test_a_port_on_a_nic_is_bound_as_sriovnicswitch_and_nova_do(cloud, vnic):
+    agent = nic_agent(cloud, NIC)
+    net = cloud.network(**{'provider:network_type': 'vlan', 'provider:physical_network': 'physnet1', 'provider:segmentation_id': 120})
+    made = cloud.port(net, **{'binding:vnic_type': vnic, 'binding:profile': {'trusted': 'true'}})
+    port = bind(cloud, made)
+    assert (port['binding:vif_type'], port['binding:profile']) == ('hw_veb', {
+        'trusted': 'true', 'pci_slot': '0000:01:10.0', 'pci_vendor_info': '8086:10ca', 'physical_network': 'physnet1'})
+    details = port['binding:vif_details']
+    assert {k: details[k] for k in ('port_filter', 'connectivity', 'vlan', 'pf', 'vf')} == {
+        'port_filter': False, 'connectivity': 'l2', 'vlan': '120', 'pf': 'eth1', 'vf': 0}
+    told = wish(agent, 'port', port)
+    assert (told['pf'], told['vf'], told['pci_slot'], told['vlan'], told['trust'], told['vnic_type']) == ('eth1', 0, '0000:01:10.0', 120, True, vnic)
+    # a client sends the profile back as it was told it, and has the same VF
+    again = change(cloud, 'port', port, **{'binding:profile': {**port['binding:profile'], 'note': 'x'}})
+    assert (again['binding:vif_type'], again['binding:profile']['pci_slot'], again['binding:profile']['note']) == ('hw_veb', '0000:01:10.0', 'x')
+    gone = change(cloud, 'port', port, **{'binding:host_id': ''})
+    assert (gone['binding:vif_type'], gone['binding:profile']) == ('unbound', {'trusted': 'true', 'note': 'x'})
+    assert wish(agent, 'port', port)['released'] and wish(agent, 'port', port)['pf'] == 'eth1'
+    agent.report('port', port['id'], generation=wish(agent, 'port', port)['generation'], status='RELEASED')
+    assert wish(agent, 'port', port) is None
+
+
+def test_a_whole_function_is_bound_while_it_has_no_vfs_and_its_mac_is_the_ports(cloud):
+    agent, net = nic_agent(cloud, NIC), flat(cloud)
+    port = cloud.port(net, **{'binding:vnic_type': 'direct-physical'})
+    assert bind(cloud, port)['binding:vif_type'] == 'binding_failed'
+    agent.inventory['pfs'] = [{**NIC, 'numvfs': 0, 'pci_slots': []}]
+    agent.heartbeat()
+    change(cloud, 'port', port, **{'binding:host_id': ''})
+    port = bind(cloud, port)
+    assert (port['binding:vif_type'], port['mac_address'], port['binding:profile']) == ('hostdev_physical', NIC['mac'], {
+        'pci_slot': '0000:01:00.0', 'pci_vendor_info': '8086:10c9', 'physical_network': 'physnet1', 'device_mac_address': NIC['mac']})
+    assert 'vf' not in port['binding:vif_details']
+    told = wish(agent, 'port', port)
+    assert (told['vf'], told['pci_slot'], told['mac']) == (256, '0000:01:00.0', NIC['mac'])
+    other = cloud.port(net, **{'binding:vnic_type': 'direct-physical'})
+    assert bind(cloud, other)['binding:vif_type'] == 'binding_failed'  # it is in use
+    assert wish(agent, 'network', {'id': net['id']}) is None  # who gave his PF away has no DHCP on it
+    gone = change(cloud, 'port', port, **{'binding:host_id': ''})
+    assert gone['mac_address'] != NIC['mac'] and gone['binding:profile'] == {}
+    agent.report('port', port['id'], generation=wish(agent, 'port', port)['generation'], status='RELEASED')
+    change(cloud, 'port', other, **{'binding:host_id': ''})
+    assert bind(cloud, other)['mac_address'] == NIC['mac']
+
+
+def test_a_server_has_ports_on_a_nic_and_on_a_software_pf(cloud):
+    soft = {'name': 'p2p1', 'physical_networks': ['physnet2'], 'numvfs': 2, 'pci_slots': ['0000:05:10.0', '0000:05:10.1'], 'busy': []}
+    agent = nic_agent(cloud, NIC, soft)
+    nets = [cloud.network(**{'provider:network_type': 'vlan', 'provider:physical_network': p}) for p in ('physnet1', 'physnet2')]
+    ports = [cloud.port(nets[0]), cloud.port(nets[1], **{'binding:vnic_type': 'normal'})]
+    server = cloud.boot(cloud.flavor(), cloud.image(), [{'port': p['id']} for p in ports])
+    assert bound(cloud, ports[0]) == ('hw_veb', '0000:01:10.0', {
+        'pci_slot': '0000:01:10.0', 'pci_vendor_info': '8086:10ca', 'physical_network': 'physnet1'})
+    assert bound(cloud, ports[1])[0::2] == ('vhostuser', {})
+    assert [wish(agent, 'port', p)['server'] for p in ports] == [server['id']] * 2
+    cloud.admin.delete(f"/compute/v2.1/servers/{server['id']}")
+    agent.report('server', server['id'], generation=wish(agent, 'server', server)['generation'], status='DELETED', power_state=0)
+    assert bound(cloud, ports[0]) == ('unbound', None, {})
+
+
+def test_a_bound_ports_vnic_type_changes_when_its_vf_is_returned(cloud):
+    agent, net = nic_agent(cloud, NIC), flat(cloud)
+    port = bind(cloud, cloud.port(net))
+    port = change(cloud, 'port', port, **{'binding:vnic_type': 'macvtap'})
+    assert (port['binding:vif_type'], port['binding:profile']) == ('binding_failed', {})
+    agent.report('port', port['id'], generation=wish(agent, 'port', port)['generation'], status='RELEASED')
+    change(cloud, 'port', port, **{'binding:host_id': ''})
+    assert bind(cloud, port)['binding:vif_type'] == 'hw_veb'
+
+
+def test_a_kind_of_pf_that_is_not_known_yet_serves_no_port_and_spoils_no_report(cloud):
+    nic_agent(cloud, {**NIC, 'kind': 'dpu', 'more': {'x': 1}})
+    assert bind(cloud, cloud.port(flat(cloud)))['binding:vif_type'] == 'binding_failed'
+
+
 def test_leased_and_busy_vfs_are_not_free(cloud):
     agent = cloud.agent('h1', auto=False, physnets=['physnet1'], busy=[0, 2])
     net = flat(cloud)

@@ -288,6 +288,107 @@ static void vf_numbers_beyond_the_map_do_no_harm(void **state)
 	assert_vf(0, "p12", 0);
 }
 
+/* Beside the two of software: a NIC's with three VFs, one without, on physnet1. */
+static struct place_host with_nics(struct bed *b, struct place_pf pfs[4])
+{
+	struct place_host h = b->host[0];
+
+	memcpy(pfs, b->pfs, sizeof(b->pfs));
+	pfs[2] = (struct place_pf){ .name = "nic",
+				    .kind = PLACE_HW,
+				    .physnets = b->net1,
+				    .pci_slots = b->slots,
+				    .pci_slot = "0000:05:00.0",
+				    .numvfs = 2 };
+	pfs[3] = (struct place_pf){
+		.name = "bare", .kind = PLACE_HW, .physnets = b->net1, .pci_slot = "0000:06:00.0"
+	};
+	h.pfs = pfs;
+	h.n_pfs = 4;
+	return h;
+}
+
+static void each_vnic_type_has_its_kind_of_pf(void **state)
+{
+	static const struct {
+		enum place_vnic vnic;
+		const char *pf;
+		unsigned int vf;
+		const char *pci_slot;
+	} rows[] = { { PLACE_DIRECT, "nic", 0, "0000:05:10.0" },
+		     { PLACE_NORMAL, "p1", 0, "0000:05:10.0" },
+		     { PLACE_MACVTAP, "nic", 0, "0000:05:10.0" },
+		     { PLACE_PHYSICAL, "bare", PLACE_WHOLE, "0000:06:00.0" } };
+	struct bed *b = *state;
+	struct place_pf pfs[4];
+	struct place_host h = with_nics(b, pfs);
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct place_port port = { .physnet = "physnet1", .vnic = rows[i].vnic };
+
+		assert_int_equal(placement_assign(&h, &port, 1, vfs, NULL), 0);
+		assert_vf(0, rows[i].pf, rows[i].vf);
+		assert_string_equal(vfs[0].pci_slot, rows[i].pci_slot);
+	}
+}
+
+static void direct_ports_go_to_software_pfs_when_the_nics_vfs_are_out(void **state)
+{
+	struct bed *b = *state;
+	struct place_pf pfs[4];
+	struct place_host h = with_nics(b, pfs);
+	struct place_port ports[3] = { { "physnet1" }, { "physnet1" }, { "physnet1" } };
+
+	assert_int_equal(placement_assign(&h, ports, 3, vfs, NULL), 0);
+	assert_vf(0, "nic", 0);
+	assert_vf(1, "nic", 1);
+	assert_vf(2, "p1", 0);
+}
+
+static void assert_refused(struct place_host *h, struct place_port port, int rc, const char *why)
+{
+	struct err e = { 0 };
+
+	assert_int_equal(placement_assign(h, &port, 1, vfs, &e), rc);
+	assert_string_equal(e.msg, why);
+}
+
+/* What is given away as a whole has neither VFs nor another who has it. */
+static void why_a_nic_cannot_serve_is_said(void **state)
+{
+	struct bed *b = *state;
+	struct place_pf pfs[4];
+	struct place_host h = with_nics(b, pfs);
+
+	assert_refused(&h, (struct place_port){ .physnet = "physnet2", .vnic = PLACE_MACVTAP },
+		       -ENXIO, "PF p12 (physnet2) is no NIC's: vnic type macvtap is not there");
+	place_pf_take(&pfs[3], PLACE_WHOLE);
+	assert_refused(&h, (struct place_port){ .physnet = "physnet1", .vnic = PLACE_PHYSICAL },
+		       -ENOSPC, "PF bare (physnet1) is in use as a whole");
+	h.n_pfs = 3;
+	assert_refused(&h, (struct place_port){ .physnet = "physnet1", .vnic = PLACE_PHYSICAL },
+		       -ENOSPC, "PF nic (physnet1) has VFs, so it cannot be given away as a whole");
+	pfs[2].kind = PLACE_OTHER;
+	h.pfs = &pfs[2];
+	h.n_pfs = 1;
+	assert_refused(&h, (struct place_port){ .physnet = "physnet1" }, -ENXIO,
+		       "PF nic (physnet1) is of an unknown kind: vnic type direct is not there");
+}
+
+/* A server takes a port of each. */
+static void one_server_has_ports_of_both_kinds(void **state)
+{
+	struct bed *b = *state;
+	struct place_pf pfs[4];
+	struct place_host h = with_nics(b, pfs);
+	struct place_port ports[2] = { { "physnet1" },
+				       { .physnet = "physnet1", .vnic = PLACE_NORMAL } };
+
+	assert_int_equal(placement_assign(&h, ports, 2, vfs, NULL), 0);
+	assert_vf(0, "nic", 0);
+	assert_vf(1, "p1", 0);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -309,6 +410,10 @@ int main(void)
 		CASE(the_vfs_are_those_of_the_host_chosen),
 		CASE(pci_slot_is_this_vf_or_none),
 		CASE(vf_numbers_beyond_the_map_do_no_harm),
+		CASE(each_vnic_type_has_its_kind_of_pf),
+		CASE(direct_ports_go_to_software_pfs_when_the_nics_vfs_are_out),
+		CASE(why_a_nic_cannot_serve_is_said),
+		CASE(one_server_has_ports_of_both_kinds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,6 +38,31 @@ static const struct rfield port_rows[] = {
 	{ NULL },
 };
 
+/* Those that a VF, or a NIC, can be. */
+static bool vnic_of(const json_t *port, enum place_vnic *out)
+{
+	static const char *const served[] = { [PLACE_DIRECT] = "direct",
+					      [PLACE_NORMAL] = "normal",
+					      [PLACE_MACVTAP] = "macvtap",
+					      [PLACE_PHYSICAL] = "direct-physical" };
+
+	for (unsigned int i = 0; i < ARRAY_LEN(served); i++)
+		if (doc_is(port, "binding:vnic_type", served[i])) {
+			*out = (enum place_vnic)i;
+			return true;
+		}
+	return false;
+}
+
+/* The device the profile asks for; what it has of a NIC is told there, too, and asked by nobody. */
+static const char *asked_slot(const json_t *port)
+{
+	const char *slot = doc_text(json_object_get(port, "binding:profile"), "pci_slot");
+	const json_t *at = json_object_get(port, "binding:vif_details");
+
+	return slot && *slot && !(nic_has(port) && doc_is(at, "pci_slot", slot)) ? slot : NULL;
+}
+
 /**
  * port_place() - What placement must find for a port
  * @c:    call
@@ -49,16 +74,17 @@ static const struct rfield port_rows[] = {
 int port_place(struct call *c, const json_t *port, struct place_port *out)
 {
 	const json_t *net = res_get(c, &network_resource, doc_str(port, "network_id"));
+	enum place_vnic vnic;
 
 	if (!net)
 		return -ENOENT;
-	if (!doc_is(port, "binding:vnic_type", "direct") &&
-	    !doc_is(port, "binding:vnic_type", "normal"))
+	if (!vnic_of(port, &vnic))
 		return -EOPNOTSUPP;
 	*out = (struct place_port){
+		.vnic = vnic,
 		.network = doc_str(net, "id"),
 		.physnet = doc_str(net, "provider:physical_network"),
-		.pci_slot = doc_text(json_object_get(port, "binding:profile"), "pci_slot"),
+		.pci_slot = asked_slot(port),
 	};
 	return 0;
 }
@@ -90,15 +116,48 @@ static void set_binding(json_t *port, const char *host, const char *vif_type, js
 	json_object_set_new(port, "status", json_string("DOWN"));
 }
 
+/*
+ * A port that is to be something else has to give back first what it had there; a VF of a software
+ * PF serves normal ports and direct ones.
+ */
+static int check_other_kind(struct call *c, const json_t *port, const char *host,
+			    const struct place_port *want, struct err *why)
+{
+	const json_t *have = wish_get(c, host, "port", doc_str(port, "id"));
+
+	if (!have || !doc_text(have, "vnic_type") ||
+	    doc_is(have, "vnic_type", doc_str(port, "binding:vnic_type")))
+		return 0;
+	if ((want->vnic == PLACE_DIRECT || want->vnic == PLACE_NORMAL) &&
+	    (doc_is(have, "vnic_type", "direct") || doc_is(have, "vnic_type", "normal")) &&
+	    !nic_pf(c, host, doc_str(have, "pf")))
+		return 0;
+	return err_set(why, -EBUSY, "what the port had there as %s is not returned yet",
+		       doc_str(have, "vnic_type"));
+}
+
+static json_t *details_of(const json_t *net, const struct place_vf *got)
+{
+	json_t *details = json_pack("{s:b,s:s,s:o,s:s,s:i,s:s*}", "port_filter", 0, "connectivity",
+				    "l2", "vlan", json_sprintf("%u", network_vlan(net)), "pf",
+				    got->pf, "vf", (int)got->vf, "pci_slot", got->pci_slot);
+
+	if (got->vf == PLACE_WHOLE)
+		json_object_del(details, "vf");
+	return details;
+}
+
 /* Leases a VF and says so in port, which the caller puts. Without a VF nothing changes. */
-static int take_vf(struct call *c, json_t *port, const char *host, const char *server,
-		   const struct place_vf *vf, struct err *why)
+static int take_vf(struct call *c, json_t *port, const json_t *old, const char *host,
+		   const char *server, const struct place_vf *vf, struct err *why)
 {
 	const json_t *net = res_get(c, &network_resource, doc_str(port, "network_id"));
+	const json_t *nic;
 	struct place_port want;
 	struct place_vf got;
 	int rc = check_host(c, port, host, &want, why);
 
+	rc = rc ?: check_other_kind(c, port, host, &want, why);
 	if (!rc)
 		rc = lease_take(c, host, doc_str(port, "id"), server, &want, vf, &got, why);
 	if (rc) {
@@ -106,11 +165,12 @@ static int take_vf(struct call *c, json_t *port, const char *host, const char *s
 			err_prefix(why, "host %s", host);
 		return rc;
 	}
-	set_binding(port, host, "vhostuser",
-		    json_pack("{s:b,s:s,s:o,s:s,s:i,s:s*}", "port_filter", 0, "connectivity", "l2",
-			      "vlan", json_sprintf("%u", network_vlan(net)), "pf", got.pf, "vf",
-			      (int)got.vf, "pci_slot", got.pci_slot));
-	return 0;
+	rc = nic_unbound(c, port, old, host);
+	if (rc)
+		return rc;
+	nic = nic_pf(c, host, got.pf);
+	set_binding(port, host, "vhostuser", details_of(net, &got));
+	return nic ? nic_bound(c, port, nic, &want, &got) : 0;
 }
 
 static void set_device(json_t *port, const char *server)
@@ -146,8 +206,21 @@ int port_bind(struct call *c, const char *port_id, const char *host, const char 
 		return err_set(why, -ENOENT, "port %s could not be found", port_id);
 	if (server)
 		set_device(port, server);
-	rc = take_vf(c, port, host, server, vf, why);
+	rc = take_vf(c, port, old, host, server, vf, why);
 	return rc ? rc : res_update(c, &port_resource, take(port));
+}
+
+/* Takes port. */
+static int put_unbound(struct call *c, json_t *port, const json_t *old, const char *host,
+		       const char *vif_type)
+{
+	int rc = nic_unbound(c, port, old, "");
+
+	set_binding(port, host, vif_type, json_object());
+	if (!rc)
+		return res_update(c, &port_resource, port);
+	json_decref(port);
+	return rc;
 }
 
 /**
@@ -168,8 +241,7 @@ int port_bind_failed(struct call *c, const char *port_id, const char *host, cons
 		return old ? -ENOMEM : -ENOENT;
 	if (server)
 		set_device(port, server);
-	set_binding(port, host, "binding_failed", json_object());
-	return res_update(c, &port_resource, port);
+	return put_unbound(c, port, old, host, "binding_failed");
 }
 
 /**
@@ -189,8 +261,7 @@ int port_unbind(struct call *c, const char *port_id)
 	if (!port)
 		return old ? -ENOMEM : 0;
 	set_device(port, "");
-	set_binding(port, "", "unbound", json_object());
-	return res_update(c, &port_resource, port);
+	return put_unbound(c, port, old, "", "unbound");
 }
 
 /* Does what was changed ask for another VF, or none? */
@@ -212,16 +283,19 @@ static int rebind(struct call *c, json_t *port, const json_t *old)
 	if (!to)
 		return -ENOMEM;
 	if (!*to) {
+		rc = nic_unbound(c, port, old, "");
 		set_binding(port, "", "unbound", json_object());
-		return 0;
+		return rc;
 	}
-	rc = take_vf(c, port, to, strcmp(to, port_host(old)) ? NULL : port_server(c, old), NULL,
-		     &why);
+	rc = take_vf(c, port, old, to, strcmp(to, port_host(old)) ? NULL : port_server(c, old),
+		     NULL, &why);
 	if (rc && !why.msg[0])
 		return rc;
-	if (rc)
-		set_binding(port, to, "binding_failed", json_object());
-	return 0;
+	if (!rc)
+		return 0;
+	rc = nic_unbound(c, port, old, "");
+	set_binding(port, to, "binding_failed", json_object());
+	return rc;
 }
 
 static int check_bound_mac(struct call *c, const json_t *port, const json_t *old)
@@ -265,7 +339,8 @@ static int settle(struct call *c, const json_t *port, const char *host)
 static int port_updated(struct call *c, const json_t *port, const json_t *old)
 {
 	const char *id = doc_str(port, "id"), *host = port_host(port), *was = port_host(old);
-	int rc = *host && strcmp(host, was) ? settle(c, port, host) : 0;
+	bool comes = *host && strcmp(host, was) && port_vf(port) != PLACE_WHOLE;
+	int rc = comes ? settle(c, port, host) : 0;
 
 	if (!rc)
 		rc = MIN(wish_changed(c, host, "port", id), 0);

@@ -22,7 +22,15 @@ int port_bind(struct call *c, const char *port_id, const char *host, const char 
 int port_bind_failed(struct call *c, const char *port_id, const char *host, const char *server);
 int port_unbind(struct call *c, const char *port_id);
 const char *port_host(const json_t *port);
+unsigned int port_vf(const json_t *port);
 const char *port_server(struct call *c, const json_t *port);
+
+/* nic.c: what only bindings to NICs have */
+const json_t *nic_pf(struct call *c, const char *host, const char *pf);
+bool nic_has(const json_t *port);
+int nic_bound(struct call *c, json_t *port, const json_t *pf, const struct place_port *want,
+	      const struct place_vf *got);
+int nic_unbound(struct call *c, json_t *port, const json_t *old, const char *host);
 
 /* Inside. wish.c: /host/HOST/port/ID and /host/HOST/network/ID */
 unsigned int network_vlan(const json_t *net);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mac.h"
 #include "hosts/lease.h"
+#include "hosts/placement.h"
 #include "network/binding/binding.h"
 #include "network/core/network.h"
 
@@ -69,8 +70,22 @@ static bool is_untagged_only(const json_t *port, const json_t *net)
  */
 const char *port_host(const json_t *port)
 {
-	return doc_is(port, "binding:vif_type", "vhostuser") ? doc_str(port, "binding:host_id")
-							     : "";
+	return doc_is(port, "binding:vif_type", "vhostuser") || nic_has(port)
+		       ? doc_str(port, "binding:host_id")
+		       : "";
+}
+
+/**
+ * port_vf() - Which VF of its PF a port has
+ * @port: port document that is bound
+ *
+ * Return: its number; PLACE_WHOLE: the PF's own function.
+ */
+unsigned int port_vf(const json_t *port)
+{
+	const json_t *vf = json_object_get(json_object_get(port, "binding:vif_details"), "vf");
+
+	return vf ? (unsigned int)json_integer_value(vf) : PLACE_WHOLE;
 }
 
 /**
@@ -90,17 +105,16 @@ static json_t *port_json(struct call *c, const char *host, const json_t *port, c
 {
 	const json_t *net = res_get(c, &network_resource, doc_str(port, "network_id"));
 	const json_t *at = json_object_get(port, "binding:vif_details");
-	const json_t *lease =
-		lease_get(c, host, doc_str(at, "pf"), (unsigned int)doc_int(at, "vf"));
+	const json_t *lease = lease_get(c, host, doc_str(at, "pf"), port_vf(port));
 	bool up = doc_bool(port, "admin_state_up") && doc_bool(net, "admin_state_up");
 
 	if (!json_object_get(lease, "server"))
 		lease = have; /* from a version that kept it there alone */
 	return json_pack(
-		"{s:O,s:O,s:O?,s:O,s:O,s:O,s:O?,s:O,s:i,s:s,s:b,s:b,s:s,s:O,s:O,s:O,s:b,s:o}", "id",
+		"{s:O,s:O,s:O?,s:O,s:O,s:i,s:O?,s:O,s:i,s:s,s:b,s:b,s:s,s:O,s:O,s:O,s:b,s:o}", "id",
 		json_object_get(port, "id"), "name", json_object_get(port, "name"), "server",
 		json_object_get(lease, "server"), "network", json_object_get(port, "network_id"),
-		"pf", json_object_get(at, "pf"), "vf", json_object_get(at, "vf"), "pci_slot",
+		"pf", json_object_get(at, "pf"), "vf", (int)port_vf(port), "pci_slot",
 		json_object_get(at, "pci_slot"), "mac", json_object_get(port, "mac_address"),
 		"vlan", (int)network_vlan(net), "trunk",
 		is_untagged_only(port, net) ? "none" : "any", "spoofchk",
@@ -143,13 +157,14 @@ static json_t *subnets_json(struct call *c, const char *network_id)
 	return list;
 }
 
-/* The PF a network's DHCP is on: that of its first port there. */
+/* The PF a network's DHCP is on: that of its first port there. One that is given away has none. */
 static const char *first_pf(struct call *c, const char *host, const char *id)
 {
 	struct cursor it = res_list(c, &port_resource, "binding:host_id", host);
 
 	while (cursor_seek(&it, id))
-		if (doc_is(it.doc, "network_id", id) && !strcmp(port_host(it.doc), host))
+		if (doc_is(it.doc, "network_id", id) && !strcmp(port_host(it.doc), host) &&
+		    port_vf(it.doc) != PLACE_WHOLE)
 			return doc_str(json_object_get(it.doc, "binding:vif_details"), "pf");
 	return NULL;
 }
