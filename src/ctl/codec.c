@@ -68,6 +68,7 @@ static const struct field vf_status_fields[] = {
 	R(vf_status, "netns", FIELD_STR, netns, VF_NAME_LEN),
 	R(vf_status, "driver", FIELD_STR, driver, 47),
 	R(vf_status, "overridden", FIELD_STR, overridden, 191),
+	R(vf_status, "touched", FIELD_STR, touched, 191),
 	FIELD_END
 };
 
@@ -75,6 +76,11 @@ static const struct field pf_status_fields[] = { R(pf_status, "kind", FIELD_STR,
 						 R(pf_status, "ifindex", FIELD_U32, ifindex, 0),
 						 R(pf_status, "carrier", FIELD_BOOL, carrier, 0),
 						 R(pf_status, "pci_slot", FIELD_STR, pci_slot, 15),
+						 R(pf_status, "driver", FIELD_STR, driver, 47),
+						 R(pf_status, "vendor", FIELD_U16, vendor, 0),
+						 R(pf_status, "product", FIELD_U16, product, 0),
+						 R(pf_status, "vf_product", FIELD_U16, vf_product,
+						   0),
 						 FIELD_END };
 
 static const struct field filter_fields[] = { R(vf_filter, "main_mac", FIELD_MAC, main_mac, 0),

@@ -2,6 +2,7 @@
 /* Functions with SR-IOV as sysfs tells them; what is missing or makes no sense is "untold". */
 #include "hw/nic.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -25,6 +26,19 @@ static uint32_t number_of(const char *dir, const char *name)
 
 	hw_sys_number(dir, name, &n);
 	return n;
+}
+
+/* Unlike its neighbours it is in hex without a 0x. */
+static uint32_t vf_device_of(const char *dir)
+{
+	char text[16], *end;
+	unsigned long n;
+
+	if (hw_sys_word(dir, "sriov_vf_device", text, sizeof(text)) ||
+	    !isxdigit((unsigned char)*text))
+		return HW_UNTOLD;
+	n = strtoul(text, &end, 16);
+	return *end || n > UINT16_MAX ? HW_UNTOLD : (uint32_t)n;
 }
 
 static uint32_t group_of(const char *dir)
@@ -145,6 +159,7 @@ static int read_nic(const char *sys, const char *bus, const char *address, struc
 	nic.vendor = number_of(dir, "vendor");
 	nic.device = number_of(dir, "device");
 	nic.class = number_of(dir, "class");
+	nic.vf_device = vf_device_of(dir);
 	nic.totalvfs = number_of(dir, "sriov_totalvfs");
 	nic.numvfs = number_of(dir, "sriov_numvfs");
 	nic.autoprobe = number_of(dir, "sriov_drivers_autoprobe");

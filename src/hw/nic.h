@@ -38,6 +38,7 @@ struct hw_nic {
 	char bus[16];			/* "pci", "netdevsim": as devlink has it, too */
 	char driver[HW_DRIVER_LEN + 1]; /* "": none */
 	uint32_t vendor, device, class; /* HW_UNTOLD: no PCI function */
+	uint32_t vf_device;		/* of its VFs, likewise */
 	uint32_t totalvfs, numvfs;	/* or HW_UNTOLD */
 	uint32_t autoprobe;		/* 1: new VFs get a driver, 0: none; or HW_UNTOLD */
 	uint32_t group;			/* IOMMU group; HW_UNTOLD: none, the IOMMU is off */

@@ -409,6 +409,11 @@ int hw_pf_list(void *ctx, char (*out)[PF_NAME_LEN + 1], unsigned int max)
 	return (int)hw->n_pfs;
 }
 
+static uint16_t id_of(uint32_t told)
+{
+	return told > UINT16_MAX ? 0 : (uint16_t)told;
+}
+
 /**
  * hw_pf_get() - struct pf_ops.pf_get
  * @ctx:  struct hw
@@ -431,8 +436,12 @@ int hw_pf_get(void *ctx, const char *name, struct pf_info *out, struct err *e)
 	*out = (struct pf_info){ .config = pf->wish->config,
 				 .status = { .kind = "hw",
 					     .ifindex = (uint32_t)link->ifindex,
-					     .carrier = link->carrier } };
+					     .carrier = link->carrier,
+					     .vendor = id_of(pf->nic.vendor),
+					     .product = id_of(pf->nic.device),
+					     .vf_product = id_of(pf->nic.vf_device) } };
 	strcpy(out->config.name, pf->name);
+	strcpy(out->status.driver, pf->nic.driver);
 	out->config.numvfs = (uint16_t)link->n_vfs;
 	out->config.mac = link->mac;
 	out->config.mtu = (uint16_t)MIN(link->mtu, (uint32_t)UINT16_MAX);

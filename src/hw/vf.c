@@ -34,6 +34,24 @@ static void take_plug(struct hw *hw, const struct hw_pf *pf, unsigned int vf, st
 	snprintf(out->status.pci_slot, sizeof(out->status.pci_slot), "%.15s", is.dev.address);
 }
 
+/*
+ * Words that are not as those of a VF that was just made. A MAC is the guest's own, unless it was
+ * asked for: drivers of VFs choose one, and PFs tell that.
+ */
+static uint32_t touched(const struct hw_pf *pf, const struct hw_vf_wish *wish,
+			const struct hw_words *now)
+{
+	const struct hw_words fresh = hw_fresh(pf);
+	uint32_t words = hw_words_differ(now, &fresh) & pf->caps.fields;
+	struct vf_config none;
+
+	vf_config_default(&none);
+	none.spoofchk = fresh.spoofchk;
+	if (mac_is_zero(&wish->config.mac))
+		words &= ~(1U << VF_FIELD_MAC);
+	return words | (fields_diff(vf_fields, &none, &wish->config) & wish->fields & ~HW_WORDS);
+}
+
 /**
  * hw_vf_get() - struct pf_ops.vf_get
  * @ctx:  struct hw
@@ -70,6 +88,8 @@ int hw_vf_get(void *ctx, const char *name, unsigned int vf, struct vf_info *out,
 	out->status.mtu = (uint16_t)MIN(link->mtu, (uint32_t)UINT16_MAX);
 	fields_mask_format(vf_fields, wish->overridden | hw_drift(pf, link, vf),
 			   out->status.overridden, sizeof(out->status.overridden));
+	fields_mask_format(vf_fields, touched(pf, wish, &now), out->status.touched,
+			   sizeof(out->status.touched));
 	take_plug(hw, pf, vf, out);
 	return 0;
 }

@@ -69,7 +69,10 @@ struct pf_status {
 	char kind[8];		/* "sw", "hw" */
 	uint32_t ifindex;	/* of the host interface, else a stable number of our own */
 	bool carrier;		/* the uplink's; true with uplink none */
-	char pci_slot[16];	/* synthetic */
+	char pci_slot[16];	/* synthetic, but a NIC's */
+	char driver[48];	/* of a NIC; "": none */
+	uint16_t vendor, product; /* of a NIC's function, by PCI; 0: not told */
+	uint16_t vf_product;	  /* likewise of its VFs, which are of the same vendor */
 	struct vf_stats uplink;	/* rx = from the wire; drops by reason */
 	struct vf_stats host;	/* rx = to the host interface */
 	struct vf_untold uplink_untold, host_untold;

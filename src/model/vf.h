@@ -219,6 +219,7 @@ struct vf_status {
 	char driver[48];	   /* of a NIC's VF; "": none */
 	uint32_t untold;	   /* settings of which its NIC tells nothing; bits by enum vf_field */
 	char overridden[192];	   /* words set by hand since the agent wrote them: "mac,vlan" */
+	char touched[192];	   /* of a NIC's VF: words that are not as those of one just made */
 };
 
 struct vf_info {

@@ -220,12 +220,14 @@ void sim_guests_changed(struct sim_host *h)
  * pfs_observe() - Look at the PF
  * @run_dir:  sim_host.name
  * @mappings: not used: it is in them
+ * @before:   not used
  * @out:      gets the view, freed with pfs_view_free()
  * @e:        error text, may be NULL
  *
  * Return: 0.
  */
-int pfs_observe(const char *run_dir, const char *mappings, struct pfs_view **out, struct err *e)
+int pfs_observe(const char *run_dir, const char *mappings, const struct pfs_view *before,
+		struct pfs_view **out, struct err *e)
 {
 	struct sim_host *h = host_of(run_dir);
 
@@ -301,8 +303,7 @@ static int attach(struct sim_view *v, struct vf_info *vf, const void *arg, struc
 {
 	if (vf->attach.kind)
 		return err_set(e, -EBUSY, "the VF is attached");
-	vf->attach.kind = VF_ATTACH_VHOST;
-	snprintf(vf->attach.socket, sizeof(vf->attach.socket), "%s", (const char *)arg);
+	vf->attach = *(const struct vf_attach *)arg;
 	return 0;
 }
 
@@ -311,15 +312,15 @@ static int attach(struct sim_view *v, struct vf_info *vf, const void *arg, struc
  * @run_dir: sim_host.name
  * @pf:      SIM_PF
  * @vf:      number
- * @socket:  path, as a name
+ * @want:    a socket, as a name
  * @e:       error text, may be NULL
  *
  * Return: 0; -EBUSY; -EINVAL; -ENOMEM.
  */
-int pfs_vf_attach(const char *run_dir, const char *pf, unsigned int vf, const char *socket,
-		  struct err *e)
+int pfs_vf_attach(const char *run_dir, const char *pf, unsigned int vf,
+		  const struct vf_attach *want, struct err *e)
 {
-	return vf_change(run_dir, vf, attach, socket, e);
+	return vf_change(run_dir, vf, attach, want, e);
 }
 
 static int detach(struct sim_view *v, struct vf_info *vf, const void *arg, struct err *e)

@@ -99,6 +99,59 @@ static void domxml_build_writes_a_direct_kernel_guest_on_vhostuser(void **state)
 	assert_string_equal(xml, want);
 }
 
+/* A NIC's VF is bound by its daemon; of a PF's own function libvirt sees to that. */
+static void domxml_build_port_writes_what_nova_writes_for_a_nic(void **state)
+{
+	static const struct {
+		struct domxml_port port;
+		const char *xml;
+	} rows[] = {
+		{ { .id = PORT_ID, .way = DOMXML_HOSTDEV, .pci_slot = "0000:3b:1f.7" },
+		  "    <hostdev mode='subsystem' type='pci' managed='no'>\n"
+		  "      <driver name='vfio'/>\n      <source>\n"
+		  "        <address domain='0x0000' bus='0x3b' slot='0x1f' function='0x7'/>\n"
+		  "      </source>\n      <alias name='ua-" PORT_ID "'/>\n    </hostdev>\n" },
+		{ { .id = PORT_ID,
+		    .way = DOMXML_HOSTDEV,
+		    .pci_slot = "0001:00:00.0",
+		    .managed = true },
+		  "    <hostdev mode='subsystem' type='pci' managed='yes'>\n"
+		  "      <driver name='vfio'/>\n      <source>\n"
+		  "        <address domain='0x0001' bus='0x00' slot='0x00' function='0x0'/>\n"
+		  "      </source>\n      <alias name='ua-" PORT_ID "'/>\n    </hostdev>\n" },
+		{ { .id = PORT_ID,
+		    .way = DOMXML_MACVTAP,
+		    .netdev = "eth1'v3",
+		    .mac = { { 0x02, 0, 0, 0, 0, 1 } } },
+		  "    <interface type='direct'>\n      <mac address='02:00:00:00:00:01'/>\n"
+		  "      <source dev='eth1&apos;v3' mode='passthrough'/>\n"
+		  "      <model type='virtio'/>\n      <alias name='ua-" PORT_ID "'/>\n"
+		  "    </interface>\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		auto_free char *xml = domxml_build_port(&rows[i].port);
+
+		assert_string_equal(xml, rows[i].xml);
+	}
+}
+
+/* What is said of a vhost-user NIC beyond libvirt's words is said of no other. */
+static void domxml_build_overrides_no_nic_of_hardware(void **state)
+{
+	struct domxml_port nic = {
+		.id = PORT_ID, .mtu = 9000, .way = DOMXML_HOSTDEV, .pci_slot = "0000:01:10.0"
+	};
+	struct domxml d = example();
+	auto_free char *xml = NULL;
+
+	d.no_msix = true;
+	d.ports = &nic;
+	xml = domxml_build(&d);
+	assert_null(strstr(xml, "override"));
+	assert_non_null(strstr(xml, "<hostdev "));
+}
+
 static void domxml_build_overrides_only_what_it_must(void **state)
 {
 	struct domxml_port plain = ports[0];
@@ -158,6 +211,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(domxml_build_writes_a_direct_kernel_guest_on_vhostuser),
+		cmocka_unit_test(domxml_build_port_writes_what_nova_writes_for_a_nic),
+		cmocka_unit_test(domxml_build_overrides_no_nic_of_hardware),
 		cmocka_unit_test(domxml_build_overrides_only_what_it_must),
 		cmocka_unit_test(domxml_build_boots_the_disk_without_a_kernel),
 		cmocka_unit_test(domxml_build_puts_a_rescued_disk_behind_the_one_that_boots),

@@ -65,10 +65,54 @@ static void plan_port_says_active_when_the_guest_is_plugged_in(void **state)
 	assert_string_equal(plan_port_status(&want, &have), "ACTIVE");
 	have.known = false;
 	assert_null(plan_port_status(&want, &have));
-	have.lost = true;
+	have.lost = true; /* the switch, or the PF with its VFs */
 	assert_string_equal(plan_port_status(&want, &have), "DOWN");
 	want.released = true;
 	assert_null(plan_port_status(&want, &have));
+}
+
+/* Only one that is to start, and lacks nothing else, may be told that it waits in vain. */
+static void plan_waits_is_of_servers_that_are_to_start(void **state)
+{
+	static const struct {
+		struct want_server want;
+		struct server_have have;
+		bool waits;
+	} rows[] = {
+		{ { .power = WANT_ON }, { .known = true }, true },
+		{ { .power = WANT_PAUSED }, { .known = true }, true },
+		{ { .power = WANT_ON }, { .known = false }, false },
+		{ { .power = WANT_ON }, { .known = true, .ports_ready = true }, false },
+		{ { .power = WANT_ON }, { .known = true, .domain = DOMAIN_RUNNING }, false },
+		{ { .power = WANT_OFF }, { .known = true }, false },
+		{ { .power = WANT_ON, .deleted = true }, { .known = true }, false },
+		{ { .power = WANT_ON, .generation = 2 },
+		  { .known = true, .failed = true, .failed_generation = 2 },
+		  false },
+		{ { .power = WANT_ON, .generation = 3 },
+		  { .known = true, .failed = true, .failed_generation = 2 },
+		  true },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(plan_waits(&rows[i].want, &rows[i].have), rows[i].waits);
+}
+
+static void nic_refused_is_for_what_nobody_mends_by_waiting(void **state)
+{
+	struct port p = { .facts.have.plug.way = PORT_BY_HOSTDEV, .facts.entity.retry.n = 3 };
+
+	assert_true(nic_refused(&p, -EOPNOTSUPP));
+	assert_true(nic_refused(&p, -EBUSY));
+	assert_false(nic_refused(&p, 0));
+	assert_false(nic_refused(&p, -ETIMEDOUT));
+	assert_false(nic_refused(&p, -ECONNREFUSED));
+	assert_false(nic_refused(&p, -ENODEV));
+	p.facts.entity.retry.n = 2;
+	assert_false(nic_refused(&p, -EOPNOTSUPP));
+	p.facts.entity.retry.n = 3;
+	p.facts.have.plug.way = PORT_BY_VHOST;
+	assert_false(nic_refused(&p, -EOPNOTSUPP));
 }
 
 static void plan_server_follows_the_power_wish(void **state)
@@ -389,6 +433,8 @@ int main(void)
 		cmocka_unit_test(plan_port_does_one_thing_at_a_time),
 		cmocka_unit_test(plan_port_releases_a_vf_only_after_its_domain),
 		cmocka_unit_test(plan_port_says_active_when_the_guest_is_plugged_in),
+		cmocka_unit_test(plan_waits_is_of_servers_that_are_to_start),
+		cmocka_unit_test(nic_refused_is_for_what_nobody_mends_by_waiting),
 		cmocka_unit_test(plan_server_follows_the_power_wish),
 		cmocka_unit_test(plan_server_ends_and_starts_anew_to_boot_from_another_disk),
 		cmocka_unit_test(plan_server_has_the_disks_that_are_wanted),

@@ -8,15 +8,33 @@
 #include "agent/core/want.h"
 #include "agent/host/virt.h"
 
+/* How a domain has a port's VF. */
+enum port_way {
+	PORT_BY_VHOST,	 /* of a software PF: it connects to a socket */
+	PORT_BY_HOSTDEV, /* of a NIC: its function, by VFIO */
+	PORT_BY_MACVTAP, /* of a NIC: a macvtap that libvirt makes on its netdev */
+};
+
+struct port_plug {
+	enum port_way way;
+	bool managed;	   /* hostdev: libvirt binds it to vfio-pci, and back */
+	char pci_slot[16]; /* hostdev: 0000:05:10.2 */
+	char netdev[16];   /* macvtap */
+};
+
 struct port_have {
 	bool known;	    /* the switch has told the VF's state */
-	bool lost;	    /* there has been no switch for a while */
+	bool lost;	    /* there has been no switch for a while, or it has no such VF */
 	bool bound;	    /* the VF carries this port's id */
 	uint32_t changed;   /* bits by enum vf_field: document against the agent's last write */
-	bool attached;	    /* to this port's socket */
+	uint32_t fields;    /* bits by enum vf_field: what the agent writes, on such a PF */
+	struct port_plug plug;
+	bool attached;	    /* to this port's socket, or as its domain needs it */
 	bool attached_else; /* to something of an operator's */
 	bool connected;	    /* the domain's front end is there */
 	bool in_use;	    /* its server's domain has it, or may have it */
+	bool refused;	    /* a NIC's: what was tried of it is refused, time and again */
+	bool spoilt;	    /* a NIC's own function: it has VFs, or is no such NIC's */
 };
 
 /* The ports whose VFs a domain has. */

@@ -4,8 +4,6 @@
 
 #include "agent/core/state.h"
 
-#define VIEW_MAX_AGE_MS 10000
-
 /* One look. */
 struct look {
 	struct agent *agent;
@@ -13,7 +11,8 @@ struct look {
 	uint64_t stamp; /* agent.clock when it was asked for */
 	int rc;
 	struct err e;
-	struct pfs_view *view;	     /* of the switch */
+	struct pfs_view *view;	       /* of the switch, */
+	const struct pfs_view *before; /* and the one until then, which stays as long */
 	struct virt_domain *domains; /* of libvirt, */
 	unsigned int n;		     /* how many, */
 	unsigned long version;	     /* QEMU's, */
@@ -22,14 +21,15 @@ struct look {
 
 static void switch_run(struct look *l)
 {
-	l->rc = pfs_observe(l->agent->opts.run_dir, l->agent->opts.mappings, &l->view, &l->e);
+	l->rc = pfs_observe(l->agent->opts.run_dir, l->agent->opts.mappings, l->before, &l->view,
+			    &l->e);
 }
 
 /* Return: whether there is something new, which may be that there is no switch. */
 static bool switch_keep(struct agent *a, struct look *l)
 {
 	if (l->rc) {
-		if (!a->view || loop_now_ms() - a->view_ms <= VIEW_MAX_AGE_MS)
+		if (!a->view)
 			return false;
 		log_warn("the switch is gone", "why=\"%s\"", l->e.msg);
 		pfs_view_free(take(a->view));
@@ -42,7 +42,6 @@ static bool switch_keep(struct agent *a, struct look *l)
 		json_decref(take(a->inventory));
 	pfs_view_free(a->view);
 	a->view = take(l->view);
-	a->view_ms = loop_now_ms();
 	return true;
 }
 
@@ -133,6 +132,7 @@ void look_at(struct agent *a, enum agent_side side)
 		return;
 	l->agent = a;
 	l->side = side;
+	l->before = a->view;
 	l->stamp = a->clock;
 	l->probe = side == SIDE_LIBVIRT && a->accel == ACCEL_UNKNOWN;
 	if (work_push(a->sides[side].queue, look_run, look_done, l))

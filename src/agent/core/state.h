@@ -85,7 +85,6 @@ struct agent {
 		bool looking, again;
 	} sides[SIDE_N];
 	struct pfs_view *view; /* the last look at the switch; NULL: none */
-	uint64_t view_ms;
 	json_t *inventory; /* of that look; NULL: it was not asked for */
 	struct virt *virt;
 	bool virt_connected;

@@ -71,6 +71,7 @@ struct want_port {
 	const char *id, *network, *pf, *pci_slot;
 	const char *server; /* id, or NULL */
 	unsigned int vf;
+	bool macvtap, whole;	 /* vnic types; of a NIC alone. whole: the PF's own function */
 	struct vf_config config; /* WANT_VF_FIELDS are set, but for the server's name */
 	bool released;
 	unsigned int n_ips;

@@ -9,7 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TIMEOUT_MS 5000
+#define TIMEOUT_MS 5000 /* of questions */
+/* Of changes: a NIC's drivers take their time, and hwd does one thing after the other. */
+#define CHANGE_MS  30000
+/* What is known of a PF whose daemon restarts, or is busy: a NIC's VFs may be made anew. */
+#define AWAY_MS	   10000
+#define BUSY_MS	   120000
 
 static int read_vfs(const json_t *list, struct pfs_pf *pf, struct err *e)
 {
@@ -115,20 +120,70 @@ static int observe_one(const char *run_dir, const char *name, struct pfs_pf *pf,
 	return rc ? rc : observe_daemon(c, pf, e);
 }
 
+static void *copy_array(const void *from, size_t n, size_t size)
+{
+	void *to = calloc(n + 1, size);
+
+	if (to && n)
+		memcpy(to, from, n * size);
+	return to;
+}
+
+/* Puts a PF as it was into a view in which nothing is told of it. */
+static int keep_one(const struct pfs_pf *was, struct pfs_pf *pf, struct err *e)
+{
+	*pf = *was;
+	pf->vfs = copy_array(was->vfs, was->n_vfs, sizeof(*pf->vfs));
+	pf->svcs = copy_array(was->svcs, was->n_svcs, sizeof(*pf->svcs));
+	pf->mirrors = copy_array(was->mirrors, was->n_mirrors, sizeof(*pf->mirrors));
+	return pf->vfs && pf->svcs && pf->mirrors ? 0 : err_set(e, -ENOMEM, "out of memory");
+}
+
+static void pf_fini(struct pfs_pf *pf)
+{
+	free(pf->vfs);
+	free(pf->svcs);
+	free(pf->mirrors);
+	*pf = (struct pfs_pf){ 0 };
+}
+
+/*
+ * A PF whose daemon says nothing is as it was, for a while: a daemon restarts in a blink, one that
+ * changes a NIC answers when it has. The other daemon's PFs do not suffer.
+ */
+static int observe_or_keep(const char *run_dir, const char *name, const struct pfs_view *before,
+			   struct pfs_pf *pf, struct err *e)
+{
+	const struct pfs_pf *was = pfs_find(before, name);
+	uint64_t now_ms = loop_now_ms();
+	int rc = observe_one(run_dir, name, pf, e);
+
+	pf->seen_ms = now_ms;
+	if (!rc || rc == -ENODEV || !was ||
+	    now_ms - was->seen_ms > (rc == -ETIMEDOUT ? BUSY_MS : AWAY_MS))
+		return rc;
+	pf_fini(pf);
+	return keep_one(was, pf, e);
+}
+
 /**
  * pfs_observe() - Look at the PFs
  * @run_dir:  directory of the control sockets
  * @mappings: [sriov] physical_device_mappings; PFs nobody has are left out
+ * @before:   the look before this one, or NULL
  * @out:      gets the view, freed with pfs_view_free()
  * @e:        error text, may be NULL
  *
- * Return: 0; -ECONNREFUSED when no daemon runs; or another negative errno. Context: blocks.
+ * Return: 0; if nothing is known of any PF why the last of them does not tell: -ECONNREFUSED
+ * when no daemon runs, or another negative errno. Context: blocks.
  */
-int pfs_observe(const char *run_dir, const char *mappings, struct pfs_view **out, struct err *e)
+int pfs_observe(const char *run_dir, const char *mappings, const struct pfs_view *before,
+		struct pfs_view **out, struct err *e)
 {
 	auto_of(pfs_view_free) struct pfs_view *view =
 		calloc(1, sizeof(*view) + PFS_MAX * sizeof(struct pfs_pf));
 	struct pfs_mapping m;
+	int failed = 0;
 
 	if (!view)
 		return err_set(e, -ENOMEM, "out of memory");
@@ -141,13 +196,22 @@ int pfs_observe(const char *run_dir, const char *mappings, struct pfs_view **out
 		snprintf(name, sizeof(name), "%.*s", (int)m.pf_len, m.pf);
 		if (pfs_find(view, name))
 			continue;
-		rc = observe_one(run_dir, name, pf, &why);
-		view->n_pfs++; /* also on failure, so that what was read is freed */
-		if (rc == -ENODEV)
-			view->n_pfs--;
-		else if (rc)
-			return err_set(e, rc, "%s", why.msg);
+		rc = observe_or_keep(run_dir, name, before, pf, &why);
+		if (!rc) {
+			view->n_pfs++;
+			continue;
+		}
+		pf_fini(pf);
+		if (rc != -ENODEV) {
+			failed = rc;
+			if (e)
+				*e = why;
+		}
 	}
+	if (failed && !view->n_pfs)
+		return failed;
+	if (e)
+		*e = (struct err){ 0 };
 	*out = take(view);
 	return 0;
 }
@@ -158,11 +222,8 @@ int pfs_observe(const char *run_dir, const char *mappings, struct pfs_view **out
  */
 void pfs_view_free(struct pfs_view *view)
 {
-	for (unsigned int i = 0; view && i < view->n_pfs; i++) {
-		free(view->pfs[i].vfs);
-		free(view->pfs[i].svcs);
-		free(view->pfs[i].mirrors);
-	}
+	for (unsigned int i = 0; view && i < view->n_pfs; i++)
+		pf_fini(&view->pfs[i]);
 	free(view);
 }
 
@@ -182,7 +243,7 @@ const struct vf_info *pfs_vf(const struct pfs_view *view, const char *pf, unsign
 }
 
 static int ask_pf(const char *run_dir, const char *pf, const char *method, json_t *params,
-		  json_t **answer, struct err *e)
+		  int timeout_ms, json_t **answer, struct err *e)
 {
 	auto_of(json_decref) json_t *owned = params;
 	auto_of(ctl_close) struct ctl_client *c = NULL;
@@ -191,13 +252,13 @@ static int ask_pf(const char *run_dir, const char *pf, const char *method, json_
 	if (!params)
 		return err_set(e, -ENOMEM, "out of memory");
 	rc = ctl_open_pf(run_dir, pf, &c, e);
-	return rc ? rc : ctl_call(c, method, take(owned), TIMEOUT_MS, answer, e);
+	return rc ? rc : ctl_call(c, method, take(owned), timeout_ms, answer, e);
 }
 
 static int call_pf(const char *run_dir, const char *pf, const char *method, json_t *params,
 		   struct err *e)
 {
-	return ask_pf(run_dir, pf, method, params, NULL, e);
+	return ask_pf(run_dir, pf, method, params, CHANGE_MS, NULL, e);
 }
 
 /**
@@ -215,7 +276,7 @@ int pfs_vf_get(const char *run_dir, const char *pf, unsigned int vf, struct vf_i
 {
 	auto_of(json_decref) json_t *got = NULL;
 	int rc = ask_pf(run_dir, pf, "vf.get", json_pack("{s:s,s:i}", "pf", pf, "vf", (int)vf),
-			&got, e);
+			TIMEOUT_MS, &got, e);
 
 	return rc ? rc : ctl_vf_info_from_json(got, out, e);
 }
@@ -246,22 +307,25 @@ int pfs_vf_set(const char *run_dir, const char *pf, unsigned int vf, const struc
 }
 
 /**
- * pfs_vf_attach() - Let a VF listen on the socket a domain connects to
+ * pfs_vf_attach() - Let a VF wait for its domain
  * @run_dir: directory of the control sockets
  * @pf:      name of the PF
  * @vf:      number
- * @socket:  path
+ * @want:    how the domain is to have it
  * @e:       error text, may be NULL
  *
  * Return: 0 or a negative errno. The domain may start later. Context: blocks.
  */
-int pfs_vf_attach(const char *run_dir, const char *pf, unsigned int vf, const char *socket,
-		  struct err *e)
+int pfs_vf_attach(const char *run_dir, const char *pf, unsigned int vf,
+		  const struct vf_attach *want, struct err *e)
 {
-	return call_pf(run_dir, pf, "vf.attach",
-		       json_pack("{s:s,s:i,s:s,s:s,s:b}", "pf", pf, "vf", (int)vf, "kind", "vhost",
-				 "socket", socket, "client", 0),
-		       e);
+	static const struct vf_attach plain = { .kind = VF_ATTACH_NONE };
+	json_t *params = fields_to_json_masked(vf_attach_fields, want,
+					       fields_diff(vf_attach_fields, &plain, want));
+
+	json_object_set_new(params, "pf", json_string(pf));
+	json_object_set_new(params, "vf", json_integer(vf));
+	return call_pf(run_dir, pf, "vf.attach", params, e);
 }
 
 /**

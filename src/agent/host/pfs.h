@@ -12,6 +12,7 @@
 struct pfs_pf {
 	struct pf_info info;
 	pid_t daemon; /* process that has the PF */
+	uint64_t seen_ms; /* loop_now_ms() when it told this; not always in the look this is of */
 	unsigned int n_vfs, n_svcs, n_mirrors;
 	struct vf_info *vfs;	       /* array of n_vfs */
 	struct svc_config *svcs;       /* array of n_svcs; those of this PF */
@@ -31,9 +32,11 @@ struct pfs_mapping {
 };
 
 bool pfs_mapping_next(const char **at, struct pfs_mapping *out);
-int pfs_observe(const char *run_dir, const char *mappings, struct pfs_view **out, struct err *e);
+int pfs_observe(const char *run_dir, const char *mappings, const struct pfs_view *before,
+		struct pfs_view **out, struct err *e);
 void pfs_view_free(struct pfs_view *view);
 AUTO_DEFINE(struct pfs_view *, pfs_view_free)
+bool pfs_is_hw(const struct pfs_pf *pf);
 const struct pfs_pf *pfs_find(const struct pfs_view *view, const char *pf);
 const struct vf_info *pfs_vf(const struct pfs_view *view, const char *pf, unsigned int vf);
 const struct svc_config *pfs_svc(const struct pfs_pf *pf, const char *name);
@@ -44,8 +47,8 @@ int pfs_vf_get(const char *run_dir, const char *pf, unsigned int vf, struct vf_i
 	       struct err *e);
 int pfs_vf_set(const char *run_dir, const char *pf, unsigned int vf, const struct vf_config *want,
 	       uint32_t changed, struct err *e);
-int pfs_vf_attach(const char *run_dir, const char *pf, unsigned int vf, const char *socket,
-		  struct err *e);
+int pfs_vf_attach(const char *run_dir, const char *pf, unsigned int vf,
+		  const struct vf_attach *want, struct err *e);
 int pfs_vf_do(const char *run_dir, const char *method, const char *pf, unsigned int vf,
 	      struct err *e);
 int pfs_vf_filter(const char *run_dir, const char *pf, unsigned int vf, json_t *filter,

@@ -46,6 +46,15 @@ const struct pfs_pf *pfs_find(const struct pfs_view *view, const char *pf)
 }
 
 /**
+ * pfs_is_hw() - Is it the PF of a NIC?
+ * @pf: PF of a view, may be NULL
+ */
+bool pfs_is_hw(const struct pfs_pf *pf)
+{
+	return pf && !strcmp(pf->info.status.kind, "hw");
+}
+
+/**
  * pfs_svc() - A service port of a view
  * @pf:   PF of a view, may be NULL
  * @name: interface name

@@ -46,6 +46,7 @@ int virt_save(struct virt *v, const char *server, const char *path, struct err *
 int virt_restore(struct virt *v, const char *path, struct err *e);
 int virt_pause(struct virt *v, const char *server, bool on, struct err *e);
 int virt_state(struct virt *v, const char *server, enum domain_state *out, struct err *e);
+int virt_attach(struct virt *v, const char *server, const char *xml, struct err *e);
 int virt_qmp(struct virt *v, const char *server, json_t *command, char **reply, struct err *e);
 int virt_stats(struct virt *v, const char *server, json_t **out, struct err *e);
 int virt_version(struct virt *v, unsigned long *out, struct err *e);

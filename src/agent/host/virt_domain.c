@@ -131,6 +131,30 @@ int virt_state(struct virt *v, const char *server, enum domain_state *out, struc
 }
 
 /**
+ * virt_attach() - Plug a device into a server's running domain
+ * @v:      handle
+ * @server: id
+ * @xml:    the device
+ * @e:      error text, may be NULL
+ *
+ * Return: 0, -ENOENT, -ENOTCONN, -ETIMEDOUT, -EIO: it is not there then. Context: blocks as long as
+ * QEMU does; the domain's own work queue.
+ */
+int virt_attach(struct virt *v, const char *server, const char *xml, struct err *e)
+{
+	virConnectPtr conn;
+	virDomainPtr dom;
+	int rc = virt_domain_get(v, server, &conn, &dom, e);
+
+	if (rc)
+		return rc;
+	if (virDomainAttachDeviceFlags(dom, xml, VIR_DOMAIN_AFFECT_LIVE) < 0)
+		rc = virt_error(e, server);
+	virt_domain_put(conn, dom);
+	return rc;
+}
+
+/**
  * virt_qmp() - Say something to a server's QEMU
  * @v:       handle
  * @server:  id

@@ -136,6 +136,8 @@ void guest_evaluate(struct agent *a, struct entity *x)
 	bool withdraw = p->filter_sent && !p->rings && !want->released;
 	struct guest_job *j;
 
+	if (p->facts.have.plug.way != PORT_BY_VHOST) /* a NIC has a mailbox for that */
+		return;
 	if (!s || !vf || p->qmp_busy || x->busy || loop_now_ms() < p->filter_ms ||
 	    !(query || link || withdraw))
 		return;

@@ -58,33 +58,56 @@ static int port_parse(struct agent *a, struct entity *x, json_t *doc, struct err
 	return rc;
 }
 
-static void port_observe(struct agent *a, struct entity *x)
+/* The software PF's side of a VF that is this port's. */
+static void observe_socket(struct agent *a, struct port *p, const struct vf_info *vf)
 {
-	struct port *p = (struct port *)x;
-	struct want_port *want = &p->facts.want;
+	const struct want_port *want = &p->facts.want;
 	struct port_have *have = &p->facts.have;
-	const struct server_facts *s = facts_server(a, want->server);
-	const struct vf_info *vf = x->doc ? pfs_vf(a->view, want->pf, want->vf) : NULL;
 	char socket[VF_PATH_LEN + 1];
 
-	have->known = vf != NULL;
-	have->lost = !a->view;
-	if (!vf)
-		return;
-	agent_socket_path(a, x->id, socket);
-	snprintf(want->config.server, sizeof(want->config.server), "%.*s", VF_NAME_LEN,
-		 s		? s->want.name
-		 : want->server ? want->server
-				: "");
-	have->bound = !strcmp(vf->config.port_id, x->id);
-	have->changed = p->applied_known ? fields_diff(vf_fields, &p->applied, &want->config)
-					 : WANT_VF_FIELDS;
-	have->changed &= WANT_VF_FIELDS;
+	agent_socket_path(a, p->facts.entity.id, socket);
+	have->fields = WANT_VF_FIELDS;
+	have->plug = (struct port_plug){ .way = PORT_BY_VHOST };
 	have->attached = have->bound && vf->attach.kind == VF_ATTACH_VHOST &&
 			 !strcmp(vf->attach.socket, socket);
 	have->attached_else = have->bound && vf->attach.kind != VF_ATTACH_NONE && !have->attached;
 	have->connected =
 		(have->attached || (have->attached_else && !want->server)) && vf->status.connected;
+}
+
+static void name_server(struct agent *a, struct want_port *want)
+{
+	const struct server_facts *s = facts_server(a, want->server);
+
+	snprintf(want->config.server, sizeof(want->config.server), "%.*s", VF_NAME_LEN,
+		 s		? s->want.name
+		 : want->server ? want->server
+				: "");
+}
+
+static void port_observe(struct agent *a, struct entity *x)
+{
+	struct port *p = (struct port *)x;
+	struct want_port *want = &p->facts.want;
+	struct port_have *have = &p->facts.have;
+	const struct pfs_pf *pf = x->doc ? pfs_find(a->view, want->pf) : NULL;
+	const struct vf_info *vf = pf ? pfs_vf(a->view, want->pf, want->vf) : NULL;
+
+	have->known = vf != NULL;
+	have->lost = !vf;
+	if (x->doc && want->whole)
+		nic_observe_whole(a, p, pf);
+	if (!vf)
+		return;
+	name_server(a, want);
+	have->bound = !strcmp(vf->config.port_id, x->id);
+	if (pfs_is_hw(pf))
+		nic_observe(a, p, vf);
+	else
+		observe_socket(a, p, vf);
+	have->changed = p->applied_known ? fields_diff(vf_fields, &p->applied, &want->config)
+					 : have->fields;
+	have->changed &= have->fields;
 	if (want->released && !have->bound && p->applied_known) {
 		p->applied_known = false; /* by an agent that ended before it could forget */
 		keep(a, p);
@@ -92,22 +115,13 @@ static void port_observe(struct agent *a, struct entity *x)
 	guest_observe(p, vf);
 }
 
-static bool domain_has(const struct server_have *have, const char *port)
-{
-	if (have->domain == DOMAIN_ABSENT)
-		return false;
-	for (unsigned int i = 0; i < have->nics.n; i++)
-		if (!strcmp(have->nics.ports[i], port))
-			return true;
-	return !have->nics_known;
-}
-
 static int port_plan(struct agent *a, struct entity *x)
 {
 	struct port_facts *f = (struct port_facts *)x;
 	const struct server_facts *s = facts_server(a, f->want.server);
 
-	f->have.in_use = s && (s->entity.busy || !s->have.known || domain_has(&s->have, x->id));
+	f->have.in_use =
+		s && (s->entity.busy || !s->have.known || port_is_in_domain(&s->have, x->id));
 	return x->doc ? (int)plan_port(&f->want, &f->have) : PORT_STEP_NONE;
 }
 
@@ -119,14 +133,15 @@ struct port_job {
 	struct vf_config config;
 	uint32_t changed;
 	bool foreign; /* the VF still carries another port's id */
-	char socket[VF_PATH_LEN + 1];
+	bool whole, spoilt;
+	struct vf_attach attach;
 };
 
 static int bind_vf(struct port_job *j, const char *run_dir)
 {
 	int rc = j->foreign ? pfs_vf_do(run_dir, "vf.release", j->pf, j->vf, &j->step.e) : 0;
 
-	return rc ?: pfs_vf_set(run_dir, j->pf, j->vf, &j->config, WANT_VF_FIELDS, &j->step.e);
+	return rc ?: pfs_vf_set(run_dir, j->pf, j->vf, &j->config, j->changed, &j->step.e);
 }
 
 static void port_run(void *arg)
@@ -135,6 +150,11 @@ static void port_run(void *arg)
 	const char *run_dir = j->step.agent->opts.run_dir;
 	struct err *e = &j->step.e;
 
+	if (j->whole) {
+		if (j->what != PORT_STEP_RELEASE)
+			j->step.rc = nic_claim(j->pf, j->spoilt, e);
+		return;
+	}
 	switch (j->what) {
 	case PORT_STEP_BIND:
 		j->step.rc = bind_vf(j, run_dir);
@@ -143,7 +163,7 @@ static void port_run(void *arg)
 		j->step.rc = pfs_vf_set(run_dir, j->pf, j->vf, &j->config, j->changed, e);
 		break;
 	case PORT_STEP_ATTACH:
-		j->step.rc = pfs_vf_attach(run_dir, j->pf, j->vf, j->socket, e);
+		j->step.rc = pfs_vf_attach(run_dir, j->pf, j->vf, &j->attach, e);
 		break;
 	case PORT_STEP_DETACH:
 		j->step.rc = pfs_vf_do(run_dir, "vf.detach", j->pf, j->vf, e);
@@ -163,6 +183,8 @@ static void port_done(struct step *s)
 	bool wrote = j->what == PORT_STEP_BIND || j->what == PORT_STEP_SET;
 
 	p->facts.have.known = false; /* until the next look */
+	p->facts.have.lost = false;
+	p->facts.have.refused = nic_refused(p, s->rc);
 	if (!s->rc && (wrote || j->what == PORT_STEP_RELEASE)) {
 		p->applied = j->config;
 		p->applied_known = wrote;
@@ -184,10 +206,17 @@ static void port_step(struct agent *a, struct entity *x, int step)
 	j->what = (enum port_step)step;
 	j->vf = f->want.vf;
 	j->config = f->want.config;
-	j->changed = f->have.changed;
+	j->changed = step == PORT_STEP_BIND ? f->have.fields : f->have.changed;
+	j->whole = f->want.whole;
+	j->spoilt = f->have.spoilt;
 	j->foreign = vf && *vf->config.port_id && strcmp(vf->config.port_id, x->id);
 	snprintf(j->pf, sizeof(j->pf), "%s", f->want.pf);
-	agent_socket_path(a, x->id, j->socket);
+	if (f->have.plug.way == PORT_BY_VHOST) {
+		j->attach.kind = VF_ATTACH_VHOST;
+		agent_socket_path(a, x->id, j->attach.socket);
+	} else {
+		j->attach = nic_attachment(&f->have.plug);
+	}
 	if (step_begin(&j->step, a, x, a->sides[SIDE_SWITCH].queue, port_run))
 		free(j);
 }
@@ -200,8 +229,11 @@ static void port_event(struct agent *a, struct entity *x)
 static json_t *port_status(const struct entity *x)
 {
 	const struct port_facts *f = (const struct port_facts *)x;
+	char why[64];
 
-	return report_status(plan_port_status(&f->want, &f->have), x->retry.why);
+	snprintf(why, sizeof(why), "there is no VF %u of a PF %s", f->want.vf, f->want.pf);
+	return report_status(plan_port_status(&f->want, &f->have),
+			     !f->have.known && f->have.lost ? why : x->retry.why);
 }
 
 static bool port_gone(const struct entity *x)

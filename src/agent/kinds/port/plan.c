@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From what is wanted and there to the next step, and to the word reported up. Pure. */
+#include <string.h>
+
 #include "agent/kinds/port/port.h"
 
 /**
@@ -42,4 +44,19 @@ const char *plan_port_status(const struct want_port *want, const struct port_hav
 	if (want->released)
 		return have->bound ? NULL : "RELEASED";
 	return have->bound && have->connected ? "ACTIVE" : "DOWN";
+}
+
+/**
+ * port_is_in_domain() - Has a server's domain a port's VF, or may it have it?
+ * @have: the server's
+ * @port: id
+ */
+bool port_is_in_domain(const struct server_have *have, const char *port)
+{
+	if (have->domain == DOMAIN_ABSENT)
+		return false;
+	for (unsigned int i = 0; i < have->nics.n; i++)
+		if (!strcmp(have->nics.ports[i], port))
+			return true;
+	return !have->nics_known;
 }

@@ -7,6 +7,8 @@
 #include "agent/core/state.h"
 #include "agent/core/want.h"
 
+#define WANT_WHOLE VF_MAX /* in the place of a VF's number: the PF's own function */
+
 enum port_step {
 	PORT_STEP_NONE,
 	PORT_STEP_BIND,	  /* write all settings; what another port left goes first */
@@ -34,6 +36,15 @@ extern const struct agent_kind port_kind;
 int want_port_parse(json_t *doc, struct want_port *out, struct err *e);
 enum port_step plan_port(const struct want_port *want, const struct port_have *have);
 const char *plan_port_status(const struct want_port *want, const struct port_have *have);
+
+bool port_is_in_domain(const struct server_have *have, const char *port);
+
+/* nic.c: on a NIC's PF */
+void nic_observe(const struct agent *a, struct port *p, const struct vf_info *vf);
+void nic_observe_whole(const struct agent *a, struct port *p, const struct pfs_pf *pf);
+int nic_claim(const char *pf, bool spoilt, struct err *e);
+struct vf_attach nic_attachment(const struct port_plug *plug);
+bool nic_refused(const struct port *p, int rc);
 
 /* filter.c: the guest's side, over QMP */
 void guest_observe(struct port *p, const struct vf_info *vf);

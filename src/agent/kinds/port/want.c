@@ -26,6 +26,24 @@ static int parse_vf_config(const json_t *doc, struct vf_config *out, struct err 
 	return rc ? rc : vf_config_check(out, changed, e);
 }
 
+static bool vnic_is(const json_t *doc, const char *type)
+{
+	const char *is = want_text(doc, "vnic_type");
+
+	return is && !strcmp(is, type);
+}
+
+/* A function's address, as libvirt is told it. */
+static bool slot_valid(const char *slot)
+{
+	unsigned int domain, bus, device, function;
+	int end = 0;
+
+	return sscanf(slot, "%4x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &end) == 4 &&
+	       end == (int)strlen(slot) && strspn(slot, "0123456789abcdef:.") == strlen(slot) &&
+	       end == 12;
+}
+
 /**
  * want_port_parse() - A port's document as a struct
  * @doc: the document; @out takes a reference of its own
@@ -49,8 +67,13 @@ int want_port_parse(json_t *doc, struct want_port *out, struct err *e)
 	p.server = want_text(doc, "server");
 	p.pci_slot = want_text(doc, "pci_slot");
 	rc = want_ids_check((const char *const[]){ p.id, p.network, p.server }, 3, e);
-	if (!rc && (vf < 0 || vf >= VF_MAX || strlen(p.pf) > PF_NAME_LEN))
+	p.macvtap = vnic_is(doc, "macvtap");
+	p.whole = vnic_is(doc, "direct-physical");
+	if (!rc &&
+	    (vf < 0 || (p.whole ? vf != WANT_WHOLE : vf >= VF_MAX) || strlen(p.pf) > PF_NAME_LEN))
 		rc = err_set(e, -EINVAL, "VF %d of %.40s cannot be", vf, p.pf);
+	if (!rc && p.whole && (!p.pci_slot || !slot_valid(p.pci_slot)))
+		rc = err_set(e, -EINVAL, "PF %s is to be given away, at no PCI address", p.pf);
 	if (!rc)
 		rc = parse_vf_config(doc, &p.config, e);
 	if (!rc)

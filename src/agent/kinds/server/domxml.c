@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes the domain XML of a server: what libvirt 9.0 and QEMU 7.2 need for vhost-user VFs. */
+/*
+ * Writes the domain XML of a server: what libvirt 9.0 and QEMU 7.2 need for vhost-user VFs. Those
+ * of NICs are in it as Nova has them, but that who sets VFs binds them too: they are not `managed`.
+ */
 #include "agent/kinds/server/domxml.h"
 
 #include <stdio.h>
@@ -80,7 +83,39 @@ static void put_head(FILE *f, const struct domxml *d)
 	      f);
 }
 
-static void put_port(FILE *f, const struct domxml_port *p)
+static void put_alias(FILE *f, const char *port)
+{
+	fprintf(f, "      <alias name='" VIRT_ALIAS_PREFIX "%s'/>\n", port);
+}
+
+static void put_hostdev(FILE *f, const struct domxml_port *p)
+{
+	unsigned int domain = 0, bus = 0, slot = 0, function = 0;
+
+	sscanf(p->pci_slot, "%x:%x:%x.%x", &domain, &bus, &slot, &function);
+	fprintf(f,
+		"    <hostdev mode='subsystem' type='pci' managed='%s'>\n"
+		"      <driver name='vfio'/>\n      <source>\n"
+		"        <address domain='0x%04x' bus='0x%02x' slot='0x%02x' function='0x%x'/>\n"
+		"      </source>\n",
+		p->managed ? "yes" : "no", domain, bus, slot, function);
+	put_alias(f, p->id);
+	fputs("    </hostdev>\n", f);
+}
+
+static void put_macvtap(FILE *f, const struct domxml_port *p)
+{
+	char mac[MAC_STR_LEN];
+
+	fprintf(f, "    <interface type='direct'>\n      <mac address='%s'/>\n",
+		mac_format(&p->mac, mac));
+	put_attr(f, "      <source dev='", p->netdev,
+		 "' mode='passthrough'/>\n      <model type='virtio'/>\n");
+	put_alias(f, p->id);
+	fputs("    </interface>\n", f);
+}
+
+static void put_vhost(FILE *f, const struct domxml_port *p)
 {
 	char mac[MAC_STR_LEN];
 
@@ -88,10 +123,24 @@ static void put_port(FILE *f, const struct domxml_port *p)
 		mac_format(&p->mac, mac));
 	put_attr(f, "      <source type='unix' path='", p->socket, "' mode='client'>\n");
 	fputs("        <reconnect enabled='yes' timeout='1'/>\n      </source>\n", f);
-	fprintf(f,
-		"      <model type='virtio'/>\n      <alias name='" VIRT_ALIAS_PREFIX "%s'/>\n"
-		"    </interface>\n",
-		p->id);
+	fputs("      <model type='virtio'/>\n", f);
+	put_alias(f, p->id);
+	fputs("    </interface>\n", f);
+}
+
+static void put_port(FILE *f, const struct domxml_port *p)
+{
+	switch (p->way) {
+	case DOMXML_VHOST:
+		put_vhost(f, p);
+		break;
+	case DOMXML_HOSTDEV:
+		put_hostdev(f, p);
+		break;
+	case DOMXML_MACVTAP:
+		put_macvtap(f, p);
+		break;
+	}
 }
 
 static void put_disk(FILE *f, const struct domxml_disk *disk, unsigned int n)
@@ -147,7 +196,7 @@ static void put_overrides(FILE *f, const struct domxml *d)
 	for (unsigned int i = 0; i < d->n_ports; i++) {
 		const struct domxml_port *p = &d->ports[i];
 
-		if (!d->no_msix && p->mtu == 1500)
+		if (p->way != DOMXML_VHOST || (!d->no_msix && p->mtu == 1500))
 			continue;
 		if (!opened)
 			fputs("  <qemu:override>\n", f);
@@ -164,6 +213,33 @@ static void put_overrides(FILE *f, const struct domxml *d)
 	}
 	if (opened)
 		fputs("  </qemu:override>\n", f);
+}
+
+/* What was written, or NULL if that went wrong; ends @f. */
+static char *finish(FILE *f, char **text)
+{
+	if (!(ferror(f) | fclose(f)))
+		return *text;
+	free(*text);
+	return NULL;
+}
+
+/**
+ * domxml_build_port() - The XML by which libvirt plugs a port into a running domain
+ * @p: port, of a NIC
+ *
+ * Return: the XML, the caller's to free; NULL when out of memory. Context: any thread. Pure.
+ */
+char *domxml_build_port(const struct domxml_port *p)
+{
+	char *xml = NULL;
+	size_t size;
+	FILE *f = open_memstream(&xml, &size);
+
+	if (!f)
+		return NULL;
+	put_port(f, p);
+	return finish(f, &xml);
 }
 
 /**
@@ -185,9 +261,5 @@ char *domxml_build(const struct domxml *d)
 	put_devices(f, d);
 	put_overrides(f, d);
 	fputs("</domain>\n", f);
-	if (ferror(f) | fclose(f)) {
-		free(xml);
-		return NULL;
-	}
-	return xml;
+	return finish(f, &xml);
 }

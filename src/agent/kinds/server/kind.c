@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Servers: what libvirt says of each domain, against its document and the state of its VFs. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/kinds/server/nics.h"
@@ -127,6 +128,22 @@ static void compare_nics(struct agent *a, struct server_facts *f)
 		f->have.missing |= server_port_missing(f, facts_port(a, wanted.ports[i]));
 }
 
+/* A server that is to start, and waits for a VF that cannot be had, does so no longer. */
+static void give_up_waiting(struct agent *a, struct server *s)
+{
+	const struct want_server *want = &s->facts.want;
+	struct server_have *have = &s->facts.have;
+	const struct port_facts *p = plan_waits(want, have) ? server_port_refused(a, want) : NULL;
+
+	if (!p)
+		return;
+	have->failed = true;
+	have->failed_generation = want->generation;
+	snprintf(s->fault, sizeof(s->fault), "port %s: %.200s", p->entity.id, p->entity.retry.why);
+	log_err("a server waits for its port in vain", "id=%s why=\"%s\"", s->facts.entity.id,
+		s->fault);
+}
+
 static int server_plan(struct agent *a, struct entity *x)
 {
 	struct server_facts *f = (struct server_facts *)x;
@@ -136,6 +153,7 @@ static int server_plan(struct agent *a, struct entity *x)
 	f->have.ports_ready = a->accel != ACCEL_UNKNOWN && ports_ready(a, &f->want);
 	if (f->have.domain != DOMAIN_ABSENT && ports_connected(a, &f->want))
 		f->have.was_active = true;
+	give_up_waiting(a, (struct server *)x);
 	compare_snapshot((struct server *)x);
 	compare_nics(a, f);
 	return (int)plan_server(&f->want, &f->have);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * VFs come to a running guest and leave it by QEMU's own verbs (QMP): libvirt 9 has no words for
- * host_mtu and vectors on a vhost-user NIC, neither at the start nor later (domxml.c). What a
- * domain has is asked of QEMU, so nothing has to be remembered over a crash, of the agent or of
- * libvirt. The guest hears of it by ACPI: the machine "pc" has one bus with 32 slots, and each may
- * be plugged while the guest runs.
+ * host_mtu and vectors on a vhost-user NIC, neither at the start nor later (domxml.c). Those of
+ * NICs come by libvirt, and leave as the others: it hears from QEMU that they went, and tidies up.
+ * What a domain has is asked of QEMU, so nothing has to be remembered over a crash, of the agent or
+ * of libvirt. The guest hears of it by ACPI: the machine "pc" has one bus with 32 slots, and each
+ * may be plugged while the guest runs.
  */
 #include "agent/kinds/server/nics.h"
 
@@ -251,11 +252,20 @@ static int add_device(struct virt *v, const char *server, const struct domxml_po
 	return say(v, server, "device_add", args, NULL, e);
 }
 
+/* Of a NIC: libvirt lets QEMU at the device, and takes care of its memory and of the macvtap. */
+static int plug_nic(struct virt *v, const char *server, const struct domxml_port *port,
+		    struct err *e)
+{
+	auto_free char *xml = domxml_build_port(port);
+
+	return xml ? virt_attach(v, server, xml, e) : err_set(e, -ENOMEM, "out of memory");
+}
+
 /**
  * nics_plug() - Give a running guest a VF
  * @v:       libvirt
  * @server:  its id
- * @port:    whose VF listens at its socket, with nobody connected; the domain has it not
+ * @port:    whose VF waits, at its socket with nobody connected; the domain has it not
  * @no_msix: as struct domxml
  * @e:       error text, may be NULL
  *
@@ -265,8 +275,11 @@ static int add_device(struct virt *v, const char *server, const struct domxml_po
 int nics_plug(struct virt *v, const char *server, const struct domxml_port *port, bool no_msix,
 	      struct err *e)
 {
-	int rc = add_backend(v, server, port, e);
+	int rc;
 
+	if (port->way != DOMXML_VHOST)
+		return plug_nic(v, server, port, e);
+	rc = add_backend(v, server, port, e);
 	rc = rc ?: add_device(v, server, port, no_msix, e);
 	if (rc)
 		drop_backend(v, server, port->id);

@@ -109,6 +109,18 @@ enum server_step plan_server(const struct want_server *want, const struct server
 }
 
 /**
+ * plan_waits() - Does a server wait for its ports, and nothing else, to be started?
+ * @want: document
+ * @have: observed state
+ */
+bool plan_waits(const struct want_server *want, const struct server_have *have)
+{
+	return have->known && !want->deleted && have->domain == DOMAIN_ABSENT &&
+	       (want->power == WANT_ON || want->power == WANT_PAUSED) && !have->ports_ready &&
+	       !stays_halted(want, have) && !stays_failed(want, have);
+}
+
+/**
  * plan_server_status() - The word to report for a server
  * @want: document
  * @have: observed state

@@ -43,19 +43,48 @@ void server_nics_wanted(const struct want_server *want, struct nics *out)
 }
 
 /**
+ * server_port_refused() - A port that a server waits for in vain
+ * @a:    agent
+ * @want: its document
+ *
+ * Return: the first of its ports on NICs that is refused again and again, whose retry has the
+ * words; NULL: none.
+ */
+const struct port_facts *server_port_refused(struct agent *a, const struct want_server *want)
+{
+	for (unsigned int i = 0; i < want->n_ports; i++) {
+		const struct port_facts *p = facts_port(a, want->ports[i]);
+
+		if (p && !server_port_ready(p) && p->have.refused && *p->entity.retry.why)
+			return p;
+	}
+	return NULL;
+}
+
+/**
  * server_nic() - What a domain has to know of a port
- * @a:      agent
- * @p:      port
+ * @j:      job; the answer points to its texts
+ * @i:      which of its ports
  * @socket: gets the path of its VF's socket, to which the answer points
  */
-struct domxml_port server_nic(const struct agent *a, const struct want_port *p,
+struct domxml_port server_nic(const struct server_job *j, unsigned int i,
 			      char socket[VF_PATH_LEN + 1])
 {
-	agent_socket_path(a, p->id, socket);
+	static const enum domxml_way ways[] = { [PORT_BY_VHOST] = DOMXML_VHOST,
+						[PORT_BY_HOSTDEV] = DOMXML_HOSTDEV,
+						[PORT_BY_MACVTAP] = DOMXML_MACVTAP };
+	const struct want_port *p = &j->ports[i];
+	const struct port_plug *plug = &j->plugs[i];
+
+	agent_socket_path(j->step.agent, p->id, socket);
 	return (struct domxml_port){ .id = p->id,
 				     .mac = p->config.mac,
 				     .mtu = p->config.mtu ? p->config.mtu : 1500,
-				     .socket = socket };
+				     .socket = socket,
+				     .way = ways[plug->way],
+				     .pci_slot = plug->pci_slot,
+				     .managed = plug->managed,
+				     .netdev = plug->netdev };
 }
 
 /* As it is now, whatever became of what was done; what cannot be seen is looked at again. */
@@ -76,7 +105,7 @@ int server_plug(struct server_job *j)
 	int rc = 0;
 
 	for (unsigned int i = 0; !rc && i < j->n_ports; i++) {
-		struct domxml_port nic = server_nic(j->step.agent, &j->ports[i], socket);
+		struct domxml_port nic = server_nic(j, i, socket);
 
 		rc = nics_plug(j->step.agent->virt, j->want.id, &nic, j->no_msix, &j->step.e);
 	}

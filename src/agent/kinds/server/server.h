@@ -52,6 +52,7 @@ struct server_job {
 	struct want_server want;
 	unsigned int n_ports;
 	struct want_port ports[WANT_PORTS_MAX];
+	struct port_plug plugs[WANT_PORTS_MAX]; /* of each port */
 	struct want_net nets[WANT_PORTS_MAX]; /* of each port; doc NULL: not known */
 	bool kvm, no_msix;
 	unsigned int disk; /* that it has */
@@ -66,6 +67,7 @@ extern const struct agent_kind server_kind;
 
 int want_server_parse(json_t *doc, struct want_server *out, struct err *e);
 enum server_step plan_server(const struct want_server *want, const struct server_have *have);
+bool plan_waits(const struct want_server *want, const struct server_have *have);
 const char *plan_server_status(const struct want_server *want, const struct server_have *have);
 bool plan_passes(int rc);
 bool plan_unplug_failed(const struct want_server *want, const struct server_have *have);
@@ -76,7 +78,8 @@ int plan_power_state(const struct server_have *have);
 bool server_port_ready(const struct port_facts *p);
 bool server_port_missing(const struct server_facts *f, const struct port_facts *p);
 void server_nics_wanted(const struct want_server *want, struct nics *out);
-struct domxml_port server_nic(const struct agent *a, const struct want_port *p,
+const struct port_facts *server_port_refused(struct agent *a, const struct want_server *want);
+struct domxml_port server_nic(const struct server_job *j, unsigned int i,
 			      char socket[VF_PATH_LEN + 1]);
 int server_look(struct server_job *j);
 int server_plug(struct server_job *j);

@@ -151,7 +151,7 @@ static int start_domain(struct server_job *j, const struct domxml *files)
 	struct domxml d = *files;
 
 	for (unsigned int i = 0; i < j->n_ports; i++)
-		ports[i] = server_nic(j->step.agent, &j->ports[i], sockets[i]);
+		ports[i] = server_nic(j, i, sockets[i]);
 	d.server = &j->want;
 	d.kvm = j->kvm;
 	d.no_msix = j->no_msix;

@@ -320,6 +320,7 @@ static void copy_ports(struct agent *a, const struct server *s, struct server_jo
 		if (!p || (j->what == SERVER_STEP_PLUG && !server_port_missing(&s->facts, p)))
 			continue;
 		j->ports[j->n_ports] = WANT_COPY(&p->want);
+		j->plugs[j->n_ports] = p->have.plug;
 		if (n)
 			j->nets[j->n_ports] = WANT_COPY(&n->want);
 		j->n_ports++;
