@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Client of the control sockets of anyvf-swd and anyvf-hwd: JSON-RPC 2.0 lines, one connection a call."""
+import json
+import socket
+
+DAEMONS = ('swd.sock', 'hwd.sock')
+TIMEOUT_S = 20
+NO_METHOD = -32601  # JSON-RPC 2.0, section 5.1: a daemon older than this package
+
+
+class ControlError(Exception):
+    """A daemon refused, in its own words, or is not there (code None)."""
+
+    def __init__(self, message, code=None):
+        super().__init__(message)
+        self.code = code
+
+
+class Control:
+    """The daemons of one run directory. A PF is asked for where it is; it may move between calls."""
+
+    def __init__(self, run_dir):
+        self.run_dir = run_dir
+
+    def ask(self, daemon, method, **params):
+        """The result of a call to one daemon; ControlError if it refuses or cannot be heard."""
+        line = json.dumps({'jsonrpc': '2.0', 'id': 1, 'method': method, 'params': params})
+        try:
+            reply = json.loads(self._exchange(daemon, line.encode() + b'\n'))
+        except (OSError, ValueError) as e:
+            raise ControlError(f'{self.run_dir}/{daemon}: {e}') from e
+        if not isinstance(reply, dict) or not ('result' in reply or 'error' in reply):
+            raise ControlError(f'{self.run_dir}/{daemon}: not an answer to {method}')
+        if 'error' in reply:
+            raise ControlError(reply['error'].get('message', method), reply['error'].get('code'))
+        return reply['result']
+
+    def _exchange(self, daemon, line):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(TIMEOUT_S)
+            s.connect(f'{self.run_dir}/{daemon}')
+            s.sendall(line)
+            got = bytearray()
+            while not got.endswith(b'\n'):
+                more = s.recv(65536)
+                if not more:
+                    raise OSError('closed the connection')
+                got += more
+        return bytes(got)
+
+    def pfs(self):
+        """{PF: its daemon}; a daemon that does not run has none. ControlError if none runs."""
+        found, why = {}, None
+        for daemon in DAEMONS:
+            try:
+                found.update(dict.fromkeys(self.ask(daemon, 'pf.list'), daemon))
+            except ControlError as e:
+                why = why or e
+        if not found and why:
+            raise why
+        return found
+
+    def call(self, method, pf, **params):
+        """The result of a method about a PF, of whichever daemon has it."""
+        daemon = self.pfs().get(pf)
+        if not daemon:
+            raise ControlError(f'{self.run_dir}: no PF {pf}')
+        return self.ask(daemon, method, pf=pf, **params)
+
+    def pf(self, pf):
+        """A PF as the daemon tells it, its VFs in `vfs`."""
+        return self.call('pf.get', pf, vfs=True)
+
+    def set_vf(self, pf, vf, **settings):
+        """Set words of a VF, all or none, as the agent: what people set meanwhile is shown as overridden."""
+        self.call('pf.set', pf, by_agent=True, vfs=[{'vf': vf, 'set': settings}])
+
+    def services(self):
+        """Service ports of all software PFs."""
+        return self.ask('swd.sock', 'svc.list')
+
+    def mirrors(self):
+        """Mirrors of all software PFs."""
+        return self.ask('swd.sock', 'mirror.list')

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""QoS on the host: what a policy lets a guest send are max_tx_rate and min_tx_rate of its VF."""
+from neutron.agent.l2.extensions import qos as qos_extension
+
+from networking_anyvf import qos
+from networking_anyvf import translate
+
+
+class QosAnyvfAgentDriver(qos_extension.QosAgentDriver):
+    """Rules into VFs. A port without a VF, one that is going, is no error."""
+
+    SUPPORTED_RULES = qos.SUPPORTED_RULES
+
+    def __init__(self):
+        super().__init__()
+        self.host = None
+
+    def consume_api(self, agent_api):
+        self.host = agent_api.host
+
+    def initialize(self):
+        """Nothing to prepare."""
+
+    def _set(self, port, **words):
+        found = self.host.find(port['port_id'])
+        if found:
+            self.host.ctl.set_vf(*found, **words)
+
+    def create_bandwidth_limit(self, port, rule):
+        """As update: the word is set, not added to."""
+        self._set(port, max_tx_rate=translate.mbit_of(rule.max_kbps))
+
+    update_bandwidth_limit = create_bandwidth_limit
+
+    def delete_bandwidth_limit(self, port):
+        """No limit."""
+        self._set(port, max_tx_rate=0)
+
+    def create_minimum_bandwidth(self, port, rule):
+        """As update."""
+        self._set(port, min_tx_rate=translate.mbit_of(rule.min_kbps))
+
+    update_minimum_bandwidth = create_minimum_bandwidth
+
+    def delete_minimum_bandwidth(self, port):
+        """No share."""
+        self._set(port, min_tx_rate=0)

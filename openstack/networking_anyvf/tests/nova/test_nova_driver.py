@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Nova's driver of ours adds. In a process of its own: Nova and Neutron both have an option service-type."""
+import unittest
+from unittest import mock
+
+from networking_anyvf import nova_driver
+from networking_anyvf import nova_slot
+from networking_anyvf.tests.unit import fakes
+
+
+class TestNova(unittest.TestCase):
+    """PCI inventory, guests' memory, interfaces."""
+
+    def test_vfs_are_in_a_pci_domain_of_their_own(self):
+        got = nova_driver.pci_devices('p2p1', fakes.FakeSwitch(pfs={'p2p1': 4}).pf_get('p2p1', vfs=True), 2)
+        self.assertEqual(['a000:05:00.0', 'a000:05:10.0', 'a000:05:10.2'], [d['address'] for d in got])
+        self.assertEqual({'a000:05:00.0'}, {d['parent_addr'] for d in got[1:]})
+        self.assertEqual('a000:05:10.0', nova_slot('0000:05:10.0'))
+
+    def test_guests_memory_is_a_shared_memfd_unless_it_is_shared_already(self):
+        ours = nova_driver.LibvirtDriver.__new__(nova_driver.LibvirtDriver)
+        name = 'nova.virt.libvirt.driver.LibvirtDriver._get_guest_memory_backing_config'
+        with mock.patch(name, return_value=None):
+            xml = ours._get_guest_memory_backing_config().to_xml()
+        self.assertIn('<source type="memfd"/>', xml)
+        self.assertIn('<access mode="shared"/>', xml)
+        there = mock.Mock(hugepages=['1G'])
+        with mock.patch(name, return_value=there):
+            self.assertIs(there, ours._get_guest_memory_backing_config())
+
+    def test_a_direct_port_on_a_software_vf_is_configured_as_a_normal_one(self):
+        for kind, vnic, want in (('vhostuser', 'direct', 'normal'), ('hw_veb', 'direct', 'direct')):
+            vif = nova_driver.network_model.VIF(type=kind, vnic_type=vnic)
+            name = 'nova.virt.libvirt.vif.LibvirtGenericVIFDriver.get_config'
+            with mock.patch(name) as nova:
+                nova_driver.VIFDriver.__new__(nova_driver.VIFDriver).get_config(None, vif)
+            self.assertEqual(want, nova.call_args.args[1]['vnic_type'])
