@@ -162,6 +162,14 @@ static void print_queues(const struct vf_status *s)
 	putchar('\n');
 }
 
+static const char *const faults[] = {
+	[VF_FAULT_RING] = "the guest broke a ring, which is stopped until it resets its NIC",
+	[VF_FAULT_GONE] =
+		"the guest's memory was taken away: its NIC is stopped until it has other",
+	[VF_FAULT_NOT_SHARED] = "the guest's memory is not shared: nothing comes or goes "
+				"(libvirt: <access mode='shared'/>, QEMU: share=on)",
+};
+
 static void print_vf(const char *pf, unsigned int n, const struct vf_info *vf)
 {
 	const struct vf_status *s = &vf->status;
@@ -169,6 +177,8 @@ static void print_vf(const char *pf, unsigned int n, const struct vf_info *vf)
 
 	printf("%s vf %u: ", pf, n);
 	print_attachment(vf);
+	if (s->fault)
+		printf("    %s\n", faults[s->fault]);
 	vf_config_default(&plain);
 	printf("    set: ");
 	if (!print_changes(vf_fields, 1U << VF_FIELD_PORT_ID | 1U << VF_FIELD_SERVER, &vf->config,

@@ -51,6 +51,7 @@ static const struct field errors_fields[] = {
 
 static const struct field vf_status_fields[] = {
 	R(vf_status, "connected", FIELD_BOOL, connected, 0),
+	{ "fault", FIELD_ENUM, offsetof(struct vf_status, fault), 0, vf_fault_names, NULL },
 	R(vf_status, "link_up", FIELD_BOOL, link_up, 0),
 	R(vf_status, "n_queues", FIELD_U32, n_queues, 0),
 	R(vf_status, "features", FIELD_U64, features, 0),

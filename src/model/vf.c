@@ -12,6 +12,8 @@
 static const char *const link_names[] = { "auto", "enable", "disable", NULL };
 static const char *const proto_names[] = { "802.1Q", "802.1ad", NULL };
 const char *const vf_promisc_names[] = { "off", "unmatched", "true", NULL };
+const char *const vf_fault_names[] = { "none", "ring-broken", "memory-gone", "memory-not-shared",
+				       NULL };
 
 /* Order: enum vf_field, which is the kernel's order of applying. */
 const struct field vf_fields[] = {

@@ -196,8 +196,17 @@ static inline uint64_t vf_stats_tx_dropped(const struct vf_stats *s)
 	return sum - MIN(s->rx_dropped, sum) + s->tx_dropped; /* not read at one moment */
 }
 
+/* Why a guest whose front end is there sends and gets nothing. */
+enum vf_fault {
+	VF_FAULT_NONE,
+	VF_FAULT_RING,	     /* it broke a ring, which is stopped until it resets its NIC */
+	VF_FAULT_GONE,	     /* memory that the front end had shared was taken away */
+	VF_FAULT_NOT_SHARED, /* the guest's memory is the front end's own */
+};
+
 /* Writer: the daemon that owns the PF; read-only for everyone else. */
 struct vf_status {
+	uint8_t fault;		   /* enum vf_fault; of vhost alone */
 	bool connected;		   /* vhost: a front end is there; else it is what it was made */
 	bool link_up;		   /* what the guest should see */
 	unsigned int n_queues;	   /* queue pairs running */
@@ -233,6 +242,7 @@ struct vf_info {
 extern const struct field vf_fields[];
 extern const struct field vf_attach_fields[];
 extern const char *const vf_promisc_names[];
+extern const char *const vf_fault_names[];
 
 void vf_config_default(struct vf_config *out);
 int vf_config_check(const struct vf_config *want, uint32_t changed, struct err *e);

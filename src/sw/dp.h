@@ -49,7 +49,7 @@ struct dp_port_status {
 	unsigned int n_rx;     /* receive queues that frames are spread over */
 	uint64_t rx_frames[VF_QUEUES_MAX]; /* of each, if there are several: frames it got */
 	uint64_t features;     /* virtio features negotiated; 0 for others */
-	bool broken;	       /* the guest broke a ring; that queue is stopped until it resets */
+	uint8_t fault;	       /* vhost: enum vf_fault */
 };
 
 /* A source address seen from a port that veb wants control to judge. */

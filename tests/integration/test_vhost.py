@@ -354,6 +354,33 @@ def test_memory_taken_away_breaks_that_device_alone(swd, rings, touch):
 
 
 @both_rings
+@pytest.mark.parametrize('memory', [vhost.PRIVATE, vhost.NONE])
+def test_memory_that_is_not_shared_is_named(swd, rings, memory):
+    """A guest that was given no shared memory boots, and its NIC is dead: the most frequent mistake of all."""
+    def fault():
+        return switch.vf(1)['status']['fault']
+    switch = Switch(swd, client=False, rings=rings)
+    a = switch.attach(0)
+    a.kick(1)  # for nothing
+    switch.plug(1)
+    own = Guest(switch.swd.dir / 'vf1.sock', listen=False, features=vhost.MRG_RXBUF | switch.rings, memory=memory)
+    if memory == vhost.PRIVATE:
+        wait_for(lambda: switch.vf(1)['status']['n_queues'], what='its rings')
+        assert fault() == 'none'  # it may have nothing to say
+        own.send(frame(mac(0), mac(1), 1))
+    wait_for(lambda: fault() == 'memory-not-shared', what='its fault')
+    wait_for(lambda: "guest's memory is not shared, nothing comes or goes port=\"p2p1 vf 1\"" in switch.swd.log.read_text(), what='the line')
+    assert "the guest's memory is not shared" in switch.swd.cli('vf', 'show', 'p2p1', '1').stdout
+    own.close()
+    wait_for(lambda: fault() == 'none', what='its end')
+    b = switch.guest(1)
+    b.send(frame(mac(0), mac(1), 1))
+    assert a.recv() == frame(mac(0), mac(1), 1)
+    assert fault() == switch.vf(0)['status']['fault'] == 'none'
+    switch.close()
+
+
+@both_rings
 def test_memory_table_changes_under_traffic_spoil_nothing(switch):
     a, b = switch.attach(0, ring_size=256), switch.attach(1, ring_size=256)
     end, sent = threading.Event(), [0]

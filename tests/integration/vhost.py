@@ -12,6 +12,7 @@ GUEST_TSO4, HOST_TSO4 = 1 << 7, 1 << 11
 PACKED, EVENT_IDX, IN_ORDER = 1 << 34, 1 << 29, 1 << 35
 (ADDR_OUTSIDE, ADDR_SPANS, LENGTH_ZERO, LENGTH_HUGE, LOOP, LONG_CHAIN, WRITE_ONLY, BAD_HEAD,
  RUNAWAY) = range(9)
+SHARED, PRIVATE, NONE = range(3)  # what the switch gets of the guest's memory
 PLAIN = bytes(12)  # a virtio-net header that asks for nothing
 
 
@@ -20,7 +21,7 @@ class Opts(ctypes.Structure):
     _fields_ = [('path', ctypes.c_char_p), ('listen', ctypes.c_bool), ('ring_size', ctypes.c_uint32),
                 ('pairs', ctypes.c_uint32), ('features', ctypes.c_uint64), ('rx_len', ctypes.c_uint32),
                 ('rx_pieces', ctypes.c_uint32), ('rx_indirect', ctypes.c_bool),
-                ('mem_mib', ctypes.c_uint32), ('timeout_ms', ctypes.c_int)]
+                ('mem_mib', ctypes.c_uint32), ('timeout_ms', ctypes.c_int), ('memory', ctypes.c_int)]
 
 
 def library():
@@ -52,11 +53,11 @@ class Guest:
     lib = None
 
     def __init__(self, path, listen=False, ring_size=256, pairs=1, features=MRG_RXBUF, rx_len=2048,
-                 rx_pieces=1, rx_indirect=False, mem_mib=16, timeout_ms=5000):
+                 rx_pieces=1, rx_indirect=False, mem_mib=16, timeout_ms=5000, memory=SHARED):
         Guest.lib = Guest.lib or library()
         self.path = str(path).encode()
         self.opts = Opts(self.path, listen, ring_size, pairs, features, rx_len, rx_pieces, rx_indirect,
-                         mem_mib, timeout_ms)
+                         mem_mib, timeout_ms, memory)
         self.fe = self.lib.fe_open(ctypes.byref(self.opts))
         if not self.fe:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

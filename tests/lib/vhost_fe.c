@@ -209,6 +209,8 @@ static int negotiate(struct fe *fe)
 	rc = rc ? rc : ask(fe, GET_PROTOCOL_FEATURES, 0, &protocol);
 	rc = rc ? rc : put_u64(fe, SET_PROTOCOL_FEATURES, protocol & 1, -1); /* MQ */
 	rc = rc ? rc : put_u64(fe, SET_FEATURES, fe->features, -1);
+	if (rc || fe->opts.memory == FE_NONE)
+		return rc;
 	rc = rc ? rc : fe_remap(fe, 1);
 	for (unsigned int i = 0; !rc && i < 2 * fe->opts.pairs; i++)
 		rc = ring_start(fe, i);
@@ -277,7 +279,8 @@ static int memory_open(struct fe *fe)
 	fe->memfd = memfd_create("vhost_fe", MFD_CLOEXEC);
 	if (fe->memfd < 0 || ftruncate(fe->memfd, (off_t)fe->mem.size))
 		return -errno;
-	fe->mem.base = mmap(NULL, fe->mem.size, PROT_READ | PROT_WRITE, MAP_SHARED, fe->memfd, 0);
+	fe->mem.base = mmap(NULL, fe->mem.size, PROT_READ | PROT_WRITE,
+			    fe->opts.memory == FE_SHARED ? MAP_SHARED : MAP_PRIVATE, fe->memfd, 0);
 	if (fe->mem.base == MAP_FAILED)
 		return -errno;
 	for (unsigned int i = 0; i < 2 * fe->opts.pairs; i++) {
@@ -285,7 +288,7 @@ static int memory_open(struct fe *fe)
 			driver_ring_init_packed(&fe->rings[i], &fe->mem, fe->opts.ring_size);
 		else
 			driver_ring_init(&fe->rings[i], &fe->mem, fe->opts.ring_size);
-		fe->kick[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		fe->kick[i] = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC); /* as QEMU makes it */
 		fe->call[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	}
 	fe->n_slots = 16;

@@ -11,6 +11,13 @@
 #define FE_PAIRS_MAX 8
 #define FE_SLOT 66000 /* bytes of a transmit slot: the largest frame with its header */
 
+/* What the back end gets of the guest's memory. */
+enum fe_memory {
+	FE_SHARED,
+	FE_PRIVATE, /* its file, of which the guest has a copy: memory-backend-file, share=off */
+	FE_NONE,    /* nothing, as from QEMU with memory that has no file */
+};
+
 struct fe_opts {
 	const char *path;
 	bool listen;	    /* as QEMU does; else connect */
@@ -22,6 +29,7 @@ struct fe_opts {
 	bool rx_indirect;
 	uint32_t mem_mib; /* guest memory */
 	int timeout_ms;	  /* to connect or be connected to */
+	int memory;	  /* enum fe_memory */
 };
 
 struct fe;

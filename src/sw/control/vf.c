@@ -116,6 +116,7 @@ int sw_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_info *out, s
 	dp_port_status(sw->opts.dp, p->vf_ports[vf].id, &port);
 	dp_stats_get(sw->opts.dp, p->vf_ports[vf].id, &out->stats);
 	out->status.connected = port.connected;
+	out->status.fault = port.fault;
 	out->status.n_queues = port.n_queues;
 	out->status.n_rx_queues = port.n_rx;
 	memcpy(out->status.rx_queues, port.rx_frames, sizeof(port.rx_frames));

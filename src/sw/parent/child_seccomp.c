@@ -35,7 +35,7 @@ static const struct {
 	    SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2), SCMP_SYS(poll),
 	    SCMP_SYS(pause), SCMP_SYS(ppoll), SCMP_SYS(select), SCMP_SYS(pselect6),
 	    SCMP_SYS(eventfd2), SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime),
-	    SCMP_SYS(signalfd4), SCMP_SYS(pipe2), END } },
+	    SCMP_SYS(signalfd4), SCMP_SYS(pipe2), SCMP_SYS(preadv2), END } },
 	{ "sockets that are there: control, front ends, GRE",
 	  { SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(connect),
 	    SCMP_SYS(shutdown), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(getsockname),

@@ -11,8 +11,10 @@
 #include <linux/virtio_config.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/sock.h"
 #include "sw/vhost/vhost_priv.h"
 
@@ -48,9 +50,25 @@ static void op_rx_done(struct port_queue *q)
 	vhost_ring_report(r, port_of(q->port));
 }
 
+/* Kicked: so there is something in it, as there are buffers in its twin, or we do not see them. */
+static void kick_judge(struct vhost_ring *r, const struct vhost_port *vp)
+{
+	const struct vhost_ring *twin = vp->rings[2 * r->src.index];
+
+	if (likely(!vq_is_blank(&r->ring)) || !twin || !twin->src.running ||
+	    !vq_is_blank(&twin->ring) || r->foreign)
+		return;
+	__atomic_store_n(&r->foreign, true, __ATOMIC_RELAXED);
+	(void)eventfd_write(vp->lib->wake_fd, 1);
+}
+
 static bool op_arm(struct port_queue *q, bool on)
 {
-	return vq_arm(&ring_of(q)->ring, on);
+	struct vhost_ring *r = ring_of(q);
+
+	if (!on)
+		kick_judge(r, port_of(q->port));
+	return vq_arm(&r->ring, on);
 }
 
 static void op_status(const struct port *p, struct dp_port_status *out)
@@ -66,8 +84,13 @@ static void op_status(const struct port *p, struct dp_port_status *out)
 		if (!r || !r->src.running)
 			continue;
 		out->n_queues += i % 2;
-		out->broken |= r->ring.broken;
+		if (r->ring.broken)
+			out->fault = VF_FAULT_RING;
 	}
+	if (vp->lost && vp->vid >= 0)
+		out->fault = VF_FAULT_GONE;
+	else if (vhost_is_own(vp, loop_now_ms()))
+		out->fault = VF_FAULT_NOT_SHARED;
 	out->n_rx = vp->n_rx;
 	for (unsigned int i = 0; i < vp->n_rx; i++)
 		out->rx_frames[i] = __atomic_load_n(&vp->rings[2 * i]->frames, __ATOMIC_RELAXED);
@@ -124,7 +147,7 @@ static void frames_forget_locked(struct vhost_port *vp)
 static void mem_forget_locked(struct vhost_port *vp)
 {
 	vp->mem_valid = false;
-	vp->lost = vp->lost_logged = false;
+	vp->lost = vp->lost_logged = vp->own_logged = false;
 }
 
 /* The front end's memory table, once after each change; no ring runs then. */
@@ -174,6 +197,15 @@ static bool ring_extend_locked(struct vhost_port *vp, unsigned int i, struct vho
 	return conf->done && conf->mark;
 }
 
+/* QEMU makes the eventfd with a kick in it, which says nothing: a ring is polled at first. */
+static void first_kick_take(int fd)
+{
+	uint64_t count;
+	struct iovec at = { &count, sizeof(count) };
+
+	(void)preadv2(fd, &at, 1, -1, RWF_NOWAIT); /* the front end may have made it wait */
+}
+
 /* Read a ring from the library. False: it is not whole yet. */
 static bool ring_load_locked(struct vhost_port *vp, unsigned int i, struct vhost_ring *r)
 {
@@ -214,6 +246,8 @@ static bool ring_load_locked(struct vhost_port *vp, unsigned int i, struct vhost
 	if (vr.callfd >= 0)
 		(void)fcntl(vr.callfd, F_SETFL, fcntl(vr.callfd, F_GETFL) | O_NONBLOCK);
 	r->src.fd = i % 2 && vr.kickfd >= 0 ? vr.kickfd : -1;
+	if (r->src.fd >= 0)
+		first_kick_take(r->src.fd);
 	r->src.node = assign_node_of_memory(conf.desc);
 	return true;
 }
@@ -225,7 +259,7 @@ static void ring_start_locked(struct vhost_port *vp, unsigned int i)
 
 	if (!r || r->src.running || !r->enabled || vp->closing || !ring_load_locked(vp, i, r))
 		return;
-	r->reported = r->logged = false;
+	r->reported = r->logged = r->foreign = false;
 	if (r->src.stale && !vq_arm(&r->ring, true))
 		r->src.stale = 0; /* nothing waits there */
 	vq_arm(&r->ring, false);
@@ -376,6 +410,11 @@ static enum rte_vhost_msg_result before_message(int vid, void *msg)
 		rings_stop_locked(vp, first, last, true);
 		if (m->request == GET_VRING_BASE)
 			marks_forget_locked(vp, first, last);
+		if (m->request == SET_FEATURES && !vp->driver_ms) {
+			vp->driver_ms = loop_now_ms();
+			(void)eventfd_write(vp->lib->wake_fd, 1); /* to look whether it is late */
+		}
+		vp->table |= m->request == SET_MEM_TABLE;
 		if (mem)
 			mem_forget_locked(vp);
 		port_unlock();
@@ -453,6 +492,8 @@ static int on_connection(int vid)
 		;
 	if (vp && vp->vid < 0) {
 		vp->vid = vid;
+		vp->table = false;
+		vp->driver_ms = 0;
 		frames_forget_locked(vp);
 		mem_forget_locked(vp);
 		vhost_lib->by_vid[vid] = vp;
@@ -479,7 +520,7 @@ static void on_connection_gone(int vid)
 			vp->rings[i]->enabled = false;
 	vhost_lib->by_vid[vid] = NULL;
 	vp->vid = -1;
-	vp->features = 0;
+	vp->features = vp->driver_ms = 0;
 	marks_close(vp->lib->dp->run_dir, vp->path, vp->marks);
 	vp->marks = NULL;
 	port_unlock();

@@ -24,6 +24,7 @@ struct vhost_ring {
 	bool enabled;	       /* ready and enabled, says the library */
 	bool reported;	       /* broken, and the helper was told; writer: the worker */
 	bool logged;	       /* broken, and the log says so; writer: the helper */
+	bool foreign; /* atomic; odd: kicked, and nothing is to be seen; writer: the worker */
 	struct port_queue src; /* odd: the source. even: only `running` is used */
 	uint64_t frames;       /* even: atomic; chosen among several; delivered since its front end came */
 	uint64_t *done;	       /* packed: of ring; @done_size entries */
@@ -80,6 +81,9 @@ struct vhost_port {
 	bool client;
 	int vid;	/* of the connection, -1: none */
 	bool mem_valid; /* mem is the front end's table */
+	bool table;	/* it has sent one */
+	uint64_t
+		driver_ms; /* when a guest's driver was there first, by its features; 0: none was */
 	struct gmem mem;
 	uint64_t features;
 	struct vq_mark *marks;		      /* RINGS_MAX; NULL before the first packed ring */
@@ -92,9 +96,27 @@ struct vhost_port {
 	bool closing;			      /* rings are not started any more */
 	bool lost;			      /* atomic; memory went away: no ring starts without other */
 	bool lost_logged;		      /* and the log says so; writer: the helper */
+	bool own_logged;		      /* likewise that memory is not shared */
 	struct job close_job;		      /* so that closing cannot fail for memory */
 	struct log_bucket said[SAID_N];	      /* what its front end and guest can make us log */
 };
+
+#define TABLE_MS 1000 /* of a front end's: it sends its table behind the features, in one breath */
+
+/*
+ * Is the guest's memory the front end's own? Its driver is there, and no table (QEMU without
+ * memory that has a file); or the file is none that the guest writes to (mapped privately).
+ * Caller has queues_lock.
+ */
+static inline bool vhost_is_own(const struct vhost_port *vp, uint64_t now_ms)
+{
+	bool own = vp->driver_ms && !vp->table && now_ms - vp->driver_ms >= TABLE_MS;
+
+	for (unsigned int i = 1; i < RINGS_MAX; i += 2)
+		own |= vp->rings[i] && vp->rings[i]->src.running &&
+		       __atomic_load_n(&vp->rings[i]->foreign, __ATOMIC_RELAXED);
+	return own;
+}
 
 /* No ring of the device is used any more. From a signal handler, too. */
 static inline void vhost_rings_break(struct vhost_port *vp)

@@ -262,8 +262,11 @@ static void port_close(struct vhost_port *vp)
 	free(vp);
 }
 
-static void breaks_log(struct vhost_lib *lib)
+/* What stops guests, once each. Returns ms until a front end is late with its memory, or -1. */
+static int faults_log(struct vhost_lib *lib)
 {
+	uint64_t now = loop_now_ms(), next = UINT64_MAX;
+
 	pthread_mutex_lock(&lib->dp->queues_lock);
 	for (struct vhost_port *vp = lib->ports; vp; vp = vp->next) {
 		if (vp->lost && !vp->lost_logged)
@@ -271,6 +274,14 @@ static void breaks_log(struct vhost_lib *lib)
 				    "front end took its memory away, its device is stopped",
 				    "port=\"%s\"", vp->port.name);
 		vp->lost_logged = vp->lost;
+		if (!vp->own_logged && vhost_is_own(vp, now)) {
+			vp->own_logged = true;
+			log_limited(LOG_LEVEL_WARN, &vp->said[SAID_BREAKS],
+				    "guest's memory is not shared, nothing comes or goes",
+				    "port=\"%s\"", vp->port.name);
+		} else if (vp->driver_ms && !vp->table && !vp->own_logged) {
+			next = MIN(next, vp->driver_ms + TABLE_MS - now);
+		}
 		for (unsigned int i = 0; i < RINGS_MAX; i++) {
 			struct vhost_ring *r = vp->rings[i];
 
@@ -283,6 +294,7 @@ static void breaks_log(struct vhost_lib *lib)
 		}
 	}
 	pthread_mutex_unlock(&lib->dp->queues_lock);
+	return next == UINT64_MAX ? -1 : (int)next;
 }
 
 static void job_do(struct vhost_lib *lib, struct job *job)
@@ -298,6 +310,7 @@ static void *helper_main(void *arg)
 	struct vhost_lib *lib = arg;
 	struct pollfd p = { .fd = lib->wake_fd, .events = POLLIN };
 	eventfd_t count;
+	unsigned int late, look; /* in ms; all bits: never */
 	struct job *job;
 	bool stop;
 
@@ -306,8 +319,9 @@ static void *helper_main(void *arg)
 			job_do(lib, job);
 		if (stop)
 			return NULL;
-		breaks_log(lib);
-		if (poll(&p, 1, clients_watch(lib)) > 0)
+		late = (unsigned int)faults_log(lib);
+		look = (unsigned int)clients_watch(lib);
+		if (poll(&p, 1, (int)MIN(late, look)) > 0)
 			(void)eventfd_read(lib->wake_fd, &count);
 	}
 }

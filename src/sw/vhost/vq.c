@@ -78,6 +78,22 @@ bool vq_arm(struct vq *v, bool on)
 	return v->is_packed ? packed_offers(v) : GUEST_READ(v->avail->idx) != v->avail_next;
 }
 
+/**
+ * vq_is_blank() - Has no driver ever put anything into a ring?
+ * @v: ring
+ *
+ * Return: true if it is as zeroed memory is.
+ * Context: a worker; the ring runs.
+ */
+bool vq_is_blank(const struct vq *v)
+{
+	static const struct vring_desc none;
+
+	if (v->broken || memcmp(v->desc, &none, sizeof(none)))
+		return false;
+	return v->is_packed || !GUEST_READ(v->avail->idx);
+}
+
 /* The table behind an indirect descriptor (virtio 1.2, 2.7.5.3), NULL: refused. */
 static const struct vring_desc *table_of(struct vq *v, const struct vring_desc *d,
 					 uint32_t *size)

@@ -87,6 +87,7 @@ struct vq {
 };
 
 bool vq_init(struct vq *v, const struct vq_conf *conf);
+bool vq_is_blank(const struct vq *v);
 bool vq_arm(struct vq *v, bool on);
 
 /* From the guest: as rx() and rx_done() of struct port_ops. */
