@@ -33,6 +33,7 @@ int noun_show_drift(struct cli *cli);
 int noun_show_vf(struct cli *cli);
 int noun_show_drops(struct cli *cli);
 int noun_show_mirror(struct cli *cli);
+void noun_mirror_strip(json_t *j);
 int noun_show_svc(struct cli *cli);
 
 #endif

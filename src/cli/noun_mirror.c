@@ -3,6 +3,7 @@
  * `anyvf mirror add|set|del`: a sentence of what is watched, which frames of it, and where to.
  * `anyvf capture` is such a sentence without an end.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "cli/noun.h"
@@ -157,7 +158,31 @@ static int read_sentence(struct cli *cli, struct sentence *s)
 	return CLI_OK;
 }
 
-/* @pf: whose frames they are; "": not said, a mirror is the software switch's. */
+/* Is there such a mirror? @out gets its PF where that is a NIC's; else it is the switch's: "". */
+static bool find(struct cli *cli, const char *name, char out[PF_NAME_LEN + 1])
+{
+	auto_of(json_decref) json_t *list = NULL;
+	bool there = false;
+	json_t *one;
+	size_t i;
+
+	*out = '\0';
+	if (cli_call_all(cli, "mirror.list", &list, &(struct err){ 0 }))
+		return false;
+	json_array_foreach (list, i, one) {
+		const char *is = json_string_value(json_object_get(one, "name"));
+		const char *pf = json_string_value(json_object_get(one, "from_pf"));
+
+		if (!is || !pf || strcmp(is, name) != 0)
+			continue;
+		there = true;
+		if (json_object_get(one, "by"))
+			snprintf(out, PF_NAME_LEN + 1, "%s", pf);
+	}
+	return there;
+}
+
+/* @pf: whose daemon is asked; "": the software switch. */
 static int call(struct cli *cli, const char *pf, const char *method, const char *name,
 		json_t *params)
 {
@@ -174,6 +199,8 @@ static int mirror_change(struct cli *cli, const char *method, uint32_t need)
 {
 	const char *name = cli_next(cli);
 	struct sentence s = { .changed = 0 };
+	char pf[PF_NAME_LEN + 1];
+	struct err e = { 0 };
 	int rc;
 
 	if (!name)
@@ -185,7 +212,11 @@ static int mirror_change(struct cli *cli, const char *method, uint32_t need)
 		return cli_incomplete();
 	if (need & ~s.changed)
 		return cli_missing(need & ~s.changed & BIT(MIRROR_FIELD_FROM) ? "from" : "to");
-	return call(cli, s.m.from_pf, method, name,
+	if (find(cli, name, pf) && need) {
+		err_set(&e, -EEXIST, "mirror %s exists", name);
+		return cli_error(&e);
+	}
+	return call(cli, *pf ? pf : s.m.from_pf, method, name,
 		    cli_fields_json(mirror_fields, &s.m, s.changed));
 }
 
@@ -202,10 +233,14 @@ static int mirror_set(struct cli *cli)
 static int mirror_del(struct cli *cli)
 {
 	const char *name = cli_next(cli);
+	char pf[PF_NAME_LEN + 1];
 
 	if (!name)
 		return cli_incomplete();
-	return cli_end(cli) ? CLI_USAGE : call(cli, "", "mirror.del", name, json_object());
+	if (cli_end(cli))
+		return CLI_USAGE;
+	find(cli, name, pf);
+	return call(cli, pf, "mirror.del", name, json_object());
 }
 
 /* PF {vf N | pf | uplink | vlan V} */

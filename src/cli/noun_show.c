@@ -227,7 +227,7 @@ static int read_pfs(struct cli *cli, json_t **names)
 
 static void print_drift(const char *pf, const json_t *d)
 {
-	const json_t *vf = json_object_get(d, "vf");
+	const json_t *vf = json_object_get(d, "vf"), *mirror = json_object_get(d, "mirror");
 	time_t since = (time_t)json_integer_value(json_object_get(d, "since"));
 	const char *word, *asked, *is;
 	char when[32] = "";
@@ -241,7 +241,8 @@ static void print_drift(const char *pf, const json_t *d)
 	printf("%s", pf);
 	if (vf)
 		printf(" vf %lld", (long long)json_integer_value(vf));
-	printf(" %s: asked for %s, is %s, since %s\n", word, asked, is, when);
+	printf(" %s%s%s: asked for %s, is %s, since %s\n", word, mirror ? " " : "",
+	       mirror ? json_string_value(mirror) : "", asked, is, when);
 }
 
 /**
@@ -454,19 +455,37 @@ static void print_destination(const struct mirror_config *m)
 		printf(" version %u", m->version);
 }
 
+/**
+ * noun_mirror_strip() - Of a mirror, leave what was asked for
+ * @j: as mirror.list tells it; loses counters, and what a NIC says of it
+ *
+ * Context: any.
+ */
+void noun_mirror_strip(json_t *j)
+{
+	static const char *const told[] = { "mirrored", "dropped", "by", "lacks" };
+
+	for (unsigned int i = 0; i < ARRAY_LEN(told); i++)
+		json_object_del(j, told[i]);
+}
+
 static void print_mirror(const json_t *j)
 {
 	auto_of(json_decref) json_t *words = json_copy((json_t *)(uintptr_t)j);
 	struct mirror_config m = { 0 };
+	const char *by, *lacks;
 
-	json_object_del(words, "mirrored");
-	json_object_del(words, "dropped");
+	noun_mirror_strip(words);
 	if (fields_from_json(mirror_fields, &m, words, NULL, NULL))
 		return;
 	printf("%s: ", m.name);
 	print_source(&m);
 	print_filter(&m);
 	print_destination(&m);
+	if (json_unpack((json_t *)(uintptr_t)j, "{s:s, s:s}", "by", &by, "lacks", &lacks) == 0) {
+		printf(", by %s%s%s\n", by, *lacks ? ": " : "", lacks);
+		return;
+	}
 	printf(", mirrored %lld, dropped %lld\n",
 	       (long long)json_integer_value(json_object_get(j, "mirrored")),
 	       (long long)json_integer_value(json_object_get(j, "dropped")));

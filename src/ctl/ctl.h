@@ -27,7 +27,7 @@
  *                vlans?, ether?, pcap?, snap?}                -> {}
  *   mirror.set  {name, words of mirror.add that change}       -> {}
  *   mirror.del  {name}                                        -> {}
- *   mirror.list {}                                            -> [{config..., mirrored, dropped}]
+ *   mirror.list {}                                            -> [{config..., mirrored, dropped | by, lacks}]
  *   capture     {words of mirror.add but name and to; drops?}, with a descriptor  -> {}; frames go
  *                as pcapng into the descriptor, a stream socket, until its other end writes no more
  *   host.get    {} -> {pfs, mirrors, leased: {PF: {N: port}}, pending?: {id, seconds},

@@ -165,13 +165,16 @@ static int pf_get(struct call *c, json_t **result, struct err *e)
 
 static json_t *drift_to_json(const struct pf_drift_info *d)
 {
-	const char *word = d->of_attach ? "attach"
-			   : d->of_vf	? vf_fields[d->field].word
-					: pf_fields[d->field].word;
+	const char *word = *d->mirror	  ? "mirror"
+			   : d->of_attach ? "attach"
+			   : d->of_vf	  ? vf_fields[d->field].word
+					  : pf_fields[d->field].word;
 	json_t *j = json_pack("{s:s, s:s, s:s, s:I}", "word", word, "asked", d->asked, "is", d->is,
 			      "since", (json_int_t)d->since);
 
 	if (j && d->of_vf && json_object_set_new(j, "vf", json_integer(d->vf)))
+		return NULL;
+	if (j && *d->mirror && json_object_set_new(j, "mirror", json_string(d->mirror)))
 		return NULL;
 	return j;
 }
@@ -287,6 +290,16 @@ static int mirror_del(struct call *c, json_t **result, struct err *e)
 	return c->ops->mirror_del(c->ctx, c->t.name, e);
 }
 
+/* A NIC counts no copies, and says how it makes them. */
+static int mirror_more(json_t *j, const struct mirror_info *m)
+{
+	if (*m->by)
+		return json_object_set_new(j, "by", json_string(m->by)) ||
+		       json_object_set_new(j, "lacks", json_string(m->lacks));
+	return json_object_set_new(j, "mirrored", json_integer((json_int_t)m->mirrored)) ||
+	       json_object_set_new(j, "dropped", json_integer((json_int_t)m->dropped));
+}
+
 static int mirror_list(struct call *c, json_t **result, struct err *e)
 {
 	auto_of(json_decref) json_t *list = json_array();
@@ -296,9 +309,7 @@ static int mirror_list(struct call *c, json_t **result, struct err *e)
 		json_t *j = fields_to_json_masked(mirror_fields, &m.config,
 						  mirror_config_rows(&m.config));
 
-		if (json_array_append_new(list, j) ||
-		    json_object_set_new(j, "mirrored", json_integer((json_int_t)m.mirrored)) ||
-		    json_object_set_new(j, "dropped", json_integer((json_int_t)m.dropped)))
+		if (json_array_append_new(list, j) || mirror_more(j, &m))
 			return no_memory(e);
 	}
 	*result = take(list);

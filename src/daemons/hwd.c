@@ -23,7 +23,7 @@
 
 struct hwd_opts {
 	const char *run_dir, *state, *config;
-	bool debug;
+	bool debug, software_copies;
 };
 
 static const char usage[] =
@@ -31,12 +31,13 @@ static const char usage[] =
 
 static int opts_parse(int argc, char **argv, struct hwd_opts *o)
 {
-	enum { RUN, STATE, CONFIG, DEBUG, HELP, VERSION };
+	enum { RUN, STATE, CONFIG, DEBUG, SOFTWARE, HELP, VERSION };
 	static const struct option words[] = {
 		{ "run-dir", required_argument, NULL, RUN },
 		{ "state", required_argument, NULL, STATE },
 		{ "config", required_argument, NULL, CONFIG },
 		{ "debug", no_argument, NULL, DEBUG },
+		{ "software-copies", no_argument, NULL, SOFTWARE }, /* no option for people */
 		{ "help", no_argument, NULL, HELP },
 		{ "version", no_argument, NULL, VERSION },
 		{ 0 },
@@ -56,6 +57,9 @@ static int opts_parse(int argc, char **argv, struct hwd_opts *o)
 			break;
 		case DEBUG:
 			o->debug = true;
+			break;
+		case SOFTWARE:
+			o->software_copies = true;
 			break;
 		case HELP:
 			fputs(usage, stdout);
@@ -96,7 +100,9 @@ static int serve(const struct hwd_opts *o, const char *state, const char *path, 
 	auto_of(loop_free) struct loop *loop = loop_new(e);
 	auto_of(ctl_server_free) struct ctl_server *server = NULL;
 	auto_of(hw_close) struct hw *hw = NULL;
-	const struct hw_opts opts = { .loop = loop, .sysfs = HW_SYS, .state = state };
+	const struct hw_opts opts = {
+		.loop = loop, .sysfs = HW_SYS, .state = state, .software_copies = o->software_copies
+	};
 	auto_close int fd = -1;
 	int rc = loop ? loop_signal_add(loop, SIGTERM, on_stop, loop) : -ENOMEM;
 

@@ -65,6 +65,13 @@ static void owe_rest(struct hw *hw, struct hw_pf *pf)
 			(struct hw_due){ .owed = hw_attach_drift(hw, pf, vf, HW_REACH_ALL, is,
 								 sizeof(is)) };
 	}
+	for (unsigned int i = 0; i < HW_MIRRORS_MAX; i++) {
+		const struct hw_mirror *m = &pf->wish->mirrors[i];
+
+		pf->mirror_due[i] =
+			(struct hw_due){ .owed = *m->name &&
+						 !hw_mirror_is(hw, pf, link, m, is, sizeof(is)) };
+	}
 }
 
 /* The wishes of a PF that there is become those it had; one that is gone is there again. */

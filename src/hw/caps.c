@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hw/rate.h"
+
 #define LO	    1	/* ifindex of every namespace's lo, which has no VFs */
 #define KERNEL_NONE 524 /* ENOTSUPP: "no such operation" of some drivers */
 
@@ -160,6 +162,24 @@ static int ask_all(struct hw_rt *rt, const struct hw_nic *nic, int ifindex, stru
 	return 0;
 }
 
+/* In switchdev mode some words have moved to devlink, as far as the driver has it. */
+static int ask_devlink(const struct hw_nic *nic, struct hw_caps *c)
+{
+	auto_free struct hw_ports *ports = calloc(1, sizeof(*ports));
+
+	c->fields &= ~c->driver->not_switchdev;
+	if (!ports)
+		return -ENOMEM;
+	if (hw_ports_get(nic->bus, nic->address, ports, NULL))
+		return 0;
+	if (ports->rates)
+		c->by_devlink |= RATES;
+	if (ports->macs && !(c->fields & BIT(MAC)))
+		c->by_devlink |= BIT(MAC);
+	c->fields |= c->by_devlink;
+	return 0;
+}
+
 /**
  * hw_caps_of() - Which words a PF's driver takes
  * @rt:      socket of the netdev's namespace; NULL: nobody is asked, and nothing is known
@@ -194,8 +214,8 @@ int hw_caps_of(struct hw_rt *rt, const struct hw_nic *nic, int ifindex, struct h
 	c.known = rt && may_ask(rt);
 	if (c.known && ask_all(rt, nic, ifindex, &c))
 		return err_set(e, -ENODEV, "%s: its netdev is gone", nic->address);
-	if (c.eswitch == HW_ESWITCH_SWITCHDEV)
-		c.fields &= ~c.driver->not_switchdev;
+	if (c.known && c.eswitch == HW_ESWITCH_SWITCHDEV && ask_devlink(nic, &c))
+		return err_set(e, -ENOMEM, "out of memory");
 	*out = c;
 	return 0;
 }

@@ -47,9 +47,10 @@ struct hw_caps {
 	char name[HW_DRIVER_LEN + 1];	/* of the driver */
 	char device[IF_NAMESIZE];	/* netdev that was asked, or "" */
 	enum hw_eswitch eswitch;
-	bool known;	   /* else nobody could ask (without root), and fields is 0 */
-	uint32_t fields;   /* bits by enum vf_field: what can be set; PROTO: 802.1ad, too */
-	uint32_t refusing; /* bits by enum hw_attr: the driver has no such operation */
+	bool known;	     /* else nobody could ask (without root), and fields is 0 */
+	uint32_t fields;     /* bits by enum vf_field: what can be set; PROTO: 802.1ad, too */
+	uint32_t by_devlink; /* of them: those that devlink sets, in switchdev mode */
+	uint32_t refusing;   /* bits by enum hw_attr: the driver has no such operation */
 };
 
 const struct hw_driver *hw_driver_find(const char *name);

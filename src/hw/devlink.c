@@ -35,9 +35,18 @@ static int on_answer(void *arg, const struct nlmsghdr *h, struct err *e)
 	return 0;
 }
 
-static struct nlmsghdr *begin(struct hw_rt *rt, uint16_t family, uint8_t cmd)
+/**
+ * hw_devlink_begin() - Begin a request of generic netlink
+ * @rt:     socket
+ * @family: of whom
+ * @cmd:    DEVLINK_CMD_...
+ * @flags:  NLM_F_ACK or NLM_F_DUMP
+ *
+ * Return: as hw_rt_begin(). Context: the socket's thread.
+ */
+struct nlmsghdr *hw_devlink_begin(struct hw_rt *rt, uint16_t family, uint8_t cmd, uint16_t flags)
 {
-	struct nlmsghdr *h = hw_rt_begin(rt, family, NLM_F_ACK);
+	struct nlmsghdr *h = hw_rt_begin(rt, family, flags);
 	struct genlmsghdr *g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
 
 	g->cmd = cmd;
@@ -45,20 +54,36 @@ static struct nlmsghdr *begin(struct hw_rt *rt, uint16_t family, uint8_t cmd)
 	return h;
 }
 
-static int ask_mode(struct hw_rt *rt, const char *bus, const char *device, struct wanted *mode,
-		    struct err *e)
+/**
+ * hw_devlink_open() - A socket to ask devlink by
+ * @rt:     gets it, on failure as well; hw_rt_close() ends it
+ * @family: gets the number to ask by
+ * @e:      the kernel's words
+ *
+ * Return: 0; -ENOENT or -EOPNOTSUPP: this kernel has no devlink; or a negative errno. Context: any.
+ */
+int hw_devlink_open(struct hw_rt **rt, uint16_t *family, struct err *e)
 {
-	struct wanted family = { .attr = CTRL_ATTR_FAMILY_ID };
-	struct nlmsghdr *h = begin(rt, GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
-	int rc;
+	struct wanted id = { .attr = CTRL_ATTR_FAMILY_ID };
+	struct nlmsghdr *h;
+	int rc = hw_rt_open_bus(NETLINK_GENERIC, rt, e);
 
-	mnl_attr_put_strz(h, CTRL_ATTR_FAMILY_NAME, DEVLINK_GENL_NAME);
-	rc = hw_rt_call(rt, h, on_answer, &family, e);
 	if (rc)
 		return rc;
-	if (!family.there)
-		return -EOPNOTSUPP;
-	h = begin(rt, family.value, DEVLINK_CMD_ESWITCH_GET);
+	h = hw_devlink_begin(*rt, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, NLM_F_ACK);
+	mnl_attr_put_strz(h, CTRL_ATTR_FAMILY_NAME, DEVLINK_GENL_NAME);
+	rc = hw_rt_call(*rt, h, on_answer, &id, e);
+	if (!rc && !id.there)
+		rc = -EOPNOTSUPP;
+	*family = id.value;
+	return rc;
+}
+
+static int ask_mode(struct hw_rt *rt, uint16_t family, const char *bus, const char *device,
+		    struct wanted *mode, struct err *e)
+{
+	struct nlmsghdr *h = hw_devlink_begin(rt, family, DEVLINK_CMD_ESWITCH_GET, NLM_F_ACK);
+
 	mnl_attr_put_strz(h, DEVLINK_ATTR_BUS_NAME, bus);
 	mnl_attr_put_strz(h, DEVLINK_ATTR_DEV_NAME, device);
 	return hw_rt_call(rt, h, on_answer, mode, e);
@@ -81,11 +106,12 @@ int hw_eswitch_get(const char *bus, const char *device, enum hw_eswitch *out, st
 	struct wanted mode = { .attr = DEVLINK_ATTR_ESWITCH_MODE };
 	auto_of(hw_rt_close) struct hw_rt *rt = NULL;
 	struct err why = { 0 };
-	int rc = hw_rt_open_bus(NETLINK_GENERIC, &rt, e);
+	uint16_t family;
+	int rc = hw_devlink_open(&rt, &family, &why);
 
-	if (rc)
-		return rc;
-	rc = ask_mode(rt, bus, device, &mode, &why);
+	if (!rt)
+		return err_set(e, rc, "%s", why.msg);
+	rc = rc ?: ask_mode(rt, family, bus, device, &mode, &why);
 	if (rc == -EOPNOTSUPP || rc == -ENOENT || rc == -ENODEV)
 		*out = HW_ESWITCH_NONE;
 	else if (rc && rc != -EPERM)

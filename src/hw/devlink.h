@@ -3,7 +3,12 @@
 #ifndef ANYVF_HW_DEVLINK_H
 #define ANYVF_HW_DEVLINK_H
 
+#include <stdint.h>
+
 #include "base/err.h"
+
+struct hw_rt;
+struct nlmsghdr;
 
 enum hw_eswitch {
 	HW_ESWITCH_NONE,   /* its driver has no modes */
@@ -13,6 +18,8 @@ enum hw_eswitch {
 };
 extern const char *const hw_eswitch_names[]; /* "" for untold */
 
+int hw_devlink_open(struct hw_rt **rt, uint16_t *family, struct err *e);
+struct nlmsghdr *hw_devlink_begin(struct hw_rt *rt, uint16_t family, uint8_t cmd, uint16_t flags);
 int hw_eswitch_get(const char *bus, const char *device, enum hw_eswitch *out, struct err *e);
 
 #endif

@@ -1,7 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hw/do.h"
 
+#include <errno.h>
+
+#include "hw/copy.h"
 #include "hw/netdev.h"
+#include "hw/rate.h"
+
+/*
+ * An attribute of a VF, by whom its driver has it of. With the number of VFs the switch may fall
+ * back to legacy mode, where devlink has nothing of them.
+ */
+static int set_vf(const struct hw_doer *d, const struct hw_step *step, const struct hw_words *to,
+		  struct err *e)
+{
+	bool devlink = hw_attrs[step->attr].fields & d->by_devlink;
+	struct err why = { 0 };
+	int rc = -EOPNOTSUPP;
+
+	if (devlink && step->attr == HW_ATTR_RATE)
+		rc = hw_rate_set(d->nic->bus, d->nic->address, step->vf, to, &why);
+	else if (devlink && step->attr == HW_ATTR_MAC)
+		rc = hw_port_set_mac(d->nic->bus, d->nic->address, step->vf, &to->mac, &why);
+	if (rc == -EOPNOTSUPP)
+		return hw_link_set_vf(d->rt, d->ifindex, step->vf, (enum hw_attr)step->attr, to, e);
+	return rc ? err_set(e, rc, "%s", why.msg) : 0;
+}
 
 /**
  * hw_step_do() - hw_do: one step, or its inverse, on a NIC
@@ -20,8 +44,7 @@ int hw_step_do(void *arg, const struct hw_step *step, const struct hw_value *to,
 
 	switch ((enum hw_op)step->op) {
 	case HW_OP_VF:
-		return hw_link_set_vf(d->rt, d->ifindex, step->vf, (enum hw_attr)step->attr,
-				      &to->words, e);
+		return set_vf(d, step, &to->words, e);
 	case HW_OP_NUMVFS:
 		return hw_nic_set_numvfs(d->sysfs, d->nic, to->number, e);
 	case HW_OP_MTU:
@@ -47,6 +70,12 @@ int hw_step_do(void *arg, const struct hw_step *step, const struct hw_value *to,
 	case HW_OP_MACVTAP:
 		return to->number ? hw_macvtap_add(d->rt, d->sysfs, d->nic, step->vf, to->name, e)
 				  : hw_macvtap_del(d->rt, d->sysfs, d->nic, step->vf, e);
+	case HW_OP_CLSACT:
+		return hw_copy_clsact(d->rt, d->sysfs, d->nic, step->vf, to->number, e);
+	case HW_OP_COPY:
+		return hw_copy_rule(d->rt, d->sysfs, d->nic, step->vf, to, d->software_copies, e);
+	case HW_OP_FILE:
+		return hw_copy_file(d->sysfs, d->nic, step->vf, to, e);
 	case HW_OP_N:
 		break;
 	}

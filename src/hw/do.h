@@ -13,6 +13,8 @@ struct hw_doer {
 	const char *sysfs;
 	const struct hw_nic *nic;
 	int ifindex;
+	uint32_t by_devlink;  /* words of VFs that it sets */
+	bool software_copies; /* a rule that copies is the CPU's, for tests alone */
 	/* Of the VF whose netdev went out of this namespace: the name that it had. */
 	char home[IF_NAMESIZE];
 };

@@ -68,6 +68,20 @@ static void look_at_plug(const struct hw *hw, struct hw_pf *pf, unsigned int vf,
 		 pf->name, vf, asked, is);
 }
 
+static void look_at_mirror(const struct hw *hw, struct hw_pf *pf, const struct hw_link *link,
+			   unsigned int slot)
+{
+	const struct hw_mirror *m = &pf->wish->mirrors[slot];
+	char asked[128], is[128] = "";
+	bool drift = *m->name && !hw_mirror_is(hw, pf, link, m, is, sizeof(is));
+
+	if (!note(&pf->mirror_since[slot], 1, drift))
+		return;
+	hw_mirror_say(m, asked, sizeof(asked));
+	log_warn("somebody else ended a mirror", "pf=%s mirror=%s asked=\"%s\" is=\"%s\"", pf->name,
+		 m->name, asked, is);
+}
+
 static void look_at(const struct hw *hw, struct hw_pf *pf, const struct hw_link *link,
 		    enum hw_reach reach)
 {
@@ -77,6 +91,8 @@ static void look_at(const struct hw *hw, struct hw_pf *pf, const struct hw_link 
 	uint32_t drift = hw_own_drift(pf, link, &pf_now);
 
 	say(pf, pf_fields, note(pf->pf_since, PF_FIELD_N, drift), &wish->config, &pf_now, -1);
+	for (unsigned int i = 0; i < HW_MIRRORS_MAX; i++)
+		look_at_mirror(hw, pf, link, i);
 	for (unsigned int vf = 0; vf < VF_MAX; vf++) {
 		/* Of VFs that are gone, their number says it. */
 		drift = vf < link->n_vfs ? hw_drift(pf, link, vf) : 0;
@@ -138,14 +154,30 @@ static int nth(const uint64_t *since, unsigned int n, unsigned int *i)
 	return -1;
 }
 
-/* The i-th VF that is not plugged into what was asked for. */
-static int plug_drift(const struct hw *hw, const struct hw_pf *pf, unsigned int i,
-		      struct pf_drift_info *out)
+/* The i-th mirror that does not mirror. */
+static int mirror_drift(const struct hw *hw, const struct hw_pf *pf, const struct hw_link *link,
+			unsigned int i, struct pf_drift_info *out)
+{
+	int slot = nth(pf->mirror_since, HW_MIRRORS_MAX, &i);
+	const struct hw_mirror *m = slot < 0 ? NULL : &pf->wish->mirrors[slot];
+
+	if (!m || !*m->name)
+		return -ENOENT;
+	strcpy(out->mirror, m->name);
+	out->since = pf->mirror_since[slot];
+	hw_mirror_say(m, out->asked, sizeof(out->asked));
+	hw_mirror_is(hw, pf, link, m, out->is, sizeof(out->is));
+	return 0;
+}
+
+/* The i-th VF that is not plugged into what was asked for; then mirrors. */
+static int plug_drift(const struct hw *hw, const struct hw_pf *pf, const struct hw_link *link,
+		      unsigned int i, struct pf_drift_info *out)
 {
 	int vf = nth(pf->attach_since, VF_MAX, &i);
 
 	if (vf < 0)
-		return -ENOENT;
+		return mirror_drift(hw, pf, link, i, out);
 	out->of_vf = out->of_attach = true;
 	out->vf = (unsigned int)vf;
 	out->since = pf->attach_since[vf];
@@ -195,7 +227,7 @@ int hw_pf_drift(void *ctx, const char *name, unsigned int i, struct pf_drift_inf
 	while (vf < link->n_vfs && (row = nth(pf->since[vf], VF_FIELD_TRUNK, &i)) < 0)
 		vf++;
 	if (vf >= link->n_vfs)
-		return plug_drift(hw, pf, i, out);
+		return plug_drift(hw, pf, link, i, out);
 	vf_is(pf, link, vf, &now);
 	out->of_vf = true;
 	out->vf = vf;

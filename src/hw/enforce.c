@@ -30,6 +30,10 @@ void hw_hurry(struct hw_pf *pf)
 		due->wait_ms = due->tried = 0;
 		due->next_ms = 0;
 	}
+	for (unsigned int i = 0; i < HW_MIRRORS_MAX; i++) {
+		pf->mirror_due[i].wait_ms = pf->mirror_due[i].tried = 0;
+		pf->mirror_due[i].next_ms = 0;
+	}
 }
 
 /* What of @todo to try now: what was not tried lately, and the rest where it is time. */
@@ -145,6 +149,25 @@ static void enforce_plug(struct hw *hw, struct hw_pf *pf, unsigned int vf, bool 
 	due->said = 1;
 }
 
+static void enforce_mirror(struct hw *hw, struct hw_pf *pf, const struct hw_link *link,
+			   unsigned int slot, bool repair, uint64_t now_ms)
+{
+	struct hw_due *due = &pf->mirror_due[slot];
+	struct err e = { 0 };
+
+	due->owed &= !!*pf->wish->mirrors[slot].name;
+	if (!due_now(due, due->owed | (repair && pf->mirror_since[slot]), now_ms))
+		return;
+	if (!hw_mirror_again(hw, pf, link, slot, &e)) {
+		due->owed = due->said = 0;
+		return;
+	}
+	if (!due->said)
+		log_err("a mirror does not mirror", "pf=%s mirror=%s error=\"%s\"", pf->name,
+			pf->wish->mirrors[slot].name, e.msg);
+	due->said = 1;
+}
+
 /* hw_look(), but for a log that has it already. */
 static const struct hw_link *look(struct hw *hw, struct hw_pf *pf)
 {
@@ -179,5 +202,11 @@ void hw_enforce(struct hw *hw, struct hw_pf *pf)
 			break;
 		enforce_vf(hw, pf, link, vf, repair, now_ms);
 		enforce_plug(hw, pf, vf, repair, now_ms);
+	}
+	for (unsigned int i = 0; i < HW_MIRRORS_MAX; i++) {
+		if (!pf->link)
+			link = look(hw, pf);
+		if (link)
+			enforce_mirror(hw, pf, link, i, repair, now_ms);
 	}
 }

@@ -37,27 +37,6 @@ static int svc_get(void *ctx, unsigned int i, struct svc_config *out)
 	return -ENOENT;
 }
 
-static int mirror_add(void *ctx, const struct mirror_config *want, struct err *e)
-{
-	return cannot(e, want->from_pf, "it has no mirrors yet");
-}
-
-static int mirror_set(void *ctx, const char *name, const struct mirror_config *want,
-		      uint32_t changed, struct err *e)
-{
-	return err_set(e, -ENOENT, "there is no mirror %s", name);
-}
-
-static int mirror_del(void *ctx, const char *name, struct err *e)
-{
-	return err_set(e, -ENOENT, "there is no mirror %s", name);
-}
-
-static int mirror_get(void *ctx, unsigned int i, struct mirror_info *out)
-{
-	return -ENOENT;
-}
-
 const struct pf_ops hw_ops = {
 	.kind = "hw",
 	.pf_add = hw_pf_add,
@@ -74,10 +53,10 @@ const struct pf_ops hw_ops = {
 	.svc_add = svc_add,
 	.svc_del = svc_del,
 	.svc_get = svc_get,
-	.mirror_add = mirror_add,
-	.mirror_set = mirror_set,
-	.mirror_del = mirror_del,
-	.mirror_get = mirror_get,
+	.mirror_add = hw_mirror_add,
+	.mirror_set = hw_mirror_set,
+	.mirror_del = hw_mirror_del,
+	.mirror_get = hw_mirror_get,
 	.batch = &hw_batch_ops,
 };
 

@@ -13,8 +13,9 @@ struct hw;
 
 struct hw_opts {
 	struct loop *loop;
-	const char *sysfs; /* where sysfs is mounted; tests have one of their own */
-	const char *state; /* file; the directory is there */
+	const char *sysfs;    /* where sysfs is mounted; tests have one of their own */
+	const char *state;    /* file; the directory is there */
+	bool software_copies; /* of mirrors by tc: by the CPU, not in the NIC; for tests alone */
 };
 
 int hw_open(const struct hw_opts *opts, struct hw **out, struct err *e);

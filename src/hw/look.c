@@ -4,8 +4,35 @@
 #include <string.h>
 
 #include "hw/model.h"
+#include "hw/rate.h"
 
 #define FRESH_MS 20 /* one command asks for many VFs one after the other */
+
+/* What devlink has of VFs stands for what rtnetlink may tell of it. */
+static int ask_devlink(struct hw_pf *pf, struct err *e)
+{
+	auto_free struct hw_ports *ports = calloc(1, sizeof(*ports));
+	int rc;
+
+	if (!ports)
+		return err_set(e, -ENOMEM, "out of memory");
+	rc = hw_ports_get(pf->nic.bus, pf->nic.address, ports, e);
+	for (unsigned int vf = 0; !rc && vf < pf->link->n_vfs && vf < VF_MAX; vf++) {
+		const struct hw_port *p = &ports->vfs[vf];
+		struct hw_vf *v = &pf->link->vfs[vf];
+
+		if (pf->caps.by_devlink & hw_attrs[HW_ATTR_RATE].fields && p->has_rate) {
+			v->words.max_tx_mbit = (uint32_t)MIN(p->max / HW_RATE_UNIT, UINT32_MAX);
+			v->words.min_tx_mbit = (uint32_t)MIN(p->min / HW_RATE_UNIT, UINT32_MAX);
+			v->told |= hw_attrs[HW_ATTR_RATE].fields;
+		}
+		if (pf->caps.by_devlink & hw_attrs[HW_ATTR_MAC].fields && p->has_mac) {
+			v->words.mac = p->mac;
+			v->told |= hw_attrs[HW_ATTR_MAC].fields;
+		}
+	}
+	return rc;
+}
 
 /* With statistics, if they are wanted and fit. */
 static int ask(struct hw *hw, struct hw_pf *pf, enum hw_ask what, struct err *e)
@@ -15,8 +42,12 @@ static int ask(struct hw *hw, struct hw_pf *pf, enum hw_ask what, struct err *e)
 
 	pf->link_ms = loop_now_ms();
 	pf->link_ask = what;
-	if (rc == -EMSGSIZE && what == HW_ASK_STATS)
-		return hw_link_get(hw->rt, pf->ifindex, HW_ASK_SETTINGS, &pf->link, e);
+	if (rc == -EMSGSIZE && what == HW_ASK_STATS) {
+		why = (struct err){ 0 };
+		rc = hw_link_get(hw->rt, pf->ifindex, HW_ASK_SETTINGS, &pf->link, &why);
+	}
+	if (!rc && pf->caps.by_devlink && (rc = ask_devlink(pf, &why)))
+		hw_forget(pf);
 	return rc ? err_set(e, rc, "%s: %s", pf->name, why.msg) : 0;
 }
 

@@ -67,6 +67,8 @@ void hw_owe(struct hw_pf *pf)
 		pf->vf_due[vf] = (struct hw_due){ .owed = pf->wish->vfs[vf].fields & HW_WORDS };
 	for (unsigned int vf = 0; vf < VF_MAX; vf++)
 		pf->plug_due[vf] = (struct hw_due){ .owed = !!pf->wish->vfs[vf].attach.kind };
+	for (unsigned int i = 0; i < HW_MIRRORS_MAX; i++)
+		pf->mirror_due[i] = (struct hw_due){ .owed = !!*pf->wish->mirrors[i].name };
 }
 
 /**
@@ -82,5 +84,7 @@ bool hw_owes(const struct hw_pf *pf)
 	for (unsigned int vf = 0; vf < VF_MAX; vf++)
 		owed |= (pf->vf_due[vf].owed & pf->wish->vfs[vf].fields) |
 			(pf->plug_due[vf].owed && pf->wish->vfs[vf].attach.kind);
+	for (unsigned int i = 0; i < HW_MIRRORS_MAX; i++)
+		owed |= pf->mirror_due[i].owed && *pf->wish->mirrors[i].name;
 	return owed;
 }

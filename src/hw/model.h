@@ -14,6 +14,7 @@
 #include "hw/do.h"
 #include "hw/hw.h"
 #include "hw/link.h"
+#include "hw/mirror_by.h"
 #include "hw/netdev.h"
 #include "hw/nic.h"
 #include "hw/plan.h"
@@ -45,11 +46,27 @@ struct hw_vf_wish {
 	bool probed;	       /* attached: it got its driver for that, and else has none */
 };
 
+#define HW_MIRRORS_MAX 64 /* of a PF */
+
+/* A mirror, in a slot of its PF's. */
+struct hw_mirror {
+	char name[MIRROR_NAME_LEN + 1]; /* "": the slot is free */
+	uint8_t from;			/* enum mirror_from: VF or VLAN */
+	uint16_t from_vf, from_vlan, to_vf;
+	uint8_t dir; /* enum mirror_dir */
+	uint8_t by;  /* enum hw_mirror_by */
+	/* MAC: the destination's address before, and whether one, and which, was asked for. */
+	struct mac own, asked;
+	bool was_asked;
+	bool made_clsact; /* TC: the place for rules was none before */
+};
+
 /* What was asked for of a PF: a value. */
 struct hw_wish {
 	uint32_t fields; /* bits by enum pf_field: what of config was asked for */
 	struct pf_config config;
 	struct hw_vf_wish vfs[VF_MAX];
+	struct hw_mirror mirrors[HW_MIRRORS_MAX];
 };
 
 /* What is left to make of what was asked for, of a VF or of the PF itself (enforce.c). */
@@ -78,7 +95,9 @@ struct hw_pf {
 	struct hw_due due, vf_due[VF_MAX];
 	struct hw_due
 		plug_due[VF_MAX]; /* its only bit: that what a VF is attached to is to be made */
-	bool owes_saved;	  /* the state file says that something is owed */
+	struct hw_due mirror_due[HW_MIRRORS_MAX]; /* likewise of mirrors */
+	uint64_t mirror_since[HW_MIRRORS_MAX];
+	bool owes_saved;	       /* the state file says that something is owed */
 	uint64_t attach_since[VF_MAX]; /* likewise of what a VF is plugged into */
 	struct hw_link *link; /* what the kernel told; owned; NULL: not asked, or things changed */
 	uint64_t link_ms;     /* when */
@@ -168,6 +187,39 @@ int hw_attach_leave(struct hw *hw, const struct hw_pf *pf, unsigned int vf, stru
 int hw_attach_again(struct hw *hw, struct hw_pf *pf, unsigned int vf, bool anew, struct err *e);
 bool hw_attach_drift(const struct hw *hw, const struct hw_pf *pf, unsigned int vf,
 		     enum hw_reach reach, char *is, size_t size);
+
+/* mirror.c */
+int hw_mirror_add(void *ctx, const struct mirror_config *want, struct err *e);
+int hw_mirror_set(void *ctx, const char *name, const struct mirror_config *want, uint32_t changed,
+		  struct err *e);
+int hw_mirror_del(void *ctx, const char *name, struct err *e);
+int hw_mirror_get(void *ctx, unsigned int i, struct mirror_info *out);
+
+/* mirror_plan.c */
+void hw_mirror_config(const struct hw_pf *pf, const struct hw_mirror *m, struct mirror_config *out);
+void hw_mirror_facts(struct hw *hw, const struct hw_pf *pf, const struct mirror_config *want,
+		     struct hw_mirror_facts *out);
+void hw_mirror_macs(const struct hw_link *link, struct mac out[VF_MAX]);
+int hw_mirror_join(struct hw *hw, const struct hw_pf *pf, const struct hw_link *link,
+		   struct hw_mirror *m, struct mac macs[VF_MAX], struct hw_plan *plan,
+		   struct hw_wish *want, struct err *e);
+int hw_mirror_leave(const struct hw_pf *pf, struct hw_mirror *m, struct mac macs[VF_MAX],
+		    struct hw_plan *plan, struct hw_wish *want, struct err *e);
+int hw_mirrors_leave_vf(const struct hw_pf *pf, const struct hw_link *link, unsigned int vf,
+			struct hw_plan *plan, struct hw_wish *want, struct err *e);
+int hw_mirrors_cut(const struct hw_pf *pf, const struct hw_link *link, unsigned int n,
+		   struct hw_words vfs[VF_MAX], struct hw_plan *plan, struct hw_wish *want,
+		   struct err *e);
+const struct hw_mirror *hw_mirror_of(const struct hw_wish *wish, unsigned int vf, bool by_mac);
+
+/* mirror_look.c */
+bool hw_mirror_is(const struct hw *hw, const struct hw_pf *pf, const struct hw_link *link,
+		  const struct hw_mirror *m, char *is, size_t size);
+void hw_mirror_say(const struct hw_mirror *m, char *out, size_t size);
+void hw_mirror_lacks(const struct hw *hw, const struct hw_pf *pf, const struct hw_mirror *m,
+		     char *out, size_t size);
+int hw_mirror_again(struct hw *hw, struct hw_pf *pf, const struct hw_link *link, unsigned int slot,
+		    struct err *e);
 
 /* change.c */
 int hw_change(struct hw *hw, struct hw_pf *pf, const struct hw_plan *plan, struct hw_wish **next,

@@ -44,6 +44,7 @@ static int vfs_unused(const struct hw *hw, const struct hw_pf *pf, unsigned int 
 		      unsigned int keep, const char *why, struct err *e)
 {
 	char what[VF_NAME_LEN + 64];
+	const struct hw_mirror *m;
 	struct hw_vf_dev dev;
 
 	for (unsigned int i = 0; i < VF_MAX; i++) {
@@ -54,6 +55,9 @@ static int vfs_unused(const struct hw *hw, const struct hw_pf *pf, unsigned int 
 		if (*w->config.port_id)
 			return err_set(e, -EBUSY, "%s vf %u is leased to port %s%s", pf->name, i,
 				       w->config.port_id, why);
+		if ((m = hw_mirror_of(pf->wish, i, false)))
+			return err_set(e, -EBUSY, "%s vf %u is in mirror %s%s", pf->name, i,
+				       m->name, why);
 		if (w->attach.kind) {
 			hw_plug_say(&w->attach, what, sizeof(what));
 			return err_set(e, -EBUSY, "%s vf %u is attached (%s)%s", pf->name, i, what,
@@ -119,6 +123,9 @@ static int plan_number(struct hw_plan *plan, struct hw *hw, const struct hw_pf *
 		return rc;
 	for (unsigned int i = 0; i < link->n_vfs; i++)
 		hw_words_now(pf, link, i, &vfs[i]);
+	rc = hw_mirrors_cut(pf, link, n, vfs, plan, want, e);
+	if (rc)
+		return rc;
 	for (unsigned int i = n; i < VF_MAX; i++) {
 		want->vfs[i] = (struct hw_vf_wish){ 0 };
 		vf_config_default(&want->vfs[i].config);
@@ -185,6 +192,18 @@ static int vf_words_check(const struct hw_pf *pf, const struct vf_change *c, boo
 	return hw_caps_check(&pf->caps, &want, asked, e);
 }
 
+/* What a mirror by addresses stands on. */
+static int held_by_mirror(const struct hw_pf *pf, unsigned int vf, const struct hw_words *is,
+			  const struct hw_words *words, struct err *e)
+{
+	const struct hw_mirror *m = hw_mirror_of(pf->wish, vf, true);
+
+	if (!m || (hw_attr_equal(HW_ATTR_MAC, is, words) && hw_attr_equal(HW_ATTR_VLAN, is, words)))
+		return 0;
+	return err_set(e, -EBUSY, "%s: mirror %s is by it: delete that first",
+		       hw_attr_equal(HW_ATTR_MAC, is, words) ? "vlan" : "mac", m->name);
+}
+
 /* One VF's words on top of what it is: wishes and steps. @is: words by now, with steps before. */
 static int plan_vf(struct hw_plan *plan, const struct hw_pf *pf, const struct vf_change *c,
 		   bool by_agent, uint16_t mtu, struct hw_vf_wish *wish, struct hw_words *is,
@@ -208,6 +227,9 @@ static int plan_vf(struct hw_plan *plan, const struct hw_pf *pf, const struct vf
 		wish->overridden |= wish->by_agent & fields_diff(vf_fields, &old, &new);
 	}
 	hw_words_from(&new, &words);
+	rc = held_by_mirror(pf, c->vf, is, &words, e);
+	if (rc)
+		return rc;
 	rc = hw_plan_vf(plan, c->vf, is, &words, hw_can(pf, c->changed & HW_WORDS), e);
 	wish->fields |= c->changed;
 	wish->config = new;
@@ -264,6 +286,9 @@ static int apply(struct hw *hw, struct hw_pf *pf, const struct pf_change *change
 	for (unsigned int i = 0; !rc && i < VF_MAX; i++)
 		if (pf->wish->vfs[i].attach.kind && change->changed & 1U << PF_FIELD_NUMVFS)
 			pf->plug_due[i].owed = 1;
+	for (unsigned int i = 0; !rc && i < HW_MIRRORS_MAX; i++)
+		if (*pf->wish->mirrors[i].name && change->changed & 1U << PF_FIELD_NUMVFS)
+			pf->mirror_due[i].owed = 1;
 	if (!rc && change->changed & 1U << PF_FIELD_NUMVFS)
 		hw_enforce(hw, pf);
 	hw_plan_fini(&plan);

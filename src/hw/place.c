@@ -15,9 +15,12 @@
  */
 struct hw_doer hw_doer_of(const struct hw *hw, const struct hw_pf *pf)
 {
-	return (struct hw_doer){
-		.rt = hw->rt, .sysfs = hw->opts.sysfs, .nic = &pf->nic, .ifindex = pf->ifindex
-	};
+	return (struct hw_doer){ .rt = hw->rt,
+				 .sysfs = hw->opts.sysfs,
+				 .nic = &pf->nic,
+				 .ifindex = pf->ifindex,
+				 .by_devlink = pf->caps.by_devlink,
+				 .software_copies = hw->opts.software_copies };
 }
 
 static int find(struct hw *hw, struct hw_pf *pf, struct err *e)

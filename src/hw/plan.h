@@ -23,18 +23,23 @@ enum hw_op {
 	HW_OP_DEV_UP,  /* its netdev, in this namespace */
 	HW_OP_PLACE,   /* the namespace that its netdev is in, and its name there */
 	HW_OP_MACVTAP, /* whether its netdev has one */
+	HW_OP_CLSACT,  /* whether its representor has a place for rules */
+	HW_OP_COPY,    /* a rule there that copies to another VF */
+	HW_OP_FILE,    /* the same, by a file of the vendor's; of a VLAN: to this VF */
 	HW_OP_N
 };
 
 /* Of which those members count that @op has. */
 struct hw_value {
-	struct hw_words words;		/* VF: those of @attr */
-	uint32_t number;		/* NUMVFS, MTU; UP, PROBE, DEV_UP, MACVTAP: 0 or 1;
+	struct hw_words words; /* VF: those of @attr */
+	uint32_t number;       /* NUMVFS, MTU; UP, PROBE, DEV_UP and from MACVTAP on: 0 or 1;
 			  PLACE: another name will do where it is taken */
-	struct mac mac;			/* MAC */
+	struct mac mac;	       /* MAC */
 	char driver[HW_DRIVER_LEN + 1]; /* DRIVER */
 	char name[IF_NAMESIZE];		/* PLACE, MACVTAP; "": as it comes */
 	char netns[VF_NAME_LEN + 1];	/* PLACE: under /run/netns; "": this one */
+	uint16_t peer;			/* COPY: the other VF; FILE: that, or the VLAN */
+	uint8_t dir; /* COPY: enum mirror_dir, in or out; FILE: HW_MIRROR_FILE_... */
 };
 
 struct hw_step {

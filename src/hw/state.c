@@ -33,7 +33,8 @@ static const char *const op_names[] = {
 	[HW_OP_VF] = "vf",	     [HW_OP_NUMVFS] = "numvfs", [HW_OP_MTU] = "mtu",
 	[HW_OP_MAC] = "mac",	     [HW_OP_UP] = "up",		[HW_OP_DRIVER] = "driver",
 	[HW_OP_PROBE] = "probe",     [HW_OP_DEV_UP] = "dev_up", [HW_OP_PLACE] = "place",
-	[HW_OP_MACVTAP] = "macvtap", [HW_OP_N] = NULL
+	[HW_OP_MACVTAP] = "macvtap", [HW_OP_CLSACT] = "clsact", [HW_OP_COPY] = "copy",
+	[HW_OP_FILE] = "file",	     [HW_OP_N] = NULL
 };
 
 /* One step as a plain struct, for its table. */
@@ -43,6 +44,8 @@ struct row {
 	uint32_t number;
 	struct mac mac;
 	char driver[HW_DRIVER_LEN + 1], name[IF_NAMESIZE], netns[VF_NAME_LEN + 1];
+	uint16_t peer;
+	uint8_t dir;
 };
 #define R(word, type, member, names)                                                               \
 	{                                                                                          \
@@ -60,6 +63,8 @@ static const struct field row_fields[] = { R("op", FIELD_ENUM, op, op_names),
 					   TEXT(driver),
 					   TEXT(name),
 					   TEXT(netns),
+					   R("peer", FIELD_U16, peer, NULL),
+					   R("dir", FIELD_U8, dir, NULL),
 					   FIELD_END };
 enum {
 	ROW_OP = 1,
@@ -68,7 +73,9 @@ enum {
 	ROW_MAC = 8,
 	ROW_DRIVER = 16,
 	ROW_NAME = 32,
-	ROW_NETNS = 64
+	ROW_NETNS = 64,
+	ROW_PEER = 128,
+	ROW_DIR = 256
 };
 
 /* What a step has beside its op; of a VF's attribute the words as well. */
@@ -83,6 +90,9 @@ static const uint32_t op_rows[HW_OP_N] = {
 	[HW_OP_DEV_UP] = ROW_VF | ROW_NUMBER,
 	[HW_OP_PLACE] = ROW_VF | ROW_NUMBER | ROW_NAME | ROW_NETNS,
 	[HW_OP_MACVTAP] = ROW_VF | ROW_NUMBER | ROW_NAME,
+	[HW_OP_CLSACT] = ROW_VF | ROW_NUMBER,
+	[HW_OP_COPY] = ROW_VF | ROW_NUMBER | ROW_PEER | ROW_DIR,
+	[HW_OP_FILE] = ROW_VF | ROW_NUMBER | ROW_PEER | ROW_DIR,
 };
 
 /* How a VF came to what it is attached to. */
@@ -91,6 +101,18 @@ static const struct field plug_fields[] = {
 	{ "probed", FIELD_BOOL, offsetof(struct hw_vf_wish, probed), 0, NULL, NULL },
 	FIELD_END
 };
+
+/* By what a mirror is done, and what its end gives back. */
+#define HOW(word, type, member, names)                                                             \
+	{                                                                                          \
+		word, type, offsetof(struct hw_mirror, member), 0, names, NULL                     \
+	}
+static const struct field how_fields[] = { HOW("by", FIELD_ENUM, by, hw_mirror_by_names),
+					   HOW("own", FIELD_MAC, own, NULL),
+					   HOW("asked", FIELD_MAC, asked, NULL),
+					   HOW("was_asked", FIELD_BOOL, was_asked, NULL),
+					   HOW("made_clsact", FIELD_BOOL, made_clsact, NULL),
+					   FIELD_END };
 
 static void boot_id(char out[40])
 {
@@ -119,6 +141,27 @@ static json_t *vf_to_json(unsigned int vf, const struct hw_vf_wish *w)
 	return take(j);
 }
 
+static json_t *mirrors_to_json(const struct hw_pf *pf)
+{
+	auto_of(json_decref) json_t *list = json_array();
+
+	for (const struct hw_mirror *m = pf->wish->mirrors; m < pf->wish->mirrors + HW_MIRRORS_MAX;
+	     m++) {
+		struct mirror_config c;
+
+		if (!*m->name)
+			continue;
+		hw_mirror_config(pf, m, &c);
+		if (json_array_append_new(list,
+					  json_pack("{s:o, s:o}", "config",
+						    fields_to_json_masked(mirror_fields, &c,
+									  mirror_config_rows(&c)),
+						    "how", fields_to_json(how_fields, m))))
+			return NULL;
+	}
+	return take(list);
+}
+
 static json_t *pf_to_json(const struct hw_pf *pf)
 {
 	auto_of(json_decref) json_t *vfs = json_array();
@@ -130,10 +173,10 @@ static json_t *pf_to_json(const struct hw_pf *pf)
 		    json_array_append_new(vfs, vf_to_json(vf, w)))
 			return NULL;
 	}
-	return json_pack("{s:s, s:i, s:s, s:b, s:o, s:O}", "nic", pf->nic.address, "ifindex",
+	return json_pack("{s:s, s:i, s:s, s:b, s:o, s:o, s:O}", "nic", pf->nic.address, "ifindex",
 			 pf->was, "name", pf->name, "owes", hw_owes(pf), "config",
 			 fields_to_json_masked(pf_fields, &pf->wish->config, pf->wish->fields),
-			 "vfs", vfs);
+			 "mirrors", mirrors_to_json(pf), "vfs", vfs);
 }
 
 static json_t *step_to_json(const struct hw_step *s)
@@ -145,6 +188,8 @@ static json_t *step_to_json(const struct hw_step *s)
 	strcpy(row.driver, s->old.driver);
 	strcpy(row.name, s->old.name);
 	strcpy(row.netns, s->old.netns);
+	row.peer = s->old.peer;
+	row.dir = s->old.dir;
 	j = fields_to_json_masked(row_fields, &row, ROW_OP | op_rows[s->op]);
 	if (s->op != HW_OP_VF)
 		return j;
@@ -292,6 +337,42 @@ static int nic_from_json(const json_t *j, struct hw_pf **out, struct err *e)
 	return 0;
 }
 
+static int mirror_from_json(const json_t *j, struct hw_mirror *m, struct err *e)
+{
+	struct mirror_config c = { 0 };
+	uint32_t have = 0, how = 0;
+	int rc = fields_from_json(mirror_fields, &c, json_object_get(j, "config"), &have, e);
+
+	rc = rc ?: fields_from_json(how_fields, m, json_object_get(j, "how"), &how, e);
+	if (rc)
+		return rc;
+	if (mirror_config_rows(&c) & ~have || c.to != MIRROR_TO_VF ||
+	    (c.from != MIRROR_FROM_VF && c.from != MIRROR_FROM_VLAN) || !(how & 1) ||
+	    mirror_config_check(&c, NULL))
+		return err_set(e, -EINVAL, "a mirror that cannot be");
+	strcpy(m->name, c.name);
+	m->from = c.from;
+	m->from_vf = c.from_vf;
+	m->from_vlan = c.from_vlan;
+	m->to_vf = c.to_vf;
+	m->dir = c.dir;
+	return 0;
+}
+
+/* Files of before there were mirrors have none. */
+static int mirrors_from_json(const json_t *list, struct hw_wish *wish, struct err *e)
+{
+	const json_t *j;
+	size_t i;
+	int rc = 0;
+
+	if (json_array_size(list) > HW_MIRRORS_MAX)
+		return err_set(e, -EINVAL, "more mirrors than there can be");
+	json_array_foreach (list, i, j)
+		rc = rc ?: mirror_from_json(j, &wish->mirrors[i], e);
+	return rc;
+}
+
 static int pf_from_json(struct hw *hw, const json_t *j, struct err *e)
 {
 	const char *name = json_string_value(json_object_get(j, "name"));
@@ -310,6 +391,7 @@ static int pf_from_json(struct hw *hw, const json_t *j, struct err *e)
 			      &pf->wish->fields, e);
 	json_array_foreach (vfs, i, vf)
 		rc = rc ?: vf_from_json(vf, pf->wish, e);
+	rc = rc ?: mirrors_from_json(json_object_get(j, "mirrors"), pf->wish, e);
 	if (!rc && json_is_true(json_object_get(j, "owes")))
 		hw_owe(pf);
 	if (!rc)
@@ -358,6 +440,8 @@ static int step_from_json(const json_t *j, struct hw_plan *plan, struct err *e)
 	strcpy(step.old.driver, row.driver);
 	strcpy(step.old.name, row.name);
 	strcpy(step.old.netns, row.netns);
+	step.old.peer = row.peer;
+	step.old.dir = row.dir;
 	hw_words_from(&c, &step.old.words);
 	while (step.attr < HW_ATTR_N && hw_attrs[step.attr].fields != fields)
 		step.attr++;

@@ -116,7 +116,7 @@ static int plan_leave(struct hw_plan *plan, struct hw *hw, const struct hw_pf *p
  * @vf:   number
  * @e:    error text
  *
- * Its driver is the one that the kernel gives it of itself.
+ * Its driver is the one that the kernel gives it of itself; mirrors from it and to it go.
  *
  * Return: 0, -ENODEV, -EINVAL, -EBUSY: a VM has it, or the kernel's errno.
  * Context: control; as long as drivers take.
@@ -134,7 +134,8 @@ int hw_vf_release(void *ctx, const char *name, unsigned int vf, struct err *e)
 	if (rc || !want)
 		return rc ?: err_set(e, -ENOMEM, "out of memory");
 	*want = *pf->wish;
-	rc = plan_leave(&plan, hw, pf, vf, want, e);
+	rc = hw_mirrors_leave_vf(pf, link, vf, &plan, want, e);
+	rc = rc ?: plan_leave(&plan, hw, pf, vf, want, e);
 	want->vfs[vf] = (struct hw_vf_wish){ 0 };
 	vf_config_default(&want->vfs[vf].config);
 	fresh = hw_fresh(pf);

@@ -90,6 +90,7 @@ struct pf_drift_info {
 	bool of_vf;
 	unsigned int vf;
 	bool of_attach;		   /* what the VF is plugged into, no word */
+	char mirror[MIRROR_NAME_LEN + 1]; /* a mirror that does not mirror; "": none */
 	uint8_t field;		   /* enum vf_field or enum pf_field */
 	char asked[128], is[128];  /* as people type them */
 	uint64_t since;		   /* when that was seen first; seconds of the Unix epoch */
@@ -178,6 +179,8 @@ struct mirror_info {
 	struct mirror_config config;
 	uint64_t mirrored;	/* copies delivered */
 	uint64_t dropped;	/* copies the destination had no room for */
+	/* Of a NIC, which counts neither: what makes the copies, what they lack; else "". */
+	char by[16], lacks[192];
 };
 
 extern const struct field pf_fields[];

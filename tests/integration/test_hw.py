@@ -116,8 +116,8 @@ def test_a_word_that_is_none_of_the_device_is_refused_by_name_before_anything_is
     before = nic.kernel()
     refused = nic.anyvf('vf', 'set', nic.dev, 0, 'vlan', 9, 'trunk', '5-9', code=1)
     assert re.search(rf'{nic.dev}.*trunk.*netdevsim|{nic.dev}.*netdevsim.*trunk', refused.err), refused.err
-    refused = nic.anyvf('mirror', 'add', 'm', 'from', 'vf', nic.dev, 0, 'to', 'vf', nic.dev, 1, code=1)
-    assert f'{nic.dev} is a NIC' in refused.err
+    refused = nic.anyvf('mirror', 'add', 'm', 'from', 'vf', nic.dev, 0, 'in', 'to', 'vf', nic.dev, 1, code=1)
+    assert f'from vf: the NIC of {nic.dev} (netdevsim) has no mirror' in refused.err
     refused = nic.anyvf('pf', 'set', nic.dev, 'uplink', 'none', code=1)
     assert 'uplink' in refused.err
     assert nic.kernel() == before

@@ -130,6 +130,9 @@ int __wrap_hw_step_do(void *arg, const struct hw_step *step, const struct hw_val
 	case HW_OP_DEV_UP:
 	case HW_OP_PLACE:
 	case HW_OP_MACVTAP:
+	case HW_OP_CLSACT:
+	case HW_OP_COPY:
+	case HW_OP_FILE:
 	case HW_OP_N:
 		rc = err_set(e, -ENOENT, "no such VF");
 		break;
@@ -211,6 +214,13 @@ int __wrap_file_replace(const char *path, const void *data, size_t size, mode_t 
 	rc = __real_file_replace(path, data, size, mode, e);
 	point();
 	return rc;
+}
+
+/* It gives the frames for an address to all who have it. */
+enum hw_twins __wrap_hw_twins_of(const char *name);
+enum hw_twins __wrap_hw_twins_of(const char *name)
+{
+	return HW_TWINS_SEEN;
 }
 
 uint64_t __wrap_loop_now_ms(void);
@@ -828,6 +838,155 @@ static void a_pf_that_cannot_be_reset_is_served_as_before(void **arg)
 	hw_close(hw);
 }
 
+static int mirror(struct hw *hw, const char *name, unsigned int from, unsigned int to)
+{
+	struct mirror_config want = { .from_pf = "eth1",
+				      .from_vf = (uint16_t)from,
+				      .dir = MIRROR_IN,
+				      .to_pf = "eth1",
+				      .to_vf = (uint16_t)to };
+
+	strcpy(want.name, name);
+	return hw_mirror_add(hw, &want, NULL);
+}
+
+static unsigned int mirrors(struct hw *hw)
+{
+	struct mirror_info m;
+	unsigned int n = 0;
+
+	while (!hw_mirror_get(hw, n, &m))
+		n++;
+	return n;
+}
+
+/* A NIC with four VFs, of which three have addresses; 2's was asked for. */
+static struct hw *begin_mirrors(void)
+{
+	struct hw *hw = begin(4);
+
+	for (unsigned int vf = 1; vf < 4; vf++)
+		k->vfs[vf].mac = (struct mac){ { 2, 0, 0, 0, 7, (uint8_t)vf } };
+	assert_int_equal(set_vf(hw, 2, F(MAC)), 0);
+	return hw;
+}
+
+static void a_mirror_is_as_it_was_in_another_life_and_gives_back_what_it_took(void **arg)
+{
+	struct hw *hw = begin_mirrors();
+	struct kernel before = *k;
+
+	assert_int_equal(mirror(hw, "a", 3, 1), 0);
+	assert_int_equal(mirror(hw, "b", 3, 2), 0);
+	assert_int_equal(mirror(hw, "a", 3, 0), -EEXIST);
+	assert_int_equal(mirror(hw, "c", 1, 0), -EBUSY);  /* it has another's address */
+	assert_int_equal(mirror(hw, "c", 0, 3), -EINVAL); /* it has none */
+	assert_true(mac_equal(&k->vfs[1].mac, &k->vfs[3].mac));
+	hw_close(hw);
+	hw = open_hw();
+	assert_int_equal(mirrors(hw), 2);
+	assert_int_equal(drifts(hw), 0);
+	assert_int_equal(hw_mirror_del(hw, "a", NULL), 0);
+	assert_int_equal(hw_mirror_del(hw, "b", NULL), 0);
+	assert_int_equal(hw_mirror_del(hw, "b", NULL), -ENOENT);
+	assert_true(same(k, &before));
+	assert_int_equal(drifts(hw), 0);
+	k->vfs[2].mac.b[5]++; /* that it was asked for is known again */
+	assert_int_equal(drifts(hw), 1);
+	k->vfs[1].mac.b[5]++; /* of this one nobody asked */
+	assert_int_equal(drifts(hw), 1);
+	hw_close(hw);
+}
+
+/* A mirror made or ended, ended at a point itself; -1: it is not. Returns whether it was. */
+static bool mirror_ended_at(int at, bool del)
+{
+	struct hw *hw = begin_mirrors();
+	struct kernel before, after;
+	bool ended;
+	int status;
+	pid_t pid;
+
+	assert_true(!del || !mirror(hw, "a", 3, 2));
+	hw_close(hw);
+	before = *k;
+	pid = fork();
+	if (!pid) {
+		hw = open_hw();
+		k->end_at = at;
+		_exit(del ? hw_mirror_del(hw, "a", NULL) : mirror(hw, "a", 3, 2));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	k->end_at = NOBODY;
+	assert_true(WIFEXITED(status) && (!WEXITSTATUS(status) || WEXITSTATUS(status) == 9));
+	ended = WEXITSTATUS(status) == 9;
+	after = before;
+	after.vfs[2].mac = del ? (struct mac){ { 2, 0, 0, 0, 1, 2 } } : before.vfs[3].mac;
+	hw = open_hw();
+	assert_true(mirrors(hw) == (del ? 0 : 1) ? same(k, &after) : same(k, &before) && ended);
+	assert_int_equal(drifts(hw), 0);
+	hw_close(hw);
+	return ended;
+}
+
+static void a_daemon_that_is_ended_anywhere_has_made_or_ended_a_mirror_or_not(void **arg)
+{
+	for (unsigned int del = 0; del < 2; del++) {
+		int at = 0;
+
+		while (mirror_ended_at(at, del))
+			at++;
+		assert_in_range(at, 4, 30);
+	}
+}
+
+static void mirrors_of_vfs_that_go_go_and_those_of_others_hold(void **arg)
+{
+	const struct pf_config three = { .numvfs = 3, .force = true }, soft = { .numvfs = 3 };
+	struct hw *hw = begin_mirrors();
+	const struct mac own = k->vfs[0].mac;
+	struct err e = { 0 };
+
+	assert_int_equal(mirror(hw, "goes", 3, 0), 0);
+	assert_int_equal(mirror(hw, "stays", 1, 2), 0);
+	assert_int_equal(set(hw, &soft, P(NUMVFS), NULL, 0, false, &e), -EBUSY);
+	assert_non_null(strstr(e.msg, "is in mirror"));
+	assert_int_equal(hw_pf_del(hw, "eth1", false, NULL), -EBUSY);
+	assert_int_equal(set(hw, &three, P(NUMVFS) | P(FORCE), NULL, 0, false, NULL), 0);
+	assert_int_equal(k->n_vfs, 3);
+	assert_int_equal(mirrors(hw), 1);
+	assert_true(mac_equal(&k->vfs[0].mac, &own));
+	assert_true(mac_equal(&k->vfs[1].mac, &k->vfs[2].mac));
+	assert_int_equal(drifts(hw), 0);
+	assert_int_equal(set_vf(hw, 1, F(MAC)), -EBUSY); /* it is what the mirror is by */
+	assert_int_equal(hw_vf_release(hw, "eth1", 1, NULL), 0);
+	assert_int_equal(mirrors(hw), 0);
+	assert_int_equal(k->vfs[2].mac.b[4], 1); /* as it was asked for */
+	hw_close(hw);
+}
+
+static void a_mirror_follows_the_address_that_its_vf_takes(void **arg)
+{
+	const struct pf_config repair = { .drift = PF_DRIFT_REPAIR };
+	struct hw *hw = begin_mirrors();
+
+	assert_int_equal(mirror(hw, "a", 3, 1), 0);
+	k->vfs[3].mac.b[5] = 77; /* its guest's */
+	tick(hw, 3);
+	assert_int_equal(drifts(hw), 1);
+	assert_int_equal(k->vfs[1].mac.b[5], 3);
+	assert_int_equal(set(hw, &repair, P(DRIFT), NULL, 0, false, NULL), 0);
+	tick(hw, 3);
+	assert_int_equal(drifts(hw), 0);
+	assert_int_equal(k->vfs[1].mac.b[5], 77);
+	hw_close(hw);
+	hw = open_hw();
+	assert_int_equal(drifts(hw), 0);
+	assert_int_equal(hw_mirror_del(hw, "a", NULL), 0);
+	assert_int_equal(k->vfs[1].mac.b[5], 1);
+	hw_close(hw);
+}
+
 static void an_undo_of_a_nic_that_is_gone_ends_nothing(void **arg)
 {
 	struct hw *hw = begin(3);
@@ -848,6 +1007,11 @@ static void an_undo_of_a_nic_that_is_gone_ends_nothing(void **arg)
 	assert_int_equal(hw_pf_add(hw, &want, P(NAME), NULL), -EEXIST);
 	hw_close(hw);
 }
+
+#define BAD_MIRROR(config, how)                                                                    \
+	"{\"version\": 1, \"pfs\": [{\"nic\": \"x\", \"name\": \"e\", \"config\": {}, \"vfs\": "   \
+	"[], "                                                                                     \
+	"\"mirrors\": [{\"config\": " config ", \"how\": " how "}]}]}"
 
 static void a_state_file_that_is_none_is_refused_and_stays(void **arg)
 {
@@ -871,6 +1035,16 @@ static void a_state_file_that_is_none_is_refused_and_stays(void **arg)
 		"\"vfs\": {}}]}",
 		"{\"version\": 1, \"pfs\": [{\"nic\": \"x\", \"name\": \"e\", \"config\": {}, "
 		"\"vfs\": []}, {\"nic\": \"x\", \"name\": \"f\", \"config\": {}, \"vfs\": []}]}",
+		BAD_MIRROR("{\"name\": \"m\", \"from\": \"vf\", \"from_pf\": \"e\", \"from_vf\": "
+			   "1, \"dir\": \"in\", \"to\": \"vf\", \"to_pf\": \"e\", \"to_vf\": 2}",
+			   "{}"),
+		BAD_MIRROR("{\"name\": \"m\", \"from\": \"vf\", \"from_pf\": \"e\", \"from_vf\": "
+			   "1, \"dir\": \"in\", \"to\": \"vf\", \"to_pf\": \"e\", \"to_vf\": 1}",
+			   "{\"by\": \"mac\"}"),
+		BAD_MIRROR("{}", "{\"by\": \"mac\"}"),
+		BAD_MIRROR("{\"name\": \"m\", \"from\": \"pf\", \"from_pf\": \"e\", \"from_vf\": "
+			   "1, \"dir\": \"in\", \"to\": \"vf\", \"to_pf\": \"e\", \"to_vf\": 2}",
+			   "{\"by\": \"tc\"}"),
 		"{\"version\": 1, \"pfs\": [], \"undo\": {}}",
 		"{\"version\": 1, \"pfs\": [], \"undo\": [{\"nic\": \"x\"}]}",
 		"{\"version\": 1, \"pfs\": [], \"undo\": [{\"nic\": \"x\", \"steps\": [{}]}]}",
@@ -923,6 +1097,10 @@ int main(void)
 		cmocka_unit_test(a_number_that_cannot_be_made_leaves_all_as_it_was),
 		cmocka_unit_test(a_pf_whose_making_is_ended_is_none),
 		cmocka_unit_test(a_pf_that_cannot_be_reset_is_served_as_before),
+		cmocka_unit_test(a_mirror_is_as_it_was_in_another_life_and_gives_back_what_it_took),
+		cmocka_unit_test(a_daemon_that_is_ended_anywhere_has_made_or_ended_a_mirror_or_not),
+		cmocka_unit_test(mirrors_of_vfs_that_go_go_and_those_of_others_hold),
+		cmocka_unit_test(a_mirror_follows_the_address_that_its_vf_takes),
 		cmocka_unit_test(an_undo_of_a_nic_that_is_gone_ends_nothing),
 		cmocka_unit_test(a_state_file_that_is_none_is_refused_and_stays),
 	};

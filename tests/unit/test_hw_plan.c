@@ -70,6 +70,9 @@ static int kernel_do(void *arg, const struct hw_step *step, const struct hw_valu
 	case HW_OP_DEV_UP:
 	case HW_OP_PLACE:
 	case HW_OP_MACVTAP:
+	case HW_OP_CLSACT:
+	case HW_OP_COPY:
+	case HW_OP_FILE:
 	case HW_OP_N:
 		break;
 	}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hw/rate: devlink's messages, as the kernel and iproute2 6.1 wrote them in the lab, and some that they would not. */
+#include "unit.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "hw/rate.h"
+
+#define BUS "netdevsim"
+#define DEV "netdevsim1"
+/* Header of generic netlink, DEVLINK_ATTR_BUS_NAME, DEVLINK_ATTR_DEV_NAME, DEVLINK_ATTR_PORT_INDEX. */
+#define PORT(cmd, version, index)                                                                  \
+	cmd version "\0\0\x0e\0\x01\0netdevsim\0\0\0\x0f\0\x02\0netdevsim1\0\0\x08\0\x03\0" index  \
+		    "\0\0\0"
+
+struct message {
+	struct nlmsghdr head;
+	char bytes[512];
+};
+
+static struct nlmsghdr *message(const char *bytes, size_t size, struct message *out)
+{
+	*out = (struct message){ .head.nlmsg_len = (uint32_t)(sizeof(out->head) + size),
+				 .head.nlmsg_type = 21 };
+	memcpy(out->bytes, bytes, size);
+	return &out->head;
+}
+#define MESSAGE(text) message(text, sizeof(text) - 1, &(struct message){ { 0 } })
+
+/* port 129: type eth netdev eth2 flavour pcivf controller 0 pfnum 0 vfnum 1 external false */
+#define VF1                                                                                        \
+	PORT("\x03", "\x01", "\x81")                                                               \
+	"\x06\0\x04\0\x02\0\0\0\x08\0\x06\0\x04\0\0\0\x09\0\x07\0eth2\0\0\0\0\x05\0\x94\0\0\0\0\0" \
+	"\x06\0\x4d\0\x04\0\0\0\x08\0\x96\0\0\0\0\0\x06\0\x7f\0\0\0\0\0\x06\0\x80\0\x01\0\0\0"     \
+	"\x05\0\x95\0\0\0\0\0"
+/* port 0: flavour physical port 1 */
+#define WIRE                                                                                       \
+	PORT("\x03", "\x01", "\0")                                                                 \
+	"\x06\0\x04\0\x02\0\0\0\x08\0\x06\0\x02\0\0\0\x09\0\x07\0eth0\0\0\0\0\x05\0\x94\0\0\0\0\0" \
+	"\x06\0\x4d\0\0\0\0\0\x08\0\x4e\0\x01\0\0\0"
+/* port 129: type leaf tx_share 100Mbit tx_max 500Mbit */
+#define LEAF                                                                                       \
+	"\x4c\x01\0\0\x0e\0\x01\0netdevsim\0\0\0\x0f\0\x02\0netdevsim1\0\0\x06\0\xa5\0\0\0\0\0"    \
+	"\x08\0\x03\0\x81\0\0\0\x0c\0\xa6\0\x20\xbc\xbe\0\0\0\0\0\x0c\0\xa7\0\xa0\xac\xb9\x03\0\0" \
+	"\0\0"
+/* devlink port function set netdevsim/netdevsim1/128 hw_addr 02:00:00:00:00:11 */
+#define FUNCTION "\x10\0\x91\x80\x0a\0\x01\0\x02\0\0\0\0\x11\x01\0"
+#define SET_MAC	 PORT("\x06", "\0", "\x80") FUNCTION
+
+static void what_the_kernel_told_is_read(void **arg)
+{
+	static struct hw_ports p;
+
+	assert_int_equal(hw_port_parse(MESSAGE(WIRE), BUS, DEV, &p), 0);
+	assert_false(p.vfs[0].there);
+	assert_int_equal(hw_rate_parse(MESSAGE(LEAF), BUS, DEV, &p), 0);
+	assert_false(p.rates); /* of no VF that is known */
+	hw_port_parse(MESSAGE(VF1), BUS, DEV, &p);
+	assert_true(p.vfs[1].there && !p.vfs[1].has_mac && !p.macs);
+	assert_int_equal(p.vfs[1].index, 129);
+	hw_rate_parse(MESSAGE(LEAF), BUS, DEV, &p);
+	assert_true(p.rates && p.vfs[1].has_rate && !p.vfs[0].has_rate);
+	assert_int_equal(p.vfs[1].max, 500ULL * HW_RATE_UNIT);
+	assert_int_equal(p.vfs[1].min, 100ULL * HW_RATE_UNIT);
+}
+
+static void what_another_device_has_is_passed_over(void **arg)
+{
+	static struct hw_ports p;
+
+	hw_port_parse(MESSAGE(VF1), BUS, "netdevsim2", &p);
+	hw_port_parse(MESSAGE(VF1), "pci", DEV, &p);
+	assert_false(p.vfs[1].there);
+}
+
+static void the_address_of_a_function_is_asked_for_as_iproute2_does(void **arg)
+{
+	const struct mac mac = { { 2, 0, 0, 0, 0, 0x11 } };
+	const size_t size = sizeof(SET_MAC) - 1;
+	struct message m = { { 0 } };
+	char *genl;
+
+	mnl_nlmsg_put_header(&m);
+	genl = mnl_nlmsg_put_extra_header(&m.head, 4);
+	*genl = 6; /* DEVLINK_CMD_PORT_SET */
+	hw_port_put_mac(&m.head, BUS, DEV, 128, &mac);
+	assert_int_equal(m.head.nlmsg_len, sizeof(m.head) + size);
+	m.bytes[size - 1] = m.bytes[size - 2] = 0; /* what fills it up is whatever it is there */
+	assert_memory_equal(m.bytes, SET_MAC, size - 2);
+}
+
+static void the_address_of_a_function_is_read_as_it_is_written(void **arg)
+{
+	static struct hw_ports p;
+
+	hw_port_parse(MESSAGE(VF1 FUNCTION), BUS, DEV, &p);
+	assert_true(p.macs && p.vfs[1].has_mac);
+	assert_int_equal(p.vfs[1].mac.b[5], 0x11);
+}
+
+static void messages_that_are_cut_off_or_changed_are_survived(void **arg)
+{
+	static const char *const whole[] = { VF1 FUNCTION, LEAF };
+	const size_t sizes[] = { sizeof(VF1 FUNCTION) - 1, sizeof(LEAF) - 1 };
+
+	for (unsigned int i = 0; i < 2; i++)
+		for (size_t n = 0; n < sizes[i]; n++) {
+			static struct hw_ports p;
+			char *cut = malloc(sizeof(struct nlmsghdr) + n + 1);
+			struct nlmsghdr *h = (struct nlmsghdr *)cut;
+
+			assert_non_null(cut);
+			*h = (struct nlmsghdr){ .nlmsg_len = (uint32_t)(sizeof(*h) + n) };
+			memcpy(cut + sizeof(*h), whole[i], n);
+			hw_port_parse(h, BUS, DEV, &p);
+			hw_rate_parse(h, BUS, DEV, &p);
+			free(cut);
+			for (unsigned int to = 0; to < 256; to += 17) {
+				struct message m;
+
+				message(whole[i], sizes[i], &m);
+				m.bytes[n] = (char)to;
+				hw_port_parse(&m.head, BUS, DEV, &p);
+				hw_rate_parse(&m.head, BUS, DEV, &p);
+			}
+		}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_the_kernel_told_is_read),
+		cmocka_unit_test(what_another_device_has_is_passed_over),
+		cmocka_unit_test(the_address_of_a_function_is_asked_for_as_iproute2_does),
+		cmocka_unit_test(the_address_of_a_function_is_read_as_it_is_written),
+		cmocka_unit_test(messages_that_are_cut_off_or_changed_are_survived),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
