@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A decision is a file that is finished before it has its name, by link(2), which only the first
- * of many does: so exactly one of several wishes wins, over kills and power cuts, and nobody has to
- * live for the others to know it. The last DECISIONS_KEPT stay, for who has been away.
+ * A decision is a file that is finished before it has its name, which it gets by a rename that
+ * replaces nothing: only the first of many does it. So exactly one of several wishes wins, over
+ * kills and power cuts, and nobody has to live for the others to know it. Both candidates, ID.keep
+ * and ID.back, can be made beforehand, so that a full disk cannot keep anybody from deciding. The
+ * last DECISIONS_KEPT stay, for who has been away.
  */
 #include "base/decision.h"
 
@@ -64,6 +66,15 @@ static int look(const char *path, enum decision *is, struct err *e)
 	return *is ? 0 : err_set(e, -EINVAL, "%s is no decision", path);
 }
 
+/* A decision, or a candidate that nobody came to decide about. */
+static bool is_ours(const char *name)
+{
+	char id[DECISION_ID_LEN + 1];
+
+	snprintf(id, sizeof(id), "%.12s", name);
+	return decision_id_is(id) && (!name[DECISION_ID_LEN] || name[DECISION_ID_LEN] == '.');
+}
+
 /* Makes room: of more than are kept the one that was made first goes. */
 static void sweep(const char *dir)
 {
@@ -76,7 +87,7 @@ static void sweep(const char *dir)
 	while (d && (ent = readdir(d))) {
 		struct stat st;
 
-		if (!decision_id_is(ent->d_name) || fstatat(dirfd(d), ent->d_name, &st, 0))
+		if (!is_ours(ent->d_name) || fstatat(dirfd(d), ent->d_name, &st, 0))
 			continue;
 		if (!n++ || st.st_mtim.tv_sec < first.tv_sec ||
 		    (st.st_mtim.tv_sec == first.tv_sec && st.st_mtim.tv_nsec < first.tv_nsec)) {
@@ -90,36 +101,85 @@ static void sweep(const char *dir)
 		closedir(d);
 }
 
-/* A finished file under its name, unless there is one. */
-static int make(const char *dir, const char *path, enum decision want, struct err *e)
+static void candidate_name(const char *path, enum decision which, char out[PATH_MAX])
 {
-	char made[PATH_MAX];
-	auto_close int fd = -1, at = -1;
-	int rc = file_mkdirs(dir, 0755, e);
+	snprintf(out, PATH_MAX, "%.*s.%.4s", PATH_MAX - 6, path, words[which]);
+}
 
+static int dir_sync(const char *dir)
+{
+	auto_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) ? -errno : 0;
+}
+
+/* The bytes of a candidate are on the disk before it is the decision. */
+static int file_sync(const char *path)
+{
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? 0 : fsync(fd) ? -errno : 0; /* else somebody has decided */
+}
+
+/* A file with all its bytes that may become the decision. */
+static int candidate(const char *path, enum decision which, struct err *e)
+{
+	char name[PATH_MAX], own[PATH_MAX];
+	auto_close int fd = -1;
+	int rc = 0;
+
+	candidate_name(path, which, name);
+	if (!access(name, F_OK))
+		return 0;
+	/* Others may be about the same. */
+	snprintf(own, sizeof(own), "%.*s.%d", PATH_MAX - 16, path, (int)getpid());
+	unlink(own);
+	fd = open(own, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return err_errno(e, "%s", own);
+	if (fchmod(fd, 0644) || dprintf(fd, "%s", words[which]) < 0)
+		rc = -errno;
+	if (!rc && rename(own, name))
+		rc = -errno;
+	if (rc)
+		unlink(own);
+	return rc ? err_set(e, rc, "%s: %s", name, strerror(-rc)) : 0;
+}
+
+/* Gives the decision its name, unless there is one; both is well. */
+static int decide(const char *dir, const char *path, enum decision want, struct err *e)
+{
+	enum decision other = want == DECISION_KEEP ? DECISION_BACK : DECISION_KEEP;
+	char name[PATH_MAX];
+	int rc = candidate(path, want, e);
+
+	candidate_name(path, want, name);
+	if (!rc && (rc = file_sync(name)))
+		err_set(e, rc, "%s: %s", name, strerror(-rc));
 	if (rc)
 		return rc;
-	if (snprintf(made, sizeof(made), "%s.%d", path, (int)getpid()) >= (int)sizeof(made))
-		return err_set(e, -ENAMETOOLONG, "%s: name too long", path);
-	unlink(made);
-	fd = open(made, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd < 0)
-		return err_errno(e, "%s", made);
-	rc = fchmod(fd, 0644) ? -errno : file_fill(fd, words[want], strlen(words[want]));
-	if (!rc && link(made, path) && errno != EEXIST)
-		rc = -errno;
-	unlink(made);
-	at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (!rc && (at < 0 || fsync(at)))
-		rc = -errno;
-	return rc ? err_set(e, rc, "%s: %s", path, strerror(-rc)) : 0;
+	if (renameat2(AT_FDCWD, name, AT_FDCWD, path, RENAME_NOREPLACE) && errno != EEXIST &&
+	    errno != ENOENT)
+		return err_errno(e, "%s", path);
+	rc = dir_sync(dir);
+	if (rc)
+		return err_set(e, rc, "%s: %s", path, strerror(-rc));
+	unlink(name);
+	candidate_name(path, other, name);
+	unlink(name);
+	return 0;
+}
+
+static int ready(const char *path, struct err *e)
+{
+	return candidate(path, DECISION_KEEP, e) ?: candidate(path, DECISION_BACK, e);
 }
 
 /**
  * decision_take() - Decide, or hear what was decided
  * @dir:  of decisions; made if it is not there
  * @id:   which
- * @want: what to decide, if nobody has yet; NONE: nothing
+ * @want: what to decide, if nobody has yet; NONE, READY: nothing
  * @is:   gets what holds, for ever; NONE: nothing does, and nothing was wanted
  * @e:    error text; then nobody knows
  *
@@ -139,7 +199,10 @@ int decision_take(const char *dir, const char *id, enum decision want, enum deci
 	rc = look(path, is, e);
 	if (rc || *is || want == DECISION_NONE)
 		return rc;
-	rc = make(dir, path, want, e) ?: look(path, is, e);
+	rc = file_mkdirs(dir, 0755, e);
+	if (!rc && want == DECISION_READY)
+		return ready(path, e);
+	rc = rc ?: decide(dir, path, want, e) ?: look(path, is, e);
 	if (!rc)
 		sweep(dir);
 	return rc ?: *is ? rc : err_set(e, -EIO, "%s is not there", path);

@@ -10,8 +10,8 @@
 
 #define DECISION_ID_LEN 12 /* hex digits */
 
-/* As a wish, NONE only looks. */
-enum decision { DECISION_NONE, DECISION_KEEP, DECISION_BACK };
+/* As wishes, NONE only looks, and READY sees to it that a decision takes no room on the disk. */
+enum decision { DECISION_NONE, DECISION_KEEP, DECISION_BACK, DECISION_READY };
 
 void decision_dir(const char *state, char out[PATH_MAX]);
 bool decision_id_is(const char *id);

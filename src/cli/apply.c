@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/conf.h"
 #include "base/uuid.h"
 #include "cli/hostfile.h"
 #include "ctl/apply.h"
@@ -20,6 +21,8 @@ struct apply {
 	const char *path, *expect;
 	uint32_t confirm_s; /* 0: it is kept at once */
 	bool dry, force;
+	const char *config;	 /* its file; NULL: none is looked at */
+	const struct conf *conf; /* what the file has not of its PFs stays */
 	char id[DECISION_ID_LEN + 1];
 	struct hostfile there;
 	json_t *wanted;			 /* owned */
@@ -89,6 +92,40 @@ static json_t *changes(const struct apply *a, const json_t *is, const json_t *wa
 	return hostfile_compare(there, to);
 }
 
+/* A PF of the configuration that the file has not, with the mirrors of its frames, stays. */
+static int pf_stays(struct apply *a, const char *name)
+{
+	json_t *there = json_object_get(a->there.root, "mirrors"), *m;
+	json_t *pf = json_object_get(json_object_get(a->there.root, "pfs"), name);
+	json_t *mirrors = json_object_get(a->wanted, "mirrors");
+	auto_of(json_decref) json_t *copy = json_deep_copy(pf);
+	const char *key;
+	int rc = pf ? json_object_set(json_object_get(a->wanted, "pfs"), name, copy) : 0;
+
+	json_object_foreach (there, key, m) {
+		const char *from = json_string_value(json_object_get(m, "from_pf"));
+
+		if (pf && from && !strcmp(from, name) && !json_object_get(mirrors, key))
+			rc |= json_object_set(mirrors, key, m);
+	}
+	return rc;
+}
+
+/* Beside a configuration: what both say is as the file says it. */
+static int config_beside(struct apply *a, struct err *e)
+{
+	const char *name;
+
+	for (unsigned int i = 0; a->conf && (name = conf_instance(a->conf, "pf", i)); i++) {
+		if (json_object_get(json_object_get(a->wanted, "pfs"), name))
+			fprintf(stderr, "%s is as %s says, not [pf.%s] of %s\n", name, a->path,
+				name, a->config);
+		else if (pf_stays(a, name))
+			return no_memory(e);
+	}
+	return 0;
+}
+
 static int parts_find(struct apply *a, struct err *e)
 {
 	int rc = split(a, e);
@@ -111,18 +148,25 @@ static int parts_find(struct apply *a, struct err *e)
 
 /* ---- what daemons are told ---- */
 
+static int n_parts(const bool has_part[HOSTFILE_DAEMONS])
+{
+	int n = 0;
+
+	for (unsigned int i = 0; i < HOSTFILE_DAEMONS; i++)
+		n += has_part[i];
+	return n;
+}
+
 static json_t *begin_params(const struct apply *a, unsigned int daemon, bool dry)
 {
-	static const char *const others[] = { "leased", "pending", "last" };
 	auto_of(json_decref) json_t *is = json_copy(a->there.parts[daemon]);
 	char hash[HOST_HASH_LEN];
 
-	for (unsigned int i = 0; i < ARRAY_LEN(others); i++)
-		json_object_del(is, others[i]);
+	json_object_del(is, "leased");
 	host_hash(is, hash);
-	return json_pack("{s:s, s:i, s:O, s:s, s:b, s:b}", "id", a->id, "seconds",
-			 (int)(a->confirm_s ?: SPAN_S), "host", a->parts[daemon], "is", hash,
-			 "force", (int)a->force, "dry", (int)dry);
+	return json_pack("{s:s, s:i, s:i, s:O, s:s, s:b, s:b}", "id", a->id, "seconds",
+			 (int)(a->confirm_s ?: SPAN_S), "parts", n_parts(a->has_part), "host",
+			 a->parts[daemon], "is", hash, "force", (int)a->force, "dry", (int)dry);
 }
 
 static int begin(const struct apply *a, unsigned int daemon, bool dry, struct err *e)
@@ -233,7 +277,7 @@ static int expected(const struct apply *a, struct err *e)
 /* All of it. @list: gets what changed, or would. */
 static int run(struct apply *a, json_t **list, struct err *e)
 {
-	int rc = expected(a, e) ?: parts_find(a, e);
+	int rc = expected(a, e) ?: config_beside(a, e) ?: parts_find(a, e);
 
 	if (rc)
 		return rc;
@@ -246,36 +290,80 @@ static int run(struct apply *a, json_t **list, struct err *e)
 	rc = run_begin(a, e);
 	if (rc || a->dry || a->confirm_s)
 		return rc;
-	return decide(a->cli, a->has_part, a->id, true, e);
+	rc = decide(a->cli, a->has_part, a->id, true, e);
+	if (rc && rc != -ECANCELED) /* nobody can say that it holds */
+		take_back(a);
+	return rc;
+}
+
+/* A word that takes the next one. */
+static int value(struct apply *a, const char *word, const char *next)
+{
+	if (!next)
+		return cli_incomplete();
+	if (!strcmp(word, "--expect"))
+		a->expect = next;
+	else if (!strcmp(word, "--config"))
+		a->config = next;
+	else if (!cli_u32(next, &a->confirm_s) || !a->confirm_s || a->confirm_s > APPLY_SECONDS_MAX)
+		return cli_wrong(next, "it takes 1 to 86400 seconds");
+	return 0;
 }
 
 static int words(struct apply *a, struct cli *cli)
 {
 	const char *word;
+	int rc = 0;
 
-	while ((word = cli_next(cli))) {
-		if (!strcmp(word, "-n")) {
+	while (!rc && (word = cli_next(cli))) {
+		if (!strcmp(word, "-n"))
 			a->dry = true;
-		} else if (!strcmp(word, "force")) {
+		else if (!strcmp(word, "force"))
 			a->force = true;
-		} else if (!strcmp(word, "--confirm")) {
-			word = cli_next(cli);
-			if (!word)
-				return cli_incomplete();
-			if (!cli_u32(word, &a->confirm_s) || !a->confirm_s ||
-			    a->confirm_s > APPLY_SECONDS_MAX)
-				return cli_wrong(word, "it takes 1 to 86400 seconds");
-		} else if (!strcmp(word, "--expect")) {
-			a->expect = cli_next(cli);
-			if (!a->expect)
-				return cli_incomplete();
-		} else if (a->path) {
-			return cli_wrong(word, "there is a file already");
-		} else {
+		else if (!strcmp(word, "--confirm") || !strcmp(word, "--expect") ||
+			 !strcmp(word, "--config"))
+			rc = value(a, word, cli_next(cli));
+		else if (a->path)
+			rc = cli_wrong(word, "there is a file already");
+		else
 			a->path = word;
-		}
 	}
-	return a->path ? 0 : cli_incomplete();
+	return rc ?: a->path ? 0 : cli_incomplete();
+}
+
+/* Reads the file, applies it, prints what that is. */
+static int apply(struct apply *a)
+{
+	auto_of(json_decref) json_t *list = NULL;
+	struct err e = { 0 };
+
+	if (hostfile_read(a->path, &a->wanted, &e) || hostfile_there(a->cli, &a->there, &e) ||
+	    run(a, &list, &e))
+		return cli_error(&e);
+	if (hostfile_print(a->cli, list))
+		return CLI_FAIL;
+	if (json_array_size(list) && !a->dry && a->confirm_s)
+		fprintf(stderr, "it is taken back in %u s: anyvf confirm\n", a->confirm_s);
+	return a->dry && json_array_size(list) ? HOSTFILE_DIFFERS : CLI_OK;
+}
+
+/**
+ * hostfile_apply() - Make this host as a file says, beside a configuration
+ * @cli:    run
+ * @path:   the file
+ * @config: the configuration's name
+ * @conf:   PFs of it that the file has not stay; of those that both have it is said that the
+ *          file's words hold
+ *
+ * Return: CLI_OK or CLI_FAIL, told.
+ */
+int hostfile_apply(struct cli *cli, const char *path, const char *config, const struct conf *conf)
+{
+	__attribute__((cleanup(apply_fini))) struct apply a = {
+		.cli = cli, .path = path, .config = config, .conf = conf
+	};
+
+	return apply(&a);
 }
 
 /**
@@ -289,20 +377,16 @@ static int words(struct apply *a, struct cli *cli)
 int cli_apply(struct cli *cli)
 {
 	__attribute__((cleanup(apply_fini))) struct apply a = { .cli = cli };
-	auto_of(json_decref) json_t *list = NULL;
+	auto_of(conf_free) struct conf *conf = NULL;
 	struct err e = { 0 };
 	int rc = words(&a, cli);
 
 	if (rc)
 		return rc;
-	if (hostfile_read(a.path, &a.wanted, &e) || hostfile_there(cli, &a.there, &e) ||
-	    run(&a, &list, &e))
+	if (a.config && conf_open(a.config, &conf, &e))
 		return cli_error(&e);
-	if (hostfile_print(cli, list))
-		return CLI_FAIL;
-	if (json_array_size(list) && !a.dry && a.confirm_s)
-		fprintf(stderr, "it is taken back in %u s: anyvf confirm\n", a.confirm_s);
-	return a.dry && json_array_size(list) ? HOSTFILE_DIFFERS : CLI_OK;
+	a.conf = conf;
+	return apply(&a);
 }
 
 /* ---- afterwards ---- */
@@ -318,7 +402,7 @@ static unsigned int told(struct cli *cli, const char *what, json_t *out[HOSTFILE
 		struct err why = { 0 };
 
 		out[i] = NULL;
-		if (hostfile_call(cli, i, "host.get", json_object(), &part, &why)) {
+		if (hostfile_call(cli, i, "apply.get", json_object(), &part, &why)) {
 			err_set(e, -ECONNREFUSED, "%s", why.msg);
 			continue;
 		}
@@ -351,6 +435,13 @@ static int decide_all(struct cli *cli, json_t *said[HOSTFILE_DAEMONS], bool keep
 		if (!said[i] || (i && said[0] && !strcmp(id_of(said[i]), id_of(said[0]))))
 			continue;
 		parts_of(said, id_of(said[i]), has_part);
+		/* Who asked for it died between two daemons, or one of them has. */
+		if (keep &&
+		    n_parts(has_part) < json_integer_value(json_object_get(said[i], "parts")))
+			return err_set(e, -EAGAIN,
+				       "of %s not every daemon says that it has made "
+				       "its part",
+				       id_of(said[i]));
 		rc = decide(cli, has_part, id_of(said[i]), keep, e);
 	}
 	return rc;
@@ -383,8 +474,9 @@ static int revert_last(struct cli *cli, struct err *e)
 	for (unsigned int i = HOSTFILE_DAEMONS; !rc && i-- > 0;)
 		if (a.has_part[i])
 			rc = hostfile_call(cli, i, "apply.begin",
-					   json_pack("{s:s, s:i, s:s}", "id", a.id, "seconds",
-						     SPAN_S, "last", last),
+					   json_pack("{s:s, s:i, s:i, s:s}", "id", a.id, "seconds",
+						     SPAN_S, "parts", n_parts(a.has_part), "last",
+						     last),
 					   NULL, e);
 	if (rc)
 		take_back(&a);

@@ -151,10 +151,12 @@ const struct cli_object cli_objects[] = {
 	  .run = cli_apply,
 	  .help = "make this host as such a file says, all of it or nothing",
 	  .usage = "anyvf [-j [-p]] apply FILE|- [-n] [force] [--confirm SECONDS] [--expect HASH]\n"
+		   "      [--config FILE]\n"
 		   "    (-n: only what would be done, exit code 2 if something; force: leased VFs "
 		   "and\n"
-		   "     those in use as well; HASH: of `anyvf export --hash`)\n",
-	  .more = "-n force --confirm --expect",
+		   "     those in use as well; HASH: of `anyvf export --hash`;\n"
+		   "     --config: PFs that this configuration has and FILE has not stay)\n",
+	  .more = "-n force --confirm --expect --config",
 	  .own_options = true },
 	{ .word = "confirm",
 	  .run = cli_confirm,

@@ -137,6 +137,26 @@ int hostfile_read(const char *path, json_t **out, struct err *e)
 	return rc;
 }
 
+/**
+ * hostfile_has_nic() - Has a file a NIC's PF?
+ * @path: file; one that is not there, or is none, has not
+ *
+ * Return: true if so.
+ */
+bool hostfile_has_nic(const char *path)
+{
+	auto_of(json_decref) json_t *root = NULL;
+	const char *name;
+	json_t *pf;
+
+	if (access(path, F_OK) || hostfile_read(path, &root, NULL))
+		return false;
+	json_object_foreach (json_object_get(root, "pfs"), name, pf)
+		if (json_object_get(pf, "kind"))
+			return true;
+	return false;
+}
+
 /* ---- the difference ---- */
 
 /**

@@ -25,6 +25,9 @@ int hostfile_read(const char *path, json_t **out, struct err *e);
 json_t *hostfile_export(const struct hostfile *there);
 json_t *hostfile_compare(const json_t *is, const json_t *wanted);
 void hostfile_note(const char *pf, const char *vf, const char *port);
+struct conf;
+int hostfile_apply(struct cli *cli, const char *path, const char *config, const struct conf *conf);
+bool hostfile_has_nic(const char *path);
 int hostfile_print(const struct cli *cli, const json_t *list);
 
 #endif

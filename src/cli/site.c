@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an installation consists of, and which of it runs. */
+#include "cli/hostfile.h"
 #include "cli/site.h"
 
 #include <errno.h>
@@ -176,17 +177,31 @@ bool site_pf_is_hw(const struct site *site, const char *name)
 	return !strcmp(site_conf(site, section, "kind"), "hw");
 }
 
-/* A PF of a NIC is in the configuration, or was added by hand. */
+/**
+ * site_host_conf() - The file of this host, beside the configuration
+ * @site: site
+ * @out:  gets its name
+ */
+void site_host_conf(const struct site *site, char out[PATH_MAX])
+{
+	const char *end = strrchr(site->config, '/');
+
+	snprintf(out, PATH_MAX, "%.*shost.conf", end ? (int)(end - site->config) + 1 : 0,
+		 site->config);
+}
+
+/* A PF of a NIC is in the configuration or the host's file, or was added by hand. */
 static bool has_hw(const struct site *site)
 {
+	char state[512], path[PATH_MAX];
 	const char *name;
-	char state[512];
 
 	for (unsigned int i = 0; (name = conf_instance(site->conf, "pf", i)); i++)
 		if (site_pf_is_hw(site, name))
 			return true;
 	snprintf(state, sizeof(state), "%s/hwd.json", site_conf(site, "host", "state_dir"));
-	return !access(state, F_OK);
+	site_host_conf(site, path);
+	return !access(state, F_OK) || hostfile_has_nic(path);
 }
 
 /**

@@ -7,6 +7,7 @@
 #ifndef ANYVF_CLI_SITE_H
 #define ANYVF_CLI_SITE_H
 
+#include <limits.h>
 #include <sys/types.h>
 
 #include "base/conf.h"
@@ -44,6 +45,7 @@ static inline void site_auto_(struct site *site)
 
 void site_program(const char *name, char *out, size_t size);
 const char *site_conf(const struct site *site, const char *section, const char *key);
+void site_host_conf(const struct site *site, char out[PATH_MAX]);
 bool site_pf_is_hw(const struct site *site, const char *name);
 struct httpc_answer;
 struct httpc_req;

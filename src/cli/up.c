@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/spawn.h"
+#include "cli/hostfile.h"
 #include "cli/site.h"
 
 #define POLL_US	      20000
@@ -254,6 +255,21 @@ static int add_pfs(struct site *site)
 	return CLI_OK;
 }
 
+/* Daemons that start are as the host's file says; those that run stay as they are. */
+static int host_conf(struct site *site, bool fresh)
+{
+	char path[PATH_MAX];
+	int rc;
+
+	site_host_conf(site, path);
+	if (!fresh || access(path, F_OK))
+		return CLI_OK;
+	rc = hostfile_apply(site->cli, path, site->config, site->conf);
+	if (!rc)
+		printf("%-13s as %s says\n", "this host", path);
+	return rc;
+}
+
 /**
  * cli_up() - anyvf up [--join URL] [--token TOKEN | --token-file FILE] [--config FILE]
  * @cli: words start behind `up`
@@ -266,6 +282,7 @@ int cli_up(struct cli *cli)
 	auto_join struct join join = { 0 };
 	uint64_t start_ms = loop_now_ms();
 	struct err e = { 0 };
+	bool fresh;
 	int rc = join_words(cli, &join) ?: site_open(cli, &site) ?: join_words(cli, &join);
 
 	if (rc)
@@ -276,9 +293,11 @@ int cli_up(struct cli *cli)
 	if (lock < 0 || join_site(&site, &join, &e) ||
 	    file_mkdirs(site_conf(&site, "host", "log_dir"), 0755, &e))
 		return cli_error(&e);
+	fresh = !site_pid(&site, PROG_SWD) ||
+		(site_uses(&site, PROG_HWD) && !site_pid(&site, PROG_HWD));
 	if (bring_up(&site, PROG_VIRTLOGD, PROG_APID, &e))
 		return cli_error(&e);
-	rc = add_pfs(&site);
+	rc = host_conf(&site, fresh) ?: add_pfs(&site);
 	if (rc)
 		return rc;
 	if (bring_up(&site, PROG_AGENTD, PROG_AGENTD, &e))

@@ -88,33 +88,29 @@ int apply_may_change(const struct pf_ops *ops, void *ctx, struct err *e)
 }
 
 /**
- * apply_get() - What a daemon has, for a client that compares
+ * apply_get() - What waits in a daemon, and what was applied last
  * @ops: verbs
  * @ctx: theirs
- * @out: gets {"pfs", "mirrors", "leased", "pending"?: {"id", "seconds"}, "last"?: {"id", "at"}}
+ * @out: gets {"pending"?: {"id", "seconds", "parts"}, "last"?: {"id", "at"}}
  * @e:   error text
  *
- * Return: 0, -ENOMEM, or as the verbs. Context: control.
+ * Return: 0 or -ENOMEM. Context: control.
  */
 int apply_get(const struct pf_ops *ops, void *ctx, json_t **out, struct err *e)
 {
-	auto_of(json_decref) json_t *got = NULL;
-	const json_t *kept = kept_of(ops, ctx), *pending = pending_of(ops, ctx);
-	const json_t *last = json_object_get(kept, "last");
-	int rc = host_get(ops, ctx, &got, e);
+	const json_t *pending = pending_of(ops, ctx);
+	const json_t *last = json_object_get(kept_of(ops, ctx), "last");
+	json_t *waits = NULL, *was = NULL;
 
-	if (rc)
-		return rc;
-	if ((pending &&
-	     json_object_set_new(got, "pending",
-				 json_pack("{s:s, s:I}", "id", id_of(pending), "seconds",
-					   (json_int_t)(left_ms(pending) + 999) / 1000))) ||
-	    (last && json_object_set_new(got, "last",
-					 json_pack("{s:s, s:O?}", "id", id_of(last), "at",
-						   json_object_get(last, "at")))))
-		return no_memory(e);
-	*out = take(got);
-	return 0;
+	if (pending)
+		waits = json_pack("{s:s, s:I, s:O?}", "id", id_of(pending), "seconds",
+				  (json_int_t)(left_ms(pending) + 999) / 1000, "parts",
+				  json_object_get(pending, "parts"));
+	if (last)
+		was = json_pack("{s:s, s:O?}", "id", id_of(last), "at",
+				json_object_get(last, "at"));
+	*out = json_pack("{s:o*, s:o*}", "pending", waits, "last", was);
+	return *out ? 0 : no_memory(e);
 }
 
 /* ---- back ---- */
@@ -125,7 +121,7 @@ static int become(const struct pf_ops *ops, void *ctx, const json_t *want, bool 
 {
 	auto_of(json_decref) json_t *is = NULL, *to = json_deep_copy(want);
 	struct host_become b = { .ops = ops, .ctx = ctx, .force = force, .must = must };
-	int rc = to ? host_get(ops, ctx, &is, e) : no_memory(e);
+	int rc = to ? host_get(ops, ctx, must, &is, e) : no_memory(e);
 
 	if (rc)
 		return rc;
@@ -165,10 +161,11 @@ static json_t *record_new(const struct pf_ops *ops, void *ctx, const struct appl
 	char boot[40];
 
 	boot_id(boot);
-	return json_pack("{s:s, s:I, s:b, s:I, s:s, s:I, s:b, s:{s:O, s:O}, s:o, s:O}", "id",
-			 ask->id, "at", (json_int_t)time(NULL), "force", (int)ask->force, "seconds",
-			 (json_int_t)ask->seconds, "boot", boot, "begun_ms", (json_int_t)boot_ms(),
-			 "doing", 1, "before", "pfs", json_object_get(is, "pfs"), "mirrors",
+	return json_pack("{s:s, s:I, s:b, s:I, s:I, s:s, s:I, s:b, s:{s:O, s:O}, s:o, s:O}", "id",
+			 ask->id, "at", (json_int_t)time(NULL), "force", (int)ask->force, "parts",
+			 (json_int_t)MAX(ask->parts, 1U), "seconds", (json_int_t)ask->seconds,
+			 "boot", boot, "begun_ms", (json_int_t)boot_ms(), "doing", 1, "before",
+			 "pfs", json_object_get(is, "pfs"), "mirrors",
 			 json_object_get(is, "mirrors"), "own", ops->batch->own(ctx), "adopted",
 			 adopted);
 }
@@ -229,7 +226,7 @@ static int judge(const struct pf_ops *ops, void *ctx, const json_t *want, bool f
 {
 	void *copy = ops->batch->trial(ctx);
 	auto_of(json_decref) json_t *is = NULL, *adopted = NULL;
-	int rc = copy ? host_get(ops, copy, &is, e) : no_memory(e);
+	int rc = copy ? host_get(ops, copy, false, &is, e) : no_memory(e);
 
 	if (!rc && !(adopted = to_adopt(ops, is, want)))
 		rc = no_memory(e);
@@ -253,7 +250,7 @@ static int prepare(const struct pf_ops *ops, void *ctx, const struct apply_ask *
 		return rc;
 	}
 	*record = json_incref(first);
-	rc = adopt(ops, ctx, adopted, e) ?: host_get(ops, ctx, &all, e);
+	rc = adopt(ops, ctx, adopted, e) ?: host_get(ops, ctx, false, &all, e);
 	if (rc)
 		return rc;
 	if (json_object_set_new(first, "before",
@@ -280,12 +277,16 @@ static int execute(const struct pf_ops *ops, void *ctx, const struct apply_ask *
 {
 	const json_t *last = json_object_get(kept_of(ops, ctx), "last");
 	auto_of(json_decref) json_t *record = NULL, *done = NULL, *leave = NULL;
+	enum decision decided = DECISION_NONE;
 	struct err later = { 0 };
 	int rc;
 
 	if (*ask->last)
 		leave = json_incref(json_object_get(last, "adopted"));
-	rc = prepare(ops, ctx, ask, is, want, &record, e);
+	rc = ops->batch->decide(ctx, ask->id, DECISION_READY, &decided, e);
+	if (!rc && decided)
+		rc = err_set(e, -EEXIST, "%s was decided already", ask->id);
+	rc = rc ?: prepare(ops, ctx, ask, is, want, &record, e);
 	if (!rc) {
 		ops->batch->begin(ctx, NULL);
 		rc = become(ops, ctx, want, ask->force, false, e);
@@ -296,8 +297,11 @@ static int execute(const struct pf_ops *ops, void *ctx, const struct apply_ask *
 		json_object_set_new(done, "begun_ms", json_integer((json_int_t)boot_ms()));
 		rc = rc ?: done ? keep(ops, ctx, done, NULL, NULL, e) : no_memory(e);
 	}
+	if (rc) /* nobody else decides about it any more */
+		ops->batch->decide(ctx, ask->id, DECISION_BACK, &decided, &later);
 	if (!rc || !record)
 		return rc;
+	later = (struct err){ 0 };
 	go_back(ops, ctx, record);
 	if (keep(ops, ctx, NULL, NULL, ask->id, &later)) /* it is tried again */
 		log_err("the state file does not say that a change was taken back",
@@ -376,7 +380,7 @@ int apply_begin(const struct pf_ops *ops, void *ctx, const struct apply_ask *ask
 	rc = rc ?: wanted(ops, ctx, ask, &want, e);
 	if (!rc && !kinds_fit(ops, want))
 		rc = err_set(e, -EINVAL, "a PF of another kind");
-	rc = rc ?: host_get(ops, ctx, &is, e);
+	rc = rc ?: host_get(ops, ctx, false, &is, e);
 	rc = rc ?: expect(is, ask->is, e);
 	if (!rc && !*ask->last)
 		rc = judge(ops, ctx, want, ask->force, e);
@@ -390,7 +394,9 @@ int apply_begin(const struct pf_ops *ops, void *ctx, const struct apply_ask *ask
 /* What was decided is so: it is kept, or gone back from. */
 static int obey(const struct pf_ops *ops, void *ctx, bool kept, struct err *e)
 {
-	static const char *const passing[] = { "seconds", "boot", "begun_ms", "doing", NULL };
+	static const char *const passing[] = {
+		"parts", "seconds", "boot", "begun_ms", "doing", NULL
+	};
 	auto_of(json_decref) json_t *pending = json_copy((json_t *)(uintptr_t)pending_of(ops, ctx));
 	char id[DECISION_ID_LEN + 1];
 	int rc;
@@ -412,6 +418,31 @@ static int obey(const struct pf_ops *ops, void *ctx, bool kept, struct err *e)
 	return rc;
 }
 
+/* @kept: gets what holds; @undone: gets why that is not done yet. */
+static int end(const struct pf_ops *ops, void *ctx, const char *id, bool keep, bool *kept,
+	       struct err *undone, struct err *e)
+{
+	const json_t *pending = pending_of(ops, ctx), *all = kept_of(ops, ctx);
+	const char *back = json_string_value(json_object_get(all, "back")) ?: "";
+	enum decision is = DECISION_NONE;
+	int rc;
+
+	if (!*id || strcmp(id_of(pending), id)) {
+		*kept = *id && !strcmp(id_of(json_object_get(all, "last")), id);
+		return *kept || (*id && !strcmp(back, id))
+			       ? 0
+			       : err_set(e, -ENOENT, "there is no apply \"%.64s\"", id);
+	}
+	/* Who ended on the way has told nobody that all was done. */
+	keep &= !json_object_get(pending, "doing");
+	rc = ops->batch->decide(ctx, id, keep ? DECISION_KEEP : DECISION_BACK, &is, e);
+	if (rc)
+		return rc;
+	*kept = is == DECISION_KEEP;
+	obey(ops, ctx, *kept, undone);
+	return 0;
+}
+
 /**
  * apply_end() - Decide about an apply, if nobody has, and do as was decided
  * @ops:  verbs
@@ -421,30 +452,22 @@ static int obey(const struct pf_ops *ops, void *ctx, bool kept, struct err *e)
  * @out:  gets {"kept": what was decided}
  * @e:    error text
  *
- * Return: 0; -ENOENT: there is none of that name; or the errno of decision or state file: it waits
- * on. Context: control; as long as the verbs take.
+ * What was decided holds, also where the state file does not take it yet; that is tried again.
+ *
+ * Return: 0; -ENOENT: there is none of that name; or the errno of the decision: it waits on.
+ * Context: control; as long as the verbs take.
  */
 int apply_end(const struct pf_ops *ops, void *ctx, const char *id, bool keep, json_t **out,
 	      struct err *e)
 {
-	const json_t *kept = kept_of(ops, ctx), *pending = pending_of(ops, ctx);
-	const char *back = json_string_value(json_object_get(kept, "back")) ?: "";
-	enum decision is = DECISION_NONE;
-	int rc = 0;
+	struct err why = { 0 };
+	bool kept = false;
+	int rc = end(ops, ctx, id, keep, &kept, &why, e);
 
-	if (!strcmp(id_of(pending), id) && *id) {
-		rc = ops->batch->decide(ctx, id, keep ? DECISION_KEEP : DECISION_BACK, &is, e);
-		/* Who ended on the way has told nobody that all was done. */
-		if (!rc && is == DECISION_KEEP && json_object_get(pending, "doing"))
-			rc = err_set(e, -EIO, "%s was not done", id);
-		rc = rc ?: obey(ops, ctx, is == DECISION_KEEP, e);
-	} else if (!strcmp(id_of(json_object_get(kept, "last")), id) && *id) {
-		is = DECISION_KEEP;
-	} else if (strcmp(back, id) || !*id) {
-		return err_set(e, -ENOENT, "there is no apply \"%.64s\"", id);
-	}
+	if (!rc && *why.msg) /* it holds, and is tried again */
+		log_err("what was decided cannot be saved yet", "id=%s error=\"%s\"", id, why.msg);
 	if (!rc)
-		*out = json_pack("{s:b}", "kept", is == DECISION_KEEP);
+		*out = json_pack("{s:b}", "kept", (int)kept);
 	return rc;
 }
 
@@ -475,12 +498,15 @@ bool apply_is_due(const struct pf_ops *ops, void *ctx, uint32_t *wait_ms)
  */
 int apply_settle(const struct pf_ops *ops, void *ctx, struct err *e)
 {
-	auto_of(json_decref) json_t *told = NULL;
 	const json_t *pending = pending_of(ops, ctx);
 	char id[DECISION_ID_LEN + 1];
+	struct err why = { 0 };
+	bool kept;
+	int rc;
 
 	snprintf(id, sizeof(id), "%s", id_of(pending));
-	return pending ? apply_end(ops, ctx, id, false, &told, e) : 0;
+	rc = pending ? end(ops, ctx, id, false, &kept, &why, e) : 0;
+	return !rc && *why.msg ? err_set(e, -EIO, "%s", why.msg) : rc;
 }
 
 /**

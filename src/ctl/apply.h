@@ -5,7 +5,7 @@
  *
  * What is kept in the state file:
  *
- *   {"pending": {"id", "at", "force", "seconds", "boot", "begun_ms", "doing": true, RECORD},
+ *   {"pending": {"id", "at", "force", "parts", "seconds", "boot", "begun_ms", "doing": true, RECORD},
  *    "last": {"id", "at", "force", RECORD}, "back": ID}
  *
  * RECORD is what was there: {"before": {"pfs", "mirrors"}, "own": of the daemon, "adopted": [PF]}.
@@ -22,6 +22,7 @@
 /* What is asked for. */
 struct apply_ask {
 	char id[DECISION_ID_LEN + 1];
+	uint32_t parts; /* daemons that make a part of it; nobody keeps it before all have */
 	uint32_t seconds; /* until it is taken back, unless it was kept */
 	bool dry;	  /* only judged */
 	bool force;	  /* VFs that are leased or in use notwithstanding */

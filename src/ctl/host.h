@@ -45,7 +45,7 @@ int host_mirror_read(const char *name, const json_t *said, struct mirror_config 
 		     struct err *e);
 
 /* host_get.c: what a daemon has */
-int host_get(const struct pf_ops *ops, void *ctx, json_t **out, struct err *e);
+int host_get(const struct pf_ops *ops, void *ctx, bool some, json_t **out, struct err *e);
 /* Told of each VF that the file names and a port leases. */
 typedef void (*host_note)(const char *pf, const char *vf, const char *port);
 void host_align(json_t *is, json_t *want, bool force, host_note note);

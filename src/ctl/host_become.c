@@ -296,8 +296,7 @@ static int pf_in(const struct pair *p, struct err *e)
 	if (rc)
 		return rc;
 	/* A NIC whose number is not said has as many as it has. */
-	number = want.hw && !p->is && !(want.said & BIT(PF_FIELD_NUMVFS)) ? VF_MAX
-									  : want.config.numvfs;
+	number = want.hw && !(want.said & BIT(PF_FIELD_NUMVFS)) ? VF_MAX : want.config.numvfs;
 	rc = vf_changes(p, &want.config, number, &change, e);
 	if (!rc && !p->is) {
 		rc = p->b->ops->pf_add(p->b->ctx, &want.config, change.changed, e);

@@ -103,20 +103,24 @@ static int mirrors_get(const struct pf_ops *ops, void *ctx, json_t *mirrors, str
  * host_get() - A daemon's part of the host, but for what the agent makes
  * @ops: its verbs
  * @ctx: theirs
+ * @some: a PF that cannot be read, as a NIC that is gone, is left out
  * @out: gets {"pfs", "mirrors", "leased": {PF: {N: port}}}, a new reference
  * @e:   error text
  *
  * Return: 0, -ENOMEM, or as the verbs. Context: theirs.
  */
-int host_get(const struct pf_ops *ops, void *ctx, json_t **out, struct err *e)
+int host_get(const struct pf_ops *ops, void *ctx, bool some, json_t **out, struct err *e)
 {
 	auto_of(json_decref) json_t *pfs = json_object(), *mirrors = json_object();
 	auto_of(json_decref) json_t *leased = json_object();
 	char names[PFS_MAX][PF_NAME_LEN + 1];
 	int n = ops->pf_list(ctx, names, PFS_MAX), rc = 0;
 
-	for (int i = 0; !rc && i < MIN(n, PFS_MAX); i++)
-		rc = pf_get(ops, ctx, names[i], pfs, leased, e);
+	for (int i = 0; !rc && i < MIN(n, PFS_MAX); i++) {
+		rc = pf_get(ops, ctx, names[i], pfs, leased, some ? NULL : e);
+		if (some && rc != -ENOMEM)
+			rc = 0;
+	}
 	rc = rc ?: svcs_get(ops, ctx, pfs, e);
 	rc = rc ?: mirrors_get(ops, ctx, mirrors, e);
 	if (rc)

@@ -12,6 +12,7 @@
 #include "base/sock.h"
 #include "ctl/apply.h"
 #include "ctl/ctl.h"
+#include "ctl/host.h"
 
 #define CHANGES_MAX 1024 /* VF groups in one pf.set: four times what a PF can have */
 
@@ -340,15 +341,21 @@ static int capture(struct call *c, json_t **result, struct err *e)
 	}
 static const struct field apply_fields[] = { A(id, FIELD_STR, DECISION_ID_LEN),
 					     A(seconds, FIELD_U32, 0),
+					     A(parts, FIELD_U32, 0),
 					     A(dry, FIELD_BOOL, 0),
 					     A(force, FIELD_BOOL, 0),
 					     A(is, FIELD_STR, 64),
 					     A(last, FIELD_STR, DECISION_ID_LEN),
 					     A(keep, FIELD_BOOL, 0),
 					     FIELD_END };
-enum { A_ID = 1, A_SECONDS = 2, A_KEEP = 64 };
+enum { A_ID = 1, A_SECONDS = 2, A_KEEP = 128 };
 
 static int host_get_call(struct call *c, json_t **result, struct err *e)
+{
+	return host_get(c->ops, c->ctx, false, result, e);
+}
+
+static int apply_get_call(struct call *c, json_t **result, struct err *e)
 {
 	return apply_get(c->ops, c->ctx, result, e);
 }
@@ -400,6 +407,7 @@ static const struct method methods[] = {
 	{ "capture", 0, 0, mirror_fields, 0, NULL, false, capture },
 	{ "daemon.info", 0, 0, NULL, 0, NULL, false, daemon_info },
 	{ "host.get", 0, 0, NULL, 0, NULL, false, host_get_call },
+	{ "apply.get", 0, 0, NULL, 0, NULL, false, apply_get_call },
 	{ "apply.begin", 0, 0, apply_fields, A_ID | A_SECONDS, own_host, false, apply_begin_call },
 	{ "apply.end", 0, 0, apply_fields, A_ID | A_KEEP, NULL, false, apply_end_call },
 };

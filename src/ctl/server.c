@@ -73,7 +73,6 @@ static void on_settle(void *arg)
 	}
 	if (!apply_settle(srv->ops, srv->ctx, &e)) {
 		srv->unsettled = false;
-		settle_arm(srv);
 		return;
 	}
 	if (!srv->unsettled)

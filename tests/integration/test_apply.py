@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host as one file: `anyvf export`, `anyvf diff`, `anyvf apply`."""
+import contextlib
 import json
 import os
 import random
 import signal
+import socket
 import subprocess
+import threading
 import time
 
 import pytest
 
-from conftest import DAEMONS, unique, wait_for
+from conftest import DAEMONS, CtlError, unique, wait_for
 
 PF = 'p2p1'
 
@@ -209,6 +212,15 @@ def test_who_dies_before_it_is_decided_has_changed_nothing(host):
     assert host.call('apply.end', id=f'{3:012x}', keep=True) == {'kept': False}  # whoever asks too late
 
 
+def test_half_of_it_cannot_be_confirmed(host):
+    """Who asked for it died between the two daemons."""
+    before = export(host)
+    begin(host, other(host), 1, parts=2)
+    assert 'not every daemon' in anyvf(host, 'confirm', code=1).stderr
+    anyvf(host, 'revert')
+    assert export(host) == before
+
+
 def test_what_somebody_else_decided_a_daemon_does_at_its_start(host):
     before, doc = export(host), other(host)
     for number, word, kept in ((1, 'back', False), (2, 'keep', True)):
@@ -284,3 +296,249 @@ def test_what_is_leased_is_touched_by_force_alone(host, request):
     assert export(host)['mirrors'] == {} and 'services' not in export(host)['pfs'][PF]
     apply(host, {**doc, 'pfs': {PF: {**doc['pfs'][PF], 'vfs': {}}}})
     assert len(host.call('svc.list')) == len(host.call('mirror.list')) == 1
+
+
+def test_what_the_configuration_has_and_the_file_has_not_stays(host, tmp_path):
+    """/etc/anyvf/host.conf beside [pf.NAME]: for what both say the file wins, and it is said."""
+    conf = tmp_path / 'anyvf.conf'
+    conf.write_text(f'[pf.{PF}]\nnumvfs = 8\n[pf.p9]\nnumvfs = 1\n[pf.nowhere]\n')
+    for name in ('p9', 'p10'):
+        host.call('pf.add', name=name, numvfs=2)
+    host.call('mirror.add', name='m9', from_pf='p9', from_vf=0, to_pf='p9', to_vf=1)
+    doc = {'anyvf': 1, 'pfs': {PF: {'numvfs': 3}}}
+    done = apply(host, doc, '--config', conf)
+    assert f'{PF} is as - says, not [pf.{PF}] of {conf}' in done.stderr and 'p9' not in done.stderr
+    got = export(host)
+    assert set(got['pfs']) == {PF, 'p9'} and got['pfs'][PF]['numvfs'] == 3 and set(got['mirrors']) == {'m9'}
+
+
+def full(path):
+    """A disk without room for anything more."""
+    with open(path / 'rest', 'wb', buffering=0) as rest, contextlib.suppress(OSError):
+        while True:
+            rest.write(bytes(4096))
+
+
+@pytest.mark.parametrize('how', ('full', 'read-only'))
+def test_a_disk_that_takes_nothing_changes_nothing(swd_maker, how):
+    host = swd_maker()
+    disk = host.dir / 'disk'
+    disk.mkdir()
+    subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=1m', 'disk', disk], check=True)
+    host.state = disk / 'swd.json'
+    try:
+        host.start()
+        host.call('pf.add', name=PF, numvfs=4)
+        before, doc = export(host), other(host)
+        apply(host, doc, '--confirm', 1)
+        if how == 'full':
+            full(disk)
+        else:
+            subprocess.run(['mount', '-o', 'remount,ro', disk], check=True)
+        time.sleep(1.5)
+        if how == 'read-only':  # it cannot be decided, so nothing else changes
+            assert 'Read-only' in anyvf(host, 'confirm', code=1).stderr
+            assert 'waits for' in anyvf(host, 'pf', 'add', 'x', code=1).stderr
+        else:  # a decision takes no room
+            assert export(host) == before
+        if how == 'full':
+            (disk / 'rest').unlink()
+        else:
+            subprocess.run(['mount', '-o', 'remount,rw', disk], check=True)
+        wait_for(lambda: export(host) == before, 20, 'the way back')
+        wait_for(lambda: 'pending' not in host.call('apply.get'), 20, 'its end')
+        if how == 'full':
+            full(disk)
+        else:
+            subprocess.run(['mount', '-o', 'remount,ro', disk], check=True)
+        refused = apply(host, doc, code=1).stderr
+        assert ('No space' if how == 'full' else 'Read-only') in refused and export(host) == before
+    finally:
+        host.stop()
+        subprocess.run(['umount', '-l', disk], check=True)
+
+
+def test_what_no_file_can_be_is_said(host, tmp_path):
+    before = export(host)
+    big = tmp_path / 'big'
+    with open(big, 'wb') as file:
+        file.truncate(17 << 20)
+    for path, why in ((tmp_path / 'nowhere', 'No such file'), (tmp_path, 'directory'), (big, 'big')):
+        refused = anyvf(host, 'apply', path, code=1).stderr
+        assert why in refused and str(path) in refused
+    many = {'anyvf': 1, 'pfs': {f'p{n}': {'numvfs': 256, 'vfs': {str(vf): {'allowed': ','.join(f'02:00:00:00:{k:02x}:{vf:02x}' for k in range(16)),
+                                                                        'trunk': '1,3,5,7,9,11,13,15'} for vf in range(256)}} for n in range(20)}}
+    assert 'too much for one request' in apply(host, many, code=1).stderr
+    for words, why in ((('--confirm', '0'), '1 to 86400'), (('--confirm', 'x'), '1 to 86400'), (('--expect', 'x'), 'not x'), (('twice',), 'a file already')):
+        refused = anyvf(host, 'apply', '-', *words, code=255 if words[0] != '--expect' else 1, stdin=json.dumps(before)).stderr
+        assert why in refused
+    for params in ({'id': 'x'}, {'id': '../../etc/x'}, {'id': '0' * 12, 'seconds': 0}, {'id': '0' * 12, 'host': []}, {'id': '0' * 12, 'host': {'pfs': []}},
+                   {'id': '0' * 12, 'host': {'pfs': {'x': {'kind': 'hw'}}}}, {'id': '0' * 12, 'last': '1' * 12}, {'id': '0' * 12}):
+        with pytest.raises(CtlError):
+            host.call('apply.begin', **{'seconds': 5, **params})
+    assert export(host) == before
+
+
+# ---- random ----
+
+STATES = int(os.environ.get('ANYVF_APPLY_STATES', 40))  # docs/reliability.md tells of more of both
+KILLS = int(os.environ.get('ANYVF_APPLY_KILLS', 10))
+
+
+def mac(rng, last):
+    return f'02:00:00:00:{rng.randrange(256):02x}:{last:02x}'
+
+
+def random_vf(rng, vf, taps):
+    every = {
+        'mac': mac(rng, vf), 'vlan': rng.randrange(1, 4095), 'qos': rng.randrange(1, 8), 'proto': '802.1ad', 'max_tx_rate': rng.randrange(500, 1000),
+        'min_tx_rate': rng.randrange(1, 500), 'spoofchk': False, 'state': rng.choice(('enable', 'disable')), 'query_rss': True, 'trust': True,
+        'trunk': rng.choice(('none', '5,7-9', '1-4094')), 'mtu': rng.randrange(1280, 1500), 'isolated': True, 'storm_broadcast': rng.randrange(1, 99),
+        'storm_multicast': rng.randrange(1, 99), 'allowed': mac(rng, 64 + vf), 'learning': rng.randrange(1, 64), 'promisc': rng.choice(('off', 'true'))}
+    words = {word: every[word] for word in rng.sample(sorted(every), rng.randrange(len(every)))}
+    if 'vlan' not in words and rng.random() < .3:
+        words['native'] = rng.randrange(1, 4095)
+    if taps and rng.random() < .4:
+        words['attach'] = rng.choice(({'kind': 'vhost'}, {'kind': 'tap', 'tap': taps.pop()}))
+    return words
+
+
+def random_state(rng, names):
+    """A file that may be; names: of taps that nobody has."""
+    taps = list(names)
+    rng.shuffle(taps)
+    doc = {'anyvf': 1, 'pfs': {}, 'mirrors': {}}
+    for pf in rng.sample(('p1', 'p2', 'p3'), rng.randrange(1, 4)):
+        n = rng.randrange(1, 6)
+        doc['pfs'][pf] = {'numvfs': n, **({'mode': 'vepa'} if rng.random() < .3 else {}), **({'mtu': 9000} if rng.random() < .3 else {}),
+                          'vfs': {str(vf): random_vf(rng, vf, taps) for vf in range(n) if rng.random() < .7}}
+        if rng.random() < .3:
+            doc['pfs'][pf]['services'] = {taps.pop(): {'vlan': rng.randrange(1, 4095)}}
+    for name in ('m1', 'm2'):
+        ends = [(pf, vf) for pf, words in doc['pfs'].items() for vf in range(words['numvfs'])]
+        if len(ends) > 3 and rng.random() < .5:
+            (from_pf, from_vf), (to_pf, to_vf) = rng.sample(ends[:2] if name == 'm1' else ends[2:], 2)
+            doc['mirrors'][name] = {'from_pf': from_pf, 'from_vf': from_vf, 'to_pf': to_pf, 'to_vf': to_vf, 'dir': rng.choice(('in', 'out', 'both')),
+                                    **({'vlans': '5-9'} if rng.random() < .3 else {}), **({'snap': 64} if rng.random() < .3 else {})}
+    return doc
+
+
+def test_any_state_is_made_of_any_other_and_is_as_its_export(swd):
+    """export | apply changes nothing, whatever there is."""
+    rng = random.Random(14)
+    names = [unique('r') for _ in range(12)]
+    for _ in range(STATES):
+        doc = random_state(rng, names)
+        apply(swd, doc)
+        assert diff(swd, doc, 0) == []
+        got = export(swd)
+        assert apply(swd, got).stdout == '' and export(swd) == got
+
+
+def settled(daemons):
+    return all('pending' not in d.call('apply.get') for d in daemons)
+
+
+def test_whoever_is_killed_all_or_nothing_is_changed_of_two_daemons(swd_maker):
+    """Daemons, one of them or its process, and who asks them, at random moments: both are as before, or both as the file says."""
+    rng = random.Random(int(os.environ.get('ANYVF_APPLY_SEED', 1)))
+    both = [swd_maker(), swd_maker()]
+    both[1].state = both[0].dir / 'other.json'  # decisions are beside the state files, as they are of anyvf-swd and anyvf-hwd
+    ends = {'before': 0, 'after': 0}
+    for d in both:
+        d.start().call('pf.add', name='p1', numvfs=8)
+
+    def state():
+        return [d.call('host.get')['pfs'] for d in both]
+
+    def ask(docs, number, steps):
+        """What `anyvf apply` does, as far as it gets."""
+        name = f'{number:012x}'
+        verbs = [(d, 'apply.begin', {'seconds': 1, 'host': doc}) for d, doc in zip(both, docs)] + [(d, 'apply.end', {'keep': True}) for d in both]
+        with contextlib.suppress(CtlError, OSError, ValueError, AssertionError):
+            for d, verb, params in verbs[:steps]:
+                d.call(verb, id=name, **params)
+
+    for number in range(KILLS):
+        before = state()
+        docs = [{'pfs': {'p1': {'numvfs': 8, 'vfs': {str(vf): random_vf(rng, vf, None) for vf in range(8)}}, **({'p2': {'numvfs': 3}} if rng.random() < .5
+                                                                                                            else {})}} for _ in both]
+        asks = threading.Thread(target=ask, args=(docs, number, rng.randrange(1, 5)))
+        asks.start()
+        time.sleep(rng.random() * .12)
+        for d in rng.sample(both, rng.randrange(3)):
+            if rng.random() < .5:
+                os.kill(d.child(), signal.SIGKILL)
+            else:
+                d.stop(signal.SIGKILL)
+        asks.join()
+        for d in both:
+            if d.proc is None:
+                d.start()
+            d.wait_ready()
+        wait_for(lambda: settled(both), 30, 'a decision')
+        now = state()
+        if now == before:
+            ends['before'] += 1
+            continue
+        for d, doc in zip(both, docs):
+            d.call('apply.begin', id=f'{number:06x}ffffff', seconds=5, dry=True, host=doc)
+            assert diff(d, {'anyvf': 1, **doc}, 0) == [], (number, before, now, docs)
+        ends['after'] += 1
+    print(ends)
+    assert sum(ends.values()) == KILLS and (KILLS < 10 or all(ends.values()))
+
+
+def passes(sock):
+    with contextlib.suppress(TimeoutError):
+        return sock.recv(128)
+    return None
+
+
+def test_who_does_not_change_loses_no_frame(host):
+    """Two VFs talk while everything around them changes, is taken back, and comes again."""
+    taps = unique('a'), unique('b')
+    macs = '02:00:00:00:0a:01', '02:00:00:00:0a:02'
+    quiet = {str(vf): {'mac': macs[vf], 'attach': {'kind': 'tap', 'tap': taps[vf]}} for vf in range(2)}
+    doc = {'anyvf': 1, 'pfs': {PF: {'numvfs': 4, 'vfs': quiet}}}
+    apply(host, doc)
+    for tap in taps:
+        subprocess.run(['ip', 'link', 'set', tap, 'up', 'addrgenmode', 'none'], check=True)
+    with contextlib.ExitStack() as stack:
+        out, into = (stack.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88b5))) for _ in taps)
+        out.bind((taps[0], 0x88b5))
+        into.bind((taps[1], 0x88b5))
+        into.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
+        into.settimeout(20)
+        head = bytes.fromhex((macs[1] + macs[0]).replace(':', '')) + b'\x88\xb5'
+        stop = threading.Event()
+        sent = [0]
+
+        def send():
+            while not stop.is_set():
+                out.send(head + sent[0].to_bytes(4, 'big') + bytes(46))
+                sent[0] += 1
+                time.sleep(.002)
+
+        wait_for(lambda: out.send(head + b'none') and not into.settimeout(.2) and passes(into), 20, 'the first frame')
+        into.settimeout(20)
+        sender = threading.Thread(target=send)
+        sender.start()
+        rng = random.Random(2)
+        got = []
+        try:
+            for turn in range(8):
+                more = {str(vf): random_vf(rng, vf, [unique('x')]) for vf in (2, 3)}
+                now = {'anyvf': 1, 'pfs': {PF: {'numvfs': 4, 'vfs': {**quiet, **more}, 'services': {unique('s'): {}}},
+                                           **({'p9': {'numvfs': 2}} if turn % 2 else {})},
+                       'mirrors': {'m': {'from_pf': PF, 'from_vf': 2, 'dir': 'in', 'to_pf': PF, 'to_vf': 3}} if turn % 3 else {}}
+                apply(host, now, *(('--confirm', 600) if turn % 2 else ()))
+                if turn % 2:
+                    anyvf(host, 'revert')
+        finally:
+            stop.set()
+            sender.join()
+        while len(got) < sent[0]:
+            frame = into.recv(128)[14:18]
+            got += [int.from_bytes(frame, 'big')] if frame != b'none' else []
+        assert got == list(range(sent[0])) and sent[0] > 100

@@ -9,7 +9,7 @@ import pytest
 from hwlab import hw, netdevsim  # noqa: F401
 
 N_VFS = 4
-KILLS = int(os.environ.get('ANYVF_APPLY_KILLS', 6))
+KILLS = int(os.environ.get('ANYVF_APPLY_HW_KILLS', 4))
 DAEMONS = {'swd': ('anyvf-swd', '--cores', '0'), 'hwd': ('anyvf-hwd',)}
 
 
@@ -86,6 +86,7 @@ def test_a_nic_that_nobody_served_is_as_it_was_when_that_is_taken_back(both):
 def test_what_one_daemon_refuses_the_other_has_not_done(both):
     before = both.export(), both.kernel()
     doc = state(random.Random(2), both.dev)
+    del doc['pfs'][both.dev]['numvfs']  # as many as there are
     doc['pfs'][both.dev]['vfs']['1'] = {'attach': {'kind': 'netdev', 'netns': 'nowhere'}}
     assert 'nowhere' in both.apply(doc, code=1).err
     assert 'nowhere' in both.apply(doc, '-n', code=1).err
@@ -95,3 +96,26 @@ def test_what_one_daemon_refuses_the_other_has_not_done(both):
     doc['pfs']['p1']['uplink'], doc['pfs']['p1']['uplink_arg'] = 'dev', 'nowhere'
     assert 'nowhere' in both.apply(doc, code=1).err
     assert (both.export(), both.kernel()) == before
+    del doc['pfs']['p1']['uplink'], doc['pfs']['p1']['uplink_arg']
+    both.apply(doc)
+    assert both.kernel() != before[1] and both.anyvf('diff', '/tmp/doc.json').out == ''
+
+
+@pytest.mark.parametrize('seed', range(KILLS))
+def test_whoever_is_killed_both_have_the_one_or_the_other(both, seed):
+    """A daemon, or the command, at a random moment of `anyvf apply`."""
+    rng = random.Random(seed)
+    before = both.export(), both.kernel()
+    doc = state(rng, both.dev)
+    both.file(doc)
+    whom = rng.choice(('swd', 'hwd', 'apply'))
+    both.lab.run('sh', '-c', '''anyvf apply /tmp/doc.json & apply=$!; swd=$(cat /run/lab/out/swd.pid); hwd=$(cat /run/lab/out/hwd.pid); sleep $1
+        eval kill -9 \\$$0; wait''', whom, f'{rng.random() * 2:.2f}', check=False)
+    if whom != 'apply':
+        both.lab.stop(whom, None)
+        both.start(whom)
+    if both.lab.run('anyvf', 'confirm', check=False).code and 'waits for' in both.lab.run('anyvf', 'pf', 'set', 'p1', 'numvfs', N_VFS, check=False).err:
+        both.anyvf('revert')  # it would be in a minute
+    now = both.export(), both.kernel()
+    if now != before:
+        assert both.anyvf('diff', '/tmp/doc.json').out == ''

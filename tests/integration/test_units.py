@@ -14,7 +14,8 @@ from conftest import BUILD, DAEMONS, PATIENCE, ROOT, need_root, run
 sys.path.insert(0, str(ROOT / 'tests' / 'lab'))
 from lab import host  # noqa: E402
 
-LIMITS = {'apid': 1.5, 'swd': 3.3, 'hwd': 2.8, 'agentd': 4.0}
+LIMITS = {'apid': 1.5, 'swd': 3.4, 'hwd': 2.8, 'agentd': 4.0}  # a unit of the early boot is not asked about all it has
+EXPOSED = {**LIMITS, 'host': 2.0}  # and what applies /etc/anyvf/host.conf
 
 
 def analyze(*words):
@@ -23,16 +24,16 @@ def analyze(*words):
     return run('systemd-analyze', *words, check=False)
 
 
-@pytest.mark.parametrize('daemon', LIMITS)
+@pytest.mark.parametrize('daemon', EXPOSED)
 def test_a_unit_is_no_more_exposed_than_was_said(daemon):
     got = analyze('security', '--offline=true', '--no-pager', BUILD / f'packaging/anyvf-{daemon}.service')
     assert got.returncode == 0, got.stderr
     level, = re.findall(r'Overall exposure level for \S+: ([\d.]+)', got.stdout)
-    assert float(level) <= LIMITS[daemon], got.stdout
+    assert float(level) <= EXPOSED[daemon], got.stdout
     assert 'nknown' not in got.stderr, got.stderr
 
 
-@pytest.mark.parametrize('daemon', LIMITS)
+@pytest.mark.parametrize('daemon', EXPOSED)
 def test_systemd_knows_every_word_of_a_unit(daemon):
     """What it does not know it passes over: a limit with a slip in its name would be none."""
     got = analyze('verify', '--man=no', BUILD / f'packaging/anyvf-{daemon}.service')

@@ -240,3 +240,26 @@ def test_a_pf_of_a_nic_has_its_daemon_and_one_that_is_not_here_is_said(site):
     assert told['ready'] and told['started_by_up']
     assert [pf['config']['name'] for pf in json.loads(site.run('-j', 'pf', 'show')[1])] == ['p2p1', 'p3p1']
     assert f'{"anyvf-hwd":13} stopped' in site.down()[1]
+
+
+def test_host_conf_wins_where_a_switch_is_started(site):
+    """And PFs that anyvf.conf alone has are made as ever; what runs stays as it is."""
+    file = site.dir / 'host.conf'
+    file.write_text(json.dumps({'anyvf': 1, 'pfs': {'p2p1': {'numvfs': 2, 'vfs': {'1': {'vlan': 5}}}}}))
+    code, out, err = site.up()
+    assert code == 0 and f'p2p1 is as {file} says, not [pf.p2p1] of {site.conf}' in err and f'as {file} says' in out, err + out
+
+    def numbers():
+        return {p['config']['name']: p['config']['numvfs'] for p in json.loads(site.run('-j', 'pf', 'show')[1])}
+
+    assert numbers() == {'p2p1': 2, 'p3p1': 8}
+    assert json.loads(site.run('-j', 'vf', 'show', 'p2p1', '1')[1])[0]['config']['vlan'] == 5
+    assert site.run('pf', 'set', 'p2p1', 'numvfs', '3')[0] == 0
+    code, out, err = site.up()
+    assert (code, err) == (0, '') and numbers()['p2p1'] == 3
+    site.down('--keep-guests')
+    assert site.up()[0] == 0 and numbers() == {'p2p1': 2, 'p3p1': 8}
+    site.down()
+    file.write_text('{"anyvf": 2}')
+    code, out, err = site.up()
+    assert code == 1 and str(file) in err

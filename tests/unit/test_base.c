@@ -14,6 +14,7 @@
 
 #include "base/cidr.h"
 #include "base/conf.h"
+#include "base/decision.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/iso8601.h"
@@ -194,6 +195,45 @@ static void what_a_killed_writer_left_is_swept(void **state)
 	assert_int_equal(access(path, F_OK), 0);
 	assert_int_equal(access(half, F_OK), -1);
 	file_sweep("/nonexistent");
+}
+
+/* Of processes that want this or that all hear the same; what is there is never changed. */
+static void one_of_many_decides(void **state)
+{
+	enum decision is, want;
+	char path[96];
+	int status;
+
+	snprintf(path, sizeof(path), "%s/apply", dir);
+	for (unsigned int turn = 0; turn < 20; turn++) {
+		char id[DECISION_ID_LEN + 1];
+		pid_t pids[6];
+		unsigned int keep = 0;
+
+		snprintf(id, sizeof(id), "%012x", turn);
+		assert_int_equal(decision_take(path, id, DECISION_NONE, &is, NULL), 0);
+		assert_int_equal(is, DECISION_NONE);
+		if (turn % 2)
+			assert_int_equal(decision_take(path, id, DECISION_READY, &is, NULL), 0);
+		assert_int_equal(is, DECISION_NONE);
+		for (unsigned int i = 0; i < ARRAY_LEN(pids); i++) {
+			pids[i] = fork();
+			if (pids[i])
+				continue;
+			want = i % 2 ? DECISION_KEEP : DECISION_BACK;
+			_exit(decision_take(path, id, want, &is, NULL) ? 9 : (int)is);
+		}
+		for (unsigned int i = 0; i < ARRAY_LEN(pids); i++) {
+			assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+			assert_true(WEXITSTATUS(status) == DECISION_KEEP ||
+				    WEXITSTATUS(status) == DECISION_BACK);
+			keep += WEXITSTATUS(status) == DECISION_KEEP;
+		}
+		assert_true(keep == 0 || keep == ARRAY_LEN(pids));
+		assert_int_equal(decision_take(path, id, DECISION_BACK, &is, NULL), 0);
+		assert_int_equal(is, keep ? DECISION_KEEP : DECISION_BACK);
+	}
+	assert_int_equal(decision_take(path, "../../../etc/x", DECISION_KEEP, &is, NULL), -EINVAL);
 }
 
 static void file_lock_names_the_holder(void **state)
@@ -641,6 +681,7 @@ int main(void)
 		cmocka_unit_test(file_replace_is_whole_or_nothing),
 		cmocka_unit_test(file_replace_is_durable_when_it_returns),
 		cmocka_unit_test(what_a_killed_writer_left_is_swept),
+		cmocka_unit_test(one_of_many_decides),
 		cmocka_unit_test(file_lock_names_the_holder),
 		cmocka_unit_test(file_lock_waits_for_a_dead_holders_child),
 		cmocka_unit_test(loop_runs_timers_posts_signals_and_fds),

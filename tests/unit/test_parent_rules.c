@@ -104,7 +104,7 @@ static const struct row {
 	{ "in its place", VERB_STATE_PUT, .rc = 0 },
 	{ "more of it", VERB_STATE_MORE, .rc = 0 },
 	{ "a decision", VERB_DECIDE, "0123456789ab", .rc = 0 },
-	{ "one above", VERB_DECIDE, "..", .rc = -EINVAL },
+	{ "a decision above", VERB_DECIDE, "..", .rc = -EINVAL },
 	{ "one that is too short", VERB_DECIDE, "0123456789a", .rc = -EINVAL },
 	{ "one that is no number", VERB_DECIDE, "0123456789ax", .rc = -EINVAL },
 };
