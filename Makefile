@@ -2,7 +2,7 @@
 SHELL = /bin/sh
 PY    = /usr/bin/python3
 
-.PHONY: all run check test deps clean help
+.PHONY: all run check test test-openstack deps clean help
 
 all: build/build.ninja
 	ninja -C build
@@ -10,6 +10,7 @@ all: build/build.ninja
 help:
 	@echo "make run    install what is missing, build, start, play the main story on real VMs"
 	@echo "make test   install what is missing, build, run every suite"
+	@echo "make test-openstack   a real OpenStack with anyvf, where tests/openstack/install was run"
 	@echo "make check  build, unit tests and lint, in under a minute"
 	@echo "make clean  remove what was built (guest images included)"
 
@@ -34,6 +35,11 @@ check: build/build.ninja build-san/build.ninja
 
 test: deps
 	@tests/run
+
+# A real OpenStack (Debian 12: Zed) with anyvf as its network; tests/openstack/install gets its packages, once.
+test-openstack: all
+	@scripts/guest-image
+	@tests/openstack/run
 
 clean:
 	rm -rf build build-san build-fuzz

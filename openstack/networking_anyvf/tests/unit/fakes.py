@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A switch behind a real socket, neutron-server's side of RPC, and what ML2 gives a mechanism driver."""
 import copy
+import errno
 import json
 import os
 import socketserver
@@ -15,6 +16,10 @@ NET = '11111111-0000-4000-8000-000000000000'
 
 class Refusal(Exception):
     """An error of the control protocol."""
+
+    def __init__(self, message, code=-errno.EINVAL):
+        super().__init__(message)
+        self.code = code
 
 
 class FakeSwitch:
@@ -86,6 +91,8 @@ class FakeSwitch:
         return {}
 
     def svc_del(self, pf, name):
+        if not any((svc['pf'], svc['name']) == (pf, name) for svc in self.svcs):
+            raise Refusal(f'{pf} has no service port {name}', -errno.ENOENT)
         self.svcs = [svc for svc in self.svcs if (svc['pf'], svc['name']) != (pf, name)]
         return {}
 
@@ -122,7 +129,7 @@ class Daemons:
                 try:
                     reply['result'] = switch.answer(request['method'], request['params'])
                 except Refusal as e:
-                    reply['error'] = {'code': -22, 'message': str(e)}
+                    reply['error'] = {'code': e.code, 'message': str(e)}
                 self.wfile.write(json.dumps(reply).encode() + b'\n')
         server = socketserver.ThreadingUnixStreamServer(f'{self.dir}/{name}', Handler)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()

@@ -2,6 +2,7 @@
 """The agent's loop against a switch and a neutron-server that are fakes."""
 import os
 
+from networking_anyvf import host
 from networking_anyvf.tests.unit import base
 from networking_anyvf.tests.unit import fakes
 
@@ -203,6 +204,7 @@ class TestRestarts(base.AgentTest):
         self.agent.once()
         self.assertEqual((base.port_id(7), base.port_id(8)),
                          (self.vf(0)['config']['port_id'], self.vf(1)['config']['port_id']))
+        self.assertEqual(('p2p1', 2), self.of(self.boot(1)))
 
     def test_a_server_that_gave_us_up_makes_us_look_at_everything(self):
         self.boot(1)
@@ -266,6 +268,9 @@ class TestServicePorts(base.AgentTest):
         self.now += 31
         self.agent.once()
         self.assertEqual([], self.switch.svcs)
+
+    def test_one_that_its_agent_removed_first_is_no_error(self):
+        self.host.release(host.Place('service', 'p2p1', name='tap00000009-00'))
 
     def test_an_admins_own_service_port_stays(self):
         self.switch.svcs = [{'pf': 'p2p1', 'name': 'tapmine', 'vlan': 0}]
