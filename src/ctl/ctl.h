@@ -11,7 +11,7 @@
  *                                                  allowed_add?, allowed_rem?}]} -> {}
  *   pf.list     {}                                            -> [name]
  *   pf.get      {pf, vfs: bool}  -> {config, status, vfs?: [vf.get's result]}
- *   pf.drift    {pf}             -> [{vf?, word, asked, is, since}]
+ *   pf.drift    {pf}             -> [{vf? | mirror?, word, asked, is, since}]
  *   vf.get      {pf, vf}         -> {vf, config, attach, status, stats}
  *   vf.drops    {pf, vf}         -> {vf, drops: [{reason, count, last?: {age_ms, length, dst?,
  *                   src?, tags: [{protocol, vlan, priority}], ethertype?}}]}

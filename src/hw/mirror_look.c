@@ -187,10 +187,12 @@ static int mac_again(struct hw *hw, struct hw_pf *pf, const struct hw_link *link
 	if (!hw_attr_equal(HW_ATTR_VLAN, &link->vfs[m->from_vf].words, &link->vfs[m->to_vf].words))
 		return err_set(e, -EINVAL, "vf %u and vf %u are in different VLANs", m->from_vf,
 			       m->to_vf);
-	pf->wish->vfs[m->to_vf].config.mac = *mac;
-	hw->stale = true;
-	hw_forget(pf);
 	rc = hw_step_do(&with, &step, &step.new, e);
+	if (!rc) {
+		pf->wish->vfs[m->to_vf].config.mac = *mac;
+		hw->stale = true;
+	}
+	hw_forget(pf); /* and @link with it */
 	return rc;
 }
 
@@ -208,6 +210,7 @@ int hw_mirror_again(struct hw *hw, struct hw_pf *pf, const struct hw_link *link,
 		    struct err *e)
 {
 	struct hw_mirror *m = &pf->wish->mirrors[slot];
+	const struct hw_mirror was = *m;
 	struct hw_doer with = hw_doer_of(hw, pf);
 	struct hw_plan plan = { 0 };
 	struct mac macs[VF_MAX];
@@ -223,6 +226,8 @@ int hw_mirror_again(struct hw *hw, struct hw_pf *pf, const struct hw_link *link,
 	hw_mirror_macs(link, macs);
 	rc = hw_mirror_join(hw, pf, link, m, macs, &plan, pf->wish, e);
 	rc = rc ?: hw_plan_run(&plan, hw_step_do, &with, e);
+	if (rc)
+		*m = was;
 	hw->stale |= !rc;
 	hw_plan_fini(&plan);
 	return rc;

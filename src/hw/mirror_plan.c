@@ -372,3 +372,25 @@ const struct hw_mirror *hw_mirror_of(const struct hw_wish *wish, unsigned int vf
 			return &wish->mirrors[i];
 	return NULL;
 }
+
+/**
+ * hw_mirror_keep() - What the agent asks for of a VF that has a mirror's address is for afterwards
+ * @want:   wishes; the mirror keeps what was asked for
+ * @change: of the VF; loses its MAC
+ *
+ * The agent writes all that a port has, whoever mirrors to it.
+ *
+ * Context: control; pure.
+ */
+void hw_mirror_keep(struct hw_wish *want, struct vf_change *change)
+{
+	for (struct hw_mirror *m = want->mirrors; m < want->mirrors + HW_MIRRORS_MAX; m++) {
+		if (!*m->name || m->by != HW_MIRROR_MAC || m->to_vf != change->vf ||
+		    !(change->changed & MAC))
+			continue;
+		change->changed &= ~MAC;
+		m->was_asked = true;
+		m->asked = change->want.mac;
+		m->own = change->want.mac;
+	}
+}

@@ -210,6 +210,7 @@ int hw_mirrors_leave_vf(const struct hw_pf *pf, const struct hw_link *link, unsi
 int hw_mirrors_cut(const struct hw_pf *pf, const struct hw_link *link, unsigned int n,
 		   struct hw_words vfs[VF_MAX], struct hw_plan *plan, struct hw_wish *want,
 		   struct err *e);
+void hw_mirror_keep(struct hw_wish *want, struct vf_change *change);
 const struct hw_mirror *hw_mirror_of(const struct hw_wish *wish, unsigned int vf, bool by_mac);
 
 /* mirror_look.c */

@@ -251,15 +251,18 @@ static int plan_vfs(struct hw_plan *plan, const struct hw_pf *pf, const struct h
 		else
 			wish_words(pf, &want->vfs[i], &is[i]);
 	for (unsigned int i = 0; i < change->n_vfs; i++) {
-		const struct vf_change *c = &change->vfs[i];
-		int rc = c->vf < n ? plan_vf(plan, pf, c, change->by_agent,
-					     (uint16_t)MIN(mtu, (uint32_t)UINT16_MAX),
-					     &want->vfs[c->vf], &is[c->vf], e)
-				   : err_set(e, -EINVAL, "%s has no vf %u", pf->name, c->vf);
+		struct vf_change c = change->vfs[i];
+		int rc;
 
+		if (c.vf >= n)
+			return err_set(e, -EINVAL, "%s has no vf %u", pf->name, c.vf);
+		if (change->by_agent)
+			hw_mirror_keep(want, &c);
+		rc = plan_vf(plan, pf, &c, change->by_agent,
+			     (uint16_t)MIN(mtu, (uint32_t)UINT16_MAX), &want->vfs[c.vf], &is[c.vf],
+			     e);
 		if (rc) {
-			if (c->vf < n)
-				err_prefix(e, "%s vf %u", pf->name, c->vf);
+			err_prefix(e, "%s vf %u", pf->name, c.vf);
 			return rc;
 		}
 	}

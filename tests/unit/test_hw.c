@@ -987,6 +987,25 @@ static void a_mirror_follows_the_address_that_its_vf_takes(void **arg)
 	hw_close(hw);
 }
 
+static void what_the_agent_asks_for_of_a_mirrors_end_is_kept_for_afterwards(void **arg)
+{
+	struct hw *hw = begin_mirrors();
+	struct vf_change c = vf_words(1, F(MAC) | F(SPOOFCHK) | F(PORT_ID));
+
+	strcpy(c.want.port_id, "p");
+	c.want.spoofchk = false;
+	assert_int_equal(mirror(hw, "a", 3, 1), 0);
+	assert_int_equal(set(hw, NULL, 0, &c, 1, true, NULL), 0);
+	assert_true(mac_equal(&k->vfs[1].mac, &k->vfs[3].mac) && !k->vfs[1].spoofchk);
+	assert_int_equal(drifts(hw), 0);
+	hw_close(hw);
+	hw = open_hw();
+	assert_int_equal(hw_mirror_del(hw, "a", NULL), 0);
+	assert_true(mac_equal(&k->vfs[1].mac, &c.want.mac));
+	assert_int_equal(drifts(hw), 0);
+	hw_close(hw);
+}
+
 static void an_undo_of_a_nic_that_is_gone_ends_nothing(void **arg)
 {
 	struct hw *hw = begin(3);
@@ -1101,6 +1120,7 @@ int main(void)
 		cmocka_unit_test(a_daemon_that_is_ended_anywhere_has_made_or_ended_a_mirror_or_not),
 		cmocka_unit_test(mirrors_of_vfs_that_go_go_and_those_of_others_hold),
 		cmocka_unit_test(a_mirror_follows_the_address_that_its_vf_takes),
+		cmocka_unit_test(what_the_agent_asks_for_of_a_mirrors_end_is_kept_for_afterwards),
 		cmocka_unit_test(an_undo_of_a_nic_that_is_gone_ends_nothing),
 		cmocka_unit_test(a_state_file_that_is_none_is_refused_and_stays),
 	};
