@@ -168,6 +168,7 @@ static json_t *drift_to_json(const struct pf_drift_info *d)
 {
 	const char *word = *d->mirror	  ? "mirror"
 			   : d->of_attach ? "attach"
+			   : d->of_svc	  ? "service"
 			   : d->of_vf	  ? vf_fields[d->field].word
 					  : pf_fields[d->field].word;
 	json_t *j = json_pack("{s:s, s:s, s:s, s:I}", "word", word, "asked", d->asked, "is", d->is,

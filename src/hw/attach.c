@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What VFs are plugged into: the verbs, and what is done of it at a boot. */
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,16 +7,6 @@
 #include "base/log.h"
 #include "hw/model.h"
 #include "hw/netns.h"
-
-/* What the kernel takes for the name of a netdev; it would make a pattern of one with %. */
-static int name_check(const char *name, struct err *e)
-{
-	bool bad = !strcmp(name, ".") || !strcmp(name, "..");
-
-	for (const char *p = name; *p; p++)
-		bad |= !isgraph((unsigned char)*p) || strchr("/:%", *p);
-	return bad ? err_set(e, -EINVAL, "\"%s\" is no name for a netdev", name) : 0;
-}
 
 /* The attachment, judged, with members of other kinds empty. */
 static int resolve(const struct vf_attach *want, struct vf_attach *out, struct err *e)
@@ -40,7 +29,7 @@ static int resolve(const struct vf_attach *want, struct vf_attach *out, struct e
 		/* fallthrough */
 	case VF_ATTACH_MACVTAP:
 		strcpy(a.name, want->name);
-		rc = rc ?: name_check(a.name, e);
+		rc = rc ?: hw_netdev_name_check(a.name, e);
 		break;
 	}
 	if (!rc)

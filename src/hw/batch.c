@@ -58,6 +58,7 @@ static void owe_rest(struct hw *hw, struct hw_pf *pf)
 		hw_owe(pf);
 		return;
 	}
+	pf->svc_due = (struct hw_due){ .owed = pf->wish->n_svcs != 0 };
 	pf->due = (struct hw_due){ .owed = hw_own_drift(pf, link, &own) & HW_PF_OWN };
 	for (unsigned int vf = 0; vf < VF_MAX; vf++) {
 		pf->vf_due[vf] = (struct hw_due){ .owed = hw_drift(pf, link, vf) };
@@ -98,6 +99,7 @@ static void pf_back(struct hw *hw, struct hw_pf *had)
 	had->wish = now;
 	hw_forget(pf);
 	owe_rest(hw, pf);
+	hw_svcs_again(hw, pf, now);
 	hw_pf_free(had);
 }
 

@@ -6,6 +6,7 @@
 #include "hw/copy.h"
 #include "hw/netdev.h"
 #include "hw/rate.h"
+#include "hw/svcdev.h"
 
 /*
  * An attribute of a VF, by whom its driver has it of. With the number of VFs the switch may fall
@@ -59,6 +60,9 @@ int hw_step_do(void *arg, const struct hw_step *step, const struct hw_value *to,
 		value.word = HW_LINK_UP;
 		value.up = to->number;
 		break;
+	case HW_OP_SVC:
+		return to->number ? hw_svc_make(d->rt, d->ifindex, to, e)
+				  : hw_svc_remove(d->rt, d->ifindex, to, e);
 	case HW_OP_DRIVER:
 		return hw_netdev_driver(d->sysfs, d->nic, step->vf, to->driver, e);
 	case HW_OP_PROBE:

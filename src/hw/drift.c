@@ -114,6 +114,7 @@ static int watch_pf(struct hw *hw, struct hw_pf *pf, struct err *e)
 	if (rc)
 		return rc;
 	look_at(hw, pf, link, HW_REACH_NEAR);
+	hw_svcs_look(hw, pf, HW_REACH_NEAR);
 	hw_enforce(hw, pf);
 	hw->stale |= pf->owes_saved != hw_owes(pf);
 	return 0;
@@ -154,14 +155,32 @@ static int nth(const uint64_t *since, unsigned int n, unsigned int *i)
 	return -1;
 }
 
-/* The i-th mirror that does not mirror. */
+/* The i-th service port that is gone. */
+static int svc_drift(const struct hw *hw, const struct hw_pf *pf, unsigned int i,
+		     struct pf_drift_info *out)
+{
+	int svc = nth(pf->svc_since, pf->wish->n_svcs, &i);
+
+	if (svc < 0)
+		return -ENOENT;
+	out->of_svc = true;
+	out->since = pf->svc_since[svc];
+	hw_svc_say(&pf->wish->svcs[svc], out->asked, sizeof(out->asked));
+	snprintf(out->is, sizeof(out->is), "%s",
+		 hw_svc_is_lost(hw, pf, (unsigned int)svc) ? "missing" : "in another namespace");
+	return 0;
+}
+
+/* The i-th mirror that does not mirror; then service ports. */
 static int mirror_drift(const struct hw *hw, const struct hw_pf *pf, const struct hw_link *link,
 			unsigned int i, struct pf_drift_info *out)
 {
 	int slot = nth(pf->mirror_since, HW_MIRRORS_MAX, &i);
 	const struct hw_mirror *m = slot < 0 ? NULL : &pf->wish->mirrors[slot];
 
-	if (!m || !*m->name)
+	if (!m)
+		return svc_drift(hw, pf, i, out);
+	if (!*m->name)
 		return -ENOENT;
 	strcpy(out->mirror, m->name);
 	out->since = pf->mirror_since[slot];
@@ -212,8 +231,10 @@ int hw_pf_drift(void *ctx, const char *name, unsigned int i, struct pf_drift_inf
 
 	if (rc)
 		return rc;
-	if (!i)
+	if (!i) {
 		look_at(hw, pf, link, HW_REACH_ALL);
+		hw_svcs_look(hw, pf, HW_REACH_ALL);
+	}
 	*out = (struct pf_drift_info){ 0 };
 	row = nth(pf->pf_since, PF_FIELD_N, &i);
 	if (row >= 0) {

@@ -21,6 +21,8 @@ void hw_hurry(struct hw_pf *pf)
 {
 	pf->due.wait_ms = pf->due.tried = 0;
 	pf->due.next_ms = 0;
+	pf->svc_due.wait_ms = pf->svc_due.tried = 0;
+	pf->svc_due.next_ms = 0;
 	for (unsigned int vf = 0; vf < VF_MAX; vf++) {
 		struct hw_due *due = &pf->vf_due[vf];
 
@@ -60,7 +62,7 @@ static void make(struct hw *hw, struct hw_pf *pf, struct hw_due *due, const stru
 {
 	struct hw_doer with = hw_doer_of(hw, pf);
 	struct err e = { 0 };
-	char name[32];
+	char name[HW_STEP_NAME_LEN + 1];
 
 	hw_forget(pf);
 	if (!hw_step_do(&with, step, &step->new, &e)) {
@@ -168,6 +170,23 @@ static void enforce_mirror(struct hw *hw, struct hw_pf *pf, const struct hw_link
 	due->said = 1;
 }
 
+/* All that are not there. */
+static void enforce_svcs(struct hw *hw, struct hw_pf *pf, uint64_t now_ms)
+{
+	struct hw_due *due = &pf->svc_due;
+	struct err e = { 0 };
+	int rc;
+
+	if (!due_now(due, due->owed, now_ms))
+		return;
+	rc = hw_svcs_make(hw, pf, &e);
+	if (!rc)
+		due->owed = due->said = 0;
+	else if (!due->said)
+		log_err("a service port cannot be made", "pf=%s error=\"%s\"", pf->name, e.msg);
+	due->said |= !!rc;
+}
+
 /* hw_look(), but for a log that has it already. */
 static const struct hw_link *look(struct hw *hw, struct hw_pf *pf)
 {
@@ -195,6 +214,7 @@ void hw_enforce(struct hw *hw, struct hw_pf *pf)
 	if (!link || hw->trial)
 		return;
 	enforce_own(hw, pf, link, repair, now_ms);
+	enforce_svcs(hw, pf, now_ms);
 	for (unsigned int vf = 0; link && vf < VF_MAX; vf++) {
 		if (!pf->link)
 			link = look(hw, pf);

@@ -22,21 +22,6 @@ static int vf_filter(void *ctx, const char *pf, unsigned int vf, const struct vf
 	return cannot(e, pf, "guests tell their filters by its mailbox");
 }
 
-static int svc_add(void *ctx, const struct svc_config *want, struct err *e)
-{
-	return cannot(e, want->pf, "it has no service ports yet");
-}
-
-static int svc_del(void *ctx, const char *pf, const char *name, struct err *e)
-{
-	return err_set(e, -ENOENT, "%s has no service port %s", pf, name);
-}
-
-static int svc_get(void *ctx, unsigned int i, struct svc_config *out)
-{
-	return -ENOENT;
-}
-
 const struct pf_ops hw_ops = {
 	.kind = "hw",
 	.pf_add = hw_pf_add,
@@ -50,9 +35,9 @@ const struct pf_ops hw_ops = {
 	.vf_detach = hw_vf_detach,
 	.vf_release = hw_vf_release,
 	.vf_filter = vf_filter,
-	.svc_add = svc_add,
-	.svc_del = svc_del,
-	.svc_get = svc_get,
+	.svc_add = hw_svc_add,
+	.svc_del = hw_svc_del,
+	.svc_get = hw_svc_get,
 	.mirror_add = hw_mirror_add,
 	.mirror_set = hw_mirror_set,
 	.mirror_del = hw_mirror_del,

@@ -69,6 +69,7 @@ void hw_owe(struct hw_pf *pf)
 		pf->plug_due[vf] = (struct hw_due){ .owed = !!pf->wish->vfs[vf].attach.kind };
 	for (unsigned int i = 0; i < HW_MIRRORS_MAX; i++)
 		pf->mirror_due[i] = (struct hw_due){ .owed = !!*pf->wish->mirrors[i].name };
+	pf->svc_due = (struct hw_due){ .owed = !!pf->wish->n_svcs };
 }
 
 /**
@@ -81,6 +82,7 @@ bool hw_owes(const struct hw_pf *pf)
 {
 	uint32_t owed = pf->due.owed & pf->wish->fields;
 
+	owed |= pf->svc_due.owed && pf->wish->n_svcs;
 	for (unsigned int vf = 0; vf < VF_MAX; vf++)
 		owed |= (pf->vf_due[vf].owed & pf->wish->vfs[vf].fields) |
 			(pf->plug_due[vf].owed && pf->wish->vfs[vf].attach.kind);

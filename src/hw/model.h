@@ -22,6 +22,7 @@
 /* A PF's own words that the kernel has. */
 #define HW_PF_OWN                                                                                  \
 	(1U << PF_FIELD_MAC | 1U << PF_FIELD_MTU | 1U << PF_FIELD_UP | 1U << PF_FIELD_NUMVFS)
+#define HW_SVCS_MAX 256 /* service ports a PF */
 /* What a VF is plugged into by now, as far as it can be seen. */
 struct hw_plug {
 	struct hw_vf_dev dev;
@@ -67,6 +68,8 @@ struct hw_wish {
 	struct pf_config config;
 	struct hw_vf_wish vfs[VF_MAX];
 	struct hw_mirror mirrors[HW_MIRRORS_MAX];
+	unsigned int n_svcs;
+	struct svc_config svcs[HW_SVCS_MAX]; /* n_svcs; their PF's name may be an old one */
 };
 
 /* What is left to make of what was asked for, of a VF or of the PF itself (enforce.c). */
@@ -99,6 +102,10 @@ struct hw_pf {
 	uint64_t mirror_since[HW_MIRRORS_MAX];
 	bool owes_saved;	       /* the state file says that something is owed */
 	uint64_t attach_since[VF_MAX]; /* likewise of what a VF is plugged into */
+	struct hw_due svc_due;	       /* its only bit: that service ports are to be made */
+	uint64_t svc_since[HW_SVCS_MAX]; /* when one was seen to be missing; 0: it is there */
+	uint64_t svc_netns[HW_SVCS_MAX]; /* the namespace it was seen in; 0: none */
+	unsigned int svc_turn;		 /* whose turn it is to be looked at */
 	struct hw_link *link; /* what the kernel told; owned; NULL: not asked, or things changed */
 	uint64_t link_ms;     /* when */
 	enum hw_ask link_ask; /* with what */
@@ -221,6 +228,17 @@ void hw_mirror_lacks(const struct hw *hw, const struct hw_pf *pf, const struct h
 		     char *out, size_t size);
 int hw_mirror_again(struct hw *hw, struct hw_pf *pf, const struct hw_link *link, unsigned int slot,
 		    struct err *e);
+
+/* svc.c */
+int hw_svc_add(void *ctx, const struct svc_config *want, struct err *e);
+int hw_svc_del(void *ctx, const char *pf, const char *name, struct err *e);
+int hw_svc_get(void *ctx, unsigned int i, struct svc_config *out);
+void hw_svcs_again(struct hw *hw, struct hw_pf *pf, const struct hw_wish *now);
+int hw_svcs_leave(const struct hw_pf *pf, struct hw_plan *plan, struct err *e);
+void hw_svcs_look(struct hw *hw, struct hw_pf *pf, enum hw_reach reach);
+int hw_svcs_make(struct hw *hw, struct hw_pf *pf, struct err *e);
+bool hw_svc_is_lost(const struct hw *hw, const struct hw_pf *pf, unsigned int i);
+void hw_svc_say(const struct svc_config *svc, char *out, size_t size);
 
 /* change.c */
 int hw_change(struct hw *hw, struct hw_pf *pf, const struct hw_plan *plan, struct hw_wish **next,

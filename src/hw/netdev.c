@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hw/netdev.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
@@ -24,6 +25,22 @@ struct seeking {
 	const char *skip; /* namespace that was looked into */
 	struct hw_spot *found;
 };
+
+/**
+ * hw_netdev_name_check() - Does the kernel take that for the name of a netdev?
+ * @name: from a stranger; ""; it would make a pattern of one with %
+ * @e:    error text
+ *
+ * Return: 0 or -EINVAL. Context: any; pure.
+ */
+int hw_netdev_name_check(const char *name, struct err *e)
+{
+	bool bad = !strcmp(name, ".") || !strcmp(name, "..");
+
+	for (const char *p = name; *p; p++)
+		bad |= !isgraph((unsigned char)*p) || strchr("/:%", *p);
+	return bad ? err_set(e, -EINVAL, "\"%s\" is no name for a netdev", name) : 0;
+}
 
 static const char *text_of(const struct nlattr *a)
 {

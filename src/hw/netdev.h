@@ -25,6 +25,7 @@ enum hw_reach {
 	HW_REACH_ALL
 }; /* here and in one namespace; in all that have a name */
 
+int hw_netdev_name_check(const char *name, struct err *e);
 void hw_netdev_find(const struct hw_vf_dev *dev, const char *netns, enum hw_reach reach,
 		    struct hw_spot *out);
 int hw_netdev_driver(const char *sys, const struct hw_nic *nic, unsigned int vf, const char *driver,

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#define NAMED "/run/netns"
 #define OWN   "/proc/self/ns/net"
 
 /**
@@ -36,12 +35,12 @@ int hw_netns_check(const char *name, struct err *e)
 int hw_netns_open(const char *name, struct err *e)
 {
 	auto_close int fd = -1;
-	char path[sizeof(NAMED) + 1 + VF_NAME_LEN] = OWN;
+	char path[sizeof(HW_NETNS_DIR) + 1 + VF_NAME_LEN] = OWN;
 
 	if (*name && hw_netns_check(name, e))
 		return -EINVAL;
 	if (*name)
-		snprintf(path, sizeof(path), NAMED "/%s", name);
+		snprintf(path, sizeof(path), HW_NETNS_DIR "/%s", name);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 && errno == ENOENT)
 		return err_set(e, -ENOENT, "there is no namespace %s", name);
@@ -99,7 +98,7 @@ int hw_netns_rt(int netns, struct hw_rt **out, struct err *e)
  */
 int hw_netns_each(hw_sys_fn fn, void *arg)
 {
-	int rc = hw_sys_each(NAMED, fn, arg);
+	int rc = hw_sys_each(HW_NETNS_DIR, fn, arg);
 
 	return rc == -ENOENT ? 0 : rc;
 }

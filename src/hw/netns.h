@@ -9,6 +9,8 @@
 #include "hw/link.h"
 #include "hw/sysfs.h"
 
+#define HW_NETNS_DIR "/run/netns"
+
 int hw_netns_check(const char *name, struct err *e);
 int hw_netns_open(const char *name, struct err *e);
 bool hw_netns_is(const char *name);

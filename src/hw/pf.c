@@ -371,7 +371,8 @@ int hw_pf_del(void *ctx, const char *name, bool reset, struct err *e)
 
 	if (rc || !(want = wish_copy(pf, e)))
 		return rc ?: -ENOMEM;
-	rc = reset ? plan_reset(hw, pf, &plan, want, e) : 0;
+	rc = hw_svcs_leave(pf, &plan, e);
+	rc = rc ?: reset ? plan_reset(hw, pf, &plan, want, e) : 0;
 	pf->leaving = true;
 	rc = rc ?: hw_change(hw, pf, &plan, &want, NULL, e);
 	pf->leaving = false;

@@ -131,6 +131,8 @@ void hw_step_name(const struct hw_step *step, char *out, size_t size)
 
 	if (step->op == HW_OP_VF)
 		snprintf(out, size, "vf %u %s", step->vf, hw_attrs[step->attr].word);
+	else if (step->op == HW_OP_SVC)
+		snprintf(out, size, "service port %s", step->new.name);
 	else if (step->op >= HW_OP_DRIVER)
 		snprintf(out, size, "vf %u %s", step->vf, words[step->op]);
 	else
@@ -155,7 +157,7 @@ int hw_plan_undo(const struct hw_plan *plan, unsigned int n, hw_do fn, void *arg
 	while (n--) {
 		const struct hw_step *step = &plan->steps[n];
 		struct err why = { 0 };
-		char name[32];
+		char name[HW_STEP_NAME_LEN + 1];
 		int bad = fn(arg, step, &step->old, &why);
 
 		if (!bad || rc)
@@ -182,7 +184,7 @@ int hw_plan_run(const struct hw_plan *plan, hw_do fn, void *arg, struct err *e)
 		const struct hw_step *step = &plan->steps[i];
 		struct err why = { 0 }, back = { 0 };
 		int rc = fn(arg, step, &step->new, &why);
-		char name[32];
+		char name[HW_STEP_NAME_LEN + 1];
 
 		if (!rc)
 			continue;

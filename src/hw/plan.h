@@ -12,12 +12,15 @@
 #include "hw/nic.h"
 #include "hw/words.h"
 
+#define HW_STEP_NAME_LEN 31 /* of what hw_step_name() says */
+
 enum hw_op {
 	HW_OP_VF,     /* an attribute of a VF */
 	HW_OP_NUMVFS, /* by way of 0: the kernel knows no other */
 	HW_OP_MTU,
 	HW_OP_MAC,
 	HW_OP_UP,
+	HW_OP_SVC,     /* whether there is a service port */
 	HW_OP_DRIVER,  /* the driver that a VF is for; "": what the kernel gives it of itself */
 	HW_OP_PROBE,   /* whether it has a driver, where the kernel gives it none of itself */
 	HW_OP_DEV_UP,  /* its netdev, in this namespace */
@@ -32,12 +35,13 @@ enum hw_op {
 /* Of which those members count that @op has. */
 struct hw_value {
 	struct hw_words words; /* VF: those of @attr */
-	uint32_t number;       /* NUMVFS, MTU; UP, PROBE, DEV_UP and from MACVTAP on: 0 or 1;
+	uint32_t number;       /* NUMVFS, MTU; UP, SVC, PROBE, DEV_UP and from MACVTAP on: 0 or 1;
 			  PLACE: another name will do where it is taken */
-	struct mac mac;	       /* MAC */
+	struct mac mac;	       /* MAC, SVC */
+	uint16_t vlan, mtu;    /* SVC */
 	char driver[HW_DRIVER_LEN + 1]; /* DRIVER */
-	char name[IF_NAMESIZE];		/* PLACE, MACVTAP; "": as it comes */
-	char netns[VF_NAME_LEN + 1];	/* PLACE: under /run/netns; "": this one */
+	char name[IF_NAMESIZE];		/* SVC, PLACE, MACVTAP; "": as it comes */
+	char netns[VF_NAME_LEN + 1];	/* SVC, PLACE: under /run/netns; "": this one */
 	uint16_t peer;			/* COPY: the other VF; FILE: that, or the VLAN */
 	uint8_t dir; /* COPY: enum mirror_dir, in or out; FILE: HW_MIRROR_FILE_... */
 };

@@ -6,7 +6,8 @@
  *    "pfs": [{"nic", "ifindex", "name", "owes", "config": {of pf_fields[]},
  *             "vfs": [{"vf", "config": {of vf_fields[]}, "by_agent": [word],
  *                      "overridden": [word], "told": {rates of vf_fields[]},
- *                      "attach": {of vf_attach_fields[]}, "plug": {"home", "probed"}}]}],
+ *                      "attach": {of vf_attach_fields[]}, "plug": {"home", "probed"}}],
+ *             "services": [{of svc_fields[]}]}],
  *    "kept": {...},
  *    "undo": [{"nic", "ifindex",
  *              "steps": [{"op", "vf", "words": {of vf_fields[]}} | {"op", of op_rows[]}]}]}
@@ -30,11 +31,11 @@
 #define RATES	      (1U << VF_FIELD_MAX_TX_RATE | 1U << VF_FIELD_MIN_TX_RATE)
 
 static const char *const op_names[] = {
-	[HW_OP_VF] = "vf",	     [HW_OP_NUMVFS] = "numvfs", [HW_OP_MTU] = "mtu",
-	[HW_OP_MAC] = "mac",	     [HW_OP_UP] = "up",		[HW_OP_DRIVER] = "driver",
-	[HW_OP_PROBE] = "probe",     [HW_OP_DEV_UP] = "dev_up", [HW_OP_PLACE] = "place",
-	[HW_OP_MACVTAP] = "macvtap", [HW_OP_CLSACT] = "clsact", [HW_OP_COPY] = "copy",
-	[HW_OP_FILE] = "file",	     [HW_OP_N] = NULL
+	[HW_OP_VF] = "vf",	 [HW_OP_NUMVFS] = "numvfs",   [HW_OP_MTU] = "mtu",
+	[HW_OP_MAC] = "mac",	 [HW_OP_UP] = "up",	      [HW_OP_DRIVER] = "driver",
+	[HW_OP_SVC] = "service", [HW_OP_PROBE] = "probe",     [HW_OP_DEV_UP] = "dev_up",
+	[HW_OP_PLACE] = "place", [HW_OP_MACVTAP] = "macvtap", [HW_OP_CLSACT] = "clsact",
+	[HW_OP_COPY] = "copy",	 [HW_OP_FILE] = "file",	      [HW_OP_N] = NULL
 };
 
 /* One step as a plain struct, for its table. */
@@ -43,6 +44,7 @@ struct row {
 	uint16_t vf;
 	uint32_t number;
 	struct mac mac;
+	uint16_t vlan, mtu;
 	char driver[HW_DRIVER_LEN + 1], name[IF_NAMESIZE], netns[VF_NAME_LEN + 1];
 	uint16_t peer;
 	uint8_t dir;
@@ -65,6 +67,8 @@ static const struct field row_fields[] = { R("op", FIELD_ENUM, op, op_names),
 					   TEXT(netns),
 					   R("peer", FIELD_U16, peer, NULL),
 					   R("dir", FIELD_U8, dir, NULL),
+					   R("vlan", FIELD_U16, vlan, NULL),
+					   R("mtu", FIELD_U16, mtu, NULL),
 					   FIELD_END };
 enum {
 	ROW_OP = 1,
@@ -75,7 +79,9 @@ enum {
 	ROW_NAME = 32,
 	ROW_NETNS = 64,
 	ROW_PEER = 128,
-	ROW_DIR = 256
+	ROW_DIR = 256,
+	ROW_VLAN = 512,
+	ROW_MTU = 1024
 };
 
 /* What a step has beside its op; of a VF's attribute the words as well. */
@@ -85,6 +91,7 @@ static const uint32_t op_rows[HW_OP_N] = {
 	[HW_OP_MTU] = ROW_NUMBER,
 	[HW_OP_MAC] = ROW_MAC,
 	[HW_OP_UP] = ROW_NUMBER,
+	[HW_OP_SVC] = ROW_NUMBER | ROW_MAC | ROW_NAME | ROW_NETNS | ROW_VLAN | ROW_MTU,
 	[HW_OP_DRIVER] = ROW_VF | ROW_DRIVER,
 	[HW_OP_PROBE] = ROW_VF | ROW_NUMBER,
 	[HW_OP_DEV_UP] = ROW_VF | ROW_NUMBER,
@@ -164,8 +171,11 @@ static json_t *mirrors_to_json(const struct hw_pf *pf)
 
 static json_t *pf_to_json(const struct hw_pf *pf)
 {
-	auto_of(json_decref) json_t *vfs = json_array();
+	auto_of(json_decref) json_t *vfs = json_array(), *svcs = json_array();
 
+	for (unsigned int i = 0; i < pf->wish->n_svcs; i++)
+		if (json_array_append_new(svcs, fields_to_json(svc_fields, &pf->wish->svcs[i])))
+			return NULL;
 	for (unsigned int vf = 0; vf < VF_MAX; vf++) {
 		const struct hw_vf_wish *w = &pf->wish->vfs[vf];
 
@@ -173,15 +183,15 @@ static json_t *pf_to_json(const struct hw_pf *pf)
 		    json_array_append_new(vfs, vf_to_json(vf, w)))
 			return NULL;
 	}
-	return json_pack("{s:s, s:i, s:s, s:b, s:o, s:o, s:O}", "nic", pf->nic.address, "ifindex",
-			 pf->was, "name", pf->name, "owes", hw_owes(pf), "config",
+	return json_pack("{s:s, s:i, s:s, s:b, s:o, s:o, s:O, s:O}", "nic", pf->nic.address,
+			 "ifindex", pf->was, "name", pf->name, "owes", hw_owes(pf), "config",
 			 fields_to_json_masked(pf_fields, &pf->wish->config, pf->wish->fields),
-			 "mirrors", mirrors_to_json(pf), "vfs", vfs);
+			 "mirrors", mirrors_to_json(pf), "vfs", vfs, "services", svcs);
 }
 
 static json_t *step_to_json(const struct hw_step *s)
 {
-	struct row row = { s->op, s->vf, s->old.number, s->old.mac };
+	struct row row = { s->op, s->vf, s->old.number, s->old.mac, s->old.vlan, s->old.mtu };
 	struct vf_config c = { 0 };
 	json_t *j;
 
@@ -313,6 +323,21 @@ static int vf_from_json(const json_t *j, struct hw_wish *wish, struct err *e)
 	return rc ?: fields_from_json(plug_fields, w, json_object_get(j, "plug"), NULL, e);
 }
 
+/* A file of before there were any has none. */
+static int svcs_from_json(const json_t *list, struct hw_wish *wish, struct err *e)
+{
+	const json_t *one;
+	size_t i;
+	int rc = 0;
+
+	if (list && (!json_is_array(list) || json_array_size(list) > HW_SVCS_MAX))
+		return err_set(e, -EINVAL, "services that cannot be");
+	json_array_foreach (list, i, one)
+		rc = rc ?: fields_from_json(svc_fields, &wish->svcs[i], one, NULL, e);
+	wish->n_svcs = (unsigned int)json_array_size(list);
+	return rc;
+}
+
 static struct hw_pf *of_nic(const struct hw *hw, const char *nic)
 {
 	for (unsigned int i = 0; i < hw->n_pfs; i++)
@@ -392,6 +417,7 @@ static int pf_from_json(struct hw *hw, const json_t *j, struct err *e)
 	json_array_foreach (vfs, i, vf)
 		rc = rc ?: vf_from_json(vf, pf->wish, e);
 	rc = rc ?: mirrors_from_json(json_object_get(j, "mirrors"), pf->wish, e);
+	rc = rc ?: svcs_from_json(json_object_get(j, "services"), pf->wish, e);
 	if (!rc && json_is_true(json_object_get(j, "owes")))
 		hw_owe(pf);
 	if (!rc)
@@ -434,9 +460,11 @@ static int step_from_json(const json_t *j, struct hw_plan *plan, struct err *e)
 		rc = fields_from_json(vf_fields, &c, words, &fields, e);
 	if (rc)
 		return rc;
-	step = (struct hw_step){ .op = row.op,
-				 .vf = row.vf,
-				 .old = { .number = row.number, .mac = row.mac } };
+	step = (struct hw_step){
+		.op = row.op,
+		.vf = row.vf,
+		.old = { .number = row.number, .mac = row.mac, .vlan = row.vlan, .mtu = row.mtu }
+	};
 	strcpy(step.old.driver, row.driver);
 	strcpy(step.old.name, row.name);
 	strcpy(step.old.netns, row.netns);

@@ -91,12 +91,15 @@ struct pf_drift_info {
 	unsigned int vf;
 	bool of_attach;		   /* what the VF is plugged into, no word */
 	char mirror[MIRROR_NAME_LEN + 1]; /* a mirror that does not mirror; "": none */
+	bool of_svc;		   /* a service port of the PF, no word */
 	uint8_t field;		   /* enum vf_field or enum pf_field */
 	char asked[128], is[128];  /* as people type them */
 	uint64_t since;		   /* when that was seen first; seconds of the Unix epoch */
 };
 
-/* A tap with MAC and VLAN but no VF number: DHCP lives there. */
+#define SVC_OUI ((const uint8_t[3]){ 0x02, 0xaf, 0x01 }) /* locally administered */
+
+/* A netdev with MAC and VLAN but no VF number: DHCP lives there. */
 struct svc_config {
 	char pf[PF_NAME_LEN + 1];
 	char name[SVC_NAME_LEN + 1]; /* interface name */

@@ -19,6 +19,7 @@ class Both:
     def __init__(self, lab):
         self.lab = lab
         lab.run('mkdir', '-p', '/var/lib/anyvf', '/run/anyvf')
+        lab.run('modprobe', '-a', 'macvlan', '8021q')
         self.dev = netdevsim(lab, vfs=N_VFS)
         for name in DAEMONS:
             self.start(name)
@@ -38,7 +39,10 @@ class Both:
         return json.loads(self.anyvf('export').out)
 
     def kernel(self):
-        return self.lab.run('ip', '-j', 'link', 'show', self.dev).out
+        """The NIC, and what is on it; numbers of netdevs that are made again are others."""
+        on_it = json.loads(self.lab.run('ip', '-d', '-j', 'link').out)
+        return self.lab.run('ip', '-j', 'link', 'show', self.dev).out, sorted(
+            (link['ifname'], link['address'], link['linkinfo'].get('info_data', {}).get('id')) for link in on_it if link.get('link') == self.dev)
 
     def file(self, doc):
         (self.lab.directory / 'doc.json').write_text(json.dumps(doc))
@@ -61,8 +65,14 @@ def words(rng):
     return vfs
 
 
+def services(rng):
+    """Service ports on the NIC; some of them have names or VLANs that others had."""
+    return {f'svc{rng.randrange(3)}': {'vlan': vlan} for vlan in (0, 7, 8) if rng.random() < .6}
+
+
 def state(rng, dev):
-    return {'anyvf': 1, 'pfs': {'p1': {'numvfs': N_VFS, 'vfs': words(rng)}, dev: {'kind': 'hw', 'numvfs': N_VFS, 'vfs': words(rng)}}}
+    return {'anyvf': 1, 'pfs': {'p1': {'numvfs': N_VFS, 'vfs': words(rng)},
+                                dev: {'kind': 'hw', 'numvfs': N_VFS, 'vfs': words(rng), 'services': services(rng)}}}
 
 
 def test_a_nic_that_nobody_served_is_as_it_was_when_that_is_taken_back(both):

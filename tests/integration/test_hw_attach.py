@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""VFs of a NIC plugged in: by vfio, as a netdev in a namespace, under a macvtap; on the lab's igb. What the kernel tells is what counts."""
+"""VFs of a NIC plugged in: by vfio, as a netdev in a namespace, under a macvtap; and service ports; on the lab's igb. What the kernel tells is what counts."""
 import json
 import random
 
 import pytest
 
-from conftest import wait_for
+from conftest import BUILD, wait_for
 from hwlab import hw, igb_pf, netdevsim  # noqa: F401
 
 N_VFS = 4
@@ -73,7 +73,7 @@ class Igb:
         return {link['ifname']: 'UP' in link['flags'] for link in links}
 
     def drift(self):
-        return [(d['vf'], d['word'], d['asked'], d['is']) for d in json.loads(self.anyvf('-j', 'pf', 'drift').out)]
+        return [(d.get('vf'), d['word'], d['asked'], d['is']) for d in json.loads(self.anyvf('-j', 'pf', 'drift').out)]
 
 
 @pytest.fixture(scope='module')
@@ -285,3 +285,114 @@ def test_igb_what_was_attached_is_attached_again_after_a_boot(nic, box):
     nic.lab.run('ip', 'netns', 'add', box)  # who makes it comes later
     wait_for(lambda: 'net0' in nic.links(box), 60, 'the namespace to have its netdev')
     assert nic.drift() == []
+
+
+NETWORK = {'generation': 1, 'name': 'net', 'mtu': 1400}
+SUBNET = {'ip_version': 4, 'enable_dhcp': True, 'dns_nameservers': [], 'host_routes': [], 'ipv6_ra_mode': None, 'ipv6_address_mode': None}
+PORT = {'generation': 1, 'name': '', 'server': None, 'pci_slot': '0000:01:10.0', 'trunk': 'none', 'spoofchk': True, 'trust': False, 'state': 'auto',
+        'mtu': 1400, 'vnic_type': 'direct', 'released': False}
+
+
+def documents(nic, n, vlan):
+    """A network, and a port on VF n, as the API tells an agent of them."""
+    net, subnet, port = (f'{n}{n}{n}{n}{n}{n}{n}{kind}-1111-4111-8111-111111111111' for kind in '123')
+    ip = {'ip_address': f'10.{n}.0.2', 'subnet_id': subnet}
+    return [json.dumps(doc) for doc in (
+        {**NETWORK, 'id': net, 'pf': nic.dev, 'vlan': vlan,
+         'dhcp': {'port_id': port, 'mac': f'fa:16:3e:00:0{n}:02', 'fixed_ips': [ip]},
+         'subnets': [{**SUBNET, 'id': subnet, 'cidr': f'10.{n}.0.0/24', 'gateway_ip': f'10.{n}.0.1'}]},
+        {**PORT, 'id': port, 'network': net, 'pf': nic.dev, 'vf': n, 'vlan': vlan, 'mac': f'fa:16:3e:00:0{n}:11',
+         'fixed_ips': [{**ip, 'ip_address': f'10.{n}.0.11'}]})]
+
+
+def lease(nic, n):
+    """What a DHCP client says that has VF n's netdev in a namespace."""
+    return nic.lab.run('sh', '-ec', '''ip -n $0 link set $1 up; sleep 1
+        exec ip netns exec $0 busybox udhcpc -i $1 -n -q -f -t 20 -T 2 -s /bin/true 2>&1''', f'guest{n}', f'net{n}').out
+
+
+def test_igb_dhcp_of_the_agent_serves_vfs_over_service_ports(nic):
+    """A flat network and one of a VLAN, by the agent's own code; frames go through the NIC's switch."""
+    nic.lab.run('modprobe', '-a', 'macvlan', '8021q')
+    docs = {n: documents(nic, n, vlan) for n, vlan in ((1, 0), (2, 120))}
+    for n, vlan in (1, 0), (2, 120):
+        nic.anyvf('vf', 'set', nic.dev, n, 'mac', f'fa:16:3e:00:0{n}:11', 'vlan', vlan)
+        nic.lab.run('ip', 'netns', 'add', f'guest{n}')
+        nic.attach(n, 'netdev', 'netns', f'guest{n}', 'name', f'net{n}')
+        nic.lab.run('ip', '-n', f'guest{n}', 'link', 'set', f'net{n}', 'address', f'fa:16:3e:00:0{n}:11')
+        nic.lab.run(BUILD / 'tests/lib/hw_dhcp', 'add', *docs[n])
+    for n in docs:
+        assert f'lease of 10.{n}.0.11 obtained from 10.{n}.0.2' in lease(nic, n)
+    shown = json.loads(nic.anyvf('-j', 'svc', 'show', nic.dev).out)
+    assert [(s['mac'], s['vlan'], s['mtu']) for s in shown] == [('fa:16:3e:00:01:02', 0, 1400), ('fa:16:3e:00:02:02', 120, 1400)]
+    assert 'services' not in json.loads(nic.anyvf('export').out)['pfs'][nic.dev]  # they are the agent's
+    nic.lab.run('sh', '-ec', 'ip link set $0 down; ip link set $0 up', nic.dev)  # all filters of the NIC are made anew
+    nic.lab.run('sh', '-c', 'kill -9 $(cat /run/lab/out/hwd.pid)')
+    nic.lab.stop('hwd', None)
+    nic.start()
+    assert json.loads(nic.anyvf('-j', 'svc', 'show', nic.dev).out) == shown
+    for n in docs:
+        nic.lab.run('ip', '-n', f'guest{n}', 'link', 'set', f'net{n}', 'address', f'fa:16:3e:00:0{n}:11', check=False)
+        assert f'lease of 10.{n}.0.11 obtained from 10.{n}.0.2' in lease(nic, n)
+    nic.lab.run(BUILD / 'tests/lib/hw_dhcp', 'del', *docs[1])
+    nic.lab.run(BUILD / 'tests/lib/hw_dhcp', 'del', *docs[2])
+    assert json.loads(nic.anyvf('-j', 'svc', 'show').out) == [] and nic.drift() == []
+    assert not nic.lab.run('sh', '-c', 'ls /run/netns | grep -v guest; pgrep dnsmasq', check=False).out
+
+
+def test_igb_a_service_port_outlives_its_namespace_and_whatever_is_done_to_it(nic, box):
+    nic.lab.run('sh', '-ec', 'modprobe -a macvlan 8021q; ip netns add other')
+    nic.anyvf('svc', 'add', nic.dev, 'svc0', 'netns', box)
+    nic.anyvf('svc', 'add', nic.dev, 'svc7', 'vlan', 7, 'netns', box, 'mtu', 1300)
+    assert nic.links(box) == {'lo': False, 'svc0': True, 'svc7': True}
+    assert nic.lab.run('sh', '-ec', 'anyvf export > /tmp/host.json; anyvf diff /tmp/host.json').out == ''
+    services = json.loads(nic.anyvf('export').out)['pfs'][nic.dev]['services']
+    assert list(services) == ['svc0', 'svc7'] and {**services['svc7'], 'mac': ''} == {'mac': '', 'vlan': 7, 'mtu': 1300, 'netns': box}
+    before = nic.links()
+    for words, said in [(['svc1', 'netns', 'none'], 'there is no namespace none'), (['svc0', 'netns', box], 'has a service port of that name'),
+                        (['lo', 'netns', box], f'namespace {box} has a netdev of that name already'), (['svc1', 'vlan', 7], 'has a service port in VLAN 7, svc7'),
+                        (['svc1', 'mtu', 1501], "mtu 1501 is above the PF's 1500"), (['a/b'], 'is no name for a netdev')]:
+        refused = nic.anyvf('svc', 'add', nic.dev, *words, code=1)
+        assert f'{nic.dev}: service port {words[0]}: ' in refused.err and said in refused.err, refused
+    nic.lab.run('ip', 'link', 'add', 'link', nic.dev, 'name', 'theirs', 'type', 'vlan', 'id', 9)
+    assert 'has a netdev of VLAN 9 already' in nic.anyvf('svc', 'add', nic.dev, 'svc1', 'vlan', 9, code=1).err
+    nic.lab.run('ip', 'link', 'del', 'theirs')
+    assert nic.links() == before
+    nic.lab.run('sh', '-ec', 'ip -n $0 link set svc0 down; ip -n $0 link set svc0 name lan; ip -n $0 link set svc7 netns other', box)
+    assert [d[1:] for d in nic.drift()] == [('service', f'svc7 vlan 7 netns {box}', 'in another namespace')]
+    nic.lab.run('ip', '-n', 'other', 'link', 'set', 'svc7', 'netns', box)
+    assert nic.drift() == []
+    nic.lab.run('ip', '-n', box, 'link', 'del', 'lan')
+    wait_for(lambda: 'svc0' in nic.links(box), 60, 'the port to be made again')
+    nic.lab.run('ip', 'netns', 'del', box)
+    wait_for(lambda: 'port="svc7 vlan 7 netns box"' in nic.lab.said('hwd'), 60, 'its end in the log')
+    assert [d[3] for d in nic.drift()] == ['missing', 'missing']
+    nic.lab.run('ip', 'netns', 'add', box)
+    wait_for(lambda: {'svc0', 'svc7'} <= set(nic.links(box)), 60, 'the ports to be made again')
+    nic.lab.start('stay', 'ip', 'netns', 'exec', box, 'sleep', '3600')
+    nic.lab.run('ip', 'netns', 'del', box)  # it lives on, without a name
+    assert [d[3] for d in nic.drift()] == ['in another namespace', 'in another namespace']
+    nic.anyvf('svc', 'del', nic.dev, 'svc0')
+    inside = ['nsenter', '-n', '-t', (nic.lab.directory / 'stay.pid').read_text().strip(), 'ip', '-o', 'link']
+    assert 'svc7' in nic.lab.run(*inside).out and 'svc0' not in nic.lab.run(*inside).out
+    nic.anyvf('svc', 'add', nic.dev, 'here')
+    assert 'here' in nic.links()
+    nic.anyvf('pf', 'del', nic.dev)  # and with it all of them
+    assert nic.links() == before and 'svc7' not in nic.lab.run(*inside).out
+    nic.lab.stop('stay')
+    nic.anyvf('pf', 'add', nic.dev, 'hw')
+
+
+def test_igb_a_daemon_that_is_killed_leaves_a_service_port_or_none(nic, box):
+    rng = random.Random(5)
+    nic.lab.run('modprobe', '-a', 'macvlan', '8021q')
+    for i in range(6):
+        nic.lab.run('sh', '-c', '''{ anyvf svc add $0 svc$3 vlan $3 netns $1; anyvf svc del $0 svc$3; } > /dev/null 2>&1 &
+                    sleep $2; kill -9 $(cat /run/lab/out/hwd.pid); wait''', nic.dev, box, f'{rng.random() * 0.2:.3f}', i, check=False)
+        nic.lab.stop('hwd', None)
+        nic.start()
+        served = [s['name'] for s in json.loads(nic.anyvf('-j', 'svc', 'show').out)]
+        assert sorted(nic.links(box)) == sorted(['lo', *served])
+        for name in served:
+            nic.anyvf('svc', 'del', nic.dev, name)
+    assert list(nic.links(box)) == ['lo']

@@ -20,6 +20,7 @@
 
 #define VFS	8
 #define TOTAL	8
+#define SVCS	4
 #define NIC	"0000:05:00.0"
 #define NOBODY	(-1)
 #define F(name) (1U << VF_FIELD_##name)
@@ -35,12 +36,13 @@ static struct kernel {
 	uint32_t mtu;
 	struct mac mac;
 	bool up;
-	uint32_t round;	    /* rates become multiples of it; 0: they stay */
-	uint32_t refused;   /* words that the driver refuses */
-	uint32_t no_number; /* of VFs that cannot be made; 0: none */
-	bool ignored;	    /* what is set is taken, and nothing happens */
-	unsigned int sets;  /* steps that were asked for */
-	int end_at;	    /* points until the process is ended; NOBODY */
+	struct hw_value svcs[SVCS]; /* those whose number is 1 */
+	uint32_t round;		    /* rates become multiples of it; 0: they stay */
+	uint32_t refused;	    /* words that the driver refuses */
+	uint32_t no_number;	    /* of VFs that cannot be made; 0: none */
+	bool ignored;		    /* what is set is taken, and nothing happens */
+	unsigned int sets;	    /* steps that were asked for */
+	int end_at;		    /* points until the process is ended; NOBODY */
 	unsigned int points;
 	int gone_at; /* points until the NIC goes; NOBODY */
 	int full_at; /* writes of the state file until the disk is full */
@@ -92,6 +94,53 @@ static int vf_set(const struct hw_step *step, const struct hw_words *to, struct 
 	return 0;
 }
 
+static struct hw_value *svc_of(const struct hw_value *svc)
+{
+	for (unsigned int i = 0; i < SVCS; i++)
+		if (k->svcs[i].number && mac_equal(&k->svcs[i].mac, &svc->mac))
+			return &k->svcs[i];
+	return NULL;
+}
+
+static void svc_set(const struct hw_value *to)
+{
+	struct hw_value *at = svc_of(to);
+
+	for (unsigned int i = 0; !at && to->number && i < SVCS; i++)
+		if (!k->svcs[i].number)
+			at = &k->svcs[i];
+	if (at)
+		*at = to->number ? *to : (struct hw_value){ 0 };
+}
+
+bool __wrap_hw_svc_is_there(struct hw_rt *rt, int pf, const struct hw_value *svc);
+bool __wrap_hw_svc_is_there(struct hw_rt *rt, int pf, const struct hw_value *svc)
+{
+	return k->here && svc_of(svc);
+}
+
+bool __wrap_hw_svc_is_elsewhere(struct hw_rt *rt, int pf, const struct hw_value *svc);
+bool __wrap_hw_svc_is_elsewhere(struct hw_rt *rt, int pf, const struct hw_value *svc)
+{
+	return false;
+}
+
+bool __wrap_hw_svc_name_is_taken(struct hw_rt *rt, const char *netns, const char *name);
+bool __wrap_hw_svc_name_is_taken(struct hw_rt *rt, const char *netns, const char *name)
+{
+	for (unsigned int i = 0; i < SVCS; i++)
+		if (k->svcs[i].number && !strcmp(k->svcs[i].name, name))
+			return true;
+	return false;
+}
+
+int __wrap_hw_svc_make(struct hw_rt *rt, int pf, const struct hw_value *svc, struct err *e);
+int __wrap_hw_svc_make(struct hw_rt *rt, int pf, const struct hw_value *svc, struct err *e)
+{
+	svc_set(svc);
+	return 0;
+}
+
 int __wrap_hw_step_do(void *arg, const struct hw_step *step, const struct hw_value *to,
 		      struct err *e);
 int __wrap_hw_step_do(void *arg, const struct hw_step *step, const struct hw_value *to,
@@ -124,6 +173,9 @@ int __wrap_hw_step_do(void *arg, const struct hw_step *step, const struct hw_val
 		break;
 	case HW_OP_UP:
 		k->up = to->number;
+		break;
+	case HW_OP_SVC:
+		svc_set(to);
 		break;
 	case HW_OP_DRIVER: /* the table's VFs have no function */
 	case HW_OP_PROBE:
@@ -451,6 +503,7 @@ static void boot(void)
 	k->up = false;
 	k->mac.b[5] = 1;
 	k->ifindex++;
+	memset(k->svcs, 0, sizeof(k->svcs));
 }
 
 static void after_a_boot_all_is_as_it_was_asked_for_also_of_a_nic_that_comes_late(void **arg)
@@ -1027,6 +1080,158 @@ static void an_undo_of_a_nic_that_is_gone_ends_nothing(void **arg)
 	hw_close(hw);
 }
 
+static int svc_add(struct hw *hw, const char *name, uint16_t vlan, struct err *e)
+{
+	struct svc_config svc = { .pf = "eth1", .vlan = vlan };
+
+	snprintf(svc.name, sizeof(svc.name), "%s", name);
+	return hw_svc_add(hw, &svc, e);
+}
+
+/* Service ports that are served, each of which the kernel has and nothing more. */
+static unsigned int svcs(struct hw *hw)
+{
+	struct svc_config svc;
+	unsigned int n = 0, there = 0;
+
+	for (; !hw_svc_get(hw, n, &svc); n++) {
+		const struct hw_value v = { .mac = svc.mac };
+		const struct hw_value *at = svc_of(&v);
+
+		assert_non_null(at);
+		assert_string_equal(at->name, svc.name);
+		assert_string_equal(svc.pf, "eth1");
+		assert_int_equal(at->vlan, svc.vlan);
+	}
+	for (unsigned int i = 0; i < SVCS; i++)
+		there += k->svcs[i].number;
+	assert_int_equal(there, n);
+	return n;
+}
+
+/* 0: one is added, 1: the first is removed, 2: the PF is. In a process that ends at a point. */
+static bool svc_ended_at(int at, int what)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct hw *hw = open_hw();
+		int rc;
+
+		k->end_at = at;
+		rc = what == 0	 ? svc_add(hw, "three", 3, NULL)
+		     : what == 1 ? hw_svc_del(hw, "eth1", "one", NULL)
+				 : hw_pf_del(hw, "eth1", false, NULL);
+		_exit(rc ? 1 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	k->end_at = NOBODY;
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 1);
+	return WEXITSTATUS(status) == 9;
+}
+
+static void a_service_port_is_there_or_not_wherever_the_daemon_is_ended(void **arg)
+{
+	static const unsigned int after[] = { 3, 1, 0 };
+
+	for (int what = 0; what < 3; what++)
+		for (int at = 0, ended = 1; ended; at++) {
+			struct hw *hw = begin(2);
+			unsigned int n;
+
+			assert_int_equal(svc_add(hw, "one", 0, NULL), 0);
+			assert_int_equal(svc_add(hw, "two", 2, NULL), 0);
+			hw_close(hw);
+			ended = svc_ended_at(at, what);
+			hw = open_hw();
+			n = svcs(hw);
+			assert_true(n == after[what] || (ended && n == 2));
+			hw_close(hw);
+			assert_true(at < 20);
+		}
+}
+
+static void a_service_port_that_goes_is_made_again(void **arg)
+{
+	struct hw *hw = begin(2);
+	struct pf_drift_info d;
+
+	assert_int_equal(svc_add(hw, "one", 0, NULL), 0);
+	assert_int_equal(svc_add(hw, "two", 2, NULL), 0);
+	tick(hw, 3);
+	assert_int_equal(hw_pf_drift(hw, "eth1", 0, &d, NULL), -ENOENT);
+	memset(k->svcs, 0, sizeof(k->svcs));
+	assert_int_equal(hw_pf_drift(hw, "eth1", 1, &d, NULL), -ENOENT); /* it was not looked at */
+	assert_int_equal(hw_pf_drift(hw, "eth1", 0, &d, NULL), 0);
+	assert_true(d.of_svc && !d.of_vf);
+	assert_string_equal(d.asked, "one");
+	assert_int_equal(hw_pf_drift(hw, "eth1", 1, &d, NULL), 0);
+	assert_string_equal(d.asked, "two vlan 2");
+	tick(hw, 1);
+	assert_int_equal(svcs(hw), 2);
+	assert_int_equal(hw_pf_drift(hw, "eth1", 0, &d, NULL), -ENOENT);
+	memset(k->svcs, 0, sizeof(k->svcs)); /* found by turns */
+	tick(hw, 3);
+	assert_int_equal(svcs(hw), 2);
+	hw_close(hw);
+	boot();
+	hw = open_hw();
+	assert_int_equal(svcs(hw), 2);
+	k->ifindex++; /* the NIC is made anew */
+	memset(k->svcs, 0, sizeof(k->svcs));
+	tick(hw, 2);
+	assert_int_equal(svcs(hw), 2);
+	hw_close(hw);
+}
+
+static void a_service_port_that_cannot_be_is_refused_by_name(void **arg)
+{
+	static const struct {
+		struct svc_config svc;
+		int rc;
+		const char *said;
+	} rows[] = {
+		{ { .pf = "eth2", .name = "x" }, -ENODEV, "there is no PF eth2" },
+		{ { .pf = "eth1" }, -EINVAL, "a service port needs a name" },
+		{ { .pf = "eth1", .name = "a/b" }, -EINVAL, "is no name for a netdev" },
+		{ { .pf = "eth1", .name = "x", .vlan = 4095 }, -EINVAL, "out of range" },
+		{ { .pf = "eth1", .name = "x", .mtu = 1501 }, -EINVAL, "above the PF's 1500" },
+		{ { .pf = "eth1", .name = "x", .mac.b = { 1 } }, -EINVAL, "out of range" },
+		{ { .pf = "eth1", .name = "x", .mac.b = { 2, 0, 0, 0, 0, 1 } },
+		  -EADDRINUSE,
+		  "that MAC is the PF's own" },
+		{ { .pf = "eth1", .name = "x", .mac.b = { 2, 0, 0, 0, 0, 9 } },
+		  -EADDRINUSE,
+		  "service port one has that MAC" },
+		{ { .pf = "eth1", .name = "one" }, -EEXIST, "has a service port of that name" },
+		{ { .pf = "eth1", .name = "x", .vlan = 2 }, -EEXIST, "in VLAN 2, two" },
+		{ { .pf = "eth1", .name = "x", .netns = "../x" }, -EINVAL, "is no name of a" },
+		{ { .pf = "eth1", .name = "x", .netns = "no such" }, -ENOENT, "no namespace no" },
+		{ { .pf = "eth1", .name = "taken" }, -EEXIST, "a netdev of that name already" },
+	};
+	struct svc_config one = { .pf = "eth1", .name = "one", .mac.b = { 2, 0, 0, 0, 0, 9 } };
+	struct hw *hw = begin(2);
+	struct err e = { 0 };
+
+	assert_int_equal(hw_svc_add(hw, &one, NULL), 0);
+	assert_int_equal(svc_add(hw, "two", 2, NULL), 0);
+	k->svcs[SVCS - 1] = (struct hw_value){ .number = 1, .name = "taken" };
+	for (unsigned int i = 0; i < ARRAY_LEN(rows); i++) {
+		e = (struct err){ 0 };
+		assert_int_equal(hw_svc_add(hw, &rows[i].svc, &e), rows[i].rc);
+		if (!strstr(e.msg, rows[i].said))
+			fail_msg("\"%s\" is not in: %s", rows[i].said, e.msg);
+	}
+	k->svcs[SVCS - 1].number = 0;
+	assert_int_equal(svcs(hw), 2);
+	assert_int_equal(hw_svc_del(hw, "eth1", "x", NULL), -ENOENT);
+	assert_int_equal(hw_svc_del(hw, "eth2", "one", NULL), -ENODEV);
+	assert_int_equal(hw_pf_del(hw, "eth1", false, NULL), 0);
+	assert_int_equal(svcs(hw), 0);
+	hw_close(hw);
+}
+
 #define BAD_MIRROR(config, how)                                                                    \
 	"{\"version\": 1, \"pfs\": [{\"nic\": \"x\", \"name\": \"e\", \"config\": {}, \"vfs\": "   \
 	"[], "                                                                                     \
@@ -1122,6 +1327,9 @@ int main(void)
 		cmocka_unit_test(a_mirror_follows_the_address_that_its_vf_takes),
 		cmocka_unit_test(what_the_agent_asks_for_of_a_mirrors_end_is_kept_for_afterwards),
 		cmocka_unit_test(an_undo_of_a_nic_that_is_gone_ends_nothing),
+		cmocka_unit_test(a_service_port_is_there_or_not_wherever_the_daemon_is_ended),
+		cmocka_unit_test(a_service_port_that_goes_is_made_again),
+		cmocka_unit_test(a_service_port_that_cannot_be_is_refused_by_name),
 		cmocka_unit_test(a_state_file_that_is_none_is_refused_and_stays),
 	};
 	int rc;

@@ -65,6 +65,7 @@ static int kernel_do(void *arg, const struct hw_step *step, const struct hw_valu
 	case HW_OP_UP:
 		k->up = to->number;
 		break;
+	case HW_OP_SVC:
 	case HW_OP_DRIVER:
 	case HW_OP_PROBE:
 	case HW_OP_DEV_UP:

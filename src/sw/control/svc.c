@@ -5,8 +5,6 @@
 
 #include "sw/control/model.h"
 
-#define SVC_OUI ((const uint8_t[3]){ 0x02, 0xaf, 0x01 }) /* locally administered */
-
 static struct sw_svc *svc_find(struct sw_pf *pf, const char *name)
 {
 	for (unsigned int i = 0; i < pf->n_svcs; i++)
