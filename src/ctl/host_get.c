@@ -88,13 +88,35 @@ static int svcs_get(const struct pf_ops *ops, void *ctx, json_t *pfs, struct err
 	return 0;
 }
 
-static int mirrors_get(const struct pf_ops *ops, void *ctx, json_t *mirrors, struct err *e)
+/* A VF that has another's address for a mirror is to have its own, and then the mirror. */
+static int own_mac(json_t *pfs, const struct mirror_info *m)
+{
+	json_t *vfs = json_object_get(json_object_get(pfs, m->config.to_pf), "vfs");
+	char key[12], text[MAC_STR_LEN];
+	json_t *vf;
+
+	snprintf(key, sizeof(key), "%u", m->config.to_vf);
+	vf = json_object_get(vfs, key);
+	if (!m->has_own || !vf)
+		return 0;
+	if (!mac_is_zero(&m->own))
+		return json_object_set_new(vf, vf_fields[VF_FIELD_MAC].word,
+					   json_string(mac_format(&m->own, text)));
+	json_object_del(vf, vf_fields[VF_FIELD_MAC].word);
+	if (!json_object_size(vf))
+		json_object_del(vfs, key);
+	return 0;
+}
+
+static int mirrors_get(const struct pf_ops *ops, void *ctx, json_t *pfs, json_t *mirrors,
+		       struct err *e)
 {
 	struct mirror_info m;
 
 	for (unsigned int i = 0; !ops->mirror_get(ctx, i, &m); i++)
-		if (!mirror_is_agents(&m.config) &&
-		    json_object_set_new(mirrors, m.config.name, host_mirror_form(&m.config)))
+		if (own_mac(pfs, &m) ||
+		    (!mirror_is_agents(&m.config) &&
+		     json_object_set_new(mirrors, m.config.name, host_mirror_form(&m.config))))
 			return no_memory(e);
 	return 0;
 }
@@ -122,7 +144,7 @@ int host_get(const struct pf_ops *ops, void *ctx, bool some, json_t **out, struc
 			rc = 0;
 	}
 	rc = rc ?: svcs_get(ops, ctx, pfs, e);
-	rc = rc ?: mirrors_get(ops, ctx, mirrors, e);
+	rc = rc ?: mirrors_get(ops, ctx, pfs, mirrors, e);
 	if (rc)
 		return rc;
 	*out = json_pack("{s:O, s:O, s:O}", "pfs", pfs, "mirrors", mirrors, "leased", leased);

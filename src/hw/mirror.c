@@ -232,6 +232,8 @@ int hw_mirror_get(void *ctx, unsigned int i, struct mirror_info *out)
 			hw_mirror_config(hw->pfs[p], m, &out->config);
 			snprintf(out->by, sizeof(out->by), "%s", hw_mirror_by_names[m->by]);
 			hw_mirror_lacks(hw, hw->pfs[p], m, out->lacks, sizeof(out->lacks));
+			out->has_own = m->by == HW_MIRROR_MAC;
+			out->own = m->own;
 			return 0;
 		}
 	return -ENOENT;

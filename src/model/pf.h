@@ -184,6 +184,8 @@ struct mirror_info {
 	uint64_t dropped;	/* copies the destination had no room for */
 	/* Of a NIC, which counts neither: what makes the copies, what they lack; else "". */
 	char by[16], lacks[192];
+	bool has_own; /* it took the destination's address, and gives this one back at its end */
+	struct mac own;
 };
 
 extern const struct field pf_fields[];

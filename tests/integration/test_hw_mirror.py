@@ -150,6 +150,7 @@ def test_igb_a_mirror_holds_until_it_is_deleted(served):
     shown = igb.mirror('show').out
     assert shown.startswith(f'copy: from vf {igb.dev} 3 in to vf {igb.dev} 2, by mac: only what vf 3 receives; vf 2 has its address')
     igb.lab.run('sh', '-ec', 'anyvf export > /tmp/host.json; anyvf diff /tmp/host.json; grep -q copy /tmp/host.json')
+    assert json.loads(igb.anyvf('export').out)['pfs'][igb.dev]['vfs']['2']['mac'] == ITS_OWN  # not what the mirror gave it
     igb.lab.run('sh', '-ec', 'ip -n vm2 link set eth0 down; ip -n vm2 link set eth0 up')  # which ends the document's own
     igb.links_up()
     igb.lab.stop('hwd', 'KILL')
@@ -168,6 +169,10 @@ def test_igb_a_mirror_holds_until_it_is_deleted(served):
     igb.mirror('del', 'copy')
     assert igb.both_ways() == ['v3'] and igb.heard('fa:16:3e:c0:d8:11') == ['v1'] and igb.mirror('show').out == ''
     assert igb.mac(2) == ITS_OWN and igb.drift() == []
+    igb.anyvf('apply', '/tmp/host.json')
+    assert igb.both_ways() == ['v2', 'v3'] and igb.drift() == []
+    igb.mirror('del', 'copy')
+    assert igb.both_ways() == ['v3'] and igb.mac(2) == ITS_OWN
 
 
 def test_igb_what_it_cannot_mirror_is_refused_by_name(served):
