@@ -13,6 +13,7 @@ from networking_anyvf import host
 from networking_anyvf.tests.unit import fakes
 
 common_config.register_common_config_options()
+cfg.CONF(args=[], default_config_files=[])
 
 
 def port_id(n):
