@@ -75,35 +75,59 @@ static bool is_ours(const char *name)
 	return decision_id_is(id) && (!name[DECISION_ID_LEN] || name[DECISION_ID_LEN] == '.');
 }
 
-/* Makes room: of more than are kept the one that was made first goes. */
+/* Makes room: of more than are kept those that were made first go. */
 static void sweep(const char *dir)
 {
 	char oldest[NAME_MAX + 1];
-	unsigned int n = 0;
-	struct timespec first = { 0 };
-	const struct dirent *ent;
-	DIR *d = opendir(dir);
+	unsigned int n;
 
-	while (d && (ent = readdir(d))) {
-		struct stat st;
+	do {
+		struct timespec first = { 0 };
+		const struct dirent *ent;
+		DIR *d = opendir(dir);
 
-		if (!is_ours(ent->d_name) || fstatat(dirfd(d), ent->d_name, &st, 0))
-			continue;
-		if (!n++ || st.st_mtim.tv_sec < first.tv_sec ||
-		    (st.st_mtim.tv_sec == first.tv_sec && st.st_mtim.tv_nsec < first.tv_nsec)) {
-			snprintf(oldest, sizeof(oldest), "%s", ent->d_name);
-			first = st.st_mtim;
+		n = 0;
+		while (d && (ent = readdir(d))) {
+			struct stat st;
+
+			if (!is_ours(ent->d_name) || fstatat(dirfd(d), ent->d_name, &st, 0))
+				continue;
+			if (!n++ || st.st_mtim.tv_sec < first.tv_sec ||
+			    (st.st_mtim.tv_sec == first.tv_sec &&
+			     st.st_mtim.tv_nsec < first.tv_nsec)) {
+				snprintf(oldest, sizeof(oldest), "%s", ent->d_name);
+				first = st.st_mtim;
+			}
 		}
-	}
-	if (n > DECISIONS_KEPT)
-		unlinkat(dirfd(d), oldest, 0);
-	if (d)
-		closedir(d);
+		if (n > DECISIONS_KEPT && unlinkat(dirfd(d), oldest, 0))
+			n = 0;
+		if (d)
+			closedir(d);
+	} while (n > DECISIONS_KEPT + 1);
 }
 
 static void candidate_name(const char *path, enum decision which, char out[PATH_MAX])
 {
 	snprintf(out, PATH_MAX, "%.*s.%.4s", PATH_MAX - 6, path, words[which]);
+}
+
+/*
+ * Several accounts decide: the directory is its maker's, and of the group that the one above has
+ * (anyvf-swd's, of the switch that is not root), whatever umask and who came first.
+ */
+static int dir_make(const char *dir, struct err *e)
+{
+	char up[PATH_MAX];
+	struct stat st;
+
+	if (!stat(dir, &st))
+		return 0;
+	if (mkdir(dir, 0755) && errno != EEXIST)
+		return err_errno(e, "%s", dir);
+	snprintf(up, sizeof(up), "%.*s/..", PATH_MAX - 4, dir);
+	if (!stat(up, &st) && !chown(dir, (uid_t)-1, st.st_gid))
+		(void)!chmod(dir, 0775);
+	return 0;
 }
 
 static int dir_sync(const char *dir)
@@ -199,9 +223,11 @@ int decision_take(const char *dir, const char *id, enum decision want, enum deci
 	rc = look(path, is, e);
 	if (rc || *is || want == DECISION_NONE)
 		return rc;
-	rc = file_mkdirs(dir, 0755, e);
-	if (!rc && want == DECISION_READY)
+	rc = dir_make(dir, e);
+	if (!rc && want == DECISION_READY) {
+		sweep(dir);
 		return ready(path, e);
+	}
 	rc = rc ?: decide(dir, path, want, e) ?: look(path, is, e);
 	if (!rc)
 		sweep(dir);

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "base/conf.h"
+#include "base/decision.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/sock.h"
@@ -278,7 +279,7 @@ static int prepare(struct swd *swd, const struct conf *conf, struct err *e)
 /* The state file is among others' in STATE_DIR: the sticky bit keeps each its owner's. */
 static int state_give(const struct swd *swd, const struct account *own, struct err *e)
 {
-	char dir[PATH_MAX], next[PATH_MAX + sizeof(".new")], *name;
+	char dir[PATH_MAX], next[PATH_MAX + sizeof(".new")], decisions[PATH_MAX], *name;
 	int rc;
 
 	snprintf(dir, sizeof(dir), "%s", swd->state);
@@ -286,6 +287,9 @@ static int state_give(const struct swd *swd, const struct account *own, struct e
 	*name++ = '\0';
 	snprintf(next, sizeof(next), "%s.new", name);
 	rc = account_give_some(dir, (const char *const[]){ name, next, NULL }, own, e);
+	decision_dir(swd->state, decisions);
+	if (!rc && !access(decisions, F_OK) && !chown(decisions, (uid_t)-1, own->gid))
+		(void)!chmod(decisions, 0775);
 	if (rc || swd->opts.state) /* whose directory that is we do not know */
 		return rc;
 	if (chown(dir, (uid_t)-1, own->gid) || chmod(dir, 01775))

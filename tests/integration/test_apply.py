@@ -542,3 +542,15 @@ def test_who_does_not_change_loses_no_frame(host):
             frame = into.recv(128)[14:18]
             got += [int.from_bytes(frame, 'big')] if frame != b'none' else []
         assert got == list(range(sent[0])) and sent[0] > 100
+
+
+def test_other_accounts_of_the_state_directory_decide_as_well(host):
+    """anyvf-hwd is root, the switch's parent an account of its own: whoever comes first makes the directory for both. And nothing piles up."""
+    group = 54321
+    os.chown(host.dir, -1, group)
+    for number in range(80):
+        begin(host, {'pfs': {PF: {'numvfs': 1 + number % 2}}, 'mirrors': {}}, number)
+        host.call('apply.end', id=f'{number:012x}', keep=True)
+    made = (host.dir / 'apply').stat()
+    assert (made.st_gid, made.st_mode & 0o7777) == (group, 0o775)
+    assert len(list((host.dir / 'apply').iterdir())) <= 66
