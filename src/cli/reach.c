@@ -83,9 +83,15 @@ static int open_one(struct cli *cli, const char *sock, struct ctl_client **out, 
 			       : "[pf.NAME] kind = hw in anyvf.conf, then anyvf up");
 }
 
-/* A file may have many VFs, and drivers take their time. */
+/* A file may have many VFs, and drivers take their time, for another number of VFs above all. */
 static int timeout_ms(const char *method)
 {
+	static const char *const more[] = { "pf.add",	 "pf.set",    "pf.del",
+					    "vf.attach", "vf.detach", "vf.release" };
+
+	for (unsigned int i = 0; i < ARRAY_LEN(more); i++)
+		if (!strcmp(method, more[i]))
+			return 5 * CTL_TIMEOUT_MS;
 	return strncmp(method, "apply.", 6) ? CTL_TIMEOUT_MS : 5 * CTL_TIMEOUT_MS;
 }
 

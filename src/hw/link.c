@@ -264,8 +264,7 @@ static void take_netdev(struct hw_link *link, const struct nlattr *a)
 		return;
 	switch (mnl_attr_get_type(a)) {
 	case IFLA_IFNAME:
-		if (mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >= 0)
-			snprintf(link->name, sizeof(link->name), "%s", mnl_attr_get_str(a));
+		hw_rt_name(a, link->name);
 		break;
 	case IFLA_ADDRESS:
 		if (mnl_attr_get_payload_len(a) == sizeof(link->mac.b))

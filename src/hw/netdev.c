@@ -51,7 +51,8 @@ static const char *text_of(const struct nlattr *a)
 static int on_link(void *arg, const struct nlmsghdr *h, struct err *e)
 {
 	const struct ifinfomsg *m = mnl_nlmsg_get_payload(h);
-	const char *bus = "", *address = "", *name = "";
+	const char *bus = "", *address = "";
+	char name[IF_NAMESIZE] = "";
 	struct seeking *s = arg;
 	const struct nlattr *a;
 
@@ -64,10 +65,9 @@ static int on_link(void *arg, const struct nlmsghdr *h, struct err *e)
 		else if (mnl_attr_get_type(a) == IFLA_PARENT_DEV_NAME)
 			address = text_of(a);
 		else if (mnl_attr_get_type(a) == IFLA_IFNAME)
-			name = text_of(a);
+			hw_rt_name(a, name);
 	}
-	if (strcmp(bus, "pci") || strcmp(address, s->address) || m->ifi_index <= 0 ||
-	    strlen(name) >= sizeof(s->found->name))
+	if (strcmp(bus, "pci") || strcmp(address, s->address) || m->ifi_index <= 0)
 		return 0;
 	s->found->ifindex = m->ifi_index;
 	strcpy(s->found->name, name);

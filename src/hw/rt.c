@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hw/rt.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <linux/netlink.h>
 #include <string.h>
@@ -72,6 +73,24 @@ void hw_rt_close(struct hw_rt *rt)
 		mnl_socket_close(rt->sock);
 	free(rt->bytes);
 	free(rt);
+}
+
+/**
+ * hw_rt_name() - The name that an attribute holds, as it can be shown and saved
+ * @a:   attribute
+ * @out: gets it, with ? for each byte that is none of printable ASCII: whoever has a namespace may
+ *       give a netdev in it any name. "": it is none, or too long
+ *
+ * Context: any; pure.
+ */
+void hw_rt_name(const struct nlattr *a, char out[IF_NAMESIZE])
+{
+	const char *name = mnl_attr_validate(a, MNL_TYPE_NUL_STRING) < 0 ? "" : mnl_attr_get_str(a);
+
+	snprintf(out, IF_NAMESIZE, "%s", strlen(name) < IF_NAMESIZE ? name : "");
+	for (char *p = out; *p; p++)
+		if (!isgraph((unsigned char)*p))
+			*p = '?';
 }
 
 /**

@@ -4,6 +4,7 @@
 #define ANYVF_HW_RT_H
 
 #include <libmnl/libmnl.h>
+#include <net/if.h>
 #include <stdbool.h>
 
 #include "base/err.h"
@@ -29,6 +30,7 @@ static inline bool hw_rt_whole(const struct nlmsghdr *h, int size)
 }
 
 int hw_rt_open_bus(int bus, struct hw_rt **out, struct err *e);
+void hw_rt_name(const struct nlattr *a, char out[IF_NAMESIZE]);
 struct nlmsghdr *hw_rt_begin(struct hw_rt *rt, uint16_t type, uint16_t flags);
 int hw_rt_call(struct hw_rt *rt, struct nlmsghdr *ask, hw_rt_fn fn, void *arg, struct err *e);
 

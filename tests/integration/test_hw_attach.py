@@ -125,6 +125,9 @@ def test_igb_a_netdev_goes_into_a_namespace_and_comes_back(nic, box):
     assert nic.anyvf('top', nic.dev, 'count', 1).out.splitlines()[1].split()[3:] == 6 * ['-'] + 'not told by igb'.split()
     nic.lab.run('sh', '-ec', 'ip -n $0 link set net1 name lan; ip -n $0 link set lan up', box)  # is its user's business
     assert 'netdev net1 netns box, there as lan netns box' in nic.told(1) and nic.drift() == []
+    nic.lab.run('sh', '-ec', 'ip -n $0 link set lan down; ip -n $0 link set lan name "$(printf "l\\377n")"', box)
+    assert 'there as l?n netns box' in nic.told(1)  # a container gives it any name
+    nic.lab.run('sh', '-ec', 'ip -n $0 link set "$(printf "l\\377n")" name lan; ip -n $0 link set lan up', box)
     nic.restart()
     status = nic.shown(1)['status']
     assert (status['connected'], status['netdev'], status['netns'], status['driver']) == (True, 'lan', box, driver)
