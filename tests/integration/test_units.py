@@ -79,6 +79,8 @@ modprobe netdevsim && echo 1 1 > /sys/bus/netdevsim/new_device
 nic=$(ls /sys/bus/netdevsim/devices/netdevsim1/net)
 anyvf pf add $nic hw numvfs 2 && anyvf link set $nic vf 1 vlan 7 && ip link show $nic
 ls -l /var/lib/anyvf/hwd.json
+anyvf export | sed 's/"vlan": 7/"vlan": 8/; s/"numvfs": 3/"numvfs": 4/' > /tmp/host.json
+anyvf apply /tmp/host.json && anyvf diff /tmp/host.json && ls -ld /var/lib/anyvf/apply && echo "both applied"
 echo END
 """
 
@@ -136,5 +138,5 @@ def test_the_daemons_live_in_their_units(tmp_path):
     nothing = '0' * 16 + ' 2'
     for line in ('swd active', 'hwd active', 'apid active', 'agentd active', f'{uid["anyvf-api"]} {nothing}', f'{uid["anyvf-swd"]} 00000000002831e0 2',
                  f'{uid["anyvf"]} {nothing}', r'0 0000000000201003 2', r'    vf 1 .*, vlan 7, .*', r'-rw------- .* root root .*/hwd.json', f'{uid["anyvf-agent"]} {nothing}', "root's process is outside", 'the agent is inside',
-                 r'.* anyvf-swd libvirt-qemu .* p2p1-1', r'\d+: t0: <.*', 'file a', 'back', 'up again', r'p2p1 vf 2: tap t2 netns \d+, there.*', r'.* anyvf-swd anyvf-swd .*/swd.json', 'END'):
+                 r'.* anyvf-swd libvirt-qemu .* p2p1-1', r'\d+: t0: <.*', 'file a', 'back', 'up again', r'p2p1 vf 2: tap t2 netns \d+, there.*', r'.* anyvf-swd anyvf-swd .*/swd.json', r'drwxrwxr-x .* root anyvf-swd .*/apply', 'both applied', 'END'):
         assert re.search(f'^{line} *\r?$', said, re.M), line + '\n' + said + console[-6000:]
