@@ -86,6 +86,7 @@ static const struct conf_key conf_keys[] = {
 	{ "agent", "credentials", "/etc/anyvf/agent.json" },
 	{ "agent", "libvirt_uri", "qemu:///system" },
 	{ "agent", "rx_filter", "on" },
+	{ "agent", "kvm", "auto" },
 };
 
 struct conf_row {

@@ -84,6 +84,10 @@ static int read_conf(struct daemon *d, const struct conf *conf, struct err *e)
 	d->opts.collectors = conf_get(conf, "taas", "collectors");
 	d->opts.libvirt_uri = conf_get(conf, "agent", "libvirt_uri");
 	d->opts.rx_filter = d->opts.rx_filter && conf_bool(conf, "agent", "rx_filter");
+	d->opts.kvm = conf_get(conf, "agent", "kvm");
+	if (strcmp(d->opts.kvm, "auto") && strcmp(d->opts.kvm, "on") && strcmp(d->opts.kvm, "off"))
+		return err_set(e, -EINVAL, "[agent] kvm is \"auto\", \"on\" or \"off\", not \"%s\"",
+			       d->opts.kvm);
 	return 0;
 }
 

@@ -36,6 +36,7 @@ struct agent_opts {
 	const char *libvirt_uri;
 	const char *collectors; /* 192.0.2.0/24,...: where tap mirrors may go */
 	bool rx_filter;		/* tell the switch what guests ask of their NICs */
+	const char *kvm;	/* "on", "off"; else whether it runs guests is tried */
 };
 
 int agent_open(struct loop *loop, const struct agent_opts *opts,

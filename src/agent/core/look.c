@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Looks at the host: at the switch, and at libvirt's domains. What was seen goes to the kinds. */
 #include <errno.h>
+#include <string.h>
 
 #include "agent/core/state.h"
 
@@ -45,12 +46,20 @@ static bool switch_keep(struct agent *a, struct look *l)
 	return true;
 }
 
+/* An emulated machine's QEMU may need longer to start than the trial has: so it can be told. */
+static bool has_kvm(const struct agent *a)
+{
+	if (a->opts.kvm && strcmp(a->opts.kvm, "auto"))
+		return !strcmp(a->opts.kvm, "on");
+	return host_has_kvm(a->dir);
+}
+
 static void libvirt_run(struct look *l)
 {
 	struct agent *a = l->agent;
 
 	if (l->probe)
-		l->kvm = host_has_kvm(a->dir);
+		l->kvm = has_kvm(a);
 	l->rc = virt_list(a->virt, &l->domains, &l->n, &l->e);
 	if (!l->rc)
 		virt_version(a->virt, &l->version, &l->e);
