@@ -16,6 +16,7 @@ enum port_way {
 };
 
 struct port_plug {
+	bool known; /* the PF was seen */
 	enum port_way way;
 	bool managed;	   /* hostdev: libvirt binds it to vfio-pci, and back */
 	char pci_slot[16]; /* hostdev: 0000:05:10.2 */

@@ -67,7 +67,7 @@ static void observe_socket(struct agent *a, struct port *p, const struct vf_info
 
 	agent_socket_path(a, p->facts.entity.id, socket);
 	have->fields = WANT_VF_FIELDS;
-	have->plug = (struct port_plug){ .way = PORT_BY_VHOST };
+	have->plug = (struct port_plug){ .known = true, .way = PORT_BY_VHOST };
 	have->attached = have->bound && vf->attach.kind == VF_ATTACH_VHOST &&
 			 !strcmp(vf->attach.socket, socket);
 	have->attached_else = have->bound && vf->attach.kind != VF_ATTACH_NONE && !have->attached;

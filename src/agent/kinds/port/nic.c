@@ -41,7 +41,7 @@ void nic_observe(const struct agent *a, struct port *p, const struct vf_info *vf
 	bool ours = have->bound && vf->attach.kind == kind && !*vf->attach.netns;
 
 	have->fields = NIC_FIELDS;
-	*plug = (struct port_plug){ .way = PORT_BY_HOSTDEV };
+	*plug = (struct port_plug){ .known = true, .way = PORT_BY_HOSTDEV };
 	memcpy(plug->pci_slot, vf->status.pci_slot, sizeof(plug->pci_slot));
 	if (p->facts.want.macvtap) {
 		plug->way = PORT_BY_MACVTAP;
@@ -72,7 +72,7 @@ void nic_observe_whole(const struct agent *a, struct port *p, const struct pfs_p
 		       strcmp(pf->info.status.pci_slot, want->pci_slot) != 0;
 	have->bound = p->applied_known;
 	have->changed = 0;
-	have->plug = (struct port_plug){ .way = PORT_BY_HOSTDEV, .managed = true };
+	have->plug = (struct port_plug){ .known = true, .way = PORT_BY_HOSTDEV, .managed = true };
 	snprintf(have->plug.pci_slot, sizeof(have->plug.pci_slot), "%s", want->pci_slot);
 	have->attached = have->bound && (runs || !have->spoilt);
 	have->attached_else = false;

@@ -150,8 +150,13 @@ static int start_domain(struct server_job *j, const struct domxml *files)
 	auto_free char *xml = NULL;
 	struct domxml d = *files;
 
-	for (unsigned int i = 0; i < j->n_ports; i++)
+	for (unsigned int i = 0; i < j->n_ports; i++) {
+		/* A reboot asks for no VF that waits, and the agent may have come just now. */
+		if (!j->plugs[i].known)
+			return err_set(&j->step.e, -EAGAIN, "the VF of port %s was not seen yet",
+				       j->ports[i].id);
 		ports[i] = server_nic(j, i, sockets[i]);
+	}
 	d.server = &j->want;
 	d.kvm = j->kvm;
 	d.no_msix = j->no_msix;
