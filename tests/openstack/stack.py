@@ -169,7 +169,7 @@ class Stack:
             proc = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=out,
                                     stderr=out, cwd=self.dir, env={**self.env, **(env or {})},
                                     start_new_session=True)
-        (self.dir / f'pid/{name}').write_text(str(proc.pid))
+        (self.dir / f'pid/{name}').write_text(f'{proc.pid}\n')
         return proc
 
     def entry(self, name, module, *argv, function='main'):
