@@ -366,6 +366,7 @@ def test_memory_that_is_not_shared_is_named(swd, rings, memory):
     own = Guest(switch.swd.dir / 'vf1.sock', listen=False, features=vhost.MRG_RXBUF | switch.rings, memory=memory)
     if memory == vhost.PRIVATE:
         wait_for(lambda: switch.vf(1)['status']['n_queues'], what='its rings')
+        time.sleep(0.5)  # the worker has seen the kick that QEMU left there, and gone to sleep
         assert fault() == 'none'  # it may have nothing to say
         own.send(frame(mac(0), mac(1), 1))
     wait_for(lambda: fault() == 'memory-not-shared', what='its fault')
