@@ -56,6 +56,7 @@ static const char capture_usage[] =
 
 static const char svc_usage[] =
 	"anyvf svc add PF NAME [mac LLADDR] [vlan ID] [mtu MTU] [netns NS]\n"
+	"anyvf svc set PF NAME vlan ID\n"
 	"anyvf svc del PF NAME\n"
 	"anyvf [-j [-p]] svc show [PF]\n";
 

@@ -373,7 +373,8 @@ static int vf_set(struct cli *cli)
 	return answer(cli_call_pf(cli, pf, "pf.set", params, NULL, &e), &e);
 }
 
-static int svc_add(struct cli *cli)
+/* The words behind "svc add|set PF NAME" as @method's parameters. */
+static int svc_words(struct cli *cli, const char *method, uint32_t words, uint32_t need)
 {
 	const char *pf = cli_next(cli), *name = cli_next(cli);
 	struct svc_config svc = { 0 };
@@ -384,12 +385,24 @@ static int svc_add(struct cli *cli)
 
 	if (!pf || !name)
 		return cli_incomplete();
-	rc = read_words(cli, svc_fields, SVC_ADD_WORDS, &svc, &changed);
+	rc = read_words(cli, svc_fields, words, &svc, &changed);
 	if (rc)
 		return rc;
+	if (need & ~changed)
+		return cli_incomplete();
 	params = cli_fields_json(svc_fields, &svc, changed);
 	json_object_set_new(params, "name", json_string(name));
-	return answer(cli_call_pf(cli, pf, "svc.add", params, NULL, &e), &e);
+	return answer(cli_call_pf(cli, pf, method, params, NULL, &e), &e);
+}
+
+static int svc_add(struct cli *cli)
+{
+	return svc_words(cli, "svc.add", SVC_ADD_WORDS, 0);
+}
+
+static int svc_set(struct cli *cli)
+{
+	return svc_words(cli, "svc.set", SVC_SET_WORDS, SVC_SET_WORDS);
 }
 
 static int svc_del(struct cli *cli)
@@ -422,8 +435,6 @@ const struct cli_command cli_vf_commands[] = {
 };
 
 const struct cli_command cli_svc_commands[] = {
-	{ "add", svc_add },
-	{ "del", svc_del },
-	{ "show", noun_show_svc },
-	{ NULL, NULL },
+	{ "add", svc_add },	   { "del", svc_del }, { "set", svc_set },
+	{ "show", noun_show_svc }, { NULL, NULL },
 };

@@ -12,6 +12,7 @@
 	 BIT(PF_FIELD_MODE) | BIT(PF_FIELD_MAC) | BIT(PF_FIELD_MTU) |                              \
 	 BIT(PF_FIELD_UNKNOWN_UNICAST) | BIT(PF_FIELD_DRIFT))
 #define VF_SET_WORDS  (BIT(VF_FIELD_PORT_ID) - 1)
+#define SVC_SET_WORDS BIT(3)				  /* vlan */
 #define SVC_ADD_WORDS (BIT(2) | BIT(3) | BIT(4) | BIT(5)) /* mac, vlan, mtu, netns */
 
 int noun_read_vf(struct cli *cli, const char **pf, uint32_t *vf);

@@ -22,6 +22,7 @@
  *   vf.filter   {pf, vf, filter: {main_mac, macs, mcasts, promisc, allmulti} | null} -> {}
  *   svc.add     {pf, name, mac, vlan, mtu, netns}             -> {}
  *   svc.del     {pf, name}                                    -> {}
+ *   svc.set     {pf, name, vlan}                              -> {}
  *   svc.list    {}                                            -> [{...}]
  *   mirror.add  {name, from?, from_pf, from_vf | from_vlan, dir?, to?, to_pf, to_vf | tap | file | remote, id?, version?,
  *                vlans?, ether?, pcap?, snap?}                -> {}

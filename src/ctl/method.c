@@ -40,6 +40,9 @@ static const struct field target_fields[] = { T("pf", FIELD_STR, pf, PF_NAME_LEN
 /* bits of its rows */
 enum { T_PF = 1, T_VF = 2, T_NAME = 4, T_VFS = 8, T_BY_AGENT = 16, T_RESET = 32 };
 
+#define SVC_NEED 3  /* pf, name */
+#define SVC_SET	 11 /* these and vlan */
+
 /* A request whose parameters have been read. */
 struct call {
 	const struct pf_ops *ops;
@@ -261,6 +264,17 @@ static int svc_del(struct call *c, json_t **result, struct err *e)
 	return c->ops->svc_del(c->ctx, c->t.pf, c->t.name, e);
 }
 
+static int svc_set(struct call *c, json_t **result, struct err *e)
+{
+	const struct svc_config *s = &c->body.svc;
+
+	if (c->body_have & ~SVC_SET) {
+		err_set(e, -EINVAL, "a service port's vlan can be set, and nothing else of it");
+		return bad_params(c);
+	}
+	return c->ops->svc_set(c->ctx, s->pf, s->name, s->vlan, e);
+}
+
 static int svc_list(struct call *c, json_t **result, struct err *e)
 {
 	auto_of(json_decref) json_t *list = json_array();
@@ -383,7 +397,6 @@ static const char *const own_set[] = { "set", "vfs", NULL };
 static const char *const own_filter[] = { "filter", NULL };
 static const char *const own_host[] = { "host", NULL };
 #define ATTACH_NEED 1 /* kind */
-#define SVC_NEED    3 /* pf, name */
 
 static const struct method methods[] = {
 	{ "pf.add", 0, 0, pf_fields, 1U << PF_FIELD_NAME, NULL, true, pf_add },
@@ -400,6 +413,7 @@ static const struct method methods[] = {
 	{ "vf.filter", T_PF | T_VF, 0, NULL, 0, own_filter, false, vf_filter },
 	{ "svc.add", 0, 0, svc_fields, SVC_NEED, NULL, true, svc_add },
 	{ "svc.del", T_PF | T_NAME, 0, NULL, 0, NULL, true, svc_del },
+	{ "svc.set", 0, 0, svc_fields, SVC_SET, NULL, true, svc_set },
 	{ "svc.list", 0, 0, NULL, 0, NULL, false, svc_list },
 	{ "mirror.add", 0, 0, mirror_fields, 0, NULL, true, mirror_add },
 	{ "mirror.set", T_NAME, 0, mirror_fields, 0, NULL, true, mirror_set },

@@ -37,6 +37,7 @@ const struct pf_ops hw_ops = {
 	.vf_filter = vf_filter,
 	.svc_add = hw_svc_add,
 	.svc_del = hw_svc_del,
+	.svc_set = hw_svc_set,
 	.svc_get = hw_svc_get,
 	.mirror_add = hw_mirror_add,
 	.mirror_set = hw_mirror_set,

@@ -232,6 +232,7 @@ int hw_mirror_again(struct hw *hw, struct hw_pf *pf, const struct hw_link *link,
 /* svc.c */
 int hw_svc_add(void *ctx, const struct svc_config *want, struct err *e);
 int hw_svc_del(void *ctx, const char *pf, const char *name, struct err *e);
+int hw_svc_set(void *ctx, const char *pf, const char *name, uint16_t vlan, struct err *e);
 int hw_svc_get(void *ctx, unsigned int i, struct svc_config *out);
 void hw_svcs_again(struct hw *hw, struct hw_pf *pf, const struct hw_wish *now);
 int hw_svcs_leave(const struct hw_pf *pf, struct hw_plan *plan, struct err *e);

@@ -224,6 +224,33 @@ int hw_svc_del(void *ctx, const char *pf, const char *name, struct err *e)
 }
 
 /**
+ * hw_svc_set() - struct pf_ops.svc_set
+ * @ctx:  struct hw
+ * @pf:   its PF
+ * @name: interface name of the port
+ * @vlan: number
+ * @e:    error text
+ *
+ * Return: 0 if it is in that VLAN; -ENODEV, -ENOENT; -EOPNOTSUPP: it would be another netdev.
+ * Context: control.
+ */
+int hw_svc_set(void *ctx, const char *pf, const char *name, uint16_t vlan, struct err *e)
+{
+	struct hw_pf *p = hw_find(ctx, pf, e);
+	unsigned int i = p ? find(p, name) : 0;
+
+	if (!p)
+		return -ENODEV;
+	if (i == p->wish->n_svcs)
+		return err_set(e, -ENOENT, "%s has no service port %s", pf, name);
+	if (p->wish->svcs[i].vlan == vlan)
+		return 0;
+	return err_set(e, -EOPNOTSUPP,
+		       "%s is a NIC's PF: a netdev of its is of one VLAN (del and add %s)", pf,
+		       name);
+}
+
+/**
  * hw_svc_get() - struct pf_ops.svc_get
  * @ctx: struct hw
  * @i:   from 0 on, over all PFs

@@ -95,6 +95,8 @@ struct pf_ops {
 
 	int (*svc_add)(void *ctx, const struct svc_config *want, struct err *e);
 	int (*svc_del)(void *ctx, const char *pf, const char *name, struct err *e);
+	/* Another VLAN for a port that is in use. */
+	int (*svc_set)(void *ctx, const char *pf, const char *name, uint16_t vlan, struct err *e);
 	/* i counts from 0; -ENOENT past the end. */
 	int (*svc_get)(void *ctx, unsigned int i, struct svc_config *out);
 

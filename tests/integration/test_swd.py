@@ -379,6 +379,19 @@ def test_service_port_has_mac_and_vlan_and_comes_back_when_deleted(swd, netns):
     service.run('ip', 'link', 'set', svc, 'up')
     service.run('ip', 'addr', 'add', '10.77.0.5/24', 'dev', svc)
     assert a.ping('10.77.0.5')
+    link = service.run('ip', '-j', 'link', 'show', svc).stdout
+    assert service.ping('10.77.0.1')
+    swd.cli('svc', 'set', 'p2p1', svc, 'vlan', '11')
+    assert not service.ping('10.77.0.1')
+    swd.call('pf.set', pf='p2p1', vfs=[{'vf': 0, 'set': {'vlan': 11}}])
+    assert service.ping('10.77.0.1') and service.run('ip', '-j', 'link', 'show', svc).stdout == link
+    os.kill(swd.child(), signal.SIGKILL)
+    swd.wait_ready()
+    assert swd.call('svc.list')[0]['vlan'] == 11
+    for words, why in (['vlan', '4095'], 'vlan'), (['mac', '02:00:00:00:00:01'], 'mac'), ([], 'not complete'):
+        refused = swd.cli('svc', 'set', 'p2p1', svc, *words, check=False)
+        assert refused.returncode and why in refused.stderr, refused
+    assert 'no service port' in swd.cli('svc', 'set', 'p2p1', 'none', 'vlan', '1', check=False).stderr
     swd.call('svc.del', pf='p2p1', name=svc)
     assert service.run('ip', 'link', 'show', svc, check=False).returncode
     assert swd.call('svc.list') == []

@@ -284,6 +284,7 @@ void sw_pci_slot(const struct sw_pf *pf, int vf, char out[16]);
 /* control/svc.c */
 int sw_svc_add(void *ctx, const struct svc_config *want, struct err *e);
 int sw_svc_del(void *ctx, const char *pf, const char *name, struct err *e);
+int sw_svc_set(void *ctx, const char *pf, const char *name, uint16_t vlan, struct err *e);
 int sw_svc_get(void *ctx, unsigned int i, struct svc_config *out);
 
 /* control/mirror.c */

@@ -123,6 +123,48 @@ int sw_svc_del(void *ctx, const char *pf, const char *name, struct err *e)
 }
 
 /**
+ * sw_svc_set() - struct pf_ops.svc_set
+ * @ctx:  struct sw
+ * @pf:   its PF
+ * @name: interface name of the port; its tap, and who uses that, notice nothing
+ * @vlan: 0 to 4094
+ * @e:    may be NULL
+ *
+ * Return: 0, -ENODEV, -ENOENT, -EINVAL, or errors of the state file.
+ * Context: control.
+ */
+int sw_svc_set(void *ctx, const char *pf, const char *name, uint16_t vlan, struct err *e)
+{
+	struct sw *sw = ctx;
+	struct sw_pf *p = sw_pf_find(sw, pf, e), was;
+	struct sw_svc *svc = p ? svc_find(p, name) : NULL;
+	auto_free struct sw_svc *svcs = NULL;
+	struct sw_vf *saved;
+	int rc;
+
+	if (!svc)
+		return p ? err_set(e, -ENOENT, "%s has no service port %s", pf, name) : -ENODEV;
+	if (vlan > 4094)
+		return err_set(e, -EINVAL, "service port %s: vlan is out of range", name);
+	svcs = calloc(p->n_svcs, sizeof(*svcs));
+	saved = svcs ? sw_guests_save(p, e) : NULL;
+	if (!saved)
+		return err_set(e, -ENOMEM, "no memory");
+	was = *p;
+	was.svcs = memcpy(svcs, p->svcs, p->n_svcs * sizeof(*svcs));
+	svc->config.vlan = vlan;
+	rc = sw_guests_judge(p, &was, e);
+	rc = rc ?: sw_commit(sw, e);
+	if (!rc) {
+		sw_guests_done(p, saved);
+		return 0;
+	}
+	sw_guests_back(p, saved);
+	*svc = svcs[svc - p->svcs];
+	return rc;
+}
+
+/**
  * sw_svc_get() - struct pf_ops.svc_get
  * @ctx: struct sw
  * @i:   from 0 on, over all PFs

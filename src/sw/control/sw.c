@@ -232,6 +232,7 @@ const struct pf_ops sw_ops = {
 	.vf_filter = sw_vf_filter,
 	.svc_add = sw_svc_add,
 	.svc_del = sw_svc_del,
+	.svc_set = sw_svc_set,
 	.svc_get = sw_svc_get,
 	.mirror_add = sw_mirror_add,
 	.mirror_set = sw_mirror_set,
