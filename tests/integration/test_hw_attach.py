@@ -322,7 +322,9 @@ def test_igb_dhcp_of_the_agent_serves_vfs_over_service_ports(nic):
         nic.anyvf('vf', 'set', nic.dev, n, 'mac', f'fa:16:3e:00:0{n}:11', 'vlan', vlan)
         nic.lab.run('ip', 'netns', 'add', f'guest{n}')
         nic.attach(n, 'netdev', 'netns', f'guest{n}', 'name', f'net{n}')
-        nic.lab.run('ip', '-n', f'guest{n}', 'link', 'set', f'net{n}', 'address', f'fa:16:3e:00:0{n}:11')
+        # the PF answers its VFs when it is through its reset
+        wait_for(lambda i=n: not nic.lab.run('ip', '-n', f'guest{i}', 'link', 'set', f'net{i}', 'address', f'fa:16:3e:00:0{i}:11', check=False).code,
+                 20, 'the address at the VF')
         nic.lab.run(BUILD / 'tests/lib/hw_dhcp', 'add', *docs[n])
     for n in docs:
         assert f'lease of 10.{n}.0.11 obtained from 10.{n}.0.2' in lease(nic, n)
