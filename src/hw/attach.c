@@ -68,8 +68,8 @@ static int may_attach(const struct hw *hw, const struct vf_attach *a, const stru
 static struct hw_wish *begin(struct hw *hw, const char *name, unsigned int vf, struct hw_pf **pf,
 			     int *rc, struct err *e)
 {
-	auto_free struct hw_wish *want = malloc(sizeof(*want));
 	const struct hw_link *link;
+	struct hw_wish *want;
 
 	*pf = hw_find(hw, name, e);
 	*rc = *pf ? hw_look(hw, *pf, HW_ASK_SETTINGS, &link, e) : -ENODEV;
@@ -77,12 +77,10 @@ static struct hw_wish *begin(struct hw *hw, const char *name, unsigned int vf, s
 				   ? (*pf)->wish->config.numvfs
 				   : link->n_vfs))
 		*rc = err_set(e, -EINVAL, "%s has no vf %u", name, vf);
+	want = *rc ? NULL : hw_wish_copy(*pf, e);
 	if (!*rc && !want)
-		*rc = err_set(e, -ENOMEM, "out of memory");
-	if (*rc)
-		return NULL;
-	*want = *(*pf)->wish;
-	return take(want);
+		*rc = -ENOMEM;
+	return want;
 }
 
 static int other_check(const struct vf_attach *now, const struct vf_attach *want, struct err *e)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * struct pf_batch_ops of NICs' PFs. Each verb of a change of many is saved as by itself: a kill
- * leaves one of them half done, which hw_recover() takes back, and those before it done, which the
+ * leaves one of them half done, which hw_place() takes back, and those before it done, which the
  * record that is kept takes back.
  */
 #include <errno.h>
@@ -124,14 +124,11 @@ static json_t *own(void *ctx)
 static struct hw_pf *pf_copy(const struct hw_pf *pf)
 {
 	auto_free struct hw_pf *made = malloc(sizeof(*made));
-	struct hw_wish *wish = malloc(sizeof(*wish));
+	struct hw_wish *wish = made ? hw_wish_copy(pf, NULL) : NULL;
 
-	if (!made || !wish) {
-		free(wish);
+	if (!wish)
 		return NULL;
-	}
 	*made = *pf;
-	*wish = *pf->wish;
 	made->wish = wish;
 	made->link = NULL;
 	made->undo = (struct hw_plan){ 0 };

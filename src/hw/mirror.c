@@ -5,18 +5,6 @@
 
 #include "hw/model.h"
 
-/* A copy of what was asked for of a PF, to be changed. */
-static struct hw_wish *wish_copy(const struct hw_pf *pf, struct err *e)
-{
-	struct hw_wish *w = malloc(sizeof(*w));
-
-	if (w)
-		*w = *pf->wish;
-	else
-		err_set(e, -ENOMEM, "out of memory");
-	return w;
-}
-
 /* The PF and the slot of a mirror, or NULL. */
 static struct hw_pf *find(struct hw *hw, const char *name, unsigned int *slot)
 {
@@ -111,7 +99,7 @@ int hw_mirror_add(void *ctx, const struct mirror_config *want, struct err *e)
 	rc = rc ?: hw_look(hw, pf, HW_ASK_SETTINGS, &link, e);
 	if (!rc && find(hw, want->name, &slot))
 		rc = err_set(e, -EEXIST, "mirror %s exists", want->name);
-	if (rc || !(next = wish_copy(pf, e)))
+	if (rc || !(next = hw_wish_copy(pf, e)))
 		return rc ?: -ENOMEM;
 	while (slot < HW_MIRRORS_MAX && *next->mirrors[slot].name)
 		slot++;
@@ -141,7 +129,7 @@ static int change(struct hw *hw, struct hw_pf *pf, unsigned int slot,
 	int rc = hw_place(hw, pf, e);
 
 	rc = rc ?: hw_look(hw, pf, HW_ASK_SETTINGS, &link, e);
-	if (rc || !(want = wish_copy(pf, e)))
+	if (rc || !(want = hw_wish_copy(pf, e)))
 		return rc ?: -ENOMEM;
 	hw_mirror_macs(link, macs);
 	rc = hw_mirror_leave(pf, &want->mirrors[slot], macs, &plan, want, e);

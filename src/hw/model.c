@@ -55,6 +55,24 @@ void hw_pf_free(struct hw_pf *pf)
 }
 
 /**
+ * hw_wish_copy() - What was asked for of a PF, to be changed
+ * @pf: PF
+ * @e:  error text, may be NULL
+ *
+ * Return: a copy, the caller's to free; NULL when out of memory. Context: control.
+ */
+struct hw_wish *hw_wish_copy(const struct hw_pf *pf, struct err *e)
+{
+	struct hw_wish *w = malloc(sizeof(*w));
+
+	if (w)
+		*w = *pf->wish;
+	else
+		err_set(e, -ENOMEM, "out of memory");
+	return w;
+}
+
+/**
  * hw_owe() - Nothing of what was asked for of a PF is left
  * @pf: PF
  *

@@ -137,6 +137,7 @@ struct hw_pf *hw_pf_new(const char *address, struct err *e);
 void hw_pf_free(struct hw_pf *pf);
 AUTO_DEFINE(struct hw_pf *, hw_pf_free)
 void hw_forget(struct hw_pf *pf);
+struct hw_wish *hw_wish_copy(const struct hw_pf *pf, struct err *e);
 void hw_owe(struct hw_pf *pf);
 bool hw_owes(const struct hw_pf *pf);
 

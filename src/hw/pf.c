@@ -12,18 +12,6 @@
 #define OWN_UNTOLD (1U << VF_COUNT_RX_BROADCAST | 1U << VF_COUNT_MIRRORED | 1U << VF_COUNT_DROPS)
 #define HW_VF_OWN  (1U << VF_FIELD_PORT_ID | 1U << VF_FIELD_SERVER) /* words kept here alone */
 
-/* A copy of what was asked for, to be changed. */
-static struct hw_wish *wish_copy(const struct hw_pf *pf, struct err *e)
-{
-	struct hw_wish *w = malloc(sizeof(*w));
-
-	if (w)
-		*w = *pf->wish;
-	else
-		err_set(e, -ENOMEM, "out of memory");
-	return w;
-}
-
 /* Words that no PF of a NIC has. */
 static int pf_words_check(const struct hw_pf *pf, uint32_t said, struct err *e)
 {
@@ -278,7 +266,7 @@ static int apply(struct hw *hw, struct hw_pf *pf, const struct pf_change *change
 	int rc = hw_look(hw, pf, HW_ASK_SETTINGS, &link, e);
 
 	rc = rc ?: pf_words_check(pf, change->changed, e);
-	if (rc || !(want = wish_copy(pf, e)))
+	if (rc || !(want = hw_wish_copy(pf, e)))
 		return rc ?: -ENOMEM;
 	fields_apply(pf_fields, &want->config, &change->want, change->changed & HW_PF_SET);
 	snprintf(want->config.name, sizeof(want->config.name), "%s", pf->name);
@@ -369,7 +357,7 @@ int hw_pf_del(void *ctx, const char *name, bool reset, struct err *e)
 	unsigned int at = 0;
 	int rc = pf ? vfs_unused(hw, pf, VF_MAX, 0, "", e) : -ENODEV;
 
-	if (rc || !(want = wish_copy(pf, e)))
+	if (rc || !(want = hw_wish_copy(pf, e)))
 		return rc ?: -ENOMEM;
 	rc = hw_svcs_leave(pf, &plan, e);
 	rc = rc ?: reset ? plan_reset(hw, pf, &plan, want, e) : 0;

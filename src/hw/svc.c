@@ -61,17 +61,6 @@ static unsigned int find(const struct hw_pf *pf, const char *name)
 	return i;
 }
 
-static struct hw_wish *wish_copy(const struct hw_pf *pf, struct err *e)
-{
-	struct hw_wish *w = malloc(sizeof(*w));
-
-	if (w)
-		*w = *pf->wish;
-	else
-		err_set(e, -ENOMEM, "out of memory");
-	return w;
-}
-
 /* The words by themselves. */
 static int words_check(const struct svc_config *want, struct err *e)
 {
@@ -170,7 +159,7 @@ int hw_svc_add(void *ctx, const struct svc_config *want, struct err *e)
 		err_prefix(e, "%s: service port %s", want->pf, want->name);
 		return rc;
 	}
-	next = wish_copy(pf, e);
+	next = hw_wish_copy(pf, e);
 	rc = next ? plan_svc(&plan, &svc, true, e) : -ENOMEM;
 	if (!rc) {
 		pf->svc_since[next->n_svcs] = pf->svc_netns[next->n_svcs] = 0;
@@ -207,7 +196,7 @@ int hw_svc_del(void *ctx, const char *pf, const char *name, struct err *e)
 		return -ENODEV;
 	if (i == p->wish->n_svcs)
 		return err_set(e, -ENOENT, "%s has no service port %s", pf, name);
-	next = wish_copy(p, e);
+	next = hw_wish_copy(p, e);
 	rc = next ? plan_svc(&plan, &next->svcs[i], false, e) : -ENOMEM;
 	if (!rc) {
 		next->svcs[i] = next->svcs[--next->n_svcs];

@@ -123,7 +123,7 @@ static int plan_leave(struct hw_plan *plan, struct hw *hw, const struct hw_pf *p
  */
 int hw_vf_release(void *ctx, const char *name, unsigned int vf, struct err *e)
 {
-	auto_free struct hw_wish *want = malloc(sizeof(*want));
+	auto_free struct hw_wish *want = NULL;
 	struct hw_plan plan = { 0 };
 	const struct hw_link *link;
 	struct hw_words fresh, now;
@@ -131,9 +131,8 @@ int hw_vf_release(void *ctx, const char *name, unsigned int vf, struct err *e)
 	int rc;
 	struct hw_pf *pf = find(hw, name, vf, &link, &rc, e);
 
-	if (rc || !want)
-		return rc ?: err_set(e, -ENOMEM, "out of memory");
-	*want = *pf->wish;
+	if (rc || !(want = hw_wish_copy(pf, e)))
+		return rc ?: -ENOMEM;
 	rc = hw_mirrors_leave_vf(pf, link, vf, &plan, want, e);
 	rc = rc ?: plan_leave(&plan, hw, pf, vf, want, e);
 	want->vfs[vf] = (struct hw_vf_wish){ 0 };
