@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host with SR-IOV NICs and the programs of this tree, for tests of hardware PFs: one boot a file of tests.
 
-    from hwlab import hw, igb_pf, netdevsim  # noqa: F401
+    from hwlab import Hwd, hw, igb_pf, netdevsim  # noqa: F401
 
 The fixture `hw` is a HostLab of tests/lab/lab.py: with an IOMMU, with /var/lib/anyvf on a disk that a cut() leaves, with this
 build's programs in the PATH, with netdevsim, and with an igb where there is a QEMU that has one. A file's HW_DEVICES are more
 words for QEMU; HW_IOMMU = False takes that away. What a test writes to `hw.directory / 'files'`, such as etc/anyvf/anyvf.conf, is there at the next boot.
 """
+import json
 import shutil
 import sys
 
@@ -36,6 +37,24 @@ def hw(request, tmp_path_factory):
                  iommu=getattr(request.module, 'HW_IOMMU', True), timeout=60 * PATIENCE) as lab:
         lab.no_igb = why
         yield lab
+
+
+class Hwd:
+    """The machine with anyvf-hwd: self.lab."""
+
+    def start(self):
+        self.lab.start('hwd', 'anyvf-hwd')
+        self.lab.run('sh', '-c', 'until anyvf pf show > /dev/null 2>&1; do sleep 0.1; done')
+
+    def anyvf(self, *words, code=0):
+        """The Done of a command that ends with that code."""
+        done = self.lab.run('anyvf', *words, check=False)
+        assert done.code == code, (words, done)
+        return done
+
+    def drift(self):
+        """Of each word: its mirror or VF, if any, what was asked for, what it is."""
+        return [(d.get('mirror', d.get('vf')), d['word'], d['asked'], d['is']) for d in json.loads(self.anyvf('-j', 'pf', 'drift').out)]
 
 
 def netdevsim(lab, number=1, vfs=0, ports=1):

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from conftest import BUILD, wait_for
-from hwlab import hw, netdevsim  # noqa: F401
+from hwlab import Hwd, hw, netdevsim  # noqa: F401
 
 N_VFS = 8
 PLANS = int(os.environ.get('ANYVF_HW_PLANS', 50))  # tests/lab/soak has more of both
@@ -26,7 +26,7 @@ assert 'result' in json.loads(s.makefile().readline())
 """
 
 
-class Nic:
+class Nic(Hwd):
     """A netdevsim that anyvf-hwd serves."""
 
     def __init__(self, lab):
@@ -40,18 +40,9 @@ class Nic:
         """The NIC, as after a boot."""
         self.dev = netdevsim(self.lab, vfs=N_VFS)
 
-    def start(self):
-        self.lab.start('hwd', 'anyvf-hwd')
-        self.lab.run('sh', '-c', 'until anyvf pf show > /dev/null 2>&1; do sleep 0.1; done')
-
     def close(self):
         self.lab.run('sh', '-c', 'anyvf pf del $0; modprobe -r netdevsim; rm -f /var/lib/anyvf/hwd.json', self.dev, check=False)
         self.lab.stop('hwd')
-
-    def anyvf(self, *words, code=0):
-        done = self.lab.run('anyvf', *words, check=False)
-        assert done.code == code, (words, done)
-        return done
 
     def kernel(self):
         """What the kernel tells, in ip's words: all of it, byte for byte."""

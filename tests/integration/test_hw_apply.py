@@ -6,14 +6,14 @@ import random
 
 import pytest
 
-from hwlab import hw, netdevsim  # noqa: F401
+from hwlab import Hwd, hw, netdevsim  # noqa: F401
 
 N_VFS = 4
 KILLS = int(os.environ.get('ANYVF_APPLY_HW_KILLS', 4))
 DAEMONS = {'swd': ('anyvf-swd', '--cores', '0'), 'hwd': ('anyvf-hwd',)}
 
 
-class Both:
+class Both(Hwd):
     """Both daemons, a software PF and a netdevsim that nobody serves yet."""
 
     def __init__(self, lab):
@@ -29,11 +29,6 @@ class Both:
         self.lab.start(name, *DAEMONS[name])
         self.lab.run('sh', '-c', '''for i in $(seq 300); do [ -S /run/anyvf/$0.sock ] && anyvf export > /dev/null 2>&1 && exit; sleep 0.1; done
             anyvf export; cat /run/lab/out/*''', name)
-
-    def anyvf(self, *words, code=0):
-        done = self.lab.run('anyvf', *words, check=False)
-        assert done.code == code, (words, done)
-        return done
 
     def export(self):
         return json.loads(self.anyvf('export').out)

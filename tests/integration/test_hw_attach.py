@@ -6,7 +6,7 @@ import random
 import pytest
 
 from conftest import BUILD, wait_for
-from hwlab import hw, igb_pf, netdevsim  # noqa: F401
+from hwlab import Hwd, hw, igb_pf, netdevsim  # noqa: F401
 
 N_VFS = 4
 HOLD = """
@@ -22,7 +22,7 @@ time.sleep(3600)
 """
 
 
-class Igb:
+class Igb(Hwd):
     """An igb that anyvf-hwd serves, with VFs that have igbvf."""
 
     def __init__(self, lab):
@@ -36,18 +36,9 @@ class Igb:
         self.dev = igb_pf(self.lab)
         self.lab.run('sh', '-ec', 'modprobe -a igbvf vfio-pci macvtap; ip link set $0 up', self.dev)
 
-    def start(self):
-        self.lab.start('hwd', 'anyvf-hwd')
-        self.lab.run('sh', '-c', 'until anyvf pf show > /dev/null 2>&1; do sleep 0.1; done')
-
     def restart(self):
         self.lab.stop('hwd')
         self.start()
-
-    def anyvf(self, *words, code=0):
-        done = self.lab.run('anyvf', *words, check=False)
-        assert done.code == code, (words, done)
-        return done
 
     def attach(self, vf, *words, code=0):
         return self.anyvf('vf', 'attach', self.dev, vf, *words, code=code)
@@ -71,9 +62,6 @@ class Igb:
         """Names of the netdevs there, and whether each is up."""
         links = json.loads(self.lab.run('ip', *(['-n', netns] if netns else []), '-j', 'link').out)
         return {link['ifname']: 'UP' in link['flags'] for link in links}
-
-    def drift(self):
-        return [(d.get('vf'), d['word'], d['asked'], d['is']) for d in json.loads(self.anyvf('-j', 'pf', 'drift').out)]
 
 
 @pytest.fixture(scope='module')

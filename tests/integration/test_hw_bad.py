@@ -6,33 +6,21 @@ import random
 import pytest
 
 from conftest import wait_for
-from hwlab import hw, igb_pf, netdevsim  # noqa: F401
+from hwlab import Hwd, hw, igb_pf, netdevsim  # noqa: F401
 
 HW_IOMMU = False
 N_VFS = 4  # as many as a fresh netdevsim can have
 
 
-class Host:
+class Host(Hwd):
     """The lab's, with anyvf-hwd."""
 
     def __init__(self, lab):
         self.lab = lab
         self.start()
 
-    def start(self):
-        self.lab.start('hwd', 'anyvf-hwd')
-        self.lab.run('sh', '-c', 'until anyvf pf show > /dev/null 2>&1; do sleep 0.1; done')
-
-    def anyvf(self, *words, code=0):
-        done = self.lab.run('anyvf', *words, check=False)
-        assert done.code == code, (words, done)
-        return done
-
     def sh(self, script, *words, check=True):
         return self.lab.run('sh', '-c', script, *words, check=check)
-
-    def drift(self):
-        return [(d.get('vf'), d['word'], d['asked'], d['is']) for d in json.loads(self.anyvf('-j', 'pf', 'drift').out)]
 
     def vfs(self, dev):
         """What the kernel tells of them."""

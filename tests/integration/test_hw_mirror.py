@@ -6,7 +6,7 @@ import random
 import pytest
 
 from conftest import BUILD, wait_for
-from hwlab import hw, igb_pf, netdevsim  # noqa: F401
+from hwlab import Hwd, hw, igb_pf, netdevsim  # noqa: F401
 
 N_VFS = 4
 PEER = '02:00:00:00:09:00'  # on the wire
@@ -16,7 +16,7 @@ NEAR = 'fa:16:3e:aa:33:58'
 ITS_OWN = 'fa:16:3e:a1:43:57'
 
 
-class Igb:
+class Igb(Hwd):
     """An igb whose VF N has the netdev vN, up, VF 2's in the namespace vm2 as eth0; the wire's other end is there as peer."""
 
     def __init__(self, lab):
@@ -60,15 +60,6 @@ class Igb:
         """Wait until exactly these hear it, from VF 0 and from the wire: with carrier a netdev is not at once through its NIC's reset."""
         return wait_for(lambda: self.heard(mac) == self.heard(mac, ('peer', PEER)) == who, 20, f'{who} to hear it')
 
-    def start(self):
-        self.lab.start('hwd', 'anyvf-hwd')
-        self.lab.run('sh', '-c', 'until anyvf pf show > /dev/null 2>&1; do sleep 0.1; done')
-
-    def anyvf(self, *words, code=0):
-        done = self.lab.run('anyvf', *words, check=False)
-        assert done.code == code, (words, done)
-        return done
-
     def mac(self, vf):
         return json.loads(self.lab.run('ip', '-j', 'link', 'show', self.dev).out)[0]['vfinfo_list'][vf]['address']
 
@@ -79,9 +70,6 @@ class Igb:
 
     def mirror(self, *words, code=0):
         return self.anyvf('mirror', *words, code=code)
-
-    def drift(self):
-        return [(d.get('mirror', d.get('vf')), d['word'], d['asked'], d['is']) for d in json.loads(self.anyvf('-j', 'pf', 'drift').out)]
 
 
 @pytest.fixture(scope='module')
