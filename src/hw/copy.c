@@ -26,13 +26,12 @@ struct wanted {
 	struct hw_netdev *out;
 };
 
-/* hw_sys_fn: the netdev whose port is "pf0vf3" or "c1pf0vf3". 1 ends it. */
+/* hw_sys_fn: the netdev whose port is "pf0vf3"; "c1pf0vf3" is of another machine. 1 ends it. */
 static int take_port(void *arg, const char *dir, const char *name)
 {
 	const struct wanted *w = arg;
 	char path[PATH_MAX], port[32];
-	unsigned int pf, vf, n;
-	const char *at = port;
+	unsigned int pf, vf;
 	uint32_t ifindex;
 	int len = 0;
 
@@ -40,9 +39,7 @@ static int take_port(void *arg, const char *dir, const char *name)
 	    hw_sys_word(path, "phys_port_name", port, sizeof(port)) ||
 	    hw_sys_number(path, "ifindex", &ifindex) || !ifindex || ifindex > INT_MAX)
 		return 0;
-	if (sscanf(at, "c%u%n", &n, &len) == 1)
-		at += len;
-	if (sscanf(at, "pf%uvf%u%n", &pf, &vf, &len) != 2 || at[len] || vf != w->vf)
+	if (sscanf(port, "pf%uvf%u%n", &pf, &vf, &len) != 2 || port[len] || vf != w->vf)
 		return 0;
 	strcpy(w->out->name, name);
 	w->out->ifindex = (int)ifindex;

@@ -321,6 +321,36 @@ static void a_file_that_is_not_there_or_refuses_is_named(void **arg)
 	fell();
 }
 
+static void put_port(const char *name, const char *port, const char *ifindex)
+{
+	char path[256], file[64];
+
+	snprintf(file, sizeof(file), "../net/%s", name);
+	path_of(file, path);
+	assert_int_equal(file_mkdirs(path, 0700, NULL), 0);
+	snprintf(file, sizeof(file), "../net/%s/phys_port_name", name);
+	put(file, port);
+	snprintf(file, sizeof(file), "../net/%s/ifindex", name);
+	put(file, ifindex);
+}
+
+static void a_vf_is_stood_for_by_its_own_port_alone(void **arg)
+{
+	struct hw_netdev dev = { 0 };
+
+	plant();
+	put_port("far3", "c1pf0vf3\n", "7\n"); /* of another machine's PF, as a DPU has it */
+	put_port("vf30", "pf0vf30\n", "8\n");
+	put_port("sf3", "pf0sf3\n", "9\n");
+	put_port("eth1", "p0\n", "10\n");
+	assert_false(hw_copy_representor(tree, &nic, 3, &dev));
+	put_port("vf3", "pf0vf3\n", "11\n");
+	assert_true(hw_copy_representor(tree, &nic, 3, &dev));
+	assert_int_equal(dev.ifindex, 11);
+	assert_string_equal(dev.name, "vf3");
+	fell();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -330,6 +360,7 @@ int main(void)
 		cmocka_unit_test(a_vendors_files_are_written_as_its_readme_says),
 		cmocka_unit_test(a_vlan_is_added_to_and_removed_from_a_list),
 		cmocka_unit_test(a_file_that_is_not_there_or_refuses_is_named),
+		cmocka_unit_test(a_vf_is_stood_for_by_its_own_port_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
