@@ -76,6 +76,22 @@ static void what_another_device_has_is_passed_over(void **arg)
 	assert_false(p.vfs[1].there);
 }
 
+static void what_is_no_vf_of_this_machine_and_no_leaf_is_passed_over(void **arg)
+{
+	static struct hw_ports p;
+	struct message m;
+
+	message(VF1, sizeof(VF1) - 1, &m);
+	m.bytes[sizeof(VF1) - 1 - 4] = 1; /* external true */
+	hw_port_parse(&m.head, BUS, DEV, &p);
+	assert_false(p.vfs[1].there);
+	hw_port_parse(MESSAGE(VF1), BUS, DEV, &p);
+	message(LEAF, sizeof(LEAF) - 1, &m);
+	m.bytes[40] = 1; /* type node */
+	hw_rate_parse(&m.head, BUS, DEV, &p);
+	assert_true(p.vfs[1].there && !p.vfs[1].has_rate && !p.rates);
+}
+
 static void the_address_of_a_function_is_asked_for_as_iproute2_does(void **arg)
 {
 	const struct mac mac = { { 2, 0, 0, 0, 0, 0x11 } };
@@ -134,6 +150,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_the_kernel_told_is_read),
 		cmocka_unit_test(what_another_device_has_is_passed_over),
+		cmocka_unit_test(what_is_no_vf_of_this_machine_and_no_leaf_is_passed_over),
 		cmocka_unit_test(the_address_of_a_function_is_asked_for_as_iproute2_does),
 		cmocka_unit_test(the_address_of_a_function_is_read_as_it_is_written),
 		cmocka_unit_test(messages_that_are_cut_off_or_changed_are_survived),
