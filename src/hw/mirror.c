@@ -5,10 +5,10 @@
 
 #include "hw/model.h"
 
-/* The PF and the slot of a mirror, or NULL. */
+/* The PF and the slot of a mirror, or NULL; a free slot has no name, and "" is none. */
 static struct hw_pf *find(struct hw *hw, const char *name, unsigned int *slot)
 {
-	for (unsigned int i = 0; i < hw->n_pfs; i++)
+	for (unsigned int i = 0; *name && i < hw->n_pfs; i++)
 		for (unsigned int m = 0; m < HW_MIRRORS_MAX; m++)
 			if (!strcmp(hw->pfs[i]->wish->mirrors[m].name, name)) {
 				*slot = m;

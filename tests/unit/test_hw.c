@@ -928,6 +928,7 @@ static void a_mirror_is_as_it_was_in_another_life_and_gives_back_what_it_took(vo
 {
 	struct hw *hw = begin_mirrors();
 	struct kernel before = *k;
+	unsigned int sets;
 
 	assert_int_equal(mirror(hw, "a", 3, 1), 0);
 	assert_int_equal(mirror(hw, "b", 3, 2), 0);
@@ -942,6 +943,9 @@ static void a_mirror_is_as_it_was_in_another_life_and_gives_back_what_it_took(vo
 	assert_int_equal(hw_mirror_del(hw, "a", NULL), 0);
 	assert_int_equal(hw_mirror_del(hw, "b", NULL), 0);
 	assert_int_equal(hw_mirror_del(hw, "b", NULL), -ENOENT);
+	sets = k->sets;
+	assert_int_equal(hw_mirror_del(hw, "", NULL), -ENOENT); /* a free slot is none */
+	assert_int_equal(k->sets, sets);
 	assert_true(same(k, &before));
 	assert_int_equal(drifts(hw), 0);
 	k->vfs[2].mac.b[5]++; /* that it was asked for is known again */
