@@ -144,13 +144,12 @@ bool hw_owes(const struct hw_pf *pf);
 /* state.c */
 int hw_state_save(struct hw *hw, struct err *e);
 int hw_state_load(struct hw *hw, struct hw_past *past, struct err *e);
+json_t *hw_state_pfs(const struct hw *hw);
+int hw_state_pfs_read(struct hw *hw, const json_t *pfs, struct err *e);
 
 /* place.c */
 struct hw_doer hw_doer_of(const struct hw *hw, const struct hw_pf *pf);
 int hw_place(struct hw *hw, struct hw_pf *pf, struct err *e);
-
-json_t *hw_state_pfs(const struct hw *hw);
-int hw_state_pfs_read(struct hw *hw, const json_t *pfs, struct err *e);
 
 /* batch.c */
 extern const struct pf_batch_ops hw_batch_ops;

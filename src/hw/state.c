@@ -7,6 +7,7 @@
  *             "vfs": [{"vf", "config": {of vf_fields[]}, "by_agent": [word],
  *                      "overridden": [word], "told": {rates of vf_fields[]},
  *                      "attach": {of vf_attach_fields[]}, "plug": {"home", "probed"}}],
+ *             "mirrors": [{"config": {of mirror_fields[]}, "how": {of how_fields[]}}],
  *             "services": [{of svc_fields[]}]}],
  *    "kept": {...},
  *    "undo": [{"nic", "ifindex",
