@@ -10,6 +10,21 @@
 #include "base/log.h"
 #include "hw/model.h"
 
+/* What was seen of a mirror, and is owed of it, does not hold of what is in its slot afterwards. */
+static void mirrors_settle(struct hw_pf *pf, const struct hw_wish *old)
+{
+	for (unsigned int i = 0; i < HW_MIRRORS_MAX; i++) {
+		struct mirror_config was, is;
+
+		hw_mirror_config(pf, &old->mirrors[i], &was);
+		hw_mirror_config(pf, &pf->wish->mirrors[i], &is);
+		if (!fields_diff(mirror_fields, &was, &is))
+			continue;
+		pf->mirror_due[i] = (struct hw_due){ 0 };
+		pf->mirror_since[i] = 0;
+	}
+}
+
 /* The new wishes are in place and saved, or the old ones are. */
 static int wishes_put(struct hw *hw, struct hw_pf *pf, struct hw_wish **next, struct err *e)
 {
@@ -21,6 +36,7 @@ static int wishes_put(struct hw *hw, struct hw_pf *pf, struct hw_wish **next, st
 	pf->adding = false;
 	rc = hw_state_save(hw, e);
 	if (!rc) {
+		mirrors_settle(pf, old);
 		*next = old;
 		return 0;
 	}

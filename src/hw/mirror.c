@@ -112,8 +112,6 @@ int hw_mirror_add(void *ctx, const struct mirror_config *want, struct err *e)
 	rc = rc ?: hw_change(hw, pf, &plan, &next, NULL, e);
 	if (rc)
 		err_prefix(e, "mirror %s", want->name);
-	else
-		pf->mirror_due[slot] = (struct hw_due){ 0 };
 	hw_plan_fini(&plan);
 	return rc;
 }
@@ -137,10 +135,6 @@ static int change(struct hw *hw, struct hw_pf *pf, unsigned int slot,
 		rc = put(hw, pf, link, next, &want->mirrors[slot], macs, &plan, want, e)
 			     ?: judge_twice(want, &want->mirrors[slot], e);
 	rc = rc ?: hw_change(hw, pf, &plan, &want, NULL, e);
-	if (!rc) {
-		pf->mirror_due[slot] = (struct hw_due){ 0 };
-		pf->mirror_since[slot] = 0;
-	}
 	hw_plan_fini(&plan);
 	return rc;
 }

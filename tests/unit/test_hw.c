@@ -1044,6 +1044,20 @@ static void a_mirror_follows_the_address_that_its_vf_takes(void **arg)
 	hw_close(hw);
 }
 
+static void what_was_seen_of_a_mirror_goes_with_it(void **arg)
+{
+	struct hw *hw = begin_mirrors();
+
+	assert_int_equal(mirror(hw, "a", 3, 1), 0);
+	k->vfs[3].mac.b[5] = 77; /* its guest's */
+	tick(hw, 3);
+	hw->pfs[0]->mirror_due[0].owed = 1;
+	assert_true(hw->pfs[0]->mirror_since[0]);
+	assert_int_equal(hw_vf_release(hw, "eth1", 3, NULL), 0);
+	assert_false(hw->pfs[0]->mirror_since[0] || hw->pfs[0]->mirror_due[0].owed);
+	hw_close(hw);
+}
+
 static void what_the_agent_asks_for_of_a_mirrors_end_is_kept_for_afterwards(void **arg)
 {
 	struct hw *hw = begin_mirrors();
@@ -1329,6 +1343,7 @@ int main(void)
 		cmocka_unit_test(a_daemon_that_is_ended_anywhere_has_made_or_ended_a_mirror_or_not),
 		cmocka_unit_test(mirrors_of_vfs_that_go_go_and_those_of_others_hold),
 		cmocka_unit_test(a_mirror_follows_the_address_that_its_vf_takes),
+		cmocka_unit_test(what_was_seen_of_a_mirror_goes_with_it),
 		cmocka_unit_test(what_the_agent_asks_for_of_a_mirrors_end_is_kept_for_afterwards),
 		cmocka_unit_test(an_undo_of_a_nic_that_is_gone_ends_nothing),
 		cmocka_unit_test(a_service_port_is_there_or_not_wherever_the_daemon_is_ended),
