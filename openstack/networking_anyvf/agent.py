@@ -151,7 +151,8 @@ class Agent:
                 look.over[device_name(port)] = place
         for device, place in look.over.items():
             self._release(turn, device, place)
-        for device in set(self.known) - set(look.devices):
+        wired = {device for device, place in look.devices.items() if place.kind != 'socket'}
+        for device in set(self.known) - wired:  # also whose VF somebody else has taken
             self._forget(turn, device)
         for of in self.refused, self.strange:
             for device in set(of) - set(look.devices):
@@ -256,8 +257,9 @@ class Agent:
         if not (turn.ups or turn.downs):
             return
         self.changed.set()
+        down = [d for d in dict.fromkeys(turn.downs) if d not in turn.ups]  # it hears of downs last
         ups, downs = ([list(d) if isinstance(d, tuple) else d for d in of]
-                      for of in (turn.ups, dict.fromkeys(turn.downs)))
+                      for of in (turn.ups, down))
         self.plugin.update_device_list(self.context, ups, downs, self.id, cfg.CONF.host)
 
     def resync(self):

@@ -163,6 +163,8 @@ class Host:
         words = translate.words_of(details, subports)
         pf, n = (place.pf, place.vf) if place.kind == 'vf' else self.lease(look, details)
         vf = look.vf(pf, n)
+        if place.kind == 'socket':  # what was in it by us went with the lease, whoever ended that
+            self.words.pop(details['port_id'], None)
         try:
             self._write(pf, n, words)
             if vf['attach']['kind'] == 'none':

@@ -72,6 +72,15 @@ class TestWiring(base.AgentTest):
         self.agent.once()
         self.assertTrue(self.config(ident)['trust'])
 
+    def test_a_vf_that_people_released_under_its_guest_is_wired_anew(self):
+        ident = self.boot(1)
+        self.switch.vf_release('p2p1', 0)
+        self.agent.once()
+        self.assertEqual(('p2p1', 0), self.of(ident))
+        self.assertEqual(('fa:16:3e:00:00:01', 131), (self.config(ident)['mac'], self.config(ident)['vlan']))
+        self.assertEqual('vhost', self.vf(0)['attach']['kind'])
+        self.assertEqual((['tap' + ident[:11]], []), self.plugin.updates[-1])
+
     def test_a_port_deleted_behind_novas_back_frees_its_vf_under_the_guest(self):
         ident = self.boot(1)
         del self.plugin.ports[ident]
