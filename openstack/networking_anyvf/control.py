@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Client of the control sockets of anyvf-swd and anyvf-hwd: JSON-RPC 2.0 lines, one connection a call."""
+import errno
 import json
 import socket
 
 DAEMONS = ('swd.sock', 'hwd.sock')
 TIMEOUT_S = 20
-NO_METHOD = -32601  # JSON-RPC 2.0, section 5.1: a daemon older than this package
 
 
 class ControlError(Exception):
@@ -78,6 +78,14 @@ class Control:
     def services(self):
         """Service ports of all software PFs."""
         return self.ask('swd.sock', 'svc.list')
+
+    def remove_service(self, pf, name):
+        """Remove a service port. That it is not there is no error: somebody was faster."""
+        try:
+            self.call('svc.del', pf, name=name)
+        except ControlError as e:
+            if e.code != -errno.ENOENT:
+                raise
 
     def mirrors(self):
         """Mirrors of all software PFs."""

@@ -4,7 +4,6 @@
 Which VF serves which port is kept by the switch (the VF's word port_id), so nothing is to be
 remembered here over a restart.
 """
-import errno
 import os
 import re
 import time
@@ -196,21 +195,13 @@ class Host:
     def release(self, place: Place, look: typing.Optional[Look] = None):
         """A VF back to its defaults; a service port is removed. Of a NIC's VF libvirt takes care."""
         if place.kind == 'service':
-            self._remove_service(place)
+            self.ctl.remove_service(place.pf, place.name)
+            LOG.info('service port %s removed', place.name)
         elif place.kind == 'vf':
             self._free(place.pf, place.vf)
             if look:
                 vf = look.vf(place.pf, place.vf)
                 vf['attach']['kind'], vf['config']['port_id'] = 'none', ''
-
-    def _remove_service(self, place):
-        """Its agent may have been faster."""
-        try:
-            self.ctl.call('svc.del', place.pf, name=place.name)
-        except control.ControlError as e:
-            if e.code != -errno.ENOENT:
-                raise
-        LOG.info('service port %s removed', place.name)
 
     def _free(self, pf, n):
         self.words = {port: said for port, said in self.words.items() if said[:2] != (pf, n)}

@@ -57,7 +57,7 @@ class AnyvfInterfaceDriver(interface.LinuxInterfaceDriver):
         """Remove the service port; one that is not there is none."""
         for svc in self.ctl.services():
             if svc['name'] == device_name:
-                self.ctl.call('svc.del', svc['pf'], name=device_name)
+                self.ctl.remove_service(svc['pf'], device_name)
 
     def set_mtu(self, device_name, mtu, namespace=None, prefix=None):
         """Of the tap; the switch takes it from there."""

@@ -161,6 +161,13 @@ class TestInterface(base.AgentTest):
         self.driver.unplug('qg-' + ident[:11])
         self.assertEqual([], self.switch.svcs)
 
+    def test_a_port_that_the_hosts_agent_removes_meanwhile_is_none(self):
+        with mock.patch.object(self.ctl, 'services', lambda: [{'pf': 'p2p1', 'name': 'tap1'}]):
+            self.driver.unplug('tap1')
+            self.switch.refuse['svc.del'] = 'no'
+            with self.assertRaises(control.ControlError):
+                self.driver.unplug('tap1')
+
     def test_a_port_that_is_not_bound_here_is_refused(self):
         with self.assertRaisesRegex(translate.Refused, 'not bound to a software PF'):
             self.driver.plug_new('net', base.port_id(1), 'tap1', 'fa:16:3e:00:00:01')
