@@ -74,8 +74,9 @@ static struct liveness *heard_of(const struct call *c)
 unsigned int agent_heartbeat_s(const struct call *c)
 {
 	int s = atoi(conf_get(c->opts->conf, "api", "heartbeat_s"));
+	unsigned int hosts = heard_of(c)->hosts;
 
-	return s > 0 ? (unsigned int)s : MAX(BEAT_S, heard_of(c)->hosts / BEATS_MAX);
+	return s > 0 ? (unsigned int)s : MAX(BEAT_S, (hosts + BEATS_MAX - 1) / BEATS_MAX);
 }
 
 /* How long a live host may be silent. It may not have heard yet that it is to be heard oftener. */
