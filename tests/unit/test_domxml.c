@@ -106,13 +106,13 @@ static void domxml_build_port_writes_what_nova_writes_for_a_nic(void **state)
 		struct domxml_port port;
 		const char *xml;
 	} rows[] = {
-		{ { .id = PORT_ID, .way = DOMXML_HOSTDEV, .pci_slot = "0000:3b:1f.7" },
+		{ { .id = PORT_ID, .way = PORT_BY_HOSTDEV, .pci_slot = "0000:3b:1f.7" },
 		  "    <hostdev mode='subsystem' type='pci' managed='no'>\n"
 		  "      <driver name='vfio'/>\n      <source>\n"
 		  "        <address domain='0x0000' bus='0x3b' slot='0x1f' function='0x7'/>\n"
 		  "      </source>\n      <alias name='ua-" PORT_ID "'/>\n    </hostdev>\n" },
 		{ { .id = PORT_ID,
-		    .way = DOMXML_HOSTDEV,
+		    .way = PORT_BY_HOSTDEV,
 		    .pci_slot = "0001:00:00.0",
 		    .managed = true },
 		  "    <hostdev mode='subsystem' type='pci' managed='yes'>\n"
@@ -120,7 +120,7 @@ static void domxml_build_port_writes_what_nova_writes_for_a_nic(void **state)
 		  "        <address domain='0x0001' bus='0x00' slot='0x00' function='0x0'/>\n"
 		  "      </source>\n      <alias name='ua-" PORT_ID "'/>\n    </hostdev>\n" },
 		{ { .id = PORT_ID,
-		    .way = DOMXML_MACVTAP,
+		    .way = PORT_BY_MACVTAP,
 		    .netdev = "eth1'v3",
 		    .mac = { { 0x02, 0, 0, 0, 0, 1 } } },
 		  "    <interface type='direct'>\n      <mac address='02:00:00:00:00:01'/>\n"
@@ -140,7 +140,7 @@ static void domxml_build_port_writes_what_nova_writes_for_a_nic(void **state)
 static void domxml_build_overrides_no_nic_of_hardware(void **state)
 {
 	struct domxml_port nic = {
-		.id = PORT_ID, .mtu = 9000, .way = DOMXML_HOSTDEV, .pci_slot = "0000:01:10.0"
+		.id = PORT_ID, .mtu = 9000, .way = PORT_BY_HOSTDEV, .pci_slot = "0000:01:10.0"
 	};
 	struct domxml d = example();
 	auto_free char *xml = NULL;

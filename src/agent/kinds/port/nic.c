@@ -81,7 +81,7 @@ void nic_observe_whole(const struct agent *a, struct port *p, const struct pfs_p
 
 /**
  * nic_claim() - Is a PF's own function to be had?
- * @want:   port's document
+ * @pf:     its name
  * @spoilt: as it was seen
  * @e:      says what is in the way
  *

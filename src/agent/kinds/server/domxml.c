@@ -131,13 +131,13 @@ static void put_vhost(FILE *f, const struct domxml_port *p)
 static void put_port(FILE *f, const struct domxml_port *p)
 {
 	switch (p->way) {
-	case DOMXML_VHOST:
+	case PORT_BY_VHOST:
 		put_vhost(f, p);
 		break;
-	case DOMXML_HOSTDEV:
+	case PORT_BY_HOSTDEV:
 		put_hostdev(f, p);
 		break;
-	case DOMXML_MACVTAP:
+	case PORT_BY_MACVTAP:
 		put_macvtap(f, p);
 		break;
 	}
@@ -196,7 +196,7 @@ static void put_overrides(FILE *f, const struct domxml *d)
 	for (unsigned int i = 0; i < d->n_ports; i++) {
 		const struct domxml_port *p = &d->ports[i];
 
-		if (p->way != DOMXML_VHOST || (!d->no_msix && p->mtu == 1500))
+		if (p->way != PORT_BY_VHOST || (!d->no_msix && p->mtu == 1500))
 			continue;
 		if (!opened)
 			fputs("  <qemu:override>\n", f);

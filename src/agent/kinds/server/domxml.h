@@ -3,20 +3,15 @@
 #ifndef ANYVF_AGENT_KINDS_SERVER_DOMXML_H
 #define ANYVF_AGENT_KINDS_SERVER_DOMXML_H
 
+#include "agent/core/have.h"
 #include "agent/core/want.h"
-
-enum domxml_way {
-	DOMXML_VHOST,	/* of a software PF */
-	DOMXML_HOSTDEV, /* a function of a NIC, by VFIO */
-	DOMXML_MACVTAP, /* made by libvirt on the netdev of a NIC's VF */
-};
 
 struct domxml_port {
 	const char *id; /* port id */
 	struct mac mac;
 	unsigned int mtu;   /* told to the guest when it is not 1500 */
 	const char *socket; /* the switch listens there, QEMU comes again after a restart of it */
-	enum domxml_way way;
+	enum port_way way;
 	const char *pci_slot; /* hostdev: 0000:05:10.2 */
 	bool managed;	      /* hostdev: libvirt binds it to vfio-pci */
 	const char *netdev;   /* macvtap */

@@ -277,7 +277,7 @@ int nics_plug(struct virt *v, const char *server, const struct domxml_port *port
 {
 	int rc;
 
-	if (port->way != DOMXML_VHOST)
+	if (port->way != PORT_BY_VHOST)
 		return plug_nic(v, server, port, e);
 	rc = add_backend(v, server, port, e);
 	rc = rc ?: add_device(v, server, port, no_msix, e);

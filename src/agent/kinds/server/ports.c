@@ -70,9 +70,6 @@ const struct port_facts *server_port_refused(struct agent *a, const struct want_
 struct domxml_port server_nic(const struct server_job *j, unsigned int i,
 			      char socket[VF_PATH_LEN + 1])
 {
-	static const enum domxml_way ways[] = { [PORT_BY_VHOST] = DOMXML_VHOST,
-						[PORT_BY_HOSTDEV] = DOMXML_HOSTDEV,
-						[PORT_BY_MACVTAP] = DOMXML_MACVTAP };
 	const struct want_port *p = &j->ports[i];
 	const struct port_plug *plug = &j->plugs[i];
 
@@ -81,7 +78,7 @@ struct domxml_port server_nic(const struct server_job *j, unsigned int i,
 				     .mac = p->config.mac,
 				     .mtu = p->config.mtu ? p->config.mtu : 1500,
 				     .socket = socket,
-				     .way = ways[plug->way],
+				     .way = plug->way,
 				     .pci_slot = plug->pci_slot,
 				     .managed = plug->managed,
 				     .netdev = plug->netdev };
