@@ -386,6 +386,14 @@ int noun_show_vf(struct cli *cli)
 	return (cli->json ? cli_print_json(cli, list) : done()) ?: rc;
 }
 
+/* Of a PF there may be nothing to show, of a name not. */
+static int nothing(struct cli *cli, const char *key, const char *value, struct err *e)
+{
+	if (!strcmp(key, "pf"))
+		return cli_call_pf(cli, value, "pf.get", json_object(), NULL, e);
+	return err_set(e, -ENOENT, "there is nothing with the %s %s", key, value);
+}
+
 /* Prints the elements of @list whose member @key is @value, or all. */
 static int show_list(struct cli *cli, const char *method, const char *key,
 		     void (*print)(const json_t *item))
@@ -407,10 +415,8 @@ static int show_list(struct cli *cli, const char *method, const char *key,
 		if (!cli->json)
 			print(item);
 	}
-	if (value && !json_array_size(chosen)) {
-		err_set(&e, -ENOENT, "there is nothing with the %s %s", key, value);
+	if (value && !json_array_size(chosen) && nothing(cli, key, value, &e))
 		return cli_error(&e);
-	}
 	return cli->json ? cli_print_json(cli, chosen) : done();
 }
 

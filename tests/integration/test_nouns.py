@@ -141,6 +141,8 @@ def test_mirror_and_service_port_come_and_go(fake):
     assert ok(fake, 'svc show') == 'p2p1: dhcp0: mac 02:00:00:00:00:0a, vlan 5, mtu 1400, netns blue\n'
     ok(fake, 'svc del p2p1 dhcp0')
     assert json.loads(ok(fake, '-j svc show')) == []
+    assert json.loads(ok(fake, '-j svc show p2p1')) == [] and ok(fake, 'svc show p2p1') == ''
+    assert fake.run('svc', 'show', 'p9')[0] == 1
 
 
 def test_refusals_name_the_word(fake):
