@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/file.h"
 
@@ -75,35 +76,69 @@ static bool is_ours(const char *name)
 	return decision_id_is(id) && (!name[DECISION_ID_LEN] || name[DECISION_ID_LEN] == '.');
 }
 
+/* What there is: how many, and of the times at which they were made the first and the last. */
+struct heap {
+	unsigned int n;
+	char oldest[NAME_MAX + 1];
+	struct timespec first, last;
+};
+
+static bool before(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
+static void heap_read(DIR *d, struct heap *h)
+{
+	const struct dirent *ent;
+
+	*h = (struct heap){ 0 };
+	while (d && (ent = readdir(d))) {
+		struct stat st;
+
+		if (!is_ours(ent->d_name) || fstatat(dirfd(d), ent->d_name, &st, 0))
+			continue;
+		if (!h->n || before(&st.st_mtim, &h->first)) {
+			snprintf(h->oldest, sizeof(h->oldest), "%s", ent->d_name);
+			h->first = st.st_mtim;
+		}
+		if (!h->n++ || before(&h->last, &st.st_mtim))
+			h->last = st.st_mtim;
+	}
+}
+
 /* Makes room: of more than are kept those that were made first go. */
 static void sweep(const char *dir)
 {
-	char oldest[NAME_MAX + 1];
-	unsigned int n;
+	struct heap h;
 
 	do {
-		struct timespec first = { 0 };
-		const struct dirent *ent;
 		DIR *d = opendir(dir);
 
-		n = 0;
-		while (d && (ent = readdir(d))) {
-			struct stat st;
-
-			if (!is_ours(ent->d_name) || fstatat(dirfd(d), ent->d_name, &st, 0))
-				continue;
-			if (!n++ || st.st_mtim.tv_sec < first.tv_sec ||
-			    (st.st_mtim.tv_sec == first.tv_sec &&
-			     st.st_mtim.tv_nsec < first.tv_nsec)) {
-				snprintf(oldest, sizeof(oldest), "%s", ent->d_name);
-				first = st.st_mtim;
-			}
-		}
-		if (n > DECISIONS_KEPT && unlinkat(dirfd(d), oldest, 0))
-			n = 0;
+		heap_read(d, &h);
+		if (h.n > DECISIONS_KEPT && unlinkat(dirfd(d), h.oldest, 0))
+			h.n = 0;
 		if (d)
 			closedir(d);
-	} while (n > DECISIONS_KEPT + 1);
+	} while (h.n > DECISIONS_KEPT + 1);
+}
+
+/* Of a clock that was set back, as at a boot before the network, the newest is none the less. */
+static void stamp(int fd, const char *dir)
+{
+	struct timespec now[2];
+	struct heap h;
+	DIR *d = opendir(dir);
+
+	heap_read(d, &h);
+	if (d)
+		closedir(d);
+	clock_gettime(CLOCK_REALTIME, &now[1]);
+	if (before(&h.last, &now[1]))
+		return;
+	h.last.tv_sec++;
+	now[0] = now[1] = h.last;
+	futimens(fd, now);
 }
 
 static void candidate_name(const char *path, enum decision which, char out[PATH_MAX])
@@ -146,7 +181,7 @@ static int file_sync(const char *path)
 }
 
 /* A file with all its bytes that may become the decision. */
-static int candidate(const char *path, enum decision which, struct err *e)
+static int candidate(const char *dir, const char *path, enum decision which, struct err *e)
 {
 	char name[PATH_MAX], own[PATH_MAX];
 	auto_close int fd = -1;
@@ -163,6 +198,7 @@ static int candidate(const char *path, enum decision which, struct err *e)
 		return err_errno(e, "%s", own);
 	if (fchmod(fd, 0644) || dprintf(fd, "%s", words[which]) < 0)
 		rc = -errno;
+	stamp(fd, dir);
 	if (!rc && rename(own, name))
 		rc = -errno;
 	if (rc)
@@ -175,7 +211,7 @@ static int decide(const char *dir, const char *path, enum decision want, struct 
 {
 	enum decision other = want == DECISION_KEEP ? DECISION_BACK : DECISION_KEEP;
 	char name[PATH_MAX];
-	int rc = candidate(path, want, e);
+	int rc = candidate(dir, path, want, e);
 
 	candidate_name(path, want, name);
 	if (!rc && (rc = file_sync(name)))
@@ -194,9 +230,9 @@ static int decide(const char *dir, const char *path, enum decision want, struct 
 	return 0;
 }
 
-static int ready(const char *path, struct err *e)
+static int ready(const char *dir, const char *path, struct err *e)
 {
-	return candidate(path, DECISION_KEEP, e) ?: candidate(path, DECISION_BACK, e);
+	return candidate(dir, path, DECISION_KEEP, e) ?: candidate(dir, path, DECISION_BACK, e);
 }
 
 /**
@@ -226,7 +262,7 @@ int decision_take(const char *dir, const char *id, enum decision want, enum deci
 	rc = dir_make(dir, e);
 	if (!rc && want == DECISION_READY) {
 		sweep(dir);
-		return ready(path, e);
+		return ready(dir, path, e);
 	}
 	rc = rc ?: decide(dir, path, want, e) ?: look(path, is, e);
 	if (!rc)

@@ -4,6 +4,7 @@
 
 #include <sys/syscall.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -234,6 +235,33 @@ static void one_of_many_decides(void **state)
 		assert_int_equal(is, keep ? DECISION_KEEP : DECISION_BACK);
 	}
 	assert_int_equal(decision_take(path, "../../../etc/x", DECISION_KEEP, &is, NULL), -EINVAL);
+}
+
+/* A clock that was set back, as of a machine without a battery, makes no decision an old one. */
+static void a_clock_set_back_forgets_no_decision(void **state)
+{
+	const struct timespec far[2] = { { .tv_sec = 4000000000 }, { .tv_sec = 4000000000 } };
+	enum decision is;
+	char at[96];
+
+	snprintf(at, sizeof(at), "%s/clock", dir);
+	for (unsigned int i = 0; i < 90; i++) {
+		char id[DECISION_ID_LEN + 1], before[DECISION_ID_LEN + 1], path[128];
+
+		snprintf(before, sizeof(before), "%012x", i - 1);
+		snprintf(id, sizeof(id), "%012x", i);
+		assert_int_equal(decision_take(at, id, DECISION_READY, &is, NULL), 0);
+		assert_int_equal(decision_take(at, id, DECISION_KEEP, &is, NULL), 0);
+		if (i < 70) { /* made in time to come */
+			snprintf(path, sizeof(path), "%s/%s", at, id);
+			assert_int_equal(utimensat(AT_FDCWD, path, far, 0), 0);
+			continue;
+		}
+		assert_int_equal(decision_take(at, id, DECISION_NONE, &is, NULL), 0);
+		assert_int_equal(is, DECISION_KEEP);
+		assert_int_equal(decision_take(at, before, DECISION_NONE, &is, NULL), 0);
+		assert_int_equal(is, DECISION_KEEP);
+	}
 }
 
 static void file_lock_names_the_holder(void **state)
@@ -606,8 +634,8 @@ static void conf_says_where_the_api_is(void **state)
 		file_replace(path, rows[i].conf, strlen(rows[i].conf), 0600, NULL);
 		assert_int_equal(conf_open(path, &c, NULL), 0);
 		for (unsigned int n = 0; conf_api_url(c, n, url, sizeof(url)); n++)
-			snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s",
-				 n ? " " : "", url);
+			snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", n ? " " : "",
+				 url);
 		assert_string_equal(all, rows[i].url);
 		assert_string_equal(url, "");
 	}
@@ -682,6 +710,7 @@ int main(void)
 		cmocka_unit_test(file_replace_is_durable_when_it_returns),
 		cmocka_unit_test(what_a_killed_writer_left_is_swept),
 		cmocka_unit_test(one_of_many_decides),
+		cmocka_unit_test(a_clock_set_back_forgets_no_decision),
 		cmocka_unit_test(file_lock_names_the_holder),
 		cmocka_unit_test(file_lock_waits_for_a_dead_holders_child),
 		cmocka_unit_test(loop_runs_timers_posts_signals_and_fds),
