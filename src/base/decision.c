@@ -257,8 +257,10 @@ int decision_take(const char *dir, const char *id, enum decision want, enum deci
 	if (snprintf(path, sizeof(path), "%s/%s", dir, id) >= (int)sizeof(path))
 		return err_set(e, -ENAMETOOLONG, "%s: name too long", dir);
 	rc = look(path, is, e);
-	if (rc || *is || want == DECISION_NONE)
+	if (rc || want == DECISION_NONE)
 		return rc;
+	if (*is) /* who made it so may not have come to say so to the disk */
+		return (rc = dir_sync(dir)) ? err_set(e, rc, "%s: %s", dir, strerror(-rc)) : 0;
 	rc = dir_make(dir, e);
 	if (!rc && want == DECISION_READY) {
 		sweep(dir);
