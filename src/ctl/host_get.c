@@ -78,7 +78,7 @@ static int svcs_get(const struct pf_ops *ops, void *ctx, json_t *pfs, struct err
 	for (unsigned int i = 0; !ops->svc_get(ctx, i, &s); i++) {
 		json_t *pf = json_object_get(pfs, s.pf), *all = json_object_get(pf, "services");
 
-		if (svc_is_agents(&s))
+		if (svc_is_agents(&s) || !pf) /* of a PF that is left out */
 			continue;
 		if (!all && json_object_set_new(pf, "services", all = json_object()))
 			return no_memory(e);
