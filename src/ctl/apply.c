@@ -489,48 +489,31 @@ bool apply_is_due(const struct pf_ops *ops, void *ctx, uint32_t *wait_ms)
 }
 
 /**
- * apply_settle() - Its time has come: take back what waits, unless somebody has kept it
+ * apply_settle() - Look after what waits: do as was decided, or decide what is due
  * @ops: verbs
  * @ctx: theirs
  * @e:   error text; then it waits on
+ *
+ * Somebody may have decided in another daemon, and died before this one heard of it. What was not
+ * done to its end, whose time has come, or what began in another boot is taken back.
  *
  * Return: 0, or as apply_end(). Context: control.
  */
 int apply_settle(const struct pf_ops *ops, void *ctx, struct err *e)
 {
 	const json_t *pending = pending_of(ops, ctx);
+	enum decision is = DECISION_NONE;
 	char id[DECISION_ID_LEN + 1];
 	struct err why = { 0 };
 	bool kept;
 	int rc;
 
-	snprintf(id, sizeof(id), "%s", id_of(pending));
-	rc = pending ? end(ops, ctx, id, false, &kept, &why, e) : 0;
-	return !rc && *why.msg ? err_set(e, -EIO, "%s", why.msg) : rc;
-}
-
-/**
- * apply_start() - Of a daemon that starts: do as was decided meanwhile
- * @ops: verbs
- * @ctx: theirs
- *
- * What was not done to its end, or began in another boot, is taken back.
- *
- * Context: control.
- */
-void apply_start(const struct pf_ops *ops, void *ctx)
-{
-	const json_t *pending = pending_of(ops, ctx);
-	enum decision is = DECISION_NONE;
-	struct err e = { 0 };
-	int rc;
-
 	if (!pending)
-		return;
-	rc = ops->batch->decide(ctx, id_of(pending), DECISION_NONE, &is, &e);
-	if (!rc && (is || json_object_get(pending, "doing") || !left_ms(pending)))
-		rc = apply_settle(ops, ctx, &e);
-	if (rc)
-		log_err("a change that waits cannot be decided", "id=%s error=\"%s\"",
-			id_of(pending_of(ops, ctx)), e.msg);
+		return 0;
+	snprintf(id, sizeof(id), "%s", id_of(pending));
+	rc = ops->batch->decide(ctx, id, DECISION_NONE, &is, e);
+	if (rc || !(is || json_object_get(pending, "doing") || !left_ms(pending)))
+		return rc;
+	rc = end(ops, ctx, id, false, &kept, &why, e);
+	return !rc && *why.msg ? err_set(e, -EIO, "%s", why.msg) : rc;
 }

@@ -40,6 +40,5 @@ int apply_end(const struct pf_ops *ops, void *ctx, const char *id, bool keep, js
 int apply_may_change(const struct pf_ops *ops, void *ctx, struct err *e);
 bool apply_is_due(const struct pf_ops *ops, void *ctx, uint32_t *wait_ms);
 int apply_settle(const struct pf_ops *ops, void *ctx, struct err *e);
-void apply_start(const struct pf_ops *ops, void *ctx);
 
 #endif

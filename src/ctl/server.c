@@ -44,7 +44,7 @@ struct ctl_server {
 	bool armed, unsettled;	   /* it is set; it was tried in vain, and said */
 };
 
-#define AGAIN_MS 1000 /* between two looks at an apply that waits */
+#define AGAIN_MS 1000 /* between two looks at an apply that waits, which others decide as well */
 
 /* After what may have made something wait, or not wait any more. */
 static void settle_arm(struct ctl_server *srv)
@@ -63,22 +63,14 @@ static void on_settle(void *arg)
 {
 	struct ctl_server *srv = arg;
 	struct err e = { 0 };
-	uint32_t wait_ms;
+	int rc = apply_settle(srv->ops, srv->ctx, &e);
 
-	srv->armed = false;
-	/* The clock of timers stands while the machine sleeps, and may be early. */
-	if (apply_is_due(srv->ops, srv->ctx, &wait_ms) && wait_ms > 1) {
-		settle_arm(srv);
-		return;
-	}
-	if (!apply_settle(srv->ops, srv->ctx, &e)) {
-		srv->unsettled = false;
-		return;
-	}
-	if (!srv->unsettled)
+	if (rc && !srv->unsettled)
 		log_err("a change that waits cannot be decided", "error=\"%s\"", e.msg);
-	srv->unsettled = srv->armed = true;
-	loop_timer_set(srv->settle, AGAIN_MS, 0);
+	srv->unsettled = srv->armed = rc;
+	if (rc)
+		loop_timer_set(srv->settle, AGAIN_MS, 0);
+	settle_arm(srv);
 }
 
 static void give_back(struct conn *c)
@@ -261,8 +253,7 @@ int ctl_serve_on(struct loop *loop, int fd, const struct pf_ops *ops, void *ctx,
 	srv->settle = loop_timer_add(loop, UINT32_MAX, 0, on_settle, srv);
 	if (!srv->settle)
 		return err_set(e, -ENOMEM, "out of memory");
-	apply_start(ops, ctx);
-	settle_arm(srv);
+	on_settle(srv);
 	srv->src = loop_fd_add(loop, fd, EPOLLIN, on_accept, srv);
 	if (!srv->src)
 		return err_set(e, -ENOMEM, "out of memory");

@@ -236,6 +236,18 @@ def test_what_somebody_else_decided_a_daemon_does_at_its_start(host):
         host.call('pf.set', pf=PF, vfs=[{'vf': 1, 'set': {'vlan': 9}}])
 
 
+def test_what_somebody_else_decided_a_daemon_does_while_it_runs(host):
+    """Who confirmed it died after the first daemon, which is another one: this one does not wait for its time, a day."""
+    before, doc = export(host), other(host)
+    for number, word, kept in ((1, 'back', False), (2, 'keep', True)):
+        begin(host, doc, number, seconds=86400, parts=2)
+        after = export(host)
+        (host.dir / 'apply' / f'{number:012x}').write_text(f'{word}\n')
+        wait_for(lambda: settled([host]), 30, 'what was decided')
+        assert export(host) == (after if kept else before)
+        assert host.call('apply.end', id=f'{number:012x}', keep=not kept) == {'kept': kept}
+
+
 def test_another_boot_is_a_no(host):
     before = export(host)
     begin(host, other(host), 1, seconds=86400)
