@@ -453,23 +453,47 @@ static void said_fini(json_t *said[HOSTFILE_DAEMONS])
 		json_decref(said[i]);
 }
 
+static json_int_t parts_made(const json_t *said)
+{
+	return json_integer_value(json_object_get(said, "parts"));
+}
+
+/*
+ * Of what each daemon kept last, the later. One that had parts in both is the last of both until
+ * there is a later one in either: no clock has to say so.
+ */
+static unsigned int later(json_t *last[HOSTFILE_DAEMONS])
+{
+	json_int_t at[HOSTFILE_DAEMONS];
+
+	for (unsigned int i = 0; i < HOSTFILE_DAEMONS; i++)
+		at[i] = last[i] ? json_integer_value(json_object_get(last[i], "at")) : -1;
+	if (last[0] && last[1] && (parts_made(last[0]) > 1 || parts_made(last[1]) > 1))
+		return parts_made(last[0]) > 1;
+	return at[1] > at[0];
+}
+
 /* Back to what was before the last that was kept: a change as any other. */
 static int revert_last(struct cli *cli, struct err *e)
 {
 	struct apply a = { .cli = cli };
 	json_t *said[HOSTFILE_DAEMONS];
-	json_int_t at[HOSTFILE_DAEMONS];
+	struct err away = { 0 };
+	const json_t *which;
 	const char *last;
 	int rc = 0;
 
-	if (!told(cli, "last", said, e))
-		return *e->msg ? -ECONNREFUSED
-			       : err_set(e, -ENOENT,
-					 "nothing was applied that could be taken back");
-	for (unsigned int i = 0; i < HOSTFILE_DAEMONS; i++)
-		at[i] = said[i] ? json_integer_value(json_object_get(said[i], "at")) : -1;
-	last = id_of(said[at[1] > at[0]]);
+	if (!told(cli, "last", said, &away))
+		return *away.msg ? err_set(e, -ECONNREFUSED, "%s", away.msg)
+				 : err_set(e, -ENOENT,
+					   "nothing was applied that could be taken back");
+	which = said[later(said)];
+	last = id_of(which);
 	parts_of(said, last, a.has_part);
+	if (n_parts(a.has_part) < parts_made(which)) /* half of it would be left */
+		rc = err_set(e, -EAGAIN,
+			     "%s is not the last of every daemon that made a part of it%s%s", last,
+			     *away.msg ? ": " : "", away.msg);
 	id_new(a.id);
 	for (unsigned int i = HOSTFILE_DAEMONS; !rc && i-- > 0;)
 		if (a.has_part[i])

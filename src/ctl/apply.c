@@ -91,7 +91,7 @@ int apply_may_change(const struct pf_ops *ops, void *ctx, struct err *e)
  * apply_get() - What waits in a daemon, and what was applied last
  * @ops: verbs
  * @ctx: theirs
- * @out: gets {"pending"?: {"id", "seconds", "parts"}, "last"?: {"id", "at"}}
+ * @out: gets {"pending"?: {"id", "seconds", "parts"}, "last"?: {"id", "at", "parts"}}
  * @e:   error text
  *
  * Return: 0 or -ENOMEM. Context: control.
@@ -107,8 +107,9 @@ int apply_get(const struct pf_ops *ops, void *ctx, json_t **out, struct err *e)
 				  (json_int_t)(left_ms(pending) + 999) / 1000, "parts",
 				  json_object_get(pending, "parts"));
 	if (last)
-		was = json_pack("{s:s, s:O?}", "id", id_of(last), "at",
-				json_object_get(last, "at"));
+		was = json_pack("{s:s, s:O?, s:O?}", "id", id_of(last), "at",
+				json_object_get(last, "at"), "parts",
+				json_object_get(last, "parts"));
 	*out = json_pack("{s:o*, s:o*}", "pending", waits, "last", was);
 	return *out ? 0 : no_memory(e);
 }
@@ -394,9 +395,7 @@ int apply_begin(const struct pf_ops *ops, void *ctx, const struct apply_ask *ask
 /* What was decided is so: it is kept, or gone back from. */
 static int obey(const struct pf_ops *ops, void *ctx, bool kept, struct err *e)
 {
-	static const char *const passing[] = {
-		"parts", "seconds", "boot", "begun_ms", "doing", NULL
-	};
+	static const char *const passing[] = { "seconds", "boot", "begun_ms", "doing", NULL };
 	auto_of(json_decref) json_t *pending = json_copy((json_t *)(uintptr_t)pending_of(ops, ctx));
 	char id[DECISION_ID_LEN + 1];
 	int rc;

@@ -6,7 +6,7 @@
  * What is kept in the state file:
  *
  *   {"pending": {"id", "at", "force", "parts", "seconds", "boot", "begun_ms", "doing": true, RECORD},
- *    "last": {"id", "at", "force", RECORD}, "back": ID}
+ *    "last": {"id", "at", "force", "parts", RECORD}, "back": ID}
  *
  * RECORD is what was there: {"before": {"pfs", "mirrors"}, "own": of the daemon, "adopted": [PF]}.
  * "doing" is there until all was done: a daemon that ends before goes back at its next start. "last"

@@ -248,6 +248,37 @@ def test_what_somebody_else_decided_a_daemon_does_while_it_runs(host):
         assert host.call('apply.end', id=f'{number:012x}', keep=not kept) == {'kept': kept}
 
 
+def test_the_last_is_taken_back_by_all_that_made_a_part_of_it_or_by_none(swd_maker):
+    """As anyvf-hwd a second switch. What the clock says of what came later, and who is away, makes no half of it."""
+    both = [swd_maker(), swd_maker()]
+    both[1].state = both[0].dir / 'other.json'
+    (both[0].dir / 'hwd.sock').symlink_to(both[1].sock)
+
+    def made(number, mtu, daemons):
+        for d in daemons:
+            begin(d, {'pfs': {'p1': {'numvfs': 2, 'mtu': mtu}}, 'mirrors': {}}, number, parts=len(daemons))
+        for d in daemons:
+            d.call('apply.end', id=f'{number:012x}', keep=True)
+
+    def mtus():
+        return [d.call('pf.get', pf='p1')['config']['mtu'] for d in both]
+
+    for d in both:
+        d.start().call('pf.add', name='p1', numvfs=2)
+    made(1, 2000, both)
+    made(2, 3000, both[1:])  # within the second that the first was made in, mostly
+    anyvf(both[0], 'revert')
+    assert mtus() == [2000, 2000]
+    made(3, 4000, both)
+    both[1].stop()
+    said = anyvf(both[0], 'revert', code=1).stderr
+    assert 'not the last of every daemon' in said and 'anyvf-hwd does not run' in said
+    both[1].start()
+    assert mtus() == [4000, 4000]
+    anyvf(both[0], 'revert')
+    assert mtus() == [2000, 2000]
+
+
 def test_another_boot_is_a_no(host):
     before = export(host)
     begin(host, other(host), 1, seconds=86400)
