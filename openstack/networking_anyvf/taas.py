@@ -5,6 +5,7 @@ neutron-taas' own extension asks which of its drivers a port is for by vnic_type
 Open vSwitch and SR-IOV with a vendor's sysfs. This one takes both types: `extensions = taas_anyvf`.
 """
 from neutron_lib.agent import l2_extension
+from neutron_lib.api.definitions import portbindings
 from neutron_taas.services.taas.agents.common import taas_agent
 from neutron_taas.services.taas.agents.extensions import taas as taas_extension
 from oslo_config import cfg
@@ -41,13 +42,23 @@ class AnyvfTaasDriver(taas_extension.TaasAgentDriver):
         """Its flows are deleted one by one."""
 
     def create_tap_flow(self, tap_flow_msg):
-        """Make the mirror. Raises what tells why not; neutron-server then has the flow as ERROR."""
+        """Make the mirror, now or when the guests are there. Raises what tells why not.
+
+        neutron-server has a flow as ERROR then, and does not tell it again: one whose guest is stopped,
+        as after a boot of the host, must not be.
+        """
         flow = tap_flow_msg['tap_flow']
+        for port in tap_flow_msg['port'], tap_flow_msg['tap_service_port']:
+            if port.get(portbindings.HOST_ID, cfg.CONF.host) != cfg.CONF.host:
+                raise translate.Refused(f'port {port["id"]} is not on this host')
         words = {'source': flow['source_port'], 'to': tap_flow_msg['tap_service_port']['id'],
                  'dir': flow['direction'].lower()}
         if flow.get('vlan_filter'):
             words['vlans'] = flow['vlan_filter']
-        self._mirror(flow['id'], words)
+        try:
+            self._mirror(flow['id'], words)
+        except translate.Refused as e:
+            LOG.info('tap flow %s waits: %s', flow['id'], e)
         self.flows[flow['id']] = words
 
     def delete_tap_flow(self, tap_flow_msg):
@@ -74,7 +85,7 @@ class AnyvfTaasDriver(taas_extension.TaasAgentDriver):
         source, to = self.host.find(words['source'], pfs), self.host.find(words['to'], pfs)
         if not source or not to:
             what = words['source'] if not source else words['to']
-            raise translate.Refused(f'port {what} has no VF on this host')
+            raise translate.Refused(f'port {what} has no VF')
         self._remove(ident)
         self.host.ctl.ask('swd.sock', 'mirror.add', name=PREFIX + ident, dir=words['dir'],
                           from_pf=source[0], from_vf=source[1], to_pf=to[0], to_vf=to[1],

@@ -232,9 +232,21 @@ class TestTaas(base.AgentTest):
         self.assertEqual('9,18-20', self.switch.mirrors['tap-f']['vlans'])
 
     def test_a_port_elsewhere_is_refused_by_name(self):
-        source = self.boot(1)
-        with self.assertRaisesRegex(translate.Refused, base.port_id(2) + ' has no VF on this host'):
-            self.taas.create_tap_flow(self.flow(source, base.port_id(2)))
+        message = self.flow(self.boot(1), base.port_id(2))
+        message['tap_service_port']['binding:host_id'] = 'ref2'
+        with self.assertRaisesRegex(translate.Refused, base.port_id(2) + ' is not on this host'):
+            self.taas.create_tap_flow(message)
+        self.boot(2)
+        self.assertEqual({}, self.switch.mirrors)
+
+    def test_a_flow_whose_guest_is_stopped_waits_for_it(self):
+        source, message = self.boot(1), self.flow(base.port_id(1), base.port_id(2))
+        message['port']['binding:host_id'] = message['tap_service_port']['binding:host_id'] = 'ref1'
+        self.taas.create_tap_flow(message)
+        self.assertEqual({}, self.switch.mirrors)
+        self.boot(2)
+        self.assertEqual(['tap-f'], list(self.switch.mirrors))
+        self.assertEqual(self.of(source)[1], self.switch.mirrors['tap-f']['from_vf'])
 
     def test_a_mirror_is_made_again_when_its_guest_is_back(self):
         source, to = self.boot(1), self.boot(2)
