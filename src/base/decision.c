@@ -153,14 +153,15 @@ static void candidate_name(const char *path, enum decision which, char out[PATH_
 static int dir_make(const char *dir, struct err *e)
 {
 	char up[PATH_MAX];
-	struct stat st;
+	struct stat is, above;
 
-	if (!stat(dir, &st))
-		return 0;
 	if (mkdir(dir, 0755) && errno != EEXIST)
 		return err_errno(e, "%s", dir);
 	snprintf(up, sizeof(up), "%.*s/..", PATH_MAX - 4, dir);
-	if (!stat(up, &st) && !chown(dir, (uid_t)-1, st.st_gid))
+	/* Also of one whose maker was killed before it was that. */
+	if (!stat(dir, &is) && !stat(up, &above) &&
+	    (is.st_gid != above.st_gid || (is.st_mode & 0775) != 0775) &&
+	    !chown(dir, (uid_t)-1, above.st_gid))
 		(void)!chmod(dir, 0775);
 	return 0;
 }

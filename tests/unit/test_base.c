@@ -203,9 +203,11 @@ static void one_of_many_decides(void **state)
 {
 	enum decision is, want;
 	char path[96];
+	struct stat st;
 	int status;
 
 	snprintf(path, sizeof(path), "%s/apply", dir);
+	assert_int_equal(mkdir(path, 0700), 0); /* by who was killed then */
 	for (unsigned int turn = 0; turn < 20; turn++) {
 		char id[DECISION_ID_LEN + 1];
 		pid_t pids[6];
@@ -234,6 +236,8 @@ static void one_of_many_decides(void **state)
 		assert_int_equal(decision_take(path, id, DECISION_BACK, &is, NULL), 0);
 		assert_int_equal(is, keep ? DECISION_KEEP : DECISION_BACK);
 	}
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0775);
 	assert_int_equal(decision_take(path, "../../../etc/x", DECISION_KEEP, &is, NULL), -EINVAL);
 }
 
