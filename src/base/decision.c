@@ -200,10 +200,10 @@ static int candidate(const char *dir, const char *path, enum decision which, str
 	if (fchmod(fd, 0644) || dprintf(fd, "%s", words[which]) < 0)
 		rc = -errno;
 	stamp(fd, dir);
-	if (!rc && rename(own, name))
+	/* What is there may be on the disk already, and about to be the decision. */
+	if (!rc && renameat2(AT_FDCWD, own, AT_FDCWD, name, RENAME_NOREPLACE) && errno != EEXIST)
 		rc = -errno;
-	if (rc)
-		unlink(own);
+	unlink(own);
 	return rc ? err_set(e, rc, "%s: %s", name, strerror(-rc)) : 0;
 }
 
