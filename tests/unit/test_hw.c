@@ -141,6 +141,13 @@ int __wrap_hw_svc_make(struct hw_rt *rt, int pf, const struct hw_value *svc, str
 	return 0;
 }
 
+int __wrap_hw_svc_remove(struct hw_rt *rt, int pf, const struct hw_value *svc, struct err *e);
+int __wrap_hw_svc_remove(struct hw_rt *rt, int pf, const struct hw_value *svc, struct err *e)
+{
+	svc_set(svc);
+	return 0;
+}
+
 int __wrap_hw_step_do(void *arg, const struct hw_step *step, const struct hw_value *to,
 		      struct err *e);
 int __wrap_hw_step_do(void *arg, const struct hw_step *step, const struct hw_value *to,
@@ -931,6 +938,7 @@ static void a_mirror_is_as_it_was_in_another_life_and_gives_back_what_it_took(vo
 	unsigned int sets;
 
 	assert_int_equal(mirror(hw, "a", 3, 1), 0);
+	assert_int_equal(mirror(hw, "c", 2, 1), -EBUSY); /* it has an address already */
 	assert_int_equal(mirror(hw, "b", 3, 2), 0);
 	assert_int_equal(mirror(hw, "a", 3, 0), -EEXIST);
 	assert_int_equal(mirror(hw, "c", 1, 0), -EBUSY);  /* it has another's address */
@@ -1170,6 +1178,28 @@ static void a_service_port_is_there_or_not_wherever_the_daemon_is_ended(void **a
 		}
 }
 
+static void what_many_verbs_left_is_made_as_it_was_before_them(void **arg)
+{
+	struct hw *hw = begin_mirrors();
+	json_t *back;
+
+	assert_int_equal(mirror(hw, "a", 3, 1), 0);
+	assert_int_equal(svc_add(hw, "one", 0, NULL), 0);
+	back = hw_batch_ops.own(hw);
+	assert_int_equal(hw_mirror_del(hw, "a", NULL), 0);
+	assert_int_equal(hw_svc_del(hw, "eth1", "one", NULL), 0);
+	assert_int_equal(svc_add(hw, "two", 2, NULL), 0);
+	assert_int_equal(set_vf(hw, 2, F(SPOOFCHK)), 0);
+	hw_batch_ops.end(hw, back); /* of its verbs none was taken back */
+	json_decref(back);
+	tick(hw, 3);
+	assert_int_equal(mirrors(hw), 1);
+	assert_true(mac_equal(&k->vfs[1].mac, &k->vfs[3].mac));
+	assert_int_equal(svcs(hw), 1);
+	assert_int_equal(drifts(hw), 0);
+	hw_close(hw);
+}
+
 static void a_service_port_that_goes_is_made_again(void **arg)
 {
 	struct hw *hw = begin(2);
@@ -1347,6 +1377,7 @@ int main(void)
 		cmocka_unit_test(what_the_agent_asks_for_of_a_mirrors_end_is_kept_for_afterwards),
 		cmocka_unit_test(an_undo_of_a_nic_that_is_gone_ends_nothing),
 		cmocka_unit_test(a_service_port_is_there_or_not_wherever_the_daemon_is_ended),
+		cmocka_unit_test(what_many_verbs_left_is_made_as_it_was_before_them),
 		cmocka_unit_test(a_service_port_that_goes_is_made_again),
 		cmocka_unit_test(a_service_port_that_cannot_be_is_refused_by_name),
 		cmocka_unit_test(a_state_file_that_is_none_is_refused_and_stays),

@@ -341,6 +341,7 @@ static void a_vf_is_stood_for_by_its_own_port_alone(void **arg)
 	plant();
 	put_port("far3", "c1pf0vf3\n", "7\n"); /* of another machine's PF, as a DPU has it */
 	put_port("vf30", "pf0vf30\n", "8\n");
+	put_port("sf3on", "pf0vf3sf1\n", "12\n");
 	put_port("sf3", "pf0sf3\n", "9\n");
 	put_port("eth1", "p0\n", "10\n");
 	assert_false(hw_copy_representor(tree, &nic, 3, &dev));
