@@ -391,7 +391,10 @@ int cli_apply(struct cli *cli)
 
 /* ---- afterwards ---- */
 
-/* What each daemon says of @what: its id, "": nothing. Answers how many say something. */
+/*
+ * What each daemon says of @what; NULL: nothing. Answers how many say something. @e: one that has
+ * run since the boot cannot be asked.
+ */
 static unsigned int told(struct cli *cli, const char *what, json_t *out[HOSTFILE_DAEMONS],
 			 struct err *e)
 {
@@ -402,10 +405,12 @@ static unsigned int told(struct cli *cli, const char *what, json_t *out[HOSTFILE
 		struct err why = { 0 };
 
 		out[i] = NULL;
-		if (hostfile_call(cli, i, "apply.get", json_object(), &part, &why)) {
-			err_set(e, -ECONNREFUSED, "%s", why.msg);
+		int rc = hostfile_call(cli, i, "apply.get", json_object(), &part, &why);
+
+		if (rc && (rc != -ECONNREFUSED || hostfile_has_run(cli, i)))
+			err_set(e, rc, "%s", why.msg);
+		if (rc)
 			continue;
-		}
 		out[i] = json_incref(json_object_get(part, what));
 		n += !!out[i];
 	}
@@ -478,22 +483,20 @@ static int revert_last(struct cli *cli, struct err *e)
 {
 	struct apply a = { .cli = cli };
 	json_t *said[HOSTFILE_DAEMONS];
-	struct err away = { 0 };
 	const json_t *which;
 	const char *last;
 	int rc = 0;
 
-	if (!told(cli, "last", said, &away))
-		return *away.msg ? err_set(e, -ECONNREFUSED, "%s", away.msg)
-				 : err_set(e, -ENOENT,
-					   "nothing was applied that could be taken back");
+	if (!told(cli, "last", said, e) || *e->msg) {
+		said_fini(said);
+		return err_set(e, -ENOENT, "nothing was applied that could be taken back");
+	}
 	which = said[later(said)];
 	last = id_of(which);
 	parts_of(said, last, a.has_part);
 	if (n_parts(a.has_part) < parts_made(which)) /* half of it would be left */
 		rc = err_set(e, -EAGAIN,
-			     "%s is not the last of every daemon that made a part of it%s%s", last,
-			     *away.msg ? ": " : "", away.msg);
+			     "%s is not the last of every daemon that made a part of it", last);
 	id_new(a.id);
 	for (unsigned int i = HOSTFILE_DAEMONS; !rc && i-- > 0;)
 		if (a.has_part[i])
@@ -525,7 +528,7 @@ int cli_confirm(struct cli *cli)
 	if (cli_end(cli))
 		return CLI_USAGE;
 	if (!told(cli, "pending", said, &e))
-		return cli_error(&(struct err){ "nothing waits to be confirmed" });
+		return cli_error(*e.msg ? &e : &(struct err){ "nothing waits to be confirmed" });
 	e = (struct err){ 0 };
 	rc = decide_all(cli, said, true, &e);
 	said_fini(said);
@@ -550,9 +553,8 @@ int cli_revert(struct cli *cli)
 		e = (struct err){ 0 };
 		rc = decide_all(cli, said, false, &e);
 		said_fini(said);
-	} else {
-		e = (struct err){ 0 };
-		rc = revert_last(cli, &e);
+	} else { /* unless something may wait in one that cannot be asked */
+		rc = *e.msg ? -ECONNREFUSED : revert_last(cli, &e);
 	}
 	return rc ? cli_error(&e) : CLI_OK;
 }

@@ -44,8 +44,14 @@ int hostfile_call(struct cli *cli, unsigned int daemon, const char *method, json
 		      : cli_call_any(cli, method, params, result, e);
 }
 
-/* Has it run since the boot? Its lock stays. */
-static bool has_run(const struct cli *cli, unsigned int daemon)
+/**
+ * hostfile_has_run() - Has a daemon run since the boot? Its lock stays
+ * @cli:    run
+ * @daemon: row of ctl_socks[]
+ *
+ * Return: false: it has nothing. Context: any.
+ */
+bool hostfile_has_run(const struct cli *cli, unsigned int daemon)
 {
 	char path[512];
 
@@ -89,7 +95,7 @@ int hostfile_there(struct cli *cli, struct hostfile *out, struct err *e)
 		struct err why = { 0 };
 
 		rc = hostfile_call(cli, i, "host.get", json_object(), &out->parts[i], &why);
-		if (rc == -ECONNREFUSED && !has_run(cli, i)) {
+		if (rc == -ECONNREFUSED && !hostfile_has_run(cli, i)) {
 			rc = 0;
 			continue;
 		}

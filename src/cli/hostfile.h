@@ -18,6 +18,7 @@ struct hostfile {
 void hostfile_fini(struct hostfile *f);
 #define auto_hostfile __attribute__((cleanup(hostfile_fini)))
 
+bool hostfile_has_run(const struct cli *cli, unsigned int daemon);
 int hostfile_there(struct cli *cli, struct hostfile *out, struct err *e);
 int hostfile_call(struct cli *cli, unsigned int daemon, const char *method, json_t *params,
 		  json_t **result, struct err *e);
