@@ -203,7 +203,7 @@ def test_a_broken_ring_stops_alone_and_is_named_in_the_log(switch, kind):
     wait_for(lambda: 'guest broke its ring' in switch.swd.log.read_text(), what='the log line')
     line = [x for x in switch.swd.log.read_text().splitlines() if 'broke its ring' in x]
     assert len(line) == 1 and 'p2p1' in line[0] and '0' in line[0].split('p2p1')[1]
-    assert switch.drops(0, 'malformed') == 1
+    assert switch.drops(0, 'malformed') == 1 and switch.vf(0)['status']['fault'] == 'ring-broken'
     for n in range(5):
         c.send(frame(mac(3), mac(2), n))
         assert d.recv() == frame(mac(3), mac(2), n)
@@ -341,6 +341,7 @@ def test_memory_taken_away_breaks_that_device_alone(swd, rings, touch):
         a.kick(1)
         b.send(frame(mac(0), mac(1), 1))
     wait_for(lambda: 'front end took its memory away' in switch.swd.log.read_text(), what='the log line')
+    assert switch.vf(0)['status']['fault'] == 'memory-gone'
     for n in range(5):
         b.send(frame(mac(2), mac(1), n))
         assert c.recv() == frame(mac(2), mac(1), n)
