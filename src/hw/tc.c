@@ -34,16 +34,13 @@ static struct nlmsghdr *begin(struct hw_rt *rt, uint16_t type, uint16_t flags, i
 	return h;
 }
 
-/**
- * hw_tc_clsact_set() - Give a netdev a place for rules, or take it away with all rules in it
- * @rt:      socket
- * @ifindex: netdev
- * @on:      whether
- * @e:       the kernel's words
- *
- * Return: 0, also where it is so; or the kernel's errno. Context: the socket's thread.
- */
-int hw_tc_clsact_set(struct hw_rt *rt, int ifindex, bool on, struct err *e)
+/* No netdev, no place, or nothing in it. */
+static bool is_none(int rc)
+{
+	return rc == -ENOENT || rc == -EINVAL || rc == -ENODEV;
+}
+
+static int clsact_set(struct hw_rt *rt, int ifindex, bool on, struct err *e)
 {
 	const uint16_t flags = on ? NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL : NLM_F_ACK;
 	struct nlmsghdr *h =
@@ -55,9 +52,55 @@ int hw_tc_clsact_set(struct hw_rt *rt, int ifindex, bool on, struct err *e)
 	t->tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0);
 	mnl_attr_put_strz(h, TCA_KIND, "clsact");
 	rc = hw_rt_call(rt, h, NULL, NULL, &why);
-	if ((on && rc == -EEXIST) || (!on && (rc == -ENOENT || rc == -EINVAL || rc == -ENODEV)))
+	if ((on && rc == -EEXIST) || (!on && is_none(rc)))
 		return 0;
 	return rc ? err_set(e, rc, "clsact: %s", why.msg) : 0;
+}
+
+static int on_any_rule(void *arg, const struct nlmsghdr *h, struct err *e)
+{
+	bool *there = arg;
+
+	*there |= h->nlmsg_type == RTM_NEWTFILTER;
+	return 0;
+}
+
+/* Has anybody rules there? */
+static int has_rules(struct hw_rt *rt, int ifindex, bool *out, struct err *e)
+{
+	static const uint32_t ways[] = { TC_H_MIN_INGRESS, TC_H_MIN_EGRESS };
+	*out = false;
+	for (unsigned int i = 0; i < ARRAY_LEN(ways); i++) {
+		struct err why = { 0 };
+		int rc = hw_rt_call(rt,
+				    begin(rt, RTM_GETTFILTER, NLM_F_DUMP, ifindex,
+					  TC_H_MAKE(TC_H_CLSACT, ways[i])),
+				    on_any_rule, out, &why);
+
+		if (rc && !is_none(rc))
+			return err_set(e, rc, "clsact: %s", why.msg);
+	}
+	return 0;
+}
+
+/**
+ * hw_tc_clsact_set() - Give a netdev a place for rules, or take it away if there are none in it
+ * @rt:      socket
+ * @ifindex: netdev
+ * @on:      whether
+ * @e:       the kernel's words
+ *
+ * The kernel would take others' rules away with it.
+ *
+ * Return: 0, also where it is so, or stays for others' rules; or the kernel's errno.
+ * Context: the socket's thread.
+ */
+int hw_tc_clsact_set(struct hw_rt *rt, int ifindex, bool on, struct err *e)
+{
+	bool used = false;
+	int rc = on ? 0 : has_rules(rt, ifindex, &used, e);
+
+	return rc || used ? rc : clsact_set(rt, ifindex, on, e);
 }
 
 struct seek {
@@ -267,7 +310,7 @@ int hw_tc_copy_look(struct hw_rt *rt, const struct hw_tc_copy *c, struct hw_tc_t
 	struct seek s = { .copy = c };
 	int rc = hw_rt_call(rt, begin_copy(rt, RTM_GETTFILTER, NLM_F_DUMP, c), on_rule, &s, e);
 
-	if (rc == -ENOENT || rc == -EINVAL || rc == -ENODEV)
+	if (is_none(rc))
 		rc = 0;
 	if (!rc)
 		*out = s.told;

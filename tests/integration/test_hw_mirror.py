@@ -315,6 +315,11 @@ def test_a_place_for_rules_that_was_there_stays(hw, switchdev):  # noqa: F811
         assert rules(hw, 3) == (True, 1, 0)
         hw.run('anyvf', 'mirror', 'del', 'm')
     assert rules(hw, 3) == (True, 0, 0)
+    rep = representor(hw, 1)
+    hw.run('anyvf', 'mirror', 'add', 'm', 'from', 'vf', dev, 1, 'out', 'to', 'vf', dev, 2)
+    hw.run('tc', 'filter', 'add', 'dev', rep, 'egress', 'pref', 9, 'matchall', 'action', 'pass')  # others' rule in the place that we made
+    hw.run('anyvf', 'mirror', 'del', 'm')
+    assert rules(hw, 1) == (True, 0, 0) and 'pref 9' in hw.run('tc', 'filter', 'show', 'dev', rep, 'egress').out
 
 
 def test_rates_of_a_switch_in_switchdev_mode_are_devlinks(hw, switchdev):  # noqa: F811

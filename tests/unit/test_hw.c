@@ -588,12 +588,16 @@ static void a_nic_that_goes_in_a_line_is_as_before_or_as_asked_for_when_it_is_ba
 
 				assert_int_equal(set_vf(hw, 0, F(VLAN) | F(MAX_TX_RATE)), 0);
 				assert_int_equal(number(hw, 3), 0);
+				k->vfs[1].vlan =
+					77; /* somebody's: one that is made anew has none */
 				before = *k;
 				k->gone_at = at++;
 				rc = line(hw, n);
 				k->gone_at = NOBODY;
 				assert_true(!rc || rc == -ENODEV);
 				after = *k;
+				if (way == ANEW)
+					before.vfs[1].vlan = 0;
 				if (way == MOVED_AND_ENDED) {
 					hw_close(hw);
 					hw = open_hw();
