@@ -73,10 +73,7 @@ static struct hw_wish *begin(struct hw *hw, const char *name, unsigned int vf, s
 
 	*pf = hw_find(hw, name, e);
 	*rc = *pf ? hw_look(hw, *pf, HW_ASK_SETTINGS, &link, e) : -ENODEV;
-	if (!*rc && vf >= (hw->trial && (*pf)->wish->fields & 1U << PF_FIELD_NUMVFS
-				   ? (*pf)->wish->config.numvfs
-				   : link->n_vfs))
-		*rc = err_set(e, -EINVAL, "%s has no vf %u", name, vf);
+	*rc = *rc ?: hw_vf_check(hw, *pf, link, vf, e);
 	want = *rc ? NULL : hw_wish_copy(*pf, e);
 	if (!*rc && !want)
 		*rc = -ENOMEM;

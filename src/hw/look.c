@@ -116,6 +116,26 @@ struct hw_pf *hw_find(struct hw *hw, const char *name, struct err *e)
 }
 
 /**
+ * hw_vf_check() - Is there such a VF? In a trial: will there be?
+ * @hw:   room
+ * @pf:   PF
+ * @link: what the kernel tells of it
+ * @vf:   number
+ * @e:    error text
+ *
+ * Return: 0 or -EINVAL. Context: control; pure.
+ */
+int hw_vf_check(const struct hw *hw, const struct hw_pf *pf, const struct hw_link *link,
+		unsigned int vf, struct err *e)
+{
+	bool will = hw->trial && pf->wish->fields & 1U << PF_FIELD_NUMVFS;
+
+	if (vf < (will ? pf->wish->config.numvfs : link->n_vfs))
+		return 0;
+	return err_set(e, -EINVAL, "%s has no vf %u", pf->name, vf);
+}
+
+/**
  * hw_words_now() - Words that a VF has, as far as is known
  * @pf:   PF
  * @link: what the kernel tells of it

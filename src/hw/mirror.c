@@ -17,17 +17,6 @@ static struct hw_pf *find(struct hw *hw, const char *name, unsigned int *slot)
 	return NULL;
 }
 
-/* VFs that there are; in a trial, that there will be. */
-static int check_vf(const struct hw *hw, const struct hw_pf *pf, const struct hw_link *link,
-		    unsigned int vf, struct err *e)
-{
-	bool will = hw->trial && pf->wish->fields & 1U << PF_FIELD_NUMVFS;
-
-	if (vf < (will ? pf->wish->config.numvfs : link->n_vfs))
-		return 0;
-	return err_set(e, -EINVAL, "%s has no vf %u", pf->name, vf);
-}
-
 /* Puts @want into a slot of @wish that is free by now, with the steps that it takes. */
 static int put(struct hw *hw, struct hw_pf *pf, const struct hw_link *link,
 	       const struct mirror_config *want, struct hw_mirror *m, struct mac macs[VF_MAX],
@@ -38,11 +27,11 @@ static int put(struct hw *hw, struct hw_pf *pf, const struct hw_link *link,
 	int rc;
 
 	if (want->from == MIRROR_FROM_VF)
-		rc = check_vf(hw, pf, link, want->from_vf, e);
+		rc = hw_vf_check(hw, pf, link, want->from_vf, e);
 	else
 		rc = 0;
 	if (!rc && want->to == MIRROR_TO_VF && !strcmp(want->to_pf, pf->name))
-		rc = check_vf(hw, pf, link, want->to_vf, e);
+		rc = hw_vf_check(hw, pf, link, want->to_vf, e);
 	if (rc)
 		return rc;
 	hw_mirror_facts(hw, pf, want, &facts);

@@ -158,6 +158,8 @@ extern const struct pf_batch_ops hw_batch_ops;
 int hw_look(struct hw *hw, struct hw_pf *pf, enum hw_ask what, const struct hw_link **out,
 	    struct err *e);
 struct hw_pf *hw_find(struct hw *hw, const char *name, struct err *e);
+int hw_vf_check(const struct hw *hw, const struct hw_pf *pf, const struct hw_link *link,
+		unsigned int vf, struct err *e);
 /* Words of a VF that was just made. */
 static inline struct hw_words hw_fresh(const struct hw_pf *pf)
 {
