@@ -21,6 +21,7 @@ struct ctl_client {
 };
 
 const char *const ctl_socks[] = { "swd.sock", "hwd.sock", NULL };
+const char *const ctl_reading_socks[] = { "swd-ro.sock", "hwd-ro.sock", NULL };
 
 /**
  * ctl_run_dir() - Directory of the sockets

@@ -51,6 +51,9 @@
 #define CTL_LINE_MAX (1U << 20)
 #define CTL_OUT_MAX (4U << 20)		  /* unread replies a client may pile up */
 #define CTL_CLIENTS_MAX 64		  /* the next one replaces the longest idle */
+#define CTL_READERS_MAX	  16		    /* likewise of a reading socket */
+#define CTL_READ_LINE_MAX 4096		    /* and what they may ask in a line */
+#define CTL_READING_GROUP "anyvf-read"	    /* may use the reading sockets */
 #define CTL_TIMEOUT_MS 10000		  /* what a person waits for a daemon */
 #define CTL_RUN_DIR "/run/anyvf"	  /* unless ANYVF_RUN_DIR says otherwise */
 
@@ -62,6 +65,9 @@ int ctl_serve(struct loop *loop, const char *path, const struct pf_ops *ops, voi
 /* On a socket that listens already and stays the caller's. */
 int ctl_serve_on(struct loop *loop, int fd, const struct pf_ops *ops, void *ctx,
 		 struct ctl_server **out, struct err *e);
+/* Likewise, but for methods that only read; on a socket for whoever may know but not change. */
+int ctl_serve_reading_on(struct loop *loop, int fd, const struct pf_ops *ops, void *ctx,
+			 struct ctl_server **out, struct err *e);
 void ctl_server_free(struct ctl_server *srv);
 AUTO_DEFINE(struct ctl_server *, ctl_server_free)
 
@@ -80,6 +86,8 @@ void ctl_give(struct ctl_client *c, int fd);
 int ctl_open_pf(const char *run_dir, const char *pf, struct ctl_client **out, struct err *e);
 /* The names of the sockets ctl_open_pf() asks, in the run directory; ends with NULL. */
 extern const char *const ctl_socks[];
+/* And of those beside them where methods that read are taken, and no others. */
+extern const char *const ctl_reading_socks[];
 
 /* Struct <-> JSON of whole nouns, shared by server and clients. */
 json_t *ctl_vf_info_to_json(unsigned int vf, const struct vf_info *info);

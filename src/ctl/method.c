@@ -61,6 +61,13 @@ struct call {
 	int code;	    /* error code to answer instead of the errno */
 };
 
+/* What a method leaves behind. Those that read are all that the reading socket takes. */
+enum effect {
+	READS,
+	ACTS,	 /* on what is no setting: a guest's filter, a capture, an apply itself */
+	CHANGES, /* what an apply that waits has made */
+};
+
 struct method {
 	const char *name;
 	uint32_t need;		  /* members of target_fields, T_* */
@@ -68,7 +75,7 @@ struct method {
 	const struct field *body; /* table of the other members, NULL: there are none */
 	uint32_t body_need;	  /* bits of its rows that must be given */
 	const char *const *own;	  /* members the function reads itself */
-	bool changes;		  /* what an apply that waits has made */
+	enum effect effect;
 	int (*fn)(struct call *c, json_t **result, struct err *e);
 };
 
@@ -399,32 +406,32 @@ static const char *const own_host[] = { "host", NULL };
 #define ATTACH_NEED 1 /* kind */
 
 static const struct method methods[] = {
-	{ "pf.add", 0, 0, pf_fields, 1U << PF_FIELD_NAME, NULL, true, pf_add },
-	{ "pf.del", T_PF, T_RESET, NULL, 0, NULL, true, pf_del },
-	{ "pf.set", T_PF, T_BY_AGENT, NULL, 0, own_set, true, pf_set },
-	{ "pf.list", 0, 0, NULL, 0, NULL, false, pf_list },
-	{ "pf.get", T_PF, T_VFS, NULL, 0, NULL, false, pf_get },
-	{ "pf.drift", T_PF, 0, NULL, 0, NULL, false, pf_drift },
-	{ "vf.get", T_PF | T_VF, 0, NULL, 0, NULL, false, vf_get },
-	{ "vf.drops", T_PF | T_VF, 0, NULL, 0, NULL, false, vf_drops },
-	{ "vf.attach", T_PF | T_VF, 0, vf_attach_fields, ATTACH_NEED, NULL, true, vf_attach },
-	{ "vf.detach", T_PF | T_VF, 0, NULL, 0, NULL, true, vf_detach },
-	{ "vf.release", T_PF | T_VF, 0, NULL, 0, NULL, true, vf_release },
-	{ "vf.filter", T_PF | T_VF, 0, NULL, 0, own_filter, false, vf_filter },
-	{ "svc.add", 0, 0, svc_fields, SVC_NEED, NULL, true, svc_add },
-	{ "svc.del", T_PF | T_NAME, 0, NULL, 0, NULL, true, svc_del },
-	{ "svc.set", 0, 0, svc_fields, SVC_SET, NULL, true, svc_set },
-	{ "svc.list", 0, 0, NULL, 0, NULL, false, svc_list },
-	{ "mirror.add", 0, 0, mirror_fields, 0, NULL, true, mirror_add },
-	{ "mirror.set", T_NAME, 0, mirror_fields, 0, NULL, true, mirror_set },
-	{ "mirror.del", T_NAME, 0, NULL, 0, NULL, true, mirror_del },
-	{ "mirror.list", 0, 0, NULL, 0, NULL, false, mirror_list },
-	{ "capture", 0, 0, mirror_fields, 0, NULL, false, capture },
-	{ "daemon.info", 0, 0, NULL, 0, NULL, false, daemon_info },
-	{ "host.get", 0, 0, NULL, 0, NULL, false, host_get_call },
-	{ "apply.get", 0, 0, NULL, 0, NULL, false, apply_get_call },
-	{ "apply.begin", 0, 0, apply_fields, A_ID | A_SECONDS, own_host, false, apply_begin_call },
-	{ "apply.end", 0, 0, apply_fields, A_ID | A_KEEP, NULL, false, apply_end_call },
+	{ "pf.add", 0, 0, pf_fields, 1U << PF_FIELD_NAME, NULL, CHANGES, pf_add },
+	{ "pf.del", T_PF, T_RESET, NULL, 0, NULL, CHANGES, pf_del },
+	{ "pf.set", T_PF, T_BY_AGENT, NULL, 0, own_set, CHANGES, pf_set },
+	{ "pf.list", 0, 0, NULL, 0, NULL, READS, pf_list },
+	{ "pf.get", T_PF, T_VFS, NULL, 0, NULL, READS, pf_get },
+	{ "pf.drift", T_PF, 0, NULL, 0, NULL, READS, pf_drift },
+	{ "vf.get", T_PF | T_VF, 0, NULL, 0, NULL, READS, vf_get },
+	{ "vf.drops", T_PF | T_VF, 0, NULL, 0, NULL, READS, vf_drops },
+	{ "vf.attach", T_PF | T_VF, 0, vf_attach_fields, ATTACH_NEED, NULL, CHANGES, vf_attach },
+	{ "vf.detach", T_PF | T_VF, 0, NULL, 0, NULL, CHANGES, vf_detach },
+	{ "vf.release", T_PF | T_VF, 0, NULL, 0, NULL, CHANGES, vf_release },
+	{ "vf.filter", T_PF | T_VF, 0, NULL, 0, own_filter, ACTS, vf_filter },
+	{ "svc.add", 0, 0, svc_fields, SVC_NEED, NULL, CHANGES, svc_add },
+	{ "svc.del", T_PF | T_NAME, 0, NULL, 0, NULL, CHANGES, svc_del },
+	{ "svc.set", 0, 0, svc_fields, SVC_SET, NULL, CHANGES, svc_set },
+	{ "svc.list", 0, 0, NULL, 0, NULL, READS, svc_list },
+	{ "mirror.add", 0, 0, mirror_fields, 0, NULL, CHANGES, mirror_add },
+	{ "mirror.set", T_NAME, 0, mirror_fields, 0, NULL, CHANGES, mirror_set },
+	{ "mirror.del", T_NAME, 0, NULL, 0, NULL, CHANGES, mirror_del },
+	{ "mirror.list", 0, 0, NULL, 0, NULL, READS, mirror_list },
+	{ "capture", 0, 0, mirror_fields, 0, NULL, ACTS, capture },
+	{ "daemon.info", 0, 0, NULL, 0, NULL, READS, daemon_info },
+	{ "host.get", 0, 0, NULL, 0, NULL, READS, host_get_call },
+	{ "apply.get", 0, 0, NULL, 0, NULL, READS, apply_get_call },
+	{ "apply.begin", 0, 0, apply_fields, A_ID | A_SECONDS, own_host, ACTS, apply_begin_call },
+	{ "apply.end", 0, 0, apply_fields, A_ID | A_KEEP, NULL, ACTS, apply_end_call },
 };
 
 static bool is_own(const struct method *m, const char *key)
@@ -503,7 +510,8 @@ char *ctl_answer_error(const json_t *id, int code, const char *message)
 	return json_dumps(reply, JSON_COMPACT);
 }
 
-static char *answer_request(const struct pf_ops *ops, void *ctx, const json_t *req, int fd)
+static char *answer_request(const struct pf_ops *ops, void *ctx, const json_t *req, bool reading,
+			    int fd)
 {
 	static const char *const known[] = { "jsonrpc", "id", "method", "params" };
 	const json_t *id = json_object_get(req, "id"), *params = json_object_get(req, "params");
@@ -524,8 +532,13 @@ static char *answer_request(const struct pf_ops *ops, void *ctx, const json_t *r
 		err_set(&e, RPC_METHOD, "unknown method \"%.64s\"", name);
 		return ctl_answer_error(id, RPC_METHOD, e.msg);
 	}
+	if (reading && m->effect != READS) {
+		err_set(&e, -EACCES, "%s is more than reading, which is all this socket is for",
+			m->name);
+		return ctl_answer_error(id, -EACCES, e.msg);
+	}
 	rc = read_params(m, &c, &e);
-	if (!rc && m->changes)
+	if (!rc && m->effect == CHANGES)
 		rc = apply_may_change(ops, ctx, &e);
 	if (!rc)
 		rc = m->fn(&c, &result, &e);
@@ -538,11 +551,28 @@ static char *answer_request(const struct pf_ops *ops, void *ctx, const json_t *r
 }
 
 /**
+ * ctl_method_at() - Name the methods there are
+ * @i:	   counts from 0
+ * @reads: gets whether it leaves all as it is, so that the reading socket takes it
+ *
+ * Return: its name; NULL past the last.
+ * Context: any; pure.
+ */
+const char *ctl_method_at(unsigned int i, bool *reads)
+{
+	if (i >= ARRAY_LEN(methods))
+		return NULL;
+	*reads = methods[i].effect == READS;
+	return methods[i].name;
+}
+
+/**
  * ctl_answer() - Do what one request line asks
  * @ops:  verbs of the daemon
  * @ctx:  theirs
  * @line: bytes of the line, any at all
  * @len:  how many, without the line's end
+ * @reading: methods that only read, and no others
  * @fd:   descriptor that came with it, borrowed; -1: none
  *
  * Source: JSON-RPC 2.0, sections 4 and 5, without batches; a request without an id is answered
@@ -551,7 +581,8 @@ static char *answer_request(const struct pf_ops *ops, void *ctx, const json_t *r
  * Return: the reply without its line's end, the caller's to free; NULL when out of memory.
  * Context: control thread.
  */
-char *ctl_answer(const struct pf_ops *ops, void *ctx, const char *line, size_t len, int fd)
+char *ctl_answer(const struct pf_ops *ops, void *ctx, const char *line, size_t len, bool reading,
+		 int fd)
 {
 	json_error_t why;
 	auto_of(json_decref) json_t *req = json_loadb(line, len, JSON_REJECT_DUPLICATES, &why);
@@ -560,5 +591,5 @@ char *ctl_answer(const struct pf_ops *ops, void *ctx, const char *line, size_t l
 		return ctl_answer_error(NULL, -ENOMEM, "out of memory");
 	if (!req)
 		return ctl_answer_error(NULL, RPC_PARSE, why.text);
-	return answer_request(ops, ctx, req, fd);
+	return answer_request(ops, ctx, req, reading, fd);
 }

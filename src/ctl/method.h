@@ -13,7 +13,9 @@ enum rpc_error {
 	RPC_PARAMS = -32602
 };
 
-char *ctl_answer(const struct pf_ops *ops, void *ctx, const char *line, size_t len, int fd);
+const char *ctl_method_at(unsigned int i, bool *reads);
+char *ctl_answer(const struct pf_ops *ops, void *ctx, const char *line, size_t len, bool reading,
+		 int fd);
 char *ctl_answer_error(const json_t *id, int code, const char *message);
 
 #endif

@@ -35,6 +35,7 @@ struct ctl_server {
 	struct loop_fd *src;
 	const struct pf_ops *ops;
 	void *ctx;
+	bool reading; /* for methods that only read; whoever may use it may be a nuisance at most */
 	char path[VF_PATH_LEN + 1]; /* removed at the end with fd; "": both are the caller's */
 	struct conn *conns;
 	unsigned int n_conns;
@@ -50,7 +51,7 @@ struct ctl_server {
 static void settle_arm(struct ctl_server *srv)
 {
 	uint32_t wait_ms = 0;
-	bool due = apply_is_due(srv->ops, srv->ctx, &wait_ms);
+	bool due = srv->settle && apply_is_due(srv->ops, srv->ctx, &wait_ms);
 
 	if (due && !srv->armed)
 		loop_timer_set(srv->settle, MIN(wait_ms, (uint32_t)AGAIN_MS), 0);
@@ -123,7 +124,17 @@ static int conn_flush(struct conn *c)
 	return loop_fd_set(c->src, (c->ended ? 0 : EPOLLIN) | (c->out.len ? EPOLLOUT : 0));
 }
 
-/* Answers every whole line of c->in; those before byte @from are known to have no end. */
+/* Takes @why. The client hears no more. */
+static int conn_end(struct conn *c, const char *why)
+{
+	c->ended = true;
+	return conn_reply(c, ctl_answer_error(NULL, RPC_REQUEST, why));
+}
+
+/*
+ * Answers every whole line of c->in; those before byte @from are known to have no end. Who reads
+ * waits for his answer before he asks again, so that many questions at once keep nobody.
+ */
 static int conn_answer(struct conn *c, size_t from)
 {
 	size_t start = 0;
@@ -136,17 +147,19 @@ static int conn_answer(struct conn *c, size_t from)
 			break;
 		from = (size_t)(end - c->in.data) + 1;
 		rc = conn_reply(c, ctl_answer(c->srv->ops, c->srv->ctx, c->in.data + start,
-					      from - start - 1, c->given));
+					      from - start - 1, c->srv->reading, c->given));
 		give_back(c);
 		settle_arm(c->srv);
 		start = from;
+		if (c->srv->reading)
+			break;
 	}
 	if (start)
 		buf_drop(&c->in, start);
-	if (!rc && c->in.len > CTL_LINE_MAX) {
-		c->ended = true;
-		rc = conn_reply(c, ctl_answer_error(NULL, RPC_REQUEST, "the line is too long"));
-	}
+	if (!rc && start && c->srv->reading && c->in.len)
+		return conn_end(c, "one question at a time");
+	if (!rc && c->in.len > (c->srv->reading ? CTL_READ_LINE_MAX : CTL_LINE_MAX))
+		return conn_end(c, "the line is too long");
 	return rc;
 }
 
@@ -206,7 +219,7 @@ static void on_accept(void *arg, uint32_t events)
 
 	if (fd < 0)
 		return;
-	if (srv->n_conns >= CTL_CLIENTS_MAX)
+	if (srv->n_conns >= (srv->reading ? CTL_READERS_MAX : CTL_CLIENTS_MAX))
 		evict_idle(srv);
 	c = calloc(1, sizeof(*c));
 	if (c)
@@ -227,6 +240,37 @@ static void on_accept(void *arg, uint32_t events)
 	srv->n_conns++;
 }
 
+/* Looks after an apply that waits: one server of a daemon does, that of all methods. */
+static int settle_open(struct ctl_server *srv)
+{
+	srv->settle = loop_timer_add(srv->loop, UINT32_MAX, 0, on_settle, srv);
+	if (!srv->settle)
+		return -ENOMEM;
+	on_settle(srv);
+	return 0;
+}
+
+static int server_new(struct loop *loop, int fd, const struct pf_ops *ops, void *ctx, bool reading,
+		      struct ctl_server **out, struct err *e)
+{
+	auto_of(ctl_server_free) struct ctl_server *srv = calloc(1, sizeof(*srv));
+
+	if (!srv)
+		return err_set(e, -ENOMEM, "out of memory");
+	srv->loop = loop;
+	srv->ops = ops;
+	srv->ctx = ctx;
+	srv->fd = fd;
+	srv->reading = reading;
+	if (!reading && settle_open(srv))
+		return err_set(e, -ENOMEM, "out of memory");
+	srv->src = loop_fd_add(loop, fd, EPOLLIN, on_accept, srv);
+	if (!srv->src)
+		return err_set(e, -ENOMEM, "out of memory");
+	*out = take(srv);
+	return 0;
+}
+
 /**
  * ctl_serve_on() - Serve a PF provider to whoever connects to a listening socket
  * @loop: loop of the control thread
@@ -242,23 +286,28 @@ static void on_accept(void *arg, uint32_t events)
 int ctl_serve_on(struct loop *loop, int fd, const struct pf_ops *ops, void *ctx,
 		 struct ctl_server **out, struct err *e)
 {
-	auto_of(ctl_server_free) struct ctl_server *srv = calloc(1, sizeof(*srv));
+	return server_new(loop, fd, ops, ctx, false, out, e);
+}
 
-	if (!srv)
-		return err_set(e, -ENOMEM, "out of memory");
-	srv->loop = loop;
-	srv->ops = ops;
-	srv->ctx = ctx;
-	srv->fd = fd;
-	srv->settle = loop_timer_add(loop, UINT32_MAX, 0, on_settle, srv);
-	if (!srv->settle)
-		return err_set(e, -ENOMEM, "out of memory");
-	on_settle(srv);
-	srv->src = loop_fd_add(loop, fd, EPOLLIN, on_accept, srv);
-	if (!srv->src)
-		return err_set(e, -ENOMEM, "out of memory");
-	*out = take(srv);
-	return 0;
+/**
+ * ctl_serve_reading_on() - Serve what of a PF provider only reads
+ * @loop: as of the next four for ctl_serve_on()
+ * @fd:	  a socket beside that of all methods
+ * @ops:  the provider
+ * @ctx:  handed to @ops
+ * @out:  gets the server; ctl_server_free() ends it
+ * @e:    says why not
+ *
+ * Whoever may connect may know all there is to know and change nothing: other methods are refused
+ * by name. Nor can he keep others waiting: CTL_READERS_MAX at once, one question a turn each.
+ *
+ * Return: 0 or -ENOMEM.
+ * Context: control.
+ */
+int ctl_serve_reading_on(struct loop *loop, int fd, const struct pf_ops *ops, void *ctx,
+			 struct ctl_server **out, struct err *e)
+{
+	return server_new(loop, fd, ops, ctx, true, out, e);
 }
 
 /**

@@ -83,9 +83,9 @@ static void on_stop(void *loop)
 	loop_stop(loop);
 }
 
-static int listen_on(const char *path, struct err *e)
+static int listen_on(const char *path, const char *group, struct err *e)
 {
-	const struct group *gr = geteuid() ? NULL : getgrnam(GROUP);
+	const struct group *gr = geteuid() ? NULL : getgrnam(group);
 	int fd = sock_listen_unix(path, 0660, e);
 
 	if (fd >= 0 && gr && chown(path, (uid_t)-1, gr->gr_gid)) {
@@ -95,35 +95,43 @@ static int listen_on(const char *path, struct err *e)
 	return fd;
 }
 
-static int serve(const struct hwd_opts *o, const char *state, const char *path, struct err *e)
+static int serve(const struct hwd_opts *o, const char *state, const char *path,
+		 const char *reading_path, struct err *e)
 {
 	auto_of(loop_free) struct loop *loop = loop_new(e);
-	auto_of(ctl_server_free) struct ctl_server *server = NULL;
+	auto_of(ctl_server_free) struct ctl_server *server = NULL, *reading = NULL;
 	auto_of(hw_close) struct hw *hw = NULL;
 	const struct hw_opts opts = {
 		.loop = loop, .sysfs = HW_SYS, .state = state, .software_copies = o->software_copies
 	};
-	auto_close int fd = -1;
+	auto_close int fd = -1, reading_fd = -1;
 	int rc = loop ? loop_signal_add(loop, SIGTERM, on_stop, loop) : -ENOMEM;
 
 	rc = rc ?: loop_signal_add(loop, SIGINT, on_stop, loop);
 	rc = rc ?: hw_open(&opts, &hw, e);
 	if (rc)
 		return rc;
-	fd = listen_on(path, e);
+	fd = listen_on(path, GROUP, e);
 	rc = fd < 0 ? fd : ctl_serve_on(loop, fd, &hw_ops, hw, &server, e);
+	if (rc)
+		return rc;
+	reading_fd = listen_on(reading_path, CTL_READING_GROUP, e);
+	rc = reading_fd < 0 ? reading_fd
+			    : ctl_serve_reading_on(loop, reading_fd, &hw_ops, hw, &reading, e);
 	if (rc)
 		return rc;
 	log_info("PFs of NICs are served", "socket=%s", path);
 	notify("READY=1");
 	rc = loop_run(loop);
 	unlink(path);
+	unlink(reading_path);
 	return rc;
 }
 
 static int run(const struct hwd_opts *o, struct err *e)
 {
-	char path[PATH_MAX], sock[PATH_MAX], state[PATH_MAX], state_lock[PATH_MAX + 8];
+	char path[PATH_MAX], sock[PATH_MAX], reading[PATH_MAX], state[PATH_MAX],
+		state_lock[PATH_MAX + 8];
 	auto_of(conf_free) struct conf *conf = NULL;
 	int rc = conf_open(o->config, &conf, e);
 
@@ -131,6 +139,7 @@ static int run(const struct hwd_opts *o, struct err *e)
 		return rc;
 	snprintf(path, sizeof(path), "%s/hwd.lock", o->run_dir);
 	snprintf(sock, sizeof(sock), "%s/hwd.sock", o->run_dir);
+	snprintf(reading, sizeof(reading), "%s/hwd-ro.sock", o->run_dir);
 	snprintf(state, sizeof(state), "%s", conf_get(conf, "host", "state_dir"));
 	rc = file_mkdirs(o->run_dir, 0755, e);
 	rc = rc ?: o->state ? 0 : file_mkdirs(state, 0755, e);
@@ -142,7 +151,7 @@ static int run(const struct hwd_opts *o, struct err *e)
 	auto_close int state_fd = run_fd < 0 ? -1 : file_lock(state_lock, e);
 	if (run_fd < 0 || state_fd < 0)
 		return MIN(run_fd, state_fd);
-	return serve(o, o->state ?: state, sock, e);
+	return serve(o, o->state ?: state, sock, reading, e);
 }
 
 int main(int argc, char **argv)

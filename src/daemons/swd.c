@@ -38,10 +38,11 @@ struct swd_opts {
 /* What main() hands to the child. */
 struct swd {
 	struct swd_opts opts;
-	char run_dir[PATH_MAX]; /* absolute, as of the next two */
+	char run_dir[PATH_MAX]; /* absolute, as of the next three */
 	char sock[VF_PATH_LEN + 1];
+	char reading_sock[VF_PATH_LEN + 1]; /* beside it, for methods that only read */
 	char state[PATH_MAX];
-	int listen;  /* on sock; over all lives of the child */
+	int listen, reading; /* on sock and reading_sock; over all lives of the child */
 	bool parted; /* we have what the parent of two processes needs */
 	struct parent_rules rules;
 	struct parent_opts parent;
@@ -144,7 +145,9 @@ static int paths_complete(struct swd_opts *o, const struct conf *conf, struct sw
 	if (rc)
 		return rc;
 	if (snprintf(swd->sock, sizeof(swd->sock), "%s/swd.sock", swd->run_dir) >=
-	    (int)sizeof(swd->sock))
+		    (int)sizeof(swd->sock) ||
+	    snprintf(swd->reading_sock, sizeof(swd->reading_sock), "%s/swd-ro.sock",
+		     swd->run_dir) >= (int)sizeof(swd->reading_sock))
 		return err_set(e, -ENAMETOOLONG, "%s: too long for a socket", swd->run_dir);
 	snprintf(state, sizeof(state), "%s", swd->state);
 	*strrchr(state, '/') = 0;
@@ -187,17 +190,25 @@ static int dirs_make(struct swd *swd, struct err *e)
 	return child_dirs_make(c, e);
 }
 
+static int listen_for(const struct swd *swd, const char *path, const char *group, int *out,
+		      struct err *e)
+{
+	const struct group *gr = swd->parted ? getgrnam(group) : NULL;
+
+	*out = sock_listen_unix(path, 0660, e);
+	if (*out < 0)
+		return *out;
+	if (gr && chown(path, (uid_t)-1, gr->gr_gid))
+		return err_errno(e, "%s", path);
+	return 0;
+}
+
 /* Before there is a child: whoever connects while none is there waits. */
 static int control_listen(struct swd *swd, struct err *e)
 {
-	const struct group *gr = swd->parted ? getgrnam(GROUP) : NULL;
+	int rc = listen_for(swd, swd->sock, GROUP, &swd->listen, e);
 
-	swd->listen = sock_listen_unix(swd->sock, 0660, e);
-	if (swd->listen < 0)
-		return swd->listen;
-	if (gr && chown(swd->sock, (uid_t)-1, gr->gr_gid))
-		return err_errno(e, "%s", swd->sock);
-	return 0;
+	return rc ?: listen_for(swd, swd->reading_sock, CTL_READING_GROUP, &swd->reading, e);
 }
 
 static void on_stop(void *loop)
@@ -222,7 +233,7 @@ static int child_serve(struct parent *parent, const struct swd *swd, struct err 
 	};
 	auto_of(dp_close) struct dp *dp = NULL;
 	auto_of(sw_close) struct sw *sw = NULL;
-	auto_of(ctl_server_free) struct ctl_server *server = NULL;
+	auto_of(ctl_server_free) struct ctl_server *server = NULL, *reading = NULL;
 	int rc;
 
 	if (!loop)
@@ -236,6 +247,7 @@ static int child_serve(struct parent *parent, const struct swd *swd, struct err 
 	rc = sw_open(&sw_opts, &sw, e);
 	rc = rc ?: parent_ready(parent, e);
 	rc = rc ?: ctl_serve_on(loop, swd->listen, &sw_ops, sw, &server, e);
+	rc = rc ?: ctl_serve_reading_on(loop, swd->reading, &sw_ops, sw, &reading, e);
 	if (rc)
 		return rc;
 	log_info("the switch is up", "socket=%s", swd->sock);
@@ -300,7 +312,8 @@ static int state_give(const struct swd *swd, const struct account *own, struct e
 /* As root, for a parent that is not: directories and files become its own. */
 static int hand_over(const struct swd *swd, const struct conf *conf, struct err *e)
 {
-	static const char *const of_run[] = { "swd.lock", "swd.sock", "taps", "vhost", NULL };
+	static const char *const of_run[] = { "swd.lock", "swd.sock", "swd-ro.sock",
+					      "taps",	  "vhost",    NULL };
 	char mirrors[PATH_MAX];
 	struct account own;
 	int rc = account_find(PARENT, &own, e);
@@ -346,6 +359,7 @@ static int run(struct swd *swd, struct err *e)
 	files_limit();
 	rc = parent_run(&swd->parent, child_main, swd);
 	unlink(swd->sock);
+	unlink(swd->reading_sock);
 	return rc;
 }
 

@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		const uint8_t *end = memchr(data + i, '\n', size - i);
 		size_t len = end ? (size_t)(end - data) - i : size - i;
 
-		free(ctl_answer(&fake_pf_ops, pfs, (const char *)data + i, len, -1));
+		free(ctl_answer(&fake_pf_ops, pfs, (const char *)data + i, len, i & 1, -1));
 		i += len + 1;
 	}
 	return 0;

@@ -4,6 +4,7 @@ import array
 import contextlib
 import ctypes
 import fcntl
+import grp
 import hashlib
 import json
 import os
@@ -923,6 +924,26 @@ def test_many_clients_at_once_are_served(swd):
         assert client.call('pf.list') == ['p2p1']
     for client in clients:
         client.close()
+
+
+def test_the_reading_socket_tells_all_and_changes_nothing(swd):
+    """Beside the full one, over a crash of the switch as well."""
+    swd.call('pf.add', **FLAT)
+    path = swd.dir / 'swd-ro.sock'
+    assert path.stat().st_mode & 0o777 == 0o660
+    if os.geteuid() == 0:
+        assert path.stat().st_gid == grp.getgrnam('anyvf-read').gr_gid
+    before = swd.call('host.get')
+    with contextlib.closing(Ctl(path)) as ctl:
+        assert ctl.call('pf.get', pf='p2p1', vfs=True)['vfs'] == swd.call('pf.get', pf='p2p1', vfs=True)['vfs']
+        for method, params in (('pf.del', {'pf': 'p2p1'}), ('vf.release', {'pf': 'p2p1', 'vf': 0}), ('capture', {}), ('no.such', {}),
+                               ('pf.set', {'pf': 'p2p1', 'set': {'up': False}}), ('apply.begin', {'id': 'x', 'seconds': 5})):
+            with pytest.raises(CtlError, match=method):
+                ctl.call(method, **params)
+    assert swd.call('host.get') == before
+    os.kill(swd.child(), signal.SIGKILL)
+    with contextlib.closing(Ctl(path)) as ctl:  # whoever connects while none is there waits
+        assert ctl.call('pf.list') == ['p2p1']
 
 
 # ---- a hung switch is a dead one ----

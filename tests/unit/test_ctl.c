@@ -85,7 +85,7 @@ static int rig_teardown(void **state)
 
 static json_t *ask(struct rig *r, const char *line)
 {
-	auto_free char *reply = ctl_answer(&fake_pf_ops, r->pfs, line, strlen(line), -1);
+	auto_free char *reply = ctl_answer(&fake_pf_ops, r->pfs, line, strlen(line), false, -1);
 	json_t *j = json_loads(reply, 0, NULL);
 
 	assert_non_null(j);
@@ -363,6 +363,57 @@ static void every_method_reaches_its_verb(void **state)
 	}
 }
 
+/* What may be asked where only reading is allowed, method by method: a new one is to be judged here. */
+static const struct {
+	const char *name;
+	bool reads;
+} judged[] = {
+	{ "pf.add", false },	  { "pf.del", false },	   { "pf.set", false },
+	{ "pf.list", true },	  { "pf.get", true },	   { "pf.drift", true },
+	{ "vf.get", true },	  { "vf.drops", true },	   { "vf.attach", false },
+	{ "vf.detach", false },	  { "vf.release", false }, { "vf.filter", false },
+	{ "svc.add", false },	  { "svc.del", false },	   { "svc.set", false },
+	{ "svc.list", true },	  { "mirror.add", false }, { "mirror.set", false },
+	{ "mirror.del", false },  { "mirror.list", true }, { "capture", false },
+	{ "daemon.info", true },  { "host.get", true },	   { "apply.get", true },
+	{ "apply.begin", false }, { "apply.end", false },
+};
+
+static void each_method_reads_or_does_more(void **state)
+{
+	const char *name;
+	unsigned int i;
+	bool reads;
+
+	for (i = 0; (name = ctl_method_at(i, &reads)); i++) {
+		if (i >= ARRAY_LEN(judged) || strcmp(name, judged[i].name))
+			fail_msg("%s is not judged", name);
+		if (reads != judged[i].reads)
+			fail_msg("%s: %d", name, reads);
+	}
+	assert_int_equal(i, ARRAY_LEN(judged));
+}
+
+static void what_is_more_than_reading_is_refused_by_name(void **state)
+{
+	struct rig *r = *state;
+
+	for (unsigned int i = 0; i < ARRAY_LEN(judged); i++) {
+		auto_of(json_decref) json_t *reply = NULL;
+		auto_free char *answer = NULL;
+		char line[128];
+		json_int_t code;
+
+		snprintf(line, sizeof(line), "{\"id\":1,\"method\":\"%s\"}", judged[i].name);
+		answer = ctl_answer(&fake_pf_ops, r->pfs, line, strlen(line), true, -1);
+		reply = json_loads(answer, 0, NULL);
+		code = json_integer_value(json_object_get(json_object_get(reply, "error"), "code"));
+		assert_int_equal(code == -EACCES, !judged[i].reads);
+		assert_int_equal(strstr(answer, judged[i].name) && strstr(answer, "reading"),
+				 !judged[i].reads);
+	}
+}
+
 static void missing_pf_and_missing_daemon_are_told_apart(void **state)
 {
 	struct rig *r = *state;
@@ -474,6 +525,86 @@ static void crowd_replaces_the_longest_idle(void **state)
 	turn(r, 4);
 }
 
+/* A second server of the same PFs, for who only reads. */
+static struct ctl_server *serve_reading(struct rig *r, char path[80], int *fd)
+{
+	struct ctl_server *srv = NULL;
+
+	snprintf(path, 80, "%s/swd-ro.sock", r->dir);
+	*fd = sock_listen_unix(path, 0660, NULL);
+	assert_true(*fd >= 0);
+	assert_int_equal(ctl_serve_reading_on(r->loop, *fd, &fake_pf_ops, r->pfs, &srv, NULL), 0);
+	return srv;
+}
+
+/* What a client gets for one send(), as text; "" at the end of the connection. */
+static void told(struct rig *r, int client, const char *text, char reply[4096])
+{
+	ssize_t n;
+
+	if (text)
+		assert_true(send(client, text, strlen(text), MSG_NOSIGNAL) > 0);
+	turn(r, 4);
+	n = recv(client, reply, 4095, MSG_DONTWAIT);
+	reply[MAX(n, 0)] = '\0';
+}
+
+static void who_reads_asks_one_thing_at_a_time(void **state)
+{
+	static const char ask[] = "{\"id\":1,\"method\":\"pf.list\"}\n";
+	struct rig *r = *state;
+	char path[80], reply[4096], twice[2 * sizeof(ask)], blob[CTL_READ_LINE_MAX + 2];
+	auto_close int listener = -1;
+	auto_of(ctl_server_free) struct ctl_server *srv = serve_reading(r, path, &listener);
+	auto_close int patient = sock_connect_unix(path, NULL), hasty = -1, verbose = -1;
+
+	told(r, patient, ask, reply);
+	assert_non_null(strstr(reply, "p2p1"));
+	told(r, patient, "{\"id\":2,\"method\":\"pf.del\",\"params\":{\"pf\":\"p2p1\"}}\n", reply);
+	assert_non_null(strstr(reply, "pf.del is more than reading"));
+	told(r, patient, ask, reply); /* what is refused ends nothing */
+	assert_non_null(strstr(reply, "p2p1"));
+
+	hasty = sock_connect_unix(path, NULL);
+	snprintf(twice, sizeof(twice), "%s%s", ask, ask);
+	told(r, hasty, twice, reply);
+	assert_non_null(strstr(reply, "p2p1"));
+	assert_non_null(strstr(reply, "one question at a time"));
+	assert_int_equal(recv(hasty, reply, 1, MSG_DONTWAIT), 0);
+
+	verbose = sock_connect_unix(path, NULL);
+	memset(blob, ' ', sizeof(blob));
+	blob[sizeof(blob) - 1] = '\0';
+	told(r, verbose, blob, reply);
+	assert_non_null(strstr(reply, "too long"));
+	unlink(path);
+}
+
+static void a_crowd_of_readers_hinders_nobody_else(void **state)
+{
+	struct rig *r = *state;
+	int fds[CTL_READERS_MAX + 1];
+	char path[80], reply[4096];
+	auto_close int listener = -1;
+	auto_of(ctl_server_free) struct ctl_server *srv = serve_reading(r, path, &listener);
+	auto_close int full = sock_connect_unix(r->path, NULL);
+
+	turn(r, 2);
+	for (unsigned int i = 0; i < ARRAY_LEN(fds); i++) {
+		fds[i] = sock_connect_unix(path, NULL);
+		turn(r, 1);
+	}
+	turn(r, 2);
+	assert_int_equal(recv(fds[0], reply, 1, MSG_DONTWAIT), 0);
+	told(r, fds[1], "{\"id\":1,\"method\":\"pf.list\"}\n", reply);
+	assert_non_null(strstr(reply, "p2p1"));
+	told(r, full, "{\"id\":1,\"method\":\"pf.list\"}\n", reply);
+	assert_non_null(strstr(reply, "p2p1"));
+	for (unsigned int i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+	unlink(path);
+}
+
 static unsigned int fds_open(void)
 {
 	unsigned int n = 0;
@@ -515,11 +646,15 @@ int main(void)
 		cmocka_unit_test(counters_that_are_not_told_are_left_out),
 		cmocka_unit_test(filters_round_trip),
 		IN_THREAD(every_method_reaches_its_verb),
+		cmocka_unit_test(each_method_reads_or_does_more),
+		IN_TURNS(what_is_more_than_reading_is_refused_by_name),
 		IN_THREAD(missing_pf_and_missing_daemon_are_told_apart),
 		IN_TURNS(line_may_come_in_pieces_and_two_at_once),
 		IN_TURNS(line_above_a_megabyte_is_refused_and_dropped),
 		IN_TURNS(client_that_never_reads_is_dropped_and_others_served),
 		IN_TURNS(crowd_replaces_the_longest_idle),
+		IN_TURNS(who_reads_asks_one_thing_at_a_time),
+		IN_TURNS(a_crowd_of_readers_hinders_nobody_else),
 		IN_TURNS(a_client_that_left_holds_no_descriptor),
 	};
 

@@ -10,18 +10,35 @@
 #include "sw/parent/parent_wire.h"
 
 static char mirror_dirs[] = "/var/log/anyvf/mirrors /srv/caps/", socket_dirs[] = "/run/anyvf/vhost";
-static char vhost_dir[] = "/run/anyvf/vhost", control[] = "/run/anyvf/swd.sock";
+static char vhost_dir[] = "/run/anyvf/vhost", control[] = "/run/anyvf/swd.sock",
+	    reading[] = "/run/anyvf/swd-ro.sock";
 static char pf_uplinks[] = " eth2 eth3", forced[] = " eth3", none[1];
 
 static const struct parent_rules open_rules = {
-	.uplinks = "", .taps = "*", .adopt_taps = "", .pf_uplinks = pf_uplinks, .forced = forced,
-	.mirror_dirs = mirror_dirs, .socket_dirs = socket_dirs, .vhost_dir = vhost_dir,
-	.control = control, .mark = { 900, 901 },
+	.uplinks = "",
+	.taps = "*",
+	.adopt_taps = "",
+	.pf_uplinks = pf_uplinks,
+	.forced = forced,
+	.mirror_dirs = mirror_dirs,
+	.socket_dirs = socket_dirs,
+	.vhost_dir = vhost_dir,
+	.control = control,
+	.reading = reading,
+	.mark = { 900, 901 },
 };
 static const struct parent_rules narrow_rules = {
-	.uplinks = "eth1,bond*", .taps = "vf* tap?", .adopt_taps = "lab*", .pf_uplinks = pf_uplinks,
-	.forced = forced, .mirror_dirs = none, .socket_dirs = none, .vhost_dir = vhost_dir,
-	.control = control, .mark = { 900, 901 },
+	.uplinks = "eth1,bond*",
+	.taps = "vf* tap?",
+	.adopt_taps = "lab*",
+	.pf_uplinks = pf_uplinks,
+	.forced = forced,
+	.mirror_dirs = none,
+	.socket_dirs = none,
+	.vhost_dir = vhost_dir,
+	.control = control,
+	.reading = reading,
+	.mark = { 900, 901 },
 };
 
 static const struct row {
@@ -62,20 +79,22 @@ static const struct row {
 
 	{ "a wire", VERB_PACKET_OPEN, "eth9", .rc = 0 },
 	{ "news of netdevs", VERB_LINKS_FOLLOW, .rc = 0 },
-	{ "the management port", VERB_PACKET_OPEN, "eth0", .facts.default_route = true, .rc = -EBUSY },
+	{ "the management port", VERB_PACKET_OPEN, "eth0", .facts.default_route = true,
+	  .rc = -EBUSY },
 	{ "by the child's force", VERB_PACKET_OPEN, "eth0", .force = true,
 	  .facts.default_route = true, .rc = -EACCES },
 	{ "by [pf.*]'s force alone", VERB_PACKET_OPEN, "eth3", .facts.default_route = true,
 	  .rc = -EBUSY },
-	{ "by both", VERB_PACKET_OPEN, "eth3", .force = true, .facts.default_route = true, .rc = 0 },
+	{ "by both", VERB_PACKET_OPEN, "eth3", .force = true, .facts.default_route = true,
+	  .rc = 0 },
 	{ "a [pf.*] without force", VERB_PACKET_OPEN, "eth2", .force = true,
 	  .facts.default_route = true, .rc = -EACCES },
 	{ "a wire of the list", VERB_PACKET_OPEN, "eth1", .narrow = true, .rc = 0 },
 	{ "by a pattern", VERB_PACKET_OPEN, "bond0", .narrow = true, .rc = 0 },
 	{ "one of [pf.*]", VERB_PACKET_OPEN, "eth2", .narrow = true, .rc = 0 },
 	{ "one beside the list", VERB_PACKET_OPEN, "eth9", .narrow = true, .rc = -EACCES },
-	{ "a name of the list may be forced", VERB_PACKET_OPEN, "eth1", .force = true, .narrow = true,
-	  .facts.default_route = true, .rc = 0 },
+	{ "a name of the list may be forced", VERB_PACKET_OPEN, "eth1", .force = true,
+	  .narrow = true, .facts.default_route = true, .rc = 0 },
 	{ "a pattern may not", VERB_PACKET_OPEN, "bond0", .force = true, .narrow = true,
 	  .facts.default_route = true, .rc = -EACCES },
 	{ "GRE", VERB_GRE_OPEN, .rc = 0 },
@@ -92,12 +111,17 @@ static const struct row {
 	{ "by two strokes", VERB_FILE_OPEN, .path = "/srv/caps//a", .rc = -EINVAL },
 	{ "a relative one", VERB_FILE_OPEN, .path = "srv/caps/a", .rc = -EINVAL },
 	{ "none", VERB_FILE_OPEN, .path = "", .rc = -EINVAL },
-	{ "no directory at all", VERB_FILE_OPEN, .path = "/srv/caps/a", .narrow = true, .rc = -EACCES },
+	{ "no directory at all", VERB_FILE_OPEN, .path = "/srv/caps/a", .narrow = true,
+	  .rc = -EACCES },
 
 	{ "a vhost socket", VERB_SOCKET_BIND, .path = "/run/anyvf/vhost/p-1/sock", .rc = 0 },
 	{ "libvirt's", VERB_SOCKET_CONNECT, .path = "/run/libvirt/libvirt-sock", .rc = -EACCES },
-	{ "over the control socket", VERB_SOCKET_BIND, .path = "/run/anyvf/swd.sock", .rc = -EACCES },
-	{ "removing what is not ours", VERB_SOCKET_CLOSE, .path = "/run/systemd/notify", .rc = -EACCES },
+	{ "over the control socket", VERB_SOCKET_BIND, .path = "/run/anyvf/swd.sock",
+	  .rc = -EACCES },
+	{ "over the reading one", VERB_SOCKET_BIND, .path = "/run/anyvf/swd-ro.sock",
+	  .rc = -EACCES },
+	{ "removing what is not ours", VERB_SOCKET_CLOSE, .path = "/run/systemd/notify",
+	  .rc = -EACCES },
 	{ "by ..", VERB_SOCKET_LOOK, .path = "/run/anyvf/vhost/../swd.sock", .rc = -EINVAL },
 	{ "the state", VERB_STATE_READ, .rc = 0 },
 	{ "the next state", VERB_STATE_NEW, .rc = 0 },

@@ -143,8 +143,8 @@ static int judge_socket(const struct parent_rules *r, const struct request *q,
 			       "socket %s is in none of the directories of vhost-user sockets "
 			       "(socket_dirs in " CONF "): %s",
 			       q->path, r->socket_dirs);
-	if (!strcmp(q->path, r->control))
-		return err_set(e, -EACCES, "%s is the control socket", q->path);
+	if (!strcmp(q->path, r->control) || !strcmp(q->path, r->reading))
+		return err_set(e, -EACCES, "%s is a control socket", q->path);
 	return 0;
 }
 
@@ -272,6 +272,7 @@ static int dirs_read(const struct conf *conf, const char *run_dir, bool private,
 
 	if (asprintf(&out->vhost_dir, "%s/vhost", run_dir) < 0 ||
 	    asprintf(&out->control, "%s/swd.sock", run_dir) < 0 ||
+	    asprintf(&out->reading, "%s/swd-ro.sock", run_dir) < 0 ||
 	    asprintf(&out->mirror_dirs, "%s%s%s %s", mirrors, logs, *logs ? "/mirrors" : "",
 		     private ? run_dir : "") < 0 ||
 	    asprintf(&out->socket_dirs, "%s %s", private ? run_dir : out->vhost_dir,
@@ -318,4 +319,5 @@ void parent_rules_fini(struct parent_rules *rules)
 	free(rules->socket_dirs);
 	free(rules->vhost_dir);
 	free(rules->control);
+	free(rules->reading);
 }

@@ -22,7 +22,7 @@ struct parent_rules {
 	char *mirror_dirs;	/* directories in which mirrors may write files */
 	char *socket_dirs;	/* directories of vhost-user sockets */
 	char *vhost_dir;	/* that of the switch: in it, each socket has one of its own */
-	char *control;		/* the control socket */
+	char *control, *reading; /* the control sockets */
 	struct tap_mark mark;	/* how taps of ours are known */
 	struct peers peers;	/* who may be a front end */
 };
