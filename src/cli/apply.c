@@ -27,7 +27,8 @@ struct apply {
 	struct hostfile there;
 	json_t *wanted;			 /* owned */
 	json_t *parts[HOSTFILE_DAEMONS]; /* of it; owned */
-	bool has_part[HOSTFILE_DAEMONS]; /* something of it is other there */
+	bool has_part[HOSTFILE_DAEMONS]; /* something of it is other there, or counts otherwise */
+	bool counts;			 /* what NICs have already counts as asked for */
 };
 
 static void apply_fini(struct apply *a)
@@ -79,9 +80,12 @@ static int split(struct apply *a, struct err *e)
 	return rc ? no_memory(e) : 0;
 }
 
-/* What would change of the host, or of one daemon's part of it; NULL: out of memory. */
+/*
+ * What would change of the host, or of one daemon's part of it; NULL: out of memory. @counts: gets
+ * whether what a NIC has already would count as asked for; NULL: nobody asks that.
+ */
 static json_t *changes(const struct apply *a, const json_t *is, const json_t *wanted,
-		       host_note note)
+		       host_note note, bool *counts)
 {
 	auto_of(json_decref) json_t *there = is ? json_deep_copy(is) : json_object();
 	auto_of(json_decref) json_t *to = json_deep_copy(wanted);
@@ -89,6 +93,8 @@ static json_t *changes(const struct apply *a, const json_t *is, const json_t *wa
 	if (!there || !to)
 		return NULL;
 	host_align(there, to, a->force, note);
+	if (counts)
+		*counts = json_object_size(json_object_get(there, "unasked"));
 	return hostfile_compare(there, to);
 }
 
@@ -132,11 +138,12 @@ static int parts_find(struct apply *a, struct err *e)
 
 	for (unsigned int i = 0; !rc && i < HOSTFILE_DAEMONS; i++) {
 		auto_of(json_decref) json_t *list =
-			changes(a, a->there.parts[i], a->parts[i], NULL);
+			changes(a, a->there.parts[i], a->parts[i], NULL, &a->has_part[i]);
 
-		a->has_part[i] = json_array_size(list);
 		if (!list)
 			return no_memory(e);
+		a->counts |= a->has_part[i];
+		a->has_part[i] |= json_array_size(list) != 0;
 		if (a->has_part[i] && !a->there.parts[i])
 			rc = err_set(e, -ECONNREFUSED,
 				     "%s has PFs of %s, which does not run (try: "
@@ -162,7 +169,7 @@ static json_t *begin_params(const struct apply *a, unsigned int daemon, bool dry
 	auto_of(json_decref) json_t *is = json_copy(a->there.parts[daemon]);
 	char hash[HOST_HASH_LEN];
 
-	json_object_del(is, "leased");
+	host_plain(is);
 	host_hash(is, hash);
 	return json_pack("{s:s, s:i, s:i, s:O, s:s, s:b, s:b}", "id", a->id, "seconds",
 			 (int)(a->confirm_s ?: SPAN_S), "parts", n_parts(a->has_part), "host",
@@ -281,10 +288,10 @@ static int run(struct apply *a, json_t **list, struct err *e)
 
 	if (rc)
 		return rc;
-	*list = changes(a, a->there.root, a->wanted, hostfile_note);
+	*list = changes(a, a->there.root, a->wanted, hostfile_note, NULL);
 	if (!*list)
 		return no_memory(e);
-	if (!json_array_size(*list))
+	if (!n_parts(a->has_part))
 		return 0;
 	id_new(a->id);
 	rc = run_begin(a, e);
@@ -342,7 +349,10 @@ static int apply(struct apply *a)
 		return cli_error(&e);
 	if (hostfile_print(a->cli, list))
 		return CLI_FAIL;
-	if (json_array_size(list) && !a->dry && a->confirm_s)
+	if (a->counts && !a->dry)
+		fprintf(stderr, "what NICs had already as %s says is asked for from now on\n",
+			a->path);
+	if (n_parts(a->has_part) && !a->dry && a->confirm_s)
 		fprintf(stderr, "it is taken back in %u s: anyvf confirm\n", a->confirm_s);
 	return a->dry && json_array_size(list) ? HOSTFILE_DIFFERS : CLI_OK;
 }

@@ -62,7 +62,7 @@ bool hostfile_has_run(const struct cli *cli, unsigned int daemon)
 
 static int join(struct hostfile *out, const json_t *part, struct err *e)
 {
-	static const char *const members[] = { "pfs", "mirrors", "leased" };
+	static const char *const members[] = { "pfs", "mirrors", "leased", "unasked" };
 	auto_of(json_decref) json_t *copy = json_deep_copy(part);
 
 	for (unsigned int i = 0; i < ARRAY_LEN(members); i++)
@@ -87,8 +87,8 @@ int hostfile_there(struct cli *cli, struct hostfile *out, struct err *e)
 	unsigned int n = 0;
 	int rc = 0;
 
-	out->root = json_pack("{s:i, s:{}, s:{}, s:{}}", "anyvf", HOST_VERSION, "pfs", "mirrors",
-			      "leased");
+	out->root = json_pack("{s:i, s:{}, s:{}, s:{}, s:{}}", "anyvf", HOST_VERSION, "pfs",
+			      "mirrors", "leased", "unasked");
 	if (!out->root)
 		return no_memory(e);
 	for (unsigned int i = 0; !rc && i < HOSTFILE_DAEMONS; i++) {
@@ -140,6 +140,8 @@ int hostfile_read(const char *path, json_t **out, struct err *e)
 	rc = host_read(root, out, e);
 	if (rc)
 		err_prefix(e, "%s", path);
+	else
+		hostfile_netns(*out);
 	return rc;
 }
 
@@ -283,7 +285,7 @@ json_t *hostfile_export(const struct hostfile *there)
 	auto_of(json_decref) json_t *none = json_object();
 
 	host_align(root, none, false, NULL);
-	json_object_del(root, "leased");
+	host_plain(root);
 	return take(root);
 }
 

@@ -11,7 +11,7 @@
 
 /* What is there. */
 struct hostfile {
-	json_t *root; /* of it all: {"anyvf", "pfs", "mirrors", "leased"}; owned */
+	json_t *root;			 /* of it all: host_get()'s, of both, and "anyvf"; owned */
 	json_t *parts[HOSTFILE_DAEMONS]; /* host.get's answers by ctl_socks[]; owned; NULL: away */
 };
 
@@ -23,6 +23,7 @@ int hostfile_there(struct cli *cli, struct hostfile *out, struct err *e);
 int hostfile_call(struct cli *cli, unsigned int daemon, const char *method, json_t *params,
 		  json_t **result, struct err *e);
 int hostfile_read(const char *path, json_t **out, struct err *e);
+void hostfile_netns(json_t *root);
 json_t *hostfile_export(const struct hostfile *there);
 json_t *hostfile_compare(const json_t *is, const json_t *wanted);
 void hostfile_note(const char *pf, const char *vf, const char *port);

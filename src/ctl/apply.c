@@ -127,6 +127,10 @@ static int become(const struct pf_ops *ops, void *ctx, const json_t *want, bool 
 	if (rc)
 		return rc;
 	host_align(is, to, force, NULL);
+	if (must) /* what counts as asked for is put back as a whole */
+		json_object_del(is, "unasked");
+	if (must)
+		json_object_del(to, "unasked");
 	b.is = is;
 	b.want = to;
 	return host_become(&b, e);
@@ -162,13 +166,13 @@ static json_t *record_new(const struct pf_ops *ops, void *ctx, const struct appl
 	char boot[40];
 
 	boot_id(boot);
-	return json_pack("{s:s, s:I, s:b, s:I, s:I, s:s, s:I, s:b, s:{s:O, s:O}, s:o, s:O}", "id",
-			 ask->id, "at", (json_int_t)time(NULL), "force", (int)ask->force, "parts",
-			 (json_int_t)MAX(ask->parts, 1U), "seconds", (json_int_t)ask->seconds,
-			 "boot", boot, "begun_ms", (json_int_t)boot_ms(), "doing", 1, "before",
-			 "pfs", json_object_get(is, "pfs"), "mirrors",
-			 json_object_get(is, "mirrors"), "own", ops->batch->own(ctx), "adopted",
-			 adopted);
+	return json_pack("{s:s, s:I, s:b, s:I, s:I, s:s, s:I, s:b, s:{s:O, s:O, s:O}, s:o, s:O}",
+			 "id", ask->id, "at", (json_int_t)time(NULL), "force", (int)ask->force,
+			 "parts", (json_int_t)MAX(ask->parts, 1U), "seconds",
+			 (json_int_t)ask->seconds, "boot", boot, "begun_ms", (json_int_t)boot_ms(),
+			 "doing", 1, "before", "pfs", json_object_get(is, "pfs"), "mirrors",
+			 json_object_get(is, "mirrors"), "unasked", json_object_get(is, "unasked"),
+			 "own", ops->batch->own(ctx), "adopted", adopted);
 }
 
 /* Keeps @pending (NULL: none) beside what else is kept, or @last and @back in its place. */
@@ -255,8 +259,9 @@ static int prepare(const struct pf_ops *ops, void *ctx, const struct apply_ask *
 	if (rc)
 		return rc;
 	if (json_object_set_new(first, "before",
-				json_pack("{s:O, s:O}", "pfs", json_object_get(all, "pfs"),
-					  "mirrors", json_object_get(all, "mirrors"))))
+				json_pack("{s:O, s:O, s:O}", "pfs", json_object_get(all, "pfs"),
+					  "mirrors", json_object_get(all, "mirrors"), "unasked",
+					  json_object_get(all, "unasked"))))
 		return no_memory(e);
 	return keep(ops, ctx, first, NULL, NULL, e);
 }
@@ -315,7 +320,7 @@ static int expect(const json_t *is, const char *hash, struct err *e)
 	auto_of(json_decref) json_t *part = json_copy((json_t *)(uintptr_t)is);
 	char here[HOST_HASH_LEN];
 
-	json_object_del(part, "leased");
+	host_plain(part);
 	host_hash(part, here);
 	return !*hash || !strcmp(here, hash)
 		       ? 0

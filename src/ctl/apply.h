@@ -8,7 +8,8 @@
  *   {"pending": {"id", "at", "force", "parts", "seconds", "boot", "begun_ms", "doing": true, RECORD},
  *    "last": {"id", "at", "force", "parts", RECORD}, "back": ID}
  *
- * RECORD is what was there: {"before": {"pfs", "mirrors"}, "own": of the daemon, "adopted": [PF]}.
+ * RECORD is what was there: {"before": {"pfs", "mirrors", "unasked"}, "own": of the daemon,
+ * "adopted": [PF]}.
  * "doing" is there until all was done: a daemon that ends before goes back at its next start. "last"
  * was kept, "at" when it began (of the wall's clock: it only says which of two is the later), "back" is the last that was gone back from.
  */

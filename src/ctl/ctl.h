@@ -31,7 +31,7 @@
  *   mirror.list {}                                            -> [{config..., mirrored, dropped | by, lacks}]
  *   capture     {words of mirror.add but name and to; drops?}, with a descriptor  -> {}; frames go
  *                as pcapng into the descriptor, a stream socket, until its other end writes no more
- *   host.get    {} -> {pfs, mirrors, leased: {PF: {N: port}}} as in a host's file (ctl/host.h)
+ *   host.get    {} -> {pfs, mirrors, leased: {PF: {N: port}}, unasked} as in a host's file (ctl/host.h)
  *   apply.get   {} -> {pending?: {id, seconds, parts}, last?: {id, at, parts}}
  *   apply.begin {id, seconds, parts?, host: {pfs, mirrors} | last: id, force?, dry?, is?: hash} -> {}; what
  *                  waits then for apply.end, or seconds (ctl/apply.h)

@@ -46,15 +46,23 @@ int host_mirror_read(const char *name, const json_t *said, struct mirror_config 
 
 /* host_get.c: what a daemon has */
 int host_get(const struct pf_ops *ops, void *ctx, bool some, json_t **out, struct err *e);
+void host_plain(json_t *is);
 /* Told of each VF that the file names and a port leases. */
 typedef void (*host_note)(const char *pf, const char *vf, const char *port);
 void host_align(json_t *is, json_t *want, bool force, host_note note);
+
+/* host_asked.c: a NIC's words that nobody asked for */
+int host_unasked_get(const struct pf_ops *ops, void *ctx, const char *pf, unsigned int n,
+		     json_t *out);
+uint32_t host_unasked(const json_t *root, const char *pf, const char *vf);
+void host_unasked_align(json_t *is, const json_t *want, bool force);
 
 /* host_become.c: a daemon's PFs, VFs, service ports and mirrors as a file says */
 struct host_become {
 	const struct pf_ops *ops;
 	void *ctx;
-	json_t *is, *want; /* aligned; borrowed */
+	/* Aligned; borrowed. A @want with "unasked" is what is gone back to. */
+	json_t *is, *want;
 	bool force;	   /* VFs in use notwithstanding */
 	bool must;	   /* what is refused is passed over */
 };

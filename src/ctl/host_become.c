@@ -237,15 +237,27 @@ static int wire_out(const struct pair *p, struct err *e)
 	return 0;
 }
 
-/* One VF's words that differ, behind those that change->vfs has. */
+/* What was, or was not, asked for counts so from now on; what is done to it counts so of itself. */
+static void counts(const struct pair *p, const char *pf, const char *vf, uint32_t *noted,
+		   uint32_t *forgotten)
+{
+	*forgotten = host_unasked(p->b->want, pf, vf);
+	*noted = host_unasked(p->b->is, pf, vf) & ~*forgotten;
+}
+
+/* One VF's words that differ or count otherwise, behind those that change->vfs has. */
 static int vf_change(const struct pair *p, const struct pf_config *pf, unsigned int vf,
 		     struct pf_change *change, struct err *e)
 {
 	struct vf_change *c = &change->vfs[change->n_vfs];
 	struct vf_attach attach;
 	struct vf_config is;
-	int rc = host_vf_read(p->want, pf, vf, &c->want, &attach, e);
+	int rc;
 
+	counts(p, p->pf, p->name, &c->noted, &c->forgotten);
+	if (!(c->noted | c->forgotten) && (p->is == p->want || json_equal(p->is, p->want)))
+		return 0;
+	rc = host_vf_read(p->want, pf, vf, &c->want, &attach, e);
 	vf_config_default(&is);
 	if (!rc && p->is)
 		rc = host_vf_read(p->is, pf, vf, &is, &attach, e);
@@ -253,7 +265,7 @@ static int vf_change(const struct pair *p, const struct pf_config *pf, unsigned 
 		return rc;
 	c->vf = vf;
 	c->changed = fields_diff(vf_fields, &is, &c->want);
-	change->n_vfs += !!c->changed;
+	change->n_vfs += !!(c->changed | c->noted | c->forgotten);
 	return 0;
 }
 
@@ -271,10 +283,10 @@ static int vf_changes(const struct pair *p, const struct pf_config *pf, unsigned
 		char key[12];
 
 		snprintf(key, sizeof(key), "%u", vf);
+		one.name = key;
 		one.is = json_object_get(is, key);
 		one.want = json_object_get(want, key);
-		if (one.is != one.want && !json_equal(one.is, one.want))
-			rc = vf_change(&one, &any, vf, change, e);
+		rc = vf_change(&one, &any, vf, change, e);
 	}
 	return rc;
 }
@@ -298,11 +310,12 @@ static int pf_in(const struct pair *p, struct err *e)
 	/* A NIC whose number is not said has as many as it has. */
 	number = want.hw && !(want.said & BIT(PF_FIELD_NUMVFS)) ? VF_MAX : want.config.numvfs;
 	rc = vf_changes(p, &want.config, number, &change, e);
+	counts(p, p->name, NULL, &change.noted, &change.forgotten);
 	if (!rc && !p->is) {
 		rc = p->b->ops->pf_add(p->b->ctx, &want.config, change.changed, e);
 		change.changed = 0;
 	}
-	if (rc || !(change.changed || change.n_vfs))
+	if (rc || !(change.changed | change.noted | change.forgotten | change.n_vfs))
 		return rc;
 	if (want.hw && p->b->force && change.changed & BIT(PF_FIELD_NUMVFS))
 		change.changed |= BIT(PF_FIELD_FORCE);

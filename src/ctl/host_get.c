@@ -38,7 +38,7 @@ static int vf_get(const struct pf_ops *ops, void *ctx, const char *pf, unsigned 
 }
 
 static int pf_get(const struct pf_ops *ops, void *ctx, const char *name, json_t *pfs,
-		  json_t *leased, struct err *e)
+		  json_t *leased, json_t *unasked, struct err *e)
 {
 	auto_of(json_decref) json_t *vfs = json_object(), *ports = json_object(), *form = NULL;
 	struct pf_info info;
@@ -51,7 +51,8 @@ static int pf_get(const struct pf_ops *ops, void *ctx, const char *name, json_t 
 	form = host_pf_form(&(struct host_pf){
 		.config = info.config, .said = HW_SAID, .hw = !strcmp(ops->kind, "hw") });
 	if (!form || (json_object_size(vfs) && json_object_set(form, "vfs", vfs)) ||
-	    json_object_set(pfs, name, form) || json_object_set(leased, name, ports))
+	    json_object_set(pfs, name, form) || json_object_set(leased, name, ports) ||
+	    host_unasked_get(ops, ctx, name, info.config.numvfs, unasked))
 		return no_memory(e);
 	return 0;
 }
@@ -126,7 +127,8 @@ static int mirrors_get(const struct pf_ops *ops, void *ctx, json_t *pfs, json_t 
  * @ops: its verbs
  * @ctx: theirs
  * @some: a PF that cannot be read, as a NIC that is gone, is left out
- * @out: gets {"pfs", "mirrors", "leased": {PF: {N: port}}}, a new reference
+ * @out: gets {"pfs", "mirrors", "leased": {PF: {N: port}}, "unasked": of host_asked.c}, a new
+ *       reference
  * @e:   error text
  *
  * Return: 0, -ENOMEM, or as the verbs. Context: theirs.
@@ -134,12 +136,12 @@ static int mirrors_get(const struct pf_ops *ops, void *ctx, json_t *pfs, json_t 
 int host_get(const struct pf_ops *ops, void *ctx, bool some, json_t **out, struct err *e)
 {
 	auto_of(json_decref) json_t *pfs = json_object(), *mirrors = json_object();
-	auto_of(json_decref) json_t *leased = json_object();
+	auto_of(json_decref) json_t *leased = json_object(), *unasked = json_object();
 	char names[PFS_MAX][PF_NAME_LEN + 1];
 	int n = ops->pf_list(ctx, names, PFS_MAX), rc = 0;
 
 	for (int i = 0; !rc && i < MIN(n, PFS_MAX); i++) {
-		rc = pf_get(ops, ctx, names[i], pfs, leased, some ? NULL : e);
+		rc = pf_get(ops, ctx, names[i], pfs, leased, unasked, some ? NULL : e);
 		if (some && rc != -ENOMEM)
 			rc = 0;
 	}
@@ -147,8 +149,21 @@ int host_get(const struct pf_ops *ops, void *ctx, bool some, json_t **out, struc
 	rc = rc ?: mirrors_get(ops, ctx, pfs, mirrors, e);
 	if (rc)
 		return rc;
-	*out = json_pack("{s:O, s:O, s:O}", "pfs", pfs, "mirrors", mirrors, "leased", leased);
+	*out = json_pack("{s:O, s:O, s:O, s:O}", "pfs", pfs, "mirrors", mirrors, "leased", leased,
+			 "unasked", unasked);
 	return *out ? 0 : no_memory(e);
+}
+
+/**
+ * host_plain() - What there is as a file has it
+ * @is: of host_get(), or more of them in one; without what tells of it
+ *
+ * Context: any.
+ */
+void host_plain(json_t *is)
+{
+	json_object_del(is, "leased");
+	json_object_del(is, "unasked");
 }
 
 /* What a file does not say of @keys is as it is. */
@@ -194,7 +209,8 @@ static void align_leased(json_t *is, json_t *want, const char *name, const json_
  * @force: VFs that are leased are compared where the file names them
  * @note:  told of leased VFs that the file names in vain; may be NULL
  *
- * Addresses that were chosen, a NIC's own words that the file has not, and VFs that are leased.
+ * Addresses that were chosen, a NIC's own words that the file has not, and VFs that are leased. Of
+ * what nobody asked for that stays which the file has.
  *
  * Context: any.
  */
@@ -216,4 +232,5 @@ void host_align(json_t *is, json_t *want, bool force, host_note note)
 				unsaid_forget(svc, json_object_get(svcs, key), chosen);
 		align_leased(pf, other, name, json_object_get(leased, name), force, note);
 	}
+	host_unasked_align(is, want, force);
 }

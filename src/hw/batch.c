@@ -181,6 +181,39 @@ static void attach_plain(void *ctx, const char *pf, unsigned int vf, struct vf_a
 {
 }
 
+/* Not as by default, or not as it was asked for. */
+static uint32_t vf_unasked(const struct hw_pf *pf, const struct hw_link *link, unsigned int vf)
+{
+	const struct hw_vf_wish *wish = &pf->wish->vfs[vf];
+	struct vf_config is = wish->config, none;
+	struct hw_words now;
+	uint32_t rows;
+
+	hw_words_now(pf, link, vf, &now);
+	hw_words_to(&now, HW_WORDS, &is);
+	vf_config_default(&none);
+	rows = fields_diff(vf_fields, &none, &is) & ~wish->fields;
+	rows |= fields_diff(vf_fields, &wish->config, &is) & wish->fields;
+	if (hw_rate_is_rounded(wish, &now))
+		rows &= ~hw_attrs[HW_ATTR_RATE].fields;
+	if (hw_mirror_of(pf->wish, vf, true)) /* it may have another's address */
+		rows &= ~hw_attrs[HW_ATTR_MAC].fields;
+	return hw_can(pf, rows & HW_WORDS);
+}
+
+static uint32_t unasked(void *ctx, const char *name, int vf)
+{
+	struct hw_pf *pf = hw_find(ctx, name, NULL);
+	const struct hw_link *link;
+	struct pf_config is;
+
+	if (!pf || hw_look(ctx, pf, HW_ASK_SETTINGS, &link, NULL))
+		return 0;
+	if (vf < 0)
+		return HW_PF_OWN & (~pf->wish->fields | hw_own_drift(pf, link, &is));
+	return (unsigned int)vf < link->n_vfs ? vf_unasked(pf, link, (unsigned int)vf) : 0;
+}
+
 const struct pf_batch_ops hw_batch_ops = {
 	.kept = kept,
 	.keep = keep,
@@ -191,4 +224,5 @@ const struct pf_batch_ops hw_batch_ops = {
 	.trial_end = trial_end,
 	.decide = decide,
 	.attach_plain = attach_plain,
+	.unasked = unasked,
 };

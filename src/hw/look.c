@@ -174,8 +174,14 @@ uint32_t hw_can(const struct hw_pf *pf, uint32_t fields)
 	return can & fields;
 }
 
-/* The driver rounds rates, and tells those that it told when they were set. */
-static bool is_rounded(const struct hw_vf_wish *wish, const struct hw_words *is)
+/**
+ * hw_rate_is_rounded() - Has a driver made of rates what it did when they were set?
+ * @wish: what was asked for
+ * @is:   what it tells
+ *
+ * Return: true if so: they are as they were asked for. Context: control; pure.
+ */
+bool hw_rate_is_rounded(const struct hw_vf_wish *wish, const struct hw_words *is)
 {
 	return wish->rounded && is->max_tx_mbit == wish->max_tx_told &&
 	       is->min_tx_mbit == wish->min_tx_told;
@@ -208,7 +214,7 @@ uint32_t hw_drift(const struct hw_pf *pf, const struct hw_link *link, unsigned i
 		struct vf_config is = wish->config;
 
 		if (hw_attr_equal((enum hw_attr)i, &want, words) ||
-		    (i == HW_ATTR_RATE && is_rounded(wish, words)))
+		    (i == HW_ATTR_RATE && hw_rate_is_rounded(wish, words)))
 			continue;
 		hw_words_to(words, hw_attrs[i].fields, &is);
 		drift |= fields_diff(vf_fields, &wish->config, &is);

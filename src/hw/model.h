@@ -168,6 +168,7 @@ static inline struct hw_words hw_fresh(const struct hw_pf *pf)
 void hw_words_now(const struct hw_pf *pf, const struct hw_link *link, unsigned int vf,
 		  struct hw_words *out);
 uint32_t hw_can(const struct hw_pf *pf, uint32_t fields);
+bool hw_rate_is_rounded(const struct hw_vf_wish *wish, const struct hw_words *is);
 uint32_t hw_drift(const struct hw_pf *pf, const struct hw_link *link, unsigned int vf);
 uint32_t hw_own_drift(const struct hw_pf *pf, const struct hw_link *link, struct pf_config *is);
 

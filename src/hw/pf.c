@@ -192,6 +192,16 @@ static int held_by_mirror(const struct hw_pf *pf, unsigned int vf, const struct 
 		       hw_attr_equal(HW_ATTR_MAC, is, words) ? "vlan" : "mac", m->name);
 }
 
+/* What counts as asked for, of what it is already, and what not; nothing is done. */
+static void vf_note(const struct hw_pf *pf, const struct vf_change *c, struct hw_vf_wish *wish)
+{
+	uint32_t noted = hw_can(pf, c->noted & HW_WORDS);
+
+	fields_apply(vf_fields, &wish->config, &c->want, noted);
+	wish->rounded &= !(noted & hw_attrs[HW_ATTR_RATE].fields);
+	wish->fields = (wish->fields | noted) & ~c->forgotten;
+}
+
 /* One VF's words on top of what it is: wishes and steps. @is: words by now, with steps before. */
 static int plan_vf(struct hw_plan *plan, const struct hw_pf *pf, const struct vf_change *c,
 		   bool by_agent, uint16_t mtu, struct hw_vf_wish *wish, struct hw_words *is,
@@ -221,6 +231,7 @@ static int plan_vf(struct hw_plan *plan, const struct hw_pf *pf, const struct vf
 	rc = hw_plan_vf(plan, c->vf, is, &words, hw_can(pf, c->changed & HW_WORDS), e);
 	wish->fields |= c->changed;
 	wish->config = new;
+	vf_note(pf, c, wish);
 	*is = words;
 	return rc;
 }
@@ -268,11 +279,13 @@ static int apply(struct hw *hw, struct hw_pf *pf, const struct pf_change *change
 	rc = rc ?: pf_words_check(pf, change->changed, e);
 	if (rc || !(want = hw_wish_copy(pf, e)))
 		return rc ?: -ENOMEM;
-	fields_apply(pf_fields, &want->config, &change->want, change->changed & HW_PF_SET);
+	fields_apply(pf_fields, &want->config, &change->want,
+		     (change->changed | change->noted) & HW_PF_SET);
 	snprintf(want->config.name, sizeof(want->config.name), "%s", pf->name);
 	rc = pf_config_check(&want->config, e);
 	rc = rc ?: plan_pf(&plan, hw, pf, link, want, change->changed, e);
 	rc = rc ?: plan_vfs(&plan, pf, link, change, want, e);
+	want->fields = (want->fields | (change->noted & HW_PF_OWN)) & ~change->forgotten;
 	rc = rc ?: hw_change(hw, pf, &plan, &want, NULL, e);
 	for (unsigned int i = 0; !rc && i < VF_MAX; i++)
 		if (pf->wish->vfs[i].attach.kind && change->changed & 1U << PF_FIELD_NUMVFS)

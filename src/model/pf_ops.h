@@ -18,6 +18,8 @@
 struct vf_change {
 	unsigned int vf;
 	uint32_t changed;	/* bits by enum vf_field; only these members of want count */
+	/* Likewise: what it has already, and counts as asked for; what does not count so any more. */
+	uint32_t noted, forgotten;
 	struct vf_config want;
 	struct vlan_set trunk_add, trunk_rem; /* then, in this order, to the trunk; unset: nothing */
 	struct mac_list allowed_add, allowed_rem; /* likewise, to the allowed addresses */
@@ -26,6 +28,7 @@ struct vf_change {
 /* One command line of `link set`, applied as a whole or not at all. */
 struct pf_change {
 	uint32_t changed;	/* bits by enum pf_field */
+	uint32_t noted, forgotten; /* likewise, as those of a VF */
 	struct pf_config want;
 	bool by_agent;		/* the agent's own write: clears "overridden", else it sets it */
 	unsigned int n_vfs;
@@ -60,6 +63,11 @@ struct pf_batch_ops {
 		      struct err *e);
 	/* What of an attachment nobody asked for goes out of it. */
 	void (*attach_plain)(void *ctx, const char *pf, unsigned int vf, struct vf_attach *a);
+	/*
+	 * Words that a NIC has without that anybody asked for them so: bits by enum vf_field, and of
+	 * the PF itself (@vf -1) by enum pf_field. NULL: there are none.
+	 */
+	uint32_t (*unasked)(void *ctx, const char *pf, int vf);
 };
 
 struct pf_ops {

@@ -273,6 +273,15 @@ class Netns:
 
 
 @pytest.fixture
+def sleeper():
+    """A process in a namespace without a name."""
+    with subprocess.Popen(['unshare', '-n', 'sleep', '600']) as sleeping:
+        wait_for(lambda: os.readlink(f'/proc/{sleeping.pid}/ns/net') != os.readlink('/proc/self/ns/net'), what='its namespace')
+        yield sleeping
+        sleeping.kill()
+
+
+@pytest.fixture
 def netns():
     """A maker of namespaces that are gone after the test."""
     need_root()

@@ -343,6 +343,24 @@ def test_what_is_leased_is_touched_by_force_alone(host, request):
     assert len(host.call('svc.list')) == len(host.call('mirror.list')) == 1
 
 
+def test_a_namespace_is_the_same_by_name_path_and_process(host, netns, sleeper):
+    """However a file names it; a process that got the number of one that has ended is another."""
+    ns = netns().name
+    doc = {'anyvf': 1, 'pfs': {PF: {'numvfs': 4, 'vfs': {'0': {'attach': {'kind': 'tap', 'tap': 'one', 'netns': f'/run/netns/{ns}'}}, '1': {
+        'attach': {'kind': 'tap', 'tap': 'two', 'netns': str(sleeper.pid)}}}, 'services': {
+        'svc0': {'netns': f'/proc/{sleeper.pid}/ns/net'}, 'svc1': {'vlan': 2, 'netns': f'/var/run/netns/{ns}'}}}}}
+    apply(host, doc)
+    kept = export(host)['pfs'][PF]
+    assert kept['vfs']['0']['attach']['netns'] == kept['services']['svc1']['netns'] == ns
+    assert kept['vfs']['1']['attach']['netns'] == kept['services']['svc0']['netns']
+    assert kept['services']['svc0']['netns'].startswith(f'{sleeper.pid}:') and diff(host, doc, 0) == []
+    assert apply(host, doc).stdout == ''
+    doc['pfs'][PF]['vfs']['1']['attach']['netns'] = f'{sleeper.pid}:1'
+    assert len(diff(host, doc, 2)) == 1
+    doc['pfs'][PF]['vfs']['1']['attach']['netns'] = '4194305'  # none can have it
+    assert 'process' in apply(host, doc, code=1).stderr
+
+
 def test_what_the_configuration_has_and_the_file_has_not_stays(host, tmp_path):
     """/etc/anyvf/host.conf beside [pf.NAME]: for what both say the file wins, and it is said."""
     conf = tmp_path / 'anyvf.conf'

@@ -106,6 +106,33 @@ def test_what_one_daemon_refuses_the_other_has_not_done(both):
     assert both.kernel() != before[1] and both.anyvf('diff', '/tmp/doc.json').out == ''
 
 
+def test_words_that_a_nic_has_already_are_asked_for_and_nothing_is_done(both):
+    """By `ip link`. Drift names who changes them then, a boot has them again, and a revert is back to before."""
+    nic = both.dev
+    both.anyvf('vf', 'release', nic, 3)
+    both.lab.run('ip', 'link', 'set', nic, 'vf', 3, 'vlan', 66, 'trust', 'on')
+    both.lab.run('ip', 'link', 'set', nic, 'vf', 2, 'max_tx_rate', 77)  # of what was asked for otherwise
+    kernel, doc = both.kernel(), both.export()
+    assert both.anyvf('diff', both.file(doc)).out == '' and both.apply(doc, '-n').out == ''
+    assert (2, 'max_tx_rate', '77') in [(vf, word, now) for vf, word, _, now in both.drift()]
+    done = both.apply(doc)
+    assert done.out == '' and 'is asked for from now on' in done.err and both.kernel() == kernel
+    assert both.drift() == []
+    assert both.apply(doc).err == '', 'it is so by now'
+    both.lab.run('ip', 'link', 'set', nic, 'vf', 3, 'vlan', 67, 'trust', 'off')
+    assert both.drift() == [(3, 'vlan', '66', '67'), (3, 'trust', 'on', 'off')]
+    both.lab.stop('hwd')
+    both.lab.run('sh', '-ec', """sed -i 's/"boot":"......../"boot":"00000000/' /var/lib/anyvf/hwd.json; cd /sys/class/net/$0/device
+        n=$(cat sriov_numvfs); echo 0 > sriov_numvfs; echo $n > sriov_numvfs""", nic)
+    both.start('hwd')
+    assert both.kernel() == kernel and both.drift() == []
+    both.anyvf('revert')
+    both.lab.run('ip', 'link', 'set', nic, 'vf', 3, 'vlan', 67)
+    assert both.kernel() != kernel and both.drift() == []
+    both.lab.run('ip', 'link', 'set', nic, 'vf', 3, 'vlan', 66)
+    both.apply(doc)
+
+
 @pytest.mark.parametrize('seed', range(KILLS))
 def test_whoever_is_killed_both_have_the_one_or_the_other(both, seed):
     """A daemon, or the command, at a random moment of `anyvf apply`."""

@@ -252,13 +252,6 @@ def as_unit(swd):
     return swd
 
 
-@pytest.fixture
-def sleeper():
-    with subprocess.Popen(['unshare', '-n', 'sleep', '600']) as sleeping:
-        yield sleeping
-        sleeping.kill()
-
-
 def test_the_parent_can_be_an_account_with_eight_capabilities(swd_maker, netns, sleeper):
     need_root()
     ns, other = netns(), netns()
@@ -288,7 +281,6 @@ def test_the_parent_can_be_an_account_with_eight_capabilities(swd_maker, netns, 
     wait_for(lambda: [True for fd in os.listdir(files) if os.readlink(f'{files}/{fd}').endswith('/stat')], what='its look at the thread that beats')
     index = run('ip', '-n', ns.name, 'link', 'show', tap).stdout.split(':')[0]
     # a container of root's whose namespace has no name: by its process, and by moving a tap there
-    wait_for(lambda: os.readlink(f'/proc/{sleeper.pid}/ns/net') != os.readlink('/proc/self/ns/net'), what='its namespace')
     swd.call('vf.attach', pf='p2p1', vf=2, kind='tap', tap='byproc', netns=str(sleeper.pid))
     swd.call('vf.attach', pf='p2p1', vf=3, kind='tap', tap='tomove')
     other.run('ip', 'link', 'set', 'tomove', 'netns', str(sleeper.pid), 'name', 'moved')

@@ -548,6 +548,59 @@ static void after_a_boot_all_is_as_it_was_asked_for_also_of_a_nic_that_comes_lat
 	}
 }
 
+/* As a file says it (ctl/host.h): nothing is done to the NIC, and it counts from then on. */
+static void what_a_nic_has_already_comes_to_be_asked_for_and_ceases_to(void **arg)
+{
+	struct hw *hw = begin(4);
+	const struct pf_batch_ops *batch = &hw_batch_ops;
+	struct vf_change vf = { .vf = 2, .noted = F(VLAN) | F(QOS) | F(TRUST) | F(ISOLATED) };
+	struct pf_change c = { .noted = P(MTU), .want = { .mtu = 1500 }, .n_vfs = 1, .vfs = &vf };
+	unsigned int sets;
+
+	k->vfs[2].vlan = 77;
+	k->vfs[2].trust = true;
+	k->vfs[3].vlan = 78;
+	vf_config_default(&vf.want);
+	vf.want.vlan = 77;
+	vf.want.trust = true;
+	assert_int_equal(batch->unasked(hw, "eth1", 2), F(VLAN) | F(TRUST));
+	assert_int_equal(batch->unasked(hw, "eth1", -1), P(MTU) | P(MAC) | P(UP) | P(NUMVFS));
+	sets = k->sets;
+	assert_int_equal(hw_pf_set(hw, "eth1", &c, NULL), 0);
+	assert_int_equal(k->sets, sets);
+	assert_int_equal(batch->unasked(hw, "eth1", 2), 0);
+	assert_int_equal(batch->unasked(hw, "eth1", 3), F(VLAN));
+	assert_int_equal(batch->unasked(hw, "eth1", -1), P(MAC) | P(UP) | P(NUMVFS));
+	tick(hw, 1);
+	assert_int_equal(drifts(hw), 0);
+	k->vfs[2].vlan = 79; /* asked for otherwise: a file that has it so is to be heard */
+	k->vfs[3].vlan = 79;
+	k->mtu = 9000;
+	tick(hw, 1);
+	assert_int_equal(drifts(hw), 2);
+	assert_int_equal(batch->unasked(hw, "eth1", 2), F(VLAN));
+	assert_int_equal(batch->unasked(hw, "eth1", -1), P(MTU) | P(MAC) | P(UP) | P(NUMVFS));
+	hw_close(hw);
+	boot();
+	number_set(4);
+	hw = open_hw();
+	tick(hw, 1);
+	assert_int_equal(k->vfs[2].vlan, 77);
+	assert_true(k->vfs[2].trust);
+	assert_int_equal(k->vfs[3].vlan, 0);
+	vf.noted = c.noted = 0;
+	vf.forgotten = F(VLAN) | F(QOS);
+	c.forgotten = P(MTU);
+	sets = k->sets;
+	assert_int_equal(hw_pf_set(hw, "eth1", &c, NULL), 0);
+	assert_int_equal(k->sets, sets);
+	k->vfs[2].vlan = 80;
+	k->mtu = 9000;
+	tick(hw, 1);
+	assert_int_equal(drifts(hw), 0);
+	hw_close(hw);
+}
+
 static void a_nic_that_is_made_anew_gets_what_was_asked_for(void **arg)
 {
 	struct hw *hw = begin(0);
@@ -1359,6 +1412,7 @@ int main(void)
 		cmocka_unit_test(a_state_file_that_cannot_be_written_leaves_nothing_changed),
 		cmocka_unit_test(
 			after_a_boot_all_is_as_it_was_asked_for_also_of_a_nic_that_comes_late),
+		cmocka_unit_test(what_a_nic_has_already_comes_to_be_asked_for_and_ceases_to),
 		cmocka_unit_test(a_nic_that_is_made_anew_gets_what_was_asked_for),
 		cmocka_unit_test(
 			a_nic_that_goes_in_a_line_is_as_before_or_as_asked_for_when_it_is_back),

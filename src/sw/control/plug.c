@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/proc.h"
 #include "sw/control/model.h"
 #include "sw/port/tap.h"
 
@@ -180,18 +181,11 @@ void sw_unplug(struct sw *sw, struct sw_port *port, const char *tap, const char 
  */
 int sw_netns_word(const struct sw *sw, char netns[VF_NAME_LEN + 1], struct err *e)
 {
-	static const char *const dirs[] = { "/run/netns/", "/var/run/netns/" };
-	char pid[12];
+	char pid[PROC_PID_LEN];
 	uint64_t born;
-	int n = 0, rc;
+	int rc;
 
-	for (unsigned int i = 0; i < ARRAY_LEN(dirs); i++)
-		if (!strncmp(netns, dirs[i], strlen(dirs[i])))
-			memmove(netns, netns + strlen(dirs[i]),
-				strlen(netns + strlen(dirs[i])) + 1);
-	if (sscanf(netns, "/proc/%11[0-9]/ns/net%n", pid, &n) != 1 || !n)
-		sscanf(netns, "%11[0-9]%n", pid, &n);
-	if (!n || netns[n])
+	if (!proc_of_netns(netns, pid))
 		return 0;
 	rc = parent_netns_born(sw->opts.parent, pid, &born, e);
 	if (!rc && born)

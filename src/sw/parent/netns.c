@@ -15,28 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/proc.h"
+
 #define NAMED "/run/netns"
 #define OWN   "/proc/self/ns/net"
-
-/* When a process began, in clock ticks since the boot (field 22 of proc(5)); 0: cannot be told. */
-static uint64_t born_of(int dir)
-{
-	auto_close int fd = openat(dir, "stat", O_RDONLY | O_CLOEXEC);
-	char text[1024], *at;
-	uint64_t born;
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
-	at = strrchr(text, ')'); /* the program's name before it may be anything */
-	return at && sscanf(at,
-			    ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-			    "%*s %*s %" SCNu64,
-			    &born) == 1
-		       ? born
-		       : 0;
-}
 
 /* The directory of a process; it stays that one's when the number comes to be another's. */
 static int process_open(const char *pid)
@@ -55,7 +37,7 @@ static int process_netns(const char *word)
 	if (sscanf(word, "%11[0-9]:%" SCNu64, pid, &born) != 2)
 		return -1;
 	auto_close int dir = process_open(pid);
-	if (dir < 0 || born_of(dir) != born) {
+	if (dir < 0 || proc_born(dir) != born) {
 		errno = ESRCH;
 		return -1;
 	}
@@ -178,7 +160,7 @@ uint64_t netns_born(const char *pid)
 	auto_close int named = word_open(pid), dir = named < 0 ? process_open(pid) : -1;
 	auto_close int fd = dir < 0 ? -1 : openat(dir, "ns/net", O_RDONLY | O_CLOEXEC);
 
-	return fd < 0 ? 0 : born_of(dir);
+	return fd < 0 ? 0 : proc_born(dir);
 }
 
 /* The namespaces that were looked at: many processes share one. */
@@ -229,7 +211,7 @@ static bool word_of_name(const char *entry, char out[VF_NAME_LEN + 1])
 static bool word_of_process(const char *entry, char out[VF_NAME_LEN + 1])
 {
 	auto_close int dir = isdigit((unsigned char)*entry) ? process_open(entry) : -1;
-	uint64_t born = dir < 0 ? 0 : born_of(dir);
+	uint64_t born = dir < 0 ? 0 : proc_born(dir);
 
 	return born && snprintf(out, VF_NAME_LEN + 1, "%s:%" PRIu64, entry, born) <= VF_NAME_LEN;
 }
