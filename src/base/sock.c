@@ -14,6 +14,7 @@
 #include <sys/un.h>
 
 #define SOCK_FDS_MAX 16
+#define CONNECT_S    10 /* for a place among those who wait for a daemon that hangs */
 
 static int unix_addr(const char *path, struct sockaddr_un *out, struct err *e)
 {
@@ -63,17 +64,22 @@ int sock_listen_unix(const char *path, mode_t mode, struct err *e)
  * @path: socket
  * @e:    error text, may be NULL
  *
- * Return: a blocking descriptor, or a negative errno (-ENOENT, -ECONNREFUSED: nobody serves).
+ * Return: a blocking descriptor, or a negative errno (-ENOENT, -ECONNREFUSED: nobody serves,
+ * -ETIMEDOUT: who serves hangs, and as many wait for it as may).
  */
 int sock_connect_unix(const char *path, struct err *e)
 {
+	static const struct timeval wait = { .tv_sec = CONNECT_S }, ever = { 0 };
 	struct sockaddr_un addr;
 	auto_close int fd = unix_socket(path, 0, &addr, e);
 
 	if (fd < 0)
 		return fd;
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
-		return err_errno(e, "%s", path);
+		return errno == EAGAIN ? err_set(e, -ETIMEDOUT, "%s: nobody answers", path)
+				       : err_errno(e, "%s", path);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &ever, sizeof(ever));
 	return take_fd(fd);
 }
 

@@ -174,35 +174,27 @@ static int error_of(const json_t *error, struct err *e)
 	return err_set(e, rc, "%s", message ? message : strerror(-rc));
 }
 
-/**
- * ctl_call() - Ask the daemon to do something and wait for its answer
- * @c:		connection
- * @method:	name, see ctl.h
- * @params:	object, a reference the call takes; NULL: none
- * @timeout_ms: longest wait
- * @result:	new reference on success; may be NULL if not wanted
- * @e:		error text, may be NULL
- *
- * Return: 0; the verb's own negative errno; -EINVAL (bad parameters), -ENOSYS (unknown method),
- * -EPROTO, -ETIMEDOUT, -ECONNRESET, -EPIPE (the connection is of no further use).
- */
-int ctl_call(struct ctl_client *c, const char *method, json_t *params, int timeout_ms,
-	     json_t **result, struct err *e)
+/* Asks; @params is taken. */
+static int send_request(struct ctl_client *c, const char *method, json_t *params,
+			uint64_t deadline_ms, struct err *e)
 {
-	uint64_t deadline_ms = loop_now_ms() + (uint64_t)MAX(timeout_ms, 0);
 	auto_of(json_decref) json_t *req =
 		json_pack("{s:s, s:I, s:s, s:o}", "jsonrpc", "2.0", "id", ++c->id, "method", method,
 			  "params", params ? params : json_object());
 	auto_free char *line = req ? json_dumps(req, JSON_COMPACT) : NULL;
-	json_t *reply = NULL;
-	int rc;
 
 	if (!line)
 		return err_set(e, -ENOMEM, "out of memory");
-	rc = send_all(c, line, strlen(line), deadline_ms, e);
-	if (!rc)
-		rc = send_end(c, deadline_ms, e);
-	while (!rc) { /* replies to calls that timed out may come first; id null: it saw no id */
+	return send_all(c, line, strlen(line), deadline_ms, e) ?: send_end(c, deadline_ms, e);
+}
+
+/* The answer to what was asked last. */
+static int read_answer(struct ctl_client *c, uint64_t deadline_ms, json_t **result, struct err *e)
+{
+	json_t *reply = NULL;
+	int rc;
+
+	for (;;) { /* replies to calls that timed out may come first; id null: it saw no id */
 		rc = read_reply(c, deadline_ms, &reply, e);
 		const json_t *id = json_object_get(reply, "id");
 		if (rc || !json_is_integer(id) || json_integer_value(id) == c->id)
@@ -219,18 +211,25 @@ int ctl_call(struct ctl_client *c, const char *method, json_t *params, int timeo
 	return rc;
 }
 
-/* 0, -ENODEV, or why it does not say. */
-static int has_pf(struct ctl_client *c, const char *pf, struct err *e)
+/**
+ * ctl_call() - Ask the daemon to do something and wait for its answer
+ * @c:		connection
+ * @method:	name, see ctl.h
+ * @params:	object, a reference the call takes; NULL: none
+ * @timeout_ms: longest wait
+ * @result:	new reference on success; may be NULL if not wanted
+ * @e:		error text, may be NULL
+ *
+ * Return: 0; the verb's own negative errno; -EINVAL (bad parameters), -ENOSYS (unknown method),
+ * -EPROTO, -ETIMEDOUT, -ECONNRESET, -EPIPE (the connection is of no further use).
+ */
+int ctl_call(struct ctl_client *c, const char *method, json_t *params, int timeout_ms,
+	     json_t **result, struct err *e)
 {
-	auto_of(json_decref) json_t *names = NULL;
-	const json_t *name;
-	int rc = ctl_call(c, "pf.list", NULL, CTL_TIMEOUT_MS, &names, e);
-	size_t i;
+	uint64_t deadline_ms = loop_now_ms() + (uint64_t)MAX(timeout_ms, 0);
 
-	json_array_foreach (names, i, name)
-		if (!strcmp(json_string_value(name), pf))
-			return 0;
-	return rc ? rc : -ENODEV;
+	return send_request(c, method, params, deadline_ms, e)
+		       ?: read_answer(c, deadline_ms, result, e);
 }
 
 /* Has a daemon run here since the boot? Its lock file stays. */
@@ -242,6 +241,108 @@ static bool has_run(const char *run_dir, const char *sock)
 	return !access(path, F_OK);
 }
 
+#define N_DAEMONS (ARRAY_LEN(ctl_socks) - 1)
+
+/*
+ * All daemons that may have a PF, asked at once: one that hangs keeps nobody from the others' PFs.
+ * Who has said that it has it not is closed, as is who does not say, whose reason is kept.
+ */
+struct search {
+	struct ctl_client *asked[N_DAEMONS];
+	unsigned int n_daemons; /* that run */
+	const char *away;	/* one that ran, and does not now */
+	int rc;
+	struct err why;
+};
+
+static void search_fini(struct search *s)
+{
+	for (unsigned int i = 0; i < N_DAEMONS; i++)
+		ctl_close(s->asked[i]);
+}
+
+static void give_up(struct search *s, unsigned int i, int rc, const struct err *why)
+{
+	ctl_close(s->asked[i]);
+	s->asked[i] = NULL;
+	s->rc = rc;
+	err_set(&s->why, rc, "anyvf-%.*s: %s", (int)strcspn(ctl_socks[i], "."), ctl_socks[i],
+		why->msg);
+}
+
+static void search_begin(struct search *s, const char *run_dir, uint64_t deadline_ms)
+{
+	for (unsigned int i = 0; i < N_DAEMONS; i++) {
+		struct err why = { 0 };
+		char path[512];
+		int rc;
+
+		snprintf(path, sizeof(path), "%s/%s", run_dir, ctl_socks[i]);
+		rc = ctl_open(path, &s->asked[i], &why);
+		if (rc == -ENOENT || rc == -ECONNREFUSED) {
+			if (has_run(run_dir, ctl_socks[i]))
+				s->away = ctl_socks[i];
+			continue;
+		}
+		s->n_daemons++;
+		if (rc == -EACCES)
+			err_set(&why, rc, "no permission to use %s", path);
+		if (!rc)
+			rc = send_request(s->asked[i], "pf.list", NULL, deadline_ms, &why);
+		if (rc)
+			give_up(s, i, rc, &why);
+	}
+}
+
+/* 1: it has the PF; 0: it has not; or why it does not say. */
+static int has_pf(struct ctl_client *c, const char *pf, uint64_t deadline_ms, struct err *e)
+{
+	auto_of(json_decref) json_t *names = NULL;
+	const json_t *name;
+	int rc = read_answer(c, deadline_ms, &names, e);
+	size_t i;
+
+	json_array_foreach (names, i, name)
+		if (json_is_string(name) && !strcmp(json_string_value(name), pf))
+			return 1;
+	return rc;
+}
+
+/* Who of them has the PF: its number, or -1: nobody that says so. */
+static int search_run(struct search *s, const char *pf, uint64_t deadline_ms)
+{
+	for (;;) {
+		struct pollfd polls[N_DAEMONS];
+		uint64_t now = loop_now_ms();
+		unsigned int waiting = 0;
+		int ready;
+
+		for (unsigned int i = 0; i < N_DAEMONS; i++) {
+			polls[i] = (struct pollfd){ s->asked[i] ? s->asked[i]->fd : -1, POLLIN, 0 };
+			waiting += s->asked[i] != NULL;
+		}
+		if (!waiting)
+			return -1;
+		ready = poll(polls, N_DAEMONS, deadline_ms > now ? (int)(deadline_ms - now) : 0);
+		for (unsigned int i = 0; ready >= 0 && i < N_DAEMONS; i++) {
+			struct err why = { 0 };
+			int rc;
+
+			if (!s->asked[i] || (ready && !polls[i].revents))
+				continue;
+			rc = has_pf(s->asked[i], pf, deadline_ms, &why);
+			if (rc == 1)
+				return (int)i;
+			if (rc) {
+				give_up(s, i, rc, &why);
+			} else {
+				ctl_close(s->asked[i]);
+				s->asked[i] = NULL;
+			}
+		}
+	}
+}
+
 /**
  * ctl_open_pf() - Connect to the daemon that has a PF
  * @run_dir: directory of the sockets
@@ -250,40 +351,32 @@ static bool has_run(const char *run_dir, const char *sock)
  * @e:	     error text, may be NULL
  *
  * Return: 0, -ENODEV (no daemon has it), -ECONNREFUSED (no daemon runs, or one that may have it
- * does not), -EACCES, or why a daemon that runs does not say.
+ * does not), -EACCES, or why a daemon that runs, and may have it, does not say.
  */
 int ctl_open_pf(const char *run_dir, const char *pf, struct ctl_client **out, struct err *e)
 {
-	const char *away = NULL;
-	unsigned int n_daemons = 0;
-	char path[512];
+	uint64_t deadline_ms = loop_now_ms() + CTL_TIMEOUT_MS;
+	struct search s = { .rc = 0 };
+	int i, rc;
 
-	for (unsigned int i = 0; ctl_socks[i]; i++) {
-		auto_of(ctl_close) struct ctl_client *c = NULL;
-		int rc;
-
-		snprintf(path, sizeof(path), "%s/%s", run_dir, ctl_socks[i]);
-		rc = ctl_open(path, &c, NULL);
-		if (rc == -EACCES)
-			return err_set(e, rc, "no permission to use %s", path);
-		if (rc && has_run(run_dir, ctl_socks[i]))
-			away = ctl_socks[i];
-		if (rc)
-			continue;
-		n_daemons++;
-		rc = has_pf(c, pf, e);
-		if (!rc)
-			*out = take(c);
-		if (rc != -ENODEV)
-			return rc;
+	search_begin(&s, run_dir, deadline_ms);
+	i = search_run(&s, pf, deadline_ms);
+	if (i >= 0) {
+		*out = take(s.asked[i]);
+		rc = 0;
+	} else if (s.rc) {
+		rc = err_set(e, s.rc, "%s", s.why.msg);
+	} else if (!s.n_daemons) {
+		rc = err_set(e, -ECONNREFUSED, "no anyvf daemon runs in %s (try: anyvf up)",
+			     run_dir);
+	} else if (s.away) { /* it restarts, perhaps */
+		rc = err_set(e, -ECONNREFUSED,
+			     "no other daemon has a PF %s, and anyvf-%.*s does "
+			     "not run in %s (try: anyvf up)",
+			     pf, (int)strcspn(s.away, "."), s.away, run_dir);
+	} else {
+		rc = err_set(e, -ENODEV, "there is no PF %s", pf);
 	}
-	if (!n_daemons)
-		return err_set(e, -ECONNREFUSED, "no anyvf daemon runs in %s (try: anyvf up)",
-			       run_dir);
-	if (away) /* it restarts, perhaps */
-		return err_set(e, -ECONNREFUSED,
-			       "no other daemon has a PF %s, and anyvf-%.*s does "
-			       "not run in %s (try: anyvf up)",
-			       pf, (int)strcspn(away, "."), away, run_dir);
-	return err_set(e, -ENODEV, "there is no PF %s", pf);
+	search_fini(&s);
+	return rc;
 }

@@ -434,6 +434,72 @@ static void missing_pf_and_missing_daemon_are_told_apart(void **state)
 	unlink(lock);
 }
 
+/* A daemon's socket behind which nobody answers. */
+static int mute(struct rig *r, const char *sock)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", r->dir, sock);
+	fd = sock_listen_unix(path, 0600, NULL);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void unmute(struct rig *r, const char *sock)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/%s", r->dir, sock);
+	unlink(path);
+}
+
+static void who_hangs_keeps_nobody_from_the_others_pfs(void **state)
+{
+	struct rig *r = *state;
+	auto_close int hangs = -1;
+	struct ctl_client *c = NULL;
+	char moved[64];
+
+	/* The one that is asked first hangs: the PFs are the second's. */
+	snprintf(moved, sizeof(moved), "%s/hwd.sock", r->dir);
+	assert_int_equal(rename(r->path, moved), 0);
+	hangs = mute(r, "swd.sock");
+	assert_int_equal(ctl_open_pf(r->dir, "p2p1", &c, NULL), 0);
+	assert_int_equal(ctl_call(c, "pf.list", NULL, 5000, NULL, NULL), 0);
+	ctl_close(c);
+	assert_int_equal(rename(moved, r->path), 0);
+}
+
+/* Takes one connection and ends it. */
+static void *turn_away(void *arg)
+{
+	const int *fd = arg;
+	struct pollfd p = { .fd = *fd, .events = POLLIN };
+
+	poll(&p, 1, -1);
+	close(accept(*fd, NULL, NULL));
+	return NULL;
+}
+
+static void who_does_not_say_may_have_the_pf(void **state)
+{
+	struct rig *r = *state;
+	auto_close int fd = mute(r, "hwd.sock");
+	struct ctl_client *c = NULL;
+	struct err e = { 0 };
+	pthread_t thread;
+	int rc;
+
+	assert_int_equal(pthread_create(&thread, NULL, turn_away, &fd), 0);
+	rc = ctl_open_pf(r->dir, "eth9", &c, &e);
+	pthread_join(thread, NULL);
+	assert_true(rc == -ECONNRESET || rc == -EPIPE);
+	assert_non_null(strstr(e.msg, "anyvf-hwd: "));
+	assert_null(c);
+	unmute(r, "hwd.sock");
+}
+
 static void turn(struct rig *r, int times)
 {
 	while (times--)
@@ -649,6 +715,8 @@ int main(void)
 		cmocka_unit_test(each_method_reads_or_does_more),
 		IN_TURNS(what_is_more_than_reading_is_refused_by_name),
 		IN_THREAD(missing_pf_and_missing_daemon_are_told_apart),
+		IN_THREAD(who_hangs_keeps_nobody_from_the_others_pfs),
+		IN_THREAD(who_does_not_say_may_have_the_pf),
 		IN_TURNS(line_may_come_in_pieces_and_two_at_once),
 		IN_TURNS(line_above_a_megabyte_is_refused_and_dropped),
 		IN_TURNS(client_that_never_reads_is_dropped_and_others_served),

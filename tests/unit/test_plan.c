@@ -71,6 +71,31 @@ static void plan_port_says_active_when_the_guest_is_plugged_in(void **state)
 	assert_null(plan_port_status(&want, &have));
 }
 
+static void plan_port_says_what_is_not_known(void **state)
+{
+	static const struct {
+		struct want_port want;
+		struct port_have have;
+		const char *why;
+	} rows[] = {
+		{ { .pf = "nic0" }, { .known = true, .lost = true }, "" },
+		{ { .pf = "nic0" }, { .known = false }, "" }, /* nobody has looked yet */
+		{ { .pf = "nic0", .vf = 3 }, { .lost = true }, "there is no VF 3 of a PF nic0" },
+		{ { .pf = "nic0", .vf = 3 },
+		  { .lost = true, .untold = true },
+		  "no anyvf daemon tells of a PF nic0" },
+		{ { .pf = "nic0", .vf = WANT_WHOLE, .whole = true },
+		  { .lost = true, .untold = true },
+		  "no anyvf daemon tells of a PF nic0" },
+	};
+	char why[PORT_WHY_LEN + 1];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		plan_port_why(&rows[i].want, &rows[i].have, why);
+		assert_string_equal(why, rows[i].why);
+	}
+}
+
 /* Only one that is to start, and lacks nothing else, may be told that it waits in vain. */
 static void plan_waits_is_of_servers_that_are_to_start(void **state)
 {
@@ -433,6 +458,7 @@ int main(void)
 		cmocka_unit_test(plan_port_does_one_thing_at_a_time),
 		cmocka_unit_test(plan_port_releases_a_vf_only_after_its_domain),
 		cmocka_unit_test(plan_port_says_active_when_the_guest_is_plugged_in),
+		cmocka_unit_test(plan_port_says_what_is_not_known),
 		cmocka_unit_test(plan_waits_is_of_servers_that_are_to_start),
 		cmocka_unit_test(nic_refused_is_for_what_nobody_mends_by_waiting),
 		cmocka_unit_test(plan_server_follows_the_power_wish),

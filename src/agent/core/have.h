@@ -24,11 +24,12 @@ struct port_plug {
 };
 
 struct port_have {
-	bool known;	    /* the switch has told the VF's state */
-	bool lost;	    /* there has been no switch for a while, or it has no such VF */
-	bool bound;	    /* the VF carries this port's id */
-	uint32_t changed;   /* bits by enum vf_field: document against the agent's last write */
-	uint32_t fields;    /* bits by enum vf_field: what the agent writes, on such a PF */
+	bool known;	  /* the switch has told the VF's state */
+	bool lost;	  /* there has been no switch for a while, or it has no such VF */
+	bool untold;	  /* the former */
+	bool bound;	  /* the VF carries this port's id */
+	uint32_t changed; /* bits by enum vf_field: document against the agent's last write */
+	uint32_t fields;  /* bits by enum vf_field: what the agent writes, on such a PF */
 	struct port_plug plug;
 	bool attached;	    /* to this port's socket, or as its domain needs it */
 	bool attached_else; /* to something of an operator's */

@@ -95,6 +95,7 @@ static void port_observe(struct agent *a, struct entity *x)
 
 	have->known = vf != NULL;
 	have->lost = !vf;
+	have->untold = !a->view;
 	if (x->doc && want->whole)
 		nic_observe_whole(a, p, pf);
 	if (!vf)
@@ -229,11 +230,10 @@ static void port_event(struct agent *a, struct entity *x)
 static json_t *port_status(const struct entity *x)
 {
 	const struct port_facts *f = (const struct port_facts *)x;
-	char why[64];
+	char why[PORT_WHY_LEN + 1];
 
-	snprintf(why, sizeof(why), "there is no VF %u of a PF %s", f->want.vf, f->want.pf);
-	return report_status(plan_port_status(&f->want, &f->have),
-			     !f->have.known && f->have.lost ? why : x->retry.why);
+	plan_port_why(&f->want, &f->have, why);
+	return report_status(plan_port_status(&f->want, &f->have), *why ? why : x->retry.why);
 }
 
 static bool port_gone(const struct entity *x)

@@ -67,7 +67,7 @@ void nic_observe_whole(const struct agent *a, struct port *p, const struct pfs_p
 	struct port_have *have = &p->facts.have;
 	bool runs = domain_runs_with(a, p);
 
-	have->known = a->view != NULL;
+	have->known = a->view || runs; /* then it has it, whoever is away */
 	have->spoilt = !pfs_is_hw(pf) || pf->n_vfs ||
 		       strcmp(pf->info.status.pci_slot, want->pci_slot) != 0;
 	have->bound = p->applied_known;

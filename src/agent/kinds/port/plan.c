@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From what is wanted and there to the next step, and to the word reported up. Pure. */
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/kinds/port/port.h"
@@ -44,6 +45,24 @@ const char *plan_port_status(const struct want_port *want, const struct port_hav
 	if (want->released)
 		return have->bound ? NULL : "RELEASED";
 	return have->bound && have->connected ? "ACTIVE" : "DOWN";
+}
+
+/**
+ * plan_port_why() - Why nothing is known of a port's VF, or of its PF's own function
+ * @want: document
+ * @have: observed state
+ * @out:  gets the words; "" where it is known, or nobody has looked yet
+ */
+void plan_port_why(const struct want_port *want, const struct port_have *have,
+		   char out[PORT_WHY_LEN + 1])
+{
+	*out = '\0';
+	if (have->known || !have->lost)
+		return;
+	if (have->untold)
+		snprintf(out, PORT_WHY_LEN + 1, "no anyvf daemon tells of a PF %s", want->pf);
+	else
+		snprintf(out, PORT_WHY_LEN + 1, "there is no VF %u of a PF %s", want->vf, want->pf);
 }
 
 /**

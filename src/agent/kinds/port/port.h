@@ -7,7 +7,8 @@
 #include "agent/core/state.h"
 #include "agent/core/want.h"
 
-#define WANT_WHOLE VF_MAX /* in the place of a VF's number: the PF's own function */
+#define WANT_WHOLE   VF_MAX /* in the place of a VF's number: the PF's own function */
+#define PORT_WHY_LEN 79
 
 enum port_step {
 	PORT_STEP_NONE,
@@ -36,6 +37,8 @@ extern const struct agent_kind port_kind;
 int want_port_parse(json_t *doc, struct want_port *out, struct err *e);
 enum port_step plan_port(const struct want_port *want, const struct port_have *have);
 const char *plan_port_status(const struct want_port *want, const struct port_have *have);
+void plan_port_why(const struct want_port *want, const struct port_have *have,
+		   char out[PORT_WHY_LEN + 1]);
 
 bool port_is_in_domain(const struct server_have *have, const char *port);
 
