@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "base/uuid.h"
 
 #define DECISIONS_KEPT 64
 
@@ -64,7 +65,11 @@ static int look(const char *path, enum decision *is, struct err *e)
 	for (enum decision d = DECISION_KEEP; d <= DECISION_BACK; d++)
 		if (!strcmp(text, words[d]))
 			*is = d;
-	return *is ? 0 : err_set(e, -EINVAL, "%s is no decision", path);
+	return *is ? 0
+		   : err_set(e, -EINVAL,
+			     "%s is no decision: without it (rm) anyvf confirm or anyvf revert "
+			     "decides",
+			     path);
 }
 
 /* A decision, or a candidate that nobody came to decide about. */
@@ -184,24 +189,29 @@ static int file_sync(const char *path)
 /* A file with all its bytes that may become the decision. */
 static int candidate(const char *dir, const char *path, enum decision which, struct err *e)
 {
-	char name[PATH_MAX], own[PATH_MAX];
+	char name[PATH_MAX], own[PATH_MAX], nobodys[33];
+	enum decision is = DECISION_NONE;
 	auto_close int fd = -1;
-	int rc = 0;
+	int rc, cut;
 
+	/* Of before a power cut there may be the name without the bytes. */
 	candidate_name(path, which, name);
-	if (!access(name, F_OK))
+	cut = look(name, &is, NULL);
+	if (is == which)
 		return 0;
-	/* Others may be about the same. */
-	snprintf(own, sizeof(own), "%.*s.%d", PATH_MAX - 16, path, (int)getpid());
-	unlink(own);
+	/* Others may be about the same, in another namespace with our process's number. */
+	uuid_new_hex(nobodys);
+	snprintf(own, sizeof(own), "%.*s.%s", PATH_MAX - 40, path, nobodys);
 	fd = open(own, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
 		return err_errno(e, "%s", own);
-	if (fchmod(fd, 0644) || dprintf(fd, "%s", words[which]) < 0)
-		rc = -errno;
+	rc = fchmod(fd, 0644) || dprintf(fd, "%s", words[which]) < 0 ? -errno : 0;
 	stamp(fd, dir);
+	if (!rc && cut && fsync(fd)) /* it replaces what another may have synced by now */
+		rc = -errno;
 	/* What is there may be on the disk already, and about to be the decision. */
-	if (!rc && renameat2(AT_FDCWD, own, AT_FDCWD, name, RENAME_NOREPLACE) && errno != EEXIST)
+	if (!rc && renameat2(AT_FDCWD, own, AT_FDCWD, name, cut ? 0 : RENAME_NOREPLACE) &&
+	    errno != EEXIST)
 		rc = -errno;
 	unlink(own);
 	return rc ? err_set(e, rc, "%s: %s", name, strerror(-rc)) : 0;
@@ -236,15 +246,29 @@ static int ready(const char *dir, const char *path, struct err *e)
 	return candidate(dir, path, DECISION_KEEP, e) ?: candidate(dir, path, DECISION_BACK, e);
 }
 
+/* Who would obey a decision somewhere else would not hear of this one. */
+static int join(const char *dir, const char *path, struct err *e)
+{
+	char name[PATH_MAX];
+
+	candidate_name(path, DECISION_BACK, name);
+	return !access(name, F_OK) ? 0
+				   : err_set(e, -EXDEV,
+					     "%s has nothing of the other daemon's: their state "
+					     "files (--state) "
+					     "must be in one directory",
+					     dir);
+}
+
 /**
  * decision_take() - Decide, or hear what was decided
  * @dir:  of decisions; made if it is not there
  * @id:   which
- * @want: what to decide, if nobody has yet; NONE, READY: nothing
+ * @want: what to decide, if nobody has yet; NONE, READY, JOIN: nothing
  * @is:   gets what holds, for ever; NONE: nothing does, and nothing was wanted
  * @e:    error text; then nobody knows
  *
- * Return: 0, -EINVAL, or the errno of a file (-ENOSPC, -EROFS, ...).
+ * Return: 0, -EINVAL, -EXDEV (JOIN: nobody has been here), or the errno of a file (-ENOSPC, ...).
  * Context: any; waits for the disk.
  */
 int decision_take(const char *dir, const char *id, enum decision want, enum decision *is,
@@ -260,6 +284,8 @@ int decision_take(const char *dir, const char *id, enum decision want, enum deci
 	rc = look(path, is, e);
 	if (rc || want == DECISION_NONE)
 		return rc;
+	if (!*is && want == DECISION_JOIN)
+		return join(dir, path, e);
 	if (*is) /* who made it so may not have come to say so to the disk */
 		return (rc = dir_sync(dir)) ? err_set(e, rc, "%s: %s", dir, strerror(-rc)) : 0;
 	rc = dir_make(dir, e);

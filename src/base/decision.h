@@ -10,8 +10,11 @@
 
 #define DECISION_ID_LEN 12 /* hex digits */
 
-/* As wishes, NONE only looks, and READY sees to it that a decision takes no room on the disk. */
-enum decision { DECISION_NONE, DECISION_KEEP, DECISION_BACK, DECISION_READY };
+/*
+ * As wishes, NONE only looks; READY sees to it that a decision takes no room on the disk; JOIN that
+ * somebody else has done so, or has decided, in the same place.
+ */
+enum decision { DECISION_NONE, DECISION_KEEP, DECISION_BACK, DECISION_READY, DECISION_JOIN };
 
 void decision_dir(const char *state, char out[PATH_MAX]);
 bool decision_id_is(const char *id);

@@ -164,21 +164,22 @@ static int n_parts(const bool has_part[HOSTFILE_DAEMONS])
 	return n;
 }
 
-static json_t *begin_params(const struct apply *a, unsigned int daemon, bool dry)
+static json_t *begin_params(const struct apply *a, unsigned int daemon, bool dry, bool joined)
 {
 	auto_of(json_decref) json_t *is = json_copy(a->there.parts[daemon]);
 	char hash[HOST_HASH_LEN];
 
 	host_plain(is);
 	host_hash(is, hash);
-	return json_pack("{s:s, s:i, s:i, s:O, s:s, s:b, s:b}", "id", a->id, "seconds",
+	return json_pack("{s:s, s:i, s:i, s:O, s:s, s:b, s:b, s:b}", "id", a->id, "seconds",
 			 (int)(a->confirm_s ?: SPAN_S), "parts", n_parts(a->has_part), "host",
-			 a->parts[daemon], "is", hash, "force", (int)a->force, "dry", (int)dry);
+			 a->parts[daemon], "is", hash, "force", (int)a->force, "dry", (int)dry,
+			 "joined", (int)joined);
 }
 
-static int begin(const struct apply *a, unsigned int daemon, bool dry, struct err *e)
+static int begin(const struct apply *a, unsigned int daemon, bool dry, bool joined, struct err *e)
 {
-	auto_of(json_decref) json_t *params = begin_params(a, daemon, dry);
+	auto_of(json_decref) json_t *params = begin_params(a, daemon, dry, joined);
 	auto_free char *text = json_dumps(params, JSON_COMPACT);
 	int rc;
 
@@ -249,10 +250,12 @@ static int run_begin(const struct apply *a, struct err *e)
 	int rc = 0;
 
 	for (unsigned int dry = 1 + (a->has_part[0] && a->has_part[1]); !rc && dry-- > 0;) {
-		bool judge = a->dry || dry;
+		bool judge = a->dry || dry, joined = false;
 
-		for (unsigned int i = HOSTFILE_DAEMONS; !rc && i-- > 0;)
-			rc = a->has_part[i] ? begin(a, i, judge, e) : 0;
+		for (unsigned int i = HOSTFILE_DAEMONS; !rc && i-- > 0;) {
+			rc = a->has_part[i] ? begin(a, i, judge, joined, e) : 0;
+			joined |= a->has_part[i];
+		}
 		if (judge)
 			continue;
 		if (rc)
@@ -494,6 +497,7 @@ static int revert_last(struct cli *cli, struct err *e)
 	struct apply a = { .cli = cli };
 	json_t *said[HOSTFILE_DAEMONS];
 	const json_t *which;
+	bool joined = false;
 	const char *last;
 	int rc = 0;
 
@@ -508,13 +512,16 @@ static int revert_last(struct cli *cli, struct err *e)
 		rc = err_set(e, -EAGAIN,
 			     "%s is not the last of every daemon that made a part of it", last);
 	id_new(a.id);
-	for (unsigned int i = HOSTFILE_DAEMONS; !rc && i-- > 0;)
+	for (unsigned int i = HOSTFILE_DAEMONS; !rc && i-- > 0;) {
 		if (a.has_part[i])
 			rc = hostfile_call(cli, i, "apply.begin",
-					   json_pack("{s:s, s:i, s:i, s:s}", "id", a.id, "seconds",
-						     SPAN_S, "parts", n_parts(a.has_part), "last",
-						     last),
+					   json_pack("{s:s, s:i, s:i, s:s, s:b}", "id", a.id,
+						     "seconds", SPAN_S, "parts",
+						     n_parts(a.has_part), "last", last, "joined",
+						     (int)joined),
 					   NULL, e);
+		joined |= a.has_part[i];
+	}
 	if (rc)
 		take_back(&a);
 	else

@@ -136,26 +136,33 @@ static int become(const struct pf_ops *ops, void *ctx, const json_t *want, bool 
 	return host_become(&b, e);
 }
 
-/* To what @record says was there; what is refused on the way is in the log, and is done later. */
-static void go_back(const struct pf_ops *ops, void *ctx, const json_t *record)
+/*
+ * To what @record says was there; what is refused on the way is in the log, and is done later.
+ * Answers -ENOMEM where it did not come to its end: the record stays, and it begins again.
+ */
+static int go_back(const struct pf_ops *ops, void *ctx, const json_t *record)
 {
-	const json_t *own = json_object_get(record, "own"), *name;
+	const json_t *adopted = json_object_get(record, "adopted"), *name;
+	const json_t *own = json_object_get(record, "own");
 	struct err e = { 0 };
 	size_t i;
+	int rc;
 
 	ops->batch->begin(ctx, own);
-	if (become(ops, ctx, json_object_get(record, "before"),
-		   json_is_true(json_object_get(record, "force")), true, &e))
+	rc = become(ops, ctx, json_object_get(record, "before"),
+		    json_is_true(json_object_get(record, "force")), true, &e);
+	if (rc)
 		log_err("a change is not taken back", "id=%s error=\"%s\"", id_of(record), e.msg);
-	json_array_foreach (json_object_get(record, "adopted"), i, name) {
+	for (i = 0; rc != -ENOMEM && (name = json_array_get(adopted, i)); i++) {
 		struct err why = { 0 };
-		int rc = ops->pf_del(ctx, json_string_value(name) ?: "", false, &why);
+		int bad = ops->pf_del(ctx, json_string_value(name) ?: "", false, &why);
 
-		if (rc && rc != -ENODEV)
+		if (bad && bad != -ENODEV)
 			log_err("a PF is still served", "pf=%s error=\"%s\"",
 				json_string_value(name) ?: "", why.msg);
 	}
 	ops->batch->end(ctx, own);
+	return rc == -ENOMEM ? rc : 0;
 }
 
 /* ---- begin ---- */
@@ -289,7 +296,8 @@ static int execute(const struct pf_ops *ops, void *ctx, const struct apply_ask *
 
 	if (*ask->last)
 		leave = json_incref(json_object_get(last, "adopted"));
-	rc = ops->batch->decide(ctx, ask->id, DECISION_READY, &decided, e);
+	rc = ops->batch->decide(ctx, ask->id, ask->joined ? DECISION_JOIN : DECISION_READY,
+				&decided, e);
 	if (!rc && decided)
 		rc = err_set(e, -EEXIST, "%s was decided already", ask->id);
 	rc = rc ?: prepare(ops, ctx, ask, is, want, &record, e);
@@ -308,8 +316,9 @@ static int execute(const struct pf_ops *ops, void *ctx, const struct apply_ask *
 	if (!rc || !record)
 		return rc;
 	later = (struct err){ 0 };
-	go_back(ops, ctx, record);
-	if (keep(ops, ctx, NULL, NULL, ask->id, &later)) /* it is tried again */
+	if (go_back(ops, ctx, record)) /* it is tried again, and so is this */
+		return rc;
+	if (keep(ops, ctx, NULL, NULL, ask->id, &later))
 		log_err("the state file does not say that a change was taken back",
 			"id=%s error=\"%s\"", ask->id, later.msg);
 	return rc;
@@ -409,7 +418,8 @@ static int obey(const struct pf_ops *ops, void *ctx, bool kept, struct err *e)
 		return no_memory(e);
 	snprintf(id, sizeof(id), "%s", id_of(pending));
 	if (!kept) {
-		go_back(ops, ctx, pending);
+		if (go_back(ops, ctx, pending))
+			return no_memory(e);
 		rc = keep(ops, ctx, NULL, NULL, id, e);
 		log_info("a change is taken back", "id=%s", id);
 		return rc;

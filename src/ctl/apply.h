@@ -24,6 +24,7 @@
 struct apply_ask {
 	char id[DECISION_ID_LEN + 1];
 	uint32_t parts; /* daemons that make a part of it; nobody keeps it before all have */
+	bool joined;	/* another daemon has begun with its part */
 	uint32_t seconds; /* until it is taken back, unless it was kept */
 	bool dry;	  /* only judged */
 	bool force;	  /* VFs that are leased or in use notwithstanding */

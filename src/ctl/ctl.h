@@ -33,7 +33,7 @@
  *                as pcapng into the descriptor, a stream socket, until its other end writes no more
  *   host.get    {} -> {pfs, mirrors, leased: {PF: {N: port}}, unasked} as in a host's file (ctl/host.h)
  *   apply.get   {} -> {pending?: {id, seconds, parts}, last?: {id, at, parts}}
- *   apply.begin {id, seconds, parts?, host: {pfs, mirrors} | last: id, force?, dry?, is?: hash} -> {}; what
+ *   apply.begin {id, seconds, parts?, host: {pfs, mirrors} | last: id, force?, dry?, is?: hash, joined?} -> {}; what
  *                  waits then for apply.end, or seconds (ctl/apply.h)
  *   apply.end   {id, keep}                                    -> {kept}
  *   daemon.info {}                                            -> {kind, version, pid, netns}

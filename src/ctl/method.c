@@ -369,6 +369,7 @@ static const struct field apply_fields[] = { A(id, FIELD_STR, DECISION_ID_LEN),
 					     A(is, FIELD_STR, 64),
 					     A(last, FIELD_STR, DECISION_ID_LEN),
 					     A(keep, FIELD_BOOL, 0),
+					     A(joined, FIELD_BOOL, 0),
 					     FIELD_END };
 enum { A_ID = 1, A_SECONDS = 2, A_KEEP = 128 };
 

@@ -10,6 +10,7 @@ from hwlab import Hwd, hw, netdevsim  # noqa: F401
 
 N_VFS = 4
 KILLS = int(os.environ.get('ANYVF_APPLY_HW_KILLS', 4))
+CUTS = int(os.environ.get('ANYVF_APPLY_HW_CUTS', 2))
 DAEMONS = {'swd': ('anyvf-swd', '--cores', '0'), 'hwd': ('anyvf-hwd',)}
 
 
@@ -18,15 +19,18 @@ class Both(Hwd):
 
     def __init__(self, lab):
         self.lab = lab
-        lab.run('mkdir', '-p', '/var/lib/anyvf', '/run/anyvf')
-        lab.run('modprobe', '-a', 'macvlan', '8021q')
-        self.dev = netdevsim(lab, vfs=N_VFS)
-        for name in DAEMONS:
-            self.start(name)
+        self.boot()
         self.anyvf('pf', 'add', 'p1', 'numvfs', N_VFS)
 
-    def start(self, name):
-        self.lab.start(name, *DAEMONS[name])
+    def boot(self):
+        self.lab.run('mkdir', '-p', '/var/lib/anyvf', '/run/anyvf')
+        self.lab.run('modprobe', '-a', 'macvlan', '8021q')
+        self.dev = netdevsim(self.lab, vfs=N_VFS)
+        for name in DAEMONS:
+            self.start(name)
+
+    def start(self, name, *words):
+        self.lab.start(name, *DAEMONS[name], *words)
         self.lab.run('sh', '-c', '''for i in $(seq 300); do [ -S /run/anyvf/$0.sock ] && anyvf export > /dev/null 2>&1 && exit; sleep 0.1; done
             anyvf export; cat /run/lab/out/*''', name)
 
@@ -151,3 +155,35 @@ def test_whoever_is_killed_both_have_the_one_or_the_other(both, seed):
     now = both.export(), both.kernel()
     if now != before:
         assert both.anyvf('diff', '/tmp/doc.json').out == ''
+
+
+@pytest.mark.parametrize('seed', range(CUTS))
+def test_a_power_cut_leaves_both_as_before_or_both_as_the_file_says(both, seed):
+    """In the middle of `anyvf apply`; the first when all is done and waits for its confirmation."""
+    rng = random.Random(seed)
+    before = both.export()
+    doc = state(rng, both.dev)
+    if seed:
+        both.file(doc)
+        both.lab.run('sync', '/tmp/doc.json')
+        both.lab.start('change', 'anyvf', 'apply', '/tmp/doc.json')
+        both.lab.run('sleep', f'{rng.random() * 2:.3f}')
+    else:
+        both.apply(doc, '--confirm', 600)
+    both.lab.cut()
+    both.boot()
+    assert 'nothing waits' in both.anyvf('confirm', code=1).err
+    if both.export() != before:
+        assert seed
+        both.file(doc)
+        assert both.anyvf('diff', '/tmp/doc.json').out == ''
+
+
+def test_daemons_that_would_not_hear_of_each_others_decisions_begin_nothing(both):
+    both.lab.stop('hwd')
+    both.lab.run('sh', '-c', 'mkdir -p /var/lib/anyvf/else && cp /var/lib/anyvf/hwd.json /var/lib/anyvf/else')
+    both.start('hwd', '--state', '/var/lib/anyvf/else/hwd.json')
+    before = both.export(), both.kernel()
+    assert '--state' in both.apply(state(random.Random(99), both.dev), code=1).err
+    assert 'nothing waits' in both.anyvf('confirm', code=1).err
+    assert (both.export(), both.kernel()) == before

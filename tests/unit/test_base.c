@@ -241,6 +241,27 @@ static void one_of_many_decides(void **state)
 	assert_int_equal(decision_take(path, "../../../etc/x", DECISION_KEEP, &is, NULL), -EINVAL);
 }
 
+/* A candidate whose bytes did not reach the disk. */
+static void a_power_cut_leaves_no_decision_without_a_word(void **state)
+{
+	const char *const candidates[] = { "00000000000a.keep", "00000000000a.back" };
+	enum decision is;
+	char at[96];
+
+	snprintf(at, sizeof(at), "%s/cut", dir);
+	assert_int_equal(decision_take(at, "00000000000a", DECISION_READY, &is, NULL), 0);
+	for (unsigned int i = 0; i < ARRAY_LEN(candidates); i++) {
+		char path[128];
+
+		snprintf(path, sizeof(path), "%s/%s", at, candidates[i]);
+		assert_int_equal(truncate(path, 0), 0);
+	}
+	assert_int_equal(decision_take(at, "00000000000a", DECISION_BACK, &is, NULL), 0);
+	assert_int_equal(is, DECISION_BACK);
+	assert_int_equal(decision_take(at, "00000000000a", DECISION_NONE, &is, NULL), 0);
+	assert_int_equal(is, DECISION_BACK);
+}
+
 /* A clock that was set back, as of a machine without a battery, makes no decision an old one. */
 static void a_clock_set_back_forgets_no_decision(void **state)
 {
@@ -714,6 +735,7 @@ int main(void)
 		cmocka_unit_test(file_replace_is_durable_when_it_returns),
 		cmocka_unit_test(what_a_killed_writer_left_is_swept),
 		cmocka_unit_test(one_of_many_decides),
+		cmocka_unit_test(a_power_cut_leaves_no_decision_without_a_word),
 		cmocka_unit_test(a_clock_set_back_forgets_no_decision),
 		cmocka_unit_test(file_lock_names_the_holder),
 		cmocka_unit_test(file_lock_waits_for_a_dead_holders_child),

@@ -151,7 +151,7 @@ static int judge_socket(const struct parent_rules *r, const struct request *q,
 static int judge_decide(const struct parent_rules *r, const struct request *q,
 			const struct parent_facts *f, struct err *e)
 {
-	return decision_id_is(q->name) && q->mtu <= DECISION_READY
+	return decision_id_is(q->name) && q->mtu <= DECISION_JOIN
 		       ? 0
 		       : err_set(e, -EINVAL, "no decision");
 }
