@@ -17,7 +17,8 @@
 #include "cli/hostfile.h"
 #include "cli/site.h"
 
-#define POLL_US	      20000
+#define POLL_US	      20000U
+#define POLL_MAX_US   250000U
 #define LOCK_WAIT_MS  60000
 #define READY_WAIT_MS 20000
 #define STOP_WAIT_MS  10000
@@ -150,6 +151,7 @@ static int ended(const struct prog *p, const struct start *s, struct err *e)
 static int wait_ready(struct site *site, enum prog_id id, struct start *s, struct err *e)
 {
 	uint64_t end = loop_now_ms() + READY_WAIT_MS;
+	useconds_t pause = POLL_US;
 
 	for (;;) {
 		struct err why = { 0 };
@@ -164,7 +166,8 @@ static int wait_ready(struct site *site, enum prog_id id, struct start *s, struc
 			return err_set(e, -ETIMEDOUT, "%s is not ready after %d s: %s (see %s)",
 				       progs[id].name, READY_WAIT_MS / 1000, why.msg,
 				       *s->log ? s->log : "its log");
-		usleep(POLL_US);
+		usleep(pause); /* who is slow is not to be slowed by being asked */
+		pause = MIN(pause * 3 / 2, POLL_MAX_US);
 	}
 	printf("%-13s %s, pid %d\n", progs[id].name, s->child ? "started" : "runs already",
 	       (int)site_pid(site, id));

@@ -69,12 +69,53 @@ static void nothing_abbreviates_to_nothing(void **state)
 	assert_false(cli_matches("", "mac") || cli_matches("macs", "mac"));
 }
 
+/* A daemon that does as it is told, and how long it would have been waited for. */
+static int waited_ms;
+
+int __wrap_ctl_open_pf(const char *run_dir, const char *pf, struct ctl_client **out, struct err *e);
+int __wrap_ctl_open_pf(const char *run_dir, const char *pf, struct ctl_client **out, struct err *e)
+{
+	*out = NULL;
+	return 0;
+}
+
+int __wrap_ctl_call(struct ctl_client *c, const char *method, json_t *params, int timeout_ms,
+		    json_t **result, struct err *e);
+int __wrap_ctl_call(struct ctl_client *c, const char *method, json_t *params, int timeout_ms,
+		    json_t **result, struct err *e)
+{
+	json_decref(params);
+	waited_ms = timeout_ms;
+	return 0;
+}
+
+static void what_drivers_take_long_for_is_waited_for(void **state)
+{
+	static const struct {
+		const char *method;
+		int ms;
+	} rows[] = {
+		{ "pf.list", 10000 },	{ "pf.get", 10000 },	  { "pf.set", 50000 },
+		{ "pf.add", 50000 },	{ "pf.del", 50000 },	  { "vf.attach", 50000 },
+		{ "vf.detach", 50000 }, { "vf.release", 50000 },  { "vf.get", 10000 },
+		{ "svc.add", 10000 },	{ "apply.begin", 50000 }, { "apply.end", 50000 },
+	};
+	struct cli cli = { .run_dir = "/nonexistent" };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_int_equal(
+			cli_call_pf(&cli, "nic0", rows[i].method, json_object(), NULL, NULL), 0);
+		assert_int_equal(waited_ms, rows[i].ms);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_is_broken_into_iproute2s_lines),
 		cmocka_unit_test(numbers_are_iproute2s),
 		cmocka_unit_test(nothing_abbreviates_to_nothing),
+		cmocka_unit_test(what_drivers_take_long_for_is_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

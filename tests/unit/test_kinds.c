@@ -123,11 +123,22 @@ static const struct agent_kind toy_kind = {
 	.status = toy_status,
 };
 
+/* The agent's own trial of KVM. */
+static unsigned int trials;
+static bool trial;
+
+bool __wrap_host_has_kvm(const char *scratch_dir);
+bool __wrap_host_has_kvm(const char *scratch_dir)
+{
+	trials++;
+	return trial;
+}
+
 /* As in agentd.c, with a toy in the place of taps. */
-static const struct agent_kind *const kinds[] = { &port_kind,	&toy_kind,     &net_kind,
+static const struct agent_kind *const kinds[] = { &port_kind,	&toy_kind,	&net_kind,
 						  &server_kind, &question_kind, NULL };
 static struct loop *loop;
-static struct agent *a;	 /* once a process, as libvirt's threads are */
+static struct agent *a; /* once a process, as libvirt's threads are */
 static char dir[] = "/tmp/anyvf-kinds-XXXXXX";
 
 /* A switch without PFs, no libvirt, and an API that nobody serves. */
@@ -255,6 +266,47 @@ static void a_kind_that_is_left_out_is_passed_over(void **state)
 	assert_null(facts_port(a, PORT_ID));
 }
 
+static void who_configures_kvm_is_believed_without_a_trial(void **state)
+{
+	static const struct {
+		const char *kvm;
+		bool trial, there;
+		unsigned int trials;
+	} rows[] = {
+		{ "on", false, true, 0 },    { "off", true, false, 0 }, { "auto", true, true, 1 },
+		{ "auto", false, false, 1 }, { NULL, true, true, 1 },
+	};
+
+	a->virt_connected = true; /* or it would not be asked what it has */
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		a->opts.kvm = rows[i].kvm;
+		a->accel = ACCEL_UNKNOWN;
+		trial = rows[i].trial;
+		trials = 0;
+		look_at(a, SIDE_LIBVIRT);
+		while (a->sides[SIDE_LIBVIRT].looking)
+			loop_turn(loop, 1000);
+		assert_int_equal(a->accel, rows[i].there ? ACCEL_KVM : ACCEL_TCG);
+		assert_int_equal(trials, rows[i].trials);
+	}
+	a->virt_connected = false;
+}
+
+static void looks_that_take_long_have_a_part_of_the_time(void **state)
+{
+	static const struct {
+		uint64_t took_ms, hurry_ms, rest_ms;
+	} rows[] = {
+		{ 0, 100, 1000 },   { 25, 100, 1000 },	  { 50, 200, 1000 },
+		{ 200, 800, 1800 }, { 1000, 1000, 3000 }, { 60000, 1000, 3000 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_int_equal(tick_pause(rows[i].took_ms, true), rows[i].hurry_ms);
+		assert_int_equal(tick_pause(rows[i].took_ms, false), rows[i].rest_ms);
+	}
+}
+
 static void a_question_for_a_console_is_answered_by_its_report(void **state)
 {
 	static const char log[] = "one\ntwo\n";
@@ -283,6 +335,8 @@ int main(void)
 		cmocka_unit_test(a_document_that_makes_no_sense_leaves_the_last_one),
 		cmocka_unit_test(what_nobody_wants_is_forgotten),
 		cmocka_unit_test(a_kind_that_is_left_out_is_passed_over),
+		cmocka_unit_test(looks_that_take_long_have_a_part_of_the_time),
+		cmocka_unit_test(who_configures_kvm_is_believed_without_a_trial),
 		cmocka_unit_test(a_question_for_a_console_is_answered_by_its_report),
 	};
 

@@ -10,14 +10,15 @@ struct look {
 	struct agent *agent;
 	enum agent_side side;
 	uint64_t stamp; /* agent.clock when it was asked for */
+	uint64_t took_ms;
 	int rc;
 	struct err e;
 	struct pfs_view *view;	       /* of the switch, */
 	const struct pfs_view *before; /* and the one until then, which stays as long */
-	struct virt_domain *domains; /* of libvirt, */
-	unsigned int n;		     /* how many, */
-	unsigned long version;	     /* QEMU's, */
-	bool probe, kvm;	     /* and whether KVM runs guests, asked for and told */
+	struct virt_domain *domains;   /* of libvirt, */
+	unsigned int n;		       /* how many, */
+	unsigned long version;	       /* QEMU's, */
+	bool probe, kvm;	       /* and whether KVM runs guests, asked for and told */
 };
 
 static void switch_run(struct look *l)
@@ -89,8 +90,10 @@ static const struct {
 static void look_run(void *arg)
 {
 	struct look *l = arg;
+	uint64_t start_ms = loop_now_ms();
 
 	sides[l->side].run(l);
+	l->took_ms = loop_now_ms() - start_ms;
 }
 
 /* What has changed since the look was asked for is newer than the look. */
@@ -113,6 +116,7 @@ static void look_done(void *arg)
 	struct agent *a = l->agent;
 
 	a->sides[l->side].looking = false;
+	a->sides[l->side].took_ms = l->took_ms;
 	if (sides[l->side].keep(a, l))
 		observe(a, l->side, l->stamp);
 	agent_wake(a, a->sides[l->side].again ? l->side : SIDE_NONE);

@@ -9,9 +9,10 @@
 
 #include "agent/core/state.h"
 
-#define TICK_MS	 1000
-#define HURRY_MS 100 /* while something is on its way */
-#define GRAIN_MS 25  /* agents of one process tick together where that is near */
+#define TICK_MS	    1000ULL
+#define TICK_MAX_MS 3000ULL /* heartbeats come by it too */
+#define HURRY_MS    100ULL  /* while something is on its way */
+#define GRAIN_MS    25	    /* agents of one process tick together where that is near */
 
 /* Return: whether something of it is on its way, or soon will be. */
 static bool evaluate(struct agent *a, struct entity *x)
@@ -27,10 +28,31 @@ static bool evaluate(struct agent *a, struct entity *x)
 	       (kind->waits && kind->waits(x));
 }
 
-/* The next tick, in about that time. */
+/**
+ * tick_pause() - How long to wait for the next look at the PFs
+ * @took_ms: the last one
+ * @hurry:   something is on its way
+ *
+ * A look may take long: of a NIC with many VFs, or one whose daemon is busy. It then has a fifth of
+ * the time at most, and a tenth where nothing is to come.
+ *
+ * Return: milliseconds. Pure.
+ */
+uint64_t tick_pause(uint64_t took_ms, bool hurry)
+{
+	return hurry ? MIN(TICK_MS, MAX(HURRY_MS, 4 * took_ms))
+		     : MIN(TICK_MAX_MS, MAX(TICK_MS, 9 * took_ms));
+}
+
+/* The next tick, in about that time if it does not come before. */
 static void tick_in(struct agent *a, uint64_t ms)
 {
-	loop_timer_set(a->tick, ms + GRAIN_MS - (loop_now_ms() + ms) % GRAIN_MS, TICK_MS);
+	uint64_t now_ms = loop_now_ms();
+
+	if (a->tick_ms > now_ms && a->tick_ms <= now_ms + ms)
+		return;
+	a->tick_ms = now_ms + ms;
+	loop_timer_set(a->tick, ms + GRAIN_MS - a->tick_ms % GRAIN_MS, TICK_MS);
 }
 
 /* Compares wanted with observed, starts what differs, reports what changed. */
@@ -43,9 +65,7 @@ static void evaluate_all(struct agent *a)
 		for (struct entity *x = NULL; (x = entity_next(a, *k, x));)
 			hurry |= evaluate(a, x);
 	report_all(a);
-	if (hurry || a->hurried) /* else the tick keeps its beat */
-		tick_in(a, hurry ? HURRY_MS : TICK_MS);
-	a->hurried = hurry;
+	tick_in(a, tick_pause(a->sides[SIDE_SWITCH].took_ms, hurry));
 }
 
 static void on_wake(void *arg)
@@ -63,7 +83,10 @@ static void on_wake(void *arg)
 
 static void on_tick(void *arg)
 {
-	agent_wake(arg, SIDE_SWITCH);
+	struct agent *a = arg;
+
+	a->tick_ms = 0;
+	agent_wake(a, SIDE_SWITCH);
 }
 
 static int open_parts(struct agent *a, struct err *e)

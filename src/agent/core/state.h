@@ -83,9 +83,10 @@ struct agent {
 	struct {
 		struct work_queue *queue;
 		bool looking, again;
+		uint64_t took_ms; /* the last look */
 	} sides[SIDE_N];
 	struct pfs_view *view; /* the last look at the switch; NULL: none */
-	json_t *inventory; /* of that look; NULL: it was not asked for */
+	json_t *inventory;     /* of that look; NULL: it was not asked for */
 	struct virt *virt;
 	bool virt_connected;
 	unsigned long virt_version;
@@ -112,10 +113,13 @@ struct agent {
 	struct agent_counts counts;
 
 	struct loop_timer *tick, *wake;
-	bool hurried;	  /* the tick was called earlier than by itself */
+	uint64_t tick_ms; /* when that comes next; 0: by itself */
 	unsigned int due; /* sides to look at when it wakes, 1 << enum agent_side */
 	bool stopping;
 };
+
+/* loop.c */
+uint64_t tick_pause(uint64_t took_ms, bool hurry);
 
 /* state.c: what is known of whom */
 int state_open(struct agent *a, struct err *e);
