@@ -17,6 +17,7 @@ static const char pf_usage[] =
 	"       [host-if on|off] [numvfs N] [mode veb|vepa] [mtu MTU] [mac LLADDR]\n"
 	"       [unknown-unicast uplink|both]\n"
 	"anyvf pf add NETDEV hw [numvfs N [force]] [mtu MTU] [mac LLADDR] [drift report|repair]\n"
+	"       [groups none|NAME[:max=MBPS][:min=MBPS],...]  (VFs of a NIC that share rates)\n"
 	"anyvf pf set PF WORD VALUE ...    (the words of add)\n"
 	"anyvf pf del PF [reset]          (a NIC stays as it is, or has no VFs afterwards)\n"
 	"anyvf [-j [-p]] pf show [PF]\n"
@@ -34,6 +35,7 @@ static const char vf_usage[] =
 	"anyvf vf set PF N allowed [add|rem] MAC[,MAC ...]|none\n"
 	"anyvf vf set PF N promisc off|unmatched|true (at most this, if a trusted guest asks)\n"
 	"anyvf vf set PF N learning N|off  (addresses behind a bridge in the guest)\n"
+	"anyvf vf set PF N group NAME|none  (one of its NIC's groups)\n"
 	"anyvf vf set PF N storm [broadcast RATE|off] [multicast RATE|off]\n"
 	"anyvf [-j [-p]] vf show [PF [N]]\n"
 	"anyvf [-j [-p]] vf drops PF N     (why frames were dropped, with the last for each "
@@ -88,7 +90,7 @@ const struct cli_object cli_objects[] = {
 	  .help = "VF settings in the words of ip-link(8)",
 	  .usage = link_usage,
 	  .fields = vf_fields,
-	  .words = BIT(VF_FIELD_TRUNK) - 1,
+	  .words = BIT(VF_FIELD_GROUP) - 1,
 	  .more = "dev up down mtu address vf rate",
 	  .abbreviates = true },
 	{ .word = "ip",

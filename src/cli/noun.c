@@ -178,6 +178,9 @@ static int read_words(struct cli *cli, const struct field *fields, uint32_t allo
 		if ((f == &vf_fields[VF_FIELD_NATIVE] && !strcmp(value, "none")) ||
 		    (f == &vf_fields[VF_FIELD_LEARNING] && !strcmp(value, "off")))
 			value = "0";
+		if ((f == &vf_fields[VF_FIELD_GROUP] || f == &pf_fields[PF_FIELD_GROUPS]) &&
+		    !strcmp(value, "none"))
+			value = "";
 		if (field_parse(f, obj, value, &e))
 			return usage(&e);
 		*changed |= BIT(f - fields);

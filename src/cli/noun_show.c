@@ -65,6 +65,8 @@ static void print_pf(const struct pf_info *pf)
 	printf("    numvfs %u, mode %s, mtu %u, mac %s, host-if %s, unknown-unicast %s, pci %s\n",
 	       c->numvfs, modes[c->mode], c->mtu, mac_format(&c->mac, mac),
 	       c->host_if ? "on" : "off", unknown[c->unknown_unicast], pf->status.pci_slot);
+	if (*c->groups)
+		printf("    groups %s\n", c->groups);
 	if (c->uplink != UPLINK_NONE || !strcmp(pf->status.kind, "hw"))
 		print_counts("wire", &pf->status.uplink, &pf->status.uplink_untold);
 	if (c->host_if)

@@ -56,6 +56,7 @@ int host_pf_read(const char *name, const json_t *said, struct host_pf *out, stru
 		rc = err_set(e, -EINVAL, "its name is the object's");
 	rc = rc ?: field_parse(&pf_fields[PF_FIELD_NAME], &pf.config, name, e);
 	rc = rc ?: pf_config_check(&pf.config, e);
+	rc = rc ?: vf_groups_order(pf.config.groups, e);
 	if (!rc)
 		*out = pf;
 	return rc;

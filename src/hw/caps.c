@@ -36,7 +36,10 @@ const struct hw_driver hw_drivers[] = {
 	  .rate = HW_RATE_LINK,
 	  .spoofchk = true,
 	  .seen = true },
-	{ .name = "netdevsim", .fields = HW_WORDS, .not_switchdev = RATES, .seen = true },
+	{ .name = "netdevsim",
+	  .fields = HW_WORDS & ~BIT(GROUP),
+	  .not_switchdev = RATES,
+	  .seen = true },
 	{ .name = "virtio-pci", .seen = true }, /* sriov-pf: VFs, and no word for them */
 	{ .name = "ixgbe",
 	  .fields = BIT(MAC) | VLAN | BIT(MAX_TX_RATE) | BIT(SPOOFCHK) | BIT(STATE) |
@@ -84,7 +87,7 @@ const struct hw_driver hw_drivers[] = {
 	  .fields =
 		  BIT(MAC) | BIT(VLAN) | BIT(MAX_TX_RATE) | BIT(SPOOFCHK) | BIT(STATE) | BIT(TRUST),
 	  .counts = FRAMES | GROUPS | DROPS },
-	{ .fields = HW_WORDS },
+	{ .fields = HW_WORDS & ~BIT(GROUP) },
 };
 
 /**
@@ -143,7 +146,8 @@ static uint32_t fields_of(const struct hw_driver *d, enum hw_attr attr)
 /* -ENODEV: the netdev went. */
 static int ask_all(struct hw_rt *rt, const struct hw_nic *nic, int ifindex, struct hw_caps *c)
 {
-	for (enum hw_attr attr = 0; attr < HW_ATTR_N; attr++) {
+	c->refusing |= 1U << HW_ATTR_GROUP;
+	for (enum hw_attr attr = 0; attr < HW_ATTR_GROUP; attr++) {
 		int rc = ask(rt, ifindex, attr, false);
 		bool denied = !nic->numvfs && c->driver->needs_vfs & hw_attrs[attr].fields;
 
@@ -173,7 +177,7 @@ static int ask_devlink(const struct hw_nic *nic, struct hw_caps *c)
 	if (hw_ports_get(nic->bus, nic->address, ports, NULL))
 		return 0;
 	if (ports->rates)
-		c->by_devlink |= RATES;
+		c->by_devlink |= RATES | BIT(GROUP);
 	if (ports->macs && !(c->fields & BIT(MAC)))
 		c->by_devlink |= BIT(MAC);
 	c->fields |= c->by_devlink;
@@ -249,6 +253,8 @@ const char *hw_caps_why(const struct hw_caps *caps, enum vf_field field, char ou
 		why = "has no such word: only software PFs have";
 	else if (!caps->known)
 		why = "tells only root (CAP_NET_ADMIN) what it takes";
+	else if (field == VF_FIELD_GROUP && caps->eswitch != HW_ESWITCH_SWITCHDEV)
+		why = "has groups in switchdev mode alone, if at all";
 	else if (caps->eswitch == HW_ESWITCH_SWITCHDEV && caps->driver->not_switchdev >> field & 1)
 		why = "refuses it in switchdev mode";
 	else if (caps->refusing >> attr & 1)

@@ -23,6 +23,8 @@ static int set_vf(const struct hw_doer *d, const struct hw_step *step, const str
 		rc = hw_rate_set(d->nic->bus, d->nic->address, step->vf, to, &why);
 	else if (devlink && step->attr == HW_ATTR_MAC)
 		rc = hw_port_set_mac(d->nic->bus, d->nic->address, step->vf, &to->mac, &why);
+	else if (step->attr == HW_ATTR_GROUP)
+		return hw_rate_join(d->nic->bus, d->nic->address, step->vf, to->group, e);
 	if (rc == -EOPNOTSUPP)
 		return hw_link_set_vf(d->rt, d->ifindex, step->vf, (enum hw_attr)step->attr, to, e);
 	return rc ? err_set(e, rc, "%s", why.msg) : 0;
@@ -60,6 +62,8 @@ int hw_step_do(void *arg, const struct hw_step *step, const struct hw_value *to,
 		value.word = HW_LINK_UP;
 		value.up = to->number;
 		break;
+	case HW_OP_GROUP:
+		return hw_rate_group(d->nic->bus, d->nic->address, &to->words, to->number, e);
 	case HW_OP_SVC:
 		return to->number ? hw_svc_make(d->rt, d->ifindex, to, e)
 				  : hw_svc_remove(d->rt, d->ifindex, to, e);

@@ -26,6 +26,13 @@ static uint32_t note(uint64_t *since, unsigned int n, uint32_t drift)
 	return new;
 }
 
+static void text_of(const struct field *f, const void *obj, char *out, size_t size)
+{
+	field_format(f, obj, out, size);
+	if (!*out)
+		snprintf(out, size, "none");
+}
+
 static void say(const struct hw_pf *pf, const struct field *fields, uint32_t rows,
 		const void *asked, const void *is, int vf)
 {
@@ -34,8 +41,8 @@ static void say(const struct hw_pf *pf, const struct field *fields, uint32_t row
 	for (unsigned int i = 0; rows; i++, rows >>= 1) {
 		if (!(rows & 1))
 			continue;
-		field_format(&fields[i], asked, was, sizeof(was));
-		field_format(&fields[i], is, now, sizeof(now));
+		text_of(&fields[i], asked, was, sizeof(was));
+		text_of(&fields[i], is, now, sizeof(now));
 		if (vf < 0)
 			log_warn("somebody else changed a PF", "pf=%s word=%s asked=%s is=%s",
 				 pf->name, fields[i].word, was, now);
@@ -109,8 +116,12 @@ static void look_at(const struct hw *hw, struct hw_pf *pf, const struct hw_link 
 static int watch_pf(struct hw *hw, struct hw_pf *pf, struct err *e)
 {
 	const struct hw_link *link;
-	int rc = hw_look(hw, pf, HW_ASK_SETTINGS, &link, e);
+	int rc;
 
+	/* They can be had as soon as its switch is in switchdev mode. */
+	if (*pf->wish->config.groups)
+		hw_mode_follow(hw, pf);
+	rc = hw_look(hw, pf, HW_ASK_SETTINGS, &link, e);
 	if (rc)
 		return rc;
 	look_at(hw, pf, link, HW_REACH_NEAR);
@@ -241,8 +252,8 @@ int hw_pf_drift(void *ctx, const char *name, unsigned int i, struct pf_drift_inf
 		hw_own_drift(pf, link, &pf_now);
 		out->field = (uint8_t)row;
 		out->since = pf->pf_since[row];
-		field_format(&pf_fields[row], &pf->wish->config, out->asked, sizeof(out->asked));
-		field_format(&pf_fields[row], &pf_now, out->is, sizeof(out->is));
+		text_of(&pf_fields[row], &pf->wish->config, out->asked, sizeof(out->asked));
+		text_of(&pf_fields[row], &pf_now, out->is, sizeof(out->is));
 		return 0;
 	}
 	while (vf < link->n_vfs && (row = nth(pf->since[vf], VF_FIELD_TRUNK, &i)) < 0)
@@ -254,7 +265,7 @@ int hw_pf_drift(void *ctx, const char *name, unsigned int i, struct pf_drift_inf
 	out->vf = vf;
 	out->field = (uint8_t)row;
 	out->since = pf->since[vf][row];
-	field_format(&vf_fields[row], &pf->wish->vfs[vf].config, out->asked, sizeof(out->asked));
-	field_format(&vf_fields[row], &now, out->is, sizeof(out->is));
+	text_of(&vf_fields[row], &pf->wish->vfs[vf].config, out->asked, sizeof(out->asked));
+	text_of(&vf_fields[row], &now, out->is, sizeof(out->is));
 	return 0;
 }

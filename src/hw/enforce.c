@@ -77,6 +77,18 @@ static void make(struct hw *hw, struct hw_pf *pf, struct hw_due *due, const stru
 	due->said |= fields;
 }
 
+/* Those that are missing or have other rates, and what is not one of them goes if it is empty. */
+static void make_groups(struct hw *hw, struct hw_pf *pf, const struct hw_link *link)
+{
+	struct hw_plan plan = { 0 };
+
+	if (!hw_groups_plan(&plan, pf, link, pf->wish, false, NULL))
+		hw_groups_plan(&plan, pf, link, pf->wish, true, NULL);
+	for (unsigned int i = 0; i < plan.n; i++)
+		make(hw, pf, &pf->due, &plan.steps[i], 1U << PF_FIELD_GROUPS);
+	hw_plan_fini(&plan);
+}
+
 /* The PF's own words. VFs are made where there are none: where there are, they may be in use. */
 static void enforce_own(struct hw *hw, struct hw_pf *pf, const struct hw_link *link, bool repair,
 			uint64_t now_ms)
@@ -102,6 +114,8 @@ static void enforce_own(struct hw *hw, struct hw_pf *pf, const struct hw_link *l
 	for (unsigned int i = 0; i < ARRAY_LEN(steps); i++)
 		if (todo & bits[i])
 			make(hw, pf, &pf->due, &steps[i], bits[i]);
+	if (todo & 1U << PF_FIELD_GROUPS)
+		make_groups(hw, pf, link);
 }
 
 static void enforce_vf(struct hw *hw, struct hw_pf *pf, const struct hw_link *link, unsigned int vf,
@@ -115,8 +129,11 @@ static void enforce_vf(struct hw *hw, struct hw_pf *pf, const struct hw_link *li
 	struct err e = { 0 };
 	uint32_t todo;
 
-	due->owed &= hw_can(pf, wish->fields & HW_WORDS);
-	todo = due_now(due, due->owed | (repair ? hw_drift(pf, link, vf) : 0), now_ms);
+	/* A group can come to be had with the switch's mode. */
+	due->owed &= hw_can(pf, wish->fields & HW_WORDS) |
+		     (wish->fields & hw_attrs[HW_ATTR_GROUP].fields);
+	todo = hw_can(pf, due->owed) | (repair ? hw_drift(pf, link, vf) : 0);
+	todo = due_now(due, todo, now_ms);
 	if (!todo)
 		return;
 	/* An attribute may have words that nobody asked for beside one that is to be made. */

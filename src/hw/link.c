@@ -433,6 +433,7 @@ static void put_attr(struct nlmsghdr *h, unsigned int vf, enum hw_attr attr,
 	case HW_ATTR_TRUST:
 		put_flag(h, IFLA_VF_TRUST, vf, w->trust);
 		break;
+	case HW_ATTR_GROUP: /* hw_link_set_vf() has refused it */
 	case HW_ATTR_N:
 		break;
 	}

@@ -33,6 +33,7 @@ struct hw_link {
 	struct vf_stats stats; /* its own, without what no netdev counts; rx is from the wire */
 	struct pf_errors errors;
 	struct pf_link more; /* without its bus */
+	struct vf_groups groups; /* by devlink */
 	unsigned int n_vfs;
 	struct hw_vf vfs[]; /* array of n_vfs */
 };

@@ -24,13 +24,16 @@ static int ask_devlink(struct hw_pf *pf, struct err *e)
 		if (pf->caps.by_devlink & hw_attrs[HW_ATTR_RATE].fields && p->has_rate) {
 			v->words.max_tx_mbit = (uint32_t)MIN(p->max / HW_RATE_UNIT, UINT32_MAX);
 			v->words.min_tx_mbit = (uint32_t)MIN(p->min / HW_RATE_UNIT, UINT32_MAX);
-			v->told |= hw_attrs[HW_ATTR_RATE].fields;
+			v->told |= hw_attrs[HW_ATTR_RATE].fields | hw_attrs[HW_ATTR_GROUP].fields;
+			strcpy(v->words.group, p->group);
 		}
 		if (pf->caps.by_devlink & hw_attrs[HW_ATTR_MAC].fields && p->has_mac) {
 			v->words.mac = p->mac;
 			v->told |= hw_attrs[HW_ATTR_MAC].fields;
 		}
 	}
+	if (!rc)
+		pf->link->groups = ports->groups;
 	return rc;
 }
 
@@ -236,6 +239,8 @@ uint32_t hw_own_drift(const struct hw_pf *pf, const struct hw_link *link, struct
 	is->numvfs = (uint16_t)link->n_vfs;
 	is->mtu = (uint16_t)MIN(link->mtu, (uint32_t)UINT16_MAX);
 	is->up = link->up;
+	if (vf_groups_format(&link->groups, is->groups, NULL))
+		*is->groups = '\0';
 	if (!mac_is_zero(&is->mac)) /* else any */
 		is->mac = link->mac;
 	return pf->wish->fields & fields_diff(pf_fields, &pf->wish->config, is);

@@ -21,7 +21,8 @@
 
 /* A PF's own words that the kernel has. */
 #define HW_PF_OWN                                                                                  \
-	(1U << PF_FIELD_MAC | 1U << PF_FIELD_MTU | 1U << PF_FIELD_UP | 1U << PF_FIELD_NUMVFS)
+	(1U << PF_FIELD_MAC | 1U << PF_FIELD_MTU | 1U << PF_FIELD_UP | 1U << PF_FIELD_NUMVFS |     \
+	 1U << PF_FIELD_GROUPS)
 #define HW_SVCS_MAX 256 /* service ports a PF */
 /* What a VF is plugged into by now, as far as it can be seen. */
 struct hw_plug {
@@ -150,6 +151,7 @@ int hw_state_pfs_read(struct hw *hw, const json_t *pfs, struct err *e);
 /* place.c */
 struct hw_doer hw_doer_of(const struct hw *hw, const struct hw_pf *pf);
 int hw_place(struct hw *hw, struct hw_pf *pf, struct err *e);
+void hw_mode_follow(struct hw *hw, struct hw_pf *pf);
 
 /* batch.c */
 extern const struct pf_batch_ops hw_batch_ops;
@@ -251,6 +253,12 @@ int hw_change(struct hw *hw, struct hw_pf *pf, const struct hw_plan *plan, struc
 /* enforce.c */
 void hw_hurry(struct hw_pf *pf);
 void hw_enforce(struct hw *hw, struct hw_pf *pf);
+
+/* group.c */
+int hw_groups_plan(struct hw_plan *plan, const struct hw_pf *pf, const struct hw_link *link,
+		   const struct hw_wish *want, bool go, struct err *e);
+int hw_groups_check(const struct hw_pf *pf, const struct hw_link *link, const struct hw_wish *want,
+		    struct err *e);
 
 /* pf.c */
 int hw_pf_add(void *ctx, const struct pf_config *want, uint32_t said, struct err *e);

@@ -7,7 +7,7 @@
 
 #define HW_PF_SET                                                                                  \
 	(1U << PF_FIELD_NUMVFS | 1U << PF_FIELD_MTU | 1U << PF_FIELD_MAC | 1U << PF_FIELD_UP |     \
-	 1U << PF_FIELD_DRIFT)
+	 1U << PF_FIELD_DRIFT | 1U << PF_FIELD_GROUPS)
 /* Of the PF's own counters. */
 #define OWN_UNTOLD (1U << VF_COUNT_RX_BROADCAST | 1U << VF_COUNT_MIRRORED | 1U << VF_COUNT_DROPS)
 #define HW_VF_OWN  (1U << VF_FIELD_PORT_ID | 1U << VF_FIELD_SERVER) /* words kept here alone */
@@ -102,6 +102,10 @@ static int plan_number(struct hw_plan *plan, struct hw *hw, const struct hw_pf *
 
 	if (n == link->n_vfs)
 		return 0;
+	if (link->groups.n || *want->config.groups) /* some drivers fall back to legacy mode */
+		return err_set(e, -EBUSY,
+			       "%s has groups, which would go with its VFs: set groups none first",
+			       pf->name);
 	if (n > pf->nic.totalvfs) /* untold is more than any */
 		return err_set(e, -ERANGE, "%s has %u VFs at most, not %u", pf->name,
 			       pf->nic.totalvfs, n);
@@ -146,6 +150,8 @@ static int plan_pf(struct hw_plan *plan, struct hw *hw, const struct hw_pf *pf,
 	for (unsigned int i = 0; !rc && i < ARRAY_LEN(steps); i++)
 		if (said & bits[i])
 			rc = hw_plan_add(plan, &steps[i], e);
+	if (!rc && said & 1U << PF_FIELD_GROUPS)
+		rc = hw_groups_plan(plan, pf, link, want, false, e);
 	if (!rc && said & 1U << PF_FIELD_NUMVFS)
 		rc = plan_number(plan, hw, pf, link, want, c->numvfs, said >> PF_FIELD_FORCE & 1,
 				 e);
@@ -274,17 +280,22 @@ static int apply(struct hw *hw, struct hw_pf *pf, const struct pf_change *change
 	auto_free struct hw_wish *want = NULL;
 	struct hw_plan plan = { 0 };
 	const struct hw_link *link;
-	int rc = hw_look(hw, pf, HW_ASK_SETTINGS, &link, e);
+	int rc;
 
+	hw_mode_follow(hw, pf);
+	rc = hw_look(hw, pf, HW_ASK_SETTINGS, &link, e);
 	rc = rc ?: pf_words_check(pf, change->changed, e);
 	if (rc || !(want = hw_wish_copy(pf, e)))
 		return rc ?: -ENOMEM;
 	fields_apply(pf_fields, &want->config, &change->want,
 		     (change->changed | change->noted) & HW_PF_SET);
 	snprintf(want->config.name, sizeof(want->config.name), "%s", pf->name);
-	rc = pf_config_check(&want->config, e);
+	rc = pf_config_check(&want->config, e) ?: vf_groups_order(want->config.groups, e);
 	rc = rc ?: plan_pf(&plan, hw, pf, link, want, change->changed, e);
 	rc = rc ?: plan_vfs(&plan, pf, link, change, want, e);
+	rc = rc ?: hw_groups_check(pf, link, want, e);
+	if (!rc && change->changed & 1U << PF_FIELD_GROUPS)
+		rc = hw_groups_plan(&plan, pf, link, want, true, e);
 	want->fields = (want->fields | (change->noted & HW_PF_OWN)) & ~change->forgotten;
 	rc = rc ?: hw_change(hw, pf, &plan, &want, NULL, e);
 	for (unsigned int i = 0; !rc && i < VF_MAX; i++)
@@ -476,6 +487,8 @@ int hw_pf_get(void *ctx, const char *name, struct pf_info *out, struct err *e)
 	out->config.mac = link->mac;
 	out->config.mtu = (uint16_t)MIN(link->mtu, (uint32_t)UINT16_MAX);
 	out->config.up = link->up;
+	if (vf_groups_format(&link->groups, out->config.groups, NULL))
+		*out->config.groups = '\0';
 	snprintf(out->status.pci_slot, sizeof(out->status.pci_slot), "%.15s", pf->nic.address);
 	out->status.uplink = link->stats;
 	out->status.errors = link->errors;

@@ -38,8 +38,10 @@ struct told {
 	uint16_t flavour, vf, type;
 	uint32_t index;
 	uint64_t share, max;
-	bool has_index, has_vf, has_mac, external; /* of another machine's PF */
+	bool has_index, has_vf, has_mac, has_parent;
+	bool external; /* of another machine's PF */
 	struct mac mac;
+	char node[VF_GROUP_LEN + 1], parent[VF_GROUP_LEN + 1]; /* "": none, or no name of ours */
 };
 
 static void take_function(struct told *t, const struct nlattr *nest)
@@ -52,6 +54,13 @@ static void take_function(struct told *t, const struct nlattr *nest)
 			memcpy(t->mac.b, mnl_attr_get_payload(a), MAC_LEN);
 			t->has_mac = true;
 		}
+}
+
+static void take_name(char out[VF_GROUP_LEN + 1], const struct nlattr *a)
+{
+	if (mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >= 0 &&
+	    !vf_group_check(mnl_attr_get_str(a), NULL))
+		strcpy(out, mnl_attr_get_str(a));
 }
 
 static void note(struct told *t, const struct nlattr *a, const char *bus, const char *device)
@@ -77,6 +86,13 @@ static void note(struct told *t, const struct nlattr *a, const char *bus, const 
 		break;
 	case DEVLINK_ATTR_PORT_FUNCTION:
 		take_function(t, a);
+		break;
+	case DEVLINK_ATTR_RATE_NODE_NAME:
+		take_name(t->node, a);
+		break;
+	case DEVLINK_ATTR_RATE_PARENT_NODE_NAME:
+		t->has_parent = true;
+		take_name(t->parent, a);
 		break;
 	case DEVLINK_ATTR_RATE_TYPE:
 		u16(a, &t->type);
@@ -104,7 +120,7 @@ static bool read_told(const struct nlmsghdr *h, const char *bus, const char *dev
 	mnl_attr_for_each (a, h, HEADERS)
 		note(&t, a, bus, device);
 	*out = t;
-	return t.bus && t.device && t.has_index;
+	return t.bus && t.device;
 }
 
 /**
@@ -122,8 +138,8 @@ int hw_port_parse(const struct nlmsghdr *h, const char *bus, const char *device,
 	struct told t;
 	struct hw_port *p;
 
-	if (!read_told(h, bus, device, &t) || t.flavour != DEVLINK_PORT_FLAVOUR_PCI_VF ||
-	    !t.has_vf || t.vf >= VF_MAX || t.external)
+	if (!read_told(h, bus, device, &t) || !t.has_index ||
+	    t.flavour != DEVLINK_PORT_FLAVOUR_PCI_VF || !t.has_vf || t.vf >= VF_MAX || t.external)
 		return 0;
 	p = &out->vfs[t.vf];
 	p->there = true;
@@ -134,8 +150,25 @@ int hw_port_parse(const struct nlmsghdr *h, const char *bus, const char *device,
 	return 0;
 }
 
+static uint32_t mbit(uint64_t bytes)
+{
+	return (uint32_t)MIN(bytes / HW_RATE_UNIT, UINT32_MAX);
+}
+
+/* One with rates that ours cannot have has none. */
+static void node_add(struct vf_groups *to, const char *name, const struct vf_group *rates)
+{
+	struct vf_group g = *rates;
+
+	strcpy(g.name, name);
+	if (vf_groups_add(to, &g, NULL) == -EINVAL) {
+		g.min_tx_mbit = 0;
+		vf_groups_add(to, &g, NULL);
+	}
+}
+
 /**
- * hw_rate_parse() - Take a rate of devlink's list, if it is that of a VF's port
+ * hw_rate_parse() - Take a rate of devlink's list, if it is that of a VF's port, or of a group
  * @h:      message
  * @bus:    of the device
  * @device: its address there
@@ -148,7 +181,15 @@ int hw_rate_parse(const struct nlmsghdr *h, const char *bus, const char *device,
 {
 	struct told t;
 
-	if (!read_told(h, bus, device, &t) || t.type != DEVLINK_RATE_TYPE_LEAF)
+	if (!read_told(h, bus, device, &t))
+		return 0;
+	if (t.type == DEVLINK_RATE_TYPE_NODE && *t.node) {
+		const struct vf_group g = { .max_tx_mbit = mbit(t.max),
+					    .min_tx_mbit = mbit(t.share) };
+
+		node_add(&out->groups, t.node, &g);
+	}
+	if (t.type != DEVLINK_RATE_TYPE_LEAF || !t.has_index)
 		return 0;
 	for (unsigned int vf = 0; vf < VF_MAX; vf++) {
 		struct hw_port *p = &out->vfs[vf];
@@ -158,6 +199,8 @@ int hw_rate_parse(const struct nlmsghdr *h, const char *bus, const char *device,
 		p->has_rate = true;
 		p->max = t.max;
 		p->min = t.share;
+		p->in_group = t.has_parent;
+		strcpy(p->group, t.parent);
 		out->rates = true;
 	}
 	return 0;
@@ -281,6 +324,144 @@ int hw_rate_set(const char *bus, const char *device, unsigned int vf, const stru
 	if (!rc && (vf >= VF_MAX || !ports->vfs[vf].has_rate))
 		rc = err_set(e, -EOPNOTSUPP, "devlink has no rate of vf %u", vf);
 	rc = rc ?: set_rates(&t, &ports->vfs[vf], want, e);
+	hw_rt_close(t.rt);
+	return rc;
+}
+
+/* A message about a node. */
+static struct nlmsghdr *node_begin(struct talk *t, uint8_t cmd, const char *name)
+{
+	struct nlmsghdr *h = hw_devlink_begin(t->rt, t->family, cmd, NLM_F_ACK);
+
+	mnl_attr_put_strz(h, DEVLINK_ATTR_BUS_NAME, t->bus);
+	mnl_attr_put_strz(h, DEVLINK_ATTR_DEV_NAME, t->device);
+	mnl_attr_put_strz(h, DEVLINK_ATTR_RATE_NODE_NAME, name);
+	return h;
+}
+
+static int node_rate(struct talk *t, const char *name, uint16_t attr, uint32_t mbps, struct err *e)
+{
+	struct nlmsghdr *h = node_begin(t, DEVLINK_CMD_RATE_SET, name);
+
+	mnl_attr_put_u64(h, attr, (uint64_t)mbps * HW_RATE_UNIT);
+	return hw_rt_call(t->rt, h, NULL, NULL, e);
+}
+
+/* Rates of a node from what it has, or that of what it has if one is refused. */
+static int node_rates(struct talk *t, const struct hw_words *want, const struct vf_group *is,
+		      struct err *e)
+{
+	int rc = 0;
+
+	if (want->min_tx_mbit != is->min_tx_mbit)
+		rc = node_rate(t, want->group, DEVLINK_ATTR_RATE_TX_SHARE, want->min_tx_mbit, e);
+	if (!rc && want->max_tx_mbit != is->max_tx_mbit) {
+		rc = node_rate(t, want->group, DEVLINK_ATTR_RATE_TX_MAX, want->max_tx_mbit, e);
+		if (rc)
+			node_rate(t, want->group, DEVLINK_ATTR_RATE_TX_SHARE, is->min_tx_mbit,
+				  NULL);
+	}
+	return rc;
+}
+
+static int node_set(struct talk *t, const struct hw_words *want, bool there, struct err *e)
+{
+	const struct vf_group none = { .max_tx_mbit = 0 };
+	const struct vf_group *is = vf_groups_find(&t->ports->groups, want->group);
+	int rc = 0;
+
+	if (!there)
+		return is ? hw_rt_call(t->rt, node_begin(t, DEVLINK_CMD_RATE_DEL, want->group),
+				       NULL, NULL, e)
+			  : 0;
+	if (!is)
+		rc = hw_rt_call(t->rt, node_begin(t, DEVLINK_CMD_RATE_NEW, want->group), NULL, NULL,
+				e);
+	if (rc)
+		return rc;
+	rc = node_rates(t, want, is ?: &none, e);
+	if (rc && !is)
+		hw_rt_call(t->rt, node_begin(t, DEVLINK_CMD_RATE_DEL, want->group), NULL, NULL,
+			   NULL);
+	return rc;
+}
+
+/**
+ * hw_rate_group() - Have a group with its rates, or none of that name
+ * @bus:    "pci", "netdevsim"
+ * @device: its address there
+ * @group:  its name and rates count
+ * @there:  whether
+ * @e:      the kernel's words
+ *
+ * Return: 0, also where it is so; -EBUSY: there are VFs in it; or the kernel's errno: then it is as
+ * it was. Context: any.
+ */
+int hw_rate_group(const char *bus, const char *device, const struct hw_words *group, bool there,
+		  struct err *e)
+{
+	auto_free struct hw_ports *ports = calloc(1, sizeof(*ports));
+	struct talk t = { .bus = bus, .device = device, .ports = ports };
+	int rc;
+
+	if (!ports)
+		return err_set(e, -ENOMEM, "out of memory");
+	rc = ports_get(&t, e) ?: node_set(&t, group, there, e);
+	hw_rt_close(t.rt);
+	return rc;
+}
+
+static int put_parent(struct talk *t, uint32_t index, const char *group, struct err *e)
+{
+	struct nlmsghdr *h = hw_devlink_begin(t->rt, t->family, DEVLINK_CMD_RATE_SET, NLM_F_ACK);
+
+	put_port(h, t->bus, t->device, index);
+	mnl_attr_put_strz(h, DEVLINK_ATTR_RATE_PARENT_NODE_NAME, group);
+	return hw_rt_call(t->rt, h, NULL, NULL, e);
+}
+
+/* From one group to another it goes by way of none. */
+static int join(struct talk *t, const struct hw_port *is, const char *group, struct err *e)
+{
+	int rc = 0;
+
+	if (is->in_group ? !strcmp(is->group, group) : !*group)
+		return 0;
+	if (is->in_group)
+		rc = put_parent(t, is->index, "", e);
+	if (rc || !*group)
+		return rc;
+	rc = put_parent(t, is->index, group, e);
+	if (rc && *is->group)
+		put_parent(t, is->index, is->group, NULL);
+	return rc;
+}
+
+/**
+ * hw_rate_join() - Put a VF into a group, or out of any
+ * @bus:    "pci", "netdevsim"
+ * @device: its address there
+ * @vf:     number
+ * @group:  name; "": none
+ * @e:      the kernel's words
+ *
+ * Return: 0; -EOPNOTSUPP: the VF is no leaf, and so in none; -ENODEV: there is no such group; or
+ * the kernel's errno. Context: any.
+ */
+int hw_rate_join(const char *bus, const char *device, unsigned int vf, const char *group,
+		 struct err *e)
+{
+	auto_free struct hw_ports *ports = calloc(1, sizeof(*ports));
+	struct talk t = { .bus = bus, .device = device, .ports = ports };
+	int rc;
+
+	if (!ports)
+		return err_set(e, -ENOMEM, "out of memory");
+	rc = ports_get(&t, e);
+	if (!rc && (vf >= VF_MAX || !ports->vfs[vf].has_rate))
+		rc = *group ? err_set(e, -EOPNOTSUPP, "devlink has no rate of vf %u", vf) : 0;
+	else if (!rc)
+		rc = join(&t, &ports->vfs[vf], group, e);
 	hw_rt_close(t.rt);
 	return rc;
 }

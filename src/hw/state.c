@@ -32,11 +32,12 @@
 #define RATES	      (1U << VF_FIELD_MAX_TX_RATE | 1U << VF_FIELD_MIN_TX_RATE)
 
 static const char *const op_names[] = {
-	[HW_OP_VF] = "vf",	 [HW_OP_NUMVFS] = "numvfs",   [HW_OP_MTU] = "mtu",
-	[HW_OP_MAC] = "mac",	 [HW_OP_UP] = "up",	      [HW_OP_DRIVER] = "driver",
-	[HW_OP_SVC] = "service", [HW_OP_PROBE] = "probe",     [HW_OP_DEV_UP] = "dev_up",
-	[HW_OP_PLACE] = "place", [HW_OP_MACVTAP] = "macvtap", [HW_OP_CLSACT] = "clsact",
-	[HW_OP_COPY] = "copy",	 [HW_OP_FILE] = "file",	      [HW_OP_N] = NULL
+	[HW_OP_VF] = "vf",	   [HW_OP_NUMVFS] = "numvfs", [HW_OP_MTU] = "mtu",
+	[HW_OP_MAC] = "mac",	   [HW_OP_UP] = "up",	      [HW_OP_DRIVER] = "driver",
+	[HW_OP_GROUP] = "group",   [HW_OP_SVC] = "service",   [HW_OP_PROBE] = "probe",
+	[HW_OP_DEV_UP] = "dev_up", [HW_OP_PLACE] = "place",   [HW_OP_MACVTAP] = "macvtap",
+	[HW_OP_CLSACT] = "clsact", [HW_OP_COPY] = "copy",     [HW_OP_FILE] = "file",
+	[HW_OP_N] = NULL
 };
 
 /* One step as a plain struct, for its table. */
@@ -49,6 +50,7 @@ struct row {
 	char driver[HW_DRIVER_LEN + 1], name[IF_NAMESIZE], netns[VF_NAME_LEN + 1];
 	uint16_t peer;
 	uint8_t dir;
+	uint32_t max, min;
 };
 #define R(word, type, member, names)                                                               \
 	{                                                                                          \
@@ -70,6 +72,8 @@ static const struct field row_fields[] = { R("op", FIELD_ENUM, op, op_names),
 					   R("dir", FIELD_U8, dir, NULL),
 					   R("vlan", FIELD_U16, vlan, NULL),
 					   R("mtu", FIELD_U16, mtu, NULL),
+					   R("max", FIELD_U32, max, NULL),
+					   R("min", FIELD_U32, min, NULL),
 					   FIELD_END };
 enum {
 	ROW_OP = 1,
@@ -82,7 +86,8 @@ enum {
 	ROW_PEER = 128,
 	ROW_DIR = 256,
 	ROW_VLAN = 512,
-	ROW_MTU = 1024
+	ROW_MTU = 1024,
+	ROW_RATES = 2048 | 4096
 };
 
 /* What a step has beside its op; of a VF's attribute the words as well. */
@@ -92,6 +97,7 @@ static const uint32_t op_rows[HW_OP_N] = {
 	[HW_OP_MTU] = ROW_NUMBER,
 	[HW_OP_MAC] = ROW_MAC,
 	[HW_OP_UP] = ROW_NUMBER,
+	[HW_OP_GROUP] = ROW_NUMBER | ROW_NAME | ROW_RATES,
 	[HW_OP_SVC] = ROW_NUMBER | ROW_MAC | ROW_NAME | ROW_NETNS | ROW_VLAN | ROW_MTU,
 	[HW_OP_DRIVER] = ROW_VF | ROW_DRIVER,
 	[HW_OP_PROBE] = ROW_VF | ROW_NUMBER,
@@ -201,6 +207,10 @@ static json_t *step_to_json(const struct hw_step *s)
 	strcpy(row.netns, s->old.netns);
 	row.peer = s->old.peer;
 	row.dir = s->old.dir;
+	if (s->op == HW_OP_GROUP)
+		strcpy(row.name, s->old.words.group);
+	row.max = s->old.words.max_tx_mbit;
+	row.min = s->old.words.min_tx_mbit;
 	j = fields_to_json_masked(row_fields, &row, ROW_OP | op_rows[s->op]);
 	if (s->op != HW_OP_VF)
 		return j;
@@ -472,6 +482,11 @@ static int step_from_json(const json_t *j, struct hw_plan *plan, struct err *e)
 	step.old.peer = row.peer;
 	step.old.dir = row.dir;
 	hw_words_from(&c, &step.old.words);
+	if (row.op == HW_OP_GROUP) {
+		strcpy(step.old.words.group, row.name);
+		step.old.words.max_tx_mbit = row.max;
+		step.old.words.min_tx_mbit = row.min;
+	}
 	while (step.attr < HW_ATTR_N && hw_attrs[step.attr].fields != fields)
 		step.attr++;
 	if (!(have & ROW_OP) || (op_rows[row.op] & ~have) ||

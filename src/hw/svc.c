@@ -148,8 +148,11 @@ int hw_svc_add(void *ctx, const struct svc_config *want, struct err *e)
 	const struct hw_link *link;
 	struct hw *hw = ctx;
 	struct hw_pf *pf = hw_find(hw, want->pf, e);
-	int rc = pf ? hw_look(hw, pf, HW_ASK_SETTINGS, &link, e) : -ENODEV;
+	int rc;
 
+	if (pf)
+		hw_mode_follow(hw, pf);
+	rc = pf ? hw_look(hw, pf, HW_ASK_SETTINGS, &link, e) : -ENODEV;
 	if (rc)
 		return rc;
 	if (mac_is_zero(&svc.mac))

@@ -83,7 +83,7 @@ int hw_vf_get(void *ctx, const char *name, unsigned int vf, struct vf_info *out,
 	hw_counts_untold(&pf->caps, v, link->n_vfs, &out->untold);
 	hw_words_now(pf, link, vf, &now);
 	hw_words_to(&now, HW_WORDS, &out->config);
-	out->status.untold = HW_WORDS & ~v->told;
+	out->status.untold = HW_WORDS & ~(v->told | 1U << VF_FIELD_GROUP); /* else it is in none */
 	out->status.link_up = link->up && link->carrier && v->words.link != VF_LINK_DISABLE;
 	out->status.mtu = (uint16_t)MIN(link->mtu, (uint32_t)UINT16_MAX);
 	fields_mask_format(vf_fields, wish->overridden | hw_drift(pf, link, vf),

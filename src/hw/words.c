@@ -2,6 +2,7 @@
 #include "hw/words.h"
 
 #include <assert.h>
+#include <string.h>
 
 #define BIT(name) (1U << VF_FIELD_##name)
 
@@ -13,6 +14,7 @@ const struct hw_attr_row hw_attrs[] = {
 	[HW_ATTR_LINK] = { "state", BIT(STATE) },
 	[HW_ATTR_RSS] = { "query_rss", BIT(QUERY_RSS) },
 	[HW_ATTR_TRUST] = { "trust", BIT(TRUST) },
+	[HW_ATTR_GROUP] = { "group", BIT(GROUP) },
 };
 static_assert(ARRAY_LEN(hw_attrs) == HW_ATTR_N, "a row an attribute");
 
@@ -37,6 +39,7 @@ void hw_words_from(const struct vf_config *c, struct hw_words *out)
 		.trust = c->trust,
 		.link = c->link,
 	};
+	strcpy(out->group, c->group);
 }
 
 /**
@@ -49,7 +52,7 @@ void hw_words_from(const struct vf_config *c, struct hw_words *out)
  */
 void hw_words_to(const struct hw_words *w, uint32_t fields, struct vf_config *out)
 {
-	const struct vf_config c = {
+	struct vf_config c = {
 		.mac = w->mac,
 		.vlan = w->vlan,
 		.qos = w->qos,
@@ -62,6 +65,7 @@ void hw_words_to(const struct hw_words *w, uint32_t fields, struct vf_config *ou
 		.link = w->link,
 	};
 
+	strcpy(c.group, w->group);
 	fields_apply(vf_fields, out, &c, fields & HW_WORDS);
 }
 
@@ -93,6 +97,8 @@ bool hw_attr_equal(enum hw_attr attr, const struct hw_words *a, const struct hw_
 		return a->query_rss == b->query_rss;
 	case HW_ATTR_TRUST:
 		return a->trust == b->trust;
+	case HW_ATTR_GROUP:
+		return !strcmp(a->group, b->group);
 	case HW_ATTR_N:
 		break;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The words of a VF that the kernel's PF drivers know, the rows of vf_fields[] up to trust, and
+ * The words of a VF that the kernel's PF drivers know, the rows of vf_fields[] up to group, and
  * the attributes of rtnetlink they travel in: an attribute is what the kernel sets, or refuses, at once.
  */
 #ifndef ANYVF_HW_WORDS_H
@@ -17,6 +17,7 @@ struct hw_words {
 	uint32_t max_tx_mbit, min_tx_mbit;
 	bool spoofchk, query_rss, trust;
 	uint8_t link; /* enum vf_link */
+	char group[VF_GROUP_LEN + 1];
 };
 
 /* In the order in which the kernel takes them from one request (do_setvfinfo). */
@@ -28,6 +29,7 @@ enum hw_attr {
 	HW_ATTR_LINK,
 	HW_ATTR_RSS,
 	HW_ATTR_TRUST,
+	HW_ATTR_GROUP, /* devlink's alone */
 	HW_ATTR_N
 };
 

@@ -29,6 +29,8 @@ const struct field pf_fields[] = {
 	  "where VFs' unicast to unknown addresses goes"),
 	P("drift", FIELD_ENUM, drift, 0, drift_names,
 	  "what follows if others change a NIC's VFs: report or repair"),
+	P("groups", FIELD_STR, groups, VF_GROUPS_LEN, NULL,
+	  "groups of a NIC's VFs that share rates: NAME[:max=MBPS][:min=MBPS],... or none"),
 	FIELD_END
 };
 static_assert(ARRAY_LEN(pf_fields) == PF_FIELD_N + 1, "a row a field");
@@ -74,6 +76,7 @@ static bool name_valid(const char *name)
  */
 int pf_config_check(const struct pf_config *want, struct err *e)
 {
+	struct vf_groups groups;
 	char mac[MAC_STR_LEN];
 
 	if (!name_valid(want->name))
@@ -88,7 +91,7 @@ int pf_config_check(const struct pf_config *want, struct err *e)
 			       mac_format(&want->mac, mac));
 	if (want->mtu < 68 || want->mtu > 9216)
 		return err_set(e, -EINVAL, "mtu %u is not in 68..9216", want->mtu);
-	return 0;
+	return vf_groups_parse(want->groups, &groups, e) ? -EINVAL : 0;
 }
 
 /* Tags a guest may use: not the priority tag's 0, which is no VLAN, and not the reserved 4095. */

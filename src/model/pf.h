@@ -32,6 +32,7 @@ enum pf_field {
 	PF_FIELD_FORCE,
 	PF_FIELD_UNKNOWN_UNICAST,
 	PF_FIELD_DRIFT,
+	PF_FIELD_GROUPS,
 	PF_FIELD_N
 };
 
@@ -49,6 +50,7 @@ struct pf_config {
 	bool force;		  /* uplink may be the default route's netdev */
 	uint8_t unknown_unicast;  /* enum unknown_unicast: where VFs' goes */
 	uint8_t drift; /* enum pf_drift: what follows if somebody else changes a NIC's VFs */
+	char groups[VF_GROUPS_LEN + 1]; /* of VFs that share rates, see model/group.h */
 };
 
 /* Of a NIC's netdev, as the kernel counts them; a software PF has none of these. */

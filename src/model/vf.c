@@ -27,6 +27,7 @@ const struct field vf_fields[] = {
 	F("state", FIELD_ENUM, link, 0, link_names, "link state of the VF"),
 	F("query_rss", FIELD_BOOL, query_rss, 0, NULL, "guest may query RSS settings"),
 	F("trust", FIELD_BOOL, trust, 0, NULL, "guest may change its addresses"),
+	F("group", FIELD_STR, group, VF_GROUP_LEN, NULL, "group whose rates it shares"),
 	F("trunk", FIELD_VLANS, trunk, 0, NULL, "tags the guest may use: any, none or a list"),
 	F("native", FIELD_U16, native, 4094, NULL, "VLAN of its untagged frames, 0 for none"),
 	F("mtu", FIELD_U16, mtu, 9216, NULL, "largest payload in bytes, 0 for the PF's"),
@@ -132,6 +133,8 @@ int vf_config_check(const struct vf_config *want, uint32_t changed, struct err *
 		return err_set(e, -EINVAL, "native %u and vlan %u exclude each other: a port VLAN "
 					   "is what untagged frames belong to", want->native,
 			       want->vlan);
+	if (changed & 1U << VF_FIELD_GROUP && *want->group && vf_group_check(want->group, e))
+		return -EINVAL;
 	if (changed & 1U << VF_FIELD_MTU && want->mtu && (want->mtu < 68 || want->mtu > 9216))
 		return err_set(e, -EINVAL, "mtu %u is not in 68..9216", want->mtu);
 	return 0;

@@ -10,6 +10,7 @@
 #include "base/field.h"
 #include "base/mac.h"
 #include "base/vlan.h"
+#include "model/group.h"
 
 #define VF_MAX 256	   /* VFs a PF */
 #define VF_NAME_LEN 64	   /* port ids, server names; without the NUL */
@@ -36,6 +37,7 @@ enum vf_field {
 	VF_FIELD_STATE,
 	VF_FIELD_QUERY_RSS,
 	VF_FIELD_TRUST,
+	VF_FIELD_GROUP, /* devlink's; those before are ip-link(8)'s */
 	VF_FIELD_TRUNK, /* from here on: words no kernel tool owns */
 	VF_FIELD_NATIVE,
 	VF_FIELD_MTU,
@@ -62,6 +64,7 @@ struct vf_config {
 	uint8_t link;		 /* enum vf_link */
 	bool query_rss;		 /* stored and shown; virtio has no way to query */
 	bool trust;		 /* guest may change its addresses, exceed quotas, be promiscuous */
+	char group[VF_GROUP_LEN + 1]; /* of its PF's groups; "": none */
 	struct vlan_set trunk;	 /* tags the guest may use (VGT); unset: any; empty: untagged only */
 	uint16_t native;	 /* VLAN of its untagged frames without VST, 1..4094; 0: none */
 	uint16_t mtu;		 /* bytes of payload; 0: the PF's */

@@ -347,3 +347,66 @@ def test_rates_of_a_switch_in_switchdev_mode_are_devlinks(hw, switchdev):  # noq
     anyvf('pf', 'set', dev, 'numvfs', 2)  # whereupon a netdevsim is in legacy mode, and its rates are ip's
     anyvf('vf', 'set', dev, 1, 'max_tx_rate', 800)
     assert json.loads(hw.run('ip', '-j', 'link', 'show', dev).out)[0]['vfinfo_list'][1]['rate']['max_tx'] == 800
+
+
+def test_groups_of_vfs_are_devlinks_nodes(hw, switchdev):  # noqa: F811
+    dev, nic = switchdev, 'netdevsim/netdevsim1'
+
+    def anyvf(*words, code=0):
+        done = hw.run('anyvf', *words, check=False)
+        assert done.code == code, (words, done)
+        return done
+
+    def told():
+        """Nodes and leaves as devlink shows them: rates in Mbit/s, parents."""
+        rates = json.loads(hw.run('devlink', '-j', 'port', 'function', 'rate', 'show').out)['rate']
+        return {name.rsplit('/')[-1]: {word: value * 8 // 1000000 if word.startswith('tx_') else value for word, value in rate.items() if word != 'type'}
+                for name, rate in rates.items()}
+
+    hw.run('devlink', 'dev', 'eswitch', 'set', nic, 'mode', 'legacy')
+    serve(hw, dev)
+    refused = anyvf('pf', 'set', dev, 'groups', 'gold', code=1).err
+    assert 'switchdev mode' in refused and 'in switchdev mode alone' in anyvf('vf', 'set', dev, 1, 'group', 'gold', code=1).err
+    hw.run('devlink', 'dev', 'eswitch', 'set', nic, 'mode', 'switchdev')
+    before = told()
+    anyvf('pf', 'set', dev, 'groups', 'silver:max=500,gold:min=100:max=1000')
+    anyvf('vf', 'set', dev, 1, 'group', 'gold', 'max_tx_rate', 300)
+    anyvf('vf', 'set', dev, 2, 'group', 'gold')
+    assert told() == {**before, 'gold': {'tx_max': 1000, 'tx_share': 100}, 'silver': {'tx_max': 500},
+                      '129': {'tx_max': 300, 'parent': 'gold'}, '130': {'parent': 'gold'}}
+    assert 'groups gold:max=1000:min=100,silver:max=500' in anyvf('pf', 'show', dev).out and anyvf('pf', 'drift').out == ''
+    assert 'group gold' in anyvf('vf', 'show', dev, 2).out and '"group": "gold"' in anyvf('export').out
+    anyvf('vf', 'set', dev, 2, 'group', 'silver')  # which is two steps of the kernel's
+    assert told()['130'] == {'parent': 'silver'}
+    anyvf('vf', 'set', dev, 2, 'group', 'gold')
+    now, doc = told(), anyvf('export').out
+    assert 'has no group bronze' in anyvf('vf', 'set', dev, 1, 'group', 'bronze', code=1).err
+    assert 'has no group gold' in anyvf('pf', 'set', dev, 'groups', 'silver', code=1).err
+    assert 'has groups' in anyvf('pf', 'set', dev, 'numvfs', 2, code=1).err
+    assert told() == now
+    hw.run('devlink', 'port', 'function', 'rate', 'add', f'{nic}/foreign')
+    for parent in (['noparent'], ['parent', 'foreign']):
+        hw.run('devlink', 'port', 'function', 'rate', 'set', f'{nic}/130', *parent)
+    assert anyvf('pf', 'drift').out.count('since') == 2
+    anyvf('pf', 'set', dev, 'drift', 'repair')
+    wait_for(lambda: told() == now, 20, 'the groups')
+    anyvf('pf', 'set', dev, 'drift', 'report')
+    # as a file has it: from nothing, and back
+    hw.run('sh', '-c', f"cat > /tmp/doc.json <<'END'\n{doc}\nEND")
+    less = json.loads(doc)
+    del less['pfs'][dev]['groups'], less['pfs'][dev]['vfs']
+    hw.run('sh', '-c', f"cat > /tmp/less.json <<'END'\n{json.dumps(less)}\nEND")
+    assert anyvf('diff', '/tmp/doc.json').out == ''
+    anyvf('apply', '/tmp/less.json')
+    assert told() == before
+    anyvf('apply', '/tmp/doc.json')
+    assert told() == now
+    hw.stop('hwd', 'KILL')
+    hw.run('devlink', 'port', 'function', 'rate', 'set', f'{nic}/130', 'noparent')
+    hw.run('sed', '-i', 's/"boot":"......../"boot":"00000000/', '/tmp/hwd.json')  # as after a boot
+    serve(hw, dev)
+    wait_for(lambda: told() == now, 20, 'the groups')
+    anyvf('vf', 'release', dev, 1)
+    anyvf('vf', 'set', dev, 2, 'group', 'none')
+    anyvf('pf', 'set', dev, 'groups', 'none')
+    assert told() == before

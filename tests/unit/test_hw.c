@@ -36,6 +36,7 @@ static struct kernel {
 	uint32_t mtu;
 	struct mac mac;
 	bool up;
+	struct vf_groups groups;
 	struct hw_value svcs[SVCS]; /* those whose number is 1 */
 	uint32_t round;		    /* rates become multiples of it; 0: they stay */
 	uint32_t refused;	    /* words that the driver refuses */
@@ -84,6 +85,8 @@ static int vf_set(const struct hw_step *step, const struct hw_words *to, struct 
 		return err_set(e, -EINVAL, "Invalid argument");
 	if (hw_attrs[step->attr].fields & k->refused)
 		return err_set(e, -EINVAL, "Invalid argument");
+	if (step->attr == HW_ATTR_GROUP && *to->group && !vf_groups_find(&k->groups, to->group))
+		return err_set(e, -ENODEV, "No such device");
 	if (k->ignored)
 		return 0;
 	hw_words_to(w, HW_WORDS, &c);
@@ -92,6 +95,22 @@ static int vf_set(const struct hw_step *step, const struct hw_words *to, struct 
 	if (k->round)
 		w->max_tx_mbit -= w->max_tx_mbit % k->round;
 	return 0;
+}
+
+static int group_set(const struct hw_words *to, bool there, struct err *e)
+{
+	struct vf_groups others = { .n = 0 };
+	struct vf_group g = { .max_tx_mbit = to->max_tx_mbit, .min_tx_mbit = to->min_tx_mbit };
+
+	strcpy(g.name, to->group);
+	for (unsigned int i = 0; !there && i < k->n_vfs; i++)
+		if (!strcmp(k->vfs[i].group, g.name))
+			return err_set(e, -EBUSY, "Node has leafs. Cannot delete node.");
+	for (unsigned int i = 0; i < k->groups.n; i++)
+		if (strcmp(k->groups.list[i].name, g.name))
+			vf_groups_add(&others, &k->groups.list[i], NULL);
+	k->groups = others;
+	return there ? vf_groups_add(&k->groups, &g, e) : 0;
 }
 
 static struct hw_value *svc_of(const struct hw_value *svc)
@@ -181,6 +200,9 @@ int __wrap_hw_step_do(void *arg, const struct hw_step *step, const struct hw_val
 	case HW_OP_UP:
 		k->up = to->number;
 		break;
+	case HW_OP_GROUP:
+		rc = group_set(&to->words, to->number, e);
+		break;
 	case HW_OP_SVC:
 		svc_set(to);
 		break;
@@ -216,6 +238,7 @@ int __wrap_hw_link_get(struct hw_rt *rt, int ifindex, enum hw_ask ask, struct hw
 				  .mtu = k->mtu,
 				  .up = k->up,
 				  .carrier = true,
+				  .groups = k->groups,
 				  .n_vfs = k->n_vfs };
 	for (unsigned int i = 0; i < k->n_vfs; i++) {
 		struct vf_config told = { 0 };
@@ -372,8 +395,8 @@ static bool same(const struct kernel *a, const struct kernel *b)
 	for (unsigned int i = 0; i < VFS; i++)
 		if (hw_words_differ(&a->vfs[i], &b->vfs[i]))
 			return false;
-	return a->n_vfs == b->n_vfs && a->mtu == b->mtu && a->up == b->up &&
-	       mac_equal(&a->mac, &b->mac);
+	return a->n_vfs == b->n_vfs && !memcmp(&a->groups, &b->groups, sizeof(a->groups)) &&
+	       a->mtu == b->mtu && a->up == b->up && mac_equal(&a->mac, &b->mac);
 }
 
 /* A line with everything in it: the PF's words, another number of VFs, a VF twice, one that it makes. */
@@ -459,6 +482,133 @@ static void a_daemon_that_is_ended_anywhere_has_done_all_of_a_line_or_nothing(vo
 	}
 }
 
+static int number(struct hw *hw, unsigned int n)
+{
+	const struct pf_config pf = { .numvfs = (uint16_t)n };
+
+	return set(hw, &pf, P(NUMVFS), NULL, 0, false, NULL);
+}
+
+/* Writes the state file as one of another boot. */
+static void boot(void)
+{
+	auto_free char *text = NULL;
+	char *at;
+
+	assert_int_equal(file_read(state, 1 << 20, &text, NULL, NULL), 0);
+	at = strstr(text, "\"boot\":\"");
+	assert_non_null(at);
+	memset(at + 8, '0', 8);
+	assert_int_equal(__real_file_replace(state, text, strlen(text), 0600, NULL), 0);
+	number_set(0);
+	k->mtu = 1500;
+	k->up = false;
+	k->mac.b[5] = 1;
+	k->ifindex++;
+	memset(k->svcs, 0, sizeof(k->svcs));
+}
+
+/* Groups and who is in them: one comes, one changes, one goes. */
+static int regroup(struct hw *hw, const char *groups, const char *const *of, unsigned int n,
+		   struct err *e)
+{
+	struct vf_change vfs[VFS] = { 0 };
+	struct pf_config pf = { .mtu = 0 };
+
+	snprintf(pf.groups, sizeof(pf.groups), "%s", groups ?: "");
+	for (unsigned int i = 0; i < n; i++) {
+		vfs[i] = (struct vf_change){ .vf = i, .changed = F(GROUP) };
+		strcpy(vfs[i].want.group, of[i]);
+	}
+	return set(hw, &pf, groups ? P(GROUPS) : 0, vfs, n, false, e);
+}
+
+static void groups_of_vfs_are_as_they_were_or_as_asked_for_wherever_the_daemon_is_ended(void **arg)
+{
+	static const char *const one[] = { "a", "a", "b" }, *two[] = { "c", "", "b" };
+	struct kernel before, after = { .here = false };
+	int status = 9;
+
+	for (int at = NOBODY; status == 9; at++) {
+		struct hw *hw = begin(4);
+		pid_t pid;
+
+		assert_int_equal(regroup(hw, "b:max=20,a", one, 3, NULL), 0);
+		hw_close(hw);
+		before = *k;
+		pid = fork();
+		if (!pid) {
+			hw = open_hw();
+			k->end_at = at;
+			_exit(regroup(hw, "b:max=30:min=10,c:min=5", two, 3, NULL) ? 1 : 0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		status = WEXITSTATUS(status);
+		k->end_at = NOBODY;
+		if (at == NOBODY) {
+			after = *k;
+			assert_int_equal(status, 0);
+			status = 9;
+		}
+		hw = open_hw();
+		assert_true((status == 9 && same(k, &before)) || same(k, &after));
+		assert_int_equal(drifts(hw), 0);
+		hw_close(hw);
+	}
+	assert_int_equal(status, 0);
+}
+
+static void a_group_that_cannot_be_is_refused_by_name_and_drift_tells_of_the_others(void **arg)
+{
+	static const char *const in_a[] = { "a" }, *in_x[] = { "x" };
+	struct hw *hw = begin(2);
+	struct vf_group foreign = { "z", 7, 0 };
+	struct pf_drift_info d;
+	struct pf_info info;
+	struct err e = { 0 };
+
+	assert_int_equal(regroup(hw, "a:max=10", in_a, 1, NULL), 0);
+	assert_int_equal(regroup(hw, NULL, in_x, 1, &e), -ENOENT);
+	assert_non_null(strstr(e.msg, "eth1 has no group x, where vf 0 is to be"));
+	e = (struct err){ 0 };
+	assert_int_equal(regroup(hw, "b", NULL, 0, &e), -ENOENT);
+	assert_non_null(strstr(e.msg, "eth1 has no group a, where vf 0 is to be"));
+	e = (struct err){ 0 };
+	assert_int_equal(number(hw, 1), -EBUSY);
+	assert_int_equal(drifts(hw), 0);
+	vf_groups_add(&k->groups, &foreign, NULL);
+	strcpy(k->vfs[0].group, "z");
+	tick(hw, 1);
+	assert_int_equal(drifts(hw), 2);
+	assert_int_equal(hw_pf_drift(hw, "eth1", 0, &d, NULL), 0);
+	assert_string_equal(d.asked, "a:max=10");
+	assert_string_equal(d.is, "a:max=10,z:max=7");
+	assert_int_equal(hw_pf_get(hw, "eth1", &info, NULL), 0);
+	assert_string_equal(info.config.groups, d.is);
+	assert_int_equal(set(hw, &(struct pf_config){ .drift = PF_DRIFT_REPAIR }, P(DRIFT), NULL, 0,
+			     false, NULL),
+			 0);
+	tick(hw, 10);
+	assert_int_equal(drifts(hw), 0);
+	assert_int_equal(k->groups.n, 1);
+	assert_string_equal(k->vfs[0].group, "a");
+	/* a boot, after which the switch is in legacy mode at first */
+	hw_close(hw);
+	boot();
+	k->groups.n = 0;
+	number_set(2);
+	driver.fields &= ~F(GROUP);
+	hw = open_hw();
+	tick(hw, 3);
+	assert_int_equal(k->groups.n, 0);
+	driver.fields |= F(GROUP);
+	assert_int_equal(hw_place(hw, hw->pfs[0], NULL), 0);
+	tick(hw, 10);
+	assert_string_equal(k->vfs[0].group, "a");
+	assert_int_equal(drifts(hw), 0);
+	hw_close(hw);
+}
+
 static void a_state_file_that_cannot_be_written_leaves_nothing_changed(void **arg)
 {
 	for (int at = 0;; at++) {
@@ -485,32 +635,6 @@ static void a_state_file_that_cannot_be_written_leaves_nothing_changed(void **ar
 		if (!rc)
 			return;
 	}
-}
-
-static int number(struct hw *hw, unsigned int n)
-{
-	const struct pf_config pf = { .numvfs = (uint16_t)n };
-
-	return set(hw, &pf, P(NUMVFS), NULL, 0, false, NULL);
-}
-
-/* Writes the state file as one of another boot. */
-static void boot(void)
-{
-	auto_free char *text = NULL;
-	char *at;
-
-	assert_int_equal(file_read(state, 1 << 20, &text, NULL, NULL), 0);
-	at = strstr(text, "\"boot\":\"");
-	assert_non_null(at);
-	memset(at + 8, '0', 8);
-	assert_int_equal(__real_file_replace(state, text, strlen(text), 0600, NULL), 0);
-	number_set(0);
-	k->mtu = 1500;
-	k->up = false;
-	k->mac.b[5] = 1;
-	k->ifindex++;
-	memset(k->svcs, 0, sizeof(k->svcs));
 }
 
 static void after_a_boot_all_is_as_it_was_asked_for_also_of_a_nic_that_comes_late(void **arg)
@@ -564,13 +688,13 @@ static void what_a_nic_has_already_comes_to_be_asked_for_and_ceases_to(void **ar
 	vf.want.vlan = 77;
 	vf.want.trust = true;
 	assert_int_equal(batch->unasked(hw, "eth1", 2), F(VLAN) | F(TRUST));
-	assert_int_equal(batch->unasked(hw, "eth1", -1), P(MTU) | P(MAC) | P(UP) | P(NUMVFS));
+	assert_int_equal(batch->unasked(hw, "eth1", -1), HW_PF_OWN);
 	sets = k->sets;
 	assert_int_equal(hw_pf_set(hw, "eth1", &c, NULL), 0);
 	assert_int_equal(k->sets, sets);
 	assert_int_equal(batch->unasked(hw, "eth1", 2), 0);
 	assert_int_equal(batch->unasked(hw, "eth1", 3), F(VLAN));
-	assert_int_equal(batch->unasked(hw, "eth1", -1), P(MAC) | P(UP) | P(NUMVFS));
+	assert_int_equal(batch->unasked(hw, "eth1", -1), HW_PF_OWN & ~P(MTU));
 	tick(hw, 1);
 	assert_int_equal(drifts(hw), 0);
 	k->vfs[2].vlan = 79; /* asked for otherwise: a file that has it so is to be heard */
@@ -579,7 +703,7 @@ static void what_a_nic_has_already_comes_to_be_asked_for_and_ceases_to(void **ar
 	tick(hw, 1);
 	assert_int_equal(drifts(hw), 2);
 	assert_int_equal(batch->unasked(hw, "eth1", 2), F(VLAN));
-	assert_int_equal(batch->unasked(hw, "eth1", -1), P(MTU) | P(MAC) | P(UP) | P(NUMVFS));
+	assert_int_equal(batch->unasked(hw, "eth1", -1), HW_PF_OWN);
 	hw_close(hw);
 	boot();
 	number_set(4);
@@ -1409,6 +1533,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_daemon_that_is_ended_anywhere_has_done_all_of_a_line_or_nothing),
+		cmocka_unit_test(
+			groups_of_vfs_are_as_they_were_or_as_asked_for_wherever_the_daemon_is_ended),
+		cmocka_unit_test(
+			a_group_that_cannot_be_is_refused_by_name_and_drift_tells_of_the_others),
 		cmocka_unit_test(a_state_file_that_cannot_be_written_leaves_nothing_changed),
 		cmocka_unit_test(
 			after_a_boot_all_is_as_it_was_asked_for_also_of_a_nic_that_comes_late),

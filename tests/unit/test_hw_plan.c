@@ -65,6 +65,7 @@ static int kernel_do(void *arg, const struct hw_step *step, const struct hw_valu
 	case HW_OP_UP:
 		k->up = to->number;
 		break;
+	case HW_OP_GROUP:
 	case HW_OP_SVC:
 	case HW_OP_DRIVER:
 	case HW_OP_PROBE:
@@ -99,7 +100,8 @@ static void words_random(struct hw_words *w)
 				.spoofchk = random_below(2),
 				.query_rss = random_below(2),
 				.trust = random_below(2),
-				.link = (uint8_t)random_below(3) };
+				.link = (uint8_t)random_below(3),
+				.group = { (char)('a' + random_below(3)) } };
 }
 
 /* A kernel of some VFs, and a plan from what it has to something else; what it then has in @want. */
@@ -186,7 +188,7 @@ static void a_vfs_words_go_in_the_kernels_order(void **state)
 {
 	static const enum hw_attr order[] = { HW_ATTR_MAC,	HW_ATTR_VLAN, HW_ATTR_RATE,
 					      HW_ATTR_SPOOFCHK, HW_ATTR_LINK, HW_ATTR_RSS,
-					      HW_ATTR_TRUST };
+					      HW_ATTR_TRUST,	HW_ATTR_GROUP };
 	struct hw_plan plan = { 0 };
 
 	assert_int_equal(hw_plan_vf(&plan, 3, &fresh, &fresh, all, NULL), 0);

@@ -10,7 +10,7 @@
 #include "hw/link.h"
 #include "hw/rt.h"
 
-#define ALL    HW_WORDS
+#define ALL    (HW_WORDS & ~(1U << VF_FIELD_GROUP)) /* which is devlink's */
 #define BIT(n) (1U << VF_FIELD_##n)
 
 /* What a file of the corpus is read as; -EBADMSG also where it is no whole message. */

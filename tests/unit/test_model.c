@@ -7,6 +7,58 @@
 
 #include "model/pf_ops.h"
 
+static void groups_are_written_in_one_way_and_what_is_none_is_named(void **state)
+{
+	static const struct {
+		const char *text, *is; /* NULL: none */
+	} rows[] = {
+		{ "", "" },
+		{ "none", "" },
+		{ "silver,gold:min=100:max=1000", "gold:max=1000:min=100,silver" },
+		{ "a:max=0", "a" },
+		{ "1a,b-_.", "1a,b-_." },
+		{ "a:max=4294967295", "a:max=4294967295" },
+		{ "a:max=4294967296", NULL },
+		{ "a:max=", NULL },
+		{ "a:max=-1", NULL },
+		{ "a:max=1x", NULL },
+		{ "a:", NULL },
+		{ "a:rate=1", NULL },
+		{ "a,a", NULL },
+		{ "a,", NULL },
+		{ ",", NULL },
+		{ "12", NULL },
+		{ "a/b", NULL },
+		{ "a,none", NULL },
+		{ "sixteen-letters-", NULL },
+		{ "a:max=1:min=2", NULL },
+	};
+	char text[VF_GROUPS_LEN + 1];
+	size_t len = 0;
+
+	for (unsigned int i = 0; i < ARRAY_LEN(rows); i++) {
+		struct err e = { 0 };
+		int rc;
+
+		snprintf(text, sizeof(text), "%s", rows[i].text);
+		rc = vf_groups_order(text, &e);
+		if (!rc != !!rows[i].is)
+			fail_msg("%s: %d %s", rows[i].text, rc, e.msg);
+		assert_string_equal(text, rows[i].is ?: rows[i].text);
+		assert_int_equal(!rc, !*e.msg);
+	}
+	for (unsigned int i = 0; i <= VF_GROUPS_MAX; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%sg%u", i ? "," : "", i);
+	assert_int_equal(vf_groups_order(text, NULL), -ENOSPC);
+	*strrchr(text, ',') = '\0';
+	assert_int_equal(vf_groups_order(text, NULL), 0);
+	len = strlen(text);
+	while (len < sizeof(text) - 1) /* with rates it is longer than it may be */
+		text[len++] = 'x';
+	text[len] = '\0';
+	assert_int_equal(vf_groups_order(text, NULL), -EINVAL);
+}
+
 static void vf_json_round_trip_keeps_every_member(void **state)
 {
 	struct vf_config a, b;
@@ -142,6 +194,7 @@ static void what_widens_a_vf_is_known_of_every_setting(void **state)
 		{ VF_FIELD_STATE, "", "auto", "enable", NEITHER },
 		{ VF_FIELD_QUERY_RSS, "", "off", "on", NEITHER },
 		{ VF_FIELD_TRUST, "", "off", "on", NEITHER },
+		{ VF_FIELD_GROUP, "", "a", "b", NEITHER },
 		{ VF_FIELD_TRUNK, "", "5", "any", THERE },
 		{ VF_FIELD_TRUNK, "", "none", "4094", THERE },
 		{ VF_FIELD_TRUNK, "", "5-7", "7", BACK },
@@ -381,6 +434,7 @@ int main(void)
 		cmocka_unit_test(trunk_lists_are_added_to_and_removed_from),
 		cmocka_unit_test(a_port_vlan_has_no_native_one_and_leaves_the_trunk),
 		cmocka_unit_test(pf_check_names_the_word),
+		cmocka_unit_test(groups_are_written_in_one_way_and_what_is_none_is_named),
 		cmocka_unit_test(mirror_words_go_with_its_kinds),
 		cmocka_unit_test(mirror_forgets_the_words_of_its_old_kind),
 		cmocka_unit_test(a_mirror_to_elsewhere_needs_no_vf_and_has_a_version),

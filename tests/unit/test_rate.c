@@ -67,6 +67,36 @@ static void what_the_kernel_told_is_read(void **arg)
 	assert_int_equal(p.vfs[1].min, 100ULL * HW_RATE_UNIT);
 }
 
+/* A node of that name, with the rates of the leaf. */
+#define NODE(length, name)                                                                         \
+	"\x4c\x01\0\0\x0e\0\x01\0netdevsim\0\0\0\x0f\0\x02\0netdevsim1\0\0\x06\0\xa5\0\x01\0\0\0"  \
+	"\x0c\0\xa6\0\x20\xbc\xbe\0\0\0\0\0\x0c\0\xa7\0\xa0\xac\xb9\x03\0\0\0\0" length            \
+	"\0\xa8\0" name
+#define PARENT LEAF "\x08\0\xa9\0abc\0"
+
+static void groups_are_read_and_who_is_in_them(void **arg)
+{
+	static struct hw_ports p;
+
+	hw_port_parse(MESSAGE(VF1), BUS, DEV, &p);
+	hw_rate_parse(MESSAGE(LEAF), BUS, DEV, &p);
+	assert_false(p.vfs[1].in_group);
+	hw_rate_parse(MESSAGE(PARENT), BUS, DEV, &p);
+	assert_true(p.vfs[1].in_group);
+	assert_string_equal(p.vfs[1].group, "abc");
+	assert_int_equal(p.groups.n, 0);
+	for (unsigned int twice = 0; twice < 2; twice++)
+		hw_rate_parse(MESSAGE(NODE("\x08", "abc\0")), BUS, DEV, &p);
+	hw_rate_parse(MESSAGE(NODE("\x08", "a/b\0")), BUS, DEV, &p); /* no name of ours */
+	hw_rate_parse(MESSAGE(NODE("\x08", "abcd")), BUS, DEV, &p);  /* no text */
+	hw_rate_parse(MESSAGE(NODE("\x18", "sixteen-letters-\0\0\0\0")), BUS, DEV, &p);
+	hw_rate_parse(MESSAGE(NODE("\x08", "xyz\0")), BUS, "netdevsim2", &p);
+	assert_int_equal(p.groups.n, 1);
+	assert_string_equal(p.groups.list[0].name, "abc");
+	assert_int_equal(p.groups.list[0].max_tx_mbit, 500);
+	assert_int_equal(p.groups.list[0].min_tx_mbit, 100);
+}
+
 static void what_another_device_has_is_passed_over(void **arg)
 {
 	static struct hw_ports p;
@@ -149,6 +179,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_the_kernel_told_is_read),
+		cmocka_unit_test(groups_are_read_and_who_is_in_them),
 		cmocka_unit_test(what_another_device_has_is_passed_over),
 		cmocka_unit_test(what_is_no_vf_of_this_machine_and_no_leaf_is_passed_over),
 		cmocka_unit_test(the_address_of_a_function_is_asked_for_as_iproute2_does),

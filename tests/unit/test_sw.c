@@ -1838,6 +1838,23 @@ static void the_wires_counters_are_the_pfs_view(void **state)
 	assert_true(pf.status.host.rx_packets == 1 && pf.status.host.tx_packets == 2);
 }
 
+static void words_of_nics_are_refused(void **state)
+{
+	struct world *w = *state;
+	struct pf_config want;
+
+	pf_add(w, "p2p1", 1);
+	assert_int_equal(vf_words(w, 0, false, "group gold"), -EOPNOTSUPP);
+	assert_non_null(strstr(w->e.msg, "\"group\" is a word of NICs' VFs, and p2p1 is"));
+	assert_int_equal(pf_words(w, "groups gold"), -EOPNOTSUPP);
+	assert_non_null(strstr(w->e.msg, "\"groups\" is a word of NICs' PFs"));
+	assert_int_equal(pf_words(w, "drift repair"), -EOPNOTSUPP);
+	pf_config_default(&want);
+	strcpy(want.name, "p2p2");
+	strcpy(want.groups, "gold");
+	assert_int_equal(sw_ops.pf_add(w->sw, &want, ~0U, NULL), -EOPNOTSUPP);
+}
+
 static void release_returns_everything_to_its_default(void **state)
 {
 	struct world *w = *state;
@@ -1856,7 +1873,9 @@ static void release_returns_everything_to_its_default(void **state)
 	vf_words(w, 0, true, "port_id x server vm state enable query_rss on isolated on storm_broadcast 8 storm_multicast 9 "
 			     "learning 7 allowed " M58 " mtu 1200 promisc true");
 	struct vf_info info = vf_get(w, 0);
-	assert_int_equal(fields_diff(vf_fields, &info.config, &plain), ((1U << VF_FIELD_N) - 1) & ~(1U << VF_FIELD_NATIVE));
+	assert_int_equal(fields_diff(vf_fields, &info.config, &plain),
+			 ((1U << VF_FIELD_N) - 1) &
+				 ~(1U << VF_FIELD_NATIVE | 1U << VF_FIELD_GROUP));
 	vf_words(w, 0, false, "vlan 0 native 6 promisc off");
 	sw_ops.vf_attach(w->sw, "p2p1", 0, &vhost, NULL);
 	sw_ops.mirror_add(w->sw, &mirror, NULL);
@@ -2413,6 +2432,7 @@ int main(void)
 		T(lists_of_older_state_files_are_read),
 		T(unknown_unicast_follows_the_host_interface_and_a_restart),
 		T(the_wires_counters_are_the_pfs_view),
+		T(words_of_nics_are_refused),
 		T(release_returns_everything_to_its_default),
 		T(nobodys_frames_go_by_rules_he_did_not_send_them_under),
 		T(mirrors_cross_pfs_and_are_refused_by_name),

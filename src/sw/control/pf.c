@@ -62,8 +62,13 @@ static int uplink_check(const struct sw *sw, const struct pf_config *want, const
 	return 0;
 }
 
-static int drift_check(const struct pf_config *want, struct err *e)
+/* Words of NICs' PFs. */
+static int nics_check(const struct pf_config *want, struct err *e)
 {
+	if (*want->groups)
+		return err_set(e, -EOPNOTSUPP,
+			       "%s is a software PF: \"groups\" is a word of NICs' PFs",
+			       want->name);
 	return want->drift == PF_DRIFT_REPORT ? 0
 					      : err_set(e, -EOPNOTSUPP,
 							"nobody else can change %s: \"drift\" is "
@@ -86,7 +91,7 @@ int sw_pf_add(void *ctx, const struct pf_config *want, uint32_t said, struct err
 	struct pf_config config = *want;
 	struct sw_pf *pf;
 	unsigned int slot = sw_slot_of(sw, want->name);
-	int rc = pf_config_check(want, e) ?: drift_check(want, e);
+	int rc = pf_config_check(want, e) ?: nics_check(want, e);
 
 	if (!rc && sw_pf_find(sw, want->name, NULL))
 		rc = err_set(e, -EEXIST, "PF %s exists", want->name);
@@ -288,7 +293,7 @@ static int pf_set_check(struct sw *sw, const struct sw_pf *pf, struct pf_config 
 		return err_set(e, -EOPNOTSUPP, "\"numvfs N force\" is for NICs' PFs: of a software "
 					       "PF no VF goes but those above N");
 	fields_apply(pf_fields, want, &change->want, change->changed);
-	rc = drift_check(want, e);
+	rc = nics_check(want, e);
 	if (rc)
 		return rc;
 	if (change->changed & 1U << PF_FIELD_UPLINK && want->uplink == UPLINK_NONE)

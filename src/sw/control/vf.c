@@ -37,6 +37,10 @@ int sw_vf_apply(const struct sw_vf *old, const struct vf_change *change,
 	const struct guest_rules rules = sw_guest_rules(&seat, &v.config);
 	int rc = vf_change_apply(&old->config, change, &pf->config, &v.config, e);
 
+	if (!rc && *v.config.group)
+		rc = err_set(e, -EOPNOTSUPP,
+			     "\"group\" is a word of NICs' VFs, and %s is a software PF",
+			     pf->config.name);
 	if (rc)
 		return rc;
 	if (by_agent) {
