@@ -172,7 +172,7 @@ class Agent:
         """A port is not here any more."""
         details = self.known.pop(device, None)
         if details:
-            self._extend('delete_port', {'port_id': details['port_id']})
+            self._extend('delete_port', device, {'port_id': details['port_id']})
             self.trunks.forget(details['port_id'])
             turn.downs.append(device)
 
@@ -224,7 +224,7 @@ class Agent:
             raise
         self.refused.pop(device, None)
         self.known[device] = details
-        self._extend('handle_port', dict(details))
+        self._extend('handle_port', device, dict(details))
         for wired in self.api.wired:
             wired(details['port_id'])
         (turn.ups if details['admin_state_up'] else turn.downs).append(device)
@@ -242,15 +242,15 @@ class Agent:
                 raise translate.Refused(f'subport {sub.port_id} is not bound to this host')
         return [(sub.segmentation_id, details) for sub, details in zip(trunk.sub_ports, told)]
 
-    def _extend(self, method, details):
-        """Extensions' part of a port. What fails of it is told; the port is up without."""
+    def _extend(self, method, device, details):
+        """Extensions' part of a device's port. What fails of it is told; the port is up without."""
         if not self.extensions:
             return
         try:
             getattr(self.extensions, method)(self.context, details)
         except Exception as e:
             LOG.exception('%s of port %s', method, details['port_id'])
-            self.refused[device_name(details['port_id'])] = f'{type(e).__name__}: {e}'
+            self.refused[device] = f'{type(e).__name__}: {e}'
 
     def _tell(self, turn):
         """neutron-server: what is up and what is not. If it does not hear, everything is done again."""

@@ -10,6 +10,9 @@
 It overrides private methods, so each release of Nova has to be looked at. vnic_type normal needs
 none of it.
 """
+import errno
+import time
+
 from nova.network import model as network_model
 from nova.virt.libvirt import config as vconfig
 from nova.virt.libvirt import driver
@@ -25,6 +28,7 @@ from networking_anyvf import nova_slot
 LOG = logging.getLogger(__name__)
 # Only Nova's device_spec sees these. 1af4 is virtio's vendor, 1000 to 10ef its devices: unused ones.
 VENDOR, PF_ID, VF_ID = '1af4', '10ee', '10ef'
+AWAY_S = 300  # of a switch that restarts; Nova looks once a minute, and takes out of Placement what it does not see
 
 
 class MemoryBacking(vconfig.LibvirtConfigGuestMemoryBacking):
@@ -53,18 +57,12 @@ class LibvirtDriver(driver.LibvirtDriver):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.vif_driver = VIFDriver(self._host)
+        self.software = SoftwarePfs(control.Control(cfg.CONF.anyvf.run_dir))
 
     def _get_pci_passthrough_devices(self):
         devices = jsonutils.loads(super()._get_pci_passthrough_devices())
-        ctl = control.Control(cfg.CONF.anyvf.run_dir)
-        for pf in {pf for pfs in config.mappings().values() for pf in pfs}:
-            try:
-                got = ctl.pf(pf)
-            except control.ControlError as e:
-                LOG.error('%s has no VFs to offer: %s', pf, e)
-                continue
-            if got['status']['kind'] != 'hw':
-                devices += pci_devices(pf, got, cfg.CONF.anyvf.direct_vfs)
+        for pf in sorted({pf for pfs in config.mappings().values() for pf in pfs}):
+            devices += self.software.devices(pf)
         return jsonutils.dumps(devices)
 
     def _get_guest_memory_backing_config(self, *args, **kwargs):
@@ -76,6 +74,31 @@ class LibvirtDriver(driver.LibvirtDriver):
             ours.locked, ours.sharedpages = backing.locked, backing.sharedpages
         ours.sharedaccess = True
         return ours
+
+
+class SoftwarePfs:
+    """What the switch has for Nova. While it says nothing it is as it was, for a while: it restarts in a blink."""
+
+    def __init__(self, ctl, clock=time.monotonic):
+        self.ctl, self.clock = ctl, clock
+        self.seen = {}  # {PF: (when, devices)}
+
+    def devices(self, pf):
+        """A PF and its first VFs as Nova has PCI devices; none if it is a NIC's or nobody's."""
+        try:
+            got = self.ctl.ask('swd.sock', 'pf.get', pf=pf, vfs=True)
+        except control.ControlError as e:
+            if e.code == -errno.ENODEV:
+                self.seen.pop(pf, None)
+                return []
+            when, kept = self.seen.get(pf, (0, []))
+            if self.clock() - when > AWAY_S:
+                kept = []
+            LOG.error('%s has %s to offer: %s', pf, 'what it had' if kept else 'no VFs', e)
+            return kept
+        found = pci_devices(pf, got, cfg.CONF.anyvf.direct_vfs)
+        self.seen[pf] = (self.clock(), found)
+        return found
 
 
 def pci_devices(pf, got, direct_vfs):

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Nova's driver of ours adds. In a process of its own: Nova and Neutron both have an option service-type."""
+import os
 import unittest
 from unittest import mock
 
+from oslo_config import cfg
+
+from networking_anyvf import control
 from networking_anyvf import nova_driver
 from networking_anyvf import nova_slot
 from networking_anyvf.tests.unit import fakes
@@ -16,6 +20,26 @@ class TestNova(unittest.TestCase):
         self.assertEqual(['a000:05:00.0', 'a000:05:10.0', 'a000:05:10.2'], [d['address'] for d in got])
         self.assertEqual({'a000:05:00.0'}, {d['parent_addr'] for d in got[1:]})
         self.assertEqual('a000:05:10.0', nova_slot('0000:05:10.0'))
+
+    def test_vfs_stay_in_the_inventory_while_the_switch_restarts_but_not_for_ever(self):
+        switch, now = fakes.FakeSwitch(pfs={'p2p1': 4}), [1000]
+        daemons = fakes.Daemons(switch)
+        self.addCleanup(daemons.close)
+        cfg.CONF.set_override('direct_vfs', 2, 'anyvf')
+        self.addCleanup(cfg.CONF.clear_override, 'direct_vfs', 'anyvf')
+        pfs = nova_driver.SoftwarePfs(control.Control(daemons.dir), clock=lambda: now[0])
+        there = pfs.devices('p2p1')
+        self.assertEqual(3, len(there))
+        self.assertEqual([], pfs.devices('eth1'))
+        os.rename(daemons.dir + '/swd.sock', daemons.dir + '/away')
+        now[0] += 60
+        self.assertEqual(there, pfs.devices('p2p1'))
+        now[0] += 300
+        self.assertEqual([], pfs.devices('p2p1'))
+        os.rename(daemons.dir + '/away', daemons.dir + '/swd.sock')
+        self.assertEqual(there, pfs.devices('p2p1'))
+        del switch.pfs['p2p1']
+        self.assertEqual([], pfs.devices('p2p1'))
 
     def test_guests_memory_is_a_shared_memfd_unless_it_is_shared_already(self):
         ours = nova_driver.LibvirtDriver.__new__(nova_driver.LibvirtDriver)

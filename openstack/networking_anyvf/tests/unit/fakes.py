@@ -50,6 +50,8 @@ class FakeSwitch:
         return list(self.pfs)
 
     def pf_get(self, pf, vfs=False):
+        if pf not in self.pfs:
+            raise Refusal(f'there is no PF "{pf}"', -errno.ENODEV)
         return {'config': {'name': pf, 'mtu': self.mtu},
                 'status': {'kind': self.kind, 'pci_slot': '0000:05:00.0'}, 'vfs': self.pfs[pf] if vfs else []}
 

@@ -340,6 +340,20 @@ class TestHardware(base.AgentTest):
         self.agent.once()
         self.assertEqual(([], [device]), self.plugin.updates[-1])
 
+    def test_what_an_extension_failed_at_is_told_as_long_as_the_vf_is_there(self):
+        def fail(_context, _details):
+            raise ValueError('no such policy')
+        self.agent.extensions = fakes.Words(handle_port=fail, delete_port=fail)
+        vf = self.hardware.pfs['eth1'][2]
+        vf['config']['mac'] = 'fa:16:3e:00:00:01'
+        self.plugin.add(base.port_id(1))
+        for _ in range(2):
+            self.agent.once()
+            self.assertIn('no such policy', ' '.join(self.agent.describe()['refused'].values()))
+        vf['config']['mac'] = '00:00:00:00:00:00'
+        self.agent.once()
+        self.assertEqual({}, self.agent.refused)
+
     def test_beside_the_sriov_agent_nothing_is_written(self):
         self.host.hardware = False
         self.hardware.pfs['eth1'][2]['config']['mac'] = 'fa:16:3e:00:00:01'
