@@ -21,6 +21,7 @@ LOG = logging.getLogger(__name__)
 SERVICE = re.compile(r'(tap|qr-|qg-|ha-)([0-9a-f]{8}-[0-9a-f]{2})$')
 SOCKET = re.compile(r'vhu([0-9a-f]{8}-[0-9a-f]{2})$')
 NO_MAC = '00:00:00:00:00:00'
+AWAY_S = 10  # a daemon restarts in a blink; so long nobody concludes anything from it
 SOCKET_KEPT_S = 3600  # a socket's file that nobody holds; a QEMU that starts makes a new one
 
 
@@ -66,16 +67,28 @@ class Host:
     """The PFs of a run directory that serve physical networks."""
 
     def __init__(self, ctl: control.Control, mappings: dict, directory: str, direct_vfs: int = 0,
-                 hardware: bool = False):
+                 hardware: bool = False, clock=time.monotonic):
         self.ctl, self.mappings, self.directory = ctl, mappings, directory
         self.direct_vfs = direct_vfs  # of each software PF, leased by Nova
         self.hardware = hardware  # write what neutron-sriov-nic-agent would
         self.words: dict = {}  # {port id: (PF, VF, words)}: what is in the VF by us
+        self.clock, self.seen = clock, {}  # {PF: (when, its daemon)}
+        self.said: dict = {}  # devices as they were described, while a daemon is away
+        self.away_since: typing.Optional[float] = None
 
     def known_pfs(self):
-        """{PF: answer of pf.get} of those mapped; one that is not there is left out."""
-        there = self.ctl.pfs()
+        """{PF: answer of pf.get} of those mapped; one that is not there is left out.
+
+        ControlError for a while if the daemon of one went away: its guests are not gone.
+        """
+        there, now = self.ctl.pfs(), self.clock()
         wanted = [pf for pfs in self.mappings.values() for pf in pfs]
+        for pf, (when, daemon) in list(self.seen.items()):
+            if pf not in there:
+                if now - when <= AWAY_S:
+                    self.ctl.ask(daemon, 'pf.list')
+                self.seen.pop(pf, None)
+        self.seen.update({pf: (now, there[pf]) for pf in wanted if pf in there})
         return {pf: self.ctl.pf(pf) for pf in wanted if pf in there}
 
     def look(self) -> Look:
@@ -232,19 +245,22 @@ class Host:
                 LOG.debug('%s stays: %s', path, e)
 
     def describe(self) -> dict:
-        """What the mechanism driver binds by: an agent's `configurations`."""
+        """What the mechanism driver binds by: an agent's `configurations`. A restart of a daemon is not seen in it."""
         said = {'device_mappings': self.mappings, 'vhostuser_socket_dir': self.directory,
                 'devices': {}, 'error': ''}
         try:
             pfs = self.known_pfs()
         except control.ControlError as e:
-            return {**said, 'error': str(e)}
+            self.away_since = self.clock() if self.away_since is None else self.away_since
+            kept = self.said if self.clock() - self.away_since <= AWAY_S else {}
+            return {**said, 'devices': kept, 'error': str(e)}
         for pf, info in pfs.items():
             said['devices'][pf] = {'kind': info['status']['kind'], 'mtu': info['config']['mtu'],
                                    **self._room(info)}
         missing = {pf for of in self.mappings.values() for pf in of} - set(pfs)
         if missing:
             said['error'] = 'not there: ' + ', '.join(sorted(missing))
+        self.said, self.away_since = said['devices'], None
         return said
 
     def _room(self, info):

@@ -30,6 +30,7 @@ class HostTest(unittest.TestCase):
 
     def setUp(self):
         super().setUp()
+        self.now = 1000.0
         self.switch = fakes.FakeSwitch(pfs=self.PFS)
         self.hardware = self.make_hardware()
         self.daemons = fakes.Daemons(self.switch, self.hardware)
@@ -46,7 +47,7 @@ class HostTest(unittest.TestCase):
 
     def make_host(self):
         """A new one, as after a restart of the agent."""
-        return host.Host(self.ctl, self.MAPPINGS, self.vhost, self.DIRECT, hardware=True)
+        return host.Host(self.ctl, self.MAPPINGS, self.vhost, self.DIRECT, hardware=True, clock=lambda: self.now)
 
     def qemu(self, port):
         """A guest starts: its socket, which is held."""
@@ -68,7 +69,7 @@ class AgentTest(HostTest):
     def setUp(self):
         super().setUp()
         self.plugin, self.reports = fakes.FakePlugin(), fakes.FakeReports()
-        self.trunks, self.now = fakes.FakeTrunks(), 1000.0
+        self.trunks = fakes.FakeTrunks()
         cfg.CONF.set_override('host', 'ref1')
         self.addCleanup(cfg.CONF.clear_override, 'host')
         self.agent = self.make_agent()

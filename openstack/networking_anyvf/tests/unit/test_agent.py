@@ -171,9 +171,14 @@ class TestFailures(base.AgentTest):
         ident = base.port_id(1)
         self.plugin.add(ident)
         self.qemu(ident)
+        self.agent.describe()
         self.switch.refuse['pf.list'] = 'it is being started'
+        self.now += 100
         self.agent.turn(self.now + 60)
         self.assertIn('being started', self.agent.describe()['error'])
+        self.assertEqual(['p2p1'], list(self.agent.describe()['devices']))
+        self.now += 11
+        self.assertEqual({}, self.agent.describe()['devices'])
         del self.switch.refuse['pf.list']
         self.agent.turn(self.now + 60)
         self.assertIsNotNone(self.of(ident))
@@ -359,6 +364,32 @@ class TestHardware(base.AgentTest):
         self.hardware.pfs['eth1'][2]['config']['mac'] = 'fa:16:3e:00:00:01'
         self.agent.once()
         self.assertEqual([], self.plugin.asked)
+
+    def test_ports_stay_up_while_the_switch_restarts_beside_the_nics_daemon(self):
+        self.host.mappings = {'physnet1': ['eth1', 'p2p1']}
+        ident = self.boot(1)
+        self.agent.report()
+        told, said = list(self.plugin.updates), self.reports.states[-1]['configurations']
+        os.rename(self.daemons.dir + '/swd.sock', self.daemons.dir + '/away')
+        self.agent.turn(self.now + 60)
+        self.assertEqual(told, self.plugin.updates)
+        self.agent.report()
+        self.assertEqual(said['devices'], self.reports.states[-1]['configurations']['devices'])
+        self.now += 11
+        self.agent.turn(self.now + 60)
+        self.assertEqual(([], ['tap' + ident[:11]]), self.plugin.updates[-1])
+        self.agent.report()
+        self.assertEqual(['eth1'], list(self.reports.states[-1]['configurations']['devices']))
+        os.rename(self.daemons.dir + '/away', self.daemons.dir + '/swd.sock')
+        self.agent.turn(self.now + 60)
+        self.assertEqual((['tap' + ident[:11]], []), self.plugin.updates[-1])
+
+    def test_a_pf_that_is_removed_is_gone_at_once(self):
+        self.host.mappings = {'physnet1': ['eth1', 'p2p1']}
+        ident = self.boot(1)
+        del self.switch.pfs['p2p1']
+        self.agent.turn(self.now + 60)
+        self.assertEqual(([], ['tap' + ident[:11]]), self.plugin.updates[-1])
 
     def test_what_is_reported_of_a_nic(self):
         self.assertEqual({'eth1': {'kind': 'hw', 'mtu': 1500, 'pci_slots': [
