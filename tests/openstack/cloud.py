@@ -5,6 +5,7 @@ A claim is asked for until it holds: nothing here passes or fails by the clock, 
 what hangs.
 """
 import concurrent.futures
+import copy
 import json
 import os
 import pathlib
@@ -55,12 +56,13 @@ class Checks:
 
 def until(claim, seconds=PATIENCE_S):
     """The first true answer of claim(); its last one if there is none in time."""
-    end = time.monotonic() + seconds
+    end, pause = time.monotonic() + seconds, 0.1
     while True:
         got = claim()
         if got or time.monotonic() > end:
             return got
-        time.sleep(0.3)
+        time.sleep(pause)
+        pause = min(pause * 1.5, 1)  # to ask is work, for those asked as well
 
 
 def sh(command):
@@ -83,13 +85,16 @@ def field(table, name):
 
 
 class Cloud:
-    """The APIs by openstacksdk, the host by anyvf's CLI."""
+    """The APIs by openstacksdk, a host by anyvf's CLI: the first, or that of a directory and a libvirt."""
 
-    def __init__(self):
+    def __init__(self, directory=None, uri=None):
         self.api = openstack.connect()
-        self.uri = os.environ['LIBVIRT_URI']
-        self.dir = pathlib.Path(os.environ['ANYVF_STACK_DIR'])
+        self.uri = uri or os.environ['LIBVIRT_URI']
+        self.dir = pathlib.Path(directory or os.environ.get('ANYVF_STACK_DIR', ''))  # of a stack that `up` made
+        self.run_dir = f'{directory}/anyvf' if directory else os.environ['ANYVF_RUN_DIR']
         self.sockets = self.dir / 'anyvf/qemu'
+        self.direct = os.environ.get('ANYVF_NOVA') != 'plain'
+        self.extensions = {extension.alias for extension in self.api.network.extensions()}
 
     def prepare(self):
         """Image and flavor; the image as guest-register makes it."""
@@ -102,21 +107,22 @@ class Cloud:
         for server in self.api.compute.servers():
             self.api.compute.delete_server(server)
         until(lambda: not list(self.api.compute.servers()))
-        for trunk in self.api.network.trunks():
+        for trunk in self.api.network.trunks() if 'trunk' in self.extensions else ():
             self.api.network.delete_trunk(trunk)
         for port in self.api.network.ports():
             if not port.device_owner.startswith('network:'):
                 self.api.network.delete_port(port)
         for net in self.api.network.networks():
             self.api.network.delete_network(net)
-        for policy in self.api.network.qos_policies():
+        for policy in self.api.network.qos_policies() if 'qos' in self.extensions else ():
             self.api.network.delete_qos_policy(policy)
 
     # the switch
 
     def anyvf(self, *argv):
         """What anyvf says, as JSON."""
-        return json.loads(subprocess.run([BIN / 'anyvf', '-j', *argv], capture_output=True, text=True,
+        env = {**os.environ, 'ANYVF_RUN_DIR': self.run_dir}
+        return json.loads(subprocess.run([BIN / 'anyvf', '-j', *argv], capture_output=True, text=True, env=env,
                                          check=True).stdout or '[]')
 
     def vfs(self):
@@ -134,26 +140,42 @@ class Cloud:
 
     # networks, ports, servers
 
-    def network(self, name, cidr, **provider):
-        """A network of physnet1 with a subnet."""
+    def network(self, name, cidr=None, **provider):
+        """A network of physnet1, with a subnet if that is given."""
         net = self.api.network.create_network(name=name, provider_physical_network='physnet1', **provider)
-        self.api.network.create_subnet(network_id=net.id, cidr=cidr, ip_version=4, name=name)
+        if cidr:
+            self.api.network.create_subnet(network_id=net.id, cidr=cidr, ip_version=4, name=name)
         return net
 
     def port(self, net, name, vnic='normal', **words):
         """A port."""
         return self.api.network.create_port(network_id=net.id, binding_vnic_type=vnic, name=name, **words)
 
-    def boot(self, name, port):
-        """A server with one port, by the API."""
+    def boot(self, name, *ports, **words):
+        """A server with ports, by the API."""
         image = self.api.image.find_image(IMAGE)
-        made = self.api.compute.create_server(name=name, image_id=image.id, networks=[{'port': port.id}],
-                                              flavor_id=self.api.compute.find_flavor(FLAVOR).id)
-        return Server(self, name, made.id, port.id)
+        made = self.api.compute.create_server(name=name, image_id=image.id, networks=[{'port': p.id} for p in ports],
+                                              flavor_id=self.api.compute.find_flavor(FLAVOR).id, **words)
+        return Server(self, name, made.id, ports[0].id)
+
+    def sql(self, words, database):
+        """SQL, as root."""
+        subprocess.run(['mysql', '-uroot', f'-S{self.dir}/pid/mysql.sock', database, '-e', words], check=True)
+
+    def ports(self, net, name, count):
+        """So many ports, bound to the first host as of servers: some time of neutron-server's."""
+        wanted = [{'network_id': net.id, 'name': f'{name}{n}', 'binding_host_id': 'ref1',
+                   'device_owner': 'compute:nova'} for n in range(count)]
+        return [port for n in range(0, count, 10) for port in self.api.network.create_ports(wanted[n:n + 10])]
 
     def port_status(self, port):
         """ACTIVE, DOWN, ..."""
         return self.api.network.get_port(port).status
+
+    def tap_flow(self, ident):
+        """Its status, '' if there is none."""
+        got = self.api.network.get(f'/taas/tap_flows/{ident}')
+        return got.json()['tap_flow']['status'] if got.ok else ''
 
     def pid(self, name):
         """Of a program of the stack: what `up` started, or below nice the program itself."""
@@ -167,6 +189,13 @@ class Server:
         self.cloud, self.name, self.id, self.port, self.console = cloud, name, ident, port, None
         got = cloud.api.network.get_port(port)
         self.mac, self.ip = got.mac_address, got.fixed_ips[0]['ip_address']
+
+    def beside(self, port):
+        """The same server by another port of it, as far as port and console go."""
+        other = copy.copy(self)
+        got = self.cloud.api.network.find_port(port)
+        other.name, other.port, other.mac, other.ip = port, got.id, got.mac_address, got.fixed_ips[0]['ip_address']
+        return other
 
     def get(self):
         """The server as Nova has it."""
@@ -221,23 +250,25 @@ class Server:
         return until(lambda: self.ping(ip, 1), 120)
 
 
-def opened(servers):
-    """Open the consoles of servers side by side."""
+def together(work, servers):
+    """What work(server) gives, side by side."""
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        return list(pool.map(Server.open, servers))
+        return list(pool.map(work, servers))
+
+
+def opened(servers):
+    """Open the consoles of servers."""
+    return together(Server.open, servers)
 
 
 def flow_at(watchers, source, target):
     """Ping a target while watchers run tcpdump: {(id, seq)} of echo requests, a set a watcher."""
-    for w in watchers:
-        w.run(f'tcpdump -lni eth0 "icmp[icmptype] == icmp-echo and dst host {target.ip}" > /tmp/seen 2>/tmp/err & '
-              'while ! grep -q listening /tmp/err; do sleep 0.2; done')
-    source.run(f'ping -c 5 -W 2 {target.ip}')
-    seen = []
-    for w in watchers:
-        text = w.run('sleep 1; kill %1; wait; cat /tmp/seen')[1]
-        seen.append(set(re.findall(r'echo request, id (\d+), seq (\d+)', text)))
-    return seen
+    what = f'icmp[icmptype] == icmp-echo and dst host {target.ip}'
+    together(lambda w: w.run(f'tcpdump --immediate-mode -lni eth0 "{what}" > /tmp/seen 2>/tmp/err & '
+                             'while ! grep -q listening /tmp/err; do sleep 0.2; done'), watchers)
+    source.run(f'ping -c 5 -i 0.3 -W 2 {target.ip}')
+    texts = together(lambda w: w.run('sleep 1; kill %1; wait; cat /tmp/seen')[1], watchers)
+    return [set(re.findall(r'echo request, id (\d+), seq (\d+)', text)) for text in texts]
 
 
 def play(acts):

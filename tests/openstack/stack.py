@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real OpenStack in one directory: its processes, its files, its databases. `up` says in which order."""
+import base64
 import configparser
 import hashlib
 import os
@@ -12,6 +13,7 @@ import string
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -23,6 +25,7 @@ PORTS = ('keystone', 'placement', 'neutron', 'glance', 'nova', 'sql', 'mq', 'epm
 DATABASES = ('keystone', 'placement', 'glance', 'neutron', 'nova_api', 'nova', 'nova_cell0')
 ENTRY = "import sys; sys.argv[0] = '{name}'; from {module} import {function} as main; sys.exit(main())"
 PATIENCE_S = 120  # for a program to be ready, on a machine that is busy
+AGENTS = {'anyvf': 'agents', 'ovs': 'agents-ovs'}  # configurations
 ENTRY_POINTS = 'entry_points' + '.txt'  # of a package that is installed
 
 
@@ -56,16 +59,18 @@ def until(claim, what, seconds=PATIENCE_S):
 class Stack:
     """One cloud. Everything of it is below `dir`, but for what has to be memory: `memory`, a link."""
 
-    def __init__(self, directory, base=35000, nova='anyvf'):
-        self.dir, self.nova = pathlib.Path(directory).resolve(), nova
+    network = 'anyvf'
+
+    def __init__(self, directory, base=35000, nova='anyvf', password=None, uplink=None):
+        self.dir, self.nova, self.uplink = pathlib.Path(directory).resolve(), nova, uplink
         self.bin = ROOT / 'build/src/daemons'
         self.ports = {name: base + i for i, name in enumerate(PORTS)}
-        self.password = secrets.token_hex(12)
+        self.password = password or secrets.token_hex(12)
         self.db = f'mysql+pymysql://os:{self.password}@127.0.0.1:{self.ports["sql"]}'
         self.rpc = f'rabbit://guest:guest@127.0.0.1:{self.ports["mq"]}/'
         self.keystone = f'http://127.0.0.1:{self.ports["keystone"]}'
         self.uri = f'qemu+unix:///system?socket={self.dir}/libvirt/run/libvirt-sock'
-        self.host = 'ref1'
+        self.host, self.identity = 'ref1', threading.Event()
         self.env = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LANG': 'C.UTF-8', 'HOME': str(self.dir),
                     'PYTHONPATH': f'{ROOT / "openstack"}:{self.dir}/py',
                     'ANYVF_STACK': str(self.dir), 'ANYVF_RUN_DIR': f'{self.dir}/anyvf',
@@ -77,6 +82,23 @@ class Stack:
 
     def prepare(self):
         """Directories and configuration; the directory must be new."""
+        self._make_directories()
+        self._make_memory()
+        for name in 'fernet/0', 'fernet/1', 'cred/0', 'cred/1':  # as keystone-manage would, which is slow
+            (self.dir / 'etc/keystone' / name).write_bytes(base64.urlsafe_b64encode(os.urandom(32)))
+        self._write_config()
+        self._write_entry_points()
+        self._write_libvirt()
+        self._write_openrc()
+
+    def _make_memory(self):
+        memory = tempfile.mkdtemp(prefix='anyvf-openstack.', dir='/dev/shm')
+        os.chmod(memory, 0o755)
+        (self.dir / 'memory').symlink_to(memory)
+        (self.dir / 'memory/guests').mkdir()
+        (self.dir / 'memory/guests').chmod(0o1777)
+
+    def _make_directories(self):
         for name in ('pid', 'log', 'etc/keystone/fernet', 'etc/keystone/cred', 'images', 'py', 'anyvf',
                      'state/neutron', 'state/nova/instances', 'state/glance', 'rabbit/log',
                      'rabbit/mnesia', 'rabbit/home',
@@ -84,15 +106,6 @@ class Stack:
             (self.dir / name).mkdir(parents=True, exist_ok=True, mode=0o755)
         for path in self.dir, self.dir / 'state', self.dir / 'anyvf':
             path.chmod(0o755)
-        memory = tempfile.mkdtemp(prefix='anyvf-openstack.', dir='/dev/shm')
-        os.chmod(memory, 0o755)
-        (self.dir / 'memory').symlink_to(memory)
-        (self.dir / 'memory/guests').mkdir()
-        (self.dir / 'memory/guests').chmod(0o1777)
-        self._write_config()
-        self._write_entry_points()
-        self._write_libvirt()
-        self._write_openrc()
 
     def _write_config(self):
         root = ROOT / 'build/openstack/root'
@@ -106,7 +119,7 @@ class Stack:
         words = self._words()
         for name, to in (('keystone', 'keystone/keystone'), ('placement', 'placement/placement'),
                          ('glance-api', 'glance/glance-api'), ('neutron', 'neutron/neutron'),
-                         ('agents', 'neutron/agents'), ('nova', 'nova/nova')):
+                         (AGENTS[self.network], 'neutron/agents'), ('nova', 'nova/nova')):
             path = self.dir / f'etc/{to}.conf'
             path.parent.mkdir(exist_ok=True)
             path.write_text(string.Template((HERE / f'conf/{name}.conf').read_text()).substitute(words))
@@ -121,7 +134,8 @@ class Stack:
         return {'dir': self.dir, 'db': self.db, 'rpc': self.rpc, 'auth': auth, 'host': self.host,
                 'keystone': self.keystone, 'uri': self.uri, 'direct_vfs': 0 if plain else 8,
                 'compute_driver': 'libvirt.LibvirtDriver' if plain else 'anyvf.LibvirtDriver',
-                'shared_memory': 'file_backed_memory = 4096' if plain else '',
+                'shared_memory': 'file_backed_memory = 4096' if plain else '', 'vif_plug': '',
+                'mechanism': 'anyvf', 'service_plugins': 'qos,trunk,taas',
                 **{f'port_{name}': port for name, port in self.ports.items()}}
 
     def _write_entry_points(self):
@@ -156,7 +170,7 @@ class Stack:
                  'OS_PASSWORD': self.password, 'OS_USER_DOMAIN_NAME': 'Default', 'OS_REGION_NAME': 'RegionOne',
                  'OS_PROJECT_DOMAIN_NAME': 'Default', 'OS_IDENTITY_API_VERSION': '3',
                  'LIBVIRT_URI': self.uri, 'ANYVF_RUN_DIR': f'{self.dir}/anyvf',
-                 'ANYVF_STACK_DIR': str(self.dir), 'ANYVF_NOVA': self.nova}
+                 'ANYVF_STACK_DIR': str(self.dir), 'ANYVF_NOVA': self.nova, 'ANYVF_NETWORK': self.network}
         path = self.dir / 'openrc'
         path.touch(0o600)
         path.write_text(''.join(f'export {k}="{v}"\n' for k, v in words.items()))
@@ -218,7 +232,8 @@ class Stack:
         self.start('anyvf-swd', self.bin / 'anyvf-swd', '--run-dir', self.dir / 'anyvf',
                    '--state', self.dir / 'anyvf/swd.json')
         until(lambda: (self.dir / 'anyvf/swd.sock').exists(), 'anyvf-swd')
-        self.run('pf-add', self.bin / 'anyvf', 'pf', 'add', 'p2p1', 'numvfs', '64')
+        wire = ['uplink', 'dev', self.uplink] if self.uplink else []
+        self.run('pf-add', self.bin / 'anyvf', 'pf', 'add', 'p2p1', *wire, 'numvfs', '64')
 
     def rabbit(self):
         """RabbitMQ as its own account, in our directory, on the loopback interface alone."""
@@ -248,7 +263,26 @@ class Stack:
             virtlogd -f /etc/libvirt/virtlogd.conf -p /run/libvirt/virtlogd.pid &
             exec libvirtd -p /run/libvirt/libvirtd.pid -f /etc/libvirt/libvirtd.conf''')
 
+    def agent(self):
+        """neutron-anyvf-agent of this host."""
+        self.entry('neutron-anyvf-agent', 'networking_anyvf.cmd', f'--config-file={self.dir}/etc/neutron/agents.conf')
+
+    def compute(self):
+        """nova-compute of this host."""
+        until(lambda: (self.dir / 'libvirt/run/libvirt-sock').exists(), 'libvirtd')
+        self.entry('nova-compute', 'nova.cmd.compute' if self.nova == 'plain' else 'networking_anyvf.nova_compute',
+                   f'--config-file={self.dir}/etc/nova/nova.conf')
+
     # databases
+
+    def wait_hosts(self, count):
+        """Until servers can be scheduled to so many hosts: Nova, and Placement, have them and what they offer."""
+        offers = [('nova_api', 'host_mappings', 'host'), ('placement', 'inventories', 'resource_provider_id')]
+        if self.nova != 'plain':
+            offers.append(('nova', 'pci_devices', 'compute_node_id'))
+        for database, table, column in offers:
+            ask = f'select count(distinct {column}) from {table}'
+            until(lambda d=database, a=ask: int(self.sql(a, d)) == count, f'{count} hosts in {table}')
 
     def mariadb(self):
         """A server whose files are memory, with empty databases."""
