@@ -53,6 +53,22 @@ static uint64_t num_get(const struct field *f, const void *obj)
 	return 0;
 }
 
+/**
+ * field_number() - The value of a row that is a number, or as good as one
+ * @f:	 row
+ * @obj: struct
+ * @out: number; 0 or 1 of FIELD_BOOL, index of FIELD_ENUM
+ *
+ * Return: false if it is none, and @out is untouched.
+ */
+bool field_number(const struct field *f, const void *obj, uint64_t *out)
+{
+	if (!is_num(f) && f->type != FIELD_BOOL && f->type != FIELD_ENUM)
+		return false;
+	*out = num_get(f, obj);
+	return true;
+}
+
 static int num_set(const struct field *f, void *obj, uint64_t n, struct err *e)
 {
 	void *p = (char *)obj + f->offset;

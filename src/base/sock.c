@@ -14,7 +14,6 @@
 #include <sys/un.h>
 
 #define SOCK_FDS_MAX 16
-#define CONNECT_S    10 /* for a place among those who wait for a daemon that hangs */
 
 static int unix_addr(const char *path, struct sockaddr_un *out, struct err *e)
 {
@@ -69,7 +68,21 @@ int sock_listen_unix(const char *path, mode_t mode, struct err *e)
  */
 int sock_connect_unix(const char *path, struct err *e)
 {
-	static const struct timeval wait = { .tv_sec = CONNECT_S }, ever = { 0 };
+	return sock_connect_unix_within(path, SOCK_CONNECT_MS, e);
+}
+
+/**
+ * sock_connect_unix_within() - Connect to a Unix socket whose server may hang
+ * @path:	socket
+ * @timeout_ms: longest wait for a place in its queue
+ * @e:		error text, may be NULL
+ *
+ * Return: as sock_connect_unix().
+ */
+int sock_connect_unix_within(const char *path, unsigned int timeout_ms, struct err *e)
+{
+	const struct timeval wait = { timeout_ms / 1000, MAX(timeout_ms % 1000 * 1000, 1u) };
+	static const struct timeval ever = { 0 };
 	struct sockaddr_un addr;
 	auto_close int fd = unix_socket(path, 0, &addr, e);
 

@@ -45,12 +45,27 @@ const char *ctl_run_dir(void)
  */
 int ctl_open(const char *path, struct ctl_client **out, struct err *e)
 {
+	return ctl_open_within(path, SOCK_CONNECT_MS, out, e);
+}
+
+/**
+ * ctl_open_within() - Connect to a daemon that may hang
+ * @path:	its socket
+ * @timeout_ms: longest wait for a place in its queue
+ * @out:	the connection, as of ctl_open()
+ * @e:		error text, may be NULL
+ *
+ * Return: as ctl_open(), -ETIMEDOUT.
+ */
+int ctl_open_within(const char *path, unsigned int timeout_ms, struct ctl_client **out,
+		    struct err *e)
+{
 	struct ctl_client *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return err_set(e, -ENOMEM, "out of memory");
 	c->given = -1;
-	c->fd = sock_connect_unix(path, e);
+	c->fd = sock_connect_unix_within(path, timeout_ms, e);
 	if (c->fd < 0) {
 		int rc = c->fd;
 
@@ -232,8 +247,14 @@ int ctl_call(struct ctl_client *c, const char *method, json_t *params, int timeo
 		       ?: read_answer(c, deadline_ms, result, e);
 }
 
-/* Has a daemon run here since the boot? Its lock file stays. */
-static bool has_run(const char *run_dir, const char *sock)
+/**
+ * ctl_has_run() - Has a daemon run here since the boot?
+ * @run_dir: directory of the sockets
+ * @sock:    name of its control socket
+ *
+ * Return: true if so: its lock file stays.
+ */
+bool ctl_has_run(const char *run_dir, const char *sock)
 {
 	char path[512];
 
@@ -280,7 +301,7 @@ static void search_begin(struct search *s, const char *run_dir, uint64_t deadlin
 		snprintf(path, sizeof(path), "%s/%s", run_dir, ctl_socks[i]);
 		rc = ctl_open(path, &s->asked[i], &why);
 		if (rc == -ENOENT || rc == -ECONNREFUSED) {
-			if (has_run(run_dir, ctl_socks[i]))
+			if (ctl_has_run(run_dir, ctl_socks[i]))
 				s->away = ctl_socks[i];
 			continue;
 		}

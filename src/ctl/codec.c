@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "ctl/rows.h"
 
 #define R(type, word, kind, member, max)                                                           \
 	{                                                                                          \
@@ -16,19 +17,17 @@
 	}
 
 /* Order: enum vf_count, up to drops. */
-static const struct field stats_fields[] = {
-	R(vf_stats, "rx_packets", FIELD_U64, rx_packets, 0),
-	R(vf_stats, "rx_bytes", FIELD_U64, rx_bytes, 0),
-	R(vf_stats, "rx_multicast", FIELD_U64, rx_multicast, 0),
-	R(vf_stats, "rx_broadcast", FIELD_U64, rx_broadcast, 0),
-	R(vf_stats, "tx_packets", FIELD_U64, tx_packets, 0),
-	R(vf_stats, "tx_bytes", FIELD_U64, tx_bytes, 0),
-	R(vf_stats, "mirrored", FIELD_U64, mirrored, 0),
-	R(vf_stats, "rx_dropped", FIELD_U64, rx_dropped, 0),
-	R(vf_stats, "tx_dropped", FIELD_U64, tx_dropped, 0),
-	FIELD_END
-};
-static_assert(ARRAY_LEN(stats_fields) == VF_COUNT_DROPS + 1, "a row a counter");
+const struct field ctl_stats_fields[] = { R(vf_stats, "rx_packets", FIELD_U64, rx_packets, 0),
+					  R(vf_stats, "rx_bytes", FIELD_U64, rx_bytes, 0),
+					  R(vf_stats, "rx_multicast", FIELD_U64, rx_multicast, 0),
+					  R(vf_stats, "rx_broadcast", FIELD_U64, rx_broadcast, 0),
+					  R(vf_stats, "tx_packets", FIELD_U64, tx_packets, 0),
+					  R(vf_stats, "tx_bytes", FIELD_U64, tx_bytes, 0),
+					  R(vf_stats, "mirrored", FIELD_U64, mirrored, 0),
+					  R(vf_stats, "rx_dropped", FIELD_U64, rx_dropped, 0),
+					  R(vf_stats, "tx_dropped", FIELD_U64, tx_dropped, 0),
+					  FIELD_END };
+static_assert(ARRAY_LEN(ctl_stats_fields) == VF_COUNT_DROPS + 1, "a row a counter");
 
 static const struct field errors_fields[] = {
 	R(pf_errors, "rx_errors", FIELD_U64, rx_errors, 0),
@@ -49,12 +48,17 @@ static const struct field errors_fields[] = {
 	FIELD_END
 };
 
-static const struct field vf_status_fields[] = {
+const struct field ctl_vf_status_fields[] = {
 	R(vf_status, "connected", FIELD_BOOL, connected, 0),
 	{ "fault", FIELD_ENUM, offsetof(struct vf_status, fault), 0, vf_fault_names, NULL },
 	R(vf_status, "link_up", FIELD_BOOL, link_up, 0),
 	R(vf_status, "n_queues", FIELD_U32, n_queues, 0),
 	R(vf_status, "features", FIELD_U64, features, 0),
+	R(vf_status, "interrupts", FIELD_U64, interrupts, 0),
+	R(vf_status, "rx_ring", FIELD_U32, rx_ring, 0),
+	R(vf_status, "rx_free", FIELD_U32, rx_free, 0),
+	R(vf_status, "tx_ring", FIELD_U32, tx_ring, 0),
+	R(vf_status, "tx_wait", FIELD_U32, tx_wait, 0),
 	R(vf_status, "filter_known", FIELD_BOOL, filter_known, 0),
 	{ "promisc", FIELD_ENUM, offsetof(struct vf_status, promisc), 0, vf_promisc_names, NULL },
 	R(vf_status, "allmulti", FIELD_BOOL, allmulti, 0),
@@ -165,7 +169,7 @@ static json_t *stats_to_json(const struct vf_stats *stats, const struct vf_untol
 {
 	bool reasons = !(untold->counts >> VF_COUNT_DROPS & 1);
 	uint32_t told = ~untold->counts & ~(reasons ? 1U << VF_COUNT_TX_DROPPED : 0);
-	auto_of(json_decref) json_t *j = fields_to_json_masked(stats_fields, stats, told);
+	auto_of(json_decref) json_t *j = fields_to_json_masked(ctl_stats_fields, stats, told);
 
 	if ((reasons && json_object_set_new(j, "drops", drops_to_json(stats))) ||
 	    (untold->counts && json_object_set_new(j, "not_told", json_string(untold->why))))
@@ -179,7 +183,7 @@ static int stats_from_json(const json_t *j, struct vf_stats *out, struct vf_unto
 	static const char *const special[] = { "drops", "not_told", NULL };
 	const json_t *more[2];
 	uint32_t have = 0;
-	int rc = read_mixed(stats_fields, out, j, special, more, &have, e);
+	int rc = read_mixed(ctl_stats_fields, out, j, special, more, &have, e);
 
 	if (rc)
 		return rc;
@@ -222,7 +226,7 @@ static int queues_from_json(const json_t *list, struct vf_status *out, struct er
 static json_t *vf_status_to_json(const struct vf_status *s)
 {
 	const unsigned int shown = ARRAY_LEN(s->accepted);
-	auto_of(json_decref) json_t *j = fields_to_json(vf_status_fields, s);
+	auto_of(json_decref) json_t *j = fields_to_json(ctl_vf_status_fields, s);
 
 	if (json_object_set_new(j, "accepted",
 				macs_to_json(s->accepted, MIN(s->n_accepted, shown))) ||
@@ -239,7 +243,7 @@ static int vf_status_from_json(const json_t *j, struct vf_status *out, struct er
 	static const char *const special[] = { "accepted",  "refused", "learned",
 					       "rx_queues", "untold",  NULL };
 	const json_t *lists[5];
-	int rc = read_mixed(vf_status_fields, out, j, special, lists, NULL, e);
+	int rc = read_mixed(ctl_vf_status_fields, out, j, special, lists, NULL, e);
 
 	if (!rc)
 		rc = macs_from_json(lists[0], "accepted", out->accepted, VF_MACS_UNTRUSTED, e);
@@ -381,7 +385,7 @@ json_t *ctl_vf_dropped_to_json(unsigned int vf, const struct vf_info *info)
 {
 	const uint32_t rows = 1U << VF_COUNT_RX_DROPPED | 1U << VF_COUNT_TX_DROPPED;
 	auto_of(json_decref) json_t *j =
-		fields_to_json_masked(stats_fields, &info->stats, rows & ~info->untold.counts);
+		fields_to_json_masked(ctl_stats_fields, &info->stats, rows & ~info->untold.counts);
 
 	if (json_object_set_new(j, "vf", json_integer(vf)) ||
 	    json_object_set_new(j, "not_told", json_string(info->untold.why)))

@@ -12,6 +12,8 @@
  *   pf.list     {}                                            -> [name]
  *   pf.get      {pf, vfs: bool}  -> {config, status, vfs?: [vf.get's result]}
  *   pf.drift    {pf}             -> [{vf? | mirror?, word, asked, is, since}]
+ *   pf.counts   {pf}             -> {pf: pf.get's result, columns: ["stats.rx_packets", ...], vfs:
+ *                   [["7 - ...", mac, port_id, server, pci_slot]]}: a number a column, - is not told
  *   vf.get      {pf, vf}         -> {vf, config, attach, status, stats}
  *   vf.drops    {pf, vf}         -> {vf, drops: [{reason, count, last?: {age_ms, length, dst?,
  *                   src?, tags: [{protocol, vlan, priority}], ethertype?}}]}
@@ -36,6 +38,7 @@
  *   apply.begin {id, seconds, parts?, host: {pfs, mirrors} | last: id, force?, dry?, is?: hash, joined?} -> {}; what
  *                  waits then for apply.end, or seconds (ctl/apply.h)
  *   apply.end   {id, keep}                                    -> {kept}
+ *   worker.list {}  -> [{busy_ns, idle_ns, wakeups, frames, bursts: [those of up to 1, 2, 4, ... 128]}]
  *   daemon.info {}                                            -> {kind, version, pid, netns}
  *
  * An error is {code, message}: code is the negative errno, or JSON-RPC's own
@@ -75,6 +78,9 @@ struct ctl_client;
 
 const char *ctl_run_dir(void);
 int ctl_open(const char *path, struct ctl_client **out, struct err *e);
+int ctl_open_within(const char *path, unsigned int timeout_ms, struct ctl_client **out,
+		    struct err *e);
+bool ctl_has_run(const char *run_dir, const char *sock);
 void ctl_close(struct ctl_client *c);
 AUTO_DEFINE(struct ctl_client *, ctl_close)
 /* Takes @params (may be NULL). Blocks up to timeout_ms. *result may be NULL if not wanted. */

@@ -13,6 +13,7 @@
 #include "ctl/apply.h"
 #include "ctl/ctl.h"
 #include "ctl/host.h"
+#include "ctl/rows.h"
 
 #define CHANGES_MAX 1024 /* VF groups in one pf.set: four times what a PF can have */
 
@@ -174,23 +175,6 @@ static int pf_get(struct call *c, json_t **result, struct err *e)
 	return *result ? 0 : no_memory(e);
 }
 
-static json_t *drift_to_json(const struct pf_drift_info *d)
-{
-	const char *word = *d->mirror	  ? "mirror"
-			   : d->of_attach ? "attach"
-			   : d->of_svc	  ? "service"
-			   : d->of_vf	  ? vf_fields[d->field].word
-					  : pf_fields[d->field].word;
-	json_t *j = json_pack("{s:s, s:s, s:s, s:I}", "word", word, "asked", d->asked, "is", d->is,
-			      "since", (json_int_t)d->since);
-
-	if (j && d->of_vf && json_object_set_new(j, "vf", json_integer(d->vf)))
-		return NULL;
-	if (j && *d->mirror && json_object_set_new(j, "mirror", json_string(d->mirror)))
-		return NULL;
-	return j;
-}
-
 static int pf_drift(struct call *c, json_t **result, struct err *e)
 {
 	auto_of(json_decref) json_t *list = json_array();
@@ -200,13 +184,23 @@ static int pf_drift(struct call *c, json_t **result, struct err *e)
 
 	for (unsigned int i = 0; !rc && c->ops->pf_drift; i++) {
 		rc = c->ops->pf_drift(c->ctx, c->t.pf, i, &d, e);
-		if (!rc && json_array_append_new(list, drift_to_json(&d)))
+		if (!rc && json_array_append_new(list, ctl_drift_to_json(&d)))
 			return no_memory(e);
 	}
 	if (rc && rc != -ENOENT)
 		return rc;
 	*result = take(list);
 	return 0;
+}
+
+static int pf_counts(struct call *c, json_t **result, struct err *e)
+{
+	return ctl_pf_counts(c->ops, c->ctx, c->t.pf, result, e);
+}
+
+static int worker_list(struct call *c, json_t **result, struct err *e)
+{
+	return ctl_workers(c->ops, c->ctx, result, e);
 }
 
 static int vf_drops(struct call *c, json_t **result, struct err *e)
@@ -413,6 +407,7 @@ static const struct method methods[] = {
 	{ "pf.list", 0, 0, NULL, 0, NULL, READS, pf_list },
 	{ "pf.get", T_PF, T_VFS, NULL, 0, NULL, READS, pf_get },
 	{ "pf.drift", T_PF, 0, NULL, 0, NULL, READS, pf_drift },
+	{ "pf.counts", T_PF, 0, NULL, 0, NULL, READS, pf_counts },
 	{ "vf.get", T_PF | T_VF, 0, NULL, 0, NULL, READS, vf_get },
 	{ "vf.drops", T_PF | T_VF, 0, NULL, 0, NULL, READS, vf_drops },
 	{ "vf.attach", T_PF | T_VF, 0, vf_attach_fields, ATTACH_NEED, NULL, CHANGES, vf_attach },
@@ -428,6 +423,7 @@ static const struct method methods[] = {
 	{ "mirror.del", T_NAME, 0, NULL, 0, NULL, CHANGES, mirror_del },
 	{ "mirror.list", 0, 0, NULL, 0, NULL, READS, mirror_list },
 	{ "capture", 0, 0, mirror_fields, 0, NULL, ACTS, capture },
+	{ "worker.list", 0, 0, NULL, 0, NULL, READS, worker_list },
 	{ "daemon.info", 0, 0, NULL, 0, NULL, READS, daemon_info },
 	{ "host.get", 0, 0, NULL, 0, NULL, READS, host_get_call },
 	{ "apply.get", 0, 0, NULL, 0, NULL, READS, apply_get_call },

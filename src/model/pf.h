@@ -87,6 +87,15 @@ struct pf_info {
 	struct pf_status status;
 };
 
+#define WORKER_BURSTS 8 /* of up to 1, 2, 4, ... 128 frames */
+
+/* What a thread that forwards frames does with its time, since it began. */
+struct worker_info {
+	uint64_t busy_ns, idle_ns; /* with frames; without, or asleep */
+	uint64_t wakeups, frames;
+	uint64_t bursts[WORKER_BURSTS]; /* by their frames, each once */
+};
+
 /* A word of a PF or of one of its VFs that is not as it was asked for: somebody else has changed it. */
 struct pf_drift_info {
 	bool of_vf;

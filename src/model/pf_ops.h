@@ -114,6 +114,8 @@ struct pf_ops {
 			  uint32_t changed, struct err *e);
 	int (*mirror_del)(void *ctx, const char *name, struct err *e);
 	int (*mirror_get)(void *ctx, unsigned int i, struct mirror_info *out);
+	/* i counts from 0; -ENOENT past the end. May be NULL: there are none. */
+	int (*worker_get)(void *ctx, unsigned int i, struct worker_info *out);
 	/*
 	 * Frames as pcapng into @fd, a stream socket, until the other end writes no more or is
 	 * gone. @fd stays the caller's, who closes it. May be NULL.

@@ -94,6 +94,25 @@ const char *const drop_help[DROP_N] = {
 	[DROP_MULTICAST] = "of a group not joined: the guest asks for all multicast in vain",
 };
 
+const uint8_t drop_ways[DROP_N] = {
+	[DROP_SPOOF_MAC] = DROP_OUT,
+	[DROP_SPOOF_VLAN] = DROP_OUT,
+	[DROP_LINK_DOWN] = DROP_OUT | DROP_IN,
+	[DROP_NO_DEST] = DROP_OUT,
+	[DROP_VLAN] = DROP_IN,
+	[DROP_NO_BUFFER] = DROP_IN,
+	[DROP_NOT_READY] = DROP_IN,
+	[DROP_OVERSIZE] = DROP_OUT | DROP_IN,
+	[DROP_RUNT] = DROP_OUT,
+	[DROP_MALFORMED] = DROP_OUT | DROP_IN,
+	[DROP_OFFLOAD] = DROP_IN,
+	[DROP_ISOLATED] = DROP_OUT,
+	[DROP_STORM_BROADCAST] = DROP_OUT,
+	[DROP_STORM_MULTICAST] = DROP_OUT,
+	[DROP_FLOW_CONTROL] = DROP_OUT,
+	[DROP_MULTICAST] = DROP_IN,
+};
+
 /**
  * vf_config_default() - Settings of a new or released VF
  * @out: igb's defaults: no MAC, no VLAN, spoof check on, link auto, no trust, any tag,

@@ -143,6 +143,9 @@ enum drop {
 };
 extern const char *const drop_names[DROP_N + 1];
 extern const char *const drop_help[DROP_N];
+/* Which ways frames go that are dropped for it; bits: 1 from the VF, 2 to it. */
+enum { DROP_OUT = 1, DROP_IN = 2 };
+extern const uint8_t drop_ways[DROP_N];
 
 #define DROP_HEAD_MAX 26 /* addresses, three tags, ethertype */
 
@@ -164,6 +167,7 @@ struct vf_stats {
 	uint64_t rx_dropped;	/* of drops[]: frames on their way to the guest */
 	uint64_t tx_dropped;	/* of a NIC, which has no drops[]: frames that came from the guest */
 	uint64_t drops[DROP_N];
+	uint64_t rx_drops[DROP_N]; /* of drops[]: those of rx_dropped */
 };
 
 /* Its members, of which a NIC tells some. */
@@ -216,6 +220,10 @@ struct vf_status {
 	unsigned int n_rx_queues;  /* of rx_queues[]: receive queues that frames are spread over */
 	uint64_t rx_queues[VF_QUEUES_MAX]; /* frames each got since its front end came; 1: not counted */
 	uint64_t features;	   /* negotiated virtio features */
+	uint64_t interrupts;	   /* vhost: how often its guest was told of used buffers */
+	uint32_t rx_ring,
+		rx_free; /* vhost: buffers of its receive rings; those that wait for frames */
+	uint32_t tx_ring, tx_wait; /* likewise to send; those that wait for the switch */
 	bool filter_known;	   /* some source serves guest filters of this VF */
 	uint8_t promisc;	   /* enum vf_promisc, as granted */
 	bool allmulti;		   /* likewise */

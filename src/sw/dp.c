@@ -327,6 +327,37 @@ void dp_rate_set(struct dp *dp, uint16_t port, uint32_t max, uint32_t min)
 	workers_wake(dp); /* one may be waiting for tokens at the old rate */
 }
 
+static uint64_t to_ns(uint64_t ticks, uint64_t hz)
+{
+	return ticks / hz * 1000000000 + ticks % hz * 1000000000 / hz;
+}
+
+/**
+ * dp_work_get() - What a worker did with its time
+ * @dp:	    data plane
+ * @worker: below dp_workers()
+ * @out:    filled; one that sleeps is idle up to now
+ *
+ * Context: control.
+ */
+void dp_work_get(const struct dp *dp, unsigned int worker, struct dp_work *out)
+{
+	const struct dp_worker *w = dp->workers[worker];
+	const struct dp_worked *d = &w->worked;
+	uint64_t busy = __atomic_load_n(&d->busy, __ATOMIC_RELAXED);
+	uint64_t idle = __atomic_load_n(&d->idle, __ATOMIC_RELAXED);
+	uint64_t since = __atomic_load_n(&d->since, __ATOMIC_RELAXED), hz = rte_get_tsc_hz();
+
+	if (__atomic_load_n(&w->pulse.asleep, __ATOMIC_RELAXED))
+		idle += MAX(rte_rdtsc(), since) - since;
+	*out = (struct dp_work){ to_ns(busy, hz),
+				 to_ns(idle, hz),
+				 __atomic_load_n(&d->wakeups, __ATOMIC_RELAXED),
+				 { 0 } };
+	for (unsigned int i = 0; i < ARRAY_LEN(out->bursts); i++)
+		out->bursts[i] = __atomic_load_n(&d->bursts[i], __ATOMIC_RELAXED);
+}
+
 /* Every member of struct vf_stats is a counter. */
 #define STATS_WORDS (sizeof(struct vf_stats) / sizeof(uint64_t))
 

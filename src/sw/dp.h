@@ -18,6 +18,7 @@
 #include "base/mac.h"
 #include "model/vf.h"
 
+#define DP_BURST_MAX 128 /* frames */
 #define DP_NAME_LEN 31	/* port names for logs, without the NUL: "p2p1 vf 12" */
 
 struct dp;
@@ -49,6 +50,9 @@ struct dp_port_status {
 	unsigned int n_rx;     /* receive queues that frames are spread over */
 	uint64_t rx_frames[VF_QUEUES_MAX]; /* of each, if there are several: frames it got */
 	uint64_t features;     /* virtio features negotiated; 0 for others */
+	uint64_t interrupts;   /* vhost: times the guest was told */
+	uint32_t rx_ring, rx_free; /* vhost: see struct vf_status */
+	uint32_t tx_ring, tx_wait;
 	uint8_t fault;	       /* vhost: enum vf_fault */
 };
 
@@ -56,6 +60,13 @@ struct dp_port_status {
 struct dp_hint {
 	uint16_t port; /* port number; VEB_NO_PORT: it is void */
 	struct mac mac;
+};
+
+/* What a worker does with its time, since it began. */
+struct dp_work {
+	uint64_t busy_ns, idle_ns;	   /* in rounds with frames; in others, and asleep */
+	uint64_t wakeups;		   /* it slept, and something woke it */
+	uint64_t bursts[DP_BURST_MAX + 1]; /* by frames a burst */
 };
 
 /* Copies made for one mirror slot (struct veb_mirror). */
@@ -91,6 +102,7 @@ void dp_port_status(const struct dp *dp, uint16_t port, struct dp_port_status *o
 
 /* What the port may send, Mbit/s, 0: no limit (frames wait in the sender's ring); and can rely on. */
 unsigned int dp_workers(const struct dp *dp);
+void dp_work_get(const struct dp *dp, unsigned int worker, struct dp_work *out);
 void dp_rate_set(struct dp *dp, uint16_t port, uint32_t max, uint32_t min);
 
 void dp_stats_get(const struct dp *dp, uint16_t port, struct vf_stats *out);

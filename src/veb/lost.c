@@ -98,6 +98,7 @@ void veb_lose_at(const struct veb_snap *s, struct veb_out *out, uint16_t port,
 
 	lose(out, port, f, tags, reason);
 	veb_count(&out->stats[port].rx_dropped, 1);
+	veb_count(&out->stats[port].rx_drops[reason], 1);
 	if (likely(!p->n_in))
 		return;
 	what = copy_of(out, f, tags, reason);

@@ -15,6 +15,7 @@
 #include "base/sock.h"
 #include "ctl/ctl.h"
 #include "ctl/method.h"
+#include "ctl/rows.h"
 #include "lib/fake_pf.h"
 
 /* A daemon of fake PFs in a private directory; its loop is turned by the test or by a thread. */
@@ -368,15 +369,16 @@ static const struct {
 	const char *name;
 	bool reads;
 } judged[] = {
-	{ "pf.add", false },	  { "pf.del", false },	   { "pf.set", false },
-	{ "pf.list", true },	  { "pf.get", true },	   { "pf.drift", true },
-	{ "vf.get", true },	  { "vf.drops", true },	   { "vf.attach", false },
-	{ "vf.detach", false },	  { "vf.release", false }, { "vf.filter", false },
-	{ "svc.add", false },	  { "svc.del", false },	   { "svc.set", false },
-	{ "svc.list", true },	  { "mirror.add", false }, { "mirror.set", false },
-	{ "mirror.del", false },  { "mirror.list", true }, { "capture", false },
-	{ "daemon.info", true },  { "host.get", true },	   { "apply.get", true },
-	{ "apply.begin", false }, { "apply.end", false },
+	{ "pf.add", false },	 { "pf.del", false },	  { "pf.set", false },
+	{ "pf.list", true },	 { "pf.get", true },	  { "pf.drift", true },
+	{ "pf.counts", true },	 { "vf.get", true },	  { "vf.drops", true },
+	{ "vf.attach", false },	 { "vf.detach", false },  { "vf.release", false },
+	{ "vf.filter", false },	 { "svc.add", false },	  { "svc.del", false },
+	{ "svc.set", false },	 { "svc.list", true },	  { "mirror.add", false },
+	{ "mirror.set", false }, { "mirror.del", false }, { "mirror.list", true },
+	{ "capture", false },	 { "worker.list", true }, { "daemon.info", true },
+	{ "host.get", true },	 { "apply.get", true },	  { "apply.begin", false },
+	{ "apply.end", false },
 };
 
 static void each_method_reads_or_does_more(void **state)
@@ -412,6 +414,68 @@ static void what_is_more_than_reading_is_refused_by_name(void **state)
 		assert_int_equal(strstr(answer, judged[i].name) && strstr(answer, "reading"),
 				 !judged[i].reads);
 	}
+}
+
+/* The number of a VF in the column of that name, as text; its place by the list of columns. */
+static void number_of(const json_t *told, size_t vf, const char *column, char out[32])
+{
+	const json_t *cols = json_object_get(told, "columns"), *name;
+	const json_t *row = json_array_get(json_object_get(told, "vfs"), vf);
+	const char *at = json_string_value(json_array_get(row, 0));
+	size_t i, n = 1;
+
+	for (const char *c = at; *c; c++)
+		n += *c == ' ';
+	assert_int_equal(n, json_array_size(cols));
+	json_array_foreach (cols, i, name) {
+		if (!strcmp(json_string_value(name), column)) {
+			snprintf(out, 32, "%.*s", (int)strcspn(at, " "), at);
+			return;
+		}
+		at += strcspn(at, " ") + 1;
+	}
+	fail_msg("%s is no column", column);
+}
+
+static void each_number_of_a_vf_stands_in_its_column(void **state)
+{
+	static const struct {
+		const char *column, *of[2]; /* of VF 0, which tells all, and of VF 1 */
+	} cases[] = {
+		{ "config.vlan", { "7", "-" } },	 { "config.qos", { "0", "0" } },
+		{ "attach.kind", { "2", "0" } },	 { "status.n_learned", { "3", "0" } },
+		{ "stats.rx_bytes", { "18446744073709551615", "-" } },
+		{ "stats.rx_packets", { "0", "9" } },	 { "stats.tx_dropped", { "-", "5" } },
+		{ "drops.runt", { "11", "-" } },	 { "rx_drops.oversize", { "12", "-" } },
+		{ "drops.multicast_refused", { "0", "-" } },
+	};
+	struct rig *r = *state;
+	struct vf_info *a = fake_vf(r->pfs, "p2p1", 0), *b = fake_vf(r->pfs, "p2p1", 1);
+	auto_of(json_decref) json_t *told = NULL;
+	const json_t *row;
+	char is[32];
+
+	a->config.vlan = b->config.vlan = 7;
+	strcpy(a->config.server, "a \"b\"\n");
+	a->attach.kind = VF_ATTACH_TAP;
+	a->status.n_learned = 3;
+	a->stats.rx_bytes = UINT64_MAX;
+	a->stats.drops[DROP_RUNT] = 11;
+	a->stats.rx_drops[DROP_OVERSIZE] = 12;
+	b->stats.rx_packets = 9;
+	b->stats.tx_dropped = 5;
+	b->status.untold = 1U << VF_FIELD_VLAN;
+	b->untold.counts = 1U << VF_COUNT_RX_BYTES | 1U << VF_COUNT_DROPS;
+	assert_int_equal(ctl_pf_counts(&fake_pf_ops, r->pfs, "p2p1", &told, NULL), 0);
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++)
+		for (unsigned int vf = 0; vf < 2; vf++) {
+			number_of(told, vf, cases[i].column, is);
+			if (strcmp(is, cases[i].of[vf]))
+				fail_msg("VF %u: %s is %s", vf, cases[i].column, is);
+		}
+	row = json_array_get(json_object_get(told, "vfs"), 0);
+	assert_string_equal(json_string_value(json_array_get(row, 3)), "a \"b\"\n");
+	assert_int_equal(ctl_pf_counts(&fake_pf_ops, r->pfs, "p9", &told, NULL), -ENODEV);
 }
 
 static void missing_pf_and_missing_daemon_are_told_apart(void **state)
@@ -712,6 +776,7 @@ int main(void)
 		cmocka_unit_test(counters_that_are_not_told_are_left_out),
 		cmocka_unit_test(filters_round_trip),
 		IN_THREAD(every_method_reaches_its_verb),
+		IN_TURNS(each_number_of_a_vf_stands_in_its_column),
 		cmocka_unit_test(each_method_reads_or_does_more),
 		IN_TURNS(what_is_more_than_reading_is_refused_by_name),
 		IN_THREAD(missing_pf_and_missing_daemon_are_told_apart),

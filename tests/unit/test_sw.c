@@ -105,6 +105,9 @@ unsigned int dp_workers(const struct dp *dp)
 {
 	return 1;
 }
+void dp_work_get(const struct dp *dp, unsigned int worker, struct dp_work *out)
+{
+}
 void dp_rate_set(struct dp *dp, uint16_t port, uint32_t max, uint32_t min)
 {
 	fake.rate[port] = max;

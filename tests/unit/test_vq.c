@@ -133,6 +133,7 @@ static void unready_receiver_costs_frames_and_says_why(void **state)
 	forward(0);
 	assert_int_equal(stats.rx_packets, 1);
 	assert_int_equal(stats.drops[DROP_NO_BUFFER], 2);
+	assert_int_equal(stats.rx_drops[DROP_NO_BUFFER], 2);
 	assert_int_equal(n_used(&a), 3);
 }
 
@@ -628,11 +629,39 @@ static void arming_tells_of_frames_already_there(void **state)
 	assert_false(driver_wants_kick(&a.ring));
 }
 
+/* Over some laps, with every number of buffers there can be. */
+static void what_waits_in_a_ring_is_told(void **state)
+{
+	uint8_t *sent = frame_make(&a.mem, 64);
+	uint32_t head, len;
+
+	for (unsigned int lap = 0; lap < 3; lap++)
+		for (unsigned int n = 0; n <= RING; n += 7) {
+			for (unsigned int i = 0; i < n; i++) {
+				assert_int_equal(vq_waiting(&a.vq), i);
+				offer(&a.ring, sent, 76, 76, false, DRIVER_DIRECT);
+			}
+			assert_int_equal(vq_waiting(&a.vq), n);
+			assert_int_equal(take_burst(), n);
+			assert_int_equal(vq_waiting(&a.vq), 0);
+			vq_give_back(&a.vq);
+			while (driver_pop(&a.ring, &head, &len))
+				;
+		}
+	if (!packed) { /* a driver that lies */
+		a.ring.avail->idx = (uint16_t)(a.ring.avail->idx + 1000);
+		assert_int_equal(vq_waiting(&a.vq), RING);
+	}
+	a.vq.broken = true;
+	assert_int_equal(vq_waiting(&a.vq), 0);
+}
+
 /* Positions of a ring pass 65535 and many laps; what is asked for by index is told once. */
 static void an_event_index_is_obeyed_both_ways(void **state)
 {
 	uint8_t *sent = frame_make(&a.mem, 64), *got = driver_alloc(&b.mem, 2000, 1);
 	uint32_t head, len;
+	unsigned int told_times = 0;
 	eventfd_t count;
 	int fd = eventfd(0, EFD_NONBLOCK);
 
@@ -657,6 +686,7 @@ static void an_event_index_is_obeyed_both_ways(void **state)
 		vq_arm(&a.vq, false);
 		forward(0);
 		told = !eventfd_read(fd, &count);
+		told_times += told;
 		if (i > 3) /* before it was asked for the first time, the index says 0 */
 			assert_int_equal(told, ask);
 		assert_true(driver_pop(&a.ring, &head, &len) && driver_pop(&b.ring, &head, &len));
@@ -664,6 +694,7 @@ static void an_event_index_is_obeyed_both_ways(void **state)
 	}
 	assert_int_equal(stats.rx_packets, 70000);
 	close(fd);
+	assert_int_equal(b.vq.calls, told_times);
 }
 
 /* Forget all but what a crash leaves, and begin again as a front end that knows only the beginning. */
@@ -767,8 +798,7 @@ static void a_packed_ring_may_have_any_size(void **state)
 
 #define BOTH                                                                                       \
 	cmocka_unit_test(every_layout_arrives_whole), T(tag_goes_in_and_moves_the_checksum),       \
-		T(counters_equal_frames),                                           \
-		T(a_header_of_an_old_frame_is_replaced),                                           \
+		T(counters_equal_frames), T(a_header_of_an_old_frame_is_replaced),                 \
 		T(unready_receiver_costs_frames_and_says_why),                                     \
 		T(small_buffer_without_mergeable_is_oversize),                                     \
 		T(sender_mistakes_are_counted_and_passed_over),                                    \
@@ -777,7 +807,8 @@ static void a_packed_ring_may_have_any_size(void **state)
 		T(header_checked_is_header_delivered), T(bad_offload_header_is_malformed),         \
 		T(more_than_asked_stays_in_the_ring), T(several_workers_may_deliver_to_one_ring),  \
 		T(rings_outside_memory_are_refused), T(arming_tells_of_frames_already_there),      \
-		T(an_event_index_is_obeyed_both_ways), T(long_mistakes_of_a_sender_end_the_burst), \
+		T(what_waits_in_a_ring_is_told), T(an_event_index_is_obeyed_both_ways),            \
+		T(long_mistakes_of_a_sender_end_the_burst),                                        \
 		T(long_mistakes_of_a_receiver_are_read_once_a_batch)
 
 int main(void)

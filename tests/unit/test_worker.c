@@ -510,6 +510,38 @@ static void a_kick_of_anothers_source_is_not_ours(void **state)
 	close(fd);
 }
 
+/* Time passes while it sleeps as well, and each frame was in one burst. */
+static void a_worker_tells_what_it_does(void **state)
+{
+	struct port_queue *source = &vfs[FLOODER].source;
+	int fd = eventfd(0, EFD_CLOEXEC);
+	struct dp *dp = *state;
+	struct dp_work was, is;
+	uint64_t frames = 0;
+
+	dp->busy = false;
+	queue_plug_fd(dp, FLOODER, OTHER, fd);
+	until_asleep(dp, source);
+	dp_work_get(dp, 0, &was);
+	usleep(2000);
+	dp_work_get(dp, 0, &is);
+	assert_true(is.idle_ns - was.idle_ns >= 1000000 && is.busy_ns == was.busy_ns);
+
+	__atomic_store_n(&vfs[FLOODER].waiting, 3, __ATOMIC_SEQ_CST);
+	assert_int_equal(eventfd_write(fd, 1), 0);
+	while (__atomic_load_n(&vfs[FLOODER].waiting, __ATOMIC_SEQ_CST))
+		usleep(100);
+	until_asleep(dp, source);
+	dp_work_get(dp, 0, &is);
+	for (unsigned int n = 0; n <= DP_BURST_MAX; n++)
+		frames += n * (is.bursts[n] - was.bursts[n]);
+	assert_int_equal(frames, 3);
+	assert_true(is.busy_ns > was.busy_ns && is.wakeups > was.wakeups);
+	queues_unplug(dp);
+	dp->busy = true;
+	close(fd);
+}
+
 static void mirror_to_a_link_that_is_down(struct veb_port_conf *c)
 {
 	static const struct veb_mirror mirror = { .to = OTHER, .flags = VEB_MIRROR_OUT };
@@ -620,6 +652,7 @@ int main(void)
 		cmocka_unit_test(what_a_paused_port_was_given_is_dropped_or_goes_on),
 		cmocka_unit_test(who_left_is_no_load_of_his_worker),
 		cmocka_unit_test(a_kick_of_anothers_source_is_not_ours),
+		cmocka_unit_test(a_worker_tells_what_it_does),
 		cmocka_unit_test(many_destinations_are_looked_ahead_to),
 		cmocka_unit_test(a_mirror_brings_nothing_where_the_link_is_down),
 		cmocka_unit_test(what_a_gone_port_taught_is_forgotten),

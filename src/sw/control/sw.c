@@ -217,6 +217,26 @@ void sw_close(struct sw *sw)
 	free(sw);
 }
 
+/* struct pf_ops.worker_get */
+static int sw_worker_get(void *ctx, unsigned int i, struct worker_info *out)
+{
+	const struct sw *sw = ctx;
+	struct dp_work w;
+
+	if (i >= dp_workers(sw->opts.dp))
+		return -ENOENT;
+	dp_work_get(sw->opts.dp, i, &w);
+	*out = (struct worker_info){ w.busy_ns, w.idle_ns, w.wakeups, 0, { 0 } };
+	for (unsigned int n = 1; n <= DP_BURST_MAX; n++) {
+		unsigned int bin = n > 1 ? 32u - (unsigned int)__builtin_clz(n - 1) : 0;
+
+		out->bursts[bin] += w.bursts[n];
+		out->frames += n * w.bursts[n];
+	}
+	return 0;
+}
+static_assert(DP_BURST_MAX == 1 << (WORKER_BURSTS - 1), "each burst has its place");
+
 const struct pf_ops sw_ops = {
 	.kind = "sw",
 	.pf_add = sw_pf_add,
@@ -238,6 +258,7 @@ const struct pf_ops sw_ops = {
 	.mirror_set = sw_mirror_set,
 	.mirror_del = sw_mirror_del,
 	.mirror_get = sw_mirror_get,
+	.worker_get = sw_worker_get,
 	.capture = sw_capture,
 	.batch = &sw_batch_ops,
 };

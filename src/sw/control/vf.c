@@ -125,6 +125,11 @@ int sw_vf_get(void *ctx, const char *pf, unsigned int vf, struct vf_info *out, s
 	out->status.n_rx_queues = port.n_rx;
 	memcpy(out->status.rx_queues, port.rx_frames, sizeof(port.rx_frames));
 	out->status.features = port.features;
+	out->status.interrupts = port.interrupts;
+	out->status.rx_ring = port.rx_ring;
+	out->status.rx_free = port.rx_free;
+	out->status.tx_ring = port.tx_ring;
+	out->status.tx_wait = port.tx_wait;
 	out->status.link_up = sw_vf_link_up(p, vf);
 	out->status.mtu = vf_mtu(&v->config, &p->config);
 	if (p->vf_ports[vf].edge && tap_port_where(p->vf_ports[vf].edge, &at, &state)) {

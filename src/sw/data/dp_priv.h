@@ -81,6 +81,14 @@ struct dp_pulse {
 	bool asleep;	 /* waits for work */
 };
 
+/* What a worker did. TSC ticks. Atomic; writer: the worker. */
+struct dp_worked {
+	uint64_t busy, idle;
+	uint64_t since; /* when it was counted last */
+	uint64_t wakeups;
+	uint64_t bursts[PORT_BURST + 1];
+};
+
 /* What one worker and the others share. Writer: the worker, unless said otherwise. */
 struct dp_worker {
 	struct dp *dp;
@@ -92,6 +100,7 @@ struct dp_worker {
 	struct dp_mirror_stats mirrors[VEB_MIRRORS_MAX];
 	struct dp_hints hints;
 	struct dp_pulse pulse;
+	struct dp_worked worked;
 };
 
 struct dp {

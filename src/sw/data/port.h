@@ -19,7 +19,7 @@
 #include "veb/frame.h"
 #include "veb/veb.h"
 
-#define PORT_BURST 128	/* most frames of one rx() */
+#define PORT_BURST  DP_BURST_MAX /* most frames of one rx() */
 #define PORT_SEGS 2048	/* most further payload segments of one rx(), all frames together */
 #define PORT_QUEUES VF_QUEUES_MAX /* most sources of one port */
 #define PORT_BATCH 512	/* most frames of one tx(), all items together */
@@ -36,8 +36,8 @@ struct port;
 struct port_queue {
 	struct port *port;
 	uint16_t index; /* of this source in port->queues[] */
-	int fd;		/* readable, edge-triggered, when frames come after arm(true); -1: poll */
 	bool slow_rx;	/* rx() costs a syscall: one empty rx() is enough to go idle */
+	int fd;		/* readable, edge-triggered, when frames come after arm(true); -1: poll */
 	int node;	/* NUMA node of the memory it brings frames from; -1: not known */
 
 	bool running;	 /* atomic; false: leave it alone */
@@ -197,6 +197,7 @@ static inline void port_dropped_run(struct port_batch *b, const struct port_item
 		lost_run(b, it, f, n, why);
 	veb_count(&b->stats->drops[why], n);
 	veb_count(&b->stats->rx_dropped, n);
+	veb_count(&b->stats->rx_drops[why], n);
 	if (unlikely(it->mirror))
 		veb_count(&b->mirrors[VEB_MARK_SLOT(it->mirror)].dropped, n);
 }

@@ -43,6 +43,7 @@ struct worker {
 	uint64_t gen;	  /* of the list of sources in use */
 	uint64_t hz;	  /* TSC ticks a second */
 	uint64_t events_at; /* TSC of the last look at epoll */
+	bool worked;	    /* this round brought frames */
 	struct veb_out *out;
 	struct port_burst burst;
 	struct delivery delivery;
@@ -100,6 +101,13 @@ static void events_take(struct worker *w, uint64_t now, uint64_t until)
 	struct dp_sources *list = __atomic_load_n(&w->shared->sources, __ATOMIC_ACQUIRE);
 
 	w->events_at = rte_rdtsc();
+	if (until) { /* it slept */
+		struct dp_worked *d = &w->shared->worked;
+
+		veb_count(&d->idle, w->events_at - now);
+		veb_count(&d->wakeups, n > 0);
+		__atomic_store_n(&d->since, w->events_at, __ATOMIC_RELAXED);
+	}
 	for (int i = 0; i < n; i++) {
 		struct port_queue *q;
 		uint64_t count;
@@ -253,6 +261,7 @@ static void burst_forward(struct worker *w, const struct veb_snap *snap, struct 
 		ops->rx_done(q);
 	if (!b->n)
 		return;
+	veb_count(&w->shared->worked.bursts[b->n], 1);
 	cost = MAX(cost, (int64_t)b->n * COPY_COST); /* else a turn of drops would never end */
 	q->frame_cost = (uint32_t)(cost / b->n);
 	purse_charge(&q->purse, cost, (int64_t)bytes + (int64_t)b->n * COPY_COST);
@@ -283,6 +292,7 @@ static uint64_t turn(struct worker *w, const struct veb_snap *snap, struct port_
 		some |= b->n || b->more;
 	} while (b->n == PORT_BURST || unlikely(q->purse.owed && b->n && b->more));
 	if (some) {
+		w->worked = true;
 		gap_note(w, q, now);
 		return 0;
 	}
@@ -322,12 +332,23 @@ static uint64_t round_of_turns(struct worker *w, struct dp_sources *list)
 	return next;
 }
 
+/* A round is over: busy if it brought frames. What was slept is counted where that is. */
+static void round_note(struct worker *w, uint64_t now)
+{
+	struct dp_worked *d = &w->shared->worked;
+
+	veb_count(w->worked ? &d->busy : &d->idle, now - d->since);
+	__atomic_store_n(&d->since, now, __ATOMIC_RELAXED);
+	w->worked = false;
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 	struct dp *dp = w->dp;
 	struct dp_pulse *pulse = &w->shared->pulse;
 
+	__atomic_store_n(&w->shared->worked.since, rte_rdtsc(), __ATOMIC_RELAXED);
 	__atomic_store_n(&pulse->tid, gettid(), __ATOMIC_RELEASE);
 	rte_rcu_qsbr_thread_online(dp->qsbr, w->id);
 	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
@@ -343,6 +364,7 @@ static void *worker_main(void *arg)
 		__atomic_store_n(&pulse->rounds, pulse->rounds + 1, __ATOMIC_RELAXED);
 		rte_rcu_qsbr_quiescent(dp->qsbr, w->id); /* list and snapshots may be gone now */
 		now = rte_rdtsc();
+		round_note(w, now);
 		if (next && !(dp->busy && ready))
 			events_take(w, now, next);
 		else if (some_wait && now - w->events_at > ticks(w, EVENTS_EVERY_US))

@@ -71,6 +71,17 @@ static bool op_arm(struct port_queue *q, bool on)
 	return vq_arm(&r->ring, on);
 }
 
+/* What waits in a running ring, and how often its guest was told. */
+static void ring_status(const struct vhost_ring *r, bool to_guest, struct dp_port_status *out)
+{
+	unsigned int n = vq_waiting(&r->ring), size = r->ring.mask + 1u;
+
+	out->rx_ring += to_guest ? size : 0;
+	out->rx_free += to_guest ? n : 0;
+	out->tx_ring += to_guest ? 0 : size;
+	out->tx_wait += to_guest ? 0 : n;
+}
+
 static void op_status(const struct port *p, struct dp_port_status *out)
 {
 	const struct vhost_port *vp = container_of(p, struct vhost_port, port);
@@ -81,8 +92,11 @@ static void op_status(const struct port *p, struct dp_port_status *out)
 	for (unsigned int i = 0; i < RINGS_MAX; i++) {
 		const struct vhost_ring *r = vp->rings[i];
 
+		if (r)
+			out->interrupts += __atomic_load_n(&r->ring.calls, __ATOMIC_RELAXED);
 		if (!r || !r->src.running)
 			continue;
+		ring_status(r, i % 2 == 0, out);
 		out->n_queues += i % 2;
 		if (r->ring.broken)
 			out->fault = VF_FAULT_RING;
@@ -210,6 +224,7 @@ static void first_kick_take(int fd)
 static bool ring_load_locked(struct vhost_port *vp, unsigned int i, struct vhost_ring *r)
 {
 	struct vq_conf conf = { .mem = &vp->mem };
+	uint64_t calls = r->ring.calls; /* it counts on */
 	struct rte_vhost_vring vr;
 
 	if (vp->lost || !mem_load_locked(vp) ||
@@ -242,6 +257,7 @@ static bool ring_load_locked(struct vhost_port *vp, unsigned int i, struct vhost
 			 vp->port.name, i);
 		return false;
 	}
+	r->ring.calls = calls;
 	/* A front end may pass anything; writing to it must not block the worker. */
 	if (vr.callfd >= 0)
 		(void)fcntl(vr.callfd, F_SETFL, fcntl(vr.callfd, F_GETFL) | O_NONBLOCK);

@@ -79,6 +79,26 @@ bool vq_arm(struct vq *v, bool on)
 }
 
 /**
+ * vq_waiting() - Buffers that the driver offers and nobody took
+ * @v: ring that runs
+ *
+ * Return: at most the ring's size; of a driver that lies anything up to that.
+ * Context: any thread that keeps the ring running; what workers do meanwhile is seen or not.
+ */
+unsigned int vq_waiting(const struct vq *v)
+{
+	uint16_t n;
+
+	if (v->broken)
+		return 0;
+	if (v->is_packed)
+		return packed_waiting(v);
+	n = (uint16_t)(GUEST_READ(v->avail->idx) -
+		       __atomic_load_n(&v->avail_next, __ATOMIC_RELAXED));
+	return MIN(n, v->mask + 1u);
+}
+
+/**
  * vq_is_blank() - Has no driver ever put anything into a ring?
  * @v: ring
  *

@@ -84,11 +84,13 @@ struct vq {
 	int call_fd;
 	uint64_t *done;	      /* packed: by first descriptor, what chain_use() said of a chain */
 	struct vq_mark *mark; /* packed */
+	uint64_t calls;	      /* atomic; interrupts of the driver */
 };
 
 bool vq_init(struct vq *v, const struct vq_conf *conf);
 bool vq_is_blank(const struct vq *v);
 bool vq_arm(struct vq *v, bool on);
+unsigned int vq_waiting(const struct vq *v);
 
 /* From the guest: as rx() and rx_done() of struct port_ops. */
 unsigned int vq_take(struct vq *v, struct port_burst *b);

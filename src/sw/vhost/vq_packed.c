@@ -124,6 +124,31 @@ bool packed_offers(const struct vq *v)
 	return desc_offered(&d, v->avail_next);
 }
 
+/**
+ * packed_waiting() - Descriptors that are offered, from the next to be taken on
+ * @v: ring
+ *
+ * They are one run, as a driver offers them in order (virtio 1.2, 2.8.6): its end is looked for by
+ * halves.
+ */
+unsigned int packed_waiting(const struct vq *v)
+{
+	uint16_t from = __atomic_load_n(&v->avail_next, __ATOMIC_RELAXED);
+	unsigned int size = vq_size(v), some = 0, many = size + 1;
+
+	while (many - some > 1) {
+		unsigned int half = (some + many) / 2;
+		uint16_t pos = pos_add(size, from, half - 1);
+		struct vring_desc d = packed_desc(&v->packed[pos & INDEX]);
+
+		if (desc_offered(&d, pos))
+			some = half;
+		else
+			many = half;
+	}
+	return some;
+}
+
 /*
  * The rest of the chain whose first descriptor is @d at @c->at; @left of the lap, that one too.
  * False: it runs into what is out (or is not offered whole while others publish), or never ends.
