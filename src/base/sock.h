@@ -8,9 +8,9 @@
 
 #include "base/err.h"
 
-int sock_listen_unix(const char *path, mode_t mode, struct err *e);
 #define SOCK_CONNECT_MS 10000 /* for a place among those who wait for a daemon that hangs */
 
+int sock_listen_unix(const char *path, mode_t mode, struct err *e);
 int sock_connect_unix_within(const char *path, unsigned int timeout_ms, struct err *e);
 int sock_connect_unix(const char *path, struct err *e);
 int sock_pair(int out[2], struct err *e);

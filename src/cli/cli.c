@@ -139,6 +139,11 @@ const struct cli_object cli_objects[] = {
 	  .usage = "anyvf [-j [-p]] top [PF] [sort all|rx|tx|rx-pps|tx-pps|drops|mirrored]\n"
 		   "          [every SECONDS] [count N]\n",
 	  .more = "sort every count all rx tx rx-pps tx-pps drops mirrored" },
+	{ .word = "metrics",
+	  .run = cli_metrics,
+	  .help = "what this host counts, for Prometheus",
+	  .usage = "anyvf metrics [openmetrics] [sriov]\n",
+	  .more = "openmetrics sriov" },
 	{ .word = "export",
 	  .run = cli_export,
 	  .help = "this host's PFs, VFs, service ports and mirrors as one file",

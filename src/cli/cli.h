@@ -103,6 +103,7 @@ void cli_warn_twins(const char *pf, const struct vf_info *infos, size_t n);
 int cli_capture(struct cli *cli);
 int cli_pf_discover(struct cli *cli);
 int cli_top(struct cli *cli);
+int cli_metrics(struct cli *cli); /* metrics.c */
 int cli_export(struct cli *cli); /* hostfile.c */
 int cli_diff(struct cli *cli);
 int cli_apply(struct cli *cli); /* apply.c */

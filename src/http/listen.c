@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "base/sock.h"
 #include "http/http.h"
 
 #define CONNECTIONS_MAX 13312u /* 1024 strangers, 4096 tenants, 8192 agents: limit.c */
@@ -60,7 +61,7 @@ bool http_is_local(const char *listen)
 
 /**
  * http_listen() - Listen
- * @where: ADDRESS:PORT, numbers
+ * @where: ADDRESS:PORT, numbers; or a Unix socket's path, which begins with a slash
  * @e:     why not
  *
  * Return: a socket; -EINVAL for a bad address; errno of socket(2) and bind(2).
@@ -69,8 +70,11 @@ int http_listen(const char *where, struct err *e)
 {
 	struct addrinfo *ai = NULL;
 	auto_close int fd = -1;
-	int rc = resolve(where, &ai, e), one = 1;
+	int rc, one = 1;
 
+	if (*where == '/')
+		return sock_listen_unix(where, 0660, e);
+	rc = resolve(where, &ai, e);
 	if (rc)
 		return rc;
 	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

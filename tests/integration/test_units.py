@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / 'tests' / 'lab'))
 from lab import host  # noqa: E402
 
 LIMITS = {'apid': 1.5, 'swd': 3.4, 'hwd': 2.8, 'agentd': 4.0}  # a unit of the early boot is not asked about all it has
-EXPOSED = {**LIMITS, 'host': 2.0}  # and what applies /etc/anyvf/host.conf
+EXPOSED = {**LIMITS, 'host': 2.0, 'exporter': 1.5}  # and what applies /etc/anyvf/host.conf
 
 
 def analyze(*words):

@@ -14,15 +14,15 @@ ROOMS = {
     'sw/parent': 'base model', 'sw/data': 'base model veb sw/. sw/parent', 'sw/port': 'base model veb sw/. sw/data sw/parent',
     'sw/vhost': 'base model veb sw/. sw/data sw/parent', 'sw': 'base model veb sw/data',
     'sw/control': 'base model veb sw/. sw/port sw/parent',
-    'hw': 'base model', 'httpc': 'base', 'store': 'base httpc',
+    'hw': 'base model', 'metrics': 'base model ctl', 'httpc': 'base', 'store': 'base httpc',
     'http': 'base', 'engine': 'base model store http', 'identity': 'base engine http', 'image': 'base engine http httpc',
     'hosts': 'base model engine', 'network/core': 'base model engine', 'network/binding': 'base model engine hosts network/core',
     'network/secgroup': 'base model engine hosts identity network/core network/binding',
     'network/*': 'base model engine hosts network/core network/binding',
     'compute': 'base model engine hosts network/core network/binding image',
     'agent/host': 'base model ctl', 'agent/core': 'base model httpc agent/host', 'agent/kinds/*': 'base model agent/host agent/core',
-    'sim': 'base model httpc agent', 'cli': 'base model ctl httpc hw',
-    'daemons': 'base model ctl veb sw/. sw/control sw/parent hw httpc store http engine identity hosts network image compute agent sim cli',
+    'sim': 'base model httpc agent', 'cli': 'base model ctl httpc hw metrics',
+    'daemons': 'base model ctl metrics veb sw/. sw/control sw/parent hw httpc store http engine identity hosts network image compute agent sim cli',
 }
 # Foreign header -> the rooms that may include it. libc and jansson are everybody's.
 FOREIGN = [

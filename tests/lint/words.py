@@ -15,7 +15,7 @@ import re
 import subprocess
 import sys
 
-DAEMONS = 'anyvf-swd', 'anyvf-apid', 'anyvf-agentd', 'anyvf-sim'
+DAEMONS = 'anyvf-swd', 'anyvf-apid', 'anyvf-agentd', 'anyvf-sim', 'anyvf-exporter'
 ENV = {'ANYVF_RUN_DIR': '/nonexistent', 'PATH': os.environ['PATH']}
 REFUSED = {'node-guid', 'port-guid'}  # words of iproute2 that are refused by name
 MACRO = re.compile(r'[A-Z][a-z]$')

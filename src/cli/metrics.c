@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `anyvf metrics`: once what anyvf-exporter serves. */
+#include "metrics/metrics.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+/**
+ * cli_metrics() - Print a host's metrics
+ * @cli: words: openmetrics, sriov
+ *
+ * Return: exit code; that of an error if a daemon does not answer, whose anyvf_up is 0 then.
+ */
+int cli_metrics(struct cli *cli)
+{
+	struct metrics_opts opts = { .run_dir = cli->run_dir, .timeout_ms = CTL_TIMEOUT_MS };
+	struct buf page = { 0 };
+	struct err e = { 0 };
+	int rc;
+
+	for (;;) {
+		if (cli_accept(cli, "openmetrics"))
+			opts.open = true;
+		else if (cli_accept(cli, "sriov"))
+			opts.sriov = true;
+		else
+			break;
+	}
+	if (cli_end(cli))
+		return CLI_USAGE;
+	rc = metrics_page(&opts, &page);
+	if (rc) {
+		err_set(&e, rc, "%s", strerror(-rc));
+		return cli_error(&e);
+	}
+	fwrite(page.data, 1, page.len, stdout);
+	buf_fini(&page);
+	return fflush(stdout) ? CLI_FAIL : CLI_OK;
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Asks the daemons for all there is to tell, within one deadline: a hung one costs the time that is
+ * left and no more. What one told that ended in the middle is thrown away, so that no sum is of
+ * half a host. Its answers are judged here; a column that is not known to us is passed over.
+ */
+#include "metrics/collect.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/loop.h"
+#include "base/prom.h"
+
+struct asking {
+	struct ctl_client *client;
+	uint64_t deadline_ms;
+};
+
+static int ask(struct asking *a, const char *method, json_t *params, json_t **out)
+{
+	uint64_t now = loop_now_ms();
+	int left = a->deadline_ms > now ? (int)(a->deadline_ms - now) : 0;
+
+	return ctl_call(a->client, method, params, left, out, NULL);
+}
+
+/* "7 - 12" into numbers; what is missing or makes no sense is untold. */
+static void row_read(const char *text, uint64_t *out, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		uint64_t value = 0;
+		bool some = false;
+
+		for (; *text >= '0' && *text <= '9'; text++) {
+			value = value * 10 + (uint64_t)(*text - '0');
+			some = true;
+		}
+		out[i] = some ? value : UNTOLD;
+		text += strcspn(text, " ");
+		text += *text == ' ';
+	}
+}
+
+/* Made once, as each of them stands before some forty samples. */
+static int labels_make(struct pf_told *pf)
+{
+	struct prom_labels name;
+
+	prom_labels_none(&name);
+	prom_label(&name, "pf", pf->name);
+	pf->labels = calloc(pf->n_vfs + 1u, sizeof(*pf->labels));
+	if (!pf->labels || name.len + sizeof(",vf=\"256\"") > VF_LABELS_LEN)
+		return -EPROTO;
+	for (unsigned int vf = 0; vf < pf->n_vfs; vf++)
+		snprintf(pf->labels[vf], VF_LABELS_LEN, "%s,vf=\"%u\"", name.text, vf);
+	return 0;
+}
+
+static int pf_read(struct pf_told *pf)
+{
+	const json_t *cols = json_object_get(pf->all, "columns");
+	const json_t *vfs = json_object_get(pf->all, "vfs"), *one = json_object_get(pf->all, "pf");
+
+	pf->config = json_object_get(one, "config");
+	pf->status = json_object_get(one, "status");
+	pf->name = json_string_value(json_object_get(pf->config, "name"));
+	pf->n_cols = (unsigned int)MIN(json_array_size(cols), (size_t)COLS_MAX);
+	pf->n_vfs = (unsigned int)MIN(json_array_size(vfs), (size_t)VF_MAX);
+	pf->is_nic = !strcmp(json_string_value(json_object_get(pf->status, "kind")) ?: "", "hw");
+	pf->numbers = calloc((size_t)pf->n_vfs * pf->n_cols + 1, sizeof(*pf->numbers));
+	if (!pf->name || !pf->numbers)
+		return -EPROTO;
+	for (unsigned int i = 0; i < pf->n_cols; i++)
+		pf->cols[i] = json_string_value(json_array_get(cols, i)) ?: "";
+	for (unsigned int vf = 0; vf < pf->n_vfs; vf++)
+		row_read(pf_text(pf, vf, 0), pf->numbers + (size_t)vf * pf->n_cols, pf->n_cols);
+	return labels_make(pf);
+}
+
+static int pf_ask(struct asking *a, const char *name, struct pf_told *pf)
+{
+	auto_of(json_decref) json_t *drift = NULL;
+	int rc = ask(a, "pf.counts", json_pack("{s:s}", "pf", name), &pf->all);
+
+	rc = rc ?: pf_read(pf);
+	if (!rc && pf->is_nic) {
+		rc = ask(a, "pf.drift", json_pack("{s:s}", "pf", name), &drift);
+		pf->drift = json_array_size(drift);
+	}
+	return rc;
+}
+
+static int pfs_ask(struct asking *a, struct daemon_told *d)
+{
+	auto_of(json_decref) json_t *names = NULL;
+	const json_t *name;
+	size_t i;
+	int rc = ask(a, "pf.list", NULL, &names);
+
+	if (rc)
+		return rc;
+	d->pfs = calloc(json_array_size(names) + 1, sizeof(*d->pfs));
+	if (!d->pfs)
+		return -ENOMEM;
+	json_array_foreach (names, i, name) {
+		struct pf_told *pf = &d->pfs[d->n_pfs++];
+
+		rc = pf_ask(a, json_string_value(name), pf);
+		if (rc != -ENODEV) {
+			if (rc)
+				return rc;
+			continue;
+		}
+		d->n_pfs--; /* it went meanwhile */
+		json_decref(take(pf->all));
+	}
+	return 0;
+}
+
+static int daemon_ask(struct asking *a, struct daemon_told *d)
+{
+	int rc = ask(a, "daemon.info", NULL, &d->info);
+
+	rc = rc ?: pfs_ask(a, d);
+	rc = rc ?: ask(a, "mirror.list", NULL, &d->mirrors);
+	return rc ?: ask(a, "worker.list", NULL, &d->workers);
+}
+
+static void daemon_forget(struct daemon_told *d)
+{
+	for (unsigned int i = 0; i < d->n_pfs; i++) {
+		json_decref(d->pfs[i].all);
+		free(d->pfs[i].numbers);
+		free(d->pfs[i].labels);
+	}
+	free(d->pfs);
+	json_decref(d->info);
+	json_decref(d->mirrors);
+	json_decref(d->workers);
+	*d = (struct daemon_told){ .name = d->name, .asked = d->asked };
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/**
+ * told_collect() - Ask the daemons of a host
+ * @run_dir:	directory of their sockets
+ * @timeout_ms: for all of them
+ * @out:	what they told; ends with told_free()
+ *
+ * One that has not run here since the boot is not asked for, unless none has.
+ */
+void told_collect(const char *run_dir, unsigned int timeout_ms, struct told *out)
+{
+	static const char *const names[DAEMONS] = { "swd", "hwd" };
+	uint64_t began = now_ns(), deadline_ms = loop_now_ms() + timeout_ms;
+	unsigned int n_asked = 0;
+
+	*out = (struct told){ 0 };
+	for (unsigned int i = 0; i < DAEMONS; i++) {
+		struct daemon_told *d = &out->daemons[i];
+		struct asking a = { .deadline_ms = deadline_ms };
+		uint64_t now = loop_now_ms();
+		char path[512];
+
+		d->name = names[i];
+		snprintf(path, sizeof(path), "%s/%s", run_dir, ctl_reading_socks[i]);
+		d->asked = !access(path, F_OK) || ctl_has_run(run_dir, ctl_socks[i]);
+		n_asked += d->asked;
+		if (!d->asked || now >= deadline_ms ||
+		    ctl_open_within(path, (unsigned int)(deadline_ms - now), &a.client, NULL))
+			continue;
+		d->up = !daemon_ask(&a, d);
+		if (!d->up)
+			daemon_forget(d);
+		ctl_close(a.client);
+	}
+	out->daemons[0].asked |= !n_asked;
+	out->took_ns = now_ns() - began;
+}
+
+/**
+ * told_free() - Forget what was told
+ * @t: it
+ */
+void told_free(struct told *t)
+{
+	for (unsigned int i = 0; i < DAEMONS; i++)
+		daemon_forget(&t->daemons[i]);
+}
+
+/**
+ * pf_col() - Find a column
+ * @pf:	  PF
+ * @name: as in the table's rows, "stats.rx_packets"
+ *
+ * Return: its index; n_cols if it is not told.
+ */
+unsigned int pf_col(const struct pf_told *pf, const char *name)
+{
+	unsigned int i = 0;
+
+	while (i < pf->n_cols && strcmp(pf->cols[i], name))
+		i++;
+	return i;
+}
+
+/**
+ * pf_text() - A text of a VF
+ * @pf: PF
+ * @vf: below n_vfs
+ * @at: which
+ *
+ * Return: borrowed; "" if it is not told.
+ */
+const char *pf_text(const struct pf_told *pf, unsigned int vf, unsigned int at)
+{
+	const json_t *row = json_array_get(json_object_get(pf->all, "vfs"), vf);
+
+	return json_string_value(json_array_get(row, at)) ?: "";
+}

@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Metrics: the page against what `vf show` tells, the exporter's manners, and the real Prometheus on both."""
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+
+import pytest
+from conftest import DAEMONS, Netns, PATIENCE, ROOT, Swd, need_root, run, wait_for
+from vhost import Guest
+
+HOSTILE = 'a"b\\c\nd ü€'  # as a server's name
+MIRROR = 'm "1"\n# x{y} 2'
+PORT = 19741
+OPEN = 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5'
+DASHBOARD = ROOT / 'packaging/grafana/anyvf.json'
+RULES = ROOT / 'packaging/prometheus/anyvf.rules.yml'
+LINE = re.compile(r'(\w+)(?:\{((?:\w+="(?:[^"\\\n]|\\[\\"n])*",?)*)\})? ([0-9.]+)')
+
+
+def samples(page):
+    """{(name, labels): value} of a page; each of its lines must be one, or a comment we know."""
+    got = {}
+    for line in page.split('\n'):
+        if not line or line == '# EOF' or re.match(r'# (HELP|TYPE) anyvf_\w+ ', line):
+            continue
+        name, labels, value = LINE.fullmatch(line).groups()
+        pairs = {k: re.sub(r'\\(.)', lambda m: {'n': '\n'}.get(m[1], m[1]), v)
+                 for k, v in re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', labels or '')}
+        key = (name, frozenset(pairs.items()))
+        assert key not in got, line
+        got[key] = float(value)
+    return got
+
+
+def of(got, name, **labels):
+    """[(all labels, value)] of a metric where some labels are these."""
+    return [(dict(key), value) for (metric, key), value in got.items() if metric == name and labels.items() <= dict(key).items()]
+
+
+def one(got, name, **labels):
+    (_, value), = of(got, name, **labels)
+    return value
+
+
+@pytest.fixture(scope='module')
+def busy(tmp_path_factory):
+    """A switch with taps on VFs 2 and 3 that ping, one that spoofs, a vhost guest on VF 0, a mirror and hostile names."""
+    need_root()
+    swd = Swd(tmp_path_factory.mktemp('swd')).start()
+    ns = [Netns() for _ in range(2)]
+    swd.call('pf.add', name='p2p1', numvfs=6)
+    swd.call('pf.set', pf='p2p1', vfs=[{'vf': 3, 'set': {'server': HOSTILE, 'storm_broadcast': 500}}, {'vf': 2, 'set': {'vlan': 7, 'port_id': 'port-2'}},
+                                       {'vf': 3, 'set': {'vlan': 7, 'max_tx_rate': 900}}])
+    for i, space in enumerate(ns):
+        swd.attach_tap('p2p1', i + 2, space, addr=f'10.77.0.{i + 1}/24')
+    guest = Guest(swd.call('vf.attach', pf='p2p1', vf=0, kind='vhost')['socket'])
+    swd.call('mirror.add', name=MIRROR, from_pf='p2p1', from_vf=2, to_pf='p2p1', to_vf=0)
+    ping = ns[0].popen('ping', '-n', '-q', '-i', '0.01', '10.77.0.2', stdout=-3)
+    swd.call('pf.set', pf='p2p1', vfs=[{'vf': 0, 'set': {'mac': '02:00:00:00:00:09'}}])
+    for _ in range(20):  # not its address: dropped
+        guest.send(b'\xff' * 6 + b'\x02\0\0\0\0\x77' + b'\x88\xb5' + bytes(46))
+    wait_for(lambda: swd.drops('p2p1', 0).get('spoof_mac') == 20 and swd.call('mirror.list')[0]['mirrored'])
+    yield swd
+    ping.kill()
+    ping.wait()
+    guest.close()
+    swd.stop()
+    for space in ns:
+        space.delete()
+
+
+class Exporter:
+    """anyvf-exporter at a switch."""
+
+    def __init__(self, swd, *options, listen=f'127.0.0.1:{PORT}'):
+        self.listen, self.proc = str(listen), subprocess.Popen([DAEMONS / 'anyvf-exporter', '--run-dir', swd.dir, '--listen', str(listen), *options])
+        wait_for(lambda: self.answers(), what='the exporter')
+
+    def connect(self):
+        if not self.listen.startswith('/'):
+            return socket.create_connection(('127.0.0.1', PORT), timeout=20 * PATIENCE)
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(20 * PATIENCE)
+        sock.connect(self.listen)
+        return sock
+
+    def answers(self):
+        try:
+            self.connect().close()
+        except OSError:
+            return False
+        return True
+
+    def ask(self, target='/metrics', method='GET', **headers):
+        """Status, content type, body."""
+        http_ = http.client.HTTPConnection('exporter')
+        http_.sock = self.connect()
+        http_.request(method, target, headers=headers)
+        reply = http_.getresponse()
+        body = reply.read()
+        http_.close()
+        return reply.status, reply.headers['Content-Type'], body.decode()
+
+    def stop(self):
+        self.proc.terminate()
+        assert self.proc.wait(10 * PATIENCE) == 0
+
+
+@pytest.fixture
+def exporter(busy):
+    got = Exporter(busy, '--timeout', '1500')
+    yield got
+    got.stop()
+
+
+def promtool(*words, **kw):
+    if not shutil.which('promtool'):
+        pytest.skip('there is no promtool')
+    return run('promtool', *words, check=False, **kw)
+
+
+def test_promtool_has_nothing_to_say(busy):
+    page = busy.cli('metrics').stdout
+    got = promtool('check', 'metrics', input=page)
+    assert (got.returncode, got.stdout + got.stderr) == (0, '')
+    assert busy.cli('metrics', 'openmetrics').stdout.endswith('# EOF\n')
+    assert busy.cli('metrics', 'nonsense', check=False).returncode == 255
+
+
+def test_the_page_is_what_vf_show_tells(busy):
+    """A VF without traffic to the last frame; one with traffic between two looks."""
+    before = {n: busy.vf('p2p1', n) for n in range(6)}
+    got = samples(busy.cli('metrics').stdout)
+    after = {n: busy.vf('p2p1', n) for n in range(6)}
+    for n in range(6):
+        vf = str(n)
+        for metric, word in (('receive_packets', 'rx_packets'), ('receive_bytes', 'rx_bytes'), ('transmit_packets', 'tx_packets'),
+                             ('transmit_bytes', 'tx_bytes'), ('mirrored_packets', 'mirrored'), ('receive_broadcast_packets', 'rx_broadcast')):
+            value = one(got, f'anyvf_vf_{metric}_total', pf='p2p1', vf=vf)
+            assert before[n]['stats'][word] <= value <= after[n]['stats'][word], (n, word)
+        dropped = of(got, 'anyvf_vf_dropped_total', vf=vf)
+        all_, rx = sum(v for _, v in dropped), sum(v for labels, v in dropped if labels['direction'] == 'receive')
+        assert sum(before[n]['stats']['drops'].values()) <= all_ <= sum(after[n]['stats']['drops'].values())
+        assert before[n]['stats']['rx_dropped'] <= rx <= after[n]['stats']['rx_dropped']
+        for reason, count in before[n]['stats']['drops'].items():
+            assert count <= sum(v for labels, v in dropped if labels['reason'] == reason) <= after[n]['stats']['drops'][reason]
+    assert one(got, 'anyvf_vf_dropped_total', vf='0', direction='transmit', reason='spoof_mac') == 20
+    assert one(got, 'anyvf_vf_receive_packets_total', vf='3') > 0 and one(got, 'anyvf_vf_transmit_packets_total', vf='2') > 0
+    assert one(got, 'anyvf_mirror_packets_total', mirror=MIRROR) > 0
+
+
+def test_names_come_back_as_they_were_given(busy):
+    got = samples(busy.cli('metrics').stdout)
+    (info, value), = of(got, 'anyvf_vf_info', vf='3')
+    assert value == 1 and info['server'] == HOSTILE and info['vlan'] == '7' and info['attach'] == 'tap'
+    (info, _), = of(got, 'anyvf_vf_info', vf='2')
+    assert info['port_id'] == 'port-2' and info['mac'] == '00:00:00:00:00:00'
+    (info, _), = of(got, 'anyvf_mirror_info')
+    assert info['mirror'] == MIRROR and info['from_vf'] == '2' and info['to_vf'] == '0'
+
+
+def test_limits_rings_and_workers_are_told(busy):
+    got = samples(busy.cli('metrics').stdout)
+    assert [(labels['vf'], labels['kind'], v) for labels, v in of(got, 'anyvf_vf_storm_limit_packets')] == [('3', 'broadcast', 500)]
+    assert [v for _, v in of(got, 'anyvf_vf_transmit_limit_bytes_per_second')] == [900e6 / 8]
+    rings = of(got, 'anyvf_vf_ring_buffers')
+    assert {(labels['vf'], labels['ring'], v) for labels, v in rings} == {('0', 'receive', 256), ('0', 'transmit', 256)}
+    assert 0 <= one(got, 'anyvf_vf_ring_waiting_buffers', ring='receive') <= 256
+    assert one(got, 'anyvf_vf_ring_waiting_buffers', ring='transmit') == 0
+    for worker, busy_s in of(got, 'anyvf_worker_busy_seconds_total'):
+        assert busy_s > 0 and one(got, 'anyvf_worker_idle_seconds_total', **worker) > 0 and one(got, 'anyvf_worker_wakeups_total', **worker) > 0
+    count, last = one(got, 'anyvf_worker_burst_packets_count', worker='0'), one(got, 'anyvf_worker_burst_packets_bucket', worker='0', le='+Inf')
+    assert 0 < count == last <= one(got, 'anyvf_worker_burst_packets_sum', worker='0')
+    assert one(got, 'anyvf_up', daemon='swd') == 1 and not of(got, 'anyvf_up', daemon='hwd')
+
+
+def test_second_names_are_there_if_asked_for(busy):
+    got = busy.cli('metrics', 'sriov').stdout
+    assert re.search(r'^sriov_vf_rx_bytes\{pf="p2p1",vf="3",numa_node="-1",pciAddr="0000:05:10.6"\} [1-9]\d*$', got, re.M)
+    assert re.search(r'^sriov_vf_tx_dropped\{pf="p2p1",vf="0",.*\} 20$', got, re.M)
+    assert 'sriov_' not in busy.cli('metrics').stdout
+
+
+def test_a_scraper_gets_the_format_it_likes(exporter):
+    assert exporter.ask()[:2] == (200, 'text/plain; version=0.0.4; charset=utf-8')
+    status, kind, body = exporter.ask(Accept=OPEN)
+    assert (status, kind) == (200, 'application/openmetrics-text; version=1.0.0; charset=utf-8')
+    assert '# TYPE anyvf_vf_receive_bytes counter\n' in body and body.endswith('# EOF\n') and samples(body)
+    assert exporter.ask('/metrics?x=y')[0] == 200 and exporter.ask('/')[0] == 200
+    assert exporter.ask(method='HEAD')[2] == ''
+    assert exporter.ask('/metric')[0] == exporter.ask('/metrics/../etc/passwd')[0] == 404
+    for method in 'POST', 'PUT', 'DELETE', 'OPTIONS':
+        assert exporter.ask(method=method)[0] == 405
+
+
+def test_hostile_bytes_and_scrapers_that_leave_harm_nobody(exporter):
+    fds = len(os.listdir(f'/proc/{exporter.proc.pid}/fd'))
+    for raw in (b'\0' * 5000, b'GET ' + b'/' * 100_000 + b' HTTP/1.1\r\n\r\n', b'GET /metrics HTTP/9.9\r\n\r\n', b'GET /metrics HTTP/1.1\r\nAccept: ' + b'a;q=' * 30_000 + b'\r\n\r\n',
+                b'POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n', b'GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nxx', b'\x16\x03\x01\x02'):
+        with exporter.connect() as sock:
+            try:
+                sock.sendall(raw)
+            except OSError:
+                pass
+    for _ in range(30):  # gone before, and in the middle of, their answer
+        sock = exporter.connect()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        sock.sendall(b'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n')
+        if _ % 2:
+            sock.recv(10)
+        sock.close()
+    assert exporter.ask()[0] == 200
+    wait_for(lambda: len(os.listdir(f'/proc/{exporter.proc.pid}/fd')) <= fds + 1, what='their descriptors closed')
+
+
+def test_a_hung_switch_is_down_and_hangs_nobody(busy, exporter):
+    os.kill(busy.child(), signal.SIGSTOP)
+    try:
+        got = samples(exporter.ask()[2])
+        assert one(got, 'anyvf_up', daemon='swd') == 0 and not of(got, 'anyvf_vf_info')
+    finally:
+        os.kill(busy.child(), signal.SIGCONT)
+    wait_for(lambda: one(samples(exporter.ask()[2]), 'anyvf_up', daemon='swd') == 1, what='the switch')
+
+
+def test_a_page_is_whole_while_the_switch_restarts(swd_maker):
+    swd = swd_maker().start()
+    swd.call('pf.add', name='p2p1', numvfs=256)
+    exporter = Exporter(swd)
+    try:
+        for _ in range(4):
+            os.kill(swd.child(), signal.SIGKILL)
+            for _ in range(5):
+                status, _, body = exporter.ask()
+                got = samples(body)
+                assert status == 200 and len(of(got, 'anyvf_vf_info')) == 256 * one(got, 'anyvf_up', daemon='swd')
+            wait_for(lambda: one(samples(exporter.ask()[2]), 'anyvf_up', daemon='swd') == 1, what='the switch')
+        swd.stop()
+        assert one(samples(exporter.ask()[2]), 'anyvf_up', daemon='swd') == 0
+        swd.start()
+        assert one(samples(exporter.ask()[2]), 'anyvf_up', daemon='swd') == 1
+    finally:
+        exporter.stop()
+
+
+def test_it_listens_on_a_unix_socket_or_loopback_alone(busy, tmp_path):
+    exporter = Exporter(busy, listen=tmp_path / 'x.sock')
+    assert exporter.ask()[0] == 200
+    exporter.stop()
+    assert not (tmp_path / 'x.sock').exists()
+    for options, says in ((['--listen', '0.0.0.0:9'], 'not on loopback'), (['--listen', 'nonsense'], 'ADDRESS:PORT')):
+        got = run(DAEMONS / 'anyvf-exporter', *options, check=False)
+        assert got.returncode == 1 and says in got.stderr
+    for options in ['--timeout', '0'], ['--timeout', '1x'], ['more']:
+        assert run(DAEMONS / 'anyvf-exporter', *options, check=False).returncode == 2
+
+
+def test_without_a_switch_there_is_a_page(tmp_path):
+    got = run(DAEMONS / 'anyvf', 'metrics', env={**os.environ, 'ANYVF_RUN_DIR': str(tmp_path)}).stdout
+    assert one(samples(got), 'anyvf_up', daemon='swd') == 0
+
+
+# ---- the real Prometheus ----
+
+def queries():
+    """Every expression of the dashboard, for all hosts and PFs."""
+    for panel in json.loads(DASHBOARD.read_text())['panels']:
+        for target in panel['targets']:
+            expr = target['expr'].replace('$__rate_interval', '30s')
+            yield re.sub(r'\$(instance|pf)', '.*', expr)
+
+
+def test_promtool_takes_the_rules_and_their_tests():
+    assert promtool('check', 'rules', RULES).returncode == 0
+    got = promtool('test', 'rules', RULES.with_name('anyvf.rules.test.yml'))
+    assert got.returncode == 0, got.stdout + got.stderr
+
+
+@pytest.fixture
+def prometheus(exporter, tmp_path):
+    """A Prometheus that scrapes the exporter each second, with the rules; ask it by a query."""
+    if not shutil.which('prometheus'):
+        pytest.skip('there is no prometheus')
+    conf = tmp_path / 'prometheus.yml'
+    conf.write_text(f'global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [{RULES}]\n'
+                    f'scrape_configs: [{{job_name: anyvf, static_configs: [{{targets: ["127.0.0.1:{PORT}"]}}]}}]\n')
+    log = open(tmp_path / 'log', 'wb')
+    proc = subprocess.Popen(['prometheus', f'--config.file={conf}', f'--storage.tsdb.path={tmp_path}/tsdb', '--web.listen-address=127.0.0.1:19742'], stdout=log, stderr=log)
+
+    def api(path, **words):
+        with urllib.request.urlopen(f'http://127.0.0.1:19742/api/v1/{path}?{urllib.parse.urlencode(words)}', timeout=20 * PATIENCE) as reply:
+            got = json.load(reply)
+        assert got['status'] == 'success', got
+        return got['data']
+
+    def is_up():
+        assert proc.poll() is None, (tmp_path / 'log').read_text()
+        try:
+            return api('query', query='anyvf_up')['result']
+        except OSError:
+            return None
+    wait_for(is_up, 30, 'Prometheus with a first scrape')
+    yield api
+    proc.terminate()
+    proc.wait(20 * PATIENCE)
+    log.close()
+
+
+def test_every_query_of_dashboard_and_alerts_is_answered_by_a_real_prometheus(prometheus):
+    """None is empty: each names what is there. It scraped all it was given."""
+    for expr in queries():
+        wait_for(lambda: prometheus('query', query=expr)['result'], 20, expr)
+    rules = [rule for group in prometheus('rules')['groups'] for rule in group['rules']]
+    assert len(rules) == RULES.read_text().count('- alert:') > 5
+    wait_for(lambda: all(rule['health'] == 'ok' for group in prometheus('rules')['groups'] for rule in group['rules']), 20, 'each rule looked at')
+    target, = prometheus('targets')['activeTargets']
+    assert target['health'] == 'up' and not target['lastError']
+    info, = prometheus('query', query='anyvf_vf_info{vf="3"}')['result']
+    assert info['metric']['server'] == HOSTILE
