@@ -291,7 +291,7 @@ static void give_up(struct search *s, unsigned int i, int rc, const struct err *
 		why->msg);
 }
 
-static void search_begin(struct search *s, const char *run_dir, uint64_t deadline_ms)
+static void search_begin(struct search *s, const char *run_dir)
 {
 	for (unsigned int i = 0; i < N_DAEMONS; i++) {
 		struct err why = { 0 };
@@ -309,7 +309,8 @@ static void search_begin(struct search *s, const char *run_dir, uint64_t deadlin
 		if (rc == -EACCES)
 			err_set(&why, rc, "no permission to use %s", path);
 		if (!rc)
-			rc = send_request(s->asked[i], "pf.list", NULL, deadline_ms, &why);
+			rc = send_request(s->asked[i], "pf.list", NULL,
+					  loop_now_ms() + CTL_TIMEOUT_MS, &why);
 		if (rc)
 			give_up(s, i, rc, &why);
 	}
@@ -330,8 +331,10 @@ static int has_pf(struct ctl_client *c, const char *pf, uint64_t deadline_ms, st
 }
 
 /* Who of them has the PF: its number, or -1: nobody that says so. */
-static int search_run(struct search *s, const char *pf, uint64_t deadline_ms)
+static int search_run(struct search *s, const char *pf)
 {
+	uint64_t deadline_ms = loop_now_ms() + CTL_TIMEOUT_MS;
+
 	for (;;) {
 		struct pollfd polls[N_DAEMONS];
 		uint64_t now = loop_now_ms();
@@ -376,12 +379,11 @@ static int search_run(struct search *s, const char *pf, uint64_t deadline_ms)
  */
 int ctl_open_pf(const char *run_dir, const char *pf, struct ctl_client **out, struct err *e)
 {
-	uint64_t deadline_ms = loop_now_ms() + CTL_TIMEOUT_MS;
 	struct search s = { .rc = 0 };
 	int i, rc;
 
-	search_begin(&s, run_dir, deadline_ms);
-	i = search_run(&s, pf, deadline_ms);
+	search_begin(&s, run_dir); /* which may take long, and not from the others' time */
+	i = search_run(&s, pf);
 	if (i >= 0) {
 		*out = take(s.asked[i]);
 		rc = 0;
