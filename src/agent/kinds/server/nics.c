@@ -17,9 +17,9 @@
 
 /* Of a NIC that was plugged in: its netdev and its chardev; libvirt names its own otherwise. */
 #define BACKEND_PREFIX "anyvf-"
-#define LOOK_MS	       100
+#define LOOK_MS	       100U
 #define CONNECT_MS     5000
-#define ASK_EVERY_MS   3000 /* a guest that boots may miss the wish */
+#define ASK_EVERY_MS   3000U /* a guest that boots may miss the wish */
 
 /**
  * nics_has() - Is a port's VF among them?
@@ -163,18 +163,25 @@ static void ask_back(struct virt *v, const char *server, const struct nics *ther
 int nics_unplug(struct virt *v, const char *server, const struct nics *kept, unsigned int wait_ms,
 		struct err *e)
 {
+	uint64_t start_ms = loop_now_ms(), ask_ms = start_ms, now_ms = start_ms;
 	struct nics there;
 
-	for (unsigned int waited = 0;; waited += LOOK_MS) {
+	for (;;) {
+		uint64_t look_ms = now_ms;
 		int rc = nics_list(v, server, &there, e);
 
+		now_ms = loop_now_ms();
 		if (rc || nics_within(&there, kept))
 			return rc;
-		if (waited >= wait_ms)
+		if (now_ms - start_ms >= wait_ms)
 			return err_set(e, -ETIMEDOUT, "the guest does not let its VF go");
-		if (waited % ASK_EVERY_MS == 0)
+		if (now_ms >= ask_ms) {
 			ask_back(v, server, &there, kept);
-		sleep_ms(LOOK_MS);
+			ask_ms = now_ms + ASK_EVERY_MS;
+		}
+		/* A QEMU that answers slowly has its guest to run as well. */
+		sleep_ms((unsigned int)MIN(MAX(LOOK_MS, 4 * (now_ms - look_ms)), ASK_EVERY_MS));
+		now_ms = loop_now_ms();
 	}
 }
 
