@@ -51,7 +51,11 @@ CHECK = """#!/bin/sh
 exec >/dev/ttyS1 2>&1
 main() { systemctl show --value -p MainPID "anyvf-$1"; }
 child() { cat "/proc/$1/task/$1/children"; }
-for unit in swd hwd apid agentd; do echo "$unit $(systemctl is-active anyvf-$unit)"; done
+for unit in swd hwd apid agentd host; do echo "$unit $(systemctl is-active anyvf-$unit)"; done
+at() { systemctl show --value -p ActiveEnterTimestampMonotonic "$1"; }
+[ "$(at anyvf-host.service)" -lt "$(at network-pre.target)" ] && [ "$(at network-pre.target)" -lt "$(at network.target)" ] && echo "before the network"
+anyvf vf show early 1
+anyvf pf del early
 swd=$(main swd)
 child=$(child $swd)
 for pid in $(main apid) $(main hwd) $swd $child $(child $(main agentd)); do
@@ -87,13 +91,15 @@ echo END
 
 def guest_files(top):
     """What lies over this machine's root in the guest: units as they are installed, programs, masks, the check."""
-    units, sbin = top / 'etc/systemd/system', top / 'usr/local/sbin'
-    for path in units, sbin, top / 'etc/anyvf', top / 'usr/lib/tmpfiles.d', top / 'etc/profile.d':
+    units, sbin, bindir = top / 'etc/systemd/system', top / 'usr/local/sbin', top / 'usr/local/bin'
+    for path in units, sbin, bindir, top / 'etc/anyvf', top / 'usr/lib/tmpfiles.d', top / 'etc/profile.d':
         path.mkdir(parents=True)
+    (top / 'etc/anyvf/host.conf').write_text('{"anyvf": 1, "pfs": {"early": {"numvfs": 2, "vfs": {"1": {"vlan": 77}}}}}\n')
+    for unit in EXPOSED:
+        shutil.copy(BUILD / f'packaging/anyvf-{unit}.service', units)
     for daemon in LIMITS:
-        shutil.copy(BUILD / f'packaging/anyvf-{daemon}.service', units)
         shutil.copy(DAEMONS / f'anyvf-{daemon}', sbin)
-    shutil.copy(DAEMONS / 'anyvf', sbin)
+    shutil.copy(DAEMONS / 'anyvf', bindir)
     shutil.copy(ROOT / 'packaging/tmpfiles.conf', top / 'usr/lib/tmpfiles.d/anyvf.conf')
     (top / 'etc/anyvf/anyvf.conf').write_text('[host]\nname = h1\n[sriov]\nphysical_device_mappings = physnet1:p2p1\n')
     names = {path.name for folder in ('/lib', '/etc') for path in pathlib.Path(folder, 'systemd/system').glob('*.target.wants/*')}
@@ -101,8 +107,8 @@ def guest_files(top):
         (units / name).symlink_to('/dev/null')
     (sbin / 'check').write_text(CHECK)
     (sbin / 'check').chmod(0o755)
-    (units / 'check.service').write_text('[Unit]\nWants=anyvf-apid.service anyvf-swd.service anyvf-hwd.service anyvf-agentd.service\n'
-                                         'After=anyvf-apid.service anyvf-swd.service anyvf-hwd.service anyvf-agentd.service\n'
+    (units / 'check.service').write_text('[Unit]\nWants=anyvf-apid.service anyvf-swd.service anyvf-hwd.service anyvf-agentd.service anyvf-host.service network.target\n'
+                                         'After=anyvf-apid.service anyvf-swd.service anyvf-hwd.service anyvf-agentd.service anyvf-host.service network.target\n'
                                          '[Service]\nType=oneshot\nExecStart=/usr/local/sbin/check\n')
 
 
@@ -136,7 +142,7 @@ def test_the_daemons_live_in_their_units(tmp_path):
     said, console = boot(top, tmp_path)
     uid = {name: str(pwd.getpwnam(name).pw_uid) for name in ('anyvf', 'anyvf-swd', 'anyvf-api', 'anyvf-agent')}
     nothing = '0' * 16 + ' 2'
-    for line in ('swd active', 'hwd active', 'apid active', 'agentd active', f'{uid["anyvf-api"]} {nothing}', f'{uid["anyvf-swd"]} 00000000002831e0 2',
+    for line in ('swd active', 'hwd active', 'apid active', 'agentd active', 'host active', 'before the network', r'    set: vlan 77; .*', f'{uid["anyvf-api"]} {nothing}', f'{uid["anyvf-swd"]} 00000000002831e0 2',
                  f'{uid["anyvf"]} {nothing}', r'0 0000000000201003 2', r'    vf 1 .*, vlan 7, .*', r'-rw------- .* root root .*/hwd.json', f'{uid["anyvf-agent"]} {nothing}', "root's process is outside", 'the agent is inside',
-                 r'.* anyvf-swd libvirt-qemu .* p2p1-1', r'\d+: t0: <.*', 'file a', 'back', 'up again', r'p2p1 vf 2: tap t2 netns \d+, there.*', r'.* anyvf-swd anyvf-swd .*/swd.json', r'drwxrwxr-x .* root anyvf-swd .*/apply', 'both applied', 'END'):
+                 r'.* anyvf-swd libvirt-qemu .* p2p1-1', r'\d+: t0: <.*', 'file a', 'back', 'up again', r'p2p1 vf 2: tap t2 netns \d+, there.*', r'.* anyvf-swd anyvf-swd .*/swd.json', r'drwxrwxr-x .* anyvf-swd anyvf-swd .*/apply', 'both applied', 'END'):
         assert re.search(f'^{line} *\r?$', said, re.M), line + '\n' + said + console[-6000:]
