@@ -99,7 +99,7 @@ int cli_link_show(struct cli *cli);
 int cli_link_append(struct cli *cli, const json_t *names, json_t *list);
 int cli_link_vfs(struct cli *cli, const char *pf, json_t *vfinfo);
 int cli_ip(struct cli *cli);
-void cli_warn_twins(const char *pf, const struct vf_info *infos, size_t n);
+void cli_warn_twins(const struct cli *cli, const char *pf, const struct vf_info *infos, size_t n);
 int cli_capture(struct cli *cli);
 int cli_pf_discover(struct cli *cli);
 int cli_top(struct cli *cli);

@@ -30,6 +30,7 @@ struct ip_pf {
 	char name[64];
 	char netdev[IFNAMSIZ]; /* its host interface, or the uplink that has its name; "": none */
 	unsigned int ifindex;  /* of that, 0: none */
+	bool nic;	       /* its netdev is itself, with its VFs */
 };
 
 struct ip_pfs {

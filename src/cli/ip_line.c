@@ -62,12 +62,22 @@ static bool is_here(struct ip *ip)
 	return !own || !theirs || own == theirs;
 }
 
-/* Its host interface, or the uplink that it is named after; who only has its name is another. */
+static bool is_nic(const json_t *status)
+{
+	const char *kind = json_string_value(json_object_get(status, "kind"));
+
+	return kind && !strcmp(kind, "hw");
+}
+
+/*
+ * A NIC's own; else its host interface, or the uplink that it is named after. Who only has its name
+ * is another.
+ */
 static unsigned int netdev_of(const char *name, const json_t *config, const json_t *status)
 {
 	const char *uplink = json_string_value(json_object_get(config, "uplink_arg"));
 
-	if (json_is_true(json_object_get(config, "host_if")))
+	if (is_nic(status) || json_is_true(json_object_get(config, "host_if")))
 		return (unsigned int)json_integer_value(json_object_get(status, "ifindex"));
 	return uplink && !strcmp(uplink, name) ? if_nametoindex(name) : 0;
 }
@@ -75,6 +85,7 @@ static unsigned int netdev_of(const char *name, const json_t *config, const json
 static void fill(struct ip_pf *pf, const char *name, const json_t *got)
 {
 	snprintf(pf->name, sizeof(pf->name), "%s", name);
+	pf->nic = is_nic(json_object_get(got, "status"));
 	pf->ifindex =
 		netdev_of(name, json_object_get(got, "config"), json_object_get(got, "status"));
 	if (!pf->ifindex || !if_indextoname(pf->ifindex, pf->netdev))

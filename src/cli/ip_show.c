@@ -9,10 +9,11 @@
 
 #include "cli/ip.h"
 
+/* Whose VFs the real ip does not show. */
 static const struct ip_pf *pf_of(const struct ip_pfs *all, json_int_t ifindex)
 {
 	for (size_t i = 0; i < all->n; i++)
-		if (all->pfs[i].ifindex && all->pfs[i].ifindex == ifindex)
+		if (all->pfs[i].ifindex && all->pfs[i].ifindex == ifindex && !all->pfs[i].nic)
 			return &all->pfs[i];
 	return NULL;
 }

@@ -334,7 +334,7 @@ static int show_vfs(const struct cli *cli, const char *pf, const json_t *vfs, js
 		else
 			link_print_vf(cli, (unsigned int)i, &infos[i]);
 	}
-	cli_warn_twins(pf, infos, n);
+	cli_warn_twins(cli, pf, infos, n);
 	return 0;
 }
 

@@ -94,12 +94,14 @@ static void pf_back(struct hw *hw, struct hw_pf *had)
 			owe_rest(hw, had);
 		return;
 	}
+	hw_mirrors_away(hw, pf, had->wish);
 	now = pf->wish;
 	pf->wish = had->wish;
 	had->wish = now;
+	memset(pf->mirror_since, 0, sizeof(pf->mirror_since)); /* they are looked at anew */
 	hw_forget(pf);
 	owe_rest(hw, pf);
-	hw_svcs_again(hw, pf, now);
+	hw_svcs_away(hw, pf, now);
 	hw_pf_free(had);
 }
 

@@ -196,6 +196,54 @@ static int mac_again(struct hw *hw, struct hw_pf *pf, const struct hw_link *link
 	return rc;
 }
 
+/* Is it, done in the same way, among others? */
+static bool is_among(const struct hw_pf *pf, const struct hw_mirror *m, const struct hw_wish *all)
+{
+	struct mirror_config c, other;
+
+	hw_mirror_config(pf, m, &c);
+	for (unsigned int i = 0; i < HW_MIRRORS_MAX; i++) {
+		hw_mirror_config(pf, &all->mirrors[i], &other);
+		if (*all->mirrors[i].name && all->mirrors[i].by == m->by &&
+		    !fields_diff(mirror_fields, &c, &other))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * hw_mirrors_away() - End the mirrors of a PF that other wishes have not
+ * @hw:   room
+ * @pf:   PF; its wishes get what they were before these mirrors
+ * @next: the others
+ *
+ * What cannot be ended is in the log.
+ *
+ * Context: control.
+ */
+void hw_mirrors_away(struct hw *hw, struct hw_pf *pf, const struct hw_wish *next)
+{
+	struct hw_doer with = hw_doer_of(hw, pf);
+	const struct hw_link *link;
+	struct hw_plan plan = { 0 };
+	struct mac macs[VF_MAX];
+	struct err e = { 0 };
+
+	if (hw_look(hw, pf, HW_ASK_SETTINGS, &link, &e))
+		return; /* they have gone with the NIC */
+	hw_mirror_macs(link, macs);
+	for (unsigned int i = 0; i < HW_MIRRORS_MAX; i++)
+		if (*pf->wish->mirrors[i].name && !is_among(pf, &pf->wish->mirrors[i], next))
+			hw_mirror_leave(pf, &pf->wish->mirrors[i], macs, &plan, pf->wish, &e);
+	for (unsigned int i = 0; i < plan.n; i++) {
+		e = (struct err){ 0 };
+		if (hw_step_do(&with, &plan.steps[i], &plan.steps[i].new, &e))
+			log_err("a mirror is not taken away", "pf=%s error=\"%s\"", pf->name,
+				e.msg);
+	}
+	hw_plan_fini(&plan);
+}
+
 /**
  * hw_mirror_again() - Make a mirror that does not mirror
  * @hw:   room
@@ -209,9 +257,8 @@ static int mac_again(struct hw *hw, struct hw_pf *pf, const struct hw_link *link
 int hw_mirror_again(struct hw *hw, struct hw_pf *pf, const struct hw_link *link, unsigned int slot,
 		    struct err *e)
 {
-	struct hw_mirror *m = &pf->wish->mirrors[slot];
-	const struct hw_mirror was = *m;
-	struct hw_doer with = hw_doer_of(hw, pf);
+	const struct hw_mirror *m = &pf->wish->mirrors[slot];
+	auto_free struct hw_wish *next = NULL;
 	struct hw_plan plan = { 0 };
 	struct mac macs[VF_MAX];
 	char is[128];
@@ -223,12 +270,12 @@ int hw_mirror_again(struct hw *hw, struct hw_pf *pf, const struct hw_link *link,
 		return err_set(e, -EAGAIN, "there is no such VF yet");
 	if (m->by == HW_MIRROR_MAC)
 		return mac_again(hw, pf, link, m, e);
+	next = hw_wish_copy(pf, e);
+	if (!next)
+		return -ENOMEM;
 	hw_mirror_macs(link, macs);
-	rc = hw_mirror_join(hw, pf, link, m, macs, &plan, pf->wish, e);
-	rc = rc ?: hw_plan_run(&plan, hw_step_do, &with, e);
-	if (rc)
-		*m = was;
-	hw->stale |= !rc;
+	rc = hw_mirror_join(hw, pf, link, &next->mirrors[slot], macs, &plan, next, e);
+	rc = rc ?: hw_change(hw, pf, &plan, &next, NULL, e);
 	hw_plan_fini(&plan);
 	return rc;
 }

@@ -231,6 +231,7 @@ bool hw_mirror_is(const struct hw *hw, const struct hw_pf *pf, const struct hw_l
 void hw_mirror_say(const struct hw_mirror *m, char *out, size_t size);
 void hw_mirror_lacks(const struct hw *hw, const struct hw_pf *pf, const struct hw_mirror *m,
 		     char *out, size_t size);
+void hw_mirrors_away(struct hw *hw, struct hw_pf *pf, const struct hw_wish *next);
 int hw_mirror_again(struct hw *hw, struct hw_pf *pf, const struct hw_link *link, unsigned int slot,
 		    struct err *e);
 
@@ -239,7 +240,7 @@ int hw_svc_add(void *ctx, const struct svc_config *want, struct err *e);
 int hw_svc_del(void *ctx, const char *pf, const char *name, struct err *e);
 int hw_svc_set(void *ctx, const char *pf, const char *name, uint16_t vlan, struct err *e);
 int hw_svc_get(void *ctx, unsigned int i, struct svc_config *out);
-void hw_svcs_again(struct hw *hw, struct hw_pf *pf, const struct hw_wish *now);
+void hw_svcs_away(struct hw *hw, struct hw_pf *pf, const struct hw_wish *was);
 int hw_svcs_leave(const struct hw_pf *pf, struct hw_plan *plan, struct err *e);
 void hw_svcs_look(struct hw *hw, struct hw_pf *pf, enum hw_reach reach);
 int hw_svcs_make(struct hw *hw, struct hw_pf *pf, struct err *e);

@@ -336,29 +336,26 @@ static bool has(const struct hw_wish *w, const struct svc_config *svc)
 }
 
 /**
- * hw_svcs_again() - Have the service ports of other wishes than a PF had
+ * hw_svcs_away() - Take away the service ports of wishes that a PF had, and has no more
  * @hw:  room
  * @pf:  PF, with the wishes that count
- * @now: those it had; what of them does not count any more is taken away
- *
- * The others are made as soon as they can be.
+ * @was: those it had
  *
  * Context: control.
  */
-void hw_svcs_again(struct hw *hw, struct hw_pf *pf, const struct hw_wish *now)
+void hw_svcs_away(struct hw *hw, struct hw_pf *pf, const struct hw_wish *was)
 {
 	struct err e = { 0 };
 
-	for (unsigned int i = 0; i < now->n_svcs; i++) {
-		const struct hw_value v = value_of(&now->svcs[i], false);
+	for (unsigned int i = 0; i < was->n_svcs; i++) {
+		const struct hw_value v = value_of(&was->svcs[i], false);
 
-		if (!has(pf->wish, &now->svcs[i]) && hw_svc_remove(hw->rt, pf->ifindex, &v, &e))
+		if (!has(pf->wish, &was->svcs[i]) && hw_svc_remove(hw->rt, pf->ifindex, &v, &e))
 			log_err("a service port cannot be taken away", "pf=%s port=%s error=\"%s\"",
-				pf->name, now->svcs[i].name, e.msg);
+				pf->name, was->svcs[i].name, e.msg);
 	}
 	memset(pf->svc_since, 0, sizeof(pf->svc_since));
 	memset(pf->svc_netns, 0, sizeof(pf->svc_netns));
-	pf->svc_due = (struct hw_due){ .owed = pf->wish->n_svcs != 0 };
 }
 
 /* A number of the namespace of that name, another if it is made anew; 0: there is none. */

@@ -10,6 +10,7 @@
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "hw/netns.h"
 #include "hw/rt.h"
@@ -39,7 +40,7 @@ static const char *kind_of(const struct hw_value *svc)
 /* What a link's message says that tells whose it is. */
 struct facts {
 	uint32_t link;
-	bool foreign; /* the netdev below is in another namespace than it itself */
+	bool foreign; /* the netdev below is in another namespace than it itself: link is of that */
 	char kind[16];
 	uint32_t vlan;
 	struct mac mac;
@@ -104,7 +105,7 @@ static int on_link(void *arg, const struct nlmsghdr *h, struct err *e)
 		take_attr(&f, a);
 	if (f.link != (uint32_t)s->pf || strcmp(f.kind, kind_of(s->svc)) ||
 	    !mac_equal(&f.mac, &s->svc->mac) || (s->svc->vlan && f.vlan != s->svc->vlan) ||
-	    (s->nsid == OWN && f.foreign))
+	    (s->nsid == OWN) == f.foreign)
 		return 0;
 	*s->found = (struct spot){ m->ifi_index, s->nsid };
 	return 0;
@@ -201,7 +202,15 @@ static int nsid_of(struct hw_rt *rt, int netns, int32_t *out, struct err *e)
 			  : 0;
 }
 
-/* By name, "": this one. Returns 0 or why it cannot be asked. */
+static bool is_own(int netns)
+{
+	struct stat own, it;
+
+	return !stat("/proc/self/ns/net", &own) && !fstat(netns, &it) && own.st_ino == it.st_ino &&
+	       own.st_dev == it.st_dev;
+}
+
+/* By name, "" or one of this one: this. Returns 0 or why it cannot be asked. */
 static int nsid_by_name(struct hw_rt *rt, const char *netns, int32_t *out, struct err *e)
 {
 	auto_close int fd = *netns ? hw_netns_open(netns, e) : -1;
@@ -209,7 +218,7 @@ static int nsid_by_name(struct hw_rt *rt, const char *netns, int32_t *out, struc
 	*out = OWN;
 	if (!*netns)
 		return 0;
-	return fd < 0 ? fd : nsid_of(rt, fd, out, e);
+	return fd < 0 ? fd : is_own(fd) ? 0 : nsid_of(rt, fd, out, e);
 }
 
 static bool find_near(struct hw_rt *rt, int pf, const struct hw_value *svc, struct spot *out)
@@ -356,7 +365,7 @@ int hw_svc_make(struct hw_rt *rt, int pf, const struct hw_value *svc, struct err
 
 	if (!rc && pf <= 0)
 		rc = err_set(e, -ENODEV, "its PF has no netdev here");
-	if (!rc && fd >= 0) /* so that it can be found without the name */
+	if (!rc && fd >= 0 && !is_own(fd)) /* so that it can be found without the name */
 		rc = nsid_of(rt, fd, &nsid, e);
 	if (rc || find_near(rt, pf, svc, &at))
 		return rc;

@@ -85,6 +85,22 @@ def test_words_are_those_of_ip_and_the_kernel_has_them(nic):
     assert json.loads(nic.anyvf('-j', 'link', 'show', nic.dev).out)[0]['vfinfo_list'] == got
 
 
+def test_ip_has_a_nics_words_and_those_of_its_netdev(nic):
+    """`anyvf ip`: what is the netdev's alone the real ip does; a NIC is shown once, as ip does."""
+    link = json.loads(nic.lab.run('ip', '-j', 'link', 'show', nic.dev).out)[0]
+    nic.anyvf('ip', 'link', 'set', nic.dev, 'mtu', 1400, 'txqueuelen', 77, 'vf', 1, 'vlan', 9)
+    now = json.loads(nic.lab.run('ip', '-j', 'link', 'show', nic.dev).out)[0]
+    assert (now['mtu'], now['txqlen'], nic.vfs()[1]['vlan_list']) == (1400, 77, [{'vlan': 9}]) and nic.drift() == []
+    assert nic.anyvf('ip', '-j', 'link').out.count(f'"ifname":"{nic.dev}"') == nic.lab.run('ip', '-j', 'link').out.count(f'"ifname":"{nic.dev}"')
+    for words in (['link', 'show', nic.dev], ['-j', 'link', 'show', 'dev', nic.dev]):
+        assert json_or_text(nic.anyvf('ip', *words).out) == json_or_text(nic.lab.run('ip', *words).out)
+    nic.anyvf('ip', 'link', 'set', nic.dev, 'mtu', link['mtu'], 'txqueuelen', link['txqlen'])
+
+
+def json_or_text(text):
+    return json.loads(text) if text.startswith('[') else text
+
+
 def test_a_line_of_many_words_is_all_done_or_not_at_all(nic):
     nic.set('vf', 0, 'vlan', 5)
     before = nic.kernel()

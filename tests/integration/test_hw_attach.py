@@ -338,10 +338,11 @@ def test_igb_dhcp_of_the_agent_serves_vfs_over_service_ports(nic):
 
 
 def test_igb_a_service_port_outlives_its_namespace_and_whatever_is_done_to_it(nic, box):
-    nic.lab.run('sh', '-ec', 'modprobe -a macvlan 8021q; ip netns add other')
+    nic.lab.run('sh', '-ec', '''modprobe -a macvlan 8021q; ip netns add other
+        ip -n $0 link add decoy index $(cat /sys/class/net/$1/ifindex) type dummy''', box, nic.dev)  # the PF's number, in another namespace
     nic.anyvf('svc', 'add', nic.dev, 'svc0', 'netns', box)
     nic.anyvf('svc', 'add', nic.dev, 'svc7', 'vlan', 7, 'netns', box, 'mtu', 1300)
-    assert nic.links(box) == {'lo': False, 'svc0': True, 'svc7': True}
+    assert nic.links(box) == {'lo': False, 'decoy': False, 'svc0': True, 'svc7': True}
     assert nic.lab.run('sh', '-ec', 'anyvf export > /tmp/host.json; anyvf diff /tmp/host.json').out == ''
     services = json.loads(nic.anyvf('export').out)['pfs'][nic.dev]['services']
     assert list(services) == ['svc0', 'svc7'] and {**services['svc7'], 'mac': ''} == {'mac': '', 'vlan': 7, 'mtu': 1300, 'netns': box}
@@ -359,8 +360,11 @@ def test_igb_a_service_port_outlives_its_namespace_and_whatever_is_done_to_it(ni
     assert [d[1:] for d in nic.drift()] == [('service', f'svc7 vlan 7 netns {box}', 'in another namespace')]
     nic.lab.run('ip', '-n', 'other', 'link', 'set', 'svc7', 'netns', box)
     assert nic.drift() == []
-    nic.lab.run('ip', '-n', box, 'link', 'del', 'lan')
+    nic.lab.run('sh', '-ec', '''mac=$(ip -n $0 -o link show lan | sed 's/.*ether \\([^ ]*\\).*/\\1/'); ip -n $0 link del lan
+        ip -n $0 link add theirs link decoy address $mac type macvlan''', box)  # as if it were the port
     wait_for(lambda: 'svc0' in nic.links(box), 60, 'the port to be made again')
+    nic.lab.run('ip', '-n', box, 'link', 'del', 'decoy')
+    assert nic.drift() == []
     nic.lab.run('ip', 'netns', 'del', box)
     wait_for(lambda: 'port="svc7 vlan 7 netns box"' in nic.lab.said('hwd'), 60, 'its end in the log')
     assert [d[3] for d in nic.drift()] == ['missing', 'missing']

@@ -234,6 +234,7 @@ def test_igb_a_mirror_is_made_again_after_a_boot(served):
     igb.start()
     wait_for(lambda: igb.heard() == ['v2', 'v3'], 60, 'the mirror')
     assert igb.drift() == []
+    assert 'vf 2 and vf 3: that is mirror copy' in igb.anyvf('link', 'show', igb.dev).err
 
 
 @pytest.fixture
@@ -368,6 +369,7 @@ def test_groups_of_vfs_are_devlinks_nodes(hw, switchdev):  # noqa: F811
     refused = anyvf('pf', 'set', dev, 'groups', 'gold', code=1).err
     assert 'switchdev mode' in refused and 'in switchdev mode alone' in anyvf('vf', 'set', dev, 1, 'group', 'gold', code=1).err
     hw.run('devlink', 'dev', 'eswitch', 'set', nic, 'mode', 'switchdev')
+    assert 'switchdev mode' in anyvf('svc', 'add', dev, 'svc0', code=1).err  # though it was served in legacy mode
     before = told()
     anyvf('pf', 'set', dev, 'groups', 'silver:max=500,gold:min=100:max=1000')
     anyvf('vf', 'set', dev, 1, 'group', 'gold', 'max_tx_rate', 300)

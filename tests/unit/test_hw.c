@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "hw/copy.h"
 #include "hw/model.h"
 
 #define VFS	8
@@ -37,6 +38,7 @@ static struct kernel {
 	struct mac mac;
 	bool up;
 	struct vf_groups groups;
+	bool clsact[VFS], copies[VFS]; /* of representors */
 	struct hw_value svcs[SVCS]; /* those whose number is 1 */
 	uint32_t round;		    /* rates become multiples of it; 0: they stay */
 	uint32_t refused;	    /* words that the driver refuses */
@@ -206,13 +208,17 @@ int __wrap_hw_step_do(void *arg, const struct hw_step *step, const struct hw_val
 	case HW_OP_SVC:
 		svc_set(to);
 		break;
+	case HW_OP_CLSACT:
+		k->clsact[step->vf] = to->number;
+		break;
+	case HW_OP_COPY:
+		k->copies[step->vf] = to->number;
+		break;
 	case HW_OP_DRIVER: /* the table's VFs have no function */
 	case HW_OP_PROBE:
 	case HW_OP_DEV_UP:
 	case HW_OP_PLACE:
 	case HW_OP_MACVTAP:
-	case HW_OP_CLSACT:
-	case HW_OP_COPY:
 	case HW_OP_FILE:
 	case HW_OP_N:
 		rc = err_set(e, -ENOENT, "no such VF");
@@ -296,6 +302,25 @@ int __wrap_file_replace(const char *path, const void *data, size_t size, mode_t 
 	rc = __real_file_replace(path, data, size, mode, e);
 	point();
 	return rc;
+}
+
+bool __wrap_hw_copy_clsact_is(struct hw_rt *rt, const char *sys, const struct hw_nic *nic,
+			      unsigned int vf);
+bool __wrap_hw_copy_clsact_is(struct hw_rt *rt, const char *sys, const struct hw_nic *nic,
+			      unsigned int vf)
+{
+	return k->clsact[vf];
+}
+
+int __wrap_hw_copy_rule_look(struct hw_rt *rt, const char *sys, const struct hw_nic *nic,
+			     unsigned int vf, const struct hw_value *to, struct hw_tc_told *out,
+			     struct err *e);
+int __wrap_hw_copy_rule_look(struct hw_rt *rt, const char *sys, const struct hw_nic *nic,
+			     unsigned int vf, const struct hw_value *to, struct hw_tc_told *out,
+			     struct err *e)
+{
+	*out = (struct hw_tc_told){ .there = k->copies[vf], .in_hw = true };
+	return 0;
 }
 
 /* It gives the frames for an address to all who have it. */
@@ -1381,6 +1406,74 @@ static void what_many_verbs_left_is_made_as_it_was_before_them(void **arg)
 	hw_close(hw);
 }
 
+/* A mirror by tc, as in switchdev mode; of the kernel there is nothing of it yet. */
+static void mirror_tc(struct hw *hw, unsigned int slot, const char *name, uint16_t from)
+{
+	struct hw_mirror *m = &hw->pfs[0]->wish->mirrors[slot];
+
+	*m = (struct hw_mirror){
+		.from_vf = from, .to_vf = 3, .dir = MIRROR_IN, .by = HW_MIRROR_TC
+	};
+	snprintf(m->name, sizeof(m->name), "%s", name);
+}
+
+static void mirrors_that_many_verbs_made_go_and_those_of_before_are_made_again(void **arg)
+{
+	struct hw *hw = begin_mirrors();
+	struct mac own = k->vfs[1].mac;
+	json_t *back;
+
+	mirror_tc(hw, 0, "was", 0);
+	back = hw_batch_ops.own(hw);
+	assert_int_equal(mirror(hw, "now", 3, 1), 0);
+	mirror_tc(hw, 0, "other", 2);
+	k->clsact[2] = k->copies[2] = hw->pfs[0]->wish->mirrors[0].made_clsact = true;
+	hw->pfs[0]->mirror_since[0] = 7;
+	hw_batch_ops.end(hw, back); /* of its verbs none was taken back */
+	json_decref(back);
+	assert_int_equal(hw->pfs[0]->mirror_since[0], 0);
+	assert_true(mac_equal(&k->vfs[1].mac, &own));
+	assert_false(k->clsact[2] || k->copies[2]);
+	tick(hw, 3);
+	assert_int_equal(mirrors(hw), 1);
+	assert_true(k->clsact[0] && k->copies[0]);
+	assert_int_equal(drifts(hw), 0);
+	hw_close(hw);
+}
+
+static void a_mirror_that_is_made_again_is_known_to_have_made_its_place_wherever_that_ends(
+	void **arg)
+{
+	int status = 9;
+
+	for (int at = 0; status == 9; at++) {
+		struct hw *hw = begin(4);
+		pid_t pid;
+
+		mirror_tc(hw, 0, "m", 1);
+		assert_int_equal(hw_state_save(hw, NULL), 0);
+		hw_close(hw);
+		pid = fork();
+		if (!pid) {
+			hw = open_hw();
+			hw->pfs[0]->mirror_due[0].owed = 1;
+			k->end_at = at;
+			hw_enforce(hw, hw->pfs[0]);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		status = WEXITSTATUS(status);
+		k->end_at = NOBODY;
+		hw = open_hw();
+		assert_true(!k->clsact[1] || hw->pfs[0]->wish->mirrors[0].made_clsact);
+		assert_int_equal(hw_mirror_del(hw, "m", NULL), 0);
+		assert_false(k->clsact[1] || k->copies[1]);
+		hw_close(hw);
+		assert_in_range(at, 0, 30);
+	}
+	assert_int_equal(status, 0);
+}
+
 static void a_service_port_that_goes_is_made_again(void **arg)
 {
 	struct hw *hw = begin(2);
@@ -1564,6 +1657,10 @@ int main(void)
 		cmocka_unit_test(an_undo_of_a_nic_that_is_gone_ends_nothing),
 		cmocka_unit_test(a_service_port_is_there_or_not_wherever_the_daemon_is_ended),
 		cmocka_unit_test(what_many_verbs_left_is_made_as_it_was_before_them),
+		cmocka_unit_test(
+			mirrors_that_many_verbs_made_go_and_those_of_before_are_made_again),
+		cmocka_unit_test(
+			a_mirror_that_is_made_again_is_known_to_have_made_its_place_wherever_that_ends),
 		cmocka_unit_test(a_service_port_that_goes_is_made_again),
 		cmocka_unit_test(a_service_port_that_cannot_be_is_refused_by_name),
 		cmocka_unit_test(a_state_file_that_is_none_is_refused_and_stays),
