@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* anyvf-hwd: PFs of NICs. Options, lock, control socket, loop. */
 #include <errno.h>
-#include <getopt.h>
 #include <grp.h>
 #include <limits.h>
 #include <signal.h>
@@ -16,6 +15,7 @@
 #include "base/notify.h"
 #include "base/sock.h"
 #include "ctl/ctl.h"
+#include "daemons/opts.h"
 #include "hw/hw.h"
 #include "hw/nic.h"
 
@@ -31,51 +31,16 @@ static const char usage[] =
 
 static int opts_parse(int argc, char **argv, struct hwd_opts *o)
 {
-	enum { RUN, STATE, CONFIG, DEBUG, SOFTWARE, HELP, VERSION };
-	static const struct option words[] = {
-		{ "run-dir", required_argument, NULL, RUN },
-		{ "state", required_argument, NULL, STATE },
-		{ "config", required_argument, NULL, CONFIG },
-		{ "debug", no_argument, NULL, DEBUG },
-		{ "software-copies", no_argument, NULL, SOFTWARE }, /* no option for people */
-		{ "help", no_argument, NULL, HELP },
-		{ "version", no_argument, NULL, VERSION },
-		{ 0 },
+	const struct opt opts[] = {
+		{ "run-dir", &o->run_dir, NULL },
+		{ "state", &o->state, NULL },
+		{ "config", &o->config, NULL },
+		{ "debug", NULL, &o->debug },
+		{ "software-copies", NULL, &o->software_copies }, /* none for people */
+		{ NULL, NULL, NULL },
 	};
-	int c;
 
-	while ((c = getopt_long(argc, argv, "", words, NULL)) >= 0) {
-		switch (c) {
-		case RUN:
-			o->run_dir = optarg;
-			break;
-		case STATE:
-			o->state = optarg;
-			break;
-		case CONFIG:
-			o->config = optarg;
-			break;
-		case DEBUG:
-			o->debug = true;
-			break;
-		case SOFTWARE:
-			o->software_copies = true;
-			break;
-		case HELP:
-			fputs(usage, stdout);
-			exit(0);
-		case VERSION:
-			puts("anyvf-hwd " ANYVF_VERSION);
-			exit(0);
-		default:
-			fputs(usage, stderr);
-			return 2;
-		}
-	}
-	if (optind == argc)
-		return 0;
-	fprintf(stderr, "anyvf-hwd: \"%s\" is not an option\n%s", argv[optind], usage);
-	return 2;
+	return opts_read(argc, argv, opts, "anyvf-hwd", usage);
 }
 
 static void on_stop(void *loop)

@@ -4,7 +4,6 @@
  * process (sw/parent/parent.h) runs the child: data plane, control, socket, loop.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <grp.h>
 #include <limits.h>
 #include <signal.h>
@@ -19,6 +18,7 @@
 #include "base/log.h"
 #include "base/sock.h"
 #include "ctl/ctl.h"
+#include "daemons/opts.h"
 #include "sw/control/sw.h"
 #include "sw/dp.h"
 #include "sw/parent/parent.h"
@@ -55,67 +55,20 @@ static const char usage[] =
 
 static int opts_parse(int argc, char **argv, struct swd_opts *o)
 {
-	enum { RUN, STATE, CONFIG, CORES, POLL, HUGE, PRIVILEGED, DEBUG, PREPARE, HELP, VERSION };
-	static const struct option words[] = {
-		{ "run-dir", required_argument, NULL, RUN },
-		{ "state", required_argument, NULL, STATE },
-		{ "config", required_argument, NULL, CONFIG },
-		{ "cores", required_argument, NULL, CORES },
-		{ "poll", required_argument, NULL, POLL },
-		{ "huge", no_argument, NULL, HUGE },
-		{ "privileged", no_argument, NULL, PRIVILEGED },
-		{ "debug", no_argument, NULL, DEBUG },
-		{ "prepare", no_argument, NULL, PREPARE },
-		{ "help", no_argument, NULL, HELP },
-		{ "version", no_argument, NULL, VERSION },
-		{ 0 },
+	const struct opt opts[] = {
+		{ "run-dir", &o->run_dir, NULL },
+		{ "state", &o->state, NULL },
+		{ "config", &o->config, NULL },
+		{ "cores", &o->cores, NULL },
+		{ "poll", &o->poll, NULL },
+		{ "huge", NULL, &o->huge },
+		{ "privileged", NULL, &o->privileged },
+		{ "debug", NULL, &o->debug },
+		{ "prepare", NULL, &o->prepare },
+		{ NULL, NULL, NULL },
 	};
-	int c;
 
-	while ((c = getopt_long(argc, argv, "", words, NULL)) >= 0) {
-		switch (c) {
-		case RUN:
-			o->run_dir = optarg;
-			break;
-		case STATE:
-			o->state = optarg;
-			break;
-		case CONFIG:
-			o->config = optarg;
-			break;
-		case CORES:
-			o->cores = optarg;
-			break;
-		case POLL:
-			o->poll = optarg;
-			break;
-		case HUGE:
-			o->huge = true;
-			break;
-		case PRIVILEGED:
-			o->privileged = true;
-			break;
-		case DEBUG:
-			o->debug = true;
-			break;
-		case PREPARE:
-			o->prepare = true;
-			break;
-		case HELP:
-			fputs(usage, stdout);
-			exit(0);
-		case VERSION:
-			puts("anyvf-swd " ANYVF_VERSION);
-			exit(0);
-		default:
-			fputs(usage, stderr);
-			return 2;
-		}
-	}
-	if (optind == argc)
-		return 0;
-	fprintf(stderr, "anyvf-swd: \"%s\" is not an option\n%s", argv[optind], usage);
-	return 2;
+	return opts_read(argc, argv, opts, "anyvf-swd", usage);
 }
 
 /* A daemon's directory may change; so may what a relative name means. */
