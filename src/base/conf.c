@@ -62,6 +62,7 @@ static const struct conf_key conf_keys[] = {
 	{ "api", "token_hours", "12" },
 	{ "api", "audit_log", "log" }, /* a file, or the daemon's log */
 	{ "api", "client_timeout_s", "60" }, /* a request must be here in that time */
+	{ "api", "metrics", "" }, /* loopback's ADDRESS:PORT or a path; "": none */
 	{ "api", "heartbeat_s", "auto" }, /* hosts' agents report so often; three missed: dead */
 	{ "quotas", "network", "100" }, /* of a project without its own; -1: any number */
 	{ "quotas", "subnet", "100" },

@@ -22,6 +22,7 @@
 #include "daemons/api_store.h"
 #include "daemons/feature_list.h"
 #include "engine/engine.h"
+#include "http/scrape.h"
 #include "http/tls.h"
 #include "identity/first.h"
 #include "store/store.h"
@@ -300,12 +301,30 @@ static void read_opts(struct apid *d, const struct options *o)
 }
 
 /* Opens everything and serves; with --prepare, it ends when all is open. */
+static int page(void *engine, bool open, struct buf *out)
+{
+	return engine_metrics(engine, open, out);
+}
+
+/* Where the configuration says; for whoever may connect there. */
+static int open_metrics(const struct apid *d, struct engine *engine, struct scrape **out,
+			struct err *e)
+{
+	const struct scrape_opts opts = { .loop = d->opts.loop,
+					  .listen = conf_get(d->conf, "api", "metrics"),
+					  .page = page,
+					  .arg = engine };
+
+	return *opts.listen ? scrape_open(&opts, out, e) : 0;
+}
+
 static int serve(struct apid *d, const struct options *o, struct err *e)
 {
 	auto_of(loop_free) struct loop *loop = loop_new(e);
 	auto_close int lock = -1;
 	auto_of(store_close) struct store *store = NULL;
 	auto_of(engine_close) struct engine *engine = NULL;
+	auto_of(scrape_close) struct scrape *scrape = NULL;
 	int rc = loop ? open_store(d, loop, &store, &lock, e) : -ENOMEM;
 
 	d->opts.loop = loop;
@@ -316,6 +335,8 @@ static int serve(struct apid *d, const struct options *o, struct err *e)
 	if (o->prepare)
 		d->opts.listen = NULL;
 	rc = rc ? rc : engine_open(&d->opts, &engine, e);
+	if (!rc && !o->prepare)
+		rc = open_metrics(d, engine, &scrape, e);
 	end_helper(d);
 	if (rc || o->prepare)
 		return rc;

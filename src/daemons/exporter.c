@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * anyvf-exporter: a host's metrics over HTTP. It asks the reading sockets anew for each page, once
- * for all who asked meanwhile, and knows no word that changes anything.
+ * anyvf-exporter: a host's metrics over HTTP. It asks the reading sockets anew for each page, and
+ * knows no word that changes anything.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -12,19 +12,14 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "ctl/ctl.h"
-#include "http/http.h"
+#include "http/scrape.h"
 #include "metrics/metrics.h"
 
-#define LISTEN	    "127.0.0.1:9741"
-#define SLOW_MS	    20000 /* of a scraper */
-#define WAITING_MAX 64	  /* for one page */
+#define LISTEN "127.0.0.1:9741"
 
 struct exporter {
-	struct loop *loop;
 	const char *listen;
 	struct metrics_opts opts;
-	struct http_req *waiting[2][WAITING_MAX]; /* for the text, and for OpenMetrics */
-	unsigned int n[2];
 };
 
 static const char usage[] =
@@ -90,83 +85,12 @@ static int opts_parse(int argc, char **argv, struct exporter *x, bool *debug)
 	return 2;
 }
 
-/* Takes @body. */
-static void reply(struct http_req *req, unsigned int status, const char *type, char *body,
-		  size_t size)
-{
-	const char *const headers[] = { "Content-Type", type, "Allow", "GET, HEAD", NULL };
-	const struct http_answer a = { .status = body ? status : 500,
-				       .headers = headers,
-				       .body = body,
-				       .size = size,
-				       .fd = -1 };
-
-	http_reply(req, &a);
-}
-
-static void reply_text(struct http_req *req, unsigned int status, const char *text)
-{
-	reply(req, status, "text/plain; charset=utf-8", strdup(text), strlen(text));
-}
-
-static bool is_reading(const struct http_req *req)
-{
-	return !strcmp(http_method(req), "GET") || !strcmp(http_method(req), "HEAD");
-}
-
-/* Nobody has to send us anything. */
-static void begin(void *arg, struct http_req *req, struct http_intake *intake)
-{
-	intake->refuse = !is_reading(req);
-}
-
-static void handle(void *arg, struct http_req *req)
+static int page(void *arg, bool open, struct buf *out)
 {
 	struct exporter *x = arg;
-	const char *target = http_target(req);
-	bool open = prom_accepts_open(http_header(req, "Accept"));
-	size_t len = strcspn(target, "?");
 
-	if (!is_reading(req))
-		reply_text(req, 405, "GET and HEAD alone\n");
-	else if (len == 1 && *target == '/')
-		reply_text(req, 200, "anyvf: see /metrics\n");
-	else if (len != strlen("/metrics") || strncmp(target, "/metrics", len))
-		reply_text(req, 404, "there is /metrics, and nothing else\n");
-	else if (x->n[open] == WAITING_MAX)
-		reply_text(req, 503, "too many ask at once\n");
-	else
-		x->waiting[open][x->n[open]++] = req;
-}
-
-/* One page for all who wait for it. */
-static void serve_page(struct exporter *x, bool open)
-{
-	struct buf page = { 0 };
-	int rc;
-
-	if (!x->n[open])
-		return;
 	x->opts.open = open;
-	rc = metrics_page(&x->opts, &page);
-	if (rc)
-		log_err("no page", "error=\"%s\"", strerror(-rc));
-	for (unsigned int i = 0; i < x->n[open]; i++) {
-		bool last = i + 1 == x->n[open];
-		char *body = rc ? NULL : last ? take(page.data) : malloc(page.len);
-
-		if (body && !last)
-			memcpy(body, page.data, page.len);
-		reply(x->waiting[open][i], 200, prom_content_type(open), body, page.len);
-	}
-	x->n[open] = 0;
-	buf_fini(&page);
-}
-
-static void batch(void *arg)
-{
-	serve_page(arg, false);
-	serve_page(arg, true);
+	return metrics_page(&x->opts, out);
 }
 
 static void on_stop(void *loop)
@@ -177,29 +101,19 @@ static void on_stop(void *loop)
 static int serve(struct exporter *x, struct err *e)
 {
 	auto_of(loop_free) struct loop *loop = loop_new(e);
-	auto_of(http_close) struct http *http = NULL;
-	const struct http_opts opts = { .loop = loop,
-					.listen = x->listen,
-					.slow_ms = SLOW_MS,
-					.begin = begin,
-					.handle = handle,
-					.batch = batch,
-					.arg = x };
+	auto_of(scrape_close) struct scrape *scrape = NULL;
+	const struct scrape_opts opts = {
+		.loop = loop, .listen = x->listen, .page = page, .arg = x
+	};
 	int rc = loop ? loop_signal_add(loop, SIGTERM, on_stop, loop) : -ENOMEM;
 
 	rc = rc ?: loop_signal_add(loop, SIGINT, on_stop, loop);
-	if (!rc && !http_is_local(x->listen))
-		rc = err_set(e, -EINVAL, "%s is not on loopback: others reach it through a proxy",
-			     x->listen);
-	rc = rc ?: http_open(&opts, &http, e);
+	rc = rc ?: scrape_open(&opts, &scrape, e);
 	if (rc)
 		return rc;
 	log_info("metrics are served", "listen=%s", x->listen);
 	notify("READY=1");
-	rc = loop_run(loop);
-	if (*x->listen == '/')
-		unlink(x->listen);
-	return rc;
+	return loop_run(loop);
 }
 
 int main(int argc, char **argv)

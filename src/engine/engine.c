@@ -241,7 +241,8 @@ int engine_open(const struct engine_opts *opts, struct engine **out, struct err 
 	eng->cache = cache_new(eng->schemas);
 	eng->jobs = jobs_new(opts->loop, e);
 	eng->waits = omap_new();
-	if (!eng->cache || !eng->jobs || !eng->waits)
+	eng->meter.requests = omap_new();
+	if (!eng->cache || !eng->jobs || !eng->waits || !eng->meter.requests)
 		return err_set(e, -ENOMEM, "out of memory");
 	rc = open_features(eng) ?: start(eng, e);
 	if (!rc)
@@ -264,6 +265,36 @@ int engine_open(const struct engine_opts *opts, struct engine **out, struct err 
 		return rc;
 	*out = take(eng);
 	return 0;
+}
+
+/**
+ * engine_metrics() - What the API counts, as a page
+ * @eng:  engine
+ * @open: as OpenMetrics
+ * @out:  empty; gets the text, the caller's
+ *
+ * Return: 0, -ENOMEM, -EMSGSIZE.
+ */
+int engine_metrics(struct engine *eng, bool open, struct buf *out)
+{
+	static const char *const lanes[LANES] = { "lane=\"login\"", "lane=\"known\"",
+						  "lane=\"file\"", "lane=\"fetch\"" };
+	struct prom p = { .open = open };
+	int rc;
+
+	meter_write(&eng->meter, &p);
+	prom_family(&p, "anyvf_api_queue_seconds", PROM_HISTOGRAM,
+		    "How long work for helper threads waited for one, by lane.");
+	for (unsigned int i = 0; i < LANES; i++) {
+		const struct meter_times waited = jobs_waited(eng->jobs, i);
+
+		meter_put_times(&p, lanes[i], &waited);
+	}
+	rc = prom_end(&p);
+	*out = p.text;
+	if (rc)
+		buf_fini(out);
+	return rc;
 }
 
 /**
@@ -291,6 +322,7 @@ void engine_close(struct engine *eng)
 	http_close(eng->http);
 	loop_timer_del(eng->turn);
 	omap_free(eng->waits);
+	meter_fini(&eng->meter);
 	while ((run = eng->periodics)) {
 		eng->periodics = run->next;
 		loop_timer_del(run->timer);

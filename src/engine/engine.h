@@ -8,6 +8,7 @@
 #ifndef ANYVF_ENGINE_ENGINE_H
 #define ANYVF_ENGINE_ENGINE_H
 
+#include "base/buf.h"
 #include "base/loop.h"
 #include "engine/docs.h"
 #include "engine/policy.h"
@@ -192,6 +193,7 @@ enum fault_style { FAULT_NEUTRON, FAULT_NOVA, FAULT_KEYSTONE, FAULT_GLANCE, FAUL
 const char *engine_ca_file(const struct engine_opts *opts);
 void engine_public_url(const struct engine_opts *opts, char out[ENGINE_URL_LEN]);
 int engine_open(const struct engine_opts *opts, struct engine **out, struct err *e);
+int engine_metrics(struct engine *eng, bool open, struct buf *out);
 void engine_close(struct engine *eng);
 AUTO_DEFINE(struct engine *, engine_close)
 

@@ -7,6 +7,7 @@
 #include "engine/audit.h"
 #include "engine/cache.h"
 #include "engine/engine.h"
+#include "engine/meter.h"
 #include "http/http.h"
 #include "http/url.h"
 
@@ -39,6 +40,8 @@ struct call_priv {
 	int (*handle)(struct call *c); /* a route's; NULL: res_handle_* of resource */
 	int (*res_handle)(struct call *c, const struct resource *r);
 	const struct resource *resource;
+	const char *pattern; /* a route's path; NULL: of resource */
+	int64_t began_us;    /* monotonic; the request was there */
 	enum rule rule; /* of the route */
 	unsigned int route_flags;
 	int64_t (*ask_room)(struct call *c); /* a route's, or NULL */
@@ -90,6 +93,7 @@ struct periodic_run;
 struct engine {
 	struct engine_opts opts;
 	struct audit audit;
+	struct meter meter;
 	struct http *http;
 	struct schemas *schemas; /* all features' resources */
 	struct cache *cache;
@@ -127,6 +131,7 @@ struct job {
 
 struct jobs *jobs_new(struct loop *loop, struct err *e);
 void jobs_free(struct jobs *jobs);
+struct meter_times jobs_waited(struct jobs *jobs, enum lane_id which);
 int jobs_add(struct jobs *jobs, enum lane_id which, uint64_t owner, const struct job *job);
 
 /* file.c */

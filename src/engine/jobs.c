@@ -19,6 +19,7 @@ struct waiting {
 	struct job job;
 	uint64_t owner;
 	uint64_t round; /* its place among all: the n-th of an owner who has n - 1 before it */
+	uint64_t since_ms; /* it came */
 };
 
 /* Writers: the loop and the lane's helpers, under lane_lock. */
@@ -31,6 +32,7 @@ struct lane {
 	struct waiting queue[QUEUE_MAX]; /* in order of arrival */
 	unsigned int n;
 	uint64_t round; /* of the job begun last */
+	struct meter_times waited; /* jobs that were begun */
 	bool stop;
 };
 
@@ -58,6 +60,7 @@ static struct job pick(struct lane *lane)
 			best = i;
 	out = take_out(lane, best);
 	lane->round = out.round;
+	meter_time(&lane->waited, (int64_t)(loop_now_ms() - out.since_ms) * 1000);
 	return out.job;
 }
 
@@ -167,6 +170,24 @@ static int make_room(struct lane *lane, uint64_t round)
 }
 
 /**
+ * jobs_waited() - How long jobs waited for a thread
+ * @jobs:  the helpers
+ * @which: lane
+ *
+ * Return: those that were begun.
+ */
+struct meter_times jobs_waited(struct jobs *jobs, enum lane_id which)
+{
+	struct lane *lane = &jobs->lanes[which];
+	struct meter_times out;
+
+	pthread_mutex_lock(&lane->lane_lock);
+	out = lane->waited;
+	pthread_mutex_unlock(&lane->lane_lock);
+	return out;
+}
+
+/**
  * jobs_add() - Queue work for a helper thread
  * @jobs:  the helpers
  * @which: lane; others' jobs do not hold it up
@@ -190,7 +211,7 @@ int jobs_add(struct jobs *jobs, enum lane_id which, uint64_t owner, const struct
 	round = next_round(lane, owner, &own);
 	rc = own == OWNER_MAX ? -EBUSY : lane->n == QUEUE_MAX ? make_room(lane, round) : 0;
 	if (!rc)
-		lane->queue[lane->n++] = (struct waiting){ *job, owner, round };
+		lane->queue[lane->n++] = (struct waiting){ *job, owner, round, loop_now_ms() };
 	pthread_cond_signal(&lane->wake);
 	pthread_mutex_unlock(&lane->lane_lock);
 	return rc;

@@ -71,6 +71,7 @@ static int find_in_table(struct call *c, const struct route *r, const char *meth
 		if (strcmp(r->method, method) != 0)
 			continue;
 		c->priv->handle = r->handle;
+		c->priv->pattern = r->path;
 		c->priv->rule = r->rule;
 		c->priv->route_flags = r->flags;
 		c->priv->ask_room = r->room;

@@ -43,7 +43,7 @@ struct call *run_new(struct engine *eng, struct http_req *req)
 	uuid_new(id);
 	snprintf(c->request_id, sizeof(c->request_id), "req-%s", id);
 	c->now_us = run_now_us();
-	c->mono_us = run_mono_us();
+	c->mono_us = c->priv->began_us = run_mono_us();
 	c->opts = &eng->opts;
 	c->method = "";
 	c->priv->eng = eng;
@@ -164,6 +164,7 @@ static void finish(struct call *c)
 	}
 	fill_body(c, &answer);
 	audit_call(&p->eng->audit, c, answer.status);
+	meter_call(&p->eng->meter, c, answer.status, run_mono_us());
 	type = body_type(c, &answer);
 	if (type) {
 		headers[n++] = "Content-Type";

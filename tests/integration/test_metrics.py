@@ -13,6 +13,7 @@ import urllib.parse
 import urllib.request
 
 import pytest
+from apid import Apid, Client
 from conftest import DAEMONS, Netns, PATIENCE, ROOT, Swd, need_root, run, wait_for
 from vhost import Guest
 
@@ -83,6 +84,13 @@ class Exporter:
     def __init__(self, swd, *options, listen=f'127.0.0.1:{PORT}'):
         self.listen, self.proc = str(listen), subprocess.Popen([DAEMONS / 'anyvf-exporter', '--run-dir', swd.dir, '--listen', str(listen), *options])
         wait_for(lambda: self.answers(), what='the exporter')
+
+    @classmethod
+    def at(cls, path):
+        """Of somebody else's page."""
+        got = cls.__new__(cls)
+        got.listen = str(path)
+        return got
 
     def connect(self):
         if not self.listen.startswith('/'):
@@ -266,6 +274,35 @@ def test_it_listens_on_a_unix_socket_or_loopback_alone(busy, tmp_path):
 def test_without_a_switch_there_is_a_page(tmp_path):
     got = run(DAEMONS / 'anyvf', 'metrics', env={**os.environ, 'ANYVF_RUN_DIR': str(tmp_path)}).stdout
     assert one(samples(got), 'anyvf_up', daemon='swd') == 0
+
+
+# ---- the API's page ----
+
+def test_the_api_counts_by_route_and_says_nothing_of_who_asked(tmp_path):
+    """On a socket of its own, where no route of the API is."""
+    api = Apid(tmp_path, f'[api]\nmetrics = {tmp_path}/api/m.sock\n').start()
+    page = Exporter.at(api.state / 'm.sock')
+    before = samples(page.ask()[2])
+    admin = Client.of(api, 'openrc')
+    for path in 'network/v2.0/networks', 'network/v2.0/networks/none-of-ours', 'network/v2.0/networks/"evil"%0A{}', 'no/such/path', 'no/other"path':
+        admin.http.get(f'{api.url}/{path}', timeout=30)
+    assert admin.http.post(f'{api.url}/identity/v3/auth/tokens', json={'auth': {'identity': {'methods': ['password'], 'password': {'user': {
+        'name': 'admin', 'domain': {'id': 'default'}, 'password': 'wrong'}}}}}, timeout=30).status_code == 401
+    status, kind, text = page.ask(Accept=OPEN)
+    assert status == 200 and kind.startswith('application/openmetrics-text')
+    got = samples(text)
+    assert one(got, 'anyvf_api_requests_total', method='GET', route='/network/v2.0/networks', code='2xx') == 1
+    assert one(got, 'anyvf_api_requests_total', method='GET', route='/network/v2.0/networks/{}', code='4xx') == 2
+    assert one(got, 'anyvf_api_requests_total', route='none', code='4xx') == 2
+    assert one(got, 'anyvf_api_requests_total', method='POST', route='/identity/v3/auth/tokens', code='2xx') == 1
+    assert one(got, 'anyvf_api_logins_total', result='good') == 1 + one(before, 'anyvf_api_logins_total', result='good')
+    assert one(got, 'anyvf_api_logins_total', result='failed') == 1
+    assert one(got, 'anyvf_api_queue_seconds_count', lane='login') + one(got, 'anyvf_api_queue_seconds_count', lane='known') >= 2
+    assert one(got, 'anyvf_api_request_seconds_count') == sum(v for _, v in of(got, 'anyvf_api_requests_total'))
+    assert 'evil' not in text and page.ask('/identity/v3')[0] == 404
+    check = promtool('check', 'metrics', input=page.ask()[2])
+    assert (check.returncode, check.stdout + check.stderr) == (0, '')
+    assert api.stop() == 0 and not (api.state / 'm.sock').exists()
 
 
 # ---- the real Prometheus ----
