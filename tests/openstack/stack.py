@@ -233,7 +233,7 @@ class Stack:
                    '--state', self.dir / 'anyvf/swd.json')
         until(lambda: (self.dir / 'anyvf/swd.sock').exists(), 'anyvf-swd')
         wire = ['uplink', 'dev', self.uplink] if self.uplink else []
-        self.run('pf-add', self.bin / 'anyvf', 'pf', 'add', 'p2p1', *wire, 'numvfs', '64')
+        self.run('pf-add', self.bin / 'anyvf', 'pf', 'add', 'p2p1', *wire, 'numvfs', '128')
 
     def rabbit(self):
         """RabbitMQ as its own account, in our directory, on the loopback interface alone."""
