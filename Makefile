@@ -2,7 +2,7 @@
 SHELL = /bin/sh
 PY    = /usr/bin/python3
 
-.PHONY: all run check test test-openstack deps clean help
+.PHONY: all run check test test-openstack deb deps clean help
 
 all: build/build.ninja
 	ninja -C build
@@ -12,6 +12,7 @@ help:
 	@echo "make test   install what is missing, build, run every suite"
 	@echo "make test-openstack   a real OpenStack with anyvf, where tests/openstack/install was run"
 	@echo "make check  build, unit tests and lint, in under a minute"
+	@echo "make deb    Debian packages of the last commit, in build/deb; tests/deb/run looks at them"
 	@echo "make clean  remove what was built (guest images included)"
 
 deps:
@@ -40,6 +41,9 @@ test: deps
 test-openstack: all
 	@scripts/guest-image
 	@tests/openstack/run
+
+deb:
+	@scripts/deb
 
 clean:
 	rm -rf build build-san build-fuzz

@@ -194,6 +194,8 @@ int main(int argc, char **argv)
 		{ "no-rx-filter", no_argument, NULL, 'n' },
 		{ "debug", no_argument, NULL, 'd' },
 		{ "prepare", no_argument, NULL, 'p' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
 	static struct daemon d; /* libvirt's threads may use it until the very end */
@@ -221,6 +223,12 @@ int main(int argc, char **argv)
 		case 'd':
 			level = LOG_LEVEL_DEBUG;
 			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		case 'V':
+			puts("anyvf-agentd " ANYVF_VERSION);
+			return 0;
 		default:
 			fputs(usage, stderr);
 			return 2;

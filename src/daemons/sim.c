@@ -168,6 +168,8 @@ static const struct option options[] = {
 	{ "certificate", required_argument, NULL, 'C' },
 	{ "key", required_argument, NULL, 'k' },
 	{ "debug", no_argument, NULL, 'd' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -211,6 +213,12 @@ static bool take_option(struct daemon *d, int opt, enum log_level *level)
 	case 'd':
 		*level = LOG_LEVEL_DEBUG;
 		return true;
+	case 'h':
+		fputs(usage, stdout);
+		exit(0);
+	case 'V':
+		puts("anyvf-sim " ANYVF_VERSION);
+		exit(0);
 	default:
 		return false;
 	}

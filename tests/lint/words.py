@@ -80,7 +80,7 @@ def page_of(word, man):
     if kind == 'command' and not more:
         return 'anyvf.8'
     if kind in ('command', 'word') and f'anyvf-{owner}.8' not in man:
-        return next(name for name, text in man.items() if re.search(rf'^\.Nm anyvf {owner}\b', text, re.M))
+        return next(name for name, text in man.items() if re.search(rf'^\.Nm anyvf[ -]{owner}\b', text, re.M))
     return {'command': f'anyvf-{owner}.8', 'word': f'anyvf-{owner}.8', 'option': f'{owner}.8', 'drop': 'anyvf-vf.8'}.get(kind)
 
 

@@ -94,7 +94,7 @@ static int judge_tap(const struct parent_rules *r, const struct request *q,
 	if (f->origin == TAP_FOREIGN)
 		return err_set(e, -EEXIST,
 			       "%s is there already and is not anyvf's; adopt_taps in " CONF
-			       " can allow to use it",
+			       " can allow its use",
 			       q->name);
 	return 0;
 }

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""debian/, as far as it is seen without building packages (tests/deb/run does that): nothing is forgotten, and all say one version."""
+import fnmatch
+import os
+import re
+import subprocess
+
+import pytest
+from conftest import BUILD, DAEMONS, ROOT, run
+
+DEBIAN = ROOT / 'debian'
+PACKAGES = re.findall(r'^Package: (.*)', (DEBIAN / 'control').read_text(), re.M)
+SCRIPTS = sorted(at for at in DEBIAN.iterdir() if at.suffix in ('.preinst', '.postinst', '.prerm', '.postrm'))
+
+
+def sources(package):
+    """What of what meson installs goes into it."""
+    lines = (DEBIAN / f'{package}.install').read_text().splitlines() if (DEBIAN / f'{package}.install').exists() else []
+    return [line.split()[0] for line in lines]
+
+
+def test_each_file_that_is_installed_is_in_one_package(tmp_path):
+    run('meson', 'install', '-C', BUILD, '--no-rebuild', '--destdir', tmp_path)
+    prefix = next(tmp_path.glob('usr/local'), tmp_path / 'usr')
+    files = [at.relative_to(prefix) for at in prefix.rglob('*') if not at.is_dir()]
+    assert len(files) > 30
+    for at in files:
+        homes = [p for p in PACKAGES for pattern in sources(p) if any(fnmatch.fnmatch(str('usr' / a), pattern) for a in [at, *at.parents])]
+        assert len(homes) == 1, (at, homes)
+
+
+def test_nothing_that_goes_into_a_package_is_not_installed(tmp_path):
+    run('meson', 'install', '-C', BUILD, '--no-rebuild', '--destdir', tmp_path)
+    prefix = next(tmp_path.glob('usr/local'), tmp_path / 'usr')
+    for package in PACKAGES:
+        if package != 'neutron-anyvf':  # setuptools installs that one's
+            for pattern in sources(package):
+                assert list(prefix.glob(pattern.removeprefix('usr/'))), (package, pattern)
+
+
+def test_all_say_one_version():
+    said = {'meson': re.search(r"version: '([^']*)'", (ROOT / 'meson.build').read_text())[1],
+            'debian': re.match(r'anyvf \(([^)]*)\)', (DEBIAN / 'changelog').read_text())[1],
+            'python': re.search(r'^version = (.*)', (ROOT / 'openstack/setup.cfg').read_text(), re.M)[1]}
+    assert len(set(said.values())) == 1, said
+
+
+def test_build_dependencies_are_those_of_the_tree():
+    """gcc and cmocka aside: a package's build has the one, and not the tests."""
+    field = re.search(r'^Build-Depends:(.*?)^\S', (DEBIAN / 'control').read_text(), re.M | re.S)[1]
+    named = {re.split(r'[ (:]', name.strip())[0] for name in field.split(',')}
+    wanted = {line.split()[1] for line in (ROOT / 'packaging/deps.txt').read_text().splitlines() if line.startswith('build')}
+    assert {w.replace('pkg-config', 'pkgconf') for w in wanted} - {'gcc', 'libcmocka-dev', 'ninja-build'} <= named
+
+
+@pytest.mark.parametrize('script', SCRIPTS, ids=lambda at: at.name)
+def test_maintainer_scripts_are_shell(script):
+    assert '#DEBHELPER#' in script.read_text() and script.read_text().startswith('#!/bin/sh\n')
+    run('sh', '-n', script)
+
+
+@pytest.mark.parametrize('daemon', ['swd', 'hwd', 'apid', 'agentd', 'exporter', 'sim'])
+def test_a_daemon_says_its_words_and_its_version(daemon):
+    assert f'usage: anyvf-{daemon} ' in run(DAEMONS / f'anyvf-{daemon}', '--help').stdout.lower()
+    assert re.fullmatch(rf'anyvf-{daemon} [\d.]+\n', run(DAEMONS / f'anyvf-{daemon}', '--version').stdout)
+
+
+@pytest.mark.parametrize('shell', ['bash', 'zsh'])
+def test_completion_asks_the_program(shell):
+    """With what was typed so far, options aside; the script itself by the shell, where that is here."""
+    at = ROOT / 'packaging' / f'anyvf.{shell}-completion'
+    if shell == 'bash':
+        said = subprocess.run(['bash', '-c', f'. {at}; COMP_WORDS=(anyvf -j vf sh) COMP_CWORD=3; _anyvf; echo ${{COMPREPLY[@]}}'], text=True, check=True,
+                              stdout=subprocess.PIPE, env={**os.environ, 'PATH': f'{DAEMONS}:{os.environ["PATH"]}'}).stdout
+        assert said.split() == ['show']
+    else:
+        assert 'anyvf complete $before' in at.read_text()
