@@ -3,8 +3,14 @@
 #include "unit/unit.h"
 
 #include <errno.h>
+#include <linux/magic.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 #include "agent/host/root.h"
 #include "base/file.h"
@@ -90,6 +96,29 @@ static void a_network_is_an_id_and_nothing_else(void **state)
 	}
 }
 
+static void a_name_without_a_namespace_is_no_namespace(void **state)
+{
+	const char *path = "/run/netns/anyvf-11111111";
+	struct root_req add = net(ROOT_NETNS_ADD, NET), del = net(ROOT_NETNS_DEL, NET);
+	struct statfs fs;
+
+	if (geteuid() || unshare(CLONE_NEWNS) ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("run", "/run", "tmpfs", 0, NULL))
+		skip();
+	assert_int_equal(mkdir("/run/netns", 0755), 0);
+	assert_int_equal(file_replace(path, "", 0, 0600, NULL), 0); /* of an `ip` that was ended */
+	assert_int_equal(root_rows[ROOT_NETNS_ADD].run(&add, NULL, NULL, 0, NULL), 0);
+	assert_int_equal(statfs(path, &fs), 0);
+	assert_int_equal(fs.f_type, NSFS_MAGIC);
+	assert_int_equal(root_rows[ROOT_NETNS_ADD].run(&add, NULL, NULL, 0, NULL), 0);
+	assert_int_equal(root_rows[ROOT_NETNS_DEL].run(&del, NULL, NULL, 0, NULL), 0);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(file_replace(path, "", 0, 0600, NULL), 0);
+	assert_int_equal(root_rows[ROOT_NETNS_DEL].run(&del, NULL, NULL, 0, NULL), 0);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 static void addresses_are_addresses(void **state)
 {
 	struct root_req ok = net(ROOT_ADDRESS, NET), req;
@@ -165,6 +194,7 @@ int main(void)
 		cmocka_unit_test(every_verb_has_its_row),
 		cmocka_unit_test(the_page_has_the_table),
 		cmocka_unit_test(a_network_is_an_id_and_nothing_else),
+		cmocka_unit_test(a_name_without_a_namespace_is_no_namespace),
 		cmocka_unit_test(addresses_are_addresses),
 		cmocka_unit_test(a_tool_is_one_of_two_with_limits),
 	};

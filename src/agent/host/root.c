@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 #include "agent/host/place.h"
@@ -107,12 +109,13 @@ static struct dhcp_place place(const struct root_req *req)
 	return at;
 }
 
-static bool netns_is(const struct dhcp_place *at)
+/* Is it there? A command that was ended half way leaves a name alone, which nobody can enter. */
+static bool netns_is(const struct dhcp_place *at, char path[64])
 {
-	char path[64];
+	struct statfs fs;
 
-	snprintf(path, sizeof(path), "/run/netns/%s", at->netns);
-	return !access(path, F_OK);
+	snprintf(path, 64, "/run/netns/%s", at->netns);
+	return !statfs(path, &fs) && fs.f_type == NSFS_MAGIC;
 }
 
 static int run_netns_add(const struct root_req *req, const int *fds, char *out, size_t size,
@@ -121,7 +124,12 @@ static int run_netns_add(const struct root_req *req, const int *fds, char *out, 
 	struct dhcp_place at = place(req);
 	const char *const argv[] = { "ip", "netns", "add", at.netns, NULL };
 
-	return netns_is(&at) ? 0 : spawn_run(argv, COMMAND_TIMEOUT_MS, NULL, 0, e);
+	char path[64];
+
+	if (netns_is(&at, path))
+		return 0;
+	unlink(path);
+	return spawn_run(argv, COMMAND_TIMEOUT_MS, NULL, 0, e);
 }
 
 static int run_netns_del(const struct root_req *req, const int *fds, char *out, size_t size,
@@ -130,7 +138,12 @@ static int run_netns_del(const struct root_req *req, const int *fds, char *out, 
 	struct dhcp_place at = place(req);
 	const char *const argv[] = { "ip", "netns", "del", at.netns, NULL };
 
-	return netns_is(&at) ? spawn_run(argv, COMMAND_TIMEOUT_MS, NULL, 0, e) : 0;
+	char path[64];
+
+	if (netns_is(&at, path))
+		return spawn_run(argv, COMMAND_TIMEOUT_MS, NULL, 0, e);
+	unlink(path);
+	return 0;
 }
 
 /* It hears its own advertisements, and must not take an address from them that nobody gave it. */
@@ -282,12 +295,12 @@ static int run_tool(const struct root_req *req, const int *fds, char *out, size_
 {
 	const char *argv[WORDS_N_MAX + 1];
 	const struct sandbox sandbox = { .user = IMAGE_USER,
-				   .memory = req->memory,
-				   .file_size = req->file_size,
-				   .cpu_s = req->cpu_s,
-				   .fds = fds,
-				   .n_fds = req->n_fds,
-				   .print = req->n_fds && req->print };
+					 .memory = req->memory,
+					 .file_size = req->file_size,
+					 .cpu_s = req->cpu_s,
+					 .fds = fds,
+					 .n_fds = req->n_fds,
+					 .print = req->n_fds && req->print };
 
 	split(req, argv);
 	return spawn_run_sandboxed(argv, &sandbox, (int)req->timeout_ms, out, size, e);
