@@ -40,6 +40,7 @@ def test_nobody_reads_everything_again_after_a_crash_of_the_api(cloud):
     cloud.admin.put(f"/network/v2.0/ports/{ports[0]['id']}", {'port': {'admin_state_up': False}})
     cloud.admin.delete(f"/network/v2.0/ports/{ports[1]['id']}")
     wait_for(lambda: sim.counts()['ports'] == len(ports) - 1, what='the VF of a port that is deleted')
+    wait_for(lambda: cloud.show_port(ports[0])['status'] == 'DOWN', what='a port that is administratively down')
     assert all(host['alive'] for host in cloud.admin.get('/network/v2.0/agents')['agents'])
     assert sim.counts()['full_reads'] == 50
     sim.stop()

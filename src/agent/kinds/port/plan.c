@@ -36,6 +36,8 @@ enum port_step plan_port(const struct want_port *want, const struct port_have *h
  * @want: document
  * @have: observed state
  *
+ * One that is administratively down, or whose network is, is down, as in Neutron.
+ *
  * Return: "RELEASED", "ACTIVE" or "DOWN"; NULL while there is nothing to say.
  */
 const char *plan_port_status(const struct want_port *want, const struct port_have *have)
@@ -44,7 +46,8 @@ const char *plan_port_status(const struct want_port *want, const struct port_hav
 		return have->lost && !want->released ? "DOWN" : NULL;
 	if (want->released)
 		return have->bound ? NULL : "RELEASED";
-	return have->bound && have->connected ? "ACTIVE" : "DOWN";
+	return have->bound && have->connected && want->config.link != VF_LINK_DISABLE ? "ACTIVE"
+										      : "DOWN";
 }
 
 /**
