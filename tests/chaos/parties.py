@@ -12,12 +12,13 @@ import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'integration'))
 import requests  # noqa: E402
-from apid import FakeAgent, free_port, read_openrc  # noqa: E402
+from apid import FakeAgent, read_openrc  # noqa: E402
 from conftest import BUILD, DAEMONS, Swd, run, wait_for  # noqa: E402
 from etcd import Etcd  # noqa: E402
 from links import Links  # noqa: E402
 
 HUB = '10.99.0.1'
+FIRST_LINK = 9000  # port; below those that connections get by themselves
 ADDRESSES = {**{f'm{i}': f'10.99.0.1{i}' for i in range(3)}, 'a': '10.99.0.21', 'b': '10.99.0.22', 'h1': '10.99.0.31',
              'h2': '10.99.0.32', 'z': '10.99.0.41'}
 REPLICAS, HOSTS, RECORDED = ('a', 'b'), ('h1', 'h2'), ('s1', 's2', 's3')
@@ -322,7 +323,7 @@ class Parties:
         self.warden = threading.Thread(target=self.watch, daemon=True)
 
     def link(self, name, address, port):
-        self.ports[name] = free_port()
+        self.ports[name] = FIRST_LINK + len(self.ports)
         return [name, HUB, self.ports[name], address, int(port)]
 
     def urls(self, names):
