@@ -154,6 +154,30 @@ static void learned_addresses_follow_the_same_rule(void **state)
 	guest_put(next);
 }
 
+static void a_former_administrative_address_goes_when_the_present_one_is_seen(void **state)
+{
+	struct vf_config c = { .mac = m58 };
+	struct guest *g = NULL, *next;
+
+	assert_int_equal(guest_learn(NULL, &m58, RULES(&c), &g), 0);
+	assert_false(guest_has_former(g, &c));
+	c.mac = m41;
+	assert_true(guest_has_former(g, &c));
+	assert_int_equal(guest_learn(g, &m58, RULES(&c), &next), 0); /* it is used on */
+	assert_null(next);
+	assert_int_equal(guest_learn(g, &m41, RULES(&c), &next), 0);
+	assert_true(guest_accepted(next, &m41));
+	assert_false(guest_accepted(next, &m58));
+	assert_false(guest_has_former(next, &c));
+	guest_put(next);
+	c.trust = true; /* allowed by that as well */
+	assert_int_equal(guest_learn(g, &m41, RULES(&c), &next), 0);
+	assert_true(guest_accepted(next, &m58));
+	assert_false(guest_has_former(next, &c));
+	guest_put(next);
+	guest_put(g);
+}
+
 static void refused_learned_addresses_are_remembered_but_not_without_end(void **state)
 {
 	struct vf_config c = { .mac = m41 };
@@ -323,6 +347,7 @@ int main(void)
 		cmocka_unit_test(quotas_refuse_and_count_the_excess),
 		cmocka_unit_test(what_is_no_unicast_address_is_ignored),
 		cmocka_unit_test(learned_addresses_follow_the_same_rule),
+		cmocka_unit_test(a_former_administrative_address_goes_when_the_present_one_is_seen),
 		cmocka_unit_test(refused_learned_addresses_are_remembered_but_not_without_end),
 		cmocka_unit_test(promiscuity_takes_trust_a_wish_and_the_operators_word),
 		cmocka_unit_test(multicast_is_what_was_joined_or_all_where_that_may_be),

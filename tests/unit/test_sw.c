@@ -506,20 +506,6 @@ static void founding_recipe_holds_step_by_step(void **state)
 	assert_string_equal(who(w, 0, M0, M59), "3");
 }
 
-static void without_the_filter_source_the_recipe_fails(void **state)
-{
-	struct world *w = *state;
-
-	pf_add(w, "p2p1", 4);
-	vf_words(w, 0, true, "mac " M0);
-	vf_words(w, 2, true, "mac " M2);
-	vf_words(w, 3, true, "mac " M59);
-	vf_words(w, 2, false, "mac " M59);
-	vf_words(w, 2, false, "spoofchk off");
-	vf_words(w, 2, false, "mac " M58);
-	assert_string_equal(who(w, 0, M0, M59), "3");
-}
-
 static void seen(struct world *w, unsigned int vf, const char *src)
 {
 	const struct sw_pf *pf = sw_pf_find(w->sw, "p2p1", NULL);
@@ -533,6 +519,56 @@ static void seen(struct world *w, unsigned int vf, const char *src)
 	sw_learn_hints(w->sw);
 	for (unsigned int i = 0; i < 20 && fake.publishes == before; i++)
 		loop_turn(w->loop, 5);
+}
+
+/* Of whom nobody tells but his frames; and the recipe taken back, in the VM and on the host. */
+static void the_recipe_ends_when_its_guest_is_seen_with_its_own_address(void **state)
+{
+	struct world *w = *state;
+
+	pf_add(w, "p2p1", 4);
+	vf_words(w, 0, true, "mac " M0);
+	vf_words(w, 2, true, "mac " M2);
+	vf_words(w, 3, true, "mac " M59);
+	vf_words(w, 2, false, "mac " M59 " spoofchk off");
+	seen(w, 2, M59);
+	vf_words(w, 2, false, "mac " M58);
+	assert_string_equal(who(w, 0, M0, M59), "23");
+	seen(w, 2, M59);
+	assert_string_equal(who(w, 0, M0, M59), "23");
+	vf_words(w, 2, false, "mac " M2 " spoofchk on");
+	assert_string_equal(who(w, 0, M0, M59), "23"); /* it was not seen yet */
+	world_restart(w);
+	assert_string_equal(who(w, 0, M0, M59), "23");
+	seen(w, 2, M2);
+	assert_string_equal(who(w, 0, M0, M59), "3");
+	assert_string_equal(who(w, 0, M0, M2), "2");
+	assert_int_equal(vf_get(w, 2).status.n_accepted, 1);
+	world_restart(w);
+	assert_string_equal(who(w, 0, M0, M59), "3");
+	/* once more, from an address that was seen with the check off */
+	vf_words(w, 2, false, "spoofchk off");
+	seen(w, 2, M2);
+	vf_words(w, 2, false, "mac " M59);
+	seen(w, 2, M59);
+	vf_words(w, 2, false, "mac " M2);
+	assert_string_equal(who(w, 0, M0, M59), "23");
+	seen(w, 2, M2);
+	assert_string_equal(who(w, 0, M0, M59), "3");
+}
+
+static void without_the_filter_source_the_recipe_fails(void **state)
+{
+	struct world *w = *state;
+
+	pf_add(w, "p2p1", 4);
+	vf_words(w, 0, true, "mac " M0);
+	vf_words(w, 2, true, "mac " M2);
+	vf_words(w, 3, true, "mac " M59);
+	vf_words(w, 2, false, "mac " M59);
+	vf_words(w, 2, false, "spoofchk off");
+	vf_words(w, 2, false, "mac " M58);
+	assert_string_equal(who(w, 0, M0, M59), "3");
 }
 
 static void on_a_bare_switch_a_source_counts_as_a_request(void **state)
@@ -2391,6 +2427,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(founding_recipe_holds_step_by_step),
+		T(the_recipe_ends_when_its_guest_is_seen_with_its_own_address),
 		T(without_the_filter_source_the_recipe_fails),
 		T(on_a_bare_switch_a_source_counts_as_a_request),
 		T(groups_are_the_guests_and_all_multicast_takes_a_right),

@@ -241,6 +241,22 @@ int guest_judge(struct guest *old, const struct guest_rules *rules, struct guest
 }
 
 /**
+ * guest_has_former() - Does a guest hold what was its VF's administrative MAC, and is it no more?
+ * @g:	    guest, or NULL
+ * @config: the VF's settings
+ *
+ * Context: control; pure.
+ */
+bool guest_has_former(const struct guest *g, const struct vf_config *config)
+{
+	for (unsigned int i = 0; g && i < g->n_accepted; i++)
+		if (g->accepted[i].why == GUEST_BY_MAC &&
+		    !mac_equal(&g->accepted[i].mac, &config->mac))
+			return true;
+	return false;
+}
+
+/**
  * guest_learn() - A source address was seen from a VF that no filter source serves
  * @old:   what was, or NULL
  * @mac:   the address, newest of all
@@ -249,7 +265,8 @@ int guest_judge(struct guest *old, const struct guest_rules *rules, struct guest
  *
  * A VF with no administrative MAC and no trust has one address, the newest that it may have.
  * Else the address is a wish like any other; what is refused is remembered,
- * the newest LEARNED_MAX of them.
+ * the newest LEARNED_MAX of them. Who sends from the administrative MAC has what he was given: what
+ * that MAC was before, and he had taken, is nobody's any more.
  *
  * Return: 0 or -ENOMEM.
  * Context: control; pure.
@@ -262,16 +279,18 @@ int guest_learn(const struct guest *old, const struct mac *mac, const struct gue
 	unsigned int n_accepted = old && !one ? old->n_accepted : 0;
 	unsigned int n_refused = old && !one ? old->n_refused : 0;
 	unsigned int skip = n_refused >= LEARNED_MAX ? n_refused - LEARNED_MAX + 1 : 0;
+	bool obeys = mac_equal(&rules->config->mac, mac) && guest_has_former(old, rules->config);
 	struct guest *g;
 
 	*out = NULL;
-	if ((old && old->known) || find_accepted(old, mac) || (guest_refused(old, mac) && !one))
+	if ((old && old->known) || (find_accepted(old, mac) && !obeys) ||
+	    (guest_refused(old, mac) && !one))
 		return 0;
 	g = guest_alloc(n_accepted + n_refused + 1, 0);
 	if (!g)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < n_accepted; i++)
-		judge_one(g, old, &old->accepted[i].mac, rules);
+		judge_one(g, obeys ? NULL : old, &old->accepted[i].mac, rules);
 	for (unsigned int i = skip; i < n_refused; i++)
 		judge_one(g, old, &old->refused[i], rules);
 	judge_one(g, old, mac, rules);

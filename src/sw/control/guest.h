@@ -13,8 +13,8 @@
 /* Why an address was accepted, and so how long it stays. */
 enum guest_why {
 	GUEST_BY_CHOICE, /* the VF had no administrative MAC: until it is somebody else's by right */
-	GUEST_BY_MAC,	 /* it was the administrative MAC: for good */
-	GUEST_BY_GRANT,	 /* the VF is trusted, or it is on its list: goes with that */
+	GUEST_BY_MAC,	/* it was the administrative MAC: until the guest is seen to want another */
+	GUEST_BY_GRANT, /* the VF is trusted, or it is on its list: goes with that */
 };
 
 /* What multicast of its VLANs a VF hears. */
@@ -71,6 +71,7 @@ bool guest_same_accepted(const struct guest *a, const struct guest *b);
 enum vf_promisc guest_promisc(const struct guest *g, const struct vf_config *config);
 enum guest_multicast guest_multicast(const struct guest *g, const struct vf_config *config);
 bool guest_accepted(const struct guest *g, const struct mac *mac);
+bool guest_has_former(const struct guest *g, const struct vf_config *config);
 bool guest_refused(const struct guest *g, const struct mac *mac);
 
 #endif

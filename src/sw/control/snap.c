@@ -120,6 +120,20 @@ static int build_add(struct build *b, const struct sw_pf *pf, unsigned int vf,
 	return 0;
 }
 
+/*
+ * Whether it is to be told when the guest sends from its administrative MAC: it asks by frames and
+ * was not seen with it yet, or holds what that was before, and nobody else says what it wants.
+ */
+static bool is_asked(const struct sw_vf *v)
+{
+	const struct vf_config *c = &v->config;
+
+	if (mac_is_zero(&c->mac) || (v->guest && v->guest->known))
+		return false;
+	return (!c->spoofchk && !guest_accepted(v->guest, &c->mac)) ||
+	       guest_has_former(v->guest, c);
+}
+
 static uint16_t vf_flags(const struct sw_pf *pf, unsigned int vf)
 {
 	static const uint16_t promisc[] = { [VF_PROMISC_UNMATCHED] = VEB_PROMISC,
@@ -140,7 +154,7 @@ static uint16_t vf_flags(const struct sw_pf *pf, unsigned int vf)
 		flags |= VEB_LEARN | VEB_LEARNED;
 	if (asks)
 		flags |= VEB_LEARN;
-	if (asks && named && !guest_accepted(g, &c->mac))
+	if (is_asked(&pf->vfs[vf]))
 		flags |= VEB_CONFIRM;
 	flags |= multi[guest_multicast(g, c)];
 	flags |= promisc[guest_promisc(g, c)];
@@ -149,16 +163,24 @@ static uint16_t vf_flags(const struct sw_pf *pf, unsigned int vf)
 	return flags;
 }
 
-/* Accepted addresses and the administrative one; what the guest's frames carry comes first. */
+/*
+ * Accepted addresses and the administrative one; what the guest's frames carry comes first, or what
+ * is asked for (VEB_CONFIRM).
+ */
 static unsigned int vf_macs(const struct sw_vf *v, struct mac *macs)
 {
 	const struct guest *g = v->guest;
-	unsigned int n = 0;
+	unsigned int n = 0, own;
 
 	if (g && guest_accepted(g, &g->main_mac))
 		macs[n++] = g->main_mac;
 	if (!mac_is_zero(&v->config.mac) && (!n || !mac_equal(&macs[0], &v->config.mac)))
 		macs[n++] = v->config.mac;
+	if (n == 2 && is_asked(v)) {
+		macs[1] = macs[0];
+		macs[0] = v->config.mac;
+	}
+	own = n;
 	for (unsigned int i = 0; g && i < g->n_accepted; i++) {
 		const struct mac *m = &g->accepted[i].mac;
 
@@ -167,7 +189,8 @@ static unsigned int vf_macs(const struct sw_vf *v, struct mac *macs)
 			macs[n++] = *m;
 	}
 	for (unsigned int i = 0; i < v->config.allowed.n; i++)
-		if (!n || !mac_equal(&macs[0], &v->config.allowed.macs[i]))
+		if ((own < 1 || !mac_equal(&macs[0], &v->config.allowed.macs[i])) &&
+		    (own < 2 || !mac_equal(&macs[1], &v->config.allowed.macs[i])))
 			macs[n++] = v->config.allowed.macs[i];
 	return n;
 }
