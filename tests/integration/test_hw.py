@@ -95,6 +95,8 @@ def test_ip_has_a_nics_words_and_those_of_its_netdev(nic):
     for words in (['link', 'show', nic.dev], ['-j', 'link', 'show', 'dev', nic.dev]):
         assert json_or_text(nic.anyvf('ip', *words).out) == json_or_text(nic.lab.run('ip', *words).out)
     nic.anyvf('ip', 'link', 'set', nic.dev, 'mtu', link['mtu'], 'txqueuelen', link['txqlen'])
+    nic.anyvf('pf', 'del', nic.dev)  # an MTU that was asked for stays so
+    nic.anyvf('pf', 'add', nic.dev, 'hw')
 
 
 def json_or_text(text):
