@@ -172,7 +172,8 @@ static json_t *begin_params(const struct apply *a, unsigned int daemon, bool dry
 	host_plain(is);
 	host_hash(is, hash);
 	return json_pack("{s:s, s:i, s:i, s:O, s:s, s:b, s:b, s:b}", "id", a->id, "seconds",
-			 (int)(a->confirm_s ?: SPAN_S), "parts", n_parts(a->has_part), "host",
+			 (int)(a->confirm_s ?: SPAN_S), "parts", a->dry ? 1 : n_parts(a->has_part),
+			 "host", /* -n leaves nothing */
 			 a->parts[daemon], "is", hash, "force", (int)a->force, "dry", (int)dry,
 			 "joined", (int)joined);
 }

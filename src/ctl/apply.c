@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "ctl/host.h"
 
+#define BACK_TRIES 30 /* of a way back without memory, one a second */
 #define BOOT_ID "/proc/sys/kernel/random/boot_id" /* not seen by every daemon */
 
 static int no_memory(struct err *e)
@@ -121,7 +122,10 @@ static int become(const struct pf_ops *ops, void *ctx, const json_t *want, bool 
 		  struct err *e)
 {
 	auto_of(json_decref) json_t *is = NULL, *to = json_deep_copy(want);
-	struct host_become b = { .ops = ops, .ctx = ctx, .force = force, .must = must };
+	bool starved = false;
+	struct host_become b = {
+		.ops = ops, .ctx = ctx, .force = force, .must = must, .starved = &starved
+	};
 	int rc = to ? host_get(ops, ctx, must, &is, e) : no_memory(e);
 
 	if (rc)
@@ -133,12 +137,13 @@ static int become(const struct pf_ops *ops, void *ctx, const json_t *want, bool 
 		json_object_del(to, "unasked");
 	b.is = is;
 	b.want = to;
-	return host_become(&b, e);
+	rc = host_become(&b, e);
+	return rc ?: starved ? no_memory(e) : 0;
 }
 
 /*
  * To what @record says was there; what is refused on the way is in the log, and is done later.
- * Answers -ENOMEM where it did not come to its end: the record stays, and it begins again.
+ * Answers -ENOMEM where something was for want of memory: the record stays, and it begins again.
  */
 static int go_back(const struct pf_ops *ops, void *ctx, const json_t *record)
 {
@@ -285,6 +290,14 @@ static int let_go(const struct pf_ops *ops, void *ctx, const json_t *names, stru
 	return rc;
 }
 
+/* A decision has its place on the disk, which is that of all daemons. */
+static int ready(const struct pf_ops *ops, void *ctx, const struct apply_ask *ask,
+		 enum decision *decided, struct err *e)
+{
+	return ops->batch->decide(ctx, ask->id, ask->joined ? DECISION_JOIN : DECISION_READY,
+				  decided, e);
+}
+
 static int execute(const struct pf_ops *ops, void *ctx, const struct apply_ask *ask,
 		   const json_t *is, const json_t *want, struct err *e)
 {
@@ -296,8 +309,7 @@ static int execute(const struct pf_ops *ops, void *ctx, const struct apply_ask *
 
 	if (*ask->last)
 		leave = json_incref(json_object_get(last, "adopted"));
-	rc = ops->batch->decide(ctx, ask->id, ask->joined ? DECISION_JOIN : DECISION_READY,
-				&decided, e);
+	rc = ready(ops, ctx, ask, &decided, e);
 	if (!rc && decided)
 		rc = err_set(e, -EEXIST, "%s was decided already", ask->id);
 	rc = rc ?: prepare(ops, ctx, ask, is, want, &record, e);
@@ -385,6 +397,7 @@ static bool kinds_fit(const struct pf_ops *ops, const json_t *want)
 int apply_begin(const struct pf_ops *ops, void *ctx, const struct apply_ask *ask, struct err *e)
 {
 	auto_of(json_decref) json_t *is = NULL, *want = NULL;
+	enum decision decided = DECISION_NONE;
 	int rc;
 
 	if (!ops->batch)
@@ -399,12 +412,26 @@ int apply_begin(const struct pf_ops *ops, void *ctx, const struct apply_ask *ask
 	rc = rc ?: expect(is, ask->is, e);
 	if (!rc && !*ask->last)
 		rc = judge(ops, ctx, want, ask->force, e);
+	if (!rc && ask->dry && ask->parts > 1) /* before either does its part */
+		rc = ready(ops, ctx, ask, &decided, e);
 	if (rc || ask->dry)
 		return rc;
 	return execute(ops, ctx, ask, is, want, e);
 }
 
 /* ---- end ---- */
+
+/* Kernels and drivers say so of what they never do, too: some tries, and it is passed over. */
+static bool again(const struct pf_ops *ops, void *ctx, json_t *pending)
+{
+	json_int_t tries = json_integer_value(json_object_get(pending, "tries")) + 1;
+
+	if (tries >= BACK_TRIES)
+		return false;
+	json_object_set_new(pending, "tries", json_integer(tries));
+	keep(ops, ctx, pending, NULL, NULL, NULL);
+	return true;
+}
 
 /* What was decided is so: it is kept, or gone back from. */
 static int obey(const struct pf_ops *ops, void *ctx, bool kept, struct err *e)
@@ -418,7 +445,7 @@ static int obey(const struct pf_ops *ops, void *ctx, bool kept, struct err *e)
 		return no_memory(e);
 	snprintf(id, sizeof(id), "%s", id_of(pending));
 	if (!kept) {
-		if (go_back(ops, ctx, pending))
+		if (go_back(ops, ctx, pending) && again(ops, ctx, pending))
 			return no_memory(e);
 		rc = keep(ops, ctx, NULL, NULL, id, e);
 		log_info("a change is taken back", "id=%s", id);

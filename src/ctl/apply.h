@@ -10,6 +10,7 @@
  *
  * RECORD is what was there: {"before": {"pfs", "mirrors", "unasked"}, "own": of the daemon,
  * "adopted": [PF]}.
+ * "tries" counts ways back that ended for want of memory.
  * "doing" is there until all was done: a daemon that ends before goes back at its next start. "last"
  * was kept, "at" when it began (of the wall's clock: it only says which of two is the later), "back" is the last that was gone back from.
  */

@@ -55,7 +55,7 @@ void host_align(json_t *is, json_t *want, bool force, host_note note);
 int host_unasked_get(const struct pf_ops *ops, void *ctx, const char *pf, unsigned int n,
 		     json_t *out);
 uint32_t host_unasked(const json_t *root, const char *pf, const char *vf);
-void host_unasked_align(json_t *is, const json_t *want, bool force);
+void host_unasked_align(json_t *is, json_t *want, bool force);
 
 /* host_become.c: a daemon's PFs, VFs, service ports and mirrors as a file says */
 struct host_become {
@@ -65,6 +65,7 @@ struct host_become {
 	json_t *is, *want;
 	bool force;	   /* VFs in use notwithstanding */
 	bool must;	   /* what is refused is passed over */
+	bool *starved;	   /* @must: gets true if something was for want of memory */
 };
 int host_become(const struct host_become *b, struct err *e);
 

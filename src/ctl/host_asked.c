@@ -78,6 +78,18 @@ static void keep_same(json_t *words, const json_t *is, const json_t *want, bool 
 	}
 }
 
+/* What is gone back to says nothing of VFs that were leased since. */
+static void forget_leased(json_t *want, const char *name, const json_t *leased)
+{
+	json_t *vfs =
+		json_object_get(json_object_get(json_object_get(want, "unasked"), name), "vfs");
+	const char *key;
+	json_t *port;
+
+	json_object_foreach ((json_t *)(uintptr_t)leased, key, port)
+		json_object_del(vfs, key);
+}
+
 static void align_pf(json_t *of_pf, const json_t *is, const json_t *want, const json_t *not_vfs)
 {
 	const json_t *is_vfs = json_object_get(is, "vfs"), *want_vfs = json_object_get(want, "vfs");
@@ -103,20 +115,24 @@ static void align_pf(json_t *of_pf, const json_t *is, const json_t *want, const 
 /**
  * host_unasked_align() - Leave those that a file has as they are
  * @is:    of host_get(), aligned with @want but for this
- * @want:  file
+ * @want:  file, or what is gone back to, which loses what it says so of leased VFs
  * @force: VFs that are leased are compared
  *
  * What a file says of a VF is all its words: what it does not name is as by default.
  *
  * Context: any.
  */
-void host_unasked_align(json_t *is, const json_t *want, bool force)
+void host_unasked_align(json_t *is, json_t *want, bool force)
 {
+	json_t *of_leased;
 	const json_t *is_pfs = json_object_get(is, "pfs"), *pfs = json_object_get(want, "pfs");
 	json_t *all = json_object_get(is, "unasked"), *of_pf;
 	const char *name;
 	void *next;
 
+	json_object_foreach (json_object_get(is, "leased"), name, of_leased)
+		if (!force)
+			forget_leased(want, name, of_leased);
 	json_object_foreach_safe(all, next, name, of_pf)
 	{
 		const json_t *pf = json_object_get(pfs, name);

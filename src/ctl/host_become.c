@@ -30,8 +30,9 @@ typedef int (*pair_fn)(const struct pair *p, struct err *e);
 
 static int passed(const struct pair *p, int rc, struct err *e)
 {
-	if (!rc || rc == -ENOMEM || !p->b->must)
+	if (!rc || !p->b->must)
 		return rc;
+	*p->b->starved |= rc == -ENOMEM;
 	log_err("cannot be taken back", "pf=%s item=%s error=\"%s\"", p->pf, p->name, e->msg);
 	*e = (struct err){ 0 };
 	return 0;
@@ -329,8 +330,7 @@ static int pf_in(const struct pair *p, struct err *e)
  * @e: names what was refused
  *
  * What was refused ends it, and what was done before stays done: the caller goes back. A change
- * that is to be gone back to passes over what is refused (@b->must), logs it, and answers 0; where
- * memory is out it ends as well, and the caller tries again.
+ * that is to be gone back to passes over what is refused (@b->must), logs it, and answers 0.
  *
  * Return: 0, -ENOMEM, or as the verb that refused.
  * Context: the verbs'.

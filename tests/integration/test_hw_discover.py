@@ -111,7 +111,8 @@ def test_words_of_netdevsim_are_those_the_kernel_takes(hw):  # noqa: F811
     before = snapshot(hw, dev)
     four = nic_of(hw, dev)
     assert snapshot(hw, dev) == before
-    assert (four['numvfs'], four['eswitch'], four['words'], four['refused']) == (4, 'legacy', list(WORDS), {})
+    assert (four['numvfs'], four['eswitch'], four['words']) == (4, 'legacy', list(WORDS))
+    assert four['refused'] == {'group': f'group: the driver of {dev}, netdevsim, has groups in switchdev mode alone, if at all'}
     assert none['words'] == four['words'] == taken(hw, dev)
     sim = 'netdevsim1'  # which has no PCI function, and takes four at most
     done = hw.run(NIC, 'numvfs', sim, 9, check=False)
@@ -127,7 +128,7 @@ def test_words_of_netdevsim_in_switchdev_mode(hw):  # noqa: F811
     hw.run('devlink', 'dev', 'eswitch', 'set', 'netdevsim/netdevsim1', 'mode', 'switchdev')
     got = json.loads(hw.run('anyvf', '-j', 'pf', 'discover').out)[-1]
     assert (got['address'], got['eswitch'], got['representors'], len(got['netdevs'])) == ('netdevsim1', 'switchdev', 4, 1)
-    rates = ['max_tx_rate', 'min_tx_rate']  # by devlink in that mode, which ip has no word for
+    rates = ['max_tx_rate', 'min_tx_rate', 'group']  # by devlink in that mode, which ip has no word for
     assert [word for word in got['words'] if word not in rates] == taken(hw, got['name'])
     assert [word for word in got['words'] if word in rates] == rates and got['refused'] == {}
     hw.run('modprobe', '-r', 'netdevsim')
@@ -148,7 +149,8 @@ def test_igb_words_are_those_the_kernel_takes(hw):  # noqa: F811
         'proto': f'proto 802.1ad: the driver of {dev}, igb, inserts 802.1Q tags alone',
         'min_tx_rate': f'min_tx_rate: the driver of {dev}, igb, does not take it',
         'state': f'state: the driver of {dev}, igb, has no such operation',
-        'query_rss': f'query_rss: the driver of {dev}, igb, has no such operation'}
+        'query_rss': f'query_rss: the driver of {dev}, igb, has no such operation',
+        'group': f'group: the driver of {dev}, igb, has groups in switchdev mode alone, if at all'}
     assert isinstance(two['iommu_group'], int) and two['notes'] == []
 
 

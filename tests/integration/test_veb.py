@@ -1118,7 +1118,7 @@ def test_28_release_returns_all_settings(lab):
     lab.ports[4].sock.send(mac(BCAST) + mac(lab.mac(4)) + tag(6, tpid=0x88a8) + bytes(60))
     wait_for(lambda: lab.drops(4, 'spoof_vlan'), what='a drop')
     used = lab.swd.vf(lab.pf, 4)
-    assert {word for word in fresh['config'] if used['config'][word] == fresh['config'][word]} == {'native'}, 'not in SETTINGS'
+    assert {word for word in fresh['config'] if used['config'][word] == fresh['config'][word]} == {'native', 'group'}, 'not in SETTINGS'
     lab.vf(4, vlan=0, native=6)
     assert used['status']['accepted'] == [lab.mac(3), '02:00:00:00:04:05'] and used['status']['promisc'] == 'true'
     assert used['status']['overridden'] == 'trust'
@@ -1179,7 +1179,7 @@ def test_27_kill_9_keeps_settings_and_accepted_addresses(lab, switch):
         return [*shown, lab.info()['config'], *(switch.vf(lab.pf, n)['config'] for n in range(lab.VFS))]
     before = config()
     assert before[2] == 'trust' and [len(shown) for shown in before[:2]] == [1, 1]
-    assert before[-1] == {**SETTINGS, 'native': 0}
+    assert before[-1] == {**SETTINGS, 'native': 0, 'group': ''}
     old = switch.child()
     os.kill(old, signal.SIGKILL)
     wait_for(lambda: switch.wait_ready() and switch.child() != old, what='the next life')

@@ -13,6 +13,7 @@
 
 #include "base/util.h"
 #include "ctl/apply.h"
+#include "ctl/host.h"
 
 #define VFS    4
 #define NAME   "p"
@@ -24,6 +25,7 @@ static struct table {
 	json_t *kept;
 	const char *dir;  /* of decisions */
 	int no_memory_at; /* verbs until there is none; NOBODY */
+	bool never;	  /* none at all */
 	int full_at;	  /* and writes until the disk is full */
 } t;
 
@@ -55,7 +57,7 @@ static int pf_set(void *ctx, const char *pf, const struct pf_change *change, str
 	struct pf_info info;
 
 	pf_get(NULL, NAME, &info, NULL);
-	if (!ctx && t.no_memory_at != NOBODY && t.no_memory_at-- == 0)
+	if (!ctx && (t.never || (t.no_memory_at != NOBODY && t.no_memory_at-- == 0)))
 		return err_set(e, -ENOMEM, "out of memory");
 	for (unsigned int i = 0; !ctx && i < change->n_vfs; i++) {
 		struct vf_config *is = &t.vfs[change->vfs[i].vf], was = *is;
@@ -144,15 +146,27 @@ static int make(void **state)
 }
 
 /* Two VFs get VLANs, which is two verbs at most. */
-static int begin(const char *id, bool joined, struct err *e)
+static int ask_for(const char *id, bool joined, bool dry, struct err *e)
 {
 	auto_of(json_decref) json_t *host =
 		json_pack("{s:{s:{s:i, s:{s:{s:i}, s:{s:i}}}}, s:{}}", "pfs", NAME, "numvfs", VFS,
 			  "vfs", "0", "vlan", 5, "1", "vlan", 6, "mirrors");
-	struct apply_ask ask = { .parts = 2, .seconds = 60, .joined = joined, .host = host };
+	struct apply_ask ask = {
+		.parts = 2, .seconds = 60, .joined = joined, .dry = dry, .host = host
+	};
 
 	snprintf(ask.id, sizeof(ask.id), "%s", id);
 	return apply_begin(&ops, NULL, &ask, e);
+}
+
+static int begin(const char *id, bool joined, struct err *e)
+{
+	return ask_for(id, joined, false, e);
+}
+
+static int judge_only(const char *id, bool joined, struct err *e)
+{
+	return ask_for(id, joined, true, e);
 }
 
 static bool as_before(void)
@@ -177,6 +191,20 @@ static void what_is_taken_back_without_memory_is_taken_back_later(void **state)
 	assert_int_equal(apply_may_change(&ops, NULL, &e), 0);
 }
 
+static void what_has_never_enough_memory_is_passed_over_some_day(void **state)
+{
+	auto_of(json_decref) json_t *told = NULL;
+	struct err e = { 0 };
+	unsigned int tries = 0;
+
+	assert_int_equal(begin("00000000000e", false, &e), 0);
+	t.never = true; /* as a driver that says so of what it cannot do */
+	assert_int_equal(apply_end(&ops, NULL, "00000000000e", false, &told, &e), 0);
+	while (apply_may_change(&ops, NULL, &e) && tries++ < 100)
+		apply_settle(&ops, NULL, &e);
+	assert_in_range(tries, 2, 60);
+}
+
 static void what_fails_and_is_without_memory_is_taken_back_later(void **state)
 {
 	struct err e = { 0 };
@@ -196,6 +224,13 @@ static void decisions_of_another_place_are_nobodys(void **state)
 	struct err e = { 0 };
 
 	assert_int_equal(begin("00000000000c", true, &e), -EXDEV);
+	t.full_at = 0; /* nothing was begun */
+	assert_int_equal(judge_only("0000000000cc", true, &e), -EXDEV);
+	assert_int_equal(judge_only("00000000000f", false, &e), 0);
+	assert_int_equal(judge_only("00000000000f", true, &e), 0);
+	t.full_at = NOBODY;
+	e = (struct err){ 0 };
+	assert_int_equal(begin("0000000000cd", true, &e), -EXDEV);
 	assert_non_null(strstr(e.msg, "--state"));
 	assert_true(as_before());
 	assert_int_equal(apply_may_change(&ops, NULL, &e), 0);
@@ -210,11 +245,28 @@ static void decisions_of_another_place_are_nobodys(void **state)
 	assert_false(as_before());
 }
 
+static void what_was_leased_since_is_asked_for_as_it_is(void **state)
+{
+	auto_of(json_decref) json_t *is =
+		json_pack("{s:{s:{}}, s:{s:{s:s}}}", "pfs", NAME, "leased", NAME, "1", "port");
+	auto_of(json_decref) json_t *was =
+		json_pack("{s:{s:{}}, s:{s:{s:{s:[s], s:[s]}}}}", "pfs", NAME, "unasked", NAME,
+			  "vfs", "0", "vlan", "1", "mac");
+
+	host_align(is, was, true, NULL);
+	assert_int_not_equal(host_unasked(was, NAME, "1"), 0);
+	host_align(is, was, false, NULL);
+	assert_int_equal(host_unasked(was, NAME, "1"), 0);
+	assert_int_equal(host_unasked(was, NAME, "0"), 1U << VF_FIELD_VLAN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(what_is_taken_back_without_memory_is_taken_back_later, make),
+		cmocka_unit_test_setup(what_has_never_enough_memory_is_passed_over_some_day, make),
 		cmocka_unit_test_setup(what_fails_and_is_without_memory_is_taken_back_later, make),
+		cmocka_unit_test(what_was_leased_since_is_asked_for_as_it_is),
 		cmocka_unit_test_setup(decisions_of_another_place_are_nobodys, make),
 	};
 	char remove[128];

@@ -169,6 +169,7 @@ static void a_former_administrative_address_goes_when_the_present_one_is_seen(vo
 	assert_true(guest_accepted(next, &m41));
 	assert_false(guest_accepted(next, &m58));
 	assert_false(guest_has_former(next, &c));
+	assert_false(guest_refused(next, &m58)); /* nobody asks for it any more */
 	guest_put(next);
 	c.trust = true; /* allowed by that as well */
 	assert_int_equal(guest_learn(g, &m41, RULES(&c), &next), 0);

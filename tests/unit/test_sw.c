@@ -557,6 +557,21 @@ static void the_recipe_ends_when_its_guest_is_seen_with_its_own_address(void **s
 	assert_string_equal(who(w, 0, M0, M59), "3");
 }
 
+/* Though nothing but the spoof check is other, and the guest's addresses are as they were. */
+static void who_is_asked_later_is_asked_for_the_administrative_address(void **state)
+{
+	struct world *w = *state;
+
+	pf_add(w, "p2p1", 4);
+	vf_words(w, 1, true, "spoofchk off");
+	seen(w, 1, M58);
+	assert_int_equal(vf_get(w, 1).status.n_accepted, 1);
+	vf_words(w, 1, false, "mac " M2 " spoofchk on");
+	vf_words(w, 1, false, "spoofchk off");
+	seen(w, 1, M2);
+	assert_int_equal(vf_get(w, 1).status.n_accepted, 2);
+}
+
 static void without_the_filter_source_the_recipe_fails(void **state)
 {
 	struct world *w = *state;
@@ -2428,6 +2443,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(founding_recipe_holds_step_by_step),
 		T(the_recipe_ends_when_its_guest_is_seen_with_its_own_address),
+		T(who_is_asked_later_is_asked_for_the_administrative_address),
 		T(without_the_filter_source_the_recipe_fails),
 		T(on_a_bare_switch_a_source_counts_as_a_request),
 		T(groups_are_the_guests_and_all_multicast_takes_a_right),

@@ -240,6 +240,11 @@ int guest_judge(struct guest *old, const struct guest_rules *rules, struct guest
 	return 0;
 }
 
+static bool is_former(const struct guest_mac *m, const struct vf_config *config)
+{
+	return m->why == GUEST_BY_MAC && !mac_equal(&m->mac, &config->mac);
+}
+
 /**
  * guest_has_former() - Does a guest hold what was its VF's administrative MAC, and is it no more?
  * @g:	    guest, or NULL
@@ -250,8 +255,7 @@ int guest_judge(struct guest *old, const struct guest_rules *rules, struct guest
 bool guest_has_former(const struct guest *g, const struct vf_config *config)
 {
 	for (unsigned int i = 0; g && i < g->n_accepted; i++)
-		if (g->accepted[i].why == GUEST_BY_MAC &&
-		    !mac_equal(&g->accepted[i].mac, &config->mac))
+		if (is_former(&g->accepted[i], config))
 			return true;
 	return false;
 }
@@ -289,8 +293,12 @@ int guest_learn(const struct guest *old, const struct mac *mac, const struct gue
 	g = guest_alloc(n_accepted + n_refused + 1, 0);
 	if (!g)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < n_accepted; i++)
-		judge_one(g, obeys ? NULL : old, &old->accepted[i].mac, rules);
+	for (unsigned int i = 0; i < n_accepted; i++) {
+		bool ends = obeys && is_former(&old->accepted[i], rules->config);
+
+		if (!ends || why(NULL, &old->accepted[i].mac, rules) >= 0)
+			judge_one(g, ends ? NULL : old, &old->accepted[i].mac, rules);
+	}
 	for (unsigned int i = skip; i < n_refused; i++)
 		judge_one(g, old, &old->refused[i], rules);
 	judge_one(g, old, mac, rules);

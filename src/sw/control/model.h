@@ -122,6 +122,7 @@ struct sw_addresses {
 	struct mac_list allowed;
 	uint64_t learned; /* version; 0: none are */
 	unsigned int learned_max;
+	bool asked; /* the administrative MAC comes first */
 };
 
 /* The model as the state file has it. Writer: control/state.c. */

@@ -200,8 +200,8 @@ static const struct veb_port *like(const struct sw *sw, const struct sw_addresse
 {
 	const struct sw_addresses *was = &sw->addresses[id];
 	bool same = was->known && was->guest == is->guest && mac_equal(&was->mac, &is->mac) &&
-		    mac_list_equal(&was->allowed, &is->allowed) &&
-		    was->learned == is->learned && was->learned_max == is->learned_max;
+		    mac_list_equal(&was->allowed, &is->allowed) && was->learned == is->learned &&
+		    was->learned_max == is->learned_max && was->asked == is->asked;
 
 	return same ? sw->blocks[id] : NULL;
 }
@@ -226,6 +226,7 @@ static int build_vf(struct build *b, const struct sw_pf *pf, unsigned int vf)
 		.allowed = v->config.allowed,
 		.learned = learned ? learned->version : 0,
 		.learned_max = sw_learned_max(v),
+		.asked = is_asked(v),
 	};
 	struct veb_port_conf conf = {
 		.id = pf->vf_ports[vf].id,
