@@ -77,6 +77,20 @@ static void make(struct hw *hw, struct hw_pf *pf, struct hw_due *due, const stru
 	due->said |= fields;
 }
 
+/* hw_look(), but for a log that has it already. */
+static const struct hw_link *look(struct hw *hw, struct hw_pf *pf)
+{
+	const struct hw_link *link;
+
+	return hw_look(hw, pf, HW_ASK_SETTINGS, &link, &(struct err){ 0 }) ? NULL : link;
+}
+
+/* What the kernel told last: by what was done since, what it told before is old, and freed. */
+static const struct hw_link *told(struct hw *hw, struct hw_pf *pf)
+{
+	return pf->link ? pf->link : look(hw, pf);
+}
+
 /* Those that are missing or have other rates, and what is not one of them goes if it is empty. */
 static void make_groups(struct hw *hw, struct hw_pf *pf, const struct hw_link *link)
 {
@@ -114,7 +128,8 @@ static void enforce_own(struct hw *hw, struct hw_pf *pf, const struct hw_link *l
 	for (unsigned int i = 0; i < ARRAY_LEN(steps); i++)
 		if (todo & bits[i])
 			make(hw, pf, &pf->due, &steps[i], bits[i]);
-	if (todo & 1U << PF_FIELD_GROUPS)
+	link = told(hw, pf);
+	if (link && todo & 1U << PF_FIELD_GROUPS)
 		make_groups(hw, pf, link);
 }
 
@@ -204,14 +219,6 @@ static void enforce_svcs(struct hw *hw, struct hw_pf *pf, uint64_t now_ms)
 	due->said |= !!rc;
 }
 
-/* hw_look(), but for a log that has it already. */
-static const struct hw_link *look(struct hw *hw, struct hw_pf *pf)
-{
-	const struct hw_link *link;
-
-	return hw_look(hw, pf, HW_ASK_SETTINGS, &link, &(struct err){ 0 }) ? NULL : link;
-}
-
 /**
  * hw_enforce() - Make of what was asked for what is owed, and what is repaired by a PF's policy
  * @hw: room
@@ -233,16 +240,14 @@ void hw_enforce(struct hw *hw, struct hw_pf *pf)
 	enforce_own(hw, pf, link, repair, now_ms);
 	enforce_svcs(hw, pf, now_ms);
 	for (unsigned int vf = 0; link && vf < VF_MAX; vf++) {
-		if (!pf->link)
-			link = look(hw, pf);
+		link = told(hw, pf);
 		if (!link || vf >= link->n_vfs)
 			break;
 		enforce_vf(hw, pf, link, vf, repair, now_ms);
 		enforce_plug(hw, pf, vf, repair, now_ms);
 	}
 	for (unsigned int i = 0; i < HW_MIRRORS_MAX; i++) {
-		if (!pf->link)
-			link = look(hw, pf);
+		link = told(hw, pf);
 		if (link)
 			enforce_mirror(hw, pf, link, i, repair, now_ms);
 	}

@@ -634,6 +634,21 @@ static void a_group_that_cannot_be_is_refused_by_name_and_drift_tells_of_the_oth
 	hw_close(hw);
 }
 
+static void groups_are_made_behind_other_words_after_a_boot(void **arg)
+{
+	const struct pf_config pf = { .mtu = 9000, .groups = "a" };
+	struct hw *hw = begin(2);
+
+	assert_int_equal(set(hw, &pf, P(MTU) | P(GROUPS), NULL, 0, false, NULL), 0);
+	hw_close(hw);
+	boot();
+	k->groups.n = 0;
+	hw = open_hw();
+	assert_int_equal(k->mtu, 9000);
+	assert_int_equal(k->groups.n, 1);
+	hw_close(hw);
+}
+
 static void a_state_file_that_cannot_be_written_leaves_nothing_changed(void **arg)
 {
 	for (int at = 0;; at++) {
@@ -1630,6 +1645,7 @@ int main(void)
 			groups_of_vfs_are_as_they_were_or_as_asked_for_wherever_the_daemon_is_ended),
 		cmocka_unit_test(
 			a_group_that_cannot_be_is_refused_by_name_and_drift_tells_of_the_others),
+		cmocka_unit_test(groups_are_made_behind_other_words_after_a_boot),
 		cmocka_unit_test(a_state_file_that_cannot_be_written_leaves_nothing_changed),
 		cmocka_unit_test(
 			after_a_boot_all_is_as_it_was_asked_for_also_of_a_nic_that_comes_late),
