@@ -58,18 +58,36 @@ int hw_groups_plan(struct hw_plan *plan, const struct hw_pf *pf, const struct hw
 	return rc;
 }
 
+/* Whether it says which group the VF is in. */
+static bool is_put(const struct pf_change *change, unsigned int vf)
+{
+	bool put = false;
+
+	for (unsigned int i = 0; i < change->n_vfs; i++) {
+		const struct vf_change *c = &change->vfs[i];
+
+		put |= c->vf == vf && (c->changed | c->noted) >> VF_FIELD_GROUP & 1;
+	}
+	return put;
+}
+
 /**
- * hw_groups_check() - Is there a group for each VF that is to be in one?
- * @pf:   PF
- * @link: what the kernel tells of it
- * @want: wishes
- * @e:    names VF and group
+ * hw_groups_check() - Is there a group for each VF that a change puts into one?
+ * @pf:     PF
+ * @link:   what the kernel tells of it
+ * @want:   wishes
+ * @change: what is asked for; where it says which groups there are, each VF counts
+ * @e:      names VF and group
+ *
+ * A VF may be in a group that somebody else made, and that is gone by now, as after a boot: that
+ * is drift, and keeps nobody from changing anything else.
  *
  * Return: 0 or -ENOENT. Context: control; pure.
  */
 int hw_groups_check(const struct hw_pf *pf, const struct hw_link *link, const struct hw_wish *want,
-		    struct err *e)
+		    const struct pf_change *change, struct err *e)
 {
+	bool all = (change->changed | change->noted) >> PF_FIELD_GROUPS & 1;
 	struct vf_groups to = link->groups; /* whoever made them, if nobody says */
 	int rc = want->fields >> PF_FIELD_GROUPS & 1 ? vf_groups_parse(want->config.groups, &to, e)
 						     : 0;
@@ -77,8 +95,8 @@ int hw_groups_check(const struct hw_pf *pf, const struct hw_link *link, const st
 	for (unsigned int vf = 0; !rc && vf < VF_MAX; vf++) {
 		const struct hw_vf_wish *w = &want->vfs[vf];
 
-		if (w->fields >> VF_FIELD_GROUP & 1 && *w->config.group &&
-		    !vf_groups_find(&to, w->config.group))
+		if ((all || is_put(change, vf)) && w->fields >> VF_FIELD_GROUP & 1 &&
+		    *w->config.group && !vf_groups_find(&to, w->config.group))
 			rc = err_set(e, -ENOENT, "%s has no group %s, where vf %u is to be",
 				     pf->name, w->config.group, vf);
 	}

@@ -259,7 +259,7 @@ void hw_enforce(struct hw *hw, struct hw_pf *pf);
 int hw_groups_plan(struct hw_plan *plan, const struct hw_pf *pf, const struct hw_link *link,
 		   const struct hw_wish *want, bool go, struct err *e);
 int hw_groups_check(const struct hw_pf *pf, const struct hw_link *link, const struct hw_wish *want,
-		    struct err *e);
+		    const struct pf_change *change, struct err *e);
 
 /* pf.c */
 int hw_pf_add(void *ctx, const struct pf_config *want, uint32_t said, struct err *e);

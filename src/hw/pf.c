@@ -293,7 +293,7 @@ static int apply(struct hw *hw, struct hw_pf *pf, const struct pf_change *change
 	rc = pf_config_check(&want->config, e) ?: vf_groups_order(want->config.groups, e);
 	rc = rc ?: plan_pf(&plan, hw, pf, link, want, change->changed, e);
 	rc = rc ?: plan_vfs(&plan, pf, link, change, want, e);
-	rc = rc ?: hw_groups_check(pf, link, want, e);
+	rc = rc ?: hw_groups_check(pf, link, want, change, e);
 	if (!rc && change->changed & 1U << PF_FIELD_GROUPS)
 		rc = hw_groups_plan(&plan, pf, link, want, true, e);
 	want->fields = (want->fields | (change->noted & HW_PF_OWN)) & ~change->forgotten;

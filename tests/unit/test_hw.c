@@ -649,6 +649,27 @@ static void groups_are_made_behind_other_words_after_a_boot(void **arg)
 	hw_close(hw);
 }
 
+static void a_group_of_somebody_elses_that_is_gone_keeps_nobody_from_anything(void **arg)
+{
+	static const char *const in_z[] = { "z" };
+	const struct vf_group foreign = { "z", 7, 0 };
+	struct hw *hw = begin(2);
+	struct err e = { 0 };
+
+	vf_groups_add(&k->groups, &foreign, NULL);
+	assert_int_equal(regroup(hw, NULL, in_z, 1, NULL), 0);
+	k->groups.n = 0;
+	*k->vfs[0].group = '\0';
+	assert_int_equal(set(hw, &(struct pf_config){ .mtu = 9000 }, P(MTU), NULL, 0, false, NULL),
+			 0);
+	assert_int_equal(set_vf(hw, 1, F(VLAN)), 0);
+	assert_int_equal(set_vf(hw, 0, F(VLAN)), 0);
+	assert_int_equal(regroup(hw, NULL, in_z, 1, &e), -ENOENT);
+	assert_non_null(strstr(e.msg, "eth1 has no group z, where vf 0 is to be"));
+	assert_int_equal(regroup(hw, "a", NULL, 0, NULL), -ENOENT);
+	hw_close(hw);
+}
+
 static void a_state_file_that_cannot_be_written_leaves_nothing_changed(void **arg)
 {
 	for (int at = 0;; at++) {
@@ -1646,6 +1667,7 @@ int main(void)
 		cmocka_unit_test(
 			a_group_that_cannot_be_is_refused_by_name_and_drift_tells_of_the_others),
 		cmocka_unit_test(groups_are_made_behind_other_words_after_a_boot),
+		cmocka_unit_test(a_group_of_somebody_elses_that_is_gone_keeps_nobody_from_anything),
 		cmocka_unit_test(a_state_file_that_cannot_be_written_leaves_nothing_changed),
 		cmocka_unit_test(
 			after_a_boot_all_is_as_it_was_asked_for_also_of_a_nic_that_comes_late),
