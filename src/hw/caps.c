@@ -289,7 +289,8 @@ const char *hw_caps_unfit(const struct hw_caps *caps, char out[HW_WHY_LEN + 1])
  * @changed: bits by enum vf_field: those that are to be set
  * @e:       says which word, and why
  *
- * What a driver has not, and a default asks for nothing else (802.1Q, a rate of 0), is no refusal.
+ * What a driver has not, and a default asks for nothing else (802.1Q, a rate of 0, no group), is no
+ * refusal.
  * What depends on the moment (a rate above the link's speed) is the kernel's to refuse.
  *
  * Return: 0 or -EOPNOTSUPP. Context: any; pure.
@@ -305,6 +306,8 @@ int hw_caps_check(const struct hw_caps *caps, const struct hw_words *want, uint3
 		changed &= ~BIT(MIN_TX_RATE);
 	if (!want->qos && caps->fields & BIT(VLAN))
 		changed &= ~BIT(QOS);
+	if (!*want->group) /* without groups it is in none */
+		changed &= ~BIT(GROUP);
 	for (enum vf_field f = 0; f < VF_FIELD_N; f++)
 		if (changed >> f & 1 && hw_caps_why(caps, f, why))
 			return err_set(e, -EOPNOTSUPP, "%s", why);

@@ -670,6 +670,40 @@ static void a_group_of_somebody_elses_that_is_gone_keeps_nobody_from_anything(vo
 	hw_close(hw);
 }
 
+/* The NIC's switch is in legacy mode, as after a boot. */
+static void to_legacy(struct hw *hw)
+{
+	driver.fields &= ~F(GROUP);
+	k->groups.n = 0;
+	for (unsigned int i = 0; i < VFS; i++)
+		*k->vfs[i].group = '\0';
+	assert_int_equal(hw_place(hw, hw->pfs[0], NULL), 0);
+}
+
+static void groups_can_be_given_up_where_there_are_none(void **arg)
+{
+	static const char *const in_a[] = { "a" }, *none[] = { "" };
+	struct hw *hw = begin(2);
+	struct err e = { 0 };
+
+	assert_int_equal(regroup(hw, "a", in_a, 1, NULL), 0);
+	to_legacy(hw);
+	tick(hw, 1);
+	assert_int_equal(drifts(hw), 2);
+	assert_int_equal(regroup(hw, NULL, in_a, 1, &e), -EOPNOTSUPP);
+	assert_int_equal(regroup(hw, "", NULL, 0, NULL), -ENOENT); /* vf 0 is to be in it */
+	assert_int_equal(regroup(hw, NULL, none, 1, NULL), 0);
+	assert_int_equal(regroup(hw, "", NULL, 0, NULL), 0);
+	assert_int_equal(drifts(hw), 0);
+	assert_int_equal(number(hw, 4), 0);
+	driver.fields |= F(GROUP);
+	assert_int_equal(hw_place(hw, hw->pfs[0], NULL), 0);
+	tick(hw, 3);
+	assert_int_equal(k->groups.n, 0);
+	assert_string_equal(k->vfs[0].group, "");
+	hw_close(hw);
+}
+
 static void a_state_file_that_cannot_be_written_leaves_nothing_changed(void **arg)
 {
 	for (int at = 0;; at++) {
@@ -1668,6 +1702,7 @@ int main(void)
 			a_group_that_cannot_be_is_refused_by_name_and_drift_tells_of_the_others),
 		cmocka_unit_test(groups_are_made_behind_other_words_after_a_boot),
 		cmocka_unit_test(a_group_of_somebody_elses_that_is_gone_keeps_nobody_from_anything),
+		cmocka_unit_test(groups_can_be_given_up_where_there_are_none),
 		cmocka_unit_test(a_state_file_that_cannot_be_written_leaves_nothing_changed),
 		cmocka_unit_test(
 			after_a_boot_all_is_as_it_was_asked_for_also_of_a_nic_that_comes_late),
