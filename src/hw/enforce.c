@@ -56,8 +56,8 @@ static uint32_t due_now(struct hw_due *due, uint32_t todo, uint64_t now_ms)
 	return todo;
 }
 
-/* One step; @fields: its words. */
-static void make(struct hw *hw, struct hw_pf *pf, struct hw_due *due, const struct hw_step *step,
+/* One step; @fields: its words. Whether it is done. */
+static bool make(struct hw *hw, struct hw_pf *pf, struct hw_due *due, const struct hw_step *step,
 		 uint32_t fields)
 {
 	struct hw_doer with = hw_doer_of(hw, pf);
@@ -68,13 +68,14 @@ static void make(struct hw *hw, struct hw_pf *pf, struct hw_due *due, const stru
 	if (!hw_step_do(&with, step, &step->new, &e)) {
 		due->owed &= ~fields;
 		due->said &= ~fields;
-		return;
+		return true;
 	}
 	hw_step_name(step, name, sizeof(name));
 	if (fields & ~due->said)
 		log_err("what was asked for cannot be made", "pf=%s word=\"%s\" error=\"%s\"",
 			pf->name, name, e.msg);
 	due->said |= fields;
+	return false;
 }
 
 /* hw_look(), but for a log that has it already. */
@@ -94,12 +95,18 @@ static const struct hw_link *told(struct hw *hw, struct hw_pf *pf)
 /* Those that are missing or have other rates, and what is not one of them goes if it is empty. */
 static void make_groups(struct hw *hw, struct hw_pf *pf, const struct hw_link *link)
 {
+	const uint32_t owed = pf->due.owed & 1U << PF_FIELD_GROUPS;
 	struct hw_plan plan = { 0 };
+	bool all = true;
 
 	if (!hw_groups_plan(&plan, pf, link, pf->wish, false, NULL))
 		hw_groups_plan(&plan, pf, link, pf->wish, true, NULL);
 	for (unsigned int i = 0; i < plan.n; i++)
-		make(hw, pf, &pf->due, &plan.steps[i], 1U << PF_FIELD_GROUPS);
+		all &= make(hw, pf, &pf->due, &plan.steps[i], 1U << PF_FIELD_GROUPS);
+	if (!all) { /* one that is made pays for no other */
+		pf->due.owed |= owed;
+		pf->due.said |= 1U << PF_FIELD_GROUPS;
+	}
 	hw_plan_fini(&plan);
 }
 

@@ -50,6 +50,7 @@ static struct kernel {
 	int gone_at; /* points until the NIC goes; NOBODY */
 	int full_at; /* writes of the state file until the disk is full */
 	bool full;
+	char no_group; /* of a letter: a group that cannot be made; 0: none */
 	uint64_t now_ms;
 } * k;
 
@@ -104,6 +105,8 @@ static int group_set(const struct hw_words *to, bool there, struct err *e)
 	struct vf_groups others = { .n = 0 };
 	struct vf_group g = { .max_tx_mbit = to->max_tx_mbit, .min_tx_mbit = to->min_tx_mbit };
 
+	if (there && *to->group && *to->group == k->no_group)
+		return err_set(e, -EINVAL, "Invalid argument");
 	strcpy(g.name, to->group);
 	for (unsigned int i = 0; !there && i < k->n_vfs; i++)
 		if (!strcmp(k->vfs[i].group, g.name))
@@ -701,6 +704,26 @@ static void groups_can_be_given_up_where_there_are_none(void **arg)
 	tick(hw, 3);
 	assert_int_equal(k->groups.n, 0);
 	assert_string_equal(k->vfs[0].group, "");
+	hw_close(hw);
+}
+
+static void a_group_that_is_made_pays_for_no_other(void **arg)
+{
+	struct hw *hw = begin(2);
+
+	assert_int_equal(regroup(hw, "a,b,c", NULL, 0, NULL), 0);
+	hw_close(hw);
+	boot();
+	k->groups.n = 0;
+	number_set(2);
+	k->no_group = 'b';
+	hw = open_hw();
+	tick(hw, 3);
+	assert_int_equal(k->groups.n, 2);
+	k->no_group = 0;
+	tick(hw, 20);
+	assert_int_equal(k->groups.n, 3);
+	assert_int_equal(drifts(hw), 0);
 	hw_close(hw);
 }
 
@@ -1703,6 +1726,7 @@ int main(void)
 		cmocka_unit_test(groups_are_made_behind_other_words_after_a_boot),
 		cmocka_unit_test(a_group_of_somebody_elses_that_is_gone_keeps_nobody_from_anything),
 		cmocka_unit_test(groups_can_be_given_up_where_there_are_none),
+		cmocka_unit_test(a_group_that_is_made_pays_for_no_other),
 		cmocka_unit_test(a_state_file_that_cannot_be_written_leaves_nothing_changed),
 		cmocka_unit_test(
 			after_a_boot_all_is_as_it_was_asked_for_also_of_a_nic_that_comes_late),
