@@ -455,11 +455,24 @@ static uint16_t id_of(uint32_t told)
 	return told > UINT16_MAX ? 0 : (uint16_t)told;
 }
 
+/* Those there are; those that wait for the switch's mode as they were asked for. */
+static void groups_get(const struct hw_pf *pf, const struct hw_link *link,
+		       char out[VF_GROUPS_LEN + 1])
+{
+	bool asked = pf->wish->fields >> PF_FIELD_GROUPS & 1;
+
+	if (asked && !(pf->caps.fields >> VF_FIELD_GROUP & 1))
+		strcpy(out, pf->wish->config.groups);
+	else if (vf_groups_format(&link->groups, out, NULL))
+		*out = '\0';
+}
+
 /**
  * hw_pf_get() - struct pf_ops.pf_get
  * @ctx:  struct hw
  * @name: PF
- * @out:  as the kernel tells it
+ * @out:  as the kernel tells it; groups that wait for the switch's mode as they were asked for,
+ *        like the VFs that are to be in them, so that an export has them
  * @e:    error text
  *
  * Return: 0, -ENODEV, or the kernel's errno.
@@ -487,8 +500,7 @@ int hw_pf_get(void *ctx, const char *name, struct pf_info *out, struct err *e)
 	out->config.mac = link->mac;
 	out->config.mtu = (uint16_t)MIN(link->mtu, (uint32_t)UINT16_MAX);
 	out->config.up = link->up;
-	if (vf_groups_format(&link->groups, out->config.groups, NULL))
-		*out->config.groups = '\0';
+	groups_get(pf, link, out->config.groups);
 	snprintf(out->status.pci_slot, sizeof(out->status.pci_slot), "%.15s", pf->nic.address);
 	out->status.uplink = link->stats;
 	out->status.errors = link->errors;

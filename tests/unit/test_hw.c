@@ -727,6 +727,23 @@ static void a_group_that_is_made_pays_for_no_other(void **arg)
 	hw_close(hw);
 }
 
+static void groups_that_wait_for_the_mode_are_told_as_they_were_asked_for(void **arg)
+{
+	static const char *const in_a[] = { "a" };
+	struct hw *hw = begin(2);
+	struct pf_info info;
+	struct vf_info vf;
+
+	assert_int_equal(regroup(hw, "a:max=10", in_a, 1, NULL), 0);
+	to_legacy(hw);
+	k->untold = F(GROUP);
+	assert_int_equal(hw_pf_get(hw, "eth1", &info, NULL), 0);
+	assert_string_equal(info.config.groups, "a:max=10");
+	assert_int_equal(hw_vf_get(hw, "eth1", 0, &vf, NULL), 0);
+	assert_string_equal(vf.config.group, "a");
+	hw_close(hw);
+}
+
 static void a_state_file_that_cannot_be_written_leaves_nothing_changed(void **arg)
 {
 	for (int at = 0;; at++) {
@@ -1727,6 +1744,7 @@ int main(void)
 		cmocka_unit_test(a_group_of_somebody_elses_that_is_gone_keeps_nobody_from_anything),
 		cmocka_unit_test(groups_can_be_given_up_where_there_are_none),
 		cmocka_unit_test(a_group_that_is_made_pays_for_no_other),
+		cmocka_unit_test(groups_that_wait_for_the_mode_are_told_as_they_were_asked_for),
 		cmocka_unit_test(a_state_file_that_cannot_be_written_leaves_nothing_changed),
 		cmocka_unit_test(
 			after_a_boot_all_is_as_it_was_asked_for_also_of_a_nic_that_comes_late),
