@@ -421,12 +421,17 @@ static int put_parent(struct talk *t, uint32_t index, const char *group, struct 
 }
 
 /* From one group to another it goes by way of none. */
-static int join(struct talk *t, const struct hw_port *is, const char *group, struct err *e)
+static int join(struct talk *t, unsigned int vf, const char *group, struct err *e)
 {
+	const struct hw_port *is = &t->ports->vfs[vf];
 	int rc = 0;
 
-	if (is->in_group ? !strcmp(is->group, group) : !*group)
+	if (is->in_group ? *group && !strcmp(is->group, group) : !*group)
 		return 0;
+	if (*group && is->in_group && !*is->group) /* it could not be put back */
+		return err_set(e, -EBUSY,
+			       "vf %u is in a group whose name is none of ours: group none first",
+			       vf);
 	if (is->in_group)
 		rc = put_parent(t, is->index, "", e);
 	if (rc || !*group)
@@ -445,8 +450,8 @@ static int join(struct talk *t, const struct hw_port *is, const char *group, str
  * @group:  name; "": none
  * @e:      the kernel's words
  *
- * Return: 0; -EOPNOTSUPP: the VF is no leaf, and so in none; -ENODEV: there is no such group; or
- * the kernel's errno. Context: any.
+ * Return: 0; -EOPNOTSUPP: the VF is no leaf, and so in none; -ENODEV: there is no such group;
+ * -EBUSY: it is in one whose name cannot be one of ours; or the kernel's errno. Context: any.
  */
 int hw_rate_join(const char *bus, const char *device, unsigned int vf, const char *group,
 		 struct err *e)
@@ -461,7 +466,7 @@ int hw_rate_join(const char *bus, const char *device, unsigned int vf, const cha
 	if (!rc && (vf >= VF_MAX || !ports->vfs[vf].has_rate))
 		rc = *group ? err_set(e, -EOPNOTSUPP, "devlink has no rate of vf %u", vf) : 0;
 	else if (!rc)
-		rc = join(&t, &ports->vfs[vf], group, e);
+		rc = join(&t, vf, group, e);
 	hw_rt_close(t.rt);
 	return rc;
 }

@@ -4,10 +4,14 @@
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/devlink.h>
+#include <linux/genetlink.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "hw/devlink.h"
 #include "hw/rate.h"
+#include "hw/rt.h"
 
 #define BUS "netdevsim"
 #define DEV "netdevsim1"
@@ -97,6 +101,74 @@ static void groups_are_read_and_who_is_in_them(void **arg)
 	assert_int_equal(p.groups.list[0].min_tx_mbit, 100);
 }
 
+/* A kernel that has VF 1, in a node of any name. */
+static struct nlmsghdr *leaf;
+static unsigned int sets; /* that it was asked for */
+
+int __wrap_hw_devlink_open(struct hw_rt **rt, uint16_t *family, struct err *e);
+int __wrap_hw_devlink_open(struct hw_rt **rt, uint16_t *family, struct err *e)
+{
+	*rt = NULL;
+	*family = 21;
+	return 0;
+}
+
+struct nlmsghdr *__wrap_hw_devlink_begin(struct hw_rt *rt, uint16_t family, uint8_t cmd,
+					 uint16_t flags);
+struct nlmsghdr *__wrap_hw_devlink_begin(struct hw_rt *rt, uint16_t family, uint8_t cmd,
+					 uint16_t flags)
+{
+	static struct message m;
+	struct genlmsghdr *g;
+
+	mnl_nlmsg_put_header(&m);
+	g = mnl_nlmsg_put_extra_header(&m.head, sizeof(*g));
+	g->cmd = cmd;
+	return &m.head;
+}
+
+int __wrap_hw_rt_call(struct hw_rt *rt, struct nlmsghdr *ask, hw_rt_fn fn, void *arg,
+		      struct err *e);
+int __wrap_hw_rt_call(struct hw_rt *rt, struct nlmsghdr *ask, hw_rt_fn fn, void *arg, struct err *e)
+{
+	const struct genlmsghdr *g = mnl_nlmsg_get_payload(ask);
+
+	if (g->cmd == DEVLINK_CMD_PORT_GET)
+		return fn(arg, MESSAGE(VF1), e);
+	if (g->cmd == DEVLINK_CMD_RATE_GET)
+		return fn(arg, leaf, e);
+	sets++;
+	return 0;
+}
+
+static int join(const char *group, struct err *e)
+{
+	sets = 0;
+	return hw_rate_join(BUS, DEV, 1, group, e);
+}
+
+static void a_vf_goes_out_of_a_group_of_any_name_and_from_there_into_none(void **arg)
+{
+	struct err e = { 0 };
+
+	leaf = MESSAGE(LEAF "\x08\0\xa9\0a/b\0"); /* no name of ours */
+	assert_int_equal(join("", NULL), 0);
+	assert_int_equal(sets, 1);
+	assert_int_equal(join("abc", &e), -EBUSY);
+	assert_non_null(strstr(e.msg, "vf 1 is in a group whose name"));
+	assert_int_equal(sets, 0);
+	leaf = MESSAGE(PARENT);
+	assert_int_equal(join("abc", NULL), 0);
+	assert_int_equal(sets, 0);
+	assert_int_equal(join("xyz", NULL), 0);
+	assert_int_equal(sets, 2);
+	leaf = MESSAGE(LEAF);
+	assert_int_equal(join("", NULL), 0);
+	assert_int_equal(sets, 0);
+	assert_int_equal(join("abc", NULL), 0);
+	assert_int_equal(sets, 1);
+}
+
 static void what_another_device_has_is_passed_over(void **arg)
 {
 	static struct hw_ports p;
@@ -180,6 +252,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_the_kernel_told_is_read),
 		cmocka_unit_test(groups_are_read_and_who_is_in_them),
+		cmocka_unit_test(a_vf_goes_out_of_a_group_of_any_name_and_from_there_into_none),
 		cmocka_unit_test(what_another_device_has_is_passed_over),
 		cmocka_unit_test(what_is_no_vf_of_this_machine_and_no_leaf_is_passed_over),
 		cmocka_unit_test(the_address_of_a_function_is_asked_for_as_iproute2_does),
