@@ -208,6 +208,20 @@ static void vf_note(const struct hw_pf *pf, const struct vf_change *c, struct hw
 	wish->fields = (wish->fields | noted) & ~c->forgotten;
 }
 
+/*
+ * Words that are not of this change stay as they were asked for, whatever somebody, or the driver,
+ * has made of them: that is drift. But for what does not go with those that are (a rate below the
+ * other).
+ */
+static void wish_take(struct hw_vf_wish *wish, const struct vf_config *new, uint32_t changed)
+{
+	struct vf_config next = *new;
+
+	fields_apply(vf_fields, &next, &wish->config, wish->fields & HW_WORDS & ~changed);
+	wish->config = vf_config_check(&next, HW_WORDS, NULL) ? *new : next;
+	wish->fields |= changed;
+}
+
 /* One VF's words on top of what it is: wishes and steps. @is: words by now, with steps before. */
 static int plan_vf(struct hw_plan *plan, const struct hw_pf *pf, const struct vf_change *c,
 		   bool by_agent, uint16_t mtu, struct hw_vf_wish *wish, struct hw_words *is,
@@ -235,8 +249,7 @@ static int plan_vf(struct hw_plan *plan, const struct hw_pf *pf, const struct vf
 	if (rc)
 		return rc;
 	rc = hw_plan_vf(plan, c->vf, is, &words, hw_can(pf, c->changed & HW_WORDS), e);
-	wish->fields |= c->changed;
-	wish->config = new;
+	wish_take(wish, &new, c->changed);
 	vf_note(pf, c, wish);
 	*is = words;
 	return rc;

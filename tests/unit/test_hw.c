@@ -744,6 +744,39 @@ static void groups_that_wait_for_the_mode_are_told_as_they_were_asked_for(void *
 	hw_close(hw);
 }
 
+static void a_word_that_is_set_forgives_no_other_that_drifts(void **arg)
+{
+	struct hw *hw = begin(2);
+	struct vf_change c = vf_words(1, F(MIN_TX_RATE));
+	const struct vf_config *wish;
+	struct vf_info info;
+
+	k->round = 50;
+	assert_int_equal(set_vf(hw, 1, F(VLAN) | F(MAX_TX_RATE)), 0);
+	k->vfs[1].vlan = 20;
+	assert_int_equal(set_vf(hw, 1, F(TRUST)), 0);
+	assert_int_equal(k->vfs[1].vlan, 20);
+	assert_int_equal(drifts(hw), 1);
+	assert_int_equal(hw_vf_get(hw, "eth1", 1, &info, NULL), 0);
+	assert_string_equal(info.status.overridden, "vlan");
+	wish = &hw->pfs[0]->wish->vfs[1].config;
+	assert_int_equal(wish->max_tx_mbit, 505); /* what the driver made of it is none */
+	assert_int_equal(set(hw, &(struct pf_config){ .drift = PF_DRIFT_REPAIR }, P(DRIFT), NULL, 0,
+			     false, NULL),
+			 0);
+	tick(hw, 1);
+	assert_int_equal(k->vfs[1].vlan, 101);
+	assert_int_equal(drifts(hw), 0);
+	/* what does not go with what is set is as it is */
+	k->vfs[1].max_tx_mbit = 900;
+	c.want.min_tx_mbit = 800;
+	assert_int_equal(set(hw, NULL, 0, &c, 1, false, NULL), 0);
+	wish = &hw->pfs[0]->wish->vfs[1].config;
+	assert_int_equal(wish->max_tx_mbit, 900);
+	assert_int_equal(drifts(hw), 0);
+	hw_close(hw);
+}
+
 static void a_state_file_that_cannot_be_written_leaves_nothing_changed(void **arg)
 {
 	for (int at = 0;; at++) {
@@ -1745,6 +1778,7 @@ int main(void)
 		cmocka_unit_test(groups_can_be_given_up_where_there_are_none),
 		cmocka_unit_test(a_group_that_is_made_pays_for_no_other),
 		cmocka_unit_test(groups_that_wait_for_the_mode_are_told_as_they_were_asked_for),
+		cmocka_unit_test(a_word_that_is_set_forgives_no_other_that_drifts),
 		cmocka_unit_test(a_state_file_that_cannot_be_written_leaves_nothing_changed),
 		cmocka_unit_test(
 			after_a_boot_all_is_as_it_was_asked_for_also_of_a_nic_that_comes_late),
