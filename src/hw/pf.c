@@ -91,10 +91,30 @@ static int plan_unplug(struct hw_plan *plan, struct hw *hw, const struct hw_pf *
 	return rc;
 }
 
+/* Some drivers fall back to legacy mode with another number of VFs, so groups go before. */
+static int plan_groups_away(struct hw_plan *plan, const struct hw_pf *pf,
+			    const struct hw_link *link, const struct hw_wish *want, uint32_t said,
+			    struct err *e)
+{
+	const struct hw_wish *was = pf->wish;
+	bool asked = was->fields & 1U << PF_FIELD_GROUPS && *was->config.groups;
+
+	if (said & 1U << PF_FIELD_GROUPS && *want->config.groups)
+		return err_set(e, -EINVAL, "%s: numvfs and groups cannot be changed in one line",
+			       pf->name);
+	if (said & 1U << PF_FIELD_GROUPS)
+		return hw_groups_plan(plan, pf, link, want, true, e);
+	if (link->groups.n || asked)
+		return err_set(e, -EBUSY,
+			       "%s has groups, which would go with its VFs: set groups none first",
+			       pf->name);
+	return 0;
+}
+
 /* The steps to another number of VFs; @want gets its wishes cut to that. */
 static int plan_number(struct hw_plan *plan, struct hw *hw, const struct hw_pf *pf,
-		       const struct hw_link *link, struct hw_wish *want, unsigned int n, bool force,
-		       struct err *e)
+		       const struct hw_link *link, struct hw_wish *want, unsigned int n,
+		       uint32_t said, struct err *e)
 {
 	const struct hw_words fresh = hw_fresh(pf);
 	struct hw_words vfs[VF_MAX];
@@ -102,15 +122,14 @@ static int plan_number(struct hw_plan *plan, struct hw *hw, const struct hw_pf *
 
 	if (n == link->n_vfs)
 		return 0;
-	if (link->groups.n || *want->config.groups) /* some drivers fall back to legacy mode */
-		return err_set(e, -EBUSY,
-			       "%s has groups, which would go with its VFs: set groups none first",
-			       pf->name);
 	if (n > pf->nic.totalvfs) /* untold is more than any */
 		return err_set(e, -ERANGE, "%s has %u VFs at most, not %u", pf->name,
 			       pf->nic.totalvfs, n);
-	rc = force ? plan_unplug(plan, hw, pf, link, want, e)
-		   : vfs_unused(hw, pf, link->n_vfs, n, ANEW, e);
+	rc = plan_groups_away(plan, pf, link, want, said, e);
+	if (!rc && said & 1U << PF_FIELD_FORCE)
+		rc = plan_unplug(plan, hw, pf, link, want, e);
+	else if (!rc)
+		rc = vfs_unused(hw, pf, link->n_vfs, n, ANEW, e);
 	if (rc)
 		return rc;
 	for (unsigned int i = 0; i < link->n_vfs; i++)
@@ -130,6 +149,11 @@ static int plan_number(struct hw_plan *plan, struct hw *hw, const struct hw_pf *
 				hw_can(pf, want->vfs[i].fields & HW_WORDS), e);
 	}
 	return rc;
+}
+
+static bool renumbers(const struct hw_link *link, const struct hw_wish *want, uint32_t said)
+{
+	return said & 1U << PF_FIELD_NUMVFS && want->config.numvfs != link->n_vfs;
 }
 
 /* The steps for a PF's own words. */
@@ -153,8 +177,7 @@ static int plan_pf(struct hw_plan *plan, struct hw *hw, const struct hw_pf *pf,
 	if (!rc && said & 1U << PF_FIELD_GROUPS)
 		rc = hw_groups_plan(plan, pf, link, want, false, e);
 	if (!rc && said & 1U << PF_FIELD_NUMVFS)
-		rc = plan_number(plan, hw, pf, link, want, c->numvfs, said >> PF_FIELD_FORCE & 1,
-				 e);
+		rc = plan_number(plan, hw, pf, link, want, c->numvfs, said, e);
 	return rc;
 }
 
@@ -307,7 +330,8 @@ static int apply(struct hw *hw, struct hw_pf *pf, const struct pf_change *change
 	rc = rc ?: plan_pf(&plan, hw, pf, link, want, change->changed, e);
 	rc = rc ?: plan_vfs(&plan, pf, link, change, want, e);
 	rc = rc ?: hw_groups_check(pf, link, want, change, e);
-	if (!rc && change->changed & 1U << PF_FIELD_GROUPS)
+	if (!rc && change->changed & 1U << PF_FIELD_GROUPS &&
+	    !renumbers(link, want, change->changed)) /* else they have gone */
 		rc = hw_groups_plan(&plan, pf, link, want, true, e);
 	want->fields = (want->fields | (change->noted & HW_PF_OWN)) & ~change->forgotten;
 	rc = rc ?: hw_change(hw, pf, &plan, &want, NULL, e);
@@ -372,7 +396,7 @@ static int plan_reset(struct hw *hw, struct hw_pf *pf, struct hw_plan *plan, str
 	const struct hw_link *link;
 	int rc = hw_look(hw, pf, HW_ASK_SETTINGS, &link, e);
 
-	return rc ?: plan_number(plan, hw, pf, link, want, 0, false, e);
+	return rc ?: plan_number(plan, hw, pf, link, want, 0, 0, e);
 }
 
 /**

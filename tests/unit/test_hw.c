@@ -777,6 +777,28 @@ static void a_word_that_is_set_forgives_no_other_that_drifts(void **arg)
 	hw_close(hw);
 }
 
+static void groups_go_before_another_number_of_vfs_and_come_behind_it(void **arg)
+{
+	struct hw *hw = begin(2);
+	struct pf_config c = { .numvfs = 4, .groups = "a,b" };
+	struct err e = { 0 };
+
+	assert_int_equal(set(hw, &c, P(NUMVFS) | P(GROUPS), NULL, 0, false, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "numvfs and groups cannot be changed in one line"));
+	c.numvfs = 2; /* as it is */
+	assert_int_equal(set(hw, &c, P(NUMVFS) | P(GROUPS), NULL, 0, false, NULL), 0);
+	assert_int_equal(k->groups.n, 2);
+	e = (struct err){ 0 };
+	assert_int_equal(number(hw, 4), -EBUSY);
+	c.numvfs = 4;
+	*c.groups = '\0';
+	assert_int_equal(set(hw, &c, P(NUMVFS) | P(GROUPS), NULL, 0, false, NULL), 0);
+	assert_int_equal(k->n_vfs, 4);
+	assert_int_equal(k->groups.n, 0);
+	assert_int_equal(drifts(hw), 0);
+	hw_close(hw);
+}
+
 static void a_state_file_that_cannot_be_written_leaves_nothing_changed(void **arg)
 {
 	for (int at = 0;; at++) {
@@ -1779,6 +1801,7 @@ int main(void)
 		cmocka_unit_test(a_group_that_is_made_pays_for_no_other),
 		cmocka_unit_test(groups_that_wait_for_the_mode_are_told_as_they_were_asked_for),
 		cmocka_unit_test(a_word_that_is_set_forgives_no_other_that_drifts),
+		cmocka_unit_test(groups_go_before_another_number_of_vfs_and_come_behind_it),
 		cmocka_unit_test(a_state_file_that_cannot_be_written_leaves_nothing_changed),
 		cmocka_unit_test(
 			after_a_boot_all_is_as_it_was_asked_for_also_of_a_nic_that_comes_late),
