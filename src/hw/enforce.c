@@ -11,33 +11,6 @@
 #define WAIT_FIRST_MS 1000U
 #define WAIT_MAX_MS   16000U
 
-/**
- * hw_hurry() - Try at once what was refused: somebody does something about it
- * @pf: PF
- *
- * Context: control.
- */
-void hw_hurry(struct hw_pf *pf)
-{
-	pf->due.wait_ms = pf->due.tried = 0;
-	pf->due.next_ms = 0;
-	pf->svc_due.wait_ms = pf->svc_due.tried = 0;
-	pf->svc_due.next_ms = 0;
-	for (unsigned int vf = 0; vf < VF_MAX; vf++) {
-		struct hw_due *due = &pf->vf_due[vf];
-
-		due->wait_ms = due->tried = 0;
-		due->next_ms = 0;
-		due = &pf->plug_due[vf];
-		due->wait_ms = due->tried = 0;
-		due->next_ms = 0;
-	}
-	for (unsigned int i = 0; i < HW_MIRRORS_MAX; i++) {
-		pf->mirror_due[i].wait_ms = pf->mirror_due[i].tried = 0;
-		pf->mirror_due[i].next_ms = 0;
-	}
-}
-
 /* What of @todo to try now: what was not tried lately, and the rest where it is time. */
 static uint32_t due_now(struct hw_due *due, uint32_t todo, uint64_t now_ms)
 {
@@ -133,8 +106,9 @@ static void enforce_own(struct hw *hw, struct hw_pf *pf, const struct hw_link *l
 	pf->due.owed &= drift; /* such of them as is so already needs no doing */
 	todo = due_now(&pf->due, pf->due.owed | (repair ? drift & HW_PF_OWN : 0), now_ms);
 	for (unsigned int i = 0; i < ARRAY_LEN(steps); i++)
-		if (todo & bits[i])
-			make(hw, pf, &pf->due, &steps[i], bits[i]);
+		if (todo & bits[i] && make(hw, pf, &pf->due, &steps[i], bits[i]) &&
+		    steps[i].op == HW_OP_NUMVFS) /* some drivers deny words while there is none */
+			hw_place(hw, pf, &(struct err){ 0 });
 	link = told(hw, pf);
 	if (link && todo & 1U << PF_FIELD_GROUPS)
 		make_groups(hw, pf, link);

@@ -91,6 +91,33 @@ void hw_owe(struct hw_pf *pf)
 }
 
 /**
+ * hw_hurry() - Try at once what was refused: somebody does something about it
+ * @pf: PF
+ *
+ * Context: control.
+ */
+void hw_hurry(struct hw_pf *pf)
+{
+	pf->due.wait_ms = pf->due.tried = 0;
+	pf->due.next_ms = 0;
+	pf->svc_due.wait_ms = pf->svc_due.tried = 0;
+	pf->svc_due.next_ms = 0;
+	for (unsigned int vf = 0; vf < VF_MAX; vf++) {
+		struct hw_due *due = &pf->vf_due[vf];
+
+		due->wait_ms = due->tried = 0;
+		due->next_ms = 0;
+		due = &pf->plug_due[vf];
+		due->wait_ms = due->tried = 0;
+		due->next_ms = 0;
+	}
+	for (unsigned int i = 0; i < HW_MIRRORS_MAX; i++) {
+		pf->mirror_due[i].wait_ms = pf->mirror_due[i].tried = 0;
+		pf->mirror_due[i].next_ms = 0;
+	}
+}
+
+/**
  * hw_owes() - Is anything left to be made, whatever a PF's policy is?
  * @pf: PF
  *

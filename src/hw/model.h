@@ -140,6 +140,7 @@ AUTO_DEFINE(struct hw_pf *, hw_pf_free)
 void hw_forget(struct hw_pf *pf);
 struct hw_wish *hw_wish_copy(const struct hw_pf *pf, struct err *e);
 void hw_owe(struct hw_pf *pf);
+void hw_hurry(struct hw_pf *pf);
 bool hw_owes(const struct hw_pf *pf);
 
 /* state.c */
@@ -252,7 +253,6 @@ int hw_change(struct hw *hw, struct hw_pf *pf, const struct hw_plan *plan, struc
 	      char home[IF_NAMESIZE], struct err *e);
 
 /* enforce.c */
-void hw_hurry(struct hw_pf *pf);
 void hw_enforce(struct hw *hw, struct hw_pf *pf);
 
 /* group.c */

@@ -123,7 +123,9 @@ void hw_mode_follow(struct hw *hw, struct hw_pf *pf)
 {
 	enum hw_eswitch is;
 
-	if (pf->ifindex && !hw_eswitch_get(pf->nic.bus, pf->nic.address, &is, NULL) &&
-	    is != pf->caps.eswitch)
-		hw_place(hw, pf, &(struct err){ 0 });
+	if (!pf->ifindex || hw_eswitch_get(pf->nic.bus, pf->nic.address, &is, NULL) ||
+	    is == pf->caps.eswitch)
+		return;
+	hw_place(hw, pf, &(struct err){ 0 });
+	hw_hurry(pf); /* what was refused may be taken by now */
 }

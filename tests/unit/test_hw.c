@@ -52,6 +52,8 @@ static struct kernel {
 	bool full;
 	char no_group; /* of a letter: a group that cannot be made; 0: none */
 	uint64_t now_ms;
+	enum hw_eswitch mode;
+	uint32_t denied; /* words that the driver refuses while there is no VF */
 } * k;
 
 static struct hw_driver driver = { .name = "table", .fields = HW_WORDS, .spoofchk = true };
@@ -282,10 +284,18 @@ int __wrap_hw_caps_of(struct hw_rt *rt, const struct hw_nic *nic, int ifindex, s
 	*out = (struct hw_caps){
 		.driver = &driver, .name = "table", .device = "eth1", .known = true
 	};
-	out->fields = driver.fields;
+	out->eswitch = k->mode;
+	out->fields = driver.fields & ~(nic->numvfs ? 0 : k->denied);
 	for (unsigned int i = 0; i < HW_ATTR_N; i++)
 		if (!(hw_attrs[i].fields & driver.fields))
 			out->refusing |= 1U << i;
+	return 0;
+}
+
+int __wrap_hw_eswitch_get(const char *bus, const char *device, enum hw_eswitch *out, struct err *e);
+int __wrap_hw_eswitch_get(const char *bus, const char *device, enum hw_eswitch *out, struct err *e)
+{
+	*out = k->mode;
 	return 0;
 }
 
@@ -796,6 +806,47 @@ static void groups_go_before_another_number_of_vfs_and_come_behind_it(void **arg
 	assert_int_equal(k->n_vfs, 4);
 	assert_int_equal(k->groups.n, 0);
 	assert_int_equal(drifts(hw), 0);
+	hw_close(hw);
+}
+
+static void words_that_a_driver_denies_without_vfs_are_made_with_them(void **arg)
+{
+	struct hw *hw = begin(0);
+	struct vf_change c = vf_words(1, F(VLAN) | F(TRUST));
+
+	assert_int_equal(number(hw, 2), 0);
+	c.want.trust = true;
+	assert_int_equal(set(hw, NULL, 0, &c, 1, false, NULL), 0);
+	hw_close(hw);
+	boot();
+	k->denied = F(TRUST);
+	hw = open_hw();
+	tick(hw, 3);
+	assert_int_equal(k->vfs[1].vlan, 101);
+	assert_true(k->vfs[1].trust);
+	hw_close(hw);
+}
+
+static void a_mode_that_comes_is_waited_for_no_longer(void **arg)
+{
+	static const char *const in_a[] = { "a" };
+	struct hw *hw = begin(2);
+
+	assert_int_equal(regroup(hw, "a", in_a, 1, NULL), 0);
+	hw_close(hw);
+	boot();
+	k->groups.n = 0;
+	number_set(2);
+	k->mode = HW_ESWITCH_LEGACY;
+	k->no_group = 'a';
+	hw = open_hw();
+	tick(hw, 100);
+	assert_int_equal(k->groups.n, 0);
+	k->no_group = 0;
+	k->mode = HW_ESWITCH_SWITCHDEV;
+	tick(hw, 1);
+	assert_int_equal(k->groups.n, 1);
+	assert_string_equal(k->vfs[0].group, "a");
 	hw_close(hw);
 }
 
@@ -1802,6 +1853,8 @@ int main(void)
 		cmocka_unit_test(groups_that_wait_for_the_mode_are_told_as_they_were_asked_for),
 		cmocka_unit_test(a_word_that_is_set_forgives_no_other_that_drifts),
 		cmocka_unit_test(groups_go_before_another_number_of_vfs_and_come_behind_it),
+		cmocka_unit_test(words_that_a_driver_denies_without_vfs_are_made_with_them),
+		cmocka_unit_test(a_mode_that_comes_is_waited_for_no_longer),
 		cmocka_unit_test(a_state_file_that_cannot_be_written_leaves_nothing_changed),
 		cmocka_unit_test(
 			after_a_boot_all_is_as_it_was_asked_for_also_of_a_nic_that_comes_late),
