@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Asks the daemons for all there is to tell, within one deadline: a hung one costs the time that is
- * left and no more. What one told that ended in the middle is thrown away, so that no sum is of
+ * Asks the daemons for all there is to tell, within one deadline: a hung one costs its part of the
+ * time and no more. What one told that ended in the middle is thrown away, so that no sum is of
  * half a host. Its answers are judged here; a column that is not known to us is passed over.
  */
 #include "metrics/collect.h"
@@ -152,40 +152,54 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
+static void daemon_tells(const char *path, uint64_t deadline_ms, struct daemon_told *d)
+{
+	struct asking a = { .deadline_ms = deadline_ms };
+	uint64_t now = loop_now_ms();
+
+	if (now >= deadline_ms ||
+	    ctl_open_within(path, (unsigned int)(deadline_ms - now), &a.client, NULL))
+		return;
+	d->up = !daemon_ask(&a, d);
+	if (!d->up)
+		daemon_forget(d);
+	ctl_close(a.client);
+}
+
 /**
  * told_collect() - Ask the daemons of a host
  * @run_dir:	directory of their sockets
  * @timeout_ms: for all of them
  * @out:	what they told; ends with told_free()
  *
- * One that has not run here since the boot is not asked for, unless none has.
+ * One that has not run here since the boot is not asked for, unless none has. Each has its part of
+ * the time that is left, so that one that hangs takes none of the others along.
  */
 void told_collect(const char *run_dir, unsigned int timeout_ms, struct told *out)
 {
 	static const char *const names[DAEMONS] = { "swd", "hwd" };
 	uint64_t began = now_ns(), deadline_ms = loop_now_ms() + timeout_ms;
+	char paths[DAEMONS][512];
 	unsigned int n_asked = 0;
 
 	*out = (struct told){ 0 };
 	for (unsigned int i = 0; i < DAEMONS; i++) {
 		struct daemon_told *d = &out->daemons[i];
-		struct asking a = { .deadline_ms = deadline_ms };
-		uint64_t now = loop_now_ms();
-		char path[512];
 
 		d->name = names[i];
-		snprintf(path, sizeof(path), "%s/%s", run_dir, ctl_reading_socks[i]);
-		d->asked = !access(path, F_OK) || ctl_has_run(run_dir, ctl_socks[i]);
+		snprintf(paths[i], sizeof(paths[i]), "%s/%s", run_dir, ctl_reading_socks[i]);
+		d->asked = !access(paths[i], F_OK) || ctl_has_run(run_dir, ctl_socks[i]);
 		n_asked += d->asked;
-		if (!d->asked || now >= deadline_ms ||
-		    ctl_open_within(path, (unsigned int)(deadline_ms - now), &a.client, NULL))
-			continue;
-		d->up = !daemon_ask(&a, d);
-		if (!d->up)
-			daemon_forget(d);
-		ctl_close(a.client);
 	}
 	out->daemons[0].asked |= !n_asked;
+	n_asked += !n_asked;
+	for (unsigned int i = 0; i < DAEMONS; i++) {
+		struct daemon_told *d = &out->daemons[i];
+		uint64_t now = loop_now_ms(), left = deadline_ms > now ? deadline_ms - now : 0;
+
+		if (d->asked)
+			daemon_tells(paths[i], now + left / n_asked--, d);
+	}
 	out->took_ns = now_ns() - began;
 }
 
