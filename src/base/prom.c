@@ -238,8 +238,12 @@ void prom_put_histogram(struct prom *p, const char *labels, const struct prom_bu
 	char le[48];
 
 	for (unsigned int i = 0; i < b->n; i++) {
+		const char *end = i + 1 < b->n ? b->les[i] : "+Inf";
+
 		all += b->counts[i];
-		snprintf(le, sizeof(le), "le=\"%s\"", i + 1 < b->n ? b->les[i] : "+Inf");
+		/* Source: OpenMetrics 1.0, "Considerations: Canonical Numbers": floats, as 1.0. */
+		snprintf(le, sizeof(le), "le=\"%s%s\"", end,
+			 p->open && !strpbrk(end, ".eI") ? ".0" : "");
 		put_line(p, "_bucket", labels, le, all);
 	}
 	if (in_ns)

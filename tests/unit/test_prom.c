@@ -27,9 +27,9 @@ static void text_of(bool open, char out[2048])
 	buf_fini(&p.text);
 }
 
-#define SAMPLES_OF_HISTOGRAM                                                                       \
+#define SAMPLES_OF_HISTOGRAM(one)                                                                  \
 	"x_seconds_bucket{w=\"0\",le=\"0.1\"} 2\n"                                                 \
-	"x_seconds_bucket{w=\"0\",le=\"1\"} 2\n"                                                   \
+	"x_seconds_bucket{w=\"0\",le=\"" one "\"} 2\n"                                             \
 	"x_seconds_bucket{w=\"0\",le=\"+Inf\"} 5\n"                                                \
 	"x_seconds_sum{w=\"0\"} 1.500000000\n"                                                     \
 	"x_seconds_count{w=\"0\"} 5\n"
@@ -39,21 +39,21 @@ static void a_page_is_as_its_format_says(void **state)
 	char text[2048];
 
 	text_of(false, text);
-	assert_string_equal(text,
-			    "# HELP x_packets_total Frames.\n"
-			    "# TYPE x_packets_total counter\n"
-			    "x_packets_total{pf=\"p\",vf=\"1\"} 18446744073709551615\n"
-			    "# HELP x_info What it is.\n"
-			    "# TYPE x_info gauge\n"
-			    "x_info{a=\"b\"} 1\n"
-			    "# HELP x_seconds Time.\n"
-			    "# TYPE x_seconds histogram\n" SAMPLES_OF_HISTOGRAM "# HELP y Now.\n"
-			    "# TYPE y gauge\n"
-			    "y 0.000000005\n");
+	assert_string_equal(
+		text, "# HELP x_packets_total Frames.\n"
+		      "# TYPE x_packets_total counter\n"
+		      "x_packets_total{pf=\"p\",vf=\"1\"} 18446744073709551615\n"
+		      "# HELP x_info What it is.\n"
+		      "# TYPE x_info gauge\n"
+		      "x_info{a=\"b\"} 1\n"
+		      "# HELP x_seconds Time.\n"
+		      "# TYPE x_seconds histogram\n" SAMPLES_OF_HISTOGRAM("1") "# HELP y Now.\n"
+									       "# TYPE y gauge\n"
+									       "y 0.000000005\n");
 	text_of(true, text);
 	assert_non_null(strstr(text, "# TYPE x_packets counter\nx_packets_total{"));
 	assert_non_null(strstr(text, "# TYPE x info\nx_info{"));
-	assert_non_null(strstr(text, SAMPLES_OF_HISTOGRAM));
+	assert_non_null(strstr(text, SAMPLES_OF_HISTOGRAM("1.0")));
 	assert_non_null(strstr(text, "y 0.000000005\n# EOF\n"));
 }
 
