@@ -191,6 +191,24 @@ def test_limits_rings_and_workers_are_told(busy):
     assert one(got, 'anyvf_up', daemon='swd') == 1 and not of(got, 'anyvf_up', daemon='hwd')
 
 
+def test_interrupts_count_on_over_a_ring_that_is_none(swd_maker):
+    swd = swd_maker().start()
+    swd.call('pf.add', name='p2p1', numvfs=2)
+    swd.call('pf.set', pf='p2p1', vfs=[{'vf': n, 'set': {'mac': f'02:00:00:00:00:0{n}'}} for n in range(2)])
+    guests = [Guest(swd.call('vf.attach', pf='p2p1', vf=n, kind='vhost')['socket']) for n in range(2)]
+    try:
+        wait_for(lambda: all(swd.vf('p2p1', n)['status']['n_queues'] for n in range(2)))
+        guests[0].send(b'\xff' * 6 + b'\x02\0\0\0\0\0' + b'\x88\xb5' + bytes(46))
+        assert guests[1].recv(timeout=10 * PATIENCE)
+        before = wait_for(lambda: swd.vf('p2p1', 1)['status']['interrupts'])
+        guests[1].misplace(0)
+        status = swd.vf('p2p1', 1)['status']
+        assert status['rx_ring'] == 0 and status['interrupts'] >= before
+    finally:
+        for guest in guests:
+            guest.close()
+
+
 def test_second_names_are_there_if_asked_for(busy):
     got = busy.cli('metrics', 'sriov').stdout
     assert re.search(r'^sriov_vf_rx_bytes\{pf="p2p1",vf="3",numa_node="-1",pciAddr="0000:05:10.6"\} [1-9]\d*$', got, re.M)

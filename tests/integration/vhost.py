@@ -32,12 +32,12 @@ def library():
     lib.fe_connected.restype = ctypes.c_bool
     for name in ('close', 'reconnect', 'connected', 'features', 'remap', 'enable', 'send', 'recv',
                  'break', 'rewrite', 'repeat', 'scramble', 'kick', 'stop', 'reboot', 'truncate',
-                 'block', 'call'):
+                 'block', 'call', 'misplace'):
         fn = getattr(lib, f'fe_{name}')
         fn.argtypes = [ctypes.c_void_p] + {
             'reconnect': [ctypes.c_int], 'remap': [ctypes.c_uint],
             'enable': [ctypes.c_uint, ctypes.c_bool], 'kick': [ctypes.c_uint],
-            'block': [ctypes.c_uint], 'call': [ctypes.c_uint, ctypes.c_int],
+            'block': [ctypes.c_uint], 'misplace': [ctypes.c_uint], 'call': [ctypes.c_uint, ctypes.c_int],
             'send': [ctypes.c_uint, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_bool],
             'recv': [ctypes.c_uint, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_int],
             'break': [ctypes.c_uint, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32],
@@ -122,6 +122,10 @@ class Guest:
     def call(self, index, fd):
         """Another descriptor to be interrupted by; 0 or a negative errno."""
         return self.lib.fe_call(self.fe, index, fd)
+
+    def misplace(self, index):
+        """Ring `index` is where no ring may be."""
+        assert self.lib.fe_misplace(self.fe, index) == 0
 
     def kick(self, index):
         self.lib.fe_kick(self.fe, index)

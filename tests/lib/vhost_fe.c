@@ -174,6 +174,18 @@ int fe_call(struct fe *fe, unsigned int index, int fd)
 	return rc ? rc : ask(fe, GET_FEATURES, 0, &ignored);
 }
 
+/** fe_misplace() - Ring @index is where no ring may be; waits until the back end knows */
+int fe_misplace(struct fe *fe, unsigned int index)
+{
+	struct driver_ring *r = &fe->rings[index];
+	struct msg m = { .addr = { .index = index, .desc = (uintptr_t)r->desc + 8,
+				   .used = (uintptr_t)r->used, .avail = (uintptr_t)r->avail } };
+	uint64_t ignored;
+	int rc = put(fe, &m, SET_VRING_ADDR, 40, NULL, 0);
+
+	return rc ? rc : ask(fe, GET_FEATURES, 0, &ignored);
+}
+
 static int ring_start(struct fe *fe, unsigned int i)
 {
 	struct driver_ring *r = &fe->rings[i];

@@ -56,6 +56,7 @@ int fe_remap(struct fe *fe, unsigned int regions);
 int fe_truncate(struct fe *fe);
 int fe_block(struct fe *fe, unsigned int index);
 int fe_call(struct fe *fe, unsigned int index, int fd);
+int fe_misplace(struct fe *fe, unsigned int index);
 int fe_stop(struct fe *fe);
 int fe_reboot(struct fe *fe);
 int fe_enable(struct fe *fe, unsigned int pair, bool on);

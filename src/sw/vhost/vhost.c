@@ -226,6 +226,7 @@ static bool ring_load_locked(struct vhost_port *vp, unsigned int i, struct vhost
 	struct vq_conf conf = { .mem = &vp->mem };
 	uint64_t calls = r->ring.calls; /* it counts on */
 	struct rte_vhost_vring vr;
+	bool good;
 
 	if (vp->lost || !mem_load_locked(vp) ||
 	    rte_vhost_get_vhost_vring(vp->vid, (uint16_t)i, &vr) ||
@@ -251,13 +252,14 @@ static bool ring_load_locked(struct vhost_port *vp, unsigned int i, struct vhost
 			    "port=\"%s\" q=%u", vp->port.name, i);
 		return false;
 	}
-	if (!vq_init(&r->ring, &conf)) {
+	good = vq_init(&r->ring, &conf);
+	r->ring.calls = calls;
+	if (!good) {
 		log_limited(LOG_LEVEL_WARN, &vp->said[SAID_RING],
 			    "front end gave a ring outside its memory", "port=\"%s\" q=%u",
 			 vp->port.name, i);
 		return false;
 	}
-	r->ring.calls = calls;
 	/* A front end may pass anything; writing to it must not block the worker. */
 	if (vr.callfd >= 0)
 		(void)fcntl(vr.callfd, F_SETFL, fcntl(vr.callfd, F_GETFL) | O_NONBLOCK);
