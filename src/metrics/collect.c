@@ -94,6 +94,22 @@ static int pf_ask(struct asking *a, const char *name, struct pf_told *pf)
 	return rc;
 }
 
+/* Does it say that the daemon tells no more, and not just that a PF cannot be read? */
+static bool is_end(int rc)
+{
+	return rc == -ETIMEDOUT || rc == -EPIPE || rc == -ECONNRESET || rc == -EPROTO ||
+	       rc == -EMSGSIZE || rc == -ENOMEM;
+}
+
+static void pf_forget(struct pf_told *pf)
+{
+	json_decref(pf->all);
+	free(pf->numbers);
+	free(pf->labels);
+	*pf = (struct pf_told){ 0 };
+}
+
+/* A PF that went meanwhile, or whose NIC does not answer, takes no other along. */
 static int pfs_ask(struct asking *a, struct daemon_told *d)
 {
 	auto_of(json_decref) json_t *names = NULL;
@@ -110,13 +126,12 @@ static int pfs_ask(struct asking *a, struct daemon_told *d)
 		struct pf_told *pf = &d->pfs[d->n_pfs++];
 
 		rc = pf_ask(a, json_string_value(name), pf);
-		if (rc != -ENODEV) {
-			if (rc)
-				return rc;
-			continue;
+		if (is_end(rc))
+			return rc;
+		if (rc) {
+			d->n_pfs--;
+			pf_forget(pf);
 		}
-		d->n_pfs--; /* it went meanwhile */
-		json_decref(take(pf->all));
 	}
 	return 0;
 }
@@ -132,11 +147,8 @@ static int daemon_ask(struct asking *a, struct daemon_told *d)
 
 static void daemon_forget(struct daemon_told *d)
 {
-	for (unsigned int i = 0; i < d->n_pfs; i++) {
-		json_decref(d->pfs[i].all);
-		free(d->pfs[i].numbers);
-		free(d->pfs[i].labels);
-	}
+	for (unsigned int i = 0; i < d->n_pfs; i++)
+		pf_forget(&d->pfs[i]);
 	free(d->pfs);
 	json_decref(d->info);
 	json_decref(d->mirrors);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metrics: the page against what `vf show` tells, the exporter's manners, and the real Prometheus on both."""
+import errno
 import http.client
 import json
 import os
@@ -304,6 +305,19 @@ def test_a_hung_switch_takes_no_other_daemon_along(busy, hwd, exporter):
     finally:
         os.kill(busy.child(), signal.SIGCONT)
     wait_for(lambda: one(samples(exporter.ask()[2]), 'anyvf_up', daemon='swd') == 1, what='the switch')
+
+
+def test_a_pf_that_cannot_be_read_takes_no_other_along(busy, hwd):
+    """Neither at its numbers, nor with those read, at its drift."""
+    counts = {'columns': [], 'vfs': ['' for _ in range(5)]}
+    hwd.answers.update({'pf.list': ['bad', 'drifts', 'good'],
+                        'pf.counts': lambda pf: -errno.EIO if pf == 'bad' else {**counts, 'pf': {'config': {'name': pf}, 'status': {'kind': 'hw'}}},
+                        'pf.drift': lambda pf: -errno.ENODEV if pf == 'drifts' else []})
+    got = samples(busy.cli('metrics').stdout)
+    assert one(got, 'anyvf_up', daemon='hwd') == 1
+    assert {labels['pf'] for labels, _ in of(got, 'anyvf_vf_info')} == {'p2p1', 'good'}
+    hwd.answers['pf.counts'] = -errno.ETIMEDOUT
+    assert one(samples(busy.cli('metrics', check=False).stdout), 'anyvf_up', daemon='hwd') == 0
 
 
 def test_a_page_is_whole_while_the_switch_restarts(swd_maker):
