@@ -11,13 +11,16 @@
  * cli_metrics() - Print a host's metrics
  * @cli: words: openmetrics, sriov
  *
- * Return: exit code; that of an error if a daemon does not answer, whose anyvf_up is 0 then.
+ * Return: exit code; that of an error if a daemon that was asked is not up, and the page is of the
+ * others.
  */
 int cli_metrics(struct cli *cli)
 {
-	struct metrics_opts opts = { .run_dir = cli->run_dir, .timeout_ms = CTL_TIMEOUT_MS };
 	struct buf page = { 0 };
 	struct err e = { 0 };
+	struct metrics_opts opts = {
+		.run_dir = cli->run_dir, .timeout_ms = CTL_TIMEOUT_MS, .full = true, .why = &e
+	};
 	int rc;
 
 	for (;;) {
@@ -37,5 +40,7 @@ int cli_metrics(struct cli *cli)
 	}
 	fwrite(page.data, 1, page.len, stdout);
 	buf_fini(&page);
-	return fflush(stdout) ? CLI_FAIL : CLI_OK;
+	if (fflush(stdout))
+		return CLI_FAIL;
+	return e.msg[0] ? cli_error(&e) : CLI_OK;
 }

@@ -18,6 +18,7 @@
 struct asking {
 	struct ctl_client *client;
 	uint64_t deadline_ms;
+	struct err e; /* why the last did not tell */
 };
 
 static int ask(struct asking *a, const char *method, json_t *params, json_t **out)
@@ -25,7 +26,8 @@ static int ask(struct asking *a, const char *method, json_t *params, json_t **ou
 	uint64_t now = loop_now_ms();
 	int left = a->deadline_ms > now ? (int)(a->deadline_ms - now) : 0;
 
-	return ctl_call(a->client, method, params, left, out, NULL);
+	a->e.msg[0] = '\0';
+	return ctl_call(a->client, method, params, left, out, &a->e);
 }
 
 /* "7 - 12" into numbers; what is missing or makes no sense is untold. */
@@ -164,34 +166,55 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-static void daemon_tells(const char *path, uint64_t deadline_ms, struct daemon_told *d)
+/*
+ * Who may ask for everything need not be in the group of those who may read alone. That he may do
+ * neither is said of the reading socket.
+ */
+static int daemon_open(const struct metrics_opts *o, unsigned int i, struct asking *a)
+{
+	uint64_t now = loop_now_ms();
+	unsigned int left = a->deadline_ms > now ? (unsigned int)(a->deadline_ms - now) : 0;
+	char path[512];
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/%s", o->run_dir, ctl_reading_socks[i]);
+	if (!left)
+		return err_set(&a->e, -ETIMEDOUT, "%s: no time is left", path);
+	rc = ctl_open_within(path, left, &a->client, &a->e);
+	if (rc != -EACCES || !o->full)
+		return rc;
+	snprintf(path, sizeof(path), "%s/%s", o->run_dir, ctl_socks[i]);
+	return ctl_open_within(path, left, &a->client, NULL);
+}
+
+static void daemon_tells(const struct metrics_opts *o, unsigned int i, uint64_t deadline_ms,
+			 struct daemon_told *d)
 {
 	struct asking a = { .deadline_ms = deadline_ms };
-	uint64_t now = loop_now_ms();
+	int rc = daemon_open(o, i, &a) ?: daemon_ask(&a, d);
 
-	if (now >= deadline_ms ||
-	    ctl_open_within(path, (unsigned int)(deadline_ms - now), &a.client, NULL))
-		return;
-	d->up = !daemon_ask(&a, d);
-	if (!d->up)
-		daemon_forget(d);
+	d->up = !rc;
 	ctl_close(a.client);
+	if (!rc)
+		return;
+	daemon_forget(d);
+	if (o->why && !o->why->msg[0])
+		err_set(o->why, rc, "anyvf-%s: %s", d->name, a.e.msg[0] ? a.e.msg : strerror(-rc));
 }
 
 /**
  * told_collect() - Ask the daemons of a host
- * @run_dir:	directory of their sockets
- * @timeout_ms: for all of them
- * @out:	what they told; ends with told_free()
+ * @o:	 where, for how long, by which sockets; its why is filled
+ * @out: what they told; ends with told_free()
  *
  * One that has not run here since the boot is not asked for, unless none has. Each has its part of
  * the time that is left, so that one that hangs takes none of the others along.
  */
-void told_collect(const char *run_dir, unsigned int timeout_ms, struct told *out)
+void told_collect(const struct metrics_opts *o, struct told *out)
 {
 	static const char *const names[DAEMONS] = { "swd", "hwd" };
-	uint64_t began = now_ns(), deadline_ms = loop_now_ms() + timeout_ms;
-	char paths[DAEMONS][512];
+	uint64_t began = now_ns(), deadline_ms = loop_now_ms() + o->timeout_ms;
+	char path[512];
 	unsigned int n_asked = 0;
 
 	*out = (struct told){ 0 };
@@ -199,8 +222,8 @@ void told_collect(const char *run_dir, unsigned int timeout_ms, struct told *out
 		struct daemon_told *d = &out->daemons[i];
 
 		d->name = names[i];
-		snprintf(paths[i], sizeof(paths[i]), "%s/%s", run_dir, ctl_reading_socks[i]);
-		d->asked = !access(paths[i], F_OK) || ctl_has_run(run_dir, ctl_socks[i]);
+		snprintf(path, sizeof(path), "%s/%s", o->run_dir, ctl_reading_socks[i]);
+		d->asked = !access(path, F_OK) || ctl_has_run(o->run_dir, ctl_socks[i]);
 		n_asked += d->asked;
 	}
 	out->daemons[0].asked |= !n_asked;
@@ -210,7 +233,7 @@ void told_collect(const char *run_dir, unsigned int timeout_ms, struct told *out
 		uint64_t now = loop_now_ms(), left = deadline_ms > now ? deadline_ms - now : 0;
 
 		if (d->asked)
-			daemon_tells(paths[i], now + left / n_asked--, d);
+			daemon_tells(o, i, now + left / n_asked--, d);
 	}
 	out->took_ns = now_ns() - began;
 }

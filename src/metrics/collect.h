@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "ctl/ctl.h"
+#include "metrics/metrics.h"
 
 #define DAEMONS	      2		 /* of ctl_reading_socks[] */
 #define UNTOLD	      UINT64_MAX /* a number that nobody told */
@@ -40,7 +41,7 @@ struct told {
 	uint64_t took_ns;
 };
 
-void told_collect(const char *run_dir, unsigned int timeout_ms, struct told *out);
+void told_collect(const struct metrics_opts *o, struct told *out);
 void told_free(struct told *t);
 
 /* The column called @name, n_cols: there is none. */

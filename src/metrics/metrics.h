@@ -16,6 +16,8 @@
 struct metrics_opts {
 	const char *run_dir;	 /* of the sockets; borrowed */
 	unsigned int timeout_ms; /* for all daemons together */
+	bool full;		 /* where a reading socket is refused, by the other one */
+	struct err *why;	 /* gets why the first that is not up is not; or NULL */
 	bool open;		 /* OpenMetrics; else Prometheus' text 0.0.4 */
 	bool sriov;		 /* sriov-network-metrics-exporter's names as well */
 };

@@ -9,7 +9,8 @@
  * @opts: which daemons, for how long, in which format
  * @out:  empty; gets the text, the caller's
  *
- * Return: 0, -ENOMEM or -EMSGSIZE. A daemon that does not answer is no failure.
+ * Return: 0, -ENOMEM or -EMSGSIZE. A daemon that does not answer is no failure; why is
+ * in opts->why.
  * Context: blocks no longer than opts->timeout_ms.
  */
 int metrics_page(const struct metrics_opts *opts, struct buf *out)
@@ -18,7 +19,7 @@ int metrics_page(const struct metrics_opts *opts, struct buf *out)
 	struct told t;
 	int rc;
 
-	told_collect(opts->run_dir, opts->timeout_ms, &t);
+	told_collect(opts, &t);
 	pfs_write(&p, &t);
 	vfs_write(&p, &t);
 	if (opts->sriov)

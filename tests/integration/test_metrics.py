@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.parse
@@ -353,8 +354,28 @@ def test_it_listens_on_a_unix_socket_or_loopback_alone(busy, tmp_path):
 
 
 def test_without_a_switch_there_is_a_page(tmp_path):
-    got = run(DAEMONS / 'anyvf', 'metrics', env={**os.environ, 'ANYVF_RUN_DIR': str(tmp_path)}).stdout
-    assert one(samples(got), 'anyvf_up', daemon='swd') == 0
+    got = run(DAEMONS / 'anyvf', 'metrics', env={**os.environ, 'ANYVF_RUN_DIR': str(tmp_path)}, check=False)
+    assert one(samples(got.stdout), 'anyvf_up', daemon='swd') == 0
+    assert got.returncode == 1 and 'swd-ro.sock: No such file' in got.stderr
+
+
+def test_who_may_do_everything_may_read():
+    """As in group anyvf alone, whose sockets are the full ones; who may do neither hears of the reading one."""
+    need_root()
+    with tempfile.TemporaryDirectory(prefix='anyvf-it-') as directory:
+        os.chmod(directory, 0o755)
+        daemons = [Daemon(f'{directory}/{name}.sock') for name in ('swd', 'swd-ro', 'hwd', 'hwd-ro')]
+
+        def nobody(full):
+            for name in 'swd', 'hwd':
+                os.chmod(f'{directory}/{name}.sock', full)
+                os.chmod(f'{directory}/{name}-ro.sock', 0o600)
+            got = run('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', DAEMONS / 'anyvf', 'metrics', env={**os.environ, 'ANYVF_RUN_DIR': directory}, check=False)
+            return got.returncode, got.stderr, sorted((labels['daemon'], value) for labels, value in of(samples(got.stdout), 'anyvf_up'))
+        assert nobody(0o666) == (0, '', [('hwd', 1), ('swd', 1)])
+        assert nobody(0o600) == (1, f'Error: anyvf-swd: {directory}/swd-ro.sock: Permission denied.\n', [('hwd', 0), ('swd', 0)])
+        for daemon in daemons:
+            daemon.close()
 
 
 # ---- the API's page ----
