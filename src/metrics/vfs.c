@@ -122,7 +122,7 @@ static void reason_of_pf(struct prom *p, const struct pf_told *pf, unsigned int 
 	drop_label(&transmit, "transmit", drop_names[why]);
 	for (unsigned int vf = 0; vf < pf->n_vfs; vf++) {
 		uint64_t all = pf_number(pf, vf, all_col), in = pf_number(pf, vf, in_col);
-		uint64_t out = all - MIN(in, all); /* not read at one moment */
+		uint64_t out = all - MIN(in, all); /* exact: who tells has summed them up */
 
 		if (all == UNTOLD || in == UNTOLD)
 			continue;

@@ -166,7 +166,7 @@ struct vf_stats {
 	uint64_t mirrored;	/* copies of this VF's frames sent to mirrors */
 	uint64_t rx_dropped;	/* of drops[]: frames on their way to the guest */
 	uint64_t tx_dropped;	/* of a NIC, which has no drops[]: frames that came from the guest */
-	uint64_t drops[DROP_N];
+	uint64_t drops[DROP_N];	   /* in the data path's cells not those of rx_drops[] */
 	uint64_t rx_drops[DROP_N]; /* of drops[]: those of rx_dropped */
 };
 
@@ -200,7 +200,7 @@ static inline uint64_t vf_stats_tx_dropped(const struct vf_stats *s)
 
 	for (unsigned int i = 0; i < DROP_N; i++)
 		sum += s->drops[i];
-	return sum - MIN(s->rx_dropped, sum) + s->tx_dropped; /* not read at one moment */
+	return sum - MIN(s->rx_dropped, sum) + s->tx_dropped;
 }
 
 /* Why a guest whose front end is there sends and gets nothing. */

@@ -361,15 +361,7 @@ void dp_work_get(const struct dp *dp, unsigned int worker, struct dp_work *out)
 /* Every member of struct vf_stats is a counter. */
 #define STATS_WORDS (sizeof(struct vf_stats) / sizeof(uint64_t))
 
-/**
- * dp_stats_get() - Read a port's counters
- * @dp:   data plane
- * @port: port number
- * @out:  filled: sums since the start or the last reset
- *
- * Context: control.
- */
-void dp_stats_get(const struct dp *dp, uint16_t port, struct vf_stats *out)
+static void cells_get(const struct dp *dp, uint16_t port, struct vf_stats *out)
 {
 	const uint64_t *zero = (const uint64_t *)&dp->stats_zero[port];
 	uint64_t *to = (uint64_t *)out;
@@ -381,6 +373,27 @@ void dp_stats_get(const struct dp *dp, uint16_t port, struct vf_stats *out)
 
 		for (unsigned int i = 0; i < STATS_WORDS; i++)
 			to[i] += __atomic_load_n(&now[i], __ATOMIC_RELAXED);
+	}
+}
+
+/**
+ * dp_stats_get() - Read a port's counters
+ * @dp:   data plane
+ * @port: port number
+ * @out:  filled: sums since the start or the last reset
+ *
+ * A drop is counted in one cell, its way's. The sums of both ways are formed here, so that what is
+ * left of them without those to the guest never goes back.
+ *
+ * Context: control.
+ */
+void dp_stats_get(const struct dp *dp, uint16_t port, struct vf_stats *out)
+{
+	cells_get(dp, port, out);
+	out->rx_dropped = 0;
+	for (unsigned int i = 0; i < DROP_N; i++) {
+		out->drops[i] += out->rx_drops[i];
+		out->rx_dropped += out->rx_drops[i];
 	}
 }
 
@@ -398,7 +411,7 @@ void dp_stats_reset(struct dp *dp, uint16_t port)
 	uint64_t *zero = (uint64_t *)&dp->stats_zero[port];
 	struct vf_stats more;
 
-	dp_stats_get(dp, port, &more);
+	cells_get(dp, port, &more);
 	for (unsigned int i = 0; i < STATS_WORDS; i++)
 		zero[i] += ((const uint64_t *)&more)[i];
 }

@@ -4,12 +4,11 @@
 
 #include "veb/veb_priv.h"
 
-static void lose(struct veb_out *out, uint16_t port, const struct frame *f, const uint32_t tags[2],
+static void note(struct veb_out *out, uint16_t port, const struct frame *f, const uint32_t tags[2],
 		 enum drop reason)
 {
 	if (out->losses)
 		loss_note(&out->losses[port * DROP_N + reason], f, tags, out->now);
-	veb_count(&out->stats[port].drops[reason], 1);
 }
 
 /*
@@ -72,7 +71,8 @@ void veb_lose_sent(const struct veb_snap *s, struct veb_out *out, uint16_t port,
 	const uint32_t tags[2] = { f->tag, 0 };
 	struct veb_node what;
 
-	lose(out, port, f, tags, reason);
+	note(out, port, f, tags, reason);
+	veb_count(&out->stats[port].drops[reason], 1);
 	if (likely(!p->n_out))
 		return;
 	what = copy_of(out, f, tags, reason);
@@ -96,7 +96,7 @@ void veb_lose_at(const struct veb_snap *s, struct veb_out *out, uint16_t port,
 	const struct veb_port *p = s->ports[port];
 	struct veb_node what;
 
-	lose(out, port, f, tags, reason);
+	note(out, port, f, tags, reason);
 	veb_count(&out->stats[port].rx_dropped, 1);
 	veb_count(&out->stats[port].rx_drops[reason], 1);
 	if (likely(!p->n_in))
@@ -123,8 +123,8 @@ unsigned int veb_lose_all(const struct veb_snap *s, struct veb_out *out, uint16_
 	unsigned int i;
 
 	if (likely(!p || !p->n_out)) {
-		veb_count(&out->stats[port].drops[DROP_LINK_DOWN], n - 1);
-		lose(out, port, last, (const uint32_t[2]){ last->tag, 0 }, DROP_LINK_DOWN);
+		veb_count(&out->stats[port].drops[DROP_LINK_DOWN], n);
+		note(out, port, last, (const uint32_t[2]){ last->tag, 0 }, DROP_LINK_DOWN);
 		return n;
 	}
 	for (i = 0; i < n && out->n_nodes + p->n_out <= VEB_NODES_MAX; i++)

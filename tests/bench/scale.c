@@ -271,7 +271,7 @@ static void check(void)
 
 	for (unsigned int v = 0; v < VFS; v++)
 		for (unsigned int d = 0; d < DROP_N; d++)
-			lost += stats[v].drops[d];
+			lost += stats[v].drops[d] + stats[v].rx_drops[d];
 	if (lost) {
 		fprintf(stderr, "scale: %lu frames were dropped\n", lost);
 		exit(1);

@@ -279,7 +279,7 @@ static void a_batch_is_sent_in_order_without_those_that_fail(void **state)
 		assert_int_equal(got[sizeof(struct virtio_net_hdr) + FRAME_HDR_LEN], '0' + i);
 	}
 	assert_int_equal(stats.rx_packets, N - 1);
-	assert_int_equal(stats.drops[DROP_OVERSIZE], 1);
+	assert_int_equal(stats.rx_drops[DROP_OVERSIZE], 1);
 }
 
 static void a_burst_is_read_whole_and_in_order(void **state)
@@ -304,15 +304,15 @@ static void would_block_and_a_lost_device_are_counted_drops(void **state)
 	struct frame f = frame_make("x", 1);
 	unsigned int n = 0;
 
-	while (!stats.drops[DROP_NO_BUFFER] && n++ < 100000)
+	while (!stats.rx_drops[DROP_NO_BUFFER] && n++ < 100000)
 		tx(&f, 0);
-	assert_int_equal(stats.drops[DROP_NO_BUFFER], 1);
+	assert_int_equal(stats.rx_drops[DROP_NO_BUFFER], 1);
 	shutdown(fp->fd, SHUT_RDWR);
 	close(far);
 	far = -1;
 	signal(SIGPIPE, SIG_IGN);
 	tx(&f, 0);
-	assert_int_equal(stats.drops[DROP_NOT_READY], 1);
+	assert_int_equal(stats.rx_drops[DROP_NOT_READY], 1);
 }
 
 static unsigned int down; /* so many calls hear that the netdev is down, or was */
@@ -337,7 +337,7 @@ static void a_netdev_that_was_down_takes_the_frame_one_that_is_does_not(void **s
 	assert_int_equal(stats.rx_packets, 1);
 	down = 2;
 	tx(&f, 0);
-	assert_int_equal(stats.drops[DROP_LINK_DOWN], 1);
+	assert_int_equal(stats.rx_drops[DROP_LINK_DOWN], 1);
 	assert_int_equal(stats.rx_packets, 1);
 }
 

@@ -634,7 +634,7 @@ static void groups_are_the_guests_and_all_multicast_takes_a_right(void **state)
 
 		assert_int_equal(sw_ops.vf_filter(w->sw, "p2p1", 1, &f, NULL), 0);
 		vf_words(w, 1, false, cases[i].words);
-		refused = &w->stats[sw_pf_find(w->sw, "p2p1", NULL)->vf_ports[1].id].drops[DROP_MULTICAST];
+		refused = &w->stats[sw_pf_find(w->sw, "p2p1", NULL)->vf_ports[1].id].rx_drops[DROP_MULTICAST];
 		*refused = 0;
 		assert_string_equal(who(w, 0, M0, "01:00:5e:09:09:09"), cases[i].all);
 		assert_string_equal(who(w, 0, M0, "01:00:5e:01:02:03"), cases[i].who);

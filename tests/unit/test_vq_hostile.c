@@ -187,7 +187,7 @@ static void what_other_workers_have_out_counts(void **state)
 		b.ring.avail->idx = 2 * RING;
 	offer(&a.ring, frame_make(&a.mem, 64), 76, 76, false, DRIVER_DIRECT);
 	forward(0);
-	assert_int_equal(stats.drops[DROP_NO_BUFFER], 1);
+	assert_int_equal(stats.rx_drops[DROP_NO_BUFFER], 1);
 	assert_int_equal(b.vq.used_next, to);
 	assert_false(b.vq.broken);
 	used_publish(&b.vq, from, to);
@@ -217,7 +217,7 @@ static void a_chain_over_what_is_being_published_is_left_for_later(void **state)
 		offer(&a.ring, frame_make(&a.mem, 250), 262, 262, false, DRIVER_DIRECT);
 		forward(0);
 		assert_int_equal(stats.rx_packets, i);
-		assert_int_equal(stats.drops[DROP_NO_BUFFER], 1);
+		assert_int_equal(stats.rx_drops[DROP_NO_BUFFER], 1);
 		assert_false(b.vq.broken);
 		b.vq.published = from = b.vq.used_next;
 	}
@@ -289,7 +289,7 @@ static void a_broken_ring_is_left_alone(void **state)
 	a.vq.broken = false;
 	offer(&a.ring, frame_make(&a.mem, 64), 76, 76, false, DRIVER_DIRECT);
 	forward(0);
-	assert_int_equal(stats.drops[DROP_NOT_READY], 1);
+	assert_int_equal(stats.rx_drops[DROP_NOT_READY], 1);
 	assert_memory_equal(was, b.mem.base, MEM);
 }
 
@@ -349,7 +349,7 @@ static void a_frame_has_a_thousand_segments_at_most(void **state)
 		bytes_offer(&a, 100, false);
 		forward(0);
 		assert_int_equal(stats.rx_packets, 1);
-		assert_int_equal(stats.drops[DROP_MALFORMED], i);
+		assert_int_equal(stats.rx_drops[DROP_MALFORMED], i);
 	}
 }
 
@@ -506,13 +506,13 @@ static void a_cut_frame_is_counted_once(void **state)
 		vq_deliver(&b.vq, &batch);
 		vq_give_back(&a.vq);
 		assert_int_equal(stats.rx_packets, 1);
-		assert_int_equal(stats.drops[DROP_NO_BUFFER], i);
+		assert_int_equal(stats.rx_drops[DROP_NO_BUFFER], i);
 	}
 	rooms_offer(&b, 2);
 	tcp_make(600, 300);
 	assert_int_equal(take_burst(), 1);
 	vq_deliver(&b.vq, &batch);
-	assert_int_equal(stats.drops[DROP_OVERSIZE], 1);
+	assert_int_equal(stats.rx_drops[DROP_OVERSIZE], 1);
 	assert_int_equal(stats.rx_dropped, 2);
 }
 
@@ -534,8 +534,8 @@ static void mistakes_are_read_once_a_batch_of_cut_frames(void **state)
 	item.n = (uint16_t)take_burst();
 	assert_int_equal(item.n, 16);
 	vq_deliver(&b.vq, &batch);
-	assert_int_equal(stats.drops[DROP_MALFORMED], 1);
-	assert_int_equal(stats.drops[DROP_NO_BUFFER], 15);
+	assert_int_equal(stats.rx_drops[DROP_MALFORMED], 1);
+	assert_int_equal(stats.rx_drops[DROP_NO_BUFFER], 15);
 }
 
 /* ---- Advisories of vhost implementations, as rows. ---- */

@@ -370,6 +370,31 @@ static uint64_t link_down(struct dp *dp, uint16_t port)
 	return stats.drops[DROP_LINK_DOWN];
 }
 
+/* Whatever is dropped on its way to a guest: those from it never seem fewer, nor after a reset. */
+static void a_drop_is_counted_in_its_way_and_summed_by_who_reads(void **state)
+{
+	struct dp *dp = *state;
+	struct vf_stats *cells = &dp->workers[0]->stats[VFS], got; /* nobody's */
+
+	cells->drops[DROP_RUNT] = 3;
+	cells->rx_drops[DROP_RUNT] = 5;
+	cells->rx_drops[DROP_OVERSIZE] = 7;
+	dp_stats_get(dp, VFS, &got);
+	assert_int_equal(got.drops[DROP_RUNT], 8);
+	assert_int_equal(got.drops[DROP_OVERSIZE], 7);
+	assert_int_equal(got.rx_drops[DROP_RUNT], 5);
+	assert_int_equal(got.rx_dropped, 12);
+	assert_int_equal(vf_stats_tx_dropped(&got), 3);
+	dp_stats_reset(dp, VFS);
+	dp_drops_add(dp, VFS, DROP_RUNT, 2);
+	cells->rx_drops[DROP_RUNT]++;
+	dp_stats_get(dp, VFS, &got);
+	assert_int_equal(got.drops[DROP_RUNT], 3);
+	assert_int_equal(got.drops[DROP_OVERSIZE], 0);
+	assert_int_equal(got.rx_dropped, 1);
+	assert_int_equal(vf_stats_tx_dropped(&got), 2);
+}
+
 /* The frames that wait when a port goes on go by no rules; those after them do, and the others'. */
 static void what_a_paused_port_was_given_is_dropped_or_goes_on(void **state)
 {
@@ -649,6 +674,7 @@ int main(void)
 		cmocka_unit_test(a_flood_for_nobody_leaves_the_neighbour_its_turns),
 		cmocka_unit_test(a_minimum_rate_buys_turns_on_a_busy_worker),
 		cmocka_unit_test(a_maximum_rate_holds_its_own_port_alone),
+		cmocka_unit_test(a_drop_is_counted_in_its_way_and_summed_by_who_reads),
 		cmocka_unit_test(what_a_paused_port_was_given_is_dropped_or_goes_on),
 		cmocka_unit_test(who_left_is_no_load_of_his_worker),
 		cmocka_unit_test(a_kick_of_anothers_source_is_not_ours),

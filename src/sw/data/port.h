@@ -195,7 +195,6 @@ static inline void port_dropped_run(struct port_batch *b, const struct port_item
 {
 	if (b->losses)
 		lost_run(b, it, f, n, why);
-	veb_count(&b->stats->drops[why], n);
 	veb_count(&b->stats->rx_dropped, n);
 	veb_count(&b->stats->rx_drops[why], n);
 	if (unlikely(it->mirror))

@@ -71,7 +71,7 @@ static uint64_t time_now_ns(void)
 static uint64_t put_all(struct sink *s, uint64_t head, struct port_batch *b, uint64_t now_ns)
 {
 	uint64_t tail = __atomic_load_n(&s->tail, __ATOMIC_ACQUIRE);
-	const uint64_t *drops = &b->stats->drops[DROP_NO_BUFFER], before = *drops;
+	const uint64_t *drops = &b->stats->rx_drops[DROP_NO_BUFFER], before = *drops;
 	const struct port_item *it;
 	const struct frame *f;
 

@@ -373,7 +373,7 @@ static void deliver_lowered(struct vq *v, struct port_batch *b, const struct por
 		port_delivered(b, it, f);
 		return;
 	}
-	while (!stats.drops[why])
+	while (!stats.rx_drops[why])
 		why++;
 	port_dropped(b, it, f, why);
 }
