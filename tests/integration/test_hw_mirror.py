@@ -408,6 +408,20 @@ def test_groups_of_vfs_are_devlinks_nodes(hw, switchdev):  # noqa: F811
     hw.run('sed', '-i', 's/"boot":"......../"boot":"00000000/', '/tmp/hwd.json')  # as after a boot
     serve(hw, dev)
     wait_for(lambda: told() == now, 20, 'the groups')
+    # after a boot in legacy mode a file that has them changes nothing of them, and they come with the mode
+    hw.stop('hwd', 'KILL')
+    for port in 129, 130:
+        hw.run('devlink', 'port', 'function', 'rate', 'set', f'{nic}/{port}', 'noparent')
+    for node in 'gold', 'silver':
+        hw.run('devlink', 'port', 'function', 'rate', 'del', f'{nic}/{node}')
+    hw.run('devlink', 'dev', 'eswitch', 'set', nic, 'mode', 'legacy')
+    hw.run('sed', '-i', 's/"boot":"......../"boot":"00000000/', '/tmp/hwd.json')
+    serve(hw, dev)
+    assert '"groups": "gold:max=1000:min=100,silver:max=500"' in anyvf('export').out and '"group": "gold"' in anyvf('export').out
+    assert 'group' not in anyvf('diff', '/tmp/doc.json').out
+    anyvf('apply', '/tmp/doc.json')
+    hw.run('devlink', 'dev', 'eswitch', 'set', nic, 'mode', 'switchdev')
+    wait_for(lambda: told().get('130') == {'parent': 'gold'} and 'silver' in told(), 20, 'the groups')
     anyvf('vf', 'release', dev, 1)
     anyvf('vf', 'set', dev, 2, 'group', 'none')
     anyvf('pf', 'set', dev, 'groups', 'none')
