@@ -391,6 +391,8 @@ static int start(struct http *http, int fd, struct err *e)
 		close(fd);
 		return err_set(e, -EIO, "the HTTP server does not start");
 	}
+	if (http->opts.answers)
+		limit_answers(http->limits, http->opts.answers);
 	info = MHD_get_daemon_info(http->mhd, MHD_DAEMON_INFO_EPOLL_FD);
 	epoll_fd = info ? info->epoll_fd : -1;
 	http->source = loop_fd_add(http->opts.loop, epoll_fd, EPOLLIN, on_ready, http);

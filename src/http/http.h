@@ -32,6 +32,7 @@ struct http_opts {
 	const struct http_tls *tls; /* borrowed while opening; NULL, or without key: plain HTTP */
 	unsigned int slow_ms; /* a request must be here in that time; an idle connection is closed;
 			       * strangers get a quarter of it */
+	size_t answers;	      /* bytes of strangers' answers that wait to be taken; 0: few */
 	/* Headers are here: is a body wanted, and where? */
 	void (*begin)(void *arg, struct http_req *req, struct http_intake *intake);
 	/* The request is complete; answer now or later with http_reply(). */

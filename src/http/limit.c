@@ -37,6 +37,7 @@ struct peer_group {
 struct limits {
 	unsigned int patience_ms;
 	unsigned int max[PEER_CLASSES];
+	size_t answers;		/* of strangers; of the others as their rule says */
 	struct peer_group all;	/* sums */
 	struct omap *groups;	/* by name */
 	struct peer_list lists[PEER_CLASSES][PEER_STATES];
@@ -168,10 +169,21 @@ struct limits *limit_new(unsigned int connections, unsigned int patience_ms)
 	for (unsigned int i = 0; i < PEER_CLASSES; i++)
 		l->max[i] = MAX(connections / shares * rules[i].share, 1u);
 	l->patience_ms = patience_ms;
+	l->answers = rules[PEER_STRANGER].answers;
 	l->groups = omap_new();
 	if (!l->groups)
 		free(take(l));
 	return l;
+}
+
+/**
+ * limit_answers() - Strangers are who is to be served: let their answers take more memory
+ * @l:     limits
+ * @bytes: of all of them; an address gets half
+ */
+void limit_answers(struct limits *l, size_t bytes)
+{
+	l->answers = bytes;
 }
 
 /**
@@ -324,7 +336,7 @@ void limit_send(struct limits *l, struct peer *p, size_t bytes, size_t kept, uin
  */
 struct peer *limit_excess(struct limits *l, const struct peer *p)
 {
-	size_t max = rules[p->class].answers;
+	size_t max = p->class == PEER_STRANGER ? l->answers : rules[p->class].answers;
 	bool own = p->group && p->group->sent[p->class] > max / 2;
 	struct peer *victim;
 

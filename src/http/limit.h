@@ -39,6 +39,7 @@ struct peer {
 struct limits;
 
 struct limits *limit_new(unsigned int connections, unsigned int patience_ms);
+void limit_answers(struct limits *l, size_t bytes);
 void limit_free(struct limits *l);
 AUTO_DEFINE(struct limits *, limit_free)
 

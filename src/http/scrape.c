@@ -8,8 +8,9 @@
 #include "base/log.h"
 #include "http/http.h"
 
-#define SLOW_MS	    20000 /* of a scraper */
-#define WAITING_MAX 64	  /* for one page */
+#define SLOW_MS	    20000	/* of a scraper */
+#define WAITING_MAX 64		/* for one page */
+#define ANSWERS_MAX (64u << 20) /* bytes scrapers have not taken; an address gets half */
 
 struct scrape {
 	struct scrape_opts opts;
@@ -111,6 +112,7 @@ int scrape_open(const struct scrape_opts *opts, struct scrape **out, struct err 
 	const struct http_opts http = { .loop = opts->loop,
 					.listen = opts->listen,
 					.slow_ms = SLOW_MS,
+					.answers = ANSWERS_MAX,
 					.begin = begin,
 					.handle = handle,
 					.batch = batch,

@@ -341,6 +341,27 @@ def test_a_page_is_whole_while_the_switch_restarts(swd_maker):
         exporter.stop()
 
 
+def test_many_get_a_long_page_at_once(swd_maker, tmp_path):
+    """Though none of them takes it before all have asked, and each has a copy."""
+    swd = swd_maker().start()
+    for i in range(2):
+        swd.call('pf.add', name=f'p{i}', numvfs=256)
+    exporter = Exporter(swd, listen=tmp_path / 'x.sock')
+    try:
+        socks = []
+        for _ in range(8):
+            socks.append(exporter.connect())
+            socks[-1].sendall(b'GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+        for sock in socks:
+            assert sock.recv(1, socket.MSG_PEEK)  # each answer is on its way
+        for sock in socks:
+            with sock, sock.makefile('rb') as file:
+                head, _, body = file.read().partition(b'\r\n\r\n')
+            assert len(body) == int(re.search(rb'Content-Length: (\d+)', head)[1]) > 1_000_000
+    finally:
+        exporter.stop()
+
+
 def test_it_listens_on_a_unix_socket_or_loopback_alone(busy, tmp_path):
     exporter = Exporter(busy, listen=tmp_path / 'x.sock')
     assert exporter.ask()[0] == 200
