@@ -8,6 +8,7 @@ build's programs in the PATH, with netdevsim, and with an igb where there is a Q
 words for QEMU; HW_IOMMU = False takes that away. What a test writes to `hw.directory / 'files'`, such as etc/anyvf/anyvf.conf, is there at the next boot.
 """
 import json
+import re
 import shutil
 import sys
 
@@ -19,6 +20,8 @@ sys.path.insert(0, str(ROOT / 'tests' / 'lab'))
 from lab import HostLab, igb, igb_qemu  # noqa: E402
 
 MAC = '02:00:00:00:01:00'  # igb's
+COUNTERS = {'receive_packets': 'rx_packets', 'receive_bytes': 'rx_bytes', 'receive_multicast_packets': 'rx_multicast',
+            'receive_broadcast_packets': 'rx_broadcast', 'transmit_packets': 'tx_packets', 'transmit_bytes': 'tx_bytes', 'mirrored_packets': 'mirrored'}
 
 
 @pytest.fixture(scope='module')
@@ -51,6 +54,20 @@ class Hwd:
         done = self.lab.run('anyvf', *words, check=False)
         assert done.code == code, (words, done)
         return done
+
+    def samples_are_what_is_told(self, dev):
+        """Of `anyvf metrics`: a counter that the driver does not tell has no sample; returns how many have one."""
+        page = self.anyvf('metrics').out
+        assert f'anyvf_up{{daemon="hwd"}} 1\n' in page and 'daemon="swd"' not in page
+        some = 0
+        for vf in json.loads(self.anyvf('-j', 'vf', 'show', dev).out):
+            labels = f'{{pf="{dev}",vf="{vf["vf"]}"}}'
+            assert f'anyvf_vf_info{{pf="{dev}",vf="{vf["vf"]}",' in page
+            for sample, word in COUNTERS.items():
+                got = re.findall(rf'^anyvf_vf_{sample}_total{re.escape(labels)} (\d+)$', page, re.M)
+                assert len(got) == (word in vf['stats']), (sample, got, vf['stats'])
+                some += len(got)
+        return some
 
     def drift(self):
         """Of each word: its mirror or VF, if any, what was asked for, what it is."""

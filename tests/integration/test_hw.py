@@ -194,6 +194,7 @@ def test_a_link_is_shown_as_by_ip_but_for_counters_that_nobody_counts(nic):
 
 def test_what_a_driver_does_not_count_is_said_and_never_zero(nic):
     assert 'traffic: not told by netdevsim' in nic.anyvf('vf', 'show', nic.dev, 1).out
+    assert nic.samples_are_what_is_told(nic.dev) == 0
     assert nic.shown(1)['stats'] == {'not_told': 'by netdevsim'}
     assert nic.anyvf('vf', 'drops', nic.dev, 1).out == f'{nic.dev} vf 1: drops are not told by netdevsim\n'
     assert json.loads(nic.anyvf('-j', 'vf', 'drops', nic.dev, 1).out) == [{'pf': nic.dev, 'vf': 1, 'not_told': 'by netdevsim'}]

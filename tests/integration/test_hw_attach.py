@@ -110,6 +110,7 @@ def test_igb_a_netdev_goes_into_a_namespace_and_comes_back(nic, box):
     assert 'netdev net1 netns box, there, ' in nic.told(1)
     row, = json.loads(nic.anyvf('-j', 'top', nic.dev, 'count', 1).out)
     assert row == {'pf': nic.dev, 'vf': 1, 'not_told': 'by igb'}
+    assert nic.samples_are_what_is_told(nic.dev) == 0
     assert nic.anyvf('top', nic.dev, 'count', 1).out.splitlines()[1].split()[3:] == 6 * ['-'] + 'not told by igb'.split()
     nic.lab.run('sh', '-ec', 'ip -n $0 link set net1 name lan; ip -n $0 link set lan up', box)  # is its user's business
     assert 'netdev net1 netns box, there as lan netns box' in nic.told(1) and nic.drift() == []
