@@ -249,6 +249,32 @@ static int ports_get(struct talk *t, struct err *e)
 	return rc ? err_set(e, rc, "devlink %s/%s: %s", t->bus, t->device, why.msg) : 0;
 }
 
+static void talk_end(struct talk *t)
+{
+	hw_rt_close(t->rt);
+	free(t->ports);
+}
+#define auto_talk __attribute__((cleanup(talk_end))) struct talk
+
+/* About a device, whose ports are known then. */
+static int talk_begin(struct talk *t, const char *bus, const char *device, struct err *e)
+{
+	*t = (struct talk){ .bus = bus,
+			    .device = device,
+			    .ports = calloc(1, sizeof(struct hw_ports)) };
+	return t->ports ? ports_get(t, e) : err_set(e, -ENOMEM, "out of memory");
+}
+
+static const struct hw_port *leaf_of(const struct talk *t, unsigned int vf)
+{
+	return vf < VF_MAX && t->ports->vfs[vf].has_rate ? &t->ports->vfs[vf] : NULL;
+}
+
+static int no_leaf(unsigned int vf, struct err *e)
+{
+	return err_set(e, -EOPNOTSUPP, "devlink has no rate of vf %u", vf);
+}
+
 /**
  * hw_ports_get() - What devlink tells of a NIC's VFs
  * @bus:    "pci", "netdevsim"
@@ -314,18 +340,14 @@ static int set_rates(struct talk *t, const struct hw_port *is, const struct hw_w
 int hw_rate_set(const char *bus, const char *device, unsigned int vf, const struct hw_words *want,
 		struct err *e)
 {
-	auto_free struct hw_ports *ports = calloc(1, sizeof(*ports));
-	struct talk t = { .bus = bus, .device = device, .ports = ports };
-	int rc;
+	auto_talk t = { .rt = NULL };
+	const struct hw_port *is;
+	int rc = talk_begin(&t, bus, device, e);
 
-	if (!ports)
-		return err_set(e, -ENOMEM, "out of memory");
-	rc = ports_get(&t, e);
-	if (!rc && (vf >= VF_MAX || !ports->vfs[vf].has_rate))
-		rc = err_set(e, -EOPNOTSUPP, "devlink has no rate of vf %u", vf);
-	rc = rc ?: set_rates(&t, &ports->vfs[vf], want, e);
-	hw_rt_close(t.rt);
-	return rc;
+	if (rc)
+		return rc;
+	is = leaf_of(&t, vf);
+	return is ? set_rates(&t, is, want, e) : no_leaf(vf, e);
 }
 
 /* A message about a node. */
@@ -400,15 +422,9 @@ static int node_set(struct talk *t, const struct hw_words *want, bool there, str
 int hw_rate_group(const char *bus, const char *device, const struct hw_words *group, bool there,
 		  struct err *e)
 {
-	auto_free struct hw_ports *ports = calloc(1, sizeof(*ports));
-	struct talk t = { .bus = bus, .device = device, .ports = ports };
-	int rc;
+	auto_talk t = { .rt = NULL };
 
-	if (!ports)
-		return err_set(e, -ENOMEM, "out of memory");
-	rc = ports_get(&t, e) ?: node_set(&t, group, there, e);
-	hw_rt_close(t.rt);
-	return rc;
+	return talk_begin(&t, bus, device, e) ?: node_set(&t, group, there, e);
 }
 
 static int put_parent(struct talk *t, uint32_t index, const char *group, struct err *e)
@@ -421,9 +437,9 @@ static int put_parent(struct talk *t, uint32_t index, const char *group, struct 
 }
 
 /* From one group to another it goes by way of none. */
-static int join(struct talk *t, unsigned int vf, const char *group, struct err *e)
+static int join(struct talk *t, unsigned int vf, const struct hw_port *is, const char *group,
+		struct err *e)
 {
-	const struct hw_port *is = &t->ports->vfs[vf];
 	int rc = 0;
 
 	if (is->in_group ? *group && !strcmp(is->group, group) : !*group)
@@ -456,19 +472,16 @@ static int join(struct talk *t, unsigned int vf, const char *group, struct err *
 int hw_rate_join(const char *bus, const char *device, unsigned int vf, const char *group,
 		 struct err *e)
 {
-	auto_free struct hw_ports *ports = calloc(1, sizeof(*ports));
-	struct talk t = { .bus = bus, .device = device, .ports = ports };
-	int rc;
+	auto_talk t = { .rt = NULL };
+	const struct hw_port *is;
+	int rc = talk_begin(&t, bus, device, e);
 
-	if (!ports)
-		return err_set(e, -ENOMEM, "out of memory");
-	rc = ports_get(&t, e);
-	if (!rc && (vf >= VF_MAX || !ports->vfs[vf].has_rate))
-		rc = *group ? err_set(e, -EOPNOTSUPP, "devlink has no rate of vf %u", vf) : 0;
-	else if (!rc)
-		rc = join(&t, vf, group, e);
-	hw_rt_close(t.rt);
-	return rc;
+	if (rc)
+		return rc;
+	is = leaf_of(&t, vf);
+	if (is)
+		return join(&t, vf, is, group, e);
+	return *group ? no_leaf(vf, e) : 0;
 }
 
 /**
@@ -505,21 +518,15 @@ void hw_port_put_mac(struct nlmsghdr *h, const char *bus, const char *device, ui
 int hw_port_set_mac(const char *bus, const char *device, unsigned int vf, const struct mac *mac,
 		    struct err *e)
 {
-	auto_free struct hw_ports *ports = calloc(1, sizeof(*ports));
-	struct talk t = { .bus = bus, .device = device, .ports = ports };
+	auto_talk t = { .rt = NULL };
 	struct nlmsghdr *h;
-	int rc;
+	int rc = talk_begin(&t, bus, device, e);
 
-	if (!ports)
-		return err_set(e, -ENOMEM, "out of memory");
-	rc = ports_get(&t, e);
-	if (!rc && (vf >= VF_MAX || !ports->vfs[vf].has_mac))
-		rc = err_set(e, -EOPNOTSUPP, "devlink has no address of vf %u", vf);
-	if (!rc) {
-		h = hw_devlink_begin(t.rt, t.family, DEVLINK_CMD_PORT_SET, NLM_F_ACK);
-		hw_port_put_mac(h, bus, device, ports->vfs[vf].index, mac);
-		rc = hw_rt_call(t.rt, h, NULL, NULL, e);
-	}
-	hw_rt_close(t.rt);
-	return rc;
+	if (rc)
+		return rc;
+	if (vf >= VF_MAX || !t.ports->vfs[vf].has_mac)
+		return err_set(e, -EOPNOTSUPP, "devlink has no address of vf %u", vf);
+	h = hw_devlink_begin(t.rt, t.family, DEVLINK_CMD_PORT_SET, NLM_F_ACK);
+	hw_port_put_mac(h, bus, device, t.ports->vfs[vf].index, mac);
+	return hw_rt_call(t.rt, h, NULL, NULL, e);
 }
