@@ -298,13 +298,26 @@ static void looks_that_take_long_have_a_part_of_the_time(void **state)
 		uint64_t took_ms, hurry_ms, rest_ms;
 	} rows[] = {
 		{ 0, 100, 1000 },   { 25, 100, 1000 },	  { 50, 200, 1000 },
-		{ 200, 800, 1800 }, { 1000, 1000, 3000 }, { 60000, 1000, 3000 },
+		{ 200, 800, 1800 }, { 1000, 3000, 3000 }, { 60000, 3000, 3000 },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		assert_int_equal(tick_pause(rows[i].took_ms, true), rows[i].hurry_ms);
 		assert_int_equal(tick_pause(rows[i].took_ms, false), rows[i].rest_ms);
 	}
+}
+
+static void a_tick_in_a_look_asks_for_no_other(void **state)
+{
+	while (a->sides[SIDE_SWITCH].looking)
+		loop_turn(loop, 1000);
+	a->sides[SIDE_SWITCH].looking = true;
+	a->sides[SIDE_SWITCH].again = false;
+	loop_timer_set(a->tick, 0, 60000);
+	for (unsigned int i = 0; i < 4; i++) /* it rings, and what it wakes */
+		loop_turn(loop, 10);
+	assert_false(a->sides[SIDE_SWITCH].again);
+	a->sides[SIDE_SWITCH].looking = false;
 }
 
 static void a_question_for_a_console_is_answered_by_its_report(void **state)
@@ -336,6 +349,7 @@ int main(void)
 		cmocka_unit_test(what_nobody_wants_is_forgotten),
 		cmocka_unit_test(a_kind_that_is_left_out_is_passed_over),
 		cmocka_unit_test(looks_that_take_long_have_a_part_of_the_time),
+		cmocka_unit_test(a_tick_in_a_look_asks_for_no_other),
 		cmocka_unit_test(who_configures_kvm_is_believed_without_a_trial),
 		cmocka_unit_test(a_question_for_a_console_is_answered_by_its_report),
 	};

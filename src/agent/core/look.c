@@ -5,6 +5,8 @@
 
 #include "agent/core/state.h"
 
+#define LONG_MS 100 /* a look that is to have a pause behind it, and not from its beginning */
+
 /* One look. */
 struct look {
 	struct agent *agent;
@@ -117,6 +119,8 @@ static void look_done(void *arg)
 
 	a->sides[l->side].looking = false;
 	a->sides[l->side].took_ms = l->took_ms;
+	if (l->side == SIDE_SWITCH && l->took_ms >= LONG_MS)
+		a->tick_ms = 0; /* its pause begins here */
 	if (sides[l->side].keep(a, l))
 		observe(a, l->side, l->stamp);
 	agent_wake(a, a->sides[l->side].again ? l->side : SIDE_NONE);

@@ -34,13 +34,13 @@ static bool evaluate(struct agent *a, struct entity *x)
  * @hurry:   something is on its way
  *
  * A look may take long: of a NIC with many VFs, or one whose daemon is busy. It then has a fifth of
- * the time at most, and a tenth where nothing is to come.
+ * the time, and a tenth where nothing is to come, as far as TICK_MAX_MS reaches.
  *
  * Return: milliseconds. Pure.
  */
 uint64_t tick_pause(uint64_t took_ms, bool hurry)
 {
-	return hurry ? MIN(TICK_MS, MAX(HURRY_MS, 4 * took_ms))
+	return hurry ? MIN(TICK_MAX_MS, MAX(HURRY_MS, 4 * took_ms))
 		     : MIN(TICK_MAX_MS, MAX(TICK_MS, 9 * took_ms));
 }
 
@@ -86,7 +86,8 @@ static void on_tick(void *arg)
 	struct agent *a = arg;
 
 	a->tick_ms = 0;
-	agent_wake(a, SIDE_SWITCH);
+	/* One that takes longer has its pause behind it, and not another look. */
+	agent_wake(a, a->sides[SIDE_SWITCH].looking ? SIDE_NONE : SIDE_SWITCH);
 }
 
 static int open_parts(struct agent *a, struct err *e)
