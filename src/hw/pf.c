@@ -500,8 +500,8 @@ static void groups_get(const struct hw_pf *pf, const struct hw_link *link,
 
 	if (asked && !(pf->caps.fields >> VF_FIELD_GROUP & 1))
 		strcpy(out, pf->wish->config.groups);
-	else if (vf_groups_format(&link->groups, out, NULL))
-		*out = '\0';
+	else
+		vf_groups_format(&link->groups, out);
 }
 
 /**

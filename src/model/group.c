@@ -149,29 +149,22 @@ int vf_groups_parse(const char *text, struct vf_groups *out, struct err *e)
 /**
  * vf_groups_format() - Write a list of groups, in the one way that there is for it
  * @in:  groups
- * @out: gets it; untouched on failure
- * @e:   error text
+ * @out: gets it
  *
- * Return: 0, or -EINVAL: it is too long. Context: any; pure.
+ * Context: any; pure.
  */
-int vf_groups_format(const struct vf_groups *in, char out[VF_GROUPS_LEN + 1], struct err *e)
+void vf_groups_format(const struct vf_groups *in, char out[VF_GROUPS_LEN + 1])
 {
-	char text[VF_GROUPS_MAX * (VF_GROUP_LEN + 40)] = "";
-	size_t len = 0;
-
+	*out = '\0';
 	for (unsigned int i = 0; i < in->n; i++) {
 		const struct vf_group *g = &in->list[i];
 
-		len += (size_t)sprintf(text + len, "%s%s", i ? "," : "", g->name);
+		out += sprintf(out, "%s%s", i ? "," : "", g->name);
 		if (g->max_tx_mbit)
-			len += (size_t)sprintf(text + len, ":max=%u", g->max_tx_mbit);
+			out += sprintf(out, ":max=%u", g->max_tx_mbit);
 		if (g->min_tx_mbit)
-			len += (size_t)sprintf(text + len, ":min=%u", g->min_tx_mbit);
+			out += sprintf(out, ":min=%u", g->min_tx_mbit);
 	}
-	if (len > VF_GROUPS_LEN)
-		return err_set(e, -EINVAL, "groups are longer than %u bytes", VF_GROUPS_LEN);
-	strcpy(out, text);
-	return 0;
 }
 
 /**
@@ -185,5 +178,9 @@ int vf_groups_order(char text[VF_GROUPS_LEN + 1], struct err *e)
 {
 	struct vf_groups all;
 
-	return vf_groups_parse(text, &all, e) ?: vf_groups_format(&all, text, e);
+	int rc = vf_groups_parse(text, &all, e);
+
+	if (!rc)
+		vf_groups_format(&all, text);
+	return rc;
 }

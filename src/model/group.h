@@ -13,7 +13,7 @@
 
 #define VF_GROUP_LEN  15 /* of a name */
 #define VF_GROUPS_MAX 32
-#define VF_GROUPS_LEN 511 /* of the word */
+#define VF_GROUPS_LEN (VF_GROUPS_MAX * (VF_GROUP_LEN + 31)) /* of the word: both rates, a comma */
 
 struct vf_group {
 	char name[VF_GROUP_LEN + 1];
@@ -29,7 +29,7 @@ int vf_group_check(const char *name, struct err *e);
 int vf_groups_add(struct vf_groups *to, const struct vf_group *group, struct err *e);
 const struct vf_group *vf_groups_find(const struct vf_groups *in, const char *name);
 int vf_groups_parse(const char *text, struct vf_groups *out, struct err *e);
-int vf_groups_format(const struct vf_groups *in, char out[VF_GROUPS_LEN + 1], struct err *e);
+void vf_groups_format(const struct vf_groups *in, char out[VF_GROUPS_LEN + 1]);
 int vf_groups_order(char text[VF_GROUPS_LEN + 1], struct err *e);
 
 #endif

@@ -33,7 +33,7 @@ static void groups_are_written_in_one_way_and_what_is_none_is_named(void **state
 		{ "sixteen-letters-", NULL },
 		{ "a:max=1:min=2", NULL },
 	};
-	char text[VF_GROUPS_LEN + 1];
+	char text[VF_GROUPS_LEN + 1], longest[VF_GROUPS_LEN + 1];
 	size_t len = 0;
 
 	for (unsigned int i = 0; i < ARRAY_LEN(rows); i++) {
@@ -52,11 +52,13 @@ static void groups_are_written_in_one_way_and_what_is_none_is_named(void **state
 	assert_int_equal(vf_groups_order(text, NULL), -ENOSPC);
 	*strrchr(text, ',') = '\0';
 	assert_int_equal(vf_groups_order(text, NULL), 0);
-	len = strlen(text);
-	while (len < sizeof(text) - 1) /* with rates it is longer than it may be */
-		text[len++] = 'x';
-	text[len] = '\0';
-	assert_int_equal(vf_groups_order(text, NULL), -EINVAL);
+	*text = '\0';
+	for (unsigned int i = 0; i < VF_GROUPS_MAX; i++) /* the longest that there are */
+		sprintf(text + strlen(text), "%sfifteen-long-%02u:max=4294967295:min=4294967295",
+			i ? "," : "", i);
+	snprintf(longest, sizeof(longest), "%s", text);
+	assert_int_equal(vf_groups_order(text, NULL), 0);
+	assert_string_equal(text, longest);
 }
 
 static void vf_json_round_trip_keeps_every_member(void **state)
