@@ -306,8 +306,10 @@ static void search_begin(struct search *s, const char *run_dir)
 			continue;
 		}
 		s->n_daemons++;
-		if (rc == -EACCES)
+		if (rc == -EACCES) {
+			why = (struct err){ 0 }; /* in words that name the socket */
 			err_set(&why, rc, "no permission to use %s", path);
+		}
 		if (!rc)
 			rc = send_request(s->asked[i], "pf.list", NULL,
 					  loop_now_ms() + CTL_TIMEOUT_MS, &why);

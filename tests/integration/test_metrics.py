@@ -387,14 +387,18 @@ def test_who_may_do_everything_may_read():
         os.chmod(directory, 0o755)
         daemons = [Daemon(f'{directory}/{name}.sock') for name in ('swd', 'swd-ro', 'hwd', 'hwd-ro')]
 
+        def as_nobody(*words):
+            return run('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', DAEMONS / 'anyvf', *words, env={**os.environ, 'ANYVF_RUN_DIR': directory}, check=False)
+
         def nobody(full):
             for name in 'swd', 'hwd':
                 os.chmod(f'{directory}/{name}.sock', full)
                 os.chmod(f'{directory}/{name}-ro.sock', 0o600)
-            got = run('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', DAEMONS / 'anyvf', 'metrics', env={**os.environ, 'ANYVF_RUN_DIR': directory}, check=False)
+            got = as_nobody('metrics')
             return got.returncode, got.stderr, sorted((labels['daemon'], value) for labels, value in of(samples(got.stdout), 'anyvf_up'))
         assert nobody(0o666) == (0, '', [('hwd', 1), ('swd', 1)])
         assert nobody(0o600) == (1, f'Error: anyvf-swd: {directory}/swd-ro.sock: Permission denied.\n', [('hwd', 0), ('swd', 0)])
+        assert f'no permission to use {directory}/' in as_nobody('vf', 'show', 'p2p1', 0).stderr
         for daemon in daemons:
             daemon.close()
 
