@@ -315,15 +315,21 @@ def test_workers_share_a_wire_by_flow(swd_maker, netns, outside):
                 return sock.send(data)
             time.sleep(0.001)
 
-    def flows(most=15, each=40):
+    def flows(most=15, each=40, patience=10):
+        got = []
         for n in range(each):
             for flow in range(most):
                 send(wire, udp(flow, n))
-        got = [struct.unpack('!II', data[42:50]) for data in heard(rx, 0x0800, 0.2) if data[6:12] == bytes.fromhex('020000000009')]
+            end = time.monotonic() + patience  # few at a time, for a switch that is kept from its CPU has no room for all
+            while n % 8 == 7 or n == each - 1:
+                got += [struct.unpack('!II', data[42:50]) for data in heard(rx, 0x0800, 0.02 if n < each - 1 else 0.2)
+                        if data[6:12] == bytes.fromhex('020000000009')]
+                if len(got) >= (n + 1) * most or time.monotonic() > end:
+                    break
         return [[n for flow, n in got if flow == k] for k in range(most)]
 
     def whole():
-        wait_for(lambda: flows(1, 1)[0], what='the wire')
+        wait_for(lambda: flows(1, 1, 0)[0], what='the wire')
         assert sockets() == 2
         assert flows() == [list(range(40))] * 15
     whole()
