@@ -161,18 +161,6 @@ static void line_begin(struct line *l, const struct prom *p, const char *end, co
 	line_add(l, " ");
 }
 
-static void line_number(struct line *l, uint64_t n, unsigned int width)
-{
-	char digits[20];
-	unsigned int len = 0;
-
-	do
-		digits[len++] = (char)('0' + n % 10);
-	while ((n /= 10) || len < width);
-	while (len)
-		*l->at++ = digits[--len];
-}
-
 static void line_end(struct line *l, struct prom *p)
 {
 	*l->at++ = '\n';
@@ -185,7 +173,7 @@ static void put_line(struct prom *p, const char *end, const char *labels, const 
 	struct line l;
 
 	line_begin(&l, p, end, labels, more);
-	line_number(&l, n, 1);
+	l.at = decimal_put(l.at, n, 1);
 	line_end(&l, p);
 }
 
@@ -194,9 +182,9 @@ static void put_seconds(struct prom *p, const char *end, const char *labels, uin
 	struct line l;
 
 	line_begin(&l, p, end, labels, "");
-	line_number(&l, ns / 1000000000, 1);
+	l.at = decimal_put(l.at, ns / 1000000000, 1);
 	*l.at++ = '.';
-	line_number(&l, ns % 1000000000, 9);
+	l.at = decimal_put(l.at, ns % 1000000000, 9);
 	line_end(&l, p);
 }
 

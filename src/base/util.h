@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Small macros everybody uses: array length, container_of, ownership by
- * cleanup attribute. No function lives here.
+ * Small things everybody uses: array length, container_of, ownership by
+ * cleanup attribute, digits. Nothing here has a file of its own.
  */
 #ifndef ANYVF_BASE_UTIL_H
 #define ANYVF_BASE_UTIL_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -82,5 +83,19 @@ static inline void auto_close_(const int *fd)
 }
 #define auto_free __attribute__((cleanup(auto_free_)))
 #define auto_close __attribute__((cleanup(auto_close_)))
+
+/* Digits of @n at @to, at least @width of them; returns where they end. There is room for 20. */
+static inline char *decimal_put(char *to, uint64_t n, unsigned int width)
+{
+	char digits[20];
+	unsigned int len = 0;
+
+	do
+		digits[len++] = (char)('0' + n % 10);
+	while ((n /= 10) || len < width);
+	while (len)
+		*to++ = digits[--len];
+	return to;
+}
 
 #endif

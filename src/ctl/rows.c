@@ -65,19 +65,10 @@ static json_t *columns(void)
 /* A blank and the number, or a dash if it is not told. There is room: see ROW_MAX. */
 static char *put(char *to, bool told, uint64_t n)
 {
-	char digits[20];
-	unsigned int len = 0;
-
 	*to++ = ' ';
-	if (!told) {
-		*to++ = '-';
-		return to;
-	}
-	do
-		digits[len++] = (char)('0' + n % 10);
-	while (n /= 10);
-	while (len)
-		*to++ = digits[--len];
+	if (told)
+		return decimal_put(to, n, 1);
+	*to++ = '-';
 	return to;
 }
 

@@ -2,7 +2,6 @@
 /* anyvf-agentd: the host's agent. Reads options and configuration, then lives in the agent room. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,6 +22,7 @@
 #include "base/loop.h"
 #include "base/notify.h"
 #include "ctl/ctl.h"
+#include "daemons/opts.h"
 
 #define END_MS	   1500 /* waiting HTTP calls end within a second */
 #define SYSTEM_URI "qemu:///system"
@@ -188,53 +188,24 @@ static int run(struct daemon *d, const struct conf *conf, struct err *e)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "run-dir", required_argument, NULL, 'r' },
-		{ "no-rx-filter", no_argument, NULL, 'n' },
-		{ "debug", no_argument, NULL, 'd' },
-		{ "prepare", no_argument, NULL, 'p' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },
-		{ NULL, 0, NULL, 0 },
-	};
 	static struct daemon d; /* libvirt's threads may use it until the very end */
-	enum log_level level = LOG_LEVEL_INFO;
 	const char *config = CONF_DEFAULT_PATH;
+	bool debug = false, no_filter = false;
+	const struct opt opts[] = {
+		{ "config", &config, NULL },	      { "run-dir", &d.opts.run_dir, NULL },
+		{ "no-rx-filter", NULL, &no_filter }, { "debug", NULL, &debug },
+		{ "prepare", NULL, &d.prepare },      { NULL, NULL, NULL },
+	};
 	struct conf *conf = NULL;
 	struct err e = { 0 };
-	int opt, rc;
+	int rc;
 
-	d.opts = (struct agent_opts){ .run_dir = ctl_run_dir(), .rx_filter = true };
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (opt) {
-		case 'c':
-			config = optarg;
-			break;
-		case 'r':
-			d.opts.run_dir = optarg;
-			break;
-		case 'n':
-			d.opts.rx_filter = false;
-			break;
-		case 'p':
-			d.prepare = true;
-			break;
-		case 'd':
-			level = LOG_LEVEL_DEBUG;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		case 'V':
-			puts("anyvf-agentd " ANYVF_VERSION);
-			return 0;
-		default:
-			fputs(usage, stderr);
-			return 2;
-		}
-	}
-	log_open("anyvf-agentd", level);
+	d.opts.run_dir = ctl_run_dir();
+	rc = opts_read(argc, argv, opts, "anyvf-agentd", usage);
+	if (rc)
+		return rc;
+	d.opts.rx_filter = !no_filter;
+	log_open("anyvf-agentd", debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	rc = conf_open(config, &conf, &e);
 	if (!rc)
 		rc = run(&d, conf, &e);

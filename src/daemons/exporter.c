@@ -4,7 +4,6 @@
  * knows no word that changes anything.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "ctl/ctl.h"
+#include "daemons/opts.h"
 #include "http/scrape.h"
 #include "metrics/metrics.h"
 
@@ -39,50 +39,22 @@ static int number(const char *text, unsigned int max, unsigned int *out)
 
 static int opts_parse(int argc, char **argv, struct exporter *x, bool *debug)
 {
-	enum { RUN, LISTENS, TIMEOUT, SRIOV, DEBUG, HELP, VERSION };
-	static const struct option words[] = {
-		{ "run-dir", required_argument, NULL, RUN },
-		{ "listen", required_argument, NULL, LISTENS },
-		{ "timeout", required_argument, NULL, TIMEOUT },
-		{ "sriov-names", no_argument, NULL, SRIOV },
-		{ "debug", no_argument, NULL, DEBUG },
-		{ "help", no_argument, NULL, HELP },
-		{ "version", no_argument, NULL, VERSION },
-		{ 0 },
+	const char *timeout = NULL;
+	const struct opt opts[] = {
+		{ "run-dir", &x->opts.run_dir, NULL },
+		{ "listen", &x->listen, NULL },
+		{ "timeout", &timeout, NULL },
+		{ "sriov-names", NULL, &x->opts.sriov },
+		{ "debug", NULL, debug },
+		{ NULL, NULL, NULL },
 	};
-	int c, rc = 0;
+	int rc = opts_read(argc, argv, opts, "anyvf-exporter", usage);
 
-	while (!rc && (c = getopt_long(argc, argv, "", words, NULL)) >= 0) {
-		switch (c) {
-		case RUN:
-			x->opts.run_dir = optarg;
-			break;
-		case LISTENS:
-			x->listen = optarg;
-			break;
-		case TIMEOUT:
-			rc = number(optarg, 60000, &x->opts.timeout_ms);
-			break;
-		case SRIOV:
-			x->opts.sriov = true;
-			break;
-		case DEBUG:
-			*debug = true;
-			break;
-		case HELP:
-			fputs(usage, stdout);
-			exit(0);
-		case VERSION:
-			puts("anyvf-exporter " ANYVF_VERSION);
-			exit(0);
-		default:
-			rc = 2;
-		}
+	if (!rc && timeout && number(timeout, 60000, &x->opts.timeout_ms)) {
+		fputs(usage, stderr);
+		rc = 2;
 	}
-	if (!rc && optind == argc)
-		return 0;
-	fputs(usage, stderr);
-	return 2;
+	return rc;
 }
 
 static int page(void *arg, bool open, struct buf *out)
