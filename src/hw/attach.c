@@ -262,25 +262,27 @@ bool hw_attach_drift(const struct hw *hw, const struct hw_pf *pf, unsigned int v
  */
 int hw_attach_again(struct hw *hw, struct hw_pf *pf, unsigned int vf, bool anew, struct err *e)
 {
-	struct hw_vf_wish *wish = &pf->wish->vfs[vf];
-	struct hw_doer with = hw_doer_of(hw, pf);
+	auto_free struct hw_wish *next = NULL;
 	struct hw_plan plan = { 0 };
+	struct hw_vf_wish *wish;
 	struct hw_plug is;
-	int rc = hw_plug_look(hw, pf, vf, wish->attach.netns, HW_REACH_ALL, &is, e);
+	int rc = hw_plug_look(hw, pf, vf, pf->wish->vfs[vf].attach.netns, HW_REACH_ALL, &is, e);
 
-	if (rc || hw_plug_is(&wish->attach, &is))
+	if (rc || hw_plug_is(&pf->wish->vfs[vf].attach, &is))
 		return rc;
+	next = hw_wish_copy(pf, e);
+	if (!next)
+		return -ENOMEM;
+	wish = &next->vfs[vf];
+	if (anew)
+		*wish->home = '\0';
 	*is.spot.netns = '\0'; /* from wherever it is: it is ours */
 	rc = may_attach(hw, &wish->attach, &is, e);
 	rc = rc ?: hw_plan_attach(&plan, vf, &wish->attach, &is, e);
-	rc = rc ?: hw_plan_run(&plan, hw_step_do, &with, e);
-	if (!rc) {
-		if (anew || !*wish->home)
-			strcpy(wish->home, with.home);
-		wish->probed |= plan_probes(&plan);
-		hw->stale = true;
-		log_info("a VF is attached again", "pf=%s vf=%u", pf->name, vf);
-	}
+	wish->probed |= plan_probes(&plan);
+	rc = rc ?: hw_change(hw, pf, &plan, &next, *wish->home ? NULL : wish->home, e);
 	hw_plan_fini(&plan);
+	if (!rc)
+		log_info("a VF is attached again", "pf=%s vf=%u", pf->name, vf);
 	return rc;
 }

@@ -39,6 +39,7 @@ static struct kernel {
 	bool up;
 	struct vf_groups groups;
 	bool clsact[VFS], copies[VFS]; /* of representors */
+	char netdevs[VFS][IF_NAMESIZE]; /* names of VFs' netdevs */
 	struct hw_value svcs[SVCS]; /* those whose number is 1 */
 	uint32_t round;		    /* rates become multiples of it; 0: they stay */
 	uint32_t refused;	    /* words that the driver refuses */
@@ -174,6 +175,34 @@ int __wrap_hw_svc_remove(struct hw_rt *rt, int pf, const struct hw_value *svc, s
 	return 0;
 }
 
+/* Its netdev is here, if the table has a name of it. */
+int __wrap_hw_plug_look(const struct hw *hw, const struct hw_pf *pf, unsigned int vf,
+			const char *netns, enum hw_reach reach, struct hw_plug *out, struct err *e);
+int __wrap_hw_plug_look(const struct hw *hw, const struct hw_pf *pf, unsigned int vf,
+			const char *netns, enum hw_reach reach, struct hw_plug *out, struct err *e)
+{
+	*out = (struct hw_plug){ .autoprobe = true };
+	if (!k->here || !*k->netdevs[vf])
+		return err_set(e, -ENOENT, "no such VF");
+	strcpy(out->dev.address, NIC);
+	strcpy(out->dev.driver, "tablevf");
+	strcpy(out->spot.name, k->netdevs[vf]);
+	out->spot.ifindex = 20 + (int)vf;
+	return 0;
+}
+
+static int place(struct hw_doer *d, const struct hw_step *step, const struct hw_value *to,
+		 struct err *e)
+{
+	char *name = k->netdevs[step->vf];
+
+	if (!*name)
+		return err_set(e, -ENOENT, "no such VF");
+	strcpy(d->home, name);
+	strcpy(name, *to->name ? to->name : name);
+	return 0;
+}
+
 int __wrap_hw_step_do(void *arg, const struct hw_step *step, const struct hw_value *to,
 		      struct err *e);
 int __wrap_hw_step_do(void *arg, const struct hw_step *step, const struct hw_value *to,
@@ -219,10 +248,12 @@ int __wrap_hw_step_do(void *arg, const struct hw_step *step, const struct hw_val
 	case HW_OP_COPY:
 		k->copies[step->vf] = to->number;
 		break;
-	case HW_OP_DRIVER: /* the table's VFs have no function */
+	case HW_OP_PLACE:
+		rc = place(arg, step, to, e);
+		break;
+	case HW_OP_DRIVER: /* the table's VFs have no other */
 	case HW_OP_PROBE:
 	case HW_OP_DEV_UP:
-	case HW_OP_PLACE:
 	case HW_OP_MACVTAP:
 	case HW_OP_FILE:
 	case HW_OP_N:
@@ -1690,6 +1721,44 @@ static void a_mirror_that_is_made_again_is_known_to_have_made_its_place_wherever
 	assert_int_equal(status, 0);
 }
 
+/* A boot gave its netdev another name, and it is plugged in again, ended at a point. */
+static void a_vf_that_is_plugged_in_again_knows_its_name_here_wherever_that_ends(void **arg)
+{
+	const struct vf_attach want = { .kind = VF_ATTACH_NETDEV, .name = "net1" };
+	int status = 9;
+
+	for (int at = 0; status == 9; at++) {
+		struct hw *hw = begin(2);
+		pid_t pid;
+
+		strcpy(k->netdevs[1], "eth2");
+		assert_int_equal(hw_vf_attach(hw, "eth1", 1, &want, NULL), 0);
+		assert_string_equal(k->netdevs[1], "net1");
+		hw_close(hw);
+		strcpy(k->netdevs[1], "eth5");
+		pid = fork();
+		if (!pid) {
+			hw = open_hw();
+			hw->pfs[0]->plug_due[1].owed = 1;
+			k->end_at = at;
+			hw_enforce(hw, hw->pfs[0]);
+			_exit(strcmp(k->netdevs[1], "net1") != 0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		status = WEXITSTATUS(status);
+		k->end_at = NOBODY;
+		hw = open_hw();
+		hw->pfs[0]->plug_due[1].owed = 1;
+		hw_enforce(hw, hw->pfs[0]);
+		assert_string_equal(k->netdevs[1], "net1");
+		assert_int_equal(hw_vf_detach(hw, "eth1", 1, NULL), 0);
+		assert_string_equal(k->netdevs[1], "eth5");
+		hw_close(hw);
+		assert_in_range(at, 0, 30);
+	}
+	assert_int_equal(status, 0);
+}
+
 static void a_service_port_that_goes_is_made_again(void **arg)
 {
 	struct hw *hw = begin(2);
@@ -1886,6 +1955,8 @@ int main(void)
 			mirrors_that_many_verbs_made_go_and_those_of_before_are_made_again),
 		cmocka_unit_test(
 			a_mirror_that_is_made_again_is_known_to_have_made_its_place_wherever_that_ends),
+		cmocka_unit_test(
+			a_vf_that_is_plugged_in_again_knows_its_name_here_wherever_that_ends),
 		cmocka_unit_test(a_service_port_that_goes_is_made_again),
 		cmocka_unit_test(a_service_port_that_cannot_be_is_refused_by_name),
 		cmocka_unit_test(a_state_file_that_is_none_is_refused_and_stays),
