@@ -37,6 +37,16 @@ class AnyvfMechanismDriver(mech_agent.AgentMechanismDriverBase):
     def connectivity(self):
         return portbindings.CONNECTIVITY_L2
 
+    def update_port_precommit(self, context):
+        """As the base class; a port that its agent calls DOWN is ACTIVE again by an L2 agent's word alone.
+
+        Without a block a DHCP agent that says late that it is ready makes it ACTIVE, with no VF.
+        """
+        super().update_port_precommit(context)
+        down = context.current['status'] == constants.PORT_STATUS_DOWN
+        if down and context.original['status'] == constants.PORT_STATUS_ACTIVE:
+            self._insert_provisioning_block(context)
+
     def check_vlan_transparency(self, context):
         """No network of anyvf's is VLAN transparent: a port has its network's VLAN, or a trunk."""
         return False

@@ -3,6 +3,8 @@
 import unittest
 from unittest import mock
 
+from neutron.plugins.ml2.drivers import mech_agent
+
 from networking_anyvf import mech_driver
 from networking_anyvf.tests.unit import fakes
 
@@ -121,3 +123,28 @@ class TestBinding(unittest.TestCase):
             self.driver.initialize()
         rules.assert_called_once()
         self.assertEqual({'bandwidth_limit', 'minimum_bandwidth'}, set(rules.call_args.kwargs['supported_rules']))
+
+
+class TestStatus(unittest.TestCase):
+    """What keeps a port from ACTIVE until its agent has wired it."""
+
+    def blocked(self, was, status, original_host='ref1', **port):
+        """Whether a change of a port's status leaves a block of the L2 agent's."""
+        context = fakes.FakePortContext(**port)
+        context.agents = [{'alive': True, 'host': 'ref1', 'configurations': SOFTWARE}]
+        context.original_host, context.original = original_host, {'status': was}
+        context.current['status'] = status
+        with mock.patch.object(mech_agent.provisioning_blocks, 'add_provisioning_component') as add:
+            mech_driver.AnyvfMechanismDriver().update_port_precommit(context)
+        self.assertTrue(all(call.args[1:] == (context.current['id'], 'port', 'L2') for call in add.call_args_list))
+        return add.called
+
+    def test_a_port_whose_vf_is_gone_waits_for_its_agent(self):
+        self.assertTrue(self.blocked('ACTIVE', 'DOWN'))
+
+    def test_what_changes_no_status_waits_for_nobody(self):
+        for was, status in ('DOWN', 'DOWN'), ('DOWN', 'ACTIVE'), ('ACTIVE', 'ACTIVE'):
+            self.assertFalse(self.blocked(was, status))
+
+    def test_a_port_that_comes_to_a_host_waits_for_its_agent(self):
+        self.assertTrue(self.blocked('DOWN', 'DOWN', original_host=''))
