@@ -17,6 +17,7 @@ static const char pf_usage[] =
 	"       [host-if on|off] [numvfs N] [mode veb|vepa] [mtu MTU] [mac LLADDR]\n"
 	"       [unknown-unicast uplink|both]\n"
 	"anyvf pf add NETDEV hw [numvfs N [force]] [mtu MTU] [mac LLADDR] [drift report|repair]\n"
+	"       [eswitch legacy|switchdev]\n"
 	"       [groups none|NAME[:max=MBPS][:min=MBPS],...]  (VFs of a NIC that share rates)\n"
 	"anyvf pf set PF WORD VALUE ...    (the words of add)\n"
 	"anyvf pf del PF [reset]          (a NIC stays as it is, or has no VFs afterwards)\n"

@@ -10,7 +10,8 @@
 #define PF_SET_WORDS                                                                               \
 	(BIT(PF_FIELD_UPLINK) | BIT(PF_FIELD_HOST_IF) | BIT(PF_FIELD_NUMVFS) |                     \
 	 BIT(PF_FIELD_MODE) | BIT(PF_FIELD_MAC) | BIT(PF_FIELD_MTU) |                              \
-	 BIT(PF_FIELD_UNKNOWN_UNICAST) | BIT(PF_FIELD_DRIFT) | BIT(PF_FIELD_GROUPS))
+	 BIT(PF_FIELD_UNKNOWN_UNICAST) | BIT(PF_FIELD_DRIFT) | BIT(PF_FIELD_GROUPS) |              \
+	 BIT(PF_FIELD_ESWITCH))
 #define VF_SET_WORDS  (BIT(VF_FIELD_PORT_ID) - 1)
 #define SVC_SET_WORDS BIT(3)				  /* vlan */
 #define SVC_ADD_WORDS (BIT(2) | BIT(3) | BIT(4) | BIT(5)) /* mac, vlan, mtu, netns */

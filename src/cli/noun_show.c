@@ -65,6 +65,8 @@ static void print_pf(const struct pf_info *pf)
 	printf("    numvfs %u, mode %s, mtu %u, mac %s, host-if %s, unknown-unicast %s, pci %s\n",
 	       c->numvfs, modes[c->mode], c->mtu, mac_format(&c->mac, mac),
 	       c->host_if ? "on" : "off", unknown[c->unknown_unicast], pf->status.pci_slot);
+	if (c->eswitch)
+		printf("    eswitch %s\n", pf_fields[PF_FIELD_ESWITCH].names[c->eswitch]);
 	if (*c->groups)
 		printf("    groups %s\n", c->groups);
 	if (c->uplink != UPLINK_NONE || !strcmp(pf->status.kind, "hw"))

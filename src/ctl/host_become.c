@@ -211,8 +211,9 @@ static int pf_diff(const struct pair *p, struct host_pf *is, struct host_pf *wan
 	rc = host_pf_read(p->name, p->is, is, e);
 	if (want->hw) /* what it does not say stays as it is */
 		fields_apply(pf_fields, &want->config, &is->config,
-			     ~want->said & (BIT(PF_FIELD_MAC) | BIT(PF_FIELD_MTU) |
-					    BIT(PF_FIELD_UP) | BIT(PF_FIELD_NUMVFS)));
+			     ~want->said &
+				     (BIT(PF_FIELD_MAC) | BIT(PF_FIELD_MTU) | BIT(PF_FIELD_UP) |
+				      BIT(PF_FIELD_NUMVFS) | BIT(PF_FIELD_ESWITCH)));
 	*rows = fields_diff(pf_fields, &is->config, &want->config);
 	if (*rows & UPLINK_ROWS)
 		*rows |= UPLINK_ROWS;
@@ -292,11 +293,23 @@ static int vf_changes(const struct pair *p, const struct pf_config *pf, unsigned
 	return rc;
 }
 
+/*
+ * Which words VFs have, and which groups there can be, goes by the mode of a NIC's switch and by
+ * the number of VFs: where these change, they are a change of their own, before the others.
+ */
+static uint32_t ahead(const struct host_pf *want, uint32_t changed)
+{
+	const uint32_t own = BIT(PF_FIELD_NUMVFS) | BIT(PF_FIELD_ESWITCH) | BIT(PF_FIELD_FORCE);
+	bool groups = changed & BIT(PF_FIELD_GROUPS) && *want->config.groups;
+
+	return changed & BIT(PF_FIELD_ESWITCH) || (groups && changed & own) ? changed & own : 0;
+}
+
 /* All words of a PF and its VFs that differ: one change, or two if it is new. */
 static int pf_in(const struct pair *p, struct err *e)
 {
 	auto_free struct vf_change *vfs = calloc(VF_MAX, sizeof(*vfs));
-	struct pf_change change = { .vfs = vfs };
+	struct pf_change change = { .vfs = vfs }, first = { 0 };
 	struct host_pf is, want;
 	unsigned int number;
 	int rc;
@@ -312,15 +325,20 @@ static int pf_in(const struct pair *p, struct err *e)
 	number = want.hw && !(want.said & BIT(PF_FIELD_NUMVFS)) ? VF_MAX : want.config.numvfs;
 	rc = vf_changes(p, &want.config, number, &change, e);
 	counts(p, p->name, NULL, &change.noted, &change.forgotten);
-	if (!rc && !p->is) {
-		rc = p->b->ops->pf_add(p->b->ctx, &want.config, change.changed, e);
-		change.changed = 0;
-	}
-	if (rc || !(change.changed | change.noted | change.forgotten | change.n_vfs))
-		return rc;
-	if (want.hw && p->b->force && change.changed & BIT(PF_FIELD_NUMVFS))
+	if (want.hw && p->is && p->b->force && change.changed & BIT(PF_FIELD_NUMVFS))
 		change.changed |= BIT(PF_FIELD_FORCE);
 	change.want = want.config;
+	first.changed = ahead(&want, change.changed);
+	first.want = want.config;
+	if (!rc && !p->is) {
+		first.changed = change.changed & (first.changed ? ~BIT(PF_FIELD_GROUPS) : ~0U);
+		rc = p->b->ops->pf_add(p->b->ctx, &want.config, first.changed, e);
+	} else if (!rc && first.changed) {
+		rc = p->b->ops->pf_set(p->b->ctx, p->name, &first, e);
+	}
+	change.changed &= ~first.changed;
+	if (rc || !(change.changed | change.noted | change.forgotten | change.n_vfs))
+		return rc;
 	return p->b->ops->pf_set(p->b->ctx, p->name, &change, e);
 }
 

@@ -37,6 +37,7 @@ struct hw_driver {
 	uint8_t rate;		/* enum hw_rate */
 	uint8_t counts;		/* HW_COUNTS_... */
 	bool spoofchk;		/* what a new VF has */
+	bool mode_first;	/* its switch's mode changes while it has no VF alone */
 	bool no_enable;		/* `state enable` is taken and nothing happens */
 	bool seen;		/* in the lab; else read in the sources of Linux 6.1 */
 };

@@ -69,11 +69,11 @@ static void rates_note(struct hw *hw, struct hw_pf *pf, const struct hw_plan *pl
 /* What a plan has done is not owed any more. */
 static void settle(struct hw_pf *pf, const struct hw_plan *plan)
 {
-	static const uint32_t own[HW_OP_N] = { [HW_OP_NUMVFS] = 1U << PF_FIELD_NUMVFS,
-					       [HW_OP_MTU] = 1U << PF_FIELD_MTU,
-					       [HW_OP_MAC] = 1U << PF_FIELD_MAC,
-					       [HW_OP_UP] = 1U << PF_FIELD_UP,
-					       [HW_OP_GROUP] = 1U << PF_FIELD_GROUPS };
+	static const uint32_t own[HW_OP_N] = {
+		[HW_OP_NUMVFS] = 1U << PF_FIELD_NUMVFS, [HW_OP_MTU] = 1U << PF_FIELD_MTU,
+		[HW_OP_MAC] = 1U << PF_FIELD_MAC,	[HW_OP_UP] = 1U << PF_FIELD_UP,
+		[HW_OP_GROUP] = 1U << PF_FIELD_GROUPS,	[HW_OP_ESWITCH] = 1U << PF_FIELD_ESWITCH
+	};
 
 	for (unsigned int i = 0; i < plan->n; i++) {
 		const struct hw_step *s = &plan->steps[i];

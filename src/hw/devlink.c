@@ -124,3 +124,31 @@ int hw_eswitch_get(const char *bus, const char *device, enum hw_eswitch *out, st
 		*out = HW_ESWITCH_UNTOLD;
 	return 0;
 }
+
+/**
+ * hw_eswitch_set() - Give a NIC's switch another mode
+ * @bus:    "pci", "netdevsim"
+ * @device: its address there, shorter than a request
+ * @mode:   HW_ESWITCH_LEGACY or HW_ESWITCH_SWITCHDEV
+ * @e:      the kernel's words
+ *
+ * Return: 0; -EOPNOTSUPP: its driver has no modes, or not this one; or the kernel's errno.
+ * Context: any; of the caller's network namespace; needs CAP_NET_ADMIN.
+ */
+int hw_eswitch_set(const char *bus, const char *device, enum hw_eswitch mode, struct err *e)
+{
+	auto_of(hw_rt_close) struct hw_rt *rt = NULL;
+	struct nlmsghdr *h;
+	uint16_t family;
+	int rc = hw_devlink_open(&rt, &family, e);
+
+	if (rc)
+		return rc;
+	h = hw_devlink_begin(rt, family, DEVLINK_CMD_ESWITCH_SET, NLM_F_ACK);
+	mnl_attr_put_strz(h, DEVLINK_ATTR_BUS_NAME, bus);
+	mnl_attr_put_strz(h, DEVLINK_ATTR_DEV_NAME, device);
+	mnl_attr_put_u16(h, DEVLINK_ATTR_ESWITCH_MODE,
+			 mode == HW_ESWITCH_SWITCHDEV ? DEVLINK_ESWITCH_MODE_SWITCHDEV
+						      : DEVLINK_ESWITCH_MODE_LEGACY);
+	return hw_rt_call(rt, h, NULL, NULL, e);
+}

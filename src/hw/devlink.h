@@ -20,6 +20,7 @@ extern const char *const hw_eswitch_names[]; /* "" for untold */
 
 int hw_devlink_open(struct hw_rt **rt, uint16_t *family, struct err *e);
 struct nlmsghdr *hw_devlink_begin(struct hw_rt *rt, uint16_t family, uint8_t cmd, uint16_t flags);
+int hw_eswitch_set(const char *bus, const char *device, enum hw_eswitch mode, struct err *e);
 int hw_eswitch_get(const char *bus, const char *device, enum hw_eswitch *out, struct err *e);
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "hw/copy.h"
+#include "hw/devlink.h"
 #include "hw/netdev.h"
 #include "hw/rate.h"
 #include "hw/svcdev.h"
@@ -64,6 +65,9 @@ int hw_step_do(void *arg, const struct hw_step *step, const struct hw_value *to,
 		break;
 	case HW_OP_GROUP:
 		return hw_rate_group(d->nic->bus, d->nic->address, &to->words, to->number, e);
+	case HW_OP_ESWITCH:
+		return hw_eswitch_set(d->nic->bus, d->nic->address,
+				      to->number ? HW_ESWITCH_SWITCHDEV : HW_ESWITCH_LEGACY, e);
 	case HW_OP_SVC:
 		return to->number ? hw_svc_make(d->rt, d->ifindex, to, e)
 				  : hw_svc_remove(d->rt, d->ifindex, to, e);

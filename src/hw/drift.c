@@ -118,8 +118,8 @@ static int watch_pf(struct hw *hw, struct hw_pf *pf, struct err *e)
 	const struct hw_link *link;
 	int rc;
 
-	/* They can be had as soon as its switch is in switchdev mode. */
-	if (*pf->wish->config.groups)
+	/* Groups can be had as soon as its switch is in switchdev mode. */
+	if (*pf->wish->config.groups || pf->wish->fields >> PF_FIELD_ESWITCH & 1)
 		hw_mode_follow(hw, pf);
 	rc = hw_look(hw, pf, HW_ASK_SETTINGS, &link, e);
 	if (rc)

@@ -88,14 +88,23 @@ static void enforce_own(struct hw *hw, struct hw_pf *pf, const struct hw_link *l
 			uint64_t now_ms)
 {
 	const struct pf_config *want = &pf->wish->config;
+	const struct hw_step mode = { .op = HW_OP_ESWITCH,
+				      .old.number = hw_mode_is(pf),
+				      .new.number = want->eswitch };
+	const struct hw_step number = { .op = HW_OP_NUMVFS, .new.number = want->numvfs };
+	bool first = pf->caps.driver->mode_first;
 	const struct hw_step steps[] = {
 		{ .op = HW_OP_MAC, .old.mac = link->mac, .new.mac = want->mac },
 		{ .op = HW_OP_MTU, .old.number = link->mtu, .new.number = want->mtu },
 		{ .op = HW_OP_UP, .old.number = link->up, .new.number = want->up },
-		{ .op = HW_OP_NUMVFS, .new.number = want->numvfs },
+		first ? mode : number,
+		first ? number : mode,
 	};
-	static const uint32_t bits[] = { 1U << PF_FIELD_MAC, 1U << PF_FIELD_MTU, 1U << PF_FIELD_UP,
-					 1U << PF_FIELD_NUMVFS };
+	static const uint32_t bits[HW_OP_N] = { [HW_OP_MAC] = 1U << PF_FIELD_MAC,
+						[HW_OP_MTU] = 1U << PF_FIELD_MTU,
+						[HW_OP_UP] = 1U << PF_FIELD_UP,
+						[HW_OP_NUMVFS] = 1U << PF_FIELD_NUMVFS,
+						[HW_OP_ESWITCH] = 1U << PF_FIELD_ESWITCH };
 	struct pf_config is;
 	uint32_t drift = hw_own_drift(pf, link, &is), todo;
 
@@ -105,10 +114,14 @@ static void enforce_own(struct hw *hw, struct hw_pf *pf, const struct hw_link *l
 	}
 	pf->due.owed &= drift; /* such of them as is so already needs no doing */
 	todo = due_now(&pf->due, pf->due.owed | (repair ? drift & HW_PF_OWN : 0), now_ms);
-	for (unsigned int i = 0; i < ARRAY_LEN(steps); i++)
-		if (todo & bits[i] && make(hw, pf, &pf->due, &steps[i], bits[i]) &&
-		    steps[i].op == HW_OP_NUMVFS) /* some drivers deny words while there is none */
+	for (unsigned int i = 0; i < ARRAY_LEN(steps); i++) {
+		uint32_t bit = bits[steps[i].op];
+
+		if (todo & bit && make(hw, pf, &pf->due, &steps[i], bit) &&
+		    bit & (bits[HW_OP_NUMVFS] |
+			   bits[HW_OP_ESWITCH])) /* by them goes what it takes */
 			hw_place(hw, pf, &(struct err){ 0 });
+	}
 	link = told(hw, pf);
 	if (link && todo & 1U << PF_FIELD_GROUPS)
 		make_groups(hw, pf, link);

@@ -239,6 +239,7 @@ uint32_t hw_own_drift(const struct hw_pf *pf, const struct hw_link *link, struct
 	is->numvfs = (uint16_t)link->n_vfs;
 	is->mtu = (uint16_t)MIN(link->mtu, (uint32_t)UINT16_MAX);
 	is->up = link->up;
+	is->eswitch = hw_mode_is(pf);
 	vf_groups_format(&link->groups, is->groups);
 	if (!mac_is_zero(&is->mac)) /* else any */
 		is->mac = link->mac;

@@ -22,7 +22,7 @@
 /* A PF's own words that the kernel has. */
 #define HW_PF_OWN                                                                                  \
 	(1U << PF_FIELD_MAC | 1U << PF_FIELD_MTU | 1U << PF_FIELD_UP | 1U << PF_FIELD_NUMVFS |     \
-	 1U << PF_FIELD_GROUPS)
+	 1U << PF_FIELD_GROUPS | 1U << PF_FIELD_ESWITCH)
 #define HW_SVCS_MAX 256 /* service ports a PF */
 /* What a VF is plugged into by now, as far as it can be seen. */
 struct hw_plug {
@@ -152,7 +152,17 @@ int hw_state_pfs_read(struct hw *hw, const json_t *pfs, struct err *e);
 /* place.c */
 struct hw_doer hw_doer_of(const struct hw *hw, const struct hw_pf *pf);
 int hw_place(struct hw *hw, struct hw_pf *pf, struct err *e);
+
+/* mode.c */
+uint8_t hw_mode_is(const struct hw_pf *pf);
 void hw_mode_follow(struct hw *hw, struct hw_pf *pf);
+int hw_mode_plan(struct hw_plan *plan, const struct hw *hw, const struct hw_pf *pf,
+		 const struct hw_link *link, const struct pf_change *change, struct err *e);
+void hw_mode_changed(const struct hw *hw, struct hw_pf *pf, const struct pf_change *change);
+
+/* use.c */
+int hw_vfs_unused(const struct hw *hw, const struct hw_pf *pf, unsigned int there,
+		  unsigned int keep, const char *why, struct err *e);
 
 /* batch.c */
 extern const struct pf_batch_ops hw_batch_ops;

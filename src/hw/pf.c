@@ -7,7 +7,7 @@
 
 #define HW_PF_SET                                                                                  \
 	(1U << PF_FIELD_NUMVFS | 1U << PF_FIELD_MTU | 1U << PF_FIELD_MAC | 1U << PF_FIELD_UP |     \
-	 1U << PF_FIELD_DRIFT | 1U << PF_FIELD_GROUPS)
+	 1U << PF_FIELD_DRIFT | 1U << PF_FIELD_GROUPS | 1U << PF_FIELD_ESWITCH)
 /* Of the PF's own counters. */
 #define OWN_UNTOLD (1U << VF_COUNT_RX_BROADCAST | 1U << VF_COUNT_MIRRORED | 1U << VF_COUNT_DROPS)
 #define HW_VF_OWN  (1U << VF_FIELD_PORT_ID | 1U << VF_FIELD_SERVER) /* words kept here alone */
@@ -26,38 +26,6 @@ static int pf_words_check(const struct hw_pf *pf, uint32_t said, struct err *e)
 
 #define ANEW                                                                                       \
 	", and a NIC's number of VFs changes by way of none (numvfs N force does it all the same)"
-
-/* Who would notice that VFs go, as all @there do where their number becomes @keep. */
-static int vfs_unused(const struct hw *hw, const struct hw_pf *pf, unsigned int there,
-		      unsigned int keep, const char *why, struct err *e)
-{
-	char what[VF_NAME_LEN + 64];
-	const struct hw_mirror *m;
-	struct hw_vf_dev dev;
-
-	for (unsigned int i = 0; i < VF_MAX; i++) {
-		const struct hw_vf_wish *w = &pf->wish->vfs[i];
-
-		if (i >= there && i < keep)
-			continue;
-		if (*w->config.port_id)
-			return err_set(e, -EBUSY, "%s vf %u is leased to port %s%s", pf->name, i,
-				       w->config.port_id, why);
-		if ((m = hw_mirror_of(pf->wish, i, false)))
-			return err_set(e, -EBUSY, "%s vf %u is in mirror %s%s", pf->name, i,
-				       m->name, why);
-		if (w->attach.kind) {
-			hw_plug_say(&w->attach, what, sizeof(what));
-			return err_set(e, -EBUSY, "%s vf %u is attached (%s)%s", pf->name, i, what,
-				       why);
-		}
-		if (*why && !hw_nic_vf(hw->opts.sysfs, &pf->nic, i, &dev, NULL) &&
-		    !strcmp(dev.driver, HW_VFIO))
-			return err_set(e, -EBUSY, "%s vf %u has driver " HW_VFIO "%s", pf->name, i,
-				       why);
-	}
-	return 0;
-}
 
 /* What a VF that was just made is to have. */
 static void wish_words(const struct hw_pf *pf, const struct hw_vf_wish *wish, struct hw_words *out)
@@ -129,7 +97,7 @@ static int plan_number(struct hw_plan *plan, struct hw *hw, const struct hw_pf *
 	if (!rc && said & 1U << PF_FIELD_FORCE)
 		rc = plan_unplug(plan, hw, pf, link, want, e);
 	else if (!rc)
-		rc = vfs_unused(hw, pf, link->n_vfs, n, ANEW, e);
+		rc = hw_vfs_unused(hw, pf, link->n_vfs, n, ANEW, e);
 	if (rc)
 		return rc;
 	for (unsigned int i = 0; i < link->n_vfs; i++)
@@ -158,9 +126,12 @@ static bool renumbers(const struct hw_link *link, const struct hw_wish *want, ui
 
 /* The steps for a PF's own words. */
 static int plan_pf(struct hw_plan *plan, struct hw *hw, const struct hw_pf *pf,
-		   const struct hw_link *link, struct hw_wish *want, uint32_t said, struct err *e)
+		   const struct hw_link *link, struct hw_wish *want, const struct pf_change *change,
+		   struct err *e)
 {
 	const struct pf_config *c = &want->config;
+	uint32_t said = change->changed;
+	bool first = pf->caps.driver->mode_first;
 	const struct hw_step steps[] = {
 		{ .op = HW_OP_MAC, .old.mac = link->mac, .new.mac = c->mac },
 		{ .op = HW_OP_MTU, .old.number = link->mtu, .new.number = c->mtu },
@@ -176,8 +147,12 @@ static int plan_pf(struct hw_plan *plan, struct hw *hw, const struct hw_pf *pf,
 			rc = hw_plan_add(plan, &steps[i], e);
 	if (!rc && said & 1U << PF_FIELD_GROUPS)
 		rc = hw_groups_plan(plan, pf, link, want, false, e);
+	if (!rc && first)
+		rc = hw_mode_plan(plan, hw, pf, link, change, e);
 	if (!rc && said & 1U << PF_FIELD_NUMVFS)
 		rc = plan_number(plan, hw, pf, link, want, c->numvfs, said, e);
+	if (!rc && !first)
+		rc = hw_mode_plan(plan, hw, pf, link, change, e);
 	return rc;
 }
 
@@ -278,11 +253,13 @@ static int plan_vf(struct hw_plan *plan, const struct hw_pf *pf, const struct vf
 	return rc;
 }
 
-static int plan_vfs(struct hw_plan *plan, const struct hw_pf *pf, const struct hw_link *link,
-		    const struct pf_change *change, struct hw_wish *want, struct err *e)
+static int plan_vfs(struct hw_plan *plan, const struct hw *hw, const struct hw_pf *pf,
+		    const struct hw_link *link, const struct pf_change *change,
+		    struct hw_wish *want, struct err *e)
 {
-	unsigned int n =
-		change->changed & 1U << PF_FIELD_NUMVFS ? change->want.numvfs : link->n_vfs;
+	/* In a trial a line before this one may have said it. */
+	uint32_t said = change->changed | (hw->trial ? want->fields : 0);
+	unsigned int n = said & 1U << PF_FIELD_NUMVFS ? want->config.numvfs : link->n_vfs;
 	uint32_t mtu = change->changed & 1U << PF_FIELD_MTU ? change->want.mtu : link->mtu;
 	struct hw_words is[VF_MAX];
 
@@ -327,8 +304,8 @@ static int apply(struct hw *hw, struct hw_pf *pf, const struct pf_change *change
 		     (change->changed | change->noted) & HW_PF_SET);
 	snprintf(want->config.name, sizeof(want->config.name), "%s", pf->name);
 	rc = pf_config_check(&want->config, e) ?: vf_groups_order(want->config.groups, e);
-	rc = rc ?: plan_pf(&plan, hw, pf, link, want, change->changed, e);
-	rc = rc ?: plan_vfs(&plan, pf, link, change, want, e);
+	rc = rc ?: plan_pf(&plan, hw, pf, link, want, change, e);
+	rc = rc ?: plan_vfs(&plan, hw, pf, link, change, want, e);
 	rc = rc ?: hw_groups_check(pf, link, want, change, e);
 	if (!rc && change->changed & 1U << PF_FIELD_GROUPS &&
 	    !renumbers(link, want, change->changed)) /* else they have gone */
@@ -341,7 +318,9 @@ static int apply(struct hw *hw, struct hw_pf *pf, const struct pf_change *change
 	for (unsigned int i = 0; !rc && i < HW_MIRRORS_MAX; i++)
 		if (*pf->wish->mirrors[i].name && change->changed & 1U << PF_FIELD_NUMVFS)
 			pf->mirror_due[i].owed = 1;
-	if (!rc && change->changed & 1U << PF_FIELD_NUMVFS)
+	if (!rc)
+		hw_mode_changed(hw, pf, change);
+	if (!rc && change->changed & (1U << PF_FIELD_NUMVFS | 1U << PF_FIELD_ESWITCH))
 		hw_enforce(hw, pf);
 	hw_plan_fini(&plan);
 	return rc;
@@ -416,7 +395,7 @@ int hw_pf_del(void *ctx, const char *name, bool reset, struct err *e)
 	auto_free struct hw_wish *want = NULL;
 	struct hw_plan plan = { 0 };
 	unsigned int at = 0;
-	int rc = pf ? vfs_unused(hw, pf, VF_MAX, 0, "", e) : -ENODEV;
+	int rc = pf ? hw_vfs_unused(hw, pf, VF_MAX, 0, "", e) : -ENODEV;
 
 	if (rc || !(want = hw_wish_copy(pf, e)))
 		return rc ?: -ENOMEM;
@@ -520,8 +499,12 @@ int hw_pf_get(void *ctx, const char *name, struct pf_info *out, struct err *e)
 	struct hw *hw = ctx;
 	struct hw_pf *pf = hw_find(hw, name, e);
 	const struct hw_link *link;
-	int rc = pf ? hw_look(hw, pf, HW_ASK_SETTINGS, &link, e) : -ENODEV;
+	int rc = -ENODEV;
 
+	if (pf) {
+		hw_mode_follow(hw, pf);
+		rc = hw_look(hw, pf, HW_ASK_SETTINGS, &link, e);
+	}
 	if (rc)
 		return rc;
 	*out = (struct pf_info){ .config = pf->wish->config,
@@ -537,6 +520,7 @@ int hw_pf_get(void *ctx, const char *name, struct pf_info *out, struct err *e)
 	out->config.mac = link->mac;
 	out->config.mtu = (uint16_t)MIN(link->mtu, (uint32_t)UINT16_MAX);
 	out->config.up = link->up;
+	out->config.eswitch = hw_mode_is(pf);
 	groups_get(pf, link, out->config.groups);
 	snprintf(out->status.pci_slot, sizeof(out->status.pci_slot), "%.15s", pf->nic.address);
 	out->status.uplink = link->stats;

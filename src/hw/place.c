@@ -111,21 +111,3 @@ int hw_place(struct hw *hw, struct hw_pf *pf, struct err *e)
 		take_back(hw, pf);
 	return rc;
 }
-
-/**
- * hw_mode_follow() - Notice that somebody has set a PF's switch to another mode
- * @hw: room
- * @pf: PF; what its driver can do is asked anew, if so
- *
- * Context: control.
- */
-void hw_mode_follow(struct hw *hw, struct hw_pf *pf)
-{
-	enum hw_eswitch is;
-
-	if (!pf->ifindex || hw_eswitch_get(pf->nic.bus, pf->nic.address, &is, NULL) ||
-	    is == pf->caps.eswitch)
-		return;
-	hw_place(hw, pf, &(struct err){ 0 });
-	hw_hurry(pf); /* what was refused may be taken by now */
-}

@@ -123,11 +123,11 @@ int hw_plan_numvfs(struct hw_plan *plan, const struct hw_words *vfs, unsigned in
 void hw_step_name(const struct hw_step *step, char *out, size_t size)
 {
 	static const char *const words[] = {
-		[HW_OP_NUMVFS] = "numvfs",   [HW_OP_MTU] = "mtu",	[HW_OP_MAC] = "mac",
-		[HW_OP_UP] = "state",	     [HW_OP_GROUP] = "groups",	[HW_OP_DRIVER] = "driver",
-		[HW_OP_PROBE] = "driver",    [HW_OP_DEV_UP] = "netdev", [HW_OP_PLACE] = "netdev",
-		[HW_OP_MACVTAP] = "macvtap", [HW_OP_CLSACT] = "mirror", [HW_OP_COPY] = "mirror",
-		[HW_OP_FILE] = "mirror"
+		[HW_OP_NUMVFS] = "numvfs", [HW_OP_MTU] = "mtu",		[HW_OP_MAC] = "mac",
+		[HW_OP_UP] = "state",	   [HW_OP_GROUP] = "groups",	[HW_OP_ESWITCH] = "eswitch",
+		[HW_OP_DRIVER] = "driver", [HW_OP_PROBE] = "driver",	[HW_OP_DEV_UP] = "netdev",
+		[HW_OP_PLACE] = "netdev",  [HW_OP_MACVTAP] = "macvtap", [HW_OP_CLSACT] = "mirror",
+		[HW_OP_COPY] = "mirror",   [HW_OP_FILE] = "mirror"
 	};
 
 	if (step->op == HW_OP_VF)

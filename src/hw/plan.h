@@ -21,6 +21,7 @@ enum hw_op {
 	HW_OP_MAC,
 	HW_OP_UP,
 	HW_OP_GROUP,   /* whether there is a group of VFs, and its rates */
+	HW_OP_ESWITCH, /* the mode of its switch */
 	HW_OP_SVC,     /* whether there is a service port */
 	HW_OP_DRIVER,  /* the driver that a VF is for; "": what the kernel gives it of itself */
 	HW_OP_PROBE,   /* whether it has a driver, where the kernel gives it none of itself */
@@ -36,7 +37,8 @@ enum hw_op {
 /* Of which those members count that @op has. */
 struct hw_value {
 	struct hw_words words; /* VF: those of @attr; GROUP: its name and rates */
-	uint32_t number; /* NUMVFS, MTU; UP, GROUP, SVC, PROBE, DEV_UP and from MACVTAP on: 0 or 1;
+	uint32_t
+		number; /* NUMVFS, MTU; ESWITCH: enum pf_eswitch; UP, GROUP, SVC, PROBE, DEV_UP and from MACVTAP on: 0 or 1;
 			  PLACE: another name will do where it is taken */
 	struct mac mac;	       /* MAC, SVC */
 	uint16_t vlan, mtu;    /* SVC */

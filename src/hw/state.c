@@ -31,14 +31,23 @@
 #define BOOT_ID	      "/proc/sys/kernel/random/boot_id"
 #define RATES	      (1U << VF_FIELD_MAX_TX_RATE | 1U << VF_FIELD_MIN_TX_RATE)
 
-static const char *const op_names[] = {
-	[HW_OP_VF] = "vf",	   [HW_OP_NUMVFS] = "numvfs", [HW_OP_MTU] = "mtu",
-	[HW_OP_MAC] = "mac",	   [HW_OP_UP] = "up",	      [HW_OP_DRIVER] = "driver",
-	[HW_OP_GROUP] = "group",   [HW_OP_SVC] = "service",   [HW_OP_PROBE] = "probe",
-	[HW_OP_DEV_UP] = "dev_up", [HW_OP_PLACE] = "place",   [HW_OP_MACVTAP] = "macvtap",
-	[HW_OP_CLSACT] = "clsact", [HW_OP_COPY] = "copy",     [HW_OP_FILE] = "file",
-	[HW_OP_N] = NULL
-};
+static const char *const op_names[] = { [HW_OP_VF] = "vf",
+					[HW_OP_NUMVFS] = "numvfs",
+					[HW_OP_MTU] = "mtu",
+					[HW_OP_MAC] = "mac",
+					[HW_OP_UP] = "up",
+					[HW_OP_DRIVER] = "driver",
+					[HW_OP_GROUP] = "group",
+					[HW_OP_ESWITCH] = "eswitch",
+					[HW_OP_SVC] = "service",
+					[HW_OP_PROBE] = "probe",
+					[HW_OP_DEV_UP] = "dev_up",
+					[HW_OP_PLACE] = "place",
+					[HW_OP_MACVTAP] = "macvtap",
+					[HW_OP_CLSACT] = "clsact",
+					[HW_OP_COPY] = "copy",
+					[HW_OP_FILE] = "file",
+					[HW_OP_N] = NULL };
 
 /* One step as a plain struct, for its table. */
 struct row {
@@ -94,6 +103,7 @@ enum {
 static const uint32_t op_rows[HW_OP_N] = {
 	[HW_OP_VF] = ROW_VF,
 	[HW_OP_NUMVFS] = ROW_NUMBER,
+	[HW_OP_ESWITCH] = ROW_NUMBER,
 	[HW_OP_MTU] = ROW_NUMBER,
 	[HW_OP_MAC] = ROW_MAC,
 	[HW_OP_UP] = ROW_NUMBER,

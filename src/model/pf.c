@@ -9,6 +9,7 @@
 static const char *const mode_names[] = { "veb", "vepa", NULL };
 static const char *const unknown_names[] = { "uplink", "both", NULL };
 static const char *const drift_names[] = { "report", "repair", NULL };
+static const char *const eswitch_names[] = { "legacy", "switchdev", NULL };
 static const char *const uplink_names[] = { "none", "dev", "dpdk", NULL };
 
 #define P(word, type, member, max, names, help)                                                    \
@@ -31,6 +32,7 @@ const struct field pf_fields[] = {
 	  "what follows if others change a NIC's VFs: report or repair"),
 	P("groups", FIELD_STR, groups, VF_GROUPS_LEN, NULL,
 	  "groups of a NIC's VFs that share rates: NAME[:max=MBPS][:min=MBPS],... or none"),
+	P("eswitch", FIELD_ENUM, eswitch, 0, eswitch_names, "mode of a NIC's switch"),
 	FIELD_END
 };
 static_assert(ARRAY_LEN(pf_fields) == PF_FIELD_N + 1, "a row a field");

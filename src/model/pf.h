@@ -17,6 +17,7 @@
 enum pf_mode { PF_MODE_VEB, PF_MODE_VEPA };
 enum unknown_unicast { UNKNOWN_UPLINK, UNKNOWN_BOTH };
 enum pf_drift { PF_DRIFT_REPORT, PF_DRIFT_REPAIR };
+enum pf_eswitch { PF_ESWITCH_LEGACY, PF_ESWITCH_SWITCHDEV }; /* also where a NIC has no modes */
 enum uplink_kind { UPLINK_NONE, UPLINK_DEV, UPLINK_DPDK };
 
 enum pf_field {
@@ -33,6 +34,7 @@ enum pf_field {
 	PF_FIELD_UNKNOWN_UNICAST,
 	PF_FIELD_DRIFT,
 	PF_FIELD_GROUPS,
+	PF_FIELD_ESWITCH,
 	PF_FIELD_N
 };
 
@@ -51,6 +53,7 @@ struct pf_config {
 	uint8_t unknown_unicast;  /* enum unknown_unicast: where VFs' goes */
 	uint8_t drift; /* enum pf_drift: what follows if somebody else changes a NIC's VFs */
 	char groups[VF_GROUPS_LEN + 1]; /* of VFs that share rates, see model/group.h */
+	uint8_t eswitch;		/* enum pf_eswitch, of a NIC */
 };
 
 /* Of a NIC's netdev, as the kernel counts them; a software PF has none of these. */

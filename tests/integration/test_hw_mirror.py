@@ -408,7 +408,7 @@ def test_groups_of_vfs_are_devlinks_nodes(hw, switchdev):  # noqa: F811
     hw.run('sed', '-i', 's/"boot":"......../"boot":"00000000/', '/tmp/hwd.json')  # as after a boot
     serve(hw, dev)
     wait_for(lambda: told() == now, 20, 'the groups')
-    # after a boot in legacy mode a file that has them changes nothing of them, and they come with the mode
+    # after a boot in legacy mode the mode that a file asked for is there again, and with it the groups
     hw.stop('hwd', 'KILL')
     for port in 129, 130:
         hw.run('devlink', 'port', 'function', 'rate', 'set', f'{nic}/{port}', 'noparent')
@@ -417,12 +417,18 @@ def test_groups_of_vfs_are_devlinks_nodes(hw, switchdev):  # noqa: F811
     hw.run('devlink', 'dev', 'eswitch', 'set', nic, 'mode', 'legacy')
     hw.run('sed', '-i', 's/"boot":"......../"boot":"00000000/', '/tmp/hwd.json')
     serve(hw, dev)
-    assert '"groups": "gold:max=1000:min=100,silver:max=500"' in anyvf('export').out and '"group": "gold"' in anyvf('export').out
-    assert 'group' not in anyvf('diff', '/tmp/doc.json').out
-    anyvf('apply', '/tmp/doc.json')
-    hw.run('devlink', 'dev', 'eswitch', 'set', nic, 'mode', 'switchdev')
     wait_for(lambda: told().get('130') == {'parent': 'gold'} and 'silver' in told(), 20, 'the groups')
+    assert anyvf('diff', '/tmp/doc.json').out == ''
+    # the word by itself
+    assert 'set groups none first' in anyvf('pf', 'set', dev, 'eswitch', 'legacy', code=1).err
     anyvf('vf', 'release', dev, 1)
     anyvf('vf', 'set', dev, 2, 'group', 'none')
     anyvf('pf', 'set', dev, 'groups', 'none')
+    assert told() == before
+    anyvf('pf', 'set', dev, 'eswitch', 'legacy')
+    assert 'mode legacy' in hw.run('devlink', 'dev', 'eswitch', 'show', nic).out
+    assert 'has groups in switchdev mode alone' in anyvf('pf', 'set', dev, 'groups', 'gold', code=1).err
+    anyvf('apply', '/tmp/doc.json')  # mode, then groups, then who is in them
+    assert told().get('130') == {'parent': 'gold'} and 'eswitch switchdev' in anyvf('pf', 'show', dev).out
+    anyvf('apply', '/tmp/less.json')
     assert told() == before

@@ -51,6 +51,7 @@ static struct kernel {
 	int gone_at; /* points until the NIC goes; NOBODY */
 	int full_at; /* writes of the state file until the disk is full */
 	bool full;
+	bool falls;    /* back to legacy mode with another number of VFs */
 	char no_group; /* of a letter: a group that cannot be made; 0: none */
 	uint64_t now_ms;
 	enum hw_eswitch mode;
@@ -119,6 +120,18 @@ static int group_set(const struct hw_words *to, bool there, struct err *e)
 			vf_groups_add(&others, &k->groups.list[i], NULL);
 	k->groups = others;
 	return there ? vf_groups_add(&k->groups, &g, e) : 0;
+}
+
+/* Groups go with it, and in legacy mode there is none. */
+static int mode_set(bool switchdev, struct err *e)
+{
+	if (k->mode == HW_ESWITCH_NONE)
+		return err_set(e, -EOPNOTSUPP, "Operation not supported");
+	if (driver.mode_first && k->n_vfs)
+		return err_set(e, -EBUSY, "Device or resource busy");
+	k->mode = switchdev ? HW_ESWITCH_SWITCHDEV : HW_ESWITCH_LEGACY;
+	k->groups = (struct vf_groups){ .n = 0 };
+	return 0;
 }
 
 static struct hw_value *svc_of(const struct hw_value *svc)
@@ -226,6 +239,8 @@ int __wrap_hw_step_do(void *arg, const struct hw_step *step, const struct hw_val
 			rc = err_set(e, -ENOMEM, "Cannot allocate memory");
 		else
 			number_set(to->number);
+		if (k->falls)
+			mode_set(false, NULL);
 		break;
 	case HW_OP_MTU:
 		k->mtu = to->number;
@@ -241,6 +256,9 @@ int __wrap_hw_step_do(void *arg, const struct hw_step *step, const struct hw_val
 		break;
 	case HW_OP_SVC:
 		svc_set(to);
+		break;
+	case HW_OP_ESWITCH:
+		rc = mode_set(to->number, e);
 		break;
 	case HW_OP_CLSACT:
 		k->clsact[step->vf] = to->number;
@@ -317,6 +335,8 @@ int __wrap_hw_caps_of(struct hw_rt *rt, const struct hw_nic *nic, int ifindex, s
 	};
 	out->eswitch = k->mode;
 	out->fields = driver.fields & ~(nic->numvfs ? 0 : k->denied);
+	if (k->mode == HW_ESWITCH_LEGACY)
+		out->fields &= ~F(GROUP);
 	for (unsigned int i = 0; i < HW_ATTR_N; i++)
 		if (!(hw_attrs[i].fields & driver.fields))
 			out->refusing |= 1U << i;
@@ -464,8 +484,9 @@ static bool same(const struct kernel *a, const struct kernel *b)
 	for (unsigned int i = 0; i < VFS; i++)
 		if (hw_words_differ(&a->vfs[i], &b->vfs[i]))
 			return false;
-	return a->n_vfs == b->n_vfs && !memcmp(&a->groups, &b->groups, sizeof(a->groups)) &&
-	       a->mtu == b->mtu && a->up == b->up && mac_equal(&a->mac, &b->mac);
+	return a->n_vfs == b->n_vfs && a->mode == b->mode &&
+	       !memcmp(&a->groups, &b->groups, sizeof(a->groups)) && a->mtu == b->mtu &&
+	       a->up == b->up && mac_equal(&a->mac, &b->mac);
 }
 
 /* A line with everything in it: the PF's words, another number of VFs, a VF twice, one that it makes. */
@@ -879,6 +900,159 @@ static void a_mode_that_comes_is_waited_for_no_longer(void **arg)
 	assert_int_equal(k->groups.n, 1);
 	assert_string_equal(k->vfs[0].group, "a");
 	hw_close(hw);
+}
+
+/* The NIC's switch has modes, and is in legacy mode. */
+static struct hw *begin_legacy(unsigned int n_vfs)
+{
+	struct hw *hw = begin(n_vfs);
+
+	k->mode = HW_ESWITCH_LEGACY;
+	assert_int_equal(hw_place(hw, hw->pfs[0], NULL), 0);
+	return hw;
+}
+
+/* @n: VFs beside it in the line; 0: none are said */
+static int set_mode(struct hw *hw, enum pf_eswitch mode, unsigned int n, struct err *e)
+{
+	const struct pf_config pf = { .eswitch = (uint8_t)mode, .numvfs = (uint16_t)n };
+
+	return set(hw, &pf, P(ESWITCH) | (n ? P(NUMVFS) : 0), NULL, 0, false, e);
+}
+
+static void a_mode_is_set_where_nothing_hangs_on_the_other_one(void **arg)
+{
+	const struct vf_attach plug = { .kind = VF_ATTACH_NETDEV, .name = "net1" };
+	struct vf_change c = vf_words(0, F(MAC));
+	struct hw *hw = begin_legacy(2);
+	struct pf_info info;
+	struct err e = { 0 };
+
+	assert_int_equal(set(hw, &(struct pf_config){ .eswitch = PF_ESWITCH_SWITCHDEV }, P(ESWITCH),
+			     &c, 1, false, &e),
+			 -EINVAL);
+	assert_non_null(strstr(e.msg, "cannot be changed in one line"));
+	strcpy(k->netdevs[1], "eth2");
+	assert_int_equal(hw_vf_attach(hw, "eth1", 1, &plug, NULL), 0);
+	assert_int_equal(set_mode(hw, PF_ESWITCH_SWITCHDEV, 0, &e), -EBUSY);
+	assert_int_equal(hw_vf_detach(hw, "eth1", 1, NULL), 0);
+	assert_int_equal(set_mode(hw, PF_ESWITCH_SWITCHDEV, 0, NULL), 0);
+	assert_int_equal(k->mode, HW_ESWITCH_SWITCHDEV);
+	assert_int_equal(hw_pf_get(hw, "eth1", &info, NULL), 0);
+	assert_int_equal(info.config.eswitch, PF_ESWITCH_SWITCHDEV);
+	assert_int_equal(regroup(hw, "a", NULL, 0, NULL), 0);
+	e = (struct err){ 0 };
+	assert_int_equal(set_mode(hw, PF_ESWITCH_LEGACY, 0, &e), -EBUSY);
+	assert_non_null(strstr(e.msg, "set groups none first"));
+	assert_int_equal(regroup(hw, "", NULL, 0, NULL), 0);
+	assert_int_equal(set_mode(hw, PF_ESWITCH_LEGACY, 0, NULL), 0);
+	assert_int_equal(k->mode, HW_ESWITCH_LEGACY);
+	hw_close(hw);
+}
+
+static void a_mode_goes_by_what_the_driver_has(void **arg)
+{
+	struct hw *hw = begin(2);
+	struct err e = { 0 };
+
+	assert_int_equal(set_mode(hw, PF_ESWITCH_LEGACY, 0, NULL), 0); /* so it is */
+	assert_int_equal(set_mode(hw, PF_ESWITCH_SWITCHDEV, 0, &e), -EOPNOTSUPP);
+	assert_string_equal(e.msg,
+			    "eswitch: the driver of eth1, table, has no modes of its switch");
+	hw_close(hw);
+	hw = begin_legacy(2);
+	driver.mode_first = true;
+	e = (struct err){ 0 };
+	assert_int_equal(set_mode(hw, PF_ESWITCH_SWITCHDEV, 0, &e), -EBUSY);
+	assert_non_null(strstr(e.msg, "set numvfs 0 first"));
+	assert_int_equal(number(hw, 0), 0);
+	assert_int_equal(set_mode(hw, PF_ESWITCH_SWITCHDEV, 2, NULL), 0);
+	assert_int_equal(k->n_vfs, 2);
+	assert_int_equal(k->mode, HW_ESWITCH_SWITCHDEV);
+	hw_close(hw);
+}
+
+static void a_mode_and_what_goes_by_it_are_there_after_a_boot_and_another_number_of_vfs(void **arg)
+{
+	static const char *const in_a[] = { "a" };
+	struct hw *hw;
+	struct pf_drift_info d;
+
+	for (unsigned int first = 0; first < 2; first++) {
+		hw = begin_legacy(0);
+		driver.mode_first = first;
+		k->falls = !first;
+		assert_int_equal(set_mode(hw, PF_ESWITCH_SWITCHDEV, 2, NULL), 0);
+		assert_int_equal(number(hw, 3), 0);
+		assert_int_equal(k->mode, HW_ESWITCH_SWITCHDEV);
+		assert_int_equal(regroup(hw, "a", in_a, 1, NULL), 0);
+		hw_close(hw);
+		boot();
+		mode_set(false, NULL);
+		hw = open_hw();
+		tick(hw, 2);
+		assert_int_equal(k->n_vfs, 3);
+		assert_int_equal(k->mode, HW_ESWITCH_SWITCHDEV);
+		assert_string_equal(k->vfs[0].group, "a");
+		assert_int_equal(drifts(hw), 0);
+		hw_close(hw);
+	}
+	hw = begin_legacy(2);
+	assert_int_equal(set_mode(hw, PF_ESWITCH_SWITCHDEV, 0, NULL), 0);
+	mode_set(false, NULL);
+	tick(hw, 1);
+	assert_int_equal(hw_pf_drift(hw, "eth1", 0, &d, NULL), 0);
+	assert_int_equal(d.field, PF_FIELD_ESWITCH);
+	assert_string_equal(d.asked, "switchdev");
+	assert_int_equal(set(hw, &(struct pf_config){ .drift = PF_DRIFT_REPAIR }, P(DRIFT), NULL, 0,
+			     false, NULL),
+			 0);
+	tick(hw, 2);
+	assert_int_equal(k->mode, HW_ESWITCH_SWITCHDEV);
+	hw_close(hw);
+}
+
+/* The mode and another number of VFs, ended at a point. Returns whether it was. */
+static bool mode_ended_at(int at, enum pf_eswitch mode)
+{
+	struct hw *hw = begin_legacy(2);
+	struct kernel before, after;
+	int status;
+	pid_t pid;
+
+	assert_int_equal(set_mode(hw, !mode, 0, NULL), 0);
+	assert_int_equal(set_vf(hw, 1, F(MAC)), 0);
+	hw_close(hw);
+	before = after = *k;
+	after.mode = mode ? HW_ESWITCH_SWITCHDEV : HW_ESWITCH_LEGACY;
+	after.n_vfs = 3;
+	after.vfs[2] = fresh();
+	pid = fork();
+	if (!pid) {
+		hw = open_hw();
+		k->end_at = at;
+		_exit(set_mode(hw, mode, 3, NULL) ? 1 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	status = WEXITSTATUS(status);
+	k->end_at = NOBODY;
+	hw = open_hw();
+	assert_true((status == 9 && same(k, &before)) || same(k, &after));
+	assert_int_equal(drifts(hw), 0);
+	hw_close(hw);
+	assert_true(status == 9 || !status);
+	return status;
+}
+
+static void a_mode_is_the_old_or_the_new_one_wherever_the_daemon_is_ended(void **arg)
+{
+	for (enum pf_eswitch mode = PF_ESWITCH_LEGACY; mode <= PF_ESWITCH_SWITCHDEV; mode++) {
+		int at = 0;
+
+		while (mode_ended_at(at, mode))
+			at++;
+		assert_in_range(at, 4, 60);
+	}
 }
 
 static void a_state_file_that_cannot_be_written_leaves_nothing_changed(void **arg)
@@ -1924,6 +2098,11 @@ int main(void)
 		cmocka_unit_test(groups_go_before_another_number_of_vfs_and_come_behind_it),
 		cmocka_unit_test(words_that_a_driver_denies_without_vfs_are_made_with_them),
 		cmocka_unit_test(a_mode_that_comes_is_waited_for_no_longer),
+		cmocka_unit_test(a_mode_is_set_where_nothing_hangs_on_the_other_one),
+		cmocka_unit_test(a_mode_goes_by_what_the_driver_has),
+		cmocka_unit_test(
+			a_mode_and_what_goes_by_it_are_there_after_a_boot_and_another_number_of_vfs),
+		cmocka_unit_test(a_mode_is_the_old_or_the_new_one_wherever_the_daemon_is_ended),
 		cmocka_unit_test(a_state_file_that_cannot_be_written_leaves_nothing_changed),
 		cmocka_unit_test(
 			after_a_boot_all_is_as_it_was_asked_for_also_of_a_nic_that_comes_late),

@@ -66,6 +66,7 @@ static int kernel_do(void *arg, const struct hw_step *step, const struct hw_valu
 		k->up = to->number;
 		break;
 	case HW_OP_GROUP:
+	case HW_OP_ESWITCH:
 	case HW_OP_SVC:
 	case HW_OP_DRIVER:
 	case HW_OP_PROBE:

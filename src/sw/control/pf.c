@@ -69,6 +69,10 @@ static int nics_check(const struct pf_config *want, struct err *e)
 		return err_set(e, -EOPNOTSUPP,
 			       "%s is a software PF: \"groups\" is a word of NICs' PFs",
 			       want->name);
+	if (want->eswitch)
+		return err_set(e, -EOPNOTSUPP,
+			       "%s is a software PF: \"eswitch\" is a word of NICs' PFs",
+			       want->name);
 	return want->drift == PF_DRIFT_REPORT ? 0
 					      : err_set(e, -EOPNOTSUPP,
 							"nobody else can change %s: \"drift\" is "
