@@ -19,7 +19,7 @@ def test_pf_takes_every_word_of_its_table(fake):
     config = fake.ctl.call('pf.get', pf='p3p1')['config']
     assert config == {'name': 'p3p1', 'uplink': 'dev', 'uplink_arg': 'veth9', 'host_if': True, 'numvfs': 7,
                       'mode': 'vepa', 'mac': '02:00:00:00:00:07', 'mtu': 9000, 'up': True, 'force': True, 'unknown_unicast': 'both',
-                      'drift': 'report', 'groups': ''}
+                      'drift': 'report', 'groups': '', 'eswitch': 'legacy'}
     ok(fake, 'pf set p3p1 numvfs 3 uplink none')
     config = json.loads(ok(fake, '-j pf show p3p1'))[0]['config']
     assert (config['numvfs'], config['uplink'], config['uplink_arg']) == (3, 'none', '')
