@@ -88,6 +88,7 @@ static const struct conf_key conf_keys[] = {
 	{ "agent", "libvirt_uri", "qemu:///system" },
 	{ "agent", "rx_filter", "on" },
 	{ "agent", "kvm", "auto" },
+	{ "agent", "metrics", "" }, /* loopback's ADDRESS:PORT or a path; "": none */
 };
 
 struct conf_row {

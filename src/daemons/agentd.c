@@ -23,6 +23,7 @@
 #include "base/notify.h"
 #include "ctl/ctl.h"
 #include "daemons/opts.h"
+#include "http/scrape.h"
 
 #define END_MS	   1500 /* waiting HTTP calls end within a second */
 #define SYSTEM_URI "qemu:///system"
@@ -39,6 +40,7 @@ struct daemon {
 	struct agent_opts opts;
 	struct httpc_trust trust; /* for https */
 	const char *credentials;
+	const char *metrics; /* where they are served; "": nowhere */
 	bool prepare;
 	char host[256], urls[DOOR_MAX][300];
 	const char *api[DOOR_MAX + 1]; /* of urls, NULL behind the last */
@@ -84,6 +86,7 @@ static int read_conf(struct daemon *d, const struct conf *conf, struct err *e)
 	d->opts.collectors = conf_get(conf, "taas", "collectors");
 	d->opts.libvirt_uri = conf_get(conf, "agent", "libvirt_uri");
 	d->opts.rx_filter = d->opts.rx_filter && conf_bool(conf, "agent", "rx_filter");
+	d->metrics = conf_get(conf, "agent", "metrics");
 	d->opts.kvm = conf_get(conf, "agent", "kvm");
 	if (strcmp(d->opts.kvm, "auto") && strcmp(d->opts.kvm, "on") && strcmp(d->opts.kvm, "off"))
 		return err_set(e, -EINVAL, "[agent] kvm is \"auto\", \"on\" or \"off\", not \"%s\"",
@@ -102,9 +105,25 @@ static int lock_run_dir(const struct daemon *d, int *fd, struct err *e)
 	return *fd < 0 ? *fd : 0;
 }
 
+static int page(void *agent, bool open, struct buf *out)
+{
+	return agent_metrics(agent, open, out);
+}
+
+/* For whoever may connect there. */
+static int open_metrics(const struct daemon *d, struct scrape **out, struct err *e)
+{
+	const struct scrape_opts opts = {
+		.loop = d->loop, .listen = d->metrics, .page = page, .arg = d->agent
+	};
+
+	return *opts.listen ? scrape_open(&opts, out, e) : 0;
+}
+
 /* The agent itself, in whichever process: 0, or an exit code. */
 static int serve(void *arg)
 {
+	auto_of(scrape_close) struct scrape *scrape = NULL;
 	struct daemon *d = arg;
 	struct err e = { 0 };
 	int rc;
@@ -114,6 +133,7 @@ static int serve(void *arg)
 	d->opts.polls = d->opts.http;
 	rc = rc ?: pass_open(d->opts.http, d->credentials, &d->trust, &d->opts.pass, &e);
 	rc = rc ?: agent_open(d->loop, &d->opts, kinds, &d->agent, &e);
+	rc = rc ?: open_metrics(d, &scrape, &e);
 	if (!rc)
 		rc = loop_signal_add(d->loop, SIGTERM, on_signal, d);
 	if (!rc)

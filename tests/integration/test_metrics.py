@@ -14,10 +14,12 @@ import threading
 import time
 import urllib.parse
 import urllib.request
+import uuid
 
 import pytest
 from apid import Apid, Client
 from conftest import DAEMONS, Netns, PATIENCE, ROOT, Swd, need_root, run, wait_for
+from standin import StandIn
 from vhost import Guest
 
 HOSTILE = 'a"b\\c\nd ü€'  # as a server's name
@@ -432,6 +434,75 @@ def test_the_api_counts_by_route_and_says_nothing_of_who_asked(tmp_path):
     assert api.stop() == 0 and not (api.state / 'm.sock').exists()
 
 
+# ---- the agent's page ----
+
+class Agent:
+    """An agent at a switch, without libvirt; the API is the stand-in."""
+
+    def __init__(self, swd, directory, metrics):
+        self.api = StandIn()
+        (directory / 'agent.json').write_text(json.dumps({'username': 'anyvf-agent-host1', 'password': 'secret'}))
+        (directory / 'anyvf.conf').write_text(f'[host]\nname = host1\nstate_dir = {directory}\n[sriov]\nphysical_device_mappings = physnet1:p2p1\n'
+                                              f'[agent]\napi = {self.api.url}\ncredentials = {directory}/agent.json\nlibvirt_uri = none:///\nmetrics = {metrics}\n')
+        self.proc = subprocess.Popen([DAEMONS / 'anyvf-agentd', '--config', directory / 'anyvf.conf', '--run-dir', swd.dir])
+
+    def port(self, vf, **members):
+        """A port's document on a VF."""
+        return self.api.put('port', {'id': str(uuid.uuid4()), 'name': '', 'server': None, 'network': str(uuid.uuid4()), 'pf': 'p2p1', 'vf': vf, 'pci_slot': '',
+                                     'mac': f'fa:16:3e:00:77:{vf:02x}', 'vlan': 0, 'trunk': 'none', 'spoofchk': True, 'trust': False, 'state': 'auto', 'mtu': 1500,
+                                     'vnic_type': 'direct', 'released': False, 'fixed_ips': [], **members})
+
+    def stop(self):
+        self.proc.terminate()
+        code = self.proc.wait(20 * PATIENCE)
+        self.api.close()
+        return code
+
+
+def test_the_agent_tells_steps_retries_drift_and_reports(busy, tmp_path):
+    agent = Agent(busy, tmp_path, f'{tmp_path}/agent/m.sock')
+    page = Exporter.at(tmp_path / 'agent/m.sock')
+    try:
+        wait_for(page.answers, what='its page')
+
+        def now(name, **labels):
+            return one(samples(page.ask()[2]), f'anyvf_agent_{name}', **labels)
+
+        good, bad = agent.port(4), agent.port(5, mtu=9000)  # the PF's is 1500
+        wait_for(lambda: now('steps_total', kind='port', result='good') == 1 and now('retries_total', kind='port') >= 1, what='steps')
+        got = samples(page.ask()[2])
+        assert [one(got, 'anyvf_agent_things', kind=kind) for kind in ('port', 'server', 'network', 'tap', 'question')] == [2, 0, 0, 0, 0]
+        assert one(got, 'anyvf_agent_failing_things', kind='port') == 1 <= one(got, 'anyvf_agent_steps_total', kind='port', result='failed')
+        assert [one(got, 'anyvf_agent_connected', to=to) for to in ('api', 'libvirt', 'switch')] == [1, 0, 1]
+        assert one(got, 'anyvf_agent_drift_total') == 0 and one(got, 'anyvf_agent_reads_total') == 1
+        agent.api.put('port', {**bad, 'mtu': 1500})
+        wait_for(lambda: not now('failing_things', kind='port'), what='the second port')
+
+        busy.call('vf.release', pf='p2p1', vf=4)  # by hand
+        wait_for(lambda: now('mended_total') == 1, what='what was given back')
+        assert now('drift_total') == 1 and busy.call('vf.get', pf='p2p1', vf=4)['config']['port_id'] == good['id']
+        agent.api.put('port', {**good, 'released': True})  # by the API: none
+        agent.api.wait_status('port', good['id'], 'RELEASED')
+        assert now('drift_total') == 1
+
+        wait_for(lambda: now('reports_total', about='thing', result='taken') >= 3, what='what was said of both')
+        agent.api.fail(500)
+        agent.port(4)
+        wait_for(lambda: now('reports_total', about='host', result='refused') and not now('connected', to='api'), 30, 'an agent that is alone')
+        assert now('report_age_seconds') > 0
+        agent.api.fail(None)
+        taken = now('reports_total', about='host', result='taken')
+        wait_for(lambda: now('reports_total', about='host', result='taken') > taken, 30, 'a heartbeat')
+        check = promtool('check', 'metrics', input=page.ask()[2])
+        assert (check.returncode, check.stdout + check.stderr) == (0, '')
+        assert page.ask(Accept=OPEN)[1].startswith('application/openmetrics-text')
+    finally:
+        code = agent.stop()
+        for vf in 4, 5:
+            busy.call('vf.release', pf='p2p1', vf=vf)
+    assert code == 0 and not (tmp_path / 'agent/m.sock').exists()
+
+
 # ---- the real Prometheus ----
 
 def queries():
@@ -449,13 +520,14 @@ def test_promtool_takes_the_rules_and_their_tests():
 
 
 @pytest.fixture
-def prometheus(exporter, tmp_path):
-    """A Prometheus that scrapes the exporter each second, with the rules; ask it by a query."""
+def prometheus(busy, exporter, tmp_path):
+    """A Prometheus that scrapes exporter and agent each second, with the rules; ask it by a query."""
     if not shutil.which('prometheus'):
         pytest.skip('there is no prometheus')
+    agent = Agent(busy, tmp_path, '127.0.0.1:19743')
     conf = tmp_path / 'prometheus.yml'
     conf.write_text(f'global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [{RULES}]\n'
-                    f'scrape_configs: [{{job_name: anyvf, static_configs: [{{targets: ["127.0.0.1:{PORT}"]}}]}}]\n')
+                    f'scrape_configs: [{{job_name: anyvf, static_configs: [{{targets: ["127.0.0.1:{PORT}", "127.0.0.1:19743"]}}]}}]\n')
     log = open(tmp_path / 'log', 'wb')
     proc = subprocess.Popen(['prometheus', f'--config.file={conf}', f'--storage.tsdb.path={tmp_path}/tsdb', '--web.listen-address=127.0.0.1:19742'], stdout=log, stderr=log)
 
@@ -468,7 +540,7 @@ def prometheus(exporter, tmp_path):
     def is_up():
         assert proc.poll() is None, (tmp_path / 'log').read_text()
         try:
-            return api('query', query='anyvf_up')['result']
+            return api('query', query='anyvf_up and on () anyvf_agent_things')['result']
         except OSError:
             return None
     wait_for(is_up, 30, 'Prometheus with a first scrape')
@@ -476,6 +548,7 @@ def prometheus(exporter, tmp_path):
     proc.terminate()
     proc.wait(20 * PATIENCE)
     log.close()
+    agent.stop()
 
 
 def test_every_query_of_dashboard_and_alerts_is_answered_by_a_real_prometheus(prometheus):
@@ -485,7 +558,7 @@ def test_every_query_of_dashboard_and_alerts_is_answered_by_a_real_prometheus(pr
     rules = [rule for group in prometheus('rules')['groups'] for rule in group['rules']]
     assert len(rules) == RULES.read_text().count('- alert:') > 5
     wait_for(lambda: all(rule['health'] == 'ok' for group in prometheus('rules')['groups'] for rule in group['rules']), 20, 'each rule looked at')
-    target, = prometheus('targets')['activeTargets']
-    assert target['health'] == 'up' and not target['lastError']
+    targets = prometheus('targets')['activeTargets']
+    assert [(target['health'], target['lastError']) for target in targets] == [('up', '')] * 2
     info, = prometheus('query', query='anyvf_vf_info{vf="3"}')['result']
     assert info['metric']['server'] == HOSTILE

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "agent/core/pass.h"
+#include "base/buf.h"
 
 /* In the agent's directory: {"url"} of the API as it was reached last, for `anyvf status`. */
 #define AGENT_API_FILE "api.json"
@@ -19,8 +20,12 @@ struct agent_counts {
 	uint64_t answers; /* to watches */
 	uint64_t reports; /* that were taken, and those that were not */
 	uint64_t refused;
-	uint64_t beats;	 /* heartbeats that were taken, ... */
-	uint64_t wholes; /* ... and those of them that said all that the host has */
+	uint64_t beats;	   /* heartbeats that were taken, ... */
+	uint64_t wholes;   /* ... and those of them that said all that the host has */
+	uint64_t missed;   /* those that were not taken */
+	uint64_t taken_ms; /* when something was taken last, loop_now_ms(); 0: nothing yet */
+	uint64_t drifts;   /* VFs found other than they had been made, and wished, ... */
+	uint64_t mended;   /* ... and made so again */
 };
 
 /* All is borrowed for as long as the agent lives. */
@@ -42,5 +47,6 @@ struct agent_opts {
 int agent_open(struct loop *loop, const struct agent_opts *opts,
 	       const struct agent_kind *const *kinds, struct agent **out, struct err *e);
 void agent_stop(struct agent *a);
+int agent_metrics(const struct agent *a, bool open, struct buf *out); /* metrics.c */
 
 #endif

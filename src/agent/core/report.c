@@ -61,6 +61,7 @@ static void host_done(struct agent *a, int rc, const json_t *answer, const char 
 				    : loop_now_ms() + API_RETRY_MS;
 	a->counts.beats += !rc;
 	a->counts.wholes += !rc && !is_name(j->body);
+	a->counts.missed += rc != 0;
 	name_host(a, j->body, rc, answer);
 	if (unknown)
 		agent_wake(a, SIDE_NONE);
@@ -114,6 +115,8 @@ static void put_done(void *arg, int rc, json_t *answer, const char *why)
 	struct agent *a = arg;
 	struct entity *x = a->puts->entity;
 
+	if (!rc)
+		a->counts.taken_ms = loop_now_ms();
 	if (x) {
 		*(rc ? &a->counts.refused : &a->counts.reports) += 1;
 		report_done(&x->report, rc, why);

@@ -51,13 +51,28 @@ bool retry_due(const struct retry *r, uint64_t in_ms)
 	return loop_now_ms() + in_ms >= r->at_ms;
 }
 
-static struct omap *map_of(const struct agent *a, const struct agent_kind *kind)
+static size_t index_of(const struct agent *a, const struct agent_kind *kind)
 {
 	size_t i = 0;
 
 	while (a->kinds[i] != kind)
 		i++;
-	return a->entities[i];
+	return i;
+}
+
+static struct omap *map_of(const struct agent *a, const struct agent_kind *kind)
+{
+	return a->entities[index_of(a, kind)];
+}
+
+/**
+ * steps_of() - What was done to a kind's things
+ * @a:    agent
+ * @kind: one of its kinds
+ */
+struct kind_counts *steps_of(const struct agent *a, const struct agent_kind *kind)
+{
+	return &a->steps[index_of(a, kind)];
 }
 
 /**
@@ -74,10 +89,11 @@ int state_open(struct agent *a, struct err *e)
 	while (a->kinds[n])
 		n++;
 	a->entities = calloc(n + 1, sizeof(struct omap *));
+	a->steps = calloc(n + 1, sizeof(*a->steps));
 	for (size_t i = 0; a->entities && i < n; i++)
 		if (!(a->entities[i] = omap_new()))
 			return err_set(e, -ENOMEM, "out of memory");
-	return a->entities ? 0 : err_set(e, -ENOMEM, "out of memory");
+	return a->entities && a->steps ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
 static const struct agent_kind *kind_named(const struct agent *a, const char *name)
@@ -113,7 +129,7 @@ struct entity *entity_find(struct agent *a, const char *kind, const char *id)
  *
  * Return: the next one, or NULL.
  */
-struct entity *entity_next(struct agent *a, const struct agent_kind *kind,
+struct entity *entity_next(const struct agent *a, const struct agent_kind *kind,
 			   const struct entity *after)
 {
 	const struct omap *map = map_of(a, kind);

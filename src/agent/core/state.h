@@ -70,11 +70,18 @@ struct net_facts {
 	struct want_net want;
 };
 
+/* What was done to things of a kind, since the agent was started. */
+struct kind_counts {
+	uint64_t good, failed; /* steps that ended */
+	uint64_t retries;      /* begun where the last one had failed */
+};
+
 struct agent {
 	struct loop *loop;
 	struct agent_opts opts;
 	const struct agent_kind *const *kinds; /* NULL behind the last */
 	struct omap **entities;		       /* of each kind: id -> struct entity */
+	struct kind_counts *steps;	       /* of each kind */
 	char dir[PATH_MAX - 256];	       /* state_dir/agent */
 	char boot_id[HOST_BOOT_ID_LEN];
 	uint64_t clock; /* counts steps; orders observations against them */
@@ -128,8 +135,9 @@ int state_apply_all(struct agent *a, const json_t *desired);
 void state_drop_gone(struct agent *a);
 struct entity *entity_find(struct agent *a, const char *kind, const char *id);
 struct entity *entity_add(struct agent *a, const struct agent_kind *kind, const char *id);
-struct entity *entity_next(struct agent *a, const struct agent_kind *kind,
+struct entity *entity_next(const struct agent *a, const struct agent_kind *kind,
 			   const struct entity *after);
+struct kind_counts *steps_of(const struct agent *a, const struct agent_kind *kind);
 const struct server_facts *facts_server(struct agent *a, const char *id);
 const struct port_facts *facts_port(struct agent *a, const char *id);
 const struct port_facts *facts_port_next(struct agent *a, const struct port_facts *after);

@@ -7,7 +7,9 @@ static void step_done(void *arg)
 	struct step *s = arg;
 	struct entity *x = s->entity;
 	struct agent *a = s->agent;
+	struct kind_counts *n = steps_of(a, x->kind);
 
+	*(s->rc ? &n->failed : &n->good) += 1;
 	x->busy = false;
 	x->stamp = ++a->clock;
 	retry_later(&x->retry, s->failure, x->id, s->rc ? &s->e : NULL);
@@ -36,5 +38,6 @@ int step_begin(struct step *s, struct agent *a, struct entity *x, struct work_qu
 	s->entity = x;
 	rc = work_push(q, run, step_done, s);
 	x->busy = !rc;
+	steps_of(a, x->kind)->retries += !rc && x->retry.n;
 	return rc;
 }

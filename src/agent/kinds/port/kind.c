@@ -53,9 +53,11 @@ static int port_parse(struct agent *a, struct entity *x, json_t *doc, struct err
 	json_t *old = f->want.doc;
 	int rc = want_port_parse(doc, &f->want, e);
 
-	if (!rc)
-		json_decref(old);
-	return rc;
+	if (rc)
+		return rc;
+	json_decref(old);
+	((struct port *)x)->right = ((struct port *)x)->drifted = false;
+	return 0;
 }
 
 /* The software PF's side of a VF that is this port's. */
@@ -116,14 +118,31 @@ static void port_observe(struct agent *a, struct entity *x)
 	guest_observe(p, vf);
 }
 
+/* What was right and is to be bound or attached anew somebody else has undone. */
+static void count_drift(struct agent *a, struct port *p, enum port_step step)
+{
+	if (p->right && (step == PORT_STEP_BIND || step == PORT_STEP_ATTACH)) {
+		p->right = false;
+		p->drifted = true;
+		a->counts.drifts++;
+	} else if (step == PORT_STEP_NONE && p->facts.have.known && p->facts.have.bound) {
+		a->counts.mended += p->drifted;
+		p->right = true;
+		p->drifted = false;
+	}
+}
+
 static int port_plan(struct agent *a, struct entity *x)
 {
 	struct port_facts *f = (struct port_facts *)x;
 	const struct server_facts *s = facts_server(a, f->want.server);
+	enum port_step step;
 
 	f->have.in_use =
 		s && (s->entity.busy || !s->have.known || port_is_in_domain(&s->have, x->id));
-	return x->doc ? (int)plan_port(&f->want, &f->have) : PORT_STEP_NONE;
+	step = x->doc ? plan_port(&f->want, &f->have) : PORT_STEP_NONE;
+	count_drift(a, (struct port *)x, step);
+	return (int)step;
 }
 
 struct port_job {

@@ -23,6 +23,8 @@ struct port {
 	struct port_facts facts;
 	struct vf_config applied; /* what the agent wrote last; in a record too */
 	bool applied_known;
+	bool right;   /* it was seen as its document has it, ... */
+	bool drifted; /* ... and is so no more, by no word of the API's */
 	/* The guest's side, once its driver is up. */
 	bool rings; /* queues run */
 	bool qmp_busy;
