@@ -196,6 +196,15 @@ const struct cli_object cli_objects[] = {
 	  .help = "what others need to see of this host when something is wrong, as a tar",
 	  .usage = "anyvf bugreport [FILE] [--config FILE]    (without secrets; FILE: a new one)\n",
 	  .more = "--config" },
+	{ .word = "lab",
+	  .run = cli_lab,
+	  .help = "a throw-away switch, and API, for one command",
+	  .usage = "anyvf lab FILE|- [--dir DIR] [-- COMMAND [WORD...]]    (without: a shell)\n"
+		   "    FILE is one of `anyvf export`, beside \"pfs\" and \"mirrors\" with\n"
+		   "    \"lab\": {\"api\": true, \"hosts\": N, \"cores\": \"LIST\"} if asked for.\n"
+		   "    COMMAND has ANYVF_RUN_DIR, ANYVF_LAB and OS_*; the exit code is its own.\n",
+	  .more = "--dir",
+	  .own_options = true },
 	{ .word = "host",
 	  .commands = cli_host_commands,
 	  .help = "hosts of the cloud: list, add, disable, enable, drain, remove",
@@ -311,7 +320,7 @@ static bool wants_help(const struct cli_object *o, const struct cli *cli)
 
 	if (o->verbatim)
 		return false;
-	while (cli->words[n])
+	while (cli->words[n] && strcmp(cli->words[n], "--")) /* behind it they are others' */
 		last = cli->words[n++];
 	if (!n || o->abbreviates)
 		return n && !strcmp(cli->words[0], "help");

@@ -114,5 +114,6 @@ int cli_up(struct cli *cli);
 int cli_down(struct cli *cli);
 int cli_status(struct cli *cli);
 int cli_console(struct cli *cli);
+int cli_lab(struct cli *cli); /* lab.c */
 
 #endif

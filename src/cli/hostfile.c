@@ -117,6 +117,27 @@ static int text_read(const char *path, char **text, size_t *size, struct err *e)
 }
 
 /**
+ * hostfile_load() - Read a file
+ * @path: its name, - for standard input
+ * @out:  gets what it says, a new reference
+ * @e:    names the file and the line
+ *
+ * Return: 0, the errno of the file, or -EINVAL: it is no JSON.
+ */
+int hostfile_load(const char *path, json_t **out, struct err *e)
+{
+	auto_free char *text = NULL;
+	json_error_t why;
+	size_t size;
+	int rc = text_read(path, &text, &size, e);
+
+	if (rc)
+		return rc;
+	*out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
+	return *out ? 0 : err_set(e, -EINVAL, "%s line %d: %s", path, why.line, why.text);
+}
+
+/**
  * hostfile_read() - Read and judge a file
  * @path: its name, - for standard input
  * @out:  gets it in the form of ctl/host.h, a new reference
@@ -127,16 +148,10 @@ static int text_read(const char *path, char **text, size_t *size, struct err *e)
 int hostfile_read(const char *path, json_t **out, struct err *e)
 {
 	auto_of(json_decref) json_t *root = NULL;
-	auto_free char *text = NULL;
-	json_error_t why;
-	size_t size;
-	int rc = text_read(path, &text, &size, e);
+	int rc = hostfile_load(path, &root, e);
 
 	if (rc)
 		return rc;
-	root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
-	if (!root)
-		return err_set(e, -EINVAL, "%s line %d: %s", path, why.line, why.text);
 	rc = host_read(root, out, e);
 	if (rc)
 		err_prefix(e, "%s", path);

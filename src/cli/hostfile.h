@@ -22,6 +22,7 @@ bool hostfile_has_run(const struct cli *cli, unsigned int daemon);
 int hostfile_there(struct cli *cli, struct hostfile *out, struct err *e);
 int hostfile_call(struct cli *cli, unsigned int daemon, const char *method, json_t *params,
 		  json_t **result, struct err *e);
+int hostfile_load(const char *path, json_t **out, struct err *e);
 int hostfile_read(const char *path, json_t **out, struct err *e);
 void hostfile_netns(json_t *root);
 json_t *hostfile_export(const struct hostfile *there);

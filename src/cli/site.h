@@ -23,6 +23,7 @@ struct site {
 	char run_dir[400]; /* absolute; the command's, too */
 	const char *uri;   /* of libvirt */
 	bool own_libvirt;  /* the system's libvirt, which `up` starts if nobody did */
+	bool tied;	   /* what is started ends with us */
 	char *token;	   /* of the API's admin; NULL until asked for */
 	char api[300];	   /* URL of the replica of the API that answered last; "": none did */
 };
@@ -55,6 +56,10 @@ bool site_uses(const struct site *site, enum prog_id id);
 pid_t site_pid(const struct site *site, enum prog_id id);
 bool site_started(const struct site *site, enum prog_id id);
 void site_mark(const struct site *site, enum prog_id id, pid_t pid);
+
+/* up.c */
+pid_t site_daemon(const char *const argv[], const char *log, bool tied, struct err *e);
+int site_start(struct site *site, enum prog_id first, enum prog_id last, struct err *e);
 
 int site_ready(struct site *site, enum prog_id id, struct err *e);
 int cloud_ask(struct site *site, const char *method, const char *path, const json_t *body,

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "base/file.h"
@@ -45,12 +46,20 @@ static int lock_site(const struct site *site, struct err *e)
 	return rc < 0 ? file_lock(path, e) : rc;
 }
 
-/* Runs on when we end: a session of its own, the log as its output. */
-static pid_t start_daemon(const char *const argv[], const char *log, struct err *e)
+/**
+ * site_daemon() - Start a program that runs on when we end
+ * @argv: its words, NULL behind the last
+ * @log:  file that gets what it says
+ * @tied: it ends with us, after all
+ * @e:    error text
+ *
+ * Return: its pid, or a negative errno. It has a session of its own.
+ */
+pid_t site_daemon(const char *const argv[], const char *log, bool tied, struct err *e)
 {
 	auto_close int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 	auto_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	pid_t pid;
+	pid_t pid, us = getpid();
 
 	if (fd < 0 || null < 0)
 		return err_errno(e, "%s", log);
@@ -60,6 +69,8 @@ static pid_t start_daemon(const char *const argv[], const char *log, struct err 
 	if (pid)
 		return pid;
 	setsid();
+	if (tied && (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != us))
+		_exit(127);
 	if (chdir("/"))
 		_exit(127);
 	dup2(null, STDIN_FILENO);
@@ -123,7 +134,7 @@ static int start(struct site *site, enum prog_id id, struct start *s, struct err
 	snprintf(libvirt, sizeof(libvirt), "%s/libvirtd.conf", site->cli->run_dir);
 	if (id == PROG_LIBVIRTD && write_libvirt_conf(libvirt, e))
 		return -EIO;
-	pid = start_daemon(argv[id], s->log, e);
+	pid = site_daemon(argv[id], s->log, site->tied, e);
 	if (pid < 0)
 		return pid;
 	s->child = pid;
@@ -175,8 +186,16 @@ static int wait_ready(struct site *site, enum prog_id id, struct start *s, struc
 	return 0;
 }
 
-/* Starts programs @first..@last together, then waits for each. */
-static int bring_up(struct site *site, enum prog_id first, enum prog_id last, struct err *e)
+/**
+ * site_start() - Start what does not run of a site, together, and wait until each is ready
+ * @site:  site
+ * @first: of the programs ...
+ * @last:  ... in their order
+ * @e:     error text
+ *
+ * Return: 0, or a negative errno. What is ready is printed.
+ */
+int site_start(struct site *site, enum prog_id first, enum prog_id last, struct err *e)
 {
 	struct start starts[PROG_N] = { 0 };
 	int rc = 0;
@@ -298,12 +317,12 @@ int cli_up(struct cli *cli)
 		return cli_error(&e);
 	fresh = !site_pid(&site, PROG_SWD) ||
 		(site_uses(&site, PROG_HWD) && !site_pid(&site, PROG_HWD));
-	if (bring_up(&site, PROG_VIRTLOGD, PROG_APID, &e))
+	if (site_start(&site, PROG_VIRTLOGD, PROG_APID, &e))
 		return cli_error(&e);
 	rc = host_conf(&site, fresh) ?: add_pfs(&site);
 	if (rc)
 		return rc;
-	if (bring_up(&site, PROG_AGENTD, PROG_AGENTD, &e))
+	if (site_start(&site, PROG_AGENTD, PROG_AGENTD, &e))
 		return cli_error(&e);
 	printf("ready in %.1f s\n", (double)(loop_now_ms() - start_ms) / 1000);
 	return CLI_OK;

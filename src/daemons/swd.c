@@ -123,6 +123,20 @@ static int opts_complete(struct swd_opts *o, const struct conf *conf, struct swd
 }
 
 /*
+ * Gives @path to a group; one that is not of our user namespace, as in a lab of somebody's who is
+ * not root, becomes none.
+ */
+static int give_group(const char *path, gid_t *group)
+{
+	int rc = chown(path, geteuid(), *group);
+
+	if (!rc || errno != EINVAL)
+		return rc;
+	*group = (gid_t)-1;
+	return chown(path, geteuid(), *group);
+}
+
+/*
  * What others reach us by. Control sockets are for root and the group anyvf, vhost-user sockets for
  * QEMU's; the directories of both are ours, so that nobody puts another in their place.
  */
@@ -135,8 +149,8 @@ static int dirs_make(struct swd *swd, struct err *e)
 	swd->parent.qemu = gr ? gr->gr_gid : (gid_t)-1;
 	if (rc)
 		return rc;
-	if (chown(swd->rules.vhost_dir, geteuid(), swd->parent.qemu) ||
-	    chmod(swd->rules.vhost_dir, gr ? 0710 : 0700))
+	if (give_group(swd->rules.vhost_dir, &swd->parent.qemu) ||
+	    chmod(swd->rules.vhost_dir, swd->parent.qemu != (gid_t)-1 ? 0710 : 0700))
 		return err_errno(e, "%s", swd->rules.vhost_dir);
 	if (!swd->parted || c->privileged)
 		return 0;
@@ -147,11 +161,12 @@ static int listen_for(const struct swd *swd, const char *path, const char *group
 		      struct err *e)
 {
 	const struct group *gr = swd->parted ? getgrnam(group) : NULL;
+	gid_t gid = gr ? gr->gr_gid : (gid_t)-1;
 
 	*out = sock_listen_unix(path, 0660, e);
 	if (*out < 0)
 		return *out;
-	if (gr && chown(path, (uid_t)-1, gr->gr_gid))
+	if (gr && give_group(path, &gid))
 		return err_errno(e, "%s", path);
 	return 0;
 }
