@@ -59,7 +59,10 @@ static json_t *columns(void)
 		for (unsigned int why = 0; why < DROP_N; why++)
 			if (json_array_append_new(list, column(reasons[i].name, drop_names[why])))
 				return NULL;
-	return take(list);
+	for (unsigned int i = 0; i < VF_WAITS; i++)
+		if (json_array_append_new(list, json_sprintf("waits.%u", i)))
+			return NULL;
+	return json_array_append_new(list, column("waits", "ns")) ? NULL : take(list);
 }
 
 /* A blank and the number, or a dash if it is not told. There is room: see ROW_MAX. */
@@ -104,6 +107,9 @@ static void row_write(const struct vf_info *v, char out[ROW_MAX])
 		for (unsigned int why = 0; why < DROP_N; why++)
 			to = put(to, told, counts[why]);
 	}
+	for (unsigned int i = 0; i < VF_WAITS; i++)
+		to = put(to, told, v->stats.waits[i]);
+	to = put(to, told, v->stats.wait_ns);
 	*to = '\0';
 }
 

@@ -200,6 +200,24 @@ static void info_of_pf(struct prom *p, const struct pf_told *pf)
 	}
 }
 
+/* A VF that sent nothing yet, or whose frames nobody times, has none. */
+static void waits_of_pf(struct prom *p, const struct pf_told *pf)
+{
+	unsigned int first = pf_col(pf, "waits.0"), sum = pf_col(pf, "waits.ns");
+
+	for (unsigned int vf = 0; vf < pf->n_vfs; vf++) {
+		uint64_t counts[VF_WAITS], all = 0;
+		const struct prom_buckets b = { vf_wait_seconds, counts, VF_WAITS };
+
+		if (pf_number(pf, vf, sum) == UNTOLD || sum != first + VF_WAITS)
+			continue;
+		for (unsigned int i = 0; i < VF_WAITS; i++)
+			all += counts[i] = pf_number(pf, vf, first + i);
+		if (all)
+			prom_put_histogram(p, pf->labels[vf], &b, pf_number(pf, vf, sum), true);
+	}
+}
+
 /**
  * vfs_write() - Write the families of VFs
  * @p: page
@@ -220,4 +238,8 @@ void vfs_write(struct prom *p, const struct told *t)
 	prom_family(p, "anyvf_vf_dropped", PROM_COUNTER,
 		    "Frames that went nowhere, by the guest's direction and the reason.");
 	told_each_pf(t, d, pf) drops_of_pf(p, pf);
+	prom_family(p, "anyvf_vf_wait_seconds", PROM_HISTOGRAM,
+		    "How long frames that came from the guest waited at most until their receivers "
+		    "had them; of one in 4096.");
+	told_each_pf(t, d, pf) waits_of_pf(p, pf);
 }

@@ -63,6 +63,12 @@ const struct field vf_attach_fields[] = {
 	FIELD_END
 };
 
+const uint64_t vf_wait_ends[VF_WAITS - 1] = { 1000,   4000,    16000,    64000,	  256000,
+					      1000000, 4000000, 16000000, 64000000 };
+const char *const vf_wait_seconds[VF_WAITS - 1] = { "0.000001", "0.000004", "0.000016",
+						    "0.000064", "0.000256", "0.001",
+						    "0.004",	"0.016",    "0.064" };
+
 const char *const drop_names[DROP_N + 1] = {
 	[DROP_SPOOF_MAC] = "spoof_mac",	  [DROP_SPOOF_VLAN] = "spoof_vlan",
 	[DROP_LINK_DOWN] = "link_down",	  [DROP_NO_DEST] = "no_destination",

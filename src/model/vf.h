@@ -19,6 +19,7 @@
 #define VF_MACS_TRUSTED 1024
 #define VF_LEARNED_MAX 1024 /* addresses learned behind a guest */
 #define VF_QUEUES_MAX 128 /* queue pairs of a guest */
+#define VF_WAITS 10 /* ranges of times that frames waited */
 #define VF_STORM_MAX 10000000u /* frames a second; more than any core switches */
 
 enum vf_link { VF_LINK_AUTO, VF_LINK_ENABLE, VF_LINK_DISABLE }; /* IFLA_VF_LINK_STATE_* */
@@ -168,7 +169,13 @@ struct vf_stats {
 	uint64_t tx_dropped;	/* of a NIC, which has no drops[]: frames that came from the guest */
 	uint64_t drops[DROP_N];	   /* in the data path's cells not those of rx_drops[] */
 	uint64_t rx_drops[DROP_N]; /* of drops[]: those of rx_dropped */
+	/* Of frames that came from the guest, one in many: how long until their receivers had them. */
+	uint64_t waits[VF_WAITS]; /* by vf_wait_ends[]; the last has no end */
+	uint64_t wait_ns;	  /* their sum */
 };
+
+extern const uint64_t vf_wait_ends[VF_WAITS - 1];	 /* nanoseconds, ... */
+extern const char *const vf_wait_seconds[VF_WAITS - 1]; /* ... and as text, in seconds */
 
 /* Its members, of which a NIC tells some. */
 enum vf_count {

@@ -33,6 +33,7 @@
 
 #include "bench.h"
 #include "guest.h"
+#include "sw/data/waits.h"
 #include "sw/vhost/vhost_priv.h"
 #include "veb/snap.h"
 
@@ -53,6 +54,7 @@ struct lane {
 	struct vhost_port vp; /* with --queues: the receiver, with vq of rx[] in its rings */
 	struct lane *to;      /* whose receiver gets what this one sends */
 	unsigned int copied, filled; /* frames and buffers of turn_memcpy() */
+	struct port_queue waits; /* counts as the source of a worker does */
 	struct vf_stats *stats;
 	struct veb_out *out;
 	struct port_burst burst;
@@ -200,6 +202,9 @@ static __attribute__((noinline)) uint64_t turn(struct lane *l)
 						   (uint16_t)l->burst.n };
 		vq_deliver(&l->to->rx->vq, &b);
 	}
+	if (wait_due(&l->waits, l->burst.n))
+		wait_take(&l->waits, &l->stats[from], __rdtsc(), 1000000000);
+	l->waits.empty_at = start;
 	vq_give_back(&l->tx.vq);
 	return __rdtsc() - start;
 }

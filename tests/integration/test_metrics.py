@@ -195,6 +195,18 @@ def test_limits_rings_and_workers_are_told(busy):
     assert one(got, 'anyvf_up', daemon='swd') == 1 and not of(got, 'anyvf_up', daemon='hwd')
 
 
+def test_what_a_guest_sent_has_waited(busy):
+    """Of who sent something that went somewhere: not VF 0, whose frames were all dropped."""
+    def told():
+        got = samples(busy.cli('metrics').stdout)
+        return len(of(got, 'anyvf_vf_wait_seconds_count')) == 2 and got
+    got = wait_for(told)
+    assert {labels['vf'] for labels, _ in of(got, 'anyvf_vf_wait_seconds_count')} == {'2', '3'}
+    count = one(got, 'anyvf_vf_wait_seconds_count', vf='2')
+    assert 1 <= count == one(got, 'anyvf_vf_wait_seconds_bucket', vf='2', le='+Inf') <= 1 + one(got, 'anyvf_vf_transmit_packets_total', vf='2') / 4096
+    assert one(got, 'anyvf_vf_wait_seconds_sum', vf='2') > 0
+
+
 def test_interrupts_count_on_over_a_ring_that_is_none(swd_maker):
     swd = swd_maker().start()
     swd.call('pf.add', name='p2p1', numvfs=2)

@@ -448,6 +448,8 @@ static void each_number_of_a_vf_stands_in_its_column(void **state)
 		{ "stats.rx_packets", { "0", "9" } },	 { "stats.tx_dropped", { "-", "5" } },
 		{ "drops.runt", { "11", "-" } },	 { "rx_drops.oversize", { "12", "-" } },
 		{ "drops.multicast_refused", { "0", "-" } },
+		{ "waits.0", { "0", "-" } },		 { "waits.9", { "13", "-" } },
+		{ "waits.ns", { "14", "-" } },
 	};
 	struct rig *r = *state;
 	struct vf_info *a = fake_vf(r->pfs, "p2p1", 0), *b = fake_vf(r->pfs, "p2p1", 1);
@@ -462,6 +464,8 @@ static void each_number_of_a_vf_stands_in_its_column(void **state)
 	a->stats.rx_bytes = UINT64_MAX;
 	a->stats.drops[DROP_RUNT] = 11;
 	a->stats.rx_drops[DROP_OVERSIZE] = 12;
+	a->stats.waits[VF_WAITS - 1] = 13;
+	a->stats.wait_ns = 14;
 	b->stats.rx_packets = 9;
 	b->stats.tx_dropped = 5;
 	b->status.untold = 1U << VF_FIELD_VLAN;

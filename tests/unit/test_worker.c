@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "sw/data/dp_priv.h"
+#include "sw/data/waits.h"
 #include "veb/snap.h"
 
 #define VFS	  65		/* one floods the other 64 */
@@ -395,6 +396,90 @@ static void a_drop_is_counted_in_its_way_and_summed_by_who_reads(void **state)
 	assert_int_equal(vf_stats_tx_dropped(&got), 2);
 }
 
+static uint64_t waits(const struct vf_stats *s)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < VF_WAITS; i++)
+		sum += s->waits[i];
+	return sum;
+}
+
+/* By a clock that the test moves; a source that was never seen empty has no beginning. */
+static void a_wait_is_counted_where_it_belongs(void **state)
+{
+	static const struct {
+		uint64_t ticks;
+		unsigned int in;
+	} cases[] = { { 0, 0 },		{ 2000, 0 },	  { 2002, 1 },
+		      { 128000000, 8 }, { 128000002, 9 }, { 40000000000000, 9 } };
+	const uint64_t hz = 2000000000;
+	struct port_queue q = { .empty_at = 7 };
+	struct vf_stats s = { 0 };
+	unsigned int due = 0;
+
+	wait_begin(&q);
+	assert_true(wait_due(&q, 1));
+	wait_take(&q, &s, 9000, hz);
+	assert_int_equal(waits(&s), 0);
+	for (unsigned int i = 0; i < ARRAY_LEN(cases); i++) {
+		uint64_t was = s.waits[cases[i].in], sum = s.wait_ns;
+
+		q.empty_at = 5000;
+		assert_true(wait_due(&q, i ? WAIT_EVERY : 0));
+		wait_take(&q, &s, 5000 + cases[i].ticks, hz);
+		assert_int_equal(s.waits[cases[i].in], was + 1);
+		assert_int_equal(s.wait_ns, sum + cases[i].ticks / 2);
+	}
+	wait_take(&q, &s, 0, hz); /* the clock of another core is behind */
+	assert_int_equal(s.waits[0], 3);
+	for (unsigned int i = 0; i < 1000; i++)
+		if (wait_due(&q, 32)) {
+			wait_take(&q, &s, 6000, hz);
+			due++;
+		}
+	assert_in_range(due, 1000 * 32 / WAIT_EVERY, 1000 * 32 / WAIT_EVERY + 1);
+}
+
+static struct vf_stats stats_with(struct dp *dp, uint16_t port, uint64_t n_waits)
+{
+	struct vf_stats s;
+
+	for (dp_stats_get(dp, port, &s); waits(&s) < n_waits; dp_stats_get(dp, port, &s))
+		usleep(100);
+	return s;
+}
+
+/* One frame in WAIT_EVERY, at its sender; and it waited no less than it was made to. */
+static void a_frame_tells_how_long_it_waited(void **state)
+{
+	enum { LONG_US = 5000 };
+	struct dp *dp = *state;
+	struct vf_stats s;
+
+	queue_plug(dp, FLOODER, OTHER);
+	queue_plug(dp, NEIGHBOUR, OTHER);
+	queue_plug(dp, OTHER, OTHER);
+	dp_stats_reset(dp, FLOODER);
+	sent(NEIGHBOUR, 1); /* rounds in which the other was seen empty */
+	sent(NEIGHBOUR, 1);
+	sent(FLOODER, 1);
+	stats_with(dp, FLOODER, 1);
+	sent(FLOODER, WAIT_EVERY - 1);
+	dp_hold(dp, true);
+	s = stats_with(dp, FLOODER, 1);
+	assert_int_equal(waits(&s), 1);
+	vfs[FLOODER].waiting = 1;
+	usleep(LONG_US);
+	dp_hold(dp, false);
+	s = stats_with(dp, FLOODER, 2);
+	assert_true(s.wait_ns >= LONG_US * 1000);
+	assert_true(s.waits[7] + s.waits[8] + s.waits[9] >= 1);
+	dp_stats_get(dp, OTHER, &s);
+	assert_int_equal(waits(&s), 0);
+	queues_unplug(dp);
+}
+
 /* The frames that wait when a port goes on go by no rules; those after them do, and the others'. */
 static void what_a_paused_port_was_given_is_dropped_or_goes_on(void **state)
 {
@@ -675,6 +760,8 @@ int main(void)
 		cmocka_unit_test(a_minimum_rate_buys_turns_on_a_busy_worker),
 		cmocka_unit_test(a_maximum_rate_holds_its_own_port_alone),
 		cmocka_unit_test(a_drop_is_counted_in_its_way_and_summed_by_who_reads),
+		cmocka_unit_test(a_wait_is_counted_where_it_belongs),
+		cmocka_unit_test(a_frame_tells_how_long_it_waited),
 		cmocka_unit_test(what_a_paused_port_was_given_is_dropped_or_goes_on),
 		cmocka_unit_test(who_left_is_no_load_of_his_worker),
 		cmocka_unit_test(a_kick_of_anothers_source_is_not_ours),

@@ -48,6 +48,8 @@ struct port_queue {
 	uint32_t frame_cost; /* of that, what a frame of its last burst took */
 	uint64_t idle_since; /* TSC of the last rx() that yielded something */
 	uint64_t gap;	     /* mean TSC ticks between those, of late */
+	uint64_t empty_at;   /* TSC before the last look that found it empty; 0: none was; waits.h */
+	uint32_t unsampled;  /* frames since one's wait was taken */
 	uint32_t stale;	     /* atomic; frames, while it is not found empty, that go nowhere; */
 			     /* dp writes it as long as no worker has the source */
 };

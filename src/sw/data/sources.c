@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "sw/data/dp_priv.h"
+#include "sw/data/waits.h"
 #include "sw/dp.h"
 
 #define STALE_MS 200 /* most that control waits for the drops of a port; as a rule it is none */
@@ -51,6 +52,7 @@ void dp_queue_start_locked(struct dp *dp, struct port_queue *q)
 	q->polled = true;
 	q->purse = (struct purse){ 0 };
 	q->idle_since = 0;
+	wait_begin(q);
 	q->gap = UINT32_MAX; /* not known: a second or so */
 	__atomic_store_n(&q->running, true, __ATOMIC_RELEASE);
 }

@@ -17,6 +17,7 @@
 
 #include "sw/data/deliver.h"
 #include "sw/data/dp_priv.h"
+#include "sw/data/waits.h"
 #include "veb/lost.h"
 #include "veb/meter.h"
 
@@ -99,6 +100,7 @@ static void events_take(struct worker *w, uint64_t now, uint64_t until)
 	struct epoll_event ev[EVENTS_MAX];
 	int n = events_wait(w, ev, now, until);
 	struct dp_sources *list = __atomic_load_n(&w->shared->sources, __ATOMIC_ACQUIRE);
+	uint64_t before = w->events_at;
 
 	w->events_at = rte_rdtsc();
 	if (until) { /* it slept */
@@ -120,6 +122,7 @@ static void events_take(struct worker *w, uint64_t now, uint64_t until)
 		if (!q || q->polled)
 			continue;
 		q->polled = true;
+		q->empty_at = until ? w->events_at : before; /* it was not kicked before */
 		if (q->port->ops->arm)
 			q->port->ops->arm(q, false);
 		/* A source may be heard before the list that has it is there: adoption takes it. */
@@ -250,6 +253,8 @@ static void burst_forward(struct worker *w, const struct veb_snap *snap, struct 
 		cost += deliver(&w->delivery, snap, b->frames + done);
 		done += n;
 	}
+	if (wait_due(q, b->n) && cost)
+		wait_take(q, &w->shared->stats[id], rte_rdtsc(), w->hz);
 	if (unlikely(q->stale))
 		port_stale_gone(q, b);
 	for (unsigned int i = 0; i < DROP_N; i++)
@@ -291,6 +296,8 @@ static uint64_t turn(struct worker *w, const struct veb_snap *snap, struct port_
 		burst_forward(w, snap, q, room, budget);
 		some |= b->n || b->more;
 	} while (b->n == PORT_BURST || unlikely(q->purse.owed && b->n && b->more));
+	if (!b->more)
+		q->empty_at = now;
 	if (some) {
 		w->worked = true;
 		gap_note(w, q, now);
