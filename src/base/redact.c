@@ -75,9 +75,10 @@ static bool begins(const struct scan *s, const char *p, const char *with)
 	return (size_t)(s->end - p) >= n && !memcmp(p, with, n);
 }
 
-static const char *skip_blanks(const struct scan *s, const char *p)
+/* JSON may break its lines anywhere. */
+static const char *skip_space(const struct scan *s, const char *p, bool lines)
 {
-	while (p < s->end && is_blank(*p))
+	while (p < s->end && (is_blank(*p) || (lines && *p == '\n')))
 		p++;
 	return p;
 }
@@ -209,9 +210,10 @@ static void value_of(struct scan *s, const char *name, const char *p)
 		drop(s, tag ? tag : s->end, false);
 		return;
 	}
-	sep = skip_blanks(s, json ? p + slashes + 1 : p);
+	sep = skip_space(s, json ? p + slashes + 1 : p, json);
 	if (sep < s->end && (*sep == '=' || *sep == ':')) {
-		const char *value = skip_blanks(s, sep + 1 + (sep + 1 < s->end && sep[1] == '>'));
+		const char *value =
+			skip_space(s, sep + 1 + (sep + 1 < s->end && sep[1] == '>'), json);
 
 		tight = sep == p && value == sep + 1;
 		p = value;
@@ -249,7 +251,7 @@ static void name_read(struct scan *s)
 			return;
 		}
 	for (unsigned int i = 0; i < ARRAY_LEN(schemes); i++) {
-		const char *next = skip_blanks(s, end);
+		const char *next = skip_space(s, end, false);
 
 		if ((size_t)(end - name) == strlen(schemes[i]) && begins(s, name, schemes[i]) &&
 		    word_end(s, next) - next >= 8) {

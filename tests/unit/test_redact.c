@@ -26,6 +26,7 @@ static const struct row {
 	{ "{\"adminPass\":\"a\\\"S3CR\\\\\",\"n\":1}", "{\"adminPass\":\"[taken out]\",\"n\":1}" },
 	{ "{\"user_data\": {\"a\": \"}\", \"b\": [\"S3CR\"]}, \"n\": 1}",
 	  "{\"user_data\": \"[taken out]\", \"n\": 1}" },
+	{ "{\"token\":\n  \"S3CR\"\n}", "{\"token\":\n  \"[taken out]\"\n}" },
 	{ "{\"passwd\": 53, \"n\": 1}", "{\"passwd\": \"[taken out]\", \"n\": 1}" },
 	{ "\"{\\\"password\\\": \\\"S3CR\\\", \\\"n\\\": 1}\"",
 	  "\"{\\\"password\\\": \\\"[taken out]\\\", \\\"n\\\": 1}\"" },
