@@ -3,10 +3,11 @@
 import fnmatch
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
-from conftest import BUILD, DAEMONS, ROOT, run
+from conftest import BUILD, DAEMONS, ROOT, need_root, run
 
 DEBIAN = ROOT / 'debian'
 PACKAGES = re.findall(r'^Package: (.*)', (DEBIAN / 'control').read_text(), re.M)
@@ -75,3 +76,55 @@ def test_completion_asks_the_program(shell):
         assert said.split() == ['show']
     else:
         assert 'anyvf complete $before' in at.read_text()
+
+
+@pytest.fixture(scope='module')
+def prefix(tmp_path_factory):
+    """What `meson install` makes of a tree for /opt/x, in a directory of its own; the programs are those of this build, which no prefix is in."""
+    top = tmp_path_factory.mktemp('prefix')
+    run('meson', 'setup', top / 'build', ROOT, '--prefix=/opt/x', '-Dtests=false', timeout=None, env={**os.environ, 'CC': 'ccache gcc' if shutil.which('ccache') else 'gcc'})
+    for program in DAEMONS.glob('anyvf*'):
+        if program.is_file():
+            shutil.copy2(program, top / 'build/src/daemons')
+    run('meson', 'install', '-C', top / 'build', '--no-rebuild', '--destdir', top / 'dest')
+    return top / 'dest'
+
+
+def test_a_prefix_has_it_all_and_nothing_is_outside(prefix, tmp_path):
+    """The same files as /usr/local has."""
+    run('meson', 'install', '-C', BUILD, '--no-rebuild', '--destdir', tmp_path)
+    usual = next(tmp_path.glob('usr/local'), tmp_path / 'usr')
+    files = {top: {str(at.relative_to(top)) for at in top.rglob('*') if not at.is_dir()} for top in (usual, prefix / 'opt/x')}
+    assert files[usual] == files[prefix / 'opt/x'] and [at.name for at in prefix.iterdir()] == ['opt']
+
+
+def test_units_of_a_prefix_start_its_programs(prefix):
+    units = sorted((prefix / 'opt/x/lib/systemd/system').iterdir())
+    assert len(units) == 6
+    for unit in units:
+        words = re.findall(r'^Exec\w+=\+?(\S+)', unit.read_text(), re.M)
+        assert words
+        for word in words:
+            assert word.startswith('/opt/x/') and os.access(f'{prefix}{word}', os.X_OK), (unit, word)
+
+
+HERE = """set -e
+mount -t tmpfs opt /opt && mkdir /opt/x && mount --bind "$0/opt/x" /opt/x
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin ANYVF_RUN_DIR=$1
+/opt/x/sbin/anyvf-swd --run-dir $1 --state $1/swd.json 2>$1/log &
+until [ -S $1/swd.sock ] || ! kill -0 $!; do sleep 0.1; done
+/opt/x/bin/anyvf pf add p2p1 numvfs 2
+/opt/x/libexec/anyvf/ip link show p2p1
+/opt/x/libexec/anyvf/anyvf-extcap --extcap-interfaces
+/opt/x/bin/anyvf store copy nonsense nonsense 2>&1 || true
+kill -INT $!
+wait $!
+"""
+
+
+def test_what_is_in_a_prefix_finds_itself_there(prefix, tmp_path):
+    """With no anyvf on the PATH, and at the place it was made for."""
+    need_root()
+    said = run('unshare', '-m', 'sh', '-c', HERE, prefix, tmp_path).stdout
+    assert 'vf 1 ' in said and 'p2p1 vf 1' in said, said
+    assert 'no such kind of store' in said, said  # anyvf-apid's word
