@@ -9,7 +9,7 @@ import stat
 import subprocess
 
 import pytest
-from conftest import DAEMONS, CtlError, need_root, run, unique, wait_for
+from conftest import DAEMONS, PATIENCE, CtlError, need_root, run, unique, wait_for
 
 PF = dict(name='p2p1', numvfs=4)
 QEMU = 'libvirt-qemu'
@@ -315,3 +315,21 @@ def test_a_parent_with_some_of_its_rights_is_refused_and_so_is_one_account_for_b
     (swd.dir / 'anyvf.conf').write_text('[switch]\nuser = anyvf-swd\n')
     done = run(*as_parent(program, *argv), check=False)
     assert done.returncode == 1 and "cannot be both processes'" in done.stderr
+
+
+def test_the_service_manager_hears_of_a_switch_as_long_as_it_is_alive(swd_maker, tmp_path, monkeypatch):
+    """By beats of the child: one that is stopped, which is no hang for its parent, is one for WatchdogSec=."""
+    need_root()
+    heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    heard.bind(str(tmp_path / 'notify'))
+    monkeypatch.setenv('NOTIFY_SOCKET', str(tmp_path / 'notify'))
+    monkeypatch.setenv('WATCHDOG_USEC', '30000000')
+    swd = swd_maker().start()
+    heard.settimeout(10 * PATIENCE)
+    assert {heard.recv(100) for _ in range(2)} == {b'READY=1', b'WATCHDOG=1'}
+    os.kill(swd.child(), signal.SIGSTOP)
+    heard.settimeout(6)  # by then it would say it anew
+    with pytest.raises(TimeoutError):
+        for _ in range(4):  # what was on its way
+            assert heard.recv(100) == b'WATCHDOG=1'
+    os.kill(swd.child(), signal.SIGCONT)

@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/notify.h"
 #include "base/sock.h"
 #include "sw/parent/parent_wire.h"
 #include "sw/parent/capabilities.h"
@@ -29,6 +30,7 @@
 #define STOP_GRACE_MS	 3000  /* from SIGTERM to SIGKILL of the child */
 #define LOOK_MS		 1000  /* between two looks at a child that beats */
 #define BEAT_HANG_MS	 5000  /* without a beat, though it could have sent some */
+#define BEATS_TOLD	 4     /* the service manager hears of each of so many */
 
 /* The parent process's own state. Writer and reader: the parent. */
 struct keeper {
@@ -52,8 +54,11 @@ struct keeper {
 	} beats;
 };
 
+/* A child that is stopped does not hang: who stopped it may know why. systemd waits WatchdogSec. */
 static void on_beat(struct keeper *k, pid_t tid, int *stat)
 {
+	if (k->beats.n % BEATS_TOLD == 0 && getenv("WATCHDOG_USEC"))
+		notify("WATCHDOG=1");
 	if (!k->beats.n++ && watch_is(*stat, k->pid, tid))
 		k->beats.fd = take_fd(*stat);
 	if (k->beats.fd >= 0 && !k->beats.look_ms)
