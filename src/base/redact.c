@@ -231,6 +231,10 @@ static void value_of(struct scan *s, const char *name, const char *p)
 	if (slashes >= 0) {
 		keep(s, p + slashes + 1);
 		drop(s, quoted_end(s, p, (size_t)slashes), false);
+		if (!json && s->at + 1 < s->end && word_end(s, s->at + 1) > s->at + 1) {
+			keep(s, s->at + 1); /* a shell's next piece of the same word */
+			drop(s, word_end(s, s->at), false);
+		}
 	} else if (p < s->end && (*p == '{' || *p == '[')) {
 		drop(s, nested_end(s, p), json);
 	} else if (bare_end(s, name, p, json, tight) > p) {

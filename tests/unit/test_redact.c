@@ -18,6 +18,7 @@ static const struct row {
 	{ "password = a\n  S3CR\nb = 1\n", "password = [taken out]\nb = 1\n" },
 	{ "password =\n  S3CR\nb = 1\n", "password =[taken out]\nb = 1\n" },
 	{ "export OS_PASSWORD='S3CR S3CR'\n", "export OS_PASSWORD='[taken out]'\n" },
+	{ "OS_PASSWORD='S3CR'\"'\"'S3CR' b\n", "OS_PASSWORD='[taken out]'[taken out] b\n" },
 	{ "export OS_TOKEN=S3CR S3CR\n", "export OS_TOKEN=[taken out]\n" },
 	{ "user_data: |\n  #cloud-config\n  S3CR\nname: x\n", "user_data: [taken out]\nname: x\n" },
 	{ "Environment=\"OS_PASSWORD=S3CR S3CR\"\n", "Environment=\"OS_PASSWORD=[taken out]\"\n" },
