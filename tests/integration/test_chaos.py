@@ -183,6 +183,10 @@ def test_two_changes_at_once_may_be_one_revision():
         elif answer['op'] == 'list':
             answer['got']['P'] = 3
     assert check.Run(history).violations() == []
+    history['ops'][-1].update(start=5, end=6)  # behind the other's answer
+    assert check.Run(history).violations()
+    history['ops'][1]['status'] = 0  # who asked did not wait for it
+    assert check.Run(history).violations() == []
 
 
 def test_a_list_may_have_what_its_own_replica_was_about_to_write():
