@@ -145,6 +145,14 @@ const struct cli_object cli_objects[] = {
 	  .help = "what this host counts, for Prometheus",
 	  .usage = "anyvf metrics [openmetrics] [sriov]\n",
 	  .more = "openmetrics sriov" },
+	{ .word = "web",
+	  .run = cli_web,
+	  .help = "this host's PFs, VFs and mirrors as a page in your browser",
+	  .usage = "anyvf web [--listen ADDRESS:PORT] [--write]\n"
+		   "    (the address of loopback; --write: links, rates, attachments and mirrors\n"
+		   "     can be changed on it)\n",
+	  .more = "--listen --write",
+	  .own_options = true },
 	{ .word = "export",
 	  .run = cli_export,
 	  .help = "this host's PFs, VFs, service ports and mirrors as one file",

@@ -105,6 +105,7 @@ int cli_pf_discover(struct cli *cli);
 int cli_top(struct cli *cli);
 int cli_metrics(struct cli *cli); /* metrics.c */
 int cli_bugreport(struct cli *cli); /* bugreport.c */
+int cli_web(struct cli *cli); /* web.c */
 int cli_export(struct cli *cli); /* hostfile.c */
 int cli_diff(struct cli *cli);
 int cli_apply(struct cli *cli); /* apply.c */

@@ -248,6 +248,46 @@ int ctl_call(struct ctl_client *c, const char *method, json_t *params, int timeo
 }
 
 /**
+ * ctl_open_reading() - Connect to a daemon in order to ask, and not to change
+ * @run_dir:	directory of the sockets
+ * @i:		which, of ctl_reading_socks[]
+ * @full:	where the reading socket is refused, by the other one
+ * @timeout_ms: longest wait for a place in its queue
+ * @out:	the connection, as of ctl_open()
+ * @e:		error text, may be NULL
+ *
+ * Who may ask for everything need not be in the group of those who may read alone. That he may do
+ * neither is said of the reading socket.
+ *
+ * Return: as ctl_open_within().
+ */
+int ctl_open_reading(const char *run_dir, unsigned int i, bool full, unsigned int timeout_ms,
+		     struct ctl_client **out, struct err *e)
+{
+	char path[512];
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/%s", run_dir, ctl_reading_socks[i]);
+	rc = ctl_open_within(path, timeout_ms, out, e);
+	if (rc != -EACCES || !full)
+		return rc;
+	snprintf(path, sizeof(path), "%s/%s", run_dir, ctl_socks[i]);
+	return ctl_open_within(path, timeout_ms, out, NULL);
+}
+
+/**
+ * ctl_is_over() - Does a call's error say that the daemon tells no more?
+ * @rc: what ctl_call() returned
+ *
+ * Return: false where it only says that this cannot be told.
+ */
+bool ctl_is_over(int rc)
+{
+	return rc == -ETIMEDOUT || rc == -EPIPE || rc == -ECONNRESET || rc == -EPROTO ||
+	       rc == -EMSGSIZE || rc == -ENOMEM;
+}
+
+/**
  * ctl_has_run() - Has a daemon run here since the boot?
  * @run_dir: directory of the sockets
  * @sock:    name of its control socket

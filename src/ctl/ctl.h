@@ -40,7 +40,8 @@
  *                  waits then for apply.end, or seconds (ctl/apply.h)
  *   apply.end   {id, keep}                                    -> {kept}
  *   worker.list {}  -> [{busy_ns, idle_ns, wakeups, frames, bursts: [those of up to 1, 2, 4, ... 128]}]
- *   daemon.info {}                                            -> {kind, version, pid, netns}
+ *   daemon.info {}                                            -> {kind, version, pid, netns,
+ *                  changes: calls since its start that were more than reading}
  *
  * An error is {code, message}: code is the negative errno, or JSON-RPC's own
  * -32700 (parse), -32600 (request), -32601 (method), -32602 (params); to a caller
@@ -81,6 +82,9 @@ const char *ctl_run_dir(void);
 int ctl_open(const char *path, struct ctl_client **out, struct err *e);
 int ctl_open_within(const char *path, unsigned int timeout_ms, struct ctl_client **out,
 		    struct err *e);
+int ctl_open_reading(const char *run_dir, unsigned int i, bool full, unsigned int timeout_ms,
+		     struct ctl_client **out, struct err *e);
+bool ctl_is_over(int rc);
 bool ctl_has_run(const char *run_dir, const char *sock);
 void ctl_close(struct ctl_client *c);
 AUTO_DEFINE(struct ctl_client *, ctl_close)

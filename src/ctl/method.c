@@ -388,10 +388,13 @@ static int apply_end_call(struct call *c, json_t **result, struct err *e)
 	return apply_end(c->ops, c->ctx, c->body.apply.id, c->body.apply.keep, result, e);
 }
 
+static uint64_t n_changes; /* calls of this process that were more than reading */
+
 static int daemon_info(struct call *c, json_t **result, struct err *e)
 {
-	*result = json_pack("{s:s, s:s, s:i, s:I}", "kind", c->ops->kind, "version", ANYVF_VERSION,
-			    "pid", (int)getpid(), "netns", (json_int_t)sock_netns());
+	*result = json_pack("{s:s, s:s, s:i, s:I, s:I}", "kind", c->ops->kind, "version",
+			    ANYVF_VERSION, "pid", (int)getpid(), "netns",
+			    (json_int_t)sock_netns(), "changes", (json_int_t)n_changes);
 	return 0;
 }
 
@@ -539,6 +542,7 @@ static char *answer_request(const struct pf_ops *ops, void *ctx, const json_t *r
 		rc = apply_may_change(ops, ctx, &e);
 	if (!rc)
 		rc = m->fn(&c, &result, &e);
+	n_changes += m->effect != READS;
 	if (rc)
 		return ctl_answer_error(id, c.code ? c.code : rc, *e.msg ? e.msg : strerror(-rc));
 	reply = json_pack("{s:s, s:O?, s:O}", "jsonrpc", "2.0", "id", id, "result",

@@ -96,13 +96,6 @@ static int pf_ask(struct asking *a, const char *name, struct pf_told *pf)
 	return rc;
 }
 
-/* Does it say that the daemon tells no more, and not just that a PF cannot be read? */
-static bool is_end(int rc)
-{
-	return rc == -ETIMEDOUT || rc == -EPIPE || rc == -ECONNRESET || rc == -EPROTO ||
-	       rc == -EMSGSIZE || rc == -ENOMEM;
-}
-
 static void pf_forget(struct pf_told *pf)
 {
 	json_decref(pf->all);
@@ -128,7 +121,7 @@ static int pfs_ask(struct asking *a, struct daemon_told *d)
 		struct pf_told *pf = &d->pfs[d->n_pfs++];
 
 		rc = pf_ask(a, json_string_value(name), pf);
-		if (is_end(rc))
+		if (ctl_is_over(rc))
 			return rc;
 		if (rc) {
 			d->n_pfs--;
@@ -166,25 +159,15 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-/*
- * Who may ask for everything need not be in the group of those who may read alone. That he may do
- * neither is said of the reading socket.
- */
 static int daemon_open(const struct metrics_opts *o, unsigned int i, struct asking *a)
 {
 	uint64_t now = loop_now_ms();
 	unsigned int left = a->deadline_ms > now ? (unsigned int)(a->deadline_ms - now) : 0;
-	char path[512];
-	int rc;
 
-	snprintf(path, sizeof(path), "%s/%s", o->run_dir, ctl_reading_socks[i]);
 	if (!left)
-		return err_set(&a->e, -ETIMEDOUT, "%s: no time is left", path);
-	rc = ctl_open_within(path, left, &a->client, &a->e);
-	if (rc != -EACCES || !o->full)
-		return rc;
-	snprintf(path, sizeof(path), "%s/%s", o->run_dir, ctl_socks[i]);
-	return ctl_open_within(path, left, &a->client, NULL);
+		return err_set(&a->e, -ETIMEDOUT, "%s/%s: no time is left", o->run_dir,
+			       ctl_reading_socks[i]);
+	return ctl_open_reading(o->run_dir, i, o->full, left, &a->client, &a->e);
 }
 
 static void daemon_tells(const struct metrics_opts *o, unsigned int i, uint64_t deadline_ms,

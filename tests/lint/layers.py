@@ -15,21 +15,21 @@ ROOMS = {
     'sw/vhost': 'base model veb sw/. sw/data sw/parent', 'sw': 'base model veb sw/data',
     'sw/control': 'base model veb sw/. sw/port sw/parent',
     'hw': 'base model', 'metrics': 'base model ctl', 'httpc': 'base', 'store': 'base httpc',
-    'http': 'base', 'engine': 'base model store http', 'identity': 'base engine http', 'image': 'base engine http httpc',
+    'http': 'base', 'web': 'base model ctl http', 'engine': 'base model store http', 'identity': 'base engine http', 'image': 'base engine http httpc',
     'hosts': 'base model engine', 'network/core': 'base model engine', 'network/binding': 'base model engine hosts network/core',
     'network/secgroup': 'base model engine hosts identity network/core network/binding',
     'network/*': 'base model engine hosts network/core network/binding',
     'compute': 'base model engine hosts network/core network/binding image',
     'agent/host': 'base model ctl', 'agent/core': 'base model httpc agent/host', 'agent/kinds/*': 'base model agent/host agent/core',
-    'sim': 'base model httpc agent', 'cli': 'base model ctl httpc hw metrics',
-    'daemons': 'base model ctl metrics veb sw/. sw/control sw/parent hw httpc store http engine identity hosts network image compute agent sim cli',
+    'sim': 'base model httpc agent', 'cli': 'base model ctl httpc hw metrics web',
+    'daemons': 'base model ctl metrics veb sw/. sw/control sw/parent hw httpc store http engine identity hosts network image compute agent sim cli web',
 }
 # Foreign header -> the rooms that may include it. libc and jansson are everybody's.
 FOREIGN = [
     (r'rte_', 'sw/. sw/data sw/port sw/vhost'), (r'seccomp', 'sw/parent'),
     (r'linux/virtio|linux/if_tun|linux/if_packet|linux/vhost', 'sw/data sw/port sw/vhost sw/parent'),
     (r'libmnl', 'hw'), (r'linux/if_link|linux/rtnetlink', 'hw sw/parent'), (r'curl/', 'httpc'), (r'sqlite3', 'store'),
-    (r'microhttpd|gnutls', 'http'), (r'sodium', 'base store http engine identity image compute cli'), (r'libvirt/', 'agent/host'), (r'ini\.h|md5\.h', 'base'), (r'pcap', 'veb cli'),
+    (r'microhttpd|gnutls', 'http'), (r'sodium', 'base store http engine identity image compute cli web'), (r'libvirt/', 'agent/host'), (r'ini\.h|md5\.h', 'base'), (r'pcap', 'veb cli'),
 ]
 
 

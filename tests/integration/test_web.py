@@ -1,0 +1,373 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`anyvf web`: its door from outside, revisions, changes by the lines it shows; and its page in the real Chromium."""
+import json
+import pathlib
+import shlex
+import shutil
+import signal
+import socket
+import tarfile
+
+import pytest
+from browser import Web, chromium
+from conftest import Netns, PATIENCE, Swd, need_root, outside, unique, wait_for
+from vhost import Guest
+
+PORT = 9742
+HOSTILE = '<img src=x onerror=document.title="owned">\x1b[31m&amp;\u202e'
+MIRROR = '"/><script>document.title=1</script>\' x'
+AXE = 'axe-core@4.14.0'
+
+
+@pytest.fixture(scope='module')
+def switch(tmp_path_factory):
+    """A still switch: taps in namespaces, a vhost guest whose frames were dropped, a guest that is awaited, mirrors, hostile names."""
+    need_root()
+    swd = Swd(tmp_path_factory.mktemp('swd')).start()
+    swd.ns = [Netns() for _ in range(2)]
+    swd.call('pf.add', name='p2p1', numvfs=6)
+    swd.call('pf.add', name='p2p2', numvfs=1)
+    sets = {0: {'mac': '02:00:00:00:00:09'}, 2: {'vlan': 7, 'port_id': 'port-2'}, 3: {'vlan': 7, 'server': HOSTILE, 'max_tx_rate': 900}, 4: {'trunk': '10,20-30'}}
+    swd.call('pf.set', pf='p2p1', vfs=[{'vf': n, 'set': words} for n, words in sets.items()])
+    for i, space in enumerate(swd.ns):
+        swd.attach_tap('p2p1', i + 2, space, addr=f'10.77.0.{i + 1}/24')
+    guest = Guest(swd.call('vf.attach', pf='p2p1', vf=0, kind='vhost')['socket'])
+    swd.call('vf.attach', pf='p2p1', vf=1, kind='vhost')
+    for _ in range(20):  # not its address: dropped
+        guest.send(b'\xff' * 6 + b'\x02\0\0\0\0\x77' + b'\x88\xb5' + bytes(46))
+    swd.call('mirror.add', name=MIRROR, from_pf='p2p1', from_vf=2, to_pf='p2p1', to_vf=0)
+    swd.tap = unique('m')
+    swd.call('mirror.add', name='probe', from_pf='p2p1', from_vf=3, to='tap', tap=swd.tap)
+    wait_for(lambda: swd.drops('p2p1', 0).get('spoof_mac') == 20)
+    yield swd
+    guest.close()
+    swd.stop()
+    for space in swd.ns:
+        space.delete()
+
+
+@pytest.fixture
+def web(switch):
+    got = Web(switch, '--write', port=PORT + 1)
+    got.enter()
+    yield got
+    got.stop()
+
+
+def test_only_the_session_on_this_address_is_served(switch):
+    web = Web(switch, port=PORT + 1)
+    try:
+        assert web.ask('/')[0] == web.ask('/state')[0] == web.ask('/page.js')[0] == 403
+        assert web.ask(web.token[:-1] + 'x')[0] == 403
+        assert web.ask(web.token, Host='evil.example')[0] == web.ask(web.token, Origin='http://evil.example')[0] == 403
+        headers = web.enter()
+        cookie, _, flags = headers['Set-Cookie'].partition(';')
+        assert {f.strip() for f in flags.split(';')} == {'Path=/', 'HttpOnly', 'SameSite=Strict'}
+        assert "default-src 'none'" in headers['Content-Security-Policy'] and 'unsafe' not in headers['Content-Security-Policy']
+        assert web.ask(web.token, Cookie=None)[0] == 403  # once
+        assert web.ask('/')[0] == 200 and web.state()['items']['pf/p2p1']['config']['numvfs'] == 6
+        assert web.ask('/state', Cookie=None)[0] == web.ask('/state', Cookie=cookie[:-1] + 'x')[0] == 403
+        for bad in {'Host': 'evil.example'}, {'Host': f'localhost:{PORT}'}, {'Host': None}, {'Origin': 'http://evil.example'}, {'Origin': 'null'}:
+            assert web.ask('/state', **bad)[0] in (400, 403), bad
+        assert web.ask('/nothing')[0] == 404 and web.ask('/state', 'POST', b'')[0] == 405
+        status, _, why = web.ask('/change', 'POST', b'{}', Origin=f'http://{web.host}', Content_Type='application/json')
+        assert status == 403 and '--write' in why
+    finally:
+        web.stop()
+
+
+def test_an_address_that_others_reach_is_refused(switch):
+    for words, why in (['--listen', '0.0.0.0:9742'], 'not on loopback'), (['--listen', '/tmp/x'], 'not ADDRESS:PORT'), (['--listen', '127.0.0.1:0'], 'not ADDRESS:PORT'):
+        got = switch.cli('web', *words, check=False)
+        assert got.returncode and why in got.stderr
+    assert switch.cli('web', 'x', check=False).returncode == 255
+
+
+def test_who_has_a_revision_waits_for_the_next(switch, web):
+    first = web.state()
+    assert first['whole'] and len([k for k in first['items'] if k.startswith('vf/')]) == 7
+    switch.call('pf.set', pf='p2p2', vfs=[{'vf': 0, 'set': {'trunk': '9'}}])  # a word that is no number
+    news = web.state(first['revision'])
+    assert not news['whole'] and [k for k in news['items'] if k.startswith('vf/')] == ['vf/p2p2/0']
+    assert news['items']['vf/p2p2/0']['config']['trunk'] == '9'
+    switch.call('pf.del', pf='p2p2')
+    news = web.state(news['revision'])
+    assert news['items']['pf/p2p2'] is None and news['items']['vf/p2p2/0'] is None
+    switch.call('pf.add', name='p2p2', numvfs=1)
+
+
+def test_browsers_that_leave_in_the_middle_leave_nothing(switch, web):
+    revision, before = web.state()['revision'], web.files()
+    left = []
+    for _ in range(150):
+        sock = socket.create_connection(('127.0.0.1', PORT + 1), timeout=20 * PATIENCE)
+        sock.sendall(f'GET /state?after={revision} HTTP/1.1\r\nHost: {web.host}\r\nCookie: {web.cookie}\r\n\r\n'.encode())
+        left.append(sock)
+    half = socket.create_connection(('127.0.0.1', PORT + 1), timeout=20 * PATIENCE)
+    half.sendall(f'POST /change HTTP/1.1\r\nHost: {web.host}\r\nContent-Le'.encode())
+    wait_for(lambda: web.files() > before + 64)
+    for sock in [*left, half]:
+        sock.close()
+    switch.call('pf.set', pf='p2p2', vfs=[{'vf': 0, 'set': {'trunk': '8'}}])
+    wait_for(lambda: web.files() <= before + 1, what='the end of connections')
+    assert web.state()['revision'] > revision
+
+
+def changes(switch):
+    """(words of a change, what it is of before and then) for each change the page has."""
+    def vf(*path):
+        at = switch.vf('p2p2', 0)
+        for word in path:
+            at = at[word]
+        return at
+
+    def mirror(name):
+        return [m['to'] for m in switch.call('mirror.list') if m['name'] == name]
+    of, tap, name = {'pf': 'p2p2', 'vf': '0'}, unique('w'), "it's; $(touch /run/owned)"
+    yield {'change': 'state', **of, 'state': 'disable'}, lambda: vf('config', 'state'), 'auto', 'disable'
+    yield {'change': 'rate', **of, 'mbit': '250'}, lambda: vf('config', 'max_tx_rate'), 0, 250
+    yield {'change': 'tap', **of, 'tap': tap}, lambda: vf('attach', 'tap'), '', tap
+    yield {'change': 'detach', **of}, lambda: vf('attach', 'kind'), 'tap', 'none'
+    yield {'change': 'tap-netns', **of, 'tap': tap, 'netns': switch.ns[0].name}, lambda: vf('attach', 'netns'), '', switch.ns[0].name
+    yield {'change': 'detach', **of}, lambda: vf('attach', 'kind'), 'tap', 'none'
+    yield {'change': 'vhost', **of}, lambda: vf('attach', 'kind'), 'none', 'vhost'
+    yield {'change': 'mirror-vf', 'name': name, 'pf': 'p2p1', 'vf': '2', 'dir': 'in', 'to_pf': 'p2p2', 'to_vf': '0'}, lambda: mirror(name), [], ['vf']
+    yield {'change': 'mirror-del', 'name': name}, lambda: mirror(name), ['vf'], []
+    yield {'change': 'mirror-tap', 'name': name, 'pf': 'p2p1', 'vf': '2', 'dir': 'both', 'tap': unique('w')}, lambda: mirror(name), [], ['tap']
+    yield {'change': 'mirror-del', 'name': name}, lambda: mirror(name), ['tap'], []
+    yield {'change': 'detach', **of}, lambda: vf('attach', 'kind'), 'vhost', 'none'
+    yield {'change': 'state', **of, 'state': 'auto'}, lambda: vf('config', 'state'), 'disable', 'auto'
+    yield {'change': 'rate', **of, 'mbit': '0'}, lambda: vf('config', 'max_tx_rate'), 250, 0
+
+
+def test_each_change_is_shown_as_its_line_and_then_done(switch, web):
+    seen = set()
+    web.state()
+    for words, look, before, after in changes(switch):
+        status, plan = web.change(**words)
+        assert status == 200 and look() == before, plan
+        assert shlex.split(plan['line'])[0] == 'anyvf' and set(words.values()) - {words['change']} <= set(shlex.split(plan['line']))
+        assert web.change(shown={**plan, 'line': plan['line'] + ' '}, **words)[0] == 409 and look() == before
+        status, done = web.change(shown={'line': plan['line'], 'was': web.change(**words)[1]['was']}, **words)
+        assert (status, done, look()) == (200, {'done': True}, after)
+        seen.add(words['change'])
+    assert seen == {'state', 'rate', 'tap', 'tap-netns', 'vhost', 'detach', 'mirror-vf', 'mirror-tap', 'mirror-del'}
+    assert not pathlib.Path('/run/owned').exists()
+
+
+def test_a_change_of_what_changed_meanwhile_is_refused(switch, web):
+    words = {'change': 'state', 'pf': 'p2p1', 'vf': '4', 'state': 'disable'}
+    web.state()
+    plan = web.change(**words)[1]
+    assert plan == {'line': 'anyvf link set p2p1 vf 4 state disable', 'was': 'auto'}
+    switch.call('pf.set', pf='p2p1', vfs=[{'vf': 4, 'set': {'state': 'enable'}}])
+    assert web.change(shown=plan, **words)[0] == 409 and switch.vf('p2p1', 4)['config']['state'] == 'enable'
+    switch.call('pf.set', pf='p2p1', vfs=[{'vf': 4, 'set': {'state': 'auto'}}])
+    bad = {'change': 'tap', 'pf': 'p2p1', 'vf': '4', 'tap': 'lo'}  # the command's own refusal comes through
+    status, why = web.change(shown=web.change(**bad)[1], **bad)
+    assert status == 422 and why['error'] and switch.vf('p2p1', 4)['attach']['kind'] == 'none'
+    for body in b'', b'[]', b'{', b'{"change":7}', b'x' * 5000:
+        assert web.ask('/change', 'POST', body, Origin=f'http://{web.host}', Content_Type='application/json')[0] in (400, 413), body
+
+
+# --- the page in Chromium ---
+
+@pytest.fixture(scope='module')
+def page(switch, tmp_path_factory):
+    """The page of a switch in a headless Chromium."""
+    web = Web(switch, '--write')
+    driver = chromium(tmp_path_factory.mktemp('chromium'))
+    driver.get(web.url)
+    driver.web = web
+    wait_for(lambda: driver.execute_script('return document.body.dataset.revision'), what='the first revision')
+    yield driver
+    driver.quit()
+    web.stop()
+
+
+ROWS = '''return Object.fromEntries([...document.querySelectorAll('.node.vf')].map(g => [g.dataset.key,
+    {...Object.fromEntries(['number', 'vlan', 'state', 'rx', 'tx', 'drops'].map(w => [w, g.querySelector('text.' + w).textContent])), name: g.getAttribute('aria-description')}]))'''
+TABLES = '''return Object.fromEntries([...document.querySelectorAll('#told table')].map(t => [t.dataset.name,
+    Object.fromEntries([...t.querySelectorAll('tr')].map(r => [r.children[0].textContent, [...r.children].slice(1).map(c => c.textContent)]))]))'''
+
+
+def js(page, script, *args):
+    return page.execute_script(script, *args)
+
+
+def choose(page, key):
+    js(page, 'document.querySelector(`[data-key="${CSS.escape(arguments[0])}"]`).dispatchEvent(new MouseEvent("click", {bubbles: true}))', key)
+
+
+def row_of(vf):
+    """What a VF's row has to say."""
+    drops = {reason: n for reason, n in vf['stats']['drops'].items() if n}
+    config = vf['config']
+    return {'number': str(vf['vf']), 'vlan': f'vlan {config["vlan"]}' if config['vlan'] else '' if config['trunk'] in ('any', 'none') else 'trunk',
+            'state': '● up' if vf['status']['link_up'] else '○ down', 'drops': f'{sum(drops.values())} {max(drops, key=drops.get)}' if drops else ''}
+
+
+def as_text(value):
+    return json.dumps(value) if isinstance(value, bool) else str(value)
+
+
+def at_one_revision(page, switch, look):
+    """look(), and what `vf show -j` told meanwhile, of the page's latest revision; None if another came."""
+    before = js(page, 'return document.body.dataset.revision')
+    told = {f'vf/{vf["pf"]}/{vf["vf"]}': vf for vf in json.loads(switch.cli('-j', 'vf', 'show').stdout)}
+    got = look()
+    return (told, got) if js(page, 'return document.body.dataset.revision') == before else None
+
+
+def test_each_row_shows_what_vf_show_says(switch, page):
+    def same():
+        got = at_one_revision(page, switch, lambda: js(page, ROWS))
+        told, rows = got or ({}, {})
+        return rows and {k: {w: r[w] for w in ('number', 'vlan', 'state', 'drops')} for k, r in rows.items()} == {k: row_of(vf) for k, vf in told.items()} and rows
+    rows = wait_for(same, what='the rows of vf show')
+    assert len(rows) == 7 and rows['vf/p2p1/0']['drops'] == '20 spoof_mac' and rows['vf/p2p1/2']['vlan'] == 'vlan 7'
+    assert rows['vf/p2p1/2']['name'].startswith('VF 2 of p2p1, vlan 7, link up')
+    switch.call('pf.set', pf='p2p1', vfs=[{'vf': 4, 'set': {'vlan': 33, 'state': 'disable'}}])
+    wait_for(lambda: same() and js(page, ROWS)['vf/p2p1/4']['vlan'] == 'vlan 33')
+    switch.call('pf.set', pf='p2p1', vfs=[{'vf': 4, 'set': {'vlan': 0, 'state': 'auto'}}])
+
+
+def test_all_of_a_vf_is_told_as_vf_show_says(switch, page):
+    for key in 'vf/p2p1/0', 'vf/p2p1/2', 'vf/p2p1/3':
+        choose(page, key)
+
+        def same():
+            got = at_one_revision(page, switch, lambda: js(page, TABLES))
+            told, tables = got or ({key: {}}, {})
+            for part in 'attach', 'config', 'status', 'stats':
+                want = {w: [as_text(v)] for w, v in told[key].get(part, {}).items() if not isinstance(v, (dict, list))}
+                lists = {w: [' '.join(map(str, v))] for w, v in told[key].get(part, {}).items() if isinstance(v, list) and v}
+                if {w: v for w, v in tables.get(part, {}).items()} != {**want, **lists}:
+                    return None
+            return tables
+        tables = wait_for(same, what=f'what vf show says of {key}')
+        assert tables['config']['mac'] and key != 'vf/p2p1/0' or tables['mirrors'][MIRROR]
+    choose(page, 'vf/p2p1/0')
+    drops = wait_for(lambda: js(page, TABLES).get('drops'))
+    (count, last), = drops.values()
+    assert list(drops) == ['spoof_mac'] and count == '20' and 'from 02:00:00:00:00:77' in last
+
+
+def test_a_pf_a_guest_and_a_mirror_are_told(switch, page):
+    choose(page, 'pf/p2p1')
+    assert js(page, TABLES)['config']['numvfs'] == ['6']
+    wait_for(lambda: {n: r[1] for n, r in js(page, TABLES)['vfs'].items()} == {'vf': 'vlan', '0': '0', '1': '0', '2': '7', '3': '7', '4': '0', '5': '0'})
+    choose(page, f'guest/ns/{switch.ns[0].name}')
+    assert js(page, 'return document.getElementById("title").textContent') == f'namespace {switch.ns[0].name}'
+    assert js(page, 'return [...document.querySelectorAll("#told h3")].map(h => h.textContent)') == ['VF 2 of p2p1', 'Mirrors']
+    assert 'bit/s' in js(page, 'return document.querySelector("#told svg.plot").getAttribute("aria-label")')
+    choose(page, 'mirror/probe')
+    assert js(page, TABLES)['mirror']['tap'] == [switch.tap]
+    names = js(page, 'return [...document.querySelectorAll("#wires text")].map(t => t.textContent)')
+    assert 'vhost, waits' in names and any(n.startswith('tap t') for n in names)
+
+
+def test_rates_move_and_rest(switch, page):
+    def rate(way):
+        return js(page, ROWS)['vf/p2p1/2'][way]
+    switch.ns[0].run('ping', '-n', '-q', '-i', '0.002', '-c', '200', '10.77.0.2')
+    wait_for(lambda: rate('rx') != '↓0' and rate('tx') != '↑0', what='rates')
+    wait_for(lambda: rate('rx') == '↓0' and rate('tx') == '↑0', what='rest')
+
+
+def test_hostile_names_do_nothing(switch, page):
+    choose(page, f'guest/vm/{HOSTILE}')
+    assert js(page, 'return document.getElementById("title").textContent') == f'VM {HOSTILE}'
+    assert js(page, TABLES)['config']['server'] == [HOSTILE]
+    choose(page, f'mirror/{MIRROR}')
+    assert js(page, TABLES)['mirror']['name'] == [MIRROR]
+    assert js(page, 'return [...document.querySelectorAll("#arcs text")].some(t => arguments[0].startsWith(t.textContent.slice(0, -1)))', MIRROR)
+    assert js(page, 'return [document.title, document.images.length, document.scripts.length]') == ['anyvf', 0, 2]
+    said = [m['message'] for m in page.get_log('browser') if m['level'] == 'SEVERE' and 'favicon' not in m['message']]
+    assert not said
+    with pytest.raises(Exception, match='TrustedHTML'):  # the policy would not let the page, either
+        js(page, 'document.body.innerHTML = "<b>x</b>"')
+
+
+def test_keys_alone_walk_and_choose(switch, page):
+    from selenium.webdriver.common.keys import Keys
+    where = 'return document.activeElement.dataset.key || document.activeElement.id'
+
+    def press(*keys):
+        for key in keys:
+            page.switch_to.active_element.send_keys(key)
+        return js(page, where)
+    js(page, 'document.getElementById("plugged").focus()')
+    stops = [press(Keys.TAB) for _ in range(3)]
+    assert {f'mirror/{MIRROR}', 'mirror/probe'} == set(stops[:2]) and '/' in stops[2]  # the mirrors, and one stop for all else
+    js(page, 'document.querySelector(`[data-key="${arguments[0]}"]`).focus()', 'uplink/p2p1')
+    assert press(Keys.ARROW_RIGHT) == 'pf/p2p1' and press(Keys.ARROW_RIGHT) == 'vf/p2p1/0'
+    assert press(Keys.ARROW_DOWN, Keys.ARROW_DOWN) == 'vf/p2p1/2' and press(Keys.ARROW_UP) == 'vf/p2p1/1'
+    press(Keys.ENTER)
+    assert js(page, 'return document.getElementById("title").textContent') == 'VF 1 of p2p1'
+    assert press(Keys.ARROW_RIGHT).startswith('guest/')
+
+
+def test_a_change_on_the_page_is_shown_first(switch, page):
+    choose(page, 'vf/p2p1/1')
+    js(page, '''const f = document.querySelector('#forms form'); f.querySelector('select').value = 'disable'; f.requestSubmit();''')
+    wait_for(lambda: js(page, 'return document.getElementById("ask").open'))
+    assert js(page, 'return ["line", "was"].map(i => document.getElementById(i).textContent)') == ['anyvf link set p2p1 vf 1 state disable', 'auto']
+    assert switch.vf('p2p1', 1)['config']['state'] == 'auto'
+    js(page, 'document.getElementById("do").click()')
+    wait_for(lambda: not js(page, 'return document.getElementById("ask").open'))
+    assert switch.vf('p2p1', 1)['config']['state'] == 'disable'
+    wait_for(lambda: js(page, ROWS)['vf/p2p1/1']['state'] == '○ down')
+    switch.cli('link', 'set', 'p2p1', 'vf', 1, 'state', 'auto')
+
+
+CONTRAST = '''
+const lum = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b; };
+const ground = e => { for (; e; e = e.parentElement) { const p = e.matches('.node') ? getComputedStyle(e.querySelector('.plate')).fill : getComputedStyle(e).backgroundColor;
+    if (p && !/, 0\\)$/.test(p)) return p; } return getComputedStyle(document.body).backgroundColor; };
+return [...document.querySelectorAll('text, h1, h2, h3, p, th, td, label, button, caption')].filter(e => e.textContent.trim()).map(e => {
+    const s = getComputedStyle(e), a = lum(e instanceof SVGElement ? s.fill : s.color), b = lum(ground(e));
+    return [(Math.max(a, b) + .05) / (Math.min(a, b) + .05), e.outerHTML.slice(0, 80)]; }).filter(([r]) => r < 4.5)'''
+NAMELESS = '''return [...document.querySelectorAll('[role=button], [role=img], input, select, button, section, svg:not([aria-hidden])')].filter(e =>
+    !(e.getAttribute('aria-label') || '').trim() && !(e.labels && e.labels.length) && !((e.tagName === 'BUTTON' || e.getAttribute('aria-description')) && e.textContent.trim())).map(e => e.outerHTML.slice(0, 80))'''
+
+
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+def test_everything_has_a_name_and_contrast(page, scheme):
+    page.execute_cdp_cmd('Emulation.setEmulatedMedia', {'features': [{'name': 'prefers-color-scheme', 'value': scheme}]})
+    back = js(page, 'return getComputedStyle(document.body).backgroundColor')
+    assert (back == 'rgb(23, 24, 22)') == (scheme == 'dark')
+    for key in 'vf/p2p1/0', 'pf/p2p1', 'mirror/probe':
+        choose(page, key)
+        assert js(page, CONTRAST) == [] and js(page, NAMELESS) == []
+
+
+@pytest.fixture(scope='session')
+def axe(tmp_path_factory):
+    """axe-core's script, by npm."""
+    if not shutil.which('npm'):
+        pytest.skip('there is no npm')
+    at = tmp_path_factory.mktemp('axe')
+    got = outside('npm', 'pack', '--silent', '--fetch-retries=0', '--fetch-timeout=20000', '--pack-destination', at, AXE, check=False)
+    if got.returncode:
+        pytest.skip('npm does not get axe-core')
+    with tarfile.open(at / got.stdout.split()[-1]) as tar:
+        return tar.extractfile('package/axe.min.js').read().decode()
+
+
+def test_axe_finds_nothing(page, axe):
+    for scheme, key in ('light', 'vf/p2p1/0'), ('dark', 'pf/p2p1'):
+        page.execute_cdp_cmd('Emulation.setEmulatedMedia', {'features': [{'name': 'prefers-color-scheme', 'value': scheme}]})
+        choose(page, key)
+        page.execute_cdp_cmd('Runtime.evaluate', {'expression': axe})
+        got = page.execute_cdp_cmd('Runtime.evaluate', {'expression': 'axe.run().then(r => JSON.stringify(r.violations))', 'awaitPromise': True})
+        assert [(v['id'], n['html'][:160]) for v in json.loads(got['result']['value']) for n in v['nodes']] == []
+
+
+def test_a_switch_that_is_away_is_told_and_comes_back(switch, page):
+    said = 'return document.getElementById("said").textContent'
+    switch.stop(signal.SIGTERM)
+    wait_for(lambda: 'anyvf-swd does not answer' in js(page, said))
+    assert len(js(page, ROWS)) == 7  # as it was last
+    switch.start()
+    wait_for(lambda: js(page, said) == '')
