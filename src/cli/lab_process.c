@@ -24,7 +24,8 @@
 #include "cli/lab.h"
 
 #define TOOL_MS	     10000
-#define REMOVE_TRIES 100 /* what dies may still write */
+#define CHILDREN_MAX 65536 /* characters of a list of them */
+#define REMOVE_TRIES 100   /* what dies may still write */
 #define REMOVE_US    20000U
 #define NETNS_DIR    "/run/netns"
 
@@ -126,6 +127,20 @@ static int enter(const struct inside *in, struct err *e)
 	return p->net ? open_net(e) : 0;
 }
 
+/* Without a namespace: all there is of ours, what was left behind by its parents as well. */
+static void end_children(void)
+{
+	do {
+		auto_free char *pids = NULL;
+		char *save, *pid;
+
+		if (file_read("/proc/thread-self/children", CHILDREN_MAX, &pids, NULL, NULL))
+			return;
+		for (pid = strtok_r(pids, " ", &save); pid; pid = strtok_r(NULL, " ", &save))
+			kill((pid_t)strtol(pid, NULL, 10), SIGKILL);
+	} while (waitpid(-1, NULL, 0) > 0);
+}
+
 static void end_at_once(int signo)
 {
 	_exit(128 + signo);
@@ -137,6 +152,7 @@ static __attribute__((noreturn)) void live(const struct inside *in)
 	struct pollfd gone = { .fd = in->alive, .events = POLLIN };
 	struct err e = { 0 };
 	sigset_t none;
+	int code;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (poll(&gone, 1, 0)) /* before that */
@@ -152,7 +168,10 @@ static __attribute__((noreturn)) void live(const struct inside *in)
 		_exit(LAB_FAILED);
 	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	exit(in->place->run(in->place->arg, in->way));
+	code = in->place->run(in->place->arg, in->way);
+	if (in->way == LAB_PLAIN)
+		end_children();
+	exit(code);
 }
 
 /* ---- without ---- */
