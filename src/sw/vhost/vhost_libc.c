@@ -6,7 +6,7 @@
  * and connected to there, where the rules are and the right to; what the library
  * has becomes that socket. Who connects to us is looked at. And recvmsg() closes
  * descriptors that come with a message which has no use for them: the library forgets
- * some of those it refuses.
+ * some of those it refuses. pipe() is there to know the one that wakes its thread.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +24,8 @@
 static struct parent *from;	    /* NULL: libc's way */
 static const struct peers *allowed; /* NULL: anyone */
 static unsigned int refused;	    /* atomic: strangers turned away */
+static bool starting;		    /* rte_vhost_driver_start() runs */
+static int waker = -1;		    /* writable: the library's thread looks at its sockets anew */
 
 /**
  * vhost_libc_setup() - Where the library's sockets come from
@@ -87,6 +89,45 @@ int connect(int fd, __CONST_SOCKADDR_ARG addr, socklen_t size)
 	if (is_ours(addr.__sockaddr__, size))
 		return become(fd, SOCKET_CONNECT, addr.__sockaddr_un__->sun_path);
 	return (int)syscall(SYS_connect, fd, addr.__sockaddr__, size);
+}
+
+/**
+ * pipe() - pipe(2); that of the library is remembered
+ * @fds: gets both ends
+ *
+ * Return: 0, or -1 and errno.
+ */
+int pipe(int fds[2])
+{
+	int rc = pipe2(fds, 0);
+
+	if (!rc && starting && waker < 0)
+		waker = fds[1];
+	return rc;
+}
+
+/**
+ * vhost_libc_start() - rte_vhost_driver_start(), and who waits for the socket is heard at once
+ * @path: of a socket that is registered
+ *
+ * The library's thread learns of a socket that listens when its poll() is over, which takes a
+ * second: so long all guests waited after each restart. Its own pipe ends that.
+ *
+ * Return: as that one. Context: control.
+ */
+int vhost_libc_start(const char *path)
+{
+	bool first = waker < 0;
+	int rc;
+
+	starting = true;
+	rc = rte_vhost_driver_start(path);
+	starting = false;
+	if (rc && first)
+		waker = -1; /* the library has closed it */
+	if (!rc && waker >= 0)
+		(void)!write(waker, "", 1);
+	return rc;
 }
 
 /* At 1, 2, 4 … strangers the log says so: who is turned away may come again as fast as he likes. */

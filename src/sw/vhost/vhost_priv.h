@@ -170,5 +170,6 @@ void vhost_fault_serving(int vid);
 
 /* vhost_libc.c */
 void vhost_libc_setup(struct parent *parent, const struct peers *peers);
+int vhost_libc_start(const char *path);
 
 #endif

@@ -144,7 +144,7 @@ static int socket_start(struct vhost_port *vp, struct err *e)
 	vp->started = !rte_vhost_driver_set_features(path, FEATURES) &&
 		      !rte_vhost_driver_set_protocol_features(path, protocol & PROTOCOL) &&
 		      !rte_vhost_driver_callback_register(path, &vhost_callbacks) &&
-		      !rte_vhost_driver_start(path);
+		      !vhost_libc_start(path);
 	if (vp->started)
 		return 0;
 	rc = err_set(e, errno ? -errno : -EIO, "cannot open %s: %s", path,
