@@ -60,6 +60,14 @@ def test_maintainer_scripts_are_shell(script):
     run('sh', '-n', script)
 
 
+def test_autopkgtests_are_there_and_name_packages_of_ours():
+    control = (DEBIAN / 'tests/control').read_text()
+    for name, depends in re.findall(r'^Tests: (\S+)\nDepends: (.*)', control, re.M):
+        assert os.access(DEBIAN / 'tests' / name, os.X_OK)
+        run('sh', '-n', DEBIAN / 'tests' / name)
+        assert {'@', *PACKAGES} & {*depends.split(', ')} and not [d for d in depends.split(', ') if 'anyvf' in d and d not in PACKAGES]
+
+
 @pytest.mark.parametrize('daemon', ['swd', 'hwd', 'apid', 'agentd', 'exporter', 'sim'])
 def test_a_daemon_says_its_words_and_its_version(daemon):
     assert f'usage: anyvf-{daemon} ' in run(DAEMONS / f'anyvf-{daemon}', '--help').stdout.lower()
