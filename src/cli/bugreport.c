@@ -4,6 +4,7 @@
  * it goes through part_add(), and so through redact(). What cannot be had is named in its README:
  * a host that is in order makes no report.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -222,9 +223,15 @@ struct talk {
 	uint64_t deadline_ms;
 };
 
+/* The switch, which maps guests' memory, has named PFs: no name leads out of a directory. */
 static void talk_part(const struct talk *t, const char *what, char out[64])
 {
-	snprintf(out, 64, "%.3s/%s.json", t->sock, what);
+	int n = snprintf(out, 64, "%.3s/", t->sock);
+
+	snprintf(out + n, 64 - (size_t)n, "%s.json", what);
+	for (char *p = out + n; *p; p++)
+		if (!isalnum((unsigned char)*p) && !strchr("*._-", *p))
+			*p = '_';
 }
 
 static bool is_end(int rc)
@@ -287,10 +294,12 @@ static void pf_add(struct talk *t, const char *pf)
 	json_add(t, what, got);
 	n = json_array_size(json_object_get(got, "vfs"));
 	snprintf(what, sizeof(what), "pf-%.16s-drops", pf);
-	for (size_t i = 0; i < n && t->client; i++)
-		json_array_append_new(
-			drops,
-			ask(t, "vf.drops", json_pack("{s:s, s:i}", "pf", pf, "vf", (int)i), what));
+	for (size_t i = 0; i < n; i++) {
+		json_t *of_vf = json_pack("{s:s, s:i}", "pf", pf, "vf", (int)i);
+
+		if (json_array_append_new(drops, ask(t, "vf.drops", of_vf, what)))
+			break;
+	}
 	json_add(t, what, drops);
 	snprintf(what, sizeof(what), "pf-%.16s-drift", pf);
 	drift = ask(t, "pf.drift", json_pack("{s:s}", "pf", pf), what);
@@ -319,9 +328,12 @@ static void daemon_add(struct report *r, unsigned int i)
 	struct err e = { 0 };
 	char part[64];
 	size_t at;
+	int rc;
 
 	t.deadline_ms = loop_now_ms() + DAEMON_MS;
-	if (talk_open(&t, i, &e)) {
+	rc = talk_open(&t, i, &e);
+	if (rc) {
+		r->hung |= rc == -ETIMEDOUT;
 		talk_part(&t, "*", part);
 		missing(r, part, e.msg);
 		return;

@@ -6,8 +6,10 @@ import json
 import os
 import re
 import signal
+import socket
 import stat
 import tarfile
+import threading
 
 import pytest
 from conftest import DAEMONS, Swd, run
@@ -156,6 +158,31 @@ def test_a_switch_that_hangs_is_told(site, switch):
         os.kill(switch.child(), signal.SIGCONT)
     assert 'swd/daemon.info.json: the daemon does not answer\nswd/*.json: ' in got['README']
     assert not [name for name in got if name.startswith('swd/')] and got['state/swd.json'] and got['versions/kernel']
+
+
+def test_what_a_switch_says_leads_nowhere(site, tmp_path, monkeypatch):
+    """One that a guest has broken out into: its PFs' names are no paths, and its words no files of others."""
+    (tmp_path / 'run').mkdir()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / 'run/swd-ro.sock'))
+    listener.listen()
+
+    def serve():
+        conn, _ = listener.accept()
+        with conn, conn.makefile('rw') as lines:
+            for line in lines:
+                asked = json.loads(line)
+                got = {'pf.list': ['../../../a', '\n/etc/x', 7]}.get(asked['method'], {'vfs': 'none', 'token': SECRET})
+                print(json.dumps({'jsonrpc': '2.0', 'id': asked['id'], 'result': got}), file=lines, flush=True)
+    thread = threading.Thread(target=serve)
+    thread.start()
+    monkeypatch.setattr(site.swd, 'dir', tmp_path / 'run')
+    got = site.parts()
+    thread.join()
+    listener.close()
+    names = [name for name in got if name.startswith('swd/pf-')]
+    assert 'swd/pf-.._.._.._a.json' in names and 'swd/pf-__etc_x.json' in names and all(name.count('/') == 1 for name in names)
+    assert not [text for text in got.values() if SECRET in text]
 
 
 def test_what_cannot_be_read_is_told(site):
