@@ -190,7 +190,7 @@ static int look_at_rows(struct ask *a, const char *pf, const json_t *rows)
 	return 0;
 }
 
-/* Every VF by one question; its row is not known then, and the next look asks for it again. */
+/* Every VF by one question; whose numbers moved since @rows is asked for again in the next look. */
 static int look_at_all_vfs(struct ask *a, const char *pf, const json_t *rows)
 {
 	auto_of(json_decref) json_t *all = NULL;
@@ -207,6 +207,7 @@ static int look_at_all_vfs(struct ask *a, const char *pf, const json_t *rows)
 	return rc;
 }
 
+/* A PF that went meanwhile, or whose NIC does not answer, takes no other along. */
 static int look_at_pf(struct ask *a, const char *pf)
 {
 	auto_of(json_decref) json_t *told = NULL;
@@ -215,7 +216,7 @@ static int look_at_pf(struct ask *a, const char *pf)
 	const json_t *was, *rows;
 	int rc = ask(a, "pf.counts", json_pack("{s:s}", "pf", pf), &told);
 
-	if (rc) /* it went meanwhile, or its NIC does not answer: that takes no other along */
+	if (rc)
 		return ctl_is_over(rc) ? rc : 0;
 	one = json_object_get(told, "pf");
 	rows = json_object_get(told, "vfs");
@@ -225,8 +226,9 @@ static int look_at_pf(struct ask *a, const char *pf)
 		    one, "rates",
 		    rates(a, was, json_object_get(json_object_get(one, "status"), "uplink"))))
 		return -EPROTO;
-	rc = feed_put(a->feed, a->i, key, json_incref(one));
-	return rc ?: (a->all ? look_at_all_vfs : look_at_rows)(a, pf, rows);
+	rc = feed_put(a->feed, a->i, key, json_incref(one))
+		     ?: (a->all ? look_at_all_vfs : look_at_rows)(a, pf, rows);
+	return ctl_is_over(rc) ? rc : 0;
 }
 
 /* Documents of @method's list, called by @kind and the words of @words. */

@@ -84,16 +84,16 @@ def test_an_address_that_others_reach_is_refused(switch):
 
 
 def test_who_has_a_revision_waits_for_the_next(switch, web):
+    switch.call('pf.add', name='p2p3', numvfs=64)
     first = web.state()
-    assert first['whole'] and len([k for k in first['items'] if k.startswith('vf/')]) == 7
-    switch.call('pf.set', pf='p2p2', vfs=[{'vf': 0, 'set': {'trunk': '9'}}])  # a word that is no number
+    assert first['whole'] and len([k for k in first['items'] if k.startswith('vf/')]) == 7 + 64
+    switch.call('pf.set', pf='p2p3', vfs=[{'vf': 0, 'set': {'vlan': 5}}, {'vf': 40, 'set': {'trunk': '9'}}])  # a number, and a word that is none
     news = web.state(first['revision'])
-    assert not news['whole'] and [k for k in news['items'] if k.startswith('vf/')] == ['vf/p2p2/0']
-    assert news['items']['vf/p2p2/0']['config']['trunk'] == '9'
-    switch.call('pf.del', pf='p2p2')
+    assert not news['whole'] and {k for k in news['items'] if k.startswith('vf/')} == {'vf/p2p3/0', 'vf/p2p3/40'}
+    assert news['items']['vf/p2p3/40']['config']['trunk'] == '9'
+    switch.call('pf.del', pf='p2p3')
     news = web.state(news['revision'])
-    assert news['items']['pf/p2p2'] is None and news['items']['vf/p2p2/0'] is None
-    switch.call('pf.add', name='p2p2', numvfs=1)
+    assert news['items']['pf/p2p3'] is None and news['items']['vf/p2p3/63'] is None
 
 
 def test_browsers_that_leave_in_the_middle_leave_nothing(switch, web):
