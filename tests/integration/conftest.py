@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 import pytest
@@ -125,6 +126,35 @@ class Ctl:
             raise CtlError(reply['error'])
         assert reply.get('id') == ident, reply
         return reply['result']
+
+
+class Daemon:
+    """Somebody at a reading socket who answers methods: a result, or a negative errno."""
+
+    def __init__(self, path, **answers):
+        self.answers = {'daemon.info': {}, 'pf.list': [], 'mirror.list': [], 'worker.list': [], **{k.replace('_', '.'): v for k, v in answers.items()}}
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                conn, _ = self.listener.accept()
+            except OSError:
+                return
+            with conn, conn.makefile('rw') as lines:
+                for line in lines:
+                    asked = json.loads(line)
+                    got = self.answers[asked['method']]
+                    got = got(**asked['params']) if callable(got) else got
+                    what = {'error': {'code': got, 'message': 'no'}} if isinstance(got, int) else {'result': got}
+                    print(json.dumps({'jsonrpc': '2.0', 'id': asked['id'], **what}), file=lines, flush=True)
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
 
 
 class Swd:

@@ -10,15 +10,13 @@ import signal
 import socket
 import subprocess
 import tempfile
-import threading
-import time
 import urllib.parse
 import urllib.request
 import uuid
 
 import pytest
 from apid import Apid, Client
-from conftest import DAEMONS, Netns, PATIENCE, ROOT, Swd, need_root, run, wait_for
+from conftest import DAEMONS, Daemon, Netns, PATIENCE, ROOT, Swd, need_root, run, wait_for
 from standin import StandIn
 from vhost import Guest
 
@@ -272,35 +270,6 @@ def test_a_hung_switch_is_down_and_hangs_nobody(busy, exporter):
     finally:
         os.kill(busy.child(), signal.SIGCONT)
     wait_for(lambda: one(samples(exporter.ask()[2]), 'anyvf_up', daemon='swd') == 1, what='the switch')
-
-
-class Daemon:
-    """Somebody at a reading socket who answers methods: a result, or a negative errno."""
-
-    def __init__(self, path, **answers):
-        self.answers = {'daemon.info': {}, 'pf.list': [], 'mirror.list': [], 'worker.list': [], **{k.replace('_', '.'): v for k, v in answers.items()}}
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(path))
-        self.listener.listen()
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            try:
-                conn, _ = self.listener.accept()
-            except OSError:
-                return
-            with conn, conn.makefile('rw') as lines:
-                for line in lines:
-                    asked = json.loads(line)
-                    got = self.answers[asked['method']]
-                    got = got(**asked['params']) if callable(got) else got
-                    what = {'error': {'code': got, 'message': 'no'}} if isinstance(got, int) else {'result': got}
-                    print(json.dumps({'jsonrpc': '2.0', 'id': asked['id'], **what}), file=lines, flush=True)
-
-    def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import tarfile
 
 import pytest
 from browser import Web, chromium
-from conftest import Netns, PATIENCE, Swd, need_root, outside, unique, wait_for
+from conftest import Daemon, Netns, PATIENCE, Swd, need_root, outside, unique, wait_for
 from vhost import Guest
 
 PORT = 9742
@@ -371,3 +371,25 @@ def test_a_switch_that_is_away_is_told_and_comes_back(switch, page):
     assert len(js(page, ROWS)) == 7  # as it was last
     switch.start()
     wait_for(lambda: js(page, said) == '')
+
+
+def test_what_a_nic_does_not_tell_is_no_zero(switch, page):
+    """Last of all: its daemon is away from then on."""
+    vf, pf = switch.vf('p2p1', 5), switch.call('pf.get', pf='p2p1', vfs=False)
+    vf.update(vf=0, stats={'not_told': 'by igb'}, attach={**vf['attach'], 'kind': 'netdev', 'name': 'eth9v0'})
+    pf['config'].update(name='eth9', numvfs=1)
+    pf['status'].update(kind='hw', uplink={'not_told': 'by igb'})
+    counted = 'mirrored', 'dropped'
+    mirror = {**{k: v for k, v in switch.call('mirror.list')[0].items() if k not in counted}, 'name': 'of a NIC', 'from_pf': 'eth9', 'from_vf': 0, 'by': 'tc', 'lacks': 'tags'}
+    (switch.dir / 'hwd.lock').touch()
+    hwd = Daemon(switch.dir / 'hwd-ro.sock', pf_list=['eth9'], pf_counts={'pf': pf, 'columns': [], 'vfs': [['', '', '', '', '']]}, pf_get={**pf, 'vfs': [vf]},
+                 vf_get=vf, vf_drops={'vf': 0, 'not_told': 'by igb'}, mirror_list=[mirror], svc_list=[])
+    row = wait_for(lambda: js(page, ROWS).get('vf/eth9/0'))
+    assert (row['rx'], row['tx'], row['drops']) == ('↓–', '↑–', '')
+    choose(page, 'vf/eth9/0')
+    tables = js(page, TABLES)
+    assert tables['stats'] == {'not_told': ['by igb']} and tables['mirrors']['of a NIC'][2:] == ['tc', 'tags']
+    hwd.close()
+    (switch.dir / 'hwd-ro.sock').unlink()
+    wait_for(lambda: 'anyvf-hwd does not answer' in js(page, 'return document.getElementById("said").textContent'))
+    assert len(js(page, ROWS)) == 8

@@ -23,9 +23,10 @@ const sum = o => Object.values(o || {}).reduce((a, b) => a + b, 0);
 // --- what documents say ---
 
 function short(n) {
+  if (n === undefined) return '–'; // nobody tells
   for (const [unit, size] of [['G', 1e9], ['M', 1e6], ['k', 1e3]])
     if (n >= size) return (n / size).toFixed(n < 10 * size ? 1 : 0) + unit;
-  return String(n || 0);
+  return String(n);
 }
 
 const dropped = s => s.drops ? sum(s.drops) : (s.rx_dropped || 0) + (s.tx_dropped || 0);
@@ -42,8 +43,8 @@ function rowOf(d) {
     number: String(d.vf),
     vlan: d.config.vlan ? 'vlan ' + d.config.vlan : d.config.trunk !== 'any' && d.config.trunk !== 'none' ? 'trunk' : '',
     state: d.status.link_up ? 'up' : 'down',
-    rx: 'rx_bit' in d.rates ? '↓' + short(d.rates.rx_bit) : '↓–',
-    tx: 'tx_bit' in d.rates ? '↑' + short(d.rates.tx_bit) : '↑–',
+    rx: '↓' + short(d.rates.rx_bit),
+    tx: '↑' + short(d.rates.tx_bit),
     drops: n ? `${n} ${worst(s) || 'dropped'}` : '',
   };
 }
@@ -511,8 +512,10 @@ async function follow() {
     const r = await fetch('state?after=' + after).catch(() => null);
     if (r && r.status === 403) return say('This session is over: start anyvf web again.', true);
     const s = r && r.ok ? await r.json().catch(() => null) : null;
-    if (s) { after = s.revision; apply(s); }
-    else { say('anyvf web does not answer.', true); await rest(1000); }
+    if (s) {
+      after = s.revision;
+      try { apply(s); } catch (e) { say(`What is told is not understood: ${e.message}`, true); }
+    } else { say('anyvf web does not answer.', true); await rest(1000); }
   }
 }
 
