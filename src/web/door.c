@@ -9,12 +9,16 @@
 
 static const struct route {
 	const char *method, *path;
+	bool tells;   /* of the host: only to who has the token, too */
 	bool changes; /* only with --write, by our own page */
 } routes[DOOR_ROUTES] = {
-	[DOOR_PAGE] = { "GET", "/", false },	      [DOOR_STYLE] = { "GET", "/page.css", false },
-	[DOOR_SCRIPT] = { "GET", "/page.js", false }, [DOOR_D3] = { "GET", "/d3.js", false },
-	[DOOR_STATE] = { "GET", "/state", false },    [DOOR_DROPS] = { "GET", "/drops", false },
-	[DOOR_CHANGE] = { "POST", "/change", true },
+	[DOOR_PAGE] = { "GET", "/", false, false },
+	[DOOR_STYLE] = { "GET", "/page.css", false, false },
+	[DOOR_SCRIPT] = { "GET", "/page.js", false, false },
+	[DOOR_D3] = { "GET", "/d3.js", false, false },
+	[DOOR_STATE] = { "GET", "/state", true, false },
+	[DOOR_DROPS] = { "GET", "/drops", true, false },
+	[DOOR_CHANGE] = { "POST", "/change", true, true },
 };
 
 /**
@@ -106,6 +110,8 @@ static void judge_route(const struct door *d, const struct door_ask *ask, size_t
 		v->route = i;
 		if (strcmp(r->method, ask->method))
 			refuse(v, 405, "not by this method");
+		else if (r->tells && !(ask->key && is_secret(d->token, ask->key, strlen(ask->key))))
+			refuse(v, 403, "open the address that anyvf web printed");
 		else if (r->changes)
 			judge_change(d, ask, v);
 		return;

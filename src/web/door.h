@@ -2,7 +2,8 @@
 /*
  * Who may ask `anyvf web` for what: the one place that judges a request. Others on this machine can
  * connect as well, and a page of anybody in the same browser can send requests: the first lack the
- * session, the second are known by Host and Origin.
+ * session, the second are known by Host and Origin. A browser gives a cookie to all ports of an
+ * address, so whoever has another of them lacks the token, which the page keeps for its own origin.
  */
 #ifndef ANYVF_WEB_DOOR_H
 #define ANYVF_WEB_DOOR_H
@@ -36,6 +37,7 @@ struct door {
 /* What a request says of itself; NULL: nothing. */
 struct door_ask {
 	const char *method, *target, *host, *origin, *cookie, *type;
+	const char *key; /* Anyvf-Token */
 };
 
 struct door_verdict {

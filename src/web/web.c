@@ -302,7 +302,8 @@ static void judge(const struct web *w, const struct http_req *req, struct door_v
 				      .host = http_header(req, "Host"),
 				      .origin = http_header(req, "Origin"),
 				      .cookie = http_header(req, "Cookie"),
-				      .type = http_header(req, "Content-Type") };
+				      .type = http_header(req, "Content-Type"),
+				      .key = http_header(req, "Anyvf-Token") };
 
 	door_judge(&w->door, &ask, v);
 }

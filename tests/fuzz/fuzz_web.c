@@ -56,6 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ask.origin = line(&at);
 	ask.cookie = line(&at);
 	ask.type = line(&at);
+	ask.key = line(&at);
 	door_judge(&door, &ask, &v);
 	if (v.status == 200) {
 		assert(v.enters ? strstr(ask.target, door.token) != NULL

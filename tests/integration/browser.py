@@ -27,7 +27,7 @@ class Web:
 
     def ask(self, target, method='GET', body=None, **headers):
         """Status, headers, body; a header is left out with None."""
-        sends = {'Host': self.host, 'Cookie': self.cookie, **{k.replace('_', '-'): v for k, v in headers.items()}}
+        sends = {'Host': self.host, 'Cookie': self.cookie, 'Anyvf-Token': self.token.partition('=')[2], **{k.replace('_', '-'): v for k, v in headers.items()}}
         conn = http.client.HTTPConnection(self.host, timeout=30 * PATIENCE)
         conn.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
         for name, value in sends.items():

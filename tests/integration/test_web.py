@@ -67,6 +67,7 @@ def test_only_the_session_on_this_address_is_served(switch):
         assert web.ask(web.token, Cookie=None)[0] == 403  # once
         assert web.ask('/')[0] == 200 and web.state()['items']['pf/p2p1']['config']['numvfs'] == 6
         assert web.ask('/state', Cookie=None)[0] == web.ask('/state', Cookie=cookie[:-1] + 'x')[0] == 403
+        assert web.ask('/state', Anyvf_Token=None)[0] == web.ask('/state', Anyvf_Token=cookie.partition('=')[2])[0] == 403 and web.ask('/page.js', Anyvf_Token=None)[0] == 200
         for bad in {'Host': 'evil.example'}, {'Host': f'localhost:{PORT}'}, {'Host': None}, {'Origin': 'http://evil.example'}, {'Origin': 'null'}:
             assert web.ask('/state', **bad)[0] in (400, 403), bad
         assert web.ask('/nothing')[0] == 404 and web.ask('/state', 'POST', b'')[0] == 405
@@ -101,7 +102,7 @@ def test_browsers_that_leave_in_the_middle_leave_nothing(switch, web):
     left = []
     for _ in range(150):
         sock = socket.create_connection(('127.0.0.1', PORT + 1), timeout=20 * PATIENCE)
-        sock.sendall(f'GET /state?after={revision} HTTP/1.1\r\nHost: {web.host}\r\nCookie: {web.cookie}\r\n\r\n'.encode())
+        sock.sendall(f'GET /state?after={revision} HTTP/1.1\r\nHost: {web.host}\r\nCookie: {web.cookie}\r\nAnyvf-Token: {web.token.partition("=")[2]}\r\n\r\n'.encode())
         left.append(sock)
     half = socket.create_connection(('127.0.0.1', PORT + 1), timeout=20 * PATIENCE)
     half.sendall(f'POST /change HTTP/1.1\r\nHost: {web.host}\r\nContent-Le'.encode())
@@ -179,7 +180,11 @@ def page(switch, tmp_path_factory):
     driver = chromium(tmp_path_factory.mktemp('chromium'))
     driver.get(web.url)
     driver.web = web
-    wait_for(lambda: driver.execute_script('return document.body.dataset.revision'), what='the first revision')
+    for again in False, True:  # when it is loaded again the address has no token any more
+        if again:
+            driver.refresh()
+        wait_for(lambda: driver.execute_script('return document.body.dataset.revision'), what='the first revision')
+        assert driver.current_url == f'http://{web.host}/'
     yield driver
     driver.quit()
     web.stop()

@@ -78,9 +78,10 @@ static void every_route_is_for_the_session_on_this_page_alone(void **state)
 
 		for (unsigned int i = 0; i < ARRAY_LEN(asked); i++) {
 			struct door d = door(true, asked[i].write);
-			struct door_ask ask = { method,		 path,
-						asked[i].host,	 asked[i].origin,
-						asked[i].cookie, asked[i].type };
+			struct door_ask ask = {
+				method,		 path,		asked[i].host, asked[i].origin,
+				asked[i].cookie, asked[i].type, TOKEN
+			};
 			unsigned int want = changes ? asked[i].changes : asked[i].shows;
 
 			assert_int_equal(judged(&d, &ask), want);
@@ -91,6 +92,27 @@ static void every_route_is_for_the_session_on_this_page_alone(void **state)
 		}
 	}
 	assert_int_equal(n, DOOR_ROUTES);
+}
+
+static void a_cookie_that_went_to_another_port_tells_nothing(void **state)
+{
+	static const char *const keys[] = { NULL, "", SESSION, TOKEN "0" };
+	struct door d = door(true, true);
+	const char *method, *path;
+	unsigned int n_told = 0;
+
+	for (unsigned int i = 0; door_route_at(i, &method, &path); i++) {
+		struct door_ask ask = { method, path, HERE, "http://" HERE, COOKIE, JSON, TOKEN };
+		bool told = i >= DOOR_STATE; /* what stands before it are files */
+
+		assert_int_equal(judged(&d, &ask), 200);
+		for (unsigned int k = 0; k < ARRAY_LEN(keys); k++) {
+			ask.key = keys[k];
+			assert_int_equal(judged(&d, &ask), told ? 403 : 200);
+		}
+		n_told += told;
+	}
+	assert_int_equal(n_told, 3);
 }
 
 static void the_token_opens_the_page_and_once(void **state)
@@ -358,6 +380,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_route_is_for_the_session_on_this_page_alone),
+		cmocka_unit_test(a_cookie_that_went_to_another_port_tells_nothing),
 		cmocka_unit_test(the_token_opens_the_page_and_once),
 		cmocka_unit_test(secrets_are_never_the_same),
 		cmocka_unit_test(who_saw_a_revision_is_told_the_difference),

@@ -3,6 +3,13 @@
 // comes from the host goes in as text; nothing here makes HTML of it (the policy refuses that, too).
 'use strict';
 
+// Cookies are of all ports of an address; what is stored is of this page's own.
+const token = new URLSearchParams(location.search).get('token') || localStorage.getItem('token') || '';
+localStorage.setItem('token', token);
+window.history.replaceState(null, '', '/');
+const ask = (path, more) => fetch(path, { ...more, headers: { ...(more || {}).headers, 'Anyvf-Token': token } });
+let first = ask('state?after=0').catch(() => null); // while the rest of the scripts come
+
 const ROW = 26, PF_GAP = 14, HISTORY = 120;
 const X = { uplink: 10, pf: 180, bus: 345, vf: 440, guest: 960, end: 1200 };
 const W = { uplink: 110, pf: 140, vf: 370, guest: 220 };
@@ -317,7 +324,7 @@ async function drops(key) {
   const d = docs.get(key), n = dropped(d.stats);
   if (dropsSeen.get(key) === n) return;
   dropsSeen.set(key, n);
-  const got = await fetch(`drops?pf=${encodeURIComponent(d.pf)}&vf=${d.vf}`).then(r => r.json()).catch(() => null);
+  const got = await ask(`drops?pf=${encodeURIComponent(d.pf)}&vf=${d.vf}`).then(r => r.json()).catch(() => null);
   if (!got || chosenVfs().indexOf(key) < 0) return;
   const rows = (got.drops || []).filter(r => r.count).map(r => [r.reason, r.count, frame(r.last)]);
   table(block(key, ''), 'drops', 'Dropped, with the last frame', rows.length ? rows : [['none', '', '']]);
@@ -432,7 +439,7 @@ function forms(vfs, key) {
 }
 
 async function post(body) {
-  const r = await fetch('change', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+  const r = await ask('change', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
   return r.headers.get('Content-Type') === 'application/json' ? r.json() : { error: await r.text() };
 }
 
@@ -509,7 +516,8 @@ const rest = ms => new Promise(go => setTimeout(go, ms));
 async function follow() {
   for (let after = 0; ;) {
     await seen();
-    const r = await fetch('state?after=' + after).catch(() => null);
+    const r = await (first || ask('state?after=' + after).catch(() => null));
+    first = null;
     if (r && r.status === 403) return say('This session is over: start anyvf web again.', true);
     const s = r && r.ok ? await r.json().catch(() => null) : null;
     if (s) {
@@ -519,5 +527,4 @@ async function follow() {
   }
 }
 
-window.history.replaceState(null, '', '/');
-follow();
+document.addEventListener('DOMContentLoaded', follow);
