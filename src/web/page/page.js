@@ -393,7 +393,7 @@ function tell() {
     $('told').replaceChildren(); $('forms').replaceChildren();
     dropsSeen.clear();
     setText($('title'), gone ? 'Details' : titleOf(kind, key));
-    $('hint').hidden = !gone;
+    document.body.classList.toggle('told', !gone);
     if (write && !gone) forms(vfs, key);
   }
   if (gone) return;
