@@ -19,7 +19,10 @@ deps:
 	@scripts/deps
 	@scripts/accounts
 
-run: deps all
+run:
+	@scripts/deps build run test
+	@scripts/accounts
+	@$(MAKE) --no-print-directory all
 	@scripts/story
 
 # build: as shipped, by gcc. build-san: everything again by clang, under ASan and UBSan, for the unit tests.
