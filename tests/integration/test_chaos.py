@@ -187,6 +187,11 @@ def test_two_changes_at_once_may_be_one_revision():
     assert check.Run(history).violations()
     history['ops'][1]['status'] = 0  # who asked did not wait for it
     assert check.Run(history).violations() == []
+    history['ops'].append(op('show', 'P', 3, 7, 200, got=shown(2, 'c9-1')))  # the first of the two, at their replica
+    assert check.Run(history).violations() == []
+    for fault in {'at': 'b'}, {'at': 'a', 'got': shown(4, 'c9-1')}, {'got': shown(2, 'c9-9')}:
+        history['ops'][-1].update(fault)
+        assert 'no such state: c0: show port P' in check.Run(history).violations()[0][:40]
 
 
 def test_a_list_may_have_what_its_own_replica_was_about_to_write():
