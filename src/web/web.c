@@ -16,7 +16,7 @@
 #include "base/spawn.h"
 #include "http/http.h"
 #include "http/url.h"
-#include "model/vf.h"
+#include "model/pf_ops.h"
 #include "web/change.h"
 #include "web/door.h"
 #include "web/look.h"
@@ -103,23 +103,14 @@ static void answer_text(struct http_req *req, unsigned int status, const char *t
 
 static void answer_words(struct http_req *req, unsigned int status, const char *words)
 {
-	char *text = NULL;
-
-	if (asprintf(&text, "%s\n", words) < 0)
-		text = NULL;
-	answer_text(req, status, "text/plain; charset=utf-8", text);
+	answer_text(req, status, "text/plain; charset=utf-8", strdup(words));
 }
 
-/* Takes @j. */
-static void answer_json(struct http_req *req, unsigned int status, json_t *j)
+/* Takes @j. What is no success is said in words, which need not be UTF-8. */
+static void answer_json(struct http_req *req, json_t *j)
 {
-	answer_text(req, status, "application/json", j ? json_dumps(j, JSON_COMPACT) : NULL);
+	answer_text(req, 200, "application/json", j ? json_dumps(j, JSON_COMPACT) : NULL);
 	json_decref(j);
-}
-
-static void answer_error(struct http_req *req, unsigned int status, const char *words)
-{
-	answer_json(req, status, json_pack("{s:s}", "error", words));
 }
 
 static void serve_file(struct http_req *req, const struct page_file *f, const char *type,
@@ -240,34 +231,41 @@ static void serve_state(struct web *w, struct http_req *req, const struct args *
 static void serve_drops(struct web *w, struct http_req *req, const struct args *args)
 {
 	const char *pf = args_get(args, "pf", 0), *vf = args_get(args, "vf", 0);
-	unsigned long n = strtoul(vf ?: "", NULL, 10);
+	struct mirror_config of;
 	struct err e = { 0 };
 	json_t *got = NULL;
 
-	if (!pf || !vf || n >= VF_MAX)
-		answer_error(req, 400, "pf and vf are a VF");
-	else if (look_drops(w->look, pf, (unsigned int)n, &got, &e))
-		answer_error(req, 404, *e.msg ? e.msg : "there is no such PF");
+	if (!pf || !vf || field_parse(&mirror_fields[MIRROR_FIELD_FROM_VF], &of, vf, NULL))
+		answer_words(req, 400, "pf and vf are a VF");
+	else if (look_drops(w->look, pf, of.from_vf, &got, &e))
+		answer_words(req, 404, *e.msg ? e.msg : "there is no such PF");
 	else
-		answer_json(req, 200, got);
+		answer_json(req, got);
 }
 
+/* What it refuses is said in its own words. */
 static void run(struct web *w, struct http_req *req, const struct change *c)
 {
 	const char *argv[CHANGE_WORDS_MAX + 2] = { w->opts.program };
 	struct err e = { 0 };
+	char said[512];
+	int rc;
 
 	for (unsigned int i = 0; c->words[i]; i++)
 		argv[i + 1] = c->words[i];
-	if (spawn_run(argv, RUN_MS, NULL, 0, &e))
-		answer_error(req, 422, e.msg);
+	rc = spawn_run(argv, RUN_MS, said, sizeof(said), &e);
+	if (rc)
+		answer_words(req, 422, rc == -EIO && *said ? said : e.msg);
 	else
-		answer_json(req, 200, json_pack("{s:b}", "done", 1));
-	look(w);
+		answer_json(req, json_pack("{s:b}", "done", 1));
+	w->next_ms = 0; /* who is answered does not wait for the look */
 	plan_look(w);
 }
 
-/* What was shown is what is done, to what was shown; else it is shown again. */
+/*
+ * What was shown is what is done, to what was shown; else it is shown again. What is in the feed
+ * may be older than what somebody just did, or nobody looked.
+ */
 static void serve_change(struct web *w, struct http_req *req)
 {
 	size_t size;
@@ -280,16 +278,15 @@ static void serve_change(struct web *w, struct http_req *req)
 	int rc;
 
 	json_object_del(ask, "shown");
-	if (shown) /* how it is may be older than what somebody just did */
-		look(w);
+	look(w);
 	rc = change_plan(ask, w->feed, &c, &e);
 	now = rc ? NULL : json_pack("{s:s, s:s}", "line", c.line, "was", c.was);
 	if (rc)
-		answer_error(req, 400, *e.msg ? e.msg : strerror(-rc));
+		answer_words(req, 400, *e.msg ? e.msg : strerror(-rc));
 	else if (!shown)
-		answer_json(req, 200, take(now));
+		answer_json(req, take(now));
 	else if (!json_equal(shown, now))
-		answer_error(req, 409, "it has changed meanwhile: look at it again");
+		answer_words(req, 409, "it has changed meanwhile: look at it again");
 	else
 		run(w, req, &c);
 	change_fini(&c);

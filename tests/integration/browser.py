@@ -54,7 +54,7 @@ class Web:
         """Status and answer of a change that is planned, or done."""
         body = json.dumps({**words, **({'shown': shown} if shown else {})}).encode()
         status, _, text = self.ask('/change', 'POST', body, Origin=f'http://{self.host}', Content_Type='application/json')
-        return status, json.loads(text)
+        return status, json.loads(text) if status == 200 else text
 
     def files(self):
         return len(os.listdir(f'/proc/{self.proc.pid}/fd'))

@@ -70,6 +70,7 @@ def test_only_the_session_on_this_address_is_served(switch):
         assert web.ask('/state', Anyvf_Token=None)[0] == web.ask('/state', Anyvf_Token=cookie.partition('=')[2])[0] == 403 and web.ask('/page.js', Anyvf_Token=None)[0] == 200
         for bad in {'Host': 'evil.example'}, {'Host': f'localhost:{PORT}'}, {'Host': None}, {'Origin': 'http://evil.example'}, {'Origin': 'null'}:
             assert web.ask('/state', **bad)[0] in (400, 403), bad
+        assert {web.ask(f'/drops?pf=p2p1&vf={vf}')[0] for vf in ('', 'x', '3x', '-1', '256')} == {400} and web.ask('/drops?pf=p2p9&vf=0')[0] == 404
         assert web.ask('/nothing')[0] == 404 and web.ask('/state', 'POST', b'')[0] == 405
         status, _, why = web.ask('/change', 'POST', b'{}', Origin=f'http://{web.host}', Content_Type='application/json')
         assert status == 403 and '--write' in why
@@ -143,7 +144,6 @@ def changes(switch):
 
 def test_each_change_is_shown_as_its_line_and_then_done(switch, web):
     seen = set()
-    web.state()
     for words, look, before, after in changes(switch):
         status, plan = web.change(**words)
         assert status == 200 and look() == before, plan
@@ -158,15 +158,15 @@ def test_each_change_is_shown_as_its_line_and_then_done(switch, web):
 
 def test_a_change_of_what_changed_meanwhile_is_refused(switch, web):
     words = {'change': 'state', 'pf': 'p2p1', 'vf': '4', 'state': 'disable'}
-    web.state()
     plan = web.change(**words)[1]
     assert plan == {'line': 'anyvf link set p2p1 vf 4 state disable', 'was': 'auto'}
     switch.call('pf.set', pf='p2p1', vfs=[{'vf': 4, 'set': {'state': 'enable'}}])
     assert web.change(shown=plan, **words)[0] == 409 and switch.vf('p2p1', 4)['config']['state'] == 'enable'
     switch.call('pf.set', pf='p2p1', vfs=[{'vf': 4, 'set': {'state': 'auto'}}])
+    assert web.change(**words)[1]['was'] == 'auto'  # as it is now, and not as it was looked at last
     bad = {'change': 'tap', 'pf': 'p2p1', 'vf': '4', 'tap': 'lo'}  # the command's own refusal comes through
     status, why = web.change(shown=web.change(**bad)[1], **bad)
-    assert status == 422 and why['error'] and switch.vf('p2p1', 4)['attach']['kind'] == 'none'
+    assert (status, why) == (422, 'Error: lo exists and is no tap.\n') and switch.vf('p2p1', 4)['attach']['kind'] == 'none'
     for body in b'', b'[]', b'{', b'{"change":7}', b'x' * 5000:
         assert web.ask('/change', 'POST', body, Origin=f'http://{web.host}', Content_Type='application/json')[0] in (400, 413), body
 
@@ -394,6 +394,8 @@ def test_what_a_nic_does_not_tell_is_no_zero(switch, page):
     choose(page, 'vf/eth9/0')
     tables = js(page, TABLES)
     assert tables['stats'] == {'not_told': ['by igb']} and tables['mirrors']['of a NIC'][2:] == ['tc', 'tags']
+    choose(page, 'pf/eth9')
+    assert js(page, TABLES)['vfs']['0'][3:6] == ['–'] * 3
     hwd.close()
     (switch.dir / 'hwd-ro.sock').unlink()
     wait_for(lambda: 'anyvf-hwd does not answer' in js(page, 'return document.getElementById("said").textContent'))

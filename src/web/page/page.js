@@ -36,7 +36,11 @@ function short(n) {
   return String(n);
 }
 
-const dropped = s => s.drops ? sum(s.drops) : (s.rx_dropped || 0) + (s.tx_dropped || 0);
+// Undefined where nobody tells.
+function dropped(s) {
+  if (s.drops) return sum(s.drops);
+  return s.rx_dropped === undefined && s.tx_dropped === undefined ? undefined : (s.rx_dropped || 0) + (s.tx_dropped || 0);
+}
 
 // The reason of most drops, for a row; where reasons are not told, none.
 function worst(s) {
@@ -355,7 +359,7 @@ function tellPf(pf) {
   table(b, 'drops', 'Dropped from the wire', Object.entries((p.status.uplink || {}).drops || {}).filter(([, n]) => n));
   table(b, 'svcs', 'Service ports', of('svc').map(k => docs.get(k)).filter(s => s.pf === pf).map(s => [s.name, s.mac, `vlan ${s.vlan}`, s.netns]));
   table(b, 'vfs', 'VFs', [head, ...vfKeys(pf).map(k => docs.get(k)).map(d => [d.vf, d.config.mac, d.config.vlan, d.status.link_up ? 'up' : 'down',
-    short(d.rates.rx_bit), short(d.rates.tx_bit), dropped(d.stats), d.attach.kind === 'none' ? '' : wireName(d)])]);
+    short(d.rates.rx_bit), short(d.rates.tx_bit), dropped(d.stats) ?? '–', d.attach.kind === 'none' ? '' : wireName(d)])]);
 }
 
 // The VFs that what is chosen is, or has.
