@@ -138,8 +138,7 @@ void door_judge(const struct door *d, const struct door_ask *ask, struct door_ve
 
 	query += *query == '?';
 	*out = (struct door_verdict){ .status = 200, .route = DOOR_ROUTES, .query = query };
-	token = path_len == 1 && !strcmp(ask->method, "GET") &&
-		!strncmp(query, TOKEN, strlen(TOKEN)) &&
+	token = path_len == 1 && !strncmp(query, TOKEN, strlen(TOKEN)) &&
 		is_secret(d->token, query + strlen(TOKEN), strlen(query + strlen(TOKEN)));
 	if (!is_here(d, ask->host, ""))
 		refuse(out, 403, "not under this name");

@@ -16,7 +16,7 @@ struct doc {
 struct feed {
 	bool write; /* told along */
 	struct doc *docs;
-	size_t n, n_gone;
+	size_t n;
 	json_t *index; /* key to place in docs */
 	uint64_t revision;
 	uint64_t floor; /* what went before it is not remembered */
@@ -84,14 +84,11 @@ static struct doc *add(struct feed *f, const char *key)
 		return NULL;
 	}
 	docs[f->n] = (struct doc){ .key = own };
-	f->n_gone++;
 	return &docs[f->n++];
 }
 
 static void change(struct feed *f, struct doc *d, json_t *value)
 {
-	f->n_gone += (size_t)(d->value && !value);
-	f->n_gone -= (size_t)(!d->value && value);
 	json_decref(d->value);
 	d->value = value;
 	d->since = f->revision + 1;
@@ -172,7 +169,6 @@ static void forget_gone(struct feed *f)
 	for (size_t i = 0; i < kept; i++)
 		json_object_set_new(f->index, f->docs[i].key, json_integer((json_int_t)i));
 	f->n = kept;
-	f->n_gone = 0;
 	f->floor = f->revision;
 }
 
@@ -182,11 +178,15 @@ static void forget_gone(struct feed *f)
  */
 void feed_end(struct feed *f)
 {
-	for (size_t i = 0; i < f->n; i++)
+	size_t n_gone = 0;
+
+	for (size_t i = 0; i < f->n; i++) {
 		if (f->docs[i].value && f->docs[i].round != f->round)
 			change(f, &f->docs[i], NULL);
+		n_gone += !f->docs[i].value;
+	}
 	f->revision += f->changed;
-	if (f->n_gone > GONE_MAX)
+	if (n_gone > GONE_MAX)
 		forget_gone(f);
 }
 

@@ -131,6 +131,8 @@ static void the_token_opens_the_page_and_once(void **state)
 		ask = (struct door_ask){ method, target, HERE, "http://" HERE, NULL, JSON };
 		assert_int_equal(judged(&d, &ask), strcmp(path, "/") ? 403 : 200);
 	}
+	ask = (struct door_ask){ "POST", "/?token=" TOKEN, HERE, "http://" HERE, NULL, JSON };
+	assert_int_equal(judged(&d, &ask), 405);
 	ask = (struct door_ask){ "GET", "/?token=" TOKEN, "evil.example", NULL, NULL, NULL };
 	assert_int_equal(judged(&d, &ask), 403);
 	ask.host = HERE;
