@@ -174,18 +174,7 @@ static void deliver(struct web *w)
 	w->n_waiting = kept;
 }
 
-/* What a look costs the switch is about what it costs us. */
-static void look(struct web *w)
-{
-	clock_t began = clock();
-	uint64_t rest_ms;
-
-	look_at_all(w->look, w->feed);
-	rest_ms = (uint64_t)(clock() - began) * LOOK_COST * 1000 / CLOCKS_PER_SEC;
-	w->next_ms = loop_now_ms() + MIN(MAX(rest_ms, (uint64_t)LOOK_MS), (uint64_t)LOOK_MAX_MS);
-	deliver(w);
-}
-
+/* The next look; while nobody waits there is none. */
 static void plan_look(struct web *w)
 {
 	uint64_t now = loop_now_ms();
@@ -197,13 +186,22 @@ static void plan_look(struct web *w)
 		       0);
 }
 
+/* What a look costs the switch is about what it costs us. */
+static void look(struct web *w)
+{
+	clock_t began = clock();
+	uint64_t rest_ms;
+
+	look_at_all(w->look, w->feed);
+	rest_ms = (uint64_t)(clock() - began) * LOOK_COST * 1000 / CLOCKS_PER_SEC;
+	w->next_ms = loop_now_ms() + MIN(MAX(rest_ms, (uint64_t)LOOK_MS), (uint64_t)LOOK_MAX_MS);
+	deliver(w);
+	plan_look(w);
+}
+
 static void on_timer(void *arg)
 {
-	struct web *w = arg;
-
-	if (w->n_waiting)
-		look(w);
-	plan_look(w);
+	look(arg);
 }
 
 static void wait_for_news(struct web *w, struct http_req *req, uint64_t after)
@@ -213,6 +211,7 @@ static void wait_for_news(struct web *w, struct http_req *req, uint64_t after)
 		memmove(w->waiting, w->waiting + 1, --w->n_waiting * sizeof(*w->waiting));
 	}
 	w->waiting[w->n_waiting++] = (struct waiting){ req, after, loop_now_ms() + WAIT_MS };
+	plan_look(w);
 }
 
 static void serve_state(struct web *w, struct http_req *req, const struct args *args)
@@ -225,7 +224,6 @@ static void serve_state(struct web *w, struct http_req *req, const struct args *
 		wait_for_news(w, req, after);
 	else
 		answer_state(w, req, after);
-	plan_look(w);
 }
 
 static void serve_drops(struct web *w, struct http_req *req, const struct args *args)

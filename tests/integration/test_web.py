@@ -7,6 +7,9 @@ import shutil
 import signal
 import socket
 import tarfile
+import threading
+import time
+import types
 
 import pytest
 from browser import Web, chromium
@@ -59,6 +62,9 @@ def test_only_the_session_on_this_address_is_served(switch):
     try:
         assert web.ask('/')[0] == web.ask('/state')[0] == web.ask('/page.js')[0] == 403
         assert web.ask(web.token[:-1] + 'x')[0] == 403
+        with socket.create_connection(('127.0.0.1', PORT + 1), timeout=10 * PATIENCE) as sock:  # refused before its body ends
+            sock.sendall(f'POST /change HTTP/1.1\r\nHost: {web.host}\r\nTransfer-Encoding: chunked\r\n\r\nffffff\r\nx'.encode())
+            assert sock.recv(4096).startswith(b'HTTP/1.1 403 ')
         assert web.ask(web.token, Host='evil.example')[0] == web.ask(web.token, Origin='http://evil.example')[0] == 403
         headers = web.enter()
         cookie, _, flags = headers['Set-Cookie'].partition(';')
@@ -113,6 +119,29 @@ def test_browsers_that_leave_in_the_middle_leave_nothing(switch, web):
     switch.call('pf.set', pf='p2p2', vfs=[{'vf': 0, 'set': {'trunk': '8'}}])
     wait_for(lambda: web.files() <= before + 1, what='the end of connections')
     assert web.state()['revision'] > revision
+
+
+def test_news_are_pushed_and_while_nobody_looks_nobody_is_asked(tmp_path):
+    asked = []
+    daemon = Daemon(tmp_path / 'swd-ro.sock', daemon_info=lambda: asked.append(1) or {}, svc_list=[])
+    web = Web(types.SimpleNamespace(dir=tmp_path), port=PORT + 1)
+    try:
+        web.enter()
+        assert not asked
+        revision = web.state()['revision']
+        looks = len(asked)
+        time.sleep(1.5)  # a look is due each second
+        assert len(asked) == looks == 1
+        waits = threading.Thread(target=web.state, args=[revision])
+        waits.start()
+        wait_for(lambda: len(asked) > 2)
+        daemon.answers['mirror.list'] = [{'name': 'm'}]
+        looks = len(asked)
+        waits.join()  # told by the next look, and none after it
+        assert len(asked) <= looks + 1
+    finally:
+        web.stop()
+        daemon.close()
 
 
 def changes(switch):
