@@ -18,9 +18,14 @@ static const char *const names[] = {
 	"access_key", "access-key",  "config_drive",
 };
 
-/* How secrets begin that need no name: our tokens of hosts, JSON as base64 (JWT), Fernet. */
-static const char *const looks[] = { "anyvf1.", "eyJ", "gAAAA" };
-#define LOOKS_LEN 40 /* shorter ones are words */
+/*
+ * How secrets begin that need no name: our tokens of hosts, Fernet; and as base64 JSON (JWT), PEM,
+ * "#cloud-config", "#!/" and gzip (user data).
+ */
+static const char *const looks[] = { "anyvf1.",		  "gAAAA", "eyJ",  "LS0tLS1CRUdJTi",
+				     "I2Nsb3VkLWNvbmZpZ", "IyEv",  "H4sIA" };
+#define LOOKS_LEN 40  /* shorter ones are words */
+#define LABEL_LEN 64U /* of PEM */
 
 /* What says that the word behind it is the secret. */
 static const char *const schemes[] = { "Bearer", "Basic", "Digest" };
@@ -75,6 +80,20 @@ static bool begins(const struct scan *s, const char *p, const char *with)
 	return (size_t)(s->end - p) >= n && !memcmp(p, with, n);
 }
 
+/* The label of a private key's PEM (RFC 7468). */
+static bool is_key(const struct scan *s, const char *p)
+{
+	static const char begin[] = "-----BEGIN ", key[] = "PRIVATE KEY";
+	const char *label = p + strlen(begin), *eol;
+	size_t n;
+
+	if (!begins(s, p, begin))
+		return false;
+	n = MIN((size_t)(s->end - label), LABEL_LEN);
+	eol = memchr(label, '\n', n) ?: label + n;
+	return memmem(label, (size_t)(eol - label), key, strlen(key));
+}
+
 /* JSON may break its lines anywhere. */
 static const char *skip_space(const struct scan *s, const char *p, bool lines)
 {
@@ -87,7 +106,7 @@ static const char *skip_name(const struct scan *s, const char *p)
 {
 	/* A key in a JSON string stands behind "\n". */
 	for (const char *from = p; p < s->end && is_name(*p); p++)
-		if (p > from && begins(s, p, "-----BEGIN "))
+		if (p > from && is_key(s, p))
 			break;
 	return p;
 }
@@ -168,12 +187,12 @@ static long quote_at(const struct scan *s, const char *p)
 	return p < s->end && is_quote(*p) ? p - from : -1;
 }
 
-/* Only blanks, or a shell's export, are before it in its line. */
+/* Only blanks, the dash of a YAML list, or a shell's export are before it in its line. */
 static bool is_first(const struct scan *s, const char *name)
 {
 	const char *p = name;
 
-	while (p > s->text && is_blank(p[-1]))
+	while (p > s->text && (is_blank(p[-1]) || p[-1] == '-'))
 		p--;
 	if (p - s->text >= 6 && p < name && !memcmp(p - 6, "export", 6))
 		p -= 6;
@@ -211,7 +230,8 @@ static void value_of(struct scan *s, const char *name, const char *p)
 		return;
 	}
 	sep = skip_space(s, json ? p + slashes + 1 : p, json);
-	if (sep < s->end && (*sep == '=' || *sep == ':')) {
+	if (sep < s->end &&
+	    (*sep == '=' || *sep == ':' || (json && *sep == ',' && begins(s, name, "--")))) {
 		const char *value =
 			skip_space(s, sep + 1 + (sep + 1 < s->end && sep[1] == '>'), json);
 
@@ -226,7 +246,7 @@ static void value_of(struct scan *s, const char *name, const char *p)
 	}
 	keep(s, p);
 	slashes = quote_at(s, p);
-	if (begins(s, p, "-----BEGIN ")) /* which has an end of its own */
+	if (is_key(s, p)) /* which has an end of its own */
 		return;
 	if (slashes >= 0) {
 		keep(s, p + slashes + 1);
@@ -242,18 +262,30 @@ static void value_of(struct scan *s, const char *name, const char *p)
 	}
 }
 
+/* The end of what looks like a secret; NULL: it does not. */
+static const char *look_end(const struct scan *s, const char *name)
+{
+	const char *p = name;
+	unsigned int i = 0;
+
+	while (i < ARRAY_LEN(looks) && !begins(s, name, looks[i]))
+		i++;
+	if (i == ARRAY_LEN(looks))
+		return NULL;
+	while (p < s->end && (is_name(*p) || strchr("+/=", *p)))
+		p++;
+	return p - name >= LOOKS_LEN ? p : NULL;
+}
+
 /* A word, and what it says of what follows. */
 static void name_read(struct scan *s)
 {
-	const char *name = s->at, *end = skip_name(s, name), *blob = end;
+	const char *name = s->at, *end = skip_name(s, name), *look = look_end(s, name);
 
-	while (blob < s->end && (is_name(*blob) || strchr("+/=", *blob)))
-		blob++;
-	for (unsigned int i = 0; i < ARRAY_LEN(looks) && blob - name >= LOOKS_LEN; i++)
-		if (begins(s, name, looks[i])) {
-			drop(s, blob, false);
-			return;
-		}
+	if (look) {
+		drop(s, look, false);
+		return;
+	}
 	for (unsigned int i = 0; i < ARRAY_LEN(schemes); i++) {
 		const char *next = skip_space(s, end, false);
 
@@ -270,12 +302,12 @@ static void name_read(struct scan *s)
 		keep(s, end);
 }
 
-/* "://NAME:PASSWORD@": what stands before the last @ of the authority. */
+/* "://NAME:PASSWORD@": what stands before the last @ of the authority, which may be a list. */
 static void url_read(struct scan *s)
 {
 	const char *from = s->at + 3, *at = NULL;
 
-	for (const char *p = from; p < s->end && !strchr("/?# \t\r\n\"'<>,", *p); p++)
+	for (const char *p = from; p < s->end && !strchr("/?# \t\r\n\"'<>", *p); p++)
 		if (*p == '@')
 			at = p;
 	keep(s, from);
@@ -283,16 +315,15 @@ static void url_read(struct scan *s)
 		drop(s, at, false);
 }
 
-/* PEM (RFC 7468); one without an end is all that is left. */
-static bool pem_read(struct scan *s)
+/* A key without an end is all that is left. */
+static bool key_read(struct scan *s)
 {
-	static const char begin[] = "-----BEGIN ", end[] = "-----END ";
-	const char *p = s->at + strlen(begin), *eol = line_end(s, s->at);
+	static const char end[] = "-----END ";
 	const char *last;
 
-	if (!begins(s, s->at, begin) || !memmem(p, (size_t)(eol - p), "PRIVATE KEY", 11))
+	if (!is_key(s, s->at))
 		return false;
-	last = memmem(p, (size_t)(s->end - p), end, strlen(end));
+	last = memmem(s->at, (size_t)(s->end - s->at), end, strlen(end));
 	drop(s, last ? last : s->end, false);
 	if (last)
 		keep(s, s->at + strlen(end));
@@ -316,7 +347,7 @@ int redact(const char *text, size_t len, size_t max, struct buf *out, unsigned i
 	struct scan s = { .text = text, .at = text, .end = text + len, .out = out, .max = max };
 
 	while (s.at < s.end && !s.rc) {
-		if (*s.at == '-' && pem_read(&s))
+		if (*s.at == '-' && key_read(&s))
 			continue;
 		if (begins(&s, s.at, "://"))
 			url_read(&s);
