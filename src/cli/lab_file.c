@@ -36,6 +36,8 @@ static int read_lab(json_t *root, struct lab_file *f, struct err *e)
 		return err_prefix(e, "lab"), rc;
 	if (!f->api && f->hosts)
 		return err_set(e, -EINVAL, "lab: hosts are of an API, which it has none of");
+	if (f->cores[strspn(f->cores, "0123456789,-")]) /* it goes into a file as it is */
+		return err_set(e, -EINVAL, "lab: cores are a list as 2,4-6");
 	if (f->api && !(changed & 1U << 1))
 		f->hosts = 1;
 	json_object_del(root, "lab");

@@ -161,7 +161,8 @@ def test_a_directory_that_is_named_stays(place):
     ('{"anyvf": 1, "pfs": {"ci0": {"numvfs": 1, "vfs": {"1": {}}}}}', 'no vf "1"'),
     ('{"anyvf": 1, "pfs": {"ci0": {"numvfs": 1, "vfs": {"0": {"vlan": 5000}}}}}', 'pf ci0: vf 0: vlan 5000 is above'),
     ('{"anyvf": 1, "pfs": {"ci0": {"uplink": "dev", "uplink_arg": "nope0"}}}', 'there is no netdev nope0'),
-    ('{"anyvf": 1, "pfs": {"ci0": {}}, "lab": {"cores": "no"}}', 'anyvf-swd ended at once'),
+    ('{"anyvf": 1, "pfs": {"ci0": {}}, "lab": {"cores": "9999"}}', 'anyvf-swd ended at once'),
+    ('{"anyvf": 1, "pfs": {"ci0": {}}, "lab": {"cores": "0\\npoll = busy"}}', 'lab: cores are a list'),
 ])
 def test_a_bad_file_is_named_and_nothing_runs(place, file, says):
     got = lab(place, file, 'echo', 'ran')
