@@ -86,6 +86,35 @@ static void each_form_is_known(void **state)
 	}
 }
 
+/* In any case, and as a part of a longer name. */
+static void each_name_and_each_look_is_known(void **state)
+{
+	static const char *const words[] = {
+		"xPassWord=",	     "passwd=",	       "passphrase=",
+		"adminPass=",	     "token=",	       "secret=",
+		"credentials=",	     "user_data=",     "user-data=",
+		"userData=",	     "authorization=", "cookie=",
+		"privateKey=",	     "private_key=",   "private-key=",
+		"apiKey=",	     "api_key=",       "X-API-Key: ",
+		"access_key=",	     "access-key=",    "config_drive=",
+		"Bearer ",	     "Basic ",	       "Digest ",
+		"anyvf1.",	     "gAAAA",	       "eyJ",
+		"LS0tLS1CRUdJTi",    "IyEv",	       "H4sIA",
+		"I2Nsb3VkLWNvbmZpZ",
+	};
+
+	for (unsigned int i = 0; i < ARRAY_LEN(words); i++) {
+		struct buf out = { 0 };
+		char text[100];
+
+		snprintf(text, sizeof(text), "a %s%s", words[i],
+			 "S3CRS3CRS3CRS3CRS3CRS3CRS3CRS3CRS3CRS3CR");
+		assert_int_equal(redact(text, strlen(text), 1000, &out, NULL), 0);
+		assert_null(strstr(out.data, "S3CR"));
+		buf_fini(&out);
+	}
+}
+
 /* A log's tail may begin anywhere, and what cuts it may cut it anywhere. */
 static void an_end_anywhere_is_no_way_out(void **state)
 {
@@ -116,7 +145,7 @@ static void bytes_are_any(void **state)
 	buf_fini(&out);
 }
 
-/* A megabyte of what looks like the beginning of something each time: hours, if read to the end. */
+/* A megabyte of what looks like the beginning of something each time: hours, if all is read for each. */
 static void what_begins_and_does_not_end_is_read_once(void **state)
 {
 	static const char *const begins[] = { "a+", "-----BEGIN ", "\"token\" ", "://", "Bearer " };
@@ -137,6 +166,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_form_is_known),
+		cmocka_unit_test(each_name_and_each_look_is_known),
 		cmocka_unit_test(an_end_anywhere_is_no_way_out),
 		cmocka_unit_test(bytes_are_any),
 		cmocka_unit_test(what_begins_and_does_not_end_is_read_once),
