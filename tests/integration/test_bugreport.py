@@ -77,6 +77,7 @@ def test_it_has_what_the_commands_say(site, switch):
     readme = got['README']
     assert f'{len(got) - 1} parts' in readme
     missing = {line.split(':')[0] for line in readme.split('Not here')[1].splitlines()[1:]}
+    assert os.path.exists('/run/systemd/system') or 'units/journal: systemd does not run here\n' in readme
     assert {'config/host.conf', 'hwd/*.json', 'logs/anyvf-apid.log'} <= missing and not missing & got.keys()
 
 
@@ -110,6 +111,7 @@ def test_no_secret_is_in_it(site):
     data = at.read_bytes()
     assert SECRET.encode() not in data and base64.b64encode(SECRET.encode())[:-4] not in data and joined.encode()[20:] not in data
     got = site.read(data)
+    assert ' user-data\n' in got['host/files']  # its name alone
     assert 'user=bob' in got['logs/anyvf-apid.log'] and ' of h1\n' in got['logs/anyvf-apid.log']
     assert json.loads(got['config/host.conf']) == {'anyvf': 1, 'token': '[taken out]'}
     assert '@h1:2379' in got['config/anyvf.conf'] and '@h1:5000' in got['state/agent-api.json']
@@ -160,6 +162,18 @@ def test_a_switch_that_hangs_is_told(site, switch):
     assert not [name for name in got if name.startswith('swd/')] and got['state/swd.json'] and got['versions/kernel']
 
 
+def test_a_command_that_fails_or_hangs_is_told(site, tmp_path, monkeypatch):
+    """What it said until then is there all the same."""
+    (tmp_path / 'bin').mkdir()
+    for name, does in ('virsh', 'echo half of it; exit 3'), ('qemu-system-x86_64', 'echo its beginning; exec sleep 1000'):
+        (tmp_path / 'bin' / name).write_text(f'#!/bin/sh\n{does}\n')
+        (tmp_path / 'bin' / name).chmod(0o755)
+    monkeypatch.setenv('PATH', f'{tmp_path}/bin:{os.environ["PATH"]}')
+    got = site.parts()
+    assert (got['versions/libvirt'], got['versions/qemu']) == ('half of it\n', 'its beginning\n')
+    assert '\nversions/qemu: qemu-system-x86_64 took longer than ' in got['README'] and 'versions/libvirt:' not in got['README']
+
+
 def test_what_a_switch_says_leads_nowhere(site, tmp_path, monkeypatch):
     """One that a guest has broken out into: its PFs' names are no paths, and its words no files of others."""
     (tmp_path / 'run').mkdir()
@@ -181,7 +195,7 @@ def test_what_a_switch_says_leads_nowhere(site, tmp_path, monkeypatch):
     thread.join()
     listener.close()
     names = [name for name in got if name.startswith('swd/pf-')]
-    assert 'swd/pf-.._.._.._a.json' in names and 'swd/pf-__etc_x.json' in names and all(name.count('/') == 1 for name in names)
+    assert {'swd/pf-.._.._.._a.json', 'swd/pf-.._.._.._a-drift.json'} <= {*names} and 'swd/pf-__etc_x.json' in names and all(name.count('/') == 1 for name in names)
     assert not [text for text in got.values() if SECRET in text]
 
 
