@@ -178,13 +178,15 @@ def test_wrong_words_are_told():
 
 
 def test_an_api_is_told_in_the_words_of_its_clients(place):
-    """Those of another cloud are not left beside them; it needs no root, no namespace, no switch and no host."""
-    got = lab(place, {'anyvf': 1, 'lab': {'api': True, 'hosts': 0}}, 'sh', '-c', 'env; cat $OS_CLIENT_CONFIG_FILE; echo ---; ls $ANYVF_RUN_DIR', way='no_namespaces', OS_TOKEN='other', OS_A='')
+    """Those of another cloud are not left beside them, nor is a proxy in the way; it needs no root, no namespace, no switch and no host."""
+    got = lab(place, {'anyvf': 1, 'lab': {'api': True, 'hosts': 0}}, 'sh', '-c', 'env; cat $OS_CLIENT_CONFIG_FILE; echo ---; ls $ANYVF_RUN_DIR', way='no_namespaces',
+              OS_TOKEN='other', OS_A='', http_proxy='http://127.0.0.1:1', NO_PROXY='a.example')
     assert got.returncode == 0, got.stderr
     told = dict(re.findall(r'^(OS_\w+)=(.*)$', got.stdout, re.M))
     clouds = yaml.safe_load(got.stdout[got.stdout.index('clouds:'):].partition('---')[0])['clouds']
     assert told['OS_CLOUD'] == 'anyvf' and 'OS_TOKEN' not in told and 'OS_A' not in told
     assert clouds['anyvf']['auth']['auth_url'] == told['OS_AUTH_URL'] and clouds['anyvf']['auth']['password'] == told['OS_PASSWORD']
+    assert '\nno_proxy=a.example,127.0.0.1\n' in got.stdout and '\nNO_PROXY=a.example,127.0.0.1\n' in got.stdout
     assert clouds['anyvf-demo']['auth']['username'] == 'demo' and 'swd.sock' not in got.stdout
 
 
