@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -170,6 +171,20 @@ static const struct port_ops queue_ops = {
 };
 static const struct port_ops asked_ops = {
 	.kind = "asked", .rx = op_rx_queue, .tx = op_tx_asked, .fetch = op_fetch, .free = op_free
+};
+
+/* A frame comes, and with it a kick, as soon as one is waited for. */
+static bool op_arm_kicked(struct port_queue *q, bool on)
+{
+	if (on && !__atomic_exchange_n(&go, true, __ATOMIC_ACQ_REL)) {
+		__atomic_store_n(&((struct vf *)q->port)->waiting, 1, __ATOMIC_RELEASE);
+		eventfd_write(q->fd, 1);
+	}
+	return false;
+}
+
+static const struct port_ops kicked_ops = {
+	.kind = "kicked", .rx = op_rx_queue, .tx = op_tx_queue, .arm = op_arm_kicked, .free = op_free
 };
 
 /* All VFs up and spoof-checked, but for what @change, or NULL, makes of each. */
@@ -480,6 +495,43 @@ static void a_frame_tells_how_long_it_waited(void **state)
 	queues_unplug(dp);
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* Of a worker that was long too busy to look for kicks: no frame waited longer than its sender is. */
+static void a_kick_at_once_is_no_long_wait(void **state)
+{
+	enum { LONG_US = 50000 };
+	struct vf *vf = &vfs[NEIGHBOUR];
+	int fd = eventfd(0, EFD_CLOEXEC);
+	struct dp *dp = *state;
+	struct vf_stats s;
+	uint64_t began;
+
+	queue_plug(dp, OTHER, OTHER);
+	queue_plug(dp, FLOODER, OTHER);
+	dp_stats_reset(dp, NEIGHBOUR);
+	__atomic_store_n(&vfs[FLOODER].waiting, UINT32_MAX, __ATOMIC_RELEASE);
+	usleep(LONG_US);
+	*vf = (struct vf){ .port = { .ops = &kicked_ops, .queues = { &vf->source }, .n_queues = 1 },
+			   .source = { .port = &vf->port, .fd = fd, .slow_rx = true, .node = -1 },
+			   .dst = mac_of(OTHER) };
+	__atomic_store_n(&go, false, __ATOMIC_RELEASE);
+	dp->busy = false;
+	began = now_ns();
+	assert_int_equal(dp_port_add(dp, NEIGHBOUR, "test", &vf->port, NULL), 0);
+	s = stats_with(dp, NEIGHBOUR, 1);
+	assert_true(s.wait_ns < now_ns() - began + LONG_US * 500);
+	queues_unplug(dp);
+	dp->busy = true;
+	close(fd);
+}
+
 /* The frames that wait when a port goes on go by no rules; those after them do, and the others'. */
 static void what_a_paused_port_was_given_is_dropped_or_goes_on(void **state)
 {
@@ -762,6 +814,7 @@ int main(void)
 		cmocka_unit_test(a_drop_is_counted_in_its_way_and_summed_by_who_reads),
 		cmocka_unit_test(a_wait_is_counted_where_it_belongs),
 		cmocka_unit_test(a_frame_tells_how_long_it_waited),
+		cmocka_unit_test(a_kick_at_once_is_no_long_wait),
 		cmocka_unit_test(what_a_paused_port_was_given_is_dropped_or_goes_on),
 		cmocka_unit_test(who_left_is_no_load_of_his_worker),
 		cmocka_unit_test(a_kick_of_anothers_source_is_not_ours),

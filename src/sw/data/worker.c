@@ -122,7 +122,8 @@ static void events_take(struct worker *w, uint64_t now, uint64_t until)
 		if (!q || q->polled)
 			continue;
 		q->polled = true;
-		q->empty_at = until ? w->events_at : before; /* it was not kicked before */
+		/* It was not kicked before; the last look may be from long before its last turn. */
+		q->empty_at = until ? w->events_at : MAX(q->empty_at, before);
 		if (q->port->ops->arm)
 			q->port->ops->arm(q, false);
 		/* A source may be heard before the list that has it is there: adoption takes it. */
