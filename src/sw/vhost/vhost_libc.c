@@ -24,7 +24,7 @@
 static struct parent *from;	    /* NULL: libc's way */
 static const struct peers *allowed; /* NULL: anyone */
 static unsigned int refused;	    /* atomic: strangers turned away */
-static bool starting;		    /* rte_vhost_driver_start() runs */
+static __thread bool starting;	    /* in rte_vhost_driver_start(): a pipe is the library's */
 static int waker = -1;		    /* writable: the library's thread looks at its sockets anew */
 
 /**
@@ -99,9 +99,9 @@ int connect(int fd, __CONST_SOCKADDR_ARG addr, socklen_t size)
  */
 int pipe(int fds[2])
 {
-	int rc = pipe2(fds, 0);
+	int rc = pipe2(fds, starting ? O_CLOEXEC : 0);
 
-	if (!rc && starting && waker < 0)
+	if (!rc && starting)
 		waker = fds[1];
 	return rc;
 }
@@ -117,14 +117,13 @@ int pipe(int fds[2])
  */
 int vhost_libc_start(const char *path)
 {
-	bool first = waker < 0;
 	int rc;
 
 	starting = true;
 	rc = rte_vhost_driver_start(path);
 	starting = false;
-	if (rc && first)
-		waker = -1; /* the library has closed it */
+	if (rc && fcntl(waker, F_GETFD) < 0)
+		waker = -1; /* without a thread the library has closed it; without a socket not */
 	if (!rc && waker >= 0)
 		(void)!write(waker, "", 1);
 	return rc;
