@@ -294,18 +294,22 @@ static int vf_changes(const struct pair *p, const struct pf_config *pf, unsigned
 }
 
 /*
- * Which words VFs have, and which groups there can be, goes by the mode of a NIC's switch and by
- * the number of VFs: where these change, they are a change of their own, before the others.
+ * Words of a PF that are a change of their own, before the rest: those that it is added with, and
+ * the mode of a NIC's switch and the number of VFs where by them goes which groups there can be, or
+ * which words VFs have.
  */
-static uint32_t ahead(const struct host_pf *want, uint32_t changed)
+static uint32_t ahead(const struct pair *p, const struct host_pf *want, uint32_t changed)
 {
 	const uint32_t own = BIT(PF_FIELD_NUMVFS) | BIT(PF_FIELD_ESWITCH) | BIT(PF_FIELD_FORCE);
 	bool groups = changed & BIT(PF_FIELD_GROUPS) && *want->config.groups;
+	bool apart = changed & BIT(PF_FIELD_ESWITCH) || (groups && changed & own);
 
-	return changed & BIT(PF_FIELD_ESWITCH) || (groups && changed & own) ? changed & own : 0;
+	if (!p->is)
+		return apart ? changed & ~BIT(PF_FIELD_GROUPS) : changed;
+	return apart ? changed & own : 0;
 }
 
-/* All words of a PF and its VFs that differ: one change, or two if it is new. */
+/* All words of a PF and its VFs that differ, in one change or two. */
 static int pf_in(const struct pair *p, struct err *e)
 {
 	auto_free struct vf_change *vfs = calloc(VF_MAX, sizeof(*vfs));
@@ -324,19 +328,18 @@ static int pf_in(const struct pair *p, struct err *e)
 	/* A NIC whose number is not said has as many as it has. */
 	number = want.hw && !(want.said & BIT(PF_FIELD_NUMVFS)) ? VF_MAX : want.config.numvfs;
 	rc = vf_changes(p, &want.config, number, &change, e);
+	if (rc)
+		return rc;
 	counts(p, p->name, NULL, &change.noted, &change.forgotten);
 	if (want.hw && p->is && p->b->force && change.changed & BIT(PF_FIELD_NUMVFS))
 		change.changed |= BIT(PF_FIELD_FORCE);
-	change.want = want.config;
-	first.changed = ahead(&want, change.changed);
-	first.want = want.config;
-	if (!rc && !p->is) {
-		first.changed = change.changed & (first.changed ? ~BIT(PF_FIELD_GROUPS) : ~0U);
-		rc = p->b->ops->pf_add(p->b->ctx, &want.config, first.changed, e);
-	} else if (!rc && first.changed) {
-		rc = p->b->ops->pf_set(p->b->ctx, p->name, &first, e);
-	}
+	change.want = first.want = want.config;
+	first.changed = ahead(p, &want, change.changed);
 	change.changed &= ~first.changed;
+	if (!p->is)
+		rc = p->b->ops->pf_add(p->b->ctx, &want.config, first.changed, e);
+	else if (first.changed)
+		rc = p->b->ops->pf_set(p->b->ctx, p->name, &first, e);
 	if (rc || !(change.changed | change.noted | change.forgotten | change.n_vfs))
 		return rc;
 	return p->b->ops->pf_set(p->b->ctx, p->name, &change, e);

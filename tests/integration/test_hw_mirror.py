@@ -428,7 +428,8 @@ def test_groups_of_vfs_are_devlinks_nodes(hw, switchdev):  # noqa: F811
     anyvf('pf', 'set', dev, 'eswitch', 'legacy')
     assert 'mode legacy' in hw.run('devlink', 'dev', 'eswitch', 'show', nic).out
     assert 'has groups in switchdev mode alone' in anyvf('pf', 'set', dev, 'groups', 'gold', code=1).err
-    anyvf('apply', '/tmp/doc.json')  # mode, then groups, then who is in them
+    anyvf('pf', 'set', dev, 'numvfs', 2)
+    anyvf('apply', '/tmp/doc.json')  # number and mode, then groups, then who is in them
     assert told().get('130') == {'parent': 'gold'} and 'eswitch switchdev' in anyvf('pf', 'show', dev).out
     anyvf('apply', '/tmp/less.json')
     assert told() == before
