@@ -162,6 +162,18 @@ static int add_headers(struct curl_slist **list, const struct httpc_req *req)
 	return grown ? 0 : -ENOMEM;
 }
 
+/* On this machine, where a proxy of the environment's cannot go: it would look at its own. */
+static bool is_here(const char *url)
+{
+	static const char *const hosts[] = { "127.", "localhost:", "localhost/", "[::1]" };
+	const char *host = strstr(url, "://");
+
+	for (size_t i = 0; host && i < ARRAY_LEN(hosts); i++)
+		if (!strncasecmp(host + 3, hosts[i], strlen(hosts[i])))
+			return true;
+	return false;
+}
+
 /**
  * transfer_prepare() - Give a curl handle its request
  * @t: ->req and ->curl are set; both, and the request's body, are there until transfer_end()
@@ -180,6 +192,8 @@ int transfer_prepare(struct transfer *t)
 		return rc;
 	curl_easy_reset(curl);
 	curl_easy_setopt(curl, CURLOPT_URL, r->url);
+	if (is_here(r->url))
+		curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, r->method);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, t->headers);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
