@@ -264,8 +264,8 @@ def opened(servers):
 def flow_at(watchers, source, target):
     """Ping a target while watchers run tcpdump: {(id, seq)} of echo requests, a set a watcher."""
     what = f'icmp[icmptype] == icmp-echo and dst host {target.ip}'
-    together(lambda w: w.run(f'tcpdump --immediate-mode -lni eth0 "{what}" > /tmp/seen 2>/tmp/err & '
-                             'while ! grep -q listening /tmp/err; do sleep 0.2; done'), watchers)
+    together(lambda w: w.run(f'rm -f /tmp/err; tcpdump --immediate-mode -lni eth0 "{what}" > /tmp/seen 2>/tmp/err & '
+                             'while ! grep -qs listening /tmp/err; do sleep 0.2; done'), watchers)
     source.run(f'ping -c 5 -i 0.3 -W 2 {target.ip}')
     texts = together(lambda w: w.run('sleep 1; kill %1; wait; cat /tmp/seen')[1], watchers)
     return [set(re.findall(r'echo request, id (\d+), seq (\d+)', text)) for text in texts]
