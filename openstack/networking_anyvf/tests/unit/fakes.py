@@ -235,7 +235,8 @@ class FakePortContext:
         self.current = {'id': 'aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee', 'device_owner': owner,
                         'binding:vnic_type': vnic, 'binding:profile': profile or {}}
         self.network = Words(current={'id': NET, 'mtu': mtu})
-        self.bound, self._plugin_context = None, None
+        self.bound = None
+        self._plugin_context = self.plugin_context = None  # as of 2023.1 by either name
         self.host = 'ref1'
         self.segments_to_bind, self.agents = [], []
 
