@@ -15,6 +15,7 @@ static const struct route {
 	[DOOR_PAGE] = { "GET", "/", false, false },
 	[DOOR_STYLE] = { "GET", "/page.css", false, false },
 	[DOOR_SCRIPT] = { "GET", "/page.js", false, false },
+	[DOOR_TRANSPORT] = { "GET", "/web.js", false, false },
 	[DOOR_D3] = { "GET", "/d3.js", false, false },
 	[DOOR_STATE] = { "GET", "/state", true, false },
 	[DOOR_DROPS] = { "GET", "/drops", true, false },

@@ -6,5 +6,5 @@ import sys
 
 file, out = map(pathlib.Path, sys.argv[1:])
 name, data = file.name.replace('.', '_'), file.read_bytes()
-out.write_text(f'#include "web/page.h"\nstatic const unsigned char bytes[] = {{ {",".join(map(str, data))} }};\n'
+out.write_text(f'#include "web/page/page.h"\nstatic const unsigned char bytes[] = {{ {",".join(map(str, data))} }};\n'
                f'const struct page_file {name} = {{ (const char *)bytes, {len(data)} }};\n')

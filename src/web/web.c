@@ -20,9 +20,8 @@
 #include "web/change.h"
 #include "web/door.h"
 #include "web/look.h"
-#include "web/page.h"
+#include "web/page/page.h"
 
-#define D3	    "/usr/share/javascript/d3/d3.min.js" /* of Debian's libjs-d3 */
 #define BODY_MAX    4096
 #define WAITING_MAX 64	  /* the next one replaces who waits longest */
 #define WAIT_MS	    20000 /* then nothing new is an answer, and who has gone is noticed */
@@ -31,11 +30,6 @@
 #define LOOK_MAX_MS 5000u
 #define LOOK_COST   200u  /* and so many times the CPU one took: the switch has other work */
 #define RUN_MS	    60000 /* of a command */
-
-#define CSP                                                                                        \
-	"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "            \
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "                            \
-	"require-trusted-types-for 'script'; trusted-types 'none'"
 
 struct waiting {
 	struct http_req *req;
@@ -65,23 +59,7 @@ struct answer {
 
 static void answer(struct http_req *req, const struct answer *a)
 {
-	const char *const headers[] = { "Content-Type",
-					a->type,
-					"Cache-Control",
-					"no-store",
-					"Content-Security-Policy",
-					CSP,
-					"X-Content-Type-Options",
-					"nosniff",
-					"Referrer-Policy",
-					"no-referrer",
-					"Cross-Origin-Opener-Policy",
-					"same-origin",
-					"Cross-Origin-Resource-Policy",
-					"same-origin",
-					a->cookie ? "Set-Cookie" : NULL,
-					a->cookie,
-					NULL };
+	const char *headers[PAGE_HEADERS + 5] = { "Content-Type", a->type };
 	bool some = a->body || a->fd;
 	const struct http_answer h = { .status = some ? a->status : 500,
 				       .headers = headers,
@@ -89,6 +67,11 @@ static void answer(struct http_req *req, const struct answer *a)
 				       .size = some ? a->size : 0,
 				       .fd = a->fd ? a->fd : -1 };
 
+	memcpy(headers + 2, page_headers, sizeof(page_headers));
+	if (a->cookie) {
+		headers[PAGE_HEADERS + 2] = "Set-Cookie";
+		headers[PAGE_HEADERS + 3] = a->cookie;
+	}
 	http_reply(req, &h);
 }
 
@@ -140,11 +123,11 @@ static void serve_page(struct web *w, struct http_req *req, bool enters)
 
 static void serve_d3(struct http_req *req)
 {
-	auto_close int fd = open(D3, O_RDONLY | O_CLOEXEC);
+	auto_close int fd = open(PAGE_D3, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode))
-		answer_words(req, 404, "there is no " D3 ": apt install libjs-d3");
+		answer_words(req, 404, "there is no " PAGE_D3 ": apt install libjs-d3");
 	else
 		answer(req, &(struct answer){ .status = 200,
 					      .type = "text/javascript; charset=utf-8",
@@ -326,6 +309,8 @@ static void serve(struct web *w, struct http_req *req, const struct door_verdict
 		serve_file(req, &page_css, "text/css; charset=utf-8", NULL);
 	else if (v->route == DOOR_SCRIPT)
 		serve_file(req, &page_js, "text/javascript; charset=utf-8", NULL);
+	else if (v->route == DOOR_TRANSPORT)
+		serve_file(req, &web_js, "text/javascript; charset=utf-8", NULL);
 	else if (v->route == DOOR_D3)
 		serve_d3(req);
 	else if (v->route == DOOR_STATE)

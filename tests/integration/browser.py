@@ -6,9 +6,21 @@ import os
 import shutil
 import signal
 import subprocess
+import tarfile
 
 import pytest
-from conftest import DAEMONS, PATIENCE
+from conftest import DAEMONS, PATIENCE, outside
+
+AXE = 'axe-core@4.14.0'
+CONTRAST = '''
+const lum = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b; };
+const ground = e => { for (; e; e = e.parentElement) { const p = e.matches('.node') ? getComputedStyle(e.querySelector('.plate')).fill : getComputedStyle(e).backgroundColor;
+    if (p && !/, 0\\)$/.test(p)) return p; } return getComputedStyle(document.body).backgroundColor; };
+return [...document.querySelectorAll('text, h1, h2, h3, p, th, td, label, button, caption')].filter(e => e.textContent.trim()).map(e => {
+    const s = getComputedStyle(e), a = lum(e instanceof SVGElement ? s.fill : s.color), b = lum(ground(e));
+    return [(Math.max(a, b) + .05) / (Math.min(a, b) + .05), e.outerHTML.slice(0, 80)]; }).filter(([r]) => r < 4.5)'''
+NAMELESS = '''return [...document.querySelectorAll('[role=button], [role=img], input, select, button, section, svg:not([aria-hidden])')].filter(e =>
+    !(e.getAttribute('aria-label') || '').trim() && !(e.labels && e.labels.length) && !((e.tagName === 'BUTTON' || e.getAttribute('aria-description')) && e.textContent.trim())).map(e => e.outerHTML.slice(0, 80))'''
 
 
 class Web:
@@ -80,3 +92,27 @@ def chromium(profile):
     driver = webdriver.Chrome(service=Service(shutil.which('chromedriver')), options=options)
     driver.set_script_timeout(30 * PATIENCE)
     return driver
+
+
+def js(page, script, *args):
+    return page.execute_script(script, *args)
+
+
+@pytest.fixture(scope='session')
+def axe(tmp_path_factory):
+    """axe-core's script, by npm."""
+    if not shutil.which('npm'):
+        pytest.skip('there is no npm')
+    at = tmp_path_factory.mktemp('axe')
+    got = outside('npm', 'pack', '--silent', '--fetch-retries=0', '--fetch-timeout=20000', '--pack-destination', at, AXE, check=False)
+    if got.returncode:
+        pytest.skip('npm does not get axe-core')
+    with tarfile.open(at / got.stdout.split()[-1]) as tar:
+        return tar.extractfile('package/axe.min.js').read().decode()
+
+
+def violations(page, axe):
+    """What axe-core finds: the rule and the element."""
+    page.execute_cdp_cmd('Runtime.evaluate', {'expression': axe})
+    got = page.execute_cdp_cmd('Runtime.evaluate', {'expression': 'axe.run().then(r => JSON.stringify(r.violations))', 'awaitPromise': True})
+    return [(v['id'], n['html'][:160]) for v in json.loads(got['result']['value']) for n in v['nodes']]

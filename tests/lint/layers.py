@@ -15,7 +15,7 @@ ROOMS = {
     'sw/vhost': 'base model veb sw/. sw/data sw/parent', 'sw': 'base model veb sw/data',
     'sw/control': 'base model veb sw/. sw/port sw/parent',
     'hw': 'base model', 'metrics': 'base model ctl', 'httpc': 'base', 'store': 'base httpc',
-    'http': 'base', 'web': 'base model ctl http', 'engine': 'base model store http', 'identity': 'base engine http', 'image': 'base engine http httpc',
+    'http': 'base', 'web/page': '', 'web': 'base model ctl http web/page', 'engine': 'base model store http', 'identity': 'base engine http', 'image': 'base engine http httpc',
     'hosts': 'base model engine', 'network/core': 'base model engine', 'network/binding': 'base model engine hosts network/core',
     'network/secgroup': 'base model engine hosts identity network/core network/binding',
     'network/*': 'base model engine hosts network/core network/binding',

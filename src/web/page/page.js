@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page of `anyvf web`: documents come by revision, and are drawn in four columns. Every text that
-// comes from the host goes in as text; nothing here makes HTML of it (the policy refuses that, too).
+// The page: documents come by revision, and are drawn in four columns. Where they come from, and what can be changed, is
+// the `transport`'s of the script before this one (web.js). Every text that comes from elsewhere goes in as text; nothing
+// here makes HTML of it (the policy refuses that, too).
 'use strict';
-
-// Cookies are of all ports of an address; what is stored is of this page's own.
-const token = new URLSearchParams(location.search).get('token') || localStorage.getItem('token') || '';
-localStorage.setItem('token', token);
-window.history.replaceState(null, '', '/');
-const ask = (path, more) => fetch(path, { ...more, headers: { ...(more || {}).headers, 'Anyvf-Token': token } });
-let first = ask('state?after=0').catch(() => null); // while the rest of the scripts come
 
 const ROW = 26, PF_GAP = 14, HISTORY = 120;
 const X = { uplink: 10, pf: 180, bus: 345, vf: 440, guest: 960, end: 1200 };
@@ -49,6 +43,7 @@ function worst(s) {
 }
 
 function rowOf(d) {
+  if (d.row) return d.row;
   const s = d.stats, n = dropped(s);
   return {
     number: String(d.vf),
@@ -61,6 +56,7 @@ function rowOf(d) {
 }
 
 function rowName(d) {
+  if (d.name) return d.name;
   const r = rowOf(d);
   return [`VF ${r.number} of ${d.pf}`, r.vlan, `link ${r.state}`, `to it ${short(d.rates.rx_bit)} bit/s`,
     `from it ${short(d.rates.tx_bit)} bit/s`, r.drops && `dropped ${r.drops}`, guestOf(d) && `${wireName(d)} of ${guestOf(d).name}`]
@@ -69,6 +65,7 @@ function rowName(d) {
 
 // What a VF is plugged into: a VM, a container, or a netdev of its own.
 function guestOf(d) {
+  if (d.guest !== undefined) return d.guest;
   const a = d.attach, ns = a.netns || d.status.netns, own = `${d.pf} vf ${d.vf}`;
   if (a.kind === 'none') return null;
   if (d.config.server) return { key: 'guest/vm/' + d.config.server, name: d.config.server, kind: 'VM' };
@@ -79,14 +76,15 @@ function guestOf(d) {
 }
 
 function wireName(d) {
+  if (d.wire !== undefined) return d.wire;
   const a = d.attach, name = a.tap || a.name || d.status.tap || d.status.netdev || d.status.driver;
   const there = d.status.connected ? '' : a.kind === 'vhost' ? ', waits' : ', missing';
   return a.kind + (name ? ' ' + name : '') + there;
 }
 
 const uplinkName = p => p.config.uplink === 'none' ? (p.status.kind === 'hw' ? 'wire' : 'no uplink') : p.config.uplink_arg || p.config.uplink;
-const mirrorTo = m => m.to === 'vf' ? `vf ${m.to_pf} ${m.to_vf}` : `${m.to} ${m.tap || m.file || m.remote || ''}`;
-const mirrorFrom = m => `${m.from} ${m.from_pf}` + (m.from === 'vf' ? ` ${m.from_vf}` : m.from === 'vlan' ? ` ${m.from_vlan}` : '');
+const mirrorTo = m => m.to_name || (m.to === 'vf' ? `vf ${m.to_pf} ${m.to_vf}` : `${m.to} ${m.tap || m.file || m.remote || ''}`);
+const mirrorFrom = m => m.from_name || `${m.from} ${m.from_pf}` + (m.from === 'vf' ? ` ${m.from_vf}` : m.from === 'vlan' ? ` ${m.from_vlan}` : '');
 const mirrorName = m => `mirror ${m.name}, from ${mirrorFrom(m)} ${m.dir} to ${mirrorTo(m)}`;
 
 // --- where things stand ---
@@ -112,9 +110,11 @@ function layout() {
   const put = (key, x, top, wide, tall, type) => { const n = { key, x, y: top, wide, tall, type }; nodes.push(n); at.set(key, n); return n; };
   for (const key of pfKeys()) {
     const pf = key.slice(3), top = y;
-    put('uplink/' + pf, X.uplink, top, W.uplink, 40, 'uplink');
     put(key, X.pf, top, W.pf, 40, 'pf');
-    wires.push({ key: 'u' + key, d: `M${X.uplink + W.uplink} ${top + 20}H${X.pf}`, of: [key, 'uplink/' + pf] });
+    if (!docs.get(key).bare) {
+      put('uplink/' + pf, X.uplink, top, W.uplink, 40, 'uplink');
+      wires.push({ key: 'u' + key, d: `M${X.uplink + W.uplink} ${top + 20}H${X.pf}`, of: [key, 'uplink/' + pf] });
+    }
     for (const vf of vfKeys(pf)) {
       const d = docs.get(vf), g = guestOf(d);
       if (!wanted(d)) continue;
@@ -187,16 +187,16 @@ function fillNode(el, n) {
   }
   let name, more;
   if (n.type === 'guest') {
-    [name, more] = [n.guest.name, n.guest.mirror ? 'mirror ' + docs.get(n.guest.mirror).name : `${n.guest.kind}, ${n.guest.vfs.length} VF${n.guest.vfs.length > 1 ? 's' : ''}`];
+    [name, more] = [n.guest.name, n.guest.mirror ? 'mirror ' + docs.get(n.guest.mirror).name : `${n.guest.kind}, ${n.guest.vfs.length} ${n.guest.noun || 'VF'}${n.guest.vfs.length > 1 ? 's' : ''}`];
   } else {
     const p = docs.get('pf/' + n.key.slice(n.key.indexOf('/') + 1));
     const up = p.status.carrier ? 'carrier' : 'no carrier';
-    [name, more] = n.type === 'pf' ? [p.config.name, `${p.status.kind}, ${p.config.mode}, ${p.config.up ? 'up' : 'down'}`]
-      : [uplinkName(p), p.config.uplink === 'none' && p.status.kind === 'sw' ? '' : `${up} ↓${short(p.rates.rx_bit)} ↑${short(p.rates.tx_bit)}`];
+    [name, more] = n.type === 'pf' ? [p.config.name, p.more || `${p.status.kind}, ${p.config.mode}, ${p.config.up ? 'up' : 'down'}`]
+      : [uplinkName(p), p.wire || (p.config.uplink === 'none' && p.status.kind === 'sw' ? '' : `${up} ↓${short(p.rates.rx_bit)} ↑${short(p.rates.tx_bit)}`)];
   }
   text('name', cut(name, n.type === 'guest' ? 30 : n.type === 'pf' ? 18 : 14));
   text('more', more);
-  setAttr(el, 'aria-description', `${n.type === 'pf' ? 'PF ' : n.type === 'uplink' ? 'uplink of ' + n.key.slice(7) + ': ' : ''}${name}, ${more}`);
+  setAttr(el, 'aria-description', `${n.type === 'pf' ? (docs.get(n.key).bare ? '' : 'PF ') : n.type === 'uplink' ? 'uplink of ' + n.key.slice(7) + ': ' : ''}${name}, ${more}`);
 }
 
 function draw() {
@@ -328,15 +328,15 @@ async function drops(key) {
   const d = docs.get(key), n = dropped(d.stats);
   if (dropsSeen.get(key) === n) return;
   dropsSeen.set(key, n);
-  const got = await ask(`drops?pf=${encodeURIComponent(d.pf)}&vf=${d.vf}`).then(r => r.json()).catch(() => null);
+  const got = await transport.drops(d);
   if (!got || chosenVfs().indexOf(key) < 0) return;
   const rows = (got.drops || []).filter(r => r.count).map(r => [r.reason, r.count, frame(r.last)]);
   table(block(key, ''), 'drops', 'Dropped, with the last frame', rows.length ? rows : [['none', '', '']]);
 }
 
 function tellVf(key) {
-  const d = docs.get(key), b = block(key, `VF ${d.vf} of ${d.pf}`);
-  plot(b, key);
+  const d = docs.get(key), b = block(key, d.title || `VF ${d.vf} of ${d.pf}`);
+  if (d.rates.rx_bit !== undefined) plot(b, key);
   table(b, 'attach', 'Plugged into', pairs(d.attach));
   table(b, 'config', 'Settings', pairs(d.config));
   table(b, 'status', 'Observed', [...pairs(d.status), ...lists(d.status)]);
@@ -351,7 +351,7 @@ function tellMirrors(keys) {
 }
 
 function tellPf(pf) {
-  const p = docs.get('pf/' + pf), b = block('pf/' + pf, 'PF ' + pf);
+  const p = docs.get('pf/' + pf), b = block('pf/' + pf, p.title || 'PF ' + pf);
   const head = Object.assign(['vf', 'mac', 'vlan', 'link', 'to it', 'from it', 'dropped', 'plugged into'], { head: true });
   table(b, 'config', 'Settings', pairs(p.config));
   table(b, 'status', 'Observed', pairs(p.status));
@@ -380,6 +380,7 @@ function near() {
 
 function titleOf(kind, key) {
   const d = docs.get(key);
+  if (d && d.title) return d.title;
   if (kind === 'vf') return `VF ${d.vf} of ${d.pf}`;
   if (kind === 'mirror') return `Mirror ${d.name}`;
   const guest = places.get(chosen).guest;
@@ -427,35 +428,21 @@ function form(at, name, fields, make) {
 
 function forms(vfs, key) {
   const at = $('forms');
-  for (const k of vfs) {
-    const d = docs.get(k), vf = { pf: d.pf, vf: String(d.vf) };
-    d3.select(at).append('h3').text(`Change VF ${d.vf} of ${d.pf}`);
-    form(at, 'Set link', [['state', ['auto', 'enable', 'disable'], d.config.state]], v => ({ change: 'state', ...vf, ...v }));
-    form(at, 'Set rate', [['max Mbit/s', 'number', String(d.config.max_tx_rate)]], v => ({ change: 'rate', ...vf, mbit: v['max Mbit/s'] }));
-    form(at, 'Attach tap', [['tap', 'text'], ['netns', 'text']], v => v.netns ? { change: 'tap-netns', ...vf, ...v } : { change: 'tap', ...vf, tap: v.tap });
-    form(at, 'Attach vhost', [], () => ({ change: 'vhost', ...vf }));
-    form(at, 'Detach', [], () => ({ change: 'detach', ...vf }));
-    form(at, 'Mirror to VF', [['name', 'text'], ['dir', ['both', 'in', 'out']], ['to PF', pfKeys().map(p => p.slice(3)), d.pf], ['to VF', 'number']],
-      v => ({ change: 'mirror-vf', ...vf, name: v.name, dir: v.dir, to_pf: v['to PF'], to_vf: v['to VF'] }));
-    form(at, 'Mirror to tap', [['name', 'text'], ['dir', ['both', 'in', 'out']], ['tap', 'text']], v => ({ change: 'mirror-tap', ...vf, ...v }));
+  for (const { title, all } of transport.forms(vfs.map(k => docs.get(k)), docs.get(key), key)) {
+    d3.select(at).append('h3').text(title);
+    for (const [name, fields, make] of all) form(at, name, fields, make);
   }
-  if (kindOf(key) === 'mirror') form(at, 'Take this mirror away', [], () => ({ change: 'mirror-del', name: docs.get(key).name }));
-}
-
-async function post(body) {
-  const r = await ask('change', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
-  return r.headers.get('Content-Type') === 'application/json' ? r.json() : { error: await r.text() };
 }
 
 async function propose(what) {
-  const plan = await post(what).catch(e => ({ error: String(e) }));
+  const plan = await transport.change(what).catch(e => ({ error: String(e) }));
   setText($('line'), plan.line || '');
   setText($('was'), plan.was || '');
   setText($('refused'), plan.error || '');
   $('do').disabled = Boolean(plan.error);
   $('do').onclick = async () => {
     $('do').disabled = true;
-    const done = await post({ ...what, shown: { line: plan.line, was: plan.was } }).catch(e => ({ error: String(e) }));
+    const done = await transport.change({ ...what, shown: { line: plan.line, was: plan.was } }).catch(e => ({ error: String(e) }));
     if (done.error) setText($('refused'), done.error);
     else { $('ask').close(); say('done: ' + plan.line); }
   };
@@ -520,14 +507,12 @@ const rest = ms => new Promise(go => setTimeout(go, ms));
 async function follow() {
   for (let after = 0; ;) {
     await seen();
-    const r = await (first || ask('state?after=' + after).catch(() => null));
-    first = null;
-    if (r && r.status === 403) return say('This session is over: start anyvf web again.', true);
-    const s = r && r.ok ? await r.json().catch(() => null) : null;
+    const s = await transport.state(after);
+    if (s === false) return say(transport.over, true);
     if (s) {
       after = s.revision;
       try { apply(s); } catch (e) { say(`What is told is not understood: ${e.message}`, true); }
-    } else { say('anyvf web does not answer.', true); await rest(1000); }
+    } else { say(transport.away, true); await rest(1000); }
   }
 }
 
