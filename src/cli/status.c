@@ -46,7 +46,8 @@ static void describe(struct site *site, enum prog_id id, const json_t *pfs, char
 		snprintf(out, size, "PFs of NICs");
 		return;
 	case PROG_APID:
-		snprintf(out, size, "%s, %s", site->api, site_conf(site, "api", "openrc"));
+		snprintf(out, size, "%s, %s, page %s/anyvf/ui/", site->api,
+			 site_conf(site, "api", "openrc"), site->api);
 		return;
 	case PROG_AGENTD:
 		agents_api(site, api, sizeof(api));
@@ -68,7 +69,7 @@ static json_t *probe(struct site *site, enum prog_id id, const json_t *pfs)
 	struct err why = { 0 };
 	pid_t pid = site_uses(site, id) ? site_pid(site, id) : 0;
 	int rc = site_ready(site, id, &why);
-	char text[512];
+	char text[1024];
 
 	if (rc && !pid && site_uses(site, id))
 		snprintf(why.msg, sizeof(why.msg), "it does not run");

@@ -19,18 +19,26 @@ static const struct rfield server_fields[] = {
 	{ "id", J_UUID },
 	{ "name", J_STR },
 	{ "project_id", J_STR, R_INDEX },
-	{ "host", J_STR, R_INDEX },
+	{ "host", J_STR, R_INDEX | R_HIDDEN },
 	{ "task_state", J_STR, R_INDEX },
-	{ "group", J_STR, R_INDEX },
+	{ "group", J_STR, R_INDEX | R_SECRET },
+	{ "status", J_STR, R_VIRTUAL },
 	{ NULL },
 };
 
+static int add_status(struct call *c, const json_t *server, json_t *out)
+{
+	return json_object_set_new(out, "status", json_string(server_status(server)));
+}
+
+/* Nova's own views are in view.c; by these rows the page knows a server. */
 const struct resource server_resource = {
 	.one = "server",
 	.many = "servers",
 	.label = "Instance",
 	.flags = RES_TIMES,
 	.fields = server_fields,
+	.show = add_status,
 };
 
 /**

@@ -16,6 +16,7 @@
 #include "agent/kinds/question/question.h"
 #include "agent/kinds/server/server.h"
 #include "agent/kinds/tap/tap.h"
+#include "agent/kinds/watch/watch.h"
 #include "base/conf.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -32,7 +33,7 @@
 
 /* What the agent looks after, and the only list of it; what others read comes before them. */
 static const struct agent_kind *const kinds[] = { &port_kind,	&tap_kind,	&net_kind,
-						  &server_kind, &question_kind, NULL };
+						  &server_kind, &question_kind, &watch_kind, NULL };
 
 struct daemon {
 	struct loop *loop;

@@ -20,6 +20,7 @@
 #include "network/secgroup/secgroup.h"
 #include "network/taas/taas.h"
 #include "network/tags/tags.h"
+#include "ui/ui.h"
 
 static const struct feature *const features[] = {
 	&identity_feature,
@@ -36,6 +37,7 @@ static const struct feature *const features[] = {
 	&absent_feature,
 	&compute_feature,
 	&agents_feature,
+	&ui_feature,
 	NULL,
 };
 

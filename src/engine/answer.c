@@ -50,6 +50,27 @@ void call_reply_text(struct call *c, unsigned int status, struct buf *text_taken
 }
 
 /**
+ * call_reply_bytes() - Answer 200 with what is no JSON
+ * @c:    the call
+ * @data: copied
+ * @size: bytes
+ * @type: media type
+ *
+ * Return: 0; -ENOMEM.
+ */
+int call_reply_bytes(struct call *c, const char *data, size_t size, const char *type)
+{
+	struct buf body = { 0 };
+
+	if (buf_add(&body, data, size, size)) {
+		buf_fini(&body);
+		return -ENOMEM;
+	}
+	call_reply_text(c, 200, &body);
+	return set_string(&c->priv->text_type, type);
+}
+
+/**
  * call_reply_file() - Answer 200 with the bytes of a file
  * @c:    the call
  * @path: file, opened when the answer goes out

@@ -153,6 +153,7 @@ void call_fault_as(struct call *c, const char *type, unsigned int status);
 /* ... of a status, in its own words. */
 void call_fault_say(struct call *c, unsigned int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 int call_reply(struct call *c, unsigned int status, json_t *reply_taken);
+int call_reply_bytes(struct call *c, const char *data, size_t size, const char *type);
 int call_reply_file(struct call *c, const char *path, const char *type);
 void call_header(struct call *c, const char *name, const char *value);
 const char *call_upload(const struct call *c); /* path of the file an upload route received */

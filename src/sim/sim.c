@@ -9,13 +9,14 @@
 #include "agent/core/state.h"
 #include "agent/kinds/port/port.h"
 #include "agent/kinds/tap/tap.h"
+#include "agent/kinds/watch/watch.h"
 #include "sim/host.h"
 
 #define START_EVERY_MS 5
 
 /* What others read comes before them, as in agentd.c. */
 static const struct agent_kind *const kinds[] = { &port_kind, &tap_kind, &sim_net_kind,
-						  &sim_server_kind, NULL };
+						  &sim_server_kind, &watch_kind, NULL };
 
 static int host_start(struct sim_host *h, struct err *e)
 {

@@ -20,9 +20,10 @@ ROOMS = {
     'network/secgroup': 'base model engine hosts identity network/core network/binding',
     'network/*': 'base model engine hosts network/core network/binding',
     'compute': 'base model engine hosts network/core network/binding image',
+    'ui': 'base engine hosts web/page',
     'agent/host': 'base model ctl', 'agent/core': 'base model httpc agent/host', 'agent/kinds/*': 'base model agent/host agent/core',
     'sim': 'base model httpc agent', 'cli': 'base model ctl httpc hw metrics web',
-    'daemons': 'base model ctl metrics veb sw/. sw/control sw/parent hw httpc store http engine identity hosts network image compute agent sim cli web',
+    'daemons': 'base model ctl metrics veb sw/. sw/control sw/parent hw httpc store http engine identity hosts network image compute ui agent sim cli web',
 }
 # Foreign header -> the rooms that may include it. libc and jansson are everybody's.
 FOREIGN = [

@@ -11,7 +11,7 @@ import sys
 
 HEAD = re.compile(r'^[a-z][\w \t*]*?\b(\w+)\([^;]*$', re.M)
 UNCHECKED = re.compile(r'\bres_get\(|\bcall_(?:get|list|put|claim|delete)\([^;]*?\b(?:c->ids\[|call_arg\()')
-ROOMS = 'engine', 'identity', 'hosts', 'network', 'image', 'compute'
+ROOMS = 'engine', 'identity', 'hosts', 'network', 'image', 'compute', 'ui'
 
 
 def functions(text):

@@ -7,7 +7,7 @@ import sys
 
 ROUTE = re.compile(r'\{\s*"(?:GET|PUT|POST|PATCH|DELETE)",\s*[^{}]*?"[^"]*",[^{}]*?\}(?=,|\s)', re.S)
 RESOURCE = re.compile(r'const struct resource \w+ = \{(.*?)\n\};', re.S)
-ROOMS = 'engine', 'identity', 'hosts', 'network', 'image', 'compute'
+ROOMS = 'engine', 'identity', 'hosts', 'network', 'image', 'compute', 'ui'
 # Reading them; identity fills them in (a->), tests and logs may name them.
 JUDGED = re.compile(r'auth->(?:roles|scope|admin)\b|\bROLE_[A-Z]+\b')
 MAY_JUDGE = {'engine/audit.c', 'engine/policy.c', 'engine/call.h', 'engine/replica.c', 'identity/roles.c', 'engine/run.c'}

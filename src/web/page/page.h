@@ -12,7 +12,7 @@ struct page_file {
 
 #define PAGE_D3 "/usr/share/javascript/d3/d3.min.js" /* of Debian's libjs-d3 */
 
-extern const struct page_file page_html, page_css, page_js, web_js;
+extern const struct page_file page_html, page_css, page_js, web_js, ui_html, ui_js;
 
 /* What each answer of a page's server says besides its own: name, value, ..., NULL. */
 #define PAGE_HEADERS 12

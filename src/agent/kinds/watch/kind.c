@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A watch has no step: each look at the switch is a report, until one says nothing that the two
+ * before did not. The first of these says that all stands still, as rates are found between two.
+ */
+#include "agent/kinds/watch/watch.h"
+
+#include <stdlib.h>
+
+#include "agent/core/state.h"
+
+struct watch {
+	struct entity entity;
+	json_t *said;	/* the last report; NULL: none */
+	json_t *counts; /* what it counts, of each PF in order */
+	bool still;	/* it counts what the one before did */
+};
+
+static void watch_fini(struct entity *x)
+{
+	struct watch *w = (struct watch *)x;
+
+	json_decref(w->said);
+	json_decref(w->counts);
+}
+
+static int watch_parse(struct agent *a, struct entity *x, json_t *doc, struct err *e)
+{
+	return 0;
+}
+
+/* In the order of columns[]; what a NIC does not tell is 0. */
+static json_t *row_of(unsigned int n, const struct vf_info *vf)
+{
+	const struct vf_stats *s = &vf->stats;
+
+	return json_pack("[i, i, i, I, I, I, I, I]", (int)n, vf->status.link_up,
+			 vf->status.connected, (json_int_t)s->rx_bytes, (json_int_t)s->tx_bytes,
+			 (json_int_t)s->rx_packets, (json_int_t)s->tx_packets,
+			 (json_int_t)(s->rx_dropped + vf_stats_tx_dropped(s)));
+}
+
+static json_t *columns(void)
+{
+	return json_pack("[s, s, s, s, s, s, s, s]", "vf", "link_up", "connected", "rx_bytes",
+			 "tx_bytes", "rx_packets", "tx_packets", "dropped");
+}
+
+/* The VFs of a PF that ports have here. */
+static json_t *rows_of(struct agent *a, const struct pfs_pf *pf)
+{
+	json_t *rows = json_array();
+
+	for (const struct port_facts *p = NULL; rows && (p = facts_port_next(a, p));) {
+		const struct vf_info *vf = pfs_vf(a->view, p->want.pf, p->want.vf);
+
+		if (vf && pfs_find(a->view, p->want.pf) == pf)
+			json_array_append_new(rows, row_of(p->want.vf, vf));
+	}
+	return rows;
+}
+
+/* After each look: what is counted by now. */
+static void watch_observe(struct agent *a, struct entity *x)
+{
+	struct watch *w = (struct watch *)x;
+	auto_of(json_decref) json_t *pfs = json_array(), *counts = json_array();
+	bool same;
+
+	for (unsigned int i = 0; a->view && i < a->view->n_pfs; i++) {
+		const struct pfs_pf *pf = &a->view->pfs[i];
+		json_t *rows = rows_of(a, pf);
+
+		json_array_append(counts, rows);
+		json_array_append_new(pfs, json_pack("{s:s, s:I, s:o, s:o}", "name",
+						     pf->info.config.name, "at_ms",
+						     (json_int_t)loop_now_ms(), "columns",
+						     columns(), "vfs", rows));
+	}
+	same = w->counts && json_equal(w->counts, counts);
+	if (same && w->still)
+		return;
+	w->still = same;
+	json_decref(w->counts);
+	json_decref(w->said);
+	w->counts = json_incref(counts);
+	w->said = json_pack("{s:O}", "pfs", pfs);
+}
+
+static int watch_plan(struct agent *a, struct entity *x)
+{
+	return 0;
+}
+
+static void watch_step(struct agent *a, struct entity *x, int step)
+{
+}
+
+static json_t *watch_status(const struct entity *x)
+{
+	return json_copy(((const struct watch *)x)->said);
+}
+
+const struct agent_kind watch_kind = {
+	.name = "watch",
+	.words = { "watch" },
+	.size = sizeof(struct watch),
+	.side = SIDE_SWITCH,
+	.fini = watch_fini,
+	.parse = watch_parse,
+	.observe = watch_observe,
+	.plan = watch_plan,
+	.step = watch_step,
+	.status = watch_status,
+};
