@@ -30,7 +30,7 @@
 #define STOP_GRACE_MS	 3000  /* from SIGTERM to SIGKILL of the child */
 #define LOOK_MS		 1000  /* between two looks at a child that beats */
 #define BEAT_HANG_MS	 5000  /* without a beat, though it could have sent some */
-#define BEATS_TOLD	 4     /* the service manager hears of each of so many */
+#define TOLD_MS		 4000  /* between two words of beats to the service manager */
 
 /* The parent process's own state. Writer and reader: the parent. */
 struct keeper {
@@ -46,6 +46,7 @@ struct keeper {
 	uint64_t born_ms;     /* of the present child */
 	uint64_t deadline_ms; /* next life, or end of the grace to stop; 0: none */
 	unsigned int backoff_ms;
+	uint64_t told_ms; /* when the service manager is told of a beat again */
 	struct beats {
 		struct watch watch;
 		uint64_t n;	  /* heard of the present child */
@@ -57,12 +58,17 @@ struct keeper {
 /* A child that is stopped does not hang: who stopped it may know why. systemd waits WatchdogSec. */
 static void on_beat(struct keeper *k, pid_t tid, int *stat)
 {
-	if (k->beats.n % BEATS_TOLD == 0 && getenv("WATCHDOG_USEC"))
+	uint64_t now = loop_now_ms();
+
+	/* By our clock: a child may beat as fast as it likes. */
+	if (now >= k->told_ms && getenv("WATCHDOG_USEC")) {
 		notify("WATCHDOG=1");
+		k->told_ms = now + TOLD_MS;
+	}
 	if (!k->beats.n++ && watch_is(*stat, k->pid, tid))
 		k->beats.fd = take_fd(*stat);
 	if (k->beats.fd >= 0 && !k->beats.look_ms)
-		k->beats.look_ms = loop_now_ms() + LOOK_MS;
+		k->beats.look_ms = now + LOOK_MS;
 }
 
 static void beats_forget(struct keeper *k)
