@@ -45,6 +45,21 @@ static int grow(struct buf *b, size_t want)
 }
 
 /**
+ * buf_room() - Have room for bytes that the caller writes behind the others
+ * @b:    buffer; untouched on failure
+ * @size: how many, and a NUL
+ * @max:  most bytes the buffer may then hold
+ *
+ * Return: 0, -EMSGSIZE (above @max) or -ENOMEM.
+ */
+int buf_room(struct buf *b, size_t size, size_t max)
+{
+	if (b->len > max || size > max - b->len)
+		return -EMSGSIZE;
+	return b->len + size + 1 > b->size ? grow(b, b->len + size + 1) : 0;
+}
+
+/**
  * buf_add() - Append bytes
  * @b:    buffer; untouched on failure
  * @data: bytes, copied
@@ -55,10 +70,10 @@ static int grow(struct buf *b, size_t want)
  */
 int buf_add(struct buf *b, const void *data, size_t size, size_t max)
 {
-	if (b->len > max || size > max - b->len)
-		return -EMSGSIZE;
-	if (b->len + size + 1 > b->size && grow(b, b->len + size + 1))
-		return -ENOMEM;
+	int rc = buf_room(b, size, max);
+
+	if (rc)
+		return rc;
 	if (size)
 		memcpy(b->data + b->len, data, size);
 	b->len += size;

@@ -12,6 +12,7 @@ struct buf {
 	size_t size; /* bytes allocated */
 };
 
+int buf_room(struct buf *b, size_t size, size_t max);
 int buf_add(struct buf *b, const void *data, size_t size, size_t max);
 void buf_drop(struct buf *b, size_t size);
 void buf_fini(struct buf *b);

@@ -21,7 +21,8 @@
 struct loop_fd {
 	struct loop *loop;
 	int fd;
-	bool dead; /* deleted; freed after the turn */
+	uint32_t events; /* that are watched for */
+	bool dead;	 /* deleted; freed after the turn */
 	loop_fd_fn fn;
 	void *arg;
 	struct loop_fd *next, **prev; /* in loop->fds or loop->dead */
@@ -232,7 +233,7 @@ struct loop_fd *loop_fd_add(struct loop *loop, int fd, uint32_t events, loop_fd_
 
 	if (!s)
 		return NULL;
-	*s = (struct loop_fd){ .loop = loop, .fd = fd, .fn = fn, .arg = arg };
+	*s = (struct loop_fd){ .loop = loop, .fd = fd, .events = events, .fn = fn, .arg = arg };
 	if (epoll_ctl(loop->ep, EPOLL_CTL_ADD, fd, &ev)) {
 		free(s);
 		return NULL;
@@ -252,7 +253,12 @@ int loop_fd_set(struct loop_fd *src, uint32_t events)
 {
 	struct epoll_event ev = { .events = events, .data.ptr = src };
 
-	return epoll_ctl(src->loop->ep, EPOLL_CTL_MOD, src->fd, &ev) ? -errno : 0;
+	if (events == src->events)
+		return 0;
+	if (epoll_ctl(src->loop->ep, EPOLL_CTL_MOD, src->fd, &ev))
+		return -errno;
+	src->events = events;
+	return 0;
 }
 
 /**

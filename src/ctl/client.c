@@ -131,15 +131,18 @@ static int send_all(struct ctl_client *c, const char *data, size_t size, uint64_
 	return 0;
 }
 
-/* The end of a line, with what is to go with it. */
-static int send_end(struct ctl_client *c, uint64_t deadline_ms, struct err *e)
+/* A line, whose last byte takes along what is given: in one piece, for each wakes the daemon. */
+static int send_line(struct ctl_client *c, const char *line, size_t size, uint64_t deadline_ms,
+		     struct err *e)
 {
-	int rc = c->given < 0 ? 0 : wait_for(c, POLLOUT, deadline_ms, e);
+	bool gives = c->given >= 0;
+	int rc = send_all(c, line, size - gives, deadline_ms, e);
 
-	if (c->given < 0)
-		return send_all(c, "\n", 1, deadline_ms, e);
+	if (rc || !gives)
+		return rc;
+	rc = wait_for(c, POLLOUT, deadline_ms, e);
 	if (!rc)
-		rc = sock_send_fds(c->fd, "\n", 1, &c->given, 1);
+		rc = sock_send_fds(c->fd, line + size - 1, 1, &c->given, 1);
 	c->given = -1;
 	return rc ? err_set(e, rc, "cannot write to the daemon") : 0;
 }
@@ -197,10 +200,12 @@ static int send_request(struct ctl_client *c, const char *method, json_t *params
 		json_pack("{s:s, s:I, s:s, s:o}", "jsonrpc", "2.0", "id", ++c->id, "method", method,
 			  "params", params ? params : json_object());
 	auto_free char *line = req ? json_dumps(req, JSON_COMPACT) : NULL;
+	size_t size = line ? strlen(line) : 0;
 
 	if (!line)
 		return err_set(e, -ENOMEM, "out of memory");
-	return send_all(c, line, strlen(line), deadline_ms, e) ?: send_end(c, deadline_ms, e);
+	line[size] = '\n'; /* instead of its NUL */
+	return send_line(c, line, size + 1, deadline_ms, e);
 }
 
 /* The answer to what was asked last. */

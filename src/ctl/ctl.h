@@ -12,9 +12,10 @@
  *   pf.list     {}                                            -> [name]
  *   pf.get      {pf, vfs: bool}  -> {config, status, vfs?: [vf.get's result]}
  *   pf.drift    {pf}             -> [{vf? | mirror?, word, asked, is, since}]
- *   pf.counts   {pf}             -> {pf: pf.get's result, columns: ["stats.rx_packets", ...], vfs:
- *                   [["7 - ...", mac, port_id, server, pci_slot]]}: a number a column, - is not told;
- *                   waits.N: frames that waited no longer than vf_wait_ends[N], waits.ns: their sum
+ *   pf.counts   {pf}             -> {pf: pf.get's result, columns: ["stats.rx_packets", ...],
+ *                   vfs: ["7 - 0*12 ... MAC PCI_SLOT"], owners: [null | [port_id, server]]}: a number
+ *                   a column, - is not told, 0*12 stands in 12 columns; waits.N: frames that waited
+ *                   no longer than vf_wait_ends[N], waits.ns: their sum
  *   vf.get      {pf, vf}         -> {vf, config, attach, status, stats}
  *   vf.drops    {pf, vf}         -> {vf, drops: [{reason, count, last?: {age_ms, length, dst?,
  *                   src?, tags: [{protocol, vlan, priority}], ethertype?}}]}

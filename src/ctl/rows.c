@@ -65,14 +65,44 @@ static json_t *columns(void)
 	return json_array_append_new(list, column("waits", "ns")) ? NULL : take(list);
 }
 
-/* A blank and the number, or a dash if it is not told. There is room: see ROW_MAX. */
-static char *put(char *to, bool told, uint64_t n)
+/*
+ * A VF's numbers as text, a dash where one is not told. What stands often in a row is written once,
+ * as 0*40: most numbers of most VFs are 0, and whoever reads pays for each character.
+ */
+struct row {
+	char text[ROW_MAX]; /* enough: see there */
+	char *at;
+	uint64_t n; /* the last, not written yet */
+	bool told;
+	unsigned int times;
+};
+
+static void row_flush(struct row *r)
 {
-	*to++ = ' ';
-	if (told)
-		return decimal_put(to, n, 1);
-	*to++ = '-';
-	return to;
+	if (!r->times)
+		return;
+	if (r->at > r->text)
+		*r->at++ = ' ';
+	if (r->told)
+		r->at = decimal_put(r->at, r->n, 1);
+	else
+		*r->at++ = '-';
+	if (r->times > 1) {
+		*r->at++ = '*';
+		r->at = decimal_put(r->at, r->times, 1);
+	}
+	r->times = 0;
+}
+
+static void put(struct row *r, bool told, uint64_t n)
+{
+	if (!told)
+		n = 0;
+	if (told != r->told || n != r->n)
+		row_flush(r);
+	r->told = told;
+	r->n = n;
+	r->times++;
 }
 
 /* Is a number of a VF known? Row @i of a part. */
@@ -87,30 +117,45 @@ static bool is_told(const struct vf_info *v, const struct part *p, unsigned int 
 	return !(v->untold.counts >> i & 1) && !(reasons_told && i == VF_COUNT_TX_DROPPED);
 }
 
-static void row_write(const struct vf_info *v, char out[ROW_MAX])
+static void row_write(const struct vf_info *v, struct row *r)
 {
 	bool told = !(v->untold.counts >> VF_COUNT_DROPS & 1);
-	char *to = out;
 	uint64_t n;
+
+	r->at = r->text;
+	r->n = 0;
+	r->told = false;
+	r->times = 0;
 
 	for (unsigned int i = 0; i < ARRAY_LEN(parts); i++) {
 		const struct field *fields = parts[i].fields;
 
 		for (unsigned int row = 0; fields[row].word; row++)
 			if (field_number(&fields[row], (const char *)v + parts[i].at, &n))
-				to = put(to, is_told(v, &parts[i], row), n);
+				put(r, is_told(v, &parts[i], row), n);
 	}
 	for (unsigned int i = 0; i < ARRAY_LEN(reasons); i++) {
 		const uint64_t *counts =
 			(const uint64_t *)(const void *)((const char *)&v->stats + reasons[i].at);
 
 		for (unsigned int why = 0; why < DROP_N; why++)
-			to = put(to, told, counts[why]);
+			put(r, told, counts[why]);
 	}
 	for (unsigned int i = 0; i < VF_WAITS; i++)
-		to = put(to, told, v->stats.waits[i]);
-	to = put(to, told, v->stats.wait_ns);
-	*to = '\0';
+		put(r, told, v->stats.waits[i]);
+	put(r, told, v->stats.wait_ns);
+	row_flush(r);
+	*r->at++ = ' ';
+	mac_format(&v->config.mac, r->at);
+	r->at += strlen(r->at);
+	*r->at++ = ' ';
+	memcpy(r->at, v->status.pci_slot, strlen(v->status.pci_slot) + 1);
+}
+
+/* Who has a VF; null: nobody. */
+static json_t *owner_to_json(const struct vf_config *c)
+{
+	return *c->port_id || *c->server ? json_pack("[s, s]", c->port_id, c->server) : json_null();
 }
 
 /**
@@ -118,7 +163,7 @@ static void row_write(const struct vf_info *v, char out[ROW_MAX])
  * @ops:    the provider
  * @ctx:    its own
  * @pf:	    name
- * @result: gets {pf, columns, vfs}, see ctl.h
+ * @result: gets {pf, columns, vfs, owners}, see ctl.h
  * @e:	    may be NULL
  *
  * Return: 0, -ENODEV, -ENOMEM.
@@ -127,29 +172,25 @@ static void row_write(const struct vf_info *v, char out[ROW_MAX])
 int ctl_pf_counts(const struct pf_ops *ops, void *ctx, const char *pf, json_t **result,
 		  struct err *e)
 {
-	auto_of(json_decref) json_t *vfs = json_array(), *told = NULL;
-	char mac[MAC_STR_LEN], row[ROW_MAX];
+	auto_of(json_decref) json_t *vfs = json_array(), *owners = json_array();
 	struct pf_info info;
 	struct vf_info vf;
+	struct row row;
 	int rc = ops->pf_get(ctx, pf, &info, e);
 
 	for (unsigned int i = 0; !rc && i < info.config.numvfs; i++) {
-		json_t *one;
-
 		rc = ops->vf_get(ctx, pf, i, &vf, e);
 		if (rc)
 			break;
-		row_write(&vf, row);
-		one = json_pack("[s,s,s,s,s]", row + 1, mac_format(&vf.config.mac, mac),
-				vf.config.port_id, vf.config.server, vf.status.pci_slot);
-		if (json_array_append_new(vfs, one))
+		row_write(&vf, &row);
+		if (json_array_append_new(vfs, json_string(row.text)) ||
+		    json_array_append_new(owners, owner_to_json(&vf.config)))
 			return no_memory(e);
 	}
 	if (rc)
 		return rc;
-	told = json_pack("{s:o, s:o, s:O}", "pf", ctl_pf_info_to_json(&info), "columns", columns(),
-			 "vfs", vfs);
-	*result = take(told);
+	*result = json_pack("{s:o, s:o, s:O, s:O}", "pf", ctl_pf_info_to_json(&info), "columns",
+			    columns(), "vfs", vfs, "owners", owners);
 	return *result ? 0 : no_memory(e);
 }
 

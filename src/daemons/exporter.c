@@ -4,6 +4,7 @@
  * knows no word that changes anything.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,11 @@
 #include "metrics/metrics.h"
 
 #define LISTEN "127.0.0.1:9741"
+/*
+ * Memory of a page that is kept for the next: else each gives it back, and touches a hundred pages
+ * anew, which virtual machines pay for dearly.
+ */
+#define KEPT   (8 << 20)
 
 struct exporter {
 	const char *listen;
@@ -102,6 +108,8 @@ int main(int argc, char **argv)
 		return rc;
 	log_open("anyvf-exporter", debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
+	mallopt(M_MMAP_THRESHOLD, KEPT);
+	mallopt(M_TRIM_THRESHOLD, KEPT);
 	rc = serve(&x, &e);
 	if (rc)
 		log_err("cannot serve", "error=\"%s\"", *e.msg ? e.msg : strerror(-rc));

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PIECE (256u << 10) /* bytes of a long body that are sent at a time */
+#define PIECE (1u << 20) /* bytes of a long body that are sent at a time */
 
 struct whole {
 	char *data;

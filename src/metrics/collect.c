@@ -30,35 +30,68 @@ static int ask(struct asking *a, const char *method, json_t *params, json_t **ou
 	return ctl_call(a->client, method, params, left, out, &a->e);
 }
 
-/* "7 - 12" into numbers; what is missing or makes no sense is untold. */
-static void row_read(const char *text, uint64_t *out, unsigned int n)
+static uint64_t digits(const char **text)
 {
-	for (unsigned int i = 0; i < n; i++) {
-		uint64_t value = 0;
-		bool some = false;
+	uint64_t n = 0;
 
-		for (; *text >= '0' && *text <= '9'; text++) {
-			value = value * 10 + (uint64_t)(*text - '0');
-			some = true;
+	for (; **text >= '0' && **text <= '9'; (*text)++)
+		n = n * 10 + (uint64_t)(**text - '0');
+	return n;
+}
+
+/*
+ * "7 - 0*12 ..." into numbers, see ctl.h; what is missing or makes no sense is untold. Returns what
+ * is behind them.
+ */
+static const char *row_read(const char *text, uint64_t *out, unsigned int n)
+{
+	for (unsigned int i = 0; i < n;) {
+		uint64_t value = *text >= '0' && *text <= '9' ? digits(&text) : UNTOLD, times = 1;
+
+		text += *text == '-';
+		if (*text == '*') {
+			text++;
+			times = digits(&text);
 		}
-		out[i] = some ? value : UNTOLD;
+		for (; times && i < n; times--)
+			out[i++] = value;
 		text += strcspn(text, " ");
 		text += *text == ' ';
 	}
+	return text;
 }
 
-/* Made once, as each of them stands before some forty samples. */
-static int labels_make(struct pf_told *pf)
+/* The next word of a text; the end of one that is longer than there is room is left out. */
+static const char *word_read(const char *text, char *out, size_t size)
+{
+	size_t n = strcspn(text, " "), fits = MIN(n, size - 1);
+
+	memcpy(out, text, fits);
+	out[fits] = '\0';
+	return text + n + (text[n] == ' ');
+}
+
+/* The labels are made once, as each of them stands before some forty samples. */
+static int vfs_read(struct pf_told *pf, const json_t *rows)
 {
 	struct prom_labels name;
 
 	prom_labels_none(&name);
 	prom_label(&name, "pf", pf->name);
-	pf->labels = calloc(pf->n_vfs + 1u, sizeof(*pf->labels));
-	if (!pf->labels || name.len + sizeof(",vf=\"256\"") > VF_LABELS_LEN)
+	pf->numbers = malloc(((size_t)pf->n_vfs * pf->n_cols + 1) * sizeof(*pf->numbers));
+	pf->vfs = calloc(pf->n_vfs + 1u, sizeof(*pf->vfs));
+	if (!pf->numbers || !pf->vfs || name.len + sizeof(",vf=\"256\"") > sizeof(pf->vfs->labels))
 		return -EPROTO;
-	for (unsigned int vf = 0; vf < pf->n_vfs; vf++)
-		snprintf(pf->labels[vf], VF_LABELS_LEN, "%s,vf=\"%u\"", name.text, vf);
+	for (unsigned int i = 0; i < pf->n_vfs; i++) {
+		struct vf_told *vf = &pf->vfs[i];
+		const char *rest = row_read(json_string_value(json_array_get(rows, i)) ?: "",
+					    pf->numbers + (size_t)i * pf->n_cols, pf->n_cols);
+		char *at = stpcpy(stpcpy(vf->labels, name.text), ",vf=\"");
+
+		memcpy(decimal_put(at, i, 1), "\"", sizeof("\""));
+		word_read(word_read(rest, vf->mac, sizeof(vf->mac)), vf->pci_slot,
+			  sizeof(vf->pci_slot));
+	}
 	return 0;
 }
 
@@ -69,18 +102,16 @@ static int pf_read(struct pf_told *pf)
 
 	pf->config = json_object_get(one, "config");
 	pf->status = json_object_get(one, "status");
+	pf->owners = json_object_get(pf->all, "owners");
 	pf->name = json_string_value(json_object_get(pf->config, "name"));
 	pf->n_cols = (unsigned int)MIN(json_array_size(cols), (size_t)COLS_MAX);
 	pf->n_vfs = (unsigned int)MIN(json_array_size(vfs), (size_t)VF_MAX);
 	pf->is_nic = !strcmp(json_string_value(json_object_get(pf->status, "kind")) ?: "", "hw");
-	pf->numbers = calloc((size_t)pf->n_vfs * pf->n_cols + 1, sizeof(*pf->numbers));
-	if (!pf->name || !pf->numbers)
+	if (!pf->name)
 		return -EPROTO;
 	for (unsigned int i = 0; i < pf->n_cols; i++)
 		pf->cols[i] = json_string_value(json_array_get(cols, i)) ?: "";
-	for (unsigned int vf = 0; vf < pf->n_vfs; vf++)
-		row_read(pf_text(pf, vf, 0), pf->numbers + (size_t)vf * pf->n_cols, pf->n_cols);
-	return labels_make(pf);
+	return vfs_read(pf, vfs);
 }
 
 static int pf_ask(struct asking *a, const char *name, struct pf_told *pf)
@@ -100,7 +131,7 @@ static void pf_forget(struct pf_told *pf)
 {
 	json_decref(pf->all);
 	free(pf->numbers);
-	free(pf->labels);
+	free(pf->vfs);
 	*pf = (struct pf_told){ 0 };
 }
 
@@ -245,19 +276,4 @@ unsigned int pf_col(const struct pf_told *pf, const char *name)
 	while (i < pf->n_cols && strcmp(pf->cols[i], name))
 		i++;
 	return i;
-}
-
-/**
- * pf_text() - A text of a VF
- * @pf: PF
- * @vf: below n_vfs
- * @at: which
- *
- * Return: borrowed; "" if it is not told.
- */
-const char *pf_text(const struct pf_told *pf, unsigned int vf, unsigned int at)
-{
-	const json_t *row = json_array_get(json_object_get(pf->all, "vfs"), vf);
-
-	return json_string_value(json_array_get(row, at)) ?: "";
 }

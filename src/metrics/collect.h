@@ -5,24 +5,29 @@
 
 #include <jansson.h>
 
+#include "base/mac.h"
 #include "ctl/ctl.h"
 #include "metrics/metrics.h"
 
-#define DAEMONS	      2		 /* of ctl_reading_socks[] */
-#define UNTOLD	      UINT64_MAX /* a number that nobody told */
-#define COLS_MAX      256
-#define VF_LABELS_LEN 128 /* a name of a PF, escaped, and a number */
+#define DAEMONS	 2	    /* of ctl_reading_socks[] */
+#define UNTOLD	 UINT64_MAX /* a number that nobody told */
+#define COLS_MAX 256
+
+struct vf_told {
+	char labels[128]; /* which it is: the name of its PF, escaped, and a number */
+	char mac[MAC_STR_LEN], pci_slot[32];
+};
 
 /* A PF, of what pf.counts answers. */
 struct pf_told {
 	json_t *all; /* owned; the rest is borrowed from it */
 	const char *name;
-	const json_t *config, *status;
+	const json_t *config, *status, *owners;
 	const char *cols[COLS_MAX]; /* names of columns */
 	unsigned int n_cols, n_vfs;
-	uint64_t *numbers;	       /* owned; n_vfs times n_cols */
-	char (*labels)[VF_LABELS_LEN]; /* owned; of each VF: which it is */
-	size_t drift;		       /* words that others changed; of a NIC */
+	uint64_t *numbers;   /* owned; n_vfs times n_cols */
+	struct vf_told *vfs; /* owned; n_vfs */
+	size_t drift;	     /* words that others changed; of a NIC */
 	bool is_nic;
 };
 
@@ -50,8 +55,6 @@ static inline uint64_t pf_number(const struct pf_told *pf, unsigned int vf, unsi
 {
 	return col < pf->n_cols ? pf->numbers[vf * pf->n_cols + col] : UNTOLD;
 }
-/* A text of a VF: 1 its MAC, 2 port, 3 server, 4 PCI address; "" if it is not told. */
-const char *pf_text(const struct pf_told *pf, unsigned int vf, unsigned int at);
 
 #define told_each_pf(t, d, pf)                                                                     \
 	for (const struct daemon_told *d = (t)->daemons; d < (t)->daemons + DAEMONS; d++)          \

@@ -58,9 +58,9 @@ void vfs_write_sriov(struct prom *p, const struct told *t)
 
 				prom_labels_none(&l);
 				prom_label(&l, "numa_node", node);
-				prom_label(&l, "pciAddr", pf_text(pf, vf, 4));
+				prom_label(&l, "pciAddr", pf->vfs[vf].pci_slot);
 				if (n != UNTOLD)
-					prom_put(p, pf->labels[vf], l.text, n);
+					prom_put(p, pf->vfs[vf].labels, l.text, n);
 			}
 		}
 	}

@@ -87,7 +87,7 @@ static void row_write(struct prom *p, const struct row *r, const struct pf_told 
 		uint64_t n = pf_number(pf, vf, col);
 
 		if (n != UNTOLD && (!r->needs || pf_number(pf, vf, needs)))
-			prom_put(p, pf->labels[vf], more.text, r->times ? n * r->times : n);
+			prom_put(p, pf->vfs[vf].labels, more.text, r->times ? n * r->times : n);
 	}
 }
 
@@ -127,9 +127,9 @@ static void reason_of_pf(struct prom *p, const struct pf_told *pf, unsigned int 
 		if (all == UNTOLD || in == UNTOLD)
 			continue;
 		if (in || drop_ways[why] & DROP_IN)
-			prom_put(p, pf->labels[vf], receive.text, in);
+			prom_put(p, pf->vfs[vf].labels, receive.text, in);
 		if (out || drop_ways[why] & DROP_OUT)
-			prom_put(p, pf->labels[vf], transmit.text, out);
+			prom_put(p, pf->vfs[vf].labels, transmit.text, out);
 	}
 }
 
@@ -143,7 +143,7 @@ static void untold_of_pf(struct prom *p, const struct pf_told *pf, unsigned int 
 	drop_label(&more, direction, "untold");
 	for (unsigned int vf = 0; vf < pf->n_vfs; vf++)
 		if (pf_number(pf, vf, all_col) == UNTOLD && pf_number(pf, vf, col) != UNTOLD)
-			prom_put(p, pf->labels[vf], more.text, pf_number(pf, vf, col));
+			prom_put(p, pf->vfs[vf].labels, more.text, pf_number(pf, vf, col));
 }
 
 static void drops_of_pf(struct prom *p, const struct pf_told *pf)
@@ -188,15 +188,16 @@ static void info_of_pf(struct prom *p, const struct pf_told *pf)
 	for (unsigned int vf = 0; vf < pf->n_vfs; vf++) {
 		struct prom_labels l;
 		uint64_t is = pf_number(pf, vf, kind), id = pf_number(pf, vf, vlan);
+		const json_t *owner = json_array_get(pf->owners, vf);
 
 		prom_labels_none(&l);
-		prom_label(&l, "mac", pf_text(pf, vf, 1));
+		prom_label(&l, "mac", pf->vfs[vf].mac);
 		prom_label_number(&l, "vlan", id == UNTOLD ? 0 : id);
 		prom_label(&l, "attach", is <= VF_ATTACH_MACVTAP ? kinds->names[is] : "");
-		prom_label(&l, "pci", pf_text(pf, vf, 4));
-		prom_label(&l, "port_id", pf_text(pf, vf, 2));
-		prom_label(&l, "server", pf_text(pf, vf, 3));
-		prom_put(p, pf->labels[vf], l.text, 1);
+		prom_label(&l, "pci", pf->vfs[vf].pci_slot);
+		prom_label(&l, "port_id", json_string_value(json_array_get(owner, 0)) ?: "");
+		prom_label(&l, "server", json_string_value(json_array_get(owner, 1)) ?: "");
+		prom_put(p, pf->vfs[vf].labels, l.text, 1);
 	}
 }
 
@@ -214,7 +215,7 @@ static void waits_of_pf(struct prom *p, const struct pf_told *pf)
 		for (unsigned int i = 0; i < VF_WAITS; i++)
 			all += counts[i] = pf_number(pf, vf, first + i);
 		if (all)
-			prom_put_histogram(p, pf->labels[vf], &b, pf_number(pf, vf, sum), true);
+			prom_put_histogram(p, pf->vfs[vf].labels, &b, pf_number(pf, vf, sum), true);
 	}
 }
 

@@ -383,7 +383,7 @@ def test_what_a_nic_does_not_tell_is_no_zero(switch, page):
     counted = 'mirrored', 'dropped'
     mirror = {**{k: v for k, v in switch.call('mirror.list')[0].items() if k not in counted}, 'name': 'of a NIC', 'from_pf': 'eth9', 'from_vf': 0, 'by': 'tc', 'lacks': 'tags'}
     (switch.dir / 'hwd.lock').touch()
-    hwd = Daemon(switch.dir / 'hwd-ro.sock', pf_list=['eth9'], pf_counts={'pf': pf, 'columns': [], 'vfs': [['', '', '', '', '']]}, pf_get={**pf, 'vfs': [vf]},
+    hwd = Daemon(switch.dir / 'hwd-ro.sock', pf_list=['eth9'], pf_counts={'pf': pf, 'columns': [], 'vfs': ['']}, pf_get={**pf, 'vfs': [vf]},
                  vf_get=vf, vf_drops={'vf': 0, 'not_told': 'by igb'}, mirror_list=[mirror], svc_list=[])
     row = wait_for(lambda: js(page, ROWS).get('vf/eth9/0'))
     assert (row['rx'], row['tx'], row['drops']) == ('↓–', '↑–', '')
