@@ -348,6 +348,25 @@ def test_a_change_on_the_page_is_shown_first(switch, page):
     switch.cli('link', 'set', 'p2p1', 'vf', 1, 'state', 'auto')
 
 
+def test_find_and_plugged_leave_rows_out(page):
+    def rows(find='', plugged=False):
+        js(page, '''const find = document.getElementById('find'), plugged = document.getElementById('plugged');
+            find.value = arguments[0]; find.dispatchEvent(new Event('input')); if (plugged.checked !== arguments[1]) plugged.click();''', find, plugged)
+        return {key.partition('/')[2] for key in js(page, ROWS)}
+    assert rows('vf 3') == {'p2p1/3'} and rows('vlan 7') == {'p2p1/2', 'p2p1/3'} and rows('P2P2') == {'p2p2/0'}
+    assert rows('02:00:00:00:00:09') == {'p2p1/0'} and rows(HOSTILE[:9]) == {'p2p1/3'} and rows('port-2') == {'p2p1/2'}
+    assert rows(plugged=True) == {f'p2p1/{n}' for n in range(4)} and len(rows()) == 7
+
+
+def test_without_d3_the_page_says_what_is_missing(page):
+    for blocked, said in (['*/d3.js'], 'There is no D3 on this host: apt install libjs-d3'), ([], ''):
+        page.execute_cdp_cmd('Network.enable', {})
+        page.execute_cdp_cmd('Network.setBlockedURLs', {'urls': blocked})
+        page.refresh()
+        wait_for(lambda: js(page, 'return document.getElementById("said").textContent') == said and bool(blocked) != bool(js(page, ROWS)))
+    page.get_log('browser')
+
+
 @pytest.mark.parametrize('scheme', ['light', 'dark'])
 def test_everything_has_a_name_and_contrast(page, scheme):
     page.execute_cdp_cmd('Emulation.setEmulatedMedia', {'features': [{'name': 'prefers-color-scheme', 'value': scheme}]})

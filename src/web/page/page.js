@@ -505,6 +505,7 @@ const seen = () => new Promise(go => document.hidden ? document.addEventListener
 const rest = ms => new Promise(go => setTimeout(go, ms));
 
 async function follow() {
+  if (!window.d3) return say('There is no D3 on this host: apt install libjs-d3', true);
   for (let after = 0; ;) {
     await seen();
     const s = await transport.state(after);
