@@ -17,6 +17,11 @@ from vhost import Guest
 PORT = 9742
 HOSTILE = '<img src=x onerror=document.title="owned">\x1b[31m&amp;\u202e'
 MIRROR = '"/><script>document.title=1</script>\' x'
+POLICY = {
+    'Content-Security-Policy': "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+                               "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+    'X-Content-Type-Options': 'nosniff', 'Cache-Control': 'no-store', 'Referrer-Policy': 'no-referrer',
+    'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Resource-Policy': 'same-origin'}
 
 
 @pytest.fixture(scope='module')
@@ -66,7 +71,7 @@ def test_only_the_session_on_this_address_is_served(switch):
         headers = web.enter()
         cookie, _, flags = headers['Set-Cookie'].partition(';')
         assert {f.strip() for f in flags.split(';')} == {'Path=/', 'HttpOnly', 'SameSite=Strict'}
-        assert "default-src 'none'" in headers['Content-Security-Policy'] and 'unsafe' not in headers['Content-Security-Policy']
+        assert {w: headers[w] for w in POLICY} == POLICY
         assert web.ask(web.token, Cookie=None)[0] == 403  # once
         assert web.ask('/')[0] == 200 and web.state()['items']['pf/p2p1']['config']['numvfs'] == 6
         assert web.ask('/state', Cookie=None)[0] == web.ask('/state', Cookie=cookie[:-1] + 'x')[0] == 403
@@ -288,6 +293,8 @@ def test_a_pf_a_guest_and_a_mirror_are_told(switch, page):
     assert js(page, 'return document.getElementById("title").textContent') == f'namespace {switch.ns[0].name}'
     assert js(page, 'return [...document.querySelectorAll("#told h3")].map(h => h.textContent)') == ['VF 2 of p2p1', 'Mirrors']
     assert 'bit/s' in js(page, 'return document.querySelector("#told svg.plot").getAttribute("aria-label")')
+    choose(page, 'vf/p2p1/5')
+    assert js(page, 'return document.querySelector("#told svg.plot").getAttribute("aria-label")').endswith('most in two minutes 0 bit/s')
     choose(page, 'mirror/probe')
     assert js(page, TABLES)['mirror']['tap'] == [switch.tap]
     names = js(page, 'return [...document.querySelectorAll("#wires text")].map(t => t.textContent)')

@@ -296,9 +296,9 @@ function block(key, title) {
 
 function plot(at, key) {
   const w = 400, h = 50, points = past.get(key) || [], now = performance.now(), span = 120e3;
-  const most = Math.max(1, d3.max(points, p => Math.max(p.rx, p.tx)) || 0);
+  const most = d3.max(points, p => Math.max(p.rx, p.tx)) || 0;
   const x = d3.scale.linear().domain([now - span, now]).range([0, w]).clamp(true);
-  const y = d3.scale.linear().domain([0, most]).range([h - 1, 1]);
+  const y = d3.scale.linear().domain([0, most || 1]).range([h - 1, 1]);
   const line = of => d3.svg.line().interpolate('step-after').x(p => x(p.t)).y(p => y(p[of]));
   const last = points[points.length - 1] || { rx: 0, tx: 0 };
   let svg = at.select('svg.plot');
