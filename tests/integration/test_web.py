@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`anyvf web`: its door from outside, revisions, changes by the lines it shows; and its page in the real Chromium."""
+import errno
 import json
 import pathlib
 import shlex
@@ -25,11 +26,15 @@ POLICY = {
 
 
 @pytest.fixture(scope='module')
-def switch(tmp_path_factory):
+def switch(request, tmp_path_factory):
     """A still switch: taps in namespaces, a vhost guest whose frames were dropped, a guest that is awaited, mirrors, hostile names."""
     need_root()
-    swd = Swd(tmp_path_factory.mktemp('swd')).start()
+    swd = Swd(tmp_path_factory.mktemp('swd'))
     swd.ns = [Netns() for _ in range(2)]
+    for space in swd.ns:
+        request.addfinalizer(space.delete)
+    request.addfinalizer(swd.stop)
+    swd.start()
     swd.call('pf.add', name='p2p1', numvfs=6)
     swd.call('pf.add', name='p2p2', numvfs=1)
     sets = {0: {'mac': '02:00:00:00:00:09'}, 2: {'vlan': 7, 'port_id': 'port-2'}, 3: {'vlan': 7, 'server': HOSTILE, 'max_tx_rate': 900}, 4: {'trunk': '10,20-30'}}
@@ -44,11 +49,8 @@ def switch(tmp_path_factory):
     swd.tap = unique('m')
     swd.call('mirror.add', name='probe', from_pf='p2p1', from_vf=3, to='tap', tap=swd.tap)
     wait_for(lambda: swd.drops('p2p1', 0).get('spoof_mac') == 20)
-    yield swd
-    guest.close()
-    swd.stop()
-    for space in swd.ns:
-        space.delete()
+    request.addfinalizer(guest.close)
+    return swd
 
 
 @pytest.fixture
@@ -124,23 +126,41 @@ def test_browsers_that_leave_in_the_middle_leave_nothing(switch, web):
 
 
 def test_news_are_pushed_and_while_nobody_looks_nobody_is_asked(tmp_path):
-    asked = []
-    daemon = Daemon(tmp_path / 'swd-ro.sock', daemon_info=lambda: asked.append(1) or {}, svc_list=[])
+    asked, got = [], []
+    pfs = {pf: [{'vf': n, 'stats': {'rx_bytes': 0}} for n in range(many)] for pf, many in (('p2p1', 256), ('p2p2', 9))}
+    last = pfs['p2p1'][255]
+    daemon = Daemon(tmp_path / 'swd-ro.sock', daemon_info=lambda: asked.append(1) or {'pid': 1, 'changes': 0}, svc_list=[], pf_list=['gone', *pfs],
+                    pf_counts=lambda pf: {'pf': {'status': {}}, 'vfs': [[str(vf['stats']['rx_bytes'])] for vf in pfs[pf]]} if pf in pfs else -errno.ENODEV,
+                    pf_get=lambda pf, vfs: {'vfs': pfs[pf]}, vf_get=lambda pf, vf: pfs[pf][vf])
     web = Web(types.SimpleNamespace(dir=tmp_path), port=PORT + 1)
+
+    def told(after):
+        """The news, of the last VF alone: (revision, bytes, rate)."""
+        news = web.state(after)
+        (key, vf), = news['items'].items()
+        assert key == 'vf/p2p1/255'
+        return news['revision'], vf['stats']['rx_bytes'], vf['rates']['rx_bit']
     try:
         web.enter()
         assert not asked
         revision = web.state()['revision']
-        looks = len(asked)
         time.sleep(1.5)  # a look is due each second
-        assert len(asked) == looks == 1
-        waits = threading.Thread(target=web.state, args=[revision])
+        assert len(asked) == 1
+        waits = threading.Thread(target=lambda: got.append(told(revision)))
         waits.start()
         wait_for(lambda: len(asked) > 2)
-        daemon.answers['mirror.list'] = [{'name': 'm'}]
+        last['stats']['rx_bytes'] = 10**6
         looks = len(asked)
         waits.join()  # told by the next look, and none after it
-        assert len(asked) <= looks + 1
+        assert len(asked) <= looks + 1 and got[0][1] == 10**6 and got[0][2] > 0
+        looks = len(asked)
+        revision, _, rate = told(got[0][0])  # by the next look, though its numbers did not move
+        assert rate == 0 and len(asked) == looks + 1
+        last['stats']['rx_bytes'] = 7  # as of one that was released
+        revision, *what = told(revision)
+        assert what == [7, 0]
+        pfs['p2p2'][8]['driver'] = 'vfio-pci'  # no number, and no call: seen when its turn comes
+        assert set(web.state(revision)['items']) == {'vf/p2p2/8'}
     finally:
         web.stop()
         daemon.close()
@@ -205,10 +225,12 @@ def test_a_change_of_what_changed_meanwhile_is_refused(switch, web):
 # --- the page in Chromium ---
 
 @pytest.fixture(scope='module')
-def page(switch, tmp_path_factory):
+def page(request, switch, tmp_path_factory):
     """The page of a switch in a headless Chromium."""
     web = Web(switch, '--write')
+    request.addfinalizer(web.stop)
     driver = chromium(tmp_path_factory.mktemp('chromium'))
+    request.addfinalizer(driver.quit)
     driver.get(web.url)
     driver.web = web
     for again in False, True:  # when it is loaded again the address has no token any more
@@ -216,9 +238,7 @@ def page(switch, tmp_path_factory):
             driver.refresh()
         wait_for(lambda: driver.execute_script('return document.body.dataset.revision'), what='the first revision')
         assert driver.current_url == f'http://{web.host}/'
-    yield driver
-    driver.quit()
-    web.stop()
+    return driver
 
 
 ROWS = '''return Object.fromEntries([...document.querySelectorAll('.node.vf')].map(g => [g.dataset.key,
