@@ -148,10 +148,10 @@ const struct cli_object cli_objects[] = {
 	{ .word = "web",
 	  .run = cli_web,
 	  .help = "this host's PFs, VFs and mirrors as a page in your browser",
-	  .usage = "anyvf web [--listen ADDRESS:PORT] [--write]\n"
-		   "    (the address of loopback; --write: links, rates, attachments and mirrors\n"
-		   "     can be changed on it)\n",
-	  .more = "--listen --write",
+	  .usage = "anyvf web [--listen ADDRESS:PORT | --stdio] [--write]\n"
+		   "    (the address of loopback; --stdio: for a program, as Cockpit's page;\n"
+		   "     --write: links, rates, attachments and mirrors can be changed on it)\n",
+	  .more = "--listen --stdio --write",
 	  .own_options = true },
 	{ .word = "export",
 	  .run = cli_export,

@@ -6,8 +6,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
+#include "web/pipe.h"
 
 #define LISTEN "127.0.0.1:9742"
 
@@ -32,28 +34,33 @@ static int serve(struct web_opts *opts, struct err *e)
 }
 
 /**
- * cli_web() - anyvf web [--listen ADDRESS:PORT] [--write]
+ * cli_web() - anyvf web [--listen ADDRESS:PORT | --stdio] [--write]
  * @cli: words start behind `web`
  *
- * Return: the exit code; 0 when it was stopped.
+ * Return: the exit code; 0 when it was stopped, or its standard input ended.
  */
 int cli_web(struct cli *cli)
 {
-	struct web_opts opts = { .listen = LISTEN, .run_dir = cli->run_dir };
+	struct web_opts opts = { .run_dir = cli->run_dir };
 	struct err e = { 0 };
+	bool stdio = false;
 	const char *word;
 	int rc;
 
 	while ((word = cli_next(cli))) {
 		if (!strcmp(word, "--write"))
 			opts.program = "/proc/self/exe";
-		else if (strcmp(word, "--listen"))
+		else if (!strcmp(word, "--stdio") && !opts.listen)
+			stdio = true;
+		else if (strcmp(word, "--listen") || stdio)
 			return cli_garbage("web", word);
 		else if (!(opts.listen = cli_next(cli)))
 			return cli_incomplete();
 	}
 	signal(SIGPIPE, SIG_IGN);
-	rc = serve(&opts, &e);
+	opts.listen = opts.listen ?: LISTEN;
+	rc = stdio ? pipe_run(STDIN_FILENO, STDOUT_FILENO, opts.run_dir, opts.program, &e)
+		   : serve(&opts, &e);
 	if (!rc)
 		return CLI_OK;
 	err_set(&e, rc, "%s", strerror(-rc));

@@ -93,7 +93,7 @@ static void refuse(struct door_verdict *v, unsigned int status, const char *why)
 static void judge_change(const struct door *d, const struct door_ask *ask, struct door_verdict *v)
 {
 	if (!d->write)
-		refuse(v, 403, "this page shows; it changes what it shows with --write");
+		refuse(v, 403, DOOR_SHOWS);
 	else if (!ask->origin)
 		refuse(v, 403, "a change comes from this page alone");
 	else if (!ask->type || strcmp(ask->type, "application/json"))

@@ -13,6 +13,7 @@
 #include "base/util.h"
 
 #define DOOR_SECRET_LEN 32 /* characters: 128 bits */
+#define DOOR_SHOWS	"this page shows; it changes what it shows with --write"
 
 enum door_route {
 	DOOR_PAGE,
@@ -20,7 +21,7 @@ enum door_route {
 	DOOR_SCRIPT,
 	DOOR_TRANSPORT,
 	DOOR_D3,
-	DOOR_STATE,
+	DOOR_STATE, /* from here on what desk_ask() answers */
 	DOOR_DROPS,
 	DOOR_CHANGE,
 	DOOR_ROUTES

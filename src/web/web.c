@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The server: files of the page, what is there by revision, and changes. Who has seen the newest
- * revision waits for the next; while nobody waits nobody looks.
- */
+/* The server: files of the page, and what the desk answers, over HTTP. */
 #include "web/web.h"
 
 #include <errno.h>
@@ -10,43 +7,20 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
-#include "base/buf.h"
-#include "base/spawn.h"
 #include "http/http.h"
-#include "http/url.h"
-#include "model/pf_ops.h"
-#include "web/change.h"
-#include "web/door.h"
-#include "web/look.h"
+#include "web/desk.h"
 #include "web/page/page.h"
 
-#define BODY_MAX    4096
-#define WAITING_MAX 64	  /* the next one replaces who waits longest */
-#define WAIT_MS	    20000 /* then nothing new is an answer, and who has gone is noticed */
-#define SLOW_MS	    20000 /* of a browser that sends */
-#define LOOK_MS	    1000u /* between two looks, at least */
-#define LOOK_MAX_MS 5000u
-#define LOOK_COST   200u  /* and so many times the CPU one took: the switch has other work */
-#define RUN_MS	    60000 /* of a command */
-
-struct waiting {
-	struct http_req *req;
-	uint64_t after, until_ms;
-};
+#define BODY_MAX 4096
+#define SLOW_MS	 20000 /* of a browser that sends */
 
 struct web {
 	struct web_opts opts;
 	struct door door;
 	char address[64], url[160];
 	struct http *http;
-	struct loop_timer *timer;
-	struct look *look;
-	struct feed *feed;
-	uint64_t next_ms; /* when to look again */
-	struct waiting waiting[WAITING_MAX];
-	unsigned int n_waiting;
+	struct desk *desk;
 };
 
 struct answer {
@@ -89,13 +63,6 @@ static void answer_words(struct http_req *req, unsigned int status, const char *
 	answer_text(req, status, "text/plain; charset=utf-8", strdup(words));
 }
 
-/* Takes @j. What is no success is said in words, which need not be UTF-8. */
-static void answer_json(struct http_req *req, json_t *j)
-{
-	answer_text(req, 200, "application/json", j ? json_dumps(j, JSON_COMPACT) : NULL);
-	json_decref(j);
-}
-
 static void serve_file(struct http_req *req, const struct page_file *f, const char *type,
 		       const char *cookie)
 {
@@ -135,142 +102,11 @@ static void serve_d3(struct http_req *req)
 					      .fd = take_fd(fd) });
 }
 
-static void answer_state(struct web *w, struct http_req *req, uint64_t after)
+/* Of the desk. What is no success is said in words. */
+static void reply(void *arg, void *req, unsigned int status, char *text)
 {
-	answer_text(req, 200, "application/json", feed_text(w->feed, after));
-}
-
-/* Those for whom there is news, and those who waited long enough. */
-static void deliver(struct web *w)
-{
-	uint64_t now = loop_now_ms();
-	unsigned int kept = 0;
-
-	for (unsigned int i = 0; i < w->n_waiting; i++) {
-		struct waiting one = w->waiting[i];
-
-		if (feed_revision(w->feed) > one.after || now >= one.until_ms)
-			answer_state(w, one.req, one.after);
-		else
-			w->waiting[kept++] = one;
-	}
-	w->n_waiting = kept;
-}
-
-/* The next look; while nobody waits there is none. */
-static void plan_look(struct web *w)
-{
-	uint64_t now = loop_now_ms();
-
-	loop_timer_set(w->timer,
-		       !w->n_waiting	  ? UINT64_MAX
-		       : w->next_ms > now ? w->next_ms - now
-					  : 0,
-		       0);
-}
-
-/* What a look costs the switch is about what it costs us. */
-static void look(struct web *w)
-{
-	clock_t began = clock();
-	uint64_t rest_ms;
-
-	look_at_all(w->look, w->feed);
-	rest_ms = (uint64_t)(clock() - began) * LOOK_COST * 1000 / CLOCKS_PER_SEC;
-	w->next_ms = loop_now_ms() + MIN(MAX(rest_ms, (uint64_t)LOOK_MS), (uint64_t)LOOK_MAX_MS);
-	deliver(w);
-	plan_look(w);
-}
-
-static void on_timer(void *arg)
-{
-	look(arg);
-}
-
-static void wait_for_news(struct web *w, struct http_req *req, uint64_t after)
-{
-	if (w->n_waiting == WAITING_MAX) {
-		answer_state(w, w->waiting[0].req, w->waiting[0].after);
-		memmove(w->waiting, w->waiting + 1, --w->n_waiting * sizeof(*w->waiting));
-	}
-	w->waiting[w->n_waiting++] = (struct waiting){ req, after, loop_now_ms() + WAIT_MS };
-	plan_look(w);
-}
-
-static void serve_state(struct web *w, struct http_req *req, const struct args *args)
-{
-	uint64_t after = strtoull(args_get(args, "after", 0) ?: "0", NULL, 10);
-
-	if (loop_now_ms() >= w->next_ms)
-		look(w);
-	if (after && after == feed_revision(w->feed))
-		wait_for_news(w, req, after);
-	else
-		answer_state(w, req, after);
-}
-
-static void serve_drops(struct web *w, struct http_req *req, const struct args *args)
-{
-	const char *pf = args_get(args, "pf", 0), *vf = args_get(args, "vf", 0);
-	struct mirror_config of;
-	struct err e = { 0 };
-	json_t *got = NULL;
-
-	if (!pf || !vf || field_parse(&mirror_fields[MIRROR_FIELD_FROM_VF], &of, vf, NULL))
-		answer_words(req, 400, "pf and vf are a VF");
-	else if (look_drops(w->look, pf, of.from_vf, &got, &e))
-		answer_words(req, 404, *e.msg ? e.msg : "there is no such PF");
-	else
-		answer_json(req, got);
-}
-
-/* What it refuses is said in its own words. */
-static void run(struct web *w, struct http_req *req, const struct change *c)
-{
-	const char *argv[CHANGE_WORDS_MAX + 2] = { w->opts.program };
-	struct err e = { 0 };
-	char said[512];
-	int rc;
-
-	for (unsigned int i = 0; c->words[i]; i++)
-		argv[i + 1] = c->words[i];
-	rc = spawn_run(argv, RUN_MS, said, sizeof(said), &e);
-	if (rc)
-		answer_words(req, 422, rc == -EIO && *said ? said : e.msg);
-	else
-		answer_json(req, json_pack("{s:b}", "done", 1));
-	w->next_ms = 0; /* who is answered does not wait for the look */
-	plan_look(w);
-}
-
-/*
- * What was shown is what is done, to what was shown; else it is shown again. What is in the feed
- * may be older than what somebody just did, or nobody looked.
- */
-static void serve_change(struct web *w, struct http_req *req)
-{
-	size_t size;
-	const char *body = http_body(req, &size);
-	auto_of(json_decref) json_t *ask =
-		json_loadb(body ?: "", size, JSON_REJECT_DUPLICATES, NULL);
-	auto_of(json_decref) json_t *shown = json_incref(json_object_get(ask, "shown")), *now;
-	struct change c = { 0 };
-	struct err e = { 0 };
-	int rc;
-
-	json_object_del(ask, "shown");
-	look(w);
-	rc = change_plan(ask, w->feed, &c, &e);
-	now = rc ? NULL : json_pack("{s:s, s:s}", "line", c.line, "was", c.was);
-	if (rc)
-		answer_words(req, 400, *e.msg ? e.msg : strerror(-rc));
-	else if (!shown)
-		answer_json(req, take(now));
-	else if (!json_equal(shown, now))
-		answer_words(req, 409, "it has changed meanwhile: look at it again");
-	else
-		run(w, req, &c);
-	change_fini(&c);
+	answer_text(req, status, status == 200 ? "application/json" : "text/plain; charset=utf-8",
+		    text);
 }
 
 static void judge(const struct web *w, const struct http_req *req, struct door_verdict *v)
@@ -299,6 +135,8 @@ static void begin(void *arg, struct http_req *req, struct http_intake *intake)
 static void serve(struct web *w, struct http_req *req, const struct door_verdict *v)
 {
 	struct args args = { 0 };
+	const char *body;
+	size_t size;
 	int rc = args_parse(v->query, &args);
 
 	if (rc || http_body_error(req))
@@ -313,12 +151,10 @@ static void serve(struct web *w, struct http_req *req, const struct door_verdict
 		serve_file(req, &web_js, "text/javascript; charset=utf-8", NULL);
 	else if (v->route == DOOR_D3)
 		serve_d3(req);
-	else if (v->route == DOOR_STATE)
-		serve_state(w, req, &args);
-	else if (v->route == DOOR_DROPS)
-		serve_drops(w, req, &args);
-	else
-		serve_change(w, req);
+	else {
+		body = http_body(req, &size);
+		desk_ask(w->desk, v->route, &args, body, size, req);
+	}
 	if (!rc)
 		args_free(&args);
 }
@@ -378,6 +214,10 @@ int web_open(const struct web_opts *opts, struct web **out, struct err *e)
 					.handle = handle,
 					.batch = batch,
 					.arg = w };
+	const struct desk_opts desk = { .loop = opts->loop,
+					.run_dir = opts->run_dir,
+					.program = opts->program,
+					.reply = reply };
 	int rc;
 
 	if (!w)
@@ -385,11 +225,7 @@ int web_open(const struct web_opts *opts, struct web **out, struct err *e)
 	w->opts = *opts;
 	w->door.write = opts->program;
 	door_init(&w->door);
-	w->look = look_new(opts->run_dir);
-	w->feed = feed_new(w->door.write);
-	w->timer = loop_timer_add(opts->loop, UINT64_MAX, 0, on_timer, w);
-	rc = w->look && w->feed && w->timer ? place(w, e) : -ENOMEM;
-	rc = rc ?: http_open(&http, &w->http, e);
+	rc = place(w, e) ?: desk_open(&desk, &w->desk, e) ?: http_open(&http, &w->http, e);
 	if (rc)
 		return rc;
 	*out = take(w);
@@ -405,9 +241,7 @@ void web_close(struct web *w)
 	if (!w)
 		return;
 	http_close(w->http);
-	loop_timer_del(w->timer);
-	look_free(w->look);
-	feed_free(w->feed);
+	desk_close(w->desk);
 	free(w);
 }
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* web: who may ask for what, what is told by revision, and which lines the page can have run. */
+/* web: who may ask for what, what is told by revision, which lines the page can have run, and asking by lines. */
 #include "unit/unit.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "web/change.h"
 #include "web/door.h"
+#include "web/pipe.h"
 
 #define TOKEN	"0123456789abcdef0123456789abcdef"
 #define SESSION "fedcba9876543210fedcba9876543210"
@@ -378,6 +380,75 @@ static void of_a_vf_that_is_not_there_nothing_is_planned(void **state)
 	assert_int_equal(planned(NULL, f), -EINVAL);
 }
 
+/* What is answered to these bytes, on a host without a daemon, until they end or are refused. */
+static int talk(const char *lines, const char *program, char told[4096])
+{
+	int in[2], out[2], rc;
+	struct err e = { 0 };
+	ssize_t n;
+
+	assert_false(pipe(in) || pipe(out));
+	assert_int_equal(write(in[1], lines, strlen(lines)), strlen(lines));
+	close(in[1]);
+	rc = pipe_run(in[0], out[1], "/nonexistent", program, &e);
+	assert_true(!rc == !*e.msg);
+	close(out[1]);
+	n = read(out[0], told, 4095);
+	told[MAX(n, 0)] = '\0';
+	close(in[0]);
+	close(out[0]);
+	return rc;
+}
+
+static void lines_are_answered_by_their_numbers(void **state)
+{
+	char told[4096];
+
+	assert_int_equal(talk("", NULL, told), 0);
+	assert_int_equal(talk("{\"id\":7,\"ask\":\"state?after=0\"}\n"
+			      "{\"id\":8,\"ask\":\"drops?pf=p2p1&vf=x\"}\n"
+			      "{\"id\":9,\"ask\":\"change\",\"body\":\"{}\"}\n{\"id\":10",
+			      NULL, told),
+			 0);
+	assert_non_null(strstr(told, "{\"id\":7,\"status\":200,\"body\":{\"revision\":1,"));
+	assert_non_null(
+		strstr(told, "\n{\"id\":8,\"status\":400,\"body\":\"pf and vf are a VF\"}\n"));
+	assert_non_null(strstr(told, "\n{\"id\":9,\"status\":403,\"body\":\"" DOOR_SHOWS "\"}\n"));
+	assert_int_equal(
+		talk("{\"id\":1,\"ask\":\"change\",\"body\":\"{}\"}\n", "/bin/false", told), 0);
+	assert_string_equal(told,
+			    "{\"id\":1,\"status\":400,\"body\":\"there is no such change\"}\n");
+}
+
+static void what_is_no_question_ends_it(void **state)
+{
+	static const char *const bad[] = {
+		"\n",
+		"x\n",
+		"[]\n",
+		"{\"ask\":\"state\"}\n",
+		"{\"id\":-1,\"ask\":\"state\"}\n",
+		"{\"id\":\"1\",\"ask\":\"state\"}\n",
+		"{\"id\":1,\"id\":1,\"ask\":\"state\"}\n",
+		"{\"id\":1}\n",
+		"{\"id\":1,\"ask\":\"page.js\"}\n",
+		"{\"id\":1,\"ask\":\"\"}\n",
+		"{\"id\":1,\"ask\":\"statex\"}\n",
+		"{\"id\":1,\"ask\":\"change\"}\n",
+		"{\"id\":1,\"ask\":\"state\",\"body\":\"\"}\n",
+		"{\"id\":1,\"ask\":\"state?after=%zz\"}\n",
+	};
+	char told[4096], lots[20001];
+
+	for (unsigned int i = 0; i < ARRAY_LEN(bad); i++) {
+		assert_int_equal(talk(bad[i], NULL, told), -EPROTO);
+		assert_string_equal(told, "");
+	}
+	memset(lots, 'x', sizeof(lots) - 1);
+	lots[sizeof(lots) - 1] = '\0';
+	assert_int_equal(talk(lots, NULL, told), -EMSGSIZE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -390,6 +461,8 @@ int main(void)
 		cmocka_unit_test(every_change_is_its_line),
 		cmocka_unit_test(words_stay_one_word_for_a_shell),
 		cmocka_unit_test(of_a_vf_that_is_not_there_nothing_is_planned),
+		cmocka_unit_test(lines_are_answered_by_their_numbers),
+		cmocka_unit_test(what_is_no_question_ends_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

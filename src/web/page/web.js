@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the page of `anyvf web` reaches it, and what can be changed there. Of where it is shown page.js knows this object
-// alone: who shows it elsewhere brings another one.
+// How the page of `anyvf web` reaches it, and what can be changed there; in Cockpit by bridge.js. Of where it is shown
+// page.js knows this object alone: who shows it elsewhere brings another one.
 'use strict';
 const transport = (() => {
-  // Cookies are of all ports of an address; what is stored is of this page's own.
-  const token = new URLSearchParams(location.search).get('token') || localStorage.getItem('token') || '';
-  localStorage.setItem('token', token);
-  window.history.replaceState(null, '', '/');
-  const ask = (path, more) => fetch(path, { ...more, headers: { ...(more || {}).headers, 'Anyvf-Token': token } });
+  const ask = window.bridge || (() => {
+    // Cookies are of all ports of an address; what is stored is of this page's own.
+    const token = new URLSearchParams(location.search).get('token') || localStorage.getItem('token') || '';
+    localStorage.setItem('token', token);
+    window.history.replaceState(null, '', '/');
+    return (path, more) => fetch(path, { ...more, headers: { ...(more || {}).headers, 'Anyvf-Token': token } });
+  })();
   let first = ask('state?after=0').catch(() => null); // while the rest of the scripts come
 
   return {
@@ -19,6 +21,7 @@ const transport = (() => {
       const r = await (first || ask('state?after=' + after).catch(() => null));
       first = null;
       if (r && r.status === 403) return false;
+      if (r && !r.ok) this.away = await r.text();
       return r && r.ok ? r.json().catch(() => null) : null;
     },
 
