@@ -429,7 +429,7 @@ static int split_words(struct cli *cli, int argc, char *const argv[], char **wor
 static int run(int argc, char *const argv[])
 {
 	auto_free char **words = calloc((size_t)argc + 1, sizeof(*words));
-	struct cli cli = { .words = words, .run_dir = ctl_run_dir() };
+	struct cli cli = { .words = words, .run_dir = ctl_run_dir(), .argv = argv };
 	const struct cli_object *o;
 	const char *word;
 

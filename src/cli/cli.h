@@ -28,6 +28,7 @@ struct cli {
 	unsigned int stats;	     /* how often -s was given */
 	char *const *words;	     /* next word; ends with NULL */
 	const char *run_dir;	     /* of the daemons' sockets */
+	char *const *argv;	     /* the whole line, as main() has it */
 };
 
 /* A command of an object: `anyvf pf add ...`. */
@@ -82,6 +83,9 @@ int cli_call_any(struct cli *cli, const char *method, json_t *params, json_t **r
 int cli_call_hw(struct cli *cli, const char *method, json_t *params, json_t **result,
 		struct err *e);
 int cli_call_all(struct cli *cli, const char *method, json_t **results, struct err *e);
+
+/* program.c */
+void cli_program(const char *name, char *out, size_t size);
 
 /* out.c: JSON as iproute2 writes it */
 int cli_print_json(const struct cli *cli, const json_t *value);

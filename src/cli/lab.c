@@ -142,7 +142,7 @@ static int start_hosts(const struct lab *l, struct site *site, struct err *e)
 	uint64_t end = loop_now_ms() + HOSTS_MS;
 	pid_t pid;
 
-	site_program("anyvf-sim", program, sizeof(program));
+	cli_program("anyvf-sim", program, sizeof(program));
 	conf_api_url(site->conf, 0, url, sizeof(url));
 	snprintf(hosts, sizeof(hosts), "%u", l->file.hosts);
 	snprintf(log, sizeof(log), "%s/log/anyvf-sim.log", l->dir);

@@ -94,30 +94,6 @@ void site_close(struct site *site)
 }
 
 /**
- * site_program() - Where a program of ours is
- * @name: its name
- * @out:  gets its path: beside this program (the build tree, /usr/bin), in ../sbin or
- *        ../libexec/anyvf, else the name, for PATH
- * @size: room
- */
-void site_program(const char *name, char *out, size_t size)
-{
-	static const char *const places[] = { "", "../sbin/", "../libexec/anyvf/" };
-	char self[400];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	self[n > 0 ? n : 0] = '\0';
-	slash = strrchr(self, '/');
-	for (unsigned int i = 0; slash && i < ARRAY_LEN(places); i++) {
-		snprintf(out, size, "%.*s/%s%s", (int)(slash - self), self, places[i], name);
-		if (!access(out, X_OK))
-			return;
-	}
-	snprintf(out, size, "%s", name);
-}
-
-/**
  * site_conf() - A value of the configuration
  * @site:    site
  * @section: its section

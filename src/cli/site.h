@@ -44,7 +44,6 @@ static inline void site_auto_(struct site *site)
 }
 #define auto_site __attribute__((cleanup(site_auto_)))
 
-void site_program(const char *name, char *out, size_t size);
 const char *site_conf(const struct site *site, const char *section, const char *key);
 void site_host_conf(const struct site *site, char out[PATH_MAX]);
 bool site_pf_is_hw(const struct site *site, const char *name);

@@ -28,7 +28,7 @@ static int copy(struct cli *cli)
 			(int)site_pid(&site, PROG_APID));
 		return cli_error(&e);
 	}
-	site_program(progs[PROG_APID].name, program, sizeof(program));
+	cli_program(progs[PROG_APID].name, program, sizeof(program));
 	execlp(program, program, "--config", site.config, "--copy", from, to, NULL);
 	err_errno(&e, "%s", program);
 	return cli_error(&e);

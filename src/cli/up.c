@@ -130,7 +130,7 @@ static int start(struct site *site, enum prog_id id, struct start *s, struct err
 		return 0;
 	snprintf(s->log, sizeof(s->log), "%s/%s.log", site_conf(site, "host", "log_dir"),
 		 progs[id].name);
-	site_program(progs[id].name, program, sizeof(program));
+	cli_program(progs[id].name, program, sizeof(program));
 	snprintf(libvirt, sizeof(libvirt), "%s/libvirtd.conf", site->cli->run_dir);
 	if (id == PROG_LIBVIRTD && write_libvirt_conf(libvirt, e))
 		return -EIO;
