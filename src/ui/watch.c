@@ -31,7 +31,8 @@ static const struct rfield report_rows[] = {
 	{ NULL },
 };
 
-static bool all_are(const json_t *list, json_type type, size_t max)
+/* A list of these; null: what a NIC does not tell. */
+static bool all_are(const json_t *list, json_type type, json_type or_type, size_t max)
 {
 	json_t *value;
 	size_t i;
@@ -39,7 +40,7 @@ static bool all_are(const json_t *list, json_type type, size_t max)
 	if (!json_is_array(list) || json_array_size(list) > max)
 		return false;
 	json_array_foreach (list, i, value)
-		if (json_typeof(value) != type)
+		if (json_typeof(value) != type && json_typeof(value) != or_type)
 			return false;
 	return true;
 }
@@ -51,10 +52,11 @@ static bool is_table(const json_t *pf)
 	json_t *row;
 	size_t i;
 
-	if (!all_are(columns, JSON_STRING, COLUMNS_MAX) || json_array_size(rows) > COUNTERS_MAX)
+	if (!all_are(columns, JSON_STRING, JSON_STRING, COLUMNS_MAX) ||
+	    json_array_size(rows) > COUNTERS_MAX)
 		return false;
 	json_array_foreach (rows, i, row)
-		if (!all_are(row, JSON_INTEGER, COLUMNS_MAX) ||
+		if (!all_are(row, JSON_INTEGER, JSON_NULL, COLUMNS_MAX) ||
 		    json_array_size(row) != json_array_size(columns))
 			return false;
 	return true;

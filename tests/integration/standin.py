@@ -49,7 +49,7 @@ class StandIn(http.server.ThreadingHTTPServer):
         super().__init__(('127.0.0.1', 0), Handler)
         self.host = host
         self.lock = threading.Condition()
-        self.docs = {kind: {} for kind in ('server', 'port', 'network', 'console', 'diagnostics', 'tap_flow', 'tap_mirror')}
+        self.docs = {kind: {} for kind in ('server', 'port', 'network', 'console', 'diagnostics', 'tap_flow', 'tap_mirror', 'watch')}
         self.log = []  # (revision, kind, id, document)
         self.revision = 0
         self.generations = {}  # (kind, id) -> the newest one ever

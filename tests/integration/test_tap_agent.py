@@ -235,6 +235,30 @@ def test_a_tap_mirrors_frames_arrive_at_its_remote_host(taps, far, netns, kind):
         sock.close()
 
 
+def test_what_ports_count_is_told_while_somebody_looks(taps, netns):
+    ns, socks = netns(), {}
+    for vf in 1, 2:
+        taps.port(vf)
+        name = taps.host.swd.attach_tap('p2p1', vf, ns)
+        wait_for(lambda name=name: 'state DOWN' not in ns.run('ip', 'link', 'show', name).stdout, what='its carrier')
+        socks[vf] = ns.packet_socket(name)
+    ident = taps.api.put('watch', {'id': str(uuid.uuid4())})['id']
+
+    def told():
+        pf = taps.api.reports.get(('watch', ident), {'pfs': [{'name': 'p2p1', 'columns': [], 'vfs': []}]})['pfs'][0]
+        assert pf['name'] == 'p2p1'
+        return {row[0]: dict(zip(pf['columns'], row)) for row in pf['vfs']}
+    wait_for(lambda: told().keys() == {1, 2}, 15, 'counters of both')
+    before = told()[1]
+    socks[1].send(mac('fa:16:3e:aa:00:02') + mac('fa:16:3e:aa:00:01') + ETHERTYPE.to_bytes(2, 'big') + bytes(60))
+    wait_for(lambda: told()[1]['tx_packets'] > before['tx_packets'] and told()[2]['rx_bytes'], 15, 'a frame that is counted')
+    assert told()[1]['link_up'] == 1
+    taps.api.drop('watch', ident)
+    assert all(status in (204, 409) for kind, _, _, status in taps.api.tried if kind == 'watch')
+    for sock in socks.values():
+        sock.close()
+
+
 def test_a_switch_that_is_full_says_so(taps):
     source, target = taps.port(1), taps.port(2)
     for i in range(256):

@@ -14,6 +14,7 @@
 #include "agent/kinds/port/port.h"
 #include "agent/kinds/question/question.h"
 #include "agent/kinds/server/server.h"
+#include "agent/kinds/watch/watch.h"
 #include "base/file.h"
 #include "want_docs.h"
 
@@ -136,7 +137,8 @@ bool __wrap_host_has_kvm(const char *scratch_dir)
 
 /* As in agentd.c, with a toy in the place of taps. */
 static const struct agent_kind *const kinds[] = { &port_kind,	&toy_kind,	&net_kind,
-						  &server_kind, &question_kind, NULL };
+						  &server_kind, &question_kind, &watch_kind,
+						  NULL };
 static struct loop *loop;
 static struct agent *a; /* once a process, as libvirt's threads are */
 static char dir[] = "/tmp/anyvf-kinds-XXXXXX";
@@ -340,6 +342,55 @@ static void a_question_for_a_console_is_answered_by_its_report(void **state)
 	assert_string_equal(json_string_value(said), "two");
 }
 
+/* The report of a watch after a look at these counters; NULL: nothing new. */
+static bool is_told(struct entity *x, struct vf_info *vf, uint64_t rx_bytes, const char *row)
+{
+	auto_of(json_decref) json_t *before = watch_kind.status(x), *now = NULL, *want = NULL;
+	const json_t *pf;
+
+	vf->stats.rx_bytes = rx_bytes;
+	watch_kind.observe(a, x);
+	now = watch_kind.status(x);
+	if (json_equal(before, now))
+		return false;
+	want = doc_of(row);
+	pf = json_array_get(json_object_get(now, "pfs"), 0);
+	assert_string_equal(json_string_value(json_object_get(pf, "name")), "p2p1");
+	assert_true(json_equal(json_object_get(pf, "vfs"), json_object_get(want, "vfs")));
+	return true;
+}
+
+static void what_ports_count_is_told_until_it_stands_still(void **state)
+{
+	struct pfs_view *view = calloc(1, sizeof(*view) + sizeof(view->pfs[0])), *was = a->view;
+	auto_of(json_decref) json_t *port = doc_of(port_doc);
+	struct vf_info vfs[8] = { 0 };
+	struct entity *x;
+
+	view->n_pfs = 1;
+	strcpy(view->pfs[0].info.config.name, "p2p1");
+	view->pfs[0].n_vfs = 8;
+	view->pfs[0].vfs = vfs;
+	json_object_set_new(port, "generation", json_integer(9));
+	state_apply(a, "port", PORT_ID, port); /* it has VF 3 */
+	apply("watch", TOY_ID, "{'generation':1}");
+	x = entity_find(a, "watch", TOY_ID);
+	a->view = view;
+	vfs[3].status.link_up = true;
+	vfs[3].untold.counts = 1U << VF_COUNT_TX_BYTES;
+	assert_true(is_told(x, &vfs[3], 5, "{'vfs':[[3,1,0,5,null,0,0,0]]}"));
+	assert_true(is_told(x, &vfs[3], 7, "{'vfs':[[3,1,0,7,null,0,0,0]]}"));
+	is_told(x, &vfs[3], 7, "{'vfs':[[3,1,0,7,null,0,0,0]]}"); /* it stands still */
+	for (unsigned int i = 0; i < 3; i++)
+		assert_false(is_told(x, &vfs[3], 7, ""));
+	assert_true(is_told(x, &vfs[3], 8, "{'vfs':[[3,1,0,8,null,0,0,0]]}"));
+	a->view = NULL; /* a switch that is away */
+	watch_kind.observe(a, x);
+	a->view = was;
+	state_apply(a, "port", PORT_ID, NULL);
+	free(view);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -351,6 +402,7 @@ int main(void)
 		cmocka_unit_test(looks_that_take_long_have_a_part_of_the_time),
 		cmocka_unit_test(a_tick_in_a_look_asks_for_no_other),
 		cmocka_unit_test(who_configures_kvm_is_believed_without_a_trial),
+		cmocka_unit_test(what_ports_count_is_told_until_it_stands_still),
 		cmocka_unit_test(a_question_for_a_console_is_answered_by_its_report),
 	};
 

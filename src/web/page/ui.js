@@ -109,7 +109,7 @@ const transport = (() => {
         vlan: at.vlan || 0, trunk: at.trunk || 'none', ...(at.mtu ? { mtu: at.mtu, spoofchk: at.spoofchk, trust: at.trust, vnic_type: at.vnic_type } : {}) } : { vlan: 0, trunk: 'none' },
       status: { link_up: counted ? Boolean(counted.link_up) : Boolean(port) && port.status === 'ACTIVE', ...(port ? { status: at.released ? 'RELEASED' : port.status } : {}) },
       attach: s ? { kind: 'server', name: s.name, id: s.id, status: s.status } : { kind: port && port.device_id ? 'device' : 'none', ...(port && port.device_id ? { id: port.device_id } : {}) },
-      stats: counted ? { ...Object.fromEntries(Object.entries(counted).filter(([k]) => /^[rt]x_/.test(k))), rx_dropped: counted.dropped } : {},
+      stats: counted ? { ...Object.fromEntries(Object.entries({ ...counted, rx_dropped: counted.dropped }).filter(([k, n]) => /^[rt]x_/.test(k) && n !== null)) } : {},
     };
   }
 
@@ -121,8 +121,8 @@ const transport = (() => {
     if (told && (!before || before.at < told.at_ms)) {
       const s = before ? (told.at_ms - before.at) / 1000 : 0, rate = new Map();
       for (const [n, o] of rows) {
-        const b = before && before.rows.get(n), per = k => Math.max(0, Math.round((o[k] - b[k]) / s));
-        if (b) rate.set(n, { rx_bit: 8 * per('rx_bytes'), tx_bit: 8 * per('tx_bytes'), rx_packets: per('rx_packets'), tx_packets: per('tx_packets'), dropped: per('dropped') });
+        const b = before && before.rows.get(n), per = (k, by) => (o[k] === null ? undefined : by * Math.max(0, Math.round((o[k] - b[k]) / s)));
+        if (b) rate.set(n, { rx_bit: per('rx_bytes', 8), tx_bit: per('tx_bytes', 8), rx_packets: per('rx_packets', 1), tx_packets: per('tx_packets', 1), dropped: per('dropped', 1) });
       }
       view.rates.set(pf, { at: told.at_ms, rows, rate });
     }

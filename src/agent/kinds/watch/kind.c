@@ -29,15 +29,26 @@ static int watch_parse(struct agent *a, struct entity *x, json_t *doc, struct er
 	return 0;
 }
 
-/* In the order of columns[]; what a NIC does not tell is 0. */
+/* What is not told is null. @counts: of which one is not told. */
+static json_t *number(const struct vf_info *vf, unsigned int counts, uint64_t n)
+{
+	return vf->untold.counts & counts ? json_null() : json_integer((json_int_t)n);
+}
+
+#define BIT(count) (1U << VF_COUNT_##count)
+
+/* In the order of columns(). */
 static json_t *row_of(unsigned int n, const struct vf_info *vf)
 {
 	const struct vf_stats *s = &vf->stats;
 
-	return json_pack("[i, i, i, I, I, I, I, I]", (int)n, vf->status.link_up,
-			 vf->status.connected, (json_int_t)s->rx_bytes, (json_int_t)s->tx_bytes,
-			 (json_int_t)s->rx_packets, (json_int_t)s->tx_packets,
-			 (json_int_t)(s->rx_dropped + vf_stats_tx_dropped(s)));
+	return json_pack("[i, i, i, o, o, o, o, o]", (int)n, vf->status.link_up,
+			 vf->status.connected, number(vf, BIT(RX_BYTES), s->rx_bytes),
+			 number(vf, BIT(TX_BYTES), s->tx_bytes),
+			 number(vf, BIT(RX_PACKETS), s->rx_packets),
+			 number(vf, BIT(TX_PACKETS), s->tx_packets),
+			 number(vf, BIT(RX_DROPPED) | BIT(TX_DROPPED),
+				s->rx_dropped + vf_stats_tx_dropped(s)));
 }
 
 static json_t *columns(void)
