@@ -2,6 +2,7 @@
 """What a process costs, as /proc has it."""
 import os
 import pathlib
+import time
 
 TICKS = os.sysconf('SC_CLK_TCK')
 
@@ -22,3 +23,18 @@ def pss_kib(pid, counts=lambda name: True):
         elif line.split(maxsplit=1)[0][-1] != ':':  # the first line of a mapping
             take = counts((line.split(maxsplit=5) + [''])[5])
     return total
+
+
+def family(pid):
+    """A process and all below it, whichever of its threads began them."""
+    kids = [kid for task in pathlib.Path(f'/proc/{pid}/task').iterdir() for kid in (task / 'children').read_text().split()]
+    return [pid, *(p for kid in kids for p in family(int(kid)))]
+
+
+def percent(pids, secs):
+    """Of a core, over some seconds, for lists of processes."""
+    def now():
+        return [sum(cpu_s(p) for p in all_) for all_ in pids]
+    before = now()
+    time.sleep(secs)
+    return [round((b - a) / secs * 100, 2) for a, b in zip(before, now())]

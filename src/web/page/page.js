@@ -384,7 +384,7 @@ function titleOf(kind, key) {
   if (kind === 'vf') return `VF ${d.vf} of ${d.pf}`;
   if (kind === 'mirror') return `Mirror ${d.name}`;
   const guest = places.get(chosen).guest;
-  return guest ? `${guest.kind} ${guest.name}` : `PF ${key.slice(3)}`;
+  return guest ? guest.title || `${guest.kind} ${guest.name}` : `PF ${key.slice(3)}`;
 }
 
 function tell() {

@@ -94,15 +94,17 @@ const transport = (() => {
   const portName = p => p.name || p.mac_address || p.id;
   const all = kind => [...view.items].filter(([k]) => k.startsWith(kind + '/')).map(([, d]) => d);
 
+  const serverOf = port => port && view.items.get('server/' + port.device_id);
+
   function guest(port) {
-    const s = port && port.device_id && view.items.get('server/' + port.device_id);
-    if (s) return { key: 'guest/vm/' + s.id, name: s.name, kind: s.status, noun: 'port' };
+    const s = serverOf(port);
+    if (s) return { key: 'guest/vm/' + s.id, name: s.name, kind: s.status, noun: 'port', title: 'Server ' + s.name };
     return port && port.device_id ? { key: 'guest/of/' + port.device_id, name: port.device_owner || port.device_id, kind: 'device', noun: 'port' } : null;
   }
 
   // Of a port; what a host's agent counts of its VF beside it.
   function drawn(pf, vf, port, counted, rates) {
-    const at = (port || {}).vf || {}, s = port && view.items.get('server/' + port.device_id);
+    const at = (port || {}).vf || {}, s = serverOf(port);
     return {
       pf, vf, port: port && port.id, rates: rates || {}, guest: guest(port), wire: port ? portName(port) : '',
       config: port ? { name: port.name, id: port.id, network: port.network, mac: port.mac_address, addresses: addresses(port), admin_state_up: port.admin_state_up,
@@ -113,20 +115,20 @@ const transport = (() => {
     };
   }
 
-  // {vf: counters} of a PF, and what they came to since the report before.
+  // {vf: counters} of a PF, and what they came to since the report before; there is none before the first of a boot.
   function countedOf(pf) {
-    const told = ((view.items.get('rates/' + view.host) || {}).pfs || []).find(p => p.name === pf);
-    const rows = new Map(told ? told.vfs.map(r => { const o = Object.fromEntries(told.columns.map((c, i) => [c, r[i]])); return [o.vf, o]; }) : []);
-    const before = view.rates.get(pf);
-    if (told && (!before || before.at < told.at_ms)) {
-      const s = before ? (told.at_ms - before.at) / 1000 : 0, rate = new Map();
-      for (const [n, o] of rows) {
-        const b = before && before.rows.get(n), per = (k, by) => (o[k] === null ? undefined : by * Math.max(0, Math.round((o[k] - b[k]) / s)));
-        if (b) rate.set(n, { rx_bit: per('rx_bytes', 8), tx_bit: per('tx_bytes', 8), rx_packets: per('rx_packets', 1), tx_packets: per('tx_packets', 1), dropped: per('dropped', 1) });
-      }
-      view.rates.set(pf, { at: told.at_ms, rows, rate });
+    const told = ((view.items.get('rates/' + view.host) || {}).pfs || []).find(p => p.name === pf), was = view.rates.get(pf);
+    if (!told) return { rows: new Map(), rate: new Map() };
+    if (was && was.told === told) return was;
+    const now = { told, rows: new Map(), rate: new Map() }, s = was ? (told.at_ms - was.told.at_ms) / 1000 : 0;
+    view.rates.set(pf, now);
+    for (const row of told.vfs) {
+      const o = Object.fromEntries(told.columns.map((c, i) => [c, row[i]])), b = s > 0 && was.rows.get(o.vf);
+      const per = (k, by) => (o[k] === null ? undefined : by * Math.max(0, Math.round((o[k] - b[k]) / s)));
+      now.rows.set(o.vf, Object.assign(o, { text: row.join() }));
+      if (b) now.rate.set(o.vf, { rx_bit: per('rx_bytes', 8), tx_bit: per('tx_bytes', 8), rx_packets: per('rx_packets', 1), tx_packets: per('tx_packets', 1), dropped: per('dropped', 1) });
     }
-    return { rows, rate: (view.rates.get(pf) || { rate: new Map() }).rate };
+    return now;
   }
 
   function drawHost(put, places) {
@@ -135,11 +137,12 @@ const transport = (() => {
     for (const pf of host ? host.pfs : []) {
       const { rows, rate } = countedOf(pf.name);
       put('pf/' + pf.name, { config: { name: pf.name, numvfs: pf.numvfs, uplink: 'dev', uplink_arg: (pf.physical_networks || []).join(' ') }, rates: {},
-        status: { kind: pf.kind || 'sw', driver: pf.driver || '', used: pf.used }, more: `${pf.kind || 'sw'}, ${pf.used} of ${pf.numvfs} VFs used`, wire: 'physical network' });
+        status: { kind: pf.kind || 'sw', driver: pf.driver || '', used: pf.used }, more: `${pf.used} of ${pf.numvfs} VFs used`, wire: 'physical network' });
       for (let n = 0; n < pf.numvfs; n++) {
         const port = ports.get(pf.name + '/' + n);
         if (port) places.set(port.id, [pf.name, n]);
-        put(`vf/${pf.name}/${n}`, drawn(pf.name, n, port, rows.get(n), rate.get(n)));
+        const counted = rows.get(n), r = rate.get(n);
+        put(`vf/${pf.name}/${n}`, () => drawn(pf.name, n, port, counted, r), [port, serverOf(port), counted && counted.text, r && `${r.rx_bit} ${r.tx_bit} ${r.dropped}`]);
       }
     }
   }
@@ -172,10 +175,12 @@ const transport = (() => {
   // What differs from what was drawn.
   function news() {
     const items = {}, now = new Map(), places = new Map(), whole = view.first;
-    const put = (key, doc) => {
-      const text = JSON.stringify(doc);
-      now.set(key, text);
-      if (whole || view.drawn.get(key) !== text) items[key] = doc;
+    // What is made of the same as before is the same.
+    const put = (key, make, of) => {
+      const was = view.drawn.get(key), same = was && of && of.every((v, i) => v === was.of[i]);
+      const doc = same ? null : of ? make() : make, text = same ? was.text : JSON.stringify(doc);
+      now.set(key, { text, of });
+      if (!same && (!was || was.text !== text)) items[key] = doc;
     };
     (view.host ? drawHost : drawProject)(put, places);
     drawTaps(put, places);
