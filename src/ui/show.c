@@ -152,14 +152,39 @@ static int tell_rates(struct call *c, struct view *v, const char *host)
 	return tell(v, "rates", host, rates ? json_incref((json_t *)rates) : json_null());
 }
 
-static int tell_all(struct call *c, struct view *v, const struct resource *r)
+/* Documents of a part of all: hosts, or what of a resource is the host's, or the project's. */
+static struct cursor part_of(struct call *c, const struct view *v, const struct resource *r)
 {
-	struct cursor it = v->host ? call_list(c, "/host/%s/%s/", v->host, r->one)
-				   : res_list(c, r, "project_id", c->auth->project_id);
+	struct cursor it = !r	     ? call_list(c, "/agent/")
+			   : v->host ? call_list(c, "/host/%s/%s/", v->host, r->one)
+				     : res_list(c, r, "project_id", c->auth->project_id);
+
+	if (*v->at) {
+		snprintf(it.key, sizeof(it.key), "%s", v->at);
+		it.past = true;
+	}
+	return it;
+}
+
+/* Return: 1 when it is told; 0: there is more; or a negative errno. */
+static int tell_part(struct call *c, struct view *v, const struct resource *r)
+{
+	struct cursor it = part_of(c, v, r);
+	bool by_key = !r || v->host;
 	int rc = 0;
 
-	while (!rc && (v->host ? cursor_step(&it) : cursor_next(&it)))
-		rc = tell_one(c, v, r, v->host ? it.key + it.prefix_len : doc_str(it.doc, "id"));
+	do {
+		const char *id = it.key + it.prefix_len;
+
+		if (v->n >= VIEW_MAX || !(by_key ? cursor_step(&it) : cursor_next(&it))) {
+			v->cut |= v->n >= VIEW_MAX;
+			return 1;
+		}
+		v->n++;
+		rc = r ? tell_one(c, v, r, by_key ? id : doc_str(it.doc, "id"))
+		       : tell_host(c, v, id);
+	} while (!rc && call_spent_us(c) <= CALL_TURN_US);
+	snprintf(v->at, sizeof(v->at), "%s", it.key);
 	return rc;
 }
 
@@ -172,31 +197,31 @@ static int tell_left(struct call *c, struct view *v, const struct resource *r)
 	struct cursor it = res_list(c, r, "project_id", c->auth->project_id);
 	json_t *ids = json_array();
 
-	while (ids && cursor_next(&it))
+	for (unsigned int n = 0; ids && n < VIEW_MAX && cursor_next(&it); n++)
 		json_array_append(ids, json_object_get(it.doc, "id"));
 	return tell(v, r->one, "", ids);
 }
 
 /**
- * view_all() - Tell all that the caller sees
+ * view_all() - Tell all that the caller sees, in turns
  * @c: call
- * @v: view; its items get it
+ * @v: view; its items get it, and it is given again for the next turn
  *
- * Return: 0 or a negative errno.
+ * Return: 0; CALL_WAIT when there is more; or a negative errno.
  */
 int view_all(struct call *c, struct view *v)
 {
-	struct cursor it = call_list(c, "/agent/");
-	int rc = 0;
+	for (; v->part <= ARRAY_LEN(shown); v->part++) {
+		const struct resource *r = v->part ? resource_of(c, shown[v->part - 1]) : NULL;
+		int rc = v->part ? !r : !v->hosts;
 
-	while (v->hosts && !rc && cursor_step(&it))
-		rc = tell_host(c, v, it.key + it.prefix_len);
-	for (size_t i = 0; !rc && i < ARRAY_LEN(shown); i++) {
-		const struct resource *r = resource_of(c, shown[i]);
-
-		rc = r ? tell_all(c, v, r) : 0;
+		rc = rc ?: tell_part(c, v, r);
+		if (rc <= 0)
+			return rc ?: CALL_WAIT;
+		v->n = 0;
+		v->at[0] = '\0';
 	}
-	return rc ?: v->host ? tell_rates(c, v, v->host) : 0;
+	return v->host ? tell_rates(c, v, v->host) : 0;
 }
 
 /* "/HEAD/NAME[/...]": the name, if the key begins so. */

@@ -25,19 +25,46 @@ static void note_key(void *arg, const struct store_event *ev)
 static int answer(struct call *c, struct view *v, uint64_t revision, bool whole)
 {
 	return call_reply(c, 200,
-			  json_pack("{s:I,s:b,s:b,s:O}", "revision", (json_int_t)revision, "whole",
-				    whole, "admin", v->hosts, "items", v->items));
+			  json_pack("{s:I,s:b,s:b,s:b,s:O}", "revision", (json_int_t)revision,
+				    "whole", whole, "admin", v->hosts, "cut", v->cut, "items",
+				    v->items));
+}
+
+/* What one turn leaves to the next. */
+struct turn {
+	uint64_t revision; /* of the first: what has changed since is told again */
+	struct view view;
+};
+
+static void turn_free(void *kept)
+{
+	struct turn *t = kept;
+
+	json_decref(t->view.items);
+	free(t);
 }
 
 static int answer_all(struct call *c, struct view *v)
 {
-	uint64_t revision = call_revision(c);
+	struct turn *t = call_resume(c);
 	int rc;
 
+	if (!t) {
+		t = calloc(1, sizeof(*t));
+		if (!t)
+			return -ENOMEM;
+		*t = (struct turn){ call_revision(c), *v };
+		t->view.items = json_object();
+	}
+	t->view.host = v->host;
 	call_browse(c, true);
-	rc = view_all(c, v);
+	rc = view_all(c, &t->view);
 	call_browse(c, false);
-	return rc ?: answer(c, v, revision, true);
+	if (rc == CALL_WAIT)
+		return call_yield(c, t, turn_free);
+	rc = rc ?: answer(c, &t->view, t->revision, true);
+	turn_free(t);
+	return rc;
 }
 
 /* How far this call has looked, and how long it waits. */

@@ -17,10 +17,16 @@ int ui_state(struct call *c);
 
 /* show.c: what the caller sees, as items with keys */
 struct view {
-	const char *host;    /* whose ports, servers and taps; NULL: those of the caller's project */
-	bool hosts;	     /* and all hosts */
-	json_t *items;	     /* key: what it is, or null: the caller sees no such thing */
+	const char *host; /* whose ports, servers and taps; NULL: those of the caller's project */
+	bool hosts;	  /* and all hosts */
+	json_t *items;	  /* key: what it is, or null: the caller sees no such thing */
+	/* How far view_all() came; zeroed before. */
+	unsigned int part, n;	    /* what is being told, and of how much */
+	char at[2 * STORE_KEY_LEN]; /* behind what; "": nothing yet */
+	bool cut;		    /* there is more of a kind than is told */
 };
+#define VIEW_MAX 2000u /* of a kind: more is nothing to look at */
+
 int view_all(struct call *c, struct view *v);
 int view_changed(struct call *c, struct view *v, const char *key);
 

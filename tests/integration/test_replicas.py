@@ -236,6 +236,26 @@ def test_a_host_is_alive_at_each_replica_and_dead_at_each(pair, etcd):
     wait_for(lambda: sum('is silent' in api.log.read_text() for api in (pair.a, pair.b)) == 1, 10, 'the word of the one that leads')
 
 
+def test_a_page_at_one_replica_has_what_a_host_tells_the_other(pair):
+    agent = agent_at_a(pair)
+    try:
+        def asked():
+            pair.at_b.call('GET', '/anyvf/ui/state?host=h1')
+            return next(iter(agent.wishes()['watch'].items()), None)
+        ident, doc = wait_for(asked, what='a host that is asked')
+        seen = pair.at_b.get('/anyvf/ui/state?host=h1')['revision']
+        agent.report('watch', ident, generation=doc['generation'], pfs=[{'name': 'p2p1', 'at_ms': 1, 'columns': ['vf', 'rx_bytes'], 'vfs': [[0, 7]]}])
+
+        def told():
+            nonlocal seen
+            got = pair.at_b.get(f'/anyvf/ui/state?host=h1&after={seen}')
+            seen = got['revision']
+            return got['items'].get('rates/h1')
+        assert wait_for(told)['pfs'][0]['vfs'] == [[0, 7]]
+    finally:
+        agent.stop()
+
+
 def test_two_replicas_fill_a_host_and_not_more(pair):
     agent = agent_at_a(pair, numvfs=8, memory_mb=512)
     try:

@@ -7,7 +7,7 @@ import apid
 import pytest
 import requests
 from browser import CONTRAST, NAMELESS, axe, chromium, js, violations  # noqa: F401
-from conftest import PATIENCE, wait_for
+from conftest import PATIENCE, ROOT, wait_for
 
 HOSTILE = '<img src=x onerror=document.title="owned">\x1b[31m&amp;\u202e'
 VM = 'vm <img src=x onerror=document.title="owned">&amp;\' x'  # what Nova takes
@@ -110,6 +110,8 @@ def test_a_stranger_gets_a_form_and_nothing_else(site):
         assert requests.get(url + '/state', headers=token, timeout=20).status_code == 401
         assert requests.get(url + '/nothing', headers=token, timeout=20).status_code == 401
     assert site.demo.call('GET', '/anyvf/ui/state?host=h1').status_code == 403
+    ours = [p for folder in ('page', 'cockpit') for p in (ROOT / 'src/web' / folder).iterdir() if p.suffix in ('.js', '.css', '.html')]
+    assert 30_000 < sum(p.stat().st_size for p in ours) < 60_000
 
 
 def test_logins_that_fail_say_why(browser):

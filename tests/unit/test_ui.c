@@ -11,6 +11,7 @@
 
 #include "api_cloud.h"
 #include "compute/compute.h"
+#include "ui/ui.h"
 
 #define NET   "/network/v2.0"
 #define STATE "/anyvf/ui/state"
@@ -157,6 +158,35 @@ static void everybody_sees_his_own(void **state)
 	assert_true(has(e, "port/$eport") && has(e, "server/$eserver") && count(e) == 3);
 	assert_false(names(e, "$dport") || names(e, "$dserver") || names(e, "$dnet"));
 	assert_true(has(s, "host/h1") && count(s) == 1 && doc_bool(s, "admin"));
+}
+
+static void what_takes_long_is_told_in_turns(void **state)
+{
+	auto_of(json_decref) json_t *d = whole(&demo, STATE);
+	struct call *c = run_new(cloud.eng, NULL);
+	unsigned int turns = 0;
+
+	c->auth = &demo;
+	assert_int_equal(route_find(c, "GET", STATE), 0);
+	c->mono_us = 0; /* each is over at once */
+	while (c->priv->handle(c) == CALL_WAIT)
+		turns++;
+	assert_int_equal(turns, 4);
+	assert_true(json_equal(json_object_get(d, "items"), json_object_get(c->reply, "items")));
+	call_free(c);
+}
+
+static void of_a_kind_there_are_so_many_to_look_at(void **state)
+{
+	auto_of(json_decref) json_t *d = NULL, *e = NULL;
+
+	for (unsigned int i = 0; i <= VIEW_MAX; i++)
+		make_server("more", "pm");
+	d = whole(&demo, STATE);
+	e = whole(&(const struct auth){ "m", "m", "default", SCOPE_PROJECT, "pm", "", ROLE_READER },
+		  STATE);
+	assert_false(doc_bool(d, "cut"));
+	assert_true(doc_bool(e, "cut") && count(e) == VIEW_MAX);
 }
 
 static void a_host_is_for_admins(void **state)
@@ -331,10 +361,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everybody_sees_his_own),
+		cmocka_unit_test(what_takes_long_is_told_in_turns),
 		cmocka_unit_test(a_host_is_for_admins),
 		cmocka_unit_test(one_is_told_what_is_another),
 		cmocka_unit_test(of_what_is_gone_nobody_hears_whose_it_was),
 		cmocka_unit_test(a_host_is_asked_for_counters_while_somebody_looks),
+		cmocka_unit_test(of_a_kind_there_are_so_many_to_look_at),
 		cmocka_unit_test(files_are_anybodys_and_let_no_other_script_in),
 	};
 

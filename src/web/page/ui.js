@@ -19,6 +19,8 @@ const transport = (() => {
     view = looked(host);
   }
 
+  const notice = text => setText(get('notice'), text);
+
   const ask = (path, more = {}) => fetch('../..' + path, { ...more, headers: { ...more.headers, ...(me ? { 'X-Auth-Token': me.token } : {}) } });
 
   async function api(method, path, body, headers = {}) {
@@ -289,9 +291,10 @@ const transport = (() => {
         const s = r && r.ok ? await r.json().catch(() => null) : null;
         if (at !== view) continue;
         if (r && r.status === 401) { leave('Your session is over: log in again.'); continue; }
-        if (r && at.host && r.status === 404) { say(`There is no host ${at.host} any more.`, true); look(null); continue; }
+        if (r && at.host && r.status === 404) { look(null); continue; }
         if (!s) return null;
         take(s);
+        if (s.whole) notice(s.cut ? 'There is more than is shown.' : '');
         drawHosts(s.admin);
         return news();
       }
