@@ -34,6 +34,15 @@ static const struct resource *shown_as(const struct call *c, const char *one, si
 	return NULL;
 }
 
+/* What changed more than once is told once. */
+static bool is_told(const struct view *v, const char *kind, const char *id)
+{
+	char key[2 * STORE_KEY_LEN];
+
+	snprintf(key, sizeof(key), "%s/%s", kind, id);
+	return json_object_get(v->items, key);
+}
+
 /* Takes value. */
 static int tell(struct view *v, const char *kind, const char *id, json_t *value)
 {
@@ -195,8 +204,11 @@ static int tell_part(struct call *c, struct view *v, const struct resource *r)
 static int tell_left(struct call *c, struct view *v, const struct resource *r)
 {
 	struct cursor it = res_list(c, r, "project_id", c->auth->project_id);
-	json_t *ids = json_array();
+	json_t *ids;
 
+	if (is_told(v, r->one, ""))
+		return 0;
+	ids = json_array();
 	for (unsigned int n = 0; ids && n < VIEW_MAX && cursor_next(&it); n++)
 		json_array_append(ids, json_object_get(it.doc, "id"));
 	return tell(v, r->one, "", ids);
@@ -244,11 +256,9 @@ static int tell_ports_of(struct call *c, struct view *v, const char *network)
 
 	if (!r)
 		return 0;
-	it = res_list(c, r, "network_id", network);
-	while (!rc && cursor_next(&it))
-		if (v->host ? wish_get(c, v->host, "port", doc_str(it.doc, "id")) != NULL
-			    : caller_is_in(c, doc_str(it.doc, "project_id")))
-			rc = tell_one(c, v, r, doc_str(it.doc, "id"));
+	it = part_of(c, v, r);
+	while (!rc && cursor_seek(&it, network))
+		rc = tell_one(c, v, r, doc_str(it.doc, "id"));
 	return rc;
 }
 
@@ -260,7 +270,8 @@ static int host_changed(struct call *c, struct view *v, const char *key)
 
 	while (i < ARRAY_LEN(heads) && !name_in(key, heads[i], name))
 		i++;
-	if (!v->hosts || i == ARRAY_LEN(heads) || (i == 3 && !strstr(key, "/server/")))
+	if (!v->hosts || i == ARRAY_LEN(heads) || (i == 3 && !strstr(key, "/server/")) ||
+	    is_told(v, "host", name))
 		return 0;
 	return tell_host(c, v, name);
 }
@@ -288,7 +299,8 @@ int view_changed(struct call *c, struct view *v, const char *key)
 		return tell_rates(c, v, name);
 	if (name_in(key, "/network/", name))
 		return tell_ports_of(c, v, name);
-	if (!r || (v->host && !wish && !wish_get(c, v->host, r->one, id + 1)))
+	if (!r || is_told(v, r->one, id + 1) ||
+	    (v->host && !wish && !wish_get(c, v->host, r->one, id + 1)))
 		return 0;
 	return v->host || res_get(c, r, id + 1) ? tell_one(c, v, r, id + 1) : tell_left(c, v, r);
 }

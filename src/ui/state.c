@@ -102,7 +102,7 @@ static int answer_news(struct call *c, struct view *v, uint64_t after)
 	if (!c->runs)
 		return call_wait(c, MOMENT_MS, "/ui/");
 	rc = call_changes(c, (uint64_t)doc_int(memo, "seen"), "", note_key, keys);
-	if (rc == -ESTALE)
+	if (rc == -ESTALE || json_object_size(keys) > VIEW_MAX)
 		return answer_all(c, v);
 	rc = rc ?: look(c, v, keys);
 	left_ms = (doc_int(memo, "until") - c->mono_us) / 1000;

@@ -291,7 +291,9 @@ const transport = (() => {
         const s = r && r.ok ? await r.json().catch(() => null) : null;
         if (at !== view) continue;
         if (r && r.status === 401) { leave('Your session is over: log in again.'); continue; }
+        if (r && r.status === 403) { leave('You have no role that lets you see this.'); continue; }
         if (r && at.host && r.status === 404) { look(null); continue; }
+        this.away = r ? `The API answers ${r.status}.` : 'The API does not answer.';
         if (!s) return null;
         take(s);
         if (s.whole) notice(s.cut ? 'There is more than is shown.' : '');
