@@ -211,7 +211,8 @@ static void one_is_told_what_is_another(void **state)
 {
 	auto_of(json_decref) json_t *d = whole(&demo, STATE), *e = whole(&eve, STATE),
 				    *a = whole(&cloud_admin, STATE "?host=h1"), *got = NULL,
-				    *admins = NULL, *renamed = NULL;
+				    *admins = NULL, *renamed = NULL,
+				    *z = whole(&cloud_admin, STATE);
 
 	assert_null(since(&demo, d, ""));
 	assert_int_equal(ask(&cloud, &demo, "PUT", NET "/ports/$dport",
@@ -221,6 +222,7 @@ static void one_is_told_what_is_another(void **state)
 	assert_false(doc_bool(got, "whole"));
 	assert_true(has(got, "port/$dport") && count(got) == 1 && names(got, "<b>"));
 	assert_null(since(&eve, e, ""));
+	assert_null(since(&cloud_admin, z, "")); /* who would see it, and looks at his own */
 	admins = since(&cloud_admin, a, "&host=h1");
 	assert_true(has(admins, "port/$dport") && count(admins) == 1);
 	assert_int_equal(ask(&cloud, &demo, "PUT", NET "/networks/$dnet",
