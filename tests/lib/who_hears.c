@@ -3,6 +3,9 @@
  * who_hears DST SRC FROM EAR ...: one frame from a netdev, and the netdevs that hear it, a line each. A netdev is NAME or
  * NAME@NETNS. None is made promiscuous: what is heard its NIC let through. How often, and whether the frame is for
  * somebody else by that netdev's own addresses: "v2@v2 1 other".
+ *
+ * Behind the frame goes one to all: who has heard that has nothing of the first to come. Those who do not hear it are
+ * waited for until it is quiet.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -23,6 +26,7 @@
 #define TYPE	 0x88b5 /* for local experiments */
 #define QUIET_MS 500
 
+static const unsigned char to_all[ETH_ALEN] = { 255, 255, 255, 255, 255, 255 };
 static int home;
 
 /* A packet socket on a netdev, wherever that is. */
@@ -58,24 +62,31 @@ static void mac_read(const char *text, unsigned char out[ETH_ALEN])
 		errx(1, "%s is no MAC", text);
 }
 
-/* Whether what is there to be read is our frame: 0, 1, or 2 for one that is for somebody else. */
-static int hears(int fd, const unsigned char *frame, size_t size)
+/* What is there to be read: our frame, as @frame has it, that frame but to somebody else, the one to all, or none of them. */
+enum heard { NOTHING, OURS, OTHERS, LAST };
+
+static enum heard hears(int fd, const unsigned char *frame, size_t size)
 {
 	unsigned char got[2048];
 	struct sockaddr_ll from;
 	socklen_t len = sizeof(from);
 	ssize_t n = recvfrom(fd, got, sizeof(got), MSG_DONTWAIT, (struct sockaddr *)&from, &len);
 
-	if (n < (ssize_t)size || from.sll_pkttype == PACKET_OUTGOING || memcmp(got, frame, size))
-		return 0;
-	return from.sll_pkttype == PACKET_OTHERHOST ? 2 : 1;
+	if (n < (ssize_t)size || from.sll_pkttype == PACKET_OUTGOING ||
+	    memcmp(got + ETH_ALEN, frame + ETH_ALEN, size - ETH_ALEN))
+		return NOTHING;
+	if (!memcmp(got, to_all, ETH_ALEN))
+		return LAST;
+	if (memcmp(got, frame, ETH_ALEN))
+		return NOTHING;
+	return from.sll_pkttype == PACKET_OTHERHOST ? OTHERS : OURS;
 }
 
 int main(int argc, char **argv)
 {
-	unsigned char frame[60] = { 0 };
+	unsigned char frame[60] = { 0 }, last[60];
 	struct pollfd ears[EARS_MAX];
-	int heard[EARS_MAX] = { 0 }, other[EARS_MAX] = { 0 }, n = argc - 4, from;
+	int heard[EARS_MAX] = { 0 }, other[EARS_MAX] = { 0 }, n = argc - 4, from, left = n;
 	struct timespec now;
 
 	if (n < 1 || n > EARS_MAX)
@@ -90,14 +101,21 @@ int main(int argc, char **argv)
 	for (int i = 0; i < n; i++)
 		ears[i] = (struct pollfd){ .fd = ear_open(argv[4 + i]), .events = POLLIN };
 	from = ear_open(argv[3]);
-	if (send(from, frame, sizeof(frame), 0) < 0)
+	memcpy(last, frame, sizeof(last));
+	memcpy(last, to_all, sizeof(to_all));
+	if (send(from, frame, sizeof(frame), 0) < 0 || send(from, last, sizeof(last), 0) < 0)
 		err(1, "%s", argv[3]);
-	while (poll(ears, (nfds_t)n, QUIET_MS) > 0) {
+	while (left && poll(ears, (nfds_t)n, QUIET_MS) > 0) {
 		for (int i = 0; i < n; i++) {
-			int how = ears[i].revents ? hears(ears[i].fd, frame, sizeof(frame)) : 0;
+			enum heard how =
+				ears[i].revents ? hears(ears[i].fd, frame, sizeof(frame)) : NOTHING;
 
-			heard[i] += how > 0;
-			other[i] += how == 2;
+			heard[i] += how == OURS || how == OTHERS;
+			other[i] += how == OTHERS;
+			if (how == LAST) {
+				ears[i].fd = -1;
+				left--;
+			}
 		}
 	}
 	for (int i = 0; i < n; i++)
