@@ -58,7 +58,7 @@ static char *as_json(char *text)
 
 static void reply(void *arg, void *who, unsigned int status, char *text)
 {
-	auto_free char *body = text && status != 200 ? as_json(text) : text ? strdup(text) : NULL;
+	auto_free char *body = text && status != 200 ? as_json(text) : take(text);
 	char head[64];
 	int n = snprintf(head, sizeof(head), "{\"id\":%zu,\"status\":%u,\"body\":", (size_t)who,
 			 body ? status : 500);

@@ -21,7 +21,7 @@ const transport = (() => {
       const r = await (first || ask('state?after=' + after).catch(() => null));
       first = null;
       if (r && r.status === 403) return false;
-      if (r && !r.ok) this.away = await r.text();
+      if (r && !r.ok) this.away = await r.text().catch(() => this.away);
       return r && r.ok ? r.json().catch(() => null) : null;
     },
 
