@@ -324,6 +324,8 @@ int cli_up(struct cli *cli)
 		return rc;
 	if (site_start(&site, PROG_AGENTD, PROG_AGENTD, &e))
 		return cli_error(&e);
+	if (site_uses(&site, PROG_APID))
+		printf("%-13s %s/anyvf/ui/\n", "page", site.api);
 	printf("ready in %.1f s\n", (double)(loop_now_ms() - start_ms) / 1000);
 	return CLI_OK;
 }

@@ -129,6 +129,8 @@ def test_up_starts_everything_and_does_nothing_twice(site):
         assert f'{program:13} started' in out
     first = site.status()
     assert all(first[p]['ready'] and first[p]['started_by_up'] for p in PROGRAMS)
+    page = first['anyvf-apid']['serves'].split()[-1]
+    assert page.startswith('http') and page.endswith('/anyvf/ui/') and f'{"page":13} {page}\n' in out
     pfs = json.loads(site.run('-j', 'pf', 'show')[1])
     assert [(p['config']['name'], p['config']['numvfs'], p['config']['mode'], p['config']['mtu']) for p in pfs] == [
         ('p2p1', 4, 'veb', 1500), ('p3p1', 8, 'vepa', 9000)]
