@@ -6,7 +6,7 @@
 
 const ROW = 26, PF_GAP = 14, HISTORY = 120;
 const X = { uplink: 10, pf: 180, bus: 345, vf: 440, guest: 960, end: 1200 };
-const W = { uplink: 110, pf: 140, vf: 370, guest: 220 };
+const W = { uplink: 150, pf: 140, vf: 370, guest: 220 };
 
 const docs = new Map();     // key -> document
 const past = new Map();  // key of a VF -> [{t, rx, tx}]
@@ -162,7 +162,7 @@ function makeNode(n) {
   g.append('rect').attr('class', 'plate').attr('rx', 4);
   if (n.type === 'vf') {
     g.append('rect').attr('class', 'colour').attr({ x: 0, y: 0, width: 7 });
-    for (const [name, x] of [['number', 14], ['vlan', 44], ['state', 112], ['rx', 158], ['tx', 210], ['drops', 262]])
+    for (const [name, x] of [['number', 14], ['vlan', 44], ['state', 112], ['rx', 166], ['tx', 216], ['drops', 266]])
       g.append('text').attr({ class: name, x, y: 15 });
   } else {
     g.append('text').attr({ class: 'name', x: 8, y: 16 });
