@@ -179,6 +179,31 @@ static void a_former_administrative_address_goes_when_the_present_one_is_seen(vo
 	guest_put(g);
 }
 
+static bool is_59(const void *arg, const struct mac *mac)
+{
+	return mac_equal(mac, &m59);
+}
+
+/* A request that was on its way while the administrator gave an address and took it away again. */
+static void who_asks_late_for_what_he_was_given_gets_it(void **state)
+{
+	const struct vf_config c = { .mac = m41 };
+	const struct guest_rules rules = { &c, is_59, .former = &m59 }; /* another's by right, too */
+	struct mac more = m58;
+	const struct vf_filter f = { .main_mac = m59, .n_macs = 1, .macs = &more };
+	auto_of(guest_put) struct guest *asked = NULL, *later = NULL, *seen = NULL, *obeys = NULL;
+
+	assert_int_equal(guest_filter(NULL, &f, &rules, &asked), 0);
+	assert_true(guest_accepted(asked, &m59) && guest_refused(asked, &m58));
+	assert_int_equal(asked->accepted[0].why, GUEST_BY_MAC);
+	assert_int_equal(guest_filter(asked, &f, RULES(&c), &later), 0); /* the moment is over */
+	assert_true(guest_accepted(later, &m59));
+	assert_int_equal(guest_learn(NULL, &m59, &rules, &seen), 0);
+	assert_true(guest_accepted(seen, &m59));
+	assert_int_equal(guest_learn(seen, &m41, &rules, &obeys), 0);
+	assert_true(guest_accepted(obeys, &m41) && !guest_accepted(obeys, &m59));
+}
+
 static void refused_learned_addresses_are_remembered_but_not_without_end(void **state)
 {
 	struct vf_config c = { .mac = m41 };
@@ -197,11 +222,6 @@ static void refused_learned_addresses_are_remembered_but_not_without_end(void **
 	g = judged(g, &c);
 	assert_true(guest_accepted(g, &c.mac));
 	guest_put(g);
-}
-
-static bool is_59(const void *arg, const struct mac *mac)
-{
-	return mac_equal(mac, &m59);
 }
 
 /* Why the guest of a VF may have an address: all that decides it, and what it had before. */
@@ -349,6 +369,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_unicast_address_is_ignored),
 		cmocka_unit_test(learned_addresses_follow_the_same_rule),
 		cmocka_unit_test(a_former_administrative_address_goes_when_the_present_one_is_seen),
+		cmocka_unit_test(who_asks_late_for_what_he_was_given_gets_it),
 		cmocka_unit_test(refused_learned_addresses_are_remembered_but_not_without_end),
 		cmocka_unit_test(promiscuity_takes_trust_a_wish_and_the_operators_word),
 		cmocka_unit_test(multicast_is_what_was_joined_or_all_where_that_may_be),

@@ -512,6 +512,34 @@ static void founding_recipe_holds_step_by_step(void **state)
 	assert_string_equal(who(w, 0, M0, M59), "3");
 }
 
+/* Commands are quicker than a guest's word by QEMU and the agent. */
+static void the_recipe_holds_though_its_guest_is_heard_last(void **state)
+{
+	static const struct {
+		bool by_agent, late; /* who sets the address, and whether that is long ago */
+		const char *heard;
+	} rows[] = { { false, false, "23" }, { true, false, "3" }, { false, true, "3" } };
+	struct world *w = *state;
+
+	pf_add(w, "p2p1", 4);
+	assert_int_equal(vf_words(w, 0, true, "mac " M0), 0);
+	assert_int_equal(vf_words(w, 3, true, "mac " M59), 0);
+	guest_says(w, 3, M59);
+	for (unsigned int i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_int_equal(vf_words(w, 2, true, "mac " M2), 0);
+		guest_says(w, 2, M2);
+		assert_int_equal(vf_words(w, 2, rows[i].by_agent, "mac " M59 " spoofchk off"), 0);
+		assert_int_equal(vf_words(w, 2, rows[i].by_agent, "mac " M58), 0);
+		if (rows[i].late)
+			w->sw->pfs[0]->vfs[2].former_until_ms = loop_now_ms();
+		guest_says(w, 2, M59);
+		assert_string_equal(who(w, 0, M0, M59), rows[i].heard);
+		assert_int_equal(sw_ops.vf_release(w->sw, "p2p1", 2, NULL), 0);
+	}
+	guest_says(w, 2, M59); /* the next guest was given nothing */
+	assert_string_equal(who(w, 0, M0, M59), "3");
+}
+
 static void seen(struct world *w, unsigned int vf, const char *src)
 {
 	const struct sw_pf *pf = sw_pf_find(w->sw, "p2p1", NULL);
@@ -2448,6 +2476,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(founding_recipe_holds_step_by_step),
+		T(the_recipe_holds_though_its_guest_is_heard_last),
 		T(the_recipe_ends_when_its_guest_is_seen_with_its_own_address),
 		T(who_is_asked_later_is_asked_for_the_administrative_address),
 		T(without_the_filter_source_the_recipe_fails),

@@ -110,7 +110,8 @@ static int why(const struct guest *old, const struct mac *mac, const struct gues
 	const struct guest_mac *before = find_accepted(old, mac);
 	const struct vf_config *c = rules->config;
 
-	if (mac_equal(&c->mac, mac) || (before && before->why == GUEST_BY_MAC))
+	if (mac_equal(&c->mac, mac) || (before && before->why == GUEST_BY_MAC) ||
+	    (rules->former && mac_equal(rules->former, mac)))
 		return GUEST_BY_MAC;
 	if ((mac_is_zero(&c->mac) || (before && before->why == GUEST_BY_CHOICE)) &&
 	    !(rules->is_taken && rules->is_taken(rules->arg, mac)))
@@ -172,9 +173,10 @@ static struct guest *old_or(struct guest *old, struct guest *g)
  * @out:    the new value, or @old; the caller gets a reference
  *
  * Accepted are addresses of a VF without administrative MAC unless they are by right somebody
- * else's, the administrative MAC itself, those on its list of allowed ones, and any address of a
- * trusted VF; an address accepted before stays while the guest wants it, unless only trust or
- * the list allowed it and that is gone, or the guest chose it and it became somebody else's.
+ * else's, the administrative MAC itself, that of a moment ago, those on its list of allowed ones,
+ * and any address of a trusted VF; an address accepted before stays while the guest wants it,
+ * unless only trust or the list allowed it and that is gone, or the guest chose it and it became
+ * somebody else's.
  *
  * Return: 0 or -ENOMEM.
  * Context: control; pure.
@@ -278,6 +280,7 @@ bool guest_has_former(const struct guest *g, const struct vf_config *config)
 int guest_learn(const struct guest *old, const struct mac *mac, const struct guest_rules *rules,
 		struct guest **out)
 {
+	const struct guest_rules present = { rules->config, rules->is_taken, rules->arg };
 	bool may = why(old, mac, rules) >= 0;
 	bool one = mac_is_zero(&rules->config->mac) && !rules->config->trust && may;
 	unsigned int n_accepted = old && !one ? old->n_accepted : 0;
@@ -296,7 +299,7 @@ int guest_learn(const struct guest *old, const struct mac *mac, const struct gue
 	for (unsigned int i = 0; i < n_accepted; i++) {
 		bool ends = obeys && is_former(&old->accepted[i], rules->config);
 
-		if (!ends || why(NULL, &old->accepted[i].mac, rules) >= 0)
+		if (!ends || why(NULL, &old->accepted[i].mac, &present) >= 0)
 			judge_one(g, ends ? NULL : old, &old->accepted[i].mac, rules);
 	}
 	for (unsigned int i = skip; i < n_refused; i++)

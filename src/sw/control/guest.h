@@ -35,6 +35,9 @@ struct guest_rules {
 	/* Whether an address is by right somebody's but the VF's; NULL: none is */
 	bool (*is_taken)(const void *arg, const struct mac *mac);
 	const void *arg;
+	/* Its administrative MAC until a moment ago: who asks for that may have asked when it was,
+	 * as requests come late; NULL: none */
+	const struct mac *former;
 };
 
 /* Immutable, counted by reference: the same pointer is the same value. */

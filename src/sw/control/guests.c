@@ -40,14 +40,15 @@ static bool is_taken(const void *arg, const struct mac *mac)
 
 /**
  * sw_guest_rules() - What the wishes of a VF's guest are judged by
- * @seat:   its PF and number, borrowed
- * @config: its settings, borrowed; they may be newer than those of the PF's VF
+ * @seat: its PF and number, borrowed
+ * @v:	  its VF, borrowed; it may be newer than that of the PF
  *
  * Context: control.
  */
-struct guest_rules sw_guest_rules(const struct sw_seat *seat, const struct vf_config *config)
+struct guest_rules sw_guest_rules(const struct sw_seat *seat, const struct sw_vf *v)
 {
-	return (struct guest_rules){ config, is_taken, seat };
+	return (struct guest_rules){ &v->config, is_taken, seat,
+				     loop_now_ms() < v->former_until_ms ? &v->former : NULL };
 }
 
 /* Addresses that are by right somebody else's than they were, or somebody's, or nobody's. */
@@ -132,7 +133,7 @@ int sw_guests_judge(struct sw_pf *pf, const struct sw_pf *was, struct err *e)
 	for (unsigned int i = 0; !rc && i < pf->config.numvfs; i++) {
 		const struct sw_seat seat = { pf, i };
 		struct sw_vf *v = &pf->vfs[i];
-		const struct guest_rules rules = sw_guest_rules(&seat, &v->config);
+		const struct guest_rules rules = sw_guest_rules(&seat, v);
 		struct guest *made;
 
 		if (was && !guest_hangs_on(v->guest, moved.macs, moved.n))

@@ -257,7 +257,7 @@ static void hint(struct sw *sw, const struct dp_hint *h)
 		return;
 	}
 	seat = (struct sw_seat){ pf, vf };
-	rules = sw_guest_rules(&seat, &v->config);
+	rules = sw_guest_rules(&seat, v);
 	if (guest_learn(v->guest, &h->mac, &rules, &g) || !g)
 		return;
 	guest_put(v->guest);

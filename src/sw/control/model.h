@@ -38,6 +38,8 @@ struct sw_vf {
 	uint32_t by_agent;   /* settings the agent wrote last or before a hand did; enum vf_field */
 	uint32_t overridden; /* of these, the ones a hand changed since */
 	uint8_t n_said;	     /* refusals of its guest that were logged */
+	struct mac former;   /* administrative MAC that a hand changed, for guest_rules.former ... */
+	uint64_t former_until_ms; /* ... as long as this; not kept over a restart */
 };
 
 struct sw_svc {
@@ -222,7 +224,7 @@ void sw_hosts_follow(struct sw *sw);
 
 /* control/guests.c */
 bool sw_mac_is_taken(const struct sw_pf *pf, int beside, const struct mac *mac);
-struct guest_rules sw_guest_rules(const struct sw_seat *seat, const struct vf_config *config);
+struct guest_rules sw_guest_rules(const struct sw_seat *seat, const struct sw_vf *v);
 int sw_guests_judge(struct sw_pf *pf, const struct sw_pf *was, struct err *e);
 struct sw_vf *sw_guests_save(const struct sw_pf *pf, struct err *e);
 void sw_guests_back(struct sw_pf *pf, struct sw_vf *saved);

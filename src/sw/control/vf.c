@@ -8,13 +8,25 @@
 #include "sw/control/model.h"
 #include "sw/port/tap.h"
 
-#define SAID_MAX 16 /* refusals said of one VF until it is released: its guest may ask for ever */
+#define LATE_MS	 5000 /* that a guest's word may be on its way: by its driver, QEMU and the agent */
+#define SAID_MAX 16   /* refusals said of one VF until it is released: its guest may ask for ever */
 
 /* Whether a guest may have just what it might; what others have by right is another question. */
 static bool same_rules(const struct vf_config *a, const struct vf_config *b)
 {
 	return mac_equal(&a->mac, &b->mac) && mac_list_equal(&a->allowed, &b->allowed) &&
 	       a->trust == b->trust;
+}
+
+/* What a hand takes away its guest may have asked for already; what the agent does is another's. */
+static void note_former(struct sw_vf *v, const struct mac *was, bool by_agent)
+{
+	bool lasts = !by_agent && !mac_is_zero(was);
+
+	if (mac_equal(was, &v->config.mac))
+		return;
+	v->former = *was;
+	v->former_until_ms = lasts ? loop_now_ms() + LATE_MS : 0;
 }
 
 /**
@@ -27,14 +39,14 @@ static bool same_rules(const struct vf_config *a, const struct vf_config *b)
  * @e:        may be NULL
  *
  * Return: 0, -EINVAL or -ENOMEM.
- * Context: control; pure.
+ * Context: control; pure but for the clock.
  */
 int sw_vf_apply(const struct sw_vf *old, const struct vf_change *change,
 		const struct sw_pf *pf, bool by_agent, struct sw_vf *out, struct err *e)
 {
 	const struct sw_seat seat = { pf, change->vf };
 	struct sw_vf v = *old;
-	const struct guest_rules rules = sw_guest_rules(&seat, &v.config);
+	struct guest_rules rules;
 	int rc = vf_change_apply(&old->config, change, &pf->config, &v.config, e);
 
 	if (!rc && *v.config.group)
@@ -49,6 +61,8 @@ int sw_vf_apply(const struct sw_vf *old, const struct vf_change *change,
 	} else {
 		v.overridden |= v.by_agent & fields_diff(vf_fields, &old->config, &v.config);
 	}
+	note_former(&v, &old->config.mac, by_agent);
+	rules = sw_guest_rules(&seat, &v);
 	if (same_rules(&old->config, &v.config))
 		guest_get(v.guest);
 	else
@@ -443,7 +457,7 @@ int sw_vf_filter(void *ctx, const char *pf, unsigned int vf, const struct vf_fil
 	if (!v)
 		return p ? -EINVAL : -ENODEV;
 	next = *v;
-	rules = sw_guest_rules(&seat, &v->config);
+	rules = sw_guest_rules(&seat, v);
 	if (guest_filter(v->guest, filter, &rules, &next.guest))
 		return err_set(e, -ENOMEM, "no memory");
 	if (next.guest == v->guest) { /* it says what it said */
