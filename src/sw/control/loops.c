@@ -75,16 +75,19 @@ static void join(struct walk *w, uint16_t pf)
 	if (w->joined[pf])
 		return;
 	w->joined[pf] = true;
-	for (const struct loop_end *end = w->ends->all; end < w->ends->all + w->ends->n; end++)
+	for (size_t i = 0; i < w->ends->n; i++) {
+		const struct loop_end *end = &w->ends->all[i];
+
 		if (end->pf == pf && (w->out || end->kind != END_MIRROR))
 			go(w, links_find(w->links, end->index), 0);
+	}
 }
 
 static const struct loop_end *tap_at(const struct loop_ends *ends, unsigned int index)
 {
-	for (const struct loop_end *end = ends->all; end < ends->all + ends->n; end++)
-		if (end->index == index && end->kind != END_WIRE)
-			return end;
+	for (size_t i = 0; i < ends->n; i++)
+		if (ends->all[i].index == index && ends->all[i].kind != END_WIRE)
+			return &ends->all[i];
 	return NULL;
 }
 
@@ -107,7 +110,9 @@ static const struct link *own_tap(const struct links *links, const struct loop_e
 /* Joins what has an end in @at. Returns whether @pf has one that is not its wire. */
 static bool is_back(struct walk *w, const struct link *at, uint16_t pf)
 {
-	for (const struct loop_end *end = w->ends->all; end < w->ends->all + w->ends->n; end++) {
+	for (size_t i = 0; i < w->ends->n; i++) {
+		const struct loop_end *end = &w->ends->all[i];
+
 		if (end->index != at->index || (w->out && end->kind == END_MIRROR))
 			continue;
 		if (end->pf == pf && end->kind != END_WIRE)
