@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lab's host for tests of hardware PFs: it has what they need."""
 import json
+import re
+import shutil
 
+from conftest import BUILD, ROOT
 from hwlab import hw, igb_pf, netdevsim  # noqa: F401
+from lab import checked
 
 
 def vfs_of(lab, dev):
@@ -57,6 +61,34 @@ def test_programs_of_this_build_stay_and_end(hw):  # noqa: F811
     assert (hw.stop('false', None), hw.said('false')) == (3, 'said\n')
     assert hw.stop('swd', 'INT') == 0
     assert 'the switch is up' in hw.said('swd')
+
+
+UNITS = """#!/bin/sh
+# What the units leave the daemons, where there is a NIC.
+anyvf pf add p1 numvfs 3
+echo 1 1 > /sys/bus/netdevsim/new_device
+nic=$(ls /sys/bus/netdevsim/devices/netdevsim1/net)
+anyvf pf add $nic hw numvfs 2 && anyvf link set $nic vf 1 vlan 7 && ip link show $nic
+ls -l /var/lib/anyvf/hwd.json
+anyvf export | sed 's/"vlan": 7/"vlan": 8/; s/"numvfs": 3/"numvfs": 4/' > /tmp/host.json
+anyvf apply /tmp/host.json && anyvf diff /tmp/host.json && ls -ld /var/lib/anyvf/apply && ip link show $nic && echo both applied
+"""
+
+
+def test_the_daemons_of_a_nic_live_in_their_units(hw):  # noqa: F811
+    """What test_units sees of them on this kernel, which may have no netdevsim, is here in the same container on the lab's."""
+    files = checked(hw.directory / 'unit', UNITS, ['anyvf-swd.service', 'anyvf-hwd.service'])
+    for daemon in 'swd', 'hwd':
+        shutil.copy(BUILD / f'packaging/anyvf-{daemon}.service', files / 'etc/systemd/system')
+    (files / 'usr/lib/tmpfiles.d').mkdir(parents=True)
+    shutil.copy(ROOT / 'packaging/tmpfiles.conf', files / 'usr/lib/tmpfiles.d/anyvf.conf')
+    (hw.directory / 'booted').mkdir()
+    hw.run('modprobe', 'netdevsim')
+    hw.run(ROOT / 'tests/lab/container', '/run/lab/out/unit', '/run/lab/out/booted')
+    hw.run('modprobe', '-r', 'netdevsim')
+    said = (hw.directory / 'booted/said').read_text()
+    for line in r'    vf 1 .*, vlan 7, .*', r'-rw------- .* root root .*/hwd.json', r'drwxrwxr-x .* (root|anyvf-swd) anyvf-swd .*/apply', r'    vf 1 .*, vlan 8, .*', 'both applied':
+        assert re.search(f'^{line}$', said, re.M), (line, said, (hw.directory / 'booted/console').read_text(errors='replace'))
 
 
 def test_what_was_synced_outlives_a_power_cut_and_nothing_else_does(hw):  # noqa: F811

@@ -9,13 +9,17 @@
 The NIC is netdevsim, or Intel's 82576 where igb_qemu() has a QEMU that emulates one: Lab(directory, *igb(MAC), qemu=...).
 HostLab(directory, files) has this machine's own programs and files, and whatever is to lie over them, without touching these:
 daemons run there beside real NICs, with an IOMMU, and with a disk that outlives the guest.
+
+booted(checked(files, script), directory) is no emulated machine: this machine's files under systemd, in a container of this kernel's, in a second.
 """
 import collections
 import os
 import pathlib
+import re
 import socket
 import struct
 import subprocess
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 IMAGE = pathlib.Path(os.environ.get('ANYVF_LAB', ROOT / 'build' / 'lab'))
@@ -185,3 +189,41 @@ class HostLab(Lab):
     def said(self, name):
         """What a program that start() started has said so far, at all its starts."""
         return (self.directory / f'{name}.log').read_text(errors='replace')
+
+
+def checked(files, check, wants=()):
+    """Put among files what tests/lab/container boots: a script, which systemd runs once units are up, and whose words are `said`. Returns them.
+
+    files: a directory, for these and all else that is to lie there; check: the script's text; wants: the units."""
+    units, script = files / 'etc/systemd/system', files / 'usr/sbin/check'
+    for at in units, script.parent:
+        at.mkdir(parents=True, exist_ok=True)
+    script.write_text(check)
+    script.chmod(0o755)
+    names = ' '.join(['systemd-journald.service', *wants])
+    (units / 'check.service').write_text(f'[Unit]\nWants={names}\nAfter={names}\nSuccessAction=exit-force\nFailureAction=exit-force\n[Service]\n'
+                                         'Type=oneshot\nExecStart=/usr/sbin/check\nStandardOutput=append:/run/lab/out/said\nStandardError=inherit\n')
+    return files
+
+
+def booted(files, directory, timeout=600):
+    """Each line that the script of checked() files says, when it does, on this machine's files under systemd in a container (tests/lab/container).
+
+    directory: a path, /run/lab/out there, gets `said` and `console`; timeout: seconds for it all. Raises OSError where there can be none."""
+    said, console = directory / 'said', directory / 'console'
+    said.touch()
+    with said.open(errors='replace') as lines, console.open('wb') as errors:
+        proc = subprocess.Popen(['setpriv', '--pdeathsig', 'TERM', ROOT / 'tests/lab/container', files, directory],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors)
+        try:
+            end, rest, over = time.monotonic() + timeout, '', False
+            while not over:
+                over = proc.poll() is not None or time.monotonic() > end
+                *whole, rest = (rest + lines.read()).split('\n')
+                yield from whole
+                time.sleep(0 if over else 0.05)
+        finally:
+            proc.terminate()
+            proc.wait()
+    if proc.returncode == 77:
+        raise OSError(re.findall(r'^container: (.*?)\r?$', console.read_text(errors='replace'), re.M)[-1])
