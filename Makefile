@@ -16,7 +16,7 @@ help:
 	@echo "make clean  remove what was built (guest images included)"
 
 deps:
-	@scripts/deps build run test web
+	@scripts/deps build deb run test web
 	@scripts/accounts
 
 run:

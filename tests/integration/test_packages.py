@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""debian/, as far as it is seen without building packages (tests/deb/run does that): nothing is forgotten, and all say one version."""
+"""debian/, as far as it is seen without compiling (tests/deb/run has the packages): nothing is forgotten, all say one version, an upgrade leaves all as it was."""
 import fnmatch
 import os
 import re
@@ -137,3 +137,12 @@ def test_what_is_in_a_prefix_finds_itself_there(prefix, tmp_path):
     said = run('unshare', '-m', 'sh', '-c', HERE, prefix, tmp_path).stdout
     assert 'vf 1 ' in said and 'p2p1 vf 1' in said, said
     assert 'no such kind of store' in said, said  # anyvf-apid's word
+
+
+def test_an_upgrade_under_load():
+    """Packages of these programs, under systemd: taps, sockets and settings are as before, and the switch was started once."""
+    need_root()
+    done = run(ROOT / 'tests/deb/boot', '--built', check=False, timeout=120)
+    if done.returncode == 77:
+        pytest.skip(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
