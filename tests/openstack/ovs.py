@@ -22,7 +22,7 @@ class OvsStack(stack_module.Stack):
     network = 'ovs'
 
     def _words(self):
-        more = f'''[vif_plug_ovs]
+        more = f'''[os_vif_ovs]
 ovsdb_connection = {self.ovsdb()}
 [vif_plug_ovs_privileged]
 helper_command = /usr/bin/privsep-helper --config-file {self.dir}/etc/nova/nova.conf'''
