@@ -117,7 +117,8 @@ static void on_input(void *arg, uint32_t events)
 		end(p, -ENOMEM);
 		return;
 	}
-	while (!p->rc && (nl = memchr(p->line.data + known, '\n', p->line.len - known))) {
+	while (!p->rc && p->line.len &&
+	       (nl = memchr(p->line.data + known, '\n', p->line.len - known))) {
 		answer(p, p->line.data, (size_t)(nl - p->line.data));
 		buf_drop(&p->line, (size_t)(nl - p->line.data) + 1);
 		known = 0;

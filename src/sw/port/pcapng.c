@@ -19,7 +19,8 @@ enum {
 
 static uint8_t *put(uint8_t *at, const void *bytes, size_t n)
 {
-	memcpy(at, bytes, n);
+	if (n)
+		memcpy(at, bytes, n);
 	return at + n;
 }
 
