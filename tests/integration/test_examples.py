@@ -9,8 +9,10 @@ import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from conftest import BUILD, ROOT
+
 LINTS = 'docs', 'layers', 'policy', 'refs'  # those that need nothing built
+BUILT = re.compile(r'(\.ninja|build\.ninja|meson-|src$|tests$)')
 
 
 def run(tree, *argv):
@@ -21,10 +23,11 @@ def run(tree, *argv):
 
 @pytest.fixture(scope='module')
 def tree(tmp_path_factory):
-    """A copy of the tree, of which nothing is built yet."""
+    """A copy of the tree, with the objects that are built of it, which ninja takes for its own: it builds what a patch touches."""
     copy = tmp_path_factory.mktemp('examples') / 'tree'
     shutil.copytree(ROOT, copy, symlinks=True, ignore=lambda folder, names: [n for n in names if n == '.git' or pathlib.Path(folder) == ROOT and n.startswith('build')])
-    run(copy, 'meson', 'setup', 'build', '--buildtype=plain')
+    shutil.copytree(BUILD, copy / 'build', symlinks=True, ignore=lambda folder, names: [n for n in names if pathlib.Path(folder) == BUILD and not BUILT.match(n)])
+    run(copy, 'meson', 'setup', '--reconfigure', 'build')
     return copy
 
 
