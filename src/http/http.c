@@ -8,62 +8,20 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <gnutls/gnutls.h>
-#include <microhttpd.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
 #include "http/digest.h"
+#include "http/impl.h"
 #include "http/linger.h"
 #include "http/response.h"
 #include "http/tls.h"
 
-#define ACCEPTS_MAX	64     /* more for a moment: who has to go is still closing */
-#define PAUSE_MS	20     /* when a turn brought nothing, and yet there should be more */
-#define BATCHES_MAX	64     /* rounds of one turn before the loop gets its other work */
-
-struct conn {	      /* one client connection */
-	int fd;	      /* libmicrohttpd's */
-	bool unread;  /* what was answered last was not read to its end */
-	struct peer peer;
-	char address[INET6_ADDRSTRLEN]; /* who is at the other end; "" if that cannot be told */
-};
-
-struct http_req {
-	struct http *http;	       /* server */
-	struct MHD_Connection *mhd;    /* connection it came by */
-	struct conn *conn;	       /* the same, ours */
-	char *target;		       /* as sent */
-	const char *method;	       /* libmicrohttpd's */
-	size_t body_max;	       /* bytes kept in memory */
-	char *body;		       /* in memory, or NULL; ends with a NUL of its own */
-	size_t size, room;	       /* of body: used, allocated */
-	char *path;		       /* file that gets the body, or NULL */
-	int fd;			       /* of that file, or -1 */
-	struct digest *digest;	       /* of what went to that file */
-	int error;		       /* why the body is not complete, or 0 */
-	bool begun, suspended;	       /* headers were seen; waits for http_reply() */
-	bool refused;		       /* its body is not wanted */
-	struct MHD_Response *response; /* to be queued */
-	unsigned int status;	       /* of response */
-	struct http_req *next, **prev; /* in http->suspended */
-};
-
-struct http {
-	struct http_opts opts;
-	struct MHD_Daemon *mhd;
-	struct loop_fd *source;	    /* libmicrohttpd's epoll descriptor */
-	struct loop_timer *timer;   /* its next timeout */
-	struct loop_timer *sweeper; /* ends slow connections */
-	struct lingers *lingers;    /* connections that end */
-	struct limits *limits;	    /* of connections */
-	struct http_req *suspended; /* requests without an answer */
-	bool resumed;		    /* a connection was resumed: run again */
-	bool closing;		    /* requests that come now get 503 */
-	bool encrypted, moved;	    /* under TLS; something was told in this turn */
-};
+#define ACCEPTS_MAX 64 /* more for a moment: who has to go is still closing */
+#define PAUSE_MS    20 /* when a turn brought nothing, and yet there should be more */
+#define BATCHES_MAX 64 /* rounds of one turn before the loop gets its other work */
 
 /* What is said to who waits when the server ends. */
 static const struct http_answer bye = { .status = MHD_HTTP_SERVICE_UNAVAILABLE, .fd = -1 };
@@ -448,113 +406,6 @@ void http_close(struct http *http)
 	linger_free(http->lingers);
 	limit_free(http->limits);
 	free(http);
-}
-
-/**
- * http_method() - The request's method
- * @req: request
- */
-const char *http_method(const struct http_req *req)
-{
-	return req->method;
-}
-
-/**
- * http_target() - The request's target as it was sent, query included
- * @req: request
- */
-const char *http_target(const struct http_req *req)
-{
-	return req->target;
-}
-
-/**
- * http_header() - A header of the request
- * @req:  request
- * @name: in any case
- *
- * Return: its first value, valid until the answer; NULL if there is none.
- */
-const char *http_header(const struct http_req *req, const char *name)
-{
-	return MHD_lookup_connection_value(req->mhd, MHD_HEADER_KIND, name);
-}
-
-/**
- * http_peer() - Who is at the other end of the connection
- * @req: request
- *
- * Return: its address as text, IPv4 always in dotted form; "" if it cannot be told. Valid as long
- * as the request.
- */
-const char *http_peer(const struct http_req *req)
-{
-	return req->conn ? req->conn->address : "";
-}
-
-/**
- * http_certified() - Did the client show a certificate of the CA that the listener asks for?
- * @req: request
- *
- * Return: false without TLS, too. Its name is not looked at: the CA signs for agents alone.
- */
-bool http_certified(const struct http_req *req)
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(req->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-	unsigned int status = 0;
-
-	return info && info->tls_session &&
-	       !gnutls_certificate_verify_peers2(info->tls_session, &status) && !status;
-}
-
-/**
- * http_body() - The body kept in memory
- * @req:  request that is complete
- * @size: its bytes; a NUL that is not counted follows
- *
- * Return: the body; NULL if there was none or it went to a file.
- */
-const char *http_body(const struct http_req *req, size_t *size)
-{
-	*size = req->fd < 0 ? req->size : 0;
-	return req->body;
-}
-
-/**
- * http_file() - The file the body went to
- * @req: request
- *
- * It is removed after the answer unless it was renamed.
- *
- * Return: the path begin() gave, or NULL.
- */
-const char *http_file(const struct http_req *req)
-{
-	return req->path;
-}
-
-/**
- * http_digest() - Checksums of the file the body went to
- * @req: request
- *
- * Return: those of the bytes so far, valid as long as the request; NULL if there is no file.
- */
-const struct digest *http_digest(const struct http_req *req)
-{
-	return req->digest;
-}
-
-/**
- * http_body_error() - Why the body is not complete
- * @req: request
- *
- * Return: 0; -ECANCELED if begin() refused it; -EFBIG if it was longer than body_max; -ENOSPC and
- * other errno of write(2).
- */
-int http_body_error(const struct http_req *req)
-{
-	return req->error;
 }
 
 /* What it is answered takes memory until it is read, and there may be much that is not. */
