@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "base/fdstore.h"
 #include "base/log.h"
 #include "http/digest.h"
 #include "http/impl.h"
@@ -53,6 +54,10 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd
 	req->http = arg;
 	req->mhd = mhd;
 	req->conn = info ? info->socket_context : NULL;
+	if (req->conn && !req->conn->asked)
+		req->conn->asked = true; /* busy for the request, from now on */
+	else
+		req->http->busy++;
 	req->fd = -1;
 	req->target = strdup(target);
 	/*
@@ -75,6 +80,8 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 		return;
 	if (req->suspended)
 		LIST_DEL(req);
+	else
+		req->http->busy--;
 	if (req->response)
 		MHD_destroy_response(req->response);
 	if (req->conn) {
@@ -126,7 +133,9 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 	http->moved = true;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		*context = conn_new(http, mhd);
+		http->busy += !!*context;
 	} else if (conn) {
+		http->busy -= !conn->asked;
 		if (conn->unread)
 			linger_add(http->lingers, conn->fd);
 		limit_leave(http->limits, &conn->peer);
@@ -272,6 +281,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
 	if (req->response)
 		return answer(req);
 	req->suspended = true;
+	http->busy--;
 	LIST_ADD(http->suspended, req);
 	MHD_suspend_connection(mhd);
 	return MHD_YES;
@@ -375,7 +385,7 @@ int http_open(const struct http_opts *opts, struct http **out, struct err *e)
 	if (!http)
 		return -ENOMEM;
 	http->opts = *opts;
-	rc = http_listen(opts->listen, e);
+	rc = http_listen(opts->listen, opts->kept, e);
 	if (rc < 0)
 		return rc;
 	rc = start(http, rc, e);
@@ -386,6 +396,29 @@ int http_open(const struct http_opts *opts, struct http **out, struct err *e)
 }
 
 /**
+ * http_deafen() - Accept nobody any more, if the listener is kept: who comes is for our next life
+ * @http: server
+ *
+ * Those who are there are served on.
+ */
+void http_deafen(struct http *http)
+{
+	if (!http->mhd || http->deaf || !http->opts.kept || !fdstore_keeps())
+		return;
+	http->deaf = true;
+	close(MHD_quiesce_daemon(http->mhd));
+}
+
+/**
+ * http_is_busy() - Is there somebody who was accepted, and neither answered nor waits for handle()?
+ * @http: server
+ */
+bool http_is_busy(const struct http *http)
+{
+	return http->busy;
+}
+
+/**
  * http_close() - Stop serving
  * @http: server or NULL; requests without an answer get 503
  */
@@ -393,6 +426,7 @@ void http_close(struct http *http)
 {
 	if (!http)
 		return;
+	http_deafen(http);
 	http->closing = true;
 	while (http->suspended)
 		http_reply(http->suspended, &bye);
@@ -431,6 +465,8 @@ void http_reply(struct http_req *req, const struct http_answer *answer)
 	struct MHD_Response *response = response_new(answer);
 
 	req->response = response;
+	if (req->http->deaf && response) /* the next one is for our next life */
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (req->conn)
 		sending(req, answer);
 	req->status = response ? answer->status : MHD_HTTP_INTERNAL_SERVER_ERROR;
@@ -438,6 +474,7 @@ void http_reply(struct http_req *req, const struct http_answer *answer)
 		return;
 	LIST_DEL(req);
 	req->suspended = false;
+	req->http->busy++;
 	MHD_resume_connection(req->mhd);
 	req->http->resumed = true;
 	loop_timer_set(req->http->timer, 0, 0);

@@ -10,6 +10,7 @@
 struct conn {	     /* one client connection */
 	int fd;	     /* libmicrohttpd's */
 	bool unread; /* what was answered last was not read to its end */
+	bool asked;  /* a request came by it */
 	struct peer peer;
 	char address[INET6_ADDRSTRLEN]; /* who is at the other end; "" if that cannot be told */
 };
@@ -46,6 +47,8 @@ struct http {
 	bool resumed;		    /* a connection was resumed: run again */
 	bool closing;		    /* requests that come now get 503 */
 	bool encrypted, moved;	    /* under TLS; something was told in this turn */
+	bool deaf;		    /* nobody is accepted any more */
+	unsigned int busy; /* connections that have not asked, requests that are not suspended */
 };
 
 #endif
