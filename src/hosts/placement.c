@@ -9,8 +9,6 @@
 
 #include "engine/docs.h"
 
-#define MAX_PFS 64u /* of one host that are looked at */
-
 static bool vf_is_taken(const struct place_pf *pf, unsigned int vf)
 {
 	return pf->taken[vf / 64] >> (vf % 64) & 1;
@@ -28,7 +26,11 @@ void place_pf_take(struct place_pf *pf, unsigned int vf)
 		pf->taken[vf / 64] |= 1ULL << (vf % 64);
 }
 
-static unsigned int free_vfs(const struct place_pf *pf)
+/**
+ * place_pf_free() - How many VFs of a PF are free
+ * @pf: PF
+ */
+unsigned int place_pf_free(const struct place_pf *pf)
 {
 	unsigned int n = 0;
 
@@ -96,7 +98,7 @@ static bool is_better(const struct place_pf *a, const struct place_pf *b)
 
 	if (a->kind != b->kind)
 		return a->kind == PLACE_HW;
-	return nets < others || (nets == others && free_vfs(a) > free_vfs(b));
+	return nets < others || (nets == others && place_pf_free(a) > place_pf_free(b));
 }
 
 /* Why no PF of the physical network can serve a port. */
@@ -125,7 +127,7 @@ static int refuse(const struct place_port *port, const struct place_pf *unfit,
 		return err_set(e, -ENOSPC, "the VF at %s of PF %s (%s) is not free or not there",
 			       port->pci_slot, full->name, port->physnet);
 	return err_set(e, -ENOSPC, "PF %s (%s) has no free VF: %u of %u in use", full->name,
-		       port->physnet, full->numvfs - free_vfs(full), full->numvfs);
+		       port->physnet, full->numvfs - place_pf_free(full), full->numvfs);
 }
 
 /*
@@ -181,8 +183,8 @@ static const char *home_of(const json_t *homes, const struct place_port *ports,
 static int assign(const struct place_host *host, const struct place_port *ports,
 		  unsigned int n_ports, bool at_home, struct place_vf *vfs, struct err *e)
 {
-	unsigned int n_pfs = MIN(host->n_pfs, MAX_PFS);
-	struct place_pf pfs[MAX_PFS];
+	unsigned int n_pfs = MIN(host->n_pfs, PLACE_MAX_PFS);
+	struct place_pf pfs[PLACE_MAX_PFS];
 
 	memcpy(pfs, host->pfs, n_pfs * sizeof(pfs[0]));
 	memset(vfs, 0, n_ports * sizeof(*vfs));

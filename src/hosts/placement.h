@@ -17,6 +17,7 @@
 #define PLACE_MAX_VFS	256u
 #define PLACE_WHOLE	PLACE_MAX_VFS /* in the place of a VF's number: the PF's own function */
 #define PLACE_MAX_PORTS 32u /* of one server */
+#define PLACE_MAX_PFS	64u /* of one host that are looked at */
 #define PLACE_CPU_RATIO 16  /* virtual CPUs a host offers for each of its own, as Nova's default */
 
 enum place_kind {
@@ -97,5 +98,6 @@ int placement_fits(const struct place_host *host, const struct place_want *want,
 int placement_assign(const struct place_host *host, const struct place_port *ports,
 		     unsigned int n_ports, struct place_vf *vfs, struct err *e);
 void place_pf_take(struct place_pf *pf, unsigned int vf);
+unsigned int place_pf_free(const struct place_pf *pf);
 
 #endif

@@ -8,8 +8,6 @@
 
 #include "hosts/agents.h"
 
-#define PFS_MAX 64 /* of one host that are looked at */
-
 static enum place_kind kind_of(const json_t *row)
 {
 	return doc_is(row, "kind", "hw")				    ? PLACE_HW
@@ -154,14 +152,14 @@ int hosts_look(void *call, struct place_host *host)
 
 	if (host->pfs)
 		return 0;
-	host->pfs = calloc(PFS_MAX, sizeof(*host->pfs));
+	host->pfs = calloc(PLACE_MAX_PFS, sizeof(*host->pfs));
 	if (!host->pfs)
 		return -ENOMEM;
 	call_browse(c, true);
 	host->alive = agent_alive(c, host->name);
 	host->disabled = !host_takes_servers(c, host->name);
 	host->silent_s = agent_silent_s(c, host->name);
-	host->n_pfs = usage_pfs(c, host->name, host->pfs, PFS_MAX);
+	host->n_pfs = usage_pfs(c, host->name, host->pfs, PLACE_MAX_PFS);
 	host->homes = usage_homes(c, host->name);
 	call_browse(c, false);
 	return host->homes ? 0 : -ENOMEM;

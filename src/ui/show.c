@@ -11,8 +11,6 @@
 #include "hosts/usage.h"
 #include "ui/ui.h"
 
-#define PFS_MAX 64
-
 /* Shown for their own sake. The documents of a host's wishes have the same names. */
 static const char *const shown[] = { "port", "server", "tap_flow", "tap_mirror" };
 
@@ -104,22 +102,13 @@ static int tell_one(struct call *c, struct view *v, const struct resource *r, co
 	return tell(v, r->one, id, out);
 }
 
-static unsigned int bits(const struct place_pf *pf)
-{
-	unsigned int n = pf->whole_taken;
-
-	for (size_t i = 0; i < ARRAY_LEN(pf->taken); i++)
-		n += (unsigned int)__builtin_popcountll(pf->taken[i]);
-	return n;
-}
-
 /* A host's PFs as its agent told them, and how many of their VFs are not free. */
 static json_t *pfs_of(struct call *c, const char *host, const json_t *agent)
 {
-	static const char *const words[] = { "name", "kind", "driver", "physical_networks",
-					     "numvfs" };
-	struct place_pf pfs[PFS_MAX];
-	unsigned int n = usage_pfs(c, host, pfs, PFS_MAX);
+	static const char *const words[] = { "name",   "kind", "driver", "physical_networks",
+					     "numvfs", "busy" };
+	struct place_pf pfs[PLACE_MAX_PFS];
+	unsigned int n = usage_pfs(c, host, pfs, PLACE_MAX_PFS);
 	json_t *list = json_array();
 
 	for (unsigned int i = 0; list && i < n; i++) {
@@ -129,7 +118,8 @@ static json_t *pfs_of(struct call *c, const char *host, const json_t *agent)
 		for (size_t w = 0; w < ARRAY_LEN(words); w++)
 			if (json_object_get(told, words[w]))
 				json_object_set(pf, words[w], json_object_get(told, words[w]));
-		json_object_set_new(pf, "used", json_integer(bits(&pfs[i])));
+		json_object_set_new(pf, "used",
+				    json_integer(pfs[i].numvfs - place_pf_free(&pfs[i])));
 		json_array_append_new(list, pf);
 	}
 	return list;
@@ -142,16 +132,16 @@ static int tell_host(struct call *c, struct view *v, const char *host)
 
 	if (!agent)
 		return tell(v, "host", host, json_null());
-	return tell(
-		v, "host", host,
-		json_pack("{s:s,s:b,s:b,s:s,s:b,s:I,s:i,s:I,s:i,s:i,s:O?,s:o}", "host", host,
-			  "alive", doc_bool(agent, "alive"), "disabled", doc_bool(said, "disabled"),
-			  "reason", doc_str(said, "disabled_reason"), "forced_down",
-			  doc_bool(said, "forced_down"), "vcpus",
-			  (json_int_t)doc_int(agent, "vcpus"), "vcpus_used", (int)used.vcpus,
-			  "memory_mb", (json_int_t)doc_int(agent, "memory_mb"), "memory_used_mb",
-			  (int)used.memory_mb, "servers", (int)used.servers, "hypervisor",
-			  json_object_get(agent, "hypervisor"), "pfs", pfs_of(c, host, agent)));
+	return tell(v, "host", host,
+		    json_pack("{s:s,s:b,s:b,s:s,s:b,s:I,s:i,s:I,s:i,s:i,s:o}", "host", host,
+			      "alive", doc_bool(agent, "alive"), "disabled",
+			      doc_bool(said, "disabled"), "reason",
+			      doc_str(said, "disabled_reason"), "forced_down",
+			      doc_bool(said, "forced_down"), "vcpus",
+			      (json_int_t)doc_int(agent, "vcpus"), "vcpus_used", (int)used.vcpus,
+			      "memory_mb", (json_int_t)doc_int(agent, "memory_mb"),
+			      "memory_used_mb", (int)used.memory_mb, "servers", (int)used.servers,
+			      "pfs", pfs_of(c, host, agent)));
 }
 
 static int tell_rates(struct call *c, struct view *v, const char *host)

@@ -18,7 +18,7 @@
 #define H1    "/anyvf/v1/hosts/h1"
 #define HOST                                                                                       \
 	"{\"vcpus\":4,\"memory_mb\":4096,\"pfs\":[{\"name\":\"pfzero\",\"numvfs\":4,\"physical_"   \
-	"networks\":[\"physnet1\"]}]}"
+	"networks\":[\"physnet1\"],\"busy\":[3,9]}],\"hypervisor\":{\"type\":\"QEMU\"}}"
 #define COUNTS                                                                                     \
 	"[{\"name\":\"pfzero\",\"at_ms\":1,\"columns\":[\"vf\",\"rx_bytes\"],\"vfs\":[[0,7]]}]"
 
@@ -204,7 +204,8 @@ static void a_host_is_for_admins(void **state)
 	port = json_object_get(json_object_get(a, "items"), "host/h1");
 	host = port;
 	assert_true(doc_bool(host, "alive"));
-	assert_int_equal(doc_int(json_array_get(json_object_get(host, "pfs"), 0), "used"), 1);
+	assert_int_equal(doc_int(json_array_get(json_object_get(host, "pfs"), 0), "used"), 2);
+	assert_false(names(a, "hypervisor")); /* of any size, and not drawn */
 }
 
 static void one_is_told_what_is_another(void **state)
