@@ -10,7 +10,8 @@
 #include "ui/ui.h"
 
 #define MOMENT_MS 500
-#define WAIT_MS	  10000 /* then that nothing is new is an answer, and who has gone is noticed */
+#define NOTHING	  "/ui/" /* of which there is no document */
+#define WAIT_MS	  10000	 /* then that nothing is new is an answer, and who has gone is noticed */
 
 static int add_key(json_t *keys, const char *key)
 {
@@ -100,7 +101,7 @@ static int answer_news(struct call *c, struct view *v, uint64_t after)
 	if (!memo || !keys)
 		return -ENOMEM;
 	if (!c->runs)
-		return call_wait(c, MOMENT_MS, "/ui/");
+		return call_wait(c, MOMENT_MS, NOTHING);
 	rc = call_changes(c, (uint64_t)doc_int(memo, "seen"), "", note_key, keys);
 	if (rc == -ESTALE || json_object_size(keys) > VIEW_MAX)
 		return answer_all(c, v);
@@ -109,7 +110,8 @@ static int answer_news(struct call *c, struct view *v, uint64_t after)
 	if (rc || json_object_size(v->items) || left_ms <= 0)
 		return rc ?: answer(c, v, now, false);
 	json_object_set_new(memo, "seen", json_integer((json_int_t)now));
-	return call_wait(c, (uint32_t)left_ms, "/");
+	/* Who was woken by what is not his is not woken by the next of it at once. */
+	return c->expired ? call_wait(c, (uint32_t)left_ms, "/") : call_wait(c, MOMENT_MS, NOTHING);
 }
 
 /**

@@ -100,8 +100,9 @@ static json_t *whole(const struct auth *who, const char *target)
 	return reply;
 }
 
-/* What is new since an answer; NULL: it would wait. */
-static json_t *since(const struct auth *who, const json_t *seen, const char *host)
+/* What is new since an answer, in the first run or a later; NULL: it waits, and for what. */
+static json_t *asked(const struct auth *who, const json_t *seen, const char *host,
+		     unsigned int runs, bool expired, char waits[STORE_KEY_LEN + 1])
 {
 	struct call *c = run_new(cloud.eng, NULL);
 	char target[100];
@@ -112,14 +113,24 @@ static json_t *since(const struct auth *who, const json_t *seen, const char *hos
 	snprintf(target, sizeof(target), STATE "?after=%lld%s",
 		 (long long)doc_int(seen, "revision"), host);
 	c->auth = who;
-	c->runs = 1; /* its first moment is over */
+	c->runs = runs;
+	c->expired = expired;
 	assert_int_equal(route_find(c, "GET", target), 0);
 	rc = c->priv->handle(c);
 	assert_true(rc == 0 || rc == CALL_WAIT);
+	strcpy(waits, c->priv->wait_prefix);
 	reply = rc ? NULL : json_incref(c->reply);
 	assert_int_equal(group_take(c), 0);
 	call_free(c);
 	return reply;
+}
+
+/* ... when its first moment is over. */
+static json_t *since(const struct auth *who, const json_t *seen, const char *host)
+{
+	char waits[STORE_KEY_LEN + 1];
+
+	return asked(who, seen, host, 1, true, waits);
 }
 
 static bool has(const json_t *reply, const char *key)
@@ -250,6 +261,49 @@ static void of_what_is_gone_nobody_hears_whose_it_was(void **state)
 	assert_false(names(got, "$eport2") || names(got, "$eport"));
 }
 
+/* At most twice a second, and whom others' changes wake is not woken by each. */
+static void news_come_together(void **state)
+{
+	auto_of(json_decref) json_t *d = whole(&demo, STATE), *got = NULL;
+	char waits[STORE_KEY_LEN + 1];
+
+	assert_int_equal(
+		ask(&cloud, &eve, "PUT", NET "/ports/$eport", "{\"port\":{\"name\":\"e\"}}", NULL),
+		200);
+	assert_null(asked(&demo, d, "", 1, true, waits));
+	assert_string_equal(waits, "/");
+	assert_null(asked(&demo, d, "", 2, false, waits));
+	assert_string_equal(waits, "/ui/");
+	assert_int_equal(
+		ask(&cloud, &demo, "PUT", NET "/ports/$dport", "{\"port\":{\"name\":\"d\"}}", NULL),
+		200);
+	assert_null(asked(&demo, d, "", 0, false, waits));
+	assert_string_equal(waits, "/ui/");
+	got = asked(&demo, d, "", 2, false, waits);
+	assert_true(has(got, "port/$dport"));
+}
+
+static void what_is_no_revision_of_ours_is_all_again(void **state)
+{
+	static const char *const bad[] = { "x", "-1", "99999999999999999999", "1", "" };
+	auto_of(json_decref) json_t *d = whole(&demo, STATE);
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct call *c = run_new(cloud.eng, NULL);
+		char target[100];
+
+		snprintf(target, sizeof(target), STATE "?after=%s", bad[i]);
+		c->auth = &demo;
+		c->runs = 1;
+		assert_int_equal(route_find(c, "GET", target), 0);
+		assert_int_equal(c->priv->handle(c), 0);
+		assert_true(doc_bool(c->reply, "whole") || i == 3);
+		assert_true(i == 3 || json_equal(json_object_get(c->reply, "items"),
+						 json_object_get(d, "items")));
+		call_free(c);
+	}
+}
+
 static json_t *stored(const char *key)
 {
 	struct call *c = run_new(cloud.eng, NULL);
@@ -367,6 +421,8 @@ int main(void)
 		cmocka_unit_test(what_takes_long_is_told_in_turns),
 		cmocka_unit_test(a_host_is_for_admins),
 		cmocka_unit_test(one_is_told_what_is_another),
+		cmocka_unit_test(news_come_together),
+		cmocka_unit_test(what_is_no_revision_of_ours_is_all_again),
 		cmocka_unit_test(of_what_is_gone_nobody_hears_whose_it_was),
 		cmocka_unit_test(a_host_is_asked_for_counters_while_somebody_looks),
 		cmocka_unit_test(of_a_kind_there_are_so_many_to_look_at),
