@@ -7,12 +7,13 @@
 #include <errno.h>
 
 #include "hosts/agents.h"
+#include "hosts/placement.h"
 #include "ui/ui.h"
 
-#define WATCH_US     15000000ll /* without a page that asks */
-#define RENEW_US     12000000ll /* a page asks anew when less is left */
-#define COLUMNS_MAX  16
-#define COUNTERS_MAX 256 /* VFs of a PF */
+#define WATCH_US    15000000ll /* without a page that asks */
+#define RENEW_US    12000000ll /* a page asks anew when less is left */
+#define COLUMNS_MAX 16
+#define ENDS_MAX    (STORE_OPS_MAX / 4) /* in one transaction: each is three documents */
 
 static json_t *make(struct call *c, const char *host, const char *id, const json_t *have)
 {
@@ -53,7 +54,7 @@ static bool is_table(const json_t *pf)
 	size_t i;
 
 	if (!all_are(columns, JSON_STRING, JSON_STRING, COLUMNS_MAX) ||
-	    json_array_size(rows) > COUNTERS_MAX)
+	    json_array_size(rows) > PLACE_MAX_VFS)
 		return false;
 	json_array_foreach (rows, i, row)
 		if (!all_are(row, JSON_INTEGER, JSON_NULL, COLUMNS_MAX) ||
@@ -64,11 +65,12 @@ static bool is_table(const json_t *pf)
 
 static int accept_pfs(struct call *c, const json_t *said, json_t *out)
 {
+	const json_t *pfs = json_object_get(said, "pfs");
 	json_t *pf, *good;
+	int rc = json_array_size(pfs) <= PLACE_MAX_PFS ? 0 : -EINVAL;
 	size_t i;
-	int rc = 0;
 
-	json_array_foreach (json_object_get(said, "pfs"), i, pf) {
+	json_array_foreach (rc ? NULL : pfs, i, pf) {
 		rc = json_is_object(pf) ? fields_accept_known(c, pf_rows, pf, &good) : -EINVAL;
 		if (rc)
 			break;
@@ -145,20 +147,23 @@ static int end_one(struct call *c, const char *host)
 
 /**
  * watch_end() - End it for hosts that nobody looks at any more
- * @c: a periodic call
+ * @c: a periodic call; who looked at all hosts of a cloud leaves more than one of these ends
  *
  * Return: 0 or a negative errno.
  */
 int watch_end(struct call *c)
 {
 	struct cursor it = call_list(c, "/watch/");
+	unsigned int left = ENDS_MAX;
 	int rc = 0;
 
-	while (!rc && cursor_next(&it)) {
+	while (!rc && left && cursor_next(&it)) {
 		const char *host = it.key + it.prefix_len;
 
-		if (left_us(c, it.doc) <= 0 || !agent_alive(c, host))
+		if (left_us(c, it.doc) <= 0 || !agent_alive(c, host)) {
 			rc = end_one(c, host);
+			left--;
+		}
 	}
 	return rc;
 }

@@ -338,12 +338,38 @@ static json_t *watched(void)
 static unsigned int tell(const json_t *watch, const char *pfs)
 {
 	const char *id = json_object_iter_key(json_object_iter((json_t *)watch));
-	char path[120], body[400];
+	char path[120], body[20000];
 
 	snprintf(path, sizeof(path), H1 "/watch/%s", id);
 	snprintf(body, sizeof(body), "{\"generation\":%lld,\"later\":1,\"pfs\":%s}",
 		 (long long)doc_int(json_object_get(watch, id), "generation"), pfs);
 	return ask(&cloud, &agent, "PUT", path, body, NULL);
+}
+
+/* A report of so many PFs with so many VFs with so many columns. */
+static unsigned int tell_table(const json_t *watch, unsigned int n_pfs, unsigned int vfs,
+			       unsigned int columns)
+{
+	json_t *pfs = json_array(), *head = json_array(), *row = json_array(), *rows = json_array();
+	auto_free char *text = NULL;
+	unsigned int status;
+
+	for (unsigned int i = 0; i < columns; i++) {
+		json_array_append_new(head, json_string("n"));
+		json_array_append_new(row, json_null());
+	}
+	for (unsigned int i = 0; i < vfs; i++)
+		json_array_append(rows, row);
+	for (unsigned int i = 0; i < n_pfs; i++)
+		json_array_append_new(pfs, json_pack("{s:s,s:i,s:O,s:O}", "name", "p", "at_ms", 1,
+						     "columns", head, "vfs", rows));
+	text = json_dumps(pfs, JSON_COMPACT);
+	status = tell(watch, text);
+	json_decref(pfs);
+	json_decref(head);
+	json_decref(row);
+	json_decref(rows);
+	return status;
 }
 
 static void a_host_is_asked_for_counters_while_somebody_looks(void **state)
@@ -373,6 +399,11 @@ static void a_host_is_asked_for_counters_while_somebody_looks(void **state)
 	assert_true(json_equal(first, doc)); /* who asks again at once writes nothing */
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		assert_int_equal(tell(watch, bad[i]), 400);
+	assert_int_equal(tell_table(watch, 1, 257, 1), 400);
+	assert_int_equal(tell_table(watch, 1, 1, 17), 400);
+	assert_int_equal(tell_table(watch, 65, 0, 0), 400);
+	assert_int_equal(tell_table(watch, 64, 1, 16), 204);
+	assert_int_equal(tell_table(watch, 1, 256, 2), 204);
 	assert_int_equal(tell(watch, COUNTS), 204);
 	got = since(&cloud_admin, a, "&host=h1");
 	assert_true(has(got, "rates/h1"));
@@ -389,6 +420,35 @@ static void a_host_is_asked_for_counters_while_somebody_looks(void **state)
 	json_decref(after);
 	after = watched();
 	assert_int_equal(json_object_size(after), 0);
+}
+
+/* Who looks at all hosts of a cloud leaves more than a transaction can end. */
+static void many_hosts_are_let_go_and_the_dead_at_once(void **state)
+{
+	json_t *left = NULL;
+
+	for (int part = 0; part < 2; part++) {
+		struct call *c = run_new(cloud.eng, NULL);
+
+		for (int i = 0; i < 200; i++)
+			assert_int_equal(call_put(c,
+						  json_pack("{s:I}", "until",
+							    (json_int_t)(c->now_us + 14000000)),
+						  "/watch/x%d", 200 * part + i),
+					 0);
+		assert_int_equal(group_take(c), 0);
+		call_free(c);
+		run_batch(cloud.eng);
+	}
+	json_decref(whole(&cloud_admin, STATE "?host=h1"));
+	for (int turn = 0; turn < 7; turn++)
+		end_watches(0);
+	left = stored("/watch/x399");
+	assert_null(left);
+	left = stored("/watch/h1"); /* which lives, and is looked at */
+	assert_non_null(left);
+	json_decref(left);
+	end_watches(16 * 1000000ll);
 }
 
 static void files_are_anybodys_and_let_no_other_script_in(void **state)
@@ -425,6 +485,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_revision_of_ours_is_all_again),
 		cmocka_unit_test(of_what_is_gone_nobody_hears_whose_it_was),
 		cmocka_unit_test(a_host_is_asked_for_counters_while_somebody_looks),
+		cmocka_unit_test(many_hosts_are_let_go_and_the_dead_at_once),
 		cmocka_unit_test(of_a_kind_there_are_so_many_to_look_at),
 		cmocka_unit_test(files_are_anybodys_and_let_no_other_script_in),
 	};
