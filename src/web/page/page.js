@@ -48,7 +48,7 @@ function rowOf(d) {
   return {
     number: String(d.vf),
     vlan: d.config.vlan ? 'vlan ' + d.config.vlan : d.config.trunk !== 'any' && d.config.trunk !== 'none' ? 'trunk' : '',
-    state: d.status.link_up ? 'up' : 'down',
+    state: d.state || (d.status.link_up ? 'up' : 'down'),
     rx: '↓' + short(d.rates.rx_bit),
     tx: '↑' + short(d.rates.tx_bit),
     drops: n ? `${n} ${worst(s) || 'dropped'}` : '',
@@ -58,7 +58,7 @@ function rowOf(d) {
 function rowName(d) {
   if (d.name) return d.name;
   const r = rowOf(d);
-  return [`VF ${r.number} of ${d.pf}`, r.vlan, `link ${r.state}`, `to it ${short(d.rates.rx_bit)} bit/s`,
+  return [`VF ${r.number} of ${d.pf}`, r.vlan, d.state || `link ${r.state}`, `to it ${short(d.rates.rx_bit)} bit/s`,
     `from it ${short(d.rates.tx_bit)} bit/s`, r.drops && `dropped ${r.drops}`, guestOf(d) && `${wireName(d)} of ${guestOf(d).name}`]
     .filter(Boolean).join(', ');
 }
@@ -90,16 +90,12 @@ const mirrorName = m => `mirror ${m.name}, from ${mirrorFrom(m)} ${m.dir} to ${m
 // --- where things stand ---
 
 const pfKeys = () => of('pf').sort();
-const vfKeys = pf => {
-  const all = [];
-  for (let n = 0; docs.has(`vf/${pf}/${n}`); n++) all.push(`vf/${pf}/${n}`);
-  return all;
-};
+const vfKeys = pf => of('vf').filter(k => docs.get(k).pf === pf).sort((a, b) => docs.get(a).vf - docs.get(b).vf);
 
 function wanted(d) {
   const find = $('find').value.trim().toLowerCase(), g = guestOf(d);
   if ($('plugged').checked && !g) return false;
-  return !find || [d.pf, `vf ${d.vf}`, `vlan ${d.config.vlan}`, d.config.mac, d.config.port_id, g && g.name, wireName(d)]
+  return !find || [d.pf, `vf ${d.vf}`, `vlan ${d.config.vlan}`, d.config.mac, d.config.port_id, d.config.addresses, d.config.network, g && g.name, wireName(d)]
     .join(' ').toLowerCase().includes(find);
 }
 
@@ -179,7 +175,7 @@ function fillNode(el, n) {
     for (const name of ['number', 'vlan', 'rx', 'tx']) text(name, r[name]);
     text('state', (d.status.link_up ? '● ' : '○ ') + r.state);
     text('drops', cut(r.drops, 18));
-    setAttr(el.querySelector('.state'), 'class', d.status.link_up ? 'state good' : 'state bad');
+    setAttr(el.querySelector('.state'), 'class', 'state ' + (d.status.link_up ? 'good' : guestOf(d) ? 'bad' : 'faint'));
     setAttr(el.querySelector('.drops'), 'class', d.rates.dropped ? 'drops bad' : 'drops faint');
     el.querySelector('.colour').style.fill = d.config.vlan ? hue(d.config.vlan) : 'none';
     setAttr(el, 'aria-description', rowName(d));
@@ -358,7 +354,7 @@ function tellPf(pf) {
   table(b, 'wire', 'Wire', pairs(p.status.uplink || {}));
   table(b, 'drops', 'Dropped from the wire', Object.entries((p.status.uplink || {}).drops || {}).filter(([, n]) => n));
   table(b, 'svcs', 'Service ports', of('svc').map(k => docs.get(k)).filter(s => s.pf === pf).map(s => [s.name, s.mac, `vlan ${s.vlan}`, s.netns]));
-  table(b, 'vfs', 'VFs', [head, ...vfKeys(pf).map(k => docs.get(k)).map(d => [d.vf, d.config.mac, d.config.vlan, d.status.link_up ? 'up' : 'down',
+  table(b, 'vfs', 'VFs', [head, ...vfKeys(pf).map(k => docs.get(k)).map(d => [d.vf, d.config.mac, d.config.vlan, rowOf(d).state,
     short(d.rates.rx_bit), short(d.rates.tx_bit), dropped(d.stats) ?? '–', d.attach.kind === 'none' ? '' : wireName(d)])]);
 }
 
@@ -390,8 +386,8 @@ function titleOf(kind, key) {
 function tell() {
   if (!chosen) return;
   const vfs = chosenVfs(), key = docKey(), kind = kindOf(key);
-  const what = JSON.stringify([chosen, vfs, write]);
   const gone = !docs.has(key) && !vfs.length;
+  const what = JSON.stringify([chosen, write, vfs.map(k => [k, docs.get(k).port]), !gone && titleOf(kind, key)]);
   if (gone) chosen = null;
   if (what !== chosenShape || gone) {
     chosenShape = gone ? '' : what;
@@ -483,7 +479,10 @@ $('plugged').addEventListener('change', refresh);
 
 function apply(s) {
   write = s.write;
-  if (s.whole) for (const key of docs.keys()) if (!(key in s.items)) { docs.delete(key); touched.add(key); }
+  if (s.whole) {
+    past.clear();
+    for (const key of docs.keys()) if (!(key in s.items)) { docs.delete(key); touched.add(key); }
+  }
   const t = performance.now();
   for (const [key, d] of Object.entries(s.items)) {
     touched.add(key);
@@ -508,12 +507,13 @@ async function follow() {
   if (!window.d3) return say('There is no D3 on this host: apt install libjs-d3', true);
   for (let after = 0; ;) {
     await seen();
-    const s = await transport.state(after);
-    if (s === false) return say(transport.over, true);
-    if (s) {
-      after = s.revision;
-      try { apply(s); } catch (e) { say(`What is told is not understood: ${e.message}`, true); }
-    } else { say(transport.away, true); await rest(1000); }
+    try {
+      const s = await transport.state(after);
+      if (s === false) return say(transport.over, true);
+      if (s) { after = s.revision; apply(s); continue; }
+      say(transport.away, true);
+    } catch (e) { say(`What is told is not understood: ${e.message}`, true); }
+    await rest(1000);
   }
 }
 

@@ -7,7 +7,7 @@ const transport = (() => {
   const get = id => document.getElementById(id);
   const kept = () => JSON.parse(sessionStorage.getItem('anyvf') || 'null');
   let me = kept(), entered = null, enter = null; // {token, user, project, write}
-  let view = looked(null);
+  let view = looked(null), hint = '';
 
   // What is looked at: a host, or the caller's own project.
   function looked(host) {
@@ -61,9 +61,10 @@ const transport = (() => {
 
   function leave(why) {
     sessionStorage.removeItem('anyvf');
-    if (!entered || me) entered = new Promise(go => { enter = go; });
+    if (me) entered = new Promise(go => { enter = go; });
     me = null;
     look(null);
+    get('ask').close();
     get('password').value = '';
     setText(get('wrong'), why || '');
     show();
@@ -105,10 +106,10 @@ const transport = (() => {
   }
 
   // Of a port; what a host's agent counts of its VF beside it.
-  function drawn(pf, vf, port, counted, rates) {
+  function drawn(pf, vf, port, counted, rates, busy) {
     const at = (port || {}).vf || {}, s = serverOf(port);
     return {
-      pf, vf, port: port && port.id, rates: rates || {}, guest: guest(port), wire: port ? portName(port) : '',
+      pf, vf, port: port && port.id, state: port ? undefined : busy ? 'busy' : 'free', rates: rates || {}, guest: guest(port), wire: port ? portName(port) : '',
       config: port ? { name: port.name, id: port.id, network: port.network, mac: port.mac_address, addresses: addresses(port), admin_state_up: port.admin_state_up,
         vlan: at.vlan || 0, trunk: at.trunk || 'none', ...(at.mtu ? { mtu: at.mtu, spoofchk: at.spoofchk, trust: at.trust, vnic_type: at.vnic_type } : {}) } : { vlan: 0, trunk: 'none' },
       status: { link_up: counted ? Boolean(counted.link_up) : Boolean(port) && port.status === 'ACTIVE', ...(port ? { status: at.released ? 'RELEASED' : port.status } : {}) },
@@ -126,7 +127,7 @@ const transport = (() => {
     view.rates.set(pf, now);
     for (const row of told.vfs) {
       const o = Object.fromEntries(told.columns.map((c, i) => [c, row[i]])), b = s > 0 && was.rows.get(o.vf);
-      const per = (k, by) => (o[k] === null ? undefined : by * Math.max(0, Math.round((o[k] - b[k]) / s)));
+      const per = (k, by) => (Number.isInteger(o[k]) && Number.isInteger(b[k]) ? by * Math.max(0, Math.round((o[k] - b[k]) / s)) : undefined);
       now.rows.set(o.vf, Object.assign(o, { text: row.join() }));
       if (b) now.rate.set(o.vf, { rx_bit: per('rx_bytes', 8), tx_bit: per('tx_bytes', 8), rx_packets: per('rx_packets', 1), tx_packets: per('tx_packets', 1), dropped: per('dropped', 1) });
     }
@@ -143,8 +144,8 @@ const transport = (() => {
       for (let n = 0; n < pf.numvfs; n++) {
         const port = ports.get(pf.name + '/' + n);
         if (port) places.set(port.id, [pf.name, n]);
-        const counted = rows.get(n), r = rate.get(n);
-        put(`vf/${pf.name}/${n}`, () => drawn(pf.name, n, port, counted, r), [port, serverOf(port), counted && counted.text, r && `${r.rx_bit} ${r.tx_bit} ${r.dropped}`]);
+        const counted = rows.get(n), r = rate.get(n), busy = (pf.busy || []).includes(n);
+        put(`vf/${pf.name}/${n}`, () => drawn(pf.name, n, port, counted, r, busy), [port, serverOf(port), counted && counted.text, r && `${r.rx_bit} ${r.tx_bit} ${r.dropped}`, busy]);
       }
     }
   }
@@ -156,8 +157,8 @@ const transport = (() => {
       const name = ports[0].network || id;
       put('pf/' + id, { config: { name, id }, status: { kind: 'network' }, rates: {}, more: `network, ${ports.length} port${ports.length > 1 ? 's' : ''}`, bare: true, title: 'Network ' + name });
       ports.forEach((p, n) => {
-        places.set(p.id, [id, n]);
-        put(`vf/${id}/${n}`, { ...drawn(id, n, p), title: 'Port ' + portName(p), name: `port ${portName(p)} of ${name}, ${addresses(p)}, ${p.status}`,
+        places.set(p.id, [id, p.id]);
+        put(`vf/${id}/${p.id}`, { ...drawn(id, n, p), title: 'Port ' + portName(p), name: `port ${portName(p)} of ${name}, ${addresses(p)}, ${p.status}`,
           row: { number: String(n + 1), vlan: addresses(p).split(' ')[0], state: p.status === 'ACTIVE' ? 'up' : 'down', rx: '', tx: '', drops: portName(p) } });
       });
     }
@@ -189,7 +190,7 @@ const transport = (() => {
     for (const key of view.drawn.keys()) if (!now.has(key)) items[key] = null;
     view.drawn = now;
     view.first = false;
-    return { revision: view.revision, whole, write: me.write, items };
+    return { revision: view.revision, whole, write: Boolean(me && me.write), items };
   }
 
   function take(s) {
@@ -271,6 +272,7 @@ const transport = (() => {
 
   entered = new Promise(go => { enter = go; });
   document.addEventListener('DOMContentLoaded', () => {
+    hint = get('hint').textContent;
     get('login').addEventListener('submit', onLogin);
     get('scope').addEventListener('change', onScope);
     get('leave').addEventListener('click', onLeave);
@@ -285,6 +287,7 @@ const transport = (() => {
 
     async state() {
       for (;;) {
+        if (!me && view.first) { drawHosts(false); return news(); } // who comes next finds nothing of who was here
         await entered;
         const at = view;
         const r = await ask(`/anyvf/ui/state?after=${at.revision}${at.host ? '&host=' + encodeURIComponent(at.host) : ''}`, { signal: at.ends.signal }).catch(() => null);
@@ -297,6 +300,7 @@ const transport = (() => {
         if (!s) return null;
         take(s);
         if (s.whole) notice(s.cut ? 'There is more than is shown.' : '');
+        setText(get('hint'), view.host || all('port').length ? hint : `${me.project.name} has no ports.${s.admin ? ' Choose a host to see its VFs.' : ''}`);
         drawHosts(s.admin);
         return news();
       }
