@@ -22,12 +22,12 @@ static json_t *make(struct call *c, const char *host, const char *id, const json
 
 static const struct rfield pf_rows[] = {
 	{ "name", J_STR, R_CREATE | R_NEED, .min = 1, .max = 64 },
-	{ "at_ms", J_INT, R_CREATE | R_NEED },
-	{ "columns", J_LIST, R_CREATE | R_NEED },
 	{ "vfs", J_LIST, R_CREATE | R_NEED },
 	{ NULL },
 };
 static const struct rfield report_rows[] = {
+	{ "at_ms", J_INT, R_CREATE | R_NEED },
+	{ "columns", J_LIST, R_CREATE | R_NEED },
 	{ "pfs", J_LIST, R_CREATE | R_NEED },
 	{ NULL },
 };
@@ -46,15 +46,13 @@ static bool all_are(const json_t *list, json_type type, json_type or_type, size_
 	return true;
 }
 
-/* A table of numbers: rows as its head says. */
-static bool is_table(const json_t *pf)
+/* A table of numbers: rows as the head of all says. */
+static bool is_table(const json_t *rows, const json_t *columns)
 {
-	const json_t *columns = json_object_get(pf, "columns"), *rows = json_object_get(pf, "vfs");
 	json_t *row;
 	size_t i;
 
-	if (!all_are(columns, JSON_STRING, JSON_STRING, COLUMNS_MAX) ||
-	    json_array_size(rows) > PLACE_MAX_VFS)
+	if (json_array_size(rows) > PLACE_MAX_VFS)
 		return false;
 	json_array_foreach (rows, i, row)
 		if (!all_are(row, JSON_INTEGER, JSON_NULL, COLUMNS_MAX) ||
@@ -65,9 +63,11 @@ static bool is_table(const json_t *pf)
 
 static int accept_pfs(struct call *c, const json_t *said, json_t *out)
 {
-	const json_t *pfs = json_object_get(said, "pfs");
+	const json_t *pfs = json_object_get(said, "pfs"),
+		     *columns = json_object_get(said, "columns");
+	bool good_head = all_are(columns, JSON_STRING, JSON_STRING, COLUMNS_MAX);
+	int rc = good_head && json_array_size(pfs) <= PLACE_MAX_PFS ? 0 : -EINVAL;
 	json_t *pf, *good;
-	int rc = json_array_size(pfs) <= PLACE_MAX_PFS ? 0 : -EINVAL;
 	size_t i;
 
 	json_array_foreach (rc ? NULL : pfs, i, pf) {
@@ -75,7 +75,7 @@ static int accept_pfs(struct call *c, const json_t *said, json_t *out)
 		if (rc)
 			break;
 		json_array_append_new(out, good);
-		if (!is_table(good))
+		if (!is_table(json_object_get(good, "vfs"), columns))
 			rc = -EINVAL;
 	}
 	return rc ? call_fail(c, 400, NULL, "pfs: a table of numbers for each PF is needed") : 0;
@@ -84,7 +84,8 @@ static int accept_pfs(struct call *c, const json_t *said, json_t *out)
 static int report(struct call *c, const char *host, const char *id, const json_t *wish,
 		  const json_t *said)
 {
-	json_t *doc = json_pack("{s:[]}", "pfs");
+	json_t *doc = json_pack("{s:O,s:O,s:[]}", "at_ms", json_object_get(said, "at_ms"),
+				"columns", json_object_get(said, "columns"), "pfs");
 	int rc = accept_pfs(c, said, json_object_get(doc, "pfs"));
 
 	if (!rc)

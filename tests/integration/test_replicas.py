@@ -244,7 +244,7 @@ def test_a_page_at_one_replica_has_what_a_host_tells_the_other(pair):
             return next(iter(agent.wishes()['watch'].items()), None)
         ident, doc = wait_for(asked, what='a host that is asked')
         seen = pair.at_b.get('/anyvf/ui/state?host=h1')['revision']
-        agent.report('watch', ident, generation=doc['generation'], pfs=[{'name': 'p2p1', 'at_ms': 1, 'columns': ['vf', 'rx_bytes'], 'vfs': [[0, 7]]}])
+        agent.report('watch', ident, generation=doc['generation'], at_ms=1, columns=['vf', 'rx_bytes'], pfs=[{'name': 'p2p1', 'vfs': [[0, 7]]}])
 
         def told():
             nonlocal seen

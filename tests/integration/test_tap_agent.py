@@ -245,9 +245,10 @@ def test_what_ports_count_is_told_while_somebody_looks(taps, netns):
     ident = taps.api.put('watch', {'id': str(uuid.uuid4())})['id']
 
     def told():
-        pf = taps.api.reports.get(('watch', ident), {'pfs': [{'name': 'p2p1', 'columns': [], 'vfs': []}]})['pfs'][0]
+        said = taps.api.reports.get(('watch', ident), {'columns': [], 'pfs': [{'name': 'p2p1', 'vfs': []}]})
+        pf = said['pfs'][0]
         assert pf['name'] == 'p2p1'
-        return {row[0]: dict(zip(pf['columns'], row)) for row in pf['vfs']}
+        return {row[0]: dict(zip(said['columns'], row)) for row in pf['vfs']}
     wait_for(lambda: told().keys() == {1, 2}, 15, 'counters of both')
     before = told()[1]
     socks[1].send(mac('fa:16:3e:aa:00:02') + mac('fa:16:3e:aa:00:01') + ETHERTYPE.to_bytes(2, 'big') + bytes(60))

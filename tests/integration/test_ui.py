@@ -321,7 +321,7 @@ def test_rates_come_while_somebody_looks(site, browser):
     columns = ['vf', 'link_up', 'connected', 'rx_bytes', 'tx_bytes', 'rx_packets', 'tx_packets', 'dropped']
 
     def told(at_ms, n):
-        site.host.report('watch', ident, generation=doc['generation'], pfs=[{'name': 'p2p1', 'at_ms': at_ms, 'columns': columns, 'vfs': [[vf, 1, 1, 1000 * n, 500 * n, n, n, n]]}])
+        site.host.report('watch', ident, generation=doc['generation'], at_ms=at_ms, columns=columns, pfs=[{'name': 'p2p1', 'vfs': [[vf, 1, 1, 1000 * n, 500 * n, n, n, n]]}])
     for at_ms, n, rx, tx in (0, 0, '↓–', '↑–'), (1000, 2, '↓16k', '↑8.0k'), (3000, 2, '↓0', '↑0'), (4000, 1, '↓0', '↑0'), (10, 9, '↓–', '↑–'):
         told(at_ms, n)
         wait_for(lambda n=n, rx=rx, tx=tx: js(browser, seen, VF.format(vf)) == 1000 * n and js(browser, ROWS)[VF.format(vf)][3:5] == [rx, tx], what=f'{rx} {tx}')

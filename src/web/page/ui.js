@@ -120,13 +120,13 @@ const transport = (() => {
 
   // {vf: counters} of a PF, and what they came to since the report before; there is none before the first of a boot.
   function countedOf(pf) {
-    const told = ((view.items.get('rates/' + view.host) || {}).pfs || []).find(p => p.name === pf), was = view.rates.get(pf);
+    const report = view.items.get('rates/' + view.host) || { pfs: [] }, told = report.pfs.find(p => p.name === pf), was = view.rates.get(pf);
     if (!told) return { rows: new Map(), rate: new Map() };
     if (was && was.told === told) return was;
-    const now = { told, rows: new Map(), rate: new Map() }, s = was ? (told.at_ms - was.told.at_ms) / 1000 : 0;
+    const now = { told, at_ms: report.at_ms, rows: new Map(), rate: new Map() }, s = was ? (now.at_ms - was.at_ms) / 1000 : 0;
     view.rates.set(pf, now);
     for (const row of told.vfs) {
-      const o = Object.fromEntries(told.columns.map((c, i) => [c, row[i]])), b = s > 0 && was.rows.get(o.vf);
+      const o = Object.fromEntries(report.columns.map((c, i) => [c, row[i]])), b = s > 0 && was.rows.get(o.vf);
       const per = (k, by) => (Number.isInteger(o[k]) && Number.isInteger(b[k]) ? by * Math.max(0, Math.round((o[k] - b[k]) / s)) : undefined);
       now.rows.set(o.vf, Object.assign(o, { text: row.join() }));
       if (b) now.rate.set(o.vf, { rx_bit: per('rx_bytes', 8), tx_bit: per('tx_bytes', 8), rx_packets: per('rx_packets', 1), tx_packets: per('tx_packets', 1), dropped: per('dropped', 1) });

@@ -16,7 +16,6 @@
 struct watch {
 	struct entity entity;
 	json_t *said;	 /* the last report; NULL: none */
-	json_t *counts;	 /* what it counts, of each PF in order */
 	bool still;	 /* it counts what the one before did */
 	uint64_t due_ms; /* no other before */
 };
@@ -26,7 +25,6 @@ static void watch_fini(struct entity *x)
 	struct watch *w = (struct watch *)x;
 
 	json_decref(w->said);
-	json_decref(w->counts);
 }
 
 static int watch_parse(struct agent *a, struct entity *x, json_t *doc, struct err *e)
@@ -80,7 +78,7 @@ static json_t *rows_of(struct agent *a, const struct pfs_pf *pf)
 static void watch_observe(struct agent *a, struct entity *x)
 {
 	struct watch *w = (struct watch *)x;
-	auto_of(json_decref) json_t *pfs = json_array(), *counts = json_array();
+	auto_of(json_decref) json_t *pfs = json_array();
 	uint64_t now_ms = loop_now_ms();
 	size_t n = 0;
 	bool same;
@@ -92,21 +90,17 @@ static void watch_observe(struct agent *a, struct entity *x)
 		json_t *rows = rows_of(a, pf);
 
 		n += json_array_size(rows);
-		json_array_append(counts, rows);
-		json_array_append_new(pfs,
-				      json_pack("{s:s, s:I, s:o, s:o}", "name",
-						pf->info.config.name, "at_ms", (json_int_t)now_ms,
-						"columns", columns(), "vfs", rows));
+		json_array_append_new(
+			pfs, json_pack("{s:s, s:o}", "name", pf->info.config.name, "vfs", rows));
 	}
-	same = w->counts && json_equal(w->counts, counts);
+	same = w->said && json_equal(json_object_get(w->said, "pfs"), pfs);
 	if (same && w->still)
 		return;
 	w->still = same;
 	w->due_ms = now_ms + MAX(n * 1000 / ROWS_A_SECOND, EARLY_MS) - EARLY_MS;
-	json_decref(w->counts);
 	json_decref(w->said);
-	w->counts = json_incref(counts);
-	w->said = json_pack("{s:O}", "pfs", pfs);
+	w->said = json_pack("{s:I, s:o, s:O}", "at_ms", (json_int_t)now_ms, "columns", columns(),
+			    "pfs", pfs);
 }
 
 static int watch_plan(struct agent *a, struct entity *x)
