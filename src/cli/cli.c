@@ -83,6 +83,14 @@ static const struct cli_command link_commands[] = {
 	{ "lst", cli_link_show }, { "list", cli_link_show },  { NULL, NULL },
 };
 
+static const struct cli_command host_commands[] = {
+	{ "list", cli_host_list },     { "show", cli_host_list },
+	{ "add", cli_host_add },       { "disable", cli_host_disable },
+	{ "enable", cli_host_enable }, { "drain", cli_host_drain },
+	{ "remove", cli_host_remove }, { NULL, NULL },
+};
+static const struct cli_command store_commands[] = { { "copy", cli_store_copy }, { NULL, NULL } };
+
 static int complete(struct cli *cli);
 
 const struct cli_object cli_objects[] = {
@@ -214,12 +222,12 @@ const struct cli_object cli_objects[] = {
 	  .more = "--dir",
 	  .own_options = true },
 	{ .word = "host",
-	  .commands = cli_host_commands,
+	  .commands = host_commands,
 	  .help = "hosts of the cloud: list, add, disable, enable, drain, remove",
 	  .usage = host_usage,
 	  .more = "reason hours --stop --force --config" },
 	{ .word = "store",
-	  .commands = cli_store_commands,
+	  .commands = store_commands,
 	  .help = "move what the API keeps from one store to another",
 	  .usage = store_usage,
 	  .more = "--config" },

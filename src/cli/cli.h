@@ -53,7 +53,7 @@ struct cli_object {
 };
 extern const struct cli_object cli_objects[]; /* ends with word NULL */
 extern const struct cli_command cli_pf_commands[], cli_vf_commands[], cli_mirror_commands[],
-	cli_svc_commands[], cli_store_commands[], cli_host_commands[];
+	cli_svc_commands[];
 
 int cli_main(int argc, char *const argv[]);
 
@@ -120,5 +120,12 @@ int cli_down(struct cli *cli);
 int cli_status(struct cli *cli);
 int cli_console(struct cli *cli);
 int cli_lab(struct cli *cli); /* lab.c */
+int cli_host_list(struct cli *cli); /* host.c, host_add.c */
+int cli_host_add(struct cli *cli);
+int cli_host_disable(struct cli *cli);
+int cli_host_enable(struct cli *cli);
+int cli_host_drain(struct cli *cli);
+int cli_host_remove(struct cli *cli);
+int cli_store_copy(struct cli *cli); /* store.c */
 
 #endif

@@ -7,36 +7,46 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
-
-#define FAR "anyvf-site"
+#include "cli/lab.h"
 
 static int go(struct cli *cli)
 {
 	char program[512];
 	struct err e = { 0 };
 
-	cli_program(FAR, program, sizeof(program));
+	cli_program("anyvf-site", program, sizeof(program));
 	execvp(program, cli->argv);
 	err_errno(&e, "%s", program);
 	return cli_error(&e);
 }
 
-const struct cli_command cli_host_commands[] = {
-	{ "list", go },	  { "show", go },  { "add", go },    { "disable", go },
-	{ "enable", go }, { "drain", go }, { "remove", go }, { NULL, NULL },
-};
-const struct cli_command cli_store_commands[] = { { "copy", go }, { NULL, NULL } };
-
-#define FAR_OBJECT(name)                                                                           \
+#define FAR(name)                                                                                  \
 	int name(struct cli *cli)                                                                  \
 	{                                                                                          \
 		return go(cli);                                                                    \
 	}
 
-FAR_OBJECT(cli_up)
-FAR_OBJECT(cli_down)
-FAR_OBJECT(cli_status)
-FAR_OBJECT(cli_console)
-FAR_OBJECT(cli_lab)
-FAR_OBJECT(cli_web)
+FAR(cli_up)
+FAR(cli_down)
+FAR(cli_status)
+FAR(cli_console)
+FAR(cli_web)
+FAR(cli_host_list)
+FAR(cli_host_add)
+FAR(cli_host_disable)
+FAR(cli_host_enable)
+FAR(cli_host_drain)
+FAR(cli_host_remove)
+FAR(cli_store_copy)
+
+/**
+ * cli_lab() - anyvf lab, by the other program
+ * @cli: its whole line
+ *
+ * Return: that there is no lab; else it does not.
+ */
+int cli_lab(struct cli *cli)
+{
+	go(cli);
+	return LAB_FAILED;
+}

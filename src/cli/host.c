@@ -68,7 +68,13 @@ static void print(const json_t *hosts)
 		       text_of(h, "reason"));
 }
 
-static int list(struct cli *cli)
+/**
+ * cli_host_list() - anyvf host list [--config FILE]
+ * @cli: words start behind `list`
+ *
+ * Return: the exit code.
+ */
+int cli_host_list(struct cli *cli)
 {
 	auto_of(json_decref) json_t *hosts = NULL;
 	auto_site struct site site = { 0 };
@@ -102,7 +108,13 @@ static int set_enabled(struct site *site, const char *host, const char *reason, 
 			 body, NULL, e);
 }
 
-static int disable(struct cli *cli)
+/**
+ * cli_host_disable() - anyvf host disable [--config FILE] HOST [reason TEXT]
+ * @cli: words start behind `disable`
+ *
+ * Return: the exit code.
+ */
+int cli_host_disable(struct cli *cli)
 {
 	auto_site struct site site = { 0 };
 	const char *host, *reason = "";
@@ -118,7 +130,13 @@ static int disable(struct cli *cli)
 	return set_enabled(&site, host, reason, &e) ? cli_error(&e) : CLI_OK;
 }
 
-static int enable(struct cli *cli)
+/**
+ * cli_host_enable() - anyvf host enable [--config FILE] HOST
+ * @cli: words start behind `enable`
+ *
+ * Return: the exit code.
+ */
+int cli_host_enable(struct cli *cli)
 {
 	auto_site struct site site = { 0 };
 	const char *host;
@@ -166,7 +184,13 @@ static int empty(struct site *site, const char *host, bool stop, struct err *e)
 	return rc;
 }
 
-static int drain(struct cli *cli)
+/**
+ * cli_host_drain() - anyvf host drain [--config FILE] HOST [--stop]
+ * @cli: words start behind `drain`
+ *
+ * Return: the exit code.
+ */
+int cli_host_drain(struct cli *cli)
 {
 	bool stop = cli_accept(cli, "--stop");
 	auto_site struct site site = { 0 };
@@ -186,8 +210,3 @@ static int drain(struct cli *cli)
 	rc = set_enabled(&site, host, "drained", &e) ?: empty(&site, host, stop, &e);
 	return rc ? cli_error(&e) : CLI_OK;
 }
-
-const struct cli_command cli_host_commands[] = {
-	{ "list", list },     { "show", list },	  { "add", host_add },	     { "disable", disable },
-	{ "enable", enable }, { "drain", drain }, { "remove", host_remove }, { NULL, NULL },
-};

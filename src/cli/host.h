@@ -17,8 +17,6 @@ static inline const char *text_of(const json_t *doc, const char *name)
 }
 
 int host_open(struct cli *cli, struct site *site, const char **host);
-int host_add(struct cli *cli);
-int host_remove(struct cli *cli);
 
 #define HOST_PASSWORD_LEN 33 /* with its NUL */
 void host_password(char out[HOST_PASSWORD_LEN]);

@@ -259,14 +259,14 @@ static int check_silent(struct site *site, const char *host, struct err *e)
 }
 
 /**
- * host_add() - anyvf host add [--config FILE] HOST [hours N]
+ * cli_host_add() - anyvf host add [--config FILE] HOST [hours N]
  * @cli: words start behind `add`
  *
  * The same again makes another token, and the last one is good no more.
  *
  * Return: an exit code.
  */
-int host_add(struct cli *cli)
+int cli_host_add(struct cli *cli)
 {
 	auto_of(json_decref) json_t *t = NULL;
 	auto_site struct site site = { 0 };
@@ -329,12 +329,12 @@ static int strike(struct site *site, const char *host, bool forced, struct err *
 }
 
 /**
- * host_remove() - anyvf host remove [--config FILE] HOST [--force]
+ * cli_host_remove() - anyvf host remove [--config FILE] HOST [--force]
  * @cli: words start behind `remove`
  *
  * Return: an exit code.
  */
-int host_remove(struct cli *cli)
+int cli_host_remove(struct cli *cli)
 {
 	auto_site struct site site = { 0 };
 	const char *host;

@@ -6,7 +6,13 @@
 
 #include "cli/site.h"
 
-static int copy(struct cli *cli)
+/**
+ * cli_store_copy() - anyvf store copy [--config FILE] FROM TO
+ * @cli: words start behind `copy`
+ *
+ * Return: the exit code of a failure; else anyvf-apid's.
+ */
+int cli_store_copy(struct cli *cli)
 {
 	auto_site struct site site;
 	char program[512];
@@ -33,5 +39,3 @@ static int copy(struct cli *cli)
 	err_errno(&e, "%s", program);
 	return cli_error(&e);
 }
-
-const struct cli_command cli_store_commands[] = { { "copy", copy }, { NULL, NULL } };

@@ -177,6 +177,15 @@ def test_wrong_words_are_told():
     assert 'no-such-file' in run(DAEMONS / 'anyvf', 'lab', 'no-such-file', '--', 'echo', 'help', check=False).stderr  # the command's word
 
 
+def test_the_program_that_makes_labs_is_found_by_where_anyvf_is(tmp_path):
+    """Under another name, behind a link, with no PATH; where it is not there, there is no lab."""
+    (tmp_path / 'link').symlink_to(DAEMONS / 'anyvf')
+    shutil.copy2(DAEMONS / 'anyvf', tmp_path / 'alone')
+    for at, says in ('link', 'no-such-file'), ('alone', 'Error: anyvf-site: No such file or directory.\n'):
+        got = run('/bin/bash', '-c', 'exec -a other "$0" lab no-such-file -- true', tmp_path / at, check=False, env={'PATH': '/nonexistent'})
+        assert got.returncode == 125 and says in got.stderr
+
+
 def test_an_api_is_told_in_the_words_of_its_clients(place):
     """Those of another cloud are not left beside them, nor is a proxy in the way; it needs no root, no namespace, no switch and no host."""
     got = lab(place, {'anyvf': 1, 'lab': {'api': True, 'hosts': 0}}, 'sh', '-c', 'env; cat $OS_CLIENT_CONFIG_FILE; echo ---; ls $ANYVF_RUN_DIR', way='no_namespaces',
