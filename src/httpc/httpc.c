@@ -2,6 +2,7 @@
 /* The HTTP client on libcurl: the agent's door to the API, and the store's to etcd. */
 #include "httpc/transfer.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -165,13 +166,18 @@ static int add_headers(struct curl_slist **list, const struct httpc_req *req)
 /* On this machine, where a proxy of the environment's cannot go: it would look at its own. */
 static bool is_here(const char *url)
 {
-	static const char *const hosts[] = { "127.", "localhost:", "localhost/", "[::1]" };
 	const char *host = strstr(url, "://");
+	struct in_addr addr;
+	char name[64];
 
-	for (size_t i = 0; host && i < ARRAY_LEN(hosts); i++)
-		if (!strncasecmp(host + 3, hosts[i], strlen(hosts[i])))
-			return true;
-	return false;
+	if (!host)
+		return false;
+	host += 3;
+	if (!strncmp(host, "[::1]", 5))
+		return true;
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(host, ":/?#"), host);
+	return !strcasecmp(name, "localhost") ||
+	       (inet_pton(AF_INET, name, &addr) == 1 && ntohl(addr.s_addr) >> 24 == 127);
 }
 
 /**

@@ -35,10 +35,9 @@ static void *serve_one(void *arg)
 	return NULL;
 }
 
-static void canned_start(struct canned *c, const char *answer)
+static void canned_start_at(struct canned *c, const char *addr, const char *answer)
 {
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = inet_addr(addr) };
 	socklen_t len = sizeof(sa);
 
 	*c = (struct canned){ .answer = answer };
@@ -46,8 +45,13 @@ static void canned_start(struct canned *c, const char *answer)
 	assert_return_code(bind(c->listener, (struct sockaddr *)&sa, sizeof(sa)), errno);
 	assert_return_code(listen(c->listener, 1), errno);
 	assert_return_code(getsockname(c->listener, (struct sockaddr *)&sa, &len), errno);
-	snprintf(c->url, sizeof(c->url), "http://127.0.0.1:%u/x", ntohs(sa.sin_port));
+	snprintf(c->url, sizeof(c->url), "http://%s:%u/x", addr, ntohs(sa.sin_port));
 	assert_int_equal(pthread_create(&c->thread, NULL, serve_one, c), 0);
+}
+
+static void canned_start(struct canned *c, const char *answer)
+{
+	canned_start_at(c, "127.0.0.1", answer);
 }
 
 static void canned_end(struct canned *c)
@@ -65,13 +69,11 @@ static void http_call_brings_status_headers_and_body(void **state)
 
 	canned_start(&c, "HTTP/1.1 201 Created\r\nX-Subject-Token:  abc \r\nContent-Length: 2\r\n"
 			 "Connection: close\r\n\r\n{}");
-	assert_return_code(setenv("http_proxy", "http://127.0.0.1:1", 1), errno); /* is not asked */
 	assert_int_equal(httpc_open(&h, NULL), 0);
 	assert_int_equal(httpc_call(h, &(struct httpc_req){ .method = "POST", .url = c.url,
 				   .headers = { "X-Auth-Token: t" }, .body = "hello",
 				   .body_size = 5, .timeout_ms = 5000 }, &a, NULL), 0);
 	canned_end(&c);
-	unsetenv("http_proxy");
 	assert_int_equal(a.status, 201);
 	assert_string_equal(a.body, "{}");
 	token = httpc_header(&a, "x-subject-token");
@@ -81,6 +83,36 @@ static void http_call_brings_status_headers_and_body(void **state)
 	assert_non_null(strstr(c.request, "X-Auth-Token: t"));
 	assert_non_null(strstr(c.request, "\r\n\r\nhello"));
 	assert_null(strstr(c.request, "Expect"));
+}
+
+/* What is on this machine is asked itself, under each of its names; what is elsewhere by the proxy. */
+static void a_proxy_is_asked_for_what_is_elsewhere(void **state)
+{
+	static const struct {
+		const char *host;
+		bool here;
+	} rows[] = { { "127.0.0.1", true },	 { "127.3.2.1", true },	       { "LocalHost", true },
+		     { "127.a.example", false }, { "127.0.0.1.example", false }, { "localhost.example", false } };
+
+	for (unsigned int i = 0; i < ARRAY_LEN(rows); i++) {
+		auto_of(httpc_close) struct httpc *h = NULL;
+		auto_httpc_answer struct httpc_answer a = { 0 };
+		char url[128], line[200];
+		struct canned c;
+
+		canned_start_at(&c, inet_addr(rows[i].host) == INADDR_NONE ? "127.0.0.1" : rows[i].host,
+				"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+		snprintf(url, sizeof(url), "http://%s%s", rows[i].host, strrchr(c.url, ':'));
+		snprintf(line, sizeof(line), "GET %s HTTP", rows[i].here ? "/x" : url);
+		assert_return_code(setenv("http_proxy", rows[i].here ? "http://127.0.0.1:1" : c.url, 1), errno);
+		assert_int_equal(httpc_open(&h, NULL), 0);
+		assert_int_equal(httpc_call(h, &(struct httpc_req){ .method = "GET", .url = url,
+						.timeout_ms = 5000 }, &a, NULL), 0);
+		unsetenv("http_proxy");
+		canned_end(&c);
+		assert_int_equal(a.status, 204);
+		assert_memory_equal(c.request, line, strlen(line));
+	}
 }
 
 static void http_call_refuses_an_answer_above_the_bound(void **state)
@@ -148,6 +180,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(http_call_brings_status_headers_and_body),
+		cmocka_unit_test(a_proxy_is_asked_for_what_is_elsewhere),
 		cmocka_unit_test(http_call_refuses_an_answer_above_the_bound),
 		cmocka_unit_test(http_call_writes_a_good_body_to_a_file),
 		cmocka_unit_test(http_call_says_that_nobody_is_there),
