@@ -145,12 +145,15 @@ static int pfs_ask(struct asking *a, struct daemon_told *d)
 
 	if (rc)
 		return rc;
-	d->pfs = calloc(json_array_size(names) + 1, sizeof(*d->pfs));
+	d->pfs = calloc(PFS_MAX, sizeof(*d->pfs));
 	if (!d->pfs)
 		return -ENOMEM;
 	json_array_foreach (names, i, name) {
-		struct pf_told *pf = &d->pfs[d->n_pfs++];
+		struct pf_told *pf = &d->pfs[d->n_pfs];
 
+		if (d->n_pfs == PFS_MAX)
+			break;
+		d->n_pfs++;
 		rc = pf_ask(a, json_string_value(name), pf);
 		if (ctl_is_over(rc))
 			return rc;

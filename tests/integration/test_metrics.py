@@ -304,6 +304,35 @@ def test_a_pf_that_cannot_be_read_takes_no_other_along(busy, hwd):
     assert one(samples(busy.cli('metrics', check=False).stdout), 'anyvf_up', daemon='hwd') == 0
 
 
+def test_a_switch_that_lies_is_read_within_bounds(tmp_path):
+    """One that a guest has broken out into: a VF has as many numbers as there are columns, and no others have theirs."""
+    rows = {'7 8 9': [7, 8, 9], '5*3': [5, 5, 5], '6*2 -': [6, 6, None], '-*2 4': [None, None, 4], '1*4000000000': [1, 1, 1], f'2 1*{"9" * 60}': [2, 1, 1],
+            '0*0 7 8 9': [7, 8, 9], 'x *3': [None] * 3, '5*2 ' + ' ' * 10**5: [5, 5, None], '18446744073709551614 - 18446744073709551615': [float(2**64 - 2), None, None],
+            '3 2 1 0': [3, 2, 1]}
+    columns = [f'stats.{name}' for name in ('rx_packets', 'tx_packets', 'mirrored')]
+    at = '02:00:00:00:00:01 0000:05:10.0'
+    told = {'pf': {'config': {'name': 'p2p1'}, 'status': 7}, 'columns': columns, 'owners': [['a', 'x' * 10**5], 7, {'a': 1}],
+            'vfs': [*(f'{row} {at}' for row in rows), '', 7, None, ['7 8 9'], '7 8 9 ' + 'y' * 1000 + ' ' + 'z' * 1000, *[''] * 70000]}
+    switch = Daemon(tmp_path / 'swd-ro.sock', pf_list=['p2p1', 7, None, 'x' * 10**5, *[f'q{n}' for n in range(100)]],
+                    pf_counts=lambda pf=None: told if pf == 'p2p1' else {'pf': {'config': {'name': pf, 'mtu': 7}}} if pf and pf[0] == 'q' else -errno.EINVAL)
+
+    def page():
+        got = samples(run(DAEMONS / 'anyvf', 'metrics', env={**os.environ, 'ANYVF_RUN_DIR': str(tmp_path)}).stdout)
+        assert len(of(got, 'anyvf_vf_info')) == 256 and len(of(got, 'anyvf_pf_mtu_bytes')) == 63
+        return got, [[next((value for labels, value in of(got, f'anyvf_vf_{name}_packets_total', vf=str(vf))), None) for name in ('receive', 'transmit', 'mirrored')]
+                     for vf in range(len(rows) + 5)]
+    got, numbers = page()
+    assert numbers == [*rows.values(), *[[None] * 3] * 4, [7, 8, 9]]
+    for vf, mac, slot in ((0, *at.split()), (4, *at.split()), (len(rows) + 4, 'y' * 17, 'z' * 31)):
+        (labels, _), = of(got, 'anyvf_vf_info', vf=str(vf))
+        assert (labels['mac'], labels['pci']) == (mac, slot)
+    told['columns'] = [7, None, *columns, *['x'] * 1000]
+    assert page()[1][4] == [1, 1, 1]
+    told['columns'] = {'a': 1}
+    assert page()[1][0] == [None] * 3
+    switch.close()
+
+
 def test_a_page_is_whole_while_the_switch_restarts(swd_maker):
     swd = swd_maker().start()
     swd.call('pf.add', name='p2p1', numvfs=256)

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -495,6 +496,23 @@ static void each_number_of_a_vf_stands_in_its_column(void **state)
 	assert_int_equal(ctl_pf_counts(&fake_pf_ops, r->pfs, "p9", &told, NULL), -ENODEV);
 }
 
+/* The longest there is: no number is small, nor that of its neighbour. */
+static void a_row_of_large_numbers_is_whole(void **state)
+{
+	struct rig *r = *state;
+	struct vf_info *vf = fake_vf(r->pfs, "p2p1", 0);
+	uint64_t *n = (uint64_t *)(void *)&vf->stats;
+	auto_of(json_decref) json_t *told = NULL;
+	char is[32], last[32];
+
+	for (size_t i = 0; i < sizeof(vf->stats) / sizeof(*n); i++)
+		n[i] = UINT64_MAX - i;
+	snprintf(last, sizeof(last), "%" PRIu64, vf->stats.wait_ns);
+	assert_int_equal(ctl_pf_counts(&fake_pf_ops, r->pfs, "p2p1", &told, NULL), 0);
+	number_of(told, 0, "waits.ns", is);
+	assert_string_equal(is, last);
+}
+
 static void missing_pf_and_missing_daemon_are_told_apart(void **state)
 {
 	struct rig *r = *state;
@@ -822,6 +840,7 @@ int main(void)
 		cmocka_unit_test(filters_round_trip),
 		IN_THREAD(every_method_reaches_its_verb),
 		IN_TURNS(each_number_of_a_vf_stands_in_its_column),
+		IN_TURNS(a_row_of_large_numbers_is_whole),
 		cmocka_unit_test(each_method_reads_or_does_more),
 		IN_TURNS(what_is_more_than_reading_is_refused_by_name),
 		IN_THREAD(missing_pf_and_missing_daemon_are_told_apart),

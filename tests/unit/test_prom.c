@@ -104,6 +104,35 @@ static void a_label_without_room_is_left_out_whole(void **state)
 	}
 }
 
+/* Wherever the room that there was ends. */
+static void samples_of_any_length_have_their_room(void **state)
+{
+	static const char *const les[] = { "0.1" };
+	static const uint64_t counts[] = { UINT64_MAX };
+	static const struct prom_buckets b = { les, counts, 1 };
+	static char label[3000];
+	struct prom p = { 0 };
+	size_t want = 0;
+
+	prom_family(&p, "x_seconds", PROM_HISTOGRAM, "Time.");
+	want = p.text.len;
+	for (size_t n = 0; n < sizeof(label) - 1; n++) {
+		label[n] = 'x';
+		prom_put(&p, label, "y=\"z\"", UINT64_MAX);
+		want += strlen("x_seconds{,y=\"z\"} 18446744073709551615\n") + strlen(label);
+		if (n % 10)
+			continue;
+		prom_put_histogram(&p, label, &b, UINT64_MAX, true);
+		want += strlen("x_seconds_bucket{,le=\"+Inf\"} 18446744073709551615\n"
+			       "x_seconds_sum{} 18446744073.709551615\n"
+			       "x_seconds_count{} 18446744073709551615\n") + 3 * strlen(label);
+	}
+	assert_int_equal(prom_end(&p), 0);
+	assert_int_equal(p.text.len, want);
+	assert_int_equal(strlen(p.text.data), want);
+	buf_fini(&p.text);
+}
+
 static void who_names_openmetrics_and_likes_it_gets_it(void **state)
 {
 	static const struct {
@@ -137,6 +166,7 @@ int main(void)
 		cmocka_unit_test(a_page_is_as_its_format_says),
 		cmocka_unit_test(what_a_label_says_stays_in_its_quotes),
 		cmocka_unit_test(a_label_without_room_is_left_out_whole),
+		cmocka_unit_test(samples_of_any_length_have_their_room),
 		cmocka_unit_test(who_names_openmetrics_and_likes_it_gets_it),
 	};
 
