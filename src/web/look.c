@@ -18,6 +18,7 @@
 #define TIMEOUT_MS 2000 /* of all that one is asked in a look */
 #define IN_TURN	   8	/* VFs of a PF */
 #define KEY_LEN	   512
+#define RATE_MAX   9e15 /* what a page's numbers hold exactly */
 
 static const char *const names[DAEMONS] = { "swd", "hwd" };
 
@@ -95,20 +96,24 @@ static json_int_t number(const json_t *stats, const char *word)
 static json_int_t dropped(const json_t *stats)
 {
 	const json_t *drops = json_object_get(stats, "drops"), *n;
-	json_int_t sum = 0;
+	uint64_t sum = 0;
 	const char *reason;
 
 	if (!drops)
-		return number(stats, "rx_dropped") + number(stats, "tx_dropped");
+		sum = (uint64_t)number(stats, "rx_dropped") + (uint64_t)number(stats, "tx_dropped");
 	json_object_foreach ((json_t *)(uintptr_t)drops, reason, n)
-		sum += json_integer_value(n);
-	return sum;
+		sum += (uint64_t)json_integer_value(n);
+	return (json_int_t)sum;
 }
 
-/* Of an interval; whoever was released counts from zero again. */
-static json_int_t rate(const struct ask *a, json_int_t was, json_int_t is)
+/* Of an interval; whoever was released counts from zero again. Who lies may tell any numbers. */
+static json_int_t rate(const struct ask *a, json_int_t was, json_int_t is, unsigned int times)
 {
-	return a->interval_ms && is > was ? (is - was) * 1000 / (json_int_t)a->interval_ms : 0;
+	double n = (double)((uint64_t)is - (uint64_t)was) * 1000 * times;
+
+	if (!a->interval_ms || is <= was)
+		return 0;
+	return (json_int_t)MIN(n / (double)a->interval_ms, RATE_MAX);
 }
 
 /* What is not told has no rate. */
@@ -124,14 +129,16 @@ static json_t *rates(const struct ask *a, const json_t *was, const json_t *is)
 	auto_of(json_decref) json_t *j = json_object();
 
 	for (unsigned int i = 0; i < ARRAY_LEN(all); i++) {
-		json_int_t n = was ? rate(a, number(was, all[i].of), number(is, all[i].of)) : 0;
+		json_int_t n =
+			was ? rate(a, number(was, all[i].of), number(is, all[i].of), all[i].times)
+			    : 0;
 
 		if (json_object_get(is, all[i].of) &&
-		    json_object_set_new(j, all[i].word, json_integer(n * all[i].times)))
+		    json_object_set_new(j, all[i].word, json_integer(n)))
 			return NULL;
 	}
 	if (json_object_set_new(j, "dropped",
-				json_integer(was ? rate(a, dropped(was), dropped(is)) : 0)))
+				json_integer(was ? rate(a, dropped(was), dropped(is), 1) : 0)))
 		return NULL;
 	return take(j);
 }

@@ -166,6 +166,31 @@ def test_news_are_pushed_and_while_nobody_looks_nobody_is_asked(tmp_path):
         daemon.close()
 
 
+def test_a_switch_that_lies_has_rates_all_the_same(tmp_path):
+    """One that a guest has broken out into: of any numbers, and of none."""
+    asked = []
+
+    def vf_get(pf, vf):
+        n = (-2**63, 2**63 - 1)[len(asked) % 2]
+        return {'vf': vf, 'stats': [{'rx_bytes': n, 'tx_packets': n, 'drops': {'a': n, 'b': n, 'c': 7}}, {'rx_bytes': 'x', 'drops': [n]}, {'rx_dropped': n, 'tx_dropped': n}, n][vf]}
+    daemon = Daemon(tmp_path / 'swd-ro.sock', daemon_info=lambda: asked.append(1) or {'pid': 1, 'changes': 0}, svc_list=[7, {}], mirror_list={'a': 1}, pf_list=['p2p1', 7, None],
+                    pf_counts=lambda pf: {'pf': {'status': 7}, 'vfs': ['1*4000000000', None, ['7'], 7]} if pf == 'p2p1' else -errno.ENODEV,
+                    pf_get=lambda pf, vfs: {'vfs': [vf_get(pf, n) for n in range(4)]}, vf_get=vf_get)
+    web = Web(types.SimpleNamespace(dir=tmp_path), port=PORT + 1)
+    try:
+        web.enter()
+        revision = web.state()['revision']
+        for _ in range(3):
+            news = web.state(revision)
+            revision = news['revision']
+            assert not [n for vf in news['items'].values() for n in vf['rates'].values() if not 0 <= n <= 9e15], news
+            assert len(news['items']) >= 1
+        assert len(asked) >= 4
+    finally:
+        web.stop()
+        daemon.close()
+
+
 def changes(switch):
     """(words of a change, what it is of before and then) for each change the page has."""
     def vf(*path):
