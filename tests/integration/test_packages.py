@@ -20,23 +20,37 @@ def sources(package):
     return [line.split()[0] for line in lines]
 
 
-def test_each_file_that_is_installed_is_in_one_package(tmp_path):
-    run('meson', 'install', '-C', BUILD, '--no-rebuild', '--destdir', tmp_path)
-    prefix = next(tmp_path.glob('usr/local'), tmp_path / 'usr')
-    files = [at.relative_to(prefix) for at in prefix.rglob('*') if not at.is_dir()]
+@pytest.fixture(scope='module')
+def usual(tmp_path_factory):
+    """What `meson install` makes of this build, below /usr."""
+    top = tmp_path_factory.mktemp('usual')
+    run('meson', 'install', '-C', BUILD, '--no-rebuild', '--destdir', top)
+    return next(top.glob('usr/local'), top / 'usr')
+
+
+def test_each_file_that_is_installed_is_in_one_package(usual):
+    files = [at.relative_to(usual) for at in usual.rglob('*') if not at.is_dir()]
     assert len(files) > 30
     for at in files:
         homes = [p for p in PACKAGES for pattern in sources(p) if any(fnmatch.fnmatch(str('usr' / a), pattern) for a in [at, *at.parents])]
         assert len(homes) == 1, (at, homes)
 
 
-def test_nothing_that_goes_into_a_package_is_not_installed(tmp_path):
-    run('meson', 'install', '-C', BUILD, '--no-rebuild', '--destdir', tmp_path)
-    prefix = next(tmp_path.glob('usr/local'), tmp_path / 'usr')
+def test_nothing_that_goes_into_a_package_is_not_installed(usual):
     for package in PACKAGES:
         if package != 'neutron-anyvf':  # setuptools installs that one's
             for pattern in sources(package):
-                assert list(prefix.glob(pattern.removeprefix('usr/'))), (package, pattern)
+                assert list(usual.glob(pattern.removeprefix('usr/'))), (package, pattern)
+
+
+def test_each_program_is_in_the_list_of_what_it_is_linked_with(usual):
+    """debian/rules has it written, and debian/tests/words looks at it."""
+    written = re.search(r'debian/spdx \S+ (.*) >', (DEBIAN / 'rules').read_text())[1].split()
+    looked = re.search(r'python3 - (.*) <<', (DEBIAN / 'tests/words').read_text())[1].split()
+    programs = [f'/usr/{at.relative_to(usual)}' for at in usual.rglob('*') if at.is_file() and at.read_bytes()[:4] == b'\x7fELF']
+    assert len(programs) > 6
+    for program in programs:
+        assert any(fnmatch.fnmatch(f'debian/anyvf{program}', at) for at in written) and any(fnmatch.fnmatch(program, at) for at in looked), program
 
 
 def test_all_say_one_version():
@@ -53,6 +67,33 @@ def test_build_dependencies_are_those_of_the_tree():
     rows = [line.split() for line in (ROOT / 'packaging/deps.txt').read_text().replace('pkg-config', 'pkgconf').splitlines() if line[0] != '#']
     assert {name for what, name in rows if what == 'build'} - {'gcc', 'libcmocka-dev', 'ninja-build'} <= named
     assert named | {'build-essential'} <= {name for what, name in rows if what in ('build', 'deb')} | {'debhelper-compat', 'python3'}
+
+
+DEPS = """set -e
+mount --bind "$0/etc" /etc/systemd
+mount --bind "$0/lib" /lib/systemd/system
+PATH=$0/bin:$PATH exec "$1/scripts/deps"
+"""
+
+
+@pytest.mark.parametrize('systemd, installed, masked', [
+    (True, [], {'prometheus.service', 'cockpit.socket'}),
+    (True, ['cockpit.socket'], {'prometheus.service'}),
+    (False, [], None),
+], ids=['new', 'cockpit is there', 'no systemd'])
+def test_what_is_installed_for_tests_is_not_started(tmp_path, systemd, installed, masked):
+    """Unless it was there before: then it is the machine's."""
+    need_root()
+    for name in 'bin', 'etc/system' if systemd else 'etc', 'lib':
+        (tmp_path / name).mkdir(parents=True)
+    for name in installed:
+        (tmp_path / 'lib' / name).touch()
+    for name in 'dpkg-query', 'apt-get':  # nothing is installed, and all can be
+        (tmp_path / 'bin' / name).write_text('#!/bin/sh\n')
+        (tmp_path / 'bin' / name).chmod(0o755)
+    run('unshare', '-m', 'sh', '-c', DEPS, tmp_path, ROOT)
+    at = tmp_path / 'etc/system'
+    assert ({link.name for link in at.iterdir() if os.readlink(link) == '/dev/null'} if at.exists() else None) == masked
 
 
 @pytest.mark.parametrize('script', SCRIPTS, ids=lambda at: at.name)
@@ -99,10 +140,8 @@ def prefix(tmp_path_factory):
     return top / 'dest'
 
 
-def test_a_prefix_has_it_all_and_nothing_is_outside(prefix, tmp_path):
+def test_a_prefix_has_it_all_and_nothing_is_outside(prefix, usual):
     """The same files as /usr/local has."""
-    run('meson', 'install', '-C', BUILD, '--no-rebuild', '--destdir', tmp_path)
-    usual = next(tmp_path.glob('usr/local'), tmp_path / 'usr')
     files = {top: {str(at.relative_to(top)) for at in top.rglob('*') if not at.is_dir()} for top in (usual, prefix / 'opt/x')}
     assert files[usual] == files[prefix / 'opt/x'] and [at.name for at in prefix.iterdir()] == ['opt']
 
