@@ -1027,6 +1027,23 @@ def test_a_switch_whose_watchdog_is_stuck_is_ended_by_the_parent(hanging):
     assert a.ping('10.77.0.2')
 
 
+def test_a_switch_that_beats_fast_is_no_flood_for_the_service_manager(tmp_path, monkeypatch, request):
+    heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    heard.bind(str(tmp_path / 'notify'))
+    monkeypatch.setenv('NOTIFY_SOCKET', str(tmp_path / 'notify'))
+    monkeypatch.setenv('WATCHDOG_USEC', '30000000')
+    swd, _, _, tell = request.getfixturevalue('hanging')
+    tell(b'f')
+    wait_for(lambda: swd.log.read_text().count('a thousand beats') > 1, 30, 'two thousand beats')
+    heard.setblocking(False)
+    said = 0
+    with contextlib.suppress(BlockingIOError):
+        while heard.recv(100):
+            said += 1
+    heard.close()
+    assert 2 <= said < 9  # more than ten would not even fit in
+
+
 def index_of(ns, dev):
     """The index of a netdev, in our own namespace with ns None; None: there is none."""
     done = (ns.run if ns else run)('ip', '-j', 'link', 'show', dev, check=False)

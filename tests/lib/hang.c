@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * anyvf-swd that hangs when a frame says so: linked over veb_forward() and parent_beat(). The
- * ethertype is one for local experiments (IEEE 802-2014, 9.2.3), its first byte of payload says how.
+ * anyvf-swd that hangs, or beats too often, when a frame says so: linked over veb_forward() and
+ * parent_beat(). The ethertype is one for local experiments (IEEE 802-2014, 9.2.3), its first byte
+ * of payload says how.
  */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
@@ -12,7 +13,7 @@
 #include "sw/parent/parent.h"
 #include "veb/veb.h"
 
-static bool beats_stopped; /* atomic */
+static bool beats_stopped, beats_fast; /* atomic */
 
 unsigned int __real_veb_forward(const struct veb_snap *s, uint16_t src, const struct frame *frames,
 				unsigned int n, struct veb_out *out);
@@ -45,6 +46,9 @@ unsigned int __wrap_veb_forward(const struct veb_snap *s, uint16_t src, const st
 	case 'b': /* the thread that beats is stuck */
 		__atomic_store_n(&beats_stopped, true, __ATOMIC_RELAXED);
 		break;
+	case 'f': /* it beats a thousand times each time */
+		__atomic_store_n(&beats_fast, true, __ATOMIC_RELAXED);
+		break;
 	}
 	return __real_veb_forward(s, src, frames, n, out);
 }
@@ -54,4 +58,9 @@ void __wrap_parent_beat(void *p, pid_t tid)
 	if (__atomic_load_n(&beats_stopped, __ATOMIC_RELAXED))
 		pause();
 	__real_parent_beat(p, tid);
+	if (!__atomic_load_n(&beats_fast, __ATOMIC_RELAXED))
+		return;
+	for (unsigned int i = 0; i < 1000; i++)
+		__real_parent_beat(p, tid);
+	dprintf(STDERR_FILENO, "a thousand beats\n");
 }

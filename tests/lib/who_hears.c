@@ -25,8 +25,8 @@
 #define EARS_MAX 16
 #define TYPE	 0x88b5 /* for local experiments */
 #define QUIET_MS 500
+#define SIZE	 60 /* of a frame */
 
-static const unsigned char to_all[ETH_ALEN] = { 255, 255, 255, 255, 255, 255 };
 static int home;
 
 /* A packet socket on a netdev, wherever that is. */
@@ -62,29 +62,28 @@ static void mac_read(const char *text, unsigned char out[ETH_ALEN])
 		errx(1, "%s is no MAC", text);
 }
 
-/* What is there to be read: our frame, as @frame has it, that frame but to somebody else, the one to all, or none of them. */
+/* What is there to be read: our frame, one of ours that is for somebody else, the last one, or another. */
 enum heard { NOTHING, OURS, OTHERS, LAST };
 
-static enum heard hears(int fd, const unsigned char *frame, size_t size)
+static enum heard hears(int fd, const unsigned char frame[SIZE], const unsigned char last[SIZE])
 {
 	unsigned char got[2048];
 	struct sockaddr_ll from;
 	socklen_t len = sizeof(from);
 	ssize_t n = recvfrom(fd, got, sizeof(got), MSG_DONTWAIT, (struct sockaddr *)&from, &len);
 
-	if (n < (ssize_t)size || from.sll_pkttype == PACKET_OUTGOING ||
-	    memcmp(got + ETH_ALEN, frame + ETH_ALEN, size - ETH_ALEN))
+	if (n < SIZE || from.sll_pkttype == PACKET_OUTGOING)
 		return NOTHING;
-	if (!memcmp(got, to_all, ETH_ALEN))
+	if (!memcmp(got, last, SIZE))
 		return LAST;
-	if (memcmp(got, frame, ETH_ALEN))
+	if (memcmp(got, frame, SIZE))
 		return NOTHING;
 	return from.sll_pkttype == PACKET_OTHERHOST ? OTHERS : OURS;
 }
 
 int main(int argc, char **argv)
 {
-	unsigned char frame[60] = { 0 }, last[60];
+	unsigned char frame[SIZE] = { 0 }, last[SIZE];
 	struct pollfd ears[EARS_MAX];
 	int heard[EARS_MAX] = { 0 }, other[EARS_MAX] = { 0 }, n = argc - 4, from, left = n;
 	struct timespec now;
@@ -102,13 +101,13 @@ int main(int argc, char **argv)
 		ears[i] = (struct pollfd){ .fd = ear_open(argv[4 + i]), .events = POLLIN };
 	from = ear_open(argv[3]);
 	memcpy(last, frame, sizeof(last));
-	memcpy(last, to_all, sizeof(to_all));
+	memset(last, 0xff, ETH_ALEN);
+	last[SIZE - 1] = 1; /* the frame may be to all as well */
 	if (send(from, frame, sizeof(frame), 0) < 0 || send(from, last, sizeof(last), 0) < 0)
 		err(1, "%s", argv[3]);
 	while (left && poll(ears, (nfds_t)n, QUIET_MS) > 0) {
 		for (int i = 0; i < n; i++) {
-			enum heard how =
-				ears[i].revents ? hears(ears[i].fd, frame, sizeof(frame)) : NOTHING;
+			enum heard how = ears[i].revents ? hears(ears[i].fd, frame, last) : NOTHING;
 
 			heard[i] += how == OURS || how == OTHERS;
 			other[i] += how == OTHERS;
