@@ -2,17 +2,13 @@
 /* sd_notify(3) without libsystemd: one datagram to $NOTIFY_SOCKET, where there is one. */
 #include "base/notify.h"
 
-#include <fcntl.h>
-#include <stdbool.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include "base/sock.h"
 #include "base/util.h"
-
-#define KEPT_FD 3 /* SD_LISTEN_FDS_START */
 
 static void send_words(const char *words, const int *fds, unsigned int n_fds)
 {
@@ -44,36 +40,13 @@ void notify(const char *words)
 }
 
 /**
- * notify_keep() - Have the service manager keep a descriptor for the unit's processes
- * @name: to know it by
- * @fd:   descriptor; stays ours, too
+ * notify_fd() - Tell the service manager, and give it a descriptor
+ * @words: as notify()
+ * @fd:    descriptor; stays ours, too
  *
  * Context: any.
  */
-void notify_keep(const char *name, int fd)
+void notify_fd(const char *words, int fd)
 {
-	char words[64];
-
-	snprintf(words, sizeof(words), "FDSTORE=1\nFDNAME=%s", name);
 	send_words(words, &fd, 1);
-}
-
-/**
- * notify_kept() - The descriptor that was kept
- * @name: as it was given to notify_keep()
- *
- * Return: the descriptor, close-on-exec and ours from now on; -1 when none of that name came, or
- * others came with it. Context: once, early: programs we start shall not take it for theirs.
- */
-int notify_kept(const char *name)
-{
-	const char *n = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
-	const char *names = getenv("LISTEN_FDNAMES");
-	bool ours = n && pid && names && !strcmp(n, "1") && atoi(pid) == getpid() &&
-		    !strcmp(names, name);
-
-	unsetenv("LISTEN_FDS");
-	unsetenv("LISTEN_PID");
-	unsetenv("LISTEN_FDNAMES");
-	return ours && !fcntl(KEPT_FD, F_SETFD, FD_CLOEXEC) ? KEPT_FD : -1;
 }

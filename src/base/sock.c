@@ -53,7 +53,7 @@ int sock_listen_unix(const char *path, mode_t mode, struct err *e)
 		return fd;
 	unlink(path);
 	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || chmod(path, mode) ||
-	    listen(fd, 128))
+	    listen(fd, SOCK_BACKLOG))
 		return err_errno(e, "%s", path);
 	return take_fd(fd);
 }

@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 
+#define SOCK_BACKLOG	128	/* clients that wait for their turn */
 #define SOCK_CONNECT_MS 10000 /* for a place among those who wait for a daemon that hangs */
 
 int sock_listen_unix(const char *path, mode_t mode, struct err *e);

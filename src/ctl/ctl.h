@@ -74,6 +74,7 @@ int ctl_serve_on(struct loop *loop, int fd, const struct pf_ops *ops, void *ctx,
 /* Likewise, but for methods that only read; on a socket for whoever may know but not change. */
 int ctl_serve_reading_on(struct loop *loop, int fd, const struct pf_ops *ops, void *ctx,
 			 struct ctl_server **out, struct err *e);
+void ctl_server_drain(struct ctl_server *srv);
 void ctl_server_free(struct ctl_server *srv);
 AUTO_DEFINE(struct ctl_server *, ctl_server_free)
 

@@ -24,6 +24,7 @@ struct conn {
 	struct buf in;	/* bytes without a line's end yet */
 	struct buf out; /* replies the client has not taken */
 	int given;	/* descriptor that came with the line at hand; -1: none */
+	bool asked;	/* it has sent something, once */
 	bool ended;	/* it will send no more: close once out is empty */
 	uint64_t used;	/* srv->clock when it last said something */
 	struct conn *next;
@@ -45,7 +46,9 @@ struct ctl_server {
 	bool armed, unsettled;	   /* it is set; it was tried in vain, and said */
 };
 
-#define AGAIN_MS 1000 /* between two looks at an apply that waits, which others decide as well */
+#define LAST_MS	     500 /* for a question of who has just connected, at the end */
+#define LAST_LOOK_MS 10
+#define AGAIN_MS     1000 /* between two looks at an apply that waits: others decide, too */
 
 /* After what may have made something wait, or not wait any more. */
 static void settle_arm(struct ctl_server *srv)
@@ -178,6 +181,7 @@ static int conn_read(struct conn *c)
 		c->given = fd;
 	}
 	c->used = ++c->srv->clock;
+	c->asked = true;
 	if (!n) {
 		c->ended = true;
 		return 0;
@@ -337,6 +341,37 @@ int ctl_serve(struct loop *loop, const char *path, const struct pf_ops *ops, voi
 	take_fd(fd);
 	memcpy((*out)->path, path, strlen(path) + 1);
 	return 0;
+}
+
+static bool has_silent(const struct ctl_server *srv)
+{
+	const struct conn *c = srv->conns;
+
+	while (c && c->asked)
+		c = c->next;
+	return c;
+}
+
+/**
+ * ctl_server_drain() - Accept nobody any more, and answer who is there, before the end
+ * @srv: server whose loop has been stopped, and whose provider is there
+ *
+ * Who has connected a moment ago, and asked nothing, has half a second for his question. Who is not
+ * accepted is for our next life, if the socket is kept.
+ *
+ * Context: control thread; turns the loop.
+ */
+void ctl_server_drain(struct ctl_server *srv)
+{
+	const uint64_t end_ms = loop_now_ms() + LAST_MS;
+
+	loop_fd_del(take(srv->src));
+	for (struct conn *c = srv->conns, *next; c; c = next) {
+		next = c->next;
+		on_conn(c, EPOLLIN);
+	}
+	while (has_silent(srv) && loop_now_ms() < end_ms)
+		loop_turn(srv->loop, LAST_LOOK_MS);
 }
 
 /**

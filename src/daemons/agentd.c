@@ -18,10 +18,10 @@
 #include "agent/kinds/tap/tap.h"
 #include "agent/kinds/watch/watch.h"
 #include "base/conf.h"
+#include "base/fdstore.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "base/notify.h"
 #include "ctl/ctl.h"
 #include "daemons/opts.h"
 #include "http/scrape.h"
@@ -200,11 +200,12 @@ static int run(struct daemon *d, const struct conf *conf, struct err *e)
 		/* A command with a "+" has mounts of its own, too, if not read-only ones. */
 		auto_close int mounts = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
 
-		notify_keep(MOUNTS, mounts);
+		fdstore_remove(MOUNTS);
+		fdstore_put(MOUNTS, mounts);
 		return 0;
 	}
 	root_here(d->opts.run_dir);
-	return own.uid ? root_split(&own, notify_kept(MOUNTS), serve, d) : serve(d);
+	return own.uid ? root_split(&own, fdstore_take(MOUNTS), serve, d) : serve(d);
 }
 
 int main(int argc, char **argv)
@@ -221,6 +222,7 @@ int main(int argc, char **argv)
 	struct err e = { 0 };
 	int rc;
 
+	fdstore_open();
 	d.opts.run_dir = ctl_run_dir();
 	rc = opts_read(argc, argv, opts, "anyvf-agentd", usage);
 	if (rc)

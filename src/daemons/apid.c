@@ -14,6 +14,7 @@
 
 #include "base/account.h"
 #include "base/conf.h"
+#include "base/fdstore.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -95,9 +96,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 	return optind != argc ? -EINVAL : 0;
 }
 
-static void on_signal(void *arg)
+static void stop(void *loop)
 {
-	loop_stop(arg);
+	loop_stop(loop);
 }
 
 /* A connection each client, and files behind some: as many as we may have. */
@@ -132,7 +133,18 @@ struct apid {
 	int helper;		   /* descriptor of first_helper_start(), or -1 */
 	pid_t helper_pid;	   /* 0: none */
 	struct seal *seal;	   /* NULL: documents are not sealed */
+	struct engine *engine;	   /* once it serves */
 };
+
+static void on_signal(void *arg)
+{
+	struct apid *d = arg;
+
+	if (d->engine)
+		engine_drain(d->engine, stop, d->opts.loop);
+	else
+		loop_stop(d->opts.loop);
+}
 
 /*
  * Older versions kept all this in the state directory of all daemons. Nobody opens the store before
@@ -312,6 +324,7 @@ static int open_metrics(const struct apid *d, struct engine *engine, struct scra
 {
 	const struct scrape_opts opts = { .loop = d->opts.loop,
 					  .listen = conf_get(d->conf, "api", "metrics"),
+					  .kept = "metrics",
 					  .page = page,
 					  .arg = engine };
 
@@ -329,8 +342,8 @@ static int serve(struct apid *d, const struct options *o, struct err *e)
 
 	d->opts.loop = loop;
 	/* Signals first: the engine's helper threads must inherit them blocked. */
-	if (!rc && (loop_signal_add(loop, SIGTERM, on_signal, loop) ||
-		    loop_signal_add(loop, SIGINT, on_signal, loop)))
+	if (!rc && (loop_signal_add(loop, SIGTERM, on_signal, d) ||
+		    loop_signal_add(loop, SIGINT, on_signal, d)))
 		rc = -ENOMEM;
 	if (o->prepare)
 		d->opts.listen = NULL;
@@ -340,9 +353,11 @@ static int serve(struct apid *d, const struct options *o, struct err *e)
 	end_helper(d);
 	if (rc || o->prepare)
 		return rc;
+	fdstore_close();
 	log_info("ready", "listen=%s revision=%llu", d->opts.listen,
 		 (unsigned long long)store_revision(store));
 	notify("READY=1");
+	d->engine = engine;
 	return loop_run(loop);
 }
 
@@ -422,8 +437,10 @@ int main(int argc, char **argv)
 {
 	struct options o = { .config = CONF_DEFAULT_PATH };
 	struct err e = { 0 };
-	int rc = parse_options(argc, argv, &o);
+	int rc;
 
+	fdstore_open();
+	rc = parse_options(argc, argv, &o);
 	if (rc)
 		return 2;
 	log_open("anyvf-apid", o.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);

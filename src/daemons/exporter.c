@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fdstore.h"
 #include "base/log.h"
 #include "base/notify.h"
 #include "ctl/ctl.h"
@@ -81,7 +82,7 @@ static int serve(struct exporter *x, struct err *e)
 	auto_of(loop_free) struct loop *loop = loop_new(e);
 	auto_of(scrape_close) struct scrape *scrape = NULL;
 	const struct scrape_opts opts = {
-		.loop = loop, .listen = x->listen, .page = page, .arg = x
+		.loop = loop, .listen = x->listen, .kept = "metrics", .page = page, .arg = x
 	};
 	int rc = loop ? loop_signal_add(loop, SIGTERM, on_stop, loop) : -ENOMEM;
 
@@ -89,6 +90,7 @@ static int serve(struct exporter *x, struct err *e)
 	rc = rc ?: scrape_open(&opts, &scrape, e);
 	if (rc)
 		return rc;
+	fdstore_close();
 	log_info("metrics are served", "listen=%s", x->listen);
 	notify("READY=1");
 	return loop_run(loop);
@@ -101,6 +103,7 @@ int main(int argc, char **argv)
 	bool debug = false;
 	int rc;
 
+	fdstore_open();
 	x.opts =
 		(struct metrics_opts){ .run_dir = ctl_run_dir(), .timeout_ms = METRICS_TIMEOUT_MS };
 	rc = opts_parse(argc, argv, &x, &debug);

@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "base/conf.h"
+#include "base/fdstore.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/notify.h"
-#include "base/sock.h"
 #include "ctl/ctl.h"
 #include "daemons/opts.h"
 #include "hw/hw.h"
@@ -51,7 +51,7 @@ static void on_stop(void *loop)
 static int listen_on(const char *path, const char *group, struct err *e)
 {
 	const struct group *gr = geteuid() ? NULL : getgrnam(group);
-	int fd = sock_listen_unix(path, 0660, e);
+	int fd = fdstore_listen_unix(path, 0660, e);
 
 	if (fd >= 0 && gr && chown(path, (uid_t)-1, gr->gr_gid)) {
 		close(fd);
@@ -85,11 +85,14 @@ static int serve(const struct hwd_opts *o, const char *state, const char *path,
 			    : ctl_serve_reading_on(loop, reading_fd, &hw_ops, hw, &reading, e);
 	if (rc)
 		return rc;
+	fdstore_close();
 	log_info("PFs of NICs are served", "socket=%s", path);
 	notify("READY=1");
 	rc = loop_run(loop);
-	unlink(path);
-	unlink(reading_path);
+	ctl_server_drain(server);
+	ctl_server_drain(reading);
+	fdstore_unlink(path);
+	fdstore_unlink(reading_path);
 	return rc;
 }
 
@@ -123,8 +126,10 @@ int main(int argc, char **argv)
 {
 	struct hwd_opts o = { .run_dir = ctl_run_dir(), .config = CONF_DEFAULT_PATH };
 	struct err e = { 0 };
-	int rc = opts_parse(argc, argv, &o);
+	int rc;
 
+	fdstore_open();
+	rc = opts_parse(argc, argv, &o);
 	if (rc)
 		return rc;
 	log_open("anyvf-hwd", o.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);

@@ -14,9 +14,9 @@
 
 #include "base/conf.h"
 #include "base/decision.h"
+#include "base/fdstore.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/sock.h"
 #include "ctl/ctl.h"
 #include "daemons/opts.h"
 #include "sw/control/sw.h"
@@ -163,7 +163,7 @@ static int listen_for(const struct swd *swd, const char *path, const char *group
 	const struct group *gr = swd->parted ? getgrnam(group) : NULL;
 	gid_t gid = gr ? gr->gr_gid : (gid_t)-1;
 
-	*out = sock_listen_unix(path, 0660, e);
+	*out = fdstore_listen_unix(path, 0660, e);
 	if (*out < 0)
 		return *out;
 	if (gr && give_group(path, &gid))
@@ -219,7 +219,10 @@ static int child_serve(struct parent *parent, const struct swd *swd, struct err 
 	if (rc)
 		return rc;
 	log_info("the switch is up", "socket=%s", swd->sock);
-	return loop_run(loop);
+	rc = loop_run(loop);
+	ctl_server_drain(server);
+	ctl_server_drain(reading);
+	return rc;
 }
 
 static int child_main(struct parent *parent, void *arg)
@@ -326,8 +329,8 @@ static int run(struct swd *swd, struct err *e)
 		return rc;
 	files_limit();
 	rc = parent_run(&swd->parent, child_main, swd);
-	unlink(swd->sock);
-	unlink(swd->reading_sock);
+	fdstore_unlink(swd->sock);
+	fdstore_unlink(swd->reading_sock);
 	return rc;
 }
 
@@ -335,8 +338,10 @@ int main(int argc, char **argv)
 {
 	struct swd swd = { .opts = { .run_dir = ctl_run_dir(), .config = CONF_DEFAULT_PATH } };
 	struct err e = { 0 };
-	int rc = opts_parse(argc, argv, &swd.opts);
+	int rc;
 
+	fdstore_open();
+	rc = opts_parse(argc, argv, &swd.opts);
 	if (rc)
 		return rc;
 	log_open("anyvf-swd", swd.opts.debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);

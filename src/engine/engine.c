@@ -250,6 +250,7 @@ int engine_open(const struct engine_opts *opts, struct engine **out, struct err 
 	if (!rc && opts->listen) {
 		struct http_opts http = { .loop = opts->loop,
 					  .listen = opts->listen,
+					  .kept = "api",
 					  .tls = opts->tls,
 					  .slow_ms = opts->client_timeout_ms
 							     ? opts->client_timeout_ms
@@ -314,6 +315,7 @@ void engine_close(struct engine *eng)
 		store_wait(eng->opts.store);
 	jobs_free(eng->jobs);
 	loop_timer_del(eng->patience);
+	loop_timer_del(eng->drain.timer);
 	group_close(eng);
 	for (struct call *c; (c = eng->parked ?: eng->ready ?: eng->fresh);) {
 		call_unlink(c);

@@ -194,6 +194,7 @@ const char *engine_ca_file(const struct engine_opts *opts);
 void engine_public_url(const struct engine_opts *opts, char out[ENGINE_URL_LEN]);
 int engine_open(const struct engine_opts *opts, struct engine **out, struct err *e);
 int engine_metrics(struct engine *eng, bool open, struct buf *out);
+void engine_drain(struct engine *eng, void (*done)(void *arg), void *arg);
 void engine_close(struct engine *eng);
 AUTO_DEFINE(struct engine *, engine_close)
 

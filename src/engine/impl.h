@@ -118,6 +118,12 @@ struct engine {
 	struct periodic_run *periodics; /* all services', a list */
 	char public_url[ENGINE_URL_LEN], replica_url[ENGINE_URL_LEN];
 	char *upload_dir; /* owned, if opts names none */
+	struct {
+		struct loop_timer *timer; /* looks whether all are answered */
+		uint64_t until_ms;
+		void (*done)(void *arg); /* NULL: no end is near */
+		void *arg;
+	} drain;
 };
 
 /* Work for a helper thread. */

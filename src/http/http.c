@@ -8,62 +8,21 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <gnutls/gnutls.h>
-#include <microhttpd.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "base/fdstore.h"
 #include "base/log.h"
 #include "http/digest.h"
+#include "http/impl.h"
 #include "http/linger.h"
 #include "http/response.h"
 #include "http/tls.h"
 
-#define ACCEPTS_MAX	64     /* more for a moment: who has to go is still closing */
-#define PAUSE_MS	20     /* when a turn brought nothing, and yet there should be more */
-#define BATCHES_MAX	64     /* rounds of one turn before the loop gets its other work */
-
-struct conn {	      /* one client connection */
-	int fd;	      /* libmicrohttpd's */
-	bool unread;  /* what was answered last was not read to its end */
-	struct peer peer;
-	char address[INET6_ADDRSTRLEN]; /* who is at the other end; "" if that cannot be told */
-};
-
-struct http_req {
-	struct http *http;	       /* server */
-	struct MHD_Connection *mhd;    /* connection it came by */
-	struct conn *conn;	       /* the same, ours */
-	char *target;		       /* as sent */
-	const char *method;	       /* libmicrohttpd's */
-	size_t body_max;	       /* bytes kept in memory */
-	char *body;		       /* in memory, or NULL; ends with a NUL of its own */
-	size_t size, room;	       /* of body: used, allocated */
-	char *path;		       /* file that gets the body, or NULL */
-	int fd;			       /* of that file, or -1 */
-	struct digest *digest;	       /* of what went to that file */
-	int error;		       /* why the body is not complete, or 0 */
-	bool begun, suspended;	       /* headers were seen; waits for http_reply() */
-	bool refused;		       /* its body is not wanted */
-	struct MHD_Response *response; /* to be queued */
-	unsigned int status;	       /* of response */
-	struct http_req *next, **prev; /* in http->suspended */
-};
-
-struct http {
-	struct http_opts opts;
-	struct MHD_Daemon *mhd;
-	struct loop_fd *source;	    /* libmicrohttpd's epoll descriptor */
-	struct loop_timer *timer;   /* its next timeout */
-	struct loop_timer *sweeper; /* ends slow connections */
-	struct lingers *lingers;    /* connections that end */
-	struct limits *limits;	    /* of connections */
-	struct http_req *suspended; /* requests without an answer */
-	bool resumed;		    /* a connection was resumed: run again */
-	bool closing;		    /* requests that come now get 503 */
-	bool encrypted, moved;	    /* under TLS; something was told in this turn */
-};
+#define ACCEPTS_MAX 64 /* more for a moment: who has to go is still closing */
+#define PAUSE_MS    20 /* when a turn brought nothing, and yet there should be more */
+#define BATCHES_MAX 64 /* rounds of one turn before the loop gets its other work */
 
 /* What is said to who waits when the server ends. */
 static const struct http_answer bye = { .status = MHD_HTTP_SERVICE_UNAVAILABLE, .fd = -1 };
@@ -95,6 +54,10 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd
 	req->http = arg;
 	req->mhd = mhd;
 	req->conn = info ? info->socket_context : NULL;
+	if (req->conn && !req->conn->asked)
+		req->conn->asked = true; /* busy for the request, from now on */
+	else
+		req->http->busy++;
 	req->fd = -1;
 	req->target = strdup(target);
 	/*
@@ -117,6 +80,8 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 		return;
 	if (req->suspended)
 		LIST_DEL(req);
+	else
+		req->http->busy--;
 	if (req->response)
 		MHD_destroy_response(req->response);
 	if (req->conn) {
@@ -168,7 +133,9 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 	http->moved = true;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		*context = conn_new(http, mhd);
+		http->busy += !!*context;
 	} else if (conn) {
+		http->busy -= !conn->asked;
 		if (conn->unread)
 			linger_add(http->lingers, conn->fd);
 		limit_leave(http->limits, &conn->peer);
@@ -314,6 +281,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
 	if (req->response)
 		return answer(req);
 	req->suspended = true;
+	http->busy--;
 	LIST_ADD(http->suspended, req);
 	MHD_suspend_connection(mhd);
 	return MHD_YES;
@@ -417,7 +385,7 @@ int http_open(const struct http_opts *opts, struct http **out, struct err *e)
 	if (!http)
 		return -ENOMEM;
 	http->opts = *opts;
-	rc = http_listen(opts->listen, e);
+	rc = http_listen(opts->listen, opts->kept, e);
 	if (rc < 0)
 		return rc;
 	rc = start(http, rc, e);
@@ -428,6 +396,29 @@ int http_open(const struct http_opts *opts, struct http **out, struct err *e)
 }
 
 /**
+ * http_deafen() - Accept nobody any more, if the listener is kept: who comes is for our next life
+ * @http: server
+ *
+ * Those who are there are served on.
+ */
+void http_deafen(struct http *http)
+{
+	if (!http->mhd || http->deaf || !http->opts.kept || !fdstore_keeps())
+		return;
+	http->deaf = true;
+	close(MHD_quiesce_daemon(http->mhd));
+}
+
+/**
+ * http_is_busy() - Is there somebody who was accepted, and neither answered nor waits for handle()?
+ * @http: server
+ */
+bool http_is_busy(const struct http *http)
+{
+	return http->busy;
+}
+
+/**
  * http_close() - Stop serving
  * @http: server or NULL; requests without an answer get 503
  */
@@ -435,6 +426,7 @@ void http_close(struct http *http)
 {
 	if (!http)
 		return;
+	http_deafen(http);
 	http->closing = true;
 	while (http->suspended)
 		http_reply(http->suspended, &bye);
@@ -448,113 +440,6 @@ void http_close(struct http *http)
 	linger_free(http->lingers);
 	limit_free(http->limits);
 	free(http);
-}
-
-/**
- * http_method() - The request's method
- * @req: request
- */
-const char *http_method(const struct http_req *req)
-{
-	return req->method;
-}
-
-/**
- * http_target() - The request's target as it was sent, query included
- * @req: request
- */
-const char *http_target(const struct http_req *req)
-{
-	return req->target;
-}
-
-/**
- * http_header() - A header of the request
- * @req:  request
- * @name: in any case
- *
- * Return: its first value, valid until the answer; NULL if there is none.
- */
-const char *http_header(const struct http_req *req, const char *name)
-{
-	return MHD_lookup_connection_value(req->mhd, MHD_HEADER_KIND, name);
-}
-
-/**
- * http_peer() - Who is at the other end of the connection
- * @req: request
- *
- * Return: its address as text, IPv4 always in dotted form; "" if it cannot be told. Valid as long
- * as the request.
- */
-const char *http_peer(const struct http_req *req)
-{
-	return req->conn ? req->conn->address : "";
-}
-
-/**
- * http_certified() - Did the client show a certificate of the CA that the listener asks for?
- * @req: request
- *
- * Return: false without TLS, too. Its name is not looked at: the CA signs for agents alone.
- */
-bool http_certified(const struct http_req *req)
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(req->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-	unsigned int status = 0;
-
-	return info && info->tls_session &&
-	       !gnutls_certificate_verify_peers2(info->tls_session, &status) && !status;
-}
-
-/**
- * http_body() - The body kept in memory
- * @req:  request that is complete
- * @size: its bytes; a NUL that is not counted follows
- *
- * Return: the body; NULL if there was none or it went to a file.
- */
-const char *http_body(const struct http_req *req, size_t *size)
-{
-	*size = req->fd < 0 ? req->size : 0;
-	return req->body;
-}
-
-/**
- * http_file() - The file the body went to
- * @req: request
- *
- * It is removed after the answer unless it was renamed.
- *
- * Return: the path begin() gave, or NULL.
- */
-const char *http_file(const struct http_req *req)
-{
-	return req->path;
-}
-
-/**
- * http_digest() - Checksums of the file the body went to
- * @req: request
- *
- * Return: those of the bytes so far, valid as long as the request; NULL if there is no file.
- */
-const struct digest *http_digest(const struct http_req *req)
-{
-	return req->digest;
-}
-
-/**
- * http_body_error() - Why the body is not complete
- * @req: request
- *
- * Return: 0; -ECANCELED if begin() refused it; -EFBIG if it was longer than body_max; -ENOSPC and
- * other errno of write(2).
- */
-int http_body_error(const struct http_req *req)
-{
-	return req->error;
 }
 
 /* What it is answered takes memory until it is read, and there may be much that is not. */
@@ -580,6 +465,8 @@ void http_reply(struct http_req *req, const struct http_answer *answer)
 	struct MHD_Response *response = response_new(answer);
 
 	req->response = response;
+	if (req->http->deaf && response) /* the next one is for our next life */
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (req->conn)
 		sending(req, answer);
 	req->status = response ? answer->status : MHD_HTTP_INTERNAL_SERVER_ERROR;
@@ -587,6 +474,7 @@ void http_reply(struct http_req *req, const struct http_answer *answer)
 		return;
 	LIST_DEL(req);
 	req->suspended = false;
+	req->http->busy++;
 	MHD_resume_connection(req->mhd);
 	req->http->resumed = true;
 	loop_timer_set(req->http->timer, 0, 0);

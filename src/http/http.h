@@ -29,6 +29,7 @@ struct http_intake {
 struct http_opts {
 	struct loop *loop;    /* borrowed */
 	const char *listen;   /* "127.0.0.1:5000", "[::1]:5000" */
+	const char *kept;     /* its name in the store of base/fdstore.h; NULL: nobody keeps it */
 	const struct http_tls *tls; /* borrowed while opening; NULL, or without key: plain HTTP */
 	unsigned int slow_ms; /* a request must be here in that time; an idle connection is closed;
 			       * strangers get a quarter of it */
@@ -53,9 +54,11 @@ struct http_answer {
 
 bool http_is_local(const char *listen);
 void http_address(const struct sockaddr *sa, char out[INET6_ADDRSTRLEN]);
-int http_listen(const char *where, struct err *e);
+int http_listen(const char *where, const char *kept, struct err *e);
 unsigned int http_connections(void);
 int http_open(const struct http_opts *opts, struct http **out, struct err *e);
+void http_deafen(struct http *http);
+bool http_is_busy(const struct http *http);
 void http_close(struct http *http);
 AUTO_DEFINE(struct http *, http_close)
 

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "base/fdstore.h"
 #include "base/sock.h"
 #include "http/http.h"
 
@@ -59,30 +60,47 @@ bool http_is_local(const char *listen)
 	return local;
 }
 
+static int listen_at(const struct addrinfo *ai)
+{
+	auto_close int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int one = 1;
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
+	    bind(fd, ai->ai_addr, ai->ai_addrlen) || listen(fd, BACKLOG))
+		return -errno;
+	return take_fd(fd);
+}
+
 /**
  * http_listen() - Listen
  * @where: ADDRESS:PORT, numbers; or a Unix socket's path, which begins with a slash
+ * @kept:  name of a listener on a port in the service manager's store, where it is looked for and
+ *         put; NULL: in none. A Unix socket's file would outlive who removes it: it is in none.
  * @e:     why not
  *
  * Return: a socket; -EINVAL for a bad address; errno of socket(2) and bind(2).
  */
-int http_listen(const char *where, struct err *e)
+int http_listen(const char *where, const char *kept, struct err *e)
 {
 	struct addrinfo *ai = NULL;
-	auto_close int fd = -1;
-	int rc, one = 1;
+	int rc, fd = -1;
 
 	if (*where == '/')
 		return sock_listen_unix(where, 0660, e);
 	rc = resolve(where, &ai, e);
 	if (rc)
 		return rc;
-	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
-	    bind(fd, ai->ai_addr, ai->ai_addrlen) || listen(fd, BACKLOG))
-		rc = err_errno(e, "cannot listen on %s", where);
+	if (kept)
+		fd = fdstore_listener(kept, ai->ai_addr, ai->ai_addrlen, BACKLOG);
+	if (fd < 0) {
+		fd = listen_at(ai);
+		if (fd < 0)
+			err_set(e, fd, "cannot listen on %s: %s", where, strerror(-fd));
+		else if (kept)
+			fdstore_put(kept, fd);
+	}
 	freeaddrinfo(ai);
-	return rc ? rc : take_fd(fd);
+	return fd;
 }
 
 /**

@@ -111,6 +111,7 @@ int scrape_open(const struct scrape_opts *opts, struct scrape **out, struct err 
 	auto_of(scrape_close) struct scrape *s = calloc(1, sizeof(*s));
 	const struct http_opts http = { .loop = opts->loop,
 					.listen = opts->listen,
+					.kept = opts->kept,
 					.slow_ms = SLOW_MS,
 					.answers = ANSWERS_MAX,
 					.begin = begin,

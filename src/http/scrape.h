@@ -14,6 +14,7 @@ struct scrape;
 struct scrape_opts {
 	struct loop *loop;  /* borrowed */
 	const char *listen; /* ADDRESS:PORT of loopback, or a path; borrowed for its life */
+	const char *kept;   /* as of struct http_opts */
 	/* Write it, once for all who asked in this turn; @open: OpenMetrics. 0 or a negative errno. */
 	int (*page)(void *arg, bool open, struct buf *out);
 	void *arg;

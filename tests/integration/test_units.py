@@ -110,6 +110,79 @@ def test_the_daemons_live_in_their_units(tmp_path):
         assert re.search(f'^{line} *$', said, re.M), line + '\n' + said + console[-6000:]
 
 
+ASK = '''#!/usr/bin/python3
+# Asks anew, without a pause, until told to stop; says how often there was no answer.
+import http.client, os, socket, sys
+def control(name):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(f'/run/anyvf/{name}.sock')
+        client.sendall(b'{"id": 1, "method": "daemon.info"}\\n')
+        return client.recv(9)
+def api(port):
+    client = http.client.HTTPConnection('127.0.0.1', port)
+    client.request('GET', '/identity/v3')
+    return client.getresponse().status == 200
+answered, failed = 0, []
+while not os.path.exists('/tmp/stop'):
+    try:
+        if not (api(int(sys.argv[1])) if sys.argv[1].isdigit() else control(sys.argv[1])):
+            raise EOFError
+        answered += 1
+    except (OSError, EOFError, http.client.HTTPException) as why:
+        failed.append(repr(why))
+    open(f'/tmp/going-{sys.argv[1]}', 'w').close()
+print(sys.argv[1], 'always' if answered and not failed else (answered, failed[:3]))
+'''
+RESTARTS = """#!/bin/bash
+stored() { for unit in swd hwd apid; do echo "$1 $unit $(systemctl show --value -p NFileDescriptorStore anyvf-$unit)"; done; }
+all_are() { for unit in swd hwd apid; do [ "$(systemctl is-active anyvf-$unit)" = "$1" ] || return 1; done; }
+anyvf pf add p2p1 numvfs 2
+stored first
+for who in swd swd-ro hwd hwd-ro 5000; do ask $who & done
+for who in swd swd-ro hwd hwd-ro 5000; do until [ -e /tmp/going-$who ]; do sleep 0.05; done; done
+for n in 1 2 3; do systemctl restart anyvf-swd anyvf-hwd anyvf-apid; done
+sleep 0.3
+touch /tmp/stop
+wait
+systemctl reset-failed # of so many starts none is too early
+for unit in swd hwd apid; do kill -9 "$(systemctl show --value -p MainPID anyvf-$unit)"; done
+sleep 0.3
+until all_are active; do sleep 0.1; done
+stored then
+ls /run/anyvf/*.sock | sed 's/^/there /'
+systemctl stop anyvf-swd anyvf-hwd anyvf-apid
+ls /run/anyvf/*.sock 2>&1 | sed 's/^/left /'
+stored stopped
+systemctl reset-failed
+systemctl start anyvf-swd anyvf-hwd anyvf-apid
+stored again
+sed -i '/^FileDescriptorStoreMax/d; /^Environment=FDSTORE/d; /^ExecStopPost/d' /etc/systemd/system/anyvf-*.service
+systemctl daemon-reload
+systemctl restart anyvf-swd anyvf-hwd anyvf-apid && stored without
+anyvf vf show p2p1 0 && echo "served without"
+echo END
+"""
+
+
+def test_nobody_is_refused_while_a_unit_is_restarted(tmp_path):
+    """By systemd's own store. After a stop it is empty, and no socket is left; with units that have none all is as it was before there was one."""
+    need_root()
+    files_of(tmp_path / 'top')
+    (tmp_path / 'top/usr/local/bin/ask').write_text(ASK)
+    (tmp_path / 'top/usr/local/bin/ask').chmod(0o755)
+    files = checked(tmp_path / 'top', RESTARTS, [f'anyvf-{unit}.service' for unit in ('swd', 'hwd', 'apid')])
+    try:
+        said = '\n'.join(booted(files, tmp_path, 60 * PATIENCE))
+    except OSError as why:
+        pytest.skip(f'no systemd: {why}')
+    for line in (*(f'{who} always' for who in ('swd', 'swd-ro', 'hwd', 'hwd-ro', '5000')),
+                 *(f'{when} {unit} {n if when != "stopped" and when != "without" else 0}' for when in ('first', 'then', 'stopped', 'again', 'without')
+                   for unit, n in (('swd', 2), ('hwd', 2), ('apid', 1))),
+                 *(f'there /run/anyvf/{name}.sock' for name in ('swd', 'swd-ro', 'hwd', 'hwd-ro')), 'left ls: .*', 'served without', 'END'):
+        assert re.search(f'^{line} *$', said, re.M), line + '\n' + said + (tmp_path / 'console').read_text(errors='replace')[-6000:]
+    assert 'left /run' not in said
+
+
 def test_a_container_ends_with_who_looks_at_it(tmp_path):
     """A tool of the tests: no process, mount or cgroup outlives it, whatever it does just then."""
     need_root()

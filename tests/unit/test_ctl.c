@@ -626,6 +626,34 @@ static void line_may_come_in_pieces_and_two_at_once(void **state)
 	assert_non_null(strstr(reply, "\"id\":2"));
 }
 
+static void ask_late(void *fd)
+{
+	static const char text[] = "{\"id\":2,\"method\":\"pf.list\"}\n";
+
+	assert_true(send(*(int *)fd, text, sizeof(text) - 1, 0) > 0);
+}
+
+static void who_is_there_before_the_end_is_answered(void **state)
+{
+	static const char text[] = "{\"id\":1,\"method\":\"pf.list\"}\n";
+	struct rig *r = *state;
+	char reply[256] = "";
+	auto_close int asks = sock_connect_unix(r->path, NULL);
+	auto_close int late = sock_connect_unix(r->path, NULL);
+	auto_close int gone = sock_connect_unix(r->path, NULL);
+
+	turn(r, 6);
+	assert_true(send(asks, text, sizeof(text) - 1, 0) > 0);
+	close(take_fd(gone));
+	assert_non_null(loop_timer_add(r->loop, 20, 0, ask_late, &late));
+	ctl_server_drain(r->srv);
+	assert_true(recv(asks, reply, sizeof(reply) - 1, MSG_DONTWAIT) > 0);
+	assert_non_null(strstr(reply, "\"id\":1"));
+	turn(r, 2);
+	assert_true(recv(late, reply, sizeof(reply) - 1, MSG_DONTWAIT) > 0);
+	assert_non_null(strstr(reply, "\"id\":2"));
+}
+
 static void line_above_a_megabyte_is_refused_and_dropped(void **state)
 {
 	struct rig *r = *state;
@@ -819,6 +847,7 @@ int main(void)
 		IN_THREAD(who_hangs_keeps_nobody_from_the_others_pfs),
 		IN_THREAD(who_does_not_say_may_have_the_pf),
 		IN_TURNS(line_may_come_in_pieces_and_two_at_once),
+		IN_TURNS(who_is_there_before_the_end_is_answered),
 		IN_TURNS(line_above_a_megabyte_is_refused_and_dropped),
 		IN_TURNS(client_that_never_reads_is_dropped_and_others_served),
 		IN_TURNS(crowd_replaces_the_longest_idle),

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "base/fdstore.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/notify.h"
@@ -293,8 +294,10 @@ int parent_run(const struct parent_opts *opts, parent_child_fn fn, void *arg)
 			    .beats = { .fd = -1 } };
 	sigset_t set, old;
 
-	if (capabilities_held(NULL) <= 0)
+	if (capabilities_held(NULL) <= 0) {
+		fdstore_close();
 		return fn(NULL, arg);
+	}
 	k.refused = mmap(NULL, sizeof(*k.refused), PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (k.refused == MAP_FAILED)
@@ -306,6 +309,7 @@ int parent_run(const struct parent_opts *opts, parent_child_fn fn, void *arg)
 	sigprocmask(SIG_BLOCK, &set, &old);
 	k.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	parent_taps_load(&k.store);
+	fdstore_close();
 	if (k.signals >= 0 && !child_start(&k))
 		keeper_run(&k);
 	if (k.remove_taps) {
