@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import BUILD, DAEMONS, ROOT, need_root, run
+from conftest import BUILD, DAEMONS, PATIENCE, ROOT, need_root, run
 
 DEBIAN = ROOT / 'debian'
 PACKAGES = re.findall(r'^Package: (.*)', (DEBIAN / 'control').read_text(), re.M)
@@ -150,7 +150,7 @@ def test_units_of_a_prefix_start_its_programs(prefix):
     units = sorted((prefix / 'opt/x/lib/systemd/system').iterdir())
     assert len(units) == 6
     for unit in units:
-        words = re.findall(r'^Exec\w+=\+?(\S+)', unit.read_text(), re.M)
+        words = [word for word in re.findall(r'^Exec\w+=\+?(\S+)', unit.read_text(), re.M) if word != '/bin/sh']  # Debian's, after a stop
         assert words
         for word in words:
             assert word.startswith('/opt/x/') and os.access(f'{prefix}{word}', os.X_OK), (unit, word)
@@ -181,7 +181,7 @@ def test_what_is_in_a_prefix_finds_itself_there(prefix, tmp_path):
 def test_an_upgrade_under_load():
     """Packages of these programs, under systemd: taps, sockets and settings are as before, and the switch was started once."""
     need_root()
-    done = run(ROOT / 'tests/deb/boot', '--built', check=False, timeout=120)
+    done = run(ROOT / 'tests/deb/boot', '--built', check=False, timeout=120 * PATIENCE)
     if done.returncode == 77:
         pytest.skip(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
