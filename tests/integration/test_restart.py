@@ -6,10 +6,12 @@ What systemd itself does is seen in test_units.py.
 import array
 import contextlib
 import fcntl
+import json
 import os
 import select
 import signal
 import socket
+import struct
 import subprocess
 import threading
 
@@ -17,6 +19,7 @@ import pytest
 from apid import CONF, free_port
 from conftest import DAEMONS, PATIENCE, Ctl, need_root, unique, wait_for
 
+TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454ca, 0x2, 0x1000, 0x4000
 START = 'n=3; for fd; do [ "$fd" != -- ] || break; eval "exec $n<&$fd $fd<&-"; n=$((n + 1)); shift; done; shift; LISTEN_PID=$$ exec "$@"'
 
 
@@ -183,6 +186,141 @@ def test_a_good_name_makes_no_listener(manager, tmp_path, daemon):
     wait_for(lambda: manager.names() == ['', f'{daemon}-ro.sock', name], what='that the others are given up')
     with pytest.raises(ConnectionRefusedError), socket.socket(socket.AF_UNIX) as client:
         client.connect(str(tmp_path / 'elsewhere'))
+
+
+# ---- taps ----
+
+
+def seen(ns, name):
+    """What the kernel says of a tap: index, carrier, and how often that changed."""
+    got, = json.loads(ns.run('ip', '-j', 'link', 'show', name).stdout)
+    return got['ifindex'], 'LOWER_UP' in got['flags'], int(ns.run('cat', f'/sys/class/net/{name}/carrier_changes').stdout)
+
+
+def call(directory, method, **params):
+    with contextlib.closing(Ctl(directory / 'swd.sock')) as client:
+        return client.call(method, **params)
+
+
+def taps(manager):
+    return [name for name in manager.names() if name.startswith('tap-')]
+
+
+def switch(manager, directory, ns, names):
+    """One with a tap of each name in a namespace, addressed and up."""
+    manager.start(*words('swd', directory))
+    call(directory, 'pf.add', name='p2p1', numvfs=8)
+    for vf, name in enumerate(names):
+        call(directory, 'vf.attach', pf='p2p1', vf=vf, kind='tap', tap=name, netns=ns.name)
+        ns.run('ip', 'link', 'set', name, 'up')
+    wait_for(lambda: all(seen(ns, name)[1] for name in names), what='their carrier')
+    wait_for(lambda: len(taps(manager)) == len(names), what='what is kept')
+
+
+@pytest.mark.parametrize('signo', [signal.SIGTERM, signal.SIGKILL])
+def test_taps_have_their_carrier_over_a_restart(manager, tmp_path, netns, signo):
+    """Not even between two lives is it away; moved and renamed taps are found, and frames pass again."""
+    need_root()
+    ns, other = netns(), netns()
+    switch(manager, tmp_path, ns, ['t0', 't1', 't2'])
+    ns.run('ip', 'link', 'set', 't1', 'netns', other.name, 'name', 'moved')
+    for at, name, address in (ns, 't0', '10.9.0.1/24'), (other, 'moved', '10.9.0.2/24'):
+        at.run('ip', 'addr', 'add', address, 'dev', name)
+        at.run('ip', 'link', 'set', name, 'up')
+    wait_for(lambda: ns.ping('10.9.0.2'), what='frames')
+    places = (ns, 't0'), (other, 'moved'), (ns, 't2')
+    before, names = [seen(*place) for place in places], taps(manager)
+    manager.end(signo)
+    assert [seen(*place) for place in places] == before, 'between two lives'
+    manager.start(*words('swd', tmp_path))
+    wait_for(lambda: ns.ping('10.9.0.2'), what='frames again')
+    assert [seen(*place) for place in places] == before and taps(manager) == names
+    assert inherited(manager.proc.pid) == []
+    call(tmp_path, 'vf.detach', pf='p2p1', vf=2)
+    wait_for(lambda: len(taps(manager)) == 2, what='that it is let go of')
+    assert ns.run('ip', 'link', 'show', 't2', check=False).returncode
+    call(tmp_path, 'vf.attach', pf='p2p1', vf=3, kind='tap', tap='t2', netns=ns.name)
+    wait_for(lambda: len(set(taps(manager))) == 3, what='a name of its own')
+    manager.end(signal.SIGINT)  # takes its taps along
+    wait_for(lambda: not taps(manager), what='that they are let go of')
+    assert ns.run('ip', 'link', 'show', 't0', check=False).returncode
+
+
+def test_without_a_store_the_carrier_goes_and_comes(tmp_path, netns):
+    """So it is that which the test above sees."""
+    need_root()
+    ns = netns()
+    with contextlib.closing(Manager(tmp_path, store=0)) as manager:
+        manager.start(*words('swd', tmp_path))
+        call(tmp_path, 'pf.add', name='p2p1', numvfs=1)
+        call(tmp_path, 'vf.attach', pf='p2p1', vf=0, kind='tap', tap='t0', netns=ns.name)
+        ns.run('ip', 'link', 'set', 't0', 'up')
+        index, carrier, changes = wait_for(lambda: seen(ns, 't0'), what='the tap')
+        manager.end()
+        assert not seen(ns, 't0')[1]
+        manager.start(*words('swd', tmp_path))
+        wait_for(lambda: seen(ns, 't0') == (index, carrier, changes + 2), what='its carrier')
+
+
+def test_the_state_file_says_which_taps_there_are_and_not_the_store(manager, tmp_path, netns):
+    """What it does not name is removed; a tap that was lent is let go of and stays; what is gone, with its namespace too, is held by nobody."""
+    need_root()
+    ns, gone = netns(), netns()
+    conf = tmp_path / 'anyvf.conf'
+    conf.write_text('[switch]\nadopt_taps = lent*\n')
+    ns.run('ip', 'tuntap', 'add', 'lent0', 'mode', 'tap')
+    with_conf = ('--config', conf)
+    manager.start(*words('swd', tmp_path, *with_conf))
+    call(tmp_path, 'pf.add', name='p2p1', numvfs=8)
+    for vf, (name, at) in enumerate([('t0', ns), ('t1', ns), ('lent0', ns), ('t3', ns), ('t4', gone)]):
+        call(tmp_path, 'vf.attach', pf='p2p1', vf=vf, kind='tap', tap=name, netns=at.name)
+        at.run('ip', 'link', 'set', name, 'up')
+    wait_for(lambda: len(taps(manager)) == 5, what='what is kept')
+    before = seen(ns, 't0'), seen(ns, 'lent0')
+    manager.end()
+    ns.run('ip', 'link', 'del', 't3')
+    gone.delete()
+    manager.start(*words('swd', tmp_path, *with_conf))
+    assert (seen(ns, 't0'), seen(ns, 'lent0')) == before
+    wait_for(lambda: not ns.run('ip', 'link', 'show', 't3', check=False).returncode, what='t3, made anew')
+    wait_for(lambda: len(taps(manager)) == 4, what='that nobody holds what is gone')
+    manager.end()
+    (tmp_path / 'swd.json').unlink()
+    manager.start(*words('swd', tmp_path, *with_conf))
+    assert call(tmp_path, 'pf.list') == []
+    wait_for(lambda: not taps(manager), what='that they are let go of')
+    for name in 't0', 't1', 't3':
+        assert ns.run('ip', 'link', 'show', name, check=False).returncode, name
+    wait_for(lambda: not seen(ns, 'lent0')[1], what='a tap that nobody has open')
+
+
+def tap_open(ns, name, flags):
+    """A tap as some program makes it, open."""
+    with ns.inside():
+        fd = os.open('/dev/net/tun', os.O_RDWR)
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack('16sH22x', name.encode(), flags))
+    return fd
+
+
+def test_a_kept_tap_is_taken_by_what_it_is(manager, tmp_path, netns):
+    """The VF's own with other headers, its name in another namespace, one with several queues: none is taken, and all are given up."""
+    need_root()
+    ns, other = netns(), netns()
+    switch(manager, tmp_path, ns, ['t0'])
+    manager.end()
+    manager.drop()  # so the next life opens it anew
+    good = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR
+    strangers = [(other, 't0', good), (ns, 't0', IFF_TAP | IFF_NO_PI), (ns, 'plain', IFF_TAP | IFF_NO_PI), (ns, 'tun', good & ~IFF_TAP | 1), (ns, 'many', good | 0x100), (ns, 'nobodys', good)]
+    fds = [tap_open(*stranger) for stranger in strangers]
+    for n, fd in enumerate([*fds, os.open('/dev/net/tun', os.O_RDWR), os.open('/dev/zero', os.O_RDWR), os.open('/', os.O_RDONLY)], 1):
+        manager.put(f'tap-{n}', fd)
+        os.close(fd)
+    put = taps(manager)
+    manager.start(*words('swd', tmp_path))
+    wait_for(lambda: seen(ns, 't0')[1], what='the tap of the VF')
+    wait_for(lambda: len(taps(manager)) == 1 and taps(manager)[0] not in put, what='that all others are given up')
+    for at, name, _ in strangers[:1] + strangers[2:]:
+        assert at.run('ip', 'link', 'show', name, check=False).returncode, f'{name} is held'
 
 
 # ---- the API ----

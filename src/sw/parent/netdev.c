@@ -13,16 +13,20 @@
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
+#include <linux/virtio_net.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "sw/parent/netns.h"
 #include "sw/parent/rtnl.h"
 
+#define TUN_RDEV      makedev(10, 200) /* of /dev/net/tun, by the kernel's list of devices */
 #define PACKET_RCVBUF (16 << 20) /* bytes; a burst of GSO frames while the worker is elsewhere */
 #define PACKET_BLOCK  (1u << 16) /* bytes of the ring that lie together */
 
@@ -186,6 +190,10 @@ void netdev_tap_find(const char *netns, unsigned int ifindex, char name[IFNAMSIZ
 	netns_leave(back);
 }
 
+#define TAP_FLAGS    (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)
+/* What the reader of a tap takes; ports that cannot are served by software. */
+#define TAP_OFFLOADS (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
+
 /* A tap of @name that must be there, or, if it is to be born, must not be. */
 static int tap_attach(int fd, const char *name, const struct tap_birth *born, struct err *e)
 {
@@ -193,9 +201,9 @@ static int tap_attach(int fd, const char *name, const struct tap_birth *born, st
 
 	if (born && ioctl(fd, TUNSETIFINDEX, &born->ifindex))
 		return err_errno(e, "index of tap %s", name);
-	ifr.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (born ? IFF_TUN_EXCL : 0));
+	ifr.ifr_flags = (short)(TAP_FLAGS | (born ? IFF_TUN_EXCL : 0));
 	if (ioctl(fd, TUNSETIFF, &ifr))
-		return errno == EBUSY ? err_errno(e, "tap %s is in use by another program", name)
+		return errno == EBUSY	 ? err_errno(e, "tap %s is in use by another program", name)
 		       : errno == EINVAL ? err_errno(e, "%s exists and is no tap", name)
 					 : err_errno(e, "open tap %s", name);
 	if (born && (ioctl(fd, TUNSETOWNER, born->mark.owner) ||
@@ -207,8 +215,6 @@ static int tap_attach(int fd, const char *name, const struct tap_birth *born, st
 /* The part of netdev_tap_open() that runs inside the namespace. */
 static int tap_open(const struct tap_want *w, const struct tap_birth *born, int *out, struct err *e)
 {
-	/* What the reader of the tap takes; ports that cannot are served by software. */
-	unsigned int offload = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
 	auto_close int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	auto_close int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	int rc;
@@ -216,7 +222,7 @@ static int tap_open(const struct tap_want *w, const struct tap_birth *born, int 
 	if (fd < 0 || sock < 0)
 		return err_errno(e, "open /dev/net/tun");
 	rc = tap_attach(fd, w->name, born, e);
-	if (!rc && ioctl(fd, TUNSETOFFLOAD, offload))
+	if (!rc && ioctl(fd, TUNSETOFFLOAD, TAP_OFFLOADS))
 		rc = err_errno(e, "prepare tap %s", w->name);
 	if (!rc)
 		rc = tap_apply(sock, w->name, w, born, e);
@@ -283,6 +289,26 @@ int netdev_tap_apply(int fd, const struct tap_want *want, bool born, struct err 
 	rc = sock < 0 ? err_errno(e, "socket") : tap_apply(sock, ifr.ifr_name, want, born, e);
 	netns_leave(back);
 	return rc;
+}
+
+/**
+ * netdev_tap_is() - Whether a descriptor of any kind is a tap as netdev_tap_open() opens it
+ * @fd: descriptor; if so it has the offloads that this version wants
+ *
+ * Return: false also once its netdev was deleted.
+ * Context: any thread; no privilege needed.
+ */
+bool netdev_tap_is(int fd)
+{
+	const int flags = TAP_FLAGS | IFF_MULTI_QUEUE;
+	struct ifreq ifr = { 0 };
+	struct stat st;
+	int size = 0;
+
+	return !fstat(fd, &st) && S_ISCHR(st.st_mode) && st.st_rdev == TUN_RDEV &&
+	       !ioctl(fd, TUNGETIFF, &ifr) && (ifr.ifr_flags & flags) == TAP_FLAGS &&
+	       !ioctl(fd, TUNGETVNETHDRSZ, &size) && size == (int)sizeof(struct virtio_net_hdr) &&
+	       !ioctl(fd, TUNSETOFFLOAD, TAP_OFFLOADS) && !fcntl(fd, F_SETFL, O_NONBLOCK);
 }
 
 /**

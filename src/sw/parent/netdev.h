@@ -74,6 +74,7 @@ void netdev_tap_find(const char *netns, unsigned int ifindex, char name[IFNAMSIZ
 int netdev_tap_open(const struct tap_want *want, const struct tap_birth *born, int *fd,
 		    struct err *e);
 int netdev_tap_apply(int fd, const struct tap_want *want, bool born, struct err *e);
+bool netdev_tap_is(int fd);
 bool netdev_tap_alive(int fd);
 uint64_t netdev_tap_where(int fd, char name[IFNAMSIZ]);
 void netdev_tap_remove(int fd);

@@ -16,7 +16,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "base/fdstore.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/notify.h"
@@ -309,6 +308,7 @@ int parent_run(const struct parent_opts *opts, parent_child_fn fn, void *arg)
 	sigprocmask(SIG_BLOCK, &set, &old);
 	k.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	parent_taps_load(&k.store);
+	parent_stored_load(&k.store);
 	fdstore_close();
 	if (k.signals >= 0 && !child_start(&k))
 		keeper_run(&k);

@@ -168,13 +168,15 @@ static struct kept *kept_find(struct parent_store *s, const struct request *q)
 	return NULL;
 }
 
-/* What the parent did not make it does not remove. */
+/* What the parent did not make it does not remove: it lets go of it. */
 static void kept_drop(struct parent_store *s, struct kept *t, bool remove)
 {
 	if (remove && t->ours) {
 		netdev_tap_remove(t->fd);
 		id_drop(s, id_find(s, &t->asked));
 	}
+	if (remove)
+		fdstore_remove(t->stored);
 	close(t->fd);
 	*t = s->kept[--s->n_kept];
 }
@@ -192,8 +194,9 @@ static bool kept_look(struct kept *t, struct tap_place *out)
 	return now;
 }
 
+/* @stored: its name in the service manager's store; "": it is not there yet. */
 static int kept_add(struct parent_store *s, const struct request *q,
-		    const struct parent_facts *facts, int fd)
+		    const struct parent_facts *facts, int fd, const char *stored)
 {
 	struct kept *more = realloc(s->kept, (s->n_kept + 1) * sizeof(*more));
 	struct kept t = { .asked = place_of(q->name, q->netns),
@@ -207,6 +210,9 @@ static int kept_add(struct parent_store *s, const struct request *q,
 	s->kept = more;
 	memcpy(t.netns, facts->at.netns, sizeof(t.netns));
 	t.pinned = netdev_tap_where(fd, name);
+	strcpy(t.stored, stored);
+	if (!*stored)
+		parent_stored_put(s, fd, t.stored);
 	more[s->n_kept++] = t;
 	return 0;
 }
@@ -233,6 +239,7 @@ void parent_taps_drop(struct parent_store *s, bool remove)
 	while (s->n_kept)
 		kept_drop(s, &s->kept[0], remove);
 	free(take(s->kept));
+	parent_stored_drop(s, remove);
 	if (remove)
 		return;
 	free(take(s->ids));
@@ -283,20 +290,42 @@ static bool ours_find(struct parent_store *s, struct parent_facts *f)
 	return true;
 }
 
+/*
+ * Opens a tap that is there, or takes it as our last life had it open. One that cannot be as it is
+ * wanted is let go of.
+ */
+static int there_open(struct parent_store *s, const struct tap_want *want, unsigned int ifindex,
+		      int *fd, char stored[FDSTORE_NAME_LEN + 1], struct err *e)
+{
+	auto_close int tap = parent_stored_take(s, want->netns, ifindex, stored);
+	int rc;
+
+	if (tap < 0)
+		return netdev_tap_open(want, NULL, fd, e);
+	rc = netdev_tap_apply(tap, want, false, e);
+	if (rc)
+		fdstore_remove(stored);
+	else
+		*fd = take_fd(tap);
+	return rc;
+}
+
 /* One of a former life that nobody wants any more. */
 static void orphan_remove(struct parent_store *s, const struct tap_id *id)
 {
 	struct parent_facts f = { .at = id->asked };
 	struct tap_want at = { .mtu = 0 };
+	char stored[FDSTORE_NAME_LEN + 1] = "";
 	auto_close int fd = -1;
 
 	if (!ours_find(s, &f))
 		return;
 	memcpy(at.name, f.at.name, sizeof(at.name));
 	memcpy(at.netns, f.at.netns, sizeof(at.netns));
-	if (netdev_tap_open(&at, NULL, &fd, NULL))
+	if (there_open(s, &at, f.ifindex, &fd, stored, NULL))
 		return; /* another program has it */
 	netdev_tap_remove(fd);
+	fdstore_remove(stored);
 	id_drop(s, id_find(s, &id->asked));
 }
 
@@ -314,6 +343,7 @@ void parent_taps_sweep(struct parent_store *s)
 	for (unsigned int i = s->n_ids; i-- > 0;)
 		if (!s->ids[i].claimed)
 			orphan_remove(s, &s->ids[i]);
+	parent_stored_drop(s, true);
 }
 
 /**
@@ -378,19 +408,22 @@ static int tap_open(struct parent_store *s, const struct request *q, const struc
 	const struct tap_birth birth = { s->opts->rules->mark, born ? id_new(s) : f->ifindex };
 	const struct tap_place asked = place_of(q->name, q->netns);
 	const struct tap_want want = tap_want_of(q, &f->at);
+	char stored[FDSTORE_NAME_LEN + 1] = "";
 	auto_close int tap = -1;
 	int rc;
 
 	if (s->n_kept == PARENT_TAPS_MAX)
 		return err_set(e, -ENOSPC, "more than %u taps", PARENT_TAPS_MAX);
-	rc = netdev_tap_open(&want, born ? &birth : NULL, &tap, e);
+	rc = born ? netdev_tap_open(&want, &birth, &tap, e)
+		  : there_open(s, &want, f->ifindex, &tap, stored, e);
 	if (rc)
 		return rc;
 	if (f->origin != TAP_LENT && birth.ifindex >= INDEX_FIRST && !id_find(s, &asked))
 		rc = id_add(s, &asked, birth.ifindex);
-	if (rc || kept_add(s, q, f, tap)) {
+	if (rc || kept_add(s, q, f, tap, stored)) {
 		if (born)
 			netdev_tap_remove(tap);
+		fdstore_remove(stored);
 		return err_set(e, -ENOMEM, "out of memory");
 	}
 	*fd = take_fd(tap);

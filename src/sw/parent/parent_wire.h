@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "base/decision.h"
+#include "base/fdstore.h"
 #include "sw/parent/netdev.h"
 #include "sw/parent/parent.h"
 
@@ -64,8 +65,9 @@ struct kept {
 	char netns[VF_NAME_LEN + 1]; /* where it was found last; "?": nobody gets there */
 	uint64_t pinned; /* netns_id() of where it was opened: our descriptor keeps that alive */
 	int fd;
-	bool ours;    /* and goes when nobody wants it any more */
-	bool claimed; /* the present child asked for it */
+	char stored[FDSTORE_NAME_LEN + 1]; /* its name in the service manager's store */
+	bool ours;			   /* and goes when nobody wants it any more */
+	bool claimed;			   /* the present child asked for it */
 };
 
 /* By what a tap that we made is known in our next life, too; a line of RUN_DIR/taps. */
@@ -75,14 +77,24 @@ struct tap_id {
 	bool claimed; /* the present child asked for it */
 };
 
+/* One that was open in our last life, and that the child has not asked for yet. */
+struct stored {
+	int fd;
+	char name[FDSTORE_NAME_LEN + 1];
+	uint64_t netns; /* netns_id() of where it is */
+	unsigned int ifindex;
+};
+
 /* What the parent has for its children. Writer and reader: the parent. */
 struct parent_store {
 	const struct parent_opts *opts;
-	bool ready; /* a child got as far as VERB_READY once */
+	bool ready;	  /* a child got as far as VERB_READY once */
 	bool ids_changed; /* the file is to be written */
-	unsigned int n_kept, n_ids;
-	struct kept *kept;  /* array of n_kept */
-	struct tap_id *ids; /* array of n_ids */
+	unsigned int n_kept, n_ids, n_stored;
+	struct kept *kept;	/* array of n_kept */
+	struct tap_id *ids;	/* array of n_ids */
+	struct stored *stored;	/* array of n_stored */
+	unsigned int last_name; /* number of the last that was given to the service manager */
 };
 
 struct parent_facts;
@@ -105,6 +117,13 @@ int parent_tap_serve(struct parent_store *s, const struct request *q,
 int parent_tap_let_go(struct parent_store *s, const struct request *q, struct err *e);
 int parent_tap_tell(struct parent_store *s, const struct request *q, struct reply *out,
 		    struct err *e);
+
+/* parent_stored.c */
+void parent_stored_load(struct parent_store *s);
+int parent_stored_take(struct parent_store *s, const char *netns, unsigned int ifindex,
+		       char name[FDSTORE_NAME_LEN + 1]);
+void parent_stored_put(struct parent_store *s, int fd, char name[FDSTORE_NAME_LEN + 1]);
+void parent_stored_drop(struct parent_store *s, bool remove);
 
 /* parent_files.c: the verbs with a path, already judged. */
 int parent_file_open(const struct parent_opts *o, const char *path, int *fd, struct err *e);
