@@ -287,7 +287,7 @@ class Agent:
                 self.resync()
                 due = self.clock() + cfg.CONF.anyvf.resync_interval
         except control.ControlError as e:
-            LOG.error('the switch does not answer: %s', e)
+            LOG.error('this host cannot be looked at: %s', e)
             self.callbacks.again()
             self.callbacks.wake.clear()  # not at once
         except Exception:

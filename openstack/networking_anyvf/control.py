@@ -16,6 +16,24 @@ class ControlError(Exception):
         self.code = code
 
 
+def _pf_words(info):
+    """The words of pf.get without which nothing can be said of a PF."""
+    _ = info['status']['kind'] + '', info['config']['mtu'] + 0
+    for vf in info['vfs']:
+        _ = vf['vf'] + 0, vf['config']['mac'] + vf['config']['port_id'], vf['status'].get, vf['attach']['kind']
+
+
+def _judged(method, words, answers):
+    """A list of answers, each of which has the words that are used; ControlError if the daemon has others."""
+    try:
+        for answer in [*answers]:
+            words(answer)
+    except (KeyError, TypeError, AttributeError) as e:
+        raise ControlError(f'the switch answers in words of another version: {method}: '
+                           f'{type(e).__name__}: {e}') from e
+    return answers
+
+
 class Control:
     """The daemons of one run directory. A PF is asked for where it is; it may move between calls."""
 
@@ -49,16 +67,16 @@ class Control:
         return bytes(got)
 
     def pfs(self):
-        """{PF: its daemon}; a daemon that does not run has none. ControlError if none runs."""
-        found, why = {}, None
+        """{PF: its daemon}; a daemon that does not run has none. ControlError if none answers."""
+        answers, why = {}, None
         for daemon in DAEMONS:
             try:
-                found.update(dict.fromkeys(self.ask(daemon, 'pf.list'), daemon))
+                answers[daemon] = _judged('pf.list', lambda n: n + '', self.ask(daemon, 'pf.list'))
             except ControlError as e:
                 why = why or e
-        if not found and why:
+        if not answers:
             raise why
-        return found
+        return {pf: daemon for daemon, names in answers.items() for pf in names}
 
     def call(self, method, pf, **params):
         """The result of a method about a PF, of whichever daemon has it."""
@@ -69,7 +87,7 @@ class Control:
 
     def pf(self, pf):
         """A PF as the daemon tells it, its VFs in `vfs`."""
-        return self.call('pf.get', pf, vfs=True)
+        return _judged('pf.get', _pf_words, [self.call('pf.get', pf, vfs=True)])[0]
 
     def set_vf(self, pf, vf, **settings):
         """Set words of a VF, all or none, as the agent: what people set meanwhile is shown as overridden."""
@@ -77,7 +95,7 @@ class Control:
 
     def services(self):
         """Service ports of all software PFs."""
-        return self.ask('swd.sock', 'svc.list')
+        return _judged('svc.list', lambda svc: svc['pf'] + svc['name'], self.ask('swd.sock', 'svc.list'))
 
     def remove_service(self, pf, name):
         """Remove a service port. That it is not there is no error: somebody was faster."""
@@ -89,4 +107,4 @@ class Control:
 
     def mirrors(self):
         """Mirrors of all software PFs."""
-        return self.ask('swd.sock', 'mirror.list')
+        return _judged('mirror.list', lambda mirror: mirror['name'] + '', self.ask('swd.sock', 'mirror.list'))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The agent's loop against a switch and a neutron-server that are fakes."""
+import copy
 import os
 
 from networking_anyvf import host
@@ -131,6 +132,38 @@ class TestFailures(base.AgentTest):
         self.agent.once()
         self.assertIsNotNone(self.of(good))
         self.assertIn('KeyError', self.agent.refused['tap' + bad[:11]])
+
+    def test_a_switch_of_another_version_is_told_in_each_heartbeat(self):
+        ident = self.boot(1)
+        for where, word in (('status', 'kind'), ('config', 'mtu'), ('vfs', 'config'), ('vfs', 'vf'), ('', 'vfs')):
+            with self.subTest(where + word):
+                def pf_get(pf, vfs=False, where=where, word=word):
+                    info = copy.deepcopy(fakes.FakeSwitch.pf_get(self.switch, pf, vfs))
+                    of = {'vfs': info['vfs'][0], '': info}.get(where) or info[where]
+                    del of[word]
+                    return info
+                self.switch.pf_get, told = pf_get, len(self.plugin.updates)
+                self.agent.turn(self.now + 60)
+                self.agent.report()
+                self.now += 11
+                self.agent.report()
+                said = self.reports.states[-1]['configurations']
+                self.assertEqual({}, said['devices'])
+                self.assertIn(f"answers in words of another version: pf.get: KeyError: '{word}'", said['error'])
+                self.assertEqual(told, len(self.plugin.updates))
+                del self.switch.pf_get
+                self.agent.turn(self.now + 60)
+                self.agent.report()
+                self.assertEqual('', self.reports.states[-1]['configurations']['error'])
+        self.assertEqual(('p2p1', 0), self.of(ident))
+
+    def test_a_port_whose_pf_is_removed_is_down(self):
+        ident = self.boot(1)
+        del self.switch.pfs['p2p1']
+        self.agent.turn(self.now + 60)
+        self.assertEqual(([], ['tap' + ident[:11]]), self.plugin.updates[-1])
+        self.assertEqual('no PF serves physnet1', self.agent.refused['tap' + ident[:11]])
+        self.assertEqual('not there: p2p1', self.agent.describe()['error'])
 
     def test_without_a_free_vf_the_reason_is_told_and_later_it_works(self):
         first, second, third = self.boot(1), self.boot(2), self.boot(3)

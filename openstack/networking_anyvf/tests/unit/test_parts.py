@@ -50,6 +50,21 @@ class TestControl(base.HostTest):
         os.unlink(self.daemons.dir + '/swd.sock')
         self.assertEqual({'eth1': 'hwd.sock'}, self.ctl.pfs())
 
+    def test_no_pf_is_no_error_if_a_daemon_says_so(self):
+        os.unlink(self.daemons.dir + '/hwd.sock')
+        self.switch.pfs.clear()
+        self.assertEqual({}, self.ctl.pfs())
+
+    def test_words_of_another_version_are_an_error(self):
+        self.switch.svcs = [{'pf': 'p2p1', 'title': 'tap1'}]
+        self.switch.pf_list = lambda: 4
+        for call in self.ctl.services, lambda: control.Control(self.daemons.dir).pf('p2p1'):
+            with self.assertRaises(control.ControlError):
+                call()
+        self.switch.mirror_list = lambda: None
+        with self.assertRaisesRegex(control.ControlError, 'words of another version: mirror.list'):
+            self.ctl.mirrors()
+
     def test_an_unknown_pf_is_named(self):
         with self.assertRaisesRegex(control.ControlError, 'no PF p9p9'):
             self.ctl.pf('p9p9')
