@@ -16,6 +16,7 @@ from neutron_lib import constants
 from neutron_lib import context as neutron_context
 from oslo_config import cfg
 from oslo_log import log as logging
+import oslo_messaging
 
 from networking_anyvf import AGENT_BINARY
 from networking_anyvf import AGENT_TYPE
@@ -49,9 +50,19 @@ class AgentApi:
 class Pass:
     """What one turn of the loop found out, to be told to neutron-server at its end."""
 
-    def __init__(self, look):
+    def __init__(self, look, downs):
         self.look = look
-        self.ups, self.downs = [], []
+        self.ups, self.downs = [], downs
+
+
+def _wire_name(device):
+    """A device as RPC has it."""
+    return list(device) if isinstance(device, tuple) else device
+
+
+def _device(name):
+    """And back."""
+    return tuple(name) if isinstance(name, list) else name
 
 
 class Agent:
@@ -66,6 +77,8 @@ class Agent:
         self.known = {}  # {device: details}, wired
         self.refused = {}  # {device: why not}
         self.strange = {}  # {device: since when neutron-server does not know it}
+        self.downs = []  # devices that neutron-server has to hear are down
+        self.unsure = set()  # devices it failed at, to be asked for again
         self.listed = None  # what the server told of this host's ports at the last resync
         self.changed = threading.Event()  # what is reported is old
         self.state = {'binary': AGENT_BINARY, 'host': cfg.CONF.host, 'agent_type': AGENT_TYPE,
@@ -121,16 +134,48 @@ class Agent:
 
     def once(self):
         """Look at the host and at the news, and make of it what neutron-server wants."""
-        news, turn = self.callbacks.take(), Pass(self.host.look())
+        news, turn = self.callbacks.take(), Pass(self.host.look(), self.downs)
         self._release_gone(turn, news)
         look_at = self._to_ask(turn, news)
-        if look_at:
-            asked = [list(d) if isinstance(d, tuple) else d for d in look_at]
-            told = self.plugin.get_devices_details_list(self.context, asked, self.id,
-                                                        cfg.CONF.host)
-            for device, details in zip(look_at, told):
+        self.unsure = set()
+        for device, details in self._ask(look_at):
+            if details is None:
+                self._failed(device)
+            else:
                 self._one(turn, device, details)
         self._tell(turn)
+
+    def _ask(self, devices):
+        """(device, what neutron-server tells of it) of each; None is told of those that it failed at."""
+        names = [d for d in devices if not isinstance(d, tuple)]
+        if names:
+            told = self.plugin.get_devices_details_list_and_failed_devices(self.context, names, self.id,
+                                                                           cfg.CONF.host)
+            found = {details.get('device'): details for details in told.get('devices') or ()}
+            yield from ((name, found.get(name)) for name in names)
+        cards = [d for d in devices if isinstance(d, tuple)]  # that call has no MACs with slots
+        if cards:
+            yield from zip(cards, self._ask_cards(list(map(list, cards))))
+
+    def _ask_cards(self, names):
+        try:
+            return self.plugin.get_devices_details_list(self.context, names, self.id, cfg.CONF.host)
+        except oslo_messaging.RemoteError:  # of one of them: which?
+            return [self._ask_card(name) for name in names]
+
+    def _ask_card(self, name):
+        try:
+            return self.plugin.get_device_details(self.context, name, self.id, cfg.CONF.host)
+        except oslo_messaging.RemoteError:
+            return None
+
+    def _failed(self, device):
+        """neutron-server could not tell of a device: it stays as it is, and is asked for again."""
+        self.unsure.add(device)
+        why = 'neutron-server failed at it, see its log'
+        if self.refused.get(device) != why:
+            LOG.error('%s: %s', device, why)
+        self.refused[device] = why
 
     def _to_ask(self, turn, news):
         """Devices that neutron-server has to be asked for."""
@@ -138,7 +183,8 @@ class Agent:
 
         def is_news(device, place):
             details = self.known.get(device)
-            return (details is None or news.everything or details['network_id'] in news.networks or
+            return (details is None or news.everything or device in self.unsure or
+                    details.get('network_id') in news.networks or
                     (details['port_id'][:11] if place.kind == 'hardware' else device[3:]) in ports)
         return [d for d, place in turn.look.devices.items() if is_news(d, place)]
 
@@ -202,6 +248,7 @@ class Agent:
     def _unknown(self, turn, device, place):
         """neutron-server has the port not here: not yet, or not any more."""
         since = self.strange.setdefault(device, self.clock())
+        self.refused.pop(device, None)
         if place.kind == 'vf':
             self._release(turn, device, place)
         elif place.kind == 'service' and self.clock() - since >= cfg.CONF.anyvf.stale_after:
@@ -253,14 +300,18 @@ class Agent:
             self.refused[device] = f'{type(e).__name__}: {e}'
 
     def _tell(self, turn):
-        """neutron-server: what is up and what is not. If it does not hear, everything is done again."""
+        """neutron-server: what is up and what is not. What it does not hear, or fails at, is told again."""
         if not (turn.ups or turn.downs):
             return
         self.changed.set()
         down = [d for d in dict.fromkeys(turn.downs) if d not in turn.ups]  # it hears of downs last
-        ups, downs = ([list(d) if isinstance(d, tuple) else d for d in of]
-                      for of in (turn.ups, down))
-        self.plugin.update_device_list(self.context, ups, downs, self.id, cfg.CONF.host)
+        ups, downs = (list(map(_wire_name, of)) for of in (turn.ups, down))
+        told = self.plugin.update_device_list(self.context, ups, downs, self.id, cfg.CONF.host)
+        self.downs = list(map(_device, told.get('failed_devices_down') or ()))
+        failed = set(map(_device, told.get('failed_devices_up') or ()))
+        self.unsure |= failed
+        if failed or self.downs:
+            LOG.warning('neutron-server failed at what it was told of %s, see its log', failed | set(self.downs))
 
     def resync(self):
         """Ask neutron-server for all ports of this host, and look at those that changed.

@@ -8,6 +8,8 @@ import socketserver
 import tempfile
 import threading
 
+import oslo_messaging
+
 DEFAULTS = {'mac': '00:00:00:00:00:00', 'vlan': 0, 'native': 0, 'trunk': 'any', 'spoofchk': True,
             'state': 'auto', 'mtu': 0, 'allowed': 'none', 'trust': False, 'max_tx_rate': 0,
             'min_tx_rate': 0, 'port_id': '', 'server': ''}
@@ -150,6 +152,8 @@ class FakePlugin:
 
     def __init__(self):
         self.ports, self.updates, self.asked, self.fail = {}, [], [], None
+        self.fails_at, self.nameless = set(), set()  # devices; of the latter it does not say which they are
+        self.elsewhere = set()  # ids of ports that are bound to another host, of which it tells all the same
 
     def add(self, port_id, **words):
         """A port that is bound to this host; its details."""
@@ -159,6 +163,9 @@ class FakePlugin:
             'physical_network': 'physnet1', 'device_owner': 'compute:nova', 'fixed_ips': [],
             'allowed_address_pairs': [], 'port_security_enabled': True, **words}
         return self.ports[port_id]
+
+    def _fails(self, device):
+        return (tuple(device) if isinstance(device, list) else device) in self.fails_at
 
     def _details(self, device):
         mac = device[0] if isinstance(device, list) else None
@@ -171,19 +178,35 @@ class FakePlugin:
         if self.fail:
             raise self.fail
         self.asked.append(list(devices))
-        return [self._details(device) for device in devices]
+        return [self.get_device_details(context, device, agent_id, host) for device in devices]
+
+    def get_devices_details_list_and_failed_devices(self, context, devices, agent_id, host=None):
+        if self.fail:
+            raise self.fail
+        self.asked.append(list(devices))
+        told = [self._details(device) for device in devices if device not in self.fails_at]
+        return {'devices': [{word: value for word, value in details.items()
+                             if word != 'device' or value not in self.nameless} for details in told],
+                'failed_devices': [device for device in devices if device in self.fails_at]}
 
     def get_device_details(self, context, device, agent_id, host=None):
+        if self._fails(device):
+            raise oslo_messaging.RemoteError('KeyError')
         return self._details(device)
 
     def update_device_list(self, context, devices_up, devices_down, agent_id, host):
         if self.fail:
             raise self.fail
         self.updates.append((list(devices_up), list(devices_down)))
+        return {'devices_up': [d for d in devices_up if not self._fails(d)],
+                'failed_devices_up': list(filter(self._fails, devices_up)),
+                'devices_down': [{'device': d, 'exists': True} for d in devices_down if not self._fails(d)],
+                'failed_devices_down': list(filter(self._fails, devices_down))}
 
     def get_ports_by_vnic_type_and_host(self, context, vnic_type, host):
-        return [{'id': port_id, **details} for port_id, details in self.ports.items()
-                if vnic_type == details.get('vnic', 'normal')]
+        return [{'id': port_id, **{word: value for word, value in details.items() if word != 'mtu'}}
+                for port_id, details in self.ports.items()
+                if vnic_type == details.get('vnic', 'normal') and port_id not in self.elsewhere]
 
 
 class FakeReports:

@@ -124,14 +124,89 @@ class TestFailures(base.AgentTest):
         self.assertIn('vxlan', self.agent.describe()['refused']['tap' + bad[:11]])
 
     def test_a_port_with_members_missing_does_not_stop_the_others(self):
+        bad, good = self.boot(1), self.boot(2)
+        whole = dict(self.plugin.ports[bad])
+        for member in [*whole, 'device', 'new']:
+            with self.subTest(member):
+                if member == 'new':
+                    self.plugin.ports[bad]['one_of_the_next_version'] = {'a': [1]}
+                elif member == 'device':
+                    self.plugin.nameless = {'tap' + bad[:11]}
+                else:
+                    del self.plugin.ports[bad][member]
+                for mtu in 1300, 1200:  # also the turn after
+                    self.plugin.ports[good]['mtu'] = mtu
+                    self.callbacks.network_update(None, network={'id': fakes.NET})
+                    self.callbacks.port_update(None, port={'id': bad})
+                    self.agent.once()
+                    self.assertEqual(mtu, self.config(good)['mtu'])
+                if member in ('mac_address', 'admin_state_up'):
+                    self.assertIn(f"KeyError: '{member}'", self.agent.refused['tap' + bad[:11]])
+                self.plugin.ports[bad], self.plugin.nameless = dict(whole), set()
+                self.callbacks.again()
+                self.agent.once()
+                self.agent.once()
+                self.assertEqual({}, self.agent.refused)
+
+    def test_a_port_the_server_fails_at_does_not_stop_the_others(self):
         bad, good = base.port_id(1), base.port_id(2)
-        del self.plugin.add(bad)['mac_address']
+        self.plugin.add(bad)
         self.plugin.add(good)
+        self.plugin.fails_at = {'tap' + bad[:11]}
         self.qemu(bad)
         self.qemu(good)
         self.agent.once()
         self.assertIsNotNone(self.of(good))
-        self.assertIn('KeyError', self.agent.refused['tap' + bad[:11]])
+        self.assertIn('neutron-server failed', self.agent.refused['tap' + bad[:11]])
+        self.plugin.fails_at = set()
+        self.agent.once()
+        self.assertIsNotNone(self.of(bad))
+        self.assertEqual({}, self.agent.refused)
+
+    def test_a_wired_port_the_server_fails_at_stays_and_is_asked_for_again(self):
+        ident = self.boot(1)
+        self.plugin.ports[ident]['mtu'] = 1300
+        self.plugin.fails_at = {'tap' + ident[:11]}
+        self.callbacks.port_update(None, port={'id': ident})
+        self.agent.once()
+        self.assertEqual(('p2p1', 0), self.of(ident))
+        self.plugin.fails_at = set()
+        self.agent.once()
+        self.assertEqual(1300, self.config(ident)['mtu'])
+
+    def test_an_up_that_the_server_fails_at_is_told_again(self):
+        ident = base.port_id(1)
+        self.plugin.add(ident)
+        self.qemu(ident)
+        told = self.plugin.update_device_list
+        self.plugin.update_device_list = lambda _c, ups, _d, _a, _h: {'failed_devices_up': ups}
+        self.agent.once()
+        self.plugin.update_device_list = told
+        self.agent.once()
+        self.assertEqual((['tap' + ident[:11]], []), self.plugin.updates[-1])
+        told = len(self.plugin.updates)
+        self.agent.once()
+        self.assertEqual(told, len(self.plugin.updates))
+
+    def test_a_down_that_the_server_fails_at_is_told_again(self):
+        ident = self.boot(1)
+        self.plugin.fails_at = {'tap' + ident[:11]}
+        self.kill(ident)
+        self.agent.once()
+        self.plugin.fails_at, told = set(), len(self.plugin.updates)
+        self.agent.once()
+        self.agent.once()
+        self.assertEqual([([], ['tap' + ident[:11]])], self.plugin.updates[told:])
+
+    def test_a_down_that_the_server_does_not_hear_is_told_again(self):
+        ident = self.boot(1)
+        self.plugin.fail = TimeoutError('no answer')
+        self.kill(ident)
+        self.agent.turn(self.now + 60)
+        self.assertIsNone(self.of(ident))
+        self.plugin.fail = None
+        self.agent.turn(self.now + 60)
+        self.assertEqual(([], ['tap' + ident[:11]]), self.plugin.updates[-1])
 
     def test_a_switch_of_another_version_is_told_in_each_heartbeat(self):
         ident = self.boot(1)
@@ -391,6 +466,21 @@ class TestHardware(base.AgentTest):
         vf['config']['mac'] = '00:00:00:00:00:00'
         self.agent.once()
         self.assertEqual({}, self.agent.refused)
+
+    def test_a_vf_the_server_fails_at_does_not_stop_the_others(self):
+        for n in 1, 2:
+            self.hardware.pfs['eth1'][n]['config']['mac'] = f'fa:16:3e:00:00:0{n}'
+            self.plugin.add(base.port_id(n), mac_address=f'fa:16:3e:00:00:0{n}', port_security_enabled=False)
+        bad, good = (('fa:16:3e:00:00:01', self.hardware.pfs['eth1'][1]['status']['pci_slot']),
+                     ['fa:16:3e:00:00:02', self.hardware.pfs['eth1'][2]['status']['pci_slot']])
+        self.plugin.fails_at = {bad}
+        self.agent.once()
+        self.assertFalse(self.hardware.pfs['eth1'][2]['config']['spoofchk'])
+        self.assertTrue(self.hardware.pfs['eth1'][1]['config']['spoofchk'])
+        self.assertEqual(([good], []), self.plugin.updates[-1])
+        self.plugin.fails_at = set()
+        self.agent.once()
+        self.assertFalse(self.hardware.pfs['eth1'][1]['config']['spoofchk'])
 
     def test_beside_the_sriov_agent_nothing_is_written(self):
         self.host.hardware = False
