@@ -26,6 +26,7 @@ class AnyvfTaasDriver(taas_extension.TaasAgentDriver):
         super().__init__()
         self.host = None
         self.flows = {}  # {id of the tap flow: words of its mirror}, VFs by port ids
+        self.swept = False
 
     def consume_api(self, agent_api):
         """The agent's Host; and the agent gets to know whom to call when a port was wired."""
@@ -33,7 +34,18 @@ class AnyvfTaasDriver(taas_extension.TaasAgentDriver):
         agent_api.wired.append(self.port_wired)
 
     def initialize(self):
-        """Nothing to prepare."""
+        """Remove mirrors of an agent before: neutron-server tells those flows again that there still are."""
+        self._sweep()
+
+    def _sweep(self):
+        try:
+            for mirror in [] if self.swept else self.host.ctl.mirrors():
+                ident = mirror['name'].removeprefix(PREFIX)
+                if ident != mirror['name'] and ident not in self.flows:
+                    self._remove(ident)
+            self.swept = True
+        except control.ControlError as e:
+            LOG.info('mirrors of an agent before are looked for when the switch is there: %s', e)
 
     def create_tap_service(self, tap_service_msg):
         """A tap service is its port: nothing is to be made until something flows to it."""
@@ -51,13 +63,17 @@ class AnyvfTaasDriver(taas_extension.TaasAgentDriver):
         for port in tap_flow_msg['port'], tap_flow_msg['tap_service_port']:
             if port.get(portbindings.HOST_ID, cfg.CONF.host) != cfg.CONF.host:
                 raise translate.Refused(f'port {port["id"]} is not on this host')
+            if port.get(portbindings.VIF_TYPE) == portbindings.VIF_TYPE_HW_VEB:
+                raise translate.Refused(f'port {port["id"]} is a VF of a NIC, from which no tap flow is made')
         words = {'source': flow['source_port'], 'to': tap_flow_msg['tap_service_port']['id'],
                  'dir': flow['direction'].lower()}
         if flow.get('vlan_filter'):
             words['vlans'] = flow['vlan_filter']
         try:
             self._mirror(flow['id'], words)
-        except translate.Refused as e:
+        except (translate.Refused, control.ControlError) as e:
+            if getattr(e, 'code', None) is not None:  # the switch's own no
+                raise
             LOG.info('tap flow %s waits: %s', flow['id'], e)
         self.flows[flow['id']] = words
 
@@ -69,6 +85,7 @@ class AnyvfTaasDriver(taas_extension.TaasAgentDriver):
 
     def port_wired(self, port_id):
         """Make the mirrors of a port again that has a VF now."""
+        self._sweep()
         for ident, words in list(self.flows.items()):
             if port_id in (words['source'], words['to']):
                 try:

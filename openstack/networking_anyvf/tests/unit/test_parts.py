@@ -254,6 +254,36 @@ class TestTaas(base.AgentTest):
         self.boot(2)
         self.assertEqual({}, self.switch.mirrors)
 
+    def test_a_port_of_a_nic_is_refused_by_name(self):
+        message = self.flow(self.boot(1), self.boot(2))
+        message['port']['binding:vif_type'] = 'hw_veb'
+        with self.assertRaisesRegex(translate.Refused, base.port_id(1) + ' is a VF of a NIC'):
+            self.taas.create_tap_flow(message)
+
+    def test_a_flow_that_was_deleted_while_the_agent_was_away_ends(self):
+        source, to = self.boot(1), self.boot(2)
+        self.taas.create_tap_flow(self.flow(source, to))
+        self.switch.mirrors['mine'] = dict(self.switch.mirrors['tap-f'])
+        new = taas.AnyvfTaasDriver()
+        new.consume_api(self.agent.api)
+        new.initialize()
+        self.assertEqual(['mine'], list(self.switch.mirrors))
+
+    def test_also_if_the_switch_was_away_as_well(self):
+        source, to = self.boot(1), self.boot(2)
+        self.taas.create_tap_flow(self.flow(source, to))
+        self.switch.mirrors['tap-old'] = dict(self.switch.mirrors['tap-f'])
+        self.agent.api.wired.clear()
+        new = taas.AnyvfTaasDriver()
+        new.consume_api(self.agent.api)
+        os.rename(self.daemons.dir + '/swd.sock', self.daemons.dir + '/away')
+        new.initialize()
+        new.create_tap_flow(self.flow(source, to))  # waits, it is none of the switch's own noes
+        os.rename(self.daemons.dir + '/away', self.daemons.dir + '/swd.sock')
+        self.callbacks.again()
+        self.agent.once()
+        self.assertEqual(['tap-f'], list(self.switch.mirrors))
+
     def test_a_flow_whose_guest_is_stopped_waits_for_it(self):
         source, message = self.boot(1), self.flow(base.port_id(1), base.port_id(2))
         message['port']['binding:host_id'] = message['tap_service_port']['binding:host_id'] = 'ref1'
