@@ -26,6 +26,7 @@ from networking_anyvf import device_name
 from networking_anyvf import DRIVER
 from networking_anyvf import events
 from networking_anyvf import host as host_module
+from networking_anyvf import qos_agent
 from networking_anyvf import translate
 from networking_anyvf import trunk_agent
 from networking_anyvf import watch
@@ -34,7 +35,9 @@ LOG = logging.getLogger(__name__)
 VNIC_TYPES = ('normal', 'direct', 'virtio-forwarder')
 # of a port: if one of them is another than when it was wired, it is looked at again
 WATCHED = ('mac_address', 'admin_state_up', 'allowed_address_pairs', 'port_security_enabled',
-           'qos_policy_id', 'binding:profile')
+           'qos_policy_id', 'binding:profile', 'trunk_details')
+# every so many resyncs all ports are looked at: of what else changes, a network's MTU, the list tells nothing
+THOROUGH = 10
 TOPICS = [[topics.PORT, topics.UPDATE], [topics.PORT, topics.DELETE],
           [topics.NETWORK, topics.UPDATE], [topics.PORT_BINDING, topics.ACTIVATE],
           [topics.PORT_BINDING, topics.DEACTIVATE]]
@@ -79,7 +82,7 @@ class Agent:
         self.strange = {}  # {device: since when neutron-server does not know it}
         self.downs = []  # devices that neutron-server has to hear are down
         self.unsure = set()  # devices it failed at, to be asked for again
-        self.listed = None  # what the server told of this host's ports at the last resync
+        self.listed, self.resyncs = None, 0  # what the server told of this host's ports at the last resync
         self.changed = threading.Event()  # what is reported is old
         self.state = {'binary': AGENT_BINARY, 'host': cfg.CONF.host, 'agent_type': AGENT_TYPE,
                       'topic': constants.L2_AGENT_TOPIC, 'start_flag': True, 'configurations': {}}
@@ -136,7 +139,7 @@ class Agent:
         """Look at the host and at the news, and make of it what neutron-server wants."""
         news, turn = self.callbacks.take(), Pass(self.host.look(), self.downs)
         self._release_gone(turn, news)
-        look_at = self._to_ask(turn, news)
+        look_at, policies = self._to_ask(turn, news), self._policies() if news.everything else ()
         self.unsure = set()
         for device, details in self._ask(look_at):
             if details is None:
@@ -144,6 +147,7 @@ class Agent:
             else:
                 self._one(turn, device, details)
         self._tell(turn)
+        qos_agent.refresh(self.context, policies)
 
     def _ask(self, devices):
         """(device, what neutron-server tells of it) of each; None is told of those that it failed at."""
@@ -176,6 +180,12 @@ class Agent:
         if self.refused.get(device) != why:
             LOG.error('%s: %s', device, why)
         self.refused[device] = why
+
+    def _policies(self):
+        """QoS policies of the ports that are wired."""
+        found = {details.get(word) for details in self.known.values()
+                 for word in ('qos_policy_id', 'qos_network_policy_id')}
+        return found - {None}
 
     def _to_ask(self, turn, news):
         """Devices that neutron-server has to be asked for."""
@@ -323,6 +333,9 @@ class Agent:
             for port in self.plugin.get_ports_by_vnic_type_and_host(self.context, kind,
                                                                     cfg.CONF.host):
                 listed[port['id']] = [port.get(word) for word in WATCHED]
+        self.resyncs += 1
+        if not self.resyncs % THOROUGH:
+            self.callbacks.again()
         if self.listed is not None:
             old = self.listed
             self.callbacks.look_at(ports=[port for port in set(old) | set(listed)

@@ -1,9 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """QoS on the host: what a policy lets a guest send are max_tx_rate and min_tx_rate of its VF."""
 from neutron.agent.l2.extensions import qos as qos_extension
+from neutron.api.rpc.callbacks.consumer import registry
+from neutron.api.rpc.callbacks import events
+from neutron.api.rpc.callbacks import resources
+from neutron.api.rpc.handlers import resources_rpc
+from oslo_log import log as logging
 
 from networking_anyvf import qos
 from networking_anyvf import translate
+
+LOG = logging.getLogger(__name__)
+
+
+def refresh(context, policies):
+    """Pull policies anew, in case neutron-server's message of a changed rule was lost: as if it came now."""
+    for ident in policies:
+        try:
+            policy = resources_rpc.ResourcesPullRpcApi().pull(context, resources.QOS_POLICY, ident)
+        except resources_rpc.ResourceNotFound:
+            continue  # a port_update tells of it
+        except Exception:
+            LOG.exception('QoS policy %s', ident)
+            continue
+        registry.push(context, resources.QOS_POLICY, [policy], events.UPDATED)
 
 
 class QosAnyvfAgentDriver(qos_extension.QosAgentDriver):

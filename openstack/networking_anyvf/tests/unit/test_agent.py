@@ -3,6 +3,7 @@
 import copy
 import os
 
+from networking_anyvf import agent
 from networking_anyvf import host
 from networking_anyvf.tests.unit import base
 from networking_anyvf.tests.unit import fakes
@@ -348,6 +349,25 @@ class TestRestarts(base.AgentTest):
         self.agent.turn(due=0)
         self.agent.turn(due=self.now + 60)
         self.assertFalse(self.config(ident)['spoofchk'])
+
+    def test_a_lost_message_of_a_trunk_is_made_up_for(self):
+        ident = self.boot(1)
+        self.agent.turn(due=0)
+        self.plugin.ports[ident]['trunk_details'] = {'sub_ports': [{'segmentation_id': 9}]}
+        self.agent.turn(due=0)
+        asked = len(self.plugin.asked)
+        self.agent.turn(due=self.now + 60)
+        self.assertEqual([['tap' + ident[:11]]], self.plugin.asked[asked:])
+
+    def test_a_lost_message_of_a_networks_mtu_is_made_up_for(self):
+        ident = self.boot(1)
+        self.plugin.ports[ident]['mtu'] = 1300
+        self.callbacks.take()
+        for _ in range(agent.THOROUGH):
+            self.assertEqual(1500, self.config(ident)['mtu'])
+            self.agent.turn(due=0)
+        self.agent.turn(due=self.now + 60)
+        self.assertEqual(1300, self.config(ident)['mtu'])
 
     def test_a_lost_delete_is_made_up_for(self):
         ident = self.boot(1)

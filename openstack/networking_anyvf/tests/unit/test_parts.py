@@ -214,6 +214,27 @@ class TestQos(base.AgentTest):
         self.agent.once()
         self.assertEqual(1, self.config(ident)['max_tx_rate'])
 
+    def test_a_changed_rule_whose_message_was_lost_is_pulled(self):
+        ident = self.boot(1)
+        self.agent.known['tap' + ident[:11]].update(qos_policy_id='p', qos_network_policy_id='n')
+        heard = []
+
+        def push(_context, kind, policies, event):
+            heard.append((kind, policies, event))
+
+        def pull(_self, _context, _kind, ident):
+            if ident == 'n':
+                raise ValueError('no answer')
+            return 'policy ' + ident
+        with mock.patch('networking_anyvf.qos_agent.registry.push', push), \
+                mock.patch('networking_anyvf.qos_agent.resources_rpc.ResourcesPullRpcApi',
+                           return_value=fakes.Words(pull=lambda *words: pull(None, *words))):
+            self.agent.once()
+            self.assertEqual([], heard)
+            self.callbacks.again()
+            self.agent.once()
+        self.assertEqual([('QosPolicy', ['policy p'], 'updated')], heard)
+
     def test_a_port_that_went_is_no_error(self):
         self.qos.delete_bandwidth_limit({'port_id': base.port_id(9)})
 
