@@ -229,6 +229,7 @@ class Agent:
         details = self.known.pop(device, None)
         if details:
             self._extend('delete_port', device, {'port_id': details['port_id']})
+            self.host.forget(details['port_id'])
             self.trunks.forget(details['port_id'])
             turn.downs.append(device)
 

@@ -73,6 +73,7 @@ class Host:
         self.hardware = hardware  # write what neutron-sriov-nic-agent would
         self.words: dict = {}  # {port id: (PF, VF, words)}: what is in the VF by us
         self.clock, self.seen = clock, {}  # {PF: (when, its daemon)}
+        self.cards: dict = {}  # {port id: (PF, VF)} of NICs: their VFs have no word port_id
         self.said: dict = {}  # devices as they were described, while a daemon is away
         self.away_since: typing.Optional[float] = None
 
@@ -171,6 +172,9 @@ class Host:
             return self._wire_service(place, details)
         if place.kind == 'hardware':
             self.ctl.set_vf(place.pf, place.vf, **translate.hardware_words_of(details))
+            at = place.pf, place.vf
+            self.cards = {port: card for port, card in self.cards.items() if card != at}
+            self.cards[details['port_id']] = at
             return place
         words = translate.words_of(details, subports)
         pf, n = (place.pf, place.vf) if place.kind == 'vf' else self.lease(look, details)
@@ -223,11 +227,17 @@ class Host:
 
     def find(self, port_id, pfs=None):
         """(PF, VF) of a port, or None."""
-        for pf, info in (pfs or self.known_pfs()).items():
+        pfs = self.known_pfs() if pfs is None else pfs
+        for pf, info in pfs.items():
             for vf in info['vfs']:
                 if vf['config']['port_id'] == port_id:
                     return pf, vf['vf']
-        return None
+        found = self.cards.get(port_id)
+        return found if found and found[0] in pfs else None
+
+    def forget(self, port_id):
+        """A port is not here any more."""
+        self.cards.pop(port_id, None)
 
     def sweep(self):
         """Remove files of sockets that nobody has held for long: those of QEMUs that were killed."""

@@ -42,9 +42,15 @@ class QosAnyvfAgentDriver(qos_extension.QosAgentDriver):
         """Nothing to prepare."""
 
     def _set(self, port, **words):
-        found = self.host.find(port['port_id'])
-        if found:
-            self.host.ctl.set_vf(*found, **words)
+        """Unless it is so: a NIC that has no rates refuses even to have none."""
+        pfs = self.host.known_pfs()
+        found = self.host.find(port['port_id'], pfs)
+        if not found:
+            return
+        pf, n = found
+        is_now = next(vf['config'] for vf in pfs[pf]['vfs'] if vf['vf'] == n)
+        if any(is_now.get(word) != value for word, value in words.items()):
+            self.host.ctl.set_vf(pf, n, **words)
 
     def create_bandwidth_limit(self, port, rule):
         """As update: the word is set, not added to."""

@@ -239,6 +239,50 @@ class TestQos(base.AgentTest):
         self.qos.delete_bandwidth_limit({'port_id': base.port_id(9)})
 
 
+class TestHardwareQos(base.AgentTest):
+    """Rates of VFs of NICs, which have no word port_id."""
+
+    MAPPINGS = {'physnet1': ['eth1']}
+
+    def make_hardware(self):
+        return fakes.FakeSwitch('hw', {'eth1': 4})
+
+    def test_a_policy_is_its_vfs_rates_until_it_is_gone(self):
+        qos, port = qos_agent.QosAnyvfAgentDriver(), {'port_id': base.port_id(1)}
+        qos.consume_api(self.agent.api)
+        config = self.hardware.pfs['eth1'][2]['config']
+        config['mac'] = 'fa:16:3e:00:00:01'
+        self.plugin.add(port['port_id'])
+        self.agent.once()
+        qos.create_bandwidth_limit(port, fakes.Words(max_kbps=10500))
+        qos.create_minimum_bandwidth(port, fakes.Words(min_kbps=1))
+        self.assertEqual((11, 1), (config['max_tx_rate'], config['min_tx_rate']))
+        self.agent.extensions = fakes.Words(delete_port=lambda _, details: qos.delete(details))
+        config['mac'] = '00:00:00:00:00:00'
+        self.agent.once()
+        self.assertEqual((0, 0), (config['max_tx_rate'], config['min_tx_rate']))
+        qos.create_bandwidth_limit(port, fakes.Words(max_kbps=10500))
+        self.assertEqual(0, config['max_tx_rate'])
+
+    def test_a_vf_is_of_the_port_that_has_it_now(self):
+        config = self.hardware.pfs['eth1'][2]['config']
+        for n in 1, 2:
+            config['mac'] = f'fa:16:3e:00:00:0{n}'
+            self.plugin.add(base.port_id(n), mac_address=config['mac'])
+            self.agent.once()
+        self.assertIsNone(self.host.find(base.port_id(1)))
+        self.assertEqual(('eth1', 2), self.host.find(base.port_id(2)))
+
+    def test_a_nic_that_has_no_rates_is_not_asked_for_none(self):
+        qos = qos_agent.QosAnyvfAgentDriver()
+        qos.consume_api(self.agent.api)
+        self.hardware.pfs['eth1'][2]['config']['mac'] = 'fa:16:3e:00:00:01'
+        self.plugin.add(base.port_id(1))
+        self.agent.once()
+        self.hardware.refuse['pf.set'] = 'Operation not supported'
+        qos.delete({'port_id': base.port_id(1)})
+
+
 @unittest.skipUnless(taas, 'python3-neutron-taas is not installed')
 class TestTaas(base.AgentTest):
     """Tap flows."""
