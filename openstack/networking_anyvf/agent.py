@@ -38,6 +38,8 @@ WATCHED = ('mac_address', 'admin_state_up', 'allowed_address_pairs', 'port_secur
            'qos_policy_id', 'binding:profile', 'trunk_details')
 # every so many resyncs all ports are looked at: of what else changes, a network's MTU, the list tells nothing
 THOROUGH = 10
+# service ports that are on one host only; of HA and distributed routers there are more
+ON_ONE_HOST = (constants.DEVICE_OWNER_DHCP, constants.DEVICE_OWNER_ROUTER_INTF)
 TOPICS = [[topics.PORT, topics.UPDATE], [topics.PORT, topics.DELETE],
           [topics.NETWORK, topics.UPDATE], [topics.PORT_BINDING, topics.ACTIVATE],
           [topics.PORT_BINDING, topics.DEACTIVATE]]
@@ -80,6 +82,8 @@ class Agent:
         self.known = {}  # {device: details}, wired
         self.refused = {}  # {device: why not}
         self.strange = {}  # {device: since when neutron-server does not know it}
+        self.elsewhere = {}  # {device: since when it has that service port on another host}
+        self.services = {}  # {device: Place}, as of the last look
         self.downs = []  # devices that neutron-server has to hear are down
         self.unsure = set()  # devices it failed at, to be asked for again
         self.listed, self.resyncs = None, 0  # what the server told of this host's ports at the last resync
@@ -138,6 +142,7 @@ class Agent:
     def once(self):
         """Look at the host and at the news, and make of it what neutron-server wants."""
         news, turn = self.callbacks.take(), Pass(self.host.look(), self.downs)
+        self.services = {d: place for d, place in turn.look.devices.items() if place.kind == 'service'}
         self._release_gone(turn, news)
         look_at, policies = self._to_ask(turn, news), self._policies() if news.everything else ()
         self.unsure = set()
@@ -210,7 +215,7 @@ class Agent:
         wired = {device for device, place in look.devices.items() if place.kind != 'socket'}
         for device in set(self.known) - wired:  # also whose VF somebody else has taken
             self._forget(turn, device)
-        for of in self.refused, self.strange:
+        for of in self.refused, self.strange, self.elsewhere:
             for device in set(of) - set(look.devices):
                 del of[device]
 
@@ -342,7 +347,18 @@ class Agent:
             self.callbacks.look_at(ports=[port for port in set(old) | set(listed)
                                           if old.get(port) != listed.get(port)])
         self.listed = listed
+        self._leave(listed)
         self.host.sweep()
+
+    def _leave(self, listed):
+        """Remove service ports that are another host's now: neutron-server tells their details to all."""
+        for device, place in self.services.items():
+            details = self.known.get(device, {})
+            if details.get('device_owner') not in ON_ONE_HOST or details['port_id'] in listed:
+                self.elsewhere.pop(device, None)
+            elif self.clock() - self.elsewhere.setdefault(device, self.clock()) >= cfg.CONF.anyvf.stale_after:
+                LOG.warning('service port %s is on another host now', place.name)
+                self.host.release(place)
 
     def turn(self, due):
         """One turn of the loop and, if it is time, a resync; when the next one is due."""

@@ -411,6 +411,25 @@ class TestServicePorts(base.AgentTest):
         self.agent.once()
         self.assertEqual([], self.switch.svcs)
 
+    def test_one_that_is_on_another_host_now_is_removed_but_not_at_once(self):
+        for owner, left in ('network:router_interface', 0), ('network:dhcp', 0), \
+                ('network:ha_router_replicated_interface', 1), ('network:router_interface_distributed', 1):
+            with self.subTest(owner):
+                self.plugin.elsewhere = set()
+                self.switch.svcs = [{'pf': 'p2p1', 'name': self.name, 'vlan': 0}]
+                self.plugin.add(self.ident, device_owner=owner)
+                self.agent.turn(due=0)
+                self.now += 60
+                self.agent.turn(due=0)
+                self.plugin.elsewhere = {self.ident}
+                self.agent.turn(due=0)
+                self.assertEqual(1, len(self.switch.svcs))
+                self.now += 60
+                self.agent.turn(due=0)
+                self.assertEqual(left, len(self.switch.svcs))
+                self.agent.turn(due=self.now + 60)
+                self.assertEqual({}, self.agent.elsewhere)
+
     def test_one_that_its_agent_removed_first_is_no_error(self):
         self.host.release(host.Place('service', 'p2p1', name='tap00000009-00'))
 
