@@ -156,12 +156,12 @@ class Agent:
 
     def _ask(self, devices):
         """(device, what neutron-server tells of it) of each; None is told of those that it failed at."""
-        names = [d for d in devices if not isinstance(d, tuple)]
+        names = {d: d[3:] for d in devices if not isinstance(d, tuple)}  # here "tap" before an id is not known
         if names:
-            told = self.plugin.get_devices_details_list_and_failed_devices(self.context, names, self.id,
-                                                                           cfg.CONF.host)
+            told = self.plugin.get_devices_details_list_and_failed_devices(
+                self.context, list(names.values()), self.id, cfg.CONF.host)
             found = {details.get('device'): details for details in told.get('devices') or ()}
-            yield from ((name, found.get(name)) for name in names)
+            yield from ((device, found.get(name)) for device, name in names.items())
         cards = [d for d in devices if isinstance(d, tuple)]  # that call has no MACs with slots
         if cards:
             yield from zip(cards, self._ask_cards(list(map(list, cards))))

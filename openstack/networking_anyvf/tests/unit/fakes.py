@@ -183,11 +183,12 @@ class FakePlugin:
     def get_devices_details_list_and_failed_devices(self, context, devices, agent_id, host=None):
         if self.fail:
             raise self.fail
-        self.asked.append(list(devices))
-        told = [self._details(device) for device in devices if device not in self.fails_at]
+        asked = {device: 'tap' + device for device in devices}  # as in Neutron it takes ids, or their beginnings, alone
+        self.asked.append(list(asked.values()))
+        told = [{**self._details(tap), 'device': device} for device, tap in asked.items() if tap not in self.fails_at]
         return {'devices': [{word: value for word, value in details.items()
-                             if word != 'device' or value not in self.nameless} for details in told],
-                'failed_devices': [device for device in devices if device in self.fails_at]}
+                             if word != 'device' or asked[value] not in self.nameless} for details in told],
+                'failed_devices': [device for device, tap in asked.items() if tap in self.fails_at]}
 
     def get_device_details(self, context, device, agent_id, host=None):
         if self._fails(device):
