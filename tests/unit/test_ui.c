@@ -290,12 +290,15 @@ static void what_is_no_revision_of_ours_is_all_again(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct call *c = run_new(cloud.eng, NULL);
 		char target[100];
+		int rc;
 
 		snprintf(target, sizeof(target), STATE "?after=%s", bad[i]);
 		c->auth = &demo;
 		c->runs = 1;
 		assert_int_equal(route_find(c, "GET", target), 0);
-		assert_int_equal(c->priv->handle(c), 0);
+		while ((rc = c->priv->handle(c)) == CALL_WAIT)
+			continue; /* all is told in turns, of which a busy machine needs more */
+		assert_int_equal(rc, 0);
 		assert_true(doc_bool(c->reply, "whole") || i == 3);
 		assert_true(i == 3 || json_equal(json_object_get(c->reply, "items"),
 						 json_object_get(d, "items")));
