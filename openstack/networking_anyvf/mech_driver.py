@@ -21,6 +21,7 @@ from networking_anyvf import trunk
 LOG = logging.getLogger(__name__)
 VNIC_TYPES = [portbindings.VNIC_NORMAL, portbindings.VNIC_DIRECT,
               portbindings.VNIC_VIRTIO_FORWARDER]
+NETWORK_TYPES = (constants.TYPE_FLAT, constants.TYPE_VLAN)
 
 
 class AnyvfMechanismDriver(mech_agent.AgentMechanismDriverBase):
@@ -51,6 +52,18 @@ class AnyvfMechanismDriver(mech_agent.AgentMechanismDriverBase):
         """No network of anyvf's is VLAN transparent: a port has its network's VLAN, or a trunk."""
         return False
 
+    def check_segment_for_agent(self, segment, agent):
+        """Whether a host serves a segment's physical network, as it is configured: the segments plugin asks."""
+        mappings = agent['configurations'].get('device_mappings') or {}
+        return (agent['agent_type'] == self.agent_type and segment[api.NETWORK_TYPE] in NETWORK_TYPES and
+                segment[api.PHYSICAL_NETWORK] in mappings)
+
+    def filter_hosts_with_segment_access(self, context, segments, candidate_hosts, agent_getter):
+        """Those of some hosts that serve a network. ML2 filters the hosts of DHCP servers only if each driver does."""
+        filters = {'host': list(candidate_hosts), 'agent_type': [self.agent_type]}
+        return {agent['host'] for agent in agent_getter(context, filters=filters)
+                if any(self.check_segment_for_agent(segment, agent) for segment in segments)}
+
     def try_to_bind_segment_for_agent(self, context, segment, agent):
         """As the base class asks for: True if the port is bound by this segment. Why not is logged."""
         conf, port = agent['configurations'], context.current
@@ -67,7 +80,7 @@ class AnyvfMechanismDriver(mech_agent.AgentMechanismDriverBase):
 
     def _refusal(self, context, segment, conf):
         """Why a port cannot be bound, a sentence for the log; '' if it can."""
-        if segment[api.NETWORK_TYPE] not in (constants.TYPE_FLAT, constants.TYPE_VLAN):
+        if segment[api.NETWORK_TYPE] not in NETWORK_TYPES:
             return f'network type {segment[api.NETWORK_TYPE]} is neither flat nor vlan'
         pfs = _pfs(segment, conf)
         if not pfs:

@@ -5,6 +5,7 @@ from unittest import mock
 
 from neutron.plugins.ml2.drivers import mech_agent
 
+from networking_anyvf import AGENT_TYPE
 from networking_anyvf import mech_driver
 from networking_anyvf.tests.unit import fakes
 
@@ -123,6 +124,35 @@ class TestBinding(unittest.TestCase):
             self.driver.initialize()
         rules.assert_called_once()
         self.assertEqual({'bandwidth_limit', 'minimum_bandwidth'}, set(rules.call_args.kwargs['supported_rules']))
+
+
+class TestHosts(unittest.TestCase):
+    """Which hosts a network reaches, as ML2 asks beside other drivers."""
+
+    AGENTS = [{'host': host, 'agent_type': kind, 'configurations': conf} for host, kind, conf in (
+        ('ref1', AGENT_TYPE, SOFTWARE), ('ref2', AGENT_TYPE, {**SOFTWARE, 'device_mappings': {'physnet2': ['p2p1']}}),
+        ('ref3', AGENT_TYPE, {}), ('ref4', 'Open vSwitch agent', SOFTWARE))]
+
+    def hosts(self, **segment):
+        """Of all four, and of those the test's agents are asked for."""
+        def getter(_, filters):
+            return [a for a in self.AGENTS if all(a[word] in values for word, values in filters.items())]
+        return mech_driver.AnyvfMechanismDriver().filter_hosts_with_segment_access(
+            None, [{**VLAN, 'physical_network': 'physnet9'}, {**VLAN, **segment}], {'ref1', 'ref2', 'ref3', 'ref4'},
+            getter)
+
+    def test_a_network_is_on_hosts_whose_agent_maps_its_physical_network(self):
+        self.assertEqual({'ref1'}, self.hosts())
+        self.assertEqual({'ref1'}, self.hosts(network_type='flat'))
+        self.assertEqual({'ref2'}, self.hosts(physical_network='physnet2'))
+        self.assertEqual(set(), self.hosts(network_type='vxlan'))
+
+    def test_anothers_agent_serves_no_segment_of_ours(self):
+        driver = mech_driver.AnyvfMechanismDriver()
+        self.assertEqual([True, False, False, False], [driver.check_segment_for_agent(VLAN, a) for a in self.AGENTS])
+
+    def test_ml2_sees_that_this_driver_filters(self):
+        self.assertTrue(mech_driver.AnyvfMechanismDriver().is_host_filtering_supported())
 
 
 class TestStatus(unittest.TestCase):
