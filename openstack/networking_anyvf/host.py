@@ -72,7 +72,8 @@ class Host:
         self.direct_vfs = direct_vfs  # of each software PF, leased by Nova
         self.hardware = hardware  # write what neutron-sriov-nic-agent would
         self.words: dict = {}  # {port id: (PF, VF, words)}: what is in the VF by us
-        self.clock, self.seen = clock, {}  # {PF: (when, its daemon)}
+        self.clock = clock
+        self.seen: dict = {}  # {PF: (when, its daemon)}
         self.cards: dict = {}  # {port id: (PF, VF)} of NICs: their VFs have no word port_id
         self.said: dict = {}  # devices as they were described, while a daemon is away
         self.away_since: typing.Optional[float] = None
@@ -244,7 +245,7 @@ class Host:
         held = watch.listening(self.directory)
         try:
             names = [n for n in os.listdir(self.directory) if SOCKET.match(n) and n not in held]
-        except FileNotFoundError:
+        except OSError:  # it is not there, or not for this account: Watch says so
             return
         for name in names:
             path = f'{self.directory}/{name}'
@@ -256,8 +257,8 @@ class Host:
 
     def describe(self) -> dict:
         """What the mechanism driver binds by: an agent's `configurations`. A restart of a daemon is not seen in it."""
-        said = {'device_mappings': self.mappings, 'vhostuser_socket_dir': self.directory,
-                'devices': {}, 'error': ''}
+        said: dict = {'device_mappings': self.mappings, 'vhostuser_socket_dir': self.directory,
+                      'devices': {}, 'error': ''}
         try:
             pfs = self.known_pfs()
         except control.ControlError as e:

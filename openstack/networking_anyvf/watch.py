@@ -9,6 +9,9 @@ import os
 import select
 import struct
 
+from oslo_log import log as logging
+
+LOG = logging.getLogger(__name__)
 IN_MOVED_TO, IN_CREATE, IN_DELETE, IN_DELETE_SELF, IN_IGNORED = 0x80, 0x100, 0x200, 0x400, 0x8000
 EVENT = struct.Struct('iIII')
 
@@ -34,12 +37,15 @@ class Watch:
         self.fd = self.libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self.fd < 0:
             raise OSError(ctypes.get_errno(), 'inotify_init1')
-        self.watched = False
+        self.watched, self.why = False, 0
 
     def _add(self):
         mask = IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_DELETE_SELF
         wd = self.libc.inotify_add_watch(self.fd, os.fsencode(self.directory), mask)
-        self.watched = wd >= 0
+        self.watched, why = wd >= 0, 0 if wd >= 0 else ctypes.get_errno()
+        if why != self.why and why:  # once, not each polling_interval
+            LOG.warning('%s is not watched, sockets are seen later: %s', self.directory, os.strerror(why))
+        self.why = why
         return self.watched
 
     def wait(self, timeout):

@@ -5,8 +5,11 @@ import unittest
 from unittest import mock
 
 from oslo_config import cfg
+from oslo_serialization import jsonutils
+from oslo_utils import importutils
 
 from networking_anyvf import control
+from networking_anyvf import nova_compute
 from networking_anyvf import nova_driver
 from networking_anyvf import nova_slot
 from networking_anyvf.tests.unit import fakes
@@ -51,6 +54,24 @@ class TestNova(unittest.TestCase):
         there = mock.Mock(hugepages=['1G'])
         with mock.patch(name, return_value=there):
             self.assertIs(there, ours._get_guest_memory_backing_config())
+
+    def test_the_program_is_nova_compute_with_a_driver_that_nova_can_load(self):
+        with mock.patch.object(nova_compute.compute, 'main', return_value=7) as main:
+            self.assertEqual(7, nova_compute.main())
+        main.assert_called_once_with()
+        with mock.patch.object(nova_driver.LibvirtDriver, '__init__', return_value=None):
+            loaded = importutils.import_object_ns('nova.virt', 'anyvf.LibvirtDriver')
+        self.assertIsInstance(loaded, nova_driver.LibvirtDriver)
+
+    def test_software_vfs_are_among_the_devices_of_novas_driver_which_still_asks_for_them(self):
+        ours = nova_driver.LibvirtDriver.__new__(nova_driver.LibvirtDriver)
+        ours.software = mock.Mock(devices=lambda pf: [{'address': f'of {pf}'}])
+        cfg.CONF.set_override('physical_device_mappings', ['physnet1:p2p1', 'physnet2:p2p1', 'physnet2:p3p1'], 'anyvf')
+        self.addCleanup(cfg.CONF.clear_override, 'physical_device_mappings', 'anyvf')
+        name = 'nova.virt.libvirt.driver.LibvirtDriver._get_pci_passthrough_devices'
+        with mock.patch(name, return_value='[{"address": "0000:81:00.0"}]'):  # fails where Nova has no such method
+            got = ours._get_pci_passthrough_devices()
+        self.assertEqual(['0000:81:00.0', 'of p2p1', 'of p3p1'], [d['address'] for d in jsonutils.loads(got)])
 
     def test_a_direct_port_on_a_software_vf_is_configured_as_a_normal_one(self):
         for kind, vnic, want in (('vhostuser', 'direct', 'normal'), ('hw_veb', 'direct', 'direct')):

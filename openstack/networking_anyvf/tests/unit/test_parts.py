@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts around the loop: control socket, inotify, interface driver, QoS, TaaS, trunk RPC."""
+import errno
 import os
 import socket
+import subprocess
+import sys
 import threading
 import unittest
 from unittest import mock
@@ -87,6 +90,26 @@ class TestControl(base.HostTest):
                 thread.join()
 
 
+PROGRAM = """import sys
+from unittest import mock
+from networking_anyvf import cmd
+sys.argv[1:] = ['--config-file=/dev/null']
+with mock.patch.object(cmd.agent.Agent, 'from_config') as made:
+    cmd.main()
+made.return_value.run.assert_called_once_with()
+assert cmd.cfg.CONF.agent.extensions == []
+"""
+
+
+class TestProgram(unittest.TestCase):
+    """neutron-anyvf-agent as it is started: in a process of its own, for eventlet changes all of one."""
+
+    def test_it_reads_its_files_and_runs_the_agent(self):
+        done = subprocess.run([sys.executable, '-W', 'ignore', '-c', PROGRAM], capture_output=True, text=True,
+                              timeout=300, check=False)
+        self.assertEqual(0, done.returncode, done.stderr)
+
+
 class TestWatch(base.HostTest):
     """Who comes and goes in the directory of sockets."""
 
@@ -114,6 +137,20 @@ class TestWatch(base.HostTest):
         self.assertFalse(there.wait(0))
         os.unlink(f'{self.vhost}/vhu{base.port_id(1)[:11]}')
         self.assertTrue(there.wait(10))
+
+    def test_a_directory_that_is_not_for_this_account_is_told_once(self):
+        there = watch.Watch(self.vhost)
+        self.addCleanup(there.close)
+        libc, there.libc = there.libc, mock.Mock(inotify_add_watch=lambda *_: -1)
+        with mock.patch.object(watch.LOG, 'warning') as warning, \
+                mock.patch.object(watch.ctypes, 'get_errno', return_value=errno.EACCES):
+            self.assertEqual([False, False], [there.wait(0), there.wait(0)])
+        warning.assert_called_once()
+        self.assertIn('Permission denied', warning.call_args.args)
+        with mock.patch.object(watch.os, 'listdir', side_effect=PermissionError):
+            self.host.sweep()
+        there.libc = libc
+        self.assertTrue(there.wait(0))
 
     def test_the_directory_may_go_and_come(self):
         there = watch.Watch(self.vhost)
