@@ -57,6 +57,8 @@ def test_vf_is_attached_set_shown_and_released(fake):
         ok(fake, f'vf attach p2p1 2 {words}')
         assert f'p2p1 vf 2: {shown}' in ok(fake, 'vf show p2p1 2')
         ok(fake, 'vf detach p2p1 2')
+    fake.ctl.call('pf.set', pf='p2p1', by_agent=True, vfs=[{'vf': 1, 'set': {'port_id': 'aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee'}}])
+    assert 'port aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee, server none' in ok(fake, 'vf show p2p1 1')
     ok(fake, 'vf release p2p1 1')
     assert 'not attached' in ok(fake, 'vf show p2p1 1') and 'set: nothing' in ok(fake, 'vf show p2p1 1')
     assert len(json.loads(ok(fake, '-j vf show'))) == 4
