@@ -6,8 +6,10 @@
 
 function anyvf_install {
 	setup_develop "$DEST/networking-anyvf"
-	sudo install -m 644 "$DEST/networking-anyvf/etc/tmpfiles.conf" /etc/tmpfiles.d/anyvf-qemu.conf
+	sudo install -m 644 "$DEST/networking-anyvf/etc/anyvf-qemu.conf" /etc/tmpfiles.d/anyvf-qemu.conf
 	sudo systemd-tmpfiles --create anyvf-qemu.conf
+	# All of devstack's agents are this account's: the control sockets, and the directory of QEMU's sockets.
+	sudo usermod -aG anyvf,libvirt-qemu "$STACK_USER"
 }
 
 # The section [anyvf] of a file, which agents and nova-compute have alike.
@@ -69,7 +71,7 @@ if is_service_enabled anyvf-agent; then
 		;;
 	stack-extra)
 		run_process anyvf-agent "$NEUTRON_BIN_DIR/neutron-anyvf-agent --config-file $NEUTRON_CONF \
-			--config-file $ANYVF_AGENT_CONF" anyvf # the group of the control sockets
+			--config-file $ANYVF_AGENT_CONF"
 		if is_service_enabled n-cpu && ((ANYVF_DIRECT_VFS > 0)); then
 			anyvf_nova_compute
 		fi

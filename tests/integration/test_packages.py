@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """debian/, as far as it is seen without compiling (tests/deb/run has the packages): nothing is forgotten, all say one version, an upgrade leaves all as it was."""
+import configparser
 import fnmatch
 import os
 import re
@@ -51,6 +52,31 @@ def test_each_program_is_in_the_list_of_what_it_is_linked_with(usual):
     assert len(programs) > 6
     for program in programs:
         assert any(fnmatch.fnmatch(f'debian/anyvf{program}', at) for at in written) and any(fnmatch.fnmatch(program, at) for at in looked), program
+
+
+def test_neutrons_agent_has_its_groups_and_waits_to_be_enabled():
+    """The directory of QEMU's sockets is one of its groups', the control sockets the other's; it is nobody with power over more."""
+    shipped = dict(line.split() for line in (DEBIAN / 'neutron-anyvf.install').read_text().splitlines() if ' ' in line)
+    assert shipped == {'openstack/etc/anyvf_agent.ini': 'etc/neutron/plugins/ml2', 'openstack/etc/anyvf-qemu.conf': 'usr/lib/tmpfiles.d',
+                       'openstack/etc/neutron-anyvf-agent.service': 'lib/systemd/system'}
+    words = configparser.ConfigParser(strict=False)
+    words.optionxform = str
+    words.read(ROOT / 'openstack/etc/neutron-anyvf-agent.service')
+    service = words['Service']
+    of = re.search(r'^d +(\S+) 2770 root (\S+)$', (ROOT / 'openstack/etc/anyvf-qemu.conf').read_text(), re.M)
+    assert of[1] == '/run/anyvf-qemu' and set(service['SupplementaryGroups'].split()) == {'anyvf', of[2]}
+    assert service['User'] == 'neutron' and service['CapabilityBoundingSet'] == '' and '/etc/neutron/plugins/ml2/anyvf_agent.ini' in service['ExecStart']
+    rules = (DEBIAN / 'rules').read_text()
+    assert 'dh_installsystemd -pneutron-anyvf --no-enable neutron-anyvf-agent.service' in rules and rules.count('-Xneutron-anyvf-agent.service') == 1
+
+
+def test_neutrons_sample_says_the_defaults_of_its_words():
+    sample = (ROOT / 'openstack/etc/anyvf_agent.ini').read_text().split('[anyvf]')[1].partition('[agent]')[0]
+    options = re.findall(r"cfg\.\w+Opt\('(\w+)'(?:, default=(?:'([^']*)'|(\w+)|(\[\])))?", (ROOT / 'openstack/networking_anyvf/config.py').read_text())
+    assert len(options) == 8
+    for name, text, word, _ in options:
+        said = re.search(rf'^#{name} =(.*)$', sample, re.M)[1].strip()
+        assert said == {'vhostuser_socket_dir': '/run/anyvf-qemu', 'replace_sriov_agent': 'false'}.get(name, text or word), name
 
 
 def test_all_say_one_version():

@@ -24,6 +24,7 @@ PY = '/usr/bin/python3'
 PORTS = ('keystone', 'placement', 'neutron', 'glance', 'nova', 'sql', 'mq', 'epmd', 'dist')
 DATABASES = ('keystone', 'placement', 'glance', 'neutron', 'nova_api', 'nova', 'nova_cell0')
 ENTRY = "import sys; sys.argv[0] = '{name}'; from {module} import {function} as main; sys.exit(main())"
+NOBODY = 64999  # an account and a group that no file is of
 PATIENCE_S = 120  # for a program to be ready, on a machine that is busy
 AGENTS = {'anyvf': 'agents', 'ovs': 'agents-ovs'}  # configurations
 ENTRY_POINTS = 'entry_points' + '.txt'  # of a package that is installed
@@ -186,9 +187,9 @@ class Stack:
         (self.dir / f'pid/{name}').write_text(f'{proc.pid}\n')
         return proc
 
-    def entry(self, name, module, *argv, function='main'):
-        """Start a Python program by its entry point."""
-        return self.start(name, PY, '-c', ENTRY.format(name=name, module=module, function=function), *argv)
+    def entry(self, name, module, *argv, function='main', account=()):
+        """Start a Python program by its entry point; `account` is what goes before it."""
+        return self.start(name, *account, PY, '-c', ENTRY.format(name=name, module=module, function=function), *argv)
 
     def run(self, name, *argv, stdin=None):
         """Run a program to its end; RuntimeError with its last words if it fails. Its output."""
@@ -264,8 +265,12 @@ class Stack:
             exec libvirtd -p /run/libvirt/libvirtd.pid -f /etc/libvirt/libvirtd.conf''')
 
     def agent(self):
-        """neutron-anyvf-agent of this host."""
-        self.entry('neutron-anyvf-agent', 'networking_anyvf.cmd', f'--config-file={self.dir}/etc/neutron/agents.conf')
+        """neutron-anyvf-agent of this host: an account that is nothing but in the groups of the unit it ships with."""
+        unit = (ROOT / 'openstack/etc/neutron-anyvf-agent.service').read_text()
+        groups = re.search(r'^SupplementaryGroups=(.*)', unit, re.M)[1].replace(' ', ',')
+        self.entry('neutron-anyvf-agent', 'networking_anyvf.cmd', f'--config-file={self.dir}/etc/neutron/agents.conf',
+                   account=['setpriv', f'--reuid={NOBODY}', f'--regid={NOBODY}', f'--groups={groups}',
+                            '--bounding-set=-all', '--no-new-privs'])
 
     def compute(self):
         """nova-compute of this host."""
