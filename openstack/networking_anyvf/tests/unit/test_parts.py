@@ -9,6 +9,9 @@ import threading
 import unittest
 from unittest import mock
 
+from neutron.agent.l2.extensions import qos as qos_extension
+from neutron.api.rpc.callbacks.consumer import registry
+from neutron.api.rpc.callbacks import resources
 from oslo_config import cfg
 import oslo_messaging
 
@@ -252,25 +255,26 @@ class TestQos(base.AgentTest):
         self.assertEqual(1, self.config(ident)['max_tx_rate'])
 
     def test_a_changed_rule_whose_message_was_lost_is_pulled(self):
-        ident = self.boot(1)
+        ident, extension = self.boot(1), qos_extension.QosAgentExtension()
         self.agent.known['tap' + ident[:11]].update(qos_policy_id='p', qos_network_policy_id='n')
-        heard = []
+        extension.qos_driver, extension.policy_map = self.qos, qos_extension.PortPolicyMap()
+        registry.register(extension._handle_notification, resources.QOS_POLICY)
+        self.addCleanup(registry.clear)
 
-        def push(_context, kind, policies, event):
-            heard.append((kind, policies, event))
-
-        def pull(_self, _context, _kind, ident):
+        def pull(_context, _kind, ident, kbps=2000):
             if ident == 'n':
                 raise ValueError('no answer')
-            return 'policy ' + ident
-        with mock.patch('networking_anyvf.qos_agent.registry.push', push), \
-                mock.patch('networking_anyvf.qos_agent.resources_rpc.ResourcesPullRpcApi',
-                           return_value=fakes.Words(pull=lambda *words: pull(None, *words))):
+            rule = fakes.Words(rule_type='bandwidth_limit', id='r', max_kbps=kbps, direction='egress',
+                               should_apply_to_port=lambda port: True)
+            return fakes.Words(id=ident, rules=[rule])
+        extension.policy_map.set_port_policy({'port_id': ident}, pull(None, None, 'p', 1000))
+        with mock.patch('networking_anyvf.qos_agent.resources_rpc.ResourcesPullRpcApi',
+                        return_value=fakes.Words(pull=pull)):
             self.agent.once()
-            self.assertEqual([], heard)
+            self.assertEqual(0, self.config(ident)['max_tx_rate'])
             self.callbacks.again()
             self.agent.once()
-        self.assertEqual([('QosPolicy', ['policy p'], 'updated')], heard)
+        self.assertEqual(2, self.config(ident)['max_tx_rate'])
 
     def test_a_port_that_went_is_no_error(self):
         self.qos.delete_bandwidth_limit({'port_id': base.port_id(9)})
