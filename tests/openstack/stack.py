@@ -264,6 +264,12 @@ class Stack:
             virtlogd -f /etc/libvirt/virtlogd.conf -p /run/libvirt/virtlogd.pid &
             exec libvirtd -p /run/libvirt/libvirtd.pid -f /etc/libvirt/libvirtd.conf''')
 
+    def neutron_server(self):
+        """neutron-server; it answers then."""
+        self.entry('neutron-server', 'neutron.cmd.eventlet.server',
+                   f'--config-file={self.dir}/etc/neutron/neutron.conf')
+        self.wait_http('neutron')
+
     def agent(self):
         """neutron-anyvf-agent of this host: an account that is nothing but in the groups of the unit it ships with."""
         unit = (ROOT / 'openstack/etc/neutron-anyvf-agent.service').read_text()
