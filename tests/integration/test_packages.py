@@ -152,6 +152,22 @@ def test_completion_asks_the_program(shell):
         assert said.split() == ['show']
     else:
         assert 'anyvf complete $before' in at.read_text()
+        if not shutil.which('zsh'):
+            pytest.skip('there is no zsh')
+        # compadd is a builtin of completion widgets alone: what it is told to add is what it would offer
+        said = subprocess.run(['zsh', '-fc', 'compadd() { [[ $1 == -a ]] && print -rl -- ${(P)2}; }; words=(anyvf -j vf sh) CURRENT=4; source $1', 'zsh', at], text=True, check=True,
+                              stdout=subprocess.PIPE, env={**os.environ, 'PATH': f'{DAEMONS}:{os.environ["PATH"]}'}).stdout
+        assert said.split() == run(DAEMONS / 'anyvf', 'complete', 'vf').stdout.split() and 'show' in said.split()
+
+
+NEEDRESTART = 'our %nrconf; my $at = shift; defined(do $at) or die $@ || $!; foreach my $unit (@ARGV) { foreach (keys %{$nrconf{override_rc}}) { print "$unit $nrconf{override_rc}{$_}\n" if $unit =~ /$_/ } }'
+
+
+def test_needrestart_restarts_what_carries_guests_by_hand_alone():
+    """Its file, read as needrestart does: by Perl, patterns of units and whether they are restarted."""
+    units = [at.name.removesuffix('.in') for at in (ROOT / 'packaging/systemd').glob('*.service.in')]
+    got = run('perl', '-we', NEEDRESTART, DEBIAN / 'anyvf.needrestart', *units, 'xanyvf-swd.service').stdout.splitlines()
+    assert len(units) == 6 and sorted(got) == [f'anyvf-{daemon}.service 0' for daemon in ('host', 'hwd', 'swd')]
 
 
 @pytest.fixture(scope='module')
