@@ -267,7 +267,8 @@ def page(request, switch, tmp_path_factory):
 
 
 ROWS = '''return Object.fromEntries([...document.querySelectorAll('.node.vf')].map(g => [g.dataset.key,
-    {...Object.fromEntries(['number', 'vlan', 'state', 'rx', 'tx', 'drops'].map(w => [w, g.querySelector('text.' + w).textContent])), name: g.getAttribute('aria-description')}]))'''
+    {...Object.fromEntries(['number', 'vlan', 'state', 'rx', 'tx', 'drops'].map(w => [w, g.querySelector('text.' + w).textContent])),
+    colour: getComputedStyle(g.querySelector('.colour')).fill, name: g.getAttribute('aria-description')}]))'''
 TABLES = '''return Object.fromEntries([...document.querySelectorAll('#told table')].map(t => [t.dataset.name,
     Object.fromEntries([...t.querySelectorAll('tr')].map(r => [r.children[0].textContent, [...r.children].slice(1).map(c => c.textContent)]))]))'''
 
@@ -306,7 +307,11 @@ def test_each_row_shows_what_vf_show_says(switch, page):
     assert rows['vf/p2p1/2']['name'].startswith('VF 2 of p2p1, vlan 7, link up')
     switch.call('pf.set', pf='p2p1', vfs=[{'vf': 4, 'set': {'vlan': 33, 'state': 'disable'}}])
     wait_for(lambda: same() and js(page, ROWS)['vf/p2p1/4']['vlan'] == 'vlan 33')
+    colour = {int(key[-1]): row['colour'] for key, row in js(page, ROWS).items() if key.startswith('vf/p2p1/')}
+    assert colour[2] == colour[3] and len({colour[2], colour[4], 'none'}) == 3 and colour[2].startswith('rgb(')  # one for a VLAN, another for the next
+    assert colour[0] == colour[1] == colour[5] == 'none'
     switch.call('pf.set', pf='p2p1', vfs=[{'vf': 4, 'set': {'vlan': 0, 'state': 'auto'}}])
+    wait_for(lambda: same() and js(page, ROWS)['vf/p2p1/4']['colour'] == 'none')
 
 
 def test_all_of_a_vf_is_told_as_vf_show_says(switch, page):
