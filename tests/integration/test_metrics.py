@@ -15,8 +15,9 @@ import urllib.request
 import uuid
 
 import pytest
+import requests
 from apid import Apid, Client
-from conftest import DAEMONS, Daemon, Netns, PATIENCE, ROOT, Swd, need_root, run, wait_for
+from conftest import DAEMONS, Daemon, Netns, PATIENCE, ROOT, Swd, need_root, run, unique, wait_for
 from standin import StandIn
 from vhost import Guest
 
@@ -56,25 +57,47 @@ def one(got, name, **labels):
 
 @pytest.fixture(scope='module')
 def busy(tmp_path_factory):
-    """A switch with taps on VFs 2 and 3 that ping, one that spoofs, a vhost guest on VF 0, a mirror and hostile names."""
+    """A switch with taps on VFs 2 and 3 that ping, one that spoofs, a vhost guest on VF 0, a mirror that loses copies, a wire that pings the host, filters and hostile names."""
     need_root()
     swd = Swd(tmp_path_factory.mktemp('swd')).start()
-    ns = [Netns() for _ in range(2)]
-    swd.call('pf.add', name='p2p1', numvfs=6)
+    ns = [Netns() for _ in range(3)]
+    near, far = unique('vn'), unique('vf')
+    run('ip', 'link', 'add', near, 'type', 'veth', 'peer', 'name', far, 'netns', ns[2].name)
+    swd.call('pf.add', name='p2p1', numvfs=6, uplink='dev', uplink_arg=near, host_if=True)
     swd.call('pf.set', pf='p2p1', vfs=[{'vf': 3, 'set': {'server': HOSTILE, 'storm_broadcast': 500}}, {'vf': 2, 'set': {'vlan': 7, 'port_id': 'port-2'}},
-                                       {'vf': 3, 'set': {'vlan': 7, 'max_tx_rate': 900}}])
-    for i, space in enumerate(ns):
-        swd.attach_tap('p2p1', i + 2, space, addr=f'10.77.0.{i + 1}/24')
+                                       {'vf': 3, 'set': {'vlan': 7, 'max_tx_rate': 900, 'trust': True, 'promisc': 'true', 'learning': 2}}])
+    taps = [swd.attach_tap('p2p1', i + 2, space, addr=f'10.77.0.{i + 1}/24') for i, space in enumerate(ns[:2])]
+    filters = {2: {'macs': [f'02:00:00:00:07:{n:02x}' for n in range(25)], 'mcasts': ['01:00:5e:00:00:07'], 'promisc': False, 'allmulti': False},
+               3: {'macs': ['02:00:00:00:08:01'], 'mcasts': [f'01:00:5e:00:00:0{n}' for n in range(4)], 'promisc': True, 'allmulti': True}}
+    for (vf, words), space, tap in zip(filters.items(), ns, taps):
+        main = space.run('cat', f'/sys/class/net/{tap}/address').stdout.strip()
+        swd.call('vf.filter', pf='p2p1', vf=vf, filter={'main_mac': main, **words})
     guest = Guest(swd.call('vf.attach', pf='p2p1', vf=0, kind='vhost')['socket'])
     swd.call('mirror.add', name=MIRROR, from_pf='p2p1', from_vf=2, to_pf='p2p1', to_vf=0)
-    ping = ns[0].popen('ping', '-n', '-q', '-i', '0.01', '10.77.0.2', stdout=-3)
+    ns[2].run('ip', 'link', 'set', far, 'up')
+    for at, dev, addr in (ns[2].run, far, 9), (run, 'p2p1', 8):
+        at('ip', 'link', 'set', dev, 'up')
+        at('ip', 'addr', 'add', f'10.78.0.{addr}/24', 'dev', dev)
+    pings = [space.popen('ping', '-n', '-q', '-i', '0.01', addr, stdout=-3) for space, addr in ((ns[0], '10.77.0.2'), (ns[2], '10.78.0.8'))]
+    broadcast, no_vlan, experiment = b'\xff' * 6, b'\x81\0\x0f\xff', b'\x88\xb5' + bytes(46)
+    with ns[2].packet_socket(far) as wire, socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as host, ns[1].packet_socket(taps[1]) as behind:
+        host.bind(('p2p1', 0))
+        for _ in range(3):
+            wire.send(broadcast + b'\x02\0\0\0\0\x66' + no_vlan + experiment)
+        for _ in range(2):
+            host.send(broadcast + host.getsockname()[4] + no_vlan + experiment)
+        for _ in range(300):  # more one way than the other
+            wire.send(host.getsockname()[4] + b'\x02\0\0\0\0\x66' + experiment)
+        behind.send(broadcast + b'\x02\0\0\0\0\x67' + experiment)
     swd.call('pf.set', pf='p2p1', vfs=[{'vf': 0, 'set': {'mac': '02:00:00:00:00:09'}}])
     for _ in range(20):  # not its address: dropped
         guest.send(b'\xff' * 6 + b'\x02\0\0\0\0\x77' + b'\x88\xb5' + bytes(46))
-    wait_for(lambda: swd.drops('p2p1', 0).get('spoof_mac') == 20 and swd.call('mirror.list')[0]['mirrored'])
+    wait_for(lambda: swd.drops('p2p1', 0).get('spoof_mac') == 20 and swd.call('mirror.list')[0]['dropped']  # VF 0 takes nothing
+             and swd.vf('p2p1', 3)['status']['n_learned'])
     yield swd
-    ping.kill()
-    ping.wait()
+    for ping in pings:
+        ping.kill()
+        ping.wait()
     guest.close()
     swd.stop()
     for space in ns:
@@ -168,6 +191,50 @@ def test_the_page_is_what_vf_show_tells(busy):
     assert one(got, 'anyvf_mirror_packets_total', mirror=MIRROR) > 0
 
 
+def test_states_are_those_vf_show_tells(busy):
+    """Of guests with filters, of one without, and of none."""
+    got = samples(busy.cli('metrics').stdout)
+    told = {vf['vf']: vf for vf in json.loads(busy.cli('-j', 'vf', 'show', 'p2p1').stdout)}
+    assert len(told) == 6
+    for n, vf in told.items():
+        status = vf['status']
+        want = {'addresses': {'accepted': status['n_accepted'], 'refused': status['n_refused'], 'learned': status['n_learned']},
+                'multicast_groups': status['n_mcasts'], 'promiscuous': ['off', 'unmatched', 'true'].index(status['promisc']), 'all_multicast': status['allmulti'],
+                'queues': status['n_queues'], 'link_up': status['link_up'], 'connected': status['connected'],
+                'fault': ['none', 'ring-broken', 'memory-gone', 'memory-not-shared'].index(status['fault'])}
+        page = {name: one(got, f'anyvf_vf_{name}', vf=str(n)) for name in want if name != 'addresses'}
+        page['addresses'] = {labels['state']: value for labels, value in of(got, 'anyvf_vf_addresses', vf=str(n))}
+        assert page == want, n
+    filters = told[2]['status'], told[3]['status']
+    assert [s['n_mcasts'] for s in filters] == [1, 4] and filters[0]['n_refused'] and filters[1]['n_learned'] == 1 and filters[0]['n_accepted'] != filters[1]['n_accepted']
+    assert [(s['promisc'], s['allmulti']) for s in filters] == [('off', False), ('true', True)] and told[1]['status']['connected'] is False
+
+
+def test_uplink_host_and_mirror_are_told_as_by_show(busy):
+    """Between two looks, as pings go on, and copies are lost; receive of an uplink is what came from the wire."""
+    def look():
+        pf, = json.loads(busy.cli('-j', 'pf', 'show', 'p2p1').stdout)
+        mirror, = json.loads(busy.cli('-j', 'mirror', 'show').stdout)
+        return pf['config'], pf['status'], mirror
+    _, before, copies = look()
+    got = samples(busy.cli('metrics').stdout)
+    config, after, more = look()
+    for part in 'uplink', 'host':
+        for metric, word in (('receive_packets', 'rx_packets'), ('receive_bytes', 'rx_bytes'), ('transmit_packets', 'tx_packets'), ('transmit_bytes', 'tx_bytes')):
+            assert before[part][word] <= one(got, f'anyvf_{part}_{metric}_total', pf='p2p1') <= after[part][word], (part, word)
+        assert one(got, f'anyvf_{part}_receive_packets_total') > 100 + one(got, f'anyvf_{part}_transmit_packets_total') > 100
+        dropped = {labels['reason']: value for labels, value in of(got, f'anyvf_{part}_dropped_total', pf='p2p1')}
+        assert dropped.keys() == after[part]['drops'].keys()
+        assert all(before[part]['drops'][reason] <= value <= after[part]['drops'][reason] for reason, value in dropped.items())
+    assert [one(got, f'anyvf_{part}_dropped_total', reason='spoof_vlan') for part in ('uplink', 'host')] == [3, 2]
+    for metric, word in ('packets', 'mirrored'), ('dropped_packets', 'dropped'):
+        assert 0 < copies[word] <= one(got, f'anyvf_mirror_{metric}_total', mirror=MIRROR) <= more[word]
+    assert [one(got, f'anyvf_pf_{name}', pf='p2p1') for name in ('up', 'carrier', 'vfs', 'mtu_bytes')] == [1, 1, 6, 1500] and config['mtu'] == 1500
+    assert not of(got, 'anyvf_pf_errors_total') and not of(got, 'anyvf_pf_drift_words')  # a NIC's
+    (info, _), = of(got, 'anyvf_pf_info')
+    assert info == {'pf': 'p2p1', **{word: config[word] for word in ('uplink', 'uplink_arg', 'mode', 'mac')}, **{word: after[word] for word in ('kind', 'driver', 'pci_slot')}}
+
+
 def test_names_come_back_as_they_were_given(busy):
     got = samples(busy.cli('metrics').stdout)
     (info, value), = of(got, 'anyvf_vf_info', vf='3')
@@ -179,6 +246,7 @@ def test_names_come_back_as_they_were_given(busy):
 
 
 def test_limits_rings_and_workers_are_told(busy):
+    before = busy.vf('p2p1', 0)['status']['interrupts']
     got = samples(busy.cli('metrics').stdout)
     assert [(labels['vf'], labels['kind'], v) for labels, v in of(got, 'anyvf_vf_storm_limit_packets')] == [('3', 'broadcast', 500)]
     assert [v for _, v in of(got, 'anyvf_vf_transmit_limit_bytes_per_second')] == [900e6 / 8]
@@ -186,6 +254,8 @@ def test_limits_rings_and_workers_are_told(busy):
     assert {(labels['vf'], labels['ring'], v) for labels, v in rings} == {('0', 'receive', 256), ('0', 'transmit', 256)}
     assert 0 <= one(got, 'anyvf_vf_ring_waiting_buffers', ring='receive') <= 256
     assert one(got, 'anyvf_vf_ring_waiting_buffers', ring='transmit') == 0
+    (labels, interrupts), = of(got, 'anyvf_vf_interrupts_total')
+    assert labels['vf'] == '0' and 0 < before <= interrupts <= busy.vf('p2p1', 0)['status']['interrupts']
     for worker, busy_s in of(got, 'anyvf_worker_busy_seconds_total'):
         assert busy_s > 0 and one(got, 'anyvf_worker_idle_seconds_total', **worker) > 0 and one(got, 'anyvf_worker_wakeups_total', **worker) > 0
     count, last = one(got, 'anyvf_worker_burst_packets_count', worker='0'), one(got, 'anyvf_worker_burst_packets_bucket', worker='0', le='+Inf')
@@ -228,6 +298,13 @@ def test_second_names_are_there_if_asked_for(busy):
     assert re.search(r'^sriov_vf_rx_bytes\{pf="p2p1",vf="3",numa_node="-1",pciAddr="0000:05:10.6"\} [1-9]\d*$', got, re.M)
     assert re.search(r'^sriov_vf_tx_dropped\{pf="p2p1",vf="0",.*\} 20$', got, re.M)
     assert 'sriov_' not in busy.cli('metrics').stdout
+    families = re.findall(r'^# TYPE (sriov_\w+) ', got, re.M)
+    assert families == [f'sriov_vf_rx_{word}' for word in ('packets', 'bytes', 'multicast', 'broadcast', 'dropped')] + [f'sriov_vf_tx_{word}' for word in ('packets', 'bytes', 'dropped')]
+    exporter = Exporter(busy, '--sriov-names')
+    try:
+        assert re.findall(r'^# TYPE (sriov_\w+) ', exporter.ask()[2], re.M) == families
+    finally:
+        exporter.stop()
 
 
 def test_a_scraper_gets_the_format_it_likes(exporter):
@@ -436,11 +513,16 @@ def test_the_api_counts_by_route_and_says_nothing_of_who_asked(tmp_path):
     assert one(got, 'anyvf_api_requests_total', method='POST', route='/identity/v3/auth/tokens', code='2xx') == 1
     assert one(got, 'anyvf_api_logins_total', result='good') == 1 + one(before, 'anyvf_api_logins_total', result='good')
     assert one(got, 'anyvf_api_logins_total', result='failed') == 1
+    assert one(got, 'anyvf_api_refused_total') == 0 == one(before, 'anyvf_api_refused_total')
     assert one(got, 'anyvf_api_queue_seconds_count', lane='login') + one(got, 'anyvf_api_queue_seconds_count', lane='known') >= 2
     assert one(got, 'anyvf_api_request_seconds_count') == sum(v for _, v in of(got, 'anyvf_api_requests_total'))
     assert 'evil' not in text and page.ask('/identity/v3')[0] == 404
     check = promtool('check', 'metrics', input=page.ask()[2])
     assert (check.returncode, check.stdout + check.stderr) == (0, '')
+    for token in {}, {'X-Auth-Token': 'nonsense'}:
+        assert requests.get(f'{api.url}/network/v2.0/networks', headers=token, timeout=30).status_code == 401
+    got = samples(page.ask()[2])
+    assert one(got, 'anyvf_api_refused_total') == 2 == one(got, 'anyvf_api_requests_total', method='GET', route='/network/v2.0/networks', code='4xx')
     assert api.stop() == 0 and not (api.state / 'm.sock').exists()
 
 
@@ -531,13 +613,15 @@ def test_promtool_takes_the_rules_and_their_tests():
 
 @pytest.fixture
 def prometheus(busy, exporter, tmp_path):
-    """A Prometheus that scrapes exporter and agent each second, with the rules; ask it by a query."""
+    """A Prometheus that scrapes exporter, agent and API each second, with the rules; ask it by a query."""
     if not shutil.which('prometheus'):
         pytest.skip('there is no prometheus')
     agent = Agent(busy, tmp_path, '127.0.0.1:19743')
+    (tmp_path / 'cloud').mkdir()
+    cloud = Apid(tmp_path / 'cloud', '[api]\nmetrics = 127.0.0.1:19744\n').start()
     conf = tmp_path / 'prometheus.yml'
     conf.write_text(f'global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [{RULES}]\n'
-                    f'scrape_configs: [{{job_name: anyvf, static_configs: [{{targets: ["127.0.0.1:{PORT}", "127.0.0.1:19743"]}}]}}]\n')
+                    f'scrape_configs: [{{job_name: anyvf, static_configs: [{{targets: ["127.0.0.1:{PORT}", "127.0.0.1:19743", "127.0.0.1:19744"]}}]}}]\n')
     log = open(tmp_path / 'log', 'wb')
     proc = subprocess.Popen(['prometheus', f'--config.file={conf}', f'--storage.tsdb.path={tmp_path}/tsdb', '--web.listen-address=127.0.0.1:19742'], stdout=log, stderr=log)
 
@@ -559,6 +643,7 @@ def prometheus(busy, exporter, tmp_path):
     proc.wait(20 * PATIENCE)
     log.close()
     agent.stop()
+    cloud.stop()
 
 
 def test_every_query_of_dashboard_and_alerts_is_answered_by_a_real_prometheus(prometheus):
@@ -569,6 +654,7 @@ def test_every_query_of_dashboard_and_alerts_is_answered_by_a_real_prometheus(pr
     assert len(rules) == RULES.read_text().count('- alert:') > 5
     wait_for(lambda: all(rule['health'] == 'ok' for group in prometheus('rules')['groups'] for rule in group['rules']), 20, 'each rule looked at')
     targets = prometheus('targets')['activeTargets']
-    assert [(target['health'], target['lastError']) for target in targets] == [('up', '')] * 2
+    assert [(target['health'], target['lastError']) for target in targets] == [('up', '')] * 3
+    wait_for(lambda: prometheus('query', query='anyvf_api_requests_total{route="/identity/v3", code="2xx"} > 0')['result'], 20, "the API's requests")
     info, = prometheus('query', query='anyvf_vf_info{vf="3"}')['result']
     assert info['metric']['server'] == HOSTILE
