@@ -2,6 +2,7 @@
 /* sd_notify(3) without libsystemd: one datagram to $NOTIFY_SOCKET, where there is one. */
 #include "base/notify.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -9,6 +10,8 @@
 
 #include "base/sock.h"
 #include "base/util.h"
+
+#define TELL_MAX_MS 5000 /* also of a long watchdog, so that one late turn costs nothing */
 
 static void send_words(const char *words, const int *fds, unsigned int n_fds)
 {
@@ -49,4 +52,32 @@ void notify(const char *words)
 void notify_fd(const char *words, int fd)
 {
 	send_words(words, &fd, 1);
+}
+
+static void tell_alive(void *arg)
+{
+	notify(NOTIFY_ALIVE);
+}
+
+/**
+ * notify_alive() - Have the service manager told again and again that a loop turns
+ * @loop: the daemon's; says it four times in the time of WatchdogSec=, or each TELL_MAX_MS
+ * @tell: says so where this process may not; NULL: notify()
+ * @e:    error text, may be NULL
+ *
+ * Nothing happens where the service manager does not want to hear it ($WATCHDOG_USEC).
+ *
+ * Return: 0 or -ENOMEM. Context: the loop's thread, once.
+ */
+int notify_alive(struct loop *loop, loop_fn tell, struct err *e)
+{
+	const char *usec = getenv("WATCHDOG_USEC");
+	uint64_t ms = usec ? strtoull(usec, NULL, 10) / 4000 : 0;
+
+	if (!ms)
+		return 0;
+	ms = MIN(ms, (uint64_t)TELL_MAX_MS);
+	if (!loop_timer_add(loop, 0, ms, tell ?: tell_alive, NULL))
+		return err_set(e, -ENOMEM, "out of memory");
+	return 0;
 }

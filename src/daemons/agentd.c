@@ -22,6 +22,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/notify.h"
 #include "ctl/ctl.h"
 #include "daemons/opts.h"
 #include "http/scrape.h"
@@ -135,6 +136,7 @@ static int serve(void *arg)
 	rc = rc ?: pass_open(d->opts.http, d->credentials, &d->trust, &d->opts.pass, &e);
 	rc = rc ?: agent_open(d->loop, &d->opts, kinds, &d->agent, &e);
 	rc = rc ?: open_metrics(d, &scrape, &e);
+	rc = rc ?: notify_alive(d->loop, root_alive, &e);
 	if (!rc)
 		rc = loop_signal_add(d->loop, SIGTERM, on_signal, d);
 	if (!rc)

@@ -350,6 +350,8 @@ static int serve(struct apid *d, const struct options *o, struct err *e)
 	rc = rc ? rc : engine_open(&d->opts, &engine, e);
 	if (!rc && !o->prepare)
 		rc = open_metrics(d, engine, &scrape, e);
+	if (!rc && !o->prepare)
+		rc = notify_alive(loop, NULL, e);
 	end_helper(d);
 	if (rc || o->prepare)
 		return rc;

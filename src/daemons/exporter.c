@@ -88,6 +88,7 @@ static int serve(struct exporter *x, struct err *e)
 
 	rc = rc ?: loop_signal_add(loop, SIGINT, on_stop, loop);
 	rc = rc ?: scrape_open(&opts, &scrape, e);
+	rc = rc ?: notify_alive(loop, NULL, e);
 	if (rc)
 		return rc;
 	fdstore_close();

@@ -83,6 +83,7 @@ static int serve(const struct hwd_opts *o, const char *state, const char *path,
 	reading_fd = listen_on(reading_path, CTL_READING_GROUP, e);
 	rc = reading_fd < 0 ? reading_fd
 			    : ctl_serve_reading_on(loop, reading_fd, &hw_ops, hw, &reading, e);
+	rc = rc ?: notify_alive(loop, NULL, e);
 	if (rc)
 		return rc;
 	fdstore_close();

@@ -223,7 +223,7 @@ def test_what_is_in_a_prefix_finds_itself_there(prefix, tmp_path):
 def test_an_upgrade_under_load():
     """Packages of these programs, under systemd: taps, sockets and settings are as before, and the switch was started once."""
     need_root()
-    done = run(ROOT / 'tests/deb/boot', '--built', check=False, timeout=120 * PATIENCE)
+    done = run(ROOT / 'tests/deb/boot', '--built', check=False, timeout=240 * PATIENCE)
     if done.returncode == 77:
         pytest.skip(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -8,12 +8,16 @@ import contextlib
 import fcntl
 import json
 import os
+import pathlib
+import re
 import select
 import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
+import time
 
 import pytest
 from apid import CONF, free_port
@@ -29,6 +33,7 @@ class Manager:
     def __init__(self, directory, store=4098):
         self.dir, self.kept, self.proc, self.log = directory, [], None, directory / 'daemon.log'
         self.ready, self.room = threading.Event(), store
+        self.alive, self.marks = 0, 0
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         name = unique('manager')  # abstract, for whatever account
         self.sock.bind(f'\0{name}')
@@ -54,12 +59,22 @@ class Manager:
                 if 'FDSTORE' in words and len(self.kept) < self.room:
                     self.kept.append((words['FDNAME'], fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100)))
                 os.close(fd)
+            self.alive += 'WATCHDOG' in words
+            self.marks += 'MARK' in words
             if 'READY' in words:
                 self.ready.set()
 
     def names(self):
         """Of what is kept; once all that the daemon said so far was heard."""
         return sorted(name for name, _ in self.kept)
+
+    def heard(self):
+        """How often it was told that the daemon is alive, with all that was sent so far."""
+        marks = self.marks
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.sendto(b'MARK=1', self.sock.getsockname())
+        wait_for(lambda: self.marks > marks, what='what was sent')
+        return self.alive
 
     def put(self, name, fd):
         """As if it had been kept."""
@@ -186,6 +201,53 @@ def test_a_good_name_makes_no_listener(manager, tmp_path, daemon):
     wait_for(lambda: manager.names() == ['', f'{daemon}-ro.sock', name], what='that the others are given up')
     with pytest.raises(ConnectionRefusedError), socket.socket(socket.AF_UNIX) as client:
         client.connect(str(tmp_path / 'elsewhere'))
+
+
+
+# ---- watchdogs ----
+
+
+@pytest.fixture
+def public():
+    """A directory that any account gets to."""
+    with tempfile.TemporaryDirectory(prefix='anyvf-re-') as at:
+        os.chmod(at, 0o755)
+        yield pathlib.Path(at)
+
+
+def agent(directory):
+    """The command of an agent in a directory that its account gets to, two processes as under its unit, whose API and libvirt are not there."""
+    conf = directory / 'anyvf.conf'
+    conf.write_text(f'[host]\nname = h1\nstate_dir = {directory}/state\n[agent]\nuser = anyvf-agent\napi = http://127.0.0.1:1\nlibvirt_uri = qemu+unix:///system?socket={directory}/nobody\n')
+    return DAEMONS / 'anyvf-agentd', '--config', conf, '--run-dir', directory
+
+
+@pytest.mark.parametrize('daemon', ['hwd', 'apid', 'agentd', 'exporter'])
+def test_the_service_manager_hears_of_a_daemon_as_long_as_its_loop_turns(manager, tmp_path, public, daemon):
+    """The agent's loop is that of the process which is not root's, and its word is passed on. (anyvf-swd's: test_parent.)"""
+    need_root()
+    manager.env['WATCHDOG_USEC'] = '2000000'
+    manager.start(*{'hwd': lambda: words('hwd', tmp_path), 'apid': lambda: api(tmp_path, free_port()), 'agentd': lambda: agent(public),
+                    'exporter': lambda: (DAEMONS / 'anyvf-exporter', '--run-dir', tmp_path, '--listen', tmp_path / 'page')}[daemon]())
+    wait_for(lambda: manager.alive > 3, what='that it lives')
+    pid = manager.proc.pid
+    if daemon == 'agentd':
+        pid, = map(int, open(f'/proc/{pid}/task/{pid}/children').read().split())
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: re.search(r'^State:\tT', open(f'/proc/{pid}/status').read(), re.M), what='that it stands')
+    before = manager.heard()
+    time.sleep(2)  # by then it would have said it four times
+    assert manager.heard() == before
+    os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: manager.alive > before, what='that it lives again')
+
+
+def test_where_nobody_wants_to_hear_it_nothing_is_said(manager, tmp_path):
+    need_root()
+    manager.start(*words('hwd', tmp_path))
+    with contextlib.closing(Ctl(tmp_path / 'hwd.sock')) as client:
+        assert client.call('daemon.info')
+    assert manager.heard() == 0
 
 
 # ---- taps ----

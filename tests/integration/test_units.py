@@ -192,6 +192,43 @@ def test_nobody_is_refused_while_a_unit_is_restarted(tmp_path):
     assert 'left /run' not in said
 
 
+HANGS = """#!/bin/bash
+main() { systemctl show --value -p MainPID "anyvf-$1"; }
+child() { cat "/proc/$1/task/$1/children"; }
+is() { [ "$(systemctl show --value -p NRestarts anyvf-$1) $(systemctl is-active anyvf-$1)" = "$2 active" ]; }
+tell() { for unit in swd hwd apid agentd exporter; do echo "$1 $unit $(systemctl show --value -p NRestarts anyvf-$unit) $(systemctl is-active anyvf-$unit)"; done; }
+agent=$(child $(main agentd))
+kill -STOP $(main hwd) $(main apid) $agent $(main exporter)
+for unit in hwd apid agentd exporter; do until is $unit 1 || [ $((n += 1)) = 600 ]; do sleep 0.2; done; done
+tell hung
+sleep 20
+tell later
+for pid in $agent; do [ -e /proc/$pid ] && echo "left $pid"; done
+journalctl -o cat | grep 'Watchdog timeout' | sort -u
+echo END
+"""
+
+
+def test_a_daemon_that_hangs_is_started_again_and_one_that_does_not_is_not(tmp_path):
+    """By their own WatchdogSec=, though one shorter than what they may be busy for; each tells in four parts of it."""
+    need_root()
+    files_of(tmp_path / 'top')
+    shutil.copy(DAEMONS / 'anyvf-exporter', tmp_path / 'top/usr/local/sbin')
+    for unit in (tmp_path / 'top/etc/systemd/system').iterdir():
+        text, n = re.subn(r'^WatchdogSec=\d+$', 'WatchdogSec=15', unit.read_text(), flags=re.M)
+        assert n == (unit.name != 'anyvf-host.service'), unit
+        unit.write_text(text)
+    files = checked(tmp_path / 'top', HANGS, [f'anyvf-{unit}.service' for unit in ('swd', 'hwd', 'apid', 'agentd', 'exporter')])
+    try:
+        said = '\n'.join(booted(files, tmp_path, 60 * PATIENCE))
+    except OSError as why:
+        pytest.skip(f'no systemd: {why}')
+    for line in (*(f'{when} {unit} {int(unit != "swd")} active' for when in ('hung', 'later') for unit in ('swd', 'hwd', 'apid', 'agentd', 'exporter')),
+                 *(f'anyvf-{unit}.service: Watchdog timeout .*' for unit in ('hwd', 'apid', 'agentd', 'exporter')), 'END'):
+        assert re.search(f'^{line} *$', said, re.M), line + '\n' + said + (tmp_path / 'console').read_text(errors='replace')[-6000:]
+    assert 'left ' not in said, said
+
+
 def test_a_container_ends_with_who_looks_at_it(tmp_path):
     """A tool of the tests: no process, mount or cgroup outlives it, whatever it does just then."""
     need_root()

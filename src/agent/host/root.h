@@ -67,6 +67,7 @@ int root_tool(const char *const argv[], const struct sandbox *sandbox, int timeo
 	      struct err *e);
 
 void root_ready(void);
+void root_alive(void *arg);
 void root_here(const char *run_dir);
 int root_split(const struct account *a, int outside, int (*agent)(void *arg), void *arg);
 

@@ -24,6 +24,10 @@
 #define OUT_MAX	    65536 /* bytes of a tool's words */
 #define WORKERS_MAX 32
 #define READY	    "READY=1"
+#define ALIVE_MS    200 /* the agent is passed on no oftener, whatever it says */
+
+/* What the agent says and wants no answer to: a byte. */
+enum word { WORD_READY, WORD_ALIVE };
 
 struct answer {
 	int32_t rc;
@@ -105,6 +109,14 @@ int root_net(enum root_verb verb, const char *network, const struct root_ip *ips
 	return root_ask(&req, NULL, NULL, 0, e);
 }
 
+static void say(char word)
+{
+	if (link_sock < 0)
+		notify(word == WORD_READY ? READY : NOTIFY_ALIVE);
+	else
+		sock_send_fds(link_sock, &word, 1, NULL, 0);
+}
+
 /**
  * root_ready() - The agent stands: have the service manager told
  *
@@ -114,10 +126,18 @@ int root_net(enum root_verb verb, const char *network, const struct root_ip *ips
  */
 void root_ready(void)
 {
-	if (link_sock < 0)
-		notify(READY);
-	else
-		sock_send_fds(link_sock, "", 1, NULL, 0);
+	say(WORD_READY);
+}
+
+/**
+ * root_alive() - The agent's loop turns: have the service manager told
+ * @arg: nothing
+ *
+ * Context: as root_ready(); a timer of notify_alive().
+ */
+void root_alive(void *arg)
+{
+	say(WORD_ALIVE);
 }
 
 /**
@@ -169,6 +189,20 @@ static void work(const struct root_req *req, const int *fds, unsigned int n_fds)
 	_exit(0);
 }
 
+/* Of the unit's main process, which root's is, the service manager believes it. */
+static void on_word(char word)
+{
+	static uint64_t told_ms;
+	uint64_t now = loop_now_ms();
+
+	if (word == WORD_READY)
+		notify(READY);
+	if (word != WORD_ALIVE || (told_ms && now < told_ms + ALIVE_MS))
+		return;
+	told_ms = now;
+	notify(NOTIFY_ALIVE);
+}
+
 /* Return: whether the agent is still there. */
 static bool on_request(int sock, unsigned int *workers)
 {
@@ -182,8 +216,8 @@ static bool on_request(int sock, unsigned int *workers)
 		pid = fork();
 	if (!pid)
 		work(&req, fds, n_fds);
-	if (n == 1) /* root_ready() */
-		notify(READY);
+	if (n == 1)
+		on_word(*(const char *)&req);
 	*workers += pid > 0;
 	for (unsigned int i = 0; i < n_fds; i++)
 		close(fds[i]); /* without an answer: the asker's read ends */

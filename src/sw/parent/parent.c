@@ -62,7 +62,7 @@ static void on_beat(struct keeper *k, pid_t tid, int *stat)
 
 	/* By our clock: a child may beat as fast as it likes. */
 	if (now >= k->told_ms && getenv("WATCHDOG_USEC")) {
-		notify("WATCHDOG=1");
+		notify(NOTIFY_ALIVE);
 		k->told_ms = now + TOLD_MS;
 	}
 	if (!k->beats.n++ && watch_is(*stat, k->pid, tid))
