@@ -69,6 +69,23 @@ class Hwd:
                 some += len(got)
         return some
 
+    def samples_of_the_pf(self, dev):
+        """Of `anyvf metrics`: the PF's counters, its errors and its drift, as `pf show -j` and `pf drift` say. Returns them by name."""
+        def told(name):
+            got = re.findall(rf'^anyvf_{name}\{{pf="{dev}"(?:,\w+="(\w+)")?\}} (\d+)$', page, re.M)
+            return {label: int(value) for label, value in got}
+        page = self.anyvf('metrics').out
+        pf, = json.loads(self.anyvf('-j', 'pf', 'show', dev).out)
+        status, got = pf['status'], {}
+        for sample, word in COUNTERS.items():
+            if not sample.startswith(('receive_multicast', 'receive_broadcast', 'mirrored')):
+                got[sample] = told(f'uplink_{sample}_total')
+                assert got[sample] == ({'': status['uplink'][word]} if word in status['uplink'] else {}), sample
+                assert not told(f'host_{sample}_total')
+        got['errors'], got['drift'] = told('pf_errors_total'), told('pf_drift_words')
+        assert got['errors'] == status['errors'] and got['drift'] == {'': len(self.drift())}
+        return got
+
     def drift(self):
         """Of each word: its mirror or VF, if any, what was asked for, what it is."""
         return [(d.get('mirror', d.get('vf')), d['word'], d['asked'], d['is']) for d in json.loads(self.anyvf('-j', 'pf', 'drift').out)]

@@ -192,6 +192,31 @@ def test_a_link_is_shown_as_by_ip_but_for_counters_that_nobody_counts(nic):
         nic.lab.run('sh', '-ec', 'ip link set $0 down promisc off; ip link set $0 txqueuelen 1000', nic.dev)
 
 
+SEND = """
+import socket, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind((sys.argv[1], 0))
+for _ in range(7):
+    s.send(b'\\xff' * 6 + s.getsockname()[4] + b'\\x88\\xb5' + bytes(46))
+"""
+
+
+def test_a_pfs_own_counters_errors_and_drift_are_samples(nic):
+    nic.lab.run('sh', '-ec', 'echo 1 > /proc/sys/net/ipv6/conf/$0/disable_ipv6; ip link set $0 up', nic.dev)
+    try:
+        before = nic.samples_of_the_pf(nic.dev)
+        nic.set('vf', 2, 'vlan', 100, 'trust', 'on')
+        nic.lab.run('ip', 'link', 'set', nic.dev, 'vf', 2, 'vlan', 7)
+        nic.lab.run('ip', 'link', 'set', nic.dev, 'vf', 2, 'trust', 'off')
+        nic.lab.run('python3', '-c', SEND, nic.dev)
+        got = nic.samples_of_the_pf(nic.dev)
+        assert (before['drift'], got['drift']) == ({'': 0}, {'': 2})
+        assert [got[word][''] - before[word][''] for word in ('transmit_packets', 'transmit_bytes')] == [7, 7 * 60]
+        assert {'rx_errors', 'tx_errors', 'carrier_changes'} < got['errors'].keys()
+    finally:
+        nic.lab.run('ip', 'link', 'set', nic.dev, 'down')
+
+
 def test_what_a_driver_does_not_count_is_said_and_never_zero(nic):
     assert 'traffic: not told by netdevsim' in nic.anyvf('vf', 'show', nic.dev, 1).out
     assert nic.samples_are_what_is_told(nic.dev) == 0
