@@ -12,7 +12,7 @@ import types
 
 import pytest
 from browser import CONTRAST, NAMELESS, Web, axe, chromium, js, violations  # noqa: F401
-from conftest import Daemon, Netns, PATIENCE, Swd, need_root, unique, wait_for
+from conftest import Daemon, Netns, PATIENCE, Swd, need_root, run, unique, wait_for
 from vhost import Guest
 
 PORT = 9742
@@ -335,6 +335,72 @@ def test_all_of_a_vf_is_told_as_vf_show_says(switch, page):
     assert list(drops) == ['spoof_mac'] and count == '20' and 'from 02:00:00:00:00:77' in last
 
 
+@pytest.fixture
+def wired(request, switch):
+    """A PF with a wire, whose other end is in a namespace, of which three frames were dropped and two came, and with a service port."""
+    near, far, space = unique('wn'), unique('wf'), Netns()
+    request.addfinalizer(space.delete)
+    run('ip', 'link', 'add', near, 'type', 'veth', 'peer', 'name', far, 'netns', space.name)
+    switch.call('pf.add', name='p2p4', numvfs=2, uplink='dev', uplink_arg=near)
+    request.addfinalizer(lambda: switch.call('pf.del', pf='p2p4'))
+    switch.call('pf.set', pf='p2p4', vfs=[{'vf': 1, 'set': {'vlan': 9, 'mac': '02:00:00:00:00:41'}}])
+    switch.svc = unique('ws')
+    switch.call('svc.add', pf='p2p4', name=switch.svc, vlan=9, netns=space.name)
+    request.addfinalizer(lambda: switch.call('svc.del', pf='p2p4', name=switch.svc))
+    space.run('ip', 'link', 'set', far, 'up')
+    with space.packet_socket(far) as wire:
+        for tag in 3 * [b'\x81\0\x0f\xff'] + 2 * [b'']:  # VLAN 4095 is nobody's
+            wire.send(b'\xff' * 6 + b'\x02\0\0\0\0\x99' + tag + b'\x88\xb5' + bytes(46))
+    return near
+
+
+NODES = '''return Object.fromEntries([...document.querySelectorAll('.node')].filter(g => g.querySelector('text.name')).map(g =>
+    [g.dataset.key, ['name', 'more'].map(w => g.querySelector('text.' + w).textContent)]))'''
+FITS = '''return [...document.querySelectorAll('.node')].filter(g => { const plate = g.querySelector('.plate').getBoundingClientRect();
+    return [...g.querySelectorAll('text')].some(t => t.textContent && t.getBoundingClientRect().right > plate.right); }).map(g => g.textContent)'''
+
+
+def test_a_pf_and_its_wire_are_told_as_pf_show_says(switch, page, wired):
+    wait_for(lambda: 'pf/p2p4' in js(page, NODES), what='the new PF')
+    choose(page, 'pf/p2p4')
+
+    def words(of):
+        return {w: [as_text(v)] for w, v in of.items() if not isinstance(v, (dict, list))}
+
+    def same():
+        before = json.loads(switch.cli('-j', 'pf', 'show', 'p2p4').stdout)
+        tables, nodes = js(page, TABLES), js(page, NODES)
+        (pf,) = told = json.loads(switch.cli('-j', 'pf', 'show', 'p2p4').stdout)
+        wire = pf['status']['uplink']
+        want = {'config': words(pf['config']), 'status': words(pf['status']), 'wire': words(wire),
+                'drops': {reason: [str(n)] for reason, n in wire['drops'].items() if n}}
+        return before == told and wire['rx_packets'] and {name: tables.get(name) for name in want} == want and (pf, tables, nodes)
+    pf, tables, nodes = wait_for(same, what='what pf show says')
+    assert tables['drops'] == {'spoof_vlan': ['3']} and tables['wire']['rx_packets'] == ['2']
+    assert nodes['pf/p2p4'] == ['p2p4', f'sw, {pf["config"]["mode"]}, up'] and nodes['uplink/p2p4'][0] == wired and nodes['uplink/p2p4'][1].startswith('carrier ↓')
+    svc, = json.loads(switch.cli('-j', 'svc', 'show').stdout)
+    assert tables['svcs'] == {svc['name']: [svc['mac'], 'vlan 9', svc['netns']]} and svc['name'] == switch.svc
+    assert tables['vfs']['1'][:3] == ['02:00:00:00:00:41', '9', 'up' if switch.vf('p2p4', 1)['status']['link_up'] else 'down']
+    assert js(page, FITS) == []
+    run('ip', 'link', 'set', wired, 'down')
+    wait_for(lambda: js(page, NODES)['uplink/p2p4'][1].startswith('no carrier'), what='the loss of carrier')
+
+
+def test_mirrors_are_told_as_mirror_show_says(switch, page):
+    assert switch.ns[0].ping('10.77.0.2')  # so there are copies
+    for name, to in ('probe', f'tap {switch.tap}'), (MIRROR, 'vf p2p1 0'):
+        def as_shown(name=name, to=to):
+            told = {m['name']: m for m in json.loads(switch.cli('-j', 'mirror', 'show').stdout)}[name]
+            choose(page, f'mirror/{name}')
+            table = js(page, TABLES)['mirror']
+            choose(page, f'vf/p2p1/{told["from_vf"]}')
+            copies = js(page, TABLES)['mirrors'][name]
+            return told['mirrored'] != told['dropped'] and {'dir', 'mirrored', 'dropped'} <= table.keys() and \
+                {w: [as_text(v)] for w, v in told.items() if w in table and not isinstance(v, (dict, list))} == table and \
+                copies == [f'vf p2p1 {told["from_vf"]} {told["dir"]}', to, str(told['mirrored']), str(told['dropped'])]
+        wait_for(as_shown, what=f'what mirror show says of {name}')
+
+
 def test_a_pf_a_guest_and_a_mirror_are_told(switch, page):
     choose(page, 'pf/p2p1')
     assert js(page, TABLES)['config']['numvfs'] == ['6']
@@ -403,6 +469,31 @@ def test_a_change_on_the_page_is_shown_first(switch, page):
     assert switch.vf('p2p1', 1)['config']['state'] == 'disable'
     wait_for(lambda: js(page, ROWS)['vf/p2p1/1']['state'] == '○ down')
     switch.cli('link', 'set', 'p2p1', 'vf', 1, 'state', 'auto')
+
+
+SUBMIT = '''const f = [...document.querySelectorAll('#forms form')].find(f => f.querySelector('button').textContent === arguments[0]);
+    for (const label of f.querySelectorAll('label')) label.lastElementChild.value = arguments[1][label.firstChild.textContent.trim()] ?? label.lastElementChild.value;
+    f.requestSubmit()'''
+
+
+def test_forms_ask_for_what_is_in_their_fields(switch, page):
+    tap = unique('w')
+    for key, form, fields, line, look, after in (
+            ('vf/p2p1/5', 'Set rate', {'max Mbit/s': '250'}, 'anyvf link set p2p1 vf 5 max_tx_rate 250', lambda: switch.vf('p2p1', 5)['config']['max_tx_rate'], 250),
+            ('vf/p2p1/5', 'Set rate', {'max Mbit/s': '0'}, 'anyvf link set p2p1 vf 5 max_tx_rate 0', lambda: switch.vf('p2p1', 5)['config']['max_tx_rate'], 0),
+            ('vf/p2p1/5', 'Attach tap', {'tap': tap}, f'anyvf vf attach p2p1 5 tap {tap}', lambda: switch.vf('p2p1', 5)['attach']['tap'], tap),
+            ('vf/p2p1/5', 'Mirror to VF', {'name': 'third', 'dir': 'in', 'to PF': 'p2p2', 'to VF': '0'}, 'anyvf mirror add third from vf p2p1 5 in to vf p2p2 0',
+             lambda: [(m['dir'], m['to_pf'], m['to_vf']) for m in switch.call('mirror.list') if m['name'] == 'third'], [('in', 'p2p2', 0)]),
+            ('mirror/third', 'Take this mirror away', {}, 'anyvf mirror del third', lambda: [m for m in switch.call('mirror.list') if m['name'] == 'third'], []),
+            ('vf/p2p1/5', 'Detach', {}, 'anyvf vf detach p2p1 5', lambda: switch.vf('p2p1', 5)['attach']['kind'], 'none')):
+        wait_for(lambda key=key: js(page, 'return Boolean(document.querySelector(`[data-key="${CSS.escape(arguments[0])}"]`))', key), what=key)
+        choose(page, key)
+        js(page, SUBMIT, form, fields)
+        wait_for(lambda: js(page, 'return document.getElementById("ask").open && !document.getElementById("do").disabled'), what=form)
+        assert js(page, 'return document.getElementById("line").textContent') == line and look() != after
+        js(page, 'document.getElementById("do").click()')
+        wait_for(lambda: not js(page, 'return document.getElementById("ask").open'), what=f'{form}, done')
+        assert look() == after, form
 
 
 def test_find_and_plugged_leave_rows_out(page):
