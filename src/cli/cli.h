@@ -85,7 +85,7 @@ int cli_call_hw(struct cli *cli, const char *method, json_t *params, json_t **re
 int cli_call_all(struct cli *cli, const char *method, json_t **results, struct err *e);
 
 /* program.c */
-void cli_program(const char *name, char *out, size_t size);
+bool cli_program(const char *name, char *out, size_t size);
 
 /* out.c: JSON as iproute2 writes it */
 int cli_print_json(const struct cli *cli, const json_t *value);

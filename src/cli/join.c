@@ -160,7 +160,10 @@ static int check_machine(struct joining *j, struct err *e)
 	const char *openrc = site_conf(j->site, "api", "openrc");
 	bool has_api = site_uses(j->site, PROG_APID), replica = is_replica(j);
 	char db[PATH_MAX];
+	int rc = site_needs(PROG_AGENTD, e);
 
+	if (rc)
+		return rc;
 	snprintf(db, sizeof(db), "%s/api/api.db", site_conf(j->site, "host", "state_dir"));
 	if (site_pid(j->site, PROG_AGENTD))
 		return err_set(e, -EBUSY, "anyvf-agentd runs here already: anyvf down, then again");

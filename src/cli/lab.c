@@ -277,7 +277,9 @@ static int say_all(const struct lab *l, struct err *e)
 static int start_all(struct lab *l, struct site *site, struct err *e)
 {
 	enum prog_id first = l->file.switch_ ? PROG_SWD : PROG_APID;
-	int rc = site_start(site, first, l->file.api ? PROG_APID : PROG_SWD, e);
+	int rc = l->file.api ? site_needs(PROG_APID, e) : 0;
+
+	rc = rc ?: site_start(site, first, l->file.api ? PROG_APID : PROG_SWD, e);
 
 	if (!rc && l->file.switch_)
 		rc = start_switch(l, site, e);

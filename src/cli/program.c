@@ -11,8 +11,10 @@
  * @out:  gets its path: beside this program (the build tree, /usr/bin), where
  *        programs are installed, from there or from libexec, else the name, for PATH
  * @size: room
+ *
+ * Return: true if it is in one of these places.
  */
-void cli_program(const char *name, char *out, size_t size)
+bool cli_program(const char *name, char *out, size_t size)
 {
 	static const char *const places[] = { "", "../sbin/", "../libexec/anyvf/", "../../bin/",
 					      "../../sbin/" };
@@ -25,7 +27,8 @@ void cli_program(const char *name, char *out, size_t size)
 	for (unsigned int i = 0; slash && i < ARRAY_LEN(places); i++) {
 		snprintf(out, size, "%.*s/%s%s", (int)(slash - self), self, places[i], name);
 		if (!access(out, X_OK))
-			return;
+			return true;
 	}
 	snprintf(out, size, "%s", name);
+	return false;
 }

@@ -181,20 +181,55 @@ static bool has_hw(const struct site *site)
 }
 
 /**
+ * site_has() - Is a program of ours installed on this machine?
+ * @id: of ours
+ *
+ * The API and the agent are packages of their own.
+ */
+bool site_has(enum prog_id id)
+{
+	char path[512];
+
+	return cli_program(progs[id].name, path, sizeof(path));
+}
+
+/**
+ * site_needs() - Refuse what cannot be done without a program of ours
+ * @id: of ours
+ * @e:  error text
+ *
+ * Return: 0, or -ENOENT.
+ */
+int site_needs(enum prog_id id, struct err *e)
+{
+	return site_has(id) ? 0 : err_set(e, -ENOENT, "%s is not installed", progs[id].name);
+}
+
+/**
  * site_uses() - Is a program ours to start here?
  * @site: site
  * @id:   program
  *
- * A libvirt that is not the system's has its own ways to be started, and a machine that joined a
- * cloud has no API.
+ * What is not installed is not. libvirt is the agent's, and one that is not the system's has its
+ * own ways to be started; a machine that joined a cloud has no API.
  */
 bool site_uses(const struct site *site, enum prog_id id)
 {
-	if (id == PROG_HWD)
+	switch (id) {
+	case PROG_VIRTLOGD:
+	case PROG_LIBVIRTD:
+		return site->own_libvirt && site_has(PROG_AGENTD);
+	case PROG_HWD:
 		return has_hw(site);
-	if (id == PROG_APID)
-		return strcmp(site_conf(site, "api", "listen"), CONF_NO_API) != 0;
-	return site->own_libvirt || (id != PROG_VIRTLOGD && id != PROG_LIBVIRTD);
+	case PROG_APID:
+		return site_has(id) && strcmp(site_conf(site, "api", "listen"), CONF_NO_API) != 0;
+	case PROG_AGENTD:
+		return site_has(id);
+	case PROG_SWD:
+	case PROG_N:
+		break;
+	}
+	return true;
 }
 
 static pid_t read_pid(const char *path)

@@ -36,6 +36,8 @@ struct prog {
 extern const struct prog progs[PROG_N];
 
 int site_open(struct cli *cli, struct site *site);
+bool site_has(enum prog_id id);
+int site_needs(enum prog_id id, struct err *e);
 int site_read_conf(struct site *site, struct err *e);
 void site_close(struct site *site);
 static inline void site_auto_(struct site *site)

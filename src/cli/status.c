@@ -63,7 +63,14 @@ static void describe(struct site *site, enum prog_id id, const json_t *pfs, char
 	}
 }
 
-/* One program's state; NULL for one this site does not use. */
+/* Is a program this machine's matter? libvirt and the API, whoever starts them, are an agent's. */
+static bool concerns(const struct site *site, enum prog_id id)
+{
+	return site_uses(site, id) ||
+	       ((id == PROG_LIBVIRTD || id == PROG_APID) && site_has(PROG_AGENTD));
+}
+
+/* One program's state. */
 static json_t *probe(struct site *site, enum prog_id id, const json_t *pfs)
 {
 	struct err why = { 0 };
@@ -116,7 +123,7 @@ int cli_status(struct cli *cli)
 	for (enum prog_id id = 0; id < PROG_N; id++) {
 		json_t *d;
 
-		if ((id == PROG_VIRTLOGD || id == PROG_HWD) && !site_uses(&site, id))
+		if (!concerns(&site, id))
 			continue;
 		d = probe(&site, id, pfs);
 		json_array_append_new(list, d);

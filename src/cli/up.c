@@ -125,9 +125,13 @@ static int start(struct site *site, enum prog_id id, struct start *s, struct err
 				  site->config },
 	};
 	pid_t pid;
+	int rc;
 
 	if (site_pid(site, id) || (id < PROG_SWD && !site_ready(site, id, NULL)))
 		return 0;
+	rc = id < PROG_SWD ? 0 : site_needs(id, e);
+	if (rc)
+		return rc;
 	snprintf(s->log, sizeof(s->log), "%s/%s.log", site_conf(site, "host", "log_dir"),
 		 progs[id].name);
 	cli_program(progs[id].name, program, sizeof(program));
@@ -324,6 +328,9 @@ int cli_up(struct cli *cli)
 		return rc;
 	if (site_start(&site, PROG_AGENTD, PROG_AGENTD, &e))
 		return cli_error(&e);
+	for (enum prog_id id = PROG_APID; id <= PROG_AGENTD; id++)
+		if (!site_has(id))
+			printf("%-13s not installed\n", progs[id].name);
 	if (site_uses(&site, PROG_APID))
 		printf("%-13s %s/anyvf/ui/\n", "page", site.api);
 	printf("ready in %.1f s\n", (double)(loop_now_ms() - start_ms) / 1000);

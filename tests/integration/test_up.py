@@ -4,6 +4,7 @@
 A mount namespace gives the site its own /run and libvirt directories, so that `up` may start
 libvirtd as on a fresh host without touching this one's.
 """
+import base64
 import contextlib
 import json
 import os
@@ -35,6 +36,7 @@ class Site:
         self.dir = pathlib.Path(directory)
         self.conf = self.dir / 'anyvf.conf'
         self.port = free_port()
+        self.programs = DAEMONS
         self.write_conf()
         places = ['/etc/libvirt', '/var/lib/libvirt', '/var/log/libvirt', '/var/cache/libvirt']
         binds = '; '.join(f'mkdir -p {p} {self.dir}/root{p}; mount --bind {self.dir}/root{p} {p}' for p in places)
@@ -54,7 +56,7 @@ class Site:
 
     def popen(self, *words):
         env = {k: v for k, v in os.environ.items() if k != 'ANYVF_RUN_DIR'}
-        return subprocess.Popen(['nsenter', '-m', '-t', str(self.proc.pid), DAEMONS / 'anyvf', *words],
+        return subprocess.Popen(['nsenter', '-m', '-t', str(self.proc.pid), self.programs / 'anyvf', *words],
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
 
     def run(self, *words):
@@ -181,6 +183,26 @@ def test_program_that_cannot_start_is_named_with_its_last_words(site):
         busy.listen()
         code, out, err = site.up()
     assert code == 1 and 'anyvf-apid ended at once: ' in err and str(site.port) in err, err
+
+
+def test_what_is_not_installed_is_no_part_of_it(site):
+    """As with the packages of the switch alone."""
+    site.programs = site.dir / 'bin'
+    site.programs.mkdir()
+    for program in 'anyvf', 'anyvf-site':
+        shutil.copy(DAEMONS / program, site.programs)
+    assert 'anyvf-swd is not installed' in site.up()[2]
+    shutil.copy(DAEMONS / 'anyvf-swd', site.programs)
+    code, out, err = site.up()
+    assert (code, err) == (0, '') and [line.split()[:2] for line in out.splitlines()][:5] == [
+        ['anyvf-swd', 'started,'], ['p2p1', 'made'], ['p3p1', 'made'], ['anyvf-apid', 'not'], ['anyvf-agentd', 'not']], out + err
+    assert {name: part['ready'] for name, part in site.status().items()} == {'anyvf-swd': True}
+    token = base64.urlsafe_b64encode(json.dumps({'host': 'h', 'user': 'u', 'user_id': '0' * 32, 'password': 'p', 'api': ['http://127.0.0.1:1']}).encode())
+    said = site.run('up', '--token', f'anyvf1.{token.decode().rstrip("=")}', '--config', str(site.conf))
+    assert said[0] == 1 and 'anyvf-agentd is not installed' in said[2], said
+    (site.dir / 'lab.json').write_text('{"anyvf": 1, "lab": {"api": true}}')
+    assert 'anyvf-apid is not installed' in site.run('lab', str(site.dir / 'lab.json'), '--', 'true')[2]
+    assert site.down()[1] == 'anyvf-swd     stopped\n'
 
 
 def test_bad_configuration_is_refused_with_its_line(site):
