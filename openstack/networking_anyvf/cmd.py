@@ -10,6 +10,7 @@ except (ImportError, AttributeError):  # newer releases have threads
 # pylint: disable=wrong-import-position
 from neutron.agent.l2 import l2_agent_extensions_manager as extensions  # noqa: E402
 from neutron.common import config as common_config  # noqa: E402
+from neutron.conf import service as service_conf  # noqa: E402
 from neutron.conf.agent import common as agent_conf  # noqa: E402
 from oslo_config import cfg  # noqa: E402
 
@@ -19,6 +20,7 @@ from networking_anyvf import agent  # noqa: E402
 def main():
     """neutron-anyvf-agent; runs until it is killed."""
     common_config.register_common_config_options()
+    service_conf.register_service_opts(service_conf.RPC_EXTRA_OPTS, cfg.CONF)  # neutron_lib asks for them at a timeout
     agent_conf.register_agent_state_opts_helper(cfg.CONF)
     extensions.register_opts(cfg.CONF)
     common_config.init(sys.argv[1:])
