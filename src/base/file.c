@@ -272,6 +272,68 @@ void file_sweep(const char *dir)
 		closedir(d);
 }
 
+/*
+ * By the mount's own number: where files and directories are of two file systems, as in an overlay
+ * of a live system or a container, st_dev, by which nftw(3) knows a mount, is not theirs in common.
+ */
+static uint64_t mount_of(int fd)
+{
+	struct statx st = { 0 };
+
+	return statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) ? 0 : st.stx_mnt_id;
+}
+
+static int remove_in(int dir, const char *name, uint64_t mount)
+{
+	const struct dirent *ent;
+	int fd, rc = 0;
+	DIR *d;
+
+	if (!unlinkat(dir, name, 0) || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR)
+		return -errno;
+	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d) {
+		rc = -errno;
+		if (fd >= 0)
+			close(fd);
+		return rc;
+	}
+	if (mount_of(fd) != mount)
+		rc = -EBUSY;
+	while (!rc && (ent = readdir(d)))
+		if (strcmp(ent->d_name, ".") && strcmp(ent->d_name, ".."))
+			rc = remove_in(fd, ent->d_name, mount);
+	closedir(d);
+	return rc ?: unlinkat(dir, name, AT_REMOVEDIR) && errno != ENOENT ? -errno : 0;
+}
+
+/**
+ * file_remove_tree() - Remove a directory and all that is in it
+ * @path: directory; links in it are removed, not followed
+ * @e:    error text, may be NULL
+ *
+ * Return: 0, also when it is not there; -EBUSY if something is mounted in it, which is not
+ * entered; or a negative errno. What was removed until then stays so.
+ * Context: blocks.
+ */
+int file_remove_tree(const char *path, struct err *e)
+{
+	auto_close int dir = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	auto_close int above = dir < 0 ? -1 : openat(dir, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	auto_free char *copy = strdup(path);
+	int rc;
+
+	if (dir < 0 && errno == ENOENT)
+		return 0;
+	if (dir < 0 || above < 0 || !copy)
+		return err_errno(e, "%s", path);
+	rc = remove_in(above, basename(copy), mount_of(dir));
+	return rc ? err_set(e, rc, "%s: %s", path, strerror(-rc)) : 0;
+}
+
 /**
  * file_mkdirs() - Make a directory and those above it
  * @path: directory

@@ -19,6 +19,7 @@ int file_append(int fd, const char *path, size_t size, const void *data, size_t 
 int file_put(const char *path, struct err *e);
 int file_replace(const char *path, const void *data, size_t size, mode_t mode, struct err *e);
 void file_sweep(const char *dir);
+int file_remove_tree(const char *path, struct err *e);
 int file_mkdirs(const char *path, mode_t mode, struct err *e);
 int file_lock(const char *path, struct err *e);
 

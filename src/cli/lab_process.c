@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -224,17 +223,11 @@ static int choose(struct inside *in)
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	return at->level ? remove(path) : 0;
-}
-
 static void clean(const struct lab_place *p)
 {
-	for (unsigned int i = 0; !p->keep && i < REMOVE_TRIES && rmdir(p->dir); i++) {
-		if (nftw(p->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT))
-			usleep(REMOVE_US);
-	}
+	for (unsigned int i = 0; !p->keep && i < REMOVE_TRIES && file_remove_tree(p->dir, NULL);
+	     i++)
+		usleep(REMOVE_US);
 }
 
 /**

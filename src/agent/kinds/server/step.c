@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Steps on servers: what they do in their work queue, and what is known afterwards. */
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "agent/kinds/server/cache.h"
 #include "agent/kinds/server/server.h"
+#include "base/file.h"
 #include "base/loop.h"
 
 #define SHUTDOWN_MS    15000	 /* what a guest gets to end by itself */
@@ -38,19 +38,10 @@ static int stop(struct server_job *j)
 	return virt_destroy(j->step.agent->virt, id, &j->step.e);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
 static int delete_all(struct server_job *j)
 {
-	int rc = virt_destroy(j->step.agent->virt, j->want.id, &j->step.e);
-
-	if (!rc && nftw(j->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) &&
-	    errno != ENOENT)
-		rc = err_errno(&j->step.e, "%s", j->dir);
-	return rc;
+	return virt_destroy(j->step.agent->virt, j->want.id, &j->step.e)
+		       ?: file_remove_tree(j->dir, &j->step.e);
 }
 
 static void server_run(void *arg)
