@@ -206,14 +206,15 @@ def checked(files, check, wants=()):
     return files
 
 
-def booted(files, directory, timeout=600):
+def booted(files, directory, timeout=600, root='/'):
     """Each line that the script of checked() files says, when it does, on this machine's files under systemd in a container (tests/lab/container).
 
-    directory: a path, /run/lab/out there, gets `said` and `console`; timeout: seconds for it all. Raises OSError where there can be none."""
+    directory: a path, /run/lab/out there, gets `said` and `console`; timeout: seconds for it all; root: another machine's files. Raises OSError where
+    there can be none."""
     said, console = directory / 'said', directory / 'console'
     said.touch()
     with said.open(errors='replace') as lines, console.open('wb') as errors:
-        proc = subprocess.Popen(['setpriv', '--pdeathsig', 'TERM', ROOT / 'tests/lab/container', files, directory],
+        proc = subprocess.Popen(['setpriv', '--pdeathsig', 'TERM', ROOT / 'tests/lab/container', files, directory, root],
                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors)
         try:
             end, rest, over = time.monotonic() + timeout, '', False
