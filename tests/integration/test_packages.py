@@ -3,6 +3,7 @@
 import configparser
 import fnmatch
 import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -218,6 +219,36 @@ def test_what_is_in_a_prefix_finds_itself_there(prefix, tmp_path):
     said = run('unshare', '-m', 'sh', '-c', HERE, prefix, tmp_path).stdout
     assert 'vf 1 ' in said and 'p2p1 vf 1' in said, said
     assert 'no such kind of store' in said, said  # anyvf-apid's word
+
+
+PLUGINS = """set -e
+plugins=$0 here=$1 programs=$2
+shift 2
+mount -t tmpfs -o mode=755 plugins "$plugins"
+cp -P "$here"/plugins/* "$plugins"
+ANYVF_RUN_DIR=$here "$programs/anyvf-swd" --run-dir "$here" --state "$here/swd.json" 2>"$here/log" &
+until [ -S "$here/swd.sock" ] || ! kill -0 $!; do sleep 0.1; done
+export ANYVF_RUN_DIR="$here"
+"$programs/anyvf" pf add p2p1 numvfs 2
+"$programs/anyvf" pf add p3p1 uplink dpdk net_ring0 2>&1 || :
+"$programs/anyvf" pf show
+kill -INT $!
+wait $!
+"""
+
+
+@pytest.mark.parametrize('driver', [[], ['librte-net-ring']])
+def test_the_switch_runs_with_no_more_of_dpdk_than_its_package_depends_on(tmp_path, driver):
+    """Its plugins, which dpkg-shlibdeps does not see, are hidden but for those. A driver is the user's to install, and is said to be missing."""
+    need_root()
+    names = re.findall(r'(librte-[a-z-]+)\$\(dpdk\)', (DEBIAN / 'rules').read_text())
+    abi = run('dpkg-query', '-W', '-f', '${Package}', 'librte-eal[0-9]*').stdout.removeprefix('librte-eal')
+    there = [pathlib.Path(at) for at in run('dpkg', '-L', *(name + abi for name in names + driver)).stdout.split() if '/dpdk/pmds-' in at and '.so' in at]
+    (tmp_path / 'plugins').mkdir()
+    for at in there:
+        shutil.copy(at, tmp_path / 'plugins', follow_symlinks=False)
+    said = run('unshare', '-m', 'sh', '-c', PLUGINS, there[0].parent, tmp_path, DAEMONS).stdout
+    assert 'p2p1' in said and ('p3p1: ' in said, 'librte-meta-net' in said) == (bool(driver), not driver), said
 
 
 def test_an_upgrade_under_load():

@@ -228,6 +228,11 @@ static int dpdk_probe(const char *devargs, uint16_t *id, struct err *e)
 	struct rte_dev_iterator it;
 	int rc = rte_dev_probe(devargs);
 
+	if (rc == -EFAULT) /* what no bus and no driver can read */
+		return err_set(e, -ENODEV,
+			       "no driver of DPDK's that is here knows %s (Debian has them in "
+			       "librte-meta-net; the switch loads them when it starts)",
+			       devargs);
 	if (rc < 0)
 		return err_set(e, rc == -EEXIST ? -EBUSY : rc, "DPDK cannot open %s: %s", devargs,
 			       rte_strerror(-rc));
