@@ -206,6 +206,28 @@ def checked(files, check, wants=()):
     return files
 
 
+CHECK = r"""#!/bin/sh
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+check() { # NAME COMMAND...
+	name=$1
+	shift
+	if "$@" >/tmp/said 2>&1; then echo "ok      $name"; else echo "FAILED  $name"; tail -n 30 /tmp/said | sed 's/^/        /'; fi
+}
+"""
+
+
+def judged(files, script, directory, timeout, root='/'):
+    """(passed, failed) of a script of `check NAME COMMAND...` lines, booted() with these files; what it says is printed. One that does not come to its end has failed."""
+    passed, failed = 0, 0
+    for line in booted(checked(files, f'{CHECK}{script}echo END\n'), directory, timeout, root):
+        if line == 'END':
+            return passed, failed
+        print(line, flush=True)
+        passed, failed = passed + line.startswith('ok '), failed + line.startswith('FAILED ')
+    print('FAILED  it ended early\n' + (directory / 'console').read_text(errors='replace')[-4000:])
+    return passed, failed + 1
+
+
 def booted(files, directory, timeout=600, root='/'):
     """Each line that the script of checked() files says, when it does, on this machine's files under systemd in a container (tests/lab/container).
 
