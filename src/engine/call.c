@@ -266,28 +266,6 @@ void call_undo(struct call *c)
 }
 
 /**
- * call_upload() - The file an upload route received
- * @c: the call
- *
- * Return: its path; it goes with the answer unless it is renamed. NULL if there is none.
- */
-const char *call_upload(const struct call *c)
-{
-	return c->priv->req ? http_file(c->priv->req) : NULL;
-}
-
-/**
- * call_digest() - The checksums of that file, taken while it arrived
- * @c: the call
- *
- * Return: valid as long as the call; NULL if there is no file.
- */
-const struct digest *call_digest(const struct call *c)
-{
-	return c->priv->req ? http_digest(c->priv->req) : NULL;
-}
-
-/**
  * call_kept() - What a feature keeps in memory
  * @c: the call
  * @f: one of the engine's features

@@ -156,6 +156,7 @@ int call_reply(struct call *c, unsigned int status, json_t *reply_taken);
 int call_reply_bytes(struct call *c, const char *data, size_t size, const char *type);
 int call_reply_file(struct call *c, const char *path, const char *type);
 void call_header(struct call *c, const char *name, const char *value);
+bool call_is_early(const struct call *c);
 const char *call_upload(const struct call *c); /* path of the file an upload route received */
 const struct digest *call_digest(const struct call *c); /* its checksums */
 

@@ -12,10 +12,8 @@
 #include "engine/policy.h"
 #include "http/tls.h"
 
-#define BODY_MAX      (2u << 20)  /* bytes of a JSON body */
-#define OPEN_BODY_MAX (16u << 10) /* of one that needs no token: a login */
-#define SLOW_MS	      60000	  /* a request that takes longer to arrive is cut off */
-#define PATIENCE_MS   1000	  /* how often is seen whether the store answers */
+#define SLOW_MS	    60000 /* a request that takes longer to arrive is cut off */
+#define PATIENCE_MS 1000  /* how often is seen whether the store answers */
 
 struct periodic_run {
 	struct engine *eng;
@@ -47,7 +45,8 @@ static void on_request(void *arg, struct http_req *req)
 
 /*
  * Who sends it decides whether a body is read, and how much of it: nothing without a token where
- * one is needed, and an upload goes to a file.
+ * one is needed, and an upload goes to a file. Among replicas who is refused may be known already
+ * to another, and is when run_fresh() runs the call: as much is read of all as of a login.
  */
 static void on_begin(void *arg, struct http_req *req, struct http_intake *intake)
 {
@@ -56,13 +55,15 @@ static void on_begin(void *arg, struct http_req *req, struct http_intake *intake
 	char id[UUID_STR_LEN];
 
 	uuid_new(id);
-	intake->refuse = !c || route_admit(c);
-	if (!intake->refuse) {
-		intake->body_max = c->priv->authenticated ? BODY_MAX : OPEN_BODY_MAX;
+	if (c)
+		c->priv->early = store_is_shared(eng->opts.store);
+	if (!c || route_admit(c)) {
+		intake->refuse = !c || !c->priv->early;
+		intake->body_max = BODY_OPEN_MAX;
+	} else {
+		intake->body_max = body_max(c);
 		if (c->priv->authenticated)
 			intake->class = caller_is_agent(c) ? PEER_AGENT : PEER_TENANT;
-		if (c->priv->route_flags & ROUTE_UPLOAD)
-			intake->body_max = c->priv->room;
 		if (c->priv->route_flags & ROUTE_UPLOAD &&
 		    asprintf(&intake->file, "%s/%s", eng->opts.upload_dir, id) < 0)
 			intake->file = NULL;

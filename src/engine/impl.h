@@ -13,6 +13,7 @@
 
 #define CHANGES_MAX STORE_OPS_MAX /* keys one call may change */
 #define REPLY_HEADERS_MAX 8
+#define BODY_OPEN_MAX (16u << 10) /* bytes of a body that needs no token: a login */
 
 /* A key this run of a call changed, and what to put back if the run fails. */
 struct undo {
@@ -35,6 +36,7 @@ struct call_priv {
 	struct args args;     /* query */
 	struct auth auth;     /* what c->auth points to */
 	bool authenticated;   /* auth is filled in */
+	bool early;	      /* others may have answered what is not heard of here yet */
 	bool admitted;	      /* route_run() found nothing against it */
 
 	int (*handle)(struct call *c); /* a route's; NULL: res_handle_* of resource */
@@ -218,6 +220,10 @@ void away_fail(struct call *c);
 /* replica.c */
 void replica_find_url(const struct engine_opts *opts, char out[ENGINE_URL_LEN]);
 bool replica_admit(struct call *c);
+
+/* body.c */
+size_t body_max(const struct call *c);
+int body_parse(struct call *c);
 
 /* route.c */
 int route_find(struct call *c, const char *method, const char *target);

@@ -9,8 +9,6 @@
 #include "engine/policy.h"
 #include "http/tls.h"
 
-#define VALUES_MAX 65536 /* of a JSON body */
-
 /* The bare root is the first service's, as on a port of Keystone's own. */
 static const struct service *find_service(const struct engine *eng, const char *path, size_t *len)
 {
@@ -328,92 +326,6 @@ static int find_room(struct call *c)
 	return room < 0 ? (int)room : 0;
 }
 
-/*
- * How many values a text can hold: each but the first stands behind a comma or a bracket. A value
- * takes a hundred times the memory of the two bytes that make it.
- */
-static size_t count_values(const char *text, size_t size)
-{
-	bool quoted = false;
-	size_t n = 1;
-
-	for (size_t i = 0; i < size; i++) {
-		if (text[i] == '"')
-			quoted = !quoted;
-		else if (quoted)
-			i += text[i] == '\\';
-		else
-			n += text[i] == ',' || text[i] == '[' || text[i] == '{';
-	}
-	return n;
-}
-
-/* May a body be said to be this, to be read as JSON? Glance does not look. */
-static bool is_json_for(enum fault_style style, const char *type)
-{
-	static const struct {
-		enum fault_style style;
-		const char *type;
-	} all[] = {
-		{ FAULT_NEUTRON, "application/json" },
-		{ FAULT_NEUTRON, "application/x-www-form-urlencoded" }, /* curl -d */
-		{ FAULT_NOVA, "application/json" },
-		{ FAULT_NOVA, "application/vnd.openstack.compute+json" },
-		{ FAULT_NOVA, "text/plain" }, /* what old HTTP libraries said of anything */
-		{ FAULT_KEYSTONE, "application/json" },
-	};
-	size_t len = strcspn(type, "; ");
-
-	for (size_t i = 0; len && i < ARRAY_LEN(all); i++)
-		if (all[i].style == style && strlen(all[i].type) == len &&
-		    !strncasecmp(all[i].type, type, len))
-			return true;
-	return !len || style == FAULT_GLANCE || style == FAULT_PLAIN;
-}
-
-/* A body whose sender says that it is something else is not guessed at. */
-static int check_type(struct call *c)
-{
-	const char *type = call_header_in(c, "Content-Type");
-
-	if (!type || is_json_for(c->service->style, type))
-		return 0;
-	if (c->service->style == FAULT_KEYSTONE)
-		return call_fail(c, 400, NULL,
-				 "Expecting to find application/json in Content-Type header. The "
-				 "server could not comply with the request since it is either "
-				 "malformed or otherwise incorrect. The client is assumed to be in "
-				 "error.");
-	return call_fail(c, 415, "HTTPUnsupportedMediaType",
-			 "The media type %.80s is not supported, use application/json", type);
-}
-
-static int parse_body(struct call *c)
-{
-	size_t size;
-	const char *body = http_body(c->priv->req, &size);
-	int error = http_body_error(c->priv->req);
-
-	if (error == -EFBIG)
-		return call_fail(c, 413, "HTTPRequestEntityTooLarge", "Request is too large.");
-	if (error == -ENOBUFS) {
-		call_header(c, "Retry-After", "1");
-		return call_fail(c, 503, "ServiceUnavailable", "Too many requests wait already.");
-	}
-	if (error)
-		return call_fail(c, error == -ENOSPC ? 507 : 500, "HTTPInternalServerError",
-				 "The request's body cannot be kept: %s", strerror(-error));
-	if (!size || c->priv->route_flags & ROUTE_UPLOAD)
-		return 0;
-	if (count_values(body, size) > VALUES_MAX)
-		return call_fail(c, 413, "HTTPRequestEntityTooLarge",
-				 "The request has more than %d values.", VALUES_MAX);
-	if (check_type(c))
-		return -EINVAL;
-	c->body = json_loadb(body, size, JSON_DECODE_ANY, NULL);
-	return c->body ? 0 : fault_bad_body(c);
-}
-
 /* Where agents have certificates, a token that was stolen from one is not enough. */
 static int certify(struct call *c)
 {
@@ -464,7 +376,7 @@ int route_run(struct call *c)
 	int rc;
 
 	forget(c);
-	rc = route_admit(c) ?: parse_body(c);
+	rc = route_admit(c) ?: body_parse(c);
 	c->priv->admitted = !rc;
 	return rc;
 }

@@ -70,6 +70,7 @@ bool http_certified(const struct http_req *req); /* the client showed a good cer
 const char *http_body(const struct http_req *req, size_t *size);
 const char *http_file(const struct http_req *req); /* path begin() gave, or NULL */
 const struct digest *http_digest(const struct http_req *req); /* of that file's bytes, or NULL */
+size_t http_body_max(const struct http_req *req);
 int http_body_error(const struct http_req *req); /* why the body is not complete, or 0 */
 void http_reply(struct http_req *req, const struct http_answer *answer);
 

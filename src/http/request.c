@@ -100,6 +100,17 @@ const struct digest *http_digest(const struct http_req *req)
 }
 
 /**
+ * http_body_max() - How much of the body was to be taken
+ * @req: request
+ *
+ * Return: bytes, as begin() said.
+ */
+size_t http_body_max(const struct http_req *req)
+{
+	return req->body_max;
+}
+
+/**
  * http_body_error() - Why the body is not complete
  * @req: request
  *

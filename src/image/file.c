@@ -204,6 +204,9 @@ static int64_t upload_room(struct call *c)
 	const json_t *doc = find_target(c);
 	int rc = doc ? check_queued(c, doc) : -ENOENT;
 
+	/* Another replica may just have made it: who fills it is mostly who owns it. */
+	if (call_is_early(c) && !res_seen(c, &image_resource, c->ids[0]))
+		return image_room(c, c->auth->project_id);
 	return rc ? rc : image_room(c, doc_str(doc, "owner"));
 }
 

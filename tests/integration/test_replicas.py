@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import time
+import uuid
 
 import pytest
 
@@ -308,6 +309,17 @@ def test_an_image_is_fetched_once_from_the_replica_that_has_it(pair):
     pair.at_a.delete(f'{IMAGES}/{image}')
     wait_for(lambda: not there.exists() and not here.exists(), 10, 'its end at both')
     assert not list(pair.b.state.glob('upload/*'))
+
+
+def test_the_bytes_of_an_image_go_to_another_replica_than_made_it(pair):
+    for n in range(30):
+        here, there = (pair.at_a, pair.at_b) if n % 2 else (pair.at_b, pair.at_a)
+        image = here.post(IMAGES, {'name': 'i', 'disk_format': 'raw', 'container_format': 'bare'})['id']
+        got = there.http.put(f'{there.url}{IMAGES}/{image}/file', data=b'k' * (40 << 10), timeout=60,
+                             headers={'Content-Type': 'application/octet-stream'})
+        assert got.status_code == 204, (n, got.text)
+    assert there.http.put(f'{there.url}{IMAGES}/{uuid.uuid4()}/file', data=b'k', timeout=60,
+                          headers={'Content-Type': 'application/octet-stream'}).status_code == 404
 
 
 def test_a_deleted_images_file_goes_at_each_replica(pair):

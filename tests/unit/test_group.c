@@ -22,6 +22,7 @@ static struct {
 	struct store *front;
 	const struct store_txn *txn; /* NULL: nothing waits */
 	const char *trouble;	     /* NULL: none */
+	const char *others;	     /* a key that others wrote, not heard of here; NULL: none */
 } late;
 
 static int late_open(const char *where, const struct store_opts *opts, struct store *st, void **out,
@@ -67,6 +68,25 @@ static void let(int rc)
 		store_commit(late.behind, txn, pass_on, NULL);
 }
 
+static struct record *n_is(int n)
+{
+	char text[24];
+
+	return record_of_text(text, (size_t)sprintf(text, "{\"n\":%d}", n));
+}
+
+/* What others wrote is heard of when it is asked for. */
+static void late_sync(void *db)
+{
+	if (late.others) {
+		auto_of(record_unref) struct record *doc = n_is(1);
+		struct store_event ev = { 1, take(late.others), doc };
+
+		store_heard(late.front, 1, &ev, 1);
+	}
+	store_synced(late.front, 0);
+}
+
 static void late_wait(void *db)
 {
 	let(0);
@@ -86,6 +106,7 @@ static const struct store_backend store_late = {
 	.close = late_close,
 	.commit = late_commit,
 	.wait = late_wait,
+	.sync = late_sync,
 	.list = late_list,
 	.trouble = late_trouble,
 };
@@ -101,13 +122,6 @@ static int n_of_x(struct api_engine *f)
 	struct cache *cache = f->eng->cache;
 
 	return (int)doc_int(cache_doc(cache, cache_get(cache, "/n/x")), "n");
-}
-
-static struct record *n_is(int n)
-{
-	char text[24];
-
-	return record_of_text(text, (size_t)sprintf(text, "{\"n\":%d}", n));
 }
 
 /* Another replica writes; nobody here hears of it. */
@@ -946,21 +960,30 @@ static int tell_secret(struct call *c)
 	return call_reply(c, 200, json_object());
 }
 
-static const struct route secret_routes[] = { { "GET", "/secret", tell_secret, RULE_READ },
-					      { NULL } };
+static int64_t room_of_y(struct call *c)
+{
+	return call_get(c, "/n/y") ? 1000 : call_fail(c, 404, NULL, "There is no y");
+}
+
+static const struct route secret_routes[] = {
+	{ "GET", "/secret", tell_secret, RULE_READ },
+	{ "PUT", "/y", tell_secret, RULE_OPEN, .room = room_of_y },
+	{ "PUT", "/y/file", tell_secret, RULE_OPEN, ROUTE_UPLOAD, room_of_y },
+	{ NULL }
+};
 static const struct route *const secret_tables[] = { secret_routes, NULL };
 static const struct feature secret = { .name = "secret",
 				       .service = &service,
 				       .routes = secret_tables };
 
-/* An engine that serves HTTP, and a connection to it with a request. */
-static int ask_by_http(struct api_engine *f, const char *request)
+/* An engine that serves HTTP; where. */
+static struct sockaddr_in serve_http(struct api_engine *f)
 {
 	static const struct feature *const features[] = { &secret, NULL };
+	static char listen[32];
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	int fd = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	socklen_t len = sizeof(at);
-	char listen[32];
 
 	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
@@ -968,7 +991,15 @@ static int ask_by_http(struct api_engine *f, const char *request)
 	snprintf(listen, sizeof(listen), "127.0.0.1:%d", ntohs(at.sin_port));
 	f->listen = listen;
 	api_engine_over(f, features);
-	assert_int_equal(connect(client, (struct sockaddr *)&at, sizeof(at)), 0);
+	return at;
+}
+
+/* A connection to it with a request. */
+static int ask_by_http(const struct sockaddr_in *at, const char *request)
+{
+	int client = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(connect(client, (const struct sockaddr *)at, sizeof(*at)), 0);
 	assert_int_equal(write(client, request, strlen(request)), (ssize_t)strlen(request));
 	return client;
 }
@@ -977,7 +1008,8 @@ static int ask_by_http(struct api_engine *f, const char *request)
 static void who_was_refused_is_refused_again(void **state)
 {
 	struct api_engine *f = *state;
-	int fd = ask_by_http(f, "GET /t/secret HTTP/1.1\r\nHost: a\r\n\r\n");
+	struct sockaddr_in at = serve_http(f);
+	int fd = ask_by_http(&at, "GET /t/secret HTTP/1.1\r\nHost: a\r\n\r\n");
 	char reply[64] = "";
 	struct asked up;
 
@@ -993,6 +1025,50 @@ static void who_was_refused_is_refused_again(void **state)
 	close(fd);
 	assert_int_equal(status_of(&up), 200);
 	assert_memory_equal(reply, "HTTP/1.1 401", 12);
+}
+
+/* The first line and the headers of the answer to a PUT with a body. */
+static void put_by_http(struct api_engine *f, const struct sockaddr_in *at, const char *path,
+			char reply[512])
+{
+	char request[256];
+	int fd;
+
+	snprintf(request, sizeof(request), "PUT %s HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}",
+		 path);
+	fd = ask_by_http(at, request);
+	while (recv(fd, reply, 511, MSG_DONTWAIT) < 0)
+		loop_turn(f->loop, 10);
+	close(fd);
+}
+
+/* Another replica has answered what this one has not heard of, when a body comes that needs it. */
+static void a_body_may_need_what_is_not_heard_of_yet(void **state)
+{
+	struct api_engine *f = *state;
+	struct sockaddr_in at = serve_http(f);
+	char reply[512] = "";
+
+	put_by_http(f, &at, "/t/y", reply);
+	assert_memory_equal(reply, "HTTP/1.1 404", 12);
+	late.others = "/n/y";
+	put_by_http(f, &at, "/t/y", reply);
+	assert_memory_equal(reply, "HTTP/1.1 200", 12);
+}
+
+/* A file is not taken unless it is known for what: its sender comes again. */
+static void a_file_that_came_too_early_is_to_come_again(void **state)
+{
+	struct api_engine *f = *state;
+	struct sockaddr_in at = serve_http(f);
+	char reply[512] = "";
+
+	late.others = "/n/y";
+	put_by_http(f, &at, "/t/y/file", reply);
+	assert_memory_equal(reply, "HTTP/1.1 503", 12);
+	assert_non_null(strstr(reply, "Retry-After: 1"));
+	put_by_http(f, &at, "/t/y/file", reply);
+	assert_memory_equal(reply, "HTTP/1.1 200", 12);
 }
 
 int main(void)
@@ -1029,6 +1105,8 @@ int main(void)
 		T(a_job_goes_on_when_what_it_is_about_is_on_disk),
 		T(a_job_about_what_was_refused_is_refused),
 		T(who_was_refused_is_refused_again),
+		T(a_body_may_need_what_is_not_heard_of_yet),
+		T(a_file_that_came_too_early_is_to_come_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
