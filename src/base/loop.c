@@ -17,6 +17,7 @@
 #include <time.h>
 
 #define EVENTS_PER_TURN 64
+#define FAN_OUT		4 /* of the heap: with two there are twice as many moves, each as cold */
 
 struct loop_fd {
 	struct loop *loop;
@@ -288,15 +289,31 @@ static void put(struct loop *loop, size_t at, const struct slot *s)
 	s->timer->at = at;
 }
 
+static size_t above(size_t at)
+{
+	return (at + FAN_OUT - 2) / FAN_OUT;
+}
+
+/* Of those below, who is due first; a place behind the heap's end: there are none. */
+static size_t first_below(const struct loop *loop, size_t at)
+{
+	const struct slot *heap = loop->timers;
+	size_t first = FAN_OUT * (at - 1) + 2, end = MIN(first + FAN_OUT, loop->n_timers + 1);
+
+	for (size_t i = first + 1; i < end; i++)
+		if (is_before(&heap[i], &heap[first]))
+			first = i;
+	return first;
+}
+
 /* Finds the place of a timer: @at, or above, or below. */
 static void settle(struct loop *loop, size_t at, const struct slot *s)
 {
 	const struct slot *heap = loop->timers;
 
-	for (; at > 1 && is_before(s, &heap[at / 2]); at /= 2)
-		put(loop, at, &heap[at / 2]);
-	for (size_t child; (child = 2 * at) <= loop->n_timers; at = child) {
-		child += child < loop->n_timers && is_before(&heap[child + 1], &heap[child]);
+	for (; at > 1 && is_before(s, &heap[above(at)]); at = above(at))
+		put(loop, at, &heap[above(at)]);
+	for (size_t child; (child = first_below(loop, at)) <= loop->n_timers; at = child) {
 		if (is_before(s, &heap[child]))
 			break;
 		put(loop, at, &heap[child]);

@@ -86,8 +86,11 @@ static void on_tick(void *arg)
 	struct agent *a = arg;
 
 	a->tick_ms = 0;
-	/* One that takes longer has its pause behind it, and not another look. */
-	agent_wake(a, a->sides[SIDE_SWITCH].looking ? SIDE_NONE : SIDE_SWITCH);
+	/* A look wakes the loop when it ends. One that takes longer has its pause behind it. */
+	if (a->sides[SIDE_SWITCH].looking)
+		agent_wake(a, SIDE_NONE);
+	else
+		look_at(a, SIDE_SWITCH);
 }
 
 static int open_parts(struct agent *a, struct err *e)
