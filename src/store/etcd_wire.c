@@ -280,16 +280,17 @@ json_t *etcd_first_last(const struct etcd *db)
 
 static json_t *change(const struct etcd *db, const struct store_op *op)
 {
-	auto_of(json_decref) json_t *doc = NULL;
 	auto_free char *text = NULL;
+	const char *doc;
+	size_t len;
 
 	if (op->kind == STORE_TOUCH)
 		return put(mark_key(db, op->key), "");
 	if (op->kind == STORE_DELETE)
 		return json_pack("{s:{s:o}}", "request_delete_range", "key",
 				 etcd_key(db, "doc", op->key));
-	doc = record_read(op->doc);
-	text = doc ? seal_write(db->seal, op->key, doc) : NULL;
+	doc = record_text(op->doc, &len);
+	text = doc ? seal_write(db->seal, op->key, doc, len) : NULL;
 	return text ? put(etcd_key(db, "doc", op->key), text) : NULL;
 }
 
@@ -413,9 +414,8 @@ const json_t *etcd_first_kv(const json_t *range)
 int etcd_take_doc(const struct etcd *db, const json_t *kv, const char **key, struct record **doc,
 		  char buf[ETCD_KEY_LEN + 1], struct err *e)
 {
-	auto_of(json_decref) json_t *opened = NULL;
-	auto_free char *text = NULL;
-	size_t size;
+	auto_free char *text = NULL, *opened = NULL;
+	size_t size, len;
 
 	*doc = NULL;
 	*key = name_in(db, kv, "doc", buf);
@@ -424,12 +424,9 @@ int etcd_take_doc(const struct etcd *db, const json_t *kv, const char **key, str
 	text = etcd_decode(json_object_get(kv, "value"), &size);
 	if (!text)
 		return err_set(e, -EBADMSG, "%s: not base64", *key);
-	opened = seal_read(db->seal, *key, text, size, e);
+	opened = seal_read(db->seal, *key, text, size, &len, e);
 	if (!opened)
 		return -EBADMSG;
-	*doc = record_of(opened);
-	if (!*doc)
-		return -ENOMEM;
-	record_close(*doc);
-	return 0;
+	*doc = record_of_text(opened, len);
+	return *doc ? 0 : -ENOMEM;
 }

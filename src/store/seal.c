@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The file has a line a key: a name (letters, digits, "-_."), a space, 32 bytes
- * in base64. A sealed document is {"sealed": NAME, "text": BASE64 of nonce and
+ * in base64. A sealed document is {"sealed":NAME,"text":BASE64 of nonce and
  * ciphertext}; what it stands under is authenticated with it, so nobody puts one
  * user's password hash into another's place. What is not sealed is not believed,
  * unless the file has a line "plain": for a store that was not sealed before.
@@ -9,6 +9,7 @@
 #include "store/seal.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <sodium.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -21,6 +22,10 @@
 #define NAME_LEN   31
 /* it stands within JSON */
 #define NAME_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+/* of a sealed document, in front of the name, between it and the base64, and behind that */
+#define SEALED	   "{\"sealed\":\""
+#define TEXT	   "\",\"text\":\""
+#define END	   "\"}"
 #define KEY_SIZE   crypto_aead_xchacha20poly1305_ietf_KEYBYTES
 #define NONCE	   crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG	   crypto_aead_xchacha20poly1305_ietf_ABYTES
@@ -145,50 +150,106 @@ void seal_free(struct seal *seal)
  * seal_write() - A document as it is stored
  * @seal: NULL: it is not sealed
  * @key:  what it will stand under
- * @doc:  an object
+ * @text: of the document, a JSON object
+ * @len:  its bytes
  *
  * Return: JSON, the caller's to free; NULL without memory.
  */
-char *seal_write(const struct seal *seal, const char *key, const json_t *doc)
+char *seal_write(const struct seal *seal, const char *key, const char *text, size_t len)
 {
-	auto_free char *text = json_dumps(doc, JSON_COMPACT);
+	size_t size = NONCE + len + TAG, room = sodium_base64_encoded_len(size, VARIANT);
 	auto_free unsigned char *box = NULL;
 	auto_free char *base64 = NULL;
-	size_t size, room;
 	char *out;
 
-	if (!text || !seal)
-		return take(text);
-	size = NONCE + strlen(text) + TAG;
-	room = sodium_base64_encoded_len(size, VARIANT);
+	if (!seal)
+		return strndup(text, len);
 	box = malloc(size);
 	base64 = malloc(room);
 	if (!box || !base64)
 		return NULL;
 	randombytes_buf(box, NONCE);
 	crypto_aead_xchacha20poly1305_ietf_encrypt(box + NONCE, NULL, (const unsigned char *)text,
-						   strlen(text), (const unsigned char *)key,
-						   strlen(key), NULL, box, seal->keys[0].key);
-	sodium_memzero(text, strlen(text));
+						   len, (const unsigned char *)key, strlen(key),
+						   NULL, box, seal->keys[0].key);
 	sodium_bin2base64(base64, room, box, size, VARIANT);
-	return asprintf(&out, "{\"sealed\":\"%s\",\"text\":\"%s\"}", seal->keys[0].name, base64) < 0
-		       ? NULL
-		       : out;
+	return asprintf(&out, SEALED "%s" TEXT "%s" END, seal->keys[0].name, base64) < 0 ? NULL
+											 : out;
 }
 
-static json_t *open_box(const unsigned char *with, const char *key, const char *base64)
-{
-	size_t len = strlen(base64), size = 0;
-	auto_free unsigned char *box = malloc(len + 1), *text = malloc(len + 1);
-	unsigned long long n = 0;
+/* A part of a text. */
+struct part {
+	const char *at;
+	size_t len;
+};
 
-	if (!box || !text || sodium_base642bin(box, len, base64, len, NULL, &size, NULL, VARIANT) ||
+/* What stands in front of a word, and the rest behind that. */
+static bool cut(struct part *rest, const char *word, struct part *before)
+{
+	const char *at = memmem(rest->at, rest->len, word, strlen(word));
+
+	if (!at)
+		return false;
+	*before = (struct part){ rest->at, (size_t)(at - rest->at) };
+	rest->at = at + strlen(word);
+	rest->len -= before->len + strlen(word);
+	return true;
+}
+
+/* Is it as seal_write() writes it? All other JSON is a document: tenants name members, too. */
+static bool is_sealed(const char *text, size_t size, char name[NAME_LEN + 1], struct part *base64)
+{
+	struct part rest = { text, size }, before, of;
+
+	if (!cut(&rest, SEALED, &before) || before.len || !cut(&rest, TEXT, &of) ||
+	    of.len > NAME_LEN || !cut(&rest, END, base64) || rest.len ||
+	    memchr(base64->at, '"', base64->len))
+		return false;
+	memcpy(name, of.at, of.len);
+	name[of.len] = '\0';
+	return true;
+}
+
+/* Nobody but who has the key wrote it, so it is what seal_write() was given. */
+static char *open_box(const unsigned char *with, const char *key, const struct part *base64,
+		      size_t *len)
+{
+	auto_free unsigned char *box = malloc(base64->len + 1);
+	auto_free char *text = malloc(base64->len + 1);
+	unsigned long long n = 0;
+	size_t size = 0;
+
+	if (!box || !text ||
+	    sodium_base642bin(box, base64->len, base64->at, base64->len, NULL, &size, NULL,
+			      VARIANT) ||
 	    size < NONCE + TAG ||
-	    crypto_aead_xchacha20poly1305_ietf_decrypt(text, &n, NULL, box + NONCE, size - NONCE,
-						       (const unsigned char *)key, strlen(key), box,
-						       with))
+	    crypto_aead_xchacha20poly1305_ietf_decrypt((unsigned char *)text, &n, NULL, box + NONCE,
+						       size - NONCE, (const unsigned char *)key,
+						       strlen(key), box, with))
 		return NULL;
-	return json_loadb((const char *)text, n, JSON_REJECT_DUPLICATES, NULL);
+	text[n] = '\0';
+	*len = (size_t)n;
+	return take(text);
+}
+
+/* What is not sealed may be anybody's. */
+static char *read_plain(const struct seal *seal, const char *key, const char *text, size_t size,
+			size_t *len, struct err *e)
+{
+	auto_of(json_decref) json_t *doc = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+	char *out;
+
+	if (!json_is_object(doc)) {
+		err_set(e, -EBADMSG, "%s: the stored document is not JSON", key);
+		return NULL;
+	}
+	if (seal && !seal->plain) {
+		err_set(e, -EBADMSG, "%s: not sealed", key);
+		return NULL;
+	}
+	out = json_dumps(doc, JSON_COMPACT);
+	*len = out ? strlen(out) : 0;
+	return out;
 }
 
 /**
@@ -197,35 +258,27 @@ static json_t *open_box(const unsigned char *with, const char *key, const char *
  * @key:  what it stands under
  * @text: what is stored
  * @size: its bytes
+ * @len:  gets the bytes of what is returned
  * @e:    why not
  *
- * Return: the document, a reference of the caller's; NULL: it is no JSON object, not sealed, sealed
- * with a key that is not here, or not what was sealed for this place.
+ * Return: the document's text as JSON_COMPACT writes it, the caller's to free; NULL: it is no JSON
+ * object, not sealed, sealed with a key that is not here, or not what was sealed for this place.
  */
-json_t *seal_read(const struct seal *seal, const char *key, const char *text, size_t size,
-		  struct err *e)
+char *seal_read(const struct seal *seal, const char *key, const char *text, size_t size,
+		size_t *len, struct err *e)
 {
-	auto_of(json_decref) json_t *doc = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
-	const char *name = json_string_value(json_object_get(doc, "sealed"));
-	const char *base64 = json_string_value(json_object_get(doc, "text"));
-	const unsigned char *with = name ? find(seal, name) : NULL;
-	json_t *opened;
+	char name[NAME_LEN + 1], *opened;
+	const unsigned char *with;
+	struct part base64;
 
-	if (!json_is_object(doc)) {
-		err_set(e, -EBADMSG, "%s: the stored document is not JSON", key);
-		return NULL;
-	}
-	if (!name || !base64 || json_object_size(doc) != 2) { /* tenants name members, too */
-		if (!seal || seal->plain)
-			return take(doc);
-		err_set(e, -EBADMSG, "%s: not sealed", key);
-		return NULL;
-	}
+	if (!is_sealed(text, size, name, &base64))
+		return read_plain(seal, key, text, size, len, e);
+	with = find(seal, name);
 	if (!with) {
 		err_set(e, -ENOKEY, "%s: sealed with the key \"%s\", which is not here", key, name);
 		return NULL;
 	}
-	opened = open_box(with, key, base64);
+	opened = open_box(with, key, &base64, len);
 	if (!opened)
 		err_set(e, -EBADMSG, "%s: not what was sealed for this place", key);
 	return opened;

@@ -7,7 +7,7 @@
 #ifndef ANYVF_STORE_SEAL_H
 #define ANYVF_STORE_SEAL_H
 
-#include <jansson.h>
+#include <stddef.h>
 
 #include "base/err.h"
 
@@ -18,8 +18,8 @@ int seal_make(const char *path, struct err *e);
 void seal_free(struct seal *seal);
 AUTO_DEFINE(struct seal *, seal_free)
 
-char *seal_write(const struct seal *seal, const char *key, const json_t *doc);
-json_t *seal_read(const struct seal *seal, const char *key, const char *text, size_t size,
-		  struct err *e);
+char *seal_write(const struct seal *seal, const char *key, const char *text, size_t len);
+char *seal_read(const struct seal *seal, const char *key, const char *text, size_t size,
+		size_t *len, struct err *e);
 
 #endif

@@ -29,12 +29,15 @@ static int open_sealed(const char *keys, const char *key, const char *text, char
 {
 	auto_of(seal_free) struct seal *s = NULL;
 	auto_of(json_decref) json_t *doc = NULL;
+	auto_free char *opened = NULL;
 	struct err e = { 0 };
+	size_t len = 0;
 
 	write_keys(keys ? keys : "");
 	if (keys)
 		assert_int_equal(seal_load(path, &s, NULL), 0);
-	doc = seal_read(s, key, text, strlen(text), &e);
+	opened = seal_read(s, key, text, strlen(text), &len, &e);
+	doc = opened ? json_loadb(opened, len, 0, NULL) : NULL;
 	strcpy(why, e.msg);
 	return doc ? (int)json_integer_value(json_object_get(doc, "n")) : -1;
 }
@@ -42,13 +45,12 @@ static int open_sealed(const char *keys, const char *key, const char *text, char
 static char *sealed_by(const char *keys, const char *key, json_t *doc)
 {
 	auto_of(seal_free) struct seal *s = NULL;
-	char *text;
+	auto_free char *text = json_dumps(doc, JSON_COMPACT);
 
+	json_decref(doc);
 	write_keys(keys);
 	assert_int_equal(seal_load(path, &s, NULL), 0);
-	text = seal_write(s, key, doc);
-	json_decref(doc);
-	return text;
+	return seal_write(s, key, text, strlen(text));
 }
 
 static void sealed_documents_open_in_their_place_only(void **state)
@@ -74,6 +76,14 @@ static void sealed_documents_open_in_their_place_only(void **state)
 	assert_int_equal(open_sealed(KEY_A, "/u/1", old, why), -1);
 	assert_int_equal(open_sealed(KEY_A, "/u/1", "{\"sealed\":\"a\",\"text\":\"\"}", why), -1);
 	assert_int_equal(open_sealed(KEY_A, "/u/1", "{\"sealed\":\"a\",\"text\":\"?\"}", why), -1);
+	assert_int_equal(open_sealed(KEY_A, "/u/1", "{\"sealed\":\"a\",\"text\":\"\"", why), -1);
+	assert_int_equal(open_sealed(KEY_A, "/u/1", "{\"sealed\":\"\",\"text\":\"\"}", why), -1);
+	assert_int_equal(open_sealed(KEY_A, "/u/1",
+				     "{\"sealed\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\","
+				     "\"text\":\"\"}",
+				     why),
+			 -1);
+	assert_string_equal(why, "/u/1: not sealed");
 	assert_int_equal(open_sealed(KEY_A, "/u/1", "[]", why), -1);
 	assert_int_equal(open_sealed(KEY_A, "/u/1", "{\"n\":1,\"n\":2}", why), -1);
 }
