@@ -2,17 +2,20 @@
 /* A store that does not answer: when nobody waits for it any more, and what they are told. */
 #include "engine/impl.h"
 
-#define AWAY_MS 10000 /* in trouble for so long, requests are told so at once */
+/* In trouble for so long, requests are told so at once; those that others may answer sooner. */
+#define AWAY_MS 10000
+#define ELSE_MS 2000
 
 /**
  * away_is() - Has the store been in trouble for so long that nobody waits for it?
- * @eng: the engine
+ * @eng:       the engine
+ * @elsewhere: who asks has other replicas, and asks one when he is told so
  */
-bool away_is(const struct engine *eng)
+bool away_is(const struct engine *eng, bool elsewhere)
 {
-	uint64_t since_ms;
+	uint64_t since_ms, most_ms = elsewhere ? ELSE_MS : AWAY_MS;
 
-	return store_trouble(eng->opts.store, &since_ms) && loop_now_ms() - since_ms >= AWAY_MS;
+	return store_trouble(eng->opts.store, &since_ms) && loop_now_ms() - since_ms >= most_ms;
 }
 
 /**

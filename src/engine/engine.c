@@ -38,7 +38,7 @@ static void on_request(void *arg, struct http_req *req)
 	struct call *c = run_new(arg, req);
 
 	if (c)
-		run_fresh(c);
+		run_request(c);
 	else
 		http_reply(req, &no_memory);
 }
@@ -46,7 +46,7 @@ static void on_request(void *arg, struct http_req *req)
 /*
  * Who sends it decides whether a body is read, and how much of it: nothing without a token where
  * one is needed, and an upload goes to a file. Among replicas who is refused may be known already
- * to another, and is when run_fresh() runs the call: as much is read of all as of a login.
+ * to another, and is when run_request() runs the call: as much is read of all as of a login.
  */
 static void on_begin(void *arg, struct http_req *req, struct http_intake *intake)
 {
@@ -164,7 +164,7 @@ static void give_up(void *arg)
 {
 	struct engine *eng = arg;
 
-	if (!away_is(eng))
+	if (!away_is(eng, false))
 		return;
 	group_give_up(eng);
 	run_batch(eng);

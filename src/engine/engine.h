@@ -167,6 +167,7 @@ enum route_flags {
 	ROUTE_UPLOAD = 1, /* the body goes to a file: call_upload() */
 	ROUTE_LOGIN = 2,  /* makes or ends a token: the audit log says so */
 	ROUTE_GRANT = 4,  /* gives or takes a role: likewise */
+	ROUTE_HEARD = 8,  /* answered by what is heard here: who asks says what he has seen */
 };
 struct route {
 	const char *method;

@@ -36,6 +36,7 @@ struct call_priv {
 	struct args args;     /* query */
 	struct auth auth;     /* what c->auth points to */
 	bool authenticated;   /* auth is filled in */
+	bool fresh;	      /* all is heard that was answered before it came */
 	bool early;	      /* others may have answered what is not heard of here yet */
 	bool admitted;	      /* route_run() found nothing against it */
 
@@ -181,7 +182,7 @@ json_t *query_fields(struct call *c, json_t *out_taken);
 /* run.c */
 struct call *run_new(struct engine *eng, struct http_req *req);
 void run_call(struct call *c);
-void run_fresh(struct call *c);
+void run_request(struct call *c);
 int run_load(struct engine *eng, struct err *e);
 void run_on_change(void *arg, const struct store_event *ev);
 void run_batch(void *arg);
@@ -214,7 +215,7 @@ bool rely_is_hit(const struct relies *r, const struct schemas *schemas,
 		 const struct store_event *ev, const struct record *old);
 
 /* away.c */
-bool away_is(const struct engine *eng);
+bool away_is(const struct engine *eng, bool elsewhere);
 void away_fail(struct call *c);
 
 /* replica.c */

@@ -330,6 +330,36 @@ static void park(struct call *c)
 	finish(c);
 }
 
+/* What it says, or would change, may be another thing by what others have answered. */
+static bool is_premature(const struct call *c, int rc)
+{
+	return !c->priv->fresh && c->priv->req && (rc < 0 || c->priv->n_undo);
+}
+
+static void on_fresh(void *arg, int rc)
+{
+	struct call *c = arg;
+
+	call_unlink(c);
+	c->priv->fresh = true;
+	if (!rc) {
+		run_call(c);
+		return;
+	}
+	away_fail(c);
+	finish(c);
+}
+
+/* Runs it, maybe again, when all that was answered before it came has been heard. */
+static void refresh(struct call *c)
+{
+	call_undo(c);
+	call_reset(c);
+	c->priv->admitted = false; /* who asks is judged again, too */
+	call_link(&c->priv->eng->fresh, c);
+	store_sync(c->opts->store, on_fresh, c);
+}
+
 /**
  * run_call() - Run a call's handler: it answers, when what it changed is on disk, or waits
  * @c: the call, in no list; taken: it is freed when it has been answered
@@ -345,6 +375,10 @@ void run_call(struct call *c)
 	p->group = NULL;
 	p->wrote = p->missed = p->over = false;
 	rc = run_once(c);
+	if (is_premature(c, rc)) {
+		refresh(c);
+		return;
+	}
 	if (rc >= 0 && group_take(c))
 		rc = -ENOMEM;
 	rely_clear(&p->relies); /* its group has them */
@@ -354,34 +388,35 @@ void run_call(struct call *c)
 		finish(c);
 }
 
-static void on_fresh(void *arg, int rc)
+/* Is it one of ROUTE_HEARD? */
+static bool is_heard(struct call *c)
 {
-	struct call *c = arg;
-
-	call_unlink(c);
-	if (!rc) {
-		run_call(c);
-		return;
-	}
-	away_fail(c);
-	finish(c);
+	return !route_find(c, http_method(c->priv->req), http_target(c->priv->req)) &&
+	       c->priv->route_flags & ROUTE_HEARD;
 }
 
 /**
- * run_fresh() - Run a request's call when all that was answered before it came has been heard
+ * run_request() - Run a request's call when all that was answered before it came has been heard
  * @c: as for run_call(); answered by whichever replica
  *
- * Where the store does not say, the answer is 503.
+ * Where the store does not say, the answer is 503. Where others write as well those of ROUTE_HEARD
+ * run at once, and again if they are refused or would change something.
  */
-void run_fresh(struct call *c)
+void run_request(struct call *c)
 {
 	struct engine *eng = c->priv->eng;
+	bool away = away_is(eng, false);
+	bool heard = !away && store_is_shared(eng->opts.store) && is_heard(c);
+	uint64_t since_ms;
 
-	call_link(&eng->fresh, c);
-	if (away_is(eng))
+	if (away || (heard && away_is(eng, true))) {
+		call_link(&eng->fresh, c);
 		on_fresh(c, -ETIMEDOUT);
-	else
-		store_sync(eng->opts.store, on_fresh, c);
+	} else if (heard && !store_trouble(eng->opts.store, &since_ms)) {
+		run_call(c);
+	} else {
+		refresh(c);
+	}
 }
 
 static int load_row(void *arg, const char *key, uint64_t version, struct record *doc)

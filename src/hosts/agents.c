@@ -172,9 +172,9 @@ static int watch(struct call *c)
 
 static const struct route routes[] = {
 	{ "GET", "/v1/hosts/{}", inventory_get, RULE_AGENT },
-	{ "PUT", "/v1/hosts/{}", inventory_put, RULE_AGENT },
+	{ "PUT", "/v1/hosts/{}", inventory_put, RULE_AGENT, ROUTE_HEARD },
 	{ "GET", "/v1/hosts/{}/desired", desired, RULE_AGENT },
-	{ "GET", "/v1/watch", watch, RULE_AGENT },
+	{ "GET", "/v1/watch", watch, RULE_AGENT, ROUTE_HEARD },
 	{ "PUT", "/v1/hosts/{}/{}/{}", report_put, RULE_AGENT },
 	{ NULL },
 };

@@ -103,6 +103,7 @@ struct etcd {
 		struct httpm_flow *flow;
 		struct loop_timer *timer;
 		unsigned int turns;
+		uint64_t asked; /* what had been heard when the flow began */
 	} beat;
 	struct {
 		struct httpm_flow *flow; /* NULL: nothing is under way */
@@ -169,6 +170,7 @@ void etcd_purge_close(struct etcd *db);
 /* etcd_sync.c */
 int etcd_sync_open(struct etcd *db);
 void etcd_sync(void *db);
+void etcd_sync_probe(struct etcd *db, const char *why);
 void etcd_sync_heard(struct etcd *db);
 void etcd_sync_close(struct etcd *db);
 

@@ -17,8 +17,18 @@
 static void on_end(void *arg, int rc, const struct httpc_answer *http, const char *why)
 {
 	struct etcd *db = arg;
+	auto_of(json_decref) json_t *answer = rc ? NULL : json_loads(http->body, 0, NULL);
+
+	uint64_t revision = etcd_number(json_object_get(answer, "header"), "revision");
+	enum etcd_verdict verdict = etcd_judge(rc, rc ? 0 : http->status, answer, &why);
 
 	db->beat.flow = NULL; /* what was lost, the next beat says again */
+	if (verdict == ETCD_OK && revision >= db->beat.asked)
+		etcd_expect(db, revision);
+	else if (verdict == ETCD_OK)
+		etcd_sync_probe(db, "its revisions went back");
+	else if (verdict == ETCD_AGAIN)
+		etcd_sync_probe(db, why);
 }
 
 /* Takes names out of those that are due. */
@@ -53,6 +63,7 @@ static void flush(void *arg)
 		return;
 	puts = puts_of(db);
 	body = puts ? json_pack("{s:O}", "success", puts) : NULL;
+	db->beat.asked = db->revision;
 	if (body)
 		etcd_request(db, "/v3/kv/txn", body, TRY_MS,
 			     &(struct httpm_handlers){ NULL, on_end, db }, &db->beat.flow);

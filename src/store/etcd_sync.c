@@ -111,6 +111,20 @@ void etcd_sync(void *arg)
 }
 
 /**
+ * etcd_sync_probe() - A request that nobody waits for has failed: does etcd work?
+ * @db:  the database
+ * @why: a sentence
+ *
+ * Until it does it is in trouble, and who asks is told so.
+ */
+void etcd_sync_probe(struct etcd *db, const char *why)
+{
+	etcd_next_member(db, &db->trouble, why);
+	if (!db->sync.on && !db->sync.flow)
+		ask_later(db);
+}
+
+/**
  * etcd_sync_heard() - The store has heard of more: perhaps of all that somebody waits for
  * @db: the database
  */

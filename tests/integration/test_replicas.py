@@ -106,8 +106,9 @@ def test_without_etcd_the_answer_is_a_503_that_says_so_and_nothing_is_lost(pair,
     net = pair.at_a.post(f'{V2}/networks', {'network': {'name': 'kept'}})['network']
     etcd.kill()
     try:
-        got = pair.at_a.call('GET', f"{V2}/networks/{net['id']}")
-        assert got.status_code == 503 and int(got.headers['Retry-After']) > 0 and 'store does not answer' in got.text
+        for client in pair.at_a, pair.at_b:
+            got = client.call('GET', f"{V2}/networks/{net['id']}")
+            assert got.status_code == 503 and int(got.headers['Retry-After']) > 0 and 'store does not answer' in got.text
         got = pair.at_b.call('POST', f'{V2}/networks', {'network': {'name': 'lost'}})
         assert got.status_code == 503 and 'connect' in got.text
         for words in ('status', '--config', pair.a.conf), ('host', 'list', '--config', pair.a.conf):

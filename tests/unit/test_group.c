@@ -22,7 +22,9 @@ static struct {
 	struct store *front;
 	const struct store_txn *txn; /* NULL: nothing waits */
 	const char *trouble;	     /* NULL: none */
+	uint64_t since_ms;	     /* of it; 0: long ago */
 	const char *others;	     /* a key that others wrote, not heard of here; NULL: none */
+	unsigned int syncs;	     /* how often it was asked for what others wrote */
 } late;
 
 static int late_open(const char *where, const struct store_opts *opts, struct store *st, void **out,
@@ -78,6 +80,7 @@ static struct record *n_is(int n)
 /* What others wrote is heard of when it is asked for. */
 static void late_sync(void *db)
 {
+	late.syncs++;
 	if (late.others) {
 		auto_of(record_unref) struct record *doc = n_is(1);
 		struct store_event ev = { 1, take(late.others), doc };
@@ -94,7 +97,7 @@ static void late_wait(void *db)
 
 static const char *late_trouble(const void *db, uint64_t *since_ms)
 {
-	*since_ms = 0; /* long ago */
+	*since_ms = late.since_ms;
 	return late.trouble;
 }
 
@@ -824,12 +827,12 @@ static void who_waits_for_a_store_that_is_away_is_told_so(void **state)
 	assert_int_equal(status_of(&reader), 503);
 	late_comer.ended = false;
 	late_comer.call = new_call(f, &late_comer, look, "a");
-	run_fresh(late_comer.call);
+	run_request(late_comer.call);
 	assert_int_equal(status_of(&late_comer), 503);
 	late.trouble = NULL;
 	let(0); /* it was stored after all */
 	late_comer.call = new_call(f, &late_comer, look, "a");
-	run_fresh(late_comer.call);
+	run_call(late_comer.call);
 	assert_int_equal(status_of(&late_comer), 200);
 }
 
@@ -965,9 +968,20 @@ static int64_t room_of_y(struct call *c)
 	return call_get(c, "/n/y") ? 1000 : call_fail(c, 404, NULL, "There is no y");
 }
 
+static int make_z(struct call *c)
+{
+	if (!call_get(c, "/n/y"))
+		return call_fail(c, 404, NULL, "There is no y");
+	return call_put(c, json_object(), "/z") ?: call_reply(c, 200, json_object());
+}
+
 static const struct route secret_routes[] = {
 	{ "GET", "/secret", tell_secret, RULE_READ },
 	{ "PUT", "/y", tell_secret, RULE_OPEN, .room = room_of_y },
+	{ "PUT", "/z", make_z, RULE_OPEN },
+	{ "PUT", "/secret", tell_secret, RULE_OPEN },
+	{ "PUT", "/heard", tell_secret, RULE_OPEN, ROUTE_HEARD },
+	{ "PUT", "/heard/z", make_z, RULE_OPEN, ROUTE_HEARD },
 	{ "PUT", "/y/file", tell_secret, RULE_OPEN, ROUTE_UPLOAD, room_of_y },
 	{ NULL }
 };
@@ -1034,11 +1048,14 @@ static void put_by_http(struct api_engine *f, const struct sockaddr_in *at, cons
 	char request[256];
 	int fd;
 
-	snprintf(request, sizeof(request), "PUT %s HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}",
-		 path);
+	snprintf(request, sizeof(request),
+		 "PUT %s HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}", path);
 	fd = ask_by_http(at, request);
-	while (recv(fd, reply, 511, MSG_DONTWAIT) < 0)
+	while (recv(fd, reply, 511, MSG_DONTWAIT) < 0) {
 		loop_turn(f->loop, 10);
+		if (late.txn)
+			let(0);
+	}
 	close(fd);
 }
 
@@ -1069,6 +1086,42 @@ static void a_file_that_came_too_early_is_to_come_again(void **state)
 	assert_non_null(strstr(reply, "Retry-After: 1"));
 	put_by_http(f, &at, "/t/y/file", reply);
 	assert_memory_equal(reply, "HTTP/1.1 200", 12);
+}
+
+/* Of those who say what they have seen, who changes nothing, and is not refused, has not asked. */
+static void who_says_what_he_has_seen_is_answered_by_what_is_heard(void **state)
+{
+	static const struct {
+		const char *path, *others, *trouble, *answer;
+		unsigned int syncs, for_ms;
+	} rows[] = {
+		{ "/t/secret", NULL, NULL, "HTTP/1.1 200", 1 },
+		{ "/t/heard", NULL, NULL, "HTTP/1.1 200", 0 },
+		{ "/t/heard", NULL, "late", "HTTP/1.1 200", 1 },
+		{ "/t/heard", NULL, "late", "HTTP/1.1 503", 0, 3000 }, /* he has other replicas */
+		{ "/t/secret", NULL, "late", "HTTP/1.1 200", 1, 3000 },
+		{ "/t/heard/z", NULL, NULL, "HTTP/1.1 404", 1 },
+		{ "/t/heard/z", "/n/y", NULL, "HTTP/1.1 200", 1 },
+		{ "/t/heard/z", NULL, NULL, "HTTP/1.1 200", 1 },
+		{ "/t/z", NULL, NULL, "HTTP/1.1 200", 1 },
+		{ "/t/none", NULL, NULL, "HTTP/1.1 401", 1 },
+	};
+	struct api_engine *f = *state;
+	struct sockaddr_in at = serve_http(f);
+	char reply[512] = "";
+
+	for (unsigned int i = 0; i < ARRAY_LEN(rows); i++) {
+		late.syncs = 0;
+		late.others = rows[i].others;
+		late.trouble = rows[i].trouble;
+		late.since_ms = loop_now_ms() - rows[i].for_ms;
+		if (late.others)
+			write_behind(late.others, 1);
+		put_by_http(f, &at, rows[i].path, reply);
+		assert_memory_equal(reply, rows[i].answer, 12);
+		assert_int_equal(late.syncs, rows[i].syncs);
+	}
+	late.since_ms = 0;
 }
 
 int main(void)
@@ -1105,6 +1158,7 @@ int main(void)
 		T(a_job_goes_on_when_what_it_is_about_is_on_disk),
 		T(a_job_about_what_was_refused_is_refused),
 		T(who_was_refused_is_refused_again),
+		T(who_says_what_he_has_seen_is_answered_by_what_is_heard),
 		T(a_body_may_need_what_is_not_heard_of_yet),
 		T(a_file_that_came_too_early_is_to_come_again),
 	};
