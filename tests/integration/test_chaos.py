@@ -204,6 +204,10 @@ def test_a_list_may_have_what_its_own_replica_was_about_to_write():
     history['ops'].append(op('list', None, 0, 16, 200, got={'P': 2}))  # of 10, 20 and 40: Q was made by A, and is gone by B
     history['ops'].append(op('list', None, 3, 8, 200, got={'Q': 1}))
     assert [words[:23] for words in check.Run(history).violations()] == ['no such state: c0: list']
+    history['ops'][-1].update(end=16, got={'P': 2, 'Q': 2})  # Q was changed, and deleted by its replica in the same revision
+    assert check.Run(history).violations() == []
+    history['ops'][-1]['got'] = {'P': 2, 'Q': 0}
+    assert [words[:23] for words in check.Run(history).violations()] == ['no such state: c0: list']
 
 
 @pytest.mark.parametrize('words,plant', [row[1:] for row in PLANTED], ids=[row[0] for row in PLANTED])
