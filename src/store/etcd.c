@@ -11,7 +11,7 @@
 #define OPS_MAX	   STORE_OPS_MAX
 #define OPS_MIN	   (8 * STORE_OPS_MAX) /* that etcd must take: with marks, and what was read */
 #define DFL_PREFIX "/anyvf"
-#define PAGE	   1000 /* documents of a list, at once */
+#define PAGE	   4000 /* documents of a list at once: for each etcd counts all that follow */
 
 /* Strangers must not be taken for members, so one kind of trust for all. */
 static int add_url(struct etcd *db, const char *text, size_t len, struct err *e)

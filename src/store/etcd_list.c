@@ -8,6 +8,7 @@
 #include "store/etcd.h"
 
 #define PAGE_DIV 8     /* if a page is too large: the next is a part of that */
+#define TURN_MAX 1000u /* documents of one that is read while the loop turns */
 #define PAGE_MS	 30000 /* that it may take */
 #define PAUSE_MS 500   /* before all is read again, if that failed */
 
@@ -17,9 +18,10 @@ static json_t *page_body(const struct etcd *db, const json_t *range, const char 
 {
 	json_t *body = json_copy((json_t *)range);
 	json_t *key = from ? etcd_base64(from, size + 1) : NULL; /* with its NUL: the next one */
+	unsigned int limit = db->relist.range ? MIN(db->page, TURN_MAX) : db->page;
 
 	if (!body || (from && !key) || (key && json_object_set_new(body, "key", key)) ||
-	    json_object_set_new(body, "limit", json_integer(db->page)) ||
+	    json_object_set_new(body, "limit", json_integer(limit)) ||
 	    json_object_set_new(body, "revision", json_integer((json_int_t)revision))) {
 		json_decref(body);
 		return NULL;
