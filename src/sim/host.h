@@ -24,6 +24,7 @@ struct sim {
 	const char *api[DOOR_MAX][DOOR_MAX + 1];
 	unsigned int n_api;
 	struct vf_info *fresh; /* array of opts.vfs: VFs that nobody has */
+	struct vf_info *shown; /* of pfs_vf() */
 	struct sim_host *hosts;
 	unsigned int n_hosts; /* that are started */
 	struct loop_timer *starts;

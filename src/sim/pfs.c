@@ -2,7 +2,8 @@
 /*
  * The PF of a simulated host: agent/host/pfs.h. Settings are judged and kept as the switch does. A
  * view is never changed: VFs that are as they were are shared with the one before, and those that
- * nobody has are the same for all hosts.
+ * nobody has are the same for all hosts. Of a VF is kept what is its own; the rest of what a look
+ * tells is made when it is asked for.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,8 +17,10 @@
 
 struct sim_vf {
 	unsigned int refs;
+	bool connected;
 	uint64_t comes_ms; /* its guest, loop_now_ms(); 0: none does, or it is here */
-	struct vf_info info;
+	struct vf_config config;
+	struct vf_attach attach;
 };
 
 struct sim_view {
@@ -127,16 +130,29 @@ int sim_pfs_open(struct sim_host *h)
  * @pf:   name of its PF
  * @vf:   number
  *
- * Return: the VF; NULL when the view lacks it.
+ * Return: the VF, until the next call; NULL when the view lacks it.
  */
 const struct vf_info *pfs_vf(const struct pfs_view *view, const char *pf, unsigned int vf)
 {
 	const struct pfs_pf *p = pfs_find(view, pf);
 	const struct sim_view *v = p ? view_of(view) : NULL;
+	const struct sim_vf *own;
+	struct vf_info *shown;
 
 	if (!p || vf >= p->n_vfs)
 		return NULL;
-	return v->vfs[vf] ? &v->vfs[vf]->info : &v->sim->fresh[vf];
+	own = v->vfs[vf];
+	if (!own)
+		return &v->sim->fresh[vf];
+	shown = v->sim->shown;
+	shown->config = own->config;
+	shown->attach = own->attach;
+	shown->status.connected = own->connected;
+	shown->status.link_up = own->config.link != VF_LINK_DISABLE;
+	shown->status.mtu = vf_mtu(&own->config, &p->info.config);
+	memcpy(shown->status.pci_slot, v->sim->fresh[vf].status.pci_slot,
+	       sizeof(shown->status.pci_slot));
+	return shown;
 }
 
 /* A VF to be changed, of a view of its own; it comes into force by view_set(). */
@@ -146,21 +162,25 @@ static struct sim_vf *vf_edit(struct sim_view *v, unsigned int vf)
 
 	if (!copy)
 		return NULL;
-	*copy = (struct sim_vf){ 1, old ? old->comes_ms : 0, old ? old->info : v->sim->fresh[vf] };
+	if (old)
+		*copy = *old;
+	else
+		*copy = (struct sim_vf){ .config = v->sim->fresh[vf].config };
+	copy->refs = 1;
 	vf_put(old);
 	v->vfs[vf] = copy;
 	return copy;
 }
 
 /* Somebody is to have the VF: the port's server, or else a guest of an operator's. */
-static bool is_wanted(const struct sim_host *h, const struct vf_info *vf)
+static bool is_wanted(const struct sim_host *h, const struct sim_vf *vf)
 {
 	return *vf->config.port_id &&
 	       (!*vf->config.server || (vf->attach.kind && sim_has_port(h, vf->config.port_id)));
 }
 
 /* An operator's guest is plugged into what the agent does not take for its own, and makes room. */
-static void attach_stranger(struct vf_info *vf)
+static void attach_stranger(struct sim_vf *vf)
 {
 	if (!*vf->config.port_id || (vf->attach.kind && strcmp(vf->attach.socket, BY_HAND)))
 		return;
@@ -171,20 +191,18 @@ static void attach_stranger(struct vf_info *vf)
 /* Guests come to VFs and leave them, at once or after a while. */
 static void vf_settle(struct sim_host *h, struct sim_vf *vf, uint64_t now_ms)
 {
-	struct vf_info *info = &vf->info;
-
-	attach_stranger(info);
-	if (!is_wanted(h, info)) {
-		info->status.connected = false;
+	attach_stranger(vf);
+	if (!is_wanted(h, vf)) {
+		vf->connected = false;
 		vf->comes_ms = 0;
 		return;
 	}
-	if (info->status.connected)
+	if (vf->connected)
 		return;
 	if (!vf->comes_ms)
 		vf->comes_ms = now_ms + h->sim->opts.boot_ms;
-	info->status.connected = vf->comes_ms <= now_ms;
-	if (info->status.connected)
+	vf->connected = vf->comes_ms <= now_ms;
+	if (vf->connected)
 		vf->comes_ms = 0;
 	else
 		h->comes_ms = h->comes_ms ? MIN(h->comes_ms, vf->comes_ms) : vf->comes_ms;
@@ -192,7 +210,7 @@ static void vf_settle(struct sim_host *h, struct sim_vf *vf, uint64_t now_ms)
 
 static bool is_settled(const struct sim_host *h, const struct sim_vf *vf)
 {
-	return !vf || (is_wanted(h, &vf->info) == vf->info.status.connected && !vf->comes_ms);
+	return !vf || (is_wanted(h, vf) == vf->connected && !vf->comes_ms);
 }
 
 /**
@@ -239,7 +257,7 @@ int pfs_observe(const char *run_dir, const char *mappings, const struct pfs_view
 }
 
 /* What a verb does to a copy of a VF. */
-typedef int (*vf_verb)(struct sim_view *v, struct vf_info *vf, const void *arg, struct err *e);
+typedef int (*vf_verb)(struct sim_view *v, struct sim_vf *vf, const void *arg, struct err *e);
 
 /* One verb on one VF: all of it or nothing. */
 static int vf_change(const char *run_dir, unsigned int n, vf_verb verb, const void *arg,
@@ -254,13 +272,13 @@ static int vf_change(const char *run_dir, unsigned int n, vf_verb verb, const vo
 		return err_set(e, -EINVAL, "there is no VF %u", n);
 	v = view_copy(h->view, h->sim);
 	vf = v ? vf_edit(v, n) : NULL;
-	rc = vf ? verb(v, &vf->info, arg, e) : err_set(e, -ENOMEM, "out of memory");
+	rc = vf ? verb(v, vf, arg, e) : err_set(e, -ENOMEM, "out of memory");
 	if (rc) {
 		if (v)
 			pfs_view_free(&v->view);
 		return rc;
 	}
-	if (*vf->info.config.port_id || vf->info.attach.kind) {
+	if (*vf->config.port_id || vf->attach.kind) {
 		vf_settle(h, vf, loop_now_ms());
 	} else {
 		vf_put(vf);
@@ -270,14 +288,11 @@ static int vf_change(const char *run_dir, unsigned int n, vf_verb verb, const vo
 	return 0;
 }
 
-static int set(struct sim_view *v, struct vf_info *vf, const void *arg, struct err *e)
+static int set(struct sim_view *v, struct sim_vf *vf, const void *arg, struct err *e)
 {
 	const struct pf_config *pf = &v->view.pfs[0].info.config;
-	int rc = vf_change_apply(&vf->config, arg, pf, &vf->config, e);
 
-	vf->status.link_up = vf->config.link != VF_LINK_DISABLE;
-	vf->status.mtu = vf_mtu(&vf->config, pf);
-	return rc;
+	return vf_change_apply(&vf->config, arg, pf, &vf->config, e);
 }
 
 /**
@@ -299,7 +314,7 @@ int pfs_vf_set(const char *run_dir, const char *pf, unsigned int vf, const struc
 	return vf_change(run_dir, vf, set, &change, e);
 }
 
-static int attach(struct sim_view *v, struct vf_info *vf, const void *arg, struct err *e)
+static int attach(struct sim_view *v, struct sim_vf *vf, const void *arg, struct err *e)
 {
 	if (vf->attach.kind)
 		return err_set(e, -EBUSY, "the VF is attached");
@@ -323,16 +338,17 @@ int pfs_vf_attach(const char *run_dir, const char *pf, unsigned int vf,
 	return vf_change(run_dir, vf, attach, want, e);
 }
 
-static int detach(struct sim_view *v, struct vf_info *vf, const void *arg, struct err *e)
+static int detach(struct sim_view *v, struct sim_vf *vf, const void *arg, struct err *e)
 {
 	vf->attach = (struct vf_attach){ .kind = VF_ATTACH_NONE };
-	vf->status.connected = false;
+	vf->connected = false;
 	return 0;
 }
 
-static int release(struct sim_view *v, struct vf_info *vf, const void *arg, struct err *e)
+static int release(struct sim_view *v, struct sim_vf *vf, const void *arg, struct err *e)
 {
-	*vf = v->sim->fresh[*(const unsigned int *)arg];
+	*vf = (struct sim_vf){ .refs = vf->refs,
+			       .config = v->sim->fresh[*(const unsigned int *)arg].config };
 	return 0;
 }
 

@@ -57,6 +57,7 @@ static void start_next(void *arg)
 static int make_fresh(struct sim *sim)
 {
 	sim->fresh = calloc(sim->opts.vfs + 1, sizeof(*sim->fresh));
+	sim->shown = calloc(1, sizeof(*sim->shown));
 	for (unsigned int i = 0; sim->fresh && i < sim->opts.vfs; i++) {
 		struct vf_info *vf = &sim->fresh[i];
 		unsigned int rid = 128 + 2 * i;
@@ -67,7 +68,7 @@ static int make_fresh(struct sim *sim)
 		snprintf(vf->status.pci_slot, sizeof(vf->status.pci_slot), "0000:%02x:%02x.%x",
 			 5 + (rid >> 8 & 3U), rid >> 3 & 31U, rid & 7U);
 	}
-	return sim->fresh ? 0 : -ENOMEM;
+	return sim->fresh && sim->shown ? 0 : -ENOMEM;
 }
 
 /* physnet1,physnet2: each is the host's one PF. */
