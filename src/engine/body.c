@@ -17,7 +17,7 @@
  */
 bool call_is_early(const struct call *c)
 {
-	return c->priv->early;
+	return store_is_shared(c->opts->store) && !c->priv->fresh;
 }
 
 /**

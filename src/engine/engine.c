@@ -55,10 +55,8 @@ static void on_begin(void *arg, struct http_req *req, struct http_intake *intake
 	char id[UUID_STR_LEN];
 
 	uuid_new(id);
-	if (c)
-		c->priv->early = store_is_shared(eng->opts.store);
 	if (!c || route_admit(c)) {
-		intake->refuse = !c || !c->priv->early;
+		intake->refuse = !c || !call_is_early(c);
 		intake->body_max = BODY_OPEN_MAX;
 	} else {
 		intake->body_max = body_max(c);

@@ -37,7 +37,6 @@ struct call_priv {
 	struct auth auth;     /* what c->auth points to */
 	bool authenticated;   /* auth is filled in */
 	bool fresh;	      /* all is heard that was answered before it came */
-	bool early;	      /* others may have answered what is not heard of here yet */
 	bool admitted;	      /* route_run() found nothing against it */
 
 	int (*handle)(struct call *c); /* a route's; NULL: res_handle_* of resource */
