@@ -18,7 +18,6 @@ static void on_end(void *arg, int rc, const struct httpc_answer *http, const cha
 {
 	struct etcd *db = arg;
 	auto_of(json_decref) json_t *answer = rc ? NULL : json_loads(http->body, 0, NULL);
-
 	uint64_t revision = etcd_number(json_object_get(answer, "header"), "revision");
 	enum etcd_verdict verdict = etcd_judge(rc, rc ? 0 : http->status, answer, &why);
 

@@ -633,15 +633,24 @@ static unsigned int names_of(const struct fix *f, const char *kind)
 	return (unsigned int)json_array_size(json_object_get(answer, "kvs"));
 }
 
+/* A store of its own beside the fixture's, whose inside is seen: not closed by the fixture. */
+static struct store *open_inside(struct fix *f)
+{
+	static struct store_backend spy;
+	struct store *st = NULL;
+
+	spy = store_etcd;
+	spy.open = spy_open;
+	assert_int_equal(store_open_by(&spy, f->url + strlen("etcd:"), &f->opts, &st, NULL), 0);
+	return st;
+}
+
 static void etcd_who_is_gone_is_forgotten(void **state)
 {
 	struct fix *f = *state;
-	struct store_backend spy = store_etcd;
-	struct store *st = NULL;
+	struct store *st = open_inside(f);
 	int64_t now_us = (int64_t)loop_now_ms() * 1000;
 
-	spy.open = spy_open;
-	assert_int_equal(store_open_by(&spy, f->url + strlen("etcd:"), &f->opts, &st, NULL), 0);
 	assert_int_equal(store_list(st, "", ignore_row, NULL, NULL), 0);
 	assert_int_equal(store_follow(st, &(struct store_follower){ NULL }), 0);
 	while (names_of(f, "beat") < 2)
@@ -659,6 +668,89 @@ static void etcd_who_is_gone_is_forgotten(void **state)
 	store_close(st);
 }
 
+#define DOCS 40
+
+static int next_row(void *arg, const char *key, uint64_t version, struct record *doc)
+{
+	char want[16];
+
+	snprintf(want, sizeof(want), "/p/%04u", (*(unsigned int *)arg)++);
+	assert_string_equal(key, want);
+	return 0;
+}
+
+static void next_event(void *arg, const struct store_event *ev)
+{
+	if (ev)
+		next_row(arg, ev->key, ev->revision, ev->doc);
+}
+
+/* Pages that end with the list, in its middle, and of one document; at a start, and while the loop turns. */
+static void etcd_is_read_page_by_page(void **state)
+{
+	static const unsigned int pages[] = { 1, 7, 8, DOCS - 1, DOCS, DOCS + 1 };
+	struct fix *f = *state;
+	struct store *st = open_inside(f);
+	struct store_txn txn = { NULL };
+	auto_of(record_unref) struct record *doc = record_of_text("{}", 2);
+	unsigned int n = 0;
+	int rc = 1;
+
+	assert_int_equal(store_list(st, "", ignore_row, NULL, NULL), 0);
+	for (unsigned int i = 0; i < DOCS; i++) {
+		char key[16];
+
+		snprintf(key, sizeof(key), "/p/%04u", i);
+		store_txn_put(&txn, key, doc);
+	}
+	store_commit(f->st, &txn, note_end, &rc);
+	store_wait(f->st);
+	store_txn_clear(&txn);
+	assert_int_equal(rc, 0);
+	etcd_compact(all.plain, store_revision(f->st));
+	inside->page = 7;
+	store_follow(st, &(struct store_follower){ next_event, NULL, &n });
+	rc = 1;
+	store_sync(st, note_sync, &rc);
+	while (rc > 0)
+		loop_turn(f->opts.loop, 100);
+	assert_int_equal(n, DOCS);
+	for (unsigned int i = 0; i < ARRAY_LEN(pages); i++) {
+		n = 0;
+		inside->page = pages[i];
+		assert_int_equal(store_list(st, "/p/", next_row, &n, NULL), 0);
+		assert_int_equal(n, DOCS);
+	}
+	store_close(st);
+}
+
+/* Until somebody asks, a second's beats are all that goes to etcd. */
+static void etcd_beats_tell_what_it_does(void **state)
+{
+	struct fix *f = *state;
+	struct store *st = open_inside(f);
+	uint64_t since, until = loop_now_ms() + 20000;
+	const char *why;
+
+	assert_int_equal(store_list(st, "", ignore_row, NULL, NULL), 0);
+	assert_int_equal(store_follow(st, &(struct store_follower){ NULL }), 0);
+	f->proxy->drop = 1000;
+	while (!store_trouble(st, &since) && loop_now_ms() < until)
+		loop_turn(f->opts.loop, 10);
+	assert_non_null(store_trouble(st, &since));
+	f->proxy->drop = 0;
+	while (store_trouble(st, &since) && loop_now_ms() < until)
+		loop_turn(f->opts.loop, 10);
+	assert_null(store_trouble(st, &since));
+	inside->revision += 1000; /* as if it had been so before a restore */
+	while (!((why = store_trouble(st, &since)) && strstr(why, "went back from")) &&
+	       loop_now_ms() < until)
+		loop_turn(f->opts.loop, 10);
+	assert_non_null(why);
+	assert_non_null(strstr(why, "went back from"));
+	store_close(st);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -671,6 +763,8 @@ int main(void)
 		ETCD(etcd_relists_once),
 		ETCD(etcd_what_is_deleted_and_compacted_is_heard_of),
 		ETCD(etcd_who_is_gone_is_forgotten),
+		ETCD(etcd_is_read_page_by_page),
+		ETCD(etcd_beats_tell_what_it_does),
 		ETCD(etcd_clouds_do_not_see_each_other),
 		ETCD(etcd_says_what_is_too_large),
 		ETCD(etcd_an_unknown_key_is_trouble),
