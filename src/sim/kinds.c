@@ -101,7 +101,7 @@ static void server_observe(struct agent *a, struct entity *x)
 	struct server_have *have = &((struct server_facts *)x)->have;
 	const struct sim_domain *d = sim_domain_find(host_of(a), x->id);
 
-	have->known = x->doc && a->virt_connected;
+	have->known = x->wanted && a->virt_connected;
 	have->domain = d ? d->state : DOMAIN_ABSENT;
 }
 
@@ -124,7 +124,7 @@ static int server_plan(struct agent *a, struct entity *x)
 	struct server_facts *f = (struct server_facts *)x;
 	bool connected = f->have.domain != DOMAIN_ABSENT;
 
-	if (!x->doc)
+	if (!x->wanted)
 		return SERVER_STEP_NONE;
 	follow_ports(a, f);
 	f->have.ports_ready = true;
@@ -247,7 +247,7 @@ static bool server_waits(const struct entity *x)
 {
 	const struct server_facts *f = (const struct server_facts *)x;
 
-	return x->doc && f->want.power == WANT_ON && !f->have.was_active;
+	return x->wanted && f->want.power == WANT_ON && !f->have.was_active;
 }
 
 static json_t *ports_json(const struct server_facts *f)

@@ -169,11 +169,11 @@ static void count_host(struct agent *a, struct sim_counts *out)
 
 	out->up += follow_is_up(a);
 	while ((x = entity_next(a, &port_kind, x))) {
-		out->ports += x->doc != NULL;
-		out->active += x->doc && is_active(x);
+		out->ports += x->wanted;
+		out->active += x->wanted && is_active(x);
 	}
 	while ((x = entity_next(a, &sim_server_kind, x)))
-		out->servers += x->doc != NULL;
+		out->servers += x->wanted;
 	out->agents.reads += a->counts.reads;
 	out->agents.answers += a->counts.answers;
 	out->agents.reports += a->counts.reports;

@@ -226,7 +226,7 @@ static void a_document_that_makes_no_sense_leaves_the_last_one(void **state)
 	apply("toy", TOY_ID, "{'generation':8}");
 	apply("toy", "../../etc", "{'generation':1,'n':1}");
 	assert_null(entity_find(a, "toy", "../../etc"));
-	assert_int_equal(json_integer_value(json_object_get(toy()->entity.doc, "generation")), 7);
+	assert_int_equal(toy()->entity.generation, 7);
 }
 
 static void what_nobody_wants_is_forgotten(void **state)

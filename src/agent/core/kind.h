@@ -37,7 +37,7 @@ struct agent_kind {
 	/* @x is new and zeroed: queues, and what a record tells. On failure fini() follows. Optional. */
 	int (*init)(struct agent *a, struct entity *x);
 	void (*fini)(struct entity *x);
-	/* Takes over a document, whole or not at all; the kind's struct holds a reference to it. */
+	/* Takes over what a document says, whole or not at all; nobody else keeps the document. */
 	int (*parse)(struct agent *a, struct entity *x, json_t *doc, struct err *e);
 	/* Adds what is there although nobody wants it. Optional. */
 	void (*discover)(struct agent *a);

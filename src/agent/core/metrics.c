@@ -24,7 +24,7 @@ static uint64_t count_things(const struct agent *a, const struct agent_kind *kin
 	uint64_t n = 0;
 
 	for (const struct entity *x = NULL; (x = entity_next(a, kind, x));)
-		n += failing ? x->retry.n != 0 : x->doc != NULL;
+		n += failing ? x->retry.n != 0 : x->wanted;
 	return n;
 }
 

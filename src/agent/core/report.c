@@ -201,10 +201,10 @@ static void send_host(struct agent *a)
 /* Sends what a thing's kind says of it, unless it was acknowledged already. */
 static void report(struct agent *a, struct entity *x)
 {
-	auto_of(json_decref) json_t *body = x->doc && !x->busy ? x->kind->status(x) : NULL;
+	auto_of(json_decref) json_t *body = x->wanted && !x->busy ? x->kind->status(x) : NULL;
 	struct report *r = &x->report;
 
-	json_object_set(body, "generation", json_object_get(x->doc, "generation"));
+	json_object_set_new(body, "generation", json_integer(x->generation));
 	if (!body || r->sending || json_equal(r->sent, body) ||
 	    (json_equal(r->refused, body) && loop_now_ms() < r->retry_ms))
 		return;

@@ -142,7 +142,6 @@ struct entity *entity_next(const struct agent *a, const struct agent_kind *kind,
 static void entity_free(struct entity *x)
 {
 	x->kind->fini(x);
-	json_decref(x->doc);
 	json_decref(x->report.sent);
 	json_decref(x->report.sending);
 	json_decref(x->report.refused);
@@ -180,7 +179,7 @@ static void *wanted(struct agent *a, const char *kind, const char *id)
 {
 	struct entity *x = entity_find(a, kind, id);
 
-	return x && x->doc ? x : NULL;
+	return x && x->wanted ? x : NULL;
 }
 
 /**
@@ -221,7 +220,7 @@ const struct port_facts *facts_port_next(struct agent *a, const struct port_fact
 
 	do
 		x = kind ? entity_next(a, kind, x) : NULL;
-	while (x && !x->doc);
+	while (x && !x->wanted);
 	return (const struct port_facts *)x;
 }
 
@@ -249,6 +248,11 @@ static const struct agent_kind *kind_of(const struct agent *a, const char *word,
 	return NULL;
 }
 
+static json_int_t generation_of(const json_t *doc)
+{
+	return json_integer_value(json_object_get(doc, "generation"));
+}
+
 static int apply_doc(struct agent *a, const struct agent_kind *kind, const char *word,
 		     const char *id, json_t *doc, struct err *e)
 {
@@ -261,8 +265,8 @@ static int apply_doc(struct agent *a, const struct agent_kind *kind, const char 
 	if (rc)
 		return rc;
 	x->word = word;
-	json_decref(x->doc);
-	x->doc = json_incref(doc);
+	x->wanted = true;
+	x->generation = generation_of(doc);
 	x->retry = (struct retry){ 0 };
 	agent_wake(a, kind->side); /* what is there was last compared with another wish, or none */
 	return 0;
@@ -286,8 +290,7 @@ int state_apply(struct agent *a, const char *word, const char *id, json_t *doc)
 
 	if (!json_is_object(doc))
 		slice_drop(&a->told, word, id);
-	else if (slice_put(&a->told, word, id,
-			   json_integer_value(json_object_get(doc, "generation"))) == -ESTALE)
+	else if (slice_put(&a->told, word, id, generation_of(doc)) == -ESTALE)
 		return -ESTALE;
 	if (!kind)
 		return 0;
@@ -296,7 +299,7 @@ int state_apply(struct agent *a, const char *word, const char *id, json_t *doc)
 	else if (json_is_object(doc))
 		rc = apply_doc(a, kind, word, id, doc, &e);
 	else if ((x = entity_find(a, kind->name, id)))
-		want_doc_put(&x->doc);
+		x->wanted = false;
 	if (rc)
 		log_err("the API's document makes no sense", "kind=%s id=%.60s why=\"%s\"", word,
 			id, e.msg);
@@ -323,7 +326,7 @@ int state_apply_all(struct agent *a, const json_t *desired)
 	for (const struct agent_kind *const *k = a->kinds; *k; k++)
 		for (struct entity *x = NULL; (x = entity_next(a, *k, x));)
 			if (!json_object_get(json_object_get(desired, x->word), x->id))
-				want_doc_put(&x->doc);
+				x->wanted = false;
 	a->desired_known = true;
 	return rc;
 }
@@ -342,7 +345,7 @@ void state_drop_gone(struct agent *a)
 
 		for (struct entity *x; (x = next);) {
 			next = entity_next(a, *k, x);
-			if (!x->doc && !x->busy && !x->report.sending &&
+			if (!x->wanted && !x->busy && !x->report.sending &&
 			    (!(*k)->gone || (*k)->gone(x)))
 				entity_free(omap_remove(map_of(a, *k), x->id));
 		}

@@ -43,10 +43,11 @@ struct report {
 struct entity {
 	char id[UUID_STR_LEN];
 	const struct agent_kind *kind;
-	const char *word; /* its document's kind; NULL: it never had one */
-	json_t *doc;	  /* what the API wants; NULL: nothing of it any more */
-	bool busy;	  /* a step runs */
-	uint64_t stamp;	  /* agent.clock when its last step ended */
+	const char *word;   /* its document's kind; NULL: it never had one */
+	bool wanted;	    /* by the API, as its kind's struct has it; false: not any more */
+	bool busy;	    /* a step runs */
+	int64_t generation; /* of the document that was taken over last */
+	uint64_t stamp;	    /* agent.clock when its last step ended */
 	struct retry retry;
 	struct report report;
 };

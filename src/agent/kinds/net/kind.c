@@ -86,11 +86,11 @@ static void net_observe(struct agent *a, struct entity *x)
 			pf = &a->view->pfs[i];
 	if (pf && !*n->pf)
 		snprintf(n->pf, sizeof(n->pf), "%s", pf->info.config.name);
-	n->have.known = a->view && a->desired_known && (pf || !x->doc);
+	n->have.known = a->view && a->desired_known && (pf || !x->wanted);
 	svc = pfs_svc(pf, n->at.tap);
 	n->have.service_port = svc;
 	n->have.addressed = svc && n->addressed == pf->daemon &&
-			    (!x->doc || mac_equal(&svc->mac, &n->facts.want.dhcp_mac));
+			    (!x->wanted || mac_equal(&svc->mac, &n->facts.want.dhcp_mac));
 }
 
 /* This host's ports of the network, the caller's to free; NULL: out of memory. */
@@ -105,7 +105,7 @@ static const struct want_port **ports_of(struct agent *a, const struct net *n,
 		room++;
 	ports = calloc(room + 1, sizeof(*ports));
 	*n_ports = 0;
-	while (ports && n->facts.entity.doc && (p = facts_port_next(a, p)))
+	while (ports && n->facts.entity.wanted && (p = facts_port_next(a, p)))
 		if (!p->want.released && !strcmp(p->want.network, n->facts.entity.id))
 			ports[(*n_ports)++] = &p->want;
 	return ports;

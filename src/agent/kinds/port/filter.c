@@ -128,8 +128,8 @@ void guest_evaluate(struct agent *a, struct entity *x)
 {
 	struct port *p = (struct port *)x;
 	const struct want_port *want = &p->facts.want;
-	const struct vf_info *vf = x->doc ? pfs_vf(a->view, want->pf, want->vf) : NULL;
-	const struct server_facts *s = x->doc ? facts_server(a, want->server) : NULL;
+	const struct vf_info *vf = x->wanted ? pfs_vf(a->view, want->pf, want->vf) : NULL;
+	const struct server_facts *s = x->wanted ? facts_server(a, want->server) : NULL;
 	bool runs = s && s->have.domain == DOMAIN_RUNNING && p->facts.have.connected;
 	bool query = runs && a->opts.rx_filter && p->rings && p->filter_due != p->filter_done;
 	bool link = runs && vf && vf->status.link_up != p->guest_link;

@@ -92,13 +92,13 @@ static void port_observe(struct agent *a, struct entity *x)
 	struct port *p = (struct port *)x;
 	struct want_port *want = &p->facts.want;
 	struct port_have *have = &p->facts.have;
-	const struct pfs_pf *pf = x->doc ? pfs_find(a->view, want->pf) : NULL;
+	const struct pfs_pf *pf = x->wanted ? pfs_find(a->view, want->pf) : NULL;
 	const struct vf_info *vf = pf ? pfs_vf(a->view, want->pf, want->vf) : NULL;
 
 	have->known = vf != NULL;
 	have->lost = !vf;
 	have->untold = !a->view;
-	if (x->doc && want->whole)
+	if (x->wanted && want->whole)
 		nic_observe_whole(a, p, pf);
 	if (!vf)
 		return;
@@ -140,7 +140,7 @@ static int port_plan(struct agent *a, struct entity *x)
 
 	f->have.in_use =
 		s && (s->entity.busy || !s->have.known || port_is_in_domain(&s->have, x->id));
-	step = x->doc ? plan_port(&f->want, &f->have) : PORT_STEP_NONE;
+	step = x->wanted ? plan_port(&f->want, &f->have) : PORT_STEP_NONE;
 	count_drift(a, (struct port *)x, step);
 	return (int)step;
 }

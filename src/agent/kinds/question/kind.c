@@ -52,7 +52,7 @@ static int question_parse(struct agent *a, struct entity *x, json_t *doc, struct
 
 static int question_plan(struct agent *a, struct entity *x)
 {
-	return x->doc && !((const struct question *)x)->answer ? STEP_ASK : STEP_NONE;
+	return x->wanted && !((const struct question *)x)->answer ? STEP_ASK : STEP_NONE;
 }
 
 static void question_done(struct step *s)

@@ -216,7 +216,7 @@ void server_export(struct agent *a, struct entity *x)
 	struct server *s = (struct server *)x;
 	const struct want_server *want = &s->facts.want;
 	/* The document of a deleted server says nothing of its image. */
-	const char *driver = x->doc && want->snapshot && !want->deleted
+	const char *driver = x->wanted && want->snapshot && !want->deleted
 				     ? imghdr_driver(want->image.disk.format)
 				     : NULL;
 	struct export_job *j;

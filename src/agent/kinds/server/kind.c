@@ -67,7 +67,7 @@ static void server_observe(struct agent *a, struct entity *x)
 	struct server_have *have = &s->facts.have;
 	char dir[PATH_MAX];
 
-	have->known = x->doc && a->virt_connected;
+	have->known = x->wanted && a->virt_connected;
 	have->nics_known &= have->known; /* what happens meanwhile nobody hears of */
 	if (!have->known)
 		return;
@@ -148,7 +148,7 @@ static int server_plan(struct agent *a, struct entity *x)
 {
 	struct server_facts *f = (struct server_facts *)x;
 
-	if (!x->doc)
+	if (!x->wanted)
 		return SERVER_STEP_NONE;
 	f->have.ports_ready = a->accel != ACCEL_UNKNOWN && ports_ready(a, &f->want);
 	if (f->have.domain != DOMAIN_ABSENT && ports_connected(a, &f->want))
@@ -164,7 +164,7 @@ static bool server_waits(const struct entity *x)
 {
 	const struct server_facts *f = (const struct server_facts *)x;
 
-	return x->doc && f->want.power == WANT_ON && !f->have.was_active && !f->have.failed;
+	return x->wanted && f->want.power == WANT_ON && !f->have.was_active && !f->have.failed;
 }
 
 /* Ports whose VFs the domain has; all, or what its guest keeps although it is not wanted. */

@@ -402,7 +402,7 @@ void server_end_hung(struct agent *a, struct entity *x)
 	struct server *s = (struct server *)x;
 	struct hung_job *j;
 
-	if (!x->doc || s->ending || !hangs(s))
+	if (!x->wanted || s->ending || !hangs(s))
 		return;
 	j = calloc(1, sizeof(*j));
 	if (!j)

@@ -112,7 +112,7 @@ static const struct want_port *bound_port(struct agent *a, const char *id)
 
 static bool ports_bound(struct agent *a, const struct tap *t)
 {
-	return t->entity.doc && !*t->want.refused && bound_port(a, t->want.source) &&
+	return t->entity.wanted && !*t->want.refused && bound_port(a, t->want.source) &&
 	       (!t->want.port || bound_port(a, t->want.port));
 }
 
