@@ -238,7 +238,11 @@ const struct field *field_find(const struct field *fields, const char *word)
 	return NULL;
 }
 
-static size_t member_size(const struct field *f)
+/**
+ * field_size() - Bytes of a member
+ * @f: row
+ */
+size_t field_size(const struct field *f)
 {
 	switch (f->type) {
 	case FIELD_BOOL:
@@ -272,7 +276,7 @@ static size_t member_size(const struct field *f)
  */
 void field_copy(const struct field *f, void *to, const void *from)
 {
-	memcpy((char *)to + f->offset, (const char *)from + f->offset, member_size(f));
+	memcpy((char *)to + f->offset, (const char *)from + f->offset, field_size(f));
 }
 
 /**
@@ -293,7 +297,7 @@ bool field_equal(const struct field *f, const void *a, const void *b)
 		       !memcmp(((const struct vlan_set *)(const void *)pa)->bits,
 			       ((const struct vlan_set *)(const void *)pb)->bits,
 			       sizeof(((struct vlan_set *)0)->bits));
-	return !memcmp(pa, pb, member_size(f));
+	return !memcmp(pa, pb, field_size(f));
 }
 
 static json_t *field_to_json(const struct field *f, const void *obj)

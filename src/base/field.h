@@ -42,6 +42,7 @@ struct field {
 int field_parse(const struct field *f, void *obj, const char *text, struct err *e);
 int field_format(const struct field *f, const void *obj, char *out, size_t size);
 bool field_number(const struct field *f, const void *obj, uint64_t *out);
+size_t field_size(const struct field *f);
 const struct field *field_find(const struct field *fields, const char *word);
 void field_copy(const struct field *f, void *to, const void *from);
 bool field_equal(const struct field *f, const void *a, const void *b);

@@ -3,8 +3,10 @@
 #include "unit/unit.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 
+#include "base/pack.h"
 #include "model/pf_ops.h"
 
 static void groups_are_written_in_one_way_and_what_is_none_is_named(void **state)
@@ -168,6 +170,51 @@ static void vf_check_answers_as_the_kernel(void **state)
 	assert_int_equal(vf_config_check(&vf, 1U << VF_FIELD_MIN_TX_RATE, NULL), -EINVAL);
 	vf.max_tx_mbit = 0;
 	assert_int_equal(vf_config_check(&vf, 1U << VF_FIELD_MIN_TX_RATE, NULL), 0);
+}
+
+/* As text, what each row of vf_fields[] may be: other than its default. */
+static const char *const other_values[VF_FIELD_N] = {
+	"02:00:00:00:00:01", "4095", "7", "802.1ad", "4000000000", "1", "off", "disable", "on",
+	"on", "gold", "0,63-64,4095", "4094", "9216", "on", "1", "10000000",
+	"02:00:00:00:00:03,02:00:00:00:00:04", "1024", "off", "port", "a server's name",
+};
+
+static void is_the_same_unpacked(const struct vf_config *vf, size_t max)
+{
+	struct vf_config defaults, out;
+	auto_free struct pack *p = NULL;
+
+	vf_config_default(&defaults);
+	out = defaults;
+	p = pack_of(vf_fields, vf, &defaults);
+	assert_non_null(p);
+	assert_in_range(malloc_usable_size(p), 4, max);
+	pack_read(p, vf_fields, &out);
+	assert_int_equal(fields_diff(vf_fields, vf, &out), 0);
+}
+
+/* Alone, and all together; lists may be the empty one, or as long as they can be. */
+static void what_is_packed_is_the_same_unpacked_and_as_short_as_it_says_little(void **state)
+{
+	struct vf_config all, one;
+
+	vf_config_default(&all);
+	is_the_same_unpacked(&all, 24);
+	for (unsigned int i = 0; i < VF_FIELD_N; i++) {
+		vf_config_default(&one);
+		assert_int_equal(field_parse(&vf_fields[i], &one, other_values[i], NULL), 0);
+		assert_int_equal(field_parse(&vf_fields[i], &all, other_values[i], NULL), 0);
+		is_the_same_unpacked(&one, 48);
+	}
+	is_the_same_unpacked(&all, 160);
+	vf_config_default(&one);
+	assert_int_equal(field_parse(&vf_fields[VF_FIELD_TRUNK], &one, "none", NULL), 0);
+	is_the_same_unpacked(&one, 24);
+	vlan_set_range(&one.trunk, 0, 4095, true);
+	one.allowed.n = MAC_LIST_MAX;
+	for (unsigned int i = 0; i < MAC_LIST_MAX; i++)
+		one.allowed.macs[i] = (struct mac){ { 2, 0, 0, 0, 0, (uint8_t)i } };
+	is_the_same_unpacked(&one, sizeof(one));
 }
 
 /* add and rem change the list that is there; unset is not the empty list. */
@@ -431,6 +478,7 @@ int main(void)
 		cmocka_unit_test(masked_json_has_what_differs),
 		cmocka_unit_test(fields_from_json_refuses_by_name),
 		cmocka_unit_test(field_words_read_what_they_write),
+		cmocka_unit_test(what_is_packed_is_the_same_unpacked_and_as_short_as_it_says_little),
 		cmocka_unit_test(vf_check_answers_as_the_kernel),
 		cmocka_unit_test(what_widens_a_vf_is_known_of_every_setting),
 		cmocka_unit_test(trunk_lists_are_added_to_and_removed_from),
