@@ -16,6 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct domxml_disk disk = { "", "", "raw" };
 	static const struct dhcp_place at = { "anyvf-x", "dhcp-x", "/x" };
 	struct want_server s;
+	struct vf_config config;
 	struct want_port p;
 	struct want_net n;
 	struct want_tap t;
@@ -29,10 +30,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		json_decref(drive_meta_data(&s));
 		want_doc_put(&s.doc);
 	}
-	if (doc && !want_port_parse(doc, &p, NULL)) {
+	if (doc && !want_port_parse(doc, &p, &config, NULL)) {
 		json_decref(drive_network_data((const struct want_port *[]){ &p }, 1,
 					       (const struct want_net *[]){ NULL }));
-		want_doc_put(&p.doc);
+		want_piece_put(&p.piece);
 	}
 	if (doc && !want_net_parse(doc, &n, NULL)) {
 		free(dhcp_conf(&n, &at));

@@ -47,13 +47,14 @@ int main(int argc, char **argv)
 	const char *run_dir = ctl_run_dir();
 	struct want_net net;
 	struct want_port port;
+	struct vf_config config;
 	struct dhcp_place at;
 	struct err e = { 0 };
 	int rc;
 
 	root_here(run_dir);
 	rc = net_doc && port_doc ? want_net_parse(net_doc, &net, &e) : -1;
-	rc = rc ?: want_port_parse(port_doc, &port, &e);
+	rc = rc ?: want_port_parse(port_doc, &port, &config, &e);
 	if (rc) {
 		fprintf(stderr, "hw_dhcp add|del NETWORK PORT: %s\n", e.msg);
 		return 2;
@@ -64,6 +65,6 @@ int main(int argc, char **argv)
 	if (rc)
 		fprintf(stderr, "%s\n", e.msg);
 	want_doc_put(&net.doc);
-	want_doc_put(&port.doc);
+	want_piece_put(&port.piece);
 	return rc ? 1 : 0;
 }

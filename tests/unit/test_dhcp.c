@@ -11,6 +11,7 @@
 
 static struct want_net net;
 static struct want_port port;
+static struct vf_config config; /* of its VF */
 static struct dhcp_place at;
 
 static int setup(void **state)
@@ -18,13 +19,13 @@ static int setup(void **state)
 	auto_of(json_decref) json_t *nd = doc_of(net_doc), *pd = doc_of(port_doc);
 
 	dhcp_place_of("/run/x", NET_ID, &at);
-	return want_net_parse(nd, &net, NULL) || want_port_parse(pd, &port, NULL);
+	return want_net_parse(nd, &net, NULL) || want_port_parse(pd, &port, &config, NULL);
 }
 
 static int teardown(void **state)
 {
 	want_doc_put(&net.doc);
-	want_doc_put(&port.doc);
+	want_piece_put(&port.piece);
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 
 static struct want_server server;
 static struct want_port port;
+static struct vf_config config; /* of its VF */
 static struct want_net net;
 
 static int setup(void **state)
@@ -21,14 +22,14 @@ static int setup(void **state)
 				    *pd = doc_of(port_doc);
 
 	return want_server_parse(sd, &server, NULL) || want_net_parse(nd, &net, NULL) ||
-	       want_port_parse(pd, &port, NULL);
+	       want_port_parse(pd, &port, &config, NULL);
 }
 
 static int teardown(void **state)
 {
 	want_doc_put(&server.doc);
 	want_doc_put(&net.doc);
-	want_doc_put(&port.doc);
+	want_piece_put(&port.piece);
 	return 0;
 }
 

@@ -63,9 +63,9 @@ static void plan_port_says_active_when_the_guest_is_plugged_in(void **state)
 	assert_string_equal(plan_port_status(&want, &have), "DOWN");
 	have.connected = true;
 	assert_string_equal(plan_port_status(&want, &have), "ACTIVE");
-	want.config.link = VF_LINK_DISABLE; /* admin_state_up: False */
+	want.link = VF_LINK_DISABLE; /* admin_state_up: False */
 	assert_string_equal(plan_port_status(&want, &have), "DOWN");
-	want.config.link = VF_LINK_AUTO;
+	want.link = VF_LINK_AUTO;
 	have.known = false;
 	assert_null(plan_port_status(&want, &have));
 	have.lost = true; /* the switch, or the PF with its VFs */

@@ -12,6 +12,13 @@
 #include "agent/kinds/tap/tap.h"
 #include "want_docs.h"
 
+static struct vf_config config; /* of the port that was read last */
+
+static int port_parse(const json_t *doc, struct want_port *out, struct err *e)
+{
+	return want_port_parse(doc, out, &config, e);
+}
+
 static void want_parse_reads_the_documented_members(void **state)
 {
 	auto_of(json_decref) json_t *sd = doc_of(server_doc), *pd = doc_of(port_doc),
@@ -27,33 +34,63 @@ static void want_parse_reads_the_documented_members(void **state)
 	assert_null(s.image.ramdisk.id);
 	assert_string_equal(s.image.cmdline, "quiet");
 	assert_int_equal(s.n_ports, 1);
-	assert_int_equal(want_port_parse(pd, &p, NULL), 0);
+	assert_int_equal(port_parse(pd, &p, NULL), 0);
 	assert_int_equal(p.vf, 3);
-	assert_true(p.config.trunk.set && p.config.spoofchk);
-	assert_int_equal(p.config.mtu, 1450);
-	assert_string_equal(p.config.port_id, PORT_ID);
+	assert_true(config.trunk.set && config.spoofchk);
+	assert_int_equal(config.mtu, 1450);
+	assert_string_equal(config.port_id, PORT_ID);
 	assert_int_equal(p.n_ips, 2);
 	assert_int_equal(want_net_parse(nd, &n, NULL), 0);
 	assert_int_equal(n.vlan, 120);
 	assert_true(n.dhcp && n.subnets[0].dhcp);
 	assert_int_equal(n.n_subnets, 2);
 	want_doc_put(&s.doc);
-	want_doc_put(&p.doc);
+	want_piece_put(&p.piece);
 	want_doc_put(&n.doc);
 	assert_null(s.doc);
+}
+
+/* One that goes away leaves the port as it is, and a copy of that another one. */
+static void what_a_port_points_to_outlives_its_document(void **state)
+{
+	json_t *doc = doc_of(port_doc);
+	struct want_port p, copy;
+	char ip[IP_STR_LEN];
+
+	assert_int_equal(port_parse(doc, &p, NULL), 0);
+	json_decref(doc);
+	copy = p;
+	want_piece_ref(copy.piece);
+	want_piece_put(&p.piece);
+	assert_null(p.piece);
+	assert_string_equal(copy.id, PORT_ID);
+	assert_string_equal(copy.network, NET_ID);
+	assert_string_equal(copy.server, SERVER_ID);
+	assert_string_equal(copy.pf, "p2p1");
+	assert_string_equal(copy.pci_slot, "0000:05:10.6");
+	assert_string_equal(copy.ips[0].subnet, SUBNET_ID);
+	assert_string_equal(ip_format(&copy.ips[1].address, ip), "2001:db8::11");
+	assert_string_equal(copy.ips[1].subnet, SUBNET6_ID);
+	assert_true(mac_equal(&copy.mac, &(struct mac){ { 0xfa, 0x16, 0x3e, 0, 0, 0x11 } }));
+	assert_int_equal(copy.mtu, 1450);
+	assert_int_equal(copy.link, VF_LINK_AUTO);
+	want_piece_put(&copy.piece);
+	want_piece_put(&copy.piece); /* of one that has none any more */
 }
 
 /* Sets members of a document and expects the parse to fail and to leave @out alone. */
 #define REFUSES(parse, type, text, ...)                                                            \
 	do {                                                                                       \
 		auto_of(json_decref) json_t *doc_ = doc_of(text), *more_ = json_pack(__VA_ARGS__); \
-		struct type out_ = { .doc = (json_t *)1 };                                         \
+		struct type out_, was_;                                                            \
 		struct err e_ = { 0 };                                                             \
 		assert_non_null(more_);                                                            \
 		json_object_update(doc_, more_);                                                   \
+		memset(&was_, 0xa5, sizeof(was_));                                                 \
+		memset(&out_, 0xa5, sizeof(out_));                                                 \
 		assert_true(parse(doc_, &out_, &e_) < 0);                                          \
 		assert_true(*e_.msg);                                                              \
-		assert_ptr_equal(out_.doc, 1);                                                     \
+		assert_memory_equal(&out_, &was_, sizeof(out_));                                   \
 	} while (0)
 
 static void want_parse_lets_no_path_or_nonsense_in(void **state)
@@ -73,12 +110,11 @@ static void want_parse_lets_no_path_or_nonsense_in(void **state)
 		IMAGE_ID, "disk_format", "raw", "os_hash_value", "../../../etc/passwd");
 	REFUSES(want_server_parse, want_server, server_doc, "{s:{s:s,s:s,s:s}}", "image", "id",
 		IMAGE_ID, "disk_format", "raw", "kernel_hash", "/");
-	REFUSES(want_port_parse, want_port, port_doc, "{s:i}", "vf", 256);
-	REFUSES(want_port_parse, want_port, port_doc, "{s:i}", "vf", -1);
-	REFUSES(want_port_parse, want_port, port_doc, "{s:s}", "mac", "no");
-	REFUSES(want_port_parse, want_port, port_doc, "{s:s}", "network", "..");
-	REFUSES(want_port_parse, want_port, port_doc, "{s:[{s:s}]}", "fixed_ips", "ip_address",
-		"x");
+	REFUSES(port_parse, want_port, port_doc, "{s:i}", "vf", 256);
+	REFUSES(port_parse, want_port, port_doc, "{s:i}", "vf", -1);
+	REFUSES(port_parse, want_port, port_doc, "{s:s}", "mac", "no");
+	REFUSES(port_parse, want_port, port_doc, "{s:s}", "network", "..");
+	REFUSES(port_parse, want_port, port_doc, "{s:[{s:s}]}", "fixed_ips", "ip_address", "x");
 	REFUSES(want_net_parse, want_net, net_doc, "{s:i}", "vlan", 4095);
 	REFUSES(want_net_parse, want_net, net_doc, "{s:s}", "pf", "a-name-that-is-too-long");
 	REFUSES(want_net_parse, want_net, net_doc, "{s:{s:s}}", "dhcp", "mac", "x");
@@ -168,13 +204,13 @@ static bool is_taken(const char *kind, json_t *doc)
 	struct want_net n = { 0 };
 	struct want_tap t = { 0 };
 	int rc = !strcmp(kind, "server")     ? want_server_parse(doc, &s, NULL)
-		 : !strcmp(kind, "port")     ? want_port_parse(doc, &p, NULL)
+		 : !strcmp(kind, "port")     ? port_parse(doc, &p, NULL)
 		 : !strcmp(kind, "network")  ? want_net_parse(doc, &n, NULL)
 		 : !strncmp(kind, "tap_", 4) ? want_tap_parse(doc, &t, NULL)
 					     : 0;
 
 	want_doc_put(&s.doc);
-	want_doc_put(&p.doc);
+	want_piece_put(&p.piece);
 	want_doc_put(&n.doc);
 	want_doc_put(&t.doc);
 	return !rc;
@@ -209,6 +245,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(want_parse_reads_the_documented_members),
+		cmocka_unit_test(what_a_port_points_to_outlives_its_document),
 		cmocka_unit_test(want_parse_lets_no_path_or_nonsense_in),
 		cmocka_unit_test(want_tap_parse_tells_flows_from_mirrors),
 		cmocka_unit_test(want_tap_judge_lets_frames_go_to_allowed_hosts_alone),

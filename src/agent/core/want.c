@@ -3,6 +3,7 @@
 #include "agent/core/want.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /**
@@ -74,6 +75,72 @@ int want_ips_parse(const json_t *list, struct want_ip *ips, unsigned int *n, str
 	}
 	*n = (unsigned int)i;
 	return 0;
+}
+
+/**
+ * want_lay() - Lay bytes into a piece, behind those that are there
+ * @lay:  how far it came
+ * @data: bytes
+ * @len:  how many
+ *
+ * Return: where they are by now, which is @data as long as they are only counted.
+ */
+void *want_lay(struct want_lay *lay, void *data, size_t len)
+{
+	char *at = lay->to ? lay->to + lay->n : NULL;
+
+	lay->n += len;
+	return at && len ? memcpy(at, data, len) : data;
+}
+
+/**
+ * want_lay_text() - Lay a string into a piece
+ * @lay:  how far it came
+ * @text: string, or NULL
+ *
+ * Return: where it is by now; NULL stays so.
+ */
+const char *want_lay_text(struct want_lay *lay, const char *text)
+{
+	return text ? want_lay(lay, (char *)(uintptr_t)text, strlen(text) + 1) : NULL;
+}
+
+/**
+ * want_piece_new() - Make a piece for what was counted
+ * @counted: its length
+ *
+ * Return: a reference; NULL when out of memory.
+ */
+struct want_piece *want_piece_new(const struct want_lay *counted)
+{
+	struct want_piece *piece = malloc(sizeof(*piece) + counted->n);
+
+	if (piece)
+		piece->refs = 1;
+	return piece;
+}
+
+/**
+ * want_piece_ref() - Take a reference, for a copy of the struct that points there
+ * @piece: piece
+ *
+ * Return: @piece.
+ */
+struct want_piece *want_piece_ref(struct want_piece *piece)
+{
+	piece->refs++;
+	return piece;
+}
+
+/**
+ * want_piece_put() - Give a reference back
+ * @piece: of the struct, may be NULL there; NULL afterwards
+ */
+void want_piece_put(struct want_piece **piece)
+{
+	if (*piece && !--(*piece)->refs)
+		free(*piece);
+	*piece = NULL;
 }
 
 /**

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Desired state: the API's documents of this host (docs/agent-api.md) as plain
- * structs. Strings point into the document, which each struct holds. These are
- * the ones that several kinds read; each kind parses its own.
+ * structs. Strings point into the document, which each struct holds; those of a
+ * port, of which a host has many, into a piece that has no more than they need.
+ * These are the ones that several kinds read; each kind parses its own.
  */
 #ifndef ANYVF_AGENT_CORE_WANT_H
 #define ANYVF_AGENT_CORE_WANT_H
+
+#include <stddef.h>
 
 #include "base/cidr.h"
 #include "base/uuid.h"
@@ -65,17 +68,31 @@ struct want_server {
 	const char *ports[WANT_PORTS_MAX]; /* ids, in order of the guest's NICs */
 };
 
+/* Bytes that structs point to, shared by copies of them. The loop's thread counts references. */
+struct want_piece {
+	unsigned int refs;
+	_Alignas(max_align_t) char bytes[];
+};
+
+/* A piece that is laid out: twice alike, as its length is known by the first time. */
+struct want_lay {
+	char *to; /* NULL: it is only counted */
+	size_t n;
+};
+
 struct want_port {
-	json_t *doc;
+	struct want_piece *piece; /* has what the pointers point to */
 	uint64_t generation;
 	const char *id, *network, *pf, *pci_slot;
 	const char *server; /* id, or NULL */
 	unsigned int vf;
-	bool macvtap, whole;	 /* vnic types; of a NIC alone. whole: the PF's own function */
-	struct vf_config config; /* WANT_VF_FIELDS are set, but for the server's name */
+	bool macvtap, whole; /* vnic types; of a NIC alone. whole: the PF's own function */
 	bool released;
+	uint8_t link; /* these three of its VF's settings: enum vf_link */
+	uint16_t mtu;
+	struct mac mac;
 	unsigned int n_ips;
-	struct want_ip ips[WANT_IPS_MAX];
+	struct want_ip *ips;
 };
 
 struct want_subnet {
@@ -105,6 +122,11 @@ int want_bad_doc(struct err *e, const json_error_t *why);
 int want_ids_check(const char *const ids[], unsigned int n, struct err *e);
 const char *want_text(const json_t *obj, const char *key);
 int want_ips_parse(const json_t *list, struct want_ip *ips, unsigned int *n, struct err *e);
+void *want_lay(struct want_lay *lay, void *data, size_t len);
+const char *want_lay_text(struct want_lay *lay, const char *text);
+struct want_piece *want_piece_new(const struct want_lay *counted);
+struct want_piece *want_piece_ref(struct want_piece *piece);
+void want_piece_put(struct want_piece **piece);
 const struct want_subnet *want_subnet_of(const struct want_net *net, const char *id);
 
 /* A copy with a reference of its own to the document, given back by want_doc_put(). */

@@ -186,7 +186,7 @@ char *dhcp_hosts(const struct want_net *net, const struct want_port *const *port
 			if (sub && !sub->dhcp)
 				continue;
 			fprintf(f, p->ips[k].address.version == 6 ? "%s,[%s]\n" : "%s,%s\n",
-				mac_format(&p->config.mac, mac), ip_format(&p->ips[k].address, ip));
+				mac_format(&p->mac, mac), ip_format(&p->ips[k].address, ip));
 		}
 	}
 	if (ferror(f) | fclose(f)) {

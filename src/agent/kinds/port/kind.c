@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ports: each one's VF is set as its document says, and attached for its server's QEMU. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,14 +11,30 @@ static void record_path(const struct agent *a, const struct entity *x, char out[
 	snprintf(out, PATH_MAX, "%s/ports/%s", a->dir, x->id);
 }
 
-/* What was written to the VF last; without it the record goes. */
-static void keep(const struct agent *a, const struct port *p)
+static struct pack *pack(const struct vf_config *config)
+{
+	struct vf_config defaults;
+
+	vf_config_default(&defaults);
+	return pack_of(vf_fields, config, &defaults);
+}
+
+static void unpack(const struct pack *p, struct vf_config *out)
+{
+	vf_config_default(out);
+	pack_read(p, vf_fields, out);
+}
+
+/* What was written to the VF last; NULL: nothing, and the record goes. */
+static void keep(const struct agent *a, struct port *p, const struct vf_config *applied)
 {
 	char path[PATH_MAX];
 
+	free(p->applied);
+	p->applied = applied ? pack(applied) : NULL;
 	record_path(a, &p->facts.entity, path);
-	if (p->applied_known)
-		record_write(path, fields_to_json(vf_fields, &p->applied));
+	if (applied)
+		record_write(path, fields_to_json(vf_fields, applied));
 	else
 		record_drop(path);
 }
@@ -31,32 +48,48 @@ static int port_init(struct agent *a, struct entity *x)
 {
 	struct port *p = (struct port *)x;
 	auto_of(json_decref) json_t *record = NULL;
+	struct vf_config applied;
 	char path[PATH_MAX];
 
 	record_path(a, x, path);
 	record = record_read(path);
 	p->guest_link = true;
 	p->filter_due = 1;
-	vf_config_default(&p->applied);
-	p->applied_known = record && !fields_from_json(vf_fields, &p->applied, record, NULL, NULL);
+	vf_config_default(&applied);
+	if (record && !fields_from_json(vf_fields, &applied, record, NULL, NULL))
+		p->applied = pack(&applied);
 	return 0;
 }
 
 static void port_fini(struct entity *x)
 {
-	want_doc_put(&((struct port *)x)->facts.want.doc);
+	struct port *p = (struct port *)x;
+
+	want_piece_put(&p->facts.want.piece);
+	free(p->wish);
+	free(p->applied);
 }
 
 static int port_parse(struct agent *a, struct entity *x, json_t *doc, struct err *e)
 {
-	struct port_facts *f = (struct port_facts *)x;
-	json_t *old = f->want.doc;
-	int rc = want_port_parse(doc, &f->want, e);
+	struct port *p = (struct port *)x;
+	struct vf_config config;
+	struct want_port want;
+	struct pack *wish;
+	int rc = want_port_parse(doc, &want, &config, e);
 
 	if (rc)
 		return rc;
-	json_decref(old);
-	((struct port *)x)->right = ((struct port *)x)->drifted = false;
+	wish = pack(&config);
+	if (!wish) {
+		want_piece_put(&want.piece);
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	want_piece_put(&p->facts.want.piece);
+	free(p->wish);
+	p->facts.want = want;
+	p->wish = wish;
+	p->right = p->drifted = false;
 	return 0;
 }
 
@@ -77,23 +110,38 @@ static void observe_socket(struct agent *a, struct port *p, const struct vf_info
 		(have->attached || (have->attached_else && !want->server)) && vf->status.connected;
 }
 
-static void name_server(struct agent *a, struct want_port *want)
+/* All that its VF is to be set to. */
+static void wish_of(struct agent *a, const struct port *p, struct vf_config *out)
 {
-	const struct server_facts *s = facts_server(a, want->server);
+	const char *id = p->facts.want.server;
+	const struct server_facts *s = facts_server(a, id);
 
-	snprintf(want->config.server, sizeof(want->config.server), "%.*s", VF_NAME_LEN,
-		 s		? s->want.name
-		 : want->server ? want->server
-				: "");
+	unpack(p->wish, out);
+	snprintf(out->server, sizeof(out->server), "%.*s", VF_NAME_LEN,
+		 s    ? s->want.name
+		 : id ? id
+		      : "");
+}
+
+/* Of what is written on such a PF that which is not as it was written last. */
+static uint32_t changed(const struct port *p, const struct vf_config *wish)
+{
+	struct vf_config applied;
+
+	if (!p->applied)
+		return p->facts.have.fields;
+	unpack(p->applied, &applied);
+	return fields_diff(vf_fields, &applied, wish) & p->facts.have.fields;
 }
 
 static void port_observe(struct agent *a, struct entity *x)
 {
 	struct port *p = (struct port *)x;
-	struct want_port *want = &p->facts.want;
+	const struct want_port *want = &p->facts.want;
 	struct port_have *have = &p->facts.have;
 	const struct pfs_pf *pf = x->wanted ? pfs_find(a->view, want->pf) : NULL;
 	const struct vf_info *vf = pf ? pfs_vf(a->view, want->pf, want->vf) : NULL;
+	struct vf_config wish;
 
 	have->known = vf != NULL;
 	have->lost = !vf;
@@ -102,19 +150,15 @@ static void port_observe(struct agent *a, struct entity *x)
 		nic_observe_whole(a, p, pf);
 	if (!vf)
 		return;
-	name_server(a, want);
 	have->bound = !strcmp(vf->config.port_id, x->id);
 	if (pfs_is_hw(pf))
 		nic_observe(a, p, vf);
 	else
 		observe_socket(a, p, vf);
-	have->changed = p->applied_known ? fields_diff(vf_fields, &p->applied, &want->config)
-					 : have->fields;
-	have->changed &= have->fields;
-	if (want->released && !have->bound && p->applied_known) {
-		p->applied_known = false; /* by an agent that ended before it could forget */
-		keep(a, p);
-	}
+	wish_of(a, p, &wish);
+	have->changed = changed(p, &wish);
+	if (want->released && !have->bound && p->applied)
+		keep(a, p, NULL); /* by an agent that ended before it could forget */
 	guest_observe(p, vf);
 }
 
@@ -206,17 +250,16 @@ static void port_done(struct step *s)
 	p->facts.have.lost = false;
 	p->facts.have.refused = nic_refused(p, s->rc);
 	if (!s->rc && (wrote || j->what == PORT_STEP_RELEASE)) {
-		p->applied = j->config;
-		p->applied_known = wrote;
 		p->filter_sent = p->filter_sent && wrote;
-		keep(s->agent, p);
+		keep(s->agent, p, wrote ? &j->config : NULL);
 	}
 	free(j);
 }
 
 static void port_step(struct agent *a, struct entity *x, int step)
 {
-	const struct port_facts *f = (const struct port_facts *)x;
+	const struct port *p = (const struct port *)x;
+	const struct port_facts *f = &p->facts;
 	const struct vf_info *vf = pfs_vf(a->view, f->want.pf, f->want.vf);
 	struct port_job *j = calloc(1, sizeof(*j));
 
@@ -225,8 +268,8 @@ static void port_step(struct agent *a, struct entity *x, int step)
 	j->step = (struct step){ .failure = "a VF cannot be set", .done = port_done };
 	j->what = (enum port_step)step;
 	j->vf = f->want.vf;
-	j->config = f->want.config;
-	j->changed = step == PORT_STEP_BIND ? f->have.fields : f->have.changed;
+	wish_of(a, p, &j->config);
+	j->changed = step == PORT_STEP_BIND ? f->have.fields : changed(p, &j->config);
 	j->whole = f->want.whole;
 	j->spoilt = f->have.spoilt;
 	j->foreign = vf && *vf->config.port_id && strcmp(vf->config.port_id, x->id);

@@ -70,7 +70,7 @@ void nic_observe_whole(const struct agent *a, struct port *p, const struct pfs_p
 	have->known = a->view || runs; /* then it has it, whoever is away */
 	have->spoilt = !pfs_is_hw(pf) || pf->n_vfs ||
 		       strcmp(pf->info.status.pci_slot, want->pci_slot) != 0;
-	have->bound = p->applied_known;
+	have->bound = p->applied;
 	have->changed = 0;
 	have->plug = (struct port_plug){ .known = true, .way = PORT_BY_HOSTDEV, .managed = true };
 	snprintf(have->plug.pci_slot, sizeof(have->plug.pci_slot), "%s", want->pci_slot);

@@ -46,8 +46,7 @@ const char *plan_port_status(const struct want_port *want, const struct port_hav
 		return have->lost && !want->released ? "DOWN" : NULL;
 	if (want->released)
 		return have->bound ? NULL : "RELEASED";
-	return have->bound && have->connected && want->config.link != VF_LINK_DISABLE ? "ACTIVE"
-										      : "DOWN";
+	return have->bound && have->connected && want->link != VF_LINK_DISABLE ? "ACTIVE" : "DOWN";
 }
 
 /**

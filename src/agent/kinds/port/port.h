@@ -6,6 +6,7 @@
 #include "agent/core/have.h"
 #include "agent/core/state.h"
 #include "agent/core/want.h"
+#include "base/pack.h"
 
 #define WANT_WHOLE   VF_MAX /* in the place of a VF's number: the PF's own function */
 #define PORT_WHY_LEN 79
@@ -21,10 +22,10 @@ enum port_step {
 
 struct port {
 	struct port_facts facts;
-	struct vf_config applied; /* what the agent wrote last; in a record too */
-	bool applied_known;
-	bool right;   /* it was seen as its document has it, ... */
-	bool drifted; /* ... and is so no more, by no word of the API's */
+	struct pack *wish;    /* its document's settings; the server's name is found by its id */
+	struct pack *applied; /* what the agent wrote last; in a record too. NULL: nothing known */
+	bool right;	      /* it was seen as its document has it, ... */
+	bool drifted;	      /* ... and is so no more, by no word of the API's */
 	/* The guest's side, once its driver is up. */
 	bool rings; /* queues run */
 	bool qmp_busy;
@@ -36,7 +37,8 @@ struct port {
 
 extern const struct agent_kind port_kind;
 
-int want_port_parse(json_t *doc, struct want_port *out, struct err *e);
+int want_port_parse(const json_t *doc, struct want_port *out, struct vf_config *config,
+		    struct err *e);
 enum port_step plan_port(const struct want_port *want, const struct port_have *have);
 const char *plan_port_status(const struct want_port *want, const struct port_have *have);
 void plan_port_why(const struct want_port *want, const struct port_have *have,

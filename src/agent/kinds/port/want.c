@@ -44,25 +44,55 @@ static bool slot_valid(const char *slot)
 	       end == 12;
 }
 
+/* Everything that it points to. */
+static void lay_out(struct want_port *p, struct want_lay *lay)
+{
+	p->ips = want_lay(lay, p->ips, p->n_ips * sizeof(*p->ips));
+	for (unsigned int i = 0; i < p->n_ips; i++)
+		p->ips[i].subnet = want_lay_text(lay, p->ips[i].subnet);
+	p->id = want_lay_text(lay, p->id);
+	p->network = want_lay_text(lay, p->network);
+	p->pf = want_lay_text(lay, p->pf);
+	p->pci_slot = want_lay_text(lay, p->pci_slot);
+	p->server = want_lay_text(lay, p->server);
+}
+
+/* From the document, and who calls, to a piece of its own. */
+static int move(struct want_port *p, struct err *e)
+{
+	struct want_lay lay = { .n = 0 };
+
+	lay_out(p, &lay);
+	p->piece = want_piece_new(&lay);
+	if (!p->piece)
+		return err_set(e, -ENOMEM, "out of memory");
+	lay = (struct want_lay){ .to = p->piece->bytes };
+	lay_out(p, &lay);
+	return 0;
+}
+
 /**
- * want_port_parse() - A port's document as a struct
- * @doc: the document; @out takes a reference of its own
- * @out: gets the port, given back with want_doc_put(&out->doc); untouched on failure
+ * want_port_parse() - A port's document as a struct, and what its VF is to be set to
+ * @doc: the document
+ * @out: gets the port, given back with want_piece_put(&out->piece); untouched on failure
+ * @config: gets the settings: WANT_VF_FIELDS, but for the server's name; on failure anything
  * @e:   what is wrong with the document, may be NULL
  *
- * Return: 0, -EINVAL or -E2BIG. Context: any thread.
+ * Return: 0, -EINVAL, -E2BIG or -ENOMEM. Context: any thread.
  */
-int want_port_parse(json_t *doc, struct want_port *out, struct err *e)
+int want_port_parse(const json_t *doc, struct want_port *out, struct vf_config *config,
+		    struct err *e)
 {
-	struct want_port p = { .vf = 0 };
+	struct want_ip room[WANT_IPS_MAX];
+	struct want_port p = { .ips = room };
 	json_int_t generation;
 	json_t *ips = NULL;
 	int released = 0, vf, rc;
 	json_error_t why;
 
-	if (json_unpack_ex(doc, &why, 0, "{s:I,s:s,s:s,s:s,s:i,s?b,s?o}", "generation", &generation,
-			   "id", &p.id, "network", &p.network, "pf", &p.pf, "vf", &vf, "released",
-			   &released, "fixed_ips", &ips))
+	if (json_unpack_ex((json_t *)(uintptr_t)doc, &why, 0, "{s:I,s:s,s:s,s:s,s:i,s?b,s?o}",
+			   "generation", &generation, "id", &p.id, "network", &p.network, "pf",
+			   &p.pf, "vf", &vf, "released", &released, "fixed_ips", &ips))
 		return want_bad_doc(e, &why);
 	p.server = want_text(doc, "server");
 	p.pci_slot = want_text(doc, "pci_slot");
@@ -75,16 +105,20 @@ int want_port_parse(json_t *doc, struct want_port *out, struct err *e)
 	if (!rc && p.whole && (!p.pci_slot || !slot_valid(p.pci_slot)))
 		rc = err_set(e, -EINVAL, "PF %s is to be given away, at no PCI address", p.pf);
 	if (!rc)
-		rc = parse_vf_config(doc, &p.config, e);
+		rc = parse_vf_config(doc, config, e);
 	if (!rc)
 		rc = want_ips_parse(ips, p.ips, &p.n_ips, e);
 	if (rc)
 		return rc;
-	memcpy(p.config.port_id, p.id, UUID_STR_LEN);
+	memcpy(config->port_id, p.id, UUID_STR_LEN);
+	p.link = config->link;
+	p.mtu = config->mtu;
+	p.mac = config->mac;
 	p.generation = (uint64_t)generation;
 	p.vf = (unsigned int)vf;
 	p.released = released;
-	p.doc = json_incref(doc);
-	*out = p;
-	return 0;
+	rc = move(&p, e);
+	if (!rc)
+		*out = p;
+	return rc;
 }

@@ -78,7 +78,7 @@ static void add_vfs(struct agent *a, struct question_job *j)
 			continue;
 		snprintf(vf->pf, sizeof(vf->pf), "%s", p->want.pf);
 		vf->vf = p->want.vf;
-		vf->mac = p->want.config.mac;
+		vf->mac = p->want.mac;
 		j->n_vfs++;
 	}
 }

@@ -114,9 +114,8 @@ json_t *drive_network_data(const struct want_port *const *ports, unsigned int n_
 
 		json_array_append_new(links, json_pack("{s:s+,s:s,s:s,s:i,s:s}", "id", "tap", p->id,
 						       "type", "phy", "ethernet_mac_address",
-						       mac_format(&p->config.mac, mac), "mtu",
-						       p->config.mtu ? p->config.mtu : 1500,
-						       "vif_id", p->id));
+						       mac_format(&p->mac, mac), "mtu",
+						       p->mtu ? p->mtu : 1500, "vif_id", p->id));
 		for (unsigned int k = 0; k < p->n_ips; k++)
 			json_array_append_new(networks, network_entry(p, nets[i], k));
 	}

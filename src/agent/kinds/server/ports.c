@@ -75,8 +75,8 @@ struct domxml_port server_nic(const struct server_job *j, unsigned int i,
 
 	agent_socket_path(j->step.agent, p->id, socket);
 	return (struct domxml_port){ .id = p->id,
-				     .mac = p->config.mac,
-				     .mtu = p->config.mtu ? p->config.mtu : 1500,
+				     .mac = p->mac,
+				     .mtu = p->mtu ? p->mtu : 1500,
 				     .socket = socket,
 				     .way = plug->way,
 				     .pci_slot = plug->pci_slot,

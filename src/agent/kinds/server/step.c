@@ -205,7 +205,7 @@ static void job_free(struct server_job *j)
 {
 	want_doc_put(&j->want.doc);
 	for (unsigned int i = 0; i < j->n_ports; i++) {
-		want_doc_put(&j->ports[i].doc);
+		want_piece_put(&j->ports[i].piece);
 		want_doc_put(&j->nets[i].doc);
 	}
 	free(j);
@@ -310,7 +310,8 @@ static void copy_ports(struct agent *a, const struct server *s, struct server_jo
 
 		if (!p || (j->what == SERVER_STEP_PLUG && !server_port_missing(&s->facts, p)))
 			continue;
-		j->ports[j->n_ports] = WANT_COPY(&p->want);
+		j->ports[j->n_ports] = p->want;
+		want_piece_ref(p->want.piece);
 		j->plugs[j->n_ports] = p->have.plug;
 		if (n)
 			j->nets[j->n_ports] = WANT_COPY(&n->want);
