@@ -23,8 +23,9 @@ struct sim {
 	/* Hosts begin with another endpoint each: all, from each of them on; NULL behind the last. */
 	const char *api[DOOR_MAX][DOOR_MAX + 1];
 	unsigned int n_api;
-	struct vf_info *fresh; /* array of opts.vfs: VFs that nobody has */
-	struct vf_info *shown; /* of pfs_vf() */
+	struct vf_config fresh_config; /* of a VF that nobody has, */
+	struct vf_info *fresh;	       /* and all of it: array of opts.vfs */
+	struct vf_info *shown;	       /* of pfs_vf() */
 	struct sim_host *hosts;
 	unsigned int n_hosts; /* that are started */
 	struct loop_timer *starts;

@@ -2,26 +2,37 @@
 /*
  * The PF of a simulated host: agent/host/pfs.h. Settings are judged and kept as the switch does. A
  * view is never changed: VFs that are as they were are shared with the one before, and those that
- * nobody has are the same for all hosts. Of a VF is kept what is its own; the rest of what a look
- * tells is made when it is asked for.
+ * nobody has are the same for all hosts. Of a VF is kept what is its own, packed; the rest of what a
+ * look tells is made when it is asked for.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "agent/core/state.h"
+#include "base/pack.h"
 #include "sim/host.h"
 
 #define PF_MTU	9216 /* networks have any */
 #define BY_HAND "/by-hand"
 
+/* A VF that somebody has, as views share it. */
 struct sim_vf {
 	unsigned int refs;
 	bool connected;
 	uint64_t comes_ms; /* its guest, loop_now_ms(); 0: none does, or it is here */
+	struct pack *config, *attach;
+};
+
+/* A VF while it is judged or changed. */
+struct open_vf {
+	bool connected;
+	uint64_t comes_ms;
 	struct vf_config config;
 	struct vf_attach attach;
 };
+
+static const struct vf_attach no_attach;
 
 struct sim_view {
 	unsigned int refs;
@@ -42,8 +53,11 @@ static struct sim_host *host_of(const char *run_dir)
 
 static void vf_put(struct sim_vf *vf)
 {
-	if (vf && !--vf->refs)
-		free(vf);
+	if (!vf || --vf->refs)
+		return;
+	free(vf->config);
+	free(vf->attach);
+	free(vf);
 }
 
 /**
@@ -124,6 +138,18 @@ int sim_pfs_open(struct sim_host *h)
 	return 0;
 }
 
+/* @vf: NULL: one that nobody has. */
+static void settings_read(const struct sim *sim, const struct sim_vf *vf, struct vf_config *config,
+			  struct vf_attach *attach)
+{
+	*config = sim->fresh_config;
+	*attach = no_attach;
+	if (!vf)
+		return;
+	pack_read(vf->config, vf_fields, config);
+	pack_read(vf->attach, vf_attach_fields, attach);
+}
+
 /**
  * pfs_vf() - A VF of a view
  * @view: view, may be NULL
@@ -145,42 +171,61 @@ const struct vf_info *pfs_vf(const struct pfs_view *view, const char *pf, unsign
 	if (!own)
 		return &v->sim->fresh[vf];
 	shown = v->sim->shown;
-	shown->config = own->config;
-	shown->attach = own->attach;
+	settings_read(v->sim, own, &shown->config, &shown->attach);
 	shown->status.connected = own->connected;
-	shown->status.link_up = own->config.link != VF_LINK_DISABLE;
-	shown->status.mtu = vf_mtu(&own->config, &p->info.config);
+	shown->status.link_up = shown->config.link != VF_LINK_DISABLE;
+	shown->status.mtu = vf_mtu(&shown->config, &p->info.config);
 	memcpy(shown->status.pci_slot, v->sim->fresh[vf].status.pci_slot,
 	       sizeof(shown->status.pci_slot));
 	return shown;
 }
 
-/* A VF to be changed, of a view of its own; it comes into force by view_set(). */
-static struct sim_vf *vf_edit(struct sim_view *v, unsigned int vf)
+static void vf_open(const struct sim_view *v, unsigned int n, struct open_vf *out)
 {
-	struct sim_vf *old = v->vfs[vf], *copy = malloc(sizeof(*copy));
+	const struct sim_vf *vf = v->vfs[n];
 
-	if (!copy)
+	settings_read(v->sim, vf, &out->config, &out->attach);
+	out->connected = vf && vf->connected;
+	out->comes_ms = vf ? vf->comes_ms : 0;
+}
+
+static struct sim_vf *vf_pack(const struct sim *sim, const struct open_vf *vf)
+{
+	struct sim_vf *out = malloc(sizeof(*out));
+
+	if (!out)
 		return NULL;
-	if (old)
-		*copy = *old;
-	else
-		*copy = (struct sim_vf){ .config = v->sim->fresh[vf].config };
-	copy->refs = 1;
-	vf_put(old);
-	v->vfs[vf] = copy;
-	return copy;
+	*out = (struct sim_vf){ 1, vf->connected, vf->comes_ms,
+				pack_of(vf_fields, &vf->config, &sim->fresh_config),
+				pack_of(vf_attach_fields, &vf->attach, &no_attach) };
+	if (out->config && out->attach)
+		return out;
+	vf_put(out);
+	return NULL;
+}
+
+/* Into a view of its own, which comes into force by view_set(). Return: 0 or -ENOMEM. */
+static int vf_close(struct sim_view *v, unsigned int n, const struct open_vf *vf)
+{
+	bool owned = *vf->config.port_id || vf->attach.kind;
+	struct sim_vf *out = owned ? vf_pack(v->sim, vf) : NULL;
+
+	if (owned && !out)
+		return -ENOMEM;
+	vf_put(v->vfs[n]);
+	v->vfs[n] = out;
+	return 0;
 }
 
 /* Somebody is to have the VF: the port's server, or else a guest of an operator's. */
-static bool is_wanted(const struct sim_host *h, const struct sim_vf *vf)
+static bool is_wanted(const struct sim_host *h, const struct open_vf *vf)
 {
 	return *vf->config.port_id &&
 	       (!*vf->config.server || (vf->attach.kind && sim_has_port(h, vf->config.port_id)));
 }
 
 /* An operator's guest is plugged into what the agent does not take for its own, and makes room. */
-static void attach_stranger(struct sim_vf *vf)
+static void attach_stranger(struct open_vf *vf)
 {
 	if (!*vf->config.port_id || (vf->attach.kind && strcmp(vf->attach.socket, BY_HAND)))
 		return;
@@ -189,7 +234,7 @@ static void attach_stranger(struct sim_vf *vf)
 }
 
 /* Guests come to VFs and leave them, at once or after a while. */
-static void vf_settle(struct sim_host *h, struct sim_vf *vf, uint64_t now_ms)
+static void vf_settle(struct sim_host *h, struct open_vf *vf, uint64_t now_ms)
 {
 	attach_stranger(vf);
 	if (!is_wanted(h, vf)) {
@@ -208,9 +253,9 @@ static void vf_settle(struct sim_host *h, struct sim_vf *vf, uint64_t now_ms)
 		h->comes_ms = h->comes_ms ? MIN(h->comes_ms, vf->comes_ms) : vf->comes_ms;
 }
 
-static bool is_settled(const struct sim_host *h, const struct sim_vf *vf)
+static bool is_settled(const struct sim_host *h, const struct open_vf *vf)
 {
-	return !vf || (is_wanted(h, vf) == vf->connected && !vf->comes_ms);
+	return is_wanted(h, vf) == vf->connected && !vf->comes_ms;
 }
 
 /**
@@ -226,10 +271,15 @@ void sim_guests_changed(struct sim_host *h)
 		return;
 	h->comes_ms = 0;
 	for (unsigned int i = 0; i < h->sim->opts.vfs; i++) {
-		struct sim_vf *vf = is_settled(h, v->vfs[i]) ? NULL : vf_edit(v, i);
+		struct open_vf vf;
 
-		if (vf)
-			vf_settle(h, vf, now_ms);
+		if (!v->vfs[i])
+			continue;
+		vf_open(v, i, &vf);
+		if (is_settled(h, &vf))
+			continue;
+		vf_settle(h, &vf, now_ms);
+		vf_close(v, i, &vf);
 	}
 	view_set(h, v);
 }
@@ -257,7 +307,7 @@ int pfs_observe(const char *run_dir, const char *mappings, const struct pfs_view
 }
 
 /* What a verb does to a copy of a VF. */
-typedef int (*vf_verb)(struct sim_view *v, struct sim_vf *vf, const void *arg, struct err *e);
+typedef int (*vf_verb)(struct sim_view *v, struct open_vf *vf, const void *arg, struct err *e);
 
 /* One verb on one VF: all of it or nothing. */
 static int vf_change(const char *run_dir, unsigned int n, vf_verb verb, const void *arg,
@@ -265,30 +315,28 @@ static int vf_change(const char *run_dir, unsigned int n, vf_verb verb, const vo
 {
 	struct sim_host *h = host_of(run_dir);
 	struct sim_view *v;
-	struct sim_vf *vf;
+	struct open_vf vf;
 	int rc;
 
 	if (n >= h->sim->opts.vfs)
 		return err_set(e, -EINVAL, "there is no VF %u", n);
 	v = view_copy(h->view, h->sim);
-	vf = v ? vf_edit(v, n) : NULL;
-	rc = vf ? verb(v, vf, arg, e) : err_set(e, -ENOMEM, "out of memory");
-	if (rc) {
-		if (v)
-			pfs_view_free(&v->view);
-		return rc;
+	if (!v)
+		return err_set(e, -ENOMEM, "out of memory");
+	vf_open(v, n, &vf);
+	rc = verb(v, &vf, arg, e);
+	if (!rc) {
+		vf_settle(h, &vf, loop_now_ms());
+		rc = vf_close(v, n, &vf) ? err_set(e, -ENOMEM, "out of memory") : 0;
 	}
-	if (*vf->config.port_id || vf->attach.kind) {
-		vf_settle(h, vf, loop_now_ms());
-	} else {
-		vf_put(vf);
-		v->vfs[n] = NULL;
-	}
-	view_set(h, v);
-	return 0;
+	if (rc)
+		pfs_view_free(&v->view);
+	else
+		view_set(h, v);
+	return rc;
 }
 
-static int set(struct sim_view *v, struct sim_vf *vf, const void *arg, struct err *e)
+static int set(struct sim_view *v, struct open_vf *vf, const void *arg, struct err *e)
 {
 	const struct pf_config *pf = &v->view.pfs[0].info.config;
 
@@ -314,7 +362,7 @@ int pfs_vf_set(const char *run_dir, const char *pf, unsigned int vf, const struc
 	return vf_change(run_dir, vf, set, &change, e);
 }
 
-static int attach(struct sim_view *v, struct sim_vf *vf, const void *arg, struct err *e)
+static int attach(struct sim_view *v, struct open_vf *vf, const void *arg, struct err *e)
 {
 	if (vf->attach.kind)
 		return err_set(e, -EBUSY, "the VF is attached");
@@ -338,17 +386,16 @@ int pfs_vf_attach(const char *run_dir, const char *pf, unsigned int vf,
 	return vf_change(run_dir, vf, attach, want, e);
 }
 
-static int detach(struct sim_view *v, struct sim_vf *vf, const void *arg, struct err *e)
+static int detach(struct sim_view *v, struct open_vf *vf, const void *arg, struct err *e)
 {
 	vf->attach = (struct vf_attach){ .kind = VF_ATTACH_NONE };
 	vf->connected = false;
 	return 0;
 }
 
-static int release(struct sim_view *v, struct sim_vf *vf, const void *arg, struct err *e)
+static int release(struct sim_view *v, struct open_vf *vf, const void *arg, struct err *e)
 {
-	*vf = (struct sim_vf){ .refs = vf->refs,
-			       .config = v->sim->fresh[*(const unsigned int *)arg].config };
+	*vf = (struct open_vf){ .config = v->sim->fresh_config };
 	return 0;
 }
 
@@ -365,7 +412,7 @@ static int release(struct sim_view *v, struct sim_vf *vf, const void *arg, struc
 int pfs_vf_do(const char *run_dir, const char *method, const char *pf, unsigned int vf,
 	      struct err *e)
 {
-	return vf_change(run_dir, vf, strcmp(method, "vf.detach") ? release : detach, &vf, e);
+	return vf_change(run_dir, vf, strcmp(method, "vf.detach") ? release : detach, NULL, e);
 }
 
 /**

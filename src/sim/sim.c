@@ -15,7 +15,7 @@
 #define START_EVERY_MS 5
 
 /* What others read comes before them, as in agentd.c. */
-static const struct agent_kind *const kinds[] = { &port_kind, &tap_kind, &sim_net_kind,
+static const struct agent_kind *const kinds[] = { &port_kind,	    &tap_kind,	 &sim_net_kind,
 						  &sim_server_kind, &watch_kind, NULL };
 
 static int host_start(struct sim_host *h, struct err *e)
@@ -58,11 +58,12 @@ static int make_fresh(struct sim *sim)
 {
 	sim->fresh = calloc(sim->opts.vfs + 1, sizeof(*sim->fresh));
 	sim->shown = calloc(1, sizeof(*sim->shown));
+	vf_config_default(&sim->fresh_config);
 	for (unsigned int i = 0; sim->fresh && i < sim->opts.vfs; i++) {
 		struct vf_info *vf = &sim->fresh[i];
 		unsigned int rid = 128 + 2 * i;
 
-		vf_config_default(&vf->config);
+		vf->config = sim->fresh_config;
 		vf->status.link_up = true;
 		vf->status.mtu = 1500;
 		snprintf(vf->status.pci_slot, sizeof(vf->status.pci_slot), "0000:%02x:%02x.%x",
