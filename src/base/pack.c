@@ -96,9 +96,8 @@ static size_t put_values(uint8_t *out, const struct field *fields, const void *o
 {
 	size_t at = 0;
 
-	for (unsigned int i = 0; fields[i].word; i++)
-		if (mask >> i & 1)
-			at = put_value(out, at, &fields[i], obj);
+	for (uint32_t left = mask; left; left &= left - 1)
+		at = put_value(out, at, &fields[__builtin_ctz(left)], obj);
 	return at;
 }
 
@@ -132,7 +131,6 @@ void pack_read(const struct pack *p, const struct field *fields, void *obj)
 {
 	size_t at = 0;
 
-	for (unsigned int i = 0; fields[i].word; i++)
-		if (p->mask >> i & 1)
-			at = get_value(p->values, at, &fields[i], obj);
+	for (uint32_t left = p->mask; left; left &= left - 1)
+		at = get_value(p->values, at, &fields[__builtin_ctz(left)], obj);
 }

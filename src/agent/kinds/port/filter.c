@@ -128,18 +128,21 @@ void guest_evaluate(struct agent *a, struct entity *x)
 {
 	struct port *p = (struct port *)x;
 	const struct want_port *want = &p->facts.want;
-	const struct vf_info *vf = x->wanted ? pfs_vf(a->view, want->pf, want->vf) : NULL;
 	const struct server_facts *s = x->wanted ? facts_server(a, want->server) : NULL;
-	bool runs = s && s->have.domain == DOMAIN_RUNNING && p->facts.have.connected;
-	bool query = runs && a->opts.rx_filter && p->rings && p->filter_due != p->filter_done;
-	bool link = runs && vf && vf->status.link_up != p->guest_link;
-	bool withdraw = p->filter_sent && !p->rings && !want->released;
+	const struct vf_info *vf;
+	bool runs, query, link, withdraw;
 	struct guest_job *j;
 
 	if (p->facts.have.plug.way != PORT_BY_VHOST) /* a NIC has a mailbox for that */
 		return;
-	if (!s || !vf || p->qmp_busy || x->busy || loop_now_ms() < p->filter_ms ||
-	    !(query || link || withdraw))
+	if (!s || p->qmp_busy || x->busy || loop_now_ms() < p->filter_ms)
+		return;
+	vf = pfs_vf(a->view, want->pf, want->vf);
+	runs = s->have.domain == DOMAIN_RUNNING && p->facts.have.connected;
+	query = runs && a->opts.rx_filter && p->rings && p->filter_due != p->filter_done;
+	link = runs && vf && vf->status.link_up != p->guest_link;
+	withdraw = p->filter_sent && !p->rings && !want->released;
+	if (!vf || !(query || link || withdraw))
 		return;
 	j = job_new(a, p, s->entity.id);
 	if (!j)
