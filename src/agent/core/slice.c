@@ -10,7 +10,8 @@
 
 #include "base/told.h"
 
-#define KEY_LEN 256 /* as the store's; longer ones are cut */
+#define KEY_LEN	 256 /* as the store's; longer ones are cut */
+#define ROOM_MIN 16  /* doubled until it is SLICE_GONE_MAX */
 
 struct told {
 	int64_t generation; /* the highest that was told */
@@ -85,14 +86,35 @@ int slice_put(struct slice *s, const char *kind, const char *id, int64_t generat
 	return 0;
 }
 
+/* Where the next end is remembered; NULL: out of memory. */
+static char **next_place(struct slice *s)
+{
+	size_t at = s->n_gone % SLICE_GONE_MAX, room = s->room ? s->room : ROOM_MIN;
+	char **more;
+
+	while (room <= at)
+		room *= 2;
+	if (room > s->room) {
+		more = reallocarray(s->gone, room, sizeof(*more));
+		if (!more)
+			return NULL;
+		memset(more + s->room, 0, (room - s->room) * sizeof(*more));
+		s->gone = more;
+		s->room = room;
+	}
+	return &s->gone[at];
+}
+
 /* The oldest end gives its place to a new one. */
 static void remember_end(struct slice *s, struct told *t, const char *key)
 {
-	char **place = &s->gone[s->n_gone % SLICE_GONE_MAX];
-	struct omap_node *old = *place ? omap_find(s->told, *place) : NULL;
+	char **place = next_place(s);
+	struct omap_node *old = place && *place ? omap_find(s->told, *place) : NULL;
 	const struct told *was = old ? old->value : NULL;
 
 	t->ended = ++s->n_gone;
+	if (!place)
+		return;
 	if (was && was->ended && was->ended + SLICE_GONE_MAX == s->n_gone)
 		free(omap_remove(s->told, *place));
 	free(*place);
@@ -143,7 +165,8 @@ void slice_close(struct slice *s)
 	for (struct omap_node *n = s->told ? omap_from(s->told, "") : NULL; n; n = n->next[0])
 		free(n->value);
 	omap_free(s->told);
-	for (size_t i = 0; i < SLICE_GONE_MAX; i++)
+	for (size_t i = 0; i < s->room; i++)
 		free(s->gone[i]);
+	free(s->gone);
 	*s = (struct slice){ 0 };
 }

@@ -17,10 +17,11 @@
 
 /* Zeroed: told of nothing. One thread's. */
 struct slice {
-	struct omap *told;	    /* "KIND/ID" -> struct told */
-	uint64_t sum;		    /* told_hash() of those that stand, by exclusive or */
-	char *gone[SLICE_GONE_MAX]; /* the newest ends: keys, the oldest is forgotten first */
-	uint64_t n_gone;	    /* ever */
+	struct omap *told; /* "KIND/ID" -> struct told */
+	uint64_t sum;	   /* told_hash() of those that stand, by exclusive or */
+	char **gone;	   /* array of room: the newest ends, keys; the oldest is forgotten first */
+	size_t room;	   /* grows with them, as far as SLICE_GONE_MAX */
+	uint64_t n_gone;   /* ever */
 };
 
 int slice_put(struct slice *s, const char *kind, const char *id, int64_t generation);
