@@ -83,11 +83,11 @@ static struct sim_view *view_copy(const struct sim_view *old, const struct sim *
 	struct sim_view *v = calloc(1, sizeof(*v) + sizeof(struct pfs_pf));
 	const struct pfs_pf *was = old ? &old->view.pfs[0] : NULL;
 	unsigned int n = was ? was->n_mirrors : 0;
-	struct mirror_config *mirrors = calloc(n + 1, sizeof(*mirrors)); /* and one more */
+	struct mirror_config *mirrors = n ? calloc(n, sizeof(*mirrors)) : NULL;
 
 	if (v)
 		v->vfs = calloc(sim->opts.vfs + 1, sizeof(struct sim_vf *));
-	if (!v || !v->vfs || !mirrors) {
+	if (!v || !v->vfs || (n && !mirrors)) {
 		free(mirrors);
 		free(v ? v->vfs : NULL);
 		free(v);
@@ -443,7 +443,9 @@ int pfs_vf_filter(const char *run_dir, const char *pf, unsigned int vf, json_t *
 int pfs_mirror_add(const char *run_dir, const struct mirror_config *want, struct err *e)
 {
 	struct sim_host *h = host_of(run_dir);
+	struct mirror_config *more;
 	struct sim_view *v;
+	struct pfs_pf *p;
 	int rc = mirror_config_check(want, e);
 
 	if (rc)
@@ -453,7 +455,14 @@ int pfs_mirror_add(const char *run_dir, const struct mirror_config *want, struct
 	v = view_copy(h->view, h->sim);
 	if (!v)
 		return err_set(e, -ENOMEM, "out of memory");
-	v->view.pfs[0].mirrors[v->view.pfs[0].n_mirrors++] = *want;
+	p = &v->view.pfs[0];
+	more = reallocarray(p->mirrors, p->n_mirrors + 1, sizeof(*more));
+	if (!more) {
+		pfs_view_free(&v->view);
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	p->mirrors = more;
+	p->mirrors[p->n_mirrors++] = *want;
 	view_set(h, v);
 	return 0;
 }
