@@ -211,14 +211,14 @@ static void a_step_that_failed_waits_for_its_next_try(void **state)
 	while (t->steps < 2)
 		loop_turn(loop, 100);
 	assert_int_equal(t->have, 3);
-	assert_string_equal(t->entity.retry.why, "it is broken");
+	assert_string_equal(retry_why(&t->entity.retry), "it is broken");
 	assert_false(retry_due(&t->entity.retry, 0));
 	/* Another document is another chance, at once. */
 	apply("toy", TOY_ID, "{'generation':7,'n':5}");
 	while (t->have != 5)
 		loop_turn(loop, 100);
 	assert_int_equal(t->steps, 3);
-	assert_string_equal(t->entity.retry.why, "");
+	assert_string_equal(retry_why(&t->entity.retry), "");
 }
 
 static void a_document_that_makes_no_sense_leaves_the_last_one(void **state)

@@ -134,7 +134,8 @@ int agent_open(struct loop *loop, const struct agent_opts *opts,
 	a->opts = *opts;
 	a->kinds = kinds;
 	a->heartbeat_s = 5;
-	snprintf(a->dir, sizeof(a->dir), "%s/agent", opts->state_dir);
+	if (asprintf(&a->dir, "%s/agent", opts->state_dir) < 0)
+		return err_set(e, -ENOMEM, "out of memory");
 	host_boot_id(a->boot_id);
 	for (size_t i = 0; !rc && kinds[i]; i++)
 		rc = kinds[i]->open ? kinds[i]->open(a, e) : 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define RETRY_MAX_MS 30000U
+#define WHY_LEN	     255 /* of a failure's words */
 
 /**
  * agent_wake() - Have the loop look and plan again, as soon as it comes to it
@@ -31,14 +32,28 @@ void agent_wake(struct agent *a, enum agent_side side)
 void retry_later(struct retry *r, const char *what, const char *id, const struct err *e)
 {
 	if (!e) {
+		free(r->why);
 		*r = (struct retry){ 0 };
 		return;
 	}
-	if (strncmp(r->why, e->msg, sizeof(r->why) - 1))
+	if (strncmp(retry_why(r), e->msg, WHY_LEN)) {
 		log_warn(what, "id=%s why=\"%s\"", id, e->msg);
-	snprintf(r->why, sizeof(r->why), "%.*s", (int)sizeof(r->why) - 1, e->msg);
+		free(r->why);
+		r->why = strndup(e->msg, WHY_LEN);
+	}
 	r->at_ms = loop_now_ms() + MIN(500U << r->n, RETRY_MAX_MS);
 	r->n = MIN(r->n + 1, 6U);
+}
+
+/**
+ * retry_why() - Why a thing failed the last time
+ * @r: its retry
+ *
+ * Return: borrowed; "" if it did not.
+ */
+const char *retry_why(const struct retry *r)
+{
+	return r->why ? r->why : "";
 }
 
 /**
@@ -142,6 +157,7 @@ struct entity *entity_next(const struct agent *a, const struct agent_kind *kind,
 static void entity_free(struct entity *x)
 {
 	x->kind->fini(x);
+	free(x->retry.why);
 	json_decref(x->report.sent);
 	json_decref(x->report.sending);
 	json_decref(x->report.refused);
@@ -267,7 +283,7 @@ static int apply_doc(struct agent *a, const struct agent_kind *kind, const char 
 	x->word = word;
 	x->wanted = true;
 	x->generation = generation_of(doc);
-	x->retry = (struct retry){ 0 };
+	retry_later(&x->retry, NULL, id, NULL);
 	agent_wake(a, kind->side); /* what is there was last compared with another wish, or none */
 	return 0;
 }

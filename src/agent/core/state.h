@@ -27,7 +27,7 @@
 struct retry {
 	unsigned int n; /* failures in a row */
 	uint64_t at_ms; /* not before; loop_now_ms() */
-	char why[256];	/* the last failure's words; "" after a success */
+	char *why;	/* the last failure's words; NULL after a success */
 };
 
 /* What the API was told about something. */
@@ -83,7 +83,7 @@ struct agent {
 	const struct agent_kind *const *kinds; /* NULL behind the last */
 	struct omap **entities;		       /* of each kind: id -> struct entity */
 	struct kind_counts *steps;	       /* of each kind */
-	char dir[PATH_MAX - 256];	       /* state_dir/agent */
+	char *dir;			       /* state_dir/agent */
 	char boot_id[HOST_BOOT_ID_LEN];
 	uint64_t clock; /* counts steps; orders observations against them */
 
@@ -146,6 +146,7 @@ const struct net_facts *facts_net(struct agent *a, const char *id);
 
 void agent_wake(struct agent *a, enum agent_side side);
 void retry_later(struct retry *r, const char *what, const char *id, const struct err *e);
+const char *retry_why(const struct retry *r);
 bool retry_due(const struct retry *r, uint64_t in_ms);
 
 /* files.c: what lies in the agent's directory */

@@ -259,7 +259,7 @@ static json_t *net_status(const struct entity *x)
 {
 	const struct net *n = (const struct net *)x;
 
-	return report_status(plan_net_status(&n->have), x->retry.why);
+	return report_status(plan_net_status(&n->have), retry_why(&x->retry));
 }
 
 /* Its document may have gone together with its ports': `wanted` is still that of then. */

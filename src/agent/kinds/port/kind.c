@@ -295,7 +295,8 @@ static json_t *port_status(const struct entity *x)
 	char why[PORT_WHY_LEN + 1];
 
 	plan_port_why(&f->want, &f->have, why);
-	return report_status(plan_port_status(&f->want, &f->have), *why ? why : x->retry.why);
+	return report_status(plan_port_status(&f->want, &f->have),
+			     *why ? why : retry_why(&x->retry));
 }
 
 static bool port_gone(const struct entity *x)

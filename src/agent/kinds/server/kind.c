@@ -139,7 +139,8 @@ static void give_up_waiting(struct agent *a, struct server *s)
 		return;
 	have->failed = true;
 	have->failed_generation = want->generation;
-	snprintf(s->fault, sizeof(s->fault), "port %s: %.200s", p->entity.id, p->entity.retry.why);
+	snprintf(s->fault, sizeof(s->fault), "port %s: %.200s", p->entity.id,
+		 retry_why(&p->entity.retry));
 	log_err("a server waits for its port in vain", "id=%s why=\"%s\"", s->facts.entity.id,
 		s->fault);
 }

@@ -55,7 +55,7 @@ const struct port_facts *server_port_refused(struct agent *a, const struct want_
 	for (unsigned int i = 0; i < want->n_ports; i++) {
 		const struct port_facts *p = facts_port(a, want->ports[i]);
 
-		if (p && !server_port_ready(p) && p->have.refused && *p->entity.retry.why)
+		if (p && !server_port_ready(p) && p->have.refused && *retry_why(&p->entity.retry))
 			return p;
 	}
 	return NULL;

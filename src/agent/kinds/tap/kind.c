@@ -199,7 +199,7 @@ static void tap_step(struct agent *a, struct entity *x, int step)
 static json_t *tap_status(const struct entity *x)
 {
 	const struct tap *t = (const struct tap *)x;
-	const char *why = *t->want.refused ? t->want.refused : x->retry.why;
+	const char *why = *t->want.refused ? t->want.refused : retry_why(&x->retry);
 
 	return report_status(plan_tap_status(&t->have, *why), why);
 }
