@@ -402,6 +402,56 @@ static void what_ports_count_is_told_until_it_stands_still(void **state)
 	free(view);
 }
 
+/* What was written last is known over a restart; the server's name comes with the server. */
+static void what_differs_from_what_was_written_is_to_be_written(void **state)
+{
+	struct pfs_view *view = calloc(1, sizeof(*view) + sizeof(view->pfs[0])), *was = a->view;
+	auto_of(json_decref) json_t *doc = doc_of(port_doc), *server = doc_of(server_doc);
+	struct vf_info vfs[8] = { 0 };
+	const struct port_have *have;
+	struct vf_config written;
+	struct want_port want;
+	struct entity *x;
+	char path[128];
+
+	state_drop_gone(a); /* who was before */
+	assert_null(entity_find(a, "port", PORT_ID));
+	assert_int_equal(want_port_parse(doc, &want, &written, NULL), 0);
+	want_piece_put(&want.piece);
+	strcpy(written.server, SERVER_ID); /* which was not known by its name */
+	written.promisc = VF_PROMISC_OFF;  /* is not the agent's to write */
+	snprintf(path, sizeof(path), "%s/agent/ports/" PORT_ID, dir);
+	record_write(path, fields_to_json(vf_fields, &written));
+	view->n_pfs = 1;
+	strcpy(view->pfs[0].info.config.name, "p2p1");
+	view->pfs[0].n_vfs = 8;
+	view->pfs[0].vfs = vfs;
+	strcpy(vfs[3].config.port_id, PORT_ID);
+	a->view = view;
+	json_object_set_new(doc, "generation", json_integer(20));
+	state_apply(a, "port", PORT_ID, doc);
+	x = entity_find(a, "port", PORT_ID);
+	have = &((const struct port_facts *)x)->have;
+	port_kind.observe(a, x);
+	assert_true(have->known && have->bound);
+	assert_int_equal(have->changed, 0);
+	json_object_set_new(doc, "generation", json_integer(21));
+	json_object_set_new(doc, "mtu", json_integer(1400));
+	state_apply(a, "port", PORT_ID, doc);
+	port_kind.observe(a, x);
+	assert_int_equal(have->changed, 1U << VF_FIELD_MTU);
+	json_object_set_new(server, "generation", json_integer(22));
+	state_apply(a, "server", SERVER_ID, server);
+	assert_non_null(facts_server(a, SERVER_ID));
+	port_kind.observe(a, x);
+	assert_int_equal(have->changed, 1U << VF_FIELD_MTU | 1U << VF_FIELD_SERVER);
+	assert_int_equal(facts_port(a, PORT_ID)->want.mtu, 1400);
+	a->view = was;
+	state_apply(a, "port", PORT_ID, NULL);
+	state_apply(a, "server", SERVER_ID, NULL);
+	free(view);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -414,6 +464,7 @@ int main(void)
 		cmocka_unit_test(a_tick_in_a_look_asks_for_no_other),
 		cmocka_unit_test(who_configures_kvm_is_believed_without_a_trial),
 		cmocka_unit_test(what_ports_count_is_told_until_it_stands_still),
+		cmocka_unit_test(what_differs_from_what_was_written_is_to_be_written),
 		cmocka_unit_test(a_question_for_a_console_is_answered_by_its_report),
 	};
 
