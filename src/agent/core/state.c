@@ -147,9 +147,8 @@ struct entity *entity_find(struct agent *a, const char *kind, const char *id)
 struct entity *entity_next(const struct agent *a, const struct agent_kind *kind,
 			   const struct entity *after)
 {
-	const struct omap *map = map_of(a, kind);
 	const struct omap_node *node =
-		after ? omap_find(map, after->id)->next[0] : omap_from(map, "");
+		after ? after->node->next[0] : omap_from(map_of(a, kind), "");
 
 	return node ? node->value : NULL;
 }
@@ -187,6 +186,7 @@ struct entity *entity_add(struct agent *a, const struct agent_kind *kind, const 
 		return NULL;
 	}
 	node->value = x;
+	x->node = node;
 	return x;
 }
 

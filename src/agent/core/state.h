@@ -43,7 +43,8 @@ struct report {
 struct entity {
 	char id[UUID_STR_LEN];
 	const struct agent_kind *kind;
-	const char *word;   /* its document's kind; NULL: it never had one */
+	const struct omap_node *node; /* its place among those of its kind */
+	const char *word;	      /* its document's kind; NULL: it never had one */
 	bool wanted;	    /* by the API, as its kind's struct has it; false: not any more */
 	bool busy;	    /* a step runs */
 	int64_t generation; /* of the document that was taken over last */
