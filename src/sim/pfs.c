@@ -2,8 +2,8 @@
 /*
  * The PF of a simulated host: agent/host/pfs.h. Settings are judged and kept as the switch does. A
  * view is never changed: VFs that are as they were are shared with the one before, and those that
- * nobody has are the same for all hosts. Of a VF is kept what is its own, packed; the rest of what a
- * look tells is made when it is asked for.
+ * nobody has are the same for all hosts. Of a VF is kept, packed, what is its own; the rest of what
+ * a look tells is made when it is asked for.
  */
 #include <errno.h>
 #include <stdio.h>
