@@ -210,6 +210,10 @@ int transfer_prepare(struct transfer *t)
 	set_trust(curl, r->trust);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
 	curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, (long)r->fresh);
+	if (r->dial) {
+		curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
+		curl_easy_setopt(curl, CURLOPT_HTTPPROXYTUNNEL, 1L);
+	}
 	if (r->timeout_ms > 0) {
 		curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)r->timeout_ms);
 	} else if (!r->timeout_ms) {

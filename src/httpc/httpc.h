@@ -34,7 +34,8 @@ struct httpc_req {
 	/* ... and is shown before it is written; a negative errno ends the request. May be NULL */
 	int (*look)(void *arg, const void *data, size_t size);
 	void *look_arg;
-	bool fresh;	  /* over a new connection, whatever was kept */
+	bool fresh; /* over a new connection, whatever was kept */
+	bool dial;  /* httpm.c alone: a connection and no request, http://HOST:PORT */
 	const struct httpc_trust *trust; /* NULL: the system's CAs */
 	const atomic_bool *cancel;	 /* true ends the request within a second; may be NULL */
 };

@@ -114,7 +114,8 @@ static void end(struct httpm_flow *f, CURLcode code)
 	show(f);
 	if (f->ended)
 		return;
-	leave(f);
+	if (rc || !f->req.dial)
+		leave(f);
 	f->handlers.on_end(f->handlers.arg, rc, rc ? NULL : &f->t.answer, e.msg);
 }
 
@@ -309,4 +310,18 @@ void httpm_stop(struct httpm_flow *flow)
 	leave(flow);
 	if (!flow->m->pumping)
 		sweep(flow->m);
+}
+
+/**
+ * httpm_fd() - The socket of a connection that was dialled
+ * @flow: connected, and there until httpm_stop()
+ *
+ * Return: the file descriptor, the flow's, which does not block; -1: it is gone.
+ */
+int httpm_fd(const struct httpm_flow *flow)
+{
+	curl_socket_t fd = CURL_SOCKET_BAD;
+
+	curl_easy_getinfo(flow->t.curl, CURLINFO_ACTIVESOCKET, &fd);
+	return fd == CURL_SOCKET_BAD ? -1 : (int)fd;
 }

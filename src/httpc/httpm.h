@@ -15,7 +15,7 @@ struct httpm_flow;
 /* What has come of the body so far and was not taken: how many bytes of it are. */
 typedef size_t (*httpm_data_fn)(void *arg, const char *data, size_t size);
 /* The request's end: an answer, whatever its status (rc 0), or why there is none, as httpc_call()
- * says. The flow is gone; what answer holds is not the callee's.
+ * says. The flow is gone, but one that dialled and is connected; what answer holds is not the callee's.
  */
 typedef void (*httpm_end_fn)(void *arg, int rc, const struct httpc_answer *answer, const char *why);
 
@@ -32,5 +32,7 @@ AUTO_DEFINE(struct httpm *, httpm_close)
 int httpm_start(struct httpm *m, const struct httpc_req *req, const struct httpm_handlers *handlers,
 		struct httpm_flow **out);
 void httpm_stop(struct httpm_flow *flow);
+
+int httpm_fd(const struct httpm_flow *flow);
 
 #endif

@@ -29,8 +29,8 @@ ROOMS = {
 FOREIGN = [
     (r'rte_', 'sw/. sw/data sw/port sw/vhost'), (r'seccomp', 'sw/parent'),
     (r'linux/virtio|linux/if_tun|linux/if_packet|linux/vhost', 'sw/data sw/port sw/vhost sw/parent'),
-    (r'libmnl', 'hw'), (r'linux/if_link|linux/rtnetlink', 'hw sw/parent'), (r'curl/', 'httpc'), (r'sqlite3', 'store'),
-    (r'microhttpd|gnutls', 'http'), (r'sodium', 'base store http engine identity image compute cli web'), (r'libvirt/', 'agent/host'), (r'ini\.h|md5\.h', 'base'), (r'pcap', 'veb cli'),
+    (r'libmnl', 'hw'), (r'linux/if_link|linux/rtnetlink', 'hw sw/parent'), (r'curl/|nghttp2/', 'httpc'), (r'sqlite3|protobuf-c', 'store'),
+    (r'microhttpd', 'http'), (r'gnutls', 'http httpc'), (r'sodium', 'base store http engine identity image compute cli web'), (r'libvirt/', 'agent/host'), (r'ini\.h|md5\.h', 'base'), (r'pcap', 'veb cli'),
 ]
 
 

@@ -44,10 +44,12 @@ def no_heading(root, line):
             yield f'{page}, {text[:30]}'
 
 
-def programs(root, files):
-    """What meson makes: folder/name."""
+def made(root, files):
+    """What meson makes, programs and files: folder/name."""
     for f in (f for f in files if f.endswith('meson.build')):
-        for name in re.findall(r"executable\('([\w-]+)'", (root / f).read_text()):
+        text = (root / f).read_text()
+        outputs = re.findall(r"'([\w.-]+)'", ' '.join(re.findall(r'output: \[([^\]]+)\]', text)))
+        for name in re.findall(r"executable\('([\w-]+)'", text) + outputs:
             yield f'{pathlib.PurePath(f).parent}/{name}'
 
 
@@ -68,7 +70,7 @@ def main(root):
     """Print what is named and not there; return how many."""
     files = ours(root)
     known = {t for f in files for t in tails(f)}
-    known |= {str(p) for f in files for p in pathlib.PurePath(f).parents} | set(programs(root, files))
+    known |= {str(p) for f in files for p in pathlib.PurePath(f).parents} | {t for f in made(root, files) for t in tails(f)}
     foreign = set(re.findall(r'`([\w/.-]+)`', (root / 'docs/sources.md').read_text().partition('|---')[2]))
     known |= {t for f in foreign for t in tails(f)}
     bad, named, functions = [], set(), set()

@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections of HTTP/2, a call at a time on each: libcurl's sockets, GnuTLS, nghttp2's frames. */
+#include "httpc/grpc.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <nghttp2/nghttp2.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/buf.h"
+#include "httpc/httpm.h"
+#include "httpc/tlsc.h"
+
+#define HEAD	5	    /* bytes before a message: whether it is compressed, and its length */
+#define WINDOW	(16 << 20)  /* bytes that may come without being asked for */
+#define PART	(64u << 10) /* bytes that are read or sent at once */
+#define IDLE_MS 60000	    /* then a connection that nobody uses is closed */
+
+/* A connection, and the call that is on it. */
+struct grpc_call {
+	struct grpc *g;
+	struct grpc_call *next, **prev;
+	/* Its own one: in libcurl's eyes nobody uses a connection that was dialled, and it closes
+	 * one with bytes to be read when it makes another.
+	 */
+	struct httpm *dialler;
+	struct httpm_flow *dial; /* NULL: it is broken */
+	int fd;			 /* dial's */
+	struct loop_fd *src;	 /* NULL: it is not connected */
+	bool writes;		 /* src waits for room */
+	struct tlsc *tls;	 /* NULL: there is none */
+	struct loop_timer *timer;
+	nghttp2_session *h2;
+	struct buf out; /* frames on their way */
+	char *origin, *host;
+	bool busy; /* there is a call */
+	bool dead; /* freed at the next turn */
+
+	struct grpc_handlers handlers;
+	size_t max_size;
+	char *path, *metadata[2];
+	struct buf body; /* the message, with its head */
+	size_t sent;	 /* of it, to nghttp2 */
+	int32_t stream;
+	struct buf came; /* of the answer, and was not shown */
+	int http, status;
+	char words[200];
+	bool ended; /* by the other side, as calls end */
+	int rc;	    /* not 0: in another way */
+};
+
+struct grpc {
+	struct loop *loop;
+	struct httpc_trust trust;
+	struct grpc_call *all;
+};
+
+static void clear_call(struct grpc_call *c)
+{
+	free(take(c->path));
+	free(take(c->metadata[0]));
+	free(take(c->metadata[1]));
+	buf_fini(&c->body);
+	buf_fini(&c->came);
+	c->sent = 0;
+	c->stream = -1;
+	c->http = c->rc = 0;
+	c->status = -1;
+	*c->words = '\0';
+	c->ended = false;
+}
+
+static void free_conn(struct grpc_call *c)
+{
+	*c->prev = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	clear_call(c);
+	loop_fd_del(c->src);
+	loop_timer_del(c->timer);
+	nghttp2_session_del(c->h2);
+	tlsc_free(c->tls);
+	httpm_stop(c->dial);
+	httpm_close(c->dialler);
+	buf_fini(&c->out);
+	free(c->origin);
+	free(c->host);
+	free(c);
+}
+
+/* Closes it; what it had is there until the turn is over. */
+static void drop(struct grpc_call *c)
+{
+	loop_fd_del(take(c->src));
+	tlsc_free(take(c->tls));
+	httpm_stop(take(c->dial));
+	c->busy = false;
+	c->dead = true;
+	loop_timer_set(c->timer, 0, 0);
+}
+
+static bool can_be_kept(struct grpc_call *c)
+{
+	return c->ended && c->sent == c->body.len && !c->out.len &&
+	       nghttp2_session_check_request_allowed(c->h2);
+}
+
+/* The length of the message that what came begins with; < 0: it is not whole, or is not one. */
+static ssize_t message_size(const struct buf *came, size_t from)
+{
+	const uint8_t *at = (const uint8_t *)came->data + from;
+	size_t n, len = came->len - from;
+
+	if (len < HEAD)
+		return -EAGAIN;
+	n = (size_t)at[1] << 24 | (size_t)at[2] << 16 | (size_t)at[3] << 8 | at[4];
+	return n > len - HEAD ? -EAGAIN : *at ? -EPROTO : (ssize_t)n;
+}
+
+/* Tells how it ended; the connection is kept if it can be. */
+static void finish(struct grpc_call *c, int rc, const char *why)
+{
+	struct grpc_handlers to = c->handlers;
+	struct grpc_answer answer = { .status = c->http == 200 ? c->status : -1 };
+	struct buf came = c->came;
+	ssize_t n = came.len ? message_size(&came, 0) : -EAGAIN;
+	char words[sizeof(c->words)];
+
+	if (n >= 0 && HEAD + (size_t)n == came.len) {
+		answer.message = came.data + HEAD;
+		answer.size = (size_t)n;
+	}
+	answer.words = strcpy(words, c->words);
+	c->came = (struct buf){ 0 };
+	if (!rc && can_be_kept(c)) {
+		c->busy = false;
+		clear_call(c);
+		loop_timer_set(c->timer, IDLE_MS, 0);
+	} else {
+		drop(c);
+	}
+	to.on_end(to.arg, rc, rc ? NULL : &answer, why);
+	buf_fini(&came);
+}
+
+static void fail(struct grpc_call *c, int rc, const char *what)
+{
+	struct err e = { 0 };
+
+	if (!c->busy) {
+		drop(c);
+		return;
+	}
+	err_set(&e, rc, "%s%s: %s", c->origin, c->path, what);
+	finish(c, rc, e.msg);
+}
+
+/* Shows the messages of a stream that are whole. */
+static void show(struct grpc_call *c)
+{
+	size_t at = 0;
+	ssize_t n = 0;
+
+	while (c->busy && !c->dead && at < c->came.len && (n = message_size(&c->came, at)) >= 0) {
+		c->handlers.on_message(c->handlers.arg, c->came.data + at + HEAD, (size_t)n);
+		at += HEAD + (size_t)n;
+	}
+	if (at && !c->dead)
+		buf_drop(&c->came, at);
+	if (n == -EPROTO)
+		c->rc = -EPROTO;
+}
+
+static ssize_t on_body(nghttp2_session *h2, int32_t stream, uint8_t *out, size_t size,
+		       uint32_t *flags, nghttp2_data_source *source, void *arg)
+{
+	struct grpc_call *c = arg;
+	size_t n = MIN(size, c->body.len - c->sent);
+
+	memcpy(out, c->body.data + c->sent, n);
+	c->sent += n;
+	if (c->sent == c->body.len)
+		*flags |= NGHTTP2_DATA_FLAG_EOF;
+	return (ssize_t)n;
+}
+
+static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name,
+		     size_t name_len, const uint8_t *value, size_t len, uint8_t flags, void *arg)
+{
+	struct grpc_call *c = arg;
+	const char *n = (const char *)name, *v = (const char *)value; /* both end with a NUL */
+	char *end;
+
+	if (frame->hd.stream_id != c->stream)
+		return 0;
+	if (!strcmp(n, ":status")) {
+		c->http = atoi(v);
+	} else if (!strcmp(n, "grpc-status")) {
+		unsigned long code = strtoul(v, &end, 10);
+
+		c->status = isdigit((unsigned char)*v) && !*end && code < 1000 ? (int)code : -1;
+	} else if (!strcmp(n, "grpc-message")) {
+		snprintf(c->words, sizeof(c->words), "%s", v);
+	}
+	return 0;
+}
+
+static int on_data(nghttp2_session *h2, uint8_t flags, int32_t stream, const uint8_t *data,
+		   size_t size, void *arg)
+{
+	struct grpc_call *c = arg;
+
+	if (stream == c->stream && !c->rc)
+		c->rc = buf_add(&c->came, data, size, c->max_size + HEAD);
+	return 0;
+}
+
+/* What ends is told behind nghttp2's work: handlers may do what they like. */
+static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
+{
+	struct grpc_call *c = arg;
+
+	if (frame->hd.stream_id == c->stream && frame->hd.flags & NGHTTP2_FLAG_END_STREAM &&
+	    (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS))
+		c->ended = true;
+	return 0;
+}
+
+static int on_close(nghttp2_session *h2, int32_t stream, uint32_t code, void *arg)
+{
+	struct grpc_call *c = arg;
+
+	if (stream == c->stream && !c->ended && !c->rc)
+		c->rc = -EIO;
+	return 0;
+}
+
+static void want(struct grpc_call *c, bool writes)
+{
+	if (writes != c->writes)
+		loop_fd_set(c->src, EPOLLIN | (writes ? EPOLLOUT : 0));
+	c->writes = writes;
+}
+
+static ssize_t moved(ssize_t n)
+{
+	return n >= 0 ? n : errno == EAGAIN || errno == EINTR ? -EAGAIN : -EIO;
+}
+
+static ssize_t put_out(const struct grpc_call *c)
+{
+	return c->tls ? tlsc_send(c->tls, c->out.data, c->out.len)
+		      : moved(send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL));
+}
+
+static ssize_t take_in(const struct grpc_call *c, void *data, size_t size)
+{
+	return c->tls ? tlsc_recv(c->tls, data, size) : moved(recv(c->fd, data, size, 0));
+}
+
+/* Frames to the socket, as far as it takes them. */
+static int flush(struct grpc_call *c)
+{
+	ssize_t n = 1;
+
+	while (n > 0) {
+		const uint8_t *data;
+
+		while (c->out.len < PART && (n = nghttp2_session_mem_send(c->h2, &data)) > 0)
+			if (buf_add(&c->out, data, (size_t)n, SIZE_MAX - 1))
+				return -ENOMEM;
+		if (n < 0)
+			return -EIO;
+		n = c->out.len ? put_out(c) : 0;
+		if (n > 0)
+			buf_drop(&c->out, (size_t)n);
+	}
+	want(c, c->out.len);
+	return n == -EAGAIN ? 0 : (int)n;
+}
+
+/* What came goes to nghttp2. -EAGAIN: there is no more. */
+static int hear(struct grpc_call *c)
+{
+	uint8_t data[PART];
+	ssize_t n = take_in(c, data, sizeof(data));
+
+	if (n <= 0)
+		return n ? (int)n : -EPIPE;
+	return nghttp2_session_mem_recv(c->h2, data, (size_t)n) == n ? 0 : -EPROTO;
+}
+
+static const char *words(int rc)
+{
+	return rc == -EPIPE	  ? "the connection was closed"
+	       : rc == -EMSGSIZE  ? "the answer is too large"
+	       : rc == -EPROTO	  ? "this is not gRPC"
+	       : rc == -ENOMEM	  ? "out of memory"
+	       : rc == -ETIMEDOUT ? "no answer in time"
+				  : "the connection broke";
+}
+
+static void on_time(void *arg)
+{
+	struct grpc_call *c = arg;
+
+	if (c->dead)
+		free_conn(c);
+	else if (c->busy)
+		fail(c, c->rc ?: -ETIMEDOUT, words(c->rc ?: -ETIMEDOUT));
+	else
+		drop(c);
+}
+
+#define NV(name, value)                                                                            \
+	(nghttp2_nv)                                                                               \
+	{                                                                                          \
+		(uint8_t *)(name), (uint8_t *)(value), strlen(name), strlen(value), 0              \
+	}
+
+static int submit(struct grpc_call *c)
+{
+	nghttp2_nv headers[] = {
+		NV(":method", "POST"),
+		NV(":scheme", c->tls ? "https" : "http"),
+		NV(":path", c->path),
+		NV(":authority", strstr(c->origin, "//") + 2),
+		NV("content-type", "application/grpc"),
+		NV("te", "trailers"),
+		NV(c->metadata[0] ?: "", c->metadata[1] ?: ""),
+	};
+	nghttp2_data_provider body = { .read_callback = on_body };
+
+	c->stream = nghttp2_submit_request(c->h2, NULL, headers,
+					   ARRAY_LEN(headers) - !c->metadata[0], &body, NULL);
+	return c->stream < 0 ? -EIO : flush(c);
+}
+
+static int speak(struct grpc_call *c)
+{
+	const nghttp2_settings_entry settings[] = {
+		{ NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
+		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW },
+	};
+	nghttp2_session_callbacks *calls;
+	int rc;
+
+	if (nghttp2_session_callbacks_new(&calls))
+		return -ENOMEM;
+	nghttp2_session_callbacks_set_on_header_callback(calls, on_header);
+	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(calls, on_data);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(calls, on_frame);
+	nghttp2_session_callbacks_set_on_stream_close_callback(calls, on_close);
+	rc = nghttp2_session_client_new(&c->h2, calls, c);
+	nghttp2_session_callbacks_del(calls);
+	if (rc || nghttp2_submit_settings(c->h2, 0, settings, ARRAY_LEN(settings)) ||
+	    nghttp2_session_set_local_window_size(c->h2, 0, 0, WINDOW))
+		return -ENOMEM;
+	return submit(c);
+}
+
+/* -EAGAIN; 0: it speaks. */
+static int shake(struct grpc_call *c, struct err *e)
+{
+	int rc = tlsc_shake(c->tls, e);
+
+	if (rc == -EAGAIN)
+		want(c, tlsc_writes(c->tls));
+	return rc ? rc : speak(c);
+}
+
+static void on_ready(void *arg, uint32_t events)
+{
+	struct grpc_call *c = arg;
+	struct err e = { 0 };
+	int rc = c->h2 ? 0 : shake(c, &e);
+
+	if (rc && rc != -EAGAIN)
+		fail(c, rc, *e.msg ? e.msg : words(rc));
+	if (rc)
+		return;
+
+	while (!rc && !c->dead) {
+		rc = hear(c);
+		if (c->busy && c->handlers.on_message)
+			show(c);
+		if (c->dead)
+			return;
+		if (c->busy && c->rc)
+			fail(c, c->rc, words(c->rc));
+		else if (c->busy && c->ended)
+			finish(c, 0, "");
+	}
+	if (c->dead)
+		return;
+	rc = rc == -EAGAIN ? flush(c) : rc;
+	if (!rc && !nghttp2_session_want_read(c->h2) && !nghttp2_session_want_write(c->h2))
+		rc = -EPROTO;
+	if (rc)
+		fail(c, rc, words(rc));
+}
+
+/* Not before the call is the caller's. */
+static void fail_later(struct grpc_call *c, int rc)
+{
+	c->rc = rc;
+	loop_timer_set(c->timer, 0, 0);
+}
+
+/* HOST of "https://HOST:PORT", without brackets. */
+static void host_of(const char *origin, char *out, size_t size)
+{
+	const char *at = strstr(origin, "//") + 2;
+	bool v6 = *at == '[';
+
+	snprintf(out, size, "%.*s", (int)strcspn(at + v6, v6 ? "]" : ":/"), at + v6);
+}
+
+static int begin(struct grpc_call *c, struct err *e)
+{
+	char host[256];
+
+	c->fd = httpm_fd(c->dial);
+	c->src = loop_fd_add(c->g->loop, c->fd, EPOLLIN, on_ready, c);
+	if (!c->src)
+		return -ENOMEM;
+	if (strncmp(c->origin, "https:", 6) != 0)
+		return speak(c);
+	host_of(c->origin, host, sizeof(host));
+	c->host = strdup(host);
+	return c->host ? tlsc_new(&c->g->trust, c->host, c->fd, &c->tls, e) ?: shake(c, e)
+		       : -ENOMEM;
+}
+
+static void on_dialled(void *arg, int rc, const struct httpc_answer *http, const char *why)
+{
+	struct grpc_call *c = arg;
+	struct err e = { 0 };
+
+	if (rc) {
+		c->dial = NULL;
+		finish(c, rc, why);
+		return;
+	}
+	rc = begin(c, &e);
+	if (rc && rc != -EAGAIN)
+		fail(c, rc, *e.msg ? e.msg : words(rc));
+}
+
+/* A connection alone, so that libcurl does not speak TLS on it. */
+static int dial(struct grpc_call *c)
+{
+	const char *at = strstr(c->origin, "//"), *port = strrchr(at, ':');
+	bool named = port && !strchr(port, ']'), tls = !strncmp(c->origin, "https:", 6);
+	auto_free char *url = NULL;
+
+	if (asprintf(&url, "http:%s%s", at, tls && !named ? ":443" : "") < 0)
+		return -ENOMEM;
+	return httpm_start(
+		c->dialler,
+		&(struct httpc_req){
+			.method = "CONNECT", .url = url, .timeout_ms = -1, .dial = true },
+		&(struct httpm_handlers){ NULL, on_dialled, c }, &c->dial);
+}
+
+static struct grpc_call *new_conn(struct grpc *g, const char *origin)
+{
+	struct grpc_call *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->g = g;
+	c->next = g->all;
+	c->prev = &g->all;
+	if (c->next)
+		c->next->prev = &c->next;
+	g->all = c;
+	c->origin = strdup(origin);
+	c->timer = loop_timer_add(g->loop, UINT64_MAX, 0, on_time, c);
+	if (!c->origin || !c->timer || httpm_open(g->loop, &c->dialler, NULL)) {
+		free_conn(c);
+		return NULL;
+	}
+	return c;
+}
+
+static struct grpc_call *idle_conn(const struct grpc *g, const char *origin)
+{
+	struct grpc_call *c = g->all;
+
+	while (c && (c->busy || c->dead || strcmp(c->origin, origin) != 0))
+		c = c->next;
+	return c;
+}
+
+static int set_call(struct grpc_call *c, const struct grpc_req *req,
+		    const struct grpc_handlers *handlers)
+{
+	const uint8_t head[HEAD] = { 0, (uint8_t)(req->size >> 24), (uint8_t)(req->size >> 16),
+				     (uint8_t)(req->size >> 8), (uint8_t)req->size };
+
+	clear_call(c);
+	c->handlers = *handlers;
+	c->max_size = req->max_size;
+	c->path = strdup(req->path);
+	for (unsigned int i = 0; i < ARRAY_LEN(c->metadata); i++) {
+		c->metadata[i] = req->metadata[i] ? strdup(req->metadata[i]) : NULL;
+		if (req->metadata[i] && !c->metadata[i])
+			return -ENOMEM;
+	}
+	return c->path ? buf_add(&c->body, head, HEAD, UINT32_MAX)
+				 ?: buf_add(&c->body, req->message, req->size, UINT32_MAX)
+		       : -ENOMEM;
+}
+
+/**
+ * grpc_open() - Make a place for calls
+ * @loop:  theirs
+ * @trust: of all of them; its texts are borrowed
+ * @out:   ended with grpc_close()
+ *
+ * Return: 0; -ENOMEM. Context: this and all others: the loop's thread.
+ */
+int grpc_open(struct loop *loop, const struct httpc_trust *trust, struct grpc **out)
+{
+	struct grpc *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return -ENOMEM;
+	g->loop = loop;
+	g->trust = *trust;
+	*out = g;
+	return 0;
+}
+
+/**
+ * grpc_close() - End all calls, nobody hears of it
+ * @g: may be NULL; not from within a handler
+ */
+void grpc_close(struct grpc *g)
+{
+	while (g && g->all)
+		free_conn(g->all);
+	free(g);
+}
+
+/**
+ * grpc_start() - Begin a call
+ * @g:        where
+ * @req:      all of it is copied
+ * @handlers: copied; called from the loop, never before this returns
+ * @out:      gets the call, for grpc_stop(); it is gone when on_end is called
+ *
+ * Return: 0; -EMSGSIZE: the message is too large for any; -ENOMEM. Its end: -ECONNREFUSED,
+ * -ETIMEDOUT, -EKEYREJECTED, -EIO as httpc_call() says; -EPIPE: the connection was closed; -EPROTO:
+ * not what gRPC is; -EMSGSIZE: an answer above @req->max_size.
+ */
+int grpc_start(struct grpc *g, const struct grpc_req *req, const struct grpc_handlers *handlers,
+	       struct grpc_call **out)
+{
+	struct grpc_call *c = idle_conn(g, req->origin) ?: new_conn(g, req->origin);
+	int rc = c ? set_call(c, req, handlers) : -ENOMEM;
+
+	if (!rc && !c->h2)
+		rc = dial(c);
+	if (rc) {
+		if (c)
+			drop(c);
+		return rc;
+	}
+	c->busy = true;
+	loop_timer_set(c->timer, req->timeout_ms < 0 ? UINT64_MAX : (uint64_t)req->timeout_ms, 0);
+	rc = c->h2 ? submit(c) : 0;
+	if (rc)
+		fail_later(c, rc);
+	*out = c;
+	return 0;
+}
+
+/**
+ * grpc_stop() - Give a call up
+ * @call: one that has not ended, or NULL; on_end is not called
+ */
+void grpc_stop(struct grpc_call *call)
+{
+	if (call)
+		drop(call);
+}
