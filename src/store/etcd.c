@@ -66,20 +66,18 @@ static int check_readable(const struct httpc_trust *trust, struct err *e)
 /* The cloud on this prefix: made by the first who comes. */
 static int join(struct etcd *db, struct err *e)
 {
-	auto_of(json_decref) json_t *body = etcd_cloud(db), *answer = NULL, *cloud = NULL;
-	auto_free char *text = NULL;
-	const json_t *all, *kv;
-	int rc = body ? etcd_call(db, "/v3/kv/txn", body, &answer, e) : -ENOMEM;
+	auto_arena struct arena mem = { 0 };
+	auto_etcd_answer struct etcd_answer answer;
+	auto_of(json_decref) json_t *cloud = NULL;
+	const Pb__KeyValue *kv;
+	int rc = etcd_call(db, etcd_cloud(db, &mem), &answer, e);
 
 	if (rc)
 		return rc;
-	all = json_object_get(answer, "responses");
-	kv = json_array_get(all, json_array_size(all) - 1);
-	kv = etcd_first_kv(json_object_get(kv, "response_range"));
+	kv = etcd_first_kv(etcd_response_range(answer.txn, answer.txn->n_responses - 1));
 	if (!kv)
 		return err_set(e, -EPROTO, "etcd: an answer without what was asked for");
-	text = etcd_decode(json_object_get(kv, "value"), NULL);
-	cloud = text ? json_loads(text, 0, NULL) : NULL;
+	cloud = json_loadb((const char *)kv->value.data, kv->value.len, 0, NULL);
 	if (!cloud)
 		return err_set(e, -EBADMSG, "etcd: %s/meta/cloud is not JSON", db->prefix);
 	if (json_integer_value(json_object_get(cloud, "schema")) > STORE_SCHEMA)
@@ -94,19 +92,17 @@ static int join(struct etcd *db, struct err *e)
 /* Many comparisons at once, and last/ID. */
 static int enroll(struct etcd *db, struct err *e)
 {
-	auto_of(json_decref) json_t *body = etcd_first_last(db), *answer = NULL;
-	json_t *compare = json_object_get(body, "compare");
-	struct err why = { 0 };
-	int rc = 0;
+	auto_arena struct arena mem = { 0 };
+	auto_etcd_answer struct etcd_answer answer;
+	int rc = etcd_call(db, etcd_first_last(db, &mem, OPS_MIN), &answer, e);
 
-	while (json_array_size(compare) && json_array_size(compare) < OPS_MIN && !rc)
-		rc = json_array_append(compare, json_array_get(compare, 0)) ? -ENOMEM : 0;
-	rc = rc ?: etcd_call(db, "/v3/kv/txn", body, &answer, &why);
-	if (rc == -EMSGSIZE)
+	if (rc == -EMSGSIZE) {
+		e->msg[0] = '\0';
 		return err_set(e, -EPROTO,
 			       "etcd takes too few operations at once: start its members with "
 			       "--max-txn-ops=4096");
-	return rc ? err_set(e, rc, "%s", why.msg) : 0;
+	}
+	return rc;
 }
 
 static void etcd_close(void *arg)
@@ -119,7 +115,7 @@ static void etcd_close(void *arg)
 	etcd_sync_close(db);
 	etcd_beat_close(db);
 	etcd_purge_close(db);
-	httpm_close(db->http);
+	grpc_close(db->grpc);
 	for (unsigned int i = 0; i < db->n_urls; i++)
 		free(db->urls[i]);
 	free(db);
@@ -141,7 +137,7 @@ static int etcd_open(const char *where, const struct store_opts *opts, struct st
 	db->page = PAGE;
 	uuid_new(db->replica);
 	db->seal = opts->seal;
-	rc = httpm_open(opts->loop, &db->http, e);
+	rc = grpc_open(opts->loop, &db->trust, &db->grpc);
 	rc = rc ?: etcd_sync_open(db);
 	rc = rc ?: etcd_beat_open(db);
 	rc = rc ?: join(db, e);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store on etcd, by its JSON gateway (etcd 3.4's API reference, "v3").
+ * The store on etcd, by gRPC (etcd 3.4's API reference, "v3"; etcd.proto).
  *
  * Documents are PREFIX/doc/KEY; beside them, under PREFIX/meta/:
  *   cloud      {"schema": N, "id": UUID}, made once
@@ -21,11 +21,13 @@
 
 #include <stdbool.h>
 
+#include "base/arena.h"
 #include "base/omap.h"
 #include "base/uuid.h"
-#include "httpc/httpm.h"
+#include "httpc/grpc.h"
 #include "store/backend.h"
 #include "store/docs.h"
+#include "store/etcd.pb-c.h"
 #include "store/seal.h"
 
 #define ETCD_URLS_MAX	8
@@ -43,6 +45,19 @@ enum etcd_verdict {
 	ETCD_REFUSED,
 };
 
+/* What came of a request. */
+struct etcd_answer {
+	enum etcd_verdict verdict;
+	uint64_t revision; /* etcd's own; 0: not known */
+	char why[200];	   /* etcd's words, or why nothing came; may be "" */
+	struct arena mem;  /* of what follows */
+	union {		   /* as it was asked for; NULL but for ETCD_OK */
+		const void *any;
+		const Pb__RangeResponse *range;
+		const Pb__TxnResponse *txn;
+	};
+};
+
 /* What keeps a part of it from working. */
 struct etcd_trouble {
 	char why[200]; /* "": nothing does */
@@ -54,7 +69,7 @@ struct etcd {
 	struct loop *loop;
 	struct httpc_trust trust; /* borrowed texts */
 	const struct seal *seal;  /* NULL: documents are not sealed */
-	struct httpm *http;
+	struct grpc *grpc;
 	char *urls[ETCD_URLS_MAX]; /* owned */
 	unsigned int n_urls, at;   /* at: of the member that answers */
 	char prefix[ETCD_PREFIX_LEN + 1];
@@ -65,22 +80,22 @@ struct etcd {
 		const struct store_txn *txn;  /* NULL: none is under way */
 		uint64_t number;	      /* its; counts from 1 */
 		void (*ask)(struct etcd *db); /* the request that is to be made, or repeated */
-		struct httpm_flow *flow;      /* NULL: between two tries */
+		struct grpc_call *flow;	      /* NULL: between two tries */
 		struct loop_timer *timer;     /* the next try */
 		unsigned int tries;	      /* that may have been delivered, of the transaction */
 		unsigned int refusals;	      /* of the latest tries, one after the other */
 	} commit;
 	struct {
-		struct httpm_flow *flow;
+		struct grpc_call *flow;
 		struct loop_timer *timer; /* the next try, or the end of waiting for `due` */
 		uint64_t due;		  /* a revision that it must reach soon; 0: none; ... */
 		uint64_t later;		  /* ... and the newest that was seen since */
 		struct etcd_trouble trouble;
 	} watch;
 	struct {
-		struct httpm_flow *flow;  /* a page */
+		struct grpc_call *flow;	  /* a page */
 		struct loop_timer *timer; /* the next try */
-		json_t *range;		  /* of all of it; NULL: none is under way */
+		bool on;		  /* one is under way */
 		struct store_docs docs;
 		uint64_t revision; /* they are of; 0: of the first page's answer */
 		void (*done)(struct etcd *db, uint64_t revision);
@@ -88,10 +103,10 @@ struct etcd {
 		uint64_t outcome_at;
 	} relist;
 	struct {
-		struct httpm_flow *flow; /* may be there without ->on: does etcd work again? */
-		uint64_t until_ms;	 /* then it has failed */
-		uint64_t asked;		 /* what had been heard when it was asked */
-		uint64_t due;		 /* told when this revision is heard; 0: not known yet */
+		struct grpc_call *flow; /* may be there without ->on: does etcd work again? */
+		uint64_t until_ms;	/* then it has failed */
+		uint64_t asked;		/* what had been heard when it was asked */
+		uint64_t due;		/* told when this revision is heard; 0: not known yet */
 		struct loop_timer *timer;
 		bool on;
 	} sync;
@@ -100,42 +115,62 @@ struct etcd {
 	unsigned int page;	     /* documents asked for at once: fewer, once it was too much */
 	struct {
 		struct omap *due; /* names to be said at the next turn */
-		struct httpm_flow *flow;
+		struct grpc_call *flow;
 		struct loop_timer *timer;
 		unsigned int turns;
 		uint64_t asked; /* what had been heard when the flow began */
 	} beat;
 	struct {
-		struct httpm_flow *flow; /* NULL: nothing is under way */
+		struct grpc_call *flow; /* NULL: nothing is under way */
 		int64_t now_us;
 	} purge;
 	int64_t hears_us; /* the stream goes on without a gap since then; 0: it does not */
 };
 
 /* etcd_wire.c */
-enum etcd_verdict etcd_judge(int rc, int status, const json_t *answer, const char **why);
-json_t *etcd_base64(const void *data, size_t size);
-char *etcd_decode(const json_t *text, size_t *size);
-uint64_t etcd_number(const json_t *object, const char *name);
-json_t *etcd_key(const struct etcd *db, const char *space, const char *key);
-json_t *etcd_range_of(const struct etcd *db, const char *space, const char *prefix);
-json_t *etcd_txn(const struct etcd *db, const struct store_txn *txn, uint64_t number);
-json_t *etcd_cloud(const struct etcd *db);
-json_t *etcd_first_last(const struct etcd *db);
-json_t *etcd_get(json_t *key);
-json_t *etcd_last_key(const struct etcd *db);
-const json_t *etcd_first_kv(const json_t *range);
-int etcd_take_doc(const struct etcd *db, const json_t *kv, const char **key, struct record **doc,
-		  char buf[ETCD_KEY_LEN + 1], struct err *e);
-bool etcd_is_last(const struct etcd *db, const json_t *kv);
-const char *etcd_name_of(const struct etcd *db, const json_t *kv, char buf[ETCD_KEY_LEN + 1]);
-const char *etcd_beat_of(const struct etcd *db, const json_t *kv, char buf[ETCD_KEY_LEN + 1]);
+bool etcd_span(const struct etcd *db, struct arena *mem, const char *space, const char *prefix,
+	       ProtobufCBinaryData *from, ProtobufCBinaryData *to);
+Pb__RangeRequest *etcd_range(const struct etcd *db, struct arena *mem, const char *space,
+			     const char *prefix);
+Pb__RangeRequest *etcd_get_rev(const struct etcd *db, struct arena *mem);
+Pb__RangeRequest *etcd_get_last(const struct etcd *db, struct arena *mem);
+Pb__WatchRequest *etcd_watch(const struct etcd *db, struct arena *mem, uint64_t from);
+Pb__TxnRequest *etcd_changes(struct arena *mem, unsigned int compares, unsigned int success,
+			     unsigned int failure);
+bool etcd_add_beat(const struct etcd *db, struct arena *mem, Pb__TxnRequest *txn, const char *name);
+bool etcd_add_delete(struct arena *mem, Pb__TxnRequest *txn, ProtobufCBinaryData key);
+Pb__TxnRequest *etcd_cloud(const struct etcd *db, struct arena *mem);
+Pb__TxnRequest *etcd_first_last(const struct etcd *db, struct arena *mem, unsigned int times);
+Pb__TxnRequest *etcd_txn(const struct etcd *db, struct arena *mem, const struct store_txn *txn,
+			 uint64_t number);
+
+/* etcd_answer.c */
+enum etcd_verdict etcd_judge(int status, const char *why, uint64_t revision);
+void *etcd_message(struct arena *mem, const ProtobufCMessageDescriptor *of, const void *data,
+		   size_t size);
+struct etcd_answer etcd_answer(const ProtobufCMessageDescriptor *of, int rc,
+			       const struct grpc_answer *got, const char *why);
+void etcd_answer_clear(struct etcd_answer *a);
+const Pb__KeyValue *etcd_first_kv(const Pb__RangeResponse *range);
+const Pb__RangeResponse *etcd_response_range(const Pb__TxnResponse *txn, size_t i);
+const Pb__TxnResponse *etcd_response_txn(const Pb__TxnResponse *txn);
+char *etcd_text(const Pb__KeyValue *kv);
+int etcd_take_doc(const struct etcd *db, const Pb__KeyValue *kv, const char **key,
+		  struct record **doc, char buf[ETCD_KEY_LEN + 1], struct err *e);
+bool etcd_is_last(const struct etcd *db, const Pb__KeyValue *kv);
+const char *etcd_name_of(const struct etcd *db, const Pb__KeyValue *kv, char buf[ETCD_KEY_LEN + 1]);
+const char *etcd_beat_of(const struct etcd *db, const Pb__KeyValue *kv, char buf[ETCD_KEY_LEN + 1]);
+
+static inline void etcd_answer_auto_(struct etcd_answer *a)
+{
+	etcd_answer_clear(a);
+}
+#define auto_etcd_answer __attribute__((cleanup(etcd_answer_auto_)))
 
 /* etcd_members.c */
-int etcd_request(struct etcd *db, const char *path, const json_t *body, int timeout_ms,
-		 const struct httpm_handlers *handlers, struct httpm_flow **out);
-int etcd_call(struct etcd *db, const char *path, const json_t *body, json_t **answer,
-	      struct err *e);
+int etcd_request(struct etcd *db, const void *request, int timeout_ms,
+		 const struct grpc_handlers *handlers, struct grpc_call **out);
+int etcd_call(struct etcd *db, const void *request, struct etcd_answer *answer, struct err *e);
 void etcd_next_member(struct etcd *db, struct etcd_trouble *trouble, const char *why);
 void etcd_works(struct etcd *db, struct etcd_trouble *trouble);
 void etcd_expect(struct etcd *db, uint64_t revision);
@@ -160,7 +195,7 @@ void etcd_relist_close(struct etcd *db);
 /* etcd_beat.c */
 int etcd_beat_open(struct etcd *db);
 void etcd_beat(void *db, const char *name);
-void etcd_beat_heard(struct etcd *db, const json_t *kv);
+void etcd_beat_heard(struct etcd *db, const Pb__KeyValue *kv);
 void etcd_beat_close(struct etcd *db);
 
 /* etcd_purge.c */

@@ -14,44 +14,39 @@
 #define TRY_MS	 2500
 #define PUTS_MAX 1024 /* of one transaction */
 
-static void on_end(void *arg, int rc, const struct httpc_answer *http, const char *why)
+static void on_end(void *arg, int rc, const struct grpc_answer *got, const char *why)
 {
 	struct etcd *db = arg;
-	auto_of(json_decref) json_t *answer = rc ? NULL : json_loads(http->body, 0, NULL);
-	uint64_t revision = etcd_number(json_object_get(answer, "header"), "revision");
-	enum etcd_verdict verdict = etcd_judge(rc, rc ? 0 : http->status, answer, &why);
+	auto_etcd_answer struct etcd_answer answer =
+		etcd_answer(&pb__txn_response__descriptor, rc, got, why);
 
 	db->beat.flow = NULL; /* what was lost, the next beat says again */
-	if (verdict == ETCD_OK && revision >= db->beat.asked)
-		etcd_expect(db, revision);
-	else if (verdict == ETCD_OK)
+	if (answer.verdict == ETCD_OK && answer.revision >= db->beat.asked)
+		etcd_expect(db, answer.revision);
+	else if (answer.verdict == ETCD_OK)
 		etcd_sync_probe(db, "its revisions went back");
-	else if (verdict == ETCD_AGAIN)
-		etcd_sync_probe(db, why);
+	else if (answer.verdict == ETCD_AGAIN)
+		etcd_sync_probe(db, answer.why);
 }
 
-/* Takes names out of those that are due. */
-static json_t *puts_of(struct etcd *db)
+/* Takes names out of those that are due. NULL: no memory. */
+static Pb__TxnRequest *say(struct etcd *db, struct arena *mem)
 {
-	json_t *puts = json_array();
+	Pb__TxnRequest *out = etcd_changes(mem, 0, PUTS_MAX, 0);
 	struct omap_node *node;
 
-	while (puts && json_array_size(puts) < PUTS_MAX && (node = omap_from(db->beat.due, ""))) {
-		char name[STORE_KEY_LEN + 1];
-
-		snprintf(name, sizeof(name), "/beat/%s", node->key);
-		json_array_append_new(puts, json_pack("{s:{s:o}}", "request_put", "key",
-						      etcd_key(db, "meta", name)));
+	while (out && out->n_success < PUTS_MAX && (node = omap_from(db->beat.due, ""))) {
+		if (!etcd_add_beat(db, mem, out, node->key))
+			return NULL;
 		omap_remove(db->beat.due, node->key);
 	}
-	return puts;
+	return out;
 }
 
 static void flush(void *arg)
 {
 	struct etcd *db = arg;
-	auto_of(json_decref) json_t *puts = NULL, *body = NULL;
-
+	auto_arena struct arena mem = { 0 };
 	int64_t now_us = (int64_t)loop_now_ms() * 1000;
 
 	if (db->beat.turns % OWN == 0)
@@ -60,12 +55,9 @@ static void flush(void *arg)
 		etcd_purge(db, now_us);
 	if (db->beat.flow || !omap_count(db->beat.due))
 		return;
-	puts = puts_of(db);
-	body = puts ? json_pack("{s:O}", "success", puts) : NULL;
 	db->beat.asked = db->revision;
-	if (body)
-		etcd_request(db, "/v3/kv/txn", body, TRY_MS,
-			     &(struct httpm_handlers){ NULL, on_end, db }, &db->beat.flow);
+	etcd_request(db, say(db, &mem), TRY_MS, &(struct grpc_handlers){ NULL, on_end, db },
+		     &db->beat.flow);
 }
 
 /**
@@ -85,7 +77,7 @@ void etcd_beat(void *arg, const char *name)
  * @db: whose
  * @kv: a pair that is no document
  */
-void etcd_beat_heard(struct etcd *db, const json_t *kv)
+void etcd_beat_heard(struct etcd *db, const Pb__KeyValue *kv)
 {
 	char buf[ETCD_KEY_LEN + 1];
 	const char *name = etcd_beat_of(db, kv, buf);
@@ -114,7 +106,7 @@ int etcd_beat_open(struct etcd *db)
  */
 void etcd_beat_close(struct etcd *db)
 {
-	httpm_stop(take(db->beat.flow));
+	grpc_stop(take(db->beat.flow));
 	loop_timer_del(take(db->beat.timer));
 	omap_free(take(db->beat.due));
 }

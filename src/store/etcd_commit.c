@@ -11,6 +11,7 @@
 #define PAUSE_MS     50	   /* before the next try, ... */
 #define PAUSE_MAX_MS 1000  /* ... more each time */
 #define WAIT_MS	     60000 /* of etcd_wait(), at most */
+#define NO_SPACE     "etcd has no space left"
 
 static void end(struct etcd *db, int rc, const char *why)
 {
@@ -66,64 +67,59 @@ static void try_later(struct etcd *db, const char *why)
 	loop_timer_set(db->commit.timer, MIN(ms, (unsigned int)PAUSE_MAX_MS), 0);
 }
 
-static const char *words(enum etcd_verdict verdict, const char *why)
+static const char *words(const struct etcd_answer *answer)
 {
-	return verdict == ETCD_NO_SPACE ? "etcd has no space left" : why;
+	return answer->verdict == ETCD_NO_SPACE ? NO_SPACE : answer->why;
 }
 
 /* The request that is to be made; it is made again if nothing comes of it. */
-static void request(struct etcd *db, const char *path, const json_t *body, httpm_end_fn on_end)
+static void request(struct etcd *db, const void *message, grpc_end_fn on_end)
 {
-	if (!body || etcd_request(db, path, body, TRY_MS,
-				  &(struct httpm_handlers){ NULL, on_end, db }, &db->commit.flow))
+	if (etcd_request(db, message, TRY_MS, &(struct grpc_handlers){ NULL, on_end, db },
+			 &db->commit.flow))
 		try_later(db, *db->back ? db->back : "out of memory");
 }
 
-static uint64_t revision_of(const json_t *answer)
-{
-	return etcd_number(json_object_get(answer, "header"), "revision");
-}
-
-static void on_named(void *arg, int rc, const struct httpc_answer *http, const char *why)
+static void on_named(void *arg, int rc, const struct grpc_answer *got, const char *why)
 {
 	struct etcd *db = arg;
-	auto_of(json_decref) json_t *answer = rc ? NULL : json_loads(http->body, 0, NULL);
-	enum etcd_verdict verdict = etcd_judge(rc, rc ? 0 : http->status, answer, &why);
+	auto_etcd_answer struct etcd_answer answer =
+		etcd_answer(&pb__txn_response__descriptor, rc, got, why);
 
 	db->commit.flow = NULL;
-	if (verdict != ETCD_OK) {
-		try_later(db, words(verdict, why));
+	if (answer.verdict != ETCD_OK) {
+		try_later(db, words(&answer));
 		return;
 	}
-	if (json_is_true(json_object_get(answer, "succeeded")))
-		etcd_expect(db, revision_of(answer));
+	if (answer.txn->succeeded)
+		etcd_expect(db, answer.revision);
 	loop_timer_set(db->commit.timer, HEAR_MS, 0);
 }
 
 /* Somebody has deleted last/ID. */
 static void name(struct etcd *db)
 {
-	auto_of(json_decref) json_t *body = etcd_first_last(db);
+	auto_arena struct arena mem = { 0 };
 
-	request(db, "/v3/kv/txn", body, on_named);
+	request(db, etcd_first_last(db, &mem, 1), on_named);
 }
 
-static void on_looked(void *arg, int rc, const struct httpc_answer *http, const char *why)
+static void on_looked(void *arg, int rc, const struct grpc_answer *got, const char *why)
 {
 	struct etcd *db = arg;
-	auto_of(json_decref) json_t *answer = rc ? NULL : json_loads(http->body, 0, NULL);
-	enum etcd_verdict verdict = etcd_judge(rc, rc ? 0 : http->status, answer, &why);
-	const json_t *last = etcd_first_kv(answer);
-	auto_free char *text = etcd_decode(json_object_get(last, "value"), NULL);
+	auto_etcd_answer struct etcd_answer answer =
+		etcd_answer(&pb__range_response__descriptor, rc, got, why);
+	const Pb__KeyValue *last = etcd_first_kv(answer.range);
+	auto_free char *text = last ? etcd_text(last) : NULL;
 
 	db->commit.flow = NULL;
-	if (verdict != ETCD_OK) {
-		try_later(db, words(verdict, why));
+	if (answer.verdict != ETCD_OK) {
+		try_later(db, words(&answer));
 	} else if (text && strtoull(text, NULL, 16) == db->commit.number) {
-		etcd_expect(db, etcd_number(last, "mod_revision"));
+		etcd_expect(db, (uint64_t)last->mod_revision);
 		ask_later(db, send_txn, HEAR_MS);
 	} else {
-		fail(db, -ENOSPC, words(ETCD_NO_SPACE, ""));
+		fail(db, -ENOSPC, NO_SPACE);
 	}
 }
 
@@ -133,22 +129,22 @@ static void on_looked(void *arg, int rc, const struct httpc_answer *http, const 
  */
 static void look(struct etcd *db)
 {
-	auto_of(json_decref) json_t *body = etcd_get(etcd_last_key(db));
+	auto_arena struct arena mem = { 0 };
 
-	request(db, "/v3/kv/range", body, on_looked);
+	request(db, etcd_get_last(db, &mem), on_looked);
 }
 
 /* Refused. Is it known that no try has done anything? What is unknown is asked again. */
-static void refused(struct etcd *db, enum etcd_verdict verdict, const char *why)
+static void refused(struct etcd *db, const struct etcd_answer *answer)
 {
 	bool all = ++db->commit.refusals == db->commit.tries;
 
-	if (verdict == ETCD_NO_SPACE && all) {
+	if (answer->verdict == ETCD_NO_SPACE && all) {
 		ask_later(db, look, 0);
-	} else if (verdict != ETCD_NO_SPACE && (all || db->commit.refusals >= db->n_urls)) {
-		fail(db, verdict == ETCD_TOO_LARGE ? -EMSGSIZE : -EIO, why);
+	} else if (answer->verdict != ETCD_NO_SPACE && (all || db->commit.refusals >= db->n_urls)) {
+		fail(db, answer->verdict == ETCD_TOO_LARGE ? -EMSGSIZE : -EIO, answer->why);
 	} else {
-		try_later(db, words(verdict, why));
+		try_later(db, words(answer));
 	}
 }
 
@@ -156,20 +152,16 @@ static void refused(struct etcd *db, enum etcd_verdict verdict, const char *why)
  * What has happened is in the watch, or will be. Where neither of the transactions did anything the
  * answer has last/ID: with the number, as an earlier try has done it; or none, as it is gone.
  */
-static void sent(struct etcd *db, const json_t *answer)
+static void sent(struct etcd *db, const struct etcd_answer *answer)
 {
-	const json_t *inner = json_array_get(json_object_get(answer, "responses"), 0);
-	const json_t *last;
+	const Pb__TxnResponse *inner = etcd_response_txn(answer->txn);
+	const Pb__KeyValue *last = etcd_first_kv(etcd_response_range(inner, 0));
 
-	inner = json_object_get(inner, "response_txn");
-	last = json_array_get(json_object_get(inner, "responses"), 0);
-	last = etcd_first_kv(json_object_get(last, "response_range"));
 	etcd_works(db, &db->trouble);
-	if (json_is_true(json_object_get(answer, "succeeded")) ||
-	    json_is_true(json_object_get(inner, "succeeded"))) {
-		etcd_expect(db, revision_of(answer));
+	if (answer->txn->succeeded || (inner && inner->succeeded)) {
+		etcd_expect(db, answer->revision);
 	} else if (last) {
-		etcd_expect(db, etcd_number(last, "mod_revision"));
+		etcd_expect(db, (uint64_t)last->mod_revision);
 	} else {
 		ask_later(db, name, 0);
 		return;
@@ -177,36 +169,36 @@ static void sent(struct etcd *db, const json_t *answer)
 	loop_timer_set(db->commit.timer, HEAR_MS, 0);
 }
 
-static void on_end(void *arg, int rc, const struct httpc_answer *http, const char *why)
+static void on_end(void *arg, int rc, const struct grpc_answer *got, const char *why)
 {
 	struct etcd *db = arg;
-	auto_of(json_decref) json_t *answer = rc ? NULL : json_loads(http->body, 0, NULL);
-	enum etcd_verdict verdict = etcd_judge(rc, rc ? 0 : http->status, answer, &why);
+	auto_etcd_answer struct etcd_answer answer =
+		etcd_answer(&pb__txn_response__descriptor, rc, got, why);
 
 	db->commit.flow = NULL;
-	if (verdict == ETCD_OK) {
-		sent(db, answer);
-	} else if (verdict == ETCD_AGAIN) {
+	if (answer.verdict == ETCD_OK) {
+		sent(db, &answer);
+	} else if (answer.verdict == ETCD_AGAIN) {
 		db->commit.refusals = 0;
-		try_later(db, why);
+		try_later(db, answer.why);
 	} else {
-		refused(db, verdict, why);
+		refused(db, &answer);
 	}
 }
 
 static void send_txn(struct etcd *db)
 {
-	auto_of(json_decref) json_t *body = etcd_txn(db, db->commit.txn, db->commit.number);
+	auto_arena struct arena mem = { 0 };
 
 	db->commit.tries++;
-	request(db, "/v3/kv/txn", body, on_end);
+	request(db, etcd_txn(db, &mem, db->commit.txn, db->commit.number), on_end);
 }
 
 static void on_timer(void *arg)
 {
 	struct etcd *db = arg;
 
-	httpm_stop(take(db->commit.flow));
+	grpc_stop(take(db->commit.flow));
 	db->commit.ask(db);
 }
 
@@ -256,6 +248,6 @@ void etcd_wait(void *arg)
  */
 void etcd_commit_close(struct etcd *db)
 {
-	httpm_stop(take(db->commit.flow));
+	grpc_stop(take(db->commit.flow));
 	loop_timer_del(take(db->commit.timer));
 }

@@ -12,21 +12,34 @@
 #define PAGE_MS	 30000 /* that it may take */
 #define PAUSE_MS 500   /* before all is read again, if that failed */
 
-/* What is left of a range behind the last key of a page. revision 0: the newest. */
-static json_t *page_body(const struct etcd *db, const json_t *range, const char *from, size_t size,
-			 uint64_t revision)
+/* A page of a range, at its beginning. NULL: no memory. */
+static Pb__RangeRequest *first_page(const struct etcd *db, struct arena *mem, const char *space,
+				    const char *prefix)
 {
-	json_t *body = json_copy((json_t *)range);
-	json_t *key = from ? etcd_base64(from, size + 1) : NULL; /* with its NUL: the next one */
-	unsigned int limit = db->relist.range ? MIN(db->page, TURN_MAX) : db->page;
+	Pb__RangeRequest *page = etcd_range(db, mem, space, prefix);
 
-	if (!body || (from && !key) || (key && json_object_set_new(body, "key", key)) ||
-	    json_object_set_new(body, "limit", json_integer(limit)) ||
-	    json_object_set_new(body, "revision", json_integer((json_int_t)revision))) {
-		json_decref(body);
-		return NULL;
-	}
-	return body;
+	if (page)
+		page->limit = db->relist.on ? MIN(db->page, TURN_MAX) : db->page;
+	return page;
+}
+
+/* Makes a page the one behind it, of the same revision. false: no memory. */
+static bool next_page(struct arena *mem, Pb__RangeRequest *page, const Pb__RangeResponse *answer,
+		      uint64_t revision)
+{
+	const ProtobufCBinaryData *last = &answer->kvs[answer->n_kvs - 1]->key;
+
+	page->revision = (int64_t)revision;
+	page->key.len = last->len + 1; /* with a NUL: the next one */
+	page->key.data = arena_alloc(mem, page->key.len);
+	if (page->key.data)
+		*(uint8_t *)mempcpy(page->key.data, last->data, last->len) = '\0';
+	return page->key.data;
+}
+
+static bool is_last_page(const Pb__RangeResponse *answer)
+{
+	return !answer->more || !answer->n_kvs;
 }
 
 /* A page was too large. true: a smaller one may do. */
@@ -38,66 +51,44 @@ static bool smaller_page(struct etcd *db)
 	return true;
 }
 
-/* The request for what comes behind a page; NULL: it was the last (0), or no memory. */
-static int next_page(const struct etcd *db, const json_t *range, const json_t *answer,
-		     uint64_t revision, json_t **body)
-{
-	const json_t *kvs = json_object_get(answer, "kvs");
-	auto_free char *key = NULL;
-	size_t size = 0;
-
-	*body = NULL;
-	if (!json_is_true(json_object_get(answer, "more")) || !json_array_size(kvs))
-		return 0;
-	key = etcd_decode(json_object_get(json_array_get(kvs, json_array_size(kvs) - 1), "key"),
-			  &size);
-	*body = key ? page_body(db, range, key, size, revision) : NULL;
-	return *body ? 0 : -ENOMEM;
-}
-
-static uint64_t revision_of(const json_t *answer)
-{
-	return etcd_number(json_object_get(answer, "header"), "revision");
-}
-
-static int take_page(const struct etcd *db, const json_t *answer, struct store_docs *docs,
-		     struct err *e)
+static int take_page(const struct etcd *db, const Pb__RangeResponse *answer,
+		     struct store_docs *docs, struct err *e)
 {
 	char buf[ETCD_KEY_LEN + 1];
-	const json_t *kv;
 	int rc = 0;
-	size_t i;
 
-	json_array_foreach (json_object_get(answer, "kvs"), i, kv) {
+	for (size_t i = 0; i < answer->n_kvs && !rc; i++) {
+		const Pb__KeyValue *kv = answer->kvs[i];
 		auto_of(record_unref) struct record *doc = NULL;
 		const char *key;
 
 		rc = etcd_take_doc(db, kv, &key, &doc, buf, e);
 		if (!rc && key && doc)
-			rc = store_docs_add(docs, etcd_number(kv, "mod_revision"), key, doc);
-		if (rc)
-			break;
+			rc = store_docs_add(docs, (uint64_t)kv->mod_revision, key, doc);
 	}
 	return rc;
 }
 
 /* *at: the revision they are of. */
-static int read_all(struct etcd *db, const json_t *range, struct store_docs *docs, uint64_t *at,
+static int read_all(struct etcd *db, const char *prefix, struct store_docs *docs, uint64_t *at,
 		    struct err *e)
 {
-	auto_of(json_decref) json_t *body = page_body(db, range, NULL, 0, 0);
-	int rc = body ? 0 : -ENOMEM;
+	auto_arena struct arena mem = { 0 };
+	Pb__RangeRequest *page = first_page(db, &mem, "doc", prefix);
+	bool more = true;
+	int rc = 0;
 
 	store_docs_clear(docs);
 	*at = 0;
-	while (!rc && body) {
-		auto_of(json_decref) json_t *answer = NULL;
+	while (!rc && more) {
+		auto_etcd_answer struct etcd_answer answer;
 
-		rc = etcd_call(db, "/v3/kv/range", body, &answer, e);
-		*at = *at ? *at : revision_of(answer);
-		rc = rc ? rc : take_page(db, answer, docs, e);
-		json_decref(take(body));
-		rc = rc ? rc : next_page(db, range, answer, *at, &body);
+		rc = etcd_call(db, page, &answer, e);
+		*at = *at ? *at : answer.revision;
+		rc = rc ? rc : take_page(db, answer.range, docs, e);
+		more = !rc && !is_last_page(answer.range);
+		if (more && !next_page(&mem, page, answer.range, *at))
+			rc = -ENOMEM;
 	}
 	return rc;
 }
@@ -120,17 +111,14 @@ int etcd_list(void *arg, const char *prefix, store_doc_fn fn, void *fn_arg, uint
 	      struct err *e)
 {
 	struct etcd *db = arg;
-	auto_of(json_decref) json_t *range = etcd_range_of(db, "doc", prefix);
 	struct store_docs docs = { NULL };
 	struct err why;
 	uint64_t at;
-	int rc = range ? 0 : -ENOMEM;
+	int rc;
 
-	if (rc)
-		return rc;
 	do {
 		why = (struct err){ 0 };
-		rc = read_all(db, range, &docs, &at, &why);
+		rc = read_all(db, prefix, &docs, &at, &why);
 	} while (rc == -ESTALE || (rc == -EMSGSIZE && smaller_page(db)));
 	if (rc)
 		err_set(e, rc, "%s", why.msg);
@@ -144,25 +132,24 @@ int etcd_list(void *arg, const char *prefix, store_doc_fn fn, void *fn_arg, uint
 
 static void forget(struct etcd *db)
 {
-	httpm_stop(take(db->relist.flow));
+	grpc_stop(take(db->relist.flow));
 	store_docs_clear(&db->relist.docs);
 	free(take(db->relist.outcome));
-	json_decref(take(db->relist.range));
+	db->relist.on = false;
 	db->relist.revision = 0;
 }
 
 /* Our own keys come behind the documents. */
-static int keep_outcome(struct etcd *db, const json_t *answer)
+static int keep_outcome(struct etcd *db, const Pb__RangeResponse *answer)
 {
-	const json_t *kv;
-	size_t i;
+	for (size_t i = 0; i < answer->n_kvs; i++) {
+		const Pb__KeyValue *kv = answer->kvs[i];
 
-	json_array_foreach (json_object_get(answer, "kvs"), i, kv) {
 		if (!etcd_is_last(db, kv))
 			continue;
 		free(db->relist.outcome);
-		db->relist.outcome = etcd_decode(json_object_get(kv, "value"), NULL);
-		db->relist.outcome_at = etcd_number(kv, "mod_revision");
+		db->relist.outcome = etcd_text(kv);
+		db->relist.outcome_at = (uint64_t)kv->mod_revision;
 		if (!db->relist.outcome)
 			return -ENOMEM;
 	}
@@ -191,34 +178,41 @@ static void begin_later(struct etcd *db, const char *why)
 	loop_timer_set(db->relist.timer, PAUSE_MS, 0);
 }
 
-static void on_page(void *arg, int rc, const struct httpc_answer *http, const char *why);
+static void on_page(void *arg, int rc, const struct grpc_answer *got, const char *why);
 
-static int ask(struct etcd *db, const json_t *body)
+static int ask(struct etcd *db, const Pb__RangeRequest *page)
 {
-	return etcd_request(db, "/v3/kv/range", body, PAGE_MS,
-			    &(struct httpm_handlers){ NULL, on_page, db }, &db->relist.flow);
+	return etcd_request(db, page, PAGE_MS, &(struct grpc_handlers){ NULL, on_page, db },
+			    &db->relist.flow);
 }
 
-static void on_page(void *arg, int rc, const struct httpc_answer *http, const char *why)
+static int ask_next(struct etcd *db, const Pb__RangeResponse *answer)
+{
+	auto_arena struct arena mem = { 0 };
+	Pb__RangeRequest *page = first_page(db, &mem, "", "");
+
+	return page && next_page(&mem, page, answer, db->relist.revision) ? ask(db, page) : -ENOMEM;
+}
+
+static void on_page(void *arg, int rc, const struct grpc_answer *got, const char *why)
 {
 	struct etcd *db = arg;
-	auto_of(json_decref) json_t *answer = rc ? NULL : json_loads(http->body, 0, NULL);
-	auto_of(json_decref) json_t *body = NULL;
+	auto_etcd_answer struct etcd_answer answer =
+		etcd_answer(&pb__range_response__descriptor, rc, got, why);
 	struct err e = { 0 };
 
 	db->relist.flow = NULL;
 	if (rc == -EMSGSIZE)
 		smaller_page(db);
-	if (etcd_judge(rc, rc ? 0 : http->status, answer, &why) != ETCD_OK) {
-		begin_later(db, why);
+	if (answer.verdict != ETCD_OK) {
+		begin_later(db, answer.why);
 		return;
 	}
 	if (!db->relist.revision)
-		db->relist.revision = revision_of(answer);
-	rc = take_page(db, answer, &db->relist.docs, &e) ?: keep_outcome(db, answer);
-	rc = rc ?: next_page(db, db->relist.range, answer, db->relist.revision, &body);
-	if (!rc && body)
-		rc = ask(db, body);
+		db->relist.revision = answer.revision;
+	rc = take_page(db, answer.range, &db->relist.docs, &e) ?: keep_outcome(db, answer.range);
+	if (!rc && !is_last_page(answer.range))
+		rc = ask_next(db, answer.range);
 	else if (!rc)
 		tell(db);
 	if (rc)
@@ -228,12 +222,11 @@ static void on_page(void *arg, int rc, const struct httpc_answer *http, const ch
 static void begin(void *arg)
 {
 	struct etcd *db = arg;
-	auto_of(json_decref) json_t *body = NULL;
+	auto_arena struct arena mem = { 0 };
 
 	forget(db);
-	db->relist.range = etcd_range_of(db, "", "");
-	body = db->relist.range ? page_body(db, db->relist.range, NULL, 0, 0) : NULL;
-	if (!body || ask(db, body))
+	db->relist.on = true;
+	if (ask(db, first_page(db, &mem, "", "")))
 		begin_later(db, "out of memory");
 }
 

@@ -11,36 +11,63 @@
 #define START_MS 60000 /* for one to answer, at a start */
 #define DUE_MS	 3000  /* that the watch may lag behind what another request has seen */
 
+/* What can be asked, where, and what the answer is. */
+static const struct call {
+	const ProtobufCMessageDescriptor *request;
+	const char *path;
+	const ProtobufCMessageDescriptor *answer;
+} calls[] = {
+	{ &pb__range_request__descriptor, "/etcdserverpb.KV/Range",
+	  &pb__range_response__descriptor },
+	{ &pb__txn_request__descriptor, "/etcdserverpb.KV/Txn", &pb__txn_response__descriptor },
+	{ &pb__watch_request__descriptor, "/etcdserverpb.Watch/Watch",
+	  &pb__watch_response__descriptor },
+};
+
+static const struct call *call_of(const ProtobufCMessage *request)
+{
+	unsigned int i = 0;
+
+	while (calls[i].request != request->descriptor)
+		i++;
+	return &calls[i];
+}
+
+/* -ENOMEM. */
+static int start(const struct etcd *db, struct grpc *grpc, const void *request, int timeout_ms,
+		 const struct grpc_handlers *handlers, struct grpc_call **out)
+{
+	size_t size = request ? protobuf_c_message_get_packed_size(request) : 0;
+	auto_free uint8_t *message = malloc(size + 1);
+
+	if (!request || !message)
+		return -ENOMEM;
+	protobuf_c_message_pack(request, message);
+	return grpc_start(grpc,
+			  &(struct grpc_req){ .origin = db->urls[db->at],
+					      .path = call_of(request)->path,
+					      .metadata = { "hasleader", "true" },
+					      .message = message,
+					      .size = size,
+					      .timeout_ms = timeout_ms,
+					      .max_size = ETCD_ANSWER_MAX },
+			  handlers, out);
+}
+
 /**
  * etcd_request() - Ask the member that answered last
  * @db:         whose
- * @path:       of the gateway
- * @body:       of the request
+ * @request:    a message of etcd.proto; NULL: there was no memory for it
  * @timeout_ms: for all of it; < 0: a stream
  * @handlers:   of its answer
- * @out:        gets the flow
+ * @out:        gets the call
  *
  * Return: 0; -ENOMEM; -ESTALE: etcd is not what it was, and nothing is asked any more.
  */
-int etcd_request(struct etcd *db, const char *path, const json_t *body, int timeout_ms,
-		 const struct httpm_handlers *handlers, struct httpm_flow **out)
+int etcd_request(struct etcd *db, const void *request, int timeout_ms,
+		 const struct grpc_handlers *handlers, struct grpc_call **out)
 {
-	auto_free char *text = json_dumps(body, JSON_COMPACT), *url = NULL;
-
-	if (*db->back)
-		return -ESTALE;
-	if (!text || asprintf(&url, "%s%s", db->urls[db->at], path) < 0)
-		return -ENOMEM;
-	return httpm_start(db->http,
-			   &(struct httpc_req){ .method = "POST",
-						.url = url,
-						.body = text,
-						.body_size = strlen(text),
-						.timeout_ms = timeout_ms,
-						.max_size = ETCD_ANSWER_MAX,
-						.headers = { "Grpc-Metadata-hasleader: true" },
-						.trust = &db->trust },
-			   handlers, out);
+	return *db->back ? -ESTALE : start(db, db->grpc, request, timeout_ms, handlers, out);
 }
 
 /**
@@ -74,75 +101,95 @@ void etcd_works(struct etcd *db, struct etcd_trouble *trouble)
 	*trouble->why = '\0';
 }
 
-static int ask_once(struct etcd *db, const char *path, const char *body, json_t **answer,
+/* A call that is waited for. */
+struct wait {
+	const ProtobufCMessageDescriptor *of;
+	struct etcd_answer *answer;
+	int rc; /* > 0: it is under way */
+};
+
+static void on_waited(void *arg, int rc, const struct grpc_answer *got, const char *why)
+{
+	struct wait *w = arg;
+
+	*w->answer = etcd_answer(w->of, rc, got, why);
+	w->rc = rc;
+}
+
+/* In a loop of its own: nothing else goes on meanwhile. */
+static int ask_and_wait(const struct etcd *db, const void *request, struct etcd_answer *answer)
+{
+	struct wait w = { call_of(request)->answer, answer, 1 };
+	auto_of(loop_free) struct loop *loop = loop_new(NULL);
+	auto_of(grpc_close) struct grpc *grpc = NULL;
+	struct grpc_call *call;
+	int rc = loop ? grpc_open(loop, &db->trust, &grpc) : -ENOMEM;
+
+	rc = rc
+		     ?: start(db, grpc, request, CALL_MS,
+			      &(struct grpc_handlers){ NULL, on_waited, &w }, &call);
+	if (rc)
+		return rc;
+	while (w.rc > 0)
+		loop_turn(loop, CALL_MS);
+	return w.rc;
+}
+
+static int ask_once(const struct etcd *db, const void *request, struct etcd_answer *answer,
 		    struct err *e)
 {
-	auto_of(httpc_close) struct httpc *http = NULL;
-	auto_httpc_answer struct httpc_answer got = { 0 };
-	auto_free char *url = NULL;
-	const char *why = "";
-	int rc = httpc_open(&http, e);
+	int rc = ask_and_wait(db, request, answer);
 
-	if (rc || asprintf(&url, "%s%s", db->urls[db->at], path) < 0)
-		return -ENOMEM;
-	rc = httpc_call(http,
-			&(struct httpc_req){ .method = "POST",
-					     .url = url,
-					     .body = body,
-					     .body_size = strlen(body),
-					     .timeout_ms = CALL_MS,
-					     .max_size = ETCD_ANSWER_MAX,
-					     .trust = &db->trust },
-			&got, e);
 	if (rc)
-		return rc == -EMSGSIZE || rc == -EKEYREJECTED ? rc : -EAGAIN;
-	*answer = json_loads(got.body, 0, NULL);
-	switch (etcd_judge(0, got.status, *answer, &why)) {
+		return err_set(
+			e, rc == -EMSGSIZE || rc == -EKEYREJECTED || rc == -ENOMEM ? rc : -EAGAIN,
+			"%s", answer->why);
+	switch (answer->verdict) {
 	case ETCD_OK:
 		return 0;
 	case ETCD_AGAIN:
-		return err_set(e, -EAGAIN, "%s: %s", url, *why ? why : "no answer of etcd's");
+		return err_set(e, -EAGAIN, "%s: %s", db->urls[db->at],
+			       *answer->why ? answer->why : "no answer of etcd's");
 	case ETCD_NO_SPACE:
-		return err_set(e, -ENOSPC, "%s: %s", url, why);
+		return err_set(e, -ENOSPC, "%s: %s", db->urls[db->at], answer->why);
 	case ETCD_TOO_LARGE:
-		return err_set(e, -EMSGSIZE, "%s: %s", url, why);
+		return err_set(e, -EMSGSIZE, "%s: %s", db->urls[db->at], answer->why);
 	case ETCD_COMPACTED:
-		return err_set(e, -ESTALE, "%s: %s", url, why);
+		return err_set(e, -ESTALE, "%s: %s", db->urls[db->at], answer->why);
 	default:
-		return err_set(e, -EINVAL, "%s: %s", url, why);
+		return err_set(e, -EINVAL, "%s: %s", db->urls[db->at], answer->why);
 	}
 }
 
 /**
  * etcd_call() - A request, whichever member answers it
- * @db:     whose
- * @path:   of the gateway
- * @body:   of the request; it may be made more than once
- * @answer: the caller's reference
- * @e:      why not
+ * @db:      whose
+ * @request: as etcd_request() says; it may be made more than once
+ * @answer:  gets it; ended with etcd_answer_clear() in any case
+ * @e:       why not
  *
  * Return: 0; -ETIMEDOUT: none did within a minute; -EKEYREJECTED: no member's certificate is to be
  * believed, or ours cannot be read; -EMSGSIZE: the request or the answer is too large; -ESTALE: a
  * revision is compacted; -ENOSPC; -EINVAL; -ENOMEM.
  * Context: blocks.
  */
-int etcd_call(struct etcd *db, const char *path, const json_t *body, json_t **answer, struct err *e)
+int etcd_call(struct etcd *db, const void *request, struct etcd_answer *answer, struct err *e)
 {
-	auto_free char *text = json_dumps(body, JSON_COMPACT);
 	uint64_t until = loop_now_ms() + START_MS;
 	unsigned int rejected = 0;
-	struct err why;
-	int rc = text ? -EAGAIN : -ENOMEM;
+	struct err why = { 0 };
+	int rc = request ? -EAGAIN : err_set(&why, -ENOMEM, "out of memory");
 
+	*answer = (struct etcd_answer){ .verdict = ETCD_AGAIN };
 	for (unsigned int i = 0; rc == -EAGAIN && loop_now_ms() < until; i++) {
 		why = (struct err){ 0 };
-		rc = ask_once(db, path, text, answer, &why);
+		etcd_answer_clear(answer);
+		rc = ask_once(db, request, answer, &why);
 		rejected = rc == -EKEYREJECTED ? rejected + 1 : 0;
 		if (rejected && rejected < db->n_urls)
 			rc = -EAGAIN;
 		if (rc != -EAGAIN)
 			break;
-		json_decref(take(*answer));
 		etcd_next_member(db, &db->trouble, why.msg);
 		if (i % db->n_urls == db->n_urls - 1)
 			sleep_ms(250);
@@ -151,7 +198,7 @@ int etcd_call(struct etcd *db, const char *path, const json_t *body, json_t **an
 		etcd_works(db, &db->trouble);
 		return 0;
 	}
-	return err_set(e, rc == -EAGAIN ? -ETIMEDOUT : rc, "%s", text ? why.msg : "out of memory");
+	return err_set(e, rc == -EAGAIN ? -ETIMEDOUT : rc, "%s", why.msg);
 }
 
 /**

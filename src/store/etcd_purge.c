@@ -19,44 +19,39 @@ static bool is_gone(const struct etcd *db, const char *name)
 	       db->purge.now_us - store_beat_at(db->st, name, db->purge.now_us) >= SILENT_US;
 }
 
-static void on_deleted(void *arg, int rc, const struct httpc_answer *http, const char *why)
+static void on_deleted(void *arg, int rc, const struct grpc_answer *got, const char *why)
 {
 	struct etcd *db = arg;
 
 	db->purge.flow = NULL; /* what was not deleted, the next hour finds */
 }
 
-static int delete_gone(struct etcd *db, const json_t *answer)
+static void delete_gone(struct etcd *db, const Pb__RangeResponse *names)
 {
-	auto_of(json_decref) json_t *gone = json_array(), *body = NULL;
-	const json_t *kv;
-	size_t i;
+	auto_arena struct arena mem = { 0 };
+	Pb__TxnRequest *gone = etcd_changes(&mem, 0, (unsigned int)names->n_kvs, 0);
 
-	json_array_foreach (json_object_get(answer, "kvs"), i, kv) {
+	for (size_t i = 0; gone && i < names->n_kvs; i++) {
 		char buf[ETCD_KEY_LEN + 1];
-		const char *name = etcd_name_of(db, kv, buf);
+		const char *name = etcd_name_of(db, names->kvs[i], buf);
 
-		if (name && is_gone(db, name))
-			json_array_append_new(gone, json_pack("{s:{s:O}}", "request_delete_range",
-							      "key", json_object_get(kv, "key")));
+		if (name && is_gone(db, name) && !etcd_add_delete(&mem, gone, names->kvs[i]->key))
+			return;
 	}
-	if (!json_array_size(gone))
-		return 0;
-	body = json_pack("{s:O}", "success", gone);
-	return body ? etcd_request(db, "/v3/kv/txn", body, TRY_MS,
-				   &(struct httpm_handlers){ NULL, on_deleted, db },
-				   &db->purge.flow)
-		    : -ENOMEM;
+	if (gone && gone->n_success)
+		etcd_request(db, gone, TRY_MS, &(struct grpc_handlers){ NULL, on_deleted, db },
+			     &db->purge.flow);
 }
 
-static void on_names(void *arg, int rc, const struct httpc_answer *http, const char *why)
+static void on_names(void *arg, int rc, const struct grpc_answer *got, const char *why)
 {
 	struct etcd *db = arg;
-	auto_of(json_decref) json_t *answer = rc ? NULL : json_loads(http->body, 0, NULL);
+	auto_etcd_answer struct etcd_answer answer =
+		etcd_answer(&pb__range_response__descriptor, rc, got, why);
 
 	db->purge.flow = NULL;
-	if (etcd_judge(rc, rc ? 0 : http->status, answer, &why) == ETCD_OK)
-		delete_gone(db, answer);
+	if (answer.verdict == ETCD_OK)
+		delete_gone(db, answer.range);
 }
 
 /**
@@ -66,14 +61,16 @@ static void on_names(void *arg, int rc, const struct httpc_answer *http, const c
  */
 void etcd_purge(struct etcd *db, int64_t now_us)
 {
-	auto_of(json_decref) json_t *body = etcd_range_of(db, "meta", "");
+	auto_arena struct arena mem = { 0 };
+	Pb__RangeRequest *names = db->purge.flow ? NULL : etcd_range(db, &mem, "meta", "");
 
-	if (db->purge.flow || !body || json_object_set_new(body, "keys_only", json_true()) ||
-	    json_object_set_new(body, "limit", json_integer(NAMES_MAX)))
+	if (!names)
 		return;
+	names->keys_only = true;
+	names->limit = NAMES_MAX;
 	db->purge.now_us = now_us;
-	etcd_request(db, "/v3/kv/range", body, TRY_MS,
-		     &(struct httpm_handlers){ NULL, on_names, db }, &db->purge.flow);
+	etcd_request(db, names, TRY_MS, &(struct grpc_handlers){ NULL, on_names, db },
+		     &db->purge.flow);
 }
 
 /**
@@ -82,5 +79,5 @@ void etcd_purge(struct etcd *db, int64_t now_us)
  */
 void etcd_purge_close(struct etcd *db)
 {
-	httpm_stop(take(db->purge.flow));
+	grpc_stop(take(db->purge.flow));
 }

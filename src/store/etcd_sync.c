@@ -19,7 +19,7 @@ static void ask_later(struct etcd *db)
 
 static void end(struct etcd *db, int rc)
 {
-	httpm_stop(take(db->sync.flow));
+	grpc_stop(take(db->sync.flow));
 	loop_timer_set(db->sync.timer, UINT64_MAX, 0);
 	db->sync.on = false;
 	db->sync.due = 0;
@@ -46,10 +46,8 @@ static void on_time(void *arg)
  * snapshot, and what we know has never been. Nothing is served from it or written to it, until a
  * start reads what there is.
  */
-static bool went_back(struct etcd *db, const json_t *answer)
+static bool went_back(struct etcd *db, uint64_t now)
 {
-	uint64_t now = etcd_number(json_object_get(answer, "header"), "revision");
-
 	if (now >= db->sync.asked)
 		return false;
 	snprintf(db->back, sizeof(db->back),
@@ -60,25 +58,27 @@ static bool went_back(struct etcd *db, const json_t *answer)
 	return true;
 }
 
-static void on_end(void *arg, int rc, const struct httpc_answer *http, const char *why)
+static void on_end(void *arg, int rc, const struct grpc_answer *got, const char *why)
 {
 	struct etcd *db = arg;
-	auto_of(json_decref) json_t *answer = rc ? NULL : json_loads(http->body, 0, NULL);
+	auto_etcd_answer struct etcd_answer answer =
+		etcd_answer(&pb__range_response__descriptor, rc, got, why);
+	const Pb__KeyValue *kv = etcd_first_kv(answer.range);
 
 	db->sync.flow = NULL;
-	if (etcd_judge(rc, rc ? 0 : http->status, answer, &why) != ETCD_OK) {
-		etcd_next_member(db, &db->trouble, why);
+	if (answer.verdict != ETCD_OK) {
+		etcd_next_member(db, &db->trouble, answer.why);
 		ask_later(db);
 		return;
 	}
-	if (went_back(db, answer)) {
+	if (went_back(db, answer.revision)) {
 		end(db, -ESTALE);
 		return;
 	}
 	etcd_works(db, &db->trouble);
 	if (!db->sync.on)
 		return;
-	db->sync.due = MAX(etcd_number(etcd_first_kv(answer), "mod_revision"), (uint64_t)1);
+	db->sync.due = kv ? (uint64_t)kv->mod_revision : 1;
 	etcd_expect(db, db->sync.due);
 	loop_timer_set(db->sync.timer, LIMIT_MS, 0);
 	etcd_sync_heard(db);
@@ -86,11 +86,11 @@ static void on_end(void *arg, int rc, const struct httpc_answer *http, const cha
 
 static void ask(struct etcd *db)
 {
-	auto_of(json_decref) json_t *body = etcd_get(etcd_key(db, "meta", "/rev"));
+	auto_arena struct arena mem = { 0 };
 
 	db->sync.asked = db->revision;
-	if (!body || etcd_request(db, "/v3/kv/range", body, TRY_MS,
-				  &(struct httpm_handlers){ NULL, on_end, db }, &db->sync.flow))
+	if (etcd_request(db, etcd_get_rev(db, &mem), TRY_MS,
+			 &(struct grpc_handlers){ NULL, on_end, db }, &db->sync.flow))
 		ask_later(db);
 }
 
@@ -102,7 +102,7 @@ void etcd_sync(void *arg)
 {
 	struct etcd *db = arg;
 
-	httpm_stop(take(db->sync.flow)); /* a question of before */
+	grpc_stop(take(db->sync.flow)); /* a question of before */
 	loop_timer_set(db->sync.timer, UINT64_MAX, 0);
 	db->sync.on = true;
 	db->sync.due = 0;
@@ -152,6 +152,6 @@ int etcd_sync_open(struct etcd *db)
  */
 void etcd_sync_close(struct etcd *db)
 {
-	httpm_stop(take(db->sync.flow));
+	grpc_stop(take(db->sync.flow));
 	loop_timer_del(take(db->sync.timer));
 }

@@ -13,7 +13,7 @@ static void start(void *arg);
 /* ms: until it is asked for again. */
 static void stop(struct etcd *db, uint64_t ms)
 {
-	httpm_stop(take(db->watch.flow));
+	grpc_stop(take(db->watch.flow));
 	db->hears_us = 0;
 	db->watch.due = 0;
 	if (db->watch.timer)
@@ -78,10 +78,10 @@ static void tell(struct etcd *db, struct batch *b)
 }
 
 /* Not 0: this revision, and what follows, is to be had in another way. */
-static int take_event(struct etcd *db, struct batch *b, const json_t *event, struct err *e)
+static int take_event(struct etcd *db, struct batch *b, const Pb__Event *event, struct err *e)
 {
-	const json_t *kv = json_object_get(event, "kv");
-	uint64_t revision = etcd_number(kv, "mod_revision");
+	const Pb__KeyValue *kv = event->kv;
+	uint64_t revision = kv ? (uint64_t)kv->mod_revision : 0;
 	auto_of(record_unref) struct record *doc = NULL;
 	char buf[ETCD_KEY_LEN + 1];
 	const char *key;
@@ -97,26 +97,22 @@ static int take_event(struct etcd *db, struct batch *b, const json_t *event, str
 	rc = etcd_take_doc(db, kv, &key, &doc, buf, e);
 	if (rc || key)
 		return rc ?: store_docs_add(&b->docs, revision, key, doc);
-	if (!json_object_get(event, "type"))
+	if (event->type == PB__EVENT__EVENT_TYPE__PUT)
 		etcd_beat_heard(db, kv);
-	if (!etcd_is_last(db, kv) || !json_object_get(kv, "value"))
+	if (!etcd_is_last(db, kv) || !kv->value.len)
 		return 0;
-	b->outcome = etcd_decode(json_object_get(kv, "value"), NULL);
+	free(b->outcome);
+	b->outcome = etcd_text(kv);
 	return b->outcome ? 0 : -ENOMEM;
 }
 
-static int take_events(struct etcd *db, const json_t *result, struct err *e)
+static int take_events(struct etcd *db, const Pb__WatchResponse *told, struct err *e)
 {
 	struct batch b = { .revision = 0 };
-	const json_t *event;
-	size_t i;
 	int rc = 0;
 
-	json_array_foreach (json_object_get(result, "events"), i, event) {
-		rc = take_event(db, &b, event, e);
-		if (rc)
-			break;
-	}
+	for (size_t i = 0; i < told->n_events && !rc; i++)
+		rc = take_event(db, &b, told->events[i], e);
 	if (!rc)
 		tell(db, &b);
 	batch_clear(&b);
@@ -132,68 +128,53 @@ static void on_relisted(struct etcd *db, uint64_t revision)
 	etcd_sync_heard(db);
 }
 
-/* One line of the stream. false: it was ended. */
-static bool take_line(struct etcd *db, const char *line, size_t size)
+/* told: one message of the stream; NULL: what that is is not known. */
+static void take_message(struct etcd *db, const Pb__WatchResponse *told)
 {
-	auto_of(json_decref) json_t *answer = json_loadb(line, size, 0, NULL);
-	const json_t *result = json_object_get(answer, "result");
 	struct err e = { 0 };
-	const char *why = "";
 	int rc;
 
-	if (json_is_true(json_object_get(result, "canceled"))) {
-		why = json_string_value(json_object_get(result, "cancel_reason")) ?: "";
-		if (etcd_number(result, "compact_revision"))
-			relist(db, "compacted");
-		else
-			restart(db, why);
-		return false;
+	if (!told) {
+		restart(db, "the watch says what is not known");
+		return;
 	}
-	if (!result) {
-		etcd_judge(0, 200, answer, &why);
-		restart(db, *why ? why : "the watch ended");
-		return false;
+	if (told->canceled && told->compact_revision) {
+		relist(db, "compacted");
+		return;
 	}
-	if (json_is_true(json_object_get(result, "created"))) {
+	if (told->canceled) {
+		restart(db, told->cancel_reason);
+		return;
+	}
+	if (told->created) {
 		db->hears_us = (int64_t)loop_now_ms() * 1000;
 		etcd_works(db, &db->watch.trouble);
 	}
-	rc = take_events(db, result, &e);
+	rc = take_events(db, told, &e);
 	if (rc == -ENOMEM)
 		restart(db, "out of memory");
 	else if (rc) /* whoever reads all has to read this, too: until then nothing is told */
 		relist(db, e.msg);
-	return db->watch.flow != NULL;
 }
 
-static size_t on_data(void *arg, const char *data, size_t size)
+static void on_message(void *arg, const void *message, size_t size)
 {
-	struct etcd *db = arg;
-	const char *end;
-	size_t taken = 0;
+	auto_arena struct arena mem = { 0 };
 
-	while ((end = memchr(data + taken, '\n', size - taken))) {
-		size_t len = (size_t)(end - data) - taken;
-
-		if (len && !take_line(db, data + taken, len))
-			return 0;
-		taken += len + 1;
-	}
-	return taken;
+	take_message(arg, etcd_message(&mem, &pb__watch_response__descriptor, message, size));
 }
 
-static void on_end(void *arg, int rc, const struct httpc_answer *http, const char *why)
+static void on_end(void *arg, int rc, const struct grpc_answer *got, const char *why)
 {
 	struct etcd *db = arg;
-	auto_of(json_decref) json_t *answer = rc ? NULL : json_loads(http->body, 0, NULL);
+	auto_etcd_answer struct etcd_answer answer =
+		etcd_answer(&pb__watch_response__descriptor, rc, got, why);
 
 	db->watch.flow = NULL;
-	if (rc == -EMSGSIZE) {
+	if (rc == -EMSGSIZE)
 		relist(db, why);
-		return;
-	}
-	etcd_judge(rc, rc ? 0 : http->status, answer, &why);
-	restart(db, *why ? why : "the watch ended");
+	else
+		restart(db, *answer.why ? answer.why : "the watch ended");
 }
 
 /*
@@ -204,15 +185,10 @@ static void on_end(void *arg, int rc, const struct httpc_answer *http, const cha
 static void start(void *arg)
 {
 	struct etcd *db = arg;
-	auto_of(json_decref) json_t *what = etcd_range_of(db, "", "");
-	auto_of(json_decref) json_t *body = NULL;
+	auto_arena struct arena mem = { 0 };
 
-	if (what)
-		body = json_pack("{s:O}", "create_request", what);
-	if (body &&
-	    !json_object_set_new(what, "start_revision", json_integer((json_int_t)db->revision)))
-		etcd_request(db, "/v3/watch", body, -1,
-			     &(struct httpm_handlers){ on_data, on_end, db }, &db->watch.flow);
+	etcd_request(db, etcd_watch(db, &mem, db->revision), -1,
+		     &(struct grpc_handlers){ on_message, on_end, db }, &db->watch.flow);
 	loop_timer_set(db->watch.timer, PAUSE_MS, 0);
 	etcd_await(db);
 }

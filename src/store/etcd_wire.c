@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What etcd's JSON gateway is asked and what it answers: bytes are base64, 64-bit numbers text. */
-#include <errno.h>
+/* What etcd is asked: requests, made in an arena whose memory all of it is. */
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,425 +7,460 @@
 #include "store/etcd.h"
 
 #define MARK_SIZE 16 /* bytes of a hash */
-#define VARIANT	  sodium_base64_VARIANT_ORIGINAL
 
-/* google.golang.org/grpc/codes, with a part of the message where that tells more. First wins. */
-static const struct {
-	int code;
-	const char *part;
-	enum etcd_verdict verdict;
-} verdicts[] = {
-	{ 8, "space", ETCD_NO_SPACE },	      /* ErrGRPCNoSpace */
-	{ 8, "larger than", ETCD_TOO_LARGE }, /* gRPC's own limit of a message */
-	{ 8, "", ETCD_AGAIN },		      /* ErrGRPCTooManyRequests */
-	{ 3, "too large", ETCD_TOO_LARGE },   /* ErrGRPCRequestTooLarge */
-	{ 3, "too many", ETCD_TOO_LARGE },    /* ErrGRPCTooManyOps */
-	{ 11, "compacted", ETCD_COMPACTED },  /* ErrGRPCCompacted */
-	{ 3, "", ETCD_REFUSED },	      /* InvalidArgument: ours is wrong */
-	{ 5, "", ETCD_REFUSED },	      /* NotFound */
-	{ 12, "", ETCD_REFUSED },	      /* Unimplemented: another etcd */
-	/* all others: no leader, timeouts, certificates and passwords that may be put right */
-};
-
-/**
- * etcd_judge() - What an answer means
- * @rc:     of the request, as httpc_call() says
- * @status: of the answer
- * @answer: its body; NULL: no JSON. Without a header of etcd's it is another program's
- * @why:    gets etcd's words, borrowed from @answer, or ""; unchanged if @rc
- *
- * Return: the verdict. Pure.
- */
-enum etcd_verdict etcd_judge(int rc, int status, const json_t *answer, const char **why)
+static void *make(struct arena *mem, const ProtobufCMessageDescriptor *of)
 {
-	const json_t *error = json_object_get(answer, "error");
-	const json_t *of = json_is_object(error) ? error : answer;
-	const json_t *header = json_object_get(answer, "header");
-	int64_t code;
+	void *out = arena_alloc(mem, of->sizeof_message);
 
-	if (rc)
-		return ETCD_AGAIN;
-	*why = json_string_value(json_object_get(of, "message")) ?: json_string_value(error) ?: "";
-	if (status == 200 && !error && etcd_number(header, "revision"))
-		return ETCD_OK;
-	code = json_integer_value(json_object_get(of, "code"))
-		       ?: json_integer_value(json_object_get(of, "grpc_code"));
-	for (unsigned int i = 0; i < ARRAY_LEN(verdicts); i++)
-		if (verdicts[i].code == code && strstr(*why, verdicts[i].part))
-			return verdicts[i].verdict;
-	return ETCD_AGAIN;
+	if (out)
+		protobuf_c_message_init(of, out);
+	return out;
 }
 
-/**
- * etcd_base64() - Bytes as the gateway takes them
- * @data: bytes
- * @size: of them
- *
- * Return: a JSON string; NULL without memory.
- */
-json_t *etcd_base64(const void *data, size_t size)
+static bool set(struct arena *mem, ProtobufCBinaryData *out, const char *text, size_t len)
 {
-	size_t room = sodium_base64_encoded_len(size, VARIANT);
-	auto_free char *text = malloc(room);
-
-	if (!text)
-		return NULL;
-	sodium_bin2base64(text, room, data, size, VARIANT);
-	return json_string_nocheck(text);
-}
-
-/**
- * etcd_decode() - Bytes as the gateway gives them
- * @text: a JSON string; NULL, or none: empty, as it leaves out what is
- * @size: gets their number; may be NULL
- *
- * Return: the bytes and a NUL, the caller's to free; NULL: not base64, or no memory.
- */
-char *etcd_decode(const json_t *text, size_t *size)
-{
-	const char *base64 = json_string_value(text) ?: "";
-	size_t len = strlen(base64), n = 0;
-	auto_free char *out = malloc(len + 1);
-
-	if (!out ||
-	    sodium_base642bin((unsigned char *)out, len, base64, len, NULL, &n, NULL, VARIANT))
-		return NULL;
-	out[n] = '\0';
-	if (size)
-		*size = n;
-	return take(out);
-}
-
-/**
- * etcd_number() - A 64-bit member, 0 where it is left out
- * @object: what has it
- * @name:   its name
- */
-uint64_t etcd_number(const json_t *object, const char *name)
-{
-	const json_t *value = json_object_get(object, name);
-
-	return json_is_integer(value) ? (uint64_t)json_integer_value(value)
-				      : strtoull(json_string_value(value) ?: "", NULL, 10);
-}
-
-static json_t *number(uint64_t n)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)n);
-	return json_string(text);
+	out->len = len;
+	out->data = arena_alloc(mem, len);
+	if (out->data)
+		memcpy(out->data, text, len);
+	return out->data;
 }
 
 /* A key of this cloud. */
-static void full_key(const struct etcd *db, char out[ETCD_KEY_LEN + 1], const char *space,
-		     const char *key)
+static int full_key(const struct etcd *db, char out[ETCD_KEY_LEN + 1], const char *space,
+		    const char *key)
 {
-	snprintf(out, ETCD_KEY_LEN + 1, "%s/%s%s", db->prefix, space, key);
+	return snprintf(out, ETCD_KEY_LEN + 1, "%s/%s%s", db->prefix, space, key);
 }
 
-/**
- * etcd_key() - A key as etcd knows it
- * @db:    whose
- * @space: "doc" or "meta"
- * @key:   with its leading slash
- *
- * Return: base64; NULL without memory.
- */
-json_t *etcd_key(const struct etcd *db, const char *space, const char *key)
+static bool set_key(const struct etcd *db, struct arena *mem, ProtobufCBinaryData *out,
+		    const char *space, const char *key)
 {
 	char full[ETCD_KEY_LEN + 1];
 
-	full_key(db, full, space, key);
-	return etcd_base64(full, strlen(full));
+	return set(mem, out, full, (size_t)full_key(db, full, space, key));
 }
 
-/**
- * etcd_range_of() - All keys under a prefix
- * @db:     whose
- * @space:  "doc" or "meta"; "": both
- * @prefix: "" for all
- *
- * Return: {"key", "range_end"}, for a range or a watch; NULL without memory.
- */
-json_t *etcd_range_of(const struct etcd *db, const char *space, const char *prefix)
+/* Where the outcome of this replica's last transaction stands. */
+static bool set_last_key(const struct etcd *db, struct arena *mem, ProtobufCBinaryData *out)
 {
-	char from[ETCD_KEY_LEN + 1], to[ETCD_KEY_LEN + 1];
-	size_t len;
+	char name[8 + UUID_STR_LEN];
 
-	full_key(db, from, space, *space && !*prefix ? "/" : prefix);
-	strcpy(to, from);
-	len = strlen(to);
-	to[len - 1]++; /* keys are text: no byte is 0xff */
-	return json_pack("{s:o, s:o}", "key", etcd_base64(from, len), "range_end",
-			 etcd_base64(to, len));
-}
-
-static json_t *compare_version(const struct etcd *db, const struct store_op *op)
-{
-	return json_pack("{s:o, s:s, s:s, s:o}", "key", etcd_key(db, "doc", op->key), "target",
-			 "MOD", "result", "EQUAL", "mod_revision", number(op->version));
+	snprintf(name, sizeof(name), "/last/%s", db->replica);
+	return set_key(db, mem, out, "meta", name);
 }
 
 /* Beside the prefix, so that nobody watches them; hashed, as they have names that tenants gave. */
-static json_t *mark_key(const struct etcd *db, const char *mark)
+static bool set_mark_key(const struct etcd *db, struct arena *mem, ProtobufCBinaryData *out,
+			 const char *mark)
 {
 	unsigned char hash[MARK_SIZE];
 	char hex[2 * MARK_SIZE + 1], full[ETCD_KEY_LEN + 1];
-	int len;
 
 	crypto_generichash(hash, sizeof(hash), (const unsigned char *)mark, strlen(mark), NULL, 0);
 	sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
-	len = snprintf(full, sizeof(full), "%s~%s", db->prefix, hex);
-	return etcd_base64(full, (size_t)len);
+	return set(mem, out, full, (size_t)snprintf(full, sizeof(full), "%s~%s", db->prefix, hex));
+}
+
+/**
+ * etcd_span() - All keys under a prefix
+ * @db:     whose
+ * @mem:    gets them
+ * @space:  "doc" or "meta"; "": both
+ * @prefix: "" for all
+ * @from:   gets the first
+ * @to:     gets the one behind the last
+ *
+ * Return: false without memory.
+ */
+bool etcd_span(const struct etcd *db, struct arena *mem, const char *space, const char *prefix,
+	       ProtobufCBinaryData *from, ProtobufCBinaryData *to)
+{
+	char key[ETCD_KEY_LEN + 1];
+	size_t len = (size_t)full_key(db, key, space, *space && !*prefix ? "/" : prefix);
+
+	if (!set(mem, from, key, len) || !set(mem, to, key, len))
+		return false;
+	to->data[len - 1]++; /* keys are text: no byte is 0xff */
+	return true;
+}
+
+/**
+ * etcd_range() - Ask for all pairs under a prefix
+ * @db:     whose
+ * @mem:    gets the request
+ * @space:  as etcd_span() says
+ * @prefix: likewise
+ *
+ * Return: the request; NULL without memory.
+ */
+Pb__RangeRequest *etcd_range(const struct etcd *db, struct arena *mem, const char *space,
+			     const char *prefix)
+{
+	Pb__RangeRequest *out = make(mem, &pb__range_request__descriptor);
+
+	return out && etcd_span(db, mem, space, prefix, &out->key, &out->range_end) ? out : NULL;
+}
+
+/**
+ * etcd_get_rev() - Ask for the newest revision of the cloud
+ * @db:  whose
+ * @mem: gets the request
+ *
+ * Return: the request; NULL without memory.
+ */
+Pb__RangeRequest *etcd_get_rev(const struct etcd *db, struct arena *mem)
+{
+	Pb__RangeRequest *out = make(mem, &pb__range_request__descriptor);
+
+	return out && set_key(db, mem, &out->key, "meta", "/rev") ? out : NULL;
+}
+
+/**
+ * etcd_get_last() - Ask for the outcome of this replica's last transaction
+ * @db:  whose
+ * @mem: gets the request
+ *
+ * Return: the request; NULL without memory.
+ */
+Pb__RangeRequest *etcd_get_last(const struct etcd *db, struct arena *mem)
+{
+	Pb__RangeRequest *out = make(mem, &pb__range_request__descriptor);
+
+	return out && set_last_key(db, mem, &out->key) ? out : NULL;
+}
+
+/**
+ * etcd_watch() - Ask for all changes of the cloud
+ * @db:   whose
+ * @mem:  gets the request
+ * @from: the first revision
+ *
+ * Return: the request; NULL without memory.
+ */
+Pb__WatchRequest *etcd_watch(const struct etcd *db, struct arena *mem, uint64_t from)
+{
+	Pb__WatchRequest *out = make(mem, &pb__watch_request__descriptor);
+	Pb__WatchCreateRequest *what = make(mem, &pb__watch_create_request__descriptor);
+
+	if (!out || !what || !etcd_span(db, mem, "", "", &what->key, &what->range_end))
+		return NULL;
+	what->start_revision = (int64_t)from;
+	out->request_union_case = PB__WATCH_REQUEST__REQUEST_UNION_CREATE_REQUEST;
+	out->create_request = what;
+	return out;
+}
+
+/* part: of that kind; NULL: no memory. */
+static Pb__RequestOp *op(struct arena *mem, Pb__RequestOp__RequestCase kind, void *part)
+{
+	Pb__RequestOp *out = part ? make(mem, &pb__request_op__descriptor) : NULL;
+
+	if (out) {
+		out->request_case = kind;
+		out->request_txn = part;
+	}
+	return out;
+}
+
+static Pb__RequestOp *op_put(struct arena *mem, Pb__PutRequest *put)
+{
+	return op(mem, PB__REQUEST_OP__REQUEST_REQUEST_PUT, put);
+}
+
+static Pb__RequestOp *op_range(struct arena *mem, Pb__RangeRequest *range)
+{
+	return op(mem, PB__REQUEST_OP__REQUEST_REQUEST_RANGE, range);
+}
+
+static Pb__PutRequest *put(const struct etcd *db, struct arena *mem, const char *space,
+			   const char *key, const char *text)
+{
+	Pb__PutRequest *out = make(mem, &pb__put_request__descriptor);
+
+	return out && set_key(db, mem, &out->key, space, key) &&
+			       set(mem, &out->value, text, strlen(text))
+		       ? out
+		       : NULL;
+}
+
+static Pb__PutRequest *put_last(const struct etcd *db, struct arena *mem, uint64_t n,
+				const char *word)
+{
+	Pb__PutRequest *out = make(mem, &pb__put_request__descriptor);
+	char text[32];
+	int len = snprintf(text, sizeof(text), "%016llx %s", (unsigned long long)n, word);
+
+	return out && set_last_key(db, mem, &out->key) && set(mem, &out->value, text, (size_t)len)
+		       ? out
+		       : NULL;
+}
+
+static Pb__PutRequest *put_mark(const struct etcd *db, struct arena *mem, const char *mark)
+{
+	Pb__PutRequest *out = make(mem, &pb__put_request__descriptor);
+
+	return out && set_mark_key(db, mem, &out->key, mark) ? out : NULL;
+}
+
+static Pb__Compare *compare(struct arena *mem, Pb__Compare__CompareTarget target,
+			    Pb__Compare__CompareResult result)
+{
+	Pb__Compare *out = make(mem, &pb__compare__descriptor);
+
+	if (out) {
+		out->target = target;
+		out->result = result;
+	}
+	return out;
+}
+
+static void set_revision(Pb__Compare *c, uint64_t revision)
+{
+	c->target_union_case = PB__COMPARE__TARGET_UNION_MOD_REVISION;
+	c->mod_revision = (int64_t)revision;
+}
+
+static Pb__Compare *compare_version(const struct etcd *db, struct arena *mem,
+				    const struct store_op *o)
+{
+	Pb__Compare *out =
+		compare(mem, PB__COMPARE__COMPARE_TARGET__MOD, PB__COMPARE__COMPARE_RESULT__EQUAL);
+
+	if (!out || !set_key(db, mem, &out->key, "doc", o->key))
+		return NULL;
+	set_revision(out, o->version);
+	return out;
 }
 
 /* Each key of a range, and one that is absent, which has 0. */
-static json_t *compare_calm(const struct etcd *db, const struct store_op *op)
+static Pb__Compare *compare_calm(const struct etcd *db, struct arena *mem, const struct store_op *o)
 {
-	json_t *out = *op->key == '#' ? json_pack("{s:o}", "key", mark_key(db, op->key))
-				      : etcd_range_of(db, "doc", op->key);
+	Pb__Compare *out =
+		compare(mem, PB__COMPARE__COMPARE_TARGET__MOD, PB__COMPARE__COMPARE_RESULT__LESS);
 
-	if (out && (json_object_set_new(out, "target", json_string("MOD")) ||
-		    json_object_set_new(out, "result", json_string("LESS")) ||
-		    json_object_set_new(out, "mod_revision", number(op->version + 1)))) {
-		json_decref(out);
+	if (!out ||
+	    !(*o->key == '#' ? set_mark_key(db, mem, &out->key, o->key)
+			     : etcd_span(db, mem, "doc", o->key, &out->key, &out->range_end)))
 		return NULL;
+	set_revision(out, o->version + 1);
+	return out;
+}
+
+/* last/ID is lower than this number: nothing with it has taken effect. */
+static Pb__Compare *compare_last(const struct etcd *db, struct arena *mem, uint64_t n)
+{
+	Pb__Compare *out =
+		compare(mem, PB__COMPARE__COMPARE_TARGET__VALUE, PB__COMPARE__COMPARE_RESULT__LESS);
+	char text[24];
+	int len = snprintf(text, sizeof(text), "%016llx", (unsigned long long)n);
+
+	if (!out || !set_last_key(db, mem, &out->key) || !set(mem, &out->value, text, (size_t)len))
+		return NULL;
+	out->target_union_case = PB__COMPARE__TARGET_UNION_VALUE;
+	return out;
+}
+
+/* A key is not there. */
+static Pb__Compare *compare_absent(struct arena *mem, ProtobufCBinaryData key)
+{
+	Pb__Compare *out = compare(mem, PB__COMPARE__COMPARE_TARGET__CREATE,
+				   PB__COMPARE__COMPARE_RESULT__EQUAL);
+
+	if (out) {
+		out->key = key;
+		out->target_union_case = PB__COMPARE__TARGET_UNION_CREATE_REVISION;
 	}
 	return out;
 }
 
 /**
- * etcd_last_key() - Where the outcome of this replica's last transaction stands
- * @db: whose
+ * etcd_changes() - A transaction that compares nothing yet and changes nothing yet
+ * @mem:      gets the request
+ * @compares: room for so many comparisons, ...
+ * @success:  ... so many operations if they hold, ...
+ * @failure:  ... so many if not
  *
- * Return: base64; NULL without memory.
+ * Return: the request; NULL without memory.
  */
-json_t *etcd_last_key(const struct etcd *db)
+Pb__TxnRequest *etcd_changes(struct arena *mem, unsigned int compares, unsigned int success,
+			     unsigned int failure)
 {
-	char name[8 + UUID_STR_LEN];
+	Pb__TxnRequest *out = make(mem, &pb__txn_request__descriptor);
 
-	snprintf(name, sizeof(name), "/last/%s", db->replica);
-	return etcd_key(db, "meta", name);
+	if (!out)
+		return NULL;
+	out->compare = arena_alloc(mem, compares * sizeof(*out->compare));
+	out->success = arena_alloc(mem, success * sizeof(*out->success));
+	out->failure = arena_alloc(mem, failure * sizeof(*out->failure));
+	return out->compare && out->success && out->failure ? out : NULL;
+}
+
+static bool if_holds(Pb__TxnRequest *txn, Pb__Compare *c)
+{
+	if (c)
+		txn->compare[txn->n_compare++] = c;
+	return c;
+}
+
+static bool then(Pb__TxnRequest *txn, Pb__RequestOp *o)
+{
+	if (o)
+		txn->success[txn->n_success++] = o;
+	return o;
+}
+
+static bool otherwise(Pb__TxnRequest *txn, Pb__RequestOp *o)
+{
+	if (o)
+		txn->failure[txn->n_failure++] = o;
+	return o;
 }
 
 /**
- * etcd_get() - Ask for one pair
- * @key: a reference that is taken; may be NULL
+ * etcd_add_beat() - Say that a name is alive
+ * @db:   whose
+ * @mem:  of @txn
+ * @txn:  with room for it
+ * @name: who
  *
- * Return: the request's body; NULL without memory.
+ * Return: false without memory.
  */
-json_t *etcd_get(json_t *key)
+bool etcd_add_beat(const struct etcd *db, struct arena *mem, Pb__TxnRequest *txn, const char *name)
 {
-	return json_pack("{s:o}", "key", key);
+	char key[STORE_KEY_LEN + 1];
+
+	snprintf(key, sizeof(key), "/beat/%s", name);
+	return then(txn, op_put(mem, put(db, mem, "meta", key, "")));
 }
 
-/* last/ID is lower than this number: nothing with it has taken effect. */
-static json_t *compare_last(const struct etcd *db, uint64_t n)
+/**
+ * etcd_add_delete() - Delete a pair
+ * @mem: of @txn
+ * @txn: with room for it
+ * @key: borrowed
+ *
+ * Return: false without memory.
+ */
+bool etcd_add_delete(struct arena *mem, Pb__TxnRequest *txn, ProtobufCBinaryData key)
 {
-	char text[24];
+	Pb__DeleteRangeRequest *del = make(mem, &pb__delete_range_request__descriptor);
 
-	snprintf(text, sizeof(text), "%016llx", (unsigned long long)n);
-	return json_pack("{s:o, s:s, s:s, s:o}", "key", etcd_last_key(db), "target", "VALUE",
-			 "result", "LESS", "value", etcd_base64(text, strlen(text)));
-}
-
-static json_t *put(json_t *key, const char *text)
-{
-	return json_pack("{s:{s:o, s:o}}", "request_put", "key", key, "value",
-			 etcd_base64(text, strlen(text)));
-}
-
-static json_t *put_last(const struct etcd *db, uint64_t n, const char *word)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%016llx %s", (unsigned long long)n, word);
-	return put(etcd_last_key(db), text);
+	if (del)
+		del->key = key;
+	return then(txn, op(mem, PB__REQUEST_OP__REQUEST_REQUEST_DELETE_RANGE, del));
 }
 
 /**
  * etcd_cloud() - Make the cloud, or find which one is there
- * @db: whose
+ * @db:  whose
+ * @mem: gets the request
  *
- * Return: the request's body; made or found, the last response has it. NULL without memory.
+ * Return: the request; made or found, the last response has it. NULL without memory.
  */
-json_t *etcd_cloud(const struct etcd *db)
+Pb__TxnRequest *etcd_cloud(const struct etcd *db, struct arena *mem)
 {
+	Pb__TxnRequest *out = etcd_changes(mem, 1, 2, 1);
+	Pb__RangeRequest *get = make(mem, &pb__range_request__descriptor);
 	char id[UUID_STR_LEN], text[80];
 
 	uuid_new(id);
 	snprintf(text, sizeof(text), "{\"schema\":%d,\"id\":\"%s\"}", STORE_SCHEMA, id);
-	return json_pack("{s:[{s:o, s:s, s:s, s:s}], s:[o, {s:{s:o}}], s:[{s:{s:o}}]}", "compare",
-			 "key", etcd_key(db, "meta", "/cloud"), "target", "CREATE", "result",
-			 "EQUAL", "create_revision", "0", "success",
-			 put(etcd_key(db, "meta", "/cloud"), text), "request_range", "key",
-			 etcd_key(db, "meta", "/cloud"), "failure", "request_range", "key",
-			 etcd_key(db, "meta", "/cloud"));
+	return out && get && set_key(db, mem, &get->key, "meta", "/cloud") &&
+			       if_holds(out, compare_absent(mem, get->key)) &&
+			       then(out, op_put(mem, put(db, mem, "meta", "/cloud", text))) &&
+			       then(out, op_range(mem, get)) && otherwise(out, op_range(mem, get))
+		       ? out
+		       : NULL;
 }
 
 /**
  * etcd_first_last() - Make last/ID, unless it is there
- * @db: whose
+ * @db:    whose
+ * @mem:   gets the request
+ * @times: that it is compared: 1, or as often as etcd must be able to
  *
- * Return: the request's body; NULL without memory.
+ * Return: the request; NULL without memory.
  */
-json_t *etcd_first_last(const struct etcd *db)
+Pb__TxnRequest *etcd_first_last(const struct etcd *db, struct arena *mem, unsigned int times)
 {
-	return json_pack("{s:[{s:o, s:s, s:s, s:s}], s:[o]}", "compare", "key", etcd_last_key(db),
-			 "target", "CREATE", "result", "EQUAL", "create_revision", "0", "success",
-			 put_last(db, 0, "ok"));
+	Pb__TxnRequest *out = etcd_changes(mem, times, 1, 0);
+	Pb__PutRequest *first = put_last(db, mem, 0, "ok");
+	Pb__Compare *absent = first ? compare_absent(mem, first->key) : NULL;
+
+	if (!out || !then(out, op_put(mem, first)))
+		return NULL;
+	for (unsigned int i = 0; i < times; i++)
+		if (!if_holds(out, absent))
+			return NULL;
+	return out;
 }
 
-static json_t *change(const struct etcd *db, const struct store_op *op)
+static bool add_change(const struct etcd *db, struct arena *mem, Pb__TxnRequest *txn,
+		       const struct store_op *o)
 {
+	ProtobufCBinaryData key;
 	auto_free char *text = NULL;
 	const char *doc;
 	size_t len;
 
-	if (op->kind == STORE_TOUCH)
-		return put(mark_key(db, op->key), "");
-	if (op->kind == STORE_DELETE)
-		return json_pack("{s:{s:o}}", "request_delete_range", "key",
-				 etcd_key(db, "doc", op->key));
-	doc = record_text(op->doc, &len);
-	text = doc ? seal_write(db->seal, op->key, doc, len) : NULL;
-	return text ? put(etcd_key(db, "doc", op->key), text) : NULL;
+	if (o->kind == STORE_TOUCH)
+		return then(txn, op_put(mem, put_mark(db, mem, o->key)));
+	if (o->kind == STORE_DELETE)
+		return set_key(db, mem, &key, "doc", o->key) && etcd_add_delete(mem, txn, key);
+	doc = record_text(o->doc, &len);
+	text = doc ? seal_write(db->seal, o->key, doc, len) : NULL;
+	return text && then(txn, op_put(mem, put(db, mem, "doc", o->key, text)));
+}
+
+static bool add_op(const struct etcd *db, struct arena *mem, Pb__TxnRequest *txn,
+		   const struct store_op *o)
+{
+	switch (o->kind) {
+	case STORE_CHECK:
+		return if_holds(txn, compare_version(db, mem, o));
+	case STORE_CALM:
+		return if_holds(txn, compare_calm(db, mem, o));
+	default:
+		return add_change(db, mem, txn, o);
+	}
+}
+
+/* What is done where a transaction is not: it is said, or, if it was done before, told. */
+static Pb__TxnRequest *not_done(const struct etcd *db, struct arena *mem, uint64_t number)
+{
+	Pb__TxnRequest *out = etcd_changes(mem, 1, 1, 1);
+
+	return out && if_holds(out, compare_last(db, mem, number)) &&
+			       then(out, op_put(mem, put_last(db, mem, number, "no"))) &&
+			       otherwise(out, op_range(mem, etcd_get_last(db, mem)))
+		       ? out
+		       : NULL;
 }
 
 /**
  * etcd_txn() - A transaction as etcd takes it
  * @db:     whose
+ * @mem:    gets the request
  * @txn:    comparisons and changes
  * @number: of the replica's transactions
  *
- * Return: the request's body; NULL without memory. If it does nothing, as one with this number did
- * before or last/ID is gone, the answer has last/ID.
+ * Return: the request; NULL without memory. If it does nothing, as one with this number did before
+ * or last/ID is gone, the answer has last/ID.
  */
-json_t *etcd_txn(const struct etcd *db, const struct store_txn *txn, uint64_t number)
+Pb__TxnRequest *etcd_txn(const struct etcd *db, struct arena *mem, const struct store_txn *txn,
+			 uint64_t number)
 {
-	auto_of(json_decref) json_t *compare = json_array(), *success = json_array();
-	int rc = 0;
+	Pb__TxnRequest *out = etcd_changes(mem, txn->n_ops + 1, txn->n_ops + 2, 1);
+	bool ok = out;
 
-	for (unsigned int i = 0; i < txn->n_ops && !rc; i++) {
-		const struct store_op *op = &txn->ops[i];
-
-		if (op->kind == STORE_CHECK)
-			rc = json_array_append_new(compare, compare_version(db, op));
-		else if (op->kind == STORE_CALM)
-			rc = json_array_append_new(compare, compare_calm(db, op));
-		else
-			rc = json_array_append_new(success, change(db, op));
-	}
-	if (rc || json_array_append_new(compare, compare_last(db, number)) ||
-	    json_array_append_new(success, put(etcd_key(db, "meta", "/rev"), "")) ||
-	    json_array_append_new(success, put_last(db, number, "ok")))
-		return NULL;
-	return json_pack("{s:O, s:O, s:[{s:{s:[o], s:[o], s:[{s:o}]}}]}", "compare", compare,
-			 "success", success, "failure", "request_txn", "compare",
-			 compare_last(db, number), "success", put_last(db, number, "no"), "failure",
-			 "request_range", etcd_get(etcd_last_key(db)));
-}
-
-/* What stands behind the cloud's prefix and a space; NULL: it is another's. */
-static const char *name_in(const struct etcd *db, const json_t *kv, const char *space,
-			   char buf[ETCD_KEY_LEN + 1])
-{
-	auto_free char *key = etcd_decode(json_object_get(kv, "key"), NULL);
-	int len = snprintf(buf, ETCD_KEY_LEN + 1, "%s/%s/", db->prefix, space);
-
-	if (!key || strncmp(key, buf, (size_t)len) || strlen(key + len - 1) > STORE_KEY_LEN)
-		return NULL;
-	strcpy(buf, key);
-	return buf + len - 1;
-}
-
-/**
- * etcd_is_last() - Has a pair the outcome of this replica's last transaction?
- * @db: whose
- * @kv: the pair
- */
-bool etcd_is_last(const struct etcd *db, const json_t *kv)
-{
-	char buf[ETCD_KEY_LEN + 1];
-	const char *name = name_in(db, kv, "meta", buf);
-
-	return name && !strncmp(name, "/last/", 6) && !strcmp(name + 6, db->replica);
-}
-
-/**
- * etcd_beat_of() - Who a pair says is alive
- * @db:  whose
- * @kv:  the pair
- * @buf: room
- *
- * Return: in @buf; NULL: it is no beat.
- */
-const char *etcd_beat_of(const struct etcd *db, const json_t *kv, char buf[ETCD_KEY_LEN + 1])
-{
-	const char *name = name_in(db, kv, "meta", buf);
-
-	return name && !strncmp(name, "/beat/", 6) ? name + 6 : NULL;
-}
-
-/**
- * etcd_name_of() - Whose a pair is
- * @db:  whose cloud's
- * @kv:  the pair
- * @buf: room
- *
- * Return: as it is beaten, in @buf: of a beat, or "replica/ID" of a last/ID; NULL: it is nobody's.
- */
-const char *etcd_name_of(const struct etcd *db, const json_t *kv, char buf[ETCD_KEY_LEN + 1])
-{
-	char id[UUID_STR_LEN];
-	const char *name = name_in(db, kv, "meta", buf);
-
-	if (!name || strncmp(name, "/last/", 6))
-		return etcd_beat_of(db, kv, buf);
-	snprintf(id, sizeof(id), "%s", name + 6);
-	snprintf(buf, ETCD_KEY_LEN + 1, "replica/%s", id);
-	return buf;
-}
-
-/**
- * etcd_first_kv() - The pair that an answer to a range begins with
- * @range: the answer, or one within an answer to a transaction
- *
- * Return: borrowed; NULL: it has none.
- */
-const json_t *etcd_first_kv(const json_t *range)
-{
-	return json_array_get(json_object_get(range, "kvs"), 0);
-}
-
-/**
- * etcd_take_doc() - The document of a pair
- * @db:  whose
- * @kv:  key and value, the latter left out of deletions
- * @key: gets the key, in @buf; NULL: it is none of a document
- * @doc: gets the document, a reference of the caller's; NULL: of a deletion
- * @buf: room
- * @e:   why not
- *
- * Return: 0; -EBADMSG, as seal_read() says; -ENOMEM.
- */
-int etcd_take_doc(const struct etcd *db, const json_t *kv, const char **key, struct record **doc,
-		  char buf[ETCD_KEY_LEN + 1], struct err *e)
-{
-	auto_free char *text = NULL, *opened = NULL;
-	size_t size, len;
-
-	*doc = NULL;
-	*key = name_in(db, kv, "doc", buf);
-	if (!*key || !json_object_get(kv, "value"))
-		return 0;
-	text = etcd_decode(json_object_get(kv, "value"), &size);
-	if (!text)
-		return err_set(e, -EBADMSG, "%s: not base64", *key);
-	opened = seal_read(db->seal, *key, text, size, &len, e);
-	if (!opened)
-		return -EBADMSG;
-	*doc = record_of_text(opened, len);
-	return *doc ? 0 : -ENOMEM;
+	for (unsigned int i = 0; i < txn->n_ops && ok; i++)
+		ok = add_op(db, mem, out, &txn->ops[i]);
+	return ok && if_holds(out, compare_last(db, mem, number)) &&
+			       then(out, op_put(mem, put(db, mem, "meta", "/rev", ""))) &&
+			       then(out, op_put(mem, put_last(db, mem, number, "ok"))) &&
+			       otherwise(out, op(mem, PB__REQUEST_OP__REQUEST_REQUEST_TXN,
+						 not_done(db, mem, number)))
+		       ? out
+		       : NULL;
 }

@@ -19,11 +19,28 @@
 
 enum pipe_kind { PIPE_OTHER, PIPE_TXN, PIPE_PAGE, PIPE_WATCH };
 
+/* Where one side is in its frames (RFC 9113, 4.1). */
+struct frames {
+	size_t skip; /* bytes until the next one's head */
+	unsigned char head[9];
+	unsigned int n_head;
+};
+
+#define FRAME_DATA    0
+#define FRAME_HEADERS 1
+#define PREFACE	      24 /* bytes, before the first frame of the store's */
+
+/* How :path begins in HPACK (RFC 7541): its index, coded bytes, "/etcdserverpb."; .KV/Txn, .Watch/Watch */
+#define PATH_TXN   "\x04\x8f\x60\xa9\x24\x88\x2d\x9d\xcb\x65\x71\xaf"
+#define PATH_WATCH "\x04\x92\x60\xa9\x24\x88\x2d\x9d\xcb\x65\x71\xaf"
+
 struct pipe {
-	int near, far;	     /* to the store, to etcd; 0: none */
-	enum pipe_kind kind; /* of the request that came last */
-	bool mute;	     /* what etcd says is swallowed */
-	char *held;	     /* bytes to etcd that wait */
+	int near, far;		/* to the store, to etcd; 0: none */
+	enum pipe_kind kind;	/* of the request that came last */
+	bool asked;		/* its answer has not begun */
+	struct frames to, from; /* etcd */
+	bool mute;		/* what etcd says is swallowed */
+	char *held;		/* bytes to etcd that wait */
 	size_t n_held;
 };
 
@@ -73,31 +90,61 @@ static inline void send_all(int fd, const char *data, size_t n)
 	}
 }
 
-static inline void note_request(struct proxy *x, struct pipe *p, const char *data, size_t n)
+/* Does a frame of this kind begin in what comes next? */
+static inline bool frames_have(struct frames *f, const char *data, size_t n, unsigned char type)
 {
-	if (n < 5 || memcmp(data, "POST ", 5))
-		return;
-	p->kind = memmem(data, n, "/v3/kv/txn", 10) ? PIPE_TXN
-		  : memmem(data, n, "/v3/watch", 9) ? PIPE_WATCH
-		  : memmem(data, n, "\"limit\"", 7) ? PIPE_PAGE
-						    : PIPE_OTHER;
+	bool found = false;
+
+	while (n) {
+		size_t part = MIN(n, f->skip);
+
+		data += part;
+		n -= part;
+		f->skip -= part;
+		for (; n && !f->skip && f->n_head < sizeof(f->head); n--)
+			f->head[f->n_head++] = (unsigned char)*data++;
+		if (f->n_head < sizeof(f->head))
+			continue;
+		f->n_head = 0;
+		f->skip = (size_t)f->head[0] << 16 | (size_t)f->head[1] << 8 | f->head[2];
+		found |= f->head[3] == type;
+	}
+	return found;
+}
+
+/* A request is its headers, and then, in a packet of its own, what it has to say. true: that. */
+static inline bool note_request(struct proxy *x, struct pipe *p, const char *data, size_t n)
+{
+	if (memmem(data, n, "\x60\xa9\x24\x88\x2d\x9d\xcb\x65\x71\xaf", 10)) {
+		p->kind = memmem(data, n, PATH_TXN, sizeof(PATH_TXN) - 1)	? PIPE_TXN
+			  : memmem(data, n, PATH_WATCH, sizeof(PATH_WATCH) - 1) ? PIPE_WATCH
+										: PIPE_PAGE;
+		p->asked = false;
+	}
+	if (!frames_have(&p->to, data, n, FRAME_DATA) || p->asked)
+		return false;
+	p->asked = true;
+	if (p->kind == PIPE_PAGE && memmem(data, n, "/meta/", 6))
+		p->kind = PIPE_OTHER;
 	x->txns += p->kind == PIPE_TXN;
 	x->watches += p->kind == PIPE_WATCH;
+	return true;
 }
 
 static inline void from_store(struct proxy *x, struct pipe *p)
 {
 	char data[65536];
 	ssize_t n = read(p->near, data, sizeof(data));
+	bool txn;
 
 	if (n <= 0) {
 		pipe_close(p);
 		return;
 	}
-	note_request(x, p, data, (size_t)n);
-	if (p->kind == PIPE_TXN && take_one(&x->drop)) {
+	txn = note_request(x, p, data, (size_t)n) && p->kind == PIPE_TXN;
+	if (txn && take_one(&x->drop)) {
 		pipe_close(p);
-	} else if (p->kind == PIPE_TXN && take_one(&x->late)) {
+	} else if (txn && take_one(&x->late)) {
 		p->held = memcpy(malloc((size_t)n), data, (size_t)n);
 		p->n_held = (size_t)n;
 		close(p->near);
@@ -111,12 +158,15 @@ static inline void from_etcd(struct proxy *x, struct pipe *p)
 {
 	char data[65536];
 	ssize_t n = read(p->far, data, sizeof(data));
+	bool answer = n > 0 && frames_have(&p->from, data, (size_t)n, FRAME_HEADERS) && p->asked;
 
-	if (n <= 0 || (p->kind == PIPE_TXN && take_one(&x->cut))) {
+	if (answer)
+		p->asked = false;
+	if (n <= 0 || (answer && p->kind == PIPE_TXN && take_one(&x->cut))) {
 		pipe_close(p);
 		return;
 	}
-	if (p->kind == PIPE_PAGE && x->slow_ms)
+	if (answer && p->kind == PIPE_PAGE && x->slow_ms)
 		usleep((useconds_t)x->slow_ms * 1000);
 	if (!p->mute && p->near)
 		send_all(p->near, data, (size_t)n);
@@ -132,7 +182,7 @@ static inline void take_store(struct proxy *x)
 	for (unsigned int i = 0; i < PIPES_MAX; i++) {
 		if (x->pipes[i].far || connect(far, (struct sockaddr *)&at, sizeof(at)))
 			continue;
-		x->pipes[i] = (struct pipe){ .near = near, .far = far };
+		x->pipes[i] = (struct pipe){ .near = near, .far = far, .to.skip = PREFACE };
 		return;
 	}
 	close(near);
