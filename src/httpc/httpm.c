@@ -10,7 +10,7 @@
 #include "httpc/transfer.h"
 
 #define IDLE_MAX    64 /* connections that wait for their next request */
-#define HANDLES_MAX 2  /* handles, likewise: to make one takes as long as a tenth of a request */
+#define HANDLES_MAX 16 /* handles, likewise: to make one takes as long as a tenth of a request */
 
 struct httpm {
 	struct loop *loop;

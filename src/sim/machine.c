@@ -100,14 +100,22 @@ void record_drop(const char *path)
 {
 }
 
-struct work_queue {
-	struct loop *loop;
-};
-
 struct done {
+	struct done *next;
+	struct work_queue *q;
 	work_fn fn;
 	void *arg;
 };
+
+/* A thousand hosts look at the same time: what a queue has to end is mostly one thing, its own. */
+struct work_queue {
+	struct loop *loop;
+	struct done one;
+	bool used, orphaned; /* ->one; freed by who holds it */
+};
+
+/* Of all queues, as all have one loop: those that are to be ended in its next turn. */
+static struct done *first_done, **last_done = &first_done;
 
 /**
  * work_queue_new() - Make a queue
@@ -117,7 +125,7 @@ struct done {
  */
 struct work_queue *work_queue_new(struct loop *loop)
 {
-	struct work_queue *q = malloc(sizeof(*q));
+	struct work_queue *q = calloc(1, sizeof(*q));
 
 	if (q)
 		q->loop = loop;
@@ -130,15 +138,38 @@ struct work_queue *work_queue_new(struct loop *loop)
  */
 void work_queue_free(struct work_queue *q)
 {
-	free(q);
+	if (q && q->used)
+		q->orphaned = true;
+	else
+		free(q);
 }
 
-static void call_done(void *arg)
+static void give_back(struct done *d)
 {
-	struct done *d = arg;
+	struct work_queue *q = d->q;
 
-	d->fn(d->arg);
-	free(d);
+	if (d != &q->one) {
+		free(d);
+		return;
+	}
+	q->used = false;
+	if (q->orphaned)
+		free(q);
+}
+
+static void call_all(void *arg)
+{
+	struct done *d = take(first_done), *next;
+
+	last_done = &first_done;
+	for (; d; d = next) {
+		work_fn fn = d->fn;
+		void *of = d->arg;
+
+		next = d->next;
+		give_back(d);
+		fn(of);
+	}
 }
 
 /**
@@ -152,12 +183,17 @@ static void call_done(void *arg)
  */
 int work_push(struct work_queue *q, work_fn run, work_fn done, void *arg)
 {
-	struct done *d = malloc(sizeof(*d));
+	struct done *d = q->used ? malloc(sizeof(*d)) : &q->one;
 
-	if (!d)
+	if (!d || (!first_done && loop_post(q->loop, call_all, NULL))) {
+		if (d != &q->one)
+			free(d);
 		return -ENOMEM;
-	*d = (struct done){ done, arg };
+	}
+	q->used |= d == &q->one;
+	*d = (struct done){ NULL, q, done, arg };
+	*last_done = d;
+	last_done = &d->next;
 	run(arg);
-	loop_post(q->loop, call_done, d);
 	return 0;
 }

@@ -309,6 +309,41 @@ static void looks_that_take_long_have_a_part_of_the_time(void **state)
 	}
 }
 
+/* Whenever they begin to wait, agents tick at few moments, and not much later than they want. */
+static void agents_tick_together(void **state)
+{
+	static const struct {
+		uint64_t ms, grain_ms;
+	} rows[] = { { 100, 25 }, { 200, 25 }, { 400, 50 }, { 1000, 125 }, { 3000, 375 } };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		for (uint64_t now_ms = 5000; now_ms < 7000; now_ms++) {
+			uint64_t wait_ms = tick_wait(now_ms, rows[i].ms);
+
+			assert_int_equal((now_ms + wait_ms) % rows[i].grain_ms, 0);
+			assert_in_range(wait_ms, rows[i].ms + 1, rows[i].ms + rows[i].grain_ms);
+		}
+}
+
+/* A tick rings again by itself: who looks behind one does not put it off, nor does what comes late. */
+static void a_tick_that_is_set_is_not_put_off(void **state)
+{
+	uint64_t due_ms;
+
+	while (a->sides[SIDE_SWITCH].looking)
+		loop_turn(loop, 1000);
+	loop_timer_set(a->tick, 0, 60000);
+	for (unsigned int i = 0; i < 4; i++)
+		loop_turn(loop, 10);
+	due_ms = a->tick_ms;
+	assert_in_range(due_ms, loop_now_ms() + 1, loop_now_ms() + 1000);
+	a->tick_ms = due_ms = loop_now_ms() - 1; /* it is about to ring */
+	agent_wake(a, SIDE_NONE);
+	loop_turn(loop, 10);
+	assert_int_equal(a->tick_ms, due_ms);
+	a->tick_ms = 0;
+}
+
 static void a_tick_in_a_look_asks_for_no_other(void **state)
 {
 	while (a->sides[SIDE_SWITCH].looking)
@@ -461,6 +496,8 @@ int main(void)
 		cmocka_unit_test(what_nobody_wants_is_forgotten),
 		cmocka_unit_test(a_kind_that_is_left_out_is_passed_over),
 		cmocka_unit_test(looks_that_take_long_have_a_part_of_the_time),
+		cmocka_unit_test(agents_tick_together),
+		cmocka_unit_test(a_tick_that_is_set_is_not_put_off),
 		cmocka_unit_test(a_tick_in_a_look_asks_for_no_other),
 		cmocka_unit_test(who_configures_kvm_is_believed_without_a_trial),
 		cmocka_unit_test(what_ports_count_is_told_until_it_stands_still),

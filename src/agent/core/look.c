@@ -126,7 +126,6 @@ static void look_done(void *arg)
 	agent_wake(a, a->sides[l->side].again ? l->side : SIDE_NONE);
 	pfs_view_free(l->view);
 	free(l->domains);
-	free(l);
 }
 
 /**
@@ -144,18 +143,17 @@ void look_at(struct agent *a, enum agent_side side)
 	if (side == SIDE_NONE)
 		return;
 	a->sides[side].again = a->sides[side].looking;
-	if (a->sides[side].looking || (side == SIDE_LIBVIRT && !a->virt_connected) ||
-	    !(l = calloc(1, sizeof(*l))))
+	if (a->sides[side].looking || (side == SIDE_LIBVIRT && !a->virt_connected))
 		return;
-	l->agent = a;
-	l->side = side;
-	l->before = a->view;
-	l->stamp = a->clock;
-	l->probe = side == SIDE_LIBVIRT && a->accel == ACCEL_UNKNOWN;
-	if (work_push(a->sides[side].queue, look_run, look_done, l))
-		free(l);
-	else
-		a->sides[side].looking = true;
+	l = a->sides[side].look;
+	*l = (struct look){
+		.agent = a,
+		.side = side,
+		.before = a->view,
+		.stamp = a->clock,
+		.probe = side == SIDE_LIBVIRT && a->accel == ACCEL_UNKNOWN,
+	};
+	a->sides[side].looking = !work_push(a->sides[side].queue, look_run, look_done, l);
 }
 
 static void on_connected(void *arg, bool connected)
@@ -198,8 +196,11 @@ int look_open(struct agent *a, struct err *e)
 {
 	static const struct virt_events events = { on_connected, on_domain, on_monitor };
 
-	for (enum agent_side side = SIDE_NONE + 1; side < SIDE_N; side++)
-		if (!(a->sides[side].queue = work_queue_new(a->loop)))
+	for (enum agent_side side = SIDE_NONE + 1; side < SIDE_N; side++) {
+		a->sides[side].queue = work_queue_new(a->loop);
+		a->sides[side].look = calloc(1, sizeof(struct look));
+		if (!a->sides[side].queue || !a->sides[side].look)
 			return err_set(e, -ENOMEM, "out of memory");
+	}
 	return virt_open(a->loop, a->opts.libvirt_uri, &events, a, &a->virt, e);
 }

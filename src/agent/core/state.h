@@ -91,6 +91,7 @@ struct agent {
 	/* The sides of the host, each with a queue for looks at it. */
 	struct {
 		struct work_queue *queue;
+		struct look *look; /* one at a time */
 		bool looking, again;
 		uint64_t took_ms; /* the last look */
 	} sides[SIDE_N];
@@ -122,13 +123,14 @@ struct agent {
 	struct agent_counts counts;
 
 	struct loop_timer *tick, *wake;
-	uint64_t tick_ms; /* when that comes next; 0: by itself */
+	uint64_t tick_ms; /* when that comes next; 0: not known */
 	unsigned int due; /* sides to look at when it wakes, 1 << enum agent_side */
 	bool stopping;
 };
 
 /* loop.c */
 uint64_t tick_pause(uint64_t took_ms, bool hurry);
+uint64_t tick_wait(uint64_t now_ms, uint64_t ms);
 
 /* state.c: what is known of whom */
 int state_open(struct agent *a, struct err *e);
