@@ -18,7 +18,8 @@
 #define HEAD	5	    /* bytes before a message: whether it is compressed, and its length */
 #define WINDOW	(16 << 20)  /* bytes that may come without being asked for */
 #define PART	(64u << 10) /* bytes that are read or sent at once */
-#define IDLE_MS 60000	    /* then a connection that nobody uses is closed */
+#define IDLE_MS 50000	    /* then a connection that nobody uses is closed; balancers take 60 s */
+#define OPEN_MS 5000	    /* until it speaks, whatever time the call has */
 
 /* A connection, and the call that is on it. */
 struct grpc_call {
@@ -36,11 +37,13 @@ struct grpc_call {
 	struct loop_timer *timer;
 	nghttp2_session *h2;
 	struct buf out; /* frames on their way */
-	char *origin, *host;
-	bool busy; /* there is a call */
-	bool dead; /* freed at the next turn */
+	char *origin;
+	bool busy;   /* there is a call, ... */
+	bool reused; /* ... on a connection that was kept, from which nothing has come since */
+	bool dead;   /* freed at the next turn */
 
 	struct grpc_handlers handlers;
+	bool endless; /* has no time limit */
 	size_t max_size;
 	char *path, *metadata[2];
 	struct buf body; /* the message, with its head */
@@ -88,7 +91,6 @@ static void free_conn(struct grpc_call *c)
 	httpm_close(c->dialler);
 	buf_fini(&c->out);
 	free(c->origin);
-	free(c->host);
 	free(c);
 }
 
@@ -147,6 +149,27 @@ static void finish(struct grpc_call *c, int rc, const char *why)
 	buf_fini(&came);
 }
 
+static int dial(struct grpc_call *c);
+
+/* What was kept had been closed, or was just then: once, on a new connection. */
+static bool begin_again(struct grpc_call *c, int rc)
+{
+	if (!c->reused || (rc != -EPIPE && rc != -EIO))
+		return false;
+	c->reused = false;
+	loop_fd_del(take(c->src));
+	tlsc_free(take(c->tls));
+	nghttp2_session_del(take(c->h2));
+	httpm_stop(take(c->dial));
+	buf_fini(&c->out);
+	c->writes = false;
+	c->sent = 0;
+	c->stream = -1;
+	c->rc = 0;
+	return !dial(c);
+}
+
+/* There is no call any more behind it, or it is on its way to another connection: c->h2 is NULL. */
 static void fail(struct grpc_call *c, int rc, const char *what)
 {
 	struct err e = { 0 };
@@ -155,6 +178,8 @@ static void fail(struct grpc_call *c, int rc, const char *what)
 		drop(c);
 		return;
 	}
+	if (begin_again(c, rc))
+		return;
 	err_set(&e, rc, "%s%s: %s", c->origin, c->path, what);
 	finish(c, rc, e.msg);
 }
@@ -291,6 +316,7 @@ static int hear(struct grpc_call *c)
 
 	if (n <= 0)
 		return n ? (int)n : -EPIPE;
+	c->reused = false;
 	return nghttp2_session_mem_recv(c->h2, data, (size_t)n) == n ? 0 : -EPROTO;
 }
 
@@ -360,6 +386,8 @@ static int speak(struct grpc_call *c)
 	if (rc || nghttp2_submit_settings(c->h2, 0, settings, ARRAY_LEN(settings)) ||
 	    nghttp2_session_set_local_window_size(c->h2, 0, 0, WINDOW))
 		return -ENOMEM;
+	if (c->endless)
+		loop_timer_set(c->timer, UINT64_MAX, 0);
 	return submit(c);
 }
 
@@ -384,19 +412,17 @@ static void on_ready(void *arg, uint32_t events)
 	if (rc)
 		return;
 
-	while (!rc && !c->dead) {
+	while (!rc) {
 		rc = hear(c);
 		if (c->busy && c->handlers.on_message)
 			show(c);
-		if (c->dead)
-			return;
 		if (c->busy && c->rc)
 			fail(c, c->rc, words(c->rc));
 		else if (c->busy && c->ended)
 			finish(c, 0, "");
+		if (c->dead || !c->h2)
+			return;
 	}
-	if (c->dead)
-		return;
 	rc = rc == -EAGAIN ? flush(c) : rc;
 	if (!rc && !nghttp2_session_want_read(c->h2) && !nghttp2_session_want_write(c->h2))
 		rc = -EPROTO;
@@ -431,9 +457,7 @@ static int begin(struct grpc_call *c, struct err *e)
 	if (strncmp(c->origin, "https:", 6) != 0)
 		return speak(c);
 	host_of(c->origin, host, sizeof(host));
-	c->host = strdup(host);
-	return c->host ? tlsc_new(&c->g->trust, c->host, c->fd, &c->tls, e) ?: shake(c, e)
-		       : -ENOMEM;
+	return tlsc_new(&c->g->trust, host, c->fd, &c->tls, e) ?: shake(c, e);
 }
 
 static void on_dialled(void *arg, int rc, const struct httpc_answer *http, const char *why)
@@ -451,14 +475,14 @@ static void on_dialled(void *arg, int rc, const struct httpc_answer *http, const
 		fail(c, rc, *e.msg ? e.msg : words(rc));
 }
 
-/* A connection alone, so that libcurl does not speak TLS on it. */
+/* Without a scheme: libcurl is to speak nothing on it. */
 static int dial(struct grpc_call *c)
 {
-	const char *at = strstr(c->origin, "//"), *port = strrchr(at, ':');
+	const char *at = strstr(c->origin, "//") + 2, *port = strrchr(at, ':');
 	bool named = port && !strchr(port, ']'), tls = !strncmp(c->origin, "https:", 6);
 	auto_free char *url = NULL;
 
-	if (asprintf(&url, "http:%s%s", at, tls && !named ? ":443" : "") < 0)
+	if (asprintf(&url, "%s%s", at, tls && !named ? ":443" : "") < 0)
 		return -ENOMEM;
 	return httpm_start(
 		c->dialler,
@@ -488,13 +512,17 @@ static struct grpc_call *new_conn(struct grpc *g, const char *origin)
 	return c;
 }
 
+/* One that was closed meanwhile may not have been heard of yet. */
 static struct grpc_call *idle_conn(const struct grpc *g, const char *origin)
 {
-	struct grpc_call *c = g->all;
-
-	while (c && (c->busy || c->dead || strcmp(c->origin, origin) != 0))
-		c = c->next;
-	return c;
+	for (struct grpc_call *c = g->all; c; c = c->next) {
+		if (c->busy || c->dead || strcmp(c->origin, origin) != 0)
+			continue;
+		on_ready(c, 0);
+		if (!c->dead)
+			return c;
+	}
+	return NULL;
 }
 
 static int set_call(struct grpc_call *c, const struct grpc_req *req,
@@ -549,7 +577,7 @@ void grpc_close(struct grpc *g)
 }
 
 /**
- * grpc_start() - Begin a call
+ * grpc_start() - Begin a call; it may reach the other side twice, if a kept connection breaks
  * @g:        where
  * @req:      all of it is copied
  * @handlers: copied; called from the loop, never before this returns
@@ -573,7 +601,13 @@ int grpc_start(struct grpc *g, const struct grpc_req *req, const struct grpc_han
 		return rc;
 	}
 	c->busy = true;
-	loop_timer_set(c->timer, req->timeout_ms < 0 ? UINT64_MAX : (uint64_t)req->timeout_ms, 0);
+	c->reused = c->h2;
+	c->endless = req->timeout_ms < 0;
+	loop_timer_set(c->timer,
+		       !c->endless ? (uint64_t)req->timeout_ms
+		       : c->h2	   ? UINT64_MAX
+				   : OPEN_MS,
+		       0);
 	rc = c->h2 ? submit(c) : 0;
 	if (rc)
 		fail_later(c, rc);

@@ -8,7 +8,7 @@
  * that has heard enough, waits up to a second for the end of an answer it has read, and keeps a
  * connection whose call timed out.
  *
- * All in the loop's thread.
+ * Proxies of the environment are not asked. All in the loop's thread.
  */
 #ifndef ANYVF_HTTPC_GRPC_H
 #define ANYVF_HTTPC_GRPC_H

@@ -212,7 +212,8 @@ int transfer_prepare(struct transfer *t)
 	curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, (long)r->fresh);
 	if (r->dial) {
 		curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
-		curl_easy_setopt(curl, CURLOPT_HTTPPROXYTUNNEL, 1L);
+		curl_easy_setopt(curl, CURLOPT_DEFAULT_PROTOCOL, "http");
+		curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	}
 	if (r->timeout_ms > 0) {
 		curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)r->timeout_ms);

@@ -35,7 +35,7 @@ struct httpc_req {
 	int (*look)(void *arg, const void *data, size_t size);
 	void *look_arg;
 	bool fresh; /* over a new connection, whatever was kept */
-	bool dial;  /* httpm.c alone: a connection and no request, http://HOST:PORT */
+	bool dial;  /* httpm.c alone: a connection and no request; url is HOST[:PORT] */
 	const struct httpc_trust *trust; /* NULL: the system's CAs */
 	const atomic_bool *cancel;	 /* true ends the request within a second; may be NULL */
 };

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
 #include <string.h>
 
 #define VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
@@ -12,6 +13,8 @@
 struct tlsc {
 	gnutls_certificate_credentials_t cred;
 	gnutls_session_t session;
+	char *host;
+	gnutls_typed_vdata_st must[2]; /* what the other side's certificate must have */
 };
 
 static int load(struct tlsc *t, const struct httpc_trust *trust, struct err *e)
@@ -26,15 +29,17 @@ static int load(struct tlsc *t, const struct httpc_trust *trust, struct err *e)
 			       trust->ca_file, rc ? gnutls_strerror(rc) : "it is empty");
 	if (!trust->certificate || !*trust->certificate)
 		return 0;
-	rc = gnutls_certificate_set_x509_key_file(t->cred, trust->certificate, trust->key,
+	rc = gnutls_certificate_set_x509_key_file(t->cred, trust->certificate, trust->key ?: "",
 						  GNUTLS_X509_FMT_PEM);
 	return rc < 0 ? err_set(e, -EKEYREJECTED, "%s: certificate and key: %s", trust->certificate,
 				gnutls_strerror(rc))
 		      : 0;
 }
 
-static int begin(struct tlsc *t, const char *host, int fd)
+/* The certificate of a client, of the same authority and machine, does not make a server. */
+static int begin(struct tlsc *t, int fd)
 {
+	const char *host = t->host;
 	static const gnutls_datum_t h2 = { (unsigned char *)(uintptr_t) "h2", 2 };
 	unsigned char address[sizeof(struct in6_addr)];
 	int rc = gnutls_init(&t->session, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
@@ -46,7 +51,13 @@ static int begin(struct tlsc *t, const char *host, int fd)
 		rc = gnutls_server_name_set(t->session, GNUTLS_NAME_DNS, host, strlen(host));
 	if (rc)
 		return -ENOMEM;
-	gnutls_session_set_verify_cert(t->session, host, 0);
+	t->must[0] = (gnutls_typed_vdata_st){ GNUTLS_DT_DNS_HOSTNAME, (unsigned char *)t->host, 0 };
+	t->must[1] = (gnutls_typed_vdata_st){
+		GNUTLS_DT_KEY_PURPOSE_OID,
+		(unsigned char *)(uintptr_t)GNUTLS_KP_TLS_WWW_SERVER,
+		0,
+	};
+	gnutls_session_set_verify_cert2(t->session, t->must, ARRAY_LEN(t->must), 0);
 	gnutls_transport_set_int(t->session, fd);
 	return 0;
 }
@@ -54,7 +65,7 @@ static int begin(struct tlsc *t, const char *host, int fd)
 /**
  * tlsc_new() - Prepare TLS on a connection
  * @trust: as httpc_req.trust
- * @host:  a name or address, which the other side's certificate must have; borrowed
+ * @host:  a name or address, which the other side's certificate must have
  * @fd:    connected, borrowed
  * @out:   ended with tlsc_free(), before @fd is closed
  * @e:     why not
@@ -71,8 +82,9 @@ int tlsc_new(const struct httpc_trust *trust, const char *host, int fd, struct t
 		free(t);
 		return err_set(e, -ENOMEM, "out of memory");
 	}
+	t->host = strdup(host);
 	rc = load(t, trust, e);
-	if (!rc && begin(t, host, fd))
+	if (!rc && (!t->host || begin(t, fd)))
 		rc = err_set(e, -ENOMEM, "out of memory");
 	if (rc)
 		tlsc_free(t);
@@ -92,6 +104,7 @@ void tlsc_free(struct tlsc *t)
 	if (t->session)
 		gnutls_deinit(t->session);
 	gnutls_certificate_free_credentials(t->cred);
+	free(t->host);
 	free(t);
 }
 

@@ -69,12 +69,15 @@ static int join(struct etcd *db, struct err *e)
 	auto_arena struct arena mem = { 0 };
 	auto_etcd_answer struct etcd_answer answer;
 	auto_of(json_decref) json_t *cloud = NULL;
-	const Pb__KeyValue *kv;
+	const Pb__TxnResponse *txn;
+	const Pb__KeyValue *kv = NULL;
 	int rc = etcd_call(db, etcd_cloud(db, &mem), &answer, e);
 
 	if (rc)
 		return rc;
-	kv = etcd_first_kv(etcd_response_range(answer.txn, answer.txn->n_responses - 1));
+	txn = answer.txn;
+	if (txn->n_responses)
+		kv = etcd_first_kv(txn->responses[txn->n_responses - 1]->response_range);
 	if (!kv)
 		return err_set(e, -EPROTO, "etcd: an answer without what was asked for");
 	cloud = json_loadb((const char *)kv->value.data, kv->value.len, 0, NULL);

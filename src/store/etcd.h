@@ -152,8 +152,6 @@ struct etcd_answer etcd_answer(const ProtobufCMessageDescriptor *of, int rc,
 			       const struct grpc_answer *got, const char *why);
 void etcd_answer_clear(struct etcd_answer *a);
 const Pb__KeyValue *etcd_first_kv(const Pb__RangeResponse *range);
-const Pb__RangeResponse *etcd_response_range(const Pb__TxnResponse *txn, size_t i);
-const Pb__TxnResponse *etcd_response_txn(const Pb__TxnResponse *txn);
 char *etcd_text(const Pb__KeyValue *kv);
 int etcd_take_doc(const struct etcd *db, const Pb__KeyValue *kv, const char **key,
 		  struct record **doc, char buf[ETCD_KEY_LEN + 1], struct err *e);

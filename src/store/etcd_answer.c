@@ -187,36 +187,6 @@ const Pb__KeyValue *etcd_first_kv(const Pb__RangeResponse *range)
 }
 
 /**
- * etcd_response_range() - What the range of a transaction found
- * @txn: its answer; may be NULL
- * @i:   which of its responses
- *
- * Return: borrowed; NULL: that is none.
- */
-const Pb__RangeResponse *etcd_response_range(const Pb__TxnResponse *txn, size_t i)
-{
-	return txn && i < txn->n_responses &&
-			       txn->responses[i]->response_case ==
-				       PB__RESPONSE_OP__RESPONSE_RESPONSE_RANGE
-		       ? txn->responses[i]->response_range
-		       : NULL;
-}
-
-/**
- * etcd_response_txn() - What the transaction within a transaction came to
- * @txn: the answer of the outer one
- *
- * Return: borrowed; NULL: its first response is none.
- */
-const Pb__TxnResponse *etcd_response_txn(const Pb__TxnResponse *txn)
-{
-	return txn->n_responses && txn->responses[0]->response_case ==
-					   PB__RESPONSE_OP__RESPONSE_RESPONSE_TXN
-		       ? txn->responses[0]->response_txn
-		       : NULL;
-}
-
-/**
  * etcd_text() - The value of a pair
  * @kv: the pair
  *

@@ -154,11 +154,14 @@ static void refused(struct etcd *db, const struct etcd_answer *answer)
  */
 static void sent(struct etcd *db, const struct etcd_answer *answer)
 {
-	const Pb__TxnResponse *inner = etcd_response_txn(answer->txn);
-	const Pb__KeyValue *last = etcd_first_kv(etcd_response_range(inner, 0));
+	const Pb__TxnResponse *txn = answer->txn;
+	const Pb__InnerTxn *inner = txn->n_responses ? txn->responses[0]->response_txn : NULL;
+	const Pb__KeyValue *last = inner && inner->n_responses
+					   ? etcd_first_kv(inner->responses[0]->response_range)
+					   : NULL;
 
 	etcd_works(db, &db->trouble);
-	if (answer->txn->succeeded || (inner && inner->succeeded)) {
+	if (txn->succeeded || (inner && inner->succeeded)) {
 		etcd_expect(db, answer->revision);
 	} else if (last) {
 		etcd_expect(db, (uint64_t)last->mod_revision);

@@ -534,8 +534,8 @@ static void etcd_without_space_says_so_and_goes_on(void **state)
 	alarms = json_loads(answer, 0, NULL);
 	snprintf(body, sizeof(body),
 		 "{\"action\":\"DEACTIVATE\",\"alarm\":\"NOSPACE\",\"memberID\":\"%llu\"}",
-		 (unsigned long long)number(
-			 json_array_get(json_object_get(alarms, "alarms"), 0), "memberID"));
+		 (unsigned long long)number(json_array_get(json_object_get(alarms, "alarms"), 0),
+					    "memberID"));
 	free(etcd_ask(all.small, 0, "/v3/maintenance/alarm", body));
 	assert_int_equal(put(f->st, "/after", json_object(), 0), 0);
 	until = loop_now_ms() + 10000; /* a beat that met the defragmentation may end only now */
@@ -544,8 +544,10 @@ static void etcd_without_space_says_so_and_goes_on(void **state)
 	assert_null(store_trouble(f->st, &since));
 }
 
+/* And the address that its certificate is for, by no other name. */
 static void etcd_over_tls_believes_one_authority(void **state)
 {
+	char by_name[64];
 	struct fix *f = *state;
 	struct store *st = NULL;
 	struct err e = { 0 };
@@ -557,6 +559,10 @@ static void etcd_over_tls_believes_one_authority(void **state)
 	open_by(f);
 	assert_int_equal(put(f->st, "/a", json_object(), 0), 0);
 	assert_int_equal(sync_of(f), 0);
+	snprintf(by_name, sizeof(by_name), "etcd:https://localhost:%d/x", all.tls->ports[0]);
+	assert_int_equal(store_open(by_name, &f->opts, &st, &e), -EKEYREJECTED);
+	assert_non_null(strstr(e.msg, "certificate"));
+	e = (struct err){ 0 };
 	f->opts.trust.ca_file = all.other_ca;
 	assert_int_equal(store_open(f->url, &f->opts, &st, &e), -EKEYREJECTED);
 	assert_non_null(strstr(e.msg, "certificate"));

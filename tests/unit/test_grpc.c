@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@
 #define MESSAGE_MAX 100 /* bytes of a message */
 
 /* Frames (RFC 9113, 6): what a server sends when it has heard a request. */
-enum { DATA, HEADERS, RST = 3, SETTINGS, GOAWAY = 7, RAW = 100, CLOSE };
+enum { DATA, HEADERS, RST = 3, SETTINGS, GOAWAY = 7, WINDOW, RAW = 100, CLOSE };
 struct frame {
 	unsigned char type, flags;
 	const char *payload;
@@ -51,6 +52,8 @@ static struct grpc *grpc;
 static int listener;
 static char origin[64];
 static const struct frame *answers; /* to the next request; type and payload 0: the end */
+static int closing = -1;	    /* this one is closed by the next request */
+static bool wide;		    /* its windows are as large as can be */
 static bool early;		    /* at its first bytes */
 
 static void send_frame(int fd, const struct frame *f, uint32_t stream)
@@ -93,8 +96,12 @@ static void hear_frames(unsigned int i)
 			return;
 		conns[i].n -= size;
 		memmove(at, at + size, conns[i].n);
-		if (asks)
+		if (asks && (int)i == closing) {
+			loop_fd_del(take(conns[i].src));
+			close(conns[i].fd);
+		} else if (asks) {
 			say(i, stream);
+		}
 	}
 }
 
@@ -113,7 +120,12 @@ static void hear(void *arg, uint32_t events)
 	if (conns[i].n >= PREFACE && !memcmp(conns[i].text, "PRI *", 5)) {
 		conns[i].n -= PREFACE;
 		memmove(conns[i].text, conns[i].text + PREFACE, conns[i].n);
-		send_frame(conns[i].fd, &(struct frame)F(SETTINGS, 0, ""), 0);
+		send_frame(conns[i].fd,
+			   wide ? &(struct frame)F(SETTINGS, 0, "\0\4\x7f\xff\xff\xff")
+				: &(struct frame)F(SETTINGS, 0, ""),
+			   0);
+		if (wide)
+			send_frame(conns[i].fd, &(struct frame)F(WINDOW, 0, "\x7f\xff\0\0"), 0);
 	}
 	hear_frames(i);
 }
@@ -137,6 +149,8 @@ static int setup(void **state)
 	memset(conns, 0, sizeof(conns));
 	n_conns = 0;
 	early = false;
+	closing = -1;
+	wide = false;
 	answers = good;
 	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	loop = loop_new(NULL);
@@ -179,6 +193,15 @@ static void on_end(void *arg, int rc, const struct grpc_answer *answer, const ch
 		memcpy(got.message, answer->message, answer->size);
 }
 
+/* Until that is so: within ten seconds. */
+#define UNTIL(claim)                                                                               \
+	({                                                                                         \
+		uint64_t until_ms_ = loop_now_ms() + 10000;                                        \
+		while (!(claim) && loop_now_ms() < until_ms_)                                      \
+			loop_turn(loop, 10);                                                       \
+		assert_true(claim);                                                                \
+	})
+
 static struct grpc_call *begin(const char *text, size_t size, int timeout_ms)
 {
 	struct grpc_call *call;
@@ -201,8 +224,7 @@ static struct grpc_call *begin(const char *text, size_t size, int timeout_ms)
 static void ask(int timeout_ms)
 {
 	begin("text", 4, timeout_ms);
-	while (!got.done)
-		loop_turn(loop, 100);
+	UNTIL(got.done);
 }
 
 #define KEPT true
@@ -353,8 +375,7 @@ static void who_is_silent_is_left(void **state)
 	ask(-1);
 	assert_int_equal(got.rc, 0);
 	assert_int_equal(n_conns, 2);
-	while (conns[0].src) /* the server hears that */
-		loop_turn(loop, 100);
+	UNTIL(!conns[0].src); /* the server hears that */
 }
 
 /* Who has heard enough says so before all of it was sent; his windows are small. */
@@ -370,8 +391,7 @@ static void who_refuses_early_is_heard(void **state)
 	early = true;
 	answers = refusal;
 	begin(text, sizeof(text), -1);
-	while (!got.done)
-		loop_turn(loop, 100);
+	UNTIL(got.done);
 	assert_int_equal(got.rc, 0);
 	assert_int_equal(got.status, 8);
 	assert_string_equal(got.words, "large");
@@ -385,10 +405,79 @@ static void calls_at_once_have_connections_of_their_own(void **state)
 {
 	begin("a", 1, -1);
 	begin("b", 1, -1);
-	while (n_conns < 2 || conns[0].n || conns[1].n)
-		loop_turn(loop, 10);
+	UNTIL(n_conns == 2 && !conns[0].n && !conns[1].n);
 	ask(-1);
 	assert_in_range(n_conns, 2, 3);
+}
+
+/* It was closed, and the loop has not turned since: nobody could hear of it. */
+static void a_kept_connection_that_was_closed_is_not_used(void **state)
+{
+	for (unsigned int i = 0; i < 3; i++) {
+		ask(-1);
+		assert_int_equal(got.rc, 0);
+		loop_fd_del(take(conns[i].src));
+		close(conns[i].fd);
+	}
+	assert_int_equal(n_conns, 3);
+}
+
+/* It is closed by the request that comes on it: that is made again, once. */
+static void a_call_is_made_again_where_a_kept_connection_breaks(void **state)
+{
+	static const struct frame closes[] = { F(CLOSE, 0, ""), { 0 } };
+
+	ask(-1);
+	closing = 0;
+	ask(-1);
+	assert_int_equal(got.rc, 0);
+	assert_int_equal(n_conns, 2);
+	closing = -1;
+	answers = closes;
+	ask(-1);
+	assert_int_equal(got.rc, -EPIPE);
+	assert_int_equal(n_conns, 3);
+	ask(-1); /* on a new one: not again */
+	assert_int_equal(got.rc, -EPIPE);
+	assert_int_equal(n_conns, 4);
+}
+
+/* More than the sockets hold, and the server lets it come. */
+static void a_large_request_waits_for_room(void **state)
+{
+	static char text[32 << 20];
+
+	wide = true;
+	begin(text, sizeof(text), -1);
+	UNTIL(got.done);
+	assert_int_equal(got.rc, 0);
+	assert_string_equal(got.message, "hi");
+}
+
+static unsigned int n_fds(void)
+{
+	unsigned int n = 0;
+
+	for (int fd = 0; fd < 512; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static void what_is_dropped_is_closed(void **state)
+{
+	static const struct frame closes[] = { F(CLOSE, 0, ""), { 0 } };
+	unsigned int before;
+
+	answers = closes;
+	ask(-1);
+	for (unsigned int i = 0; i < 5; i++)
+		loop_turn(loop, 1);
+	before = n_fds();
+	for (unsigned int i = 0; i < 10; i++)
+		ask(-1);
+	for (unsigned int i = 0; i < 5; i++)
+		loop_turn(loop, 1);
+	assert_int_equal(n_fds(), before);
 }
 
 static void nobody_there_is_said(void **state)
@@ -448,8 +537,7 @@ static void a_stream_shows_its_messages(void **state)
 {
 	answers = three;
 	begin_stream(NULL);
-	while (!got.done)
-		loop_turn(loop, 100);
+	UNTIL(got.done);
 	assert_string_equal(told, "a,bb,ccc,");
 	assert_int_equal(got.status, 14);
 	assert_string_equal(got.words, "bye");
@@ -463,8 +551,7 @@ static void a_stream_may_be_stopped_by_a_message(void **state)
 {
 	answers = three;
 	begin_stream("bb");
-	while (stream)
-		loop_turn(loop, 100);
+	UNTIL(!stream);
 	for (unsigned int i = 0; i < 20; i++)
 		loop_turn(loop, 1);
 	assert_string_equal(told, "a,bb,");
@@ -484,8 +571,7 @@ static void a_stream_ends_with_what_is_no_message(void **state)
 
 	answers = bad;
 	begin_stream(NULL);
-	while (!got.done)
-		loop_turn(loop, 100);
+	UNTIL(got.done);
 	assert_string_equal(told, "a,");
 	assert_int_equal(got.rc, -EPROTO);
 }
@@ -499,6 +585,10 @@ int main(void)
 		T(who_is_silent_is_left),
 		T(who_refuses_early_is_heard),
 		T(calls_at_once_have_connections_of_their_own),
+		T(a_kept_connection_that_was_closed_is_not_used),
+		T(a_call_is_made_again_where_a_kept_connection_breaks),
+		T(a_large_request_waits_for_room),
+		T(what_is_dropped_is_closed),
 		T(nobody_there_is_said),
 		T(a_call_that_is_stopped_is_not_heard_of),
 		T(a_stream_shows_its_messages),
