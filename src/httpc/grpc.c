@@ -1,66 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connections of HTTP/2, a call at a time on each: libcurl's sockets, GnuTLS, nghttp2's frames. */
-#include "httpc/grpc.h"
+/* Calls, each on a connection that is made or was kept; how they end. */
+#include "httpc/grpc_impl.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <nghttp2/nghttp2.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
-#include "base/buf.h"
-#include "httpc/httpm.h"
-#include "httpc/tlsc.h"
-
-#define HEAD	5	    /* bytes before a message: whether it is compressed, and its length */
-#define WINDOW	(16 << 20)  /* bytes that may come without being asked for */
-#define PART	(64u << 10) /* bytes that are read or sent at once */
-#define IDLE_MS 50000	    /* then a connection that nobody uses is closed; balancers take 60 s */
-#define OPEN_MS 5000	    /* until it speaks, whatever time the call has */
-
-/* A connection, and the call that is on it. */
-struct grpc_call {
-	struct grpc *g;
-	struct grpc_call *next, **prev;
-	/* Its own one: in libcurl's eyes nobody uses a connection that was dialled, and it closes
-	 * one with bytes to be read when it makes another.
-	 */
-	struct httpm *dialler;
-	struct httpm_flow *dial; /* NULL: it is broken */
-	int fd;			 /* dial's */
-	struct loop_fd *src;	 /* NULL: it is not connected */
-	bool writes;		 /* src waits for room */
-	struct tlsc *tls;	 /* NULL: there is none */
-	struct loop_timer *timer;
-	nghttp2_session *h2;
-	struct buf out; /* frames on their way */
-	char *origin;
-	bool busy;   /* there is a call, ... */
-	bool reused; /* ... on a connection that was kept, from which nothing has come since */
-	bool dead;   /* freed at the next turn */
-
-	struct grpc_handlers handlers;
-	bool endless; /* has no time limit */
-	size_t max_size;
-	char *path, *metadata[2];
-	struct buf body; /* the message, with its head */
-	size_t sent;	 /* of it, to nghttp2 */
-	int32_t stream;
-	struct buf came; /* of the answer, and was not shown */
-	int http, status;
-	char words[200];
-	bool ended; /* by the other side, as calls end */
-	int rc;	    /* not 0: in another way */
-};
-
-struct grpc {
-	struct loop *loop;
-	struct httpc_trust trust;
-	struct grpc_call *all;
-};
+#define IDLE_MS 50000 /* then a connection that nobody uses is closed; balancers take 60 s */
+#define OPEN_MS 5000  /* until it speaks, whatever time the call has */
 
 static void clear_call(struct grpc_call *c)
 {
@@ -117,10 +65,10 @@ static ssize_t message_size(const struct buf *came, size_t from)
 	const uint8_t *at = (const uint8_t *)came->data + from;
 	size_t n, len = came->len - from;
 
-	if (len < HEAD)
+	if (len < GRPC_HEAD)
 		return -EAGAIN;
 	n = (size_t)at[1] << 24 | (size_t)at[2] << 16 | (size_t)at[3] << 8 | at[4];
-	return n > len - HEAD ? -EAGAIN : *at ? -EPROTO : (ssize_t)n;
+	return n > len - GRPC_HEAD ? -EAGAIN : *at ? -EPROTO : (ssize_t)n;
 }
 
 /* Tells how it ended; the connection is kept if it can be. */
@@ -132,8 +80,8 @@ static void finish(struct grpc_call *c, int rc, const char *why)
 	ssize_t n = came.len ? message_size(&came, 0) : -EAGAIN;
 	char words[sizeof(c->words)];
 
-	if (n >= 0 && HEAD + (size_t)n == came.len) {
-		answer.message = came.data + HEAD;
+	if (n >= 0 && GRPC_HEAD + (size_t)n == came.len) {
+		answer.message = came.data + GRPC_HEAD;
 		answer.size = (size_t)n;
 	}
 	answer.words = strcpy(words, c->words);
@@ -191,133 +139,13 @@ static void show(struct grpc_call *c)
 	ssize_t n = 0;
 
 	while (c->busy && !c->dead && at < c->came.len && (n = message_size(&c->came, at)) >= 0) {
-		c->handlers.on_message(c->handlers.arg, c->came.data + at + HEAD, (size_t)n);
-		at += HEAD + (size_t)n;
+		c->handlers.on_message(c->handlers.arg, c->came.data + at + GRPC_HEAD, (size_t)n);
+		at += GRPC_HEAD + (size_t)n;
 	}
 	if (at && !c->dead)
 		buf_drop(&c->came, at);
 	if (n == -EPROTO)
 		c->rc = -EPROTO;
-}
-
-static ssize_t on_body(nghttp2_session *h2, int32_t stream, uint8_t *out, size_t size,
-		       uint32_t *flags, nghttp2_data_source *source, void *arg)
-{
-	struct grpc_call *c = arg;
-	size_t n = MIN(size, c->body.len - c->sent);
-
-	memcpy(out, c->body.data + c->sent, n);
-	c->sent += n;
-	if (c->sent == c->body.len)
-		*flags |= NGHTTP2_DATA_FLAG_EOF;
-	return (ssize_t)n;
-}
-
-static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name,
-		     size_t name_len, const uint8_t *value, size_t len, uint8_t flags, void *arg)
-{
-	struct grpc_call *c = arg;
-	const char *n = (const char *)name, *v = (const char *)value; /* both end with a NUL */
-	char *end;
-
-	if (frame->hd.stream_id != c->stream)
-		return 0;
-	if (!strcmp(n, ":status")) {
-		c->http = atoi(v);
-	} else if (!strcmp(n, "grpc-status")) {
-		unsigned long code = strtoul(v, &end, 10);
-
-		c->status = isdigit((unsigned char)*v) && !*end && code < 1000 ? (int)code : -1;
-	} else if (!strcmp(n, "grpc-message")) {
-		snprintf(c->words, sizeof(c->words), "%s", v);
-	}
-	return 0;
-}
-
-static int on_data(nghttp2_session *h2, uint8_t flags, int32_t stream, const uint8_t *data,
-		   size_t size, void *arg)
-{
-	struct grpc_call *c = arg;
-
-	if (stream == c->stream && !c->rc)
-		c->rc = buf_add(&c->came, data, size, c->max_size + HEAD);
-	return 0;
-}
-
-/* What ends is told behind nghttp2's work: handlers may do what they like. */
-static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
-{
-	struct grpc_call *c = arg;
-
-	if (frame->hd.stream_id == c->stream && frame->hd.flags & NGHTTP2_FLAG_END_STREAM &&
-	    (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS))
-		c->ended = true;
-	return 0;
-}
-
-static int on_close(nghttp2_session *h2, int32_t stream, uint32_t code, void *arg)
-{
-	struct grpc_call *c = arg;
-
-	if (stream == c->stream && !c->ended && !c->rc)
-		c->rc = -EIO;
-	return 0;
-}
-
-static void want(struct grpc_call *c, bool writes)
-{
-	if (writes != c->writes)
-		loop_fd_set(c->src, EPOLLIN | (writes ? EPOLLOUT : 0));
-	c->writes = writes;
-}
-
-static ssize_t moved(ssize_t n)
-{
-	return n >= 0 ? n : errno == EAGAIN || errno == EINTR ? -EAGAIN : -EIO;
-}
-
-static ssize_t put_out(const struct grpc_call *c)
-{
-	return c->tls ? tlsc_send(c->tls, c->out.data, c->out.len)
-		      : moved(send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL));
-}
-
-static ssize_t take_in(const struct grpc_call *c, void *data, size_t size)
-{
-	return c->tls ? tlsc_recv(c->tls, data, size) : moved(recv(c->fd, data, size, 0));
-}
-
-/* Frames to the socket, as far as it takes them. */
-static int flush(struct grpc_call *c)
-{
-	ssize_t n = 1;
-
-	while (n > 0) {
-		const uint8_t *data;
-
-		while (c->out.len < PART && (n = nghttp2_session_mem_send(c->h2, &data)) > 0)
-			if (buf_add(&c->out, data, (size_t)n, SIZE_MAX - 1))
-				return -ENOMEM;
-		if (n < 0)
-			return -EIO;
-		n = c->out.len ? put_out(c) : 0;
-		if (n > 0)
-			buf_drop(&c->out, (size_t)n);
-	}
-	want(c, c->out.len);
-	return n == -EAGAIN ? 0 : (int)n;
-}
-
-/* What came goes to nghttp2. -EAGAIN: there is no more. */
-static int hear(struct grpc_call *c)
-{
-	uint8_t data[PART];
-	ssize_t n = take_in(c, data, sizeof(data));
-
-	if (n <= 0)
-		return n ? (int)n : -EPIPE;
-	c->reused = false;
-	return nghttp2_session_mem_recv(c->h2, data, (size_t)n) == n ? 0 : -EPROTO;
 }
 
 static const char *words(int rc)
@@ -342,53 +170,13 @@ static void on_time(void *arg)
 		drop(c);
 }
 
-#define NV(name, value)                                                                            \
-	(nghttp2_nv)                                                                               \
-	{                                                                                          \
-		(uint8_t *)(name), (uint8_t *)(value), strlen(name), strlen(value), 0              \
-	}
-
-static int submit(struct grpc_call *c)
-{
-	nghttp2_nv headers[] = {
-		NV(":method", "POST"),
-		NV(":scheme", c->tls ? "https" : "http"),
-		NV(":path", c->path),
-		NV(":authority", strstr(c->origin, "//") + 2),
-		NV("content-type", "application/grpc"),
-		NV("te", "trailers"),
-		NV(c->metadata[0] ?: "", c->metadata[1] ?: ""),
-	};
-	nghttp2_data_provider body = { .read_callback = on_body };
-
-	c->stream = nghttp2_submit_request(c->h2, NULL, headers,
-					   ARRAY_LEN(headers) - !c->metadata[0], &body, NULL);
-	return c->stream < 0 ? -EIO : flush(c);
-}
-
 static int speak(struct grpc_call *c)
 {
-	const nghttp2_settings_entry settings[] = {
-		{ NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
-		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW },
-	};
-	nghttp2_session_callbacks *calls;
-	int rc;
+	int rc = grpc_h2_open(c);
 
-	if (nghttp2_session_callbacks_new(&calls))
-		return -ENOMEM;
-	nghttp2_session_callbacks_set_on_header_callback(calls, on_header);
-	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(calls, on_data);
-	nghttp2_session_callbacks_set_on_frame_recv_callback(calls, on_frame);
-	nghttp2_session_callbacks_set_on_stream_close_callback(calls, on_close);
-	rc = nghttp2_session_client_new(&c->h2, calls, c);
-	nghttp2_session_callbacks_del(calls);
-	if (rc || nghttp2_submit_settings(c->h2, 0, settings, ARRAY_LEN(settings)) ||
-	    nghttp2_session_set_local_window_size(c->h2, 0, 0, WINDOW))
-		return -ENOMEM;
-	if (c->endless)
+	if (!rc && c->endless)
 		loop_timer_set(c->timer, UINT64_MAX, 0);
-	return submit(c);
+	return rc ? rc : grpc_h2_submit(c);
 }
 
 /* -EAGAIN; 0: it speaks. */
@@ -397,7 +185,7 @@ static int shake(struct grpc_call *c, struct err *e)
 	int rc = tlsc_shake(c->tls, e);
 
 	if (rc == -EAGAIN)
-		want(c, tlsc_writes(c->tls));
+		grpc_want(c, tlsc_writes(c->tls));
 	return rc ? rc : speak(c);
 }
 
@@ -413,7 +201,7 @@ static void on_ready(void *arg, uint32_t events)
 		return;
 
 	while (!rc) {
-		rc = hear(c);
+		rc = grpc_h2_hear(c);
 		if (c->busy && c->handlers.on_message)
 			show(c);
 		if (c->busy && c->rc)
@@ -423,7 +211,7 @@ static void on_ready(void *arg, uint32_t events)
 		if (c->dead || !c->h2)
 			return;
 	}
-	rc = rc == -EAGAIN ? flush(c) : rc;
+	rc = rc == -EAGAIN ? grpc_h2_flush(c) : rc;
 	if (!rc && !nghttp2_session_want_read(c->h2) && !nghttp2_session_want_write(c->h2))
 		rc = -EPROTO;
 	if (rc)
@@ -528,8 +316,8 @@ static struct grpc_call *idle_conn(const struct grpc *g, const char *origin)
 static int set_call(struct grpc_call *c, const struct grpc_req *req,
 		    const struct grpc_handlers *handlers)
 {
-	const uint8_t head[HEAD] = { 0, (uint8_t)(req->size >> 24), (uint8_t)(req->size >> 16),
-				     (uint8_t)(req->size >> 8), (uint8_t)req->size };
+	const uint8_t head[GRPC_HEAD] = { 0, (uint8_t)(req->size >> 24), (uint8_t)(req->size >> 16),
+					  (uint8_t)(req->size >> 8), (uint8_t)req->size };
 
 	clear_call(c);
 	c->handlers = *handlers;
@@ -540,7 +328,7 @@ static int set_call(struct grpc_call *c, const struct grpc_req *req,
 		if (req->metadata[i] && !c->metadata[i])
 			return -ENOMEM;
 	}
-	return c->path ? buf_add(&c->body, head, HEAD, UINT32_MAX)
+	return c->path ? buf_add(&c->body, head, GRPC_HEAD, UINT32_MAX)
 				 ?: buf_add(&c->body, req->message, req->size, UINT32_MAX)
 		       : -ENOMEM;
 }
@@ -608,7 +396,7 @@ int grpc_start(struct grpc *g, const struct grpc_req *req, const struct grpc_han
 		       : c->h2	   ? UINT64_MAX
 				   : OPEN_MS,
 		       0);
-	rc = c->h2 ? submit(c) : 0;
+	rc = c->h2 ? grpc_h2_submit(c) : 0;
 	if (rc)
 		fail_later(c, rc);
 	*out = c;
