@@ -32,16 +32,25 @@ struct loop_fd {
 struct loop_timer {
 	struct loop *loop;
 	uint64_t every_ms; /* 0: once */
-	size_t at;	   /* in loop->timers */
+	uint32_t id;	   /* of loop->places */
 	loop_fn fn;
 	void *arg;
 };
 
-/* A timer's place in the heap, with all that is compared: no timer is looked at for it. */
+/* A place in the heap, with all that is compared. */
 struct slot {
 	uint64_t due_ms; /* CLOCK_MONOTONIC; UINT64_MAX: not armed */
 	uint64_t order;	 /* of those that are due together, who was armed first */
+	uint32_t id;	 /* whose it is */
+};
+
+/*
+ * Where a timer is. Not in the timer: to find one's place in the heap is to move others, and theirs
+ * is memory that nobody has touched for a second.
+ */
+struct place {
 	struct loop_timer *timer;
+	size_t at; /* in loop->heap */
 };
 
 struct post {
@@ -64,9 +73,10 @@ struct loop {
 	sigset_t sigs;
 	bool stopped; /* __atomic: loop_stop() may come from any thread */
 	struct loop_fd *fds, *dead;
-	struct slot *timers; /* a heap, from 1: who is due first, armed or not */
-	size_t n_timers, room;
-	uint64_t orders; /* given so far */
+	struct slot *heap;     /* from 1: who is due first, armed or not */
+	struct place *places;  /* by id, of all timers */
+	size_t n_timers, room; /* of both */
+	uint64_t orders;       /* given so far */
 	struct sig *signals;
 	pthread_mutex_t posts_lock;
 	struct post *posts, **posts_tail;
@@ -179,8 +189,9 @@ void loop_free(struct loop *loop)
 	free_fds(&loop->fds);
 	free_fds(&loop->dead);
 	while (loop->n_timers)
-		free(loop->timers[loop->n_timers--].timer);
-	free(loop->timers);
+		free(loop->places[--loop->n_timers].timer);
+	free(loop->heap);
+	free(loop->places);
 	while (loop->signals) {
 		struct sig *s = take(loop->signals);
 
@@ -285,8 +296,8 @@ static bool is_before(const struct slot *s, const struct slot *other)
 
 static void put(struct loop *loop, size_t at, const struct slot *s)
 {
-	loop->timers[at] = *s;
-	s->timer->at = at;
+	loop->heap[at] = *s;
+	loop->places[s->id].at = at;
 }
 
 static size_t above(size_t at)
@@ -297,7 +308,7 @@ static size_t above(size_t at)
 /* Of those below, who is due first; a place behind the heap's end: there are none. */
 static size_t first_below(const struct loop *loop, size_t at)
 {
-	const struct slot *heap = loop->timers;
+	const struct slot *heap = loop->heap;
 	size_t first = FAN_OUT * (at - 1) + 2, end = MIN(first + FAN_OUT, loop->n_timers + 1);
 
 	for (size_t i = first + 1; i < end; i++)
@@ -309,7 +320,7 @@ static size_t first_below(const struct loop *loop, size_t at)
 /* Finds the place of a timer: @at, or above, or below. */
 static void settle(struct loop *loop, size_t at, const struct slot *s)
 {
-	const struct slot *heap = loop->timers;
+	const struct slot *heap = loop->heap;
 
 	for (; at > 1 && is_before(s, &heap[above(at)]); at = above(at))
 		put(loop, at, &heap[above(at)]);
@@ -323,20 +334,27 @@ static void settle(struct loop *loop, size_t at, const struct slot *s)
 
 static void arm(struct loop_timer *t, uint64_t due_ms)
 {
-	settle(t->loop, t->at, &(struct slot){ due_ms, t->loop->orders++, t });
+	struct loop *loop = t->loop;
+
+	settle(loop, loop->places[t->id].at, &(struct slot){ due_ms, loop->orders++, t->id });
 }
 
 static int make_room(struct loop *loop)
 {
 	size_t room = loop->room ? 2 * loop->room : 16;
-	struct slot *grown;
+	struct slot *heap;
+	struct place *places;
 
 	if (loop->n_timers + 1 < loop->room)
 		return 0;
-	grown = reallocarray(loop->timers, room, sizeof(*grown));
-	if (!grown)
+	heap = reallocarray(loop->heap, room, sizeof(*heap));
+	if (!heap)
 		return -ENOMEM;
-	loop->timers = grown;
+	loop->heap = heap;
+	places = reallocarray(loop->places, room, sizeof(*places));
+	if (!places)
+		return -ENOMEM;
+	loop->places = places;
 	loop->room = room;
 	return 0;
 }
@@ -358,8 +376,11 @@ struct loop_timer *loop_timer_add(struct loop *loop, uint64_t first_ms, uint64_t
 
 	if (!t)
 		return NULL;
-	*t = (struct loop_timer){ .loop = loop, .fn = fn, .arg = arg };
-	put(loop, ++loop->n_timers, &(struct slot){ UINT64_MAX, 0, t });
+	*t = (struct loop_timer){
+		.loop = loop, .id = (uint32_t)loop->n_timers++, .fn = fn, .arg = arg
+	};
+	loop->places[t->id].timer = t;
+	put(loop, loop->n_timers, &(struct slot){ UINT64_MAX, 0, t->id });
 	loop_timer_set(t, first_ms, every_ms);
 	return t;
 }
@@ -376,19 +397,34 @@ void loop_timer_set(struct loop_timer *timer, uint64_t first_ms, uint64_t every_
 	arm(timer, first_ms == UINT64_MAX ? UINT64_MAX : loop_now_ms() + first_ms);
 }
 
+/* Ids are those below n_timers: the timer with the highest one gets this. */
+static void take_last_id(struct loop *loop, uint32_t id)
+{
+	struct place *last = &loop->places[loop->n_timers];
+
+	if (id == loop->n_timers)
+		return;
+	loop->places[id] = *last;
+	loop->heap[last->at].id = id;
+	last->timer->id = id;
+}
+
 /**
  * loop_timer_del() - Forget a timer
  * @timer: may be NULL; not used again after this
  */
 void loop_timer_del(struct loop_timer *timer)
 {
+	struct loop *loop;
 	struct slot last;
 
 	if (!timer)
 		return;
-	last = timer->loop->timers[timer->loop->n_timers--];
-	if (last.timer != timer)
-		settle(timer->loop, timer->at, &last);
+	loop = timer->loop;
+	last = loop->heap[loop->n_timers--];
+	if (last.id != timer->id)
+		settle(loop, loop->places[timer->id].at, &last);
+	take_last_id(loop, timer->id);
 	free(timer);
 }
 
@@ -458,7 +494,7 @@ int loop_post(struct loop *loop, loop_fn fn, void *arg)
 
 static uint64_t next_due_ms(const struct loop *loop)
 {
-	return loop->n_timers ? loop->timers[1].due_ms : UINT64_MAX;
+	return loop->n_timers ? loop->heap[1].due_ms : UINT64_MAX;
 }
 
 static int ms_to_next_timer(const struct loop *loop, int most_ms)
@@ -480,9 +516,9 @@ static void run_timers(struct loop *loop)
 {
 	uint64_t now = loop_now_ms(), orders = loop->orders;
 
-	while (next_due_ms(loop) <= now && loop->timers[1].order < orders) {
-		uint64_t late_ms = now - loop->timers[1].due_ms;
-		struct loop_timer *t = loop->timers[1].timer;
+	while (next_due_ms(loop) <= now && loop->heap[1].order < orders) {
+		uint64_t late_ms = now - loop->heap[1].due_ms;
+		struct loop_timer *t = loop->places[loop->heap[1].id].timer;
 
 		arm(t, t->every_ms ? now + t->every_ms - late_ms % t->every_ms : UINT64_MAX);
 		t->fn(t->arg);
