@@ -8,7 +8,7 @@
 #include <sys/epoll.h>
 
 #define IDLE_MS 50000 /* then a connection that nobody uses is closed; balancers take 60 s */
-#define OPEN_MS 5000  /* until it speaks, whatever time the call has */
+#define OPEN_MS 5000  /* until it speaks, of a call that has no time limit */
 
 static void clear_call(struct grpc_call *c)
 {
@@ -97,6 +97,13 @@ static void finish(struct grpc_call *c, int rc, const char *why)
 	buf_fini(&came);
 }
 
+static void arm(struct grpc_call *c)
+{
+	uint64_t ms = c->h2 ? UINT64_MAX : OPEN_MS;
+
+	loop_timer_set(c->timer, c->timeout_ms < 0 ? ms : (uint64_t)c->timeout_ms, 0);
+}
+
 static int dial(struct grpc_call *c);
 
 /* What was kept had been closed, or was just then: once, on a new connection. */
@@ -114,6 +121,7 @@ static bool begin_again(struct grpc_call *c, int rc)
 	c->sent = 0;
 	c->stream = -1;
 	c->rc = 0;
+	arm(c);
 	return !dial(c);
 }
 
@@ -174,8 +182,8 @@ static int speak(struct grpc_call *c)
 {
 	int rc = grpc_h2_open(c);
 
-	if (!rc && c->endless)
-		loop_timer_set(c->timer, UINT64_MAX, 0);
+	if (!rc && c->timeout_ms < 0)
+		arm(c);
 	return rc ? rc : grpc_h2_submit(c);
 }
 
@@ -390,12 +398,8 @@ int grpc_start(struct grpc *g, const struct grpc_req *req, const struct grpc_han
 	}
 	c->busy = true;
 	c->reused = c->h2;
-	c->endless = req->timeout_ms < 0;
-	loop_timer_set(c->timer,
-		       !c->endless ? (uint64_t)req->timeout_ms
-		       : c->h2	   ? UINT64_MAX
-				   : OPEN_MS,
-		       0);
+	c->timeout_ms = req->timeout_ms;
+	arm(c);
 	rc = c->h2 ? grpc_h2_submit(c) : 0;
 	if (rc)
 		fail_later(c, rc);

@@ -35,7 +35,7 @@ struct grpc_call {
 	bool dead;   /* freed at the next turn */
 
 	struct grpc_handlers handlers;
-	bool endless; /* has no time limit */
+	int timeout_ms; /* < 0: none */
 	size_t max_size;
 	char *path, *metadata[2];
 	struct buf body; /* the message, with its head */
