@@ -174,9 +174,28 @@ static void vf_check_answers_as_the_kernel(void **state)
 
 /* As text, what each row of vf_fields[] may be: other than its default. */
 static const char *const other_values[VF_FIELD_N] = {
-	"02:00:00:00:00:01", "4095", "7", "802.1ad", "4000000000", "1", "off", "disable", "on",
-	"on", "gold", "0,63-64,4095", "4094", "9216", "on", "1", "10000000",
-	"02:00:00:00:00:03,02:00:00:00:00:04", "1024", "off", "port", "a server's name",
+	[VF_FIELD_MAC] = "02:00:00:00:00:01",
+	[VF_FIELD_VLAN] = "4095",
+	[VF_FIELD_QOS] = "7",
+	[VF_FIELD_PROTO] = "802.1ad",
+	[VF_FIELD_MAX_TX_RATE] = "4000000000",
+	[VF_FIELD_MIN_TX_RATE] = "1",
+	[VF_FIELD_SPOOFCHK] = "off",
+	[VF_FIELD_STATE] = "disable",
+	[VF_FIELD_QUERY_RSS] = "on",
+	[VF_FIELD_TRUST] = "on",
+	[VF_FIELD_GROUP] = "gold",
+	[VF_FIELD_TRUNK] = "0,63-64,4095",
+	[VF_FIELD_NATIVE] = "4094",
+	[VF_FIELD_MTU] = "9216",
+	[VF_FIELD_ISOLATED] = "on",
+	[VF_FIELD_STORM_BROADCAST] = "1",
+	[VF_FIELD_STORM_MULTICAST] = "10000000",
+	[VF_FIELD_ALLOWED] = "02:00:00:00:00:03,02:00:00:00:00:04",
+	[VF_FIELD_LEARNING] = "1024",
+	[VF_FIELD_PROMISC] = "off",
+	[VF_FIELD_PORT_ID] = "port",
+	[VF_FIELD_SERVER] = "a server's name",
 };
 
 static void is_the_same_unpacked_into(struct vf_config out, const struct vf_config *vf, size_t max)
