@@ -97,15 +97,14 @@ static int enroll(struct etcd *db, struct err *e)
 {
 	auto_arena struct arena mem = { 0 };
 	auto_etcd_answer struct etcd_answer answer;
-	int rc = etcd_call(db, etcd_first_last(db, &mem, OPS_MIN), &answer, e);
+	struct err why = { 0 };
+	int rc = etcd_call(db, etcd_first_last(db, &mem, OPS_MIN), &answer, &why);
 
-	if (rc == -EMSGSIZE) {
-		e->msg[0] = '\0';
+	if (rc == -EMSGSIZE)
 		return err_set(e, -EPROTO,
 			       "etcd takes too few operations at once: start its members with "
 			       "--max-txn-ops=4096");
-	}
-	return rc;
+	return rc ? err_set(e, rc, "%s", why.msg) : 0;
 }
 
 static void etcd_close(void *arg)

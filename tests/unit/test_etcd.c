@@ -504,6 +504,7 @@ static void etcd_says_what_option_it_needs(void **state)
 	etcd_url(all.few, "/x", url, sizeof(url));
 	assert_int_equal(store_open(url, &f->opts, &st, &e), -EPROTO);
 	assert_non_null(strstr(e.msg, "--max-txn-ops"));
+	assert_int_equal(store_open(url, &f->opts, &st, NULL), -EPROTO);
 }
 
 /* Fill it to the brim, make room, go on. */
@@ -573,9 +574,36 @@ static void etcd_over_tls_believes_one_authority(void **state)
 	assert_non_null(strstr(e.msg, "/nonexistent.key"));
 }
 
+/* Who is no member, and has a certificate of the authority for this address: a client's. */
+static void etcd_a_clients_certificate_is_no_members(void **state)
+{
+	struct fix *f = *state;
+	char args[3][64], url[64];
+	struct store *st = NULL;
+	struct err e = { 0 };
+	int port = free_port(), status;
+	pid_t pid = fork();
+
+	snprintf(args[0], sizeof(args[0]), "127.0.0.1:%d", port);
+	snprintf(args[1], sizeof(args[1]), "%s/client.pem", all.pki);
+	snprintf(args[2], sizeof(args[2]), "%s/host.key", all.pki);
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		execlp("openssl", "openssl", "s_server", "-accept", args[0], "-cert", args[1],
+		       "-key", args[2], "-alpn", "h2", "-quiet", NULL);
+		_exit(127);
+	}
+	f->opts.trust = all.tls->trust;
+	snprintf(url, sizeof(url), "etcd:https://127.0.0.1:%d/x", port);
+	assert_int_equal(store_open(url, &f->opts, &st, &e), -EKEYREJECTED);
+	assert_non_null(strstr(e.msg, "certificate"));
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+}
+
 static void make_pki(void)
 {
-	char cmd[2048];
+	char cmd[4096];
 
 	strcpy(all.pki, "/tmp/anyvf-pki-XXXXXX");
 	assert_non_null(mkdtemp(all.pki));
@@ -586,7 +614,9 @@ static void make_pki(void)
 		 "-days 2 -subj /CN=$ca; done && echo 'subjectAltName = IP:127.0.0.1' >ext && "
 		 "openssl req $new -keyout host.key -out host.csr -subj /CN=host && "
 		 "openssl x509 -req -in host.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 "
-		 "-extfile ext -out host.pem",
+		 "-extfile ext -out host.pem && echo 'extendedKeyUsage = clientAuth' >>ext && "
+		 "openssl x509 -req -in host.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 "
+		 "-extfile ext -out client.pem",
 		 all.pki);
 	assert_int_equal(system(cmd), 0);
 	snprintf(all.ca, sizeof(all.ca), "%s/ca.pem", all.pki);
@@ -787,6 +817,7 @@ int main(void)
 		ETCD(etcd_says_what_option_it_needs),
 		ETCD(etcd_without_space_says_so_and_goes_on),
 		ETCD(etcd_over_tls_believes_one_authority),
+		ETCD(etcd_a_clients_certificate_is_no_members),
 	};
 
 	return cmocka_run_group_tests(tests, start_all, stop_all);
