@@ -30,9 +30,10 @@ struct frames {
 #define FRAME_HEADERS 1
 #define PREFACE	      24 /* bytes, before the first frame of the store's */
 
-/* How :path begins in HPACK (RFC 7541): its index, coded bytes, "/etcdserverpb."; .KV/Txn, .Watch/Watch */
-#define PATH_TXN   "\x04\x8f\x60\xa9\x24\x88\x2d\x9d\xcb\x65\x71\xaf"
-#define PATH_WATCH "\x04\x92\x60\xa9\x24\x88\x2d\x9d\xcb\x65\x71\xaf"
+/* How :path begins in HPACK (RFC 7541): its index, how many coded bytes, "/etcdserverpb." */
+#define PATH	   "\x60\xa9\x24\x88\x2d\x9d\xcb\x65\x71\xaf"
+#define PATH_TXN   "\x04\x8f" PATH /* ... KV/Txn */
+#define PATH_WATCH "\x04\x92" PATH /* ... Watch/Watch */
 
 struct pipe {
 	int near, far;		/* to the store, to etcd; 0: none */
@@ -112,10 +113,10 @@ static inline bool frames_have(struct frames *f, const char *data, size_t n, uns
 	return found;
 }
 
-/* A request is its headers, and then, in a packet of its own, what it has to say. true: that. */
+/* A request is its headers, and then, perhaps later, what it has to say. true: that has come. */
 static inline bool note_request(struct proxy *x, struct pipe *p, const char *data, size_t n)
 {
-	if (memmem(data, n, "\x60\xa9\x24\x88\x2d\x9d\xcb\x65\x71\xaf", 10)) {
+	if (memmem(data, n, PATH, sizeof(PATH) - 1)) {
 		p->kind = memmem(data, n, PATH_TXN, sizeof(PATH_TXN) - 1)	? PIPE_TXN
 			  : memmem(data, n, PATH_WATCH, sizeof(PATH_WATCH) - 1) ? PIPE_WATCH
 										: PIPE_PAGE;

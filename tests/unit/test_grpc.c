@@ -480,6 +480,21 @@ static void what_is_dropped_is_closed(void **state)
 	assert_int_equal(n_fds(), before);
 }
 
+/* It would be asked for what is not 127.0.0.1, if any was. */
+static void proxies_of_the_environment_are_not_asked(void **state)
+{
+	static const char *const names[] = { "http_proxy", "https_proxy", "all_proxy" };
+
+	for (unsigned int i = 0; i < ARRAY_LEN(names); i++)
+		setenv(names[i], origin, 1);
+	strcpy(origin, "http://0.0.0.0:1");
+	ask(-1);
+	assert_int_equal(got.rc, -ECONNREFUSED);
+	assert_int_equal(n_conns, 0);
+	for (unsigned int i = 0; i < ARRAY_LEN(names); i++)
+		unsetenv(names[i]);
+}
+
 static void nobody_there_is_said(void **state)
 {
 	strcpy(origin, "http://127.0.0.1:1");
@@ -547,6 +562,18 @@ static void a_stream_shows_its_messages(void **state)
 	assert_int_equal(n_conns, 1);
 }
 
+/* Who accepts, and says nothing of TLS, does not hold a call that has no time limit. */
+static void a_stream_that_does_not_begin_ends(void **state)
+{
+	memmove(origin + strlen("https"), origin + strlen("http"),
+		strlen(origin + strlen("http")) + 1);
+	memcpy(origin, "https", strlen("https"));
+	begin_stream(NULL);
+	UNTIL(got.done);
+	assert_int_equal(got.rc, -ETIMEDOUT);
+	assert_int_equal(n_conns, 1);
+}
+
 static void a_stream_may_be_stopped_by_a_message(void **state)
 {
 	answers = three;
@@ -589,9 +616,11 @@ int main(void)
 		T(a_call_is_made_again_where_a_kept_connection_breaks),
 		T(a_large_request_waits_for_room),
 		T(what_is_dropped_is_closed),
+		T(proxies_of_the_environment_are_not_asked),
 		T(nobody_there_is_said),
 		T(a_call_that_is_stopped_is_not_heard_of),
 		T(a_stream_shows_its_messages),
+		T(a_stream_that_does_not_begin_ends),
 		T(a_stream_may_be_stopped_by_a_message),
 		T(a_stream_ends_with_what_is_no_message),
 	};
