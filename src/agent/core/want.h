@@ -82,7 +82,6 @@ struct want_lay {
 
 struct want_port {
 	struct want_piece *piece; /* has what the pointers point to */
-	uint64_t generation;
 	const char *id, *network, *pf, *pci_slot;
 	const char *server; /* id, or NULL */
 	unsigned int vf;
@@ -107,7 +106,6 @@ struct want_subnet {
 
 struct want_net {
 	json_t *doc;
-	uint64_t generation;
 	const char *id, *name, *pf;
 	unsigned int vlan, mtu;
 	bool dhcp; /* some subnet has DHCP */

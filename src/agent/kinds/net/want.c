@@ -86,7 +86,6 @@ int want_net_parse(json_t *doc, struct want_net *out, struct err *e)
 		rc = parse_subnets(json_object_get(doc, "subnets"), &n, e);
 	if (rc)
 		return rc;
-	n.generation = (uint64_t)generation;
 	n.vlan = (unsigned int)vlan;
 	n.mtu = (unsigned int)mtu;
 	n.doc = json_incref(doc);

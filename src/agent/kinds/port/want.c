@@ -114,7 +114,6 @@ int want_port_parse(const json_t *doc, struct want_port *out, struct vf_config *
 	p.link = config->link;
 	p.mtu = config->mtu;
 	p.mac = config->mac;
-	p.generation = (uint64_t)generation;
 	p.vf = (unsigned int)vf;
 	p.released = released;
 	rc = move(&p, e);
